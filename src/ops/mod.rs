@@ -1,0 +1,1 @@
+//! Nights: registry, retrain, lock, schedule, status.

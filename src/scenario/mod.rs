@@ -1,0 +1,3 @@
+//! Scenarios in batch, and their results.
+
+pub mod results;

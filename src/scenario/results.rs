@@ -1,0 +1,287 @@
+//! `results.json` as a type: everything that a report says about a plant's scenarios, and nothing else.
+//!
+//! Numbers are finite or absent. All times are UTC, RFC 3339.
+
+use serde::{Deserialize, Serialize};
+
+use crate::log::Quality;
+
+/// Version of the `results.json` layout.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The results of one plant's folder of scenarios.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    pub schema_version: u32,
+    pub plant: String,
+    pub timezone: String,
+    pub scenarios: Vec<ScenarioResult>,
+    /// Sums over the year, weighted by `days_per_year`; one entry per case other than the baseline that appears in
+    /// every weighted scenario.
+    pub annual: Vec<AnnualResult>,
+    pub model: ModelCard,
+    pub quality: Quality,
+    pub provenance: Provenance,
+}
+
+/// What ran and how it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioResult {
+    /// File stem.
+    pub name: String,
+    pub file: String,
+    pub question: String,
+    pub start: String,
+    pub hours: f64,
+    pub days_per_year: Option<f64>,
+    pub particles: usize,
+    pub seed: u64,
+    /// Hash of everything that the result depends on; `--resume` compares it.
+    pub inputs: String,
+    /// Changes against the log, one readable line each.
+    pub changes: Vec<String>,
+    /// 0 when it ran; else the exit code its failure has on its own.
+    pub exit_code: u8,
+    pub error: Option<String>,
+    /// The baseline first.
+    pub cases: Vec<CaseResult>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseResult {
+    pub name: String,
+    /// Readable summary of the controller, e.g. `MPC (icem), horizon 4h, replan 30min`.
+    pub controller: String,
+    /// Signals of which a controller was told the true future.
+    pub perfect_forecast: Vec<String>,
+    pub kpis: Vec<KpiResult>,
+    /// Σ price × KPI; the last entry of the objective table.
+    pub objective: Estimate,
+    /// Paired difference of the objective to the baseline (case − baseline).
+    pub objective_change: Option<Difference>,
+    pub controls: Vec<ControlUse>,
+    pub limits: Vec<LimitUse>,
+    pub support: SupportShare,
+    /// Reduced trajectories for the charts: one per signal.
+    pub trends: Vec<Trend>,
+    pub economics: Option<Economics>,
+}
+
+/// Median and 80 % interval over particles.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    pub p10: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub mean: f64,
+}
+
+/// A paired difference under common random numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    pub mean: f64,
+    /// 90 % interval of the difference.
+    pub low: f64,
+    pub high: f64,
+    /// False: the interval contains zero: no measurable change.
+    pub measurable: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KpiResult {
+    pub name: String,
+    pub unit: String,
+    pub formula: String,
+    /// Price in the objective, when it has one.
+    pub price: Option<f64>,
+    pub value: Estimate,
+    /// Against the baseline; `None` for the baseline itself.
+    pub change: Option<Difference>,
+}
+
+/// What a case did with a control, against what the baseline did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ControlUse {
+    pub signal: String,
+    pub unit: String,
+    /// Time-mean of the median particle.
+    pub mean: f64,
+    pub min: f64,
+    pub max: f64,
+    pub baseline_mean: f64,
+    /// Allowed range: hard limits; `None` where open.
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    pub max_move: Option<f64>,
+    /// Moves and mean |move| over the run, median particle.
+    pub moves: usize,
+}
+
+/// How a case stands against the limits of a signal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LimitUse {
+    pub signal: String,
+    pub unit: String,
+    /// `hard` or `soft`.
+    pub kind: String,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    /// Share of particle-steps beyond the limit.
+    pub share_beyond: f64,
+    /// Share of particles that are ever beyond it.
+    pub chance: f64,
+    /// Largest excess, in the signal's unit (a difference).
+    pub worst: f64,
+    /// When the worst happened.
+    pub worst_time: Option<String>,
+}
+
+/// Shares of particle-steps, and of the objective's money, by support.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SupportShare {
+    pub inside: f64,
+    pub edge: f64,
+    pub outside: f64,
+}
+
+/// One signal over the run, thinned to at most ~600 points.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trend {
+    pub signal: String,
+    pub unit: String,
+    pub role: String,
+    /// Hours since the scenario's start.
+    pub hours: Vec<f64>,
+    pub p10: Vec<f64>,
+    pub p50: Vec<f64>,
+    pub p90: Vec<f64>,
+}
+
+/// Money of a case over its lifetime.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Economics {
+    pub currency: String,
+    /// First-year benefit (fall of the benefit KPIs, annualised), P10/P50/P90.
+    pub benefit_per_year: Estimate,
+    pub capex: f64,
+    pub opex_per_year: f64,
+    pub discount_rate: f64,
+    pub lifetime_years: f64,
+    pub npv: Estimate,
+    /// Years; `None` when it is never paid back.
+    pub payback: Option<f64>,
+    pub discounted_payback: Option<f64>,
+    /// `None`: not unique, or no such rate.
+    pub irr: Option<f64>,
+    /// Why there is no IRR.
+    pub irr_note: Option<String>,
+    pub roi: Option<f64>,
+    /// The assumptions in words: price base, basis, escalation, persistence.
+    pub assumptions: Vec<String>,
+}
+
+/// A case over the year.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnnualResult {
+    pub case: String,
+    /// Days of the year that the scenarios stand for.
+    pub days: f64,
+    pub kpis: Vec<KpiResult>,
+    pub objective_change: Difference,
+    pub economics: Option<Economics>,
+}
+
+/// What the twin is made of and how good it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// Content hash of the model version.
+    pub version: String,
+    /// Chosen model.
+    pub model: String,
+    /// Why it was chosen, one sentence.
+    pub reason: String,
+    /// UTC; end of the data that it was fitted on.
+    pub trained_until: String,
+    pub train_rows: usize,
+    pub holdout_rows: usize,
+    pub holdout_start: String,
+    pub holdout_end: String,
+    pub lags: usize,
+    pub step: String,
+    /// Control horizon in steps.
+    pub horizon: usize,
+    /// One row per model, signal and horizon.
+    pub scores: Vec<Score>,
+    pub responses: Vec<StepResponse>,
+    /// Identity replay over the hold-out: one row per KPI.
+    pub replay: Vec<ReplayCheck>,
+    /// Things that a reader must know, e.g. a control that never moved.
+    pub notes: Vec<String>,
+}
+
+/// Open-loop error at one horizon on hold-out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    pub model: String,
+    pub signal: String,
+    pub unit: String,
+    /// Steps ahead.
+    pub horizon: usize,
+    pub n: usize,
+    pub rmse: f64,
+    pub bias: f64,
+    /// 1 − MSE / MSE of persistence.
+    pub skill: f64,
+    /// 1 − MSE / MSE of linear.
+    pub skill_linear: f64,
+    pub crps: f64,
+    /// Coverage of the 50, 80, 90 and 95 % intervals.
+    pub coverage: [f64; 4],
+}
+
+/// Learned answer of a signal to a unit step of a control, from the training mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepResponse {
+    pub control: String,
+    pub signal: String,
+    /// Unit of the gain, e.g. `degC/degC`.
+    pub unit: String,
+    /// Size of the control's step.
+    pub step: f64,
+    /// Hours after the step.
+    pub hours: Vec<f64>,
+    /// Change of the signal per unit of control: mean and range over members.
+    pub mean: Vec<f64>,
+    pub low: Vec<f64>,
+    pub high: Vec<f64>,
+    /// Steady-state gain (last value).
+    pub gain: f64,
+    /// Known sign from `effects`, when given, and whether the model agrees.
+    pub expected: Option<String>,
+    pub agrees: bool,
+}
+
+/// The log's own controls fed to the twin over the hold-out (SUP-4).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplayCheck {
+    pub kpi: String,
+    pub unit: String,
+    pub measured: f64,
+    pub simulated: Estimate,
+    /// The measured value lies in the 90 % interval of the simulated ones.
+    pub inside: bool,
+}
+
+/// From what, with what, when.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    pub crate_version: String,
+    pub config_hash: String,
+    pub model_version: String,
+    pub data_start: String,
+    pub data_end: String,
+    pub seed: u64,
+    /// The data cut-off: the report's time stamp.
+    pub as_of: String,
+    pub run_id: String,
+}

@@ -1,0 +1,108 @@
+//! The ordered tag list of a twin: the only place where a name becomes a column index.
+
+use std::collections::HashMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::Unit;
+
+/// What a signal is to the twin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// x: known at the start of a step; the twin predicts its next value.
+    State,
+    /// y: realised over a step from x, u and d (a controlled variable, a meter).
+    Output,
+    /// u: what staff or a controller may move (manipulated variable).
+    Control,
+    /// d: measured, not controllable; replayed, changed by scenarios, forecast for controllers.
+    Disturbance,
+    /// What the operator asked for; known to controllers, never an input of a learned model.
+    Setpoint,
+    /// Computed from the others by an expression at every step.
+    Derived,
+}
+
+/// Lower and upper end; infinite where open.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    pub low: f64,
+    pub high: f64,
+}
+
+impl Range {
+    pub const OPEN: Self = Self { low: f64::NEG_INFINITY, high: f64::INFINITY };
+
+    pub fn contains(&self, v: f64) -> bool {
+        v >= self.low && v <= self.high
+    }
+
+    pub fn clamp(&self, v: f64) -> f64 {
+        v.max(self.low).min(self.high)
+    }
+
+    /// How far `v` lies beyond the range; zero inside.
+    pub fn excess(&self, v: f64) -> f64 {
+        (v - self.high).max(self.low - v).max(0.0)
+    }
+}
+
+/// One tag.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    pub name: String,
+    pub role: Role,
+    pub unit: Unit,
+    /// Limits that must hold: of a control, never broken; of a state or output, a plan may not break them.
+    pub hard: Range,
+    /// Limits that should hold; breaking them is priced by KPIs.
+    pub soft: Range,
+    /// Largest change of a control from one step to the next (infinite: no limit).
+    pub max_move: f64,
+    /// A control takes whole multiples of this (0: any value).
+    pub multiple: f64,
+}
+
+/// The tag list. Column `i` of every [`crate::trajectory::Trajectory`] and [`crate::trajectory::Window`] is `signals[i]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Schema {
+    pub signals: Vec<Signal>,
+    #[serde(skip)]
+    index: HashMap<String, usize>,
+}
+
+impl Schema {
+    pub fn new(signals: Vec<Signal>) -> Self {
+        let index = signals.iter().enumerate().map(|(i, s)| (s.name.clone(), i)).collect();
+        Self { signals, index }
+    }
+
+    /// Rebuilds the name index after deserialisation.
+    #[must_use]
+    pub fn indexed(self) -> Self {
+        Self::new(self.signals)
+    }
+
+    pub fn len(&self) -> usize {
+        self.signals.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.signals.is_empty()
+    }
+
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.signals.iter().map(|s| s.name.as_str())
+    }
+
+    /// Columns with `role`, in order.
+    pub fn with_role(&self, role: Role) -> Vec<usize> {
+        (0..self.len()).filter(|&i| self.signals[i].role == role).collect()
+    }
+}

@@ -1,0 +1,301 @@
+//! `twin.toml`.
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{At, TimeSpan};
+use crate::schema::Role;
+
+/// A plant: its log, its tag list, what is worth what, and how it is learned.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TwinSpec {
+    /// Name of the plant: letters, digits, `_` and `-`; also the name of its folders under `models` and `reports`.
+    pub name: At<String>,
+    /// Sample time of the twin, e.g. `10min`.
+    pub step: At<TimeSpan>,
+    /// IANA time zone in which schedules and the report tell the time, e.g. `Europe/Berlin` (default `UTC`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<At<String>>,
+    pub log: LogSpec,
+    /// The tag list; its order is the column order everywhere.
+    pub signals: Vec<At<SignalSpec>>,
+    /// Named constants of expressions; scenarios may change them.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub parameters: IndexMap<String, At<ParameterSpec>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub economics: Option<At<EconomicsSpec>>,
+    #[serde(default)]
+    pub model: ModelSpec,
+    #[serde(default)]
+    pub kpi: IndexMap<String, At<KpiSpec>>,
+    /// Money (or any common currency of regret) per unit of KPI: MPC minimises the sum, the report prints it.
+    #[serde(default)]
+    pub objective: IndexMap<String, At<f64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrain: Option<At<RetrainSpec>>,
+}
+
+/// Where the log is and how it is laid out.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogSpec {
+    /// Parquet files, relative to the twin's folder; `*` matches within a folder.
+    pub files: At<Files>,
+    /// The time column.
+    pub time: At<String>,
+    /// A column whose changes split the log into episodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub episode: Option<At<String>>,
+    /// IANA time zone of time stamps that carry none (default `UTC`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<At<String>>,
+    /// A longer gap splits the log (default three sample times).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_gap: Option<At<TimeSpan>>,
+    /// Layout of a long log: one row per sample. Absent for a wide log: one column per signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long: Option<At<LongSpec>>,
+    /// Smallest share of usable rows per learned signal and control; below it nothing is fitted (default 0.8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completeness: Option<At<f64>>,
+}
+
+/// One pattern or several.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Files {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Files {
+    pub fn patterns(&self) -> &[String] {
+        match self {
+            Self::One(p) => std::slice::from_ref(p),
+            Self::Many(p) => p,
+        }
+    }
+}
+
+/// Column names of a long log.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LongSpec {
+    pub tag: At<String>,
+    pub value: At<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<At<String>>,
+    /// Values of the quality column that mean good (default `["good", "192"]`); numbers are compared as text.
+    #[serde(default = "good_flags")]
+    pub good: Vec<String>,
+}
+
+fn good_flags() -> Vec<String> {
+    vec!["good".into(), "192".into()]
+}
+
+/// How the samples of one step become one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Resample {
+    /// Mean of the samples in the step (default of states, outputs and disturbances).
+    Mean,
+    /// Last value seen, held over empty steps up to `max_gap` (default of controls and set-points).
+    Hold,
+    /// Sum of the samples in the step (counts, energies per sample).
+    Sum,
+    /// Linear between samples up to `max_gap`.
+    Linear,
+}
+
+/// The known direction in which a control moves a state or output in the steady state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum Effect {
+    #[serde(rename = "+")]
+    Up,
+    #[serde(rename = "-")]
+    Down,
+    #[serde(rename = "0")]
+    None,
+}
+
+/// One line of the tag list.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignalSpec {
+    pub name: At<String>,
+    pub role: At<Role>,
+    /// Unit in which the toolkit works with the signal (default `1`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<At<String>>,
+    /// Column of a wide log, or tag of a long one (default: the name).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<At<String>>,
+    /// Unit of the column, when it differs: values are converted on reading.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column_unit: Option<At<String>>,
+    /// Limits `[low, high]` that should hold; `-inf` and `inf` leave an end open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soft: Option<At<[f64; 2]>>,
+    /// Limits `[low, high]` that must hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hard: Option<At<[f64; 2]>>,
+    /// Measured values outside `[low, high]` are sensor faults: dropped and counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<At<[f64; 2]>>,
+    /// The same value for longer than this is a stuck sensor: dropped and counted. Absent: flat lines are only reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flat: Option<At<TimeSpan>>,
+    /// Largest change of a control from one step to the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_move: Option<At<f64>>,
+    /// A control takes whole multiples of this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiple: Option<At<f64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resample: Option<At<Resample>>,
+    /// What a controller is told about a disturbance's future (default `persistence`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<At<ForecastSpec>>,
+    /// A constant in place of a column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<At<f64>>,
+    /// Expression of a derived signal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expr: Option<At<String>>,
+    /// Known equation of a state: its value at the next step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<At<String>>,
+    /// With `next`: learn what the equation misses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residual: Option<At<bool>>,
+    /// Known signs: control name → `"+"`, `"-"` or `"0"`; a model that contradicts one is refused.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub effects: IndexMap<String, At<Effect>>,
+}
+
+/// A named constant.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterSpec {
+    pub value: At<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<At<String>>,
+}
+
+/// What a controller is told about the future of a disturbance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ForecastSpec {
+    /// The present value stays.
+    Persistence,
+    /// The value one season ago, shifted by today's difference, which fades over the season.
+    Seasonal(TimeSpan),
+    /// The true future; every report that used it says so.
+    Perfect,
+}
+
+/// What the money is counted in and how.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EconomicsSpec {
+    /// ISO 4217 code, e.g. `EUR`.
+    pub currency: At<String>,
+    /// KPIs in that currency whose fall is the benefit.
+    pub benefit: Vec<At<String>>,
+    /// Per year, e.g. 0.08.
+    pub discount_rate: At<f64>,
+    pub lifetime: At<TimeSpan>,
+    /// Year of the prices, e.g. 2024.
+    pub price_base: At<i32>,
+    /// Whether rate and escalation are real or nominal.
+    pub basis: At<PriceBasis>,
+    /// Yearly rise of the benefit's prices, e.g. 0.0.
+    pub escalation: At<f64>,
+    /// Share of the saving that is still there after each year, e.g. 0.97 loses 3 % a year.
+    pub persistence: At<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceBasis {
+    Real,
+    Nominal,
+}
+
+/// How the twin is learned.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSpec {
+    /// Models fitted side by side; the best multi-step hold-out score wins. `persistence` and `linear` are always fitted.
+    pub choose: Vec<At<String>>,
+    /// Past values of every input that a model sees, the present one included.
+    pub lags: At<usize>,
+    /// The newest stretch of the log, which no step of fitting sees.
+    pub holdout: At<TimeSpan>,
+    /// Control horizon: models are scored, and must beat persistence, up to here.
+    pub horizon: At<TimeSpan>,
+    /// Signals that no model reads.
+    pub ignore: Vec<At<String>>,
+    pub seed: At<u64>,
+}
+
+impl Default for ModelSpec {
+    fn default() -> Self {
+        Self {
+            choose: vec!["linear".to_owned().into(), "forest".to_owned().into()],
+            lags: 3.into(),
+            holdout: TimeSpan::from_ms(14 * 86_400_000).into(),
+            horizon: TimeSpan::from_ms(4 * 3_600_000).into(),
+            ignore: Vec::new(),
+            seed: 1.into(),
+        }
+    }
+}
+
+/// A figure of merit. Its unit follows from the signals' units. Arguments are expressions unless said otherwise.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum KpiSpec {
+    /// Integral over time.
+    Integral(At<String>),
+    /// Sum over steps (goods per step, counts, money per step).
+    Sum(At<String>),
+    /// Mean over time.
+    Mean(At<String>),
+    /// Largest mean over any window of the given length.
+    Peak { of: At<String>, window: At<TimeSpan> },
+    /// Integral of what a signal (by name) exceeds its soft limits by, e.g. K·h.
+    Exceedance(At<String>),
+    /// Share of time that a signal (by name) is beyond its soft limits.
+    ExceedanceShare(At<String>),
+    /// Ratio of the integrals of two expressions.
+    Ratio([At<String>; 2]),
+    /// Number of moves of a control (by name).
+    Moves(At<String>),
+    /// Sum of |move| of a control (by name).
+    Travel(At<String>),
+    /// Last value.
+    Final(At<String>),
+    /// Share of demand served: [served, demanded], both per step.
+    FillRate([At<String>; 2]),
+    /// Share of steps in which the expression (shortage) is zero.
+    ServiceLevel(At<String>),
+    /// Integral of max(0, of − above), e.g. K·d.
+    DegreeHours { of: At<String>, above: At<f64> },
+}
+
+/// Nightly retraining.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetrainSpec {
+    /// The newest stretch of the log that a challenger learns from.
+    pub window: At<TimeSpan>,
+    /// The newest blocks, on which champion and challenger are compared.
+    pub blocks: At<TimeSpan>,
+    /// A champion older than this makes `status` say stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<At<TimeSpan>>,
+}

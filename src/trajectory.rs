@@ -1,0 +1,225 @@
+//! The currency of the toolkit: signals on a regular time grid, measured or simulated.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::schema::Schema;
+
+/// Values that an expression, a KPI or a model reads at one step: the current values of every signal for all rows of
+/// a batch, and their past.
+pub trait Frame {
+    /// Rows of the batch (particles; candidates × particles while planning).
+    fn rows(&self) -> usize;
+    /// Values of `signal`, `lag` steps ago: `[rows]`. A lag that reaches before the start gives the oldest known values.
+    fn column(&self, signal: usize, lag: usize) -> &[f64];
+    /// UTC time at the start of the step.
+    fn time(&self) -> Timestamp;
+}
+
+/// Signals × regular time grid (× particles). UTC. Missing values are NaN.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trajectory {
+    pub schema: Arc<Schema>,
+    pub start: Timestamp,
+    /// Sample time, milliseconds.
+    pub step_ms: i64,
+    /// Rows of the grid.
+    pub steps: usize,
+    pub particles: usize,
+    /// `[signals][steps * particles]`; within a signal the particles of one step are contiguous.
+    pub columns: Vec<Vec<f64>>,
+    /// Contiguous stretches of the grid (episodes, gaps): no transition crosses from one to the next.
+    pub segments: Vec<Range<usize>>,
+}
+
+impl Trajectory {
+    /// All-NaN trajectory in one segment.
+    pub fn empty(schema: Arc<Schema>, start: Timestamp, step_ms: i64, steps: usize, particles: usize) -> Self {
+        let columns = vec![vec![f64::NAN; steps * particles]; schema.len()];
+        Self { schema, start, step_ms, steps, particles, columns, segments: vec![0..steps] }
+    }
+
+    /// UTC time at the start of step `t`.
+    pub fn time(&self, t: usize) -> Timestamp {
+        time_after(self.start, self.step_ms, t)
+    }
+
+    /// The step whose interval contains `time`, if it lies on the grid.
+    pub fn step_at(&self, time: Timestamp) -> Option<usize> {
+        let ms = time.as_millisecond() - self.start.as_millisecond();
+        let t = usize::try_from(ms.div_euclid(self.step_ms)).ok()?;
+        (t < self.steps).then_some(t)
+    }
+
+    /// Sample time in seconds.
+    pub fn step_seconds(&self) -> f64 {
+        self.step_ms as f64 / 1e3
+    }
+
+    /// The particles of `signal` at step `t`: `[particles]`.
+    pub fn at(&self, signal: usize, t: usize) -> &[f64] {
+        &self.columns[signal][t * self.particles..(t + 1) * self.particles]
+    }
+
+    pub fn at_mut(&mut self, signal: usize, t: usize) -> &mut [f64] {
+        &mut self.columns[signal][t * self.particles..(t + 1) * self.particles]
+    }
+
+    /// The frame at step `t`, reading back no further than `first` (the start of its segment or run).
+    pub fn frame(&self, t: usize, first: usize) -> TrajectoryFrame<'_> {
+        TrajectoryFrame { trajectory: self, t, first }
+    }
+}
+
+fn time_after(start: Timestamp, step_ms: i64, t: usize) -> Timestamp {
+    let ms = start.as_millisecond().saturating_add(step_ms.saturating_mul(t as i64));
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+}
+
+/// One step of a [`Trajectory`] as a [`Frame`].
+#[derive(Debug, Clone, Copy)]
+pub struct TrajectoryFrame<'a> {
+    trajectory: &'a Trajectory,
+    t: usize,
+    first: usize,
+}
+
+impl Frame for TrajectoryFrame<'_> {
+    fn rows(&self) -> usize {
+        self.trajectory.particles
+    }
+
+    fn column(&self, signal: usize, lag: usize) -> &[f64] {
+        self.trajectory.at(signal, self.t.saturating_sub(lag).max(self.first))
+    }
+
+    fn time(&self) -> Timestamp {
+        self.trajectory.time(self.t)
+    }
+}
+
+/// The last `depth` frames of a running batch: a ring that a rollout writes and reads in place.
+///
+/// Layout `[depth][signals][rows]`; the current frame is lag 0.
+#[derive(Debug, Clone)]
+pub struct Window {
+    signals: usize,
+    depth: usize,
+    rows: usize,
+    data: Vec<f64>,
+    /// Slot of the current frame.
+    head: usize,
+    start: Timestamp,
+    step_ms: i64,
+    steps: usize,
+}
+
+impl Window {
+    /// All-NaN window; `start` is the time of the current frame.
+    pub fn new(signals: usize, depth: usize, rows: usize, start: Timestamp, step_ms: i64) -> Self {
+        let depth = depth.max(1);
+        Self { signals, depth, rows, data: vec![f64::NAN; signals * depth * rows], head: 0, start, step_ms, steps: 0 }
+    }
+
+    /// A window over the past of `past` that ends at step `t`, each particle `rows / particles` times in a row
+    /// (particle-major: row `p * k + c`); lags before `first` repeat the oldest frame.
+    pub fn from_trajectory(past: &Trajectory, t: usize, first: usize, depth: usize, rows: usize) -> Self {
+        let mut w = Self::new(past.schema.len(), depth, rows, past.time(t), past.step_ms);
+        let copies = rows / past.particles.max(1);
+        for lag in 0..w.depth {
+            let frame = past.frame(t, first);
+            for s in 0..w.signals {
+                let src = frame.column(s, lag);
+                let dst = w.column_mut(s, lag);
+                for (p, v) in src.iter().enumerate() {
+                    dst[p * copies..(p + 1) * copies].fill(*v);
+                }
+            }
+        }
+        w
+    }
+
+    /// Copies the past of `row` of `other` into all rows of `self` (same signals; the shorter depth counts).
+    pub fn broadcast_from(&mut self, other: &Self, row: usize) {
+        self.start = other.time();
+        self.steps = 0;
+        self.step_ms = other.step_ms;
+        for lag in 0..self.depth {
+            for s in 0..self.signals {
+                let v = other.column(s, lag.min(other.depth - 1))[row];
+                self.column_mut(s, lag).fill(v);
+            }
+        }
+    }
+
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Steps advanced since the window was made.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Sample time in seconds.
+    pub fn step_seconds(&self) -> f64 {
+        self.step_ms as f64 / 1e3
+    }
+
+    /// Makes room for the next frame: what was lag 0 becomes lag 1; the new current frame holds NaN-free stale values
+    /// that the caller overwrites.
+    pub fn advance(&mut self) {
+        self.head = (self.head + 1) % self.depth;
+        self.steps += 1;
+    }
+
+    #[inline]
+    fn offset(&self, signal: usize, lag: usize) -> usize {
+        debug_assert!(lag < self.depth && signal < self.signals);
+        let slot = (self.head + self.depth - lag) % self.depth;
+        (slot * self.signals + signal) * self.rows
+    }
+
+    #[inline]
+    pub fn column_mut(&mut self, signal: usize, lag: usize) -> &mut [f64] {
+        let at = self.offset(signal, lag);
+        &mut self.data[at..at + self.rows]
+    }
+}
+
+impl Frame for Window {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    #[inline]
+    fn column(&self, signal: usize, lag: usize) -> &[f64] {
+        let at = self.offset(signal, lag.min(self.depth - 1));
+        &self.data[at..at + self.rows]
+    }
+
+    fn time(&self) -> Timestamp {
+        time_after(self.start, self.step_ms, self.steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn window_remembers_depth_frames() {
+        let mut w = Window::new(2, 3, 1, Timestamp::UNIX_EPOCH, 1000);
+        for v in 0..5 {
+            if v > 0 {
+                w.advance();
+            }
+            w.column_mut(0, 0)[0] = f64::from(v);
+            w.column_mut(1, 0)[0] = f64::from(10 * v);
+        }
+        assert_eq!([w.column(0, 0)[0], w.column(0, 1)[0], w.column(1, 2)[0]], [4.0, 3.0, 20.0]);
+        assert_eq!(w.time(), Timestamp::from_second(4).unwrap());
+    }
+}

@@ -1,0 +1,1 @@
+//! Money over the years: NPV, payback, IRR, ROI.

@@ -1,0 +1,4 @@
+//! What a run is worth: KPIs, the objective, money.
+
+pub mod economics;
+pub mod kpi;
