@@ -24,11 +24,12 @@ impl Scope {
             return Err((format!("`{name}` is no parameter of the twin"), change.span.clone()));
         }
         for (name, parameter) in &spec.parameters {
-            let unit = match &parameter.unit {
+            let unit = match &parameter.value.unit {
                 Some(text) => Unit::parse(text).map_err(|why| (why, text.span.clone()))?,
                 None => Unit::one(),
             };
-            let value = changes.get(name).map_or(parameter.value.value, |change| change.apply(parameter.value.value));
+            let own = parameter.value.value.value;
+            let value = changes.get(name).map_or(own, |change| change.apply(own));
             scope.parameters.insert(name.clone(), (value, unit));
         }
         let mut open = Vec::new();
