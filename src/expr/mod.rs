@@ -1,5 +1,11 @@
 //! The small expression language over signal names: parse, check units, evaluate column at a time.
 
+mod scope;
+
+pub use scope::schema;
+#[allow(unused_imports)]
+pub(crate) use scope::Open;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
