@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 5.0, 9.0), 6.0);
         assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 20.0, 9.0), 10.0);
         assert_eq!(limited(&control(0.0, 10.0, 4.0, 3.0), 0.0, 4.4), 3.0);
-        assert_eq!(limited(&control(0.0, 10.0, 1.0, 3.0), 4.0, 9.0), 6.0);
+        assert_eq!(limited(&control(0.0, 10.0, 1.0, 3.0), 4.5, 9.0), 6.0);
         assert_eq!(limited(&control(1.0, 2.0, f64::INFINITY, 3.0), 1.0, 9.0), 2.0);
         assert_eq!(limited(&control(0.0, 0.3, f64::INFINITY, 0.1), 0.0, 9.0), 0.3);
         assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), f64::NAN, 9.0), 9.0);
