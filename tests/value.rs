@@ -128,8 +128,8 @@ fn units_are_those_of_the_trade() {
         (r#"travel = "sp""#, "K"),
         (r#"mean = "inlet""#, "degC"),
         (r#"ratio = ["total", "it"]"#, "1"),
-        (r#"ratio = ["total", "flow"]"#, "kW/(m^3/h)"),
-        (r#"integral = "flow""#, "m^3"),
+        (r#"ratio = ["total", "flow"]"#, "kWh/m3"),
+        (r#"integral = "flow""#, "m3"),
         (r#"moves = "sp""#, "1"),
     ] {
         assert_eq!(kpi(toml).unit.text, unit, "{toml}");

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::accumulator::{Accumulator, tally, tally_pair};
-use super::integral_unit::{difference, integral, quotient};
 use crate::error::nearest;
 use crate::expr::{ExprFault, Program, Registers, Scope};
 use crate::schema::{Range as Limits, Role, Schema};
@@ -72,25 +71,28 @@ impl Kpi {
     /// Compiles `spec` against the names of `scope` (its `dt` is the sample time) and the limits in `schema`.
     pub fn compile(name: &str, spec: &KpiSpec, scope: &Scope, schema: &Schema) -> Result<Self, KpiFault> {
         let program = |text: &At<String>| Program::compile(text, scope).map_err(|fault| (text.span.clone(), fault));
-        let days = scope.dt >= 86_400.0;
+        let shown = |text: &At<String>| program(text).map(in_shown_unit);
+        let over_time = |text: &At<String>, unit: &Unit| {
+            integral(unit, scope.dt).map_err(|message| (text.span.clone(), fault("unit-mismatch", text, message, CURE)))
+        };
         let (kind, unit, factor, formula) = match spec {
             KpiSpec::Integral(of) => {
                 let p = program(of)?;
-                let (unit, factor) = integral(&p.unit, days);
-                (Kind::Sum(p), unit, factor * scope.dt, format!("integral of `{}` over time", of.value))
+                let (unit, factor) = over_time(of, &p.unit)?;
+                (Kind::Sum(p), unit, factor, format!("integral of `{}` over time", of.value))
             }
             KpiSpec::Sum(of) => {
-                let p = program(of)?;
+                let p = shown(of)?;
                 let unit = p.unit.clone();
                 (Kind::Sum(p), unit, 1.0, format!("sum of `{}` over all steps", of.value))
             }
             KpiSpec::Mean(of) => {
-                let p = program(of)?;
+                let p = shown(of)?;
                 let unit = p.unit.clone();
                 (Kind::Mean(p), unit, 1.0, format!("mean of `{}` over time", of.value))
             }
             KpiSpec::Peak { of, window } => {
-                let p = program(of)?;
+                let p = shown(of)?;
                 let unit = p.unit.clone();
                 let step = TimeSpan::from_ms((scope.dt * 1e3).round() as i64);
                 let steps = window.steps(step, 1);
@@ -99,9 +101,9 @@ impl Kpi {
             }
             KpiSpec::Exceedance(of) => {
                 let (i, soft, beyond) = soft_limits(of, schema)?;
-                let (unit, factor) = integral(&schema.signals[i].unit, days);
+                let (unit, factor) = over_time(of, &schema.signals[i].unit)?;
                 let formula = format!("integral over time of how far `{}` is {beyond}", of.value);
-                (Kind::Exceedance(i, soft), unit, factor * scope.dt, formula)
+                (Kind::Exceedance(i, soft), unit, factor, formula)
             }
             KpiSpec::ExceedanceShare(of) => {
                 let (i, soft, beyond) = soft_limits(of, schema)?;
@@ -110,20 +112,17 @@ impl Kpi {
             }
             KpiSpec::Ratio([above, below]) => {
                 let (p, q) = (program(above)?, program(below)?);
-                let same = p.unit.dimension == q.unit.dimension;
-                let unit = if same { Unit::one() } else { quotient(&p.unit, &q.unit) };
-                let factor = if same { p.unit.scale / q.unit.scale } else { 1.0 };
+                let (unit, factor) = quotient(&p.unit, &q.unit)
+                    .map_err(|message| (below.span.clone(), fault("unit-mismatch", below, message, CURE)))?;
                 let formula = format!("integral of `{}` over integral of `{}`", above.value, below.value);
                 (Kind::Ratio(p, q), unit, factor, formula)
             }
             KpiSpec::FillRate([served, demanded]) => {
                 let (p, q) = (program(served)?, program(demanded)?);
-                if p.unit.dimension != q.unit.dimension {
-                    let message = format!("served is in {}, demanded in {}", p.unit.text, q.unit.text);
+                let factor = p.unit.factor(&q.unit).map_err(|message| {
                     let cure = "give both as the same quantity per step";
-                    return Err((demanded.span.clone(), fault("unit-mismatch", demanded, message, cure)));
-                }
-                let factor = p.unit.scale / q.unit.scale;
+                    (demanded.span.clone(), fault("unit-mismatch", demanded, message, cure))
+                })?;
                 let formula = format!("sum of `{}` over sum of `{}`", served.value, demanded.value);
                 (Kind::FillRate(p, q), Unit::one(), factor, formula)
             }
@@ -136,11 +135,11 @@ impl Kpi {
             }
             KpiSpec::Travel(of) => {
                 let i = control(of, schema)?;
-                let (unit, factor) = difference(&schema.signals[i].unit);
-                (Kind::Travel(i), unit, factor, format!("sum of the sizes of all moves of `{}`", of.value))
+                let unit = schema.signals[i].unit.difference();
+                (Kind::Travel(i), unit, 1.0, format!("sum of the sizes of all moves of `{}`", of.value))
             }
             KpiSpec::Final(of) => {
-                let p = program(of)?;
+                let p = shown(of)?;
                 let unit = p.unit.clone();
                 (Kind::Final(p), unit, 1.0, format!("last value of `{}`", of.value))
             }
@@ -150,10 +149,10 @@ impl Kpi {
             }
             KpiSpec::DegreeHours { of, above } => {
                 let p = program(of)?;
-                let (unit, factor) = integral(&p.unit, days);
+                let (unit, factor) = over_time(of, &p.unit)?;
                 let formula =
                     format!("integral over time of how far `{}` is above {} {}", of.value, above.value, p.unit.text);
-                (Kind::DegreeHours(p, above.value), unit, factor * scope.dt, formula)
+                (Kind::DegreeHours(p, above.value), unit, factor, formula)
             }
         };
         Ok(Self { name: name.to_owned(), unit, formula, kind, factor })
@@ -291,6 +290,38 @@ impl Kpi {
             .then(|| (acc.sum.iter().map(|v| self.factor * v).collect(), acc.below.clone()));
         Figures { values, ratio, missing: acc.missing() }
     }
+}
+
+const CURE: &str = "look at the units of the signals in the expression; parameters can carry units too";
+
+/// The program with its result in the unit that people read.
+fn in_shown_unit(program: Program) -> Program {
+    let shown = program.unit.preferred();
+    if shown == program.unit {
+        return program;
+    }
+    program.clone().in_unit(&shown).unwrap_or(program)
+}
+
+/// Unit of the integral over time of values in `unit`, and what Σ value over steps of `dt` seconds is multiplied with to
+/// be in it. Of odd quantities, plants that step in days count days and not hours.
+fn integral(unit: &Unit, dt: f64) -> Result<(Unit, f64), String> {
+    let mut shown = unit.integral()?;
+    if dt >= 86_400.0
+        && let Some(amount) = shown.text.strip_suffix('h').filter(|a| a.is_empty() || a.ends_with('*'))
+    {
+        shown = Unit::parse(&format!("{amount}d"))?;
+    }
+    let factor = unit.times(&Unit::second())?.factor(&shown)?;
+    Ok((shown, factor * dt))
+}
+
+/// Unit of a quotient of sums, and what the quotient is multiplied with to be in it.
+fn quotient(above: &Unit, below: &Unit) -> Result<(Unit, f64), String> {
+    let unit = above.per(below)?;
+    let shown = unit.preferred();
+    let factor = unit.factor(&shown)?;
+    Ok((shown, factor))
 }
 
 /// Sizes of the moves of `signal` from the last step to this one.

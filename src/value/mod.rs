@@ -7,7 +7,6 @@ pub mod accumulator;
 pub mod annual;
 pub mod compare;
 pub mod economics;
-mod integral_unit;
 pub mod kpi;
 pub mod objective;
 
