@@ -18,8 +18,14 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Finer rules: (module, what it must not import).
-const NEVER: &[(&str, &str)] =
-    &[("learn", "value"), ("value", "learn"), ("expr", "log"), ("report", "twin"), ("report", "learn"), ("spec", "trajectory")];
+const NEVER: &[(&str, &str)] = &[
+    ("learn", "value"),
+    ("value", "learn"),
+    ("expr", "log"),
+    ("report", "twin"),
+    ("report", "learn"),
+    ("spec", "trajectory"),
+];
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|l| l.contains(&module))

@@ -294,7 +294,10 @@ fn report(title: &str, log: &Trajectory, spec: &ModelSpec) -> (Learned, f64) {
     }
     for r in &learned.responses {
         let (control, signal) = (&log.schema.signals[r.control].name, &log.schema.signals[r.signal].name);
-        println!("  gain {control} -> {signal}: {:.4} ({:.4} to {:.4}), settled {}", r.gain, r.gain_low, r.gain_high, r.settled);
+        println!(
+            "  gain {control} -> {signal}: {:.4} ({:.4} to {:.4}), settled {}",
+            r.gain, r.gain_low, r.gain_high, r.settled
+        );
     }
     for note in learned.notes.iter().chain(&learned.refused) {
         println!("  ! {note}");

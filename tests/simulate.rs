@@ -517,7 +517,8 @@ fn what_cannot_be_computed_is_said() {
 
     let realised = Arc::new(log);
     let forecast = Forecast::new(&plant.spec, realised.clone(), 10);
-    let run = Run { dynamics: &twin, realised: &realised, past: 10, steps: 50, particles: 1, key: Key::new(1), forecast };
+    let run =
+        Run { dynamics: &twin, realised: &realised, past: 10, steps: 50, particles: 1, key: Key::new(1), forecast };
     let calls = std::cell::Cell::new(0);
     let stop = || calls.replace(calls.get() + 1) == 4;
     assert!(matches!(simulate(&run, &mut Witness::default(), &stop), Err(Error::Interrupted)));
@@ -540,9 +541,8 @@ fn faults_of_a_controller_have_a_place_and_a_cure() {
     let f = fault("[controller.rule]\ncooling = \"0.5 + tmp / 1[K]\"");
     assert_eq!((f.code, f.line), ("unknown-name", 2));
     assert_eq!(fault("[controller.rule]\ncooling = \"temp\"").code, "unit-mismatch");
-    let f = fault(
-        "controller.pid = [{ control = \"cooling\", measurement = \"temp\", setpoint = \"power\", kp = -0.1 }]",
-    );
+    let f =
+        fault("controller.pid = [{ control = \"cooling\", measurement = \"temp\", setpoint = \"power\", kp = -0.1 }]");
     assert_eq!(f.code, "unit-mismatch");
 }
 

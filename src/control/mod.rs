@@ -32,6 +32,7 @@ use crate::spec::{At, ControllerSpec, TwinSpec};
 use crate::trajectory::Window;
 use crate::twin::Dynamics;
 use crate::units::Unit;
+use crate::value::Objective;
 
 /// What a controller may know at a step: present and past, and forecasts; never the future.
 #[derive(Clone, Copy)]
@@ -81,6 +82,8 @@ pub struct Context<'a> {
     /// Names of expressions, with the scenario's parameters.
     pub scope: &'a Scope,
     pub dynamics: &'a dyn Dynamics,
+    /// What MPC minimises.
+    pub objective: &'a Objective,
     /// In which schedules tell the time.
     pub timezone: TimeZone,
     /// Of whatever the controller draws.

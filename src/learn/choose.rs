@@ -251,11 +251,8 @@ impl Task<'_> {
             .map(|c| rollouts(&c.map, self.log, grounds.holdout.clone(), self.horizon, Some(&c.spread)))
             .collect();
         let means: Vec<f64> = runs[0].signals.iter().map(|&s| self.moments[s].mean).collect();
-        let baselines = Baselines {
-            persistence: runs[0].persistence(),
-            linear: runs[0].clone(),
-            mean: runs[0].constant(&means),
-        };
+        let baselines =
+            Baselines { persistence: runs[0].persistence(), linear: runs[0].clone(), mean: runs[0].constant(&means) };
         let mut scores = score("persistence", &baselines.persistence, yardstick, &baselines);
         for (c, run) in candidates.iter().zip(&runs).filter(|(c, _)| c.name != "persistence") {
             scores.extend(score(c.name, run, &c.spread, &baselines));

@@ -136,9 +136,8 @@ impl Spread {
         let (n, horizon) = (starts.len(), self.sd.first().map_or(0, Vec::len));
         let members = map.regressor.members().max(1);
         let mut window = window_at(map, log, starts, particles, 0);
-        let batch: Vec<Particle> = (0..n * particles)
-            .map(|r| Particle { member: Some((r % particles) % members), rows: r..r + 1 })
-            .collect();
+        let batch: Vec<Particle> =
+            (0..n * particles).map(|r| Particle { member: Some((r % particles) % members), rows: r..r + 1 }).collect();
         let mut noise = vec![vec![0.0; n * particles]; q];
         let mut scratch = StepScratch::default();
         let mut variance = vec![0.0; q];

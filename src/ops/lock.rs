@@ -25,7 +25,8 @@ impl Lock {
                 let mut holder = String::new();
                 // the holder may not have written its name yet
                 let _ = file.read_to_string(&mut holder);
-                let who = if holder.trim().is_empty() { "another process".to_owned() } else { holder.trim().to_owned() };
+                let who =
+                    if holder.trim().is_empty() { "another process".to_owned() } else { holder.trim().to_owned() };
                 return Err(Error::Busy(format!(
                     "{} is in use by {who}; nothing was changed; try again when it has ended",
                     dir.display()

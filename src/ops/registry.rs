@@ -250,7 +250,13 @@ mod tests {
     use super::*;
 
     fn event(verdict: Verdict, version: &Version) -> Event {
-        Event { verdict, version: version.name.clone(), at: String::new(), reason: String::new(), data_end: String::new() }
+        Event {
+            verdict,
+            version: version.name.clone(),
+            at: String::new(),
+            reason: String::new(),
+            data_end: String::new(),
+        }
     }
 
     #[test]

@@ -105,14 +105,20 @@ pub fn compare(
 /// Promote only what is surely better and covers as it should.
 pub fn decide(c: &Comparison) -> Decision {
     let percent = |v: f64| format!("{:+.1} %", 100.0 * v);
-    let seen = format!("over {} blocks its loss changes by {} (95 % bound {})", c.blocks, percent(c.change), percent(c.bound));
+    let seen =
+        format!("over {} blocks its loss changes by {} (95 % bound {})", c.blocks, percent(c.change), percent(c.bound));
     let (promote, reason) = if !(c.change.is_finite() && c.bound.is_finite() && c.coverage.is_finite()) {
         (false, "champion kept: the challenger has no finite score".to_owned())
     } else if c.bound >= 0.0 {
         (false, format!("champion kept: the challenger is not better beyond noise; {seen}"))
     } else if (c.coverage - 0.9).abs() > c.tolerance {
         let covers = 100.0 * c.coverage;
-        (false, format!("champion kept: the challenger's 90 % intervals cover {covers:.0} % at the control horizon; {seen}"))
+        (
+            false,
+            format!(
+                "champion kept: the challenger's 90 % intervals cover {covers:.0} % at the control horizon; {seen}"
+            ),
+        )
     } else {
         (true, format!("challenger promoted: {seen}"))
     };

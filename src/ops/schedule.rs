@@ -71,12 +71,8 @@ impl Night {
 
     /// A Kubernetes CronJob; image and volume are the site's own.
     pub fn kubernetes(&self) -> String {
-        let name: String = self
-            .plant
-            .to_lowercase()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect();
+        let name: String =
+            self.plant.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let script = serde_json::Value::from(self.commands().join(" ; ")).to_string();
         let root = serde_json::Value::from(self.root.as_str()).to_string();
         format!(
@@ -146,14 +142,19 @@ mod tests {
     #[test]
     fn cron_line_has_five_fields_and_quotes_spaces() {
         let line = night().cron();
-        assert!(line.starts_with("30 2 * * * cd '/srv/my plant' && /usr/bin/twinopt retrain '/srv/my plant/data/dc'"), "{line}");
+        assert!(
+            line.starts_with("30 2 * * * cd '/srv/my plant' && /usr/bin/twinopt retrain '/srv/my plant/data/dc'"),
+            "{line}"
+        );
         assert_eq!(line.lines().count(), 1);
     }
 
     #[test]
     fn systemd_sections_are_complete() {
         let text = night().systemd();
-        for section in ["[Unit]", "[Service]", "[Timer]", "[Install]", "OnCalendar=*-*-* 02:30:00 UTC", "TimeoutStartSec"] {
+        for section in
+            ["[Unit]", "[Service]", "[Timer]", "[Install]", "OnCalendar=*-*-* 02:30:00 UTC", "TimeoutStartSec"]
+        {
             assert!(text.contains(section), "{section}");
         }
         assert_eq!(text.matches("ExecStart=").count(), 2);

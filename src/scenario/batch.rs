@@ -57,8 +57,9 @@ pub fn run(batch: &Batch, ticker: &Ticker, stop: &(dyn Fn() -> bool + Sync)) -> 
             {
                 return Ok(done);
             }
-            let outcome = catch_unwind(AssertUnwindSafe(|| run_scenario(batch.plant, scenario, batch.seed, ticker, stop)))
-                .unwrap_or_else(|_| Err(Error::Internal("the scenario ended in a defect of the program".into())));
+            let outcome =
+                catch_unwind(AssertUnwindSafe(|| run_scenario(batch.plant, scenario, batch.seed, ticker, stop)))
+                    .unwrap_or_else(|_| Err(Error::Internal("the scenario ended in a defect of the program".into())));
             match outcome {
                 Ok((mut result, trajectories)) => {
                     result.inputs = inputs;

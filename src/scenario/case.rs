@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
 use super::batch::Ticker;
-use super::plant::{Compiled, Plant, run_case};
+use super::card::change_unit;
+use super::plant::{Case, Compiled, Plant};
 use super::results::{CaseResult, KpiResult, ScenarioResult};
 use super::summary;
+use crate::control::schedule::minute_of_day;
 use crate::error::{Error, Result};
 use crate::schema::Role;
 use crate::spec::{Change, ControllerSpec, ForecastSpec, Loaded, PlannerSpec, ScenarioSpec};
 use crate::trajectory::Trajectory;
-use crate::twin::Dynamics;
 use crate::value::{Difference, Estimate, Figures, figures};
 
 /// Name of the case that everything is compared with.
@@ -28,10 +30,10 @@ pub fn run_scenario(
 ) -> Result<(ScenarioResult, Vec<(String, Trajectory)>)> {
     let s = &scenario.value;
     let seed = seed.unwrap_or(s.seed.value);
-    let compiled = Compiled::new(&plant.spec, &plant.schema, &s.parameter)?;
-    let twin = plant.twin.with_equations(compiled.equations.clone());
+    let mut compiled = Compiled::new(&plant.spec, &plant.schema, &s.parameter)?;
     let steps = plant.steps(s.length.value);
-    let (past, realised) = realise(plant, &compiled, scenario, &twin, steps)?;
+    let (past, realised) = realise(plant, &mut compiled, scenario, steps)?;
+    let twin = plant.twin.with_equations(compiled.equations.clone());
     let realised = Arc::new(realised);
 
     // the baseline first: everything else is told against it
@@ -49,7 +51,19 @@ pub fn run_scenario(
         .par_iter()
         .map(|(_, controller)| {
             let particles = s.particles.value;
-            run_case(plant, &twin, &compiled, &realised, past, steps, particles, seed, controller, &ticking)
+            Case {
+                plant,
+                twin: &twin,
+                compiled: &compiled,
+                realised: &realised,
+                past,
+                steps,
+                particles,
+                seed,
+                file: &scenario.path,
+                text: &scenario.text,
+            }
+            .run(controller, &ticking)
         })
         .collect::<Result<Vec<_>>>()?;
 
@@ -110,12 +124,12 @@ fn present(values: &[f64]) -> Vec<Option<f64>> {
     values.iter().map(|v| v.is_finite().then_some(*v)).collect()
 }
 
-/// The log around the scenario with its changes made: (history steps, trajectory).
+/// The log around the scenario with its changes made: (history steps, trajectory). A constant that the scenario
+/// changes is a signal like any other from then on.
 fn realise(
     plant: &Plant,
-    compiled: &Compiled,
+    compiled: &mut Compiled,
     scenario: &Loaded<ScenarioSpec>,
-    twin: &impl Dynamics,
     steps: usize,
 ) -> Result<(usize, Trajectory)> {
     let s = &scenario.value;
@@ -123,9 +137,13 @@ fn realise(
     let place = || format!("{}: the run from {} over {}", scenario.path.display(), s.start.value, s.length.value);
     let (first, last) = (log.start, log.time(log.steps.saturating_sub(1)));
     let start = log.step_at(s.start.value).filter(|t| t + steps <= log.steps).ok_or_else(|| {
-        Error::Data(format!("{} does not lie within the log, which goes from {first} to {last}; move `start` or shorten `length`", place()))
+        Error::Data(format!(
+            "{} does not lie within the log, which goes from {first} to {last}; move `start` or shorten `length`",
+            place()
+        ))
     })?;
-    let (past, mut t) = plant.slice(start, steps, twin.depth());
+    let depth = plant.twin.map.depth().max(compiled.equations.depth());
+    let (past, mut t) = plant.slice(start, steps, depth);
     for (name, change) in &s.disturbance {
         let Some(signal) = plant.schema.find(name) else { continue };
         let limits = plant.schema.signals[signal].hard;
@@ -135,29 +153,29 @@ fn realise(
                 *v = limits.clamp(change.value.apply(*v));
             }
         }
+        compiled.equations.constants.retain(|(i, _)| *i != signal);
     }
-    // derived signals of the past under the scenario's own parameters
-    let derived = compiled.equations.early.iter().chain(&compiled.equations.late).map(|(i, _)| *i);
-    derived.for_each(|i| t.columns[i].fill(f64::NAN));
     compiled.equations.fill(&mut t);
-    for state in plant.schema.with_role(Role::State) {
-        if !t.at(state, past)[0].is_finite() {
-            let name = &plant.schema.signals[state].name;
-            let next = (start..log.steps).find(|&k| {
-                plant.schema.with_role(Role::State).iter().all(|&i| log.at(i, k)[0].is_finite())
-            });
-            let cure = next.map_or_else(String::new, |k| format!("; the next complete row is at {}", log.time(k)));
-            return Err(Error::Data(format!("{} cannot start: the log has no value of `{name}` there{cure}", place())));
-        }
+    let states = plant.schema.with_role(Role::State);
+    if let Some(&state) = states.iter().find(|&&i| !t.at(i, past)[0].is_finite()) {
+        let name = &plant.schema.signals[state].name;
+        let complete = |k: &usize| states.iter().all(|&i| log.at(i, *k)[0].is_finite());
+        let next = (start..log.steps).find(complete);
+        let cure = next.map_or_else(String::new, |k| format!("; the next complete row is at {}", log.time(k)));
+        return Err(Error::Data(format!("{} cannot start: the log has no value of `{name}` there{cure}", place())));
     }
     Ok((past, t))
+}
+
+fn zone(plant: &Plant) -> Result<TimeZone> {
+    plant.spec.value.zone().map_err(|name| Error::Usage(format!("`{name}` is no time zone; see `twinopt check`")))
 }
 
 /// Whether a change with a daily window holds at `time`.
 fn during(plant: &Plant, change: &Change, time: jiff::Timestamp) -> Result<bool> {
     let Some(between) = &change.between else { return Ok(true) };
-    let zone = plant.spec.value.zone()?;
-    let minute = |text: &str| crate::spec::minute_of_day(text).map_err(Error::Usage);
+    let zone = zone(plant)?;
+    let minute = |text: &str| minute_of_day(text).map_err(Error::Usage);
     let (from, to) = (minute(&between.value[0])?, minute(&between.value[1])?);
     let local = time.to_zoned(zone);
     let now = u32::from(local.hour().unsigned_abs()) * 60 + u32::from(local.minute().unsigned_abs());
@@ -178,13 +196,14 @@ fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
         if let Some(v) = &c.add {
             what.push(format!("{}{}{unit}", if v.value < 0.0 { "− " } else { "+ " }, v.value.abs()));
         }
-        let when = c.between.as_ref().map_or_else(String::new, |b| format!(" between {} and {}", b.value[0], b.value[1]));
+        let when =
+            c.between.as_ref().map_or_else(String::new, |b| format!(" between {} and {}", b.value[0], b.value[1]));
         format!("{name} {}{when}", what.join(" "))
     };
     let signals = s.disturbance.iter().map(|(name, c)| {
         let unit = plant.schema.find(name).map_or("1", |i| &plant.schema.signals[i].unit.text);
         // a temperature changes by kelvins
-        let unit = if unit.starts_with("deg") && c.set.is_none() { "K" } else { unit };
+        let unit = if c.set.is_none() { change_unit(unit) } else { unit };
         word(name, unit, c)
     });
     let parameters = s.parameter.iter().map(|(name, c)| {
@@ -231,7 +250,7 @@ fn describe(controller: &ControllerSpec) -> String {
 fn told_the_truth(plant: &Plant, controller: &ControllerSpec) -> Vec<String> {
     let ControllerSpec::Mpc(mpc) = controller else { return Vec::new() };
     let all = mpc.forecast.as_ref().map(|f| f.value);
-    let constant = |i: usize| plant.spec.value.signals[i].value.is_some();
+    let constant = |i: usize| plant.spec.value.signals[i].value.value.is_some();
     let told = plant.forecasts(all).into_iter().filter(|(i, f)| *f == ForecastSpec::Perfect && !constant(*i));
     told.map(|(i, _)| plant.schema.signals[i].name.clone()).collect()
 }

@@ -1,5 +1,6 @@
 //! Scenarios: from a plant and a folder of what-ifs to results.
 
+mod annual;
 mod batch;
 mod card;
 mod case;
@@ -8,6 +9,8 @@ mod plant;
 pub mod results;
 mod summary;
 
+pub use annual::annual;
 pub use batch::{Batch, Ticker, run};
 pub use card::model_card;
+pub use parts::{join, write_file};
 pub use plant::{Compiled, Plant, replay_checks};

@@ -113,9 +113,8 @@ fn rows(scenario: &str, case: &str, t: &Trajectory) -> Result<RecordBatch> {
         }
     }
     let names = t.schema.signals.iter().flat_map(|s| std::iter::repeat_n(s, t.steps));
-    let [p10, p50, p90, mean] = quantiles.map(|c| {
-        Arc::new(Float64Array::from_iter(c.into_iter().map(|v| v.is_finite().then_some(v)))) as ArrayRef
-    });
+    let [p10, p50, p90, mean] = quantiles
+        .map(|c| Arc::new(Float64Array::from_iter(c.into_iter().map(|v| v.is_finite().then_some(v)))) as ArrayRef);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(std::iter::repeat_n(scenario, n))),
         Arc::new(StringArray::from_iter_values(std::iter::repeat_n(case, n))),

@@ -1,6 +1,7 @@
 //! A plant ready to run scenarios: its log, its twin, its KPIs; and one scenario's view of it.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -119,7 +120,12 @@ impl Plant {
 }
 
 /// Feeds the log's own controls to the twin over the newest hold-out stretches and compares the KPIs (SUP-4).
-pub fn replay_checks(plant: &Plant, compiled: &Compiled, holdout: &[Range<usize>], seed: u64) -> Result<Vec<ReplayCheck>> {
+pub fn replay_checks(
+    plant: &Plant,
+    compiled: &Compiled,
+    holdout: &[Range<usize>],
+    seed: u64,
+) -> Result<Vec<ReplayCheck>> {
     const PARTICLES: usize = 40;
     const WINDOW_DAYS: i64 = 7;
     let depth = plant.twin.depth();
@@ -136,7 +142,11 @@ pub fn replay_checks(plant: &Plant, compiled: &Compiled, holdout: &[Range<usize>
         run.segments = vec![past..past + steps];
         evaluate(&compiled.kpis, &run, &run.segments)
     };
-    let simulated = run_case(plant, &plant.twin, compiled, &Arc::new(realised), past, steps, PARTICLES, seed, &ControllerSpec::Replay {}, &|| false)?;
+    let realised = Arc::new(realised);
+    let (file, text) = (plant.spec.path.as_path(), plant.spec.text.as_str());
+    let (twin, particles) = (&plant.twin, PARTICLES);
+    let case = Case { plant, twin, compiled, realised: &realised, past, steps, particles, seed, file, text };
+    let simulated = case.run(&ControllerSpec::Replay {}, &|| false)?;
     let all = 0..simulated.trajectory.steps;
     let values = evaluate(&compiled.kpis, &simulated.trajectory, std::slice::from_ref(&all));
     Ok(compiled
@@ -161,35 +171,51 @@ pub fn replay_checks(plant: &Plant, compiled: &Compiled, holdout: &[Range<usize>
         .collect())
 }
 
-/// One case of one scenario in closed loop.
-#[allow(clippy::too_many_arguments)]
-pub fn run_case(
-    plant: &Plant,
-    twin: &Twin,
-    compiled: &Compiled,
-    realised: &Arc<Trajectory>,
-    past: usize,
-    steps: usize,
-    particles: usize,
-    seed: u64,
-    controller: &ControllerSpec,
-    stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Simulated> {
-    let all = match controller {
-        ControllerSpec::Mpc(mpc) => mpc.forecast.as_ref().map(|f| f.value),
-        _ => None,
-    };
-    let forecast = Forecast { realised: realised.clone(), past, signals: plant.forecasts(all) };
-    let key = Key::new(seed);
-    let context = control::Context {
-        schema: &plant.schema,
-        spec: &plant.spec.value,
-        scope: &compiled.scope,
-        dynamics: twin,
-        objective: &compiled.objective,
-        key: key.fold(1),
-    };
-    let mut controller = control::build(controller, &context)?;
-    let run = Run { dynamics: twin, realised, past, steps, particles, key: key.fold(0), forecast };
-    simulate(&run, controller.as_mut(), stop)
+/// One scenario's plant, ready to run any controller on.
+pub struct Case<'a> {
+    pub plant: &'a Plant,
+    pub twin: &'a Twin,
+    pub compiled: &'a Compiled,
+    /// `past` steps of history and the run, 1 particle.
+    pub realised: &'a Arc<Trajectory>,
+    pub past: usize,
+    pub steps: usize,
+    pub particles: usize,
+    pub seed: u64,
+    /// The scenario file and its content, to place faults.
+    pub file: &'a Path,
+    pub text: &'a str,
+}
+
+impl Case<'_> {
+    /// The closed loop under `controller`; every controller meets the same futures.
+    pub fn run(&self, controller: &ControllerSpec, stop: &dyn Fn() -> bool) -> Result<Simulated> {
+        let all = match controller {
+            ControllerSpec::Mpc(mpc) => mpc.forecast.as_ref().map(|f| f.value),
+            _ => None,
+        };
+        let zone = self.plant.spec.value.zone();
+        let context = control::Context {
+            schema: &self.plant.schema,
+            spec: &self.plant.spec.value,
+            scope: &self.compiled.scope,
+            dynamics: self.twin,
+            objective: &self.compiled.objective,
+            timezone: zone.map_err(|name| Error::Usage(format!("`{name}` is no time zone; see `twinopt check`")))?,
+            seed: self.seed,
+            file: self.file,
+            text: self.text,
+        };
+        let mut controller = control::build(controller, &context)?;
+        let run = Run {
+            dynamics: self.twin,
+            realised: self.realised,
+            past: self.past,
+            steps: self.steps,
+            particles: self.particles,
+            key: Key::new(self.seed),
+            forecast: Forecast { realised: self.realised.clone(), past: self.past, signals: self.plant.forecasts(all) },
+        };
+        simulate(&run, controller.as_mut(), stop)
+    }
 }

@@ -225,7 +225,12 @@ impl<'s, 'i> Shape<'s, 'i> {
             DeValue::Integer(_) => 0.0,
             DeValue::String(text) if text.trim().parse::<f64>().is_ok() => {
                 let cure = format!("write it without quotes: `{} = {}`", spot.key, text.trim());
-                self.report("wrong-type", node.span(), format!("`{}` must be a number, here it is a text", spot.key), cure);
+                self.report(
+                    "wrong-type",
+                    node.span(),
+                    format!("`{}` must be a number, here it is a text", spot.key),
+                    cure,
+                );
                 return None;
             }
             other => return self.mismatch("a number", spot, node.span(), other),
@@ -264,8 +269,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 ),
                 _ => format!("write number and unit in quotes, like `{} = {wanted}`", spot.key),
             };
-            let what =
-                format!("`{}` must be a length of time, here it is {}", spot.key, described(node.get_ref()));
+            let what = format!("`{}` must be a length of time, here it is {}", spot.key, described(node.get_ref()));
             self.report("wrong-type", node.span(), what, cure);
             return None;
         };
@@ -287,7 +291,10 @@ impl<'s, 'i> Shape<'s, 'i> {
                 if t.to_string().parse::<jiff::Timestamp>().is_ok() {
                     return Some(node);
                 }
-                (format!("`{t}` is out of range"), "write a date of the calendar, like `2024-07-15T00:00:00Z`".to_owned())
+                (
+                    format!("`{t}` is out of range"),
+                    "write a date of the calendar, like `2024-07-15T00:00:00Z`".to_owned(),
+                )
             }
             DeValue::Datetime(t) if t.date.is_some() => {
                 let time = t.time.map_or("T00:00:00", |_| "");
@@ -404,9 +411,11 @@ impl<'s, 'i> Shape<'s, 'i> {
             DeValue::Table(table) => {
                 let extra: Vec<&Key<'i>> = table.keys().collect();
                 let several = extra.iter().filter(|k| variants.iter().any(|(tag, _)| *tag == k.get_ref())).count();
-                let (place, what, cure) = match extra.iter().find(|k| ["kind", "type"].contains(&k.get_ref().as_ref())) {
+                let (place, what, cure) = match extra.iter().find(|k| ["kind", "type"].contains(&k.get_ref().as_ref()))
+                {
                     Some(kind) => {
-                        let tag = table.get(kind.get_ref().as_ref()).and_then(|v| v.get_ref().as_str()).unwrap_or("hold");
+                        let tag =
+                            table.get(kind.get_ref().as_ref()).and_then(|v| v.get_ref().as_str()).unwrap_or("hold");
                         let cure = format!("write `{} = {{ {tag} = {{ … }} }}`: the choice is the key", spot.key);
                         (kind.span(), format!("`{}` is not how a choice is written", kind.get_ref()), cure)
                     }
