@@ -5,18 +5,12 @@ use std::ops::Range;
 
 use super::faults::{Faults, listed, short, suggest};
 use super::plant::{Plant, Wanted, role_name};
-use crate::expr::Program;
+use crate::expr::{Program, is_name};
 use crate::schema::Role;
 use crate::spec::{At, Effect, ForecastSpec, SignalSpec, TimeSpan, TwinSpec, key_place};
 use crate::units::Unit;
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
-
-/// Words that expressions keep for themselves.
-const RESERVED: [&str; 22] = [
-    "if", "min", "max", "abs", "clip", "exp", "ln", "log", "log10", "sqrt", "lag", "dt", "and", "or", "not", "sin",
-    "cos", "floor", "ceil", "round", "true", "false",
-];
 
 pub(super) fn signals(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     let spec = plant.spec();
@@ -38,14 +32,6 @@ pub(super) fn signals(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     circles(faults, plant);
 }
 
-/// A name that expressions can use.
-pub(super) fn is_name(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !RESERVED.contains(&name)
-}
-
 /// The nearest name that expressions can use.
 fn as_name(name: &str) -> String {
     let mut out: String =
@@ -53,7 +39,7 @@ fn as_name(name: &str) -> String {
     if out.chars().next().is_none_or(|c| c.is_ascii_digit()) {
         out.insert_str(0, "s_");
     }
-    if RESERVED.contains(&out.as_str()) {
+    if !is_name(&out) {
         out.push_str("_value");
     }
     out
@@ -62,9 +48,8 @@ fn as_name(name: &str) -> String {
 fn name(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, again: bool) {
     let name = &signal.name;
     if !is_name(name) {
-        let what = if RESERVED.contains(&name.as_str()) { "a word of the expression language" } else { "no name for expressions" };
         let cure = format!("use letters, digits and `_`, like `{}`; `column` keeps the log's own name", as_name(name));
-        faults.add("bad-name", &name.span, format!("`{}` is {what}", name.value), cure);
+        faults.add("bad-name", &name.span, format!("`{}` is no name for expressions", name.value), cure);
     }
     if again {
         let cure = "rename or remove one of the two";
