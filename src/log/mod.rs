@@ -24,3 +24,4 @@ pub struct Column {
 pub fn read(_dir: &Path, _spec: &TwinSpec, _schema: &Arc<Schema>) -> Result<(Trajectory, Quality)> {
     Err(crate::error::Error::Internal("not built".into()))
 }
+pub fn columns(_dir: &Path, _spec: &crate::spec::LogSpec) -> Result<Vec<Column>> { Ok(vec![]) }
