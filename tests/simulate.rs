@@ -1,5 +1,8 @@
 //! The twin in the closed loop: controllers, limits, noise, support, artefact.
 
+// A list of one stretch of training rows.
+#![allow(clippy::single_range_in_vec_init)]
+
 use std::ops;
 use std::path::Path;
 use std::sync::Arc;
@@ -260,7 +263,7 @@ fn base_stock_keeps_a_serial_chain_stocked() {
     let twin = plant.known();
     let log = serial_log(&plant);
     let text = r#"controller.base_stock = [
-      { order = "order_shop", position = "shop + shipped + lag(shipped, 1)", level = "50" },
+      { order = "order_shop", position = "shop + lag(shipped, 1) + lag(shipped, 2)", level = "50" },
       { order = "order_depot", position = "depot", level = "60", reorder = "40" },
     ]"#;
     let mut policy = plant.controller(&twin, text).unwrap();
@@ -597,8 +600,8 @@ fn fitted() -> (Plant, Twin) {
     let plant = Plant::new(ROOM);
     let log = room_log(&plant, 900);
     let layout = Layout::new(&plant.schema, &plant.spec.model, &plant.equations());
-    let data = twinopt::learn::Dataset::new(&log, &layout, &plant.equations()).unwrap();
-    let rows: Vec<usize> = (0..data.rows()).collect();
+    let data = twinopt::learn::Dataset::new(&log, &layout, &plant.equations());
+    let rows: Vec<usize> = (0..data.len()).collect();
     let folds: Vec<Vec<usize>> = rows.chunks(rows.len() / 4 + 1).map(<[usize]>::to_vec).collect();
     let regressor = twinopt::learn::model::fit("linear", &data, &rows, &folds, &plant.spec.model, 1).unwrap();
     let map = StepMap { schema: plant.schema.clone(), equations: plant.equations(), layout, regressor };
