@@ -98,6 +98,12 @@ impl Unit {
         Self { text: text.into(), offset: 0.0, ..self.clone() }
     }
 
+    /// The scale with its own zero that a difference of temperatures belongs to: `K` → `degC`, `delta_degF` → `degF`.
+    /// The inverse of [`Unit::difference`]; meant for what came from there.
+    pub(crate) fn scale_with_zero(&self) -> Self {
+        Self::parse(if self.scale == 1.0 { "degC" } else { "degF" }).unwrap_or_else(|_| self.clone())
+    }
+
     /// The currency of a unit of money (`EUR/MWh` → `EUR`).
     pub fn currency(&self) -> Option<String> {
         if self.dimension[6] == 0 {

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use twinopt::learn::model::{NAMES, decode, fit};
-use twinopt::learn::{Dataset, Equations, Layout, Particle, Regressor, Split};
+use twinopt::learn::{Dataset, Equations, Layout, Particle, Regressor, Split, StepMap, StepScratch};
 use twinopt::rng::Key;
 use twinopt::schema::{Range, Role, Schema, Signal};
 use twinopt::spec::{ModelSpec, TimeSpan};
-use twinopt::trajectory::Trajectory;
+use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::units::Unit;
 
 fn schema(signals: &[(&str, Role)]) -> Arc<Schema> {
@@ -117,6 +117,32 @@ fn without_noise_the_coefficients_are_the_plants() {
         assert!(worst < 1e-5, "{worst}");
     }
     assert!((at(0, 4, 0) - 0.1).abs() < 1e-5 && (at(2, 3, 0) + 1.0).abs() < 1e-2, "{c:?}");
+}
+
+#[test]
+fn stepped_open_loop_the_map_follows_the_plant() {
+    let log = linear_plant(3000, 0.0);
+    let f = fitted("linear", &log, &spec());
+    let map = StepMap {
+        schema: log.schema.clone(),
+        equations: Equations::default(),
+        layout: f.data.layout.clone(),
+        regressor: f.model.clone(),
+    };
+    let start = f.split.holdout[0].start;
+    let mut window = Window::from_trajectory(&log, start, 0, map.depth(), 2);
+    let mut scratch = StepScratch::default();
+    for t in start..start + 100 {
+        map.observe(&mut window, &mut scratch);
+        map.step(&mut window, &mean_of_all(2), None, &mut scratch);
+        assert!((window.column(2, 1)[1] - log.columns[2][t]).abs() < 1e-3, "y at {t}");
+        for s in [0, 1] {
+            assert!((window.column(s, 0)[0] - log.columns[s][t + 1]).abs() < 1e-3, "state {s} at {t}");
+        }
+        for s in [3, 4] {
+            window.column_mut(s, 0).fill(log.columns[s][t + 1]);
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The twin in the closed loop: controllers, limits, noise, support, artefact.
 
+// A list of one stretch of training rows.
+#![allow(clippy::single_range_in_vec_init)]
+
 use std::ops;
 use std::path::Path;
 use std::sync::Arc;
@@ -260,7 +263,7 @@ fn base_stock_keeps_a_serial_chain_stocked() {
     let twin = plant.known();
     let log = serial_log(&plant);
     let text = r#"controller.base_stock = [
-      { order = "order_shop", position = "shop + shipped + lag(shipped, 1)", level = "50" },
+      { order = "order_shop", position = "shop + lag(shipped, 1) + lag(shipped, 2)", level = "50" },
       { order = "order_depot", position = "depot", level = "60", reorder = "40" },
     ]"#;
     let mut policy = plant.controller(&twin, text).unwrap();
@@ -517,7 +520,8 @@ fn what_cannot_be_computed_is_said() {
 
     let realised = Arc::new(log);
     let forecast = Forecast::new(&plant.spec, realised.clone(), 10);
-    let run = Run { dynamics: &twin, realised: &realised, past: 10, steps: 50, particles: 1, key: Key::new(1), forecast };
+    let run =
+        Run { dynamics: &twin, realised: &realised, past: 10, steps: 50, particles: 1, key: Key::new(1), forecast };
     let calls = std::cell::Cell::new(0);
     let stop = || calls.replace(calls.get() + 1) == 4;
     assert!(matches!(simulate(&run, &mut Witness::default(), &stop), Err(Error::Interrupted)));
@@ -540,9 +544,8 @@ fn faults_of_a_controller_have_a_place_and_a_cure() {
     let f = fault("[controller.rule]\ncooling = \"0.5 + tmp / 1[K]\"");
     assert_eq!((f.code, f.line), ("unknown-name", 2));
     assert_eq!(fault("[controller.rule]\ncooling = \"temp\"").code, "unit-mismatch");
-    let f = fault(
-        "controller.pid = [{ control = \"cooling\", measurement = \"temp\", setpoint = \"power\", kp = -0.1 }]",
-    );
+    let f =
+        fault("controller.pid = [{ control = \"cooling\", measurement = \"temp\", setpoint = \"power\", kp = -0.1 }]");
     assert_eq!(f.code, "unit-mismatch");
 }
 
@@ -597,8 +600,8 @@ fn fitted() -> (Plant, Twin) {
     let plant = Plant::new(ROOM);
     let log = room_log(&plant, 900);
     let layout = Layout::new(&plant.schema, &plant.spec.model, &plant.equations());
-    let data = twinopt::learn::Dataset::new(&log, &layout, &plant.equations()).unwrap();
-    let rows: Vec<usize> = (0..data.rows()).collect();
+    let data = twinopt::learn::Dataset::new(&log, &layout, &plant.equations());
+    let rows: Vec<usize> = (0..data.len()).collect();
     let folds: Vec<Vec<usize>> = rows.chunks(rows.len() / 4 + 1).map(<[usize]>::to_vec).collect();
     let regressor = twinopt::learn::model::fit("linear", &data, &rows, &folds, &plant.spec.model, 1).unwrap();
     let map = StepMap { schema: plant.schema.clone(), equations: plant.equations(), layout, regressor };

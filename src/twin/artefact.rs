@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Envelope, Provenance, Twin, config_hash};
 use crate::error::{Error, Result};
-use crate::learn::{Equations, Layout, Spread, StepMap, Target, model};
+use crate::learn::{Equations, Layout, Spread, StepMap, model};
 use crate::schema::{Range, Schema};
 use crate::spec::TwinSpec;
 
@@ -106,7 +106,7 @@ impl Twin {
         let (payload, rest): (Payload, _) =
             postcard::take_from_bytes(payload).map_err(|e| corrupt(&format!("payload: {e}")))?;
         let targets = header.layout.targets.len();
-        let columns = header.layout.inputs.iter().map(|i| i.0).chain(header.layout.targets.iter().map(signal_of));
+        let columns = header.layout.inputs.iter().map(|i| i.0).chain(header.layout.targets.iter().map(|t| t.signal()));
         let sound = rest.is_empty()
             && columns.into_iter().all(|s| s < schema.len())
             && header.layout.inputs.iter().all(|i| i.1 < 1 << 20)
@@ -119,7 +119,10 @@ impl Twin {
         if !sound {
             return Err(corrupt("its parts do not fit together"));
         }
-        let regressor = model::decode(&header.model, &payload.regressor)?;
+        let regressor = model::decode(&header.model, &payload.regressor).map_err(|e| corrupt(&e.to_string()))?;
+        if regressor.shape() != (header.layout.inputs.len(), targets) {
+            return Err(corrupt("its model has other columns than its layout"));
+        }
         let map = StepMap { schema: schema.clone(), equations, layout: header.layout, regressor };
         Ok(Self {
             map,
@@ -134,12 +137,6 @@ impl Twin {
     /// The provenance in a [`MODEL_FILE`], with every hash checked; needs no `twin.toml`.
     pub fn provenance(bytes: &[u8], file: &Path) -> Result<Provenance> {
         split(bytes).map(|(header, _)| header.provenance).map_err(|what| corrupt(file, &what))
-    }
-}
-
-fn signal_of(target: &Target) -> usize {
-    match *target {
-        Target::Delta(s) | Target::Residual(s) | Target::Level(s) => s,
     }
 }
 

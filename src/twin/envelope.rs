@@ -97,7 +97,7 @@ impl Envelope {
         self.signals.iter().all(|&s| s < signals)
             && self.mean.len() == d
             && self.scale.len() == d
-            && if d == 0 { self.points.is_empty() } else { self.points.len() % d == 0 }
+            && if d == 0 { self.points.is_empty() } else { self.points.len().is_multiple_of(d) }
     }
 
     fn standardised(&self, log: &Trajectory, t: usize) -> Vec<f32> {
@@ -182,7 +182,9 @@ fn stratified(rows: &[usize], n: usize) -> (Vec<usize>, Vec<usize>) {
     (pick(true), pick(false))
 }
 
+// A list of one stretch of training rows.
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)]
 mod tests {
     use std::sync::Arc;
 

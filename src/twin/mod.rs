@@ -13,7 +13,7 @@ pub use dynamics::{Batch, Dynamics, Support};
 pub use envelope::Envelope;
 pub use provenance::{Provenance, config_hash};
 
-use crate::learn::{Equations, Particle, Spread, StepMap, StepScratch, Target};
+use crate::learn::{Equations, Particle, Spread, StepMap, StepScratch};
 use crate::schema::{Range, Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 
@@ -113,10 +113,8 @@ impl Dynamics for Twin {
         self.map.observe(&mut past, &mut scratch);
         self.map.step(&mut past, &rows, None, &mut scratch);
         for (noise, target) in noise.iter_mut().zip(&self.map.layout.targets) {
-            let (signal, lag) = match *target {
-                Target::Delta(s) | Target::Residual(s) => (s, 0),
-                Target::Level(s) => (s, 1),
-            };
+            // An output belongs to the completed step, a state to the present one.
+            let (signal, lag) = (target.signal(), usize::from(!target.is_next()));
             let (measured, predicted) = (window.column(signal, lag), past.column(signal, lag));
             for (i, e) in noise.iter_mut().enumerate() {
                 let error = measured[particles[i].rows.start] - predicted[i];
