@@ -4,6 +4,7 @@ mod base_stock;
 pub mod forecast;
 mod hold;
 mod limit;
+pub mod mpc;
 mod pid;
 pub mod planner;
 mod replay;
@@ -20,6 +21,7 @@ pub use base_stock::BaseStock;
 pub use forecast::Forecast;
 pub use hold::Hold;
 pub use limit::limited;
+pub use mpc::Mpc;
 pub use pid::Pid;
 pub use replay::Replay;
 pub use rule::Rule;
@@ -105,7 +107,7 @@ pub fn build<'a>(spec: &ControllerSpec, context: &Context<'a>) -> Result<Box<dyn
         ControllerSpec::Rule(rules) => Box::new(Rule::build(rules, context)?),
         ControllerSpec::Pid(loops) => Box::new(Pid::build(loops, context)?),
         ControllerSpec::BaseStock(loops) => Box::new(BaseStock::build(loops, context)?),
-        ControllerSpec::Mpc(_) => return Err(Error::Internal("MPC is not part of this build".into())),
+        ControllerSpec::Mpc(spec) => Box::new(Mpc::build(spec, context)?),
     })
 }
 
