@@ -65,6 +65,7 @@ pub struct CaseResult {
     pub support: SupportShare,
     /// Reduced trajectories for the charts: one per signal.
     pub trends: Vec<Trend>,
+    pub economics: Option<Economics>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
