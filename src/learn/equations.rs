@@ -39,15 +39,13 @@ impl Equations {
                 equations.constants.push((column, value.value));
             }
             if let Some(text) = &signal.expr {
-                // A derived signal without a unit of its own takes the expression's.
-                let unit = signal.unit.as_ref().map(|_| column);
-                match compile(text, scope, schema, unit) {
+                match compile(text, scope, schema, column, signal.unit.is_some()) {
                     Ok(program) => derived.push(Derived { column, program, span: text.span.clone(), late: false }),
                     Err(fault) => faults.push((text.span.clone(), fault)),
                 }
             }
             if let Some(text) = &signal.next {
-                match compile(text, scope, schema, Some(column)) {
+                match compile(text, scope, schema, column, true) {
                     Ok(program) => equations.next.push((column, program, learns_residual(signal))),
                     Err(fault) => faults.push((text.span.clone(), fault)),
                 }
@@ -120,20 +118,29 @@ fn learns_residual(signal: &SignalSpec) -> bool {
     signal.residual.as_ref().is_some_and(|r| r.value)
 }
 
-/// Compiles `text`; the result is converted to the unit of `target`, if there is one.
-fn compile(text: &At<String>, scope: &Scope, schema: &Schema, target: Option<usize>) -> Result<Program, ExprFault> {
+/// Compiles `text`; the result is in the unit of `target`, if that is `declared` or fits.
+fn compile(
+    text: &At<String>,
+    scope: &Scope,
+    schema: &Schema,
+    target: usize,
+    declared: bool,
+) -> Result<Program, ExprFault> {
     let program = Program::compile(text, scope)?;
-    let Some(target) = target else { return Ok(program) };
     let signal = &schema.signals[target];
-    program.in_unit(&signal.unit).map_err(|message| ExprFault {
-        code: "unit-mismatch",
-        span: 0..text.len(),
-        message,
-        cure: format!(
-            "make the expression give the unit of `{}`, `{}`, or change that unit",
-            signal.name, signal.unit.text
-        ),
-    })
+    match program.clone().in_unit(&signal.unit) {
+        Ok(program) => Ok(program),
+        Err(_) if !declared => Ok(program),
+        Err(message) => Err(ExprFault {
+            code: "unit-mismatch",
+            span: 0..text.len(),
+            message,
+            cure: format!(
+                "make the expression give the unit of `{}`, `{}`, or change that unit",
+                signal.name, signal.unit.text
+            ),
+        }),
+    }
 }
 
 /// The derived signals so that each comes after those that it reads; a cycle is a fault, also one through the past,
