@@ -12,7 +12,7 @@ use super::results::{CaseResult, KpiResult, ScenarioResult};
 use super::summary;
 use crate::control::schedule::minute_of_day;
 use crate::error::{Error, Result};
-use crate::schema::Role;
+use crate::schema::{Range, Role};
 use crate::spec::{Change, ControllerSpec, ForecastSpec, Loaded, PlannerSpec, ScenarioSpec};
 use crate::trajectory::Trajectory;
 use crate::value::{Difference, Estimate, Figures, figures};
@@ -147,7 +147,9 @@ fn realise(
     let (past, mut t) = plant.slice(start, steps, depth);
     for (name, change) in &s.disturbance {
         let Some(signal) = plant.schema.find(name) else { continue };
-        let limits = plant.schema.signals[signal].hard;
+        // what a sensor could not show, the plant cannot meet
+        let valid = plant.spec.value.signals[signal].valid.as_ref();
+        let limits = valid.map_or(Range::OPEN, |v| Range { low: v[0], high: v[1] });
         for k in past..past + steps {
             if during(plant, &change.value, t.time(k))? {
                 let v = &mut t.at_mut(signal, k)[0];
