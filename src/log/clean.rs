@@ -28,6 +28,8 @@ pub(super) struct Rule {
     pub flat: Option<i64>,
     /// Stays the same by nature (controls, set-points).
     pub holds: bool,
+    /// May be written in degC, degF or K.
+    pub temperature: bool,
     /// Absolute zero in the signal's unit, for temperatures.
     pub absolute_zero: Option<f64>,
     /// Longer gaps split the log, µs.
@@ -52,7 +54,7 @@ pub(super) fn clean(raw: &Raw, rule: &Rule, episodes: Option<&Episodes>) -> Clea
     let mut note = |f: Option<Finding>| out.findings.extend(f);
     note(raw.flagged.finding(name, "bad-flag", "dropped", "samples that the historian marked as not good"));
 
-    let clock = clock::examine(&raw.time, &raw.breaks);
+    let clock = clock::examine(&raw.time, &raw.value, &raw.breaks);
     note(clock.out_of_order.finding(name, "out-of-order", "sorted", "rows that come after a later one in their file"));
     note(clock.steps.finding(
         name,
@@ -230,7 +232,7 @@ fn flat(s: &mut Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
             value: (0..keep.len()).filter(kept).map(|i| s.value[i]).collect(),
         };
     } else if !rule.holds {
-        let stuck = detect::flat_lines(s, rule.max_gap);
+        let stuck = detect::flat_lines(s);
         note(total(s, &stuck, 0).finding(
             name,
             "flat-line",
@@ -256,7 +258,7 @@ fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
         ));
         return;
     }
-    let jumps = detect::unit_jumps(s, rule.absolute_zero.is_some());
+    let jumps = detect::unit_jumps(s, rule.temperature);
     let mut kinds: Vec<&str> = jumps.iter().map(|j| j.1).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -320,6 +322,7 @@ mod tests {
             valid: None,
             flat: None,
             holds: false,
+            temperature: false,
             absolute_zero: None,
             max_gap: 30_000_000,
             window: (i64::MIN, i64::MAX),

@@ -33,7 +33,8 @@ pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
 
 /// Examines time stamps (µs) in the order of the file; `breaks` are the places where a file begins, across which
 /// nothing is concluded.
-pub(super) fn examine(time: &[i64], breaks: &[usize]) -> ClockFaults {
+/// `value` tells a clock that was set back from rows that were written twice.
+pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFaults {
     let mut faults = ClockFaults::default();
     let sorted = time.windows(2).all(|w| w[0] <= w[1]);
     let interval = if sorted {
@@ -46,7 +47,7 @@ pub(super) fn examine(time: &[i64], breaks: &[usize]) -> ClockFaults {
     let Some((dt, share)) = interval else { return faults };
     let mut backward = Vec::new();
     if !sorted {
-        find_backward(time, breaks, dt, &mut faults, &mut backward);
+        find_backward(time, value, breaks, dt, &mut faults, &mut backward);
     }
     if share >= 0.9 {
         find_forward(time, breaks, dt, &backward, &mut faults);
@@ -56,7 +57,14 @@ pub(super) fn examine(time: &[i64], breaks: &[usize]) -> ClockFaults {
 
 /// Rows behind the newest time so far: late rows, or, where a regular run of rows goes through a stretch of time that
 /// was already logged, a clock that was set back. `backward` gets the lengths of such steps.
-fn find_backward(time: &[i64], breaks: &[usize], dt: i64, faults: &mut ClockFaults, backward: &mut Vec<i64>) {
+fn find_backward(
+    time: &[i64],
+    value: &[f64],
+    breaks: &[usize],
+    dt: i64,
+    faults: &mut ClockFaults,
+    backward: &mut Vec<i64>,
+) {
     let starts: std::collections::BTreeSet<usize> = breaks.iter().copied().collect();
     let mut late_rows = Tally::default();
     let mut steps = Vec::new();
@@ -76,11 +84,18 @@ fn find_backward(time: &[i64], breaks: &[usize], dt: i64, faults: &mut ClockFaul
             end += 1;
         }
         let run = end - i;
-        let again =
-            time[..i].iter().rev().take(4 * run + 16).filter(|t| (time[i]..=time[end - 1]).contains(*t)).count();
+        let mut before: Vec<(i64, u64)> = (0..i)
+            .rev()
+            .take(4 * run + 16)
+            .filter(|k| (time[i]..=time[end - 1]).contains(&time[*k]))
+            .map(|k| (time[k], value[k].to_bits()))
+            .collect();
+        before.sort_unstable();
+        let again = before.len();
+        let copies = (i..end).filter(|k| before.binary_search(&(time[*k], value[*k].to_bits())).is_ok()).count();
         let paced = time[end - 1] - time[i] <= dt.saturating_mul(2 * run as i64);
         let caught_up = end == time.len() || starts.contains(&end) || time[end] > newest;
-        if run >= 3 && 2 * again >= run && paced && caught_up {
+        if run >= 3 && 2 * again >= run && 10 * copies < 9 * run && paced && caught_up {
             steps.push((time[i], newest - time[i] + dt, run));
         } else {
             time[i..end].iter().for_each(|t| late_rows.add(*t));
@@ -151,9 +166,14 @@ mod tests {
         (0..n).map(|i| 1_704_067_200_000_000 + i * 10 * MIN).collect()
     }
 
+    fn look(time: &[i64]) -> ClockFaults {
+        let value: Vec<f64> = (0..time.len()).map(|i| i as f64).collect();
+        examine(time, &value, &[0])
+    }
+
     #[test]
     fn a_regular_clock_is_left_alone() {
-        let f = examine(&regular(500), &[0]);
+        let f = look(&regular(500));
         assert_eq!((f.out_of_order.count, f.steps.count), (0, 0));
     }
 
@@ -161,7 +181,7 @@ mod tests {
     fn late_rows_are_not_a_clock_step() {
         let mut t = regular(500);
         t.swap(100, 105);
-        let f = examine(&t, &[0]);
+        let f = look(&t);
         assert_eq!((f.out_of_order.count, f.steps.count), (5, 0));
     }
 
@@ -169,22 +189,30 @@ mod tests {
     fn a_clock_set_back_and_one_set_forward() {
         let mut t = regular(500);
         t[200..].iter_mut().for_each(|t| *t -= 60 * MIN);
-        assert_eq!(examine(&t, &[0]).steps.count, 1);
+        assert_eq!(look(&t).steps.count, 1);
         let mut t = regular(500);
         t[200..].iter_mut().for_each(|t| *t += 37 * MIN);
-        let f = examine(&t, &[0]);
+        let f = look(&t);
         assert_eq!((f.steps.count, f.out_of_order.count), (1, 0));
         assert!(f.notes[0].starts_with("forward by 37 min"), "{:?}", f.notes);
         let mut t = regular(500);
         t[200..300].iter_mut().for_each(|t| *t += 60 * MIN);
-        assert_eq!(examine(&t, &[0]).steps.count, 2);
+        assert_eq!(look(&t).steps.count, 2);
+    }
+
+    #[test]
+    fn rows_written_twice_are_not_a_clock_step() {
+        let t: Vec<i64> = regular(300).into_iter().chain(regular(500).into_iter().skip(250)).collect();
+        let v: Vec<f64> = t.iter().map(|t| *t as f64).collect();
+        let f = examine(&t, &v, &[0]);
+        assert_eq!((f.steps.count, f.out_of_order.count), (0, 50));
     }
 
     #[test]
     fn a_gap_is_not_a_clock_step() {
         let mut t = regular(500);
         t.drain(100..140);
-        assert_eq!(examine(&t, &[0]).steps.count, 0);
+        assert_eq!(look(&t).steps.count, 0);
     }
 
     #[test]
@@ -194,7 +222,7 @@ mod tests {
         for i in (1..t.len()).rev() {
             t.swap(i, key.below(i as u64, i + 1));
         }
-        let f = examine(&t, &[0]);
+        let f = look(&t);
         assert!(f.steps.count == 0 && f.out_of_order.count > 2_500, "{f:?}");
     }
 }

@@ -41,10 +41,11 @@ pub(super) fn runs(s: &Samples, max_gap: i64) -> Vec<Stretch> {
 ///
 /// Chance: with a share `z` of repeated values among independent moves, the longest of n samples' runs has length
 /// about ln n / −ln z.
-pub(super) fn flat_lines(s: &Samples, max_gap: i64) -> Vec<Stretch> {
+pub(super) fn flat_lines(s: &Samples) -> Vec<Stretch> {
     const FEWEST: usize = 12;
     let n = s.value.len();
-    let runs = runs(s, max_gap);
+    // A sensor that is stuck stays so over a gap.
+    let runs = runs(s, i64::MAX);
     let longest = runs.iter().map(|r| r.to - r.from).max().unwrap_or(0);
     if n < 50 || longest < FEWEST {
         return Vec::new();
@@ -188,7 +189,7 @@ pub(super) fn spikes(s: &Samples) -> Tally {
     let range = high - low;
     for i in 1..v.len() - 1 {
         let off = (v[i] - 0.5 * (v[i - 1] + v[i + 1])).abs();
-        if range > 0.0 && off > 3.0 * range && (v[i + 1] - v[i - 1]).abs() <= range {
+        if range > 0.0 && off > 5.0 * range && (v[i + 1] - v[i - 1]).abs() <= range {
             found.add(s.time[i]);
         }
     }
@@ -284,12 +285,12 @@ mod tests {
     #[test]
     fn flat_lines_of_a_moving_signal_are_found_and_saturation_is_not() {
         let s = series(2000, |i| if (500..540).contains(&i) { 21.5 } else { temperature(i) });
-        let found = flat_lines(&s, i64::MAX);
+        let found = flat_lines(&s);
         assert_eq!(found, [Stretch { from: 500, to: 540 }]);
         let s = series(2000, |i| temperature(i).min(23.0));
-        assert_eq!(flat_lines(&s, i64::MAX), []);
+        assert_eq!(flat_lines(&s), []);
         let s = series(2000, |i| (i / 100) as f64);
-        assert_eq!(flat_lines(&s, i64::MAX), []);
+        assert_eq!(flat_lines(&s), []);
     }
 
     #[test]

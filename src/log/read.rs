@@ -159,6 +159,7 @@ fn inputs<'a>(spec: &'a TwinSpec, schema: &Schema, max_gap: i64) -> Result<(Vec<
             valid: s.valid.as_ref().map(|v| Range { low: v.value[0], high: v.value[1] }),
             flat: s.flat.as_ref().map(|f| f.ms().saturating_mul(1_000)),
             holds: holds || how == Resample::Hold,
+            temperature: is_temperature(unit),
             absolute_zero: absolute_zero(unit),
             max_gap,
             window: (i64::MIN, i64::MAX),
@@ -189,13 +190,14 @@ fn between(from: &Unit, to: &Unit) -> (f64, f64) {
     (from.scale / to.scale, (from.offset - to.offset) / to.scale)
 }
 
-/// Absolute zero in a temperature's unit, told by its text: a difference of temperatures is also in K.
+/// Absolute zero in a unit with its own zero (degC, degF); K has none, since differences of temperatures are in K too.
 fn absolute_zero(unit: &Unit) -> Option<f64> {
-    match unit.text.trim() {
-        "degC" | "°C" | "celsius" => Some(-273.15),
-        "degF" | "°F" | "fahrenheit" => Some(-459.67),
-        _ => None,
-    }
+    (unit.offset != 0.0 && unit.scale > 0.0).then(|| -unit.offset / unit.scale)
+}
+
+/// Whether a signal may have been written in another temperature scale.
+fn is_temperature(unit: &Unit) -> bool {
+    unit.dimension == [0, 0, 0, 1, 0, 0, 0, 0]
 }
 
 /// First and last time that belong to the log: a few rows years away from all others (a clock at 1970, a year 2106)
@@ -220,15 +222,25 @@ fn plausible_window(tags: &[Raw], long: bool) -> (i64, i64) {
     }
     let mut days: Vec<(i64, usize)> = days.into_iter().collect();
     let total: usize = days.iter().map(|d| d.1).sum();
-    let few = total / 1_000;
+    let few = (total / 1_000).max(1);
+    // The days between which all but a few rows lie.
+    let core = |days: &[(i64, usize)], mut left: usize| {
+        days.iter()
+            .find(|d| {
+                let here = d.1 > left;
+                left = left.saturating_sub(d.1);
+                here
+            })
+            .map_or(0, |d| d.0)
+    };
+    let backwards: Vec<_> = days.iter().rev().copied().collect();
+    let span = core(&backwards, 3 * few) - core(&days, 3 * few);
     while days.len() > 1 && total >= 100 {
         let Some(cut) = (1..days.len()).max_by_key(|&i| days[i].0 - days[i - 1].0) else { break };
         let gap = days[cut].0 - days[cut - 1].0;
         let rows = |d: &[(i64, usize)]| d.iter().map(|d| d.1).sum::<usize>();
         let (before, after) = (rows(&days[..cut]), rows(&days[cut..]));
-        let larger = if before < after { &days[cut..] } else { &days[..cut] };
-        let span = larger[larger.len() - 1].0 - larger[0].0;
-        if gap < 365 || gap < 2 * span || before.min(after) > few.max(1) {
+        if gap < 365 || gap < 2 * span || before.min(after) > few {
             break;
         }
         if before < after {

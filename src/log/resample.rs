@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn jitter_does_not_make_holes() {
         let key = crate::rng::Key::new(3);
-        let time: Vec<i64> = (0..500).map(|i| i * 10 * MIN + (20e6 * key.normal(i as u64)) as i64).collect();
+        let time: Vec<i64> = (0..500).map(|i| i * 10 * MIN + (10e6 * key.normal(i as u64)) as i64).collect();
         let s = Samples { value: vec![1.0; time.len()], time: Arc::new(time) };
         let (start, slack, jitter) = phase(&[&s], 10 * MIN);
         assert!(start == 0 && slack == MIN && jitter.count > 400, "{start} {slack} {jitter:?}");

@@ -43,7 +43,7 @@ impl Episodes {
             let (t, l) = (time[i], label[i]);
             match out.blocks.last_mut() {
                 Some(b) if b.label == l => b.to = t,
-                Some(b) if goes_on_at != i64::MAX && goes_on_at - b.to <= max_gap => {
+                Some(b) if t <= b.to || (goes_on_at != i64::MAX && goes_on_at - b.to <= max_gap) => {
                     out.overlap.add(t);
                     continue;
                 }
@@ -57,8 +57,7 @@ impl Episodes {
     /// Whether a row of episode `label` at `time` is part of the time line.
     pub fn holds(&self, time: i64, label: u32) -> bool {
         let after = self.blocks.partition_point(|b| b.from <= time);
-        // Blocks may touch in one time stamp, so up to two end at or after it.
-        self.blocks[after.saturating_sub(2)..after].iter().any(|b| b.label == label && time <= b.to)
+        self.blocks[..after].last().is_some_and(|b| b.label == label && time <= b.to)
     }
 
     /// Changes of episode.
