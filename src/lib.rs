@@ -17,6 +17,8 @@ pub mod value;
 
 pub mod twin;
 
+pub mod check;
+
 pub mod control;
 
 pub mod simulate;
@@ -25,3 +27,5 @@ pub mod report;
 pub mod scenario;
 
 pub mod ops;
+
+pub mod cli;

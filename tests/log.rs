@@ -236,6 +236,19 @@ fn clean_logs_come_through_value_for_value_and_unflagged() {
     }
 }
 
+/// Every plant that the repository ships reads, and is complete enough to learn from.
+#[test]
+fn shipped_twins_are_complete() {
+    let Ok(plants) = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("data")) else { return };
+    for plant in plants.flatten().map(|p| p.path()).filter(|p| p.join("twin.toml").is_file()) {
+        let text = std::fs::read_to_string(plant.join("twin.toml")).unwrap();
+        let (t, q) = read(&plant, &text).unwrap_or_else(|e| panic!("{}: {e}", plant.display()));
+        println!("{}\n{}", plant.display(), log::render(&q));
+        q.require_complete().unwrap();
+        assert!(t.steps > 1_000 && q.signals.iter().all(|s| s.coverage > 0.9));
+    }
+}
+
 #[test]
 fn distillation_is_split_at_its_trips() {
     let Some(data) = shared() else { return };

@@ -2,16 +2,27 @@
 //! meaning is checked by [`crate::check`].
 
 mod at;
+mod json_schema;
+mod load;
+mod place;
 mod scenario;
+mod shape;
 mod span;
+mod syntax;
+mod tags;
 mod twin;
+mod words;
 
 pub use at::At;
+pub use json_schema::{scenario_json_schema, twin_json_schema};
+pub use load::{Damage, Loaded, Parsed, load_scenario, load_twin, parse, parse_scenario, parse_twin, twin_file};
+pub use place::{inner_place, key_place};
 pub use scenario::{
     BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec,
     ScheduleEntry,
 };
 pub use span::TimeSpan;
+pub use tags::{Complaint, schema};
 pub use twin::{
     EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, ModelSpec, ParameterSpec, PriceBasis,
     Resample, RetrainSpec, SignalSpec, TwinSpec,

@@ -17,7 +17,7 @@ pub struct ScenarioSpec {
     pub twin: At<String>,
     /// UTC start, on the log's time line.
     #[serde(with = "toml_time")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "toml_time::schema")]
     pub start: At<Timestamp>,
     pub length: At<TimeSpan>,
     /// How many days of the year look like this; the scenarios of a folder sum to 365.
@@ -56,6 +56,9 @@ pub struct Change {
     pub scale: Option<At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<At<f64>>,
+    /// Of a disturbance: only between these times of the day, `["17:00", "21:00"]`, in the twin's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<At<[String; 2]>>,
 }
 
 impl Change {
@@ -264,9 +267,14 @@ fn d_keep() -> At<f64> {
 /// TOML's own date-time (`2024-07-15T00:00:00Z`) to and from a UTC time stamp.
 mod toml_time {
     use jiff::Timestamp;
+    use schemars::{Schema, SchemaGenerator, json_schema};
     use serde::{Deserialize, Deserializer, Serializer};
 
     use crate::spec::At;
+
+    pub fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<At<Timestamp>, D::Error> {
         let at = At::<toml::value::Datetime>::deserialize(d)?;

@@ -1,0 +1,269 @@
+//! The log of a twin: its files, columns and time span against what the twin file says of them.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::faults::{Faults, listed, short, suggest};
+use super::model::timezone;
+use super::plant::Plant;
+use crate::error::Error;
+use crate::log::{self, Column};
+use crate::schema::Role;
+use crate::spec::{At, Loaded, SignalSpec, TimeSpan, TwinSpec};
+use crate::units::Unit;
+
+type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
+
+/// What a log's files say of themselves.
+#[derive(Debug, Default)]
+pub(super) struct LogFacts {
+    /// Absent when they cannot be read.
+    columns: Option<Vec<Column>>,
+    failure: Option<Error>,
+    span: Option<(Timestamp, Timestamp)>,
+    rows: usize,
+    /// Smallest and largest value of a numeric column.
+    ranges: HashMap<String, (f64, f64)>,
+}
+
+impl LogFacts {
+    pub(super) fn read(file: &Loaded<TwinSpec>) -> Self {
+        let (spec, dir) = (&file.value.log, file.path.parent().unwrap_or(Path::new(".")));
+        if spec.files.span.is_empty() {
+            return Self::default();
+        }
+        let mut facts = match log::columns(dir, spec) {
+            Ok(columns) => Self { columns: Some(columns), ..Self::default() },
+            Err(failure) => return Self { failure: Some(failure), ..Self::default() },
+        };
+        facts
+    }
+
+    /// First and last time stamp.
+    pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        self.span
+    }
+
+    pub(super) fn length(&self) -> Option<TimeSpan> {
+        self.span.map(|(first, last)| TimeSpan::from_ms(last.as_millisecond() - first.as_millisecond()))
+    }
+
+    /// Mean time between rows of a wide log.
+    pub(super) fn sampling(&self) -> Option<TimeSpan> {
+        let rows = i64::try_from(self.rows).ok().filter(|n| *n > 1)?;
+        self.length().map(|l| TimeSpan::from_ms(l.ms() / (rows - 1))).filter(|s| s.ms() > 0)
+    }
+
+    fn find(&self, name: &str) -> Option<&Column> {
+        self.columns.as_ref()?.iter().find(|c| c.name == name)
+    }
+}
+
+pub(super) fn log(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+    let spec = &plant.spec().log;
+    if let Some(failure) = &plant.log.failure {
+        let text = match failure {
+            Error::NoInput { path, reason } => match path.file_name() {
+                // The reason names the pattern itself when none matches.
+                _ if reason.contains("no file matches") => reason.clone(),
+                Some(name) => format!("{}: {reason}", name.to_string_lossy()),
+                None => reason.clone(),
+            },
+            other => other.to_string(),
+        };
+        let (what, cure) = text.rsplit_once("; ").unwrap_or((&text, "correct `log.files`"));
+        faults.add("no-log", &spec.files.span, what, cure);
+    }
+    if let Some(zone) = &spec.timezone {
+        timezone(faults, zone);
+    }
+    let step = &plant.spec().step;
+    if let Some(gap) = spec.max_gap.as_ref().filter(|g| !step.span.is_empty() && ***g < **step) {
+        let message =
+            format!("`max_gap` {} is shorter than the step {}: every step would be a gap", gap.value, step.value);
+        faults.add("too-short", &gap.span, message, format!("write at least `max_gap = \"{}\"`", step.value));
+    }
+    let Some(columns) = &plant.log.columns else { return };
+    let names = |kinds: &[&str]| -> Vec<&str> {
+        columns.iter().filter(|c| kinds.contains(&c.kind)).map(|c| c.name.as_str()).collect()
+    };
+    let all: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+    time_column(faults, plant, &spec.time, &names(&["time"]), &all);
+    if let Some(episode) = spec.episode.as_ref().filter(|e| !all.contains(&e.as_str())) {
+        missing(faults, episode, "episode column", &all);
+    }
+    match &spec.long {
+        Some(long) => {
+            for (what, column) in [("tag column", &long.tag), ("value column", &long.value.value)] {
+                if !all.contains(&column.as_str()) {
+                    missing(faults, column, what, &all);
+                }
+            }
+            if let Some(quality) = long.quality.as_ref().filter(|q| !all.contains(&q.as_str())) {
+                missing(faults, quality, "quality column", &all);
+            }
+            if let Some(column) = plant.log.find(&long.value.value).filter(|c| !is_numeric(c)) {
+                not_numbers(faults, &long.value.value.span, column, &names(&NUMERIC));
+            }
+        }
+        None => {
+            for signal in plant.signals.values() {
+                wide_column(faults, plant, signal, &all, &names(&NUMERIC));
+            }
+            twice(faults, plant);
+        }
+    }
+}
+
+const NUMERIC: [&str; 3] = ["float", "integer", "boolean"];
+
+fn is_numeric(column: &Column) -> bool {
+    NUMERIC.contains(&column.kind)
+}
+
+fn time_column(faults: Twin<'_, '_>, plant: &Plant<'_>, name: &At<String>, times: &[&str], all: &[&str]) {
+    let cure = |fallback: String| match times {
+        [one] => format!("write `time = \"{one}\"`"),
+        [] => fallback,
+        several => format!("use one of {}", listed(several)),
+    };
+    match plant.log.find(name) {
+        None => {
+            let cure = cure(suggest(name, all.iter().copied()));
+            faults.add("unknown-column", &name.span, format!("the log has no time column `{}`", name.value), cure);
+        }
+        Some(column)
+            if column.kind == "boolean"
+                || column.kind == "other"
+                || (!times.is_empty() && column.kind != "time" && column.kind != "text") =>
+        {
+            let message = format!("the time column `{}` holds {}, not times", name.value, contents(column.kind));
+            faults.add("wrong-column", &name.span, message, cure("name the column with the time stamps".to_owned()));
+        }
+        Some(_) => {}
+    }
+}
+
+fn wide_column(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, all: &[&str], numeric: &[&str]) {
+    if *signal.role == Role::Derived || signal.value.is_some() || (signal.expr.is_some() && signal.column.is_none()) {
+        return;
+    }
+    let column = signal.column.as_ref().unwrap_or(&signal.name);
+    match plant.log.find(column) {
+        None => {
+            let (message, cure) = match (&signal.column, crate::error::nearest(column, all.iter().copied())) {
+                (_, Some(near)) => (
+                    format!("the log has no column `{}`", column.value),
+                    format!("did you mean `column = \"{near}\"`?"),
+                ),
+                (None, None) => {
+                    // `cpu` for `cpu_load_pct`: a column that begins with the name.
+                    let longer = all.iter().find(|c| c.starts_with(column.as_str()) || c.ends_with(column.as_str()));
+                    let cure = match longer {
+                        Some(longer) => format!("did you mean `column = \"{longer}\"`?"),
+                        None => format!("add `column = \"…\"`, one of {}; or `value = …` for a constant", listed(all)),
+                    };
+                    (format!("the log has no column `{}` for this signal", column.value), cure)
+                }
+                (Some(_), None) => {
+                    (format!("the log has no column `{}`", column.value), format!("use one of {}", listed(all)))
+                }
+            };
+            faults.add("unknown-column", &column.span, message, cure);
+        }
+        Some(found) if !is_numeric(found) => not_numbers(faults, &column.span, found, numeric),
+        Some(_) => ranges(faults, plant, signal, column),
+    }
+}
+
+fn not_numbers(faults: Twin<'_, '_>, place: &Range<usize>, column: &Column, numeric: &[&str]) {
+    let message = format!("the column `{}` holds {}, not numbers", column.name, contents(column.kind));
+    let cure = if numeric.is_empty() {
+        "name a column with numbers".to_owned()
+    } else {
+        format!("name a column with numbers: {}", listed(numeric))
+    };
+    faults.add("wrong-column", place, message, cure);
+}
+
+fn missing(faults: Twin<'_, '_>, name: &At<String>, what: &str, all: &[&str]) {
+    let cure = suggest(name, all.iter().copied());
+    faults.add("unknown-column", &name.span, format!("the log has no {what} `{}`", name.value), cure);
+}
+
+fn contents(kind: &str) -> &'static str {
+    match kind {
+        "text" => "texts",
+        "time" => "times",
+        "boolean" => "yes or no",
+        "float" | "integer" => "numbers",
+        _ => "neither numbers nor texts",
+    }
+}
+
+/// Two signals that read the same column.
+fn twice(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+    let mut readers: HashMap<&str, &str> = HashMap::new();
+    for signal in plant.signals.values() {
+        let Some(column) = &signal.column else { continue };
+        if let Some(other) = readers.insert(column.as_str(), signal.name.as_str()) {
+            let message = format!("`{other}` and `{}` read the same column `{}`", signal.name.value, column.value);
+            faults.warn("duplicate-column", &column.span, message, "give each signal its own column");
+        }
+    }
+}
+
+/// Limits against what the log holds, in the signal's unit.
+fn ranges(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, column: &At<String>) {
+    let Some((min, max)) = plant.log.ranges.get(column.as_str()).copied() else { return };
+    let Some(unit) = plant.unit(&signal.name) else { return };
+    let from = signal.column_unit.as_ref().map_or_else(|| Ok(unit.clone()), |u| Unit::parse(u));
+    let Ok(from) = from else { return };
+    let (Ok(min), Ok(max)) = (from.convert(min, unit), from.convert(max, unit)) else { return };
+    let name = &signal.name.value;
+    let text = signal.unit.as_ref().map_or(String::new(), |u| format!(" {}", u.value));
+    let data = format!("{} to {}{text}", short(min), short(max));
+    for (key, limits) in [("hard", &signal.hard), ("soft", &signal.soft), ("valid", &signal.valid)] {
+        let Some(limits) = limits.as_ref().filter(|l| l[0] <= l[1]) else { continue };
+        let [low, high] = limits.value;
+        if high < min || low > max {
+            let message = format!("`{key}` [{low}, {high}] of `{name}` lies wholly outside the log ({data})");
+            let cure = match other_unit(&from, unit, (min, max), (low, high)) {
+                Some(hint) => hint,
+                None => "correct the limits, or the unit: `unit` is what the limits are in, `column_unit` what the column is in".to_owned(),
+            };
+            if key == "soft" {
+                faults.warn("limits-outside-log", &limits.span, message, cure);
+            } else {
+                faults.add("limits-outside-log", &limits.span, message, cure);
+            }
+        } else if key == "hard" && (min < low || max > high) {
+            let message = format!("`hard` [{low}, {high}] of `{name}` is narrower than the log ({data})");
+            let cure = "widen the limits, or leave them if the plant must no longer go there";
+            faults.warn("limits-exclude-log", &limits.span, message, cure);
+        }
+    }
+}
+
+/// The unit of the column under which the limits would hold the data: a thousandfold, or °F for °C.
+fn other_unit(from: &Unit, unit: &Unit, data: (f64, f64), limits: (f64, f64)) -> Option<String> {
+    let fits = |f: &dyn Fn(f64) -> f64| f(data.1) >= limits.0 && f(data.0) <= limits.1;
+    if unit.is_affine() || unit.text == "K" {
+        for other in ["degF", "degC", "K"] {
+            let read = Unit::parse(other).ok()?;
+            let convert = |v: f64| unit.convert(v, from).and_then(|raw| read.convert(raw, unit)).unwrap_or(f64::NAN);
+            if other != from.text && fits(&convert) {
+                return Some(format!("is the column in {other}? Then add `column_unit = \"{other}\"`"));
+            }
+        }
+    }
+    for factor in [1e-3, 1e3, 1e-6, 1e6, 1e-2, 1e2] {
+        if fits(&|v| v * factor) {
+            return Some(format!("limits and data differ by a factor like {factor}: correct `unit` or `column_unit`"));
+        }
+    }
+    None
+}

@@ -1,0 +1,182 @@
+//! Sample time, model, retraining.
+
+use super::faults::{Faults, suggest};
+use super::plant::Plant;
+use super::signals::{known_signals, whole_steps};
+use crate::spec::{At, TwinSpec};
+
+type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
+
+/// Models that `choose` may name.
+pub const MODELS: [&str; 3] = ["persistence", "linear", "forest"];
+
+pub(super) fn file(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+    let spec = plant.spec();
+    let name = &spec.name;
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        let cure = "use letters, digits, `_` and `-`, like `datacenter`";
+        faults.add("bad-name", &name.span, format!("`{}` cannot be the name of a plant", name.value), cure);
+    } else {
+        let folder = plant.file.path.parent().and_then(|p| p.canonicalize().ok());
+        let folder = folder.as_ref().and_then(|p| p.file_name()).and_then(|n| n.to_str());
+        if let Some(folder) = folder.filter(|f| *f != name.value) {
+            let message = format!("the plant is called `{}`, its folder `{folder}`", name.value);
+            let cure = format!("write `name = \"{folder}\"`, or rename the folder");
+            faults.warn("bad-name", &name.span, message, cure);
+        }
+    }
+    let step = &spec.step;
+    if step.ms() <= 0 {
+        faults.add(
+            "out-of-range",
+            &step.span,
+            "the step must be longer than 0",
+            "write the sample time, like `step = \"10min\"`",
+        );
+    } else if step.ms() < 86_400_000 && 86_400_000 % step.ms() != 0 {
+        let message = format!("a day is not a whole number of steps of {}", step.value);
+        faults.warn("odd-span", &step.span, message, "use a step that divides a day, like 5min, 10min, 15min, 1h");
+    } else if let Some(sampling) = plant.log.sampling().filter(|s| step.ms() * 2 < s.ms()) {
+        let message = format!("the step {} is much shorter than the log's sampling (about {sampling})", step.value);
+        faults.warn(
+            "odd-span",
+            &step.span,
+            message,
+            format!("write `step = \"{sampling}\"`: no information lies in between"),
+        );
+    }
+    if let Some(zone) = &spec.timezone {
+        timezone(faults, zone);
+    }
+}
+
+pub(super) fn timezone(faults: Twin<'_, '_>, zone: &At<String>) {
+    if jiff::tz::TimeZone::get(zone).is_ok() {
+        return;
+    }
+    let names: Vec<String> = jiff::tz::db().available().map(|n| n.as_str().to_owned()).collect();
+    if names.is_empty() {
+        let message = format!("the time zone `{}` cannot be looked up: this machine has no time-zone data", zone.value);
+        faults.add("time-zone", &zone.span, message, "install the package `tzdata`, or use `UTC`");
+        return;
+    }
+    let city = |n: &&String| n.rsplit('/').next().is_some_and(|c| c.eq_ignore_ascii_case(&zone.replace(' ', "_")));
+    let cure = match names.iter().find(city) {
+        Some(found) => format!("did you mean `{found}`?"),
+        None => match crate::error::nearest(zone, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "use an IANA name, like `Europe/Berlin` or `UTC`".to_owned(),
+        },
+    };
+    faults.add("time-zone", &zone.span, format!("`{}` is not a time zone", zone.value), cure);
+}
+
+pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+    let spec = plant.spec();
+    let (model, step) = (&spec.model, &spec.step);
+    for name in &model.choose {
+        if !MODELS.contains(&name.as_str()) {
+            let cure = suggest(name, MODELS);
+            faults.add("unknown-model", &name.span, format!("there is no model `{}`", name.value), cure);
+        }
+    }
+    if *model.lags == 0 {
+        let message = "`lags` must be 1 or more: the present value counts as one";
+        faults.add("out-of-range", &model.lags.span, message, "write e.g. `lags = 3`");
+    } else if *model.lags > 100 {
+        let message = format!("{} past values of every signal are too many to learn from", model.lags.value);
+        faults.add("out-of-range", &model.lags.span, message, "write at most 100; 1 to 10 is usual");
+    }
+    known_signals(faults, plant, &model.ignore);
+    let log = plant.log.length();
+    if model.holdout.ms() <= 0 {
+        let message = "`holdout` must be longer than 0: without it nothing can be scored";
+        faults.add("out-of-range", &model.holdout.span, message, "write e.g. `holdout = \"14d\"`");
+    } else if let Some(log) = log.filter(|log| *model.holdout >= *log) {
+        let place = some_place(&model.holdout.span, plant);
+        let message = format!(
+            "the hold-out {} is not shorter than the log ({log}): nothing is left to learn from",
+            model.holdout.value
+        );
+        let fifth = crate::spec::TimeSpan::from_ms(round_span(log.ms() / 5, step.ms()));
+        faults.add(
+            "too-long",
+            &place,
+            message,
+            format!("write about a fifth of the log: `holdout = \"{fifth}\"` under `[model]`"),
+        );
+    } else if let Some(log) = log.filter(|log| model.holdout.ms() * 2 > log.ms()) {
+        let place = some_place(&model.holdout.span, plant);
+        let message = format!("the hold-out {} is more than half of the log ({log})", model.holdout.value);
+        faults.warn("too-long", &place, message, "leave at least half of the log to learn from");
+    }
+    if !step.span.is_empty() && *model.horizon < **step {
+        let place = some_place(&model.horizon.span, plant);
+        let message = format!("the horizon {} is shorter than the step {}", model.horizon.value, step.value);
+        faults.add(
+            "too-short",
+            &place,
+            message,
+            format!("write at least `horizon = \"{}\"` under `[model]`", step.value),
+        );
+    } else if *model.horizon > *model.holdout && model.holdout.ms() > 0 {
+        let place = some_place(&model.horizon.span, plant);
+        let message = format!(
+            "the horizon {} is longer than the hold-out {}: it cannot be scored",
+            model.horizon.value, model.holdout.value
+        );
+        faults.add("too-long", &place, message, "shorten `horizon` or lengthen `holdout`");
+    } else if !model.horizon.span.is_empty() {
+        whole_steps(faults, &model.horizon, step, "horizon");
+    }
+    if let Some(share) = spec.log.completeness.as_ref().filter(|s| !(***s > 0.0 && ***s <= 1.0)) {
+        let cure = if **share > 1.0 && **share <= 100.0 {
+            format!("write a share, not per cent: `completeness = {}`", **share / 100.0)
+        } else {
+            "write a share, like `completeness = 0.8`".to_owned()
+        };
+        let message = format!("`completeness` must lie above 0 and at most 1, here it is {}", share.value);
+        faults.add("out-of-range", &share.span, message, cure);
+    }
+    retrain(faults, plant);
+}
+
+fn retrain(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+    let Some(retrain) = &plant.spec().retrain else { return };
+    let model = &plant.spec().model;
+    if *retrain.blocks >= *retrain.window {
+        let message =
+            format!("`blocks` {} is not shorter than `window` {}", retrain.blocks.value, retrain.window.value);
+        faults.add(
+            "too-long",
+            &retrain.blocks.span,
+            message,
+            "the window holds what is learned and the newest blocks; write e.g. `window = \"90d\"`, `blocks = \"7d\"`",
+        );
+    } else if *retrain.blocks < *model.horizon {
+        let message = format!("`blocks` {} is shorter than the horizon {}", retrain.blocks.value, model.horizon.value);
+        faults.add("too-short", &retrain.blocks.span, message, "write at least some horizons, like `blocks = \"7d\"`");
+    }
+    if let Some(log) = plant.log.length().filter(|log| *retrain.window > *log) {
+        let message = format!("the window {} is longer than the log ({log})", retrain.window.value);
+        faults.warn("too-long", &retrain.window.span, message, "all of the log will be used");
+    }
+    if let Some(age) = retrain.max_age.as_ref().filter(|a| a.ms() <= 0) {
+        faults.add("out-of-range", &age.span, "`max_age` must be longer than 0", "write e.g. `max_age = \"26h\"`");
+    }
+}
+
+/// The place of a value; of the step where the value is a default, because the two do not fit together.
+fn some_place(span: &std::ops::Range<usize>, plant: &Plant<'_>) -> std::ops::Range<usize> {
+    if span.is_empty() { plant.spec().step.span.clone() } else { span.clone() }
+}
+
+/// Whole days, hours or steps near `ms`.
+fn round_span(ms: i64, step: i64) -> i64 {
+    for unit in [86_400_000, 3_600_000] {
+        if ms >= 2 * unit {
+            return ms / unit * unit;
+        }
+    }
+    (ms / step.max(1)).max(1) * step.max(1)
+}

@@ -1,0 +1,204 @@
+//! Scenario files against their twin.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::controller::controller;
+use super::faults::{Faults, listed, short, suggest};
+use super::plant::Plant;
+use super::signals::whole_steps;
+use crate::error::{Fault, nearest};
+use crate::schema::Role;
+use crate::spec::{At, Change, Loaded, ScenarioSpec, key_place};
+
+type Scenario<'a, 'f> = &'a mut Faults<'f, ScenarioSpec>;
+
+/// Most futures per case that a run is allowed.
+const MOST_PARTICLES: usize = 10_000;
+
+/// Faults of a scenario whose twin is `plant`.
+pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
+    let mut faults = Faults::new(file);
+    let spec = &file.value;
+    alone(&mut faults, spec);
+    time(&mut faults, spec, plant);
+    for (name, change) in &spec.disturbance {
+        let place = key_place(&file.text, name, &change.span);
+        plant.expect(&mut faults, name, &place, &[Role::Disturbance], "a disturbance");
+    }
+    for (name, change) in &spec.parameter {
+        if plant.spec().parameters.contains_key(name) || plant.file.damage.names.contains(name) {
+            continue;
+        }
+        let place = key_place(&file.text, name, &change.span);
+        if let Some(signal) = plant.signals.get(name.as_str()) {
+            let message = format!("`{name}` is {}, not a parameter", super::plant::role_name(*signal.role));
+            let cure = if *signal.role == Role::Disturbance {
+                format!("move it to `[disturbance]`: `{name} = {{ … }}`")
+            } else {
+                "only parameters of the twin can be changed here".to_owned()
+            };
+            faults.add("wrong-role", &place, message, cure);
+        } else {
+            let cure = suggest(name, plant.spec().parameters.keys().map(String::as_str));
+            faults.add("unknown-parameter", &place, format!("the twin has no parameter `{name}`"), cure);
+        }
+    }
+    for (name, case) in &spec.case {
+        controller(&mut faults, spec, plant, name, case);
+        for (key, money) in [("capex", &case.capex), ("opex_per_year", &case.opex_per_year)] {
+            let Some(money) = money else { continue };
+            let place = key_place(&file.text, key, &money.span);
+            if plant.spec().economics.is_none() && !plant.file.damage.any {
+                let message = format!("case `{name}` has `{key}`, but the twin has no `economics`");
+                let cure = format!("add `economics = {{ currency = \"EUR\", … }}` to {}", plant.file.path.display());
+                faults.add("no-economics", &place, message, cure);
+            }
+            if key == "capex" && **money < 0.0 {
+                let message = format!("case `{name}`: `capex` must not be negative");
+                faults.add("out-of-range", &money.span, message, "write what is spent once, as a positive number");
+            }
+        }
+    }
+    faults.into_list()
+}
+
+/// Faults of a scenario whose twin cannot be read: `known` are the twins that there are.
+pub fn scenario_without_twin(file: &Loaded<ScenarioSpec>, known: &[String]) -> Vec<Fault> {
+    let mut faults = Faults::new(file);
+    alone(&mut faults, &file.value);
+    let twin = &file.value.twin;
+    if !known.contains(twin) {
+        let cure = if known.is_empty() {
+            "make one with `twinopt init data/<plant> --log <file>`".to_owned()
+        } else {
+            suggest(twin, known.iter().map(String::as_str))
+        };
+        faults.add("unknown-twin", &twin.span, format!("there is no twin `{}` under `data`", twin.value), cure);
+    }
+    faults.into_list()
+}
+
+/// What can be said without the twin.
+fn alone(faults: Scenario<'_, '_>, spec: &ScenarioSpec) {
+    if spec.question.trim().is_empty() {
+        let cure = "write the question in the words of the person who asks it";
+        faults.warn("missing-value", &spec.question.span, "the question is empty", cure);
+    }
+    if spec.length.ms() <= 0 {
+        faults.add(
+            "out-of-range",
+            &spec.length.span,
+            "the length must be longer than 0",
+            "write e.g. `length = \"7d\"`",
+        );
+    }
+    if *spec.particles == 0 {
+        let message = "`particles` must be 1 or more";
+        faults.add("out-of-range", &spec.particles.span, message, "write e.g. `particles = 20`");
+    } else if *spec.particles > MOST_PARTICLES {
+        let message = format!("{} particles are more than a run can hold", spec.particles.value);
+        faults.add(
+            "out-of-range",
+            &spec.particles.span,
+            message,
+            format!("write at most {MOST_PARTICLES}; 20 to 200 is usual"),
+        );
+    }
+    if let Some(days) = spec.days_per_year.as_ref().filter(|d| !(***d >= 0.0 && ***d <= 366.0)) {
+        let message = format!("`days_per_year` must lie between 0 and 365, here it is {}", days.value);
+        faults.add("out-of-range", &days.span, message, "write how many days of the year look like this");
+    }
+    for (table, changes) in [("disturbance", &spec.disturbance), ("parameter", &spec.parameter)] {
+        for (name, at) in changes {
+            change(faults, table, name, at);
+        }
+    }
+    cases(faults, spec);
+}
+
+fn change(faults: Scenario<'_, '_>, table: &str, name: &str, at: &At<Change>) {
+    if at.set.is_some() && (at.add.is_some() || at.scale.is_some()) {
+        let message = format!("`{table}.{name}`: `set` does not go with `add` or `scale`");
+        faults.add("contradiction", &at.span, message, "keep `set`, or keep `scale` and `add`");
+    } else if at.set.is_none() && at.add.is_none() && at.scale.is_none() && !faults.is_damaged(&at.span) {
+        let message = format!("`{table}.{name}` changes nothing");
+        faults.warn("missing-value", &at.span, message, "give it `add`, `scale` or `set`, like `{ add = 6.0 }`");
+    }
+}
+
+fn cases(faults: Scenario<'_, '_>, spec: &ScenarioSpec) {
+    for (name, case) in &spec.case {
+        if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
+            let place = key_place(faults.text(), name, &case.span);
+            faults.add("bad-name", &place, format!("`{name}` cannot name a case"), "use letters, digits, `_` and `-`");
+        }
+    }
+    if spec.case.contains_key("baseline") || faults.is_lost("baseline") {
+        return;
+    }
+    let names: Vec<&str> = spec.case.keys().map(String::as_str).collect();
+    let meant = names.iter().find(|n| nearest(n, ["baseline", "base", "reference"]).is_some()).copied();
+    let place = meant.and_then(|n| spec.case.get(n).map(|c| key_place(faults.text(), n, &c.span)));
+    let cure = match meant {
+        Some(name) => format!("rename the case `{name}` to `baseline`"),
+        None => "add `[case.baseline]` with `controller.replay = {}`: everything is compared with it".to_owned(),
+    };
+    let place = place.or_else(|| spec.case.values().next().map(|c| c.span.clone()));
+    faults.add("no-baseline", &place.unwrap_or(0..0), "there is no case `baseline`", cure);
+}
+
+/// Start and length against the log and the step.
+fn time(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
+    let step = &plant.spec().step;
+    if spec.length.ms() > 0 && !step.span.is_empty() && *spec.length < **step {
+        let message = format!("the length {} is shorter than the twin's step {}", spec.length.value, step.value);
+        faults.add("too-short", &spec.length.span, message, "write at least some steps, like `length = \"7d\"`");
+    } else {
+        whole_steps(faults, &spec.length, step, "length");
+    }
+    let Some((first, last)) = plant.log.span() else { return };
+    let start = *spec.start;
+    let runs = format!("the log runs from {first} to {last}");
+    if start < first || start >= last {
+        let message = format!("the start {start} lies outside the log");
+        faults.add("outside-log", &spec.start.span, message, format!("{runs}: start in between"));
+        return;
+    }
+    let end = start.as_millisecond().saturating_add(spec.length.ms());
+    // The last sample covers one more step.
+    if end > last.as_millisecond() + step.ms() {
+        let left = crate::spec::TimeSpan::from_ms(last.as_millisecond() - start.as_millisecond());
+        let days = left.ms() / 86_400_000;
+        let room = if days > 0 { format!("{days}d") } else { left.to_string() };
+        let message = format!("start and length reach beyond the end of the log ({last})");
+        let cure = format!("shorten it to at most `length = \"{room}\"`, or start earlier");
+        faults.add("outside-log", &spec.length.span, message, cure);
+    }
+}
+
+/// Faults of a folder as a whole: the days of its scenarios make a year, per twin.
+pub fn folder(files: &[&Loaded<ScenarioSpec>]) -> Vec<Fault> {
+    let mut twins: BTreeMap<(&Path, &str), Vec<&Loaded<ScenarioSpec>>> = BTreeMap::new();
+    for file in files {
+        let place = file.path.parent().unwrap_or(Path::new("."));
+        twins.entry((place, file.value.twin.as_str())).or_default().push(file);
+    }
+    let mut list = Vec::new();
+    for group in twins.values() {
+        let weighted: Vec<_> = group.iter().filter(|f| f.value.days_per_year.is_some()).collect();
+        let Some(last) = weighted.last() else { continue };
+        let sum: f64 = weighted.iter().filter_map(|f| f.value.days_per_year.as_ref()).map(|d| d.value).sum();
+        if group.iter().any(|f| f.damage.any) || (364.5..=366.5).contains(&sum) {
+            continue;
+        }
+        let mut faults = Faults::new(last);
+        let stems: Vec<&str> = weighted.iter().filter_map(|f| f.path.file_stem()?.to_str()).collect();
+        let message = format!("the scenarios of this folder make {} days a year, not 365", short(sum));
+        let cure = format!("let `days_per_year` of {} sum to 365", listed(&stems));
+        let place = last.value.days_per_year.as_ref().map_or(0..0, |d| d.span.clone());
+        faults.warn("days-per-year", &place, message, cure);
+        list.extend(faults.into_list());
+    }
+    list
+}

@@ -1,0 +1,448 @@
+//! The tag list.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::faults::{Faults, listed, short, suggest};
+use super::plant::{Plant, Wanted, role_name};
+use crate::expr::{Program, is_name};
+use crate::schema::Role;
+use crate::spec::{At, Effect, ForecastSpec, SignalSpec, TimeSpan, TwinSpec, key_place};
+use crate::units::Unit;
+
+type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
+
+pub(super) fn signals(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+    let spec = plant.spec();
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for (i, signal) in spec.signals.iter().enumerate() {
+        name(faults, plant, signal, seen.insert(&signal.name, i).is_some());
+        keys_of_role(faults, signal);
+        units(faults, signal);
+        limits(faults, signal);
+        times(faults, plant, signal);
+        forecast(faults, plant, signal);
+        effects(faults, plant, signal);
+        equations(faults, plant, signal);
+        if let Some(m) = signal.multiple.as_ref().filter(|m| !(***m > 0.0 && m.is_finite())) {
+            faults.add(
+                "out-of-range",
+                &m.span,
+                "`multiple` must be above 0",
+                "write the lot size, like `multiple = 10`",
+            );
+        }
+    }
+    roles(faults, plant);
+    circles(faults, plant);
+}
+
+/// The nearest name that expressions can use.
+fn as_name(name: &str) -> String {
+    let mut out: String =
+        name.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    if out.chars().next().is_none_or(|c| c.is_ascii_digit()) {
+        out.insert_str(0, "s_");
+    }
+    if !is_name(&out) {
+        out.push_str("_value");
+    }
+    out
+}
+
+fn name(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, again: bool) {
+    let name = &signal.name;
+    if !is_name(name) {
+        let cure = format!("use letters, digits and `_`, like `{}`; `column` keeps the log's own name", as_name(name));
+        faults.add("bad-name", &name.span, format!("`{}` is no name for expressions", name.value), cure);
+    }
+    if again {
+        let cure = "rename or remove one of the two";
+        faults.add("duplicate-name", &name.span, format!("there are two signals called `{}`", name.value), cure);
+    } else if plant.spec().parameters.contains_key(name.as_str()) {
+        let message = format!("`{}` is the name of a signal and of a parameter", name.value);
+        faults.add("duplicate-name", &name.span, message, "rename one of the two");
+    }
+}
+
+/// Keys that mean something only for some roles.
+fn keys_of_role(faults: Twin<'_, '_>, signal: &SignalSpec) {
+    use Role::{Control, Derived, Disturbance, Output, Setpoint, State};
+    fn span<T>(at: &Option<At<T>>) -> Option<Range<usize>> {
+        at.as_ref().map(|a| a.span.clone())
+    }
+    let role = *signal.role;
+    let effects = signal.effects.values().next().map(|e| e.span.clone());
+    let rules: [(&str, Option<Range<usize>>, &[Role]); 12] = [
+        ("max_move", span(&signal.max_move), &[Control]),
+        ("multiple", span(&signal.multiple), &[Control]),
+        ("expr", span(&signal.expr), &[Derived]),
+        ("next", span(&signal.next), &[State]),
+        ("residual", span(&signal.residual), &[State]),
+        ("forecast", span(&signal.forecast), &[Disturbance]),
+        ("effects", effects, &[State, Output]),
+        ("value", span(&signal.value), &[Disturbance, Setpoint]),
+        ("column", span(&signal.column), &[State, Output, Control, Disturbance, Setpoint]),
+        ("column_unit", span(&signal.column_unit), &[State, Output, Control, Disturbance, Setpoint]),
+        ("valid", span(&signal.valid), &[State, Output, Control, Disturbance, Setpoint]),
+        ("hard", span(&signal.hard), &[State, Output, Control, Derived]),
+    ];
+    for (key, place, roles) in rules {
+        let Some(place) = place.filter(|_| !roles.contains(&role)) else { continue };
+        let place = key_place(faults.text(), key, &place);
+        let of = roles.iter().map(|r| role_name(*r)).collect::<Vec<_>>().join(", ");
+        let message = format!("`{key}` does not belong to {}: `{}`", role_name(role), signal.name.value);
+        faults.add("wrong-role", &place, message, format!("remove it, or correct the role; `{key}` belongs to {of}"));
+    }
+    if role == Derived && signal.expr.is_none() && !faults.is_damaged(&signal.role.span) {
+        let message = format!("the derived signal `{}` has no expression", signal.name.value);
+        faults.add("missing-key", &signal.name.span, message, "add `expr = \"…\"`, an expression over other signals");
+    }
+    if let (Some(true), None) = (signal.residual.as_ref().map(|r| r.value), &signal.next) {
+        let place = signal.residual.as_ref().map_or(0..0, |r| r.span.clone());
+        let message = format!("`residual` of `{}` has no equation to add to", signal.name.value);
+        faults.add(
+            "missing-key",
+            &place,
+            message,
+            "add `next = \"…\"`, or remove `residual`: without `next` all is learned",
+        );
+    }
+    if let (Some(value), Some(column)) = (&signal.value, &signal.column) {
+        let message = format!("`{}` has a constant value ({}) and a column", signal.name.value, value.value);
+        faults.add("contradiction", &column.span, message, "keep `value` or `column`");
+    }
+}
+
+fn units(faults: Twin<'_, '_>, signal: &SignalSpec) {
+    let mut parse = |text: &Option<At<String>>| -> Option<Unit> {
+        let text = text.as_ref()?;
+        match Unit::parse(text) {
+            Ok(unit) => Some(unit),
+            Err(why) => {
+                faults.add("unknown-unit", &text.span, why, unit_cure(text));
+                None
+            }
+        }
+    };
+    let (unit, column_unit) = (parse(&signal.unit), parse(&signal.column_unit));
+    let (Some(from), Some(place)) = (column_unit, &signal.column_unit) else { return };
+    let Some(to) = unit.or_else(|| signal.unit.is_none().then(Unit::one)) else { return };
+    if !from.same_dimension(&to) {
+        let message = format!("the column's unit `{}` cannot become the signal's unit `{}`", from.text, to.text);
+        let cure = format!("give both units of the same quantity, e.g. `unit = \"{}\"`", from.text);
+        faults.add("unit-mismatch", &place.span, message, cure);
+    }
+}
+
+/// What was probably meant by a unit that is not understood.
+pub(super) fn unit_cure(text: &str) -> String {
+    const USUAL: [(&[&str], &str); 16] = [
+        (&["c", "°c", "celsius", "deg c", "degree c", "grad", "degree celsius", "degrees celsius"], "degC"),
+        (&["f", "°f", "fahrenheit", "deg f"], "degF"),
+        (&["kelvin", "degk"], "K"),
+        (&["percent", "pct", "per cent"], "%"),
+        (&["euro", "€"], "EUR"),
+        (&["dollar", "$"], "USD"),
+        (&["kilowatt"], "kW"),
+        (&["watt", "watts"], "W"),
+        (&["kwhr", "kw-h", "kwh/h"], "kWh"),
+        (&["cbm/h", "m3h", "m3/hr", "m³/hr"], "m^3/h"),
+        (&["€/mwh", "euro/mwh"], "EUR/MWh"),
+        (&["litre", "liter"], "l"),
+        (&["hour", "hours", "hr"], "h"),
+        (&["seconds", "sec"], "s"),
+        (&["minutes", "minute"], "min"),
+        (&["none", "-", "", "unitless", "dimensionless", "number"], "1"),
+    ];
+    let lower = text.trim().to_lowercase();
+    match USUAL.iter().find(|(words, _)| words.contains(&lower.as_str())) {
+        Some((_, unit)) => format!("write `unit = \"{unit}\"`"),
+        None => {
+            let known = [
+                "degC", "degF", "kW", "MW", "kWh", "MWh", "bar", "mbar", "kPa", "kg/s", "m^3/h", "l/s", "rpm", "EUR",
+                "item", "mol/l",
+            ];
+            match crate::error::nearest(text, known) {
+                Some(unit) => format!("did you mean `{unit}`?"),
+                None => "write a unit like `degC`, `kW`, `kg/s`, `m^3/h`, `EUR/MWh`, `item`, `%` or `1`".to_owned(),
+            }
+        }
+    }
+}
+
+fn limits(faults: Twin<'_, '_>, signal: &SignalSpec) {
+    let name = &signal.name.value;
+    for (key, limits) in [("soft", &signal.soft), ("hard", &signal.hard), ("valid", &signal.valid)] {
+        let Some(limits) = limits else { continue };
+        let [low, high] = limits.value;
+        if low > high {
+            let cure = format!("low comes first: `{key} = [{high}, {low}]`");
+            faults.add(
+                "limits-crossed",
+                &limits.span,
+                format!("`{key}` of `{name}`: low {low} is above high {high}"),
+                cure,
+            );
+        } else if low == high {
+            let message = format!("`{key}` of `{name}` leaves one value only");
+            faults.warn("limits-crossed", &limits.span, message, "widen the limits");
+        } else if low == f64::INFINITY || high == f64::NEG_INFINITY {
+            let message = format!("`{key}` of `{name}` leaves no value");
+            faults.add(
+                "limits-crossed",
+                &limits.span,
+                message,
+                "write `-inf` for an open lower end, `inf` for an open upper end",
+            );
+        }
+    }
+    if let (Some(soft), Some(hard)) = (&signal.soft, &signal.hard)
+        && soft[0] <= soft[1]
+        && hard[0] <= hard[1]
+        && (soft[0] > hard[1] || soft[1] < hard[0])
+    {
+        let message = format!("the soft limits of `{name}` lie wholly outside its hard limits");
+        faults.add("limits-crossed", &soft.span, message, "soft limits lie inside the hard ones");
+    }
+    if let Some(max_move) = signal.max_move.as_ref().filter(|_| *signal.role == Role::Control) {
+        if **max_move <= 0.0 {
+            let message = format!("`max_move` of `{name}` must be above 0, here it is {}", max_move.value);
+            let cure = "write the largest change per step; without `max_move` any move is allowed";
+            faults.add("out-of-range", &max_move.span, message, cure);
+        } else if let Some(hard) = &signal.hard
+            && hard[1] > hard[0]
+            && (hard[1] - hard[0]).is_finite()
+            && **max_move > hard[1] - hard[0]
+        {
+            let message = format!("`max_move` of `{name}` is wider than its hard limits: it limits nothing");
+            faults.warn("out-of-range", &max_move.span, message, "write the largest change per step, or remove it");
+        }
+    }
+    if let (Some(multiple), Some(hard)) = (&signal.multiple, &signal.hard)
+        && **multiple > 0.0
+        && hard[1] > hard[0]
+        && (hard[1] / **multiple).floor() < (hard[0] / **multiple).ceil()
+    {
+        let message = format!("no multiple of {} lies inside the hard limits of `{name}`", multiple.value);
+        faults.add("out-of-range", &multiple.span, message, "correct `multiple` or `hard`");
+    }
+}
+
+fn times(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
+    let step = plant.spec().step.value;
+    if let Some(flat) = signal.flat.as_ref().filter(|flat| ***flat <= step) {
+        let message = format!("`flat` of `{}` is {}, no longer than one step ({step})", signal.name.value, flat.value);
+        let cure = "write how long a sensor may show the same value, like `flat = \"6h\"`";
+        faults.add("too-short", &flat.span, message, cure);
+    }
+}
+
+fn forecast(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
+    if let Some(at) = &signal.forecast {
+        season(faults, plant, at, &format!("the forecast of `{}`", signal.name.value));
+    }
+}
+
+/// A season fits the sample time and the log.
+pub(super) fn season<T>(faults: &mut Faults<'_, T>, plant: &Plant<'_>, at: &At<ForecastSpec>, whose: &str) {
+    let ForecastSpec::Seasonal(season) = at.value else { return };
+    let step = &plant.spec().step;
+    if step.span.is_empty() || step.ms() <= 0 {
+        return;
+    }
+    if season < step.value {
+        let message = format!("{whose}: the season {season} is shorter than the step {}", step.value);
+        faults.add("too-short", &at.span, message, "write a day or a week, like `{ seasonal = \"1d\" }`");
+    } else if season.ms() % step.ms() != 0 {
+        let message = format!("{whose}: the season {season} is not a whole number of steps ({})", step.value);
+        faults.add("odd-span", &at.span, message, format!("write a multiple of {}, like `\"1d\"`", step.value));
+    } else if let Some(log) = plant.log.length().filter(|log| season > *log) {
+        let message = format!("{whose}: the season {season} is longer than the log ({log})");
+        faults.add(
+            "too-long",
+            &at.span,
+            message,
+            "write a shorter season, like `{ seasonal = \"1d\" }`, or `\"persistence\"`",
+        );
+    }
+}
+
+fn effects(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
+    for (control, effect) in &signal.effects {
+        let place = key_place(faults.text(), control, &effect.span);
+        plant.expect(faults, control, &place, &[Role::Control], "a control");
+    }
+    if let Some(residual) = &signal.next
+        && signal.effects.values().any(|e| **e != Effect::None)
+        && signal.residual.as_ref().is_none_or(|r| !r.value)
+    {
+        let message =
+            format!("`effects` of `{}` say nothing: its equation is given, nothing is learned", signal.name.value);
+        faults.warn("contradiction", &residual.span, message, "remove `effects`, or add `residual = true`");
+    }
+}
+
+fn equations(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
+    let own = plant.unit(&signal.name).cloned();
+    for (key, expr, role) in [("expr", &signal.expr, Role::Derived), ("next", &signal.next, Role::State)] {
+        let Some(expr) = expr.as_ref().filter(|_| *signal.role == role) else { continue };
+        let declared = own.as_ref().filter(|_| signal.unit.is_some() || role == Role::State);
+        let wanted = Wanted { what: format!("`{key}` of `{}`", signal.name.value), unit: declared };
+        plant.expression(faults, expr, &wanted);
+    }
+}
+
+/// A twin has something to predict, and something to move.
+fn roles(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+    let place = &(0..0);
+    if plant.spec().signals.is_empty() {
+        let cure = "add the tag list: `signals = [{ name = \"…\", role = \"state\", unit = \"degC\" }, …]`";
+        faults.add("no-signals", place, "the twin has no signals", cure);
+        return;
+    }
+    if plant.names_of(&[Role::State, Role::Output]).is_empty() {
+        let message = "no signal is a state or an output: there is nothing to predict";
+        faults.add(
+            "no-state",
+            place,
+            message,
+            "give what the plant does `role = \"state\"`, what its meters show `role = \"output\"`",
+        );
+    }
+    if plant.names_of(&[Role::Control]).is_empty() {
+        let message = "no signal is a control: scenarios can change disturbances only";
+        faults.warn("no-control", place, message, "give what staff may move `role = \"control\"`");
+    }
+}
+
+/// Derived signals that need each other at the same step.
+fn circles(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+    let spec = plant.spec();
+    let derived: Vec<&SignalSpec> =
+        spec.signals.iter().map(|s| &s.value).filter(|s| *s.role == Role::Derived && s.expr.is_some()).collect();
+    // Every derived signal must be in scope, with whatever unit, to see who reads whom: units play no part here.
+    let reads: HashMap<&str, Vec<&str>> = derived
+        .iter()
+        .filter_map(|s| {
+            let expr = s.expr.as_ref()?;
+            let mut now: Vec<&str> = match Program::compile(expr, &plant.scope) {
+                Ok(program) => {
+                    let present = program.reads.iter().filter(|(_, lag)| *lag == 0);
+                    present.filter_map(|(i, _)| spec.signals.get(*i).map(|s| s.name.as_str())).collect()
+                }
+                Err(_) => words_outside_lag(expr),
+            };
+            now.retain(|n| derived.iter().any(|d| d.name.value == *n));
+            Some((s.name.as_str(), now))
+        })
+        .collect();
+    let mut told: HashSet<&str> = HashSet::new();
+    for signal in &derived {
+        let Some(circle) = circle_from(&signal.name, &reads) else { continue };
+        if circle.iter().any(|n| !told.insert(n)) {
+            continue;
+        }
+        let place = signal.expr.as_ref().map_or(0..0, |e| e.span.clone());
+        let message = if circle.len() == 1 {
+            format!("the derived signal `{}` needs itself", circle[0])
+        } else {
+            format!("derived signals need each other in a circle: {}", listed(&circle))
+        };
+        faults.add("circular", &place, message, "break the circle; `lag(x, 1)` reads the value one step ago");
+    }
+}
+
+/// The names in an expression that does not compile, less those inside `lag(…)`.
+fn words_outside_lag(expr: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = expr;
+    while let Some(start) = rest.find(|c: char| c.is_alphabetic() || c == '_') {
+        let tail = &rest[start..];
+        let end = tail.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(tail.len());
+        let (word, after) = (&tail[..end], &tail[end..]);
+        rest = after;
+        if word == "lag" {
+            rest = after.find(')').map_or("", |i| &after[i..]);
+        } else {
+            words.push(word);
+        }
+    }
+    words
+}
+
+/// The names on a circle through `start`, if there is one.
+fn circle_from<'n>(start: &'n str, reads: &HashMap<&'n str, Vec<&'n str>>) -> Option<Vec<&'n str>> {
+    fn walk<'n>(at: &'n str, start: &str, reads: &HashMap<&'n str, Vec<&'n str>>, path: &mut Vec<&'n str>) -> bool {
+        path.push(at);
+        for next in reads.get(at).into_iter().flatten() {
+            if *next == start || (!path.contains(next) && walk(next, start, reads, path)) {
+                return true;
+            }
+        }
+        path.pop();
+        false
+    }
+    let mut path = Vec::new();
+    walk(start, start, reads, &mut path).then_some(path)
+}
+
+/// Parameters: names and units.
+pub(super) fn parameters(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+    for (name, parameter) in &plant.spec().parameters {
+        if !is_name(name) {
+            let place = key_place(faults.text(), name, &parameter.span);
+            let cure = format!("use letters, digits and `_`, like `{}`", as_name(name));
+            faults.add("bad-name", &place, format!("`{name}` is no name for expressions"), cure);
+        }
+        if let Some(text) = &parameter.unit
+            && let Err(why) = Unit::parse(text)
+        {
+            faults.add("unknown-unit", &text.span, why, unit_cure(text));
+        }
+    }
+}
+
+/// Whether `value` obeys the hard limits and the multiple of a control.
+pub(super) fn within<T>(faults: &mut Faults<'_, T>, signal: &SignalSpec, value: &At<f64>, whose: &str) {
+    if let Some(hard) = signal.hard.as_ref().filter(|h| h[0] <= h[1] && !(**value >= h[0] && **value <= h[1])) {
+        let unit = signal.unit.as_ref().map_or(String::new(), |u| format!(" {}", u.value));
+        let message = format!(
+            "{whose}: {}{unit} is outside the hard limits [{}, {}] of `{}`",
+            short(**value),
+            hard[0],
+            hard[1],
+            signal.name.value
+        );
+        let nearest = value.max(hard[0]).min(hard[1]);
+        faults.add("outside-limits", &value.span, message, format!("write a value inside, like {}", short(nearest)));
+    } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > 0.0) {
+        let rest = (**value / **multiple - (**value / **multiple).round()).abs();
+        if rest > 1e-9 {
+            let message =
+                format!("{whose}: {} is no multiple of {} of `{}`", short(**value), multiple.value, signal.name.value);
+            let nearest = (**value / **multiple).round() * **multiple;
+            faults.add("outside-limits", &value.span, message, format!("write e.g. {}", short(nearest)));
+        }
+    }
+}
+
+/// Names of a list that must be signals.
+pub(super) fn known_signals(faults: Twin<'_, '_>, plant: &Plant<'_>, names: &[At<String>]) {
+    for name in names {
+        if !plant.signals.contains_key(name.as_str()) && !faults.is_lost(name) {
+            let cure = suggest(name, plant.signals.keys().copied());
+            faults.add("unknown-signal", &name.span, format!("there is no signal `{}`", name.value), cure);
+        }
+    }
+}
+
+/// Whole multiples of the step, so that nothing is rounded silently.
+pub(super) fn whole_steps<T>(faults: &mut Faults<'_, T>, span: &At<TimeSpan>, step: &At<TimeSpan>, key: &str) {
+    if step.ms() > 0 && !step.span.is_empty() && span.ms() % step.ms() != 0 {
+        let n = span.steps(step.value, 1) as i64;
+        let message = format!("`{key}` {} is not a whole number of steps ({})", span.value, step.value);
+        let cure = format!("write a multiple of the step, like `\"{}\"`", TimeSpan::from_ms(n * step.ms()));
+        faults.warn("odd-span", &span.span, message, cure);
+    }
+}

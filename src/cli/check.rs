@@ -1,0 +1,172 @@
+//! `twinopt check`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::project::Project;
+use super::{Globals, output, render};
+use crate::check::{self, Plant};
+use crate::error::{Error, Fault, Result, plural};
+use crate::spec::{self, Loaded, Parsed, ScenarioSpec, TwinSpec};
+
+/// Report every fault in twins and scenarios, each with its cure.
+///
+/// Checks keys, types, names, units, limits and times of the files, against each other and against the columns and
+/// the time span of the log. Warnings do not fail; faults exit with 78.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  twinopt check\n  twinopt check data/datacenter\n  twinopt check scenarios/datacenter/heatwave.toml --json"
+)]
+pub struct Args {
+    /// Folders of twins, scenario files or folders, or a whole project (default: the project here)
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let here = [PathBuf::from(".")];
+    let paths = if args.paths.is_empty() { &here[..] } else { &args.paths };
+    let mut files = Files::default();
+    for path in paths {
+        files.add(path)?;
+    }
+    let faults = files.check()?;
+    if faults.iter().any(|f| !f.warning) {
+        return Err(Error::Config(faults));
+    }
+    if globals.json {
+        return output::json(&render::document(&faults));
+    }
+    if !faults.is_empty() {
+        output::note(globals, &render::text(&faults, false));
+    }
+    let checked = format!(
+        "{} and {} checked, no faults",
+        plural(files.twins.len(), "twin"),
+        plural(files.scenarios.len(), "scenario")
+    );
+    if globals.quiet { Ok(()) } else { output::print(&checked) }
+}
+
+/// The files to check, each once, in order.
+#[derive(Debug, Default)]
+struct Files {
+    twins: BTreeSet<PathBuf>,
+    scenarios: BTreeSet<PathBuf>,
+    /// Folders given as a whole: their weights must make a year.
+    whole: bool,
+}
+
+impl Files {
+    fn add(&mut self, path: &Path) -> Result<()> {
+        let is_twin_file = path.file_name().is_some_and(|n| n == "twin.toml");
+        if is_twin_file || path.join("twin.toml").is_file() {
+            let dir = if is_twin_file { path.parent().unwrap_or(Path::new(".")) } else { path };
+            return self.add_twin(dir);
+        }
+        if path.join("data").is_dir() {
+            let project = Project { root: path.to_path_buf() };
+            for name in project.twins() {
+                self.add_twin(&project.twin_dir(&name))?;
+            }
+            if path.join("scenarios").is_dir() {
+                self.scenarios.extend(Project::scenario_files(&path.join("scenarios")).unwrap_or_default());
+            }
+            self.whole = true;
+            if self.twins.is_empty() && self.scenarios.is_empty() {
+                let cure = "the project is empty; start with `twinopt init data/<plant> --log <file>`";
+                return Err(Error::no_input(path, cure));
+            }
+            return Ok(());
+        }
+        let twins: Vec<PathBuf> = std::fs::read_dir(path)
+            .map(|d| d.flatten().map(|e| e.path()).filter(|p| p.join("twin.toml").is_file()).collect())
+            .unwrap_or_default();
+        if !twins.is_empty() {
+            return twins.iter().try_for_each(|dir| self.add_twin(dir));
+        }
+        if path.is_dir() && in_data(path) {
+            let cure = "it holds no twin.toml; write one with `twinopt init`";
+            return Err(Error::no_input(path, cure));
+        }
+        self.whole |= path.is_dir();
+        self.scenarios.extend(Project::scenario_files(path)?);
+        Ok(())
+    }
+
+    /// A twin, and the scenarios of its plant.
+    fn add_twin(&mut self, dir: &Path) -> Result<()> {
+        self.twins.insert(dir.to_path_buf());
+        let name = dir.canonicalize().ok().and_then(|d| Some(d.file_name()?.to_str()?.to_owned()));
+        if let (Ok(project), Some(name)) = (Project::find(dir), name)
+            && project.scenario_dir(&name).is_dir()
+        {
+            self.scenarios.extend(Project::scenario_files(&project.scenario_dir(&name)).unwrap_or_default());
+            self.whole = true;
+        }
+        Ok(())
+    }
+
+    /// All faults of all files.
+    fn check(&mut self) -> Result<Vec<Fault>> {
+        let scenarios: Vec<(PathBuf, Parsed<ScenarioSpec>)> =
+            self.scenarios.iter().map(|f| Ok((f.clone(), spec::parse_scenario(f)?))).collect::<Result<_>>()?;
+        let twin_of = |file: &Path, scenario: &Loaded<ScenarioSpec>| -> Option<(Project, PathBuf)> {
+            let project = Project::find(file).ok()?;
+            let dir = project.twin_dir(&scenario.value.twin);
+            let inside = !scenario.value.twin.is_empty() && !scenario.value.twin.contains(['/', '\\']);
+            (inside && dir.join("twin.toml").is_file()).then_some((project, dir))
+        };
+        for (file, parsed) in &scenarios {
+            if let Some((_, dir)) = parsed.loaded.as_ref().and_then(|l| twin_of(file, l)) {
+                self.twins.insert(dir);
+            }
+        }
+        let mut faults = Vec::new();
+        let mut twins: BTreeMap<PathBuf, Parsed<TwinSpec>> = BTreeMap::new();
+        for dir in &self.twins {
+            let key = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+            if !twins.contains_key(&key) {
+                twins.insert(key, spec::parse_twin(&spec::twin_file(dir))?);
+            }
+        }
+        let mut plants: BTreeMap<&Path, Plant<'_>> = BTreeMap::new();
+        for (dir, parsed) in &mut twins {
+            faults.append(&mut parsed.faults);
+            if let Some(loaded) = &parsed.loaded {
+                let plant = Plant::new(loaded);
+                faults.extend(check::twin(&plant));
+                plants.insert(dir, plant);
+            }
+        }
+        let mut loaded = Vec::new();
+        for (file, parsed) in &scenarios {
+            faults.extend(parsed.faults.iter().cloned());
+            let Some(scenario) = &parsed.loaded else { continue };
+            loaded.push(scenario);
+            match twin_of(file, scenario) {
+                Some((_, dir)) => {
+                    let key = dir.canonicalize().unwrap_or(dir);
+                    if let Some(plant) = plants.get(key.as_path()) {
+                        faults.extend(check::scenario(scenario, plant));
+                    }
+                }
+                None => {
+                    let known = Project::find(file).map(|p| p.twins()).unwrap_or_default();
+                    faults.extend(check::scenario_without_twin(scenario, &known));
+                }
+            }
+        }
+        if self.whole {
+            faults.extend(check::folder(&loaded));
+        }
+        faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        Ok(faults)
+    }
+}
+
+/// Whether `path` is a folder directly under `data`.
+fn in_data(path: &Path) -> bool {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    whole.parent().and_then(Path::file_name).is_some_and(|n| n == "data")
+}

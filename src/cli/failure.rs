@@ -1,0 +1,71 @@
+//! The one place that tells an error and gives the process its exit code.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, IsTerminal, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
+
+use super::output::{SCHEMA_VERSION, STDOUT, plain};
+use super::{Globals, render};
+use crate::error::Error;
+
+/// Prints `error` and returns its exit code.
+pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
+    if let Error::Write { path, source } = error
+        && path == Path::new(STDOUT)
+        && source.kind() == ErrorKind::BrokenPipe
+    {
+        // Whoever read has read enough.
+        return ExitCode::SUCCESS;
+    }
+    let code = error.exit_code();
+    if globals.json {
+        let document = match error {
+            Error::Config(faults) => render::document(faults),
+            other => json!({
+                "schema_version": SCHEMA_VERSION,
+                "ok": false,
+                "exit_code": code,
+                "error": other.to_string(),
+            }),
+        };
+        let _ = super::output::json(&document);
+        return ExitCode::from(code);
+    }
+    let text = match error {
+        Error::Config(faults) => render::text(faults, std::io::stderr().is_terminal()),
+        Error::Attention(text) => format!("attention: {}", plain(text)),
+        Error::Interrupted => "interrupted".to_owned(),
+        other => format!("error: {}", plain(&other.to_string())),
+    };
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
+    ExitCode::from(code)
+}
+
+/// Keeps panic texts from users: a report file in the temporary folder, and one line that names it.
+pub(super) fn hook_panics() {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    std::panic::set_hook(Box::new(|panic| {
+        if TOLD.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let mut text = format!("twinopt {}\n", env!("CARGO_PKG_VERSION"));
+        let _ = writeln!(text, "{} {}", std::env::consts::OS, std::env::consts::ARCH);
+        if let Some(place) = panic.location() {
+            let _ = writeln!(text, "at {place}");
+        }
+        let _ = writeln!(text, "{}", panic.payload_as_str().unwrap_or("no message"));
+        let name = format!("twinopt-defect-{}.txt", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        let kept = std::fs::OpenOptions::new().write(true).create_new(true).open(&file);
+        let kept = kept.and_then(|mut f| f.write_all(text.as_bytes())).is_ok();
+        let place = if kept { format!("; please send the file {}", file.display()) } else { String::new() };
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "error: a defect of twinopt itself ended the run; nothing was published{place}"
+        );
+    }));
+}

@@ -1,0 +1,53 @@
+//! Standard output and standard error.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Globals;
+use crate::error::{Error, Result};
+
+/// Where [`print`] writes, as errors name it.
+pub(super) const STDOUT: &str = "standard output";
+
+/// Version of the JSON that verbs print.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Writes `text` to standard output, whole and with a line end.
+///
+/// # Errors
+/// [`Error::Write`]; a closed pipe ends the process silently further up.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let end: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.write_all(end))
+        .and_then(|()| out.flush())
+        .map_err(|e| Error::write(Path::new(STDOUT), e))
+}
+
+/// Writes `value` as JSON to standard output.
+pub fn json<T: Serialize>(value: &T) -> Result<()> {
+    print(&serde_json::to_string_pretty(value).map_err(|e| Error::Internal(format!("JSON: {e}")))?)
+}
+
+/// A note for the person at the terminal, on standard error; nothing when quiet.
+pub fn note(globals: &Globals, text: &str) {
+    if !globals.quiet {
+        let _ = writeln!(std::io::stderr().lock(), "{}", plain(text));
+    }
+}
+
+/// `text` without control characters other than line ends and tabs: names from files must not drive a terminal.
+pub fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            // Directional overrides make text read differently from what it is.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}

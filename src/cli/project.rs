@@ -1,0 +1,160 @@
+//! The folders of a project: `data/<plant>`, `scenarios/<plant>`, `models/<plant>`, `reports/<plant>`.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, Result, nearest};
+
+/// A project: the folder that holds `data` and `scenarios`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    pub root: PathBuf,
+}
+
+impl Project {
+    /// The project that `path` (a file or folder in it, or its root) belongs to: the nearest folder upwards that holds
+    /// `data` and `scenarios`, else the nearest that holds `data`.
+    ///
+    /// The root is as relative as `path` is, so that messages name files as the user does.
+    pub fn find(path: &Path) -> Result<Self> {
+        let ancestors = upwards(path);
+        let whole = ancestors.iter().find(|p| p.join("data").is_dir() && p.join("scenarios").is_dir());
+        let root = whole.or_else(|| ancestors.iter().find(|p| p.join("data").is_dir()));
+        match root {
+            Some(root) => Ok(Self { root: root.clone() }),
+            None => Err(Error::no_input(
+                path,
+                "it is in no project: no folder above it holds `data/<plant>/twin.toml`; \
+                 start one with `twinopt init data/<plant> --log <file>`",
+            )),
+        }
+    }
+
+    /// Folder of the twin called `name`.
+    pub fn twin_dir(&self, name: &str) -> PathBuf {
+        self.root.join("data").join(name)
+    }
+
+    /// Registry of the models of plant `name`.
+    pub fn model_dir(&self, name: &str) -> PathBuf {
+        self.root.join("models").join(name)
+    }
+
+    /// Where the report of plant `name` is written.
+    pub fn report_dir(&self, name: &str) -> PathBuf {
+        self.root.join("reports").join(name)
+    }
+
+    /// Where the scenarios of plant `name` are.
+    pub fn scenario_dir(&self, name: &str) -> PathBuf {
+        self.root.join("scenarios").join(name)
+    }
+
+    /// Folder names of all twins, sorted.
+    pub fn twins(&self) -> Vec<String> {
+        let mut names: Vec<String> = entries(&self.root.join("data"))
+            .into_iter()
+            .filter(|p| p.join("twin.toml").is_file())
+            .filter_map(|p| p.file_name()?.to_str().map(str::to_owned))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The scenario files that `path` stands for: itself, or the `*.toml` files in it and in its folders, sorted.
+    ///
+    /// # Errors
+    /// [`Error::NoInput`] when there is none.
+    pub fn scenario_files(path: &Path) -> Result<Vec<PathBuf>> {
+        if path.is_file() {
+            return Ok(vec![path.to_path_buf()]);
+        }
+        if !path.is_dir() {
+            let siblings = path.parent().map(|p| entries(if p.as_os_str().is_empty() { Path::new(".") } else { p }));
+            let names: Vec<String> = siblings
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|p| p.file_name()?.to_str().map(str::to_owned))
+                .collect();
+            let wanted = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
+            let hint = nearest(wanted, names.iter().map(String::as_str));
+            let hint =
+                hint.map_or_else(|| "name a scenario file or folder".to_owned(), |h| format!("did you mean `{h}`?"));
+            return Err(Error::no_input(path, format!("it is not there; {hint}")));
+        }
+        let mut files = Vec::new();
+        collect(path, &mut files, 0);
+        files.sort();
+        if files.is_empty() {
+            return Err(Error::no_input(path, "the folder holds no scenario; a scenario is a `.toml` file"));
+        }
+        Ok(files)
+    }
+}
+
+/// `path` and the folders above it, as far as the file system goes.
+fn upwards(path: &Path) -> Vec<PathBuf> {
+    let own = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let mut list: Vec<PathBuf> = own
+        .ancestors()
+        .map(|p| if p.as_os_str().is_empty() { PathBuf::from(".") } else { p.to_path_buf() })
+        .filter(|p| p.components().next_back() != Some(Component::ParentDir))
+        .collect();
+    // A relative path ends at the working folder; the project may begin above it.
+    if own.is_relative()
+        && let Ok(here) = std::env::current_dir()
+    {
+        if list.last().is_none_or(|p| p.as_os_str() != ".") {
+            list.push(PathBuf::from("."));
+        }
+        let climbs = own.components().filter(|c| *c == Component::ParentDir).count();
+        let mut above = PathBuf::new();
+        for (i, _) in here.ancestors().skip(1).enumerate() {
+            above.push("..");
+            if i + 1 >= climbs {
+                list.push(above.clone());
+            }
+        }
+    }
+    list
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(dir).map(|d| d.flatten().map(|e| e.path()).collect()).unwrap_or_default()
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>, depth: usize) {
+    for path in entries(dir) {
+        let hidden = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with('.'));
+        if hidden {
+            continue;
+        }
+        if path.is_file() && path.extension().is_some_and(|e| e == "toml") {
+            files.push(path);
+        } else if path.is_dir() && depth < 3 {
+            collect(&path, files, depth + 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_is_found_from_any_place_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for sub in ["data/a", "scenarios/a"] {
+            std::fs::create_dir_all(root.join(sub)).unwrap();
+        }
+        std::fs::write(root.join("data/a/twin.toml"), "").unwrap();
+        std::fs::write(root.join("scenarios/a/x.toml"), "").unwrap();
+        for place in ["", "data/a", "data/a/twin.toml", "scenarios/a/x.toml", "scenarios"] {
+            assert_eq!(Project::find(&root.join(place)).unwrap().root, root);
+        }
+        let project = Project::find(root).unwrap();
+        assert_eq!(project.twins(), ["a"]);
+        assert_eq!(Project::scenario_files(&root.join("scenarios")).unwrap(), [root.join("scenarios/a/x.toml")]);
+        assert!(Project::scenario_files(&root.join("scenarios/b")).is_err());
+    }
+}

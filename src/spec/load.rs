@@ -1,0 +1,160 @@
+//! Text → typed file, with every fault of its structure in one pass.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use toml::de::{DeTable, Deserializer};
+
+use super::shape::Shape;
+use super::{ScenarioSpec, TwinSpec, syntax};
+use crate::error::{Error, Fault, Result, line_column};
+
+/// A file and its typed value.
+#[derive(Debug, Clone)]
+pub struct Loaded<T> {
+    pub path: PathBuf,
+    pub text: String,
+    pub value: T,
+    /// What the value lacks because the file's structure is at fault; empty when there was none.
+    pub damage: Damage,
+}
+
+/// What was left out of a value so that the rest of the file can still be checked.
+#[derive(Debug, Clone, Default)]
+pub struct Damage {
+    /// Something was left out or stands in for what is missing.
+    pub any: bool,
+    /// Names that the file defines, or may define, in parts that were left out.
+    pub names: BTreeSet<String>,
+    /// Tables from which something was left out.
+    pub tables: Vec<Range<usize>>,
+    /// 1-based lines with a fault of syntax, on which nothing else is reported.
+    pub lines: BTreeSet<usize>,
+}
+
+impl<T> Loaded<T> {
+    /// File name without its extension: the name of a scenario.
+    pub fn stem(&self) -> &str {
+        self.path.file_stem().and_then(|s| s.to_str()).unwrap_or("scenario")
+    }
+}
+
+/// The outcome of parsing: a value as far as there is one, and all faults.
+#[derive(Debug)]
+pub struct Parsed<T> {
+    /// Absent when too little is left to be of use.
+    pub loaded: Option<Loaded<T>>,
+    pub faults: Vec<Fault>,
+}
+
+impl<T> Parsed<T> {
+    /// The value of a file without faults; else [`Error::Config`] with all of them.
+    pub fn into_result(self) -> Result<Loaded<T>> {
+        match self.loaded {
+            Some(loaded) if self.faults.is_empty() => Ok(loaded),
+            _ => Err(Error::Config(self.faults)),
+        }
+    }
+}
+
+/// Reads `twin.toml` in folder `dir`; `dir` may name the file itself.
+pub fn load_twin(dir: &Path) -> Result<Loaded<TwinSpec>> {
+    parse_twin(&twin_file(dir))?.into_result()
+}
+
+/// Reads a scenario file.
+pub fn load_scenario(file: &Path) -> Result<Loaded<ScenarioSpec>> {
+    parse_scenario(file)?.into_result()
+}
+
+/// The twin file of folder `dir`, or `dir` itself when it is a file.
+pub fn twin_file(dir: &Path) -> PathBuf {
+    if dir.is_file() { dir.to_path_buf() } else { dir.join("twin.toml") }
+}
+
+/// Reads and parses a twin file. Fails only when it cannot be read.
+pub fn parse_twin(file: &Path) -> Result<Parsed<TwinSpec>> {
+    let schema = super::twin_json_schema();
+    Ok(read(file, "write one with `twinopt init`")?.map_or_else(|faults| faults, |text| parse(file, &text, &schema)))
+}
+
+/// Reads and parses a scenario file. Fails only when it cannot be read.
+pub fn parse_scenario(file: &Path) -> Result<Parsed<ScenarioSpec>> {
+    let schema = super::scenario_json_schema();
+    Ok(read(file, "name a scenario file or folder")?.map_or_else(|faults| faults, |text| parse(file, &text, &schema)))
+}
+
+/// The file's text; the inner error is a file that is not UTF-8.
+fn read<T>(file: &Path, cure: &str) -> Result<std::result::Result<String, Parsed<T>>> {
+    let bytes = std::fs::read(file).map_err(|e| Error::no_input(file, format!("{}; {cure}", reason(&e))))?;
+    Ok(String::from_utf8(bytes).map_err(|e| {
+        let good = e.utf8_error().valid_up_to();
+        let head = String::from_utf8_lossy(&e.as_bytes()[..good]).into_owned();
+        let fault = Fault::new(
+            "encoding",
+            file,
+            &head,
+            Some(good..good),
+            "the file is not UTF-8 from here on",
+            "save it as UTF-8 in your editor",
+        );
+        Parsed { loaded: None, faults: vec![fault] }
+    }))
+}
+
+/// The reason of an I/O error in plain words.
+fn reason(e: &std::io::Error) -> String {
+    match e.kind() {
+        std::io::ErrorKind::NotFound => "it is not there".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "reading it is not permitted".to_owned(),
+        _ => e.to_string(),
+    }
+}
+
+/// Parses `text`, the content of `file`, against `schema`, the JSON Schema of `T`.
+///
+/// Syntax first, recovering line by line; then the shape of the whole tree (unknown and missing keys, wrong types), in
+/// which what is at fault is left out; then serde, which reads the rest.
+pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: &serde_json::Value) -> Parsed<T> {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let mut faults: Vec<Fault> = Vec::new();
+    let mut damage = Damage::default();
+    for e in &errors {
+        let span = e.span().unwrap_or(0..0);
+        let (line, _) = line_column(text, span.start);
+        // One mistake upsets the parser several times on its line; the first tells.
+        if !damage.lines.insert(line) {
+            continue;
+        }
+        let (message, cure) = syntax::explain(e.message());
+        faults.push(Fault::new("syntax", file, text, Some(span), message, cure));
+    }
+    if errors.iter().any(|e| syntax::is_open_ended(e.message())) {
+        return Parsed { loaded: None, faults };
+    }
+    for (i, line) in text.lines().enumerate() {
+        if damage.lines.contains(&(i + 1)) {
+            damage.names.extend(line.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned));
+        }
+    }
+    damage.any = !errors.is_empty();
+    let mut shape = Shape::new(schema, file, text, damage);
+    let tree = shape.fit_root(tree.into_inner());
+    let (shape_faults, damage) = shape.into_parts();
+    faults.extend(shape_faults);
+    let loaded = match T::deserialize(Deserializer::from(toml::Spanned::new(0..text.len(), tree))) {
+        Ok(value) => Some(Loaded { path: file.to_path_buf(), text: text.to_owned(), value, damage }),
+        Err(e) => {
+            // The shape has been made to fit, so this is a value that the schema cannot describe.
+            if faults.is_empty() {
+                faults.push(Fault::new("value", file, text, e.span(), e.message(), "correct the value"));
+            }
+            None
+        }
+    };
+    faults.sort_by_key(|f| f.span.as_ref().map_or(0, |s| s.start));
+    Parsed { loaded, faults }
+}

@@ -1,0 +1,750 @@
+//! The structural check: a TOML tree against the JSON Schema of its type.
+//!
+//! Walks the whole tree once and reports everything that does not fit, in the words of the schema's own documentation.
+//! What is at fault is left out of the tree (a misspelt key is taken for the one that was meant), so that the rest can
+//! still be read and checked.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::path::Path;
+
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::load::Damage;
+use super::span::TimeSpan;
+use super::words::{example, noun};
+use crate::error::{Fault, line_column, nearest};
+
+type Node<'i> = Spanned<DeValue<'i>>;
+type Key<'i> = Spanned<DeString<'i>>;
+
+/// What a schema asks for.
+enum Kind<'s> {
+    Text,
+    Time,
+    Span,
+    Number,
+    Integer {
+        lowest: Option<i64>,
+    },
+    Flag,
+    List {
+        of: &'s Value,
+        exactly: Option<usize>,
+    },
+    Table(&'s Value),
+    /// Names chosen by the user.
+    Map(&'s Value),
+    /// An enum: one word, or a table of one key.
+    Choice(Vec<(&'s str, Option<&'s Value>)>),
+    /// Any of several.
+    Either(Vec<&'s Value>),
+}
+
+/// Where in the tree: the key and what its table is called.
+#[derive(Clone, Copy)]
+struct Spot<'a> {
+    /// As in a message: `max_move`, or the name of an entry.
+    key: &'a str,
+    /// What the table itself is called, if the key holds one.
+    noun: &'a str,
+}
+
+pub(super) struct Shape<'s, 'i> {
+    schema: &'s Value,
+    file: &'s Path,
+    text: &'s str,
+    faults: Vec<Fault>,
+    damage: Damage,
+    /// Keys of the root that stand under a header by mistake.
+    strays: Vec<(Key<'i>, Node<'i>)>,
+}
+
+impl<'s, 'i> Shape<'s, 'i> {
+    pub(super) fn new(schema: &'s Value, file: &'s Path, text: &'s str, damage: Damage) -> Self {
+        Self { schema, file, text, faults: Vec::new(), damage, strays: Vec::new() }
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Fault>, Damage) {
+        (self.faults, self.damage)
+    }
+
+    /// The tree with everything that does not fit left out, and stand-ins for missing keys of the root.
+    pub(super) fn fit_root(&mut self, tree: DeTable<'i>) -> DeTable<'i> {
+        let title = if self.schema["properties"].get("question").is_some() { "ScenarioSpec" } else { "TwinSpec" };
+        let noun = noun(title).unwrap_or("the file");
+        let schema = self.schema;
+        let mut fitted = self.fit_keys(schema, noun, tree, &(0..0));
+        for (key, node) in std::mem::take(&mut self.strays) {
+            if fitted.get(key.get_ref().as_ref()).is_none()
+                && let Some(wanted) = schema["properties"].get(key.get_ref().as_ref())
+                && let Some(node) = self.fit(wanted, &Spot { key: key.get_ref(), noun }, node)
+            {
+                fitted.insert(key, node);
+            }
+        }
+        for key in required(schema) {
+            if fitted.get(key).is_none() {
+                self.missing(key, &schema["properties"][key], noun, None);
+                fitted.insert(stand_in_key(key), self.stand_in(&schema["properties"][key]));
+                self.damage.any = true;
+            }
+        }
+        fitted
+    }
+
+    fn fit(&mut self, schema: &'s Value, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
+        let span = node.span();
+        match self.kind(schema) {
+            Kind::Text if node.get_ref().is_str() => Some(node),
+            Kind::Flag if node.get_ref().is_bool() => Some(node),
+            Kind::Number => self.fit_number(spot, node),
+            Kind::Integer { lowest } => self.fit_integer(lowest, spot, node),
+            Kind::Span => self.fit_span(spot, node),
+            Kind::Time => self.fit_time(spot, node),
+            Kind::List { of, exactly } => self.fit_list(of, exactly, schema, spot, node),
+            Kind::Table(table) => {
+                let DeValue::Table(_) = node.get_ref() else { return self.wrong(schema, spot, &node) };
+                let DeValue::Table(keys) = node.into_inner() else { return None };
+                let faults = self.faults.len();
+                let fitted = self.fit_keys(table, spot.noun, keys, &span);
+                let lacks: Vec<&str> = required(table).filter(|key| fitted.get(*key).is_none()).collect();
+                for key in &lacks {
+                    // A required key that was there and did not fit has been reported already.
+                    if !self.damage.tables.contains(&span) || self.faults.len() == faults {
+                        self.missing(key, &table["properties"][*key], spot.noun, Some(span.clone()));
+                    }
+                }
+                if lacks.is_empty() {
+                    return Some(Spanned::new(span, DeValue::Table(fitted)));
+                }
+                self.lose(&fitted, spot.key);
+                None
+            }
+            Kind::Map(of) => {
+                let DeValue::Table(_) = node.get_ref() else { return self.wrong(schema, spot, &node) };
+                let DeValue::Table(keys) = node.into_inner() else { return None };
+                let mut fitted = DeTable::new();
+                for (key, value) in keys {
+                    let name = key.get_ref().clone();
+                    match self.fit(of, &Spot { key: &name, noun: self.noun_of(of, &name) }, value) {
+                        Some(value) => {
+                            fitted.insert(key, value);
+                        }
+                        None => {
+                            self.damage.names.insert(name.into_owned());
+                            self.damage.tables.push(span.clone());
+                            self.damage.any = true;
+                        }
+                    }
+                }
+                Some(Spanned::new(span, DeValue::Table(fitted)))
+            }
+            Kind::Choice(variants) => self.fit_choice(&variants, schema, spot, node),
+            Kind::Either(schemas) => {
+                let fits = schemas.iter().find(|s| self.accepts(s, node.get_ref()));
+                match fits {
+                    Some(s) => self.fit(s, spot, node),
+                    None => self.wrong(schema, spot, &node),
+                }
+            }
+            _ => self.wrong(schema, spot, &node),
+        }
+    }
+
+    /// The keys of a table that belong there and fit; required ones that are missing are left to the caller.
+    fn fit_keys(&mut self, schema: &'s Value, noun: &str, keys: DeTable<'i>, table: &Range<usize>) -> DeTable<'i> {
+        let none = serde_json::Map::new();
+        let known = schema["properties"].as_object().map_or(&none, |p| p);
+        let present: Vec<String> = keys.keys().map(|k| k.get_ref().to_string()).collect();
+        let mut fitted = DeTable::new();
+        for (key, value) in keys {
+            let name = key.get_ref().clone();
+            if let Some(wanted) = schema["properties"].get(name.as_ref()) {
+                let noun = self.noun_of(wanted, &name);
+                match self.fit(wanted, &Spot { key: &name, noun }, value) {
+                    Some(value) => {
+                        fitted.insert(key, value);
+                    }
+                    None => self.damaged(table),
+                }
+                continue;
+            }
+            let free = known.keys().map(String::as_str);
+            let meant = nearest(&name, free).map(str::to_owned);
+            let at_root = std::ptr::eq(schema, self.schema);
+            if !at_root && self.schema["properties"].get(name.as_ref()).is_some() && meant.is_none() {
+                self.report(
+                    "misplaced-key",
+                    key.span(),
+                    format!("`{name}` is a key of the file's top, and stands under a header here"),
+                    format!("move `{name} = …` above the first `[header]` of the file"),
+                );
+                self.strays.push((key, value));
+                continue;
+            }
+            let cure = match &meant {
+                Some(meant) if present.iter().any(|p| p == meant) => {
+                    format!("did you mean `{meant}`? It is there already: remove this line")
+                }
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if known.is_empty() => "remove it: nothing may stand here".to_owned(),
+                None => {
+                    let elsewhere = self.home_of(&name).filter(|_| !at_root || table.is_empty());
+                    let known = known.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
+                    match elsewhere {
+                        Some(home) => format!("move it to {home}, or remove it; known here: {known}"),
+                        None => format!("remove it, or use one of {known}"),
+                    }
+                }
+            };
+            self.report("unknown-key", key.span(), format!("`{name}` is not a key of {noun}"), cure);
+            match meant {
+                // Read on as if it were spelt right.
+                Some(meant) if !present.contains(&meant) && fitted.get(meant.as_str()).is_none() => {
+                    let wanted = &schema["properties"][meant.as_str()];
+                    let noun = self.noun_of(wanted, &meant);
+                    match self.fit(wanted, &Spot { key: &meant, noun }, value) {
+                        Some(value) => {
+                            fitted.insert(Spanned::new(key.span(), Cow::Owned(meant)), value);
+                        }
+                        None => self.damaged(table),
+                    }
+                }
+                _ => self.damaged(table),
+            }
+        }
+        fitted
+    }
+
+    fn fit_number(&mut self, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
+        let value = match node.get_ref() {
+            DeValue::Float(f) => f.as_str().parse().unwrap_or(f64::NAN),
+            DeValue::Integer(_) => 0.0,
+            DeValue::String(text) if text.trim().parse::<f64>().is_ok() => {
+                let cure = format!("write it without quotes: `{} = {}`", spot.key, text.trim());
+                self.report(
+                    "wrong-type",
+                    node.span(),
+                    format!("`{}` must be a number, here it is a text", spot.key),
+                    cure,
+                );
+                return None;
+            }
+            other => return self.mismatch("a number", spot, node.span(), other),
+        };
+        if value.is_nan() || (value.is_infinite() && !["soft", "hard", "valid"].contains(&spot.key)) {
+            let cure = format!("write a finite number, e.g. `{}`", example(spot.key).unwrap_or("1.5"));
+            self.report("wrong-value", node.span(), format!("`{}` must be a finite number", spot.key), cure);
+            return None;
+        }
+        Some(node)
+    }
+
+    fn fit_integer(&mut self, lowest: Option<i64>, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
+        let DeValue::Integer(digits) = node.get_ref() else {
+            return self.mismatch("a whole number", spot, node.span(), node.get_ref());
+        };
+        let value = i64::from_str_radix(digits.as_str(), digits.radix()).ok();
+        let highest = if lowest.is_none() { i64::from(i32::MAX) } else { i64::MAX };
+        if value.is_some_and(|v| v >= lowest.unwrap_or(i64::from(i32::MIN)) && v <= highest) {
+            return Some(node);
+        }
+        let bound = lowest.map_or("in range".to_owned(), |l| format!("{l} or more"));
+        let cure = format!("write a whole number {bound}, e.g. `{} = {}`", spot.key, example(spot.key).unwrap_or("1"));
+        self.report("wrong-value", node.span(), format!("`{}` must be a whole number, {bound}", spot.key), cure);
+        None
+    }
+
+    fn fit_span(&mut self, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
+        let wanted = example(spot.key).filter(|e| e.starts_with('"')).unwrap_or("\"10min\"");
+        let DeValue::String(text) = node.get_ref() else {
+            let cure = match node.get_ref() {
+                DeValue::Integer(n) => format!(
+                    "write number and unit in quotes, like `{0} = \"{1}min\"` or `\"{1}s\"` (ms, s, min, h, d, w, y)",
+                    spot.key,
+                    n.as_str()
+                ),
+                _ => format!("write number and unit in quotes, like `{} = {wanted}`", spot.key),
+            };
+            let what = format!("`{}` must be a length of time, here it is {}", spot.key, described(node.get_ref()));
+            self.report("wrong-type", node.span(), what, cure);
+            return None;
+        };
+        if text.parse::<TimeSpan>().is_ok() {
+            return Some(node);
+        }
+        let cure = corrected_span(text).map_or_else(
+            || format!("write a number and one of ms, s, min, h, d, w, y, like `{} = {wanted}`", spot.key),
+            |s| format!("write `{} = \"{s}\"`", spot.key),
+        );
+        let what = format!("`{}`: \"{text}\" is not a length of time", spot.key);
+        self.report("wrong-value", node.span(), what, cure);
+        None
+    }
+
+    fn fit_time(&mut self, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
+        let (what, cure) = match node.get_ref() {
+            DeValue::Datetime(t) if t.date.is_some() && t.time.is_some() && t.offset.is_some() => {
+                if t.to_string().parse::<jiff::Timestamp>().is_ok() {
+                    return Some(node);
+                }
+                (
+                    format!("`{t}` is out of range"),
+                    "write a date of the calendar, like `2024-07-15T00:00:00Z`".to_owned(),
+                )
+            }
+            DeValue::Datetime(t) if t.date.is_some() => {
+                let time = t.time.map_or("T00:00:00", |_| "");
+                (
+                    format!("`{}` has no time zone{}", spot.key, if time.is_empty() { "" } else { " and no time" }),
+                    format!("write `{} = {t}{time}Z` for UTC", spot.key),
+                )
+            }
+            DeValue::String(text) if text.parse::<jiff::Timestamp>().is_ok() => (
+                format!("`{}` must be a time, here it is a text", spot.key),
+                format!("write it without quotes: `{} = {text}`", spot.key),
+            ),
+            other => (
+                format!("`{}` must be a time, here it is {}", spot.key, described(other)),
+                format!("write date, time and zone without quotes, like `{} = 2024-07-15T00:00:00Z`", spot.key),
+            ),
+        };
+        self.report("wrong-type", node.span(), what, cure);
+        None
+    }
+
+    fn fit_list(
+        &mut self,
+        of: &'s Value,
+        exactly: Option<usize>,
+        schema: &'s Value,
+        spot: &Spot<'_>,
+        node: Node<'i>,
+    ) -> Option<Node<'i>> {
+        let span = node.span();
+        let DeValue::Array(list) = node.get_ref() else {
+            if exactly.is_none() && self.accepts(of, node.get_ref()) {
+                let raw = self.text.get(span.clone()).filter(|r| r.len() < 60 && !r.contains('\n')).unwrap_or("…");
+                let cure = format!("write it as a list of one: `{} = [{raw}]`", spot.key);
+                self.report("wrong-type", span, format!("`{}` must be a list", spot.key), cure);
+                return None;
+            }
+            return self.wrong(schema, spot, &node);
+        };
+        if let Some(n) = exactly.filter(|n| *n != list.len()) {
+            let sample = example(spot.key).filter(|e| e.starts_with('[')).unwrap_or("[…, …]");
+            let numbers = matches!(self.kind(of), Kind::Number);
+            let what = format!("`{}` must hold {n} values, here it holds {}", spot.key, list.len());
+            let ends = if numbers { "; `-inf` and `inf` leave an end open" } else { "" };
+            let cure = format!("write {n} values, like `{} = {sample}`{ends}", spot.key);
+            self.report("wrong-value", span, what, cure);
+            return None;
+        }
+        let DeValue::Array(list) = node.into_inner() else { return None };
+        let before = list.len();
+        let item_noun = self.noun_of(of, spot.key);
+        let item = Spot { key: spot.key, noun: item_noun };
+        let mut fitted = Vec::with_capacity(before);
+        for value in list {
+            if let Some(value) = self.fit(of, &item, value) {
+                fitted.push(value);
+            }
+        }
+        if fitted.len() < before {
+            self.damage.tables.push(span.clone());
+            self.damage.any = true;
+            if exactly.is_some() {
+                return None;
+            }
+        }
+        Some(Spanned::new(span, DeValue::Array(fitted.into_iter().collect())))
+    }
+
+    fn fit_choice(
+        &mut self,
+        variants: &[(&'s str, Option<&'s Value>)],
+        schema: &'s Value,
+        spot: &Spot<'_>,
+        node: Node<'i>,
+    ) -> Option<Node<'i>> {
+        let span = node.span();
+        let written = |tag: &str, inner: Option<&Value>| match inner {
+            None => format!("`{} = \"{tag}\"`", spot.key),
+            Some(_) => format!("`{} = {{ {tag} = {} }}`", spot.key, example(tag).unwrap_or("{ … }")),
+        };
+        let known = || variants.iter().map(|(tag, _)| format!("`{tag}`")).collect::<Vec<_>>().join(", ");
+        match node.get_ref() {
+            DeValue::String(text) => {
+                let text = text.clone();
+                match variants.iter().find(|(tag, _)| *tag == text) {
+                    Some((_, None)) => Some(node),
+                    Some((tag, inner)) => {
+                        let what = format!("`{tag}` needs its own settings, here it is a mere word");
+                        self.report("wrong-type", span, what, format!("write {}", written(tag, *inner)));
+                        None
+                    }
+                    None => {
+                        let meant = nearest(&text, variants.iter().map(|(tag, _)| *tag));
+                        let cure = match meant.and_then(|m| variants.iter().find(|(tag, _)| *tag == m)) {
+                            Some((tag, inner)) => format!("did you mean {}?", written(tag, *inner)),
+                            None => format!("use one of {}", known()),
+                        };
+                        self.report("unknown-choice", span.clone(), format!("\"{text}\" is no `{}`", spot.key), cure);
+                        let meant = variants.iter().find(|(tag, inner)| Some(*tag) == meant && inner.is_none())?;
+                        Some(Spanned::new(span, DeValue::String(Cow::Owned(meant.0.to_owned()))))
+                    }
+                }
+            }
+            DeValue::Table(table) if table.len() == 1 => {
+                let DeValue::Table(table) = node.into_inner() else { return None };
+                let (key, value) = table.into_iter().next()?;
+                self.fit_variant(variants, spot, span, key, value, &known())
+            }
+            DeValue::Table(table) if table.is_empty() => {
+                let what = format!("`{}` does not say which", spot.key);
+                self.report("missing-key", span, what, format!("give it one of {}", known()));
+                None
+            }
+            DeValue::Table(table) => {
+                let extra: Vec<&Key<'i>> = table.keys().collect();
+                let several = extra.iter().filter(|k| variants.iter().any(|(tag, _)| *tag == k.get_ref())).count();
+                let (place, what, cure) = match extra.iter().find(|k| ["kind", "type"].contains(&k.get_ref().as_ref()))
+                {
+                    Some(kind) => {
+                        let tag =
+                            table.get(kind.get_ref().as_ref()).and_then(|v| v.get_ref().as_str()).unwrap_or("hold");
+                        let cure = format!("write `{} = {{ {tag} = {{ … }} }}`: the choice is the key", spot.key);
+                        (kind.span(), format!("`{}` is not how a choice is written", kind.get_ref()), cure)
+                    }
+                    None if several > 1 => (
+                        extra.get(1).map_or(span.clone(), |k| k.span()),
+                        format!("`{}` takes one choice, here it has {}", spot.key, extra.len()),
+                        "keep one of them; compare several in cases of their own".to_owned(),
+                    ),
+                    None => (
+                        extra
+                            .iter()
+                            .find(|k| !variants.iter().any(|(tag, _)| *tag == k.get_ref()))
+                            .map_or(span.clone(), |k| k.span()),
+                        format!("{} takes one key, here it has {}", spot.noun, extra.len()),
+                        format!("keep exactly one of {}", known()),
+                    ),
+                };
+                self.report("wrong-type", place, what, cure);
+                let table = match node.into_inner() {
+                    DeValue::Table(t) => t,
+                    _ => return None,
+                };
+                // Read on with the first that is a choice.
+                let (key, value) =
+                    table.into_iter().find(|(k, _)| variants.iter().any(|(tag, _)| *tag == k.get_ref()))?;
+                self.fit_variant(variants, spot, span, key, value, &known())
+            }
+            DeValue::Integer(n) if variants.iter().any(|(tag, _)| *tag == n.as_str()) => {
+                let cure = format!("write it in quotes: `{} = \"{}\"`", spot.key, n.as_str());
+                self.report("wrong-type", span, format!("`{}` must be a text, here it is a number", spot.key), cure);
+                None
+            }
+            _ => self.wrong(schema, spot, &node),
+        }
+    }
+
+    fn fit_variant(
+        &mut self,
+        variants: &[(&'s str, Option<&'s Value>)],
+        spot: &Spot<'_>,
+        span: Range<usize>,
+        key: Key<'i>,
+        value: Node<'i>,
+        known: &str,
+    ) -> Option<Node<'i>> {
+        let tag = key.get_ref().clone();
+        let mut found = variants.iter().find(|(t, _)| *t == tag);
+        if found.is_none() {
+            let meant = nearest(&tag, variants.iter().map(|(t, _)| *t));
+            let cure = meant.map_or_else(|| format!("use one of {known}"), |m| format!("did you mean `{m}`?"));
+            let noun = if spot.noun == spot.key { format!("`{}`", spot.key) } else { spot.noun.to_owned() };
+            self.report("unknown-choice", key.span(), format!("`{tag}` is not one of the choices of {noun}"), cure);
+            found = variants.iter().find(|(t, _)| Some(*t) == meant);
+        }
+        let (tag, inner) = found?;
+        let Some(inner) = inner else {
+            let cure = format!("write `{} = \"{tag}\"`", spot.key);
+            self.report("wrong-type", span, format!("`{tag}` takes no settings"), cure);
+            return None;
+        };
+        let noun = self.noun_of(inner, tag);
+        let quoted = format!("`{tag}`");
+        let noun = if noun == *tag { quoted.as_str() } else { noun };
+        let fitted = self.fit(inner, &Spot { key: tag, noun }, value)?;
+        let mut table = DeTable::new();
+        table.insert(Spanned::new(key.span(), Cow::Owned((*tag).to_owned())), fitted);
+        Some(Spanned::new(span, DeValue::Table(table)))
+    }
+
+    /// Reports that `node` is not what `schema` asks for.
+    fn wrong(&mut self, schema: &'s Value, spot: &Spot<'_>, node: &Node<'i>) -> Option<Node<'i>> {
+        let wanted = self.wanted(schema);
+        self.mismatch(&wanted, spot, node.span(), node.get_ref())
+    }
+
+    fn mismatch(&mut self, wanted: &str, spot: &Spot<'_>, span: Range<usize>, is: &DeValue<'i>) -> Option<Node<'i>> {
+        let sample = example(spot.key).map(|e| format!(", e.g. `{} = {e}`", spot.key)).unwrap_or_default();
+        let cure = match is {
+            _ if wanted == "a text" && !matches!(is, DeValue::Array(_) | DeValue::Table(_)) => {
+                let raw = self.text.get(span.clone()).unwrap_or("…");
+                format!("put it in quotes: `{} = \"{raw}\"`", spot.key)
+            }
+            _ => format!("write {wanted}{sample}"),
+        };
+        // A stand-in of the parser, whose own fault has been reported.
+        if span.is_empty() {
+            self.damage.any = true;
+            return None;
+        }
+        self.report("wrong-type", span, format!("`{}` must be {wanted}, here it is {}", spot.key, described(is)), cure);
+        None
+    }
+
+    fn missing(&mut self, key: &str, schema: &Value, noun: &str, table: Option<Range<usize>>) {
+        // After a fault of syntax a key may be missing only because its line was not understood.
+        if !self.damage.lines.is_empty() {
+            return;
+        }
+        let doc = schema["description"].as_str().or_else(|| self.resolve(schema)["description"].as_str());
+        let doc = doc.map(|d| format!(": {}", first_sentence(d))).unwrap_or_default();
+        let cure = match example(key) {
+            Some(e) => format!("add `{key} = {e}`{doc}"),
+            None => format!("add `{key}`{doc}"),
+        };
+        let code = "missing-key";
+        let message = format!("{noun} lacks `{key}`");
+        self.faults.push(Fault::new(code, self.file, self.text, table, message, cure));
+    }
+
+    fn report(&mut self, code: &'static str, span: Range<usize>, message: String, cure: String) {
+        self.damage.any = true;
+        if self.damage.lines.contains(&line_column(self.text, span.start).0) {
+            return;
+        }
+        self.faults.push(Fault::new(code, self.file, self.text, Some(span), message, cure));
+    }
+
+    fn damaged(&mut self, table: &Range<usize>) {
+        self.damage.tables.push(table.clone());
+        self.damage.any = true;
+    }
+
+    /// Remembers the name of a table that is left out.
+    fn lose(&mut self, table: &DeTable<'i>, key: &str) {
+        let name = table.get("name").and_then(|n| n.get_ref().as_str()).unwrap_or(key);
+        self.damage.names.insert(name.to_owned());
+        self.damage.any = true;
+    }
+
+    fn resolve(&self, schema: &'s Value) -> &'s Value {
+        let mut schema = schema;
+        while let Some(name) = definition(schema) {
+            schema = &self.schema["$defs"][name];
+        }
+        schema
+    }
+
+    fn kind(&self, schema: &'s Value) -> Kind<'s> {
+        if definition(schema) == Some("TimeSpan") {
+            return Kind::Span;
+        }
+        let schema = self.resolve(schema);
+        if let Some(words) = schema["enum"].as_array() {
+            return Kind::Choice(words.iter().filter_map(|w| Some((w.as_str()?, None))).collect());
+        }
+        if let Some(variants) = schema["oneOf"].as_array() {
+            return Kind::Choice(variants.iter().flat_map(choices).collect());
+        }
+        if let Some(several) = schema["anyOf"].as_array() {
+            let several: Vec<&Value> = several.iter().filter(|s| s["type"] != "null").collect();
+            return match several[..] {
+                [one] => self.kind(one),
+                _ => Kind::Either(several),
+            };
+        }
+        let named = match &schema["type"] {
+            Value::Array(names) => names.iter().filter_map(Value::as_str).find(|n| *n != "null").unwrap_or(""),
+            name => name.as_str().unwrap_or(""),
+        };
+        match named {
+            "number" => Kind::Number,
+            "integer" => Kind::Integer { lowest: schema["minimum"].as_i64() },
+            "boolean" => Kind::Flag,
+            "array" => Kind::List {
+                of: &schema["items"],
+                exactly: schema["minItems"].as_u64().and_then(|n| usize::try_from(n).ok()),
+            },
+            "object" if schema["additionalProperties"].is_object() => Kind::Map(&schema["additionalProperties"]),
+            "object" => Kind::Table(schema),
+            _ if schema["format"] == "date-time" => Kind::Time,
+            _ => Kind::Text,
+        }
+    }
+
+    /// Whether the value is of the right sort, whatever is inside.
+    fn accepts(&self, schema: &'s Value, value: &DeValue<'i>) -> bool {
+        match self.kind(schema) {
+            Kind::Text | Kind::Span => value.is_str(),
+            Kind::Time => value.is_datetime(),
+            Kind::Number => value.is_float() || value.is_integer(),
+            Kind::Integer { .. } => value.is_integer(),
+            Kind::Flag => value.is_bool(),
+            Kind::List { .. } => value.is_array(),
+            Kind::Table(_) | Kind::Map(_) => value.is_table(),
+            Kind::Choice(_) => value.is_str() || value.is_table(),
+            Kind::Either(several) => several.iter().any(|s| self.accepts(s, value)),
+        }
+    }
+
+    /// What the schema asks for, in words.
+    fn wanted(&self, schema: &'s Value) -> String {
+        match self.kind(schema) {
+            Kind::Text => "a text".into(),
+            Kind::Time => "a time".into(),
+            Kind::Span => "a length of time".into(),
+            Kind::Number => "a number".into(),
+            Kind::Integer { .. } => "a whole number".into(),
+            Kind::Flag => "`true` or `false`".into(),
+            Kind::List { of, exactly } => {
+                let of = self.wanted(of);
+                let of = of.strip_prefix("a ").unwrap_or(&of);
+                match exactly {
+                    Some(n) => format!("a list of {n} {of}s"),
+                    None => format!("a list of {of}s"),
+                }
+            }
+            Kind::Table(_) => "a table `{ … }`".into(),
+            Kind::Map(of) => format!("a table of names, each with {}", self.wanted(of)),
+            Kind::Choice(variants) => {
+                format!("one of {}", variants.iter().map(|(tag, _)| format!("`{tag}`")).collect::<Vec<_>>().join(", "))
+            }
+            Kind::Either(several) => several.iter().map(|s| self.wanted(s)).collect::<Vec<_>>().join(" or "),
+        }
+    }
+
+    /// What a table under `key` is called.
+    fn noun_of<'a>(&self, schema: &'s Value, key: &'a str) -> &'a str
+    where
+        's: 'a,
+    {
+        let mut schema = schema;
+        loop {
+            if let Some(words) = definition(schema).and_then(noun) {
+                return words;
+            }
+            if let Some(one) = schema["anyOf"].as_array().and_then(|s| s.iter().find(|s| s["type"] != "null")) {
+                schema = one;
+            } else {
+                return key;
+            }
+        }
+    }
+
+    /// The table elsewhere in the file that has a key `name`.
+    fn home_of(&self, name: &str) -> Option<String> {
+        let definitions = self.schema["$defs"].as_object()?;
+        let homes: Vec<&str> = definitions
+            .iter()
+            .filter(|(_, d)| d["properties"].get(name).is_some())
+            .filter_map(|(definition, _)| noun(definition))
+            .collect();
+        match homes[..] {
+            [home] => Some(home.to_owned()),
+            _ => None,
+        }
+    }
+
+    /// A value that stands in for a missing one; its place is `0..0`.
+    fn stand_in(&self, schema: &'s Value) -> Node<'i> {
+        let value = match self.kind(schema) {
+            Kind::Span => DeValue::String(Cow::Borrowed("1h")),
+            Kind::Time => DeValue::Datetime(toml::value::Datetime {
+                date: Some(toml::value::Date { year: 1970, month: 1, day: 1 }),
+                time: Some(toml::value::Time { hour: 0, minute: 0, second: Some(0), nanosecond: None }),
+                offset: Some(toml::value::Offset::Z),
+            }),
+            Kind::List { .. } => DeValue::Array(std::iter::empty().collect()),
+            Kind::Map(_) => DeValue::Table(DeTable::new()),
+            Kind::Table(table) => {
+                let mut keys = DeTable::new();
+                for key in required(table) {
+                    keys.insert(stand_in_key(key), self.stand_in(&table["properties"][key]));
+                }
+                DeValue::Table(keys)
+            }
+            Kind::Either(several) if !several.is_empty() => return self.stand_in(several[0]),
+            _ => DeValue::String(Cow::Borrowed("")),
+        };
+        Spanned::new(0..0, value)
+    }
+}
+
+fn stand_in_key<'i>(key: &str) -> Key<'i> {
+    Spanned::new(0..0, Cow::Owned(key.to_owned()))
+}
+
+/// Name of the definition that a schema refers to.
+fn definition(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str()?.strip_prefix("#/$defs/")
+}
+
+fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The words and tagged tables of one member of an enum's `oneOf`.
+fn choices(variant: &Value) -> Vec<(&str, Option<&Value>)> {
+    if let Some(word) = variant["const"].as_str() {
+        return vec![(word, None)];
+    }
+    if let Some(words) = variant["enum"].as_array() {
+        return words.iter().filter_map(|w| Some((w.as_str()?, None))).collect();
+    }
+    let tables = variant["properties"].as_object().into_iter().flatten();
+    tables.map(|(tag, inner)| (tag.as_str(), Some(inner))).collect()
+}
+
+/// What a value is, in words.
+fn described(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "a yes or no",
+        DeValue::Datetime(_) => "a time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+fn first_sentence(doc: &str) -> String {
+    let doc = doc.replace('\n', " ");
+    let end = doc.find(". ").unwrap_or(doc.len());
+    doc[..end].trim_end_matches('.').to_owned()
+}
+
+/// The length of time that was meant: `10 minutes` is `10min`.
+fn corrected_span(text: &str) -> Option<TimeSpan> {
+    let text = text.trim().to_lowercase();
+    let cut = text.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
+    let (number, unit) = (text[..cut].trim(), text[cut..].trim());
+    let unit = match unit {
+        "m" | "mins" | "minute" | "minutes" => "min",
+        "sec" | "secs" | "second" | "seconds" => "s",
+        "hr" | "hrs" | "hour" | "hours" => "h",
+        "day" | "days" => "d",
+        "week" | "weeks" => "w",
+        "year" | "years" | "a" | "yr" => "y",
+        other => other,
+    };
+    format!("{number}{unit}").parse().ok()
+}
