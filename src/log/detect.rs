@@ -245,11 +245,7 @@ pub(super) fn codes(s: &Samples) -> Option<(f64, Tally)> {
     suspects.into_iter().find_map(|code| {
         let beyond = code < low - 5.0 * range || code > high + 5.0 * range;
         let mut found = Tally::default();
-        for i in 0..v.len() {
-            if v[i] == code {
-                found.add(s.time[i]);
-            }
-        }
+        v.iter().zip(s.time.iter()).filter(|(v, _)| **v == code).for_each(|(_, t)| found.add(*t));
         (beyond && range > 0.0 && 4 * found.count < v.len()).then_some((code, found))
     })
 }

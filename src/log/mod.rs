@@ -1,21 +1,25 @@
 //! Parquet files → one clean, regular [`Trajectory`](crate::trajectory::Trajectory), and an account of what was done.
 //!
-//! `files` finds the files and reads their footers, `scan` reads columns with polars (lazy, streaming), `time` turns
-//! time stamps into UTC, `clean` drops what cannot be used and looks for faults (`clock`, `detect`), `segments` splits
-//! at gaps and episodes, `resample` puts the rest on the grid, and `read` is the line through all of them.
+//! `files` finds the files and reads their footers, `scan`, `wide` and `long` read columns with polars (lazy, streaming),
+//! `time` turns time stamps into UTC, `clean` drops what cannot be used and looks for faults (`clock`, `detect`), `segments` splits
+//! at gaps and episodes, `resample` puts the rest on the grid, `account` sums up, and `read` is the line through all of
+//! them.
 
+mod account;
 mod clean;
 mod clock;
 mod describe;
 mod detect;
 mod files;
 mod finding;
+mod long;
 pub mod quality;
 mod read;
 mod resample;
 mod scan;
 mod segments;
 mod time;
+mod wide;
 
 pub use describe::{ColumnSummary, LogSpan, describe, time_span};
 pub use files::{columns, files};

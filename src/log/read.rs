@@ -7,17 +7,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
+use super::account::{Outcome, signal_quality, tell_outcome, tell_segments};
 use super::clean::{Cleaned, Rule, clean};
-use super::clock::typical_interval;
-use super::detect::quantiles;
 use super::files;
-use super::finding::{Tally, collapse, duration, rfc3339};
+use super::finding::{collapse, duration, rfc3339};
 use super::resample::{Grid, Resampled, Samples, phase, resample};
-use super::scan::{self, Raw, Scan};
-use super::segments::{Episodes, Segments, split};
-use super::{Excitation, Finding, Quality, SignalQuality};
+use super::scan::{Raw, Scan};
+use super::segments::{Episodes, split};
+use super::{Finding, Quality, long, wide};
 use crate::error::{Error, Result};
-use crate::schema::{Range, Role, Schema, Signal};
+use crate::schema::{Range, Role, Schema};
 use crate::spec::{Resample, SignalSpec, TwinSpec};
 use crate::trajectory::Trajectory;
 use crate::units::Unit;
@@ -28,10 +27,9 @@ const MOST_STEPS: i64 = 20_000_000;
 const DAY_US: i64 = 86_400_000_000;
 
 /// One signal that has a column.
-struct Input<'a> {
+struct Input {
     /// Its place in the schema.
     at: usize,
-    spec: &'a SignalSpec,
     rule: Rule,
     how: Resample,
     /// Its place among the columns read.
@@ -62,13 +60,13 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
         ));
     }
     let scan = match &spec.log.long {
-        Some(long) => scan::long(&files, &spec.log, long, &columns)?,
-        None => scan::wide(&files, &spec.log, &columns)?,
+        Some(layout) => long::read(&files, &spec.log, layout, &columns)?,
+        None => wide::read(&files, &spec.log, &columns)?,
     };
-    let Scan { tags, labels, mut findings, long } = scan;
-    let window = plausible_window(&tags, long);
+    let Scan { tags, labels, mut findings, long: is_long } = scan;
+    let window = plausible_window(&tags, is_long);
     inputs.iter_mut().for_each(|i| i.rule.window = window);
-    let episodes = episodes(&tags, long, &labels, spec, max_gap, &mut findings)?;
+    let episodes = episodes(&tags, is_long, &labels, spec, max_gap, &mut findings)?;
 
     let cleaned: Vec<Cleaned> = inputs.par_iter().map(|i| clean(&tags[i.raw], &i.rule, episodes.as_ref())).collect();
     drop(tags);
@@ -82,7 +80,7 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
         .par_iter()
         .zip(&cleaned)
         .map(|(i, c)| {
-            let forever = long && i.how == Resample::Hold && logged_on_change(&c.samples, max_gap);
+            let forever = is_long && i.how == Resample::Hold && logged_on_change(&c.samples, max_gap);
             (resample(&c.samples, &grid, &segments.segments, i.how, max_gap, forever), forever)
         })
         .collect();
@@ -105,9 +103,17 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     let mut of_signals = Vec::new();
     for ((input, c), (r, forever)) in inputs.iter().zip(cleaned).zip(resampled) {
         let signal = &schema.signals[input.at];
-        let row = describe(signal, &c, &r, &segments, inside);
+        let row = signal_quality(signal, &c, &r, &segments, inside);
         let mut told = c.findings;
-        tell_resampled(input, &c.samples, &r, forever, &grid, last_alive, row.coverage, max_gap, &mut told);
+        let outcome = Outcome {
+            name: &signal.name,
+            how: input.how,
+            samples: &c.samples,
+            resampled: &r,
+            forever,
+            coverage: row.coverage,
+        };
+        tell_outcome(&outcome, &grid, last_alive, max_gap, &mut told);
         of_signals.extend(told);
         if matches!(signal.role, Role::State | Role::Output | Role::Control) && row.coverage < least {
             quality.incomplete.push(signal.name.clone());
@@ -131,7 +137,7 @@ fn start_of(grid: &Grid) -> Result<Timestamp> {
 }
 
 /// The signals that have a column, and the columns to read.
-fn inputs<'a>(spec: &'a TwinSpec, schema: &Schema, max_gap: i64) -> Result<(Vec<Input<'a>>, Vec<String>)> {
+fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(Vec<Input>, Vec<String>)> {
     let mut columns: Vec<String> = Vec::new();
     let mut out = Vec::new();
     for s in &spec.signals {
@@ -164,7 +170,7 @@ fn inputs<'a>(spec: &'a TwinSpec, schema: &Schema, max_gap: i64) -> Result<(Vec<
             max_gap,
             window: (i64::MIN, i64::MAX),
         };
-        out.push(Input { at, spec: s, rule, how, raw });
+        out.push(Input { at, rule, how, raw });
     }
     Ok((out, columns))
 }
@@ -348,151 +354,6 @@ fn logged_on_change(s: &Samples, max_gap: i64) -> bool {
     let repeats = s.value.windows(2).filter(|w| w[0] == w[1]).count();
     let silences = s.time.windows(2).filter(|w| w[1] - w[0] > max_gap).count();
     20 * repeats <= n && 4 * silences >= n
-}
-
-fn tell_segments(
-    s: &Segments,
-    grid: &Grid,
-    episodes: Option<&Episodes>,
-    spec: &TwinSpec,
-    max_gap: i64,
-    findings: &mut Vec<Finding>,
-) {
-    if let (Some(first), Some(last)) = (s.gaps.first(), s.gaps.last()) {
-        let total: usize = s.gaps.iter().map(|g| g.len()).sum();
-        let longest = s.gaps.iter().map(|g| g.len()).max().unwrap_or(0);
-        findings.extend(Tally::span(s.gaps.len(), grid.time(first.start), grid.time(last.end)).finding(
-            "",
-            "gap",
-            "split",
-            format!(
-                "nothing was logged for longer than {}; together {} ({:.1} % of the span), the longest {}",
-                duration(max_gap),
-                duration(total as i64 * grid.step),
-                100.0 * total as f64 / grid.steps as f64,
-                duration(longest as i64 * grid.step)
-            ),
-        ));
-    }
-    let Some(e) = episodes else { return };
-    let column = spec.log.episode.as_ref().map_or("", |c| c.value.as_str());
-    if let (Some(first), Some(last)) = (e.blocks.get(1), e.blocks.last()) {
-        let mixed = match s.mixed {
-            0 => String::new(),
-            n => format!("; {n} steps that hold samples of two episodes are left out"),
-        };
-        findings.extend(Tally::span(e.changes(), first.from, last.from).finding(
-            "",
-            "episode",
-            "split",
-            format!("changes of `{column}`{mixed}"),
-        ));
-    }
-}
-
-/// What resampling did to one signal.
-#[allow(clippy::too_many_arguments)]
-fn tell_resampled(
-    input: &Input,
-    s: &Samples,
-    r: &Resampled,
-    forever: bool,
-    grid: &Grid,
-    last_alive: usize,
-    coverage: f64,
-    max_gap: i64,
-    told: &mut Vec<Finding>,
-) {
-    let name = input.spec.name.value.as_str();
-    let mut note = |f: Option<Finding>| told.extend(f);
-    if forever {
-        note(r.held.finding(
-            name,
-            "report-on-change",
-            "held",
-            "it is logged only when it changes, so its last value was held until the next one",
-        ));
-    } else {
-        note(r.held.finding(
-            name,
-            "gap",
-            "held",
-            format!("steps without a sample; the last value was held for up to {}", duration(max_gap)),
-        ));
-    }
-    note(r.interpolated.finding(
-        name,
-        "gap",
-        "interpolated",
-        format!("steps without a sample, between samples no farther apart than {}", duration(max_gap)),
-    ));
-    let interval = typical_interval(&s.time).map_or(0, |i| i.0);
-    if matches!(input.how, Resample::Mean | Resample::Sum) && 2 * interval > 3 * grid.step && coverage < 0.9 {
-        note(r.missing.finding(
-            name,
-            "slow-samples",
-            "kept",
-            format!(
-                "a sample comes every {}, a step is {}; write resample = \"linear\" or \"hold\" (with a longer max_gap where needed), or a longer step",
-                duration(interval),
-                duration(grid.step)
-            ),
-        ));
-        return;
-    }
-    let end = s.time.last().and_then(|t| grid.bin(*t)).unwrap_or(0);
-    let silent = last_alive.saturating_sub(end) as i64 * grid.step;
-    if !s.time.is_empty() && silent > max_gap && !forever {
-        note(Tally::span(last_alive - end, grid.time(end + 1), grid.time(last_alive)).finding(
-            name,
-            "stale",
-            "kept",
-            format!("no sample in the last {} of the log", duration(silent)),
-        ));
-    }
-    note(r.holes.finding(
-        name,
-        "gap",
-        "kept",
-        format!("stretches longer than {} without a value while other signals have one", duration(max_gap)),
-    ));
-}
-
-/// The signal's row of the table.
-fn describe(signal: &Signal, c: &Cleaned, r: &Resampled, segments: &Segments, inside: usize) -> SignalQuality {
-    let values = || segments.segments.iter().flat_map(|s| &r.value[s.clone()]).copied().filter(|v| !v.is_nan());
-    let n = values().count();
-    let mean = values().map(|v| v / n as f64).sum::<f64>();
-    let (min, max) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
-    let known = |v: f64| if n == 0 { f64::NAN } else { v };
-    let excitation = (signal.role == Role::Control).then(|| {
-        let moves = segments
-            .segments
-            .iter()
-            .flat_map(|s| r.value[s.clone()].windows(2))
-            .filter(|w| (w[1] - w[0]).abs() > 1e-9 * (w[0].abs() + w[1].abs()))
-            .count();
-        let variance = values().map(|v| (v - mean) * (v - mean) / n as f64).sum::<f64>();
-        let hard = signal.hard.high - signal.hard.low;
-        let range = if hard.is_finite() && hard > 0.0 { hard } else { max - min };
-        let spread = if n > 0 && range > 0.0 { variance.sqrt() / range } else { 0.0 };
-        let [low, high] = quantiles(values(), n, [0.01, 0.99]);
-        Excitation { moves, spread, low, high, learnable: moves > 0 }
-    });
-    SignalQuality {
-        signal: signal.name.clone(),
-        unit: signal.unit.text.clone(),
-        samples: c.read,
-        dropped: c.dropped,
-        held: r.held.count,
-        interpolated: r.interpolated.count,
-        missing: r.missing.count,
-        coverage: if inside == 0 { 0.0 } else { n as f64 / inside as f64 },
-        min: known(min),
-        mean: known(mean),
-        max: known(max),
-        excitation,
-    }
 }
 
 #[cfg(test)]
