@@ -241,7 +241,7 @@ mod tests {
 
     fn on(pairs: &[(i64, f64)], how: Resample) -> Resampled {
         let grid = Grid { start: 0, step: 10 * MIN, steps: 8, slack: 0 };
-        resample(&samples(pairs), &grid, &[0..8], how, 30 * MIN, false)
+        resample(&samples(pairs), &grid, std::slice::from_ref(&(0..8)), how, 30 * MIN, false)
     }
 
     fn shown(r: &Resampled) -> Vec<String> {
@@ -278,6 +278,6 @@ mod tests {
         let (start, slack, jitter) = phase(&[&s], 10 * MIN);
         assert!(start == 0 && slack == MIN && jitter.count > 400, "{start} {slack} {jitter:?}");
         let grid = Grid { start, step: 10 * MIN, steps: 500, slack };
-        assert_eq!(resample(&s, &grid, &[0..500], Resample::Mean, 30 * MIN, false).own, 500);
+        assert_eq!(resample(&s, &grid, std::slice::from_ref(&(0..500)), Resample::Mean, 30 * MIN, false).own, 500);
     }
 }
