@@ -82,7 +82,8 @@ pub(super) fn log(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     }
     let step = &plant.spec().step;
     if let Some(gap) = spec.max_gap.as_ref().filter(|g| !step.span.is_empty() && ***g < **step) {
-        let message = format!("`max_gap` {} is shorter than the step {}: every step would be a gap", gap.value, step.value);
+        let message =
+            format!("`max_gap` {} is shorter than the step {}: every step would be a gap", gap.value, step.value);
         faults.add("too-short", &gap.span, message, format!("write at least `max_gap = \"{}\"`", step.value));
     }
     let Some(columns) = &plant.log.columns else { return };
@@ -134,7 +135,11 @@ fn time_column(faults: Twin<'_, '_>, plant: &Plant<'_>, name: &At<String>, times
             let cure = cure(suggest(name, all.iter().copied()));
             faults.add("unknown-column", &name.span, format!("the log has no time column `{}`", name.value), cure);
         }
-        Some(column) if column.kind == "boolean" || column.kind == "other" || (!times.is_empty() && column.kind != "time" && column.kind != "text") => {
+        Some(column)
+            if column.kind == "boolean"
+                || column.kind == "other"
+                || (!times.is_empty() && column.kind != "time" && column.kind != "text") =>
+        {
             let message = format!("the time column `{}` holds {}, not times", name.value, contents(column.kind));
             faults.add("wrong-column", &name.span, message, cure("name the column with the time stamps".to_owned()));
         }

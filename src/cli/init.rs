@@ -1,8 +1,12 @@
 //! `twinopt init`.
-use std::path::PathBuf;
 use super::Globals;
 use crate::error::{Error, Result};
+use std::path::PathBuf;
 /// x
 #[derive(Debug, clap::Args)]
-pub struct Args { pub dir: PathBuf }
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> { Err(Error::Usage("`status` is being built".into())) }
+pub struct Args {
+    pub dir: PathBuf,
+}
+pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
+    Err(Error::Usage("`status` is being built".into()))
+}

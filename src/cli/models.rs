@@ -83,7 +83,9 @@ fn show(registry: &Registry, name: &str, version: Option<&str>, globals: &Global
             let mut near = all.iter().filter(|n| n.starts_with(v));
             match (near.next(), near.next()) {
                 (Some(one), None) => one.clone(),
-                (None, _) => return Err(Error::Usage(format!("{name} has no version `{v}`; see `twinopt models DIR list`"))),
+                (None, _) => {
+                    return Err(Error::Usage(format!("{name} has no version `{v}`; see `twinopt models DIR list`")));
+                }
                 _ => return Err(Error::Usage(format!("`{v}` is the start of several versions; write more of it"))),
             }
         }
@@ -104,7 +106,9 @@ fn verify(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
     let damaged: Vec<(String, String)> =
         versions.iter().filter_map(|v| Some((v.clone(), registry.check(v).err()?.to_string()))).collect();
     if globals.json {
-        output::json(&json!({ "schema_version": SCHEMA_VERSION, "plant": name, "versions": versions, "damaged": damaged }))?;
+        output::json(
+            &json!({ "schema_version": SCHEMA_VERSION, "plant": name, "versions": versions, "damaged": damaged }),
+        )?;
     } else if damaged.is_empty() {
         output::print(&format!("{name}: {} whole", crate::error::plural(versions.len(), "version")))?;
     }

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::Globals;
 use super::output::{self, SCHEMA_VERSION};
 use super::plant::{self, Source};
 use super::project::Project;
-use super::Globals;
 use crate::error::{Error, Result};
 use crate::ops::retrain::{compare, decide};
 use crate::ops::status::Status;
@@ -45,7 +45,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let lock = Lock::take(registry.dir(), "retrain")?;
     let name = source.name().to_owned();
     let (rows, data_end) = (source.quality.grid_steps, source.quality.end.clone());
-    let max_age = source.spec.value.retrain.as_ref().and_then(|r| r.value.max_age.as_ref().map(|a| a.value.to_string()));
+    let max_age =
+        source.spec.value.retrain.as_ref().and_then(|r| r.value.max_age.as_ref().map(|a| a.value.to_string()));
     let night = night(source, &registry, globals)?;
     let status = Status {
         plant: name.clone(),
@@ -157,9 +158,5 @@ fn unseen(log: &Trajectory, holdout: &[Range<usize>], offset: usize, champion: &
     let gap = champion.lags + champion.horizon;
     let ms = until.map_or(0, |t| (t.as_millisecond() - log.start.as_millisecond()).max(0));
     let first = usize::try_from(ms / log.step_ms).unwrap_or(0) + gap;
-    holdout
-        .iter()
-        .map(|r| (r.start + offset).max(first)..r.end + offset)
-        .filter(|r| r.start < r.end)
-        .collect()
+    holdout.iter().map(|r| (r.start + offset).max(first)..r.end + offset).filter(|r| r.start < r.end).collect()
 }

@@ -12,17 +12,19 @@ use super::project::Project;
 use super::{Globals, interrupt, plant, progress};
 use crate::check;
 use crate::error::{Error, Fault, Result, plural};
+use crate::scenario;
 use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
 use crate::scenario::{Batch, Compiled, Plant, Ticker, annual, join, write_file};
 use crate::spec::{self, Loaded, ScenarioSpec};
-use crate::scenario;
 
 /// Simulate every case of scenarios and write the report.
 ///
 /// Fits first when the plant has no model. One bad scenario does not stop the others; the exit code is the worst of
 /// them. Results go to `reports/<plant>`: index.html, kpi.csv, results.json, runs.parquet, provenance.json.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  twinopt run scenarios/datacenter\n  twinopt run scenarios/datacenter/heatwave.toml --seed 7\n  twinopt run scenarios/datacenter --resume")]
+#[command(
+    after_help = "Examples:\n  twinopt run scenarios/datacenter\n  twinopt run scenarios/datacenter/heatwave.toml --seed 7\n  twinopt run scenarios/datacenter --resume"
+)]
 pub struct Args {
     /// Scenario files, or folders of them
     #[arg(required = true)]
@@ -142,7 +144,8 @@ fn run_plant(
     let plant = plant::open(project, &dir, globals)?;
     let reports = project.report_dir(name);
     std::fs::create_dir_all(&reports).map_err(|e| Error::write(&reports, e))?;
-    let batch = Batch { plant: &plant, scenarios: &folder.scenarios, dir: &reports, resume: args.resume, seed: globals.seed };
+    let batch =
+        Batch { plant: &plant, scenarios: &folder.scenarios, dir: &reports, resume: args.resume, seed: globals.seed };
     let ticker = Ticker::default();
     let bar = progress::bar(globals, batch.steps(), name);
     let done = AtomicBool::new(false);
@@ -250,8 +253,7 @@ fn assemble(
 /// Writes the report folder: machine-readable files first, so that the page never speaks of what is not there.
 fn write_all(dir: &Path, results: &Results) -> Result<()> {
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
-    let finished: Vec<&str> =
-        results.scenarios.iter().filter(|s| s.exit_code == 0).map(|s| s.name.as_str()).collect();
+    let finished: Vec<&str> = results.scenarios.iter().filter(|s| s.exit_code == 0).map(|s| s.name.as_str()).collect();
     join(dir, &finished)?;
     write_file(&dir.join("results.json"), &serde_json::to_vec(results).map_err(internal)?)?;
     write_file(&dir.join("provenance.json"), &serde_json::to_vec_pretty(&results.provenance).map_err(internal)?)?;
@@ -270,7 +272,8 @@ fn brief(s: &ScenarioResult) -> serde_json::Value {
 
 /// Objective by scenario and case.
 fn table(results: &Results) -> String {
-    let mut text = format!("{:<18} {:<16} {:>14}  change against the baseline (90 % interval)\n", "scenario", "case", "objective");
+    let mut text =
+        format!("{:<18} {:<16} {:>14}  change against the baseline (90 % interval)\n", "scenario", "case", "objective");
     for s in &results.scenarios {
         if let Some(error) = &s.error {
             text += &format!("{:<18} failed ({}): {error}\n", s.name, s.exit_code);

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Globals;
 use super::output;
 use super::project::Project;
-use super::Globals;
 use crate::control::schedule::minute_of_day;
 use crate::error::{Error, Result};
 use crate::ops::schedule::Night;
@@ -14,7 +14,9 @@ use crate::spec;
 ///
 /// Nothing is installed; read what is printed, then put it in place.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  twinopt schedule data/datacenter --at 02:30 --systemd\n  twinopt schedule data/datacenter --at 02:30 --cron --run scenarios/datacenter")]
+#[command(
+    after_help = "Examples:\n  twinopt schedule data/datacenter --at 02:30 --systemd\n  twinopt schedule data/datacenter --at 02:30 --cron --run scenarios/datacenter"
+)]
 #[command(group = clap::ArgGroup::new("kind").required(true))]
 pub struct Args {
     /// Folder of the twin, e.g. data/datacenter

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::Globals;
 use super::output::{self, SCHEMA_VERSION};
 use super::project::Project;
-use super::Globals;
 use crate::error::{Error, Result};
 use crate::ops::status::Status;
 use crate::spec::{self, TimeSpan};
@@ -66,5 +66,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if stale.is_empty() {
         return Ok(());
     }
-    Err(Error::Attention(format!("stale: {}; run `twinopt retrain` there, and see `twinopt schedule`", stale.join(", "))))
+    Err(Error::Attention(format!(
+        "stale: {}; run `twinopt retrain` there, and see `twinopt schedule`",
+        stale.join(", ")
+    )))
 }
