@@ -74,12 +74,8 @@ impl Moments {
 /// (less, or downwards, where that would leave its 1–99 % range) and the difference to an undisturbed run is followed
 /// over three horizons, and on until it settles, for at most twelve.
 pub fn responses(map: &StepMap, log: &Trajectory, moments: &[Moments], horizon: usize) -> Vec<Response> {
-    let steps: Vec<(usize, f64)> = map
-        .schema
-        .with_role(Role::Control)
-        .into_iter()
-        .filter_map(|c| step_of(&moments[c]).map(|s| (c, s)))
-        .collect();
+    let steps: Vec<(usize, f64)> =
+        map.schema.with_role(Role::Control).into_iter().filter_map(|c| step_of(&moments[c]).map(|s| (c, s))).collect();
     let signals = scored_signals(map, log);
     if steps.is_empty() || signals.is_empty() {
         return Vec::new();
@@ -89,9 +85,8 @@ pub fn responses(map: &StepMap, log: &Trajectory, moments: &[Moments], horizon: 
     // Block 0 is the mean model; in each block one undisturbed row, then one row per control.
     let width = steps.len() + 1;
     let blocks = members + 1;
-    let particles: Vec<Particle> = (0..blocks)
-        .map(|b| Particle { member: b.checked_sub(1), rows: b * width..(b + 1) * width })
-        .collect();
+    let particles: Vec<Particle> =
+        (0..blocks).map(|b| Particle { member: b.checked_sub(1), rows: b * width..(b + 1) * width }).collect();
     let mut run = Run::new(map, log, moments, blocks * width, particles);
     // `[signals][blocks]`, to see whether the mean inputs have led somewhere.
     run.settle(&signals, moments, 12 * horizon.clamp(10, 200));

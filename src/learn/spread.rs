@@ -98,25 +98,34 @@ impl Spread {
     }
 
     /// Widens (or narrows) the innovations until particles that `map` simulates from `starts` spread, over the whole
-    /// horizon, as far as it was wrong out of fold ([`Spread::sd`]). The members' disagreement counts as spread.
+    /// horizon, as far as it was wrong out of fold: as wide as the normal distribution whose central 90 % are those of
+    /// the errors, so that a few lost runs (trips) do not swell all others. The members' disagreement counts as spread.
     pub fn inflate(&mut self, map: &StepMap, log: &Trajectory, starts: &[Start], particles: usize, key: Key) {
         let q = self.phi.len();
         let horizon = self.sd.first().map_or(0, Vec::len);
         if q == 0 || horizon == 0 || starts.is_empty() {
             return;
         }
+        let aims: Vec<f64> = (0..q)
+            .map(|i| {
+                let width = |h| {
+                    let (low, high) = self.interval(i, h, 0.9);
+                    ((high - low) / (2.0 * 1.644_853_627)).powi(2)
+                };
+                (1..=horizon).map(width).sum::<f64>() / horizon as f64
+            })
+            .collect();
         let quiet = self.variances(map, log, starts, particles, None);
         // Two rounds: the second corrects what the first one's coupling between targets has moved.
         for _ in 0..2 {
             let noisy = self.variances(map, log, starts, particles, Some(key));
             for i in 0..q {
-                let aim: f64 = self.sd[i].iter().map(|s| s * s).sum::<f64>() / horizon as f64;
                 let gained = noisy[i] - quiet[i];
                 if gained <= 0.0 || !gained.is_finite() {
                     continue;
                 }
                 let was = self.inflation[i];
-                let now = (was * ((aim - quiet[i]).max(0.0) / gained).sqrt()).clamp(0.3, 5.0);
+                let now = (was * ((aims[i] - quiet[i]).max(0.0) / gained).sqrt()).clamp(0.3, 5.0);
                 self.inflation[i] = now;
                 self.factor[i].iter_mut().for_each(|l| *l *= now / was);
             }
@@ -136,9 +145,8 @@ impl Spread {
         let (n, horizon) = (starts.len(), self.sd.first().map_or(0, Vec::len));
         let members = map.regressor.members().max(1);
         let mut window = window_at(map, log, starts, particles, 0);
-        let batch: Vec<Particle> = (0..n * particles)
-            .map(|r| Particle { member: Some((r % particles) % members), rows: r..r + 1 })
-            .collect();
+        let batch: Vec<Particle> =
+            (0..n * particles).map(|r| Particle { member: Some((r % particles) % members), rows: r..r + 1 }).collect();
         let mut noise = vec![vec![0.0; n * particles]; q];
         let mut scratch = StepScratch::default();
         let mut variance = vec![0.0; q];
