@@ -43,15 +43,15 @@ pub struct Learned {
     pub scores: Vec<ScoreRow>,
     /// Of the chosen model.
     pub responses: Vec<Response>,
-    /// Name of the chosen model.
+    /// Name of the chosen model; `equations` when there was nothing to learn.
     pub chosen: String,
     /// Why, in one sentence.
     pub reason: String,
     /// What a reader must know.
     pub notes: Vec<String>,
     pub facts: SplitFacts,
-    /// Largest horizon, in steps, up to which the model beats persistence on hold-out (mean over targets); a plan must
-    /// not look further.
+    /// Largest horizon, in steps, at which the model beats persistence on hold-out (mean over targets); a plan must not
+    /// look further.
     pub reach: usize,
     /// Why nothing should be run on this model, with advice; `None` when it may be.
     pub refused: Option<String>,
@@ -88,6 +88,11 @@ struct Candidate {
 }
 
 impl Candidate {
+    /// Its name; a plant whose states are all known equations has nothing that a model of the list could be named for.
+    fn label(&self) -> &'static str {
+        if self.map.layout.targets.is_empty() { "equations" } else { self.name }
+    }
+
     fn loss(&self) -> f64 {
         mean(&self.losses)
     }
@@ -260,8 +265,8 @@ impl Task<'_> {
         let baselines =
             Baselines { persistence: runs[0].persistence(), linear: runs[0].clone(), mean: runs[0].constant(&means) };
         let mut scores = score("persistence", &baselines.persistence, yardstick, &baselines);
-        for (c, run) in candidates.iter().zip(&runs).filter(|(c, _)| c.name != "persistence") {
-            scores.extend(score(c.name, run, &c.spread, &baselines));
+        for (c, run) in candidates.iter().zip(&runs) {
+            scores.extend(score(c.label(), run, &c.spread, &baselines));
         }
 
         let mut notes = self.inputs_that_never_moved();
@@ -286,15 +291,15 @@ impl Task<'_> {
         let targets = candidates[winner].map.layout.targets.len();
         let verdict = Verdict::of(&runs[winner], &baselines, targets, self.horizon);
         notes.extend(self.weak_targets(&verdict, &runs[winner]));
-        notes.extend(self.miscovered(&scores, candidates[winner].name));
+        notes.extend(self.miscovered(&scores, candidates[winner].label()));
         let refused = if eligible.is_empty() {
             Some(self.refusal_by_effects(&contradictions[winner], candidates[winner].name))
         } else {
             verdict.refusal(candidates[winner].name, &self.spec.horizon.to_string())
         };
 
-        let chosen = candidates.into_iter().nth(winner);
-        let Some(Candidate { name, map, mut spread, .. }) = chosen else {
+        let chosen = candidates.into_iter().nth(winner).map(|c| (c.label(), c));
+        let Some((label, Candidate { map, mut spread, .. })) = chosen else {
             return Err(Error::Internal("the chosen model is gone".into()));
         };
         progress("calibrating the spread");
@@ -303,7 +308,7 @@ impl Task<'_> {
         let responses =
             answers[winner].take().unwrap_or_else(|| responses(&map, self.log, &self.moments, self.horizon));
         Ok(Learned {
-            chosen: if targets > 0 { name } else { "equations" }.to_owned(),
+            chosen: label.to_owned(),
             map,
             spread,
             scores,
