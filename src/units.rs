@@ -1,6 +1,13 @@
 //! Units: text to dimension, scale and offset; conversions; the unit of a product.
 
+mod parse;
+mod table;
+
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use parse::Factor;
 
 /// Exponents of the base dimensions: kg, m, s, K, A, mol, money, item (a countable unit of goods).
 pub type Dimension = [i8; 8];
@@ -16,14 +23,429 @@ pub struct Unit {
     pub offset: f64,
 }
 
+/// What integrals and products are shown in, by dimension; `$` stands for the currency.
+const SHOWN: [&str; 11] =
+    ["kWh", "kW", "$", "$/h", "$/MWh", "$/item", "$/(item*d)", "K*h", "item*d", "kWh/item", "g/kWh"];
+
 impl Unit {
     /// The unit of plain numbers, `1`.
     pub fn one() -> Self {
         Self { text: "1".into(), dimension: [0; 8], scale: 1.0, offset: 0.0 }
     }
 
-    /// Parses `degC`, `kW`, `EUR/MWh`, `m^3/h`, `K*h`, `1`, `%` …; the error says what was not understood.
+    /// The second, the unit of `dt`.
+    pub fn second() -> Self {
+        Self { text: "s".into(), dimension: [0, 0, 1, 0, 0, 0, 0, 0], scale: 1.0, offset: 0.0 }
+    }
+
+    /// Parses `degC`, `kW`, `EUR/MWh`, `m^3/h`, `K*h`, `1`, `%` …; the error says what was not understood, and names
+    /// the nearest known unit. `degC` in a composed unit (`kW/degC`) is a difference of temperature.
     pub fn parse(text: &str) -> Result<Self, String> {
-        Ok(Self { text: text.into(), ..Self::one() })
+        let text = text.trim();
+        Self::composed(&parse::factors(text)?, Some(text))
+    }
+
+    /// The unit of a list of factors, under `text` or a composed one.
+    fn composed(factors: &[Factor], text: Option<&str>) -> Result<Self, String> {
+        let name = || text.map_or_else(|| plain_text(factors), str::to_owned);
+        let mut unit = Self { text: name(), ..Self::one() };
+        let mut currency: Option<&str> = None;
+        for (symbol, e) in factors {
+            let known = table::find(symbol).ok_or_else(|| format!("`{symbol}` is not a known unit"))?;
+            if let Some((code, _)) = table::currency(symbol) {
+                match currency {
+                    Some(other) if other != code => {
+                        return Err(format!(
+                            "the unit `{}` mixes the currencies {other} and {code}; convert one of them first",
+                            name()
+                        ));
+                    }
+                    _ => currency = Some(code),
+                }
+            }
+            for (sum, d) in unit.dimension.iter_mut().zip(known.dimension) {
+                let d = i32::from(*sum) + i32::from(d) * e;
+                *sum = i8::try_from(d).map_err(|_| format!("the unit `{}` has too high a power", name()))?;
+            }
+            unit.scale *= known.scale.powi(*e);
+            if factors.len() == 1 && *e == 1 {
+                unit.offset = known.offset;
+            }
+        }
+        if !unit.scale.is_finite() || unit.scale == 0.0 {
+            return Err(format!("the unit `{}` is too large or too small", name()));
+        }
+        Ok(unit)
+    }
+
+    /// Has its own zero (`degC`, `degF`): values cannot be multiplied or added, only their differences can.
+    pub fn is_affine(&self) -> bool {
+        self.offset != 0.0
+    }
+
+    /// A plain number, whatever its scale (`1`, `%`, `ppm`, `kW/W`).
+    pub fn is_dimensionless(&self) -> bool {
+        self.dimension == [0; 8]
+    }
+
+    /// The unit of a difference of two values: `degC` → `K`, `degF` → `delta_degF`; others unchanged.
+    #[must_use]
+    pub fn difference(&self) -> Self {
+        if !self.is_affine() {
+            return self.clone();
+        }
+        let text = if self.scale == 1.0 { "K" } else { "delta_degF" };
+        Self { text: text.into(), offset: 0.0, ..self.clone() }
+    }
+
+    /// The scale with its own zero that a difference of temperatures belongs to: `K` → `degC`, `delta_degF` → `degF`.
+    /// The inverse of [`Unit::difference`]; meant for what came from there.
+    pub(crate) fn scale_with_zero(&self) -> Self {
+        Self::parse(if self.scale == 1.0 { "degC" } else { "degF" }).unwrap_or_else(|_| self.clone())
+    }
+
+    /// The currency of a unit of money (`EUR/MWh` → `EUR`).
+    pub fn currency(&self) -> Option<String> {
+        if self.dimension[6] == 0 {
+            return None;
+        }
+        self.factors().iter().find_map(|f| table::currency(&f.0).map(|c| c.0.to_owned()))
+    }
+
+    /// Values can be converted from one to the other: same dimension, and the same currency.
+    pub fn same_dimension(&self, other: &Self) -> bool {
+        self.dimension == other.dimension && (self.dimension[6] == 0 || self.currency() == other.currency())
+    }
+
+    /// Value in SI base units (and the currency itself for money).
+    pub fn to_si(&self, value: f64) -> f64 {
+        value * self.scale + self.offset
+    }
+
+    /// Value in this unit of a value in SI base units.
+    pub fn from_si(&self, si: f64) -> f64 {
+        (si - self.offset) / self.scale
+    }
+
+    /// `(factor, shift)` such that `value in other = value in self * factor + shift`.
+    pub fn conversion(&self, other: &Self) -> Result<(f64, f64), String> {
+        self.factor(other).map(|f| (f, (self.offset - other.offset) / other.scale))
+    }
+
+    /// A value in this unit as a value in `other`.
+    pub fn convert(&self, value: f64, other: &Self) -> Result<f64, String> {
+        self.conversion(other).map(|(factor, shift)| value * factor + shift)
+    }
+
+    /// What a *difference* in this unit is multiplied with to be one in `other`: offsets play no part.
+    pub fn factor(&self, other: &Self) -> Result<f64, String> {
+        if !self.same_dimension(other) {
+            return Err(match (self.currency(), other.currency()) {
+                (Some(a), Some(b)) if a != b => format!("`{self}` is in {a} and `{other}` is in {b}"),
+                _ => format!("`{self}` ({}) cannot become `{other}` ({})", self.kind(), other.kind()),
+            });
+        }
+        Ok(self.scale / other.scale)
+    }
+
+    /// What the unit measures, in base units: `kg*m^2/s^3`.
+    pub fn kind(&self) -> String {
+        if self.is_dimensionless() {
+            return "a plain number".into();
+        }
+        const BASE: [&str; 8] = ["kg", "m", "s", "K", "A", "mol", "money", "item"];
+        let factors: Vec<Factor> =
+            BASE.iter().zip(self.dimension).map(|(b, e)| ((*b).to_owned(), i32::from(e))).collect();
+        plain_text(&factors.into_iter().filter(|f| f.1 != 0).collect::<Vec<_>>())
+    }
+
+    /// The unit of a product. `degC` and `degF` count as differences. Fails on mixed currencies and absurd powers.
+    pub fn times(&self, other: &Self) -> Result<Self, String> {
+        self.product(other, 1)
+    }
+
+    /// The unit of a quotient, under the rules of [`Unit::times`].
+    pub fn per(&self, other: &Self) -> Result<Self, String> {
+        self.product(other, -1)
+    }
+
+    fn product(&self, other: &Self, sign: i32) -> Result<Self, String> {
+        let mut factors = self.difference().factors();
+        factors.extend(other.difference().factors().into_iter().map(|(s, e)| (s, sign * e)));
+        let merged = parse::merge(&factors)
+            .ok_or_else(|| format!("the product of `{self}` and `{other}` has too high a power"))?;
+        Self::composed(&merged, None)
+    }
+
+    /// The unit of a power, and the factor that the number takes besides: `m2 ^ 0.5` is (`m`, 1), and
+    /// `(J/kg) ^ 0.5` is (`m/s`, 1). Fails when an exponent would not be whole.
+    pub fn power(&self, n: f64) -> Result<(Self, f64), String> {
+        let whole = |e: f64| {
+            let r = (e * n).round();
+            ((e * n - r).abs() < 1e-9 && r.abs() <= 127.0).then_some(r as i32)
+        };
+        let unit = self.difference();
+        let factors: Option<Vec<Factor>> =
+            unit.factors().into_iter().map(|(s, e)| whole(f64::from(e)).map(|e| (s, e))).collect();
+        if let Some(factors) = factors {
+            let merged = parse::merge(&factors).ok_or_else(|| format!("`{self}` ^ {n} has too high a power"))?;
+            return Ok((Self::composed(&merged, None)?, 1.0));
+        }
+        let fail = || format!("`{self}` ^ {n} is no unit");
+        if unit.dimension[6] != 0 {
+            return Err(fail());
+        }
+        const BASE: [&str; 8] = ["kg", "m", "s", "K", "A", "mol", "", "item"];
+        let base: Option<Vec<Factor>> =
+            BASE.iter().zip(unit.dimension).map(|(b, e)| whole(f64::from(e)).map(|e| ((*b).to_owned(), e))).collect();
+        let base: Vec<Factor> = base.ok_or_else(fail)?.into_iter().filter(|f| f.1 != 0).collect();
+        Ok((Self::composed(&base, None)?, unit.scale.powf(n)))
+    }
+
+    /// The unit of an integral over time, ready to show: W → kWh, K → K*h, `W*EUR/MWh` → EUR, `m3/h` → m3, 1 → h.
+    /// Convert with `unit.times(&Unit::second())?.factor(&shown)`. `degC` and `degF` count as differences.
+    pub fn integral(&self) -> Result<Self, String> {
+        let product = self.times(&Self::second())?;
+        if product.text == "s" { Self::parse("h") } else { Ok(product.preferred()) }
+    }
+
+    /// The unit to show a result in. Simple units (`kW`, `EUR/MWh`, `m3/h`) stay; composed ones become what staff
+    /// read: energy kWh, money the currency, plain numbers `1`, `kg*h/s` kg, `mbar*s` mbar*h.
+    #[must_use]
+    pub fn preferred(&self) -> Self {
+        let factors = self.factors();
+        let simple = match factors.as_slice() {
+            [(_, e)] => *e == 1,
+            [(_, a), (_, b)] => *a > 0 && *b == -1,
+            _ => false,
+        };
+        if self.text == "1" || (simple && (factors.len() == 1 || !self.is_dimensionless())) {
+            return self.clone();
+        }
+        if self.is_dimensionless() {
+            return Self::one();
+        }
+        let currency = self.currency().unwrap_or_default();
+        let shown = SHOWN.iter().filter_map(|t| Self::parse(&t.replace('$', &currency)).ok());
+        for unit in shown {
+            if self.same_dimension(&unit) {
+                return unit;
+            }
+        }
+        collapsed(&factors).and_then(|f| Self::composed(&f, None).ok()).unwrap_or_else(|| self.clone())
+    }
+
+    /// The unit as a reader sees it: `m³/h`, `°C`, `K·h`; nothing for plain numbers.
+    pub fn pretty(&self) -> String {
+        if self.text == "1" {
+            return String::new();
+        }
+        const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+        let digit = |c: char| c.to_digit(10).map_or(c, |d| RAISED[d as usize]);
+        let raised = |e: i32| e.to_string().chars().map(digit).collect();
+        let text = parse::text(&self.factors(), "·", raised);
+        text.replace("delta_degF", "Δ°F").replace("degC", "°C").replace("degF", "°F")
+    }
+
+    /// The unit's factors; every unit of this type can be read from its own text.
+    fn factors(&self) -> Vec<Factor> {
+        parse::factors(&self.text).unwrap_or_default()
+    }
+}
+
+impl Default for Unit {
+    fn default() -> Self {
+        Self::one()
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn plain_text(factors: &[Factor]) -> String {
+    parse::text(factors, "*", |e| format!("^{e}"))
+}
+
+/// Factors of one dimension become one factor (`h` for times), which may cancel.
+fn collapsed(factors: &[Factor]) -> Option<Vec<Factor>> {
+    let time = Unit::second().dimension;
+    let mut out: Vec<(Dimension, Factor)> = Vec::new();
+    for (symbol, e) in factors {
+        let dimension = table::find(symbol)?.dimension;
+        match out.iter_mut().find(|o| o.0 == dimension) {
+            Some((_, (kept, sum))) => {
+                *sum += e;
+                if dimension == time {
+                    *kept = "h".into();
+                }
+            }
+            None => {
+                let integrated = symbol == "s" && *e == 1;
+                out.push((dimension, (if integrated { "h".into() } else { symbol.clone() }, *e)));
+            }
+        }
+    }
+    Some(out.into_iter().map(|o| o.1).filter(|f| f.1 != 0).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(text: &str) -> Unit {
+        Unit::parse(text).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() <= 1e-12 * b.abs().max(1.0)
+    }
+
+    #[test]
+    fn golden_conversions() {
+        for (from, value, to, expected) in [
+            ("degF", 212.0, "degC", 100.0),
+            ("degF", -40.0, "degC", -40.0),
+            ("degC", 25.0, "K", 298.15),
+            ("°C", 37.0, "°F", 98.6),
+            ("RT", 1.0, "kW", 3.5168525),
+            ("mph", 10.0, "m/s", 4.4704),
+            ("inHg", 29.92, "kPa", 101.320_748),
+            ("psi", 14.5, "bar", 0.999_739_807_5),
+            ("kWh", 1.0, "MJ", 3.6),
+            ("m3/h", 3.6, "l/s", 1.0),
+            ("L/min", 60.0, "m^3/h", 3.6),
+            ("%", 50.0, "1", 0.5),
+            ("ppm", 1e4, "%", 1.0),
+            ("rpm", 3000.0, "Hz", 50.0),
+            ("t", 1.5, "kg", 1500.0),
+            ("mg/m3", 1000.0, "g/m3", 1.0),
+            ("g/kWh", 400.0, "kg/MWh", 400.0),
+            ("kmol/min", 6.0, "mol/s", 100.0),
+            ("kEUR", 2.0, "EUR", 2000.0),
+            ("y", 1.0, "d", 365.0),
+            ("inH2O", 1.0, "Pa", 249.08891),
+            ("hPa", 1013.25, "mbar", 1013.25),
+        ] {
+            let got = unit(from).convert(value, &unit(to)).unwrap();
+            assert!((got - expected).abs() <= 1e-8 * expected.abs().max(1.0), "{value} {from} = {got} {to}");
+        }
+    }
+
+    #[test]
+    fn one_text_many_spellings() {
+        for (a, b) in [
+            ("kW.h", "kWh"),
+            ("kW·h", "kW*h"),
+            ("m^3/h", "m3/h"),
+            ("m³/h", "m3/h"),
+            ("m3*h-1", "m3/h"),
+            ("W/(m2*K)", "W/m^2/K"),
+            ("s^-1", "Hz"),
+            ("1/h", "h^-1"),
+            ("kW h", "kWh"),
+            ("W m⁻²", "W/m2"),
+            ("µs", "us"),
+        ] {
+            let (x, y) = (unit(a), unit(b));
+            assert!(x.dimension == y.dimension && close(x.scale, y.scale), "{a} {x:?} {b} {y:?}");
+        }
+        assert_eq!(unit(" EUR/MWh ").text, "EUR/MWh");
+    }
+
+    #[test]
+    fn errors_name_the_nearest_unit() {
+        for (text, near) in [
+            ("KWH", "`kWh`"),
+            ("kw", "`kW`"),
+            ("C", "`degC`"),
+            ("dgeC", "`degC`"),
+            ("EUR/MWhh", "`MWh`"),
+            ("hours", "`h`"),
+            ("RPM", "`rpm`"),
+            ("€/MWh", "`EUR`"),
+            ("kPA", "`kPa`"),
+            ("itme", "`item`"),
+        ] {
+            let e = Unit::parse(text).unwrap_err();
+            assert!(e.contains(near), "{text}: {e}");
+        }
+        for bad in
+            ["", "m^", "m^2.5", "(m", "m)", "kW//h", "3 kW", "m^99", "((((((((((m))))))))))", "EUR/USD", "*", "m^(2"]
+        {
+            assert!(Unit::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn currencies_do_not_mix() {
+        assert!(!unit("EUR").same_dimension(&unit("USD")));
+        assert!(unit("EUR/MWh").times(&unit("MWh/USD")).is_err());
+        assert!(unit("EUR").factor(&unit("USD")).unwrap_err().contains("USD"));
+        assert_eq!(unit("GBP/MWh").currency().as_deref(), Some("GBP"));
+    }
+
+    #[test]
+    fn products_read_well() {
+        let p = unit("W").times(&unit("EUR/MWh")).unwrap();
+        assert_eq!(p.text, "W*EUR/MWh");
+        assert_eq!(unit("kW").per(&unit("kW")).unwrap(), Unit::one());
+        assert_eq!(unit("EUR/MWh").times(&unit("MWh")).unwrap(), unit("EUR"));
+        assert_eq!(unit("W").per(&unit("m2*K")).unwrap().text, "W/(m^2*K)");
+        assert_eq!(unit("degC").per(&unit("h")).unwrap().text, "K/h");
+        assert_eq!(unit("m^2/s^2").power(0.5).unwrap().0.text, "m/s");
+        let (u, f) = unit("kJ/kg").power(0.5).unwrap();
+        assert_eq!((u.text.as_str(), u.scale), ("m/s", 1.0));
+        assert!(close(f, 1000f64.sqrt()));
+        assert!(unit("m").power(0.5).is_err());
+        assert_eq!(unit("W/(m2*K)").pretty(), "W/(m²·K)");
+        assert_eq!(unit("degC").pretty(), "°C");
+    }
+
+    #[test]
+    fn integrals_show_as_staff_read_them() {
+        for (of, shown) in [
+            ("W", "kWh"),
+            ("RT", "kWh"),
+            ("W*EUR/MWh", "EUR"),
+            ("kW*USD/kWh", "USD"),
+            ("degC", "K*h"),
+            ("K", "K*h"),
+            ("m3/h", "m^3"),
+            ("l/s", "l"),
+            ("kg/h", "kg"),
+            ("1", "h"),
+            ("mbar", "mbar*h"),
+            ("item", "item*d"),
+            ("item/d", "item"),
+            ("EUR/h", "EUR"),
+            ("kmol/min", "kmol"),
+            ("item*EUR/(item*d)", "EUR"),
+            ("mg/m3", "mg*h/m^3"),
+        ] {
+            let u = unit(of).integral().unwrap();
+            assert_eq!(u.text, shown, "∫ {of}");
+            assert!(unit(of).times(&Unit::second()).unwrap().same_dimension(&u), "{of}");
+        }
+        // One hour at 1 MW and 90 EUR/MWh costs 90 EUR.
+        let rate = unit("W").times(&unit("EUR/MWh")).unwrap();
+        let spent = rate.times(&Unit::second()).unwrap();
+        assert!(close(1e6 * 90.0 * 3600.0 * spent.factor(&rate.integral().unwrap()).unwrap(), 90.0));
+        assert_eq!(rate.preferred().text, "EUR/h");
+        assert_eq!(unit("kWh/MWh").preferred().text, "1");
+        assert_eq!(unit("kW/RT").preferred().text, "1");
+        for stays in ["kW", "degC", "%", "EUR/MWh", "m3/h", "g/kWh", "1", "K/h"] {
+            assert_eq!(unit(stays).preferred().text, stays);
+        }
+    }
+
+    #[test]
+    fn differences_have_no_zero() {
+        assert_eq!(unit("degC").difference().text, "K");
+        let f = unit("degF").difference();
+        assert!(close(f.factor(&unit("K")).unwrap(), 5.0 / 9.0) && !f.is_affine());
+        assert_eq!(Unit::parse(&f.text).unwrap(), f);
     }
 }

@@ -1,15 +1,43 @@
 //! The small expression language over signal names: parse, check units, evaluate column at a time.
+//!
+//! ```text
+//! hvac_power + it_power                          sums convert units: kW + W is in kW
+//! if(outdoor_temp > 25, 16, 18)                  a bare number has the unit of what stands beside it
+//! level + dt * (inflow - outflow) / area         dt: sample time; parameters are constants with units
+//! stock + lag(order, lead - 1) - sales           a signal some steps ago
+//! 1 - ln(1 + abs(level - target) / 0.001[m])     a number with a unit
+//! ```
+//! Operators from loose to tight: `or`, `and`, `not`, comparisons, `+ -`, `* /`, `-x` and `!x`, `^` (to the right).
+//! Functions: `if min max abs clip exp ln sqrt floor round lag`. Numbers are worked on in the signals' declared units;
+//! units are worked out once, at compile time:
+//!
+//! - `+ - min max`, comparisons, `if`, `clip` take one dimension; the result is in the first operand's unit.
+//! - Products and quotients multiply units. `%` and the like count as fractions there.
+//! - `degC - degC` is K, `degC ± K` is degC; what depends on the scale's zero (`degC + degC`, `2 * degC`) is refused.
+
+mod function;
+mod kernel;
+mod lexer;
+mod program;
+mod syntax;
+mod typed;
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::trajectory::Frame;
+use crate::error;
+use crate::schema::Schema;
 use crate::units::Unit;
+
+pub use function::Function;
+pub use program::{Program, Registers};
+pub use syntax::{DEEPEST, Expression, LONGEST};
 
 /// What is wrong with an expression, and where in its text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExprFault {
-    /// `syntax`, `unknown-name`, `unit-mismatch`, `arity` …
+    /// `syntax`, `too-long`, `too-deep`, `unknown-name`, `unknown-function`, `unknown-unit`, `unit-mismatch`, `arity`,
+    /// `bad-lag`, `bad-bounds`.
     pub code: &'static str,
     /// Byte range in the expression's text.
     pub span: Range<usize>,
@@ -28,37 +56,38 @@ pub struct Scope {
     pub dt: f64,
 }
 
-/// A compiled expression. Evaluation runs whole columns and allocates nothing once `Registers` are warm.
-#[derive(Debug, Clone)]
-pub struct Program {
-    /// Unit of the result.
-    pub unit: Unit,
-    /// Every (signal, lag) that it reads.
-    pub reads: Vec<(usize, usize)>,
+impl Scope {
+    /// All signals of a schema, and no parameters.
+    pub fn of(schema: &Schema, dt: f64) -> Self {
+        let signals = schema.signals.iter().enumerate().map(|(i, s)| (s.name.clone(), (i, s.unit.clone()))).collect();
+        Self { signals, parameters: HashMap::new(), dt }
+    }
 }
-
-/// Scratch columns of an evaluation; reusable between programs.
-#[derive(Debug, Default, Clone)]
-pub struct Registers {}
 
 impl Program {
     /// Parses, checks dimensions and compiles.
-    pub fn compile(_text: &str, _scope: &Scope) -> Result<Self, ExprFault> {
-        Ok(Self { unit: Unit::one(), reads: vec![] })
+    pub fn compile(text: &str, scope: &Scope) -> Result<Self, ExprFault> {
+        Expression::parse(text)?.compile(scope)
     }
+}
 
-    /// The same expression with its result converted to `unit`; the message says why it cannot be.
-    pub fn in_unit(self, _unit: &Unit) -> Result<Self, String> {
-        Ok(self)
-    }
+/// Whether a signal or parameter of this name can be used in expressions: letters, digits, `_`, inner `.`; not
+/// starting with a digit; none of the language's own words.
+pub fn is_name(name: &str) -> bool {
+    let first = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+    first && lexer::name_length(name) == name.len() && !["dt", "and", "or", "not"].contains(&name)
+}
 
-    /// Largest lag that it reads.
-    pub fn depth(&self) -> usize {
-        self.reads.iter().map(|r| r.1).max().unwrap_or(0)
-    }
-
-    /// Evaluates for all rows of `frame` into `out`: `[rows]`.
-    pub fn eval<F: Frame + ?Sized>(&self, _frame: &F, _registers: &mut Registers, out: &mut [f64]) {
-        out.fill(0.0);
+/// `did you mean ...?`, or what is known.
+fn nearest_cure<'a>(name: &str, known: impl Iterator<Item = &'a str>, what: &str) -> String {
+    let known: Vec<&str> = known.collect();
+    match error::nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => format!("there are no {what}"),
+        None => {
+            let some: Vec<&str> = known.iter().take(12).copied().collect();
+            let more = if known.len() > 12 { ", ..." } else { "" };
+            format!("known {what} are {}{more}", some.join(", "))
+        }
     }
 }

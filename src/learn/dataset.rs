@@ -178,6 +178,7 @@ fn usual_range(y: &[f64], rows: &[usize]) -> (f64, f64) {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of stretches that hold one")]
 mod tests {
     use std::sync::Arc;
 

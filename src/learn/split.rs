@@ -101,6 +101,7 @@ fn length(rows: usize, step: TimeSpan) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of stretches that hold one")]
 mod tests {
     use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A branch: rows with `feature` ≤ `value` go to node `child`, others (not NaN) to `child + 1`. A leaf: `value` is the
 /// prediction, `child` is the leaf itself, and `feature` is one past the last feature, a column of −∞ that keeps every
-/// row where it is; so all rows walk the same number of steps and no step asks whether it has arrived.
+/// row where it is; so rows walk side by side and no step of a row asks whether it has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     value: f32,
@@ -104,10 +104,17 @@ impl Tree {
         let at = &mut at[..sums.len()];
         let nodes = self.nodes.as_slice();
         for _ in 0..self.depth {
+            // Most rows arrive long before the deepest leaf.
+            let mut moved = false;
             for (i, at) in at.iter_mut().enumerate() {
                 let node = nodes[usize::from(*at)];
                 let x = tile[usize::from(node.feature) * stride + i];
-                *at = node.child + u16::from(x > node.value);
+                let to = node.child + u16::from(x > node.value);
+                moved |= to != *at;
+                *at = to;
+            }
+            if !moved {
+                break;
             }
         }
         for (sum, at) in sums.iter_mut().zip(at) {

@@ -1,0 +1,62 @@
+//! Node-evaluations per second of a mixed expression, on batches of 1,024.
+//!
+//! A node-evaluation is one operation (arithmetic, comparison, function) on one row; reading signals and constants
+//! counts for nothing.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use jiff::Timestamp;
+use twinopt::expr::{Program, Registers, Scope};
+use twinopt::trajectory::Window;
+use twinopt::units::Unit;
+
+const ROWS: usize = 1024;
+const CASES: [(&str, &str); 3] = [
+    (
+        "mixed",
+        "max(0, a + b * c - 2) * 0.5 + min(d, 3 * (a - b)) / (1 + c * c) - if(b > a, a, c) + exp(-0.1 * d) * clip(c, 0.1, 0.9)",
+    ),
+    ("arithmetic", "(a + b) * (c - d) + 2 * a - b * d + a * c"),
+    ("exp", "exp(a)"),
+];
+
+fn bench(criterion: &mut Criterion) {
+    let names = ["a", "b", "c", "d"];
+    let signals = names.iter().enumerate().map(|(i, n)| ((*n).to_owned(), (i, Unit::one()))).collect();
+    let scope = Scope { signals, dt: 600.0, ..Scope::default() };
+    let mut window = Window::new(names.len(), 1, ROWS, Timestamp::UNIX_EPOCH, 600_000);
+    for s in 0..names.len() {
+        for (r, v) in window.column_mut(s, 0).iter_mut().enumerate() {
+            *v = 1.0 + ((r * (s + 3)) as f64 * 0.7).sin();
+        }
+    }
+    let mut group = criterion.benchmark_group("expr");
+    for (name, text) in CASES {
+        let Ok(program) = Program::compile(text, &scope) else { panic!("`{text}` does not compile") };
+        let (mut registers, mut out) = (Registers::default(), vec![0.0; ROWS]);
+        let nodes = (program.operations() * ROWS) as u64;
+        group.throughput(Throughput::Elements(nodes));
+        group.bench_function(name, |b| {
+            b.iter(|| program.eval(black_box(&window), &mut registers, black_box(&mut out)));
+        });
+        let (start, mut runs) = (Instant::now(), 0_u64);
+        while start.elapsed() < Duration::from_millis(300) {
+            for _ in 0..100 {
+                program.eval(black_box(&window), &mut registers, black_box(&mut out));
+            }
+            runs += 100;
+        }
+        let rate = (runs * nodes) as f64 / start.elapsed().as_secs_f64() / 1e6;
+        println!("{name}: {} operations per row, {rate:.0} M node-evaluations per second", program.operations());
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    targets = bench
+}
+criterion_main!(benches);

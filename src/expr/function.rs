@@ -1,0 +1,65 @@
+//! The functions of the language.
+
+/// A function that an expression may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Function {
+    /// `if(c, a, b)`: a where c is true (not 0), else b.
+    If,
+    /// Smallest of two or more.
+    Min,
+    /// Largest of two or more.
+    Max,
+    Abs,
+    /// `clip(x, lo, hi)`.
+    Clip,
+    Exp,
+    Ln,
+    Sqrt,
+    Floor,
+    /// To the nearest whole number, halves away from zero.
+    Round,
+    /// `lag(x, n)`: the signal x, n steps ago.
+    Lag,
+}
+
+/// Name, function, fewest and most arguments, how it is called.
+const FUNCTIONS: [(&str, Function, usize, usize, &str); 11] = [
+    ("if", Function::If, 3, 3, "if(condition, then, else)"),
+    ("min", Function::Min, 2, usize::MAX, "min(a, b, ...)"),
+    ("max", Function::Max, 2, usize::MAX, "max(a, b, ...)"),
+    ("abs", Function::Abs, 1, 1, "abs(x)"),
+    ("clip", Function::Clip, 3, 3, "clip(x, low, high)"),
+    ("exp", Function::Exp, 1, 1, "exp(x)"),
+    ("ln", Function::Ln, 1, 1, "ln(x)"),
+    ("sqrt", Function::Sqrt, 1, 1, "sqrt(x)"),
+    ("floor", Function::Floor, 1, 1, "floor(x)"),
+    ("round", Function::Round, 1, 1, "round(x)"),
+    ("lag", Function::Lag, 2, 2, "lag(signal, steps)"),
+];
+
+impl Function {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        FUNCTIONS.iter().find(|f| f.0 == name).map(|f| f.1)
+    }
+
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        FUNCTIONS.iter().map(|f| f.0)
+    }
+
+    fn row(self) -> &'static (&'static str, Self, usize, usize, &'static str) {
+        FUNCTIONS.iter().find(|f| f.1 == self).unwrap_or(&FUNCTIONS[0])
+    }
+
+    pub fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// How it is called, for messages.
+    pub(super) fn usage(self) -> &'static str {
+        self.row().4
+    }
+
+    pub(super) fn takes(self, arguments: usize) -> bool {
+        (self.row().2..=self.row().3).contains(&arguments)
+    }
+}
