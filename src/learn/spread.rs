@@ -180,8 +180,8 @@ impl Spread {
             let stream = key.fold(j as u64);
             for p in 0..particles {
                 let z = stream.normal(p as u64);
-                for i in j..self.phi.len() {
-                    noise[i][p] += self.factor[i][j] * z;
+                for (column, l) in noise[j..].iter_mut().zip(&self.factor[j..]) {
+                    column[p] += l[j] * z;
                 }
             }
         }
@@ -342,10 +342,11 @@ fn innovations(residuals: &[Residuals], phi: &[f64]) -> Vec<Vec<f64>> {
             }
         }
     }
-    for i in 0..q {
-        for j in 0..=i {
-            covariance[i][j] /= f64::max(count, 1.0);
-            covariance[j][i] = covariance[i][j];
+    let scale = 1.0 / f64::max(count, 1.0);
+    let lower = covariance.clone();
+    for (i, row) in covariance.iter_mut().enumerate() {
+        for (j, c) in row.iter_mut().enumerate() {
+            *c = scale * lower[i.max(j)][i.min(j)];
         }
     }
     covariance
@@ -394,10 +395,8 @@ mod tests {
         let residuals = [ar_one([0.8, 0.2], l, 20_000)];
         let spread = Spread::of_residuals(&residuals, &[false, true], 12);
         assert!((spread.phi[0] - 0.8).abs() < 0.02 && (spread.phi[1] - 0.2).abs() < 0.02, "{:?}", spread.phi);
-        for i in 0..2 {
-            for j in 0..2 {
-                assert!((spread.factor[i][j] - l[i][j]).abs() < 0.03, "{:?}", spread.factor);
-            }
+        for (row, truth) in spread.factor.iter().zip(l) {
+            assert!(row.iter().zip(truth).all(|(a, b)| (a - b).abs() < 0.03), "{:?}", spread.factor);
         }
         // What it simulates has the covariance of what it was made from.
         let mut noise = vec![vec![0.0; 4000]; 2];
