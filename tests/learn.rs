@@ -189,13 +189,13 @@ fn a_control_that_never_moved_is_named() {
 fn known_equations_alone_are_scored_and_not_fitted() {
     let n = 2000;
     let key = Key::new(8);
-    let (mut stock, mut columns) = (50.0, vec![vec![0.0; n]; 3]);
-    for t in 0..n {
-        columns[0][t] = stock;
-        columns[1][t] = (20.0 * key.fold(1).uniform(t as u64)).round();
-        columns[2][t] = (20.0 * key.fold(2).uniform(t as u64)).round();
-        stock = (stock + columns[1][t] - columns[2][t]).max(0.0);
+    let flow = |k| (0..n).map(|t| (20.0 * key.fold(k).uniform(t as u64)).round()).collect::<Vec<f64>>();
+    let (order, demand) = (flow(1), flow(2));
+    let mut stock = vec![50.0; n];
+    for t in 1..n {
+        stock[t] = (stock[t - 1] + order[t - 1] - demand[t - 1]).max(0.0);
     }
+    let columns = vec![stock, order, demand];
     let log = log(&[("stock", Role::State), ("order", Role::Control), ("demand", Role::Disturbance)], columns);
     let mut scope = Scope { dt: 3600.0, ..Scope::default() };
     for (i, name) in log.schema.names().enumerate() {
@@ -214,11 +214,11 @@ fn known_equations_alone_are_scored_and_not_fitted() {
 fn rollouts_stay_in_their_segment_and_skip_what_is_missing() {
     let mut log = plant(4000, 0.05);
     log.segments = vec![0..3700, 3700..3712, 3712..4000];
-    log.columns[1][3800] = f64::NAN;
+    log.columns[1][3790] = f64::NAN;
     log.columns[3][3900] = f64::NAN;
     let learned = fit(&log, &spec(2, "12h", "15d", &[]), &[]);
     let map = &learned.map;
-    let found = starts(map, &log, &[3600..4000], 12, usize::MAX);
+    let found = starts(map, &log, &[3600..3800, 3800..4000], 12, usize::MAX);
     assert!(found.len() > 100);
     for s in &found {
         let segment = log.segments.iter().find(|g| g.contains(&s.row)).unwrap();
@@ -226,7 +226,7 @@ fn rollouts_stay_in_their_segment_and_skip_what_is_missing() {
         assert!(s.reach <= 12 && !(s.row..s.row + s.reach).contains(&3900), "{s:?}");
     }
     let run = rollouts(map, &log, found, 12, Some(&learned.spread));
-    let missing = run.starts.iter().position(|s| s.row == 3795).unwrap();
+    let missing = run.starts.iter().position(|s| s.row == 3785).unwrap();
     assert!(run.measured[1][5 * run.starts.len() + missing].is_nan());
     assert!(run.predicted[1].iter().zip(&run.measured[0]).all(|(p, m)| p.is_finite() || m.is_nan()));
 }
