@@ -9,6 +9,7 @@ mod response;
 pub mod score;
 mod split;
 mod spread;
+mod verdict;
 
 pub use choose::{Learned, SplitFacts, learn};
 pub use dataset::{Dataset, Scaling, Usual};

@@ -172,9 +172,9 @@ impl<'a> Run<'a> {
         self.map.step(&mut self.window, &self.particles, None, &mut self.scratch);
     }
 
-    /// Steps until nothing moves by more than a ten-thousandth of its spread in a step, at most `most` times. A state
-    /// that runs away from the training data is stopped where it is: the steps before it leaves are undone by leaving
-    /// the rest to the difference between two runs.
+    /// Steps until nothing moves by more than a ten-thousandth of its spread in a step, at most `most` times. Stops
+    /// before a state leaves the training data (an integrator at unbalanced mean inputs): responses are differences of
+    /// two runs, so that what still moves in both cancels.
     fn settle(&mut self, signals: &[usize], moments: &[Moments], most: usize) {
         let states: Vec<usize> =
             signals.iter().copied().filter(|&s| self.map.schema.signals[s].role == Role::State).collect();
@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
                 let m = &moments[s];
                 for (now, was) in self.window.column(s, 0).iter().zip(start.column(s, 0)) {
                     still &= (now - was).abs() <= 1e-4 * m.sd;
-                    lost |= !((now - m.mean).abs() <= 4.0 * m.sd);
+                    lost |= now.is_nan() || (now - m.mean).abs() > 4.0 * m.sd;
                 }
             }
             if lost {

@@ -98,25 +98,34 @@ impl Spread {
     }
 
     /// Widens (or narrows) the innovations until particles that `map` simulates from `starts` spread, over the whole
-    /// horizon, as far as it was wrong out of fold ([`Spread::sd`]). The members' disagreement counts as spread.
+    /// horizon, as far as it was wrong out of fold: as wide as the normal distribution whose central 90 % are those of
+    /// the errors, so that a few lost runs (trips) do not swell all others. The members' disagreement counts as spread.
     pub fn inflate(&mut self, map: &StepMap, log: &Trajectory, starts: &[Start], particles: usize, key: Key) {
         let q = self.phi.len();
         let horizon = self.sd.first().map_or(0, Vec::len);
         if q == 0 || horizon == 0 || starts.is_empty() {
             return;
         }
+        let aims: Vec<f64> = (0..q)
+            .map(|i| {
+                let width = |h| {
+                    let (low, high) = self.interval(i, h, 0.9);
+                    ((high - low) / (2.0 * 1.644_853_627)).powi(2)
+                };
+                (1..=horizon).map(width).sum::<f64>() / horizon as f64
+            })
+            .collect();
         let quiet = self.variances(map, log, starts, particles, None);
         // Two rounds: the second corrects what the first one's coupling between targets has moved.
         for _ in 0..2 {
             let noisy = self.variances(map, log, starts, particles, Some(key));
             for i in 0..q {
-                let aim: f64 = self.sd[i].iter().map(|s| s * s).sum::<f64>() / horizon as f64;
                 let gained = noisy[i] - quiet[i];
                 if gained <= 0.0 || !gained.is_finite() {
                     continue;
                 }
                 let was = self.inflation[i];
-                let now = (was * ((aim - quiet[i]).max(0.0) / gained).sqrt()).clamp(0.3, 5.0);
+                let now = (was * ((aims[i] - quiet[i]).max(0.0) / gained).sqrt()).clamp(0.3, 5.0);
                 self.inflation[i] = now;
                 self.factor[i].iter_mut().for_each(|l| *l *= now / was);
             }
@@ -171,8 +180,8 @@ impl Spread {
             let stream = key.fold(j as u64);
             for p in 0..particles {
                 let z = stream.normal(p as u64);
-                for i in j..self.phi.len() {
-                    noise[i][p] += self.factor[i][j] * z;
+                for (column, l) in noise[j..].iter_mut().zip(&self.factor[j..]) {
+                    column[p] += l[j] * z;
                 }
             }
         }
@@ -333,10 +342,11 @@ fn innovations(residuals: &[Residuals], phi: &[f64]) -> Vec<Vec<f64>> {
             }
         }
     }
-    for i in 0..q {
-        for j in 0..=i {
-            covariance[i][j] /= f64::max(count, 1.0);
-            covariance[j][i] = covariance[i][j];
+    let scale = 1.0 / f64::max(count, 1.0);
+    let lower = covariance.clone();
+    for (i, row) in covariance.iter_mut().enumerate() {
+        for (j, c) in row.iter_mut().enumerate() {
+            *c = scale * lower[i.max(j)][i.min(j)];
         }
     }
     covariance
@@ -385,10 +395,8 @@ mod tests {
         let residuals = [ar_one([0.8, 0.2], l, 20_000)];
         let spread = Spread::of_residuals(&residuals, &[false, true], 12);
         assert!((spread.phi[0] - 0.8).abs() < 0.02 && (spread.phi[1] - 0.2).abs() < 0.02, "{:?}", spread.phi);
-        for i in 0..2 {
-            for j in 0..2 {
-                assert!((spread.factor[i][j] - l[i][j]).abs() < 0.03, "{:?}", spread.factor);
-            }
+        for (row, truth) in spread.factor.iter().zip(l) {
+            assert!(row.iter().zip(truth).all(|(a, b)| (a - b).abs() < 0.03), "{:?}", spread.factor);
         }
         // What it simulates has the covariance of what it was made from.
         let mut noise = vec![vec![0.0; 4000]; 2];
