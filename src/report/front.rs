@@ -181,7 +181,7 @@ fn figures(pick: &Pick<'_>, money: &str) -> Vec<Figure> {
     match pick.economics {
         Some(e) => {
             out.push(single("One-time cost", Some(number::plain(e.capex, PROSE)), money, ""));
-            out.push(ranged("Net present value", number::estimate(&e.npv, PROSE), "P10 to P90"));
+            out.push(ranged("Net present value", number::estimate(&e.npv, PROSE), "P10–P90"));
             let payback = match e.payback {
                 Some(_) if e.capex <= 0.0 => single("Payback", None, "", "at once"),
                 Some(y) => single("Payback", Some(number::plain(y, 2)), "years", ""),
@@ -223,15 +223,12 @@ fn setpoint(pick: &Pick<'_>, name: &str, step: &str) -> Option<SetPoint> {
     let mut four = number::alike(&[now, advised, low, high], PROSE).into_iter();
     let (now_q, advised_q, low_q, high_q) = (four.next()?, four.next()?, four.next()?, four.next()?);
     let stays = now_q.text == advised_q.text;
-    // The change is the difference of what is printed beside it.
-    let decimals = now_q.text.split_once('.').map_or(0, |(_, d)| d.len());
-    let change = number::fixed(advised - now, i32::try_from(decimals).unwrap_or(0));
-    let sign = if advised > now { "+" } else { "" };
+    let change = number::like(advised - now, &now_q);
     Some(SetPoint {
         signal: name.to_owned(),
         unit: number::unit(&any.unit),
         moves: (low_q.text != high_q.text).then_some((low_q, high_q)),
-        change: (!stays).then(|| Quantity { text: format!("{sign}{}", change.text), ..change }),
+        change: (!stays && !change.text.is_empty()).then(|| change.with_sign()),
         now: now_q,
         advised: advised_q,
         allowed: between(any.low, any.high),
@@ -270,13 +267,16 @@ pub fn between(low: Option<f64>, high: Option<f64>) -> String {
 fn undo(pick: &Pick<'_>) -> String {
     let controls: Vec<&str> = pick.runs.iter().flat_map(|r| &r.case.controls).map(|c| c.signal.as_str()).collect();
     let mut rules: Vec<String> = Vec::new();
+    let mut seen: Vec<(&str, u8)> = Vec::new();
     for l in pick.runs.iter().flat_map(|r| &r.case.limits).filter(|l| !controls.contains(&l.signal.as_str())) {
         let unit = number::unit(&l.unit);
         let at = |v: f64| with_unit(&number::plain(v, PROSE).text, &unit);
         let low = l.low.filter(|v| v.is_finite()).map(|v| format!("{} falls below {}", short(&l.signal, 40), at(v)));
         let high = l.high.filter(|v| v.is_finite()).map(|v| format!("{} exceeds {}", short(&l.signal, 40), at(v)));
-        for rule in high.into_iter().chain(low) {
-            if !rules.contains(&rule) && rules.len() < 2 {
+        for (end, rule) in [(0, high), (1, low)].into_iter().filter_map(|(end, r)| Some((end, r?))) {
+            // Of several limits at one end of a signal the first stands for all.
+            if !seen.contains(&(l.signal.as_str(), end)) && rules.len() < 2 {
+                seen.push((&l.signal, end));
                 rules.push(rule);
             }
         }

@@ -1,15 +1,15 @@
 //! One scenario: the question, what was changed, and how the cases compare.
 
 use crate::error::Result;
-use crate::scenario::results::{CaseResult, Results, ScenarioResult, Trend};
+use crate::scenario::results::{CaseResult, ControlUse, Results, ScenarioResult, Trend};
 
 use super::chart::{self, Band, Limit, TrendChart};
 use super::clock::Clock;
 use super::front::between;
-use super::number::{self, PROSE, Quantity, TABLE, with_unit};
+use super::number::{self, PROSE, Quantity, with_unit};
 use super::table::{Cell, Change, Column, Row, Table, economics_rows, kpi_rows};
 use super::text::{list, short};
-use super::verdict;
+use super::verdict::{self, Pick};
 
 /// Charts per scenario; more bury the reader.
 const MOST_CHARTS: usize = 8;
@@ -100,16 +100,17 @@ pub struct Figure {
     pub signal: String,
     pub unit: String,
     pub role: String,
+    /// Limits that are not drawn.
+    pub beyond: String,
     pub svg: String,
     pub heads: Vec<String>,
     pub rows: Vec<(String, Vec<String>)>,
 }
 
 /// Sections of all scenarios, those that failed first.
-pub fn sections(results: &Results, clock: &Clock, currency: &str) -> Result<Vec<Section>> {
-    let colours = Colours::of(results);
+pub fn sections(results: &Results, clock: &Clock, currency: &str, colours: &Colours<'_>) -> Result<Vec<Section>> {
     let ordered = verdict::failed(results).chain(verdict::ran(results));
-    ordered.enumerate().map(|(i, s)| section(i + 1, s, results, clock, currency, &colours)).collect()
+    ordered.enumerate().map(|(i, s)| section(i + 1, s, results, clock, currency, colours)).collect()
 }
 
 /// The palette entry of every case name, the same in all scenarios.
@@ -117,12 +118,14 @@ pub fn sections(results: &Results, clock: &Clock, currency: &str) -> Result<Vec<
 pub struct Colours<'a>(Vec<&'a str>);
 
 impl<'a> Colours<'a> {
-    pub fn of(results: &'a Results) -> Self {
-        let mut names: Vec<&str> =
-            verdict::ran(results).filter_map(|s| s.cases.first()).map(|c| c.name.as_str()).take(1).collect();
-        for c in verdict::ran(results).flat_map(|s| s.cases.iter().skip(1)) {
-            if !names.contains(&c.name.as_str()) {
-                names.push(&c.name);
+    /// The baseline first, then the case that page one advises, then the others as they appear.
+    pub fn of(results: &'a Results, picks: &[Pick<'a>]) -> Self {
+        let baseline = verdict::ran(results).filter_map(|s| s.cases.first()).map(|c| c.name.as_str()).take(1);
+        let others = verdict::ran(results).flat_map(|s| s.cases.iter().skip(1)).map(|c| c.name.as_str());
+        let mut names: Vec<&str> = Vec::new();
+        for name in baseline.chain(picks.first().map(|p| p.case)).chain(others) {
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
         Self(names)
@@ -177,12 +180,12 @@ fn facts(s: &ScenarioResult, clock: &Clock) -> Vec<String> {
             with_unit(&number::plain(length.0, PROSE).text, length.1)
         ),
         match s.particles {
-            1 => "one simulated future".to_owned(),
+            1 => "One simulated future".to_owned(),
             n => format!("{} simulated futures, the same for every case", number::count(n)),
         },
     ];
     if let Some(d) = s.days_per_year {
-        out.push(format!("stands for {} days of the year", number::plain(d, PROSE).text));
+        out.push(format!("Stands for {} days of the year", number::plain(d, PROSE).text));
     }
     out
 }
@@ -239,30 +242,29 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
 
 fn controls(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<ControlRow> {
     let Some(first) = cases.iter().find(|c| !c.controls.is_empty()) else { return Vec::new() };
-    first
-        .controls
-        .iter()
-        .map(|u| ControlRow {
-            signal: u.signal.clone(),
-            unit: number::unit(&u.unit),
-            allowed: between(u.low, u.high),
-            cases: cases
-                .iter()
-                .filter_map(|c| {
-                    let u = c.controls.iter().find(|o| o.signal == u.signal)?;
-                    let mut q = number::alike(&[u.mean, u.min, u.max], TABLE).into_iter();
-                    Some(ControlCell {
-                        case: c.name.clone(),
-                        colour: colours.get(&c.name),
-                        mean: q.next()?,
-                        min: q.next()?,
-                        max: q.next()?,
-                        moves: number::count(u.moves),
-                    })
-                })
-                .collect(),
-        })
-        .collect()
+    first.controls.iter().map(|u| control(u, cases, colours)).collect()
+}
+
+fn control(of: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> ControlRow {
+    let uses: Vec<(&CaseResult, &ControlUse)> =
+        cases.iter().filter_map(|c| c.controls.iter().find(|u| u.signal == of.signal).map(|u| (c, u))).collect();
+    // One number of decimals for all cases.
+    let all: Vec<f64> = uses.iter().flat_map(|(_, u)| [u.mean, u.min, u.max]).collect();
+    let figures = number::alike(&all, PROSE);
+    let row = |((c, u), q): (&(&CaseResult, &ControlUse), &[Quantity])| ControlCell {
+        case: c.name.clone(),
+        colour: colours.get(&c.name),
+        mean: q[0].clone(),
+        min: q[1].clone(),
+        max: q[2].clone(),
+        moves: number::count(u.moves),
+    };
+    ControlRow {
+        signal: of.signal.clone(),
+        unit: number::unit(&of.unit),
+        allowed: between(of.low, of.high),
+        cases: uses.iter().zip(figures.chunks_exact(3)).map(row).collect(),
+    }
 }
 
 fn limits(cases: &[CaseResult], clock: &Clock, colours: &Colours<'_>) -> Vec<LimitGroup> {
@@ -364,11 +366,14 @@ fn figure(
             p90: &t.p90,
         })
         .collect();
+    let far: Vec<&str> = chart::far_limits(&picture).map(|l| l.label.as_str()).collect();
+    let beyond = if far.is_empty() { String::new() } else { format!("beyond the picture: {}", list(&far, 4)) };
     let svg = chart::trend(&picture)?;
     Ok(Figure {
         signal: of.signal.clone(),
         unit,
         role: of.role.clone(),
+        beyond,
         svg,
         heads: trends.iter().map(|(c, _)| c.name.clone()).collect(),
         rows: sampled(&trends, s, clock),

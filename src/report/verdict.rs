@@ -91,7 +91,7 @@ impl Pick<'_> {
     /// The yearly money that page one shows: the economics' benefit where there is one, else the objective's saving.
     pub fn headline(&self) -> Money {
         match self.economics {
-            Some(e) => Money { estimate: e.benefit_per_year, range: "P10 to P90", per: "a year".into() },
+            Some(e) => Money { estimate: e.benefit_per_year, range: "P10–P90", per: "a year".into() },
             None => {
                 let Difference { mean, low, high, .. } = self.saving;
                 Money {

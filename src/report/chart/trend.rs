@@ -68,6 +68,12 @@ pub fn trend(chart: &TrendChart<'_>) -> Result<String> {
     })
 }
 
+/// Limits too far from all values to be drawn.
+pub fn far_limits<'c>(chart: &'c TrendChart<'_>) -> impl Iterator<Item = &'c Limit> {
+    let (low, high) = extent(chart);
+    chart.limits.iter().filter(move |l| l.value < low || l.value > high)
+}
+
 /// Range of the value axis: all bands, and the limits that are near them.
 fn extent(chart: &TrendChart<'_>) -> (f64, f64) {
     let values = chart.bands.iter().flat_map(|b| b.p10.iter().chain(b.p50).chain(b.p90)).filter(|v| v.is_finite());
@@ -76,7 +82,7 @@ fn extent(chart: &TrendChart<'_>) -> (f64, f64) {
         return (0.0, 1.0);
     }
     let span = (high - low).max(high.abs().max(low.abs()) * 0.01).max(1e-9);
-    let near = |v: &&f64| **v > low - span && **v < high + span;
+    let near = |v: &&f64| **v > low - 0.5 * span && **v < high + 0.5 * span;
     let limits: Vec<f64> = chart.limits.iter().map(|l| l.value).collect();
     let bottom = limits.iter().filter(near).fold(low, |l, v| l.min(*v));
     let top = limits.iter().filter(near).fold(high, |h, v| h.max(*v));
