@@ -117,7 +117,10 @@ fn headings_descend_one_level_at_a_time() {
 fn page_one_answers_in_a_minute() {
     let html = render(&fixture::datacenter()).unwrap();
     let front = visible(between(&html, "<section class=\"front\"", "</section>"));
-    let words = front.split_whitespace().filter(|w| w.chars().any(char::is_alphanumeric)).count();
+    println!("{}", front.split_whitespace().collect::<Vec<_>>().join(" "));
+    // The thin space between thousands parts no words.
+    let joined = front.replace('\u{202f}', "");
+    let words = joined.split_whitespace().filter(|w| w.chars().any(char::is_alphanumeric)).count();
     println!("page one: {words} words");
     assert!(words <= 250, "{words}");
     let order = [
@@ -154,10 +157,14 @@ fn every_printed_kpi_is_the_one_in_the_results() {
         }
         let shown = read(text);
         let digits = text.split_once('.').map_or(0, |(_, d)| d.chars().filter(char::is_ascii_digit).count());
-        // An integer may be rounded to tens or hundreds: to three digits at least, or to its interval.
-        let place = 0.5 * 10f64.powi(-(digits as i32)) * if text.contains('%') { 0.01 } else { 1.0 };
-        let coarse = if digits == 0 { 0.06 * value.abs() } else { 0.0 };
-        assert!((shown - value).abs() <= place.max(coarse) * (1.0 + 1e-9), "{text} for {value}");
+        // The zeros at the end of an integer may stand for tens or hundreds.
+        let zeros = if digits == 0 {
+            text.chars().rev().filter(char::is_ascii_digit).take_while(|c| *c == '0').count()
+        } else {
+            0
+        };
+        let place = 10f64.powi(zeros as i32 - digits as i32) * if text.contains('%') { 0.01 } else { 1.0 };
+        assert!((shown - value).abs() <= 0.5 * place * (1.0 + 1e-9), "{text} for {value}");
     }
     let values: HashSet<u64> = all.iter().map(|(v, _)| v.to_bits()).collect();
     let mut checked = 0;
@@ -311,7 +318,7 @@ fn poor_results_make_a_page_too() {
         keep(name, &html);
         assert!(html.contains("id=\"verdict\"") && html.trim_end().ends_with("</html>"), "{name}");
         let text = visible(&html);
-        assert!(!text.contains("NaN") && !text.contains(" inf"), "{name}");
+        assert!(text.split_whitespace().all(|w| !w.contains("NaN") && w != "inf"), "{name}");
         kpi_csv(&results);
     }
 }
@@ -391,10 +398,8 @@ fn hostile_text_stays_text() {
             }
             // No tag has an attribute that the templates do not write.
             for tag in html.split('<').skip(1).map(|t| t.split('>').next().unwrap()) {
-                assert!(
-                    !tag.contains("onerror") && !tag.contains("onmouseover=\"") && !tag.contains("onmouseover='"),
-                    "{tag}"
-                );
+                let outside: String = tag.split('"').step_by(2).collect();
+                assert!(!outside.contains("onerror") && !outside.contains("onmouseover"), "{tag}");
             }
             // The same elements as with clean names, give or take what names decide.
             if how == "half" {

@@ -329,17 +329,12 @@ fn risks(pick: &Pick<'_>, clock: &Clock) -> Vec<Risk> {
 }
 
 fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
-    let mut out = vec![("Claim", "modelled: simulated on a learned twin, not yet measured".to_owned())];
+    let mut out = vec![("Claim", "modelled on a learned twin, not yet measured".to_owned())];
     let p = number::percent_text;
     if let Some(s) = pick.map(|p| p.support) {
         out.push((
             "Experience",
-            format!(
-                "{} inside what the log has seen, {} at its edge, {} outside",
-                p(s.inside),
-                p(s.edge),
-                p(s.outside)
-            ),
+            format!("{} inside the log, {} at its edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
         ));
     }
     let m = &results.model;
@@ -357,26 +352,27 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
             v if v > 0.0 => "weak",
             _ => "none",
         };
-        let range = if scores.len() == 1 { p(low.max(-9.99)) } else { format!("{} to {}", p(low.max(-9.99)), p(high)) };
         out.push((
             "Forecasts",
-            format!("{grade}: {ahead} ahead, {range} less squared error than “no change”, on unseen data"),
+            format!(
+                "{grade}: {ahead} ahead, {} less squared error than “no change”, on unseen data",
+                shares(low.max(-9.99), high)
+            ),
         ));
         let (low, high) = span(|s| s.coverage[2]);
-        let range = if scores.len() == 1 { p(low) } else { format!("{} to {}", p(low), p(high)) };
-        out.push(("90 % intervals", format!("hold {range} of the time")));
+        out.push(("90 % intervals", format!("hold {} of the time", shares(low, high))));
     }
     if !m.model.is_empty() {
         let age = clock
             .days_between(&m.trained_until, &results.provenance.as_of)
-            .map(|d| format!(" ({} days before this run’s data end)", number::plain(d.max(0.0).round(), PROSE).text));
+            .map(|d| format!(", {} days old", number::plain(d.max(0.0).round(), PROSE).text));
         out.push((
             "Model",
             format!(
-                "{}, trained until {}{}",
+                "{}{}, trained until {}",
                 short(&m.model, 30),
-                clock.date(&m.trained_until),
-                age.unwrap_or_default()
+                age.unwrap_or_default(),
+                clock.date(&m.trained_until)
             ),
         ));
     }
@@ -387,9 +383,19 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
         n => crate::error::plural(n, "gap"),
     };
     let worst = q.signals.iter().filter(|s| s.coverage.is_finite()).min_by(|a, b| a.coverage.total_cmp(&b.coverage));
-    let worst = worst.map(|w| format!("; {} is {} complete", short(&w.signal, 40), p(w.coverage)));
+    let worst = worst.map(|w| format!("; {} {} complete", short(&w.signal, 40), p(w.coverage)));
     out.push(("Data", format!("{gaps}{}", worst.unwrap_or_default())));
     out
+}
+
+/// `40–76 %`.
+fn shares(low: f64, high: f64) -> String {
+    let (low, high) = (number::percent_text(low), number::percent_text(high));
+    match low.strip_suffix("\u{a0}%") {
+        Some(number) if low != high && !low.starts_with('\u{2212}') => format!("{number}–{high}"),
+        Some(_) if low != high => format!("{low} to {high}"),
+        _ => high,
+    }
 }
 
 /// `24` steps of `10min` → `4 h`.
