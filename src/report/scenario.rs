@@ -354,7 +354,7 @@ fn figure(
     let title = with_unit(&short(&of.signal, 60), &unit);
     let description = trends.iter().map(|(c, t)| describe(&c.name, t, &unit)).collect::<Vec<_>>().join(" ");
     let mut picture = TrendChart::new(id, &title, &description, s.hours, ticks);
-    picture.limits = limit_lines(&of.signal, &unit, cases);
+    picture.limits = limit_lines(&of.signal, cases);
     picture.bands = trends
         .iter()
         .map(|(c, t)| Band {
@@ -366,7 +366,10 @@ fn figure(
             p90: &t.p90,
         })
         .collect();
-    let far: Vec<&str> = chart::far_limits(&picture).map(|l| l.label.as_str()).collect();
+    let far: Vec<String> = chart::far_limits(&picture)
+        .map(|l| format!("{} {}", l.what, with_unit(&number::plain(l.value, PROSE).text, &unit)))
+        .collect();
+    let far: Vec<&str> = far.iter().map(String::as_str).collect();
     let beyond = if far.is_empty() { String::new() } else { format!("beyond the picture: {}", list(&far, 4)) };
     let svg = chart::trend(&picture)?;
     Ok(Figure {
@@ -393,14 +396,11 @@ fn describe(case: &str, t: &Trend, unit: &str) -> String {
     format!("{}: mean {}, from {} to {}.", short(case, 40), q[0].text, q[1].text, with_unit(&q[2].text, unit))
 }
 
-fn limit_lines(signal: &str, unit: &str, cases: &[CaseResult]) -> Vec<Limit> {
+fn limit_lines(signal: &str, cases: &[CaseResult]) -> Vec<Limit> {
     let mut out: Vec<Limit> = Vec::new();
-    let mut add = |what: &str, value: Option<f64>| {
-        if let Some(value) = value.filter(|v| v.is_finite()) {
-            let label = format!("{what} {}", with_unit(&number::plain(value, PROSE).text, unit));
-            if !out.iter().any(|l| l.value == value) {
-                out.push(Limit { label, value });
-            }
+    let mut add = |what, value: Option<f64>| {
+        if let Some(value) = value.filter(|v| v.is_finite() && !out.iter().any(|l| l.value == *v)) {
+            out.push(Limit { what, value });
         }
     };
     for l in cases.iter().flat_map(|c| &c.limits).filter(|l| l.signal == signal) {
