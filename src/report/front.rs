@@ -1,6 +1,6 @@
 //! Page one: what to do, what it is worth, how, at what risk, how sure, and what needs looking at.
 
-use crate::scenario::results::{ControlUse, LimitUse, Results};
+use crate::scenario::results::{ControlUse, Estimate, LimitUse, Results};
 
 use super::clock::Clock;
 use super::number::{self, Interval, PROSE, Quantity, with_unit};
@@ -8,13 +8,15 @@ use super::text::{list, short};
 use super::verdict::{self, Answer, Pick, Run};
 
 /// Rows on page one; the scenarios' tables have all.
-const MOST_SETPOINTS: usize = 6;
-const MOST_RISKS: usize = 5;
+const MOST_SETPOINTS: usize = 5;
+const MOST_RISKS: usize = 3;
 const MOST_ALARMS: usize = 5;
 
 #[derive(Debug)]
 pub struct Front {
     pub answer: Answer,
+    /// So many rows that print must be denser to fit one page.
+    pub crowded: bool,
     pub headline: String,
     pub who: String,
     pub because: Vec<String>,
@@ -49,7 +51,7 @@ pub struct SetPoint {
     pub now: Quantity,
     pub advised: Quantity,
     /// Lowest and highest advised value, when it moves.
-    pub moves: Option<(Quantity, Quantity)>,
+    pub moves: Option<(Quantity, &'static str, Quantity)>,
     /// `None`: stays as it is.
     pub change: Option<Quantity>,
     pub allowed: String,
@@ -75,13 +77,18 @@ pub fn front(results: &Results, picks: &[Pick<'_>], currency: &str, clock: &Cloc
     let all_alarms = alarms(results, picks);
     let setpoints = pick.map(|p| setpoints(p, &results.model.step)).unwrap_or_default();
     let risks = pick.map(|p| risks(p, clock)).unwrap_or_default();
+    let rows = setpoints.len().min(MOST_SETPOINTS) + risks.len().min(MOST_RISKS) + all_alarms.len().min(MOST_ALARMS);
     Front {
         answer,
+        crowded: rows > 7,
         headline,
-        who: format!(
-            "For the operators of {}, from the next shift. Compared with the baseline: how the plant runs now.",
-            short(&results.plant, 60)
-        ),
+        who: match answer {
+            Answer::Dont => format!("For the operators of {}.", short(&results.plant, 60)),
+            _ => format!(
+                "For the operators of {}, from the next shift, against running on as now (the baseline).",
+                short(&results.plant, 60)
+            ),
+        },
         because,
         figures: pick.map(|p| figures(p, &money)).unwrap_or_default(),
         setpoints_left: setpoints.len().saturating_sub(MOST_SETPOINTS),
@@ -106,48 +113,51 @@ fn say(results: &Results, picks: &[Pick<'_>], money: &str) -> (Answer, String, V
             (n, all) if n == all => "No scenario ran to its end; see the errors below.".to_owned(),
             (n, _) => format!("No case ran beside its baseline; {} failed.", crate::error::plural(n, "scenario")),
         };
-        return (Answer::Dont, "Don’t change anything on the strength of this report.".into(), vec![why]);
+        return (Answer::Dont, "change anything on the strength of this report.".into(), vec![why]);
     };
     let case = short(pick.case, 40);
     let sum = pick.headline();
-    let e = number::estimate(&sum.estimate, PROSE);
-    let amount = with_unit(e.value.text.trim_start_matches('\u{2212}'), money);
+    let gains = sum.estimate.p50 >= 0.0;
+    let e = number::estimate(&if gains { sum.estimate } else { negative(&sum.estimate) }, PROSE);
+    let verb = if gains { "saves" } else { "costs" };
+    let amount = with_unit(&e.value.text, money);
     let range = format!("{} to {}", e.low.text, with_unit(&e.high.text, money));
-    let gain = if sum.estimate.p50 >= 0.0 { "saves" } else { "costs" };
+    let per = &sum.per;
     let mut because = Vec::new();
     let headline = match pick.answer {
-        Answer::Do => format!("Run “{case}”. It {gain} {amount} {} ({range}).", sum.per),
+        Answer::Do => format!("run “{case}”. It {verb} {amount} {per} ({range})."),
         Answer::Try => {
             let weak: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
-            because.push(format!("Under supervision only: {}.", list(&weak, 2)));
-            format!("Run “{case}” on trial. It {gain} about {amount} {} ({range}).", sum.per)
+            because.push(format!("Under supervision, because {}.", list(&weak, 2)));
+            format!("“{case}”. It {verb} about {amount} {per} ({range}).")
         }
         Answer::Dont if !pick.saving.measurable => {
-            because.push(format!(
-                "The best case, “{case}”, would bring {} {} ({range}): no more than chance.",
-                with_unit(&e.value.text, money),
-                sum.per
-            ));
-            "Change nothing now: no case makes a measurable difference.".into()
+            because.push(format!("The best case, “{case}”, {verb} {amount} {per} ({range}): no more than chance."));
+            "change anything: no case makes a measurable difference.".into()
         }
         Answer::Dont if pick.saving.mean <= 0.0 => {
-            because.push(format!("The best case, “{case}”, is dearer than the baseline, counting limits broken."));
-            "Change nothing now: every case costs more than it saves.".into()
+            because.push(format!("The best case, “{case}”, {verb} {amount} {per} ({range})."));
+            "change anything: no case is better than now.".into()
         }
         Answer::Dont if !pick.broken.is_empty() => {
             let signals = broken_signals(pick);
-            because.push(format!("It {gain} {amount} {} ({range}), bought with risk.", sum.per));
-            format!("Don’t run “{case}”: it takes {} beyond limits more than now.", list(&signals, 2))
+            because.push(format!("It {verb} {amount} {per} ({range}), bought with risk."));
+            format!("run “{case}”: it takes {} beyond limits more than now.", list(&signals, 2))
         }
         Answer::Dont => {
             because.push(format!(
                 "{} of its time lies outside what the log has seen: its saving is a guess.",
                 number::percent_text(pick.support.outside)
             ));
-            format!("Don’t run “{case}”: nobody knows this ground.")
+            format!("run “{case}”: the log knows nothing like it.")
         }
     };
     (pick.answer, headline, because)
+}
+
+/// A loss as a cost.
+fn negative(e: &Estimate) -> Estimate {
+    Estimate { p10: -e.p90, p50: -e.p50, p90: -e.p10, mean: -e.mean }
 }
 
 fn broken_signals<'a>(pick: &Pick<'a>) -> Vec<&'a str> {
@@ -227,7 +237,7 @@ fn setpoint(pick: &Pick<'_>, name: &str, step: &str) -> Option<SetPoint> {
     Some(SetPoint {
         signal: name.to_owned(),
         unit: number::unit(&any.unit),
-        moves: (low_q.text != high_q.text).then_some((low_q, high_q)),
+        moves: (low_q.text != high_q.text).then(|| (low_q.clone(), number::dash(&low_q, &high_q), high_q.clone())),
         change: (!stays && !change.text.is_empty()).then(|| change.with_sign()),
         now: now_q,
         advised: advised_q,
@@ -248,17 +258,17 @@ pub fn spaced(span: &str) -> String {
     }
 }
 
-/// `10 to 25`, `at most 27`, `any`.
+/// `10–25`, `≤ 27`, `any`.
 pub fn between(low: Option<f64>, high: Option<f64>) -> String {
     let low = low.filter(|v| v.is_finite());
     let high = high.filter(|v| v.is_finite());
     match (low, high) {
         (Some(l), Some(h)) => {
             let t = number::alike(&[l, h], PROSE);
-            format!("{} to {}", t[0].text, t[1].text)
+            number::span(&t[0], &t[1])
         }
-        (Some(l), None) => format!("at least {}", number::plain(l, PROSE).text),
-        (None, Some(h)) => format!("at most {}", number::plain(h, PROSE).text),
+        (Some(l), None) => format!("≥\u{a0}{}", number::plain(l, PROSE).text),
+        (None, Some(h)) => format!("≤\u{a0}{}", number::plain(h, PROSE).text),
         (None, None) => "any".into(),
     }
 }
@@ -329,7 +339,7 @@ fn risks(pick: &Pick<'_>, clock: &Clock) -> Vec<Risk> {
 }
 
 fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
-    let mut out = vec![("Claim", "modelled on a learned twin, not yet measured".to_owned())];
+    let mut out = vec![("Claim", "modelled, not yet measured".to_owned())];
     let p = number::percent_text;
     if let Some(s) = pick.map(|p| p.support) {
         out.push((
@@ -392,9 +402,9 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
 fn shares(low: f64, high: f64) -> String {
     let (low, high) = (number::percent_text(low), number::percent_text(high));
     match low.strip_suffix("\u{a0}%") {
-        Some(number) if low != high && !low.starts_with('\u{2212}') => format!("{number}–{high}"),
-        Some(_) if low != high => format!("{low} to {high}"),
-        _ => high,
+        _ if low == high => high,
+        Some(digits) if !low.starts_with('\u{2212}') => format!("{digits}–{high}"),
+        _ => format!("{low} to {high}"),
     }
 }
 

@@ -77,7 +77,7 @@ fn at_place(v: f64, place: i32) -> String {
     if size >= 1e15 || (size > 0.0 && size < 1e-4 && place < -5) {
         return scientific(v, (exponent(v) - place).clamp(0, 3));
     }
-    let rounded = if place > 0 { (v / 10f64.powi(place)).round() * 10f64.powi(place) } else { v };
+    let rounded = if place >= 0 { (v / 10f64.powi(place)).round() * 10f64.powi(place) } else { v };
     let digits = format!("{:.*}", usize::try_from(-place).unwrap_or(0), rounded.abs());
     let negative = rounded < 0.0 && digits.bytes().any(|b| (b'1'..=b'9').contains(&b));
     let (whole, rest) = digits.split_once('.').map_or((digits.as_str(), None), |(w, r)| (w, Some(r)));
@@ -133,6 +133,16 @@ pub fn like(v: f64, other: &Quantity) -> Quantity {
         text.clear();
     }
     Quantity::new(v, text, other.place)
+}
+
+/// `10–25`; `−5 to 10`, because a dash beside a minus is hard to read.
+pub fn span(low: &Quantity, high: &Quantity) -> String {
+    format!("{}{}{}", low.text, dash(low, high), high.text)
+}
+
+/// What stands between the ends of a range.
+pub fn dash(low: &Quantity, high: &Quantity) -> &'static str {
+    if low.text.starts_with(MINUS) || high.text.starts_with(MINUS) { " to " } else { "–" }
 }
 
 /// Several numbers of one kind, with as many decimals each, by the largest of them.

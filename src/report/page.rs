@@ -19,9 +19,9 @@ const STYLE: &str = include_str!("../../templates/style.css");
 /// The whole report.
 #[derive(Debug, Template)]
 #[template(path = "report.html")]
-struct Page<'a> {
+struct Page {
     style: &'static str,
-    plant: &'a str,
+    plant_short: String,
     money: String,
     front: Front,
     orders: Vec<Order>,
@@ -66,7 +66,7 @@ pub fn render(results: &Results) -> Result<String> {
     let first_economics = verdict::ran(results).flat_map(|s| &s.cases).find_map(|c| c.economics.as_ref());
     let page = Page {
         style: STYLE,
-        plant: &results.plant,
+        plant_short: super::text::short(&results.plant, 80),
         money: number::unit(&currency),
         front: front::front(results, &picks, &currency, &clock),
         orders: orders(&sections),

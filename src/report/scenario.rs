@@ -11,8 +11,9 @@ use super::table::{Cell, Change, Column, Row, Table, economics_rows, kpi_rows};
 use super::text::{list, short};
 use super::verdict::{self, Pick};
 
-/// Charts per scenario; more bury the reader.
+/// Charts per scenario, and of the whole report: more bury the reader, and no mail takes them.
 const MOST_CHARTS: usize = 8;
+const MOST_CHARTS_IN_ALL: usize = 160;
 /// Rows of a chart's data table.
 const CHART_ROWS: usize = 8;
 
@@ -109,8 +110,9 @@ pub struct Figure {
 
 /// Sections of all scenarios, those that failed first.
 pub fn sections(results: &Results, clock: &Clock, currency: &str, colours: &Colours<'_>) -> Result<Vec<Section>> {
+    let most = (MOST_CHARTS_IN_ALL / results.scenarios.len().max(1)).clamp(3, MOST_CHARTS);
     let ordered = verdict::failed(results).chain(verdict::ran(results));
-    ordered.enumerate().map(|(i, s)| section(i + 1, s, results, clock, currency, colours)).collect()
+    ordered.enumerate().map(|(i, s)| section(i + 1, s, results, clock, currency, colours, most)).collect()
 }
 
 /// The palette entry of every case name, the same in all scenarios.
@@ -143,13 +145,14 @@ fn section(
     clock: &Clock,
     currency: &str,
     colours: &Colours<'_>,
+    most: usize,
 ) -> Result<Section> {
     let id = format!("s{n}");
     let failed = s.exit_code != 0 || s.error.is_some() || s.cases.is_empty();
     let failure = failed
         .then(|| (s.exit_code, s.error.clone().unwrap_or_else(|| "It left no results and no message.".to_owned())));
     let cases: &[CaseResult] = if failed { &[] } else { &s.cases };
-    let (charts, charts_left) = charts(&id, s, cases, clock, colours)?;
+    let (charts, charts_left) = charts(&id, s, cases, clock, colours, most)?;
     Ok(Section {
         name: s.name.clone(),
         question: s.question.clone(),
@@ -298,7 +301,7 @@ fn limits(cases: &[CaseResult], clock: &Clock, colours: &Colours<'_>) -> Vec<Lim
 }
 
 /// Signals worth a chart: those with limits, the controls, then what the objective is made of.
-fn important<'a>(cases: &'a [CaseResult]) -> Vec<&'a Trend> {
+fn important(cases: &[CaseResult]) -> Vec<&Trend> {
     let Some(first) = cases.first() else { return Vec::new() };
     let limited = |t: &&Trend| t.role != "control" && first.limits.iter().any(|l| l.signal == t.signal);
     let priced = |t: &&Trend| {
@@ -327,16 +330,17 @@ fn charts(
     cases: &[CaseResult],
     clock: &Clock,
     colours: &Colours<'_>,
+    most: usize,
 ) -> Result<(Vec<Figure>, usize)> {
     let signals = important(cases);
     let ticks = clock.ticks(&s.start, s.hours, 8);
     let figures = signals
         .iter()
-        .take(MOST_CHARTS)
+        .take(most)
         .enumerate()
         .map(|(i, t)| figure(&format!("{id}-c{}", i + 1), t, s, cases, clock, &ticks, colours))
         .collect::<Result<Vec<_>>>()?;
-    Ok((figures, signals.len().saturating_sub(MOST_CHARTS)))
+    Ok((figures, signals.len().saturating_sub(most)))
 }
 
 fn figure(
