@@ -103,11 +103,7 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
                 signal: if f.signal.is_empty() { "time line".to_owned() } else { f.signal.clone() },
                 class: f.class.replace('-', " "),
                 count: number::count(f.count),
-                when: if f.first == f.last {
-                    clock.moment(&f.first)
-                } else {
-                    format!("{} to {}", clock.moment(&f.first), clock.moment(&f.last))
-                },
+                when: span(&f.first, &f.last, clock),
                 action: f.action.clone(),
                 note: f.note.clone(),
             })
@@ -121,5 +117,16 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
                 hash: super::text::short(&s.hash, 16),
             })
             .collect(),
+    }
+}
+
+/// When a finding was made: moments when they are near, days when they are far apart.
+fn span(first: &str, last: &str, clock: &Clock) -> String {
+    if first == last {
+        return clock.moment(first);
+    }
+    match clock.days_between(first, last) {
+        Some(d) if d > 2.0 => format!("{} to {}", clock.date(first), clock.date(last)),
+        _ => format!("{} to {}", clock.moment(first), clock.moment(last)),
     }
 }

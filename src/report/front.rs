@@ -1,6 +1,6 @@
 //! Page one: what to do, what it is worth, how, at what risk, how sure, and what needs looking at.
 
-use crate::scenario::results::{ControlUse, LimitUse, Results};
+use crate::scenario::results::{ControlUse, Estimate, LimitUse, Results};
 
 use super::clock::Clock;
 use super::number::{self, Interval, PROSE, Quantity, with_unit};
@@ -8,13 +8,15 @@ use super::text::{list, short};
 use super::verdict::{self, Answer, Pick, Run};
 
 /// Rows on page one; the scenarios' tables have all.
-const MOST_SETPOINTS: usize = 6;
-const MOST_RISKS: usize = 5;
+const MOST_SETPOINTS: usize = 5;
+const MOST_RISKS: usize = 3;
 const MOST_ALARMS: usize = 5;
 
 #[derive(Debug)]
 pub struct Front {
     pub answer: Answer,
+    /// So many rows that print must be denser to fit one page.
+    pub crowded: bool,
     pub headline: String,
     pub who: String,
     pub because: Vec<String>,
@@ -49,7 +51,7 @@ pub struct SetPoint {
     pub now: Quantity,
     pub advised: Quantity,
     /// Lowest and highest advised value, when it moves.
-    pub moves: Option<(Quantity, Quantity)>,
+    pub moves: Option<(Quantity, &'static str, Quantity)>,
     /// `None`: stays as it is.
     pub change: Option<Quantity>,
     pub allowed: String,
@@ -75,13 +77,18 @@ pub fn front(results: &Results, picks: &[Pick<'_>], currency: &str, clock: &Cloc
     let all_alarms = alarms(results, picks);
     let setpoints = pick.map(|p| setpoints(p, &results.model.step)).unwrap_or_default();
     let risks = pick.map(|p| risks(p, clock)).unwrap_or_default();
+    let rows = setpoints.len().min(MOST_SETPOINTS) + risks.len().min(MOST_RISKS) + all_alarms.len().min(MOST_ALARMS);
     Front {
         answer,
+        crowded: rows > 7,
         headline,
-        who: format!(
-            "For the operators of {}, from the next shift. Compared with the baseline: how the plant runs now.",
-            short(&results.plant, 60)
-        ),
+        who: match answer {
+            Answer::Dont => format!("For the operators of {}.", short(&results.plant, 60)),
+            _ => format!(
+                "For the operators of {}, from the next shift, against running on as now (the baseline).",
+                short(&results.plant, 60)
+            ),
+        },
         because,
         figures: pick.map(|p| figures(p, &money)).unwrap_or_default(),
         setpoints_left: setpoints.len().saturating_sub(MOST_SETPOINTS),
@@ -106,48 +113,51 @@ fn say(results: &Results, picks: &[Pick<'_>], money: &str) -> (Answer, String, V
             (n, all) if n == all => "No scenario ran to its end; see the errors below.".to_owned(),
             (n, _) => format!("No case ran beside its baseline; {} failed.", crate::error::plural(n, "scenario")),
         };
-        return (Answer::Dont, "Don’t change anything on the strength of this report.".into(), vec![why]);
+        return (Answer::Dont, "change anything on the strength of this report.".into(), vec![why]);
     };
     let case = short(pick.case, 40);
     let sum = pick.headline();
-    let e = number::estimate(&sum.estimate, PROSE);
-    let amount = with_unit(e.value.text.trim_start_matches('\u{2212}'), money);
+    let gains = sum.estimate.p50 >= 0.0;
+    let e = number::estimate(&if gains { sum.estimate } else { negative(&sum.estimate) }, PROSE);
+    let verb = if gains { "saves" } else { "costs" };
+    let amount = with_unit(&e.value.text, money);
     let range = format!("{} to {}", e.low.text, with_unit(&e.high.text, money));
-    let gain = if sum.estimate.p50 >= 0.0 { "saves" } else { "costs" };
+    let per = &sum.per;
     let mut because = Vec::new();
     let headline = match pick.answer {
-        Answer::Do => format!("Run “{case}”. It {gain} {amount} {} ({range}).", sum.per),
+        Answer::Do => format!("run “{case}”. It {verb} {amount} {per} ({range})."),
         Answer::Try => {
             let weak: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
-            because.push(format!("Under supervision only: {}.", list(&weak, 2)));
-            format!("Run “{case}” on trial. It {gain} about {amount} {} ({range}).", sum.per)
+            because.push(format!("Under supervision, because {}.", list(&weak, 2)));
+            format!("“{case}”. It {verb} about {amount} {per} ({range}).")
         }
         Answer::Dont if !pick.saving.measurable => {
-            because.push(format!(
-                "The best case, “{case}”, would bring {} {} ({range}): no more than chance.",
-                with_unit(&e.value.text, money),
-                sum.per
-            ));
-            "Change nothing now: no case makes a measurable difference.".into()
+            because.push(format!("The best case, “{case}”, {verb} {amount} {per} ({range}): no more than chance."));
+            "change anything: no case makes a measurable difference.".into()
         }
         Answer::Dont if pick.saving.mean <= 0.0 => {
-            because.push(format!("The best case, “{case}”, is dearer than the baseline, counting limits broken."));
-            "Change nothing now: every case costs more than it saves.".into()
+            because.push(format!("The best case, “{case}”, {verb} {amount} {per} ({range})."));
+            "change anything: no case is better than now.".into()
         }
         Answer::Dont if !pick.broken.is_empty() => {
             let signals = broken_signals(pick);
-            because.push(format!("It {gain} {amount} {} ({range}), bought with risk.", sum.per));
-            format!("Don’t run “{case}”: it takes {} beyond limits more than now.", list(&signals, 2))
+            because.push(format!("It {verb} {amount} {per} ({range}), bought with risk."));
+            format!("run “{case}”: it takes {} beyond limits more than now.", list(&signals, 2))
         }
         Answer::Dont => {
             because.push(format!(
                 "{} of its time lies outside what the log has seen: its saving is a guess.",
                 number::percent_text(pick.support.outside)
             ));
-            format!("Don’t run “{case}”: nobody knows this ground.")
+            format!("run “{case}”: the log knows nothing like it.")
         }
     };
     (pick.answer, headline, because)
+}
+
+/// A loss as a cost.
+fn negative(e: &Estimate) -> Estimate {
+    Estimate { p10: -e.p90, p50: -e.p50, p90: -e.p10, mean: -e.mean }
 }
 
 fn broken_signals<'a>(pick: &Pick<'a>) -> Vec<&'a str> {
@@ -181,7 +191,7 @@ fn figures(pick: &Pick<'_>, money: &str) -> Vec<Figure> {
     match pick.economics {
         Some(e) => {
             out.push(single("One-time cost", Some(number::plain(e.capex, PROSE)), money, ""));
-            out.push(ranged("Net present value", number::estimate(&e.npv, PROSE), "P10 to P90"));
+            out.push(ranged("Net present value", number::estimate(&e.npv, PROSE), "P10–P90"));
             let payback = match e.payback {
                 Some(_) if e.capex <= 0.0 => single("Payback", None, "", "at once"),
                 Some(y) => single("Payback", Some(number::plain(y, 2)), "years", ""),
@@ -223,15 +233,12 @@ fn setpoint(pick: &Pick<'_>, name: &str, step: &str) -> Option<SetPoint> {
     let mut four = number::alike(&[now, advised, low, high], PROSE).into_iter();
     let (now_q, advised_q, low_q, high_q) = (four.next()?, four.next()?, four.next()?, four.next()?);
     let stays = now_q.text == advised_q.text;
-    // The change is the difference of what is printed beside it.
-    let decimals = now_q.text.split_once('.').map_or(0, |(_, d)| d.len());
-    let change = number::fixed(advised - now, i32::try_from(decimals).unwrap_or(0));
-    let sign = if advised > now { "+" } else { "" };
+    let change = number::like(advised - now, &now_q);
     Some(SetPoint {
         signal: name.to_owned(),
         unit: number::unit(&any.unit),
-        moves: (low_q.text != high_q.text).then_some((low_q, high_q)),
-        change: (!stays).then(|| Quantity { text: format!("{sign}{}", change.text), ..change }),
+        moves: (low_q.text != high_q.text).then(|| (low_q.clone(), number::dash(&low_q, &high_q), high_q.clone())),
+        change: (!stays && !change.text.is_empty()).then(|| change.with_sign()),
         now: now_q,
         advised: advised_q,
         allowed: between(any.low, any.high),
@@ -251,17 +258,17 @@ pub fn spaced(span: &str) -> String {
     }
 }
 
-/// `10 to 25`, `at most 27`, `any`.
+/// `10–25`, `≤ 27`, `any`.
 pub fn between(low: Option<f64>, high: Option<f64>) -> String {
     let low = low.filter(|v| v.is_finite());
     let high = high.filter(|v| v.is_finite());
     match (low, high) {
         (Some(l), Some(h)) => {
             let t = number::alike(&[l, h], PROSE);
-            format!("{} to {}", t[0].text, t[1].text)
+            number::span(&t[0], &t[1])
         }
-        (Some(l), None) => format!("at least {}", number::plain(l, PROSE).text),
-        (None, Some(h)) => format!("at most {}", number::plain(h, PROSE).text),
+        (Some(l), None) => format!("≥\u{a0}{}", number::plain(l, PROSE).text),
+        (None, Some(h)) => format!("≤\u{a0}{}", number::plain(h, PROSE).text),
         (None, None) => "any".into(),
     }
 }
@@ -270,13 +277,16 @@ pub fn between(low: Option<f64>, high: Option<f64>) -> String {
 fn undo(pick: &Pick<'_>) -> String {
     let controls: Vec<&str> = pick.runs.iter().flat_map(|r| &r.case.controls).map(|c| c.signal.as_str()).collect();
     let mut rules: Vec<String> = Vec::new();
+    let mut seen: Vec<(&str, u8)> = Vec::new();
     for l in pick.runs.iter().flat_map(|r| &r.case.limits).filter(|l| !controls.contains(&l.signal.as_str())) {
         let unit = number::unit(&l.unit);
         let at = |v: f64| with_unit(&number::plain(v, PROSE).text, &unit);
         let low = l.low.filter(|v| v.is_finite()).map(|v| format!("{} falls below {}", short(&l.signal, 40), at(v)));
         let high = l.high.filter(|v| v.is_finite()).map(|v| format!("{} exceeds {}", short(&l.signal, 40), at(v)));
-        for rule in high.into_iter().chain(low) {
-            if !rules.contains(&rule) && rules.len() < 2 {
+        for (end, rule) in [(0, high), (1, low)].into_iter().filter_map(|(end, r)| Some((end, r?))) {
+            // Of several limits at one end of a signal the first stands for all.
+            if !seen.contains(&(l.signal.as_str(), end)) && rules.len() < 2 {
+                seen.push((&l.signal, end));
                 rules.push(rule);
             }
         }
@@ -329,17 +339,12 @@ fn risks(pick: &Pick<'_>, clock: &Clock) -> Vec<Risk> {
 }
 
 fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
-    let mut out = vec![("Claim", "modelled: simulated on a learned twin, not yet measured".to_owned())];
+    let mut out = vec![("Claim", "modelled, not yet measured".to_owned())];
     let p = number::percent_text;
     if let Some(s) = pick.map(|p| p.support) {
         out.push((
             "Experience",
-            format!(
-                "{} inside what the log has seen, {} at its edge, {} outside",
-                p(s.inside),
-                p(s.edge),
-                p(s.outside)
-            ),
+            format!("{} inside the log, {} at its edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
         ));
     }
     let m = &results.model;
@@ -357,26 +362,27 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
             v if v > 0.0 => "weak",
             _ => "none",
         };
-        let range = if scores.len() == 1 { p(low.max(-9.99)) } else { format!("{} to {}", p(low.max(-9.99)), p(high)) };
         out.push((
             "Forecasts",
-            format!("{grade}: {ahead} ahead, {range} less squared error than “no change”, on unseen data"),
+            format!(
+                "{grade}: {ahead} ahead, {} less squared error than “no change”, on unseen data",
+                shares(low.max(-9.99), high)
+            ),
         ));
         let (low, high) = span(|s| s.coverage[2]);
-        let range = if scores.len() == 1 { p(low) } else { format!("{} to {}", p(low), p(high)) };
-        out.push(("90 % intervals", format!("hold {range} of the time")));
+        out.push(("90 % intervals", format!("hold {} of the time", shares(low, high))));
     }
     if !m.model.is_empty() {
         let age = clock
             .days_between(&m.trained_until, &results.provenance.as_of)
-            .map(|d| format!(" ({} days before this run’s data end)", number::plain(d.max(0.0).round(), PROSE).text));
+            .map(|d| format!(", {} days old", number::plain(d.max(0.0).round(), PROSE).text));
         out.push((
             "Model",
             format!(
-                "{}, trained until {}{}",
+                "{}{}, trained until {}",
                 short(&m.model, 30),
-                clock.date(&m.trained_until),
-                age.unwrap_or_default()
+                age.unwrap_or_default(),
+                clock.date(&m.trained_until)
             ),
         ));
     }
@@ -387,9 +393,19 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
         n => crate::error::plural(n, "gap"),
     };
     let worst = q.signals.iter().filter(|s| s.coverage.is_finite()).min_by(|a, b| a.coverage.total_cmp(&b.coverage));
-    let worst = worst.map(|w| format!("; {} is {} complete", short(&w.signal, 40), p(w.coverage)));
+    let worst = worst.map(|w| format!("; {} {} complete", short(&w.signal, 40), p(w.coverage)));
     out.push(("Data", format!("{gaps}{}", worst.unwrap_or_default())));
     out
+}
+
+/// `40–76 %`.
+fn shares(low: f64, high: f64) -> String {
+    let (low, high) = (number::percent_text(low), number::percent_text(high));
+    match low.strip_suffix("\u{a0}%") {
+        _ if low == high => high,
+        Some(digits) if !low.starts_with('\u{2212}') => format!("{digits}–{high}"),
+        _ => format!("{low} to {high}"),
+    }
 }
 
 /// `24` steps of `10min` → `4 h`.

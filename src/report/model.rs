@@ -17,8 +17,8 @@ pub struct Model {
     pub skills: Vec<SkillChart>,
     pub horizons: Vec<String>,
     pub last_horizon: String,
-    pub scores: Vec<ScoreRow>,
-    pub coverage: Vec<CoverageRow>,
+    pub scores: Vec<Group<ScoreRow>>,
+    pub coverage: Vec<Group<CoverageRow>>,
     pub controls: Vec<String>,
     pub responses: Vec<ResponseRow>,
     pub gains: Vec<GainRow>,
@@ -31,14 +31,18 @@ pub struct SkillChart {
     pub svg: String,
 }
 
+/// The rows of one signal.
 #[derive(Debug)]
-pub struct ScoreRow {
+pub struct Group<T> {
     pub signal: String,
     pub unit: String,
+    pub rows: Vec<T>,
+}
+
+#[derive(Debug)]
+pub struct ScoreRow {
     pub model: String,
     pub chosen: bool,
-    /// First row of its signal.
-    pub first: bool,
     /// Skill at each of [`Model::horizons`].
     pub skills: Vec<Option<Quantity>>,
     pub skill_linear: Quantity,
@@ -49,8 +53,6 @@ pub struct ScoreRow {
 
 #[derive(Debug)]
 pub struct CoverageRow {
-    pub signal: String,
-    pub first: bool,
     pub ahead: String,
     /// (coverage, far from nominal).
     pub shares: Vec<(Quantity, bool)>,
@@ -64,7 +66,6 @@ pub struct ResponseRow {
 
 #[derive(Debug)]
 pub struct ResponseCell {
-    pub control: String,
     pub svg: String,
     pub unit: String,
     pub sign: String,
@@ -125,11 +126,11 @@ pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
 fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
     let mut out = Vec::new();
     if m.train_rows > 0 {
-        out.push(format!("learned from {} rows up to {}", number::count(m.train_rows), clock.date(&m.trained_until)));
+        out.push(format!("Learned from {} rows up to {}", number::count(m.train_rows), clock.date(&m.trained_until)));
     }
     if m.holdout_rows > 0 {
         out.push(format!(
-            "judged on {} rows that it never saw, {} to {}",
+            "Judged on {} rows that it never saw, {} to {}",
             number::count(m.holdout_rows),
             clock.date(&m.holdout_start),
             clock.date(&m.holdout_end)
@@ -137,7 +138,7 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
     }
     if m.lags > 0 {
         out.push(format!(
-            "sees {} of every input, {} apart",
+            "Sees {} of every input, {} apart",
             crate::error::plural(m.lags, "past value"),
             super::front::spaced(&m.step)
         ));
@@ -212,38 +213,40 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
         .collect()
 }
 
-fn score_rows(m: &ModelCard, horizons: &[usize]) -> Vec<ScoreRow> {
-    let mut out = Vec::new();
-    for signal in distinct(m.scores.iter().map(|s| s.signal.as_str())) {
-        let mut first = true;
-        for name in models(m) {
-            let of = |h: &usize| m.scores.iter().find(|s| s.signal == signal && s.model == name && s.horizon == *h);
-            let Some(last) = horizons.iter().rev().find_map(of) else { continue };
-            let errors = number::alike(&[last.rmse, last.bias, last.crps], PROSE);
-            let [rmse, bias, crps] = [0, 1, 2].map(|i| errors[i].clone());
-            out.push(ScoreRow {
-                signal: signal.to_owned(),
-                unit: number::unit(&last.unit),
-                model: name.to_owned(),
-                chosen: name == m.model,
-                first,
-                skills: horizons.iter().map(|h| of(h).map(|s| number::fixed(s.skill, 2))).collect(),
-                skill_linear: number::fixed(last.skill_linear, 2),
-                rmse,
-                bias,
-                crps,
-            });
-            first = false;
-        }
-    }
-    out
+fn score_rows(m: &ModelCard, horizons: &[usize]) -> Vec<Group<ScoreRow>> {
+    let row = |signal: &str, name: &str| {
+        let of = |h: &usize| m.scores.iter().find(|s| s.signal == signal && s.model == name && s.horizon == *h);
+        let last = horizons.iter().rev().find_map(of)?;
+        let errors = number::alike(&[last.rmse, last.bias, last.crps], PROSE);
+        let [rmse, bias, crps] = [0, 1, 2].map(|i| errors[i].clone());
+        Some(ScoreRow {
+            model: name.to_owned(),
+            chosen: name == m.model,
+            skills: horizons.iter().map(|h| of(h).map(|s| number::fixed(s.skill, 2))).collect(),
+            skill_linear: number::fixed(last.skill_linear, 2),
+            rmse,
+            bias,
+            crps,
+        })
+    };
+    groups(m, |signal| models(m).into_iter().filter_map(|name| row(signal, name)).collect())
 }
 
-fn coverage(m: &ModelCard, horizons: &[usize]) -> Vec<CoverageRow> {
+fn groups<T>(m: &ModelCard, rows: impl Fn(&str) -> Vec<T>) -> Vec<Group<T>> {
+    distinct(m.scores.iter().map(|s| s.signal.as_str()))
+        .into_iter()
+        .map(|signal| Group {
+            signal: signal.to_owned(),
+            unit: m.scores.iter().find(|s| s.signal == signal).map(|s| number::unit(&s.unit)).unwrap_or_default(),
+            rows: rows(signal),
+        })
+        .filter(|g| !g.rows.is_empty())
+        .collect()
+}
+
+fn coverage(m: &ModelCard, horizons: &[usize]) -> Vec<Group<CoverageRow>> {
     const NOMINAL: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
-    let row = |s: &Score, first| CoverageRow {
-        signal: s.signal.clone(),
-        first,
+    let row = |s: &Score| CoverageRow {
         ahead: ahead(s.horizon, &m.step),
         shares: s.coverage.iter().zip(NOMINAL).map(|(c, n)| (number::percent(*c), (c - n).abs() > 0.05)).collect(),
     };
@@ -252,12 +255,10 @@ fn coverage(m: &ModelCard, horizons: &[usize]) -> Vec<CoverageRow> {
         [one] => vec![*one],
         [first, .., last] => vec![*first, *last],
     };
-    let mut out = Vec::new();
-    for signal in distinct(m.scores.iter().map(|s| s.signal.as_str())) {
+    groups(m, |signal| {
         let find = |h: &usize| m.scores.iter().find(|s| s.signal == signal && s.model == m.model && s.horizon == *h);
-        out.extend(ends.iter().filter_map(find).enumerate().map(|(i, s)| row(s, i == 0)));
-    }
-    out
+        ends.iter().filter_map(find).map(row).collect()
+    })
 }
 
 fn responses(m: &ModelCard, controls: &[&str]) -> Result<Vec<ResponseRow>> {
@@ -286,7 +287,6 @@ fn responses(m: &ModelCard, controls: &[&str]) -> Result<Vec<ResponseRow>> {
                     let description = format!("Settles at {} {unit}.", number::signed(r.gain, PROSE).text);
                     let head = Head { id: &format!("resp-{n}"), title: &title, description: &description };
                     Ok(Some(ResponseCell {
-                        control: (*control).to_owned(),
                         svg: chart::response(head, r, range)?,
                         unit,
                         sign: expected(r),

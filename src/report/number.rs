@@ -21,11 +21,18 @@ const MINUS: char = '\u{2212}';
 pub struct Quantity {
     pub value: f64,
     pub text: String,
+    /// Power of ten of the last printed digit.
+    place: i32,
 }
 
 impl Quantity {
-    fn new(value: f64, text: String) -> Self {
-        Self { value, text }
+    fn new(value: f64, text: String, place: i32) -> Self {
+        Self { value, text, place }
+    }
+
+    /// With a plus sign when it is positive.
+    pub fn with_sign(self) -> Self {
+        Self { text: plus(self.value, self.text), ..self }
     }
 
     /// Safe as HTML: digits, signs and spaces only.
@@ -70,7 +77,7 @@ fn at_place(v: f64, place: i32) -> String {
     if size >= 1e15 || (size > 0.0 && size < 1e-4 && place < -5) {
         return scientific(v, (exponent(v) - place).clamp(0, 3));
     }
-    let rounded = if place > 0 { (v / 10f64.powi(place)).round() * 10f64.powi(place) } else { v };
+    let rounded = if place >= 0 { (v / 10f64.powi(place)).round() * 10f64.powi(place) } else { v };
     let digits = format!("{:.*}", usize::try_from(-place).unwrap_or(0), rounded.abs());
     let negative = rounded < 0.0 && digits.bytes().any(|b| (b'1'..=b'9').contains(&b));
     let (whole, rest) = digits.split_once('.').map_or((digits.as_str(), None), |(w, r)| (w, Some(r)));
@@ -79,7 +86,7 @@ fn at_place(v: f64, place: i32) -> String {
         out.push(MINUS);
     }
     for (i, c) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i) % 3 == 0 && whole.len() > 4 {
+        if i > 0 && (whole.len() - i) % 3 == 0 {
             out.push(GAP);
         }
         out.push(c);
@@ -107,7 +114,7 @@ fn raise(c: char) -> char {
 pub fn plain(v: f64, digits: i32) -> Quantity {
     let place = last_place(v, 0.0, digits);
     let text = at_place(v, place);
-    Quantity::new(v, trim(text))
+    Quantity::new(v, trim(text), place)
 }
 
 /// `20.00` says more than is known of a number without an interval: trailing zeros after the point go.
@@ -119,6 +126,25 @@ fn trim(text: String) -> String {
     }
 }
 
+/// `v` to the same last place as `other`; empty when nothing of it is left.
+pub fn like(v: f64, other: &Quantity) -> Quantity {
+    let mut text = at_place(v, other.place);
+    if !text.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
+        text.clear();
+    }
+    Quantity::new(v, text, other.place)
+}
+
+/// `10–25`; `−5 to 10`, because a dash beside a minus is hard to read.
+pub fn span(low: &Quantity, high: &Quantity) -> String {
+    format!("{}{}{}", low.text, dash(low, high), high.text)
+}
+
+/// What stands between the ends of a range.
+pub fn dash(low: &Quantity, high: &Quantity) -> &'static str {
+    if low.text.starts_with(MINUS) || high.text.starts_with(MINUS) { " to " } else { "–" }
+}
+
 /// Several numbers of one kind, with as many decimals each, by the largest of them.
 pub fn alike(values: &[f64], digits: i32) -> Vec<Quantity> {
     let place = values.iter().map(|v| last_place(*v, 0.0, digits)).max().unwrap_or(0);
@@ -126,14 +152,14 @@ pub fn alike(values: &[f64], digits: i32) -> Vec<Quantity> {
     let cut = texts.iter().all(|t| t.contains('.') && !t.contains('×'));
     let zeros = if cut { texts.iter().map(|t| t.len() - t.trim_end_matches('0').len()).min().unwrap_or(0) } else { 0 };
     let zip = values.iter().zip(texts);
-    zip.map(|(v, t)| Quantity::new(*v, t[..t.len() - zeros].trim_end_matches('.').to_owned())).collect()
+    zip.map(|(v, t)| Quantity::new(*v, t[..t.len() - zeros].trim_end_matches('.').to_owned(), place)).collect()
 }
 
 /// `value` in [`low`, `high`], all to the place that the interval's half-width gives.
 pub fn within(value: f64, low: f64, high: f64, digits: i32) -> Interval {
     let half = (high - low).abs() / 2.0;
     let place = last_place(value, half, digits);
-    let q = |v| Quantity::new(v, at_place(v, place));
+    let q = |v| Quantity::new(v, at_place(v, place), place);
     if half == 0.0 {
         let value = plain(value, digits);
         return Interval { low: value.clone(), high: value.clone(), value };
@@ -148,8 +174,7 @@ pub fn estimate(e: &Estimate, digits: i32) -> Interval {
 
 /// A difference with its sign.
 pub fn signed(v: f64, digits: i32) -> Quantity {
-    let q = plain(v, digits);
-    Quantity::new(v, plus(v, q.text))
+    plain(v, digits).with_sign()
 }
 
 fn plus(v: f64, text: String) -> String {
@@ -158,19 +183,16 @@ fn plus(v: f64, text: String) -> String {
 
 /// A paired difference: mean with sign, and its 90 % interval.
 pub fn difference(d: &Difference, digits: i32) -> Interval {
-    let mut i = within(d.mean, d.low, d.high, digits);
-    for q in [&mut i.value, &mut i.low, &mut i.high] {
-        q.text = plus(q.value, std::mem::take(&mut q.text));
-    }
-    i
+    let i = within(d.mean, d.low, d.high, digits);
+    Interval { value: i.value.with_sign(), low: i.low.with_sign(), high: i.high.with_sign() }
 }
 
-/// A share as percent. One decimal below 10 % and above 90 %, where it matters; an exact 0 or 1 has none.
+/// A share as percent. One decimal below 10 % and above 99 %, where it matters; an exact 0 or 1 has none.
 pub fn percent(share: f64) -> Quantity {
     let p = share * 100.0;
     let text = if !p.is_finite() {
         "n/a".into()
-    } else if p == 0.0 || p == 100.0 || (10.0..=90.0).contains(&p.abs()) || p.abs() >= 110.0 {
+    } else if p == 0.0 || p == 100.0 || (9.95..=99.0).contains(&p.abs()) || p.abs() >= 101.0 {
         format!("{} %", at_place(p, 0))
     } else if p > 0.0 && p < 0.1 {
         "<0.1 %".into()
@@ -179,7 +201,7 @@ pub fn percent(share: f64) -> Quantity {
     } else {
         format!("{} %", at_place(p, -1))
     };
-    Quantity::new(share, text.replace(' ', "\u{a0}").replace('<', "&lt;").replace('>', "&gt;"))
+    Quantity::new(share, text.replace(' ', "\u{a0}").replace('<', "&lt;").replace('>', "&gt;"), -3)
 }
 
 /// A share as percent, as plain text for sentences (not yet escaped).
@@ -194,7 +216,7 @@ pub fn count(n: usize) -> String {
 
 /// A number of exactly `decimals` decimals (scores, skills: columns that must align).
 pub fn fixed(v: f64, decimals: i32) -> Quantity {
-    Quantity::new(v, at_place(v, -decimals))
+    Quantity::new(v, at_place(v, -decimals), -decimals)
 }
 
 /// `text` and its unit, not to be parted at a line's end.
@@ -261,7 +283,7 @@ mod tests {
     #[test]
     fn plain_numbers_keep_the_digits_asked_for() {
         let p = |v| plain(v, PROSE).text.replace(GAP, "_");
-        assert_eq!([p(1_234_567.0), p(1234.0), p(99.96), p(0.012_345)], ["1_230_000", "1230", "100", "0.0123"]);
+        assert_eq!([p(1_234_567.0), p(1234.0), p(99.96), p(0.012_345)], ["1_230_000", "1_230", "100", "0.0123"]);
         assert_eq!([p(20.0), p(0.0), p(-0.0), p(-1.5)], ["20", "0", "0", "\u{2212}1.5"]);
         assert_eq!([p(1.5e18), p(2.0e-7), p(f64::NAN)], ["1.50×10¹⁸", "2.00×10⁻⁷", "n/a"]);
         assert_eq!(count(1_234_567).replace(GAP, "_"), "1_234_567");
@@ -279,7 +301,7 @@ mod tests {
     #[test]
     fn shares_are_percent() {
         let p = |v| percent_text(v).replace('\u{a0}', " ");
-        assert_eq!([p(0.0), p(1.0), p(0.5), p(0.034), p(0.956)], ["0 %", "100 %", "50 %", "3.4 %", "95.6 %"]);
+        assert_eq!([p(0.0), p(1.0), p(0.5), p(0.034), p(0.956)], ["0 %", "100 %", "50 %", "3.4 %", "96 %"]);
         assert_eq!([p(0.0004), p(0.9996), p(3.2), p(-0.25)], ["<0.1 %", ">99.9 %", "320 %", "\u{2212}25 %"]);
         assert_eq!(percent(0.0004).text, "&lt;0.1\u{a0}%");
     }

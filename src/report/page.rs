@@ -10,7 +10,7 @@ use super::data::{self, Data};
 use super::front::{self, Front};
 use super::model::{self, Model};
 use super::number;
-use super::scenario::{self, Section};
+use super::scenario::{self, Colours, Section};
 use super::verdict;
 use super::year::{self, Year};
 
@@ -19,9 +19,9 @@ const STYLE: &str = include_str!("../../templates/style.css");
 /// The whole report.
 #[derive(Debug, Template)]
 #[template(path = "report.html")]
-struct Page<'a> {
+struct Page {
     style: &'static str,
-    plant: &'a str,
+    plant_short: String,
     money: String,
     front: Front,
     orders: Vec<Order>,
@@ -60,12 +60,13 @@ pub fn render(results: &Results) -> Result<String> {
     let clock = Clock::new(&results.timezone);
     let currency = verdict::currency(results);
     let picks = verdict::rank(results);
-    let sections = scenario::sections(results, &clock, &currency)?;
-    let year = year::year(results, &picks, &currency)?;
+    let colours = Colours::of(results, &picks);
+    let sections = scenario::sections(results, &clock, &currency, &colours)?;
+    let year = year::year(results, &picks, &currency, &colours)?;
     let first_economics = verdict::ran(results).flat_map(|s| &s.cases).find_map(|c| c.economics.as_ref());
     let page = Page {
         style: STYLE,
-        plant: &results.plant,
+        plant_short: super::text::short(&results.plant, 80),
         money: number::unit(&currency),
         front: front::front(results, &picks, &currency, &clock),
         orders: orders(&sections),

@@ -1,18 +1,19 @@
 //! One scenario: the question, what was changed, and how the cases compare.
 
 use crate::error::Result;
-use crate::scenario::results::{CaseResult, Results, ScenarioResult, Trend};
+use crate::scenario::results::{CaseResult, ControlUse, Results, ScenarioResult, Trend};
 
 use super::chart::{self, Band, Limit, TrendChart};
 use super::clock::Clock;
 use super::front::between;
-use super::number::{self, PROSE, Quantity, TABLE, with_unit};
+use super::number::{self, PROSE, Quantity, with_unit};
 use super::table::{Cell, Change, Column, Row, Table, economics_rows, kpi_rows};
 use super::text::{list, short};
-use super::verdict;
+use super::verdict::{self, Pick};
 
-/// Charts per scenario; more bury the reader.
+/// Charts per scenario, and of the whole report: more bury the reader, and no mail takes them.
 const MOST_CHARTS: usize = 8;
+const MOST_CHARTS_IN_ALL: usize = 160;
 /// Rows of a chart's data table.
 const CHART_ROWS: usize = 8;
 
@@ -100,16 +101,18 @@ pub struct Figure {
     pub signal: String,
     pub unit: String,
     pub role: String,
+    /// Limits that are not drawn.
+    pub beyond: String,
     pub svg: String,
     pub heads: Vec<String>,
     pub rows: Vec<(String, Vec<String>)>,
 }
 
 /// Sections of all scenarios, those that failed first.
-pub fn sections(results: &Results, clock: &Clock, currency: &str) -> Result<Vec<Section>> {
-    let colours = Colours::of(results);
+pub fn sections(results: &Results, clock: &Clock, currency: &str, colours: &Colours<'_>) -> Result<Vec<Section>> {
+    let most = (MOST_CHARTS_IN_ALL / results.scenarios.len().max(1)).clamp(3, MOST_CHARTS);
     let ordered = verdict::failed(results).chain(verdict::ran(results));
-    ordered.enumerate().map(|(i, s)| section(i + 1, s, results, clock, currency, &colours)).collect()
+    ordered.enumerate().map(|(i, s)| section(i + 1, s, results, clock, currency, colours, most)).collect()
 }
 
 /// The palette entry of every case name, the same in all scenarios.
@@ -117,12 +120,14 @@ pub fn sections(results: &Results, clock: &Clock, currency: &str) -> Result<Vec<
 pub struct Colours<'a>(Vec<&'a str>);
 
 impl<'a> Colours<'a> {
-    pub fn of(results: &'a Results) -> Self {
-        let mut names: Vec<&str> =
-            verdict::ran(results).filter_map(|s| s.cases.first()).map(|c| c.name.as_str()).take(1).collect();
-        for c in verdict::ran(results).flat_map(|s| s.cases.iter().skip(1)) {
-            if !names.contains(&c.name.as_str()) {
-                names.push(&c.name);
+    /// The baseline first, then the case that page one advises, then the others as they appear.
+    pub fn of(results: &'a Results, picks: &[Pick<'a>]) -> Self {
+        let baseline = verdict::ran(results).filter_map(|s| s.cases.first()).map(|c| c.name.as_str()).take(1);
+        let others = verdict::ran(results).flat_map(|s| s.cases.iter().skip(1)).map(|c| c.name.as_str());
+        let mut names: Vec<&str> = Vec::new();
+        for name in baseline.chain(picks.first().map(|p| p.case)).chain(others) {
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
         Self(names)
@@ -140,13 +145,14 @@ fn section(
     clock: &Clock,
     currency: &str,
     colours: &Colours<'_>,
+    most: usize,
 ) -> Result<Section> {
     let id = format!("s{n}");
     let failed = s.exit_code != 0 || s.error.is_some() || s.cases.is_empty();
     let failure = failed
         .then(|| (s.exit_code, s.error.clone().unwrap_or_else(|| "It left no results and no message.".to_owned())));
     let cases: &[CaseResult] = if failed { &[] } else { &s.cases };
-    let (charts, charts_left) = charts(&id, s, cases, clock, colours)?;
+    let (charts, charts_left) = charts(&id, s, cases, clock, colours, most)?;
     Ok(Section {
         name: s.name.clone(),
         question: s.question.clone(),
@@ -177,12 +183,12 @@ fn facts(s: &ScenarioResult, clock: &Clock) -> Vec<String> {
             with_unit(&number::plain(length.0, PROSE).text, length.1)
         ),
         match s.particles {
-            1 => "one simulated future".to_owned(),
+            1 => "One simulated future".to_owned(),
             n => format!("{} simulated futures, the same for every case", number::count(n)),
         },
     ];
     if let Some(d) = s.days_per_year {
-        out.push(format!("stands for {} days of the year", number::plain(d, PROSE).text));
+        out.push(format!("Stands for {} days of the year", number::plain(d, PROSE).text));
     }
     out
 }
@@ -239,30 +245,29 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
 
 fn controls(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<ControlRow> {
     let Some(first) = cases.iter().find(|c| !c.controls.is_empty()) else { return Vec::new() };
-    first
-        .controls
-        .iter()
-        .map(|u| ControlRow {
-            signal: u.signal.clone(),
-            unit: number::unit(&u.unit),
-            allowed: between(u.low, u.high),
-            cases: cases
-                .iter()
-                .filter_map(|c| {
-                    let u = c.controls.iter().find(|o| o.signal == u.signal)?;
-                    let mut q = number::alike(&[u.mean, u.min, u.max], TABLE).into_iter();
-                    Some(ControlCell {
-                        case: c.name.clone(),
-                        colour: colours.get(&c.name),
-                        mean: q.next()?,
-                        min: q.next()?,
-                        max: q.next()?,
-                        moves: number::count(u.moves),
-                    })
-                })
-                .collect(),
-        })
-        .collect()
+    first.controls.iter().map(|u| control(u, cases, colours)).collect()
+}
+
+fn control(of: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> ControlRow {
+    let uses: Vec<(&CaseResult, &ControlUse)> =
+        cases.iter().filter_map(|c| c.controls.iter().find(|u| u.signal == of.signal).map(|u| (c, u))).collect();
+    // One number of decimals for all cases.
+    let all: Vec<f64> = uses.iter().flat_map(|(_, u)| [u.mean, u.min, u.max]).collect();
+    let figures = number::alike(&all, PROSE);
+    let row = |((c, u), q): (&(&CaseResult, &ControlUse), &[Quantity])| ControlCell {
+        case: c.name.clone(),
+        colour: colours.get(&c.name),
+        mean: q[0].clone(),
+        min: q[1].clone(),
+        max: q[2].clone(),
+        moves: number::count(u.moves),
+    };
+    ControlRow {
+        signal: of.signal.clone(),
+        unit: number::unit(&of.unit),
+        allowed: between(of.low, of.high),
+        cases: uses.iter().zip(figures.chunks_exact(3)).map(row).collect(),
+    }
 }
 
 fn limits(cases: &[CaseResult], clock: &Clock, colours: &Colours<'_>) -> Vec<LimitGroup> {
@@ -296,7 +301,7 @@ fn limits(cases: &[CaseResult], clock: &Clock, colours: &Colours<'_>) -> Vec<Lim
 }
 
 /// Signals worth a chart: those with limits, the controls, then what the objective is made of.
-fn important<'a>(cases: &'a [CaseResult]) -> Vec<&'a Trend> {
+fn important(cases: &[CaseResult]) -> Vec<&Trend> {
     let Some(first) = cases.first() else { return Vec::new() };
     let limited = |t: &&Trend| t.role != "control" && first.limits.iter().any(|l| l.signal == t.signal);
     let priced = |t: &&Trend| {
@@ -325,16 +330,17 @@ fn charts(
     cases: &[CaseResult],
     clock: &Clock,
     colours: &Colours<'_>,
+    most: usize,
 ) -> Result<(Vec<Figure>, usize)> {
     let signals = important(cases);
     let ticks = clock.ticks(&s.start, s.hours, 8);
     let figures = signals
         .iter()
-        .take(MOST_CHARTS)
+        .take(most)
         .enumerate()
         .map(|(i, t)| figure(&format!("{id}-c{}", i + 1), t, s, cases, clock, &ticks, colours))
         .collect::<Result<Vec<_>>>()?;
-    Ok((figures, signals.len().saturating_sub(MOST_CHARTS)))
+    Ok((figures, signals.len().saturating_sub(most)))
 }
 
 fn figure(
@@ -352,7 +358,7 @@ fn figure(
     let title = with_unit(&short(&of.signal, 60), &unit);
     let description = trends.iter().map(|(c, t)| describe(&c.name, t, &unit)).collect::<Vec<_>>().join(" ");
     let mut picture = TrendChart::new(id, &title, &description, s.hours, ticks);
-    picture.limits = limit_lines(&of.signal, &unit, cases);
+    picture.limits = limit_lines(&of.signal, cases);
     picture.bands = trends
         .iter()
         .map(|(c, t)| Band {
@@ -364,11 +370,17 @@ fn figure(
             p90: &t.p90,
         })
         .collect();
+    let far: Vec<String> = chart::far_limits(&picture)
+        .map(|l| format!("{} {}", l.what, with_unit(&number::plain(l.value, PROSE).text, &unit)))
+        .collect();
+    let far: Vec<&str> = far.iter().map(String::as_str).collect();
+    let beyond = if far.is_empty() { String::new() } else { format!("beyond the picture: {}", list(&far, 4)) };
     let svg = chart::trend(&picture)?;
     Ok(Figure {
         signal: of.signal.clone(),
         unit,
         role: of.role.clone(),
+        beyond,
         svg,
         heads: trends.iter().map(|(c, _)| c.name.clone()).collect(),
         rows: sampled(&trends, s, clock),
@@ -388,14 +400,11 @@ fn describe(case: &str, t: &Trend, unit: &str) -> String {
     format!("{}: mean {}, from {} to {}.", short(case, 40), q[0].text, q[1].text, with_unit(&q[2].text, unit))
 }
 
-fn limit_lines(signal: &str, unit: &str, cases: &[CaseResult]) -> Vec<Limit> {
+fn limit_lines(signal: &str, cases: &[CaseResult]) -> Vec<Limit> {
     let mut out: Vec<Limit> = Vec::new();
-    let mut add = |what: &str, value: Option<f64>| {
-        if let Some(value) = value.filter(|v| v.is_finite()) {
-            let label = format!("{what} {}", with_unit(&number::plain(value, PROSE).text, unit));
-            if !out.iter().any(|l| l.value == value) {
-                out.push(Limit { label, value });
-            }
+    let mut add = |what, value: Option<f64>| {
+        if let Some(value) = value.filter(|v| v.is_finite() && !out.iter().any(|l| l.value == *v)) {
+            out.push(Limit { what, value });
         }
     };
     for l in cases.iter().flat_map(|c| &c.limits).filter(|l| l.signal == signal) {

@@ -43,7 +43,7 @@ pub struct Cell {
 #[derive(Debug)]
 pub struct Change {
     pub value: Quantity,
-    /// Half-width, when the interval is even about the value.
+    /// Half-width, when the interval is even about the value; empty when it vanishes beside the value.
     pub half: Option<String>,
     pub low: Quantity,
     pub high: Quantity,
@@ -63,7 +63,8 @@ impl Change {
             Some(true) => "good",
             Some(false) => "bad",
         };
-        let half = even.then(|| number::within(half, d.low, d.high, TABLE).value.text);
+        // To the same place as the change; an uncertainty that vanishes there is not printed.
+        let half = even.then(|| number::like(half, &i.value).text);
         Self { value: i.value, half, low: i.low, high: i.high, measurable: d.measurable, tone }
     }
 }
@@ -104,7 +105,7 @@ pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
                     Some(p) => format!("priced at {} {currency}{per}", number::plain(p, TABLE).text),
                     None => String::new(),
                 },
-                unit,
+                unit: if unit.is_empty() { "1".to_owned() } else { unit },
                 total: false,
                 cells: columns.iter().map(cell).collect(),
             }
@@ -126,22 +127,19 @@ pub fn economics_rows(cases: &[&Economics]) -> Vec<Row> {
     let years = |v: Option<f64>| {
         v.map_or_else(|| Cell::note("never"), |y| Cell { value: Some(number::plain(y, 2)), ..Cell::default() })
     };
+    let payback = |e: &Economics, v: Option<f64>| if e.capex <= 0.0 { Cell::note("at once") } else { years(v) };
     let share = |v: Option<f64>, none: &str| match v {
         Some(v) => Cell { value: Some(number::percent(v)), ..Cell::default() },
         None => Cell::note(none),
     };
-    let mut rows = vec![
+    vec![
         row("Saving in the first year", &currency, &|e| Cell::estimate(&e.benefit_per_year, None)),
         row("One-time cost (CAPEX)", &currency, &|e| Cell::plain(e.capex)),
         row("Running cost a year (OPEX)", &currency, &|e| Cell::plain(e.opex_per_year)),
         row("Net present value (NPV)", &currency, &|e| Cell::estimate(&e.npv, None)),
-        row("Payback", "years", &|e| years(e.payback)),
-        row("Payback, discounted", "years", &|e| years(e.discounted_payback)),
+        row("Payback", "years", &|e| payback(e, e.payback)),
+        row("Payback, discounted", "years", &|e| payback(e, e.discounted_payback)),
         row("Internal rate of return (IRR)", "a year", &|e| share(e.irr, e.irr_note.as_deref().unwrap_or("none"))),
         row("Return on investment (ROI)", "", &|e| share(e.roi, "none")),
-    ];
-    if let Some(r) = rows.get_mut(3) {
-        r.total = true;
-    }
-    rows
+    ]
 }

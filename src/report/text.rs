@@ -27,7 +27,7 @@ impl Escaper for Plain {
                 '"' => "&quot;",
                 '\'' => "&#39;",
                 '\n' | '\t' => continue,
-                c if c.is_control() || turns(c) => "\u{fffd}",
+                c if hides(c) => "\u{fffd}",
                 _ => continue,
             };
             dest.write_str(&text[from..i])?;
@@ -38,9 +38,25 @@ impl Escaper for Plain {
     }
 }
 
-/// Characters that change the direction of what follows.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Control characters, and those that change the direction of what follows.
+fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` in one line, with what would hide or reorder shown as U+FFFD; for plotters, which escapes markup itself.
+pub fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if matches!(c, '\n' | '\t') {
+                ' '
+            } else if hides(c) {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// `text` escaped for HTML and SVG, at most `most` characters of it.

@@ -90,8 +90,10 @@ impl Pick<'_> {
 
     /// The yearly money that page one shows: the economics' benefit where there is one, else the objective's saving.
     pub fn headline(&self) -> Money {
-        match self.economics {
-            Some(e) => Money { estimate: e.benefit_per_year, range: "P10 to P90", per: "a year".into() },
+        // A benefit that goes against the objective would tell half the story.
+        let economics = self.economics.filter(|e| (e.benefit_per_year.p50 >= 0.0) == (self.saving.mean >= 0.0));
+        match economics {
+            Some(e) => Money { estimate: e.benefit_per_year, range: "P10–P90", per: "a year".into() },
             None => {
                 let Difference { mean, low, high, .. } = self.saving;
                 Money {
@@ -250,13 +252,12 @@ fn caveats(results: &Results, runs: &[Run<'_>], support: &SupportShare) -> Vec<S
         out.push(format!("{} of the time lies outside what the log has seen", number::percent_text(support.outside)));
     }
     if runs.iter().any(|r| !r.case.perfect_forecast.is_empty()) {
-        out.push("the controller was told the true future, which no real one is".into());
+        out.push("the controller was told the true future".into());
     }
     let at_horizon = scores_at_horizon(results);
-    if let Some(worst) = at_horizon.iter().min_by(|a, b| a.skill.total_cmp(&b.skill)) {
-        if worst.skill <= 0.0 {
-            out.push(format!("the model forecasts {} no better than “no change” would", worst.signal));
-        }
+    let worst = at_horizon.iter().min_by(|a, b| a.skill.total_cmp(&b.skill));
+    if let Some(worst) = worst.filter(|s| s.skill <= 0.0) {
+        out.push(format!("the model forecasts {} no better than “no change” would", worst.signal));
     }
     if at_horizon.iter().any(|s| s.coverage[2] < LEAST_COVERAGE) {
         out.push("the model’s 90 % intervals are too narrow".into());

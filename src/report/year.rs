@@ -21,10 +21,9 @@ pub struct Year {
 }
 
 /// `None` when the scenarios carry no weights.
-pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str) -> Result<Option<Year>> {
+pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Colours<'_>) -> Result<Option<Year>> {
     let Some(first) = results.annual.first() else { return Ok(None) };
     let money = number::unit(currency);
-    let colours = Colours::of(results);
     let column = |case: &str| Column { name: case.to_owned(), colour: colours.get(case) };
     let whisker = |name: &str, colour, d: &crate::scenario::results::Difference| {
         let i = number::within(d.mean, d.low, d.high, PROSE);
@@ -60,7 +59,7 @@ pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str) -> Result<Opt
     Ok(Some(Year {
         days: number::plain(first.days, PROSE).text,
         savings,
-        sources: sources(picks, &colours, &money)?,
+        sources: sources(picks, colours, &money)?,
         kpis: Table { columns: results.annual.iter().map(|a| column(&a.case)).collect(), rows: kpi },
         money: Table { columns: with.iter().map(|a| column(&a.case)).collect(), rows: economics_rows(&economics) },
         assumptions: economics.first().map(|e| assumptions(e)).unwrap_or_default(),
@@ -70,8 +69,8 @@ pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str) -> Result<Opt
 /// The assumptions under a table of money.
 pub fn assumptions(e: &crate::scenario::results::Economics) -> Vec<String> {
     let mut out = vec![format!(
-        "Discount rate {} a year over {} years.",
-        number::percent_text(e.discount_rate),
+        "Discount rate {}\u{a0}% a year over {} years.",
+        number::plain(100.0 * e.discount_rate, PROSE).text,
         number::plain(e.lifetime_years, PROSE).text
     )];
     out.extend(e.assumptions.iter().cloned());

@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::Ink;
 use super::svg::{UNITS_PER_PIXEL, compact};
 use crate::error::{Error, Result};
-use crate::report::text::escaped;
+use crate::report::text::{escaped, one_line};
 
 pub type Root<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub type Plot<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
@@ -107,7 +107,7 @@ pub fn text(root: &Root<'_>, at: (i32, i32), words: &str, ink: Ink, side: Side) 
     };
     let style = ("sans-serif", 12).into_font().color(&colour(ink)).pos(Pos::new(h, VPos::Center));
     // The style sheet sets 12 px: half an x-height down puts the middle of the letters on the point.
-    root.draw(&Text::new(words.to_owned(), (at.0, at.1 + units(4.0)), style))
+    root.draw(&Text::new(one_line(words), (at.0, at.1 + units(4.0)), style))
 }
 
 /// A dot, in units.

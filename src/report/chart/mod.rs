@@ -10,7 +10,7 @@ mod whisker;
 pub use canvas::Head;
 pub use response::response;
 pub use skill::{SkillLine, skill};
-pub use trend::{Band, Limit, TrendChart, trend};
+pub use trend::{Band, Limit, TrendChart, far_limits, trend};
 pub use whisker::{Whisker, whiskers};
 
 /// What a mark is: becomes a CSS class, so that colour, dash and dark mode are decided in one place.

@@ -8,7 +8,7 @@ use crate::scenario::results::StepResponse;
 
 const WIDTH: f64 = 250.0;
 const HEIGHT: f64 = 104.0;
-const MARGINS: Margins = Margins { left: 6.0, top: 10.0, right: 52.0, bottom: 20.0 };
+const MARGINS: Margins = Margins { left: 6.0, top: 10.0, right: 62.0, bottom: 20.0 };
 
 /// The chart as SVG; `low` and `high` are shared by the signal's row, so that its charts compare.
 pub fn response(head: Head<'_>, r: &StepResponse, (low, high): (f64, f64)) -> Result<String> {

@@ -8,7 +8,7 @@ use crate::report::text::short;
 
 const WIDTH: f64 = 268.0;
 const HEIGHT: f64 = 150.0;
-const MARGINS: Margins = Margins { left: 34.0, top: 10.0, right: 62.0, bottom: 30.0 };
+const MARGINS: Margins = Margins { left: 34.0, top: 10.0, right: 76.0, bottom: 30.0 };
 
 /// One model: (hours ahead, skill).
 #[derive(Debug, Clone)]

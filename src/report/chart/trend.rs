@@ -24,7 +24,8 @@ pub struct Band<'a> {
 /// A limit line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit {
-    pub label: String,
+    /// What it is, e.g. `soft limit`.
+    pub what: &'static str,
     pub value: f64,
 }
 
@@ -56,16 +57,18 @@ pub fn trend(chart: &TrendChart<'_>) -> Result<String> {
         }
         for l in chart.limits.iter().filter(|l| l.value >= low && l.value <= high) {
             canvas::line(&mut plot, [(0.0, l.value), (chart.hours, l.value)], Ink::Limit)?;
-            let (x, y) = plot.backend_coord(&(0.0, l.value));
-            let above = y - units(8.0);
-            let y = if above < units(MARGINS.top + 4.0) { y + units(9.0) } else { above };
-            canvas::text(root, (x + units(4.0), y), &l.label, Ink::LimitLabel, Side::Start)?;
         }
         for b in &chart.bands {
             canvas::line(&mut plot, thinned(b.hours, b.p50), Ink::Line(b.colour))?;
         }
-        names(root, &plot, chart)
+        names(root, &plot, chart, (low, high))
     })
+}
+
+/// Limits too far from all values to be drawn.
+pub fn far_limits<'c>(chart: &'c TrendChart<'_>) -> impl Iterator<Item = &'c Limit> {
+    let (low, high) = extent(chart);
+    chart.limits.iter().filter(move |l| l.value < low || l.value > high)
 }
 
 /// Range of the value axis: all bands, and the limits that are near them.
@@ -76,7 +79,7 @@ fn extent(chart: &TrendChart<'_>) -> (f64, f64) {
         return (0.0, 1.0);
     }
     let span = (high - low).max(high.abs().max(low.abs()) * 0.01).max(1e-9);
-    let near = |v: &&f64| **v > low - span && **v < high + span;
+    let near = |v: &&f64| **v > low - 0.5 * span && **v < high + 0.5 * span;
     let limits: Vec<f64> = chart.limits.iter().map(|l| l.value).collect();
     let bottom = limits.iter().filter(near).fold(low, |l, v| l.min(*v));
     let top = limits.iter().filter(near).fold(high, |h, v| h.max(*v));
@@ -105,29 +108,37 @@ fn axes(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, low: f64, high
     Ok(())
 }
 
-/// The cases' names at the right end of their lines, pushed apart where they would overlap.
-fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>) -> Drawn {
+/// The cases' names at the right end of their lines and the limits' at theirs, pushed apart where they would overlap.
+fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, (low, high): (f64, f64)) -> Drawn {
     let x = plot.backend_coord(&(chart.hours, 0.0)).0 + units(8.0);
-    let mut labels: Vec<(i32, &Band<'_>)> = chart
-        .bands
-        .iter()
-        .filter_map(|b| {
-            let tail = &b.p50[b.p50.len().saturating_sub(b.p50.len() / 50 + 1)..];
-            let end = tail.iter().filter(|v| v.is_finite()).sum::<f64>() / tail.len().max(1) as f64;
-            b.p50.last().map(|_| (plot.backend_coord(&(0.0, end)).1, b))
-        })
-        .collect();
-    labels.sort_by_key(|(y, _)| *y);
-    let (gap, top, bottom) = (units(14.0), units(MARGINS.top), units(HEIGHT - MARGINS.bottom));
-    for i in 1..labels.len() {
-        labels[i].0 = labels[i].0.max(labels[i - 1].0 + gap);
+    let y = |v: f64| plot.backend_coord(&(0.0, v)).1;
+    let mut labels: Vec<(i32, String, Ink)> = Vec::new();
+    for b in &chart.bands {
+        let tail = &b.p50[b.p50.len().saturating_sub(b.p50.len() / 50 + 1)..];
+        let (sum, n) = tail.iter().filter(|v| v.is_finite()).fold((0.0, 0), |(s, n), v| (s + v, n + 1));
+        if n > 0 {
+            labels.push((y(sum / f64::from(n)), short(b.name, 16), Ink::Name(b.colour)));
+        }
     }
-    let over = labels.last().map_or(0, |(y, _)| (y - bottom).max(0));
-    let mut ceiling = top;
-    for (y, b) in labels {
-        let y = (y - over).max(ceiling);
-        ceiling = y + gap;
-        canvas::text(root, (x, y), &short(b.name, 16), Ink::Name(b.colour), Side::Start)?;
+    for l in chart.limits.iter().filter(|l| l.value >= low && l.value <= high) {
+        let text = format!("{} {}", l.what, number::plain(l.value, number::PROSE).text);
+        labels.push((y(l.value), text, Ink::LimitLabel));
+    }
+    labels.sort_by_key(|(y, _, _)| *y);
+    let (gap, top, bottom) = (units(14.0), units(MARGINS.top), units(HEIGHT - MARGINS.bottom));
+    // Down from the top, then up from the bottom.
+    let mut least = top;
+    for label in &mut labels {
+        label.0 = label.0.max(least);
+        least = label.0 + gap;
+    }
+    let mut most = bottom;
+    for label in labels.iter_mut().rev() {
+        label.0 = label.0.min(most);
+        most = label.0 - gap;
+    }
+    for (y, text, ink) in labels {
+        canvas::text(root, (x, y), &text, ink, Side::Start)?;
     }
     Ok(())
 }
