@@ -1,16 +1,26 @@
 //! Parquet files → one clean, regular [`Trajectory`](crate::trajectory::Trajectory), and an account of what was done.
+//!
+//! `files` finds the files and reads their footers, `scan` reads columns with polars (lazy, streaming), `time` turns
+//! time stamps into UTC, `clean` drops what cannot be used and looks for faults (`clock`, `detect`), `segments` splits
+//! at gaps and episodes, `resample` puts the rest on the grid, and `read` is the line through all of them.
 
-mod quality;
+mod clean;
+mod clock;
+mod describe;
+mod detect;
+mod files;
+mod finding;
+pub mod quality;
+mod read;
+mod resample;
+mod scan;
+mod segments;
+mod time;
 
-pub use quality::{Excitation, Finding, Quality, SignalQuality, Source};
-
-use std::path::Path;
-use std::sync::Arc;
-
-use crate::error::Result;
-use crate::schema::Schema;
-use crate::spec::TwinSpec;
-use crate::trajectory::Trajectory;
+pub use describe::{ColumnSummary, LogSpan, describe, time_span};
+pub use files::{columns, files};
+pub use quality::{Excitation, Finding, Quality, SignalQuality, Source, render};
+pub use read::read;
 
 /// A column of a Parquet file, as `check` and `init` need it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,9 +29,3 @@ pub struct Column {
     /// `float`, `integer`, `text`, `time`, `boolean`, `other`.
     pub kind: &'static str,
 }
-
-/// Reads the log of the twin in folder `dir`: scan, clean, resample, split.
-pub fn read(_dir: &Path, _spec: &TwinSpec, _schema: &Arc<Schema>) -> Result<(Trajectory, Quality)> {
-    Err(crate::error::Error::Internal("not built".into()))
-}
-pub fn columns(_dir: &Path, _spec: &crate::spec::LogSpec) -> Result<Vec<Column>> { Ok(vec![]) }

@@ -1,0 +1,200 @@
+//! The clock of a log: rows out of order, and a clock that was set forward or back.
+
+use jiff::Timestamp;
+use jiff::civil::Weekday;
+use jiff::tz::Offset;
+
+use super::finding::{Tally, duration};
+
+/// What the order of rows tells about the clock.
+#[derive(Debug, Default)]
+pub(super) struct ClockFaults {
+    pub out_of_order: Tally,
+    pub steps: Tally,
+    /// The first few steps in words.
+    pub notes: Vec<String>,
+}
+
+/// Typical interval of sorted time stamps: the median of the positive differences (of at most 20,000 of them), and
+/// the share of differences that equal it.
+pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
+    let stride = (sorted.len() / 20_000).max(1);
+    let mut gaps: Vec<i64> =
+        sorted.windows(2).step_by(stride).map(|w| w[1].saturating_sub(w[0])).filter(|d| *d > 0).collect();
+    if gaps.is_empty() {
+        return None;
+    }
+    let middle = gaps.len() / 2;
+    let (_, median, _) = gaps.select_nth_unstable(middle);
+    let median = *median;
+    let equal = gaps.iter().filter(|d| (**d - median).abs() <= median / 200).count();
+    Some((median, equal as f64 / gaps.len() as f64))
+}
+
+/// Examines time stamps (µs) in the order of the file; `breaks` are the places where a file begins, across which
+/// nothing is concluded.
+pub(super) fn examine(time: &[i64], breaks: &[usize]) -> ClockFaults {
+    let mut faults = ClockFaults::default();
+    let sorted = time.windows(2).all(|w| w[0] <= w[1]);
+    let interval = if sorted {
+        typical_interval(time)
+    } else {
+        let mut copy = time.to_vec();
+        copy.sort_unstable();
+        typical_interval(&copy)
+    };
+    let Some((dt, share)) = interval else { return faults };
+    let mut backward = Vec::new();
+    if !sorted {
+        find_backward(time, breaks, dt, &mut faults, &mut backward);
+    }
+    if share >= 0.9 {
+        find_forward(time, breaks, dt, &backward, &mut faults);
+    }
+    faults
+}
+
+/// Rows behind the newest time so far: late rows, or, where a regular run of rows goes through a stretch of time that
+/// was already logged, a clock that was set back. `backward` gets the lengths of such steps.
+fn find_backward(time: &[i64], breaks: &[usize], dt: i64, faults: &mut ClockFaults, backward: &mut Vec<i64>) {
+    let starts: std::collections::BTreeSet<usize> = breaks.iter().copied().collect();
+    let mut late_rows = Tally::default();
+    let mut steps = Vec::new();
+    let mut newest = i64::MIN;
+    let mut i = 0;
+    while i < time.len() {
+        if starts.contains(&i) {
+            newest = i64::MIN;
+        }
+        if time[i] >= newest {
+            newest = time[i];
+            i += 1;
+            continue;
+        }
+        let mut end = i + 1;
+        while end < time.len() && !starts.contains(&end) && time[end] <= newest && time[end] > time[end - 1] {
+            end += 1;
+        }
+        let run = end - i;
+        let again =
+            time[..i].iter().rev().take(4 * run + 16).filter(|t| (time[i]..=time[end - 1]).contains(*t)).count();
+        let paced = time[end - 1] - time[i] <= dt.saturating_mul(2 * run as i64);
+        let caught_up = end == time.len() || starts.contains(&end) || time[end] > newest;
+        if run >= 3 && 2 * again >= run && paced && caught_up {
+            steps.push((time[i], newest - time[i] + dt, run));
+        } else {
+            time[i..end].iter().for_each(|t| late_rows.add(*t));
+        }
+        i = end;
+    }
+    // In rows that come in any order, some runs look like a clock set back by chance.
+    if 10 * late_rows.count > time.len() || steps.len() > 1 + time.len() / 500 {
+        steps.iter().for_each(|s| late_rows.merge(&Tally::span(s.2, s.0, s.0)));
+        steps.clear();
+    }
+    faults.out_of_order = late_rows;
+    for (at, length, _) in steps {
+        backward.push(length);
+        faults.steps.add(at);
+        note(faults, at, -length);
+    }
+}
+
+/// In a regular log, a jump to another phase is a clock that was set; a jump by whole intervals is one where the clock
+/// is set back by as much elsewhere, or where it looks like the change to summer time.
+fn find_forward(time: &[i64], breaks: &[usize], dt: i64, backward: &[i64], faults: &mut ClockFaults) {
+    let near = |d: i64| (d - dt).abs() <= dt / 100;
+    for i in 4..time.len().saturating_sub(3) {
+        let d = time[i] - time[i - 1];
+        if d <= 0 || near(d) || breaks.iter().any(|b| (i.saturating_sub(3)..=i + 3).contains(b) && *b > 0) {
+            continue;
+        }
+        let steady = (1..=3).all(|k| near(time[i - k] - time[i - k - 1]) && near(time[i + k] - time[i + k - 1]));
+        if !steady {
+            continue;
+        }
+        let phase = d.rem_euclid(dt);
+        let off_phase = phase > dt / 50 && phase < dt - dt / 50;
+        let returned = d > dt && backward.iter().any(|b| (b - d).abs() <= dt + dt / 50);
+        if off_phase || returned || summer_time(time[i - 1], d, dt) {
+            faults.steps.add(time[i]);
+            note(faults, time[i], d - dt);
+        }
+    }
+}
+
+/// One hour is skipped between midnight and four on a Sunday in the months in which clocks change.
+fn summer_time(before: i64, d: i64, dt: i64) -> bool {
+    const HOUR: i64 = 3_600_000_000;
+    if dt > HOUR / 2 || (d - HOUR - dt).abs() > dt / 50 {
+        return false;
+    }
+    let Ok(t) = Timestamp::from_microsecond(before) else { return false };
+    let wall = Offset::UTC.to_datetime(t);
+    wall.weekday() == Weekday::Sunday && wall.hour() < 4 && matches!(wall.month(), 3 | 4 | 9 | 10)
+}
+
+fn note(faults: &mut ClockFaults, at: i64, by: i64) {
+    if faults.notes.len() < 4 {
+        let way = if by < 0 { "back" } else { "forward" };
+        faults.notes.push(format!("{way} by {} at {}", duration(by.abs()), super::finding::rfc3339(at)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIN: i64 = 60_000_000;
+
+    fn regular(n: i64) -> Vec<i64> {
+        (0..n).map(|i| 1_704_067_200_000_000 + i * 10 * MIN).collect()
+    }
+
+    #[test]
+    fn a_regular_clock_is_left_alone() {
+        let f = examine(&regular(500), &[0]);
+        assert_eq!((f.out_of_order.count, f.steps.count), (0, 0));
+    }
+
+    #[test]
+    fn late_rows_are_not_a_clock_step() {
+        let mut t = regular(500);
+        t.swap(100, 105);
+        let f = examine(&t, &[0]);
+        assert_eq!((f.out_of_order.count, f.steps.count), (5, 0));
+    }
+
+    #[test]
+    fn a_clock_set_back_and_one_set_forward() {
+        let mut t = regular(500);
+        t[200..].iter_mut().for_each(|t| *t -= 60 * MIN);
+        assert_eq!(examine(&t, &[0]).steps.count, 1);
+        let mut t = regular(500);
+        t[200..].iter_mut().for_each(|t| *t += 37 * MIN);
+        let f = examine(&t, &[0]);
+        assert_eq!((f.steps.count, f.out_of_order.count), (1, 0));
+        assert!(f.notes[0].starts_with("forward by 37 min"), "{:?}", f.notes);
+        let mut t = regular(500);
+        t[200..300].iter_mut().for_each(|t| *t += 60 * MIN);
+        assert_eq!(examine(&t, &[0]).steps.count, 2);
+    }
+
+    #[test]
+    fn a_gap_is_not_a_clock_step() {
+        let mut t = regular(500);
+        t.drain(100..140);
+        assert_eq!(examine(&t, &[0]).steps.count, 0);
+    }
+
+    #[test]
+    fn shuffled_rows_are_only_out_of_order() {
+        let mut t = regular(3_000);
+        let key = crate::rng::Key::new(5);
+        for i in (1..t.len()).rev() {
+            t.swap(i, key.below(i as u64, i + 1));
+        }
+        let f = examine(&t, &[0]);
+        assert!(f.steps.count == 0 && f.out_of_order.count > 2_500, "{f:?}");
+    }
+}

@@ -1,0 +1,321 @@
+//! What looks wrong in a clean series of samples but is not for the reader to decide: flat lines, changes of unit,
+//! spikes, counters that wrap, impossible temperatures. Found and told, never repaired.
+
+use super::finding::{Tally, duration};
+use super::resample::Samples;
+
+/// A stretch of samples, first to last, and what is said about it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Stretch {
+    pub from: usize,
+    /// Exclusive.
+    pub to: usize,
+}
+
+/// Quantiles of `value` (of at most 20,000 of them): `p` must be sorted.
+pub(super) fn quantiles<const N: usize>(value: impl Iterator<Item = f64>, len: usize, p: [f64; N]) -> [f64; N] {
+    let stride = (len / 20_000).max(1);
+    let mut v: Vec<f64> = value.step_by(stride).filter(|v| v.is_finite()).collect();
+    if v.is_empty() {
+        return [f64::NAN; N];
+    }
+    v.sort_unstable_by(f64::total_cmp);
+    p.map(|p| v[((v.len() - 1) as f64 * p).round() as usize])
+}
+
+/// Runs of exactly the same value, first to last sample; a run ends where no sample came for longer than `max_gap`.
+pub(super) fn runs(s: &Samples, max_gap: i64) -> Vec<Stretch> {
+    let mut out = Vec::new();
+    let mut from = 0;
+    for i in 1..=s.value.len() {
+        if i == s.value.len() || s.value[i] != s.value[from] || s.time[i] - s.time[i - 1] > max_gap {
+            out.push(Stretch { from, to: i });
+            from = i;
+        }
+    }
+    out
+}
+
+/// Flat lines of a signal that normally moves: a run that is several times longer than chance, than the other long
+/// runs, and than the other runs at the same value (where it saturates) would explain.
+///
+/// Chance: with a share `z` of repeated values among independent moves, the longest of n samples' runs has length
+/// about ln n / −ln z.
+pub(super) fn flat_lines(s: &Samples, max_gap: i64) -> Vec<Stretch> {
+    const FEWEST: usize = 12;
+    let n = s.value.len();
+    let runs = runs(s, max_gap);
+    let longest = runs.iter().map(|r| r.to - r.from).max().unwrap_or(0);
+    if n < 50 || longest < FEWEST {
+        return Vec::new();
+    }
+    let mut lengths: Vec<usize> = runs.iter().map(|r| r.to - r.from).collect();
+    lengths.sort_unstable_by(|a, b| b.cmp(a));
+    // The long runs under suspicion must not explain themselves.
+    let cap = lengths[lengths.len() / 100];
+    let capped: usize = lengths.iter().map(|l| (*l).min(cap)).sum();
+    let z = 1.0 - lengths.len() as f64 / capped as f64;
+    if z > 0.9 {
+        return Vec::new();
+    }
+    let by_chance = (n as f64).ln() / -z.max(1e-9).ln();
+    let usual = lengths[(3 + lengths.len() / 500).min(lengths.len() - 1)];
+    let bar = (FEWEST as f64).max(3.0 * by_chance).max(4.0 * usual as f64);
+    let mut out = Vec::new();
+    for r in runs.iter().filter(|r| (r.to - r.from) as f64 >= bar) {
+        let value = s.value[r.from];
+        let other = runs
+            .iter()
+            .filter(|o| o.from != r.from && s.value[o.from] == value)
+            .map(|o| o.to - o.from)
+            .max()
+            .unwrap_or(0);
+        if other < 3 || r.to - r.from >= 4 * other {
+            out.push(r.clone());
+        }
+    }
+    out
+}
+
+/// A change of unit: `v' = gain * v + shift`.
+#[derive(Debug, Clone, Copy)]
+struct Conversion {
+    gain: f64,
+    shift: f64,
+    name: &'static str,
+}
+
+const SCALES: [Conversion; 2] = [
+    Conversion { gain: 1e3, shift: 0.0, name: "1000 times too large" },
+    Conversion { gain: 1e-3, shift: 0.0, name: "1000 times too small" },
+];
+
+const TEMPERATURES: [Conversion; 4] = [
+    Conversion { gain: 1.8, shift: 32.0, name: "in degF instead of degC" },
+    Conversion { gain: 1.0 / 1.8, shift: -32.0 / 1.8, name: "in degC instead of degF" },
+    Conversion { gain: 1.0, shift: 273.15, name: "in K instead of degC" },
+    Conversion { gain: 1.0, shift: -273.15, name: "in degC instead of K" },
+];
+
+/// Stretches that look as if written in another unit: the level jumps by just such a conversion, what lies beyond the
+/// jump is unlike the rest of the series, and becomes like it, in level and in liveliness, when converted back.
+pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(Stretch, &'static str)> {
+    let v = &s.value;
+    let n = v.len();
+    if n < 20 {
+        return Vec::new();
+    }
+    let [_, move99] = quantiles(v.windows(2).map(|w| (w[1] - w[0]).abs()), n, [0.5, 0.99]);
+    let [size40, size60] = quantiles(v.iter().map(|v| v.abs()), n, [0.4, 0.6]);
+    let mut out: Vec<(Stretch, &'static str)> = Vec::new();
+    let mut i = 1;
+    while i < n && out.len() < 64 {
+        let (a, b) = (v[i - 1], v[i]);
+        let found = SCALES
+            .iter()
+            .find_map(|c| {
+                let large = c.gain > 1.0;
+                let opens = if large {
+                    b.abs() > 50.0 * size60 && size60 > 0.0 && a.abs() < b.abs() / 50.0
+                } else {
+                    b.abs() < 0.02 * size40 && a.abs() > 50.0 * b.abs() && size40 > 0.0
+                };
+                let beyond = |x: f64| if large { x.abs() > 50.0 * size60 } else { x.abs() < 0.02 * size40 };
+                let end = || (i..n).find(|j| !beyond(v[*j])).unwrap_or(n);
+                opens.then(|| (end(), *c))
+            })
+            .or_else(|| {
+                let jump = (b - a).abs();
+                if !temperature || jump <= 6.0 * move99 || jump < 5.0 {
+                    return None;
+                }
+                TEMPERATURES.iter().find_map(|c| {
+                    let fits = |from: f64, to: f64, c: &Conversion| {
+                        let moved = (c.gain * from + c.shift - from).abs();
+                        let slack = 2.5 * move99 * (1.0 + c.gain);
+                        (to - (c.gain * from + c.shift)).abs() <= slack.max(1e-3 * moved) && slack < 0.4 * moved
+                    };
+                    let back = Conversion { gain: 1.0 / c.gain, shift: -c.shift / c.gain, name: c.name };
+                    let end = || (i + 1..n).find(|j| fits(v[*j - 1], v[*j], &back)).unwrap_or(n);
+                    fits(a, b, c).then(|| (end(), *c))
+                })
+            });
+        match found {
+            Some((to, c)) if is_converted(v, i, to, c) => {
+                out.push((Stretch { from: i, to }, c.name));
+                i = to + 1;
+            }
+            _ => i += 1,
+        }
+    }
+    out
+}
+
+/// The stretch lies outside the rest's range, and inside it when converted back, and moves as much then.
+fn is_converted(v: &[f64], from: usize, to: usize, c: Conversion) -> bool {
+    let inside = to - from;
+    if inside < 3 || v.len() - inside < 10 {
+        return false;
+    }
+    let rest = || v[..from].iter().chain(&v[to..]).copied();
+    let [low, q01, q99, high] = quantiles(rest(), v.len() - inside, [0.0, 0.01, 0.99, 1.0]);
+    let [middle] = quantiles(v[from..to].iter().copied(), inside, [0.5]);
+    let back = (middle - c.shift) / c.gain;
+    let margin = 0.1 * (high - low);
+    if (q01..=q99).contains(&middle) || !(low - margin..=high + margin).contains(&back) {
+        return false;
+    }
+    // What shuts down also falls to a thousandth; but its noise does not shrink just as much.
+    let speed = |w: &[f64]| quantiles(w.windows(2).map(|w| (w[1] - w[0]).abs()), w.len(), [0.75])[0];
+    let window = &v[from..to];
+    if inside < 6 {
+        return c.gain >= 1.0;
+    }
+    let own = speed(window) / c.gain;
+    let others = speed(&v[..from]).max(speed(&v[to..])).max(f64::MIN_POSITIVE);
+    let ratio = own / others;
+    (0.05..=20.0).contains(&ratio)
+}
+
+/// Single samples far outside everything else while both neighbours agree.
+pub(super) fn spikes(s: &Samples) -> Tally {
+    let v = &s.value;
+    let mut found = Tally::default();
+    if v.len() < 50 {
+        return found;
+    }
+    let [low, high] = quantiles(v.iter().copied(), v.len(), [0.005, 0.995]);
+    let range = high - low;
+    for i in 1..v.len() - 1 {
+        let off = (v[i] - 0.5 * (v[i - 1] + v[i + 1])).abs();
+        if range > 0.0 && off > 3.0 * range && (v[i + 1] - v[i - 1]).abs() <= range {
+            found.add(s.time[i]);
+        }
+    }
+    found
+}
+
+/// A counter that starts again: a series that only rises falls to a small part of its highest value.
+pub(super) fn rollovers(s: &Samples) -> Tally {
+    let v = &s.value;
+    let mut found = Tally::default();
+    let (mut up, mut down) = (0_usize, 0_usize);
+    for w in v.windows(2) {
+        up += usize::from(w[1] > w[0]);
+        down += usize::from(w[1] < w[0]);
+    }
+    if v.len() < 50 || 2 * up < v.len() || 200 * down > v.len() {
+        return found;
+    }
+    let mut highest = f64::NEG_INFINITY;
+    for i in 1..v.len() {
+        highest = highest.max(v[i - 1]);
+        if v[i] < v[i - 1] && v[i] < 0.1 * highest && v[i - 1] > 0.5 * highest {
+            found.add(s.time[i]);
+        }
+    }
+    found
+}
+
+/// Codes that loggers write for "no value": far outside the series and exactly such a number.
+pub(super) fn codes(s: &Samples) -> Option<(f64, Tally)> {
+    const CODES: [f64; 12] = [
+        -9999.0,
+        -999.0,
+        -999.25,
+        -99999.0,
+        9999.0,
+        99999.0,
+        999999.0,
+        -999999.0,
+        32767.0,
+        -32768.0,
+        65535.0,
+        2147483647.0,
+    ];
+    let v = &s.value;
+    let suspects: Vec<f64> = CODES.iter().copied().filter(|c| v.contains(c)).collect();
+    if suspects.is_empty() || v.len() < 20 {
+        return None;
+    }
+    let rest = v.iter().copied().filter(|v| !suspects.contains(v));
+    let [low, high] = quantiles(rest, v.len(), [0.01, 0.99]);
+    let range = high - low;
+    suspects.into_iter().find_map(|code| {
+        let beyond = code < low - 5.0 * range || code > high + 5.0 * range;
+        let mut found = Tally::default();
+        for i in 0..v.len() {
+            if v[i] == code {
+                found.add(s.time[i]);
+            }
+        }
+        (beyond && range > 0.0 && 4 * found.count < v.len()).then_some((code, found))
+    })
+}
+
+/// One sentence about the longest of some stretches.
+pub(super) fn longest(s: &Samples, stretches: &[Stretch]) -> String {
+    let lasting = |r: &Stretch| s.time[r.to - 1] - s.time[r.from];
+    stretches.iter().max_by_key(|r| lasting(r)).map_or(String::new(), |r| {
+        format!(
+            "the longest lasts {} from {} on, at {}",
+            duration(lasting(r)),
+            super::finding::rfc3339(s.time[r.from]),
+            s.value[r.from]
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::rng::Key;
+
+    fn series(n: usize, f: impl Fn(usize) -> f64) -> Samples {
+        Samples { time: Arc::new((0..n).map(|i| i as i64 * 600_000_000).collect()), value: (0..n).map(f).collect() }
+    }
+
+    fn temperature(i: usize) -> f64 {
+        22.0 + 3.0 * (i as f64 / 23.0).sin() + 0.2 * Key::new(1).normal(i as u64)
+    }
+
+    #[test]
+    fn flat_lines_of_a_moving_signal_are_found_and_saturation_is_not() {
+        let s = series(2000, |i| if (500..540).contains(&i) { 21.5 } else { temperature(i) });
+        let found = flat_lines(&s, i64::MAX);
+        assert_eq!(found, [Stretch { from: 500, to: 540 }]);
+        let s = series(2000, |i| temperature(i).min(23.0));
+        assert_eq!(flat_lines(&s, i64::MAX), []);
+        let s = series(2000, |i| (i / 100) as f64);
+        assert_eq!(flat_lines(&s, i64::MAX), []);
+    }
+
+    #[test]
+    fn changes_of_unit_are_found() {
+        for (f, name) in [
+            ((|v| v * 1000.0) as fn(f64) -> f64, "1000 times too large"),
+            (|v| v / 1000.0, "1000 times too small"),
+            (|v| 1.8 * v + 32.0, "in degF instead of degC"),
+            (|v| v + 273.15, "in K instead of degC"),
+        ] {
+            let s = series(2000, |i| if (700..800).contains(&i) { f(temperature(i)) } else { temperature(i) });
+            let found = unit_jumps(&s, true);
+            assert_eq!(found, [(Stretch { from: 700, to: 800 }, name)]);
+        }
+        assert_eq!(unit_jumps(&series(2000, temperature), true), []);
+        let stopped = |i: usize| if (700..800).contains(&i) { 0.0 } else { temperature(i) };
+        assert_eq!(unit_jumps(&series(2000, stopped), true), []);
+    }
+
+    #[test]
+    fn spikes_counters_and_codes() {
+        let s = series(500, |i| if i == 100 { 300.0 } else { temperature(i) });
+        assert_eq!(spikes(&s).count, 1);
+        let s = series(500, |i| ((i * 7) % 2400) as f64);
+        assert_eq!(rollovers(&s).count, 1);
+        let s = series(500, |i| if i % 50 == 3 { -9999.0 } else { temperature(i) });
+        assert_eq!(codes(&s).map(|(c, t)| (c, t.count)), Some((-9999.0, 10)));
+    }
+}
