@@ -19,7 +19,7 @@ pub(super) struct Guess {
 }
 
 /// Endings of column names and the units they stand for; longer ones first.
-const ENDINGS: [(&str, &str); 58] = [
+const ENDINGS: [(&str, &str); 60] = [
     ("_eur_per_mwh", "EUR/MWh"),
     ("_g_per_kwh", "g/kWh"),
     ("_kmol_min", "kmol/min"),
@@ -72,7 +72,9 @@ const ENDINGS: [(&str, &str); 58] = [
     ("_a", "A"),
     ("_s", "s"),
     ("_min", "min"),
-    ("_mph", "mi/h"),
+    ("_mph", "mph"),
+    ("_rt", "RT"),
+    ("_inhg", "inHg"),
     ("_eur", "EUR"),
     ("_usd", "USD"),
     ("_gbp", "GBP"),
