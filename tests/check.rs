@@ -99,7 +99,7 @@ const MISTAKES: &[Mistake] = &[
     m(TWIN, "{ name = \"cpu_load\",  ", "{ name = \"cpu_laod\",  ", "", &["cpu_load"]),
     m(TWIN, "column = \"it_power_w\"", "column = \"note\"", "", &["numbers"]),
     m(TWIN, "hard = [10, 25]", "hard = [25, 10]", "", &["[10, 25]"]),
-    m(TWIN, "hard = [10, 25]", "hard = [50, 77]", "", &["column_unit"]),
+    m(TWIN, "hard = [10, 25]", "hard = [50, 77]", "", &["degF", "[10, 25]"]),
     m(TWIN, "max_move = 1.0", "max_move = -1.0", "", &["largest change"]),
     m(TWIN, "forecast = { seasonal = \"1d\" }", "forecast = { seasonal = \"5min\" }", "", &["1d"]),
     m(TWIN, "forecast = { seasonal = \"1d\" }", "max_move = 3.0", "", &["remove"]),
@@ -174,7 +174,7 @@ const MISTAKES: &[Mistake] = &[
     m(ORDERS, "holding = { scale = 1.5 }", "holdng = { scale = 1.5 }", "", &["holding"]),
     m(ORDERS, "holding = { scale = 1.5 }", "demand = { scale = 1.5 }", "", &["[disturbance]"]),
     m(ORDERS, "order = \"ordered\"", "order = \"orderd\"", "", &["ordered"]),
-    m(ORDERS, "level = \"120\"", "level = \"120 +\"", "", &["expression"]),
+    m(ORDERS, "level = \"120\"", "level = \"120 +\"", "", &["missing"]),
     m(ORDERS, "controller.base_stock = [{", "capex = 1000\ncontroller.base_stock = [{", "capex", &["economics"]),
     m(ORDERS, "2024-02-01T00:00:00Z", "2024-12-20T00:00:00Z", "length", &["shorten"]),
 ];
@@ -313,11 +313,27 @@ fn common_lines(find: &str, write: &str) -> u64 {
 #[test]
 fn many_mistakes_at_once_are_all_reported() {
     let dir = project();
-    let chosen: Vec<&Mistake> = MISTAKES.iter().filter(|m| {
-        ["timezon  =", "sotf = [-inf, 27]", "max_move = \"1.0\"", "lags    = 0", "violations  = 50.0", "discount_rate = 8",
-         "particels     = 50", "hold = { supply_setpont = 20.0 }", "risk = 95", "at = \"25:00\"", "kp = 0",
-         "multiple = 0", "holdng = { scale = 1.5 }"].contains(&m.write)
-    }).collect();
+    let chosen: Vec<&Mistake> = MISTAKES
+        .iter()
+        .filter(|m| {
+            [
+                "timezon  =",
+                "sotf = [-inf, 27]",
+                "max_move = \"1.0\"",
+                "lags    = 0",
+                "violations  = 50.0",
+                "discount_rate = 8",
+                "particels     = 50",
+                "hold = { supply_setpont = 20.0 }",
+                "risk = 95",
+                "at = \"25:00\"",
+                "kp = 0",
+                "multiple = 0",
+                "holdng = { scale = 1.5 }",
+            ]
+            .contains(&m.write)
+        })
+        .collect();
     for mistake in &chosen {
         let path = dir.path().join(mistake.file);
         let text = std::fs::read_to_string(&path).unwrap();

@@ -411,7 +411,10 @@ fn injected_faults_are_found() {
             let seen = q.findings.iter().any(|f| f.class == *class);
             found += u64::from(seen);
             if !seen {
-                report.push_str(&format!("  missed: trial {trial} at {at} + {len}: {:?}\n", q.findings.iter().map(|f| &f.class).collect::<Vec<_>>()));
+                report.push_str(&format!(
+                    "  missed: trial {trial} at {at} + {len}: {:?}\n",
+                    q.findings.iter().map(|f| &f.class).collect::<Vec<_>>()
+                ));
             }
         }
         worst = worst.min(found as f64 / TRIALS as f64);

@@ -7,15 +7,14 @@ use super::plant::{Plant, Wanted};
 use super::signals::{season, whole_steps, within};
 use crate::schema::Role;
 use crate::spec::{
-    At, BaseStockLoop, CaseSpec, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec,
-    ScheduleEntry, SignalSpec, key_place,
+    At, BaseStockLoop, CaseSpec, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec, ScheduleEntry,
+    SignalSpec, key_place,
 };
 
 type Scenario<'a, 'f> = &'a mut Faults<'f, ScenarioSpec>;
 
 const MEASURED: [Role; 4] = [Role::State, Role::Output, Role::Disturbance, Role::Derived];
-const NAMED: [Role; 6] =
-    [Role::Setpoint, Role::State, Role::Output, Role::Disturbance, Role::Derived, Role::Control];
+const NAMED: [Role; 6] = [Role::Setpoint, Role::State, Role::Output, Role::Disturbance, Role::Derived, Role::Control];
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 pub(super) fn controller(
@@ -193,7 +192,8 @@ fn pid(faults: Scenario<'_, '_>, plant: &Plant<'_>, case: &str, l: &PidLoop) {
         && let (Some(a), Some(b)) = (plant.unit(&l.measurement), plant.unit(&signal.name))
         && !a.same_dimension(b)
     {
-        let message = format!("case `{case}`: the set-point `{name}` is in `{}`, the measurement in `{}`", b.text, a.text);
+        let message =
+            format!("case `{case}`: the set-point `{name}` is in `{}`, the measurement in `{}`", b.text, a.text);
         faults.add("unit-mismatch", &l.setpoint.span, message, "use a set-point of the same quantity");
     }
     if *l.kp == 0.0 {
@@ -204,7 +204,12 @@ fn pid(faults: Scenario<'_, '_>, plant: &Plant<'_>, case: &str, l: &PidLoop) {
     for (key, time) in [("ti", &l.ti), ("td", &l.td)] {
         if let Some(time) = time.as_ref().filter(|t| t.ms() <= 0) {
             let message = format!("case `{case}`: `{key}` must be longer than 0");
-            faults.add("out-of-range", &time.span, message, format!("remove `{key}`, or write e.g. `{key} = \"30min\"`"));
+            faults.add(
+                "out-of-range",
+                &time.span,
+                message,
+                format!("remove `{key}`, or write e.g. `{key} = \"30min\"`"),
+            );
         }
     }
 }
@@ -239,8 +244,10 @@ fn mpc(
             format!("case `{case}`: the horizon {} is longer than the scenario ({})", horizon.value, spec.length.value);
         faults.add("too-long", &horizon.span, message, "shorten `horizon` or lengthen the scenario");
     } else if *twin.model.holdout < **horizon && twin.model.holdout.ms() > 0 {
-        let message =
-            format!("case `{case}`: the horizon {} is longer than the twin's hold-out {}", horizon.value, twin.model.holdout.value);
+        let message = format!(
+            "case `{case}`: the horizon {} is longer than the twin's hold-out {}",
+            horizon.value, twin.model.holdout.value
+        );
         faults.add("too-long", &horizon.span, message, "shorten `horizon`: the twin is not validated that far");
     } else if *twin.model.horizon < **horizon && !plant.file.damage.any {
         let message = format!(
@@ -274,7 +281,8 @@ fn mpc(
         faults.add("out-of-range", &risk.span, message, cure);
     }
     if let Some(n) = mpc.particles.as_ref().filter(|n| !(1..=1000).contains(&***n)) {
-        let message = format!("case `{case}`: `particles` of a plan must lie between 1 and 1000, here it is {}", n.value);
+        let message =
+            format!("case `{case}`: `particles` of a plan must lie between 1 and 1000, here it is {}", n.value);
         faults.add("out-of-range", &n.span, message, "write e.g. `particles = 4`");
     }
     if let Some(n) = &mpc.moves {
@@ -363,14 +371,35 @@ fn planner(faults: Scenario<'_, '_>, case: &str, planner: &PlannerSpec) {
         }
     };
     let p = **population;
-    bounds(&population.span, "population", (4..=100_000).contains(&p), p as f64, "lie between 4 and 100000", "64 to 500");
-    bounds(&elites.span, "elites", **elites > 0.0 && **elites <= 0.5, **elites, "be a share above 0 and at most 0.5", "0.1");
+    bounds(
+        &population.span,
+        "population",
+        (4..=100_000).contains(&p),
+        p as f64,
+        "lie between 4 and 100000",
+        "64 to 500",
+    );
+    bounds(
+        &elites.span,
+        "elites",
+        **elites > 0.0 && **elites <= 0.5,
+        **elites,
+        "be a share above 0 and at most 0.5",
+        "0.1",
+    );
     let i = **iterations;
     bounds(&iterations.span, "iterations", (1..=100).contains(&i), i as f64, "lie between 1 and 100", "3 to 6");
     let s = **smoothing;
     bounds(&smoothing.span, "smoothing", (0.0..1.0).contains(&s), s, "lie in [0, 1)", "0.1");
     if let PlannerSpec::Icem { beta, decay, keep, .. } = planner {
-        bounds(&beta.span, "beta", (0.0..=8.0).contains(&**beta), **beta, "lie between 0 and 8", "2 to 4 for slow plants");
+        bounds(
+            &beta.span,
+            "beta",
+            (0.0..=8.0).contains(&**beta),
+            **beta,
+            "lie between 0 and 8",
+            "2 to 4 for slow plants",
+        );
         bounds(&decay.span, "decay", (1.0..=4.0).contains(&**decay), **decay, "lie between 1 and 4", "1.25");
         bounds(&keep.span, "keep", (0.0..=1.0).contains(&**keep), **keep, "be a share between 0 and 1", "0.3");
     }

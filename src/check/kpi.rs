@@ -9,8 +9,7 @@ use crate::units::Unit;
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
 
-const ALL: [Role; 6] =
-    [Role::State, Role::Output, Role::Control, Role::Disturbance, Role::Setpoint, Role::Derived];
+const ALL: [Role; 6] = [Role::State, Role::Output, Role::Control, Role::Disturbance, Role::Setpoint, Role::Derived];
 
 /// Unit of a KPI, if everything that it follows from is in order.
 pub(super) fn unit(kpi: &KpiSpec, plant: &Plant<'_>) -> Option<Unit> {
@@ -39,7 +38,11 @@ pub(super) fn kpis(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         }
         let wanted = |part: &str| Wanted { what: format!("KPI `{name}`{part}"), unit: None };
         match &kpi.value {
-            KpiSpec::Integral(e) | KpiSpec::Sum(e) | KpiSpec::Mean(e) | KpiSpec::Final(e) | KpiSpec::ServiceLevel(e) => {
+            KpiSpec::Integral(e)
+            | KpiSpec::Sum(e)
+            | KpiSpec::Mean(e)
+            | KpiSpec::Final(e)
+            | KpiSpec::ServiceLevel(e) => {
                 if let Some(program) = plant.expression(faults, e, &wanted(""))
                     && let (KpiSpec::Integral(_), Err(why)) = (&kpi.value, program.unit.integral())
                 {
@@ -55,7 +58,10 @@ pub(super) fn kpis(faults: Twin<'_, '_>, plant: &Plant<'_>) {
             KpiSpec::Peak { of, window } => {
                 plant.expression(faults, of, &wanted(""));
                 if **window < *spec.step {
-                    let message = format!("KPI `{name}`: the window {} is shorter than the step {}", window.value, spec.step.value);
+                    let message = format!(
+                        "KPI `{name}`: the window {} is shorter than the step {}",
+                        window.value, spec.step.value
+                    );
                     let cure = format!("write a window of at least `\"{}\"`", spec.step.value);
                     faults.add("too-short", &window.span, message, cure);
                 }
@@ -70,7 +76,8 @@ pub(super) fn kpis(faults: Twin<'_, '_>, plant: &Plant<'_>) {
                 if let (Some(s), Some(d)) = (served_program, demand)
                     && !s.unit.same_dimension(&d.unit)
                 {
-                    let message = format!("KPI `{name}`: served is in `{}`, demanded in `{}`", s.unit.text, d.unit.text);
+                    let message =
+                        format!("KPI `{name}`: served is in `{}`, demanded in `{}`", s.unit.text, d.unit.text);
                     faults.add("unit-mismatch", &served.span, message, "give both in the same unit");
                 }
             }
@@ -161,8 +168,7 @@ fn economics(faults: Twin<'_, '_>, plant: &Plant<'_>, economics: &At<EconomicsSp
             (true, Some(unit)) if currency.is_some() => {
                 let own = Unit::parse(code).is_ok_and(|money| money.same_dimension(unit));
                 if !own {
-                    let message =
-                        format!("the benefit `{}` is in `{}`, not in {}", name.value, unit.text, code.value);
+                    let message = format!("the benefit `{}` is in `{}`, not in {}", name.value, unit.text, code.value);
                     let cure = "name a KPI in that currency, e.g. the integral of a power times a price";
                     faults.add("unit-mismatch", &name.span, message, cure);
                 }
@@ -180,13 +186,23 @@ fn economics(faults: Twin<'_, '_>, plant: &Plant<'_>, economics: &At<EconomicsSp
             format!("write a share, like `{key} = {}`", if key == "persistence" { "0.97" } else { "0.08" })
         };
         let range = if low < 0.0 { "between -1 and 1" } else { "above 0 and at most 1" };
-        faults.add("out-of-range", &value.span, format!("`{key}` must lie {range}, here it is {}", value.value), percent);
+        faults.add(
+            "out-of-range",
+            &value.span,
+            format!("`{key}` must lie {range}, here it is {}", value.value),
+            percent,
+        );
     };
     share(&economics.discount_rate, "discount_rate", -1.0, 0.999_999);
     share(&economics.escalation, "escalation", -1.0, 0.999_999);
     share(&economics.persistence, "persistence", 0.0, 1.0);
     if economics.lifetime.ms() <= 0 {
-        faults.add("out-of-range", &economics.lifetime.span, "`lifetime` must be longer than 0", "write e.g. `\"10y\"`");
+        faults.add(
+            "out-of-range",
+            &economics.lifetime.span,
+            "`lifetime` must be longer than 0",
+            "write e.g. `\"10y\"`",
+        );
     } else if economics.lifetime.seconds() < 30.0 * 86_400.0 {
         let message = format!("a lifetime of {} is too short for a cash flow in years", economics.lifetime.value);
         faults.add("out-of-range", &economics.lifetime.span, message, "write it in years, like `lifetime = \"10y\"`");

@@ -43,14 +43,18 @@ impl LogFacts {
             Err(failure) => return Self { failure: Some(failure), ..Self::default() },
         };
         // A time column that is not there, or holds no times, is reported with its place by the checks below.
-        if facts.find(&spec.time).is_some()
+        let any_times = facts.columns.iter().flatten().any(|c| c.kind == "time");
+        if facts.find(&spec.time).is_some_and(|c| !any_times || c.kind == "time" || c.kind == "text")
             && let Ok(span) = log::time_span(dir, spec)
         {
             facts.span = Some((span.first, span.last));
             facts.rows = span.rows;
         }
         let limited = file.value.signals.iter().any(|s| s.soft.is_some() || s.hard.is_some() || s.valid.is_some());
-        if limited && spec.long.is_none() && facts.rows.saturating_mul(facts.columns.as_ref().map_or(0, Vec::len)) < MOST_VALUES {
+        if limited
+            && spec.long.is_none()
+            && facts.rows.saturating_mul(facts.columns.as_ref().map_or(0, Vec::len)) < MOST_VALUES
+        {
             facts.read_ranges(dir, spec);
         }
         facts
@@ -106,7 +110,8 @@ pub(super) fn log(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     }
     let step = &plant.spec().step;
     if let Some(gap) = spec.max_gap.as_ref().filter(|g| !step.span.is_empty() && ***g < **step) {
-        let message = format!("`max_gap` {} is shorter than the step {}: every step would be a gap", gap.value, step.value);
+        let message =
+            format!("`max_gap` {} is shorter than the step {}: every step would be a gap", gap.value, step.value);
         faults.add("too-short", &gap.span, message, format!("write at least `max_gap = \"{}\"`", step.value));
     }
     let Some(columns) = &plant.log.columns else { return };
@@ -158,7 +163,11 @@ fn time_column(faults: Twin<'_, '_>, plant: &Plant<'_>, name: &At<String>, times
             let cure = cure(suggest(name, all.iter().copied()));
             faults.add("unknown-column", &name.span, format!("the log has no time column `{}`", name.value), cure);
         }
-        Some(column) if column.kind == "boolean" || column.kind == "other" || (!times.is_empty() && column.kind != "time" && column.kind != "text") => {
+        Some(column)
+            if column.kind == "boolean"
+                || column.kind == "other"
+                || (!times.is_empty() && column.kind != "time" && column.kind != "text") =>
+        {
             let message = format!("the time column `{}` holds {}, not times", name.value, contents(column.kind));
             faults.add("wrong-column", &name.span, message, cure("name the column with the time stamps".to_owned()));
         }
@@ -274,6 +283,11 @@ fn other_unit(from: &Unit, unit: &Unit, data: (f64, f64), limits: (f64, f64)) ->
         for other in ["degF", "degC", "K"] {
             let read = Unit::parse(other).ok()?;
             let convert = |v: f64| unit.convert(v, from).and_then(|raw| read.convert(raw, unit)).unwrap_or(f64::NAN);
+            let limit = |v: f64| read.convert(v, unit).unwrap_or(f64::NAN);
+            if other != unit.text && limit(limits.1) >= data.0 && limit(limits.0) <= data.1 {
+                let (low, high) = (short(limit(limits.0)), short(limit(limits.1)));
+                return Some(format!("are the limits in {other}? In `{}` they are [{low}, {high}]", unit.text));
+            }
             if other != from.text && fits(&convert) {
                 return Some(format!("is the column in {other}? Then add `column_unit = \"{other}\"`"));
             }

@@ -27,13 +27,23 @@ pub(super) fn file(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     }
     let step = &spec.step;
     if step.ms() <= 0 {
-        faults.add("out-of-range", &step.span, "the step must be longer than 0", "write the sample time, like `step = \"10min\"`");
+        faults.add(
+            "out-of-range",
+            &step.span,
+            "the step must be longer than 0",
+            "write the sample time, like `step = \"10min\"`",
+        );
     } else if step.ms() < 86_400_000 && 86_400_000 % step.ms() != 0 {
         let message = format!("a day is not a whole number of steps of {}", step.value);
         faults.warn("odd-span", &step.span, message, "use a step that divides a day, like 5min, 10min, 15min, 1h");
     } else if let Some(sampling) = plant.log.sampling().filter(|s| step.ms() * 2 < s.ms()) {
         let message = format!("the step {} is much shorter than the log's sampling (about {sampling})", step.value);
-        faults.warn("odd-span", &step.span, message, format!("write `step = \"{sampling}\"`: no information lies in between"));
+        faults.warn(
+            "odd-span",
+            &step.span,
+            message,
+            format!("write `step = \"{sampling}\"`: no information lies in between"),
+        );
     }
     if let Some(zone) = &spec.timezone {
         timezone(faults, zone);
@@ -84,9 +94,17 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         faults.add("out-of-range", &model.holdout.span, message, "write e.g. `holdout = \"14d\"`");
     } else if let Some(log) = log.filter(|log| *model.holdout >= *log) {
         let place = some_place(&model.holdout.span, plant);
-        let message = format!("the hold-out {} is not shorter than the log ({log}): nothing is left to learn from", model.holdout.value);
+        let message = format!(
+            "the hold-out {} is not shorter than the log ({log}): nothing is left to learn from",
+            model.holdout.value
+        );
         let fifth = crate::spec::TimeSpan::from_ms(round_span(log.ms() / 5, step.ms()));
-        faults.add("too-long", &place, message, format!("write about a fifth of the log: `holdout = \"{fifth}\"` under `[model]`"));
+        faults.add(
+            "too-long",
+            &place,
+            message,
+            format!("write about a fifth of the log: `holdout = \"{fifth}\"` under `[model]`"),
+        );
     } else if let Some(log) = log.filter(|log| model.holdout.ms() * 2 > log.ms()) {
         let place = some_place(&model.holdout.span, plant);
         let message = format!("the hold-out {} is more than half of the log ({log})", model.holdout.value);
@@ -95,11 +113,18 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     if !step.span.is_empty() && *model.horizon < **step {
         let place = some_place(&model.horizon.span, plant);
         let message = format!("the horizon {} is shorter than the step {}", model.horizon.value, step.value);
-        faults.add("too-short", &place, message, format!("write at least `horizon = \"{}\"` under `[model]`", step.value));
+        faults.add(
+            "too-short",
+            &place,
+            message,
+            format!("write at least `horizon = \"{}\"` under `[model]`", step.value),
+        );
     } else if *model.horizon > *model.holdout && model.holdout.ms() > 0 {
         let place = some_place(&model.horizon.span, plant);
-        let message =
-            format!("the horizon {} is longer than the hold-out {}: it cannot be scored", model.horizon.value, model.holdout.value);
+        let message = format!(
+            "the horizon {} is longer than the hold-out {}: it cannot be scored",
+            model.horizon.value, model.holdout.value
+        );
         faults.add("too-long", &place, message, "shorten `horizon` or lengthen `holdout`");
     } else if !model.horizon.span.is_empty() {
         whole_steps(faults, &model.horizon, step, "horizon");
@@ -122,10 +147,14 @@ fn retrain(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     if *retrain.blocks >= *retrain.window {
         let message =
             format!("`blocks` {} is not shorter than `window` {}", retrain.blocks.value, retrain.window.value);
-        faults.add("too-long", &retrain.blocks.span, message, "the window holds what is learned and the newest blocks; write e.g. `window = \"90d\"`, `blocks = \"7d\"`");
+        faults.add(
+            "too-long",
+            &retrain.blocks.span,
+            message,
+            "the window holds what is learned and the newest blocks; write e.g. `window = \"90d\"`, `blocks = \"7d\"`",
+        );
     } else if *retrain.blocks < *model.horizon {
-        let message =
-            format!("`blocks` {} is shorter than the horizon {}", retrain.blocks.value, model.horizon.value);
+        let message = format!("`blocks` {} is shorter than the horizon {}", retrain.blocks.value, model.horizon.value);
         faults.add("too-short", &retrain.blocks.span, message, "write at least some horizons, like `blocks = \"7d\"`");
     }
     if let Some(log) = plant.log.length().filter(|log| *retrain.window > *log) {

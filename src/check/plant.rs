@@ -163,7 +163,8 @@ impl<'a> Plant<'a> {
             }
             Err(fault) => {
                 let name = expr.get(fault.span.clone()).unwrap_or("");
-                let follows = if fault.code == "unknown-name" { lost(name) } else { fault.code == "unit-mismatch" && unsure };
+                let follows =
+                    if fault.code == "unknown-name" { lost(name) } else { fault.code == "unit-mismatch" && unsure };
                 if !follows {
                     let place = inner_place(faults.text(), &expr.span, &fault.span);
                     faults.add(fault.code, &place, format!("{}: {}", wanted.what, fault.message), fault.cure);

@@ -86,14 +86,24 @@ fn alone(faults: Scenario<'_, '_>, spec: &ScenarioSpec) {
         faults.warn("missing-value", &spec.question.span, "the question is empty", cure);
     }
     if spec.length.ms() <= 0 {
-        faults.add("out-of-range", &spec.length.span, "the length must be longer than 0", "write e.g. `length = \"7d\"`");
+        faults.add(
+            "out-of-range",
+            &spec.length.span,
+            "the length must be longer than 0",
+            "write e.g. `length = \"7d\"`",
+        );
     }
     if *spec.particles == 0 {
         let message = "`particles` must be 1 or more";
         faults.add("out-of-range", &spec.particles.span, message, "write e.g. `particles = 20`");
     } else if *spec.particles > MOST_PARTICLES {
         let message = format!("{} particles are more than a run can hold", spec.particles.value);
-        faults.add("out-of-range", &spec.particles.span, message, format!("write at most {MOST_PARTICLES}; 20 to 200 is usual"));
+        faults.add(
+            "out-of-range",
+            &spec.particles.span,
+            message,
+            format!("write at most {MOST_PARTICLES}; 20 to 200 is usual"),
+        );
     }
     if let Some(days) = spec.days_per_year.as_ref().filter(|d| !(***d >= 0.0 && ***d <= 366.0)) {
         let message = format!("`days_per_year` must lie between 0 and 365, here it is {}", days.value);

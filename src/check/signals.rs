@@ -25,7 +25,12 @@ pub(super) fn signals(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         effects(faults, plant, signal);
         equations(faults, plant, signal);
         if let Some(m) = signal.multiple.as_ref().filter(|m| !(***m > 0.0 && m.is_finite())) {
-            faults.add("out-of-range", &m.span, "`multiple` must be above 0", "write the lot size, like `multiple = 10`");
+            faults.add(
+                "out-of-range",
+                &m.span,
+                "`multiple` must be above 0",
+                "write the lot size, like `multiple = 10`",
+            );
         }
     }
     roles(faults, plant);
@@ -96,7 +101,12 @@ fn keys_of_role(faults: Twin<'_, '_>, signal: &SignalSpec) {
     if let (Some(true), None) = (signal.residual.as_ref().map(|r| r.value), &signal.next) {
         let place = signal.residual.as_ref().map_or(0..0, |r| r.span.clone());
         let message = format!("`residual` of `{}` has no equation to add to", signal.name.value);
-        faults.add("missing-key", &place, message, "add `next = \"…\"`, or remove `residual`: without `next` all is learned");
+        faults.add(
+            "missing-key",
+            &place,
+            message,
+            "add `next = \"…\"`, or remove `residual`: without `next` all is learned",
+        );
     }
     if let (Some(value), Some(column)) = (&signal.value, &signal.column) {
         let message = format!("`{}` has a constant value ({}) and a column", signal.name.value, value.value);
@@ -149,7 +159,10 @@ pub(super) fn unit_cure(text: &str) -> String {
     match USUAL.iter().find(|(words, _)| words.contains(&lower.as_str())) {
         Some((_, unit)) => format!("write `unit = \"{unit}\"`"),
         None => {
-            let known = ["degC", "degF", "kW", "MW", "kWh", "MWh", "bar", "mbar", "kPa", "kg/s", "m^3/h", "l/s", "rpm", "EUR", "item", "mol/l"];
+            let known = [
+                "degC", "degF", "kW", "MW", "kWh", "MWh", "bar", "mbar", "kPa", "kg/s", "m^3/h", "l/s", "rpm", "EUR",
+                "item", "mol/l",
+            ];
             match crate::error::nearest(text, known) {
                 Some(unit) => format!("did you mean `{unit}`?"),
                 None => "write a unit like `degC`, `kW`, `kg/s`, `m^3/h`, `EUR/MWh`, `item`, `%` or `1`".to_owned(),
@@ -165,13 +178,23 @@ fn limits(faults: Twin<'_, '_>, signal: &SignalSpec) {
         let [low, high] = limits.value;
         if low > high {
             let cure = format!("low comes first: `{key} = [{high}, {low}]`");
-            faults.add("limits-crossed", &limits.span, format!("`{key}` of `{name}`: low {low} is above high {high}"), cure);
+            faults.add(
+                "limits-crossed",
+                &limits.span,
+                format!("`{key}` of `{name}`: low {low} is above high {high}"),
+                cure,
+            );
         } else if low == high {
             let message = format!("`{key}` of `{name}` leaves one value only");
             faults.warn("limits-crossed", &limits.span, message, "widen the limits");
         } else if low == f64::INFINITY || high == f64::NEG_INFINITY {
             let message = format!("`{key}` of `{name}` leaves no value");
-            faults.add("limits-crossed", &limits.span, message, "write `-inf` for an open lower end, `inf` for an open upper end");
+            faults.add(
+                "limits-crossed",
+                &limits.span,
+                message,
+                "write `-inf` for an open lower end, `inf` for an open upper end",
+            );
         }
     }
     if let (Some(soft), Some(hard)) = (&signal.soft, &signal.hard)
@@ -236,7 +259,12 @@ pub(super) fn season<T>(faults: &mut Faults<'_, T>, plant: &Plant<'_>, at: &At<F
         faults.add("odd-span", &at.span, message, format!("write a multiple of {}, like `\"1d\"`", step.value));
     } else if let Some(log) = plant.log.length().filter(|log| season > *log) {
         let message = format!("{whose}: the season {season} is longer than the log ({log})");
-        faults.add("too-long", &at.span, message, "write a shorter season, like `{ seasonal = \"1d\" }`, or `\"persistence\"`");
+        faults.add(
+            "too-long",
+            &at.span,
+            message,
+            "write a shorter season, like `{ seasonal = \"1d\" }`, or `\"persistence\"`",
+        );
     }
 }
 
@@ -249,7 +277,8 @@ fn effects(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
         && signal.effects.values().any(|e| **e != Effect::None)
         && signal.residual.as_ref().is_none_or(|r| !r.value)
     {
-        let message = format!("`effects` of `{}` say nothing: its equation is given, nothing is learned", signal.name.value);
+        let message =
+            format!("`effects` of `{}` say nothing: its equation is given, nothing is learned", signal.name.value);
         faults.warn("contradiction", &residual.span, message, "remove `effects`, or add `residual = true`");
     }
 }
@@ -274,7 +303,12 @@ fn roles(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     }
     if plant.names_of(&[Role::State, Role::Output]).is_empty() {
         let message = "no signal is a state or an output: there is nothing to predict";
-        faults.add("no-state", place, message, "give what the plant does `role = \"state\"`, what its meters show `role = \"output\"`");
+        faults.add(
+            "no-state",
+            place,
+            message,
+            "give what the plant does `role = \"state\"`, what its meters show `role = \"output\"`",
+        );
     }
     if plant.names_of(&[Role::Control]).is_empty() {
         let message = "no signal is a control: scenarios can change disturbances only";
@@ -339,12 +373,7 @@ fn words_outside_lag(expr: &str) -> Vec<&str> {
 
 /// The names on a circle through `start`, if there is one.
 fn circle_from<'n>(start: &'n str, reads: &HashMap<&'n str, Vec<&'n str>>) -> Option<Vec<&'n str>> {
-    fn walk<'n>(
-        at: &'n str,
-        start: &str,
-        reads: &HashMap<&'n str, Vec<&'n str>>,
-        path: &mut Vec<&'n str>,
-    ) -> bool {
+    fn walk<'n>(at: &'n str, start: &str, reads: &HashMap<&'n str, Vec<&'n str>>, path: &mut Vec<&'n str>) -> bool {
         path.push(at);
         for next in reads.get(at).into_iter().flatten() {
             if *next == start || (!path.contains(next) && walk(next, start, reads, path)) {
@@ -390,7 +419,8 @@ pub(super) fn within<T>(faults: &mut Faults<'_, T>, signal: &SignalSpec, value: 
     } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > 0.0) {
         let rest = (**value / **multiple - (**value / **multiple).round()).abs();
         if rest > 1e-9 {
-            let message = format!("{whose}: {} is no multiple of {} of `{}`", short(**value), multiple.value, signal.name.value);
+            let message =
+                format!("{whose}: {} is no multiple of {} of `{}`", short(**value), multiple.value, signal.name.value);
             let nearest = (**value / **multiple).round() * **multiple;
             faults.add("outside-limits", &value.span, message, format!("write e.g. {}", short(nearest)));
         }

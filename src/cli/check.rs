@@ -14,7 +14,9 @@ use crate::spec::{self, Loaded, Parsed, ScenarioSpec, TwinSpec};
 /// Checks keys, types, names, units, limits and times of the files, against each other and against the columns and
 /// the time span of the log. Warnings do not fail; faults exit with 78.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  twinopt check\n  twinopt check data/datacenter\n  twinopt check scenarios/datacenter/heatwave.toml --json")]
+#[command(
+    after_help = "Examples:\n  twinopt check\n  twinopt check data/datacenter\n  twinopt check scenarios/datacenter/heatwave.toml --json"
+)]
 pub struct Args {
     /// Folders of twins, scenario files or folders, or a whole project (default: the project here)
     #[arg(value_name = "PATH")]

@@ -179,7 +179,8 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     if unit == "item" && ending.is_none() {
         why_unit = "unit from the name".to_owned();
     }
-    let target = lower.starts_with("sp_") || lower.ends_with("_sp") || lower.contains("_sp_") || lower.contains("target");
+    let target =
+        lower.starts_with("sp_") || lower.ends_with("_sp") || lower.contains("_sp_") || lower.contains("target");
     let word = WORDS.iter().find(|(word, _)| lower.contains(word));
     let (role, why_role) = match (target, word) {
         (true, _) => (Role::Setpoint, "role from \"sp\"".to_owned()),
@@ -222,7 +223,8 @@ pub(super) fn name(text: &str) -> String {
 pub(super) fn time(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
     let named = |c: &&ColumnSummary| {
         let lower = c.name.to_lowercase();
-        ["time", "date", "stamp"].iter().any(|w| lower.contains(w)) || ["ts", "t", "hour", "epoch"].contains(&lower.as_str())
+        ["time", "date", "stamp"].iter().any(|w| lower.contains(w))
+            || ["ts", "t", "hour", "epoch"].contains(&lower.as_str())
     };
     let of_kind = |c: &&ColumnSummary| c.kind == "time";
     columns
@@ -264,7 +266,13 @@ pub(super) fn outwards(v: f64, up: bool) -> f64 {
     let unit = 10f64.powi(v.abs().log10().floor() as i32 - 1);
     let n = v / unit;
     // A limit that is round already stays.
-    let n = if (n - n.round()).abs() < 1e-9 { n.round() } else if up { n.ceil() } else { n.floor() };
+    let n = if (n - n.round()).abs() < 1e-9 {
+        n.round()
+    } else if up {
+        n.ceil()
+    } else {
+        n.floor()
+    };
     // Divide by whole powers of ten, so that the number prints as it is meant.
     if unit < 1.0 { n / (1.0 / unit).round() } else { n * unit }
 }

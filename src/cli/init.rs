@@ -53,7 +53,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let scenario_file = project.scenario_dir(&name).join("first.toml");
     for file in [&twin_file, &log_file, &scenario_file] {
         if file.exists() {
-            let text = format!("{} is there already, nothing was written; remove it or choose another folder", file.display());
+            let text =
+                format!("{} is there already, nothing was written; remove it or choose another folder", file.display());
             return Err(Error::Usage(text));
         }
     }
@@ -155,7 +156,9 @@ fn draft(name: &str, file: &Path, columns: &[ColumnSummary]) -> Result<Draft> {
         Some(span) => (span, time.rows),
         None => {
             let spec = LogSpec {
-                files: At::from(Files::One(file.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned()))),
+                files: At::from(Files::One(
+                    file.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned()),
+                )),
                 time: At::from(time.name.clone()),
                 episode: None,
                 timezone: None,
@@ -255,11 +258,20 @@ impl Draft {
     fn twin(&self, log: &str) -> String {
         let mut out = String::new();
         let _ = writeln!(out, "# Twin of {}, written by `twinopt init`. Correct what is marked `# guess`.", self.name);
-        let _ = writeln!(out, "# Roles: state (what the plant is in), output (what its meters show), control (what staff may move),");
-        let _ = writeln!(out, "# disturbance (what comes from outside), setpoint (what was asked for), derived (computed by `expr`).");
+        let _ = writeln!(
+            out,
+            "# Roles: state (what the plant is in), output (what its meters show), control (what staff may move),"
+        );
+        let _ = writeln!(
+            out,
+            "# disturbance (what comes from outside), setpoint (what was asked for), derived (computed by `expr`)."
+        );
         let _ = writeln!(out, "name = {}", quoted(&self.name));
         let _ = writeln!(out, "step = \"{}\"    # guess: sample time, from the time column", self.step);
-        let _ = writeln!(out, "timezone = \"UTC\"    # guess: in which schedules and the report tell the time, e.g. Europe/Berlin");
+        let _ = writeln!(
+            out,
+            "timezone = \"UTC\"    # guess: in which schedules and the report tell the time, e.g. Europe/Berlin"
+        );
         let _ = writeln!(out);
         self.signals_text(&mut out);
         let _ = writeln!(out, "[log]");
@@ -270,29 +282,52 @@ impl Draft {
         }
         if let Some((tag, value, quality)) = &self.long {
             let quality = quality.as_ref().map_or(String::new(), |q| format!(", quality = {}", quoted(q)));
-            let _ = writeln!(out, "long = {{ tag = {}, value = {}{quality} }}    # guess: one row per sample", quoted(tag), quoted(value));
+            let _ = writeln!(
+                out,
+                "long = {{ tag = {}, value = {}{quality} }}    # guess: one row per sample",
+                quoted(tag),
+                quoted(value)
+            );
         }
         let _ = writeln!(out);
         let _ = writeln!(out, "[model]");
-        let _ = writeln!(out, "choose = [\"linear\", \"forest\"]    # fitted side by side; the best multi-step hold-out score wins");
+        let _ = writeln!(
+            out,
+            "choose = [\"linear\", \"forest\"]    # fitted side by side; the best multi-step hold-out score wins"
+        );
         let _ = writeln!(out, "lags = 3    # guess: past values that a model sees");
-        let _ = writeln!(out, "holdout = \"{}\"    # guess: the newest fifth of the log, for scoring only", self.holdout);
+        let _ =
+            writeln!(out, "holdout = \"{}\"    # guess: the newest fifth of the log, for scoring only", self.holdout);
         let _ = writeln!(out, "horizon = \"{}\"    # guess: how far ahead the twin must be good", self.horizon);
         let _ = writeln!(out);
         self.kpi_text(&mut out);
         let _ = writeln!(out, "# What the money is counted in; needed for CAPEX, NPV and payback.");
         let _ = writeln!(out, "# [economics]");
-        let _ = writeln!(out, "# currency = \"EUR\"\n# benefit = [\"energy_cost\"]    # KPIs in that currency whose fall is the benefit");
+        let _ = writeln!(
+            out,
+            "# currency = \"EUR\"\n# benefit = [\"energy_cost\"]    # KPIs in that currency whose fall is the benefit"
+        );
         let _ = writeln!(out, "# discount_rate = 0.08\n# lifetime = \"10y\"\n# price_base = 2024\n# basis = \"real\"");
-        let _ = writeln!(out, "# escalation = 0.0\n# persistence = 0.97    # share of the saving that is still there after each year");
+        let _ = writeln!(
+            out,
+            "# escalation = 0.0\n# persistence = 0.97    # share of the saving that is still there after each year"
+        );
         out
     }
 
     fn signals_text(&self, out: &mut String) {
-        let _ = writeln!(out, "# The tag list. `soft = [low, high]` should hold, `hard` must hold, `max_move` is the largest change per step.");
+        let _ = writeln!(
+            out,
+            "# The tag list. `soft = [low, high]` should hold, `hard` must hold, `max_move` is the largest change per step."
+        );
         let _ = writeln!(out, "signals = [");
         for signal in &self.signals {
-            let mut keys = format!("name = {}, role = \"{}\", unit = {}", quoted(&signal.name), word(signal.role), quoted(&signal.unit));
+            let mut keys = format!(
+                "name = {}, role = \"{}\", unit = {}",
+                quoted(&signal.name),
+                word(signal.role),
+                quoted(&signal.unit)
+            );
             if signal.column != signal.name {
                 let _ = write!(keys, ", column = {}", quoted(&signal.column));
             }
@@ -313,7 +348,9 @@ impl Draft {
 
     fn kpi_text(&self, out: &mut String) {
         let power = self.signals.iter().find(|s| {
-            s.role == Role::Output && ["W", "kW", "MW"].contains(&s.unit.as_str()) && s.column.to_lowercase().contains("power")
+            s.role == Role::Output
+                && ["W", "kW", "MW"].contains(&s.unit.as_str())
+                && s.column.to_lowercase().contains("power")
         });
         let shown = self.first(Role::Output).or_else(|| self.first(Role::State));
         let _ = writeln!(out, "[kpi]    # figures of merit; units follow from the signals");
@@ -348,7 +385,11 @@ impl Draft {
         let length = whole((end - start).min(7 * day), self.step);
         let start = Timestamp::from_millisecond(start).unwrap_or(self.span.0);
         let mut out = String::new();
-        let _ = writeln!(out, "# A scenario: a small difference on the twin `{}`, and the cases to compare. Written by `twinopt init`.", self.name);
+        let _ = writeln!(
+            out,
+            "# A scenario: a small difference on the twin `{}`, and the cases to compare. Written by `twinopt init`.",
+            self.name
+        );
         let control = self.first(Role::Control);
         let question = control.map_or_else(
             || "What did the plant do in the newest days of the log?".to_owned(),
@@ -364,11 +405,17 @@ impl Draft {
             let _ = writeln!(out, "# What is not named is replayed from the log; `scale` first, then `add`, or `set`.");
             let _ = writeln!(out, "# [disturbance]\n# {} = {{ scale = 1.1 }}\n", disturbance.name);
         }
-        let _ = writeln!(out, "[case.baseline]    # required; everything is compared with it\ncontroller.replay = {{}}\n");
+        let _ =
+            writeln!(out, "[case.baseline]    # required; everything is compared with it\ncontroller.replay = {{}}\n");
         if let Some(c) = control {
-            let value = if c.mean.is_finite() && c.min <= c.max { format!("{:?}", trimmed(c.mean, c.min, c.max)) } else { "0.0".to_owned() };
+            let value = if c.mean.is_finite() && c.min <= c.max {
+                format!("{:?}", trimmed(c.mean, c.min, c.max))
+            } else {
+                "0.0".to_owned()
+            };
             if c.min.is_finite() {
-                let _ = writeln!(out, "[case.constant]\ncontroller.hold = {{ {} = {value} }}    # guess: its mean", c.name);
+                let _ =
+                    writeln!(out, "[case.constant]\ncontroller.hold = {{ {} = {value} }}    # guess: its mean", c.name);
             }
         }
         out

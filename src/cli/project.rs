@@ -77,7 +77,8 @@ impl Project {
                 .collect();
             let wanted = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
             let hint = nearest(wanted, names.iter().map(String::as_str));
-            let hint = hint.map_or_else(|| "name a scenario file or folder".to_owned(), |h| format!("did you mean `{h}`?"));
+            let hint =
+                hint.map_or_else(|| "name a scenario file or folder".to_owned(), |h| format!("did you mean `{h}`?"));
             return Err(Error::no_input(path, format!("it is not there; {hint}")));
         }
         let mut files = Vec::new();

@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 /// Fits first when the plant has no model. One bad scenario does not stop the others; the exit code is the worst of
 /// them. Results go to `reports/<plant>`: index.html, kpi.csv, results.json, runs.parquet, provenance.json.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  twinopt run scenarios/datacenter\n  twinopt run scenarios/datacenter/heatwave.toml --seed 7\n  twinopt run scenarios/datacenter --resume")]
+#[command(
+    after_help = "Examples:\n  twinopt run scenarios/datacenter\n  twinopt run scenarios/datacenter/heatwave.toml --seed 7\n  twinopt run scenarios/datacenter --resume"
+)]
 pub struct Args {
     /// Scenario files or folders
     #[arg(required = true, value_name = "SCENARIO")]

@@ -10,7 +10,9 @@ use crate::error::{Error, Result};
 /// Nothing is installed; read what is printed, then put it in place.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("target").required(true))]
-#[command(after_help = "Examples:\n  twinopt schedule data/datacenter --at 02:30 --systemd\n  twinopt schedule data/datacenter --at 02:30 --cron | crontab -")]
+#[command(
+    after_help = "Examples:\n  twinopt schedule data/datacenter --at 02:30 --systemd\n  twinopt schedule data/datacenter --at 02:30 --cron | crontab -"
+)]
 pub struct Args {
     /// Folder of the twin, e.g. data/datacenter
     pub dir: PathBuf,

@@ -24,9 +24,9 @@ mod typed;
 
 mod scope;
 
-pub use scope::schema;
 #[allow(unused_imports)]
 pub(crate) use scope::Open;
+pub use scope::schema;
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -39,7 +39,8 @@ pub fn inner_place(text: &str, quoted: &Range<usize>, part: &Range<usize>) -> Ra
     let place = |wanted: usize| {
         let (mut decoded, mut at) = (0, 0);
         while decoded < wanted && at < body.len() {
-            let (d, r) = if escapes && body[at..].starts_with('\\') { escape(&body[at..]) } else { character(&body[at..]) };
+            let (d, r) =
+                if escapes && body[at..].starts_with('\\') { escape(&body[at..]) } else { character(&body[at..]) };
             decoded += d;
             at += r;
         }

@@ -225,7 +225,12 @@ impl<'s, 'i> Shape<'s, 'i> {
             DeValue::Integer(_) => 0.0,
             DeValue::String(text) if text.trim().parse::<f64>().is_ok() => {
                 let cure = format!("write it without quotes: `{} = {}`", spot.key, text.trim());
-                self.report("wrong-type", node.span(), format!("`{}` must be a number, here it is a text", spot.key), cure);
+                self.report(
+                    "wrong-type",
+                    node.span(),
+                    format!("`{}` must be a number, here it is a text", spot.key),
+                    cure,
+                );
                 return None;
             }
             other => return self.mismatch("a number", spot, node.span(), other),
@@ -264,8 +269,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 ),
                 _ => format!("write number and unit in quotes, like `{} = {wanted}`", spot.key),
             };
-            let what =
-                format!("`{}` must be a length of time, here it is {}", spot.key, described(node.get_ref()));
+            let what = format!("`{}` must be a length of time, here it is {}", spot.key, described(node.get_ref()));
             self.report("wrong-type", node.span(), what, cure);
             return None;
         };
@@ -287,7 +291,10 @@ impl<'s, 'i> Shape<'s, 'i> {
                 if t.to_string().parse::<jiff::Timestamp>().is_ok() {
                     return Some(node);
                 }
-                (format!("`{t}` is out of range"), "write a date of the calendar, like `2024-07-15T00:00:00Z`".to_owned())
+                (
+                    format!("`{t}` is out of range"),
+                    "write a date of the calendar, like `2024-07-15T00:00:00Z`".to_owned(),
+                )
             }
             DeValue::Datetime(t) if t.date.is_some() => {
                 let time = t.time.map_or("T00:00:00", |_| "");
@@ -385,7 +392,8 @@ impl<'s, 'i> Shape<'s, 'i> {
                             Some((tag, inner)) => format!("did you mean {}?", written(tag, *inner)),
                             None => format!("use one of {}", known()),
                         };
-                        self.report("unknown-choice", span.clone(), format!("\"{text}\" is no `{}`", spot.key), cure);
+                        let what = format!("\"{text}\" is not one of the choices of `{}`", spot.key);
+                        self.report("unknown-choice", span.clone(), what, cure);
                         let meant = variants.iter().find(|(tag, inner)| Some(*tag) == meant && inner.is_none())?;
                         Some(Spanned::new(span, DeValue::String(Cow::Owned(meant.0.to_owned()))))
                     }
@@ -404,9 +412,11 @@ impl<'s, 'i> Shape<'s, 'i> {
             DeValue::Table(table) => {
                 let extra: Vec<&Key<'i>> = table.keys().collect();
                 let several = extra.iter().filter(|k| variants.iter().any(|(tag, _)| *tag == k.get_ref())).count();
-                let (place, what, cure) = match extra.iter().find(|k| ["kind", "type"].contains(&k.get_ref().as_ref())) {
+                let (place, what, cure) = match extra.iter().find(|k| ["kind", "type"].contains(&k.get_ref().as_ref()))
+                {
                     Some(kind) => {
-                        let tag = table.get(kind.get_ref().as_ref()).and_then(|v| v.get_ref().as_str()).unwrap_or("hold");
+                        let tag =
+                            table.get(kind.get_ref().as_ref()).and_then(|v| v.get_ref().as_str()).unwrap_or("hold");
                         let cure = format!("write `{} = {{ {tag} = {{ … }} }}`: the choice is the key", spot.key);
                         (kind.span(), format!("`{}` is not how a choice is written", kind.get_ref()), cure)
                     }
@@ -454,6 +464,18 @@ impl<'s, 'i> Shape<'s, 'i> {
     ) -> Option<Node<'i>> {
         let tag = key.get_ref().clone();
         let mut found = variants.iter().find(|(t, _)| *t == tag);
+        if found.is_none()
+            && ["kind", "type"].contains(&tag.as_ref())
+            && let Some(word) = value.get_ref().as_str()
+        {
+            let cure = format!(
+                "write `{} = {{ {word} = {} }}`: the choice is the key",
+                spot.key,
+                example(word).unwrap_or("{ … }")
+            );
+            self.report("wrong-type", key.span(), format!("`{tag}` is not how a choice is written"), cure);
+            return None;
+        }
         if found.is_none() {
             let meant = nearest(&tag, variants.iter().map(|(t, _)| *t));
             let cure = meant.map_or_else(|| format!("use one of {known}"), |m| format!("did you mean `{m}`?"));
