@@ -105,8 +105,7 @@ fn place(dir: &Path) -> Result<(PathBuf, String)> {
     let data = dir.parent().filter(|p| p.file_name().is_some_and(|n| n == "data"));
     match data {
         Some(data) => {
-            let root = data.parent().unwrap_or(Path::new("."));
-            let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+            let root = data.parent().unwrap_or(Path::new(""));
             Ok((root.to_path_buf(), name.to_owned()))
         }
         None => Err(Error::Usage(format!(
@@ -172,6 +171,8 @@ fn draft(name: &str, file: &Path, columns: &[ColumnSummary]) -> Result<Draft> {
         }
     };
     let length = span.1.as_millisecond() - span.0.as_millisecond();
+    // Episodes that each begin at second 0 lie on top of each other.
+    let rows = if time.span.is_none() { rows / episode.map_or(1, |e| e.distinct.max(1)) } else { rows };
     let mean = length / i64::try_from(rows).unwrap_or(i64::MAX).max(2).saturating_sub(1);
     let step = time.step.filter(|s| s.ms() > 0).unwrap_or_else(|| TimeSpan::from_ms(mean.max(1)));
     let step = usual_step(step);
@@ -347,11 +348,16 @@ impl Draft {
     }
 
     fn kpi_text(&self, out: &mut String) {
-        let power = self.signals.iter().find(|s| {
-            s.role == Role::Output
-                && ["W", "kW", "MW"].contains(&s.unit.as_str())
-                && s.column.to_lowercase().contains("power")
-        });
+        let powers = || {
+            self.signals.iter().filter(|s| {
+                s.role == Role::Output
+                    && ["W", "kW", "MW"].contains(&s.unit.as_str())
+                    && s.column.to_lowercase().contains("power")
+            })
+        };
+        let called = |words: &[&str]| powers().find(|s| words.iter().any(|w| s.name.contains(w)));
+        let power =
+            called(&["total"]).or_else(|| called(&["hvac", "cool", "chiller", "fan"])).or_else(|| powers().next());
         let shown = self.first(Role::Output).or_else(|| self.first(Role::State));
         let _ = writeln!(out, "[kpi]    # figures of merit; units follow from the signals");
         let mut first = None;
