@@ -590,3 +590,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn sums_add_up_the_steps_before_this_one() {
+    use jiff::Timestamp;
+    use twinopt::trajectory::Window;
+    let mut scope = Scope { dt: 86_400.0, ..Scope::default() };
+    scope.signals.insert("ship".into(), (0, Unit::parse("item").unwrap()));
+    scope.signals.insert("room".into(), (1, Unit::parse("degC").unwrap()));
+    scope.parameters.insert("lead".into(), (3.0, Unit::one()));
+    let mut w = Window::new(2, 8, 1, Timestamp::UNIX_EPOCH, 86_400_000);
+    for v in 0..8 {
+        if v > 0 {
+            w.advance();
+        }
+        w.column_mut(0, 0)[0] = f64::from(v);
+    }
+    let value = |text: &str| {
+        let program = Program::compile(text, &scope).unwrap();
+        let mut out = [0.0];
+        program.eval(&w, &mut Registers::default(), &mut out);
+        (out[0], program.unit.text)
+    };
+    assert_eq!(value("sum(ship, lead)"), (6.0 + 5.0 + 4.0, "item".into()));
+    assert_eq!(value("sum(ship, lead + 2) / 5"), (4.0, "item".into()));
+    assert_eq!(value("sum(ship, 0) + ship").0, 7.0);
+    assert_eq!(Program::compile("sum(room, 2)", &scope).unwrap_err().code, "unit-mismatch");
+    assert_eq!(Program::compile("sum(ship, 1e5)", &scope).unwrap_err().code, "bad-lag");
+    assert_eq!(Program::compile("sum(ship + 1, 2)", &scope).unwrap_err().code, "bad-lag");
+}

@@ -1,9 +1,15 @@
-//! `twinopt fit`.
+//! `twinopt fit`: learn, validate, calibrate, publish.
 
 use std::path::PathBuf;
 
-use super::Globals;
+use serde_json::json;
+
+use super::output::{self, SCHEMA_VERSION};
+use super::project::Project;
+use super::{Globals, plant};
 use crate::error::{Error, Result};
+use crate::ops::Registry;
+use crate::scenario::results::ModelCard;
 
 /// Learn, validate, calibrate and publish a model of a plant.
 ///
@@ -14,8 +20,76 @@ use crate::error::{Error, Result};
 pub struct Args {
     /// Folder of the twin, e.g. data/datacenter
     pub dir: PathBuf,
+    /// Learn and score, but publish nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Usage("`fit` is being built".into()))
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let source = plant::read(&args.dir, globals)?;
+    let project = Project::find(&source.dir)?;
+    let registry = Registry::open(project.model_dir(source.name()));
+    let (plant, refused) = if args.dry_run {
+        let mut fitted = source.fit(&source.log, &source.spec.value, globals)?;
+        let refused = fitted.refused.take();
+        (source.with(fitted)?, refused)
+    } else {
+        plant::fit_and_publish(source, &registry, "fit", globals)?
+    };
+    if globals.json {
+        output::json(&json!({
+            "schema_version": SCHEMA_VERSION,
+            "plant": plant.spec.value.name.value,
+            "published": !args.dry_run,
+            "champion": !args.dry_run && refused.is_none(),
+            "refused": refused,
+            "card": plant.card,
+        }))?;
+    } else {
+        output::print(&table(&plant.card))?;
+    }
+    match refused {
+        Some(why) => Err(Error::Attention(why)),
+        None => Ok(()),
+    }
+}
+
+/// Hold-out skill by horizon, one row per model and signal.
+pub fn table(card: &ModelCard) -> String {
+    let mut horizons = vec![1, card.horizon.div_ceil(2), card.horizon];
+    horizons.dedup();
+    let mut text = format!("{:<12} {:<22} {:>8}", "model", "signal", "n");
+    for h in &horizons {
+        text += &format!("  {:>10} {:>7} {:>7}", format!("rmse@{h}"), "skill", "in 90%");
+    }
+    text += "\n";
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for s in &card.scores {
+        let row = (s.model.as_str(), s.signal.as_str());
+        if seen.contains(&row) {
+            continue;
+        }
+        seen.push(row);
+        text += &format!("{:<12} {:<22} {:>8}", s.model, s.signal, s.n);
+        for h in &horizons {
+            let at = card.scores.iter().find(|o| (o.model.as_str(), o.signal.as_str()) == row && o.horizon == *h);
+            text += &match at {
+                Some(o) => format!("  {:>10.4} {:>7.3} {:>6.0}%", o.rmse, o.skill, 100.0 * o.coverage[2]),
+                None => format!("  {:>10} {:>7} {:>7}", "-", "-", "-"),
+            };
+        }
+        text += &format!("  {}\n", s.unit);
+    }
+    text += &format!(
+        "\nskill: 1 - MSE / MSE of persistence on the hold-out, {} to {}; horizons in steps of {}.\n",
+        card.holdout_start, card.holdout_end, card.step
+    );
+    text += &format!("chosen: {}. {}\n", card.model, card.reason);
+    for note in &card.notes {
+        text += &format!("note: {note}\n");
+    }
+    if !card.version.is_empty() {
+        text += &format!("version: {}\n", card.version);
+    }
+    text
 }

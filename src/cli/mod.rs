@@ -9,6 +9,7 @@ mod inspect;
 pub mod interrupt;
 mod models;
 pub mod output;
+mod plant;
 pub mod progress;
 pub mod project;
 mod render;

@@ -1,9 +1,16 @@
-//! `twinopt models`.
+//! `twinopt models`: the registry of a plant.
 
 use std::path::PathBuf;
 
-use super::Globals;
+use serde_json::json;
+
+use super::output::{self, SCHEMA_VERSION};
+use super::project::Project;
+use super::{Globals, fit, plant};
 use crate::error::{Error, Result};
+use crate::ops::{Lock, Registry};
+use crate::scenario::results::ModelCard;
+use crate::spec;
 
 /// List, show, roll back or verify the models of a plant.
 #[derive(Debug, clap::Args)]
@@ -17,22 +24,95 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
-    /// All versions, newest first; the champion is marked
+    /// All versions, and what became of them
     List,
-    /// Skill, provenance and gains of a version
-    Show {
-        /// First characters of a version (default: the champion)
-        version: Option<String>,
-    },
-    /// Make an earlier version champion
-    Rollback {
-        /// First characters of a version (default: the champion before this one)
-        version: Option<String>,
-    },
-    /// Check every version against its hash
+    /// The card of a version (default: the champion)
+    Show { version: Option<String> },
+    /// Make the champion before this one champion again
+    Rollback,
+    /// Check every byte of every version
     Verify,
 }
 
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Usage("`models` is being built".into()))
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let name = spec::load_twin(&args.dir)?.value.name.value;
+    let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
+    match &args.action {
+        Action::List => list(&registry, &name, globals),
+        Action::Show { version } => show(&registry, &name, version.as_deref(), globals),
+        Action::Rollback => {
+            let _lock = Lock::take(registry.dir(), "models rollback")?;
+            let version = registry.rollback(&plant::now(), "asked for on the command line")?;
+            if globals.json {
+                return output::json(&json!({ "schema_version": SCHEMA_VERSION, "champion": version.name }));
+            }
+            output::print(&format!("{name}: champion is now {}", version.name))
+        }
+        Action::Verify => verify(&registry, &name, globals),
+    }
+}
+
+fn list(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
+    let champion = registry.champion()?.map(|v| v.name);
+    let events = registry.events()?;
+    if globals.json {
+        return output::json(&json!({
+            "schema_version": SCHEMA_VERSION,
+            "plant": name,
+            "champion": champion,
+            "versions": registry.versions()?,
+            "events": events,
+        }));
+    }
+    if events.is_empty() {
+        return output::print(&format!("{name} has no models yet; `twinopt fit` makes one"));
+    }
+    let mut text = String::new();
+    for e in events {
+        let mark = if champion.as_deref() == Some(&e.version) { '*' } else { ' ' };
+        let verdict = format!("{:?}", e.verdict).to_lowercase();
+        text += &format!("{mark} {}  {verdict:<10}  {}  {}\n", e.version, e.at, e.reason);
+    }
+    output::print(&(text + "* champion"))
+}
+
+fn show(registry: &Registry, name: &str, version: Option<&str>, globals: &Globals) -> Result<()> {
+    let version = match version {
+        Some(v) => {
+            let all = registry.versions()?;
+            let mut near = all.iter().filter(|n| n.starts_with(v));
+            match (near.next(), near.next()) {
+                (Some(one), None) => one.clone(),
+                (None, _) => return Err(Error::Usage(format!("{name} has no version `{v}`; see `twinopt models DIR list`"))),
+                _ => return Err(Error::Usage(format!("`{v}` is the start of several versions; write more of it"))),
+            }
+        }
+        None => match registry.champion()? {
+            Some(v) => v.name,
+            None => return Err(Error::Usage(format!("{name} has no champion yet; `twinopt fit` makes one"))),
+        },
+    };
+    let card = registry.read(&version, plant::CARD)?;
+    let mut card: ModelCard =
+        serde_json::from_slice(&card).map_err(|e| Error::Data(format!("the card of version {version}: {e}")))?;
+    card.version = version;
+    if globals.json { output::json(&card) } else { output::print(&fit::table(&card)) }
+}
+
+fn verify(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
+    let versions = registry.versions()?;
+    let damaged: Vec<(String, String)> =
+        versions.iter().filter_map(|v| Some((v.clone(), registry.check(v).err()?.to_string()))).collect();
+    if globals.json {
+        output::json(&json!({ "schema_version": SCHEMA_VERSION, "plant": name, "versions": versions, "damaged": damaged }))?;
+    } else if damaged.is_empty() {
+        output::print(&format!("{name}: {} whole", crate::error::plural(versions.len(), "version")))?;
+    }
+    match damaged.first() {
+        None => Ok(()),
+        Some(_) => {
+            let all: Vec<&str> = damaged.iter().map(|(_, why)| why.as_str()).collect();
+            Err(Error::Data(all.join("\n")))
+        }
+    }
 }

@@ -1,16 +1,21 @@
-//! `twinopt report`.
+//! `twinopt report`: the page again from stored results, or the difference of two.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Globals;
+use super::output::{self, note};
+use super::project::Project;
 use crate::error::{Error, Result};
+use crate::report;
+use crate::scenario::results::{Results, SCHEMA_VERSION};
+use crate::scenario::write_file;
 
 /// Write the report again from stored results, or compare two.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "Examples:\n  twinopt report reports/datacenter\n  twinopt report diff reports/old reports/new")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
-    /// Folder with results.json, e.g. reports/datacenter
+    /// Folder of a report, or of a twin
     #[arg(required = true)]
     pub dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -21,13 +26,58 @@ pub struct Args {
 pub enum Action {
     /// List the KPIs that differ between two reports
     Diff {
-        /// Folder with the results to compare with
-        before: PathBuf,
-        /// Folder with the results to compare
-        after: PathBuf,
+        /// Folder or results.json of the first
+        a: PathBuf,
+        /// Folder or results.json of the second
+        b: PathBuf,
     },
 }
 
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Usage("`report` is being built".into()))
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    match (&args.action, &args.dir) {
+        (Some(Action::Diff { a, b }), _) => {
+            let diff = report::diff(&read(a)?.1, &read(b)?.1);
+            if globals.json { output::json(&diff) } else { output::print(&diff.to_string()) }
+        }
+        (None, Some(dir)) => {
+            let (folder, results) = read(dir)?;
+            render(&folder, &results)?;
+            note(globals, &format!("report: {}", folder.join("index.html").display()));
+            Ok(())
+        }
+        (None, None) => Err(Error::Usage("name the folder of a report".into())),
+    }
+}
+
+/// Writes what people read: the page and the table.
+pub fn render(dir: &Path, results: &Results) -> Result<()> {
+    write_file(&dir.join("kpi.csv"), report::kpi_csv(results).as_bytes())?;
+    write_file(&dir.join("index.html"), report::render(results)?.as_bytes())
+}
+
+/// Stored results, and the folder that they lie in.
+fn read(path: &Path) -> Result<(PathBuf, Results)> {
+    let file = if path.is_file() {
+        path.to_path_buf()
+    } else if path.join("results.json").is_file() {
+        path.join("results.json")
+    } else if path.join("twin.toml").is_file() {
+        let name = crate::spec::load_twin(path)?.value.name.value;
+        Project::find(path)?.report_dir(&name).join("results.json")
+    } else {
+        path.join("results.json")
+    };
+    let bytes = std::fs::read(&file).map_err(|e| Error::no_input(&file, format!("{e}; `twinopt run` writes it")))?;
+    let results: Results = serde_json::from_slice(&bytes).map_err(|e| {
+        Error::Data(format!("{}: it is no results file of this version ({e}); run the scenarios again", file.display()))
+    })?;
+    if results.schema_version != SCHEMA_VERSION {
+        return Err(Error::Data(format!(
+            "{}: layout {} of the results is not {SCHEMA_VERSION}; run the scenarios again",
+            file.display(),
+            results.schema_version
+        )));
+    }
+    let folder = file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    Ok((folder, results))
 }

@@ -1,38 +1,69 @@
-//! `twinopt schedule`.
+//! `twinopt schedule`: the units that run `retrain` every night.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::output;
+use super::project::Project;
 use super::Globals;
+use crate::control::schedule::minute_of_day;
 use crate::error::{Error, Result};
+use crate::ops::schedule::Night;
+use crate::spec;
 
 /// Print the units that retrain every night: systemd, cron or Kubernetes.
 ///
 /// Nothing is installed; read what is printed, then put it in place.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("target").required(true))]
-#[command(
-    after_help = "Examples:\n  twinopt schedule data/datacenter --at 02:30 --systemd\n  twinopt schedule data/datacenter --at 02:30 --cron | crontab -"
-)]
+#[command(after_help = "Examples:\n  twinopt schedule data/datacenter --at 02:30 --systemd\n  twinopt schedule data/datacenter --at 02:30 --cron --run scenarios/datacenter")]
+#[command(group = clap::ArgGroup::new("kind").required(true))]
 pub struct Args {
     /// Folder of the twin, e.g. data/datacenter
     pub dir: PathBuf,
-    /// Local time of day
+    /// When to start, HH:MM; UTC for systemd and Kubernetes, the machine's time for cron
     #[arg(long, value_name = "HH:MM", default_value = "02:30")]
     pub at: String,
-    /// A service and a timer
-    #[arg(long, group = "target")]
+    /// Also run these scenarios after the retraining
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// A systemd service and timer
+    #[arg(long, group = "kind")]
     pub systemd: bool,
-    /// A line for crontab
-    #[arg(long, group = "target")]
+    /// A crontab line
+    #[arg(long, group = "kind")]
     pub cron: bool,
-    /// A CronJob
-    #[arg(long, group = "target")]
+    /// A Kubernetes CronJob
+    #[arg(long, group = "kind")]
     pub kubernetes: bool,
-    /// Run the plant's scenarios after retraining
-    #[arg(long)]
-    pub run: bool,
 }
 
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Usage("`schedule` is being built".into()))
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let minute = minute_of_day(&args.at).map_err(|why| Error::Usage(format!("--at: {why}")))?;
+    let twin = spec::load_twin(&args.dir)?;
+    let project = Project::find(&args.dir)?;
+    let binary = std::env::current_exe().map_err(|e| Error::Internal(format!("the binary's own path: {e}")))?;
+    let night = Night {
+        twin: absolute(&args.dir)?,
+        root: absolute(&project.root)?,
+        plant: twin.value.name.value,
+        binary: absolute(&binary)?,
+        hour: (minute / 60) as u8,
+        minute: (minute % 60) as u8,
+        run: args.run.as_deref().map(absolute).transpose()?,
+    };
+    let text = if args.systemd {
+        night.systemd()
+    } else if args.cron {
+        night.cron()
+    } else {
+        night.kubernetes()
+    };
+    if globals.json {
+        return output::json(&serde_json::json!({ "schema_version": output::SCHEMA_VERSION, "text": text }));
+    }
+    output::print(&text)
+}
+
+fn absolute(path: &Path) -> Result<String> {
+    let full = path.canonicalize().map_err(|e| Error::no_input(path, e))?;
+    full.to_str().map(str::to_owned).ok_or_else(|| Error::Usage(format!("{} is not UTF-8", full.display())))
 }

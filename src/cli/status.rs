@@ -1,10 +1,16 @@
-//! `twinopt status`.
+//! `twinopt status`: when each plant last retrained well.
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::output::{self, SCHEMA_VERSION};
+use super::project::Project;
 use super::Globals;
 use crate::error::{Error, Result};
-use crate::spec::TimeSpan;
+use crate::ops::status::Status;
+use crate::spec::{self, TimeSpan};
 
 /// Say how old and healthy the model of each plant is.
 ///
@@ -12,13 +18,53 @@ use crate::spec::TimeSpan;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt status\n  twinopt status data/datacenter --max-age 26h")]
 pub struct Args {
-    /// Folders of twins (default: every plant of the project here)
-    pub dirs: Vec<PathBuf>,
-    /// Oldest age that is in order, in place of `retrain.max_age`
-    #[arg(long, value_name = "SPAN", value_parser = |s: &str| s.parse::<TimeSpan>())]
+    /// Folder of a project, or of one twin
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Older than this is stale, e.g. 26h (default: what the twin says, else 26h)
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     pub max_age: Option<TimeSpan>,
 }
 
-pub fn run(_args: &Args, _globals: &Globals) -> Result<()> {
-    Err(Error::Usage("`status` is being built".into()))
+fn parse_span(text: &str) -> std::result::Result<TimeSpan, String> {
+    text.parse()
+}
+
+pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    let project = Project::find(&args.dir)?;
+    let names = if args.dir.join("twin.toml").is_file() {
+        vec![spec::load_twin(&args.dir)?.value.name.value]
+    } else {
+        project.twins()
+    };
+    let now = Timestamp::now();
+    let (mut rows, mut text, mut stale) = (Vec::new(), String::new(), Vec::new());
+    for name in names {
+        let Some(status) = Status::read(&project.model_dir(&name))? else {
+            text += &format!("{name:<20} never retrained\n");
+            rows.push(json!({ "plant": name, "stale": true, "status": null }));
+            stale.push(name);
+            continue;
+        };
+        let (age, old) = status.age(now, args.max_age);
+        let word = if old { "stale" } else { "good" };
+        let hours = age.seconds() / 3600.0;
+        text += &format!(
+            "{name:<20} {word:<6} retrained {hours:.1} h ago in {:.0} s, gate: {}, champion {}\n{:<20} {}\n",
+            status.seconds, status.gate, status.champion, "", status.reason
+        );
+        rows.push(json!({ "plant": name, "stale": old, "age_hours": hours, "status": status }));
+        if old {
+            stale.push(name);
+        }
+    }
+    if globals.json {
+        output::json(&json!({ "schema_version": SCHEMA_VERSION, "plants": rows }))?;
+    } else if !text.is_empty() {
+        output::print(&text)?;
+    }
+    if stale.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Attention(format!("stale: {}; run `twinopt retrain` there, and see `twinopt schedule`", stale.join(", "))))
 }

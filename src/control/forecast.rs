@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::spec::ForecastSpec;
+use crate::schema::Role;
+use crate::spec::{ForecastSpec, TimeSpan, TwinSpec};
 use crate::trajectory::Trajectory;
 
 /// Forecasts of every disturbance and set-point, made at each step from what was known then.
@@ -17,8 +18,157 @@ pub struct Forecast {
 }
 
 impl Forecast {
+    /// Every disturbance and set-point of the twin, forecast as its file says (persistence where it says nothing).
+    pub fn new(spec: &TwinSpec, realised: Arc<Trajectory>, past: usize) -> Self {
+        let how = |name: &str| {
+            let line = spec.signals.iter().find(|s| s.name.value == name);
+            line.and_then(|s| s.forecast.as_ref()).map_or(ForecastSpec::Persistence, |f| f.value)
+        };
+        let told = |s: &usize| matches!(realised.schema.signals[*s].role, Role::Disturbance | Role::Setpoint);
+        let signals =
+            (0..realised.schema.len()).filter(told).map(|s| (s, how(&realised.schema.signals[s].name))).collect();
+        Self { realised, past, signals }
+    }
+
+    /// The same with every disturbance forecast in one way; set-points keep theirs.
+    #[must_use]
+    pub fn with_all(mut self, how: ForecastSpec) -> Self {
+        for (signal, current) in &mut self.signals {
+            if self.realised.schema.signals[*signal].role == Role::Disturbance {
+                *current = how;
+            }
+        }
+        self
+    }
+
     /// Values of forecast signal number `i` for steps `t + 1 ..= t + out.len()` of the run, made at step `t`.
-    pub fn fill(&self, _i: usize, _t: usize, out: &mut [f64]) {
-        out.fill(0.0);
+    ///
+    /// A missing present value is replaced by the last known one. Only `perfect` reads past step `t`; beyond the end of
+    /// what was realised it holds the last value.
+    pub fn fill(&self, i: usize, t: usize, out: &mut [f64]) {
+        let (signal, how) = self.signals[i];
+        let column = &self.realised.columns[signal];
+        let last = column.len().saturating_sub(1);
+        let now = (self.past + t).min(last);
+        let known = &column[..column.len().min(now + 1)];
+        match how {
+            ForecastSpec::Persistence => out.fill(persistence(known)),
+            ForecastSpec::Seasonal(season) => {
+                seasonal(known, season.steps(TimeSpan::from_ms(self.realised.step_ms), 1), out);
+            }
+            ForecastSpec::Perfect => {
+                let mut value = persistence(known);
+                for (h, o) in out.iter_mut().enumerate() {
+                    if let Some(v) = column.get(now + h + 1).filter(|v| v.is_finite()) {
+                        value = *v;
+                    }
+                    *o = value;
+                }
+            }
+        }
+    }
+}
+
+/// The last known value; NaN when nothing is known.
+fn persistence(known: &[f64]) -> f64 {
+    known.iter().rev().copied().find(|v| v.is_finite()).unwrap_or(f64::NAN)
+}
+
+/// The value a season before the target, plus the present difference to a season ago, which fades linearly to zero over
+/// one season. A missing value is looked for one season further back. Without a season of past: persistence.
+fn seasonal(known: &[f64], season: usize, out: &mut [f64]) {
+    let back = |at: usize| (0..=at).rev().step_by(season).map(|k| known[k]).find(|v| v.is_finite());
+    let present = known.iter().rposition(|v| v.is_finite());
+    let Some((today, before)) = present.and_then(|now| Some((known[now], back(now.checked_sub(season)?)?))) else {
+        return out.fill(persistence(known));
+    };
+    let now = known.len() - 1;
+    for (h, o) in (1..).zip(out) {
+        let seasons = usize::div_ceil(h, season);
+        let base = (now + h).checked_sub(seasons * season).and_then(back);
+        let fade = (1.0 - h as f64 / season as f64).max(0.0);
+        *o = base.map_or(today, |base| base + (today - before) * fade);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::schema::{Range, Schema, Signal};
+    use crate::units::Unit;
+
+    fn forecast(values: Vec<f64>, past: usize, how: ForecastSpec) -> Forecast {
+        let signal = Signal {
+            name: "load".into(),
+            role: Role::Disturbance,
+            unit: Unit::one(),
+            hard: Range::OPEN,
+            soft: Range::OPEN,
+            max_move: f64::INFINITY,
+            multiple: 0.0,
+        };
+        let schema = Arc::new(Schema::new(vec![signal]));
+        let mut realised = Trajectory::empty(schema, Timestamp::UNIX_EPOCH, 3_600_000, values.len(), 1);
+        realised.columns[0] = values;
+        Forecast { realised: Arc::new(realised), past, signals: vec![(0, how)] }
+    }
+
+    fn seasonal_of(hours: i64) -> ForecastSpec {
+        ForecastSpec::Seasonal(TimeSpan::from_ms(hours * 3_600_000))
+    }
+
+    fn made(f: &Forecast, t: usize, n: usize) -> Vec<f64> {
+        let mut out = vec![0.0; n];
+        f.fill(0, t, &mut out);
+        out
+    }
+
+    #[test]
+    fn persistence_keeps_the_last_known_value() {
+        assert_eq!(made(&forecast(vec![1.0, 2.0, f64::NAN, 9.0], 2, ForecastSpec::Persistence), 0, 3), [2.0; 3]);
+    }
+
+    #[test]
+    fn seasonal_shifts_by_today_and_fades() {
+        // Season of 4; at step 4 the load is 8 above the step a season ago.
+        let f = forecast(vec![0.0, 10.0, 20.0, 30.0, 8.0, -1.0, -1.0], 4, seasonal_of(4));
+        assert_eq!(made(&f, 0, 6), [16.0, 24.0, 32.0, 8.0, 10.0, 20.0]);
+        // A missing value is taken a further season back.
+        let f = forecast(vec![1.0, 2.0, 1.0, f64::NAN, 1.0], 4, seasonal_of(2));
+        assert_eq!(made(&f, 0, 2), [2.0, 1.0]);
+        // No season of past.
+        assert_eq!(made(&forecast(vec![3.0, 4.0], 1, seasonal_of(4)), 0, 2), [4.0, 4.0]);
+    }
+
+    #[test]
+    fn perfect_is_the_truth_and_then_holds() {
+        let f = forecast(vec![1.0, 2.0, 3.0, f64::NAN, 5.0], 0, ForecastSpec::Perfect);
+        assert_eq!(made(&f, 1, 5), [3.0, 3.0, 5.0, 5.0, 5.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_forecast_but_the_perfect_one_peeks(
+            values in prop::collection::vec(prop_oneof![9 => -5.0..5.0, 1 => Just(f64::NAN)], 12..60),
+            noise in prop::collection::vec(-9.0..9.0, 60),
+            past in 0_usize..8,
+            t in 0_usize..8,
+            season in 1_i64..9,
+        ) {
+            let now = (past + t).min(values.len() - 1);
+            let mut other = values.clone();
+            for (v, n) in other.iter_mut().zip(&noise).skip(now + 1) {
+                *v = *n;
+            }
+            for how in [ForecastSpec::Persistence, seasonal_of(season)] {
+                let bits = |v: &[f64]| -> Vec<u64> {
+                    made(&forecast(v.to_vec(), past, how), t, 20).iter().map(|x| x.to_bits()).collect()
+                };
+                prop_assert_eq!(bits(&values), bits(&other));
+            }
+        }
     }
 }

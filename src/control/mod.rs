@@ -1,18 +1,47 @@
 //! Who moves the controls: simple controllers, and MPC with its planners.
 
+mod base_stock;
 pub mod forecast;
+mod hold;
+mod limit;
+pub mod mpc;
+mod pid;
 pub mod planner;
+mod replay;
+mod rule;
+pub mod schedule;
 
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+pub use base_stock::BaseStock;
 pub use forecast::Forecast;
+pub use hold::Hold;
+pub use limit::limited;
+pub use mpc::Mpc;
+pub use pid::Pid;
+pub use replay::Replay;
+pub use rule::Rule;
+pub use schedule::Schedule;
 
-use crate::error::Result;
+use crate::error::{Error, Fault, Result, nearest};
+use crate::expr::{Program, Scope};
+use crate::schema::{Role, Schema};
+use crate::spec::{At, ControllerSpec, TwinSpec};
 use crate::trajectory::Window;
+use crate::twin::Dynamics;
+use crate::units::Unit;
+use crate::value::Objective;
 
 /// What a controller may know at a step: present and past, and forecasts; never the future.
 #[derive(Clone, Copy)]
 pub struct Observation<'a> {
     /// One row per particle; the current frame holds states, disturbances, set-points and early derived signals;
-    /// its controls are the log's own.
+    /// its controls are the log's own. Outputs and derived signals that need a control or an output are the last
+    /// known ones, those of the step before.
     pub window: &'a Window,
     /// Step of the run.
     pub step: usize,
@@ -39,6 +68,100 @@ impl Control {
 pub trait Controller: Send {
     /// Schema columns that it moves; the others are replayed from the log.
     fn signals(&self) -> &[usize];
-    /// Writes its controls for the current step.
+    /// Frames of past that it reads, the present one included.
+    fn depth(&self) -> usize {
+        1
+    }
+    /// Writes its controls for the current step; they are brought within their limits afterwards ([`limited`]).
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()>;
+}
+
+/// What a controller is built from.
+#[derive(Clone)]
+pub struct Context<'a> {
+    pub schema: &'a Arc<Schema>,
+    pub spec: &'a TwinSpec,
+    /// Names of expressions, with the scenario's parameters.
+    pub scope: &'a Scope,
+    pub dynamics: &'a dyn Dynamics,
+    /// What MPC minimises.
+    pub objective: &'a Objective,
+    /// In which schedules tell the time.
+    pub timezone: TimeZone,
+    /// Of whatever the controller draws.
+    pub seed: u64,
+    /// The scenario file and its content, to place faults.
+    pub file: &'a Path,
+    pub text: &'a str,
+}
+
+/// The controller that `spec` describes.
+///
+/// # Errors
+/// [`Error::Config`] with the place of an unknown name, a wrong unit or an unreadable time.
+pub fn build<'a>(spec: &ControllerSpec, context: &Context<'a>) -> Result<Box<dyn Controller + 'a>> {
+    Ok(match spec {
+        ControllerSpec::Replay {} => Box::new(Replay),
+        ControllerSpec::Hold(held) => Box::new(Hold::build(held, context)?),
+        ControllerSpec::Schedule(controls) => Box::new(Schedule::build(controls, context)?),
+        ControllerSpec::Rule(rules) => Box::new(Rule::build(rules, context)?),
+        ControllerSpec::Pid(loops) => Box::new(Pid::build(loops, context)?),
+        ControllerSpec::BaseStock(loops) => Box::new(BaseStock::build(loops, context)?),
+        ControllerSpec::Mpc(spec) => Box::new(Mpc::build(spec, context)?),
+    })
+}
+
+impl Context<'_> {
+    /// Column of the control called `name`, which stands at `span` of the scenario file.
+    pub fn control(&self, name: &str, span: &Range<usize>) -> Result<usize> {
+        let controls = self.schema.with_role(Role::Control);
+        let names = || controls.iter().map(|&s| self.schema.signals[s].name.as_str()).collect();
+        match self.schema.find(name).filter(|s| controls.contains(s)) {
+            Some(s) => Ok(s),
+            None => Err(self.unknown(name, "control", names(), span)),
+        }
+    }
+
+    /// Column of the signal called `name`.
+    pub fn signal(&self, name: &str, span: &Range<usize>) -> Result<usize> {
+        self.schema.find(name).ok_or_else(|| self.unknown(name, "signal", self.schema.names().collect(), span))
+    }
+
+    /// The expression, in `unit`; a plain number needs none.
+    pub fn program(&self, text: &At<String>, unit: &Unit) -> Result<Program> {
+        // The expression begins after the opening quote.
+        let within = |span: Range<usize>| {
+            let start = text.span.start + 1;
+            if text.span.is_empty() { 0..0 } else { start + span.start..(start + span.end).min(text.span.end) }
+        };
+        let program = Program::compile(text, self.scope)
+            .map_err(|f| self.fault(f.code, &within(f.span), f.message.clone(), f.cure))?;
+        if program.reads.is_empty() && program.unit.dimension == Unit::one().dimension {
+            return Ok(program);
+        }
+        program.in_unit(unit).map_err(|message| {
+            let cure = format!("make the expression's unit that of the control, {}", unit.text);
+            self.fault("unit-mismatch", &text.span, message, cure)
+        })
+    }
+
+    /// A fault at `span` of the scenario file.
+    pub fn fault(
+        &self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        cure: impl Into<String>,
+    ) -> Error {
+        let span = (!span.is_empty()).then(|| span.clone());
+        Error::Config(vec![Fault::new(code, self.file, self.text, span, message, cure)])
+    }
+
+    fn unknown(&self, name: &str, kind: &str, known: Vec<&str>, span: &Range<usize>) -> Error {
+        let cure = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the {kind}s are: {}", known.join(", ")),
+        };
+        self.fault("unknown-signal", span, format!("there is no {kind} `{name}`"), cure)
+    }
 }

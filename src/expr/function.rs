@@ -20,10 +20,12 @@ pub enum Function {
     Round,
     /// `lag(x, n)`: the signal x, n steps ago.
     Lag,
+    /// `sum(x, n)`: the signal x over the n steps before this one, added up; what is under way in a pipeline.
+    Sum,
 }
 
 /// Name, function, fewest and most arguments, how it is called.
-const FUNCTIONS: [(&str, Function, usize, usize, &str); 11] = [
+const FUNCTIONS: [(&str, Function, usize, usize, &str); 12] = [
     ("if", Function::If, 3, 3, "if(condition, then, else)"),
     ("min", Function::Min, 2, usize::MAX, "min(a, b, ...)"),
     ("max", Function::Max, 2, usize::MAX, "max(a, b, ...)"),
@@ -35,6 +37,7 @@ const FUNCTIONS: [(&str, Function, usize, usize, &str); 11] = [
     ("floor", Function::Floor, 1, 1, "floor(x)"),
     ("round", Function::Round, 1, 1, "round(x)"),
     ("lag", Function::Lag, 2, 2, "lag(signal, steps)"),
+    ("sum", Function::Sum, 2, 2, "sum(signal, steps)"),
 ];
 
 impl Function {

@@ -11,6 +11,8 @@ use crate::units::Unit;
 
 /// Farthest that `lag` reaches back: a year of 1-minute steps is half of it.
 const LONGEST_LAG: f64 = 1_048_576.0;
+/// Every step of a `sum` is an operation of its own.
+const LONGEST_SUM: usize = 4096;
 
 /// The value of a node.
 #[derive(Debug, Clone)]
@@ -185,11 +187,35 @@ impl Checker<'_> {
                 Ok(Typed { operand: self.builder.unary(op, a.operand), ..a })
             }
             Function::Sqrt => self.raised(arguments[0], 0.5, span),
-            Function::Lag => self.lag(arguments),
+            Function::Lag => {
+                let (of, signal, lag) = self.past(function, arguments)?;
+                Ok(Typed { operand: Operand::Column { signal, lag }, ..of })
+            }
+            Function::Sum => self.moving_sum(arguments),
         }
     }
 
-    fn lag(&mut self, arguments: &[usize]) -> Result<Typed, ExprFault> {
+    fn moving_sum(&mut self, arguments: &[usize]) -> Result<Typed, ExprFault> {
+        let (of, signal, steps) = self.past(Function::Sum, arguments)?;
+        let bad = |code, span, message, cure: &str| Err(ExprFault { code, span, message, cure: cure.into() });
+        if of.is_affine() {
+            let message = format!("temperatures in `{}` cannot be added up", of.unit);
+            return bad("unit-mismatch", self.span(arguments[0]), message, "declare the signal in K");
+        }
+        if steps > LONGEST_SUM {
+            let message = format!("a sum over {steps} steps is longer than {LONGEST_SUM}");
+            return bad("bad-lag", self.span(arguments[1]), message, "use fewer steps");
+        }
+        let mut operand = Operand::Constant(0.0);
+        for lag in 1..=steps {
+            let column = Operand::Column { signal, lag };
+            operand = if lag == 1 { column } else { self.builder.binary(Op::Add, operand, column) };
+        }
+        Ok(Typed { operand, ..of })
+    }
+
+    /// The signal and the whole number of steps that `lag` and `sum` take: (signal's value now, column, steps).
+    fn past(&self, function: Function, arguments: &[usize]) -> Result<(Typed, usize, usize), ExprFault> {
         let fault = |span: Range<usize>, message: String, cure: &str| {
             Err(ExprFault { code: "bad-lag", span, message, cure: cure.into() })
         };
@@ -198,7 +224,8 @@ impl Checker<'_> {
         else {
             let cure =
                 "give the signal itself: `lag(a, 2) + lag(b, 2)` instead of `lag(a + b, 2)`, or a derived signal";
-            return fault(self.span(arguments[0]), "`lag` takes the name of a signal".into(), cure);
+            let message = format!("`{}` takes the name of a signal", function.name());
+            return fault(self.span(arguments[0]), message, cure);
         };
         let n = match steps.operand {
             Operand::Constant(n) if steps.unit.is_dimensionless() => n * steps.unit.scale,
@@ -217,7 +244,7 @@ impl Checker<'_> {
             let cure = if n < 0.0 { "the future is not known: use 0 or more" } else { "use a whole number of steps" };
             return fault(self.span(arguments[1]), format!("a lag of {n} steps does not exist"), cure);
         }
-        Ok(Typed { operand: Operand::Column { signal, lag: whole as usize }, ..of.clone() })
+        Ok((of.clone(), signal, whole as usize))
     }
 
     /// `a + b` or `a - b`.

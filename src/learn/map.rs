@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::equations::Equations;
 use super::model::{Particle, Regressor};
-use crate::expr::{Program, Registers};
-use crate::schema::Schema;
-use crate::trajectory::Window;
+use crate::expr::Registers;
+use crate::schema::{Role, Schema};
+use crate::spec::ModelSpec;
+use crate::trajectory::{Frame, Window};
 
 /// What a regressor's output column means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -18,6 +20,20 @@ pub enum Target {
     Level(usize),
 }
 
+impl Target {
+    /// Column of the signal that the target is about.
+    pub fn signal(self) -> usize {
+        match self {
+            Self::Delta(s) | Self::Residual(s) | Self::Level(s) => s,
+        }
+    }
+
+    /// Whether it is about the next step (else about the present one).
+    pub fn is_next(self) -> bool {
+        !matches!(self, Self::Level(_))
+    }
+}
+
 /// The columns that a regressor reads and writes.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Layout {
@@ -26,17 +42,57 @@ pub struct Layout {
     pub targets: Vec<Target>,
 }
 
-/// The known part of a twin.
-#[derive(Debug, Clone, Default)]
-pub struct Equations {
-    /// Signals with a constant value.
-    pub constants: Vec<(usize, f64)>,
-    /// Derived signals that need only x, d and the past: known before the controls are.
-    pub early: Vec<(usize, Program)>,
-    /// Derived signals that need u or y.
-    pub late: Vec<(usize, Program)>,
-    /// Known next values of states; with `true`, a residual is learned on top.
-    pub next: Vec<(usize, Program, bool)>,
+impl Layout {
+    /// Layout of a learned model: the states, controls and disturbances of the last `spec.lags` frames in, without
+    /// constants and what `spec.ignore` names; the increments of states without `next`, what `next` misses of states
+    /// with `residual = true`, and the outputs out. Outputs are no inputs, so that measured ones are never needed.
+    pub fn new(schema: &Schema, spec: &ModelSpec, equations: &Equations) -> Self {
+        let mut inputs = Vec::new();
+        for (s, signal) in schema.signals.iter().enumerate() {
+            let read = matches!(signal.role, Role::State | Role::Control | Role::Disturbance)
+                && !is_constant(equations, s)
+                && !spec.ignore.iter().any(|name| name.value == signal.name);
+            if read {
+                inputs.extend((0..spec.lags.value.max(1)).map(|lag| (s, lag)));
+            }
+        }
+        Self { inputs, targets: targets(schema, equations) }
+    }
+
+    /// Layout of the `persistence` model: the same targets from the last values of the outputs.
+    pub fn persistence(schema: &Schema, equations: &Equations) -> Self {
+        let targets = targets(schema, equations);
+        let inputs = targets.iter().filter(|t| !t.is_next()).map(|t| (t.signal(), 1)).collect();
+        Self { inputs, targets }
+    }
+
+    /// Layout of the model called `name`.
+    pub fn of(name: &str, schema: &Schema, spec: &ModelSpec, equations: &Equations) -> Self {
+        if name == "persistence" { Self::persistence(schema, equations) } else { Self::new(schema, spec, equations) }
+    }
+
+    /// Frames that the inputs span, the present one included.
+    pub fn depth(&self) -> usize {
+        1 + self.inputs.iter().map(|i| i.1).max().unwrap_or(0)
+    }
+}
+
+fn is_constant(equations: &Equations, signal: usize) -> bool {
+    equations.constants.iter().any(|c| c.0 == signal)
+}
+
+fn targets(schema: &Schema, equations: &Equations) -> Vec<Target> {
+    let target = |s: usize| match schema.signals[s].role {
+        _ if is_constant(equations, s) => None,
+        Role::Output => Some(Target::Level(s)),
+        Role::State => match equations.next.iter().find(|n| n.0 == s) {
+            None => Some(Target::Delta(s)),
+            Some((_, _, true)) => Some(Target::Residual(s)),
+            Some((_, _, false)) => None,
+        },
+        _ => None,
+    };
+    (0..schema.len()).filter_map(target).collect()
 }
 
 /// Equations and a regressor over one schema.
@@ -48,31 +104,240 @@ pub struct StepMap {
     pub regressor: Arc<dyn Regressor>,
 }
 
-/// Buffers of a [`StepMap`] for a batch size.
+/// Buffers of a [`StepMap`]; they grow to a batch size on its first step and are reused after.
 #[derive(Debug, Default)]
 pub struct StepScratch {
     pub registers: Registers,
-    /// Regressor outputs: `[targets][rows]`.
+    /// Regressor outputs: `[targets][rows]`. After a step: the next states and the outputs themselves, without `next`.
     pub out: Vec<Vec<f64>>,
+    /// One column: `[rows]`.
+    column: Vec<f64>,
+    /// Known next states: `[equations.next][rows]`.
+    next: Vec<Vec<f64>>,
+    /// Keeps the room of the list of input columns between steps; always empty.
+    inputs: Vec<&'static [f64]>,
 }
 
 impl StepMap {
     /// Frames that a step reads, the present one included.
     pub fn depth(&self) -> usize {
-        1
+        self.layout.depth().max(self.equations.depth())
     }
 
     /// Fills the constants and early derived signals of the current frame.
-    pub fn observe(&self, _window: &mut Window, _scratch: &mut StepScratch) {}
+    pub fn observe(&self, window: &mut Window, scratch: &mut StepScratch) {
+        for &(signal, value) in &self.equations.constants {
+            window.column_mut(signal, 0).fill(value);
+        }
+        scratch.column.resize(window.rows(), 0.0);
+        for (signal, program) in &self.equations.early {
+            program.eval(window, &mut scratch.registers, &mut scratch.column);
+            window.column_mut(*signal, 0).copy_from_slice(&scratch.column);
+        }
+    }
 
     /// Completes the current frame (outputs, late derived signals), advances the window and writes the next states.
-    /// `noise`: an additive term per target and particle, `[targets][particles]`.
+    ///
+    /// `window` must be at least [`StepMap::depth`] deep and [`StepMap::observe`]d; `particles` cover all its rows.
+    /// `noise`: an additive term per target and particle, `[targets][particles]`, in the target's unit.
+    /// What is not finite stays so: nothing is clamped.
     pub fn step(
         &self,
-        _window: &mut Window,
-        _particles: &[Particle],
-        _noise: Option<&[Vec<f64>]>,
-        _scratch: &mut StepScratch,
+        window: &mut Window,
+        particles: &[Particle],
+        noise: Option<&[Vec<f64>]>,
+        scratch: &mut StepScratch,
     ) {
+        let rows = window.rows();
+        let StepScratch { registers, out, column, next, inputs } = scratch;
+        fit(out, self.layout.targets.len(), rows);
+        fit(next, self.equations.next.len(), rows);
+        column.resize(rows, 0.0);
+
+        let mut x = emptied(std::mem::take(inputs));
+        x.extend(self.layout.inputs.iter().map(|&(signal, lag)| window.column(signal, lag)));
+        self.regressor.predict(&x, particles, out);
+        *inputs = emptied(x);
+        if let Some(noise) = noise {
+            for (out, noise) in out.iter_mut().zip(noise) {
+                for (particle, e) in particles.iter().zip(noise) {
+                    for v in &mut out[particle.rows.clone()] {
+                        *v += e;
+                    }
+                }
+            }
+        }
+
+        for (target, out) in self.layout.targets.iter().zip(out.iter()) {
+            if let Target::Level(s) = *target {
+                window.column_mut(s, 0).copy_from_slice(out);
+            }
+        }
+        for (signal, program) in &self.equations.late {
+            program.eval(window, registers, column);
+            window.column_mut(*signal, 0).copy_from_slice(column);
+        }
+        for ((_, program, _), next) in self.equations.next.iter().zip(next.iter_mut()) {
+            program.eval(window, registers, next);
+        }
+        for (target, out) in self.layout.targets.iter().zip(out.iter_mut()) {
+            match *target {
+                Target::Delta(s) => add(out, window.column(s, 0)),
+                Target::Residual(s) => {
+                    if let Some(k) = self.equations.next.iter().position(|n| n.0 == s) {
+                        add(out, &next[k]);
+                    }
+                }
+                Target::Level(_) => {}
+            }
+        }
+
+        window.advance();
+        for ((signal, _, residual), next) in self.equations.next.iter().zip(next.iter()) {
+            if !residual {
+                window.column_mut(*signal, 0).copy_from_slice(next);
+            }
+        }
+        for (target, out) in self.layout.targets.iter().zip(out.iter()) {
+            if target.is_next() {
+                window.column_mut(target.signal(), 0).copy_from_slice(out);
+            }
+        }
+    }
+}
+
+fn fit(columns: &mut Vec<Vec<f64>>, n: usize, rows: usize) {
+    columns.resize_with(n, Vec::new);
+    for c in columns {
+        c.resize(rows, 0.0);
+    }
+}
+
+fn add(to: &mut [f64], from: &[f64]) {
+    for (a, b) in to.iter_mut().zip(from) {
+        *a += b;
+    }
+}
+
+/// The same list, empty and with its room, for columns of another lifetime: a collect into the same type of element
+/// keeps the allocation.
+fn emptied<'b>(mut list: Vec<&[f64]>) -> Vec<&'b [f64]> {
+    list.clear();
+    list.into_iter().map(|_| -> &'b [f64] { &[] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::schema::{Range, Signal};
+    use crate::units::Unit;
+
+    /// Δx = −x(t−1) + u, y = 2 x + member.
+    #[derive(Debug)]
+    struct Known;
+
+    impl Regressor for Known {
+        fn name(&self) -> &'static str {
+            "known"
+        }
+        fn shape(&self) -> (usize, usize) {
+            (4, 2)
+        }
+        fn members(&self) -> usize {
+            3
+        }
+        fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
+            for p in particles {
+                for r in p.rows.clone() {
+                    out[0][r] = x[2][r] - x[1][r];
+                    out[1][r] = 2.0 * x[0][r] + p.member.map_or(0.0, |m| m as f64);
+                }
+            }
+        }
+        fn encode(&self) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    fn map() -> StepMap {
+        let roles = [("x", Role::State), ("y", Role::Output), ("u", Role::Control), ("c", Role::Disturbance)];
+        let signal = |(name, role): (&str, Role)| Signal {
+            name: name.into(),
+            role,
+            unit: Unit::one(),
+            hard: Range::OPEN,
+            soft: Range::OPEN,
+            max_move: f64::INFINITY,
+            multiple: 0.0,
+        };
+        let schema = Arc::new(Schema::new(roles.map(signal).to_vec()));
+        let equations = Equations { constants: vec![(3, 90.0)], ..Equations::default() };
+        let spec = ModelSpec { lags: 2.into(), ..ModelSpec::default() };
+        let layout = Layout::new(&schema, &spec, &equations);
+        StepMap { schema, equations, layout, regressor: Arc::new(Known) }
+    }
+
+    #[test]
+    fn layouts_hold_what_a_model_may_read_and_must_tell() {
+        let map = map();
+        assert_eq!(map.layout.inputs, vec![(0, 0), (0, 1), (2, 0), (2, 1)]);
+        assert_eq!(map.layout.targets, vec![Target::Delta(0), Target::Level(1)]);
+        assert_eq!((map.layout.depth(), map.depth()), (2, 2));
+        let persistence = Layout::persistence(&map.schema, &map.equations);
+        assert_eq!((persistence.inputs, persistence.targets), (vec![(1, 1)], map.layout.targets));
+        let spec = ModelSpec { ignore: vec!["u".to_owned().into()], lags: 1.into(), ..ModelSpec::default() };
+        assert_eq!(Layout::new(&map.schema, &spec, &map.equations).inputs, vec![(0, 0)]);
+    }
+
+    #[test]
+    fn a_step_completes_the_frame_and_writes_the_next_states() {
+        let map = map();
+        let mut window = Window::new(4, map.depth(), 3, Timestamp::UNIX_EPOCH, 1000);
+        window.column_mut(0, 1).copy_from_slice(&[1.0, 2.0, 3.0]);
+        window.column_mut(0, 0).copy_from_slice(&[10.0, 20.0, 30.0]);
+        window.column_mut(2, 0).fill(5.0);
+        let particles = [Particle { member: None, rows: 0..1 }, Particle { member: Some(2), rows: 1..3 }];
+        let noise = [vec![0.0, 100.0], vec![0.25, 0.0]];
+        let mut scratch = StepScratch::default();
+        map.observe(&mut window, &mut scratch);
+        assert_eq!(window.column(3, 0), [90.0; 3]);
+        map.step(&mut window, &particles, Some(&noise), &mut scratch);
+        assert_eq!(window.steps(), 1);
+        assert_eq!(window.column(1, 1), [20.25, 42.0, 62.0]);
+        assert_eq!(window.column(0, 0), [10.0 - 1.0 + 5.0, 20.0 - 2.0 + 5.0 + 100.0, 30.0 - 3.0 + 5.0 + 100.0]);
+        assert_eq!(window.column(0, 1), [10.0, 20.0, 30.0]);
+    }
+
+    #[test]
+    fn what_is_not_finite_stays_so() {
+        let map = map();
+        let mut window = Window::new(4, 2, 1, Timestamp::UNIX_EPOCH, 1000);
+        let mut scratch = StepScratch::default();
+        map.observe(&mut window, &mut scratch);
+        map.step(&mut window, &[Particle { member: None, rows: 0..1 }], None, &mut scratch);
+        assert!(window.column(0, 0)[0].is_nan() && window.column(1, 1)[0].is_nan());
+    }
+
+    #[test]
+    fn a_warm_step_reuses_its_buffers() {
+        let map = map();
+        let mut window = Window::new(4, 2, 64, Timestamp::UNIX_EPOCH, 1000);
+        let particles = [Particle { member: None, rows: 0..64 }];
+        let mut scratch = StepScratch::default();
+        let buffers = |s: &StepScratch| {
+            let out: Vec<_> = s.out.iter().map(|c| c.as_ptr()).collect();
+            (s.inputs.as_ptr(), s.inputs.capacity(), s.column.as_ptr(), out)
+        };
+        map.observe(&mut window, &mut scratch);
+        map.step(&mut window, &particles, None, &mut scratch);
+        let warm = buffers(&scratch);
+        assert!(warm.1 >= 4);
+        for _ in 0..5 {
+            map.observe(&mut window, &mut scratch);
+            map.step(&mut window, &particles, None, &mut scratch);
+        }
+        assert_eq!(buffers(&scratch), warm);
     }
 }

@@ -1,7 +1,21 @@
 //! Trajectory → Dataset → models, scored by multi-step open-loop error, calibrated, and the winner chosen.
 
+mod choose;
+mod dataset;
+mod equations;
 mod map;
 pub mod model;
+mod response;
+pub mod score;
+mod split;
+mod spread;
 
-pub use map::{Equations, Layout, StepMap, StepScratch, Target};
+pub use choose::{Learned, SplitFacts, learn};
+pub use dataset::{Dataset, Scaling, Usual};
+pub use equations::Equations;
+pub use map::{Layout, StepMap, StepScratch, Target};
 pub use model::{Particle, Regressor};
+pub use response::{Moments, Response, responses};
+pub use score::{Baselines, LEVELS, Rollouts, ScoreRow, Start, rollouts, starts};
+pub use split::{FOLDS, Split};
+pub use spread::{Residuals, Spread};

@@ -1,3 +1,16 @@
-//! Scenarios in batch, and their results.
+//! Scenarios: from a plant and a folder of what-ifs to results.
 
+mod annual;
+mod batch;
+mod card;
+mod case;
+mod parts;
+mod plant;
 pub mod results;
+mod summary;
+
+pub use annual::annual;
+pub use batch::{Batch, Ticker, run};
+pub use card::model_card;
+pub use parts::{join, write_file};
+pub use plant::{Compiled, Plant, replay_checks};

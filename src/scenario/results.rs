@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::log::Quality;
+pub use crate::value::{Difference, Economics, Estimate};
 
 /// Version of the `results.json` layout.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -67,26 +68,6 @@ pub struct CaseResult {
     pub economics: Option<Economics>,
 }
 
-/// Median and 80 % interval over particles.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Estimate {
-    pub p10: f64,
-    pub p50: f64,
-    pub p90: f64,
-    pub mean: f64,
-}
-
-/// A paired difference under common random numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Difference {
-    pub mean: f64,
-    /// 90 % interval of the difference.
-    pub low: f64,
-    pub high: f64,
-    /// False: the interval contains zero: no measurable change.
-    pub measurable: bool,
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KpiResult {
     pub name: String,
@@ -97,6 +78,12 @@ pub struct KpiResult {
     pub value: Estimate,
     /// Against the baseline; `None` for the baseline itself.
     pub change: Option<Difference>,
+    /// Value of every particle; absent where it has none.
+    #[serde(default)]
+    pub samples: Vec<Option<f64>>,
+    /// Numerator and denominator of a ratio, per particle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<[Vec<Option<f64>>; 2]>,
 }
 
 /// What a case did with a control, against what the baseline did.
@@ -155,29 +142,6 @@ pub struct Trend {
     pub p10: Vec<f64>,
     pub p50: Vec<f64>,
     pub p90: Vec<f64>,
-}
-
-/// Money of a case over its lifetime.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Economics {
-    pub currency: String,
-    /// First-year benefit (fall of the benefit KPIs, annualised), P10/P50/P90.
-    pub benefit_per_year: Estimate,
-    pub capex: f64,
-    pub opex_per_year: f64,
-    pub discount_rate: f64,
-    pub lifetime_years: f64,
-    pub npv: Estimate,
-    /// Years; `None` when it is never paid back.
-    pub payback: Option<f64>,
-    pub discounted_payback: Option<f64>,
-    /// `None`: not unique, or no such rate.
-    pub irr: Option<f64>,
-    /// Why there is no IRR.
-    pub irr_note: Option<String>,
-    pub roi: Option<f64>,
-    /// The assumptions in words: price base, basis, escalation, persistence.
-    pub assumptions: Vec<String>,
 }
 
 /// A case over the year.

@@ -35,6 +35,13 @@ pub struct Damage {
     pub lines: BTreeSet<usize>,
 }
 
+impl<T> Loaded<T> {
+    /// File name without its extension: the name of a scenario.
+    pub fn stem(&self) -> &str {
+        self.path.file_stem().and_then(|s| s.to_str()).unwrap_or("scenario")
+    }
+}
+
 /// The outcome of parsing: a value as far as there is one, and all faults.
 #[derive(Debug)]
 pub struct Parsed<T> {

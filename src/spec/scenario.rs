@@ -56,6 +56,9 @@ pub struct Change {
     pub scale: Option<At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<At<f64>>,
+    /// Of a disturbance: only between these times of the day, `["17:00", "21:00"]`, in the twin's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<At<[String; 2]>>,
 }
 
 impl Change {

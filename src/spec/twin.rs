@@ -1,6 +1,7 @@
 //! `twin.toml`.
 
 use indexmap::IndexMap;
+use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,17 @@ pub struct TwinSpec {
     pub objective: IndexMap<String, At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrain: Option<At<RetrainSpec>>,
+}
+
+impl TwinSpec {
+    /// In which schedules, daily windows and the report tell the time.
+    ///
+    /// # Errors
+    /// The name of a time zone that is not known.
+    pub fn zone(&self) -> Result<TimeZone, String> {
+        let name = self.timezone.as_ref().map_or("UTC", |z| z.value.as_str());
+        TimeZone::get(name).map_err(|_| name.to_owned())
+    }
 }
 
 /// Where the log is and how it is laid out.

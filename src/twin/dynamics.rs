@@ -61,6 +61,9 @@ pub trait Dynamics: Send + Sync {
     fn depth(&self) -> usize;
     /// Distinct plausible plants (1: only the mean).
     fn members(&self) -> usize;
+    /// Sets the noise of a batch whose window ends in known states, before its first step. Plants without noise do
+    /// nothing.
+    fn begin(&self, _batch: &mut Batch) {}
     /// Fills what is known of the current frame before the controls are: constants, early derived signals.
     fn observe(&self, batch: &mut Batch);
     /// Completes the current frame from its states, controls and disturbances, advances the window, and writes the

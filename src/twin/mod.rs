@@ -1,5 +1,150 @@
 //! The digital twin: dynamics with noise, members and an envelope of support.
 
+mod artefact;
 mod dynamics;
+mod envelope;
+mod provenance;
 
+use std::ops;
+use std::sync::Arc;
+
+pub use artefact::MODEL_FILE;
 pub use dynamics::{Batch, Dynamics, Support};
+pub use envelope::Envelope;
+pub use provenance::{Provenance, config_hash};
+
+use crate::learn::{Equations, Particle, Spread, StepMap, StepScratch};
+use crate::schema::{Range, Role, Schema};
+use crate::trajectory::{Frame, Trajectory, Window};
+
+/// A learned plant: its one-step map, how wrong that map is, and where it may be trusted.
+#[derive(Debug, Clone)]
+pub struct Twin {
+    pub map: StepMap,
+    pub spread: Spread,
+    pub envelope: Envelope,
+    /// 1st to 99th percentile of each signal over the training rows: `[signals]`.
+    pub seen: Vec<Range>,
+    /// Sample time, milliseconds.
+    pub step_ms: i64,
+    pub provenance: Provenance,
+}
+
+impl Twin {
+    /// A twin of a fitted map; `training`: the rows of `log` (1 particle) that it was fitted on.
+    pub fn new(
+        map: StepMap,
+        spread: Spread,
+        log: &Trajectory,
+        training: &[ops::Range<usize>],
+        provenance: Provenance,
+    ) -> Self {
+        let envelope = Envelope::fit(log, training, &read_signals(&map));
+        let seen = log.columns.iter().map(|column| seen(column, training)).collect();
+        Self { map, spread, envelope, seen, step_ms: log.step_ms, provenance }
+    }
+
+    /// The same plant with other known equations: a scenario that changes parameters, or that gives a constant a course
+    /// over time (and so takes it out of the equations' constants).
+    #[must_use]
+    pub fn with_equations(&self, equations: Equations) -> Self {
+        let mut twin = self.clone();
+        twin.map.equations = equations;
+        twin
+    }
+}
+
+/// The states, controls and disturbances that the model reads, in schema order; none when it learns nothing.
+fn read_signals(map: &StepMap) -> Vec<usize> {
+    let read = |s: &usize| {
+        let role = map.schema.signals[*s].role;
+        matches!(role, Role::State | Role::Control | Role::Disturbance) && map.layout.inputs.iter().any(|i| i.0 == *s)
+    };
+    if map.layout.targets.is_empty() { Vec::new() } else { (0..map.schema.len()).filter(read).collect() }
+}
+
+fn seen(column: &[f64], training: &[ops::Range<usize>]) -> Range {
+    let rows = training.iter().cloned().flatten();
+    let mut values: Vec<f64> = rows.filter_map(|t| column.get(t).copied()).filter(|v| v.is_finite()).collect();
+    if values.is_empty() {
+        return Range::OPEN;
+    }
+    values.sort_by(f64::total_cmp);
+    let last = (values.len() - 1) as f64;
+    Range { low: values[(0.01 * last).floor() as usize], high: values[(0.99 * last).ceil() as usize] }
+}
+
+impl Dynamics for Twin {
+    fn schema(&self) -> &Arc<Schema> {
+        &self.map.schema
+    }
+
+    fn step_ms(&self) -> i64 {
+        self.step_ms
+    }
+
+    /// One frame more than the map reads: [`Dynamics::begin`] needs it.
+    fn depth(&self) -> usize {
+        self.map.depth() + 1
+    }
+
+    fn members(&self) -> usize {
+        if self.map.layout.targets.is_empty() { 1 } else { self.map.regressor.members().max(1) }
+    }
+
+    /// The noise starts from how wrong the map was, per particle, in the step that led to the present states.
+    fn begin(&self, batch: &mut Batch) {
+        let Batch { window, particles, noise, .. } = batch;
+        *noise = vec![vec![0.0; particles.len()]; self.map.layout.targets.len()];
+        if noise.is_empty() || window.depth() < 2 {
+            return;
+        }
+        let signals = self.map.schema.len();
+        let mut past = Window::new(signals, self.map.depth().max(2), particles.len(), window.time(), self.step_ms);
+        for lag in 0..past.depth() {
+            for s in 0..signals {
+                let (from, to) = (window.column(s, lag + 1), past.column_mut(s, lag));
+                to.iter_mut().zip(particles.iter()).for_each(|(v, p)| *v = from[p.rows.start]);
+            }
+        }
+        let rows: Vec<Particle> =
+            particles.iter().enumerate().map(|(i, p)| Particle { member: p.member, rows: i..i + 1 }).collect();
+        let mut scratch = StepScratch::default();
+        self.map.observe(&mut past, &mut scratch);
+        self.map.step(&mut past, &rows, None, &mut scratch);
+        for (noise, target) in noise.iter_mut().zip(&self.map.layout.targets) {
+            // An output belongs to the completed step, a state to the present one.
+            let (signal, lag) = (target.signal(), usize::from(!target.is_next()));
+            let (measured, predicted) = (window.column(signal, lag), past.column(signal, lag));
+            for (i, e) in noise.iter_mut().enumerate() {
+                let error = measured[particles[i].rows.start] - predicted[i];
+                *e = if error.is_finite() { error } else { 0.0 };
+            }
+        }
+    }
+
+    fn observe(&self, batch: &mut Batch) {
+        self.map.observe(&mut batch.window, &mut batch.scratch);
+    }
+
+    fn step(&self, batch: &mut Batch) {
+        let Batch { window, particles, key, noise, scratch } = batch;
+        let targets = self.map.layout.targets.len();
+        if noise.len() != targets {
+            *noise = vec![vec![0.0; particles.len()]; targets];
+        }
+        match key {
+            Some(key) => self.spread.next(noise, *key, window.steps() as u64),
+            None => self.spread.decay(noise),
+        }
+        self.map.step(window, particles, Some(noise), scratch);
+    }
+
+    fn support(&self, window: &Window) -> Vec<Support> {
+        self.envelope.label(window)
+    }
+
+    fn seen(&self, signal: usize) -> Range {
+        self.seen.get(signal).copied().unwrap_or(Range::OPEN)
+    }
+}

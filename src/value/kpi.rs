@@ -1,8 +1,27 @@
 //! Figures of merit, one code for the report and for the planner.
 
-use crate::expr::Registers;
-use crate::trajectory::Frame;
+use std::ops::Range;
+
+use super::accumulator::{Accumulator, tally, tally_pair};
+use crate::error::nearest;
+use crate::expr::{ExprFault, Program, Registers, Scope};
+use crate::schema::{Range as Limits, Role, Schema};
+use crate::spec::{At, KpiSpec, TimeSpan};
+use crate::trajectory::{Frame, Trajectory};
 use crate::units::Unit;
+
+/// How values of a KPI over several stretches of time become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregation {
+    /// Adds up over time: integrals, sums, counts.
+    Total,
+    /// Weighted by time: means, shares, final values.
+    Mean,
+    /// The largest counts.
+    Largest,
+    /// Numerators and denominators add up first.
+    Ratio,
+}
 
 /// A compiled KPI.
 #[derive(Debug, Clone)]
@@ -11,34 +30,373 @@ pub struct Kpi {
     pub unit: Unit,
     /// The formula in words, for the report.
     pub formula: String,
+    kind: Kind,
+    /// From the tallies to `unit`.
+    factor: f64,
 }
 
-/// The running value of one KPI for all rows of a batch.
 #[derive(Debug, Clone)]
-pub struct Accumulator {}
+enum Kind {
+    /// Σ over steps, times the factor.
+    Sum(Program),
+    Mean(Program),
+    Peak(Program, usize),
+    Exceedance(usize, Limits),
+    ExceedanceShare(usize, Limits),
+    Ratio(Program, Program),
+    FillRate(Program, Program),
+    /// A move is a change beyond this and beyond 1e-9 of the value itself.
+    Moves(usize, f64),
+    Travel(usize),
+    Final(Program),
+    ServiceLevel(Program),
+    DegreeHours(Program, f64),
+}
+
+/// Why a KPI cannot be: the byte range in `twin.toml` of the text at fault, and the fault within that text.
+pub type KpiFault = (Range<usize>, ExprFault);
+
+/// The values of one KPI over a trajectory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figures {
+    /// `[particles]`, in the KPI's unit; NaN where there is none.
+    pub values: Vec<f64>,
+    /// Numerators and denominators of ratios, `[particles]` each.
+    pub ratio: Option<(Vec<f64>, Vec<f64>)>,
+    /// Share of particle-steps that were missing and left out.
+    pub missing: f64,
+}
 
 impl Kpi {
+    /// Compiles `spec` against the names of `scope` (its `dt` is the sample time) and the limits in `schema`.
+    pub fn compile(name: &str, spec: &KpiSpec, scope: &Scope, schema: &Schema) -> Result<Self, KpiFault> {
+        let program = |text: &At<String>| Program::compile(text, scope).map_err(|fault| (text.span.clone(), fault));
+        let shown = |text: &At<String>| program(text).map(in_shown_unit);
+        let over_time = |text: &At<String>, unit: &Unit| {
+            integral(unit, scope.dt).map_err(|message| (text.span.clone(), fault("unit-mismatch", text, message, CURE)))
+        };
+        let (kind, unit, factor, formula) = match spec {
+            KpiSpec::Integral(of) => {
+                let p = program(of)?;
+                let (unit, factor) = over_time(of, &p.unit)?;
+                (Kind::Sum(p), unit, factor, format!("integral of `{}` over time", of.value))
+            }
+            KpiSpec::Sum(of) => {
+                let p = shown(of)?;
+                let unit = p.unit.clone();
+                (Kind::Sum(p), unit, 1.0, format!("sum of `{}` over all steps", of.value))
+            }
+            KpiSpec::Mean(of) => {
+                let p = shown(of)?;
+                let unit = p.unit.clone();
+                (Kind::Mean(p), unit, 1.0, format!("mean of `{}` over time", of.value))
+            }
+            KpiSpec::Peak { of, window } => {
+                let p = shown(of)?;
+                let unit = p.unit.clone();
+                let step = TimeSpan::from_ms((scope.dt * 1e3).round() as i64);
+                let steps = window.steps(step, 1);
+                let formula = format!("largest mean of `{}` over any {}", of.value, window.value);
+                (Kind::Peak(p, steps), unit, 1.0, formula)
+            }
+            KpiSpec::Exceedance(of) => {
+                let (i, soft, beyond) = soft_limits(of, schema)?;
+                let (unit, factor) = over_time(of, &schema.signals[i].unit)?;
+                let formula = format!("integral over time of how far `{}` is {beyond}", of.value);
+                (Kind::Exceedance(i, soft), unit, factor, formula)
+            }
+            KpiSpec::ExceedanceShare(of) => {
+                let (i, soft, beyond) = soft_limits(of, schema)?;
+                let formula = format!("share of time that `{}` is {beyond}", of.value);
+                (Kind::ExceedanceShare(i, soft), Unit::one(), 1.0, formula)
+            }
+            KpiSpec::Ratio([above, below]) => {
+                let (p, q) = (program(above)?, program(below)?);
+                let (unit, factor) = quotient(&p.unit, &q.unit)
+                    .map_err(|message| (below.span.clone(), fault("unit-mismatch", below, message, CURE)))?;
+                let formula = format!("integral of `{}` over integral of `{}`", above.value, below.value);
+                (Kind::Ratio(p, q), unit, factor, formula)
+            }
+            KpiSpec::FillRate([served, demanded]) => {
+                let (p, q) = (program(served)?, program(demanded)?);
+                let factor = p.unit.factor(&q.unit).map_err(|message| {
+                    let cure = "give both as the same quantity per step";
+                    (demanded.span.clone(), fault("unit-mismatch", demanded, message, cure))
+                })?;
+                let formula = format!("sum of `{}` over sum of `{}`", served.value, demanded.value);
+                (Kind::FillRate(p, q), Unit::one(), factor, formula)
+            }
+            KpiSpec::Moves(of) => {
+                let i = control(of, schema)?;
+                let hard = schema.signals[i].hard;
+                let width = hard.high - hard.low;
+                let scale = if width.is_finite() { width } else { 0.0 };
+                (Kind::Moves(i, 1e-9 * scale), Unit::one(), 1.0, format!("number of moves of `{}`", of.value))
+            }
+            KpiSpec::Travel(of) => {
+                let i = control(of, schema)?;
+                let unit = schema.signals[i].unit.difference();
+                (Kind::Travel(i), unit, 1.0, format!("sum of the sizes of all moves of `{}`", of.value))
+            }
+            KpiSpec::Final(of) => {
+                let p = shown(of)?;
+                let unit = p.unit.clone();
+                (Kind::Final(p), unit, 1.0, format!("last value of `{}`", of.value))
+            }
+            KpiSpec::ServiceLevel(shortage) => {
+                let formula = format!("share of steps in which `{}` is zero", shortage.value);
+                (Kind::ServiceLevel(program(shortage)?), Unit::one(), 1.0, formula)
+            }
+            KpiSpec::DegreeHours { of, above } => {
+                let p = program(of)?;
+                let (unit, factor) = over_time(of, &p.unit)?;
+                let formula =
+                    format!("integral over time of how far `{}` is above {} {}", of.value, above.value, p.unit.text);
+                (Kind::DegreeHours(p, above.value), unit, factor, formula)
+            }
+        };
+        Ok(Self { name: name.to_owned(), unit, formula, kind, factor })
+    }
+
     /// Largest lag that it reads.
     pub fn depth(&self) -> usize {
-        0
+        match &self.kind {
+            Kind::Sum(p)
+            | Kind::Mean(p)
+            | Kind::Peak(p, _)
+            | Kind::Final(p)
+            | Kind::ServiceLevel(p)
+            | Kind::DegreeHours(p, _) => p.depth(),
+            Kind::Ratio(p, q) | Kind::FillRate(p, q) => p.depth().max(q.depth()),
+            Kind::Moves(..) | Kind::Travel(_) => 1,
+            Kind::Exceedance(..) | Kind::ExceedanceShare(..) => 0,
+        }
     }
 
-    pub fn start(&self, _rows: usize) -> Accumulator {
-        Accumulator {}
+    /// How values over several stretches of time become one.
+    pub fn aggregation(&self) -> Aggregation {
+        match &self.kind {
+            Kind::Sum(_) | Kind::Exceedance(..) | Kind::Moves(..) | Kind::Travel(_) | Kind::DegreeHours(..) => {
+                Aggregation::Total
+            }
+            Kind::Mean(_) | Kind::ExceedanceShare(..) | Kind::Final(_) | Kind::ServiceLevel(_) => Aggregation::Mean,
+            Kind::Peak(..) => Aggregation::Largest,
+            Kind::Ratio(..) | Kind::FillRate(..) => Aggregation::Ratio,
+        }
     }
 
-    /// Takes in one completed frame.
-    pub fn add<F: Frame + ?Sized>(&self, _acc: &mut Accumulator, _frame: &F, _registers: &mut Registers) {}
+    /// An empty tally for a batch of `rows`.
+    pub fn start(&self, rows: usize) -> Accumulator {
+        let two = matches!(self.kind, Kind::Ratio(..) | Kind::FillRate(..));
+        let window = if let Kind::Peak(_, window) = self.kind { Some(window) } else { None };
+        Accumulator::new(rows, two, window)
+    }
 
-    /// Value so far per row: `[rows]`.
-    pub fn value(&self, _acc: &Accumulator, out: &mut [f64]) {
-        out.fill(0.0);
+    /// Takes in one completed frame of as many rows as `acc` has. Missing values (not finite) are left out and counted.
+    pub fn add<F: Frame + ?Sized>(&self, acc: &mut Accumulator, frame: &F, registers: &mut Registers) {
+        acc.steps += 1;
+        let Accumulator { sum, below, known, x, y, peak, .. } = acc;
+        match &self.kind {
+            Kind::Sum(p) | Kind::Mean(p) => {
+                p.eval(frame, registers, x);
+                tally(x, sum, known, |v| v);
+            }
+            Kind::Peak(p, _) => {
+                p.eval(frame, registers, x);
+                if let Some(peak) = peak {
+                    peak.add(x, known);
+                }
+            }
+            Kind::Exceedance(signal, soft) => tally(frame.column(*signal, 0), sum, known, |v| soft.excess(v)),
+            Kind::ExceedanceShare(signal, soft) => {
+                tally(frame.column(*signal, 0), sum, known, |v| if soft.excess(v) > 0.0 { 1.0 } else { 0.0 });
+            }
+            Kind::Ratio(p, q) | Kind::FillRate(p, q) => {
+                p.eval(frame, registers, x);
+                q.eval(frame, registers, y);
+                tally_pair(x, y, sum, below, known);
+            }
+            Kind::Moves(signal, tolerance) => {
+                moves(frame, *signal, x);
+                let now = frame.column(*signal, 0);
+                for (((dv, v), sum), known) in x.iter().zip(now).zip(sum).zip(known) {
+                    let ok = dv.is_finite();
+                    let smallest = tolerance.max(1e-9 * (v.abs() + dv));
+                    *sum += if ok && *dv > smallest { 1.0 } else { 0.0 };
+                    *known += if ok { 1.0 } else { 0.0 };
+                }
+            }
+            Kind::Travel(signal) => {
+                moves(frame, *signal, x);
+                tally(x, sum, known, |v| v);
+            }
+            Kind::Final(p) => {
+                p.eval(frame, registers, x);
+                for ((x, last), known) in x.iter().zip(sum).zip(known) {
+                    if x.is_finite() {
+                        *last = *x;
+                        *known += 1.0;
+                    }
+                }
+            }
+            Kind::ServiceLevel(p) => {
+                p.eval(frame, registers, x);
+                tally(x, sum, known, |v| if v <= 1e-9 { 1.0 } else { 0.0 });
+            }
+            Kind::DegreeHours(p, above) => {
+                p.eval(frame, registers, x);
+                tally(x, sum, known, |v| (v - above).max(0.0));
+            }
+        }
+    }
+
+    /// Value so far per row: `[rows]`, in the KPI's unit; NaN where there is none: nothing known yet, or a ratio over
+    /// nothing. Where nothing was demanded, everything was served: the fill rate is 1.
+    pub fn value(&self, acc: &Accumulator, out: &mut [f64]) {
+        match &self.kind {
+            Kind::Peak(..) => {
+                if let Some(peak) = &acc.peak {
+                    peak.value(out);
+                }
+            }
+            Kind::Mean(_) | Kind::ExceedanceShare(..) | Kind::ServiceLevel(_) => {
+                for ((out, sum), known) in out.iter_mut().zip(&acc.sum).zip(&acc.known) {
+                    *out = sum / known;
+                }
+            }
+            Kind::Ratio(..) | Kind::FillRate(..) => {
+                let empty = if matches!(self.kind, Kind::FillRate(..)) { 1.0 } else { f64::NAN };
+                for (r, out) in out.iter_mut().enumerate() {
+                    let nothing = acc.below[r] == 0.0;
+                    *out = match acc.known[r] > 0.0 {
+                        true if nothing => empty,
+                        true => self.factor * acc.sum[r] / acc.below[r],
+                        false => f64::NAN,
+                    };
+                }
+            }
+            _ => {
+                for ((out, sum), known) in out.iter_mut().zip(&acc.sum).zip(&acc.known) {
+                    *out = if *known > 0.0 { self.factor * sum } else { f64::NAN };
+                }
+            }
+        }
+    }
+
+    fn figures(&self, acc: &Accumulator) -> Figures {
+        let mut values = vec![f64::NAN; acc.rows()];
+        self.value(acc, &mut values);
+        let ratio = (self.aggregation() == Aggregation::Ratio)
+            .then(|| (acc.sum.iter().map(|v| self.factor * v).collect(), acc.below.clone()));
+        Figures { values, ratio, missing: acc.missing() }
     }
 }
 
-/// Σ price × KPI.
-#[derive(Debug, Clone)]
-pub struct Objective {
-    /// (KPI, price per unit of it).
-    pub terms: Vec<(Kpi, f64)>,
+const CURE: &str = "look at the units of the signals in the expression; parameters can carry units too";
+
+/// The program with its result in the unit that people read.
+fn in_shown_unit(program: Program) -> Program {
+    let shown = program.unit.preferred();
+    if shown == program.unit {
+        return program;
+    }
+    program.clone().in_unit(&shown).unwrap_or(program)
+}
+
+/// Unit of the integral over time of values in `unit`, and what Σ value over steps of `dt` seconds is multiplied with to
+/// be in it. Of odd quantities, plants that step in days count days and not hours.
+fn integral(unit: &Unit, dt: f64) -> Result<(Unit, f64), String> {
+    let mut shown = unit.integral()?;
+    if dt >= 86_400.0
+        && let Some(amount) = shown.text.strip_suffix('h').filter(|a| a.is_empty() || a.ends_with('*'))
+    {
+        shown = Unit::parse(&format!("{amount}d"))?;
+    }
+    let factor = unit.times(&Unit::second())?.factor(&shown)?;
+    Ok((shown, factor * dt))
+}
+
+/// Unit of a quotient of sums, and what the quotient is multiplied with to be in it.
+fn quotient(above: &Unit, below: &Unit) -> Result<(Unit, f64), String> {
+    let unit = above.per(below)?;
+    let shown = unit.preferred();
+    let factor = unit.factor(&shown)?;
+    Ok((shown, factor))
+}
+
+/// Sizes of the moves of `signal` from the last step to this one.
+fn moves<F: Frame + ?Sized>(frame: &F, signal: usize, out: &mut [f64]) {
+    let (now, last) = (frame.column(signal, 0), frame.column(signal, 1));
+    for ((out, now), last) in out.iter_mut().zip(now).zip(last) {
+        *out = (now - last).abs();
+    }
+}
+
+fn fault(code: &'static str, text: &At<String>, message: String, cure: impl Into<String>) -> ExprFault {
+    ExprFault { code, span: 0..text.value.len(), message, cure: cure.into() }
+}
+
+/// Column of the signal named `name`.
+fn signal(name: &At<String>, schema: &Schema) -> Result<usize, KpiFault> {
+    schema.find(name).ok_or_else(|| {
+        let cure = match nearest(name, schema.names()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => "name a signal of the tag list; this kind of KPI takes no expression".to_owned(),
+        };
+        (name.span.clone(), fault("unknown-signal", name, format!("there is no signal `{}`", name.value), cure))
+    })
+}
+
+/// Column and soft limits of the signal named `name`, and the words for being beyond them.
+fn soft_limits(name: &At<String>, schema: &Schema) -> Result<(usize, Limits, String), KpiFault> {
+    let i = signal(name, schema)?;
+    let Limits { low, high } = schema.signals[i].soft;
+    let unit = &schema.signals[i].unit.text;
+    let beyond = match (low.is_finite(), high.is_finite()) {
+        (true, true) => format!("below {low} {unit} or above {high} {unit}"),
+        (true, false) => format!("below {low} {unit}"),
+        (false, true) => format!("above {high} {unit}"),
+        (false, false) => {
+            let message = format!("`{}` has no soft limits to exceed", name.value);
+            let cure = format!("give the signal `{}` limits, like `soft = [-inf, 27]`", name.value);
+            return Err((name.span.clone(), fault("no-soft-limits", name, message, cure)));
+        }
+    };
+    Ok((i, schema.signals[i].soft, beyond))
+}
+
+/// Column of the control named `name`.
+fn control(name: &At<String>, schema: &Schema) -> Result<usize, KpiFault> {
+    let i = signal(name, schema)?;
+    if schema.signals[i].role == Role::Control {
+        return Ok(i);
+    }
+    let controls = schema.with_role(Role::Control);
+    let names: Vec<&str> = controls.iter().map(|&c| schema.signals[c].name.as_str()).collect();
+    let cure = format!("name a control: {}", names.join(", "));
+    Err((name.span.clone(), fault("not-a-control", name, format!("`{}` is no control", name.value), cure)))
+}
+
+/// Values of `kpis` over `stretches` of `trajectory`: `[kpis][particles]`.
+///
+/// Lags reach back before a stretch as far as the segment that holds it goes; windows do not run across stretches.
+pub fn evaluate(kpis: &[Kpi], trajectory: &Trajectory, stretches: &[Range<usize>]) -> Vec<Vec<f64>> {
+    figures(kpis, trajectory, stretches).into_iter().map(|f| f.values).collect()
+}
+
+/// As [`evaluate`], with what annual sums and the report need besides the values.
+pub fn figures(kpis: &[Kpi], trajectory: &Trajectory, stretches: &[Range<usize>]) -> Vec<Figures> {
+    let mut registers = Registers::default();
+    let mut accs: Vec<Accumulator> = kpis.iter().map(|k| k.start(trajectory.particles)).collect();
+    for stretch in stretches {
+        let first = trajectory.segments.iter().find(|s| s.contains(&stretch.start)).map_or(stretch.start, |s| s.start);
+        accs.iter_mut().for_each(Accumulator::split);
+        for t in stretch.start..stretch.end.min(trajectory.steps) {
+            let frame = trajectory.frame(t, first);
+            for (kpi, acc) in kpis.iter().zip(&mut accs) {
+                kpi.add(acc, &frame, &mut registers);
+            }
+        }
+    }
+    kpis.iter().zip(&accs).map(|(kpi, acc)| kpi.figures(acc)).collect()
 }

@@ -1,7 +1,21 @@
 //! Planners: how MPC finds a plan.
+//!
+//! A planner draws sequences of moves, has them priced, and draws again nearer to the good ones. All are black-box: they
+//! see costs only. Every sequence goes through [`project`] before it is priced, so that the price is that of what would
+//! be done, and the plan that comes out always holds its limits.
+
+mod cem;
+mod icem;
+mod project;
+mod search;
+
+pub use cem::Cem;
+pub use icem::Icem;
+pub use project::{project, reach};
 
 use crate::rng::Key;
 use crate::schema::Range;
+use crate::spec::PlannerSpec;
 
 /// One optimisation: the candidates are sequences of `moves` × `controls` values, flattened move-major.
 pub struct Problem<'a> {
@@ -14,11 +28,27 @@ pub struct Problem<'a> {
     pub multiple: Vec<f64>,
     /// Controls in force now.
     pub previous: Vec<f64>,
-    /// Typical size of a control's variation in the log; the first spread of the samplers.
+    /// Typical size of a control's variation in the log; the first spread of the samplers (0 or infinite: a quarter of
+    /// the bounds' width).
     pub scale: Vec<f64>,
     /// Cost of candidates: `[candidates][moves * controls]` → `[candidates]`; lower is better; NaN ranks last.
     pub cost: &'a mut dyn FnMut(&[Vec<f64>], &mut Vec<f64>),
     pub key: Key,
+}
+
+impl Problem<'_> {
+    pub fn controls(&self) -> usize {
+        self.previous.len()
+    }
+
+    /// Length of a candidate.
+    pub fn len(&self) -> usize {
+        self.moves * self.controls()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// The best sequence found.
@@ -26,13 +56,36 @@ pub struct Problem<'a> {
 pub struct Plan {
     /// `[moves * controls]`, feasible: bounds, moves and multiples hold.
     pub controls: Vec<f64>,
+    /// Infinite when no candidate had a finite cost; the controls are then the ones in force, held.
     pub cost: f64,
-    /// Spread and elites that the next plan may start from; meaning private to the planner.
+    /// Sequences that the next plan may start from, `[n][moves * controls]` in the layout of `controls` and shifted in
+    /// time together with them; otherwise private to the planner.
     pub memory: Vec<Vec<f64>>,
 }
 
 pub trait Planner: Send + Sync {
     fn name(&self) -> &'static str;
-    /// `warm`: the last plan, already shifted to now.
+    /// `warm`: the last plan, already shifted to now. The plan found is never worse than it, nor than holding.
     fn plan(&self, problem: &mut Problem, warm: Option<&Plan>) -> Plan;
+}
+
+/// The planner that a scenario names.
+pub fn build(spec: &PlannerSpec) -> Box<dyn Planner> {
+    match spec {
+        PlannerSpec::Cem { population, elites, iterations, smoothing } => Box::new(Cem {
+            population: population.value,
+            elites: elites.value,
+            iterations: iterations.value,
+            smoothing: smoothing.value,
+        }),
+        PlannerSpec::Icem { population, elites, iterations, smoothing, beta, decay, keep } => Box::new(Icem {
+            population: population.value,
+            elites: elites.value,
+            iterations: iterations.value,
+            smoothing: smoothing.value,
+            beta: beta.value,
+            decay: decay.value,
+            keep: keep.value,
+        }),
+    }
 }

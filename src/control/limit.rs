@@ -1,0 +1,93 @@
+//! What a control may do next.
+
+use crate::schema::{Range, Signal};
+
+/// The value nearest to `wanted` that `signal` may take after `previous`: within its hard range, at most `max_move` away
+/// from `previous` (NaN: unknown, no limit), a whole multiple.
+///
+/// Where they contradict each other (the log's last value lies outside the hard range, or between two multiples that are
+/// further apart than a move), the hard range goes first, then the multiple, then the move.
+pub fn limited(signal: &Signal, previous: f64, wanted: f64) -> f64 {
+    let hard = signal.hard;
+    if wanted.is_nan() {
+        return wanted;
+    }
+    let reach = if signal.max_move.is_finite() && previous.is_finite() {
+        Range { low: previous - signal.max_move, high: previous + signal.max_move }
+    } else {
+        Range::OPEN
+    };
+    let both = Range { low: hard.low.max(reach.low), high: hard.high.min(reach.high) };
+    let value = if both.low <= both.high { both.clamp(wanted) } else { hard.clamp(previous) };
+    if signal.multiple <= 0.0 || !value.is_finite() {
+        return value;
+    }
+    let nearest = multiple_within(wanted, signal.multiple, both)
+        .or_else(|| multiple_within(value, signal.multiple, hard))
+        .unwrap_or(value);
+    hard.clamp(nearest)
+}
+
+/// The multiple of `of` nearest to `v` inside `range`.
+fn multiple_within(v: f64, of: f64, range: Range) -> Option<f64> {
+    // A bound that is a multiple itself must not be lost to rounding.
+    let (low, high) = ((range.low / of - 1e-9).ceil(), (range.high / of + 1e-9).floor());
+    (low <= high).then(|| (v / of).round().clamp(low, high) * of)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::schema::Role;
+    use crate::units::Unit;
+
+    fn control(low: f64, high: f64, max_move: f64, multiple: f64) -> Signal {
+        Signal {
+            name: "u".into(),
+            role: Role::Control,
+            unit: Unit::one(),
+            hard: Range { low, high },
+            soft: Range::OPEN,
+            max_move,
+            multiple,
+        }
+    }
+
+    #[test]
+    fn contradictions_have_an_order() {
+        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 5.0, 9.0), 6.0);
+        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 20.0, 9.0), 10.0);
+        assert_eq!(limited(&control(0.0, 10.0, 4.0, 3.0), 0.0, 4.4), 3.0);
+        assert_eq!(limited(&control(0.0, 10.0, 1.0, 3.0), 4.5, 9.0), 6.0);
+        assert_eq!(limited(&control(1.0, 2.0, f64::INFINITY, 3.0), 1.0, 9.0), 2.0);
+        assert_eq!(limited(&control(0.0, 0.3, f64::INFINITY, 0.1), 0.0, 9.0), 0.3);
+        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), f64::NAN, 9.0), 9.0);
+        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 5.0, f64::INFINITY), 6.0);
+    }
+
+    proptest! {
+        #[test]
+        fn all_limits_hold_from_any_feasible_value(
+            low in -50.0..0.0,
+            width in 1.0..100.0,
+            max_move in prop_oneof![0.1..20.0, Just(f64::INFINITY)],
+            multiple in prop_oneof![Just(0.0), 0.1..5.0],
+            start in -100.0..100.0,
+            wanted in prop::collection::vec(-200.0..200.0, 30),
+        ) {
+            let signal = control(low, low + width, max_move, multiple);
+            let mut previous = limited(&signal, f64::NAN, start);
+            let lots = |v: f64| multiple == 0.0 || (v / multiple - (v / multiple).round()).abs() < 1e-6;
+            let reachable = lots(previous);
+            for w in wanted {
+                let v = limited(&signal, previous, w);
+                prop_assert!(signal.hard.contains(v));
+                prop_assert!((v - previous).abs() <= max_move + 1e-9 || !reachable);
+                prop_assert!(lots(v) || !reachable, "{v} is no multiple of {multiple}");
+                previous = v;
+            }
+        }
+    }
+}

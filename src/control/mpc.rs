@@ -1,0 +1,334 @@
+//! Model-predictive control: plans on the twin, acts on the plant, plans again.
+
+mod blocks;
+mod rollout;
+
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use self::blocks::Blocks;
+use self::rollout::{Limit, Start, Workspace, paths};
+use super::planner::{self, Plan, Planner, Problem, project};
+use super::{Context, Control, Controller, Forecast, Observation};
+use crate::error::{Error, Result};
+use crate::rng::Key;
+use crate::schema::{Range, Role};
+use crate::spec::{ForecastSpec, MpcSpec, TimeSpan};
+use crate::trajectory::Frame;
+use crate::twin::Dynamics;
+use crate::value::{Kpi, Objective};
+
+/// The controller. Each particle of the run has its own plan: at every replan interval the planner moves the free moves
+/// of the horizon so that the risk quantile of the objective over several simulated futures is least, and the plan is
+/// followed until the next one.
+///
+/// Plans hold bounds, move limits and multiples, the first move counted from the control in force. Hard limits of states
+/// and outputs are broken only when no candidate avoids it. A plan that fails (no candidate has a finite cost) is
+/// replaced by the rest of the last one, or by holding the controls.
+pub struct Mpc<'a> {
+    setup: Setup<'a>,
+    planner: Box<dyn Planner>,
+    /// In place of the twin's forecasts of disturbances.
+    forecast: Option<ForecastSpec>,
+    key: Key,
+    particles: Vec<Follower>,
+    /// Step of the last plan.
+    planned: Option<usize>,
+    /// (signal, forecast): `[horizon]` each.
+    told: Vec<(usize, Vec<f64>)>,
+    pool: Mutex<Vec<Workspace>>,
+    failures: usize,
+}
+
+/// What stays the same from plan to plan.
+pub(in crate::control) struct Setup<'a> {
+    dynamics: &'a dyn Dynamics,
+    objective: Objective,
+    /// Schema columns of the planned controls.
+    controls: Vec<usize>,
+    /// Of each planned control.
+    limits: Vec<ControlLimit>,
+    blocks: Blocks,
+    /// Steps between plans.
+    replan: usize,
+    /// Futures per plan.
+    particles: usize,
+    risk: f64,
+    /// Hard limits of states, outputs and derived signals.
+    hard: Vec<Limit>,
+    /// Frames of the windows.
+    depth: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ControlLimit {
+    hard: Range,
+    bounds: Range,
+    /// Per step.
+    max_move: f64,
+    multiple: f64,
+    scale: f64,
+}
+
+/// One particle's plan.
+#[derive(Default)]
+struct Follower {
+    plan: Option<Plan>,
+    /// Controls until the next plan: `[replan][controls]`.
+    path: Vec<f64>,
+    failures: usize,
+}
+
+/// Free moves when a scenario names no number: one per replan interval, at most this.
+const MOST_MOVES: usize = 12;
+/// Futures when a scenario names no number.
+const FUTURES: usize = 4;
+
+impl<'a> Mpc<'a> {
+    /// The controller that a scenario describes, minimising the twin's objective.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for unknown controls, a horizon shorter than the replan interval, a risk outside 0 to 1, and a
+    /// twin without an objective.
+    pub fn build(spec: &MpcSpec, context: &Context<'a>) -> Result<Self> {
+        let mut kpis = Vec::new();
+        for (name, kpi) in &context.spec.kpi {
+            let compiled = Kpi::compile(name, kpi, context.scope, context.schema);
+            kpis.push(compiled.map_err(|(_, f)| Error::Data(format!("KPI `{name}`: {}; {}", f.message, f.cure)))?);
+        }
+        let prices = context.spec.objective.iter().map(|(name, price)| (name.as_str(), price.value));
+        let objective = Objective::of(&kpis, prices)
+            .map_err(|name| Error::Data(format!("[objective] prices `{name}`, which is no KPI; define it in [kpi]")))?;
+        let controls = match &spec.controls {
+            Some(names) => names.iter().map(|n| context.control(n, &n.span)).collect::<Result<Vec<_>>>()?,
+            None => context.schema.with_role(Role::Control),
+        };
+        if objective.terms.is_empty() {
+            let cure = "give the twin an [objective] table: KPI = price";
+            return Err(context.fault("no-objective", &spec.horizon.span, "MPC has nothing to minimise", cure));
+        }
+        if let Some(risk) = spec.risk.as_ref().filter(|r| !(0.0..=1.0).contains(&r.value)) {
+            let message = format!("a risk of {} is no quantile", risk.value);
+            return Err(context.fault("out-of-range", &risk.span, message, "choose a number from 0 to 1, like 0.95"));
+        }
+        if let Some(replan) = spec.replan.as_ref().filter(|r| r.value > spec.horizon.value) {
+            let message = format!("the plan ends after {}, before the next one is made", spec.horizon.value);
+            return Err(context.fault("out-of-range", &replan.span, message, "replan at least once per horizon"));
+        }
+        // Not the stream of the run's own noise: a plan must not foresee it.
+        let key = Key::new(context.seed).fold(0x6D70_6300);
+        Ok(Self::new(spec, controls, context.dynamics, objective, key))
+    }
+
+    /// `controls`: schema columns that it moves; `key` must not be that of the plant's noise.
+    pub fn new(
+        spec: &MpcSpec,
+        controls: Vec<usize>,
+        dynamics: &'a dyn Dynamics,
+        objective: Objective,
+        key: Key,
+    ) -> Self {
+        let step = TimeSpan::from_ms(dynamics.step_ms());
+        let horizon = spec.horizon.steps(step, 1);
+        let replan = spec.replan.as_ref().map_or(1, |r| r.steps(step, 1)).min(horizon);
+        let moves = spec.moves.as_ref().map_or(MOST_MOVES.min(horizon.div_ceil(replan)), |m| m.value);
+        let within_log = spec.within_log.as_ref().is_none_or(|w| w.value);
+        let limits = controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect();
+        let signals = &dynamics.schema().signals;
+        let hard = (0..signals.len()).filter_map(|s| hard_limit(dynamics, s)).collect();
+        let setup = Setup {
+            controls,
+            limits,
+            blocks: Blocks::new(horizon, replan, moves),
+            replan,
+            particles: spec.particles.as_ref().map_or(FUTURES, |p| p.value).max(1),
+            risk: spec.risk.as_ref().map_or(0.5, |r| r.value),
+            hard,
+            // A completed frame is read at lag 1, and its own past from there.
+            depth: (dynamics.depth() + 1).max(objective.depth() + 2),
+            objective,
+            dynamics,
+        };
+        Self {
+            setup,
+            planner: planner::build(&spec.planner),
+            forecast: spec.forecast.as_ref().map(|f| f.value),
+            key,
+            particles: Vec::new(),
+            planned: None,
+            told: Vec::new(),
+            pool: Mutex::new(Vec::new()),
+            failures: 0,
+        }
+    }
+
+    /// Plans that failed so far, over all particles.
+    pub fn failures(&self) -> usize {
+        self.failures
+    }
+
+    fn tell(&mut self, forecast: &Forecast, step: usize) {
+        let horizon = self.setup.blocks.horizon();
+        self.told.resize(forecast.signals.len(), (0, Vec::new()));
+        let fill = |forecast: &Forecast, told: &mut Vec<(usize, Vec<f64>)>| {
+            for (i, ((signal, _), (to, values))) in forecast.signals.iter().zip(told).enumerate() {
+                *to = *signal;
+                values.resize(horizon, 0.0);
+                forecast.fill(i, step, values);
+            }
+        };
+        match self.forecast {
+            Some(how) => fill(&forecast.clone().with_all(how), &mut self.told),
+            None => fill(forecast, &mut self.told),
+        }
+    }
+
+    fn plan_all(&mut self, observation: &Observation, elapsed: usize) {
+        self.tell(observation.forecast, observation.step);
+        let Self { setup, planner, key, particles, told, pool, .. } = self;
+        let (setup, planner, told, pool) = (&*setup, planner.as_ref(), &*told, &*pool);
+        let lock = || pool.lock().unwrap_or_else(PoisonError::into_inner);
+        // A particle's plan depends on its own number and the step alone: any thread, any order, the same bytes.
+        particles.par_iter_mut().enumerate().for_each(|(row, follower)| {
+            let mut workspace = lock().pop().unwrap_or_default();
+            let key = key.fold(row as u64).fold(observation.step as u64);
+            let start = setup.start(observation, row, told, key);
+            follower.plan(setup, planner, &start, elapsed, &mut workspace);
+            lock().push(workspace);
+        });
+        self.failures += self.particles.iter_mut().map(|f| std::mem::take(&mut f.failures)).sum::<usize>();
+    }
+}
+
+impl Controller for Mpc<'_> {
+    fn signals(&self) -> &[usize] {
+        &self.setup.controls
+    }
+
+    fn depth(&self) -> usize {
+        self.setup.depth
+    }
+
+    fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
+        let rows = observation.window.rows();
+        if self.particles.len() != rows {
+            self.particles.clear();
+            self.particles.resize_with(rows, Follower::default);
+            self.planned = None;
+        }
+        let elapsed = self.planned.and_then(|p| observation.step.checked_sub(p));
+        if elapsed.is_none_or(|e| e >= self.setup.replan) {
+            if elapsed.is_none() {
+                self.particles.iter_mut().for_each(|f| f.plan = None);
+            }
+            self.plan_all(observation, elapsed.unwrap_or(0));
+            self.planned = Some(observation.step);
+        }
+        let offset = observation.step - self.planned.unwrap_or(observation.step);
+        let controls = self.setup.controls.len();
+        for (c, column) in control.values.iter_mut().enumerate() {
+            for (value, follower) in column.iter_mut().zip(&self.particles) {
+                *value = follower.path[offset * controls + c];
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Setup<'_> {
+    fn start<'s>(
+        &self,
+        observation: &Observation<'s>,
+        row: usize,
+        told: &'s [(usize, Vec<f64>)],
+        key: Key,
+    ) -> Start<'s> {
+        let window = observation.window;
+        let value = |signal: usize, lag: usize| window.column(signal, lag)[row];
+        let previous = self.controls.iter().zip(&self.limits).map(|(&c, limit)| {
+            let known = [value(c, 1), value(c, 0), limit.bounds.low].into_iter().find(|v| v.is_finite());
+            limit.hard.clamp(known.unwrap_or(0.0))
+        });
+        let given = |s: &usize| {
+            let role = self.dynamics.schema().signals[*s].role;
+            matches!(role, Role::Control | Role::Disturbance | Role::Setpoint)
+                && !self.controls.contains(s)
+                && !told.iter().any(|(t, _)| t == s)
+        };
+        let kept = (0..self.dynamics.schema().len()).filter(given).map(|s| (s, value(s, 0))).collect();
+        Start { window, row, told, kept, previous: previous.collect(), key }
+    }
+}
+
+impl Follower {
+    fn plan(&mut self, setup: &Setup, planner: &dyn Planner, start: &Start, elapsed: usize, workspace: &mut Workspace) {
+        let controls = setup.controls.len();
+        if let Some(last) = &mut self.plan {
+            setup.blocks.shift(&mut last.controls, controls, elapsed);
+            last.memory.iter_mut().for_each(|m| setup.blocks.shift(m, controls, elapsed));
+        }
+        workspace.begin_plan();
+        let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {
+            workspace.price(setup, start, candidates, costs);
+        };
+        // In one block a control can ramp for its whole length.
+        let block = setup.blocks.shortest() as f64;
+        let mut problem = Problem {
+            moves: setup.blocks.count(),
+            bounds: setup.limits.iter().map(|l| l.bounds).collect(),
+            max_move: setup.limits.iter().map(|l| l.max_move * block).collect(),
+            multiple: setup.limits.iter().map(|l| l.multiple).collect(),
+            previous: start.previous.clone(),
+            scale: setup.limits.iter().map(|l| l.scale).collect(),
+            cost: &mut cost,
+            key: start.key.fold(1),
+        };
+        let mut plan = planner.plan(&mut problem, self.plan.as_ref());
+        let failed = !plan.cost.is_finite();
+        if failed {
+            self.failures += 1;
+            if let Some(last) = &self.plan {
+                plan.controls.clone_from(&last.controls);
+                project(&problem, &mut plan.controls);
+            }
+        }
+        let sequence = std::slice::from_ref(&plan.controls);
+        paths(setup, &start.previous, sequence, &mut self.path);
+        self.path.truncate(setup.replan * controls);
+        // After a failure nothing is known to be good: the next plan starts afresh, yet may fall back on this one.
+        self.plan = Some(Plan { memory: if failed { Vec::new() } else { plan.memory }, ..plan });
+    }
+}
+
+fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> ControlLimit {
+    let s = &dynamics.schema().signals[signal];
+    let mut seen = dynamics.seen(signal);
+    let known = seen.low.is_finite() && seen.high.is_finite() && seen.low <= seen.high;
+    let width = if known { seen.high - seen.low } else { s.hard.high - s.hard.low };
+    if known && s.multiple > 0.0 {
+        seen.low = (seen.low / s.multiple + 1e-9).floor() * s.multiple;
+        seen.high = (seen.high / s.multiple - 1e-9).ceil() * s.multiple;
+    }
+    let bounds =
+        if known && within_log { Range { low: s.hard.clamp(seen.low), high: s.hard.clamp(seen.high) } } else { s.hard };
+    // A move of whole multiples is itself one.
+    let max_move = if s.multiple > 0.0 && s.max_move.is_finite() {
+        (s.max_move / s.multiple + 1e-9).floor() * s.multiple
+    } else {
+        s.max_move
+    };
+    ControlLimit { hard: s.hard, bounds, max_move, multiple: s.multiple, scale: 0.25 * width }
+}
+
+fn hard_limit(dynamics: &dyn Dynamics, signal: usize) -> Option<Limit> {
+    let s = &dynamics.schema().signals[signal];
+    let given = s.hard.low.is_finite() || s.hard.high.is_finite();
+    if !given || !matches!(s.role, Role::State | Role::Output | Role::Derived) {
+        return None;
+    }
+    let seen = dynamics.seen(signal);
+    let widths = [s.hard.high - s.hard.low, seen.high - seen.low];
+    let scale = widths.into_iter().find(|w| w.is_finite() && *w > 0.0).unwrap_or(1.0);
+    Some(Limit { signal, range: s.hard, scale, ahead: s.role == Role::State })
+}

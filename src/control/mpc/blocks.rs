@@ -1,0 +1,94 @@
+//! Move blocking: a plan has few free moves over a long horizon.
+
+/// Steps of the horizon in blocks; the wish for a control stays the same within one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Blocks {
+    /// First step of each block, and the horizon at the end.
+    starts: Vec<usize>,
+}
+
+impl Blocks {
+    /// The first block is the replan interval, since no later moment of the plan is acted on. With as many moves as
+    /// intervals all are that long (the last one shorter); with fewer, their ends grow quadratically up to the horizon;
+    /// with more, the horizon is divided evenly.
+    pub fn new(horizon: usize, replan: usize, moves: usize) -> Self {
+        let (horizon, replan) = (horizon.max(1), replan.max(1));
+        let n = moves.clamp(1, horizon);
+        let intervals = horizon.div_ceil(replan);
+        let end = |k: usize| -> usize {
+            if n == intervals {
+                (k * replan).min(horizon)
+            } else if n > intervals {
+                (k * horizon + n / 2) / n
+            } else if n == 1 {
+                k * horizon
+            } else {
+                let rest = (horizon - n * replan) as f64;
+                k * replan + (rest * (k * (k - 1)) as f64 / (n * (n - 1)) as f64).round() as usize
+            }
+        };
+        let mut starts = vec![0];
+        starts.extend((1..=n).map(end));
+        Self { starts }
+    }
+
+    pub fn count(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    pub fn horizon(&self) -> usize {
+        self.starts[self.count()]
+    }
+
+    /// Steps of the shortest block: what a control can do in one is within its reach in all. The last one may be cut
+    /// short by the horizon and does not count.
+    pub fn shortest(&self) -> usize {
+        let whole = (self.count() - 1).max(1);
+        (0..whole).map(|k| self.starts[k + 1] - self.starts[k]).min().unwrap_or(1).max(1)
+    }
+
+    /// Block that step `h` lies in; the last one beyond the horizon.
+    pub fn of(&self, h: usize) -> usize {
+        self.starts.partition_point(|s| *s <= h).clamp(1, self.count()) - 1
+    }
+
+    /// What a sequence `[blocks * controls]` made `elapsed` steps ago asks for from now on.
+    pub fn shift(&self, sequence: &mut [f64], controls: usize, elapsed: usize) {
+        for k in 0..self.count() {
+            // Never an earlier block: the copy runs forwards in place.
+            let from = self.of(self.starts[k] + elapsed);
+            sequence.copy_within(from * controls..(from + 1) * controls, k * controls);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_cover_the_horizon() {
+        assert_eq!(Blocks::new(24, 3, 8).starts, [0, 3, 6, 9, 12, 15, 18, 21, 24]);
+        assert_eq!(Blocks::new(10, 4, 3).starts, [0, 4, 8, 10]);
+        assert_eq!(Blocks::new(24, 3, 4).starts, [0, 3, 8, 15, 24]);
+        assert_eq!(Blocks::new(24, 3, 1).starts, [0, 24]);
+        assert_eq!(Blocks::new(6, 3, 6).starts, [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(Blocks::new(3, 9, 99).starts, [0, 1, 2, 3]);
+        for (horizon, replan, moves) in [(144, 1, 12), (100, 7, 5), (13, 2, 12), (1, 1, 1), (5, 9, 1)] {
+            let b = Blocks::new(horizon, replan, moves);
+            assert_eq!(b.horizon(), horizon);
+            assert!(b.starts.windows(2).all(|w| w[0] < w[1]), "{b:?}");
+        }
+    }
+
+    #[test]
+    fn steps_find_their_block_and_plans_shift() {
+        let b = Blocks::new(24, 3, 4);
+        assert_eq!([0, 2, 3, 7, 8, 23, 99].map(|h| b.of(h)), [0, 0, 1, 1, 2, 3, 3]);
+        assert_eq!(b.shortest(), 3);
+        let even = Blocks::new(8, 2, 4);
+        let mut plan = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0, 4.0, 40.0];
+        even.shift(&mut plan, 2, 2);
+        assert_eq!(plan, [2.0, 20.0, 3.0, 30.0, 4.0, 40.0, 4.0, 40.0]);
+    }
+}

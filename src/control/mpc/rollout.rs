@@ -1,0 +1,257 @@
+//! Pricing candidates: many futures of one plant in one batch.
+
+use jiff::Timestamp;
+
+use super::Setup;
+use crate::control::planner::reach;
+use crate::expr::Registers;
+use crate::rng::Key;
+use crate::schema::Range;
+use crate::trajectory::{Frame, Window};
+use crate::twin::Batch;
+use crate::value::Accumulator;
+use crate::value::compare::quantile;
+
+/// What one plan starts from.
+pub(super) struct Start<'a> {
+    /// The observation's window, of which `row` is planned for.
+    pub window: &'a Window,
+    pub row: usize,
+    /// (signal, its values at the steps after this one): forecasts, `[signals][horizon]`.
+    pub told: &'a [(usize, Vec<f64>)],
+    /// (signal, its value): inputs that nobody forecasts, kept as they are.
+    pub kept: Vec<(usize, f64)>,
+    /// Planned controls in force.
+    pub previous: Vec<f64>,
+    pub key: Key,
+}
+
+/// Memory for pricing, kept from plan to plan.
+#[derive(Default)]
+pub(super) struct Workspace {
+    /// One per number of candidates.
+    rollouts: Vec<Rollout>,
+    /// Controls over the horizon: `[horizon][controls][candidates]`.
+    path: Vec<f64>,
+    registers: Registers,
+    /// What the noise starts from, `[targets][particles]`; filled once per plan.
+    noise: Option<Vec<Vec<f64>>>,
+    /// Price of breaking a hard limit, set by the first candidates of a plan.
+    limit_price: Option<f64>,
+    /// Scratch for one candidate's futures.
+    futures: Vec<f64>,
+}
+
+/// A batch of `candidates` × particles rows, row `p * candidates + c`.
+struct Rollout {
+    candidates: usize,
+    batch: Batch,
+    terms: Vec<Accumulator>,
+    value: Vec<f64>,
+    /// Objective per row.
+    total: Vec<f64>,
+    /// Known values per row, over all terms.
+    known: Vec<f64>,
+    /// Excess over hard limits per row, in widths of the limits.
+    beyond: Vec<f64>,
+}
+
+/// A limit on what the plant does.
+pub(super) struct Limit {
+    pub signal: usize,
+    pub range: Range,
+    /// Size of an excess that counts one.
+    pub scale: f64,
+    /// States are known one step ahead; outputs belong to the completed frame.
+    pub ahead: bool,
+}
+
+/// A step beyond a limit counts this besides its excess, so that small excesses are avoided too.
+const STEP_BEYOND: f64 = 0.1;
+/// Price of an excess of one, in spreads of the objective over the first candidates: beyond what money can outweigh.
+const LIMIT_PRICE: f64 = 1e3;
+
+/// The frame before the current one, as the current one.
+struct Completed<'a> {
+    window: &'a Window,
+    step_ms: i64,
+}
+
+impl Frame for Completed<'_> {
+    fn rows(&self) -> usize {
+        self.window.rows()
+    }
+
+    #[inline]
+    fn column(&self, signal: usize, lag: usize) -> &[f64] {
+        self.window.column(signal, lag + 1)
+    }
+
+    fn time(&self) -> Timestamp {
+        let ms = self.window.time().as_millisecond().saturating_sub(self.step_ms);
+        Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MIN)
+    }
+}
+
+impl Workspace {
+    /// Forgets the last plan, keeping the memory.
+    pub fn begin_plan(&mut self) {
+        self.noise = None;
+        self.limit_price = None;
+    }
+
+    /// Cost of each candidate, `[moves * controls]` each: the risk quantile of the objective over futures, plus the mean
+    /// price of hard limits broken; NaN where a future cannot be computed.
+    pub fn price(&mut self, setup: &Setup, start: &Start, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        let n = candidates.len();
+        let at = match self.rollouts.iter().position(|r| r.candidates == n) {
+            Some(at) => at,
+            None => {
+                self.rollouts.push(Rollout::new(setup, n));
+                self.rollouts.len() - 1
+            }
+        };
+        paths(setup, &start.previous, candidates, &mut self.path);
+        let rollout = &mut self.rollouts[at];
+        rollout.run(setup, start, &self.path, &mut self.noise, &mut self.registers);
+        rollout.sum(setup);
+        let Rollout { total, beyond, .. } = rollout;
+        costs.clear();
+        for c in 0..n {
+            self.futures.clear();
+            self.futures.extend(total.iter().skip(c).step_by(n));
+            // One future that cannot be computed is no future to count on.
+            costs.push(if self.futures.iter().all(|v| v.is_finite()) {
+                self.futures.sort_unstable_by(f64::total_cmp);
+                quantile(&self.futures, setup.risk)
+            } else {
+                f64::NAN
+            });
+        }
+        let price = *self.limit_price.get_or_insert_with(|| {
+            let finite = || costs.iter().copied().filter(|c| c.is_finite());
+            let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), c| (l.min(c), h.max(c)));
+            let size = low.abs().max(high.abs());
+            if low <= high { LIMIT_PRICE * (high - low).max(1e-6 * size).max(1e-12) } else { LIMIT_PRICE }
+        });
+        for (c, cost) in costs.iter_mut().enumerate() {
+            let excess: f64 = beyond.iter().skip(c).step_by(n).sum();
+            *cost += price * excess / setup.particles as f64;
+        }
+    }
+}
+
+/// Writes the controls of every step: towards the wish of its block, as far per step as the move limit allows.
+pub(super) fn paths(setup: &Setup, previous: &[f64], candidates: &[Vec<f64>], path: &mut Vec<f64>) {
+    let (n, controls) = (candidates.len(), setup.controls.len());
+    path.resize(setup.blocks.horizon() * controls * n, 0.0);
+    for h in 0..setup.blocks.horizon() {
+        let block = setup.blocks.of(h);
+        let (done, rest) = path.split_at_mut(h * controls * n);
+        for c in 0..controls {
+            let limit = &setup.limits[c];
+            let wish = candidates.iter().map(|s| s[block * controls + c]);
+            let now = &mut rest[c * n..(c + 1) * n];
+            for (k, (now, wish)) in now.iter_mut().zip(wish).enumerate() {
+                let last = if h == 0 { previous[c] } else { done[((h - 1) * controls + c) * n + k] };
+                *now = if limit.multiple > 0.0 {
+                    reach(Range::OPEN, limit.max_move, limit.multiple, last, wish)
+                } else {
+                    wish.max(last - limit.max_move).min(last + limit.max_move)
+                };
+            }
+        }
+    }
+}
+
+impl Rollout {
+    fn new(setup: &Setup, candidates: usize) -> Self {
+        let rows = candidates * setup.particles;
+        let dynamics = setup.dynamics;
+        let window = Window::new(dynamics.schema().len(), setup.depth, rows, Timestamp::UNIX_EPOCH, dynamics.step_ms());
+        Self {
+            candidates,
+            batch: Batch::candidates(window, setup.particles, dynamics.members(), None),
+            terms: setup.objective.terms.iter().map(|(kpi, _)| kpi.start(rows)).collect(),
+            value: vec![0.0; rows],
+            total: vec![0.0; rows],
+            known: vec![0.0; rows],
+            beyond: vec![0.0; rows],
+        }
+    }
+
+    fn run(
+        &mut self,
+        setup: &Setup,
+        start: &Start,
+        path: &[f64],
+        noise: &mut Option<Vec<Vec<f64>>>,
+        registers: &mut Registers,
+    ) {
+        let Self { candidates, batch, terms, beyond, .. } = self;
+        let (n, controls, dynamics) = (*candidates, &setup.controls, setup.dynamics);
+        batch.window.broadcast_from(start.window, start.row);
+        // One future is the mean one; several share their noise between all candidates.
+        batch.key = (setup.particles > 1).then_some(start.key);
+        match noise {
+            Some(noise) => batch.noise.clone_from(noise),
+            None => {
+                dynamics.begin(batch);
+                *noise = Some(batch.noise.clone());
+            }
+        }
+        terms.iter_mut().for_each(Accumulator::reset);
+        beyond.fill(0.0);
+        for h in 0..setup.blocks.horizon() {
+            if h > 0 {
+                for (signal, values) in start.told {
+                    batch.window.column_mut(*signal, 0).fill(values[h - 1]);
+                }
+                for (signal, value) in &start.kept {
+                    batch.window.column_mut(*signal, 0).fill(*value);
+                }
+                dynamics.observe(batch);
+            }
+            for (c, signal) in controls.iter().enumerate() {
+                let from = &path[(h * controls.len() + c) * n..][..n];
+                for future in batch.window.column_mut(*signal, 0).chunks_exact_mut(n) {
+                    future.copy_from_slice(from);
+                }
+            }
+            dynamics.step(batch);
+            let completed = Completed { window: &batch.window, step_ms: dynamics.step_ms() };
+            for ((kpi, _), acc) in setup.objective.terms.iter().zip(terms.iter_mut()) {
+                kpi.add(acc, &completed, registers);
+            }
+            for limit in &setup.hard {
+                let (range, scale) = (limit.range, limit.scale.recip());
+                let values = batch.window.column(limit.signal, usize::from(!limit.ahead));
+                for (beyond, v) in beyond.iter_mut().zip(values) {
+                    let excess = range.excess(*v) * scale;
+                    *beyond += if excess > 1e-9 { excess + STEP_BEYOND } else { 0.0 };
+                }
+            }
+        }
+    }
+
+    /// The objective per row. A row with fewer known values than the best one left what can be computed: NaN. A term
+    /// that no row has a value of tells nothing about the candidates and is left out.
+    fn sum(&mut self, setup: &Setup) {
+        let Self { terms, value, total, known, .. } = self;
+        total.fill(0.0);
+        known.fill(0.0);
+        for ((kpi, price), acc) in setup.objective.terms.iter().zip(terms.iter()) {
+            kpi.value(acc, value);
+            if *price != 0.0 && value.iter().any(|v| !v.is_nan()) {
+                total.iter_mut().zip(value.iter()).for_each(|(t, v)| *t += price * v);
+            }
+            known.iter_mut().zip(acc.known()).for_each(|(k, a)| *k += a);
+        }
+        let most = known.iter().copied().fold(0.0, f64::max);
+        for (total, known) in total.iter_mut().zip(known.iter()) {
+            if *known < most {
+                *total = f64::NAN;
+            }
+        }
+    }
+}

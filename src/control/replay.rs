@@ -1,0 +1,18 @@
+//! The log's own controls.
+
+use super::{Control, Controller, Observation};
+use crate::error::Result;
+
+/// Moves nothing: every control is replayed from the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Replay;
+
+impl Controller for Replay {
+    fn signals(&self) -> &[usize] {
+        &[]
+    }
+
+    fn act(&mut self, _: &Observation, _: &mut Control) -> Result<()> {
+        Ok(())
+    }
+}

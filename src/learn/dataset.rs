@@ -1,0 +1,259 @@
+//! Transitions of a measured log as the columns that a regressor is fitted on.
+
+use std::ops::Range;
+
+use super::equations::Equations;
+use super::map::{Layout, Target};
+use crate::expr::Registers;
+use crate::trajectory::Trajectory;
+
+/// Increments beyond this many robust standard deviations are start-ups, trips and sensor jumps, not dynamics.
+const OUTLIER: f64 = 6.0;
+/// Half the distance of the 0.5th and 99.5th percentiles of a standard normal.
+const TAIL: f64 = 2.575_829_303_5;
+
+/// The transitions of a log: one for every grid row at which all inputs at all lags and all targets are measured
+/// inside one segment. In the units of the signals, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    pub layout: Layout,
+    /// `[inputs][transitions]`.
+    pub x: Vec<Vec<f64>>,
+    /// `[targets][transitions]`.
+    pub y: Vec<Vec<f64>>,
+    /// Grid row t of each transition, ascending.
+    pub row: Vec<usize>,
+    /// Sample time, milliseconds.
+    pub step_ms: i64,
+}
+
+/// Rows that are fit for fitting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usual {
+    pub rows: Vec<usize>,
+    /// Rows left out because of each target: `[targets]`.
+    pub outliers: Vec<usize>,
+}
+
+/// Mean and standard deviation per column; a column that does not vary has standard deviation 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scaling {
+    pub mean: Vec<f64>,
+    pub sd: Vec<f64>,
+}
+
+impl Dataset {
+    /// The transitions of `log` (one particle), whose constants and derived signals are filled
+    /// ([`Equations::fill`]).
+    pub fn new(log: &Trajectory, layout: &Layout, equations: &Equations) -> Self {
+        let next: Vec<Option<Vec<f64>>> = layout.targets.iter().map(|t| known_next(log, *t, equations)).collect();
+        let past = layout.depth() - 1;
+        let ahead = usize::from(layout.targets.iter().any(|t| t.is_next()));
+        let target = |j: usize, t: usize| {
+            let column = &log.columns[layout.targets[j].signal()];
+            match &next[j] {
+                _ if !layout.targets[j].is_next() => column[t],
+                Some(known) => column[t + 1] - known[t],
+                None => column[t + 1] - column[t],
+            }
+        };
+        let complete = |t: &usize| {
+            layout.inputs.iter().all(|&(s, lag)| log.columns[s][t - lag].is_finite())
+                && (0..layout.targets.len()).all(|j| target(j, *t).is_finite())
+        };
+        let row: Vec<usize> = log
+            .segments
+            .iter()
+            .flat_map(|s| (s.start + past)..s.end.saturating_sub(ahead).max(s.start + past))
+            .filter(complete)
+            .collect();
+        let x = layout.inputs.iter().map(|&(s, lag)| row.iter().map(|&t| log.columns[s][t - lag]).collect()).collect();
+        let y = (0..layout.targets.len()).map(|j| row.iter().map(|&t| target(j, t)).collect()).collect();
+        Self { layout: layout.clone(), x, y, row, step_ms: log.step_ms }
+    }
+
+    /// Transitions.
+    pub fn len(&self) -> usize {
+        self.row.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.row.is_empty()
+    }
+
+    /// The transitions that lie in the stretches of grid rows, lags and next row included.
+    pub fn rows_in(&self, stretches: &[Range<usize>]) -> Vec<usize> {
+        let past = self.layout.depth() - 1;
+        let ahead = usize::from(self.layout.targets.iter().any(|t| t.is_next()));
+        let mut rows = Vec::new();
+        for s in stretches {
+            let first = self.row.partition_point(|&t| t < s.start + past);
+            let end = self.row.partition_point(|&t| t + ahead < s.end);
+            rows.extend(first..end);
+        }
+        rows
+    }
+
+    /// `rows` without those in which a target lies further than 6 robust standard deviations from its median.
+    ///
+    /// The robust deviation is the larger of the scaled median absolute deviation and the scaled distance of the 0.5th
+    /// and 99.5th percentiles, so that a signal that moves seldom keeps its moves.
+    pub fn usual(&self, rows: &[usize]) -> Usual {
+        let bounds: Vec<(f64, f64)> = self.y.iter().map(|y| usual_range(y, rows)).collect();
+        let mut outliers = vec![0; self.y.len()];
+        let usual = |r: &usize| {
+            let mut keep = true;
+            for ((y, (low, high)), count) in self.y.iter().zip(&bounds).zip(&mut outliers) {
+                let out = y[*r] < *low || y[*r] > *high;
+                *count += usize::from(out);
+                keep &= !out;
+            }
+            keep
+        };
+        let rows = rows.iter().copied().filter(usual).collect();
+        Usual { rows, outliers }
+    }
+
+    /// Mean and standard deviation of the inputs over `rows`.
+    pub fn input_scaling(&self, rows: &[usize]) -> Scaling {
+        Scaling::of(&self.x, rows)
+    }
+
+    /// Mean and standard deviation of the targets over `rows`.
+    pub fn target_scaling(&self, rows: &[usize]) -> Scaling {
+        Scaling::of(&self.y, rows)
+    }
+}
+
+impl Scaling {
+    pub fn of(columns: &[Vec<f64>], rows: &[usize]) -> Self {
+        let n = rows.len().max(1) as f64;
+        let (mut mean, mut sd) = (Vec::with_capacity(columns.len()), Vec::with_capacity(columns.len()));
+        for c in columns {
+            let m = rows.iter().map(|&r| c[r]).sum::<f64>() / n;
+            let s = (rows.iter().map(|&r| (c[r] - m).powi(2)).sum::<f64>() / n).sqrt();
+            mean.push(m);
+            // Below this it is rounding of the mean, not variation.
+            sd.push(if s > 1e-12 * m.abs() { s } else { 0.0 });
+        }
+        Self { mean, sd }
+    }
+
+    /// 1 / sd, and 0 for a column that does not vary.
+    pub fn inverse(&self) -> Vec<f64> {
+        self.sd.iter().map(|&s| if s > 0.0 { 1.0 / s } else { 0.0 }).collect()
+    }
+}
+
+/// The known equation of a residual target at every row.
+fn known_next(log: &Trajectory, target: Target, equations: &Equations) -> Option<Vec<f64>> {
+    let Target::Residual(s) = target else { return None };
+    let (_, program, _) = equations.next.iter().find(|n| n.0 == s)?;
+    let mut registers = Registers::default();
+    let mut known = vec![f64::NAN; log.steps];
+    for segment in &log.segments {
+        for t in segment.clone() {
+            program.eval(&log.frame(t, segment.start), &mut registers, &mut known[t..=t]);
+        }
+    }
+    Some(known)
+}
+
+fn usual_range(y: &[f64], rows: &[usize]) -> (f64, f64) {
+    let mut v: Vec<f64> = rows.iter().map(|&r| y[r]).collect();
+    if v.is_empty() {
+        return (f64::NEG_INFINITY, f64::INFINITY);
+    }
+    v.sort_unstable_by(f64::total_cmp);
+    let at = |v: &[f64], q: f64| v[((v.len() - 1) as f64 * q).round() as usize];
+    let median = at(&v, 0.5);
+    let tails = (at(&v, 0.995) - at(&v, 0.005)) / (2.0 * TAIL);
+    for a in &mut v {
+        *a = (*a - median).abs();
+    }
+    v.sort_unstable_by(f64::total_cmp);
+    let sd = tails.max(1.4826 * at(&v, 0.5));
+    // Nothing to judge by: it hardly ever moves.
+    if sd > 0.0 { (median - OUTLIER * sd, median + OUTLIER * sd) } else { (f64::NEG_INFINITY, f64::INFINITY) }
+}
+
+#[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of stretches that hold one")]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::schema::{Range as Limits, Role, Schema, Signal};
+    use crate::units::Unit;
+
+    fn log(columns: &[(&str, Role, Vec<f64>)], segments: &[Range<usize>]) -> Trajectory {
+        let signal = |name: &str, role| Signal {
+            name: name.into(),
+            role,
+            unit: Unit::one(),
+            hard: Limits::OPEN,
+            soft: Limits::OPEN,
+            max_move: f64::INFINITY,
+            multiple: 0.0,
+        };
+        let schema = Schema::new(columns.iter().map(|c| signal(c.0, c.1)).collect());
+        let steps = columns[0].2.len();
+        let mut log = Trajectory::empty(Arc::new(schema), Timestamp::UNIX_EPOCH, 1000, steps, 1);
+        log.columns = columns.iter().map(|c| c.2.clone()).collect();
+        log.segments = segments.to_vec();
+        log
+    }
+
+    #[test]
+    fn transitions_stay_in_segments_and_skip_what_is_missing() {
+        let mut x: Vec<f64> = (0..12).map(|t| f64::from(t * t)).collect();
+        x[9] = f64::NAN;
+        let u = (0..12).map(f64::from).collect();
+        let log = log(&[("x", Role::State, x), ("u", Role::Control, u)], &[0..4, 4..12]);
+        let layout = Layout { inputs: vec![(0, 0), (1, 0), (1, 1)], targets: vec![Target::Delta(0)] };
+        let data = Dataset::new(&log, &layout, &Equations::default());
+        assert_eq!(data.row, vec![1, 2, 5, 6, 7, 10]);
+        assert_eq!(data.x[2], vec![0.0, 1.0, 4.0, 5.0, 6.0, 9.0]);
+        assert_eq!(data.y[0], vec![3.0, 5.0, 11.0, 13.0, 15.0, 21.0]);
+        assert_eq!(data.rows_in(&[0..4]), vec![0, 1]);
+        assert_eq!(data.rows_in(&[4..8, 8..12]), vec![2, 3, 5]);
+    }
+
+    #[test]
+    fn levels_need_no_next_row() {
+        let y = vec![1.0, 2.0, 3.0];
+        let log = log(&[("y", Role::Output, y)], &[0..3, 3..3]);
+        let layout = Layout { inputs: vec![(0, 1)], targets: vec![Target::Level(0)] };
+        let data = Dataset::new(&log, &layout, &Equations::default());
+        assert_eq!((data.row, data.x, data.y), (vec![1, 2], vec![vec![1.0, 2.0]], vec![vec![2.0, 3.0]]));
+    }
+
+    #[test]
+    fn trips_are_left_out_and_seldom_moves_are_kept() {
+        let n = 2000;
+        let mut y: Vec<f64> = (0..n).map(|t| f64::from(t % 7) - 3.0).collect();
+        y[100] = 400.0;
+        y[900] = -80.0;
+        let seldom = (0..n).map(|t| if t % 300 == 0 { 5.0 } else { 0.0 }).collect();
+        let data = Dataset {
+            layout: Layout { inputs: vec![], targets: vec![Target::Delta(0), Target::Delta(1)] },
+            x: vec![],
+            y: vec![y, seldom],
+            row: (0..n as usize).collect(),
+            step_ms: 1000,
+        };
+        let rows: Vec<usize> = (0..n as usize).collect();
+        let usual = data.usual(&rows);
+        assert_eq!(usual.outliers, vec![2, 0]);
+        assert_eq!(usual.rows.len(), n as usize - 2);
+    }
+
+    #[test]
+    fn scaling_knows_what_does_not_vary() {
+        let s = Scaling::of(&[vec![1.0, 3.0], vec![0.1, 0.1]], &[0, 1]);
+        assert_eq!((s.mean[0], s.sd[0], s.sd[1]), (2.0, 1.0, 0.0));
+        assert_eq!(s.inverse(), vec![1.0, 0.0]);
+    }
+}

@@ -1,0 +1,360 @@
+//! The known part of a twin: constants, derived signals and known next values, compiled and put in order.
+
+use std::ops::Range;
+
+use crate::expr::{ExprFault, Program, Registers, Scope};
+use crate::schema::{Role, Schema};
+use crate::spec::{At, SignalSpec, TwinSpec};
+use crate::trajectory::Trajectory;
+
+/// The known part of a twin.
+#[derive(Debug, Clone, Default)]
+pub struct Equations {
+    /// Signals with a constant value.
+    pub constants: Vec<(usize, f64)>,
+    /// Derived signals that need only x, d, set-points and the past: known before the controls are. In order of need.
+    pub early: Vec<(usize, Program)>,
+    /// Derived signals that need u or y. In order of need.
+    pub late: Vec<(usize, Program)>,
+    /// Known next values of states, in the state's unit; with `true`, a residual is learned on top.
+    pub next: Vec<(usize, Program, bool)>,
+}
+
+/// A fault and the byte range in `twin.toml` of the text that it is in.
+type Placed = (Range<usize>, ExprFault);
+
+impl Equations {
+    /// Compiles the `value`, `expr` and `next` of every signal of `spec`; `schema` has the same signals.
+    ///
+    /// # Errors
+    /// Every fault of every expression, each with the span of its text in `twin.toml`; the spans inside the faults are
+    /// relative to that text.
+    pub fn compile(spec: &TwinSpec, schema: &Schema, scope: &Scope) -> Result<Self, Vec<Placed>> {
+        let mut equations = Self::default();
+        let mut derived = Vec::new();
+        let mut faults = Vec::new();
+        for signal in spec.signals.iter().map(|s| &s.value) {
+            let Some(column) = schema.find(&signal.name) else { continue };
+            if let Some(value) = &signal.value {
+                equations.constants.push((column, value.value));
+            }
+            if let Some(text) = &signal.expr {
+                match compile(text, scope, schema, column, signal.unit.is_some()) {
+                    Ok(program) => derived.push(Derived { column, program, span: text.span.clone(), late: false }),
+                    Err(fault) => faults.push((text.span.clone(), fault)),
+                }
+            }
+            if let Some(text) = &signal.next {
+                match compile(text, scope, schema, column, true) {
+                    Ok(program) => equations.next.push((column, program, learns_residual(signal))),
+                    Err(fault) => faults.push((text.span.clone(), fault)),
+                }
+            }
+        }
+        let order = match in_order(&derived, schema) {
+            Ok(order) => order,
+            Err(cycles) => {
+                faults.extend(cycles);
+                Vec::new()
+            }
+        };
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let is_constant = |s: usize| equations.constants.iter().any(|c| c.0 == s);
+        for &i in &order {
+            let late = derived[i].program.reads.iter().any(|&(s, lag)| {
+                let moved = matches!(schema.signals[s].role, Role::Control | Role::Output) && !is_constant(s);
+                lag == 0 && (moved || derived.iter().any(|d| d.column == s && d.late))
+            });
+            derived[i].late = late;
+        }
+        let mut derived: Vec<Option<Derived>> = derived.into_iter().map(Some).collect();
+        for i in order {
+            if let Some(d) = derived[i].take() {
+                let list = if d.late { &mut equations.late } else { &mut equations.early };
+                list.push((d.column, d.program));
+            }
+        }
+        Ok(equations)
+    }
+
+    /// Frames that the equations read, the present one included.
+    pub fn depth(&self) -> usize {
+        let derived = self.early.iter().chain(&self.late).map(|d| d.1.depth());
+        1 + derived.chain(self.next.iter().map(|n| n.1.depth())).max().unwrap_or(0)
+    }
+
+    /// Writes the constants, and the derived signals at every row of every segment, over a measured or simulated
+    /// trajectory. Lags do not reach into another segment.
+    pub fn fill(&self, log: &mut Trajectory) {
+        for &(signal, value) in &self.constants {
+            log.columns[signal].fill(value);
+        }
+        if self.early.is_empty() && self.late.is_empty() {
+            return;
+        }
+        let mut registers = Registers::default();
+        let mut values = vec![0.0; log.particles];
+        for segment in log.segments.clone() {
+            for t in segment.clone() {
+                for (signal, program) in self.early.iter().chain(&self.late) {
+                    program.eval(&log.frame(t, segment.start), &mut registers, &mut values);
+                    log.at_mut(*signal, t).copy_from_slice(&values);
+                }
+            }
+        }
+    }
+}
+
+struct Derived {
+    column: usize,
+    program: Program,
+    span: Range<usize>,
+    late: bool,
+}
+
+fn learns_residual(signal: &SignalSpec) -> bool {
+    signal.residual.as_ref().is_some_and(|r| r.value)
+}
+
+/// Compiles `text`; the result is in the unit of `target`, if that is `declared` or fits.
+fn compile(
+    text: &At<String>,
+    scope: &Scope,
+    schema: &Schema,
+    target: usize,
+    declared: bool,
+) -> Result<Program, ExprFault> {
+    let program = Program::compile(text, scope)?;
+    let signal = &schema.signals[target];
+    match program.clone().in_unit(&signal.unit) {
+        Ok(program) => Ok(program),
+        Err(_) if !declared => Ok(program),
+        Err(message) => Err(ExprFault {
+            code: "unit-mismatch",
+            span: 0..text.len(),
+            message,
+            cure: format!(
+                "make the expression give the unit of `{}`, `{}`, or change that unit",
+                signal.name, signal.unit.text
+            ),
+        }),
+    }
+}
+
+/// The derived signals so that each comes after those that it reads; a cycle is a fault, also one through the past,
+/// because nothing says where it starts.
+fn in_order(derived: &[Derived], schema: &Schema) -> Result<Vec<usize>, Vec<Placed>> {
+    struct Search<'a> {
+        derived: &'a [Derived],
+        schema: &'a Schema,
+        /// 0 unseen, 1 on the path, 2 done.
+        mark: Vec<u8>,
+        path: Vec<usize>,
+        order: Vec<usize>,
+        faults: Vec<Placed>,
+    }
+    impl Search<'_> {
+        fn visit(&mut self, i: usize) {
+            self.mark[i] = 1;
+            self.path.push(i);
+            for k in 0..self.derived[i].program.reads.len() {
+                let read = self.derived[i].program.reads[k].0;
+                let Some(j) = self.derived.iter().position(|d| d.column == read) else { continue };
+                match self.mark[j] {
+                    0 => self.visit(j),
+                    1 => self.fault(j),
+                    _ => {}
+                }
+            }
+            self.path.pop();
+            self.mark[i] = 2;
+            self.order.push(i);
+        }
+
+        fn fault(&mut self, first: usize) {
+            let at = self.path.iter().position(|&i| i == first).unwrap_or(0);
+            let name = |i: usize| self.schema.signals[self.derived[i].column].name.as_str();
+            let mut chain: Vec<&str> = self.path[at..].iter().map(|&i| name(i)).collect();
+            chain.push(name(first));
+            let span = self.derived[first].span.clone();
+            let fault = ExprFault {
+                code: "cycle",
+                span: 0..span.len(),
+                message: format!("`{}` depends on itself: {}", name(first), chain.join(" → ")),
+                cure: "break the circle; a value that builds on its own past is a state with `next = \"…\"`".into(),
+            };
+            // One signal in several circles is named once.
+            if !self.faults.iter().any(|f| f.0 == span) {
+                self.faults.push((span, fault));
+            }
+        }
+    }
+    let n = derived.len();
+    let mut search =
+        Search { derived, schema, mark: vec![0; n], path: Vec::new(), order: Vec::new(), faults: Vec::new() };
+    for i in 0..n {
+        if search.mark[i] == 0 {
+            search.visit(i);
+        }
+    }
+    if search.faults.is_empty() { Ok(search.order) } else { Err(search.faults) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::learn::{Dataset, Layout, Particle, Regressor, StepMap, StepScratch, Target};
+    use crate::schema::{Range as Limits, Signal};
+    use crate::spec::ModelSpec;
+    use crate::trajectory::{Frame, Window};
+    use crate::units::Unit;
+
+    /// A tank: level and flow in, a pump, a heater whose power is an output.
+    fn twin(signals: &str) -> (TwinSpec, Arc<Schema>, Scope) {
+        let text = format!(
+            "name = 'tank'\nstep = '1min'\nlog = {{ files = 'log/*.parquet', time = 'timestamp' }}\nsignals = [\n\
+             {{ name = 'level', role = 'state', unit = 'm', next = 'level + inflow * dt / area - lag(pump, 1) * dt / area', residual = true }},\n\
+             {{ name = 'stock', role = 'state', next = 'stock - round_trip' }},\n\
+             {{ name = 'power', role = 'output', unit = 'W' }},\n\
+             {{ name = 'pump', role = 'control', unit = 'm^3/s' }},\n\
+             {{ name = 'inflow', role = 'disturbance', unit = 'm^3/s' }},\n\
+             {{ name = 'price', role = 'disturbance', unit = 'EUR/MWh', value = 90 }},\n\
+             {signals}\n]\n[parameters]\narea = {{ value = 2.0, unit = 'm^2' }}\n"
+        );
+        let spec: TwinSpec = toml::from_str(&text).unwrap();
+        let signal = |s: &SignalSpec| Signal {
+            name: s.name.value.clone(),
+            role: s.role.value,
+            unit: s.unit.as_ref().map_or_else(Unit::one, |u| Unit::parse(u).unwrap()),
+            hard: Limits::OPEN,
+            soft: Limits::OPEN,
+            max_move: f64::INFINITY,
+            multiple: 0.0,
+        };
+        let schema = Arc::new(Schema::new(spec.signals.iter().map(|s| signal(&s.value)).collect()));
+        let signals = schema.signals.iter().enumerate().map(|(i, s)| (s.name.clone(), (i, s.unit.clone()))).collect();
+        let area = (2.0, Unit::parse("m^2").unwrap());
+        let scope = Scope { signals, parameters: HashMap::from([("area".to_owned(), area)]), dt: 60.0 };
+        (spec, schema, scope)
+    }
+
+    const DERIVED: &str = "{ name = 'cost', role = 'derived', expr = 'spend * 2' },\n\
+         { name = 'spend', role = 'derived', unit = 'EUR/h', expr = 'power * price' },\n\
+         { name = 'round_trip', role = 'derived', expr = 'before + 1' },\n\
+         { name = 'before', role = 'derived', expr = 'lag(pump, 2) / (1 * pump + inflow) * 0 + lag(level, 1) / level' },\n\
+         { name = 'trend', role = 'derived', expr = 'lag(pump, 1) + inflow' }";
+
+    fn column(schema: &Schema, name: &str) -> usize {
+        schema.find(name).unwrap()
+    }
+
+    #[test]
+    fn derived_signals_are_ordered_and_parted_by_what_they_need() {
+        let (spec, schema, scope) = twin(DERIVED);
+        let e = Equations::compile(&spec, &schema, &scope).unwrap();
+        let names =
+            |list: &[(usize, Program)]| list.iter().map(|d| schema.signals[d.0].name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&e.early), ["trend"]);
+        assert_eq!(names(&e.late), ["spend", "cost", "before", "round_trip"]);
+        assert_eq!(e.constants, vec![(5, 90.0)]);
+        assert_eq!(e.next.iter().map(|n| (n.0, n.2)).collect::<Vec<_>>(), vec![(0, true), (1, false)]);
+        assert_eq!(e.depth(), 3);
+    }
+
+    #[test]
+    fn circles_and_units_are_faults_with_places() {
+        let (spec, schema, scope) = twin(
+            "{ name = 'round_trip', role = 'derived', expr = 'lag(b, 1)' },\n\
+             { name = 'b', role = 'derived', expr = 'round_trip + 1' },\n\
+             { name = 'c', role = 'derived', unit = 'EUR', expr = 'power * price' }",
+        );
+        let faults = Equations::compile(&spec, &schema, &scope).unwrap_err();
+        let mut codes: Vec<_> = faults.iter().map(|f| f.1.code).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, ["cycle", "unit-mismatch"]);
+        let cycle = faults.iter().find(|f| f.1.code == "cycle").unwrap();
+        assert!(cycle.1.message.contains("round_trip → b → round_trip"), "{}", cycle.1.message);
+        assert_eq!(cycle.0, spec.signals[6].expr.as_ref().unwrap().span);
+    }
+
+    #[test]
+    fn filling_knows_the_log_but_not_the_other_segment() {
+        let (spec, schema, scope) = twin(DERIVED);
+        let e = Equations::compile(&spec, &schema, &scope).unwrap();
+        let mut log = Trajectory::empty(schema.clone(), Timestamp::UNIX_EPOCH, 60_000, 6, 1);
+        log.segments = vec![0..3, 4..6];
+        for (name, v) in [("level", 1.0), ("stock", 5.0), ("power", 2e6), ("inflow", 0.5)] {
+            log.columns[column(&schema, name)].fill(v);
+        }
+        log.columns[column(&schema, "pump")] = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        e.fill(&mut log);
+        let trend = &log.columns[column(&schema, "trend")];
+        assert_eq!((&trend[..3], &trend[4..]), ([1.5, 1.5, 2.5].as_slice(), [5.5, 5.5].as_slice()));
+        assert!(trend[3].is_nan());
+        // 2 MW at 90 EUR/MWh.
+        assert!((log.columns[column(&schema, "spend")][0] - 180.0).abs() < 1e-9);
+        assert_eq!(log.columns[column(&schema, "price")], vec![90.0; 6]);
+
+        let layout = Layout::new(&schema, &ModelSpec { lags: 1.into(), ..ModelSpec::default() }, &e);
+        assert_eq!(layout.targets, vec![Target::Residual(0), Target::Level(2)]);
+        let data = Dataset::new(&log, &layout, &e);
+        assert_eq!(data.row, vec![0, 1, 4]);
+        // The level stays although 60 s · (0.5 − pump(t − 1)) / 2 should change it.
+        let expected = [15.0, 15.0, 135.0];
+        assert!(data.y[0].iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{:?}", data.y[0]);
+    }
+
+    /// Residual 0.25, power 7.
+    #[derive(Debug)]
+    struct Flat;
+
+    impl Regressor for Flat {
+        fn name(&self) -> &'static str {
+            "flat"
+        }
+        fn shape(&self) -> (usize, usize) {
+            (4, 2)
+        }
+        fn members(&self) -> usize {
+            1
+        }
+        fn predict(&self, _: &[&[f64]], _: &[Particle], out: &mut [Vec<f64>]) {
+            out[0].fill(0.25);
+            out[1].fill(7.0);
+        }
+        fn encode(&self) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_step_runs_equations_on_the_frame_that_it_completes() {
+        let (spec, schema, scope) = twin(DERIVED);
+        let equations = Equations::compile(&spec, &schema, &scope).unwrap();
+        let layout = Layout::new(&schema, &ModelSpec { lags: 1.into(), ..ModelSpec::default() }, &equations);
+        let map = StepMap { schema: schema.clone(), equations, layout, regressor: Arc::new(Flat) };
+        let mut window = Window::new(schema.len(), map.depth(), 1, Timestamp::UNIX_EPOCH, 60_000);
+        let mut scratch = StepScratch::default();
+        for lag in 0..map.depth() {
+            for (name, v) in [("level", 1.0), ("stock", 5.0), ("pump", 0.5), ("inflow", 0.5)] {
+                window.column_mut(column(&schema, name), lag).fill(v);
+            }
+        }
+        window.column_mut(column(&schema, "pump"), 0).fill(4.0);
+        map.observe(&mut window, &mut scratch);
+        assert_eq!(window.column(column(&schema, "trend"), 0), [1.0]);
+        map.step(&mut window, &[Particle { member: None, rows: 0..1 }], None, &mut scratch);
+        let spend = window.column(column(&schema, "spend"), 1)[0];
+        assert!((spend - 7.0 * 90.0 / 1e6).abs() < 1e-12, "{spend}");
+        // The pump's move counts one step later; the residual is on top.
+        assert!((window.column(0, 0)[0] - 1.25).abs() < 1e-12);
+        assert!((window.column(1, 0)[0] - 3.0).abs() < 1e-12);
+    }
+}

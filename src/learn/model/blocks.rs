@@ -1,0 +1,53 @@
+//! Training rows in contiguous blocks: the unit of resampling for rows that are correlated in time.
+
+use std::ops::Range;
+
+use crate::learn::dataset::Dataset;
+use crate::rng::Key;
+
+/// More blocks than this make the bootstrap no better, only larger.
+const MOST: usize = 250;
+const DAY_MS: i64 = 86_400_000;
+
+/// The training rows of a fit, cut into blocks of about a day (at least 20 steps) that lie in one fold each.
+#[derive(Debug)]
+pub struct Blocks {
+    /// Positions in the list of training rows.
+    pub ranges: Vec<Range<usize>>,
+    /// Fold of each block; `None` between folds.
+    pub folds: Vec<Option<usize>>,
+}
+
+impl Blocks {
+    pub fn new(data: &Dataset, rows: &[usize], folds: &[Vec<usize>]) -> Self {
+        let mut fold_of = vec![None; data.len()];
+        for (k, fold) in folds.iter().enumerate() {
+            for &r in fold {
+                fold_of[r] = Some(k);
+            }
+        }
+        let day = usize::try_from(DAY_MS / data.step_ms.max(1)).unwrap_or(1);
+        // A short log still needs a few blocks to resample.
+        let longest = day.max(20).min(rows.len().div_ceil(10)).max(rows.len().div_ceil(MOST)).max(1);
+        let mut blocks = Self { ranges: Vec::new(), folds: Vec::new() };
+        let mut start = 0;
+        for i in 1..=rows.len() {
+            let ends = i == rows.len() || i - start == longest || fold_of[rows[i]] != fold_of[rows[start]];
+            if ends {
+                blocks.ranges.push(start..i);
+                blocks.folds.push(fold_of[rows[start]]);
+                start = i;
+            }
+        }
+        blocks
+    }
+
+    /// How often each block is drawn in bootstrap sample `key`: as many draws as blocks, with replacement.
+    pub fn bootstrap(&self, key: Key) -> Vec<u32> {
+        let mut counts = vec![0; self.ranges.len()];
+        for i in 0..counts.len() {
+            counts[key.below(i as u64, self.ranges.len())] += 1;
+        }
+        counts
+    }
+}

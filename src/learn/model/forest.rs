@@ -1,0 +1,228 @@
+//! Random forests on what the linear model leaves over.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::blocks::Blocks;
+use super::grow::{Growth, features, grow};
+use super::linear::Linear;
+use super::tree::Tree;
+use super::{Particle, Regressor, artefact};
+use crate::error::{Error, Result};
+use crate::learn::dataset::{Dataset, Scaling};
+use crate::rng::Key;
+
+/// Members of the ensemble.
+const GROUPS: usize = 6;
+/// Trees in each.
+const TREES: usize = 6;
+/// Rows that the trees are grown on, at most: more make them slower and hardly better.
+const MOST_ROWS: usize = 20_000;
+/// Levels of a tree, at most. Splits of a heavy-tailed residual cut off one end after the other, so the trees that
+/// predict well are deep and thin: with 14 levels a zone temperature kept more than twice the error of 24.
+const LEVELS: u16 = 24;
+/// Rows in a leaf, at least.
+const LEAF: usize = 8;
+/// A residual whose standard deviation is a smaller share of the target's is left as it is.
+const WORTH: f64 = 1e-3;
+/// Rows that walk a tree side by side, at most.
+pub(super) const TILE: usize = 64;
+/// Single-precision numbers of a tile: 32 KiB.
+const ROOM: usize = 8192;
+
+/// A random forest (Breiman 2001) per target, fitted to the residual of a ridge ARX model: trees alone predict nothing
+/// beyond the values that they have seen, so beyond the log the linear model leads and the forest adds a constant.
+///
+/// The members are groups of trees. Each group is grown on a bootstrap sample of whole blocks of about a day, so that
+/// members differ as much as the log leaves open; the mean model is the mean of all trees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Forest {
+    linear: Linear,
+    /// Of the inputs: what the trees see is (x − mean) · inverse in single precision.
+    mean: Vec<f64>,
+    inverse: Vec<f64>,
+    /// `[targets][groups * trees]`; no trees for a target that the linear model explains.
+    trees: Vec<Vec<Tree>>,
+}
+
+impl Forest {
+    pub(super) fn fit(data: &Dataset, rows: &[usize], folds: &[Vec<usize>], seed: u64) -> Result<Self> {
+        let linear = Linear::fit(data, rows, folds, seed)?;
+        let (p, q) = (data.x.len(), data.y.len());
+        if p + 1 > ROOM {
+            return Err(Error::Data(format!(
+                "{p} inputs are too many for the forest; use fewer `model.lags`, or name signals in `model.ignore`"
+            )));
+        }
+        let scaling = data.input_scaling(rows);
+        let (mean, inverse) = (scaling.mean.clone(), scaling.inverse());
+        if p == 0 {
+            return Ok(Self { linear, mean, inverse, trees: vec![Vec::new(); q] });
+        }
+
+        // Blocks over the rows that are used, so that a stride does not make them longer in time.
+        let blocks = Blocks::new(data, rows, &[]);
+        let n = rows.len().min(MOST_ROWS);
+        let picked: Vec<usize> = (0..n).map(|i| i * rows.len() / n).collect();
+        let mut block = vec![0; rows.len()];
+        for (b, range) in blocks.ranges.iter().enumerate() {
+            block[range.clone()].fill(b);
+        }
+        let mut values = Vec::with_capacity(n * p);
+        for k in 0..p {
+            values.extend(picked.iter().map(|&i| standardised(data.x[k][rows[i]], mean[k], inverse[k])));
+        }
+        let x = features(values, n, p)?;
+
+        let columns: Vec<&[f64]> = data.x.iter().map(Vec::as_slice).collect();
+        let mut fitted = vec![vec![0.0; data.len()]; q];
+        linear.predict_rows(&columns, 0..data.len(), None, &mut fitted);
+        let residuals: Vec<Vec<f64>> = data
+            .y
+            .iter()
+            .zip(&fitted)
+            .map(|(y, f)| picked.iter().map(|&i| y[rows[i]] - f[rows[i]]).collect())
+            .collect();
+
+        let key = Key::new(seed).fold(0x666f_7265_7374);
+        let weights: Vec<Vec<f64>> = (0..GROUPS)
+            .map(|g| {
+                let counts = blocks.bootstrap(key.fold(g as u64));
+                picked.iter().map(|&i| f64::from(counts[block[i]])).collect()
+            })
+            .collect();
+        let everything: Vec<usize> = (0..n).collect();
+        let left_over = Scaling::of(&residuals, &everything).sd;
+        let target_sd = data.target_scaling(rows).sd;
+        let tasks: Vec<(usize, usize)> = (0..q)
+            .filter(|&j| left_over[j] > WORTH * target_sd[j])
+            .flat_map(|j| (0..GROUPS).map(move |g| (j, g)))
+            .collect();
+        let grown: Result<Vec<Vec<Tree>>> = tasks
+            .par_iter()
+            .map(|&(j, g)| {
+                let growth = Growth {
+                    trees: TREES,
+                    depth: LEVELS,
+                    least_leaf: LEAF,
+                    features_per_split: p.div_ceil(2),
+                    seed: key.fold(0x7365_6564).fold(j as u64).bits(g as u64),
+                };
+                grow(&x, &residuals[j], &weights[g], growth, p)
+            })
+            .collect();
+        let mut trees = vec![Vec::new(); q];
+        for ((j, _), group) in tasks.into_iter().zip(grown?) {
+            trees[j].extend(group);
+        }
+        Ok(Self { linear, mean, inverse, trees })
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        let model: Self = artefact::decode("forest", bytes)?;
+        model.linear.check()?;
+        let (p, q) = model.linear.shape();
+        let whole = |t: &Vec<Tree>| t.is_empty() || (p > 0 && t.len() == GROUPS * TREES);
+        let fits = p < ROOM
+            && [model.mean.len(), model.inverse.len(), model.trees.len()] == [p, p, q]
+            && model.trees.iter().all(whole);
+        if !fits {
+            return Err(artefact::corrupt("forest", "its parts do not fit together"));
+        }
+        if model.mean.iter().chain(&model.inverse).any(|v| !v.is_finite()) {
+            return Err(artefact::corrupt("forest", "a scale is not a number"));
+        }
+        if !model.trees.iter().flatten().all(|t| t.is_sound(p)) {
+            return Err(artefact::corrupt("forest", "a tree has lost a branch"));
+        }
+        Ok(model)
+    }
+
+    /// Adds one function's trees to the rows numbered in `rows`.
+    fn add_trees(
+        &self,
+        x: &[&[f64]],
+        rows: &[usize],
+        member: Option<usize>,
+        tile: &mut [f32; ROOM],
+        out: &mut [Vec<f64>],
+    ) {
+        for ((x, column), (mean, inverse)) in
+            x.iter().zip(tile.chunks_exact_mut(rows.len())).zip(self.mean.iter().zip(&self.inverse))
+        {
+            for (f, &r) in column.iter_mut().zip(rows) {
+                *f = standardised(x[r], *mean, *inverse);
+            }
+        }
+        let end = x.len() * rows.len();
+        tile[end..end + rows.len()].fill(f32::NEG_INFINITY);
+        for (trees, out) in self.trees.iter().zip(out).filter(|(trees, _)| !trees.is_empty()) {
+            let trees = match member {
+                None => trees.as_slice(),
+                Some(g) => &trees[g * TREES..(g + 1) * TREES],
+            };
+            let mut sums = [0.0; TILE];
+            let sums = &mut sums[..rows.len()];
+            for tree in trees {
+                tree.add(tile, rows.len(), sums);
+            }
+            for (&r, sum) in rows.iter().zip(sums) {
+                out[r] += *sum / trees.len() as f64;
+            }
+        }
+    }
+}
+
+fn standardised(x: f64, mean: f64, inverse: f64) -> f32 {
+    ((x - mean) * inverse) as f32
+}
+
+impl Regressor for Forest {
+    fn name(&self) -> &'static str {
+        "forest"
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        self.linear.shape()
+    }
+
+    fn members(&self) -> usize {
+        GROUPS
+    }
+
+    fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
+        for particle in particles {
+            self.linear.predict_rows(x, particle.rows.clone(), None, out);
+        }
+        if self.trees.iter().all(Vec::is_empty) {
+            return;
+        }
+        let most = (ROOM / (x.len() + 1)).clamp(1, TILE);
+        let mut tile = [0.0; ROOM];
+        let mut rows = [0; TILE];
+        // Particles of one member walk together, however few rows each has.
+        for function in (0..=GROUPS).map(|g| g.checked_sub(1)) {
+            let mut n = 0;
+            for particle in particles.iter().filter(|p| p.member.map(|m| m % GROUPS) == function) {
+                let Range { start, end } = particle.rows;
+                for row in start..end {
+                    rows[n] = row;
+                    n += 1;
+                    if n == most {
+                        self.add_trees(x, &rows[..n], function, &mut tile, out);
+                        n = 0;
+                    }
+                }
+            }
+            if n > 0 {
+                self.add_trees(x, &rows[..n], function, &mut tile, out);
+            }
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        artefact::encode(self)
+    }
+}

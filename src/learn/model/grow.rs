@@ -1,0 +1,176 @@
+//! Trees grown by smartcore, read out of its model.
+//!
+//! smartcore keeps its nodes to itself and predicts row by row; but its models can be serialised, and what is
+//! serialised can be read into structures of the same layout.
+
+use serde::Deserialize;
+use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
+use smartcore::linalg::basic::matrix::DenseMatrix;
+
+use super::tree::{Grown, Tree};
+use crate::error::{Error, Result};
+
+pub type Features = DenseMatrix<f32>;
+type Fitted = RandomForestRegressor<f32, f64, Features, Vec<f64>>;
+
+/// How trees are grown.
+#[derive(Debug, Clone, Copy)]
+pub struct Growth {
+    pub trees: usize,
+    /// Levels of a tree, the root included.
+    pub depth: u16,
+    pub least_leaf: usize,
+    pub features_per_split: usize,
+    pub seed: u64,
+}
+
+/// Standardised single-precision features, `[features][rows]` in one list.
+///
+/// # Errors
+/// [`Error::Internal`] when the list is not features × rows long.
+pub fn features(values: Vec<f32>, rows: usize, features: usize) -> Result<Features> {
+    DenseMatrix::new(rows, features, values, true).map_err(internal)
+}
+
+/// Grows trees of `y` over `x`. Rows are drawn with replacement in proportion to `weights`.
+///
+/// # Errors
+/// [`Error::Internal`] when smartcore refuses the data or its model cannot be read.
+pub fn grow(x: &Features, y: &Vec<f64>, weights: &[f64], growth: Growth, features: usize) -> Result<Vec<Tree>> {
+    flatten(&fit(x, y, weights, growth)?, features)
+}
+
+fn fit(x: &Features, y: &Vec<f64>, weights: &[f64], growth: Growth) -> Result<Fitted> {
+    let parameters = RandomForestRegressorParameters::default()
+        .with_n_trees(growth.trees)
+        .with_max_depth(growth.depth)
+        .with_min_samples_leaf(growth.least_leaf)
+        .with_min_samples_split(2 * growth.least_leaf)
+        .with_m(growth.features_per_split)
+        .with_seed(growth.seed);
+    Fitted::fit_with_weights(x, y, weights, parameters).map_err(internal)
+}
+
+fn flatten(fitted: &Fitted, features: usize) -> Result<Vec<Tree>> {
+    let bytes = postcard::to_allocvec(fitted).map_err(internal)?;
+    let mirror: Model = postcard::from_bytes(&bytes).map_err(internal)?;
+    let trees = mirror.forest_regressor.and_then(|f| f.trees).unwrap_or_default();
+    trees
+        .iter()
+        .map(|tree| {
+            let grown: Vec<Grown> = tree.nodes.iter().map(SmartcoreNode::grown).collect();
+            Tree::flatten(&grown, features).ok_or_else(|| Error::Internal("a grown tree is no tree".into()))
+        })
+        .collect()
+}
+
+fn internal(e: impl std::fmt::Display) -> Error {
+    Error::Internal(format!("growing a forest failed: {e}"))
+}
+
+// The layout of smartcore 0.7's model; what is not needed is there to be skipped.
+
+#[derive(Deserialize)]
+struct Model {
+    forest_regressor: Option<SmartcoreForest>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "read to be skipped")]
+struct SmartcoreForest {
+    trees: Option<Vec<SmartcoreTree>>,
+    num_features: Option<usize>,
+    samples: Option<Vec<Vec<bool>>>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "read to be skipped")]
+struct SmartcoreTree {
+    nodes: Vec<SmartcoreNode>,
+    parameters: Option<SmartcoreParameters>,
+    depth: u16,
+    root_mass: f64,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "read to be skipped")]
+struct SmartcoreNode {
+    output: f64,
+    split_feature: usize,
+    split_value: Option<f64>,
+    split_score: Option<f64>,
+    true_child: Option<usize>,
+    false_child: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "read to be skipped")]
+struct SmartcoreParameters {
+    max_depth: Option<u16>,
+    min_samples_leaf: usize,
+    min_samples_split: usize,
+    seed: Option<u64>,
+    splitter: Splitter,
+}
+
+#[derive(Deserialize)]
+enum Splitter {
+    Random,
+    Best,
+}
+
+impl SmartcoreNode {
+    /// A node whose split came to nothing keeps the split but has no children.
+    fn grown(&self) -> Grown {
+        match (self.split_value, self.true_child, self.false_child) {
+            (Some(threshold), Some(low), Some(high)) => {
+                Grown::Branch { feature: self.split_feature, threshold, children: [low, high] }
+            }
+            _ => Grown::Leaf(self.output),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::forest::TILE;
+    use super::*;
+    use crate::rng::Key;
+
+    #[test]
+    fn flat_trees_predict_what_smartcore_predicts() {
+        let (n, p) = (6000, 12);
+        let key = Key::new(3);
+        let values: Vec<f32> = (0..n * p).map(|i| key.normal(i as u64) as f32).collect();
+        let y: Vec<f64> = (0..n)
+            .map(|r| f64::from(values[r]).sin() * f64::from(values[n + r]) + 0.1 * key.fold(1).normal(r as u64))
+            .collect();
+        let weights: Vec<f64> = (0..n).map(|r| if r / 100 % 3 == 0 { 0.0 } else { 1.0 }).collect();
+        let x = features(values.clone(), n, p).unwrap();
+        let growth = Growth { trees: 36, depth: 24, least_leaf: 8, features_per_split: 6, seed: 11 };
+        let fitted = fit(&x, &y, &weights, growth).unwrap();
+        let start = Instant::now();
+        let theirs: Vec<f64> = fitted.predict(&x).unwrap();
+        let their_seconds = start.elapsed().as_secs_f64();
+        let trees = flatten(&fitted, p).unwrap();
+        assert_eq!(trees.len(), 36);
+        assert!(trees.iter().all(|t| t.is_sound(p) && t.nodes() > 100));
+        let start = Instant::now();
+        let mut ours = vec![0.0; n];
+        let mut tile = vec![f32::NEG_INFINITY; (p + 1) * TILE];
+        for (t, sums) in ours.chunks_mut(TILE).enumerate() {
+            for k in 0..p {
+                let first = k * n + t * TILE;
+                tile[k * TILE..k * TILE + sums.len()].copy_from_slice(&values[first..first + sums.len()]);
+            }
+            trees.iter().for_each(|tree| tree.add(&tile, TILE, sums));
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{:.0} rows/s, {:.1} times smartcore's", n as f64 / seconds, their_seconds / seconds);
+        let worst = ours.iter().zip(&theirs).map(|(a, b)| (a / trees.len() as f64 - b).abs()).fold(0.0, f64::max);
+        // Leaves are rounded to single precision; a row in a wrong leaf would differ by far more.
+        assert!(worst < 1e-6, "{worst}");
+    }
+}

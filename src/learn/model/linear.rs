@@ -1,0 +1,164 @@
+//! The linear autoregressive model with exogenous inputs (ARX), fitted by ridge regression.
+
+use std::ops::Range;
+
+use nalgebra::DVector;
+use serde::{Deserialize, Serialize};
+
+use super::blocks::Blocks;
+use super::ridge::{Basis, Gram, choose};
+use super::{Coefficients, Particle, Regressor, artefact};
+use crate::error::Result;
+use crate::learn::dataset::{Dataset, Scaling};
+use crate::rng::Key;
+
+/// Members of the ensemble.
+const MEMBERS: usize = 16;
+/// Rows at a time: 27 input columns of these fit the first-level cache.
+const TILE: usize = 128;
+
+/// Ridge ARX on standardised columns with an unpenalised intercept. The ridge is chosen per target on the folds
+/// (Hoerl & Kennard 1970); the members are refits on bootstrap samples of whole blocks of about a day (non-overlapping
+/// block bootstrap, Carlstein 1986), because neighbouring rows are alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Linear {
+    inputs: usize,
+    targets: usize,
+    /// The scaling folded in: the mean model and then the members, `[1 + members][targets][1 + inputs]`, the
+    /// intercept first.
+    weights: Vec<f64>,
+}
+
+impl Linear {
+    pub(super) fn fit(data: &Dataset, rows: &[usize], folds: &[Vec<usize>], seed: u64) -> Result<Self> {
+        let (p, q) = (data.x.len(), data.y.len());
+        let (x, y) = (data.input_scaling(rows), data.target_scaling(rows));
+        let blocks = Blocks::new(data, rows, folds);
+        let grams = Gram::of_blocks(data, rows, &blocks, &x, &y);
+        let sum = |weight: &dyn Fn(usize) -> f64| {
+            let mut total = Gram::zero(p, q);
+            for (b, gram) in grams.iter().enumerate() {
+                let w = weight(b);
+                if w != 0.0 {
+                    total.add(gram, w);
+                }
+            }
+            total
+        };
+        let folds: Vec<Gram> =
+            (0..folds.len()).map(|k| sum(&|b| f64::from(u8::from(blocks.folds[b] == Some(k))))).collect();
+        let ridges = choose(&folds, q)?;
+        let mut weights = Vec::with_capacity((1 + MEMBERS) * q * (1 + p));
+        let mut refit = |gram: &Gram| -> Result<()> {
+            let basis = Basis::new(gram)?;
+            for (j, ridge) in ridges.iter().enumerate() {
+                let (intercept, w) = basis.solve(j, *ridge);
+                push_physical(&mut weights, intercept, &w, j, &x, &y);
+            }
+            Ok(())
+        };
+        refit(&sum(&|_| 1.0))?;
+        let key = Key::new(seed).fold(0x6c69_6e65_6172);
+        for m in 0..MEMBERS {
+            let counts = blocks.bootstrap(key.fold(m as u64));
+            refit(&sum(&|b| f64::from(counts[b])))?;
+        }
+        Ok(Self { inputs: p, targets: q, weights })
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        let model: Self = artefact::decode("linear", bytes)?;
+        model.check()?;
+        Ok(model)
+    }
+
+    /// Whether sizes and values make sense, for one that was read from bytes.
+    pub(super) fn check(&self) -> Result<()> {
+        let width = self.inputs.checked_add(1).and_then(|w| w.checked_mul(self.targets));
+        let expected = width.and_then(|w| w.checked_mul(1 + MEMBERS));
+        if expected != Some(self.weights.len()) {
+            return Err(artefact::corrupt("linear", "its parts do not fit together"));
+        }
+        if self.weights.iter().any(|w| !w.is_finite()) {
+            return Err(artefact::corrupt("linear", "a weight is not a number"));
+        }
+        Ok(())
+    }
+
+    /// Writes the prediction of one function for `rows`.
+    pub(super) fn predict_rows(&self, x: &[&[f64]], rows: Range<usize>, member: Option<usize>, out: &mut [Vec<f64>]) {
+        let mut start = rows.start;
+        while start < rows.end {
+            let tile = start..rows.end.min(start + TILE);
+            for (j, out) in out.iter_mut().enumerate().take(self.targets) {
+                let (intercept, weights) = match self.row(member, j) {
+                    [intercept, weights @ ..] => (*intercept, weights),
+                    [] => continue,
+                };
+                let out = &mut out[tile.clone()];
+                out.fill(intercept);
+                // Four columns at a time: a quarter of the passes over `out`.
+                let (fours, rest) = weights.as_chunks::<4>();
+                for (w, x) in fours.iter().zip(x.chunks_exact(4)) {
+                    let [a, b, c, d] = [0, 1, 2, 3].map(|k| &x[k][tile.clone()]);
+                    for ((((o, a), b), c), d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                        *o += (w[0] * a + w[1] * b) + (w[2] * c + w[3] * d);
+                    }
+                }
+                for (w, x) in rest.iter().zip(&x[4 * fours.len()..]) {
+                    for (o, x) in out.iter_mut().zip(&x[tile.clone()]) {
+                        *o += w * x;
+                    }
+                }
+            }
+            start = tile.end;
+        }
+    }
+
+    /// Intercept and weights of a target: `[1 + inputs]`.
+    fn row(&self, member: Option<usize>, target: usize) -> &[f64] {
+        let function = member.map_or(0, |m| 1 + m % MEMBERS);
+        let at = (function * self.targets + target) * (1 + self.inputs);
+        &self.weights[at..at + 1 + self.inputs]
+    }
+}
+
+/// Undoes the standardisation.
+fn push_physical(to: &mut Vec<f64>, intercept: f64, w: &DVector<f64>, j: usize, x: &Scaling, y: &Scaling) {
+    let physical: Vec<f64> = w.iter().zip(x.inverse()).map(|(w, inverse)| w * inverse * y.sd[j]).collect();
+    let shift: f64 = physical.iter().zip(&x.mean).map(|(w, m)| w * m).sum();
+    to.push(y.mean[j] + y.sd[j] * intercept - shift);
+    to.extend(physical);
+}
+
+impl Regressor for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        (self.inputs, self.targets)
+    }
+
+    fn members(&self) -> usize {
+        MEMBERS
+    }
+
+    fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
+        for particle in particles {
+            self.predict_rows(x, particle.rows.clone(), particle.member, out);
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        artefact::encode(self)
+    }
+
+    fn coefficients(&self) -> Option<Coefficients> {
+        let rows: Vec<&[f64]> = (0..self.targets).map(|j| self.row(None, j)).collect();
+        Some(Coefficients {
+            intercept: rows.iter().map(|r| r[0]).collect(),
+            weights: rows.iter().map(|r| r[1..].to_vec()).collect(),
+        })
+    }
+}

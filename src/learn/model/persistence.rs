@@ -1,0 +1,65 @@
+//! Nothing changes: the yardstick that every model must beat.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Particle, Regressor, artefact};
+use crate::error::{Error, Result};
+use crate::learn::map::{Layout, Target};
+
+/// Δ = 0, no residual, and outputs that stay at their last value. Its layout is [`Layout::persistence`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Persistence {
+    inputs: usize,
+    /// Input column that each target repeats; `None`: zero.
+    repeats: Vec<Option<usize>>,
+}
+
+impl Persistence {
+    pub(super) fn new(layout: &Layout) -> Result<Self> {
+        let repeats = |target: &Target| match *target {
+            Target::Delta(_) | Target::Residual(_) => Ok(None),
+            Target::Level(s) => match layout.inputs.iter().position(|&i| i == (s, 1)) {
+                Some(k) => Ok(Some(k)),
+                None => Err(Error::Internal("persistence was given the layout of another model".into())),
+            },
+        };
+        Ok(Self { inputs: layout.inputs.len(), repeats: layout.targets.iter().map(repeats).collect::<Result<_>>()? })
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
+        let model: Self = artefact::decode("persistence", bytes)?;
+        if model.repeats.iter().flatten().any(|&k| k >= model.inputs) {
+            return Err(artefact::corrupt("persistence", "a target repeats an input that is not there"));
+        }
+        Ok(model)
+    }
+}
+
+impl Regressor for Persistence {
+    fn name(&self) -> &'static str {
+        "persistence"
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        (self.inputs, self.repeats.len())
+    }
+
+    fn members(&self) -> usize {
+        1
+    }
+
+    fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
+        for (repeat, out) in self.repeats.iter().zip(out) {
+            for p in particles {
+                match *repeat {
+                    Some(k) => out[p.rows.clone()].copy_from_slice(&x[k][p.rows.clone()]),
+                    None => out[p.rows.clone()].fill(0.0),
+                }
+            }
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        artefact::encode(self)
+    }
+}

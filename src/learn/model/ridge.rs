@@ -1,0 +1,174 @@
+//! Ridge regression from Gram matrices: one pass over the data, then every ridge, fold and bootstrap sample is small
+//! algebra.
+
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use rayon::prelude::*;
+
+use super::blocks::Blocks;
+use crate::error::{Error, Result};
+use crate::learn::dataset::{Dataset, Scaling};
+
+/// Rows that are standardised at a time.
+const TILE: usize = 128;
+
+/// Sums of products of the standardised columns (1, x, y) of a block of rows.
+#[derive(Debug, Clone)]
+pub struct Gram {
+    inputs: usize,
+    targets: usize,
+    /// Symmetric, `[1 + p + q]` squared; only `i <= j` is kept.
+    sums: Vec<f64>,
+}
+
+impl Gram {
+    pub fn zero(inputs: usize, targets: usize) -> Self {
+        Self { inputs, targets, sums: vec![0.0; (1 + inputs + targets).pow(2)] }
+    }
+
+    fn width(&self) -> usize {
+        1 + self.inputs + self.targets
+    }
+
+    fn at(&self, i: usize, j: usize) -> f64 {
+        self.sums[i.min(j) * self.width() + i.max(j)]
+    }
+
+    /// Adds `weight` times another Gram matrix.
+    pub fn add(&mut self, other: &Self, weight: f64) {
+        for (a, b) in self.sums.iter_mut().zip(&other.sums) {
+            *a += weight * b;
+        }
+    }
+
+    /// Rows that went in.
+    pub fn rows(&self) -> f64 {
+        self.sums[0]
+    }
+
+    fn of_rows(data: &Dataset, rows: &[usize], x: &Scaling, y: &Scaling) -> Self {
+        let mut gram = Self::zero(data.x.len(), data.y.len());
+        let width = gram.width();
+        let scaled = data.x.iter().zip(x.mean.iter().zip(x.inverse()));
+        let columns: Vec<_> = scaled.chain(data.y.iter().zip(y.mean.iter().zip(y.inverse()))).collect();
+        let mut tile = vec![0.0; width * TILE];
+        for rows in rows.chunks(TILE) {
+            tile[..rows.len()].fill(1.0);
+            tile[rows.len()..TILE].fill(0.0);
+            for ((column, (mean, inverse)), z) in columns.iter().zip(tile[TILE..].chunks_mut(TILE)) {
+                for (z, &r) in z.iter_mut().zip(rows) {
+                    *z = (column[r] - *mean) * inverse;
+                }
+                z[rows.len()..].fill(0.0);
+            }
+            for i in 0..width {
+                let a = &tile[i * TILE..(i + 1) * TILE];
+                for j in i..width {
+                    gram.sums[i * width + j] += dot(a, &tile[j * TILE..(j + 1) * TILE]);
+                }
+            }
+        }
+        gram
+    }
+
+    /// The Gram matrix of every block, in order.
+    pub fn of_blocks(data: &Dataset, rows: &[usize], blocks: &Blocks, x: &Scaling, y: &Scaling) -> Vec<Self> {
+        blocks.ranges.par_iter().map(|b| Self::of_rows(data, &rows[b.clone()], x, y)).collect()
+    }
+
+    /// Sum of squared errors of a linear model of target `j` on the rows of this Gram matrix.
+    pub fn squared_error(&self, j: usize, intercept: f64, weights: &DVector<f64>) -> f64 {
+        let t = 1 + self.inputs + j;
+        let mut sum = self.at(t, t) - 2.0 * intercept * self.at(0, t) + intercept.powi(2) * self.rows();
+        for (k, w) in weights.iter().enumerate() {
+            let product: f64 = weights.iter().enumerate().map(|(l, v)| v * self.at(1 + k, 1 + l)).sum();
+            sum += w * (product + 2.0 * (intercept * self.at(0, 1 + k) - self.at(1 + k, t)));
+        }
+        sum.max(0.0)
+    }
+}
+
+/// Eight partial sums, so that the compiler can use vector registers and the order is fixed.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
+        for k in 0..8 {
+            sums[k] += a[k] * b[k];
+        }
+    }
+    sums.iter().sum()
+}
+
+/// The eigenbasis of the centred inputs: in it, a solution for another ridge costs p².
+#[derive(Debug)]
+pub struct Basis {
+    x_mean: DVector<f64>,
+    y_mean: DVector<f64>,
+    values: DVector<f64>,
+    vectors: DMatrix<f64>,
+    /// Vᵀ cov(x, y): `[p][q]`.
+    rotated: DMatrix<f64>,
+}
+
+impl Basis {
+    /// # Errors
+    /// [`Error::Internal`] when the decomposition does not converge, which finite data do not cause.
+    pub fn new(gram: &Gram) -> Result<Self> {
+        let (p, q, n) = (gram.inputs, gram.targets, gram.rows().max(1.0));
+        let x_mean = DVector::from_fn(p, |k, _| gram.at(0, 1 + k) / n);
+        let y_mean = DVector::from_fn(q, |j, _| gram.at(0, 1 + p + j) / n);
+        let covariance = DMatrix::from_fn(p, p, |k, l| gram.at(1 + k, 1 + l) / n - x_mean[k] * x_mean[l]);
+        let cross = DMatrix::from_fn(p, q, |k, j| gram.at(1 + k, 1 + p + j) / n - x_mean[k] * y_mean[j]);
+        if p == 0 {
+            let none = DMatrix::zeros(0, 0);
+            return Ok(Self { x_mean, y_mean, values: DVector::zeros(0), vectors: none, rotated: cross });
+        }
+        let Some(eigen) = SymmetricEigen::try_new(covariance, 1e-14, 10_000) else {
+            return Err(Error::Internal("the eigenvalues of a covariance matrix did not converge".into()));
+        };
+        let rotated = eigen.eigenvectors.tr_mul(&cross);
+        Ok(Self { x_mean, y_mean, values: eigen.eigenvalues, vectors: eigen.eigenvectors, rotated })
+    }
+
+    /// Intercept and weights of target `j`; the intercept is not penalised. `ridge` is relative to the inputs' unit
+    /// variance.
+    pub fn solve(&self, j: usize, ridge: f64) -> (f64, DVector<f64>) {
+        let shrunk =
+            DVector::from_fn(self.values.len(), |k, _| self.rotated[(k, j)] / (self.values[k].max(0.0) + ridge));
+        let weights = &self.vectors * shrunk;
+        (self.y_mean[j] - weights.dot(&self.x_mean), weights)
+    }
+}
+
+/// The ridge of every target with the least one-step squared error over the folds, each predicted from the others;
+/// with fewer than two folds the smallest sensible one.
+///
+/// # Errors
+/// As [`Basis::new`].
+pub fn choose(folds: &[Gram], targets: usize) -> Result<Vec<f64>> {
+    let used: Vec<&Gram> = folds.iter().filter(|g| g.rows() > 0.0).collect();
+    if used.len() < 2 {
+        return Ok(vec![1e-6; targets]);
+    }
+    let ridges: Vec<f64> = (-18..=2).map(|k| 10f64.powf(f64::from(k) / 2.0)).collect();
+    let errors: Result<Vec<Vec<f64>>> = (0..used.len())
+        .into_par_iter()
+        .map(|k| {
+            let mut rest = Gram::zero(used[k].inputs, targets);
+            for (i, g) in used.iter().enumerate() {
+                if i != k {
+                    rest.add(g, 1.0);
+                }
+            }
+            let basis = Basis::new(&rest)?;
+            let error = |(j, ridge): (usize, f64)| {
+                let (intercept, weights) = basis.solve(j, ridge);
+                used[k].squared_error(j, intercept, &weights)
+            };
+            Ok((0..targets).flat_map(|j| ridges.iter().map(move |&r| (j, r))).map(error).collect())
+        })
+        .collect();
+    let errors = errors?;
+    let total = |j: usize, r: usize| errors.iter().map(|e| e[j * ridges.len() + r]).sum::<f64>();
+    let best = |j: usize| (0..ridges.len()).min_by(|&a, &b| total(j, a).total_cmp(&total(j, b))).unwrap_or(0);
+    Ok((0..targets).map(|j| ridges[best(j)]).collect())
+}

@@ -1,0 +1,164 @@
+//! Regression trees as flat lists of eight-byte nodes, walked by many rows at once.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+/// A branch: rows with `feature` ≤ `value` go to node `child`, others (not NaN) to `child + 1`. A leaf: `value` is the
+/// prediction, `child` is the leaf itself, and `feature` is one past the last feature, a column of −∞ that keeps every
+/// row where it is; so rows walk side by side and no step of a row asks whether it has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    value: f32,
+    feature: u16,
+    child: u16,
+}
+
+/// A node of a tree that is still to be flattened.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Grown {
+    Leaf(f64),
+    /// Rows with `feature` ≤ `threshold` go to the first child, others to the second: indices into the list.
+    Branch {
+        feature: usize,
+        threshold: f64,
+        children: [usize; 2],
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tree {
+    /// Most branches on a way to a leaf.
+    depth: u16,
+    /// The root first.
+    nodes: Vec<Node>,
+}
+
+impl Tree {
+    /// Flattens a tree over `features` single-precision features; node 0 is the root. `None` when it is no tree or too
+    /// large to be numbered.
+    pub fn flatten(grown: &[Grown], features: usize) -> Option<Self> {
+        let leaf_feature = u16::try_from(features).ok()?;
+        let mut nodes = vec![Node { value: 0.0, feature: leaf_feature, child: 0 }];
+        let mut queue = VecDeque::from([(0usize, 0usize, 0u16)]);
+        let mut depth = 0;
+        while let Some((from, to, level)) = queue.pop_front() {
+            depth = depth.max(level);
+            match *grown.get(from)? {
+                Grown::Leaf(value) => {
+                    nodes[to] = Node { value: value as f32, feature: leaf_feature, child: u16::try_from(to).ok()? };
+                }
+                Grown::Branch { feature, threshold, children } => {
+                    let child = nodes.len();
+                    // More nodes than were grown: the children run in a circle.
+                    if child + 1 >= usize::from(u16::MAX) || child > grown.len() {
+                        return None;
+                    }
+                    nodes[to] =
+                        Node { value: round_down(threshold), feature: feature.try_into().ok()?, child: child as u16 };
+                    for (k, c) in children.into_iter().enumerate() {
+                        nodes.push(Node { value: 0.0, feature: leaf_feature, child: 0 });
+                        queue.push_back((c, child + k, level + 1));
+                    }
+                }
+            }
+        }
+        Some(Self { depth, nodes })
+    }
+
+    /// Whether every walk stays in the tree and ends in a leaf with a finite value.
+    pub fn is_sound(&self, features: usize) -> bool {
+        let sound = |(i, n): (usize, &Node)| {
+            let (feature, child) = (usize::from(n.feature), usize::from(n.child));
+            n.value.is_finite()
+                && if feature == features {
+                    child == i
+                } else {
+                    feature < features && child > i && child + 1 < self.nodes.len()
+                }
+        };
+        // Children lie behind their parents, so the levels are known in one pass.
+        let mut level = vec![0u16; self.nodes.len()];
+        !self.nodes.is_empty()
+            && self.nodes.len() <= usize::from(u16::MAX)
+            && self.nodes.iter().enumerate().all(sound)
+            && self.nodes.iter().enumerate().all(|(i, n)| {
+                if usize::from(n.feature) < features {
+                    let child = usize::from(n.child);
+                    level[child] = level[i] + 1;
+                    level[child + 1] = level[i] + 1;
+                }
+                level[i] <= self.depth
+            })
+            && self.depth <= 64
+    }
+
+    #[cfg(test)]
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Adds the predictions for the rows of a tile to `sums`. `tile`: `[features + 1][stride]`, the last column −∞.
+    pub fn add(&self, tile: &[f32], stride: usize, sums: &mut [f64]) {
+        let mut at = [0u16; super::forest::TILE];
+        let at = &mut at[..sums.len()];
+        let nodes = self.nodes.as_slice();
+        for _ in 0..self.depth {
+            // Most rows arrive long before the deepest leaf.
+            let mut moved = false;
+            for (i, at) in at.iter_mut().enumerate() {
+                let node = nodes[usize::from(*at)];
+                let x = tile[usize::from(node.feature) * stride + i];
+                let to = node.child + u16::from(x > node.value);
+                moved |= to != *at;
+                *at = to;
+            }
+            if !moved {
+                break;
+            }
+        }
+        for (sum, at) in sums.iter_mut().zip(at) {
+            *sum += f64::from(nodes[usize::from(*at)].value);
+        }
+    }
+}
+
+/// The largest single-precision number that is not above `v`: it parts single-precision features just as `v` does.
+fn round_down(v: f64) -> f32 {
+    let near = v as f32;
+    if f64::from(near) > v { near.next_down() } else { near }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walks_end_in_the_right_leaf() {
+        let grown = [
+            Grown::Branch { feature: 1, threshold: 0.5, children: [1, 2] },
+            Grown::Leaf(-1.0),
+            Grown::Branch { feature: 0, threshold: 2.0, children: [3, 4] },
+            Grown::Leaf(10.0),
+            Grown::Leaf(20.0),
+        ];
+        let tree = Tree::flatten(&grown, 2).unwrap();
+        assert!(tree.is_sound(2));
+        let inf = f32::NEG_INFINITY;
+        let tile = [9.0, 2.0, 2.1, 0.5, 0.6, 0.7, inf, inf, inf];
+        let mut sums = [0.0, 0.0, 100.0];
+        tree.add(&tile, 3, &mut sums);
+        assert_eq!(sums, [-1.0, 10.0, 120.0]);
+        assert!(!tree.is_sound(1));
+        let circle = [Grown::Branch { feature: 0, threshold: 0.0, children: [0, 0] }];
+        assert_eq!(Tree::flatten(&circle, 1), None);
+    }
+
+    #[test]
+    fn thresholds_part_single_precision_like_double() {
+        for v in [0.1f64, 1.0 / 3.0, -0.7, 1.0, 1e-9] {
+            let t = round_down(v);
+            assert!(f64::from(t) <= v && f64::from(t.next_up()) > v);
+        }
+    }
+}

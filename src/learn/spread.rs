@@ -1,0 +1,443 @@
+//! How wrong the model is: correlated one-step noise for simulations, and calibrated intervals for forecasts.
+//!
+//! Everything is estimated out of fold: each block of the training data is predicted by a model that has not seen it.
+
+use serde::{Deserialize, Serialize};
+
+use super::map::{StepMap, StepScratch};
+use super::model::Particle;
+use super::score::{Rollouts, Start, half_spread, one_step_errors, window_at, write_inputs};
+use crate::rng::Key;
+use crate::schema::Role;
+use crate::trajectory::{Frame, Trajectory};
+
+/// Points of a stored error distribution: quantiles (j + ½) / POINTS.
+const POINTS: usize = 99;
+
+/// Noise model of the one-step map and distribution of its multi-step errors.
+///
+/// One-step errors follow e(t) = φ ∘ e(t − 1) + L ε(t), ε standard normal: e in the targets' units, `L` lower
+/// triangular over the targets.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Lag-1 correlation of each target's one-step error: `[targets]`.
+    pub phi: Vec<f64>,
+    /// L, row by row, inflated: `[targets][targets]`.
+    pub factor: Vec<Vec<f64>>,
+    /// By how much each target's innovations were widened so that simulated futures spread as far as the model has
+    /// been wrong: `[targets]`.
+    pub inflation: Vec<f64>,
+    /// Schema column of each scored signal, targets first.
+    pub signals: Vec<usize>,
+    /// Out-of-fold RMSE at horizon `h + 1`: `[signals][horizon]`.
+    pub sd: Vec<Vec<f64>>,
+    /// Quantiles of the standardised out-of-fold errors (measured − predicted) / sd, ascending, per band of horizons
+    /// 1, 2, 3–4, 5–8, 9–16 …: `[signals][bands][POINTS]`.
+    pub shape: Vec<Vec<Vec<f64>>>,
+}
+
+/// Out-of-fold one-step errors, measured − predicted, at consecutive rows.
+#[derive(Debug, Clone, Default)]
+pub struct Residuals {
+    /// Rows of the log, ascending.
+    pub rows: Vec<usize>,
+    /// `[targets][rows]`.
+    pub errors: Vec<Vec<f64>>,
+}
+
+impl Residuals {
+    /// Errors of `map` at `starts`, without noise.
+    pub fn of(map: &StepMap, log: &Trajectory, starts: &[Start]) -> Self {
+        if starts.is_empty() {
+            return Self { rows: Vec::new(), errors: vec![Vec::new(); map.layout.targets.len()] };
+        }
+        Self { rows: starts.iter().map(|s| s.row).collect(), errors: one_step_errors(map, log, starts, 0) }
+    }
+
+    /// Indices (i, i + 1) of errors one step apart.
+    fn neighbours(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.rows.windows(2).enumerate().filter(|(_, w)| w[1] == w[0] + 1).map(|(i, _)| (i, i + 1))
+    }
+}
+
+impl Spread {
+    /// The noise model of one-step residuals in blocks, not yet calibrated; `inflation` is one. `levels[i]`: target `i`
+    /// is an output, whose error at horizon h is the noise itself (of a state, it is the sum of the noise so far).
+    pub fn of_residuals(residuals: &[Residuals], levels: &[bool], horizon: usize) -> Self {
+        let clipped = clip(residuals, levels.len());
+        let correlation =
+            |(i, level): (usize, &bool)| if *level { fading(&clipped, i, horizon) } else { lag_one(&clipped, i) };
+        let phi: Vec<f64> = levels.iter().enumerate().map(correlation).collect();
+        let factor = cholesky(&innovations(&clipped, &phi));
+        Self { inflation: vec![1.0; phi.len()], phi, factor, ..Self::default() }
+    }
+
+    /// Takes the distribution of multi-step errors from `runs`, all over the same signals. `typical`: a standard
+    /// deviation per signal for horizons at which nothing was measured.
+    pub fn calibrate(&mut self, runs: &[Rollouts], typical: &[f64]) {
+        let Some(first) = runs.first() else { return };
+        let horizon = first.horizon;
+        self.signals.clone_from(&first.signals);
+        self.sd.clear();
+        self.shape.clear();
+        for (k, typical) in typical.iter().enumerate().take(first.signals.len()) {
+            let floor = 1e-9 * typical.abs().max(1e-9);
+            let mut sd: Vec<f64> = Vec::with_capacity(horizon);
+            let mut standard: Vec<Vec<f64>> = vec![Vec::new(); band(horizon) + 1];
+            for h in 1..=horizon {
+                let errors: Vec<f64> = runs.iter().flat_map(|r| r.pairs(k, h).map(|(_, p, m)| m - p)).collect();
+                let mean_square = errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64;
+                let before = sd.last().copied().unwrap_or(*typical);
+                let s = if errors.len() < 5 { before } else { mean_square.sqrt() }.max(floor);
+                standard[band(h)].extend(errors.iter().map(|e| e / s));
+                sd.push(s);
+            }
+            self.sd.push(sd);
+            self.shape.push(standard.into_iter().map(points).collect());
+        }
+    }
+
+    /// Widens (or narrows) the innovations until particles that `map` simulates from `starts` spread, over the whole
+    /// horizon, as far as it was wrong out of fold ([`Spread::sd`]). The members' disagreement counts as spread.
+    pub fn inflate(&mut self, map: &StepMap, log: &Trajectory, starts: &[Start], particles: usize, key: Key) {
+        let q = self.phi.len();
+        let horizon = self.sd.first().map_or(0, Vec::len);
+        if q == 0 || horizon == 0 || starts.is_empty() {
+            return;
+        }
+        let quiet = self.variances(map, log, starts, particles, None);
+        // Two rounds: the second corrects what the first one's coupling between targets has moved.
+        for _ in 0..2 {
+            let noisy = self.variances(map, log, starts, particles, Some(key));
+            for i in 0..q {
+                let aim: f64 = self.sd[i].iter().map(|s| s * s).sum::<f64>() / horizon as f64;
+                let gained = noisy[i] - quiet[i];
+                if gained <= 0.0 || !gained.is_finite() {
+                    continue;
+                }
+                let was = self.inflation[i];
+                let now = (was * ((aim - quiet[i]).max(0.0) / gained).sqrt()).clamp(0.3, 5.0);
+                self.inflation[i] = now;
+                self.factor[i].iter_mut().for_each(|l| *l *= now / was);
+            }
+        }
+    }
+
+    /// Variance over particles of each target's signal, averaged over starts and horizons.
+    fn variances(
+        &self,
+        map: &StepMap,
+        log: &Trajectory,
+        starts: &[Start],
+        particles: usize,
+        key: Option<Key>,
+    ) -> Vec<f64> {
+        let q = self.phi.len();
+        let (n, horizon) = (starts.len(), self.sd.first().map_or(0, Vec::len));
+        let members = map.regressor.members().max(1);
+        let mut window = window_at(map, log, starts, particles, 0);
+        let batch: Vec<Particle> =
+            (0..n * particles).map(|r| Particle { member: Some((r % particles) % members), rows: r..r + 1 }).collect();
+        let mut noise = vec![vec![0.0; n * particles]; q];
+        let mut scratch = StepScratch::default();
+        let mut variance = vec![0.0; q];
+        for h in 0..horizon {
+            write_inputs(&mut window, log, starts, particles, h);
+            map.observe(&mut window, &mut scratch);
+            if let Some(key) = key {
+                self.next(&mut noise, key, h as u64);
+            }
+            map.step(&mut window, &batch, key.is_some().then_some(noise.as_slice()), &mut scratch);
+            for (i, v) in variance.iter_mut().enumerate() {
+                let signal = self.signals[i];
+                let lag = usize::from(log.schema.signals[signal].role == Role::Output);
+                for cloud in window.column(signal, lag).chunks(particles) {
+                    let mean = cloud.iter().sum::<f64>() / particles as f64;
+                    let square: f64 = cloud.iter().map(|v| (v - mean).powi(2)).sum();
+                    *v += square / (particles as f64 - 1.0).max(1.0) / (n * horizon) as f64;
+                }
+            }
+        }
+        variance
+    }
+
+    /// The noise of the next step: e ← φ e + L ε. `noise`: `[targets][particles]`, the last step's. Particle `p` of
+    /// target `j` draws number `p` of the stream (step, j): equal particles of different cases share it.
+    pub fn next(&self, noise: &mut [Vec<f64>], key: Key, step: u64) {
+        self.decay(noise);
+        let key = key.fold(step);
+        let particles = noise.first().map_or(0, Vec::len);
+        for j in 0..self.phi.len() {
+            let stream = key.fold(j as u64);
+            for p in 0..particles {
+                let z = stream.normal(p as u64);
+                for i in j..self.phi.len() {
+                    noise[i][p] += self.factor[i][j] * z;
+                }
+            }
+        }
+    }
+
+    /// The expected noise of the next step: e ← φ e.
+    pub fn decay(&self, noise: &mut [Vec<f64>]) {
+        for (column, phi) in noise.iter_mut().zip(&self.phi) {
+            column.iter_mut().for_each(|e| *e *= phi);
+        }
+    }
+
+    /// The one-step error just before step `t` of `log`: y(t − 1) − ŷ(t − 1), x(t) − x̂(t); the same for all
+    /// `particles`, `[targets][particles]`. Zero where it cannot be known. `first`: start of the segment.
+    pub fn start(map: &StepMap, log: &Trajectory, t: usize, first: usize, particles: usize) -> Vec<Vec<f64>> {
+        let q = map.layout.targets.len();
+        if t <= first {
+            return vec![vec![0.0; particles]; q];
+        }
+        let errors = one_step_errors(map, log, &[Start { row: t, first, reach: 1 }], 1);
+        errors.into_iter().map(|e| vec![if e[0].is_finite() { e[0] } else { 0.0 }; particles]).collect()
+    }
+
+    /// Calibrated standard deviation of scored signal number `k` at horizon `h` (1-based); beyond the last horizon, the last.
+    pub fn sd_at(&self, k: usize, h: usize) -> f64 {
+        let column = &self.sd[k];
+        column[(h.max(1) - 1).min(column.len() - 1)]
+    }
+
+    /// Quantile `p` of measured − predicted, from the out-of-fold errors.
+    pub fn quantile(&self, k: usize, h: usize, p: f64) -> f64 {
+        self.sd_at(k, h) * interpolate(self.shape_at(k, h), p)
+    }
+
+    /// Central interval of measured − predicted that holds the share `level`.
+    pub fn interval(&self, k: usize, h: usize, level: f64) -> (f64, f64) {
+        (self.quantile(k, h, 0.5 - 0.5 * level), self.quantile(k, h, 0.5 + 0.5 * level))
+    }
+
+    /// CRPS of the forecast distribution when measured − predicted turned out to be `error`.
+    pub fn crps(&self, k: usize, h: usize, error: f64) -> f64 {
+        let sd = self.sd_at(k, h);
+        let shape = self.shape_at(k, h);
+        let z = error / sd;
+        let distance = shape.iter().map(|x| (x - z).abs()).sum::<f64>() / shape.len() as f64;
+        sd * (distance - half_spread(shape))
+    }
+
+    fn shape_at(&self, k: usize, h: usize) -> &[f64] {
+        let bands = &self.shape[k];
+        &bands[band(h.max(1)).min(bands.len() - 1)]
+    }
+}
+
+/// Band of horizon `h`: 1 → 0, 2 → 1, 3–4 → 2, 5–8 → 3 …
+fn band(h: usize) -> usize {
+    if h <= 1 { 0 } else { (h - 1).ilog2() as usize + 1 }
+}
+
+/// Quantiles of `values`; of the standard normal when there are fewer than 20.
+fn points(mut values: Vec<f64>) -> Vec<f64> {
+    let at = (0..POINTS).map(|j| (j as f64 + 0.5) / POINTS as f64);
+    if values.len() < 20 {
+        return at.map(crate::rng::normal_quantile).collect();
+    }
+    values.sort_by(f64::total_cmp);
+    at.map(|p| interpolate(&values, p)).collect()
+}
+
+/// Quantile `p` of `sorted`, point j standing for the probability (j + ½) / n.
+fn interpolate(sorted: &[f64], p: f64) -> f64 {
+    let last = sorted.len() - 1;
+    let x = (p * sorted.len() as f64 - 0.5).clamp(0.0, last as f64);
+    let i = (x as usize).min(last.saturating_sub(1));
+    let next = sorted[(i + 1).min(last)];
+    sorted[i] + (x - i as f64) * (next - sorted[i])
+}
+
+/// Residuals with the outermost thousandth of each target pulled in: a trip or a start-up must not shape the noise of
+/// normal running.
+fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
+    let mut clipped = residuals.to_vec();
+    for i in 0..targets {
+        let mut all: Vec<f64> =
+            residuals.iter().flat_map(|r| r.errors[i].iter().copied()).filter(|e| e.is_finite()).collect();
+        if all.len() < 20 {
+            continue;
+        }
+        all.sort_by(f64::total_cmp);
+        let (low, high) = (interpolate(&all, 0.001), interpolate(&all, 0.999));
+        for block in &mut clipped {
+            block.errors[i].iter_mut().for_each(|e| *e = if e.is_nan() { *e } else { e.clamp(low, high) });
+        }
+    }
+    clipped
+}
+
+/// Correlation about zero between errors `lag` steps apart.
+fn correlation(residuals: &[Residuals], i: usize, lag: usize) -> f64 {
+    let (mut cross, mut square) = (0.0, 0.0);
+    for block in residuals {
+        for a in 0..block.rows.len().saturating_sub(lag) {
+            let b = a + lag;
+            let (e, f) = (block.errors[i][a], block.errors[i][b]);
+            if block.rows[b] == block.rows[a] + lag && e.is_finite() && f.is_finite() {
+                cross += e * f;
+                square += 0.5 * (e * e + f * f);
+            }
+        }
+    }
+    if square > 0.0 { cross / square } else { 0.0 }
+}
+
+fn lag_one(residuals: &[Residuals], i: usize) -> f64 {
+    correlation(residuals, i, 1).clamp(-0.5, 0.98)
+}
+
+/// The φ whose powers forecast the errors best over the whole horizon: the least Σ_h (φ^2h − 2 φ^h ρ_h), ρ_h the
+/// correlation at lag h. Of an AR(1) process this is its φ; where a slow offset lies under white noise, it is nearer to
+/// the offset's.
+fn fading(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
+    // A few dozen lags tell as much as all of a long horizon.
+    let stride = horizon.div_ceil(48);
+    let lags: Vec<(i32, f64)> =
+        (1..=horizon).step_by(stride).map(|h| (h as i32, correlation(residuals, i, h))).collect();
+    let loss = |phi: f64| lags.iter().map(|(h, rho)| phi.powi(2 * h) - 2.0 * phi.powi(*h) * rho).sum::<f64>();
+    let mut best = (f64::INFINITY, 0.0);
+    // Finer towards one, where a small difference lasts long.
+    for j in 0..=400 {
+        let phi = (1.0 - (1.0 - f64::from(j) / 400.0).powi(2)).min(0.999);
+        let l = loss(phi);
+        if l < best.0 {
+            best = (l, phi);
+        }
+    }
+    best.1
+}
+
+/// Covariance of e(t) − φ e(t − 1) over the targets.
+fn innovations(residuals: &[Residuals], phi: &[f64]) -> Vec<Vec<f64>> {
+    let q = phi.len();
+    let mut covariance = vec![vec![0.0; q]; q];
+    let mut count = 0.0;
+    let mut innovation = vec![0.0; q];
+    for block in residuals {
+        for (a, b) in block.neighbours() {
+            for i in 0..q {
+                innovation[i] = block.errors[i][b] - phi[i] * block.errors[i][a];
+            }
+            if innovation.iter().any(|e| !e.is_finite()) {
+                continue;
+            }
+            count += 1.0;
+            for i in 0..q {
+                for j in 0..=i {
+                    covariance[i][j] += innovation[i] * innovation[j];
+                }
+            }
+        }
+    }
+    for i in 0..q {
+        for j in 0..=i {
+            covariance[i][j] /= f64::max(count, 1.0);
+            covariance[j][i] = covariance[i][j];
+        }
+    }
+    covariance
+}
+
+/// Lower-triangular factor of a covariance. Columns that add nothing beyond rounding become zero, so that targets
+/// which are exact functions of one another do no harm.
+fn cholesky(covariance: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let q = covariance.len();
+    let mut l = vec![vec![0.0; q]; q];
+    for j in 0..q {
+        let left = covariance[j][j] - l[j][..j].iter().map(|v| v * v).sum::<f64>();
+        if left <= 1e-12 * covariance[j][j] {
+            continue;
+        }
+        l[j][j] = left.sqrt();
+        for i in j + 1..q {
+            let dot: f64 = (0..j).map(|k| l[i][k] * l[j][k]).sum();
+            l[i][j] = (covariance[i][j] - dot) / l[j][j];
+        }
+    }
+    l
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ar_one(phi: [f64; 2], l: [[f64; 2]; 2], n: usize) -> Residuals {
+        let key = Key::new(5);
+        let mut e = [0.0; 2];
+        let mut errors = vec![Vec::new(), Vec::new()];
+        for t in 0..n {
+            let z = [key.fold(0).normal(t as u64), key.fold(1).normal(t as u64)];
+            for i in 0..2 {
+                e[i] = phi[i] * e[i] + l[i][0] * z[0] + l[i][1] * z[1];
+                errors[i].push(e[i]);
+            }
+        }
+        Residuals { rows: (0..n).collect(), errors }
+    }
+
+    #[test]
+    fn noise_of_an_ar_process_is_recovered() {
+        let l = [[2.0, 0.0], [-0.6, 0.5]];
+        let residuals = [ar_one([0.8, 0.2], l, 20_000)];
+        let spread = Spread::of_residuals(&residuals, &[false, true], 12);
+        assert!((spread.phi[0] - 0.8).abs() < 0.02 && (spread.phi[1] - 0.2).abs() < 0.02, "{:?}", spread.phi);
+        for i in 0..2 {
+            for j in 0..2 {
+                assert!((spread.factor[i][j] - l[i][j]).abs() < 0.03, "{:?}", spread.factor);
+            }
+        }
+        // What it simulates has the covariance of what it was made from.
+        let mut noise = vec![vec![0.0; 4000]; 2];
+        for step in 0..40 {
+            spread.next(&mut noise, Key::new(9), step);
+        }
+        let var = |x: &[f64]| x.iter().map(|v| v * v).sum::<f64>() / x.len() as f64;
+        assert!((var(&noise[0]) / (4.0 / (1.0 - 0.64)) - 1.0).abs() < 0.08);
+        let cross = noise[0].iter().zip(&noise[1]).map(|(a, b)| a * b).sum::<f64>() / 4000.0;
+        assert!((cross / (-1.2 / (1.0 - 0.16)) - 1.0).abs() < 0.12, "{cross}");
+    }
+
+    #[test]
+    fn gaps_do_not_count_as_neighbours() {
+        let mut residuals = ar_one([0.9, 0.0], [[1.0, 0.0], [0.0, 1.0]], 8);
+        residuals.rows = vec![0, 1, 2, 10, 11, 12, 13, 20];
+        assert_eq!(residuals.neighbours().count(), 5);
+    }
+
+    #[test]
+    fn equal_particles_share_their_noise() {
+        let spread = Spread::of_residuals(&[ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)], &[false; 2], 12);
+        let mut few = vec![vec![0.0; 3]; 2];
+        let mut many = vec![vec![0.0; 30]; 2];
+        for step in 0..5 {
+            spread.next(&mut few, Key::new(1), step);
+            spread.next(&mut many, Key::new(1), step);
+        }
+        assert_eq!(few[1][..], many[1][..3]);
+        let before = few.clone();
+        spread.decay(&mut few);
+        assert!((few[0][2] - spread.phi[0] * before[0][2]).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_singular_covariance_is_factored() {
+        let l = cholesky(&[vec![4.0, 2.0, 0.0], vec![2.0, 1.0, 0.0], vec![0.0, 0.0, 0.0]]);
+        assert_eq!(l, [[2.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]);
+    }
+
+    #[test]
+    fn bands_double() {
+        assert_eq!([1, 2, 3, 4, 5, 8, 9, 16, 17].map(band), [0, 1, 2, 2, 3, 3, 4, 4, 5]);
+    }
+
+    #[test]
+    fn spread_survives_its_file() {
+        let spread = Spread::of_residuals(&[ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)], &[false; 2], 12);
+        let bytes = postcard::to_allocvec(&spread).unwrap();
+        assert_eq!(postcard::from_bytes::<Spread>(&bytes).unwrap(), spread);
+    }
+}

@@ -1,0 +1,307 @@
+//! Model versions as files: immutable folders named by their content, and an append-only log of what became champion.
+//!
+//! `versions/<hash>/` holds the files and `manifest.json`, whose hash is the folder's name. `events/NNNNNNNN.json` says
+//! what happened, in order; the champion is what the last promotion or rollback names. A version is written to a
+//! staging folder, synced, and renamed, so a reader sees a whole version or none.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// What a version consists of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// File name → BLAKE3 of its bytes, hex.
+    pub files: BTreeMap<String, String>,
+    /// The champion when this version was made.
+    pub parent: Option<String>,
+}
+
+/// What happened to a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Became champion.
+    Promoted,
+    /// Lost against the champion, or had no skill.
+    Refused,
+    /// Became champion again.
+    RolledBack,
+}
+
+/// One line of the event log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    pub verdict: Verdict,
+    pub version: String,
+    /// UTC, RFC 3339.
+    pub at: String,
+    /// One sentence.
+    pub reason: String,
+    /// Newest row of the log that was looked at, UTC.
+    pub data_end: String,
+}
+
+/// A version on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// The model folder of one plant.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    dir: PathBuf,
+}
+
+const MANIFEST: &str = "manifest.json";
+
+impl Registry {
+    /// The registry in `dir`; nothing is written before the first version.
+    pub fn open(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Writes a version; the same files and parent give the same name, and writing it again changes nothing.
+    pub fn publish(&self, files: &[(&str, &[u8])]) -> Result<Version> {
+        let parent = self.champion()?.map(|v| v.name);
+        let hashes = files.iter().map(|(n, b)| ((*n).to_owned(), blake3::hash(b).to_hex().to_string())).collect();
+        let manifest = Manifest { files: hashes, parent };
+        let text = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Internal(e.to_string()))?;
+        let name = version_name(&text);
+        let versions = self.dir.join("versions");
+        let path = versions.join(&name);
+        if path.join(MANIFEST).exists() && self.check(&name).is_ok() {
+            return Ok(Version { name, path });
+        }
+        let staging = self.dir.join(format!(".staging-{name}-{}", std::process::id()));
+        let write = || -> std::io::Result<()> {
+            fs::create_dir_all(&versions)?;
+            let _ = fs::remove_dir_all(&staging);
+            fs::create_dir(&staging)?;
+            for (file, bytes) in files.iter().copied().chain([(MANIFEST, text.as_slice())]) {
+                let mut f = File::create(staging.join(file))?;
+                f.write_all(bytes)?;
+                f.sync_all()?;
+            }
+            sync_dir(&staging)?;
+            // a damaged folder of this name is in the way of the same content, whole
+            let _ = fs::remove_dir_all(&path);
+            fs::rename(&staging, &path)?;
+            sync_dir(&versions)
+        };
+        write().map_err(|e| {
+            let _ = fs::remove_dir_all(&staging);
+            Error::write(&path, e)
+        })?;
+        Ok(Version { name, path })
+    }
+
+    /// Appends to the event log.
+    pub fn record(&self, event: &Event) -> Result<()> {
+        let folder = self.dir.join("events");
+        fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
+        let number = self.event_files()?.last().map_or(1, |(n, _)| n + 1);
+        let path = folder.join(format!("{number:08}.json"));
+        let text = serde_json::to_vec_pretty(event).map_err(|e| Error::Internal(e.to_string()))?;
+        // whole or not at all: written beside, then linked under its number, which fails when the number is taken
+        let staged = folder.join(format!(".{number:08}.{}.tmp", std::process::id()));
+        let write = || -> std::io::Result<()> {
+            let mut f = OpenOptions::new().write(true).create(true).truncate(true).open(&staged)?;
+            f.write_all(&text)?;
+            f.sync_all()?;
+            fs::hard_link(&staged, &path)?;
+            fs::remove_file(&staged)?;
+            sync_dir(&folder)
+        };
+        write().map_err(|e| Error::write(&path, e))
+    }
+
+    /// All events, oldest first.
+    pub fn events(&self) -> Result<Vec<Event>> {
+        let mut events = Vec::new();
+        for (_, path) in self.event_files()? {
+            let text = fs::read(&path).map_err(|e| Error::no_input(&path, e))?;
+            events.push(serde_json::from_slice(&text).map_err(|e| {
+                Error::Data(format!("{}: {e}; move the file away to go on without it", path.display()))
+            })?);
+        }
+        Ok(events)
+    }
+
+    fn event_files(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let folder = self.dir.join("events");
+        let mut files = Vec::new();
+        for name in names_in(&folder)? {
+            if let Some(number) = name.strip_suffix(".json").and_then(|n| n.parse().ok()) {
+                files.push((number, folder.join(&name)));
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// The version in charge, if there is one.
+    pub fn champion(&self) -> Result<Option<Version>> {
+        let name = champion_of(&self.events()?);
+        Ok(name.map(|name| Version { path: self.dir.join("versions").join(&name), name }))
+    }
+
+    /// Names of all versions, sorted.
+    pub fn versions(&self) -> Result<Vec<String>> {
+        let mut names = names_in(&self.dir.join("versions"))?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// The bytes of `file` in `version`, checked against the manifest, and the manifest against the name.
+    pub fn read(&self, version: &str, file: &str) -> Result<Vec<u8>> {
+        let manifest = self.manifest(version)?;
+        let expected = manifest
+            .files
+            .get(file)
+            .ok_or_else(|| Error::Data(format!("version {version} has no file {file}; run `twinopt fit` again")))?;
+        let path = self.dir.join("versions").join(version).join(file);
+        let bytes = fs::read(&path).map_err(|e| Error::no_input(&path, e))?;
+        if blake3::hash(&bytes).to_hex().as_str() != expected {
+            return Err(damaged(&path));
+        }
+        Ok(bytes)
+    }
+
+    /// Checks every byte of `version`.
+    pub fn check(&self, version: &str) -> Result<()> {
+        for file in self.manifest(version)?.files.keys() {
+            self.read(version, file)?;
+        }
+        Ok(())
+    }
+
+    /// The manifest of `version`.
+    pub fn manifest(&self, version: &str) -> Result<Manifest> {
+        let path = self.dir.join("versions").join(version).join(MANIFEST);
+        let text = fs::read(&path).map_err(|e| Error::no_input(&path, e))?;
+        if version_name(&text) != version {
+            return Err(damaged(&path));
+        }
+        serde_json::from_slice(&text).map_err(|_| damaged(&path))
+    }
+
+    /// Makes the whole version that was champion before the present one champion again.
+    pub fn rollback(&self, at: &str, reason: &str) -> Result<Version> {
+        let events = self.events()?;
+        let now = champion_of(&events);
+        let mut before = Vec::new();
+        for e in events.iter().filter(|e| e.verdict != Verdict::Refused) {
+            before.retain(|v| *v != e.version);
+            before.push(e.version.clone());
+        }
+        let target = before.into_iter().rev().filter(|v| Some(v) != now.as_ref()).find(|v| self.check(v).is_ok());
+        let name = target.ok_or_else(|| {
+            Error::Usage(format!("{}: there is no earlier whole version to roll back to", self.dir.display()))
+        })?;
+        let data_end = events.iter().rev().find(|e| e.version == name).map_or(String::new(), |e| e.data_end.clone());
+        let (at, reason) = (at.to_owned(), reason.to_owned());
+        self.record(&Event { verdict: Verdict::RolledBack, version: name.clone(), at, reason, data_end })?;
+        Ok(Version { path: self.dir.join("versions").join(&name), name })
+    }
+}
+
+fn champion_of(events: &[Event]) -> Option<String> {
+    events.iter().rev().find(|e| e.verdict != Verdict::Refused).map(|e| e.version.clone())
+}
+
+fn version_name(manifest: &[u8]) -> String {
+    blake3::hash(manifest).to_hex()[..16].to_owned()
+}
+
+fn damaged(path: &Path) -> Error {
+    Error::Data(format!(
+        "{} is damaged: its content is not what was published; `twinopt models DIR rollback` returns to a whole version",
+        path.display()
+    ))
+}
+
+/// Names in a folder; none when it does not exist.
+fn names_in(folder: &Path) -> Result<Vec<String>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(Error::no_input(folder, e)),
+    }
+}
+
+fn sync_dir(dir: &Path) -> std::io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(verdict: Verdict, version: &Version) -> Event {
+        Event {
+            verdict,
+            version: version.name.clone(),
+            at: String::new(),
+            reason: String::new(),
+            data_end: String::new(),
+        }
+    }
+
+    #[test]
+    fn versions_are_immutable_and_the_champion_follows_the_events() {
+        let dir = tempfile::tempdir().unwrap();
+        let r = Registry::open(dir.path());
+        assert_eq!(r.champion().unwrap(), None);
+        let a = r.publish(&[("model.bin", b"a")]).unwrap();
+        assert_eq!(a, r.publish(&[("model.bin", b"a")]).unwrap());
+        r.record(&event(Verdict::Promoted, &a)).unwrap();
+        let b = r.publish(&[("model.bin", b"b")]).unwrap();
+        assert_eq!(r.manifest(&b.name).unwrap().parent.as_deref(), Some(a.name.as_str()));
+        r.record(&event(Verdict::Refused, &b)).unwrap();
+        assert_eq!(r.champion().unwrap(), Some(a.clone()));
+        r.record(&event(Verdict::Promoted, &b)).unwrap();
+        assert_eq!(r.champion().unwrap(), Some(b));
+        assert_eq!(r.rollback("now", "test").unwrap(), a);
+        assert_eq!(r.champion().unwrap(), Some(a));
+    }
+
+    #[test]
+    fn every_flipped_byte_is_found_and_rollback_passes_over_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let r = Registry::open(dir.path());
+        let made: Vec<Version> = [b"one".as_slice(), b"two", b"three"]
+            .iter()
+            .map(|bytes| {
+                let v = r.publish(&[("model.bin", bytes)]).unwrap();
+                r.record(&event(Verdict::Promoted, &v)).unwrap();
+                v
+            })
+            .collect();
+        for file in ["model.bin", MANIFEST] {
+            let path = made[1].path.join(file);
+            let whole = fs::read(&path).unwrap();
+            for i in 0..whole.len() {
+                let mut bytes = whole.clone();
+                bytes[i] ^= 1;
+                fs::write(&path, &bytes).unwrap();
+                assert!(r.check(&made[1].name).is_err(), "{file} byte {i}");
+            }
+            fs::write(&path, &whole).unwrap();
+        }
+        assert!(r.check(&made[1].name).is_ok());
+        fs::write(made[1].path.join("model.bin"), b"bad").unwrap();
+        assert_eq!(r.rollback("now", "test").unwrap(), made[0]);
+    }
+}

@@ -1,0 +1,179 @@
+//! The gate between champion and challenger: both forecast the same newest blocks, which neither was fitted on.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::learn::{Rollouts, Spread, StepMap, rollouts, starts};
+use crate::rng::Key;
+use crate::trajectory::Trajectory;
+
+/// Champion and challenger over the same blocks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Independent stretches of time that were compared.
+    pub blocks: usize,
+    /// Relative change of the loss, challenger against champion; negative is better.
+    pub change: f64,
+    /// One-sided 95 % bound of the change, by bootstrap over blocks: the change is surely below it.
+    pub bound: f64,
+    /// Coverage of the challenger's 90 % intervals at the control horizon, and what is tolerated around 0.9.
+    pub coverage: f64,
+    pub tolerance: f64,
+}
+
+/// What the gate says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    pub promote: bool,
+    /// One sentence.
+    pub reason: String,
+}
+
+const LEAST_BLOCKS: usize = 8;
+const DRAWS: u64 = 2000;
+
+/// Scores both on `stretches` of `log` (derived signals filled) up to `horizon` steps.
+///
+/// Loss of a start: mean over signals and horizons of the continuous ranked probability score, in units of the mean
+/// error of persistence. Starts are grouped into blocks of at least a day and at least the horizon, and the blocks are
+/// resampled (Künsch 1989), so that neighbouring forecasts do not count twice.
+pub fn compare(
+    champion: (&StepMap, &Spread),
+    challenger: (&StepMap, &Spread),
+    log: &Trajectory,
+    stretches: &[Range<usize>],
+    horizon: usize,
+    seed: u64,
+) -> Result<Comparison> {
+    let day = (86_400_000 / log.step_ms.max(1)).max(1) as usize;
+    let length = day.max(horizon).max(1);
+    // both must be able to start: the one that reads further back decides
+    let deeper = if champion.0.depth() >= challenger.0.depth() { champion.0 } else { challenger.0 };
+    let common = starts(deeper, log, stretches, horizon, 4000);
+    let run = |(map, spread): (&StepMap, &Spread)| rollouts(map, log, common.clone(), horizon, Some(spread));
+    let (old, new) = (run(champion), run(challenger));
+    let scale = scales(&old.persistence());
+    let (old_loss, _) = losses(&old, champion.1, &scale);
+    let (new_loss, coverage) = losses(&new, challenger.1, &scale);
+
+    let mut blocks: Vec<(f64, f64)> = Vec::new();
+    let mut last = usize::MAX;
+    for (start, (o, n)) in common.iter().zip(old_loss.iter().zip(&new_loss)) {
+        if !(o.is_finite() && n.is_finite()) {
+            continue;
+        }
+        if start.row / length != last {
+            blocks.push((0.0, 0.0));
+            last = start.row / length;
+        }
+        if let Some(block) = blocks.last_mut() {
+            block.0 += o;
+            block.1 += n;
+        }
+    }
+    if blocks.len() < LEAST_BLOCKS {
+        return Err(Error::Attention(format!(
+            "there are {} blocks of {length} steps that neither model was fitted on, and the gate needs {LEAST_BLOCKS}; \
+             champion unchanged; wait for more data, or lengthen `blocks` in [retrain]",
+            blocks.len()
+        )));
+    }
+    let ratio = |pick: &dyn Fn(usize) -> usize| {
+        let (o, n) = (0..blocks.len()).map(|i| blocks[pick(i)]).fold((0.0, 0.0), |s, b| (s.0 + b.0, s.1 + b.1));
+        n / o - 1.0
+    };
+    let key = Key::new(seed);
+    let mut draws: Vec<f64> = (0..DRAWS)
+        .map(|d| {
+            let key = key.fold(d);
+            ratio(&|i| key.below(i as u64, blocks.len()))
+        })
+        .collect();
+    draws.sort_by(f64::total_cmp);
+    Ok(Comparison {
+        blocks: blocks.len(),
+        change: ratio(&|i| i),
+        bound: draws[(draws.len() * 95) / 100],
+        coverage,
+        // blocks, not starts, are the independent samples of a coverage
+        tolerance: (1.96 * (0.09 / blocks.len() as f64).sqrt()).clamp(0.03, 0.12),
+    })
+}
+
+/// Promote only what is surely better and covers as it should.
+pub fn decide(c: &Comparison) -> Decision {
+    let percent = |v: f64| format!("{:+.1} %", 100.0 * v);
+    let seen =
+        format!("over {} blocks its loss changes by {} (95 % bound {})", c.blocks, percent(c.change), percent(c.bound));
+    let (promote, reason) = if !(c.change.is_finite() && c.bound.is_finite() && c.coverage.is_finite()) {
+        (false, "champion kept: the challenger has no finite score".to_owned())
+    } else if c.bound >= 0.0 {
+        (false, format!("champion kept: the challenger is not better beyond noise; {seen}"))
+    } else if (c.coverage - 0.9).abs() > c.tolerance {
+        let covers = 100.0 * c.coverage;
+        (
+            false,
+            format!(
+                "champion kept: the challenger's 90 % intervals cover {covers:.0} % at the control horizon; {seen}"
+            ),
+        )
+    } else {
+        (true, format!("challenger promoted: {seen}"))
+    };
+    Decision { promote, reason }
+}
+
+/// Mean absolute error of persistence per signal.
+fn scales(persistence: &Rollouts) -> Vec<f64> {
+    (0..persistence.signals.len())
+        .map(|k| {
+            let errors = (1..=persistence.horizon).flat_map(|h| persistence.pairs(k, h)).map(|(_, p, m)| (p - m).abs());
+            let (sum, n) = errors.fold((0.0, 0usize), |(s, n), e| (s + e, n + 1));
+            if n > 0 && sum > 0.0 { sum / n as f64 } else { 1.0 }
+        })
+        .collect()
+}
+
+/// Loss per start (NaN where nothing could be compared), and coverage of the 90 % interval at the last horizon.
+fn losses(run: &Rollouts, spread: &Spread, scale: &[f64]) -> (Vec<f64>, f64) {
+    let n = run.starts.len();
+    let (mut sum, mut count) = (vec![0.0; n], vec![0usize; n]);
+    let (mut inside, mut all) = (0usize, 0usize);
+    for (k, scale) in scale.iter().enumerate() {
+        for h in 1..=run.horizon {
+            let (low, high) = spread.interval(k, h, 0.9);
+            for (r, predicted, measured) in run.pairs(k, h) {
+                let error = measured - predicted;
+                sum[r] += spread.crps(k, h, error) / scale;
+                count[r] += 1;
+                if h == run.horizon {
+                    all += 1;
+                    inside += usize::from((low..=high).contains(&error));
+                }
+            }
+        }
+    }
+    let loss = sum.iter().zip(&count).map(|(s, c)| if *c > 0 { s / *c as f64 } else { f64::NAN }).collect();
+    (loss, inside as f64 / all as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(change: f64, bound: f64, coverage: f64) -> Decision {
+        decide(&Comparison { blocks: 14, change, bound, coverage, tolerance: 0.1 })
+    }
+
+    #[test]
+    fn only_the_surely_better_and_calibrated_is_promoted() {
+        assert!(seen(-0.1, -0.02, 0.9).promote);
+        assert!(!seen(-0.1, 0.01, 0.9).promote);
+        assert!(!seen(0.0, 0.0, 0.9).promote);
+        assert!(!seen(-0.1, -0.02, 0.6).promote);
+        assert!(!seen(f64::NAN, -0.1, 0.9).promote);
+        assert!(!seen(-0.1, -0.02, f64::NAN).promote);
+    }
+}

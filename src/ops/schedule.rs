@@ -1,0 +1,169 @@
+//! The units that run `retrain` every night, for the scheduler that the site already has.
+
+/// What to run and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Night {
+    /// Folder of the twin, absolute.
+    pub twin: String,
+    /// Folder of the project, absolute.
+    pub root: String,
+    pub plant: String,
+    /// Path of the binary, absolute.
+    pub binary: String,
+    pub hour: u8,
+    pub minute: u8,
+    /// Scenario folder to run after a retrain.
+    pub run: Option<String>,
+}
+
+impl Night {
+    fn commands(&self) -> Vec<String> {
+        let q = |s: &str| quote(s);
+        let mut commands = vec![format!("{} retrain {} --quiet", q(&self.binary), q(&self.twin))];
+        if let Some(run) = &self.run {
+            commands.push(format!("{} run {} --quiet", q(&self.binary), q(run)));
+        }
+        commands
+    }
+
+    /// A systemd service and timer, as two files in one text.
+    pub fn systemd(&self) -> String {
+        let unit = format!("twinopt-{}", self.plant);
+        let exec: Vec<String> = self.commands().iter().map(|c| format!("ExecStart={}", c.replace('%', "%%"))).collect();
+        format!(
+            "# {unit}.service\n\
+             [Unit]\n\
+             Description=Retrain the twin of {plant}\n\
+             \n\
+             [Service]\n\
+             Type=oneshot\n\
+             WorkingDirectory={root}\n\
+             # 3: finished, the champion stays; 75: another run holds the plant\n\
+             SuccessExitStatus=3 75\n\
+             {exec}\n\
+             TimeoutStartSec=2h\n\
+             MemoryMax=4G\n\
+             Nice=10\n\
+             \n\
+             # {unit}.timer\n\
+             [Unit]\n\
+             Description=Nightly retraining of {plant}\n\
+             \n\
+             [Timer]\n\
+             OnCalendar=*-*-* {h:02}:{m:02}:00 UTC\n\
+             Persistent=true\n\
+             \n\
+             [Install]\n\
+             WantedBy=timers.target\n",
+            plant = self.plant,
+            root = self.root.replace('%', "%%"),
+            exec = exec.join("\n"),
+            h = self.hour,
+            m = self.minute,
+        )
+    }
+
+    /// A crontab entry. Cron runs in the machine's time zone and gives `%` a meaning of its own.
+    pub fn cron(&self) -> String {
+        let line = format!("cd {} && {}", quote(&self.root), self.commands().join(" ; "));
+        format!("{} {} * * * {}\n", self.minute, self.hour, line.replace('%', "\\%"))
+    }
+
+    /// A Kubernetes CronJob; image and volume are the site's own.
+    pub fn kubernetes(&self) -> String {
+        let name: String =
+            self.plant.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let script = serde_json::Value::from(self.commands().join(" ; ")).to_string();
+        let root = serde_json::Value::from(self.root.as_str()).to_string();
+        format!(
+            "apiVersion: batch/v1\n\
+             kind: CronJob\n\
+             metadata:\n\
+             \x20 name: twinopt-{name}\n\
+             spec:\n\
+             \x20 schedule: \"{m} {h} * * *\"\n\
+             \x20 timeZone: Etc/UTC\n\
+             \x20 concurrencyPolicy: Forbid\n\
+             \x20 startingDeadlineSeconds: 3600\n\
+             \x20 jobTemplate:\n\
+             \x20   spec:\n\
+             \x20     activeDeadlineSeconds: 7200\n\
+             \x20     backoffLimit: 0\n\
+             \x20     template:\n\
+             \x20       spec:\n\
+             \x20         restartPolicy: Never\n\
+             \x20         containers:\n\
+             \x20           - name: retrain\n\
+             \x20             image: twinopt:latest  # your image\n\
+             \x20             workingDir: {root}\n\
+             \x20             command: [\"/bin/sh\", \"-c\", {script}]\n\
+             \x20             resources:\n\
+             \x20               limits:\n\
+             \x20                 memory: 4Gi\n\
+             \x20             volumeMounts:\n\
+             \x20               - name: project\n\
+             \x20                 mountPath: {root}\n\
+             \x20         volumes:\n\
+             \x20           - name: project\n\
+             \x20             persistentVolumeClaim:\n\
+             \x20               claimName: twinopt  # your claim\n",
+            m = self.minute,
+            h = self.hour,
+        )
+    }
+}
+
+/// `text` as one word of a POSIX shell and of a systemd command line.
+fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn night() -> Night {
+        Night {
+            twin: "/srv/my plant/data/dc".into(),
+            root: "/srv/my plant".into(),
+            plant: "dc".into(),
+            binary: "/usr/bin/twinopt".into(),
+            hour: 2,
+            minute: 30,
+            run: Some("/srv/my plant/scenarios/dc".into()),
+        }
+    }
+
+    #[test]
+    fn cron_line_has_five_fields_and_quotes_spaces() {
+        let line = night().cron();
+        assert!(
+            line.starts_with("30 2 * * * cd '/srv/my plant' && /usr/bin/twinopt retrain '/srv/my plant/data/dc'"),
+            "{line}"
+        );
+        assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn systemd_sections_are_complete() {
+        let text = night().systemd();
+        for section in
+            ["[Unit]", "[Service]", "[Timer]", "[Install]", "OnCalendar=*-*-* 02:30:00 UTC", "TimeoutStartSec"]
+        {
+            assert!(text.contains(section), "{section}");
+        }
+        assert_eq!(text.matches("ExecStart=").count(), 2);
+    }
+
+    #[test]
+    fn kubernetes_indents_by_two_and_forbids_overlap() {
+        let text = night().kubernetes();
+        assert!(text.lines().all(|l| (l.len() - l.trim_start().len()) % 2 == 0));
+        assert!(text.contains("concurrencyPolicy: Forbid") && text.contains("schedule: \"30 2 * * *\""));
+    }
+}

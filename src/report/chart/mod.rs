@@ -1,0 +1,109 @@
+//! Charts as inline SVG: drawn by plotters, coloured by the page's style sheet.
+
+mod canvas;
+mod response;
+mod skill;
+mod svg;
+mod trend;
+mod whisker;
+
+pub use canvas::Head;
+pub use response::response;
+pub use skill::{SkillLine, skill};
+pub use trend::{Band, Limit, TrendChart, trend};
+pub use whisker::{Whisker, whiskers};
+
+/// What a mark is: becomes a CSS class, so that colour, dash and dark mode are decided in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    Axis,
+    Grid,
+    Label,
+    Limit,
+    LimitLabel,
+    Zero,
+    Strong,
+    /// Median line of case or model `k`.
+    Line(usize),
+    /// Its band.
+    Fill(usize),
+    /// Its name.
+    Name(usize),
+    /// Its dots.
+    Dot(usize),
+}
+
+/// Colours for cases and models; 0 is the baseline.
+pub const PALETTE: usize = 6;
+
+/// The palette entry of the `i`-th case; the baseline's own is never given twice.
+pub fn colour(i: usize) -> usize {
+    if i < PALETTE { i } else { (i - 1) % (PALETTE - 1) + 1 }
+}
+
+impl Ink {
+    /// plotters knows colours only: the ink travels as one, and [`svg::compact`] turns it into a class.
+    fn code(self) -> u8 {
+        match self {
+            Self::Axis => 1,
+            Self::Grid => 2,
+            Self::Label => 3,
+            Self::Limit => 4,
+            Self::LimitLabel => 5,
+            Self::Zero => 6,
+            Self::Strong => 7,
+            Self::Line(k) => 16 + k as u8,
+            Self::Fill(k) => 32 + k as u8,
+            Self::Name(k) => 48 + k as u8,
+            Self::Dot(k) => 64 + k as u8,
+        }
+    }
+
+    fn class(code: u8) -> String {
+        match code {
+            1 => "ax".into(),
+            2 => "gr".into(),
+            3 => "lb".into(),
+            4 => "lm".into(),
+            5 => "lt".into(),
+            6 => "ze".into(),
+            7 => "st".into(),
+            16..32 => format!("l{}", code - 16),
+            32..48 => format!("b{}", code - 32),
+            48..64 => format!("n{}", code - 48),
+            _ => format!("d{}", code.saturating_sub(64)),
+        }
+    }
+}
+
+/// Round values that span [`low`, `high`] in about `n` steps.
+fn round_values(low: f64, high: f64, n: usize) -> Vec<f64> {
+    let span = high - low;
+    if span <= 0.0 || !span.is_finite() {
+        return vec![low];
+    }
+    let raw = span / n.max(1) as f64;
+    let power = 10f64.powf(raw.log10().floor());
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= raw).unwrap_or(10.0 * power);
+    let (from, to) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
+    (from..=to).map(|k| k as f64 * step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round() {
+        assert_eq!(round_values(17.2, 26.9, 3), [20.0, 25.0]);
+        assert_eq!(round_values(-0.3, 1.0, 4), [0.0, 0.5, 1.0]);
+        assert_eq!(round_values(5.0, 5.0, 3), [5.0]);
+    }
+
+    #[test]
+    fn every_ink_has_its_own_class() {
+        assert_eq!(colour(0), 0);
+        assert!((1..40).all(|i| (1..PALETTE).contains(&colour(i))));
+        assert_eq!(Ink::class(Ink::Fill(3).code()), "b3");
+    }
+}

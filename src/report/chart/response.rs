@@ -1,0 +1,36 @@
+//! One learned step response: what a signal does after a control moves by one unit.
+
+use super::Ink;
+use super::canvas::{self, Head, Margins, Side, units};
+use crate::error::Result;
+use crate::report::number;
+use crate::scenario::results::StepResponse;
+
+const WIDTH: f64 = 250.0;
+const HEIGHT: f64 = 104.0;
+const MARGINS: Margins = Margins { left: 6.0, top: 10.0, right: 52.0, bottom: 20.0 };
+
+/// The chart as SVG; `low` and `high` are shared by the signal's row, so that its charts compare.
+pub fn response(head: Head<'_>, r: &StepResponse, (low, high): (f64, f64)) -> Result<String> {
+    let n = r.hours.len().min(r.mean.len());
+    let hours = r.hours[..n].last().copied().unwrap_or(1.0);
+    let (low, high) = (low.min(0.0), high.max(0.0));
+    let room = 0.08 * (high - low).max(1e-12);
+    canvas::draw(head, WIDTH, HEIGHT, |root| {
+        let mut plot = canvas::plot(root, MARGINS, (0.0, hours), (low - room, high + room))?;
+        let zip = |v: &[f64]| r.hours.iter().copied().zip(v.iter().copied()).collect::<Vec<_>>();
+        let band: Vec<(f64, f64)> = zip(&r.high).into_iter().chain(zip(&r.low).into_iter().rev()).collect();
+        if band.len() > 3 {
+            canvas::area(&mut plot, band, Ink::Fill(1))?;
+        }
+        canvas::line(&mut plot, [(0.0, 0.0), (hours, 0.0)], Ink::Zero)?;
+        canvas::line(&mut plot, zip(&r.mean[..n]), Ink::Line(1))?;
+        let (right, bottom) = plot.backend_coord(&(hours, low - room));
+        let end = r.mean[..n].last().copied().unwrap_or(0.0);
+        let (_, y) = plot.backend_coord(&(hours, end));
+        canvas::text(root, (right + units(5.0), y), &number::signed(end, 3).text, Ink::Name(1), Side::Start)?;
+        canvas::text(root, (units(MARGINS.left), bottom + units(10.0)), "0", Ink::Label, Side::Start)?;
+        let label = format!("{} h", number::plain(hours, 3).text);
+        canvas::text(root, (right, bottom + units(10.0)), &label, Ink::Label, Side::End)
+    })
+}

@@ -1,0 +1,60 @@
+//! Skill on hold-out by horizon, one small chart per signal, all models.
+
+use super::canvas::{self, Head, Margins, Side, units};
+use super::{Ink, round_values};
+use crate::error::Result;
+use crate::report::number;
+use crate::report::text::short;
+
+const WIDTH: f64 = 268.0;
+const HEIGHT: f64 = 150.0;
+const MARGINS: Margins = Margins { left: 34.0, top: 10.0, right: 62.0, bottom: 30.0 };
+
+/// One model: (hours ahead, skill).
+#[derive(Debug, Clone)]
+pub struct SkillLine<'a> {
+    pub model: &'a str,
+    pub colour: usize,
+    pub points: Vec<(f64, f64)>,
+}
+
+/// The chart as SVG. Skills below −0.5 are drawn at −0.5: worse than useless is enough to know.
+pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<String> {
+    const FLOOR: f64 = -0.5;
+    let low = lines.iter().flat_map(|l| &l.points).map(|p| p.1).fold(0.0, f64::min).max(FLOOR) - 0.06;
+    canvas::draw(head, WIDTH, HEIGHT, |root| {
+        let mut plot = canvas::plot(root, MARGINS, (0.0, hours), (low, 1.0))?;
+        for v in [0.0, 0.5, 1.0] {
+            let (x, y) = plot.backend_coord(&(0.0, v));
+            let right = plot.backend_coord(&(hours, v)).0;
+            canvas::stroke(root, (x, y), (right, y), if v == 0.0 { Ink::Zero } else { Ink::Grid })?;
+            canvas::text(root, (x - units(5.0), y), &number::plain(v, 2).text, Ink::Label, Side::End)?;
+        }
+        let bottom = plot.backend_coord(&(0.0, low)).1;
+        for q in number::alike(&round_values(0.0, hours, 3), 3) {
+            let x = plot.backend_coord(&(q.value, low)).0;
+            canvas::stroke(root, (x, bottom), (x, bottom + units(3.0)), Ink::Axis)?;
+            let label = if q.value == 0.0 { "0 h ahead".to_owned() } else { q.text.clone() + " h" };
+            let side = if q.value == 0.0 { Side::Start } else { Side::Middle };
+            canvas::text(root, (x, bottom + units(13.0)), &label, Ink::Label, side)?;
+        }
+        // The chosen model is first and drawn last, on top.
+        let mut taken: Vec<i32> = vec![plot.backend_coord(&(0.0, 0.0)).1];
+        let x = plot.backend_coord(&(hours, 0.0)).0 + units(5.0);
+        canvas::text(root, (x, taken[0]), "no change", Ink::Label, Side::Start)?;
+        for l in lines.iter().rev() {
+            canvas::line(&mut plot, l.points.iter().map(|p| (p.0, p.1.max(FLOOR))), Ink::Line(l.colour))?;
+        }
+        for l in lines {
+            let Some(last) = l.points.last() else { continue };
+            let mut y = plot.backend_coord(&(0.0, last.1.max(FLOOR))).1;
+            // Up until it is free.
+            while taken.iter().any(|t| (t - y).abs() < units(12.0)) {
+                y -= units(3.0);
+            }
+            taken.push(y);
+            canvas::text(root, (x, y), &short(l.model, 10), Ink::Name(l.colour), Side::Start)?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,196 @@
+//! One signal over a run: median lines and P10–P90 bands of all cases, and its limits.
+
+use super::canvas::{self, Drawn, Head, Margins, Plot, Root, Side, units};
+use super::{Ink, round_values};
+use crate::error::Result;
+use crate::report::number;
+use crate::report::text::short;
+
+const WIDTH: f64 = 832.0;
+const HEIGHT: f64 = 148.0;
+const MARGINS: Margins = Margins { left: 50.0, top: 10.0, right: 112.0, bottom: 24.0 };
+
+/// One case.
+#[derive(Debug, Clone)]
+pub struct Band<'a> {
+    pub name: &'a str,
+    pub colour: usize,
+    pub hours: &'a [f64],
+    pub p10: &'a [f64],
+    pub p50: &'a [f64],
+    pub p90: &'a [f64],
+}
+
+/// A limit line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limit {
+    pub label: String,
+    pub value: f64,
+}
+
+#[derive(Debug, Clone)]
+pub struct TrendChart<'a> {
+    pub head: Head<'a>,
+    pub hours: f64,
+    /// Ticks of the time axis: hours since the start, label.
+    pub ticks: &'a [(f64, String)],
+    /// The baseline first.
+    pub bands: Vec<Band<'a>>,
+    pub limits: Vec<Limit>,
+}
+
+impl<'a> TrendChart<'a> {
+    pub fn new(id: &'a str, title: &'a str, description: &'a str, hours: f64, ticks: &'a [(f64, String)]) -> Self {
+        Self { head: Head { id, title, description }, hours, ticks, bands: Vec::new(), limits: Vec::new() }
+    }
+}
+
+/// The chart as SVG.
+pub fn trend(chart: &TrendChart<'_>) -> Result<String> {
+    let (low, high) = extent(chart);
+    canvas::draw(chart.head, WIDTH, HEIGHT, |root| {
+        let mut plot = canvas::plot(root, MARGINS, (0.0, chart.hours), (low, high))?;
+        axes(root, &plot, chart, low, high)?;
+        for b in &chart.bands {
+            band(&mut plot, b)?;
+        }
+        for l in chart.limits.iter().filter(|l| l.value >= low && l.value <= high) {
+            canvas::line(&mut plot, [(0.0, l.value), (chart.hours, l.value)], Ink::Limit)?;
+            let (x, y) = plot.backend_coord(&(0.0, l.value));
+            let above = y - units(8.0);
+            let y = if above < units(MARGINS.top + 4.0) { y + units(9.0) } else { above };
+            canvas::text(root, (x + units(4.0), y), &l.label, Ink::LimitLabel, Side::Start)?;
+        }
+        for b in &chart.bands {
+            canvas::line(&mut plot, thinned(b.hours, b.p50), Ink::Line(b.colour))?;
+        }
+        names(root, &plot, chart)
+    })
+}
+
+/// Range of the value axis: all bands, and the limits that are near them.
+fn extent(chart: &TrendChart<'_>) -> (f64, f64) {
+    let values = chart.bands.iter().flat_map(|b| b.p10.iter().chain(b.p50).chain(b.p90)).filter(|v| v.is_finite());
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let span = (high - low).max(high.abs().max(low.abs()) * 0.01).max(1e-9);
+    let near = |v: &&f64| **v > low - span && **v < high + span;
+    let limits: Vec<f64> = chart.limits.iter().map(|l| l.value).collect();
+    let bottom = limits.iter().filter(near).fold(low, |l, v| l.min(*v));
+    let top = limits.iter().filter(near).fold(high, |h, v| h.max(*v));
+    let room = 0.06 * (top - bottom).max(span);
+    (bottom - room, top + room)
+}
+
+fn axes(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, low: f64, high: f64) -> Drawn {
+    let values = round_values(low, high, 3);
+    for q in number::alike(&values, 5) {
+        let (x, y) = plot.backend_coord(&(0.0, q.value));
+        let (right, _) = plot.backend_coord(&(chart.hours, q.value));
+        canvas::stroke(root, (x, y), (right, y), Ink::Grid)?;
+        canvas::text(root, (x - units(6.0), y), &q.text, Ink::Label, Side::End)?;
+    }
+    let bottom = plot.backend_coord(&(0.0, low)).1;
+    let right = plot.backend_coord(&(chart.hours, low)).0;
+    canvas::stroke(root, (units(MARGINS.left), bottom), (right, bottom), Ink::Axis)?;
+    for (hours, label) in chart.ticks {
+        let (x, _) = plot.backend_coord(&(*hours, low));
+        canvas::stroke(root, (x, bottom), (x, bottom + units(4.0)), Ink::Axis)?;
+        // A label centred at the very edge would be cut off.
+        let side = if x + units(26.0) > right + units(MARGINS.right) { Side::End } else { Side::Middle };
+        canvas::text(root, (x, bottom + units(13.0)), label, Ink::Label, side)?;
+    }
+    Ok(())
+}
+
+/// The cases' names at the right end of their lines, pushed apart where they would overlap.
+fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>) -> Drawn {
+    let x = plot.backend_coord(&(chart.hours, 0.0)).0 + units(8.0);
+    let mut labels: Vec<(i32, &Band<'_>)> = chart
+        .bands
+        .iter()
+        .filter_map(|b| {
+            let tail = &b.p50[b.p50.len().saturating_sub(b.p50.len() / 50 + 1)..];
+            let end = tail.iter().filter(|v| v.is_finite()).sum::<f64>() / tail.len().max(1) as f64;
+            b.p50.last().map(|_| (plot.backend_coord(&(0.0, end)).1, b))
+        })
+        .collect();
+    labels.sort_by_key(|(y, _)| *y);
+    let (gap, top, bottom) = (units(14.0), units(MARGINS.top), units(HEIGHT - MARGINS.bottom));
+    for i in 1..labels.len() {
+        labels[i].0 = labels[i].0.max(labels[i - 1].0 + gap);
+    }
+    let over = labels.last().map_or(0, |(y, _)| (y - bottom).max(0));
+    let mut ceiling = top;
+    for (y, b) in labels {
+        let y = (y - over).max(ceiling);
+        ceiling = y + gap;
+        canvas::text(root, (x, y), &short(b.name, 16), Ink::Name(b.colour), Side::Start)?;
+    }
+    Ok(())
+}
+
+/// The band as one polygon, its edges the extremes of every 4 pixels.
+fn band(plot: &mut Plot<'_>, b: &Band<'_>) -> Drawn {
+    let n = b.hours.len().min(b.p10.len()).min(b.p90.len());
+    let wide = b.p10.iter().zip(b.p90).any(|(l, h)| h > l);
+    if n < 2 || !wide {
+        return Ok(());
+    }
+    let buckets = ((WIDTH - MARGINS.left - MARGINS.right) / 4.0) as usize;
+    let per = n.div_ceil(buckets).max(1);
+    let (mut lower, mut upper) = (Vec::new(), Vec::new());
+    for from in (0..n).step_by(per) {
+        // Buckets share their edges, so that the band has no gaps.
+        let to = (from + per + 1).min(n);
+        let x = if from == 0 { b.hours[0] } else { b.hours[(from + to - 1) / 2] };
+        let x = if to == n { b.hours[n - 1] } else { x };
+        lower.push((x, b.p10[from..to].iter().copied().fold(f64::INFINITY, f64::min)));
+        upper.push((x, b.p90[from..to].iter().copied().fold(f64::NEG_INFINITY, f64::max)));
+    }
+    let points = upper.into_iter().chain(lower.into_iter().rev()).filter(|(_, y)| y.is_finite()).collect();
+    canvas::area(plot, points, Ink::Fill(b.colour))
+}
+
+/// At most two points per pixel: the lowest and the highest value of each, in order of time.
+fn thinned(hours: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
+    let n = hours.len().min(values.len());
+    let pixels = (WIDTH - MARGINS.left - MARGINS.right) as usize;
+    if n <= 2 * pixels {
+        return (0..n).filter(|&i| values[i].is_finite()).map(|i| (hours[i], values[i])).collect();
+    }
+    let per = n.div_ceil(pixels);
+    let mut out = Vec::with_capacity(2 * pixels);
+    for from in (0..n).step_by(per) {
+        let finite = (from..(from + per).min(n)).filter(|&i| values[i].is_finite());
+        let low = finite.clone().min_by(|&a, &b| values[a].total_cmp(&values[b]));
+        let high = finite.max_by(|&a, &b| values[a].total_cmp(&values[b]));
+        if let (Some(a), Some(b)) = (low, high) {
+            out.push((hours[a.min(b)], values[a.min(b)]));
+            if a != b {
+                out.push((hours[a.max(b)], values[a.max(b)]));
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinning_keeps_every_extreme() {
+        let n = 50_000;
+        let hours: Vec<f64> = (0..n).map(f64::from).collect();
+        let mut values = vec![0.0; n as usize];
+        values[12_345] = 9.0;
+        values[40_000] = -7.0;
+        let t = thinned(&hours, &values);
+        assert!(t.len() <= 2 * 832, "{}", t.len());
+        assert!(t.contains(&(12_345.0, 9.0)) && t.contains(&(40_000.0, -7.0)));
+        assert!(t.windows(2).all(|w| w[0].0 < w[1].0));
+    }
+}

@@ -1,0 +1,112 @@
+//! `kpi.csv`: one row per scenario, case and KPI, for spreadsheets.
+
+use crate::scenario::results::{Difference, Estimate, Results};
+
+/// One KPI of one case, as CSV, `diff` and the tests see it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row<'a> {
+    /// Scenario name; `year` for the weighted sum.
+    pub scenario: &'a str,
+    pub case: &'a str,
+    pub kpi: &'a str,
+    pub unit: &'a str,
+    /// Absent where only the change is known (the objective over the year).
+    pub value: Option<Estimate>,
+    pub change: Option<Difference>,
+}
+
+/// Name of the row that holds the sum of the priced KPIs.
+pub const OBJECTIVE: &str = "objective";
+/// Scenario name of the weighted sum over the year.
+pub const YEAR: &str = "year";
+
+/// All KPIs, in order: scenarios, then the year.
+pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<Row<'a>> {
+    let mut out = Vec::new();
+    for s in &results.scenarios {
+        for c in &s.cases {
+            let row = |kpi, unit, value, change| Row {
+                scenario: s.name.as_str(),
+                case: c.name.as_str(),
+                kpi,
+                unit,
+                value: Some(value),
+                change,
+            };
+            out.extend(c.kpis.iter().map(|k| row(k.name.as_str(), k.unit.as_str(), k.value, k.change)));
+            out.push(row(OBJECTIVE, currency, c.objective, c.objective_change));
+        }
+    }
+    for a in &results.annual {
+        let row = |kpi, unit, value, change| Row { scenario: YEAR, case: a.case.as_str(), kpi, unit, value, change };
+        out.extend(a.kpis.iter().map(|k| row(k.name.as_str(), k.unit.as_str(), Some(k.value), k.change)));
+        out.push(row(OBJECTIVE, currency, None, Some(a.objective_change)));
+    }
+    out
+}
+
+/// The KPIs as CSV (RFC 4180, `\n` at line ends). Numbers are in full precision and stay numbers; text that a
+/// spreadsheet would take for a formula is made inert by an apostrophe. A scenario that failed has one row with its
+/// exit code.
+pub fn kpi_csv(results: &Results) -> String {
+    let currency = super::verdict::currency(results);
+    let mut out = String::from(
+        "scenario,case,kpi,unit,p10,p50,p90,mean,change,change_low_90,change_high_90,measurable,exit_code\n",
+    );
+    for r in rows(results, &currency) {
+        for text in [r.scenario, r.case, r.kpi, r.unit] {
+            out.push_str(&field(text));
+            out.push(',');
+        }
+        for n in r.value.map_or([None; 4], |v| [v.p10, v.p50, v.p90, v.mean].map(Some)) {
+            out.push_str(&figure(n));
+            out.push(',');
+        }
+        for n in r.change.map_or([None; 3], |d| [d.mean, d.low, d.high].map(Some)) {
+            out.push_str(&figure(n));
+            out.push(',');
+        }
+        out.push_str(r.change.map_or("", |d| if d.measurable { "true" } else { "false" }));
+        out.push_str(",0\n");
+    }
+    for s in results.scenarios.iter().filter(|s| s.exit_code != 0) {
+        out.push_str(&field(&s.name));
+        out.push_str(&",".repeat(12));
+        out.push_str(&format!("{}\n", s.exit_code));
+    }
+    out
+}
+
+/// The shortest decimal that reads back as the same number; empty when there is none.
+fn figure(v: Option<f64>) -> String {
+    v.filter(|v| v.is_finite()).map_or_else(String::new, |v| format!("{v:?}"))
+}
+
+/// Text that no spreadsheet takes for a formula, quoted where it must be.
+fn field(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    if formula {
+        return format!("\"'{}\"", text.replace('"', "\"\""));
+    }
+    if text.contains([',', '"', '\n', '\r', ';', '\t']) || text.starts_with(' ') || text.ends_with(' ') {
+        return format!("\"{}\"", text.replace('"', "\"\""));
+    }
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_inert_and_numbers_are_numbers() {
+        assert_eq!(field("=1+1"), "\"'=1+1\"");
+        assert_eq!(field("@SUM(A1)"), "\"'@SUM(A1)\"");
+        assert_eq!(field("-2\"x"), "\"'-2\"\"x\"");
+        assert_eq!(field("\tx"), "\"'\tx\"");
+        assert_eq!(field("a,b"), "\"a,b\"");
+        assert_eq!(field("EUR/MWh"), "EUR/MWh");
+        assert_eq!(figure(Some(-1.5)), "-1.5");
+        assert_eq!(figure(Some(f64::NAN)), "");
+    }
+}

@@ -1,0 +1,125 @@
+//! The log's quality.
+
+use crate::scenario::results::Results;
+
+use super::clock::Clock;
+use super::number::{self, PROSE, Quantity, TABLE, with_unit};
+
+#[derive(Debug)]
+pub struct Data {
+    pub summary: String,
+    pub incomplete: Vec<String>,
+    pub signals: Vec<SignalRow>,
+    pub findings: Vec<FindingRow>,
+    pub sources: Vec<SourceRow>,
+}
+
+#[derive(Debug)]
+pub struct SignalRow {
+    pub signal: String,
+    pub unit: String,
+    pub coverage: Quantity,
+    pub low: bool,
+    pub dropped: String,
+    pub held: String,
+    pub interpolated: String,
+    pub missing: String,
+    pub min: Quantity,
+    pub mean: Quantity,
+    pub max: Quantity,
+    /// How much a control was moved.
+    pub moved: String,
+}
+
+#[derive(Debug)]
+pub struct FindingRow {
+    pub signal: String,
+    pub class: String,
+    pub count: String,
+    pub when: String,
+    pub action: String,
+    pub note: String,
+}
+
+#[derive(Debug)]
+pub struct SourceRow {
+    pub file: String,
+    pub rows: String,
+    pub hash: String,
+}
+
+pub fn data(results: &Results, clock: &Clock) -> Data {
+    let q = &results.quality;
+    let summary = if q.grid_steps == 0 {
+        "Nothing is recorded about the log.".to_owned()
+    } else {
+        format!(
+            "{} to {}: {} steps of {} in {}.",
+            clock.date(&q.start),
+            clock.date(&q.end),
+            number::count(q.grid_steps),
+            super::front::spaced(&q.step),
+            crate::error::plural(q.segments, "unbroken stretch").replace("stretchs", "stretches"),
+        )
+    };
+    Data {
+        summary,
+        incomplete: q.incomplete.clone(),
+        signals: q
+            .signals
+            .iter()
+            .map(|s| {
+                let three = number::alike(&[s.min, s.mean, s.max], TABLE);
+                let [min, mean, max] = [0, 1, 2].map(|i| three[i].clone());
+                let moved = match &s.excitation {
+                    None => String::new(),
+                    Some(e) if !e.learnable => "never moved: nothing can be learned".to_owned(),
+                    Some(e) => {
+                        let ends = number::alike(&[e.low, e.high], PROSE);
+                        let high = with_unit(&ends[1].text, &number::unit(&s.unit));
+                        format!("{} moves, mostly {} to {high}", number::count(e.moves), ends[0].text)
+                    }
+                };
+                SignalRow {
+                    signal: s.signal.clone(),
+                    unit: number::unit(&s.unit),
+                    coverage: number::percent(s.coverage),
+                    low: q.incomplete.contains(&s.signal),
+                    dropped: number::count(s.dropped),
+                    held: number::count(s.held),
+                    interpolated: number::count(s.interpolated),
+                    missing: number::count(s.missing),
+                    min,
+                    mean,
+                    max,
+                    moved,
+                }
+            })
+            .collect(),
+        findings: q
+            .findings
+            .iter()
+            .map(|f| FindingRow {
+                signal: if f.signal.is_empty() { "time line".to_owned() } else { f.signal.clone() },
+                class: f.class.replace('-', " "),
+                count: number::count(f.count),
+                when: if f.first == f.last {
+                    clock.moment(&f.first)
+                } else {
+                    format!("{} to {}", clock.moment(&f.first), clock.moment(&f.last))
+                },
+                action: f.action.clone(),
+                note: f.note.clone(),
+            })
+            .collect(),
+        sources: q
+            .sources
+            .iter()
+            .map(|s| SourceRow {
+                file: s.file.clone(),
+                rows: number::count(s.rows),
+                hash: super::text::short(&s.hash, 16),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,150 @@
+//! What changed between two runs.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::scenario::results::Results;
+
+use super::csv::{Row, rows};
+use super::{number, text, verdict};
+
+/// The KPIs that differ between results `a` and `b`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReportDiff {
+    pub a: Side,
+    pub b: Side,
+    /// KPIs that both have and that differ, and KPIs that only one has.
+    pub changes: Vec<KpiChange>,
+    /// KPIs that both have and that are equal to the last bit.
+    pub equal: usize,
+}
+
+/// From what a run came.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Side {
+    pub plant: String,
+    pub run_id: String,
+    pub as_of: String,
+    pub model_version: String,
+    pub config_hash: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KpiChange {
+    pub scenario: String,
+    pub case: String,
+    pub kpi: String,
+    pub unit: String,
+    /// Median (over the year: of the objective, the change to the baseline).
+    pub a: Option<f64>,
+    pub b: Option<f64>,
+}
+
+/// Lists the KPIs whose printed figures (median, quantiles, change to the baseline) differ.
+pub fn diff(a: &Results, b: &Results) -> ReportDiff {
+    let (money_a, money_b) = (verdict::currency(a), verdict::currency(b));
+    let (rows_a, rows_b) = (rows(a, &money_a), rows(b, &money_b));
+    let same = |x: &Row<'_>, y: &Row<'_>| (x.scenario, x.case, x.kpi) == (y.scenario, y.case, y.kpi);
+    let mut changes = Vec::new();
+    let mut equal = 0;
+    for x in &rows_a {
+        match rows_b.iter().find(|y| same(x, y)) {
+            Some(y) if x == y => equal += 1,
+            y => changes.push(change(x, Some(x), y)),
+        }
+    }
+    for y in rows_b.iter().filter(|y| !rows_a.iter().any(|x| same(x, y))) {
+        changes.push(change(y, None, Some(y)));
+    }
+    ReportDiff { a: side(a), b: side(b), changes, equal }
+}
+
+fn change(name: &Row<'_>, a: Option<&Row<'_>>, b: Option<&Row<'_>>) -> KpiChange {
+    let figure = |r: Option<&Row<'_>>| r.and_then(|r| r.value.map(|v| v.p50).or(r.change.map(|d| d.mean)));
+    KpiChange {
+        scenario: name.scenario.into(),
+        case: name.case.into(),
+        kpi: name.kpi.into(),
+        unit: name.unit.into(),
+        a: figure(a),
+        b: figure(b),
+    }
+}
+
+fn side(r: &Results) -> Side {
+    let p = &r.provenance;
+    Side {
+        plant: r.plant.clone(),
+        run_id: p.run_id.clone(),
+        as_of: p.as_of.clone(),
+        model_version: p.model_version.clone(),
+        config_hash: p.config_hash.clone(),
+    }
+}
+
+impl fmt::Display for ReportDiff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "a: {}  b: {}", self.a, self.b)?;
+        for (what, a, b) in [
+            ("model", &self.a.model_version, &self.b.model_version),
+            ("configuration", &self.a.config_hash, &self.b.config_hash),
+        ] {
+            if a != b {
+                writeln!(f, "{what}: {} → {}", text::short(a, 12), text::short(b, 12))?;
+            }
+        }
+        if self.changes.is_empty() {
+            return writeln!(f, "No KPI changed ({} compared).", self.equal);
+        }
+        let mut table = vec![["scenario", "case", "kpi", "a", "b", "change", "unit"].map(str::to_owned)];
+        for c in &self.changes {
+            // Enough digits to show the difference.
+            let digits = match (c.a, c.b) {
+                (Some(a), Some(b)) if a != b && a != 0.0 => {
+                    ((a / (b - a)).abs().log10().ceil() as i32 + 2).clamp(4, 12)
+                }
+                _ => 4,
+            };
+            let figure = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| number::plain(v, digits).text);
+            let by = match (c.a, c.b) {
+                (Some(a), Some(b)) if a == b => "spread only".to_owned(),
+                (Some(a), Some(b)) => number::signed(b - a, 3).text,
+                (None, _) => "new".to_owned(),
+                (_, None) => "gone".to_owned(),
+            };
+            table.push([
+                text::short(&c.scenario, 32),
+                text::short(&c.case, 24),
+                text::short(&c.kpi, 32),
+                figure(c.a),
+                figure(c.b),
+                by,
+                number::unit(&c.unit),
+            ]);
+        }
+        let widths: Vec<usize> =
+            (0..7).map(|i| table.iter().map(|r| r[i].chars().count()).max().unwrap_or(0)).collect();
+        for row in &table {
+            let mut line = String::new();
+            for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                let room = " ".repeat(width - cell.chars().count());
+                // Numbers to the right, words to the left.
+                if (3..6).contains(&i) {
+                    line += &(room + cell)
+                } else {
+                    line += &(cell.clone() + &room)
+                }
+                line += "  ";
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        writeln!(f, "{} changed, {} equal.", self.changes.len(), self.equal)
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({})", self.plant, self.run_id, self.as_of)
+    }
+}

@@ -1,0 +1,133 @@
+//! The page: everything that the template prints, as types.
+
+use askama::Template;
+
+use crate::error::{Error, Result};
+use crate::scenario::results::Results;
+
+use super::clock::Clock;
+use super::data::{self, Data};
+use super::front::{self, Front};
+use super::model::{self, Model};
+use super::number;
+use super::scenario::{self, Section};
+use super::verdict;
+use super::year::{self, Year};
+
+const STYLE: &str = include_str!("../../templates/style.css");
+
+/// The whole report.
+#[derive(Debug, Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    style: &'static str,
+    plant: &'a str,
+    money: String,
+    front: Front,
+    orders: Vec<Order>,
+    sections: Vec<Section>,
+    failures: usize,
+    year: Option<Year>,
+    scenario_assumptions: Vec<String>,
+    model: Model,
+    data: Data,
+    formulas: Vec<Formula>,
+    zone: String,
+    provenance: Vec<(&'static str, String)>,
+}
+
+/// The overview's rows in one order: indices into the sections.
+#[derive(Debug)]
+struct Order {
+    id: &'static str,
+    label: &'static str,
+    rows: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Formula {
+    name: String,
+    unit: String,
+    formula: String,
+    price: String,
+}
+
+/// Renders the report: one HTML file that needs nothing else. The same results give the same bytes.
+///
+/// # Errors
+/// [`Error::Internal`] when a chart or the template fails, which is a defect.
+pub fn render(results: &Results) -> Result<String> {
+    let clock = Clock::new(&results.timezone);
+    let currency = verdict::currency(results);
+    let picks = verdict::rank(results);
+    let sections = scenario::sections(results, &clock, &currency)?;
+    let year = year::year(results, &picks, &currency)?;
+    let first_economics = verdict::ran(results).flat_map(|s| &s.cases).find_map(|c| c.economics.as_ref());
+    let page = Page {
+        style: STYLE,
+        plant: &results.plant,
+        money: number::unit(&currency),
+        front: front::front(results, &picks, &currency, &clock),
+        orders: orders(&sections),
+        failures: verdict::failed(results).count(),
+        sections,
+        scenario_assumptions: first_economics.map(year::assumptions).unwrap_or_default(),
+        year,
+        model: model::model(results, &clock)?,
+        data: data::data(results, &clock),
+        formulas: formulas(results, &currency),
+        zone: clock.zone_at(&results.provenance.as_of),
+        provenance: provenance(results, &clock),
+    };
+    page.render().map_err(|e| Error::Internal(format!("report template: {e}")))
+}
+
+/// Failures stand first in every order.
+fn orders(sections: &[Section]) -> Vec<Order> {
+    let all = || (0..sections.len()).collect::<Vec<usize>>();
+    let (mut by_saving, mut by_name) = (all(), all());
+    let failed = |i: &usize| sections[*i].failure.is_none();
+    let saved = |i: &usize| sections[*i].best.as_ref().map_or(f64::NEG_INFINITY, |b| b.saving.value);
+    by_saving.sort_by(|a, b| failed(a).cmp(&failed(b)).then(saved(b).total_cmp(&saved(a))));
+    by_name.sort_by_key(|i| (failed(i), sections[*i].name.to_lowercase()));
+    let mut out = vec![Order { id: "as-run", label: "as run", rows: all() }];
+    if sections.len() > 1 {
+        out.push(Order { id: "by-saving", label: "by saving", rows: by_saving });
+        out.push(Order { id: "by-name", label: "by name", rows: by_name });
+    }
+    out
+}
+
+fn formulas(results: &Results, currency: &str) -> Vec<Formula> {
+    let mut out: Vec<Formula> = Vec::new();
+    for k in verdict::ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis) {
+        if !out.iter().any(|f| f.name == k.name) {
+            let unit = number::unit(&k.unit);
+            let per = if unit.is_empty() { String::new() } else { format!(" per {unit}") };
+            out.push(Formula {
+                name: k.name.clone(),
+                formula: k.formula.clone(),
+                price: k.price.map_or_else(
+                    || "not priced".to_owned(),
+                    |p| format!("{} {currency}{per}", number::plain(p, number::TABLE).text),
+                ),
+                unit,
+            });
+        }
+    }
+    out
+}
+
+fn provenance(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {
+    let p = &results.provenance;
+    vec![
+        ("Run", p.run_id.clone()),
+        ("As of", format!("{} ({})", clock.moment(&p.as_of), clock.zone_at(&p.as_of))),
+        ("Data", format!("{} to {}", clock.moment(&p.data_start), clock.moment(&p.data_end))),
+        ("twinopt", p.crate_version.clone()),
+        ("Model version", p.model_version.clone()),
+        ("Configuration", p.config_hash.clone()),
+        ("Seed", p.seed.to_string()),
+        ("Layout of results", results.schema_version.to_string()),
+    ]
+}

@@ -1,0 +1,439 @@
+//! One scenario: the question, what was changed, and how the cases compare.
+
+use crate::error::Result;
+use crate::scenario::results::{CaseResult, Results, ScenarioResult, Trend};
+
+use super::chart::{self, Band, Limit, TrendChart};
+use super::clock::Clock;
+use super::front::between;
+use super::number::{self, PROSE, Quantity, TABLE, with_unit};
+use super::table::{Cell, Change, Column, Row, Table, economics_rows, kpi_rows};
+use super::text::{list, short};
+use super::verdict;
+
+/// Charts per scenario; more bury the reader.
+const MOST_CHARTS: usize = 8;
+/// Rows of a chart's data table.
+const CHART_ROWS: usize = 8;
+
+#[derive(Debug)]
+pub struct Section {
+    pub id: String,
+    pub name: String,
+    pub question: String,
+    pub facts: Vec<String>,
+    pub changes: Vec<String>,
+    /// (exit code, message) when it did not run.
+    pub failure: Option<(u8, String)>,
+    pub kpis: Table,
+    pub money: Table,
+    pub cases: Vec<CaseFacts>,
+    pub controls: Vec<ControlRow>,
+    pub limits: Vec<LimitGroup>,
+    pub charts: Vec<Figure>,
+    pub charts_left: usize,
+    pub zone: String,
+    /// Best case and its saving, for the overview.
+    pub best: Option<Best>,
+    pub days: Option<Quantity>,
+}
+
+#[derive(Debug)]
+pub struct Best {
+    pub case: String,
+    pub saving: Quantity,
+    pub low: Quantity,
+    pub high: Quantity,
+    pub measurable: bool,
+}
+
+#[derive(Debug)]
+pub struct CaseFacts {
+    pub name: String,
+    pub colour: usize,
+    pub controller: String,
+    pub told: String,
+    pub inside: Quantity,
+    pub edge: Quantity,
+    pub outside: Quantity,
+}
+
+#[derive(Debug)]
+pub struct ControlRow {
+    pub signal: String,
+    pub unit: String,
+    pub allowed: String,
+    pub cases: Vec<ControlCell>,
+}
+
+#[derive(Debug)]
+pub struct ControlCell {
+    pub case: String,
+    pub colour: usize,
+    pub mean: Quantity,
+    pub min: Quantity,
+    pub max: Quantity,
+    pub moves: String,
+}
+
+#[derive(Debug)]
+pub struct LimitGroup {
+    pub label: String,
+    pub kind: String,
+    pub cases: Vec<LimitCell>,
+}
+
+#[derive(Debug)]
+pub struct LimitCell {
+    pub case: String,
+    pub colour: usize,
+    pub chance: Quantity,
+    pub share: Quantity,
+    pub worst: Option<Quantity>,
+    pub unit: String,
+    pub when: String,
+}
+
+/// A chart and the figures behind it.
+#[derive(Debug)]
+pub struct Figure {
+    pub signal: String,
+    pub unit: String,
+    pub role: String,
+    pub svg: String,
+    pub heads: Vec<String>,
+    pub rows: Vec<(String, Vec<String>)>,
+}
+
+/// Sections of all scenarios, those that failed first.
+pub fn sections(results: &Results, clock: &Clock, currency: &str) -> Result<Vec<Section>> {
+    let colours = Colours::of(results);
+    let ordered = verdict::failed(results).chain(verdict::ran(results));
+    ordered.enumerate().map(|(i, s)| section(i + 1, s, results, clock, currency, &colours)).collect()
+}
+
+/// The palette entry of every case name, the same in all scenarios.
+#[derive(Debug)]
+pub struct Colours<'a>(Vec<&'a str>);
+
+impl<'a> Colours<'a> {
+    pub fn of(results: &'a Results) -> Self {
+        let mut names: Vec<&str> =
+            verdict::ran(results).filter_map(|s| s.cases.first()).map(|c| c.name.as_str()).take(1).collect();
+        for c in verdict::ran(results).flat_map(|s| s.cases.iter().skip(1)) {
+            if !names.contains(&c.name.as_str()) {
+                names.push(&c.name);
+            }
+        }
+        Self(names)
+    }
+
+    pub fn get(&self, name: &str) -> usize {
+        chart::colour(self.0.iter().position(|n| *n == name).unwrap_or(0))
+    }
+}
+
+fn section(
+    n: usize,
+    s: &ScenarioResult,
+    results: &Results,
+    clock: &Clock,
+    currency: &str,
+    colours: &Colours<'_>,
+) -> Result<Section> {
+    let id = format!("s{n}");
+    let failed = s.exit_code != 0 || s.error.is_some() || s.cases.is_empty();
+    let failure = failed
+        .then(|| (s.exit_code, s.error.clone().unwrap_or_else(|| "It left no results and no message.".to_owned())));
+    let cases: &[CaseResult] = if failed { &[] } else { &s.cases };
+    let (charts, charts_left) = charts(&id, s, cases, clock, colours)?;
+    Ok(Section {
+        name: s.name.clone(),
+        question: s.question.clone(),
+        facts: facts(s, clock),
+        changes: s.changes.clone(),
+        failure,
+        kpis: kpis(cases, currency, colours),
+        money: if results.annual.is_empty() { money(cases, colours) } else { Table::default() },
+        cases: cases.iter().map(|c| case_facts(c, colours)).collect(),
+        controls: controls(cases, colours),
+        limits: limits(cases, clock, colours),
+        charts,
+        charts_left,
+        zone: clock.zone_at(&s.start),
+        best: best(cases),
+        days: s.days_per_year.map(|d| number::plain(d, PROSE)),
+        id,
+    })
+}
+
+fn facts(s: &ScenarioResult, clock: &Clock) -> Vec<String> {
+    let length = if s.hours >= 48.0 { (s.hours / 24.0, "days") } else { (s.hours, "hours") };
+    let mut out = vec![
+        format!(
+            "From {} ({}), {}",
+            clock.moment(&s.start),
+            clock.zone_at(&s.start),
+            with_unit(&number::plain(length.0, PROSE).text, length.1)
+        ),
+        match s.particles {
+            1 => "one simulated future".to_owned(),
+            n => format!("{} simulated futures, the same for every case", number::count(n)),
+        },
+    ];
+    if let Some(d) = s.days_per_year {
+        out.push(format!("stands for {} days of the year", number::plain(d, PROSE).text));
+    }
+    out
+}
+
+fn columns(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<Column> {
+    cases.iter().map(|c| Column { name: c.name.clone(), colour: colours.get(&c.name) }).collect()
+}
+
+fn kpis(cases: &[CaseResult], currency: &str, colours: &Colours<'_>) -> Table {
+    if cases.is_empty() {
+        return Table::default();
+    }
+    let kpis: Vec<&[_]> = cases.iter().map(|c| c.kpis.as_slice()).collect();
+    let mut rows = kpi_rows(&kpis, currency);
+    rows.push(Row {
+        name: "objective".into(),
+        unit: number::unit(currency),
+        priced: "sum of price × KPI".into(),
+        total: true,
+        cells: cases
+            .iter()
+            .map(|c| Cell::estimate(&c.objective, c.objective_change.as_ref().map(|d| Change::new(d, Some(1.0)))))
+            .collect(),
+    });
+    Table { columns: columns(cases, colours), rows }
+}
+
+fn money(cases: &[CaseResult], colours: &Colours<'_>) -> Table {
+    let with: Vec<&CaseResult> = cases.iter().filter(|c| c.economics.is_some()).collect();
+    let economics: Vec<_> = with.iter().filter_map(|c| c.economics.as_ref()).collect();
+    let columns = with.iter().map(|c| Column { name: c.name.clone(), colour: colours.get(&c.name) }).collect();
+    Table { columns, rows: economics_rows(&economics) }
+}
+
+fn best(cases: &[CaseResult]) -> Option<Best> {
+    let changed = cases.iter().filter_map(|c| c.objective_change.as_ref().map(|d| (c, verdict::saving(d))));
+    let (case, d) = changed.max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))?;
+    let i = number::within(d.mean, d.low, d.high, PROSE);
+    Some(Best { case: case.name.clone(), saving: i.value, low: i.low, high: i.high, measurable: d.measurable })
+}
+
+fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
+    let told: Vec<&str> = c.perfect_forecast.iter().map(String::as_str).collect();
+    CaseFacts {
+        name: c.name.clone(),
+        colour: colours.get(&c.name),
+        controller: c.controller.clone(),
+        told: list(&told, 4),
+        inside: number::percent(c.support.inside),
+        edge: number::percent(c.support.edge),
+        outside: number::percent(c.support.outside),
+    }
+}
+
+fn controls(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<ControlRow> {
+    let Some(first) = cases.iter().find(|c| !c.controls.is_empty()) else { return Vec::new() };
+    first
+        .controls
+        .iter()
+        .map(|u| ControlRow {
+            signal: u.signal.clone(),
+            unit: number::unit(&u.unit),
+            allowed: between(u.low, u.high),
+            cases: cases
+                .iter()
+                .filter_map(|c| {
+                    let u = c.controls.iter().find(|o| o.signal == u.signal)?;
+                    let mut q = number::alike(&[u.mean, u.min, u.max], TABLE).into_iter();
+                    Some(ControlCell {
+                        case: c.name.clone(),
+                        colour: colours.get(&c.name),
+                        mean: q.next()?,
+                        min: q.next()?,
+                        max: q.next()?,
+                        moves: number::count(u.moves),
+                    })
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+fn limits(cases: &[CaseResult], clock: &Clock, colours: &Colours<'_>) -> Vec<LimitGroup> {
+    let Some(first) = cases.iter().find(|c| !c.limits.is_empty()) else { return Vec::new() };
+    first
+        .limits
+        .iter()
+        .map(|l| LimitGroup {
+            label: format!("{} {}", short(&l.signal, 60), with_unit(&between(l.low, l.high), &number::unit(&l.unit))),
+            kind: l.kind.clone(),
+            cases: cases
+                .iter()
+                .filter_map(|c| {
+                    let u = verdict::counterpart(l, c)?;
+                    Some(LimitCell {
+                        case: c.name.clone(),
+                        colour: colours.get(&c.name),
+                        chance: number::percent(u.chance),
+                        share: number::percent(u.share_beyond),
+                        worst: (u.worst > 0.0).then(|| number::signed(u.worst, PROSE)),
+                        unit: number::unit(&u.unit),
+                        when: match &u.worst_time {
+                            Some(t) if u.worst > 0.0 => clock.within_run(t),
+                            _ => String::new(),
+                        },
+                    })
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+/// Signals worth a chart: those with limits, the controls, then what the objective is made of.
+fn important<'a>(cases: &'a [CaseResult]) -> Vec<&'a Trend> {
+    let Some(first) = cases.first() else { return Vec::new() };
+    let limited = |t: &&Trend| t.role != "control" && first.limits.iter().any(|l| l.signal == t.signal);
+    let priced = |t: &&Trend| {
+        let mut formulas = first.kpis.iter().filter(|k| k.price.is_some()).map(|k| k.formula.as_str());
+        let word = |f: &str| f.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|w| w == t.signal);
+        matches!(t.role.as_str(), "derived" | "output" | "state") && formulas.any(word)
+    };
+    let mut out: Vec<&Trend> = Vec::new();
+    let groups: [&dyn Fn(&&Trend) -> bool; 3] = [&limited, &|t| t.role == "control", &priced];
+    for group in groups {
+        for t in first.trends.iter().filter(group) {
+            if !out.iter().any(|o| o.signal == t.signal) {
+                out.push(t);
+            }
+        }
+    }
+    if out.is_empty() {
+        out.extend(first.trends.iter().filter(|t| t.role == "output" || t.role == "state"));
+    }
+    out
+}
+
+fn charts(
+    id: &str,
+    s: &ScenarioResult,
+    cases: &[CaseResult],
+    clock: &Clock,
+    colours: &Colours<'_>,
+) -> Result<(Vec<Figure>, usize)> {
+    let signals = important(cases);
+    let ticks = clock.ticks(&s.start, s.hours, 8);
+    let figures = signals
+        .iter()
+        .take(MOST_CHARTS)
+        .enumerate()
+        .map(|(i, t)| figure(&format!("{id}-c{}", i + 1), t, s, cases, clock, &ticks, colours))
+        .collect::<Result<Vec<_>>>()?;
+    Ok((figures, signals.len().saturating_sub(MOST_CHARTS)))
+}
+
+fn figure(
+    id: &str,
+    of: &Trend,
+    s: &ScenarioResult,
+    cases: &[CaseResult],
+    clock: &Clock,
+    ticks: &[(f64, String)],
+    colours: &Colours<'_>,
+) -> Result<Figure> {
+    let unit = number::unit(&of.unit);
+    let trends: Vec<(&CaseResult, &Trend)> =
+        cases.iter().filter_map(|c| c.trends.iter().find(|t| t.signal == of.signal).map(|t| (c, t))).collect();
+    let title = with_unit(&short(&of.signal, 60), &unit);
+    let description = trends.iter().map(|(c, t)| describe(&c.name, t, &unit)).collect::<Vec<_>>().join(" ");
+    let mut picture = TrendChart::new(id, &title, &description, s.hours, ticks);
+    picture.limits = limit_lines(&of.signal, &unit, cases);
+    picture.bands = trends
+        .iter()
+        .map(|(c, t)| Band {
+            name: &c.name,
+            colour: colours.get(&c.name),
+            hours: &t.hours,
+            p10: &t.p10,
+            p50: &t.p50,
+            p90: &t.p90,
+        })
+        .collect();
+    let svg = chart::trend(&picture)?;
+    Ok(Figure {
+        signal: of.signal.clone(),
+        unit,
+        role: of.role.clone(),
+        svg,
+        heads: trends.iter().map(|(c, _)| c.name.clone()).collect(),
+        rows: sampled(&trends, s, clock),
+    })
+}
+
+/// One sentence on one line of a chart.
+fn describe(case: &str, t: &Trend, unit: &str) -> String {
+    let finite = || t.p50.iter().copied().filter(|v| v.is_finite());
+    let n = finite().count();
+    if n == 0 {
+        return format!("{case}: no values.");
+    }
+    let mean = finite().sum::<f64>() / n as f64;
+    let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    let q = number::alike(&[mean, low, high], PROSE);
+    format!("{}: mean {}, from {} to {}.", short(case, 40), q[0].text, q[1].text, with_unit(&q[2].text, unit))
+}
+
+fn limit_lines(signal: &str, unit: &str, cases: &[CaseResult]) -> Vec<Limit> {
+    let mut out: Vec<Limit> = Vec::new();
+    let mut add = |what: &str, value: Option<f64>| {
+        if let Some(value) = value.filter(|v| v.is_finite()) {
+            let label = format!("{what} {}", with_unit(&number::plain(value, PROSE).text, unit));
+            if !out.iter().any(|l| l.value == value) {
+                out.push(Limit { label, value });
+            }
+        }
+    };
+    for l in cases.iter().flat_map(|c| &c.limits).filter(|l| l.signal == signal) {
+        let what = if l.kind == "hard" { "hard limit" } else { "soft limit" };
+        add(what, l.low);
+        add(what, l.high);
+    }
+    for c in cases.iter().flat_map(|c| &c.controls).filter(|c| c.signal == signal) {
+        add("lowest", c.low);
+        add("highest", c.high);
+    }
+    out
+}
+
+/// A few points of a chart as text: time, then median (P10 to P90) of each case.
+fn sampled(trends: &[(&CaseResult, &Trend)], s: &ScenarioResult, clock: &Clock) -> Vec<(String, Vec<String>)> {
+    let Some((_, first)) = trends.first() else { return Vec::new() };
+    let n = first.hours.len();
+    let rows = CHART_ROWS.min(n);
+    let all: Vec<f64> = trends.iter().flat_map(|(_, t)| &t.p50).copied().filter(|v| v.is_finite()).collect();
+    let largest = all.iter().copied().fold(0.0f64, |a, v| a.max(v.abs()));
+    let start = s.start.parse::<jiff::Timestamp>().ok();
+    (0..rows)
+        .map(|k| {
+            let hours = first.hours[if rows > 1 { k * (n - 1) / (rows - 1) } else { 0 }];
+            let at = start.and_then(|t| t.checked_add(jiff::SignedDuration::from_secs((hours * 3600.0) as i64)).ok());
+            let time = at.map_or_else(|| format!("{hours:.1} h"), |t| clock.within_run(&t.to_string()));
+            let cell = |t: &Trend| {
+                let i = t.hours.iter().position(|h| *h >= hours).unwrap_or(t.hours.len().saturating_sub(1));
+                let get = |v: &[f64]| v.get(i).copied().unwrap_or(f64::NAN);
+                let q = number::alike(&[get(&t.p50), get(&t.p10), get(&t.p90), largest], PROSE);
+                if q[1].text == q[2].text {
+                    q[0].text.clone()
+                } else {
+                    format!("{} ({} to {})", q[0].text, q[1].text, q[2].text)
+                }
+            };
+            (time, trends.iter().map(|(_, t)| cell(t)).collect())
+        })
+        .collect()
+}

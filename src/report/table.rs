@@ -1,0 +1,147 @@
+//! Tables of figures: KPIs and money, with cases as columns.
+
+use crate::scenario::results::{Difference, Economics, Estimate, KpiResult};
+
+use super::number::{self, Quantity, TABLE};
+
+/// Rows of figures, one column per case.
+#[derive(Debug, Default)]
+pub struct Table {
+    pub columns: Vec<Column>,
+    pub rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+pub struct Column {
+    pub name: String,
+    /// Palette entry of the case.
+    pub colour: usize,
+}
+
+#[derive(Debug)]
+pub struct Row {
+    pub name: String,
+    pub unit: String,
+    /// Price in the objective, in words.
+    pub priced: String,
+    /// A sum, set apart by a line.
+    pub total: bool,
+    pub cells: Vec<Cell>,
+}
+
+#[derive(Debug, Default)]
+pub struct Cell {
+    pub value: Option<Quantity>,
+    /// P10 and P90.
+    pub range: Option<(Quantity, Quantity)>,
+    pub change: Option<Change>,
+    /// In place of a value.
+    pub note: String,
+}
+
+/// Case − baseline, with its 90 % interval.
+#[derive(Debug)]
+pub struct Change {
+    pub value: Quantity,
+    /// Half-width, when the interval is even about the value.
+    pub half: Option<String>,
+    pub low: Quantity,
+    pub high: Quantity,
+    pub measurable: bool,
+    /// `good`, `bad`, or empty when nobody said which way is better.
+    pub tone: &'static str,
+}
+
+impl Change {
+    /// `price` says which way is better: a priced KPI should fall.
+    pub fn new(d: &Difference, price: Option<f64>) -> Self {
+        let i = number::difference(d, TABLE);
+        let half = (d.high - d.low) / 2.0;
+        let even = half > 0.0 && (d.mean - (d.low + d.high) / 2.0).abs() <= 0.15 * half;
+        let tone = match price.filter(|p| *p != 0.0 && d.measurable).map(|p| p * d.mean < 0.0) {
+            None => "",
+            Some(true) => "good",
+            Some(false) => "bad",
+        };
+        let half = even.then(|| number::within(half, d.low, d.high, TABLE).value.text);
+        Self { value: i.value, half, low: i.low, high: i.high, measurable: d.measurable, tone }
+    }
+}
+
+impl Cell {
+    pub fn estimate(e: &Estimate, change: Option<Change>) -> Self {
+        let i = number::estimate(e, TABLE);
+        let range = (e.p90 > e.p10).then_some((i.low, i.high));
+        Self { value: Some(i.value), range, change, note: String::new() }
+    }
+
+    fn plain(v: f64) -> Self {
+        Self { value: Some(number::plain(v, TABLE)), ..Self::default() }
+    }
+
+    fn note(text: impl Into<String>) -> Self {
+        Self { note: text.into(), ..Self::default() }
+    }
+}
+
+/// One row per KPI of `columns[0]`; a case that lacks a KPI has an empty cell.
+pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
+    let Some(first) = columns.first() else { return Vec::new() };
+    first
+        .iter()
+        .map(|k| {
+            let unit = number::unit(&k.unit);
+            let per = if unit.is_empty() { String::new() } else { format!(" per {unit}") };
+            let cell = |kpis: &&[KpiResult]| match kpis.iter().find(|o| o.name == k.name) {
+                Some(o) => Cell::estimate(&o.value, o.change.as_ref().map(|d| Change::new(d, o.price))),
+                None => Cell::note("–"),
+            };
+            Row {
+                name: k.name.clone(),
+                priced: match k.price {
+                    // `1 EUR per EUR` says nothing.
+                    Some(p) if p == 1.0 && k.unit == currency => "counts in full".to_owned(),
+                    Some(p) => format!("priced at {} {currency}{per}", number::plain(p, TABLE).text),
+                    None => String::new(),
+                },
+                unit,
+                total: false,
+                cells: columns.iter().map(cell).collect(),
+            }
+        })
+        .collect()
+}
+
+/// The money of several cases.
+pub fn economics_rows(cases: &[&Economics]) -> Vec<Row> {
+    let Some(first) = cases.first() else { return Vec::new() };
+    let currency = number::unit(&first.currency);
+    let row = |name: &str, unit: &str, of: &dyn Fn(&Economics) -> Cell| Row {
+        name: name.into(),
+        unit: unit.into(),
+        priced: String::new(),
+        total: false,
+        cells: cases.iter().map(|e| of(e)).collect(),
+    };
+    let years = |v: Option<f64>| {
+        v.map_or_else(|| Cell::note("never"), |y| Cell { value: Some(number::plain(y, 2)), ..Cell::default() })
+    };
+    let share = |v: Option<f64>, none: &str| match v {
+        Some(v) => Cell { value: Some(number::percent(v)), ..Cell::default() },
+        None => Cell::note(none),
+    };
+    let mut rows = vec![
+        row("Saving in the first year", &currency, &|e| Cell::estimate(&e.benefit_per_year, None)),
+        row("One-time cost (CAPEX)", &currency, &|e| Cell::plain(e.capex)),
+        row("Running cost a year (OPEX)", &currency, &|e| Cell::plain(e.opex_per_year)),
+        row("Net present value (NPV)", &currency, &|e| Cell::estimate(&e.npv, None)),
+        row("Payback", "years", &|e| years(e.payback)),
+        row("Payback, discounted", "years", &|e| years(e.discounted_payback)),
+        row("Internal rate of return (IRR)", "a year", &|e| share(e.irr, e.irr_note.as_deref().unwrap_or("none"))),
+        row("Return on investment (ROI)", "", &|e| share(e.roi, "none")),
+    ];
+    if let Some(r) = rows.get_mut(3) {
+        r.total = true;
+    }
+    rows
+}

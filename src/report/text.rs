@@ -1,0 +1,95 @@
+//! The one gate for text: whatever a file or a log calls itself, it arrives in the page as inert, visible characters.
+
+use std::fmt::{self, Write};
+
+use askama::filters::Escaper;
+
+/// Longest text that is printed in one piece, in characters; a megabyte of a name helps nobody.
+const LONGEST: usize = 2_000;
+
+/// Escapes for HTML text and quoted attributes, shows control and direction characters as U+FFFD (they could hide or
+/// reorder what stands beside them), and cuts what is absurdly long.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Plain;
+
+impl Escaper for Plain {
+    fn write_escaped_str<W: Write>(&self, mut dest: W, text: &str) -> fmt::Result {
+        let mut from = 0;
+        for (n, (i, c)) in text.char_indices().enumerate() {
+            if n == LONGEST {
+                dest.write_str(&text[from..i])?;
+                return dest.write_char('…');
+            }
+            let instead = match c {
+                '<' => "&lt;",
+                '>' => "&gt;",
+                '&' => "&amp;",
+                '"' => "&quot;",
+                '\'' => "&#39;",
+                '\n' | '\t' => continue,
+                c if c.is_control() || turns(c) => "\u{fffd}",
+                _ => continue,
+            };
+            dest.write_str(&text[from..i])?;
+            dest.write_str(instead)?;
+            from = i + c.len_utf8();
+        }
+        dest.write_str(&text[from..])
+    }
+}
+
+/// Characters that change the direction of what follows.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` escaped for HTML and SVG, at most `most` characters of it.
+pub fn escaped(text: &str, most: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(4 * most) + 8);
+    // Writing to a String cannot fail.
+    let _ = Plain.write_escaped_str(&mut out, &short(text, most));
+    out
+}
+
+/// The first characters of `text`, with an ellipsis when some are left out.
+pub fn short(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`; at most `most` are named.
+pub fn list(names: &[&str], most: usize) -> String {
+    let left = names.len().saturating_sub(most);
+    let mut parts: Vec<String> = names.iter().take(most).map(|n| short(n, 60)).collect();
+    if left > 0 {
+        parts.push(format!("{left} more"));
+    }
+    match parts.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_breaks_out_and_nothing_hides() {
+        assert_eq!(escaped("\"><img onerror='x'>&", 99), "&quot;&gt;&lt;img onerror=&#39;x&#39;&gt;&amp;");
+        assert_eq!(escaped("a\0b\u{202e}c\u{1b}[0m", 99), "a\u{fffd}b\u{fffd}c\u{fffd}[0m");
+        assert_eq!(escaped("kW·h °C µ 高", 99), "kW·h °C µ 高");
+        assert!(escaped(&"<".repeat(1_000_000), usize::MAX).len() <= 4 * LONGEST + 3);
+    }
+
+    #[test]
+    fn lists_read_as_sentences() {
+        assert_eq!(list(&["a"], 3), "a");
+        assert_eq!(list(&["a", "b", "c"], 3), "a, b and c");
+        assert_eq!(list(&["a", "b", "c", "d"], 2), "a, b and 2 more");
+        assert_eq!(short("abcdef", 4), "abc…");
+    }
+}

@@ -1,0 +1,257 @@
+//! One scenario: the log's stretch with its changes, every case in closed loop, and what they are worth.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use rayon::prelude::*;
+
+use super::batch::Ticker;
+use super::card::change_unit;
+use super::plant::{Case, Compiled, Plant};
+use super::results::{CaseResult, KpiResult, ScenarioResult};
+use super::summary;
+use crate::control::schedule::minute_of_day;
+use crate::error::{Error, Result};
+use crate::schema::Role;
+use crate::spec::{Change, ControllerSpec, ForecastSpec, Loaded, PlannerSpec, ScenarioSpec};
+use crate::trajectory::Trajectory;
+use crate::value::{Difference, Estimate, Figures, figures};
+
+/// Name of the case that everything is compared with.
+pub const BASELINE: &str = "baseline";
+
+/// Runs all cases under common random numbers.
+pub fn run_scenario(
+    plant: &Plant,
+    scenario: &Loaded<ScenarioSpec>,
+    seed: Option<u64>,
+    ticker: &Ticker,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<(ScenarioResult, Vec<(String, Trajectory)>)> {
+    let s = &scenario.value;
+    let seed = seed.unwrap_or(s.seed.value);
+    let mut compiled = Compiled::new(&plant.spec, &plant.schema, &s.parameter)?;
+    let steps = plant.steps(s.length.value);
+    let (past, realised) = realise(plant, &mut compiled, scenario, steps)?;
+    let twin = plant.twin.with_equations(compiled.equations.clone());
+    let realised = Arc::new(realised);
+
+    // the baseline first: everything else is told against it
+    let mut order: Vec<(&str, &ControllerSpec)> =
+        s.case.iter().map(|(name, c)| (name.as_str(), &c.value.controller.value)).collect();
+    order.sort_by_key(|(name, _)| *name != BASELINE);
+    if order.first().is_none_or(|(name, _)| *name != BASELINE) {
+        return Err(Error::Usage(format!("{}: there is no [case.baseline] to compare with", scenario.path.display())));
+    }
+    let ticking = || {
+        ticker.tick();
+        stop()
+    };
+    let runs = order
+        .par_iter()
+        .map(|(_, controller)| {
+            let particles = s.particles.value;
+            Case {
+                plant,
+                twin: &twin,
+                compiled: &compiled,
+                realised: &realised,
+                past,
+                steps,
+                particles,
+                seed,
+                file: &scenario.path,
+                text: &scenario.text,
+            }
+            .run(controller, &ticking)
+        })
+        .collect::<Result<Vec<_>>>()?;
+
+    let whole = 0..steps;
+    let values: Vec<Vec<Figures>> =
+        runs.par_iter().map(|r| figures(&compiled.kpis, &r.trajectory, std::slice::from_ref(&whole))).collect();
+    let objectives: Vec<Vec<f64>> = values
+        .iter()
+        .map(|v| compiled.objective.value_of(&compiled.kpis, &v.iter().map(|f| f.values.clone()).collect::<Vec<_>>()))
+        .collect();
+    let mut cases = Vec::new();
+    for (i, (name, controller)) in order.iter().enumerate() {
+        let baseline = (i > 0).then_some(0);
+        let kpis = compiled.kpis.iter().enumerate().map(|(k, kpi)| KpiResult {
+            name: kpi.name.clone(),
+            unit: kpi.unit.text.clone(),
+            formula: kpi.formula.clone(),
+            price: plant.spec.value.objective.get(&kpi.name).map(|p| p.value),
+            value: Estimate::over(&values[i][k].values),
+            change: baseline.map(|b: usize| Difference::paired(&values[i][k].values, &values[b][k].values)),
+            samples: present(&values[i][k].values),
+            ratio: values[i][k].ratio.as_ref().map(|(above, below)| [present(above), present(below)]),
+        });
+        cases.push(CaseResult {
+            name: (*name).to_owned(),
+            controller: describe(controller),
+            perfect_forecast: told_the_truth(plant, controller),
+            kpis: kpis.collect(),
+            objective: Estimate::over(&objectives[i]),
+            objective_change: baseline.map(|b| Difference::paired(&objectives[i], &objectives[b])),
+            controls: summary::controls(&runs[i].trajectory, &runs[0].trajectory),
+            limits: summary::limits(&runs[i].trajectory),
+            support: summary::support(&runs[i].support),
+            trends: summary::trends(&runs[i].trajectory),
+            economics: None,
+        });
+    }
+    let result = ScenarioResult {
+        name: scenario.stem().to_owned(),
+        file: scenario.stem().to_owned() + ".toml",
+        question: s.question.value.clone(),
+        start: s.start.value.to_string(),
+        hours: steps as f64 * plant.log.step_seconds() / 3600.0,
+        days_per_year: s.days_per_year.as_ref().map(|d| d.value),
+        particles: s.particles.value,
+        seed,
+        inputs: String::new(),
+        changes: changes(plant, s),
+        exit_code: 0,
+        error: None,
+        cases,
+    };
+    let trajectories = order.iter().map(|(n, _)| (*n).to_owned()).zip(runs.into_iter().map(|r| r.trajectory)).collect();
+    Ok((result, trajectories))
+}
+
+/// JSON has no NaN: a particle without a value is absent.
+fn present(values: &[f64]) -> Vec<Option<f64>> {
+    values.iter().map(|v| v.is_finite().then_some(*v)).collect()
+}
+
+/// The log around the scenario with its changes made: (history steps, trajectory). A constant that the scenario
+/// changes is a signal like any other from then on.
+fn realise(
+    plant: &Plant,
+    compiled: &mut Compiled,
+    scenario: &Loaded<ScenarioSpec>,
+    steps: usize,
+) -> Result<(usize, Trajectory)> {
+    let s = &scenario.value;
+    let log = &plant.log;
+    let place = || format!("{}: the run from {} over {}", scenario.path.display(), s.start.value, s.length.value);
+    let (first, last) = (log.start, log.time(log.steps.saturating_sub(1)));
+    let start = log.step_at(s.start.value).filter(|t| t + steps <= log.steps).ok_or_else(|| {
+        Error::Data(format!(
+            "{} does not lie within the log, which goes from {first} to {last}; move `start` or shorten `length`",
+            place()
+        ))
+    })?;
+    let depth = plant.twin.map.depth().max(compiled.equations.depth());
+    let (past, mut t) = plant.slice(start, steps, depth);
+    for (name, change) in &s.disturbance {
+        let Some(signal) = plant.schema.find(name) else { continue };
+        let limits = plant.schema.signals[signal].hard;
+        for k in past..past + steps {
+            if during(plant, &change.value, t.time(k))? {
+                let v = &mut t.at_mut(signal, k)[0];
+                *v = limits.clamp(change.value.apply(*v));
+            }
+        }
+        compiled.equations.constants.retain(|(i, _)| *i != signal);
+    }
+    compiled.equations.fill(&mut t);
+    let states = plant.schema.with_role(Role::State);
+    if let Some(&state) = states.iter().find(|&&i| !t.at(i, past)[0].is_finite()) {
+        let name = &plant.schema.signals[state].name;
+        let complete = |k: &usize| states.iter().all(|&i| log.at(i, *k)[0].is_finite());
+        let next = (start..log.steps).find(complete);
+        let cure = next.map_or_else(String::new, |k| format!("; the next complete row is at {}", log.time(k)));
+        return Err(Error::Data(format!("{} cannot start: the log has no value of `{name}` there{cure}", place())));
+    }
+    Ok((past, t))
+}
+
+fn zone(plant: &Plant) -> Result<TimeZone> {
+    plant.spec.value.zone().map_err(|name| Error::Usage(format!("`{name}` is no time zone; see `twinopt check`")))
+}
+
+/// Whether a change with a daily window holds at `time`.
+fn during(plant: &Plant, change: &Change, time: jiff::Timestamp) -> Result<bool> {
+    let Some(between) = &change.between else { return Ok(true) };
+    let zone = zone(plant)?;
+    let minute = |text: &str| minute_of_day(text).map_err(Error::Usage);
+    let (from, to) = (minute(&between.value[0])?, minute(&between.value[1])?);
+    let local = time.to_zoned(zone);
+    let now = u32::from(local.hour().unsigned_abs()) * 60 + u32::from(local.minute().unsigned_abs());
+    Ok(if from <= to { (from..to).contains(&now) } else { now >= from || now < to })
+}
+
+/// The scenario's differences in words.
+fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
+    let word = |name: &str, unit: &str, c: &Change| {
+        let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
+        let mut what = Vec::new();
+        if let Some(v) = &c.set {
+            what.push(format!("set to {}{unit}", v.value));
+        }
+        if let Some(v) = &c.scale {
+            what.push(format!("× {}", v.value));
+        }
+        if let Some(v) = &c.add {
+            what.push(format!("{}{}{unit}", if v.value < 0.0 { "− " } else { "+ " }, v.value.abs()));
+        }
+        let when =
+            c.between.as_ref().map_or_else(String::new, |b| format!(" between {} and {}", b.value[0], b.value[1]));
+        format!("{name} {}{when}", what.join(" "))
+    };
+    let signals = s.disturbance.iter().map(|(name, c)| {
+        let unit = plant.schema.find(name).map_or("1", |i| &plant.schema.signals[i].unit.text);
+        // a temperature changes by kelvins
+        let unit = if c.set.is_none() { change_unit(unit) } else { unit };
+        word(name, unit, c)
+    });
+    let parameters = s.parameter.iter().map(|(name, c)| {
+        let unit = plant.spec.value.parameters.get(name).and_then(|p| p.unit.as_ref().map(|u| u.value.as_str()));
+        word(name, unit.unwrap_or("1"), c)
+    });
+    signals.chain(parameters).collect()
+}
+
+/// A controller in one line.
+fn describe(controller: &ControllerSpec) -> String {
+    let names = |list: Vec<&str>| list.join(", ");
+    match controller {
+        ControllerSpec::Replay {} => "the log's own controls".into(),
+        ControllerSpec::Hold(values) => {
+            let list: Vec<String> = values.iter().map(|(n, v)| format!("{n} = {}", v.value)).collect();
+            format!("hold {}", list.join(", "))
+        }
+        ControllerSpec::Schedule(map) => format!("schedule of {}", names(map.keys().map(String::as_str).collect())),
+        ControllerSpec::Rule(map) => {
+            let list: Vec<String> = map.iter().map(|(n, e)| format!("{n} = {}", e.value)).collect();
+            format!("rule {}", list.join(", "))
+        }
+        ControllerSpec::Pid(loops) => {
+            format!("PID on {}", names(loops.iter().map(|l| l.value.control.value.as_str()).collect()))
+        }
+        ControllerSpec::BaseStock(loops) => {
+            let kind = if loops.iter().any(|l| l.value.reorder.is_some()) { "(s, S)" } else { "base-stock" };
+            format!("{kind} on {}", names(loops.iter().map(|l| l.value.order.value.as_str()).collect()))
+        }
+        ControllerSpec::Mpc(mpc) => {
+            let planner = match mpc.planner {
+                PlannerSpec::Cem { .. } => "CEM",
+                PlannerSpec::Icem { .. } => "iCEM",
+            };
+            let replan = mpc.replan.as_ref().map_or_else(|| "every step".into(), |r| format!("every {}", r.value));
+            let risk = mpc.risk.as_ref().map_or(0.5, |r| r.value);
+            format!("MPC ({planner}), horizon {}, replanned {replan}, risk {risk}", mpc.horizon.value)
+        }
+    }
+}
+
+/// Signals with a measured future that a controller was told.
+fn told_the_truth(plant: &Plant, controller: &ControllerSpec) -> Vec<String> {
+    let ControllerSpec::Mpc(mpc) = controller else { return Vec::new() };
+    let all = mpc.forecast.as_ref().map(|f| f.value);
+    let constant = |i: usize| plant.spec.value.signals[i].value.value.is_some();
+    let told = plant.forecasts(all).into_iter().filter(|(i, f)| *f == ForecastSpec::Perfect && !constant(*i));
+    told.map(|(i, _)| plant.schema.signals[i].name.clone()).collect()
+}

@@ -1,0 +1,157 @@
+//! Simulated trajectories reduced to what a report shows.
+
+use super::results::{ControlUse, LimitUse, SupportShare, Trend};
+use crate::schema::{Range, Role};
+use crate::trajectory::Trajectory;
+use crate::twin::Support;
+use crate::value::Estimate;
+
+/// Points of a trend: two per pixel of a chart 300 pixels wide.
+const TREND_POINTS: usize = 600;
+
+fn finite(v: f64) -> Option<f64> {
+    v.is_finite().then_some(v)
+}
+
+/// Median over particles of `signal` at every step.
+fn medians(t: &Trajectory, signal: usize) -> Vec<f64> {
+    (0..t.steps).map(|k| Estimate::over(t.at(signal, k)).p50).collect()
+}
+
+fn mean(v: &[f64]) -> f64 {
+    v.iter().sum::<f64>() / v.len().max(1) as f64
+}
+
+/// How every control was used, beside what the baseline did with it.
+pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
+    let uses = t.schema.with_role(Role::Control).into_iter().map(|i| {
+        let signal = &t.schema.signals[i];
+        let path = medians(t, i);
+        let size = path.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+        ControlUse {
+            signal: signal.name.clone(),
+            unit: signal.unit.text.clone(),
+            mean: mean(&path),
+            min: path.iter().copied().fold(f64::INFINITY, f64::min),
+            max: path.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            baseline_mean: mean(&medians(baseline, i)),
+            low: finite(signal.hard.low),
+            high: finite(signal.hard.high),
+            max_move: finite(signal.max_move),
+            moves: path.windows(2).filter(|w| (w[1] - w[0]).abs() > 1e-9 * size).count(),
+        }
+    });
+    uses.collect()
+}
+
+/// Every limit of a state, output or control, and how often it is broken.
+pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
+    let mut uses = Vec::new();
+    for (i, signal) in t.schema.signals.iter().enumerate() {
+        if matches!(signal.role, Role::Disturbance | Role::Setpoint) {
+            continue;
+        }
+        for (kind, range) in [("hard", signal.hard), ("soft", signal.soft)] {
+            if range != Range::OPEN {
+                uses.push(limit_use(t, i, kind, range));
+            }
+        }
+    }
+    uses
+}
+
+fn limit_use(t: &Trajectory, i: usize, kind: &str, range: Range) -> LimitUse {
+    let signal = &t.schema.signals[i];
+    // rounding of a control that stands on its limit is no violation
+    let slack = 1e-9 * [range.low, range.high].iter().filter(|v| v.is_finite()).fold(1.0f64, |m, v| m.max(v.abs()));
+    let mut ever = vec![false; t.particles];
+    let (mut beyond, mut worst, mut when) = (0usize, 0.0f64, None);
+    for k in 0..t.steps {
+        for (p, v) in t.at(i, k).iter().enumerate() {
+            let excess = range.excess(*v);
+            if excess > slack {
+                beyond += 1;
+                ever[p] = true;
+                if excess > worst {
+                    (worst, when) = (excess, Some(t.time(k).to_string()));
+                }
+            }
+        }
+    }
+    LimitUse {
+        signal: signal.name.clone(),
+        unit: signal.unit.text.clone(),
+        kind: kind.into(),
+        low: finite(range.low),
+        high: finite(range.high),
+        share_beyond: beyond as f64 / (t.steps * t.particles).max(1) as f64,
+        chance: ever.iter().filter(|e| **e).count() as f64 / t.particles.max(1) as f64,
+        worst,
+        worst_time: when,
+    }
+}
+
+pub fn support(labels: &[Support]) -> SupportShare {
+    let share = |of: Support| labels.iter().filter(|l| **l == of).count() as f64 / labels.len().max(1) as f64;
+    SupportShare { inside: share(Support::Inside), edge: share(Support::Edge), outside: share(Support::Outside) }
+}
+
+/// Every signal as quantiles over particles; long runs keep the extremes of each stretch that becomes two points.
+pub fn trends(t: &Trajectory) -> Vec<Trend> {
+    let hours = |k: usize| k as f64 * t.step_seconds() / 3600.0;
+    let trends = t.schema.signals.iter().enumerate().map(|(i, signal)| {
+        let quantiles: Vec<_> = (0..t.steps).map(|k| Estimate::over(t.at(i, k))).collect();
+        let keep = thinned(&quantiles.iter().map(|e| e.p50).collect::<Vec<_>>());
+        let pick = |f: fn(&Estimate) -> f64| keep.iter().map(|&k| f(&quantiles[k])).collect::<Vec<_>>();
+        let role = match signal.role {
+            Role::State => "state",
+            Role::Output => "output",
+            Role::Control => "control",
+            Role::Disturbance => "disturbance",
+            Role::Setpoint => "setpoint",
+            Role::Derived => "derived",
+        };
+        Trend {
+            signal: signal.name.clone(),
+            unit: signal.unit.text.clone(),
+            role: role.into(),
+            hours: keep.iter().map(|&k| hours(k)).collect(),
+            p10: pick(|e| e.p10),
+            p50: pick(|e| e.p50),
+            p90: pick(|e| e.p90),
+        }
+    });
+    // JSON has no NaN: a signal that was never measured is left out
+    trends.filter(|t| t.p50.iter().chain(&t.p10).chain(&t.p90).all(|v| v.is_finite())).collect()
+}
+
+/// Steps to keep: all of a short run, else the lowest and highest of each stretch, in order.
+fn thinned(path: &[f64]) -> Vec<usize> {
+    if path.len() <= TREND_POINTS {
+        return (0..path.len()).collect();
+    }
+    let width = (2 * path.len()).div_ceil(TREND_POINTS);
+    let mut keep = Vec::with_capacity(TREND_POINTS + 2);
+    for start in (0..path.len()).step_by(width) {
+        let stretch = start..(start + width).min(path.len());
+        let low = stretch.clone().min_by(|a, b| path[*a].total_cmp(&path[*b])).unwrap_or(start);
+        let high = stretch.clone().max_by(|a, b| path[*a].total_cmp(&path[*b])).unwrap_or(start);
+        keep.extend([low.min(high), low.max(high)]);
+    }
+    keep.dedup();
+    keep
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinning_keeps_extremes_in_order() {
+        let mut path: Vec<f64> = (0..5000).map(|k| (f64::from(k) * 0.01).sin()).collect();
+        path[1234] = 9.0;
+        let keep = thinned(&path);
+        assert!(keep.len() <= TREND_POINTS + 2 && keep.windows(2).all(|w| w[0] < w[1]));
+        assert!(keep.contains(&1234));
+    }
+}

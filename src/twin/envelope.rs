@@ -1,0 +1,300 @@
+//! The envelope of support: how far a point lies from what the model was trained on.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::Support;
+use crate::rng::Key;
+use crate::trajectory::{Frame, Trajectory, Window};
+
+/// Most reference points kept.
+const POINTS: usize = 1_500;
+/// Most left-out rows whose distance sets the thresholds.
+const LEFT_OUT: usize = 3_000;
+/// Squared distances below this are rounding.
+const ROUNDING: f32 = 1e-10;
+
+/// Standardised training points of the signals that a model reads, and the distances that count as near.
+///
+/// Method (SUP-1): Euclidean nearest-neighbour distance of standardised states, controls and disturbances at lag 0;
+/// thresholds are the 95th and 99th percentile of the distances of training rows to the reference points other than
+/// themselves. With more training rows than reference points, the rows that were left out give the distances. Values that
+/// the log's resolution cannot tell apart (half a count of whole numbers) are never far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    signals: Vec<usize>,
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+    /// `[points][signals]`, standardised, in the order of the first signal.
+    points: Vec<f32>,
+    /// Squared distance up to which a point is inside.
+    inside: f32,
+    /// Squared distance up to which a point is at the edge.
+    edge: f32,
+}
+
+impl Envelope {
+    /// The envelope of a twin that learned nothing: every point is inside.
+    pub fn open() -> Self {
+        Self::default()
+    }
+
+    /// The envelope of `signals` over the training rows of `log` (1 particle); rows with a missing value do not count.
+    pub fn fit(log: &Trajectory, training: &[Range<usize>], signals: &[usize]) -> Self {
+        let complete = |t: &usize| signals.iter().all(|&s| log.columns[s][*t].is_finite());
+        let rows: Vec<usize> = training.iter().cloned().flatten().filter(|t| *t < log.steps).filter(complete).collect();
+        if signals.is_empty() || rows.len() < 2 {
+            return Self::open();
+        }
+        let (mean, scale): (Vec<f64>, Vec<f64>) =
+            signals.iter().map(|&s| mean_and_scale(&log.columns[s], &rows)).unzip();
+        let mut envelope = Self { signals: signals.to_vec(), mean, scale, ..Self::default() };
+
+        let (kept, left_out) = stratified(&rows, POINTS);
+        let mut points: Vec<Vec<f32>> = kept.iter().map(|&t| envelope.standardised(log, t)).collect();
+        points.sort_by(|a, b| {
+            a.iter().zip(b).map(|(x, y)| x.total_cmp(y)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+        });
+        envelope.points = points.iter().flatten().copied().collect();
+
+        let mut distances: Vec<f32> = if left_out.is_empty() {
+            points.iter().enumerate().map(|(i, p)| envelope.nearest(p, Some(i))).collect()
+        } else {
+            let (asked, _) = stratified(&left_out, LEFT_OUT);
+            asked.iter().map(|&t| envelope.nearest(&envelope.standardised(log, t), None)).collect()
+        };
+        distances.sort_by(f32::total_cmp);
+        let percentile = |share: f64| distances[((distances.len() as f64 * share).ceil() as usize).max(1) - 1];
+        let half_steps =
+            signals.iter().zip(&envelope.scale).map(|(&s, scale)| 0.5 * resolution(&log.columns[s], &rows) / scale);
+        let resolution = half_steps.map(|h| h * h).sum::<f64>() as f32 * (1.0 + 1e-5);
+        envelope.inside = percentile(0.95).max(resolution).max(ROUNDING);
+        envelope.edge = percentile(0.99).max(envelope.inside);
+        envelope
+    }
+
+    /// Support of every row of the window's current frame: `[rows]`. A missing value is outside.
+    pub fn label(&self, window: &Window) -> Vec<Support> {
+        if self.points.is_empty() {
+            return vec![Support::Inside; window.rows()];
+        }
+        let columns: Vec<&[f64]> = self.signals.iter().map(|&s| window.column(s, 0)).collect();
+        let mut point = vec![0.0; columns.len()];
+        (0..window.rows())
+            .map(|row| {
+                for (k, p) in point.iter_mut().enumerate() {
+                    *p = ((columns[k][row] - self.mean[k]) / self.scale[k]) as f32;
+                }
+                self.place(&point)
+            })
+            .collect()
+    }
+
+    /// Sizes that belong together, for a schema of `signals` columns.
+    pub(super) fn is_sound(&self, signals: usize) -> bool {
+        let d = self.signals.len();
+        self.signals.iter().all(|&s| s < signals)
+            && self.mean.len() == d
+            && self.scale.len() == d
+            && if d == 0 { self.points.is_empty() } else { self.points.len().is_multiple_of(d) }
+    }
+
+    fn standardised(&self, log: &Trajectory, t: usize) -> Vec<f32> {
+        let value = |k: usize| ((log.columns[self.signals[k]][t] - self.mean[k]) / self.scale[k]) as f32;
+        (0..self.signals.len()).map(value).collect()
+    }
+
+    /// Squared distance to the nearest reference point other than number `skip`.
+    fn nearest(&self, point: &[f32], skip: Option<usize>) -> f32 {
+        let others = self.points.chunks_exact(point.len()).enumerate().filter(|(i, _)| Some(*i) != skip);
+        others.fold(f32::INFINITY, |best, (_, p)| distance(point, p, best).unwrap_or(best))
+    }
+
+    fn place(&self, point: &[f32]) -> Support {
+        let d = point.len();
+        let reach = self.edge.sqrt() * (1.0 + 1e-6);
+        let first_at = |bound: f32, inclusive: bool| {
+            let (mut low, mut high) = (0, self.points.len() / d);
+            while low < high {
+                let mid = (low + high) / 2;
+                let v = self.points[mid * d];
+                if v < bound || (inclusive && v <= bound) { low = mid + 1 } else { high = mid }
+            }
+            low
+        };
+        let (from, to) = (first_at(point[0] - reach, false), first_at(point[0] + reach, true));
+        let mut found = Support::Outside;
+        for p in self.points[from * d..to.max(from) * d].chunks_exact(d) {
+            match distance(point, p, self.edge) {
+                Some(s) if s <= self.inside => return Support::Inside,
+                Some(_) => found = Support::Edge,
+                None => {}
+            }
+        }
+        found
+    }
+}
+
+/// Squared distance, given up once it exceeds `limit`.
+#[inline]
+fn distance(a: &[f32], b: &[f32], limit: f32) -> Option<f32> {
+    let mut sum = 0.0;
+    for (x, y) in a.iter().zip(b) {
+        sum += (x - y) * (x - y);
+        if sum > limit {
+            return None;
+        }
+    }
+    // A NaN compares false above.
+    (sum <= limit).then_some(sum)
+}
+
+/// Mean and standard deviation; a signal that never moved gets a scale so small that any other value is far away.
+fn mean_and_scale(column: &[f64], rows: &[usize]) -> (f64, f64) {
+    let n = rows.len() as f64;
+    let mean = rows.iter().map(|&t| column[t]).sum::<f64>() / n;
+    let deviation = (rows.iter().map(|&t| (column[t] - mean).powi(2)).sum::<f64>() / n).sqrt();
+    (mean, deviation.max(1e-6 * mean.abs().max(1e-3)))
+}
+
+/// Smallest difference between two different values; zero when there is only one.
+fn resolution(column: &[f64], rows: &[usize]) -> f64 {
+    let mut values: Vec<f64> = rows.iter().map(|&t| column[t]).collect();
+    values.sort_by(f64::total_cmp);
+    let steps = values.windows(2).map(|w| w[1] - w[0]).filter(|d| *d > 0.0);
+    steps.min_by(f64::total_cmp).unwrap_or(0.0)
+}
+
+/// At most `n` of `rows`, one drawn from each of `n` equal stretches (a fixed stride would meet the same hour every
+/// day), and the rows that were left out.
+fn stratified(rows: &[usize], n: usize) -> (Vec<usize>, Vec<usize>) {
+    if rows.len() <= n {
+        return (rows.to_vec(), Vec::new());
+    }
+    let key = Key::new(0x656E_7665_6C6F_7065);
+    let mut taken = vec![false; rows.len()];
+    for i in 0..n {
+        let (from, to) = (i * rows.len() / n, (i + 1) * rows.len() / n);
+        taken[from + key.below(i as u64, to - from)] = true;
+    }
+    let pick = |wanted: bool| rows.iter().zip(&taken).filter(|(_, t)| **t == wanted).map(|(r, _)| *r).collect();
+    (pick(true), pick(false))
+}
+
+// A list of one stretch of training rows.
+#[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::schema::{self, Role, Schema, Signal};
+    use crate::units::Unit;
+
+    fn cloud(steps: usize, signals: usize) -> Trajectory {
+        let signal = |i| Signal {
+            name: format!("x{i}"),
+            role: Role::State,
+            unit: Unit::one(),
+            hard: schema::Range::OPEN,
+            soft: schema::Range::OPEN,
+            max_move: f64::INFINITY,
+            multiple: 0.0,
+        };
+        let schema = Arc::new(Schema::new((0..signals).map(signal).collect()));
+        let mut log = Trajectory::empty(schema, Timestamp::UNIX_EPOCH, 1000, steps, 1);
+        for (i, column) in log.columns.iter_mut().enumerate() {
+            Key::new(3).fold(i as u64).fill_normal(column);
+        }
+        log
+    }
+
+    fn window_of(log: &Trajectory, rows: Range<usize>) -> Window {
+        let mut w = Window::new(log.schema.len(), 1, rows.len(), log.start, log.step_ms);
+        for s in 0..log.schema.len() {
+            w.column_mut(s, 0).copy_from_slice(&log.columns[s][rows.clone()]);
+        }
+        w
+    }
+
+    fn shares(labels: &[Support]) -> [f64; 3] {
+        [Support::Inside, Support::Edge, Support::Outside]
+            .map(|k| labels.iter().filter(|l| **l == k).count() as f64 / labels.len() as f64)
+    }
+
+    #[test]
+    fn fresh_rows_of_the_same_plant_fall_95_4_1() {
+        // Trained on the first part; the second part has the same distribution and was never seen.
+        let log = cloud(12_000, 4);
+        let envelope = Envelope::fit(&log, &[0..6_000], &[0, 1, 2, 3]);
+        let [inside, edge, outside] = shares(&envelope.label(&window_of(&log, 6_000..12_000)));
+        assert!((inside - 0.95).abs() < 0.012 && (edge - 0.04).abs() < 0.012, "{inside} {edge} {outside}");
+        assert!((outside - 0.01).abs() < 0.006, "{outside}");
+    }
+
+    #[test]
+    fn a_short_log_leaves_one_out() {
+        let log = cloud(1_000, 3);
+        let envelope = Envelope::fit(&log, &[0..1_000], &[0, 1, 2]);
+        // Against itself every row is at distance zero; the thresholds come from the other rows.
+        assert_eq!(shares(&envelope.label(&window_of(&log, 0..1_000))), [1.0, 0.0, 0.0]);
+        assert!(envelope.inside > 0.01 && envelope.edge > envelope.inside);
+    }
+
+    #[test]
+    fn far_missing_and_never_moved_values_are_outside() {
+        let mut log = cloud(3_000, 3);
+        log.columns[2].fill(7.0);
+        let envelope = Envelope::fit(&log, &[0..3_000], &[0, 1, 2]);
+        let mut w = Window::new(3, 1, 4, log.start, log.step_ms);
+        w.column_mut(0, 0).copy_from_slice(&[0.0, 9.0, f64::NAN, 0.0]);
+        w.column_mut(1, 0).copy_from_slice(&[0.0; 4]);
+        w.column_mut(2, 0).copy_from_slice(&[7.0, 7.0, 7.0, 8.0]);
+        use Support::{Inside, Outside};
+        assert_eq!(envelope.label(&w), [Inside, Outside, Outside, Outside]);
+        assert_eq!(Envelope::open().label(&w), [Inside; 4]);
+    }
+
+    #[test]
+    fn whole_numbers_support_what_lies_between_them() {
+        let mut log = cloud(3_000, 1);
+        log.columns[0].iter_mut().for_each(|v| *v = (20.0 + 5.0 * *v).round());
+        let envelope = Envelope::fit(&log, &[0..3_000], &[0]);
+        let mut w = Window::new(1, 1, 3, log.start, log.step_ms);
+        w.column_mut(0, 0).copy_from_slice(&[20.0, 20.5, 60.0]);
+        assert_eq!(envelope.label(&w), [Support::Inside, Support::Inside, Support::Outside]);
+    }
+
+    #[test]
+    fn the_sorted_search_agrees_with_the_full_one() {
+        let log = cloud(4_000, 5);
+        let envelope = Envelope::fit(&log, &[0..2_000], &[0, 1, 2, 3, 4]);
+        for t in 2_000..2_400 {
+            let p = envelope.standardised(&log, t);
+            let d = envelope.nearest(&p, None);
+            let full = if d <= envelope.inside {
+                Support::Inside
+            } else if d <= envelope.edge {
+                Support::Edge
+            } else {
+                Support::Outside
+            };
+            assert_eq!(envelope.place(&p), full);
+        }
+    }
+
+    #[test]
+    fn twenty_particles_for_a_thousand_steps_take_well_under_a_second() {
+        let log = cloud(20_000, 9);
+        let envelope = Envelope::fit(&log, &[0..10_000], &(0..9).collect::<Vec<_>>());
+        let began = std::time::Instant::now();
+        let labels = envelope.label(&window_of(&log, 0..20_000));
+        let took = began.elapsed();
+        println!("20,000 labels in {took:?}");
+        assert_eq!(labels.len(), 20_000);
+        assert!(took.as_secs_f64() < 2.0, "{took:?}");
+    }
+}

@@ -1,0 +1,131 @@
+//! The layers: imports only go down.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Modules of the library, lowest layer first. A module may import from lower layers and from itself.
+const LAYERS: &[&[&str]] = &[
+    &["error", "rng", "schema", "spec", "trajectory", "units"],
+    &["expr", "log"],
+    &["learn", "value"],
+    &["twin"],
+    &["control"],
+    &["simulate"],
+    &["scenario"],
+    &["report"],
+    &["ops"],
+    &["check"],
+];
+
+/// Finer rules: (module, what it must not import).
+const NEVER: &[(&str, &str)] = &[
+    ("learn", "value"),
+    ("value", "learn"),
+    ("expr", "log"),
+    ("report", "twin"),
+    ("report", "learn"),
+    ("spec", "trajectory"),
+];
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|l| l.contains(&module))
+}
+
+fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+/// Top-level modules named by `crate::x` paths in `text`, comments left out.
+fn imports(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (n, line) in text.lines().enumerate() {
+        let code = line.split("//").next().unwrap_or("");
+        for (at, _) in code.match_indices("crate::") {
+            let rest = &code[at + 7..];
+            if let Some(list) = rest.strip_prefix('{') {
+                found.extend(list.split(',').map(|m| (n + 1, first_word(m.trim()))));
+            } else {
+                found.push((n + 1, first_word(rest)));
+            }
+        }
+    }
+    found
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+#[test]
+fn imports_only_go_down() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    files.sort();
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for file in &files {
+        let relative = file.strip_prefix(&src).unwrap();
+        let module = first_word(relative.components().next().unwrap().as_os_str().to_str().unwrap());
+        // the binary and the crate root stand above all layers
+        let Some(here) = layer(&module) else {
+            assert!(["main", "lib", "cli"].contains(&module.as_str()), "{module} has no layer: name it in LAYERS");
+            continue;
+        };
+        for (line, import) in imports(&fs::read_to_string(file).unwrap()) {
+            let Some(there) = layer(&import) else { continue };
+            seen += 1;
+            if (import != module && there > here) || NEVER.contains(&(module.as_str(), import.as_str())) {
+                wrong.push(format!("{}:{line} imports {import}", relative.display()));
+            }
+        }
+    }
+    assert!(seen > 50, "the test reads imports: {seen}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_file_is_one_noun() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    let long: Vec<String> = files
+        .iter()
+        .map(|f| (fs::read_to_string(f).unwrap().lines().count(), f))
+        .filter(|(n, _)| *n > 600)
+        .map(|(n, f)| format!("{n} {}", f.display()))
+        .collect();
+    assert!(long.is_empty(), "split these: {long:#?}");
+}
+
+#[test]
+fn only_the_rim_prints_or_reads_the_clock() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    let mut wrong = Vec::new();
+    for file in &files {
+        let relative = file.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(file).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        let bans: &[(&str, &[&str])] = &[
+            ("println!", &["cli", "main.rs"]),
+            ("Timestamp::now", &["cli", "ops"]),
+            ("SystemTime", &["cli", "ops"]),
+            ("thread_rng", &[]),
+            ("rand::", &[]),
+        ];
+        for (ban, allowed) in bans {
+            if text.contains(ban) && !allowed.iter().any(|a| relative.starts_with(a)) {
+                wrong.push(format!("{relative}: {ban}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -1,0 +1,377 @@
+//! Scores, calibration, choice and step responses: on simulated plants whose truth is known, and on real logs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use twinopt::learn::{Equations, Learned, ScoreRow, learn, rollouts, starts};
+use twinopt::rng::Key;
+use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::spec::{At, Effect, ModelSpec, TimeSpan};
+use twinopt::trajectory::Trajectory;
+use twinopt::units::Unit;
+
+const HOUR: i64 = 3_600_000;
+
+fn schema(signals: &[(&str, Role)]) -> Arc<Schema> {
+    let signal = |(name, role): &(&str, Role)| Signal {
+        name: (*name).into(),
+        role: *role,
+        unit: Unit::one(),
+        hard: Range::OPEN,
+        soft: Range::OPEN,
+        max_move: f64::INFINITY,
+        multiple: 0.0,
+    };
+    Arc::new(Schema::new(signals.iter().map(signal).collect()))
+}
+
+fn log(signals: &[(&str, Role)], columns: Vec<Vec<f64>>) -> Trajectory {
+    let mut log = Trajectory::empty(schema(signals), Timestamp::UNIX_EPOCH, HOUR, columns[0].len(), 1);
+    log.columns = columns;
+    log
+}
+
+fn spec(lags: usize, horizon: &str, holdout: &str, choose: &[&str]) -> ModelSpec {
+    let span = |text: &str| -> At<TimeSpan> { text.parse::<TimeSpan>().unwrap().into() };
+    ModelSpec {
+        choose: choose.iter().map(|n| (*n).to_owned().into()).collect(),
+        lags: lags.into(),
+        holdout: span(holdout),
+        horizon: span(horizon),
+        ..ModelSpec::default()
+    }
+}
+
+fn fit(log: &Trajectory, spec: &ModelSpec, effects: &[(usize, usize, Effect)]) -> Learned {
+    learn(log, &Equations::default(), spec, effects, &|_| {}).unwrap()
+}
+
+fn row<'a>(learned: &'a Learned, model: &str, signal: usize, horizon: usize) -> &'a ScoreRow {
+    let mut rows = learned.scores.iter();
+    rows.find(|r| r.model == model && r.signal == signal && r.horizon == horizon).unwrap()
+}
+
+/// A control that is moved every few hours, between −1 and 1.
+fn moves(key: Key, n: usize) -> Vec<f64> {
+    (0..n).map(|t| 2.0 * key.uniform((t / 6) as u64) - 1.0).collect()
+}
+
+/// x(t+1) = 0.9 x + 0.2 u + 0.1 d + e, y = 5 − 3 x + 2 u + v, v an AR(1) process.
+fn plant(n: usize, noise: f64) -> Trajectory {
+    let key = Key::new(11);
+    let u = moves(key.fold(0), n);
+    let (mut d, mut v) = (0.0, 0.0);
+    let mut columns = vec![vec![0.0; n]; 4];
+    let mut x = 0.0;
+    for t in 0..n {
+        d = 0.95 * d + 0.3 * key.fold(1).normal(t as u64);
+        v = 0.8 * v + noise * key.fold(2).normal(t as u64);
+        columns[0][t] = x;
+        columns[1][t] = 5.0 - 3.0 * x + 2.0 * u[t] + v;
+        columns[2][t] = u[t];
+        columns[3][t] = d;
+        x = 0.9 * x + 0.2 * u[t] + 0.1 * d + noise * key.fold(3).normal(t as u64);
+    }
+    log(&[("x", Role::State), ("y", Role::Output), ("u", Role::Control), ("d", Role::Disturbance)], columns)
+}
+
+#[test]
+fn a_perfect_model_has_no_error_at_any_horizon_and_persistence_has_its_own() {
+    let log = plant(3000, 0.0);
+    let learned = fit(&log, &spec(1, "12h", "20d", &[]), &[]);
+    for h in 1..=12 {
+        assert!(row(&learned, "linear", 0, h).rmse < 1e-4, "{:?}", row(&learned, "linear", 0, h));
+        assert!(row(&learned, "linear", 1, h).rmse < 1e-3, "{:?}", row(&learned, "linear", 1, h));
+    }
+    // Persistence by hand: of a state x(s + h) − x(s), of an output y(s + h − 1) − y(s − 1).
+    let map = &learned.map;
+    let block = 2600..2900;
+    let run = rollouts(map, &log, starts(map, &log, &[block], 12, 7), 12, None);
+    assert_eq!(run.starts.len(), 7);
+    for (r, start) in run.starts.iter().enumerate() {
+        let s = start.row;
+        assert_eq!((run.last[0][r], run.last[1][r]), (log.columns[0][s], log.columns[1][s - 1]));
+        for h in [1, 5, 12] {
+            let at = (h - 1) * 7 + r;
+            assert_eq!((run.measured[0][at], run.measured[1][at]), (log.columns[0][s + h], log.columns[1][s + h - 1]));
+        }
+    }
+    let score = row(&learned, "persistence", 1, 3);
+    assert_eq!((score.skill, score.n > 300), (0.0, true));
+    assert!(learned.refused.is_none() && learned.reach == 12);
+}
+
+#[test]
+fn gains_and_responses_are_recovered() {
+    let log = plant(6000, 0.05);
+    let learned = fit(&log, &spec(1, "12h", "30d", &[]), &[(2, 0, Effect::Up), (2, 1, Effect::Down)]);
+    let response = |signal| learned.responses.iter().find(|r| r.signal == signal).unwrap();
+    let (x, y) = (response(0), response(1));
+    assert!((x.gain / 2.0 - 1.0).abs() < 0.02, "{}", x.gain);
+    assert!((y.gain / -4.0 - 1.0).abs() < 0.02, "{}", y.gain);
+    assert!(x.settled && y.settled && x.gain_low <= x.gain && x.gain <= x.gain_high);
+    // x waits one step, y answers at once with 2, then falls: an inverse response.
+    assert!(x.mean[0] == 0.0 && (x.mean[1] - 0.2).abs() < 0.01);
+    assert!((y.mean[0] - 2.0).abs() < 0.05 && (x.mean[7] - 2.0 * (1.0 - 0.9f64.powi(7))).abs() < 0.03);
+    assert!(learned.refused.is_none(), "{:?}", learned.refused);
+}
+
+#[test]
+fn intervals_cover_what_they_promise() {
+    let log = plant(40_000, 0.3);
+    let learned = fit(&log, &spec(2, "12h", "450d", &[]), &[]);
+    for signal in [0, 1] {
+        for h in [1, 6, 12] {
+            let r = row(&learned, "linear", signal, h);
+            assert!(r.n >= 400 && (0.87..=0.93).contains(&r.coverage[2]), "{r:?}");
+            assert!((r.coverage[0] - 0.5).abs() < 0.07 && (r.coverage[3] - 0.95).abs() < 0.03, "{r:?}");
+            let persistence = row(&learned, "persistence", signal, h);
+            assert!(r.crps < persistence.crps && r.bias.abs() < 0.2 * r.rmse);
+        }
+    }
+    // The noise of the output is the AR(1) process that was put in, and simulations need no widening.
+    let spread = &learned.spread;
+    assert!((spread.phi[1] - 0.8).abs() < 0.05, "{:?}", spread.phi);
+    assert!(spread.inflation.iter().all(|i| (0.8..1.25).contains(i)), "{:?}", spread.inflation);
+    // The error grows as theory says: Var = σ² (1 − 0.9^2h) / (1 − 0.81).
+    for h in [1, 6, 12] {
+        let theory = (0.09 * (1.0 - 0.81f64.powi(h as i32)) / 0.19).sqrt();
+        assert!((spread.sd_at(0, h) / theory - 1.0).abs() < 0.1, "{h}: {} {theory}", spread.sd_at(0, h));
+    }
+}
+
+#[test]
+fn noise_is_refused_with_advice() {
+    let n = 6000;
+    let key = Key::new(3);
+    let white: Vec<f64> = (0..n).map(|t| key.normal(t as u64)).collect();
+    let walk: Vec<f64> = white
+        .iter()
+        .scan(0.0, |x, e| {
+            *x += e;
+            Some(*x)
+        })
+        .collect();
+    for (role, column, reason) in
+        [(Role::Output, &white, "no better than the training mean"), (Role::State, &walk, "persistence")]
+    {
+        let log = log(&[("y", role), ("u", Role::Control)], vec![column.clone(), moves(key.fold(1), n)]);
+        let learned = fit(&log, &spec(2, "8h", "30d", &["linear", "forest"]), &[]);
+        let refused = learned.refused.unwrap_or_default();
+        assert!(refused.contains(reason) || refused.contains("training mean"), "{role:?}: {refused}");
+        assert!(refused.contains("model.lags") && learned.chosen == "linear", "{refused} {}", learned.reason);
+    }
+}
+
+#[test]
+fn models_against_known_signs_are_refused() {
+    let log = plant(4000, 0.05);
+    let spec = spec(1, "12h", "30d", &[]);
+    for (signal, effect) in [(0, Effect::Down), (0, Effect::None), (1, Effect::Up)] {
+        let refused = fit(&log, &spec, &[(2, signal, effect)]).refused.unwrap_or_default();
+        assert!(refused.contains("`u` on") && refused.contains("effects"), "{refused}");
+    }
+}
+
+#[test]
+fn a_control_that_never_moved_is_named() {
+    let mut log = plant(4000, 0.05);
+    log.columns[2][..3400].fill(0.5);
+    let learned = fit(&log, &spec(1, "12h", "20d", &[]), &[]);
+    assert!(learned.notes.iter().any(|n| n.contains("`u` never moved")), "{:?}", learned.notes);
+    assert!(learned.responses.is_empty());
+}
+
+#[test]
+fn rollouts_stay_in_their_segment_and_skip_what_is_missing() {
+    let mut log = plant(4000, 0.05);
+    log.segments = vec![0..3700, 3700..3712, 3712..4000];
+    log.columns[1][3800] = f64::NAN;
+    log.columns[3][3900] = f64::NAN;
+    let learned = fit(&log, &spec(2, "12h", "15d", &[]), &[]);
+    let map = &learned.map;
+    let found = starts(map, &log, &[3600..4000], 12, usize::MAX);
+    assert!(found.len() > 100);
+    for s in &found {
+        let segment = log.segments.iter().find(|g| g.contains(&s.row)).unwrap();
+        assert!(s.first == segment.start && s.row >= s.first + map.depth() && s.row + s.reach < segment.end);
+        assert!(s.reach <= 12 && !(s.row..s.row + s.reach).contains(&3900), "{s:?}");
+    }
+    let run = rollouts(map, &log, found, 12, Some(&learned.spread));
+    let missing = run.starts.iter().position(|s| s.row == 3795).unwrap();
+    assert!(run.measured[1][5 * run.starts.len() + missing].is_nan());
+    assert!(run.predicted[1].iter().zip(&run.measured[0]).all(|(p, m)| p.is_finite() || m.is_nan()));
+}
+
+#[test]
+fn one_thread_or_two_give_the_same() {
+    let log = plant(4000, 0.2);
+    let spec = spec(2, "8h", "20d", &["linear", "forest"]);
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let learned = pool.install(|| fit(&log, &spec, &[]));
+        let spread = postcard::to_allocvec(&learned.spread).unwrap();
+        (learned.scores, learned.responses, spread, learned.map.regressor.encode(), learned.reason)
+    };
+    assert!(with(1) == with(2));
+}
+
+#[test]
+fn a_curved_plant_is_given_to_the_forest() {
+    let n = 8000;
+    let key = Key::new(2);
+    let u = moves(key.fold(0), n);
+    let y = u.iter().enumerate().map(|(t, u)| u * u + 0.05 * key.normal(t as u64)).collect();
+    let log = log(&[("y", Role::Output), ("u", Role::Control)], vec![y, u]);
+    let learned = fit(&log, &spec(1, "6h", "60d", &["linear", "forest"]), &[]);
+    assert_eq!(learned.chosen, "forest", "{}", learned.reason);
+    assert!(row(&learned, "forest", 0, 6).skill_linear > 0.8 && learned.refused.is_none());
+}
+
+// ---------------------------------------------------------------------------------------------- real logs
+
+fn shared(file: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("TWINOPT_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let path = root.join("data").join(file);
+    if !path.exists() {
+        println!("skipped: {} is not here", path.display());
+    }
+    path.exists().then_some(path)
+}
+
+/// A wide log on its grid; a change of `episode`, or a missing row, starts a new segment. Without cleaning.
+fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)]) -> Option<Trajectory> {
+    use polars::prelude::*;
+    let path = shared(file)?;
+    let frame = ParquetReader::new(std::fs::File::open(path).unwrap()).finish().unwrap();
+    let column = |name: &str, kind: &DataType| frame.column(name).unwrap().cast(kind).unwrap();
+    let time = column("timestamp", &DataType::Datetime(TimeUnit::Milliseconds, None)).cast(&DataType::Int64).unwrap();
+    let time: Vec<i64> = time.i64().unwrap().into_no_null_iter().collect();
+    let episode: Vec<i64> = match episode {
+        Some(name) => column(name, &DataType::Int64).i64().unwrap().into_no_null_iter().collect(),
+        None => vec![0; time.len()],
+    };
+    let mut log = log(signals, vec![Vec::new(); signals.len()]);
+    log.start = Timestamp::from_millisecond(time[0]).unwrap();
+    log.step_ms = step_ms;
+    log.segments.clear();
+    let grid: Vec<usize> = time.iter().map(|t| ((t - time[0]) / step_ms) as usize).collect();
+    log.steps = grid.last().unwrap() + 1;
+    for (i, (name, _)) in signals.iter().enumerate() {
+        let mut values = vec![f64::NAN; log.steps];
+        for (at, v) in grid.iter().zip(column(name, &DataType::Float64).f64().unwrap()) {
+            values[*at] = v.unwrap_or(f64::NAN);
+        }
+        log.columns[i] = values;
+    }
+    let mut first = 0;
+    for i in 1..=grid.len() {
+        if i == grid.len() || grid[i] != grid[i - 1] + 1 || episode[i] != episode[i - 1] {
+            log.segments.push(grid[first]..grid[i - 1] + 1);
+            first = i;
+        }
+    }
+    Some(log)
+}
+
+/// Learns, prints what came out, and returns the mean over targets of RMSE over that of persistence at the horizon.
+fn report(title: &str, log: &Trajectory, spec: &ModelSpec) -> (Learned, f64) {
+    let clock = Instant::now();
+    let learned = fit(log, spec, &[]);
+    let h = learned.facts.horizon;
+    println!("\n{title}: {} rows, {} segments, {:.1} s", log.steps, log.segments.len(), clock.elapsed().as_secs_f64());
+    println!("  {} ({}); reach {} of {h} steps", learned.chosen, learned.reason, learned.reach);
+    println!("  phi {:.2?} inflation {:.2?}", learned.spread.phi, learned.spread.inflation);
+    for r in learned.scores.iter().filter(|r| r.model != "persistence" && [1, h.div_ceil(2), h].contains(&r.horizon)) {
+        let name = &log.schema.signals[r.signal].name;
+        println!(
+            "  {:8} {name:26} h={:3} n={:3} rmse {:9.4} bias {:9.4} skill {:6.3} vs linear {:6.3} vs mean {:6.3} crps {:8.4} cover {:.2?}",
+            r.model, r.horizon, r.n, r.rmse, r.bias, r.skill, r.skill_linear, r.skill_mean, r.crps, r.coverage
+        );
+    }
+    for r in &learned.responses {
+        let (control, signal) = (&log.schema.signals[r.control].name, &log.schema.signals[r.signal].name);
+        println!(
+            "  gain {control} -> {signal}: {:.4} ({:.4} to {:.4}), settled {}",
+            r.gain, r.gain_low, r.gain_high, r.settled
+        );
+    }
+    for note in learned.notes.iter().chain(&learned.refused) {
+        println!("  ! {note}");
+    }
+    let at = |r: &&ScoreRow| r.model == learned.chosen && r.horizon == h;
+    let ratios: Vec<f64> = learned.scores.iter().filter(at).map(|r| (1.0 - r.skill).sqrt()).collect();
+    let ratio = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    println!("  error at the horizon relative to persistence: {ratio:.3}");
+    (learned, ratio)
+}
+
+const LIST: [&str; 2] = ["linear", "forest"];
+
+#[test]
+fn datacenter_beats_persistence() {
+    let signals = [
+        ("zone_temp_c", Role::State),
+        ("supply_temp_c", Role::State),
+        ("server_inlet_temp_c", Role::State),
+        ("fan_flow_kg_s", Role::State),
+        ("hvac_power_w", Role::Output),
+        ("it_power_w", Role::Output),
+        ("supply_setpoint_c", Role::Control),
+        ("zone_setpoint_c", Role::Control),
+        ("cpu_load", Role::Disturbance),
+        ("outdoor_temp_c", Role::Disturbance),
+        ("outdoor_wetbulb_c", Role::Disturbance),
+    ];
+    let Some(log) = read("rollouts/datacenter_crac.parquet", 600_000, Some("episode"), &signals) else { return };
+    let (learned, ratio) = report("datacenter", &log, &spec(3, "4h", "14d", &LIST));
+    assert!(learned.refused.is_none() && ratio < 0.8 && learned.reach == 24);
+}
+
+#[test]
+fn distillation_beats_persistence() {
+    let signals = [
+        ("distillate_purity", Role::State),
+        ("bottoms_impurity", Role::State),
+        ("reflux_kmol_min", Role::Control),
+        ("boilup_kmol_min", Role::Control),
+        ("feed_composition", Role::Disturbance),
+    ];
+    let Some(log) = read("rollouts/distillation.parquet", 60_000, Some("episode"), &signals) else { return };
+    let (learned, ratio) = report("distillation", &log, &spec(8, "15min", "2d", &LIST));
+    assert!(learned.refused.is_none() && ratio < 0.9);
+}
+
+#[test]
+fn gas_turbine_is_reported() {
+    let signals = [
+        ("nox_mg_m3", Role::Output),
+        ("co_mg_m3", Role::Output),
+        ("energy_yield_mwh", Role::Output),
+        ("turbine_inlet_temp_c", Role::Control),
+        ("ambient_temp_c", Role::Disturbance),
+        ("ambient_pressure_mbar", Role::Disturbance),
+        ("ambient_humidity_pct", Role::Disturbance),
+        ("air_filter_dp_mbar", Role::Disturbance),
+    ];
+    let Some(log) = read("process/gas_turbine.parquet", HOUR, None, &signals) else { return };
+    let (_, _) = report("gas turbine", &log, &spec(2, "24h", "90d", &LIST));
+}
+
+#[test]
+fn chiller_is_reported() {
+    let signals = [
+        ("chiller_energy_kwh", Role::Output),
+        ("chilled_water_l_s", Role::Control),
+        ("cooling_water_temp_c", Role::Control),
+        ("building_load_rt", Role::Disturbance),
+        ("outdoor_temp_f", Role::Disturbance),
+        ("dew_point_f", Role::Disturbance),
+        ("humidity_pct", Role::Disturbance),
+    ];
+    let Some(log) = read("datacenter/chiller_plant.parquet", HOUR / 2, None, &signals) else { return };
+    let (_, _) = report("chiller", &log, &spec(2, "4h", "28d", &LIST));
+}

@@ -1,0 +1,324 @@
+//! What every model of the list must do, and how the learned ones do on a real log.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use twinopt::learn::model::{NAMES, decode, fit};
+use twinopt::learn::{Dataset, Equations, Layout, Particle, Regressor, Split, StepMap, StepScratch};
+use twinopt::rng::Key;
+use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::spec::{ModelSpec, TimeSpan};
+use twinopt::trajectory::{Frame, Trajectory, Window};
+use twinopt::units::Unit;
+
+fn schema(signals: &[(&str, Role)]) -> Arc<Schema> {
+    let signal = |&(name, role): &(&str, Role)| Signal {
+        name: name.into(),
+        role,
+        unit: Unit::one(),
+        hard: Range::OPEN,
+        soft: Range::OPEN,
+        max_move: f64::INFINITY,
+        multiple: 0.0,
+    };
+    Arc::new(Schema::new(signals.iter().map(signal).collect()))
+}
+
+const HOUR: i64 = 3_600_000;
+
+/// x' = 0.9 x + 0.3 z + 0.5 u + 0.1 d + 2, z' = z − 0.2 (z − u(t−1)), y = 3 x − u + 7, with noise of `sd`.
+fn linear_plant(steps: usize, sd: f64) -> Trajectory {
+    let roles =
+        [("x", Role::State), ("z", Role::State), ("y", Role::Output), ("u", Role::Control), ("d", Role::Disturbance)];
+    let mut log = Trajectory::empty(schema(&roles), Timestamp::UNIX_EPOCH, HOUR, steps, 1);
+    let key = Key::new(5);
+    let (mut x, mut z, mut last) = (10.0, 0.0, 0.0);
+    for t in 0..steps {
+        let u = if t % 5 == 0 { key.normal(t as u64) } else { last };
+        let d = key.fold(1).normal(t as u64);
+        let e = |k: u64| sd * key.fold(2).fold(k).normal(t as u64);
+        for (c, v) in [x, z, 3.0 * x - u + 7.0 + e(0), u, d].into_iter().enumerate() {
+            log.columns[c][t] = v;
+        }
+        (x, z) = (0.9 * x + 0.3 * z + 0.5 * u + 0.1 * d + 2.0 + e(1), z - 0.2 * (z - last) + e(2));
+        last = u;
+    }
+    log
+}
+
+struct Fitted {
+    data: Dataset,
+    split: Split,
+    model: Arc<dyn Regressor>,
+}
+
+fn fitted(name: &str, log: &Trajectory, spec: &ModelSpec) -> Fitted {
+    let equations = Equations::default();
+    let split = Split::new(log, spec, TimeSpan::from_ms(log.step_ms)).unwrap();
+    let data = Dataset::new(log, &Layout::of(name, &log.schema, spec, &equations), &equations);
+    let folds: Vec<Vec<usize>> = split.folds.iter().map(|f| data.rows_in(f)).collect();
+    let model = fit(name, &data, &data.rows_in(&split.train), &folds, spec, 7).unwrap();
+    Fitted { data, split, model }
+}
+
+fn predict(model: &dyn Regressor, x: &[Vec<f64>], n: usize, particles: &[Particle]) -> Vec<Vec<f64>> {
+    let x: Vec<&[f64]> = x.iter().map(|c| &c[..n]).collect();
+    let mut out = vec![vec![f64::NAN; n]; model.shape().1];
+    model.predict(&x, particles, &mut out);
+    out
+}
+
+fn mean_of_all(n: usize) -> [Particle; 1] {
+    [Particle { member: None, rows: 0..n }]
+}
+
+/// 1 − squared error / variance of each target over `rows`.
+fn r2(data: &Dataset, rows: &[usize], predicted: &[Vec<f64>]) -> Vec<f64> {
+    (data.y.iter().zip(predicted))
+        .map(|(y, f)| {
+            let mean = rows.iter().map(|&r| y[r]).sum::<f64>() / rows.len() as f64;
+            let error: f64 = rows.iter().map(|&r| (y[r] - f[r]).powi(2)).sum();
+            1.0 - error / rows.iter().map(|&r| (y[r] - mean).powi(2)).sum::<f64>()
+        })
+        .collect()
+}
+
+fn spec() -> ModelSpec {
+    ModelSpec { holdout: TimeSpan::from_ms(500 * HOUR).into(), lags: 2.into(), ..ModelSpec::default() }
+}
+
+#[test]
+fn learned_models_recover_a_linear_plant() {
+    let log = linear_plant(3000, 0.02);
+    for name in NAMES.iter().filter(|n| **n != "persistence") {
+        let f = fitted(name, &log, &spec());
+        let held = f.data.rows_in(&f.split.holdout);
+        let r2 = r2(&f.data, &held, &predict(&*f.model, &f.data.x, f.data.len(), &mean_of_all(f.data.len())));
+        // The noise itself bounds what can be explained.
+        for (r2, least) in r2.iter().zip([0.99, 0.97, 0.999]) {
+            assert!(r2 > &least, "{name}: {r2:?}");
+        }
+    }
+}
+
+#[test]
+fn without_noise_the_coefficients_are_the_plants() {
+    let f = fitted("linear", &linear_plant(3000, 0.0), &spec());
+    let c = f.model.coefficients().unwrap();
+    let at = |j: usize, signal: usize, lag: usize| {
+        c.weights[j][f.data.layout.inputs.iter().position(|i| *i == (signal, lag)).unwrap()]
+    };
+    // Lagged states make the equations redundant; what is unique is the prediction, and the gain of what moves now.
+    let predicted = predict(&*f.model, &f.data.x, f.data.len(), &mean_of_all(f.data.len()));
+    for (y, p) in f.data.y.iter().zip(&predicted) {
+        let worst = y.iter().zip(p).map(|(y, p)| (y - p).abs()).fold(0.0, f64::max);
+        assert!(worst < 1e-5, "{worst}");
+    }
+    assert!((at(0, 4, 0) - 0.1).abs() < 1e-5 && (at(2, 3, 0) + 1.0).abs() < 1e-2, "{c:?}");
+}
+
+#[test]
+fn stepped_open_loop_the_map_follows_the_plant() {
+    let log = linear_plant(3000, 0.0);
+    let f = fitted("linear", &log, &spec());
+    let map = StepMap {
+        schema: log.schema.clone(),
+        equations: Equations::default(),
+        layout: f.data.layout.clone(),
+        regressor: f.model.clone(),
+    };
+    let start = f.split.holdout[0].start;
+    let mut window = Window::from_trajectory(&log, start, 0, map.depth(), 2);
+    let mut scratch = StepScratch::default();
+    for t in start..start + 100 {
+        map.observe(&mut window, &mut scratch);
+        map.step(&mut window, &mean_of_all(2), None, &mut scratch);
+        assert!((window.column(2, 1)[1] - log.columns[2][t]).abs() < 1e-3, "y at {t}");
+        for s in [0, 1] {
+            assert!((window.column(s, 0)[0] - log.columns[s][t + 1]).abs() < 1e-3, "state {s} at {t}");
+        }
+        for s in [3, 4] {
+            window.column_mut(s, 0).fill(log.columns[s][t + 1]);
+        }
+    }
+}
+
+#[test]
+fn persistence_repeats() {
+    let f = fitted("persistence", &linear_plant(1500, 0.1), &spec());
+    let p = predict(&*f.model, &f.data.x, f.data.len(), &mean_of_all(f.data.len()));
+    assert!(p[0].iter().chain(&p[1]).all(|v| *v == 0.0));
+    assert_eq!(p[2], f.data.x[0]);
+    assert_eq!(p[2][1..], f.data.y[2][..f.data.len() - 1]);
+}
+
+#[test]
+fn one_thread_or_two_give_the_same_bytes() {
+    let log = linear_plant(1500, 0.1);
+    for name in NAMES {
+        let bytes: Vec<Vec<u8>> = [1, 2]
+            .map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap())
+            .iter()
+            .map(|pool| pool.install(|| fitted(name, &log, &spec()).model.encode()))
+            .collect();
+        assert!(!bytes[0].is_empty() && bytes[0] == bytes[1], "{name}");
+    }
+}
+
+#[test]
+fn encoding_is_exact_and_damage_is_an_error() {
+    let log = linear_plant(1500, 0.1);
+    for name in NAMES {
+        let f = fitted(name, &log, &spec());
+        let bytes = f.model.encode();
+        let back = decode(name, &bytes).unwrap();
+        assert_eq!((back.encode() == bytes, back.shape(), back.name()), (true, f.model.shape(), *name));
+        let n = 200;
+        let particles: Vec<Particle> =
+            (0..n).map(|r| Particle { member: Some(r % f.model.members()), rows: r..r + 1 }).collect();
+        let bits = |m: &dyn Regressor| -> Vec<u64> {
+            predict(m, &f.data.x, n, &particles).iter().flatten().map(|v| v.to_bits()).collect()
+        };
+        assert_eq!(bits(&*back), bits(&*f.model), "{name}");
+
+        assert_eq!(decode(name, &bytes[..bytes.len() - 1]).unwrap_err().exit_code(), 65);
+        assert!(decode(name, &[]).is_err() && decode(name, &[0xff; 64]).is_err());
+        assert!(decode(name, &[bytes.as_slice(), &[0]].concat()).is_err());
+        // Any damage is an error or another finite model of its own shape, never a panic.
+        let key = Key::new(9);
+        for i in 0..300 {
+            let mut damaged = bytes.clone();
+            let at = if i < 100 { i as usize % bytes.len() } else { key.below(i, bytes.len()) };
+            damaged[at] ^= 1 << key.fold(1).below(i, 8);
+            if let Ok(m) = decode(name, &damaged) {
+                let x = vec![vec![1.0]; m.shape().0.min(10_000)];
+                predict(&*m, &x, 1, &mean_of_all(1));
+            }
+        }
+    }
+}
+
+#[test]
+fn members_differ_and_scatter_around_the_mean() {
+    let log = linear_plant(2000, 0.3);
+    for name in NAMES.iter().filter(|n| **n != "persistence") {
+        let f = fitted(name, &log, &spec());
+        let n = 300;
+        let members: Vec<Vec<Vec<f64>>> = (0..f.model.members())
+            .map(|m| predict(&*f.model, &f.data.x, n, &[Particle { member: Some(m), rows: 0..n }]))
+            .collect();
+        let mean = predict(&*f.model, &f.data.x, n, &mean_of_all(n));
+        for j in 0..mean.len() {
+            let (mut scatter, mut bias) = (0.0, 0.0);
+            for r in 0..n {
+                let average = members.iter().map(|m| m[j][r]).sum::<f64>() / members.len() as f64;
+                scatter += members.iter().map(|m| (m[j][r] - average).powi(2)).sum::<f64>() / members.len() as f64;
+                bias += (average - mean[j][r]).powi(2);
+            }
+            assert!(scatter > 0.0 && bias < scatter, "{name}, target {j}: {bias} {scatter}");
+        }
+    }
+}
+
+#[test]
+fn a_row_is_the_same_alone_and_in_a_batch() {
+    let log = linear_plant(1500, 0.1);
+    for name in NAMES {
+        let f = fitted(name, &log, &spec());
+        let n = 333;
+        let members = f.model.members();
+        let particles: Vec<Particle> =
+            (0..3).map(|p| Particle { member: (p > 0).then_some(p % members), rows: p * 111..(p + 1) * 111 }).collect();
+        let batch = predict(&*f.model, &f.data.x, n, &particles);
+        for r in [0, 63, 110, 111, 250, 332] {
+            let x: Vec<Vec<f64>> = f.data.x.iter().map(|c| vec![c[r]]).collect();
+            let alone = predict(&*f.model, &x, 1, &[Particle { member: particles[r / 111].member, rows: 0..1 }]);
+            for j in 0..alone.len() {
+                assert_eq!(alone[j][0].to_bits(), batch[j][r].to_bits(), "{name} row {r}");
+            }
+        }
+    }
+}
+
+#[test]
+fn finite_inputs_give_finite_outputs() {
+    let log = linear_plant(1500, 0.1);
+    for name in NAMES {
+        let f = fitted(name, &log, &spec());
+        let p = f.model.shape().0;
+        for extreme in [0.0, 1e9, -1e9, 1e-300, 1e30] {
+            let x: Vec<Vec<f64>> = (0..p).map(|k| vec![if k % 2 == 0 { extreme } else { -extreme }]).collect();
+            let out = predict(&*f.model, &x, 1, &mean_of_all(1));
+            assert!(out.iter().flatten().all(|v| v.is_finite()), "{name} at {extreme}: {out:?}");
+        }
+    }
+}
+
+#[test]
+fn too_little_data_and_unknown_names_are_errors() {
+    let log = linear_plant(1500, 0.1);
+    let spec = spec();
+    let equations = Equations::default();
+    let data = Dataset::new(&log, &Layout::new(&log.schema, &spec, &equations), &equations);
+    let rows: Vec<usize> = (0..20).collect();
+    let e = fit("linear", &data, &rows, &[], &spec, 1).unwrap_err();
+    assert_eq!(e.exit_code(), 65);
+    assert!(e.to_string().contains("20 training rows"), "{e}");
+    let e = fit("forrest", &data, &rows, &[], &spec, 1).unwrap_err();
+    assert!(e.to_string().contains("did you mean `forest`?"), "{e}");
+}
+
+/// Prints one-step R² on hold-out and the seconds of a fit (`--nocapture`).
+#[test]
+fn a_real_log_is_learned_in_seconds() {
+    let root = std::env::var_os("TWINOPT_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(root).join("data/rollouts/datacenter_crac.parquet");
+    if !file.exists() {
+        println!("skipped: there is no {}", file.display());
+        return;
+    }
+    let tags = [
+        ("zone_temp_c", Role::State),
+        ("supply_temp_c", Role::State),
+        ("server_inlet_temp_c", Role::State),
+        ("fan_flow_kg_s", Role::State),
+        ("hvac_power_w", Role::Output),
+        ("it_power_w", Role::Output),
+        ("supply_setpoint_c", Role::Control),
+        ("zone_setpoint_c", Role::Control),
+        ("cpu_load", Role::Disturbance),
+        ("outdoor_temp_c", Role::Disturbance),
+        ("outdoor_wetbulb_c", Role::Disturbance),
+    ];
+    let frame = {
+        use polars::prelude::*;
+        let path = PlRefPath::new(file.to_str().unwrap());
+        LazyFrame::scan_parquet(path, ScanArgsParquet::default()).unwrap().collect().unwrap()
+    };
+    let mut log = Trajectory::empty(schema(&tags), Timestamp::UNIX_EPOCH, 600_000, frame.height(), 1);
+    for (c, (tag, _)) in tags.iter().enumerate() {
+        let column = frame.column(tag).unwrap().f64().unwrap();
+        log.columns[c] = column.iter().map(|v| v.unwrap_or(f64::NAN)).collect();
+    }
+    let spec = ModelSpec::default();
+    for (name, least) in [("linear", 0.5), ("forest", 0.55)] {
+        let start = Instant::now();
+        let f = fitted(name, &log, &spec);
+        let seconds = start.elapsed().as_secs_f64();
+        let start = Instant::now();
+        let n = f.data.len();
+        let predicted = predict(&*f.model, &f.data.x, n, &mean_of_all(n));
+        let rate = n as f64 / start.elapsed().as_secs_f64();
+        let r2 = r2(&f.data, &f.data.rows_in(&f.split.holdout), &predicted);
+        let targets: Vec<String> =
+            f.data.layout.targets.iter().zip(&r2).map(|(t, r)| format!("{} {r:.4}", tags[t.signal()].0)).collect();
+        println!(
+            "{name}: fitted {n} rows in {seconds:.2} s, {} bytes, {rate:.0} rows/s; one-step R²: {}",
+            f.model.encode().len(),
+            targets.join(", ")
+        );
+        assert!(r2.iter().all(|r| r > &least), "{name}: {r2:?}");
+    }
+}

@@ -1,0 +1,587 @@
+//! Results of a data center's four scenarios, made by formulas: rich enough to look at, the same every time.
+
+use twinopt::log::{Excitation, Finding, Quality, SignalQuality, Source};
+use twinopt::scenario::results::*;
+
+const POINTS: usize = 600;
+
+/// A number in 0..1 that depends on its arguments only.
+fn noise(a: usize, b: usize) -> f64 {
+    let mut z = (a as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (b as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+fn estimate(mid: f64, half: f64) -> Estimate {
+    Estimate { p10: mid - half, p50: mid, p90: mid + 1.1 * half, mean: mid + 0.02 * half }
+}
+
+fn difference(mean: f64, half: f64) -> Difference {
+    let (low, high) = (mean - half, mean + half);
+    Difference { mean, low, high, measurable: low > 0.0 || high < 0.0 }
+}
+
+/// One plant condition: (name, question, warmth in K, load factor, price in EUR/MWh, days).
+struct Weather {
+    name: &'static str,
+    question: &'static str,
+    warm: f64,
+    load: f64,
+    price: f64,
+    days: f64,
+    changes: &'static [&'static str],
+}
+
+const WEATHER: [Weather; 4] = [
+    Weather {
+        name: "summer",
+        question: "What do warmer set-points or MPC save in a normal summer week?",
+        warm: 0.0,
+        load: 1.0,
+        price: 90.0,
+        days: 290.0,
+        changes: &[],
+    },
+    Weather {
+        name: "heatwave",
+        question: "What does MPC save in a +6 °C week, and is 27 °C ever exceeded?",
+        warm: 6.0,
+        load: 1.0,
+        price: 90.0,
+        days: 10.0,
+        changes: &["outdoor_temp: + 6 degC"],
+    },
+    Weather {
+        name: "it_load",
+        question: "Does cooling keep up when the IT load grows by 20 %?",
+        warm: 0.0,
+        load: 1.2,
+        price: 90.0,
+        days: 45.0,
+        changes: &["cpu_load: × 1.2", "it_power: × 1.2"],
+    },
+    Weather {
+        name: "price_peak",
+        question: "What is flexibility worth when power costs three times as much in the evening?",
+        warm: 1.0,
+        load: 1.0,
+        price: 210.0,
+        days: 20.0,
+        changes: &["price: 17:00 to 21:00 set to 270 EUR/MWh"],
+    },
+];
+
+const CASES: [(&str, &str); 3] = [
+    ("baseline", "Replay of the log"),
+    ("warmer", "Hold: supply_setpoint 20 °C"),
+    ("mpc", "MPC (icem), horizon 4h, replan 30min"),
+];
+
+/// Lower by this much power, in percent, and warmer by this much.
+const EFFECT: [(f64, f64); 3] = [(0.0, 0.0), (3.1, 1.3), (6.4, 0.9)];
+
+fn trend(signal: &str, unit: &str, role: &str, of: impl Fn(f64, usize) -> (f64, f64)) -> Trend {
+    let hours: Vec<f64> = (0..POINTS).map(|i| i as f64 * 168.0 / (POINTS - 1) as f64).collect();
+    let at: Vec<(f64, f64)> = hours.iter().enumerate().map(|(i, h)| of(*h, i)).collect();
+    Trend {
+        signal: signal.into(),
+        unit: unit.into(),
+        role: role.into(),
+        p10: at.iter().map(|(v, s)| v - s).collect(),
+        p50: at.iter().map(|(v, _)| *v).collect(),
+        p90: at.iter().map(|(v, s)| v + 1.2 * s).collect(),
+        hours,
+    }
+}
+
+fn day(h: f64, peak: f64) -> f64 {
+    (std::f64::consts::TAU * (h - peak + 6.0) / 24.0).sin()
+}
+
+fn trends(w: &Weather, case: usize) -> Vec<Trend> {
+    let (saved, warmer) = EFFECT[case];
+    let weekend = |h: f64| if h % 168.0 > 120.0 { 0.8 } else { 1.0 };
+    let wiggle = move |i: usize, k: usize| noise(i / 3, 7 * case + k) - 0.5;
+    let outdoor = move |h: f64, i: usize| 21.0 + w.warm + 5.5 * day(h, 15.0) + 1.2 * (noise(i / 9, 3) - 0.5) + h / 90.0;
+    let load = move |h: f64| (0.55 + 0.17 * day(h, 14.0)) * weekend(h) * w.load;
+    let setpoint = move |h: f64, i: usize| match case {
+        0 => 18.0 + if h % 24.0 > 8.0 && h % 24.0 < 20.0 { 0.0 } else { 0.6 },
+        1 => 20.0,
+        _ => (20.6 - 1.9 * day(h, 15.0) - 0.22 * w.warm + 0.8 * wiggle(i / 4, 5)).clamp(10.0, 25.0),
+    };
+    let inlet = move |h: f64, i: usize| {
+        23.1 + warmer
+            + 1.3 * day(h, 16.0) * (1.0 - 0.4 * f64::from(case == 2))
+            + 0.22 * w.warm
+            + 2.0 * (load(h) - 0.55)
+            + 0.35 * wiggle(i, 1)
+    };
+    let hvac = move |h: f64, i: usize| {
+        (21_000.0 + 900.0 * (outdoor(h, i) - 21.0) + 16_000.0 * (load(h) - 0.5)) * (1.0 - 2.6 * saved / 100.0)
+            + 900.0 * wiggle(i, 2)
+    };
+    let it = move |h: f64| 42_000.0 + 38_000.0 * load(h);
+    vec![
+        trend("server_inlet_temp", "degC", "state", move |h, i| (inlet(h, i), 0.25 + 0.25 * (h / 168.0).sqrt())),
+        trend("hvac_power", "W", "output", move |h, i| (hvac(h, i), 900.0)),
+        trend("it_power", "W", "output", move |h, _| (it(h), 400.0)),
+        trend("supply_setpoint", "degC", "control", move |h, i| (setpoint(h, i), if case == 2 { 0.3 } else { 0.0 })),
+        trend("fan_speed", "%", "control", move |h, i| {
+            (
+                if case == 2 { 62.0 - 6.0 * day(h, 3.0) + 3.0 * wiggle(i / 6, 9) } else { 70.0 },
+                if case == 2 { 1.5 } else { 0.0 },
+            )
+        }),
+        trend("outdoor_temp", "degC", "disturbance", move |h, i| (outdoor(h, i), 0.0)),
+        trend("cpu_load", "1", "disturbance", move |h, _| (load(h), 0.0)),
+        trend("total_power", "W", "derived", move |h, i| (hvac(h, i) + it(h), 1_000.0)),
+    ]
+}
+
+struct Numbers {
+    energy: f64,
+    violation: f64,
+}
+
+fn numbers(w: &Weather, case: usize) -> Numbers {
+    let (saved, warmer) = EFFECT[case];
+    let mwh = 14.1 * (1.0 + 0.011 * w.warm) * (0.3 + 0.7 * w.load);
+    Numbers {
+        energy: mwh * w.price * (1.0 - saved / 100.0),
+        violation: (0.4 * w.warm + 3.0 * (w.load - 1.0)) * if case == 2 { 0.6 } else { 1.0 + 0.1 * warmer },
+    }
+}
+
+const PRICE_OF_VIOLATION: f64 = 2.0;
+
+fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
+    let (n, b) = (numbers(w, case), numbers(w, 0));
+    let pue = |e: f64| 1.21 + 0.2 * (e / b.energy - 1.0) + 0.004 * w.warm;
+    let kpi = |name: &str, unit: &str, formula: &str, price, v: f64, base: f64, spread: f64, pair: f64| KpiResult {
+        name: name.into(),
+        unit: unit.into(),
+        formula: formula.into(),
+        price,
+        value: estimate(v, spread * v.abs()),
+        change: (case > 0).then(|| difference(v - base, pair * (v - base).abs() + 0.0004 * base.abs())),
+    };
+    let peak = |c: usize| 97.4 * w.load + 0.8 * w.warm - 2.0 * c as f64;
+    let moves = [14.0, 1.0, 216.0];
+    vec![
+        kpi(
+            "energy_cost",
+            "EUR",
+            "integral of total_power * price",
+            Some(1.0),
+            scale * n.energy,
+            scale * b.energy,
+            0.012,
+            0.09,
+        ),
+        kpi(
+            "violation",
+            "K*h",
+            "integral of what server_inlet_temp exceeds its soft limits by",
+            Some(PRICE_OF_VIOLATION),
+            scale * n.violation,
+            scale * b.violation,
+            0.3,
+            0.4,
+        ),
+        kpi(
+            "pue",
+            "1",
+            "integral of total_power over integral of it_power",
+            None,
+            pue(n.energy),
+            pue(b.energy),
+            0.004,
+            0.1,
+        ),
+        kpi("peak_power", "kW", "largest mean of total_power over 15min", None, peak(case), peak(0), 0.01, 1.4),
+        kpi("moves", "1", "number of moves of supply_setpoint", None, moves[case], moves[0], 0.0, 0.0),
+    ]
+}
+
+fn case(w: &Weather, k: usize) -> CaseResult {
+    let (n, b) = (numbers(w, k), numbers(w, 0));
+    let total = |n: &Numbers| n.energy + PRICE_OF_VIOLATION * n.violation;
+    let trends = trends(w, k);
+    let use_of = |name: &str, unit: &str, baseline: f64, low, high, max_move, moves| {
+        let t = trends.iter().find(|t| t.signal == name).unwrap();
+        let ends = |f: fn(f64, f64) -> f64, z: f64| t.p50.iter().copied().fold(z, f);
+        ControlUse {
+            signal: name.into(),
+            unit: unit.into(),
+            mean: t.p50.iter().sum::<f64>() / t.p50.len() as f64,
+            min: ends(f64::min, f64::INFINITY),
+            max: ends(f64::max, f64::NEG_INFINITY),
+            baseline_mean: baseline,
+            low,
+            high,
+            max_move,
+            moves,
+        }
+    };
+    let beyond = (0.002 + 0.012 * w.warm + 0.1 * (w.load - 1.0)) * [1.0, 1.02, 0.55][k];
+    CaseResult {
+        name: CASES[k].0.into(),
+        controller: CASES[k].1.into(),
+        perfect_forecast: Vec::new(),
+        kpis: kpis(w, k, 1.0),
+        objective: estimate(total(&n), 0.014 * total(&n)),
+        objective_change: (k > 0).then(|| difference(total(&n) - total(&b), 0.12 * (total(&n) - total(&b)).abs())),
+        controls: vec![
+            use_of("supply_setpoint", "degC", 18.31, Some(10.0), Some(25.0), Some(1.0), [14, 1, 216][k]),
+            use_of("fan_speed", "%", 70.0, Some(30.0), Some(100.0), Some(5.0), [0, 0, 190][k]),
+        ],
+        limits: vec![
+            LimitUse {
+                signal: "server_inlet_temp".into(),
+                unit: "degC".into(),
+                kind: "soft".into(),
+                low: None,
+                high: Some(27.0),
+                share_beyond: beyond,
+                chance: (6.0 * beyond).min(0.96),
+                worst: 0.4 + 0.17 * w.warm,
+                worst_time: Some("2024-07-18T14:40:00Z".into()),
+            },
+            LimitUse {
+                signal: "server_inlet_temp".into(),
+                unit: "degC".into(),
+                kind: "hard".into(),
+                low: None,
+                high: Some(32.0),
+                share_beyond: 0.0,
+                chance: 0.0,
+                worst: 0.0,
+                worst_time: None,
+            },
+        ],
+        support: [
+            SupportShare { inside: 0.957, edge: 0.035, outside: 0.008 },
+            SupportShare { inside: 0.914, edge: 0.071, outside: 0.015 },
+            SupportShare { inside: 0.931, edge: 0.052, outside: 0.017 },
+        ][k],
+        trends,
+        economics: None,
+    }
+}
+
+fn scenario(w: &Weather) -> ScenarioResult {
+    ScenarioResult {
+        name: w.name.into(),
+        file: format!("scenarios/datacenter/{}.toml", w.name),
+        question: w.question.into(),
+        start: "2024-07-15T00:00:00Z".into(),
+        hours: 168.0,
+        days_per_year: Some(w.days),
+        particles: 50,
+        seed: 1,
+        inputs: "5f2c".into(),
+        changes: w.changes.iter().map(|c| (*c).to_owned()).collect(),
+        exit_code: 0,
+        error: None,
+        cases: (0..3).map(|k| case(w, k)).collect(),
+    }
+}
+
+fn annual(k: usize) -> AnnualResult {
+    let weeks = |w: &Weather| w.days / 7.0;
+    let change: f64 = WEATHER
+        .iter()
+        .map(|w| {
+            let (n, b) = (numbers(w, k), numbers(w, 0));
+            weeks(w) * (n.energy - b.energy + PRICE_OF_VIOLATION * (n.violation - b.violation))
+        })
+        .sum();
+    let benefit: f64 = WEATHER.iter().map(|w| weeks(w) * (numbers(w, 0).energy - numbers(w, k).energy)).sum();
+    let per: Vec<Vec<KpiResult>> = WEATHER.iter().map(|w| kpis(w, k, weeks(w))).collect();
+    let sum = |i: usize| {
+        let mut total = per[0][i].clone();
+        for other in &per[1..] {
+            let (t, o) = (&mut total.value, &other[i].value);
+            (t.p10, t.p50, t.p90, t.mean) = (t.p10 + o.p10, t.p50 + o.p50, t.p90 + o.p90, t.mean + o.mean);
+            if let (Some(t), Some(o)) = (&mut total.change, &other[i].change) {
+                *t = Difference {
+                    measurable: true,
+                    ..difference(t.mean + o.mean, (t.high - t.low + o.high - o.low) / 2.0)
+                };
+            }
+        }
+        total
+    };
+    let (capex, opex) = [(0.0, 0.0), (0.0, 0.0), (8_000.0, 900.0)][k];
+    let factor = 6.71;
+    AnnualResult {
+        case: CASES[k].0.into(),
+        days: 365.0,
+        kpis: vec![sum(0), sum(1)],
+        objective_change: difference(change, 0.13 * change.abs()),
+        economics: Some(Economics {
+            currency: "EUR".into(),
+            benefit_per_year: estimate(benefit, 0.16 * benefit),
+            capex,
+            opex_per_year: opex,
+            discount_rate: 0.08,
+            lifetime_years: 10.0,
+            npv: estimate((benefit - opex) * factor * 0.93 - capex, 0.16 * benefit * factor),
+            payback: Some(capex / (benefit - opex)),
+            discounted_payback: Some(1.1 * capex / (benefit - opex)),
+            irr: (capex > 0.0).then(|| (benefit - opex) / capex * 0.93),
+            irr_note: (capex == 0.0).then(|| "no outlay, so no rate".to_owned()),
+            roi: (capex > 0.0).then(|| ((benefit - opex) * 10.0 * 0.9 - capex) / capex),
+            assumptions: vec![
+                "Prices of 2024, real (without inflation).".into(),
+                "Energy prices rise by 0 % a year.".into(),
+                "97 % of the saving is still there after each year.".into(),
+            ],
+        }),
+    }
+}
+
+fn scores() -> Vec<Score> {
+    let signals = [
+        ("server_inlet_temp", "degC", 0.42),
+        ("hvac_power", "W", 2_900.0),
+        ("it_power", "W", 1_450.0),
+        ("return_temp", "degC", 0.55),
+        ("humidity", "%", 3.1),
+    ];
+    let mut out = Vec::new();
+    for (m, model) in ["persistence", "linear", "forest"].iter().enumerate() {
+        for (s, (signal, unit, size)) in signals.iter().enumerate() {
+            for h in 1..=24usize {
+                let x = h as f64 / 24.0;
+                let top = 0.78 - 0.09 * s as f64;
+                let skill = match m {
+                    0 => 0.0,
+                    1 => (top - 0.24) * (1.0 - (-3.0 * x).exp()) - 0.05 * (1.0 - x),
+                    _ => top * (1.0 - (-4.0 * x).exp()) + 0.02 * (noise(h, s) - 0.5),
+                };
+                let linear = (top - 0.24) * (1.0 - (-3.0 * x).exp()) - 0.05 * (1.0 - x);
+                let rmse = size * (0.4 + x.sqrt()) * (1.0 - skill).sqrt();
+                let off = 0.016 * (noise(h + 40 * m, s) - 0.5);
+                out.push(Score {
+                    model: (*model).into(),
+                    signal: (*signal).into(),
+                    unit: (*unit).into(),
+                    horizon: h,
+                    n: 1_800,
+                    rmse,
+                    bias: 0.04 * rmse * (noise(h, s + 9) - 0.4),
+                    skill,
+                    skill_linear: 1.0 - (1.0 - skill) / (1.0 - linear),
+                    crps: 0.55 * rmse,
+                    coverage: [
+                        0.503 + 2.0 * off,
+                        0.797 + off,
+                        if s == 4 && h == 24 { 0.832 } else { 0.898 + off },
+                        0.951 + 0.5 * off,
+                    ],
+                });
+            }
+        }
+    }
+    out
+}
+
+fn responses() -> Vec<StepResponse> {
+    let hours: Vec<f64> = (0..=36).map(|i| f64::from(i) / 6.0).collect();
+    let one = |control: &str, signal: &str, unit: &str, gain: f64, tau: f64, expected: Option<&str>| {
+        let mean: Vec<f64> = hours.iter().map(|h| gain * (1.0 - (-h / tau).exp())).collect();
+        StepResponse {
+            control: control.into(),
+            signal: signal.into(),
+            unit: unit.into(),
+            step: 1.0,
+            low: mean.iter().map(|v| v * 0.85 - 0.02 * gain.abs()).collect(),
+            high: mean.iter().map(|v| v * 1.12 + 0.02 * gain.abs()).collect(),
+            gain,
+            mean,
+            hours: hours.clone(),
+            expected: expected.map(str::to_owned),
+            agrees: true,
+        }
+    };
+    vec![
+        one("supply_setpoint", "server_inlet_temp", "degC/degC", 0.82, 0.9, Some("+")),
+        one("fan_speed", "server_inlet_temp", "degC/%", -0.061, 0.5, Some("-")),
+        one("supply_setpoint", "hvac_power", "W/degC", -1_130.0, 0.4, Some("-")),
+        one("fan_speed", "hvac_power", "W/%", 168.0, 0.2, Some("+")),
+        one("supply_setpoint", "humidity", "%/degC", -1.4, 1.6, None),
+        one("fan_speed", "humidity", "%/%", 0.02, 1.1, None),
+    ]
+}
+
+fn quality() -> Quality {
+    let signal = |name: &str, unit: &str, min, mean, max, dropped, held, coverage, excitation| SignalQuality {
+        signal: name.into(),
+        unit: unit.into(),
+        samples: 26_000,
+        dropped,
+        held,
+        interpolated: dropped / 2,
+        missing: 12,
+        coverage,
+        min,
+        mean,
+        max,
+        excitation,
+    };
+    let moved = |moves, low, high| Some(Excitation { moves, spread: 0.14, low, high, learnable: true });
+    let finding = |signal: &str, class: &str, count, first: &str, last: &str, action: &str, note: &str| Finding {
+        signal: signal.into(),
+        class: class.into(),
+        count,
+        first: first.into(),
+        last: last.into(),
+        action: action.into(),
+        note: note.into(),
+    };
+    Quality {
+        sources: vec![Source {
+            file: "log/datacenter_crac.parquet".into(),
+            rows: 26_000,
+            hash: "6d1e0b6e6b0ac9f1f1b9a3d5b4f3e2a1".into(),
+        }],
+        start: "2024-05-01T00:00:00Z".into(),
+        end: "2024-10-28T13:20:00Z".into(),
+        step: "10min".into(),
+        grid_steps: 26_000,
+        segments: 3,
+        signals: vec![
+            signal("server_inlet_temp", "degC", 17.2, 23.42, 29.8, 41, 0, 0.9984, None),
+            signal("hvac_power", "W", 3_120.0, 21_480.0, 48_900.0, 12, 0, 0.9995, None),
+            signal("it_power", "W", 38_400.0, 63_020.0, 81_700.0, 0, 0, 1.0, None),
+            signal("supply_setpoint", "degC", 14.0, 18.31, 24.0, 0, 320, 1.0, moved(1_412, 15.5, 22.5)),
+            signal("fan_speed", "%", 45.0, 70.0, 95.0, 0, 118, 1.0, moved(733, 52.0, 88.0)),
+            signal("outdoor_temp", "degC", 2.1, 17.9, 36.4, 730, 0, 0.9719, None),
+            signal("cpu_load", "1", 0.08, 0.553, 0.97, 0, 0, 1.0, None),
+        ],
+        findings: vec![
+            finding(
+                "",
+                "gap",
+                2,
+                "2024-06-11T02:00:00Z",
+                "2024-08-30T09:10:00Z",
+                "split",
+                "Longer than 30min: the log continues in a new stretch.",
+            ),
+            finding(
+                "outdoor_temp",
+                "flat-line",
+                1,
+                "2024-06-20T00:10:00Z",
+                "2024-06-25T01:40:00Z",
+                "dropped",
+                "The same value for five days: a stuck sensor.",
+            ),
+            finding(
+                "server_inlet_temp",
+                "out-of-range",
+                41,
+                "2024-07-02T11:00:00Z",
+                "2024-09-14T17:50:00Z",
+                "dropped",
+                "Outside 5 to 50 degC.",
+            ),
+            finding(
+                "hvac_power",
+                "duplicate-conflict",
+                12,
+                "2024-10-27T00:00:00Z",
+                "2024-10-27T00:50:00Z",
+                "dropped",
+                "Two values for one time stamp in the hour that daylight saving repeats.",
+            ),
+        ],
+        incomplete: Vec::new(),
+    }
+}
+
+/// Four scenarios, three cases each: the answer is "do".
+pub fn datacenter() -> Results {
+    Results {
+        schema_version: SCHEMA_VERSION,
+        plant: "datacenter".into(),
+        timezone: "Europe/Berlin".into(),
+        scenarios: WEATHER.iter().map(scenario).collect(),
+        annual: vec![annual(1), annual(2)],
+        model: ModelCard {
+            version: "9f3a6c1d2e4b".into(),
+            model: "forest".into(),
+            reason: "lowest multi-step error on the hold-out; 31 % less squared error than linear 4 h ahead.".into(),
+            trained_until: "2024-10-14T13:20:00Z".into(),
+            train_rows: 23_984,
+            holdout_rows: 2_016,
+            holdout_start: "2024-10-14T13:20:00Z".into(),
+            holdout_end: "2024-10-28T13:20:00Z".into(),
+            lags: 3,
+            step: "10min".into(),
+            horizon: 24,
+            scores: scores(),
+            responses: responses(),
+            replay: vec![
+                ReplayCheck {
+                    kpi: "energy_cost".into(),
+                    unit: "EUR".into(),
+                    measured: 2_561.3,
+                    simulated: estimate(2_548.0, 31.0),
+                    inside: true,
+                },
+                ReplayCheck {
+                    kpi: "violation".into(),
+                    unit: "K*h".into(),
+                    measured: 0.0,
+                    simulated: estimate(0.04, 0.06),
+                    inside: true,
+                },
+                ReplayCheck {
+                    kpi: "pue".into(),
+                    unit: "1".into(),
+                    measured: 1.3391,
+                    simulated: estimate(1.3362, 0.006),
+                    inside: true,
+                },
+            ],
+            notes: vec![
+                "fan_speed stayed between 52 and 88 % in the log: advice beyond is at the edge of its experience."
+                    .into(),
+            ],
+        },
+        quality: quality(),
+        provenance: Provenance {
+            crate_version: "0.1.0".into(),
+            config_hash: "b1946ac92492d2347c6235b4d2611184".into(),
+            model_version: "9f3a6c1d2e4b".into(),
+            data_start: "2024-05-01T00:00:00Z".into(),
+            data_end: "2024-10-28T13:20:00Z".into(),
+            seed: 1,
+            as_of: "2024-10-28T13:20:00Z".into(),
+            run_id: "20241028-b1946ac9".into(),
+        },
+    }
+}
+
+/// A scenario that did not run.
+pub fn failed() -> ScenarioResult {
+    ScenarioResult {
+        name: "winter".into(),
+        file: "scenarios/datacenter/winter.toml".into(),
+        question: "What changes in a cold week?".into(),
+        start: "2024-12-15T00:00:00Z".into(),
+        hours: 168.0,
+        days_per_year: None,
+        particles: 50,
+        seed: 1,
+        inputs: String::new(),
+        changes: Vec::new(),
+        exit_code: 65,
+        error: Some("scenarios/datacenter/winter.toml:3: `start` 2024-12-15T00:00:00Z lies outside the log, which ends 2024-10-28T13:20:00Z; choose a start within it".into()),
+        cases: Vec::new(),
+    }
+}

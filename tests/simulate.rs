@@ -1,0 +1,659 @@
+//! The twin in the closed loop: controllers, limits, noise, support, artefact.
+
+// A list of one stretch of training rows.
+#![allow(clippy::single_range_in_vec_init)]
+
+use std::ops;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+use serde::Deserialize;
+use twinopt::control::{Context, Control, Controller, Forecast, Observation, build};
+use twinopt::error::{Error, Result};
+use twinopt::expr::Scope;
+use twinopt::learn::{Equations, Layout, Particle, Regressor, Spread, StepMap, Target};
+use twinopt::rng::Key;
+use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::simulate::{Run, Simulated, simulate};
+use twinopt::spec::{ControllerSpec, TwinSpec};
+use twinopt::trajectory::{Frame, Trajectory};
+use twinopt::twin::{Batch, Dynamics, Provenance, Support, Twin};
+use twinopt::units::Unit;
+
+const START: &str = "2024-07-01T00:00:00Z";
+
+/// A learned function that the tests know: each target is `weights · inputs`, members differ by a thousandth.
+#[derive(Debug)]
+struct Known {
+    weights: Vec<Vec<f64>>,
+    members: usize,
+}
+
+impl Regressor for Known {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+    fn shape(&self) -> (usize, usize) {
+        (self.weights.first().map_or(0, Vec::len), self.weights.len())
+    }
+    fn members(&self) -> usize {
+        self.members
+    }
+    fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
+        for (out, weights) in out.iter_mut().zip(&self.weights) {
+            for p in particles {
+                let factor = 1.0 + 1e-3 * p.member.unwrap_or(0) as f64;
+                for row in p.rows.clone() {
+                    out[row] = factor * weights.iter().zip(x).map(|(w, x)| w * x[row]).sum::<f64>();
+                }
+            }
+        }
+    }
+    fn encode(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// A plant as the tests hold it.
+struct Plant {
+    spec: TwinSpec,
+    schema: Arc<Schema>,
+    scope: Scope,
+}
+
+impl Plant {
+    fn new(text: &str) -> Self {
+        let spec: TwinSpec = toml::from_str(text).unwrap();
+        let unit = |u: &Option<twinopt::spec::At<String>>| Unit::parse(u.as_ref().map_or("1", |u| &u.value)).unwrap();
+        let range = |r: &Option<twinopt::spec::At<[f64; 2]>>| {
+            r.as_ref().map_or(Range::OPEN, |r| Range { low: r.value[0], high: r.value[1] })
+        };
+        let signals = spec
+            .signals
+            .iter()
+            .map(|s| Signal {
+                name: s.name.value.clone(),
+                role: s.role.value,
+                unit: unit(&s.unit),
+                hard: range(&s.hard),
+                soft: range(&s.soft),
+                max_move: s.max_move.as_ref().map_or(f64::INFINITY, |m| m.value),
+                multiple: s.multiple.as_ref().map_or(0.0, |m| m.value),
+            })
+            .collect();
+        let schema = Arc::new(Schema::new(signals));
+        let mut scope = Scope { dt: spec.step.seconds(), ..Scope::default() };
+        for (i, s) in schema.signals.iter().enumerate() {
+            scope.signals.insert(s.name.clone(), (i, s.unit.clone()));
+        }
+        for (name, p) in &spec.parameters {
+            scope.parameters.insert(name.clone(), (p.value.value.value, unit(&p.value.unit)));
+        }
+        Self { spec, schema, scope }
+    }
+
+    fn equations(&self) -> Equations {
+        Equations::compile(&self.spec, &self.schema, &self.scope).unwrap()
+    }
+
+    /// All signals NaN.
+    fn log(&self, steps: usize) -> Trajectory {
+        Trajectory::empty(self.schema.clone(), START.parse().unwrap(), self.spec.step.ms(), steps, 1)
+    }
+
+    fn column(&self, name: &str) -> usize {
+        self.schema.find(name).unwrap()
+    }
+
+    /// A twin whose learned part is `weights` over `inputs`, trained on all of `log`.
+    fn twin(&self, inputs: &[(usize, usize)], targets: &[Target], regressor: Known, log: &Trajectory) -> Twin {
+        let layout = Layout { inputs: inputs.to_vec(), targets: targets.to_vec() };
+        let map = StepMap {
+            schema: self.schema.clone(),
+            equations: self.equations(),
+            layout,
+            regressor: Arc::new(regressor),
+        };
+        let provenance = Provenance::new(&self.spec, vec![], vec![0..log.steps], vec![], START.into()).unwrap();
+        Twin::new(map, noise(targets.len(), 0.0, 0.0), log, &[0..log.steps], provenance)
+    }
+
+    /// A twin that only knows equations.
+    fn known(&self) -> Twin {
+        self.twin(&[], &[], Known { weights: vec![], members: 1 }, &self.log(0))
+    }
+
+    fn controller<'a>(&'a self, dynamics: &'a dyn Dynamics, text: &'a str) -> Result<Box<dyn Controller + 'a>> {
+        #[derive(Deserialize)]
+        struct Case {
+            controller: ControllerSpec,
+        }
+        let case: Case = toml::from_str(text).unwrap();
+        let context = Context {
+            schema: &self.schema,
+            spec: &self.spec,
+            scope: &self.scope,
+            dynamics,
+            timezone: TimeZone::get("Europe/Berlin").unwrap(),
+            seed: 1,
+            file: Path::new("case.toml"),
+            text,
+        };
+        build(&case.controller, &context)
+    }
+
+    fn run(
+        &self,
+        twin: &dyn Dynamics,
+        log: &Arc<Trajectory>,
+        past: usize,
+        particles: usize,
+        controller: &mut dyn Controller,
+    ) -> Result<Simulated> {
+        let forecast = Forecast::new(&self.spec, log.clone(), past);
+        let steps = log.steps - past;
+        let run = Run { dynamics: twin, realised: log, past, steps, particles, key: Key::new(7), forecast };
+        simulate(&run, controller, &|| false)
+    }
+}
+
+/// AR(1) noise, equal for all targets.
+fn noise(targets: usize, phi: f64, sd: f64) -> Spread {
+    let mut factor = vec![vec![0.0; targets]; targets];
+    (0..targets).for_each(|i| factor[i][i] = sd);
+    Spread {
+        phi: vec![phi; targets],
+        factor,
+        inflation: vec![1.0; targets],
+        signals: vec![],
+        sd: vec![],
+        shape: vec![],
+    }
+}
+
+const TANK: &str = r#"
+name = "tank"
+step = "1s"
+log = { files = "log/*.parquet", time = "t" }
+signals = [
+  { name = "level", role = "state", next = "level + dt * (inflow - k * sqrt(max(level, 0)))" },
+  { name = "inflow", role = "control", unit = "1/s", hard = [0.0, 0.4], max_move = 0.05 },
+  { name = "level_sp", role = "setpoint" },
+]
+[parameters]
+k = { value = 0.1, unit = "1/s" }
+"#;
+
+fn tank_log(plant: &Plant, steps: usize, setpoint: f64) -> Arc<Trajectory> {
+    let mut log = plant.log(steps);
+    log.columns[0].fill(1.0);
+    log.columns[1].fill(0.1);
+    log.columns[2].fill(setpoint);
+    Arc::new(log)
+}
+
+#[test]
+fn pid_brings_the_tank_to_its_setpoint() {
+    let plant = Plant::new(TANK);
+    let twin = plant.known();
+    let log = tank_log(&plant, 400, 2.0);
+    let text = r#"controller.pid = [{ control = "inflow", measurement = "level", setpoint = "level_sp", kp = 0.2, ti = "20s", td = "1s" }]"#;
+    let mut pid = plant.controller(&twin, text).unwrap();
+    let out = plant.run(&twin, &log, 2, 1, pid.as_mut()).unwrap();
+    let (level, inflow) = (&out.trajectory.columns[0], &out.trajectory.columns[1]);
+    assert!(level.iter().rev().take(100).all(|x| (x - 2.0).abs() < 1e-3), "ends at {:?}", level.last());
+    assert!(level.iter().all(|x| *x < 2.3), "overshoots to {:?}", level.iter().copied().fold(0.0, f64::max));
+    // The steady inflow is k sqrt(level); the first move starts from the log's control.
+    assert!((inflow[397] - 0.1 * 2f64.sqrt()).abs() < 1e-3);
+    assert!((inflow[0] - 0.15).abs() < 1e-12, "{}", inflow[0]);
+    assert!(out.support.iter().all(|s| *s == Support::Inside), "known physics is inside everywhere");
+}
+
+#[test]
+fn pid_does_not_wind_up() {
+    let plant = Plant::new(TANK);
+    let twin = plant.known();
+    // The set-point cannot be reached for 150 s (it would need an inflow of 0.5), then falls to 2.
+    let mut log = tank_log(&plant, 400, 25.0).as_ref().clone();
+    log.columns[2][150..].fill(2.0);
+    let log = Arc::new(log);
+    let text = r#"controller.pid = [{ control = "inflow", measurement = "level", setpoint = "level_sp", kp = 0.2, ti = "20s" }]"#;
+    let mut pid = plant.controller(&twin, text).unwrap();
+    let out = plant.run(&twin, &log, 1, 1, pid.as_mut()).unwrap();
+    // Once the level comes down to 2 the integral must not hold it up.
+    assert!((out.trajectory.columns[0][398] - 2.0).abs() < 0.05, "{}", out.trajectory.columns[0][398]);
+    let reached = out.trajectory.columns[0].iter().skip(149).position(|x| *x < 2.05).unwrap();
+    assert!(reached < 200, "{reached}");
+}
+
+const SERIAL: &str = r#"
+name = "serial"
+step = "1d"
+log = { files = "log/*.parquet", time = "t" }
+signals = [
+  { name = "shop", role = "state", unit = "item", next = "shop + receipt - demand" },
+  { name = "depot", role = "state", unit = "item", next = "depot + order_depot - shipped" },
+  { name = "demand", role = "disturbance", unit = "item" },
+  { name = "order_shop", role = "control", unit = "item", hard = [0, 50], multiple = 1 },
+  { name = "order_depot", role = "control", unit = "item", hard = [0, 50], multiple = 5 },
+  { name = "shipped", role = "derived", unit = "item", expr = "min(order_shop, depot)" },
+  { name = "receipt", role = "derived", unit = "item", expr = "lag(shipped, 2)" },
+]
+"#;
+
+fn serial_log(plant: &Plant) -> Arc<Trajectory> {
+    let mut log = plant.log(200);
+    for (name, value) in [("shop", 40.0), ("depot", 100.0), ("order_shop", 10.0), ("order_depot", 10.0)] {
+        log.columns[plant.column(name)].fill(value);
+    }
+    log.columns[plant.column("shipped")].fill(10.0);
+    log.columns[plant.column("receipt")].fill(10.0);
+    for t in 0..200 {
+        log.columns[plant.column("demand")][t] = (10.0 + 3.0 * Key::new(1).normal(t as u64)).round().max(0.0);
+    }
+    Arc::new(log)
+}
+
+#[test]
+fn base_stock_keeps_a_serial_chain_stocked() {
+    let plant = Plant::new(SERIAL);
+    let twin = plant.known();
+    let log = serial_log(&plant);
+    let text = r#"controller.base_stock = [
+      { order = "order_shop", position = "shop + lag(shipped, 1) + lag(shipped, 2)", level = "50" },
+      { order = "order_depot", position = "depot", level = "60", reorder = "40" },
+    ]"#;
+    let mut policy = plant.controller(&twin, text).unwrap();
+    let out = plant.run(&twin, &log, 5, 1, policy.as_mut()).unwrap().trajectory;
+    let [shop, depot, demand, order, buy, shipped] =
+        ["shop", "depot", "demand", "order_shop", "order_depot", "shipped"].map(|n| &out.columns[plant.column(n)]);
+    for t in 2..out.steps - 1 {
+        // On order at the start of a day are the shipments of the last two.
+        let position = shop[t] + shipped[t - 1] + shipped[t - 2];
+        assert_eq!(order[t], (50.0 - position).clamp(0.0, 50.0), "day {t}");
+        let wanted = if depot[t] <= 40.0 { 60.0 - depot[t] } else { 0.0 };
+        assert!((buy[t] - wanted).abs() <= 2.5 && buy[t] % 5.0 == 0.0, "day {t}: {} for {wanted}", buy[t]);
+        assert_eq!(shop[t + 1], shop[t] + shipped[t - 2] - demand[t], "the balance closes on day {t}");
+        assert_eq!(depot[t + 1], depot[t] + buy[t] - shipped[t]);
+    }
+    assert!(shop.iter().skip(10).all(|x| *x > 0.0), "the shop never runs dry");
+    assert!(buy.iter().filter(|b| **b == 0.0).count() > 50, "a reorder point batches orders");
+}
+
+const ROOM: &str = r#"
+name = "room"
+step = "1h"
+log = { files = "log/*.parquet", time = "t" }
+signals = [
+  { name = "temp", role = "state", unit = "degC" },
+  { name = "power", role = "output", unit = "kW" },
+  { name = "cooling", role = "control", unit = "1", hard = [0.0, 1.0], max_move = 0.2, multiple = 0.05 },
+  { name = "outdoor", role = "disturbance", unit = "degC", forecast = { seasonal = "1d" } },
+]
+"#;
+
+/// temp' = temp − 0.1 temp + 0.1 outdoor − 2 cooling(lag 1); power = 5 cooling.
+fn room(log: &Trajectory, plant: &Plant, members: usize) -> Twin {
+    let weights = vec![vec![-0.1, 0.0, -2.0, 0.1], vec![0.0, 5.0, 0.0, 0.0]];
+    plant.twin(
+        &[(0, 0), (2, 0), (2, 1), (3, 0)],
+        &[Target::Delta(0), Target::Level(1)],
+        Known { weights, members },
+        log,
+    )
+}
+
+/// A log that the room's equations made, with moves of the control and a daily outdoor temperature.
+fn room_log(plant: &Plant, steps: usize) -> Trajectory {
+    let mut log = plant.log(steps);
+    let key = Key::new(11);
+    for t in 0..steps {
+        log.columns[2][t] = 0.5 + 0.05 * (key.below(t as u64 / 6, 5) as f64 - 2.0);
+        log.columns[3][t] = 25.0 + 8.0 * (t as f64 / 24.0 * std::f64::consts::TAU).sin() + key.fold(1).normal(t as u64);
+        log.columns[1][t] = 5.0 * log.columns[2][t];
+    }
+    log.columns[0][0] = 22.0;
+    for t in 1..steps {
+        let c = |s: usize, lag: usize| log.columns[s][(t - 1usize).saturating_sub(lag)];
+        // In the order of the regressor's sum, so that the replay is exact to the last bit.
+        log.columns[0][t] = (-0.1 * c(0, 0) + 0.0 * c(2, 0) + -2.0 * c(2, 1) + 0.1 * c(3, 0)) + c(0, 0);
+    }
+    log
+}
+
+#[test]
+fn replay_without_noise_reproduces_the_log() {
+    let plant = Plant::new(ROOM);
+    let log = Arc::new(room_log(&plant, 600));
+    let twin = room(&log, &plant, 1);
+    let mut replay = plant.controller(&twin, "controller.replay = {}").unwrap();
+    let out = plant.run(&twin, &log, 24, 3, replay.as_mut()).unwrap();
+    for s in 0..4 {
+        for t in 0..576 {
+            for v in out.trajectory.at(s, t) {
+                assert!((v - log.columns[s][24 + t]).abs() < 1e-9, "{} at {t}", plant.schema.signals[s].name);
+            }
+        }
+    }
+    let outside = out.support.iter().filter(|s| **s == Support::Outside).count();
+    assert!(outside as f64 <= 0.03 * out.support.len() as f64, "{outside} of {}", out.support.len());
+    assert_eq!(out.held, [0; 4]);
+}
+
+#[test]
+fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
+    use rayon::prelude::*;
+    let plant = Plant::new(ROOM);
+    let log = Arc::new(room_log(&plant, 200));
+    let mut twin = room(&log, &plant, 3);
+    twin.spread = noise(2, 0.6, 0.3);
+    let cases = ["controller.replay = {}", "controller.hold = { cooling = 0.6 }", "controller.replay = {}"];
+    let on = |threads: usize| -> Vec<Simulated> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            cases
+                .par_iter()
+                .map(|text| {
+                    let mut controller = plant.controller(&twin, text).unwrap();
+                    plant.run(&twin, &log, 24, 20, controller.as_mut()).unwrap()
+                })
+                .collect()
+        })
+    };
+    let bits = |s: &Simulated| -> Vec<u64> { s.trajectory.columns.iter().flatten().map(|v| v.to_bits()).collect() };
+    let (one, two) = (on(1), on(2));
+    for (a, b) in one.iter().zip(&two) {
+        assert_eq!(bits(a), bits(b));
+        assert_eq!(a.support, b.support);
+    }
+    assert_eq!(bits(&one[0]), bits(&one[2]));
+    let spread = one[0].trajectory.at(0, 100);
+    assert!(spread.iter().any(|v| (v - spread[0]).abs() > 0.05), "particles differ");
+
+    // Common random numbers: in a linear plant the difference of two cases is free of noise.
+    let mut twin = room(&log, &plant, 1);
+    twin.spread = noise(2, 0.6, 0.3);
+    let run = |text: &str| {
+        let mut controller = plant.controller(&twin, text).unwrap();
+        plant.run(&twin, &log, 24, 20, controller.as_mut()).unwrap().trajectory
+    };
+    let (a, b) = (run(cases[0]), run(cases[1]));
+    for t in 0..a.steps {
+        let difference: Vec<f64> = a.at(0, t).iter().zip(b.at(0, t)).map(|(a, b)| a - b).collect();
+        assert!(difference.iter().all(|d| (d - difference[0]).abs() < 1e-9), "step {t}");
+    }
+}
+
+#[test]
+fn the_mean_path_starts_from_the_last_error_and_forgets_it() {
+    let plant = Plant::new(ROOM);
+    let mut log = room_log(&plant, 60);
+    // At step 30 the room is 1 K warmer than the model says; from there a mean run carries 0.8, 0.64 … of it as noise.
+    log.columns[0][30] += 1.0;
+    let mut twin = room(&log, &plant, 1);
+    twin.spread = noise(2, 0.8, 0.0);
+    let window = twinopt::trajectory::Window::from_trajectory(&log, 30, 0, twin.depth(), 2);
+    let mut batch = Batch::candidates(window, 1, 1, None);
+    twin.begin(&mut batch);
+    assert!((batch.noise[0][0] - 1.0).abs() < 1e-9 && batch.noise[1][0].abs() < 1e-9, "{:?}", batch.noise);
+    twin.observe(&mut batch);
+    let frame = |s: usize| batch.window.column(s, 0)[0];
+    let expected = 0.9 * frame(0) - 2.0 * batch.window.column(2, 1)[0] + 0.1 * frame(3) + 0.8;
+    twin.step(&mut batch);
+    assert!((batch.window.column(0, 0)[0] - expected).abs() < 1e-9);
+    assert!((batch.noise[0][0] - 0.8).abs() < 1e-9);
+}
+
+/// Moves far and wide.
+struct Wild {
+    signals: Vec<usize>,
+    key: Key,
+    scale: f64,
+}
+
+impl Controller for Wild {
+    fn signals(&self) -> &[usize] {
+        &self.signals
+    }
+    fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
+        for (i, column) in control.values.iter_mut().enumerate() {
+            self.key.fold(observation.step as u64).fold(i as u64).fill_normal(column);
+            column.iter_mut().for_each(|v| *v *= self.scale);
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn limits_hold_for_any_controller(
+        seed in any::<u64>(),
+        scale in prop_oneof![0.1..2.0, Just(1e6)],
+        low in 0.0..0.4,
+        max_move in prop_oneof![0.06..0.5, Just(f64::INFINITY)],
+        multiple in prop_oneof![Just(0.0), Just(0.05)],
+    ) {
+        let mut plant = Plant::new(ROOM);
+        let mut schema = plant.schema.as_ref().clone();
+        let u = &mut schema.signals[2];
+        (u.hard, u.max_move, u.multiple) = (Range { low, high: 0.9 }, max_move, multiple);
+        plant.schema = Arc::new(schema);
+        let log = Arc::new(room_log(&plant, 60));
+        let twin = room(&log, &plant, 1);
+        let mut wild = Wild { signals: vec![2], key: Key::new(seed), scale };
+        let out = plant.run(&twin, &log, 10, 4, &mut wild).unwrap().trajectory;
+        for p in 0..4 {
+            let mut before = log.columns[2][9];
+            for t in 0..out.steps {
+                let v = out.at(2, t)[p];
+                prop_assert!((low..=0.9).contains(&v));
+                prop_assert!((v - before).abs() <= max_move + 1e-9, "step {}: {} to {}", t, before, v);
+                prop_assert!(multiple == 0.0 || (v / 0.05 - (v / 0.05).round()).abs() < 1e-6);
+                before = v;
+            }
+        }
+    }
+}
+
+/// Records what it is shown.
+#[derive(Default)]
+struct Witness {
+    power: Vec<f64>,
+    outdoor: Vec<f64>,
+}
+
+impl Controller for Witness {
+    fn signals(&self) -> &[usize] {
+        &[]
+    }
+    fn act(&mut self, observation: &Observation, _: &mut Control) -> Result<()> {
+        self.power.push(observation.window.column(1, 0)[0]);
+        self.outdoor.push(observation.window.column(3, 0)[0]);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_controller_sees_the_last_output_and_missing_inputs_are_held_and_counted() {
+    let plant = Plant::new(ROOM);
+    let mut log = room_log(&plant, 100);
+    log.columns[3][50..53].fill(f64::NAN);
+    let log = Arc::new(log);
+    let twin = room(&log, &plant, 1);
+    let mut witness = Witness::default();
+    let out = plant.run(&twin, &log, 40, 1, &mut witness).unwrap();
+    assert_eq!(witness.power[0], log.columns[1][39]);
+    assert_eq!(witness.power[1..], out.trajectory.columns[1][..59]);
+    assert_eq!(witness.outdoor[10..13], [log.columns[3][49]; 3]);
+    assert_eq!(out.held, [0, 0, 0, 3]);
+}
+
+#[test]
+fn what_cannot_be_computed_is_said() {
+    let plant = Plant::new(ROOM);
+    let log = room_log(&plant, 60);
+    let twin = room(&log, &plant, 1);
+    let fail = |log: Trajectory, text: &str| {
+        let mut controller = plant.controller(&twin, text).unwrap();
+        plant.run(&twin, &Arc::new(log), 10, 2, controller.as_mut()).unwrap_err()
+    };
+    let mut missing = log.clone();
+    missing.columns[3][..20].fill(f64::NAN);
+    let e = fail(missing, "controller.replay = {}");
+    assert!(e.exit_code() == 65 && e.to_string().contains("`outdoor` has no value at or before"), "{e}");
+
+    let mut infinite = log.clone();
+    infinite.columns[3][15] = 1e308;
+    infinite.columns[3][16..].fill(1e308);
+    let mut hot = twin.clone();
+    hot.map.regressor = Arc::new(Known { weights: vec![vec![5.0; 4], vec![0.0; 4]], members: 1 });
+    let mut replay = plant.controller(&twin, "controller.replay = {}").unwrap();
+    let e = plant.run(&hot, &Arc::new(infinite), 10, 2, replay.as_mut()).unwrap_err();
+    assert!(e.exit_code() == 65 && e.to_string().contains("state `temp` is not finite at step 6"), "{e}");
+
+    let e = fail(log.clone(), "controller.hold = { cooling = nan }");
+    assert!(e.to_string().contains("control `cooling`") && e.to_string().contains("step 0"), "{e}");
+
+    let realised = Arc::new(log);
+    let forecast = Forecast::new(&plant.spec, realised.clone(), 10);
+    let run =
+        Run { dynamics: &twin, realised: &realised, past: 10, steps: 50, particles: 1, key: Key::new(1), forecast };
+    let calls = std::cell::Cell::new(0);
+    let stop = || calls.replace(calls.get() + 1) == 4;
+    assert!(matches!(simulate(&run, &mut Witness::default(), &stop), Err(Error::Interrupted)));
+    assert_eq!(calls.get(), 5);
+}
+
+#[test]
+fn faults_of_a_controller_have_a_place_and_a_cure() {
+    let plant = Plant::new(ROOM);
+    let twin = room(&room_log(&plant, 60), &plant, 1);
+    let fault = |text: &str| match plant.controller(&twin, text).map(|_| ()).unwrap_err() {
+        Error::Config(mut faults) => faults.remove(0),
+        other => panic!("{other}"),
+    };
+    let f = fault("controller.hold = { coling = 0.5 }");
+    assert_eq!((f.code, f.line, f.cure.as_str()), ("unknown-signal", 1, "did you mean `cooling`?"));
+    assert_eq!(fault("controller.hold = { temp = 20 }").code, "unknown-signal");
+    let f = fault("[controller.schedule]\ncooling = [{ at = \"25:00\", value = 0.5 }]");
+    assert_eq!((f.code, f.line), ("bad-schedule", 2));
+    let f = fault("[controller.rule]\ncooling = \"0.5 + tmp / 1[K]\"");
+    assert_eq!((f.code, f.line), ("unknown-name", 2));
+    assert_eq!(fault("[controller.rule]\ncooling = \"temp\"").code, "unit-mismatch");
+    let f =
+        fault("controller.pid = [{ control = \"cooling\", measurement = \"temp\", setpoint = \"power\", kp = -0.1 }]");
+    assert_eq!(f.code, "unit-mismatch");
+}
+
+#[test]
+fn schedules_and_rules_act() {
+    let plant = Plant::new(ROOM);
+    let log = Arc::new(room_log(&plant, 24 * 8));
+    let twin = room(&log, &plant, 1);
+    // Local time is UTC + 2 in July; the log starts on a Monday.
+    let text = r#"[controller.schedule]
+cooling = [{ at = "06:00", days = "mon-fri", value = 0.7 }, { at = "18:00", value = 0.3 }]"#;
+    let mut schedule = plant.controller(&twin, text).unwrap();
+    let out = plant.run(&twin, &log, 24, 1, schedule.as_mut()).unwrap().trajectory;
+    for t in 8..out.steps {
+        let time: Timestamp = out.time(t);
+        let local = time.to_zoned(TimeZone::get("Europe/Berlin").unwrap());
+        let weekend = local.weekday().to_monday_zero_offset() >= 5;
+        let day = (6..18).contains(&local.hour()) && !weekend;
+        let settled = !matches!(local.hour(), 6..8 | 18..20);
+        if settled {
+            assert!((out.columns[2][t] - if day { 0.7 } else { 0.3 }).abs() < 1e-9, "{local}");
+        }
+    }
+
+    let mut rule =
+        plant.controller(&twin, "[controller.rule]\ncooling = \"if(lag(outdoor, 2) > 25[degC], 0.6, 0.5)\"").unwrap();
+    let out = plant.run(&twin, &log, 24, 1, rule.as_mut()).unwrap().trajectory;
+    for t in 0..out.steps {
+        let expected = if log.columns[3][24 + t - 2] > 25.0 { 0.6 } else { 0.5 };
+        assert!((out.columns[2][t] - expected).abs() < 1e-9, "step {t}");
+    }
+}
+
+#[test]
+fn a_forecast_shapes_nothing_but_what_it_is_asked_for() {
+    let plant = Plant::new(ROOM);
+    let log = Arc::new(room_log(&plant, 100));
+    let forecast = Forecast::new(&plant.spec, log.clone(), 48);
+    assert_eq!(forecast.signals.len(), 1);
+    let mut out = [0.0; 24];
+    forecast.fill(0, 0, &mut out);
+    let before = &log.columns[3];
+    let expected = before[25] + (before[48] - before[24]) * (1.0 - 1.0 / 24.0);
+    assert!((out[0] - expected).abs() < 1e-12 && (out[23] - before[48]).abs() < 1e-12);
+    let perfect = forecast.with_all(twinopt::spec::ForecastSpec::Perfect);
+    perfect.fill(0, 5, &mut out);
+    assert_eq!(out[..], before[54..78]);
+}
+
+/// A twin with a real model, so that it can be saved.
+fn fitted() -> (Plant, Twin) {
+    let plant = Plant::new(ROOM);
+    let log = room_log(&plant, 900);
+    let layout = Layout::new(&plant.schema, &plant.spec.model, &plant.equations());
+    let data = twinopt::learn::Dataset::new(&log, &layout, &plant.equations());
+    let rows: Vec<usize> = (0..data.len()).collect();
+    let folds: Vec<Vec<usize>> = rows.chunks(rows.len() / 4 + 1).map(<[usize]>::to_vec).collect();
+    let regressor = twinopt::learn::model::fit("linear", &data, &rows, &folds, &plant.spec.model, 1).unwrap();
+    let map = StepMap { schema: plant.schema.clone(), equations: plant.equations(), layout, regressor };
+    let provenance = Provenance::new(&plant.spec, vec![], vec![0..900], vec![], START.into()).unwrap();
+    let twin = Twin::new(map, noise(2, 0.5, 0.1), &log, &[0..900], provenance);
+    (plant, twin)
+}
+
+#[test]
+fn an_artefact_comes_back_bit_for_bit_or_not_at_all() {
+    let (plant, twin) = fitted();
+    let bytes = twin.save().unwrap();
+    let load = |bytes: &[u8], spec: &TwinSpec| {
+        Twin::load(bytes, Path::new("models/room/model.bin"), spec, &plant.schema, plant.equations())
+    };
+    let back = load(&bytes, &plant.spec).unwrap();
+    assert_eq!(back.save().unwrap(), bytes);
+    assert_eq!((&back.envelope, &back.spread, &back.provenance), (&twin.envelope, &twin.spread, &twin.provenance));
+    let log = Arc::new(room_log(&plant, 200));
+    let run = |t: &Twin| plant.run(t, &log, 24, 5, &mut Witness::default()).unwrap();
+    assert_eq!(run(&twin), run(&back));
+
+    // Every byte of the head, and a sample of the rest.
+    for at in (0..400.min(bytes.len())).chain((400..bytes.len()).step_by(61)) {
+        let mut broken = bytes.clone();
+        broken[at] ^= 0x10;
+        assert!(matches!(load(&broken, &plant.spec), Err(Error::Data(_))), "byte {at}");
+    }
+    for end in [0, 7, 40, 100, bytes.len() / 2, bytes.len() - 1] {
+        let e = load(&bytes[..end], &plant.spec).unwrap_err();
+        assert!(e.exit_code() == 65 && e.to_string().contains("models/room/model.bin"), "{e}");
+    }
+    let longer: Vec<u8> = bytes.iter().copied().chain([0]).collect();
+    assert_eq!(load(&longer, &plant.spec).unwrap_err().exit_code(), 65);
+
+    let changed = Plant::new(&ROOM.replace("1h", "2h"));
+    let e = load(&bytes, &changed.spec).unwrap_err();
+    assert!(e.to_string().contains("fit again"), "{e}");
+    let softer = Plant::new(&ROOM.replace("unit = \"kW\"", "unit = \"kW\", soft = [0, 4]"));
+    assert!(load(&bytes, &softer.spec).is_ok(), "limits are no part of the model");
+}
+
+#[test]
+fn a_twin_knows_what_it_has_seen() {
+    let plant = Plant::new(ROOM);
+    let log = room_log(&plant, 1000);
+    let twin = room(&log, &plant, 1);
+    let seen: ops::RangeInclusive<f64> = twin.seen(2).low..=twin.seen(2).high;
+    assert!((seen.start() - 0.4).abs() < 1e-9 && (seen.end() - 0.6).abs() < 1e-9, "{seen:?}");
+    // Holding the control where the log never was is outside the support.
+    let mut hold = plant.controller(&twin, "controller.hold = { cooling = 0.95 }").unwrap();
+    let out = plant.run(&twin, &Arc::new(log), 24, 1, hold.as_mut()).unwrap();
+    assert!(out.support[10..].iter().all(|s| *s == Support::Outside));
+    assert!(plant.schema.signals[2].role == Role::Control);
+}
