@@ -137,7 +137,11 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     known
         .into_iter()
         .map(|k| (edit_distance(&lower, &k.to_lowercase()), k))
-        .filter(|(d, k)| *d <= 2.max(k.chars().count().min(name.chars().count()) / 3))
+        .filter(|(d, k)| {
+            let (a, b) = (k.chars().count(), name.chars().count());
+            // Of short words half the letters must agree: `up` does not mean `+`.
+            *d <= 2.max(a.min(b) / 3) && 2 * d < a.max(b)
+        })
         .min_by_key(|(d, _)| *d)
         .map(|(_, k)| k)
 }

@@ -13,7 +13,9 @@ const ALL: [Role; 6] = [Role::State, Role::Output, Role::Control, Role::Disturba
 
 /// Unit of a KPI, if everything that it follows from is in order.
 pub(super) fn unit(kpi: &KpiSpec, plant: &Plant<'_>) -> Option<Unit> {
-    let of = |expr: &At<String>| Program::compile(expr, &plant.scope).ok().map(|p| p.unit);
+    let of = |expr: &At<String>| {
+        if plant.is_unsure(expr) { None } else { Program::compile(expr, &plant.scope).ok().map(|p| p.unit) }
+    };
     let signal = |name: &At<String>| plant.unit(name);
     match kpi {
         KpiSpec::Integral(e) => of(e)?.integral().ok(),

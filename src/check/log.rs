@@ -12,10 +12,13 @@ use super::plant::Plant;
 use crate::error::Error;
 use crate::log::{self, Column};
 use crate::schema::Role;
-use crate::spec::{At, Loaded, SignalSpec, TimeSpan, TwinSpec};
+use crate::spec::{At, Loaded, LogSpec, SignalSpec, TimeSpan, TwinSpec};
 use crate::units::Unit;
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
+
+/// Larger logs are not read for the ranges of their values; limits are then not compared with them.
+const MOST_VALUES: usize = 20_000_000;
 
 /// What a log's files say of themselves.
 #[derive(Debug, Default)]
@@ -39,7 +42,32 @@ impl LogFacts {
             Ok(columns) => Self { columns: Some(columns), ..Self::default() },
             Err(failure) => return Self { failure: Some(failure), ..Self::default() },
         };
+        // A time column that is not there, or holds no times, is reported with its place by the checks below.
+        let any_times = facts.columns.iter().flatten().any(|c| c.kind == "time");
+        if facts.find(&spec.time).is_some_and(|c| !any_times || c.kind == "time" || c.kind == "text")
+            && let Ok(span) = log::time_span(dir, spec)
+        {
+            facts.span = Some((span.first, span.last));
+            facts.rows = span.rows;
+        }
+        let limited = file.value.signals.iter().any(|s| s.soft.is_some() || s.hard.is_some() || s.valid.is_some());
+        if limited
+            && spec.long.is_none()
+            && facts.rows.saturating_mul(facts.columns.as_ref().map_or(0, Vec::len)) < MOST_VALUES
+        {
+            facts.read_ranges(dir, spec);
+        }
         facts
+    }
+
+    fn read_ranges(&mut self, dir: &Path, spec: &LogSpec) {
+        let Ok(files) = log::files(dir, spec) else { return };
+        for column in files.iter().filter_map(|f| log::describe(f).ok()).flatten() {
+            if matches!(column.kind, "float" | "integer") && column.min <= column.max {
+                let range = self.ranges.entry(column.name).or_insert((column.min, column.max));
+                *range = (range.0.min(column.min), range.1.max(column.max));
+            }
+        }
     }
 
     /// First and last time stamp.
@@ -255,6 +283,11 @@ fn other_unit(from: &Unit, unit: &Unit, data: (f64, f64), limits: (f64, f64)) ->
         for other in ["degF", "degC", "K"] {
             let read = Unit::parse(other).ok()?;
             let convert = |v: f64| unit.convert(v, from).and_then(|raw| read.convert(raw, unit)).unwrap_or(f64::NAN);
+            let limit = |v: f64| read.convert(v, unit).unwrap_or(f64::NAN);
+            if other != unit.text && limit(limits.1) >= data.0 && limit(limits.0) <= data.1 {
+                let (low, high) = (short(limit(limits.0)), short(limit(limits.1)));
+                return Some(format!("are the limits in {other}? In `{}` they are [{low}, {high}]", unit.text));
+            }
             if other != from.text && fits(&convert) {
                 return Some(format!("is the column in {other}? Then add `column_unit = \"{other}\"`"));
             }

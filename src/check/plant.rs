@@ -96,6 +96,12 @@ impl<'a> Plant<'a> {
         self.scope.signals.get(signal).map(|(_, unit)| unit)
     }
 
+    /// Whether an expression reads a name whose unit is at fault.
+    pub(super) fn is_unsure(&self, expr: &str) -> bool {
+        expr.split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|n| self.unsure.contains(n) || self.file.damage.names.contains(n))
+    }
+
     /// Names of the signals with one of `roles`.
     pub(super) fn names_of(&self, roles: &[Role]) -> Vec<&'a str> {
         self.signals.iter().filter(|(_, s)| roles.contains(&s.role)).map(|(name, _)| *name).collect()
@@ -143,9 +149,8 @@ impl<'a> Plant<'a> {
         expr: &At<String>,
         wanted: &Wanted<'_>,
     ) -> Option<Program> {
-        let names = || expr.split(|c: char| !c.is_alphanumeric() && c != '_');
         let lost = |name: &str| faults.is_lost(name) || self.file.damage.names.contains(name);
-        let unsure = names().any(|n| self.unsure.contains(n) || lost(n));
+        let unsure = self.is_unsure(expr);
         match Program::compile(expr, &self.scope) {
             Ok(program) => {
                 let unit = wanted.unit.filter(|_| !unsure);

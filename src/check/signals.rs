@@ -65,6 +65,9 @@ fn name(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, again: boo
     }
 }
 
+/// A key, its place where it is written, and the roles that it belongs to.
+type Rule = (&'static str, Option<Range<usize>>, &'static [Role]);
+
 /// Keys that mean something only for some roles.
 fn keys_of_role(faults: Twin<'_, '_>, signal: &SignalSpec) {
     use Role::{Control, Derived, Disturbance, Output, Setpoint, State};
@@ -73,7 +76,7 @@ fn keys_of_role(faults: Twin<'_, '_>, signal: &SignalSpec) {
     }
     let role = *signal.role;
     let effects = signal.effects.values().next().map(|e| e.span.clone());
-    let rules: [(&str, Option<Range<usize>>, &[Role]); 12] = [
+    let rules: [Rule; 12] = [
         ("max_move", span(&signal.max_move), &[Control]),
         ("multiple", span(&signal.multiple), &[Control]),
         ("expr", span(&signal.expr), &[Derived]),

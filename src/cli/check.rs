@@ -1,5 +1,6 @@
 //! `twinopt check`.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -126,8 +127,8 @@ impl Files {
         let mut twins: BTreeMap<PathBuf, Parsed<TwinSpec>> = BTreeMap::new();
         for dir in &self.twins {
             let key = dir.canonicalize().unwrap_or_else(|_| dir.clone());
-            if !twins.contains_key(&key) {
-                twins.insert(key, spec::parse_twin(&spec::twin_file(dir))?);
+            if let Entry::Vacant(place) = twins.entry(key) {
+                place.insert(spec::parse_twin(&spec::twin_file(dir))?);
             }
         }
         let mut plants: BTreeMap<&Path, Plant<'_>> = BTreeMap::new();

@@ -3,6 +3,7 @@
 mod check;
 mod failure;
 mod fit;
+mod guess;
 mod init;
 mod inspect;
 pub mod interrupt;

@@ -1,6 +1,7 @@
 //! Progress with the time that is left, on a terminal only.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,6 +18,28 @@ pub fn bar(globals: &Globals, total: u64, what: &str) -> ProgressBar {
     }
     bar.set_message(what.to_owned());
     bar
+}
+
+/// Does `work` while `bar` follows `done`, which the work counts up.
+pub fn watched<T>(bar: &ProgressBar, done: &AtomicU64, work: impl FnOnce() -> T) -> T {
+    let over = AtomicBool::new(false);
+    // set on the way out of a defect too: the scope waits for the watcher
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    std::thread::scope(|scope| {
+        let _over = Over(&over);
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                bar.set_position(done.load(Ordering::Relaxed));
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        work()
+    })
 }
 
 /// A sign of life for work of unknown length.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(super) fn text(faults: &[Fault], colour: bool) -> String {
         let _ = writeln!(
             out,
             "{}:{}:{}: {}: {} [{}]",
-            plain(&fault.file.display().to_string()),
+            plain(&shown(&fault.file)),
             fault.line,
             fault.column,
             paint(&format!("1;{tint}"), word),
@@ -72,6 +72,11 @@ fn snippet(out: &mut String, source: &str, span: &Range<usize>, line: usize, pai
     let _ = writeln!(out, "     | {}{}", " ".repeat(before - first + lead_width), paint(&"^".repeat(carets)));
 }
 
+/// A file's path without a leading `./`.
+fn shown(file: &Path) -> String {
+    file.strip_prefix(".").unwrap_or(file).display().to_string()
+}
+
 fn one_line(text: &str) -> String {
     plain(&text.replace('\n', " "))
 }
@@ -83,13 +88,13 @@ pub(super) fn document(faults: &[Fault]) -> Value {
         .iter()
         .map(|fault| {
             let source = sources.entry(fault.file.clone()).or_insert_with(|| std::fs::read_to_string(&fault.file).ok());
-            let shown = fault.span.as_ref().and(source.as_ref()).and_then(|s| s.lines().nth(fault.line - 1));
+            let line = fault.span.as_ref().and(source.as_ref()).and_then(|s| s.lines().nth(fault.line - 1));
             json!({
-                "file": fault.file.display().to_string(),
+                "file": shown(&fault.file),
                 "line": fault.line,
                 "column": fault.column,
                 "span": fault.span.as_ref().map(|s| [s.start, s.end]),
-                "source": shown,
+                "source": line,
                 "code": fault.code,
                 "warning": fault.warning,
                 "message": fault.message,

@@ -1,8 +1,7 @@
 //! `twinopt run`: simulate every case of every scenario, and write the report.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use indexmap::IndexMap;
 use serde_json::json;
@@ -148,19 +147,7 @@ fn run_plant(
         Batch { plant: &plant, scenarios: &folder.scenarios, dir: &reports, resume: args.resume, seed: globals.seed };
     let ticker = Ticker::default();
     let bar = progress::bar(globals, batch.steps(), name);
-    let done = AtomicBool::new(false);
-    let results = std::thread::scope(|scope| {
-        let watch = scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                bar.set_position(ticker.done.load(Ordering::Relaxed));
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        });
-        let results = scenario::run(&batch, &ticker, stop);
-        done.store(true, Ordering::Relaxed);
-        let _ = watch.join();
-        results
-    });
+    let results = progress::watched(&bar, &ticker.done, || scenario::run(&batch, &ticker, stop));
     bar.finish_and_clear();
     let mut results = results?;
     let mut errors: Vec<Error> = results.iter().filter_map(failure).collect();

@@ -15,6 +15,7 @@ use parquet::file::properties::WriterProperties;
 use super::plant::Plant;
 use super::results::{SCHEMA_VERSION, ScenarioResult};
 use crate::error::{Error, Result};
+use crate::schema::Signal;
 use crate::spec::{Loaded, ScenarioSpec};
 use crate::trajectory::Trajectory;
 use crate::value::Estimate;
@@ -112,15 +113,18 @@ fn rows(scenario: &str, case: &str, t: &Trajectory) -> Result<RecordBatch> {
             times.push(t.time(step).as_millisecond());
         }
     }
-    let names = t.schema.signals.iter().flat_map(|s| std::iter::repeat_n(s, t.steps));
+    let text = |pick: fn(&Signal) -> &str| {
+        let all: Vec<&str> = t.schema.signals.iter().flat_map(|s| std::iter::repeat_n(pick(s), t.steps)).collect();
+        Arc::new(StringArray::from_iter_values(all)) as ArrayRef
+    };
     let [p10, p50, p90, mean] = quantiles
         .map(|c| Arc::new(Float64Array::from_iter(c.into_iter().map(|v| v.is_finite().then_some(v)))) as ArrayRef);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(std::iter::repeat_n(scenario, n))),
         Arc::new(StringArray::from_iter_values(std::iter::repeat_n(case, n))),
         Arc::new(TimestampMillisecondArray::from(times).with_timezone("UTC")),
-        Arc::new(StringArray::from_iter_values(names.clone().map(|s| s.name.as_str()))),
-        Arc::new(StringArray::from_iter_values(names.map(|s| s.unit.text.as_str()))),
+        text(|s| &s.name),
+        text(|s| &s.unit.text),
         p10,
         p50,
         p90,

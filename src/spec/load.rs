@@ -122,6 +122,20 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
     let (tree, errors) = DeTable::parse_recoverable(text);
     let mut faults: Vec<Fault> = Vec::new();
     let mut damage = Damage::default();
+    if let Some(open) = (!errors.is_empty()).then(|| syntax::unclosed(text)).flatten() {
+        let bracket = &text[open.clone()];
+        let (what, cure) = syntax::explain(if bracket == "{" { "unclosed inline table" } else { "unclosed array" });
+        // Nothing behind an open bracket is what it seems; faults before it still count.
+        faults.push(Fault::new("syntax", file, text, Some(open.clone()), what, cure));
+        let line = line_column(text, open.start).0;
+        for e in errors.iter().filter(|e| e.span().is_some_and(|s| line_column(text, s.start).0 < line)) {
+            let (what, cure) = syntax::explain(e.message());
+            faults.push(Fault::new("syntax", file, text, e.span(), what, cure));
+        }
+        faults.sort_by_key(|f| (f.line, f.column));
+        faults.dedup_by_key(|f| f.line);
+        return Parsed { loaded: None, faults };
+    }
     for e in &errors {
         let span = e.span().unwrap_or(0..0);
         let (line, _) = line_column(text, span.start);
@@ -129,7 +143,9 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
         if !damage.lines.insert(line) {
             continue;
         }
-        let (message, cure) = syntax::explain(e.message());
+        let nothing = text[span.start..].chars().next().is_none_or(|c| c == '\n' || c == '\r' || c == '#');
+        let said = if e.message().contains("must be quoted") && nothing { "missing value" } else { e.message() };
+        let (message, cure) = syntax::explain(said);
         faults.push(Fault::new("syntax", file, text, Some(span), message, cure));
     }
     if errors.iter().any(|e| syntax::is_open_ended(e.message())) {

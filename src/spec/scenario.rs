@@ -86,6 +86,7 @@ pub struct CaseSpec {
 /// Who moves the controls. Controls that a controller does not name are replayed from the log.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[allow(clippy::large_enum_variant, reason = "a scenario has a handful")]
 pub enum ControllerSpec {
     /// The log's own controls.
     Replay {},

@@ -392,7 +392,8 @@ impl<'s, 'i> Shape<'s, 'i> {
                             Some((tag, inner)) => format!("did you mean {}?", written(tag, *inner)),
                             None => format!("use one of {}", known()),
                         };
-                        self.report("unknown-choice", span.clone(), format!("\"{text}\" is no `{}`", spot.key), cure);
+                        let what = format!("\"{text}\" is not one of the choices of `{}`", spot.key);
+                        self.report("unknown-choice", span.clone(), what, cure);
                         let meant = variants.iter().find(|(tag, inner)| Some(*tag) == meant && inner.is_none())?;
                         Some(Spanned::new(span, DeValue::String(Cow::Owned(meant.0.to_owned()))))
                     }
@@ -463,6 +464,18 @@ impl<'s, 'i> Shape<'s, 'i> {
     ) -> Option<Node<'i>> {
         let tag = key.get_ref().clone();
         let mut found = variants.iter().find(|(t, _)| *t == tag);
+        if found.is_none()
+            && ["kind", "type"].contains(&tag.as_ref())
+            && let Some(word) = value.get_ref().as_str()
+        {
+            let cure = format!(
+                "write `{} = {{ {word} = {} }}`: the choice is the key",
+                spot.key,
+                example(word).unwrap_or("{ … }")
+            );
+            self.report("wrong-type", key.span(), format!("`{tag}` is not how a choice is written"), cure);
+            return None;
+        }
         if found.is_none() {
             let meant = nearest(&tag, variants.iter().map(|(t, _)| *t));
             let cure = meant.map_or_else(|| format!("use one of {known}"), |m| format!("did you mean `{m}`?"));

@@ -1,5 +1,7 @@
 //! What the TOML parser says, in words for people.
 
+use std::ops::Range;
+
 /// What is wrong and what to do about it, from the parser's message.
 pub(super) fn explain(message: &str) -> (String, String) {
     let known: [(&str, &str, &str); 24] = [
@@ -64,4 +66,115 @@ pub(super) fn explain(message: &str) -> (String, String) {
 /// Whether what follows the fault cannot be trusted.
 pub(super) fn is_open_ended(message: &str) -> bool {
     ["unclosed", "multi-line", "recursion"].iter().any(|m| message.contains(m))
+}
+
+/// The bracket that is never closed, if brackets are what is wrong: the innermost that is open where a table header or a
+/// key begins, where another kind of bracket closes, or at the end.
+pub(super) fn unclosed(text: &str) -> Option<Range<usize>> {
+    // (bracket, place, last character that counts inside it)
+    let mut open: Vec<(u8, usize, u8)> = Vec::new();
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    let mut line_start = true;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        let top = open.last().map(|(_, place, _)| *place..*place + 1);
+        if line_start && top.is_some() && is_header(text[at..].lines().next().unwrap_or("")) {
+            return top;
+        }
+        line_start = byte == b'\n';
+        match byte {
+            b'#' => {
+                at += text[at..].find('\n').unwrap_or(text.len() - at);
+                continue;
+            }
+            b'"' | b'\'' => {
+                at = end_of_text(text, at);
+                if let Some(last) = open.last_mut() {
+                    last.2 = byte;
+                }
+                continue;
+            }
+            b'{' | b'[' => {
+                // The header of a table at the start of a line is no list.
+                if open.is_empty() && text[..at].rsplit('\n').next().is_some_and(|head| head.trim().is_empty()) {
+                    at += text[at..].find('\n').unwrap_or(text.len() - at);
+                    continue;
+                }
+                // Inside braces a value follows its `=` only.
+                if open.last().is_some_and(|(bracket, _, last)| *bracket == b'{' && *last != b'=') {
+                    return top;
+                }
+                if let Some(last) = open.last_mut() {
+                    last.2 = byte;
+                }
+                open.push((byte, at, 0));
+            }
+            b'}' | b']' => match open.pop() {
+                Some((bracket, place, _)) if (bracket == b'{') != (byte == b'}') => return Some(place..place + 1),
+                _ => {}
+            },
+            b'=' if open.last().is_some_and(|(bracket, ..)| *bracket == b'[') => return top,
+            byte if !byte.is_ascii_whitespace() => {
+                if let Some(last) = open.last_mut() {
+                    last.2 = byte;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    open.last().map(|(_, place, _)| *place..*place + 1)
+}
+
+/// The end of the quoted text that begins at `at`; of one that is not closed, the end of its line.
+fn end_of_text(text: &str, at: usize) -> usize {
+    let rest = &text[at..];
+    let quote = &rest[..1];
+    let triple = quote.repeat(3);
+    if rest.starts_with(&triple) {
+        return rest[3..].find(&triple).map_or(text.len(), |i| at + i + 6);
+    }
+    let mut escaped = false;
+    for (i, c) in rest.char_indices().skip(1) {
+        match c {
+            '\n' => return at + i,
+            '\\' if quote == "\"" && !escaped => {
+                escaped = true;
+                continue;
+            }
+            c if quote.starts_with(c) && !escaped => return at + i + 1,
+            _ => {}
+        }
+        escaped = false;
+    }
+    text.len()
+}
+
+/// `[table]` or `[[table]]`, and not a list in a list.
+fn is_header(line: &str) -> bool {
+    let line = line.split('#').next().unwrap_or("").trim();
+    let inner = line.strip_prefix('[').and_then(|l| l.strip_suffix(']'));
+    inner.is_some_and(|inner| {
+        let name = inner.trim_start_matches('[').trim_end_matches(']');
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name != "inf"
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-. ".contains(c))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_brackets_are_found() {
+        let place = |text: &str| unclosed(text).map(|r| r.start);
+        assert_eq!(place("a = { b = [1, 2], c = \"}\" }\n[t]\nd = [[1], [2]]\n[[s]]\n"), None);
+        assert_eq!(place("a = { b = 1\n[t]\n"), Some(4));
+        assert_eq!(place("s = [\n { a = 1 ,\n { b = 2 },\n]\n"), Some(7));
+        assert_eq!(place("s = [ 1, 2\nb = 3\n"), Some(4));
+        assert_eq!(place("s = [ { a = 1 ]"), Some(6));
+        assert_eq!(place("a = 1 # {\n"), None);
+    }
 }

@@ -1,0 +1,325 @@
+//! What the columns of a log probably are: role, unit and name from a column's name, limits from its values.
+
+use crate::log::ColumnSummary;
+use crate::schema::Role;
+use crate::units::Unit;
+
+/// A column as a signal, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Guess {
+    pub name: String,
+    pub column: String,
+    pub role: Role,
+    pub unit: String,
+    /// `role from "outdoor", unit from "_c"`.
+    pub why: String,
+    pub min: f64,
+    pub mean: f64,
+    pub max: f64,
+}
+
+/// Endings of column names and the units they stand for; longer ones first.
+const ENDINGS: [(&str, &str); 60] = [
+    ("_eur_per_mwh", "EUR/MWh"),
+    ("_g_per_kwh", "g/kWh"),
+    ("_kmol_min", "kmol/min"),
+    ("_kmol_h", "kmol/h"),
+    ("_mol_l", "mol/l"),
+    ("_mol_s", "mol/s"),
+    ("_mg_m3", "mg/m^3"),
+    ("_kg_s", "kg/s"),
+    ("_kg_h", "kg/h"),
+    ("_t_h", "t/h"),
+    ("_m3_h", "m^3/h"),
+    ("_m3_s", "m^3/s"),
+    ("_l_min", "l/min"),
+    ("_l_h", "l/h"),
+    ("_l_s", "l/s"),
+    ("_ml_s", "ml/s"),
+    ("_m_s", "m/s"),
+    ("_kwh", "kWh"),
+    ("_mwh", "MWh"),
+    ("_wh", "Wh"),
+    ("_kw", "kW"),
+    ("_mw", "MW"),
+    ("_w", "W"),
+    ("_mbar", "mbar"),
+    ("_bar", "bar"),
+    ("_kpa", "kPa"),
+    ("_mpa", "MPa"),
+    ("_hpa", "hPa"),
+    ("_pa", "Pa"),
+    ("_degc", "degC"),
+    ("_degf", "degF"),
+    ("_celsius", "degC"),
+    ("_c", "degC"),
+    ("_f", "degF"),
+    ("_k", "K"),
+    ("_pct", "%"),
+    ("_percent", "%"),
+    ("_ppm", "ppm"),
+    ("_rpm", "rpm"),
+    ("_hz", "Hz"),
+    ("_mm", "mm"),
+    ("_cm", "cm"),
+    ("_km", "km"),
+    ("_m3", "m^3"),
+    ("_m", "m"),
+    ("_kg", "kg"),
+    ("_g", "g"),
+    ("_l", "l"),
+    ("_v", "V"),
+    ("_a", "A"),
+    ("_s", "s"),
+    ("_min", "min"),
+    ("_mph", "mph"),
+    ("_rt", "RT"),
+    ("_inhg", "inHg"),
+    ("_eur", "EUR"),
+    ("_usd", "USD"),
+    ("_gbp", "GBP"),
+    ("_units", "item"),
+    ("_pcs", "item"),
+];
+
+/// Words in column names and the roles they stand for; the first that fits counts.
+const WORDS: [(&str, Role); 62] = [
+    ("outdoor", Role::Disturbance),
+    ("ambient", Role::Disturbance),
+    ("weather", Role::Disturbance),
+    ("wetbulb", Role::Disturbance),
+    ("dew_point", Role::Disturbance),
+    ("humidity", Role::Disturbance),
+    ("wind", Role::Disturbance),
+    ("solar", Role::Disturbance),
+    ("demand", Role::Disturbance),
+    ("price", Role::Disturbance),
+    ("tariff", Role::Disturbance),
+    ("carbon", Role::Disturbance),
+    ("occupancy", Role::Disturbance),
+    ("load", Role::Disturbance),
+    ("feed_", Role::Disturbance),
+    ("sales_order", Role::Disturbance),
+    ("units_sold", Role::Disturbance),
+    ("air_filter", Role::Disturbance),
+    ("buffer", Role::Disturbance),
+    ("setpoint", Role::Control),
+    ("set_point", Role::Control),
+    ("valve", Role::Control),
+    ("pump", Role::Control),
+    ("damper", Role::Control),
+    ("fan_speed", Role::Control),
+    ("speed", Role::Control),
+    ("opening", Role::Control),
+    ("command", Role::Control),
+    ("_cmd", Role::Control),
+    ("reflux", Role::Control),
+    ("boilup", Role::Control),
+    ("coolant", Role::Control),
+    ("heater", Role::Control),
+    ("base_flow", Role::Control),
+    ("chilled_water", Role::Control),
+    ("cooling_water", Role::Control),
+    ("turbine_inlet_temp", Role::Control),
+    ("production", Role::Control),
+    ("factory_issue", Role::Control),
+    ("on_order", Role::State),
+    ("on_hand", Role::State),
+    ("stock", Role::State),
+    ("backlog", Role::State),
+    ("order_lines", Role::Output),
+    ("order", Role::Control),
+    ("power", Role::Output),
+    ("energy", Role::Output),
+    ("yield", Role::Output),
+    ("emission", Role::Output),
+    ("nox", Role::Output),
+    ("co_mg", Role::Output),
+    ("cost", Role::Output),
+    ("revenue", Role::Output),
+    ("sales", Role::Output),
+    ("profit", Role::Output),
+    ("deliver", Role::Output),
+    ("shipped", Role::Output),
+    ("pue", Role::Output),
+    ("total", Role::Output),
+    ("accelerometer", Role::Output),
+    ("current", Role::Output),
+    ("voltage", Role::Disturbance),
+];
+
+/// Columns that say something about the log or the experiment, not about the plant.
+const FOREIGN: [&str; 7] = ["reward", "tracking_error", "anomaly", "changepoint", "label", "index", "row"];
+
+/// A numeric column as a signal; the error says why it is none.
+pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
+    let lower = column.name.to_lowercase();
+    if FOREIGN.contains(&lower.as_str()) {
+        return Err("says something about the log, not about the plant");
+    }
+    if !matches!(column.kind, "float" | "integer") {
+        return Err("holds no numbers");
+    }
+    if column.distinct == 0 || !column.min.is_finite() || !column.max.is_finite() {
+        return Err("is empty");
+    }
+    if column.distinct == 1 {
+        return Err("never changes");
+    }
+    let ending = ENDINGS
+        .iter()
+        .find(|(ending, unit)| lower.ends_with(ending) && lower.len() > ending.len() && Unit::parse(unit).is_ok());
+    let (unit, stem, mut why_unit) = match ending {
+        Some((ending, unit)) => {
+            (*unit, &column.name[..column.name.len() - ending.len()], format!("unit from \"{ending}\""))
+        }
+        None => ("1", column.name.as_str(), "unit unknown".to_owned()),
+    };
+    let (unit, stem) = if ending.is_none() && is_goods(&lower) { ("item", stem) } else { (unit, stem) };
+    if unit == "item" && ending.is_none() {
+        why_unit = "unit from the name".to_owned();
+    }
+    let target =
+        lower.starts_with("sp_") || lower.ends_with("_sp") || lower.contains("_sp_") || lower.contains("target");
+    let word = WORDS.iter().find(|(word, _)| lower.contains(word));
+    let (role, why_role) = match (target, word) {
+        (true, _) => (Role::Setpoint, "role from \"sp\"".to_owned()),
+        (false, Some((word, role))) => (*role, format!("role from \"{word}\"")),
+        (false, None) => (Role::State, "role by default".to_owned()),
+    };
+    Ok(Guess {
+        name: name(stem),
+        column: column.name.clone(),
+        role,
+        unit: unit.to_owned(),
+        why: format!("{why_role}, {why_unit}"),
+        min: column.min,
+        mean: column.mean,
+        max: column.max,
+    })
+}
+
+/// Counts of goods.
+fn is_goods(lower: &str) -> bool {
+    ["on_hand", "on_order", "backlog", "order_", "demand", "sales", "units_", "stock", "shipped", "ordered"]
+        .iter()
+        .any(|word| lower.starts_with(word))
+        && !lower.contains("lines")
+}
+
+/// `text` as a name for expressions.
+pub(super) fn name(text: &str) -> String {
+    let mut out: String =
+        text.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    while out.contains("__") {
+        out = out.replace("__", "_");
+    }
+    let out = out.trim_matches('_');
+    let out = if out.chars().next().is_none_or(|c| c.is_ascii_digit()) { format!("s_{out}") } else { out.to_owned() };
+    if crate::expr::is_name(&out) { out } else { format!("{out}_value") }
+}
+
+/// The time column, if one can be told.
+pub(super) fn time(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
+    let named = |c: &&ColumnSummary| {
+        let lower = c.name.to_lowercase();
+        ["time", "date", "stamp"].iter().any(|w| lower.contains(w))
+            || ["ts", "t", "hour", "epoch"].contains(&lower.as_str())
+    };
+    let of_kind = |c: &&ColumnSummary| c.kind == "time";
+    columns
+        .iter()
+        .find(|c| of_kind(c) && named(c))
+        .or_else(|| columns.iter().find(of_kind))
+        .or_else(|| columns.iter().filter(|c| matches!(c.kind, "float" | "integer")).find(named))
+}
+
+/// A column whose changes split the log into episodes.
+pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
+    let stays = |c: &&ColumnSummary| c.distinct >= 1 && c.zero_moves > 0.9 && c.distinct < 1_000;
+    let named = |c: &&ColumnSummary| {
+        let lower = c.name.to_lowercase();
+        ["episode", "experiment", "batch", "run", "run_id", "split", "trace", "campaign", "sku", "zone"]
+            .contains(&lower.as_str())
+    };
+    columns
+        .iter()
+        .filter(|c| matches!(c.kind, "integer" | "text"))
+        .find(|c| named(c) && stays(c))
+        .or_else(|| columns.iter().filter(|c| c.kind == "text").find(stays))
+}
+
+/// Tag, value and quality columns of a long log: one row per sample.
+pub(super) fn long(columns: &[ColumnSummary]) -> Option<(&ColumnSummary, &ColumnSummary, Option<&ColumnSummary>)> {
+    let called = |words: &[&str]| columns.iter().find(|c| words.contains(&c.name.to_lowercase().as_str()));
+    let tag = called(&["tag", "tagname", "tag_name", "point", "sensor", "variable", "signal"])?;
+    let value = called(&["value", "val"])?;
+    (tag.kind == "text" && matches!(value.kind, "float" | "integer"))
+        .then(|| (tag, value, called(&["quality", "status", "flag"])))
+}
+
+/// `v` to two digits, outwards: down for a lower, up for an upper limit.
+pub(super) fn outwards(v: f64, up: bool) -> f64 {
+    if v == 0.0 || !v.is_finite() {
+        return 0.0;
+    }
+    let unit = 10f64.powi(v.abs().log10().floor() as i32 - 1);
+    let n = v / unit;
+    // A limit that is round already stays.
+    let n = if (n - n.round()).abs() < 1e-9 {
+        n.round()
+    } else if up {
+        n.ceil()
+    } else {
+        n.floor()
+    };
+    // Divide by whole powers of ten, so that the number prints as it is meant.
+    if unit < 1.0 { n / (1.0 / unit).round() } else { n * unit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str) -> ColumnSummary {
+        ColumnSummary {
+            name: name.into(),
+            kind: "float",
+            rows: 10,
+            min: 1.0,
+            mean: 2.0,
+            max: 3.0,
+            distinct: 5,
+            null_share: 0.0,
+            zero_moves: 0.0,
+            step: None,
+            span: None,
+            examples: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn names_tell_roles_and_units() {
+        for (name, role, unit, short) in [
+            ("outdoor_temp_c", Role::Disturbance, "degC", "outdoor_temp"),
+            ("supply_setpoint_c", Role::Control, "degC", "supply_setpoint"),
+            ("hvac_power_w", Role::Output, "W", "hvac_power"),
+            ("sp_conc_a_mol_l", Role::Setpoint, "mol/l", "sp_conc_a"),
+            ("level_1_m", Role::State, "m", "level_1"),
+            ("on_hand_1", Role::State, "item", "on_hand_1"),
+        ] {
+            let guess = signal(&column(name)).unwrap();
+            assert_eq!((guess.role, guess.unit.as_str(), guess.name.as_str()), (role, unit, short), "{name}");
+        }
+        assert!(signal(&column("reward")).is_err());
+    }
+
+    #[test]
+    fn limits_round_outwards() {
+        assert_eq!(outwards(10.03, false), 10.0);
+        assert_eq!(outwards(24.96, true), 25.0);
+        assert_eq!(outwards(0.1234, true), 0.13);
+        assert_eq!(outwards(-5.55, false), -5.6);
+        assert_eq!(outwards(12_345.0, true), 13_000.0);
+    }
+}

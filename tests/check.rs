@@ -1,0 +1,475 @@
+//! Seeded mistakes (CLI-2): each is one small edit of sound files, and `check` must name its line and its cure.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use assert_cmd::Command;
+use parquet::arrow::ArrowWriter;
+use serde_json::Value;
+
+const TWIN: &str = "data/datacenter/twin.toml";
+const STOCK: &str = "data/stock/twin.toml";
+const SUMMER: &str = "scenarios/datacenter/summer.toml";
+const ORDERS: &str = "scenarios/stock/orders.toml";
+
+/// One edit, where it must be reported, and words of its cure.
+struct Mistake {
+    file: &'static str,
+    find: &'static str,
+    write: &'static str,
+    /// The fault must be on the line of this text; of the edit itself when empty; `1` means the first line.
+    at: &'static str,
+    cure: &'static [&'static str],
+}
+
+const fn m(
+    file: &'static str,
+    find: &'static str,
+    write: &'static str,
+    at: &'static str,
+    cure: &'static [&'static str],
+) -> Mistake {
+    Mistake { file, find, write, at, cure }
+}
+
+#[rustfmt::skip]
+const MISTAKES: &[Mistake] = &[
+    // Syntax.
+    m(TWIN, "name     = \"datacenter\"", "name     = \"datacenter", "", &["\""]),
+    m(TWIN, "name     = \"datacenter\"", "name     = datacenter", "", &["quotes"]),
+    m(TWIN, "lags    = 3", "lags    3", "", &["key = value"]),
+    m(TWIN, "lags    = 3", "lags    =", "", &["after `=`"]),
+    m(TWIN, "lags    = 3", "lags    = 3\nlags    = 4", "lags    = 4", &["remove"]),
+    m(TWIN, "[\"linear\", \"forest\"]", "[\"linear\" \"forest\"]", "", &["`,`"]),
+    m(TWIN, "column = \"it_power_w\" }", "column = \"it_power_w\" ", "", &["}"]),
+    m(TWIN, "step     = \"10min\"", "step     = 10min", "", &["quotes"]),
+    m(TWIN, "[objective]", "[objective", "[objective", &["]"]),
+    m(SUMMER, "[case.warmer]", "[case.baseline]", "", &["remove"]),
+    m(SUMMER, "controller.replay = {}", "controller.replay = {", "", &["}"]),
+    // Keys.
+    m(TWIN, "timezone =", "timezon  =", "", &["timezone"]),
+    m(TWIN, "soft = [-inf, 27]", "sotf = [-inf, 27]", "", &["soft"]),
+    m(TWIN, "max_move = 1.0", "maxmove = 1.0", "", &["max_move"]),
+    m(TWIN, "[model]", "[modle]", "", &["model"]),
+    m(TWIN, "holdout = \"14d\"", "hold_out = \"14d\"", "", &["holdout"]),
+    m(TWIN, "price_base = 2024, ", "", "economics =", &["price_base = 2024"]),
+    m(TWIN, "role = \"output\",      unit = \"W\",    column = \"it_power_w\"", "unit = \"W\",    column = \"it_power_w\"", "name = \"it_power\"", &["role = "]),
+    m(TWIN, "step     = \"10min\"\n", "", "1", &["step = \"10min\""]),
+    m(TWIN, "max_gap = \"30min\"", "gap = \"30min\"", "", &["max_gap"]),
+    m(TWIN, "blocks  = \"7d\"", "block   = \"7d\"", "", &["blocks"]),
+    m(SUMMER, "question      = \"What does MPC save in a +6 degC week?\"\n", "", "1", &["question"]),
+    m(SUMMER, "particles     = 50", "particels     = 50", "", &["particles"]),
+    m(SUMMER, "controller.hold =", "controller.hodl =", "", &["hold"]),
+    m(SUMMER, "replan = \"30min\"", "replann = \"30min\"", "", &["replan"]),
+    m(SUMMER, "population = 128", "populaton = 128", "", &["population"]),
+    m(SUMMER, "planner.icem", "planner.icm", "", &["icem"]),
+    m(SUMMER, "{ add = 6.0 }", "{ plus = 6.0 }", "", &["add"]),
+    m(SUMMER, "kp = 0.5, ", "", "measurement =", &["kp = "]),
+    m(SUMMER, "controller.replay = {}", "controller.kind = \"replay\"", "", &["replay"]),
+    m(SUMMER, "controller.replay = {}", "controller = \"replay\"", "", &["replay = {}"]),
+    m(SUMMER, "[case.warmer]\ncontroller.hold", "[case.warmer]\ncontroller.replay = {}\ncontroller.hold", "controller.hold", &["keep one"]),
+    m(SUMMER, "capex          = 180_000", "capexx         = 180_000", "", &["capex"]),
+    // Types and values.
+    m(TWIN, "max_move = 1.0", "max_move = \"1.0\"", "", &["without quotes", "max_move = 1.0"]),
+    m(TWIN, "lags    = 3", "lags    = 3.5", "", &["whole number"]),
+    m(TWIN, "lags    = 3", "lags    = -1", "", &["whole number"]),
+    m(TWIN, "horizon = \"4h\"", "horizon = 4", "", &["quotes", "4min"]),
+    m(TWIN, "horizon = \"4h\"", "horizon = \"4 hours\"", "", &["4h"]),
+    m(TWIN, "choose  = [\"linear\", \"forest\"]", "choose  = \"linear\"", "", &["[\"linear\"]"]),
+    m(TWIN, "hard = [10, 25]", "hard = [10]", "", &["2 values"]),
+    m(TWIN, "role = \"control\"", "role = \"controll\"", "", &["control"]),
+    m(TWIN, "role = \"state\", ", "role = \"sensor\", ", "", &["`state`"]),
+    m(TWIN, "basis = \"real\"", "basis = \"reall\"", "", &["real"]),
+    m(TWIN, "forecast = { seasonal = \"7d\" }", "forecast = \"seasonal\"", "", &["seasonal = "]),
+    m(TWIN, "value = 90", "value = nan", "", &["finite"]),
+    m(TWIN, "effects = { supply_setpoint = \"+\" }", "effects = { supply_setpoint = \"up\" }", "", &["`+`"]),
+    m(SUMMER, "2024-07-15T00:00:00Z", "\"2024-07-15T00:00:00Z\"", "", &["without quotes"]),
+    m(SUMMER, "2024-07-15T00:00:00Z", "2024-07-15T00:00:00", "", &["Z"]),
+    m(SUMMER, "seed          = 1", "seed          = \"one\"", "", &["whole number"]),
+    m(SUMMER, "setpoint = 25.0", "setpoint = true", "", &["number or a text"]),
+    // The tag list.
+    m(TWIN, "name = \"cpu_load\"", "name = \"it_power\"", "unit = \"1\"", &["rename"]),
+    m(TWIN, "name = \"cpu_load\",          role = \"disturbance\",", "name = \"cpu load\", column = \"cpu_load\", role = \"disturbance\",", "", &["cpu_load"]),
+    m(TWIN, "unit = \"degC\", column = \"outdoor_temp_c\"", "unit = \"celsius\", column = \"outdoor_temp_c\"", "", &["degC"]),
+    m(TWIN, "unit = \"W\",    column = \"hvac_power_w\"", "unit = \"Watts\", column = \"hvac_power_w\"", "", &["W"]),
+    m(TWIN, "column = \"outdoor_temp_c\"", "column = \"outdoor_temp_c\", column_unit = \"kW\"", "", &["same quantity"]),
+    m(TWIN, "column = \"server_inlet_temp_c\"", "column = \"server_inlet_tmp_c\"", "", &["server_inlet_temp_c"]),
+    m(TWIN, "{ name = \"cpu_load\",  ", "{ name = \"cpu_laod\",  ", "", &["cpu_load"]),
+    m(TWIN, "column = \"it_power_w\"", "column = \"note\"", "", &["numbers"]),
+    m(TWIN, "hard = [10, 25]", "hard = [25, 10]", "", &["[10, 25]"]),
+    m(TWIN, "hard = [10, 25]", "hard = [50, 77]", "", &["degF", "[10, 25]"]),
+    m(TWIN, "max_move = 1.0", "max_move = -1.0", "", &["largest change"]),
+    m(TWIN, "forecast = { seasonal = \"1d\" }", "forecast = { seasonal = \"5min\" }", "", &["1d"]),
+    m(TWIN, "forecast = { seasonal = \"1d\" }", "max_move = 3.0", "", &["remove"]),
+    m(TWIN, "expr = \"hvac_power + it_power\"", "expr = \"hvac_pwer + it_power\"", "", &["hvac_power"]),
+    m(TWIN, "expr = \"hvac_power + it_power\"", "expr = \"hvac_power + outdoor_temp\"", "", &["unit"]),
+    m(TWIN, "expr = \"hvac_power + it_power\"", "expr = \"(hvac_power + it_power\"", "", &[")"]),
+    m(TWIN, "expr = \"hvac_power + it_power\"", "unit = \"W\", expr = \"total_power + it_power\"", "", &["lag"]),
+    m(TWIN, ",     expr = \"hvac_power + it_power\"", "", "total_power\", ", &["expr"]),
+    m(TWIN, "effects = { supply_setpoint = \"+\" }", "effects = { supply_setpont = \"+\" }", "", &["supply_setpoint"]),
+    m(TWIN, "effects = { supply_setpoint = \"+\" }", "effects = { cpu_load = \"+\" }", "", &["control"]),
+    m(STOCK, "next = \"max(on_hand + ordered - demand, 0)\"", "next = \"max(on_hand + ordered - demnd, 0)\"", "", &["demand"]),
+    m(STOCK, "next = \"max(on_hand + ordered - demand, 0)\"", "next = \"on_hand * demand\"", "", &["unit"]),
+    m(STOCK, "multiple = 10", "multiple = 0", "", &["lot size"]),
+    m(STOCK, "unit = \"EUR/(item*d)\"", "unit = \"EUR/(itm*d)\"", "", &["unit"]),
+    // The log.
+    m(TWIN, "files = \"log/*.parquet\"", "files = \"logs/*.parquet\"", "", &["log.files"]),
+    m(TWIN, "time = \"timestamp\"", "time = \"time\"", "", &["timestamp"]),
+    m(TWIN, "time = \"timestamp\"", "time = \"cpu_load\"", "", &["timestamp"]),
+    m(TWIN, "episode = \"episode\"", "episode = \"epsode\"", "", &["episode"]),
+    m(TWIN, "max_gap = \"30min\"", "max_gap = \"5min\"", "", &["10min"]),
+    // KPIs, objective, money.
+    m(TWIN, "exceedance = \"server_inlet_temp\"", "exceedence = \"server_inlet_temp\"", "", &["exceedance"]),
+    m(TWIN, "exceedance = \"server_inlet_temp\"", "exceedance = \"server_inlet\"", "", &["server_inlet_temp"]),
+    m(TWIN, "exceedance = \"server_inlet_temp\"", "exceedance = \"outdoor_temp\"", "", &["soft"]),
+    m(TWIN, "moves = \"supply_setpoint\"", "moves = \"hvac_power\"", "", &["control"]),
+    m(TWIN, "integral = \"total_power * price\"", "integral = \"total_power * prices\"", "", &["price"]),
+    m(TWIN, "integral = \"total_power * price\"", "integral = \"total_power\"", "economics =", &["currency"]),
+    m(TWIN, "window = \"1h\"", "window = \"1min\"", "", &["10min"]),
+    m(TWIN, "violation   = 50.0", "violations  = 50.0", "", &["violation"]),
+    m(TWIN, "benefit = [\"energy_cost\"]", "benefit = [\"energy_costs\"]", "", &["energy_cost"]),
+    m(TWIN, "currency = \"EUR\"", "currency = \"Euro\"", "", &["EUR"]),
+    m(TWIN, "discount_rate = 0.08", "discount_rate = 8", "", &["0.08"]),
+    m(TWIN, "lifetime = \"10y\"", "lifetime = \"10d\"", "", &["10y"]),
+    // Sample time and model.
+    m(TWIN, "step     = \"10min\"", "step     = \"0s\"", "", &["sample time"]),
+    m(TWIN, "\"Europe/Berlin\"", "\"Europe/Berln\"", "", &["Europe/Berlin"]),
+    m(TWIN, "[\"linear\", \"forest\"]", "[\"linear\", \"forrest\"]", "", &["forest"]),
+    m(TWIN, "lags    = 3", "lags    = 0", "", &["lags = 3"]),
+    m(TWIN, "holdout = \"14d\"", "holdout = \"400d\"", "", &["fifth"]),
+    m(TWIN, "horizon = \"4h\"", "horizon = \"1min\"", "", &["10min"]),
+    m(TWIN, "horizon = \"4h\"", "horizon = \"20d\"", "", &["shorten"]),
+    m(TWIN, "blocks  = \"7d\"", "blocks  = \"120d\"", "", &["window"]),
+    // Scenarios.
+    m(SUMMER, "twin          = \"datacenter\"", "twin          = \"datacentre\"", "", &["datacenter"]),
+    m(SUMMER, "2024-07-15T00:00:00Z", "2023-07-15T00:00:00Z", "", &["the log runs from"]),
+    m(SUMMER, "length        = \"7d\"", "length        = \"300d\"", "", &["shorten"]),
+    m(SUMMER, "length        = \"7d\"", "length        = \"5min\"", "", &["length = \"7d\""]),
+    m(SUMMER, "particles     = 50", "particles     = 0", "", &["particles = 20"]),
+    m(SUMMER, "particles     = 50", "particles     = 5_000_000", "", &["at most"]),
+    m(SUMMER, "days_per_year = 365", "days_per_year = -3", "", &["days of the year"]),
+    m(SUMMER, "[case.baseline]", "[case.basline]", "", &["baseline"]),
+    m(SUMMER, "outdoor_temp = { add = 6.0 }", "outdor_temp = { add = 6.0 }", "", &["outdoor_temp"]),
+    m(SUMMER, "outdoor_temp = { add = 6.0 }", "hvac_power = { add = 6.0 }", "", &["disturbance"]),
+    m(SUMMER, "{ add = 6.0 }", "{ add = 6.0, set = 30.0 }", "", &["keep"]),
+    m(SUMMER, "hold = { supply_setpoint = 20.0 }", "hold = { supply_setpoint = 30.0 }", "", &["25"]),
+    m(SUMMER, "hold = { supply_setpoint = 20.0 }", "hold = { supply_setpont = 20.0 }", "", &["supply_setpoint"]),
+    m(SUMMER, "hold = { supply_setpoint = 20.0 }", "hold = { cpu_load = 0.5 }", "", &["control"]),
+    m(SUMMER, "at = \"06:00\"", "at = \"6:00\"", "", &["06:00"]),
+    m(SUMMER, "at = \"20:00\"", "at = \"25:00\"", "", &["23:59"]),
+    m(SUMMER, "days = \"mon-fri\"", "days = \"Monday-fri\"", "", &["mon"]),
+    m(SUMMER, "if(outdoor_temp > 30, 18, 20)", "if(outdoor_temp > 30, 18)", "", &["if"]),
+    m(SUMMER, "if(outdoor_temp > 30, 18, 20)", "if(outdor_temp > 30, 18, 20)", "", &["outdoor_temp"]),
+    m(SUMMER, "measurement = \"server_inlet_temp\"", "measurement = \"server_inlet_tmp\"", "", &["server_inlet_temp"]),
+    m(SUMMER, "setpoint = 25.0", "setpoint = \"hvac_power\"", "", &["same quantity"]),
+    m(SUMMER, "kp = 0.5", "kp = 0", "", &["control units"]),
+    m(SUMMER, "horizon = \"4h\"", "horizon = \"10d\"", "", &["shorten"]),
+    m(SUMMER, "horizon = \"4h\"", "horizon = \"5min\"", "", &["4h"]),
+    m(SUMMER, "replan = \"30min\"", "replan = \"5h\"", "", &["horizon"]),
+    m(SUMMER, "risk = 0.95", "risk = 95", "", &["0.95"]),
+    m(SUMMER, "population = 128", "population = 1", "", &["64"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, forecast = { seasonal = \"150d\" }", "", &["season"]),
+    m(ORDERS, "holding = { scale = 1.5 }", "holdng = { scale = 1.5 }", "", &["holding"]),
+    m(ORDERS, "holding = { scale = 1.5 }", "demand = { scale = 1.5 }", "", &["[disturbance]"]),
+    m(ORDERS, "order = \"ordered\"", "order = \"orderd\"", "", &["ordered"]),
+    m(ORDERS, "level = \"120\"", "level = \"120 +\"", "", &["missing"]),
+    m(ORDERS, "controller.base_stock = [{", "capex = 1000\ncontroller.base_stock = [{", "capex", &["economics"]),
+    m(ORDERS, "2024-02-01T00:00:00Z", "2024-12-20T00:00:00Z", "length", &["shorten"]),
+];
+
+fn main_dir() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The sound files and logs in a new folder.
+fn project() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for file in [TWIN, STOCK, SUMMER, ORDERS] {
+        let to = dir.path().join(file);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(main_dir().join("tests/mistakes").join(file), to).unwrap();
+    }
+    let rows = 26_000;
+    let at = |i: usize| i as f64;
+    let wave = |base: f64, size: f64, period: f64| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values((0..rows).map(|i| base + size * (at(i) / period).sin())))
+    };
+    let steps: ArrayRef = Arc::new(Float64Array::from_iter_values((0..rows).map(|i| 12.0 + at(i / 18 % 12))));
+    write_log(
+        &dir.path().join("data/datacenter/log/crac.parquet"),
+        1_714_521_600,
+        600,
+        rows,
+        vec![
+            ("episode", Arc::new(Int64Array::from(vec![0; rows]))),
+            ("server_inlet_temp_c", wave(22.0, 4.0, 23.0)),
+            ("hvac_power_w", wave(4_000.0, 900.0, 29.0)),
+            ("it_power_w", wave(36_000.0, 5_000.0, 91.0)),
+            ("supply_setpoint_c", steps),
+            ("cpu_load", wave(0.5, 0.3, 77.0)),
+            ("outdoor_temp_c", wave(16.0, 12.0, 23.0)),
+            ("note", Arc::new(StringArray::from(vec!["ok"; rows]))),
+        ],
+    );
+    let days = 400;
+    let cycle = |base: usize, n: usize, unit: usize| -> ArrayRef {
+        Arc::new(Float64Array::from_iter_values((0..days).map(|i| (base + unit * (i % n)) as f64)))
+    };
+    write_log(
+        &dir.path().join("data/stock/log/part.parquet"),
+        1_704_067_200,
+        86_400,
+        days,
+        vec![("on_hand", cycle(50, 40, 1)), ("ordered", cycle(0, 5, 10)), ("demand", cycle(15, 9, 1))],
+    );
+    dir
+}
+
+fn write_log(file: &Path, start: i64, step: i64, rows: usize, columns: Vec<(&str, ArrayRef)>) {
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let times = (0..rows as i64).map(|i| (start + i * step) * 1_000_000);
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"));
+    let batch = RecordBatch::try_from_iter([("timestamp", times)].into_iter().chain(columns)).unwrap();
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(file).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+fn twinopt(dir: &Path, args: &[&str]) -> Output {
+    Command::cargo_bin("twinopt").unwrap().current_dir(dir).args(args).output().unwrap()
+}
+
+fn faults(dir: &Path) -> (Value, Option<i32>) {
+    let out = twinopt(dir, &["check", "--json"]);
+    let text = String::from_utf8_lossy(&out.stdout);
+    (serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")), out.status.code())
+}
+
+fn line_of(text: &str, part: &str) -> u64 {
+    let at = text.find(part).unwrap_or_else(|| panic!("`{part}` is not in the file"));
+    text[..at].matches('\n').count() as u64 + 1
+}
+
+#[test]
+fn sound_files_have_no_faults() {
+    let dir = project();
+    let (document, code) = faults(dir.path());
+    assert_eq!(document["faults"].as_array().unwrap().len(), 0, "{document:#}");
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn seeded_mistakes_are_found_on_their_line_with_their_cure() {
+    let dir = project();
+    let (mut lines, mut cures) = (0, 0);
+    let mut misses = Vec::new();
+    for (i, mistake) in MISTAKES.iter().enumerate() {
+        let path = dir.path().join(mistake.file);
+        let sound = std::fs::read_to_string(&path).unwrap();
+        assert!(sound.contains(mistake.find), "{i}: `{}` is not in {}", mistake.find, mistake.file);
+        let broken = sound.replacen(mistake.find, mistake.write, 1);
+        std::fs::write(&path, &broken).unwrap();
+        let (document, code) = faults(dir.path());
+        std::fs::write(&path, &sound).unwrap();
+
+        let wanted = match mistake.at {
+            "1" => 1,
+            "" => line_of(&sound, mistake.find) + common_lines(mistake.find, mistake.write),
+            part => line_of(&broken, part),
+        };
+        let all = document["faults"].as_array().unwrap();
+        let errors: Vec<&Value> = all.iter().filter(|f| f["warning"] == false).collect();
+        assert!(!errors.is_empty() && code == Some(78), "{i}: `{}` is not found (exit {code:?})", mistake.write);
+        let here = |f: &&&Value| f["line"] == wanted && f["file"] == mistake.file;
+        let text = |f: &&Value| f["cure"].as_str().unwrap_or("").to_owned();
+        let found: Vec<String> = errors.iter().filter(here).map(text).collect();
+        let right_line = !found.is_empty();
+        let right_cure = found.iter().any(|cure| mistake.cure.iter().all(|word| cure.contains(word)));
+        lines += usize::from(right_line);
+        cures += usize::from(right_cure);
+        if !right_line || !right_cure || errors.len() > 2 {
+            misses.push(format!(
+                "{i}: `{}` → `{}`: line {wanted} {right_line}, cure {:?} {right_cure}; reported: {errors:#?}",
+                mistake.find, mistake.write, mistake.cure
+            ));
+        }
+    }
+    let n = MISTAKES.len();
+    println!("{n} mistakes, right line {lines}, right cure {cures}");
+    for miss in &misses {
+        println!("{miss}");
+    }
+    assert!(n >= 60);
+    assert!(lines * 100 >= n * 95 && cures * 100 >= n * 90, "{lines} lines and {cures} cures of {n} are right");
+}
+
+/// Lines that find and replacement begin with in common: the edit is after them.
+fn common_lines(find: &str, write: &str) -> u64 {
+    find.lines().zip(write.lines()).take_while(|(a, b)| a == b).count() as u64
+}
+
+#[test]
+fn many_mistakes_at_once_are_all_reported() {
+    let dir = project();
+    let chosen: Vec<&Mistake> = MISTAKES
+        .iter()
+        .filter(|m| {
+            [
+                "timezon  =",
+                "sotf = [-inf, 27]",
+                "max_move = \"1.0\"",
+                "lags    = 0",
+                "violations  = 50.0",
+                "discount_rate = 8",
+                "particels     = 50",
+                "hold = { supply_setpont = 20.0 }",
+                "risk = 95",
+                "at = \"25:00\"",
+                "kp = 0",
+                "multiple = 0",
+                "holdng = { scale = 1.5 }",
+            ]
+            .contains(&m.write)
+        })
+        .collect();
+    for mistake in &chosen {
+        let path = dir.path().join(mistake.file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replacen(mistake.find, mistake.write, 1)).unwrap();
+    }
+    let (document, _) = faults(dir.path());
+    let all = document["faults"].as_array().unwrap();
+    for mistake in &chosen {
+        let text = std::fs::read_to_string(dir.path().join(mistake.file)).unwrap();
+        let line = line_of(&text, mistake.write);
+        let found = all.iter().any(|f| f["file"] == mistake.file && f["line"] == line);
+        assert!(found, "`{}` on line {line} of {} is not reported: {document:#}", mistake.write, mistake.file);
+    }
+    assert_eq!(all.iter().filter(|f| f["warning"] == false).count(), chosen.len(), "{document:#}");
+}
+
+#[test]
+fn text_and_json_say_the_same() {
+    let dir = project();
+    let path = dir.path().join(SUMMER);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("risk = 0.95", "risk = 95")).unwrap();
+    let out = twinopt(dir.path(), &["check", "scenarios/datacenter"]);
+    let shown = String::from_utf8_lossy(&out.stderr);
+    let (document, _) = faults(dir.path());
+    let fault = &document["faults"][0];
+    let place = format!("{SUMMER}:{}:{}: error: ", fault["line"], fault["column"]);
+    assert!(shown.starts_with(&place), "{shown}");
+    for key in ["message", "cure", "source", "code"] {
+        assert!(shown.contains(fault[key].as_str().unwrap()), "{key}: {shown}");
+    }
+    assert!(shown.contains("^^"), "{shown}");
+    assert_eq!(out.status.code(), Some(78));
+}
+
+#[test]
+fn warnings_do_not_fail() {
+    let dir = project();
+    let path = dir.path().join(SUMMER);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("days_per_year = 365", "days_per_year = 10")).unwrap();
+    let (document, code) = faults(dir.path());
+    assert_eq!((document["warnings"].as_u64(), document["errors"].as_u64(), code), (Some(1), Some(0), Some(0)));
+    assert!(document["faults"][0]["cure"].as_str().unwrap().contains("365"));
+}
+
+#[test]
+fn exit_codes_tell_usage_input_and_faults_apart() {
+    let dir = project();
+    for (args, code) in [
+        (&["check"][..], 0),
+        (&["check", "nowhere"], 66),
+        (&["check", "data/nowhere"], 66),
+        (&["inspect", "data/nowhere"], 66),
+        (&["chek"], 2),
+        (&["check", "--device", "cuda"], 2),
+        (&["init", "elsewhere/x", "--log", "data/stock/log/part.parquet"], 2),
+        (&["init", "data/x", "--log", "missing.parquet"], 66),
+        (&["--help"], 0),
+        (&["--version"], 0),
+    ] {
+        let out = twinopt(dir.path(), args);
+        assert_eq!(out.status.code(), Some(code), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+}
+
+#[test]
+fn init_writes_files_that_pass_check_and_overwrites_nothing() {
+    let dir = project();
+    let root = dir.path().join("new");
+    std::fs::create_dir(&root).unwrap();
+    let log = dir.path().join("data/datacenter/log/crac.parquet");
+    let args = ["init", "data/plant1", "--log", log.to_str().unwrap()];
+    let out = twinopt(&root, &args);
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    let twin = std::fs::read_to_string(root.join("data/plant1/twin.toml")).unwrap();
+    for line in twin.lines().filter(|l| l.contains("role = ")) {
+        assert!(line.contains("# guess"), "{line}");
+    }
+    for part in [
+        "name = \"outdoor_temp\", role = \"disturbance\", unit = \"degC\"",
+        "name = \"supply_setpoint\", role = \"control\", unit = \"degC\"",
+        "name = \"hvac_power\", role = \"output\", unit = \"W\"",
+        "step = \"10min\"",
+    ] {
+        assert!(twin.contains(part), "{part} is not in\n{twin}");
+    }
+    let out = twinopt(&root, &["check"]);
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    let again = twinopt(&root, &args);
+    assert_eq!(again.status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(root.join("data/plant1/twin.toml")).unwrap(), twin);
+}
+
+/// Every shared Parquet file becomes a twin that passes check.
+#[test]
+fn init_takes_every_real_log() {
+    let shared = std::env::var_os("TWINOPT_SHARED").map_or_else(|| main_dir().join("../shared"), PathBuf::from);
+    let mut logs: Vec<PathBuf> = ["datacenter", "inventory", "process", "rollouts"]
+        .iter()
+        .filter_map(|d| std::fs::read_dir(shared.join("data").join(d)).ok())
+        .flat_map(|d| d.flatten().map(|e| e.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "parquet"))
+        .collect();
+    logs.sort();
+    if logs.is_empty() {
+        println!("skipped: no shared data");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for log in &logs {
+        let name = log.file_stem().unwrap().to_str().unwrap();
+        let folder = format!("data/{name}");
+        let out = twinopt(dir.path(), &["init", &folder, "--log", log.to_str().unwrap()]);
+        assert_eq!(out.status.code(), Some(0), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+        let out = twinopt(dir.path(), &["check", &folder]);
+        let twin = std::fs::read_to_string(dir.path().join(&folder).join("twin.toml")).unwrap();
+        assert_eq!(out.status.code(), Some(0), "{name}: {}\n{twin}", String::from_utf8_lossy(&out.stderr));
+    }
+}
+
+/// The committed JSON Schemas are those of the types; `UPDATE=1` rewrites them.
+#[test]
+fn json_schemas_are_up_to_date() {
+    let schemas = [
+        ("schemas/twin.schema.json", twinopt::spec::twin_json_schema()),
+        ("schemas/scenario.schema.json", twinopt::spec::scenario_json_schema()),
+    ];
+    for (file, schema) in schemas {
+        let path = main_dir().join(file);
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == text, "{file} is stale; run the tests once with UPDATE=1");
+    }
+}
