@@ -165,6 +165,7 @@ fn noise(targets: usize, phi: f64, sd: f64) -> Spread {
     let mut factor = vec![vec![0.0; targets]; targets];
     (0..targets).for_each(|i| factor[i][i] = sd);
     Spread {
+        offset: vec![0.0; targets],
         phi: vec![phi; targets],
         factor,
         inflation: vec![1.0; targets],

@@ -11,6 +11,9 @@ use crate::rng::Key;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory};
 
+/// Name of the stream of offsets; no step has this number.
+const OFFSETS: u64 = u64::MAX;
+
 /// Points of a stored error distribution: quantiles (j + ½) / POINTS.
 const POINTS: usize = 99;
 
@@ -24,6 +27,9 @@ pub struct Spread {
     pub phi: Vec<f64>,
     /// L, row by row, inflated: `[targets][targets]`.
     pub factor: Vec<Vec<f64>>,
+    /// Standard deviation, over stretches of time, of what an output's error is on average: a particle keeps one draw of
+    /// it, so that a bias does not average out over a long run. Zero for states: `[targets]`.
+    pub offset: Vec<f64>,
     /// By how much each target's innovations were widened so that simulated futures spread as far as the model has
     /// been wrong: `[targets]`.
     pub inflation: Vec<f64>,
@@ -69,7 +75,9 @@ impl Spread {
             |(i, level): (usize, &bool)| if *level { fading(&clipped, i, horizon) } else { lag_one(&clipped, i) };
         let phi: Vec<f64> = levels.iter().enumerate().map(correlation).collect();
         let factor = cholesky(&innovations(&clipped, &phi));
-        Self { inflation: vec![1.0; phi.len()], phi, factor, ..Self::default() }
+        let offset = |(i, level): (usize, &bool)| if *level { slow(&clipped, i, phi[i], horizon) } else { 0.0 };
+        let offset = levels.iter().enumerate().map(offset).collect();
+        Self { inflation: vec![1.0; phi.len()], phi, factor, offset, ..Self::default() }
     }
 
     /// Takes the distribution of multi-step errors from `runs`, all over the same signals. `typical`: a standard
@@ -170,12 +178,20 @@ impl Spread {
         variance
     }
 
-    /// The noise of the next step: e ← φ e + L ε. `noise`: `[targets][particles]`, the last step's. Particle `p` of
-    /// target `j` draws number `p` of the stream (step, j): equal particles of different cases share it.
+    /// The noise of the next step: e ← o + φ (e − o) + L ε, o the particle's own offset. `noise`:
+    /// `[targets][particles]`, the last step's. Particle `p` of target `j` draws number `p` of the stream (step, j):
+    /// equal particles of different cases share it.
     pub fn next(&self, noise: &mut [Vec<f64>], key: Key, step: u64) {
         self.decay(noise);
-        let key = key.fold(step);
         let particles = noise.first().map_or(0, Vec::len);
+        let kept = key.fold(OFFSETS);
+        for (j, offset) in self.offset.iter().enumerate().filter(|(_, o)| **o > 0.0) {
+            let stream = kept.fold(j as u64);
+            for (p, e) in noise[j].iter_mut().enumerate() {
+                *e += (1.0 - self.phi[j]) * offset * stream.normal(p as u64);
+            }
+        }
+        let key = key.fold(step);
         for j in 0..self.phi.len() {
             let stream = key.fold(j as u64);
             for p in 0..particles {
@@ -318,6 +334,32 @@ fn fading(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
         }
     }
     best.1
+}
+
+/// Root of how far the means of the errors over long stretches lie from zero, beyond what an AR(1) with `phi` explains.
+/// A stretch is a fifth of a fold, at least two horizons: weeks, where the log has months.
+fn slow(residuals: &[Residuals], i: usize, phi: f64, horizon: usize) -> f64 {
+    let (mut between, mut within) = ((0.0, 0.0), (0.0, 0.0));
+    let mut length = 0.0;
+    for block in residuals {
+        let size = (block.rows.len() / 5).max(2 * horizon).max(1);
+        for stretch in block.errors[i].chunks_exact(size) {
+            let finite: Vec<f64> = stretch.iter().copied().filter(|e| e.is_finite()).collect();
+            if 2 * finite.len() < size {
+                continue;
+            }
+            let mean = finite.iter().sum::<f64>() / finite.len() as f64;
+            between = (between.0 + mean * mean, between.1 + 1.0);
+            within.0 += finite.iter().map(|e| (e - mean).powi(2)).sum::<f64>();
+            within.1 += finite.len() as f64;
+            length += finite.len() as f64;
+        }
+    }
+    if between.1 < 4.0 {
+        return 0.0;
+    }
+    let explained = within.0 / within.1 * (1.0 + phi) / ((1.0 - phi) * length / between.1);
+    (between.0 / between.1 - explained).max(0.0).sqrt()
 }
 
 /// Covariance of e(t) − φ e(t − 1) over the targets.

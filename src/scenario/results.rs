@@ -225,14 +225,20 @@ pub struct StepResponse {
     pub agrees: bool,
 }
 
-/// The log's own controls fed to the twin over the hold-out (SUP-4).
+/// The log's own controls fed to the twin over stretches of the hold-out (SUP-4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReplayCheck {
     pub kpi: String,
     pub unit: String,
+    /// Of the newest stretch.
     pub measured: f64,
     pub simulated: Estimate,
-    /// The measured value lies in the 90 % interval of the simulated ones.
+    /// Length of a stretch.
+    pub hours: f64,
+    /// Stretches, and in how many of them the measured value lies in the 90 % interval of the simulated ones.
+    pub stretches: usize,
+    pub within: usize,
+    /// At least three quarters of the stretches are within.
     pub inside: bool,
 }
 

@@ -12,7 +12,7 @@ pub mod objective;
 
 pub use accumulator::Accumulator;
 pub use annual::{Part, annualise};
-pub use compare::{Difference, Estimate};
+pub use compare::{Difference, Estimate, quantile, sorted_finite};
 pub use economics::{Economics, Investment};
 pub use kpi::{Aggregation, Figures, Kpi, evaluate, figures};
 pub use objective::Objective;
