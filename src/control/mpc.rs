@@ -11,7 +11,8 @@ use self::blocks::Blocks;
 use self::rollout::{Limit, Start, Workspace, paths};
 use super::planner::{self, Plan, Planner, Problem, project};
 use super::{Context, Control, Controller, Forecast, Observation};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::expr::ExprFault;
 use crate::rng::Key;
 use crate::schema::{Range, Role};
 use crate::spec::{ForecastSpec, MpcSpec, TimeSpan};
@@ -89,17 +90,21 @@ impl<'a> Mpc<'a> {
     /// The controller that a scenario describes, minimising the twin's objective.
     ///
     /// # Errors
-    /// [`Error::Config`] for unknown controls, a horizon shorter than the replan interval, a risk outside 0 to 1, and a
+    /// [`crate::error::Error::Config`] for unknown controls, a horizon shorter than the replan interval, a risk outside 0 to 1, and a
     /// twin without an objective.
     pub fn build(spec: &MpcSpec, context: &Context<'a>) -> Result<Self> {
         let mut kpis = Vec::new();
         for (name, kpi) in &context.spec.kpi {
             let compiled = Kpi::compile(name, kpi, context.scope, context.schema);
-            kpis.push(compiled.map_err(|(_, f)| Error::Data(format!("KPI `{name}`: {}; {}", f.message, f.cure)))?);
+            // Its place is in the twin's file, which is not at hand here.
+            let fault = |f: ExprFault| context.fault(f.code, &(0..0), format!("KPI `{name}`: {}", f.message), f.cure);
+            kpis.push(compiled.map_err(|(_, f)| fault(f))?);
         }
         let prices = context.spec.objective.iter().map(|(name, price)| (name.as_str(), price.value));
-        let objective = Objective::of(&kpis, prices)
-            .map_err(|name| Error::Data(format!("[objective] prices `{name}`, which is no KPI; define it in [kpi]")))?;
+        let objective = Objective::of(&kpis, prices).map_err(|name| {
+            let message = format!("the twin's [objective] prices `{name}`, which is no KPI");
+            context.fault("unknown-kpi", &(0..0), message, "define it in [kpi], or take its price out")
+        })?;
         let controls = match &spec.controls {
             Some(names) => names.iter().map(|n| context.control(n, &n.span)).collect::<Result<Vec<_>>>()?,
             None => context.schema.with_role(Role::Control),
