@@ -158,7 +158,7 @@ fn crowded() -> Results {
         }
         c.perfect_forecast = vec!["cpu_load".into(), "outdoor_temp".into()];
     }
-    results.model.replay[1].inside = false;
+    (results.model.replay[1].inside, results.model.replay[1].within) = (false, 12);
     results.model.responses[2].agrees = false;
     results.quality.incomplete = vec!["outdoor_temp".into()];
     results.scenarios.push(fixture::failed());
@@ -271,7 +271,11 @@ fn the_verdict_follows_the_evidence() {
     let limit = &mut risky.scenarios[1].cases[2].limits[1];
     (limit.share_beyond, limit.chance, limit.worst) = (0.02, 0.4, 1.5);
     assert!(headline(&risky).starts_with("Do run “warmer”"), "{}", headline(&risky));
-    assert!(render(&risky).unwrap().contains("“mpc” would bring more but takes <span class=\"tag\">server_inlet_temp</span> beyond limits."));
+    assert!(
+        render(&risky)
+            .unwrap()
+            .contains("“mpc” would bring more but takes <span class=\"tag\">server_inlet_temp</span> beyond limits.")
+    );
     for s in &mut risky.scenarios {
         s.cases.remove(1);
     }

@@ -93,7 +93,7 @@ pub fn front(results: &Results, picks: &[Pick<'_>], currency: &str, clock: &Cloc
         who: match answer {
             Answer::Dont => format!("For the operators of {}.", short(&readable(&results.plant), 60)),
             _ => format!(
-                "For the operators of {}, from the next shift; compared with running on as now.",
+                "For the operators of {}, from the next shift; against running on as now.",
                 short(&readable(&results.plant), 60)
             ),
         },
@@ -411,19 +411,19 @@ fn risks(pick: &Pick<'_>, clock: &Clock) -> (Vec<Risk>, String) {
     });
     let said = match (kept, risks.is_empty()) {
         (0, _) => "",
-        (_, true) => "No signal has a limit but the controls, and those stay within theirs.",
-        (_, false) => "All controls stay within their limits.",
+        (_, true) => "Only controls have limits; they keep them.",
+        (_, false) => "Controls keep theirs.",
     };
     (risks, said.to_owned())
 }
 
 fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
-    let mut out = vec![("Claim", "modelled, not yet measured".to_owned())];
+    let mut out = vec![("Claim", "modelled, not measured".to_owned())];
     let p = number::percent_text;
     if let Some(s) = pick.map(|p| p.support) {
         out.push((
             "Experience",
-            format!("{} inside the log, {} at its edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
+            format!("{} inside the log, {} edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
         ));
     }
     let m = &results.model;
@@ -444,16 +444,15 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
         };
         let but = match useless.as_slice() {
             [] => String::new(),
-            [one] => format!(", but for {one}"),
-            more => format!(", but for {} of {} signals", more.len(), scores.len()),
+            [one] => format!(", but none of {one}"),
+            more => format!(" for {} of {} signals", scores.len() - more.len(), scores.len()),
         };
         out.push((
             "Forecasts",
             match useful.is_finite() {
-                true => format!(
-                    "{grade}{but}: at least {} less squared error than “no change” {ahead} ahead",
-                    p(useful)
-                ),
+                true => {
+                    format!("{grade}{but}: at least {} less squared error than “no change” {ahead} ahead", p(useful))
+                }
                 false => format!("none: no better than “no change” {ahead} ahead"),
             },
         ));
@@ -466,12 +465,10 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
             .map(|d| format!(", {} days old", number::plain(d.max(0.0).round(), PROSE).text));
         out.push((
             "Model",
-            format!(
-                "{}{}, trained until {}",
-                short(&m.model, 30),
-                age.unwrap_or_default(),
-                clock.date(&m.trained_until)
-            ),
+            match age {
+                Some(age) => format!("{}{age}", short(&m.model, 30)),
+                None => format!("{}, trained until {}", short(&m.model, 30), clock.date(&m.trained_until)),
+            },
         ));
     }
     let q = &results.quality;
@@ -526,11 +523,11 @@ fn alarms(results: &Results, picks: &[Pick<'_>]) -> Vec<String> {
     let mut out = Vec::new();
     let lost: Vec<&str> = verdict::failed(results).map(|s| s.name.as_str()).collect();
     if !lost.is_empty() {
-        out.push(format!("Did not run: {}. Mend and run again.", list(&lost, 3)));
+        out.push(format!("Did not run: {}.", list(&lost, 3)));
     }
     let gone: Vec<&str> = results.quality.incomplete.iter().map(String::as_str).collect();
     if !gone.is_empty() {
-        out.push(format!("Too many values missing: {}. Check the sensors.", list(&gone, 3)));
+        out.push(format!("Too many values missing: {}.", list(&gone, 3)));
     }
     let against: Vec<String> = results
         .model
@@ -590,8 +587,8 @@ fn missed(r: &ReplayCheck) -> String {
     let simulated = number::estimate(&r.simulated, PROSE);
     let measured = number::within(r.measured, r.simulated.p10, r.simulated.p90, PROSE).value;
     format!(
-        "The twin missed the log’s own {} in {} of {} replays of {} (newest: {}, simulated {}). Trust the direction more \
-         than the size.",
+        "The twin’s range missed the log’s {} in {} of {} replays of {} (newest: {} measured, {} simulated). Trust the \
+         direction more than the size.",
         short(&readable(&r.kpi), 40),
         all.saturating_sub(r.within),
         all,
@@ -614,8 +611,16 @@ fn run(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {
     let name = |s: &str| if s.is_empty() { "–".to_owned() } else { short(s, 12) };
     vec![
         ("Run", name(&p.run_id)),
-        ("Data", format!("{} to {}", clock.date(&p.data_start), clock.date(&p.data_end))),
-        ("As of", format!("{} ({})", clock.moment(&p.as_of), short(&clock.zone_at(&p.as_of), 50))),
+        // The report's time is its data's end.
+        (
+            "Data",
+            format!(
+                "{} to {} ({})",
+                clock.date(&p.data_start),
+                clock.moment(if p.as_of.is_empty() { &p.data_end } else { &p.as_of }),
+                short(&clock.zone_at(&p.as_of), 50)
+            ),
+        ),
         ("twinopt", name(&p.crate_version)),
         ("Model", name(&p.model_version)),
     ]

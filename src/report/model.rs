@@ -123,11 +123,7 @@ pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
         controls: controls.into_iter().map(str::to_owned).collect(),
         gains: moved.iter().map(|r| gain(r, results)).collect(),
         silent: marked(&silent),
-        replay: m
-            .replay
-            .iter()
-            .map(|r| replay(r, results))
-            .collect(),
+        replay: m.replay.iter().map(|r| replay(r, results)).collect(),
     })
 }
 
@@ -166,9 +162,8 @@ fn answered(m: &ModelCard) -> (Vec<&StepResponse>, String) {
         .collect();
     let shown = m.responses.iter().filter(|r| moving.contains(&r.control.as_str()));
     // A signal that answers to no control has an empty row.
-    let shown: Vec<&StepResponse> = shown
-        .filter(|r| m.responses.iter().filter(|o| o.signal == r.signal).any(|o| moves(&o)))
-        .collect();
+    let shown: Vec<&StepResponse> =
+        shown.filter(|r| m.responses.iter().filter(|o| o.signal == r.signal).any(|o| moves(&o))).collect();
     let said = match silent.len() {
         0 => String::new(),
         _ => format!(
@@ -250,7 +245,8 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
                 .filter(|(_, name)| **name != "persistence")
                 .map(|(k, name)| {
                     let scores = m.scores.iter().filter(|s| s.signal == signal && s.model == *name);
-                    let mut points: Vec<(f64, f64)> = scores.map(|s| (hours(s.horizon, m), s.skill)).filter(|p| p.1.is_finite()).collect();
+                    let mut points: Vec<(f64, f64)> =
+                        scores.map(|s| (hours(s.horizon, m), s.skill)).filter(|p| p.1.is_finite()).collect();
                     points.sort_by(|a, b| a.0.total_cmp(&b.0));
                     SkillLine { model: name, colour: chart::colour(k + 1), points }
                 })

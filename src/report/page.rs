@@ -1,8 +1,8 @@
 //! The page: everything that the template prints, as types.
 
-use askama::Template;
 use crate::error::{Error, Result};
 use crate::scenario::results::Results;
+use askama::Template;
 
 use super::clock::Clock;
 use super::data::{self, Data};

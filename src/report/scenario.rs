@@ -263,21 +263,25 @@ fn control(of: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> Cont
     let uses: Vec<(&CaseResult, &ControlUse)> =
         cases.iter().filter_map(|c| c.controls.iter().find(|u| u.signal == of.signal).map(|u| (c, u))).collect();
     // One number of decimals for all cases.
-    let all: Vec<f64> = uses.iter().flat_map(|(_, u)| [u.mean, u.min, u.max]).collect();
-    let figures = number::alike_within(&all, PROSE, of.low.zip(of.high).map(|(l, h)| h - l));
-    let row = |((c, u), q): (&(&CaseResult, &ControlUse), &[Quantity])| ControlCell {
+    let range = of.low.zip(of.high).map(|(l, h)| h - l);
+    let means: Vec<f64> = uses.iter().map(|(_, u)| u.mean).collect();
+    let means = number::alike_within(&means, PROSE, range);
+    // Apart from the means: those of integer controls are none.
+    let ends: Vec<f64> = uses.iter().flat_map(|(_, u)| [u.min, u.max]).collect();
+    let ends = number::alike_within(&ends, PROSE, range);
+    let row = |(((c, u), mean), ends): ((&(&CaseResult, &ControlUse), &Quantity), &[Quantity])| ControlCell {
         case: readable(&c.name),
         colour: colours.get(&c.name),
-        mean: q[0].clone(),
-        min: q[1].clone(),
-        max: q[2].clone(),
+        mean: mean.clone(),
+        min: ends[0].clone(),
+        max: ends[1].clone(),
         moves: number::count(u.moves),
     };
     ControlRow {
         signal: of.signal.clone(),
         unit: number::unit(&of.unit),
         allowed: between(of.low, of.high),
-        cases: uses.iter().zip(figures.chunks_exact(3)).map(row).collect(),
+        cases: uses.iter().zip(&means).zip(ends.chunks_exact(2)).map(row).collect(),
     }
 }
 

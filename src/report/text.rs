@@ -144,8 +144,14 @@ mod tests {
 
     #[test]
     fn names_in_sentences_are_set_as_tags() {
-        assert_eq!(marked("mean of `a_b` is < 3 degC").to_string(), "mean of <span class=\"tag\">a_b</span> is &lt; 3 °C");
-        assert_eq!(marked("an odd ` stays, `<i>` too").to_string(), "an odd <span class=\"tag\"> stays, </span>&lt;i&gt; too");
+        assert_eq!(
+            marked("mean of `a_b` is < 3 degC").to_string(),
+            "mean of <span class=\"tag\">a_b</span> is &lt; 3 °C"
+        );
+        assert_eq!(
+            marked("an odd ` stays, `<i>` too").to_string(),
+            "an odd <span class=\"tag\"> stays, </span>&lt;i&gt; too"
+        );
         assert_eq!((tag("a`b", 9), readable("energy_cost")), ("`a'b`".to_owned(), "energy cost".to_owned()));
     }
 

@@ -328,18 +328,19 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
     let runs = &pick.runs;
     if pick.support.outside > OUTSIDE_TRY {
         let far = runs.iter().max_by(|a, b| a.case.support.outside.total_cmp(&b.case.support.outside));
-        let far = far.filter(|r| runs.len() > 1 && r.case.support.outside > OUTSIDE_DONT).map_or_else(String::new, |r| {
-            format!(" (“{}”: {})", short(&readable(&r.scenario.name), 30), number::percent_text(r.case.support.outside))
-        });
+        let far =
+            far.filter(|r| runs.len() > 1 && r.case.support.outside > OUTSIDE_DONT).map_or_else(String::new, |r| {
+                format!(
+                    " (“{}” {})",
+                    short(&readable(&r.scenario.name), 30),
+                    number::percent_text(r.case.support.outside)
+                )
+            });
         let share = number::percent_text(pick.support.outside);
-        out.push(format!("{share} of the time{far} lies outside what the log has seen"));
+        out.push(format!("{share} of the time lies outside the log’s experience{far}"));
     }
-    if let Some(e) = pick.economics.filter(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {
-        let i = number::estimate(&e.npv, number::PROSE);
-        out.push(format!(
-            "it may not pay back (net present value down to {})",
-            with_unit(&i.low.text, &number::unit(&e.currency))
-        ));
+    if pick.economics.is_some_and(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {
+        out.push("it may not pay back".into());
     }
     if let Some((run, used)) = pick.strained.first() {
         out.push(format!(
@@ -362,7 +363,7 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
     if let Some(r) = priced_replays(results).find(|r| !r.inside) {
         let all = r.stretches.max(1);
         out.push(format!(
-            "{} of {} replays of the log missed the measured {}",
+            "{} of {} replays missed the measured {}",
             all.saturating_sub(r.within),
             all,
             short(&readable(&r.kpi), 40)
@@ -384,7 +385,8 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
 /// Hold-out scores of the chosen model at the longest horizon up to the control horizon, one per signal.
 pub fn scores_at_horizon(results: &Results) -> Vec<&Score> {
     let m = &results.model;
-    let chosen = || m.scores.iter().filter(|s| s.model == m.model && s.skill.is_finite() && s.horizon <= m.horizon.max(1));
+    let chosen =
+        || m.scores.iter().filter(|s| s.model == m.model && s.skill.is_finite() && s.horizon <= m.horizon.max(1));
     let last = chosen().map(|s| s.horizon).max().unwrap_or(0);
     chosen().filter(|s| s.horizon == last).collect()
 }

@@ -54,7 +54,11 @@ pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Col
         .iter()
         .map(|a| whisker(&a.case, colours.get(&a.case), &verdict::saving(&a.objective_change)))
         .collect();
-    let head = Head { id: "year-s", title: &format!("{noun} of each case over the year"), description: &describe(&rows, &money) };
+    let head = Head {
+        id: "year-s",
+        title: &format!("{noun} of each case over the year"),
+        description: &describe(&rows, &money),
+    };
     let savings = chart::whiskers(head, &rows, &money)?;
 
     let mut kpi = kpi_rows(&results.annual.iter().map(|a| a.kpis.as_slice()).collect::<Vec<_>>(), currency);
@@ -89,7 +93,10 @@ pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Col
         savings,
         sources: sources(picks, colours, &money, noun)?,
         kpis: Table { columns: results.annual.iter().map(|a| column(&a.case)).collect(), rows: kpi },
-        money: Table { columns: with.iter().map(|a| column(&a.case)).collect(), rows: economics_rows(&economics, noun) },
+        money: Table {
+            columns: with.iter().map(|a| column(&a.case)).collect(),
+            rows: economics_rows(&economics, noun),
+        },
         assumptions: economics.first().map(|e| assumptions(e)).unwrap_or_default(),
     }))
 }
