@@ -300,6 +300,121 @@ fn the_verdict_follows_the_evidence() {
     assert!(headline(&far).contains("the log knows nothing like it"), "{}", headline(&far));
 }
 
+fn front(r: &Results) -> String {
+    let html = render(r).unwrap();
+    visible(between(&html, "<section class=\"front", "</section>")).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_miss_of_the_log_alarms_where_it_is_money() {
+    let mut results = fixture::datacenter();
+    // The third check is not priced.
+    (results.model.replay[2].inside, results.model.replay[2].within) = (false, 3);
+    assert!(front(&results).contains("Do run “mpc”") && !front(&results).contains("replays"));
+    (results.model.replay[0].inside, results.model.replay[0].within) = (false, 12);
+    let text = front(&results);
+    assert!(text.contains("Try “mpc”") && text.contains("8 of 20 replays missed the measured energy cost"), "{text}");
+    assert!(text.contains("missed the log’s energy cost in 8 of 20 replays of 24 h (newest: 2 560 measured"), "{text}");
+    let html = render(&results).unwrap();
+    assert!(visible(&html).contains("† 12 of 20 stretches of 24 h"));
+    assert!(visible(&html).contains("† 3 of 20 stretches"));
+}
+
+#[test]
+fn an_income_grows_and_is_not_saved() {
+    let mut results = fixture::datacenter();
+    for c in results.scenarios.iter_mut().flat_map(|s| &mut s.cases) {
+        let o = &mut c.objective;
+        (o.p10, o.p50, o.p90, o.mean) = (o.p10 - 1e6, o.p50 - 1e6, o.p90 - 1e6, o.mean - 1e6);
+    }
+    let text = front(&results);
+    assert!(text.contains("It earns 4 600 EUR a year more (3 900 to 5 400 EUR)."), "{text}");
+    assert!(text.contains("Gain a year") && !text.contains("Saving"), "{text}");
+    results.annual.iter_mut().for_each(|a| {
+        a.economics = None;
+        let d = &mut a.objective_change;
+        (d.mean, d.low, d.high) = (400.0, 300.0, 500.0);
+    });
+    assert!(front(&results).contains("earns 400 EUR a year less (300 to 500 EUR)"), "{}", front(&results));
+}
+
+#[test]
+fn what_does_not_pay_is_not_advised() {
+    let mut results = fixture::datacenter();
+    let e = results.annual[1].economics.as_mut().unwrap();
+    (e.npv.p10, e.npv.p50, e.npv.p90) = (-9_000.0, -4_000.0, 1_000.0);
+    results.annual.remove(0);
+    results.scenarios.iter_mut().for_each(|s| drop(s.cases.remove(1)));
+    let text = front(&results);
+    assert!(text.contains("Don’t buy “mpc”: what it brings does not pay for it."), "{text}");
+    assert!(text.contains("What was tried") && text.contains("Tried") && !text.contains("Undo when"), "{text}");
+    let e = results.annual[0].economics.as_mut().unwrap();
+    (e.npv.p50, e.npv.p90) = (2_000.0, 9_000.0);
+    assert!(front(&results).contains("because it may not pay back"), "{}", front(&results));
+}
+
+#[test]
+fn a_soft_limit_counts_over_all_scenarios() {
+    let mut results = fixture::datacenter();
+    let of = |r: &mut Results, share: f64| {
+        let l = &mut r.scenarios[2].cases[2].limits[0];
+        assert_eq!(l.kind, "soft");
+        (l.share_beyond, l.chance, l.worst) = (share, 0.5, 0.4);
+    };
+    let now = results.scenarios[2].cases[0].limits[0].share_beyond;
+    // Far better elsewhere, a little worse here.
+    for s in [0, 1, 3] {
+        results.scenarios[s].cases[0].limits[0].share_beyond = 0.2;
+    }
+    of(&mut results, now + 0.005);
+    assert!(
+        front(&results).contains("Try “mpc”") && front(&results).contains("it may pass a limit of"),
+        "{}",
+        front(&results)
+    );
+    of(&mut results, now + 0.05);
+    assert!(!front(&results).contains("Try “mpc”"), "{}", front(&results));
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let mut results = fixture::datacenter();
+    results.timezone = "Mars/Olympus".into();
+    results.currency = None;
+    results.annual.clear();
+    results.scenarios.iter_mut().for_each(|s| s.days_per_year = None);
+    let html = render(&results).unwrap();
+    let data = visible(between(&html, "<section id=\"data\"", "</section>"));
+    assert!(data.contains("The time zone “Mars/Olympus” is not known: all times are UTC."), "{data}");
+    let text = front(&results);
+    assert!(text.contains("give the scenarios days_per_year to see money per year"), "{text}");
+    assert!(text.contains("cost units in 28 simulated days"), "{text}");
+}
+
+/// A signal that a known equation gives has no error to be compared with.
+#[test]
+fn results_with_scores_of_exact_signals_are_read_again() {
+    let mut results = fixture::datacenter();
+    results.model.scores[0].skill_linear = f64::NAN;
+    results.model.scores[0].skill = f64::NAN;
+    let text = serde_json::to_string(&results).unwrap();
+    let again: Results = serde_json::from_str(&text).unwrap();
+    assert!(again.model.scores[0].skill.is_nan() && render(&again).is_ok());
+}
+
+#[test]
+fn controls_that_nothing_answers_to_are_named() {
+    let mut results = fixture::datacenter();
+    for r in &mut results.model.responses {
+        [&mut r.mean, &mut r.low, &mut r.high].into_iter().for_each(|v| v.fill(0.0));
+        r.gain = 0.0;
+    }
+    let html = render(&results).unwrap();
+    let model = visible(between(&html, "<section id=\"model\"", "</section>"));
+    assert!(model.contains("No learned signal answers to"), "{model}");
+    assert!(!html.contains("id=\"resp-"));
+}
+
 #[test]
 fn a_failed_scenario_stands_first_and_harms_no_other() {
     let mut results = fixture::datacenter();

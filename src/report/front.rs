@@ -25,6 +25,8 @@ pub struct Front {
     pub setpoints_left: usize,
     /// What the advised column is called.
     pub advised: &'static str,
+    /// The time that a ramp is per.
+    pub step: String,
     /// The controller that moves them.
     pub how: Markup,
     pub undo: Markup,
@@ -83,7 +85,7 @@ pub fn front(results: &Results, picks: &[Pick<'_>], currency: &str, clock: &Cloc
     let words = verdict::words(results);
     let (answer, headline, because) = say(results, picks, &money, words);
     let all_alarms = alarms(results, picks);
-    let setpoints = pick.map(|p| setpoints(p, &results.model.step)).unwrap_or_default();
+    let setpoints = pick.map(setpoints).unwrap_or_default();
     let (risks, no_risk) = pick.map(|p| risks(p, clock)).unwrap_or_default();
     let rows = setpoints.len().min(MOST_SETPOINTS) + risks.len().min(MOST_RISKS) + all_alarms.len().min(MOST_ALARMS);
     Front {
@@ -102,6 +104,7 @@ pub fn front(results: &Results, picks: &[Pick<'_>], currency: &str, clock: &Cloc
         setpoints_left: setpoints.len().saturating_sub(MOST_SETPOINTS),
         setpoints: setpoints.into_iter().take(MOST_SETPOINTS).collect(),
         how: marked(&pick.map(how).unwrap_or_default()),
+        step: spaced(&results.model.step),
         advised: if answer == Answer::Dont { "Tried" } else { "Advised" },
         undo: marked(&pick.filter(|_| answer != Answer::Dont).map(undo).unwrap_or_default()),
         risks_left: risks.len().saturating_sub(MOST_RISKS),
@@ -256,18 +259,18 @@ pub fn no_year(results: &Results) -> String {
     }
 }
 
-fn setpoints(pick: &Pick<'_>, step: &str) -> Vec<SetPoint> {
+fn setpoints(pick: &Pick<'_>) -> Vec<SetPoint> {
     let mut names: Vec<&str> = Vec::new();
     for c in pick.runs.iter().flat_map(|r| &r.case.controls) {
         if !names.contains(&c.signal.as_str()) {
             names.push(&c.signal);
         }
     }
-    names.into_iter().filter_map(|name| setpoint(pick, name, step)).collect()
+    names.into_iter().filter_map(|name| setpoint(pick, name)).collect()
 }
 
 /// One control over all scenarios: means weighted as the year is.
-fn setpoint(pick: &Pick<'_>, name: &str, step: &str) -> Option<SetPoint> {
+fn setpoint(pick: &Pick<'_>, name: &str) -> Option<SetPoint> {
     let uses: Vec<(f64, &ControlUse)> = pick
         .runs
         .iter()
@@ -298,9 +301,7 @@ fn setpoint(pick: &Pick<'_>, name: &str, step: &str) -> Option<SetPoint> {
         now: now_q,
         advised: advised_q,
         allowed: between(any.low, any.high),
-        ramp: any
-            .max_move
-            .map_or_else(|| "any".to_owned(), |m| format!("{} per {}", number::exact(m).text, spaced(step))),
+        ramp: any.max_move.map_or_else(|| "any".to_owned(), |m| number::exact(m).text),
     })
 }
 
@@ -429,10 +430,6 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
     let m = &results.model;
     let scores = verdict::scores_at_horizon(results);
     if let Some(h) = scores.first().map(|s| s.horizon) {
-        let span = |of: fn(&crate::scenario::results::Score) -> f64| {
-            let v = scores.iter().map(|s| of(s));
-            v.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
-        };
         let ahead = ahead(h, &m.step);
         let useless: Vec<String> = scores.iter().filter(|s| s.skill <= 0.0).map(|s| tag(&s.signal, 40)).collect();
         let useful = scores.iter().map(|s| s.skill).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
@@ -456,8 +453,15 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
                 false => format!("none: no better than “no change” {ahead} ahead"),
             },
         ));
-        let (low, high) = span(|s| s.coverage[2]);
-        out.push(("90 % ranges", format!("hold {} of the time", shares(low, high))));
+        // What is known exactly has no interval to hold.
+        let (low, high) = scores
+            .iter()
+            .filter(|s| s.rmse > 0.0)
+            .map(|s| s.coverage[2])
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        if low.is_finite() {
+            out.push(("90 % ranges", format!("hold {} of the time", shares(low, high))));
+        }
     }
     if !m.model.is_empty() {
         let age = clock

@@ -317,7 +317,9 @@ fn coverage(m: &ModelCard, horizons: &[usize]) -> Vec<Group<CoverageRow>> {
         [first, .., last] => vec![*first, *last],
     };
     groups(m, |signal| {
-        let find = |h: &usize| m.scores.iter().find(|s| s.signal == signal && s.model == m.model && s.horizon == *h);
+        let find = |h: &usize| {
+            m.scores.iter().find(|s| s.signal == signal && s.model == m.model && s.horizon == *h && s.rmse > 0.0)
+        };
         ends.iter().filter_map(find).map(row).collect()
     })
 }

@@ -111,7 +111,10 @@ fn formulas(results: &Results, currency: &str) -> Vec<Formula> {
                 formula: super::text::marked(&without_one(&k.formula)),
                 price: k.price.map_or_else(
                     || "not priced".to_owned(),
-                    |p| format!("{} {currency}{per}", number::plain(p, number::TABLE).text),
+                    |p| match p == 1.0 && k.unit == currency {
+                        true => "counts in full".to_owned(),
+                        false => format!("{} {currency}{per}", number::exact(p).text),
+                    },
                 ),
                 unit: match unit.is_empty() {
                     true if share => "%".to_owned(),

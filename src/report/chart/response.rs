@@ -12,7 +12,7 @@ const MARGINS: Margins = Margins { left: 6.0, top: 10.0, right: 62.0, bottom: 20
 
 /// The chart as SVG; `low` and `high` are shared by the signal's row, so that its charts compare.
 pub fn response(head: Head<'_>, r: &StepResponse, (low, high): (f64, f64)) -> Result<String> {
-    let n = settled(r);
+    let n = settled(r, high - low);
     let hours = r.hours[..n].last().copied().unwrap_or(1.0);
     // What is left of the time is one flat line.
     let (low, high) = (low.min(0.0), high.max(0.0));
@@ -41,11 +41,10 @@ pub fn response(head: Head<'_>, r: &StepResponse, (low, high): (f64, f64)) -> Re
     })
 }
 
-/// Points until the response has settled, and as many again.
-fn settled(r: &StepResponse) -> usize {
+/// Points until the response has settled to a fraction of its row's `range`, and as many again.
+fn settled(r: &StepResponse, range: f64) -> usize {
     let n = r.hours.len().min(r.mean.len()).min(r.low.len()).min(r.high.len());
     let end = r.gain;
-    let size = r.mean[..n].iter().fold(end.abs(), |a, v| a.max(v.abs()));
-    let last = r.mean[..n].iter().rposition(|v| (v - end).abs() > 0.03 * size).unwrap_or(0);
+    let last = r.mean[..n].iter().rposition(|v| (v - end).abs() > 0.03 * range).unwrap_or(0);
     (2 * last + 2).max(n.min(9)).min(n)
 }
