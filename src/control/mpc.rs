@@ -12,13 +12,12 @@ use self::rollout::{Limit, Start, Workspace, paths};
 use super::planner::{self, Plan, Planner, Problem, project};
 use super::{Context, Control, Controller, Forecast, Observation};
 use crate::error::Result;
-use crate::expr::ExprFault;
 use crate::rng::Key;
 use crate::schema::{Range, Role};
 use crate::spec::{ForecastSpec, MpcSpec, TimeSpan};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
-use crate::value::{Kpi, Objective};
+use crate::value::Objective;
 
 /// The controller. Each particle of the run has its own plan: at every replan interval the planner moves the free moves
 /// of the horizon so that the risk quantile of the objective over several simulated futures is least, and the plan is
@@ -90,26 +89,14 @@ impl<'a> Mpc<'a> {
     /// The controller that a scenario describes, minimising the twin's objective.
     ///
     /// # Errors
-    /// [`crate::error::Error::Config`] for unknown controls, a horizon shorter than the replan interval, a risk outside 0 to 1, and a
-    /// twin without an objective.
+    /// [`crate::error::Error::Config`] for unknown controls, a horizon shorter than the replan interval, a risk outside
+    /// 0 to 1, and a twin without an objective.
     pub fn build(spec: &MpcSpec, context: &Context<'a>) -> Result<Self> {
-        let mut kpis = Vec::new();
-        for (name, kpi) in &context.spec.kpi {
-            let compiled = Kpi::compile(name, kpi, context.scope, context.schema);
-            // Its place is in the twin's file, which is not at hand here.
-            let fault = |f: ExprFault| context.fault(f.code, &(0..0), format!("KPI `{name}`: {}", f.message), f.cure);
-            kpis.push(compiled.map_err(|(_, f)| fault(f))?);
-        }
-        let prices = context.spec.objective.iter().map(|(name, price)| (name.as_str(), price.value));
-        let objective = Objective::of(&kpis, prices).map_err(|name| {
-            let message = format!("the twin's [objective] prices `{name}`, which is no KPI");
-            context.fault("unknown-kpi", &(0..0), message, "define it in [kpi], or take its price out")
-        })?;
         let controls = match &spec.controls {
             Some(names) => names.iter().map(|n| context.control(n, &n.span)).collect::<Result<Vec<_>>>()?,
             None => context.schema.with_role(Role::Control),
         };
-        if objective.terms.is_empty() {
+        if context.objective.terms.is_empty() {
             let cure = "give the twin an [objective] table: KPI = price";
             return Err(context.fault("no-objective", &spec.horizon.span, "MPC has nothing to minimise", cure));
         }
@@ -123,7 +110,7 @@ impl<'a> Mpc<'a> {
         }
         // Not the stream of the run's own noise: a plan must not foresee it.
         let key = Key::new(context.seed).fold(0x6D70_6300);
-        Ok(Self::new(spec, controls, context.dynamics, objective, key))
+        Ok(Self::new(spec, controls, context.dynamics, context.objective.clone(), key))
     }
 
     /// `controls`: schema columns that it moves; `key` must not be that of the plant's noise.
