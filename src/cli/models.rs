@@ -46,6 +46,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             if globals.json {
                 return output::json(&json!({ "schema_version": SCHEMA_VERSION, "champion": version.name }));
             }
+            if globals.quiet {
+                return Ok(());
+            }
             output::print(&format!("{name}: champion is now {}", version.name))
         }
         Action::Verify => verify(&registry, &name, globals),
@@ -98,7 +101,7 @@ fn show(registry: &Registry, name: &str, version: Option<&str>, globals: &Global
     let mut card: ModelCard =
         serde_json::from_slice(&card).map_err(|e| Error::Data(format!("the card of version {version}: {e}")))?;
     card.version = version;
-    if globals.json { output::json(&card) } else { output::print(&fit::table(&card)) }
+    if globals.json { output::versioned(&card) } else { output::print(&fit::table(&card)) }
 }
 
 fn verify(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {

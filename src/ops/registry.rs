@@ -72,10 +72,19 @@ impl Registry {
         &self.dir
     }
 
-    /// Writes a version; the same files and parent give the same name, and writing it again changes nothing.
+    /// Writes a version; the same files and parent give the same name, and writing it again changes nothing. The files of
+    /// the champion are the champion.
     pub fn publish(&self, files: &[(&str, &[u8])]) -> Result<Version> {
-        let parent = self.champion()?.map(|v| v.name);
-        let hashes = files.iter().map(|(n, b)| ((*n).to_owned(), blake3::hash(b).to_hex().to_string())).collect();
+        let champion = self.champion()?;
+        let hashes: BTreeMap<String, String> =
+            files.iter().map(|(n, b)| ((*n).to_owned(), blake3::hash(b).to_hex().to_string())).collect();
+        if let Some(version) = &champion
+            && self.manifest(&version.name).is_ok_and(|m| m.files == hashes)
+            && self.check(&version.name).is_ok()
+        {
+            return Ok(version.clone());
+        }
+        let parent = champion.map(|v| v.name);
         let manifest = Manifest { files: hashes, parent };
         let text = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Internal(e.to_string()))?;
         let name = version_name(&text);
@@ -267,6 +276,7 @@ mod tests {
         let a = r.publish(&[("model.bin", b"a")]).unwrap();
         assert_eq!(a, r.publish(&[("model.bin", b"a")]).unwrap());
         r.record(&event(Verdict::Promoted, &a)).unwrap();
+        assert_eq!(a, r.publish(&[("model.bin", b"a")]).unwrap());
         let b = r.publish(&[("model.bin", b"b")]).unwrap();
         assert_eq!(r.manifest(&b.name).unwrap().parent.as_deref(), Some(a.name.as_str()));
         r.record(&event(Verdict::Refused, &b)).unwrap();
