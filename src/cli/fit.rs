@@ -26,7 +26,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let spec = plant::load(&args.dir)?;
+    let (spec, _) = plant::load(&args.dir)?;
     let registry = Registry::open(Project::find(&args.dir)?.model_dir(&spec.value.name.value));
     let (plant, refused) = if args.dry_run {
         let source = plant::read(spec, globals)?;

@@ -41,6 +41,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         Action::List => list(&registry, &name, globals),
         Action::Show { version } => show(&registry, &name, version.as_deref(), globals),
         Action::Rollback => {
+            // nothing is touched when there is nothing to roll back to
+            registry.earlier()?;
             let _lock = Lock::take(registry.dir(), "models rollback")?;
             let version = registry.rollback(&plant::now(), "asked for on the command line")?;
             if globals.json {

@@ -44,11 +44,11 @@ pub struct Fitted {
     pub refused: Option<String>,
 }
 
-/// Reads and checks `twin.toml` in `dir`.
+/// Reads and checks `twin.toml` in `dir`; with its warnings.
 ///
 /// # Errors
 /// [`Error::Config`] with all faults. A log that cannot be read is none here: reading it tells more.
-pub fn load(dir: &Path) -> Result<Loaded<TwinSpec>> {
+pub fn load(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     let parsed = spec::parse_twin(&spec::twin_file(dir))?;
     let faults = match &parsed.loaded {
         Some(loaded) => check::twin(&check::Plant::new(loaded)),
@@ -58,12 +58,13 @@ pub fn load(dir: &Path) -> Result<Loaded<TwinSpec>> {
 }
 
 /// The twin of `parsed`, unless a fault of it or of `more` stands against that.
-pub fn sound(parsed: Parsed<TwinSpec>, more: Vec<Fault>) -> Result<Loaded<TwinSpec>> {
+pub fn sound(parsed: Parsed<TwinSpec>, more: Vec<Fault>) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     let mut faults = parsed.faults;
     faults.extend(more);
-    faults.retain(|f| !f.warning && f.code != "no-log");
+    faults.retain(|f| f.code != "no-log");
+    faults.sort_by_key(|f| (f.line, f.column));
     match parsed.loaded {
-        Some(loaded) if faults.is_empty() => Ok(loaded),
+        Some(loaded) if faults.iter().all(|f| f.warning) => Ok((loaded, faults)),
         _ => Err(Error::Config(faults)),
     }
 }

@@ -39,7 +39,7 @@ struct Night {
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let clock = Instant::now();
-    let spec = plant::load(&args.dir)?;
+    let (spec, _) = plant::load(&args.dir)?;
     let registry = Registry::open(Project::find(&args.dir)?.model_dir(&spec.value.name.value));
     // before the work: who comes second hears it at once
     let lock = Lock::take(registry.dir(), "retrain")?;

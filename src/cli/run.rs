@@ -200,7 +200,7 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
             check::twin(&checked)
         }
     };
-    let twin = plant::sound(parsed, faults)?;
+    let (twin, _) = plant::sound(parsed, faults)?;
     let Folder { scenarios, broken } = folder;
     if args.dry_run {
         let names: Vec<&str> = scenarios.iter().map(Loaded::stem).collect();

@@ -22,7 +22,7 @@ log     = { files = "log/*.parquet", time = "timestamp", max_gap = "3h" }
 signals = [
   { name = "room_temp",    role = "state",       unit = "degC", column = "room_temp_c", soft = [19, 23], effects = { heat = "+" } },
   { name = "power",        role = "output",      unit = "kW",   column = "power_kw" },
-  { name = "heat",         role = "control",     unit = "kW",   column = "heat_kw", hard = [0, 8], max_move = 1.0 },
+  { name = "heat",         role = "control",     unit = "kW",   column = "heater_kw", hard = [0, 8], max_move = 1.0 },
   { name = "outdoor_temp", role = "disturbance", unit = "degC", column = "outdoor_temp_c", forecast = { seasonal = "1d" } },
   { name = "price",        role = "disturbance", unit = "EUR/MWh", value = 90 },
 ]
@@ -133,7 +133,7 @@ pub fn log(rows: usize, changed: usize, later: f64) -> Columns {
         let gain = if k < changed { 0.35 } else { later };
         temp += 0.08 * (outdoor - temp) + gain * heat + 0.05 * noise.normal();
     }
-    ["room_temp_c", "power_kw", "heat_kw", "outdoor_temp_c"].into_iter().zip(columns).collect()
+    ["room_temp_c", "power_kw", "heater_kw", "outdoor_temp_c"].into_iter().zip(columns).collect()
 }
 
 /// A room whose temperature and power are noise.
@@ -152,7 +152,9 @@ pub fn write_log(file: &Path, columns: &Columns) {
     let times = TimestampMillisecondArray::from_iter_values((0..rows).map(|k| START_MS + k * HOUR_MS));
     let times: ArrayRef = Arc::new(times.with_timezone("UTC"));
     // NaN stands for no sample
-    let column = |v: &Vec<f64>| -> ArrayRef { Arc::new(v.iter().map(|v| v.is_finite().then_some(*v)).collect::<Float64Array>()) };
+    let column = |v: &Vec<f64>| -> ArrayRef {
+        Arc::new(v.iter().map(|v| v.is_finite().then_some(*v)).collect::<Float64Array>())
+    };
     let columns = columns.iter().map(|(name, v)| (*name, column(v)));
     let batch = RecordBatch::try_from_iter([("timestamp", times)].into_iter().chain(columns)).unwrap();
     let mut writer = ArrowWriter::try_new(std::fs::File::create(file).unwrap(), batch.schema(), None).unwrap();
