@@ -22,7 +22,7 @@ pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let code = error.exit_code();
-    if globals.json {
+    if globals.json && !super::output::has_document() {
         let document = match error {
             Error::Config(faults) => render::document(faults),
             other => json!({
@@ -35,6 +35,12 @@ pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
         let _ = super::output::json(&document);
         return ExitCode::from(code);
     }
+    tell(error);
+    ExitCode::from(code)
+}
+
+/// Prints `error` on standard error.
+pub(super) fn tell(error: &Error) {
     let text = match error {
         Error::Config(faults) => render::text(faults, std::io::stderr().is_terminal()),
         Error::Attention(text) => format!("attention: {}", plain(text)),
@@ -42,7 +48,6 @@ pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
         other => format!("error: {}", plain(&other.to_string())),
     };
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
-    ExitCode::from(code)
 }
 
 /// Keeps panic texts from users: a report file in the temporary folder, and one line that names it.

@@ -8,7 +8,7 @@ use super::output::{self, SCHEMA_VERSION};
 use super::project::Project;
 use super::{Globals, plant};
 use crate::error::{Error, Result};
-use crate::ops::Registry;
+use crate::ops::{Lock, Registry};
 use crate::scenario::results::ModelCard;
 
 /// Learn, validate, calibrate and publish a model of a plant.
@@ -26,15 +26,17 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let source = plant::read(&args.dir, globals)?;
-    let project = Project::find(&source.dir)?;
-    let registry = Registry::open(project.model_dir(source.name()));
+    let (spec, _) = plant::load(&args.dir)?;
+    let registry = Registry::open(Project::find(&args.dir)?.model_dir(&spec.value.name.value));
     let (plant, refused) = if args.dry_run {
-        let mut fitted = source.fit(&source.log, &source.spec.value, globals)?;
+        let source = plant::read(spec, globals)?;
+        let mut fitted = source.fit(&source.log, &source.spec.value.model, globals)?;
         let refused = fitted.refused.take();
         (source.with(fitted)?, refused)
     } else {
-        plant::fit_and_publish(source, &registry, "fit", globals)?
+        // before the work: who comes second hears it at once
+        let _lock = Lock::take(registry.dir(), "fit")?;
+        plant::fit_and_publish(plant::read(spec, globals)?, &registry, globals)?
     };
     if globals.json {
         output::json(&json!({
@@ -45,11 +47,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             "refused": refused,
             "card": plant.card,
         }))?;
-    } else {
+    } else if !globals.quiet {
         output::print(&table(&plant.card))?;
     }
     match refused {
-        Some(why) => Err(Error::Attention(why)),
+        Some(why) if args.dry_run => Err(Error::Attention(format!("the model would be refused: {why}"))),
+        Some(why) => {
+            let champion = registry.champion()?.map_or_else(|| "there is no champion".into(), |v| v.name + " stays");
+            Err(Error::Attention(format!("the model is refused ({champion}): {why}")))
+        }
         None => Ok(()),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Globals, output, progress, render};
+use super::{Globals, output, plant, progress, render};
 use crate::error::{Error, Result};
-use crate::{check, expr, log};
+use crate::{expr, log};
 
 /// Show the quality of a log: coverage, gaps, bad samples, how much controls moved.
 ///
@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let (twin, warnings) = check::load_twin(&args.dir)?;
+    let (twin, warnings) = plant::load(&args.dir)?;
     if !warnings.is_empty() {
         output::note(globals, &render::text(&warnings, false));
     }
@@ -31,5 +31,5 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let read = log::read(&dir, &twin.value, &schema);
     spinner.finish_and_clear();
     let (_, quality) = read?;
-    if globals.json { output::json(&quality) } else { output::print(&output::plain(&log::render(&quality))) }
+    if globals.json { output::versioned(&quality) } else { output::print(&output::plain(&log::render(&quality))) }
 }

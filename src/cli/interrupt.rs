@@ -1,22 +1,51 @@
 //! Ctrl-C and termination.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// Somebody looks at [`ASKED`] and will end with an orderly result.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+/// A signal came while it was watched.
+static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// The flag that the first Ctrl-C sets. Who takes it promises to look at it often and to end with
-/// [`crate::error::Error::Interrupted`]; while nobody has taken it, Ctrl-C ends the process at once.
-pub fn flag() -> Arc<AtomicBool> {
-    FLAG.get_or_init(Default::default).clone()
+/// How long work that promised to look may take to end.
+const PATIENCE: Duration = Duration::from_millis(600);
+
+/// While this lives, the first Ctrl-C does not end the process: who holds it looks at [`Watch::asked`] often and ends
+/// with [`crate::error::Error::Interrupted`]. At all other times Ctrl-C ends the process at once; every file is
+/// published whole or not at all, so nothing is torn.
+#[derive(Debug)]
+pub struct Watch(());
+
+/// Begins to watch.
+pub fn watch() -> Watch {
+    WATCHED.store(true, Ordering::SeqCst);
+    Watch(())
 }
 
-/// Listens for signals: the first sets the flag, the second ends the process.
+impl Watch {
+    /// Whether the user wants an end.
+    pub fn asked(&self) -> bool {
+        ASKED.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        WATCHED.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Listens for signals.
 pub(super) fn listen() {
     // Without a handler (it can be set once only) the system's own ends the process: no loss.
-    let _ = ctrlc::set_handler(|| match FLAG.get() {
-        Some(flag) if !flag.swap(true, Ordering::SeqCst) => {}
-        _ => std::process::exit(130),
+    let _ = ctrlc::set_handler(|| {
+        if WATCHED.load(Ordering::SeqCst) && !ASKED.swap(true, Ordering::SeqCst) {
+            // one long step (a plan of many candidates) must not keep the user waiting
+            std::thread::sleep(PATIENCE);
+        }
+        let _ = writeln!(std::io::stderr().lock(), "interrupted");
+        std::process::exit(130)
     });
 }

@@ -41,10 +41,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         Action::List => list(&registry, &name, globals),
         Action::Show { version } => show(&registry, &name, version.as_deref(), globals),
         Action::Rollback => {
+            // nothing is touched when there is nothing to roll back to
+            registry.earlier()?;
             let _lock = Lock::take(registry.dir(), "models rollback")?;
             let version = registry.rollback(&plant::now(), "asked for on the command line")?;
             if globals.json {
                 return output::json(&json!({ "schema_version": SCHEMA_VERSION, "champion": version.name }));
+            }
+            if globals.quiet {
+                return Ok(());
             }
             output::print(&format!("{name}: champion is now {}", version.name))
         }
@@ -98,7 +103,7 @@ fn show(registry: &Registry, name: &str, version: Option<&str>, globals: &Global
     let mut card: ModelCard =
         serde_json::from_slice(&card).map_err(|e| Error::Data(format!("the card of version {version}: {e}")))?;
     card.version = version;
-    if globals.json { output::json(&card) } else { output::print(&fit::table(&card)) }
+    if globals.json { output::versioned(&card) } else { output::print(&fit::table(&card)) }
 }
 
 fn verify(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -27,9 +28,26 @@ pub fn print(text: &str) -> Result<()> {
         .map_err(|e| Error::write(Path::new(STDOUT), e))
 }
 
-/// Writes `value` as JSON to standard output.
+static DOCUMENT: AtomicBool = AtomicBool::new(false);
+
+/// Writes `value` as JSON to standard output: the one document of the process.
 pub fn json<T: Serialize>(value: &T) -> Result<()> {
+    DOCUMENT.store(true, Ordering::SeqCst);
     print(&serde_json::to_string_pretty(value).map_err(|e| Error::Internal(format!("JSON: {e}")))?)
+}
+
+/// The same, of an object that carries no version itself.
+pub fn versioned<T: Serialize>(value: &T) -> Result<()> {
+    let mut value = serde_json::to_value(value).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
+    if let Some(object) = value.as_object_mut() {
+        object.entry("schema_version").or_insert_with(|| SCHEMA_VERSION.into());
+    }
+    json(&value)
+}
+
+/// Whether [`json`] has written its document: an error after it goes to standard error, or the output would not parse.
+pub(super) fn has_document() -> bool {
+    DOCUMENT.load(Ordering::SeqCst)
 }
 
 /// A note for the person at the terminal, on standard error; nothing when quiet.

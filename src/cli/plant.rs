@@ -9,15 +9,16 @@ use indexmap::IndexMap;
 use super::output::note;
 use super::project::Project;
 use super::{Globals, progress};
-use crate::error::{Error, Result};
+use crate::check;
+use crate::error::{Error, Fault, Result};
 use crate::expr;
 use crate::learn::{Split, learn};
 use crate::log::{self, Quality};
-use crate::ops::{Event, Registry, Verdict, Version};
+use crate::ops::{Event, Lock, Registry, Verdict, Version};
 use crate::scenario::results::ModelCard;
 use crate::scenario::{Compiled, Plant, model_card, replay_checks};
 use crate::schema::Schema;
-use crate::spec::{self, Effect, Loaded, TwinSpec};
+use crate::spec::{self, Effect, Loaded, ModelSpec, Parsed, TwinSpec};
 use crate::trajectory::Trajectory;
 use crate::twin::{Provenance, Twin};
 
@@ -26,7 +27,6 @@ pub const CARD: &str = "card.json";
 
 /// A plant's files, read; nothing learned yet.
 pub struct Source {
-    pub dir: PathBuf,
     pub spec: Loaded<TwinSpec>,
     pub schema: Arc<Schema>,
     /// Derived signals filled.
@@ -44,20 +44,41 @@ pub struct Fitted {
     pub refused: Option<String>,
 }
 
-/// Reads `twin.toml` in `dir` and its log.
-pub fn read(dir: &Path, globals: &Globals) -> Result<Source> {
-    let mut spec = spec::load_twin(dir)?;
-    if let Some(seed) = globals.seed {
-        spec.value.model.seed = seed.into();
+/// Reads and checks `twin.toml` in `dir`; with its warnings.
+///
+/// # Errors
+/// [`Error::Config`] with all faults. A log that cannot be read is none here: reading it tells more.
+pub fn load(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
+    let parsed = spec::parse_twin(&spec::twin_file(dir))?;
+    let faults = match &parsed.loaded {
+        Some(loaded) => check::twin(&check::Plant::new(loaded)),
+        None => Vec::new(),
+    };
+    sound(parsed, faults)
+}
+
+/// The twin of `parsed`, unless a fault of it or of `more` stands against that.
+pub fn sound(parsed: Parsed<TwinSpec>, more: Vec<Fault>) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
+    let mut faults = parsed.faults;
+    faults.extend(more);
+    faults.retain(|f| f.code != "no-log");
+    faults.sort_by_key(|f| (f.line, f.column));
+    match parsed.loaded {
+        Some(loaded) if faults.iter().all(|f| f.warning) => Ok((loaded, faults)),
+        _ => Err(Error::Config(faults)),
     }
-    let dir = spec.path.parent().map_or_else(|| dir.to_path_buf(), Path::to_path_buf);
+}
+
+/// Reads the log of a twin.
+pub fn read(spec: Loaded<TwinSpec>, globals: &Globals) -> Result<Source> {
+    let dir = spec.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let schema = expr::schema(&spec.value).map_err(|faults| faults_of(&spec, faults))?;
     let compiled = Compiled::new(&spec, &schema, &IndexMap::new())?;
     let spinner = progress::spinner(globals, &format!("reading the log of {}", spec.value.name.value));
     let (mut log, quality) = log::read(&dir, &spec.value, &schema)?;
     compiled.equations.fill(&mut log);
     spinner.finish_and_clear();
-    Ok(Source { dir, spec, schema, log, quality, compiled })
+    Ok(Source { spec, schema, log, quality, compiled })
 }
 
 fn faults_of(spec: &Loaded<TwinSpec>, complaints: Vec<spec::Complaint>) -> Error {
@@ -73,22 +94,28 @@ impl Source {
         &self.spec.value.name.value
     }
 
-    /// Learns, scores and calibrates. `spec` may differ from the file's in its hold-out (a challenger's).
-    pub fn fit(&self, log: &Trajectory, spec: &TwinSpec, globals: &Globals) -> Result<Fitted> {
+    /// Learns, scores and calibrates on `log`: the whole log or its newest part. `model` may differ from the file's in
+    /// its hold-out (a challenger's).
+    pub fn fit(&self, log: &Trajectory, model: &ModelSpec, globals: &Globals) -> Result<Fitted> {
         self.quality.require_complete()?;
         let spinner = progress::spinner(globals, &format!("learning {}", self.name()));
         let tell = |what: &str| spinner.set_message(format!("{}: {what}", self.name()));
-        let equations = &self.compiled.equations;
-        let learned = learn(log, equations, &spec.model, &effects(&self.schema, spec), &tell)?;
-        let split = Split::new(log, &spec.model, spec.step.value)?;
+        let spec = &self.spec.value;
+        let mut model = model.clone();
+        if let Some(seed) = globals.seed {
+            model.seed = seed.into();
+        }
+        let learned = learn(log, &self.compiled.equations, &model, &effects(&self.schema, spec), &tell)?;
+        let split = Split::new(log, &model, spec.step.value)?;
         let card = model_card(&learned, spec, &self.schema);
-        let provenance = Provenance::new(
-            spec,
-            self.quality.sources.clone(),
-            split.train.clone(),
-            split.holdout.clone(),
-            card.trained_until.clone(),
-        )?;
+        // rows of the whole log, whatever part of it was learned from
+        let first = self.log.step_at(log.start).unwrap_or(0);
+        let rows = |list: &[Range<usize>]| list.iter().map(|r| r.start + first..r.end + first).collect();
+        let (training, holdout) = (rows(&split.train), rows(&split.holdout));
+        // the hash is that of the file as it is: a version must fit the file that it will be loaded with
+        let sources = self.quality.sources.clone();
+        let mut provenance = Provenance::new(spec, sources, training, holdout, card.trained_until.clone())?;
+        provenance.seed = model.seed.value;
         let twin = Twin::new(learned.map, learned.spread, log, &split.train, provenance);
         spinner.finish_and_clear();
         Ok(Fitted { twin, card, holdout: split.holdout, refused: learned.refused })
@@ -96,7 +123,7 @@ impl Source {
 
     /// The plant with `fitted` as its twin, and the card's replay of the hold-out made.
     pub fn with(self, fitted: Fitted) -> Result<Plant> {
-        let seed = self.spec.value.model.seed.value;
+        let seed = fitted.twin.provenance.seed;
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, compiled, .. } = self;
         let Fitted { twin, card, holdout, .. } = fitted;
@@ -145,42 +172,38 @@ pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The plant in `dir` with its champion; fits first when there is none that fits `twin.toml`.
+/// The plant of a twin with its champion; fits first when there is none that fits `twin.toml`.
 ///
 /// # Errors
 /// [`Error::Attention`] when the model is refused.
-pub fn open(project: &Project, dir: &Path, globals: &Globals) -> Result<Plant> {
-    let source = read(dir, globals)?;
+pub fn open(project: &Project, spec: Loaded<TwinSpec>, globals: &Globals) -> Result<Plant> {
+    let source = read(spec, globals)?;
     let registry = Registry::open(project.model_dir(source.name()));
     let name = source.name().to_owned();
-    // another seed is another model
-    let wanted = globals.seed;
     match source.champion(&registry) {
-        Ok(Some((twin, card))) if wanted.is_none_or(|s| s == twin.provenance.seed) => {
+        // whatever seed it was fitted with: what passed the gate is not deposed by a run
+        Ok(Some((twin, card))) => {
             let config_hash = blake3::hash(source.spec.text.as_bytes()).to_hex().to_string();
             let Source { spec, schema, log, quality, .. } = source;
             return Ok(Plant { spec, schema, log, quality, twin, card, config_hash });
         }
-        Ok(_) => note(globals, &format!("{name} has no model yet: fitting it first")),
+        Ok(None) => note(globals, &format!("{name} has no model yet: fitting it first")),
         Err(Error::Data(why)) => note(globals, &format!("{why}\nfitting {name} anew")),
+        Err(other @ Error::NoInput { .. }) => note(globals, &format!("{other}\nfitting {name} anew")),
         Err(other) => return Err(other),
     }
-    let (plant, refused) = fit_and_publish(source, &registry, "run", globals)?;
+    let _lock = Lock::take(registry.dir(), "run")?;
+    let (plant, refused) = fit_and_publish(source, &registry, globals)?;
     match refused {
         Some(why) => Err(Error::Attention(why)),
         None => Ok(plant),
     }
 }
 
-/// Fits, publishes, and makes the model champion unless it is refused; the plant, and why it was refused.
-pub fn fit_and_publish(
-    source: Source,
-    registry: &Registry,
-    verb: &str,
-    globals: &Globals,
-) -> Result<(Plant, Option<String>)> {
-    let _lock = crate::ops::Lock::take(registry.dir(), verb)?;
-    let mut fitted = source.fit(&source.log, &source.spec.value, globals)?;
+/// Fits, publishes, and makes the model champion unless it is refused; the plant, and why it was refused. The caller
+/// holds the registry's lock.
+pub fn fit_and_publish(source: Source, registry: &Registry, globals: &Globals) -> Result<(Plant, Option<String>)> {
+    let mut fitted = source.fit(&source.log, &source.spec.value.model, globals)?;
     let refused = fitted.refused.take();
     let mut plant = source.with(fitted)?;
     let version = publish(registry, &plant)?;

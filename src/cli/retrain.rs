@@ -12,10 +12,10 @@ use super::plant::{self, Source};
 use super::project::Project;
 use crate::error::{Error, Result};
 use crate::ops::retrain::{compare, decide};
-use crate::ops::status::Status;
+use crate::ops::status::{NONE, Status};
 use crate::ops::{Lock, Registry, Verdict};
 use crate::scenario::results::ModelCard;
-use crate::spec::{RetrainSpec, TwinSpec};
+use crate::spec::{ModelSpec, RetrainSpec};
 use crate::trajectory::Trajectory;
 
 /// Fit a challenger and promote it if it beats the champion.
@@ -39,15 +39,19 @@ struct Night {
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let clock = Instant::now();
-    let source = plant::read(&args.dir, globals)?;
-    let project = Project::find(&source.dir)?;
-    let registry = Registry::open(project.model_dir(source.name()));
+    let (spec, _) = plant::load(&args.dir)?;
+    let registry = Registry::open(Project::find(&args.dir)?.model_dir(&spec.value.name.value));
+    // before the work: who comes second hears it at once
     let lock = Lock::take(registry.dir(), "retrain")?;
+    let source = plant::read(spec, globals)?;
     let name = source.name().to_owned();
     let (rows, data_end) = (source.quality.grid_steps, source.quality.end.clone());
     let max_age =
         source.spec.value.retrain.as_ref().and_then(|r| r.value.max_age.as_ref().map(|a| a.value.to_string()));
-    let night = night(source, &registry, globals)?;
+    let night = night(source, &registry, globals).map_err(|e| match e {
+        Error::Data(why) => Error::Data(format!("{why}\nchampion unchanged")),
+        other => other,
+    })?;
     let status = Status {
         plant: name.clone(),
         last_success: plant::now(),
@@ -73,27 +77,27 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 fn night(source: Source, registry: &Registry, globals: &Globals) -> Result<Night> {
-    let champion = match source.champion(registry) {
-        Ok(champion) => champion,
+    let (champion, unread) = match source.champion(registry) {
+        Ok(champion) => (champion, None),
         // a champion that cannot be read, or that speaks of other signals, is replaced and not compared
-        Err(Error::Data(_) | Error::NoInput { .. }) => None,
+        Err(why @ (Error::Data(_) | Error::NoInput { .. })) => (None, Some(why)),
         Err(other) => return Err(other),
     };
-    let (log, spec) = newest(&source);
-    let challenger = source.fit(&log, &spec, globals)?;
+    let (log, model) = newest(&source);
+    let challenger = source.fit(&log, &model, globals)?;
     let refused = challenger.refused.clone();
     // the challenger's hold-out is the blocks: rows of the cut log, which starts later than the whole one
     let offset = source.log.steps - log.steps;
     let both = champion.as_ref().map(|(twin, card)| {
         let fresh = unseen(&source.log, &challenger.holdout, offset, card);
         let (a, b) = ((&twin.map, &twin.spread), (&challenger.twin.map, &challenger.twin.spread));
-        compare(a, b, &source.log, &fresh, card.horizon.min(challenger.card.horizon), spec.model.seed.value)
+        compare(a, b, &source.log, &fresh, card.horizon.min(challenger.card.horizon), challenger.twin.provenance.seed)
     });
     let name = champion.map(|(_, card)| card.version);
     let keep = |reason: String, comparison| Night {
         gate: "kept",
         reason,
-        champion: name.clone().unwrap_or_else(|| "none".into()),
+        champion: name.clone().unwrap_or_else(|| NONE.into()),
         comparison,
     };
     if let Some(why) = refused {
@@ -116,7 +120,13 @@ fn night(source: Source, registry: &Registry, globals: &Globals) -> Result<Night
             keep(d.reason, comparison)
         }
         decision => {
-            let reason = decision.map_or_else(|| format!("first model: {}", plant.card.reason), |d| d.reason);
+            let reason = match (decision, unread) {
+                (Some(d), _) => d.reason,
+                (None, Some(why)) => {
+                    format!("in place of a champion that cannot be used ({why}): {}", plant.card.reason)
+                }
+                (None, None) => format!("first model: {}", plant.card.reason),
+            };
             plant::record(registry, &plant, &version, Verdict::Promoted, &reason)?;
             let gate = if comparison.is_some() { "promoted" } else { "first" };
             Night { gate, reason, champion: version.name, comparison }
@@ -124,10 +134,11 @@ fn night(source: Source, registry: &Registry, globals: &Globals) -> Result<Night
     })
 }
 
-/// The newest window of the log with the newest blocks behind it, and a spec whose hold-out is those blocks.
-fn newest(source: &Source) -> (Trajectory, TwinSpec) {
-    let mut spec = source.spec.value.clone();
+/// The newest window of the log with the newest blocks behind it, and how to learn from it: the blocks are the hold-out.
+fn newest(source: &Source) -> (Trajectory, ModelSpec) {
+    let spec = &source.spec.value;
     let step = spec.step.value;
+    let mut model = spec.model.clone();
     let (window, blocks) = match &spec.retrain {
         Some(r) => {
             let RetrainSpec { window, blocks, .. } = &r.value;
@@ -135,10 +146,10 @@ fn newest(source: &Source) -> (Trajectory, TwinSpec) {
         }
         None => (usize::MAX, spec.model.holdout.value),
     };
-    spec.model.holdout = blocks.into();
+    model.holdout = blocks.into();
     let log = &source.log;
     let keep = window.saturating_add(blocks.steps(step, 1)).min(log.steps);
-    (tail(log, log.steps - keep), spec)
+    (tail(log, log.steps - keep), model)
 }
 
 /// The log from row `first` on.

@@ -9,7 +9,7 @@ use super::Globals;
 use super::output::{self, SCHEMA_VERSION};
 use super::project::Project;
 use crate::error::{Error, Result};
-use crate::ops::status::Status;
+use crate::ops::status::{NONE, Status};
 use crate::spec::{self, TimeSpan};
 
 /// Say how old and healthy the model of each plant is.
@@ -47,10 +47,19 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             continue;
         };
         let (age, old) = status.age(now, args.max_age);
-        let word = if old { "stale" } else { "good" };
+        // a retrain that ended without any champion is no good one, however young
+        let missing = status.champion == NONE;
+        let word = if missing {
+            "no model"
+        } else if old {
+            "stale"
+        } else {
+            "good"
+        };
+        let old = old || missing;
         let hours = age.seconds() / 3600.0;
         text += &format!(
-            "{name:<20} {word:<6} retrained {hours:.1} h ago in {:.0} s, gate: {}, champion {}\n{:<20} {}\n",
+            "{name:<20} {word:<8} retrained {hours:.1} h ago in {:.0} s, gate: {}, champion {}\n{:<20} {}\n",
             status.seconds, status.gate, status.champion, "", status.reason
         );
         rows.push(json!({ "plant": name, "stale": old, "age_hours": hours, "status": status }));
@@ -67,7 +76,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return Ok(());
     }
     Err(Error::Attention(format!(
-        "stale: {}; run `twinopt retrain` there, and see `twinopt schedule`",
+        "stale or without a model: {}; run `twinopt retrain` there, and see `twinopt schedule`",
         stale.join(", ")
     )))
 }

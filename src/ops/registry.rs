@@ -72,10 +72,19 @@ impl Registry {
         &self.dir
     }
 
-    /// Writes a version; the same files and parent give the same name, and writing it again changes nothing.
+    /// Writes a version; the same files and parent give the same name, and writing it again changes nothing. The files of
+    /// the champion are the champion.
     pub fn publish(&self, files: &[(&str, &[u8])]) -> Result<Version> {
-        let parent = self.champion()?.map(|v| v.name);
-        let hashes = files.iter().map(|(n, b)| ((*n).to_owned(), blake3::hash(b).to_hex().to_string())).collect();
+        let champion = self.champion()?;
+        let hashes: BTreeMap<String, String> =
+            files.iter().map(|(n, b)| ((*n).to_owned(), blake3::hash(b).to_hex().to_string())).collect();
+        if let Some(version) = &champion
+            && self.manifest(&version.name).is_ok_and(|m| m.files == hashes)
+            && self.check(&version.name).is_ok()
+        {
+            return Ok(version.clone());
+        }
+        let parent = champion.map(|v| v.name);
         let manifest = Manifest { files: hashes, parent };
         let text = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Internal(e.to_string()))?;
         let name = version_name(&text);
@@ -197,8 +206,11 @@ impl Registry {
         serde_json::from_slice(&text).map_err(|_| damaged(&path))
     }
 
-    /// Makes the whole version that was champion before the present one champion again.
-    pub fn rollback(&self, at: &str, reason: &str) -> Result<Version> {
+    /// The newest whole version that was champion before the present one.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is none.
+    pub fn earlier(&self) -> Result<Version> {
         let events = self.events()?;
         let now = champion_of(&events);
         let mut before = Vec::new();
@@ -208,12 +220,27 @@ impl Registry {
         }
         let target = before.into_iter().rev().filter(|v| Some(v) != now.as_ref()).find(|v| self.check(v).is_ok());
         let name = target.ok_or_else(|| {
-            Error::Usage(format!("{}: there is no earlier whole version to roll back to", self.dir.display()))
+            let dir = self.dir.display();
+            Error::Usage(format!(
+                "{dir}: there is no earlier whole version to roll back to; `twinopt fit` makes a new one"
+            ))
         })?;
-        let data_end = events.iter().rev().find(|e| e.version == name).map_or(String::new(), |e| e.data_end.clone());
-        let (at, reason) = (at.to_owned(), reason.to_owned());
-        self.record(&Event { verdict: Verdict::RolledBack, version: name.clone(), at, reason, data_end })?;
         Ok(Version { path: self.dir.join("versions").join(&name), name })
+    }
+
+    /// Makes [`Registry::earlier`] champion again.
+    pub fn rollback(&self, at: &str, reason: &str) -> Result<Version> {
+        let target = self.earlier()?;
+        let name = &target.name;
+        let seen = self.events()?.into_iter().rev().find(|e| e.version == *name);
+        self.record(&Event {
+            verdict: Verdict::RolledBack,
+            version: name.clone(),
+            at: at.to_owned(),
+            reason: reason.to_owned(),
+            data_end: seen.map_or_else(String::new, |e| e.data_end),
+        })?;
+        Ok(target)
     }
 }
 
@@ -267,6 +294,7 @@ mod tests {
         let a = r.publish(&[("model.bin", b"a")]).unwrap();
         assert_eq!(a, r.publish(&[("model.bin", b"a")]).unwrap());
         r.record(&event(Verdict::Promoted, &a)).unwrap();
+        assert_eq!(a, r.publish(&[("model.bin", b"a")]).unwrap());
         let b = r.publish(&[("model.bin", b"b")]).unwrap();
         assert_eq!(r.manifest(&b.name).unwrap().parent.as_deref(), Some(a.name.as_str()));
         r.record(&event(Verdict::Refused, &b)).unwrap();

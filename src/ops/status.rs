@@ -27,6 +27,9 @@ pub struct Status {
     pub max_age: Option<String>,
 }
 
+/// In place of a champion's name.
+pub const NONE: &str = "none";
+
 const FILE: &str = "status.json";
 
 impl Status {

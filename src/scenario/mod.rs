@@ -10,7 +10,7 @@ pub mod results;
 mod summary;
 
 pub use annual::annual;
-pub use batch::{Batch, Ticker, run};
+pub use batch::{Batch, Outcome, Ticker, failed, run, unread};
 pub use card::model_card;
-pub use parts::{join, write_file};
+pub use parts::{folder as parts_folder, join, write_file};
 pub use plant::{Compiled, Plant, replay_checks};

@@ -42,7 +42,8 @@ pub fn fingerprint(plant: &Plant, scenario: &Loaded<ScenarioSpec>, seed: Option<
     hash.finalize().to_hex()[..32].to_owned()
 }
 
-fn folder(dir: &Path) -> PathBuf {
+/// Where finished scenarios of the report folder `dir` wait.
+pub fn folder(dir: &Path) -> PathBuf {
     dir.join(".parts")
 }
 
@@ -61,6 +62,8 @@ pub fn load(dir: &Path, name: &str, inputs: &str) -> Option<ScenarioResult> {
 pub fn save(dir: &Path, result: &ScenarioResult, cases: &[(String, Trajectory)]) -> Result<()> {
     let folder = folder(dir);
     fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
+    // an older result must not speak for these trajectories
+    let _ = fs::remove_file(part(dir, &result.name, "json"));
     let path = part(dir, &result.name, "parquet");
     let batches = cases.iter().map(|(case, t)| rows(&result.name, case, t)).collect::<Result<Vec<_>>>()?;
     write_file(&path, &parquet_bytes(&path, batches.into_iter().map(Ok))?)?;
