@@ -155,7 +155,7 @@ impl Plant {
         particles: usize,
         controller: &mut dyn Controller,
     ) -> Result<Simulated> {
-        let forecast = Forecast::new(&self.spec, log.clone(), past);
+        let forecast = Forecast::new(&self.spec, log.clone(), past, None);
         let steps = log.steps - past;
         let run = Run { dynamics: twin, realised: log, past, steps, particles, key: Key::new(7), forecast };
         simulate(&run, controller, &|| false)

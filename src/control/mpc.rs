@@ -14,7 +14,7 @@ use super::{Context, Control, Controller, Forecast, Observation};
 use crate::error::Result;
 use crate::rng::Key;
 use crate::schema::{Range, Role};
-use crate::spec::{ForecastSpec, MpcSpec, TimeSpan};
+use crate::spec::{MpcSpec, TimeSpan};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::Objective;
@@ -29,8 +29,6 @@ use crate::value::Objective;
 pub struct Mpc<'a> {
     setup: Setup<'a>,
     planner: Box<dyn Planner>,
-    /// In place of the twin's forecasts of disturbances.
-    forecast: Option<ForecastSpec>,
     key: Key,
     particles: Vec<Follower>,
     /// Step of the last plan.
@@ -145,7 +143,6 @@ impl<'a> Mpc<'a> {
         Self {
             setup,
             planner: planner::build(&spec.planner),
-            forecast: spec.forecast.as_ref().map(|f| f.value),
             key,
             particles: Vec::new(),
             planned: None,
@@ -163,16 +160,10 @@ impl<'a> Mpc<'a> {
     fn tell(&mut self, forecast: &Forecast, step: usize) {
         let horizon = self.setup.blocks.horizon();
         self.told.resize(forecast.signals.len(), (0, Vec::new()));
-        let fill = |forecast: &Forecast, told: &mut Vec<(usize, Vec<f64>)>| {
-            for (i, ((signal, _), (to, values))) in forecast.signals.iter().zip(told).enumerate() {
-                *to = *signal;
-                values.resize(horizon, 0.0);
-                forecast.fill(i, step, values);
-            }
-        };
-        match self.forecast {
-            Some(how) => fill(&forecast.clone().with_all(how), &mut self.told),
-            None => fill(forecast, &mut self.told),
+        for (i, ((signal, _), (to, values))) in forecast.signals.iter().zip(&mut self.told).enumerate() {
+            *to = *signal;
+            values.resize(horizon, 0.0);
+            forecast.fill(i, step, values);
         }
     }
 

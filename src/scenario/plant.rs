@@ -11,11 +11,15 @@ use crate::error::{Error, Fault, Result};
 use crate::expr::Scope;
 use crate::learn::Equations;
 use crate::log::Quality;
-use crate::schema::{Role, Schema};
-use crate::spec::{At, Change, ForecastSpec, Loaded, TimeSpan, TwinSpec};
+use crate::schema::Schema;
+use crate::spec::{At, Change, Loaded, TimeSpan, TwinSpec};
 use crate::trajectory::Trajectory;
 use crate::twin::Twin;
 use crate::value::{Kpi, Objective};
+
+/// Steps of the log before a run that lags, forecasts and controllers can look back on: four weeks of ten minutes, two
+/// of minutes by the hour, more than any `sum` may reach.
+const HISTORY: usize = 20_160;
 
 /// Everything about a plant that scenarios share.
 pub struct Plant {
@@ -77,46 +81,23 @@ impl Plant {
         span.steps(self.spec.value.step.value, 1)
     }
 
-    /// What a controller is told about each disturbance and set-point.
-    pub fn forecasts(&self, all: Option<ForecastSpec>) -> Vec<(usize, ForecastSpec)> {
-        let told = |i: usize| {
-            let given = self.spec.value.signals[i].forecast.as_ref().map(|f| f.value);
-            // a perfect forecast of a known price stays perfect when another one is asked for
-            match (given, all) {
-                (Some(ForecastSpec::Perfect), _) => ForecastSpec::Perfect,
-                (_, Some(f)) => f,
-                (given, None) => given.unwrap_or(ForecastSpec::Persistence),
-            }
-        };
-        let mut signals = self.schema.with_role(Role::Disturbance);
-        signals.extend(self.schema.with_role(Role::Setpoint));
-        signals.sort_unstable();
-        signals.into_iter().map(|i| (i, told(i))).collect()
-    }
-
     /// In which schedules and daily windows tell the time.
     pub fn zone(&self) -> Result<TimeZone> {
         self.spec.value.zone().map_err(|name| Error::Usage(format!("`{name}` is no time zone; see `twinopt check`")))
     }
 
-    /// Longest season of any forecast, in steps.
-    fn season(&self) -> usize {
-        let spans = self.spec.value.signals.iter().filter_map(|s| match s.forecast.as_ref().map(|f| f.value) {
-            Some(ForecastSpec::Seasonal(span)) => Some(self.steps(span)),
-            _ => None,
-        });
-        spans.max().unwrap_or(0)
-    }
-
-    /// The log from some history before grid row `start` to `start + steps`; (history steps, trajectory).
-    pub fn slice(&self, start: usize, steps: usize, depth: usize) -> (usize, Trajectory) {
-        let past = start.min(depth.max(2 * self.season()).max(1));
+    /// The log from [`HISTORY`] before grid row `start` to `start + steps`; (history steps, trajectory).
+    pub fn slice(&self, start: usize, steps: usize) -> (usize, Trajectory) {
+        let past = start.min(HISTORY);
         let first = start - past;
         let log = &self.log;
         let mut t = Trajectory::empty(self.schema.clone(), log.time(first), log.step_ms, past + steps, 1);
         for (to, from) in t.columns.iter_mut().zip(&log.columns) {
             to.copy_from_slice(&from[first..start + steps]);
         }
+        let end = start + steps;
+        let near = log.segments.iter().filter(|s| s.end > first && s.start < end);
+        t.segments = near.map(|s| s.start.max(first) - first..s.end.min(end) - first).collect();
         (past, t)
     }
 }

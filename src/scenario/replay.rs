@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::schema::Role;
 use crate::spec::{ControllerSpec, TimeSpan};
 use crate::twin::Dynamics;
-use crate::value::{Estimate, Kpi, evaluate, quantile, sorted_finite};
+use crate::value::{Estimate, Kpi, evaluate, figures, quantile, sorted_finite};
 
 /// Feeds the log's own controls to the twin over stretches of the hold-out and compares the KPIs (SUP-4).
 ///
@@ -39,11 +39,12 @@ pub fn replay_checks(
     let runs = starts
         .par_iter()
         .map(|&start| {
-            let (past, mut realised) = plant.slice(start, steps, depth);
+            let (past, mut realised) = plant.slice(start, steps);
             // neither side looks back beyond the stretch
+            let segments = std::mem::take(&mut realised.segments);
             realised.segments = vec![past..past + steps];
-            let measured = evaluate(&compiled.kpis, &realised, &[past..past + steps]);
-            realised.segments = vec![0..past + steps];
+            let measured = figures(&compiled.kpis, &realised, &[past..past + steps]);
+            realised.segments = segments;
             let realised = Arc::new(realised);
             let case = Case { plant, twin, compiled, realised: &realised, past, steps, particles, seed, file, text };
             let run = case.run(&ControllerSpec::Replay {}, &|| false)?.trajectory;
@@ -51,7 +52,9 @@ pub fn replay_checks(
         })
         .collect::<Result<Vec<_>>>()?;
     let check = |(k, kpi): (usize, &Kpi)| {
-        let known = runs.iter().map(|(m, v)| (m[k][0], &v[k])).filter(|(m, v)| m.is_finite() && v[0].is_finite());
+        // a measured sum with holes is no sum
+        let whole = runs.iter().filter(|(m, _)| m[k].missing == 0.0).map(|(m, v)| (m[k].values[0], &v[k]));
+        let known = whole.filter(|(m, v)| m.is_finite() && v[0].is_finite());
         let known: Vec<(f64, &Vec<f64>)> = known.collect();
         let (measured, last) = *known.last()?;
         let within = known.iter().filter(|(m, v)| holds(*m, v)).count();
