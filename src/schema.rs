@@ -25,6 +25,20 @@ pub enum Role {
     Derived,
 }
 
+impl Role {
+    /// As in `twin.toml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Output => "output",
+            Self::Control => "control",
+            Self::Disturbance => "disturbance",
+            Self::Setpoint => "setpoint",
+            Self::Derived => "derived",
+        }
+    }
+}
+
 /// Lower and upper end; infinite where open.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Range {

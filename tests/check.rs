@@ -5,7 +5,7 @@ use std::process::Output;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use assert_cmd::Command;
+
 use parquet::arrow::ArrowWriter;
 use serde_json::Value;
 
@@ -238,7 +238,7 @@ fn write_log(file: &Path, start: i64, step: i64, rows: usize, columns: Vec<(&str
 }
 
 fn twinopt(dir: &Path, args: &[&str]) -> Output {
-    Command::cargo_bin("twinopt").unwrap().current_dir(dir).args(args).output().unwrap()
+    std::process::Command::new(env!("CARGO_BIN_EXE_twinopt")).current_dir(dir).args(args).output().unwrap()
 }
 
 fn faults(dir: &Path) -> (Value, Option<i32>) {

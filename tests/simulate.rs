@@ -22,6 +22,7 @@ use twinopt::spec::{ControllerSpec, TwinSpec};
 use twinopt::trajectory::{Frame, Trajectory};
 use twinopt::twin::{Batch, Dynamics, Provenance, Support, Twin};
 use twinopt::units::Unit;
+use twinopt::value::Objective;
 
 const START: &str = "2024-07-01T00:00:00Z";
 
@@ -137,6 +138,7 @@ impl Plant {
             spec: &self.spec,
             scope: &self.scope,
             dynamics,
+            objective: &NOTHING,
             timezone: TimeZone::get("Europe/Berlin").unwrap(),
             seed: 1,
             file: Path::new("case.toml"),
@@ -174,6 +176,9 @@ fn noise(targets: usize, phi: f64, sd: f64) -> Spread {
         shape: vec![],
     }
 }
+
+/// No controller here minimises anything.
+static NOTHING: Objective = Objective { terms: Vec::new() };
 
 const TANK: &str = r#"
 name = "tank"

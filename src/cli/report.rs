@@ -7,10 +7,10 @@ use serde_json::json;
 use super::Globals;
 use super::output::{self, note};
 use super::project::Project;
+use crate::disk::write_file;
 use crate::error::{Error, Result};
 use crate::report;
 use crate::scenario::results::{Results, SCHEMA_VERSION};
-use crate::scenario::write_file;
 
 /// Write the report again from stored results, or compare two.
 #[derive(Debug, clap::Args)]

@@ -9,11 +9,12 @@ use super::output::{self, SCHEMA_VERSION, note};
 use super::project::Project;
 use super::{Globals, failure, interrupt, plant, progress};
 use crate::check;
+use crate::disk::write_file;
 use crate::error::{Error, Fault, Result};
 use crate::ops::Lock;
 use crate::scenario;
 use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
-use crate::scenario::{Batch, Compiled, Outcome, Plant, Ticker, annual, join, write_file};
+use crate::scenario::{Batch, Compiled, Outcome, Plant, Ticker, annual, join};
 use crate::spec::{self, Loaded, ScenarioSpec};
 
 /// Simulate every case of scenarios and write the report.

@@ -11,13 +11,13 @@ use self::blocks::Blocks;
 use self::rollout::{Limit, Start, Workspace, paths};
 use super::planner::{self, Plan, Planner, Problem, project};
 use super::{Context, Control, Controller, Forecast, Observation};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::rng::Key;
 use crate::schema::{Range, Role};
 use crate::spec::{ForecastSpec, MpcSpec, TimeSpan};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
-use crate::value::{Kpi, Objective};
+use crate::value::Objective;
 
 /// The controller. Each particle of the run has its own plan: at every replan interval the planner moves the free moves
 /// of the horizon so that the risk quantile of the objective over several simulated futures is least, and the plan is
@@ -89,22 +89,14 @@ impl<'a> Mpc<'a> {
     /// The controller that a scenario describes, minimising the twin's objective.
     ///
     /// # Errors
-    /// [`Error::Config`] for unknown controls, a horizon shorter than the replan interval, a risk outside 0 to 1, and a
-    /// twin without an objective.
+    /// [`crate::error::Error::Config`] for unknown controls, a horizon shorter than the replan interval, a risk outside
+    /// 0 to 1, and a twin without an objective.
     pub fn build(spec: &MpcSpec, context: &Context<'a>) -> Result<Self> {
-        let mut kpis = Vec::new();
-        for (name, kpi) in &context.spec.kpi {
-            let compiled = Kpi::compile(name, kpi, context.scope, context.schema);
-            kpis.push(compiled.map_err(|(_, f)| Error::Data(format!("KPI `{name}`: {}; {}", f.message, f.cure)))?);
-        }
-        let prices = context.spec.objective.iter().map(|(name, price)| (name.as_str(), price.value));
-        let objective = Objective::of(&kpis, prices)
-            .map_err(|name| Error::Data(format!("[objective] prices `{name}`, which is no KPI; define it in [kpi]")))?;
         let controls = match &spec.controls {
             Some(names) => names.iter().map(|n| context.control(n, &n.span)).collect::<Result<Vec<_>>>()?,
             None => context.schema.with_role(Role::Control),
         };
-        if objective.terms.is_empty() {
+        if context.objective.terms.is_empty() {
             let cure = "give the twin an [objective] table: KPI = price";
             return Err(context.fault("no-objective", &spec.horizon.span, "MPC has nothing to minimise", cure));
         }
@@ -118,7 +110,7 @@ impl<'a> Mpc<'a> {
         }
         // Not the stream of the run's own noise: a plan must not foresee it.
         let key = Key::new(context.seed).fold(0x6D70_6300);
-        Ok(Self::new(spec, controls, context.dynamics, objective, key))
+        Ok(Self::new(spec, controls, context.dynamics, context.objective.clone(), key))
     }
 
     /// `controls`: schema columns that it moves; `key` must not be that of the plant's noise.

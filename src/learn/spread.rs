@@ -75,7 +75,7 @@ impl Spread {
             |(i, level): (usize, &bool)| if *level { fading(&clipped, i, horizon) } else { lag_one(&clipped, i) };
         let phi: Vec<f64> = levels.iter().enumerate().map(correlation).collect();
         let factor = cholesky(&innovations(&clipped, &phi));
-        let offset = |(i, level): (usize, &bool)| if *level { slow(&clipped, i, phi[i], horizon) } else { 0.0 };
+        let offset = |(i, level): (usize, &bool)| if *level { slow(&clipped, i, horizon) } else { 0.0 };
         let offset = levels.iter().enumerate().map(offset).collect();
         Self { inflation: vec![1.0; phi.len()], phi, factor, offset, ..Self::default() }
     }
@@ -336,30 +336,23 @@ fn fading(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
     best.1
 }
 
-/// Root of how far the means of the errors over long stretches lie from zero, beyond what an AR(1) with `phi` explains.
-/// A stretch is a fifth of a fold, at least two horizons: weeks, where the log has months.
-fn slow(residuals: &[Residuals], i: usize, phi: f64, horizon: usize) -> f64 {
-    let (mut between, mut within) = ((0.0, 0.0), (0.0, 0.0));
-    let mut length = 0.0;
+/// Root mean square of the errors' means over long stretches: a fifth of a fold each, at least two horizons; weeks, where
+/// the log has months. What of it the AR(1) explains is not taken off: calibration narrows the innovations, and a long
+/// run is better told too uncertain than too sure.
+fn slow(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
+    let (mut squares, mut count) = (0.0, 0.0);
     for block in residuals {
         let size = (block.rows.len() / 5).max(2 * horizon).max(1);
         for stretch in block.errors[i].chunks_exact(size) {
             let finite: Vec<f64> = stretch.iter().copied().filter(|e| e.is_finite()).collect();
-            if 2 * finite.len() < size {
-                continue;
+            if 2 * finite.len() >= size {
+                let n = finite.len() as f64;
+                squares += (finite.iter().sum::<f64>() / n).powi(2);
+                count += 1.0;
             }
-            let mean = finite.iter().sum::<f64>() / finite.len() as f64;
-            between = (between.0 + mean * mean, between.1 + 1.0);
-            within.0 += finite.iter().map(|e| (e - mean).powi(2)).sum::<f64>();
-            within.1 += finite.len() as f64;
-            length += finite.len() as f64;
         }
     }
-    if between.1 < 4.0 {
-        return 0.0;
-    }
-    let explained = within.0 / within.1 * (1.0 + phi) / ((1.0 - phi) * length / between.1);
-    (between.0 / between.1 - explained).max(0.0).sqrt()
+    if count < 4.0 { 0.0 } else { f64::sqrt(squares / count) }
 }
 
 /// Covariance of e(t) − φ e(t − 1) over the targets.

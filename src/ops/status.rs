@@ -35,7 +35,7 @@ const FILE: &str = "status.json";
 impl Status {
     pub fn write(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
-        crate::scenario::write_file(&dir.join(FILE), &text)
+        crate::disk::write_file(&dir.join(FILE), &text)
     }
 
     /// The status in a model folder, if a retrain has ever run there.

@@ -1,20 +1,24 @@
 //! One scenario: the log's stretch with its changes, every case in closed loop, and what they are worth.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
 use super::batch::Ticker;
 use super::card::change_unit;
-use super::plant::{Case, Compiled, Plant};
+use super::plant::{Compiled, Plant};
 use super::results::{CaseResult, KpiResult, ScenarioResult};
 use super::summary;
 use crate::control::schedule::minute_of_day;
+use crate::control::{self, Forecast};
 use crate::error::{Error, Result};
+use crate::rng::Key;
 use crate::schema::{Range, Role};
+use crate::simulate::{Run, Simulated, simulate};
 use crate::spec::{Change, ControllerSpec, ForecastSpec, Loaded, PlannerSpec, ScenarioSpec};
 use crate::trajectory::Trajectory;
+use crate::twin::Twin;
 use crate::value::{Difference, Estimate, Figures, figures};
 
 /// Name of the case that everything is compared with.
@@ -120,6 +124,54 @@ pub fn run_scenario(
     Ok((result, trajectories))
 }
 
+/// One scenario's plant, ready to run any controller on.
+pub struct Case<'a> {
+    pub plant: &'a Plant,
+    pub twin: &'a Twin,
+    pub compiled: &'a Compiled,
+    /// `past` steps of history and the run, 1 particle.
+    pub realised: &'a Arc<Trajectory>,
+    pub past: usize,
+    pub steps: usize,
+    pub particles: usize,
+    pub seed: u64,
+    /// The scenario file and its content, to place faults.
+    pub file: &'a Path,
+    pub text: &'a str,
+}
+
+impl Case<'_> {
+    /// The closed loop under `controller`; every controller meets the same futures.
+    pub fn run(&self, controller: &ControllerSpec, stop: &dyn Fn() -> bool) -> Result<Simulated> {
+        let all = match controller {
+            ControllerSpec::Mpc(mpc) => mpc.forecast.as_ref().map(|f| f.value),
+            _ => None,
+        };
+        let context = control::Context {
+            schema: &self.plant.schema,
+            spec: &self.plant.spec.value,
+            scope: &self.compiled.scope,
+            dynamics: self.twin,
+            objective: &self.compiled.objective,
+            timezone: self.plant.zone()?,
+            seed: self.seed,
+            file: self.file,
+            text: self.text,
+        };
+        let mut controller = control::build(controller, &context)?;
+        let run = Run {
+            dynamics: self.twin,
+            realised: self.realised,
+            past: self.past,
+            steps: self.steps,
+            particles: self.particles,
+            key: Key::new(self.seed),
+            forecast: Forecast { realised: self.realised.clone(), past: self.past, signals: self.plant.forecasts(all) },
+        };
+        simulate(&run, controller.as_mut(), stop)
+    }
+}
+
 /// JSON has no NaN: a particle without a value is absent.
 fn present(values: &[f64]) -> Vec<Option<f64>> {
     values.iter().map(|v| v.is_finite().then_some(*v)).collect()
@@ -170,14 +222,10 @@ fn realise(
     Ok((past, t))
 }
 
-fn zone(plant: &Plant) -> Result<TimeZone> {
-    plant.spec.value.zone().map_err(|name| Error::Usage(format!("`{name}` is no time zone; see `twinopt check`")))
-}
-
 /// Whether a change with a daily window holds at `time`.
 fn during(plant: &Plant, change: &Change, time: jiff::Timestamp) -> Result<bool> {
     let Some(between) = &change.between else { return Ok(true) };
-    let zone = zone(plant)?;
+    let zone = plant.zone()?;
     let minute = |text: &str| minute_of_day(text).map_err(Error::Usage);
     let (from, to) = (minute(&between.value[0])?, minute(&between.value[1])?);
     let local = time.to_zoned(zone);

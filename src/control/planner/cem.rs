@@ -2,7 +2,8 @@
 
 use super::search::{Search, elite_count, empty_plan};
 use super::{Plan, Planner, Problem};
-use crate::rng::normal_quantile;
+use crate::rng::{Key, normal_quantile};
+use crate::schema::Range;
 
 /// Cross-entropy method with truncated normals, as in PETS (Chua et al. 2018): draw, keep the elites, move mean and
 /// variance to theirs; the best sequence ever seen is the plan.
@@ -16,9 +17,6 @@ pub struct Cem {
     /// Weight of the last mean and variance.
     pub smoothing: f64,
 }
-
-/// Φ(−2): draws are truncated at two deviations.
-const TAIL: f64 = 0.022_750_131_948_179_21;
 
 impl Planner for Cem {
     fn name(&self) -> &'static str {
@@ -44,8 +42,9 @@ impl Planner for Cem {
             for c in drawn..population {
                 let stream = key.fold(c as u64);
                 for i in 0..problem.len() {
-                    let z = normal_quantile(TAIL + stream.uniform(i as u64) * (1.0 - 2.0 * TAIL));
-                    search.candidates[c][i] = search.mean[i] + z * self.deviation(&search, problem, i);
+                    let bounds = problem.bounds[i % problem.controls()];
+                    let (mean, deviation) = (search.mean[i], search.deviation[i]);
+                    search.candidates[c][i] = truncated(stream, i as u64, mean, deviation, bounds);
                 }
             }
             search.score(problem);
@@ -58,13 +57,42 @@ impl Planner for Cem {
     }
 }
 
-impl Cem {
-    /// Half the distance to the nearer bound, so that two deviations end there; but a quarter of the deviation at
-    /// least, or a mean on a bound could never leave it. What falls beyond the bound is projected onto it.
-    fn deviation(&self, search: &Search, problem: &Problem, i: usize) -> f64 {
-        let bounds = problem.bounds[i % problem.controls()];
-        let (mean, deviation) = (search.mean[i], search.deviation[i]);
-        let room = (0.5 * (mean - bounds.low)).min(0.5 * (bounds.high - mean));
-        deviation.min(room.max(0.25 * deviation))
+/// Number `i` of `stream` from the normal of `mean` and `deviation`, truncated at two deviations and at `bounds`.
+///
+/// PETS shrinks the deviation to half the distance to the nearer bound instead, so that a mean on a bound never leaves
+/// it; plans that start from the last one are often there.
+fn truncated(stream: Key, i: u64, mean: f64, deviation: f64, bounds: Range) -> f64 {
+    if deviation <= 0.0 {
+        return mean;
+    }
+    let low = normal_distribution(((bounds.low - mean) / deviation).clamp(-2.0, 2.0));
+    let high = normal_distribution(((bounds.high - mean) / deviation).clamp(-2.0, 2.0));
+    mean + deviation * normal_quantile(low + stream.uniform(i) * (high - low))
+}
+
+/// Standard normal distribution function, to 7.5e-8: polynomial of Abramowitz & Stegun 26.2.17.
+fn normal_distribution(z: f64) -> f64 {
+    const B: [f64; 5] = [0.319_381_530, -0.356_563_782, 1.781_477_937, -1.821_255_978, 1.330_274_429];
+    let t = 1.0 / (1.0 + 0.231_641_9 * z.abs());
+    let series = B.iter().rev().fold(0.0, |sum, b| (sum + b) * t);
+    let tail = series * (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    if z > 0.0 { 1.0 - tail } else { tail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_stay_within_bounds_and_have_the_right_mean() {
+        for (z, p) in [(-2.0, 0.022_750_13), (0.0, 0.5), (1.0, 0.841_344_75), (2.0, 0.977_249_87)] {
+            assert!((normal_distribution(z) - p).abs() < 1e-7);
+        }
+        let bounds = Range { low: -1.0, high: 0.0 };
+        let draws: Vec<f64> = (0..20_000).map(|i| truncated(Key::new(2), i, 0.0, 0.5, bounds)).collect();
+        assert!(draws.iter().all(|v| *v >= -1.0 - 1e-6 && *v <= 1e-6));
+        // Mean of half a normal that is cut at two deviations: −σ(φ(0) − φ(2))/(Φ(2) − Φ(0)).
+        let mean = draws.iter().sum::<f64>() / draws.len() as f64;
+        assert!((mean + 0.5 * (0.398_942 - 0.053_991) / 0.477_250).abs() < 0.006, "{mean}");
     }
 }

@@ -86,9 +86,9 @@ impl Icem {
             .enumerate()
             .map(|(k, elite)| {
                 let mut elite = elite.clone();
-                for i in fresh..problem.len() {
-                    let z = key.fold(k as u64).normal(i as u64);
-                    elite[i] = search.mean[i] + z * search.first[i];
+                let stream = key.fold(k as u64);
+                for (i, v) in elite.iter_mut().enumerate().skip(fresh) {
+                    *v = search.mean[i] + stream.normal(i as u64) * search.first[i];
                 }
                 elite
             })

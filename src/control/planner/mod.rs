@@ -17,6 +17,9 @@ use crate::rng::Key;
 use crate::schema::Range;
 use crate::spec::PlannerSpec;
 
+/// Cost of candidates: `[candidates][moves * controls]` → `[candidates]`; lower is better; NaN ranks last.
+pub type Cost<'a> = dyn FnMut(&[Vec<f64>], &mut Vec<f64>) + 'a;
+
 /// One optimisation: the candidates are sequences of `moves` × `controls` values, flattened move-major.
 pub struct Problem<'a> {
     pub moves: usize,
@@ -31,8 +34,7 @@ pub struct Problem<'a> {
     /// Typical size of a control's variation in the log; the first spread of the samplers (0 or infinite: a quarter of
     /// the bounds' width).
     pub scale: Vec<f64>,
-    /// Cost of candidates: `[candidates][moves * controls]` → `[candidates]`; lower is better; NaN ranks last.
-    pub cost: &'a mut dyn FnMut(&[Vec<f64>], &mut Vec<f64>),
+    pub cost: &'a mut Cost<'a>,
     pub key: Key,
 }
 

@@ -52,7 +52,9 @@ mod tests {
         assert_eq!(reach(WIDE, 1.0, 0.0, 5.0, 9.0), 6.0);
         assert_eq!(reach(WIDE, 1.0, 0.0, 20.0, 9.0), 19.0);
         assert_eq!(reach(WIDE, f64::INFINITY, 0.0, 20.0, 12.0), 10.0);
-        assert_eq!(reach(WIDE, 1.0, 3.0, 4.0, 9.0), 5.0);
+        // 3 is within reach of 4; nothing is within reach of 4.5, which moves on towards 9.
+        assert_eq!(reach(WIDE, 1.0, 3.0, 4.0, 9.0), 3.0);
+        assert_eq!(reach(WIDE, 1.0, 3.0, 4.5, 9.0), 5.5);
         assert_eq!(reach(WIDE, 4.0, 3.0, 0.0, 4.6), 3.0);
         assert_eq!(reach(WIDE, 1.0, 3.0, 3.0, 9.0), 3.0);
         assert_eq!(reach(Range { low: 0.0, high: 0.3 }, f64::INFINITY, 0.1, 0.0, 9.0), 0.1 * 3.0);

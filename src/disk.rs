@@ -1,0 +1,30 @@
+//! Writing so that a reader sees a whole file or none, also after a loss of power.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Writes `path` through a neighbour of this process's own, synced and renamed.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+    let staged = path.with_extension(format!("{extension}.{}.tmp", std::process::id()));
+    let write = || {
+        let mut file = File::create(&staged)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&staged, path)?;
+        path.parent()
+            .map_or(Ok(()), |folder| sync_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }))
+    };
+    write().map_err(|e| {
+        let _ = fs::remove_file(&staged);
+        Error::write(path, e)
+    })
+}
+
+/// Makes what was created, renamed or removed in `dir` last.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
