@@ -114,6 +114,15 @@ fn same_inputs_same_bytes_on_one_thread_or_two() {
         assert_eq!(differing(outputs, &runs[0].1), Vec::<String>::new());
     }
 
+    // without a fit of its own first
+    let room = Room::new();
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
+    assert_eq!(
+        differing(&room.outputs(), &runs[0].1),
+        Vec::<String>::new(),
+        "a model is the same in memory and stored"
+    );
+
     // in one project: again, fitted again, and with another seed
     let room = Room::fitted();
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);

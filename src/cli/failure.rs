@@ -44,7 +44,8 @@ pub(super) fn tell(error: &Error) {
     let text = match error {
         Error::Config(faults) => render::text(faults, std::io::stderr().is_terminal()),
         Error::Attention(text) => format!("attention: {}", plain(text)),
-        Error::Interrupted => "interrupted".to_owned(),
+        // only a watched batch ends this way: everything else is ended by the signal itself
+        Error::Interrupted => format!("interrupted{}", super::interrupt::KEPT),
         other => format!("error: {}", plain(&other.to_string())),
     };
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());

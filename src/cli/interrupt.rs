@@ -12,6 +12,9 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 /// How long work that promised to look may take to end.
 const PATIENCE: Duration = Duration::from_millis(600);
 
+/// What an interrupted batch leaves.
+pub const KEPT: &str = "; what had finished is kept, the same command with `--resume` goes on from there";
+
 /// While this lives, the first Ctrl-C does not end the process: who holds it looks at [`Watch::asked`] often and ends
 /// with [`crate::error::Error::Interrupted`]. At all other times Ctrl-C ends the process at once; every file is
 /// published whole or not at all, so nothing is torn.
@@ -41,11 +44,13 @@ impl Drop for Watch {
 pub(super) fn listen() {
     // Without a handler (it can be set once only) the system's own ends the process: no loss.
     let _ = ctrlc::set_handler(|| {
-        if WATCHED.load(Ordering::SeqCst) && !ASKED.swap(true, Ordering::SeqCst) {
+        let watched = WATCHED.load(Ordering::SeqCst);
+        if watched && !ASKED.swap(true, Ordering::SeqCst) {
             // one long step (a plan of many candidates) must not keep the user waiting
             std::thread::sleep(PATIENCE);
         }
-        let _ = writeln!(std::io::stderr().lock(), "interrupted");
+        let kept = if watched { KEPT } else { "" };
+        let _ = writeln!(std::io::stderr().lock(), "interrupted{kept}");
         std::process::exit(130)
     });
 }

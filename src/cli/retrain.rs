@@ -68,7 +68,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if globals.json {
         output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": status, "comparison": night.comparison }))?;
     } else if !globals.quiet {
-        output::print(&format!("{name}: {}\nchampion: {}", night.reason, night.champion))?;
+        // why a champion was kept is told once, as what needs attention
+        let reason = if night.gate == "kept" { String::new() } else { format!("{name}: {}\n", night.reason) };
+        output::print(&format!("{reason}champion: {}", night.champion))?;
     }
     match night.gate {
         "kept" => Err(Error::Attention(format!("{name}: {}", night.reason))),

@@ -99,10 +99,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
                 summaries.push(told.summary);
                 errors.extend(told.errors);
             }
-            Err(Error::Interrupted) => {
-                note(globals, "what had finished is kept; the same command with `--resume` goes on from there");
-                return Err(Error::Interrupted);
-            }
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => {
                 summaries.push(json!({ "plant": name, "exit_code": error.exit_code(), "error": error.to_string() }));
                 errors.push(error);
