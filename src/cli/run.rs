@@ -269,10 +269,13 @@ fn assemble(
         id.update(s.inputs.as_bytes());
     });
     let timezone = plant.spec.value.timezone.as_ref().map_or("UTC", |z| z.value.as_str());
+    let economics = plant.spec.value.economics.as_ref().map(|e| &e.value);
     Ok(Results {
         schema_version: results::SCHEMA_VERSION,
         plant: plant.spec.value.name.value.clone(),
         timezone: timezone.to_owned(),
+        currency: economics.map(|e| e.currency.value.clone()),
+        benefit: economics.map_or_else(Vec::new, |e| e.benefit.iter().map(|b| b.value.clone()).collect()),
         scenarios,
         annual,
         model: plant.card.clone(),

@@ -8,15 +8,21 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 pub struct Clock {
     zone: TimeZone,
     name: String,
+    unknown: Option<String>,
 }
 
 impl Clock {
     /// UTC when `name` is no known IANA zone.
     pub fn new(name: &str) -> Self {
         match TimeZone::get(name) {
-            Ok(zone) => Self { zone, name: name.to_owned() },
-            Err(_) => Self { zone: TimeZone::UTC, name: "UTC".to_owned() },
+            Ok(zone) => Self { zone, name: name.to_owned(), unknown: None },
+            Err(_) => Self { zone: TimeZone::UTC, name: "UTC".to_owned(), unknown: Some(name.to_owned()) },
         }
+    }
+
+    /// The name that is no known zone, in whose place UTC stands.
+    pub fn unknown(&self) -> Option<&str> {
+        self.unknown.as_deref()
     }
 
     pub fn local(&self, utc: &str) -> Option<Zoned> {
@@ -42,10 +48,10 @@ impl Clock {
         self.local(utc).map_or_else(|| utc.to_owned(), |z| z.strftime(pattern).to_string())
     }
 
-    /// `Europe/Berlin, UTC+02:00`, as it is at `utc`.
+    /// `Europe/Berlin, UTC+02:00`, as it is at `utc`; `UTC`.
     pub fn zone_at(&self, utc: &str) -> String {
         let offset = self.local(utc).map_or_else(|| "+00:00".to_owned(), |z| z.strftime("%:z").to_string());
-        if self.name == "UTC" { "UTC+00:00".to_owned() } else { format!("{}, UTC{offset}", self.name) }
+        if self.name == "UTC" { "UTC".to_owned() } else { format!("{}, UTC{offset}", self.name) }
     }
 
     /// Whole days from `a` to `b`.
@@ -58,17 +64,21 @@ impl Clock {
     pub fn ticks(&self, start: &str, hours: f64, most: usize) -> Vec<(f64, String)> {
         let Some(start) = self.local(start).filter(|_| hours > 0.0 && hours < 2e6) else { return Vec::new() };
         const MINUTES: [i64; 10] = [1, 2, 5, 10, 15, 30, 60, 180, 360, 720];
-        const DAYS: [i64; 10] = [1, 2, 3, 7, 14, 28, 56, 91, 182, 365];
+        const DAYS: [i64; 5] = [1, 2, 3, 7, 14];
         let most = most as f64;
+        if hours / 24.0 / 14.0 > most {
+            return self.months(&start, hours, most);
+        }
         let within_day = MINUTES.into_iter().find(|m| hours * 60.0 / *m as f64 <= most);
         let (day_step, minutes) = match within_day {
             Some(m) => (1, m),
             None => {
                 let step = DAYS.into_iter().find(|d| hours / 24.0 / *d as f64 <= most);
-                (step.unwrap_or((hours / 24.0 / most).ceil() as i64), 1440)
+                (step.unwrap_or(14), 1440)
             }
         };
         let mut ticks = Vec::new();
+        let mut dated = false;
         let mut day = start.date();
         let last = start.timestamp() + SignedDuration::from_secs((hours * 3600.0) as i64);
         for _ in 0..4_000 {
@@ -77,13 +87,13 @@ impl Clock {
                 let civil = day.at((minute / 60) as i8, (minute % 60) as i8, 0, 0);
                 let Ok(at) = civil.to_zoned(self.zone.clone()) else { return ticks };
                 if at.timestamp() > last {
-                    return ticks;
+                    return if dated { ticks } else { Self::with_date(ticks, &start) };
                 }
                 let since = at.timestamp().duration_since(start.timestamp()).as_secs_f64() / 3600.0;
                 if since >= 0.0 {
+                    dated |= minute == 0;
                     let pattern = match (minute, day_step) {
                         (0, 1) => "%a %-d %b",
-                        (0, d) if d >= 56 => "%b %Y",
                         (0, _) => "%-d %b",
                         _ => "%H:%M",
                     };
@@ -93,6 +103,38 @@ impl Clock {
             }
             let Ok(next) = day.checked_add(jiff::Span::new().days(day_step)) else { return ticks };
             day = next;
+        }
+        ticks
+    }
+
+    /// The first of ticks that are all within one day says which day that is.
+    fn with_date(mut ticks: Vec<(f64, String)>, start: &Zoned) -> Vec<(f64, String)> {
+        if let Some((_, label)) = ticks.first_mut() {
+            *label = format!("{} {label}", start.strftime("%-d %b"));
+        }
+        ticks
+    }
+
+    /// Ticks at the first days of months, or of years.
+    fn months(&self, start: &Zoned, hours: f64, most: f64) -> Vec<(f64, String)> {
+        const MONTHS: [i16; 9] = [1, 2, 3, 6, 12, 24, 60, 120, 240];
+        let step = MONTHS.into_iter().find(|m| hours / 730.5 / f64::from(*m) <= most).unwrap_or(600);
+        let mut ticks = Vec::new();
+        // Counted from January of the first year, so that the steps fall on round months.
+        let mut month = 0i16;
+        for _ in 0..4_000 {
+            let year = start.date().year() + month / 12;
+            let Ok(first) = jiff::civil::Date::new(year, (month % 12) as i8 + 1, 1) else { break };
+            let Ok(at) = first.to_zoned(self.zone.clone()) else { break };
+            let since = at.timestamp().duration_since(start.timestamp()).as_secs_f64() / 3600.0;
+            if since > hours {
+                break;
+            }
+            if since >= 0.0 {
+                let pattern = if step >= 12 { "%Y" } else { "%b %Y" };
+                ticks.push((since, at.strftime(pattern).to_string()));
+            }
+            month += step;
         }
         ticks
     }
@@ -108,7 +150,8 @@ mod tests {
         assert_eq!(c.moment("2024-07-15T22:30:00Z"), "16 Jul 2024 00:30");
         assert_eq!(c.zone_at("2024-07-15T22:30:00Z"), "Europe/Berlin, UTC+02:00");
         assert_eq!(c.zone_at("2024-01-15T22:30:00Z"), "Europe/Berlin, UTC+01:00");
-        assert_eq!(Clock::new("Mars/<b>").zone_at("2024-01-15T00:00:00Z"), "UTC+00:00");
+        assert_eq!(Clock::new("Mars/<b>").zone_at("2024-01-15T00:00:00Z"), "UTC");
+        assert_eq!((Clock::new("Mars/<b>").unknown(), c.unknown()), (Some("Mars/<b>"), None));
         assert_eq!(c.date("soon"), "soon");
     }
 
@@ -118,11 +161,14 @@ mod tests {
         let t = c.ticks("2024-07-15T00:00:00Z", 168.0, 10);
         assert_eq!((t.len(), t[0].0, t[0].1.as_str()), (7, 22.0, "Tue 16 Jul"));
         let t = c.ticks("2024-07-15T00:00:00Z", 6.0, 8);
-        assert_eq!(t[0], (0.0, "02:00".to_owned()));
+        assert_eq!((t[0].clone(), t[1].1.as_str()), ((0.0, "15 Jul 02:00".to_owned()), "03:00"));
         assert_eq!(t.len(), 7);
         // The day with 25 hours: midnight follows midnight after 25 hours.
         let t = c.ticks("2024-10-26T22:00:00Z", 48.0, 3);
         assert_eq!(t[1].0 - t[0].0, 25.0);
+        let t = c.ticks("2031-03-01T00:00:00Z", 180.0 * 24.0, 8);
+        let labels: Vec<&str> = t.iter().map(|t| t.1.as_str()).collect();
+        assert_eq!(labels, ["Apr 2031", "May 2031", "Jun 2031", "Jul 2031", "Aug 2031"]);
         assert!(c.ticks("never", 5.0, 5).is_empty());
         assert!(!c.ticks("2015-01-01T00:00:00Z", 8760.0 * 3.0, 8).is_empty());
     }

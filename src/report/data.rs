@@ -8,6 +8,8 @@ use super::number::{self, PROSE, Quantity, TABLE, with_unit};
 #[derive(Debug)]
 pub struct Data {
     pub summary: String,
+    /// A time zone that is none.
+    pub zone: String,
     pub incomplete: Vec<String>,
     pub signals: Vec<SignalRow>,
     pub findings: Vec<FindingRow>,
@@ -38,7 +40,7 @@ pub struct FindingRow {
     pub count: String,
     pub when: String,
     pub action: String,
-    pub note: String,
+    pub note: super::text::Markup,
 }
 
 #[derive(Debug)]
@@ -58,12 +60,16 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
             clock.date(&q.start),
             clock.date(&q.end),
             number::count(q.grid_steps),
-            super::front::spaced(&q.step),
+            super::front::step_of(&q.step),
             crate::error::plural(q.segments, "unbroken stretch").replace("stretchs", "stretches"),
         )
     };
+    let zone = clock.unknown().map_or_else(String::new, |name| {
+        format!("The time zone “{}” is not known: all times are UTC.", super::text::short(name, 60))
+    });
     Data {
         summary,
+        zone,
         incomplete: q.incomplete.clone(),
         signals: q
             .signals
@@ -105,7 +111,7 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
                 count: number::count(f.count),
                 when: span(&f.first, &f.last, clock),
                 action: f.action.clone(),
-                note: f.note.clone(),
+                note: super::text::marked(&f.note),
             })
             .collect(),
         sources: q

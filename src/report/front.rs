@@ -1,11 +1,11 @@
 //! Page one: what to do, what it is worth, how, at what risk, how sure, and what needs looking at.
 
-use crate::scenario::results::{ControlUse, Estimate, LimitUse, Results};
+use crate::scenario::results::{ControlUse, Economics, LimitUse, ReplayCheck, Results};
 
 use super::clock::Clock;
 use super::number::{self, Interval, PROSE, Quantity, with_unit};
-use super::text::{list, short};
-use super::verdict::{self, Answer, Pick, Run};
+use super::text::{Markup, list, marked, readable, short, tag};
+use super::verdict::{self, Answer, Pick, Run, Words};
 
 /// Rows on page one; the scenarios' tables have all.
 const MOST_SETPOINTS: usize = 5;
@@ -17,17 +17,23 @@ pub struct Front {
     pub answer: Answer,
     /// So many rows that print must be denser to fit one page.
     pub crowded: bool,
-    pub headline: String,
+    pub headline: Markup,
     pub who: String,
-    pub because: Vec<String>,
+    pub because: Vec<Markup>,
     pub figures: Vec<Figure>,
     pub setpoints: Vec<SetPoint>,
     pub setpoints_left: usize,
-    pub undo: String,
+    /// What the advised column is called.
+    pub advised: &'static str,
+    /// The controller that moves them.
+    pub how: Markup,
+    pub undo: Markup,
     pub risks: Vec<Risk>,
     pub risks_left: usize,
-    pub sure: Vec<(&'static str, String)>,
-    pub alarms: Vec<String>,
+    /// On the limits that are not in the table.
+    pub no_risk: Markup,
+    pub sure: Vec<(&'static str, Markup)>,
+    pub alarms: Vec<Markup>,
     pub alarms_left: usize,
     pub run: Vec<(&'static str, String)>,
 }
@@ -35,7 +41,7 @@ pub struct Front {
 /// One of the large numbers.
 #[derive(Debug)]
 pub struct Figure {
-    pub label: &'static str,
+    pub label: String,
     pub value: Option<Quantity>,
     pub unit: String,
     /// Low, high, and what they are.
@@ -60,7 +66,8 @@ pub struct SetPoint {
 
 #[derive(Debug)]
 pub struct Risk {
-    pub limit: String,
+    pub signal: String,
+    pub range: String,
     pub kind: String,
     pub now: Quantity,
     pub then: Quantity,
@@ -73,38 +80,42 @@ pub struct Risk {
 pub fn front(results: &Results, picks: &[Pick<'_>], currency: &str, clock: &Clock) -> Front {
     let pick = picks.first();
     let money = number::unit(currency);
-    let (answer, headline, because) = say(results, picks, &money);
+    let words = verdict::words(results);
+    let (answer, headline, because) = say(results, picks, &money, words);
     let all_alarms = alarms(results, picks);
     let setpoints = pick.map(|p| setpoints(p, &results.model.step)).unwrap_or_default();
-    let risks = pick.map(|p| risks(p, clock)).unwrap_or_default();
+    let (risks, no_risk) = pick.map(|p| risks(p, clock)).unwrap_or_default();
     let rows = setpoints.len().min(MOST_SETPOINTS) + risks.len().min(MOST_RISKS) + all_alarms.len().min(MOST_ALARMS);
     Front {
         answer,
         crowded: rows > 7,
-        headline,
+        headline: marked(&headline),
         who: match answer {
-            Answer::Dont => format!("For the operators of {}.", short(&results.plant, 60)),
+            Answer::Dont => format!("For the operators of {}.", short(&readable(&results.plant), 60)),
             _ => format!(
-                "For the operators of {}, from the next shift, against running on as now (the baseline).",
-                short(&results.plant, 60)
+                "For the operators of {}, from the next shift; against running on as now.",
+                short(&readable(&results.plant), 60)
             ),
         },
-        because,
-        figures: pick.map(|p| figures(p, &money)).unwrap_or_default(),
+        because: because.iter().map(|b| marked(b)).collect(),
+        figures: pick.map(|p| figures(results, p, &money, words)).unwrap_or_default(),
         setpoints_left: setpoints.len().saturating_sub(MOST_SETPOINTS),
         setpoints: setpoints.into_iter().take(MOST_SETPOINTS).collect(),
-        undo: pick.map(undo).unwrap_or_default(),
+        how: marked(&pick.map(how).unwrap_or_default()),
+        advised: if answer == Answer::Dont { "Tried" } else { "Advised" },
+        undo: marked(&pick.filter(|_| answer != Answer::Dont).map(undo).unwrap_or_default()),
         risks_left: risks.len().saturating_sub(MOST_RISKS),
         risks: risks.into_iter().take(MOST_RISKS).collect(),
-        sure: sure(results, pick, clock),
+        no_risk: marked(&no_risk),
+        sure: sure(results, pick, clock).into_iter().map(|(label, text)| (label, marked(&text))).collect(),
         alarms_left: all_alarms.len().saturating_sub(MOST_ALARMS),
-        alarms: all_alarms.into_iter().take(MOST_ALARMS).collect(),
+        alarms: all_alarms.iter().take(MOST_ALARMS).map(|a| marked(a)).collect(),
         run: run(results, clock),
     }
 }
 
 /// The verdict: answer, headline, and up to two sentences why.
-fn say(results: &Results, picks: &[Pick<'_>], money: &str) -> (Answer, String, Vec<String>) {
+fn say(results: &Results, picks: &[Pick<'_>], money: &str, words: Words) -> (Answer, String, Vec<String>) {
     let Some(pick) = picks.first() else {
         let lost = verdict::failed(results).count();
         let why = match (lost, results.scenarios.len()) {
@@ -115,38 +126,41 @@ fn say(results: &Results, picks: &[Pick<'_>], money: &str) -> (Answer, String, V
         };
         return (Answer::Dont, "change anything on the strength of this report.".into(), vec![why]);
     };
-    let case = short(pick.case, 40);
+    let case = short(&readable(pick.case), 40);
     let sum = pick.headline();
-    let gains = sum.estimate.p50 >= 0.0;
-    let e = number::estimate(&if gains { sum.estimate } else { negative(&sum.estimate) }, PROSE);
-    let verb = if gains { "saves" } else { "costs" };
-    let amount = with_unit(&e.value.text, money);
-    let range = format!("{} to {}", e.low.text, with_unit(&e.high.text, money));
-    let per = &sum.per;
+    let worth = words.worth(&sum, money, "");
     let mut because = Vec::new();
     let headline = match pick.answer {
-        Answer::Do => format!("run “{case}”. It {verb} {amount} {per} ({range})."),
+        Answer::Do => format!("run “{case}”. It {worth}."),
         Answer::Try => {
             let weak: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
-            because.push(format!("Under supervision, because {}.", list(&weak, 2)));
-            format!("“{case}”. It {verb} about {amount} {per} ({range}).")
+            because.push(format!("Under supervision, because {}.", said(&weak, 2)));
+            format!("“{case}”. It {}.", words.worth(&sum, money, "about "))
         }
         Answer::Dont if !pick.saving.measurable => {
-            because.push(format!("The best case, “{case}”, {verb} {amount} {per} ({range}): no more than chance."));
+            because.push(format!("The best case, “{case}”, {worth}: no more than chance."));
             "change anything: no case makes a measurable difference.".into()
         }
         Answer::Dont if pick.saving.mean <= 0.0 => {
-            because.push(format!("The best case, “{case}”, {verb} {amount} {per} ({range})."));
+            because.push(format!("The best case, “{case}”, {worth}."));
             "change anything: no case is better than now.".into()
         }
         Answer::Dont if !pick.broken.is_empty() => {
             let signals = broken_signals(pick);
-            because.push(format!("It {verb} {amount} {per} ({range}), bought with risk."));
-            format!("run “{case}”: it takes {} beyond limits more than now.", list(&signals, 2))
+            because.push(format!("It {worth}, bought with risk."));
+            format!("run “{case}”: it takes {} beyond limits more than now.", signals)
+        }
+        Answer::Dont if pick.loses_money() => {
+            let bought = pick.economics.filter(|e| e.capex > 0.0);
+            because.extend(pick.economics.map(|e| paid(e, &worth)));
+            match bought {
+                Some(_) => format!("buy “{case}”: what it brings does not pay for it."),
+                None => format!("run “{case}”: it costs more money than it brings."),
+            }
         }
         Answer::Dont => {
             because.push(format!(
-                "{} of its time lies outside what the log has seen: its saving is a guess.",
+                "{} of its time lies outside what the log has seen: its worth is a guess.",
                 number::percent_text(pick.support.outside)
             ));
             format!("run “{case}”: the log knows nothing like it.")
@@ -155,53 +169,91 @@ fn say(results: &Results, picks: &[Pick<'_>], money: &str) -> (Answer, String, V
     (pick.answer, headline, because)
 }
 
-/// A loss as a cost.
-fn negative(e: &Estimate) -> Estimate {
-    Estimate { p10: -e.p90, p50: -e.p50, p90: -e.p10, mean: -e.mean }
+/// Why the money does not come back; the figures stand below.
+fn paid(e: &Economics, worth: &str) -> String {
+    let years = number::plain(e.lifetime_years, PROSE).text;
+    format!("It {worth}, but over {years} years less than it costs.")
 }
 
-fn broken_signals<'a>(pick: &Pick<'a>) -> Vec<&'a str> {
-    let mut names: Vec<&str> = Vec::new();
-    for (_, used, _) in &pick.broken {
-        if !names.contains(&used.signal.as_str()) {
-            names.push(&used.signal);
+/// As [`list`], of pieces that are already cut and marked.
+fn said(pieces: &[&str], most: usize) -> String {
+    match pieces {
+        [all @ .., last] if pieces.len() <= most && !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        [one] => (*one).to_owned(),
+        _ => pieces.iter().take(most).copied().collect::<Vec<_>>().join(" and "),
+    }
+}
+
+/// What the advice is, beside the set-points: the controller of the case, where all scenarios have the same.
+fn how(pick: &Pick<'_>) -> String {
+    let Some(first) = pick.runs.first().map(|r| r.case.controller.as_str()) else { return String::new() };
+    let same = pick.runs.iter().all(|r| r.case.controller == first);
+    if same && !first.is_empty() { format!("{}.", short(first, 110)) } else { String::new() }
+}
+
+fn broken_signals(pick: &Pick<'_>) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for (_, used) in &pick.broken {
+        let name = tag(&used.signal, 40);
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
-    names
+    let left = names.len().saturating_sub(2);
+    names.truncate(2);
+    match left {
+        0 => names.join(" and "),
+        n => format!("{} and {n} more", names.join(", ")),
+    }
 }
 
-fn figures(pick: &Pick<'_>, money: &str) -> Vec<Figure> {
+fn figures(results: &Results, pick: &Pick<'_>, money: &str, words: Words) -> Vec<Figure> {
     let sum = pick.headline();
-    let ranged = |label, i: Interval, what| Figure {
-        label,
+    let ranged = |label: &str, i: Interval, what| Figure {
+        label: label.to_owned(),
         value: Some(i.value),
         unit: money.to_owned(),
         range: Some((i.low, i.high, what)),
         note: String::new(),
     };
-    let single = |label, value: Option<Quantity>, unit: &str, note: &str| Figure {
-        label,
+    let single = |label: &str, value: Option<Quantity>, unit: &str, note: &str| Figure {
+        label: label.to_owned(),
         value,
         unit: unit.to_owned(),
         range: None,
         note: note.to_owned(),
     };
-    let label = if sum.per == "a year" { "Saving a year" } else { "Saving" };
-    let mut out = vec![ranged(label, number::estimate(&sum.estimate, PROSE), sum.range)];
+    let label = if sum.per == "a year" { format!("{} a year", words.noun) } else { words.noun.to_owned() };
+    let mut out = vec![ranged(&label, number::estimate(&sum.estimate, PROSE), sum.range)];
     match pick.economics {
         Some(e) => {
             out.push(single("One-time cost", Some(number::plain(e.capex, PROSE)), money, ""));
             out.push(ranged("Net present value", number::estimate(&e.npv, PROSE), "P10–P90"));
             let payback = match e.payback {
                 Some(_) if e.capex <= 0.0 => single("Payback", None, "", "at once"),
+                Some(y) if y < 0.2 => single("Payback", Some(number::plain(365.0 * y, 2)), "days", ""),
                 Some(y) => single("Payback", Some(number::plain(y, 2)), "years", ""),
                 None => single("Payback", None, "", "never"),
             };
             out.push(payback);
         }
-        None => out.push(single("One-time cost, payback", None, "", "no economics given")),
+        None if pick.annual.is_some() => out.push(single("One-time cost, payback", None, "", "no [economics] given")),
+        None => out.push(single("Money per year", None, "", &no_year(results))),
     }
     out
+}
+
+/// Why there is no sum over the year.
+pub fn no_year(results: &Results) -> String {
+    let weighted = |s: &&crate::scenario::results::ScenarioResult| s.days_per_year.is_some_and(|d| d > 0.0);
+    if !results.scenarios.iter().any(|s| weighted(&s)) {
+        return "give the scenarios days_per_year to see money per year".into();
+    }
+    let lost: Vec<&str> = verdict::failed(results).filter(weighted).map(|s| s.name.as_str()).collect();
+    match lost.is_empty() {
+        true => "no case ran in every scenario that has days_per_year".into(),
+        false => format!("unknown: {} did not run", list(&lost, 2)),
+    }
 }
 
 fn setpoints(pick: &Pick<'_>, step: &str) -> Vec<SetPoint> {
@@ -230,8 +282,12 @@ fn setpoint(pick: &Pick<'_>, name: &str, step: &str) -> Option<SetPoint> {
     let low = uses.iter().map(|u| u.1.min).fold(f64::INFINITY, f64::min);
     let high = uses.iter().map(|u| u.1.max).fold(f64::NEG_INFINITY, f64::max);
     let (now, advised) = (mean(|c| c.baseline_mean), mean(|c| c.mean));
-    let mut four = number::alike(&[now, advised, low, high], PROSE).into_iter();
-    let (now_q, advised_q, low_q, high_q) = (four.next()?, four.next()?, four.next()?, four.next()?);
+    let range = any.low.zip(any.high).map(|(l, h)| h - l);
+    let mut means = number::alike_within(&[now, advised], PROSE, range).into_iter();
+    let (now_q, advised_q) = (means.next()?, means.next()?);
+    // Apart from the means: the ends of an integer control are integers.
+    let mut ends = number::alike_within(&[low, high], PROSE, range).into_iter();
+    let (low_q, high_q) = (ends.next()?, ends.next()?);
     let stays = now_q.text == advised_q.text;
     let change = number::like(advised - now, &now_q);
     Some(SetPoint {
@@ -244,11 +300,17 @@ fn setpoint(pick: &Pick<'_>, name: &str, step: &str) -> Option<SetPoint> {
         allowed: between(any.low, any.high),
         ramp: any
             .max_move
-            .map_or_else(|| "any".to_owned(), |m| format!("{} per {}", number::plain(m, PROSE).text, spaced(step))),
+            .map_or_else(|| "any".to_owned(), |m| format!("{} per {}", number::exact(m).text, spaced(step))),
     })
 }
 
-/// `10min` → `10 min`.
+/// `1min` → `1 min`, `10min` → `10 min`.
+pub fn step_of(span: &str) -> String {
+    let cut = span.find(|c: char| c.is_alphabetic()).unwrap_or(span.len());
+    with_unit(span[..cut].trim(), &span[cut..])
+}
+
+/// `1min` → `min`, `10min` → `10 min`: after `per`.
 pub fn spaced(span: &str) -> String {
     let cut = span.find(|c: char| c.is_alphabetic()).unwrap_or(span.len());
     let (n, unit) = (span[..cut].trim(), &span[cut..]);
@@ -258,17 +320,14 @@ pub fn spaced(span: &str) -> String {
     }
 }
 
-/// `10–25`, `≤ 27`, `any`.
+/// `10–25`, `≤ 27`, `any`: as exact as whoever set them was.
 pub fn between(low: Option<f64>, high: Option<f64>) -> String {
     let low = low.filter(|v| v.is_finite());
     let high = high.filter(|v| v.is_finite());
     match (low, high) {
-        (Some(l), Some(h)) => {
-            let t = number::alike(&[l, h], PROSE);
-            number::span(&t[0], &t[1])
-        }
-        (Some(l), None) => format!("≥\u{a0}{}", number::plain(l, PROSE).text),
-        (None, Some(h)) => format!("≤\u{a0}{}", number::plain(h, PROSE).text),
+        (Some(l), Some(h)) => number::span(&number::exact(l), &number::exact(h)),
+        (Some(l), None) => format!("≥\u{a0}{}", number::exact(l).text),
+        (None, Some(h)) => format!("≤\u{a0}{}", number::exact(h).text),
         (None, None) => "any".into(),
     }
 }
@@ -280,9 +339,9 @@ fn undo(pick: &Pick<'_>) -> String {
     let mut seen: Vec<(&str, u8)> = Vec::new();
     for l in pick.runs.iter().flat_map(|r| &r.case.limits).filter(|l| !controls.contains(&l.signal.as_str())) {
         let unit = number::unit(&l.unit);
-        let at = |v: f64| with_unit(&number::plain(v, PROSE).text, &unit);
-        let low = l.low.filter(|v| v.is_finite()).map(|v| format!("{} falls below {}", short(&l.signal, 40), at(v)));
-        let high = l.high.filter(|v| v.is_finite()).map(|v| format!("{} exceeds {}", short(&l.signal, 40), at(v)));
+        let at = |v: f64| with_unit(&number::exact(v).text, &unit);
+        let low = l.low.filter(|v| v.is_finite()).map(|v| format!("{} falls below {}", tag(&l.signal, 40), at(v)));
+        let high = l.high.filter(|v| v.is_finite()).map(|v| format!("{} exceeds {}", tag(&l.signal, 40), at(v)));
         for (end, rule) in [(0, high), (1, low)].into_iter().filter_map(|(end, r)| Some((end, r?))) {
             // Of several limits at one end of a signal the first stands for all.
             if !seen.contains(&(l.signal.as_str(), end)) && rules.len() < 2 {
@@ -297,36 +356,51 @@ fn undo(pick: &Pick<'_>) -> String {
     if rest.is_empty() { format!("{last}.") } else { format!("{}, or {last}.", rest.join(", ")) }
 }
 
-/// Each limit in the scenario where the case comes nearest to breaking it.
-fn risks(pick: &Pick<'_>, clock: &Clock) -> Vec<Risk> {
+/// Each limit in the scenario where the case breaks it, or comes nearest to it; and what is to be said of those that
+/// neither the case nor the baseline ever passes and that are limits of controls, which the controller itself keeps.
+fn risks(pick: &Pick<'_>, clock: &Clock) -> (Vec<Risk>, String) {
+    let is = |list: &[(Run<'_>, &LimitUse)], run: &Run<'_>, l: &LimitUse| {
+        list.iter().any(|(r, b)| r.scenario.name == run.scenario.name && b.signal == l.signal && b.kind == l.kind)
+    };
+    let key = |run: &Run<'_>, l: &LimitUse| {
+        (is(&pick.broken, run, l), is(&pick.strained, run, l), l.chance, l.share_beyond, l.worst)
+    };
     let mut worst: Vec<(Run<'_>, &LimitUse)> = Vec::new();
-    for run in &pick.runs {
-        for used in &run.case.limits {
-            let key = |l: &LimitUse| (l.chance, l.share_beyond, l.worst);
-            match worst.iter_mut().find(|(_, l)| l.signal == used.signal && l.kind == used.kind) {
-                None => worst.push((*run, used)),
-                Some(w) if key(used) > key(w.1) => *w = (*run, used),
-                Some(_) => {}
-            }
+    let mut kept = 0;
+    let all = pick.runs.iter().flat_map(|run| run.case.limits.iter().map(move |l| (*run, l)));
+    for (run, used) in all {
+        match worst.iter_mut().find(|(_, l)| l.signal == used.signal && l.kind == used.kind) {
+            None => worst.push((run, used)),
+            Some(w) if key(&run, used) > key(&w.0, w.1) => *w = (run, used),
+            Some(_) => {}
         }
     }
+    worst.retain(|(run, l)| {
+        let now = verdict::counterpart(l, run.baseline).map_or(0.0, |b| b.chance);
+        let control = run.case.controls.iter().any(|c| c.signal == l.signal);
+        let quiet = control && l.chance == 0.0 && now == 0.0;
+        kept += usize::from(quiet);
+        !quiet
+    });
     let mut risks: Vec<Risk> = worst
         .into_iter()
         .map(|(run, l)| {
-            let broken = pick.broken.iter().any(|(_, b, _)| b.signal == l.signal && b.kind == l.kind);
             let unit = number::unit(&l.unit);
             Risk {
-                limit: format!("{} {}", short(&l.signal, 40), with_unit(&between(l.low, l.high), &unit)),
+                signal: short(&l.signal, 40),
+                range: with_unit(&between(l.low, l.high), &unit),
                 kind: l.kind.clone(),
                 now: number::percent(verdict::counterpart(l, run.baseline).map_or(0.0, |b| b.chance)),
                 then: number::percent(l.chance),
                 worst: (l.worst > 0.0).then(|| number::signed(l.worst, 2)),
-                unit,
                 when: match &l.worst_time {
-                    Some(t) if l.worst > 0.0 => format!("{}, {}", clock.within_run(t), short(&run.scenario.name, 30)),
+                    Some(t) if l.worst > 0.0 => {
+                        format!("{}, {}", clock.within_run(t), short(&readable(&run.scenario.name), 30))
+                    }
                     _ => String::new(),
                 },
-                worse: broken,
+                unit,
+                worse: is(&pick.broken, &run, l),
             }
         })
         .collect();
@@ -335,16 +409,21 @@ fn risks(pick: &Pick<'_>, clock: &Clock) -> Vec<Risk> {
         let key = |r: &Risk| (!r.worse, r.kind != "hard");
         key(a).cmp(&key(b)).then(b.then.value.total_cmp(&a.then.value))
     });
-    risks
+    let said = match (kept, risks.is_empty()) {
+        (0, _) => "",
+        (_, true) => "Only controls have limits; they keep them.",
+        (_, false) => "Controls keep theirs.",
+    };
+    (risks, said.to_owned())
 }
 
 fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
-    let mut out = vec![("Claim", "modelled, not yet measured".to_owned())];
+    let mut out = vec![("Claim", "modelled, not measured".to_owned())];
     let p = number::percent_text;
     if let Some(s) = pick.map(|p| p.support) {
         out.push((
             "Experience",
-            format!("{} inside the log, {} at its edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
+            format!("{} inside the log, {} edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
         ));
     }
     let m = &results.model;
@@ -354,23 +433,31 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
             let v = scores.iter().map(|s| of(s));
             v.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
         };
-        let (low, high) = span(|s| s.skill);
         let ahead = ahead(h, &m.step);
-        let grade = match low {
+        let useless: Vec<String> = scores.iter().filter(|s| s.skill <= 0.0).map(|s| tag(&s.signal, 40)).collect();
+        let useful = scores.iter().map(|s| s.skill).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
+        let grade = match useful {
+            v if v.is_infinite() => "none",
             v if v >= 0.5 => "good",
             v if v >= 0.2 => "fair",
-            v if v > 0.0 => "weak",
-            _ => "none",
+            _ => "weak",
+        };
+        let but = match useless.as_slice() {
+            [] => String::new(),
+            [one] => format!(", but none of {one}"),
+            more => format!(" for {} of {} signals", scores.len() - more.len(), scores.len()),
         };
         out.push((
             "Forecasts",
-            format!(
-                "{grade}: {ahead} ahead, {} less squared error than “no change”, on unseen data",
-                shares(low.max(-9.99), high)
-            ),
+            match useful.is_finite() {
+                true => {
+                    format!("{grade}{but}: at least {} less squared error than “no change” {ahead} ahead", p(useful))
+                }
+                false => format!("none: no better than “no change” {ahead} ahead"),
+            },
         ));
         let (low, high) = span(|s| s.coverage[2]);
-        out.push(("90 % intervals", format!("hold {} of the time", shares(low, high))));
+        out.push(("90 % ranges", format!("hold {} of the time", shares(low, high))));
     }
     if !m.model.is_empty() {
         let age = clock
@@ -378,23 +465,29 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
             .map(|d| format!(", {} days old", number::plain(d.max(0.0).round(), PROSE).text));
         out.push((
             "Model",
-            format!(
-                "{}{}, trained until {}",
-                short(&m.model, 30),
-                age.unwrap_or_default(),
-                clock.date(&m.trained_until)
-            ),
+            match age {
+                Some(age) => format!("{}{age}", short(&m.model, 30)),
+                None => format!("{}, trained until {}", short(&m.model, 30), clock.date(&m.trained_until)),
+            },
         ));
     }
     let q = &results.quality;
-    let gaps: usize = q.findings.iter().filter(|f| f.class == "gap").map(|f| f.count).sum();
-    let gaps = match gaps {
-        0 => "no gaps".to_owned(),
-        n => crate::error::plural(n, "gap"),
+    // Gaps of the time line split the log; else those of single signals count.
+    let of = |line: bool| {
+        q.findings.iter().filter(|f| f.class == "gap" && f.signal.is_empty() == line).map(|f| f.count).sum::<usize>()
+    };
+    let gaps = match (of(true), of(false)) {
+        (0, 0) => "no gaps".to_owned(),
+        (0, n) => crate::error::plural(n, "missing stretch").replace("stretchs", "stretches"),
+        (n, _) => crate::error::plural(n, "gap"),
     };
     let worst = q.signals.iter().filter(|s| s.coverage.is_finite()).min_by(|a, b| a.coverage.total_cmp(&b.coverage));
-    let worst = worst.map(|w| format!("; {} {} complete", short(&w.signal, 40), p(w.coverage)));
-    out.push(("Data", format!("{gaps}{}", worst.unwrap_or_default())));
+    let worst = worst.map(|w| match w.coverage >= 0.9995 {
+        true => ", else complete".to_owned(),
+        false => format!("; {} {} complete", tag(&w.signal, 40), p(w.coverage)),
+    });
+    let data = format!("{gaps}{}", worst.unwrap_or_default()).replace("no gaps, else complete", "complete, no gaps");
+    out.push(("Data", data));
     out
 }
 
@@ -430,11 +523,11 @@ fn alarms(results: &Results, picks: &[Pick<'_>]) -> Vec<String> {
     let mut out = Vec::new();
     let lost: Vec<&str> = verdict::failed(results).map(|s| s.name.as_str()).collect();
     if !lost.is_empty() {
-        out.push(format!("Did not run: {}. Mend and run again.", list(&lost, 3)));
+        out.push(format!("Did not run: {}.", list(&lost, 3)));
     }
     let gone: Vec<&str> = results.quality.incomplete.iter().map(String::as_str).collect();
     if !gone.is_empty() {
-        out.push(format!("Too many values missing: {}. Check the sensors.", list(&gone, 3)));
+        out.push(format!("Too many values missing: {}.", list(&gone, 3)));
     }
     let against: Vec<String> = results
         .model
@@ -447,9 +540,17 @@ fn alarms(results: &Results, picks: &[Pick<'_>]) -> Vec<String> {
         let against: Vec<&str> = against.iter().map(String::as_str).collect();
         out.push(format!("Learned effect has the wrong sign: {}.", list(&against, 2)));
     }
-    let off: Vec<&str> = results.model.replay.iter().filter(|r| !r.inside).map(|r| r.kpi.as_str()).collect();
-    if !off.is_empty() {
-        out.push(format!("The twin, fed the log’s own controls, misses {}.", list(&off, 3)));
+    // The KPIs of the money often miss together: one of them says it.
+    if let Some(r) = verdict::priced_replays(results).filter(|r| !r.inside).min_by_key(|r| r.within) {
+        out.push(missed(r));
+    }
+    let narrow: Vec<&str> = verdict::scores_at_horizon(results)
+        .into_iter()
+        .filter(|s| s.coverage[2] < verdict::LEAST_COVERAGE)
+        .map(|s| s.signal.as_str())
+        .collect();
+    if !narrow.is_empty() {
+        out.push(format!("Forecast ranges are too narrow: {}. Take the saving’s range as wider.", list(&narrow, 2)));
     }
     if let Some(pick) = picks.first() {
         let mut told: Vec<&str> = Vec::new();
@@ -461,18 +562,48 @@ fn alarms(results: &Results, picks: &[Pick<'_>]) -> Vec<String> {
         if !told.is_empty() {
             out.push(format!(
                 "“{}” was told the true future of {}: expect less.",
-                short(pick.case, 40),
+                short(&readable(pick.case), 40),
                 list(&told, 3)
             ));
         }
         let more = |p: &&Pick<'_>| p.saving.measurable && p.saving.mean > pick.saving.mean && !p.broken.is_empty();
         if let Some(p) = picks[1..].iter().find(more) {
-            let signals = broken_signals(p);
-            out.push(format!("“{}” saves more but takes {} beyond limits.", short(p.case, 40), list(&signals, 2)));
+            let case = short(&readable(p.case), 40);
+            out.push(format!("“{case}” would bring more but takes {} beyond limits.", broken_signals(p)));
         }
     }
-    out.extend(results.model.notes.iter().map(|n| short(n, 160)));
+    // Notes on models that were not chosen, and on intervals (see above), are no matter for page one.
+    let others = results.model.scores.iter().map(|s| s.model.as_str()).filter(|n| *n != results.model.model);
+    let others: Vec<String> = others.map(|n| format!("{n} contradicts")).collect();
+    let aside = |n: &&String| n.starts_with("90 % intervals of ") || others.iter().any(|o| n.starts_with(o.as_str()));
+    out.extend(results.model.notes.iter().filter(|n| !aside(n)).map(|n| short(n, 160)));
     out
+}
+
+/// What a miss of the log's own figures means for whoever reads the saving.
+fn missed(r: &ReplayCheck) -> String {
+    let all = r.stretches.max(1);
+    let unit = number::unit(&r.unit);
+    let simulated = number::estimate(&r.simulated, PROSE);
+    let measured = number::within(r.measured, r.simulated.p10, r.simulated.p90, PROSE).value;
+    format!(
+        "The twin’s range missed the log’s {} in {} of {} replays of {} (newest: {} measured, {} simulated). Trust the \
+         direction more than the size.",
+        short(&readable(&r.kpi), 40),
+        all.saturating_sub(r.within),
+        all,
+        long(r.hours),
+        measured.text,
+        with_unit(&simulated.value.text, &unit)
+    )
+}
+
+/// `24 h`, `14 days`.
+pub fn long(hours: f64) -> String {
+    match hours {
+        h if h >= 48.0 => with_unit(&number::plain(h / 24.0, PROSE).text, "days"),
+        h => with_unit(&number::plain(h, PROSE).text, "h"),
+    }
 }
 
 fn run(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {
@@ -480,8 +611,16 @@ fn run(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {
     let name = |s: &str| if s.is_empty() { "–".to_owned() } else { short(s, 12) };
     vec![
         ("Run", name(&p.run_id)),
-        ("Data", format!("{} to {}", clock.date(&p.data_start), clock.date(&p.data_end))),
-        ("As of", format!("{} ({})", clock.moment(&p.as_of), short(&clock.zone_at(&p.as_of), 50))),
+        // The report's time is its data's end.
+        (
+            "Data",
+            format!(
+                "{} to {} ({})",
+                clock.date(&p.data_start),
+                clock.moment(if p.as_of.is_empty() { &p.data_end } else { &p.as_of }),
+                short(&clock.zone_at(&p.as_of), 50)
+            ),
+        ),
         ("twinopt", name(&p.crate_version)),
         ("Model", name(&p.model_version)),
     ]

@@ -1,19 +1,22 @@
 //! What the twin is made of, and how good it is.
 
 use crate::error::Result;
-use crate::scenario::results::{ModelCard, Results, Score, StepResponse};
+use crate::scenario::results::{ModelCard, ReplayCheck, Results, Score, StepResponse};
 
 use super::chart::{self, Head, SkillLine};
 use super::clock::Clock;
-use super::front::ahead;
+use super::front::{ahead, long};
 use super::number::{self, Interval, PROSE, Quantity, TABLE};
+use super::table::is_share;
+use super::text::{Markup, marked, readable, tag};
+use super::verdict;
 
 #[derive(Debug)]
 pub struct Model {
     pub name: String,
-    pub reason: String,
+    pub reason: Markup,
     pub facts: Vec<String>,
-    pub notes: Vec<String>,
+    pub notes: Vec<Markup>,
     pub skills: Vec<SkillChart>,
     pub horizons: Vec<String>,
     pub last_horizon: String,
@@ -22,6 +25,8 @@ pub struct Model {
     pub controls: Vec<String>,
     pub responses: Vec<ResponseRow>,
     pub gains: Vec<GainRow>,
+    /// Controls that no learned signal answers to.
+    pub silent: Markup,
     pub replay: Vec<ReplayRow>,
 }
 
@@ -45,7 +50,8 @@ pub struct ScoreRow {
     pub chosen: bool,
     /// Skill at each of [`Model::horizons`].
     pub skills: Vec<Option<Quantity>>,
-    pub skill_linear: Quantity,
+    /// `None` where there is nothing to compare.
+    pub skill_linear: Option<Quantity>,
     pub rmse: Quantity,
     pub bias: Quantity,
     pub crps: Quantity,
@@ -90,37 +96,82 @@ pub struct ReplayRow {
     pub unit: String,
     pub measured: Quantity,
     pub simulated: Interval,
+    /// `18 of 20 stretches of 24 h`.
+    pub within: String,
     pub inside: bool,
+    /// It is money: a miss weakens the verdict.
+    pub priced: bool,
 }
 
 pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
     let m = &results.model;
     let horizons = marks(m);
-    let controls = distinct(m.responses.iter().map(|r| r.control.as_str()));
+    let (moved, silent) = answered(m);
+    let controls = distinct(moved.iter().map(|r| r.control.as_str()));
     Ok(Model {
         name: m.model.clone(),
-        reason: m.reason.clone(),
+        // The name stands before it already.
+        reason: marked(m.reason.strip_prefix(m.model.as_str()).unwrap_or(&m.reason).trim_start()),
         facts: facts(m, clock),
-        notes: m.notes.clone(),
+        notes: m.notes.iter().map(|n| marked(n)).collect(),
         skills: skills(m)?,
         last_horizon: horizons.last().map(|h| ahead(*h, &m.step)).unwrap_or_default(),
         scores: score_rows(m, &horizons),
         coverage: coverage(m, &horizons),
         horizons: horizons.iter().map(|h| ahead(*h, &m.step)).collect(),
-        responses: responses(m, &controls)?,
+        responses: responses(&moved, &controls, results)?,
         controls: controls.into_iter().map(str::to_owned).collect(),
-        gains: m.responses.iter().map(gain).collect(),
-        replay: m
-            .replay
-            .iter()
-            .map(|r| {
-                let simulated = number::estimate(&r.simulated, TABLE);
-                // The measured value to the same place as the simulated ones.
-                let measured = number::within(r.measured, r.simulated.p10, r.simulated.p90, TABLE).value;
-                ReplayRow { kpi: r.kpi.clone(), unit: number::unit(&r.unit), measured, simulated, inside: r.inside }
-            })
-            .collect(),
+        gains: moved.iter().map(|r| gain(r, results)).collect(),
+        silent: marked(&silent),
+        replay: m.replay.iter().map(|r| replay(r, results)).collect(),
     })
+}
+
+fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
+    let formula = verdict::ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis).find(|k| k.name == r.kpi);
+    let share = formula.is_some_and(|k| is_share(&k.unit, &k.formula));
+    let of = |v: f64| match share {
+        true => Interval::shares(v, r.simulated.p10, r.simulated.p90, TABLE, "%"),
+        false => number::within(v, r.simulated.p10, r.simulated.p90, TABLE),
+    };
+    let unit = number::unit(&r.unit);
+    ReplayRow {
+        kpi: readable(&r.kpi),
+        unit: match unit.is_empty() {
+            true if share => "%".to_owned(),
+            true => "–".to_owned(),
+            false => unit,
+        },
+        // The measured value to the same place as the simulated ones.
+        measured: of(r.measured).value,
+        simulated: of(r.simulated.p50),
+        within: format!("{} of {} stretches of {}", r.within, r.stretches, long(r.hours)),
+        inside: r.inside,
+        priced: verdict::priced_replays(results).any(|p| p.kpi == r.kpi),
+    }
+}
+
+/// Responses of the controls that do something, and a sentence on those that do not.
+fn answered(m: &ModelCard) -> (Vec<&StepResponse>, String) {
+    let moves = |r: &&StepResponse| r.mean.iter().chain(&r.low).chain(&r.high).any(|v| *v != 0.0);
+    let moving: Vec<&str> = distinct(m.responses.iter().filter(moves).map(|r| r.control.as_str()));
+    let silent: Vec<String> = distinct(m.responses.iter().map(|r| r.control.as_str()))
+        .into_iter()
+        .filter(|c| !moving.contains(c))
+        .map(|c| tag(c, 60))
+        .collect();
+    let shown = m.responses.iter().filter(|r| moving.contains(&r.control.as_str()));
+    // A signal that answers to no control has an empty row.
+    let shown: Vec<&StepResponse> =
+        shown.filter(|r| m.responses.iter().filter(|o| o.signal == r.signal).any(|o| moves(&o))).collect();
+    let said = match silent.len() {
+        0 => String::new(),
+        _ => format!(
+            "No learned signal answers to {}: what these controls do lies in the twin’s known equations, or nowhere.",
+            silent.join(", ")
+        ),
+    };
+    (shown, said)
 }
 
 fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
@@ -140,7 +191,7 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
         out.push(format!(
             "Sees {} of every input, {} apart",
             crate::error::plural(m.lags, "past value"),
-            super::front::spaced(&m.step)
+            super::front::step_of(&m.step)
         ));
     }
     out
@@ -156,14 +207,14 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     out
 }
 
-/// First, quarter, half and full control horizon, as far as there are scores.
+/// First step, half and full control horizon, as far as there are scores.
 fn marks(m: &ModelCard) -> Vec<usize> {
     let mut have: Vec<usize> = m.scores.iter().map(|s| s.horizon).collect();
     have.sort_unstable();
     have.dedup();
     let full = m.horizon.max(1);
     let near = |h: usize| have.iter().copied().min_by_key(|v| v.abs_diff(h));
-    let mut out: Vec<usize> = [1, full / 4, full / 2, full].into_iter().filter_map(near).collect();
+    let mut out: Vec<usize> = [1, full.div_ceil(2), full].into_iter().filter_map(near).collect();
     out.sort_unstable();
     out.dedup();
     out
@@ -194,7 +245,8 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
                 .filter(|(_, name)| **name != "persistence")
                 .map(|(k, name)| {
                     let scores = m.scores.iter().filter(|s| s.signal == signal && s.model == *name);
-                    let mut points: Vec<(f64, f64)> = scores.map(|s| (hours(s.horizon, m), s.skill)).collect();
+                    let mut points: Vec<(f64, f64)> =
+                        scores.map(|s| (hours(s.horizon, m), s.skill)).filter(|p| p.1.is_finite()).collect();
                     points.sort_by(|a, b| a.0.total_cmp(&b.0));
                     SkillLine { model: name, colour: chart::colour(k + 1), points }
                 })
@@ -213,6 +265,15 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
         .collect()
 }
 
+/// A skill; how far below zero a useless one lies tells nothing.
+fn score(skill: f64) -> Option<Quantity> {
+    let mut q = number::fixed(skill, 2);
+    if skill < -9.99 {
+        q.text = "&lt;\u{2212}10".to_owned();
+    }
+    skill.is_finite().then_some(q)
+}
+
 fn score_rows(m: &ModelCard, horizons: &[usize]) -> Vec<Group<ScoreRow>> {
     let row = |signal: &str, name: &str| {
         let of = |h: &usize| m.scores.iter().find(|s| s.signal == signal && s.model == name && s.horizon == *h);
@@ -222,8 +283,8 @@ fn score_rows(m: &ModelCard, horizons: &[usize]) -> Vec<Group<ScoreRow>> {
         Some(ScoreRow {
             model: name.to_owned(),
             chosen: name == m.model,
-            skills: horizons.iter().map(|h| of(h).map(|s| number::fixed(s.skill, 2))).collect(),
-            skill_linear: number::fixed(last.skill_linear, 2),
+            skills: horizons.iter().map(|h| of(h).and_then(|s| score(s.skill))).collect(),
+            skill_linear: score(last.skill_linear).filter(|_| name != "persistence" && name != "linear"),
             rmse,
             bias,
             crps,
@@ -261,12 +322,12 @@ fn coverage(m: &ModelCard, horizons: &[usize]) -> Vec<Group<CoverageRow>> {
     })
 }
 
-fn responses(m: &ModelCard, controls: &[&str]) -> Result<Vec<ResponseRow>> {
+fn responses(all: &[&StepResponse], controls: &[&str], results: &Results) -> Result<Vec<ResponseRow>> {
     let mut n = 0;
-    distinct(m.responses.iter().map(|r| r.signal.as_str()))
+    distinct(all.iter().map(|r| r.signal.as_str()))
         .into_iter()
         .map(|signal| {
-            let of = |control: &str| m.responses.iter().find(|r| r.signal == signal && r.control == control);
+            let of = |control: &str| all.iter().copied().find(|r| r.signal == signal && r.control == control);
             // One scale per row only where the controls share a unit of gain.
             let row: Vec<&StepResponse> = controls.iter().filter_map(|c| of(c)).collect();
             let cells = controls
@@ -282,7 +343,7 @@ fn responses(m: &ModelCard, controls: &[&str]) -> Result<Vec<ResponseRow>> {
                         .copied()
                         .filter(|v| v.is_finite())
                         .fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
-                    let unit = number::unit(&r.unit);
+                    let unit = gain_unit(r, results);
                     let title = format!("{signal} after a unit step of {control}");
                     let description = format!("Settles at {} {unit}.", number::signed(r.gain, PROSE).text);
                     let head = Head { id: &format!("resp-{n}"), title: &title, description: &description };
@@ -301,30 +362,38 @@ fn responses(m: &ModelCard, controls: &[&str]) -> Result<Vec<ResponseRow>> {
 
 fn expected(r: &StepResponse) -> String {
     match r.expected.as_deref() {
-        Some("+") => "known to rise".into(),
-        Some("-") => "known to fall".into(),
-        Some("0") => "known to stay".into(),
+        Some("+") => "known to raise it".into(),
+        Some("-") => "known to lower it".into(),
+        Some("0") => "known to leave it".into(),
         Some(other) => other.to_owned(),
         None => String::new(),
     }
 }
 
-fn gain(r: &StepResponse) -> GainRow {
+/// `kWh/l/s` → `kWh/(l/s)`, where the control is in l/s.
+fn gain_unit(r: &StepResponse, results: &Results) -> String {
+    let mut uses = verdict::ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.controls);
+    let control = uses.find(|u| u.signal == r.control).map(|u| u.unit.as_str()).filter(|u| u.contains('/'));
+    let bracketed = control.and_then(|u| Some(format!("{}/({u})", r.unit.strip_suffix(u)?.strip_suffix('/')?)));
+    number::unit(bracketed.as_deref().unwrap_or(&r.unit))
+}
+
+fn gain(r: &StepResponse, results: &Results) -> GainRow {
     let n = r.hours.len().min(r.mean.len()).min(r.low.len()).min(r.high.len());
     let points = (1..=3)
         .filter(|_| n >= 3)
         .map(|k| {
             let i = (k * (n - 1)) / 3;
-            let after = format!("{}\u{a0}h", number::plain(r.hours[i], PROSE).text);
-            (after, number::within(r.mean[i], r.low[i], r.high[i], PROSE))
+            (long(r.hours[i]), number::within(r.mean[i], r.low[i], r.high[i], PROSE))
         })
         .collect();
+    let (low, high) = (r.low.last().copied().unwrap_or(r.gain), r.high.last().copied().unwrap_or(r.gain));
     GainRow {
         signal: r.signal.clone(),
         control: r.control.clone(),
-        unit: number::unit(&r.unit),
+        unit: gain_unit(r, results),
         points,
-        gain: number::signed(r.gain, PROSE),
+        gain: number::within(r.gain, low, high, PROSE).value.with_sign(),
         expected: expected(r),
         agrees: r.agrees,
     }

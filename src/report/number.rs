@@ -105,6 +105,11 @@ fn scientific(v: f64, decimals: i32) -> String {
     format!("{}×10{raised}", mantissa.replace('-', &MINUS.to_string()))
 }
 
+/// `m3` → `m³`.
+fn raised_digit(c: char) -> char {
+    if c.is_ascii_digit() { raise(c) } else { c }
+}
+
 fn raise(c: char) -> char {
     const UP: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     c.to_digit(10).and_then(|d| UP.get(d as usize)).copied().unwrap_or(c)
@@ -147,7 +152,20 @@ pub fn dash(low: &Quantity, high: &Quantity) -> &'static str {
 
 /// Several numbers of one kind, with as many decimals each, by the largest of them.
 pub fn alike(values: &[f64], digits: i32) -> Vec<Quantity> {
-    let place = values.iter().map(|v| last_place(*v, 0.0, digits)).max().unwrap_or(0);
+    family(values, places(values, digits))
+}
+
+/// As [`alike`], but at least fine enough to tell apart a hundredth of `range`, where there is one.
+pub fn alike_within(values: &[f64], digits: i32, range: Option<f64>) -> Vec<Quantity> {
+    let place = places(values, digits);
+    family(values, range.filter(|r| *r > 0.0 && r.is_finite()).map_or(place, |r| place.min(exponent(r) - 2)))
+}
+
+fn places(values: &[f64], digits: i32) -> i32 {
+    values.iter().filter(|v| **v != 0.0).map(|v| last_place(*v, 0.0, digits)).max().unwrap_or(0)
+}
+
+fn family(values: &[f64], place: i32) -> Vec<Quantity> {
     let texts: Vec<String> = values.iter().map(|v| at_place(*v, place)).collect();
     let cut = texts.iter().all(|t| t.contains('.') && !t.contains('×'));
     let zeros = if cut { texts.iter().map(|t| t.len() - t.trim_end_matches('0').len()).min().unwrap_or(0) } else { 0 };
@@ -159,12 +177,32 @@ pub fn alike(values: &[f64], digits: i32) -> Vec<Quantity> {
 pub fn within(value: f64, low: f64, high: f64, digits: i32) -> Interval {
     let half = (high - low).abs() / 2.0;
     let place = last_place(value, half, digits);
-    let q = |v| Quantity::new(v, at_place(v, place), place);
+    // `0.0000` is no more than zero.
+    let q = |v: f64| Quantity::new(v, if v == 0.0 { "0".to_owned() } else { at_place(v, place) }, place);
     if half == 0.0 {
         let value = plain(value, digits);
         return Interval { low: value.clone(), high: value.clone(), value };
     }
     Interval { value: q(value), low: q(low), high: q(high) }
+}
+
+impl Interval {
+    /// The same of 100 times the values, as percent; `what` is the sign's name.
+    pub fn shares(value: f64, low: f64, high: f64, digits: i32, what: &str) -> Self {
+        let i = within(100.0 * value, 100.0 * low, 100.0 * high, digits);
+        let q = |q: Quantity, v| Quantity::new(v, format!("{}\u{a0}{what}", q.text), q.place - 2);
+        Self { value: q(i.value, value), low: q(i.low, low), high: q(i.high, high) }
+    }
+
+    /// With plus signs where positive.
+    pub fn with_signs(self) -> Self {
+        Self { value: self.value.with_sign(), low: self.low.with_sign(), high: self.high.with_sign() }
+    }
+}
+
+/// A number that somebody wrote down, such as a limit: as exact as it is.
+pub fn exact(v: f64) -> Quantity {
+    plain(v, 6)
 }
 
 /// Median with P10 and P90.
@@ -183,8 +221,7 @@ fn plus(v: f64, text: String) -> String {
 
 /// A paired difference: mean with sign, and its 90 % interval.
 pub fn difference(d: &Difference, digits: i32) -> Interval {
-    let i = within(d.mean, d.low, d.high, digits);
-    Interval { value: i.value.with_sign(), low: i.low.with_sign(), high: i.high.with_sign() }
+    within(d.mean, d.low, d.high, digits).with_signs()
 }
 
 /// A share as percent. One decimal below 10 % and above 99 %, where it matters; an exact 0 or 1 has none.
@@ -248,6 +285,8 @@ pub fn unit(text: &str) -> String {
             "degF" => out.push_str("°F"),
             "deg" => out.push('°'),
             "Ohm" | "ohm" => out.push('Ω'),
+            "m2" | "km2" | "cm2" | "mm2" | "ft2" => out.extend(word.chars().map(raised_digit)),
+            "m3" | "cm3" | "dm3" | "ft3" => out.extend(word.chars().map(raised_digit)),
             other => out.push_str(other),
         }
         word.clear();
@@ -277,6 +316,9 @@ mod tests {
         assert_eq!(interval(1.2345, 1.2145, 1.2545), "1.23 (1.21 to 1.25)");
         assert_eq!(interval(-0.004, -0.034, 0.03), "\u{2212}0.004 (\u{2212}0.034 to 0.030)");
         assert_eq!(interval(3.0, -420.0, 500.0), "0 (\u{2212}400 to 500)");
+        assert_eq!(interval(0.0, 0.0, 0.0042), "0 (0 to 0.0042)");
+        let i = Interval::shares(0.994, 0.977, 1.0, TABLE, "%");
+        assert_eq!((i.value.text.as_str(), i.low.text.as_str(), i.value.value), ("99.4\u{a0}%", "97.7\u{a0}%", 0.994));
         assert_eq!(interval(7.0, 7.0, 7.0), "7 (7 to 7)");
     }
 
@@ -296,6 +338,11 @@ mod tests {
         assert_eq!(t, ["18.0", "20.0", "25.5"]);
         let t: Vec<String> = alike(&[10.0, 25.0], PROSE).into_iter().map(|q| q.text).collect();
         assert_eq!(t, ["10", "25"]);
+        let t: Vec<String> = alike(&[0.0, 0.005, 0.01], PROSE).into_iter().map(|q| q.text).collect();
+        assert_eq!(t, ["0.000", "0.005", "0.010"]);
+        let t: Vec<String> = alike_within(&[1089.6, 1100.3], PROSE, Some(101.0)).into_iter().map(|q| q.text).collect();
+        assert_eq!(t, ["1\u{202f}090", "1\u{202f}100"]);
+        assert_eq!([exact(1101.0).text, exact(0.02).text], ["1\u{202f}101", "0.02"]);
     }
 
     #[test]
@@ -308,6 +355,7 @@ mod tests {
 
     #[test]
     fn units_read_as_people_write_them() {
+        assert_eq!([unit("mg/m3"), unit("m2"), unit("s3")], ["mg/m³", "m²", "s3"]);
         assert_eq!([unit("degC"), unit("m^3/h"), unit("K*h"), unit("1")], ["°C", "m³/h", "K·h", ""]);
         assert_eq!([unit("degC/degC"), unit("W*m^-2"), unit("EUR/MWh"), unit("%")], ["°C/°C", "W·m⁻²", "EUR/MWh", "%"]);
         assert_eq!(unit("<b>&"), "<b>&");

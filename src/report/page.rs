@@ -1,9 +1,8 @@
 //! The page: everything that the template prints, as types.
 
-use askama::Template;
-
 use crate::error::{Error, Result};
 use crate::scenario::results::Results;
+use askama::Template;
 
 use super::clock::Clock;
 use super::data::{self, Data};
@@ -28,7 +27,8 @@ struct Page {
     sections: Vec<Section>,
     failures: usize,
     year: Option<Year>,
-    scenario_assumptions: Vec<String>,
+    noun: &'static str,
+    no_year: String,
     model: Model,
     data: Data,
     formulas: Vec<Formula>,
@@ -48,7 +48,7 @@ struct Order {
 struct Formula {
     name: String,
     unit: String,
-    formula: String,
+    formula: super::text::Markup,
     price: String,
 }
 
@@ -63,16 +63,16 @@ pub fn render(results: &Results) -> Result<String> {
     let colours = Colours::of(results, &picks);
     let sections = scenario::sections(results, &clock, &currency, &colours)?;
     let year = year::year(results, &picks, &currency, &colours)?;
-    let first_economics = verdict::ran(results).flat_map(|s| &s.cases).find_map(|c| c.economics.as_ref());
     let page = Page {
         style: STYLE,
-        plant_short: super::text::short(&results.plant, 80),
+        plant_short: super::text::short(&super::text::readable(&results.plant), 80),
         money: number::unit(&currency),
         front: front::front(results, &picks, &currency, &clock),
         orders: orders(&sections),
         failures: verdict::failed(results).count(),
         sections,
-        scenario_assumptions: first_economics.map(year::assumptions).unwrap_or_default(),
+        noun: verdict::words(results).noun,
+        no_year: front::no_year(results),
         year,
         model: model::model(results, &clock)?,
         data: data::data(results, &clock),
@@ -93,7 +93,7 @@ fn orders(sections: &[Section]) -> Vec<Order> {
     by_name.sort_by_key(|i| (failed(i), sections[*i].name.to_lowercase()));
     let mut out = vec![Order { id: "as-run", label: "as run", rows: all() }];
     if sections.len() > 1 {
-        out.push(Order { id: "by-saving", label: "by saving", rows: by_saving });
+        out.push(Order { id: "by-saving", label: "by worth", rows: by_saving });
         out.push(Order { id: "by-name", label: "by name", rows: by_name });
     }
     out
@@ -104,19 +104,31 @@ fn formulas(results: &Results, currency: &str) -> Vec<Formula> {
     for k in verdict::ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis) {
         if !out.iter().any(|f| f.name == k.name) {
             let unit = number::unit(&k.unit);
+            let share = super::table::is_share(&k.unit, &k.formula);
             let per = if unit.is_empty() { String::new() } else { format!(" per {unit}") };
             out.push(Formula {
                 name: k.name.clone(),
-                formula: k.formula.clone(),
+                formula: super::text::marked(&without_one(&k.formula)),
                 price: k.price.map_or_else(
                     || "not priced".to_owned(),
                     |p| format!("{} {currency}{per}", number::plain(p, number::TABLE).text),
                 ),
-                unit,
+                unit: match unit.is_empty() {
+                    true if share => "%".to_owned(),
+                    true => "–".to_owned(),
+                    false => unit,
+                },
             });
         }
     }
     out
+}
+
+/// A limit of a plain number has no unit to print: `below 0.98 1`.
+fn without_one(formula: &str) -> String {
+    let limit = formula.contains(" is above ") || formula.contains(" is below ");
+    let text = if limit { formula.replace(" 1 or ", " or ") } else { formula.to_owned() };
+    text.strip_suffix(" 1").filter(|_| limit).map_or(text.clone(), str::to_owned)
 }
 
 fn provenance(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {

@@ -1,14 +1,14 @@
 //! One scenario: the question, what was changed, and how the cases compare.
 
 use crate::error::Result;
-use crate::scenario::results::{CaseResult, ControlUse, Results, ScenarioResult, Trend};
+use crate::scenario::results::{CaseResult, ControlUse, LimitUse, Results, ScenarioResult, Trend};
 
 use super::chart::{self, Band, Limit, TrendChart};
 use super::clock::Clock;
 use super::front::between;
 use super::number::{self, PROSE, Quantity, with_unit};
-use super::table::{Cell, Change, Column, Row, Table, economics_rows, kpi_rows};
-use super::text::{list, short};
+use super::table::{Cell, Change, Column, Row, Table, kpi_rows};
+use super::text::{Markup, list, marked, readable, short, tag};
 use super::verdict::{self, Pick};
 
 /// Charts per scenario, and of the whole report: more bury the reader, and no mail takes them.
@@ -23,14 +23,15 @@ pub struct Section {
     pub name: String,
     pub question: String,
     pub facts: Vec<String>,
-    pub changes: Vec<String>,
+    pub changes: Vec<Markup>,
     /// (exit code, message) when it did not run.
     pub failure: Option<(u8, String)>,
     pub kpis: Table,
-    pub money: Table,
     pub cases: Vec<CaseFacts>,
     pub controls: Vec<ControlRow>,
     pub limits: Vec<LimitGroup>,
+    /// Limits that no case ever passes.
+    pub kept: Vec<(String, String)>,
     pub charts: Vec<Figure>,
     pub charts_left: usize,
     pub zone: String,
@@ -46,6 +47,7 @@ pub struct Best {
     pub low: Quantity,
     pub high: Quantity,
     pub measurable: bool,
+    pub outside: Quantity,
 }
 
 #[derive(Debug)]
@@ -79,7 +81,8 @@ pub struct ControlCell {
 
 #[derive(Debug)]
 pub struct LimitGroup {
-    pub label: String,
+    pub signal: String,
+    pub range: String,
     pub kind: String,
     pub cases: Vec<LimitCell>,
 }
@@ -112,7 +115,7 @@ pub struct Figure {
 pub fn sections(results: &Results, clock: &Clock, currency: &str, colours: &Colours<'_>) -> Result<Vec<Section>> {
     let most = (MOST_CHARTS_IN_ALL / results.scenarios.len().max(1)).clamp(3, MOST_CHARTS);
     let ordered = verdict::failed(results).chain(verdict::ran(results));
-    ordered.enumerate().map(|(i, s)| section(i + 1, s, results, clock, currency, colours, most)).collect()
+    ordered.enumerate().map(|(i, s)| section(i + 1, s, clock, currency, colours, most)).collect()
 }
 
 /// The palette entry of every case name, the same in all scenarios.
@@ -141,7 +144,6 @@ impl<'a> Colours<'a> {
 fn section(
     n: usize,
     s: &ScenarioResult,
-    results: &Results,
     clock: &Clock,
     currency: &str,
     colours: &Colours<'_>,
@@ -152,18 +154,19 @@ fn section(
     let failure = failed
         .then(|| (s.exit_code, s.error.clone().unwrap_or_else(|| "It left no results and no message.".to_owned())));
     let cases: &[CaseResult] = if failed { &[] } else { &s.cases };
+    let (passed, kept) = limits(cases, clock, colours);
     let (charts, charts_left) = charts(&id, s, cases, clock, colours, most)?;
     Ok(Section {
-        name: s.name.clone(),
-        question: s.question.clone(),
+        name: readable(&s.name),
+        question: s.question.replace("degC", "°C"),
         facts: facts(s, clock),
-        changes: s.changes.clone(),
+        changes: s.changes.iter().map(|c| marked(&change(c))).collect(),
         failure,
         kpis: kpis(cases, currency, colours),
-        money: if results.annual.is_empty() { money(cases, colours) } else { Table::default() },
         cases: cases.iter().map(|c| case_facts(c, colours)).collect(),
         controls: controls(cases, colours),
-        limits: limits(cases, clock, colours),
+        limits: passed,
+        kept,
         charts,
         charts_left,
         zone: clock.zone_at(&s.start),
@@ -194,7 +197,7 @@ fn facts(s: &ScenarioResult, clock: &Clock) -> Vec<String> {
 }
 
 fn columns(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<Column> {
-    cases.iter().map(|c| Column { name: c.name.clone(), colour: colours.get(&c.name) }).collect()
+    cases.iter().map(|c| Column { name: readable(&c.name), colour: colours.get(&c.name) }).collect()
 }
 
 fn kpis(cases: &[CaseResult], currency: &str, colours: &Colours<'_>) -> Table {
@@ -216,24 +219,32 @@ fn kpis(cases: &[CaseResult], currency: &str, colours: &Colours<'_>) -> Table {
     Table { columns: columns(cases, colours), rows }
 }
 
-fn money(cases: &[CaseResult], colours: &Colours<'_>) -> Table {
-    let with: Vec<&CaseResult> = cases.iter().filter(|c| c.economics.is_some()).collect();
-    let economics: Vec<_> = with.iter().filter_map(|c| c.economics.as_ref()).collect();
-    let columns = with.iter().map(|c| Column { name: c.name.clone(), colour: colours.get(&c.name) }).collect();
-    Table { columns, rows: economics_rows(&economics) }
+/// `outdoor_temp + 6 K` with its name as a tag.
+fn change(text: &str) -> String {
+    match text.split_once(' ') {
+        Some((name, rest)) if !text.contains('`') => format!("{} {rest}", tag(name, 60)),
+        _ => text.to_owned(),
+    }
 }
 
 fn best(cases: &[CaseResult]) -> Option<Best> {
     let changed = cases.iter().filter_map(|c| c.objective_change.as_ref().map(|d| (c, verdict::saving(d))));
     let (case, d) = changed.max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))?;
     let i = number::within(d.mean, d.low, d.high, PROSE);
-    Some(Best { case: case.name.clone(), saving: i.value, low: i.low, high: i.high, measurable: d.measurable })
+    Some(Best {
+        case: readable(&case.name),
+        saving: i.value,
+        low: i.low,
+        high: i.high,
+        measurable: d.measurable,
+        outside: number::percent(case.support.outside),
+    })
 }
 
 fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
     let told: Vec<&str> = c.perfect_forecast.iter().map(String::as_str).collect();
     CaseFacts {
-        name: c.name.clone(),
+        name: readable(&c.name),
         colour: colours.get(&c.name),
         controller: c.controller.clone(),
         told: list(&told, 4),
@@ -252,67 +263,90 @@ fn control(of: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> Cont
     let uses: Vec<(&CaseResult, &ControlUse)> =
         cases.iter().filter_map(|c| c.controls.iter().find(|u| u.signal == of.signal).map(|u| (c, u))).collect();
     // One number of decimals for all cases.
-    let all: Vec<f64> = uses.iter().flat_map(|(_, u)| [u.mean, u.min, u.max]).collect();
-    let figures = number::alike(&all, PROSE);
-    let row = |((c, u), q): (&(&CaseResult, &ControlUse), &[Quantity])| ControlCell {
-        case: c.name.clone(),
+    let range = of.low.zip(of.high).map(|(l, h)| h - l);
+    let means: Vec<f64> = uses.iter().map(|(_, u)| u.mean).collect();
+    let means = number::alike_within(&means, PROSE, range);
+    // Apart from the means: those of integer controls are none.
+    let ends: Vec<f64> = uses.iter().flat_map(|(_, u)| [u.min, u.max]).collect();
+    let ends = number::alike_within(&ends, PROSE, range);
+    let row = |(((c, u), mean), ends): ((&(&CaseResult, &ControlUse), &Quantity), &[Quantity])| ControlCell {
+        case: readable(&c.name),
         colour: colours.get(&c.name),
-        mean: q[0].clone(),
-        min: q[1].clone(),
-        max: q[2].clone(),
+        mean: mean.clone(),
+        min: ends[0].clone(),
+        max: ends[1].clone(),
         moves: number::count(u.moves),
     };
     ControlRow {
         signal: of.signal.clone(),
         unit: number::unit(&of.unit),
         allowed: between(of.low, of.high),
-        cases: uses.iter().zip(figures.chunks_exact(3)).map(row).collect(),
+        cases: uses.iter().zip(&means).zip(ends.chunks_exact(2)).map(row).collect(),
     }
 }
 
-fn limits(cases: &[CaseResult], clock: &Clock, colours: &Colours<'_>) -> Vec<LimitGroup> {
-    let Some(first) = cases.iter().find(|c| !c.limits.is_empty()) else { return Vec::new() };
-    first
+/// Limits that a case passes, with all cases, and those that none does.
+fn limits(cases: &[CaseResult], clock: &Clock, colours: &Colours<'_>) -> (Vec<LimitGroup>, Vec<(String, String)>) {
+    let Some(first) = cases.iter().find(|c| !c.limits.is_empty()) else { return (Vec::new(), Vec::new()) };
+    let (passed, kept): (Vec<&LimitUse>, Vec<&LimitUse>) = first
         .limits
         .iter()
-        .map(|l| LimitGroup {
-            label: format!("{} {}", short(&l.signal, 60), with_unit(&between(l.low, l.high), &number::unit(&l.unit))),
-            kind: l.kind.clone(),
-            cases: cases
-                .iter()
-                .filter_map(|c| {
-                    let u = verdict::counterpart(l, c)?;
-                    Some(LimitCell {
-                        case: c.name.clone(),
-                        colour: colours.get(&c.name),
-                        chance: number::percent(u.chance),
-                        share: number::percent(u.share_beyond),
-                        worst: (u.worst > 0.0).then(|| number::signed(u.worst, PROSE)),
-                        unit: number::unit(&u.unit),
-                        when: match &u.worst_time {
-                            Some(t) if u.worst > 0.0 => clock.within_run(t),
-                            _ => String::new(),
-                        },
-                    })
+        .partition(|l| cases.iter().filter_map(|c| verdict::counterpart(l, c)).any(|u| u.chance > 0.0));
+    let range = |l: &LimitUse| with_unit(&between(l.low, l.high), &number::unit(&l.unit));
+    let group = |l: &LimitUse| LimitGroup {
+        signal: short(&l.signal, 60),
+        range: range(l),
+        kind: l.kind.clone(),
+        cases: cases
+            .iter()
+            .filter_map(|c| {
+                let u = verdict::counterpart(l, c)?;
+                Some(LimitCell {
+                    case: readable(&c.name),
+                    colour: colours.get(&c.name),
+                    chance: number::percent(u.chance),
+                    share: number::percent(u.share_beyond),
+                    worst: (u.worst > 0.0).then(|| number::signed(u.worst, 2)),
+                    unit: number::unit(&u.unit),
+                    when: match &u.worst_time {
+                        Some(t) if u.worst > 0.0 => clock.within_run(t),
+                        _ => String::new(),
+                    },
                 })
-                .collect(),
-        })
-        .collect()
+            })
+            .collect(),
+    };
+    let kept = kept.into_iter().map(|l| (short(&l.signal, 60), format!("{} ({})", range(l), l.kind))).collect();
+    (passed.into_iter().map(group).collect(), kept)
 }
 
-/// Signals worth a chart: those with limits, the controls, then what the objective is made of.
+/// Signals worth a chart: those with limits and what the objective is made of, the controls, then the outputs and what
+/// the other KPIs are made of.
 fn important(cases: &[CaseResult]) -> Vec<&Trend> {
     let Some(first) = cases.first() else { return Vec::new() };
-    let limited = |t: &&Trend| t.role != "control" && first.limits.iter().any(|l| l.signal == t.signal);
-    let priced = |t: &&Trend| {
-        let mut formulas = first.kpis.iter().filter(|k| k.price.is_some()).map(|k| k.formula.as_str());
+    let told = |t: &Trend| matches!(t.role.as_str(), "derived" | "output" | "state");
+    let in_kpi = |t: &Trend, priced: bool| {
+        let mut formulas = first.kpis.iter().filter(|k| k.price.is_some() == priced).map(|k| k.formula.as_str());
         let word = |f: &str| f.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|w| w == t.signal);
-        matches!(t.role.as_str(), "derived" | "output" | "state") && formulas.any(word)
+        told(t) && formulas.any(word)
     };
+    // One that is the same in all cases tells nothing of them.
+    let differs = |t: &Trend| {
+        let same = |o: &Trend| o.p50 == t.p50 && o.p10 == t.p10 && o.p90 == t.p90;
+        let mut others = cases.iter().skip(1).filter_map(|c| c.trends.iter().find(|o| o.signal == t.signal));
+        cases.len() < 2 || others.any(|o| !same(o))
+    };
+    let groups: [&dyn Fn(&Trend) -> bool; 6] = [
+        &|t| told(t) && first.limits.iter().any(|l| l.signal == t.signal),
+        &|t| in_kpi(t, true),
+        &|t| t.role == "control",
+        &|t| in_kpi(t, false) && t.role != "derived" && differs(t),
+        &|t| t.role == "output" && differs(t),
+        &|t| in_kpi(t, false) && differs(t),
+    ];
     let mut out: Vec<&Trend> = Vec::new();
-    let groups: [&dyn Fn(&&Trend) -> bool; 3] = [&limited, &|t| t.role == "control", &priced];
     for group in groups {
-        for t in first.trends.iter().filter(group) {
+        for t in first.trends.iter().filter(|t| group(t)) {
             if !out.iter().any(|o| o.signal == t.signal) {
                 out.push(t);
             }
@@ -356,13 +390,13 @@ fn figure(
     let trends: Vec<(&CaseResult, &Trend)> =
         cases.iter().filter_map(|c| c.trends.iter().find(|t| t.signal == of.signal).map(|t| (c, t))).collect();
     let title = with_unit(&short(&of.signal, 60), &unit);
-    let description = trends.iter().map(|(c, t)| describe(&c.name, t, &unit)).collect::<Vec<_>>().join(" ");
+    let description = trends.iter().map(|(c, t)| describe(&readable(&c.name), t, &unit)).collect::<Vec<_>>().join(" ");
     let mut picture = TrendChart::new(id, &title, &description, s.hours, ticks);
     picture.limits = limit_lines(&of.signal, cases);
     picture.bands = trends
         .iter()
         .map(|(c, t)| Band {
-            name: &c.name,
+            name: readable(&c.name),
             colour: colours.get(&c.name),
             hours: &t.hours,
             p10: &t.p10,
@@ -371,7 +405,7 @@ fn figure(
         })
         .collect();
     let far: Vec<String> = chart::far_limits(&picture)
-        .map(|l| format!("{} {}", l.what, with_unit(&number::plain(l.value, PROSE).text, &unit)))
+        .map(|l| format!("{} {}", l.what, with_unit(&number::exact(l.value).text, &unit)))
         .collect();
     let far: Vec<&str> = far.iter().map(String::as_str).collect();
     let beyond = if far.is_empty() { String::new() } else { format!("beyond the picture: {}", list(&far, 4)) };
@@ -382,7 +416,7 @@ fn figure(
         role: of.role.clone(),
         beyond,
         svg,
-        heads: trends.iter().map(|(c, _)| c.name.clone()).collect(),
+        heads: trends.iter().map(|(c, _)| readable(&c.name)).collect(),
         rows: sampled(&trends, s, clock),
     })
 }
@@ -407,6 +441,7 @@ fn limit_lines(signal: &str, cases: &[CaseResult]) -> Vec<Limit> {
             out.push(Limit { what, value });
         }
     };
+    // A control's hard limits are its allowed range.
     for l in cases.iter().flat_map(|c| &c.limits).filter(|l| l.signal == signal) {
         let what = if l.kind == "hard" { "hard limit" } else { "soft limit" };
         add(what, l.low);

@@ -2,7 +2,8 @@
 
 use crate::scenario::results::{Difference, Economics, Estimate, KpiResult};
 
-use super::number::{self, Quantity, TABLE};
+use super::number::{self, Interval, Quantity, TABLE};
+use super::text::readable;
 
 /// Rows of figures, one column per case.
 #[derive(Debug, Default)]
@@ -55,7 +56,15 @@ pub struct Change {
 impl Change {
     /// `price` says which way is better: a priced KPI should fall.
     pub fn new(d: &Difference, price: Option<f64>) -> Self {
-        let i = number::difference(d, TABLE);
+        Self::of(d, number::difference(d, TABLE), price)
+    }
+
+    /// Of a share: in percentage points.
+    fn share(d: &Difference, price: Option<f64>) -> Self {
+        Self::of(d, Interval::shares(d.mean, d.low, d.high, TABLE, "%\u{a0}points").with_signs(), price)
+    }
+
+    fn of(d: &Difference, i: Interval, price: Option<f64>) -> Self {
         let half = (d.high - d.low) / 2.0;
         let even = half > 0.0 && (d.mean - (d.low + d.high) / 2.0).abs() <= 0.15 * half;
         let tone = match price.filter(|p| *p != 0.0 && d.measurable).map(|p| p * d.mean < 0.0) {
@@ -64,14 +73,22 @@ impl Change {
             Some(false) => "bad",
         };
         // To the same place as the change; an uncertainty that vanishes there is not printed.
-        let half = even.then(|| number::like(half, &i.value).text);
+        let share = i.value.text.contains('%');
+        let half = (even && !share).then(|| number::like(half, &i.value).text);
         Self { value: i.value, half, low: i.low, high: i.high, measurable: d.measurable, tone }
     }
 }
 
 impl Cell {
     pub fn estimate(e: &Estimate, change: Option<Change>) -> Self {
-        let i = number::estimate(e, TABLE);
+        Self::of(e, number::estimate(e, TABLE), change)
+    }
+
+    fn share(e: &Estimate, change: Option<Change>) -> Self {
+        Self::of(e, Interval::shares(e.p50, e.p10, e.p90, TABLE, "%"), change)
+    }
+
+    fn of(e: &Estimate, i: Interval, change: Option<Change>) -> Self {
         let range = (e.p90 > e.p10).then_some((i.low, i.high));
         Self { value: Some(i.value), range, change, note: String::new() }
     }
@@ -85,6 +102,12 @@ impl Cell {
     }
 }
 
+/// A KPI that is a share of something, and reads as percent: a fill rate, a share of time.
+pub fn is_share(unit: &str, formula: &str) -> bool {
+    let rate = formula.starts_with("sum of ") && formula.contains(" over sum of ");
+    unit == "1" && (rate || formula.starts_with("share of "))
+}
+
 /// One row per KPI of `columns[0]`; a case that lacks a KPI has an empty cell.
 pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
     let Some(first) = columns.first() else { return Vec::new() };
@@ -92,20 +115,26 @@ pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
         .iter()
         .map(|k| {
             let unit = number::unit(&k.unit);
+            let share = is_share(&k.unit, &k.formula);
             let per = if unit.is_empty() { String::new() } else { format!(" per {unit}") };
             let cell = |kpis: &&[KpiResult]| match kpis.iter().find(|o| o.name == k.name) {
+                Some(o) if share => Cell::share(&o.value, o.change.as_ref().map(|d| Change::share(d, o.price))),
                 Some(o) => Cell::estimate(&o.value, o.change.as_ref().map(|d| Change::new(d, o.price))),
                 None => Cell::note("–"),
             };
             Row {
-                name: k.name.clone(),
+                name: readable(&k.name),
                 priced: match k.price {
                     // `1 EUR per EUR` says nothing.
                     Some(p) if p == 1.0 && k.unit == currency => "counts in full".to_owned(),
                     Some(p) => format!("priced at {} {currency}{per}", number::plain(p, TABLE).text),
                     None => String::new(),
                 },
-                unit: if unit.is_empty() { "1".to_owned() } else { unit },
+                unit: match unit.is_empty() {
+                    true if share => "%".to_owned(),
+                    true => "–".to_owned(),
+                    false => unit,
+                },
                 total: false,
                 cells: columns.iter().map(cell).collect(),
             }
@@ -114,7 +143,7 @@ pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
 }
 
 /// The money of several cases.
-pub fn economics_rows(cases: &[&Economics]) -> Vec<Row> {
+pub fn economics_rows(cases: &[&Economics], noun: &str) -> Vec<Row> {
     let Some(first) = cases.first() else { return Vec::new() };
     let currency = number::unit(&first.currency);
     let row = |name: &str, unit: &str, of: &dyn Fn(&Economics) -> Cell| Row {
@@ -127,19 +156,23 @@ pub fn economics_rows(cases: &[&Economics]) -> Vec<Row> {
     let years = |v: Option<f64>| {
         v.map_or_else(|| Cell::note("never"), |y| Cell { value: Some(number::plain(y, 2)), ..Cell::default() })
     };
-    let payback = |e: &Economics, v: Option<f64>| if e.capex <= 0.0 { Cell::note("at once") } else { years(v) };
-    let share = |v: Option<f64>, none: &str| match v {
+    let payback = |e: &Economics, v: Option<f64>| match v {
+        Some(_) if e.capex <= 0.0 => Cell::note("at once"),
+        v => years(v),
+    };
+    let share = |e: &Economics, v: Option<f64>, none: &str| match v {
         Some(v) => Cell { value: Some(number::percent(v)), ..Cell::default() },
+        None if e.capex <= 0.0 => Cell::note("no outlay"),
         None => Cell::note(none),
     };
     vec![
-        row("Saving in the first year", &currency, &|e| Cell::estimate(&e.benefit_per_year, None)),
+        row(&format!("{noun} in the first year"), &currency, &|e| Cell::estimate(&e.benefit_per_year, None)),
         row("One-time cost (CAPEX)", &currency, &|e| Cell::plain(e.capex)),
         row("Running cost a year (OPEX)", &currency, &|e| Cell::plain(e.opex_per_year)),
         row("Net present value (NPV)", &currency, &|e| Cell::estimate(&e.npv, None)),
         row("Payback", "years", &|e| payback(e, e.payback)),
         row("Payback, discounted", "years", &|e| payback(e, e.discounted_payback)),
-        row("Internal rate of return (IRR)", "a year", &|e| share(e.irr, e.irr_note.as_deref().unwrap_or("none"))),
-        row("Return on investment (ROI)", "", &|e| share(e.roi, "none")),
+        row("Internal rate of return (IRR)", "a year", &|e| share(e, e.irr, e.irr_note.as_deref().unwrap_or("none"))),
+        row("Return on investment (ROI)", "", &|e| share(e, e.roi, "none")),
     ]
 }

@@ -67,6 +67,47 @@ pub fn escaped(text: &str, most: usize) -> String {
     out
 }
 
+/// HTML that [`marked`] has made of a text: nothing in it is live. Templates print it with `|safe`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Markup(String);
+
+impl Markup {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Markup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `text` as HTML, with what stands between backquotes set as names of tags are, and units as people write them.
+pub fn marked(text: &str) -> Markup {
+    let text = short(text, LONGEST);
+    let mut out = String::with_capacity(text.len() + 64);
+    let pieces: Vec<&str> = text.split('`').collect();
+    for (i, piece) in pieces.iter().enumerate() {
+        if i % 2 == 1 && i + 1 < pieces.len() {
+            let _ = write!(out, "<span class=\"tag\">{}</span>", escaped(piece, LONGEST));
+        } else {
+            out.push_str(&escaped(&piece.replace("degC", "°C").replace("degF", "°F"), LONGEST));
+        }
+    }
+    Markup(out)
+}
+
+/// The name of a tag within a sentence for [`marked`].
+pub fn tag(name: &str, most: usize) -> String {
+    format!("`{}`", short(&name.replace('`', "'"), most))
+}
+
+/// A name as people read it: `energy_cost` → `energy cost`.
+pub fn readable(name: &str) -> String {
+    name.replace('_', " ")
+}
+
 /// The first characters of `text`, with an ellipsis when some are left out.
 pub fn short(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
@@ -99,6 +140,19 @@ mod tests {
         assert_eq!(escaped("a\0b\u{202e}c\u{1b}[0m", 99), "a\u{fffd}b\u{fffd}c\u{fffd}[0m");
         assert_eq!(escaped("kW·h °C µ 高", 99), "kW·h °C µ 高");
         assert!(escaped(&"<".repeat(1_000_000), usize::MAX).len() <= 4 * LONGEST + 3);
+    }
+
+    #[test]
+    fn names_in_sentences_are_set_as_tags() {
+        assert_eq!(
+            marked("mean of `a_b` is < 3 degC").to_string(),
+            "mean of <span class=\"tag\">a_b</span> is &lt; 3 °C"
+        );
+        assert_eq!(
+            marked("an odd ` stays, `<i>` too").to_string(),
+            "an odd <span class=\"tag\"> stays, </span>&lt;i&gt; too"
+        );
+        assert_eq!((tag("a`b", 9), readable("energy_cost")), ("`a'b`".to_owned(), "energy cost".to_owned()));
     }
 
     #[test]

@@ -1,25 +1,30 @@
 //! Do, try, or don't: which case to run, decided from the results alone.
 //!
 //! The rule, in words (the report prints it too):
-//! - of the cases other than the baseline, those that break no limit more than the baseline, and that stay mostly
-//!   within what the log has seen, compete; the one with the largest saving wins;
+//! - of the cases other than the baseline, those that break no limit more than the baseline (a soft limit: over all
+//!   scenarios, or in one of them for more than 1 % of the time), that stay mostly within what the log has seen, and
+//!   that pay for what they cost, compete; the one with the largest saving wins;
 //! - **don't** when there is none, or its saving is not measurable;
 //! - **try** when something weakens the evidence ([`Pick::caveats`]); else **do**.
 
 use crate::scenario::results::{
-    AnnualResult, CaseResult, Difference, Economics, Estimate, LimitUse, Results, ScenarioResult, Score, SupportShare,
+    AnnualResult, CaseResult, Difference, Economics, Estimate, LimitUse, ReplayCheck, Results, ScenarioResult, Score,
+    SupportShare,
 };
 
-use super::number;
+use super::number::{self, with_unit};
+use super::text::{readable, short, tag};
 
 /// A case may be this much longer beyond a limit than the baseline (share of the time) before it counts as worse.
 const SLACK_SHARE: f64 = 0.001;
+/// A soft limit may be passed this much longer in one scenario, if over all of them it is not.
+const SLACK_SOFT: f64 = 0.01;
 /// More of the steps than this outside the log's experience weakens the evidence.
 const OUTSIDE_TRY: f64 = 0.05;
 /// More than this and there is no evidence.
 const OUTSIDE_DONT: f64 = 0.5;
 /// A 90 % interval that holds less often than this at the control horizon is no 90 % interval.
-const LEAST_COVERAGE: f64 = 0.8;
+pub const LEAST_COVERAGE: f64 = 0.8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -69,13 +74,20 @@ pub struct Pick<'a> {
     pub economics: Option<&'a Economics>,
     pub support: SupportShare,
     /// Limits that it breaks more than the baseline: (run, the case's use, the baseline's).
-    pub broken: Vec<(Run<'a>, &'a LimitUse, Option<&'a LimitUse>)>,
+    pub broken: Vec<(Run<'a>, &'a LimitUse)>,
+    /// Soft limits that it passes more in a scenario, but not over all of them.
+    pub strained: Vec<(Run<'a>, &'a LimitUse)>,
     /// What weakens the evidence.
     pub caveats: Vec<String>,
     pub answer: Answer,
 }
 
 impl Pick<'_> {
+    /// The median futures' money does not come back.
+    pub fn loses_money(&self) -> bool {
+        self.economics.is_some_and(|e| e.npv.p50 < 0.0)
+    }
+
     /// What the saving is a saving over, e.g. `a year`.
     pub fn period(&self) -> String {
         match self.annual {
@@ -131,18 +143,58 @@ pub fn failed(results: &Results) -> impl Iterator<Item = &ScenarioResult> {
 
 /// The currency of the objective.
 pub fn currency(results: &Results) -> String {
-    let economics = results
-        .annual
-        .iter()
-        .filter_map(|a| a.economics.as_ref())
-        .chain(ran(results).flat_map(|s| &s.cases).filter_map(|c| c.economics.as_ref()));
+    if let Some(currency) = results.currency.as_ref().filter(|c| !c.is_empty()) {
+        return currency.clone();
+    }
+    let economics = results.annual.iter().filter_map(|a| a.economics.as_ref());
     if let Some(e) = economics.map(|e| &e.currency).find(|c| !c.is_empty()) {
         return e.clone();
     }
-    // Without economics: a KPI priced at one is money already, in its own unit.
-    let kpis = ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis);
-    let one = kpis.filter(|k| k.price == Some(1.0)).map(|k| &k.unit).find(|u| u.len() == 3 && u.is_ascii());
-    one.cloned().unwrap_or_else(|| "cost units".into())
+    "cost units".into()
+}
+
+/// Words for a fall of the objective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Words {
+    pub noun: &'static str,
+    /// (verb, what follows the amount).
+    gains: (&'static str, &'static str),
+    loses: (&'static str, &'static str),
+}
+
+impl Words {
+    /// `saves about 1 020 EUR a year (970 to 1 070 EUR)`.
+    pub fn worth(self, sum: &Money, money: &str, about: &str) -> String {
+        let e = sum.estimate;
+        let gains = e.p50 >= 0.0;
+        let turned = Estimate { p10: -e.p90, p50: -e.p50, p90: -e.p10, mean: -e.mean };
+        let i = number::estimate(if gains { &e } else { &turned }, number::PROSE);
+        let (verb, more) = if gains { self.gains } else { self.loses };
+        let (amount, high) = (with_unit(&i.value.text, money), with_unit(&i.high.text, money));
+        format!("{verb} {about}{amount} {}{more} ({} to {high})", sum.per, i.low.text)
+    }
+}
+
+/// An objective that is negative is an income with its sign turned: less of it is no saving but a gain.
+pub fn words(results: &Results) -> Words {
+    let weight = |s: &ScenarioResult| s.days_per_year.unwrap_or(1.0) / s.hours.max(1e-9);
+    let now: f64 = ran(results).filter_map(|s| Some(weight(s) * s.cases.first()?.objective.p50)).sum();
+    match now < 0.0 {
+        true => Words { noun: "Gain", gains: ("earns", " more"), loses: ("earns", " less") },
+        false => Words { noun: "Saving", gains: ("saves", ""), loses: ("costs", " more") },
+    }
+}
+
+/// The replays that say whether the money can be trusted: of KPIs that are priced, or counted as benefit.
+pub fn priced_replays(results: &Results) -> impl Iterator<Item = &ReplayCheck> {
+    let priced: Vec<&str> = ran(results)
+        .take(1)
+        .flat_map(|s| s.cases.iter().take(1))
+        .flat_map(|c| &c.kpis)
+        .filter(|k| k.price.is_some_and(|p| p != 0.0) || results.benefit.contains(&k.name))
+        .map(|k| k.name.as_str())
+        .collect();
+    results.model.replay.iter().filter(move |r| priced.contains(&r.kpi.as_str()))
 }
 
 /// The case that page one is about, and all others; the first is the pick. Empty when no case ran beside a baseline.
@@ -182,20 +234,29 @@ fn consider<'a>(results: &'a Results, name: &'a str) -> Option<Pick<'a>> {
         Some(a) => saving(&a.objective_change),
         None => sum(&runs)?,
     };
-    let economics = annual.and_then(|a| a.economics.as_ref()).or(match runs.as_slice() {
-        [only] => only.case.economics.as_ref(),
-        _ => None,
-    });
     let support = mean_support(&runs);
-    let broken: Vec<_> = runs.iter().flat_map(|run| broken_more(*run)).collect();
-    let caveats = caveats(results, &runs, &support);
-    let bad = !broken.is_empty() || support.outside > OUTSIDE_DONT || !saved.measurable || saved.mean <= 0.0;
-    let answer = match (bad, caveats.is_empty()) {
+    let (broken, strained): (Vec<_>, Vec<_>) =
+        runs.iter().flat_map(|run| broken_more(*run)).partition(|(run, used)| counts(*run, used, &runs));
+    let mut pick = Pick {
+        case: name,
+        saving: saved,
+        economics: annual.and_then(|a| a.economics.as_ref()),
+        annual,
+        support,
+        broken,
+        strained,
+        caveats: Vec::new(),
+        answer: Answer::Dont,
+        runs,
+    };
+    pick.caveats = caveats(results, &pick);
+    let bad = !pick.broken.is_empty() || support.outside > OUTSIDE_DONT || !saved.measurable || saved.mean <= 0.0;
+    pick.answer = match (bad || pick.loses_money(), pick.caveats.is_empty()) {
         (true, _) => Answer::Dont,
         (false, false) => Answer::Try,
         (false, true) => Answer::Do,
     };
-    Some(Pick { case: name, runs, saving: saved, annual, economics, support, broken, caveats, answer })
+    Some(pick)
 }
 
 /// Savings of several scenarios added up; their intervals are added as if errors went the same way, which is the
@@ -227,7 +288,7 @@ fn mean_support(runs: &[Run<'_>]) -> SupportShare {
 }
 
 /// Limits that `run.case` breaks more than its baseline, beyond what the number of particles can tell apart.
-fn broken_more(run: Run<'_>) -> Vec<(Run<'_>, &LimitUse, Option<&LimitUse>)> {
+fn broken_more(run: Run<'_>) -> Vec<(Run<'_>, &LimitUse)> {
     let slack_chance = (1.5 / run.scenario.particles.max(1) as f64).max(0.05);
     let mut out = Vec::new();
     for used in &run.case.limits {
@@ -235,10 +296,25 @@ fn broken_more(run: Run<'_>) -> Vec<(Run<'_>, &LimitUse, Option<&LimitUse>)> {
         let (share, chance) = base.map_or((0.0, 0.0), |b| (b.share_beyond, b.chance));
         let longer = used.share_beyond > (share + SLACK_SHARE).max(1.1 * share);
         if longer || (used.chance > chance + slack_chance && used.share_beyond > share) {
-            out.push((run, used, base));
+            out.push((run, used));
         }
     }
     out
+}
+
+/// Whether passing a limit more in one scenario rules the case out.
+fn counts(run: Run<'_>, used: &LimitUse, runs: &[Run<'_>]) -> bool {
+    if used.kind == "hard" {
+        return true;
+    }
+    let share = |case: &CaseResult| counterpart(used, case).map_or(0.0, |l| l.share_beyond);
+    let total: f64 = runs.iter().map(|r| r.weight).sum();
+    let weight = |r: &Run<'_>| if total > 0.0 { r.weight / total } else { 1.0 / runs.len() as f64 };
+    let [now, then] = [
+        runs.iter().map(|r| weight(r) * share(r.baseline)).sum::<f64>(),
+        runs.iter().map(|r| weight(r) * share(r.case)).sum(),
+    ];
+    used.share_beyond > share(run.baseline) + SLACK_SOFT || then > (now + SLACK_SHARE).max(1.1 * now)
 }
 
 /// The baseline's use of the same limit.
@@ -246,10 +322,32 @@ pub fn counterpart<'a>(used: &LimitUse, baseline: &'a CaseResult) -> Option<&'a 
     baseline.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }
 
-fn caveats(results: &Results, runs: &[Run<'_>], support: &SupportShare) -> Vec<String> {
+/// Sentences without an end, for [`marked`](super::text::marked); the gravest first.
+fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
     let mut out = Vec::new();
-    if support.outside > OUTSIDE_TRY {
-        out.push(format!("{} of the time lies outside what the log has seen", number::percent_text(support.outside)));
+    let runs = &pick.runs;
+    if pick.support.outside > OUTSIDE_TRY {
+        let far = runs.iter().max_by(|a, b| a.case.support.outside.total_cmp(&b.case.support.outside));
+        let far =
+            far.filter(|r| runs.len() > 1 && r.case.support.outside > OUTSIDE_DONT).map_or_else(String::new, |r| {
+                format!(
+                    " (“{}” {})",
+                    short(&readable(&r.scenario.name), 30),
+                    number::percent_text(r.case.support.outside)
+                )
+            });
+        let share = number::percent_text(pick.support.outside);
+        out.push(format!("{share} of the time lies outside the log’s experience{far}"));
+    }
+    if pick.economics.is_some_and(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {
+        out.push("it may not pay back".into());
+    }
+    if let Some((run, used)) = pick.strained.first() {
+        out.push(format!(
+            "in “{}” it may pass a limit of {} more than now",
+            short(&readable(&run.scenario.name), 30),
+            tag(&used.signal, 40)
+        ));
     }
     if runs.iter().any(|r| !r.case.perfect_forecast.is_empty()) {
         out.push("the controller was told the true future".into());
@@ -257,13 +355,19 @@ fn caveats(results: &Results, runs: &[Run<'_>], support: &SupportShare) -> Vec<S
     let at_horizon = scores_at_horizon(results);
     let worst = at_horizon.iter().min_by(|a, b| a.skill.total_cmp(&b.skill));
     if let Some(worst) = worst.filter(|s| s.skill <= 0.0) {
-        out.push(format!("the model forecasts {} no better than “no change” would", worst.signal));
+        out.push(format!("the model forecasts {} no better than “no change” would", tag(&worst.signal, 40)));
     }
     if at_horizon.iter().any(|s| s.coverage[2] < LEAST_COVERAGE) {
         out.push("the model’s 90 % intervals are too narrow".into());
     }
-    if results.model.replay.iter().any(|r| !r.inside) {
-        out.push("the twin does not reproduce the log’s own KPIs".into());
+    if let Some(r) = priced_replays(results).find(|r| !r.inside) {
+        let all = r.stretches.max(1);
+        out.push(format!(
+            "{} of {} replays missed the measured {}",
+            all.saturating_sub(r.within),
+            all,
+            short(&readable(&r.kpi), 40)
+        ));
     }
     if results.model.responses.iter().any(|r| !r.agrees) {
         out.push("the model contradicts a known direction of effect".into());
@@ -281,7 +385,8 @@ fn caveats(results: &Results, runs: &[Run<'_>], support: &SupportShare) -> Vec<S
 /// Hold-out scores of the chosen model at the longest horizon up to the control horizon, one per signal.
 pub fn scores_at_horizon(results: &Results) -> Vec<&Score> {
     let m = &results.model;
-    let chosen = || m.scores.iter().filter(|s| s.model == m.model && s.horizon <= m.horizon.max(1));
+    let chosen =
+        || m.scores.iter().filter(|s| s.model == m.model && s.skill.is_finite() && s.horizon <= m.horizon.max(1));
     let last = chosen().map(|s| s.horizon).max().unwrap_or(0);
     chosen().filter(|s| s.horizon == last).collect()
 }

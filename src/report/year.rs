@@ -4,14 +4,18 @@ use crate::error::Result;
 use crate::scenario::results::Results;
 
 use super::chart::{self, Head, Whisker};
-use super::number::{self, PROSE, with_unit};
+use super::number::{self, PROSE, Quantity, with_unit};
 use super::scenario::Colours;
 use super::table::{Cell, Change, Column, Row, Table, economics_rows, kpi_rows};
+use super::text::readable;
 use super::verdict::{self, Pick};
 
 #[derive(Debug)]
 pub struct Year {
     pub days: String,
+    pub noun: &'static str,
+    /// Shares of the time by experience: (case, colour, inside, edge, outside).
+    pub support: Vec<Support>,
     pub savings: String,
     /// Case of the breakdown, and its chart.
     pub sources: Option<(String, String)>,
@@ -20,11 +24,22 @@ pub struct Year {
     pub assumptions: Vec<String>,
 }
 
+/// How much of the year a case spends where the log has been.
+#[derive(Debug)]
+pub struct Support {
+    pub case: String,
+    pub colour: usize,
+    pub inside: Quantity,
+    pub edge: Quantity,
+    pub outside: Quantity,
+}
+
 /// `None` when the scenarios carry no weights.
 pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Colours<'_>) -> Result<Option<Year>> {
     let Some(first) = results.annual.first() else { return Ok(None) };
     let money = number::unit(currency);
-    let column = |case: &str| Column { name: case.to_owned(), colour: colours.get(case) };
+    let noun = verdict::words(results).noun;
+    let column = |case: &str| Column { name: readable(case), colour: colours.get(case) };
     let whisker = |name: &str, colour, d: &crate::scenario::results::Difference| {
         let i = number::within(d.mean, d.low, d.high, PROSE);
         let note = if d.measurable {
@@ -32,14 +47,18 @@ pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Col
         } else {
             "no measurable change".to_owned()
         };
-        Whisker { name: name.to_owned(), colour, value: d.mean, low: d.low, high: d.high, note }
+        Whisker { name: readable(name), colour, value: d.mean, low: d.low, high: d.high, note }
     };
     let rows: Vec<Whisker> = results
         .annual
         .iter()
         .map(|a| whisker(&a.case, colours.get(&a.case), &verdict::saving(&a.objective_change)))
         .collect();
-    let head = Head { id: "year-s", title: "Saving of each case over the year", description: &describe(&rows, &money) };
+    let head = Head {
+        id: "year-s",
+        title: &format!("{noun} of each case over the year"),
+        description: &describe(&rows, &money),
+    };
     let savings = chart::whiskers(head, &rows, &money)?;
 
     let mut kpi = kpi_rows(&results.annual.iter().map(|a| a.kpis.as_slice()).collect::<Vec<_>>(), currency);
@@ -58,10 +77,26 @@ pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Col
     let economics: Vec<_> = with.iter().filter_map(|a| a.economics.as_ref()).collect();
     Ok(Some(Year {
         days: number::plain(first.days, PROSE).text,
+        noun,
+        support: results
+            .annual
+            .iter()
+            .filter_map(|a| picks.iter().find(|p| p.case == a.case))
+            .map(|p| Support {
+                case: readable(p.case),
+                colour: colours.get(p.case),
+                inside: number::percent(p.support.inside),
+                edge: number::percent(p.support.edge),
+                outside: number::percent(p.support.outside),
+            })
+            .collect(),
         savings,
-        sources: sources(picks, colours, &money)?,
+        sources: sources(picks, colours, &money, noun)?,
         kpis: Table { columns: results.annual.iter().map(|a| column(&a.case)).collect(), rows: kpi },
-        money: Table { columns: with.iter().map(|a| column(&a.case)).collect(), rows: economics_rows(&economics) },
+        money: Table {
+            columns: with.iter().map(|a| column(&a.case)).collect(),
+            rows: economics_rows(&economics, noun),
+        },
         assumptions: economics.first().map(|e| assumptions(e)).unwrap_or_default(),
     }))
 }
@@ -69,16 +104,25 @@ pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Col
 /// The assumptions under a table of money.
 pub fn assumptions(e: &crate::scenario::results::Economics) -> Vec<String> {
     let mut out = vec![format!(
-        "Discount rate {}\u{a0}% a year over {} years.",
+        "Discounted at {}\u{a0}% a year over {} years.",
         number::plain(100.0 * e.discount_rate, PROSE).text,
         number::plain(e.lifetime_years, PROSE).text
     )];
-    out.extend(e.assumptions.iter().cloned());
+    // The rate and the years are said already.
+    out.extend(e.assumptions.iter().filter(|a| !a.starts_with("discount rate")).map(|a| sentence(a)));
     out
 }
 
+/// With a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    let stop = if text.ends_with('.') { "" } else { "." };
+    format!("{first}{}{stop}", chars.as_str())
+}
+
 /// The saving of the picked case by KPI: −price × change.
-fn sources(picks: &[Pick<'_>], colours: &Colours<'_>, money: &str) -> Result<Option<(String, String)>> {
+fn sources(picks: &[Pick<'_>], colours: &Colours<'_>, money: &str, noun: &str) -> Result<Option<(String, String)>> {
     let Some((pick, annual)) = picks.first().and_then(|p| p.annual.map(|a| (p, a))) else { return Ok(None) };
     let mut rows: Vec<Whisker> = annual
         .kpis
@@ -90,7 +134,7 @@ fn sources(picks: &[Pick<'_>], colours: &Colours<'_>, money: &str) -> Result<Opt
             let i = number::within(-price * d.mean, low, high, PROSE);
             let note = if d.measurable { i.value.text } else { "no measurable change".to_owned() };
             Some(Whisker {
-                name: k.name.clone(),
+                name: readable(&k.name),
                 colour: colours.get(pick.case),
                 value: -price * d.mean,
                 low,
@@ -103,9 +147,9 @@ fn sources(picks: &[Pick<'_>], colours: &Colours<'_>, money: &str) -> Result<Opt
         return Ok(None);
     }
     rows.sort_by(|a, b| b.value.total_cmp(&a.value));
-    let title = "Where the saving comes from";
-    let head = Head { id: "year-w", title, description: &describe(&rows, money) };
-    Ok(Some((pick.case.to_owned(), chart::whiskers(head, &rows, money)?)))
+    let title = format!("Where the {} comes from", noun.to_lowercase());
+    let head = Head { id: "year-w", title: &title, description: &describe(&rows, money) };
+    Ok(Some((readable(pick.case), chart::whiskers(head, &rows, money)?)))
 }
 
 fn describe(rows: &[Whisker], money: &str) -> String {

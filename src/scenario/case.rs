@@ -103,7 +103,6 @@ pub fn run_scenario(
             limits: summary::limits(&runs[i].trajectory),
             support: summary::support(&runs[i].support),
             trends: summary::trends(&runs[i].trajectory),
-            economics: None,
         });
     }
     let result = ScenarioResult {

@@ -17,6 +17,12 @@ pub struct Results {
     pub schema_version: u32,
     pub plant: String,
     pub timezone: String,
+    /// Of the objective and of all money; `None` where the twin has no `[economics]`.
+    #[serde(default)]
+    pub currency: Option<String>,
+    /// KPIs whose fall is the benefit of `[economics]`.
+    #[serde(default)]
+    pub benefit: Vec<String>,
     pub scenarios: Vec<ScenarioResult>,
     /// Sums over the year, weighted by `days_per_year`; one entry per case other than the baseline that appears in
     /// every weighted scenario.
@@ -74,7 +80,6 @@ pub struct CaseResult {
     pub support: SupportShare,
     /// Reduced trajectories for the charts: one per signal.
     pub trends: Vec<Trend>,
-    pub economics: Option<Economics>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -197,6 +202,10 @@ pub struct ModelCard {
     pub notes: Vec<String>,
 }
 
+fn number_or_null<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<f64, D::Error> {
+    Option::<f64>::deserialize(d).map(|v| v.unwrap_or(f64::NAN))
+}
+
 /// Open-loop error at one horizon on hold-out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
@@ -210,10 +219,10 @@ pub struct Score {
     pub rmse: f64,
     #[serde(deserialize_with = "number_or_null")]
     pub bias: f64,
-    /// 1 − MSE / MSE of persistence.
+    /// 1 − MSE / MSE of persistence; NaN, and `null` in JSON, where persistence makes no error.
     #[serde(deserialize_with = "number_or_null")]
     pub skill: f64,
-    /// 1 − MSE / MSE of linear.
+    /// 1 − MSE / MSE of linear; NaN where linear makes no error.
     #[serde(deserialize_with = "number_or_null")]
     pub skill_linear: f64,
     #[serde(deserialize_with = "number_or_null")]

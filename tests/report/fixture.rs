@@ -165,6 +165,8 @@ fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
         price,
         value: estimate(v, spread * v.abs()),
         change: (case > 0).then(|| difference(v - base, pair * (v - base).abs() + 0.0004 * base.abs())),
+        samples: Vec::new(),
+        ratio: None,
     };
     let peak = |c: usize| 97.4 * w.load + 0.8 * w.warm - 2.0 * c as f64;
     let moves = [14.0, 1.0, 216.0];
@@ -266,7 +268,6 @@ fn case(w: &Weather, k: usize) -> CaseResult {
             SupportShare { inside: 0.931, edge: 0.052, outside: 0.017 },
         ][k],
         trends,
-        economics: None,
     }
 }
 
@@ -442,6 +443,7 @@ fn quality() -> Quality {
         note: note.into(),
     };
     Quality {
+        completeness: 0.8,
         sources: vec![Source {
             file: "log/datacenter_crac.parquet".into(),
             rows: 26_000,
@@ -509,6 +511,8 @@ pub fn datacenter() -> Results {
         schema_version: SCHEMA_VERSION,
         plant: "datacenter".into(),
         timezone: "Europe/Berlin".into(),
+        currency: Some("EUR".into()),
+        benefit: vec!["energy_cost".into()],
         scenarios: WEATHER.iter().map(scenario).collect(),
         annual: vec![annual(1), annual(2)],
         model: ModelCard {
@@ -531,6 +535,9 @@ pub fn datacenter() -> Results {
                     unit: "EUR".into(),
                     measured: 2_561.3,
                     simulated: estimate(2_548.0, 31.0),
+                    hours: 24.0,
+                    stretches: 20,
+                    within: 18,
                     inside: true,
                 },
                 ReplayCheck {
@@ -538,6 +545,9 @@ pub fn datacenter() -> Results {
                     unit: "K*h".into(),
                     measured: 0.0,
                     simulated: estimate(0.04, 0.06),
+                    hours: 24.0,
+                    stretches: 20,
+                    within: 20,
                     inside: true,
                 },
                 ReplayCheck {
@@ -545,6 +555,9 @@ pub fn datacenter() -> Results {
                     unit: "1".into(),
                     measured: 1.3391,
                     simulated: estimate(1.3362, 0.006),
+                    hours: 24.0,
+                    stretches: 20,
+                    within: 15,
                     inside: true,
                 },
             ],

@@ -23,7 +23,7 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
     const FLOOR: f64 = -0.5;
     let low = lines.iter().flat_map(|l| &l.points).map(|p| p.1).fold(0.0, f64::min).max(FLOOR) - 0.06;
     canvas::draw(head, WIDTH, HEIGHT, |root| {
-        let mut plot = canvas::plot(root, MARGINS, (0.0, hours), (low, 1.0))?;
+        let mut plot = canvas::plot(root, MARGINS, (0.0, hours), (low, 1.04))?;
         for v in [0.0, 0.5, 1.0] {
             let (x, y) = plot.backend_coord(&(0.0, v));
             let right = plot.backend_coord(&(hours, v)).0;
@@ -31,11 +31,20 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
             canvas::text(root, (x - units(5.0), y), &number::plain(v, 2).text, Ink::Label, Side::End)?;
         }
         let bottom = plot.backend_coord(&(0.0, low)).1;
-        for q in number::alike(&round_values(0.0, hours, 3), 3) {
-            let x = plot.backend_coord(&(q.value, low)).0;
+        // Hours read badly when they are quarters or hundreds.
+        let (unit, per) = match hours {
+            h if h >= 48.0 => ("d", 24.0),
+            h if h < 1.0 => ("min", 1.0 / 60.0),
+            _ => ("h", 1.0),
+        };
+        let values = round_values(0.0, hours / per, 3);
+        let values = if values.len() > 3 { values.into_iter().step_by(2).collect() } else { values };
+        for q in number::alike(&values, 3) {
+            let x = plot.backend_coord(&(q.value * per, low)).0;
             canvas::stroke(root, (x, bottom), (x, bottom + units(3.0)), Ink::Axis)?;
-            let label = if q.value == 0.0 { "0 h ahead".to_owned() } else { q.text.clone() + " h" };
-            let side = if q.value == 0.0 { Side::Start } else { Side::Middle };
+            let last = Some(&q.value) == values.last();
+            let label = if last { format!("{} {unit} ahead", q.text) } else { q.text.clone() };
+            let side = if last && q.value != 0.0 { Side::Start } else { Side::Middle };
             canvas::text(root, (x, bottom + units(13.0)), &label, Ink::Label, side)?;
         }
         // The chosen model is first and drawn last, on top.
@@ -48,9 +57,14 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
         for l in lines {
             let Some(last) = l.points.last() else { continue };
             let mut y = plot.backend_coord(&(0.0, last.1.max(FLOOR))).1;
-            // Up until it is free.
-            while taken.iter().any(|t| (t - y).abs() < units(12.0)) {
-                y -= units(3.0);
+            // Up until it is free; down where that would leave the picture.
+            let free = |y: i32| taken.iter().all(|t| (t - y).abs() >= units(12.0));
+            let (home, mut step) = (y, -units(3.0));
+            while !free(y) {
+                y += step;
+                if y < units(8.0) {
+                    (y, step) = (home, units(3.0));
+                }
             }
             taken.push(y);
             canvas::text(root, (x, y), &short(l.model, 10), Ink::Name(l.colour), Side::Start)?;

@@ -13,7 +13,7 @@ const MARGINS: Margins = Margins { left: 50.0, top: 10.0, right: 112.0, bottom: 
 /// One case.
 #[derive(Debug, Clone)]
 pub struct Band<'a> {
-    pub name: &'a str,
+    pub name: String,
     pub colour: usize,
     pub hours: &'a [f64],
     pub p10: &'a [f64],
@@ -117,11 +117,11 @@ fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, (low, high): 
         let tail = &b.p50[b.p50.len().saturating_sub(b.p50.len() / 50 + 1)..];
         let (sum, n) = tail.iter().filter(|v| v.is_finite()).fold((0.0, 0), |(s, n), v| (s + v, n + 1));
         if n > 0 {
-            labels.push((y(sum / f64::from(n)), short(b.name, 16), Ink::Name(b.colour)));
+            labels.push((y(sum / f64::from(n)), short(&b.name, 16), Ink::Name(b.colour)));
         }
     }
     for l in chart.limits.iter().filter(|l| l.value >= low && l.value <= high) {
-        let text = format!("{} {}", l.what, number::plain(l.value, number::PROSE).text);
+        let text = format!("{} {}", l.what, number::exact(l.value).text);
         labels.push((y(l.value), text, Ink::LimitLabel));
     }
     labels.sort_by_key(|(y, _, _)| *y);
