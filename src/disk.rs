@@ -24,6 +24,21 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// Creates the folder `dir` and those above it that are missing, and makes their names last.
+pub fn make_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_dir(above)?;
+    match fs::create_dir(dir) {
+        // another process was faster
+        Err(e) if !(e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir()) => return Err(e),
+        _ => {}
+    }
+    sync_dir(above)
+}
+
 /// Makes what was created, renamed or removed in `dir` last.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()

@@ -93,12 +93,6 @@ impl Schema {
         Self { signals, index }
     }
 
-    /// Rebuilds the name index after deserialisation.
-    #[must_use]
-    pub fn indexed(self) -> Self {
-        Self::new(self.signals)
-    }
-
     pub fn len(&self) -> usize {
         self.signals.len()
     }

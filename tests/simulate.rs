@@ -525,7 +525,7 @@ fn what_cannot_be_computed_is_said() {
     assert!(e.to_string().contains("control `cooling`") && e.to_string().contains("step 0"), "{e}");
 
     let realised = Arc::new(log);
-    let forecast = Forecast::new(&plant.spec, realised.clone(), 10);
+    let forecast = Forecast::new(&plant.spec, realised.clone(), 10, None);
     let run =
         Run { dynamics: &twin, realised: &realised, past: 10, steps: 50, particles: 1, key: Key::new(1), forecast };
     let calls = std::cell::Cell::new(0);
@@ -589,14 +589,14 @@ cooling = [{ at = "06:00", days = "mon-fri", value = 0.7 }, { at = "18:00", valu
 fn a_forecast_shapes_nothing_but_what_it_is_asked_for() {
     let plant = Plant::new(ROOM);
     let log = Arc::new(room_log(&plant, 100));
-    let forecast = Forecast::new(&plant.spec, log.clone(), 48);
+    let forecast = Forecast::new(&plant.spec, log.clone(), 48, None);
     assert_eq!(forecast.signals.len(), 1);
     let mut out = [0.0; 24];
     forecast.fill(0, 0, &mut out);
     let before = &log.columns[3];
     let expected = before[25] + (before[48] - before[24]) * (1.0 - 1.0 / 24.0);
     assert!((out[0] - expected).abs() < 1e-12 && (out[23] - before[48]).abs() < 1e-12);
-    let perfect = forecast.with_all(twinopt::spec::ForecastSpec::Perfect);
+    let perfect = Forecast::new(&plant.spec, log.clone(), 48, Some(twinopt::spec::ForecastSpec::Perfect));
     perfect.fill(0, 5, &mut out);
     assert_eq!(out[..], before[54..78]);
 }

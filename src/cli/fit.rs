@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::output::{self, SCHEMA_VERSION};
 use super::project::Project;
-use super::{Globals, plant};
+use super::{Globals, progress};
+use crate::check;
 use crate::error::{Error, Result};
-use crate::ops::{Lock, Registry};
+use crate::ops::{Registry, plant};
 use crate::scenario::results::ModelCard;
 
 /// Learn, validate, calibrate and publish a model of a plant.
@@ -26,18 +27,20 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let (spec, _) = plant::load(&args.dir)?;
-    let registry = Registry::open(Project::find(&args.dir)?.model_dir(&spec.value.name.value));
-    let (plant, refused) = if args.dry_run {
-        let source = plant::read(spec, globals)?;
-        let mut fitted = source.fit(&source.log, &source.spec.value.model, globals)?;
-        let refused = fitted.refused.take();
-        (source.with(fitted)?, refused)
-    } else {
+    let (spec, _) = check::load_twin(&args.dir)?;
+    let name = spec.value.name.value.clone();
+    let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
+    let (plant, refused) = progress::told(globals, &name, |tell, _| -> Result<_> {
+        if args.dry_run {
+            let source = plant::read(spec, tell)?;
+            let mut fitted = source.fit(&source.log, &source.spec.value.model, globals.seed, tell)?;
+            let refused = fitted.refused.take();
+            return Ok((source.with(fitted)?, refused));
+        }
         // before the work: who comes second hears it at once
-        let _lock = Lock::take(registry.dir(), "fit")?;
-        plant::fit_and_publish(plant::read(spec, globals)?, &registry, globals)?
-    };
+        let _lock = registry.lock("fit")?;
+        plant::fit_and_publish(plant::read(spec, tell)?, &registry, globals.seed, tell)
+    })?;
     if globals.json {
         output::json(&json!({
             "schema_version": SCHEMA_VERSION,

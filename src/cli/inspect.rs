@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Globals, output, plant, progress, render};
+use super::{Globals, output, progress, render};
+use crate::check;
 use crate::error::{Error, Result};
 use crate::{expr, log};
 
@@ -18,7 +19,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let (twin, warnings) = plant::load(&args.dir)?;
+    let (twin, warnings) = check::load_twin(&args.dir)?;
     if !warnings.is_empty() {
         output::note(globals, &render::text(&warnings, false));
     }

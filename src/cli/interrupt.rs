@@ -1,23 +1,21 @@
-//! Ctrl-C and termination.
+//! Ctrl-C. A termination signal ends the process as the system does it (143 in a shell): every file is published whole
+//! or not at all, so nothing is torn, and `--resume` goes on.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Somebody looks at [`ASKED`] and will end with an orderly result.
+/// Somebody looks at [`CAUGHT`] and will end with an orderly result.
 static WATCHED: AtomicBool = AtomicBool::new(false);
-/// A signal came while it was watched.
-static ASKED: AtomicBool = AtomicBool::new(false);
-
-/// How long work that promised to look may take to end.
-const PATIENCE: Duration = Duration::from_millis(600);
+/// Ctrl-C came while it was watched.
+static CAUGHT: AtomicBool = AtomicBool::new(false);
 
 /// What an interrupted batch leaves.
 pub const KEPT: &str = "; what had finished is kept, the same command with `--resume` goes on from there";
 
 /// While this lives, the first Ctrl-C does not end the process: who holds it looks at [`Watch::asked`] often and ends
-/// with [`crate::error::Error::Interrupted`]. At all other times Ctrl-C ends the process at once; every file is
-/// published whole or not at all, so nothing is torn.
+/// with [`crate::error::Error::Interrupted`]. A second one ends the process at once, and so does the first at all other
+/// times.
 #[derive(Debug)]
 pub struct Watch(());
 
@@ -30,7 +28,7 @@ pub fn watch() -> Watch {
 impl Watch {
     /// Whether the user wants an end.
     pub fn asked(&self) -> bool {
-        ASKED.load(Ordering::Relaxed)
+        CAUGHT.load(Ordering::Relaxed)
     }
 }
 
@@ -40,17 +38,26 @@ impl Drop for Watch {
     }
 }
 
-/// Listens for signals.
+/// How long work that promised to look may take to end: one long step (a plan of many candidates) must not keep the
+/// user waiting.
+const PATIENCE: Duration = Duration::from_millis(600);
+
+/// Listens for Ctrl-C. Without a listener the system's own handling ends the process: no loss.
 pub(super) fn listen() {
-    // Without a handler (it can be set once only) the system's own ends the process: no loss.
     let _ = ctrlc::set_handler(|| {
         let watched = WATCHED.load(Ordering::SeqCst);
-        if watched && !ASKED.swap(true, Ordering::SeqCst) {
-            // one long step (a plan of many candidates) must not keep the user waiting
-            std::thread::sleep(PATIENCE);
+        let end = move || {
+            let kept = if watched { KEPT } else { "" };
+            let _ = writeln!(std::io::stderr().lock(), "interrupted{kept}");
+            std::process::exit(i32::from(crate::error::Error::Interrupted.exit_code()))
+        };
+        if watched && !CAUGHT.swap(true, Ordering::SeqCst) {
+            std::thread::spawn(move || {
+                std::thread::sleep(PATIENCE);
+                end()
+            });
+        } else {
+            end()
         }
-        let kept = if watched { KEPT } else { "" };
-        let _ = writeln!(std::io::stderr().lock(), "interrupted{kept}");
-        std::process::exit(130)
     });
 }

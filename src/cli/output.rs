@@ -1,6 +1,6 @@
 //! Standard output and standard error.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,23 +9,21 @@ use serde::Serialize;
 use super::Globals;
 use crate::error::{Error, Result};
 
-/// Where [`print`] writes, as errors name it.
-pub(super) const STDOUT: &str = "standard output";
-
 /// Version of the JSON that verbs print.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Writes `text` to standard output, whole and with a line end.
+/// Writes `text` to standard output, whole and with a line end. To a closed pipe nothing is written: who read there has
+/// read enough, and the exit code still tells how the work ended.
 ///
 /// # Errors
-/// [`Error::Write`]; a closed pipe ends the process silently further up.
+/// [`Error::Write`]
 pub fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let end: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.write_all(end))
-        .and_then(|()| out.flush())
-        .map_err(|e| Error::write(Path::new(STDOUT), e))
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(end)).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Error::write(Path::new("standard output"), e)),
+        _ => Ok(()),
+    }
 }
 
 static DOCUMENT: AtomicBool = AtomicBool::new(false);

@@ -6,12 +6,12 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use super::output::{self, SCHEMA_VERSION, note};
-use super::project::Project;
-use super::{Globals, failure, interrupt, plant, progress};
+use super::project::{Project, distinct};
+use super::{Globals, failure, interrupt, progress};
 use crate::check;
 use crate::disk::write_file;
 use crate::error::{Error, Fault, Result};
-use crate::ops::Lock;
+use crate::ops::{self, Lock, Registry};
 use crate::scenario;
 use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
 use crate::scenario::{Batch, Compiled, Outcome, Plant, Ticker, annual, join};
@@ -20,7 +20,8 @@ use crate::spec::{self, Loaded, ScenarioSpec};
 /// Simulate every case of scenarios and write the report.
 ///
 /// Fits first when the plant has no model. One bad scenario does not stop the others; the exit code is the worst of
-/// them. Results go to `reports/<plant>`: index.html, kpi.csv, results.json, runs.parquet, provenance.json.
+/// them. Results go to `reports/<plant>`: index.html, kpi.csv, results.json, runs.parquet, provenance.json. They replace
+/// what was there, also when one file is run: the report then holds that scenario alone.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt run scenarios/datacenter\n  twinopt run scenarios/datacenter/heatwave.toml --seed 7\n  twinopt run scenarios/datacenter --resume"
@@ -46,15 +47,9 @@ struct Folder {
 
 impl Folder {
     fn add(&mut self, scenario: Loaded<ScenarioSpec>, seed: Option<u64>) {
-        // the name is the place of its results
-        match self.scenarios.iter().find(|s| s.stem() == scenario.stem()) {
+        match check::same_name(&scenario, &self.scenarios) {
             None => self.scenarios.push(scenario),
-            Some(same) => {
-                let message = format!("{} has the same name", same.path.display());
-                let cure = "rename one of the two files: a scenario's name is its file's";
-                let fault = Fault::new("duplicate-name", &scenario.path, &scenario.text, None, message, cure);
-                self.refuse(&scenario, vec![fault], seed);
-            }
+            Some(fault) => self.refuse(&scenario, vec![fault], seed),
         }
     }
 
@@ -88,8 +83,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     for path in &args.scenarios {
         files.extend(Project::scenario_files(path)?);
     }
-    files.sort();
-    files.dedup();
+    let files = distinct(files);
     let (mut summaries, mut errors) = (Vec::new(), Vec::new());
     let (plants, orphans) = sort_by_plant(&files, globals.seed)?;
     errors.extend(orphans);
@@ -198,7 +192,7 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
             check::twin(&checked)
         }
     };
-    let (twin, _) = plant::sound(parsed, faults)?;
+    let (twin, _) = check::sound(parsed, faults)?;
     let Folder { scenarios, broken } = folder;
     if args.dry_run {
         let names: Vec<&str> = scenarios.iter().map(Loaded::stem).collect();
@@ -210,7 +204,10 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
         return Ok(Told { summary, errors: broken.into_iter().filter_map(|(_, e)| e).collect() });
     }
 
-    let plant = plant::open(project, twin, globals)?;
+    let registry = Registry::open(project.model_dir(name));
+    let plant = progress::told(globals, name, |tell, note| {
+        ops::plant::open(ops::plant::read(twin, tell)?, &registry, globals.seed, tell, note)
+    })?;
     let reports = project.report_dir(name);
     std::fs::create_dir_all(&reports).map_err(|e| Error::write(&reports, e))?;
     // two runs must not write the same files
@@ -226,7 +223,8 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
     outcomes.extend(broken);
     outcomes.sort_by(|(a, _), (b, _)| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
     let (results, errors): (Vec<ScenarioResult>, Vec<Option<Error>>) = outcomes.into_iter().unzip();
-    let errors: Vec<Error> = results.iter().zip(errors).filter_map(|(r, e)| e.map(|e| within(&r.name, e))).collect();
+    let errors: Vec<Error> =
+        results.iter().zip(errors).filter_map(|(r, e)| e.map(|e| within(&r.name, results.len() > 1, e))).collect();
 
     let results = assemble(&plant, &scenarios, results, globals)?;
     write_all(&reports, &results)?;
@@ -242,14 +240,14 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
     Ok(Told { summary: json!({ "plant": name, "report": index, "scenarios": scenarios }), errors })
 }
 
-/// `error`, which befell scenario `name`, with that name.
-fn within(name: &str, error: Error) -> Error {
+/// `error`, which befell scenario `name`, with that name; of a defect also that it did not stop others.
+fn within(name: &str, others: bool, error: Error) -> Error {
     let text = |text: String| if text.contains(name) { text } else { format!("scenario {name}: {text}") };
     match error {
         Error::Data(t) => Error::Data(text(t)),
         Error::Usage(t) => Error::Usage(text(t)),
         Error::Attention(t) => Error::Attention(text(t)),
-        Error::Internal(t) => Error::Internal(text(t)),
+        Error::Internal(t) => Error::Internal(text(t) + if others { "; the other scenarios ran" } else { "" }),
         other => other,
     }
 }

@@ -38,12 +38,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         project.twins()
     };
     let now = Timestamp::now();
-    let (mut rows, mut text, mut stale) = (Vec::new(), String::new(), Vec::new());
+    let (mut rows, mut text, mut stale, mut never) = (Vec::new(), String::new(), Vec::new(), Vec::new());
     for name in names {
         let Some(status) = Status::read(&project.model_dir(&name))? else {
             text += &format!("{name:<20} never retrained\n");
             rows.push(json!({ "plant": name, "stale": true, "status": null }));
-            stale.push(name);
+            never.push(name);
             continue;
         };
         let (age, old) = status.age(now, args.max_age);
@@ -72,11 +72,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     } else if !text.is_empty() {
         output::print(&text)?;
     }
-    if stale.is_empty() {
+    let told = [("stale or without a model", stale), ("never retrained", never)];
+    let told: Vec<String> =
+        told.iter().filter(|(_, n)| !n.is_empty()).map(|(what, n)| format!("{what}: {}", n.join(", "))).collect();
+    if told.is_empty() {
         return Ok(());
     }
-    Err(Error::Attention(format!(
-        "stale or without a model: {}; run `twinopt retrain` there, and see `twinopt schedule`",
-        stale.join(", ")
-    )))
+    Err(Error::Attention(format!("{}; run `twinopt retrain` there, and see `twinopt schedule`", told.join("; "))))
 }

@@ -2,7 +2,7 @@
 
 /// What to run and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Night {
+pub struct Job {
     /// Folder of the twin, absolute.
     pub twin: String,
     /// Folder of the project, absolute.
@@ -16,7 +16,7 @@ pub struct Night {
     pub run: Option<String>,
 }
 
-impl Night {
+impl Job {
     fn commands(&self, binary: &str) -> Vec<String> {
         let binary = quote(binary);
         let mut commands = vec![format!("{binary} retrain {} --quiet", quote(&self.twin))];
@@ -141,8 +141,8 @@ fn quote(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn night() -> Night {
-        Night {
+    fn job() -> Job {
+        Job {
             twin: "/srv/my plant/data/dc".into(),
             root: "/srv/my plant".into(),
             plant: "dc".into(),
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn cron_line_has_five_fields_and_quotes_spaces() {
-        let line = night().cron();
+        let line = job().cron();
         assert!(
             line.starts_with("30 2 * * * cd '/srv/my plant' && { /usr/bin/twinopt retrain '/srv/my plant/data/dc'"),
             "{line}"
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn systemd_sections_are_complete() {
-        let text = night().systemd();
+        let text = job().systemd();
         for section in
             ["[Unit]", "[Service]", "[Timer]", "[Install]", "OnCalendar=*-*-* 02:30:00 UTC", "TimeoutStartSec"]
         {
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn kubernetes_indents_by_two_and_forbids_overlap() {
-        let text = night().kubernetes();
+        let text = job().kubernetes();
         assert!(text.lines().all(|l| (l.len() - l.trim_start().len()) % 2 == 0));
         assert!(text.contains("concurrencyPolicy: Forbid") && text.contains("schedule: \"30 2 * * *\""));
     }

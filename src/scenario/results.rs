@@ -202,10 +202,6 @@ pub struct ModelCard {
     pub notes: Vec<String>,
 }
 
-fn number_or_null<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<f64, D::Error> {
-    Option::<f64>::deserialize(d).map(|v| v.unwrap_or(f64::NAN))
-}
-
 /// Open-loop error at one horizon on hold-out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
