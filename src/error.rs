@@ -47,12 +47,6 @@ impl Fault {
             warning: false,
         }
     }
-
-    /// The same fault as a warning.
-    pub fn into_warning(mut self) -> Self {
-        self.warning = true;
-        self
-    }
 }
 
 /// 1-based line and column (in characters) of byte `at`.

@@ -1,7 +1,46 @@
 //! From the logs of a running plant to decisions that its staff act on.
+//!
+//! The straight line, on the chain of warehouses that ships with the crate: a log becomes a trajectory, the trajectory a
+//! twin, the twin a simulated trajectory, and KPIs are read off either.
+//!
+//! ```
+//! use std::{path::Path, sync::Arc};
+//! use twinopt::{expr, learn, log, scenario::Compiled, spec, value};
+//!
+//! # fn main() -> twinopt::error::Result<()> {
+//! let dir = Path::new("data/inventory");
+//! let spec = spec::load_twin(dir)?;
+//! let schema = expr::schema(&spec.value).expect("checked units");
+//! let (mut measured, quality) = log::read(dir, &spec.value, &schema)?;
+//! quality.require_complete()?;
+//!
+//! let plant = Compiled::new(&spec, &schema, &Default::default())?;
+//! plant.equations.fill(&mut measured);
+//! let learned = learn::learn(&measured, &plant.equations, &spec.value.model, &[], &|_| ())?;
+//! assert_eq!(learned.refused, None);
+//!
+//! // the same KPIs over history that a report reads off simulated futures
+//! let history = value::evaluate(&plant.kpis, &measured, &measured.segments);
+//! let fill_rate = plant.kpis.iter().position(|k| k.name == "fill_rate").expect("in twin.toml");
+//! assert!(history[fill_rate][0] > 0.99);
+//! # let _: Arc<twinopt::schema::Schema> = schema;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | symbol | meaning | in code |
+//! |---|---|---|
+//! | x, y, u, d | states, outputs, controls, disturbances | [`schema::Role`] |
+//! | t, H | step of the grid, control horizon in steps | [`trajectory::Trajectory`] |
+//! | B | rows of a batch: particles, or candidates × particles | [`trajectory::Window`] |
+//! | N, p, q | rows, inputs and targets of a dataset | [`learn::Dataset`] |
+//! | e, φ, L | one-step error, its lag-1 correlation, factor of its innovations | [`learn::Spread`] |
+//! | J | objective: Σ price × KPI | [`value::Objective`] |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
 
+pub mod disk;
 pub mod error;
 pub mod rng;
 pub mod schema;

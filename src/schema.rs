@@ -25,6 +25,20 @@ pub enum Role {
     Derived,
 }
 
+impl Role {
+    /// As in `twin.toml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Output => "output",
+            Self::Control => "control",
+            Self::Disturbance => "disturbance",
+            Self::Setpoint => "setpoint",
+            Self::Derived => "derived",
+        }
+    }
+}
+
 /// Lower and upper end; infinite where open.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Range {
@@ -77,12 +91,6 @@ impl Schema {
     pub fn new(signals: Vec<Signal>) -> Self {
         let index = signals.iter().enumerate().map(|(i, s)| (s.name.clone(), i)).collect();
         Self { signals, index }
-    }
-
-    /// Rebuilds the name index after deserialisation.
-    #[must_use]
-    pub fn indexed(self) -> Self {
-        Self::new(self.signals)
     }
 
     pub fn len(&self) -> usize {

@@ -439,8 +439,10 @@ impl Tree {
         let truth = |c: f64| c != 0.0 && !c.is_nan();
         let least = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) };
         let most = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) };
-        let apart =
-            |a: f64, b: f64| !((a - b).abs() < 1e-6 * a.abs().max(b.abs()).max(1e-6)) || a.to_bits() == b.to_bits();
+        let apart = |a: f64, b: f64| {
+            let apart = (a - b).abs();
+            apart.is_nan() || apart >= 1e-6 * a.abs().max(b.abs()).max(1e-6) || a.to_bits() == b.to_bits()
+        };
         Some(match self {
             Self::Number(v) => *v,
             Self::Signal(s, lag) => w.column(*s, *lag)[row],

@@ -675,10 +675,10 @@ fn errors_name_file_column_and_cure() {
     let file = dir.path().join("log.parquet");
     std::fs::write(&file, "timestamp,temp\n").unwrap();
     let e = read(dir.path(), MADE).unwrap_err();
-    assert!(e.exit_code() == 66 && e.to_string().contains("not a readable Parquet file"), "{e}");
+    assert!(e.exit_code() == 65 && e.to_string().contains("not a readable Parquet file"), "{e}");
     std::fs::write(&file, "").unwrap();
     let e = read(dir.path(), MADE).unwrap_err();
-    assert!(e.exit_code() == 66 && e.to_string().contains("it is empty"), "{e}");
+    assert!(e.exit_code() == 65 && e.to_string().contains("it is empty"), "{e}");
 
     let m = made(100, 1);
     m.save(&file);
@@ -688,9 +688,9 @@ fn errors_name_file_column_and_cure() {
     holed[200..600].fill(0x5a);
     std::fs::write(&file, &holed).unwrap();
     let e = read(dir.path(), MADE).unwrap_err();
-    assert!(e.exit_code() == 66 && e.to_string().contains("log.parquet"), "{e}");
+    assert!(e.exit_code() == 65 && e.to_string().contains("log.parquet"), "{e}");
     std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
-    assert_eq!(read(dir.path(), MADE).unwrap_err().exit_code(), 66);
+    assert_eq!(read(dir.path(), MADE).unwrap_err().exit_code(), 65);
     std::fs::write(&file, &whole).unwrap();
 
     let e = data_error(dir.path(), &MADE.replace("name = \"temp\"", "name = \"tmep\""));

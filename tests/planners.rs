@@ -324,9 +324,18 @@ impl Room {
     }
 
     fn run(&self, controller: &mut dyn Controller, steps: usize, particles: usize) -> Simulated {
+        self.run_told(controller, steps, particles, ForecastSpec::Persistence)
+    }
+
+    fn run_told(
+        &self,
+        controller: &mut dyn Controller,
+        steps: usize,
+        particles: usize,
+        how: ForecastSpec,
+    ) -> Simulated {
         let realised = self.realised(steps + 40);
-        let forecast =
-            Forecast { realised: realised.clone(), past: 40, signals: vec![(LOAD, ForecastSpec::Persistence)] };
+        let forecast = Forecast { realised: realised.clone(), past: 40, signals: vec![(LOAD, how)] };
         let run = Run { dynamics: self, realised: &realised, past: 40, steps, particles, key: Key::new(1), forecast };
         simulate(&run, controller, &|| false).unwrap()
     }
@@ -453,7 +462,7 @@ fn lots_and_hard_limits_of_states_hold() {
         signals[SUPPLY].multiple = 0.5;
         signals
     }));
-    let simulated = room.run(&mut mpc(&room, "horizon = '4h'\nreplan = '10min'\nforecast = 'perfect'"), 144, 1);
+    let simulated = room.run_told(&mut mpc(&room, "horizon = '4h'\nreplan = '10min'"), 144, 1, ForecastSpec::Perfect);
     let t = &simulated.trajectory;
     assert!(t.columns[SUPPLY].iter().all(|v| (v * 2.0 - (v * 2.0).round()).abs() < 1e-9));
     let hottest = t.columns[TEMP].iter().copied().fold(0.0, f64::max);

@@ -22,6 +22,7 @@ use twinopt::spec::{ControllerSpec, TwinSpec};
 use twinopt::trajectory::{Frame, Trajectory};
 use twinopt::twin::{Batch, Dynamics, Provenance, Support, Twin};
 use twinopt::units::Unit;
+use twinopt::value::Objective;
 
 const START: &str = "2024-07-01T00:00:00Z";
 
@@ -137,6 +138,7 @@ impl Plant {
             spec: &self.spec,
             scope: &self.scope,
             dynamics,
+            objective: &NOTHING,
             timezone: TimeZone::get("Europe/Berlin").unwrap(),
             seed: 1,
             file: Path::new("case.toml"),
@@ -153,7 +155,7 @@ impl Plant {
         particles: usize,
         controller: &mut dyn Controller,
     ) -> Result<Simulated> {
-        let forecast = Forecast::new(&self.spec, log.clone(), past);
+        let forecast = Forecast::new(&self.spec, log.clone(), past, None);
         let steps = log.steps - past;
         let run = Run { dynamics: twin, realised: log, past, steps, particles, key: Key::new(7), forecast };
         simulate(&run, controller, &|| false)
@@ -174,6 +176,9 @@ fn noise(targets: usize, phi: f64, sd: f64) -> Spread {
         shape: vec![],
     }
 }
+
+/// No controller here minimises anything.
+static NOTHING: Objective = Objective { terms: Vec::new() };
 
 const TANK: &str = r#"
 name = "tank"
@@ -520,7 +525,7 @@ fn what_cannot_be_computed_is_said() {
     assert!(e.to_string().contains("control `cooling`") && e.to_string().contains("step 0"), "{e}");
 
     let realised = Arc::new(log);
-    let forecast = Forecast::new(&plant.spec, realised.clone(), 10);
+    let forecast = Forecast::new(&plant.spec, realised.clone(), 10, None);
     let run =
         Run { dynamics: &twin, realised: &realised, past: 10, steps: 50, particles: 1, key: Key::new(1), forecast };
     let calls = std::cell::Cell::new(0);
@@ -584,14 +589,14 @@ cooling = [{ at = "06:00", days = "mon-fri", value = 0.7 }, { at = "18:00", valu
 fn a_forecast_shapes_nothing_but_what_it_is_asked_for() {
     let plant = Plant::new(ROOM);
     let log = Arc::new(room_log(&plant, 100));
-    let forecast = Forecast::new(&plant.spec, log.clone(), 48);
+    let forecast = Forecast::new(&plant.spec, log.clone(), 48, None);
     assert_eq!(forecast.signals.len(), 1);
     let mut out = [0.0; 24];
     forecast.fill(0, 0, &mut out);
     let before = &log.columns[3];
     let expected = before[25] + (before[48] - before[24]) * (1.0 - 1.0 / 24.0);
     assert!((out[0] - expected).abs() < 1e-12 && (out[23] - before[48]).abs() < 1e-12);
-    let perfect = forecast.with_all(twinopt::spec::ForecastSpec::Perfect);
+    let perfect = Forecast::new(&plant.spec, log.clone(), 48, Some(twinopt::spec::ForecastSpec::Perfect));
     perfect.fill(0, 5, &mut out);
     assert_eq!(out[..], before[54..78]);
 }

@@ -13,12 +13,12 @@ mod signals;
 
 pub use model::MODELS;
 pub use plant::Plant;
-pub use scenario::{folder, scenario, scenario_without_twin};
+pub use scenario::{folder, same_name, scenario, scenario_without_twin};
 
 use std::path::Path;
 
 use crate::error::{Error, Fault, Result};
-use crate::spec::{self, Loaded, ScenarioSpec, TwinSpec};
+use crate::spec::{self, Loaded, Parsed, TwinSpec};
 
 /// Faults of a twin file.
 pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
@@ -32,27 +32,29 @@ pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
     faults.into_list()
 }
 
-/// The twin in folder `dir`, checked; with its warnings. Fails with all faults at once.
+/// Reads and checks `twin.toml` in `dir`; with its warnings.
+///
+/// # Errors
+/// [`Error::Config`] with all faults. A log that cannot be read is none here: reading it tells more.
 pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
-    let mut parsed = spec::parse_twin(&spec::twin_file(dir))?;
-    if let Some(loaded) = &parsed.loaded {
-        parsed.faults.extend(twin(&Plant::new(loaded)));
-    }
-    settle(parsed.loaded, parsed.faults)
+    let parsed = spec::parse_twin(&spec::twin_file(dir))?;
+    let faults = match &parsed.loaded {
+        Some(loaded) => twin(&Plant::new(loaded)),
+        None => Vec::new(),
+    };
+    sound(parsed, faults)
 }
 
-/// A scenario of `plant`, checked; with its warnings. Fails with all faults at once.
-pub fn load_scenario(file: &Path, plant: &Plant<'_>) -> Result<(Loaded<ScenarioSpec>, Vec<Fault>)> {
-    let mut parsed = spec::parse_scenario(file)?;
-    if let Some(loaded) = &parsed.loaded {
-        parsed.faults.extend(scenario(loaded, plant));
-    }
-    settle(parsed.loaded, parsed.faults)
-}
-
-fn settle<T>(loaded: Option<Loaded<T>>, mut faults: Vec<Fault>) -> Result<(Loaded<T>, Vec<Fault>)> {
+/// The twin of `parsed`, unless a fault of it or of `more` stands against that.
+///
+/// # Errors
+/// As [`load_twin`].
+pub fn sound(parsed: Parsed<TwinSpec>, more: Vec<Fault>) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
+    let mut faults = parsed.faults;
+    faults.extend(more);
+    faults.retain(|f| f.code != "no-log");
     faults.sort_by_key(|f| (f.line, f.column));
-    match loaded {
+    match parsed.loaded {
         Some(loaded) if faults.iter().all(|f| f.warning) => Ok((loaded, faults)),
         _ => Err(Error::Config(faults)),
     }

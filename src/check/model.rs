@@ -3,7 +3,7 @@
 use super::faults::{Faults, suggest};
 use super::plant::Plant;
 use super::signals::{known_signals, whole_steps};
-use crate::spec::{At, TwinSpec};
+use crate::spec::{At, TwinSpec, is_plant_name};
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
 
@@ -13,10 +13,8 @@ pub const MODELS: [&str; 3] = ["persistence", "linear", "forest"];
 pub(super) fn file(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let name = &spec.name;
-    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
-        let cure = "use letters, digits, `_` and `-`, like `datacenter`";
-        faults.add("bad-name", &name.span, format!("`{}` cannot be the name of a plant", name.value), cure);
-    } else {
+    // what cannot be a name at all has been told where the file was parsed
+    if is_plant_name(name) {
         let folder = plant.file.path.parent().and_then(|p| p.canonicalize().ok());
         let folder = folder.as_ref().and_then(|p| p.file_name()).and_then(|n| n.to_str());
         if let Some(folder) = folder.filter(|f| *f != name.value) {

@@ -106,7 +106,7 @@ fn alone(faults: Scenario<'_, '_>, spec: &ScenarioSpec) {
         );
     }
     if let Some(days) = spec.days_per_year.as_ref().filter(|d| !(***d >= 0.0 && ***d <= 366.0)) {
-        let message = format!("`days_per_year` must lie between 0 and 365, here it is {}", days.value);
+        let message = format!("`days_per_year` must lie between 0 and 366, here it is {}", days.value);
         faults.add("out-of-range", &days.span, message, "write how many days of the year look like this");
     }
     for (table, changes) in [("disturbance", &spec.disturbance), ("parameter", &spec.parameter)] {
@@ -175,6 +175,18 @@ fn time(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
         let cure = format!("shorten it to at most `length = \"{room}\"`, or start earlier");
         faults.add("outside-log", &spec.length.span, message, cure);
     }
+}
+
+/// The fault of `file` when one of `others`, which one run takes with it, has its twin and name: a scenario's name is the
+/// place of its results.
+pub fn same_name<'a>(
+    file: &Loaded<ScenarioSpec>,
+    others: impl IntoIterator<Item = &'a Loaded<ScenarioSpec>>,
+) -> Option<Fault> {
+    let same = others.into_iter().find(|o| o.value.twin == file.value.twin && o.stem() == file.stem())?;
+    let message = format!("{} has the same name", same.path.display());
+    let cure = "rename one of the two files: a scenario's name is its file's";
+    Some(Fault::new("duplicate-name", &file.path, &file.text, None, message, cure))
 }
 
 /// Faults of a folder as a whole: the days of its scenarios make a year, per twin.

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::project::Project;
+use super::project::{Project, distinct};
 use super::{Globals, output, render};
 use crate::check::{self, Plant};
 use crate::error::{Error, Fault, Result, plural};
@@ -110,8 +110,9 @@ impl Files {
 
     /// All faults of all files.
     fn check(&mut self) -> Result<Vec<Fault>> {
+        let files = distinct(self.scenarios.iter().cloned().collect());
         let scenarios: Vec<(PathBuf, Parsed<ScenarioSpec>)> =
-            self.scenarios.iter().map(|f| Ok((f.clone(), spec::parse_scenario(f)?))).collect::<Result<_>>()?;
+            files.into_iter().map(|f| spec::parse_scenario(&f).map(|parsed| (f, parsed))).collect::<Result<_>>()?;
         let twin_of = |file: &Path, scenario: &Loaded<ScenarioSpec>| -> Option<(Project, PathBuf)> {
             let project = Project::find(file).ok()?;
             let dir = project.twin_dir(&scenario.value.twin);
@@ -141,10 +142,17 @@ impl Files {
             }
         }
         let mut loaded = Vec::new();
+        // scenarios that one run would take together, by their project
+        let mut together: BTreeMap<PathBuf, Vec<&Loaded<ScenarioSpec>>> = BTreeMap::new();
         for (file, parsed) in &scenarios {
             faults.extend(parsed.faults.iter().cloned());
             let Some(scenario) = &parsed.loaded else { continue };
             loaded.push(scenario);
+            if let Ok(project) = Project::find(file) {
+                let others = together.entry(project.root.canonicalize().unwrap_or(project.root)).or_default();
+                faults.extend(check::same_name(scenario, others.iter().copied()));
+                others.push(scenario);
+            }
             match twin_of(file, scenario) {
                 Some((_, dir)) => {
                     let key = dir.canonicalize().unwrap_or(dir);

@@ -1,28 +1,20 @@
 //! The one place that tells an error and gives the process its exit code.
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, IsTerminal, Write as _};
-use std::path::Path;
+use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use super::output::{SCHEMA_VERSION, STDOUT, plain};
+use super::output::{SCHEMA_VERSION, plain};
 use super::{Globals, render};
 use crate::error::Error;
 
 /// Prints `error` and returns its exit code.
 pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
-    if let Error::Write { path, source } = error
-        && path == Path::new(STDOUT)
-        && source.kind() == ErrorKind::BrokenPipe
-    {
-        // Whoever read has read enough.
-        return ExitCode::SUCCESS;
-    }
     let code = error.exit_code();
-    if globals.json {
+    if globals.json && !super::output::has_document() {
         let document = match error {
             Error::Config(faults) => render::document(faults),
             other => json!({
@@ -35,14 +27,26 @@ pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
         let _ = super::output::json(&document);
         return ExitCode::from(code);
     }
+    tell(error);
+    ExitCode::from(code)
+}
+
+/// Prints `error` on standard error.
+pub(super) fn tell(error: &Error) {
     let text = match error {
         Error::Config(faults) => render::text(faults, std::io::stderr().is_terminal()),
         Error::Attention(text) => format!("attention: {}", plain(text)),
-        Error::Interrupted => "interrupted".to_owned(),
+        // only a watched batch ends this way: everything else is ended by the signal itself
+        Error::Interrupted => format!("interrupted{}", super::interrupt::KEPT),
         other => format!("error: {}", plain(&other.to_string())),
     };
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
-    ExitCode::from(code)
+}
+
+/// Tells that a defect ended the process; the hook has told where to send it.
+pub(super) fn tell_defect() {
+    let text = "the run ended early; every file that it had written is whole";
+    let _ = writeln!(std::io::stderr().lock(), "error: {text}");
 }
 
 /// Keeps panic texts from users: a report file in the temporary folder, and one line that names it.
@@ -63,9 +67,7 @@ pub(super) fn hook_panics() {
         let kept = std::fs::OpenOptions::new().write(true).create_new(true).open(&file);
         let kept = kept.and_then(|mut f| f.write_all(text.as_bytes())).is_ok();
         let place = if kept { format!("; please send the file {}", file.display()) } else { String::new() };
-        let _ = writeln!(
-            std::io::stderr().lock(),
-            "error: a defect of twinopt itself ended the run; nothing was published{place}"
-        );
+        // what it ended, one scenario or the whole run, is told where that ends
+        let _ = writeln!(std::io::stderr().lock(), "error: a defect of twinopt itself{place}");
     }));
 }

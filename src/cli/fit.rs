@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::output::{self, SCHEMA_VERSION};
 use super::project::Project;
-use super::{Globals, plant};
+use super::{Globals, progress};
+use crate::check;
 use crate::error::{Error, Result};
-use crate::ops::Registry;
+use crate::ops::{Registry, plant};
 use crate::scenario::results::ModelCard;
 
 /// Learn, validate, calibrate and publish a model of a plant.
@@ -26,16 +27,20 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let source = plant::read(&args.dir, globals)?;
-    let project = Project::find(&source.dir)?;
-    let registry = Registry::open(project.model_dir(source.name()));
-    let (plant, refused) = if args.dry_run {
-        let mut fitted = source.fit(&source.log, &source.spec.value, globals)?;
-        let refused = fitted.refused.take();
-        (source.with(fitted)?, refused)
-    } else {
-        plant::fit_and_publish(source, &registry, "fit", globals)?
-    };
+    let (spec, _) = check::load_twin(&args.dir)?;
+    let name = spec.value.name.value.clone();
+    let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
+    let (plant, refused) = progress::told(globals, &name, |tell, _| -> Result<_> {
+        if args.dry_run {
+            let source = plant::read(spec, tell)?;
+            let mut fitted = source.fit(&source.log, &source.spec.value.model, globals.seed, tell)?;
+            let refused = fitted.refused.take();
+            return Ok((source.with(fitted)?, refused));
+        }
+        // before the work: who comes second hears it at once
+        let _lock = registry.lock("fit")?;
+        plant::fit_and_publish(plant::read(spec, tell)?, &registry, globals.seed, tell)
+    })?;
     if globals.json {
         output::json(&json!({
             "schema_version": SCHEMA_VERSION,
@@ -45,11 +50,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             "refused": refused,
             "card": plant.card,
         }))?;
-    } else {
+    } else if !globals.quiet {
         output::print(&table(&plant.card))?;
     }
     match refused {
-        Some(why) => Err(Error::Attention(why)),
+        Some(why) if args.dry_run => Err(Error::Attention(format!("the model would be refused: {why}"))),
+        Some(why) => {
+            let champion = registry.champion()?.map_or_else(|| "there is no champion".into(), |v| v.name + " stays");
+            Err(Error::Attention(format!("the model is refused ({champion}): {why}")))
+        }
         None => Ok(()),
     }
 }

@@ -326,7 +326,7 @@ impl Draft {
             let mut keys = format!(
                 "name = {}, role = \"{}\", unit = {}",
                 quoted(&signal.name),
-                word(signal.role),
+                signal.role.as_str(),
                 quoted(&signal.unit)
             );
             if signal.column != signal.name {
@@ -454,17 +454,6 @@ fn usual_step(step: TimeSpan) -> TimeSpan {
         }
     }
     step
-}
-
-fn word(role: Role) -> &'static str {
-    match role {
-        Role::State => "state",
-        Role::Output => "output",
-        Role::Control => "control",
-        Role::Disturbance => "disturbance",
-        Role::Setpoint => "setpoint",
-        Role::Derived => "derived",
-    }
 }
 
 /// `text` as a TOML string.

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::{Globals, output, progress, render};
+use crate::check;
 use crate::error::{Error, Result};
-use crate::{check, expr, log};
+use crate::{expr, log};
 
 /// Show the quality of a log: coverage, gaps, bad samples, how much controls moved.
 ///
@@ -31,5 +32,5 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let read = log::read(&dir, &twin.value, &schema);
     spinner.finish_and_clear();
     let (_, quality) = read?;
-    if globals.json { output::json(&quality) } else { output::print(&output::plain(&log::render(&quality))) }
+    if globals.json { output::versioned(&quality) } else { output::print(&output::plain(&log::render(&quality))) }
 }

@@ -1,22 +1,63 @@
-//! Ctrl-C and termination.
+//! Ctrl-C. A termination signal ends the process as the system does it (143 in a shell): every file is published whole
+//! or not at all, so nothing is torn, and `--resume` goes on.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// Somebody looks at [`CAUGHT`] and will end with an orderly result.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+/// Ctrl-C came while it was watched.
+static CAUGHT: AtomicBool = AtomicBool::new(false);
 
-/// The flag that the first Ctrl-C sets. Who takes it promises to look at it often and to end with
-/// [`crate::error::Error::Interrupted`]; while nobody has taken it, Ctrl-C ends the process at once.
-pub fn flag() -> Arc<AtomicBool> {
-    FLAG.get_or_init(Default::default).clone()
+/// What an interrupted batch leaves.
+pub const KEPT: &str = "; what had finished is kept, the same command with `--resume` goes on from there";
+
+/// While this lives, the first Ctrl-C does not end the process: who holds it looks at [`Watch::asked`] often and ends
+/// with [`crate::error::Error::Interrupted`]. A second one ends the process at once, and so does the first at all other
+/// times.
+#[derive(Debug)]
+pub struct Watch(());
+
+/// Begins to watch.
+pub fn watch() -> Watch {
+    WATCHED.store(true, Ordering::SeqCst);
+    Watch(())
 }
 
-/// Listens for signals: the first sets the flag, the second ends the process.
+impl Watch {
+    /// Whether the user wants an end.
+    pub fn asked(&self) -> bool {
+        CAUGHT.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        WATCHED.store(false, Ordering::SeqCst);
+    }
+}
+
+/// How long work that promised to look may take to end: one long step (a plan of many candidates) must not keep the
+/// user waiting.
+const PATIENCE: Duration = Duration::from_millis(600);
+
+/// Listens for Ctrl-C. Without a listener the system's own handling ends the process: no loss.
 pub(super) fn listen() {
-    // Without a handler (it can be set once only) the system's own ends the process: no loss.
-    let _ = ctrlc::set_handler(|| match FLAG.get() {
-        Some(flag) if !flag.swap(true, Ordering::SeqCst) => {}
-        _ => std::process::exit(130),
+    let _ = ctrlc::set_handler(|| {
+        let watched = WATCHED.load(Ordering::SeqCst);
+        let end = move || {
+            let kept = if watched { KEPT } else { "" };
+            let _ = writeln!(std::io::stderr().lock(), "interrupted{kept}");
+            std::process::exit(i32::from(crate::error::Error::Interrupted.exit_code()))
+        };
+        if watched && !CAUGHT.swap(true, Ordering::SeqCst) {
+            std::thread::spawn(move || {
+                std::thread::sleep(PATIENCE);
+                end()
+            });
+        } else {
+            end()
+        }
     });
 }

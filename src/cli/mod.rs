@@ -9,7 +9,6 @@ mod inspect;
 pub mod interrupt;
 mod models;
 pub mod output;
-mod plant;
 pub mod progress;
 pub mod project;
 mod render;
@@ -44,7 +43,7 @@ Examples:
   twinopt report diff reports/a reports/b         what changed between two runs
 
 Exit codes: 0 done, 2 usage, 3 done but needs attention, 65 bad data, 66 no input, 73/74 cannot write,
-75 busy, 78 faults in the configuration, 130 interrupted, 1 a defect of the program.";
+75 busy, 78 faults in the configuration, 130 interrupted (143 by SIGTERM), 1 a defect of the program.";
 
 /// Flags of every verb.
 #[derive(Debug, Clone, clap::Args)]
@@ -120,8 +119,10 @@ pub fn main() -> ExitCode {
         }
     }) {
         Ok(code) => code,
-        // The hook has told.
-        Err(_) => ExitCode::from(1),
+        Err(_) => {
+            failure::tell_defect();
+            ExitCode::from(1)
+        }
     }
 }
 

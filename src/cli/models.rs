@@ -6,10 +6,9 @@ use serde_json::json;
 
 use super::output::{self, SCHEMA_VERSION};
 use super::project::Project;
-use super::{Globals, fit, plant};
+use super::{Globals, fit};
 use crate::error::{Error, Result};
-use crate::ops::{Lock, Registry};
-use crate::scenario::results::ModelCard;
+use crate::ops::{self, Registry, plant};
 use crate::spec;
 
 /// List, show, roll back or verify the models of a plant.
@@ -41,10 +40,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         Action::List => list(&registry, &name, globals),
         Action::Show { version } => show(&registry, &name, version.as_deref(), globals),
         Action::Rollback => {
-            let _lock = Lock::take(registry.dir(), "models rollback")?;
-            let version = registry.rollback(&plant::now(), "asked for on the command line")?;
+            // nothing is touched when there is nothing to roll back to
+            registry.earlier()?;
+            let _lock = registry.lock("models rollback")?;
+            let version = registry.rollback(&ops::now(), "asked for on the command line")?;
             if globals.json {
                 return output::json(&json!({ "schema_version": SCHEMA_VERSION, "champion": version.name }));
+            }
+            if globals.quiet {
+                return Ok(());
             }
             output::print(&format!("{name}: champion is now {}", version.name))
         }
@@ -94,11 +98,8 @@ fn show(registry: &Registry, name: &str, version: Option<&str>, globals: &Global
             None => return Err(Error::Usage(format!("{name} has no champion yet; `twinopt fit` makes one"))),
         },
     };
-    let card = registry.read(&version, plant::CARD)?;
-    let mut card: ModelCard =
-        serde_json::from_slice(&card).map_err(|e| Error::Data(format!("the card of version {version}: {e}")))?;
-    card.version = version;
-    if globals.json { output::json(&card) } else { output::print(&fit::table(&card)) }
+    let card = plant::card(registry, &version)?;
+    if globals.json { output::versioned(&card) } else { output::print(&fit::table(&card)) }
 }
 
 fn verify(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Globals;
+use super::output::note;
 
 /// A bar of `total` pieces of work, on standard error; it shows nothing when quiet or not on a terminal.
 pub fn bar(globals: &Globals, total: u64, what: &str) -> ProgressBar {
@@ -40,6 +41,14 @@ pub fn watched<T>(bar: &ProgressBar, done: &AtomicU64, work: impl FnOnce() -> T)
         });
         work()
     })
+}
+
+/// Does `work` under a sign of life that follows what it tells; its second argument passes on notes to the user.
+pub fn told<T>(globals: &Globals, what: &str, work: impl FnOnce(&dyn Fn(&str), &dyn Fn(&str)) -> T) -> T {
+    let spinner = spinner(globals, what);
+    let done = work(&|now| spinner.set_message(now.to_owned()), &|text| spinner.suspend(|| note(globals, text)));
+    spinner.finish_and_clear();
+    done
 }
 
 /// A sign of life for work of unknown length.

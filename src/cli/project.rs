@@ -1,5 +1,6 @@
 //! The folders of a project: `data/<plant>`, `scenarios/<plant>`, `models/<plant>`, `reports/<plant>`.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result, nearest};
@@ -89,6 +90,14 @@ impl Project {
         }
         Ok(files)
     }
+}
+
+/// `files` sorted, each once, however its path is written.
+pub fn distinct(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
+    files.sort();
+    let mut seen = BTreeSet::new();
+    files.retain(|f| seen.insert(f.canonicalize().unwrap_or_else(|_| f.clone())));
+    files
 }
 
 /// `path` and the folders above it, as far as the file system goes.

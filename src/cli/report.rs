@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::Globals;
 use super::output::{self, note};
 use super::project::Project;
+use crate::disk::write_file;
 use crate::error::{Error, Result};
 use crate::report;
 use crate::scenario::results::{Results, SCHEMA_VERSION};
-use crate::scenario::write_file;
 
 /// Write the report again from stored results, or compare two.
 #[derive(Debug, clap::Args)]
@@ -37,12 +39,20 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     match (&args.action, &args.dir) {
         (Some(Action::Diff { a, b }), _) => {
             let diff = report::diff(&read(a)?.1, &read(b)?.1);
-            if globals.json { output::json(&diff) } else { output::print(&diff.to_string()) }
+            if globals.json { output::versioned(&diff) } else { output::print(&diff.to_string()) }
         }
         (None, Some(dir)) => {
             let (folder, results) = read(dir)?;
             render(&folder, &results)?;
-            note(globals, &format!("report: {}", folder.join("index.html").display()));
+            let index = folder.join("index.html");
+            if globals.json {
+                return output::json(&json!({
+                    "schema_version": output::SCHEMA_VERSION,
+                    "plant": results.plant,
+                    "report": index,
+                }));
+            }
+            note(globals, &format!("report: {}", index.display()));
             Ok(())
         }
         (None, None) => Err(Error::Usage("name the folder of a report".into())),

@@ -1,22 +1,16 @@
-//! `twinopt retrain`: a challenger, the gate, and the champion that stays or goes.
+//! `twinopt retrain`.
 
-use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use serde_json::json;
 
-use super::Globals;
 use super::output::{self, SCHEMA_VERSION};
-use super::plant::{self, Source};
 use super::project::Project;
+use super::{Globals, progress};
+use crate::check;
 use crate::error::{Error, Result};
-use crate::ops::retrain::{compare, decide};
-use crate::ops::status::Status;
-use crate::ops::{Lock, Registry, Verdict};
-use crate::scenario::results::ModelCard;
-use crate::spec::{RetrainSpec, TwinSpec};
-use crate::trajectory::Trajectory;
+use crate::ops::status::Gate;
+use crate::ops::{Registry, night};
 
 /// Fit a challenger and promote it if it beats the champion.
 ///
@@ -29,134 +23,29 @@ pub struct Args {
     pub dir: PathBuf,
 }
 
-/// How a night ended.
-struct Night {
-    gate: &'static str,
-    reason: String,
-    champion: String,
-    comparison: Option<crate::ops::retrain::Comparison>,
-}
-
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let clock = Instant::now();
-    let source = plant::read(&args.dir, globals)?;
-    let project = Project::find(&source.dir)?;
-    let registry = Registry::open(project.model_dir(source.name()));
-    let lock = Lock::take(registry.dir(), "retrain")?;
-    let name = source.name().to_owned();
-    let (rows, data_end) = (source.quality.grid_steps, source.quality.end.clone());
-    let max_age =
-        source.spec.value.retrain.as_ref().and_then(|r| r.value.max_age.as_ref().map(|a| a.value.to_string()));
-    let night = night(source, &registry, globals)?;
-    let status = Status {
-        plant: name.clone(),
-        last_success: plant::now(),
-        seconds: clock.elapsed().as_secs_f64(),
-        rows,
-        data_end,
-        champion: night.champion.clone(),
-        gate: night.gate.into(),
-        reason: night.reason.clone(),
-        max_age,
-    };
-    status.write(registry.dir())?;
-    drop(lock);
+    let (spec, _) = check::load_twin(&args.dir)?;
+    let name = spec.value.name.value.clone();
+    let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
+    let night = progress::told(globals, &name, |tell, _| night::retrain(spec, &registry, globals.seed, tell))?;
+    let status = &night.status;
     if globals.json {
         output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": status, "comparison": night.comparison }))?;
     } else if !globals.quiet {
-        output::print(&format!("{name}: {}\nchampion: {}", night.reason, night.champion))?;
+        // why a champion was kept is told once, as what needs attention
+        let reason = if status.gate == Gate::Kept {
+            String::new()
+        } else {
+            format!(
+                "{name}: {}
+",
+                status.reason
+            )
+        };
+        output::print(&format!("{reason}champion: {}", status.champion))?;
     }
-    match night.gate {
-        "kept" => Err(Error::Attention(format!("{name}: {}", night.reason))),
-        _ => Ok(()),
+    match status.gate {
+        Gate::Kept => Err(Error::Attention(format!("{name}: {}", status.reason))),
+        Gate::Promoted | Gate::First | Gate::Replaced => Ok(()),
     }
-}
-
-fn night(source: Source, registry: &Registry, globals: &Globals) -> Result<Night> {
-    let champion = match source.champion(registry) {
-        Ok(champion) => champion,
-        // a champion that cannot be read, or that speaks of other signals, is replaced and not compared
-        Err(Error::Data(_) | Error::NoInput { .. }) => None,
-        Err(other) => return Err(other),
-    };
-    let (log, spec) = newest(&source);
-    let challenger = source.fit(&log, &spec, globals)?;
-    let refused = challenger.refused.clone();
-    // the challenger's hold-out is the blocks: rows of the cut log, which starts later than the whole one
-    let offset = source.log.steps - log.steps;
-    let both = champion.as_ref().map(|(twin, card)| {
-        let fresh = unseen(&source.log, &challenger.holdout, offset, card);
-        let (a, b) = ((&twin.map, &twin.spread), (&challenger.twin.map, &challenger.twin.spread));
-        compare(a, b, &source.log, &fresh, card.horizon.min(challenger.card.horizon), spec.model.seed.value)
-    });
-    let name = champion.map(|(_, card)| card.version);
-    let keep = |reason: String, comparison| Night {
-        gate: "kept",
-        reason,
-        champion: name.clone().unwrap_or_else(|| "none".into()),
-        comparison,
-    };
-    if let Some(why) = refused {
-        return Ok(keep(format!("champion unchanged: {why}"), None));
-    }
-    let comparison = match both {
-        Some(Ok(comparison)) => Some(comparison),
-        Some(Err(Error::Attention(why))) => return Ok(keep(why, None)),
-        Some(Err(other)) => return Err(other),
-        None => None,
-    };
-    let decision = comparison.as_ref().map(decide);
-    let mut cut = source;
-    cut.log = log;
-    let plant = cut.with(challenger)?;
-    let version = plant::publish(registry, &plant)?;
-    Ok(match decision {
-        Some(d) if !d.promote => {
-            plant::record(registry, &plant, &version, Verdict::Refused, &d.reason)?;
-            keep(d.reason, comparison)
-        }
-        decision => {
-            let reason = decision.map_or_else(|| format!("first model: {}", plant.card.reason), |d| d.reason);
-            plant::record(registry, &plant, &version, Verdict::Promoted, &reason)?;
-            let gate = if comparison.is_some() { "promoted" } else { "first" };
-            Night { gate, reason, champion: version.name, comparison }
-        }
-    })
-}
-
-/// The newest window of the log with the newest blocks behind it, and a spec whose hold-out is those blocks.
-fn newest(source: &Source) -> (Trajectory, TwinSpec) {
-    let mut spec = source.spec.value.clone();
-    let step = spec.step.value;
-    let (window, blocks) = match &spec.retrain {
-        Some(r) => {
-            let RetrainSpec { window, blocks, .. } = &r.value;
-            (window.value.steps(step, 1), blocks.value)
-        }
-        None => (usize::MAX, spec.model.holdout.value),
-    };
-    spec.model.holdout = blocks.into();
-    let log = &source.log;
-    let keep = window.saturating_add(blocks.steps(step, 1)).min(log.steps);
-    (tail(log, log.steps - keep), spec)
-}
-
-/// The log from row `first` on.
-fn tail(log: &Trajectory, first: usize) -> Trajectory {
-    let mut cut = Trajectory::empty(log.schema.clone(), log.time(first), log.step_ms, log.steps - first, 1);
-    for (to, from) in cut.columns.iter_mut().zip(&log.columns) {
-        to.copy_from_slice(&from[first..]);
-    }
-    let inside = log.segments.iter().filter(|s| s.end > first);
-    cut.segments = inside.map(|s| s.start.max(first) - first..s.end - first).collect();
-    cut
-}
-
-/// The challenger's hold-out in rows of the whole log, as far as it is later than all that the champion was fitted on.
-fn unseen(log: &Trajectory, holdout: &[Range<usize>], offset: usize, champion: &ModelCard) -> Vec<Range<usize>> {
-    let until = champion.trained_until.parse::<jiff::Timestamp>().ok();
-    let gap = champion.lags + champion.horizon;
-    let ms = until.map_or(0, |t| (t.as_millisecond() - log.start.as_millisecond()).max(0));
-    let first = usize::try_from(ms / log.step_ms).unwrap_or(0) + gap;
-    holdout.iter().map(|r| (r.start + offset).max(first)..r.end + offset).filter(|r| r.start < r.end).collect()
 }

@@ -1,25 +1,27 @@
 //! `twinopt run`: simulate every case of every scenario, and write the report.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use indexmap::IndexMap;
 use serde_json::json;
 
 use super::output::{self, SCHEMA_VERSION, note};
-use super::project::Project;
-use super::{Globals, interrupt, plant, progress};
+use super::project::{Project, distinct};
+use super::{Globals, failure, interrupt, progress};
 use crate::check;
-use crate::error::{Error, Fault, Result, plural};
+use crate::disk::write_file;
+use crate::error::{Error, Fault, Result};
+use crate::ops::{self, Lock, Registry};
 use crate::scenario;
 use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
-use crate::scenario::{Batch, Compiled, Plant, Ticker, annual, join, write_file};
+use crate::scenario::{Batch, Compiled, Outcome, Plant, Ticker, annual, join};
 use crate::spec::{self, Loaded, ScenarioSpec};
 
 /// Simulate every case of scenarios and write the report.
 ///
 /// Fits first when the plant has no model. One bad scenario does not stop the others; the exit code is the worst of
-/// them. Results go to `reports/<plant>`: index.html, kpi.csv, results.json, runs.parquet, provenance.json.
+/// them. Results go to `reports/<plant>`: index.html, kpi.csv, results.json, runs.parquet, provenance.json. They replace
+/// what was there, also when one file is run: the report then holds that scenario alone.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt run scenarios/datacenter\n  twinopt run scenarios/datacenter/heatwave.toml --seed 7\n  twinopt run scenarios/datacenter --resume"
@@ -36,170 +38,217 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-/// The scenarios of one plant: those that can run, and those whose files are at fault.
+/// The scenarios of one plant: those that can run, and those that cannot.
 #[derive(Default)]
 struct Folder {
     scenarios: Vec<Loaded<ScenarioSpec>>,
-    broken: Vec<(PathBuf, Vec<Fault>)>,
+    broken: Vec<Outcome>,
+}
+
+impl Folder {
+    fn add(&mut self, scenario: Loaded<ScenarioSpec>, seed: Option<u64>) {
+        match check::same_name(&scenario, &self.scenarios) {
+            None => self.scenarios.push(scenario),
+            Some(fault) => self.refuse(&scenario, vec![fault], seed),
+        }
+    }
+
+    fn refuse(&mut self, scenario: &Loaded<ScenarioSpec>, faults: Vec<Fault>, seed: Option<u64>) {
+        let error = Error::Config(faults);
+        self.broken.push((scenario::failed(scenario, seed, &error), Some(error)));
+    }
+
+    fn refuse_file(&mut self, file: &Path, error: Error) {
+        self.broken.push((scenario::unread(file, &error), Some(error)));
+    }
+
+    /// Keeps what passes the check; when a run starts or ends beyond the log is told by the run itself, as bad data.
+    fn check(&mut self, plant: &check::Plant<'_>, seed: Option<u64>) {
+        for scenario in std::mem::take(&mut self.scenarios) {
+            let mut faults = check::scenario(&scenario, plant);
+            faults.retain(|f| !f.warning && f.code != "outside-log");
+            if faults.is_empty() { self.scenarios.push(scenario) } else { self.refuse(&scenario, faults, seed) }
+        }
+    }
+}
+
+/// What a plant's run leaves to tell.
+struct Told {
+    summary: serde_json::Value,
+    errors: Vec<Error>,
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    // who starts a batch can stop it: from here on Ctrl-C ends between two steps
-    let stop = interrupt::flag();
     let mut files = Vec::new();
     for path in &args.scenarios {
         files.extend(Project::scenario_files(path)?);
     }
-    files.sort();
-    files.dedup();
-    let (project, plants, orphans) = sort_by_plant(&files)?;
-    let mut worst = Worst::default();
-    orphans.into_iter().for_each(|faults| worst.see(Error::Config(faults)));
-    let mut summaries = Vec::new();
-    for (name, folder) in plants {
-        if args.dry_run {
-            let names: Vec<&str> = folder.scenarios.iter().map(Loaded::stem).collect();
-            output::print(&format!("{name}: {}", names.join(", ")))?;
-            folder.broken.into_iter().for_each(|(_, faults)| worst.see(Error::Config(faults)));
-            continue;
-        }
-        let halt = || stop.load(Ordering::Relaxed);
-        match run_plant(&project, &name, folder, args, globals, &halt) {
-            Ok((summary, errors)) => {
-                summaries.push(summary);
-                errors.into_iter().for_each(|e| worst.see(e));
+    let files = distinct(files);
+    let (mut summaries, mut errors) = (Vec::new(), Vec::new());
+    let (plants, orphans) = sort_by_plant(&files, globals.seed)?;
+    errors.extend(orphans);
+    for ((root, name), folder) in plants {
+        match run_plant(&Project { root }, &name, folder, args, globals) {
+            Ok(told) => {
+                summaries.push(told.summary);
+                errors.extend(told.errors);
             }
             Err(Error::Interrupted) => return Err(Error::Interrupted),
-            Err(error) => worst.see(error),
-        }
-    }
-    if globals.json && !args.dry_run {
-        output::json(&json!({ "schema_version": SCHEMA_VERSION, "plants": summaries }))?;
-    }
-    worst.error.map_or(Ok(()), Err)
-}
-
-/// The worst of what went wrong, by 1 > 74 > 73 > 78 > 65 > 66 > 75 > 3.
-#[derive(Default)]
-struct Worst {
-    error: Option<Error>,
-}
-
-impl Worst {
-    fn see(&mut self, error: Error) {
-        let rank = |e: &Error| [3, 75, 66, 65, 78, 73, 74, 1].iter().position(|c| *c == e.exit_code());
-        match (&mut self.error, error) {
-            // faults of several files are told together
-            (Some(Error::Config(faults)), Error::Config(more)) => faults.extend(more),
-            (Some(old), new) if rank(old) >= rank(&new) => {}
-            (slot, new) => *slot = Some(new),
-        }
-    }
-}
-
-type Sorted = (Project, IndexMap<String, Folder>, Vec<Vec<Fault>>);
-
-/// Parses the files and sorts them by the twin that they name.
-fn sort_by_plant(files: &[PathBuf]) -> Result<Sorted> {
-    let first = files.first().ok_or_else(|| Error::Usage("name a scenario file or folder".into()))?;
-    let project = Project::find(first)?;
-    let mut plants: IndexMap<String, Folder> = IndexMap::new();
-    let mut orphans = Vec::new();
-    for file in files {
-        let parsed = spec::parse_scenario(file)?;
-        match parsed.loaded {
-            Some(loaded) => {
-                let folder = plants.entry(loaded.value.twin.value.clone()).or_default();
-                if parsed.faults.is_empty() {
-                    folder.scenarios.push(loaded);
-                } else {
-                    folder.broken.push((file.clone(), parsed.faults));
-                }
+            Err(error) => {
+                summaries.push(json!({ "plant": name, "exit_code": error.exit_code(), "error": error.to_string() }));
+                errors.push(error);
             }
-            None => orphans.push(parsed.faults),
         }
     }
-    Ok((project, plants, orphans))
+    let worst = worst(errors);
+    if globals.json {
+        let code = worst.as_ref().map_or(0, Error::exit_code);
+        output::json(&json!({
+            "schema_version": SCHEMA_VERSION,
+            "ok": code == 0,
+            "exit_code": code,
+            "plants": summaries,
+        }))?;
+    }
+    worst.map_or(Ok(()), Err)
 }
 
-fn run_plant(
-    project: &Project,
-    name: &str,
-    mut folder: Folder,
-    args: &Args,
-    globals: &Globals,
-    stop: &(dyn Fn() -> bool + Sync),
-) -> Result<(serde_json::Value, Vec<Error>)> {
-    // what `check` knows now saves a run that would fail later
-    let dir = project.twin_dir(name);
-    let (twin, _) = check::load_twin(&dir)?;
-    let checked = check::Plant::new(&twin);
-    for s in std::mem::take(&mut folder.scenarios) {
-        let faults: Vec<Fault> = check::scenario(&s, &checked).into_iter().filter(|f| !f.warning).collect();
-        if faults.is_empty() { folder.scenarios.push(s) } else { folder.broken.push((s.path, faults)) }
+/// Tells all errors but the worst, by 1 > 74 > 73 > 78 > 65 > 66 > 75 > 2 > 3; faults of several files are told together.
+fn worst(errors: Vec<Error>) -> Option<Error> {
+    const RISING: [u8; 9] = [3, 2, 75, 66, 65, 78, 73, 74, 1];
+    let rank = |e: &Error| RISING.iter().position(|c| *c == e.exit_code());
+    let (mut faults, mut rest) = (Vec::new(), Vec::new());
+    for error in errors {
+        match error {
+            Error::Config(more) => faults.extend(more),
+            other => rest.push(other),
+        }
     }
-    drop(checked);
+    rest.extend((!faults.is_empty()).then_some(Error::Config(faults)));
+    // of equals the first
+    let at = (0..rest.len()).rev().max_by_key(|&i| rank(&rest[i]))?;
+    let worst = rest.remove(at);
+    rest.iter().for_each(failure::tell);
+    Some(worst)
+}
 
-    let plant = plant::open(project, &dir, globals)?;
+type Plants = IndexMap<(PathBuf, String), Folder>;
+
+/// Parses the files and sorts them by the twin that they name; the errors of those that belong to no twin.
+fn sort_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Plants, Vec<Error>)> {
+    if files.is_empty() {
+        return Err(Error::Usage("name a scenario file or folder".into()));
+    }
+    let (mut plants, mut orphans) = (Plants::new(), Vec::new());
+    for file in files {
+        let project = match Project::find(file) {
+            Ok(project) => project,
+            Err(error) => {
+                orphans.push(error);
+                continue;
+            }
+        };
+        let known = project.twins();
+        // of a file that names no twin its folder tells the plant
+        let beside = file.parent().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or("").to_owned();
+        let beside = known.contains(&beside).then(|| (project.root.clone(), beside));
+        let (loaded, faults) = match spec::parse_scenario(file) {
+            Ok(parsed) => (parsed.loaded, parsed.faults),
+            Err(error) => {
+                match beside {
+                    Some(key) => plants.entry(key).or_default().refuse_file(file, error),
+                    None => orphans.push(error),
+                }
+                continue;
+            }
+        };
+        let Some(loaded) = loaded else {
+            match beside {
+                Some(key) => plants.entry(key).or_default().refuse_file(file, Error::Config(faults)),
+                None => orphans.push(Error::Config(faults)),
+            }
+            continue;
+        };
+        let named = known.contains(&loaded.value.twin.value);
+        let key = named.then(|| (project.root, loaded.value.twin.value.clone())).or(beside);
+        let faults = if named || !faults.is_empty() { faults } else { check::scenario_without_twin(&loaded, &known) };
+        match key {
+            Some(key) if faults.is_empty() => plants.entry(key).or_default().add(loaded, seed),
+            Some(key) => plants.entry(key).or_default().refuse(&loaded, faults, seed),
+            None => orphans.push(Error::Config(faults)),
+        }
+    }
+    Ok((plants, orphans))
+}
+
+fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, globals: &Globals) -> Result<Told> {
+    // what `check` knows now saves a run that would fail later
+    let parsed = spec::parse_twin(&spec::twin_file(&project.twin_dir(name)))?;
+    let faults = match &parsed.loaded {
+        None => Vec::new(),
+        Some(loaded) => {
+            let checked = check::Plant::new(loaded);
+            folder.check(&checked, globals.seed);
+            check::twin(&checked)
+        }
+    };
+    let (twin, _) = check::sound(parsed, faults)?;
+    let Folder { scenarios, broken } = folder;
+    if args.dry_run {
+        let names: Vec<&str> = scenarios.iter().map(Loaded::stem).collect();
+        if !globals.json && !globals.quiet {
+            output::print(&format!("{name}: {}", if names.is_empty() { "nothing".into() } else { names.join(", ") }))?;
+        }
+        let failed: Vec<_> = broken.iter().map(|(result, _)| brief(result)).collect();
+        let summary = json!({ "plant": name, "would_run": names, "scenarios": failed });
+        return Ok(Told { summary, errors: broken.into_iter().filter_map(|(_, e)| e).collect() });
+    }
+
+    let registry = Registry::open(project.model_dir(name));
+    let plant = progress::told(globals, name, |tell, note| {
+        ops::plant::open(ops::plant::read(twin, tell)?, &registry, globals.seed, tell, note)
+    })?;
     let reports = project.report_dir(name);
     std::fs::create_dir_all(&reports).map_err(|e| Error::write(&reports, e))?;
-    let batch =
-        Batch { plant: &plant, scenarios: &folder.scenarios, dir: &reports, resume: args.resume, seed: globals.seed };
+    // two runs must not write the same files
+    let _lock = Lock::take(&scenario::parts_folder(&reports), "run")?;
+    // from here to the report Ctrl-C ends between two steps
+    let watch = interrupt::watch();
+    let batch = Batch { plant: &plant, scenarios: &scenarios, dir: &reports, resume: args.resume, seed: globals.seed };
     let ticker = Ticker::default();
     let bar = progress::bar(globals, batch.steps(), name);
-    let results = progress::watched(&bar, &ticker.done, || scenario::run(&batch, &ticker, stop));
+    let outcomes = progress::watched(&bar, &ticker.done, || scenario::run(&batch, &ticker, &|| watch.asked()));
     bar.finish_and_clear();
-    let mut results = results?;
-    let mut errors: Vec<Error> = results.iter().filter_map(failure).collect();
-    for (path, faults) in folder.broken {
-        results.push(broken(&path, &faults));
-        errors.push(Error::Config(faults));
-    }
-    results.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut outcomes = outcomes?;
+    outcomes.extend(broken);
+    outcomes.sort_by(|(a, _), (b, _)| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
+    let (results, errors): (Vec<ScenarioResult>, Vec<Option<Error>>) = outcomes.into_iter().unzip();
+    let errors: Vec<Error> =
+        results.iter().zip(errors).filter_map(|(r, e)| e.map(|e| within(&r.name, results.len() > 1, e))).collect();
 
-    let results = assemble(&plant, &folder.scenarios, results, globals)?;
+    let results = assemble(&plant, &scenarios, results, globals)?;
     write_all(&reports, &results)?;
+    drop(watch);
     let index = reports.join("index.html");
-    if globals.json {
-        let scenarios: Vec<_> = results.scenarios.iter().map(brief).collect();
-        return Ok((json!({ "plant": name, "report": index, "scenarios": scenarios }), errors));
-    }
-    if !globals.quiet {
+    if !globals.json && !globals.quiet {
         output::print(&table(&results))?;
     }
-    note(globals, &format!("report: {}", index.display()));
-    Ok((serde_json::Value::Null, errors))
+    if !globals.json {
+        note(globals, &format!("report: {}", index.display()));
+    }
+    let scenarios: Vec<_> = results.scenarios.iter().map(brief).collect();
+    Ok(Told { summary: json!({ "plant": name, "report": index, "scenarios": scenarios }), errors })
 }
 
-/// The error of a scenario that failed while it ran, told again for the exit code.
-fn failure(r: &ScenarioResult) -> Option<Error> {
-    let text = r.error.as_ref().map(|e| format!("{}: {e}", r.name))?;
-    Some(match r.exit_code {
-        65 => Error::Data(text),
-        78 => Error::Data(text),
-        2 => Error::Usage(text),
-        3 => Error::Attention(text),
-        _ => Error::Internal(text),
-    })
-}
-
-fn broken(path: &Path, faults: &[Fault]) -> ScenarioResult {
-    let first = faults.first();
-    let text = first.map_or_else(String::new, |f| format!("line {}: {}; {}", f.line, f.message, f.cure));
-    ScenarioResult {
-        name: path.file_stem().and_then(|s| s.to_str()).unwrap_or("scenario").to_owned(),
-        file: path.file_name().and_then(|s| s.to_str()).unwrap_or("").to_owned(),
-        question: String::new(),
-        start: String::new(),
-        hours: 0.0,
-        days_per_year: None,
-        particles: 0,
-        seed: 0,
-        inputs: String::new(),
-        changes: Vec::new(),
-        exit_code: 78,
-        error: Some(format!("{} in the file: {text}", plural(faults.len(), "fault"))),
-        cases: Vec::new(),
+/// `error`, which befell scenario `name`, with that name; of a defect also that it did not stop others.
+fn within(name: &str, others: bool, error: Error) -> Error {
+    let text = |text: String| if text.contains(name) { text } else { format!("scenario {name}: {text}") };
+    match error {
+        Error::Data(t) => Error::Data(text(t)),
+        Error::Usage(t) => Error::Usage(text(t)),
+        Error::Attention(t) => Error::Attention(text(t)),
+        Error::Internal(t) => Error::Internal(text(t) + if others { "; the other scenarios ran" } else { "" }),
+        other => other,
     }
 }
 
@@ -210,7 +259,9 @@ fn assemble(
     globals: &Globals,
 ) -> Result<Results> {
     let compiled = Compiled::new(&plant.spec, &plant.schema, &IndexMap::new())?;
-    let annual = annual(plant, &compiled.kpis, &compiled.objective, specs, &scenarios);
+    // the weight of a file that could not be read is not known, nor is then any sum over the year
+    let whole = scenarios.iter().all(|s| s.exit_code == 0 || !s.start.is_empty());
+    let annual = if whole { annual(plant, &compiled.kpis, &compiled.objective, specs, &scenarios) } else { Vec::new() };
     let mut id = blake3::Hasher::new();
     scenarios.iter().for_each(|s| {
         id.update(s.inputs.as_bytes());

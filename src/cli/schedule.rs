@@ -7,7 +7,7 @@ use super::output;
 use super::project::Project;
 use crate::control::schedule::minute_of_day;
 use crate::error::{Error, Result};
-use crate::ops::schedule::Night;
+use crate::ops::schedule::Job;
 use crate::spec;
 
 /// Print the units that retrain every night: systemd, cron or Kubernetes.
@@ -43,7 +43,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let twin = spec::load_twin(&args.dir)?;
     let project = Project::find(&args.dir)?;
     let binary = std::env::current_exe().map_err(|e| Error::Internal(format!("the binary's own path: {e}")))?;
-    let night = Night {
+    let job = Job {
         twin: absolute(&args.dir)?,
         root: absolute(&project.root)?,
         plant: twin.value.name.value,
@@ -53,11 +53,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         run: args.run.as_deref().map(absolute).transpose()?,
     };
     let text = if args.systemd {
-        night.systemd()
+        job.systemd()
     } else if args.cron {
-        night.cron()
+        job.cron()
     } else {
-        night.kubernetes()
+        job.kubernetes()
     };
     if globals.json {
         return output::json(&serde_json::json!({ "schema_version": output::SCHEMA_VERSION, "text": text }));

@@ -9,7 +9,7 @@ use super::Globals;
 use super::output::{self, SCHEMA_VERSION};
 use super::project::Project;
 use crate::error::{Error, Result};
-use crate::ops::status::Status;
+use crate::ops::status::{NONE, Status};
 use crate::spec::{self, TimeSpan};
 
 /// Say how old and healthy the model of each plant is.
@@ -38,19 +38,28 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         project.twins()
     };
     let now = Timestamp::now();
-    let (mut rows, mut text, mut stale) = (Vec::new(), String::new(), Vec::new());
+    let (mut rows, mut text, mut stale, mut never) = (Vec::new(), String::new(), Vec::new(), Vec::new());
     for name in names {
         let Some(status) = Status::read(&project.model_dir(&name))? else {
             text += &format!("{name:<20} never retrained\n");
             rows.push(json!({ "plant": name, "stale": true, "status": null }));
-            stale.push(name);
+            never.push(name);
             continue;
         };
         let (age, old) = status.age(now, args.max_age);
-        let word = if old { "stale" } else { "good" };
+        // a retrain that ended without any champion is no good one, however young
+        let missing = status.champion == NONE;
+        let word = if missing {
+            "no model"
+        } else if old {
+            "stale"
+        } else {
+            "good"
+        };
+        let old = old || missing;
         let hours = age.seconds() / 3600.0;
         text += &format!(
-            "{name:<20} {word:<6} retrained {hours:.1} h ago in {:.0} s, gate: {}, champion {}\n{:<20} {}\n",
+            "{name:<20} {word:<8} retrained {hours:.1} h ago in {:.0} s, gate: {}, champion {}\n{:<20} {}\n",
             status.seconds, status.gate, status.champion, "", status.reason
         );
         rows.push(json!({ "plant": name, "stale": old, "age_hours": hours, "status": status }));
@@ -63,11 +72,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     } else if !text.is_empty() {
         output::print(&text)?;
     }
-    if stale.is_empty() {
+    let told = [("stale or without a model", stale), ("never retrained", never)];
+    let told: Vec<String> =
+        told.iter().filter(|(_, n)| !n.is_empty()).map(|(what, n)| format!("{what}: {}", n.join(", "))).collect();
+    if told.is_empty() {
         return Ok(());
     }
-    Err(Error::Attention(format!(
-        "stale: {}; run `twinopt retrain` there, and see `twinopt schedule`",
-        stale.join(", ")
-    )))
+    Err(Error::Attention(format!("{}; run `twinopt retrain` there, and see `twinopt schedule`", told.join("; "))))
 }

@@ -18,11 +18,16 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// Every disturbance and set-point of the twin, forecast as its file says (persistence where it says nothing).
-    pub fn new(spec: &TwinSpec, realised: Arc<Trajectory>, past: usize) -> Self {
+    /// Every disturbance and set-point of the twin, forecast as its file says (persistence where it says nothing), or
+    /// all in the one way that is asked for; what is known anyway (`perfect` in the file) stays known.
+    pub fn new(spec: &TwinSpec, realised: Arc<Trajectory>, past: usize, all: Option<ForecastSpec>) -> Self {
         let how = |name: &str| {
             let line = spec.signals.iter().find(|s| s.name.value == name);
-            line.and_then(|s| s.forecast.as_ref()).map_or(ForecastSpec::Persistence, |f| f.value)
+            match (line.and_then(|s| s.forecast.as_ref()).map(|f| f.value), all) {
+                (Some(ForecastSpec::Perfect), _) => ForecastSpec::Perfect,
+                (_, Some(asked)) => asked,
+                (given, None) => given.unwrap_or(ForecastSpec::Persistence),
+            }
         };
         let told = |s: &usize| matches!(realised.schema.signals[*s].role, Role::Disturbance | Role::Setpoint);
         let signals =
@@ -30,15 +35,9 @@ impl Forecast {
         Self { realised, past, signals }
     }
 
-    /// The same with every disturbance forecast in one way; set-points keep theirs.
-    #[must_use]
-    pub fn with_all(mut self, how: ForecastSpec) -> Self {
-        for (signal, current) in &mut self.signals {
-            if self.realised.schema.signals[*signal].role == Role::Disturbance {
-                *current = how;
-            }
-        }
-        self
+    /// Columns of which the true future is told.
+    pub fn perfect(&self) -> impl Iterator<Item = usize> + '_ {
+        self.signals.iter().filter(|(_, how)| *how == ForecastSpec::Perfect).map(|(s, _)| *s)
     }
 
     /// Values of forecast signal number `i` for steps `t + 1 ..= t + out.len()` of the run, made at step `t`.

@@ -12,13 +12,12 @@ use self::rollout::{Limit, Start, Workspace, paths};
 use super::planner::{self, Plan, Planner, Problem, project};
 use super::{Context, Control, Controller, Forecast, Observation};
 use crate::error::Result;
-use crate::expr::ExprFault;
 use crate::rng::Key;
 use crate::schema::{Range, Role};
-use crate::spec::{ForecastSpec, MpcSpec, TimeSpan};
+use crate::spec::{MpcSpec, TimeSpan};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
-use crate::value::{Kpi, Objective};
+use crate::value::Objective;
 
 /// The controller. Each particle of the run has its own plan: at every replan interval the planner moves the free moves
 /// of the horizon so that the risk quantile of the objective over several simulated futures is least, and the plan is
@@ -30,8 +29,6 @@ use crate::value::{Kpi, Objective};
 pub struct Mpc<'a> {
     setup: Setup<'a>,
     planner: Box<dyn Planner>,
-    /// In place of the twin's forecasts of disturbances.
-    forecast: Option<ForecastSpec>,
     key: Key,
     particles: Vec<Follower>,
     /// Step of the last plan.
@@ -90,26 +87,14 @@ impl<'a> Mpc<'a> {
     /// The controller that a scenario describes, minimising the twin's objective.
     ///
     /// # Errors
-    /// [`crate::error::Error::Config`] for unknown controls, a horizon shorter than the replan interval, a risk outside 0 to 1, and a
-    /// twin without an objective.
+    /// [`crate::error::Error::Config`] for unknown controls, a horizon shorter than the replan interval, a risk outside
+    /// 0 to 1, and a twin without an objective.
     pub fn build(spec: &MpcSpec, context: &Context<'a>) -> Result<Self> {
-        let mut kpis = Vec::new();
-        for (name, kpi) in &context.spec.kpi {
-            let compiled = Kpi::compile(name, kpi, context.scope, context.schema);
-            // Its place is in the twin's file, which is not at hand here.
-            let fault = |f: ExprFault| context.fault(f.code, &(0..0), format!("KPI `{name}`: {}", f.message), f.cure);
-            kpis.push(compiled.map_err(|(_, f)| fault(f))?);
-        }
-        let prices = context.spec.objective.iter().map(|(name, price)| (name.as_str(), price.value));
-        let objective = Objective::of(&kpis, prices).map_err(|name| {
-            let message = format!("the twin's [objective] prices `{name}`, which is no KPI");
-            context.fault("unknown-kpi", &(0..0), message, "define it in [kpi], or take its price out")
-        })?;
         let controls = match &spec.controls {
             Some(names) => names.iter().map(|n| context.control(n, &n.span)).collect::<Result<Vec<_>>>()?,
             None => context.schema.with_role(Role::Control),
         };
-        if objective.terms.is_empty() {
+        if context.objective.terms.is_empty() {
             let cure = "give the twin an [objective] table: KPI = price";
             return Err(context.fault("no-objective", &spec.horizon.span, "MPC has nothing to minimise", cure));
         }
@@ -123,7 +108,7 @@ impl<'a> Mpc<'a> {
         }
         // Not the stream of the run's own noise: a plan must not foresee it.
         let key = Key::new(context.seed).fold(0x6D70_6300);
-        Ok(Self::new(spec, controls, context.dynamics, objective, key))
+        Ok(Self::new(spec, controls, context.dynamics, context.objective.clone(), key))
     }
 
     /// `controls`: schema columns that it moves; `key` must not be that of the plant's noise.
@@ -158,7 +143,6 @@ impl<'a> Mpc<'a> {
         Self {
             setup,
             planner: planner::build(&spec.planner),
-            forecast: spec.forecast.as_ref().map(|f| f.value),
             key,
             particles: Vec::new(),
             planned: None,
@@ -176,16 +160,10 @@ impl<'a> Mpc<'a> {
     fn tell(&mut self, forecast: &Forecast, step: usize) {
         let horizon = self.setup.blocks.horizon();
         self.told.resize(forecast.signals.len(), (0, Vec::new()));
-        let fill = |forecast: &Forecast, told: &mut Vec<(usize, Vec<f64>)>| {
-            for (i, ((signal, _), (to, values))) in forecast.signals.iter().zip(told).enumerate() {
-                *to = *signal;
-                values.resize(horizon, 0.0);
-                forecast.fill(i, step, values);
-            }
-        };
-        match self.forecast {
-            Some(how) => fill(&forecast.clone().with_all(how), &mut self.told),
-            None => fill(forecast, &mut self.told),
+        for (i, ((signal, _), (to, values))) in forecast.signals.iter().zip(&mut self.told).enumerate() {
+            *to = *signal;
+            values.resize(horizon, 0.0);
+            forecast.fill(i, step, values);
         }
     }
 

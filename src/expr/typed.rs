@@ -293,7 +293,7 @@ impl Checker<'_> {
             }
             _ if r_affine => {
                 if l.meaning != Either {
-                    return Err(self.from_difference(a, b, span));
+                    return Err(self.mixed_up_temperatures(a, b, span));
                 }
                 r.operand = self.converted(&r, &l.unit, true);
                 (Difference, l.unit.difference())
@@ -538,7 +538,7 @@ impl Checker<'_> {
         }
     }
 
-    fn from_difference(&self, a: usize, b: usize, span: &Range<usize>) -> ExprFault {
+    fn mixed_up_temperatures(&self, a: usize, b: usize, span: &Range<usize>) -> ExprFault {
         ExprFault {
             code: "unit-mismatch",
             span: span.clone(),

@@ -210,17 +210,6 @@ impl Spread {
         }
     }
 
-    /// The one-step error just before step `t` of `log`: y(t − 1) − ŷ(t − 1), x(t) − x̂(t); the same for all
-    /// `particles`, `[targets][particles]`. Zero where it cannot be known. `first`: start of the segment.
-    pub fn start(map: &StepMap, log: &Trajectory, t: usize, first: usize, particles: usize) -> Vec<Vec<f64>> {
-        let q = map.layout.targets.len();
-        if t <= first {
-            return vec![vec![0.0; particles]; q];
-        }
-        let errors = one_step_errors(map, log, &[Start { row: t, first, reach: 1 }], 1);
-        errors.into_iter().map(|e| vec![if e[0].is_finite() { e[0] } else { 0.0 }; particles]).collect()
-    }
-
     /// Calibrated standard deviation of scored signal number `k` at horizon `h` (1-based); beyond the last horizon, the last.
     pub fn sd_at(&self, k: usize, h: usize) -> f64 {
         let column = &self.sd[k];

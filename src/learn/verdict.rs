@@ -30,7 +30,7 @@ impl Verdict {
         Self {
             to_persistence: ratios(&baselines.persistence, horizon),
             to_mean: ratios(&baselines.mean, horizon),
-            reach: (1..=horizon).rev().find(beats).unwrap_or(0),
+            reach: (1..=horizon).take_while(beats).count(),
         }
     }
 

@@ -105,7 +105,7 @@ impl Texts {
 /// Looks at every column of one Parquet file.
 ///
 /// # Errors
-/// [`Error::NoInput`] when it cannot be read.
+/// [`Error::NoInput`] when it cannot be read; [`Error::Data`] when it is damaged.
 pub fn describe(file: &Path) -> Result<Vec<ColumnSummary>> {
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let file = files::footer(folder, file)?;

@@ -135,7 +135,8 @@ pub(super) fn footer(dir: &Path, path: &Path) -> Result<LogFile> {
     let name = path.strip_prefix(dir).unwrap_or(path).to_string_lossy().into_owned();
     let file = File::open(path).map_err(|e| Error::no_input(path, e))?;
     let bad = |reason: String| {
-        Error::no_input(path, format!("it is not a readable Parquet file ({reason}); export it again, or remove it"))
+        let place = path.display();
+        Error::Data(format!("{place}: it is not a readable Parquet file ({reason}); export it again, or remove it"))
     };
     if file.metadata().is_ok_and(|m| m.len() == 0) {
         return Err(bad("it is empty".into()));
@@ -229,7 +230,7 @@ pub(super) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str
 /// Columns of all files of the log: the union, in the order of their first appearance. Reads footers only.
 ///
 /// # Errors
-/// [`Error::NoInput`] when no file matches or one is not Parquet.
+/// [`Error::NoInput`] when no file matches; [`Error::Data`] when one is not Parquet.
 pub fn columns(dir: &Path, spec: &LogSpec) -> Result<Vec<Column>> {
     let mut out: Vec<Column> = Vec::new();
     for file in open(dir, spec)? {

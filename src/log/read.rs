@@ -43,7 +43,7 @@ struct Input {
 /// dropped, held, interpolated or looks wrong; nothing is repaired silently.
 ///
 /// # Errors
-/// [`Error::NoInput`] when no file matches or one cannot be read; [`Error::Data`] when a column or tag is missing or
+/// [`Error::NoInput`] when no file matches or one cannot be opened; [`Error::Data`] when one is damaged, a column or tag is missing or
 /// has the wrong type, when no row is usable, when episodes overlap in time, or when the time stamps span an absurd
 /// time.
 pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajectory, Quality)> {

@@ -148,7 +148,7 @@ pub(super) fn each_batch<S: Send + 'static>(
 
 fn damaged(path: &Path, reason: &str) -> Error {
     let reason = reason.lines().next().unwrap_or(reason);
-    Error::no_input(path, format!("{reason}; the file seems to be damaged, export it again"))
+    Error::Data(format!("{}: {reason}; the file seems to be damaged, export it again", path.display()))
 }
 
 pub(super) fn wrong(file: &LogFile, name: &str, e: impl std::fmt::Display) -> Error {

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
+use crate::disk::make_dir;
 use crate::error::{Error, Result};
 
 /// Held until dropped, or until the process ends in any way.
@@ -15,7 +16,7 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock of the folder `dir` for `verb`, or says at once who holds it (exit 75).
     pub fn take(dir: &Path, verb: &str) -> Result<Self> {
-        fs::create_dir_all(dir).map_err(|e| Error::write(dir, e))?;
+        make_dir(dir).map_err(|e| Error::write(dir, e))?;
         let path = dir.join(".lock");
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(|e| Error::write(&path, e))?;
@@ -35,8 +36,8 @@ impl Lock {
             Err(TryLockError::Error(e)) => return Err(Error::write(&path, e)),
         }
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "unknown host".into());
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
-        let name = format!("`twinopt {verb}`, process {} on {}, since {now}\n", std::process::id(), host.trim());
+        let since = super::now();
+        let name = format!("`twinopt {verb}`, process {} on {}, since {since}\n", std::process::id(), host.trim());
         let write = |file: &mut File| {
             file.set_len(0)?;
             file.rewind()?;

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Lock;
+use crate::disk::{make_dir, sync_dir};
 use crate::error::{Error, Result};
 
 /// What a version consists of.
@@ -61,6 +63,7 @@ pub struct Registry {
 }
 
 const MANIFEST: &str = "manifest.json";
+const STAGING: &str = ".staging-";
 
 impl Registry {
     /// The registry in `dir`; nothing is written before the first version.
@@ -72,10 +75,39 @@ impl Registry {
         &self.dir
     }
 
-    /// Writes a version; the same files and parent give the same name, and writing it again changes nothing.
+    /// Takes the registry's lock for `verb`, and removes what killed processes left half-written.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another process holds it.
+    pub fn lock(&self, verb: &str) -> Result<Lock> {
+        let lock = Lock::take(&self.dir, verb)?;
+        for folder in [&self.dir, &self.dir.join("events")] {
+            for name in names_in(folder)? {
+                let path = folder.join(&name);
+                // what cannot be removed is in nobody's way
+                if name.starts_with(STAGING) {
+                    let _ = fs::remove_dir_all(path);
+                } else if name.ends_with(".tmp") {
+                    let _ = fs::remove_file(path);
+                }
+            }
+        }
+        Ok(lock)
+    }
+
+    /// Writes a version; the same files and parent give the same name, and writing it again changes nothing. The files of
+    /// the champion are the champion.
     pub fn publish(&self, files: &[(&str, &[u8])]) -> Result<Version> {
-        let parent = self.champion()?.map(|v| v.name);
-        let hashes = files.iter().map(|(n, b)| ((*n).to_owned(), blake3::hash(b).to_hex().to_string())).collect();
+        let champion = self.champion()?;
+        let hashes: BTreeMap<String, String> =
+            files.iter().map(|(n, b)| ((*n).to_owned(), blake3::hash(b).to_hex().to_string())).collect();
+        if let Some(version) = &champion
+            && self.manifest(&version.name).is_ok_and(|m| m.files == hashes)
+            && self.check(&version.name).is_ok()
+        {
+            return Ok(version.clone());
+        }
+        let parent = champion.map(|v| v.name);
         let manifest = Manifest { files: hashes, parent };
         let text = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Internal(e.to_string()))?;
         let name = version_name(&text);
@@ -84,9 +116,9 @@ impl Registry {
         if path.join(MANIFEST).exists() && self.check(&name).is_ok() {
             return Ok(Version { name, path });
         }
-        let staging = self.dir.join(format!(".staging-{name}-{}", std::process::id()));
+        let staging = self.dir.join(format!("{STAGING}{name}-{}", std::process::id()));
         let write = || -> std::io::Result<()> {
-            fs::create_dir_all(&versions)?;
+            make_dir(&versions)?;
             let _ = fs::remove_dir_all(&staging);
             fs::create_dir(&staging)?;
             for (file, bytes) in files.iter().copied().chain([(MANIFEST, text.as_slice())]) {
@@ -110,7 +142,7 @@ impl Registry {
     /// Appends to the event log.
     pub fn record(&self, event: &Event) -> Result<()> {
         let folder = self.dir.join("events");
-        fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
+        make_dir(&folder).map_err(|e| Error::write(&folder, e))?;
         let number = self.event_files()?.last().map_or(1, |(n, _)| n + 1);
         let path = folder.join(format!("{number:08}.json"));
         let text = serde_json::to_vec_pretty(event).map_err(|e| Error::Internal(e.to_string()))?;
@@ -153,8 +185,7 @@ impl Registry {
 
     /// The version in charge, if there is one.
     pub fn champion(&self) -> Result<Option<Version>> {
-        let name = champion_of(&self.events()?);
-        Ok(name.map(|name| Version { path: self.dir.join("versions").join(&name), name }))
+        Ok(self.line()?.pop())
     }
 
     /// Names of all versions, sorted.
@@ -197,28 +228,55 @@ impl Registry {
         serde_json::from_slice(&text).map_err(|_| damaged(&path))
     }
 
-    /// Makes the whole version that was champion before the present one champion again.
-    pub fn rollback(&self, at: &str, reason: &str) -> Result<Version> {
-        let events = self.events()?;
-        let now = champion_of(&events);
-        let mut before = Vec::new();
-        for e in events.iter().filter(|e| e.verdict != Verdict::Refused) {
-            before.retain(|v| *v != e.version);
-            before.push(e.version.clone());
+    /// The line of champions, oldest first, the present one last: a promotion goes to its end, and a rollback takes away
+    /// what came after its target, so that a second one does not return to what the first left.
+    pub fn line(&self) -> Result<Vec<Version>> {
+        let mut line: Vec<String> = Vec::new();
+        for Event { verdict, version, .. } in self.events()? {
+            match verdict {
+                Verdict::Promoted => {
+                    line.retain(|v| *v != version);
+                    line.push(version);
+                }
+                Verdict::RolledBack => match line.iter().position(|v| *v == version) {
+                    Some(at) => line.truncate(at + 1),
+                    None => line.push(version),
+                },
+                Verdict::Refused => {}
+            }
         }
-        let target = before.into_iter().rev().filter(|v| Some(v) != now.as_ref()).find(|v| self.check(v).is_ok());
-        let name = target.ok_or_else(|| {
-            Error::Usage(format!("{}: there is no earlier whole version to roll back to", self.dir.display()))
-        })?;
-        let data_end = events.iter().rev().find(|e| e.version == name).map_or(String::new(), |e| e.data_end.clone());
-        let (at, reason) = (at.to_owned(), reason.to_owned());
-        self.record(&Event { verdict: Verdict::RolledBack, version: name.clone(), at, reason, data_end })?;
-        Ok(Version { path: self.dir.join("versions").join(&name), name })
+        let versions = self.dir.join("versions");
+        Ok(line.into_iter().map(|name| Version { path: versions.join(&name), name }).collect())
     }
-}
 
-fn champion_of(events: &[Event]) -> Option<String> {
-    events.iter().rev().find(|e| e.verdict != Verdict::Refused).map(|e| e.version.clone())
+    /// The newest whole version that was champion before the present one.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is none.
+    pub fn earlier(&self) -> Result<Version> {
+        let target = self.line()?.into_iter().rev().skip(1).find(|v| self.check(&v.name).is_ok());
+        target.ok_or_else(|| {
+            let dir = self.dir.display();
+            Error::Usage(format!(
+                "{dir}: there is no earlier whole version to roll back to; `twinopt fit` makes a new one"
+            ))
+        })
+    }
+
+    /// Makes [`Registry::earlier`] champion again.
+    pub fn rollback(&self, at: &str, reason: &str) -> Result<Version> {
+        let target = self.earlier()?;
+        let name = &target.name;
+        let seen = self.events()?.into_iter().rev().find(|e| e.version == *name);
+        self.record(&Event {
+            verdict: Verdict::RolledBack,
+            version: name.clone(),
+            at: at.to_owned(),
+            reason: reason.to_owned(),
+            data_end: seen.map_or_else(String::new, |e| e.data_end),
+        })?;
+        Ok(target)
+    }
 }
 
 fn version_name(manifest: &[u8]) -> String {
@@ -239,10 +297,6 @@ fn names_in(folder: &Path) -> Result<Vec<String>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(Error::no_input(folder, e)),
     }
-}
-
-fn sync_dir(dir: &Path) -> std::io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]
@@ -267,6 +321,7 @@ mod tests {
         let a = r.publish(&[("model.bin", b"a")]).unwrap();
         assert_eq!(a, r.publish(&[("model.bin", b"a")]).unwrap());
         r.record(&event(Verdict::Promoted, &a)).unwrap();
+        assert_eq!(a, r.publish(&[("model.bin", b"a")]).unwrap());
         let b = r.publish(&[("model.bin", b"b")]).unwrap();
         assert_eq!(r.manifest(&b.name).unwrap().parent.as_deref(), Some(a.name.as_str()));
         r.record(&event(Verdict::Refused, &b)).unwrap();
@@ -274,6 +329,47 @@ mod tests {
         r.record(&event(Verdict::Promoted, &b)).unwrap();
         assert_eq!(r.champion().unwrap(), Some(b));
         assert_eq!(r.rollback("now", "test").unwrap(), a);
+        assert_eq!(r.champion().unwrap(), Some(a));
+    }
+
+    #[test]
+    fn a_second_rollback_goes_further_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let r = Registry::open(dir.path());
+        let publish = |bytes: &[u8]| r.publish(&[("model.bin", bytes)]).unwrap();
+        let made: Vec<Version> = [b"a", b"b", b"c"]
+            .iter()
+            .map(|bytes| {
+                let v = publish(*bytes);
+                r.record(&event(Verdict::Promoted, &v)).unwrap();
+                v
+            })
+            .collect();
+        assert_eq!(r.rollback("now", "test").unwrap(), made[1]);
+        r.record(&event(Verdict::Refused, &made[2])).unwrap();
+        assert_eq!(r.rollback("now", "test").unwrap(), made[0]);
+        assert_eq!(r.champion().unwrap().as_ref(), Some(&made[0]));
+        assert_eq!(r.rollback("now", "test").unwrap_err().exit_code(), 2);
+        // and a new champion stands on what it replaced
+        let d = publish(b"d");
+        r.record(&event(Verdict::Promoted, &d)).unwrap();
+        assert_eq!(r.line().unwrap(), [made[0].clone(), d]);
+        assert_eq!(r.rollback("now", "test").unwrap(), made[0]);
+    }
+
+    #[test]
+    fn the_lock_sweeps_what_killed_processes_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let r = Registry::open(dir.path());
+        let a = r.publish(&[("model.bin", b"a")]).unwrap();
+        r.record(&event(Verdict::Promoted, &a)).unwrap();
+        let staging = dir.path().join(".staging-0123-1");
+        fs::create_dir(&staging).unwrap();
+        fs::write(staging.join("model.bin"), b"half").unwrap();
+        fs::write(dir.path().join("events/.00000002.1.tmp"), b"{").unwrap();
+        let _lock = r.lock("test").unwrap();
+        assert!(!staging.exists());
+        assert_eq!(names_in(&dir.path().join("events")).unwrap(), ["00000001.json"]);
         assert_eq!(r.champion().unwrap(), Some(a));
     }
 

@@ -2,7 +2,7 @@
 
 /// What to run and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Night {
+pub struct Job {
     /// Folder of the twin, absolute.
     pub twin: String,
     /// Folder of the project, absolute.
@@ -16,24 +16,25 @@ pub struct Night {
     pub run: Option<String>,
 }
 
-impl Night {
-    fn commands(&self) -> Vec<String> {
-        let q = |s: &str| quote(s);
-        let mut commands = vec![format!("{} retrain {} --quiet", q(&self.binary), q(&self.twin))];
-        if let Some(run) = &self.run {
-            commands.push(format!("{} run {} --quiet", q(&self.binary), q(run)));
-        }
+impl Job {
+    fn commands(&self, binary: &str) -> Vec<String> {
+        let binary = quote(binary);
+        let mut commands = vec![format!("{binary} retrain {} --quiet", quote(&self.twin))];
+        commands.extend(self.run.as_ref().map(|run| format!("{binary} run {} --quiet", quote(run))));
         commands
     }
 
-    /// A systemd service and timer, as two files in one text.
+    /// A systemd service and timer, and what happens on failure, as three files in one text.
     pub fn systemd(&self) -> String {
         let unit = format!("twinopt-{}", self.plant);
-        let exec: Vec<String> = self.commands().iter().map(|c| format!("ExecStart={}", c.replace('%', "%%"))).collect();
+        // specifiers and variables of systemd are none here
+        let plain = |c: &String| format!("ExecStart={}", c.replace('%', "%%").replace('$', "$$"));
+        let exec: Vec<String> = self.commands(&self.binary).iter().map(plain).collect();
         format!(
             "# {unit}.service\n\
              [Unit]\n\
              Description=Retrain the twin of {plant}\n\
+             OnFailure=twinopt-failed@%n.service\n\
              \n\
              [Service]\n\
              Type=oneshot\n\
@@ -54,7 +55,15 @@ impl Night {
              Persistent=true\n\
              \n\
              [Install]\n\
-             WantedBy=timers.target\n",
+             WantedBy=timers.target\n\
+             \n\
+             # twinopt-failed@.service (once per machine; put your mail or pager here)\n\
+             [Unit]\n\
+             Description=Tell that %i failed\n\
+             \n\
+             [Service]\n\
+             Type=oneshot\n\
+             ExecStart=/usr/bin/logger -p daemon.err -t twinopt \"%i failed; see journalctl -u %i\"\n",
             plant = self.plant,
             root = self.root.replace('%', "%%"),
             exec = exec.join("\n"),
@@ -65,15 +74,20 @@ impl Night {
 
     /// A crontab entry. Cron runs in the machine's time zone and gives `%` a meaning of its own.
     pub fn cron(&self) -> String {
-        let line = format!("cd {} && {}", quote(&self.root), self.commands().join(" ; "));
+        let line = format!("cd {} && {{ {}; }}", quote(&self.root), self.commands(&self.binary).join("; "));
         format!("{} {} * * * {}\n", self.minute, self.hour, line.replace('%', "\\%"))
     }
 
-    /// A Kubernetes CronJob; image and volume are the site's own.
+    /// A Kubernetes CronJob; image (with `twinopt` on its path) and volume are the site's own.
     pub fn kubernetes(&self) -> String {
-        let name: String =
-            self.plant.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        let script = serde_json::Value::from(self.commands().join(" ; ")).to_string();
+        // names of objects: letters, digits and `-`, at most 52 for a CronJob
+        let name: String = self.plant.to_lowercase().chars().take(40).collect();
+        let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let name = name.trim_matches('-');
+        // 3: finished, the champion stays; 75: another run holds the plant; neither is a failed job
+        let tolerant = |c: String| format!("{c} || {{ c=$?; [ $c = 3 ] || [ $c = 75 ] || exit $c; }}");
+        let script: Vec<String> = self.commands("twinopt").into_iter().map(tolerant).collect();
+        let script = serde_json::Value::from(script.join("; ")).to_string();
         let root = serde_json::Value::from(self.root.as_str()).to_string();
         format!(
             "apiVersion: batch/v1\n\
@@ -94,7 +108,7 @@ impl Night {
              \x20         restartPolicy: Never\n\
              \x20         containers:\n\
              \x20           - name: retrain\n\
-             \x20             image: twinopt:latest  # your image\n\
+             \x20             image: twinopt:latest  # your image, with twinopt on its path\n\
              \x20             workingDir: {root}\n\
              \x20             command: [\"/bin/sh\", \"-c\", {script}]\n\
              \x20             resources:\n\
@@ -127,8 +141,8 @@ fn quote(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn night() -> Night {
-        Night {
+    fn job() -> Job {
+        Job {
             twin: "/srv/my plant/data/dc".into(),
             root: "/srv/my plant".into(),
             plant: "dc".into(),
@@ -141,9 +155,9 @@ mod tests {
 
     #[test]
     fn cron_line_has_five_fields_and_quotes_spaces() {
-        let line = night().cron();
+        let line = job().cron();
         assert!(
-            line.starts_with("30 2 * * * cd '/srv/my plant' && /usr/bin/twinopt retrain '/srv/my plant/data/dc'"),
+            line.starts_with("30 2 * * * cd '/srv/my plant' && { /usr/bin/twinopt retrain '/srv/my plant/data/dc'"),
             "{line}"
         );
         assert_eq!(line.lines().count(), 1);
@@ -151,18 +165,18 @@ mod tests {
 
     #[test]
     fn systemd_sections_are_complete() {
-        let text = night().systemd();
+        let text = job().systemd();
         for section in
             ["[Unit]", "[Service]", "[Timer]", "[Install]", "OnCalendar=*-*-* 02:30:00 UTC", "TimeoutStartSec"]
         {
             assert!(text.contains(section), "{section}");
         }
-        assert_eq!(text.matches("ExecStart=").count(), 2);
+        assert_eq!(text.matches("ExecStart=/usr/bin/twinopt").count(), 2);
     }
 
     #[test]
     fn kubernetes_indents_by_two_and_forbids_overlap() {
-        let text = night().kubernetes();
+        let text = job().kubernetes();
         assert!(text.lines().all(|l| (l.len() - l.trim_start().len()) % 2 == 0));
         assert!(text.contains("concurrencyPolicy: Forbid") && text.contains("schedule: \"30 2 * * *\""));
     }

@@ -1,5 +1,6 @@
 //! How the plants' models are: one small file per plant, renamed into place, and the verdict over all of them.
 
+use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -19,20 +20,47 @@ pub struct Status {
     /// Newest row of the log, UTC.
     pub data_end: String,
     pub champion: String,
-    /// `promoted`, `kept`, `first`.
-    pub gate: String,
+    pub gate: Gate,
     /// One sentence.
     pub reason: String,
     /// Older than this is stale, as the twin says.
     pub max_age: Option<String>,
 }
 
+/// What the gate did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// The challenger won the comparison.
+    Promoted,
+    /// The champion stays, or there is still none.
+    Kept,
+    /// There was no champion before.
+    First,
+    /// The champion was of another `twin.toml`, and nothing could be compared.
+    Replaced,
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Promoted => "promoted",
+            Self::Kept => "kept",
+            Self::First => "first",
+            Self::Replaced => "replaced",
+        })
+    }
+}
+
+/// In place of a champion's name.
+pub const NONE: &str = "none";
+
 const FILE: &str = "status.json";
 
 impl Status {
     pub fn write(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
-        crate::scenario::write_file(&dir.join(FILE), &text)
+        crate::disk::write_file(&dir.join(FILE), &text)
     }
 
     /// The status in a model folder, if a retrain has ever run there.
@@ -71,7 +99,7 @@ mod tests {
             rows: 10,
             data_end: "2024-07-01T00:00:00Z".into(),
             champion: "abc".into(),
-            gate: "kept".into(),
+            gate: Gate::Kept,
             reason: "no better".into(),
             max_age: None,
         };

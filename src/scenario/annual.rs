@@ -4,6 +4,7 @@ use super::case::BASELINE;
 use super::plant::Plant;
 use super::results::{AnnualResult, CaseResult, KpiResult, ScenarioResult};
 use crate::spec::{Loaded, ScenarioSpec};
+use crate::twin::Dynamics;
 use crate::value::{Difference, Economics, Estimate, Figures, Kpi, Objective, Part, annualise};
 
 /// One entry per case that every weighted scenario ran; empty without weights.
@@ -35,6 +36,9 @@ pub fn annual(
         Some((0..kpis.len()).map(column).collect())
     };
     let Some(baseline) = year(BASELINE) else { return Vec::new() };
+    let plants = plant.twin.members();
+    // money over a lifetime is told of whole years only
+    let whole = (364.0..=366.5).contains(&days);
     let names = first.cases.iter().map(|c| c.name.as_str()).filter(|n| *n != BASELINE);
     names
         .filter_map(|name| {
@@ -45,7 +49,7 @@ pub fn annual(
                 formula: kpi.formula.clone(),
                 price: plant.spec.value.objective.get(&kpi.name).map(|p| p.value),
                 value: Estimate::over(&values[k]),
-                change: Some(Difference::paired(&values[k], &baseline[k])),
+                change: Some(Difference::paired_among(&values[k], &baseline[k], plants)),
                 samples: values[k].iter().map(|v| v.is_finite().then_some(*v)).collect(),
                 ratio: None,
             });
@@ -53,11 +57,12 @@ pub fn annual(
                 case: name.to_owned(),
                 days,
                 kpis: rows.collect(),
-                objective_change: Difference::paired(
+                objective_change: Difference::paired_among(
                     &objective.value_of(kpis, &values),
                     &objective.value_of(kpis, &baseline),
+                    plants,
                 ),
-                economics: economics(plant, kpis, specs, name, &baseline, &values),
+                economics: whole.then(|| economics(plant, kpis, specs, name, &baseline, &values)).flatten(),
             })
         })
         .collect()

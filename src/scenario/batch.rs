@@ -10,7 +10,7 @@ use super::case::run_scenario;
 use super::parts;
 use super::plant::Plant;
 use super::results::ScenarioResult;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::spec::{Loaded, ScenarioSpec};
 
 /// What to run and how.
@@ -40,22 +40,33 @@ impl Ticker {
 impl Batch<'_> {
     /// Simulation steps of the whole batch.
     pub fn steps(&self) -> u64 {
-        self.scenarios.iter().map(|s| (self.plant.steps(s.value.length.value) * s.value.case.len()) as u64).sum()
+        self.scenarios.iter().map(|s| self.steps_of(s)).sum()
+    }
+
+    fn steps_of(&self, scenario: &Loaded<ScenarioSpec>) -> u64 {
+        (self.plant.steps(scenario.value.length.value) * scenario.value.case.len()) as u64
     }
 }
 
-/// Runs every scenario; one result each, in order. Only an interrupt or a full disk ends the batch early, and then
+/// A scenario's result, and why it failed if it did.
+pub type Outcome = (ScenarioResult, Option<Error>);
+
+/// Runs every scenario; one outcome each, in order. Only an interrupt or a full disk ends the batch early, and then
 /// what had finished can be resumed.
-pub fn run(batch: &Batch, ticker: &Ticker, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<ScenarioResult>> {
+pub fn run(batch: &Batch, ticker: &Ticker, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Outcome>> {
     batch
         .scenarios
         .par_iter()
         .map(|scenario| {
+            if stop() {
+                return Err(Error::Interrupted);
+            }
             let inputs = parts::fingerprint(batch.plant, scenario, batch.seed);
             if batch.resume
                 && let Some(done) = parts::load(batch.dir, scenario.stem(), &inputs)
             {
-                return Ok(done);
+                ticker.done.fetch_add(batch.steps_of(scenario), Ordering::Relaxed);
+                return Ok((done, None));
             }
             let outcome =
                 catch_unwind(AssertUnwindSafe(|| run_scenario(batch.plant, scenario, batch.seed, ticker, stop)))
@@ -64,30 +75,52 @@ pub fn run(batch: &Batch, ticker: &Ticker, stop: &(dyn Fn() -> bool + Sync)) -> 
                 Ok((mut result, trajectories)) => {
                     result.inputs = inputs;
                     parts::save(batch.dir, &result, &trajectories)?;
-                    Ok(result)
+                    Ok((result, None))
                 }
                 Err(Error::Interrupted) => Err(Error::Interrupted),
-                Err(error) => Ok(failed(scenario, inputs, batch.seed, &error)),
+                Err(error) => Ok((failed(scenario, batch.seed, &error), Some(error))),
             }
         })
         .collect()
 }
 
-fn failed(scenario: &Loaded<ScenarioSpec>, inputs: String, seed: Option<u64>, error: &Error) -> ScenarioResult {
+/// What the results say of a scenario that failed.
+pub fn failed(scenario: &Loaded<ScenarioSpec>, seed: Option<u64>, error: &Error) -> ScenarioResult {
     let s = &scenario.value;
     ScenarioResult {
-        name: scenario.stem().to_owned(),
-        file: scenario.stem().to_owned() + ".toml",
         question: s.question.value.clone(),
         start: s.start.value.to_string(),
         hours: s.length.value.seconds() / 3600.0,
         days_per_year: s.days_per_year.as_ref().map(|d| d.value),
         particles: s.particles.value,
         seed: seed.unwrap_or(s.seed.value),
-        inputs,
+        ..unread(&scenario.path, error)
+    }
+}
+
+/// The same of a file of which nothing can be said but its name.
+pub fn unread(file: &Path, error: &Error) -> ScenarioResult {
+    let text = match error {
+        Error::Config(faults) => {
+            let line = |f: &Fault| format!("line {}: {}; {}", f.line, f.message, f.cure);
+            faults.iter().map(line).collect::<Vec<_>>().join("\n")
+        }
+        other => other.to_string(),
+    };
+    let name = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    ScenarioResult {
+        name: name(file.file_stem()),
+        file: name(file.file_name()),
+        question: String::new(),
+        start: String::new(),
+        hours: 0.0,
+        days_per_year: None,
+        particles: 0,
+        seed: 0,
+        inputs: String::new(),
         changes: Vec::new(),
         exit_code: error.exit_code(),
-        error: Some(error.to_string()),
+        error: Some(text),
         cases: Vec::new(),
     }
 }

@@ -1,21 +1,25 @@
 //! One scenario: the log's stretch with its changes, every case in closed loop, and what they are worth.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
 use super::batch::Ticker;
 use super::card::change_unit;
-use super::plant::{Case, Compiled, Plant};
+use super::plant::{Compiled, Plant};
 use super::results::{CaseResult, KpiResult, ScenarioResult};
 use super::summary;
 use crate::control::schedule::minute_of_day;
+use crate::control::{self, Forecast};
 use crate::error::{Error, Result};
+use crate::rng::Key;
 use crate::schema::{Range, Role};
-use crate::spec::{Change, ControllerSpec, ForecastSpec, Loaded, PlannerSpec, ScenarioSpec};
+use crate::simulate::{Run, Simulated, simulate};
+use crate::spec::{Change, ControllerSpec, Loaded, PlannerSpec, ScenarioSpec};
 use crate::trajectory::Trajectory;
-use crate::value::{Difference, Estimate, Figures, figures};
+use crate::twin::{Dynamics, Twin};
+use crate::value::{Difference, Estimate, Figures, Kpi, figures};
 
 /// Name of the case that everything is compared with.
 pub const BASELINE: &str = "baseline";
@@ -34,6 +38,7 @@ pub fn run_scenario(
     let steps = plant.steps(s.length.value);
     let (past, realised) = realise(plant, &mut compiled, scenario, steps)?;
     let twin = plant.twin.with_equations(compiled.equations.clone());
+    let plants = twin.members();
     let realised = Arc::new(realised);
 
     // the baseline first: everything else is told against it
@@ -67,9 +72,8 @@ pub fn run_scenario(
         })
         .collect::<Result<Vec<_>>>()?;
 
-    let whole = 0..steps;
     let values: Vec<Vec<Figures>> =
-        runs.par_iter().map(|r| figures(&compiled.kpis, &r.trajectory, std::slice::from_ref(&whole))).collect();
+        runs.par_iter().map(|r| figures_of(&compiled.kpis, &r.trajectory, &realised, past)).collect();
     let objectives: Vec<Vec<f64>> = values
         .iter()
         .map(|v| compiled.objective.value_of(&compiled.kpis, &v.iter().map(|f| f.values.clone()).collect::<Vec<_>>()))
@@ -83,17 +87,18 @@ pub fn run_scenario(
             formula: kpi.formula.clone(),
             price: plant.spec.value.objective.get(&kpi.name).map(|p| p.value),
             value: Estimate::over(&values[i][k].values),
-            change: baseline.map(|b: usize| Difference::paired(&values[i][k].values, &values[b][k].values)),
+            change: baseline
+                .map(|b: usize| Difference::paired_among(&values[i][k].values, &values[b][k].values, plants)),
             samples: present(&values[i][k].values),
             ratio: values[i][k].ratio.as_ref().map(|(above, below)| [present(above), present(below)]),
         });
         cases.push(CaseResult {
             name: (*name).to_owned(),
             controller: describe(controller),
-            perfect_forecast: told_the_truth(plant, controller),
+            perfect_forecast: told_the_truth(plant, &compiled, controller, &realised, past),
             kpis: kpis.collect(),
             objective: Estimate::over(&objectives[i]),
-            objective_change: baseline.map(|b| Difference::paired(&objectives[i], &objectives[b])),
+            objective_change: baseline.map(|b| Difference::paired_among(&objectives[i], &objectives[b], plants)),
             controls: summary::controls(&runs[i].trajectory, &runs[0].trajectory),
             limits: summary::limits(&runs[i].trajectory),
             support: summary::support(&runs[i].support),
@@ -110,13 +115,61 @@ pub fn run_scenario(
         particles: s.particles.value,
         seed,
         inputs: String::new(),
-        changes: changes(plant, s),
+        changes: [changes(plant, s), held(plant, &runs[0].held)].concat(),
         exit_code: 0,
         error: None,
         cases,
     };
     let trajectories = order.iter().map(|(n, _)| (*n).to_owned()).zip(runs.into_iter().map(|r| r.trajectory)).collect();
     Ok((result, trajectories))
+}
+
+/// One scenario's plant, ready to run any controller on.
+pub struct Case<'a> {
+    pub plant: &'a Plant,
+    pub twin: &'a Twin,
+    pub compiled: &'a Compiled,
+    /// `past` steps of history and the run, 1 particle.
+    pub realised: &'a Arc<Trajectory>,
+    pub past: usize,
+    pub steps: usize,
+    pub particles: usize,
+    pub seed: u64,
+    /// The scenario file and its content, to place faults.
+    pub file: &'a Path,
+    pub text: &'a str,
+}
+
+impl Case<'_> {
+    /// The closed loop under `controller`; every controller meets the same futures.
+    pub fn run(&self, controller: &ControllerSpec, stop: &dyn Fn() -> bool) -> Result<Simulated> {
+        let all = match controller {
+            ControllerSpec::Mpc(mpc) => mpc.forecast.as_ref().map(|f| f.value),
+            _ => None,
+        };
+        let context = control::Context {
+            schema: &self.plant.schema,
+            spec: &self.plant.spec.value,
+            scope: &self.compiled.scope,
+            dynamics: self.twin,
+            objective: &self.compiled.objective,
+            timezone: self.plant.zone()?,
+            seed: self.seed,
+            file: self.file,
+            text: self.text,
+        };
+        let mut controller = control::build(controller, &context)?;
+        let run = Run {
+            dynamics: self.twin,
+            realised: self.realised,
+            past: self.past,
+            steps: self.steps,
+            particles: self.particles,
+            key: Key::new(self.seed),
+            forecast: Forecast::new(&self.plant.spec.value, self.realised.clone(), self.past, all),
+        };
+        simulate(&run, controller.as_mut(), stop)
+    }
 }
 
 /// JSON has no NaN: a particle without a value is absent.
@@ -142,8 +195,7 @@ fn realise(
             place()
         ))
     })?;
-    let depth = plant.twin.map.depth().max(compiled.equations.depth());
-    let (past, mut t) = plant.slice(start, steps, depth);
+    let (past, mut t) = plant.slice(start, steps);
     for (name, change) in &s.disturbance {
         let Some(signal) = plant.schema.find(name) else { continue };
         // what a sensor could not show, the plant cannot meet
@@ -157,7 +209,7 @@ fn realise(
         }
         compiled.equations.constants.retain(|(i, _)| *i != signal);
     }
-    compiled.equations.fill(&mut t);
+    // derived signals of the past stay as the log and the twin's own parameters have them; those of the run are made in it
     let states = plant.schema.with_role(Role::State);
     if let Some(&state) = states.iter().find(|&&i| !t.at(i, past)[0].is_finite()) {
         let name = &plant.schema.signals[state].name;
@@ -169,14 +221,10 @@ fn realise(
     Ok((past, t))
 }
 
-fn zone(plant: &Plant) -> Result<TimeZone> {
-    plant.spec.value.zone().map_err(|name| Error::Usage(format!("`{name}` is no time zone; see `twinopt check`")))
-}
-
 /// Whether a change with a daily window holds at `time`.
 fn during(plant: &Plant, change: &Change, time: jiff::Timestamp) -> Result<bool> {
     let Some(between) = &change.between else { return Ok(true) };
-    let zone = zone(plant)?;
+    let zone = plant.zone()?;
     let minute = |text: &str| minute_of_day(text).map_err(Error::Usage);
     let (from, to) = (minute(&between.value[0])?, minute(&between.value[1])?);
     let local = time.to_zoned(zone);
@@ -248,11 +296,46 @@ fn describe(controller: &ControllerSpec) -> String {
     }
 }
 
-/// Signals with a measured future that a controller was told.
-fn told_the_truth(plant: &Plant, controller: &ControllerSpec) -> Vec<String> {
+/// Signals whose true future a controller was told, those that stay constant aside.
+fn told_the_truth(
+    plant: &Plant,
+    compiled: &Compiled,
+    controller: &ControllerSpec,
+    realised: &Arc<Trajectory>,
+    past: usize,
+) -> Vec<String> {
     let ControllerSpec::Mpc(mpc) = controller else { return Vec::new() };
-    let all = mpc.forecast.as_ref().map(|f| f.value);
-    let constant = |i: usize| plant.spec.value.signals[i].value.value.is_some();
-    let told = plant.forecasts(all).into_iter().filter(|(i, f)| *f == ForecastSpec::Perfect && !constant(*i));
-    told.map(|(i, _)| plant.schema.signals[i].name.clone()).collect()
+    let forecast = Forecast::new(&plant.spec.value, realised.clone(), past, mpc.forecast.as_ref().map(|f| f.value));
+    let constant = |i: &usize| compiled.equations.constants.iter().any(|(c, _)| c == i);
+    forecast.perfect().filter(|i| !constant(i)).map(|i| plant.schema.signals[i].name.clone()).collect()
+}
+
+/// What the log did not have inside the run.
+fn held(plant: &Plant, steps: &[usize]) -> Vec<String> {
+    let hours = plant.log.step_seconds() / 3600.0;
+    let missing = plant.schema.signals.iter().zip(steps).filter(|(_, n)| **n > 0);
+    missing
+        .map(|(s, n)| {
+            format!(
+                "{} is missing in the log for {:.1} h of the run and holds its last value",
+                s.name,
+                *n as f64 * hours
+            )
+        })
+        .collect()
+}
+
+/// KPIs over a run; lags at its start reach back into the log that every particle shares.
+fn figures_of(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> Vec<Figures> {
+    let depth = kpis.iter().map(Kpi::depth).max().unwrap_or(0).max(1).min(past);
+    let (schema, steps) = (run.schema.clone(), depth + run.steps);
+    let mut whole = Trajectory::empty(schema, realised.time(past - depth), run.step_ms, steps, run.particles);
+    for (i, column) in whole.columns.iter_mut().enumerate() {
+        let (before, during) = column.split_at_mut(depth * run.particles);
+        for (k, row) in before.chunks_mut(run.particles.max(1)).enumerate() {
+            row.fill(realised.at(i, past - depth + k)[0]);
+        }
+        during.copy_from_slice(&run.columns[i]);
+    }
+    figures(kpis, &whole, &[depth..steps])
 }

@@ -6,11 +6,14 @@ mod card;
 mod case;
 mod parts;
 mod plant;
+mod replay;
 pub mod results;
+mod runs;
 mod summary;
 
 pub use annual::annual;
-pub use batch::{Batch, Ticker, run};
+pub use batch::{Batch, Outcome, Ticker, failed, run, unread};
 pub use card::model_card;
-pub use parts::{join, write_file};
-pub use plant::{Compiled, Plant, replay_checks};
+pub use parts::{folder as parts_folder, join};
+pub use plant::{Compiled, Plant};
+pub use replay::replay_checks;

@@ -1,6 +1,7 @@
 //! `results.json` as a type: everything that a report says about a plant's scenarios, and nothing else.
 //!
-//! Numbers are finite or absent. All times are UTC, RFC 3339.
+//! Numbers are finite or absent: JSON writes a number that is not there as `null`, and it is read back as NaN. All times
+//! are UTC, RFC 3339.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -29,6 +30,14 @@ pub struct Results {
     pub model: ModelCard,
     pub quality: Quality,
     pub provenance: Provenance,
+}
+
+fn number_or_null<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
+}
+
+fn numbers_or_null<'de, D: Deserializer<'de>>(d: D) -> Result<[f64; 4], D::Error> {
+    Ok(<[Option<f64>; 4]>::deserialize(d)?.map(|v| v.unwrap_or(f64::NAN)))
 }
 
 /// What ran and how it ended.
@@ -97,9 +106,13 @@ pub struct ControlUse {
     pub signal: String,
     pub unit: String,
     /// Time-mean of the median particle.
+    #[serde(deserialize_with = "number_or_null")]
     pub mean: f64,
+    #[serde(deserialize_with = "number_or_null")]
     pub min: f64,
+    #[serde(deserialize_with = "number_or_null")]
     pub max: f64,
+    #[serde(deserialize_with = "number_or_null")]
     pub baseline_mean: f64,
     /// Allowed range: hard limits; `None` where open.
     pub low: Option<f64>,
@@ -123,6 +136,7 @@ pub struct LimitUse {
     /// Share of particles that are ever beyond it.
     pub chance: f64,
     /// Largest excess, in the signal's unit (a difference).
+    #[serde(deserialize_with = "number_or_null")]
     pub worst: f64,
     /// When the worst happened.
     pub worst_time: Option<String>,
@@ -188,10 +202,6 @@ pub struct ModelCard {
     pub notes: Vec<String>,
 }
 
-fn number_or_null<'de, D: Deserializer<'de>>(d: D) -> std::result::Result<f64, D::Error> {
-    Option::<f64>::deserialize(d).map(|v| v.unwrap_or(f64::NAN))
-}
-
 /// Open-loop error at one horizon on hold-out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
@@ -201,7 +211,9 @@ pub struct Score {
     /// Steps ahead.
     pub horizon: usize,
     pub n: usize,
+    #[serde(deserialize_with = "number_or_null")]
     pub rmse: f64,
+    #[serde(deserialize_with = "number_or_null")]
     pub bias: f64,
     /// 1 − MSE / MSE of persistence; NaN, and `null` in JSON, where persistence makes no error.
     #[serde(deserialize_with = "number_or_null")]
@@ -209,8 +221,10 @@ pub struct Score {
     /// 1 − MSE / MSE of linear; NaN where linear makes no error.
     #[serde(deserialize_with = "number_or_null")]
     pub skill_linear: f64,
+    #[serde(deserialize_with = "number_or_null")]
     pub crps: f64,
     /// Coverage of the 50, 80, 90 and 95 % intervals.
+    #[serde(deserialize_with = "numbers_or_null")]
     pub coverage: [f64; 4],
 }
 
@@ -222,6 +236,7 @@ pub struct StepResponse {
     /// Unit of the gain, e.g. `degC/degC`.
     pub unit: String,
     /// Size of the control's step.
+    #[serde(deserialize_with = "number_or_null")]
     pub step: f64,
     /// Hours after the step.
     pub hours: Vec<f64>,
@@ -230,6 +245,7 @@ pub struct StepResponse {
     pub low: Vec<f64>,
     pub high: Vec<f64>,
     /// Steady-state gain (last value).
+    #[serde(deserialize_with = "number_or_null")]
     pub gain: f64,
     /// Known sign from `effects`, when given, and whether the model agrees.
     pub expected: Option<String>,
@@ -242,6 +258,7 @@ pub struct ReplayCheck {
     pub kpi: String,
     pub unit: String,
     /// Of the newest stretch.
+    #[serde(deserialize_with = "number_or_null")]
     pub measured: f64,
     pub simulated: Estimate,
     /// Length of a stretch.

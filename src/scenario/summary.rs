@@ -103,18 +103,10 @@ pub fn trends(t: &Trajectory) -> Vec<Trend> {
         let quantiles: Vec<_> = (0..t.steps).map(|k| Estimate::over(t.at(i, k))).collect();
         let keep = thinned(&quantiles.iter().map(|e| e.p50).collect::<Vec<_>>());
         let pick = |f: fn(&Estimate) -> f64| keep.iter().map(|&k| f(&quantiles[k])).collect::<Vec<_>>();
-        let role = match signal.role {
-            Role::State => "state",
-            Role::Output => "output",
-            Role::Control => "control",
-            Role::Disturbance => "disturbance",
-            Role::Setpoint => "setpoint",
-            Role::Derived => "derived",
-        };
         Trend {
             signal: signal.name.clone(),
             unit: signal.unit.text.clone(),
-            role: role.into(),
+            role: signal.role.as_str().into(),
             hours: keep.iter().map(|&k| hours(k)).collect(),
             p10: pick(|e| e.p10),
             p50: pick(|e| e.p50),

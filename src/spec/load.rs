@@ -78,7 +78,30 @@ pub fn twin_file(dir: &Path) -> PathBuf {
 /// Reads and parses a twin file. Fails only when it cannot be read.
 pub fn parse_twin(file: &Path) -> Result<Parsed<TwinSpec>> {
     let schema = super::twin_json_schema();
-    Ok(read(file, "write one with `twinopt init`")?.map_or_else(|faults| faults, |text| parse(file, &text, &schema)))
+    let parsed = read(file, "write one with `twinopt init`")?;
+    Ok(parsed.map_or_else(|faults| faults, |text| named(parse(file, &text, &schema))))
+}
+
+/// Whether `name` can name a plant: it names folders, and stands in unit files.
+pub fn is_plant_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+/// With the fault of a name that cannot be one: no verb may make a path of it.
+fn named(mut parsed: Parsed<TwinSpec>) -> Parsed<TwinSpec> {
+    let Some(loaded) = &parsed.loaded else { return parsed };
+    let name = &loaded.value.name;
+    // one that is missing, or stands on a line that was not understood, has been reported
+    let reported = name.span.is_empty() && loaded.damage.any
+        || loaded.damage.lines.contains(&line_column(&loaded.text, name.span.start).0);
+    if !is_plant_name(name) && !reported {
+        let what = format!("`{}` cannot be the name of a plant", name.value);
+        let cure = "use letters, digits, `_` and `-`, like `datacenter`";
+        let place = Some(name.span.clone());
+        parsed.faults.push(Fault::new("bad-name", &loaded.path, &loaded.text, place, what, cure));
+        parsed.faults.sort_by_key(|f| f.span.as_ref().map_or(0, |s| s.start));
+    }
+    parsed
 }
 
 /// Reads and parses a scenario file. Fails only when it cannot be read.

@@ -15,7 +15,9 @@ mod words;
 
 pub use at::At;
 pub use json_schema::{scenario_json_schema, twin_json_schema};
-pub use load::{Damage, Loaded, Parsed, load_scenario, load_twin, parse, parse_scenario, parse_twin, twin_file};
+pub use load::{
+    Damage, Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse, parse_scenario, parse_twin, twin_file,
+};
 pub use place::{inner_place, key_place};
 pub use scenario::{
     BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec,

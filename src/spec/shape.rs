@@ -4,6 +4,9 @@
 //! What is at fault is left out of the tree (a misspelt key is taken for the one that was meant), so that the rest can
 //! still be read and checked.
 
+mod kind;
+mod wording;
+
 use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
@@ -16,32 +19,11 @@ use super::load::Damage;
 use super::span::TimeSpan;
 use super::words::{example, noun};
 use crate::error::{Fault, line_column, nearest};
+use kind::{Kind, required};
+use wording::{no_span, no_time};
 
 type Node<'i> = Spanned<DeValue<'i>>;
 type Key<'i> = Spanned<DeString<'i>>;
-
-/// What a schema asks for.
-enum Kind<'s> {
-    Text,
-    Time,
-    Span,
-    Number,
-    Integer {
-        lowest: Option<i64>,
-    },
-    Flag,
-    List {
-        of: &'s Value,
-        exactly: Option<usize>,
-    },
-    Table(&'s Value),
-    /// Names chosen by the user.
-    Map(&'s Value),
-    /// An enum: one word, or a table of one key.
-    Choice(Vec<(&'s str, Option<&'s Value>)>),
-    /// Any of several.
-    Either(Vec<&'s Value>),
-}
 
 /// Where in the tree: the key and what its table is called.
 #[derive(Clone, Copy)]
@@ -185,21 +167,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 self.strays.push((key, value));
                 continue;
             }
-            let cure = match &meant {
-                Some(meant) if present.iter().any(|p| p == meant) => {
-                    format!("did you mean `{meant}`? It is there already: remove this line")
-                }
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None if known.is_empty() => "remove it: nothing may stand here".to_owned(),
-                None => {
-                    let elsewhere = self.home_of(&name).filter(|_| !at_root || table.is_empty());
-                    let known = known.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
-                    match elsewhere {
-                        Some(home) => format!("move it to {home}, or remove it; known here: {known}"),
-                        None => format!("remove it, or use one of {known}"),
-                    }
-                }
-            };
+            let cure = self.cure_of_unknown(known, &name, meant.as_deref(), &present, !at_root || table.is_empty());
             self.report("unknown-key", key.span(), format!("`{name}` is not a key of {noun}"), cure);
             match meant {
                 // Read on as if it were spelt right.
@@ -259,59 +227,23 @@ impl<'s, 'i> Shape<'s, 'i> {
     }
 
     fn fit_span(&mut self, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
-        let wanted = example(spot.key).filter(|e| e.starts_with('"')).unwrap_or("\"10min\"");
-        let DeValue::String(text) = node.get_ref() else {
-            let cure = match node.get_ref() {
-                DeValue::Integer(n) => format!(
-                    "write number and unit in quotes, like `{0} = \"{1}min\"` or `\"{1}s\"` (ms, s, min, h, d, w, y)",
-                    spot.key,
-                    n.as_str()
-                ),
-                _ => format!("write number and unit in quotes, like `{} = {wanted}`", spot.key),
-            };
-            let what = format!("`{}` must be a length of time, here it is {}", spot.key, described(node.get_ref()));
-            self.report("wrong-type", node.span(), what, cure);
-            return None;
+        let (code, what, cure) = match node.get_ref() {
+            DeValue::String(text) if text.parse::<TimeSpan>().is_ok() => return Some(node),
+            other => no_span(spot.key, other),
         };
-        if text.parse::<TimeSpan>().is_ok() {
-            return Some(node);
-        }
-        let cure = corrected_span(text).map_or_else(
-            || format!("write a number and one of ms, s, min, h, d, w, y, like `{} = {wanted}`", spot.key),
-            |s| format!("write `{} = \"{s}\"`", spot.key),
-        );
-        let what = format!("`{}`: \"{text}\" is not a length of time", spot.key);
-        self.report("wrong-value", node.span(), what, cure);
+        self.report(code, node.span(), what, cure);
         None
     }
 
     fn fit_time(&mut self, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
-        let (what, cure) = match node.get_ref() {
-            DeValue::Datetime(t) if t.date.is_some() && t.time.is_some() && t.offset.is_some() => {
-                if t.to_string().parse::<jiff::Timestamp>().is_ok() {
-                    return Some(node);
-                }
-                (
-                    format!("`{t}` is out of range"),
-                    "write a date of the calendar, like `2024-07-15T00:00:00Z`".to_owned(),
-                )
-            }
-            DeValue::Datetime(t) if t.date.is_some() => {
-                let time = t.time.map_or("T00:00:00", |_| "");
-                (
-                    format!("`{}` has no time zone{}", spot.key, if time.is_empty() { "" } else { " and no time" }),
-                    format!("write `{} = {t}{time}Z` for UTC", spot.key),
-                )
-            }
-            DeValue::String(text) if text.parse::<jiff::Timestamp>().is_ok() => (
-                format!("`{}` must be a time, here it is a text", spot.key),
-                format!("write it without quotes: `{} = {text}`", spot.key),
-            ),
-            other => (
-                format!("`{}` must be a time, here it is {}", spot.key, described(other)),
-                format!("write date, time and zone without quotes, like `{} = 2024-07-15T00:00:00Z`", spot.key),
-            ),
-        };
+        let whole = |t: &toml::value::Datetime| t.date.is_some() && t.time.is_some() && t.offset.is_some();
+        if let DeValue::Datetime(t) = node.get_ref()
+            && whole(t)
+            && t.to_string().parse::<jiff::Timestamp>().is_ok()
+        {
+            return Some(node);
+        }
+        let (what, cure) = no_time(spot.key, node.get_ref());
         self.report("wrong-type", node.span(), what, cure);
         None
     }
@@ -498,46 +430,6 @@ impl<'s, 'i> Shape<'s, 'i> {
         Some(Spanned::new(span, DeValue::Table(table)))
     }
 
-    /// Reports that `node` is not what `schema` asks for.
-    fn wrong(&mut self, schema: &'s Value, spot: &Spot<'_>, node: &Node<'i>) -> Option<Node<'i>> {
-        let wanted = self.wanted(schema);
-        self.mismatch(&wanted, spot, node.span(), node.get_ref())
-    }
-
-    fn mismatch(&mut self, wanted: &str, spot: &Spot<'_>, span: Range<usize>, is: &DeValue<'i>) -> Option<Node<'i>> {
-        let sample = example(spot.key).map(|e| format!(", e.g. `{} = {e}`", spot.key)).unwrap_or_default();
-        let cure = match is {
-            _ if wanted == "a text" && !matches!(is, DeValue::Array(_) | DeValue::Table(_)) => {
-                let raw = self.text.get(span.clone()).unwrap_or("…");
-                format!("put it in quotes: `{} = \"{raw}\"`", spot.key)
-            }
-            _ => format!("write {wanted}{sample}"),
-        };
-        // A stand-in of the parser, whose own fault has been reported.
-        if span.is_empty() {
-            self.damage.any = true;
-            return None;
-        }
-        self.report("wrong-type", span, format!("`{}` must be {wanted}, here it is {}", spot.key, described(is)), cure);
-        None
-    }
-
-    fn missing(&mut self, key: &str, schema: &Value, noun: &str, table: Option<Range<usize>>) {
-        // After a fault of syntax a key may be missing only because its line was not understood.
-        if !self.damage.lines.is_empty() {
-            return;
-        }
-        let doc = schema["description"].as_str().or_else(|| self.resolve(schema)["description"].as_str());
-        let doc = doc.map(|d| format!(": {}", first_sentence(d))).unwrap_or_default();
-        let cure = match example(key) {
-            Some(e) => format!("add `{key} = {e}`{doc}"),
-            None => format!("add `{key}`{doc}"),
-        };
-        let code = "missing-key";
-        let message = format!("{noun} lacks `{key}`");
-        self.faults.push(Fault::new(code, self.file, self.text, table, message, cure));
-    }
-
     fn report(&mut self, code: &'static str, span: Range<usize>, message: String, cure: String) {
         self.damage.any = true;
         if self.damage.lines.contains(&line_column(self.text, span.start).0) {
@@ -556,124 +448,6 @@ impl<'s, 'i> Shape<'s, 'i> {
         let name = table.get("name").and_then(|n| n.get_ref().as_str()).unwrap_or(key);
         self.damage.names.insert(name.to_owned());
         self.damage.any = true;
-    }
-
-    fn resolve(&self, schema: &'s Value) -> &'s Value {
-        let mut schema = schema;
-        while let Some(name) = definition(schema) {
-            schema = &self.schema["$defs"][name];
-        }
-        schema
-    }
-
-    fn kind(&self, schema: &'s Value) -> Kind<'s> {
-        if definition(schema) == Some("TimeSpan") {
-            return Kind::Span;
-        }
-        let schema = self.resolve(schema);
-        if let Some(words) = schema["enum"].as_array() {
-            return Kind::Choice(words.iter().filter_map(|w| Some((w.as_str()?, None))).collect());
-        }
-        if let Some(variants) = schema["oneOf"].as_array() {
-            return Kind::Choice(variants.iter().flat_map(choices).collect());
-        }
-        if let Some(several) = schema["anyOf"].as_array() {
-            let several: Vec<&Value> = several.iter().filter(|s| s["type"] != "null").collect();
-            return match several[..] {
-                [one] => self.kind(one),
-                _ => Kind::Either(several),
-            };
-        }
-        let named = match &schema["type"] {
-            Value::Array(names) => names.iter().filter_map(Value::as_str).find(|n| *n != "null").unwrap_or(""),
-            name => name.as_str().unwrap_or(""),
-        };
-        match named {
-            "number" => Kind::Number,
-            "integer" => Kind::Integer { lowest: schema["minimum"].as_i64() },
-            "boolean" => Kind::Flag,
-            "array" => Kind::List {
-                of: &schema["items"],
-                exactly: schema["minItems"].as_u64().and_then(|n| usize::try_from(n).ok()),
-            },
-            "object" if schema["additionalProperties"].is_object() => Kind::Map(&schema["additionalProperties"]),
-            "object" => Kind::Table(schema),
-            _ if schema["format"] == "date-time" => Kind::Time,
-            _ => Kind::Text,
-        }
-    }
-
-    /// Whether the value is of the right sort, whatever is inside.
-    fn accepts(&self, schema: &'s Value, value: &DeValue<'i>) -> bool {
-        match self.kind(schema) {
-            Kind::Text | Kind::Span => value.is_str(),
-            Kind::Time => value.is_datetime(),
-            Kind::Number => value.is_float() || value.is_integer(),
-            Kind::Integer { .. } => value.is_integer(),
-            Kind::Flag => value.is_bool(),
-            Kind::List { .. } => value.is_array(),
-            Kind::Table(_) | Kind::Map(_) => value.is_table(),
-            Kind::Choice(_) => value.is_str() || value.is_table(),
-            Kind::Either(several) => several.iter().any(|s| self.accepts(s, value)),
-        }
-    }
-
-    /// What the schema asks for, in words.
-    fn wanted(&self, schema: &'s Value) -> String {
-        match self.kind(schema) {
-            Kind::Text => "a text".into(),
-            Kind::Time => "a time".into(),
-            Kind::Span => "a length of time".into(),
-            Kind::Number => "a number".into(),
-            Kind::Integer { .. } => "a whole number".into(),
-            Kind::Flag => "`true` or `false`".into(),
-            Kind::List { of, exactly } => {
-                let of = self.wanted(of);
-                let of = of.strip_prefix("a ").unwrap_or(&of);
-                match exactly {
-                    Some(n) => format!("a list of {n} {of}s"),
-                    None => format!("a list of {of}s"),
-                }
-            }
-            Kind::Table(_) => "a table `{ … }`".into(),
-            Kind::Map(of) => format!("a table of names, each with {}", self.wanted(of)),
-            Kind::Choice(variants) => {
-                format!("one of {}", variants.iter().map(|(tag, _)| format!("`{tag}`")).collect::<Vec<_>>().join(", "))
-            }
-            Kind::Either(several) => several.iter().map(|s| self.wanted(s)).collect::<Vec<_>>().join(" or "),
-        }
-    }
-
-    /// What a table under `key` is called.
-    fn noun_of<'a>(&self, schema: &'s Value, key: &'a str) -> &'a str
-    where
-        's: 'a,
-    {
-        let mut schema = schema;
-        loop {
-            if let Some(words) = definition(schema).and_then(noun) {
-                return words;
-            }
-            if let Some(one) = schema["anyOf"].as_array().and_then(|s| s.iter().find(|s| s["type"] != "null")) {
-                schema = one;
-            } else {
-                return key;
-            }
-        }
-    }
-
-    /// The table elsewhere in the file that has a key `name`.
-    fn home_of(&self, name: &str) -> Option<String> {
-        let definitions = self.schema["$defs"].as_object()?;
-        let homes: Vec<&str> = definitions
-            .iter()
-            .filter(|(_, d)| d["properties"].get(name).is_some())
-            .filter_map(|(definition, _)| noun(definition))
-            .collect();
-        match homes[..] {
-            [home] => Some(home.to_owned()),
-            _ => None,
-        }
     }
 
     /// A value that stands in for a missing one; its place is `0..0`.
@@ -703,61 +477,4 @@ impl<'s, 'i> Shape<'s, 'i> {
 
 fn stand_in_key<'i>(key: &str) -> Key<'i> {
     Spanned::new(0..0, Cow::Owned(key.to_owned()))
-}
-
-/// Name of the definition that a schema refers to.
-fn definition(schema: &Value) -> Option<&str> {
-    schema["$ref"].as_str()?.strip_prefix("#/$defs/")
-}
-
-fn required(schema: &Value) -> impl Iterator<Item = &str> {
-    schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
-}
-
-/// The words and tagged tables of one member of an enum's `oneOf`.
-fn choices(variant: &Value) -> Vec<(&str, Option<&Value>)> {
-    if let Some(word) = variant["const"].as_str() {
-        return vec![(word, None)];
-    }
-    if let Some(words) = variant["enum"].as_array() {
-        return words.iter().filter_map(|w| Some((w.as_str()?, None))).collect();
-    }
-    let tables = variant["properties"].as_object().into_iter().flatten();
-    tables.map(|(tag, inner)| (tag.as_str(), Some(inner))).collect()
-}
-
-/// What a value is, in words.
-fn described(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "a yes or no",
-        DeValue::Datetime(_) => "a time",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-fn first_sentence(doc: &str) -> String {
-    let doc = doc.replace('\n', " ");
-    let end = doc.find(". ").unwrap_or(doc.len());
-    doc[..end].trim_end_matches('.').to_owned()
-}
-
-/// The length of time that was meant: `10 minutes` is `10min`.
-fn corrected_span(text: &str) -> Option<TimeSpan> {
-    let text = text.trim().to_lowercase();
-    let cut = text.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
-    let (number, unit) = (text[..cut].trim(), text[cut..].trim());
-    let unit = match unit {
-        "m" | "mins" | "minute" | "minutes" => "min",
-        "sec" | "secs" | "second" | "seconds" => "s",
-        "hr" | "hrs" | "hour" | "hours" => "h",
-        "day" | "days" => "d",
-        "week" | "weeks" => "w",
-        "year" | "years" | "a" | "yr" => "y",
-        other => other,
-    };
-    format!("{number}{unit}").parse().ok()
 }

@@ -64,7 +64,7 @@ const SYMBOLS: &[(&str, Dimension, f64, f64, Prefixes)] = &[
     ("delta_degF", TEMPERATURE, 1.0 / 1.8, 0.0, Bare), ("delta_degC", TEMPERATURE, 1.0, 0.0, Bare),
     ("W", POWER, 1.0, 0.0, All), ("VA", POWER, 1.0, 0.0, Big), ("var", POWER, 1.0, 0.0, Big),
     ("RT", POWER, 3516.8525, 0.0, Bare), ("hp", POWER, 745.699_871_582_270_2, 0.0, Bare),
-    ("Wh", ENERGY, 3600.0, 0.0, Big), ("J", ENERGY, 1.0, 0.0, All), ("BTU", ENERGY, 1055.055_852_62, 0.0, Bare),
+    ("Wh", ENERGY, 3600.0, 0.0, Big), ("J", ENERGY, 1.0, 0.0, All), ("BTU", ENERGY, 1_055.055_852_62, 0.0, Bare),
     ("cal", ENERGY, 4.184, 0.0, Big),
     ("s", TIME, 1.0, 0.0, Small), ("min", TIME, 60.0, 0.0, Bare), ("h", TIME, 3600.0, 0.0, Bare),
     ("d", TIME, 86_400.0, 0.0, Bare), ("week", TIME, 604_800.0, 0.0, Bare), ("y", TIME, 31_536_000.0, 0.0, Bare),

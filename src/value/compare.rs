@@ -62,23 +62,35 @@ impl Difference {
     /// no order statistics do, it is the t interval mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). One particle gives no interval
     /// and is never measurable. A difference below 1e-9 of the compared values is rounding, not a change.
     pub fn paired(case: &[f64], baseline: &[f64]) -> Self {
+        Self::paired_among(case, baseline, usize::MAX)
+    }
+
+    /// The same over particles that follow only so many distinct `plants` (members of a model): particles of one plant
+    /// share its error, so no more than that many of them are independent.
+    pub fn paired_among(case: &[f64], baseline: &[f64], plants: usize) -> Self {
         let pairs = case.iter().zip(baseline).filter(|(c, b)| c.is_finite() && b.is_finite());
         let scale = pairs.clone().map(|(c, b)| c.abs().max(b.abs())).fold(0.0, f64::max);
         let differences: Vec<f64> = pairs.map(|(c, b)| c - b).collect();
-        Self::over(&differences, scale)
+        Self::among(&differences, scale, plants)
     }
 
     /// Of differences already paired: `[particles]`; `scale`: size of the values that were compared.
     pub fn over(differences: &[f64], scale: f64) -> Self {
+        Self::among(differences, scale, usize::MAX)
+    }
+
+    fn among(differences: &[f64], scale: f64, plants: usize) -> Self {
         let sorted = sorted_finite(differences);
         let n = sorted.len();
+        // with one plant the noise alone makes the futures differ, and each has its own
+        let independent = if plants > 1 { n.min(plants) } else { n };
         let mean = mean(&sorted);
-        let (low, high) = match n {
+        let (low, high) = match independent {
             0 => (f64::NAN, f64::NAN),
             1 => (mean, mean),
             2..19 => {
                 let variance = sorted.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
-                let half = T95[n - 2] * (variance * (1.0 + 1.0 / n as f64)).sqrt();
+                let half = T95[independent - 2] * (variance * (1.0 + 1.0 / independent as f64)).sqrt();
                 (mean - half, mean + half)
             }
             _ => (quantile(&sorted, 0.05), quantile(&sorted, 0.95)),

@@ -193,8 +193,10 @@ impl Regressor for Forest {
     }
 
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
-        for particle in particles {
-            self.linear.predict_rows(x, particle.rows.clone(), None, out);
+        for stretch in particles.chunk_by(|a, b| a.rows.end == b.rows.start) {
+            if let [first, .., last] | [first @ last] = stretch {
+                self.linear.predict_rows(x, first.rows.start..last.rows.end, None, out);
+            }
         }
         if self.trees.iter().all(Vec::is_empty) {
             return;

@@ -145,8 +145,11 @@ impl Regressor for Linear {
     }
 
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
-        for particle in particles {
-            self.predict_rows(x, particle.rows.clone(), particle.member, out);
+        // neighbours that follow one member are one stretch of rows
+        for stretch in particles.chunk_by(|a, b| a.member == b.member && a.rows.end == b.rows.start) {
+            if let [first, .., last] | [first @ last] = stretch {
+                self.predict_rows(x, first.rows.start..last.rows.end, first.member, out);
+            }
         }
     }
 

@@ -1,0 +1,112 @@
+//! What a schema asks for.
+
+use serde_json::Value;
+use toml::de::DeValue;
+
+use super::Shape;
+
+/// What a schema asks for.
+pub(super) enum Kind<'s> {
+    Text,
+    Time,
+    Span,
+    Number,
+    Integer {
+        lowest: Option<i64>,
+    },
+    Flag,
+    List {
+        of: &'s Value,
+        exactly: Option<usize>,
+    },
+    Table(&'s Value),
+    /// Names chosen by the user.
+    Map(&'s Value),
+    /// An enum: one word, or a table of one key.
+    Choice(Vec<(&'s str, Option<&'s Value>)>),
+    /// Any of several.
+    Either(Vec<&'s Value>),
+}
+
+impl<'s, 'i> Shape<'s, 'i> {
+    pub(super) fn resolve(&self, schema: &'s Value) -> &'s Value {
+        let mut schema = schema;
+        while let Some(name) = definition(schema) {
+            schema = &self.schema["$defs"][name];
+        }
+        schema
+    }
+
+    pub(super) fn kind(&self, schema: &'s Value) -> Kind<'s> {
+        if definition(schema) == Some("TimeSpan") {
+            return Kind::Span;
+        }
+        let schema = self.resolve(schema);
+        if let Some(words) = schema["enum"].as_array() {
+            return Kind::Choice(words.iter().filter_map(|w| Some((w.as_str()?, None))).collect());
+        }
+        if let Some(variants) = schema["oneOf"].as_array() {
+            return Kind::Choice(variants.iter().flat_map(choices).collect());
+        }
+        if let Some(several) = schema["anyOf"].as_array() {
+            let several: Vec<&Value> = several.iter().filter(|s| s["type"] != "null").collect();
+            return match several[..] {
+                [one] => self.kind(one),
+                _ => Kind::Either(several),
+            };
+        }
+        let named = match &schema["type"] {
+            Value::Array(names) => names.iter().filter_map(Value::as_str).find(|n| *n != "null").unwrap_or(""),
+            name => name.as_str().unwrap_or(""),
+        };
+        match named {
+            "number" => Kind::Number,
+            "integer" => Kind::Integer { lowest: schema["minimum"].as_i64() },
+            "boolean" => Kind::Flag,
+            "array" => Kind::List {
+                of: &schema["items"],
+                exactly: schema["minItems"].as_u64().and_then(|n| usize::try_from(n).ok()),
+            },
+            "object" if schema["additionalProperties"].is_object() => Kind::Map(&schema["additionalProperties"]),
+            "object" => Kind::Table(schema),
+            _ if schema["format"] == "date-time" => Kind::Time,
+            _ => Kind::Text,
+        }
+    }
+
+    /// Whether the value is of the right sort, whatever is inside.
+    pub(super) fn accepts(&self, schema: &'s Value, value: &DeValue<'i>) -> bool {
+        match self.kind(schema) {
+            Kind::Text | Kind::Span => value.is_str(),
+            Kind::Time => value.is_datetime(),
+            Kind::Number => value.is_float() || value.is_integer(),
+            Kind::Integer { .. } => value.is_integer(),
+            Kind::Flag => value.is_bool(),
+            Kind::List { .. } => value.is_array(),
+            Kind::Table(_) | Kind::Map(_) => value.is_table(),
+            Kind::Choice(_) => value.is_str() || value.is_table(),
+            Kind::Either(several) => several.iter().any(|s| self.accepts(s, value)),
+        }
+    }
+}
+
+/// Name of the definition that a schema refers to.
+pub(super) fn definition(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str()?.strip_prefix("#/$defs/")
+}
+
+pub(super) fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The words and tagged tables of one member of an enum's `oneOf`.
+fn choices(variant: &Value) -> Vec<(&str, Option<&Value>)> {
+    if let Some(word) = variant["const"].as_str() {
+        return vec![(word, None)];
+    }
+    if let Some(words) = variant["enum"].as_array() {
+        return words.iter().filter_map(|w| Some((w.as_str()?, None))).collect();
+    }
+    let tables = variant["properties"].as_object().into_iter().flatten();
+    tables.map(|(tag, inner)| (tag.as_str(), Some(inner))).collect()
+}

@@ -1,0 +1,224 @@
+//! What does not fit, in words: messages and cures.
+
+use std::ops::Range;
+
+use serde_json::Value;
+use toml::de::DeValue;
+
+use super::kind::{Kind, definition};
+use super::{Node, Shape, Spot};
+use crate::error::Fault;
+use crate::spec::span::TimeSpan;
+use crate::spec::words::{example, noun};
+
+impl<'s, 'i> Shape<'s, 'i> {
+    /// Reports that `node` is not what `schema` asks for.
+    pub(super) fn wrong(&mut self, schema: &'s Value, spot: &Spot<'_>, node: &Node<'i>) -> Option<Node<'i>> {
+        let wanted = self.wanted(schema);
+        self.mismatch(&wanted, spot, node.span(), node.get_ref())
+    }
+
+    pub(super) fn mismatch(
+        &mut self,
+        wanted: &str,
+        spot: &Spot<'_>,
+        span: Range<usize>,
+        is: &DeValue<'i>,
+    ) -> Option<Node<'i>> {
+        let sample = example(spot.key).map(|e| format!(", e.g. `{} = {e}`", spot.key)).unwrap_or_default();
+        let cure = match is {
+            _ if wanted == "a text" && !matches!(is, DeValue::Array(_) | DeValue::Table(_)) => {
+                let raw = self.text.get(span.clone()).unwrap_or("…");
+                format!("put it in quotes: `{} = \"{raw}\"`", spot.key)
+            }
+            _ => format!("write {wanted}{sample}"),
+        };
+        // A stand-in of the parser, whose own fault has been reported.
+        if span.is_empty() {
+            self.damage.any = true;
+            return None;
+        }
+        self.report("wrong-type", span, format!("`{}` must be {wanted}, here it is {}", spot.key, described(is)), cure);
+        None
+    }
+
+    pub(super) fn missing(&mut self, key: &str, schema: &Value, noun: &str, table: Option<Range<usize>>) {
+        // After a fault of syntax a key may be missing only because its line was not understood.
+        if !self.damage.lines.is_empty() {
+            return;
+        }
+        let doc = schema["description"].as_str().or_else(|| self.resolve(schema)["description"].as_str());
+        let doc = doc.map(|d| format!(": {}", first_sentence(d))).unwrap_or_default();
+        let cure = match example(key) {
+            Some(e) => format!("add `{key} = {e}`{doc}"),
+            None => format!("add `{key}`{doc}"),
+        };
+        let code = "missing-key";
+        let message = format!("{noun} lacks `{key}`");
+        self.faults.push(Fault::new(code, self.file, self.text, table, message, cure));
+    }
+
+    /// What to do about the key `name`, which is none of `known`; `meant` is the one that it was taken for.
+    pub(super) fn cure_of_unknown(
+        &self,
+        known: &serde_json::Map<String, Value>,
+        name: &str,
+        meant: Option<&str>,
+        present: &[String],
+        movable: bool,
+    ) -> String {
+        match meant {
+            Some(meant) if present.iter().any(|p| p == meant) => {
+                format!("did you mean `{meant}`? It is there already: remove this line")
+            }
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if known.is_empty() => "remove it: nothing may stand here".to_owned(),
+            None => {
+                let elsewhere = self.home_of(name).filter(|_| movable);
+                let known = known.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
+                match elsewhere {
+                    Some(home) => format!("move it to {home}, or remove it; known here: {known}"),
+                    None => format!("remove it, or use one of {known}"),
+                }
+            }
+        }
+    }
+
+    /// What the schema asks for, in words.
+    fn wanted(&self, schema: &'s Value) -> String {
+        match self.kind(schema) {
+            Kind::Text => "a text".into(),
+            Kind::Time => "a time".into(),
+            Kind::Span => "a length of time".into(),
+            Kind::Number => "a number".into(),
+            Kind::Integer { .. } => "a whole number".into(),
+            Kind::Flag => "`true` or `false`".into(),
+            Kind::List { of, exactly } => {
+                let of = self.wanted(of);
+                let of = of.strip_prefix("a ").unwrap_or(&of);
+                match exactly {
+                    Some(n) => format!("a list of {n} {of}s"),
+                    None => format!("a list of {of}s"),
+                }
+            }
+            Kind::Table(_) => "a table `{ … }`".into(),
+            Kind::Map(of) => format!("a table of names, each with {}", self.wanted(of)),
+            Kind::Choice(variants) => {
+                format!("one of {}", variants.iter().map(|(tag, _)| format!("`{tag}`")).collect::<Vec<_>>().join(", "))
+            }
+            Kind::Either(several) => several.iter().map(|s| self.wanted(s)).collect::<Vec<_>>().join(" or "),
+        }
+    }
+
+    /// What a table under `key` is called.
+    pub(super) fn noun_of<'a>(&self, schema: &'s Value, key: &'a str) -> &'a str
+    where
+        's: 'a,
+    {
+        let mut schema = schema;
+        loop {
+            if let Some(words) = definition(schema).and_then(noun) {
+                return words;
+            }
+            if let Some(one) = schema["anyOf"].as_array().and_then(|s| s.iter().find(|s| s["type"] != "null")) {
+                schema = one;
+            } else {
+                return key;
+            }
+        }
+    }
+
+    /// The table elsewhere in the file that has a key `name`.
+    fn home_of(&self, name: &str) -> Option<String> {
+        let definitions = self.schema["$defs"].as_object()?;
+        let homes: Vec<&str> = definitions
+            .iter()
+            .filter(|(_, d)| d["properties"].get(name).is_some())
+            .filter_map(|(definition, _)| noun(definition))
+            .collect();
+        match homes[..] {
+            [home] => Some(home.to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Code, message and cure of a value under `key` that is no length of time.
+pub(super) fn no_span(key: &str, is: &DeValue<'_>) -> (&'static str, String, String) {
+    let wanted = example(key).filter(|e| e.starts_with('"')).unwrap_or("\"10min\"");
+    let DeValue::String(text) = is else {
+        let cure = match is {
+            DeValue::Integer(n) => format!(
+                "write number and unit in quotes, like `{0} = \"{1}min\"` or `\"{1}s\"` (ms, s, min, h, d, w, y)",
+                key,
+                n.as_str()
+            ),
+            _ => format!("write number and unit in quotes, like `{key} = {wanted}`"),
+        };
+        return ("wrong-type", format!("`{key}` must be a length of time, here it is {}", described(is)), cure);
+    };
+    let cure = corrected_span(text).map_or_else(
+        || format!("write a number and one of ms, s, min, h, d, w, y, like `{key} = {wanted}`"),
+        |s| format!("write `{key} = \"{s}\"`"),
+    );
+    ("wrong-value", format!("`{key}`: \"{text}\" is not a length of time"), cure)
+}
+
+/// Message and cure of a value under `key` that is no point in time.
+pub(super) fn no_time(key: &str, is: &DeValue<'_>) -> (String, String) {
+    match is {
+        DeValue::Datetime(t) if t.date.is_some() && t.time.is_some() && t.offset.is_some() => {
+            (format!("`{t}` is out of range"), "write a date of the calendar, like `2024-07-15T00:00:00Z`".to_owned())
+        }
+        DeValue::Datetime(t) if t.date.is_some() => {
+            let time = t.time.map_or("T00:00:00", |_| "");
+            (
+                format!("`{key}` has no time zone{}", if time.is_empty() { "" } else { " and no time" }),
+                format!("write `{key} = {t}{time}Z` for UTC"),
+            )
+        }
+        DeValue::String(text) if text.parse::<jiff::Timestamp>().is_ok() => {
+            (format!("`{key}` must be a time, here it is a text"), format!("write it without quotes: `{key} = {text}`"))
+        }
+        other => (
+            format!("`{key}` must be a time, here it is {}", described(other)),
+            format!("write date, time and zone without quotes, like `{key} = 2024-07-15T00:00:00Z`"),
+        ),
+    }
+}
+
+/// What a value is, in words.
+fn described(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "a yes or no",
+        DeValue::Datetime(_) => "a time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+fn first_sentence(doc: &str) -> String {
+    let doc = doc.replace('\n', " ");
+    let end = doc.find(". ").unwrap_or(doc.len());
+    doc[..end].trim_end_matches('.').to_owned()
+}
+
+/// The length of time that was meant: `10 minutes` is `10min`.
+fn corrected_span(text: &str) -> Option<TimeSpan> {
+    let text = text.trim().to_lowercase();
+    let cut = text.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
+    let (number, unit) = (text[..cut].trim(), text[cut..].trim());
+    let unit = match unit {
+        "m" | "mins" | "minute" | "minutes" => "min",
+        "sec" | "secs" | "second" | "seconds" => "s",
+        "hr" | "hrs" | "hour" | "hours" => "h",
+        "day" | "days" => "d",
+        "week" | "weeks" => "w",
+        "year" | "years" | "a" | "yr" => "y",
+        other => other,
+    };
+    format!("{number}{unit}").parse().ok()
+}

@@ -1,0 +1,136 @@
+//! The whole line on a small log: from Parquet to the page, the same bytes every time.
+
+mod room;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use room::{ROWS, Room, log, write_log};
+use twinopt::scenario::results::Results;
+
+const FILES: [&str; 5] = ["index.html", "kpi.csv", "provenance.json", "results.json", "runs.parquet"];
+
+/// Median path of `signal` in a case.
+fn path(room: &Room, scenario: &str, case: &str, signal: &str) -> Vec<f64> {
+    let file = File::open(room.path("reports/room/runs.parquet")).unwrap();
+    let mut values = Vec::new();
+    for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
+        let batch = batch.unwrap();
+        let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>();
+        let (scenarios, cases, signals) = (text("scenario"), text("case"), text("signal"));
+        let p50 = batch.column_by_name("p50").unwrap().as_primitive::<Float64Type>();
+        for row in 0..batch.num_rows() {
+            if (scenarios.value(row), cases.value(row), signals.value(row)) == (scenario, case, signal) {
+                values.push(p50.value(row));
+            }
+        }
+    }
+    values
+}
+
+#[test]
+fn a_log_becomes_a_report() {
+    let room = Room::new();
+    let fit = room.run(&["fit", "data/room"]).expect(0);
+    assert!(fit.stdout.contains("chosen: linear"), "{}", fit.stdout);
+    let run = room.run(&["run", "scenarios/room"]).expect(0);
+    assert!(run.stdout.contains("planned") && run.stderr.contains("report: "), "{run:?}");
+    assert!(!run.stderr.contains("anew") && !run.stderr.contains("no model"), "the stored model loads: {}", run.stderr);
+    assert_eq!(room.outputs().keys().collect::<Vec<_>>(), FILES);
+
+    let results: Results = serde_json::from_slice(&room.read("reports/room/results.json")).unwrap();
+    let names: Vec<&str> = results.scenarios.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["cold", "planned", "winter"]);
+    assert!(results.scenarios.iter().all(|s| s.exit_code == 0 && s.cases[0].name == "baseline"));
+    assert_eq!(results.model.version, results.provenance.model_version);
+    let at_horizon = |s: &&twinopt::scenario::results::Score| s.model == "linear" && s.horizon == results.model.horizon;
+    let scores: Vec<_> = results.model.scores.iter().filter(at_horizon).collect();
+    assert!(!scores.is_empty() && scores.iter().all(|s| s.skill > 0.5), "{scores:?}");
+    // the plant's own steady-state gain: 0.35 K/h per kW against a loss of 8 % an hour
+    let response = results.model.responses.iter().find(|r| r.signal == "room_temp" && r.control == "heat").unwrap();
+    assert!((3.0..6.0).contains(&response.gain), "{}", response.gain);
+    // hard limits and move limits hold in every case that chooses its controls
+    for (scenario, case) in [("winter", "pid"), ("cold", "pid"), ("planned", "mpc")] {
+        let s = results.scenarios.iter().find(|s| s.name == scenario).unwrap();
+        let c = s.cases.iter().find(|c| c.name == case).unwrap();
+        let hard: Vec<_> = c.limits.iter().filter(|l| l.kind == "hard").collect();
+        assert!(!hard.is_empty() && hard.iter().all(|l| l.worst == 0.0 && l.share_beyond == 0.0), "{hard:?}");
+        let heat = path(&room, scenario, case, "heat");
+        assert_eq!(heat.len() as f64, s.hours);
+        assert!(heat.iter().all(|v| (0.0..=8.0).contains(v)));
+        assert!(heat.windows(2).all(|w| (w[1] - w[0]).abs() <= 1.0 + 1e-9), "{heat:?}");
+    }
+    // a year: the PID case is in two of three scenarios only
+    assert!(results.annual.is_empty(), "{:?}", results.annual.iter().map(|a| &a.case).collect::<Vec<_>>());
+    assert!(room.text("reports/room/index.html").contains("</html>"));
+    assert!(room.text("reports/room/kpi.csv").lines().count() > 9);
+
+    // the page again, from what is stored
+    let before = room.outputs();
+    std::fs::remove_file(room.path("reports/room/index.html")).unwrap();
+    room.run(&["report", "reports/room"]).expect(0);
+    assert_eq!(room.outputs(), before);
+    let same = room.run(&["report", "diff", "reports/room", "reports/room", "--json"]).expect(0).document();
+    assert_eq!(same["changes"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn init_writes_what_check_accepts_and_run_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("export.parquet");
+    write_log(&file, &log(ROWS, ROWS, 0.35));
+    let room = Room::new();
+    let file = file.to_str().unwrap();
+    let document = room.run(&["init", "data/fresh", "--log", file, "--json"]).expect(0).document();
+    assert_eq!(document["faults"], 0, "{document:#}");
+    room.run(&["check", "data/fresh"]).expect(0);
+    room.run(&["inspect", "data/fresh"]).expect(0);
+    let run = room.run(&["run", "scenarios/fresh"]).expect(0);
+    assert!(run.stderr.contains("no model yet"), "{}", run.stderr);
+    assert!(room.path("reports/fresh/index.html").is_file());
+}
+
+fn differing(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    a.iter().filter(|(name, bytes)| b[*name] != **bytes).map(|(name, _)| name.clone()).collect()
+}
+
+#[test]
+fn same_inputs_same_bytes_on_one_thread_or_two() {
+    let runs: Vec<(String, _)> = ["1", "2", "2"]
+        .iter()
+        .map(|jobs| {
+            let room = Room::new();
+            room.run(&["fit", "data/room", "--jobs", jobs, "--quiet"]).expect(0);
+            room.run(&["run", "scenarios/room", "--jobs", jobs, "--quiet"]).expect(0);
+            (room.run(&["models", "data/room", "list", "--json"]).document()["champion"].to_string(), room.outputs())
+        })
+        .collect();
+    for (version, outputs) in &runs[1..] {
+        assert_eq!(version, &runs[0].0);
+        assert_eq!(differing(outputs, &runs[0].1), Vec::<String>::new());
+    }
+
+    // without a fit of its own first
+    let room = Room::new();
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
+    assert_eq!(
+        differing(&room.outputs(), &runs[0].1),
+        Vec::<String>::new(),
+        "a model is the same in memory and stored"
+    );
+
+    // in one project: again, fitted again, and with another seed
+    let room = Room::fitted();
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
+    assert_eq!(differing(&room.outputs(), &runs[0].1), Vec::<String>::new());
+    room.run(&["fit", "data/room", "--quiet"]).expect(0);
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
+    assert_eq!(differing(&room.outputs(), &runs[0].1), Vec::<String>::new(), "the same model has the same name");
+    let seeded = room.run(&["run", "scenarios/room", "--seed", "9"]).expect(0);
+    assert!(!seeded.stderr.contains("fitting"), "another seed of a run leaves the champion: {}", seeded.stderr);
+    assert_eq!(differing(&room.outputs(), &runs[0].1), FILES);
+}
