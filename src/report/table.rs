@@ -161,6 +161,8 @@ pub fn economics_rows(cases: &[&Economics], noun: &str) -> Vec<Row> {
         v => years(v),
     };
     let share = |e: &Economics, v: Option<f64>, none: &str| match v {
+        // No board believes more digits of it.
+        Some(v) if v > 10.0 => Cell::note("above 1\u{202f}000\u{a0}%"),
         Some(v) => Cell { value: Some(number::percent(v)), ..Cell::default() },
         None if e.capex <= 0.0 => Cell::note("no outlay"),
         None => Cell::note(none),

@@ -8,7 +8,7 @@ use crate::report::text::short;
 
 const WIDTH: f64 = 832.0;
 const ROW: f64 = 26.0;
-const MARGINS: Margins = Margins { left: 150.0, top: 6.0, right: 220.0, bottom: 26.0 };
+const MARGINS: Margins = Margins { left: 140.0, top: 6.0, right: 268.0, bottom: 26.0 };
 
 /// One row.
 #[derive(Debug, Clone)]
