@@ -316,7 +316,7 @@ fn a_miss_of_the_log_alarms_where_it_is_money() {
     assert!(text.contains("Try “mpc”") && text.contains("8 of 20 replays missed the measured energy cost"), "{text}");
     assert!(text.contains("missed the log’s energy cost in 8 of 20 replays of 24 h (newest: 2 560 measured"), "{text}");
     let html = render(&results).unwrap();
-    assert!(visible(&html).contains("† 12 of 20 stretches of 24 h"));
+    assert!(visible(&html).contains("† 12 of 20 stretches of 24\u{a0}h"));
     assert!(visible(&html).contains("† 3 of 20 stretches"));
 }
 

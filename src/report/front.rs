@@ -413,7 +413,7 @@ fn risks(pick: &Pick<'_>, clock: &Clock) -> (Vec<Risk>, String) {
     let said = match (kept, risks.is_empty()) {
         (0, _) => "",
         (_, true) => "Only controls have limits; they keep them.",
-        (_, false) => "Controls keep theirs.",
+        (_, false) => "Controls keep their limits.",
     };
     (risks, said.to_owned())
 }
