@@ -3,6 +3,7 @@
 //! Results → typed contexts ([`page`] and one file per section) → template → text. Nothing here reads a file, a clock
 //! or a twin: what [`Results`](crate::scenario::results::Results) does not say, a report cannot.
 
+mod alarms;
 mod chart;
 mod clock;
 mod csv;

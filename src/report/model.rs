@@ -3,9 +3,10 @@
 use crate::error::Result;
 use crate::scenario::results::{ModelCard, ReplayCheck, Results, Score, StepResponse};
 
+use super::alarms::long;
 use super::chart::{self, Head, SkillLine};
 use super::clock::Clock;
-use super::front::{ahead, long};
+use super::front::ahead;
 use super::number::{self, Interval, PROSE, Quantity, TABLE};
 use super::table::is_share;
 use super::text::{Markup, marked, readable, tag};

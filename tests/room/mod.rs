@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test crate uses its part")]
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -310,7 +311,8 @@ impl Ended {
 impl From<Output> for Ended {
     fn from(out: Output) -> Self {
         Self {
-            code: out.status.code(),
+            // as a shell tells it: 128 + the signal that ended the process
+            code: out.status.code().or_else(|| Some(128 + out.status.signal()?)),
             stdout: String::from_utf8(out.stdout).unwrap(),
             stderr: String::from_utf8(out.stderr).unwrap(),
         }
