@@ -13,7 +13,7 @@ pub struct Fault {
     pub file: PathBuf,
     /// Byte range in the file; `None` when the fault belongs to the file as a whole.
     pub span: Option<Range<usize>>,
-    /// 1-based; filled by [`Fault::place`].
+    /// 1-based; filled by [`Fault::new`].
     pub line: usize,
     /// 1-based, in characters.
     pub column: usize,

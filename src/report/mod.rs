@@ -1,6 +1,6 @@
 //! One offline HTML file, the KPIs as CSV, and what changed between two runs.
 //!
-//! Results → typed contexts ([`page`] and one file per section) → template → text. Nothing here reads a file, a clock
+//! Results → typed contexts (`page` and one file per section) → template → text. Nothing here reads a file, a clock
 //! or a twin: what [`Results`](crate::scenario::results::Results) does not say, a report cannot.
 
 mod alarms;

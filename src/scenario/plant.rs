@@ -86,7 +86,7 @@ impl Plant {
         self.spec.value.zone().map_err(|name| Error::Usage(format!("`{name}` is no time zone; see `twinopt check`")))
     }
 
-    /// The log from [`HISTORY`] before grid row `start` to `start + steps`; (history steps, trajectory).
+    /// The log from some four weeks of steps before grid row `start` to `start + steps`; (history steps, trajectory).
     pub fn slice(&self, start: usize, steps: usize) -> (usize, Trajectory) {
         let past = start.min(HISTORY);
         let first = start - past;
