@@ -117,16 +117,6 @@ impl Unit {
         self.dimension == other.dimension && (self.dimension[6] == 0 || self.currency() == other.currency())
     }
 
-    /// Value in SI base units (and the currency itself for money).
-    pub fn to_si(&self, value: f64) -> f64 {
-        value * self.scale + self.offset
-    }
-
-    /// Value in this unit of a value in SI base units.
-    pub fn from_si(&self, si: f64) -> f64 {
-        (si - self.offset) / self.scale
-    }
-
     /// `(factor, shift)` such that `value in other = value in self * factor + shift`.
     pub fn conversion(&self, other: &Self) -> Result<(f64, f64), String> {
         self.factor(other).map(|f| (f, (self.offset - other.offset) / other.scale))

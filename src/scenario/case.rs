@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
 use super::batch::Ticker;
@@ -201,8 +202,9 @@ fn realise(
         // what a sensor could not show, the plant cannot meet
         let valid = plant.spec.value.signals[signal].valid.as_ref();
         let limits = valid.map_or(Range::OPEN, |v| Range { low: v[0], high: v[1] });
+        let hours = Hours::of(plant, &change.value)?;
         for k in past..past + steps {
-            if during(plant, &change.value, t.time(k))? {
+            if hours.hold(t.time(k)) {
                 let v = &mut t.at_mut(signal, k)[0];
                 *v = limits.clamp(change.value.apply(*v));
             }
@@ -221,15 +223,25 @@ fn realise(
     Ok((past, t))
 }
 
-/// Whether a change with a daily window holds at `time`.
-fn during(plant: &Plant, change: &Change, time: jiff::Timestamp) -> Result<bool> {
-    let Some(between) = &change.between else { return Ok(true) };
-    let zone = plant.zone()?;
-    let minute = |text: &str| minute_of_day(text).map_err(Error::Usage);
-    let (from, to) = (minute(&between.value[0])?, minute(&between.value[1])?);
-    let local = time.to_zoned(zone);
-    let now = u32::from(local.hour().unsigned_abs()) * 60 + u32::from(local.minute().unsigned_abs());
-    Ok(if from <= to { (from..to).contains(&now) } else { now >= from || now < to })
+/// When a change holds: always, or between two minutes of the local day.
+struct Hours {
+    zone: TimeZone,
+    between: Option<(u32, u32)>,
+}
+
+impl Hours {
+    fn of(plant: &Plant, change: &Change) -> Result<Self> {
+        let minute = |text: &str| minute_of_day(text).map_err(Error::Usage);
+        let between = change.between.as_ref().map(|b| Ok((minute(&b.value[0])?, minute(&b.value[1])?))).transpose()?;
+        Ok(Self { zone: plant.zone()?, between })
+    }
+
+    fn hold(&self, time: jiff::Timestamp) -> bool {
+        let Some((from, to)) = self.between else { return true };
+        let local = time.to_zoned(self.zone.clone());
+        let now = u32::from(local.hour().unsigned_abs()) * 60 + u32::from(local.minute().unsigned_abs());
+        if from <= to { (from..to).contains(&now) } else { now >= from || now < to }
+    }
 }
 
 /// The scenario's differences in words.
