@@ -51,6 +51,8 @@ pub mod units;
 pub mod expr;
 pub mod log;
 
+pub mod compute;
+
 pub mod learn;
 pub mod value;
 

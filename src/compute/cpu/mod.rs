@@ -1,0 +1,59 @@
+//! The processor: faer's kernels, rayon over members and tiles, SIMD chosen at run time.
+
+mod dense;
+mod gp;
+mod rollout;
+
+use super::{Backend, Evidence, GpFunctions, Kernel, Net, NetRollout, Points, Solve, Tape};
+use crate::error::Result;
+
+/// The reference device. Uses the threads of the rayon pool it is called in.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cpu;
+
+impl Backend for Cpu {
+    fn name(&self) -> String {
+        format!("cpu ({})", crate::error::plural(rayon::current_num_threads(), "thread"))
+    }
+
+    fn kernel(&self, kernel: &Kernel, a: Points, b: Points, out: &mut [f64]) -> Result<()> {
+        gp::kernel(kernel, a, b, out)
+    }
+
+    fn cholesky(&self, a: &mut [f64], n: usize) -> Result<bool> {
+        gp::cholesky(a, n)
+    }
+
+    fn solve(&self, l: &[f64], n: usize, b: &mut [f64], which: Solve) -> Result<()> {
+        gp::solve(l, n, b, which)
+    }
+
+    fn evidence(&self, kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Result<Option<Evidence>> {
+        gp::evidence(kernel, noise, x, y)
+    }
+
+    fn gp_predict(&self, gp: &GpFunctions, x: Points, out: &mut [f64], variance: Option<&mut [f64]>) -> Result<()> {
+        gp::predict(gp, x, out, variance)
+    }
+
+    fn forward(&self, net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f32]) -> Result<()> {
+        dense::forward(net, x, rows, tape, out)
+    }
+
+    fn backward(
+        &self,
+        net: &Net,
+        x: &[f32],
+        rows: usize,
+        tape: &mut Tape,
+        out_grad: &[f32],
+        weight_grad: &mut [f32],
+        x_grad: Option<&mut [f32]>,
+    ) -> Result<()> {
+        dense::backward(net, x, rows, tape, out_grad, weight_grad, x_grad)
+    }
+
+    fn rollout(&self, rollout: &NetRollout, states: &mut [f32]) -> Result<()> {
+        rollout::rollout(rollout, states)
+    }
+}
