@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use std::{path::Path, sync::Arc};
-//! use twinopt::{expr, learn, log, scenario::Compiled, spec, value};
+//! use twinopt::{compute, expr, learn, log, scenario::Compiled, spec, value};
 //!
 //! # fn main() -> twinopt::error::Result<()> {
 //! let dir = Path::new("data/inventory");
@@ -16,7 +16,7 @@
 //!
 //! let plant = Compiled::new(&spec, &schema, &Default::default())?;
 //! plant.equations.fill(&mut measured);
-//! let learned = learn::learn(&measured, &plant.equations, &spec.value.model, &[], &|_| ())?;
+//! let learned = learn::learn(&measured, &plant.equations, &spec.value.model, &[], &compute::cpu(), &|_| ())?;
 //! assert_eq!(learned.refused, None);
 //!
 //! // the same KPIs over history that a report reads off simulated futures

@@ -9,6 +9,7 @@ mod net;
 mod rollout;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 pub use cpu::Cpu;
 pub use kernel::{Evidence, Family, GpFunctions, Kernel, Points};
@@ -16,6 +17,14 @@ pub use net::{Net, Tape};
 pub use rollout::NetRollout;
 
 use crate::error::Result;
+
+/// The device that a model computes on.
+pub type Compute = Arc<dyn Backend>;
+
+/// The processor.
+pub fn cpu() -> Compute {
+    Arc::new(Cpu)
+}
 
 /// What a factor is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

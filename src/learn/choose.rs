@@ -18,6 +18,7 @@ use super::score::{Baselines, Rollouts, ScoreRow, Start, rollouts, score, scored
 use super::split::Split;
 use super::spread::{Residuals, Spread};
 use super::verdict::Verdict;
+use crate::compute::Compute;
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::schema::Role;
@@ -27,8 +28,6 @@ use crate::trajectory::Trajectory;
 /// Starts of open-loop runs on hold-out, and over all folds together.
 const HOLDOUT_STARTS: usize = 600;
 const FOLD_STARTS: usize = 750;
-/// Rows that the refits without a fold are thinned to, except of the linear model, which is cheap and sets the mark.
-const FOLD_ROWS: usize = 8_000;
 /// The steady change of a signal by one step of a control that matters, in standard deviations of the signal.
 const MATERIAL: f64 = 0.05;
 
@@ -107,6 +106,7 @@ struct Task<'a> {
     log: &'a Trajectory,
     equations: &'a Equations,
     spec: &'a ModelSpec,
+    compute: &'a Compute,
     split: Split,
     moments: Vec<Moments>,
     horizon: usize,
@@ -125,12 +125,13 @@ pub fn learn(
     equations: &Equations,
     spec: &ModelSpec,
     effects: &[(usize, usize, Effect)],
+    compute: &Compute,
     progress: &dyn Fn(&str),
 ) -> Result<Learned> {
     let step = TimeSpan::from_ms(log.step_ms);
     let split = Split::new(log, spec, step)?;
     let moments = (0..log.schema.len()).map(|s| Moments::of(log, s, &split.train)).collect();
-    let task = Task { log, equations, spec, split, moments, horizon: spec.horizon.steps(step, 1) };
+    let task = Task { log, equations, spec, compute, split, moments, horizon: spec.horizon.steps(step, 1) };
     let learned = Layout::new(&log.schema, spec, equations).targets.len();
     let mut names = vec![if learned > 0 { "linear" } else { "persistence" }];
     for name in &spec.choose {
@@ -138,7 +139,7 @@ pub fn learn(
             Some(known) if learned > 0 && *known != "persistence" && !names.contains(known) => names.push(known),
             Some(_) => {}
             // The list's own error, which names the nearest model.
-            None => return Err(model::decode(&name.value, &[]).err().unwrap_or(Error::Usage(name.value.clone()))),
+            None => return Err(model::decode(&name.value, &[], compute).err().unwrap_or(Error::Usage(name.value.clone()))),
         }
     }
     let mut grounds = None;
@@ -171,7 +172,7 @@ impl Task<'_> {
         let layout = Layout::of(name, &self.log.schema, self.spec, self.equations);
         let data = Dataset::new(self.log, &layout, self.equations);
         let folds = &self.split.folds;
-        let fit = |k: usize| -> Result<StepMap> {
+        let fit = |k: usize, hyper: &[f64]| -> Result<StepMap> {
             // Number 0 has it all; number k is without fold k − 1 and the gaps around it.
             let (train, others): (Vec<Range<usize>>, Vec<Vec<usize>>) = if k == 0 {
                 (self.split.train.clone(), folds.iter().map(|f| data.rows_in(f)).collect())
@@ -180,17 +181,22 @@ impl Task<'_> {
                 let train = without(&self.split.train, &folds[k - 1], self.split.gap);
                 (train, others.map(|(_, f)| data.rows_in(f)).collect())
             };
-            let mut rows = data.rows_in(&train);
-            if k > 0 && name != "linear" {
-                rows = thin(&rows, FOLD_ROWS);
-            }
-            let regressor = model::fit(name, &data, &rows, &others, self.spec, self.spec.seed.value)?;
-            Ok(self.map(&layout, regressor))
+            let fit = model::Fit {
+                data: &data,
+                rows: &data.rows_in(&train),
+                folds: &others,
+                options: self.spec,
+                seed: self.spec.seed.value,
+                compute: self.compute,
+                draft: k > 0,
+                hyper,
+            };
+            Ok(self.map(&layout, model::fit(name, &fit)?))
         };
-        let fits: Vec<Result<StepMap>> = (0..=folds.len()).into_par_iter().map(fit).collect();
-        let mut fits = fits.into_iter().collect::<Result<Vec<_>>>()?.into_iter();
-        let Some(map) = fits.next() else { return Err(Error::Internal("nothing was fitted".into())) };
-        Ok(Fitted { name, map, without: fits.collect() })
+        let map = fit(0, &[])?;
+        let hyper = map.regressor.hyper();
+        let without: Result<Vec<StepMap>> = (1..=folds.len()).into_par_iter().map(|k| fit(k, &hyper)).collect();
+        Ok(Fitted { name, map, without: without? })
     }
 
     fn map(&self, layout: &Layout, regressor: Arc<dyn Regressor>) -> StepMap {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Envelope, Provenance, Twin, config_hash};
+use crate::compute::Compute;
 use crate::error::{Error, Result};
 use crate::learn::{Equations, Layout, Spread, StepMap, model};
 use crate::schema::{Range, Schema};
@@ -93,6 +94,7 @@ impl Twin {
         spec: &TwinSpec,
         schema: &Arc<Schema>,
         equations: Equations,
+        compute: &Compute,
     ) -> Result<Self> {
         let corrupt = |what: &str| corrupt(file, what);
         let (header, payload) = split(bytes).map_err(|what| corrupt(&what))?;
@@ -119,7 +121,7 @@ impl Twin {
         if !sound {
             return Err(corrupt("its parts do not fit together"));
         }
-        let regressor = model::decode(&header.model, &payload.regressor).map_err(|e| corrupt(&e.to_string()))?;
+        let regressor = model::decode(&header.model, &payload.regressor, compute).map_err(|e| corrupt(&e.to_string()))?;
         if regressor.shape() != (header.layout.inputs.len(), targets) {
             return Err(corrupt("its model has other columns than its layout"));
         }

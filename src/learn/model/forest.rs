@@ -9,9 +9,9 @@ use super::blocks::Blocks;
 use super::grow::{Growth, features, grow};
 use super::linear::Linear;
 use super::tree::Tree;
-use super::{Particle, Regressor, artefact};
+use super::{Fit, Particle, Regressor, artefact};
 use crate::error::{Error, Result};
-use crate::learn::dataset::{Dataset, Scaling};
+use crate::learn::dataset::Scaling;
 use crate::rng::Key;
 
 /// Members of the ensemble.
@@ -20,6 +20,8 @@ const GROUPS: usize = 6;
 const TREES: usize = 6;
 /// Rows that the trees are grown on, at most: more make them slower and hardly better.
 const MOST_ROWS: usize = 20_000;
+/// In a draft.
+const DRAFT_ROWS: usize = 8_000;
 /// Levels of a tree, at most. Splits of a heavy-tailed residual cut off one end after the other, so the trees that
 /// predict well are deep and thin: with 14 levels a zone temperature kept more than twice the error of 24.
 const LEVELS: u16 = 24;
@@ -48,8 +50,9 @@ pub struct Forest {
 }
 
 impl Forest {
-    pub(super) fn fit(data: &Dataset, rows: &[usize], folds: &[Vec<usize>], seed: u64) -> Result<Self> {
-        let linear = Linear::fit(data, rows, folds, seed)?;
+    pub(super) fn fit(fit: &Fit) -> Result<Self> {
+        let Fit { data, rows, seed, draft, .. } = *fit;
+        let linear = Linear::fit(fit)?;
         let (p, q) = (data.x.len(), data.y.len());
         if p + 1 > ROOM {
             return Err(Error::Data(format!(
@@ -64,7 +67,7 @@ impl Forest {
 
         // Blocks over the rows that are used, so that a stride does not make them longer in time.
         let blocks = Blocks::new(data, rows, &[]);
-        let n = rows.len().min(MOST_ROWS);
+        let n = rows.len().min(if draft { DRAFT_ROWS } else { MOST_ROWS });
         let picked: Vec<usize> = (0..n).map(|i| i * rows.len() / n).collect();
         let mut block = vec![0; rows.len()];
         for (b, range) in blocks.ranges.iter().enumerate() {

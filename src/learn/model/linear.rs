@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::blocks::Blocks;
 use super::ridge::{Basis, Gram, choose};
-use super::{Coefficients, Particle, Regressor, artefact};
+use super::{Coefficients, Fit, Particle, Regressor, artefact};
 use crate::error::Result;
-use crate::learn::dataset::{Dataset, Scaling};
+use crate::learn::dataset::Scaling;
 use crate::rng::Key;
 
 /// Members of the ensemble.
@@ -30,7 +30,8 @@ pub struct Linear {
 }
 
 impl Linear {
-    pub(super) fn fit(data: &Dataset, rows: &[usize], folds: &[Vec<usize>], seed: u64) -> Result<Self> {
+    pub(super) fn fit(fit: &Fit) -> Result<Self> {
+        let Fit { data, rows, folds, seed, .. } = *fit;
         let (p, q) = (data.x.len(), data.y.len());
         let (x, y) = (data.input_scaling(rows), data.target_scaling(rows));
         let blocks = Blocks::new(data, rows, folds);

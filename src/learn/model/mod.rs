@@ -14,6 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::dataset::Dataset;
+use crate::compute::Compute;
 use crate::error::{Error, Result, nearest, plural};
 use crate::spec::ModelSpec;
 
@@ -49,6 +50,55 @@ pub trait Regressor: Send + Sync + Debug {
     fn coefficients(&self) -> Option<Coefficients> {
         None
     }
+    /// Vector-Jacobian product: `out[k][r] = Σ_j cotangent[j][r] · ∂y_j/∂x_k` at row r of each particle, with the function
+    /// that its member follows. `cotangent`: q columns, `out`: p columns, overwritten for the rows of the particles.
+    /// `false`, and nothing written: the model has no derivatives.
+    fn pull_back(
+        &self,
+        _x: &[&[f64]],
+        _particles: &[Particle],
+        _cotangent: &[Vec<f64>],
+        _out: &mut [Vec<f64>],
+    ) -> bool {
+        false
+    }
+    /// Aleatoric standard deviation of each target at each row, as the function of each particle sees it: what would
+    /// remain if the function were known. `out` as in [`Regressor::predict`]. `false`, and nothing written: the model
+    /// takes it to be the same everywhere.
+    fn aleatoric(&self, _x: &[&[f64]], _particles: &[Particle], _out: &mut [Vec<f64>]) -> bool {
+        false
+    }
+    /// Epistemic standard deviation of each target at each of `rows` rows: how far the functions that the training data
+    /// leave open differ. Unless a model knows it in closed form, the standard deviation over its members.
+    fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
+        let members = self.members().max(1);
+        let q = self.shape().1;
+        let (mut sum, mut squares) = (vec![vec![0.0; rows]; q], vec![vec![0.0; rows]; q]);
+        let mut predicted = vec![vec![0.0; rows]; q];
+        self.predict(x, &[Particle { member: None, rows: 0..rows }], out);
+        for m in 0..members {
+            self.predict(x, &[Particle { member: Some(m), rows: 0..rows }], &mut predicted);
+            for j in 0..q {
+                for r in 0..rows {
+                    // About the mean model, so that the squares do not cancel.
+                    let d = predicted[j][r] - out[j][r];
+                    sum[j][r] += d;
+                    squares[j][r] += d * d;
+                }
+            }
+        }
+        let n = members as f64;
+        for j in 0..q {
+            for r in 0..rows {
+                let variance = (squares[j][r] - sum[j][r].powi(2) / n) / (n - 1.0).max(1.0);
+                out[j][r] = variance.max(0.0).sqrt();
+            }
+        }
+    }
+    /// Hyper-parameters from which a refit on other rows may start ([`Fit::hyper`]); empty when there are none.
+    fn hyper(&self) -> Vec<f64> {
+        Vec::new()
+    }
 }
 
 /// A linear model, y = intercept + weights · x, in physical units.
@@ -60,22 +110,31 @@ pub struct Coefficients {
     pub weights: Vec<Vec<f64>>,
 }
 
-/// Fits the model called `name` to the transitions `rows` of `data`, whose layout is [`Layout::of`] that name.
-/// `folds`: time-ordered blocks of transitions, on which the model tunes itself; rows of folds that are not in `rows`
-/// are not seen. Outlying rows ([`Dataset::usual`]) are left out.
+/// What a model is fitted to, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Fit<'a> {
+    /// Its layout is [`super::Layout::of`] the model's name.
+    pub data: &'a Dataset,
+    /// Transitions of `data` to fit.
+    pub rows: &'a [usize],
+    /// Time-ordered blocks of transitions, on which the model tunes itself; rows of folds that are not in `rows` are
+    /// not seen.
+    pub folds: &'a [Vec<usize>],
+    pub options: &'a ModelSpec,
+    pub seed: u64,
+    pub compute: &'a Compute,
+    /// A refit without a fold, of which only the errors are measured: it may be cheaper.
+    pub draft: bool,
+    /// [`Regressor::hyper`] of the same model fitted to all training rows, for a refit without a fold; else empty.
+    pub hyper: &'a [f64],
+}
+
+/// Fits the model called `name`. Outlying rows ([`Dataset::usual`]) are left out.
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name, [`Error::Data`] when there are too few transitions.
-///
-/// [`Layout::of`]: super::Layout::of
-pub fn fit(
-    name: &str,
-    data: &Dataset,
-    rows: &[usize],
-    folds: &[Vec<usize>],
-    options: &ModelSpec,
-    seed: u64,
-) -> Result<Arc<dyn Regressor>> {
+pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
+    let Fit { data, rows, options, .. } = *fit;
     if !NAMES.contains(&name) {
         return Err(unknown(name));
     }
@@ -94,17 +153,18 @@ pub fn fit(
             plural(data.x.len(), "input"),
         )));
     }
+    let fit = Fit { rows: &usual.rows, ..*fit };
     Ok(match name {
-        "linear" => Arc::new(Linear::fit(data, &usual.rows, folds, seed)?),
-        _ => Arc::new(Forest::fit(data, &usual.rows, folds, seed)?),
+        "linear" => Arc::new(Linear::fit(&fit)?),
+        _ => Arc::new(Forest::fit(&fit)?),
     })
 }
 
-/// The model called `name` from the bytes that its [`Regressor::encode`] gave.
+/// The model called `name` from the bytes that its [`Regressor::encode`] gave; what it computes, `compute` does.
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name, [`Error::Data`] when the bytes are not such a model.
-pub fn decode(name: &str, bytes: &[u8]) -> Result<Arc<dyn Regressor>> {
+pub fn decode(name: &str, bytes: &[u8], _compute: &Compute) -> Result<Arc<dyn Regressor>> {
     Ok(match name {
         "persistence" => Arc::new(Persistence::decode(bytes)?),
         "linear" => Arc::new(Linear::decode(bytes)?),
