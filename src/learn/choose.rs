@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
+use super::calibrate::Calibration;
 use super::dataset::Dataset;
 use super::equations::Equations;
 use super::map::{Layout, StepMap};
@@ -139,7 +140,9 @@ pub fn learn(
             Some(known) if learned > 0 && *known != "persistence" && !names.contains(known) => names.push(known),
             Some(_) => {}
             // The list's own error, which names the nearest model.
-            None => return Err(model::decode(&name.value, &[], compute).err().unwrap_or(Error::Usage(name.value.clone()))),
+            None => {
+                return Err(model::decode(&name.value, &[], compute).err().unwrap_or(Error::Usage(name.value.clone())));
+            }
         }
     }
     let mut grounds = None;
@@ -218,9 +221,9 @@ impl Task<'_> {
         }
     }
 
-    /// Estimates the spread of a model out of fold, and its score. `yardstick`: the spread of persistence, made by the
+    /// Estimates the spread of a model out of fold, and its score. `yardstick`: the calibration of persistence, made by the
     /// first model that comes along.
-    fn evaluate(&self, fitted: Fitted, grounds: &Grounds, yardstick: &mut Option<Spread>) -> Candidate {
+    fn evaluate(&self, fitted: Fitted, grounds: &Grounds, yardstick: &mut Option<Calibration>) -> Candidate {
         let Fitted { name, map, without } = fitted;
         let levels: Vec<bool> = map.layout.targets.iter().map(|t| !t.is_next()).collect();
         let residuals: Vec<Residuals> = without
@@ -237,17 +240,13 @@ impl Task<'_> {
         let still: Vec<Rollouts> = runs.iter().map(Rollouts::persistence).collect();
         let signals = scored_signals(&map, self.log);
         let typical: Vec<f64> = signals.iter().map(|&s| self.moments[s].sd).collect();
-        spread.calibrate(&runs, &typical);
-        let yardstick = yardstick.get_or_insert_with(|| {
-            let mut spread = Spread::default();
-            spread.calibrate(&still, &typical);
-            spread
-        });
+        spread.calibration = Calibration::of(&runs, &typical);
+        let yardstick = yardstick.get_or_insert_with(|| Calibration::of(&still, &typical));
         let targets = map.layout.targets.len();
         let losses = runs
             .par_iter()
             .zip(&still)
-            .filter_map(|(run, still)| relative_crps(run, &spread, still, yardstick, targets))
+            .filter_map(|(run, still)| relative_crps(run, &spread.calibration, still, yardstick, targets))
             .collect();
         Candidate { name, map, spread, losses }
     }
@@ -256,7 +255,7 @@ impl Task<'_> {
         &self,
         candidates: Vec<Candidate>,
         grounds: &Grounds,
-        yardstick: &Spread,
+        yardstick: &Calibration,
         effects: &[(usize, usize, Effect)],
         progress: &dyn Fn(&str),
     ) -> Result<Learned> {
@@ -270,7 +269,7 @@ impl Task<'_> {
             Baselines { persistence: runs[0].persistence(), linear: runs[0].clone(), mean: runs[0].constant(&means) };
         let mut scores = score("persistence", &baselines.persistence, yardstick, &baselines);
         for (c, run) in candidates.iter().zip(&runs) {
-            scores.extend(score(c.label(), run, &c.spread, &baselines));
+            scores.extend(score(c.label(), run, &c.spread.calibration, &baselines));
         }
 
         let mut notes = self.inputs_that_never_moved();
@@ -447,12 +446,18 @@ fn without(stretches: &[Range<usize>], cut: &[Range<usize>], gap: usize) -> Vec<
 }
 
 /// Mean over targets of CRPS over that of persistence, each summed over horizons; `None` when nothing was measured.
-fn relative_crps(run: &Rollouts, spread: &Spread, still: &Rollouts, yardstick: &Spread, targets: usize) -> Option<f64> {
-    let total = |run: &Rollouts, spread: &Spread, k: usize| -> f64 {
-        (1..=run.horizon).flat_map(|h| run.pairs(k, h).map(move |(_, p, m)| spread.crps(k, h, m - p))).sum()
+fn relative_crps(
+    run: &Rollouts,
+    own: &Calibration,
+    still: &Rollouts,
+    yardstick: &Calibration,
+    targets: usize,
+) -> Option<f64> {
+    let total = |run: &Rollouts, calibration: &Calibration, k: usize| -> f64 {
+        (1..=run.horizon).flat_map(|h| run.pairs(k, h).map(move |(_, p, m)| calibration.crps(k, h, m - p))).sum()
     };
     let ratios: Vec<f64> = (0..targets)
-        .map(|k| (total(run, spread, k), total(still, yardstick, k)))
+        .map(|k| (total(run, own, k), total(still, yardstick, k)))
         .filter(|(_, reference)| *reference > 0.0)
         // One signal that persistence predicts all but exactly must not decide alone.
         .map(|(own, reference)| (own / reference).min(5.0))

@@ -1,16 +1,19 @@
 //! Trajectory → Dataset → models, scored by multi-step open-loop error, calibrated, and the winner chosen.
 
+mod calibrate;
 mod choose;
 mod dataset;
 mod equations;
 mod map;
 pub mod model;
+mod quantile;
 mod response;
 pub mod score;
 mod split;
 mod spread;
 mod verdict;
 
+pub use calibrate::{Calibration, Method, Shape};
 pub use choose::{Learned, SplitFacts, learn};
 pub use dataset::{Dataset, Scaling, Usual};
 pub use equations::Equations;

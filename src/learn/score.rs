@@ -8,8 +8,10 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::calibrate::Calibration;
 use super::map::{StepMap, StepScratch, Target};
 use super::model::Particle;
+use super::quantile::half_spread;
 use super::spread::Spread;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
@@ -360,20 +362,20 @@ pub struct Baselines {
     pub mean: Rollouts,
 }
 
-/// Scores of every signal and horizon; intervals and CRPS come from `spread`.
-pub fn score(model: &str, run: &Rollouts, spread: &Spread, baselines: &Baselines) -> Vec<ScoreRow> {
+/// Scores of every signal and horizon; intervals and CRPS come from `calibration`.
+pub fn score(model: &str, run: &Rollouts, calibration: &Calibration, baselines: &Baselines) -> Vec<ScoreRow> {
     let mut rows = Vec::with_capacity(run.signals.len() * run.horizon);
     for (k, &signal) in run.signals.iter().enumerate() {
         for h in 1..=run.horizon {
             let (mut n, mut squares, mut sum, mut crps) = (0, 0.0, 0.0, 0.0);
             let mut inside = [0.0; 4];
-            let intervals = LEVELS.map(|level| spread.interval(k, h, level));
+            let intervals = LEVELS.map(|level| calibration.interval(k, h, level));
             for (_, predicted, measured) in run.pairs(k, h) {
                 let error = predicted - measured;
                 n += 1;
                 squares += error * error;
                 sum += error;
-                crps += spread.crps(k, h, -error);
+                crps += calibration.crps(k, h, -error);
                 for (count, (low, high)) in inside.iter_mut().zip(intervals) {
                     *count += f64::from(u8::from((low..=high).contains(&-error)));
                 }
@@ -417,12 +419,6 @@ pub fn crps_sample(sorted: &[f64], y: f64) -> f64 {
     let n = sorted.len() as f64;
     let distance = sorted.iter().map(|x| (x - y).abs()).sum::<f64>() / n;
     distance - half_spread(sorted)
-}
-
-/// ½ E|X − X'| of the empirical distribution of `sorted`.
-pub fn half_spread(sorted: &[f64]) -> f64 {
-    let n = sorted.len() as f64;
-    sorted.iter().enumerate().map(|(i, x)| x * (2.0 * i as f64 + 1.0 - n)).sum::<f64>() / (n * n)
 }
 
 /// Standard normal distribution function, to about 1e-15: Marsaglia's series (2004).
