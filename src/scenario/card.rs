@@ -21,6 +21,8 @@ pub fn model_card(learned: &Learned, spec: &TwinSpec, schema: &Schema) -> ModelC
         skill_linear: s.skill_linear,
         crps: s.crps,
         coverage: s.coverage,
+        independent: s.independent,
+        pit: s.pit,
     });
     let hours = spec.step.value.seconds() / 3600.0;
     let responses = learned.responses.iter().map(|r| {
