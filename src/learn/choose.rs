@@ -139,7 +139,9 @@ pub fn learn(
             Some(known) if learned > 0 && *known != "persistence" && !names.contains(known) => names.push(known),
             Some(_) => {}
             // The list's own error, which names the nearest model.
-            None => return Err(model::decode(&name.value, &[], compute).err().unwrap_or(Error::Usage(name.value.clone()))),
+            None => {
+                return Err(model::decode(&name.value, &[], compute).err().unwrap_or(Error::Usage(name.value.clone())));
+            }
         }
     }
     let mut grounds = None;

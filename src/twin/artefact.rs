@@ -121,7 +121,8 @@ impl Twin {
         if !sound {
             return Err(corrupt("its parts do not fit together"));
         }
-        let regressor = model::decode(&header.model, &payload.regressor, compute).map_err(|e| corrupt(&e.to_string()))?;
+        let regressor =
+            model::decode(&header.model, &payload.regressor, compute).map_err(|e| corrupt(&e.to_string()))?;
         if regressor.shape() != (header.layout.inputs.len(), targets) {
             return Err(corrupt("its model has other columns than its layout"));
         }
