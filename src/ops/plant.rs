@@ -107,7 +107,11 @@ impl Source {
         let sources = self.quality.sources.clone();
         let mut provenance = Provenance::new(spec, sources, training, holdout, card.trained_until.clone())?;
         provenance.seed = model.seed.value;
-        let twin = Twin::new(learned.map, learned.spread, log, &split.train, provenance);
+        let twin = Twin {
+            doubt: learned.doubt,
+            carry: spec.model.carry_steps(spec.step.value),
+            ..Twin::new(learned.map, learned.spread, log, &split.train, provenance)
+        };
         Ok(Fitted { twin, card, holdout: split.holdout, refused: learned.refused })
     }
 
