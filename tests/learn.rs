@@ -142,7 +142,11 @@ fn intervals_cover_what_they_promise() {
     // The error grows as theory says: Var = σ² (1 − 0.9^2h) / (1 − 0.81).
     for h in [1, 6, 12] {
         let theory = (0.09 * (1.0 - 0.81f64.powi(h as i32)) / 0.19).sqrt();
-        assert!((spread.sd_at(0, h) / theory - 1.0).abs() < 0.1, "{h}: {} {theory}", spread.sd_at(0, h));
+        assert!(
+            (spread.calibration.sd_at(0, h) / theory - 1.0).abs() < 0.1,
+            "{h}: {} {theory}",
+            spread.calibration.sd_at(0, h)
+        );
     }
 }
 

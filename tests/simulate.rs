@@ -171,9 +171,7 @@ fn noise(targets: usize, phi: f64, sd: f64) -> Spread {
         phi: vec![phi; targets],
         factor,
         inflation: vec![1.0; targets],
-        signals: vec![],
-        sd: vec![],
-        shape: vec![],
+        ..Spread::default()
     }
 }
 

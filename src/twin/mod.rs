@@ -45,7 +45,9 @@ impl Twin {
         training: &[ops::Range<usize>],
         provenance: Provenance,
     ) -> Self {
-        let envelope = Envelope::fit(log, training, &read_signals(&map));
+        // Rows that share a forecast are of the same time.
+        let apart = map.depth() + spread.calibration.sd.first().map_or(0, Vec::len);
+        let envelope = Envelope::fit(log, training, &read_signals(&map), apart);
         let seen = log.columns.iter().map(|column| seen(column, training)).collect();
         Self { map, spread, doubt: Doubt::default(), envelope, seen, step_ms: log.step_ms, carry: 0, provenance }
     }
