@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Modules of the library, lowest layer first. A module may import from lower layers and from itself.
 const LAYERS: &[&[&str]] = &[
     &["error", "rng"],
-    &["disk", "units"],
+    &["compute", "disk", "units"],
     &["schema"],
     &["spec", "trajectory"],
     &["expr", "log", "compute"],
