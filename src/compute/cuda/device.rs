@@ -11,8 +11,8 @@ use std::sync::Arc;
 use cudarc::cublas::{CudaBlas, sys as blas};
 use cudarc::cusolver::{DnHandle, sys as lapack};
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DeviceRepr, LaunchConfig,
-    ValidAsZeroBits, result, sys,
+    CudaContext, CudaFunction, CudaSlice, CudaStream, CudaView, CudaViewMut, DevicePtr, DevicePtrMut, DeviceRepr,
+    LaunchConfig, ValidAsZeroBits, result, sys,
 };
 use cudarc::nvrtc;
 
@@ -59,13 +59,13 @@ kernels!(
     sample,
 );
 
-/// Queues a kernel: `launch!(device, name, geometry, arguments…)`. Arguments are references to device memory, `u64`,
-/// `f64` and `f32`, in the order and of the types in the kernel's declaration; the caller has checked that the memory
-/// holds what the kernel indexes.
+/// Queues a kernel: `launch!(device, name, geometry, arguments…)`. Arguments are references to device memory, `u64`
+/// and `f64`, in the order and of the types in the kernel's declaration; the caller has checked that the memory holds
+/// what the kernel indexes.
 macro_rules! launch {
     ($device:expr, $kernel:ident, $geometry:expr, $($argument:expr),+ $(,)?) => {{
         let mut call = $device.stream.launch_builder(&$device.kernels.$kernel);
-        $(cudarc::driver::PushKernelArg::arg(&mut call, $argument);)+
+        $(cudarc::driver::PushKernelArg::arg(&mut call, $crate::compute::cuda::device::argument($argument));)+
         // SAFETY: the contract of this macro, which every use keeps.
         unsafe { call.launch($geometry) }
             .map(|_| ())
@@ -73,6 +73,19 @@ macro_rules! launch {
     }};
 }
 pub(super) use launch;
+
+/// The types that kernels declare. An integer of another size would shift what the kernel reads.
+pub trait Argument {}
+impl Argument for &u64 {}
+impl Argument for &f64 {}
+impl<T> Argument for &CudaSlice<T> {}
+impl<T> Argument for &mut CudaSlice<T> {}
+impl<T> Argument for &CudaView<'_, T> {}
+impl<T> Argument for &mut CudaViewMut<'_, T> {}
+
+pub fn argument<A: Argument>(argument: A) -> A {
+    argument
+}
 
 /// An error of the driver or of a library.
 pub fn failed(operation: &str, error: impl Display) -> Error {

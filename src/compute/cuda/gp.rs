@@ -6,8 +6,8 @@ use super::device::{Device, Matrices, MatricesMut, Turn, blocks, failed, launch,
 use crate::compute::{Evidence, Family, GpFunctions, Kernel, Points, Solve};
 use crate::error::Result;
 
-/// Values of a tile of a kernel matrix that is not kept whole: 512 MB.
-const TILE: usize = 1 << 26;
+/// Values of a tile of a kernel matrix that is not kept whole: 64 MB.
+const TILE: usize = 1 << 23;
 
 /// A kernel's parameters on the device.
 struct Covariance {
@@ -168,7 +168,8 @@ pub fn evidence(device: &Device, kernel: &Kernel, noise: f64, x: Points, y: &[f6
     device.finish("evidence")?;
     let [fit, logs] = value;
     let value = -0.5 * fit - logs - 0.5 * n as f64 * (2.0 * std::f64::consts::PI).ln();
-    if !value.is_finite() {
+    // As a factor with a NaN, which cuSOLVER need not report.
+    if !value.is_finite() || sums.iter().any(|s| !s.is_finite()) {
         return Ok(None);
     }
     // rows 0 and 1 of the sums are those of the variance and the noise, which end the gradient

@@ -39,7 +39,7 @@ pub fn rollout(device: &Device, rollout: &NetRollout, states: &mut [f32]) -> Res
     let (lines, wide, earlier) = (word(rows), word(rollout.columns), word(past));
     let (p, q) = (word(inputs), word(targets));
     let (in_block, in_batch, deep) = (word(block), word(batch), word(depth));
-    let (noisy, key) = rollout.key.map_or((0, 0), |key| (1, key.word()));
+    let (noisy, key) = rollout.key.map_or((0u64, 0u64), |key| (1, key.word()));
     if !rollout.exogenous.is_empty() {
         let (times, given) = (word(steps), word(rollout.exogenous.len()));
         let shape = columns(rows, steps * rollout.exogenous.len())?;
