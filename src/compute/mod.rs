@@ -4,6 +4,7 @@
 //! is contiguous. [`Cpu`] is the reference; another device agrees with it within a stated tolerance.
 
 mod cpu;
+mod curve;
 mod kernel;
 mod net;
 mod rollout;
@@ -12,6 +13,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 pub use cpu::Cpu;
+pub use curve::Curve;
 pub use kernel::{Evidence, Family, GpFunctions, Kernel, Points};
 pub use net::{Net, Tape};
 pub use rollout::NetRollout;

@@ -2,6 +2,7 @@
 
 mod dense;
 mod gp;
+mod panel;
 mod rollout;
 
 use super::{Backend, Evidence, GpFunctions, Kernel, Net, NetRollout, Points, Solve, Tape};
