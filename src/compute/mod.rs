@@ -5,6 +5,7 @@
 
 mod cpu;
 mod cuda;
+mod curve;
 mod kernel;
 mod net;
 mod rollout;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use cpu::Cpu;
 pub use cuda::Cuda;
+pub use curve::Curve;
 pub use kernel::{Evidence, Family, GpFunctions, Inducing, Kernel, Points};
 pub use net::{Net, Tape};
 pub use rollout::NetRollout;
