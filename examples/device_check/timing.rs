@@ -12,12 +12,15 @@ use super::conformance::{DOUBLE, EVIDENCE, SINGLE, wide};
 /// Runs that last longer in all are not repeated.
 const PATIENCE_MS: f64 = 3000.0;
 
+type Run = Box<dyn Fn(&dyn Backend) -> Result<(f64, Vec<f64>)>>;
+
+/// One operation at one size.
 pub struct Timing {
     pub operation: &'static str,
     pub size: String,
     /// Of the distance between two devices, each of which is off by rounding.
     pub tolerance: f64,
-    run: Box<dyn Fn(&dyn Backend) -> Result<(f64, Vec<f64>)>>,
+    run: Run,
 }
 
 impl Timing {

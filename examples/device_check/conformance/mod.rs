@@ -18,12 +18,14 @@ pub const EVIDENCE: f64 = 1e-9;
 /// f32: 6e-8 a rounding over five layers of sums; TF32, with 5e-4 a rounding, fails it.
 pub const SINGLE: f64 = 1e-5;
 
+type Run = Box<dyn Fn(&dyn Backend) -> Result<f64>>;
+
 /// One operation at one size.
 pub struct Check {
     pub operation: &'static str,
     pub size: String,
     pub tolerance: f64,
-    run: Box<dyn Fn(&dyn Backend) -> Result<f64>>,
+    run: Run,
 }
 
 impl Check {

@@ -2,7 +2,8 @@
 
 use cudarc::driver::{CudaSlice, LaunchConfig};
 
-use super::device::{Device, Matrices, MatricesMut, Turn, blocks, columns, failed, launch};
+use super::device::{Device, blocks, columns, failed, launch};
+use super::linear::{Matrices, MatricesMut, Turn};
 use crate::compute::Net;
 use crate::error::Result;
 

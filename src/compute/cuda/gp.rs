@@ -2,7 +2,8 @@
 
 use cudarc::driver::{CudaSlice, CudaView};
 
-use super::device::{Device, Matrices, MatricesMut, Turn, blocks, failed, launch, tiles};
+use super::device::{Device, blocks, failed, launch, tiles};
+use super::linear::{Matrices, MatricesMut, Turn};
 use crate::compute::{Evidence, Family, GpFunctions, Kernel, Points, Solve};
 use crate::error::Result;
 

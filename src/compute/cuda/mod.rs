@@ -1,12 +1,14 @@
 //! NVIDIA GPUs: cuBLAS, cuSOLVER and a few kernels of our own, all loaded at run time.
 //!
 //! The only module with `unsafe` code: calls of the driver and its libraries, each behind a check of its sizes.
+//! No CUDA library is linked: without one the program runs, and [`Cuda::open`] says what is missing.
 #![allow(unsafe_code)]
 
 mod absent;
 mod dense;
 mod device;
 mod gp;
+mod linear;
 mod rollout;
 
 use std::fmt;
