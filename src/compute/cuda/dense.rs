@@ -109,7 +109,7 @@ pub fn forward(device: &Device, net: &Net, x: &[f32], rows: usize, out: &mut [f3
     device.finish("forward")
 }
 
-/// Computes the forward pass again: cheaper than a tape that travels to the host and back.
+/// Computes the forward pass again, for its activations.
 pub fn backward(
     device: &Device,
     net: &Net,

@@ -38,7 +38,8 @@ mod least {
 const COVARIANCE: usize = 20;
 
 /// The first GPU. Hands work that is too small for it to [`Cpu`]. One operation at a time: calls from several threads
-/// wait for each other.
+/// wait for each other. A [`Tape`] stays as it is: a backward pass computes the forward pass again, which costs less than
+/// the tape's journey to the host and back.
 ///
 /// The same call gives the same bytes. Results agree with [`Cpu`]'s within rounding: 1e-9 in f64, 1e-5 in f32, of the
 /// norm. Libraries choose their algorithm by size, so the last bits of a row can depend on how many rows there are.
@@ -238,8 +239,8 @@ fn fits(rollout: &NetRollout, states: usize) -> Result<()> {
     let named = rollout.inputs.iter().map(|i| i.0).chain(rollout.targets.iter().map(|t| t.0));
     let beyond = named.chain(rollout.exogenous.iter().copied()).any(|c| c >= columns);
     let before = rollout.inputs.iter().any(|i| i.1 >= past);
-    if beyond || before || rollout.block == 0 || past == 0 {
-        return Err(Error::Internal("a rollout names a column, a lag or a block that does not exist".to_owned()));
+    if beyond || before || rollout.block == 0 || past == 0 || rollout.net.members == 0 {
+        return Err(Error::Internal("a rollout names a column, a lag, a block or a member that is not there".to_owned()));
     }
     Ok(())
 }
