@@ -1,9 +1,12 @@
 //! Covariance functions over blocks of points: eight points to a vector register or two, some rows at a time.
 
+use std::marker::PhantomData;
+
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::compute::series::exp;
-use crate::compute::{Kernel, Points};
+use crate::compute::{Family, Kernel, Points};
 
 /// Points that are computed side by side.
 pub const LANES: usize = 8;
@@ -56,22 +59,31 @@ impl Radial for Matern52 {
     }
 }
 
-/// Runs `$body` with the type `$radial` of a family, compiled for the vector instructions that this processor has.
-macro_rules! vectorised {
-    ($family:expr, $radial:ident, $body:expr) => {
-        match $family {
-            $crate::compute::Family::SquaredExponential => {
-                type $radial = $crate::compute::cpu::covariance::SquaredExponential;
-                pulp::Arch::new().dispatch(|| $body)
-            }
-            $crate::compute::Family::Matern52 => {
-                type $radial = $crate::compute::cpu::covariance::Matern52;
-                pulp::Arch::new().dispatch(|| $body)
-            }
-        }
-    };
+/// Work on covariances. Its loops become vector instructions only where all of it is inlined: every function on the way
+/// to them is `inline(always)`, and none is a closure that is handed on.
+pub trait Work {
+    type Output;
+    fn run<K: Radial>(self) -> Self::Output;
 }
-pub(super) use vectorised;
+
+/// Runs work for a family, compiled for the vector instructions that this processor has.
+pub fn vectorised<W: Work>(family: Family, work: W) -> W::Output {
+    match family {
+        Family::SquaredExponential => Arch::new().dispatch(Of(work, PhantomData::<SquaredExponential>)),
+        Family::Matern52 => Arch::new().dispatch(Of(work, PhantomData::<Matern52>)),
+    }
+}
+
+struct Of<W, K>(W, PhantomData<K>);
+
+impl<W: Work, K: Radial> WithSimd for Of<W, K> {
+    type Output = W::Output;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> W::Output {
+        self.0.run::<K>()
+    }
+}
 
 /// Points divided by the lengths, in blocks of eight: `[block][d][8]`, so that what a block needs is contiguous. The
 /// lanes behind the last point hold its copies.
@@ -145,34 +157,42 @@ pub fn fill(kernel: &Kernel, a: Points, b: Points, lower: bool, out: &mut [f64])
     let blocks = Blocks::new(a, &inverse);
     out.par_chunks_mut(COLUMNS * n).enumerate().for_each(|(chunk, out)| {
         let start = chunk * COLUMNS;
-        vectorised!(kernel.family, K, columns::<K>(kernel.variance, &blocks, n, b, &inverse, start, lower, out));
+        let variance = kernel.variance;
+        vectorised(kernel.family, Columns { variance, blocks: &blocks, n, b, inverse: &inverse, start, lower, out });
     });
 }
 
-#[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "the parts of one matrix")]
-fn columns<K: Radial>(
+/// Columns of a kernel matrix from `start` on.
+struct Columns<'a> {
     variance: f64,
-    blocks: &Blocks,
+    blocks: &'a Blocks,
     n: usize,
-    b: Points,
-    inverse: &[f64],
+    b: Points<'a>,
+    inverse: &'a [f64],
     start: usize,
     lower: bool,
-    out: &mut [f64],
-) {
-    let (mut four, mut one) = (Vec::new(), Vec::new());
-    let mut groups = out.chunks_exact_mut(GROUP * n);
-    let mut j = start;
-    for out in groups.by_ref() {
-        gather::<GROUP>(b, inverse, j, &mut four);
-        group::<K, GROUP>(variance, blocks, n, &four, if lower { j } else { 0 }, out);
-        j += GROUP;
-    }
-    for out in groups.into_remainder().chunks_exact_mut(n) {
-        gather::<1>(b, inverse, j, &mut one);
-        group::<K, 1>(variance, blocks, n, &one, if lower { j } else { 0 }, out);
-        j += 1;
+    out: &'a mut [f64],
+}
+
+impl Work for Columns<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Radial>(self) {
+        let Self { variance, blocks, n, b, inverse, start, lower, out } = self;
+        let (mut four, mut one) = (Vec::new(), Vec::new());
+        let mut groups = out.chunks_exact_mut(GROUP * n);
+        let mut j = start;
+        for out in groups.by_ref() {
+            gather::<GROUP>(b, inverse, j, &mut four);
+            group::<K, GROUP>(variance, blocks, n, &four, if lower { j } else { 0 }, out);
+            j += GROUP;
+        }
+        for out in groups.into_remainder().chunks_exact_mut(n) {
+            gather::<1>(b, inverse, j, &mut one);
+            group::<K, 1>(variance, blocks, n, &one, if lower { j } else { 0 }, out);
+            j += 1;
+        }
     }
 }
 

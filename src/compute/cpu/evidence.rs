@@ -1,12 +1,15 @@
 //! Log marginal likelihood of an exact GP and its gradient.
 
 use std::f64::consts::PI;
+use std::ops::Range;
 
 use faer::prelude::ReborrowMut;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 
-use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, fill, gather, inverse_lengths, squared, vectorised};
+use super::covariance::{
+    Blocks, GROUP, LANES, Lanes, Radial, Work, fill, gather, inverse_lengths, squared, vectorised,
+};
 use super::factor::{cholesky, invert, square};
 use super::gp::solve_columns;
 use crate::compute::{Evidence, Kernel, Points, Solve};
@@ -58,7 +61,7 @@ fn gradient(kernel: &Kernel, noise: f64, x: Points, alpha: &[f64], inverse: MatR
         .into_par_iter()
         .map(|chunk| {
             let columns = chunk * COLUMNS..n.min((chunk + 1) * COLUMNS);
-            vectorised!(kernel.family, K, stretch::<K>(&blocks, x, &scale, alpha, inverse, columns))
+            vectorised(kernel.family, Stretch { blocks: &blocks, x, scale: &scale, alpha, inverse, columns })
         })
         .collect();
     let total = |lanes: &dyn Fn(&Part) -> Lanes| kernel.variance * parts.iter().flat_map(lanes).sum::<f64>();
@@ -68,29 +71,36 @@ fn gradient(kernel: &Kernel, noise: f64, x: Points, alpha: &[f64], inverse: MatR
     gradient
 }
 
-#[inline(always)]
-fn stretch<K: Radial>(
-    blocks: &Blocks,
-    x: Points,
-    scale: &[f64],
-    alpha: &[f64],
-    inverse: MatRef<f64>,
-    columns: std::ops::Range<usize>,
-) -> Part {
-    let mut part = Part { lengths: vec![[0.0; LANES]; scale.len()], variance: [0.0; LANES] };
-    let (mut four, mut one) = (Vec::new(), Vec::new());
-    let mut j = columns.start;
-    while j + GROUP <= columns.end {
-        gather::<GROUP>(x, scale, j, &mut four);
-        group::<K, GROUP>(blocks, &four, alpha, inverse, j, &mut part);
-        j += GROUP;
+struct Stretch<'a> {
+    blocks: &'a Blocks,
+    x: Points<'a>,
+    scale: &'a [f64],
+    alpha: &'a [f64],
+    inverse: MatRef<'a, f64>,
+    columns: Range<usize>,
+}
+
+impl Work for Stretch<'_> {
+    type Output = Part;
+
+    #[inline(always)]
+    fn run<K: Radial>(self) -> Part {
+        let Self { blocks, x, scale, alpha, inverse, columns } = self;
+        let mut part = Part { lengths: vec![[0.0; LANES]; scale.len()], variance: [0.0; LANES] };
+        let (mut four, mut one) = (Vec::new(), Vec::new());
+        let mut j = columns.start;
+        while j + GROUP <= columns.end {
+            gather::<GROUP>(x, scale, j, &mut four);
+            group::<K, GROUP>(blocks, &four, alpha, inverse, j, &mut part);
+            j += GROUP;
+        }
+        while j < columns.end {
+            gather::<1>(x, scale, j, &mut one);
+            group::<K, 1>(blocks, &one, alpha, inverse, j, &mut part);
+            j += 1;
+        }
+        part
     }
-    while j < columns.end {
-        gather::<1>(x, scale, j, &mut one);
-        group::<K, 1>(blocks, &one, alpha, inverse, j, &mut part);
-        j += 1;
-    }
-    part
 }
 
 /// Columns j .. j + R below the diagonal count twice by symmetry, the diagonal once; the half of ½ tr is in `weight`.

@@ -8,7 +8,7 @@ use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, fill, inverse_lengths, squared, vectorised};
+use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, fill, inverse_lengths, squared, vectorised};
 use super::factor::{cholesky, invert, square};
 use super::gp::solve_columns;
 use super::tile::Tile;
@@ -242,22 +242,7 @@ impl Pass<'_> {
     /// Adds the rows of `x` from `start` on, one for each column of D.
     fn add(&self, x: Points, start: usize, d: MatRef<f64>, part: &mut Part) {
         let tile = Tile::new(x, self.scale, start, d.ncols());
-        vectorised!(self.kernel.family, K, self.add_tile::<K>(&tile, d, part));
-    }
-
-    #[inline(always)]
-    fn add_tile<K: Radial>(&self, tile: &Tile, d: MatRef<f64>, part: &mut Part) {
-        for b in 0..self.m.div_ceil(LANES) {
-            let mut row = 0;
-            for x in &tile.fours {
-                self.add_group::<K, GROUP>(b, x, d, row, part);
-                row += GROUP;
-            }
-            for x in &tile.ones {
-                self.add_group::<K, 1>(b, x, d, row, part);
-                row += 1;
-            }
-        }
+        vectorised(self.kernel.family, Add { pass: self, tile: &tile, d, part });
     }
 
     #[inline(always)]
@@ -295,6 +280,34 @@ impl Pass<'_> {
                     points[l] += pull;
                     lengths[l] = pull.mul_add(off, lengths[l]);
                 }
+            }
+        }
+    }
+}
+
+/// A tile of rows on its way into the sums.
+struct Add<'a> {
+    pass: &'a Pass<'a>,
+    tile: &'a Tile,
+    d: MatRef<'a, f64>,
+    part: &'a mut Part,
+}
+
+impl Work for Add<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Radial>(self) {
+        let Self { pass, tile, d, part } = self;
+        for b in 0..pass.m.div_ceil(LANES) {
+            let mut row = 0;
+            for x in &tile.fours {
+                pass.add_group::<K, GROUP>(b, x, d, row, part);
+                row += GROUP;
+            }
+            for x in &tile.ones {
+                pass.add_group::<K, 1>(b, x, d, row, part);
+                row += 1;
             }
         }
     }

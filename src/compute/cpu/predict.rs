@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, inverse_lengths, squared, vectorised};
+use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, inverse_lengths, squared, vectorised};
 use super::tile::Tile;
 use crate::compute::{GpFunctions, Points};
 
@@ -43,7 +43,12 @@ impl<'a> Prepared<'a> {
 }
 
 /// Runs `task` on the number of each tile of rows, side by side when there is enough to do, and `collect` on what it gave.
-fn tiles<T: Send>(rows: usize, points: usize, task: impl Fn(usize) -> T + Send + Sync, mut collect: impl FnMut(usize, T)) {
+fn tiles<T: Send>(
+    rows: usize,
+    points: usize,
+    task: impl Fn(usize) -> T + Send + Sync,
+    mut collect: impl FnMut(usize, T),
+) {
     let count = rows.div_ceil(ROWS);
     if rows * points < WORTH {
         (0..count).for_each(|t| collect(t, task(t)));
@@ -61,7 +66,7 @@ pub fn predict(gp: &GpFunctions, x: Points, out: &mut [f64], mut variance: Optio
     let task = |t: usize| {
         let rows = ROWS.min(x.n - t * ROWS);
         let tile = Tile::new(x, &prepared.inverse, t * ROWS, rows);
-        vectorised!(gp.kernel.family, K, sums::<K>(&prepared, &tile, precision))
+        vectorised(gp.kernel.family, Sums { prepared: &prepared, tile: &tile, precision })
     };
     tiles(x.n, gp.points.n, task, |t, (sums, explained): (Vec<f64>, Vec<f64>)| {
         for (r, sums) in sums.chunks_exact(columns.max(1)).enumerate() {
@@ -78,26 +83,40 @@ pub fn predict(gp: &GpFunctions, x: Points, out: &mut [f64], mut variance: Optio
 }
 
 /// Σ_i k(x_r, z_i) w_ci `[rows][columns]`, and k_rᵀ P k_r `[rows]` where there is a P.
-#[inline(always)]
-fn sums<K: Radial>(prepared: &Prepared, tile: &Tile, precision: Option<&[f64]>) -> (Vec<f64>, Vec<f64>) {
-    let (columns, count) = (prepared.columns, prepared.count());
-    let rows = tile.fours.len() * GROUP + tile.ones.len();
-    let mut sums = vec![[0.0; LANES]; rows * columns];
-    let mut kernels = vec![[0.0; LANES]; if precision.is_some() { rows * count } else { 0 }];
-    for chunk in (0..count).step_by(CHUNK) {
-        let chunk = chunk..count.min(chunk + CHUNK);
-        let mut row = 0;
-        for x in &tile.fours {
-            group::<K, GROUP>(prepared, chunk.clone(), x, row, &mut sums, &mut kernels);
-            row += GROUP;
+struct Sums<'a> {
+    prepared: &'a Prepared<'a>,
+    tile: &'a Tile,
+    precision: Option<&'a [f64]>,
+}
+
+impl Work for Sums<'_> {
+    type Output = (Vec<f64>, Vec<f64>);
+
+    #[inline(always)]
+    fn run<K: Radial>(self) -> Self::Output {
+        let Self { prepared, tile, precision } = self;
+        let (columns, count) = (prepared.columns, prepared.count());
+        let rows = tile.fours.len() * GROUP + tile.ones.len();
+        let mut sums = vec![[0.0; LANES]; rows * columns];
+        let mut kernels = vec![[0.0; LANES]; if precision.is_some() { rows * count } else { 0 }];
+        for start in (0..count).step_by(CHUNK) {
+            let chunk = start..count.min(start + CHUNK);
+            let mut row = 0;
+            for x in &tile.fours {
+                group::<K, GROUP>(prepared, chunk.clone(), x, row, &mut sums, &mut kernels);
+                row += GROUP;
+            }
+            for x in &tile.ones {
+                group::<K, 1>(prepared, chunk.clone(), x, row, &mut sums, &mut kernels);
+                row += 1;
+            }
         }
-        for x in &tile.ones {
-            group::<K, 1>(prepared, chunk.clone(), x, row, &mut sums, &mut kernels);
-            row += 1;
-        }
+        let explained = match precision {
+            Some(precision) => quadratic(&kernels, count, rows, prepared.gp.points.n, precision),
+            None => Vec::new(),
+        };
+        (sums.iter().map(total).collect(), explained)
     }
-    let explained = precision.map_or_else(Vec::new, |p| quadratic(&kernels, count, rows, prepared.gp.points.n, p));
-    (sums.iter().map(total).collect(), explained)
 }
 
 #[inline(always)]
@@ -173,7 +192,7 @@ pub fn pull_back(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]
         let tile = Tile::new(x, &prepared.inverse, start, rows);
         let pulls: Vec<f64> =
             (start..start + rows).flat_map(|r| (0..prepared.columns).map(move |c| cotangent[c * x.n + r])).collect();
-        vectorised!(gp.kernel.family, K, slopes::<K>(&prepared, &tile, &pulls))
+        vectorised(gp.kernel.family, Slopes { prepared: &prepared, tile: &tile, pulls: &pulls })
     };
     tiles(x.n, gp.points.n, task, |t, slopes: Vec<f64>| {
         for (r, slopes) in slopes.chunks_exact(d.max(1)).enumerate() {
@@ -185,20 +204,31 @@ pub fn pull_back(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]
 }
 
 /// Derivatives `[rows][d]`; `pulls`: `[rows][columns]`.
-#[inline(always)]
-fn slopes<K: Radial>(prepared: &Prepared, tile: &Tile, pulls: &[f64]) -> Vec<f64> {
-    let mut slopes = Vec::new();
-    let columns = prepared.columns;
-    let mut row = 0;
-    for x in &tile.fours {
-        slope_group::<K, GROUP>(prepared, x, &pulls[row * columns..], &mut slopes);
-        row += GROUP;
+struct Slopes<'a> {
+    prepared: &'a Prepared<'a>,
+    tile: &'a Tile,
+    pulls: &'a [f64],
+}
+
+impl Work for Slopes<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run<K: Radial>(self) -> Vec<f64> {
+        let Self { prepared, tile, pulls } = self;
+        let mut slopes = Vec::new();
+        let columns = prepared.columns;
+        let mut row = 0;
+        for x in &tile.fours {
+            slope_group::<K, GROUP>(prepared, x, &pulls[row * columns..], &mut slopes);
+            row += GROUP;
+        }
+        for x in &tile.ones {
+            slope_group::<K, 1>(prepared, x, &pulls[row * columns..], &mut slopes);
+            row += 1;
+        }
+        slopes
     }
-    for x in &tile.ones {
-        slope_group::<K, 1>(prepared, x, &pulls[row * columns..], &mut slopes);
-        row += 1;
-    }
-    slopes
 }
 
 #[inline(always)]

@@ -204,9 +204,8 @@ fn the_bound_and_its_gradient_are_the_textbooks() {
                 let l = factor(&uu);
                 let a: Vec<Vec<f64>> = matrix(kernel, &x, z).iter().map(|k| forward(&l, k)).collect();
                 let dot = |i: usize, j: usize| -> f64 { a[i].iter().zip(&a[j]).map(|(a, b)| a * b).sum() };
-                let q: Vec<Vec<f64>> = (0..n)
-                    .map(|i| (0..n).map(|j| dot(i, j) + if i == j { noise } else { 0.0 }).collect())
-                    .collect();
+                let q: Vec<Vec<f64>> =
+                    (0..n).map(|i| (0..n).map(|j| dot(i, j) + if i == j { noise } else { 0.0 }).collect()).collect();
                 let slack: f64 = (0..n).map(|i| kernel.variance - dot(i, i)).sum();
                 density(&q, &y) - 0.5 * slack / noise
             };
@@ -258,7 +257,8 @@ fn predictions_and_their_derivatives_are_the_textbooks() {
             let weights = Cloud::new(14, columns, n).values;
             let root = Cloud::new(15, n, n).values;
             let precision: Vec<f64> = (0..n * n).map(|at| root[at] + root[at % n * n + at / n]).collect();
-            let gp = GpFunctions { kernel: &kernel, points: z.points(), weights: &weights, precision: Some(&precision) };
+            let gp =
+                GpFunctions { kernel: &kernel, points: z.points(), weights: &weights, precision: Some(&precision) };
             let (mut out, mut variance) = (vec![0.0; columns * rows], vec![0.0; rows]);
             Cpu.gp_predict(&gp, x.points(), &mut out, Some(&mut variance)).unwrap();
             let k = matrix(&kernel, &x, &z);
