@@ -240,7 +240,7 @@ fn fits(rollout: &NetRollout, states: usize) -> Result<()> {
     let beyond = named.chain(rollout.exogenous.iter().copied()).any(|c| c >= columns);
     let before = rollout.inputs.iter().any(|i| i.1 >= past);
     if beyond || before || rollout.block == 0 || past == 0 || rollout.net.members == 0 {
-        return Err(Error::Internal("a rollout names a column, a lag, a block or a member that is not there".to_owned()));
+        return Err(Error::Internal("a rollout names a column, lag, block or member that is not there".to_owned()));
     }
     Ok(())
 }
