@@ -4,15 +4,20 @@
 //! is contiguous. [`Cpu`] is the reference; another device agrees with it within a stated tolerance.
 
 mod cpu;
+mod cuda;
+mod curve;
 mod kernel;
 mod net;
 mod rollout;
+pub(crate) mod series;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 pub use cpu::Cpu;
-pub use kernel::{Evidence, Family, GpFunctions, Kernel, Points};
+pub use cuda::Cuda;
+pub use curve::Curve;
+pub use kernel::{Evidence, Family, GpFunctions, Inducing, Kernel, Points};
 pub use net::{Net, Tape};
 pub use rollout::NetRollout;
 
@@ -24,6 +29,29 @@ pub type Compute = Arc<dyn Backend>;
 /// The processor.
 pub fn cpu() -> Compute {
     Arc::new(Cpu)
+}
+
+/// Which device to compute on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    /// A GPU where there is one that works, else the processor.
+    #[default]
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+/// Opens a device.
+///
+/// # Errors
+/// [`crate::error::Error::Usage`] when `Cuda` is asked for and cannot be: what is missing, and the cure. `Auto` then
+/// takes the processor and says nothing.
+pub fn open(device: Device) -> Result<Compute> {
+    match device {
+        Device::Cpu => Ok(cpu()),
+        Device::Cuda => Ok(Arc::new(Cuda::open()?)),
+        Device::Auto => Ok(Cuda::open().map_or_else(|_| cpu(), |cuda| Arc::new(cuda))),
+    }
 }
 
 /// What a factor is asked for.
@@ -62,6 +90,29 @@ pub trait Backend: Send + Sync + Debug {
     /// Fused GP prediction: `out[c rows + r] = Σ_i k(x_r, z_i) w[c n + i]` for every column c of weights, and, where
     /// the functions carry a precision P and `variance` is asked for, `k(x_r, x_r) − k_rᵀ P k_r` in `variance[r]`.
     fn gp_predict(&self, gp: &GpFunctions, x: Points, out: &mut [f64], variance: Option<&mut [f64]>) -> Result<()>;
+
+    /// Derivatives of [`Backend::gp_predict`]: `out[k rows + r] = Σ_c cotangent[c rows + r] · ∂out_c/∂x_k` at row r. A
+    /// device without its own takes the processor's.
+    fn gp_pull_back(&self, gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
+        cpu::pull_back(gp, x, cotangent, out)
+    }
+
+    /// The bound of [`Inducing`] for rows `x`, `y` and inducing points `z`, in O(n m²). `jitter` · variance is added to
+    /// the diagonal of K_uu; `None` when a matrix is not positive definite. A device without its own takes the
+    /// processor's.
+    #[allow(clippy::too_many_arguments, reason = "a model, its data and what is asked")]
+    fn gp_inducing(
+        &self,
+        kernel: &Kernel,
+        noise: f64,
+        jitter: f64,
+        x: Points,
+        y: &[f64],
+        z: Points,
+        gradient: bool,
+    ) -> Result<Option<Inducing>> {
+        cpu::inducing(kernel, noise, jitter, x, y, z, gradient)
+    }
 
     /// Batched forward pass: every member's network over its own rows. `x`: `[members][inputs][rows]`; `out`:
     /// `[members][outputs][rows]`. `tape` keeps what [`Backend::backward`] needs.

@@ -262,7 +262,7 @@ mod tests {
             shares(&envelope.label(&window_of(&log, 2_000..4_000)))
         };
         let ([_, _, naive], [_, _, honest]) = (label(0), label(100));
-        assert!(naive > 0.2 && honest < 0.1, "{naive} {honest}");
+        assert!(naive > 0.1 && honest < 0.03, "{naive} {honest}");
     }
 
     #[test]
