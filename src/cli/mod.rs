@@ -78,17 +78,16 @@ pub enum Device {
 }
 
 impl Device {
-    /// Opens it.
+    /// Opens it; a GPU takes about a second, so only verbs that compute do.
     ///
     /// # Errors
-    /// [`Error::Usage`] when it is not there.
+    /// As [`compute::open`].
     pub fn compute(self) -> Result<Compute> {
-        match self {
-            Self::Auto | Self::Cpu => Ok(compute::cpu()),
-            Self::Cuda => Err(Error::Usage(
-                "this build computes on the processor only; leave out `--device cuda`, or use `--device auto`".into(),
-            )),
-        }
+        compute::open(match self {
+            Self::Auto => compute::Device::Auto,
+            Self::Cpu => compute::Device::Cpu,
+            Self::Cuda => compute::Device::Cuda,
+        })
     }
 }
 
