@@ -7,7 +7,8 @@ mod cpu;
 mod kernel;
 mod net;
 mod rollout;
-pub(crate) mod series;
+mod series;
+mod waves;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub use cpu::Cpu;
 pub use kernel::{Evidence, Family, GpFunctions, Inducing, Kernel, Points};
 pub use net::{Net, Tape};
 pub use rollout::NetRollout;
+pub use waves::Waves;
 
 use crate::error::Result;
 

@@ -3,6 +3,7 @@
 mod artefact;
 mod blocks;
 mod forest;
+pub mod gp;
 mod grow;
 mod linear;
 mod persistence;
@@ -19,11 +20,12 @@ use crate::error::{Error, Result, nearest, plural};
 use crate::spec::ModelSpec;
 
 pub use forest::Forest;
+pub use gp::Gp;
 pub use linear::Linear;
 pub use persistence::Persistence;
 
 /// The models, by name. A new one is a file here, its name, and a line in [`fit`] and [`decode`].
-pub const NAMES: &[&str] = &["persistence", "linear", "forest"];
+pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp"];
 
 /// The rows of a batch that belong to one particle: they share one function of the model and one noise sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +101,10 @@ pub trait Regressor: Send + Sync + Debug {
     fn hyper(&self) -> Vec<f64> {
         Vec::new()
     }
+    /// What a reader should know of how it was fitted.
+    fn note(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A linear model, y = intercept + weights · x, in physical units.
@@ -156,6 +162,7 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     let fit = Fit { rows: &usual.rows, ..*fit };
     Ok(match name {
         "linear" => Arc::new(Linear::fit(&fit)?),
+        "gp" => Arc::new(Gp::fit(&fit)?),
         _ => Arc::new(Forest::fit(&fit)?),
     })
 }
@@ -164,11 +171,12 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name, [`Error::Data`] when the bytes are not such a model.
-pub fn decode(name: &str, bytes: &[u8], _compute: &Compute) -> Result<Arc<dyn Regressor>> {
+pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Regressor>> {
     Ok(match name {
         "persistence" => Arc::new(Persistence::decode(bytes)?),
         "linear" => Arc::new(Linear::decode(bytes)?),
         "forest" => Arc::new(Forest::decode(bytes)?),
+        "gp" => Arc::new(Gp::decode(bytes, compute)?),
         _ => return Err(unknown(name)),
     })
 }
