@@ -9,7 +9,8 @@ mod curve;
 mod kernel;
 mod net;
 mod rollout;
-pub(crate) mod series;
+mod series;
+mod waves;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use curve::Curve;
 pub use kernel::{Evidence, Family, GpFunctions, Inducing, Kernel, Points};
 pub use net::{Net, Tape};
 pub use rollout::NetRollout;
+pub use waves::Waves;
 
 use crate::error::Result;
 

@@ -232,7 +232,11 @@ struct Hours {
 impl Hours {
     fn of(plant: &Plant, change: &Change) -> Result<Self> {
         let minute = |text: &str| minute_of_day(text).map_err(Error::Usage);
-        let between = change.between.as_ref().map(|b| Ok::<_, Error>((minute(&b.value[0])?, minute(&b.value[1])?))).transpose()?;
+        let between = change
+            .between
+            .as_ref()
+            .map(|b| Ok::<_, Error>((minute(&b.value[0])?, minute(&b.value[1])?)))
+            .transpose()?;
         Ok(Self { zone: plant.zone()?, between })
     }
 

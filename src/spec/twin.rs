@@ -255,6 +255,9 @@ pub struct ModelSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry: Option<At<TimeSpan>>,
     pub seed: At<u64>,
+    /// Settings of the model `gp`.
+    #[serde(skip_serializing_if = "GpSpec::is_default")]
+    pub gp: GpSpec,
 }
 
 impl ModelSpec {
@@ -274,8 +277,63 @@ impl Default for ModelSpec {
             ignore: Vec::new(),
             carry: None,
             seed: 1.into(),
+            gp: GpSpec::default(),
         }
     }
+}
+
+/// Settings of the model `gp`: a Gaussian process for every target.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GpSpec {
+    /// How covariance falls with distance (default `matern52`).
+    pub kernel: GpKernel,
+    /// What the process corrects (default `linear`).
+    pub mean: GpMean,
+    /// Training rows up to which the process is exact; beyond them it goes through inducing points (default 3000).
+    pub max_points: At<usize>,
+    /// Inducing points (default 256).
+    pub inducing: At<usize>,
+    /// Functions drawn from the posterior, which particles follow (default 16).
+    pub samples: At<usize>,
+}
+
+impl Default for GpSpec {
+    fn default() -> Self {
+        Self {
+            kernel: GpKernel::Matern52,
+            mean: GpMean::Linear,
+            max_points: 3000.into(),
+            inducing: 256.into(),
+            samples: 16.into(),
+        }
+    }
+}
+
+impl GpSpec {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Covariance of the model `gp`, with a length-scale for every input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GpKernel {
+    /// Matérn 5/2: twice differentiable functions.
+    Matern52,
+    /// Squared exponential: very smooth functions.
+    SquaredExponential,
+}
+
+/// Mean function of the model `gp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GpMean {
+    /// The model `linear`, to which predictions return away from the data.
+    Linear,
+    /// The mean of each target.
+    Constant,
 }
 
 /// A figure of merit. Its unit follows from the signals' units. Arguments are expressions unless said otherwise.

@@ -142,6 +142,13 @@ pub fn squared<const R: usize>(block: &[Lanes], rows: &[[f64; R]]) -> [Lanes; R]
     r2
 }
 
+/// The lanes, added in pairs.
+#[inline(always)]
+pub fn total(lanes: &Lanes) -> f64 {
+    let [a, b, c, d, e, f, g, h] = *lanes;
+    ((a + e) + (b + f)) + ((c + g) + (d + h))
+}
+
 /// 1 / lengths.
 pub fn inverse_lengths(kernel: &Kernel) -> Vec<f64> {
     kernel.lengths.iter().map(|l| 1.0 / l).collect()

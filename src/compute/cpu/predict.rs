@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, inverse_lengths, squared, vectorised};
+use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, inverse_lengths, squared, total, vectorised};
 use super::tile::Tile;
 use crate::compute::{GpFunctions, Points};
 
@@ -153,33 +153,46 @@ fn group<K: Radial, const R: usize>(
     }
 }
 
-/// k_rᵀ P k_r of the kernels `[rows][count]`: eight columns of P pass over all rows.
+/// k_rᵀ P k_r of the kernels `[rows][count]`: four columns of P pass over all rows.
 #[inline(always)]
 fn quadratic(kernels: &[Lanes], count: usize, rows: usize, n: usize, precision: &[f64]) -> Vec<f64> {
     let mut sums = vec![[0.0; LANES]; rows];
-    for start in (0..n).step_by(LANES) {
-        let width = LANES.min(n - start);
-        for (k, sum) in kernels.chunks_exact(count).zip(&mut sums) {
-            for j in start..start + width {
-                let column = &precision[j * n..(j + 1) * n];
-                let mut product = [0.0; LANES];
-                let (whole, rest) = column.as_chunks::<LANES>();
-                for (p, k) in whole.iter().zip(k) {
-                    for l in 0..LANES {
-                        product[l] = p[l].mul_add(k[l], product[l]);
-                    }
-                }
-                for (l, p) in rest.iter().enumerate() {
-                    product[l] = p.mul_add(k[count - 1][l], product[l]);
-                }
-                let own = k[j / LANES][j % LANES];
+    let mut columns = precision.chunks_exact(GROUP * n);
+    let mut j = 0;
+    for columns in columns.by_ref() {
+        products::<GROUP>(kernels, count, n, columns, j, &mut sums);
+        j += GROUP;
+    }
+    for column in columns.remainder().chunks_exact(n) {
+        products::<1>(kernels, count, n, column, j, &mut sums);
+        j += 1;
+    }
+    sums.iter().map(total).collect()
+}
+
+/// Adds k_j Pᵢⱼ kᵢ for C columns of P from j on.
+#[inline(always)]
+fn products<const C: usize>(kernels: &[Lanes], count: usize, n: usize, columns: &[f64], j: usize, sums: &mut [Lanes]) {
+    let whole: [&[Lanes]; C] = std::array::from_fn(|c| columns[c * n..(c + 1) * n].as_chunks::<LANES>().0);
+    for (k, sum) in kernels.chunks_exact(count).zip(sums) {
+        let mut products = [[0.0; LANES]; C];
+        for b in 0..n / LANES {
+            for c in 0..C {
                 for l in 0..LANES {
-                    sum[l] = product[l].mul_add(own, sum[l]);
+                    products[c][l] = whole[c][b][l].mul_add(k[b][l], products[c][l]);
                 }
             }
         }
+        for c in 0..C {
+            for i in n / LANES * LANES..n {
+                products[c][i % LANES] = columns[c * n + i].mul_add(k[count - 1][i % LANES], products[c][i % LANES]);
+            }
+            let own = k[(j + c) / LANES][(j + c) % LANES];
+            for l in 0..LANES {
+                sum[l] = products[c][l].mul_add(own, sum[l]);
+            }
+        }
     }
-    sums.iter().map(total).collect()
 }
 
 /// As [`crate::compute::Backend::gp_pull_back`], for at least one point.
@@ -190,9 +203,9 @@ pub fn pull_back(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]
         let start = t * ROWS;
         let rows = ROWS.min(x.n - start);
         let tile = Tile::new(x, &prepared.inverse, start, rows);
-        let pulls: Vec<f64> =
+        let cotangents: Vec<f64> =
             (start..start + rows).flat_map(|r| (0..prepared.columns).map(move |c| cotangent[c * x.n + r])).collect();
-        vectorised(gp.kernel.family, Slopes { prepared: &prepared, tile: &tile, pulls: &pulls })
+        vectorised(gp.kernel.family, Slopes { prepared: &prepared, tile: &tile, cotangents: &cotangents })
     };
     tiles(x.n, gp.points.n, task, |t, slopes: Vec<f64>| {
         for (r, slopes) in slopes.chunks_exact(d.max(1)).enumerate() {
@@ -203,11 +216,11 @@ pub fn pull_back(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]
     });
 }
 
-/// Derivatives `[rows][d]`; `pulls`: `[rows][columns]`.
+/// Derivatives `[rows][d]`; `cotangents`: `[rows][columns]`.
 struct Slopes<'a> {
     prepared: &'a Prepared<'a>,
     tile: &'a Tile,
-    pulls: &'a [f64],
+    cotangents: &'a [f64],
 }
 
 impl Work for Slopes<'_> {
@@ -215,16 +228,16 @@ impl Work for Slopes<'_> {
 
     #[inline(always)]
     fn run<K: Radial>(self) -> Vec<f64> {
-        let Self { prepared, tile, pulls } = self;
-        let mut slopes = Vec::new();
+        let Self { prepared, tile, cotangents } = self;
+        let (mut four, mut one, mut slopes) = (Vec::new(), Vec::new(), Vec::new());
         let columns = prepared.columns;
         let mut row = 0;
         for x in &tile.fours {
-            slope_group::<K, GROUP>(prepared, x, &pulls[row * columns..], &mut slopes);
+            slope_group::<GROUP, K>(prepared, x, &cotangents[row * columns..], &mut four, &mut slopes);
             row += GROUP;
         }
         for x in &tile.ones {
-            slope_group::<K, 1>(prepared, x, &pulls[row * columns..], &mut slopes);
+            slope_group::<1, K>(prepared, x, &cotangents[row * columns..], &mut one, &mut slopes);
             row += 1;
         }
         slopes
@@ -232,18 +245,23 @@ impl Work for Slopes<'_> {
 }
 
 #[inline(always)]
-fn slope_group<K: Radial, const R: usize>(prepared: &Prepared, x: &[[f64; R]], pulls: &[f64], slopes: &mut Vec<f64>) {
+fn slope_group<const R: usize, K: Radial>(
+    prepared: &Prepared,
+    x: &[[f64; R]],
+    cotangents: &[f64],
+    pulls: &mut Vec<[Lanes; R]>,
+    slopes: &mut Vec<f64>,
+) {
     let columns = prepared.columns;
-    let mut sums = vec![[[0.0; LANES]; R]; x.len()];
+    pulls.clear();
     for b in 0..prepared.count() {
-        let block = prepared.blocks.block(b);
-        let r2 = squared(block, x);
+        let r2 = squared(prepared.blocks.block(b), x);
         let weights = &prepared.weights[b * columns..(b + 1) * columns];
         let mut pull = [[0.0; LANES]; R];
         for (c, w) in weights.iter().enumerate() {
             for r in 0..R {
                 for l in 0..LANES {
-                    pull[r][l] = w[l].mul_add(pulls[r * columns + c], pull[r][l]);
+                    pull[r][l] = w[l].mul_add(cotangents[r * columns + c], pull[r][l]);
                 }
             }
         }
@@ -252,23 +270,21 @@ fn slope_group<K: Radial, const R: usize>(prepared: &Prepared, x: &[[f64; R]], p
                 pull[r][l] *= K::both(r2[r][l]).1;
             }
         }
-        for ((z, x), sum) in block.iter().zip(x).zip(&mut sums) {
+        pulls.push(pull);
+    }
+    let (d, start) = (x.len(), slopes.len());
+    slopes.resize(start + R * d, 0.0);
+    for (k, x) in x.iter().enumerate() {
+        let mut sums = [[0.0; LANES]; R];
+        for (pull, z) in pulls.iter().zip(prepared.blocks.values[k..].iter().step_by(d)) {
             for r in 0..R {
                 for l in 0..LANES {
-                    sum[r][l] = pull[r][l].mul_add(z[l] - x[r], sum[r][l]);
+                    sums[r][l] = pull[r][l].mul_add(z[l] - x[r], sums[r][l]);
                 }
             }
         }
+        for r in 0..R {
+            slopes[start + r * d + k] = prepared.gp.kernel.variance * prepared.inverse[k] * total(&sums[r]);
+        }
     }
-    for r in 0..R {
-        let scaled = sums.iter().zip(&prepared.inverse);
-        slopes.extend(scaled.map(|(sum, inverse)| prepared.gp.kernel.variance * inverse * total(&sum[r])));
-    }
-}
-
-/// The lanes, added in pairs.
-#[inline(always)]
-fn total(lanes: &Lanes) -> f64 {
-    let [a, b, c, d, e, f, g, h] = *lanes;
-    ((a + e) + (b + f)) + ((c + g) + (d + h))
 }

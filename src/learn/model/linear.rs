@@ -117,7 +117,7 @@ impl Linear {
     }
 
     /// Intercept and weights of a target: `[1 + inputs]`.
-    fn row(&self, member: Option<usize>, target: usize) -> &[f64] {
+    pub(super) fn row(&self, member: Option<usize>, target: usize) -> &[f64] {
         let function = member.map_or(0, |m| 1 + m % MEMBERS);
         let at = (function * self.targets + target) * (1 + self.inputs);
         &self.weights[at..at + 1 + self.inputs]

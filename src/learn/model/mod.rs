@@ -3,6 +3,7 @@
 mod artefact;
 mod blocks;
 mod forest;
+pub mod gp;
 mod grow;
 mod linear;
 mod persistence;
@@ -20,13 +21,14 @@ use crate::error::{Error, Result, nearest, plural};
 use crate::spec::ModelSpec;
 
 pub use forest::Forest;
+pub use gp::Gp;
 pub use linear::Linear;
 pub use persistence::Persistence;
 pub use stack::{STACK, Stack};
 
 /// The models that are fitted, by name. A new one is a file here, its name, and a line in [`fit`] and [`decode`]. Their
 /// [`Stack`] is made of those that were.
-pub const NAMES: &[&str] = &["persistence", "linear", "forest"];
+pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp"];
 
 /// The rows of a batch that belong to one particle: they share one function of the model and one noise sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +165,7 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     let fit = Fit { rows: &usual.rows, ..*fit };
     Ok(match name {
         "linear" => Arc::new(Linear::fit(&fit)?),
+        "gp" => Arc::new(Gp::fit(&fit)?),
         _ => Arc::new(Forest::fit(&fit)?),
     })
 }
@@ -176,6 +179,7 @@ pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Reg
         "persistence" => Arc::new(Persistence::decode(bytes)?),
         "linear" => Arc::new(Linear::decode(bytes)?),
         "forest" => Arc::new(Forest::decode(bytes)?),
+        "gp" => Arc::new(Gp::decode(bytes, compute)?),
         STACK => Arc::new(Stack::decode(bytes, compute)?),
         _ => return Err(unknown(name)),
     })
