@@ -1,6 +1,6 @@
 //! Weights of a stack, from held-out multi-step errors.
 
-use super::score::Rollouts;
+use super::rollouts::Rollouts;
 
 /// Steps of the descent; the weights no longer move in the third digit long before.
 const STEPS: usize = 400;

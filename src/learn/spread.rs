@@ -8,7 +8,7 @@ use super::calibrate::Calibration;
 use super::map::{StepMap, StepScratch};
 use super::model::Particle;
 use super::quantile::interpolate;
-use super::score::{Start, one_step_errors, window_at, write_inputs};
+use super::rollouts::{Start, one_step_errors, window_at, write_inputs};
 use crate::rng::Key;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory};
