@@ -4,7 +4,8 @@
 //! is contiguous. [`Cpu`] is the reference; another device agrees with it within a stated tolerance.
 
 mod cpu;
-mod curve;
+pub mod curve;
+pub use curve as curve_pub;
 mod kernel;
 mod net;
 mod rollout;
