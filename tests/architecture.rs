@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["disk", "units"],
     &["schema"],
     &["spec", "trajectory"],
-    &["expr", "log"],
+    &["expr", "log", "compute"],
     &["learn", "value"],
     &["twin"],
     &["control"],

@@ -8,8 +8,11 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::calibrate::Calibration;
+use super::coverage;
 use super::map::{StepMap, StepScratch, Target};
 use super::model::Particle;
+use super::quantile::half_spread;
 use super::spread::Spread;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
@@ -40,6 +43,10 @@ pub struct ScoreRow {
     pub crps: f64,
     /// Measured coverage of the intervals at [`LEVELS`].
     pub coverage: [f64; 4],
+    /// Independent forecasts that the coverage of the 90 % interval rests on ([`coverage::effective`]).
+    pub independent: f64,
+    /// Share of the measured values in each tenth of the forecast distribution (probability integral transform).
+    pub pit: [f64; 10],
 }
 
 /// A row of the log from which an open-loop run starts.
@@ -360,24 +367,29 @@ pub struct Baselines {
     pub mean: Rollouts,
 }
 
-/// Scores of every signal and horizon; intervals and CRPS come from `spread`.
-pub fn score(model: &str, run: &Rollouts, spread: &Spread, baselines: &Baselines) -> Vec<ScoreRow> {
+/// Scores of every signal and horizon; intervals and CRPS come from `calibration`.
+pub fn score(model: &str, run: &Rollouts, calibration: &Calibration, baselines: &Baselines) -> Vec<ScoreRow> {
     let mut rows = Vec::with_capacity(run.signals.len() * run.horizon);
     for (k, &signal) in run.signals.iter().enumerate() {
         for h in 1..=run.horizon {
-            let (mut n, mut squares, mut sum, mut crps) = (0, 0.0, 0.0, 0.0);
-            let mut inside = [0.0; 4];
-            let intervals = LEVELS.map(|level| spread.interval(k, h, level));
+            let (mut squares, mut sum, mut crps) = (0.0, 0.0, 0.0);
+            let (mut inside, mut pit) = ([0.0; 4], [0.0; 10]);
+            let (mut held, mut sizes) = (Vec::new(), Vec::new());
+            let intervals = LEVELS.map(|level| calibration.interval(k, h, level));
+            let tenths: [f64; 9] = std::array::from_fn(|i| calibration.quantile(k, h, (i + 1) as f64 / 10.0));
             for (_, predicted, measured) in run.pairs(k, h) {
                 let error = predicted - measured;
-                n += 1;
                 squares += error * error;
                 sum += error;
-                crps += spread.crps(k, h, -error);
+                crps += calibration.crps(k, h, -error);
                 for (count, (low, high)) in inside.iter_mut().zip(intervals) {
                     *count += f64::from(u8::from((low..=high).contains(&-error)));
                 }
+                pit[tenths.partition_point(|q| *q < -error)] += 1.0;
+                held.push(f64::from(u8::from((intervals[2].0..=intervals[2].1).contains(&-error))));
+                sizes.push(error.abs());
             }
+            let n = held.len();
             if n == 0 {
                 continue;
             }
@@ -394,6 +406,9 @@ pub fn score(model: &str, run: &Rollouts, spread: &Spread, baselines: &Baselines
                 skill_mean: skill(run.paired_mse(&baselines.mean, k, h)),
                 crps: crps / count,
                 coverage: inside.map(|c| c / count),
+                // Where all or none are held, the errors' sizes tell the memory.
+                independent: coverage::effective(&held).or_else(|| coverage::effective(&sizes)).unwrap_or(count),
+                pit: pit.map(|c| c / count),
             });
         }
     }
@@ -417,12 +432,6 @@ pub fn crps_sample(sorted: &[f64], y: f64) -> f64 {
     let n = sorted.len() as f64;
     let distance = sorted.iter().map(|x| (x - y).abs()).sum::<f64>() / n;
     distance - half_spread(sorted)
-}
-
-/// ½ E|X − X'| of the empirical distribution of `sorted`.
-pub fn half_spread(sorted: &[f64]) -> f64 {
-    let n = sorted.len() as f64;
-    sorted.iter().enumerate().map(|(i, x)| x * (2.0 * i as f64 + 1.0 - n)).sum::<f64>() / (n * n)
 }
 
 /// Standard normal distribution function, to about 1e-15: Marsaglia's series (2004).

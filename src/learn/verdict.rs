@@ -1,6 +1,6 @@
 //! Whether a model is fit for use: its hold-out error against persistence and the training mean.
 
-use super::choose::mean;
+use super::pick::mean;
 use super::score::{Baselines, Rollouts};
 use crate::error::plural;
 

@@ -2,11 +2,14 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow_schema::{DataType, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::errors::ParquetError;
 
+use super::batches::retyped;
 use super::{Column, Source};
 use crate::error::{Error, Result, nearest};
 use crate::spec::LogSpec;
@@ -19,13 +22,15 @@ pub(super) struct LogFile {
     pub name: String,
     pub rows: usize,
     pub columns: Vec<FileColumn>,
+    /// The footer. Dictionaries are how a writer stored a column, not what it holds: they are read as their values.
+    pub meta: ArrowReaderMetadata,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct FileColumn {
     pub name: String,
     pub kind: &'static str,
-    /// The Arrow type, for messages.
+    /// Its Arrow type.
     pub data_type: DataType,
 }
 
@@ -143,22 +148,22 @@ pub(super) fn footer(dir: &Path, path: &Path) -> Result<LogFile> {
     }
     let load = |skip| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(skip));
     // Some writers leave an Arrow schema that Arrow itself does not know; the Parquet schema is enough then.
-    let meta = load(false).or_else(|_| load(true)).map_err(|e| bad(e.to_string()))?;
+    let meta = catch_unwind(AssertUnwindSafe(|| load(false).or_else(|_| load(true))))
+        .unwrap_or_else(|_| Err(ParquetError::General("the Parquet reader gave up".into())))
+        .map_err(|e| bad(e.to_string()))?;
     let rows = usize::try_from(meta.metadata().file_metadata().num_rows()).unwrap_or(0);
-    let columns: Vec<_> = meta
-        .schema()
-        .fields()
-        .iter()
-        .map(|f| FileColumn { name: f.name().clone(), kind: kind(f.data_type()), data_type: f.data_type().clone() })
-        .collect();
-    // polars refuses a whole file for one column of a type that it was built without, needed or not.
-    if let Some(c) = columns.iter().find(|c| foreign(&c.data_type)) {
-        return Err(Error::Data(format!(
-            "{name}: column `{}` has the type {}, which cannot be read; write it as float64, or leave it out of the file",
-            c.name, c.data_type
-        )));
-    }
-    Ok(LogFile { path: path.to_path_buf(), name, rows, columns })
+    let value_type = |t: &DataType| match t {
+        DataType::Dictionary(_, value) => value.as_ref().clone(),
+        other => other.clone(),
+    };
+    let dictionaries = meta.schema().fields().iter().any(|f| matches!(f.data_type(), DataType::Dictionary(..)));
+    let meta = if dictionaries { retyped(&meta, |_, t| value_type(t)) } else { meta };
+    let fields = meta.schema().fields().iter();
+    let columns = fields.map(|f| {
+        let data_type = value_type(f.data_type());
+        FileColumn { name: f.name().clone(), kind: kind(&data_type), data_type }
+    });
+    Ok(LogFile { path: path.to_path_buf(), name, rows, columns: columns.collect(), meta })
 }
 
 /// What a column is to a user.
@@ -169,33 +174,15 @@ fn kind(t: &DataType) -> &'static str {
         D::Decimal128(..) | D::Decimal256(..) => "float",
         D::Int8 | D::Int16 | D::Int32 | D::Int64 | D::UInt8 | D::UInt16 | D::UInt32 | D::UInt64 => "integer",
         D::Utf8 | D::LargeUtf8 | D::Utf8View => "text",
-        D::Dictionary(_, value) => kind(value),
         D::Timestamp(..) | D::Date32 | D::Date64 => "time",
         D::Boolean => "boolean",
         _ => "other",
     }
 }
 
-fn foreign(t: &DataType) -> bool {
-    use DataType as D;
-    matches!(
-        t,
-        D::Float16
-            | D::Decimal32(..)
-            | D::Decimal64(..)
-            | D::Decimal128(..)
-            | D::Decimal256(..)
-            | D::FixedSizeList(..)
-            | D::Interval(_)
-            | D::Union(..)
-            | D::RunEndEncoded(..)
-    )
-}
-
 /// Whether a column can be read as numbers, and if not, why.
 pub(super) fn numeric(column: &FileColumn) -> std::result::Result<(), &'static str> {
     match (column.kind, &column.data_type) {
-        (_, DataType::UInt8 | DataType::UInt16) => Err("small unsigned integers cannot be read; write it as int32"),
         ("float" | "integer" | "boolean", _) | (_, DataType::Null) => Ok(()),
         ("text", _) => Err("it holds text; convert it to numbers in the export"),
         ("time", _) => Err("it holds times, not numbers; name another column"),

@@ -143,10 +143,10 @@ fn losses(run: &Rollouts, spread: &Spread, scale: &[f64]) -> (Vec<f64>, f64) {
     let (mut inside, mut all) = (0usize, 0usize);
     for (k, scale) in scale.iter().enumerate() {
         for h in 1..=run.horizon {
-            let (low, high) = spread.interval(k, h, 0.9);
+            let (low, high) = spread.calibration.interval(k, h, 0.9);
             for (r, predicted, measured) in run.pairs(k, h) {
                 let error = measured - predicted;
-                sum[r] += spread.crps(k, h, error) / scale;
+                sum[r] += spread.calibration.crps(k, h, error) / scale;
                 count[r] += 1;
                 if h == run.horizon {
                     all += 1;

@@ -7,6 +7,7 @@ mod grow;
 mod linear;
 mod persistence;
 mod ridge;
+mod stack;
 mod tree;
 
 use std::fmt::Debug;
@@ -21,8 +22,10 @@ use crate::spec::ModelSpec;
 pub use forest::Forest;
 pub use linear::Linear;
 pub use persistence::Persistence;
+pub use stack::{STACK, Stack};
 
-/// The models, by name. A new one is a file here, its name, and a line in [`fit`] and [`decode`].
+/// The models that are fitted, by name. A new one is a file here, its name, and a line in [`fit`] and [`decode`]. Their
+/// [`Stack`] is made of those that were.
 pub const NAMES: &[&str] = &["persistence", "linear", "forest"];
 
 /// The rows of a batch that belong to one particle: they share one function of the model and one noise sequence.
@@ -95,6 +98,10 @@ pub trait Regressor: Send + Sync + Debug {
             }
         }
     }
+    /// What was used, where a reader should know it.
+    fn note(&self) -> Option<String> {
+        None
+    }
     /// Hyper-parameters from which a refit on other rows may start ([`Fit::hyper`]); empty when there are none.
     fn hyper(&self) -> Vec<f64> {
         Vec::new()
@@ -164,11 +171,12 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name, [`Error::Data`] when the bytes are not such a model.
-pub fn decode(name: &str, bytes: &[u8], _compute: &Compute) -> Result<Arc<dyn Regressor>> {
+pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Regressor>> {
     Ok(match name {
         "persistence" => Arc::new(Persistence::decode(bytes)?),
         "linear" => Arc::new(Linear::decode(bytes)?),
         "forest" => Arc::new(Forest::decode(bytes)?),
+        STACK => Arc::new(Stack::decode(bytes, compute)?),
         _ => return Err(unknown(name)),
     })
 }
