@@ -254,7 +254,60 @@ pub struct ModelSpec {
     /// How long a state without a good measurement may be carried by the model's own prediction (default `horizon`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry: Option<At<TimeSpan>>,
+    /// Steps over which `linear` and `ensemble` are fitted to simulate open loop, fed with their own predictions of the
+    /// states (default 1: to predict the next step from measured values). A model that is good one step ahead can still
+    /// drift when it runs alone, where states are slow, noisy or not all measured.
+    pub rollout_loss: At<usize>,
     pub seed: At<u64>,
+    /// Settings of the model `ensemble`.
+    pub ensemble: EnsembleSpec,
+}
+
+/// Settings of the model `ensemble`: several neural networks, each of which also tells how sure it is.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnsembleSpec {
+    /// Networks, each fitted to a bootstrap sample of its own (default 5).
+    pub members: At<usize>,
+    /// Width of each hidden layer (default `[64, 64]`).
+    pub layers: Vec<At<usize>>,
+    /// Passes over the training rows, at most (default 100).
+    pub epochs: At<usize>,
+    /// Passes without progress on blocks held out, after which training ends (default 10).
+    pub patience: At<usize>,
+    /// Rows of one step of the optimiser (default 256).
+    pub batch: At<usize>,
+    /// Step size of Adam (default 0.001).
+    pub learning_rate: At<f64>,
+    /// Share of every weight that is taken away per step and unit of step size (default 0.01).
+    pub weight_decay: At<f64>,
+    /// What the networks start from (default `linear`).
+    pub mean: At<MeanSpec>,
+}
+
+impl Default for EnsembleSpec {
+    fn default() -> Self {
+        Self {
+            members: 5.into(),
+            layers: vec![64.into(), 64.into()],
+            epochs: 100.into(),
+            patience: 10.into(),
+            batch: 256.into(),
+            learning_rate: 1e-3.into(),
+            weight_decay: 1e-2.into(),
+            mean: MeanSpec::Linear.into(),
+        }
+    }
+}
+
+/// What a model is fitted to the remainder of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MeanSpec {
+    /// The linear model, which also leads beyond the log.
+    Linear,
+    /// Nothing.
+    Zero,
 }
 
 impl ModelSpec {
@@ -273,7 +326,9 @@ impl Default for ModelSpec {
             horizon: TimeSpan::from_ms(4 * 3_600_000).into(),
             ignore: Vec::new(),
             carry: None,
+            rollout_loss: 1.into(),
             seed: 1.into(),
+            ensemble: EnsembleSpec::default(),
         }
     }
 }

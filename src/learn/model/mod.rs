@@ -2,6 +2,8 @@
 
 mod artefact;
 mod blocks;
+mod ensemble;
+mod feedback;
 mod forest;
 mod grow;
 mod linear;
@@ -19,6 +21,7 @@ use crate::compute::Compute;
 use crate::error::{Error, Result, nearest, plural};
 use crate::spec::ModelSpec;
 
+pub use ensemble::Ensemble;
 pub use forest::Forest;
 pub use linear::Linear;
 pub use persistence::Persistence;
@@ -26,7 +29,7 @@ pub use stack::{STACK, Stack};
 
 /// The models that are fitted, by name. A new one is a file here, its name, and a line in [`fit`] and [`decode`]. Their
 /// [`Stack`] is made of those that were.
-pub const NAMES: &[&str] = &["persistence", "linear", "forest"];
+pub const NAMES: &[&str] = &["persistence", "linear", "forest", "ensemble"];
 
 /// The rows of a batch that belong to one particle: they share one function of the model and one noise sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +166,7 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     let fit = Fit { rows: &usual.rows, ..*fit };
     Ok(match name {
         "linear" => Arc::new(Linear::fit(&fit)?),
+        "ensemble" => Arc::new(Ensemble::fit(&fit)?),
         _ => Arc::new(Forest::fit(&fit)?),
     })
 }
@@ -176,6 +180,7 @@ pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Reg
         "persistence" => Arc::new(Persistence::decode(bytes)?),
         "linear" => Arc::new(Linear::decode(bytes)?),
         "forest" => Arc::new(Forest::decode(bytes)?),
+        "ensemble" => Arc::new(Ensemble::decode(bytes, compute)?),
         STACK => Arc::new(Stack::decode(bytes, compute)?),
         _ => return Err(unknown(name)),
     })
