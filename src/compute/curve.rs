@@ -4,8 +4,8 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// 1.5 · 2²³: adding it rounds to an integer, which is then in the low bits.
 const ROUND: f32 = 12_582_912.0;
-/// (2^f − 1) / f on [−½, ½], interpolated at Chebyshev points: relative error of 2^f below 1e-8.
-const EXP2: [f32; 6] = [6.931_472e-1, 2.402_265_1e-1, 5.550_357e-2, 9.618_083e-3, 1.339_086_3e-3, 1.545_316_3e-4];
+/// (2^f − 1) / f on [−½, ½], interpolated at Chebyshev points stretched by 2 %: relative error of 2^f below 2e-7.
+const EXP2: [f32; 5] = [6.931_472e-1, 2.402_232_4e-1, 5.550_378_6e-2, 9.668_321e-3, 1.338_323_5e-3];
 /// ln(1 + u) / u on [0, 1], interpolated at Chebyshev points: relative error below 2e-8.
 const LN1P: [f32; 10] = [
     1.0,
@@ -20,23 +20,19 @@ const LN1P: [f32; 10] = [
     -3.176_057e-3,
 ];
 
-/// Horner's rule.
-#[inline(always)]
-fn polynomial<S: Simd>(s: S, x: S::f32s, c: &[f32]) -> S::f32s {
-    let mut sum = s.splat_f32s(0.0);
-    for &c in c.iter().rev() {
-        sum = s.mul_add_e_f32s(sum, x, s.splat_f32s(c));
-    }
-    sum
-}
-
 /// 2^t for t within ±126, beyond it what is there: neither overflow nor subnormal numbers.
 #[inline(always)]
 fn exp2<S: Simd>(s: S, t: S::f32s) -> S::f32s {
     let t = s.max_f32s(s.min_f32s(t, s.splat_f32s(126.0)), s.splat_f32s(-126.0));
     let shifted = s.add_f32s(t, s.splat_f32s(ROUND));
     let f = s.sub_f32s(t, s.sub_f32s(shifted, s.splat_f32s(ROUND)));
-    let power = s.mul_add_e_f32s(polynomial(s, f, &EXP2), f, s.splat_f32s(1.0));
+    // Estrin's scheme: half the latency of Horner's.
+    let c = EXP2;
+    let square = s.mul_f32s(f, f);
+    let low = s.mul_add_e_f32s(f, s.splat_f32s(c[0]), s.splat_f32s(1.0));
+    let middle = s.mul_add_e_f32s(f, s.splat_f32s(c[2]), s.splat_f32s(c[1]));
+    let high = s.mul_add_e_f32s(f, s.splat_f32s(c[4]), s.splat_f32s(c[3]));
+    let power = s.mul_add_e_f32s(s.mul_add_e_f32s(high, square, middle), square, low);
     // The integer part goes straight into the exponent.
     let exponent = s.wrapping_dyn_shl_u32s(s.transmute_u32s_f32s(shifted), s.splat_u32s(23));
     s.transmute_f32s_u32s(s.add_u32s(s.transmute_u32s_f32s(power), exponent))
@@ -63,6 +59,20 @@ pub fn silu<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     s.div_f32s(x, s.add_f32s(s.splat_f32s(1.0), e))
 }
 
+/// [`silu`] of a whole slice of registers, as a function of its own: its constants then have the registers to themselves.
+pub struct Silu<'a>(pub &'a mut [f32]);
+
+impl WithSimd for Silu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        for v in S::as_mut_simd_f32s(self.0).0 {
+            *v = silu(s, *v);
+        }
+    }
+}
+
 /// [`silu`] and its derivative.
 #[inline(always)]
 pub fn silu_and_slope<S: Simd>(s: S, x: S::f32s) -> (S::f32s, S::f32s) {
@@ -75,7 +85,11 @@ pub fn silu_and_slope<S: Simd>(s: S, x: S::f32s) -> (S::f32s, S::f32s) {
 #[inline(always)]
 pub fn softplus<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     let u = exp(s, s.neg_f32s(s.abs_f32s(x)));
-    s.mul_add_e_f32s(polynomial(s, u, &LN1P), u, s.max_f32s(x, s.splat_f32s(0.0)))
+    let mut sum = s.splat_f32s(0.0);
+    for c in LN1P.into_iter().rev() {
+        sum = s.mul_add_e_f32s(sum, u, s.splat_f32s(c));
+    }
+    s.mul_add_e_f32s(sum, u, s.max_f32s(x, s.splat_f32s(0.0)))
 }
 
 /// A curve over a slice, in place.
@@ -136,7 +150,7 @@ mod tests {
             let error = |(x, y): (&f32, &f32)| (f64::from(*y) - f(f64::from(*x))).abs() / f(f64::from(*x));
             x.iter().zip(&y).map(error).fold(0.0, f64::max)
         };
-        // The rounding of x · log₂e is what exp has of error for large x.
+        // For large x, exp has the error of the rounding of x · log₂e.
         assert!(worst(Curve::Exp, &f64::exp) < 3e-6);
         assert!(worst(Curve::Logistic, &|x| 1.0 / (1.0 + (-x).exp())) < 3e-6);
         assert!(worst(Curve::Softplus, &|x| x.max(0.0) + (-x.abs()).exp().ln_1p()) < 3e-6);

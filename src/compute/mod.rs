@@ -121,7 +121,7 @@ pub trait Backend: Send + Sync + Debug {
     fn forward(&self, net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f32]) -> Result<()>;
 
     /// Batched backward pass of the forward pass that filled `tape`. `out_grad`: `[members][outputs][rows]`. Overwrites
-    /// `weight_grad` (as [`Net::weights`]) and, where given, `x_grad` (as `x`).
+    /// `weight_grad` (as [`Net::weights`]; empty: not wanted) and, where given, `x_grad` (as `x`).
     fn backward(
         &self,
         net: &Net,

@@ -4,6 +4,7 @@
 mod at;
 mod json_schema;
 mod load;
+mod model;
 mod place;
 mod scenario;
 mod shape;
@@ -18,6 +19,7 @@ pub use json_schema::{scenario_json_schema, twin_json_schema};
 pub use load::{
     Damage, Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse, parse_scenario, parse_twin, twin_file,
 };
+pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
 pub use place::{inner_place, key_place};
 pub use scenario::{
     BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec,
@@ -26,6 +28,6 @@ pub use scenario::{
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema};
 pub use twin::{
-    EconomicsSpec, Effect, Files, ForecastSpec, GpKernel, GpMean, GpSpec, KpiSpec, LogSpec, LongSpec, ModelSpec,
-    ParameterSpec, PriceBasis, Resample, RetrainSpec, SignalSpec, TwinSpec,
+    EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, ParameterSpec, PriceBasis, Resample,
+    RetrainSpec, SignalSpec, TwinSpec,
 };

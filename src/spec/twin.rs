@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, TimeSpan};
+use super::{At, ModelSpec, TimeSpan};
 use crate::schema::Role;
 
 /// A plant: its log, its tag list, what is worth what, and how it is learned.
@@ -235,105 +235,6 @@ pub struct EconomicsSpec {
 pub enum PriceBasis {
     Real,
     Nominal,
-}
-
-/// How the twin is learned.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModelSpec {
-    /// Models fitted side by side; the best multi-step hold-out score wins. `persistence` and `linear` are always fitted.
-    pub choose: Vec<At<String>>,
-    /// Past values of every input that a model sees, the present one included.
-    pub lags: At<usize>,
-    /// The newest stretch of the log, which no step of fitting sees.
-    pub holdout: At<TimeSpan>,
-    /// Control horizon: models are scored, and must beat persistence, up to here.
-    pub horizon: At<TimeSpan>,
-    /// Signals that no model reads.
-    pub ignore: Vec<At<String>>,
-    /// How long a state without a good measurement may be carried by the model's own prediction (default `horizon`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub carry: Option<At<TimeSpan>>,
-    pub seed: At<u64>,
-    /// Settings of the model `gp`.
-    #[serde(skip_serializing_if = "GpSpec::is_default")]
-    pub gp: GpSpec,
-}
-
-impl ModelSpec {
-    /// Steps of `step` for which a state may be carried.
-    pub fn carry_steps(&self, step: TimeSpan) -> usize {
-        self.carry.as_ref().unwrap_or(&self.horizon).steps(step, 0)
-    }
-}
-
-impl Default for ModelSpec {
-    fn default() -> Self {
-        Self {
-            choose: vec!["linear".to_owned().into(), "forest".to_owned().into()],
-            lags: 3.into(),
-            holdout: TimeSpan::from_ms(14 * 86_400_000).into(),
-            horizon: TimeSpan::from_ms(4 * 3_600_000).into(),
-            ignore: Vec::new(),
-            carry: None,
-            seed: 1.into(),
-            gp: GpSpec::default(),
-        }
-    }
-}
-
-/// Settings of the model `gp`: a Gaussian process for every target.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct GpSpec {
-    /// How covariance falls with distance (default `matern52`).
-    pub kernel: GpKernel,
-    /// What the process corrects (default `linear`).
-    pub mean: GpMean,
-    /// Training rows up to which the process is exact; beyond them it goes through inducing points (default 3000).
-    pub max_points: At<usize>,
-    /// Inducing points (default 256).
-    pub inducing: At<usize>,
-    /// Functions drawn from the posterior, which particles follow (default 16).
-    pub samples: At<usize>,
-}
-
-impl Default for GpSpec {
-    fn default() -> Self {
-        Self {
-            kernel: GpKernel::Matern52,
-            mean: GpMean::Linear,
-            max_points: 3000.into(),
-            inducing: 256.into(),
-            samples: 16.into(),
-        }
-    }
-}
-
-impl GpSpec {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// Covariance of the model `gp`, with a length-scale for every input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GpKernel {
-    /// Matérn 5/2: twice differentiable functions.
-    Matern52,
-    /// Squared exponential: very smooth functions.
-    SquaredExponential,
-}
-
-/// Mean function of the model `gp`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GpMean {
-    /// The model `linear`, to which predictions return away from the data.
-    Linear,
-    /// The mean of each target.
-    Constant,
 }
 
 /// A figure of merit. Its unit follows from the signals' units. Arguments are expressions unless said otherwise.

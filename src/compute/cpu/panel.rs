@@ -39,11 +39,11 @@ pub fn pairs_mut<S: Simd>(panel: &mut [f32]) -> &mut [Pair<S>] {
 
 /// `sums[j] += Σ_k a[k] · w[k][j]`.
 #[inline(always)]
-fn accumulate<'a, S: Simd>(
+fn accumulate<'w, S: Simd>(
     s: S,
     sums: &mut [Pair<S>; BLOCK],
-    a: &'a [Pair<S>],
-    w: impl Iterator<Item = [&'a f32; BLOCK]>,
+    a: &[Pair<S>],
+    w: impl Iterator<Item = [&'w f32; BLOCK]>,
 ) {
     let mut local = *sums;
     for (&[a0, a1], w) in a.iter().zip(w) {
@@ -63,18 +63,55 @@ fn zip4<'a>(columns: [&'a [f32]; BLOCK]) -> impl Iterator<Item = [&'a f32; BLOCK
     a.iter().zip(b).zip(c).zip(d).map(|(((a, b), c), d)| [a, b, c, d])
 }
 
+/// Weights of a layer, `[outputs][inputs]`, as blocks `[outputs / 4][inputs][4]`, a last block that is not full repeating
+/// the last output: for weights that are read more than once, one stream is faster than four.
+pub fn pack(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
+    let outputs = weights.len() / inputs;
+    for first in (0..outputs).step_by(BLOCK) {
+        let columns = [0, 1, 2, 3].map(|j| &weights[(first + j).min(outputs - 1) * inputs..][..inputs]);
+        let start = packed.len();
+        packed.resize(start + BLOCK * inputs, 0.0);
+        for (to, from) in packed[start..].as_chunks_mut::<BLOCK>().0.iter_mut().zip(zip4(columns)) {
+            *to = [*from[0], *from[1], *from[2], *from[3]];
+        }
+    }
+}
+
+/// Numbers that [`pack`] makes of a layer's weights.
+pub fn packed(inputs: usize, outputs: usize) -> usize {
+    inputs * outputs.next_multiple_of(BLOCK)
+}
+
 /// A panel through a dense layer: hands (output, bias + Σ input · weight) to `store`. `weights`: `[outputs][inputs]`.
 #[inline(always)]
-pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], mut store: impl FnMut(usize, Pair<S>)) {
-    let (inputs, outputs) = (a.len(), bias.len());
+pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], store: impl FnMut(usize, Pair<S>)) {
+    let (inputs, last) = (a.len(), bias.len() - 1);
+    let columns = |first| [0, 1, 2, 3].map(|j| &weights[last.min(first + j) * inputs..][..inputs]);
+    blocks(s, a, bias, |first| zip4(columns(first)), store);
+}
+
+/// [`forward`] with [`pack`]ed weights.
+#[inline(always)]
+pub fn forward_packed<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], store: impl FnMut(usize, Pair<S>)) {
+    let block = |first| weights[first * a.len()..][..BLOCK * a.len()].as_chunks::<BLOCK>().0;
+    blocks(s, a, bias, |first| block(first).iter().map(|w| w.each_ref()), store);
+}
+
+#[inline(always)]
+fn blocks<'w, S: Simd, W: Iterator<Item = [&'w f32; BLOCK]>>(
+    s: S,
+    a: &[Pair<S>],
+    bias: &[f32],
+    weights: impl Fn(usize) -> W,
+    mut store: impl FnMut(usize, Pair<S>),
+) {
+    let outputs = bias.len();
     for first in (0..outputs).step_by(BLOCK) {
-        // A last block that is not full repeats the last column.
-        let column = [0, 1, 2, 3].map(|j| (first + j).min(outputs - 1));
         let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
-        for (sum, o) in sums.iter_mut().zip(column) {
-            *sum = [s.splat_f32s(bias[o]); 2];
+        for (sum, bias) in sums.iter_mut().zip(&bias[first..]) {
+            *sum = [s.splat_f32s(*bias); 2];
         }
-        accumulate(s, &mut sums, a, zip4(column.map(|o| &weights[o * inputs..(o + 1) * inputs])));
+        accumulate(s, &mut sums, a, weights(first));
         for (j, sum) in sums.into_iter().enumerate().take(outputs - first) {
             store(first + j, sum);
         }

@@ -1,15 +1,17 @@
-//! The fused rollout on the processor: a panel of rows goes through all steps while its activations stay in the
-//! first-level cache.
+//! The fused rollout on the processor: a tile of rows goes through all steps, and its activations never leave the
+//! nearest caches.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::dense::check;
 use super::panel;
-use crate::compute::curve::{exp, silu, softplus};
+use crate::compute::curve::{Silu, exp, softplus};
 use crate::compute::{Net, NetRollout};
 use crate::error::{Error, Result};
 
+/// Rows of a tile: more share the loading of a layer's weights, fewer leave more of the caches to them.
+const TILE: usize = 64;
 /// Rows of a panel at most: two registers of 512 bits.
 const MOST: usize = 32;
 
@@ -39,44 +41,76 @@ pub fn rollout(rollout: &NetRollout, states: &mut [f32]) -> Result<()> {
         return Ok(());
     }
     let n = panel::rows();
-    let panels = panels(rollout, n);
+    let tiles = tiles(rollout, n);
     let frames = steps * targets.len() * n;
-    let mut found = vec![0.0; panels.len() * frames];
-    found.par_chunks_exact_mut(frames).zip(&panels).for_each(|(states, panel)| {
-        Arch::new().dispatch(Walk { rollout, panel, states });
+    let mut found: Vec<Vec<f32>> = tiles.iter().map(|t| vec![0.0; t.panels(n) * frames]).collect();
+    let weights = packed(&net);
+    found.par_iter_mut().zip(&tiles).for_each(|(states, tile)| {
+        Arch::new().dispatch(Walk { rollout, weights: &weights, tile, states });
     });
+    // `[tiles][steps][panels][targets][panel rows]` to `[steps][targets][rows]`.
     states.par_chunks_exact_mut(rows).enumerate().for_each(|(at, column)| {
-        for (panel, found) in panels.iter().zip(found.chunks_exact(frames)) {
-            for (&r, v) in panel.rows.iter().zip(&found[at * n..]) {
-                column[r] = *v;
+        let (t, j) = (at / targets.len(), at % targets.len());
+        for (tile, found) in tiles.iter().zip(&found) {
+            let here = t * tile.panels(n);
+            for (p, rows) in tile.rows.chunks(n).enumerate() {
+                for (&r, v) in rows.iter().zip(&found[((here + p) * targets.len() + j) * n..]) {
+                    column[r] = *v;
+                }
             }
         }
     });
     Ok(())
 }
 
-/// Rows that follow the same member at every step.
-struct Panel {
+/// Rows that follow the same member at every step, and that a thread carries through all steps.
+struct Tile {
     /// Their member at the first step.
     member: usize,
     rows: Vec<usize>,
 }
 
-fn panels(rollout: &NetRollout, n: usize) -> Vec<Panel> {
+impl Tile {
+    fn panels(&self, n: usize) -> usize {
+        self.rows.len().div_ceil(n)
+    }
+}
+
+fn tiles(rollout: &NetRollout, n: usize) -> Vec<Tile> {
     let members = rollout.net.members;
-    let mut panels = Vec::with_capacity(rollout.rows.div_ceil(n) + members);
+    let most = TILE.next_multiple_of(n);
+    let mut tiles = Vec::with_capacity(rollout.rows.div_ceil(most) + members);
     for member in 0..members {
         let blocks = (member * rollout.block..rollout.rows).step_by(members * rollout.block);
         let rows: Vec<usize> = blocks.flat_map(|b| b..rollout.rows.min(b + rollout.block)).collect();
-        panels.extend(rows.chunks(n).map(|rows| Panel { member, rows: rows.to_vec() }));
+        tiles.extend(rows.chunks(most).map(|rows| Tile { member, rows: rows.to_vec() }));
     }
-    panels
+    tiles
 }
 
-/// One panel through all steps; `states`: `[steps][targets][panel rows]`.
+/// Of every member, layer by layer: packed weights and biases.
+fn packed(net: &Net) -> Vec<Vec<f32>> {
+    let member = |mut weights: &[f32]| {
+        let room = net.widths.windows(2).map(|w| panel::packed(w[0], w[1]) + w[1]).sum();
+        let mut packed = Vec::with_capacity(room);
+        for w in net.widths.windows(2) {
+            let (matrix, rest) = weights.split_at(w[0] * w[1]);
+            let (bias, rest) = rest.split_at(w[1]);
+            panel::pack(matrix, w[0], &mut packed);
+            packed.extend(bias);
+            weights = rest;
+        }
+        packed
+    };
+    net.weights.chunks_exact(Net::size(net.widths)).map(member).collect()
+}
+
+/// One tile through all steps; `states`: `[steps][panels][targets][panel rows]`.
 struct Walk<'a> {
     rollout: &'a NetRollout<'a>,
-    panel: &'a Panel,
+    /// [`packed`].
+    weights: &'a [Vec<f32>],
+    tile: &'a Tile,
     states: &'a mut [f32],
 }
 
@@ -86,75 +120,114 @@ impl WithSimd for Walk<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let n = 2 * S::F32_LANES;
-        let Self { rollout, panel, states } = self;
+        let Self { rollout, weights, tile, states } = self;
         let NetRollout { net, columns, past, targets, .. } = *rollout;
-        let size = Net::size(net.widths);
+        let panels = tile.panels(n);
         let widest = net.widths.iter().copied().max().unwrap_or(0);
-        let (mut from, mut to) = (vec![0.0; widest * n], vec![0.0; widest * n]);
+        let (mut from, mut to) = (vec![0.0; panels * widest * n], vec![0.0; panels * widest * n]);
         // A ring: frame t lies at t + past − 1 modulo past.
-        let mut frames = vec![0.0; past * columns * n];
-        for (to, from) in frames.chunks_exact_mut(n).zip(rollout.history.chunks_exact(rollout.rows)) {
-            for (to, &r) in to.iter_mut().zip(&panel.rows) {
-                *to = from[r];
-            }
-        }
-        let mut noise = [0.0; MOST];
-        let future = rollout.exogenous.len() * rollout.rows;
-        for (t, states) in states.chunks_exact_mut(targets.len() * n).enumerate() {
-            let at = |column: usize, lag: usize| ((t + past - 1 - lag) % past * columns + column) * n;
-            for (i, &c) in rollout.exogenous.iter().enumerate() {
-                let from = &rollout.future[t * future + i * rollout.rows..];
-                for (to, &r) in frames[at(c, 0)..].iter_mut().zip(&panel.rows) {
-                    *to = from[r];
+        let mut frames = vec![0.0; past * panels * columns * n];
+        for (frame, history) in frames
+            .chunks_exact_mut((panels * columns * n).max(1))
+            .zip(rollout.history.chunks_exact((columns * rollout.rows).max(1)))
+        {
+            for (panel, rows) in frame.chunks_exact_mut(columns * n).zip(tile.rows.chunks(n)) {
+                for (to, from) in panel.chunks_exact_mut(n).zip(history.chunks_exact(rollout.rows)) {
+                    gather(to, from, rows);
                 }
             }
-            for (i, (to, &(c, lag))) in panel::pairs_mut::<S>(&mut from).iter_mut().zip(rollout.inputs).enumerate() {
-                let (mean, scale) = (s.splat_f32s(rollout.input_mean[i]), s.splat_f32s(rollout.input_scale[i]));
-                if let [x, ..] = panel::pairs::<S>(&frames[at(c, lag)..]) {
+        }
+        for (t, states) in states.chunks_exact_mut(panels * targets.len() * n).enumerate() {
+            let at = |panel: usize, column: usize, lag: usize| {
+                (((t + past - 1 - lag) % past * panels + panel) * columns + column) * n
+            };
+            for (p, (rows, x)) in tile.rows.chunks(n).zip(from.chunks_exact_mut(widest * n)).enumerate() {
+                for (i, &c) in rollout.exogenous.iter().enumerate() {
+                    let from = &rollout.future[(t * rollout.exogenous.len() + i) * rollout.rows..];
+                    gather(&mut frames[at(p, c, 0)..at(p, c, 0) + n], from, rows);
+                }
+                for (i, (to, &(c, lag))) in panel::pairs_mut::<S>(x).iter_mut().zip(rollout.inputs).enumerate() {
+                    let (mean, scale) = (s.splat_f32s(rollout.input_mean[i]), s.splat_f32s(rollout.input_scale[i]));
+                    let x = panel::pairs::<S>(&frames[at(p, c, lag)..])[0];
                     *to = [s.mul_f32s(s.sub_f32s(x[0], mean), scale), s.mul_f32s(s.sub_f32s(x[1], mean), scale)];
                 }
             }
-            let member = (panel.member + if rollout.switch { t } else { 0 }) % net.members;
-            let mut weights = &net.weights[member * size..(member + 1) * size];
-            for (layer, w) in net.widths.windows(2).enumerate() {
-                let (matrix, rest) = weights.split_at(w[0] * w[1]);
-                let (bias, rest) = rest.split_at(w[1]);
-                weights = rest;
-                let (a, out) = (&panel::pairs::<S>(&from)[..w[0]], panel::pairs_mut::<S>(&mut to));
-                if layer + 2 == net.widths.len() {
-                    panel::forward(s, a, matrix, bias, |o, sum| out[o] = sum);
-                } else {
-                    panel::forward(s, a, matrix, bias, |o, sum| out[o] = [silu(s, sum[0]), silu(s, sum[1])]);
-                }
-                std::mem::swap(&mut from, &mut to);
-            }
-            let out = panel::pairs::<S>(&from);
-            let next = (t + past) % past * columns * n;
-            for (j, (&(c, increment), state)) in
-                targets.iter().zip(panel::pairs_mut::<S>(states).iter_mut()).enumerate()
-            {
-                if let Some(key) = rollout.key {
-                    let key = key.fold(t as u64).fold(j as u64);
-                    for (z, &r) in noise.iter_mut().zip(&panel.rows) {
-                        *z = key.normal(r as u64) as f32;
-                    }
-                }
-                let (z, present) = (panel::pairs::<S>(&noise[..n]), panel::pairs::<S>(&frames[at(c, 0)..]));
-                for half in 0..2 {
-                    let mut value = out[j][half];
-                    if rollout.key.is_some() {
-                        let lv = bounded(s, out[targets.len() + j][half], rollout.least[j], rollout.most[j]);
-                        let sd = exp(s, s.mul_f32s(lv, s.splat_f32s(0.5)));
-                        value = s.mul_add_e_f32s(sd, z[0][half], value);
-                    }
-                    let mean = s.splat_f32s(rollout.target_mean[j]);
-                    value = s.mul_add_e_f32s(value, s.splat_f32s(rollout.target_sd[j]), mean);
-                    state[half] = if increment { s.add_f32s(present[0][half], value) } else { value };
+            let member = (tile.member + if rollout.switch { t } else { 0 }) % net.members;
+            through_layers(s, net.widths, &weights[member], widest * n, &mut from, &mut to);
+            for (p, (rows, out)) in tile.rows.chunks(n).zip(from.chunks_exact(widest * n)).enumerate() {
+                let states = &mut states[p * targets.len() * n..(p + 1) * targets.len() * n];
+                next_states(s, rollout, t, rows, out, |c| &frames[at(p, c, 0)..], states);
+                // Frame t + 1 takes the place of the oldest.
+                for (&(c, _), state) in targets.iter().zip(states.chunks_exact(n)) {
+                    let next = (((t + past) % past * panels + p) * columns + c) * n;
+                    frames[next..next + n].copy_from_slice(state);
                 }
             }
-            for (&(c, _), state) in targets.iter().zip(states.chunks_exact(n)) {
-                frames[next + c * n..next + (c + 1) * n].copy_from_slice(state);
+        }
+    }
+}
+
+fn gather(to: &mut [f32], from: &[f32], rows: &[usize]) {
+    for (to, &r) in to.iter_mut().zip(rows) {
+        *to = from[r];
+    }
+}
+
+/// Panels through a member's layers, from `from` to `from`; each panel has `room` numbers.
+#[inline(always)]
+fn through_layers<S: Simd>(
+    s: S,
+    widths: &[usize],
+    mut weights: &[f32],
+    room: usize,
+    from: &mut Vec<f32>,
+    to: &mut Vec<f32>,
+) {
+    for (layer, w) in widths.windows(2).enumerate() {
+        let (matrix, rest) = weights.split_at(panel::packed(w[0], w[1]));
+        let (bias, rest) = rest.split_at(w[1]);
+        weights = rest;
+        for (a, out) in from.chunks_exact(room).zip(to.chunks_exact_mut(room)) {
+            let (a, to) = (&panel::pairs::<S>(a)[..w[0]], &mut panel::pairs_mut::<S>(out)[..w[1]]);
+            panel::forward_packed(s, a, matrix, bias, |o, sum| to[o] = sum);
+            if layer + 2 < widths.len() {
+                s.vectorize(Silu(&mut out[..w[1] * 2 * S::F32_LANES]));
             }
+        }
+        std::mem::swap(from, to);
+    }
+}
+
+/// The next values of the targets: `states` `[targets][panel rows]` from the networks' outputs.
+#[inline(always)]
+fn next_states<'a, S: Simd>(
+    s: S,
+    rollout: &NetRollout,
+    t: usize,
+    rows: &[usize],
+    out: &[f32],
+    present: impl Fn(usize) -> &'a [f32],
+    states: &mut [f32],
+) {
+    let (targets, out) = (rollout.targets, panel::pairs::<S>(out));
+    let mut noise = [0.0; MOST];
+    for (j, (&(c, increment), state)) in targets.iter().zip(panel::pairs_mut::<S>(states)).enumerate() {
+        if let Some(key) = rollout.key {
+            let key = key.fold(t as u64).fold(j as u64);
+            for (z, &r) in noise.iter_mut().zip(rows) {
+                *z = key.normal(r as u64) as f32;
+            }
+        }
+        let (z, present) = (panel::pairs::<S>(&noise)[0], panel::pairs::<S>(present(c))[0]);
+        for half in 0..2 {
+            let mut value = out[j][half];
+            if rollout.key.is_some() {
+                let lv = bounded(s, out[targets.len() + j][half], rollout.least[j], rollout.most[j]);
+                value = s.mul_add_e_f32s(exp(s, s.mul_f32s(lv, s.splat_f32s(0.5))), z[half], value);
+            }
+            let mean = s.splat_f32s(rollout.target_mean[j]);
+            value = s.mul_add_e_f32s(value, s.splat_f32s(rollout.target_sd[j]), mean);
+            state[half] = if increment { s.add_f32s(present[half], value) } else { value };
         }
     }
 }

@@ -116,6 +116,24 @@ impl Linear {
         }
     }
 
+    /// Writes the cotangents of the inputs of the mean model for `rows`: `out[k] = Σ_j w_jk cotangent[j]`.
+    pub(super) fn pull_back_rows(&self, rows: Range<usize>, cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
+        for (k, out) in out.iter_mut().enumerate().take(self.inputs) {
+            out[rows.clone()].fill(0.0);
+            for (j, cotangent) in cotangent.iter().enumerate().take(self.targets) {
+                let w = self.row(None, j)[1 + k];
+                for (o, c) in out[rows.clone()].iter_mut().zip(&cotangent[rows.clone()]) {
+                    *o += w * c;
+                }
+            }
+        }
+    }
+
+    /// Weight of an input in the mean model of a target, in physical units.
+    pub(super) fn weight(&self, target: usize, input: usize) -> f64 {
+        self.row(None, target)[1 + input]
+    }
+
     /// Intercept and weights of a target: `[1 + inputs]`.
     pub(super) fn row(&self, member: Option<usize>, target: usize) -> &[f64] {
         let function = member.map_or(0, |m| 1 + m % MEMBERS);

@@ -2,6 +2,8 @@
 
 mod artefact;
 mod blocks;
+mod ensemble;
+mod feedback;
 mod forest;
 pub mod gp;
 mod grow;
@@ -20,6 +22,7 @@ use crate::compute::Compute;
 use crate::error::{Error, Result, nearest, plural};
 use crate::spec::ModelSpec;
 
+pub use ensemble::Ensemble;
 pub use forest::Forest;
 pub use gp::Gp;
 pub use linear::Linear;
@@ -28,7 +31,7 @@ pub use stack::{STACK, Stack};
 
 /// The models that are fitted, by name. A new one is a file here, its name, and a line in [`fit`] and [`decode`]. Their
 /// [`Stack`] is made of those that were.
-pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp"];
+pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp", "ensemble"];
 
 /// The rows of a batch that belong to one particle: they share one function of the model and one noise sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,6 +169,7 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     Ok(match name {
         "linear" => Arc::new(Linear::fit(&fit)?),
         "gp" => Arc::new(Gp::fit(&fit)?),
+        "ensemble" => Arc::new(Ensemble::fit(&fit)?),
         _ => Arc::new(Forest::fit(&fit)?),
     })
 }
@@ -180,6 +184,7 @@ pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Reg
         "linear" => Arc::new(Linear::decode(bytes)?),
         "forest" => Arc::new(Forest::decode(bytes)?),
         "gp" => Arc::new(Gp::decode(bytes, compute)?),
+        "ensemble" => Arc::new(Ensemble::decode(bytes, compute)?),
         STACK => Arc::new(Stack::decode(bytes, compute)?),
         _ => return Err(unknown(name)),
     })

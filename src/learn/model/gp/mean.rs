@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::learn::model::{Fit, Linear, Regressor, artefact};
-use crate::spec::GpMean;
+use crate::spec::MeanSpec;
 
 /// The mean function of all targets, in physical units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,8 +22,8 @@ pub enum Mean {
 impl Mean {
     pub fn fit(fit: &Fit) -> Result<Self> {
         Ok(match fit.options.gp.mean {
-            GpMean::Linear => Self::Linear(Linear::fit(fit)?),
-            GpMean::Constant => {
+            MeanSpec::Linear => Self::Linear(Linear::fit(fit)?),
+            MeanSpec::Constant => {
                 Self::Constant { inputs: fit.data.x.len(), values: fit.data.target_scaling(fit.rows).mean }
             }
         })

@@ -4,7 +4,7 @@ use super::*;
 use crate::compute::cpu;
 use crate::learn::dataset::Dataset;
 use crate::learn::map::{Layout, Target};
-use crate::spec::{GpMean, GpSpec, ModelSpec};
+use crate::spec::{GpSpec, MeanSpec, ModelSpec};
 
 /// y = 3 sin x₀ + x₁ / 2 + noise of 0.3, on normal inputs.
 fn data(n: usize) -> Dataset {
@@ -95,7 +95,7 @@ fn textbook_likelihood(hyper: &Hyper, x: &[Vec<f64>], y: &[f64]) -> f64 {
 fn mean_and_spread_are_the_exact_posterior_and_draws_scatter_so() {
     let data = data(60);
     for kernel in [GpKernel::Matern52, GpKernel::SquaredExponential] {
-        let gp = GpSpec { kernel, mean: GpMean::Constant, samples: 1000.into(), ..GpSpec::default() };
+        let gp = GpSpec { kernel, mean: MeanSpec::Constant, samples: 1000.into(), ..GpSpec::default() };
         let model = fitted(&data, gp, &[]);
         let process = model.fitted.processes[0].as_ref().unwrap();
         let hyper = process.hyper();
@@ -155,7 +155,7 @@ fn through_inducing_points_draws_scatter_as_the_spread_says() {
 #[test]
 fn derivatives_are_central_differences() {
     let data = data(150);
-    for mean in [GpMean::Linear, GpMean::Constant] {
+    for mean in [MeanSpec::Linear, MeanSpec::Constant] {
         let model = fitted(&data, GpSpec { mean, samples: 3.into(), ..GpSpec::default() }, &[]);
         let places = places();
         for member in [None, Some(0), Some(2), Some(4)] {

@@ -1,0 +1,166 @@
+//! The Gaussian likelihood with learned bounds.
+
+use super::networks::Networks;
+use crate::compute::Curve;
+
+/// Pull of the bounds towards each other (Chua et al. 2018).
+const BOUNDS: f32 = 0.01;
+
+/// Negative log-likelihoods, without the constant, and their gradients; buffers that are reused.
+#[derive(Debug, Default)]
+pub struct Loss {
+    /// With respect to the networks' outputs: `[members][2 targets][rows]`.
+    pub out_grad: Vec<f32>,
+    /// With respect to the bounds: `[least, then most][targets]`.
+    pub bound_grad: Vec<f32>,
+    above: Vec<f32>,
+    below: Vec<f32>,
+    slope: Vec<f32>,
+}
+
+impl Loss {
+    /// Log-variances of one target from what the networks put out, softly bounded: `lv = most − softplus(most − out)`,
+    /// then `lv = least + softplus(lv − least)`.
+    pub fn bound(&mut self, out: &mut [f32], least: f32, most: f32) {
+        for v in out.iter_mut() {
+            *v = most - *v;
+        }
+        Curve::Softplus.map(out);
+        for v in out.iter_mut() {
+            *v = most - *v - least;
+        }
+        Curve::Softplus.map(out);
+        for v in out.iter_mut() {
+            *v += least;
+        }
+    }
+
+    /// The mean over members, targets and rows of `(t − μ)² / σ² + ln σ²`, as the peers have it, with the gradients of
+    /// its sum over members and of the pull on the bounds. `out`: `[members][2 targets][rows]`; `t`:
+    /// `[members][targets][rows]`.
+    pub fn evaluate(&mut self, networks: &Networks, out: &[f32], t: &[f32], rows: usize) -> f64 {
+        let q = networks.targets();
+        self.out_grad.resize(out.len(), 0.0);
+        self.bound_grad.clear();
+        self.bound_grad.resize(2 * q, -BOUNDS);
+        self.bound_grad[q..].fill(BOUNDS);
+        let scale = 1.0 / (q * rows) as f32;
+        let mut total = 0.0;
+        for (m, t) in t.chunks_exact(q * rows).enumerate() {
+            let out = &out[m * 2 * q * rows..(m + 1) * 2 * q * rows];
+            let grad = &mut self.out_grad[m * 2 * q * rows..(m + 1) * 2 * q * rows];
+            let (means, variances) = out.split_at(q * rows);
+            let (mean_grad, variance_grad) = grad.split_at_mut(q * rows);
+            for (j, t) in t.chunks_exact(rows).enumerate() {
+                let at = j * rows..(j + 1) * rows;
+                let (least, most) = (networks.least[j], networks.most[j]);
+                // a = most − out, lv₁ = most − softplus(a), b = lv₁ − least, lv = least + softplus(b)
+                self.above.clear();
+                self.above.extend(variances[at.clone()].iter().map(|v| most - v));
+                self.below.clone_from(&self.above);
+                Curve::Softplus.map(&mut self.below);
+                for b in &mut self.below {
+                    *b = most - *b - least;
+                }
+                self.slope.clone_from(&self.below);
+                Curve::Logistic.map(&mut self.slope);
+                Curve::Logistic.map(&mut self.above);
+                Curve::Softplus.map(&mut self.below);
+                let mut precision = std::mem::take(&mut self.below);
+                let mut sum = 0.0;
+                for lv in &mut precision {
+                    *lv += least;
+                    sum += *lv;
+                    *lv = -*lv;
+                }
+                Curve::Exp.map(&mut precision);
+                let (mut on_least, mut on_most) = (0.0, 0.0);
+                let columns = means[at.clone()].iter().zip(t).zip(&precision).zip(self.above.iter().zip(&self.slope));
+                let grads = mean_grad[at.clone()].iter_mut().zip(&mut variance_grad[at.clone()]);
+                for ((((mean, t), precision), (above, below)), (mean_grad, variance_grad)) in columns.zip(grads) {
+                    let e = mean - t;
+                    let square = e * e * precision;
+                    sum += square;
+                    *mean_grad = scale * 2.0 * e * precision;
+                    let g = scale * (1.0 - square);
+                    *variance_grad = g * above * below;
+                    on_most += g * (1.0 - above) * below;
+                    on_least += g * (1.0 - below);
+                }
+                self.bound_grad[j] += on_least;
+                self.bound_grad[q + j] += on_most;
+                self.below = precision;
+                total += f64::from(sum);
+            }
+        }
+        total / (networks.members * q * rows) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Key;
+
+    /// The loss that `evaluate` differentiates, in double precision.
+    fn total(networks: &Networks, out: &[f32], t: &[f32], rows: usize) -> f64 {
+        let q = networks.targets();
+        let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+        let mut sum = 0.0;
+        for m in 0..networks.members {
+            for j in 0..q {
+                let (least, most) = (f64::from(networks.least[j]), f64::from(networks.most[j]));
+                for r in 0..rows {
+                    let at = |k: usize| f64::from(out[(m * 2 * q + k) * rows + r]);
+                    let lv = most - softplus(most - at(q + j));
+                    let lv = least + softplus(lv - least);
+                    sum += (at(j) - f64::from(t[(m * q + j) * rows + r])).powi(2) * (-lv).exp() + lv;
+                }
+            }
+        }
+        let bounds: f64 = networks.most.iter().zip(&networks.least).map(|(m, l)| f64::from(m - l)).sum();
+        sum / (q * rows) as f64 + 0.01 * bounds
+    }
+
+    #[test]
+    fn gradients_are_what_differences_give() {
+        let (members, q, rows) = (2, 3, 19);
+        let mut networks = Networks::new(members, 1, &[2], q, Key::new(1));
+        networks.least = vec![-2.0, -1.0, -3.0];
+        networks.most = vec![0.5, 0.1, 1.0];
+        let numbers = |n: usize, key: u64| (0..n).map(|i| Key::new(key).normal(i as u64) as f32).collect::<Vec<f32>>();
+        let (out, t) = (numbers(members * 2 * q * rows, 2), numbers(members * q * rows, 3));
+        let mut loss = Loss::default();
+        let mean = loss.evaluate(&networks, &out, &t, rows);
+        let pull = 0.01 * networks.most.iter().zip(&networks.least).map(|(m, l)| f64::from(m - l)).sum::<f64>();
+        assert!((mean * members as f64 + pull - total(&networks, &out, &t, rows)).abs() < 1e-4);
+        for i in 0..out.len() {
+            let mut other = out.clone();
+            other[i] += 1e-2;
+            let up = total(&networks, &other, &t, rows);
+            other[i] -= 2e-2;
+            let slope = (up - total(&networks, &other, &t, rows)) / 2e-2;
+            assert!((slope - f64::from(loss.out_grad[i])).abs() < 1e-4, "{i}: {slope} {}", loss.out_grad[i]);
+        }
+        for i in 0..2 * q {
+            let moved = |by: f32| {
+                let mut other = networks.clone();
+                if i < q {
+                    other.least[i] += by
+                } else {
+                    other.most[i - q] += by
+                }
+                total(&other, &out, &t, rows)
+            };
+            let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+            assert!((slope - f64::from(loss.bound_grad[i])).abs() < 1e-3, "{i}: {slope} {}", loss.bound_grad[i]);
+        }
+    }
+
+    #[test]
+    fn bounds_are_softly_kept() {
+        let mut lv = [-1e6, -20.0, 0.0, 20.0, 1e6];
+        Loss::default().bound(&mut lv, -3.0, 1.0);
+        assert!(lv.is_sorted() && lv[0] >= -3.0 && lv[4] <= 1.1, "{lv:?}");
+    }
+}

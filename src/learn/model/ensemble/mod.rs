@@ -1,0 +1,314 @@
+//! Probabilistic ensembles of neural networks.
+
+mod adam;
+mod loss;
+mod networks;
+mod samples;
+mod scales;
+mod simulation;
+mod training;
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::blocks::Blocks;
+use super::feedback::{Feedback, stretches};
+use super::linear::Linear;
+use super::{Fit, Particle, Regressor, artefact};
+use crate::compute::Compute;
+use crate::error::{Error, Result};
+use crate::rng::Key;
+use crate::spec::MeanSpec;
+use loss::Loss;
+use networks::{Networks, Pass};
+use samples::{Bags, Samples};
+use scales::Scales;
+use simulation::Simulation;
+use training::{Settings, train};
+
+/// Rows that go through the networks at a time.
+const TILE: usize = 256;
+
+/// An ensemble of probabilistic neural networks (PETS: Chua et al. 2018), by default of what a ridge ARX model leaves
+/// over: plants are mostly linear, and beyond the log the linear model leads while the networks add what they did at
+/// its edge.
+///
+/// Each member is fitted to a bootstrap sample of whole blocks of about a day and stopped on the blocks that the sample
+/// left out, so that members differ as much as the log leaves open; the mean model is the mean of the members.
+#[derive(Debug)]
+pub struct Ensemble {
+    stored: Stored,
+    compute: Compute,
+    /// Buffers of predictions, one set per thread at work.
+    room: Mutex<Vec<Room>>,
+}
+
+/// What of an ensemble is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Stored {
+    linear: Option<Linear>,
+    scales: Scales,
+    networks: Networks,
+    /// Epochs that the networks had, one step ahead and simulating.
+    epochs: Vec<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Room {
+    pass: Pass,
+    loss: Loss,
+    rows: Vec<usize>,
+    out_grad: Vec<f32>,
+    x_grad: Vec<f32>,
+}
+
+impl Ensemble {
+    pub(super) fn fit(fit: &Fit) -> Result<Self> {
+        let Fit { data, rows, seed, options, compute, hyper, .. } = *fit;
+        let spec = &options.ensemble;
+        let (p, q) = (data.x.len(), data.y.len());
+        if p == 0 || q == 0 {
+            return Err(Error::Data(
+                "the ensemble has no input to learn from: every signal is a constant, an output or named in \
+                 `model.ignore`; take one out of `model.ignore`, or leave `ensemble` out of `model.choose`"
+                    .into(),
+            ));
+        }
+        let linear = if spec.mean.value == MeanSpec::Linear { Some(Linear::fit(fit)?) } else { None };
+        let mut y = data.y.clone();
+        if let Some(linear) = &linear {
+            let columns: Vec<&[f64]> = data.x.iter().map(Vec::as_slice).collect();
+            let mut fitted = vec![vec![0.0; data.len()]; q];
+            linear.predict_rows(&columns, 0..data.len(), None, &mut fitted);
+            for (y, f) in y.iter_mut().flatten().zip(fitted.iter().flatten()) {
+                *y -= f;
+            }
+        }
+        let scales = Scales::of(data, &y, rows);
+        let samples = Samples::new(data, &y, rows, &scales);
+        let key = Key::new(seed).fold(0x656e_7365_6d62);
+        let hidden: Vec<usize> = spec.layers.iter().map(|w| w.value.max(1)).collect();
+        let mut networks = Networks::new(spec.members.value.max(1), p, &hidden, q, key.fold(0));
+        let blocks = Blocks::new(data, rows, &[]);
+        let bags = Bags::new(&blocks, networks.members, key.fold(1));
+        let mut settings = Settings::of(spec);
+        if let [epochs, ..] = hyper {
+            (settings.epochs, settings.patience) = (epochs.max(1.0) as usize, None);
+        }
+        let mut epochs = vec![train(&mut networks, &samples, &blocks, &bags, &settings, compute, key.fold(2))?];
+        let length = options.rollout_loss.value;
+        if length > 1 {
+            let feedback = Feedback::of(&data.layout);
+            let stretches: Vec<_> = blocks.ranges.iter().map(|b| stretches(data, rows, b.clone())).collect();
+            let longest = stretches.iter().flatten().map(Range::len).max().unwrap_or(0);
+            let mut simulation =
+                Simulation::new(&samples, &scales, &feedback, linear.as_ref(), length.min(longest).max(1));
+            if let [_, epochs] = hyper {
+                settings.epochs = epochs.max(1.0) as usize;
+            }
+            epochs.push(simulation::train(
+                &mut simulation,
+                &mut networks,
+                &stretches,
+                &bags,
+                &settings,
+                compute,
+                key.fold(3),
+            )?);
+        }
+        Ok(Self::of(Stored { linear, scales, networks, epochs }, compute))
+    }
+
+    fn of(stored: Stored, compute: &Compute) -> Self {
+        Self { stored, compute: compute.clone(), room: Mutex::default() }
+    }
+
+    pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
+        let stored: Stored = artefact::decode("ensemble", bytes)?;
+        let Stored { linear, scales, networks, .. } = &stored;
+        if !networks.is_sound() || !scales.is_sound(networks.inputs(), networks.targets()) {
+            return Err(artefact::corrupt("ensemble", "its parts do not fit together, or hold what is no number"));
+        }
+        if let Some(linear) = linear {
+            linear.check()?;
+            if linear.shape() != (networks.inputs(), networks.targets()) {
+                return Err(artefact::corrupt("ensemble", "its linear part has another shape"));
+            }
+        }
+        Ok(Self::of(stored, compute))
+    }
+
+    /// Calls `work` for tiles of rows of particles that follow one member (or the mean of all), with what the networks
+    /// put out for them in the room's pass, `[members, or 1][2 targets][rows]`; that the device fails leaves no number
+    /// in the rows' columns.
+    fn tiles(
+        &self,
+        x: &[&[f64]],
+        particles: &[Particle],
+        out: &mut [Vec<f64>],
+        work: &dyn Fn(&mut Room, Option<usize>, &mut [Vec<f64>]) -> Result<()>,
+    ) {
+        let networks = &self.stored.networks;
+        let pop = || self.room.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut room = pop().unwrap_or_default();
+        let mut run = |room: &mut Room, function: Option<usize>| {
+            let ran = self.forward(x, room, function).and_then(|()| work(room, function, out));
+            if ran.is_err() {
+                for column in out.iter_mut() {
+                    room.rows.iter().for_each(|&r| column[r] = f64::NAN);
+                }
+            }
+            room.rows.clear();
+        };
+        // Particles of one member go together, however few rows each has.
+        for function in (0..=networks.members).map(|m| m.checked_sub(1)) {
+            let follows = |p: &&Particle| p.member.map(|m| m % networks.members) == function;
+            for particle in particles.iter().filter(follows) {
+                for row in particle.rows.clone() {
+                    room.rows.push(row);
+                    if room.rows.len() == TILE {
+                        run(&mut room, function);
+                    }
+                }
+            }
+            if !room.rows.is_empty() {
+                run(&mut room, function);
+            }
+        }
+        self.room.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+    }
+
+    /// Sends the rows of the room through the networks.
+    fn forward(&self, x: &[&[f64]], room: &mut Room, function: Option<usize>) -> Result<()> {
+        let Stored { scales, networks, .. } = &self.stored;
+        let (net, n) = (self.net(function), room.rows.len());
+        room.pass.fit(&net, n);
+        let (first, others) = room.pass.x.split_at_mut(networks.inputs() * n);
+        for (k, (column, x)) in first.chunks_exact_mut(n).zip(x).enumerate() {
+            for (z, &r) in column.iter_mut().zip(&room.rows) {
+                *z = scales.input(k, x[r]);
+            }
+        }
+        for other in others.chunks_exact_mut(networks.inputs() * n) {
+            other.copy_from_slice(first);
+        }
+        room.pass.forward(&net, n, &self.compute)
+    }
+
+    fn net(&self, function: Option<usize>) -> crate::compute::Net<'_> {
+        let networks = &self.stored.networks;
+        function.map_or_else(|| networks.net(), |m| networks.member(m))
+    }
+
+    /// Writes the linear part of the prediction, zero where there is none.
+    fn linear(&self, x: &[&[f64]], rows: Range<usize>, out: &mut [Vec<f64>]) {
+        match &self.stored.linear {
+            Some(linear) => linear.predict_rows(x, rows, None, out),
+            None => out.iter_mut().for_each(|o| o[rows.clone()].fill(0.0)),
+        }
+    }
+}
+
+impl Regressor for Ensemble {
+    fn name(&self) -> &'static str {
+        "ensemble"
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        (self.stored.networks.inputs(), self.stored.networks.targets())
+    }
+
+    fn members(&self) -> usize {
+        self.stored.networks.members
+    }
+
+    fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
+        for stretch in particles.chunk_by(|a, b| a.rows.end == b.rows.start) {
+            if let [first, .., last] | [first @ last] = stretch {
+                self.linear(x, first.rows.start..last.rows.end, out);
+            }
+        }
+        let Stored { scales, networks, .. } = &self.stored;
+        self.tiles(x, particles, out, &|room, _, out| {
+            let n = room.rows.len();
+            let share = 1.0 / (room.pass.out.len() / (2 * networks.targets() * n)) as f64;
+            for (j, out) in out.iter_mut().enumerate().take(networks.targets()) {
+                let (mean, sd) = (scales.target_mean[j], scales.target_sd[j]);
+                for (i, &r) in room.rows.iter().enumerate() {
+                    let means = room.pass.out[j * n + i..].iter().step_by(2 * networks.targets() * n);
+                    out[r] += mean + sd * share * means.map(|v| f64::from(*v)).sum::<f64>();
+                }
+            }
+            Ok(())
+        });
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        artefact::encode(&self.stored)
+    }
+
+    fn pull_back(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+        let Stored { linear, scales, .. } = &self.stored;
+        let (p, q) = self.shape();
+        for rows in particles.iter().map(|p| p.rows.clone()) {
+            match linear {
+                Some(linear) => linear.pull_back_rows(rows, cotangent, out),
+                None => out.iter_mut().take(p).for_each(|o| o[rows.clone()].fill(0.0)),
+            }
+        }
+        self.tiles(x, particles, out, &|room, function, out| {
+            let (net, n) = (self.net(function), room.rows.len());
+            room.out_grad.clear();
+            room.out_grad.resize(room.pass.out.len(), 0.0);
+            room.x_grad.resize(room.pass.x.len(), 0.0);
+            for member in room.out_grad.chunks_exact_mut(2 * q * n) {
+                for (j, column) in member.chunks_exact_mut(n).enumerate().take(q) {
+                    for (g, &r) in column.iter_mut().zip(&room.rows) {
+                        *g = (cotangent[j][r] * scales.target_sd[j] / net.members as f64) as f32;
+                    }
+                }
+            }
+            let Pass { x: z, tape, .. } = &mut room.pass;
+            self.compute.backward(&net, z, n, tape, &room.out_grad, &mut [], Some(&mut room.x_grad))?;
+            for (k, out) in out.iter_mut().enumerate().take(p) {
+                for (i, &r) in room.rows.iter().enumerate() {
+                    let z = scales.free(k, x[k][r]);
+                    if (scales.low[k]..=scales.high[k]).contains(&z) {
+                        let grads = room.x_grad[k * n + i..].iter().step_by(p * n);
+                        out[r] += scales.inverse[k] * grads.map(|g| f64::from(*g)).sum::<f64>();
+                    }
+                }
+            }
+            Ok(())
+        });
+        true
+    }
+
+    fn aleatoric(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) -> bool {
+        let Stored { scales, networks, .. } = &self.stored;
+        let q = networks.targets();
+        self.tiles(x, particles, out, &|room, _, out| {
+            let n = room.rows.len();
+            let members = room.pass.out.len() / (2 * q * n);
+            for j in 0..q {
+                for m in 0..members {
+                    let lv = &mut room.pass.out[(m * 2 * q + q + j) * n..][..n];
+                    room.loss.bound(lv, networks.least[j], networks.most[j]);
+                }
+                for (i, &r) in room.rows.iter().enumerate() {
+                    let lv = room.pass.out[(q + j) * n + i..].iter().step_by(2 * q * n);
+                    let variance = lv.map(|v| f64::from(*v).exp()).sum::<f64>() / members as f64;
+                    out[j][r] = scales.target_sd[j] * variance.sqrt();
+                }
+            }
+            Ok(())
+        });
+        true
+    }
+
+    fn hyper(&self) -> Vec<f64> {
+        self.stored.epochs.iter().map(|e| *e as f64).collect()
+    }
+}

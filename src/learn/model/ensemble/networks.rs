@@ -1,0 +1,106 @@
+//! The networks of an ensemble.
+
+use serde::{Deserialize, Serialize};
+
+use crate::compute::Compute;
+use crate::compute::{Net, Tape};
+use crate::error::Result;
+use crate::rng::{Key, normal_quantile};
+
+/// Where the soft bounds of the log-variances start (Chua et al. 2018).
+const LEAST: f32 = -10.0;
+const MOST: f32 = 0.5;
+/// The standard normal distribution function at −2.
+const TAIL: f64 = 0.022_750_131_948;
+
+/// Members of one shape, from standardised inputs to the means and, behind them, log-variances of the standardised
+/// targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Networks {
+    pub members: usize,
+    /// Inputs, hidden widths, twice the targets.
+    pub widths: Vec<usize>,
+    /// As [`Net::weights`].
+    pub weights: Vec<f32>,
+    /// Soft bounds of the log-variances, the same for all members: `[targets]` each.
+    pub least: Vec<f32>,
+    pub most: Vec<f32>,
+}
+
+impl Networks {
+    /// Truncated normal weights of standard deviation 1 / (2 √inputs), biases zero (Chua et al. 2018).
+    pub fn new(members: usize, inputs: usize, hidden: &[usize], targets: usize, key: Key) -> Self {
+        let widths: Vec<usize> = [&[inputs], hidden, &[2 * targets]].concat();
+        let mut weights = Vec::with_capacity(members * Net::size(&widths));
+        for _ in 0..members {
+            for w in widths.windows(2) {
+                let sd = 0.5 / (w[0] as f64).sqrt();
+                for _ in 0..w[0] * w[1] {
+                    let u = TAIL + (1.0 - 2.0 * TAIL) * key.uniform(weights.len() as u64);
+                    weights.push((sd * normal_quantile(u)) as f32);
+                }
+                weights.resize(weights.len() + w[1], 0.0);
+            }
+        }
+        Self { members, widths, weights, least: vec![LEAST; targets], most: vec![MOST; targets] }
+    }
+
+    pub fn inputs(&self) -> usize {
+        self.widths.first().copied().unwrap_or(0)
+    }
+
+    pub fn targets(&self) -> usize {
+        self.least.len()
+    }
+
+    pub fn net(&self) -> Net<'_> {
+        Net { members: self.members, widths: &self.widths, weights: &self.weights }
+    }
+
+    /// One member alone.
+    pub fn member(&self, member: usize) -> Net<'_> {
+        let size = Net::size(&self.widths);
+        Net { members: 1, weights: &self.weights[member * size..(member + 1) * size], ..self.net() }
+    }
+
+    /// Whether sizes and values make sense, for networks that were read from bytes.
+    pub fn is_sound(&self) -> bool {
+        let targets = self.least.len();
+        let numbers = |w: &[usize]| w[0].checked_add(1)?.checked_mul(w[1]);
+        let size = self.widths.windows(2).try_fold(0usize, |sum, w| sum.checked_add(numbers(w)?));
+        self.members > 0
+            && self.widths.len() >= 2
+            && !self.widths.contains(&0)
+            && self.widths.last() == targets.checked_mul(2).as_ref()
+            && self.most.len() == targets
+            && size.and_then(|s| s.checked_mul(self.members)) == Some(self.weights.len())
+            && self.weights.iter().chain(&self.least).chain(&self.most).all(|v| v.is_finite())
+    }
+}
+
+/// Buffers of a forward pass; they grow to a batch and are reused.
+#[derive(Debug, Default)]
+pub struct Pass {
+    /// `[members][inputs][rows]`.
+    pub x: Vec<f32>,
+    /// `[members][outputs][rows]`.
+    pub out: Vec<f32>,
+    pub tape: Tape,
+}
+
+impl Pass {
+    /// Room for `rows` rows of `net`.
+    pub fn fit(&mut self, net: &Net, rows: usize) {
+        let ends = [net.widths.first(), net.widths.last()].map(|w| net.members * w.copied().unwrap_or(0) * rows);
+        self.x.resize(ends[0], 0.0);
+        self.out.resize(ends[1], 0.0);
+    }
+
+    /// From `x` to `out`.
+    ///
+    /// # Errors
+    /// As [`crate::compute::Backend::forward`].
+    pub fn forward(&mut self, net: &Net, rows: usize, compute: &Compute) -> Result<()> {
+        compute.forward(net, &self.x, rows, &mut self.tape, &mut self.out)
+    }
+}

@@ -1,0 +1,94 @@
+//! Training rows as the networks see them, and which member sees which.
+
+use super::networks::Pass;
+use super::scales::Scales;
+use crate::learn::dataset::Dataset;
+use crate::learn::model::blocks::Blocks;
+use crate::rng::Key;
+
+/// Standardised training rows.
+#[derive(Debug)]
+pub struct Samples {
+    pub inputs: usize,
+    pub targets: usize,
+    /// `[rows][inputs, then targets]`: a row is fetched whole.
+    values: Vec<f32>,
+}
+
+impl Samples {
+    /// `y`: `[targets][transitions]`, what is to be predicted.
+    pub fn new(data: &Dataset, y: &[Vec<f64>], rows: &[usize], scales: &Scales) -> Self {
+        let (inputs, targets) = (data.x.len(), y.len());
+        let mut values = Vec::with_capacity(rows.len() * (inputs + targets));
+        for &r in rows {
+            values.extend((0..inputs).map(|k| scales.input(k, data.x[k][r])));
+            values.extend((0..targets).map(|j| scales.target(j, y[j][r])));
+        }
+        Self { inputs, targets, values }
+    }
+
+    pub fn len(&self) -> usize {
+        self.values.len() / (self.inputs + self.targets).max(1)
+    }
+
+    /// Standardised inputs, then targets, of a row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        let width = self.inputs + self.targets;
+        &self.values[row * width..(row + 1) * width]
+    }
+
+    /// Writes the rows of every member (`[members]` of equally many) into columns: inputs into `pass`, targets into `t`
+    /// `[members][targets][rows]`.
+    pub fn gather(&self, rows: &[Vec<usize>], pass: &mut Pass, t: &mut Vec<f32>) {
+        let n = rows.first().map_or(0, Vec::len);
+        t.resize(rows.len() * self.targets * n, 0.0);
+        pass.x.resize(rows.len() * self.inputs * n, 0.0);
+        for (m, rows) in rows.iter().enumerate() {
+            let x = &mut pass.x[m * self.inputs * n..(m + 1) * self.inputs * n];
+            let t = &mut t[m * self.targets * n..(m + 1) * self.targets * n];
+            for (r, &row) in rows.iter().enumerate() {
+                let (inputs, targets) = self.row(row).split_at(self.inputs);
+                for (to, from) in x[r..].iter_mut().step_by(n).zip(inputs) {
+                    *to = *from;
+                }
+                for (to, from) in t[r..].iter_mut().step_by(n).zip(targets) {
+                    *to = *from;
+                }
+            }
+        }
+    }
+}
+
+/// Which blocks each member is fitted to and which it is stopped on: a bootstrap sample of the blocks, and those that
+/// the sample left out.
+#[derive(Debug)]
+pub struct Bags {
+    /// `[members]`: blocks, drawn ones as often as they were drawn.
+    pub drawn: Vec<Vec<usize>>,
+    pub left_out: Vec<Vec<usize>>,
+}
+
+impl Bags {
+    pub fn new(blocks: &Blocks, members: usize, key: Key) -> Self {
+        let mut bags = Self { drawn: Vec::with_capacity(members), left_out: Vec::with_capacity(members) };
+        for m in 0..members {
+            let counts = blocks.bootstrap(key.fold(m as u64));
+            let drawn = counts.iter().enumerate().flat_map(|(b, &n)| std::iter::repeat_n(b, n as usize)).collect();
+            let mut left_out: Vec<usize> = (0..counts.len()).filter(|&b| counts[b] == 0).collect();
+            // So few blocks that all were drawn.
+            if left_out.is_empty() {
+                left_out = (0..counts.len()).collect();
+            }
+            bags.drawn.push(drawn);
+            bags.left_out.push(left_out);
+        }
+        bags
+    }
+}
+
+/// Puts a list into a random order (Fisher & Yates; Durstenfeld 1964).
+pub fn shuffle<T>(list: &mut [T], key: Key) {
+    for i in (1..list.len()).rev() {
+        list.swap(i, key.below(i as u64, i + 1));
+    }
+}

@@ -1,0 +1,309 @@
+//! Training to simulate: back-propagation through the steps of open-loop runs.
+
+use std::ops::Range;
+
+use super::loss::Loss;
+use super::networks::{Networks, Pass};
+use super::samples::{Bags, Samples, shuffle};
+use super::scales::Scales;
+use super::training::{Best, Descent, Settings};
+use crate::compute::Compute;
+use crate::error::Result;
+use crate::learn::model::feedback::{Feedback, windows};
+use crate::learn::model::linear::Linear;
+use crate::rng::Key;
+
+/// Windows per member and step of the optimiser, at least.
+const LEAST: usize = 16;
+/// Windows that a row is in, per epoch.
+const OVERLAP: usize = 4;
+/// Windows that training is stopped on, per member, at most.
+const HELD: usize = 256;
+
+/// An open-loop run in the networks' units, as deviations from the log.
+///
+/// `d` is how far the simulated state of a target is off, in standard deviations of what the networks predict. With e
+/// the network's mean minus its standardised target plus what the linear part makes of the deviations of its inputs, an
+/// increment's deviation is `d(t+1) = d(t) + e(t)`, and that of a level is e.
+#[derive(Debug)]
+pub struct Simulation<'a> {
+    samples: &'a Samples,
+    scales: &'a Scales,
+    feedback: &'a Feedback,
+    /// Change of each fed input, standardised, with its state's deviation: `[fed]`.
+    gain: Vec<f32>,
+    /// Change of each target's e with each fed state's deviation, through the linear part: `[targets][fed]`.
+    direct: Vec<Vec<f32>>,
+    /// Weight of each target's squared deviation.
+    weight: Vec<f32>,
+    steps: Vec<Step>,
+    bound_grad: Vec<f32>,
+    /// Standardised targets of the step that the way forward is at, and of the first.
+    t: Vec<f32>,
+    first: Vec<f32>,
+    loss: Loss,
+    /// Of the step that the way back is at.
+    weight_grad: Vec<f32>,
+    x_grad: Vec<f32>,
+}
+
+/// What a step back needs of its step forward.
+#[derive(Debug, Default)]
+struct Step {
+    pass: Pass,
+    /// Deviations before the step, of increments: `[members][targets][windows]`.
+    before: Vec<f32>,
+    /// Deviations after the step; of levels: in it.
+    after: Vec<f32>,
+    /// Fed inputs, before they are kept within their limits: `[members][fed][windows]`.
+    fed: Vec<f32>,
+    /// Gradients with respect to `before`.
+    adjoint: Vec<f32>,
+}
+
+impl<'a> Simulation<'a> {
+    pub fn new(
+        samples: &'a Samples,
+        scales: &'a Scales,
+        feedback: &'a Feedback,
+        linear: Option<&Linear>,
+        length: usize,
+    ) -> Self {
+        let sd = &scales.target_sd;
+        let per = |a: f64, j: usize| if sd[j] > 0.0 { (a / sd[j]) as f32 } else { 0.0 };
+        let weights = |j: usize, k: usize| linear.map_or(0.0, |l| l.weight(j, k));
+        Self {
+            gain: feedback.fed.iter().map(|f| (sd[f.target] * scales.inverse[f.input]) as f32).collect(),
+            direct: (0..sd.len())
+                .map(|j| feedback.fed.iter().map(|f| per(weights(j, f.input) * sd[f.target], j)).collect())
+                .collect(),
+            weight: vec![1.0; sd.len()],
+            steps: (0..length).map(|_| Step::default()).collect(),
+            bound_grad: vec![0.0; 2 * sd.len()],
+            t: Vec::new(),
+            first: Vec::new(),
+            loss: Loss::default(),
+            weight_grad: Vec::new(),
+            x_grad: Vec::new(),
+            samples,
+            scales,
+            feedback,
+        }
+    }
+
+    /// Runs all windows: `starts` `[members]` of equally many first rows. Returns the weighted mean squared deviation.
+    fn forward(&mut self, networks: &Networks, starts: &[Vec<usize>], compute: &Compute) -> Result<f64> {
+        let n = starts.first().map_or(0, Vec::len);
+        let (q, members) = (networks.targets(), networks.members);
+        let (inputs, fed) = (networks.inputs(), self.feedback.fed.len());
+        let mut total = 0.0;
+        for at in 0..self.steps.len() {
+            let (earlier, here) = self.steps.split_at_mut(at);
+            let Some(step) = here.first_mut() else { break };
+            let rows: Vec<Vec<usize>> = starts.iter().map(|s| s.iter().map(|r| r + at).collect()).collect();
+            let net = networks.net();
+            step.pass.fit(&net, n);
+            self.samples.gather(&rows, &mut step.pass, &mut self.t);
+            step.before.clear();
+            match earlier.last() {
+                Some(last) => step.before.extend_from_slice(&last.after),
+                None => step.before.resize(members * q * n, 0.0),
+            }
+            step.fed.resize(members * fed * n, 0.0);
+            for m in 0..members {
+                for (f, (from, gain)) in self.feedback.fed.iter().zip(&self.gain).enumerate() {
+                    let x = &mut step.pass.x[(m * inputs + from.input) * n..][..n];
+                    let kept = &mut step.fed[(m * fed + f) * n..][..n];
+                    kept.copy_from_slice(x);
+                    if at < from.lag {
+                        continue;
+                    }
+                    let d = if from.lag == 0 { &step.before } else { &earlier[at - from.lag].before };
+                    let d = &d[(m * q + from.target) * n..][..n];
+                    let (low, high) = (self.scales.low[from.input], self.scales.high[from.input]);
+                    for ((x, kept), d) in x.iter_mut().zip(kept).zip(d) {
+                        *kept += gain * d;
+                        *x = kept.clamp(low, high);
+                    }
+                }
+            }
+            if at == 0 {
+                self.first.clone_from(&self.t);
+            }
+            step.pass.forward(&net, n, compute)?;
+            step.after.resize(members * q * n, 0.0);
+            for m in 0..members {
+                for j in 0..q {
+                    let means = &step.pass.out[(m * 2 * q + j) * n..][..n];
+                    let after = &mut step.after[(m * q + j) * n..][..n];
+                    for ((a, mean), t) in after.iter_mut().zip(means).zip(&self.t[(m * q + j) * n..]) {
+                        *a = mean - t;
+                    }
+                    for (from, a) in self.feedback.fed.iter().zip(&self.direct[j]) {
+                        if at < from.lag || *a == 0.0 {
+                            continue;
+                        }
+                        let d = if from.lag == 0 { &step.before } else { &earlier[at - from.lag].before };
+                        for (e, d) in after.iter_mut().zip(&d[(m * q + from.target) * n..]) {
+                            *e += a * d;
+                        }
+                    }
+                    if self.feedback.increments[j] {
+                        for (a, before) in after.iter_mut().zip(&step.before[(m * q + j) * n..]) {
+                            *a += before;
+                        }
+                    }
+                    total += f64::from(self.weight[j]) * after.iter().map(|d| f64::from(d * d)).sum::<f64>();
+                }
+            }
+        }
+        Ok(total / (members * q * n * self.steps.len()) as f64)
+    }
+
+    /// The way back of the last [`Simulation::forward`]: the gradients of the sum over members of its weighted mean
+    /// squared deviations, and, for the log-variances and their bounds, of the likelihood of the first step, whose inputs
+    /// are all measured. Overwrites `weight_grad`.
+    fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
+        let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
+        let (inputs, fed) = (networks.inputs(), self.feedback.fed.len());
+        let n = self.steps.first().map_or(0, |s| s.before.len() / (members * q));
+        let scale = 2.0 / (q * n * length) as f32;
+        weight_grad.fill(0.0);
+        self.weight_grad.resize(weight_grad.len(), 0.0);
+        for step in &mut self.steps {
+            step.adjoint.clear();
+            step.adjoint.resize(step.before.len(), 0.0);
+        }
+        for at in (0..length).rev() {
+            let (before, after) = self.steps.split_at_mut(at + 1);
+            let (earlier, here) = before.split_at_mut(at);
+            let Some(step) = here.first_mut() else { break };
+            if at == 0 {
+                // The means are taught by the whole run; here only how far they are off.
+                self.loss.evaluate(networks, &step.pass.out, &self.first, n);
+                self.bound_grad.clone_from(&self.loss.bound_grad);
+            } else {
+                self.loss.out_grad.clear();
+                self.loss.out_grad.resize(step.pass.out.len(), 0.0);
+            }
+            for m in 0..members {
+                for j in 0..q {
+                    let own = (m * q + j) * n;
+                    let grads = &mut self.loss.out_grad[(m * 2 * q + j) * n..][..n];
+                    for (g, d) in grads.iter_mut().zip(&step.after[own..]) {
+                        *g = scale * self.weight[j] * d;
+                    }
+                    if self.feedback.increments[j] {
+                        if let Some(next) = after.first() {
+                            for (g, a) in grads.iter_mut().zip(&next.adjoint[own..]) {
+                                *g += a;
+                            }
+                        }
+                        for (a, g) in step.adjoint[own..].iter_mut().zip(grads.iter()) {
+                            *a += g;
+                        }
+                    }
+                    for (from, a) in self.feedback.fed.iter().zip(&self.direct[j]) {
+                        if at >= from.lag && *a != 0.0 {
+                            let to = if from.lag == 0 { &mut *step } else { &mut earlier[at - from.lag] };
+                            for (d, g) in to.adjoint[(m * q + from.target) * n..].iter_mut().zip(grads.iter()) {
+                                *d += a * g;
+                            }
+                        }
+                    }
+                }
+            }
+            self.x_grad.resize(step.pass.x.len(), 0.0);
+            let Pass { x, tape, .. } = &mut step.pass;
+            let (out_grad, x_grad) = (&self.loss.out_grad, &mut self.x_grad);
+            compute.backward(&networks.net(), x, n, tape, out_grad, &mut self.weight_grad, Some(x_grad))?;
+            for (sum, g) in weight_grad.iter_mut().zip(&self.weight_grad) {
+                *sum += g;
+            }
+            for m in 0..members {
+                for (f, (from, gain)) in self.feedback.fed.iter().zip(&self.gain).enumerate() {
+                    if at < from.lag {
+                        continue;
+                    }
+                    let (low, high) = (self.scales.low[from.input], self.scales.high[from.input]);
+                    let kept = &step.fed[(m * fed + f) * n..][..n];
+                    let grads = &self.x_grad[(m * inputs + from.input) * n..][..n];
+                    let adjoint = if from.lag == 0 { &mut step.adjoint } else { &mut earlier[at - from.lag].adjoint };
+                    let adjoint = &mut adjoint[(m * q + from.target) * n..][..n];
+                    for ((a, g), x) in adjoint.iter_mut().zip(grads).zip(kept) {
+                        if (low..=high).contains(x) {
+                            *a += gain * g;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Trains networks that already predict one step to simulate `length` of them, the rest of the settings as in
+/// [`super::training::train`]. Returns how many epochs they had.
+///
+/// # Errors
+/// As [`crate::compute::Backend`].
+pub fn train(
+    simulation: &mut Simulation,
+    networks: &mut Networks,
+    stretches: &[Vec<Range<usize>>],
+    bags: &Bags,
+    settings: &Settings,
+    compute: &Compute,
+    key: Key,
+) -> Result<usize> {
+    let length = simulation.steps.len();
+    let starts = |bag: &[usize], stride: usize, key: Option<Key>| -> Vec<usize> {
+        let of = |(i, &b): (usize, &usize)| {
+            let key = key.map(|k| k.fold(i as u64));
+            stretches[b].iter().flat_map(move |s| windows(s, length, stride, key))
+        };
+        bag.iter().enumerate().flat_map(of).collect()
+    };
+    let held: Vec<Vec<usize>> = bags.left_out.iter().map(|b| starts(b, length.div_ceil(2), None)).collect();
+    let n = held.iter().map(Vec::len).min().unwrap_or(0).min(HELD);
+    let held: Vec<Vec<usize>> = held.iter().map(|h| (0..n).map(|i| h[i * h.len() / n]).collect()).collect();
+    let per_step = (settings.batch / length).max(LEAST);
+
+    let mut descent = Descent::new(networks);
+    let mut best = Best::new(networks);
+    for epoch in 1..=settings.epochs {
+        let order: Vec<Vec<usize>> = bags
+            .drawn
+            .iter()
+            .enumerate()
+            .map(|(m, bag)| {
+                let key = key.fold(epoch as u64).fold(m as u64);
+                let mut order = starts(bag, length.div_ceil(OVERLAP), Some(key));
+                shuffle(&mut order, key.fold(u64::MAX));
+                order
+            })
+            .collect();
+        let windows = order.iter().map(Vec::len).min().unwrap_or(0);
+        if windows == 0 {
+            return Ok(0);
+        }
+        for start in (0..windows).step_by(per_step) {
+            let here = start..windows.min(start + per_step);
+            let picked: Vec<Vec<usize>> = order.iter().map(|o| o[here.clone()].to_vec()).collect();
+            simulation.forward(networks, &picked, compute)?;
+            simulation.backward(networks, compute, &mut descent.weight_grad)?;
+            descent.step(networks, &simulation.bound_grad, settings);
+        }
+        if let Some(patience) = settings.patience {
+            let held = if n > 0 { simulation.forward(networks, &held, compute)? } else { f64::NAN };
+            if best.keep(networks, epoch, held, patience) {
+                break;
+            }
+        }
+    }
+    if settings.patience.is_some() {
+        *networks = best.networks;
+        return Ok(best.epoch);
+    }
+    Ok(settings.epochs)
+}
