@@ -8,6 +8,7 @@ mod gp;
 mod inducing;
 mod predict;
 mod rollout;
+mod slopes;
 #[cfg(test)]
 mod textbook;
 mod tile;
