@@ -33,6 +33,9 @@ pub struct Simulated {
     pub support: Vec<Support>,
     /// Steps in which a missing value of the log was replaced by the last known one: `[signals]`.
     pub held: Vec<usize>,
+    /// Steps up to the start for which a state without a measurement was carried by the plant's own prediction:
+    /// `[signals]`.
+    pub carried: Vec<usize>,
 }
 
 /// Runs `controller` on the plant. In every step: the realised disturbances and set-points and the last step's states
@@ -53,7 +56,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
         return Err(Error::Internal("the realised signals do not fit the run".into()));
     }
     let first = realised.segments.iter().find(|s| s.contains(&run.past)).map_or(0, |s| s.start);
-    let (inputs, held) = carried_forward(run, first);
+    let (inputs, held, carried) = carried_forward(run, first)?;
     // A completed frame is read at lag 1.
     let depth = run.dynamics.depth().max(controller.depth()).max(2);
     let window = Window::from_trajectory(&inputs, run.past, first, depth, run.particles);
@@ -97,13 +100,15 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
             trajectory.at_mut(s, t).copy_from_slice(batch.window.column(s, 1));
         }
     }
-    Ok(Simulated { trajectory, support, held })
+    Ok(Simulated { trajectory, support, held, carried })
 }
 
-/// The realised signals with missing values replaced by the last known ones of their segment: inputs over the whole run,
-/// what the plant makes only up to the run's start. Counts the replaced values inside the run.
-fn carried_forward(run: &Run, first: usize) -> (Trajectory, Vec<usize>) {
+/// The realised signals with missing states before the run carried by the plant's own prediction, and other missing values
+/// replaced by the last known ones of their segment: inputs over the whole run, what the plant makes only up to the run's
+/// start. Counts the replaced values inside the run, and the steps that states were carried for.
+fn carried_forward(run: &Run, first: usize) -> Result<(Trajectory, Vec<usize>, Vec<usize>)> {
     let mut inputs = run.realised.as_ref().clone();
+    let carried = run.dynamics.carry(&mut inputs, first, run.past)?;
     let mut held = vec![0; inputs.schema.len()];
     for (s, column) in inputs.columns.iter_mut().enumerate() {
         let given = matches!(run.realised.schema.signals[s].role, Role::Control | Role::Disturbance | Role::Setpoint);
@@ -118,7 +123,7 @@ fn carried_forward(run: &Run, first: usize) -> (Trajectory, Vec<usize>) {
             }
         }
     }
-    (inputs, held)
+    Ok((inputs, held, carried))
 }
 
 /// Every state must be finite at every step, and every input from the start.

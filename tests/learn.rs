@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use twinopt::compute::cpu;
 use twinopt::expr::{Program, Scope};
 use twinopt::learn::{Equations, Learned, ScoreRow, learn, rollouts, starts};
 use twinopt::rng::Key;
@@ -12,6 +13,8 @@ use twinopt::schema::{Range, Role, Schema, Signal};
 use twinopt::spec::{At, Effect, ModelSpec, TimeSpan};
 use twinopt::trajectory::Trajectory;
 use twinopt::units::Unit;
+
+mod table;
 
 const HOUR: i64 = 3_600_000;
 
@@ -46,7 +49,7 @@ fn spec(lags: usize, horizon: &str, holdout: &str, choose: &[&str]) -> ModelSpec
 }
 
 fn fit(log: &Trajectory, spec: &ModelSpec, effects: &[(usize, usize, Effect)]) -> Learned {
-    learn(log, &Equations::default(), spec, effects, &|_| {}).unwrap()
+    learn(log, &Equations::default(), spec, effects, &cpu(), &|_| {}).unwrap()
 }
 
 fn row<'a>(learned: &'a Learned, model: &str, signal: usize, horizon: usize) -> &'a ScoreRow {
@@ -139,7 +142,11 @@ fn intervals_cover_what_they_promise() {
     // The error grows as theory says: Var = σ² (1 − 0.9^2h) / (1 − 0.81).
     for h in [1, 6, 12] {
         let theory = (0.09 * (1.0 - 0.81f64.powi(h as i32)) / 0.19).sqrt();
-        assert!((spread.sd_at(0, h) / theory - 1.0).abs() < 0.1, "{h}: {} {theory}", spread.sd_at(0, h));
+        assert!(
+            (spread.calibration.sd_at(0, h) / theory - 1.0).abs() < 0.1,
+            "{h}: {} {theory}",
+            spread.calibration.sd_at(0, h)
+        );
     }
 }
 
@@ -203,7 +210,7 @@ fn known_equations_alone_are_scored_and_not_fitted() {
     }
     let next = Program::compile("max(stock + order - demand, 0)", &scope).unwrap();
     let equations = Equations { next: vec![(0, next, false)], ..Equations::default() };
-    let learned = learn(&log, &equations, &spec(3, "12h", "20d", &LIST), &[], &|_| {}).unwrap();
+    let learned = learn(&log, &equations, &spec(3, "12h", "20d", &LIST), &[], &cpu(), &|_| {}).unwrap();
     assert_eq!((learned.chosen.as_str(), learned.refused.clone(), learned.reach), ("equations", None, 12));
     let exact = row(&learned, "equations", 0, 12);
     assert!(exact.rmse < 1e-9 && (exact.skill - 1.0).abs() < 1e-9 && exact.n > 300, "{exact:?}");
@@ -270,16 +277,9 @@ fn shared(file: &str) -> Option<PathBuf> {
 
 /// A wide log on its grid; a change of `episode`, or a missing row, starts a new segment. Without cleaning.
 fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)]) -> Option<Trajectory> {
-    use polars::prelude::*;
-    let path = shared(file)?;
-    let frame = ParquetReader::new(std::fs::File::open(path).unwrap()).finish().unwrap();
-    let column = |name: &str, kind: &DataType| frame.column(name).unwrap().cast(kind).unwrap();
-    let time = column("timestamp", &DataType::Datetime(TimeUnit::Milliseconds, None)).cast(&DataType::Int64).unwrap();
-    let time: Vec<i64> = time.i64().unwrap().into_no_null_iter().collect();
-    let episode: Vec<i64> = match episode {
-        Some(name) => column(name, &DataType::Int64).i64().unwrap().into_no_null_iter().collect(),
-        None => vec![0; time.len()],
-    };
+    let whole = table::read(&shared(file)?);
+    let time = table::millis(&whole, "timestamp");
+    let episode = episode.map_or_else(|| vec![0.0; time.len()], |name| table::numbers(&whole, name));
     let mut log = log(signals, vec![Vec::new(); signals.len()]);
     log.start = Timestamp::from_millisecond(time[0]).unwrap();
     log.step_ms = step_ms;
@@ -288,8 +288,8 @@ fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)
     log.steps = grid.last().unwrap() + 1;
     for (i, (name, _)) in signals.iter().enumerate() {
         let mut values = vec![f64::NAN; log.steps];
-        for (at, v) in grid.iter().zip(column(name, &DataType::Float64).f64().unwrap().iter()) {
-            values[*at] = v.unwrap_or(f64::NAN);
+        for (at, v) in grid.iter().zip(table::numbers(&whole, name)) {
+            values[*at] = v;
         }
         log.columns[i] = values;
     }
@@ -307,7 +307,7 @@ fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)
 fn report(title: &str, log: &Trajectory, spec: &ModelSpec) -> (Learned, f64) {
     let clock = Instant::now();
     let say = |what: &str| println!("  {:5.1} s {what}", clock.elapsed().as_secs_f64());
-    let learned = learn(log, &Equations::default(), spec, &[], &say).unwrap();
+    let learned = learn(log, &Equations::default(), spec, &[], &cpu(), &say).unwrap();
     let h = learned.facts.horizon;
     println!("\n{title}: {} rows, {} segments, {:.1} s", log.steps, log.segments.len(), clock.elapsed().as_secs_f64());
     println!("  {} ({}); reach {} of {h} steps", learned.chosen, learned.reason, learned.reach);

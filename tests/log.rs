@@ -4,7 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use polars::prelude::{Column, DataFrame, DataType, IntoColumn, NamedFrom, ParquetWriter, Series, TimeUnit};
+use arrow_array::types::{ArrowPrimitiveType, Float16Type, Int8Type, Int32Type};
+use arrow_array::{
+    Array, BooleanArray, Date32Array, Decimal64Array, Decimal128Array, DictionaryArray, Float16Array, Float32Array,
+    Float64Array, Int8Array, Int32Array, Int64Array, StringViewArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt8Array, UInt16Array,
+};
+use parquet::basic::{BrotliLevel, Compression, GzipLevel};
+use table::{Column, column, floats, integers, texts, times, write, write_as};
 use tempfile::TempDir;
 use twinopt::error::Error;
 use twinopt::log::{self, Quality};
@@ -13,6 +20,8 @@ use twinopt::schema::{Range, Schema, Signal};
 use twinopt::spec::TwinSpec;
 use twinopt::trajectory::Trajectory;
 use twinopt::units::Unit;
+
+mod table;
 
 fn shared() -> Option<PathBuf> {
     let root = std::env::var_os("TWINOPT_SHARED")
@@ -50,24 +59,6 @@ fn schema(spec: &TwinSpec) -> Arc<Schema> {
 fn read(dir: &Path, text: &str) -> Result<(Trajectory, Quality), Error> {
     let spec = spec(text);
     log::read(dir, &spec, &schema(&spec))
-}
-
-fn write(path: &Path, columns: Vec<Column>) {
-    let height = columns.first().map_or(0, Column::len);
-    let mut df = DataFrame::new(height, columns).unwrap();
-    ParquetWriter::new(std::fs::File::create(path).unwrap()).finish(&mut df).unwrap();
-}
-
-/// A time column in UTC from µs.
-fn times(name: &str, us: &[i64]) -> Column {
-    Series::new(name.into(), us)
-        .cast(&DataType::Datetime(TimeUnit::Microseconds, polars::prelude::TimeZone::opt_try_new(Some("UTC")).unwrap()))
-        .unwrap()
-        .into_column()
-}
-
-fn floats(name: &str, v: &[f64]) -> Column {
-    Series::new(name.into(), v).into_column()
 }
 
 const MIN: i64 = 60_000_000;
@@ -218,14 +209,9 @@ fn clean_logs_come_through_value_for_value_and_unflagged() {
     for r in [&DATACENTER, &DISTILLATION, &CSTR, &FOUR_TANK, &PH, &INVENTORY] {
         let (t, q) = real(&data, r);
         assert_eq!(t.steps, q.sources[0].rows, "{}", r.file);
-        let df = {
-            use polars::prelude::{ParquetReader, SerReader};
-            ParquetReader::new(std::fs::File::open(data.join(r.file)).unwrap()).finish().unwrap()
-        };
+        let whole = table::read(&data.join(r.file));
         for (i, name) in t.schema.names().enumerate() {
-            let column = df.column(name).unwrap().cast(&DataType::Float64).unwrap();
-            let read: Vec<f64> = column.f64().unwrap().iter().flatten().collect();
-            assert_eq!(read, t.columns[i], "{name}");
+            assert_eq!(table::numbers(&whole, name), t.columns[i], "{name}");
         }
         assert!(false_flags(&t, &q) <= 1.0, "{}: {:#?}", r.file, q.findings);
         let wrong: Vec<_> =
@@ -346,16 +332,17 @@ fn made(n: usize, seed: u64) -> Made {
 }
 
 impl Made {
+    fn columns(&self) -> Vec<Column> {
+        vec![
+            times("timestamp", &self.time),
+            floats("temp", &self.temp),
+            floats("power", &self.power),
+            floats("valve", &self.valve),
+        ]
+    }
+
     fn save(&self, path: &Path) {
-        write(
-            path,
-            vec![
-                times("timestamp", &self.time),
-                floats("temp", &self.temp),
-                floats("power", &self.power),
-                floats("valve", &self.valve),
-            ],
-        );
+        write(path, self.columns());
     }
 
     fn read(&self) -> (Trajectory, Quality) {
@@ -453,9 +440,9 @@ fn faults_in_simulated_plants_are_found() {
     let (mut tried, mut missed) = (0, Vec::new());
     for (r, signals) in cases {
         for (name, unit) in signals {
-            use polars::prelude::{ParquetReader, SerReader};
-            let df = ParquetReader::new(std::fs::File::open(data.join(r.file)).unwrap()).finish().unwrap();
-            let clean: Vec<f64> = df.column(name).unwrap().f64().unwrap().iter().flatten().collect();
+            let whole = table::read(&data.join(r.file));
+            let clean = table::numbers(&whole, name);
+            let time = whole.column_by_name("timestamp").unwrap();
             for trial in 0..12 {
                 let key = Key::new(5).fold(trial);
                 let n = clean.len();
@@ -482,7 +469,7 @@ fn faults_in_simulated_plants_are_found() {
                     }
                 };
                 let dir = TempDir::new().unwrap();
-                write(&dir.path().join("log.parquet"), vec![df.column("timestamp").unwrap().clone(), floats(name, &v)]);
+                write(&dir.path().join("log.parquet"), vec![("timestamp".into(), Arc::clone(time)), floats(name, &v)]);
                 let text = format!(
                     "name = \"x\"\nstep = \"{}\"\nlog = {{ files = \"*.parquet\", time = \"timestamp\" }}\nsignals = [{{ name = \"{name}\", role = \"state\", unit = \"{unit}\" }}]\n",
                     r.step
@@ -557,6 +544,33 @@ fn the_same_twice_on_any_number_of_threads() {
     assert_eq!(serde_json::to_string(&qa).unwrap(), serde_json::to_string(&qb).unwrap());
 }
 
+/// More rows than a batch has, in row groups that are larger than one and not a multiple of it.
+#[test]
+fn logs_of_many_batches_read_the_same_on_any_number_of_threads() {
+    let dir = TempDir::new().unwrap();
+    let m = made(70_000, 8);
+    let (expected, _) = m.read();
+    let (mut t, mut tag, mut v) = (Vec::new(), Vec::new(), Vec::new());
+    for i in 0..m.time.len() {
+        for (name, value) in [("temp", m.temp[i]), ("power", m.power[i]), ("valve", m.valve[i])] {
+            t.push(m.time[i]);
+            tag.push(name);
+            v.push(value);
+        }
+    }
+    let columns = vec![times("timestamp", &t), texts("tag", &tag), floats("value", &v)];
+    write_as(&dir.path().join("long.parquet"), columns, |p| p.set_max_row_group_row_count(Some(100_003)));
+    let text =
+        MADE.replace("time = \"timestamp\"", "time = \"timestamp\", long = { tag = \"tag\", value = \"value\" }");
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| read(dir.path(), &text).unwrap())
+    };
+    let ((a, qa), (b, qb)) = (on(1), on(2));
+    assert!(same(&a, &b) && same(&a, &expected));
+    assert_eq!(serde_json::to_string(&qa).unwrap(), serde_json::to_string(&qb).unwrap());
+}
+
 const LONG: &str = "long = { tag = \"tag\", value = \"value\", quality = \"quality\" }";
 
 /// The log as rows of (time, tag, value, flag).
@@ -574,8 +588,9 @@ fn save_long(m: &Made, path: &Path, bad: impl Fn(usize, usize) -> bool) {
         v.push(0.0);
         q.push("Good");
     }
-    let text = |n: &str, v: &[&str]| Series::new(n.into(), v).into_column();
-    write(path, vec![times("timestamp", &t), text("tag", &tag), floats("value", &v), text("quality", &q)]);
+    let columns = vec![times("timestamp", &t), texts("tag", &tag), floats("value", &v), texts("quality", &q)];
+    // Row groups that end in the middle of a time stamp.
+    write_as(path, columns, |p| p.set_max_row_group_row_count(Some(1_001)));
 }
 
 #[test]
@@ -622,10 +637,7 @@ fn tags_logged_on_change_are_held() {
         }
     }
     let dir = TempDir::new().unwrap();
-    write(
-        &dir.path().join("long.parquet"),
-        vec![times("timestamp", &t), Series::new("tag".into(), &tag).into_column(), floats("value", &v)],
-    );
+    write(&dir.path().join("long.parquet"), vec![times("timestamp", &t), texts("tag", &tag), floats("value", &v)]);
     let long = "time = \"timestamp\", long = { tag = \"tag\", value = \"value\" }";
     let (t, q) = read(dir.path(), &MADE.replace("time = \"timestamp\"", long)).unwrap();
     assert_eq!(t.columns[2], m.valve);
@@ -704,7 +716,7 @@ fn errors_name_file_column_and_cure() {
     let e = data_error(dir.path(), &MADE.replace("name = \"temp\"", "name = \"temp\", column = \"timestamp\""));
     assert!(e.contains("column `timestamp`") && e.contains("it holds times"), "{e}");
 
-    let text = Series::new("power".into(), vec!["1.5"; 100]).into_column();
+    let text = texts("power", &["1.5"; 100]);
     let columns = || vec![times("timestamp", &m.time), floats("temp", &m.temp), floats("valve", &m.valve)];
     write(&file, columns().into_iter().chain([text]).collect());
     let e = data_error(dir.path(), MADE);
@@ -714,7 +726,7 @@ fn errors_name_file_column_and_cure() {
     let e = data_error(dir.path(), MADE);
     assert!(e.contains("log.parquet: the log has no rows"), "{e}");
 
-    let words = Series::new("timestamp".into(), vec!["31.12.2024"; 100]).into_column();
+    let words = texts("timestamp", &["31.12.2024"; 100]);
     write(&file, vec![words, floats("temp", &m.temp), floats("power", &m.power), floats("valve", &m.valve)]);
     let e = data_error(dir.path(), MADE);
     assert!(e.contains("can be read as a time, for example `31.12.2024`"), "{e}");
@@ -725,12 +737,54 @@ fn errors_name_file_column_and_cure() {
     assert_eq!(e, "log.parquet: there is no tag `temq`; did you mean `temp`?");
 }
 
+/// Numbers of a file's headers, each made as large as it can be: an error or a log, and never the end of the process.
+#[test]
+fn absurd_claims_are_errors() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("log.parquet");
+    let mut m = made(300, 5);
+    m.temp.iter_mut().for_each(|v| *v = v.round());
+    let many = [0xff, 0xff, 0xff, 0xff, 0x07];
+    let (mut tried, mut refused) = (0, 0);
+    let mut attempt = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        tried += 1;
+        match read(dir.path(), MADE) {
+            Ok((t, _)) => assert!(t.steps > 0),
+            Err(e) => {
+                assert_eq!(e.exit_code(), 65, "{e}");
+                refused += 1;
+            }
+        }
+    };
+    for codec in [Compression::UNCOMPRESSED, Compression::SNAPPY] {
+        write_as(&file, m.columns(), |p| p.set_compression(codec));
+        let whole = std::fs::read(&file).unwrap();
+        let end = whole.len() - 8;
+        let footer = end - u32::from_le_bytes(*whole[end..].first_chunk().unwrap()) as usize;
+        // Members of every list of structs.
+        for at in (footer..end).filter(|at| whole[*at] & 0x0f == 0x0c && whole[*at] >= 0x10) {
+            let longer = [&whole[footer..at], &[0xfc], &many, &whole[at + 1..end]].concat();
+            let length = (longer.len() as u32).to_le_bytes();
+            attempt(&[&whole[..footer], &longer, &length, b"PAR1"].concat());
+        }
+        // Values of every dictionary: the header grows, what follows it shrinks.
+        for at in (4..footer).filter(|at| whole[*at..].starts_with(&[0x4c, 0x15])) {
+            let after = at + 2 + if whole[at + 2] & 0x80 == 0 { 1 } else { 2 };
+            let grown = at + 2 + many.len() - after;
+            let page = [&whole[..at + 2], &many, &whole[after..after + 8]].concat();
+            attempt(&[&page, &whole[after + 8 + grown..]].concat());
+        }
+    }
+    assert!(tried > 10 && refused > 6, "{tried} {refused}");
+}
+
 #[test]
 fn episodes_with_one_clock_each_are_refused_with_a_cure() {
     let mut m = made(400, 2);
     let again: Vec<i64> = m.time[..200].to_vec();
     m.time[200..].copy_from_slice(&again);
-    let run = Series::new("run".into(), (0..400).map(|i| i64::from(i >= 200)).collect::<Vec<_>>()).into_column();
+    let run = integers("run", (0..400).map(|i| i64::from(i >= 200)).collect());
     let dir = TempDir::new().unwrap();
     write(
         &dir.path().join("log.parquet"),
@@ -816,41 +870,176 @@ fn value_storms() {
 fn time_columns_of_every_kind_read_the_same() {
     let m = made(300, 5);
     let (expected, _) = m.read();
-    let s = |v: Vec<i64>| Series::new("timestamp".into(), v);
     let rfc = |us: &i64| jiff::Timestamp::from_microsecond(*us).unwrap().to_string();
     let wall = |us: &i64| {
         let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
         jiff::Timestamp::from_microsecond(*us).unwrap().to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
     };
     let units = |per: i64| m.time.iter().map(|t| t / (1_000_000 / per)).collect::<Vec<_>>();
-    let naive = s(m.time.clone()).cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
-    let ns = s(m.time.iter().map(|t| t * 1_000).collect());
-    let columns: Vec<(Series, &str)> = vec![
-        (s(units(1)), ""),
-        (s(units(1_000)), ""),
-        (s(m.time.clone()), ""),
-        (ns.clone(), ""),
-        (ns.cast(&DataType::Datetime(TimeUnit::Nanoseconds, None)).unwrap(), ""),
-        (s(units(1_000)).cast(&DataType::Datetime(TimeUnit::Milliseconds, None)).unwrap(), ""),
-        (naive, ""),
-        (s(units(1)).cast(&DataType::Float64).unwrap(), ""),
-        (Series::new("timestamp".into(), m.time.iter().map(rfc).collect::<Vec<_>>()), ""),
-        (
-            Series::new("timestamp".into(), m.time.iter().map(wall).collect::<Vec<_>>()),
-            ", timezone = \"Europe/Berlin\"",
-        ),
+    let ns: Vec<i64> = m.time.iter().map(|t| t * 1_000).collect();
+    let walls = || m.time.iter().map(wall).collect::<Vec<_>>();
+    let berlin = ", timezone = \"Europe/Berlin\"";
+    let columns: Vec<(Column, &str)> = vec![
+        (integers("timestamp", units(1)), ""),
+        (integers("timestamp", units(1_000)), ""),
+        (integers("timestamp", m.time.clone()), ""),
+        (integers("timestamp", ns.clone()), ""),
+        (column("timestamp", TimestampNanosecondArray::from(ns)), ""),
+        (column("timestamp", TimestampMillisecondArray::from(units(1_000))), ""),
+        (column("timestamp", TimestampMicrosecondArray::from(m.time.clone())), ""),
+        (column("timestamp", TimestampSecondArray::from(units(1))), ""),
+        (column("timestamp", TimestampSecondArray::from(units(1)).with_timezone("+02:00")), ""),
+        (floats("timestamp", &units(1).iter().map(|v| *v as f64).collect::<Vec<_>>()), ""),
+        (column("timestamp", Decimal64Array::from(m.time.clone()).with_precision_and_scale(18, 6).unwrap()), ""),
+        (texts("timestamp", &m.time.iter().map(rfc).collect::<Vec<_>>()), ""),
+        (texts("timestamp", &walls()), berlin),
+        (column("timestamp", StringViewArray::from_iter_values(walls())), berlin),
+        (column("timestamp", walls().iter().map(|t| Some(t.as_str())).collect::<DictionaryArray<Int32Type>>()), berlin),
     ];
     for (i, (column, zone)) in columns.into_iter().enumerate() {
         let dir = TempDir::new().unwrap();
         write(
             &dir.path().join("log.parquet"),
-            vec![column.into_column(), floats("temp", &m.temp), floats("power", &m.power), floats("valve", &m.valve)],
+            vec![column, floats("temp", &m.temp), floats("power", &m.power), floats("valve", &m.valve)],
         );
         let text = MADE.replace("time = \"timestamp\"", &format!("time = \"timestamp\"{zone}"));
         let (t, q) = read(dir.path(), &text).unwrap_or_else(|e| panic!("{i}: {e}"));
         assert!(same(&expected, &t), "{i}: {:?}", q.findings);
         let span = log::time_span(dir.path(), &spec(&text).log).unwrap();
         assert_eq!((span.first, span.last, span.rows), (t.time(0), t.time(299), 300));
+    }
+}
+
+/// Days of the calendar are time stamps too.
+#[test]
+fn dates_are_days() {
+    let mut m = made(300, 5);
+    m.time = (0..300).map(|day| T0 + day * 1_440 * MIN).collect();
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("log.parquet");
+    let text = MADE.replace("step = \"10min\"", "step = \"1d\"");
+    m.save(&file);
+    let (expected, _) = read(dir.path(), &text).unwrap();
+    let days = column("timestamp", Date32Array::from_iter_values((0..300).map(|d| 19_723 + d)));
+    write(&file, vec![days, floats("temp", &m.temp), floats("power", &m.power), floats("valve", &m.valve)]);
+    assert!(same(&expected, &read(dir.path(), &text).unwrap().0));
+}
+
+/// Numbers of every type, in columns beside some that hold none.
+#[test]
+fn columns_of_every_type_read_the_same() {
+    let mut m = made(300, 5);
+    // values that every type can hold
+    m.valve = m.valve.iter().map(|v| v.round()).collect();
+    m.power = m.power.iter().map(|v| (4.0 * v).round() / 4.0).collect();
+    let (expected, _) = m.read();
+    let whole = || m.valve.iter().map(|v| *v as u8);
+    let cents = || m.power.iter().map(|v| (100.0 * v) as i64);
+    let half = |v: &f64| <Float16Type as ArrowPrimitiveType>::Native::from_f64(*v);
+    let half = Float16Array::from_iter_values(m.valve.iter().map(half));
+    let coded = DictionaryArray::<Int8Type>::new(
+        Int8Array::from_iter_values(whole().map(|v| v as i8)),
+        Arc::new(Float64Array::from_iter_values((0..=100).map(f64::from))),
+    );
+    let valves: Vec<Arc<dyn Array>> = vec![
+        Arc::new(UInt8Array::from_iter_values(whole())),
+        Arc::new(UInt16Array::from_iter_values(whole().map(u16::from))),
+        Arc::new(Int8Array::from_iter_values(whole().map(|v| v as i8))),
+        Arc::new(Int32Array::from_iter_values(whole().map(i32::from))),
+        Arc::new(half),
+        Arc::new(coded),
+    ];
+    let powers: Vec<Arc<dyn Array>> = vec![
+        Arc::new(Float32Array::from_iter_values(m.power.iter().map(|v| *v as f32))),
+        Arc::new(Decimal64Array::from_iter_values(cents()).with_precision_and_scale(12, 2).unwrap()),
+        Arc::new(Decimal128Array::from_iter_values(cents().map(i128::from)).with_precision_and_scale(30, 2).unwrap()),
+    ];
+    for (i, valve) in valves.iter().enumerate() {
+        let power = &powers[i % powers.len()];
+        let dir = TempDir::new().unwrap();
+        write(
+            &dir.path().join("log.parquet"),
+            vec![
+                times("timestamp", &m.time),
+                column("blob", arrow_array::BinaryArray::from_iter_values(vec![b"x"; 300])),
+                floats("temp", &m.temp),
+                ("power".into(), Arc::clone(power)),
+                ("valve".into(), Arc::clone(valve)),
+                column("span", arrow_array::IntervalDayTimeArray::from(vec![None; 300])),
+            ],
+        );
+        let (t, q) = read(dir.path(), MADE).unwrap_or_else(|e| panic!("{i}: {e}"));
+        assert!(same(&expected, &t), "{} and {}: {:?}", valve.data_type(), power.data_type(), q.findings);
+        let seen = log::describe(&dir.path().join("log.parquet")).unwrap();
+        assert_eq!(seen[4].max, m.valve.iter().copied().fold(0.0, f64::max), "{}", valve.data_type());
+    }
+}
+
+/// Every codec that historians' exports use.
+#[test]
+fn files_of_every_codec_read_the_same() {
+    let m = made(300, 5);
+    let (expected, _) = m.read();
+    let (brotli, gzip) = (Compression::BROTLI(BrotliLevel::default()), Compression::GZIP(GzipLevel::default()));
+    for codec in [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::LZ4_RAW, Compression::LZ4, brotli, gzip]
+    {
+        let dir = TempDir::new().unwrap();
+        write_as(&dir.path().join("log.parquet"), m.columns(), |p| p.set_compression(codec));
+        assert!(same(&expected, &read(dir.path(), MADE).unwrap().0), "{codec}");
+    }
+}
+
+/// Tags and flags of every type.
+#[test]
+fn long_logs_of_every_type_read_the_same() {
+    let m = made(400, 9);
+    let (expected, _) = m.read();
+    let (mut t, mut tag, mut v, mut bad) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for i in 0..m.time.len() {
+        for (code, value) in [(10_u8, m.temp[i]), (20, m.power[i]), (30, m.valve[i]), (40, 0.0)] {
+            for wrong in [true, false] {
+                t.push(m.time[i]);
+                tag.push(code);
+                v.push(if wrong { -1e6 } else { value });
+                bad.push(wrong);
+            }
+        }
+    }
+    let names: Vec<String> = tag.iter().map(u8::to_string).collect();
+    let coded: DictionaryArray<Int8Type> = names.iter().map(|n| Some(n.as_str())).collect();
+    let tags: Vec<Arc<dyn Array>> = vec![
+        Arc::new(UInt8Array::from(tag.clone())),
+        Arc::new(UInt16Array::from_iter_values(tag.iter().map(|t| u16::from(*t)))),
+        Arc::new(Int64Array::from_iter_values(tag.iter().map(|t| i64::from(*t)))),
+        Arc::new(StringViewArray::from_iter_values(&names)),
+        Arc::new(coded),
+    ];
+    let flag = |wrong: &bool| if *wrong { "Bad" } else { "good " };
+    let flags: Vec<(Arc<dyn Array>, &str)> = vec![
+        (Arc::new(UInt8Array::from_iter_values(bad.iter().map(|b| if *b { 0 } else { 192 }))), ", good = [\"192\"]"),
+        (Arc::new(UInt16Array::from_iter_values(bad.iter().map(|b| if *b { 0 } else { 192 }))), ", good = [\"192\"]"),
+        (Arc::new(BooleanArray::from_iter(bad.iter().map(|b| if *b { None } else { Some(true) }))), ""),
+        (texts("", &bad.iter().map(flag).collect::<Vec<_>>()).1, ""),
+        (Arc::new(bad.iter().map(|b| Some(flag(b))).collect::<DictionaryArray<Int8Type>>()), ""),
+    ];
+    for (tag, (flag, good)) in tags.iter().zip(&flags) {
+        let dir = TempDir::new().unwrap();
+        let columns = vec![
+            times("timestamp", &t),
+            ("tag".into(), Arc::clone(tag)),
+            floats("value", &v),
+            ("quality".into(), Arc::clone(flag)),
+        ];
+        write_as(&dir.path().join("log.parquet"), columns, |p| p.set_max_row_group_row_count(Some(777)));
+        let long =
+            format!("time = \"timestamp\", long = {{ tag = \"tag\", value = \"value\", quality = \"quality\"{good} }}");
+        let text = MADE.replace("time = \"timestamp\"", &long);
+        let text = [("temp", 10), ("power", 20), ("valve", 30)].iter().fold(text, |text, (name, code)| {
+            text.replace(&format!("name = \"{name}\""), &format!("name = \"{name}\", column = \"{code}\""))
+        });
+        let (long, q) = read(dir.path(), &text).unwrap_or_else(|e| panic!("{}: {e}", tag.data_type()));
+        assert!(same(&expected, &long), "{} {}", tag.data_type(), flag.data_type());
+        assert_eq!(count(&q, "bad-flag"), 3 * 400);
     }
 }
 
@@ -869,11 +1058,11 @@ fn the_clocks_of_berlin_go_back_and_forth() {
             t + i64::from(zone.to_offset(at).seconds()) * 1_000_000
         })
         .collect();
-    let naive = Series::new("timestamp".into(), walls).cast(&DataType::Datetime(TimeUnit::Microseconds, None)).unwrap();
+    let naive = column("timestamp", TimestampMicrosecondArray::from(walls));
     let dir = TempDir::new().unwrap();
     write(
         &dir.path().join("log.parquet"),
-        vec![naive.into_column(), floats("temp", &m.temp), floats("power", &m.power), floats("valve", &m.valve)],
+        vec![naive, floats("temp", &m.temp), floats("power", &m.power), floats("valve", &m.valve)],
     );
     let text = MADE.replace("time = \"timestamp\"", "time = \"timestamp\", timezone = \"Europe/Berlin\"");
     let (t, q) = read(dir.path(), &text).unwrap();

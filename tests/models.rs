@@ -5,13 +5,33 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use twinopt::learn::model::{NAMES, decode, fit};
+use twinopt::compute::cpu;
+use twinopt::error::Error;
+use twinopt::learn::model::{self, Fit, NAMES};
 use twinopt::learn::{Dataset, Equations, Layout, Particle, Regressor, Split, StepMap, StepScratch};
 use twinopt::rng::Key;
 use twinopt::schema::{Range, Role, Schema, Signal};
 use twinopt::spec::{ModelSpec, TimeSpan};
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::units::Unit;
+
+mod table;
+
+/// A whole fit on the processor.
+fn fit(
+    name: &str,
+    data: &Dataset,
+    rows: &[usize],
+    folds: &[Vec<usize>],
+    options: &ModelSpec,
+    seed: u64,
+) -> Result<Arc<dyn Regressor>, Error> {
+    model::fit(name, &Fit { data, rows, folds, options, seed, compute: &cpu(), draft: false, hyper: &[] })
+}
+
+fn decode(name: &str, bytes: &[u8]) -> Result<Arc<dyn Regressor>, Error> {
+    model::decode(name, bytes, &cpu())
+}
 
 fn schema(signals: &[(&str, Role)]) -> Arc<Schema> {
     let signal = |&(name, role): &(&str, Role)| Signal {
@@ -292,15 +312,10 @@ fn a_real_log_is_learned_in_seconds() {
         ("outdoor_temp_c", Role::Disturbance),
         ("outdoor_wetbulb_c", Role::Disturbance),
     ];
-    let frame = {
-        use polars::prelude::*;
-        let path = PlRefPath::new(file.to_str().unwrap());
-        LazyFrame::scan_parquet(path, ScanArgsParquet::default()).unwrap().collect().unwrap()
-    };
-    let mut log = Trajectory::empty(schema(&tags), Timestamp::UNIX_EPOCH, 600_000, frame.height(), 1);
+    let whole = table::read(&file);
+    let mut log = Trajectory::empty(schema(&tags), Timestamp::UNIX_EPOCH, 600_000, whole.num_rows(), 1);
     for (c, (tag, _)) in tags.iter().enumerate() {
-        let column = frame.column(tag).unwrap().f64().unwrap();
-        log.columns[c] = column.iter().map(|v| v.unwrap_or(f64::NAN)).collect();
+        log.columns[c] = table::numbers(&whole, tag);
     }
     let spec = ModelSpec::default();
     for (name, least) in [("linear", 0.5), ("forest", 0.55)] {

@@ -171,9 +171,7 @@ fn noise(targets: usize, phi: f64, sd: f64) -> Spread {
         phi: vec![phi; targets],
         factor,
         inflation: vec![1.0; targets],
-        signals: vec![],
-        sd: vec![],
-        shape: vec![],
+        ..Spread::default()
     }
 }
 
@@ -609,7 +607,17 @@ fn fitted() -> (Plant, Twin) {
     let data = twinopt::learn::Dataset::new(&log, &layout, &plant.equations());
     let rows: Vec<usize> = (0..data.len()).collect();
     let folds: Vec<Vec<usize>> = rows.chunks(rows.len() / 4 + 1).map(<[usize]>::to_vec).collect();
-    let regressor = twinopt::learn::model::fit("linear", &data, &rows, &folds, &plant.spec.model, 1).unwrap();
+    let fit = twinopt::learn::model::Fit {
+        data: &data,
+        rows: &rows,
+        folds: &folds,
+        options: &plant.spec.model,
+        seed: 1,
+        compute: &twinopt::compute::cpu(),
+        draft: false,
+        hyper: &[],
+    };
+    let regressor = twinopt::learn::model::fit("linear", &fit).unwrap();
     let map = StepMap { schema: plant.schema.clone(), equations: plant.equations(), layout, regressor };
     let provenance = Provenance::new(&plant.spec, vec![], vec![0..900], vec![], START.into()).unwrap();
     let twin = Twin::new(map, noise(2, 0.5, 0.1), &log, &[0..900], provenance);
@@ -621,7 +629,14 @@ fn an_artefact_comes_back_bit_for_bit_or_not_at_all() {
     let (plant, twin) = fitted();
     let bytes = twin.save().unwrap();
     let load = |bytes: &[u8], spec: &TwinSpec| {
-        Twin::load(bytes, Path::new("models/room/model.bin"), spec, &plant.schema, plant.equations())
+        Twin::load(
+            bytes,
+            Path::new("models/room/model.bin"),
+            spec,
+            &plant.schema,
+            plant.equations(),
+            &twinopt::compute::cpu(),
+        )
     };
     let back = load(&bytes, &plant.spec).unwrap();
     assert_eq!(back.save().unwrap(), bytes);

@@ -11,7 +11,6 @@ mod plant;
 mod scenario;
 mod signals;
 
-pub use model::MODELS;
 pub use plant::Plant;
 pub use scenario::{folder, same_name, scenario, scenario_without_twin};
 

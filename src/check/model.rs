@@ -8,7 +8,9 @@ use crate::spec::{At, TwinSpec, is_plant_name};
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
 
 /// Models that `choose` may name.
-pub const MODELS: [&str; 3] = ["persistence", "linear", "forest"];
+fn models() -> impl Iterator<Item = &'static str> {
+    crate::learn::model::NAMES.iter().copied().chain([crate::learn::model::STACK])
+}
 
 pub(super) fn file(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     let spec = plant.spec();
@@ -73,8 +75,8 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let (model, step) = (&spec.model, &spec.step);
     for name in &model.choose {
-        if !MODELS.contains(&name.as_str()) {
-            let cure = suggest(name, MODELS);
+        if !models().any(|m| m == name.as_str()) {
+            let cure = suggest(name, models());
             faults.add("unknown-model", &name.span, format!("there is no model `{}`", name.value), cure);
         }
     }

@@ -30,16 +30,17 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let (spec, _) = check::load_twin(&args.dir)?;
     let name = spec.value.name.value.clone();
     let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
+    let compute = globals.device.compute()?;
     let (plant, refused) = progress::told(globals, &name, |tell, _| -> Result<_> {
         if args.dry_run {
-            let source = plant::read(spec, tell)?;
+            let source = plant::read(spec, compute, tell)?;
             let mut fitted = source.fit(&source.log, &source.spec.value.model, globals.seed, tell)?;
             let refused = fitted.refused.take();
             return Ok((source.with(fitted)?, refused));
         }
         // before the work: who comes second hears it at once
         let _lock = registry.lock("fit")?;
-        plant::fit_and_publish(plant::read(spec, tell)?, &registry, globals.seed, tell)
+        plant::fit_and_publish(plant::read(spec, compute, tell)?, &registry, globals.seed, tell)
     })?;
     if globals.json {
         output::json(&json!({

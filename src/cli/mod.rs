@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::compute::{self, Compute};
 use crate::error::{Error, Result};
 
 /// From the logs of a running plant to decisions that its staff act on: a learned digital twin, what-if scenarios,
@@ -76,6 +77,20 @@ pub enum Device {
     Cuda,
 }
 
+impl Device {
+    /// Opens it; a GPU takes about a second, so only verbs that compute do.
+    ///
+    /// # Errors
+    /// As [`compute::open`].
+    pub fn compute(self) -> Result<Compute> {
+        compute::open(match self {
+            Self::Auto => compute::Device::Auto,
+            Self::Cpu => compute::Device::Cpu,
+            Self::Cuda => compute::Device::Cuda,
+        })
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Write a commented twin.toml and a first scenario from a Parquet log
@@ -128,11 +143,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<()> {
     let globals = &cli.globals;
-    if globals.device == Device::Cuda {
-        return Err(Error::Usage(
-            "this build computes on the processor only; leave out `--device cuda`, or use `--device auto`".into(),
-        ));
-    }
+    // who asks for a device that is not there hears it of every verb, before any work
+    globals.device.compute()?;
     if let Some(jobs) = globals.jobs {
         rayon::ThreadPoolBuilder::new()
             .num_threads(usize::from(jobs))

@@ -27,7 +27,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let (spec, _) = check::load_twin(&args.dir)?;
     let name = spec.value.name.value.clone();
     let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
-    let night = progress::told(globals, &name, |tell, _| night::retrain(spec, &registry, globals.seed, tell))?;
+    let compute = globals.device.compute()?;
+    let night = progress::told(globals, &name, |tell, _| night::retrain(spec, compute, &registry, globals.seed, tell))?;
     let status = &night.status;
     if globals.json {
         output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": status, "comparison": night.comparison }))?;

@@ -205,8 +205,9 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
     }
 
     let registry = Registry::open(project.model_dir(name));
+    let compute = globals.device.compute()?;
     let plant = progress::told(globals, name, |tell, note| {
-        ops::plant::open(ops::plant::read(twin, tell)?, &registry, globals.seed, tell, note)
+        ops::plant::open(ops::plant::read(twin, compute, tell)?, &registry, globals.seed, tell, note)
     })?;
     let reports = project.report_dir(name);
     std::fs::create_dir_all(&reports).map_err(|e| Error::write(&reports, e))?;

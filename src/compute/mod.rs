@@ -4,6 +4,8 @@
 //! is contiguous. [`Cpu`] is the reference; another device agrees with it within a stated tolerance.
 
 mod cpu;
+mod cuda;
+mod curve;
 mod kernel;
 mod net;
 mod rollout;
@@ -14,6 +16,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 pub use cpu::Cpu;
+pub use cuda::Cuda;
+pub use curve::Curve;
 pub use kernel::{Evidence, Family, GpFunctions, Inducing, Kernel, Points};
 pub use net::{Net, Tape};
 pub use rollout::NetRollout;
@@ -27,6 +31,29 @@ pub type Compute = Arc<dyn Backend>;
 /// The processor.
 pub fn cpu() -> Compute {
     Arc::new(Cpu)
+}
+
+/// Which device to compute on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    /// A GPU where there is one that works, else the processor.
+    #[default]
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+/// Opens a device.
+///
+/// # Errors
+/// [`crate::error::Error::Usage`] when `Cuda` is asked for and cannot be: what is missing, and the cure. `Auto` then
+/// takes the processor and says nothing.
+pub fn open(device: Device) -> Result<Compute> {
+    match device {
+        Device::Cpu => Ok(cpu()),
+        Device::Cuda => Ok(Arc::new(Cuda::open()?)),
+        Device::Auto => Ok(Cuda::open().map_or_else(|_| cpu(), |cuda| Arc::new(cuda))),
+    }
 }
 
 /// What a factor is asked for.

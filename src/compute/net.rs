@@ -18,12 +18,12 @@ impl Net<'_> {
     }
 }
 
-/// What a backward pass needs of its forward pass; grows to the batch and is reused.
+/// What a backward pass needs of its forward pass; grows to the batch and is reused. What is where is the device's affair.
 #[derive(Debug, Default)]
 pub struct Tape {
-    /// Pre-activations of the hidden layers: per layer `[members][width][rows]`.
+    /// What is known before the activations.
     pub before: Vec<Vec<f32>>,
-    /// Their activations.
+    /// What the layers read.
     pub after: Vec<Vec<f32>>,
     /// Room for gradients on the way back.
     pub grad: Vec<Vec<f32>>,

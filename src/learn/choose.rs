@@ -9,33 +9,37 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
+use super::blend;
+use super::calibrate::Calibration;
 use super::dataset::Dataset;
+use super::doubt::Doubt;
 use super::equations::Equations;
 use super::map::{Layout, StepMap};
-use super::model::{self, Regressor};
+use super::model::{self, Regressor, Stack};
+use super::pick::{Candidate, pick, relative_crps};
 use super::response::{Moments, Response, responses};
-use super::score::{Baselines, Rollouts, ScoreRow, Start, rollouts, score, scored_signals, starts, thin};
+use super::rollouts::{Rollouts, Start, rollouts, scored_signals, starts, thin};
+use super::score::{Baselines, ScoreRow, score};
 use super::split::Split;
 use super::spread::{Residuals, Spread};
 use super::verdict::Verdict;
 use crate::compute::Compute;
 use crate::error::{Error, Result};
 use crate::rng::Key;
-use crate::schema::Role;
 use crate::spec::{Effect, ModelSpec, TimeSpan};
 use crate::trajectory::Trajectory;
 
 /// Starts of open-loop runs on hold-out, and over all folds together.
 const HOLDOUT_STARTS: usize = 600;
 const FOLD_STARTS: usize = 750;
-/// The steady change of a signal by one step of a control that matters, in standard deviations of the signal.
-const MATERIAL: f64 = 0.05;
 
 /// A fitted, scored and calibrated twin core.
 #[derive(Debug, Clone)]
 pub struct Learned {
     pub map: StepMap,
     pub spread: Spread,
+    /// Where the model's own epistemic spread says that it must not be trusted.
+    pub doubt: Doubt,
     /// Of every model that was fitted, persistence included; on hold-out.
     pub scores: Vec<ScoreRow>,
     /// Of the chosen model.
@@ -75,26 +79,6 @@ struct Fitted {
     without: Vec<StepMap>,
 }
 
-/// A fitted model with its calibrated spread and its out-of-fold score.
-struct Candidate {
-    name: &'static str,
-    map: StepMap,
-    spread: Spread,
-    /// CRPS over that of persistence, mean over targets and horizons: one per fold.
-    losses: Vec<f64>,
-}
-
-impl Candidate {
-    /// Its name; a plant whose states are all known equations has nothing that a model of the list could be named for.
-    fn label(&self) -> &'static str {
-        if self.map.layout.targets.is_empty() { "equations" } else { self.name }
-    }
-
-    fn loss(&self) -> f64 {
-        mean(&self.losses)
-    }
-}
-
 /// Where open-loop runs start; the same for every model.
 struct Grounds {
     folds: Vec<Vec<Start>>,
@@ -102,14 +86,14 @@ struct Grounds {
 }
 
 /// The data that every model is fitted and scored on.
-struct Task<'a> {
-    log: &'a Trajectory,
-    equations: &'a Equations,
-    spec: &'a ModelSpec,
-    compute: &'a Compute,
-    split: Split,
-    moments: Vec<Moments>,
-    horizon: usize,
+pub(super) struct Task<'a> {
+    pub log: &'a Trajectory,
+    pub equations: &'a Equations,
+    pub spec: &'a ModelSpec,
+    pub compute: &'a Compute,
+    pub split: Split,
+    pub moments: Vec<Moments>,
+    pub horizon: usize,
 }
 
 /// Learns the plant of `log`, whose constants and derived signals are filled: see the module's head.
@@ -134,12 +118,16 @@ pub fn learn(
     let task = Task { log, equations, spec, compute, split, moments, horizon: spec.horizon.steps(step, 1) };
     let learned = Layout::new(&log.schema, spec, equations).targets.len();
     let mut names = vec![if learned > 0 { "linear" } else { "persistence" }];
+    let mut stacked = false;
     for name in &spec.choose {
         match model::NAMES.iter().find(|n| **n == name.value) {
             Some(known) if learned > 0 && *known != "persistence" && !names.contains(known) => names.push(known),
             Some(_) => {}
+            None if name.value == model::STACK => stacked = learned > 0,
             // The list's own error, which names the nearest model.
-            None => return Err(model::decode(&name.value, &[], compute).err().unwrap_or(Error::Usage(name.value.clone()))),
+            None => {
+                return Err(model::decode(&name.value, &[], compute).err().unwrap_or(Error::Usage(name.value.clone())));
+            }
         }
     }
     let mut grounds = None;
@@ -159,6 +147,10 @@ pub fn learn(
         }
         progress(&format!("scoring {name}"));
         candidates.push(task.evaluate(fitted, grounds, &mut yardstick));
+    }
+    if let (true, Some(grounds)) = (stacked && candidates.len() > 1, &grounds) {
+        progress("stacking");
+        candidates.push(task.evaluate(task.stack(&candidates)?, grounds, &mut yardstick));
     }
     let (Some(grounds), Some(yardstick)) = (grounds, yardstick) else {
         return Err(Error::Internal("no model was fitted".into()));
@@ -208,6 +200,22 @@ impl Task<'_> {
         }
     }
 
+    /// The stack of `candidates`: weighted by all folds, and without each fold by the others.
+    fn stack(&self, candidates: &[Candidate]) -> Result<Fitted> {
+        let targets = candidates[0].map.layout.targets.len();
+        let stack = |left_out: Option<usize>| -> Result<StepMap> {
+            let counts = |fold: &usize| Some(*fold) != left_out;
+            let folds: Vec<usize> = (0..self.split.folds.len()).filter(counts).collect();
+            let runs: Vec<Vec<&Rollouts>> =
+                candidates.iter().map(|c| folds.iter().map(|&f| &c.runs[f]).collect()).collect();
+            let part = |c: &Candidate| left_out.map_or(&c.map, |k| &c.without[k]).regressor.clone();
+            let stack = Stack::new(candidates.iter().map(part).collect(), blend::weights(&runs, targets))?;
+            Ok(self.map(&candidates[0].map.layout, Arc::new(stack)))
+        };
+        let without = (0..self.split.folds.len()).map(|k| stack(Some(k))).collect::<Result<_>>()?;
+        Ok(Fitted { name: model::STACK, map: stack(None)?, without })
+    }
+
     /// Long horizons need fewer starts: their rollouts overlap more.
     fn grounds(&self, map: &StepMap) -> Grounds {
         let most = |starts: usize| starts.min((100_000 / self.horizon).max(100));
@@ -218,9 +226,9 @@ impl Task<'_> {
         }
     }
 
-    /// Estimates the spread of a model out of fold, and its score. `yardstick`: the spread of persistence, made by the
+    /// Estimates the spread of a model out of fold, and its score. `yardstick`: the calibration of persistence, made by the
     /// first model that comes along.
-    fn evaluate(&self, fitted: Fitted, grounds: &Grounds, yardstick: &mut Option<Spread>) -> Candidate {
+    fn evaluate(&self, fitted: Fitted, grounds: &Grounds, yardstick: &mut Option<Calibration>) -> Candidate {
         let Fitted { name, map, without } = fitted;
         let levels: Vec<bool> = map.layout.targets.iter().map(|t| !t.is_next()).collect();
         let residuals: Vec<Residuals> = without
@@ -237,26 +245,22 @@ impl Task<'_> {
         let still: Vec<Rollouts> = runs.iter().map(Rollouts::persistence).collect();
         let signals = scored_signals(&map, self.log);
         let typical: Vec<f64> = signals.iter().map(|&s| self.moments[s].sd).collect();
-        spread.calibrate(&runs, &typical);
-        let yardstick = yardstick.get_or_insert_with(|| {
-            let mut spread = Spread::default();
-            spread.calibrate(&still, &typical);
-            spread
-        });
+        spread.calibration = Calibration::of(&runs, &typical);
+        let yardstick = yardstick.get_or_insert_with(|| Calibration::of(&still, &typical));
         let targets = map.layout.targets.len();
         let losses = runs
             .par_iter()
             .zip(&still)
-            .filter_map(|(run, still)| relative_crps(run, &spread, still, yardstick, targets))
+            .filter_map(|(run, still)| relative_crps(run, &spread.calibration, still, yardstick, targets))
             .collect();
-        Candidate { name, map, spread, losses }
+        Candidate { name, map, without, runs, spread, losses }
     }
 
     fn finish(
         &self,
         candidates: Vec<Candidate>,
         grounds: &Grounds,
-        yardstick: &Spread,
+        yardstick: &Calibration,
         effects: &[(usize, usize, Effect)],
         progress: &dyn Fn(&str),
     ) -> Result<Learned> {
@@ -270,7 +274,7 @@ impl Task<'_> {
             Baselines { persistence: runs[0].persistence(), linear: runs[0].clone(), mean: runs[0].constant(&means) };
         let mut scores = score("persistence", &baselines.persistence, yardstick, &baselines);
         for (c, run) in candidates.iter().zip(&runs) {
-            scores.extend(score(c.label(), run, &c.spread, &baselines));
+            scores.extend(score(c.label(), run, &c.spread.calibration, &baselines));
         }
 
         let mut notes = self.inputs_that_never_moved();
@@ -303,18 +307,22 @@ impl Task<'_> {
         };
 
         let chosen = candidates.into_iter().nth(winner).map(|c| (c.label(), c));
-        let Some((label, Candidate { map, mut spread, .. })) = chosen else {
+        let Some((label, Candidate { map, without, mut spread, .. })) = chosen else {
             return Err(Error::Internal("the chosen model is gone".into()));
         };
         progress("calibrating the spread");
         let some: Vec<Start> = thin(&grounds.folds.concat(), 24);
         spread.inflate(&map, self.log, &some, 32, Key::new(self.spec.seed.value).fold(0x7370_7265_6164));
+        let errors: Vec<f64> = (0..targets).map(|k| spread.calibration.sd_at(k, 1)).collect();
+        let doubt = Doubt::of(&without, self.log, &self.split.folds, &errors);
+        notes.extend(map.regressor.note().map(|n| format!("{label}: {n}")));
         let responses =
             answers[winner].take().unwrap_or_else(|| responses(&map, self.log, &self.moments, self.horizon));
         Ok(Learned {
             chosen: label.to_owned(),
             map,
             spread,
+            doubt,
             scores,
             responses,
             reason,
@@ -323,10 +331,6 @@ impl Task<'_> {
             reach: verdict.reach,
             refused,
         })
-    }
-
-    fn name(&self, signal: usize) -> &str {
-        &self.log.schema.signals[signal].name
     }
 
     fn facts(&self) -> SplitFacts {
@@ -344,92 +348,6 @@ impl Task<'_> {
             horizon: self.horizon,
         }
     }
-
-    fn inputs_that_never_moved(&self) -> Vec<String> {
-        let still = |c: &usize| !self.moments[*c].moves();
-        let controls = self.log.schema.with_role(Role::Control).into_iter();
-        controls
-            .filter(still)
-            .map(|c| {
-                format!(
-                    "`{}` never moved in the training rows: its effect cannot be learned, and no result for another \
-                     value of it can be trusted",
-                    self.name(c)
-                )
-            })
-            .collect()
-    }
-
-    /// Known signs that the steady-state gains clearly deny.
-    fn contradictions(&self, effects: &[(usize, usize, Effect)], found: &[Response]) -> Vec<String> {
-        let mut denied = Vec::new();
-        for &(control, signal, effect) in effects {
-            let Some(r) = found.iter().find(|r| r.control == control && r.signal == signal) else { continue };
-            if (r.gain * r.step).abs() < MATERIAL * self.moments[signal].sd {
-                continue;
-            }
-            let (up, down) = (r.gain_low > 0.0, r.gain_high < 0.0);
-            let (wrong, known) = match effect {
-                Effect::Up => (down, "raises it"),
-                Effect::Down => (up, "lowers it"),
-                Effect::None => (up || down, "has no effect"),
-            };
-            if wrong {
-                denied.push(format!(
-                    "`{}` on `{}`: it {known}, and the model's steady-state gain is {:.3} ({:.3} to {:.3} over its members)",
-                    self.name(control),
-                    self.name(signal),
-                    r.gain,
-                    r.gain_low,
-                    r.gain_high,
-                ));
-            }
-        }
-        denied
-    }
-
-    fn refusal_by_effects(&self, contradictions: &[String], name: &str) -> String {
-        format!(
-            "every model contradicts what is known of the plant; {name}, the best of them: {}. In a log made under \
-             feedback a control often follows its effect: use a stretch in which operators moved it by themselves, fewer \
-             `model.lags`, or name the disturbance that both follow; if the sign itself is wrong, change `effects` in \
-             twin.toml",
-            contradictions.join("; "),
-        )
-    }
-
-    fn weak_targets(&self, verdict: &Verdict, run: &Rollouts) -> Vec<String> {
-        let ahead = self.spec.horizon.to_string();
-        let mut notes = Vec::new();
-        for (k, ratio) in verdict.to_persistence.iter().enumerate() {
-            let name = self.name(run.signals[k]);
-            match ratio {
-                None => notes.push(format!("`{name}` could not be scored {ahead} ahead: it is not measured, or never moves")),
-                Some(ratio) if *ratio >= 1.0 => notes.push(format!(
-                    "`{name}` is not predicted better than by persistence {ahead} ahead on hold-out ({ratio:.2} times its \
-                     error): do not base decisions on it"
-                )),
-                Some(_) => {}
-            }
-        }
-        notes
-    }
-
-    /// 90 % intervals that hold far fewer or more of the hold-out than they should.
-    fn miscovered(&self, scores: &[ScoreRow], name: &str) -> Vec<String> {
-        let rows = scores.iter().filter(|r| r.model == name && r.horizon == self.horizon);
-        rows.filter(|r| !(0.8..=0.98).contains(&r.coverage[2]))
-            .map(|r| {
-                format!(
-                    "90 % intervals of `{}` hold {:.0} % of the hold-out {} ahead: the hold-out differs from the training \
-                     time",
-                    self.name(r.signal),
-                    100.0 * r.coverage[2],
-                    self.spec.horizon.value,
-                )
-            })
-            .collect()
-    }
 }
 
 /// `stretches` without `cut` and `gap` rows on both sides of it.
@@ -444,50 +362,6 @@ fn without(stretches: &[Range<usize>], cut: &[Range<usize>], gap: usize) -> Vec<
             .collect();
     }
     left
-}
-
-/// Mean over targets of CRPS over that of persistence, each summed over horizons; `None` when nothing was measured.
-fn relative_crps(run: &Rollouts, spread: &Spread, still: &Rollouts, yardstick: &Spread, targets: usize) -> Option<f64> {
-    let total = |run: &Rollouts, spread: &Spread, k: usize| -> f64 {
-        (1..=run.horizon).flat_map(|h| run.pairs(k, h).map(move |(_, p, m)| spread.crps(k, h, m - p))).sum()
-    };
-    let ratios: Vec<f64> = (0..targets)
-        .map(|k| (total(run, spread, k), total(still, yardstick, k)))
-        .filter(|(_, reference)| *reference > 0.0)
-        // One signal that persistence predicts all but exactly must not decide alone.
-        .map(|(own, reference)| (own / reference).min(5.0))
-        .collect();
-    (!ratios.is_empty()).then(|| mean(&ratios))
-}
-
-pub(super) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-/// The winner among `field` and why. The first candidate, linear, is the simplest: another must be better by more than
-/// one percent, and than one standard error of the paired difference over the folds.
-fn pick(candidates: &[Candidate], field: &[usize], ahead: &str) -> (usize, String) {
-    let best = field.iter().copied().min_by(|&a, &b| candidates[a].loss().total_cmp(&candidates[b].loss()));
-    let best = best.unwrap_or(0);
-    let describe = |c: &Candidate| format!("{} {:.3}", c.name, c.loss());
-    let list: Vec<String> = field.iter().map(|&i| describe(&candidates[i])).collect();
-    let measure = format!("out-of-fold CRPS up to {ahead} relative to persistence: {}", list.join(", "));
-    if candidates[best].map.layout.targets.is_empty() {
-        return (best, "every state is a known equation; nothing is learned".into());
-    }
-    if best == 0 || !field.contains(&0) {
-        return (best, format!("{} has the best {measure}", candidates[best].name));
-    }
-    let (linear, other) = (&candidates[0], &candidates[best]);
-    let gains: Vec<f64> = linear.losses.iter().zip(&other.losses).map(|(l, o)| l - o).collect();
-    let n = gains.len() as f64;
-    let gain = mean(&gains);
-    let variance = gains.iter().map(|g| (g - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-    if gain > (variance / n).sqrt() && gain > 0.01 * linear.loss() {
-        (best, format!("{} has the best {measure}", other.name))
-    } else {
-        (0, format!("{} is not measurably better than linear, which is simpler; {measure}", other.name))
-    }
 }
 
 #[cfg(test)]

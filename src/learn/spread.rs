@@ -1,21 +1,20 @@
-//! How wrong the model is: correlated one-step noise for simulations, and calibrated intervals for forecasts.
+//! How wrong the model is: correlated one-step noise for simulations, beside the calibrated distribution of its forecasts.
 //!
 //! Everything is estimated out of fold: each block of the training data is predicted by a model that has not seen it.
 
 use serde::{Deserialize, Serialize};
 
+use super::calibrate::Calibration;
 use super::map::{StepMap, StepScratch};
 use super::model::Particle;
-use super::score::{Rollouts, Start, half_spread, one_step_errors, window_at, write_inputs};
+use super::quantile::interpolate;
+use super::rollouts::{Start, one_step_errors, window_at, write_inputs};
 use crate::rng::Key;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory};
 
 /// Name of the stream of offsets; no step has this number.
 const OFFSETS: u64 = u64::MAX;
-
-/// Points of a stored error distribution: quantiles (j + ½) / POINTS.
-const POINTS: usize = 99;
 
 /// Noise model of the one-step map and distribution of its multi-step errors.
 ///
@@ -33,13 +32,8 @@ pub struct Spread {
     /// By how much each target's innovations were widened so that simulated futures spread as far as the model has
     /// been wrong: `[targets]`.
     pub inflation: Vec<f64>,
-    /// Schema column of each scored signal, targets first.
-    pub signals: Vec<usize>,
-    /// Out-of-fold RMSE at horizon `h + 1`: `[signals][horizon]`.
-    pub sd: Vec<Vec<f64>>,
-    /// Quantiles of the standardised out-of-fold errors (measured − predicted) / sd, ascending, per band of horizons
-    /// 1, 2, 3–4, 5–8, 9–16 …: `[signals][bands][POINTS]`.
-    pub shape: Vec<Vec<Vec<f64>>>,
+    /// Distribution of the multi-step errors.
+    pub calibration: Calibration,
 }
 
 /// Out-of-fold one-step errors, measured − predicted, at consecutive rows.
@@ -67,7 +61,7 @@ impl Residuals {
 }
 
 impl Spread {
-    /// The noise model of one-step residuals in blocks, not yet calibrated; `inflation` is one. `levels[i]`: target `i`
+    /// The noise model of one-step residuals in blocks, its forecasts not yet calibrated; `inflation` is one. `levels[i]`: target `i`
     /// is an output, whose error at horizon h is the noise itself (of a state, it is the sum of the noise so far).
     pub fn of_residuals(residuals: &[Residuals], levels: &[bool], horizon: usize) -> Self {
         let clipped = clip(residuals, levels.len());
@@ -80,44 +74,19 @@ impl Spread {
         Self { inflation: vec![1.0; phi.len()], phi, factor, offset, ..Self::default() }
     }
 
-    /// Takes the distribution of multi-step errors from `runs`, all over the same signals. `typical`: a standard
-    /// deviation per signal for horizons at which nothing was measured.
-    pub fn calibrate(&mut self, runs: &[Rollouts], typical: &[f64]) {
-        let Some(first) = runs.first() else { return };
-        let horizon = first.horizon;
-        self.signals.clone_from(&first.signals);
-        self.sd.clear();
-        self.shape.clear();
-        for (k, typical) in typical.iter().enumerate().take(first.signals.len()) {
-            let floor = 1e-9 * typical.abs().max(1e-9);
-            let mut sd: Vec<f64> = Vec::with_capacity(horizon);
-            let mut standard: Vec<Vec<f64>> = vec![Vec::new(); band(horizon) + 1];
-            for h in 1..=horizon {
-                let errors: Vec<f64> = runs.iter().flat_map(|r| r.pairs(k, h).map(|(_, p, m)| m - p)).collect();
-                let mean_square = errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64;
-                let before = sd.last().copied().unwrap_or(*typical);
-                let s = if errors.len() < 5 { before } else { mean_square.sqrt() }.max(floor);
-                standard[band(h)].extend(errors.iter().map(|e| e / s));
-                sd.push(s);
-            }
-            self.sd.push(sd);
-            self.shape.push(standard.into_iter().map(points).collect());
-        }
-    }
-
     /// Widens (or narrows) the innovations until particles that `map` simulates from `starts` spread, over the whole
     /// horizon, as far as it was wrong out of fold: as wide as the normal distribution whose central 90 % are those of
     /// the errors, so that a few lost runs (trips) do not swell all others. The members' disagreement counts as spread.
     pub fn inflate(&mut self, map: &StepMap, log: &Trajectory, starts: &[Start], particles: usize, key: Key) {
         let q = self.phi.len();
-        let horizon = self.sd.first().map_or(0, Vec::len);
+        let horizon = self.calibration.sd.first().map_or(0, Vec::len);
         if q == 0 || horizon == 0 || starts.is_empty() {
             return;
         }
         let aims: Vec<f64> = (0..q)
             .map(|i| {
                 let width = |h| {
-                    let (low, high) = self.interval(i, h, 0.9);
+                    let (low, high) = self.calibration.interval(i, h, 0.9);
                     ((high - low) / (2.0 * 1.644_853_627)).powi(2)
                 };
                 (1..=horizon).map(width).sum::<f64>() / horizon as f64
@@ -150,7 +119,7 @@ impl Spread {
         key: Option<Key>,
     ) -> Vec<f64> {
         let q = self.phi.len();
-        let (n, horizon) = (starts.len(), self.sd.first().map_or(0, Vec::len));
+        let (n, horizon) = (starts.len(), self.calibration.sd.first().map_or(0, Vec::len));
         let members = map.regressor.members().max(1);
         let mut window = window_at(map, log, starts, particles, 0);
         let batch: Vec<Particle> =
@@ -166,7 +135,7 @@ impl Spread {
             }
             map.step(&mut window, &batch, key.is_some().then_some(noise.as_slice()), &mut scratch);
             for (i, v) in variance.iter_mut().enumerate() {
-                let signal = self.signals[i];
+                let signal = self.calibration.signals[i];
                 let lag = usize::from(log.schema.signals[signal].role == Role::Output);
                 for cloud in window.column(signal, lag).chunks(particles) {
                     let mean = cloud.iter().sum::<f64>() / particles as f64;
@@ -209,60 +178,6 @@ impl Spread {
             column.iter_mut().for_each(|e| *e *= phi);
         }
     }
-
-    /// Calibrated standard deviation of scored signal number `k` at horizon `h` (1-based); beyond the last horizon, the last.
-    pub fn sd_at(&self, k: usize, h: usize) -> f64 {
-        let column = &self.sd[k];
-        column[(h.max(1) - 1).min(column.len() - 1)]
-    }
-
-    /// Quantile `p` of measured − predicted, from the out-of-fold errors.
-    pub fn quantile(&self, k: usize, h: usize, p: f64) -> f64 {
-        self.sd_at(k, h) * interpolate(self.shape_at(k, h), p)
-    }
-
-    /// Central interval of measured − predicted that holds the share `level`.
-    pub fn interval(&self, k: usize, h: usize, level: f64) -> (f64, f64) {
-        (self.quantile(k, h, 0.5 - 0.5 * level), self.quantile(k, h, 0.5 + 0.5 * level))
-    }
-
-    /// CRPS of the forecast distribution when measured − predicted turned out to be `error`.
-    pub fn crps(&self, k: usize, h: usize, error: f64) -> f64 {
-        let sd = self.sd_at(k, h);
-        let shape = self.shape_at(k, h);
-        let z = error / sd;
-        let distance = shape.iter().map(|x| (x - z).abs()).sum::<f64>() / shape.len() as f64;
-        sd * (distance - half_spread(shape))
-    }
-
-    fn shape_at(&self, k: usize, h: usize) -> &[f64] {
-        let bands = &self.shape[k];
-        &bands[band(h.max(1)).min(bands.len() - 1)]
-    }
-}
-
-/// Band of horizon `h`: 1 → 0, 2 → 1, 3–4 → 2, 5–8 → 3 …
-fn band(h: usize) -> usize {
-    if h <= 1 { 0 } else { (h - 1).ilog2() as usize + 1 }
-}
-
-/// Quantiles of `values`; of the standard normal when there are fewer than 20.
-fn points(mut values: Vec<f64>) -> Vec<f64> {
-    let at = (0..POINTS).map(|j| (j as f64 + 0.5) / POINTS as f64);
-    if values.len() < 20 {
-        return at.map(crate::rng::normal_quantile).collect();
-    }
-    values.sort_by(f64::total_cmp);
-    at.map(|p| interpolate(&values, p)).collect()
-}
-
-/// Quantile `p` of `sorted`, point j standing for the probability (j + ½) / n.
-fn interpolate(sorted: &[f64], p: f64) -> f64 {
-    let last = sorted.len() - 1;
-    let x = (p * sorted.len() as f64 - 0.5).clamp(0.0, last as f64);
-    let i = (x as usize).min(last.saturating_sub(1));
-    let next = sorted[(i + 1).min(last)];
-    sorted[i] + (x - i as f64) * (next - sorted[i])
 }
 
 /// Residuals with the outermost thousandth of each target pulled in: a trip or a start-up must not shape the noise of
@@ -459,11 +374,6 @@ mod tests {
     fn a_singular_covariance_is_factored() {
         let l = cholesky(&[vec![4.0, 2.0, 0.0], vec![2.0, 1.0, 0.0], vec![0.0, 0.0, 0.0]]);
         assert_eq!(l, [[2.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]);
-    }
-
-    #[test]
-    fn bands_double() {
-        assert_eq!([1, 2, 3, 4, 5, 8, 9, 16, 17].map(band), [0, 1, 2, 2, 3, 3, 4, 4, 5]);
     }
 
     #[test]

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use arrow_schema::DataType as ArrowType;
+use arrow_schema::DataType;
 use jiff::Timestamp;
-use polars::prelude::{DataType, Float64Chunked, StringChunked, col};
+use rayon::prelude::*;
 
+use super::batches::{As, Batches, each_batch};
+use super::cast;
 use super::clock::typical_interval;
 use super::files::{self, LogFile};
-use super::scan::{each_batch, read_times, time_expr, time_kind, zone};
+use super::scan::{read_times, time_kind, wrong, zone};
 use super::time::{NO_TIME, TimeReader};
 use crate::error::{Error, Result};
 use crate::spec::{LogSpec, TimeSpan};
@@ -70,8 +72,10 @@ struct Texts {
 }
 
 impl Numbers {
-    fn add(&mut self, v: Option<f64>) {
-        let Some(v) = v.filter(|v| v.is_finite()) else { return };
+    fn add(&mut self, v: f64) {
+        if !v.is_finite() {
+            return;
+        }
         self.seen += 1;
         self.sum += v;
         if let Some(last) = self.last {
@@ -109,7 +113,8 @@ impl Texts {
 pub fn describe(file: &Path) -> Result<Vec<ColumnSummary>> {
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let file = files::footer(folder, file)?;
-    file.columns.iter().map(|c| column(&file, &c.name)).collect()
+    let columns: Vec<Result<_>> = file.columns.par_iter().map(|c| column(&file, &c.name)).collect();
+    columns.into_iter().collect()
 }
 
 fn column(file: &LogFile, name: &str) -> Result<ColumnSummary> {
@@ -131,12 +136,13 @@ fn column(file: &LogFile, name: &str) -> Result<ColumnSummary> {
     let share = |n: usize, of: usize| if of == 0 { 0.0 } else { n as f64 / of as f64 };
     match column.kind {
         "float" | "integer" | "boolean" if files::numeric(column).is_ok() => {
-            let select = vec![col(name).cast(DataType::Float64)];
-            let n = each_batch(file, select, Numbers::default(), |n, df| {
-                let ca: &Float64Chunked = df.columns()[0].f64().map_err(|e| Error::Data(e.to_string()))?;
-                ca.iter().for_each(|v| n.add(v));
-                Ok(())
-            })?;
+            let (mut n, mut values) = (Numbers::default(), Vec::new());
+            let mut batches = Batches::new(file, &[(name, As::Plain)])?;
+            while let Some(columns) = batches.next()? {
+                values.clear();
+                columns.iter().try_for_each(|c| cast::floats(c, &mut values).ok_or_else(|| wrong(file, name, c)))?;
+                values.iter().for_each(|v| n.add(*v));
+            }
             out.min = n.min.unwrap_or(f64::NAN);
             out.max = n.max.unwrap_or(f64::NAN);
             out.mean = if n.seen == 0 { f64::NAN } else { n.sum / n.seen as f64 };
@@ -146,12 +152,13 @@ fn column(file: &LogFile, name: &str) -> Result<ColumnSummary> {
         }
         "time" | "text" => {
             if column.kind == "text" {
-                let select = vec![col(name).cast(DataType::String)];
-                let t = each_batch(file, select, Texts::default(), |t, df| {
-                    let ca: &StringChunked = df.columns()[0].str().map_err(|e| Error::Data(e.to_string()))?;
-                    ca.iter().for_each(|v| t.add(v));
-                    Ok(())
-                })?;
+                let mut t = Texts::default();
+                let mut batches = Batches::new(file, &[(name, As::Codes)])?;
+                while let Some(columns) = batches.next()? {
+                    for c in &columns {
+                        cast::Texts::new(c).ok_or_else(|| wrong(file, name, c))?.iter().for_each(|v| t.add(v));
+                    }
+                }
                 out.distinct = t.distinct.len();
                 out.null_share = share(file.rows.saturating_sub(t.seen), file.rows);
                 out.zero_moves = share(t.still, t.seen.saturating_sub(1));
@@ -183,18 +190,17 @@ fn column(file: &LogFile, name: &str) -> Result<ColumnSummary> {
 
 /// Time stamps of all files, without the rows that have none, and how many rows there are.
 fn times(files: &[LogFile], name: &str, zone: jiff::tz::TimeZone) -> Result<(Vec<i64>, usize)> {
-    let mut state = (TimeReader::new(zone, 1), Vec::new());
+    let (mut reader, mut times) = (TimeReader::new(zone, 1), Vec::new());
     for file in files {
-        let kind = time_kind(file, name)?;
-        state.0.start(kind);
-        let owned = file.clone();
-        state = each_batch(file, vec![time_expr(name, kind, file)], state, move |s, df| {
-            let (reader, out) = s;
-            read_times(reader, df, 0, &owned, |_| 0, out)
+        reader.start(time_kind(file, name)?);
+        each_batch(file, &[(name, As::Plain)], |columns| {
+            columns
+                .iter()
+                .try_for_each(|c| read_times(&mut reader, c, |_| 0, &mut times).ok_or_else(|| wrong(file, name, c)))
         })?;
     }
-    state.1.retain(|t| *t != NO_TIME);
-    Ok((state.1, files.iter().map(|f| f.rows).sum()))
+    times.retain(|t| *t != NO_TIME);
+    Ok((times, files.iter().map(|f| f.rows).sum()))
 }
 
 /// First and last time stamp of the log, reading its time column only.
@@ -206,7 +212,7 @@ pub fn time_span(dir: &Path, spec: &LogSpec) -> Result<LogSpan> {
     // Sorted numbers in the footers would be quicker still, but a wall clock or text needs each row's reading.
     let instants = files
         .iter()
-        .all(|f| f.find(&spec.time).is_some_and(|c| matches!(c.data_type, ArrowType::Timestamp(_, Some(_)))));
+        .all(|f| f.find(&spec.time).is_some_and(|c| matches!(c.data_type, DataType::Timestamp(_, Some(_)))));
     let zone = if instants { jiff::tz::TimeZone::UTC } else { zone(spec)? };
     let (times, rows) = times(&files, &spec.time, zone)?;
     let at = |t: Option<&i64>| t.and_then(|t| Timestamp::from_microsecond(*t).ok());

@@ -1,13 +1,16 @@
 //! The log's files: patterns to paths, and what the Parquet footers say, without reading any data.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow_schema::{DataType, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::errors::ParquetError;
 
-use super::{Column, Source};
+use super::batches::retyped;
+use super::{Column, Source, pages, thrift};
 use crate::error::{Error, Result, nearest};
 use crate::spec::LogSpec;
 
@@ -19,13 +22,15 @@ pub(super) struct LogFile {
     pub name: String,
     pub rows: usize,
     pub columns: Vec<FileColumn>,
+    /// The footer. Dictionaries are how a writer stored a column, not what it holds: they are read as their values.
+    pub meta: ArrowReaderMetadata,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct FileColumn {
     pub name: String,
     pub kind: &'static str,
-    /// The Arrow type, for messages.
+    /// Its Arrow type.
     pub data_type: DataType,
 }
 
@@ -141,24 +146,43 @@ pub(super) fn footer(dir: &Path, path: &Path) -> Result<LogFile> {
     if file.metadata().is_ok_and(|m| m.len() == 0) {
         return Err(bad("it is empty".into()));
     }
+    if !footer_bytes(&file).is_none_or(|bytes| thrift::holds_what_it_claims(&bytes)) {
+        return Err(bad("its footer is damaged".into()));
+    }
     let load = |skip| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(skip));
     // Some writers leave an Arrow schema that Arrow itself does not know; the Parquet schema is enough then.
-    let meta = load(false).or_else(|_| load(true)).map_err(|e| bad(e.to_string()))?;
-    let rows = usize::try_from(meta.metadata().file_metadata().num_rows()).unwrap_or(0);
-    let columns: Vec<_> = meta
-        .schema()
-        .fields()
-        .iter()
-        .map(|f| FileColumn { name: f.name().clone(), kind: kind(f.data_type()), data_type: f.data_type().clone() })
-        .collect();
-    // polars refuses a whole file for one column of a type that it was built without, needed or not.
-    if let Some(c) = columns.iter().find(|c| foreign(&c.data_type)) {
-        return Err(Error::Data(format!(
-            "{name}: column `{}` has the type {}, which cannot be read; write it as float64, or leave it out of the file",
-            c.name, c.data_type
-        )));
+    let meta = catch_unwind(AssertUnwindSafe(|| load(false).or_else(|_| load(true))))
+        .unwrap_or_else(|_| Err(ParquetError::General("the Parquet reader gave up".into())))
+        .map_err(|e| bad(e.to_string()))?;
+    let groups: Vec<usize> = (0..meta.metadata().num_row_groups()).collect();
+    let rows = pages::rows(meta.metadata(), &groups);
+    let value_type = |t: &DataType| match t {
+        DataType::Dictionary(_, value) => value.as_ref().clone(),
+        other => other.clone(),
+    };
+    let dictionaries = meta.schema().fields().iter().any(|f| matches!(f.data_type(), DataType::Dictionary(..)));
+    let meta = if dictionaries { retyped(&meta, |_, t| value_type(t)) } else { meta };
+    let fields = meta.schema().fields().iter();
+    let columns = fields.map(|f| {
+        let data_type = value_type(f.data_type());
+        FileColumn { name: f.name().clone(), kind: kind(&data_type), data_type }
+    });
+    Ok(LogFile { path: path.to_path_buf(), name, rows, columns: columns.collect(), meta })
+}
+
+/// The footer's bytes; `None` where the file does not end in one that can be read, which the reader then tells.
+fn footer_bytes(mut file: &File) -> Option<Vec<u8>> {
+    let end = file.seek(SeekFrom::End(-8)).ok()?;
+    let mut tail = [0; 8];
+    file.read_exact(&mut tail).ok()?;
+    let length = u64::from(u32::from_le_bytes(*tail.first_chunk()?));
+    if !tail.ends_with(b"PAR1") || length > end {
+        return None;
     }
-    Ok(LogFile { path: path.to_path_buf(), name, rows, columns })
+    file.seek(SeekFrom::Start(end - length)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// What a column is to a user.
@@ -169,33 +193,15 @@ fn kind(t: &DataType) -> &'static str {
         D::Decimal128(..) | D::Decimal256(..) => "float",
         D::Int8 | D::Int16 | D::Int32 | D::Int64 | D::UInt8 | D::UInt16 | D::UInt32 | D::UInt64 => "integer",
         D::Utf8 | D::LargeUtf8 | D::Utf8View => "text",
-        D::Dictionary(_, value) => kind(value),
         D::Timestamp(..) | D::Date32 | D::Date64 => "time",
         D::Boolean => "boolean",
         _ => "other",
     }
 }
 
-fn foreign(t: &DataType) -> bool {
-    use DataType as D;
-    matches!(
-        t,
-        D::Float16
-            | D::Decimal32(..)
-            | D::Decimal64(..)
-            | D::Decimal128(..)
-            | D::Decimal256(..)
-            | D::FixedSizeList(..)
-            | D::Interval(_)
-            | D::Union(..)
-            | D::RunEndEncoded(..)
-    )
-}
-
 /// Whether a column can be read as numbers, and if not, why.
 pub(super) fn numeric(column: &FileColumn) -> std::result::Result<(), &'static str> {
     match (column.kind, &column.data_type) {
-        (_, DataType::UInt8 | DataType::UInt16) => Err("small unsigned integers cannot be read; write it as int32"),
         ("float" | "integer" | "boolean", _) | (_, DataType::Null) => Ok(()),
         ("text", _) => Err("it holds text; convert it to numbers in the export"),
         ("time", _) => Err("it holds times, not numbers; name another column"),

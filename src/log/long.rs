@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow_schema::DataType as ArrowType;
-use polars::prelude::{BooleanChunked, DataFrame, DataType, Expr, Float64Chunked, StringChunked, col};
+use arrow_array::Array;
 
+use super::batches::{As, each_batch};
+use super::cast;
 use super::files::{self, LogFile, suggestion};
 use super::finding::Tally;
 use super::scan::{
-    Raw, Scan, each_batch, extend_episodes, extend_floats, label_expr, need, no_usable_times, read_times, sort_labels,
-    time_expr, time_kind, wrong, zone,
+    Raw, Scan, need, need_labels, no_usable_times, read_labels, read_times, sort_labels, time_kind, wrong, zone,
 };
 use super::time::{NO_TIME, TimeReader};
 use crate::error::{Error, Result};
@@ -19,63 +19,46 @@ use crate::spec::{LogSpec, LongSpec};
 /// What counts as a good sample.
 #[derive(Debug, Clone)]
 enum Good {
-    All,
-    /// Position of the flag in the batch; lower-case texts.
-    Text(usize, Vec<String>),
-    Number(usize, Vec<f64>),
-    Boolean(usize, Vec<bool>),
+    /// Texts, compared without case.
+    Text(Vec<String>),
+    /// Numbers; of booleans, `true` is 1.
+    Number(Vec<f64>),
 }
 
 impl Good {
-    /// One mark per row of a batch; a missing flag is not a good one.
-    fn mark(&self, df: &DataFrame, file: &LogFile, out: &mut Vec<bool>) -> Result<()> {
-        out.clear();
-        match self {
-            Self::All => out.resize(df.height(), true),
-            Self::Text(at, good) => {
-                let ca: &StringChunked =
-                    df.columns()[*at].str().map_err(|e| wrong(file, df.columns()[*at].name(), e))?;
-                let is = |v: &str| good.iter().any(|g| g.eq_ignore_ascii_case(v.trim()));
-                out.extend(ca.iter().map(|v| v.is_some_and(is)));
+    fn new(file: &LogFile, long: &LongSpec, name: &str) -> Result<Self> {
+        let column = need(file, name, "quality")?;
+        let listed = || long.good.iter().map(|g| g.trim());
+        match column.kind {
+            "other" | "time" => Err(Error::Data(format!(
+                "{}: the quality column `{name}` has the type {}; write it as text or int32",
+                file.name, column.data_type
+            ))),
+            "text" => Ok(Self::Text(listed().map(str::to_owned).collect())),
+            "boolean" => {
+                let good = listed().filter_map(|g| g.to_lowercase().parse().ok()).map(|g: bool| f64::from(u8::from(g)));
+                let good: Vec<f64> = good.collect();
+                // Nobody flags a bad sample `true` and leaves the list of good flags at its default.
+                Ok(Self::Number(if good.is_empty() { vec![1.0] } else { good }))
             }
-            Self::Number(at, good) => {
-                let ca: &Float64Chunked =
-                    df.columns()[*at].f64().map_err(|e| wrong(file, df.columns()[*at].name(), e))?;
-                out.extend(ca.iter().map(|v| v.is_some_and(|v| good.contains(&v))));
-            }
-            Self::Boolean(at, good) => {
-                let ca: &BooleanChunked =
-                    df.columns()[*at].bool().map_err(|e| wrong(file, df.columns()[*at].name(), e))?;
-                out.extend(ca.iter().map(|v| v.is_some_and(|v| good.contains(&v))));
-            }
+            _ => Ok(Self::Number(listed().filter_map(|g| g.parse().ok()).collect())),
         }
-        Ok(())
     }
-}
 
-fn good_expr(file: &LogFile, long: &LongSpec, at: usize) -> Result<(Option<Expr>, Good)> {
-    let Some(name) = &long.quality else { return Ok((None, Good::All)) };
-    let column = need(file, name, "quality")?;
-    let expr = col(name.as_str());
-    match (column.kind, &column.data_type) {
-        (_, ArrowType::UInt8 | ArrowType::UInt16) | ("other" | "time", _) => Err(Error::Data(format!(
-            "{}: the quality column `{}` has the type {}; write it as text or int32",
-            file.name, name.value, column.data_type
-        ))),
-        ("text", _) => Ok((
-            Some(expr.cast(DataType::String)),
-            Good::Text(at, long.good.iter().map(|g| g.trim().to_owned()).collect()),
-        )),
-        ("boolean", _) => {
-            let good = long.good.iter().filter_map(|g| g.trim().to_lowercase().parse().ok()).collect::<Vec<bool>>();
-            // Nobody flags a bad sample `true` and leaves the list of good flags at its default.
-            let good = if good.is_empty() { vec![true] } else { good };
-            Ok((Some(expr.cast(DataType::Boolean)), Good::Boolean(at, good)))
+    /// One mark per row of a batch; a missing flag is not a good one. `None`: the column holds something else.
+    fn marks(&self, array: &dyn Array) -> Option<Vec<bool>> {
+        match self {
+            Self::Text(good) => {
+                let is = |v: &str| good.iter().any(|g| g.eq_ignore_ascii_case(v.trim()));
+                let marks = cast::codes(array, |v| u32::from(v.is_some_and(is)))?;
+                Some(marks.into_iter().map(|m| m == 1).collect())
+            }
+            Self::Number(good) => {
+                let mut flags = Vec::new();
+                cast::floats(array, &mut flags)?;
+                Some(flags.iter().map(|v| good.contains(v)).collect())
+            }
         }
-        _ => Ok((
-            Some(expr.cast(DataType::Float64)),
-            Good::Number(at, long.good.iter().filter_map(|g| g.trim().parse().ok()).collect()),
-        )),
     }
 }
 
@@ -89,36 +72,17 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
         breaks: Vec<usize>,
         flagged: Tally,
     }
-    struct State {
-        reader: TimeReader,
-        tags: Vec<Samples>,
-        other: BTreeSet<String>,
-        labels: HashMap<String, u32>,
-        codes: Vec<u32>,
-        times: Vec<i64>,
-        values: Vec<f64>,
-        episodes: Vec<u32>,
-        good: Vec<bool>,
-    }
     const OTHER: u32 = u32::MAX;
-    let known: Arc<HashMap<String, u32>> =
-        Arc::new(wanted.iter().enumerate().map(|(i, n)| (n.clone(), i as u32)).collect());
-    let mut state = State {
-        // One clock more, for the tags that nobody asked for.
-        reader: TimeReader::new(zone(spec)?, wanted.len() + 1),
-        tags: wanted.iter().map(|_| Samples::default()).collect(),
-        other: BTreeSet::new(),
-        labels: HashMap::new(),
-        codes: Vec::new(),
-        times: Vec::new(),
-        values: Vec::new(),
-        episodes: Vec::new(),
-        good: Vec::new(),
-    };
+    let known: HashMap<&str, u32> = wanted.iter().enumerate().map(|(i, n)| (n.as_str(), i as u32)).collect();
+    // One clock more, for the tags that nobody asked for.
+    let mut reader = TimeReader::new(zone(spec)?, wanted.len() + 1);
+    let mut tags: Vec<Samples> = wanted.iter().map(|_| Samples::default()).collect();
+    let (mut other, mut labels) = (BTreeSet::new(), HashMap::new());
+    let (mut times, mut values) = (Vec::new(), Vec::new());
     for file in files {
         let kind = time_kind(file, &spec.time)?;
         let tag = need(file, &long.tag, "tag")?;
-        if !matches!(tag.kind, "text" | "integer") || files::numeric(tag).is_err() && tag.kind == "integer" {
+        if !matches!(tag.kind, "text" | "integer") {
             return Err(Error::Data(format!(
                 "{}: the tag column `{}` has the type {}; write it as text",
                 file.name, long.tag.value, tag.data_type
@@ -131,84 +95,71 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
                 file.name, long.value.value, value.data_type
             ))
         })?;
-        let mut select = vec![
-            time_expr(&spec.time, kind, file).alias("time"),
-            col(long.tag.as_str()).cast(DataType::String).alias("tag"),
-            col(long.value.as_str()).cast(DataType::Float64).alias("value"),
-        ];
+        let mut select =
+            vec![(spec.time.as_str(), As::Plain), (long.tag.as_str(), As::Codes), (long.value.as_str(), As::Plain)];
         if let Some(episode) = &spec.episode {
-            select.push(label_expr(file, episode)?.alias("episode"));
+            need_labels(file, episode)?;
+            select.push((episode.as_str(), As::Codes));
         }
-        let (expr, good) = good_expr(file, long, select.len())?;
-        select.extend(expr.map(|e| e.alias("good")));
-        state.reader.start(kind);
-        state.tags.iter_mut().for_each(|t| t.breaks.push(t.time.len()));
-        let (owned, known, with_episode, clocks) =
-            (file.clone(), Arc::clone(&known), spec.episode.is_some(), wanted.len());
-        state = each_batch(file, select, state, move |s, df| {
-            let tags: &StringChunked = df.columns()[1].str().map_err(|e| wrong(&owned, "tag", e))?;
-            s.codes.clear();
-            let mut last: Option<(&str, u32)> = None;
-            for tag in tags.iter() {
+        let good = long.quality.as_ref().map(|name| Good::new(file, long, name)).transpose()?;
+        select.extend(long.quality.iter().map(|name| (name.as_str(), As::Codes)));
+        reader.start(kind);
+        tags.iter_mut().for_each(|t| t.breaks.push(t.time.len()));
+        each_batch(file, &select, |columns| {
+            let wrong = |at: usize| wrong(file, select[at].0, &columns[at]);
+            let codes = cast::codes(&columns[1], |tag| {
                 let tag = tag.unwrap_or("");
-                let code = match last {
-                    Some((text, code)) if text == tag => code,
-                    _ => known.get(tag).copied().unwrap_or(OTHER),
-                };
-                if code == OTHER && s.other.len() < 10_000 && last.is_none_or(|(text, _)| text != tag) {
-                    s.other.insert(tag.to_owned());
-                }
-                last = Some((tag, code));
-                s.codes.push(code);
-            }
-            let mut times = std::mem::take(&mut s.times);
+                known.get(tag).copied().unwrap_or_else(|| {
+                    if other.len() < 10_000 {
+                        other.insert(tag.to_owned());
+                    }
+                    OTHER
+                })
+            });
+            let codes = codes.ok_or_else(|| wrong(1))?;
             times.clear();
-            let codes = &s.codes;
-            read_times(&mut s.reader, df, 0, &owned, |i| (codes[i] as usize).min(clocks), &mut times)?;
-            s.values.clear();
-            extend_floats(df, 2, &owned, &mut s.values)?;
-            if with_episode {
-                s.episodes.clear();
-                extend_episodes(df, 3, &owned, &mut s.labels, &mut s.episodes)?;
-            }
-            good.mark(df, &owned, &mut s.good)?;
-            for (i, code) in s.codes.iter().enumerate() {
-                let Some(samples) = s.tags.get_mut(*code as usize) else { continue };
-                if times[i] == NO_TIME {
+            let clock = |row: usize| (codes[row] as usize).min(wanted.len());
+            read_times(&mut reader, &columns[0], clock, &mut times).ok_or_else(|| wrong(0))?;
+            values.clear();
+            cast::floats(&columns[2], &mut values).ok_or_else(|| wrong(2))?;
+            let episodes = spec.episode.as_ref().map(|_| read_labels(&columns[3], &mut labels).ok_or_else(|| wrong(3)));
+            let episodes = episodes.transpose()?;
+            let flag = columns.len() - 1;
+            let good = good.as_ref().map(|g| g.marks(&columns[flag]).ok_or_else(|| wrong(flag))).transpose()?;
+            for (row, code) in codes.iter().enumerate() {
+                let (Some(samples), time) = (tags.get_mut(*code as usize), times[row]) else { continue };
+                if time == NO_TIME {
                     continue;
                 }
-                if !s.good[i] {
-                    samples.flagged.add(times[i]);
+                if good.as_ref().is_some_and(|g| !g[row]) {
+                    samples.flagged.add(time);
                     continue;
                 }
-                samples.time.push(times[i]);
-                samples.value.push(s.values[i]);
-                if with_episode {
-                    samples.episode.push(s.episodes[i]);
+                samples.time.push(time);
+                samples.value.push(values[row]);
+                if let Some(episodes) = &episodes {
+                    samples.episode.push(episodes[row]);
                 }
             }
-            s.times = times;
             Ok(())
         })?;
     }
-    for (name, samples) in wanted.iter().zip(&state.tags) {
+    for (name, samples) in wanted.iter().zip(&tags) {
         if samples.time.is_empty() && samples.flagged.count == 0 {
             let rows: usize = files.iter().map(|f| f.rows).sum();
-            if rows == 0 || state.reader.bad().0 == rows {
-                return Err(no_usable_times(files, &spec.time, &state.reader));
+            if rows == 0 || reader.bad().0 == rows {
+                return Err(no_usable_times(files, &spec.time, &reader));
             }
             let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");
-            let there = state
-                .other
+            let there = other
                 .iter()
                 .map(String::as_str)
-                .chain(wanted.iter().zip(&state.tags).filter(|(_, s)| !s.time.is_empty()).map(|(n, _)| n.as_str()));
+                .chain(wanted.iter().zip(&tags).filter(|(_, s)| !s.time.is_empty()).map(|(n, _)| n.as_str()));
             return Err(Error::Data(format!("{names}: there is no tag `{name}`; {}", suggestion(name, there))));
         }
     }
-    let (labels, place) = sort_labels(state.labels);
-    let tags = state
-        .tags
+    let (labels, place) = sort_labels(labels);
+    let tags = tags
         .into_iter()
         .map(|mut s| {
             s.episode.iter_mut().for_each(|c| *c = place[*c as usize]);
@@ -221,5 +172,5 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
             }
         })
         .collect();
-    Ok(Scan { tags, labels, findings: state.reader.findings(&spec.time), long: true })
+    Ok(Scan { tags, labels, findings: reader.findings(&spec.time), long: true })
 }

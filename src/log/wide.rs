@@ -3,14 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use polars::prelude::{DataType, col};
+use rayon::prelude::*;
 
 use super::Finding;
+use super::batches::{As, Batches, each_batch};
+use super::cast;
 use super::files::{self, LogFile, suggestion};
 use super::finding::Tally;
 use super::scan::{
-    ABSENT, Raw, Scan, each_batch, extend_episodes, extend_floats, label_expr, no_usable_times, read_times,
-    sort_labels, time_expr, time_kind, zone,
+    ABSENT, Raw, Scan, need_labels, no_usable_times, read_labels, read_times, sort_labels, time_kind, wrong, zone,
 };
 use super::time::{NO_TIME, TimeReader};
 use crate::error::{Error, Result};
@@ -18,23 +19,10 @@ use crate::spec::LogSpec;
 
 /// Reads a wide log: `wanted` are column names.
 pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Result<Scan> {
-    struct State {
-        reader: TimeReader,
-        batch: Vec<i64>,
-        time: Vec<i64>,
-        episode: Vec<u32>,
-        labels: HashMap<String, u32>,
-        values: Vec<Vec<f64>>,
-    }
     let mut findings = Vec::new();
-    let mut state = State {
-        reader: TimeReader::new(zone(spec)?, 1),
-        batch: Vec::new(),
-        time: Vec::new(),
-        episode: Vec::new(),
-        labels: HashMap::new(),
-        values: vec![Vec::new(); wanted.len()],
-    };
+    let mut reader = TimeReader::new(zone(spec)?, 1);
+    let (mut time, mut episode, mut labels) = (Vec::new(), Vec::new(), HashMap::new());
+    let mut values: Vec<Vec<f64>> = vec![Vec::new(); wanted.len()];
     let mut breaks = Vec::new();
     for name in wanted {
         if !files.iter().any(|f| f.find(name).is_some()) {
@@ -55,57 +43,50 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
     }
     for file in files {
         let kind = time_kind(file, &spec.time)?;
-        let mut select = vec![time_expr(&spec.time, kind, file).alias("time")];
+        let mut select = vec![(spec.time.as_str(), As::Plain)];
         if let Some(episode) = &spec.episode {
-            select.push(label_expr(file, episode)?.alias("episode"));
+            need_labels(file, episode)?;
+            select.push((episode.as_str(), As::Codes));
         }
-        let first_value = select.len();
-        let mut present = Vec::new();
-        for (i, name) in wanted.iter().enumerate() {
-            let Some(column) = file.find(name) else { continue };
+        for column in wanted.iter().filter_map(|name| file.find(name)) {
             files::numeric(column).map_err(|cure| {
-                Error::Data(format!("{}: column `{name}` has the type {}: {cure}", file.name, column.data_type))
+                Error::Data(format!(
+                    "{}: column `{}` has the type {}: {cure}",
+                    file.name, column.name, column.data_type
+                ))
             })?;
-            select.push(col(name.as_str()).cast(DataType::Float64).alias(format!("v{i}")));
-            present.push(i);
         }
-        breaks.push(state.time.len());
-        state.reader.start(kind);
-        let (owned, with_episode) = (file.clone(), spec.episode.is_some());
-        state = each_batch(file, select, state, move |s, df| {
-            let kept = s.time.len();
-            s.batch.clear();
-            read_times(&mut s.reader, df, 0, &owned, |_| 0, &mut s.batch)?;
-            s.time.extend_from_slice(&s.batch);
-            if with_episode {
-                extend_episodes(df, 1, &owned, &mut s.labels, &mut s.episode)?;
-            }
-            for (k, i) in present.iter().enumerate() {
-                extend_floats(df, first_value + k, &owned, &mut s.values[*i])?;
-            }
-            let rows = s.time.len();
-            for v in &mut s.values {
-                v.resize(rows, ABSENT);
-            }
-            if s.batch.contains(&NO_TIME) {
-                let keep: Vec<bool> = s.batch.iter().map(|t| *t != NO_TIME).collect();
-                drop_rows(&mut s.time, kept, &keep);
-                drop_rows(&mut s.episode, kept, &keep);
-                s.values.iter_mut().for_each(|v| drop_rows(v, kept, &keep));
+        let before = time.len();
+        breaks.push(before);
+        reader.start(kind);
+        each_batch(file, &select, |columns| {
+            read_times(&mut reader, &columns[0], |_| 0, &mut time)
+                .ok_or_else(|| wrong(file, &spec.time, &columns[0]))?;
+            if let (Some(column), Some(name)) = (columns.get(1), &spec.episode) {
+                episode.extend(read_labels(column, &mut labels).ok_or_else(|| wrong(file, name, column))?);
             }
             Ok(())
         })?;
+        // Column by column: no more of a wide log is decoded at once than there are threads.
+        let rows = time.len();
+        let columns = wanted.par_iter().zip(&mut values).map(|(name, v)| read_column(file, name, rows, v));
+        columns.collect::<Vec<_>>().into_iter().collect::<Result<()>>()?;
+        if time[before..].contains(&NO_TIME) {
+            let keep: Vec<bool> = time[before..].iter().map(|t| *t != NO_TIME).collect();
+            drop_rows(&mut time, before, &keep);
+            drop_rows(&mut episode, before, &keep);
+            values.par_iter_mut().for_each(|v| drop_rows(v, before, &keep));
+        }
     }
-    if state.time.is_empty() {
-        return Err(no_usable_times(files, &spec.time, &state.reader));
+    if time.is_empty() {
+        return Err(no_usable_times(files, &spec.time, &reader));
     }
-    findings.extend(state.reader.findings(&spec.time));
-    let (labels, place) = sort_labels(state.labels);
-    state.episode.iter_mut().for_each(|c| *c = place[*c as usize]);
-    let (time, breaks) = (Arc::new(state.time), Arc::new(breaks));
-    let episode = spec.episode.is_some().then(|| Arc::new(state.episode));
-    let tags = state
-        .values
+    findings.extend(reader.findings(&spec.time));
+    let (labels, place) = sort_labels(labels);
+    episode.iter_mut().for_each(|c| *c = place[*c as usize]);
+    let (time, breaks) = (Arc::new(time), Arc::new(breaks));
+    let episode = spec.episode.is_some().then(|| Arc::new(episode));
+    let tags = values
         .into_iter()
         .map(|value| Raw {
             time: Arc::clone(&time),
@@ -116,6 +97,18 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
         })
         .collect();
     Ok(Scan { tags, labels, findings, long: false })
+}
+
+/// Appends a file's column, so that there are `rows` values.
+fn read_column(file: &LogFile, name: &str, rows: usize, out: &mut Vec<f64>) -> Result<()> {
+    if file.find(name).is_some() {
+        let mut batches = Batches::new(file, &[(name, As::Plain)])?;
+        while let Some(columns) = batches.next()? {
+            columns.iter().try_for_each(|c| cast::floats(c, out).ok_or_else(|| wrong(file, name, c)))?;
+        }
+    }
+    out.resize(rows, ABSENT);
+    Ok(())
 }
 
 fn drop_rows<T>(values: &mut Vec<T>, from: usize, keep: &[bool]) {

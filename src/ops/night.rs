@@ -7,6 +7,7 @@ use super::gate::{Comparison, compare, decide};
 use super::plant::{self, Champion, Source, Stored};
 use super::status::{Gate, NONE, Status};
 use super::{Registry, Verdict, now};
+use crate::compute::Compute;
 use crate::error::{Error, Result};
 use crate::scenario::results::ModelCard;
 use crate::spec::{Loaded, ModelSpec, RetrainSpec, TwinSpec};
@@ -28,11 +29,18 @@ struct Outcome {
 }
 
 /// Fits a challenger on the newest window of the log, promotes it if it beats the champion on blocks that neither was
-/// fitted on, and writes the plant's status. `seed` stands in place of the twin's own; `tell` hears what is being done.
+/// fitted on, and writes the plant's status. `compute` computes the models, `seed` stands in place of the twin's own, `tell`
+/// hears what is being done.
 ///
 /// # Errors
 /// [`Error::Busy`] at once when another process holds the registry; all of the pipeline's. The champion is unchanged then.
-pub fn retrain(spec: Loaded<TwinSpec>, registry: &Registry, seed: Option<u64>, tell: &dyn Fn(&str)) -> Result<Night> {
+pub fn retrain(
+    spec: Loaded<TwinSpec>,
+    compute: Compute,
+    registry: &Registry,
+    seed: Option<u64>,
+    tell: &dyn Fn(&str),
+) -> Result<Night> {
     let clock = Instant::now();
     // before the work: who comes second hears it at once
     let _lock = registry.lock("retrain")?;
@@ -40,7 +48,7 @@ pub fn retrain(spec: Loaded<TwinSpec>, registry: &Registry, seed: Option<u64>, t
         Error::Data(why) if !why.contains("champion unchanged") => Error::Data(format!("{why}\nchampion unchanged")),
         other => other,
     };
-    let source = plant::read(spec, tell).map_err(unchanged)?;
+    let source = plant::read(spec, compute, tell).map_err(unchanged)?;
     let name = source.name().to_owned();
     let (rows, data_end) = (source.quality.grid_steps, source.quality.end.clone());
     let retrain = source.spec.value.retrain.as_ref();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{Event, Registry, Verdict, Version, now};
+use crate::compute::Compute;
 use crate::error::{Error, Fault, Result};
 use crate::expr;
 use crate::learn::{Split, learn};
@@ -29,6 +30,8 @@ pub struct Source {
     pub log: Trajectory,
     pub quality: Quality,
     pub compiled: Compiled,
+    /// Where its models are computed.
+    pub compute: Compute,
 }
 
 /// What `fit` makes of a source.
@@ -58,15 +61,15 @@ pub enum Champion {
     Outdated(String),
 }
 
-/// Reads the log of a twin; `tell` hears what is being done.
-pub fn read(spec: Loaded<TwinSpec>, tell: &dyn Fn(&str)) -> Result<Source> {
+/// Reads the log of a twin, whose models `compute` computes; `tell` hears what is being done.
+pub fn read(spec: Loaded<TwinSpec>, compute: Compute, tell: &dyn Fn(&str)) -> Result<Source> {
     let dir = spec.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let schema = expr::schema(&spec.value).map_err(|faults| faults_of(&spec, faults))?;
     let compiled = Compiled::new(&spec, &schema, &IndexMap::new())?;
     tell(&format!("reading the log of {}", spec.value.name.value));
     let (mut log, quality) = log::read(&dir, &spec.value, &schema)?;
     compiled.equations.fill(&mut log);
-    Ok(Source { spec, schema, log, quality, compiled })
+    Ok(Source { spec, schema, log, quality, compiled, compute })
 }
 
 fn faults_of(spec: &Loaded<TwinSpec>, complaints: Vec<spec::Complaint>) -> Error {
@@ -93,7 +96,7 @@ impl Source {
         if let Some(seed) = seed {
             model.seed = seed.into();
         }
-        let learned = learn(log, &self.compiled.equations, &model, &effects(&self.schema, spec), &tell)?;
+        let learned = learn(log, &self.compiled.equations, &model, &effects(&self.schema, spec), &self.compute, &tell)?;
         let split = Split::new(log, &model, spec.step.value)?;
         let card = model_card(&learned, spec, &self.schema);
         // rows of the whole log, whatever part of it was learned from
@@ -104,7 +107,11 @@ impl Source {
         let sources = self.quality.sources.clone();
         let mut provenance = Provenance::new(spec, sources, training, holdout, card.trained_until.clone())?;
         provenance.seed = model.seed.value;
-        let twin = Twin::new(learned.map, learned.spread, log, &split.train, provenance);
+        let twin = Twin {
+            doubt: learned.doubt,
+            carry: spec.model.carry_steps(spec.step.value),
+            ..Twin::new(learned.map, learned.spread, log, &split.train, provenance)
+        };
         Ok(Fitted { twin, card, holdout: split.holdout, refused: learned.refused })
     }
 
@@ -136,7 +143,8 @@ impl Source {
         if Twin::provenance(&bytes, &file)?.config_hash != config_hash(&self.spec.value)? {
             return Ok(None);
         }
-        let twin = Twin::load(&bytes, &file, &self.spec.value, &self.schema, self.compiled.equations.clone())?;
+        let twin =
+            Twin::load(&bytes, &file, &self.spec.value, &self.schema, self.compiled.equations.clone(), &self.compute)?;
         Ok(Some(Stored { twin, card: card(registry, version)? }))
     }
 

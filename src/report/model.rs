@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::scenario::results::{ModelCard, ReplayCheck, Results, Score, StepResponse};
 
 use super::alarms::long;
-use super::chart::{self, Head, SkillLine};
+use super::chart::{self, CoveragePoint, Head, ReliabilityLine, SkillLine};
 use super::clock::Clock;
 use super::front::ahead;
 use super::number::{self, Interval, PROSE, Quantity, TABLE};
@@ -23,6 +23,7 @@ pub struct Model {
     pub last_horizon: String,
     pub scores: Vec<Group<ScoreRow>>,
     pub coverage: Vec<Group<CoverageRow>>,
+    pub reliability: Vec<ReliabilityCharts>,
     pub controls: Vec<String>,
     pub responses: Vec<ResponseRow>,
     pub gains: Vec<GainRow>,
@@ -35,6 +36,16 @@ pub struct Model {
 pub struct SkillChart {
     pub signal: String,
     pub svg: String,
+}
+
+/// Whether the forecasts of a signal are as sure as they should be.
+#[derive(Debug)]
+pub struct ReliabilityCharts {
+    pub signal: String,
+    /// Measured shares below each quantile.
+    pub quantiles: String,
+    /// Coverage of the 90 % interval by hours ahead.
+    pub coverage: String,
 }
 
 /// The rows of one signal.
@@ -61,8 +72,12 @@ pub struct ScoreRow {
 #[derive(Debug)]
 pub struct CoverageRow {
     pub ahead: String,
-    /// (coverage, far from nominal).
+    /// (coverage, further from nominal than chance explains).
     pub shares: Vec<(Quantity, bool)>,
+    /// What would be right for the 90 % interval: `87 to 93 %`.
+    pub right: String,
+    /// Independent forecasts.
+    pub independent: String,
 }
 
 #[derive(Debug)]
@@ -119,6 +134,7 @@ pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
         last_horizon: horizons.last().map(|h| ahead(*h, &m.step)).unwrap_or_default(),
         scores: score_rows(m, &horizons),
         coverage: coverage(m, &horizons),
+        reliability: reliability(m, &horizons)?,
         horizons: horizons.iter().map(|h| ahead(*h, &m.step)).collect(),
         responses: responses(&moved, &controls, results)?,
         controls: controls.into_iter().map(str::to_owned).collect(),
@@ -306,23 +322,59 @@ fn groups<T>(m: &ModelCard, rows: impl Fn(&str) -> Vec<T>) -> Vec<Group<T>> {
         .collect()
 }
 
+/// Scores of the chosen model that have an error to speak of.
+fn chosen<'a>(m: &'a ModelCard, signal: &'a str) -> impl Iterator<Item = &'a Score> {
+    m.scores.iter().filter(move |s| s.signal == signal && s.model == m.model && s.rmse > 0.0)
+}
+
 fn coverage(m: &ModelCard, horizons: &[usize]) -> Vec<Group<CoverageRow>> {
-    const NOMINAL: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
-    let row = |s: &Score| CoverageRow {
-        ahead: ahead(s.horizon, &m.step),
-        shares: s.coverage.iter().zip(NOMINAL).map(|(c, n)| (number::percent(*c), (c - n).abs() > 0.05)).collect(),
+    let row = |s: &Score| {
+        let off = |(c, (low, high)): (&f64, &(f64, f64))| (number::percent(*c), !(low..=high).contains(&c));
+        let (low, high) = s.right[2];
+        CoverageRow {
+            ahead: ahead(s.horizon, &m.step),
+            shares: s.coverage.iter().zip(&s.right).map(off).collect(),
+            right: format!("{:.0} to {:.0}\u{a0}%", 100.0 * low, 100.0 * high),
+            independent: number::count(s.independent.max(1.0) as usize),
+        }
     };
-    let ends: Vec<usize> = match horizons {
-        [] => Vec::new(),
-        [one] => vec![*one],
-        [first, .., last] => vec![*first, *last],
-    };
-    groups(m, |signal| {
-        let find = |h: &usize| {
-            m.scores.iter().find(|s| s.signal == signal && s.model == m.model && s.horizon == *h && s.rmse > 0.0)
+    groups(m, |signal| horizons.iter().filter_map(|h| chosen(m, signal).find(|s| s.horizon == *h)).map(row).collect())
+}
+
+fn reliability(m: &ModelCard, horizons: &[usize]) -> Result<Vec<ReliabilityCharts>> {
+    let signals = distinct(m.scores.iter().map(|s| s.signal.as_str()));
+    let charts = |(i, signal): (usize, &str)| -> Option<Result<ReliabilityCharts>> {
+        let mut scores: Vec<&Score> = chosen(m, signal).collect();
+        scores.sort_by_key(|s| s.horizon);
+        let last = scores.last()?;
+        let lines: Vec<ReliabilityLine> = horizons
+            .iter()
+            .filter_map(|h| scores.iter().find(|s| s.horizon == *h))
+            .map(|s| ReliabilityLine { ahead: ahead(s.horizon, &m.step), pit: s.pit })
+            .collect();
+        let points: Vec<CoveragePoint> =
+            scores.iter().map(|s| (hours(s.horizon, m), s.coverage[2], s.right[2].0, s.right[2].1)).collect();
+        let below = last.pit[..5].iter().sum::<f64>();
+        let quantiles = Head {
+            id: &format!("reliability-{}", i + 1),
+            title: &format!("Share of measured values of {signal} below each quantile of their forecast"),
+            description: &format!("At the longest horizon {} lie below the median.", number::percent_text(below)),
         };
-        ends.iter().filter_map(find).map(row).collect()
-    })
+        let held = Head {
+            id: &format!("coverage-{}", i + 1),
+            title: &format!("Coverage of the 90 % interval of {signal} by hours ahead"),
+            description: &format!("At the longest horizon: {}.", number::percent_text(last.coverage[2])),
+        };
+        let draw = || {
+            Ok(ReliabilityCharts {
+                signal: signal.to_owned(),
+                quantiles: chart::reliability(quantiles, &lines)?,
+                coverage: chart::coverage(held, &points)?,
+            })
+        };
+        Some(draw())
+    };
+    signals.into_iter().enumerate().filter_map(charts).collect()
 }
 
 fn responses(all: &[&StepResponse], controls: &[&str], results: &Results) -> Result<Vec<ResponseRow>> {

@@ -1,7 +1,8 @@
 //! What was learned, as a report tells it: signal indices become names and units.
 
 use super::results::{ModelCard, Score, StepResponse};
-use crate::learn::Learned;
+use crate::learn::coverage::band;
+use crate::learn::{LEVELS, Learned};
 use crate::schema::Schema;
 use crate::spec::{Effect, TimeSpan, TwinSpec};
 
@@ -21,6 +22,9 @@ pub fn model_card(learned: &Learned, spec: &TwinSpec, schema: &Schema) -> ModelC
         skill_linear: s.skill_linear,
         crps: s.crps,
         coverage: s.coverage,
+        right: LEVELS.map(|level| band(level, s.independent)),
+        independent: s.independent,
+        pit: s.pit,
     });
     let hours = spec.step.value.seconds() / 3600.0;
     let responses = learned.responses.iter().map(|r| {

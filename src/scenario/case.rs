@@ -116,7 +116,7 @@ pub fn run_scenario(
         particles: s.particles.value,
         seed,
         inputs: String::new(),
-        changes: [changes(plant, s), held(plant, &runs[0].held)].concat(),
+        changes: [changes(plant, s), held(plant, &runs[0].held), carried(plant, &runs[0].carried)].concat(),
         exit_code: 0,
         error: None,
         cases,
@@ -232,7 +232,11 @@ struct Hours {
 impl Hours {
     fn of(plant: &Plant, change: &Change) -> Result<Self> {
         let minute = |text: &str| minute_of_day(text).map_err(Error::Usage);
-        let between = change.between.as_ref().map(|b| Ok((minute(&b.value[0])?, minute(&b.value[1])?))).transpose()?;
+        let between = change
+            .between
+            .as_ref()
+            .map(|b| Ok::<_, Error>((minute(&b.value[0])?, minute(&b.value[1])?)))
+            .transpose()?;
         Ok(Self { zone: plant.zone()?, between })
     }
 
@@ -332,6 +336,21 @@ fn held(plant: &Plant, steps: &[usize]) -> Vec<String> {
                 "{} is missing in the log for {:.1} h of the run and holds its last value",
                 s.name,
                 *n as f64 * hours
+            )
+        })
+        .collect()
+}
+
+/// Sensors that were bad when the run starts.
+fn carried(plant: &Plant, steps: &[usize]) -> Vec<String> {
+    let minutes = plant.log.step_seconds() / 60.0;
+    let missing = plant.schema.signals.iter().zip(steps).filter(|(_, n)| **n > 0);
+    missing
+        .map(|(s, n)| {
+            format!(
+                "{} has no good value for the last {:.0} min before the start and begins at the model's own prediction",
+                s.name,
+                *n as f64 * minutes
             )
         })
         .collect()

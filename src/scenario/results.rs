@@ -226,6 +226,13 @@ pub struct Score {
     /// Coverage of the 50, 80, 90 and 95 % intervals.
     #[serde(deserialize_with = "numbers_or_null")]
     pub coverage: [f64; 4],
+    /// Lowest and highest coverage that would be right for each, given how few forecasts are independent.
+    pub right: [(f64, f64); 4],
+    /// Independent forecasts that the coverage of the 90 % interval rests on.
+    #[serde(deserialize_with = "number_or_null")]
+    pub independent: f64,
+    /// Share of the measured values in each tenth of the forecast distribution; even when the forecast is calibrated.
+    pub pit: [f64; 10],
 }
 
 /// Learned answer of a signal to a unit step of a control, from the training mean.

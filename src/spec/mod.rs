@@ -26,6 +26,6 @@ pub use scenario::{
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema};
 pub use twin::{
-    EconomicsSpec, Effect, Files, ForecastSpec, GpKernel, GpMean, GpSpec, KpiSpec, LogSpec, LongSpec, ModelSpec, ParameterSpec, PriceBasis,
-    Resample, RetrainSpec, SignalSpec, TwinSpec,
+    EconomicsSpec, Effect, Files, ForecastSpec, GpKernel, GpMean, GpSpec, KpiSpec, LogSpec, LongSpec, ModelSpec,
+    ParameterSpec, PriceBasis, Resample, RetrainSpec, SignalSpec, TwinSpec,
 };

@@ -251,10 +251,20 @@ pub struct ModelSpec {
     pub horizon: At<TimeSpan>,
     /// Signals that no model reads.
     pub ignore: Vec<At<String>>,
+    /// How long a state without a good measurement may be carried by the model's own prediction (default `horizon`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carry: Option<At<TimeSpan>>,
     pub seed: At<u64>,
     /// Settings of the model `gp`.
     #[serde(skip_serializing_if = "GpSpec::is_default")]
     pub gp: GpSpec,
+}
+
+impl ModelSpec {
+    /// Steps of `step` for which a state may be carried.
+    pub fn carry_steps(&self, step: TimeSpan) -> usize {
+        self.carry.as_ref().unwrap_or(&self.horizon).steps(step, 0)
+    }
 }
 
 impl Default for ModelSpec {
@@ -265,6 +275,7 @@ impl Default for ModelSpec {
             holdout: TimeSpan::from_ms(14 * 86_400_000).into(),
             horizon: TimeSpan::from_ms(4 * 3_600_000).into(),
             ignore: Vec::new(),
+            carry: None,
             seed: 1.into(),
             gp: GpSpec::default(),
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Envelope, Provenance, Twin, config_hash};
 use crate::compute::Compute;
 use crate::error::{Error, Result};
-use crate::learn::{Equations, Layout, Spread, StepMap, model};
+use crate::learn::{Doubt, Equations, Layout, Spread, StepMap, model};
 use crate::schema::{Range, Schema};
 use crate::spec::TwinSpec;
 
@@ -20,7 +20,7 @@ use crate::spec::TwinSpec;
 pub const MODEL_FILE: &str = "model.bin";
 
 const MAGIC: [u8; 8] = *b"TWINOPT\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const PRELUDE: usize = 8 + 4 + 4 + 32;
 const LONGEST_HEADER: usize = 1 << 20;
 const LONGEST_PAYLOAD: usize = 1 << 30;
@@ -43,6 +43,7 @@ struct Header {
 struct Payload {
     regressor: Vec<u8>,
     spread: Spread,
+    doubt: Doubt,
     envelope: Envelope,
     seen: Vec<Range>,
 }
@@ -56,6 +57,7 @@ impl Twin {
         let payload = Payload {
             regressor: self.map.regressor.encode(),
             spread: self.spread.clone(),
+            doubt: self.doubt.clone(),
             envelope: self.envelope.clone(),
             seen: self.seen.clone(),
         };
@@ -116,12 +118,14 @@ impl Twin {
             && payload.spread.phi.len() == targets
             && payload.spread.factor.len() == targets
             && payload.spread.factor.iter().all(|row| row.len() == targets)
+            && payload.doubt.is_sound(targets)
             && payload.envelope.is_sound(schema.len())
             && header.step_ms > 0;
         if !sound {
             return Err(corrupt("its parts do not fit together"));
         }
-        let regressor = model::decode(&header.model, &payload.regressor, compute).map_err(|e| corrupt(&e.to_string()))?;
+        let regressor =
+            model::decode(&header.model, &payload.regressor, compute).map_err(|e| corrupt(&e.to_string()))?;
         if regressor.shape() != (header.layout.inputs.len(), targets) {
             return Err(corrupt("its model has other columns than its layout"));
         }
@@ -129,9 +133,11 @@ impl Twin {
         Ok(Self {
             map,
             spread: payload.spread,
+            doubt: payload.doubt,
             envelope: payload.envelope,
             seen: payload.seen,
             step_ms: header.step_ms,
+            carry: spec.model.carry_steps(spec.step.value),
             provenance: header.provenance,
         })
     }

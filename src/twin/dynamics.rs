@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
 use crate::learn::{Particle, StepScratch};
 use crate::rng::Key;
 use crate::schema::Schema;
-use crate::trajectory::{Frame, Window};
+use crate::trajectory::{Frame, Trajectory, Window};
 
 /// A running batch: its window, its particles, their noise.
 #[derive(Debug)]
@@ -71,6 +72,14 @@ pub trait Dynamics: Send + Sync {
     fn step(&self, batch: &mut Batch);
     /// Support of every row of `window`'s current frame.
     fn support(&self, window: &Window) -> Vec<Support>;
+    /// Fills states that are missing in rows `first ..= row` of `log` (1 particle) with the plant's own predictions, as long
+    /// as it may: steps up to `row` that are carried, `[signals]`. Plants that predict nothing do nothing.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Data`] when a state has been missing for longer than it may be carried.
+    fn carry(&self, log: &mut Trajectory, _first: usize, _row: usize) -> Result<Vec<usize>> {
+        Ok(vec![0; log.schema.len()])
+    }
     /// What the log has seen of a signal, 1st to 99th percentile.
     fn seen(&self, signal: usize) -> crate::schema::Range;
 }

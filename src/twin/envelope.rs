@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Support;
@@ -9,7 +10,7 @@ use crate::rng::Key;
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// Most reference points kept.
-const POINTS: usize = 1_500;
+const POINTS: usize = 6_000;
 /// Most left-out rows whose distance sets the thresholds.
 const LEFT_OUT: usize = 3_000;
 /// Squared distances below this are rounding.
@@ -18,9 +19,10 @@ const ROUNDING: f32 = 1e-10;
 /// Standardised training points of the signals that a model reads, and the distances that count as near.
 ///
 /// Method (SUP-1): Euclidean nearest-neighbour distance of standardised states, controls and disturbances at lag 0;
-/// thresholds are the 95th and 99th percentile of the distances of training rows to the reference points other than
-/// themselves. With more training rows than reference points, the rows that were left out give the distances. Values that
-/// the log's resolution cannot tell apart (half a count of whole numbers) are never far.
+/// thresholds are the 95th and 99th percentile of the distances of training rows to the reference points of another time,
+/// for a plant is always near where it was a moment ago. With more training rows than reference points, the rows that were
+/// left out give the distances. Values that the log's resolution cannot tell apart (half a count of whole numbers) are
+/// never far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
     signals: Vec<usize>,
@@ -41,7 +43,8 @@ impl Envelope {
     }
 
     /// The envelope of `signals` over the training rows of `log` (1 particle); rows with a missing value do not count.
-    pub fn fit(log: &Trajectory, training: &[Range<usize>], signals: &[usize]) -> Self {
+    /// Rows at most `apart` from each other are of the same time.
+    pub fn fit(log: &Trajectory, training: &[Range<usize>], signals: &[usize], apart: usize) -> Self {
         let complete = |t: &usize| signals.iter().all(|&s| log.columns[s][*t].is_finite());
         let rows: Vec<usize> = training.iter().cloned().flatten().filter(|t| *t < log.steps).filter(complete).collect();
         if signals.is_empty() || rows.len() < 2 {
@@ -52,18 +55,23 @@ impl Envelope {
         let mut envelope = Self { signals: signals.to_vec(), mean, scale, ..Self::default() };
 
         let (kept, left_out) = stratified(&rows, POINTS);
-        let mut points: Vec<Vec<f32>> = kept.iter().map(|&t| envelope.standardised(log, t)).collect();
-        points.sort_by(|a, b| {
+        let mut points: Vec<(Vec<f32>, usize)> = kept.iter().map(|&t| (envelope.standardised(log, t), t)).collect();
+        points.sort_by(|(a, _), (b, _)| {
             a.iter().zip(b).map(|(x, y)| x.total_cmp(y)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
         });
-        envelope.points = points.iter().flatten().copied().collect();
+        envelope.points = points.iter().flat_map(|(p, _)| p).copied().collect();
 
-        let mut distances: Vec<f32> = if left_out.is_empty() {
-            points.iter().enumerate().map(|(i, p)| envelope.nearest(p, Some(i))).collect()
-        } else {
-            let (asked, _) = stratified(&left_out, LEFT_OUT);
-            asked.iter().map(|&t| envelope.nearest(&envelope.standardised(log, t), None)).collect()
+        let (asked, _) = stratified(if left_out.is_empty() { &kept } else { &left_out }, LEFT_OUT);
+        let nearest = |t: &usize| {
+            let point = envelope.standardised(log, *t);
+            let elsewhere = points.iter().filter(|(_, row)| row.abs_diff(*t) > apart);
+            elsewhere.fold(f32::INFINITY, |best, (p, _)| distance(&point, p, best).unwrap_or(best))
         };
+        let mut distances: Vec<f32> = asked.par_iter().map(nearest).filter(|d| d.is_finite()).collect();
+        if distances.is_empty() {
+            // All of one time: nothing to judge by.
+            return Self::open();
+        }
         distances.sort_by(f32::total_cmp);
         let percentile = |share: f64| distances[((distances.len() as f64 * share).ceil() as usize).max(1) - 1];
         let half_steps =
@@ -103,12 +111,6 @@ impl Envelope {
     fn standardised(&self, log: &Trajectory, t: usize) -> Vec<f32> {
         let value = |k: usize| ((log.columns[self.signals[k]][t] - self.mean[k]) / self.scale[k]) as f32;
         (0..self.signals.len()).map(value).collect()
-    }
-
-    /// Squared distance to the nearest reference point other than number `skip`.
-    fn nearest(&self, point: &[f32], skip: Option<usize>) -> f32 {
-        let others = self.points.chunks_exact(point.len()).enumerate().filter(|(i, _)| Some(*i) != skip);
-        others.fold(f32::INFINITY, |best, (_, p)| distance(point, p, best).unwrap_or(best))
     }
 
     fn place(&self, point: &[f32]) -> Support {
@@ -229,7 +231,7 @@ mod tests {
     fn fresh_rows_of_the_same_plant_fall_95_4_1() {
         // Trained on the first part; the second part has the same distribution and was never seen.
         let log = cloud(12_000, 4);
-        let envelope = Envelope::fit(&log, &[0..6_000], &[0, 1, 2, 3]);
+        let envelope = Envelope::fit(&log, &[0..6_000], &[0, 1, 2, 3], 0);
         let [inside, edge, outside] = shares(&envelope.label(&window_of(&log, 6_000..12_000)));
         assert!((inside - 0.95).abs() < 0.012 && (edge - 0.04).abs() < 0.012, "{inside} {edge} {outside}");
         assert!((outside - 0.01).abs() < 0.006, "{outside}");
@@ -238,17 +240,36 @@ mod tests {
     #[test]
     fn a_short_log_leaves_one_out() {
         let log = cloud(1_000, 3);
-        let envelope = Envelope::fit(&log, &[0..1_000], &[0, 1, 2]);
+        let envelope = Envelope::fit(&log, &[0..1_000], &[0, 1, 2], 0);
         // Against itself every row is at distance zero; the thresholds come from the other rows.
         assert_eq!(shares(&envelope.label(&window_of(&log, 0..1_000))), [1.0, 0.0, 0.0]);
         assert!(envelope.inside > 0.01 && envelope.edge > envelope.inside);
     }
 
     #[test]
+    fn the_same_moment_does_not_count_as_near() {
+        // A slow walk: every row lies next to the one before it, and far from all others.
+        let mut log = cloud(4_000, 3);
+        for column in &mut log.columns {
+            let mut level = 0.0;
+            column.iter_mut().for_each(|v| {
+                level = 0.98 * level + *v;
+                *v = level;
+            });
+        }
+        let label = |apart| {
+            let envelope = Envelope::fit(&log, &[0..2_000], &[0, 1, 2], apart);
+            shares(&envelope.label(&window_of(&log, 2_000..4_000)))
+        };
+        let ([_, _, naive], [_, _, honest]) = (label(0), label(100));
+        assert!(naive > 0.1 && honest < 0.03, "{naive} {honest}");
+    }
+
+    #[test]
     fn far_missing_and_never_moved_values_are_outside() {
         let mut log = cloud(3_000, 3);
         log.columns[2].fill(7.0);
-        let envelope = Envelope::fit(&log, &[0..3_000], &[0, 1, 2]);
+        let envelope = Envelope::fit(&log, &[0..3_000], &[0, 1, 2], 0);
         let mut w = Window::new(3, 1, 4, log.start, log.step_ms);
         w.column_mut(0, 0).copy_from_slice(&[0.0, 9.0, f64::NAN, 0.0]);
         w.column_mut(1, 0).copy_from_slice(&[0.0; 4]);
@@ -262,7 +283,7 @@ mod tests {
     fn whole_numbers_support_what_lies_between_them() {
         let mut log = cloud(3_000, 1);
         log.columns[0].iter_mut().for_each(|v| *v = (20.0 + 5.0 * *v).round());
-        let envelope = Envelope::fit(&log, &[0..3_000], &[0]);
+        let envelope = Envelope::fit(&log, &[0..3_000], &[0], 0);
         let mut w = Window::new(1, 1, 3, log.start, log.step_ms);
         w.column_mut(0, 0).copy_from_slice(&[20.0, 20.5, 60.0]);
         assert_eq!(envelope.label(&w), [Support::Inside, Support::Inside, Support::Outside]);
@@ -271,10 +292,11 @@ mod tests {
     #[test]
     fn the_sorted_search_agrees_with_the_full_one() {
         let log = cloud(4_000, 5);
-        let envelope = Envelope::fit(&log, &[0..2_000], &[0, 1, 2, 3, 4]);
+        let envelope = Envelope::fit(&log, &[0..2_000], &[0, 1, 2, 3, 4], 0);
         for t in 2_000..2_400 {
             let p = envelope.standardised(&log, t);
-            let d = envelope.nearest(&p, None);
+            let all = envelope.points.chunks_exact(5);
+            let d = all.fold(f32::INFINITY, |best, q| distance(&p, q, best).unwrap_or(best));
             let full = if d <= envelope.inside {
                 Support::Inside
             } else if d <= envelope.edge {
@@ -289,7 +311,7 @@ mod tests {
     #[test]
     fn twenty_particles_for_a_thousand_steps_take_well_under_a_second() {
         let log = cloud(20_000, 9);
-        let envelope = Envelope::fit(&log, &[0..10_000], &(0..9).collect::<Vec<_>>());
+        let envelope = Envelope::fit(&log, &[0..10_000], &(0..9).collect::<Vec<_>>(), 0);
         let began = std::time::Instant::now();
         let labels = envelope.label(&window_of(&log, 0..20_000));
         let took = began.elapsed();

@@ -1,6 +1,7 @@
 //! The digital twin: dynamics with noise, members and an envelope of support.
 
 mod artefact;
+mod carry;
 mod dynamics;
 mod envelope;
 mod provenance;
@@ -13,7 +14,8 @@ pub use dynamics::{Batch, Dynamics, Support};
 pub use envelope::Envelope;
 pub use provenance::{Provenance, config_hash};
 
-use crate::learn::{Equations, Particle, Spread, StepMap, StepScratch};
+use crate::error::Result;
+use crate::learn::{Doubt, Equations, Level, Particle, Spread, StepMap, StepScratch};
 use crate::schema::{Range, Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 
@@ -22,16 +24,20 @@ use crate::trajectory::{Frame, Trajectory, Window};
 pub struct Twin {
     pub map: StepMap,
     pub spread: Spread,
+    /// Where its own epistemic spread says that it must not be trusted.
+    pub doubt: Doubt,
     pub envelope: Envelope,
     /// 1st to 99th percentile of each signal over the training rows: `[signals]`.
     pub seen: Vec<Range>,
     /// Sample time, milliseconds.
     pub step_ms: i64,
+    /// Steps for which a state without a measurement may be carried by the model's own prediction.
+    pub carry: usize,
     pub provenance: Provenance,
 }
 
 impl Twin {
-    /// A twin of a fitted map; `training`: the rows of `log` (1 particle) that it was fitted on.
+    /// A twin of a fitted map that does not doubt itself yet; `training`: the rows of `log` (1 particle) that it was fitted on.
     pub fn new(
         map: StepMap,
         spread: Spread,
@@ -39,9 +45,11 @@ impl Twin {
         training: &[ops::Range<usize>],
         provenance: Provenance,
     ) -> Self {
-        let envelope = Envelope::fit(log, training, &read_signals(&map));
+        // Rows that share a forecast are of the same time.
+        let apart = map.depth() + spread.calibration.sd.first().map_or(0, Vec::len);
+        let envelope = Envelope::fit(log, training, &read_signals(&map), apart);
         let seen = log.columns.iter().map(|column| seen(column, training)).collect();
-        Self { map, spread, envelope, seen, step_ms: log.step_ms, provenance }
+        Self { map, spread, doubt: Doubt::default(), envelope, seen, step_ms: log.step_ms, carry: 0, provenance }
     }
 
     /// The same plant with other known equations: a scenario that changes parameters, or that gives a constant a course
@@ -140,8 +148,21 @@ impl Dynamics for Twin {
         self.map.step(window, particles, Some(noise), scratch);
     }
 
+    /// The worse of what the distance to the training data and the model's own doubt say.
     fn support(&self, window: &Window) -> Vec<Support> {
-        self.envelope.label(window)
+        let mut labels = self.envelope.label(window);
+        for (label, level) in labels.iter_mut().zip(self.doubt.levels(&self.map, window)) {
+            *label = (*label).max(match level {
+                Level::Usual => Support::Inside,
+                Level::High => Support::Edge,
+                Level::Beyond => Support::Outside,
+            });
+        }
+        labels
+    }
+
+    fn carry(&self, log: &mut Trajectory, first: usize, row: usize) -> Result<Vec<usize>> {
+        carry::carry(&self.map, log, first, row, self.carry)
     }
 
     fn seen(&self, signal: usize) -> Range {

@@ -1,20 +1,454 @@
-//! Dense networks on the processor.
+//! Dense networks on the processor: forward and backward passes over tiles of rows.
+//!
+//! A tile is a stretch of one member's rows that a thread carries through all layers; [`Tape`] has one entry of each kind
+//! per tile, `[members][tiles]`. `before`: slopes of the activations, `[hidden layers][panels][width][panel rows]`;
+//! `after`: what went into each layer, transposed; `grad`: what went into and came out of the layers on the way forward,
+//! its gradients on the way back, `[layers + 1][panels][width][panel rows]`.
 
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::panel;
+use crate::compute::curve::silu_and_slope;
 use crate::compute::{Net, Tape};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-pub fn forward(_net: &Net, _x: &[f32], _rows: usize, _tape: &mut Tape, _out: &mut [f32]) -> Result<()> {
-    todo!()
+/// Rows of a tile, about: what it keeps lies in the second-level cache.
+const TILE: usize = 64;
+/// Outputs whose weight gradients are one piece of work.
+const OUTPUTS: usize = 64;
+
+/// How rows are laid out.
+#[derive(Debug, Clone, Copy)]
+struct Tiling {
+    /// Rows of all.
+    rows: usize,
+    /// Of a panel.
+    panel: usize,
+    /// Panels of a tile; the last tile may have fewer.
+    panels: usize,
+}
+
+impl Tiling {
+    fn new(rows: usize) -> Self {
+        let panel = panel::rows();
+        Self { rows, panel, panels: (TILE / panel).max(1) }
+    }
+
+    fn tiles(self) -> usize {
+        self.rows.div_ceil(self.panel * self.panels)
+    }
+
+    /// First row of a tile.
+    fn start(self, tile: usize) -> usize {
+        tile * self.panel * self.panels
+    }
+
+    /// Panels of a tile.
+    fn panels(self, tile: usize) -> usize {
+        (self.rows - self.start(tile)).div_ceil(self.panel).min(self.panels)
+    }
+}
+
+/// Numbers that the layers of `widths` keep in a tile.
+fn room(widths: &[usize], panels: usize, panel: usize) -> usize {
+    widths.iter().map(|w| w * panels * panel).sum()
+}
+
+/// A width in whole panels.
+fn padded(width: usize, panel: usize) -> usize {
+    width.next_multiple_of(panel)
+}
+
+/// Whether there is as much of something as there must be.
+pub fn check(net: &Net, what: &str, is: usize, expected: usize) -> Result<()> {
+    if net.widths.len() < 2 || net.widths.contains(&0) || net.members == 0 {
+        return Err(Error::Internal(format!("{} networks of the widths {:?}", net.members, net.widths)));
+    }
+    if is == expected {
+        return Ok(());
+    }
+    Err(Error::Internal(format!(
+        "{is} {what} for {} networks of the widths {:?}: not {expected}",
+        net.members, net.widths
+    )))
+}
+
+pub fn forward(net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f32]) -> Result<()> {
+    let (inputs, outputs) = ends(net.widths);
+    check(net, "weights", net.weights.len(), net.members * Net::size(net.widths))?;
+    check(net, "inputs", x.len(), net.members * inputs * rows)?;
+    check(net, "outputs", out.len(), net.members * outputs * rows)?;
+    let tiling = Tiling::new(rows);
+    let tiles = tiling.tiles();
+    let hidden = &net.widths[1..net.widths.len() - 1];
+    for list in [&mut tape.before, &mut tape.after, &mut tape.grad] {
+        list.resize_with(net.members * tiles, Vec::new);
+    }
+    let kept = tape.before.par_iter_mut().zip(&mut tape.after).zip(&mut tape.grad).enumerate();
+    kept.for_each(|(task, ((before, after), grad))| {
+        let (member, tile) = (task / tiles, task % tiles);
+        let panels = tiling.panels(tile);
+        let wide = |w: &usize| padded(*w, tiling.panel);
+        before.resize(room(hidden, panels, tiling.panel), 0.0);
+        after.resize(net.widths[..=hidden.len()].iter().map(wide).sum::<usize>() * panels * tiling.panel, 0.0);
+        grad.resize(room(net.widths, panels, tiling.panel), 0.0);
+        to_panels(&x[member * inputs * rows..(member + 1) * inputs * rows], tiling, tile, inputs, grad);
+        let size = Net::size(net.widths);
+        let weights = &net.weights[member * size..(member + 1) * size];
+        Arch::new().dispatch(Forward { widths: net.widths, weights, panels, before, after, values: grad });
+    });
+    if rows > 0 {
+        for (member, out) in out.chunks_exact_mut(outputs * rows).enumerate() {
+            for tile in 0..tiles {
+                let values = &tape.grad[member * tiles + tile];
+                let last = values.len() - room(&[outputs], tiling.panels(tile), tiling.panel);
+                from_panels(&values[last..], tiling, tile, out);
+            }
+        }
+    }
+    Ok(())
 }
 
 pub fn backward(
-    _net: &Net,
-    _x: &[f32],
-    _rows: usize,
-    _tape: &mut Tape,
-    _out_grad: &[f32],
-    _weight_grad: &mut [f32],
-    _x_grad: Option<&mut [f32]>,
+    net: &Net,
+    x: &[f32],
+    rows: usize,
+    tape: &mut Tape,
+    out_grad: &[f32],
+    weight_grad: &mut [f32],
+    x_grad: Option<&mut [f32]>,
 ) -> Result<()> {
-    todo!()
+    let (inputs, outputs) = ends(net.widths);
+    let size = Net::size(net.widths);
+    check(net, "weights", net.weights.len(), net.members * size)?;
+    check(net, "gradients of the weights", weight_grad.len(), net.members * size)?;
+    check(net, "inputs", x.len(), net.members * inputs * rows)?;
+    check(net, "gradients of the outputs", out_grad.len(), net.members * outputs * rows)?;
+    let tiling = Tiling::new(rows);
+    let tiles = tiling.tiles();
+    check(net, "tiles on the tape", tape.grad.len(), net.members * tiles)?;
+    let wanted = x_grad.is_some();
+    tape.grad.par_iter_mut().zip(&tape.before).enumerate().for_each(|(task, (grad, before))| {
+        let (member, tile) = (task / tiles, task % tiles);
+        let panels = tiling.panels(tile);
+        let last = grad.len() - room(&[outputs], panels, tiling.panel);
+        let out_grad = &out_grad[member * outputs * rows..(member + 1) * outputs * rows];
+        to_panels(out_grad, tiling, tile, outputs, &mut grad[last..]);
+        let weights = &net.weights[member * size..(member + 1) * size];
+        Arch::new().dispatch(Backward { widths: net.widths, weights, panels, before, grad, inputs: wanted });
+    });
+    let mut pieces = Vec::new();
+    for (member, mut grad) in weight_grad.chunks_exact_mut(size).enumerate() {
+        for (layer, w) in net.widths.windows(2).enumerate() {
+            let (matrix, rest) = grad.split_at_mut(w[0] * w[1]);
+            let (bias, rest) = rest.split_at_mut(w[1]);
+            grad = rest;
+            let split = matrix.chunks_mut(OUTPUTS * w[0]).zip(bias.chunks_mut(OUTPUTS)).enumerate();
+            pieces.extend(split.map(|(i, (matrix, bias))| (member, layer, i * OUTPUTS, matrix, bias)));
+        }
+    }
+    let (after, grad) = (&tape.after, &tape.grad);
+    pieces.into_par_iter().for_each(|(member, layer, first, matrix, bias)| {
+        let of = member * tiles..(member + 1) * tiles;
+        let (after, grad) = (&after[of.clone()], &grad[of]);
+        Arch::new().dispatch(Weights { widths: net.widths, tiling, layer, after, grad, first, matrix, bias });
+    });
+    if let Some(x_grad) = x_grad {
+        check(net, "gradients of the inputs", x_grad.len(), x.len())?;
+        if rows > 0 {
+            for (member, x_grad) in x_grad.chunks_exact_mut(inputs * rows).enumerate() {
+                for tile in 0..tiles {
+                    from_panels(&tape.grad[member * tiles + tile], tiling, tile, x_grad);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Inputs and outputs.
+fn ends(widths: &[usize]) -> (usize, usize) {
+    (widths.first().copied().unwrap_or(0), widths.last().copied().unwrap_or(0))
+}
+
+/// Columns `[columns][rows]` of a tile as panels `[panels][columns][panel rows]`, rows that are missing being zero.
+fn to_panels(columns: &[f32], tiling: Tiling, tile: usize, width: usize, panels: &mut [f32]) {
+    let n = tiling.panel;
+    for (p, panel) in panels.chunks_exact_mut(width * n).enumerate().take(tiling.panels(tile)) {
+        let start = tiling.start(tile) + p * n;
+        let end = tiling.rows.min(start + n);
+        for (to, from) in panel.chunks_exact_mut(n).zip(columns.chunks_exact(tiling.rows)) {
+            to[..end - start].copy_from_slice(&from[start..end]);
+            to[end - start..].fill(0.0);
+        }
+    }
+}
+
+/// The other way round.
+fn from_panels(panels: &[f32], tiling: Tiling, tile: usize, columns: &mut [f32]) {
+    let n = tiling.panel;
+    let width = columns.len() / tiling.rows;
+    for (p, panel) in panels.chunks_exact(width * n).enumerate().take(tiling.panels(tile)) {
+        let start = tiling.start(tile) + p * n;
+        let end = tiling.rows.min(start + n);
+        for (from, to) in panel.chunks_exact(n).zip(columns.chunks_exact_mut(tiling.rows)) {
+            to[start..end].copy_from_slice(&from[..end - start]);
+        }
+    }
+}
+
+struct Forward<'a> {
+    widths: &'a [usize],
+    weights: &'a [f32],
+    panels: usize,
+    before: &'a mut [f32],
+    after: &'a mut [f32],
+    values: &'a mut [f32],
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let n = 2 * S::F32_LANES;
+        let (mut weights, mut slopes, mut after, mut values) = (self.weights, self.before, self.after, self.values);
+        let layers = self.widths.len() - 1;
+        for (layer, w) in self.widths.windows(2).enumerate() {
+            let (matrix, rest) = weights.split_at(w[0] * w[1]);
+            let (bias, rest) = rest.split_at(w[1]);
+            weights = rest;
+            let (from, to) = values.split_at_mut(w[0] * self.panels * n);
+            let (kept, rest) = after.split_at_mut(padded(w[0], n) * self.panels * n);
+            after = rest;
+            let panels = from.chunks_exact(w[0] * n).zip(to.chunks_exact_mut(w[1] * n));
+            if layer + 1 == layers {
+                for (from, to) in panels {
+                    let to = panel::pairs_mut::<S>(to);
+                    panel::forward(s, panel::pairs::<S>(from), matrix, bias, |o, sum| to[o] = sum);
+                }
+            } else {
+                let (slope, rest) = slopes.split_at_mut(w[1] * self.panels * n);
+                slopes = rest;
+                for ((from, to), slope) in panels.zip(slope.chunks_exact_mut(w[1] * n)) {
+                    let (to, slope) = (panel::pairs_mut::<S>(to), panel::pairs_mut::<S>(slope));
+                    panel::forward(s, panel::pairs::<S>(from), matrix, bias, |o, sum| {
+                        let (low, high) = (silu_and_slope(s, sum[0]), silu_and_slope(s, sum[1]));
+                        (to[o], slope[o]) = ([low.0, high.0], [low.1, high.1]);
+                    });
+                }
+            }
+            for (from, kept) in from.chunks_exact(w[0] * n).zip(kept.chunks_exact_mut(padded(w[0], n) * n)) {
+                panel::transpose::<S>(from, kept);
+            }
+            values = to;
+        }
+    }
+}
+
+struct Backward<'a> {
+    widths: &'a [usize],
+    weights: &'a [f32],
+    panels: usize,
+    before: &'a [f32],
+    grad: &'a mut [f32],
+    /// Whether the gradients of the inputs are wanted.
+    inputs: bool,
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let n = 2 * S::F32_LANES;
+        let (mut weights, mut slopes, mut grad) = (self.weights, self.before, self.grad);
+        for (layer, w) in self.widths.windows(2).enumerate().rev() {
+            let (rest, here) = weights.split_at(weights.len() - (w[0] + 1) * w[1]);
+            weights = rest;
+            let matrix = &here[..w[0] * w[1]];
+            let (rest, from) = grad.split_at_mut(grad.len() - w[1] * self.panels * n);
+            grad = rest;
+            let start = grad.len() - w[0] * self.panels * n;
+            let panels = from.chunks_exact(w[1] * n).zip(grad[start..].chunks_exact_mut(w[0] * n));
+            if layer > 0 {
+                let (rest, slope) = slopes.split_at(slopes.len() - w[0] * self.panels * n);
+                slopes = rest;
+                for ((from, to), slope) in panels.zip(slope.chunks_exact(w[0] * n)) {
+                    let (to, slope) = (panel::pairs_mut::<S>(to), panel::pairs::<S>(slope));
+                    panel::backward(s, panel::pairs::<S>(from), matrix, w[0], |i, sum| {
+                        to[i] = [s.mul_f32s(sum[0], slope[i][0]), s.mul_f32s(sum[1], slope[i][1])];
+                    });
+                }
+            } else if self.inputs {
+                for (from, to) in panels {
+                    let to = panel::pairs_mut::<S>(to);
+                    panel::backward(s, panel::pairs::<S>(from), matrix, w[0], |i, sum| to[i] = sum);
+                }
+            }
+        }
+    }
+}
+
+/// The gradients of the weights of a layer's outputs `first ..`.
+struct Weights<'a> {
+    widths: &'a [usize],
+    tiling: Tiling,
+    layer: usize,
+    after: &'a [Vec<f32>],
+    grad: &'a [Vec<f32>],
+    first: usize,
+    matrix: &'a mut [f32],
+    bias: &'a mut [f32],
+}
+
+impl WithSimd for Weights<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let (n, layer) = (2 * S::F32_LANES, self.layer);
+        let (inputs, outputs) = (self.widths[layer], self.widths[layer + 1]);
+        let wide = padded(inputs, n);
+        let before: usize = self.widths[..layer].iter().map(|w| padded(*w, n)).sum();
+        let through: usize = self.widths[..=layer].iter().sum();
+        let mut panels = Vec::with_capacity(self.tiling.rows.div_ceil(n));
+        for (tile, (after, grad)) in self.after.iter().zip(self.grad).enumerate() {
+            let here = self.tiling.panels(tile);
+            let after = after[before * here * n..].chunks_exact(wide * n);
+            panels.extend(after.zip(grad[through * here * n..].chunks_exact(outputs * n)).take(here));
+        }
+        panel::weight_gradient(s, &panels, inputs, self.first, self.matrix, self.bias);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::{Backend, Cpu};
+    use crate::rng::Key;
+
+    fn numbers(n: usize, key: u64, scale: f64) -> Vec<f32> {
+        (0..n).map(|i| (scale * Key::new(1).fold(key).normal(i as u64)) as f32).collect()
+    }
+
+    /// Outputs `[members][outputs][rows]` by loops in double precision.
+    fn naive(net: &Net, x: &[f32], rows: usize) -> Vec<f64> {
+        let mut out = Vec::new();
+        for (m, weights) in net.weights.chunks_exact(Net::size(net.widths)).enumerate() {
+            let mut w = weights;
+            let inputs = net.widths[0];
+            let mut a: Vec<f64> = x[m * inputs * rows..(m + 1) * inputs * rows].iter().map(|v| f64::from(*v)).collect();
+            for (layer, widths) in net.widths.windows(2).enumerate() {
+                let mut next = vec![0.0; widths[1] * rows];
+                for o in 0..widths[1] {
+                    for r in 0..rows {
+                        let mut z = f64::from(w[widths[0] * widths[1] + o]);
+                        for i in 0..widths[0] {
+                            z += a[i * rows + r] * f64::from(w[o * widths[0] + i]);
+                        }
+                        next[o * rows + r] = if layer + 2 == net.widths.len() { z } else { z / (1.0 + (-z).exp()) };
+                    }
+                }
+                w = &w[(widths[0] + 1) * widths[1]..];
+                a = next;
+            }
+            out.extend(a);
+        }
+        out
+    }
+
+    const SHAPES: [&[usize]; 4] = [&[3, 17, 6, 5], &[1, 1], &[33, 40, 12], &[2, 3, 3, 3, 2]];
+
+    #[test]
+    fn forward_is_what_loops_give() {
+        for widths in SHAPES {
+            for rows in [1, 15, 16, 77, 200] {
+                let weights = numbers(3 * Net::size(widths), 0, 0.5);
+                let net = Net { members: 3, widths, weights: &weights };
+                let x = numbers(3 * widths[0] * rows, 1, 1.0);
+                let mut out = vec![f32::NAN; 3 * widths[widths.len() - 1] * rows];
+                Cpu.forward(&net, &x, rows, &mut Tape::default(), &mut out).unwrap();
+                for (a, b) in out.iter().zip(naive(&net, &x, rows)) {
+                    assert!((f64::from(*a) - b).abs() < 1e-5 * (1.0 + b.abs()), "{widths:?}, {rows} rows: {a} {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn backward_is_what_differences_give() {
+        for widths in SHAPES {
+            let (members, rows, outputs) = (2, 37, widths[widths.len() - 1]);
+            let weights = numbers(members * Net::size(widths), 2, 0.5);
+            let net = Net { members, widths, weights: &weights };
+            let x = numbers(members * widths[0] * rows, 3, 1.0);
+            let cotangent = numbers(members * outputs * rows, 4, 1.0);
+            let mut tape = Tape::default();
+            let mut out = vec![0.0; cotangent.len()];
+            let (mut weight_grad, mut x_grad) = (vec![f32::NAN; weights.len()], vec![f32::NAN; x.len()]);
+            // A tape is used again, whatever was on it.
+            for rows in [50, rows] {
+                let x: Vec<f32> = x.iter().cycle().copied().take(members * widths[0] * rows).collect();
+                let mut out = vec![0.0; members * outputs * rows];
+                Cpu.forward(&net, &x, rows, &mut tape, &mut out).unwrap();
+            }
+            Cpu.forward(&net, &x, rows, &mut tape, &mut out).unwrap();
+            Cpu.backward(&net, &x, rows, &mut tape, &cotangent, &mut weight_grad, Some(&mut x_grad)).unwrap();
+            let loss = |weights: &[f32], x: &[f32]| -> f64 {
+                let out = naive(&Net { weights, ..net }, x, rows);
+                out.iter().zip(&cotangent).map(|(o, c)| o * f64::from(*c)).sum()
+            };
+            let close = |values: &[f32], grad: &[f32], loss: &dyn Fn(&[f32]) -> f64| {
+                for i in (0..values.len()).step_by(1 + values.len() / 60) {
+                    let mut v = values.to_vec();
+                    v[i] = values[i] + 1e-2;
+                    let (above, up) = (loss(&v), v[i]);
+                    v[i] = values[i] - 1e-2;
+                    let slope = (above - loss(&v)) / f64::from(up - v[i]);
+                    let g = f64::from(grad[i]);
+                    assert!((g - slope).abs() < 2e-3 * (1.0 + slope.abs()), "{widths:?} {i}: {g} {slope}");
+                }
+            };
+            close(&weights, &weight_grad, &|w| loss(w, &x));
+            close(&x, &x_grad, &|x| loss(&weights, x));
+        }
+    }
+
+    #[test]
+    fn a_row_is_the_same_alone_and_in_a_batch_and_on_one_thread_or_two() {
+        let widths = [5, 30, 30, 6];
+        let weights = numbers(2 * Net::size(&widths), 5, 0.5);
+        let net = Net { members: 2, widths: &widths, weights: &weights };
+        let rows = 150;
+        let x = numbers(2 * 5 * rows, 6, 1.0);
+        let runs = [1, 2].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let (mut out, mut grad) = (vec![0.0; 2 * 6 * rows], vec![0.0; weights.len()]);
+            let mut tape = Tape::default();
+            pool.install(|| Cpu.forward(&net, &x, rows, &mut tape, &mut out)).unwrap();
+            let cotangent = out.clone();
+            pool.install(|| Cpu.backward(&net, &x, rows, &mut tape, &cotangent, &mut grad, None)).unwrap();
+            (out, grad)
+        });
+        assert_eq!(runs[0], runs[1]);
+        for r in [0, 31, 149] {
+            let one: Vec<f32> = (0..10).map(|c| x[c * rows + r]).collect();
+            let mut out = [0.0; 12];
+            Cpu.forward(&net, &one, 1, &mut Tape::default(), &mut out).unwrap();
+            assert!((0..12).all(|c| out[c].to_bits() == runs[0].0[c * rows + r].to_bits()));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let weights = vec![0.0; Net::size(&[2, 1])];
+        let net = Net { members: 1, widths: &[2, 1], weights: &weights };
+        let mut tape = Tape::default();
+        assert!(Cpu.forward(&net, &[0.0; 3], 2, &mut tape, &mut [0.0; 2]).is_err());
+        assert!(Cpu.forward(&net, &[0.0; 4], 2, &mut tape, &mut [0.0; 3]).is_err());
+        assert!(Cpu.backward(&net, &[0.0; 4], 2, &mut tape, &[0.0; 2], &mut [0.0; 3], None).is_err());
+        assert!(Cpu.forward(&Net { widths: &[2], ..net }, &[0.0; 4], 2, &mut tape, &mut [0.0; 4]).is_err());
+    }
 }

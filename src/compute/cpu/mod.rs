@@ -6,6 +6,7 @@ mod evidence;
 mod factor;
 mod gp;
 mod inducing;
+mod panel;
 mod predict;
 mod rollout;
 mod slopes;

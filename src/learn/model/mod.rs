@@ -8,6 +8,7 @@ mod grow;
 mod linear;
 mod persistence;
 mod ridge;
+mod stack;
 mod tree;
 
 use std::fmt::Debug;
@@ -23,8 +24,10 @@ pub use forest::Forest;
 pub use gp::Gp;
 pub use linear::Linear;
 pub use persistence::Persistence;
+pub use stack::{STACK, Stack};
 
-/// The models, by name. A new one is a file here, its name, and a line in [`fit`] and [`decode`].
+/// The models that are fitted, by name. A new one is a file here, its name, and a line in [`fit`] and [`decode`]. Their
+/// [`Stack`] is made of those that were.
 pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp"];
 
 /// The rows of a batch that belong to one particle: they share one function of the model and one noise sequence.
@@ -97,13 +100,13 @@ pub trait Regressor: Send + Sync + Debug {
             }
         }
     }
+    /// What was used, where a reader should know it.
+    fn note(&self) -> Option<String> {
+        None
+    }
     /// Hyper-parameters from which a refit on other rows may start ([`Fit::hyper`]); empty when there are none.
     fn hyper(&self) -> Vec<f64> {
         Vec::new()
-    }
-    /// What a reader should know of how it was fitted.
-    fn note(&self) -> Option<String> {
-        None
     }
 }
 
@@ -177,6 +180,7 @@ pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Reg
         "linear" => Arc::new(Linear::decode(bytes)?),
         "forest" => Arc::new(Forest::decode(bytes)?),
         "gp" => Arc::new(Gp::decode(bytes, compute)?),
+        STACK => Arc::new(Stack::decode(bytes, compute)?),
         _ => return Err(unknown(name)),
     })
 }

@@ -1,6 +1,8 @@
 //! Charts as inline SVG: drawn by plotters, coloured by the page's style sheet.
 
 mod canvas;
+mod coverage;
+mod reliability;
 mod response;
 mod skill;
 mod svg;
@@ -8,6 +10,8 @@ mod trend;
 mod whisker;
 
 pub use canvas::Head;
+pub use coverage::{CoveragePoint, coverage};
+pub use reliability::{ReliabilityLine, reliability};
 pub use response::response;
 pub use skill::{SkillLine, skill};
 pub use trend::{Band, Limit, TrendChart, far_limits, trend};

@@ -1,6 +1,6 @@
 //! Skill on hold-out by horizon, one small chart per signal, all models.
 
-use super::canvas::{self, Head, Margins, Side, units};
+use super::canvas::{self, Drawn, Head, Margins, Plot, Root, Side, units};
 use super::{Ink, round_values};
 use crate::error::Result;
 use crate::report::number;
@@ -30,23 +30,7 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
             canvas::stroke(root, (x, y), (right, y), if v == 0.0 { Ink::Zero } else { Ink::Grid })?;
             canvas::text(root, (x - units(5.0), y), &number::plain(v, 2).text, Ink::Label, Side::End)?;
         }
-        let bottom = plot.backend_coord(&(0.0, low)).1;
-        // Hours read badly when they are quarters or hundreds.
-        let (unit, per) = match hours {
-            h if h >= 48.0 => ("d", 24.0),
-            h if h < 1.0 => ("min", 1.0 / 60.0),
-            _ => ("h", 1.0),
-        };
-        let values = round_values(0.0, hours / per, 3);
-        let values = if values.len() > 3 { values.into_iter().step_by(2).collect() } else { values };
-        for q in number::alike(&values, 3) {
-            let x = plot.backend_coord(&(q.value * per, low)).0;
-            canvas::stroke(root, (x, bottom), (x, bottom + units(3.0)), Ink::Axis)?;
-            let last = Some(&q.value) == values.last();
-            let label = if last { format!("{} {unit} ahead", q.text) } else { q.text.clone() };
-            let side = if last && q.value != 0.0 { Side::Start } else { Side::Middle };
-            canvas::text(root, (x, bottom + units(13.0)), &label, Ink::Label, side)?;
-        }
+        hours_axis(root, &plot, hours, low)?;
         // The chosen model is first and drawn last, on top.
         let mut taken: Vec<i32> = vec![plot.backend_coord(&(0.0, 0.0)).1];
         let x = plot.backend_coord(&(hours, 0.0)).0 + units(5.0);
@@ -71,4 +55,26 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
         }
         Ok(())
     })
+}
+
+/// Ticks and labels of hours ahead under a plot whose lowest value is `low`.
+pub(super) fn hours_axis(root: &Root<'_>, plot: &Plot<'_>, hours: f64, low: f64) -> Drawn {
+    let bottom = plot.backend_coord(&(0.0, low)).1;
+    // Hours read badly when they are quarters or hundreds.
+    let (unit, per) = match hours {
+        h if h >= 48.0 => ("d", 24.0),
+        h if h < 1.0 => ("min", 1.0 / 60.0),
+        _ => ("h", 1.0),
+    };
+    let values = round_values(0.0, hours / per, 3);
+    let values = if values.len() > 3 { values.into_iter().step_by(2).collect() } else { values };
+    for q in number::alike(&values, 3) {
+        let x = plot.backend_coord(&(q.value * per, low)).0;
+        canvas::stroke(root, (x, bottom), (x, bottom + units(3.0)), Ink::Axis)?;
+        let last = Some(&q.value) == values.last();
+        let label = if last { format!("{} {unit} ahead", q.text) } else { q.text.clone() };
+        let side = if last && q.value != 0.0 { Side::Start } else { Side::Middle };
+        canvas::text(root, (x, bottom + units(13.0)), &label, Ink::Label, side)?;
+    }
+    Ok(())
 }

@@ -1,0 +1,168 @@
+//! The register block that all products of dense networks are made of.
+//!
+//! Rows are worked on in panels of two registers: a panel of a matrix is `[columns][panel rows]`. A block of four output
+//! columns keeps eight sums in registers over the whole product, each adding its terms in one order, whatever rows are
+//! beside it and however wide registers are: so a row's result depends on nothing but the row.
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// Output columns of a block. Eight sums hide the latency of two multiply-adds a cycle; with twelve, one spills.
+const BLOCK: usize = 4;
+
+/// A column of a panel.
+pub type Pair<S> = [<S as Simd>::f32s; 2];
+
+/// Rows of a panel on this processor.
+pub fn rows() -> usize {
+    struct Rows;
+    impl WithSimd for Rows {
+        type Output = usize;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            2 * S::F32_LANES
+        }
+    }
+    Arch::new().dispatch(Rows)
+}
+
+/// The columns of whole panels.
+#[inline(always)]
+pub fn pairs<S: Simd>(panel: &[f32]) -> &[Pair<S>] {
+    S::as_simd_f32s(panel).0.as_chunks().0
+}
+
+/// The columns of whole panels.
+#[inline(always)]
+pub fn pairs_mut<S: Simd>(panel: &mut [f32]) -> &mut [Pair<S>] {
+    S::as_mut_simd_f32s(panel).0.as_chunks_mut().0
+}
+
+/// `sums[j] += Σ_k a[k] · w[k][j]`.
+#[inline(always)]
+fn accumulate<'a, S: Simd>(
+    s: S,
+    sums: &mut [Pair<S>; BLOCK],
+    a: &'a [Pair<S>],
+    w: impl Iterator<Item = [&'a f32; BLOCK]>,
+) {
+    let mut local = *sums;
+    for (&[a0, a1], w) in a.iter().zip(w) {
+        for (sum, &w) in local.iter_mut().zip(w) {
+            let w = s.splat_f32s(w);
+            sum[0] = s.mul_add_e_f32s(a0, w, sum[0]);
+            sum[1] = s.mul_add_e_f32s(a1, w, sum[1]);
+        }
+    }
+    *sums = local;
+}
+
+/// Four columns side by side.
+#[inline(always)]
+fn zip4<'a>(columns: [&'a [f32]; BLOCK]) -> impl Iterator<Item = [&'a f32; BLOCK]> {
+    let [a, b, c, d] = columns;
+    a.iter().zip(b).zip(c).zip(d).map(|(((a, b), c), d)| [a, b, c, d])
+}
+
+/// A panel through a dense layer: hands (output, bias + Σ input · weight) to `store`. `weights`: `[outputs][inputs]`.
+#[inline(always)]
+pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], mut store: impl FnMut(usize, Pair<S>)) {
+    let (inputs, outputs) = (a.len(), bias.len());
+    for first in (0..outputs).step_by(BLOCK) {
+        // A last block that is not full repeats the last column.
+        let column = [0, 1, 2, 3].map(|j| (first + j).min(outputs - 1));
+        let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
+        for (sum, o) in sums.iter_mut().zip(column) {
+            *sum = [s.splat_f32s(bias[o]); 2];
+        }
+        accumulate(s, &mut sums, a, zip4(column.map(|o| &weights[o * inputs..(o + 1) * inputs])));
+        for (j, sum) in sums.into_iter().enumerate().take(outputs - first) {
+            store(first + j, sum);
+        }
+    }
+}
+
+/// A panel of gradients `g`, `[outputs]`, back through a layer: hands (input, Σ gradient · weight) to `store`.
+#[inline(always)]
+pub fn backward<S: Simd>(s: S, g: &[Pair<S>], weights: &[f32], inputs: usize, mut store: impl FnMut(usize, Pair<S>)) {
+    for first in (0..inputs).step_by(BLOCK) {
+        let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
+        let rows = weights.chunks_exact(inputs);
+        if first + BLOCK <= inputs {
+            accumulate(
+                s,
+                &mut sums,
+                g,
+                rows.map(|row| row[first..first + BLOCK].as_array().map_or([&0.0; 4], |w| w.each_ref())),
+            );
+        } else {
+            let column = [0, 1, 2, 3].map(|j| (first + j).min(inputs - 1));
+            accumulate(s, &mut sums, g, rows.map(|row| column.map(|i| &row[i])));
+        }
+        for (j, sum) in sums.into_iter().enumerate().take(inputs - first) {
+            store(first + j, sum);
+        }
+    }
+}
+
+/// Turns a panel `[columns][rows]` into `[columns / panel rows][rows][panel rows]`, columns that are missing being zero.
+#[inline(always)]
+pub fn transpose<S: Simd>(panel: &[f32], out: &mut [f32]) {
+    let n = 2 * S::F32_LANES;
+    for (columns, out) in panel.chunks(n * n).zip(out.chunks_exact_mut(n * n)) {
+        if columns.len() < n * n {
+            out.fill(0.0);
+        }
+        for (i, column) in columns.chunks_exact(n).enumerate() {
+            for (row, v) in out.chunks_exact_mut(n).zip(column) {
+                row[i] = *v;
+            }
+        }
+    }
+}
+
+/// Sums over rows: the gradient of the weights of a layer for outputs `first ..` of `matrix.len() / inputs`.
+///
+/// `panels`: of each panel the transposed inputs ([`transpose`]) and the gradients `[outputs]`. Overwrites
+/// `matrix` `[outputs][inputs]` and `bias` `[outputs]`.
+#[inline(always)]
+pub fn weight_gradient<S: Simd>(
+    s: S,
+    panels: &[(&[f32], &[f32])],
+    inputs: usize,
+    first: usize,
+    matrix: &mut [f32],
+    bias: &mut [f32],
+) {
+    let n = 2 * S::F32_LANES;
+    let outputs = bias.len();
+    for q in 0..inputs.div_ceil(n) {
+        for o in (0..outputs).step_by(BLOCK) {
+            let column = [0, 1, 2, 3].map(|j| first + (o + j).min(outputs - 1));
+            let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
+            for (a, g) in panels {
+                let a = pairs::<S>(&a[q * n * n..(q + 1) * n * n]);
+                accumulate(s, &mut sums, a, zip4(column.map(|o| &g[o * n..(o + 1) * n])));
+            }
+            for (j, sum) in sums.into_iter().enumerate().take(outputs - o) {
+                let row = &mut matrix[(o + j) * inputs..(o + j + 1) * inputs];
+                let row = &mut row[q * n..inputs.min((q + 1) * n)];
+                if let [whole] = pairs_mut::<S>(row) {
+                    *whole = sum;
+                } else {
+                    let (low, high) = row.split_at_mut(row.len().min(n / 2));
+                    s.partial_store_f32s(low, sum[0]);
+                    s.partial_store_f32s(high, sum[1]);
+                }
+            }
+        }
+    }
+    for (o, b) in bias.iter_mut().enumerate() {
+        let mut sum = s.splat_f32s(0.0);
+        for (_, g) in panels {
+            for [low, high] in pairs::<S>(&g[(first + o) * n..(first + o + 1) * n]) {
+                sum = s.add_f32s(sum, s.add_f32s(*low, *high));
+            }
+        }
+        *b = s.reduce_sum_f32s(sum);
+    }
+}

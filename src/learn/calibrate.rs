@@ -1,0 +1,358 @@
+//! The distribution of multi-step errors, recalibrated on held-out blocks of time.
+//!
+//! Each training block is forecast by a model that has not seen it. What of those errors the future will look like is
+//! itself a choice, made per signal and band of horizons by the CRPS of later blocks under what earlier blocks say.
+
+use serde::{Deserialize, Serialize};
+
+use super::quantile::{Weighted, half_spread, interpolate};
+use super::rollouts::Rollouts;
+use crate::rng::normal_quantile;
+
+/// Points of a stored error distribution: quantiles (j + ½) / POINTS.
+const POINTS: usize = 99;
+/// Another way of recalibrating must be better by this share of CRPS than the first.
+const WORTH: f64 = 0.003;
+/// Fewer standardised errors than this say nothing about a shape.
+const FEW: usize = 20;
+
+/// How the errors of held-out blocks become the distribution of the next ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Method {
+    pub shape: Shape,
+    /// Newer blocks count more: half as much per block back.
+    pub recent: bool,
+    /// The distribution is as wide as the model doubts: its epistemic spread along the run.
+    pub local: bool,
+}
+
+/// What is kept of the standardised errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shape {
+    /// Nothing: a normal distribution whose standard deviation is scaled to the errors.
+    Scale,
+    /// Their quantiles: a monotone map of the normal distribution's (Kuleshov et al. 2018).
+    Isotonic,
+    /// Quantiles of their size, the interval symmetric and a finite sample accounted for (split-conformal; Lei et al. 2018).
+    Conformal,
+}
+
+/// All of them; the first is the yardstick of the others.
+fn methods() -> impl Iterator<Item = Method> {
+    let shapes = [Shape::Isotonic, Shape::Scale, Shape::Conformal];
+    let all =
+        |local| [false, true].into_iter().flat_map(move |recent| shapes.map(|shape| Method { shape, recent, local }));
+    all(false).chain(all(true))
+}
+
+/// How wide a local distribution is beside the usual one, by the model's doubt g: √(s² + g²) over its usual value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Local {
+    /// s: what would remain without doubt, a robust standard deviation of one-step errors.
+    floor: f64,
+    /// Median of √(s² + g²) over the held-out blocks.
+    usual: f64,
+}
+
+impl Local {
+    fn of(&self, doubt: f64) -> f64 {
+        // A width without bound tells nothing, and one of zero too much.
+        if self.usual > 0.0 { (self.floor.hypot(doubt) / self.usual).clamp(0.05, 100.0) } else { 1.0 }
+    }
+}
+
+/// Distribution of a model's multi-step errors, measured − predicted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Schema column of each scored signal, targets first.
+    pub signals: Vec<usize>,
+    /// RMSE at horizon `h + 1` over held-out blocks, where the model doubts as usual: `[signals][horizon]`.
+    pub sd: Vec<Vec<f64>>,
+    /// Quantiles of the standardised errors, ascending, per band of horizons 1, 2, 3–4, 5–8, 9–16 …:
+    /// `[signals][bands][POINTS]`.
+    pub shape: Vec<Vec<Vec<f64>>>,
+    /// How each was made: `[signals][bands]`.
+    pub method: Vec<Vec<Method>>,
+    /// `[signals]`.
+    pub local: Vec<Local>,
+}
+
+impl Calibration {
+    /// From open-loop runs over blocks of time, oldest first, all over the same signals. `typical`: a standard deviation
+    /// per signal for horizons at which nothing was measured.
+    pub fn of(runs: &[Rollouts], typical: &[f64]) -> Self {
+        let Some(first) = runs.first() else { return Self::default() };
+        let horizon = first.horizon;
+        let mut calibration = Self { signals: first.signals.clone(), ..Self::default() };
+        for (k, typical) in typical.iter().enumerate().take(first.signals.len()) {
+            let floor = 1e-9 * typical.abs().max(1e-9);
+            let errors = Errors { k, runs, local: local(runs, k), typical: *typical, floor };
+            let (mut sd, mut shape, mut method) = (Vec::with_capacity(horizon), Vec::new(), Vec::new());
+            for b in 0..=band(horizon) {
+                let horizons = horizons(b, horizon);
+                let best = errors.best(horizons.clone());
+                let before = sd.last().copied().unwrap_or(*typical);
+                let made = errors.distribution(best, runs.len(), horizons, before);
+                sd.extend(made.sd);
+                shape.push(made.shape);
+                method.push(best);
+            }
+            calibration.sd.push(sd);
+            calibration.shape.push(shape);
+            calibration.method.push(method);
+            calibration.local.push(errors.local);
+        }
+        calibration
+    }
+
+    /// Standard deviation of scored signal number `k` at horizon `h` (1-based); beyond the last horizon, the last.
+    pub fn sd_at(&self, k: usize, h: usize) -> f64 {
+        let column = &self.sd[k];
+        column[(h.max(1) - 1).min(column.len() - 1)]
+    }
+
+    /// How wide the distribution is for a model that doubts as much as `doubt` along the run, beside the usual one.
+    pub fn local(&self, k: usize, h: usize, doubt: f64) -> f64 {
+        let methods = &self.method[k];
+        let method = methods[band(h.max(1)).min(methods.len() - 1)];
+        if method.local { self.local[k].of(doubt) } else { 1.0 }
+    }
+
+    /// Quantile `p` of measured − predicted, where the model doubts as usual.
+    pub fn quantile(&self, k: usize, h: usize, p: f64) -> f64 {
+        self.sd_at(k, h) * interpolate(self.shape_at(k, h), p)
+    }
+
+    /// Central interval of measured − predicted that holds the share `level`, where the model doubts as usual.
+    pub fn interval(&self, k: usize, h: usize, level: f64) -> (f64, f64) {
+        (self.quantile(k, h, 0.5 - 0.5 * level), self.quantile(k, h, 0.5 + 0.5 * level))
+    }
+
+    /// CRPS of the forecast distribution when measured − predicted turned out to be `error`.
+    pub fn crps(&self, k: usize, h: usize, doubt: f64, error: f64) -> f64 {
+        crps(self.shape_at(k, h), self.sd_at(k, h) * self.local(k, h, doubt), error)
+    }
+
+    fn shape_at(&self, k: usize, h: usize) -> &[f64] {
+        let bands = &self.shape[k];
+        &bands[band(h.max(1)).min(bands.len() - 1)]
+    }
+}
+
+/// CRPS of the distribution with quantiles sd · `shape` at `error`.
+fn crps(shape: &[f64], sd: f64, error: f64) -> f64 {
+    let z = error / sd;
+    let distance = shape.iter().map(|x| (x - z).abs()).sum::<f64>() / shape.len() as f64;
+    sd * (distance - half_spread(shape))
+}
+
+/// Errors of one signal in blocks of time.
+struct Errors<'a> {
+    k: usize,
+    runs: &'a [Rollouts],
+    local: Local,
+    typical: f64,
+    floor: f64,
+}
+
+/// A distribution over one band of horizons.
+struct Made {
+    /// Per horizon of the band.
+    sd: Vec<f64>,
+    shape: Vec<f64>,
+}
+
+impl Errors<'_> {
+    /// (error, width beside the usual one) of a block.
+    fn at(&self, block: usize, h: usize, local: bool) -> impl Iterator<Item = (f64, f64)> + '_ {
+        let width = move |doubt| if local { self.local.of(doubt) } else { 1.0 };
+        self.runs[block].pairs(self.k, h).map(move |p| (p.error(), width(p.doubt)))
+    }
+
+    /// The distribution that `method` makes of the first `blocks` blocks. `before`: the standard deviation at the
+    /// horizon before the first.
+    fn distribution(&self, method: Method, blocks: usize, horizons: std::ops::Range<usize>, before: f64) -> Made {
+        let weight = |block: usize| if method.recent { 0.5f64.powi((blocks - 1 - block) as i32) } else { 1.0 };
+        let mut sd = Vec::with_capacity(horizons.len());
+        let mut standard = Weighted::default();
+        for h in horizons {
+            let (mut squares, mut sum, mut count) = (0.0, 0.0, 0);
+            for block in 0..blocks {
+                for (e, width) in self.at(block, h, method.local) {
+                    squares += weight(block) * (e / width).powi(2);
+                    sum += weight(block);
+                    count += 1;
+                }
+            }
+            let before = sd.last().copied().unwrap_or(before);
+            let s = if count < 5 { before } else { (squares / sum).sqrt() }.max(self.floor);
+            for block in 0..blocks {
+                for (e, width) in self.at(block, h, method.local) {
+                    let z = e / (s * width);
+                    standard.push(if method.shape == Shape::Conformal { z.abs() } else { z }, weight(block));
+                }
+            }
+            sd.push(s);
+        }
+        Made { shape: shape(method.shape, standard), sd }
+    }
+
+    /// The method under which later blocks have the least CRPS, each judged by the blocks before it.
+    fn best(&self, horizons: std::ops::Range<usize>) -> Method {
+        let loss = |method: &Method| {
+            let mut loss = 0.0;
+            // One block alone says little about the next.
+            for block in 2..self.runs.len() {
+                let made = self.distribution(*method, block, horizons.clone(), self.typical);
+                for (h, sd) in horizons.clone().zip(&made.sd) {
+                    let errors = self.at(block, h, method.local);
+                    loss += errors.map(|(e, width)| crps(&made.shape, sd * width, e)).sum::<f64>();
+                }
+            }
+            loss
+        };
+        let losses: Vec<(Method, f64)> = methods().map(|m| (m, loss(&m))).collect();
+        let first = losses[0];
+        let best = losses.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(first);
+        if best.1 < (1.0 - WORTH) * first.1 { best.0 } else { first.0 }
+    }
+}
+
+/// Doubt beside the robust size of the one-step errors.
+fn local(runs: &[Rollouts], k: usize) -> Local {
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    let pairs = || runs.iter().flat_map(|r| r.pairs(k, 1));
+    let floor = 1.4826 * median(pairs().map(|p| p.error().abs()).collect());
+    Local { floor, usual: median(pairs().map(|p| floor.hypot(p.doubt)).collect()) }
+}
+
+/// Quantiles of standardised errors (for [`Shape::Conformal`]: of their sizes); of the standard normal when there are few.
+fn shape(shape: Shape, mut errors: Weighted) -> Vec<f64> {
+    let at = (0..POINTS).map(|j| (j as f64 + 0.5) / POINTS as f64);
+    if shape == Shape::Scale || errors.len() < FEW {
+        return at.map(normal_quantile).collect();
+    }
+    errors.sort();
+    match shape {
+        Shape::Conformal => {
+            let n = errors.len() as f64;
+            at.map(|p| {
+                let level = ((2.0 * p - 1.0).abs() * (n + 1.0) / n).min(1.0);
+                (p - 0.5).signum() * if (p - 0.5).abs() < 1e-12 { 0.0 } else { errors.quantile(level) }
+            })
+            .collect()
+        }
+        _ => at.map(|p| errors.quantile(p)).collect(),
+    }
+}
+
+/// Band of horizon `h`: 1 → 0, 2 → 1, 3–4 → 2, 5–8 → 3 …
+fn band(h: usize) -> usize {
+    if h <= 1 { 0 } else { (h - 1).ilog2() as usize + 1 }
+}
+
+/// Horizons of a band, as far as `last`.
+fn horizons(band: usize, last: usize) -> std::ops::Range<usize> {
+    let (from, to) = if band == 0 { (1, 2) } else { ((1 << (band - 1)) + 1, (1 << band) + 1) };
+    from..to.min(last + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learn::rollouts::Start;
+    use crate::rng::Key;
+
+    /// Blocks of runs of one signal, predicted as zero.
+    fn runs(blocks: usize, starts: usize, horizon: usize, error: impl Fn(usize, usize, usize) -> f64) -> Vec<Rollouts> {
+        (0..blocks)
+            .map(|b| Rollouts {
+                signals: vec![0],
+                horizon,
+                starts: (0..starts).map(|row| Start { row, first: 0, reach: horizon }).collect(),
+                predicted: vec![vec![0.0; horizon * starts]],
+                measured: vec![
+                    (0..horizon).flat_map(|h| (0..starts).map(move |s| (h, s))).map(|(h, s)| error(b, h, s)).collect(),
+                ],
+                doubt: vec![vec![0.0; horizon * starts]],
+                last: vec![vec![0.0; starts]],
+            })
+            .collect()
+    }
+
+    #[test]
+    fn bands_double_and_tile_the_horizons() {
+        assert_eq!([1, 2, 3, 4, 5, 8, 9, 16, 17].map(band), [0, 1, 2, 2, 3, 3, 4, 4, 5]);
+        for last in 1..40 {
+            let all: Vec<usize> = (0..=band(last)).flat_map(|b| horizons(b, last)).collect();
+            assert_eq!(all, (1..=last).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn stationary_errors_are_covered_and_keep_the_first_method() {
+        let key = Key::new(3);
+        let error = |b, h, s| (1.0 + h as f64) * key.fold(b as u64).fold(h as u64).normal(s as u64);
+        let c = Calibration::of(&runs(5, 800, 4, error), &[1.0]);
+        for h in 1..=4 {
+            assert!((c.sd_at(0, h) / h as f64 - 1.0).abs() < 0.05);
+            let (low, high) = c.interval(0, h, 0.9);
+            assert!((high / h as f64 - 1.645).abs() < 0.12 && (low / h as f64 + 1.645).abs() < 0.12, "{low} {high}");
+        }
+        // A normal shape is as good as any here.
+        assert!(c.method[0].iter().all(|m| !m.recent || m.shape == Shape::Scale), "{:?}", c.method);
+    }
+
+    #[test]
+    fn growing_errors_make_newer_blocks_count_more() {
+        let key = Key::new(4);
+        let error = |b: usize, h, s| 3f64.powi(b as i32) * key.fold(b as u64).fold(h as u64).normal(s as u64);
+        let c = Calibration::of(&runs(5, 400, 2, error), &[1.0]);
+        assert!(c.method[0].iter().all(|m| m.recent), "{:?}", c.method);
+        assert!(c.sd_at(0, 1) > 1.2 * (0..5).map(|b| 9f64.powi(b)).sum::<f64>().sqrt() / 5f64.sqrt());
+    }
+
+    #[test]
+    fn skewed_errors_are_told_by_their_quantiles() {
+        let key = Key::new(5);
+        let error = |b, h, s| -key.fold(b as u64).fold(h as u64).uniform(s as u64).ln() - 1.0;
+        let c = Calibration::of(&runs(5, 600, 2, error), &[1.0]);
+        assert!(c.method[0].iter().all(|m| m.shape == Shape::Isotonic), "{:?}", c.method);
+        let (low, high) = c.interval(0, 1, 0.9);
+        assert!((low + 0.949).abs() < 0.05 && (high - 1.996).abs() < 0.2, "{low} {high}");
+    }
+
+    #[test]
+    fn a_model_that_knows_where_it_errs_is_believed() {
+        let key = Key::new(6);
+        // Every tenth start lies where errors, and doubts, are thirty times as large.
+        let size = |s: usize| if s % 10 == 0 { 3.0 } else { 0.1 };
+        let error = |b, h, s: usize| size(s) * key.fold(b as u64).fold(h as u64).normal(s as u64);
+        let mut runs = runs(5, 600, 2, error);
+        for run in &mut runs {
+            run.doubt[0] = (0..2 * 600).map(|i| size(i % 600)).collect();
+        }
+        let c = Calibration::of(&runs, &[1.0]);
+        assert!(c.method[0].iter().all(|m| m.local), "{:?}", c.method);
+        for s in [0, 1] {
+            let (_, high) = c.interval(0, 1, 0.9);
+            let width = high * c.local(0, 1, size(s));
+            assert!((width / (1.645 * size(s)) - 1.0).abs() < 0.4, "{width} {}", size(s));
+        }
+    }
+
+    #[test]
+    fn a_conformal_interval_is_symmetric_and_not_too_narrow() {
+        let mut sizes = Weighted::default();
+        (1..=100).for_each(|i| sizes.push(f64::from(i), 1.0));
+        let points = shape(Shape::Conformal, sizes);
+        assert_eq!(points[POINTS / 2], 0.0);
+        assert!(points.iter().zip(points.iter().rev()).all(|(a, b)| (a + b).abs() < 1e-9));
+        assert!(points.windows(2).all(|w| w[0] <= w[1]));
+        let high = interpolate(&points, 0.95);
+        assert!((90.0..93.0).contains(&high), "{high}");
+    }
+}

@@ -1,0 +1,154 @@
+//! The columns of one file, batch by batch: what is not asked for is not read, and no more than two batches are in memory.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use arrow_schema::{DataType, Schema};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
+use rayon::prelude::*;
+
+use super::files::LogFile;
+use super::pages::{Chunks, rows};
+use crate::error::{Error, Result};
+
+/// Rows of a batch.
+const ROWS: usize = 65_536;
+
+/// How a column is handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum As {
+    /// As its type says.
+    Plain,
+    /// Text with its dictionary, for [`codes`](super::cast::codes).
+    Codes,
+}
+
+/// Columns of one file, in step.
+pub(super) struct Batches<'a> {
+    file: &'a LogFile,
+    meta: ArrowReaderMetadata,
+    /// Places of the columns in the file.
+    columns: Vec<usize>,
+    /// Runs of row groups yet to be read, the next one last.
+    runs: Vec<Vec<usize>>,
+    readers: Vec<ParquetRecordBatchReader>,
+    /// Rows that the present run still owes.
+    left: usize,
+}
+
+impl<'a> Batches<'a> {
+    /// `select`: names of columns of `file`.
+    pub fn new(file: &'a LogFile, select: &[(&str, As)]) -> Result<Self> {
+        let place = |name: &str| {
+            let at = file.columns.iter().position(|c| c.name == name);
+            at.ok_or_else(|| Error::Internal(format!("{} has no column `{name}`", file.name)))
+        };
+        let columns = select.iter().map(|(name, _)| place(name)).collect::<Result<Vec<_>>>()?;
+        let coded = columns.iter().zip(select).filter(|(c, s)| s.1 == As::Codes && file.columns[**c].kind == "text");
+        let coded: Vec<usize> = coded.map(|(c, _)| *c).collect();
+        let groups = 0..file.meta.metadata().num_row_groups();
+        // A dictionary belongs to its row group: a batch over two of them would lose both.
+        let runs = if coded.is_empty() { vec![groups.collect()] } else { groups.rev().map(|g| vec![g]).collect() };
+        let meta = with_dictionaries(&file.meta, &coded);
+        Ok(Self { file, meta, columns, runs, readers: Vec::new(), left: 0 })
+    }
+
+    /// The next rows, one array per column; `None` at the end of the file.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the file is damaged.
+    pub fn next(&mut self) -> Result<Option<Vec<ArrayRef>>> {
+        loop {
+            if self.readers.is_empty() {
+                let Some(run) = self.runs.pop() else { return Ok(None) };
+                self.left = rows(self.meta.metadata(), &run);
+                self.readers = self.columns.iter().map(|c| self.open(*c, &run)).collect::<Result<_>>()?;
+            }
+            let file = self.file;
+            let read: Vec<Result<Option<ArrayRef>>> = self.readers.par_iter_mut().map(|r| decode(file, r)).collect();
+            let read: Vec<Option<ArrayRef>> = read.into_iter().collect::<Result<_>>()?;
+            let height = read.first().and_then(|a| a.as_ref()).map_or(0, |a| a.len());
+            if height > self.left || read.iter().any(|a| a.as_ref().map_or(0, |a| a.len()) != height) {
+                return Err(damaged(file, "its columns do not have the same number of rows"));
+            }
+            self.left -= height;
+            if height > 0 {
+                return Ok(Some(read.into_iter().flatten().collect()));
+            }
+            if self.left > 0 {
+                return Err(damaged(file, "it holds fewer rows than its footer says"));
+            }
+            self.readers.clear();
+        }
+    }
+
+    /// A reader of one column.
+    fn open(&self, column: usize, groups: &[usize]) -> Result<ParquetRecordBatchReader> {
+        let path = &self.file.path;
+        let file = Arc::new(File::open(path).map_err(|e| Error::no_input(path, e))?);
+        let chunks = Chunks { file, meta: Arc::clone(self.meta.metadata()), groups: groups.to_vec() };
+        caught(self.file, || {
+            let mask = ProjectionMask::roots(self.meta.parquet_schema(), [column]);
+            let levels =
+                parquet_to_arrow_field_levels(self.meta.parquet_schema(), mask, Some(self.meta.schema().fields()))?;
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &chunks, ROWS, None)
+        })
+    }
+}
+
+/// Hands the batches of a file to `take`, in order; the next one is decoded meanwhile.
+pub(super) fn each_batch(
+    file: &LogFile,
+    select: &[(&str, As)],
+    mut take: impl FnMut(&[ArrayRef]) -> Result<()> + Send,
+) -> Result<()> {
+    let mut batches = Batches::new(file, select)?;
+    let mut now = batches.next()?;
+    while let Some(columns) = now {
+        let (taken, next) = rayon::join(|| take(&columns), || batches.next());
+        taken?;
+        now = next?;
+    }
+    Ok(())
+}
+
+/// The same file, its text columns `coded` read with their dictionaries where that can be done.
+fn with_dictionaries(meta: &ArrowReaderMetadata, coded: &[usize]) -> ArrowReaderMetadata {
+    if coded.is_empty() {
+        return meta.clone();
+    }
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    retyped(meta, |at, own| if coded.contains(&at) { dictionary.clone() } else { own.clone() })
+}
+
+/// The same file, its columns read as the type that `hint` gives each; as it was when the reader cannot do that.
+pub(super) fn retyped(meta: &ArrowReaderMetadata, hint: impl Fn(usize, &DataType) -> DataType) -> ArrowReaderMetadata {
+    let schema = meta.schema();
+    let fields = schema.fields().iter().enumerate();
+    let fields = fields.map(|(at, f)| f.as_ref().clone().with_data_type(hint(at, f.data_type())));
+    let hinted = Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone());
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(hinted));
+    ArrowReaderMetadata::try_new(Arc::clone(meta.metadata()), options).unwrap_or_else(|_| meta.clone())
+}
+
+fn decode(file: &LogFile, reader: &mut ParquetRecordBatchReader) -> Result<Option<ArrayRef>> {
+    let batch = caught(file, || reader.next().transpose())?;
+    Ok(batch.and_then(|b| b.columns().first().map(Arc::clone)))
+}
+
+/// A damaged page can make the decoder panic; that is the file's fault and must be told as such.
+fn caught<T, E: std::fmt::Display>(file: &LogFile, decode: impl FnOnce() -> std::result::Result<T, E>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(Ok(v)) => Ok(v),
+        Ok(Err(e)) => Err(damaged(file, &e.to_string())),
+        Err(_) => Err(damaged(file, "the Parquet reader gave up")),
+    }
+}
+
+fn damaged(file: &LogFile, reason: &str) -> Error {
+    let reason = reason.lines().next().unwrap_or(reason);
+    Error::Data(format!("{}: {reason}; the file seems to be damaged, export it again", file.path.display()))
+}

@@ -1,0 +1,316 @@
+//! Arrow arrays → plain numbers, integers and texts: the few casts that a log needs.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
+    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use arrow_array::{Array, LargeStringArray, StringArray, StringViewArray};
+use arrow_schema::{DataType as D, TimeUnit};
+
+use super::scan::NULL;
+
+/// Appends a column of numbers or booleans; a null becomes [`NULL`]. `None`, and nothing appended: it holds neither.
+pub(super) fn floats(array: &dyn Array, out: &mut Vec<f64>) -> Option<()> {
+    let from = out.len();
+    match array.data_type() {
+        D::Float64 => out.extend_from_slice(array.as_primitive::<Float64Type>().values()),
+        D::Float32 => each::<Float32Type>(array, out, f64::from),
+        D::Float16 => each::<Float16Type>(array, out, |v| v.to_f64()),
+        D::Int8 => each::<Int8Type>(array, out, f64::from),
+        D::Int16 => each::<Int16Type>(array, out, f64::from),
+        D::Int32 => each::<Int32Type>(array, out, f64::from),
+        D::Int64 => each::<Int64Type>(array, out, |v| v as f64),
+        D::UInt8 => each::<UInt8Type>(array, out, f64::from),
+        D::UInt16 => each::<UInt16Type>(array, out, f64::from),
+        D::UInt32 => each::<UInt32Type>(array, out, f64::from),
+        D::UInt64 => each::<UInt64Type>(array, out, |v| v as f64),
+        D::Decimal32(_, scale) => each::<Decimal32Type>(array, out, |v| scaled(f64::from(v), *scale)),
+        D::Decimal64(_, scale) => each::<Decimal64Type>(array, out, |v| scaled(v as f64, *scale)),
+        D::Decimal128(_, scale) => each::<Decimal128Type>(array, out, |v| scaled(v as f64, *scale)),
+        D::Decimal256(_, scale) => each::<Decimal256Type>(array, out, |v| {
+            // Of the magnitude, for the parts of a negative number cancel.
+            let (low, high) = v.wrapping_abs().to_parts();
+            let whole = high as f64 * 2_f64.powi(128) + low as f64;
+            scaled(if v.is_negative() { -whole } else { whole }, *scale)
+        }),
+        D::Boolean => {
+            let array = array.as_boolean();
+            out.extend((0..array.len()).map(|i| f64::from(u8::from(array.value(i)))));
+        }
+        D::Null => out.resize(from + array.len(), NULL),
+        D::Dictionary(..) => {
+            let (keys, values) = keys(array);
+            let mut known = Vec::new();
+            floats(values, &mut known)?;
+            out.extend(keys.iter().map(|k| known.get(*k).copied().unwrap_or(NULL)));
+        }
+        _ => return None,
+    }
+    if array.null_count() > 0 {
+        out[from..].iter_mut().enumerate().filter(|(i, _)| array.is_null(*i)).for_each(|(_, v)| *v = NULL);
+    }
+    Some(())
+}
+
+fn each<T: ArrowPrimitiveType>(array: &dyn Array, out: &mut Vec<f64>, to: impl Fn(T::Native) -> f64) {
+    out.extend(array.as_primitive::<T>().values().iter().map(|v| to(*v)));
+}
+
+/// One division, so that a decimal that a number can hold is read as that number.
+fn scaled(whole: f64, scale: i8) -> f64 {
+    let power = 10_f64.powi(i32::from(scale.unsigned_abs()));
+    if scale < 0 { whole * power } else { whole / power }
+}
+
+/// A dictionary's key of each row (of a null row: any), and its values.
+fn keys(array: &dyn Array) -> (Vec<usize>, &dyn Array) {
+    let dictionary = array.as_any_dictionary();
+    let values = dictionary.values().as_ref();
+    let keys = if values.is_empty() { vec![0; array.len()] } else { dictionary.normalized_keys() };
+    (keys, values)
+}
+
+/// A column of integers, time stamps or dates, in its own unit.
+pub(super) struct Integers<'a> {
+    array: &'a dyn Array,
+    values: Cow<'a, [i64]>,
+}
+
+impl<'a> Integers<'a> {
+    /// `None`: the column holds something else.
+    pub fn new(array: &'a dyn Array) -> Option<Self> {
+        fn wide<T: ArrowPrimitiveType<Native = i64>>(array: &dyn Array) -> Cow<'_, [i64]> {
+            Cow::Borrowed(array.as_primitive::<T>().values())
+        }
+        fn narrow<T: ArrowPrimitiveType<Native: Into<i64>>>(array: &dyn Array) -> Cow<'_, [i64]> {
+            array.as_primitive::<T>().values().iter().map(|v| (*v).into()).collect()
+        }
+        let values = match array.data_type() {
+            D::Int8 => narrow::<Int8Type>(array),
+            D::Int16 => narrow::<Int16Type>(array),
+            D::Int32 => narrow::<Int32Type>(array),
+            D::Int64 => wide::<Int64Type>(array),
+            D::UInt8 => narrow::<UInt8Type>(array),
+            D::UInt16 => narrow::<UInt16Type>(array),
+            D::UInt32 => narrow::<UInt32Type>(array),
+            D::UInt64 => array
+                .as_primitive::<UInt64Type>()
+                .values()
+                .iter()
+                .map(|v| i64::try_from(*v).unwrap_or(i64::MAX))
+                .collect(),
+            D::Timestamp(TimeUnit::Second, _) => wide::<TimestampSecondType>(array),
+            D::Timestamp(TimeUnit::Millisecond, _) => wide::<TimestampMillisecondType>(array),
+            D::Timestamp(TimeUnit::Microsecond, _) => wide::<TimestampMicrosecondType>(array),
+            D::Timestamp(TimeUnit::Nanosecond, _) => wide::<TimestampNanosecondType>(array),
+            D::Date32 => narrow::<Date32Type>(array),
+            D::Date64 => wide::<Date64Type>(array),
+            _ => return None,
+        };
+        Some(Self { array, values })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Option<i64>> {
+        let some_null = self.array.null_count() > 0;
+        self.values.iter().enumerate().map(move |(i, v)| (!some_null || self.array.is_valid(i)).then_some(*v))
+    }
+}
+
+/// A column of texts, however it is stored.
+pub(super) struct Texts<'a> {
+    array: &'a dyn Array,
+    stored: Stored<'a>,
+}
+
+enum Stored<'a> {
+    Small(&'a StringArray),
+    Large(&'a LargeStringArray),
+    View(&'a StringViewArray),
+    Coded(Vec<usize>, Box<Texts<'a>>),
+}
+
+impl<'a> Texts<'a> {
+    /// `None`: the column holds something else.
+    pub fn new(array: &'a dyn Array) -> Option<Self> {
+        let stored = match array.data_type() {
+            D::Utf8 => Stored::Small(array.as_string()),
+            D::LargeUtf8 => Stored::Large(array.as_string()),
+            D::Utf8View => Stored::View(array.as_string_view()),
+            D::Dictionary(..) => {
+                let (keys, values) = keys(array);
+                Stored::Coded(keys, Box::new(Texts::new(values)?))
+            }
+            _ => return None,
+        };
+        Some(Self { array, stored })
+    }
+
+    pub fn get(&self, row: usize) -> Option<&str> {
+        if self.array.is_null(row) {
+            return None;
+        }
+        match &self.stored {
+            Stored::Small(a) => Some(a.value(row)),
+            Stored::Large(a) => Some(a.value(row)),
+            Stored::View(a) => Some(a.value(row)),
+            Stored::Coded(keys, values) => values.get(keys[row]),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Option<&str>> {
+        (0..self.array.len()).map(|row| self.get(row))
+    }
+}
+
+/// The code of each row's text (of a number: as it is written), from `code`, which is asked once per value of a
+/// dictionary and once per run of plain text. `None`: the column holds neither text, numbers nor booleans.
+pub(super) fn codes(array: &dyn Array, mut code: impl FnMut(Option<&str>) -> u32) -> Option<Vec<u32>> {
+    if let Some(texts) = Texts::new(array) {
+        return Some(match &texts.stored {
+            Stored::Coded(keys, values) => {
+                let mut known = vec![None; values.array.len()];
+                let some_null = array.null_count() > 0;
+                let of = |(row, key): (usize, &usize)| {
+                    if some_null && array.is_null(row) {
+                        return code(None);
+                    }
+                    match known.get(*key).copied().flatten() {
+                        Some(code) => code,
+                        None => {
+                            let new = code(values.get(*key));
+                            known[*key] = Some(new);
+                            new
+                        }
+                    }
+                };
+                keys.iter().enumerate().map(of).collect()
+            }
+            _ => {
+                let mut last: Option<(Option<&str>, u32)> = None;
+                let of = |text| match last {
+                    Some((known, code)) if known == text => code,
+                    _ => last.insert((text, code(text))).1,
+                };
+                texts.iter().map(of).collect()
+            }
+        });
+    }
+    let mut known: HashMap<Option<u64>, u32> = HashMap::new();
+    let mut of = |bits: Option<u64>, show: &dyn Fn(u64) -> String| {
+        *known.entry(bits).or_insert_with(|| code(bits.map(show).as_deref()))
+    };
+    if let D::UInt64 = array.data_type() {
+        return Some(array.as_primitive::<UInt64Type>().iter().map(|v| of(v, &|v| v.to_string())).collect());
+    }
+    if let Some(integers) = Integers::new(array) {
+        return Some(
+            integers.iter().map(|v| of(v.map(i64::cast_unsigned), &|v| v.cast_signed().to_string())).collect(),
+        );
+    }
+    let mut values = Vec::new();
+    floats(array, &mut values)?;
+    let boolean = *array.data_type() == D::Boolean;
+    let show = |bits: u64| match f64::from_bits(bits) {
+        v if boolean => (v == 1.0).to_string(),
+        v => format!("{v:?}"),
+    };
+    Some(values.into_iter().map(|v| of((v.to_bits() != NULL.to_bits()).then_some(v.to_bits()), &show)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::types::{Decimal256Type, Int8Type};
+    use arrow_array::*;
+
+    use super::*;
+
+    fn read(array: &dyn Array) -> Vec<Option<f64>> {
+        let mut out = vec![7.0];
+        floats(array, &mut out).unwrap();
+        assert_eq!(out.remove(0), 7.0);
+        out.into_iter().map(|v| (v.to_bits() != NULL.to_bits()).then_some(v)).collect()
+    }
+
+    #[test]
+    fn every_number_is_read() {
+        let some = vec![Some(3.0), None, Some(250.0)];
+        assert_eq!(read(&UInt8Array::from(vec![Some(3), None, Some(250)])), some);
+        assert_eq!(read(&UInt16Array::from(vec![Some(3), None, Some(250)])), some);
+        assert_eq!(read(&UInt32Array::from(vec![Some(3), None, Some(250)])), some);
+        assert_eq!(read(&UInt64Array::from(vec![Some(3), None, Some(250)])), some);
+        assert_eq!(read(&Int16Array::from(vec![Some(3), None, Some(250)])), some);
+        assert_eq!(read(&Int32Array::from(vec![Some(3), None, Some(250)])), some);
+        assert_eq!(read(&Int64Array::from(vec![Some(3), None, Some(250)])), some);
+        assert_eq!(read(&Float32Array::from(vec![Some(3.0), None, Some(250.0)])), some);
+        assert_eq!(read(&Float64Array::from(vec![Some(3.0), None, Some(250.0)])), some);
+        assert_eq!(read(&Int8Array::from(vec![Some(-3), None])), [Some(-3.0), None]);
+        assert_eq!(read(&BooleanArray::from(vec![Some(true), None, Some(false)])), [Some(1.0), None, Some(0.0)]);
+        assert_eq!(read(&NullArray::new(2)), [None, None]);
+        let coded = DictionaryArray::<Int8Type>::new(
+            Int8Array::from(vec![Some(1), None, Some(0)]),
+            Arc::new(Float64Array::from(vec![2.5, 3.5])),
+        );
+        assert_eq!(read(&coded), [Some(3.5), None, Some(2.5)]);
+        assert!(floats(&StringArray::from(vec!["1"]), &mut Vec::new()).is_none());
+    }
+
+    #[test]
+    fn decimals_are_the_nearest_numbers() {
+        let d = Decimal128Array::from(vec![Some(-12_345), None, Some(1)]).with_precision_and_scale(20, 4).unwrap();
+        assert_eq!(read(&d), [Some(-1.2345), None, Some(0.0001)]);
+        let d = Decimal32Array::from(vec![2_150]).with_precision_and_scale(9, 2).unwrap();
+        assert_eq!(read(&d), [Some(21.5)]);
+        let d = Decimal64Array::from(vec![-7]).with_precision_and_scale(18, -2).unwrap();
+        assert_eq!(read(&d), [Some(-700.0)]);
+        let whole = |text: &str| <Decimal256Type as ArrowPrimitiveType>::Native::from_string(text).unwrap();
+        let d = ["-5", "123456", "-1000000000000000000000000000000000000000000000000"].map(whole);
+        let d = Decimal256Array::from(d.to_vec()).with_precision_and_scale(60, 1).unwrap();
+        assert_eq!(read(&d), [Some(-0.5), Some(12_345.6), Some(-1e47)]);
+    }
+
+    #[test]
+    fn a_code_is_asked_once_per_value() {
+        let array: DictionaryArray<Int8Type> =
+            vec![Some("b"), Some("a"), None, Some("b"), Some("a")].into_iter().collect();
+        let mut asked = Vec::new();
+        let mut ask = |t: Option<&str>| {
+            asked.push(t.map(str::to_owned));
+            asked.len() as u32 - 1
+        };
+        assert_eq!(codes(&array, &mut ask).unwrap(), [0, 1, 2, 0, 1]);
+        assert_eq!(asked, [Some("b".into()), Some("a".into()), None]);
+        let show = |array: &dyn Array| {
+            let mut all = Vec::new();
+            codes(array, |t| {
+                all.push(t.unwrap_or("-").to_owned());
+                0
+            })
+            .unwrap();
+            all.join(" ")
+        };
+        assert_eq!(show(&StringViewArray::from(vec!["x", "x", "y", "x"])), "x y x");
+        assert_eq!(show(&UInt64Array::from(vec![Some(u64::MAX), None, Some(u64::MAX)])), "18446744073709551615 -");
+        assert_eq!(show(&Int16Array::from(vec![-4, 12, -4])), "-4 12");
+        assert_eq!(show(&Float64Array::from(vec![Some(1.0), Some(0.5), None])), "1.0 0.5 -");
+        assert_eq!(show(&BooleanArray::from(vec![true, false])), "true false");
+    }
+
+    #[test]
+    fn times_keep_their_own_unit() {
+        let seconds = TimestampSecondArray::from(vec![Some(5), None]);
+        assert_eq!(Integers::new(&seconds).unwrap().iter().collect::<Vec<_>>(), [Some(5), None]);
+        let days = Date32Array::from(vec![19_723]);
+        assert_eq!(Integers::new(&days).unwrap().iter().collect::<Vec<_>>(), [Some(19_723)]);
+        let large = UInt64Array::from(vec![u64::MAX]);
+        assert_eq!(Integers::new(&large).unwrap().iter().collect::<Vec<_>>(), [Some(i64::MAX)]);
+        assert!(Integers::new(&Float64Array::from(vec![1.0])).is_none());
+    }
+}
