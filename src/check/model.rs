@@ -3,7 +3,7 @@
 use super::faults::{Faults, suggest};
 use super::plant::Plant;
 use super::signals::{known_signals, whole_steps};
-use crate::spec::{At, TwinSpec, is_plant_name};
+use crate::spec::{At, GpSpec, TwinSpec, is_plant_name};
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
 
@@ -88,6 +88,7 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         faults.add("out-of-range", &model.lags.span, message, "write at most 100; 1 to 10 is usual");
     }
     known_signals(faults, plant, &model.ignore);
+    gp(faults, &model.gp);
     let log = plant.log.length();
     if model.holdout.ms() <= 0 {
         let message = "`holdout` must be longer than 0: without it nothing can be scored";
@@ -139,6 +140,30 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         faults.add("out-of-range", &share.span, message, cure);
     }
     retrain(faults, plant);
+}
+
+fn gp(faults: Twin<'_, '_>, gp: &GpSpec) {
+    let points = *gp.max_points;
+    if points < 30 {
+        let message = format!("{points} points are too few for an exact process: a fit needs 30 rows at least");
+        faults.add("out-of-range", &gp.max_points.span, message, "write e.g. `max_points = 3000`");
+    } else if points > 20_000 {
+        let gigabytes = (points as f64).powi(2) * 8.0 / 1e9;
+        let message =
+            format!("an exact process of {points} points needs {gigabytes:.0} GB a target, and time as their cube");
+        let cure = "write at most 20000; with more rows the process goes through inducing points by itself";
+        faults.add("out-of-range", &gp.max_points.span, message, cure);
+    }
+    let inducing = *gp.inducing;
+    if !(8..=4000).contains(&inducing) {
+        let message = format!("`inducing` must lie between 8 and 4000, here it is {inducing}");
+        faults.add("out-of-range", &gp.inducing.span, message, "write e.g. `inducing = 256`");
+    }
+    let samples = *gp.samples;
+    if !(2..=1000).contains(&samples) {
+        let message = format!("`samples` must lie between 2 and 1000, so that particles differ; here it is {samples}");
+        faults.add("out-of-range", &gp.samples.span, message, "write e.g. `samples = 16`");
+    }
 }
 
 fn retrain(faults: Twin<'_, '_>, plant: &Plant<'_>) {

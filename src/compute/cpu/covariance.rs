@@ -154,8 +154,8 @@ pub fn inverse_lengths(kernel: &Kernel) -> Vec<f64> {
     kernel.lengths.iter().map(|l| 1.0 / l).collect()
 }
 
-/// `out[i + j n] = k(a_i, b_j)`; with `lower` only the blocks that reach the diagonal or below it.
-pub fn fill(kernel: &Kernel, a: Points, b: Points, lower: bool, out: &mut [f64]) {
+/// `out[i + j n] = k(a_i, b_j)`; with `upper` only the blocks that reach the diagonal or above it.
+pub fn fill(kernel: &Kernel, a: Points, b: Points, upper: bool, out: &mut [f64]) {
     let n = a.n;
     if n == 0 {
         return;
@@ -165,7 +165,7 @@ pub fn fill(kernel: &Kernel, a: Points, b: Points, lower: bool, out: &mut [f64])
     out.par_chunks_mut(COLUMNS * n).enumerate().for_each(|(chunk, out)| {
         let start = chunk * COLUMNS;
         let variance = kernel.variance;
-        vectorised(kernel.family, Columns { variance, blocks: &blocks, n, b, inverse: &inverse, start, lower, out });
+        vectorised(kernel.family, Columns { variance, blocks: &blocks, n, b, inverse: &inverse, start, upper, out });
     });
 }
 
@@ -177,7 +177,7 @@ struct Columns<'a> {
     b: Points<'a>,
     inverse: &'a [f64],
     start: usize,
-    lower: bool,
+    upper: bool,
     out: &'a mut [f64],
 }
 
@@ -186,34 +186,34 @@ impl Work for Columns<'_> {
 
     #[inline(always)]
     fn run<K: Radial>(self) {
-        let Self { variance, blocks, n, b, inverse, start, lower, out } = self;
+        let Self { variance, blocks, n, b, inverse, start, upper, out } = self;
         let (mut four, mut one) = (Vec::new(), Vec::new());
         let mut groups = out.chunks_exact_mut(GROUP * n);
         let mut j = start;
         for out in groups.by_ref() {
             gather::<GROUP>(b, inverse, j, &mut four);
-            group::<K, GROUP>(variance, blocks, n, &four, if lower { j } else { 0 }, out);
+            group::<K, GROUP>(variance, blocks, n, &four, if upper { j + GROUP } else { n }, out);
             j += GROUP;
         }
         for out in groups.into_remainder().chunks_exact_mut(n) {
             gather::<1>(b, inverse, j, &mut one);
-            group::<K, 1>(variance, blocks, n, &one, if lower { j } else { 0 }, out);
+            group::<K, 1>(variance, blocks, n, &one, if upper { j + 1 } else { n }, out);
             j += 1;
         }
     }
 }
 
-/// R columns of a kernel matrix, from the block of row `first` on.
+/// R columns of a kernel matrix, up to the block before row `end`.
 #[inline(always)]
 fn group<K: Radial, const R: usize>(
     variance: f64,
     blocks: &Blocks,
     n: usize,
     rows: &[[f64; R]],
-    first: usize,
+    end: usize,
     out: &mut [f64],
 ) {
-    for b in first / LANES..n.div_ceil(LANES) {
+    for b in 0..end.min(n).div_ceil(LANES) {
         let mut k = squared(blocks.block(b), rows);
         for lanes in &mut k {
             for v in lanes {

@@ -1,5 +1,6 @@
 //! Log marginal likelihood of an exact GP and its gradient.
 
+use std::cmp::Ordering;
 use std::f64::consts::PI;
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use rayon::prelude::*;
 use super::covariance::{
     Blocks, GROUP, LANES, Lanes, Radial, Work, fill, gather, inverse_lengths, squared, vectorised,
 };
-use super::factor::{cholesky, invert, square};
+use super::factor::{factor, fold, invert, square};
 use super::gp::solve_columns;
 use crate::compute::{Evidence, Kernel, Points, Solve};
 
@@ -30,9 +31,10 @@ pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Evi
         a[i * (n + 1)] += noise;
     }
     let mut m = MatMut::from_column_major_slice_mut(&mut a, n, n);
-    if !cholesky(m.rb_mut()) {
+    if !factor(m.rb_mut()) {
         return None;
     }
+    fold(m.rb_mut());
     let mut alpha = y.to_vec();
     solve_columns(m.as_ref(), MatMut::from_column_major_slice_mut(&mut alpha, n, 1), Solve::Both);
     let fit: f64 = y.iter().zip(&alpha).map(|(y, a)| y * a).sum();
@@ -128,12 +130,14 @@ fn group<K: Radial, const R: usize>(
                 }
                 // the diagonal, and behind the last point
                 _ => {
-                    for (l, w) in w.iter_mut().enumerate().take(n - at) {
-                        let weight = if at + l > j + r { 1.0 } else { f64::from(u8::from(at + l == j + r)) * 0.5 };
-                        if weight > 0.0 {
-                            *w = weight * (alpha[at + l] * alpha[j + r] - column[at + l]);
-                        }
-                    }
+                    *w = std::array::from_fn(|l| {
+                        let weight = match (at + l).cmp(&(j + r)) {
+                            Ordering::Greater if at + l < n => 1.0,
+                            Ordering::Equal => 0.5,
+                            _ => return 0.0,
+                        };
+                        weight * (alpha[at + l] * alpha[j + r] - column[at + l])
+                    });
                 }
             }
         }
@@ -146,12 +150,15 @@ fn group<K: Radial, const R: usize>(
             }
         }
         for ((z, x), sum) in block.iter().zip(rows).zip(&mut part.lengths) {
+            // in registers, not through memory
+            let mut length = *sum;
             for r in 0..R {
                 for l in 0..LANES {
                     let off = z[l] - x[r];
-                    sum[l] = (w[r][l] * off).mul_add(off, sum[l]);
+                    length[l] = (w[r][l] * off).mul_add(off, length[l]);
                 }
             }
+            *sum = length;
         }
     }
 }

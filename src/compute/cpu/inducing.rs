@@ -1,23 +1,23 @@
 //! A GP through inducing points: collapsed bound, its gradient, posterior.
 
 use std::f64::consts::PI;
+use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
-use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
-use faer::prelude::{Reborrow, ReborrowMut};
+use faer::prelude::ReborrowMut;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, fill, inverse_lengths, squared, vectorised};
-use super::factor::{cholesky, invert, square};
+use super::covariance::{Blocks, fill, inverse_lengths};
+use super::factor::{cholesky, clean, fold, invert, lower_plus_square, multiply_upper, square};
 use super::gp::solve_columns;
-use super::tile::Tile;
+use super::slopes::{Pass, Slopes};
 use crate::compute::{Inducing, Kernel, Points, Solve};
 
-/// Rows that are projected, or whose part of the gradient is computed, together.
-const ROWS: usize = 256;
-/// Rows that are one task of the pass over the gradient.
-const STRETCH: usize = 4096;
+/// Rows whose kernels are computed together; no power of two, whose multiples fall on the same lines of a cache.
+const ROWS: usize = 248;
+/// Stretches of rows that are tasks; their sums are added in order.
+const TASKS: usize = 8;
 
 /// What is asked about.
 #[derive(Clone, Copy)]
@@ -34,281 +34,171 @@ pub struct Model<'a> {
 /// With L Lᵀ = K_uu, A = L⁻¹ K_uf / σ, B = I + A Aᵀ = M Mᵀ and c = M⁻¹ A y / σ the bound of Titsias (2009) is
 /// −n/2 ln 2πσ² − Σ ln M_ii − yᵀy / 2σ² + ½ cᵀc − (n s² / σ² − tr A Aᵀ) / 2.
 ///
-/// Its derivatives with respect to the kernel matrices (matrix calculus on Q = K_fu K_uu⁻¹ K_uf; α = (y − K_fu w) / σ²):
-/// w αᵀ + L⁻ᵀ (I − B⁻¹) A / σ for K_uf, and −½ (w wᵀ + L⁻ᵀ (B − 2 I + B⁻¹) L⁻¹) for K_uu.
+/// Its derivatives with respect to the kernel matrices (matrix calculus on Q = K_fu K_uu⁻¹ K_uf): w αᵀ + P K_uf / σ² for
+/// K_uf and −½ (w wᵀ + L⁻ᵀ (B − 2 I + B⁻¹) L⁻¹) for K_uu, with P = L⁻ᵀ (I − B⁻¹) L⁻¹ and α = (y − K_fu w) / σ².
+///
+/// Rows pass twice, a few hundred at a time, in 4 n m² floating-point operations; no matrix has n rows.
 pub fn inducing(model: &Model, gradient: bool) -> Option<Inducing> {
     let Model { kernel, noise, jitter, x, y, z } = *model;
-    let (n, m, sd) = (x.n, z.n, noise.sqrt());
-    let mut prior = vec![0.0; m * m];
-    fill(kernel, z, z, false, &mut prior);
+    let (m, rows, sd) = (z.n, x.n as f64, noise.sqrt());
+    let mut prior = Mat::zeros(m, m);
+    let mut k = vec![0.0; m * m];
+    fill(kernel, z, z, false, &mut k);
+    prior.copy_from(MatRef::from_column_major_slice(&k, m, m));
     for i in 0..m {
-        prior[i * (m + 1)] += jitter * kernel.variance;
+        prior[(i, i)] += jitter * kernel.variance;
     }
-    if !cholesky(MatMut::from_column_major_slice_mut(&mut prior, m, m)) {
+    if !cholesky(prior.as_mut()) {
         return None;
     }
-    let l = MatRef::from_column_major_slice(&prior, m, m);
-    let a = project(model, l);
-    let a = MatRef::from_column_major_slice(&a, m, n);
-    let b = gram(a);
-    let explained: f64 = (0..m).map(|i| b[(i, i)] - 1.0).sum();
+    let prior = clean(prior.as_ref());
+    let Projected { b, ay } = project(model, prior.as_ref());
     let mut data = b.clone();
     if !cholesky(data.as_mut()) {
         return None;
     }
-    let y = MatRef::from_column_major_slice(y, n, 1);
-    let mut c = Mat::zeros(m, 1);
-    matmul(c.as_mut(), Accum::Replace, a, y, 1.0 / sd, Par::Seq);
-    solve_lower_triangular_in_place(data.as_ref(), c.as_mut(), Par::Seq);
-    let rows = n as f64;
+    let data = clean(data.as_ref());
+    let mut c = Mat::from_fn(m, 1, |i, _| ay[i] / sd);
+    solve_columns(data.as_ref(), c.as_mut(), Solve::Forward);
+    let squares: f64 = y.iter().map(|y| y * y).sum();
     let determinant: f64 = (0..m).map(|i| data[(i, i)].ln()).sum();
-    let value = -0.5 * rows * (2.0 * PI * noise).ln() - determinant - 0.5 * y.squared_norm_l2() / noise
-        + 0.5 * c.squared_norm_l2()
+    let explained: f64 = (0..m).map(|i| b[(i, i)] - 1.0).sum();
+    let value = -0.5 * rows * (2.0 * PI * noise).ln() - determinant - 0.5 * squares / noise + 0.5 * c.squared_norm_l2()
         - 0.5 * (rows * kernel.variance / noise - explained);
-
-    // M⁻ᵀ c, from which weights and fit follow
-    let mut white = c;
-    solve_upper_triangular_in_place(data.transpose(), white.as_mut(), Par::Seq);
-    let mut weights = white.clone();
-    solve_upper_triangular_in_place(l.transpose(), weights.as_mut(), Par::Seq);
-    let slopes = if gradient {
-        let mut alpha = Mat::from_fn(n, 1, |i, _| y[(i, 0)] / noise);
-        matmul(alpha.as_mut(), Accum::Add, a.transpose(), white.as_ref(), -1.0 / sd, Par::Seq);
-        slopes(model, l, a, &b, &data, &weights, &alpha)
-    } else {
-        Vec::new()
-    };
-    let lower = |m: &Mat<f64>| -> Vec<f64> {
-        let size = m.nrows();
-        (0..size * size).map(|at| if at % size >= at / size { m[(at % size, at / size)] } else { 0.0 }).collect()
-    };
-    let (weights, data) = ((0..m).map(|i| weights[(i, 0)]).collect(), lower(&data));
-    for j in 1..m {
-        prior[j * m..j * m + j].fill(0.0);
-    }
+    let mut weights = c;
+    solve_columns(data.as_ref(), weights.as_mut(), Solve::Backward);
+    solve_columns(prior.as_ref(), weights.as_mut(), Solve::Backward);
+    let weights: Vec<f64> = (0..m).map(|i| weights[(i, 0)]).collect();
+    let slopes = if gradient { slopes(model, &prior, &b, &data, &weights) } else { Vec::new() };
+    let flat = |a: &Mat<f64>| -> Vec<f64> { a.col_iter().flat_map(|c| c.iter()).copied().collect() };
     let finite = value.is_finite() && slopes.iter().all(|g| g.is_finite());
-    finite.then_some(Inducing { value, gradient: slopes, weights, prior, data })
+    finite.then(|| Inducing { value, gradient: slopes, weights, prior: flat(&prior), data: flat(&data) })
 }
 
-/// A = L⁻¹ K_uf / σ: `[m × n]`.
-fn project(model: &Model, l: MatRef<f64>) -> Vec<f64> {
-    let Model { kernel, noise, x, z, .. } = *model;
+/// What is left of the rows.
+struct Projected {
+    /// I + A Aᵀ, both triangles.
+    b: Mat<f64>,
+    /// A y.
+    ay: Vec<f64>,
+}
+
+/// Rows `i`-th stretch of n.
+fn stretch(n: usize, i: usize) -> Range<usize> {
+    i * n / TASKS..(i + 1) * n / TASKS
+}
+
+/// Rows of `x` as points of their own, written into `room`.
+fn some<'a>(x: Points, rows: Range<usize>, room: &'a mut Vec<f64>) -> Points<'a> {
+    room.clear();
+    x.values.chunks_exact(x.n).for_each(|column| room.extend_from_slice(&column[rows.clone()]));
+    Points { values: room, n: rows.len() }
+}
+
+/// `prior`: L, with zeros above the diagonal.
+fn project(model: &Model, prior: MatRef<f64>) -> Projected {
+    let Model { kernel, noise, x, y, z, .. } = *model;
     let (m, scale) = (z.n, 1.0 / noise.sqrt());
-    let mut a = vec![0.0; m * x.n];
-    fill(kernel, z, x, false, &mut a);
-    a.par_chunks_mut(m * ROWS).for_each(|a| {
-        for v in a.iter_mut() {
-            *v *= scale;
-        }
-        let rows = a.len() / m;
-        solve_lower_triangular_in_place(l, MatMut::from_column_major_slice_mut(a, m, rows), Par::Seq);
-    });
-    a
-}
-
-/// I + A Aᵀ, both triangles.
-fn gram(a: MatRef<f64>) -> Mat<f64> {
-    let m = a.nrows();
-    let mut b = Mat::identity(m, m);
-    super::factor::add_square(b.as_mut(), a, 1.0);
-    mirror(b.as_mut());
-    b
-}
-
-/// Copies the lower triangle to the upper.
-fn mirror(a: MatMut<f64>) {
-    let mut a = a;
-    for j in 0..a.ncols() {
-        for i in 0..j {
-            a[(i, j)] = a[(j, i)];
-        }
+    let mut inverse = prior.to_owned();
+    invert(inverse.as_mut());
+    let whitening = Mat::from_fn(m, m, |i, j| inverse[(j, i)] * scale);
+    let parts: Vec<Projected> = (0..TASKS)
+        .into_par_iter()
+        .map(|task| {
+            let mut part = Projected { b: Mat::zeros(m, m), ay: vec![0.0; m] };
+            let (mut points, mut k) = (Vec::new(), vec![0.0; ROWS * m]);
+            let all = stretch(x.n, task);
+            for start in all.clone().step_by(ROWS) {
+                let rows = start..all.end.min(start + ROWS);
+                let k = &mut k[..rows.len() * m];
+                fill(kernel, some(x, rows.clone(), &mut points), z, false, k);
+                let mut a = MatMut::from_column_major_slice_mut(k, rows.len(), m);
+                multiply_upper(whitening.as_ref(), a.rb_mut());
+                lower_plus_square(part.b.as_mut(), a.as_ref());
+                let ay = MatMut::from_column_major_slice_mut(&mut part.ay, m, 1);
+                let y = MatRef::from_column_major_slice(&y[rows.clone()], rows.len(), 1);
+                matmul(ay, Accum::Add, a.transpose(), y, 1.0, Par::Seq);
+            }
+            part
+        })
+        .collect();
+    let mut total = Projected { b: Mat::identity(m, m), ay: vec![0.0; m] };
+    for part in &parts {
+        total.b += &part.b;
+        total.ay.iter_mut().zip(&part.ay).for_each(|(a, b)| *a += b);
     }
+    fold(total.b.as_mut().transpose_mut());
+    total
 }
 
-fn slopes(
-    model: &Model,
-    l: MatRef<f64>,
-    a: MatRef<f64>,
-    b: &Mat<f64>,
-    data: &Mat<f64>,
-    weights: &Mat<f64>,
-    alpha: &Mat<f64>,
-) -> Vec<f64> {
-    let Model { kernel, noise, jitter, x, z, .. } = *model;
-    let (n, m, d) = (x.n, z.n, kernel.lengths.len());
+/// The gradient of the bound: ln lengths, ln variance, ln noise, inducing points.
+fn slopes(model: &Model, prior: &Mat<f64>, b: &Mat<f64>, data: &Mat<f64>, weights: &[f64]) -> Vec<f64> {
+    let Model { kernel, noise, jitter, x, y, z } = *model;
+    let (m, d) = (z.n, kernel.lengths.len());
     let mut inverse = data.clone();
     invert(inverse.as_mut());
     square(inverse.as_mut());
-    mirror(inverse.as_mut());
+    fold(inverse.as_mut().transpose_mut());
     let trace: f64 = (0..m).map(|i| inverse[(i, i)]).sum();
     let explained: f64 = (0..m).map(|i| b[(i, i)] - 1.0).sum();
+    let one = |i: usize, j: usize| f64::from(u8::from(i == j));
 
-    // L⁻ᵀ (I − B⁻¹) / σ
-    let mut half = Mat::from_fn(m, m, |i, j| (f64::from(u8::from(i == j)) - inverse[(i, j)]) / noise.sqrt());
-    solve_columns(l, half.as_mut(), Solve::Backward);
-    // −½ (w wᵀ + L⁻ᵀ (B − 2 I + B⁻¹) L⁻¹)
-    let mut own = Mat::from_fn(m, m, |i, j| b[(i, j)] - 2.0 * f64::from(u8::from(i == j)) + inverse[(i, j)]);
-    solve_columns(l, own.as_mut(), Solve::Backward);
-    solve_columns(l, own.transpose_mut(), Solve::Backward);
+    // P / σ²
+    let mut precision = Mat::from_fn(m, m, |i, j| (one(i, j) - inverse[(i, j)]) / noise);
+    solve_columns(prior.as_ref(), precision.as_mut(), Solve::Backward);
+    solve_columns(prior.as_ref(), precision.transpose_mut(), Solve::Backward);
+    let mut own = Mat::from_fn(m, m, |i, j| b[(i, j)] - 2.0 * one(i, j) + inverse[(i, j)]);
+    solve_columns(prior.as_ref(), own.as_mut(), Solve::Backward);
+    solve_columns(prior.as_ref(), own.transpose_mut(), Solve::Backward);
     for j in 0..m {
         for i in 0..m {
-            own[(i, j)] = -0.5 * weights[(i, 0)].mul_add(weights[(j, 0)], own[(i, j)]);
+            own[(i, j)] = -0.5 * weights[i].mul_add(weights[j], own[(i, j)]);
         }
     }
 
     let scale = inverse_lengths(kernel);
     let pass = Pass { kernel, blocks: Blocks::new(z, &scale), scale: &scale, m };
-    let parts: Vec<Part> = (0..n.div_ceil(STRETCH))
+    let w = MatRef::from_column_major_slice(weights, m, 1);
+    let parts: Vec<(Slopes, f64)> = (0..TASKS)
         .into_par_iter()
-        .map(|s| {
-            let mut part = Part::new(m, d);
-            let mut product = Mat::zeros(m, ROWS);
-            for start in (s * STRETCH..n.min((s + 1) * STRETCH)).step_by(ROWS) {
-                let rows = ROWS.min(n - start);
-                let mut product = product.subcols_mut(0, rows);
-                let alpha = alpha.subrows(start, rows);
-                matmul(product.rb_mut(), Accum::Replace, half.as_ref(), a.subcols(start, rows), 1.0, Par::Seq);
-                matmul(product.rb_mut(), Accum::Add, weights.as_ref(), alpha.transpose(), 1.0, Par::Seq);
-                pass.add(x, start, product.rb(), &mut part);
+        .map(|task| {
+            let (mut part, mut squares) = (Slopes::new(m, d), 0.0);
+            let (mut points, mut k, mut product) = (Vec::new(), vec![0.0; m * ROWS], Mat::zeros(m, ROWS));
+            let all = stretch(x.n, task);
+            for start in all.clone().step_by(ROWS) {
+                let rows = start..all.end.min(start + ROWS);
+                let n = rows.len();
+                let points = some(x, rows.clone(), &mut points);
+                fill(kernel, z, points, false, &mut k[..m * n]);
+                let k = MatRef::from_column_major_slice(&k[..m * n], m, n);
+                let mut alpha = Mat::from_fn(n, 1, |i, _| y[start + i] / noise);
+                matmul(alpha.as_mut(), Accum::Add, k.transpose(), w, -1.0 / noise, Par::Seq);
+                squares += alpha.squared_norm_l2();
+                let mut product = product.subcols_mut(0, n);
+                matmul(product.rb_mut(), Accum::Replace, precision.as_ref(), k, 1.0, Par::Seq);
+                matmul(product.rb_mut(), Accum::Add, w, alpha.transpose(), 1.0, Par::Seq);
+                pass.add(points, product.as_ref(), &mut part);
             }
-            part
+            (part, squares)
         })
         .collect();
-    let mut cross = Part::new(m, d);
-    for part in &parts {
+    let (mut cross, mut squares) = (Slopes::new(m, d), 0.0);
+    for (part, own) in &parts {
         cross.merge(part);
+        squares += own;
     }
-    let mut within = Part::new(m, d);
-    for start in (0..m).step_by(ROWS) {
-        pass.add(z, start, own.as_ref().subcols(start, ROWS.min(m - start)), &mut within);
-    }
+    let mut within = Slopes::new(m, d);
+    pass.add(z, own.as_ref(), &mut within);
 
     let diagonal: f64 = (0..m).map(|i| own[(i, i)]).sum();
-    let (rows, variance) = (n as f64, kernel.variance);
-    let mut gradient: Vec<f64> =
-        (0..d).map(|k| variance * (sum(&cross.lengths[k]) + sum(&within.lengths[k]))).collect();
-    gradient.push(
-        variance * (sum(&cross.variance) + sum(&within.variance) + jitter * diagonal) - 0.5 * rows * variance / noise,
-    );
-    let residual = alpha.squared_norm_l2() * noise;
-    gradient.push(0.5 * (residual - (rows - m as f64 + trace) + rows * variance / noise - explained));
+    let (rows, variance) = (x.n as f64, kernel.variance);
+    let mut gradient: Vec<f64> = (0..d).map(|k| variance * (cross.length(k) + within.length(k))).collect();
+    let own = cross.variance() + within.variance() + jitter * diagonal;
+    gradient.push(variance * own - 0.5 * rows * variance / noise);
+    gradient.push(0.5 * (squares * noise - (rows - m as f64 + trace) + rows * variance / noise - explained));
     // each inducing point stands in a row of K_uf, and in a row and a column of K_uu
     for (k, scale) in scale.iter().enumerate() {
-        let lane = |part: &Part, u: usize| part.points[u / LANES * d + k][u % LANES];
-        gradient.extend((0..m).map(|u| -variance * scale * (lane(&cross, u) + 2.0 * lane(&within, u))));
+        gradient.extend((0..m).map(|u| -variance * scale * (cross.point(u, k) + 2.0 * within.point(u, k))));
     }
     gradient
-}
-
-fn sum(lanes: &Lanes) -> f64 {
-    lanes.iter().sum()
-}
-
-/// Sums over rows, without the variance: D∘g, D∘h Δ²/length², and for every inducing point D∘h Δ/length.
-struct Part {
-    variance: Lanes,
-    /// `[d]`.
-    lengths: Vec<Lanes>,
-    /// `[block][d]`.
-    points: Vec<Lanes>,
-}
-
-impl Part {
-    fn new(m: usize, d: usize) -> Self {
-        let zero = [0.0; LANES];
-        Self { variance: zero, lengths: vec![zero; d], points: vec![zero; m.div_ceil(LANES) * d] }
-    }
-
-    fn merge(&mut self, other: &Self) {
-        let own = self.lengths.iter_mut().chain(&mut self.points).chain([&mut self.variance]);
-        let others = other.lengths.iter().chain(&other.points).chain([&other.variance]);
-        for (a, b) in own.zip(others) {
-            for l in 0..LANES {
-                a[l] += b[l];
-            }
-        }
-    }
-}
-
-/// The pass over kernels between inducing points and rows.
-struct Pass<'a> {
-    kernel: &'a Kernel,
-    blocks: Blocks,
-    scale: &'a [f64],
-    m: usize,
-}
-
-impl Pass<'_> {
-    /// Adds the rows of `x` from `start` on, one for each column of D.
-    fn add(&self, x: Points, start: usize, d: MatRef<f64>, part: &mut Part) {
-        let tile = Tile::new(x, self.scale, start, d.ncols());
-        vectorised(self.kernel.family, Add { pass: self, tile: &tile, d, part });
-    }
-
-    #[inline(always)]
-    fn add_group<K: Radial, const R: usize>(
-        &self,
-        b: usize,
-        x: &[[f64; R]],
-        d: MatRef<f64>,
-        row: usize,
-        part: &mut Part,
-    ) {
-        let (at, block) = (b * LANES, self.blocks.block(b));
-        let mut w = [[0.0; LANES]; R];
-        for (r, w) in w.iter_mut().enumerate() {
-            let column = d.col(row + r);
-            match column.try_as_col_major().and_then(|c| c.as_slice()[at..].first_chunk::<LANES>()) {
-                Some(whole) => *w = *whole,
-                None => (at..self.m).zip(w).for_each(|(i, w)| *w = column[i]),
-            }
-        }
-        let r2 = squared(block, x);
-        for r in 0..R {
-            for l in 0..LANES {
-                let (g, h) = K::both(r2[r][l]);
-                part.variance[l] = w[r][l].mul_add(g, part.variance[l]);
-                w[r][l] *= h;
-            }
-        }
-        let points = &mut part.points[b * self.scale.len()..(b + 1) * self.scale.len()];
-        for (((z, x), points), lengths) in block.iter().zip(x).zip(points).zip(&mut part.lengths) {
-            for r in 0..R {
-                for l in 0..LANES {
-                    let off = z[l] - x[r];
-                    let pull = w[r][l] * off;
-                    points[l] += pull;
-                    lengths[l] = pull.mul_add(off, lengths[l]);
-                }
-            }
-        }
-    }
-}
-
-/// A tile of rows on its way into the sums.
-struct Add<'a> {
-    pass: &'a Pass<'a>,
-    tile: &'a Tile,
-    d: MatRef<'a, f64>,
-    part: &'a mut Part,
-}
-
-impl Work for Add<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<K: Radial>(self) {
-        let Self { pass, tile, d, part } = self;
-        for b in 0..pass.m.div_ceil(LANES) {
-            let mut row = 0;
-            for x in &tile.fours {
-                pass.add_group::<K, GROUP>(b, x, d, row, part);
-                row += GROUP;
-            }
-            for x in &tile.ones {
-                pass.add_group::<K, 1>(b, x, d, row, part);
-                row += 1;
-            }
-        }
-    }
 }

@@ -9,6 +9,7 @@ mod inducing;
 mod panel;
 mod predict;
 mod rollout;
+mod slopes;
 #[cfg(test)]
 mod textbook;
 mod tile;

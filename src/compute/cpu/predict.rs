@@ -157,42 +157,34 @@ fn group<K: Radial, const R: usize>(
 #[inline(always)]
 fn quadratic(kernels: &[Lanes], count: usize, rows: usize, n: usize, precision: &[f64]) -> Vec<f64> {
     let mut sums = vec![[0.0; LANES]; rows];
-    let mut columns = precision.chunks_exact(GROUP * n);
-    let mut j = 0;
-    for columns in columns.by_ref() {
-        products::<GROUP>(kernels, count, n, columns, j, &mut sums);
-        j += GROUP;
-    }
-    for column in columns.remainder().chunks_exact(n) {
-        products::<1>(kernels, count, n, column, j, &mut sums);
-        j += 1;
-    }
-    sums.iter().map(total).collect()
-}
-
-/// Adds k_j Pᵢⱼ kᵢ for C columns of P from j on.
-#[inline(always)]
-fn products<const C: usize>(kernels: &[Lanes], count: usize, n: usize, columns: &[f64], j: usize, sums: &mut [Lanes]) {
-    let whole: [&[Lanes]; C] = std::array::from_fn(|c| columns[c * n..(c + 1) * n].as_chunks::<LANES>().0);
-    for (k, sum) in kernels.chunks_exact(count).zip(sums) {
-        let mut products = [[0.0; LANES]; C];
-        for b in 0..n / LANES {
-            for c in 0..C {
+    let blocks = n / LANES;
+    for j in (0..n).step_by(GROUP) {
+        // behind the last column it stands again, and counts nothing
+        let columns: [&[f64]; GROUP] = std::array::from_fn(|c| &precision[(j + c).min(n - 1) * n..][..n]);
+        let [p0, p1, p2, p3] = columns.map(|c| &c.as_chunks::<LANES>().0[..blocks]);
+        let ends: [Lanes; GROUP] =
+            columns.map(|c| std::array::from_fn(|l| if l < n % LANES { c[blocks * LANES + l] } else { 0.0 }));
+        for (k, sum) in kernels.chunks_exact(count).zip(&mut sums) {
+            let mut products = [[0.0; LANES]; GROUP];
+            for ((((k, p0), p1), p2), p3) in k.iter().zip(p0).zip(p1).zip(p2).zip(p3) {
+                for (product, p) in products.iter_mut().zip([p0, p1, p2, p3]) {
+                    for l in 0..LANES {
+                        product[l] = p[l].mul_add(k[l], product[l]);
+                    }
+                }
+            }
+            let end = k[count - 1];
+            for c in 0..GROUP {
+                let at = j + c;
+                let own = if at < n { k[at / LANES][at % LANES] } else { 0.0 };
                 for l in 0..LANES {
-                    products[c][l] = whole[c][b][l].mul_add(k[b][l], products[c][l]);
+                    let product = ends[c][l].mul_add(end[l], products[c][l]);
+                    sum[l] = product.mul_add(own, sum[l]);
                 }
             }
         }
-        for c in 0..C {
-            for i in n / LANES * LANES..n {
-                products[c][i % LANES] = columns[c * n + i].mul_add(k[count - 1][i % LANES], products[c][i % LANES]);
-            }
-            let own = k[(j + c) / LANES][(j + c) % LANES];
-            for l in 0..LANES {
-                sum[l] = products[c][l].mul_add(own, sum[l]);
-            }
-        }
     }
+    sums.iter().map(total).collect()
 }
 
 /// As [`crate::compute::Backend::gp_pull_back`], for at least one point.
