@@ -6,6 +6,7 @@ mod ensemble;
 mod feedback;
 mod forest;
 mod grow;
+mod horizon;
 mod linear;
 mod persistence;
 mod ridge;
