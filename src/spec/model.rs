@@ -45,7 +45,8 @@ pub struct EnsembleSpec {
     pub layers: Vec<At<usize>>,
     /// Passes over the training rows, at most (default 100).
     pub epochs: At<usize>,
-    /// Passes without progress on blocks held out, after which training ends (default 10).
+    /// Passes without progress on blocks held out, after which training ends and the best networks are taken (default 10);
+    /// 0: all passes are made and the last networks are taken, for short logs, of which no part can be spared.
     pub patience: At<usize>,
     /// Rows of one step of the optimiser (default 256).
     pub batch: At<usize>,

@@ -37,28 +37,31 @@ impl Feedback {
     }
 }
 
-/// Stretches of `block`, a range of positions in `rows`, whose transitions follow one another.
-pub fn stretches(data: &Dataset, rows: &[usize], block: Range<usize>) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut start = block.start;
-    for i in block.start + 1..=block.end {
-        if i == block.end || data.row[rows[i]] != data.row[rows[i - 1]] + 1 {
-            found.push(start..i);
-            start = i;
-        }
+/// Of each position in `rows`: where the transitions that follow one another from there on end.
+pub fn ends(data: &Dataset, rows: &[usize]) -> Vec<usize> {
+    let mut ends = vec![rows.len(); rows.len()];
+    for i in (1..rows.len()).rev() {
+        ends[i - 1] = if data.row[rows[i]] == data.row[rows[i - 1]] + 1 { ends[i] } else { i };
     }
-    found
+    ends
 }
 
-/// First positions of windows of `length` transitions in a stretch, one every `stride`, from a random place on; `None`:
-/// from its start on.
-pub fn windows(stretch: &Range<usize>, length: usize, stride: usize, key: Option<Key>) -> Vec<usize> {
-    if stretch.len() < length {
-        return Vec::new();
-    }
-    let room = stretch.len() - length;
-    let from = key.map_or(0, |key| key.below(0, stride.min(room + 1)));
-    (stretch.start + from..=stretch.start + room).step_by(stride).collect()
+/// The longest window, of `length` at most.
+pub fn longest(ends: &[usize], length: usize) -> usize {
+    ends.iter().enumerate().map(|(i, end)| end - i).max().unwrap_or(1).min(length).max(1)
+}
+
+/// First positions of windows of `length` transitions that follow one another and begin in `block`, one every `stride`,
+/// from a random place on; `None`: from the block's start on.
+pub fn windows(
+    block: Range<usize>,
+    ends: &[usize],
+    length: usize,
+    stride: usize,
+    key: Option<Key>,
+) -> impl Iterator<Item = usize> {
+    let from = key.map_or(0, |key| key.below(0, stride.min(block.len().max(1))));
+    (block.start + from..block.end).step_by(stride).filter(move |&i| i + length <= ends[i])
 }
 
 #[cfg(test)]
@@ -87,13 +90,14 @@ mod tests {
             step_ms: 1000,
         };
         let rows = [0, 1, 2, 3, 4, 6, 7];
-        assert_eq!(stretches(&data, &rows, 0..7), [0..3, 3..5, 5..7]);
-        assert_eq!(stretches(&data, &rows, 1..2), [1..2]);
-        assert_eq!(windows(&(10..20), 4, 3, None), [10, 13, 16]);
-        assert_eq!(windows(&(10..13), 4, 3, None), []);
-        for i in 0..50 {
-            let found = windows(&(10..20), 4, 3, Some(Key::new(i)));
-            assert!(found.iter().all(|&w| w >= 10 && w + 4 <= 20) && found.len() >= 2, "{found:?}");
-        }
+        let ends = ends(&data, &rows);
+        assert_eq!(ends, [3, 3, 3, 5, 5, 7, 7]);
+        assert_eq!((longest(&ends, 9), longest(&ends, 2)), (3, 2));
+        let found = |block, length, key| windows(block, &ends, length, 2, key).collect::<Vec<_>>();
+        assert_eq!(found(0..7, 2, None), [0]);
+        assert_eq!(found(0..7, 1, None), [0, 2, 4, 6]);
+        assert_eq!(found(1..7, 2, None), [1, 3, 5]);
+        let shifted: Vec<Vec<usize>> = (0..9).map(|i| found(0..7, 1, Some(Key::new(i)))).collect();
+        assert!(shifted.contains(&vec![0, 2, 4, 6]) && shifted.contains(&vec![1, 3, 5]), "{shifted:?}");
     }
 }

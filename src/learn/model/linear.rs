@@ -6,6 +6,7 @@ use nalgebra::DVector;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::Blocks;
+use super::horizon::{Horizon, Solution};
 use super::ridge::{Basis, Gram, choose};
 use super::{Coefficients, Fit, Particle, Regressor, artefact};
 use crate::error::Result;
@@ -14,12 +15,18 @@ use crate::rng::Key;
 
 /// Members of the ensemble.
 const MEMBERS: usize = 16;
+/// Steps of the optimiser when a fit simulates; members begin at the mean model.
+const ITERATIONS: u64 = 200;
+const MEMBER_ITERATIONS: u64 = 20;
 /// Rows at a time: 27 input columns of these fit the first-level cache.
 const TILE: usize = 128;
 
 /// Ridge ARX on standardised columns with an unpenalised intercept. The ridge is chosen per target on the folds
 /// (Hoerl & Kennard 1970); the members are refits on bootstrap samples of whole blocks of about a day (non-overlapping
 /// block bootstrap, Carlstein 1986), because neighbouring rows are alike.
+///
+/// With a `rollout_loss` of more than one step, these solutions are where a fit to simulate that many steps begins
+/// ([`Horizon`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Linear {
     inputs: usize,
@@ -31,7 +38,7 @@ pub struct Linear {
 
 impl Linear {
     pub(super) fn fit(fit: &Fit) -> Result<Self> {
-        let Fit { data, rows, folds, seed, .. } = *fit;
+        let Fit { data, rows, folds, options, seed, draft, .. } = *fit;
         let (p, q) = (data.x.len(), data.y.len());
         let (x, y) = (data.input_scaling(rows), data.target_scaling(rows));
         let blocks = Blocks::new(data, rows, folds);
@@ -49,20 +56,35 @@ impl Linear {
         let folds: Vec<Gram> =
             (0..folds.len()).map(|k| sum(&|b| f64::from(u8::from(blocks.folds[b] == Some(k))))).collect();
         let ridges = choose(&folds, q)?;
+        let length = options.rollout_loss.value;
+        let horizon = (length > 1).then(|| Horizon::new(data, rows, &blocks, &x, &y, length));
         let mut weights = Vec::with_capacity((1 + MEMBERS) * q * (1 + p));
-        let mut refit = |gram: &Gram| -> Result<()> {
-            let basis = Basis::new(gram)?;
-            for (j, ridge) in ridges.iter().enumerate() {
-                let (intercept, w) = basis.solve(j, *ridge);
-                push_physical(&mut weights, intercept, &w, j, &x, &y);
+        let mut push = |solution: &Solution| {
+            for (j, (intercept, w)) in solution.iter().enumerate() {
+                push_physical(&mut weights, *intercept, w, j, &x, &y);
             }
-            Ok(())
         };
-        refit(&sum(&|_| 1.0))?;
+        let solve = |gram: &Gram| -> Result<Solution> {
+            let basis = Basis::new(gram)?;
+            Ok(ridges.iter().enumerate().map(|(j, ridge)| basis.solve(j, *ridge)).collect())
+        };
+        let one_step = solve(&sum(&|_| 1.0))?;
+        let mean = horizon.as_ref().map(|h| h.improve(&one_step, &ridges, &|_| 1.0, ITERATIONS));
+        push(mean.as_ref().unwrap_or(&one_step));
         let key = Key::new(seed).fold(0x6c69_6e65_6172);
         for m in 0..MEMBERS {
             let counts = blocks.bootstrap(key.fold(m as u64));
-            refit(&sum(&|b| f64::from(counts[b])))?;
+            let mut member = solve(&sum(&|b| f64::from(counts[b])))?;
+            if let (Some(horizon), Some(mean)) = (&horizon, &mean) {
+                // It begins as far from the mean as it is one step ahead.
+                for (((b, w), (b_1, w_1)), (b_k, w_k)) in member.iter_mut().zip(&one_step).zip(mean) {
+                    *b += b_k - b_1;
+                    *w += w_k - w_1;
+                }
+                let iterations = if draft { 0 } else { MEMBER_ITERATIONS };
+                member = horizon.improve(&member, &ridges, &|b| f64::from(counts[b]), iterations);
+            }
+            push(&member);
         }
         Ok(Self { inputs: p, targets: q, weights })
     }

@@ -7,6 +7,7 @@ mod feedback;
 mod forest;
 pub mod gp;
 mod grow;
+mod horizon;
 mod linear;
 mod persistence;
 mod ridge;

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::blocks::Blocks;
-use super::feedback::{Feedback, stretches};
+use super::feedback::{Feedback, ends, longest};
 use super::linear::Linear;
 use super::{Fit, Particle, Regressor, artefact};
 use crate::compute::Compute;
@@ -101,17 +101,17 @@ impl Ensemble {
         let length = options.rollout_loss.value;
         if length > 1 {
             let feedback = Feedback::of(&data.layout);
-            let stretches: Vec<_> = blocks.ranges.iter().map(|b| stretches(data, rows, b.clone())).collect();
-            let longest = stretches.iter().flatten().map(Range::len).max().unwrap_or(0);
-            let mut simulation =
-                Simulation::new(&samples, &scales, &feedback, linear.as_ref(), length.min(longest).max(1));
+            let ends = ends(data, rows);
+            let length = longest(&ends, length);
+            let mut simulation = Simulation::new(&samples, &scales, &feedback, linear.as_ref(), length);
             if let [_, epochs] = hyper {
                 settings.epochs = epochs.max(1.0) as usize;
             }
             epochs.push(simulation::train(
                 &mut simulation,
                 &mut networks,
-                &stretches,
+                &blocks,
+                &ends,
                 &bags,
                 &settings,
                 compute,
@@ -186,9 +186,9 @@ impl Ensemble {
         let (net, n) = (self.net(function), room.rows.len());
         room.pass.fit(&net, n);
         let (first, others) = room.pass.x.split_at_mut(networks.inputs() * n);
-        for (k, (column, x)) in first.chunks_exact_mut(n).zip(x).enumerate() {
+        for (k, column) in first.chunks_exact_mut(n).enumerate() {
             for (z, &r) in column.iter_mut().zip(&room.rows) {
-                *z = scales.input(k, x[r]);
+                *z = scales.input(k, |k| x[k][r]);
             }
         }
         for other in others.chunks_exact_mut(networks.inputs() * n) {
@@ -272,12 +272,14 @@ impl Regressor for Ensemble {
             }
             let Pass { x: z, tape, .. } = &mut room.pass;
             self.compute.backward(&net, z, n, tape, &room.out_grad, &mut [], Some(&mut room.x_grad))?;
-            for (k, out) in out.iter_mut().enumerate().take(p) {
-                for (i, &r) in room.rows.iter().enumerate() {
-                    let z = scales.free(k, x[k][r]);
-                    if (scales.low[k]..=scales.high[k]).contains(&z) {
-                        let grads = room.x_grad[k * n + i..].iter().step_by(p * n);
-                        out[r] += scales.inverse[k] * grads.map(|g| f64::from(*g)).sum::<f64>();
+            for (i, &r) in room.rows.iter().enumerate() {
+                for (k, out) in out.iter_mut().enumerate().take(p) {
+                    for (z, slope) in scales.slopes(k) {
+                        let value = scales.free(z, |k| x[k][r]);
+                        if (scales.low[z]..=scales.high[z]).contains(&value) {
+                            let grads = room.x_grad[z * n + i..].iter().step_by(p * n);
+                            out[r] += slope * grads.map(|g| f64::from(*g)).sum::<f64>();
+                        }
                     }
                 }
             }

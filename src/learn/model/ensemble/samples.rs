@@ -21,7 +21,7 @@ impl Samples {
         let (inputs, targets) = (data.x.len(), y.len());
         let mut values = Vec::with_capacity(rows.len() * (inputs + targets));
         for &r in rows {
-            values.extend((0..inputs).map(|k| scales.input(k, data.x[k][r])));
+            values.extend((0..inputs).map(|k| scales.input(k, |k| data.x[k][r])));
             values.extend((0..targets).map(|j| scales.target(j, y[j][r])));
         }
         Self { inputs, targets, values }

@@ -6,11 +6,16 @@ use crate::learn::dataset::{Dataset, Scaling};
 
 /// Standardisation of inputs and targets.
 ///
+/// A past value is seen as the difference to the one after it: levels that follow each other are nearly the same, and
+/// what a plant does next often lies in their differences, which would be lost beside the levels.
+///
 /// Inputs are kept within what was seen in training, for beyond it a network's answer is arbitrary: there its part of
 /// a prediction stays what it was at the edge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scales {
-    /// Of the inputs: `[inputs]` each; the limits are of standardised values.
+    /// Of each input: the input one frame later, of which the difference is taken.
+    pub later: Vec<Option<usize>>,
+    /// Of the inputs, or differences: `[inputs]` each; the limits are of standardised values.
     pub mean: Vec<f64>,
     pub inverse: Vec<f64>,
     pub low: Vec<f32>,
@@ -23,8 +28,17 @@ pub struct Scales {
 impl Scales {
     /// `y`: `[targets][transitions]`, what is to be predicted.
     pub fn of(data: &Dataset, y: &[Vec<f64>], rows: &[usize]) -> Self {
-        let (x, y) = (data.input_scaling(rows), Scaling::of(y, rows));
+        let inputs = &data.layout.inputs;
+        let later = |&(signal, lag): &(usize, usize)| inputs.iter().position(|i| *i == (signal, lag.wrapping_sub(1)));
+        let later: Vec<Option<usize>> = inputs.iter().map(later).collect();
+        let difference = |(column, later): (&Vec<f64>, &Option<usize>)| match later {
+            Some(l) => data.x[*l].iter().zip(column).map(|(a, b)| a - b).collect(),
+            None => column.clone(),
+        };
+        let x: Vec<Vec<f64>> = data.x.iter().zip(&later).map(difference).collect();
+        let (x, y) = (Scaling::of(&x, rows), Scaling::of(y, rows));
         let mut scales = Self {
+            later,
             inverse: x.inverse(),
             mean: x.mean,
             low: Vec::new(),
@@ -32,8 +46,8 @@ impl Scales {
             target_mean: y.mean,
             target_sd: y.sd,
         };
-        for (k, column) in data.x.iter().enumerate() {
-            let z = rows.iter().map(|&r| scales.free(k, column[r]));
+        for k in 0..data.x.len() {
+            let z = rows.iter().map(|&r| scales.free(k, |k| data.x[k][r]));
             let (low, high) = z.fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), z| (l.min(z), h.max(z)));
             scales.low.push(low.min(high));
             scales.high.push(high.max(low));
@@ -41,14 +55,22 @@ impl Scales {
         scales
     }
 
-    /// Standardised value of input `k`, without limits.
-    pub fn free(&self, k: usize, x: f64) -> f32 {
-        ((x - self.mean[k]) * self.inverse[k]) as f32
+    /// Standardised input `k` of a row whose inputs `x` gives, without limits.
+    pub fn free(&self, k: usize, x: impl Fn(usize) -> f64) -> f32 {
+        let value = self.later[k].map_or(0.0, &x) - x(k);
+        ((if self.later[k].is_some() { value } else { -value } - self.mean[k]) * self.inverse[k]) as f32
     }
 
-    /// Standardised value of input `k`, within its limits; what is not a number stays so.
-    pub fn input(&self, k: usize, x: f64) -> f32 {
+    /// Standardised input `k`, within its limits; what is not a number stays so.
+    pub fn input(&self, k: usize, x: impl Fn(usize) -> f64) -> f32 {
         self.free(k, x).clamp(self.low[k], self.high[k])
+    }
+
+    /// How standardised inputs change with input `k`: (which, by how much).
+    pub fn slopes(&self, k: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let own = if self.later[k].is_some() { -self.inverse[k] } else { self.inverse[k] };
+        let earlier = self.later.iter().enumerate().filter(move |(_, l)| **l == Some(k));
+        std::iter::once((k, own)).chain(earlier.map(|(e, _)| (e, self.inverse[e])))
     }
 
     /// Standardised value of target `j`; 0 for one that does not vary.
@@ -58,8 +80,9 @@ impl Scales {
 
     /// Whether sizes and values make sense, for scales that were read from bytes.
     pub fn is_sound(&self, inputs: usize, targets: usize) -> bool {
-        let wide = [self.mean.len(), self.inverse.len(), self.low.len(), self.high.len()];
-        wide == [inputs; 4]
+        let wide = [self.later.len(), self.mean.len(), self.inverse.len(), self.low.len(), self.high.len()];
+        wide == [inputs; 5]
+            && self.later.iter().flatten().all(|l| *l < inputs)
             && [self.target_mean.len(), self.target_sd.len()] == [targets; 2]
             && self.mean.iter().chain(&self.inverse).chain(&self.target_mean).all(|v| v.is_finite())
             && self.target_sd.iter().all(|v| v.is_finite() && *v >= 0.0)

@@ -1,7 +1,5 @@
 //! Training to simulate: back-propagation through the steps of open-loop runs.
 
-use std::ops::Range;
-
 use super::loss::Loss;
 use super::networks::{Networks, Pass};
 use super::samples::{Bags, Samples, shuffle};
@@ -9,7 +7,8 @@ use super::scales::Scales;
 use super::training::{Best, Descent, Settings};
 use crate::compute::Compute;
 use crate::error::Result;
-use crate::learn::model::feedback::{Feedback, windows};
+use crate::learn::model::blocks::Blocks;
+use crate::learn::model::feedback::{Fed, Feedback, windows};
 use crate::learn::model::linear::Linear;
 use crate::rng::Key;
 
@@ -30,8 +29,7 @@ pub struct Simulation<'a> {
     samples: &'a Samples,
     scales: &'a Scales,
     feedback: &'a Feedback,
-    /// Change of each fed input, standardised, with its state's deviation: `[fed]`.
-    gain: Vec<f32>,
+    ties: Vec<Tie>,
     /// Change of each target's e with each fed state's deviation, through the linear part: `[targets][fed]`.
     direct: Vec<Vec<f32>>,
     /// Weight of each target's squared deviation.
@@ -47,6 +45,15 @@ pub struct Simulation<'a> {
     x_grad: Vec<f32>,
 }
 
+/// A standardised input that changes with the deviation of a state.
+#[derive(Debug, Clone, Copy)]
+struct Tie {
+    input: usize,
+    target: usize,
+    lag: usize,
+    gain: f32,
+}
+
 /// What a step back needs of its step forward.
 #[derive(Debug, Default)]
 struct Step {
@@ -55,8 +62,8 @@ struct Step {
     before: Vec<f32>,
     /// Deviations after the step; of levels: in it.
     after: Vec<f32>,
-    /// Fed inputs, before they are kept within their limits: `[members][fed][windows]`.
-    fed: Vec<f32>,
+    /// Inputs, before they are kept within their limits: `[members][inputs][windows]`.
+    free: Vec<f32>,
     /// Gradients with respect to `before`.
     adjoint: Vec<f32>,
 }
@@ -72,8 +79,13 @@ impl<'a> Simulation<'a> {
         let sd = &scales.target_sd;
         let per = |a: f64, j: usize| if sd[j] > 0.0 { (a / sd[j]) as f32 } else { 0.0 };
         let weights = |j: usize, k: usize| linear.map_or(0.0, |l| l.weight(j, k));
+        let ties = |f: &Fed| {
+            let Fed { input, target, lag } = *f;
+            let tie = move |(input, slope)| Tie { input, target, lag, gain: (sd[target] * slope) as f32 };
+            scales.slopes(input).map(tie).collect::<Vec<_>>()
+        };
         Self {
-            gain: feedback.fed.iter().map(|f| (sd[f.target] * scales.inverse[f.input]) as f32).collect(),
+            ties: feedback.fed.iter().flat_map(ties).collect(),
             direct: (0..sd.len())
                 .map(|j| feedback.fed.iter().map(|f| per(weights(j, f.input) * sd[f.target], j)).collect())
                 .collect(),
@@ -95,7 +107,7 @@ impl<'a> Simulation<'a> {
     fn forward(&mut self, networks: &Networks, starts: &[Vec<usize>], compute: &Compute) -> Result<f64> {
         let n = starts.first().map_or(0, Vec::len);
         let (q, members) = (networks.targets(), networks.members);
-        let (inputs, fed) = (networks.inputs(), self.feedback.fed.len());
+        let inputs = networks.inputs();
         let mut total = 0.0;
         for at in 0..self.steps.len() {
             let (earlier, here) = self.steps.split_at_mut(at);
@@ -109,22 +121,20 @@ impl<'a> Simulation<'a> {
                 Some(last) => step.before.extend_from_slice(&last.after),
                 None => step.before.resize(members * q * n, 0.0),
             }
-            step.fed.resize(members * fed * n, 0.0);
-            for m in 0..members {
-                for (f, (from, gain)) in self.feedback.fed.iter().zip(&self.gain).enumerate() {
-                    let x = &mut step.pass.x[(m * inputs + from.input) * n..][..n];
-                    let kept = &mut step.fed[(m * fed + f) * n..][..n];
-                    kept.copy_from_slice(x);
-                    if at < from.lag {
-                        continue;
+            step.free.clone_from(&step.pass.x);
+            for tie in self.ties.iter().filter(|t| t.lag < at) {
+                let d = if tie.lag == 0 { &step.before } else { &earlier[at - tie.lag].before };
+                for m in 0..members {
+                    let d = &d[(m * q + tie.target) * n..][..n];
+                    for (x, d) in step.free[(m * inputs + tie.input) * n..][..n].iter_mut().zip(d) {
+                        *x += tie.gain * d;
                     }
-                    let d = if from.lag == 0 { &step.before } else { &earlier[at - from.lag].before };
-                    let d = &d[(m * q + from.target) * n..][..n];
-                    let (low, high) = (self.scales.low[from.input], self.scales.high[from.input]);
-                    for ((x, kept), d) in x.iter_mut().zip(kept).zip(d) {
-                        *kept += gain * d;
-                        *x = kept.clamp(low, high);
-                    }
+                }
+            }
+            for (i, (x, free)) in step.pass.x.chunks_exact_mut(n).zip(step.free.chunks_exact(n)).enumerate() {
+                let (low, high) = (self.scales.low[i % inputs], self.scales.high[i % inputs]);
+                for (x, free) in x.iter_mut().zip(free) {
+                    *x = free.clamp(low, high);
                 }
             }
             if at == 0 {
@@ -140,7 +150,7 @@ impl<'a> Simulation<'a> {
                         *a = mean - t;
                     }
                     for (from, a) in self.feedback.fed.iter().zip(&self.direct[j]) {
-                        if at < from.lag || *a == 0.0 {
+                        if at <= from.lag || *a == 0.0 {
                             continue;
                         }
                         let d = if from.lag == 0 { &step.before } else { &earlier[at - from.lag].before };
@@ -165,7 +175,7 @@ impl<'a> Simulation<'a> {
     /// are all measured. Overwrites `weight_grad`.
     fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
         let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
-        let (inputs, fed) = (networks.inputs(), self.feedback.fed.len());
+        let inputs = networks.inputs();
         let n = self.steps.first().map_or(0, |s| s.before.len() / (members * q));
         let scale = 2.0 / (q * n * length) as f32;
         weight_grad.fill(0.0);
@@ -204,7 +214,7 @@ impl<'a> Simulation<'a> {
                         }
                     }
                     for (from, a) in self.feedback.fed.iter().zip(&self.direct[j]) {
-                        if at >= from.lag && *a != 0.0 {
+                        if at > from.lag && *a != 0.0 {
                             let to = if from.lag == 0 { &mut *step } else { &mut earlier[at - from.lag] };
                             for (d, g) in to.adjoint[(m * q + from.target) * n..].iter_mut().zip(grads.iter()) {
                                 *d += a * g;
@@ -220,19 +230,15 @@ impl<'a> Simulation<'a> {
             for (sum, g) in weight_grad.iter_mut().zip(&self.weight_grad) {
                 *sum += g;
             }
-            for m in 0..members {
-                for (f, (from, gain)) in self.feedback.fed.iter().zip(&self.gain).enumerate() {
-                    if at < from.lag {
-                        continue;
-                    }
-                    let (low, high) = (self.scales.low[from.input], self.scales.high[from.input]);
-                    let kept = &step.fed[(m * fed + f) * n..][..n];
-                    let grads = &self.x_grad[(m * inputs + from.input) * n..][..n];
-                    let adjoint = if from.lag == 0 { &mut step.adjoint } else { &mut earlier[at - from.lag].adjoint };
-                    let adjoint = &mut adjoint[(m * q + from.target) * n..][..n];
-                    for ((a, g), x) in adjoint.iter_mut().zip(grads).zip(kept) {
+            for tie in self.ties.iter().filter(|t| t.lag < at) {
+                let (low, high) = (self.scales.low[tie.input], self.scales.high[tie.input]);
+                let adjoint = if tie.lag == 0 { &mut step.adjoint } else { &mut earlier[at - tie.lag].adjoint };
+                for m in 0..members {
+                    let own = (m * inputs + tie.input) * n;
+                    let grads = self.x_grad[own..own + n].iter().zip(&step.free[own..]);
+                    for (a, (g, x)) in adjoint[(m * q + tie.target) * n..][..n].iter_mut().zip(grads) {
                         if (low..=high).contains(x) {
-                            *a += gain * g;
+                            *a += tie.gain * g;
                         }
                     }
                 }
@@ -242,7 +248,8 @@ impl<'a> Simulation<'a> {
     }
 }
 
-/// Trains networks that already predict one step to simulate `length` of them, the rest of the settings as in
+/// Trains networks that already predict one step to simulate many, each member from windows that begin in its bag of
+/// blocks. `ends`: [`crate::learn::model::feedback::ends`]; the rest as in
 /// [`super::training::train`]. Returns how many epochs they had.
 ///
 /// # Errors
@@ -250,7 +257,8 @@ impl<'a> Simulation<'a> {
 pub fn train(
     simulation: &mut Simulation,
     networks: &mut Networks,
-    stretches: &[Vec<Range<usize>>],
+    blocks: &Blocks,
+    ends: &[usize],
     bags: &Bags,
     settings: &Settings,
     compute: &Compute,
@@ -259,8 +267,7 @@ pub fn train(
     let length = simulation.steps.len();
     let starts = |bag: &[usize], stride: usize, key: Option<Key>| -> Vec<usize> {
         let of = |(i, &b): (usize, &usize)| {
-            let key = key.map(|k| k.fold(i as u64));
-            stretches[b].iter().flat_map(move |s| windows(s, length, stride, key))
+            windows(blocks.ranges[b].clone(), ends, length, stride, key.map(|k| k.fold(i as u64)))
         };
         bag.iter().enumerate().flat_map(of).collect()
     };

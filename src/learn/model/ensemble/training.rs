@@ -17,7 +17,7 @@ const HELD: usize = 2_000;
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     pub epochs: usize,
-    /// Epochs without progress; `None`: all epochs are run, and the last networks are taken.
+    /// Epochs without progress after which it ends; `None`: all epochs are run, and the last networks are taken.
     pub patience: Option<usize>,
     pub batch: usize,
     pub rate: f32,
@@ -28,7 +28,7 @@ impl Settings {
     pub fn of(spec: &EnsembleSpec) -> Self {
         Self {
             epochs: spec.epochs.value.max(1),
-            patience: Some(spec.patience.value.max(1)),
+            patience: Some(spec.patience.value).filter(|p| *p > 0),
             batch: spec.batch.value.max(1),
             rate: spec.learning_rate.value as f32,
             decay: spec.weight_decay.value as f32,

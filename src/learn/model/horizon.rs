@@ -1,0 +1,259 @@
+//! Fitting linear models to simulate: the squared deviations of open-loop runs over many steps, and their gradient.
+
+use std::ops::Range;
+
+use argmin::core::{CostFunction, Executor, Gradient};
+use argmin::solver::linesearch::MoreThuenteLineSearch;
+use argmin::solver::quasinewton::LBFGS;
+use nalgebra::DVector;
+use rayon::prelude::*;
+
+use super::blocks::Blocks;
+use super::feedback::{Fed, Feedback, ends, longest, windows};
+use crate::learn::dataset::{Dataset, Scaling};
+
+/// Windows that are simulated side by side.
+const SIDE: usize = 64;
+/// Steps that L-BFGS remembers.
+const MEMORY: usize = 10;
+
+/// Intercept and weights of each target, of standardised columns.
+pub type Solution = Vec<(f64, DVector<f64>)>;
+
+/// Open-loop runs of a standardised linear model over windows of the log, as deviations from it.
+///
+/// A deviation d of a state is in standard deviations of its increments: with e the predicted minus the measured target,
+/// `d(t+1) = d(t) + e(t)` for increments, and d = e for the other targets, which do not come back as inputs.
+#[derive(Debug)]
+pub struct Horizon<'a> {
+    data: &'a Dataset,
+    x: &'a Scaling,
+    y: &'a Scaling,
+    inverse: [Vec<f64>; 2],
+    feedback: Feedback,
+    /// Change of each fed input, standardised, with its state's deviation.
+    gain: Vec<f64>,
+    length: usize,
+    /// First transition of each window, and its block.
+    windows: Vec<(usize, usize)>,
+}
+
+impl<'a> Horizon<'a> {
+    /// Windows of `length` transitions, overlapping by half; of fewer where none is so long.
+    pub fn new(
+        data: &'a Dataset,
+        rows: &[usize],
+        blocks: &Blocks,
+        x: &'a Scaling,
+        y: &'a Scaling,
+        length: usize,
+    ) -> Self {
+        let ends = ends(data, rows);
+        let length = longest(&ends, length);
+        let stride = length.div_ceil(2);
+        let of = |(b, block): (usize, &Range<usize>)| {
+            windows(block.clone(), &ends, length, stride, None).map(move |i| (rows[i], b)).collect::<Vec<_>>()
+        };
+        let feedback = Feedback::of(&data.layout);
+        let inverse = [x.inverse(), y.inverse()];
+        Self {
+            gain: feedback.fed.iter().map(|f| y.sd[f.target] * inverse[0][f.input]).collect(),
+            windows: blocks.ranges.iter().enumerate().flat_map(of).collect(),
+            data,
+            x,
+            y,
+            inverse,
+            feedback,
+            length,
+        }
+    }
+
+    /// The solution that simulates best, from `start` on: mean squared deviations, each target's in units of those of
+    /// `start`, so that what a ridge costs keeps its weight, plus `ridges` times squared weights. `counts`: how often
+    /// each block was drawn. Quasi-Newton (L-BFGS: Nocedal 1980), at most `iterations`.
+    pub fn improve(
+        &self,
+        start: &Solution,
+        ridges: &[f64],
+        counts: &dyn Fn(usize) -> f64,
+        iterations: u64,
+    ) -> Solution {
+        let drawn: Vec<(usize, f64)> =
+            self.windows.iter().map(|&(row, b)| (row, counts(b))).filter(|w| w.1 > 0.0).collect();
+        if drawn.is_empty() || iterations == 0 {
+            return start.clone();
+        }
+        let weight = vec![1.0; ridges.len()];
+        let mut problem = Problem { horizon: self, length: self.length, windows: &drawn, ridges, weight };
+        let from = flat(start);
+        let far = problem.run(&from).squares;
+        let near = Problem { length: 1, ..problem.clone() }.run(&from).squares;
+        problem.weight = far.iter().zip(&near).map(|(f, n)| if *f > 0.0 { n / f } else { 0.0 }).collect();
+        let solver = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY);
+        let run = Executor::new(problem.clone(), solver)
+            .configure(|state| state.param(from.clone()).max_iters(iterations))
+            .timer(false)
+            .run();
+        // A line search that finds no better point leaves the best so far, and an error the start.
+        let found = run.ok().and_then(|mut r| r.state.take_best_param()).unwrap_or_else(|| from.clone());
+        let better = |p: &[f64]| problem.run(p).cost(&problem, p);
+        if better(&found) < better(&from) { solution(&found, start.len()) } else { start.clone() }
+    }
+
+    /// Standardised input `k`, or target, of a transition.
+    fn input(&self, k: usize, row: usize) -> f64 {
+        (self.data.x[k][row] - self.x.mean[k]) * self.inverse[0][k]
+    }
+
+    fn target(&self, j: usize, row: usize) -> f64 {
+        (self.data.y[j][row] - self.y.mean[j]) * self.inverse[1][j]
+    }
+}
+
+/// Parameters in a row: intercept and weights, target by target.
+fn flat(solution: &Solution) -> Vec<f64> {
+    solution.iter().flat_map(|(b, w)| std::iter::once(*b).chain(w.iter().copied())).collect()
+}
+
+fn solution(flat: &[f64], targets: usize) -> Solution {
+    let width = flat.len() / targets;
+    flat.chunks_exact(width).map(|p| (p[0], DVector::from_column_slice(&p[1..]))).collect()
+}
+
+#[derive(Debug, Clone)]
+struct Problem<'a> {
+    horizon: &'a Horizon<'a>,
+    length: usize,
+    /// First transition and how much each window counts.
+    windows: &'a [(usize, f64)],
+    ridges: &'a [f64],
+    /// Of each target's mean squared deviation.
+    weight: Vec<f64>,
+}
+
+/// What the runs of all windows came to.
+struct Outcome {
+    /// Mean squared deviation of each target.
+    squares: Vec<f64>,
+    /// Gradient of their weighted sum.
+    gradient: Vec<f64>,
+}
+
+impl Outcome {
+    fn cost(&self, problem: &Problem, parameters: &[f64]) -> f64 {
+        let width = parameters.len() / self.squares.len();
+        let penalties = parameters.chunks_exact(width).zip(problem.ridges);
+        let penalty: f64 = penalties.map(|(p, ridge)| ridge * p[1..].iter().map(|w| w * w).sum::<f64>()).sum();
+        penalty + self.squares.iter().zip(&problem.weight).map(|(s, w)| s * w).sum::<f64>()
+    }
+}
+
+impl Problem<'_> {
+    fn run(&self, parameters: &[f64]) -> Outcome {
+        let q = self.ridges.len();
+        let total: f64 = self.windows.iter().map(|w| w.1).sum::<f64>() * self.length as f64;
+        let parts: Vec<Outcome> = self.windows.par_chunks(SIDE).map(|w| self.side(w, parameters)).collect();
+        let mut sum = Outcome { squares: vec![0.0; q], gradient: vec![0.0; parameters.len()] };
+        for part in parts {
+            for (s, p) in sum.squares.iter_mut().zip(&part.squares) {
+                *s += p / total;
+            }
+            for (s, p) in sum.gradient.iter_mut().zip(&part.gradient) {
+                *s += p / total;
+            }
+        }
+        sum
+    }
+
+    /// Some windows, there and back; sums, not means.
+    fn side(&self, windows: &[(usize, f64)], parameters: &[f64]) -> Outcome {
+        let Horizon { feedback, gain, .. } = self.horizon;
+        let length = self.length;
+        let (n, q) = (windows.len(), self.ridges.len());
+        let width = parameters.len() / q;
+        let p = width - 1;
+        // `[steps][inputs][windows]`, and `[steps + 1][targets][windows]`: what was read, and how far states were off.
+        let mut x = vec![0.0; length * p * n];
+        let mut d = vec![0.0; (length + 1) * q * n];
+        for t in 0..length {
+            let x = &mut x[t * p * n..(t + 1) * p * n];
+            for (k, x) in x.chunks_exact_mut(n).enumerate() {
+                for (x, w) in x.iter_mut().zip(windows) {
+                    *x = self.horizon.input(k, w.0 + t);
+                }
+            }
+            for (f, gain) in feedback.fed.iter().zip(gain).filter(|(f, _)| f.lag < t) {
+                let from = &d[((t - f.lag) * q + f.target) * n..][..n];
+                add(&mut x[f.input * n..][..n], *gain, from);
+            }
+            let (before, after) = d.split_at_mut((t + 1) * q * n);
+            for (j, own) in parameters.chunks_exact(width).enumerate() {
+                let after = &mut after[j * n..(j + 1) * n];
+                for (a, w) in after.iter_mut().zip(windows) {
+                    *a = own[0] - self.horizon.target(j, w.0 + t);
+                }
+                for (w, x) in own[1..].iter().zip(x.chunks_exact(n)) {
+                    add(after, *w, x);
+                }
+                if feedback.increments[j] {
+                    add(after, 1.0, &before[(t * q + j) * n..][..n]);
+                }
+            }
+        }
+        let mut outcome = Outcome { squares: vec![0.0; q], gradient: vec![0.0; parameters.len()] };
+        let mut adjoint = vec![0.0; (length + 1) * q * n];
+        let mut g = vec![0.0; n];
+        for t in (0..length).rev() {
+            let x = &x[t * p * n..(t + 1) * p * n];
+            for (j, own) in parameters.chunks_exact(width).enumerate() {
+                let at = ((t + 1) * q + j) * n;
+                let after = d[at..at + n].iter().zip(windows).zip(&adjoint[at..at + n]);
+                for (g, ((d, w), a)) in g.iter_mut().zip(after) {
+                    outcome.squares[j] += w.1 * d * d;
+                    *g = a + 2.0 * self.weight[j] * w.1 * d;
+                }
+                let gradient = &mut outcome.gradient[j * width..(j + 1) * width];
+                gradient[0] += g.iter().sum::<f64>();
+                for (sum, x) in gradient[1..].iter_mut().zip(x.chunks_exact(n)) {
+                    *sum += g.iter().zip(x).map(|(g, x)| g * x).sum::<f64>();
+                }
+                if feedback.increments[j] {
+                    add(&mut adjoint[(t * q + j) * n..][..n], 1.0, &g);
+                }
+                for (Fed { input, target, lag }, gain) in feedback.fed.iter().zip(gain).filter(|(f, _)| f.lag < t) {
+                    add(&mut adjoint[((t - lag) * q + target) * n..][..n], gain * own[1 + input], &g);
+                }
+            }
+        }
+        outcome
+    }
+}
+
+fn add(to: &mut [f64], factor: f64, from: &[f64]) {
+    for (a, b) in to.iter_mut().zip(from) {
+        *a += factor * b;
+    }
+}
+
+impl CostFunction for Problem<'_> {
+    type Param = Vec<f64>;
+    type Output = f64;
+
+    fn cost(&self, parameters: &Vec<f64>) -> Result<f64, argmin::core::Error> {
+        Ok(self.run(parameters).cost(self, parameters))
+    }
+}
+
+impl Gradient for Problem<'_> {
+    type Param = Vec<f64>;
+    type Gradient = Vec<f64>;
+
+    fn gradient(&self, parameters: &Vec<f64>) -> Result<Vec<f64>, argmin::core::Error> {
+        let mut gradient = self.run(parameters).gradient;
+        let width = parameters.len() / self.ridges.len();
+        for ((g, p), ridge) in gradient.chunks_exact_mut(width).zip(parameters.chunks_exact(width)).zip(self.ridges) {
+            add(&mut g[1..], 2.0 * ridge, &p[1..]);
+        }
+        Ok(gradient)
+    }
+}
