@@ -3,7 +3,7 @@
 use super::faults::{Faults, suggest};
 use super::plant::Plant;
 use super::signals::{known_signals, whole_steps};
-use crate::spec::{At, GpSpec, TwinSpec, is_plant_name};
+use crate::spec::{At, EnsembleSpec, GpSpec, ModelSpec, TwinSpec, is_plant_name};
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
 
@@ -89,6 +89,8 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     }
     known_signals(faults, plant, &model.ignore);
     gp(faults, &model.gp);
+    ensemble(faults, &model.ensemble);
+    rollout_loss(faults, model);
     let log = plant.log.length();
     if model.holdout.ms() <= 0 {
         let message = "`holdout` must be longer than 0: without it nothing can be scored";
@@ -163,6 +165,43 @@ fn gp(faults: Twin<'_, '_>, gp: &GpSpec) {
     if !(2..=1000).contains(&samples) {
         let message = format!("`samples` must lie between 2 and 1000, so that particles differ; here it is {samples}");
         faults.add("out-of-range", &gp.samples.span, message, "write e.g. `samples = 16`");
+    }
+}
+
+fn ensemble(faults: Twin<'_, '_>, ensemble: &EnsembleSpec) {
+    let counts = [
+        ("members", &ensemble.members, 2, 100, "members = 5"),
+        ("epochs", &ensemble.epochs, 1, 10_000, "epochs = 100"),
+        ("batch", &ensemble.batch, 1, 65_536, "batch = 256"),
+    ];
+    for (name, count, least, most, example) in counts {
+        if !(least..=most).contains(&**count) {
+            let message = format!("`{name}` must lie between {least} and {most}, here it is {}", count.value);
+            faults.add("out-of-range", &count.span, message, format!("write e.g. `{example}`"));
+        }
+    }
+    for width in ensemble.layers.iter().filter(|w| !(1..=4096).contains(&w.value)) {
+        let message = format!("a layer must be 1 to 4096 wide, here it is {}", width.value);
+        faults.add("out-of-range", &width.span, message, "write e.g. `layers = [64, 64]`");
+    }
+    let rate = &ensemble.learning_rate;
+    if !(**rate > 0.0 && **rate <= 1.0) {
+        let message = format!("`learning_rate` must lie above 0 and at most 1, here it is {}", rate.value);
+        faults.add("out-of-range", &rate.span, message, "write e.g. `learning_rate = 0.001`");
+    }
+    let decay = &ensemble.weight_decay;
+    if !(0.0..=10.0).contains(&**decay) {
+        let message = format!("`weight_decay` must lie between 0 and 10, here it is {}", decay.value);
+        faults.add("out-of-range", &decay.span, message, "write e.g. `weight_decay = 0.01`");
+    }
+}
+
+fn rollout_loss(faults: Twin<'_, '_>, model: &ModelSpec) {
+    let steps = &model.rollout_loss;
+    if !(1..=1000).contains(&**steps) {
+        let message = format!("`rollout_loss` must lie between 1 and 1000 steps, here it is {}", steps.value);
+        let cure = "write 1 to fit the next step, or about the control horizon to fit what it simulates";
+        faults.add("out-of-range", &steps.span, message, cure);
     }
 }
 

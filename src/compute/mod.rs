@@ -122,6 +122,7 @@ pub trait Backend: Send + Sync + Debug {
 
     /// Batched backward pass of the forward pass that filled `tape`. `out_grad`: `[members][outputs][rows]`. Overwrites
     /// `weight_grad` (as [`Net::weights`]; empty: not wanted) and, where given, `x_grad` (as `x`).
+    #[allow(clippy::too_many_arguments, reason = "a pass, its data and where its gradients go")]
     fn backward(
         &self,
         net: &Net,

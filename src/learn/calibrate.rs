@@ -329,7 +329,7 @@ mod tests {
     fn a_model_that_knows_where_it_errs_is_believed() {
         let key = Key::new(6);
         // Every tenth start lies where errors, and doubts, are thirty times as large.
-        let size = |s: usize| if s % 10 == 0 { 3.0 } else { 0.1 };
+        let size = |s: usize| if s.is_multiple_of(10) { 3.0 } else { 0.1 };
         let error = |b, h, s: usize| size(s) * key.fold(b as u64).fold(h as u64).normal(s as u64);
         let mut runs = runs(5, 600, 2, error);
         for run in &mut runs {

@@ -58,7 +58,7 @@ fn accumulate<'w, S: Simd>(
 
 /// Four columns side by side.
 #[inline(always)]
-fn zip4<'a>(columns: [&'a [f32]; BLOCK]) -> impl Iterator<Item = [&'a f32; BLOCK]> {
+fn zip4(columns: [&[f32]; BLOCK]) -> impl Iterator<Item = [&f32; BLOCK]> {
     let [a, b, c, d] = columns;
     a.iter().zip(b).zip(c).zip(d).map(|(((a, b), c), d)| [a, b, c, d])
 }

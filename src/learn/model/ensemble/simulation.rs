@@ -254,6 +254,7 @@ impl<'a> Simulation<'a> {
 ///
 /// # Errors
 /// As [`crate::compute::Backend`].
+#[allow(clippy::too_many_arguments, reason = "networks, their data and how to train them")]
 pub fn train(
     simulation: &mut Simulation,
     networks: &mut Networks,

@@ -66,11 +66,14 @@ pub fn maximise(function: &Function, start: Vec<f64>, effort: Effort) -> Result<
     }
 }
 
+/// A place, and value and gradient there.
+type Look = (Vec<f64>, Option<(f64, Vec<f64>)>);
+
 /// The function turned upside down; keeps the last value, because value and gradient are asked for one after the other.
 struct Descent<'a> {
     function: &'a Function<'a>,
     scale: f64,
-    last: RefCell<(Vec<f64>, Option<(f64, Vec<f64>)>)>,
+    last: RefCell<Look>,
     best: RefCell<Found>,
     left: Cell<usize>,
     failure: RefCell<Option<Error>>,
