@@ -26,7 +26,7 @@ const TILE: usize = 128;
 /// block bootstrap, Carlstein 1986), because neighbouring rows are alike.
 ///
 /// With a `rollout_loss` of more than one step, these solutions are where a fit to simulate that many steps begins
-/// ([`Horizon`]).
+/// (`Horizon`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Linear {
     inputs: usize,
