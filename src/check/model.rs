@@ -3,7 +3,7 @@
 use super::faults::{Faults, suggest};
 use super::plant::Plant;
 use super::signals::{known_signals, whole_steps};
-use crate::spec::{At, TwinSpec, is_plant_name};
+use crate::spec::{At, EnsembleSpec, TwinSpec, is_plant_name};
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
 
@@ -88,6 +88,15 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         faults.add("out-of-range", &model.lags.span, message, "write at most 100; 1 to 10 is usual");
     }
     known_signals(faults, plant, &model.ignore);
+    if *model.rollout_loss == 0 {
+        let message = "`rollout_loss` must be 1 or more: the number of steps that a fit simulates";
+        faults.add("out-of-range", &model.rollout_loss.span, message, "write `rollout_loss = 1` for one step ahead");
+    } else if *model.rollout_loss > 1000 {
+        let message = format!("a fit cannot simulate {} steps in sensible time", model.rollout_loss.value);
+        let cure = "write at most 1000; a few time constants of the plant, like 30 to 60 steps, are usual";
+        faults.add("out-of-range", &model.rollout_loss.span, message, cure);
+    }
+    ensemble(faults, &model.ensemble);
     let log = plant.log.length();
     if model.holdout.ms() <= 0 {
         let message = "`holdout` must be longer than 0: without it nothing can be scored";
@@ -139,6 +148,38 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         faults.add("out-of-range", &share.span, message, cure);
     }
     retrain(faults, plant);
+}
+
+fn ensemble(faults: Twin<'_, '_>, spec: &EnsembleSpec) {
+    let counts = [
+        ("members", &spec.members, 100, "5 is usual"),
+        ("epochs", &spec.epochs, 100_000, "20 to 100 are usual, more for short logs"),
+        ("batch", &spec.batch, 1_000_000, "256 is usual"),
+    ];
+    for (key, count, most, usual) in counts {
+        if count.value == 0 || count.value > most {
+            let message = format!("`{key}` must lie from 1 to {most}, here it is {}", count.value);
+            faults.add("out-of-range", &count.span, message, format!("write a number in that range; {usual}"));
+        }
+    }
+    for width in spec.layers.iter().filter(|w| w.value == 0 || w.value > 4096) {
+        let message = format!("the width of a layer must lie from 1 to 4096, here it is {}", width.value);
+        faults.add("out-of-range", &width.span, message, "write e.g. `layers = [64, 64]`");
+    }
+    if let Some(beyond) = spec.layers.get(16) {
+        let message = format!("{} hidden layers are too many to train", spec.layers.len());
+        faults.add("out-of-range", &beyond.span, message, "write at most 16; 2 to 4 are usual");
+    }
+    let rate = &spec.learning_rate;
+    if !(rate.value > 0.0 && rate.value <= 1.0) {
+        let message = format!("`learning_rate` must lie above 0 and at most 1, here it is {}", rate.value);
+        faults.add("out-of-range", &rate.span, message, "write e.g. `learning_rate = 0.005`");
+    }
+    let decay = &spec.weight_decay;
+    if !(0.0..=10.0).contains(&decay.value) {
+        let message = format!("`weight_decay` must lie from 0 to 10, here it is {}", decay.value);
+        faults.add("out-of-range", &decay.span, message, "write e.g. `weight_decay = 0.01`");
+    }
 }
 
 fn retrain(faults: Twin<'_, '_>, plant: &Plant<'_>) {
