@@ -144,7 +144,7 @@ const MISTAKES: &[Mistake] = &[
     m(TWIN, "lags    = 3", "lags    = 3\ngp = { kernel = \"matern\" }", "gp =", &["matern52"]),
     m(TWIN, "lags    = 3", "lags    = 3\nensemble = { members = 0 }", "ensemble =", &["members = 5"]),
     m(TWIN, "lags    = 3", "lags    = 3\nensemble = { layers = [64, 0] }", "ensemble =", &["layers = [64, 64]"]),
-    m(TWIN, "lags    = 3", "lags    = 3\nensemble = { learning_rate = 7.0 }", "ensemble =", &["learning_rate = 0.001"]),
+    m(TWIN, "lags    = 3", "lags    = 3\nensemble = { learning_rate = 7.0 }", "ensemble =", &["learning_rate = 0.005"]),
     m(TWIN, "lags    = 3", "lags    = 3\nrollout_loss = 0", "rollout_loss =", &["write 1"]),
     m(TWIN, "holdout = \"14d\"", "holdout = \"400d\"", "", &["fifth"]),
     m(TWIN, "horizon = \"4h\"", "horizon = \"1min\"", "", &["10min"]),

@@ -171,7 +171,7 @@ fn gp(faults: Twin<'_, '_>, gp: &GpSpec) {
 fn ensemble(faults: Twin<'_, '_>, ensemble: &EnsembleSpec) {
     let counts = [
         ("members", &ensemble.members, 2, 100, "members = 5"),
-        ("epochs", &ensemble.epochs, 1, 10_000, "epochs = 100"),
+        ("epochs", &ensemble.epochs, 1, 10_000, "epochs = 40"),
         ("batch", &ensemble.batch, 1, 65_536, "batch = 256"),
     ];
     for (name, count, least, most, example) in counts {
@@ -184,10 +184,14 @@ fn ensemble(faults: Twin<'_, '_>, ensemble: &EnsembleSpec) {
         let message = format!("a layer must be 1 to 4096 wide, here it is {}", width.value);
         faults.add("out-of-range", &width.span, message, "write e.g. `layers = [64, 64]`");
     }
+    if let Some(beyond) = ensemble.layers.get(16) {
+        let message = format!("{} hidden layers are too many to train", ensemble.layers.len());
+        faults.add("out-of-range", &beyond.span, message, "write at most 16; 2 to 4 are usual");
+    }
     let rate = &ensemble.learning_rate;
     if !(**rate > 0.0 && **rate <= 1.0) {
         let message = format!("`learning_rate` must lie above 0 and at most 1, here it is {}", rate.value);
-        faults.add("out-of-range", &rate.span, message, "write e.g. `learning_rate = 0.001`");
+        faults.add("out-of-range", &rate.span, message, "write e.g. `learning_rate = 0.005`");
     }
     let decay = &ensemble.weight_decay;
     if !(0.0..=10.0).contains(&**decay) {

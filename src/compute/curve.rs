@@ -101,6 +101,15 @@ pub enum Curve {
 }
 
 impl Curve {
+    #[inline(always)]
+    fn value<S: Simd>(self, s: S, x: S::f32s) -> S::f32s {
+        match self {
+            Self::Exp => exp(s, x),
+            Self::Logistic => logistic(s, x),
+            Self::Softplus => softplus(s, x),
+        }
+    }
+
     /// Every element of `x` becomes the curve's value there. With the best instructions that the processor has.
     pub fn map(self, x: &mut [f32]) {
         Arch::new().dispatch(Map { curve: self, x });
@@ -112,28 +121,20 @@ struct Map<'a> {
     x: &'a mut [f32],
 }
 
+// What computes on registers is no closure here: a closure that is not inlined is compiled for the oldest processor.
 impl WithSimd for Map<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        match self.curve {
-            Curve::Exp => each(s, self.x, |v| exp(s, v)),
-            Curve::Logistic => each(s, self.x, |v| logistic(s, v)),
-            Curve::Softplus => each(s, self.x, |v| softplus(s, v)),
+        let (body, tail) = S::as_mut_simd_f32s(self.x);
+        for v in body {
+            *v = self.curve.value(s, *v);
         }
-    }
-}
-
-#[inline(always)]
-fn each<S: Simd>(s: S, x: &mut [f32], f: impl Fn(S::f32s) -> S::f32s) {
-    let (body, tail) = S::as_mut_simd_f32s(x);
-    for v in body {
-        *v = f(*v);
-    }
-    if !tail.is_empty() {
-        let v = f(s.partial_load_f32s(tail));
-        s.partial_store_f32s(tail, v);
+        if !tail.is_empty() {
+            let v = self.curve.value(s, s.partial_load_f32s(tail));
+            s.partial_store_f32s(tail, v);
+        }
     }
 }
 

@@ -43,14 +43,14 @@ pub struct EnsembleSpec {
     pub members: At<usize>,
     /// Width of each hidden layer (default `[64, 64]`).
     pub layers: Vec<At<usize>>,
-    /// Passes over the training rows, at most (default 100).
+    /// Passes over the training rows, at most; the step size falls to nothing over them (default 40).
     pub epochs: At<usize>,
     /// Passes without progress on blocks held out, after which training ends and the best networks are taken (default 10);
     /// 0: all passes are made and the last networks are taken, for short logs, of which no part can be spared.
     pub patience: At<usize>,
     /// Rows of one step of the optimiser (default 256).
     pub batch: At<usize>,
-    /// Step size of Adam (default 0.001).
+    /// Step size of Adam at the start (default 0.005).
     pub learning_rate: At<f64>,
     /// Share of every weight that is taken away per step and unit of step size (default 0.01).
     pub weight_decay: At<f64>,
@@ -63,10 +63,10 @@ impl Default for EnsembleSpec {
         Self {
             members: 5.into(),
             layers: vec![64.into(), 64.into()],
-            epochs: 100.into(),
+            epochs: 40.into(),
             patience: 10.into(),
             batch: 256.into(),
-            learning_rate: 1e-3.into(),
+            learning_rate: 5e-3.into(),
             weight_decay: 1e-2.into(),
             mean: MeanSpec::Linear.into(),
         }

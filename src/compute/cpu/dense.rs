@@ -8,8 +8,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::panel;
-use crate::compute::curve::silu_and_slope;
+use super::panel::{self, Activate, Slope, Store};
 use crate::compute::{Net, Tape};
 use crate::error::{Error, Result};
 
@@ -227,18 +226,15 @@ impl WithSimd for Forward<'_> {
             let panels = from.chunks_exact(w[0] * n).zip(to.chunks_exact_mut(w[1] * n));
             if layer + 1 == layers {
                 for (from, to) in panels {
-                    let to = panel::pairs_mut::<S>(to);
-                    panel::forward(s, panel::pairs::<S>(from), matrix, bias, |o, sum| to[o] = sum);
+                    let finish = Store(panel::pairs_mut::<S>(to));
+                    panel::forward(s, panel::pairs::<S>(from), matrix, bias, finish);
                 }
             } else {
                 let (slope, rest) = slopes.split_at_mut(w[1] * self.panels * n);
                 slopes = rest;
                 for ((from, to), slope) in panels.zip(slope.chunks_exact_mut(w[1] * n)) {
-                    let (to, slope) = (panel::pairs_mut::<S>(to), panel::pairs_mut::<S>(slope));
-                    panel::forward(s, panel::pairs::<S>(from), matrix, bias, |o, sum| {
-                        let (low, high) = (silu_and_slope(s, sum[0]), silu_and_slope(s, sum[1]));
-                        (to[o], slope[o]) = ([low.0, high.0], [low.1, high.1]);
-                    });
+                    let finish = Activate { to: panel::pairs_mut::<S>(to), slope: panel::pairs_mut::<S>(slope) };
+                    panel::forward(s, panel::pairs::<S>(from), matrix, bias, finish);
                 }
             }
             for (from, kept) in from.chunks_exact(w[0] * n).zip(kept.chunks_exact_mut(padded(w[0], n) * n)) {
@@ -278,15 +274,13 @@ impl WithSimd for Backward<'_> {
                 let (rest, slope) = slopes.split_at(slopes.len() - w[0] * self.panels * n);
                 slopes = rest;
                 for ((from, to), slope) in panels.zip(slope.chunks_exact(w[0] * n)) {
-                    let (to, slope) = (panel::pairs_mut::<S>(to), panel::pairs::<S>(slope));
-                    panel::backward(s, panel::pairs::<S>(from), matrix, w[0], |i, sum| {
-                        to[i] = [s.mul_f32s(sum[0], slope[i][0]), s.mul_f32s(sum[1], slope[i][1])];
-                    });
+                    let finish = Slope { to: panel::pairs_mut::<S>(to), slope: panel::pairs::<S>(slope) };
+                    panel::backward(s, panel::pairs::<S>(from), matrix, w[0], finish);
                 }
             } else if self.inputs {
                 for (from, to) in panels {
-                    let to = panel::pairs_mut::<S>(to);
-                    panel::backward(s, panel::pairs::<S>(from), matrix, w[0], |i, sum| to[i] = sum);
+                    let finish = Store(panel::pairs_mut::<S>(to));
+                    panel::backward(s, panel::pairs::<S>(from), matrix, w[0], finish);
                 }
             }
         }

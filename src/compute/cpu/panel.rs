@@ -6,6 +6,8 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::compute::curve::silu_and_slope;
+
 /// Output columns of a block. Eight sums hide the latency of two multiply-adds a cycle; with twelve, one spills.
 const BLOCK: usize = 4;
 
@@ -35,6 +37,51 @@ pub fn pairs<S: Simd>(panel: &[f32]) -> &[Pair<S>] {
 #[inline(always)]
 pub fn pairs_mut<S: Simd>(panel: &mut [f32]) -> &mut [Pair<S>] {
     S::as_mut_simd_f32s(panel).0.as_chunks_mut().0
+}
+
+/// What becomes of the sums of a product. No closure, for one that is not inlined is compiled for the oldest processor.
+pub trait Finish<S: Simd> {
+    /// Takes the sums of column `at`.
+    fn take(&mut self, s: S, at: usize, sums: Pair<S>);
+}
+
+/// They are stored.
+pub struct Store<'a, S: Simd>(pub &'a mut [Pair<S>]);
+
+impl<S: Simd> Finish<S> for Store<'_, S> {
+    #[inline(always)]
+    fn take(&mut self, _: S, at: usize, sums: Pair<S>) {
+        self.0[at] = sums;
+    }
+}
+
+/// They go through the activation, whose slope is kept.
+pub struct Activate<'a, S: Simd> {
+    pub to: &'a mut [Pair<S>],
+    pub slope: &'a mut [Pair<S>],
+}
+
+impl<S: Simd> Finish<S> for Activate<'_, S> {
+    #[inline(always)]
+    fn take(&mut self, s: S, at: usize, sums: Pair<S>) {
+        let (low, high) = (silu_and_slope(s, sums[0]), silu_and_slope(s, sums[1]));
+        self.to[at] = [low.0, high.0];
+        self.slope[at] = [low.1, high.1];
+    }
+}
+
+/// They are multiplied by the slope of the activation.
+pub struct Slope<'a, S: Simd> {
+    pub to: &'a mut [Pair<S>],
+    pub slope: &'a [Pair<S>],
+}
+
+impl<S: Simd> Finish<S> for Slope<'_, S> {
+    #[inline(always)]
+    fn take(&mut self, s: S, at: usize, sums: Pair<S>) {
+        let slope = self.slope[at];
+        self.to[at] = [s.mul_f32s(sums[0], slope[0]), s.mul_f32s(sums[1], slope[1])];
+    }
 }
 
 /// `sums[j] += Σ_k a[k] · w[k][j]`.
@@ -82,19 +129,19 @@ pub fn packed(inputs: usize, outputs: usize) -> usize {
     inputs * outputs.next_multiple_of(BLOCK)
 }
 
-/// A panel through a dense layer: hands (output, bias + Σ input · weight) to `store`. `weights`: `[outputs][inputs]`.
+/// A panel through a dense layer: hands bias + Σ input · weight of each output to `finish`. `weights`: `[outputs][inputs]`.
 #[inline(always)]
-pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], store: impl FnMut(usize, Pair<S>)) {
+pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], finish: impl Finish<S>) {
     let (inputs, last) = (a.len(), bias.len() - 1);
     let columns = |first| [0, 1, 2, 3].map(|j| &weights[last.min(first + j) * inputs..][..inputs]);
-    blocks(s, a, bias, |first| zip4(columns(first)), store);
+    blocks(s, a, bias, |first| zip4(columns(first)), finish);
 }
 
 /// [`forward`] with [`pack`]ed weights.
 #[inline(always)]
-pub fn forward_packed<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], store: impl FnMut(usize, Pair<S>)) {
+pub fn forward_packed<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], finish: impl Finish<S>) {
     let block = |first| weights[first * a.len()..][..BLOCK * a.len()].as_chunks::<BLOCK>().0;
-    blocks(s, a, bias, |first| block(first).iter().map(|w| w.each_ref()), store);
+    blocks(s, a, bias, |first| block(first).iter().map(|w| w.each_ref()), finish);
 }
 
 #[inline(always)]
@@ -103,7 +150,7 @@ fn blocks<'w, S: Simd, W: Iterator<Item = [&'w f32; BLOCK]>>(
     a: &[Pair<S>],
     bias: &[f32],
     weights: impl Fn(usize) -> W,
-    mut store: impl FnMut(usize, Pair<S>),
+    mut finish: impl Finish<S>,
 ) {
     let outputs = bias.len();
     for first in (0..outputs).step_by(BLOCK) {
@@ -113,14 +160,14 @@ fn blocks<'w, S: Simd, W: Iterator<Item = [&'w f32; BLOCK]>>(
         }
         accumulate(s, &mut sums, a, weights(first));
         for (j, sum) in sums.into_iter().enumerate().take(outputs - first) {
-            store(first + j, sum);
+            finish.take(s, first + j, sum);
         }
     }
 }
 
-/// A panel of gradients `g`, `[outputs]`, back through a layer: hands (input, Σ gradient · weight) to `store`.
+/// A panel of gradients `g`, `[outputs]`, back through a layer: hands Σ gradient · weight of each input to `finish`.
 #[inline(always)]
-pub fn backward<S: Simd>(s: S, g: &[Pair<S>], weights: &[f32], inputs: usize, mut store: impl FnMut(usize, Pair<S>)) {
+pub fn backward<S: Simd>(s: S, g: &[Pair<S>], weights: &[f32], inputs: usize, mut finish: impl Finish<S>) {
     for first in (0..inputs).step_by(BLOCK) {
         let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
         let rows = weights.chunks_exact(inputs);
@@ -136,7 +183,7 @@ pub fn backward<S: Simd>(s: S, g: &[Pair<S>], weights: &[f32], inputs: usize, mu
             accumulate(s, &mut sums, g, rows.map(|row| column.map(|i| &row[i])));
         }
         for (j, sum) in sums.into_iter().enumerate().take(inputs - first) {
-            store(first + j, sum);
+            finish.take(s, first + j, sum);
         }
     }
 }

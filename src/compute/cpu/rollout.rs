@@ -5,7 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::dense::check;
-use super::panel;
+use super::panel::{self, Store};
 use crate::compute::curve::{Silu, exp, softplus};
 use crate::compute::{Net, NetRollout};
 use crate::error::{Error, Result};
@@ -189,7 +189,7 @@ fn through_layers<S: Simd>(
         weights = rest;
         for (a, out) in from.chunks_exact(room).zip(to.chunks_exact_mut(room)) {
             let (a, to) = (&panel::pairs::<S>(a)[..w[0]], &mut panel::pairs_mut::<S>(out)[..w[1]]);
-            panel::forward_packed(s, a, matrix, bias, |o, sum| to[o] = sum);
+            panel::forward_packed(s, a, matrix, bias, Store::<S>(to));
             if layer + 2 < widths.len() {
                 s.vectorize(Silu(&mut out[..w[1] * 2 * S::F32_LANES]));
             }

@@ -98,7 +98,7 @@ impl Ensemble {
         let bags = Bags::new(&blocks, networks.members, key.fold(1));
         let mut settings = Settings::of(spec);
         if let [epochs, ..] = hyper {
-            (settings.epochs, settings.patience) = (epochs.max(1.0) as usize, None);
+            (settings.limit, settings.patience) = (epochs.max(1.0) as usize, None);
         }
         let mut epochs = vec![train(&mut networks, &samples, &blocks, &bags, &settings, compute, key.fold(2))?];
         let length = options.rollout_loss.value;
@@ -108,7 +108,7 @@ impl Ensemble {
             let length = longest(&ends, length);
             let mut simulation = Simulation::new(&samples, &scales, &feedback, linear.as_ref(), length);
             if let [_, epochs] = hyper {
-                settings.epochs = epochs.max(1.0) as usize;
+                settings.limit = epochs.max(1.0) as usize;
             }
             epochs.push(simulation::train(
                 &mut simulation,

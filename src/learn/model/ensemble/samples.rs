@@ -6,6 +6,9 @@ use crate::learn::dataset::Dataset;
 use crate::learn::model::blocks::Blocks;
 use crate::rng::Key;
 
+/// Rows that are fetched side by side: what they become in a column is one line of the cache.
+const SIDE: usize = 16;
+
 /// Standardised training rows.
 #[derive(Debug)]
 pub struct Samples {
@@ -46,13 +49,17 @@ impl Samples {
         for (m, rows) in rows.iter().enumerate() {
             let x = &mut pass.x[m * self.inputs * n..(m + 1) * self.inputs * n];
             let t = &mut t[m * self.targets * n..(m + 1) * self.targets * n];
-            for (r, &row) in rows.iter().enumerate() {
-                let (inputs, targets) = self.row(row).split_at(self.inputs);
-                for (to, from) in x[r..].iter_mut().step_by(n).zip(inputs) {
-                    *to = *from;
+            let width = self.inputs + self.targets;
+            for (start, some) in (0..n).step_by(SIDE).zip(rows.chunks(SIDE)) {
+                let mut from = [&self.values[..width]; SIDE];
+                for (from, &row) in from.iter_mut().zip(some) {
+                    *from = self.row(row);
                 }
-                for (to, from) in t[r..].iter_mut().step_by(n).zip(targets) {
-                    *to = *from;
+                let columns = x.chunks_exact_mut(n).chain(t.chunks_exact_mut(n));
+                for (k, column) in columns.enumerate() {
+                    for (to, from) in column[start..].iter_mut().zip(&from[..some.len()]) {
+                        *to = from[k];
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use super::loss::Loss;
 use super::networks::{Networks, Pass};
 use super::samples::{Bags, Samples, shuffle};
 use super::scales::Scales;
-use super::training::{Best, Descent, Settings};
+use super::training::{Best, Descent, Settings, last};
 use crate::compute::Compute;
 use crate::error::Result;
 use crate::learn::model::blocks::Blocks;
@@ -32,8 +32,9 @@ pub struct Simulation<'a> {
     ties: Vec<Tie>,
     /// Change of each target's e with each fed state's deviation, through the linear part: `[targets][fed]`.
     direct: Vec<Vec<f32>>,
-    /// Weight of each target's squared deviation.
+    /// Weight of each target's mean squared deviation, and that itself, of the last run.
     weight: Vec<f32>,
+    squares: Vec<f64>,
     steps: Vec<Step>,
     bound_grad: Vec<f32>,
     /// Standardised targets of the step that the way forward is at, and of the first.
@@ -90,6 +91,7 @@ impl<'a> Simulation<'a> {
                 .map(|j| feedback.fed.iter().map(|f| per(weights(j, f.input) * sd[f.target], j)).collect())
                 .collect(),
             weight: vec![1.0; sd.len()],
+            squares: vec![0.0; sd.len()],
             steps: (0..length).map(|_| Step::default()).collect(),
             bound_grad: vec![0.0; 2 * sd.len()],
             t: Vec::new(),
@@ -103,12 +105,13 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Runs all windows: `starts` `[members]` of equally many first rows. Returns the weighted mean squared deviation.
+    /// Runs all windows: `starts` `[members]` of equally many first rows. Returns the weighted mean squared deviation,
+    /// mean over targets.
     fn forward(&mut self, networks: &Networks, starts: &[Vec<usize>], compute: &Compute) -> Result<f64> {
         let n = starts.first().map_or(0, Vec::len);
         let (q, members) = (networks.targets(), networks.members);
         let inputs = networks.inputs();
-        let mut total = 0.0;
+        self.squares.fill(0.0);
         for at in 0..self.steps.len() {
             let (earlier, here) = self.steps.split_at_mut(at);
             let Some(step) = here.first_mut() else { break };
@@ -163,11 +166,13 @@ impl<'a> Simulation<'a> {
                             *a += before;
                         }
                     }
-                    total += f64::from(self.weight[j]) * after.iter().map(|d| f64::from(d * d)).sum::<f64>();
+                    self.squares[j] += after.iter().map(|d| f64::from(d * d)).sum::<f64>();
                 }
             }
         }
-        Ok(total / (members * q * n * self.steps.len()) as f64)
+        let runs = (members * n * self.steps.len()) as f64;
+        self.squares.iter_mut().for_each(|s| *s /= runs);
+        Ok(self.squares.iter().zip(&self.weight).map(|(s, w)| s * f64::from(*w)).sum::<f64>() / q as f64)
     }
 
     /// The way back of the last [`Simulation::forward`]: the gradients of the sum over members of its weighted mean
@@ -277,9 +282,16 @@ pub fn train(
     let held: Vec<Vec<usize>> = held.iter().map(|h| (0..n).map(|i| h[i * h.len() / n]).collect()).collect();
     let per_step = (settings.batch / length).max(LEAST);
 
+    // Every target counts alike, whatever its errors add up to.
+    if n > 0 {
+        simulation.forward(networks, &held, compute)?;
+        simulation.weight = simulation.squares.iter().map(|s| if *s > 0.0 { 1.0 / *s as f32 } else { 0.0 }).collect();
+    }
+
     let mut descent = Descent::new(networks);
     let mut best = Best::new(networks);
-    for epoch in 1..=settings.epochs {
+    for epoch in 1..=settings.limit {
+        let now = settings.at(epoch);
         let order: Vec<Vec<usize>> = bags
             .drawn
             .iter()
@@ -300,18 +312,16 @@ pub fn train(
             let picked: Vec<Vec<usize>> = order.iter().map(|o| o[here.clone()].to_vec()).collect();
             simulation.forward(networks, &picked, compute)?;
             simulation.backward(networks, compute, &mut descent.weight_grad)?;
-            descent.step(networks, &simulation.bound_grad, settings);
+            descent.step(networks, &simulation.bound_grad, &now);
         }
-        if let Some(patience) = settings.patience {
-            let held = if n > 0 { simulation.forward(networks, &held, compute)? } else { f64::NAN };
-            if best.keep(networks, epoch, held, patience) {
-                break;
-            }
+        let held = match settings.patience {
+            Some(_) if n > 0 => simulation.forward(networks, &held, compute)?,
+            _ => last(networks, epoch),
+        };
+        if best.keep(networks, epoch, held, settings.patience) {
+            break;
         }
     }
-    if settings.patience.is_some() {
-        *networks = best.networks;
-        return Ok(best.epoch);
-    }
-    Ok(settings.epochs)
+    *networks = best.networks;
+    Ok(best.epoch)
 }

@@ -16,7 +16,10 @@ const HELD: usize = 2_000;
 /// What the optimiser is told.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
+    /// Over which the step size falls.
     pub epochs: usize,
+    /// Epochs that are run, at most.
+    pub limit: usize,
     /// Epochs without progress after which it ends; `None`: all epochs are run, and the last networks are taken.
     pub patience: Option<usize>,
     pub batch: usize,
@@ -28,11 +31,21 @@ impl Settings {
     pub fn of(spec: &EnsembleSpec) -> Self {
         Self {
             epochs: spec.epochs.value.max(1),
+            limit: spec.epochs.value.max(1),
             patience: Some(spec.patience.value).filter(|p| *p > 0),
             batch: spec.batch.value.max(1),
             rate: spec.learning_rate.value as f32,
             decay: spec.weight_decay.value as f32,
         }
+    }
+}
+
+impl Settings {
+    /// Those of an epoch (from 1): the step size falls from its whole to nothing along half a cosine (Loshchilov & Hutter
+    /// 2017), so that the last epochs average over the noise of the batches.
+    pub fn at(&self, epoch: usize) -> Self {
+        let done = (epoch - 1) as f32 / self.epochs as f32;
+        Self { rate: self.rate * 0.5 * (1.0 + (std::f32::consts::PI * done).cos()), ..*self }
     }
 }
 
@@ -74,14 +87,19 @@ impl Best {
         Self { networks: networks.clone(), epoch: 0, loss: f64::INFINITY }
     }
 
-    /// Keeps `networks` if they are better; whether `patience` is at its end.
-    pub fn keep(&mut self, networks: &Networks, epoch: usize, loss: f64, patience: usize) -> bool {
+    /// Keeps `networks` if they are better; whether patience is at its end, or their loss no number any more.
+    pub fn keep(&mut self, networks: &Networks, epoch: usize, loss: f64, patience: Option<usize>) -> bool {
         if loss < self.loss {
             self.networks.clone_from(networks);
             (self.epoch, self.loss) = (epoch, loss);
         }
-        epoch >= self.epoch + patience || !loss.is_finite()
+        patience.is_some_and(|p| epoch >= self.epoch + p) || !loss.is_finite()
     }
+}
+
+/// A loss that makes the last networks the best, as long as they are numbers.
+pub fn last(networks: &Networks, epoch: usize) -> f64 {
+    if networks.weights.iter().all(|w| w.is_finite()) { -(epoch as f64) } else { f64::NAN }
 }
 
 /// Trains all members side by side by mini-batches, every member on its own bag of blocks; with patience, the networks
@@ -109,7 +127,8 @@ pub fn train(
     let (mut pass, mut loss, mut t) = (Pass::default(), Loss::default(), Vec::new());
     let mut best = Best::new(networks);
     let n = samples.len();
-    for epoch in 1..=settings.epochs {
+    for epoch in 1..=settings.limit {
+        let now = settings.at(epoch);
         for (m, order) in order.iter_mut().enumerate() {
             shuffle(order, key.fold(epoch as u64).fold(m as u64));
         }
@@ -124,23 +143,22 @@ pub fn train(
             pass.forward(&net, rows, compute)?;
             loss.evaluate(networks, &pass.out, &t, rows);
             compute.backward(&net, &pass.x, rows, &mut pass.tape, &loss.out_grad, &mut descent.weight_grad, None)?;
-            descent.step(networks, &loss.bound_grad, settings);
+            descent.step(networks, &loss.bound_grad, &now);
         }
-        if let Some(patience) = settings.patience {
+        let held = if settings.patience.is_some() {
             let rows = held.first().map_or(0, Vec::len);
             samples.gather(&held, &mut pass, &mut t);
             let net = networks.net();
             pass.fit(&net, rows);
             pass.forward(&net, rows, compute)?;
-            let held = loss.evaluate(networks, &pass.out, &t, rows);
-            if best.keep(networks, epoch, held, patience) {
-                break;
-            }
+            loss.evaluate(networks, &pass.out, &t, rows)
+        } else {
+            last(networks, epoch)
+        };
+        if best.keep(networks, epoch, held, settings.patience) {
+            break;
         }
     }
-    if settings.patience.is_some() {
-        *networks = best.networks;
-        return Ok(best.epoch);
-    }
-    Ok(settings.epochs)
+    *networks = best.networks;
+    Ok(best.epoch)
 }
