@@ -112,10 +112,10 @@ impl Waves {
         pulls.clear();
         for (b, a) in self.amplitudes.iter().enumerate() {
             let mut turns = self.turns(b, x);
-            for r in 0..R {
+            for turns in &mut turns {
                 for l in 0..LANES {
                     // −sin 2πu = cos 2π(u + ¼)
-                    turns[r][l] = TAU * a[l] * cos_turns(turns[r][l] + 0.25);
+                    turns[l] = TAU * a[l] * cos_turns(turns[l] + 0.25);
                 }
             }
             pulls.push(turns);

@@ -37,9 +37,8 @@ pub fn cholesky(a: &mut [f64], n: usize) -> Result<bool> {
 }
 
 pub fn solve(l: &[f64], n: usize, b: &mut [f64], which: Solve) -> Result<()> {
-    sizes("solve", l.len() == n * n && (n == 0 || b.len().is_multiple_of(n)))?;
-    if n > 0 {
-        let columns = b.len() / n;
+    sizes("solve", l.len() == n * n && b.len().is_multiple_of(n))?;
+    if let Some(columns) = b.len().checked_div(n) {
         let l = MatRef::from_column_major_slice(l, n, n);
         solve_columns(l, MatMut::from_column_major_slice_mut(b, n, columns), which);
     }

@@ -101,7 +101,7 @@ pub fn tune_inducing(
     compute: &Compute,
     observed: Observed,
     start: &Hyper,
-    z: &mut Vec<f64>,
+    z: &mut [f64],
     effort: Effort,
 ) -> Result<Tuned> {
     let (family, d) = (start.kernel.family, start.kernel.lengths.len());

@@ -355,7 +355,7 @@ impl Known<'_> {
         let lengths: Vec<f64> = self.active.iter().map(length).collect();
         let (variance, noise) = (own[self.p].exp() / unit, own[self.p + 1].exp() / unit);
         let sound = lengths.iter().chain([&variance, &noise]).all(|v| v.is_finite() && *v > 0.0);
-        sound.then(|| Hyper { kernel: Kernel { family: self.family, variance, lengths }, noise })
+        sound.then_some(Hyper { kernel: Kernel { family: self.family, variance, lengths }, noise })
     }
 }
 

@@ -32,7 +32,8 @@ pub struct Found {
 }
 
 /// Value and gradient at a point; `None` where there is none.
-type Function<'a> = dyn Fn(&[f64]) -> Result<Option<(f64, Vec<f64>)>> + 'a;
+type Seen = Option<(f64, Vec<f64>)>;
+type Function<'a> = dyn Fn(&[f64]) -> Result<Seen> + 'a;
 
 /// Maximises `function` from `start` by L-BFGS (Liu & Nocedal 1989) with the line search of Moré & Thuente (1994). The
 /// function is scaled so that the first step has length one at most: it starts on logarithms of hyper-parameters.
@@ -70,7 +71,7 @@ pub fn maximise(function: &Function, start: Vec<f64>, effort: Effort) -> Result<
 struct Descent<'a> {
     function: &'a Function<'a>,
     scale: f64,
-    last: RefCell<(Vec<f64>, Option<(f64, Vec<f64>)>)>,
+    last: RefCell<(Vec<f64>, Seen)>,
     best: RefCell<Found>,
     left: Cell<usize>,
     failure: RefCell<Option<Error>>,
