@@ -1,10 +1,8 @@
 //! Where inducing points start.
 
+use super::hyper::JITTER;
 use crate::compute::{Compute, Kernel, Points};
 use crate::error::Result;
-
-/// A residual variance below this share adds nothing that the others do not say.
-const LEAST: f64 = 1e-5;
 
 /// Up to `most` of the points, `[d][m]`: each is the one that the earlier ones leave the largest variance (the pivots of
 /// a Cholesky decomposition of the kernel matrix; Burt, Rasmussen & van der Wilk 2020). O(n m²).
@@ -21,7 +19,8 @@ pub fn spread_out(compute: &Compute, kernel: &Kernel, points: Points, most: usiz
     let mut column = vec![0.0; n];
     while picked.len() < most.min(n) {
         let pivot = (0..n).fold(0, |best, i| if left[i] > left[best] { i } else { best });
-        if left[pivot] < LEAST * kernel.variance && !picked.is_empty() {
+        // what is left is no more than the jitter
+        if left[pivot] < JITTER * kernel.variance && !picked.is_empty() {
             break;
         }
         let at = point(pivot);

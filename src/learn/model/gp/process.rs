@@ -15,15 +15,15 @@ use crate::spec::GpSpec;
 
 /// Rows on which the starts compete, and on which the winner goes on.
 const FIRST_ROWS: usize = 400;
-const NEXT_ROWS: usize = 1000;
+const NEXT_ROWS: usize = 600;
 const STARTS: usize = 3;
 const FIRST: Effort = Effort { iterations: 20, evaluations: 30, gain: 1e-5 };
-/// Floating-point operations of the search on more rows, and its evaluations at most.
-const WORK: f64 = 1.6e10;
+/// Floating-point operations of the search on those rows, and on all rows of an exact process; its evaluations at most.
+const WORK: [f64; 2] = [5e9, 3e10];
 const EVALUATIONS: usize = 60;
 /// Rows and effort of the search for inducing points.
 const BOUND_ROWS: usize = 4000;
-const BOUND: Effort = Effort { iterations: 8, evaluations: 10, gain: 1e-6 };
+const BOUND: Effort = Effort { iterations: 20, evaluations: 20, gain: 1e-6 };
 /// Candidates for inducing points.
 const CANDIDATES: usize = 4000;
 /// Cosines of a draw from the prior.
@@ -76,10 +76,10 @@ impl Process {
             let waves = waves(&hyper.kernel, *spec.samples, key);
             exact(compute, observed, &hyper, &waves, draws)?
         } else {
-            let some = Thinned::new(observed, CANDIDATES);
+            let some = Thinned::new(observed, CANDIDATES, key.fold(4));
             let mut z = spread_out(compute, &hyper.kernel, some.observed().x, *spec.inducing)?;
             if task.hyper.is_none() {
-                let some = Thinned::new(observed, BOUND_ROWS);
+                let some = Thinned::new(observed, BOUND_ROWS, key.fold(5));
                 hyper = tune_inducing(compute, some.observed(), &hyper, &mut z, BOUND)?.hyper;
             }
             let waves = waves(&hyper.kernel, *spec.samples, key);
@@ -197,7 +197,7 @@ fn waves(kernel: &Kernel, samples: usize, key: Key) -> Vec<Waves> {
 impl Task<'_> {
     /// Hyper-parameters by maximum likelihood: several starts on few rows, and the best goes on with more.
     fn search(&self) -> Result<Hyper> {
-        let few = Thinned::new(self.observed, FIRST_ROWS);
+        let few = Thinned::new(self.observed, FIRST_ROWS, self.key.fold(6));
         let mut best: Option<Tuned> = None;
         for start in self.starts() {
             let found = tune(self.compute, few.observed(), &start, FIRST)?;
@@ -207,14 +207,17 @@ impl Task<'_> {
         }
         let mut hyper = best.ok_or_else(|| Error::Internal("no start of a search".into()))?.hyper;
         let n = self.observed.x.n;
-        // all rows follow some of them only where they are affordable
-        for rows in
-            [n.min(NEXT_ROWS), n].into_iter().take(if n > NEXT_ROWS && n <= *self.spec.max_points { 2 } else { 1 })
-        {
-            let evaluations = ((WORK / (rows as f64).powi(3)) as usize).min(EVALUATIONS);
+        // an exact process goes on with all its rows where they are affordable
+        let last = if n <= *self.spec.max_points { n } else { n.min(NEXT_ROWS) };
+        for (rows, work) in [n.min(NEXT_ROWS), last].into_iter().zip(WORK) {
+            let evaluations = ((work / (rows as f64).powi(3)) as usize).min(EVALUATIONS);
             if evaluations > 2 {
                 let effort = Effort { iterations: evaluations as u64, evaluations, gain: 1e-7 };
-                hyper = tune(self.compute, Thinned::new(self.observed, rows).observed(), &hyper, effort)?.hyper;
+                let some = Thinned::new(self.observed, rows, self.key.fold(7));
+                hyper = tune(self.compute, some.observed(), &hyper, effort)?.hyper;
+            }
+            if rows == last {
+                break;
             }
         }
         Ok(hyper)
@@ -239,16 +242,22 @@ impl Task<'_> {
     }
 }
 
-/// Every so many-th observation.
+/// Some of the observations, one from each of as many equal stretches.
 struct Thinned {
     x: Vec<f64>,
     y: Vec<f64>,
 }
 
 impl Thinned {
-    fn new(observed: Observed, most: usize) -> Self {
+    /// Which one of a stretch is random, because a fixed stride could meet the same hour of every day.
+    fn new(observed: Observed, most: usize, key: Key) -> Self {
         let n = observed.x.n;
-        let rows: Vec<usize> = (0..n.min(most)).map(|i| i * n / n.min(most)).collect();
+        let count = n.min(most);
+        let pick = |i: usize| {
+            let (start, end) = (i * n / count, (i + 1) * n / count);
+            start + key.below(i as u64, end - start)
+        };
+        let rows: Vec<usize> = (0..count).map(pick).collect();
         let columns = observed.x.values.chunks_exact(n.max(1));
         Self {
             x: columns.flat_map(|c| rows.iter().map(move |&r| c[r])).collect(),

@@ -32,7 +32,8 @@ pub struct Found {
 }
 
 /// Value and gradient at a point; `None` where there is none.
-type Function<'a> = dyn Fn(&[f64]) -> Result<Option<(f64, Vec<f64>)>> + 'a;
+type Seen = Option<(f64, Vec<f64>)>;
+type Function<'a> = dyn Fn(&[f64]) -> Result<Seen> + 'a;
 
 /// Maximises `function` from `start` by L-BFGS (Liu & Nocedal 1989) with the line search of Moré & Thuente (1994). The
 /// function is scaled so that the first step has length one at most: it starts on logarithms of hyper-parameters.
