@@ -1,0 +1,101 @@
+//! The cascaded-tanks benchmark (Schoukens et al. 2016): a model that was fitted to one record runs alone over another.
+
+mod table;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use twinopt::compute::cpu;
+use twinopt::learn::model::{self, Fit};
+use twinopt::learn::{Dataset, Equations, Layout, Particle, StepMap, StepScratch};
+use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::spec::ModelSpec;
+use twinopt::trajectory::{Trajectory, Window};
+use twinopt::units::Unit;
+
+/// As in `[model]` of a twin.toml. Chosen on parts of the record that is fitted.
+const SETTINGS: &str = r"
+lags         = 8
+rollout_loss = 60
+ensemble     = { epochs = 300, patience = 150, learning_rate = 0.002 }
+";
+
+fn record(level: &[f64], pump: &[f64]) -> Trajectory {
+    let signal = |name: &str, role| Signal {
+        name: name.into(),
+        role,
+        unit: Unit::one(),
+        hard: Range::OPEN,
+        soft: Range::OPEN,
+        max_move: f64::INFINITY,
+        multiple: 0.0,
+    };
+    let schema = Schema::new(vec![signal("level", Role::State), signal("pump", Role::Control)]);
+    let mut log = Trajectory::empty(Arc::new(schema), Timestamp::UNIX_EPOCH, 4000, level.len(), 1);
+    log.columns = vec![level.to_vec(), pump.to_vec()];
+    log
+}
+
+/// Root mean square error of a run over the whole record from its first measured lags on.
+fn free_run(map: &StepMap, log: &Trajectory) -> f64 {
+    let start = map.depth() - 1;
+    let mut window = Window::from_trajectory(log, start, 0, map.depth(), 1);
+    let mut scratch = StepScratch::default();
+    let mut squares = 0.0;
+    for t in start + 1..log.steps {
+        map.observe(&mut window, &mut scratch);
+        map.step(&mut window, &[Particle { member: None, rows: 0..1 }], None, &mut scratch);
+        squares += (window.column_mut(0, 0)[0] - log.columns[0][t]).powi(2);
+        window.column_mut(1, 0).fill(log.columns[1][t]);
+    }
+    (squares / (log.steps - start - 1) as f64).sqrt()
+}
+
+/// Prints errors and seconds (`--nocapture`).
+#[test]
+fn a_fit_that_simulates_follows_the_other_record() {
+    let root = std::env::var_os("TWINOPT_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(root).join("data/process/cascaded_tanks.parquet");
+    if !file.exists() {
+        println!("skipped: there is no {}", file.display());
+        return;
+    }
+    let whole = table::read(&file);
+    let (pump, level) = (table::numbers(&whole, "pump_v"), table::numbers(&whole, "lower_level_sensor_v"));
+    let half = level.len() / 2;
+    let (fitted, other) = (record(&level[..half], &pump[..half]), record(&level[half..], &pump[half..]));
+    let spec: ModelSpec = toml::from_str(SETTINGS).unwrap();
+    let equations = Equations::default();
+    let mut errors = Vec::new();
+    for (name, rollout_loss) in [("linear", 1), ("linear", 60), ("ensemble", 60)] {
+        let clock = Instant::now();
+        let spec = ModelSpec { rollout_loss: rollout_loss.into(), ..spec.clone() };
+        let layout = Layout::of(name, &fitted.schema, &spec, &equations);
+        let data = Dataset::new(&fitted, &layout, &equations);
+        let rows: Vec<usize> = (0..data.len()).collect();
+        let folds: Vec<Vec<usize>> = rows.chunks(rows.len().div_ceil(5)).map(<[usize]>::to_vec).collect();
+        let compute = cpu();
+        let fit = Fit {
+            data: &data,
+            rows: &rows,
+            folds: &folds,
+            options: &spec,
+            seed: 1,
+            compute: &compute,
+            draft: false,
+            hyper: &[],
+        };
+        let regressor = model::fit(name, &fit).unwrap();
+        let map = StepMap { schema: fitted.schema.clone(), equations: equations.clone(), layout, regressor };
+        errors.push(free_run(&map, &other));
+        println!(
+            "{name}, rollout_loss {rollout_loss}: {:.3} V on the record that was fitted, {:.3} V on the other, {:.1} s",
+            free_run(&map, &fitted),
+            errors[errors.len() - 1],
+            clock.elapsed().as_secs_f64()
+        );
+    }
+    assert!(errors[1] < errors[0] && errors[2] < 0.45, "{errors:?}");
+}
