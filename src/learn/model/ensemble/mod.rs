@@ -386,7 +386,7 @@ mod tests {
     #[test]
     fn vector_jacobian_products_are_what_differences_give() {
         let data = data(600);
-        for mean in [MeanSpec::Linear, MeanSpec::Zero] {
+        for mean in [MeanSpec::Linear, MeanSpec::Constant] {
             let model = fitted(&data, EnsembleSpec { mean: mean.into(), ..small() }, false, &[]);
             let n = 40;
             let particles = [
