@@ -399,6 +399,7 @@ mod tests {
         assert!((value - mean).abs() < 1e-4 * mean, "{value} {mean}");
 
         let mut differ = 0.0f64;
+        #[allow(clippy::needless_range_loop, reason = "one weight at a time is moved")]
         for i in 0..grad.len() {
             let mut moved = |by: f32| {
                 let mut other = networks.clone();
