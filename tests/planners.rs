@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
-use twinopt::control::planner::{Cem, Cost, Icem, Plan, Planner, Problem, build, project};
+use twinopt::control::planner::{Cem, Icem, Plan, Planner, Price, Problem, build, project};
 use twinopt::control::{Control, Controller, Forecast, Mpc, Observation, limited};
 use twinopt::expr::Scope;
 use twinopt::rng::Key;
@@ -44,7 +44,7 @@ fn planner_spec(text: &str) -> PlannerSpec {
     toml::from_str(text).unwrap()
 }
 
-fn problem<'a>(moves: usize, controls: usize, cost: &'a mut Cost<'a>) -> Problem<'a> {
+fn problem<'a>(moves: usize, controls: usize, price: &'a mut dyn Price) -> Problem<'a> {
     Problem {
         moves,
         bounds: vec![Range { low: -10.0, high: 10.0 }; controls],
@@ -52,7 +52,7 @@ fn problem<'a>(moves: usize, controls: usize, cost: &'a mut Cost<'a>) -> Problem
         multiple: vec![0.0; controls],
         previous: vec![0.0; controls],
         scale: vec![1.0; controls],
-        cost,
+        price,
         key: Key::new(7),
     }
 }

@@ -264,7 +264,7 @@ impl Follower {
             multiple: setup.limits.iter().map(|l| l.multiple).collect(),
             previous: start.previous.clone(),
             scale: setup.limits.iter().map(|l| l.scale).collect(),
-            cost: &mut cost,
+            price: &mut cost,
             key: start.key.fold(1),
         };
         let mut plan = planner.plan(&mut problem, self.plan.as_ref());

@@ -17,8 +17,44 @@ use crate::rng::Key;
 use crate::schema::Range;
 use crate::spec::PlannerSpec;
 
-/// Cost of candidates: `[candidates][moves * controls]` → `[candidates]`; lower is better; NaN ranks last.
-pub type Cost<'a> = dyn FnMut(&[Vec<f64>], &mut Vec<f64>) + 'a;
+/// What the candidates of a plan cost. A closure over candidates and costs is one that has no slopes.
+pub trait Price {
+    /// `[candidates][moves * controls]` → `[candidates]`; lower is better; NaN ranks last.
+    fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>);
+    /// The cost around the feasible sequence `at`; `None` where it has no slopes, or is not finite.
+    fn near(&mut self, _at: &[f64]) -> Option<Local> {
+        None
+    }
+}
+
+impl<F: FnMut(&[Vec<f64>], &mut Vec<f64>)> Price for F {
+    fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        self(candidates, costs);
+    }
+}
+
+/// The cost around a sequence, as a function of the change δ of its values, `[moves * controls]`:
+/// cost + gradient · δ + ½ |residuals + jacobian δ|² − ½ |residuals|².
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Local {
+    pub cost: f64,
+    /// Slopes of what is no sum of squares.
+    pub gradient: Vec<f64>,
+    /// Whose squares are to be least; weights are in them.
+    pub residuals: Vec<f64>,
+    /// `[moves * controls][residuals]`.
+    pub jacobian: Vec<Vec<f64>>,
+    /// Hard limits of what the plant does: slopes · δ ≤ room.
+    pub limits: Vec<LocalLimit>,
+}
+
+/// slopes · δ ≤ room; a negative room is a limit that the sequence breaks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocalLimit {
+    /// `[moves * controls]`.
+    pub slopes: Vec<f64>,
+    pub room: f64,
+}
 
 /// One optimisation: the candidates are sequences of `moves` × `controls` values, flattened move-major.
 pub struct Problem<'a> {
@@ -34,7 +70,7 @@ pub struct Problem<'a> {
     /// Typical size of a control's variation in the log; the first spread of the samplers (0 or infinite: a quarter of
     /// the bounds' width).
     pub scale: Vec<f64>,
-    pub cost: &'a mut Cost<'a>,
+    pub price: &'a mut dyn Price,
     pub key: Key,
 }
 

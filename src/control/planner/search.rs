@@ -60,7 +60,7 @@ impl Search {
             project(problem, candidate);
         }
         self.costs.clear();
-        (problem.cost)(&self.candidates, &mut self.costs);
+        problem.price.cost(&self.candidates, &mut self.costs);
         self.costs.resize(self.candidates.len(), f64::NAN);
         for cost in &mut self.costs {
             if !cost.is_finite() {
@@ -131,7 +131,7 @@ pub(super) fn elite_count(share: f64, population: usize) -> usize {
 /// A plan over nothing: no controls or no moves.
 pub(super) fn empty_plan(problem: &mut Problem) -> Plan {
     let mut costs = Vec::new();
-    (problem.cost)(&[Vec::new()], &mut costs);
+    problem.price.cost(&[Vec::new()], &mut costs);
     let cost = costs.first().copied().filter(|c| c.is_finite()).unwrap_or(f64::INFINITY);
     Plan { controls: Vec::new(), cost, memory: Vec::new() }
 }
