@@ -1,6 +1,7 @@
 //! Model-predictive control: plans on the twin, acts on the plant, plans again.
 
 mod blocks;
+mod local;
 mod rollout;
 
 use std::sync::{Mutex, PoisonError};
@@ -8,8 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use self::blocks::Blocks;
+use self::local::Residuals;
 use self::rollout::{Limit, Start, Workspace, paths};
-use super::planner::{self, Plan, Planner, Problem, project};
+use super::planner::{self, Local, Plan, Planner, Price, Problem, project};
 use super::{Context, Control, Controller, Forecast, Observation};
 use crate::error::Result;
 use crate::rng::Key;
@@ -57,6 +59,8 @@ pub(in crate::control) struct Setup<'a> {
     hard: Vec<Limit>,
     /// Frames of the windows.
     depth: usize,
+    /// What the objective measures the smallness of; `None` when the plant or a control has no slopes.
+    residuals: Option<Residuals>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -124,13 +128,15 @@ impl<'a> Mpc<'a> {
         let replan = spec.replan.as_ref().map_or(1, |r| r.steps(step, 1)).min(horizon);
         let moves = spec.moves.as_ref().map_or(MOST_MOVES.min(horizon.div_ceil(replan)), |m| m.value);
         let within_log = spec.within_log.as_ref().is_none_or(|w| w.value);
-        let limits = controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect();
+        let limits: Vec<_> = controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect();
         let signals = &dynamics.schema().signals;
         let hard = (0..signals.len()).filter_map(|s| hard_limit(dynamics, s)).collect();
+        let smooth = dynamics.smooth() && limits.iter().all(|l| l.multiple <= 0.0);
         let setup = Setup {
             controls,
             limits,
             blocks: Blocks::new(horizon, replan, moves),
+            residuals: smooth.then(|| Residuals::of(&objective, horizon, &|s| dynamics.derived(s))),
             replan,
             particles: spec.particles.as_ref().map_or(FUTURES, |p| p.value).max(1),
             risk: spec.risk.as_ref().map_or(0.5, |r| r.value),
@@ -252,9 +258,7 @@ impl Follower {
             last.memory.iter_mut().for_each(|m| setup.blocks.shift(m, controls, elapsed));
         }
         workspace.begin_plan();
-        let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {
-            workspace.price(setup, start, candidates, costs);
-        };
+        let mut price = Futures { setup, start, workspace };
         // In one block a control can ramp for its whole length.
         let block = setup.blocks.shortest() as f64;
         let mut problem = Problem {
@@ -264,7 +268,7 @@ impl Follower {
             multiple: setup.limits.iter().map(|l| l.multiple).collect(),
             previous: start.previous.clone(),
             scale: setup.limits.iter().map(|l| l.scale).collect(),
-            price: &mut cost,
+            price: &mut price,
             key: start.key.fold(1),
         };
         let mut plan = planner.plan(&mut problem, self.plan.as_ref());
@@ -281,6 +285,23 @@ impl Follower {
         self.path.truncate(setup.replan * controls);
         // After a failure nothing is known to be good: the next plan starts afresh, yet may fall back on this one.
         self.plan = Some(Plan { memory: if failed { Vec::new() } else { plan.memory }, ..plan });
+    }
+}
+
+/// What candidates cost over the simulated futures of one particle.
+struct Futures<'a, 'p> {
+    setup: &'a Setup<'p>,
+    start: &'a Start<'a>,
+    workspace: &'a mut Workspace,
+}
+
+impl Price for Futures<'_, '_> {
+    fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        self.workspace.price(self.setup, self.start, candidates, costs);
+    }
+
+    fn near(&mut self, at: &[f64]) -> Option<Local> {
+        self.workspace.near(self.setup, self.start, at)
     }
 }
 

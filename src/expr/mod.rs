@@ -19,6 +19,7 @@ mod function;
 mod kernel;
 mod lexer;
 mod program;
+mod residual;
 mod syntax;
 mod typed;
 
@@ -37,6 +38,7 @@ use crate::units::Unit;
 
 pub use function::Function;
 pub use program::{Program, Registers};
+pub use residual::{Residual, STRETCH};
 pub use syntax::{DEEPEST, Expression, LONGEST};
 
 /// What is wrong with an expression, and where in its text.

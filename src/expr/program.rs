@@ -32,9 +32,9 @@ impl Operand {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Operation {
-    op: Op,
-    operands: [Operand; 3],
+pub(super) struct Operation {
+    pub(super) op: Op,
+    pub(super) operands: [Operand; 3],
 }
 
 type Key = (Op, [(u8, u64, u64); 3]);
@@ -47,6 +47,10 @@ pub(super) struct Builder {
 }
 
 impl Builder {
+    pub(super) fn of(operations: Vec<Operation>) -> Self {
+        Self { operations, known: HashMap::new() }
+    }
+
     pub(super) fn unary(&mut self, op: Op, a: Operand) -> Operand {
         self.emit(op, [a, Operand::Constant(0.0), Operand::Constant(0.0)])
     }
@@ -133,11 +137,11 @@ pub struct Program {
     pub unit: Unit,
     /// Every (signal, lag) that it reads, ascending.
     pub reads: Vec<(usize, usize)>,
-    operations: Vec<Operation>,
-    result: Operand,
+    pub(super) operations: Vec<Operation>,
+    pub(super) result: Operand,
     /// Register of each operation; the last operation writes to the output.
     registers: Vec<usize>,
-    meaning: Meaning,
+    pub(super) meaning: Meaning,
     /// What the operations' result is in; differs from `unit` for [`Meaning::Either`].
     base: Unit,
 }
@@ -166,7 +170,7 @@ impl Program {
                 unit.difference()
             ));
         }
-        let mut builder = Builder { operations: self.operations, known: HashMap::new() };
+        let mut builder = Builder::of(self.operations);
         let result = builder.binary(Op::Mul, self.result, Operand::Constant(factor));
         let result = if shift == 0.0 { result } else { builder.binary(Op::Add, result, Operand::Constant(shift)) };
         Ok(builder.finish(result, Meaning::Plain, unit.clone()))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::expr::Program;
 use crate::learn::{Particle, StepScratch};
 use crate::rng::Key;
 use crate::schema::Schema;
@@ -79,6 +80,14 @@ pub trait Dynamics: Send + Sync {
     /// [`crate::error::Error::Data`] when a state has been missing for longer than it may be carried.
     fn carry(&self, log: &mut Trajectory, _first: usize, _row: usize) -> Result<Vec<usize>> {
         Ok(vec![0; log.schema.len()])
+    }
+    /// The expression of a derived signal.
+    fn derived(&self, _signal: usize) -> Option<&Program> {
+        None
+    }
+    /// Whether small changes of the controls make small changes of what follows, so that slopes tell something.
+    fn smooth(&self) -> bool {
+        false
     }
     /// What the log has seen of a signal, 1st to 99th percentile.
     fn seen(&self, signal: usize) -> crate::schema::Range;

@@ -15,6 +15,7 @@ pub use envelope::Envelope;
 pub use provenance::{Provenance, config_hash};
 
 use crate::error::Result;
+use crate::expr::Program;
 use crate::learn::{Doubt, Equations, Level, Particle, Spread, StepMap, StepScratch};
 use crate::schema::{Range, Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
@@ -163,6 +164,17 @@ impl Dynamics for Twin {
 
     fn carry(&self, log: &mut Trajectory, first: usize, row: usize) -> Result<Vec<usize>> {
         carry::carry(&self.map, log, first, row, self.carry)
+    }
+
+    fn derived(&self, signal: usize) -> Option<&Program> {
+        let Equations { early, late, .. } = &self.map.equations;
+        early.iter().chain(late).find(|(s, _)| *s == signal).map(|(_, program)| program)
+    }
+
+    fn smooth(&self) -> bool {
+        let (inputs, outputs) = self.map.regressor.shape();
+        let (x, cotangent) = (vec![[].as_slice(); inputs], vec![Vec::new(); outputs]);
+        outputs == 0 || self.map.regressor.pull_back(&x, &[], &cotangent, &mut vec![Vec::new(); inputs])
     }
 
     fn seen(&self, signal: usize) -> Range {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::Setup;
+use super::local::Trace;
 use crate::control::planner::reach;
 use crate::expr::Registers;
 use crate::rng::Key;
@@ -40,6 +41,7 @@ pub(super) struct Workspace {
     limit_price: Option<f64>,
     /// Scratch for one candidate's futures.
     futures: Vec<f64>,
+    pub trace: Trace,
 }
 
 /// A batch of `candidates` × particles rows, row `p * candidates + c`.
@@ -71,8 +73,18 @@ const STEP_BEYOND: f64 = 0.1;
 /// Price of an excess of one, in spreads of the objective over the first candidates: beyond what money can outweigh.
 const LIMIT_PRICE: f64 = 1e3;
 
+impl Limit {
+    /// The values of a completed step that the limit is about: `[rows]`.
+    pub fn column<'f>(&self, frame: &'f Completed) -> &'f [f64] {
+        frame.window.column(self.signal, usize::from(!self.ahead))
+    }
+}
+
+/// Sees every completed frame of a rollout, with its step.
+pub(super) type Watch<'a> = dyn FnMut(usize, &Completed, &mut Registers) + 'a;
+
 /// The frame before the current one, as the current one.
-struct Completed<'a> {
+pub(super) struct Completed<'a> {
     window: &'a Window,
     step_ms: i64,
 }
@@ -103,6 +115,18 @@ impl Workspace {
     /// Cost of each candidate, `[moves * controls]` each: the risk quantile of the objective over futures, plus the mean
     /// price of hard limits broken; NaN where a future cannot be computed.
     pub fn price(&mut self, setup: &Setup, start: &Start, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        self.price_and(setup, start, candidates, costs, &mut |_, _, _| {});
+    }
+
+    /// The same, and `watch` sees every completed frame.
+    pub fn price_and(
+        &mut self,
+        setup: &Setup,
+        start: &Start,
+        candidates: &[Vec<f64>],
+        costs: &mut Vec<f64>,
+        watch: &mut Watch,
+    ) {
         let n = candidates.len();
         let at = match self.rollouts.iter().position(|r| r.candidates == n) {
             Some(at) => at,
@@ -113,7 +137,7 @@ impl Workspace {
         };
         paths(setup, &start.previous, candidates, &mut self.path);
         let rollout = &mut self.rollouts[at];
-        rollout.run(setup, start, &self.path, &mut self.noise, &mut self.registers);
+        rollout.run(setup, start, &self.path, &mut self.noise, &mut self.registers, watch);
         rollout.sum(setup);
         let Rollout { total, beyond, .. } = rollout;
         costs.clear();
@@ -138,6 +162,21 @@ impl Workspace {
             let excess: f64 = beyond.iter().skip(c).step_by(n).sum();
             *cost += price * excess / setup.particles as f64;
         }
+    }
+}
+
+impl Workspace {
+    /// Differences of a term's price, averaged over futures, between the last candidates and the first of them, per unit
+    /// of `steps`; `None` when one is not finite.
+    pub fn slopes(&mut self, setup: &Setup, term: usize, steps: &[f64]) -> Option<Vec<f64>> {
+        let n = steps.len() + 1;
+        let rollout = self.rollouts.iter_mut().find(|r| r.candidates == n)?;
+        let (kpi, price) = &setup.objective.terms[term];
+        kpi.value(&rollout.terms[term], &mut rollout.value);
+        let mean = |c: usize| price * rollout.value.iter().skip(c).step_by(n).sum::<f64>() / setup.particles as f64;
+        let base = mean(0);
+        let slopes: Vec<f64> = steps.iter().enumerate().map(|(k, step)| (mean(k + 1) - base) / step).collect();
+        slopes.iter().all(|s| s.is_finite()).then_some(slopes)
     }
 }
 
@@ -187,6 +226,7 @@ impl Rollout {
         path: &[f64],
         noise: &mut Option<Vec<Vec<f64>>>,
         registers: &mut Registers,
+        watch: &mut Watch,
     ) {
         let Self { candidates, batch, terms, beyond, .. } = self;
         let (n, controls, dynamics) = (*candidates, &setup.controls, setup.dynamics);
@@ -223,9 +263,10 @@ impl Rollout {
             for ((kpi, _), acc) in setup.objective.terms.iter().zip(terms.iter_mut()) {
                 kpi.add(acc, &completed, registers);
             }
+            watch(h, &completed, registers);
             for limit in &setup.hard {
                 let (range, scale) = (limit.range, limit.scale.recip());
-                let values = batch.window.column(limit.signal, usize::from(!limit.ahead));
+                let values = limit.column(&completed);
                 for (beyond, v) in beyond.iter_mut().zip(values) {
                     let excess = range.excess(*v) * scale;
                     *beyond += if excess > 1e-9 { excess + STEP_BEYOND } else { 0.0 };
