@@ -37,7 +37,7 @@ fn thorough() -> Vec<Box<dyn Planner>> {
 
 /// Every planner as a scenario gets it by default.
 fn defaults() -> Vec<Box<dyn Planner>> {
-    ["cem = {}", "icem = {}"].into_iter().map(|text| build(&planner_spec(text))).collect()
+    ["gauss_newton = {}", "cem = {}", "icem = {}"].into_iter().map(|text| build(&planner_spec(text))).collect()
 }
 
 fn planner_spec(text: &str) -> PlannerSpec {

@@ -358,50 +358,30 @@ fn past(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>, case: 
 }
 
 fn planner(faults: Scenario<'_, '_>, case: &str, planner: &PlannerSpec) {
-    let (population, elites, iterations, smoothing) = match planner {
+    let mut within = |key: &str, at: &At<f64>, least: f64, most: f64, usual: &str| {
+        if !(least..=most).contains(&at.value) {
+            let message = format!("case `{case}`: `{key}` must lie between {least} and {most}, here it is {}", at.value);
+            faults.add("out-of-range", &at.span, message, format!("{usual} is usual"));
+        }
+    };
+    let count = |at: &At<usize>| At { value: at.value as f64, span: at.span.clone() };
+    match planner {
+        PlannerSpec::GaussNewton { iterations, starts } => {
+            within("iterations", &count(iterations), 0.0, 100.0, "3");
+            within("starts", &count(starts), 1.0, 100.0, "1 or 2");
+        }
         PlannerSpec::Cem { population, elites, iterations, smoothing }
         | PlannerSpec::Icem { population, elites, iterations, smoothing, .. } => {
-            (population, elites, iterations, smoothing)
+            within("population", &count(population), 4.0, 100_000.0, "64 to 500");
+            within("elites", elites, f64::MIN_POSITIVE, 0.5, "0.1");
+            within("iterations", &count(iterations), 1.0, 100.0, "3 to 6");
+            within("smoothing", smoothing, 0.0, 0.99, "0.1");
         }
-    };
-    let mut bounds = |span: &std::ops::Range<usize>, key: &str, ok: bool, value: f64, range: &str, usual: &str| {
-        if !ok {
-            let message = format!("case `{case}`: `{key}` must {range}, here it is {value}");
-            faults.add("out-of-range", span, message, format!("{usual} is usual"));
-        }
-    };
-    let p = **population;
-    bounds(
-        &population.span,
-        "population",
-        (4..=100_000).contains(&p),
-        p as f64,
-        "lie between 4 and 100000",
-        "64 to 500",
-    );
-    bounds(
-        &elites.span,
-        "elites",
-        **elites > 0.0 && **elites <= 0.5,
-        **elites,
-        "be a share above 0 and at most 0.5",
-        "0.1",
-    );
-    let i = **iterations;
-    bounds(&iterations.span, "iterations", (1..=100).contains(&i), i as f64, "lie between 1 and 100", "3 to 6");
-    let s = **smoothing;
-    bounds(&smoothing.span, "smoothing", (0.0..1.0).contains(&s), s, "lie in [0, 1)", "0.1");
+    }
     if let PlannerSpec::Icem { beta, decay, keep, .. } = planner {
-        bounds(
-            &beta.span,
-            "beta",
-            (0.0..=8.0).contains(&**beta),
-            **beta,
-            "lie between 0 and 8",
-            "2 to 4 for slow plants",
-        );
-        bounds(&decay.span, "decay", (1.0..=4.0).contains(&**decay), **decay, "lie between 1 and 4", "1.25");
-        bounds(&keep.span, "keep", (0.0..=1.0).contains(&**keep), **keep, "be a share between 0 and 1", "0.3");
+        within("beta", beta, 0.0, 8.0, "2 to 4 for slow plants");
+        within("decay", decay, 1.0, 4.0, "1.25");
+        within("keep", keep, 0.0, 1.0, "0.3");
     }
 }
 

@@ -302,6 +302,7 @@ fn describe(controller: &ControllerSpec) -> String {
         }
         ControllerSpec::Mpc(mpc) => {
             let planner = match mpc.planner {
+                PlannerSpec::GaussNewton { .. } => "Gauss-Newton",
                 PlannerSpec::Cem { .. } => "CEM",
                 PlannerSpec::Icem { .. } => "iCEM",
             };

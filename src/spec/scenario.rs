@@ -206,6 +206,16 @@ pub enum PlannerSpec {
         #[serde(default = "d_smoothing")]
         smoothing: At<f64>,
     },
+    /// Bounded Gauss-Newton on the slopes of the whole rollout, with several dampings tried at once.
+    #[serde(rename_all = "snake_case")]
+    GaussNewton {
+        /// Steps of the best start.
+        #[serde(default = "d_steps")]
+        iterations: At<usize>,
+        /// Starts that take a first step; the best of them goes on.
+        #[serde(default = "d_starts")]
+        starts: At<usize>,
+    },
     /// CEM with coloured noise, kept elites and a shrinking population (Pinneri et al. 2020).
     #[serde(rename_all = "snake_case")]
     Icem {
@@ -245,6 +255,12 @@ impl Default for PlannerSpec {
 
 fn d_population() -> At<usize> {
     64.into()
+}
+fn d_steps() -> At<usize> {
+    3.into()
+}
+fn d_starts() -> At<usize> {
+    2.into()
 }
 fn d_elites() -> At<f64> {
     0.1.into()

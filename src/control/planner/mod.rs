@@ -1,16 +1,22 @@
 //! Planners: how MPC finds a plan.
 //!
-//! A planner draws sequences of moves, has them priced, and draws again nearer to the good ones. All are black-box: they
-//! see costs only. Every sequence goes through [`project`] before it is priced, so that the price is that of what would
+//! A planner has sequences of moves priced, and tries again nearer to the good ones. The samplers see costs only; others
+//! ask for slopes ([`Price::near`]). Every sequence goes through [`project`] before it is priced, so that the price is that of what would
 //! be done, and the plan that comes out always holds its limits.
 
 mod cem;
+mod gauss_newton;
 mod icem;
+mod local;
 mod project;
+mod quadratic;
 mod search;
+mod trial;
 
 pub use cem::Cem;
+pub use gauss_newton::GaussNewton;
 pub use icem::Icem;
+pub use local::{Local, LocalLimit};
 pub use project::{project, reach};
 
 use crate::rng::Key;
@@ -31,29 +37,6 @@ impl<F: FnMut(&[Vec<f64>], &mut Vec<f64>)> Price for F {
     fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
         self(candidates, costs);
     }
-}
-
-/// The cost around a sequence, as a function of the change δ of its values, `[moves * controls]`:
-/// cost + gradient · δ + ½ |residuals + jacobian δ|² − ½ |residuals|².
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Local {
-    pub cost: f64,
-    /// Slopes of what is no sum of squares.
-    pub gradient: Vec<f64>,
-    /// Whose squares are to be least; weights are in them.
-    pub residuals: Vec<f64>,
-    /// `[moves * controls][residuals]`.
-    pub jacobian: Vec<Vec<f64>>,
-    /// Hard limits of what the plant does: slopes · δ ≤ room.
-    pub limits: Vec<LocalLimit>,
-}
-
-/// slopes · δ ≤ room; a negative room is a limit that the sequence breaks.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LocalLimit {
-    /// `[moves * controls]`.
-    pub slopes: Vec<f64>,
-    pub room: f64,
 }
 
 /// One optimisation: the candidates are sequences of `moves` × `controls` values, flattened move-major.
@@ -87,6 +70,29 @@ impl Problem<'_> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Bounds of a control, finite: where one is open, four scales from the value in force.
+    fn reach(&self, control: usize) -> Range {
+        let Range { low, high } = self.bounds[control];
+        let now = if self.previous[control].is_finite() { self.previous[control] } else { 0.0 };
+        let far = 4.0 * self.scale(control, 1.0);
+        let low = if low.is_finite() { low } else { now.min(high) - far };
+        let high = if high.is_finite() { high } else { now.max(low) + far };
+        Range { low, high }
+    }
+
+    /// Typical deviation of a control; zero where it cannot move.
+    fn spread(&self, control: usize) -> f64 {
+        let width = self.bounds[control].high - self.bounds[control].low;
+        let wanted = self.scale(control, if width.is_finite() { 0.25 * width } else { 1.0 });
+        // Half the width already throws most draws onto the bounds.
+        wanted.max(0.5 * self.multiple[control]).min(0.5 * width)
+    }
+
+    fn scale(&self, control: usize, otherwise: f64) -> f64 {
+        let scale = self.scale[control];
+        if scale.is_finite() && scale > 0.0 { scale } else { otherwise }
+    }
 }
 
 /// The best sequence found.
@@ -116,6 +122,9 @@ pub fn build(spec: &PlannerSpec) -> Box<dyn Planner> {
             iterations: iterations.value,
             smoothing: smoothing.value,
         }),
+        PlannerSpec::GaussNewton { iterations, starts } => {
+            Box::new(GaussNewton { iterations: iterations.value, starts: starts.value })
+        }
         PlannerSpec::Icem { population, elites, iterations, smoothing, beta, decay, keep } => Box::new(Icem {
             population: population.value,
             elites: elites.value,
