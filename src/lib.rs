@@ -68,6 +68,8 @@ pub mod simulate;
 pub mod report;
 pub mod scenario;
 
+pub mod live;
+
 pub mod ops;
 
 pub mod cli;

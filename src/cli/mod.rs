@@ -1,6 +1,7 @@
 //! The command line: one file per verb, and the only place that prints errors and ends the process.
 
 mod check;
+mod control;
 mod failure;
 mod fit;
 mod guess;
@@ -113,6 +114,8 @@ enum Verb {
     Models(models::Args),
     /// Say how old and healthy the model of each plant is
     Status(status::Args),
+    /// Drive a plant in closed loop: JSON lines on standard input and output
+    Control(control::Args),
 }
 
 /// Runs the process's command line.
@@ -162,6 +165,7 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Schedule(args) => schedule::run(args, globals),
         Verb::Models(args) => models::run(args, globals),
         Verb::Status(args) => status::run(args, globals),
+        Verb::Control(args) => control::run(args, globals),
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Args {
     pub dry_run: bool,
 }
 
+/// What an interrupted batch leaves.
+const KEPT: &str = "; what had finished is kept, the same command with `--resume` goes on from there";
+
 /// The scenarios of one plant: those that can run, and those that cannot.
 #[derive(Default)]
 struct Folder {
@@ -214,7 +217,7 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
     // two runs must not write the same files
     let _lock = Lock::take(&scenario::parts_folder(&reports), "run")?;
     // from here to the report Ctrl-C ends between two steps
-    let watch = interrupt::watch();
+    let watch = interrupt::watch(KEPT);
     let batch = Batch { plant: &plant, scenarios: &scenarios, dir: &reports, resume: args.resume, seed: globals.seed };
     let ticker = Ticker::default();
     let bar = progress::bar(globals, batch.steps(), name);

@@ -336,3 +336,29 @@ fn hard_limit(dynamics: &dyn Dynamics, signal: usize) -> Option<Limit> {
     let scale = widths.into_iter().find(|w| w.is_finite() && *w > 0.0).unwrap_or(1.0);
     Some(Limit { signal, range: s.hard, scale, ahead: s.role == Role::State })
 }
+
+/// What a live loop reads of the first particle's plan.
+impl Mpc<'_> {
+    /// Steps that a plan looks ahead.
+    pub fn horizon(&self) -> usize {
+        self.setup.blocks.horizon()
+    }
+
+    /// What the last plan wishes for `ahead` steps after it was made, within its limits if it is followed: `[controls]`.
+    pub fn wished(&self, ahead: usize) -> Option<&[f64]> {
+        let (plan, n) = (self.particles.first()?.plan.as_ref()?, self.setup.controls.len());
+        let block = self.setup.blocks.of(ahead);
+        plan.controls.get(block * n..(block + 1) * n)
+    }
+
+    /// Step at which the last plan was made.
+    pub fn planned_at(&self) -> Option<usize> {
+        self.planned
+    }
+
+    /// Starts the next plan afresh, from nothing that was planned before.
+    pub fn forget(&mut self) {
+        self.planned = None;
+        self.particles.clear();
+    }
+}

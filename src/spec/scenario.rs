@@ -185,6 +185,33 @@ pub struct MpcSpec {
     pub forecast: Option<At<super::ForecastSpec>>,
     #[serde(default)]
     pub planner: PlannerSpec,
+    /// Of a live loop: who moves the controls when there is no plan to follow (default: the plant's own controller, where
+    /// it tells what it would do).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe: Option<Box<At<ControllerSpec>>>,
+    /// Of a live loop: steps at the start for which the plant's own controller is followed, since the past is not known
+    /// yet (default: as many as the model looks back on, at least 3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<At<usize>>,
+}
+
+impl MpcSpec {
+    /// All settings but the horizon as they are by default.
+    pub fn over(horizon: TimeSpan) -> Self {
+        Self {
+            horizon: horizon.into(),
+            replan: None,
+            risk: None,
+            particles: None,
+            moves: None,
+            controls: None,
+            within_log: None,
+            forecast: None,
+            planner: PlannerSpec::default(),
+            safe: None,
+            settle: None,
+        }
+    }
 }
 
 /// The optimiser inside MPC.

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, ModelSpec, TimeSpan};
+use super::{At, ModelSpec, MpcSpec, TimeSpan};
 use crate::schema::Role;
 
 /// A plant: its log, its tag list, what is worth what, and how it is learned.
@@ -36,6 +36,9 @@ pub struct TwinSpec {
     pub objective: IndexMap<String, At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrain: Option<At<RetrainSpec>>,
+    /// How `control` and `advise` plan (default: over the model's control horizon).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mpc: Option<At<MpcSpec>>,
 }
 
 impl TwinSpec {

@@ -1,0 +1,22 @@
+//! A twin beside the running plant: the closed loop line by line, and advice.
+//!
+//! `line` reads what the plant says, `order` finds the step that it belongs to, `tags` the signals and units, `collected`
+//! makes one step of the twin of several lines, `past` keeps what was seen, `ladder` decides, `answer` is what goes back;
+//! `record` and `tally` keep account, and `session` is the line through all of them.
+
+mod answer;
+mod collected;
+mod ladder;
+mod line;
+mod order;
+mod past;
+mod record;
+mod session;
+mod tags;
+mod tally;
+
+pub use answer::Answer;
+pub use ladder::Rung;
+pub use line::{Flag, LONGEST};
+pub use session::{Reply, Session, Settings};
+pub use tally::Tally;
