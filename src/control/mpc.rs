@@ -17,8 +17,8 @@ use crate::error::Result;
 use crate::rng::Key;
 use crate::schema::{Range, Role};
 use crate::spec::{MpcSpec, TimeSpan};
-use crate::trajectory::Frame;
-use crate::twin::Dynamics;
+use crate::trajectory::{Frame, Window};
+use crate::twin::{Batch, Dynamics};
 use crate::value::Objective;
 
 /// The controller. Each particle of the run has its own plan: at every replan interval the planner moves the free moves
@@ -61,6 +61,8 @@ pub(in crate::control) struct Setup<'a> {
     depth: usize,
     /// What the objective measures the smallness of; `None` when the plant or a control has no slopes.
     residuals: Option<Residuals>,
+    /// Gain of the estimate of the model's bias.
+    correction: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,9 +81,13 @@ struct Follower {
     plan: Option<Plan>,
     /// Controls until the next plan: `[replan][controls]`.
     path: Vec<f64>,
+    /// How wrong the model has been lately: `[targets]`.
+    bias: Vec<f64>,
     failures: usize,
 }
 
+/// Share of an error that is taken to last when a scenario names none.
+const CORRECTION: f64 = 0.1;
 /// Free moves when a scenario names no number: one per replan interval, at most this.
 const MOST_MOVES: usize = 12;
 /// Futures when a scenario names no number.
@@ -105,6 +111,10 @@ impl<'a> Mpc<'a> {
         if let Some(risk) = spec.risk.as_ref().filter(|r| !(0.0..=1.0).contains(&r.value)) {
             let message = format!("a risk of {} is no quantile", risk.value);
             return Err(context.fault("out-of-range", &risk.span, message, "choose a number from 0 to 1, like 0.95"));
+        }
+        if let Some(share) = spec.correction.as_ref().filter(|c| !(0.0..=1.0).contains(&c.value)) {
+            let message = format!("a correction of {} is no share", share.value);
+            return Err(context.fault("out-of-range", &share.span, message, "choose a number from 0 to 1, like 0.1"));
         }
         if let Some(replan) = spec.replan.as_ref().filter(|r| r.value > spec.horizon.value) {
             let message = format!("the plan ends after {}, before the next one is made", spec.horizon.value);
@@ -138,6 +148,7 @@ impl<'a> Mpc<'a> {
             blocks: Blocks::new(horizon, replan, moves),
             residuals: smooth.then(|| Residuals::of(&objective, horizon, &|s| dynamics.derived(s))),
             replan,
+            correction: spec.correction.as_ref().map_or(CORRECTION, |c| c.value),
             particles: spec.particles.as_ref().map_or(FUTURES, |p| p.value).max(1),
             risk: spec.risk.as_ref().map_or(0.5, |r| r.value),
             hard,
@@ -182,7 +193,8 @@ impl<'a> Mpc<'a> {
         particles.par_iter_mut().enumerate().for_each(|(row, follower)| {
             let mut workspace = lock().pop().unwrap_or_default();
             let key = key.fold(row as u64).fold(observation.step as u64);
-            let start = setup.start(observation, row, told, key);
+            setup.learn_bias(observation, row, &mut follower.bias);
+            let start = setup.start(observation, row, told, follower.bias.clone(), key);
             follower.plan(setup, planner, &start, elapsed, &mut workspace);
             lock().push(workspace);
         });
@@ -226,11 +238,29 @@ impl Controller for Mpc<'_> {
 }
 
 impl Setup<'_> {
+    /// Moves the estimate of the model's bias by the error of its last step: the steady Kalman filter of an integrating
+    /// disturbance (Pannocchia & Rawlings 2003).
+    fn learn_bias(&self, observation: &Observation, row: usize, bias: &mut Vec<f64>) {
+        if self.correction <= 0.0 {
+            return;
+        }
+        let (dynamics, from) = (self.dynamics, observation.window);
+        let mut window = Window::new(dynamics.schema().len(), self.depth, 1, from.time(), dynamics.step_ms());
+        window.broadcast_from(from, row);
+        let mut batch = Batch::candidates(window, 1, dynamics.members(), None);
+        dynamics.begin(&mut batch);
+        bias.resize(batch.noise.len(), 0.0);
+        for (bias, error) in bias.iter_mut().zip(&batch.noise) {
+            *bias += self.correction * (error[0] - *bias);
+        }
+    }
+
     fn start<'s>(
         &self,
         observation: &Observation<'s>,
         row: usize,
         told: &'s [(usize, Vec<f64>)],
+        bias: Vec<f64>,
         key: Key,
     ) -> Start<'s> {
         let window = observation.window;
@@ -246,7 +276,7 @@ impl Setup<'_> {
                 && !told.iter().any(|(t, _)| t == s)
         };
         let kept = (0..self.dynamics.schema().len()).filter(given).map(|s| (s, value(s, 0))).collect();
-        Start { window, row, told, kept, previous: previous.collect(), key }
+        Start { window, row, told, kept, previous: previous.collect(), bias, key }
     }
 }
 

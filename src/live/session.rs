@@ -213,7 +213,9 @@ impl<'a> Session<'a> {
     fn narrow(&mut self, ranges: &Map<String, Value>) {
         for (i, &signal) in self.ladder.controls.iter().enumerate() {
             let Some(tag) = self.tags.list.iter().find(|t| t.signal == signal) else { continue };
-            let Some([low, high]) = ranges.get(&tag.column).and_then(Value::as_array).map(Vec::as_slice) else { continue };
+            let Some([low, high]) = ranges.get(&tag.column).and_then(Value::as_array).map(Vec::as_slice) else {
+                continue;
+            };
             let (Some(low), Some(high)) = (low.as_f64(), high.as_f64()) else { continue };
             let own = self.plant.schema.signals[signal].hard;
             let (a, b) = (tag.inside(low), tag.inside(high));
@@ -234,7 +236,8 @@ impl<'a> Session<'a> {
     fn sample(&mut self, sample: &Sample, mut flags: Vec<Flag>) -> Result<Answer> {
         if !self.described {
             self.described = true;
-            self.notes.push("the plant has not described itself: its sample time is taken to be the twin's step".into());
+            self.notes
+                .push("the plant has not described itself: its sample time is taken to be the twin's step".into());
         }
         for map in [&sample.obs, &sample.baseline, &sample.applied] {
             if self.tell_strangers(map) {
@@ -477,7 +480,9 @@ impl<'a> Session<'a> {
 
     /// What this line tells of the one before: controls that were in force, and what the step realised.
     fn patch_record(&mut self, n: i64) {
-        let Some(record) = self.record.as_mut().filter(|r| r.newest() == Some((n - 1, self.start.as_second()))) else { return };
+        let Some(record) = self.record.as_mut().filter(|r| r.newest() == Some((n - 1, self.start.as_second()))) else {
+            return;
+        };
         for tag in &self.tags.list {
             let value = match tag.role {
                 Role::Control => {

@@ -174,6 +174,10 @@ pub struct MpcSpec {
     /// Free moves over the horizon, held in between (default: one per replan interval, at most 12).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moves: Option<At<usize>>,
+    /// Share of the model's last error of one step that is taken to last over the horizon, filtered from step to step:
+    /// what makes a biased twin reach its set-point (default 0.1; 0: none).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<At<f64>>,
     /// The controls that it moves (default: all).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controls: Option<Vec<At<String>>>,
@@ -199,6 +203,7 @@ impl MpcSpec {
     /// All settings but the horizon as they are by default.
     pub fn over(horizon: TimeSpan) -> Self {
         Self {
+            correction: None,
             horizon: horizon.into(),
             replan: None,
             risk: None,

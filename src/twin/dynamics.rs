@@ -20,6 +20,8 @@ pub struct Batch {
     pub key: Option<Key>,
     /// Noise of the last step per target and particle (it is correlated in time).
     pub noise: Vec<Vec<f64>>,
+    /// What the noise fades to, per target and particle: how wrong the model has lately been on average. Empty: zero.
+    pub bias: Vec<Vec<f64>>,
     pub scratch: StepScratch,
 }
 
@@ -28,7 +30,7 @@ impl Batch {
     pub fn particles(window: Window, members: usize, key: Key) -> Self {
         let rows = window.rows();
         let particles = (0..rows).map(|p| Particle { member: Some(p % members.max(1)), rows: p..p + 1 }).collect();
-        Self { window, particles, key: Some(key), noise: Vec::new(), scratch: StepScratch::default() }
+        Self { window, particles, key: Some(key), noise: Vec::new(), bias: Vec::new(), scratch: StepScratch::default() }
     }
 
     /// All rows are candidates of each of `particles` futures: row `p * candidates + c`.
@@ -40,7 +42,7 @@ impl Batch {
                 rows: p * candidates..(p + 1) * candidates,
             })
             .collect();
-        Self { window, particles, key, noise: Vec::new(), scratch: StepScratch::default() }
+        Self { window, particles, key, noise: Vec::new(), bias: Vec::new(), scratch: StepScratch::default() }
     }
 }
 

@@ -83,6 +83,12 @@ fn seen(column: &[f64], training: &[ops::Range<usize>]) -> Range {
     Range { low: values[(0.01 * last).floor() as usize], high: values[(0.99 * last).ceil() as usize] }
 }
 
+fn add(to: &mut [Vec<f64>], from: &[Vec<f64>], factor: f64) {
+    for (to, from) in to.iter_mut().zip(from) {
+        to.iter_mut().zip(from).for_each(|(a, b)| *a += factor * b);
+    }
+}
+
 impl Dynamics for Twin {
     fn schema(&self) -> &Arc<Schema> {
         &self.map.schema
@@ -137,15 +143,17 @@ impl Dynamics for Twin {
     }
 
     fn step(&self, batch: &mut Batch) {
-        let Batch { window, particles, key, noise, scratch } = batch;
+        let Batch { window, particles, key, noise, bias, scratch } = batch;
         let targets = self.map.layout.targets.len();
         if noise.len() != targets {
             *noise = vec![vec![0.0; particles.len()]; targets];
         }
+        add(noise, bias, -1.0);
         match key {
             Some(key) => self.spread.next(noise, *key, window.steps() as u64),
             None => self.spread.decay(noise),
         }
+        add(noise, bias, 1.0);
         self.map.step(window, particles, Some(noise), scratch);
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Start<'a> {
     pub kept: Vec<(usize, f64)>,
     /// Planned controls in force.
     pub previous: Vec<f64>,
+    /// How wrong the model has been lately, `[targets]`; empty: not known yet.
+    pub bias: Vec<f64>,
     pub key: Key,
 }
 
@@ -239,6 +241,11 @@ impl Rollout {
                 dynamics.begin(batch);
                 *noise = Some(batch.noise.clone());
             }
+        }
+        batch.bias.resize_with(start.bias.len(), Vec::new);
+        for (column, bias) in batch.bias.iter_mut().zip(&start.bias) {
+            column.clear();
+            column.resize(setup.particles, *bias);
         }
         terms.iter_mut().for_each(Accumulator::reset);
         beyond.fill(0.0);

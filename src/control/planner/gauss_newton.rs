@@ -43,7 +43,12 @@ impl Planner for GaussNewton {
         trial.score(problem);
         let mut branches: Vec<Branch> = trial
             .ranked(self.starts.max(1))
-            .map(|i| Branch { at: trial.candidates[i].clone(), cost: trial.costs[i], damping: FIRST_DAMPING, gain: true })
+            .map(|i| Branch {
+                at: trial.candidates[i].clone(),
+                cost: trial.costs[i],
+                damping: FIRST_DAMPING,
+                gain: true,
+            })
             .collect();
         for iteration in 0..self.iterations {
             for branch in &mut branches {
@@ -152,8 +157,10 @@ impl Step {
                 }
             }
             let x = kinked.least(&self.rows)?;
-            let now: Vec<bool> =
-                limits.iter().map(|(a, room)| a.iter().zip(x.iter()).map(|(a, x)| a * x).sum::<f64>() > *room).collect();
+            let now: Vec<bool> = limits
+                .iter()
+                .map(|(a, room)| a.iter().zip(x.iter()).map(|(a, x)| a * x).sum::<f64>() > *room)
+                .collect();
             change = Some(x);
             if now == broken {
                 break;
