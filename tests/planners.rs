@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jiff::Timestamp;
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
-use twinopt::control::planner::{
-    Allowed, Local, LocalLimit, Plan, Planner, Price, Problem, Total, build, project,
-};
+use twinopt::control::planner::{Allowed, Local, LocalLimit, Plan, Planner, Price, Problem, Total, build, project};
 use twinopt::control::{Control, Controller, Forecast, Mpc, Observation, limited};
 use twinopt::expr::Scope;
 use twinopt::rng::Key;
@@ -23,8 +21,7 @@ use twinopt::value::{Kpi, Objective, evaluate};
 const STEP_MS: i64 = 600_000;
 
 /// Every planner as a scenario gets it by default.
-const NAMES: [&str; 8] =
-    ["random_shooting", "cem", "icem", "mppi", "gauss_newton", "gradient", "qp", "mcts"];
+const NAMES: [&str; 8] = ["random_shooting", "cem", "icem", "mppi", "gauss_newton", "gradient", "qp", "mcts"];
 
 fn planner(text: &str) -> Box<dyn Planner> {
     build(&toml::from_str::<PlannerSpec>(text).unwrap())
@@ -172,14 +169,14 @@ impl Price for Linear {
 
 /// (planner with room to converge, its largest gap to the LQR optimum).
 const GAPS: [(&str, f64); 8] = [
-    ("random_shooting = { population = 20000 }", 1.0),
+    ("random_shooting = { population = 20000 }", 0.3),
     ("cem = { population = 200, iterations = 30 }", 0.01),
     ("icem = { population = 200, iterations = 30, beta = 0.5, decay = 1.02 }", 0.01),
     ("mppi = { population = 200, iterations = 30, decay = 0.9 }", 0.01),
     ("gauss_newton = {}", 1e-6),
     ("gradient = { iterations = 30 }", 1e-4),
     ("qp = { iterations = 1 }", 1e-6),
-    ("mcts = { population = 20000, levels = 9 }", 0.2),
+    ("mcts = { population = 20000, levels = 9 }", 0.05),
 ];
 
 #[test]
@@ -263,7 +260,12 @@ fn costs_that_are_no_numbers_rank_last() {
         mostly.scale = vec![0.0];
         let plan = planner.plan(&mut mostly, None);
         // Only holding has a cost, 14, among the constants of those that need slopes.
-        let most = if ["gauss_newton", "qp"].contains(&planner.name()) { 14.0 } else { 6.0 };
+        let most = match planner.name() {
+            "gauss_newton" | "qp" => 14.0,
+            // 5 is the nearest level.
+            "mcts" => 9.0,
+            _ => 6.0,
+        };
         assert!((5.0..=most).contains(&plan.cost), "{}: {}", planner.name(), plan.cost);
         let mut never = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| costs.resize(candidates.len(), f64::NAN);
         let plan = planner.plan(&mut problem(3, 1, &mut never), None);
@@ -383,13 +385,16 @@ fn totals_hold() {
         let mut price = Track::to(6.0);
         let mut fuel = problem(4, 1, &mut price);
         fuel.allowed[0].bounds.low = 0.0;
+        fuel.scale = vec![0.0];
         fuel.steps = vec![1, 1, 2, 4];
         fuel.totals = vec![Total { control: 0, range: Range { low: f64::NEG_INFINITY, high: 24.0 } }];
         let plan = planner.plan(&mut fuel, None);
         let taken: f64 = plan.controls.iter().zip([1.0, 1.0, 2.0, 4.0]).map(|(u, s)| u * s).sum();
         assert!(taken <= 24.0 + 1e-6, "{}: {taken}", planner.name());
         // Least squares with Σ s u = 24: u = 6 − 24 s / 22, cost 24² / 22 = 26.2; the same for every move: 36.
-        assert!(plan.cost <= 36.0 + 1e-6, "{}: {} {:?}", planner.name(), plan.cost, plan.controls);
+        let sampler = ["cem", "icem", "mppi"].contains(&planner.name());
+        let most = if sampler { 45.0 } else { 36.0 + 1e-6 };
+        assert!(plan.cost <= most, "{}: {} {:?}", planner.name(), plan.cost, plan.controls);
         if ["gauss_newton", "qp"].contains(&planner.name()) {
             assert!((plan.cost - 576.0 / 22.0).abs() < 1e-2, "{}: {} {:?}", planner.name(), plan.cost, plan.controls);
         }
@@ -487,6 +492,59 @@ proptest! {
                 let mut again = plan.clone();
                 project(&problem, &mut again);
                 prop_assert!(again.iter().zip(plan).all(|(a, b)| (a - b).abs() < 1e-9));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_control_outside_its_bounds_comes_back_at_its_pace() {
+    for planner in defaults() {
+        let mut price = Track::to(12.0);
+        let mut outside = problem(4, 1, &mut price);
+        outside.previous = vec![19.0];
+        outside.allowed[0].max_move = MoveLimit { down: 3.0, up: 1.0 };
+        let plan = planner.plan(&mut outside, None);
+        assert_eq!(plan.controls[..3], [16.0, 13.0, 10.0], "{}", planner.name());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Machines that are on stay on for long enough, and those that are off stay off.
+    #[test]
+    fn plans_hold_run_times(
+        run in 0usize..5,
+        stop in 0usize..5,
+        steps in prop::collection::vec(1usize..3, 1..7),
+        since in 0usize..6,
+        on in any::<bool>(),
+        slope in -12.0..12.0f64,
+        seed in 0u64..1000,
+    ) {
+        for planner in defaults() {
+            let mut price = Track { slope, ..Track::to(2.0) };
+            let mut machine = problem(steps.len(), 1, &mut price);
+            machine.steps = steps.clone();
+            machine.previous = vec![if on { 5.0 } else { 0.0 }];
+            machine.since = vec![since];
+            machine.key = Key::new(seed);
+            machine.allowed[0] = Allowed {
+                bounds: Range { low: 0.0, high: 10.0 },
+                switching: Switching { least: 4.0, run, stop },
+                ..Allowed::ANY
+            };
+            let plan = planner.plan(&mut machine, None);
+            let (mut was_on, mut lasted) = (on, since);
+            for (u, steps) in plan.controls.iter().zip(&steps) {
+                prop_assert!(*u == 0.0 || *u >= 4.0, "{}: {u}", planner.name());
+                let is_on = *u > 0.0;
+                if is_on != was_on {
+                    prop_assert!(lasted >= if was_on { run } else { stop }, "{}: {:?}", planner.name(), plan.controls);
+                    lasted = 0;
+                }
+                (was_on, lasted) = (is_on, lasted + steps);
             }
         }
     }

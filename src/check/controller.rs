@@ -360,7 +360,8 @@ fn past(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>, case: 
 fn planner(faults: Scenario<'_, '_>, case: &str, planner: &PlannerSpec) {
     let mut within = |key: &str, at: &At<f64>, least: f64, most: f64, usual: &str| {
         if !(least..=most).contains(&at.value) {
-            let message = format!("case `{case}`: `{key}` must lie between {least} and {most}, here it is {}", at.value);
+            let message =
+                format!("case `{case}`: `{key}` must lie between {least} and {most}, here it is {}", at.value);
             faults.add("out-of-range", &at.span, message, format!("{usual} is usual"));
         }
     };

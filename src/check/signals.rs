@@ -245,7 +245,12 @@ fn switching(faults: Twin<'_, '_>, signal: &SignalSpec) {
         for (key, at) in [("min_run", &signal.min_run), ("min_stop", &signal.min_stop)] {
             if let Some(at) = at {
                 let message = format!("`{key}` of `{name}` needs to know when it is on");
-                faults.add("out-of-range", &at.span, message, "write `min_on`, the least value of a control that is on");
+                faults.add(
+                    "out-of-range",
+                    &at.span,
+                    message,
+                    "write `min_on`, the least value of a control that is on",
+                );
             }
         }
         return;

@@ -342,7 +342,8 @@ fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Co
     let bounds =
         if known && within_log { Range { low: s.hard.clamp(seen.low), high: s.hard.clamp(seen.high) } } else { s.hard };
     // A control that the log has only seen on may still be switched off.
-    let bounds = if s.switching.least > 0.0 { Range { low: bounds.low.min(0.0).max(s.hard.low), ..bounds } } else { bounds };
+    let bounds =
+        if s.switching.least > 0.0 { Range { low: bounds.low.min(0.0).max(s.hard.low), ..bounds } } else { bounds };
     // A move of whole multiples is itself one.
     let whole = |size: f64| match s.multiple > 0.0 && size.is_finite() {
         true => (size / s.multiple + 1e-9).floor() * s.multiple,

@@ -22,12 +22,12 @@ pub use load::{
 pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
 pub use place::{inner_place, key_place};
 pub use scenario::{
-    BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec, TotalSpec,
-    ScheduleEntry,
+    BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec,
+    ScheduleEntry, TotalSpec,
 };
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema};
 pub use twin::{
-    EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, MaxMove, ParameterSpec, PriceBasis, Resample,
-    RetrainSpec, SignalSpec, TwinSpec, UpDown,
+    EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, MaxMove, ParameterSpec, PriceBasis,
+    Resample, RetrainSpec, SignalSpec, TwinSpec, UpDown,
 };

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::Setup;
+use crate::control::planner::Allowed;
 use crate::expr::Registers;
 use crate::rng::Key;
-use crate::control::planner::Allowed;
 use crate::schema::Range;
 use crate::trajectory::{Frame, Window};
 use crate::twin::Batch;

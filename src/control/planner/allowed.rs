@@ -32,8 +32,7 @@ impl Allowed {
     pub fn next(&self, last: f64, since: usize, wish: f64) -> f64 {
         let wish = self.bounds.clamp(if wish.is_finite() { wish } else { last });
         let reach = self.max_move.reach(last);
-        let both =
-            Range { low: self.bounds.low.max(reach.low), high: self.bounds.high.min(reach.high) };
+        let both = Range { low: self.bounds.low.max(reach.low), high: self.bounds.high.min(reach.high) };
         if self.switching.least > 0.0 {
             return self.switched(last, since, wish, both).unwrap_or_else(|| reach.clamp(wish));
         }
@@ -73,8 +72,7 @@ impl Allowed {
         }
         // A limit that is a whole multiple itself must not be lost to rounding.
         let slack = 1e-9;
-        let (first, last) =
-            ((range.low / self.multiple - slack).ceil(), (range.high / self.multiple + slack).floor());
+        let (first, last) = ((range.low / self.multiple - slack).ceil(), (range.high / self.multiple + slack).floor());
         (first <= last).then(|| (wish / self.multiple).round().max(first).min(last) * self.multiple)
     }
 }
@@ -106,10 +104,7 @@ mod tests {
 
     #[test]
     fn off_or_large_enough() {
-        let machine = Allowed {
-            switching: Switching { least: 4.0, run: 3, stop: 2 },
-            ..control(10.0, 5.0, 3.0)
-        };
+        let machine = Allowed { switching: Switching { least: 4.0, run: 3, stop: 2 }, ..control(10.0, 5.0, 3.0) };
         // 6 and 9 are the multiples that are on; moves are at most 5.
         assert_eq!([0.0, 2.9, 4.5, 9.0].map(|w| machine.next(0.0, 9, w)), [0.0; 4]);
         let quick = Allowed { max_move: MoveLimit { down: 6.0, up: 9.0 }, ..machine };

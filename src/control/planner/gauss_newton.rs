@@ -45,7 +45,12 @@ impl Planner for GaussNewton {
         trial.score(problem);
         let mut branches: Vec<Branch> = trial
             .ranked(self.starts.max(1))
-            .map(|i| Branch { at: trial.candidates[i].clone(), cost: trial.costs[i], damping: FIRST_DAMPING, gain: true })
+            .map(|i| Branch {
+                at: trial.candidates[i].clone(),
+                cost: trial.costs[i],
+                damping: FIRST_DAMPING,
+                gain: true,
+            })
             .collect();
         for iteration in 0..self.iterations {
             for branch in &mut branches {

@@ -79,7 +79,11 @@ impl Gradient {
             trial.candidates.clear();
             let mut ray = |direction: &[f64], lengths: &[f64], size: f64| {
                 trial.candidates.extend(lengths.iter().map(|length| {
-                    at.iter().zip(direction).zip(&unit).map(|((a, d), u)| a + length * size * d * u).collect::<Vec<f64>>()
+                    at.iter()
+                        .zip(direction)
+                        .zip(&unit)
+                        .map(|((a, d), u)| a + length * size * d * u)
+                        .collect::<Vec<f64>>()
                 }));
             };
             if !past.is_empty() {

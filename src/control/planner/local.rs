@@ -2,8 +2,8 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::{Allowed, Problem};
 use super::quadratic::{Quadratic, Row};
+use super::{Allowed, Problem};
 
 /// The cost around a sequence, as a function of the change δ of its values, `[moves * controls]`:
 /// cost + gradient · δ + ½ |residuals + jacobian δ|² − ½ |residuals|².
@@ -52,7 +52,7 @@ impl Local {
     /// The limits that the controls can move, for a change in units of `scale`, their largest slope one. A limit is
     /// approached, not hit: slopes are never exact.
     pub(super) fn limit_rows(&self, scale: &[f64]) -> impl Iterator<Item = Row> {
-        self.limits.iter().filter_map(|limit| {
+        self.limits.iter().filter_map(move |limit| {
             let slopes = || limit.slopes.iter().zip(scale).map(|(a, s)| a * s);
             let most = slopes().fold(0.0f64, |m, s| m.max(s.abs()));
             let bound = (limit.room - NEAREST * limit.room.abs()) / most;

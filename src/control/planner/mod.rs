@@ -112,11 +112,11 @@ impl Problem<'_> {
 
     /// Typical deviation of a control; zero where it cannot move.
     fn spread(&self, control: usize) -> f64 {
-        let Allowed { bounds, multiple, .. } = self.allowed[control];
+        let Allowed { bounds, multiple, switching, .. } = self.allowed[control];
         let width = bounds.high - bounds.low;
         let wanted = self.scale(control, if width.is_finite() { 0.25 * width } else { 1.0 });
         // Half the width already throws most draws onto the bounds.
-        wanted.max(0.5 * multiple).min(0.5 * width)
+        wanted.max(0.5 * multiple).max(switching.least).min(0.5 * width)
     }
 
     fn scale(&self, control: usize, otherwise: f64) -> f64 {

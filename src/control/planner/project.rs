@@ -47,6 +47,19 @@ fn scale(problem: &Problem, total: &Total, sequence: &mut [f64], taken: f64) {
         if enough(attempt(share)) { more = share } else { less = share }
     }
     attempt(more);
+    let multiple = problem.allowed[total.control].multiple;
+    if multiple <= 0.0 || taken <= total.range.high {
+        return;
+    }
+    // One share for all moves may drop several multiples at once: what still fits is given back, the first move first.
+    for i in (total.control..sequence.len()).step_by(problem.controls()) {
+        let before = sequence.to_vec();
+        sequence[i] += multiple;
+        walk(problem, total.control, sequence, |wish| wish);
+        if sequence[i] > given[i] || total.taken(problem, sequence) > total.range.high {
+            sequence.copy_from_slice(&before);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +101,7 @@ mod tests {
         let u = projected(free, most(24.0), &[4.0, 8.0, 12.0]);
         assert!((sum(&u) - 24.0).abs() < 1e-6 && sum(&u) <= 24.0 && (u[1] / u[0] - 2.0).abs() < 1e-6, "{u:?}");
         let u = projected(Allowed { multiple: 3.0, ..free }, most(24.0), &[4.0, 8.0, 12.0]);
-        assert!(sum(&u) <= 24.0 && sum(&u) > 12.0 && u.iter().all(|v| v % 3.0 == 0.0), "{u:?}");
+        assert!(sum(&u) <= 24.0 && sum(&u) > 18.0 && u.iter().all(|v| v % 3.0 == 0.0), "{u:?}");
         let u = projected(free, Range { low: 30.0, high: f64::INFINITY }, &[4.0, 0.0, 1.0]);
         assert!((sum(&u) - 30.0).abs() < 1e-6, "{u:?}");
         // All the way is not enough.
