@@ -116,7 +116,7 @@ impl<'a> Mpc<'a> {
             let ends = [&total.at_least, &total.at_most].map(|e| e.as_ref().map(|e| e.value));
             let wrong = match ends {
                 [None, None] => "neither `at_least` nor `at_most`",
-                [Some(least), Some(most)] if !(least <= most) => "`at_least` above `at_most`",
+                [Some(least), Some(most)] if least > most => "`at_least` above `at_most`",
                 _ => continue,
             };
             let message = format!("the total of `{}` has {wrong}", total.control.value);

@@ -112,7 +112,7 @@ pub(super) fn rows(problem: &Problem, at: &[f64], scale: &[f64]) -> Vec<Row> {
         let taken = total.taken(problem, at);
         let slopes = |sign: f64| {
             let of_move = |k: usize| (k * controls + total.control, problem.steps[k] as f64);
-            (0..problem.moves).map(|k| of_move(k)).map(|(i, steps)| (i, sign * steps * scale[i])).collect()
+            (0..problem.moves).map(of_move).map(|(i, steps)| (i, sign * steps * scale[i])).collect()
         };
         add(slopes(1.0), total.range.high - taken);
         add(slopes(-1.0), taken - total.range.low);
