@@ -445,7 +445,7 @@ proptest! {
         let mut plant = Plant::new(ROOM);
         let mut schema = plant.schema.as_ref().clone();
         let u = &mut schema.signals[2];
-        (u.hard, u.max_move, u.multiple) = (Range { low, high: 0.9 }, max_move, multiple);
+        (u.hard, u.max_move, u.multiple) = (Range { low, high: 0.9 }, MoveLimit::both(max_move), multiple);
         plant.schema = Arc::new(schema);
         let log = Arc::new(room_log(&plant, 60));
         let twin = room(&log, &plant, 1);
