@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::control::{Control, Controller, Forecast, Observation, limited};
+use crate::control::{Control, Controller, Forecast, Observation, limited, since};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::schema::{Role, Schema};
@@ -58,7 +58,8 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     let first = realised.segments.iter().find(|s| s.contains(&run.past)).map_or(0, |s| s.start);
     let (inputs, held, carried) = carried_forward(run, first)?;
     // A completed frame is read at lag 1.
-    let depth = run.dynamics.depth().max(controller.depth()).max(2);
+    let switching = schema.signals.iter().map(|s| s.switching.memory()).max().unwrap_or(0);
+    let depth = run.dynamics.depth().max(controller.depth()).max(switching + 2);
     let window = Window::from_trajectory(&inputs, run.past, first, depth, run.particles);
     let mut batch = Batch::particles(window, run.dynamics.members(), run.key);
     // without a whole past there is no last error to start from
@@ -157,7 +158,7 @@ fn apply(schema: &Schema, control: &Control, window: &mut Window, t: usize) -> R
     for (&s, values) in control.signals.iter().zip(&control.values) {
         let signal = &schema.signals[s];
         for (row, wanted) in values.iter().enumerate() {
-            let value = limited(signal, window.column(s, 1)[row], *wanted);
+            let value = limited(signal, window.column(s, 1)[row], since(signal, s, window, row), *wanted);
             if !value.is_finite() {
                 return Err(Error::Data(format!(
                     "the controller gives control `{}` no finite value at step {t} ({}); \

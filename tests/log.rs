@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use twinopt::error::Error;
 use twinopt::log::{self, Quality};
 use twinopt::rng::Key;
-use twinopt::schema::{Range, Schema, Signal};
+use twinopt::schema::{MoveLimit, Range, Schema, Signal, Switching};
 use twinopt::spec::TwinSpec;
 use twinopt::trajectory::Trajectory;
 use twinopt::units::Unit;
@@ -49,8 +49,9 @@ fn schema(spec: &TwinSpec) -> Arc<Schema> {
             unit: s.unit.as_ref().map_or_else(Unit::one, |u| Unit::parse(u).unwrap()),
             hard: range(&s.hard),
             soft: range(&s.soft),
-            max_move: f64::INFINITY,
+            max_move: MoveLimit::NONE,
             multiple: 0.0,
+            switching: Switching::NONE,
         }
     });
     Arc::new(Schema::new(signals.collect()))

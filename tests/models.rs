@@ -10,7 +10,7 @@ use twinopt::error::Error;
 use twinopt::learn::model::{self, Fit, NAMES};
 use twinopt::learn::{Dataset, Equations, Layout, Particle, Regressor, Split, StepMap, StepScratch};
 use twinopt::rng::Key;
-use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
 use twinopt::spec::{ModelSpec, TimeSpan};
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::units::Unit;
@@ -40,8 +40,9 @@ fn schema(signals: &[(&str, Role)]) -> Arc<Schema> {
         unit: Unit::one(),
         hard: Range::OPEN,
         soft: Range::OPEN,
-        max_move: f64::INFINITY,
+        max_move: MoveLimit::NONE,
         multiple: 0.0,
+        switching: Switching::NONE,
     };
     Arc::new(Schema::new(signals.iter().map(signal).collect()))
 }

@@ -16,7 +16,7 @@ use twinopt::error::{Error, Result};
 use twinopt::expr::Scope;
 use twinopt::learn::{Equations, Layout, Particle, Regressor, Spread, StepMap, Target};
 use twinopt::rng::Key;
-use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
 use twinopt::simulate::{Run, Simulated, simulate};
 use twinopt::spec::{ControllerSpec, TwinSpec};
 use twinopt::trajectory::{Frame, Trajectory};
@@ -81,8 +81,9 @@ impl Plant {
                 unit: unit(&s.unit),
                 hard: range(&s.hard),
                 soft: range(&s.soft),
-                max_move: s.max_move.as_ref().map_or(f64::INFINITY, |m| m.value),
+                max_move: s.max_move.as_ref().map_or(MoveLimit::NONE, |m| MoveLimit::both(m.value.limits().0)),
                 multiple: s.multiple.as_ref().map_or(0.0, |m| m.value),
+                switching: Switching::NONE,
             })
             .collect();
         let schema = Arc::new(Schema::new(signals));
@@ -444,7 +445,7 @@ proptest! {
         let mut plant = Plant::new(ROOM);
         let mut schema = plant.schema.as_ref().clone();
         let u = &mut schema.signals[2];
-        (u.hard, u.max_move, u.multiple) = (Range { low, high: 0.9 }, max_move, multiple);
+        (u.hard, u.max_move, u.multiple) = (Range { low, high: 0.9 }, MoveLimit::both(max_move), multiple);
         plant.schema = Arc::new(schema);
         let log = Arc::new(room_log(&plant, 60));
         let twin = room(&log, &plant, 1);

@@ -371,7 +371,26 @@ fn planner(faults: Scenario<'_, '_>, case: &str, planner: &PlannerSpec) {
             within("iterations", &count(iterations), 0.0, 100.0, "3");
             within("starts", &count(starts), 1.0, 100.0, "1 or 2");
         }
-        PlannerSpec::Cem { population, elites, iterations, smoothing }
+        PlannerSpec::Gradient { iterations, memory } => {
+            within("iterations", &count(iterations), 1.0, 1000.0, "8");
+            within("memory", &count(memory), 1.0, 100.0, "6");
+        }
+        PlannerSpec::Qp { iterations } => within("iterations", &count(iterations), 1.0, 100.0, "3"),
+        PlannerSpec::RandomShooting { population, .. } => {
+            within("population", &count(population), 1.0, 1_000_000.0, "256 to 2000");
+        }
+        PlannerSpec::Mcts { population, levels, .. } => {
+            within("population", &count(population), 1.0, 1_000_000.0, "256 to 2000");
+            within("levels", &count(levels), 2.0, 1000.0, "3 to 9");
+        }
+        PlannerSpec::Mppi { population, iterations, temperature, smoothing, decay, .. } => {
+            within("population", &count(population), 4.0, 100_000.0, "64 to 500");
+            within("iterations", &count(iterations), 1.0, 100.0, "3 to 6");
+            within("temperature", temperature, 1e-6, 1e6, "0.1");
+            within("smoothing", smoothing, 0.01, 1.0, "0.6");
+            within("decay", decay, 0.01, 1.0, "0.8");
+        }
+        PlannerSpec::Cem { population, elites, iterations, smoothing, .. }
         | PlannerSpec::Icem { population, elites, iterations, smoothing, .. } => {
             within("population", &count(population), 4.0, 100_000.0, "64 to 500");
             within("elites", elites, f64::MIN_POSITIVE, 0.5, "0.1");

@@ -20,7 +20,7 @@ use jiff::tz::TimeZone;
 pub use base_stock::BaseStock;
 pub use forecast::Forecast;
 pub use hold::Hold;
-pub use limit::limited;
+pub use limit::{limited, since};
 pub use mpc::Mpc;
 pub use pid::Pid;
 pub use replay::Replay;

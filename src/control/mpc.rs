@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use self::blocks::Blocks;
 use self::local::Residuals;
 use self::rollout::{Limit, Start, Workspace, paths};
+<<<<<<< HEAD
 use super::planner::{self, Local, Plan, Planner, Price, Problem, project};
 use super::{Context, Control, Controller, Forecast, Observation};
 use crate::error::Result;
@@ -19,6 +20,16 @@ use crate::schema::{Range, Role};
 use crate::spec::{MpcSpec, TimeSpan};
 use crate::trajectory::{Frame, Window};
 use crate::twin::{Batch, Dynamics};
+=======
+use super::planner::{self, Allowed, Plan, Planner, Problem, Total, project};
+use super::{Context, Control, Controller, Forecast, Observation, since};
+use crate::error::Result;
+use crate::rng::Key;
+use crate::schema::{MoveLimit, Range, Role, Signal};
+use crate::spec::{At, MpcSpec, TimeSpan, TotalSpec};
+use crate::trajectory::Frame;
+use crate::twin::Dynamics;
+>>>>>>> planners
 use crate::value::Objective;
 
 /// The controller. Each particle of the run has its own plan: at every replan interval the planner moves the free moves
@@ -59,19 +70,27 @@ pub(in crate::control) struct Setup<'a> {
     hard: Vec<Limit>,
     /// Frames of the windows.
     depth: usize,
+<<<<<<< HEAD
     /// What the objective measures the smallness of; `None` when the plant or a control has no slopes.
     residuals: Option<Residuals>,
     /// Gain of the estimate of the model's bias.
     correction: f64,
+=======
+    totals: Vec<Total>,
+    /// Milliseconds for one plan.
+    budget: Option<u64>,
+    clock: Option<&'a Clock>,
+>>>>>>> planners
 }
+
+/// Milliseconds since some moment.
+pub type Clock = dyn Fn() -> u64 + Sync;
 
 #[derive(Debug, Clone, Copy)]
 struct ControlLimit {
     hard: Range,
-    bounds: Range,
     /// Per step.
-    max_move: f64,
-    multiple: f64,
+    allowed: Allowed,
     scale: f64,
 }
 
@@ -120,6 +139,17 @@ impl<'a> Mpc<'a> {
             let message = format!("the plan ends after {}, before the next one is made", spec.horizon.value);
             return Err(context.fault("out-of-range", &replan.span, message, "replan at least once per horizon"));
         }
+        for total in &spec.totals {
+            context.control(&total.control, &total.control.span)?;
+            let ends = [&total.at_least, &total.at_most].map(|e| e.as_ref().map(|e| e.value));
+            let wrong = match ends {
+                [None, None] => "neither `at_least` nor `at_most`",
+                [Some(least), Some(most)] if least > most => "`at_least` above `at_most`",
+                _ => continue,
+            };
+            let message = format!("the total of `{}` has {wrong}", total.control.value);
+            return Err(context.fault("out-of-range", &total.span, message, "write `at_most`, `at_least`, or both"));
+        }
         // Not the stream of the run's own noise: a plan must not foresee it.
         let key = Key::new(context.seed).fold(0x6D70_6300);
         Ok(Self::new(spec, controls, context.dynamics, context.objective.clone(), key))
@@ -140,6 +170,8 @@ impl<'a> Mpc<'a> {
         let within_log = spec.within_log.as_ref().is_none_or(|w| w.value);
         let limits: Vec<_> = controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect();
         let signals = &dynamics.schema().signals;
+        let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, horizon, step)).collect();
+        let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
         let hard = (0..signals.len()).filter_map(|s| hard_limit(dynamics, s)).collect();
         let smooth = dynamics.smooth() && limits.iter().all(|l| l.multiple <= 0.0);
         let setup = Setup {
@@ -153,7 +185,10 @@ impl<'a> Mpc<'a> {
             risk: spec.risk.as_ref().map_or(0.5, |r| r.value),
             hard,
             // A completed frame is read at lag 1, and its own past from there.
-            depth: (dynamics.depth() + 1).max(objective.depth() + 2),
+            depth: (dynamics.depth() + 1).max(objective.depth() + 2).max(switching + 2),
+            totals,
+            budget: spec.budget.as_ref().map(|b| b.value.ms().unsigned_abs()),
+            clock: None,
             objective,
             dynamics,
         };
@@ -167,6 +202,13 @@ impl<'a> Mpc<'a> {
             pool: Mutex::new(Vec::new()),
             failures: 0,
         }
+    }
+
+    /// The clock by which plans keep their `budget`; without one they take the time that they need.
+    #[must_use]
+    pub fn timed(mut self, clock: &'a Clock) -> Self {
+        self.setup.clock = Some(clock);
+        self
     }
 
     /// Plans that failed so far, over all particles.
@@ -266,7 +308,7 @@ impl Setup<'_> {
         let window = observation.window;
         let value = |signal: usize, lag: usize| window.column(signal, lag)[row];
         let previous = self.controls.iter().zip(&self.limits).map(|(&c, limit)| {
-            let known = [value(c, 1), value(c, 0), limit.bounds.low].into_iter().find(|v| v.is_finite());
+            let known = [value(c, 1), value(c, 0), limit.allowed.bounds.low].into_iter().find(|v| v.is_finite());
             limit.hard.clamp(known.unwrap_or(0.0))
         });
         let given = |s: &usize| {
@@ -276,7 +318,13 @@ impl Setup<'_> {
                 && !told.iter().any(|(t, _)| t == s)
         };
         let kept = (0..self.dynamics.schema().len()).filter(given).map(|s| (s, value(s, 0))).collect();
+<<<<<<< HEAD
         Start { window, row, told, kept, previous: previous.collect(), bias, key }
+=======
+        let signals = &self.dynamics.schema().signals;
+        let since = self.controls.iter().map(|&c| since(&signals[c], c, window, row)).collect();
+        Start { window, row, told, kept, previous: previous.collect(), since, key }
+>>>>>>> planners
     }
 }
 
@@ -291,15 +339,22 @@ impl Follower {
         let mut price = Futures { setup, start, workspace };
         // In one block a control can ramp for its whole length.
         let block = setup.blocks.shortest() as f64;
+        let began = setup.clock.map(|clock| clock());
+        let late = || match (began, setup.clock, setup.budget) {
+            (Some(began), Some(clock), Some(budget)) => clock().saturating_sub(began) >= budget,
+            _ => false,
+        };
         let mut problem = Problem {
             moves: setup.blocks.count(),
-            bounds: setup.limits.iter().map(|l| l.bounds).collect(),
-            max_move: setup.limits.iter().map(|l| l.max_move * block).collect(),
-            multiple: setup.limits.iter().map(|l| l.multiple).collect(),
+            steps: setup.blocks.lengths().collect(),
+            allowed: setup.limits.iter().map(|l| l.allowed.over(block)).collect(),
+            totals: setup.totals.clone(),
             previous: start.previous.clone(),
+            since: start.since.clone(),
             scale: setup.limits.iter().map(|l| l.scale).collect(),
             price: &mut price,
             key: start.key.fold(1),
+            late: &late,
         };
         let mut plan = planner.plan(&mut problem, self.plan.as_ref());
         let failed = !plan.cost.is_finite();
@@ -311,13 +366,14 @@ impl Follower {
             }
         }
         let sequence = std::slice::from_ref(&plan.controls);
-        paths(setup, &start.previous, sequence, &mut self.path);
+        paths(setup, start, sequence, &mut self.path);
         self.path.truncate(setup.replan * controls);
         // After a failure nothing is known to be good: the next plan starts afresh, yet may fall back on this one.
         self.plan = Some(Plan { memory: if failed { Vec::new() } else { plan.memory }, ..plan });
     }
 }
 
+<<<<<<< HEAD
 /// What candidates cost over the simulated futures of one particle.
 struct Futures<'a, 'p> {
     setup: &'a Setup<'p>,
@@ -333,6 +389,15 @@ impl Price for Futures<'_, '_> {
     fn near(&mut self, at: &[f64]) -> Option<Local> {
         self.workspace.near(self.setup, self.start, at)
     }
+=======
+/// A limit of a planned control's total, for the whole horizon.
+fn total(spec: &TotalSpec, controls: &[usize], signals: &[Signal], horizon: usize, step: TimeSpan) -> Option<Total> {
+    let control = controls.iter().position(|&c| signals[c].name == spec.control.value)?;
+    let periods = spec.per.as_ref().map_or(1.0, |p| horizon as f64 * step.seconds() / p.value.seconds());
+    let end = |at: &Option<At<f64>>, open: f64| at.as_ref().map_or(open, |a| a.value * periods);
+    let range = Range { low: end(&spec.at_least, f64::NEG_INFINITY), high: end(&spec.at_most, f64::INFINITY) };
+    Some(Total { control, range })
+>>>>>>> planners
 }
 
 fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> ControlLimit {
@@ -346,13 +411,17 @@ fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Co
     }
     let bounds =
         if known && within_log { Range { low: s.hard.clamp(seen.low), high: s.hard.clamp(seen.high) } } else { s.hard };
+    // A control that the log has only seen on may still be switched off.
+    let bounds =
+        if s.switching.least > 0.0 { Range { low: bounds.low.min(0.0).max(s.hard.low), ..bounds } } else { bounds };
     // A move of whole multiples is itself one.
-    let max_move = if s.multiple > 0.0 && s.max_move.is_finite() {
-        (s.max_move / s.multiple + 1e-9).floor() * s.multiple
-    } else {
-        s.max_move
+    let whole = |size: f64| match s.multiple > 0.0 && size.is_finite() {
+        true => (size / s.multiple + 1e-9).floor() * s.multiple,
+        false => size,
     };
-    ControlLimit { hard: s.hard, bounds, max_move, multiple: s.multiple, scale: 0.25 * width }
+    let max_move = MoveLimit { down: whole(s.max_move.down), up: whole(s.max_move.up) };
+    let allowed = Allowed { bounds, max_move, multiple: s.multiple, switching: s.switching };
+    ControlLimit { hard: s.hard, allowed, scale: 0.25 * width }
 }
 
 fn hard_limit(dynamics: &dyn Dynamics, signal: usize) -> Option<Limit> {

@@ -231,7 +231,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::schema::{Range, Signal};
+    use crate::schema::{MoveLimit, Range, Signal, Switching};
     use crate::units::Unit;
 
     /// Δx = −x(t−1) + u, y = 2 x + member.
@@ -269,8 +269,9 @@ mod tests {
             unit: Unit::one(),
             hard: Range::OPEN,
             soft: Range::OPEN,
-            max_move: f64::INFINITY,
+            max_move: MoveLimit::NONE,
             multiple: 0.0,
+            switching: Switching::NONE,
         };
         let schema = Arc::new(Schema::new(roles.map(signal).to_vec()));
         let equations = Equations { constants: vec![(3, 90.0)], ..Equations::default() };

@@ -303,6 +303,11 @@ fn describe(controller: &ControllerSpec) -> String {
         ControllerSpec::Mpc(mpc) => {
             let planner = match mpc.planner {
                 PlannerSpec::GaussNewton { .. } => "Gauss-Newton",
+                PlannerSpec::Gradient { .. } => "gradient",
+                PlannerSpec::Qp { .. } => "QP",
+                PlannerSpec::Mcts { .. } => "tree search",
+                PlannerSpec::Mppi { .. } => "MPPI",
+                PlannerSpec::RandomShooting { .. } => "random shooting",
                 PlannerSpec::Cem { .. } => "CEM",
                 PlannerSpec::Icem { .. } => "iCEM",
             };

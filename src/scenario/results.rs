@@ -117,6 +117,7 @@ pub struct ControlUse {
     /// Allowed range: hard limits; `None` where open.
     pub low: Option<f64>,
     pub high: Option<f64>,
+    /// Per step; the smaller one where up and down differ.
     pub max_move: Option<f64>,
     /// Moves and mean |move| over the run, median particle.
     pub moves: usize,

@@ -23,11 +23,11 @@ pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
 pub use place::{inner_place, key_place};
 pub use scenario::{
     BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec,
-    ScheduleEntry,
+    ScheduleEntry, TotalSpec,
 };
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema};
 pub use twin::{
-    EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, ParameterSpec, PriceBasis, Resample,
-    RetrainSpec, SignalSpec, TwinSpec,
+    EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, MaxMove, ParameterSpec, PriceBasis,
+    Resample, RetrainSpec, SignalSpec, TwinSpec, UpDown,
 };

@@ -187,6 +187,12 @@ pub struct MpcSpec {
     /// One forecast for all disturbances in place of the twin's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<super::ForecastSpec>>,
+    /// Limits of what controls take over the horizon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub totals: Vec<At<TotalSpec>>,
+    /// Time for one plan; the best one found by then is followed (default: as long as it takes).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<At<TimeSpan>>,
     #[serde(default)]
     pub planner: PlannerSpec,
     /// Of a live loop: who moves the controls when there is no plan to follow (default: the plant's own controller, where
@@ -219,6 +225,20 @@ impl MpcSpec {
     }
 }
 
+/// A limit of what a control takes in total: the sum of its values over the steps of a plan.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TotalSpec {
+    pub control: At<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<At<f64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<At<f64>>,
+    /// Both are for this long, and the horizon has its share (default: for the whole horizon).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per: Option<At<TimeSpan>>,
+}
+
 /// The optimiser inside MPC.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -237,6 +257,9 @@ pub enum PlannerSpec {
         /// Weight of the last mean and variance.
         #[serde(default = "d_smoothing")]
         smoothing: At<f64>,
+        /// A few steps of `gradient` from the best sequence.
+        #[serde(default = "d_polish")]
+        polish: At<bool>,
     },
     /// Bounded Gauss-Newton on the slopes of the whole rollout, with several dampings tried at once.
     #[serde(rename_all = "snake_case")]
@@ -268,6 +291,68 @@ pub enum PlannerSpec {
         /// Share of elites kept between iterations and between plans.
         #[serde(default = "d_keep")]
         keep: At<f64>,
+        /// A few steps of `gradient` from the best sequence.
+        #[serde(default = "d_polish")]
+        polish: At<bool>,
+    },
+    /// Averages weighted by exp(−cost/λ), with smoothed noise (Williams et al. 2017).
+    #[serde(rename_all = "snake_case")]
+    Mppi {
+        /// Candidates per iteration.
+        #[serde(default = "d_population")]
+        population: At<usize>,
+        #[serde(default = "d_iterations")]
+        iterations: At<usize>,
+        /// λ, in spreads of the costs (median − least).
+        #[serde(default = "d_temperature")]
+        temperature: At<f64>,
+        /// Share of new noise in each move; 1 is white.
+        #[serde(default = "d_new_noise")]
+        smoothing: At<f64>,
+        /// The noise shrinks by this factor each iteration.
+        #[serde(default = "d_shrink")]
+        decay: At<f64>,
+        /// A few steps of `gradient` from the best sequence.
+        #[serde(default = "d_polish")]
+        polish: At<bool>,
+    },
+    /// Sequences drawn evenly between the bounds; the cheapest one wins.
+    #[serde(rename_all = "snake_case")]
+    RandomShooting {
+        /// Sequences priced.
+        #[serde(default = "d_sequences")]
+        population: At<usize>,
+        /// A few steps of `gradient` from the best sequence.
+        #[serde(default = "d_polish")]
+        polish: At<bool>,
+    },
+    /// Projected L-BFGS on the slopes of the cost, for objectives that are no sum of squares.
+    #[serde(rename_all = "snake_case")]
+    Gradient {
+        #[serde(default = "d_descents")]
+        iterations: At<usize>,
+        /// Past steps that shape the next one.
+        #[serde(default = "d_memory")]
+        memory: At<usize>,
+    },
+    /// Linearises, solves the constrained quadratic program, repeats; exact for linear twins with quadratic costs.
+    #[serde(rename_all = "snake_case")]
+    Qp {
+        #[serde(default = "d_steps")]
+        iterations: At<usize>,
+    },
+    /// Tree search over moves on a grid, for discrete or staged equipment.
+    #[serde(rename_all = "snake_case")]
+    Mcts {
+        /// Sequences priced.
+        #[serde(default = "d_sequences")]
+        population: At<usize>,
+        /// Values of a control without multiples, from bound to bound.
+        #[serde(default = "d_levels")]
+        levels: At<usize>,
+        /// A few steps of `gradient` from the best sequence.
+        #[serde(default = "d_polish")]
+        polish: At<bool>,
     },
 }
 
@@ -281,12 +366,37 @@ impl Default for PlannerSpec {
             beta: d_beta(),
             decay: d_decay(),
             keep: d_keep(),
+            polish: d_polish(),
         }
     }
 }
 
 fn d_population() -> At<usize> {
     64.into()
+}
+fn d_sequences() -> At<usize> {
+    256.into()
+}
+fn d_descents() -> At<usize> {
+    8.into()
+}
+fn d_memory() -> At<usize> {
+    6.into()
+}
+fn d_levels() -> At<usize> {
+    5.into()
+}
+fn d_temperature() -> At<f64> {
+    0.1.into()
+}
+fn d_new_noise() -> At<f64> {
+    0.6.into()
+}
+fn d_shrink() -> At<f64> {
+    0.8.into()
+}
+fn d_polish() -> At<bool> {
+    false.into()
 }
 fn d_steps() -> At<usize> {
     3.into()

@@ -136,6 +136,34 @@ pub enum Effect {
     None,
 }
 
+/// Largest change of a control per step: the same both ways, or up and down apart; an absent way has no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MaxMove {
+    Both(f64),
+    Apart(UpDown),
+}
+
+/// Two ways of a move.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpDown {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down: Option<f64>,
+}
+
+impl MaxMove {
+    /// (down, up); infinite where there is no limit.
+    pub fn limits(&self) -> (f64, f64) {
+        match *self {
+            Self::Both(size) => (size, size),
+            Self::Apart(UpDown { up, down }) => (down.unwrap_or(f64::INFINITY), up.unwrap_or(f64::INFINITY)),
+        }
+    }
+}
+
 /// One line of the tag list.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -163,12 +191,21 @@ pub struct SignalSpec {
     /// The same value for longer than this is a stuck sensor: dropped and counted. Absent: flat lines are only reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flat: Option<At<TimeSpan>>,
-    /// Largest change of a control from one step to the next.
+    /// Largest change of a control from one step to the next: a number, or `{ up = 1.0, down = 0.5 }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_move: Option<At<f64>>,
+    pub max_move: Option<At<MaxMove>>,
     /// A control takes whole multiples of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiple: Option<At<f64>>,
+    /// A control is 0, off, or at least this, on: a minimum load, a minimum order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_on: Option<At<f64>>,
+    /// With `min_on`: once on, it stays on for this long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_run: Option<At<TimeSpan>>,
+    /// With `min_on`: once off, it stays off for this long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_stop: Option<At<TimeSpan>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resample: Option<At<Resample>>,
     /// What a controller is told about a disturbance's future (default `persistence`).

@@ -193,7 +193,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::schema::{self, Role, Schema, Signal};
+    use crate::schema::{self, MoveLimit, Role, Schema, Signal, Switching};
     use crate::units::Unit;
 
     fn cloud(steps: usize, signals: usize) -> Trajectory {
@@ -203,8 +203,9 @@ mod tests {
             unit: Unit::one(),
             hard: schema::Range::OPEN,
             soft: schema::Range::OPEN,
-            max_move: f64::INFINITY,
+            max_move: MoveLimit::NONE,
             multiple: 0.0,
+            switching: Switching::NONE,
         };
         let schema = Arc::new(Schema::new((0..signals).map(signal).collect()));
         let mut log = Trajectory::empty(schema, Timestamp::UNIX_EPOCH, 1000, steps, 1);

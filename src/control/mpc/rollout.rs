@@ -3,8 +3,12 @@
 use jiff::Timestamp;
 
 use super::Setup;
+<<<<<<< HEAD
 use super::local::Trace;
 use crate::control::planner::reach;
+=======
+use crate::control::planner::Allowed;
+>>>>>>> planners
 use crate::expr::Registers;
 use crate::rng::Key;
 use crate::schema::Range;
@@ -24,8 +28,13 @@ pub(super) struct Start<'a> {
     pub kept: Vec<(usize, f64)>,
     /// Planned controls in force.
     pub previous: Vec<f64>,
+<<<<<<< HEAD
     /// How wrong the model has been lately, `[targets]`; empty: not known yet.
     pub bias: Vec<f64>,
+=======
+    /// Steps for which they have been on, or off.
+    pub since: Vec<usize>,
+>>>>>>> planners
     pub key: Key,
 }
 
@@ -137,7 +146,7 @@ impl Workspace {
                 self.rollouts.len() - 1
             }
         };
-        paths(setup, &start.previous, candidates, &mut self.path);
+        paths(setup, start, candidates, &mut self.path);
         let rollout = &mut self.rollouts[at];
         rollout.run(setup, start, &self.path, &mut self.noise, &mut self.registers, watch);
         rollout.sum(setup);
@@ -183,23 +192,24 @@ impl Workspace {
 }
 
 /// Writes the controls of every step: towards the wish of its block, as far per step as the move limit allows.
-pub(super) fn paths(setup: &Setup, previous: &[f64], candidates: &[Vec<f64>], path: &mut Vec<f64>) {
+pub(super) fn paths(setup: &Setup, start: &Start, candidates: &[Vec<f64>], path: &mut Vec<f64>) {
     let (n, controls) = (candidates.len(), setup.controls.len());
+    // Per control and candidate.
+    let mut since: Vec<usize> = start.since.iter().flat_map(|s| std::iter::repeat_n(*s, n)).collect();
     path.resize(setup.blocks.horizon() * controls * n, 0.0);
     for h in 0..setup.blocks.horizon() {
         let block = setup.blocks.of(h);
         let (done, rest) = path.split_at_mut(h * controls * n);
         for c in 0..controls {
-            let limit = &setup.limits[c];
+            // Bounds are in the wishes.
+            let allowed = Allowed { bounds: Range::OPEN, ..setup.limits[c].allowed };
+            let since = &mut since[c * n..(c + 1) * n];
             let wish = candidates.iter().map(|s| s[block * controls + c]);
             let now = &mut rest[c * n..(c + 1) * n];
             for (k, (now, wish)) in now.iter_mut().zip(wish).enumerate() {
-                let last = if h == 0 { previous[c] } else { done[((h - 1) * controls + c) * n + k] };
-                *now = if limit.multiple > 0.0 {
-                    reach(Range::OPEN, limit.max_move, limit.multiple, last, wish)
-                } else {
-                    wish.max(last - limit.max_move).min(last + limit.max_move)
-                };
+                let last = if h == 0 { start.previous[c] } else { done[((h - 1) * controls + c) * n + k] };
+                *now = allowed.next(last, since[k], wish);
+                since[k] = allowed.since(last, since[k], *now, 1);
             }
         }
     }

@@ -43,14 +43,14 @@ impl Planner for Cem {
             for c in drawn..population {
                 let stream = key.fold(c as u64);
                 for i in 0..problem.len() {
-                    let bounds = problem.bounds[i % problem.controls()];
+                    let bounds = problem.allowed[i % problem.controls()].bounds;
                     let (mean, deviation) = (search.mean[i], search.deviation[i]);
                     search.trial.candidates[c][i] = truncated(stream, i as u64, mean, deviation, bounds);
                 }
             }
             search.trial.score(problem);
             search.learn(elites, self.smoothing);
-            if search.converged() {
+            if search.converged() || (problem.late)() {
                 break;
             }
         }

@@ -1,7 +1,7 @@
 //! Bounded Gauss-Newton.
 
 use super::local::{rows, units};
-use super::quadratic::Quadratic;
+use super::quadratic::{Quadratic, Row};
 use super::trial::{Trial, empty_plan, starts};
 use super::{Local, Plan, Planner, Problem};
 
@@ -28,6 +28,8 @@ const RETREAT: f64 = 300.0;
 const GAIN: f64 = 1e-9;
 /// Curvature of broken limits, in largest curvatures of the cost.
 const LIMIT_CURVATURE: f64 = 1e3;
+/// Steps towards the kinks and multipliers of broken limits.
+const LIMIT_ROUNDS: usize = 4;
 
 impl Planner for GaussNewton {
     fn name(&self) -> &'static str {
@@ -52,6 +54,9 @@ impl Planner for GaussNewton {
             .collect();
         for iteration in 0..self.iterations {
             for branch in &mut branches {
+                if (problem.late)() {
+                    break;
+                }
                 branch.advance(problem, &mut trial);
             }
             branches.sort_by(|a, b| a.cost.total_cmp(&b.cost));
@@ -83,7 +88,7 @@ impl Branch {
             trial.candidates.clear();
             let mut dampings = Vec::with_capacity(DAMPINGS.len() * LENGTHS.len());
             for damping in DAMPINGS.map(|d| d * self.damping) {
-                let Some(change) = step.change(damping, &local) else { continue };
+                let Some(change) = step.change(damping) else { continue };
                 for length in LENGTHS {
                     trial.candidates.push(self.at.iter().zip(&change).map(|(u, d)| u + length * d).collect());
                     dampings.push(damping);
@@ -108,7 +113,10 @@ impl Branch {
 /// The model of one iteration, in units of `scale`.
 struct Step {
     scale: Vec<f64>,
-    rows: Vec<super::quadratic::Row>,
+    /// What a change must hold: also the limits of the plant that are not broken.
+    rows: Vec<Row>,
+    /// Limits that are.
+    broken: Vec<Row>,
     quadratic: Quadratic,
     /// What the damping multiplies.
     diagonal: Vec<f64>,
@@ -123,49 +131,45 @@ impl Step {
         let slope = local.gradient.iter().zip(&scale).map(|(g, s)| (g * s).abs()).fold(0.0, f64::max);
         let floor = 1e-3 * most + slope + f64::MIN_POSITIVE.sqrt();
         let diagonal = quadratic.hessian.diagonal().iter().map(|h| h + floor).collect();
-        Self { rows: rows(problem, at, &scale), quadratic, diagonal, scale }
+        let (broken, whole): (Vec<Row>, Vec<Row>) = local.limit_rows(&scale).partition(|row| row.bound < 0.0);
+        let mut rows = rows(problem, at, &scale);
+        rows.extend(whole);
+        Self { rows, broken, quadratic, diagonal, scale }
     }
 
     /// The best change, `[moves * controls]`, in the controls' units; broken limits are one-sided squares.
-    fn change(&self, damping: f64, local: &Local) -> Option<Vec<f64>> {
+    fn change(&self, damping: f64) -> Option<Vec<f64>> {
         let mut model = self.quadratic.clone();
         for (i, d) in self.diagonal.iter().enumerate() {
             model.hessian[(i, i)] += damping * d;
         }
-        let size = model.hessian.diagonal().max();
-        let limits: Vec<(Vec<f64>, f64)> = local
-            .limits
-            .iter()
-            .filter_map(|l| {
-                let slopes: Vec<f64> = l.slopes.iter().zip(&self.scale).map(|(a, s)| a * s).collect();
-                let most = slopes.iter().map(|s| s.abs()).fold(0.0, f64::max);
-                // A limit that no control moves is nobody's to keep.
-                (most > 0.0).then(|| (slopes.iter().map(|s| s / most).collect(), l.room / most))
-            })
-            .collect();
-        let mut broken: Vec<bool> = limits.iter().map(|l| l.1 < 0.0).collect();
+        let curvature = LIMIT_CURVATURE * model.hessian.diagonal().max();
+        // What is asked of each broken limit, none when it mends by itself.
+        let mut asked: Vec<Option<f64>> = self.broken.iter().map(|row| Some(row.bound)).collect();
         let mut change = None;
-        // Which limits are broken depends on the step, and the step on them: Newton on the kinks.
-        for _ in 0..4 {
+        for _ in 0..LIMIT_ROUNDS {
             let mut kinked = model.clone();
-            for ((slopes, room), _) in limits.iter().zip(&broken).filter(|(_, b)| **b) {
-                for (i, a) in slopes.iter().enumerate().filter(|(_, a)| **a != 0.0) {
-                    kinked.gradient[i] -= LIMIT_CURVATURE * size * a * room;
-                    for (j, b) in slopes.iter().enumerate() {
-                        kinked.hessian[(i, j)] += LIMIT_CURVATURE * size * a * b;
-                    }
+            for (row, bound) in self.broken.iter().zip(&asked).filter_map(|(row, asked)| Some((row, (*asked)?))) {
+                for (i, a) in &row.slopes {
+                    kinked.gradient[*i] -= curvature * a * bound;
+                    row.slopes.iter().for_each(|(j, b)| kinked.hessian[(*i, *j)] += curvature * a * b);
                 }
             }
             let x = kinked.least(&self.rows)?;
-            let now: Vec<bool> = limits
-                .iter()
-                .map(|(a, room)| a.iter().zip(x.iter()).map(|(a, x)| a * x).sum::<f64>() > *room)
-                .collect();
+            for (row, asked) in self.broken.iter().zip(&mut asked) {
+                let excess = row.dot(&x) - row.bound;
+                // A square gives in to the cost by a little: ask for that much more, as a multiplier would.
+                *asked = match *asked {
+                    Some(bound) if excess > 0.0 => Some(bound - excess),
+                    Some(bound) if bound < row.bound => Some(bound),
+                    _ if excess > 0.0 => Some(row.bound),
+                    _ => None,
+                };
+            }
             change = Some(x);
-            if now == broken {
+            if self.broken.is_empty() {
                 break;
             }
-            broken = now;
         }
         change.map(|x| x.iter().zip(&self.scale).map(|(x, s)| x * s).collect())
     }

@@ -68,7 +68,7 @@ impl Planner for Icem {
             search.trial.score(problem);
             search.learn(elites, self.smoothing);
             kept = search.trial.elites(keep).cloned().collect();
-            if search.converged() {
+            if search.converged() || (problem.late)() {
                 break;
             }
         }

@@ -17,7 +17,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn dot(&self, x: &DVector<f64>) -> f64 {
+    pub fn dot(&self, x: &DVector<f64>) -> f64 {
         self.slopes.iter().map(|(i, s)| s * x[*i]).sum()
     }
 }

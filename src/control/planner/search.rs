@@ -24,7 +24,7 @@ impl Search {
         }
         project(problem, &mut mean);
         let first: Vec<f64> = (0..problem.len()).map(|i| problem.spread(i % controls)).collect();
-        let least = (0..problem.len()).map(|i| 0.5 * problem.multiple[i % controls]).collect();
+        let least = (0..problem.len()).map(|i| 0.5 * problem.allowed[i % controls].multiple).collect();
         Self { mean, deviation: first.clone(), first, least, trial: Trial::new(problem) }
     }
 
