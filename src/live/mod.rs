@@ -4,6 +4,7 @@
 //! makes one step of the twin of several lines, `past` keeps what was seen, `ladder` decides, `answer` is what goes back;
 //! `record` and `tally` keep account, and `session` is the line through all of them.
 
+mod advice;
 mod answer;
 mod collected;
 mod ladder;
@@ -15,6 +16,7 @@ mod session;
 mod tags;
 mod tally;
 
+pub use advice::{Advice, Advised, KpiChange, Undo, advise};
 pub use answer::Answer;
 pub use ladder::Rung;
 pub use line::{Flag, LONGEST};
