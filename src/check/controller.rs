@@ -117,7 +117,7 @@ fn control<'p, T>(
 }
 
 /// A control is moved by one loop only.
-fn once<'n>(faults: File<'_, '_, T>, names: impl Iterator<Item = &'n At<String>>, what: &str) {
+fn once<'n, T>(faults: File<'_, '_, T>, names: impl Iterator<Item = &'n At<String>>, what: &str) {
     let mut seen = HashSet::new();
     for name in names {
         if !seen.insert(name.as_str()) {
