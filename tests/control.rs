@@ -302,15 +302,15 @@ fn a_faster_plant_is_planned_for_at_the_twins_steps() {
     let room = room("settle = 2\n");
     let mut lines = Loop::start(&room, &[]);
     lines.say(describe(1200.0).to_string().as_bytes());
-    let mut last = f64::NAN;
+    let (mut last, mut temp) = (f64::NAN, 20.0);
     for k in 0..30 {
-        let answer = lines.ask(&json!({
-            "k": k, "obs": { "room_temp_c": 20.0 + 0.1 * f64::from(k % 4), "outdoor_temp_c": 5.0 },
-        }));
+        let answer = lines.ask(&json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 } }));
         let heat = answer["u"]["heater_kw"].as_f64().unwrap();
         assert_eq!(rung(&answer), if k < 6 { "settle" } else { "plan" }, "{k}");
         assert!(k % 3 == 0 || heat == last, "{k}: the control in force stays between steps");
         last = heat;
+        // a third of an hour
+        temp += (0.08 * (5.0 - temp) + 0.35 * heat) / 3.0;
     }
     lines.end().expect(0);
     let mut lines = Loop::start(&room, &[]);
