@@ -42,8 +42,7 @@ struct Loop {
 impl Loop {
     fn start(room: &Room, more: &[&str]) -> Self {
         let mut command = room.command(&[&["control", "data/room"], more].concat());
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, input, output }
     }
@@ -121,7 +120,7 @@ fn hostile(line: &Value, kind: usize) -> Vec<u8> {
     let text = line.to_string();
     match kind {
         0 => return Vec::new(),
-        1 => return text[..text.len() / 2].as_bytes().to_vec(),
+        1 => return text.as_bytes()[..text.len() / 2].to_vec(),
         2 => return [b"{\"k\":1,\"obs\":{\"\xff\xfe\":", text.as_bytes()].concat(),
         3 => return "[".repeat(5_000).into_bytes(),
         4 => return b"null".to_vec(),
@@ -239,8 +238,16 @@ fn a_shadow_answers_with_the_plants_own_controls_and_its_log_can_be_learned_from
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     let names: Vec<String> = reader.schema().fields().iter().map(|f| f.name().clone()).collect();
     let expected = [
-        "timestamp", "room_temp_c", "power_kw", "heater_kw", "outdoor_temp_c", "reward", "planned_heater_kw",
-        "predicted_room_temp_c", "rung", "support",
+        "timestamp",
+        "room_temp_c",
+        "power_kw",
+        "heater_kw",
+        "outdoor_temp_c",
+        "reward",
+        "predicted_room_temp_c",
+        "planned_heater_kw",
+        "rung",
+        "support",
     ];
     assert_eq!(names, expected);
     let batch = reader.build().unwrap().next().unwrap().unwrap();
@@ -268,8 +275,7 @@ fn the_ladder_goes_down_rung_by_rung_and_up_again() {
         plant.step(&answer);
     }
     lines.end().expect(0);
-    let runs: Vec<(&str, usize)> =
-        rungs.chunk_by(|a, b| a == b).map(|run| (run[0].as_str(), run.len())).collect();
+    let runs: Vec<(&str, usize)> = rungs.chunk_by(|a, b| a == b).map(|run| (run[0].as_str(), run.len())).collect();
     // a state is carried for the control horizon of 6 steps, and the last plan reaches as far
     assert_eq!(runs, [("settle", 4), ("plan", 12), ("last_plan", 5), ("safe", 9), ("plan", 10)]);
 }
@@ -279,14 +285,15 @@ fn without_a_safe_policy_and_a_baseline_the_controls_stay() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);
     lines.say(describe(3600.0).to_string().as_bytes());
-    let line = |k: u64, temp: f64| {
-        json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 }, "applied": { "heater_kw": 4.0 } })
-    };
+    let line = |k: u64, temp: f64| json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 }, "applied": { "heater_kw": 4.0 } });
     assert_eq!(rung(&lines.ask(&line(0, 21.0))), "settle");
     assert_eq!(rung(&lines.ask(&line(1, 21.0))), "plan");
     // far outside of what the log has seen
     let answer = lines.ask(&line(2, 45.0));
-    assert_eq!((rung(&answer), answer["support"].as_str(), answer["u"]["heater_kw"].as_f64()), ("hold", Some("outside"), Some(4.0)));
+    assert_eq!(
+        (rung(&answer), answer["support"].as_str(), answer["u"]["heater_kw"].as_f64()),
+        ("hold", Some("outside"), Some(4.0))
+    );
     lines.end().expect(0);
     let mut lines = Loop::start(&room, &["--allow-extrapolation"]);
     for k in 0..2 {

@@ -269,7 +269,8 @@ fn mpc<T>(
     if known_step && **horizon < **step {
         let message = format!("case `{case}`: the horizon {} is shorter than the step {}", horizon.value, step.value);
         faults.add("too-short", &horizon.span, message, "write some steps, like `horizon = \"4h\"`");
-    } else if let Some(length) = run.map(|r| &r.length).filter(|l| **horizon > ***l && l.ms() > 0 && !l.span.is_empty()) {
+    } else if let Some(length) = run.map(|r| &r.length).filter(|l| **horizon > ***l && l.ms() > 0 && !l.span.is_empty())
+    {
         let message =
             format!("case `{case}`: the horizon {} is longer than the scenario ({})", horizon.value, length.value);
         faults.add("too-long", &horizon.span, message, "shorten `horizon` or lengthen the scenario");

@@ -47,10 +47,21 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     })?;
     let age = Timestamp::now().as_millisecond() - end.as_millisecond();
     if age > OLD * step {
-        let age = TimeSpan::from_ms(age / 60_000 * 60_000);
+        let age = roughly(age);
         note(globals, &format!("the log ended {age} ago, at {end}: the advice is for then, not for now"));
     }
     if globals.json { output::versioned(&advice) } else { output::print(&plain(&table(&advice))) }
+}
+
+/// An age in whole days, hours or minutes, whichever says enough.
+fn roughly(ms: i64) -> TimeSpan {
+    let unit = [86_400_000, 3_600_000, 60_000].into_iter().find(|unit| ms >= 2 * unit).unwrap_or(1_000);
+    TimeSpan::from_ms(ms / unit * unit)
+}
+
+/// The unit behind a number; nothing for a number without one.
+fn unit(text: &str) -> String {
+    if text == "1" { String::new() } else { format!(" {text}") }
 }
 
 fn table(a: &Advice) -> String {
@@ -74,10 +85,11 @@ fn table(a: &Advice) -> String {
         100.0 * a.confidence
     );
     for k in &a.kpis {
-        text += &format!("{} {:+.4} {}\n", k.name, k.change, k.unit);
+        text += &format!("{} {:+.4}{}\n", k.name, k.change, unit(&k.unit));
     }
     for u in &a.undo {
-        text += &format!("undo it if {} is not within {:.4} to {:.4} {} at {}\n", u.tag, u.low, u.high, u.unit, u.at);
+        let unit = unit(&u.unit);
+        text += &format!("undo it if {} is not within {:.4} to {:.4}{unit} at {}\n", u.tag, u.low, u.high, u.at);
     }
     text
 }

@@ -118,12 +118,7 @@ fn next_line(input: &mut impl BufRead) -> Option<Came> {
     }
 }
 
-fn converse(
-    session: &mut Session,
-    lines: &Receiver<Came>,
-    watch: &interrupt::Watch,
-    globals: &Globals,
-) -> Result<()> {
+fn converse(session: &mut Session, lines: &Receiver<Came>, watch: &interrupt::Watch, globals: &Globals) -> Result<()> {
     let mut out = std::io::stdout().lock();
     while !watch.asked() {
         let (bytes, long) = match lines.recv_timeout(PULSE) {

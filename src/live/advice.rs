@@ -237,7 +237,8 @@ fn changes(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simul
     let (planned, kept) = (value(planned), value(kept));
     let mut list: Vec<KpiChange> = Vec::new();
     for ((kpi, a), b) in compiled.kpis.iter().zip(&planned).zip(&kept) {
-        let differences: Vec<f64> = a.values.iter().zip(&b.values).map(|(a, b)| a - b).filter(|d| d.is_finite()).collect();
+        let differences: Vec<f64> =
+            a.values.iter().zip(&b.values).map(|(a, b)| a - b).filter(|d| d.is_finite()).collect();
         if differences.is_empty() {
             continue;
         }
@@ -280,7 +281,10 @@ fn advised(
     } else {
         None
     };
-    let gain = kpi.map(|k| format!("{} {:+.4} {} over {horizon}", k.name, k.change, k.unit));
+    let gain = kpi.map(|k| {
+        let unit = if k.unit == "1" { String::new() } else { format!(" {}", k.unit) };
+        format!("{} {:+.4}{unit} over {horizon}", k.name, k.change)
+    });
     let reason = [binding, gain].into_iter().flatten().collect::<Vec<_>>().join("; ");
     let open = |v: f64| v.is_finite().then_some(v);
     Advised {

@@ -134,8 +134,8 @@ impl Record {
             .set_created_by(format!("twinopt {}", env!("CARGO_PKG_VERSION")))
             .build();
         let mut bytes = Vec::new();
-        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties))
-            .map_err(|e| fail(e.to_string()))?;
+        let mut writer =
+            ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).map_err(|e| fail(e.to_string()))?;
         writer.write(&batch).map_err(|e| fail(e.to_string()))?;
         writer.close().map_err(|e| fail(e.to_string()))?;
         write_file(&self.file, &bytes)?;

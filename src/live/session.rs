@@ -211,7 +211,8 @@ impl<'a> Session<'a> {
     fn sample(&mut self, sample: &Sample, mut flags: Vec<Flag>) -> Result<Answer> {
         if !self.described {
             self.described = true;
-            self.notes.push("the plant has not described itself: its sample time is taken to be the twin's step".into());
+            self.notes
+                .push("the plant has not described itself: its sample time is taken to be the twin's step".into());
         }
         for map in [&sample.obs, &sample.baseline, &sample.applied] {
             if self.tell_strangers(map.keys()) {

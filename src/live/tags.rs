@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::line::Flag;
 use crate::error::{Error, Result};
-use crate::schema::{Range, Role, Signal};
 use crate::scenario::Plant;
+use crate::schema::{Range, Role, Signal};
 use crate::spec::{Resample, SignalSpec};
 use crate::twin::Dynamics;
 use crate::units::Unit;
