@@ -1,37 +1,39 @@
 //! Controllers of a scenario's cases.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use super::faults::Faults;
 use super::plant::{Plant, Wanted};
 use super::signals::{season, whole_steps, within};
 use crate::schema::Role;
 use crate::spec::{
-    At, BaseStockLoop, CaseSpec, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec, ScheduleEntry,
-    SignalSpec, key_place,
+    At, BaseStockLoop, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec, ScheduleEntry,
+    SignalSpec, TwinSpec, key_place,
 };
 
-type Scenario<'a, 'f> = &'a mut Faults<'f, ScenarioSpec>;
+/// Of a scenario, or of a twin.
+type File<'a, 'f, T> = &'a mut Faults<'f, T>;
 
 const MEASURED: [Role; 4] = [Role::State, Role::Output, Role::Disturbance, Role::Derived];
 const NAMED: [Role; 6] = [Role::Setpoint, Role::State, Role::Output, Role::Disturbance, Role::Derived, Role::Control];
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-pub(super) fn controller(
-    faults: Scenario<'_, '_>,
-    spec: &ScenarioSpec,
+pub(super) fn controller<T>(
+    faults: File<'_, '_, T>,
+    run: Option<&ScenarioSpec>,
     plant: &Plant<'_>,
     case: &str,
-    at: &At<CaseSpec>,
+    at: &At<ControllerSpec>,
 ) {
-    let place = at.controller.span.clone();
+    let place = at.span.clone();
     let mut nothing = |empty: bool, what: &str| {
         if empty && !faults.is_damaged(&place) {
             let message = format!("case `{case}`: `{what}` names no control");
             faults.add("missing-value", &place, message, "name the controls that it moves");
         }
     };
-    match &at.controller.value {
+    match &at.value {
         ControllerSpec::Replay {} => {}
         ControllerSpec::Hold(values) => {
             nothing(values.is_empty(), "hold");
@@ -71,23 +73,51 @@ pub(super) fn controller(
                 base_stock(faults, plant, case, l);
             }
         }
-        ControllerSpec::Mpc(settings) => mpc(faults, spec, plant, case, settings, &at.controller),
+        ControllerSpec::Mpc(settings) => {
+            if let (Some(_), Some(safe)) = (run, &settings.safe) {
+                let message = format!("case `{case}`: `safe` is of a live loop, not of a simulated one");
+                faults.add("wrong-place", &safe.span, message, "move it to `[mpc]` in the twin");
+            }
+            if let (Some(_), Some(settle)) = (run, &settings.settle) {
+                let message = format!("case `{case}`: `settle` is of a live loop, not of a simulated one");
+                faults.add("wrong-place", &settle.span, message, "move it to `[mpc]` in the twin");
+            }
+            mpc(faults, run, plant, case, settings, &at.span);
+        }
+    }
+}
+
+/// How the running plant is planned for: `[mpc]` of the twin.
+pub(super) fn live(faults: &mut Faults<'_, TwinSpec>, plant: &Plant<'_>) {
+    let Some(settings) = &plant.spec().mpc else { return };
+    mpc(faults, None, plant, "[mpc]", settings, &settings.span);
+    if let Some(safe) = settings.safe.as_deref() {
+        if matches!(safe.value, ControllerSpec::Mpc(_) | ControllerSpec::Replay {}) {
+            let message = "[mpc]: a safe policy neither plans nor replays";
+            faults.add("wrong-value", &safe.span, message, "write `safe.hold`, `safe.rule`, `safe.pid` or the like");
+        } else {
+            controller(faults, None, plant, "[mpc] safe", safe);
+        }
+    }
+    if let Some(settle) = settings.settle.as_ref().filter(|n| ***n > 100_000) {
+        let message = format!("[mpc]: {} steps of the plant's own controller leave nothing to plan", settle.value);
+        faults.add("out-of-range", &settle.span, message, "some more than the model's `lags` are usual");
     }
 }
 
 /// The control called `name`, a key whose value stands at `value`.
-fn control<'p>(
-    faults: Scenario<'_, '_>,
+fn control<'p, T>(
+    faults: File<'_, '_, T>,
     plant: &Plant<'p>,
     name: &str,
-    value: &std::ops::Range<usize>,
+    value: &Range<usize>,
 ) -> Option<&'p SignalSpec> {
     let place = key_place(faults.text(), name, value);
     plant.expect(faults, name, &place, &[Role::Control], "a control")
 }
 
 /// A control is moved by one loop only.
-fn once<'n>(faults: Scenario<'_, '_>, names: impl Iterator<Item = &'n At<String>>, what: &str) {
+fn once<'n, T>(faults: File<'_, '_, T>, names: impl Iterator<Item = &'n At<String>>, what: &str) {
     let mut seen = HashSet::new();
     for name in names {
         if !seen.insert(name.as_str()) {
@@ -97,13 +127,13 @@ fn once<'n>(faults: Scenario<'_, '_>, names: impl Iterator<Item = &'n At<String>
     }
 }
 
-fn schedule(
-    faults: Scenario<'_, '_>,
+fn schedule<T>(
+    faults: File<'_, '_, T>,
     case: &str,
     name: &str,
     entries: &[At<ScheduleEntry>],
     signal: Option<&SignalSpec>,
-    near: &std::ops::Range<usize>,
+    near: &Range<usize>,
 ) {
     if entries.is_empty() {
         let place = key_place(faults.text(), name, near);
@@ -183,7 +213,7 @@ fn days(text: &str) -> Result<Vec<usize>, String> {
     Ok(out)
 }
 
-fn pid(faults: Scenario<'_, '_>, plant: &Plant<'_>, case: &str, l: &PidLoop) {
+fn pid<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, l: &PidLoop) {
     plant.expect(faults, &l.control, &l.control.span, &[Role::Control], "a control");
     let measured = plant.expect(faults, &l.measurement, &l.measurement.span, &MEASURED, "a measured signal");
     if let Reference::Signal(name) = &l.setpoint.value
@@ -214,7 +244,7 @@ fn pid(faults: Scenario<'_, '_>, plant: &Plant<'_>, case: &str, l: &PidLoop) {
     }
 }
 
-fn base_stock(faults: Scenario<'_, '_>, plant: &Plant<'_>, case: &str, l: &BaseStockLoop) {
+fn base_stock<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, l: &BaseStockLoop) {
     plant.expect(faults, &l.order, &l.order.span, &[Role::Control], "a control that orders");
     let unit = plant.unit(&l.order).filter(|_| plant.signals.contains_key(l.order.as_str()));
     for (key, expr) in [("position", Some(&l.position)), ("level", Some(&l.level)), ("reorder", l.reorder.as_ref())] {
@@ -224,13 +254,13 @@ fn base_stock(faults: Scenario<'_, '_>, plant: &Plant<'_>, case: &str, l: &BaseS
     }
 }
 
-fn mpc(
-    faults: Scenario<'_, '_>,
-    spec: &ScenarioSpec,
+fn mpc<T>(
+    faults: File<'_, '_, T>,
+    run: Option<&ScenarioSpec>,
     plant: &Plant<'_>,
     case: &str,
     mpc: &MpcSpec,
-    whole: &At<ControllerSpec>,
+    whole: &Range<usize>,
 ) {
     let twin = plant.spec();
     let step = &twin.step;
@@ -239,9 +269,10 @@ fn mpc(
     if known_step && **horizon < **step {
         let message = format!("case `{case}`: the horizon {} is shorter than the step {}", horizon.value, step.value);
         faults.add("too-short", &horizon.span, message, "write some steps, like `horizon = \"4h\"`");
-    } else if **horizon > *spec.length && spec.length.ms() > 0 && !spec.length.span.is_empty() {
+    } else if let Some(length) = run.map(|r| &r.length).filter(|l| **horizon > ***l && l.ms() > 0 && !l.span.is_empty())
+    {
         let message =
-            format!("case `{case}`: the horizon {} is longer than the scenario ({})", horizon.value, spec.length.value);
+            format!("case `{case}`: the horizon {} is longer than the scenario ({})", horizon.value, length.value);
         faults.add("too-long", &horizon.span, message, "shorten `horizon` or lengthen the scenario");
     } else if *twin.model.holdout < **horizon && twin.model.holdout.ms() > 0 {
         let message = format!(
@@ -299,7 +330,7 @@ fn mpc(
         Some(names) => {
             if names.is_empty() {
                 let message = format!("case `{case}`: `controls` is empty: nothing to move");
-                faults.add("missing-value", &whole.span, message, "name the controls, or remove `controls` for all");
+                faults.add("missing-value", whole, message, "name the controls, or remove `controls` for all");
             }
             once(faults, names.iter(), "entries of `controls`");
             for name in names {
@@ -308,24 +339,26 @@ fn mpc(
         }
         None if plant.names_of(&[Role::Control]).is_empty() && !plant.file.damage.any => {
             let message = format!("case `{case}`: the twin has no control to move");
-            faults.add("no-control", &whole.span, message, "give what may be moved `role = \"control\"` in the twin");
+            faults.add("no-control", whole, message, "give what may be moved `role = \"control\"` in the twin");
         }
         None => {}
     }
     if twin.objective.is_empty() && !plant.file.damage.any {
         let message = format!("case `{case}`: MPC minimises the twin's `[objective]`, and it has none");
         let cure = format!("add `[objective]` with the price of each KPI to {}", plant.file.path.display());
-        faults.add("no-objective", &whole.span, message, cure);
+        faults.add("no-objective", whole, message, cure);
     }
     if let Some(forecast) = &mpc.forecast {
         season(faults, plant, forecast, &format!("case `{case}`"));
     }
-    past(faults, spec, plant, case, mpc);
+    if let Some(run) = run {
+        past(faults, run, plant, case, mpc);
+    }
     planner(faults, case, &mpc.planner);
 }
 
 /// A seasonal forecast needs one season of log before the start.
-fn past(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>, case: &str, mpc: &MpcSpec) {
+fn past<T>(faults: File<'_, '_, T>, spec: &ScenarioSpec, plant: &Plant<'_>, case: &str, mpc: &MpcSpec) {
     use crate::spec::ForecastSpec::Seasonal;
     let Some((first, last)) = plant.log.span() else { return };
     let past = spec.start.as_millisecond() - first.as_millisecond();
@@ -357,7 +390,7 @@ fn past(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>, case: 
     }
 }
 
-fn planner(faults: Scenario<'_, '_>, case: &str, planner: &PlannerSpec) {
+fn planner<T>(faults: File<'_, '_, T>, case: &str, planner: &PlannerSpec) {
     let mut within = |key: &str, at: &At<f64>, least: f64, most: f64, usual: &str| {
         if !(least..=most).contains(&at.value) {
             let message =

@@ -28,6 +28,7 @@ pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
     signals::parameters(&mut faults, plant);
     kpi::kpis(&mut faults, plant);
     model::model(&mut faults, plant);
+    controller::live(&mut faults, plant);
     faults.into_list()
 }
 

@@ -1,5 +1,6 @@
 //! The command line: one file per verb, and the only place that prints errors and ends the process.
 
+mod advise;
 mod check;
 mod control;
 mod failure;
@@ -114,6 +115,8 @@ enum Verb {
     Models(models::Args),
     /// Say how old and healthy the model of each plant is
     Status(status::Args),
+    /// Say which set-points come next, from the newest rows of the log
+    Advise(advise::Args),
     /// Drive a plant in closed loop: JSON lines on standard input and output
     Control(control::Args),
 }
@@ -165,6 +168,7 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Schedule(args) => schedule::run(args, globals),
         Verb::Models(args) => models::run(args, globals),
         Verb::Status(args) => status::run(args, globals),
+        Verb::Advise(args) => advise::run(args, globals),
         Verb::Control(args) => control::run(args, globals),
     }
 }

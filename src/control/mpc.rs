@@ -11,25 +11,14 @@ use rayon::prelude::*;
 use self::blocks::Blocks;
 use self::local::Residuals;
 use self::rollout::{Limit, Start, Workspace, paths};
-<<<<<<< HEAD
-use super::planner::{self, Local, Plan, Planner, Price, Problem, project};
-use super::{Context, Control, Controller, Forecast, Observation};
-use crate::error::Result;
-use crate::rng::Key;
-use crate::schema::{Range, Role};
-use crate::spec::{MpcSpec, TimeSpan};
-use crate::trajectory::{Frame, Window};
-use crate::twin::{Batch, Dynamics};
-=======
-use super::planner::{self, Allowed, Plan, Planner, Problem, Total, project};
+use super::planner::{self, Allowed, Local, Plan, Planner, Price, Problem, Total, project};
 use super::{Context, Control, Controller, Forecast, Observation, since};
 use crate::error::Result;
 use crate::rng::Key;
 use crate::schema::{MoveLimit, Range, Role, Signal};
 use crate::spec::{At, MpcSpec, TimeSpan, TotalSpec};
-use crate::trajectory::Frame;
-use crate::twin::Dynamics;
->>>>>>> planners
+use crate::trajectory::{Frame, Window};
+use crate::twin::{Batch, Dynamics};
 use crate::value::Objective;
 
 /// The controller. Each particle of the run has its own plan: at every replan interval the planner moves the free moves
@@ -70,17 +59,14 @@ pub(in crate::control) struct Setup<'a> {
     hard: Vec<Limit>,
     /// Frames of the windows.
     depth: usize,
-<<<<<<< HEAD
     /// What the objective measures the smallness of; `None` when the plant or a control has no slopes.
     residuals: Option<Residuals>,
     /// Gain of the estimate of the model's bias.
     correction: f64,
-=======
     totals: Vec<Total>,
     /// Milliseconds for one plan.
     budget: Option<u64>,
     clock: Option<&'a Clock>,
->>>>>>> planners
 }
 
 /// Milliseconds since some moment.
@@ -173,7 +159,7 @@ impl<'a> Mpc<'a> {
         let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, horizon, step)).collect();
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
         let hard = (0..signals.len()).filter_map(|s| hard_limit(dynamics, s)).collect();
-        let smooth = dynamics.smooth() && limits.iter().all(|l| l.multiple <= 0.0);
+        let smooth = dynamics.smooth() && limits.iter().all(|l| l.allowed.multiple <= 0.0);
         let setup = Setup {
             controls,
             limits,
@@ -318,13 +304,9 @@ impl Setup<'_> {
                 && !told.iter().any(|(t, _)| t == s)
         };
         let kept = (0..self.dynamics.schema().len()).filter(given).map(|s| (s, value(s, 0))).collect();
-<<<<<<< HEAD
-        Start { window, row, told, kept, previous: previous.collect(), bias, key }
-=======
         let signals = &self.dynamics.schema().signals;
         let since = self.controls.iter().map(|&c| since(&signals[c], c, window, row)).collect();
-        Start { window, row, told, kept, previous: previous.collect(), since, key }
->>>>>>> planners
+        Start { window, row, told, kept, previous: previous.collect(), since, bias, key }
     }
 }
 
@@ -373,7 +355,6 @@ impl Follower {
     }
 }
 
-<<<<<<< HEAD
 /// What candidates cost over the simulated futures of one particle.
 struct Futures<'a, 'p> {
     setup: &'a Setup<'p>,
@@ -389,7 +370,8 @@ impl Price for Futures<'_, '_> {
     fn near(&mut self, at: &[f64]) -> Option<Local> {
         self.workspace.near(self.setup, self.start, at)
     }
-=======
+}
+
 /// A limit of a planned control's total, for the whole horizon.
 fn total(spec: &TotalSpec, controls: &[usize], signals: &[Signal], horizon: usize, step: TimeSpan) -> Option<Total> {
     let control = controls.iter().position(|&c| signals[c].name == spec.control.value)?;
@@ -397,7 +379,6 @@ fn total(spec: &TotalSpec, controls: &[usize], signals: &[Signal], horizon: usiz
     let end = |at: &Option<At<f64>>, open: f64| at.as_ref().map_or(open, |a| a.value * periods);
     let range = Range { low: end(&spec.at_least, f64::NEG_INFINITY), high: end(&spec.at_most, f64::INFINITY) };
     Some(Total { control, range })
->>>>>>> planners
 }
 
 fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> ControlLimit {

@@ -75,6 +75,8 @@ pub struct Ladder<'a> {
     pub limits: Vec<Signal>,
     /// What stands in for controls in force that are not known: the log's last ones.
     initial: Vec<f64>,
+    /// Steps for which each control has been on, or off.
+    since: Vec<usize>,
     kept: Option<Kept>,
 }
 
@@ -116,6 +118,8 @@ impl<'a> Ladder<'a> {
             footing,
             limits: controls.iter().map(|&c| plant.schema.signals[c].clone()).collect(),
             initial: controls.iter().map(initial).collect(),
+            // Before the loop began, for long enough.
+            since: vec![usize::MAX; controls.len()],
             controls,
             kept: None,
         })
@@ -130,16 +134,19 @@ impl<'a> Ladder<'a> {
 
     /// The controls in force, or what stands in for them: `[controls]`.
     pub fn held(&self, in_force: &[f64]) -> Vec<f64> {
-        let held = in_force.iter().zip(&self.initial).zip(&self.limits);
-        held.map(|((v, initial), signal)| limited(signal, *v, if v.is_finite() { *v } else { *initial })).collect()
+        let held = in_force.iter().zip(&self.initial).zip(self.limits.iter().zip(&self.since));
+        held.map(|((v, initial), (signal, since))| {
+            limited(signal, *v, *since, if v.is_finite() { *v } else { *initial })
+        })
+        .collect()
     }
 
     /// `wanted` within the limits, from the controls in force; what is not finite stays as it is.
     pub fn within(&self, in_force: &[f64], wanted: &[f64]) -> Vec<f64> {
         let held = self.held(in_force);
-        let each = self.limits.iter().zip(in_force).zip(wanted.iter().zip(&held));
-        each.map(|((signal, force), (wanted, held))| {
-            let value = limited(signal, *force, *wanted);
+        let each = self.limits.iter().zip(&self.since).zip(in_force).zip(wanted.iter().zip(&held));
+        each.map(|(((signal, since), force), (wanted, held))| {
+            let value = limited(signal, *force, *since, *wanted);
             if value.is_finite() { value } else { *held }
         })
         .collect()
@@ -174,6 +181,10 @@ impl<'a> Ladder<'a> {
         };
         self.on_safe = matches!(rung, Rung::Safe | Rung::Settle);
         self.write(past, &controls);
+        for (((since, signal), now), last) in self.since.iter_mut().zip(&self.limits).zip(&controls).zip(in_force) {
+            let switched = signal.switching.is_on(*now) != signal.switching.is_on(*last);
+            *since = if switched && last.is_finite() { 1 } else { since.saturating_add(1) };
+        }
         let support = self.support(past);
         Ok(Decision { rung, controls, support, planned, follows_baseline })
     }

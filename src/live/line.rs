@@ -5,14 +5,14 @@ use serde_json::{Map, Value};
 
 /// Longest line that is read; of a longer one nothing is.
 pub const LONGEST: usize = 1 << 20;
-/// Largest number of a line.
+/// Largest number that a line may have: beyond it not all whole numbers are numbers of the computer.
 const LAST_K: f64 = 9e15;
 
 /// Something that is wrong with a line or a value in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flag {
     /// Stable short word: `json`, `utf8`, `blank`, `too_long`, `no_k`, `old_k`, `gap`, `restart`, `no_obs`, `time`,
-    /// `stale`, `missing`, `type`, `absurd`, `invalid`, `stuck`, `unknown`, `late`.
+    /// `stale`, `missing`, `type`, `absurd`, `invalid`, `stuck`, `unknown`.
     pub kind: &'static str,
     /// Of which signal, as the line names it; empty: of the line.
     pub name: String,

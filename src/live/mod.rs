@@ -1,11 +1,14 @@
 //! A twin beside the running plant: the closed loop line by line, and advice.
 //!
-//! `line` reads what the plant says, `order` finds the step that it belongs to, `tags` the signals and units, `collected`
+//! `description` is what the plant says of itself, `line` reads what it says later, `order` finds the step that it belongs to, `tags` the signals and units, `collected`
 //! makes one step of the twin of several lines, `past` keeps what was seen, `ladder` decides, `answer` is what goes back;
-//! `record` and `tally` keep account, and `session` is the line through all of them.
+//! `account`, `record` and `tally` keep account, and `session` is the line through all of them.
 
+mod account;
+mod advice;
 mod answer;
 mod collected;
+mod description;
 mod ladder;
 mod line;
 mod order;
@@ -15,6 +18,7 @@ mod session;
 mod tags;
 mod tally;
 
+pub use advice::{Advice, Advised, KpiChange, Undo, advise};
 pub use answer::Answer;
 pub use ladder::Rung;
 pub use line::{Flag, LONGEST};

@@ -165,18 +165,25 @@ impl Past {
         Window::from_trajectory(t, t.steps.saturating_sub(1), self.reach(), depth, 1)
     }
 
-    /// The twin's own prediction from the present row, whose controls are in it: `[signals]`, states of the next step,
-    /// and what else the step makes of this one.
+    /// The twin's own prediction from the present row, as [`predicted`].
     pub fn predict(&self, dynamics: &dyn Dynamics) -> Vec<f64> {
-        let depth = dynamics.depth().max(2);
-        let mut batch = Batch::candidates(self.window(depth), 1, dynamics.members(), None);
-        if self.known() >= dynamics.depth() {
-            dynamics.begin(&mut batch);
-        }
-        dynamics.observe(&mut batch);
-        dynamics.step(&mut batch);
-        let signals = &dynamics.schema().signals;
-        let lag = |role| usize::from(role != Role::State);
-        signals.iter().enumerate().map(|(s, signal)| batch.window.column(s, lag(signal.role))[0]).collect()
+        let t = &self.forecast.realised;
+        predicted(dynamics, t, self.reach(), t.steps.saturating_sub(1))
     }
+}
+
+/// The mean prediction from row `row` of `t` (1 particle), whose controls are in it, looking back no further than `first`:
+/// `[signals]`, states of the next step, and what else the step makes of this one.
+pub fn predicted(dynamics: &dyn Dynamics, t: &Trajectory, first: usize, row: usize) -> Vec<f64> {
+    let window = Window::from_trajectory(t, row, first, dynamics.depth().max(2), 1);
+    let mut batch = Batch::candidates(window, 1, dynamics.members(), None);
+    // without a whole past there is no last error to start from
+    if row + 1 - first >= dynamics.depth() {
+        dynamics.begin(&mut batch);
+    }
+    dynamics.observe(&mut batch);
+    dynamics.step(&mut batch);
+    let lag = |role| usize::from(role != Role::State);
+    let signals = dynamics.schema().signals.iter().enumerate();
+    signals.map(|(s, signal)| batch.window.column(s, lag(signal.role))[0]).collect()
 }

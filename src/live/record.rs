@@ -63,13 +63,8 @@ impl Record {
         }
     }
 
-    pub fn rows(&self) -> usize {
+    fn rows(&self) -> usize {
         self.times.len()
-    }
-
-    /// Place of a column.
-    pub fn find(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|n| n == name)
     }
 
     /// A new row without numbers.

@@ -3,22 +3,23 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 
+use super::account::Account;
 use super::answer::Answer;
 use super::collected::Collected;
+use super::description::Description;
 use super::ladder::{Decision, Footing, Ladder, Rung};
 use super::line::{Flag, Line, Sample};
 use super::order::{Order, Place};
 use super::past::Past;
-use super::record::{Record, Stamp};
+use super::record::Stamp;
 use super::tags::{Tag, Tags};
 use super::tally::Tally;
 use crate::control::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::scenario::{Compiled, Plant};
 use crate::schema::{Range, Role};
-use crate::spec::{MpcSpec, TimeSpan};
+use crate::spec::MpcSpec;
 use crate::twin::Support;
 
 /// Steps of the plant's own controller at the start, at least, when the twin names no number.
@@ -82,7 +83,7 @@ pub struct Session<'a> {
     unchanged: Vec<(f64, i64)>,
     last: Option<Decision>,
     pub tally: Tally,
-    record: Option<Record>,
+    account: Option<Account>,
     /// Names of KPIs that are written too.
     kpis: Vec<String>,
     notes: Vec<String>,
@@ -90,7 +91,7 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// # Errors
-    /// [`Error::Config`] for `[mpc]` settings that cannot be, [`Error::Data`] for column units that cannot be converted.
+    /// [`crate::error::Error::Config`] for `[mpc]` settings that cannot be, [`crate::error::Error::Data`] for column units that cannot be converted.
     pub fn new(plant: &'a Plant, compiled: &'a Compiled, settings: &Settings<'a>) -> Result<Self> {
         let spec = plant.mpc();
         let context = Context {
@@ -129,7 +130,7 @@ impl<'a> Session<'a> {
             unchanged: vec![(f64::NAN, 0); signals],
             last: None,
             tally: Tally::default(),
-            record: None,
+            account: None,
             kpis: Vec::new(),
             notes: Vec::new(),
             log: settings.log,
@@ -148,13 +149,13 @@ impl<'a> Session<'a> {
     /// Takes in one line, without its end; `flags`: what is known to be wrong with it already.
     ///
     /// # Errors
-    /// [`Error::Data`] when the plant describes itself with a sample time that the twin cannot follow, [`Error::Write`]
+    /// [`crate::error::Error::Data`] when the plant describes itself with a sample time that the twin cannot follow, [`crate::error::Error::Write`]
     /// when the log cannot be written. No other line is an error.
     pub fn take(&mut self, bytes: &[u8], mut flags: Vec<Flag>) -> Result<Reply> {
         match Line::read(bytes, &mut flags) {
             Line::End => Ok(Reply::End),
             Line::Describe(describe) => {
-                self.describe(&describe)?;
+                self.describe(&Description::read(&describe))?;
                 Ok(Reply::Nothing)
             }
             Line::Sample(sample) => self.sample(&sample, flags).map(Reply::Answer),
@@ -164,70 +165,44 @@ impl<'a> Session<'a> {
     /// Writes the log, if there is one.
     ///
     /// # Errors
-    /// [`Error::Write`]
+    /// [`crate::error::Error::Write`]
     pub fn write(&mut self) -> Result<()> {
-        self.record.as_mut().map_or(Ok(()), Record::write)
+        self.account.as_mut().map_or(Ok(()), Account::write)
     }
 
-    fn describe(&mut self, describe: &Map<String, Value>) -> Result<()> {
+    fn describe(&mut self, description: &Description) -> Result<()> {
         self.described = true;
         self.order = Order::default();
-        if let Some(dt) = describe.get("dt_seconds").and_then(Value::as_f64) {
-            let (step, ms) = (self.plant.log.step_ms, (dt * 1e3).round());
-            let ratio = step as f64 / ms;
-            if !(ms >= 1.0 && (ratio - ratio.round()).abs() < 1e-9 && ratio >= 1.0) {
-                return Err(Error::Data(format!(
-                    "the plant's sample time of {dt} s does not divide the twin's step of {}; fit the twin with a step \
-                     that is a whole multiple of it",
-                    TimeSpan::from_ms(step)
-                )));
-            }
-            (self.dt, self.ratio) = (ms as i64, ratio.round() as i64);
-            self.tags = Tags::new(self.plant, self.dt)?;
-        }
-        let names = |key: &str| -> Vec<String> {
-            match describe.get(key) {
-                Some(Value::Array(list)) => list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
-                Some(Value::Object(map)) => map.keys().cloned().collect(),
-                _ => Vec::new(),
-            }
-        };
-        let told = ["states", "disturbances", "setpoints", "controls"].map(names).concat();
-        let strangers: Map<String, Value> = told.iter().map(|n| (n.clone(), Value::Null)).collect();
-        self.tell_strangers(&strangers);
+        (self.dt, self.ratio) = description.pace(self.plant.log.step_ms)?;
+        self.tags = Tags::new(self.plant, self.dt)?;
+        let names = &description.names;
+        self.tell_strangers(names);
         let inputs = [Role::State, Role::Control, Role::Disturbance, Role::Setpoint];
         for tag in self.tags.list.iter().filter(|t| inputs.contains(&t.role)) {
             let name = &self.plant.schema.signals[tag.signal].name;
-            if !told.is_empty() && !told.contains(&tag.column) && !told.contains(name) {
+            if !names.is_empty() && !names.contains(&tag.column) && !names.contains(name) {
                 self.notes.push(format!("the plant does not tell `{}`, which the twin knows", tag.column));
             }
         }
-        if let Some(Value::Object(controls)) = describe.get("controls") {
-            self.narrow(controls);
+        // the plant's own limits count too
+        for (&control, limit) in self.ladder.controls.iter().zip(&mut self.ladder.limits) {
+            let own = self.plant.schema.signals[control].hard;
+            let tag = self.tags.list.iter().find(|t| t.signal == control);
+            let range = tag.and_then(|t| Some((t, description.ranges.iter().find(|r| r.0 == t.column)?.1)));
+            let Some((tag, range)) = range else { continue };
+            let (a, b) = (tag.inside(range.low), tag.inside(range.high));
+            let both = Range { low: own.low.max(a.min(b)), high: own.high.min(a.max(b)) };
+            if both.low <= both.high {
+                limit.hard = both;
+            }
         }
-        self.kpis = names("kpis").into_iter().filter(|n| !self.tags.knows(n)).take(64).collect();
+        self.kpis = description.kpis.iter().filter(|n| !self.tags.knows(n)).cloned().collect();
         Ok(())
     }
 
-    /// The plant's own limits count too.
-    fn narrow(&mut self, ranges: &Map<String, Value>) {
-        for (i, &signal) in self.ladder.controls.iter().enumerate() {
-            let Some(tag) = self.tags.list.iter().find(|t| t.signal == signal) else { continue };
-            let Some([low, high]) = ranges.get(&tag.column).and_then(Value::as_array).map(Vec::as_slice) else {
-                continue;
-            };
-            let (Some(low), Some(high)) = (low.as_f64(), high.as_f64()) else { continue };
-            let own = self.plant.schema.signals[signal].hard;
-            let (a, b) = (tag.inside(low), tag.inside(high));
-            let both = Range { low: own.low.max(a.min(b)), high: own.high.min(a.max(b)) };
-            if both.low <= both.high {
-                self.ladder.limits[i].hard = both;
-            }
-        }
-    }
-
-    fn tell_strangers(&mut self, map: &Map<String, Value>) -> bool {
-        let strangers = self.tags.strangers(map);
+    /// Whether a name belongs to no signal and was not told before.
+    fn tell_strangers<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> bool {
+        let strangers = self.tags.strangers(names);
         let new = !strangers.is_empty();
         self.notes.extend(strangers.iter().map(|n| format!("`{n}` is no signal of the twin: it is ignored")));
         new
@@ -240,7 +215,7 @@ impl<'a> Session<'a> {
                 .push("the plant has not described itself: its sample time is taken to be the twin's step".into());
         }
         for map in [&sample.obs, &sample.baseline, &sample.applied] {
-            if self.tell_strangers(map) {
+            if self.tell_strangers(map.keys()) {
                 flags.push(Flag::line("unknown"));
             }
         }
@@ -283,10 +258,7 @@ impl<'a> Session<'a> {
         if let Some(last) = &self.last {
             self.in_force.clone_from(&last.controls);
         }
-        self.note_row(sample);
-        if let Some(record) = &mut self.record {
-            record.write_now_and_then()?;
-        }
+        self.note()?;
         Ok(self.answer(flags))
     }
 
@@ -310,8 +282,9 @@ impl<'a> Session<'a> {
         self.unchanged.fill((f64::NAN, 0));
         self.last = None;
         self.ladder.forget();
-        if let (None, Some(file)) = (&self.record, self.log) {
-            self.record = Some(self.new_record(file));
+        if let (None, Some(file)) = (&self.account, self.log) {
+            let log = &self.plant.spec.value.log;
+            self.account = Some(Account::new(file, log, &self.tags, &self.ladder.controls, &self.kpis));
         }
     }
 
@@ -321,8 +294,8 @@ impl<'a> Session<'a> {
         self.past.truncate(if n % self.ratio == 0 { row } else { row + 1 });
         self.collected.clear();
         self.ladder.forget();
-        if let Some(record) = &mut self.record {
-            record.rewind(self.start.as_second(), n);
+        if let Some(account) = &mut self.account {
+            account.rewind(self.start.as_second(), n);
         }
         self.line = n - 1;
     }
@@ -366,7 +339,10 @@ impl<'a> Session<'a> {
                 self.collected.add(c, *force);
             }
         }
-        self.patch_record(n);
+        if let Some(account) = &mut self.account {
+            let before = (self.start.as_second(), n - 1);
+            account.realised(before, &self.tags, &self.values, &self.in_force, &sample.kpi);
+        }
         let mut own = vec![f64::NAN; self.values.len()];
         self.tags.read(&sample.baseline, |r| r == Role::Control, &mut own, flags);
         self.ladder.controls.iter().map(|&c| own[c]).collect()
@@ -447,7 +423,25 @@ impl<'a> Session<'a> {
         lost
     }
 
-    fn answer(&mut self, flags: Vec<Flag>) -> Answer {
+    /// The line as a row of the log.
+    fn note(&mut self) -> Result<()> {
+        let (Some(account), Some(last)) = (&mut self.account, &self.last) else { return Ok(()) };
+        let stamp = Stamp {
+            time: self.start.as_millisecond() + self.line.saturating_mul(self.dt),
+            line: self.line,
+            episode: self.start.as_second(),
+            rung: last.rung.as_str(),
+            support: match last.support {
+                Support::Inside => "inside",
+                Support::Edge => "edge",
+                Support::Outside => "outside",
+            },
+        };
+        account.push(stamp, &self.tags, &self.values, last, &self.predicted);
+        account.write_now_and_then()
+    }
+
+    fn answer(&self, flags: Vec<Flag>) -> Answer {
         let (rung, support, controls) = match &self.last {
             Some(last) => (last.rung, last.support, last.controls.clone()),
             None => (Rung::Hold, Support::Outside, self.ladder.held(&self.in_force)),
@@ -460,83 +454,5 @@ impl<'a> Session<'a> {
         let predicted = self.tags.with_role(Role::State).filter(|t| self.predicted[t.signal].is_finite());
         let predicted = predicted.map(|t| (t.column.clone(), t.outside(self.predicted[t.signal]))).collect();
         Answer { controls, rung, support, predicted, flags }
-    }
-
-    fn new_record(&self, file: &Path) -> Record {
-        let log = &self.plant.spec.value.log;
-        let mut names: Vec<String> = Vec::new();
-        let mut add = |name: String| {
-            if !names.contains(&name) && name != log.time.value {
-                names.push(name);
-            }
-        };
-        self.tags.list.iter().for_each(|t| add(t.column.clone()));
-        self.kpis.iter().for_each(|k| add(k.clone()));
-        self.tags.with_role(Role::Control).for_each(|t| add(format!("planned_{}", t.column)));
-        self.tags.with_role(Role::State).for_each(|t| add(format!("predicted_{}", t.column)));
-        let episode = log.episode.as_ref().map(|e| e.value.as_str());
-        Record::new(file, &log.time, episode, names)
-    }
-
-    /// What this line tells of the one before: controls that were in force, and what the step realised.
-    fn patch_record(&mut self, n: i64) {
-        let Some(record) = self.record.as_mut().filter(|r| r.newest() == Some((n - 1, self.start.as_second()))) else {
-            return;
-        };
-        for tag in &self.tags.list {
-            let value = match tag.role {
-                Role::Control => {
-                    let at = self.ladder.controls.iter().position(|&c| c == tag.signal);
-                    at.map_or(f64::NAN, |i| self.in_force[i])
-                }
-                Role::Output => self.values[tag.signal],
-                _ => continue,
-            };
-            if let Some(column) = record.find(&tag.column).filter(|_| value.is_finite()) {
-                record.set(column, tag.outside(value));
-            }
-        }
-    }
-
-    /// The line as a row of the log.
-    fn note_row(&mut self, sample: &Sample) {
-        let (Some(record), Some(last)) = (&mut self.record, &self.last) else { return };
-        for name in &self.kpis {
-            let value = sample.kpi.get(name).and_then(Value::as_f64);
-            if let (Some(column), Some(v)) = (record.find(name), value) {
-                if record.newest() == Some((self.line - 1, self.start.as_second())) {
-                    record.set(column, v);
-                }
-            }
-        }
-        record.push(Stamp {
-            time: self.start.as_millisecond() + self.line.saturating_mul(self.dt),
-            line: self.line,
-            episode: self.start.as_second(),
-            rung: last.rung.as_str(),
-            support: match last.support {
-                Support::Inside => "inside",
-                Support::Edge => "edge",
-                Support::Outside => "outside",
-            },
-        });
-        for tag in &self.tags.list {
-            let control = self.ladder.controls.iter().position(|&c| c == tag.signal);
-            let value = match control {
-                Some(i) => last.controls[i],
-                None if tag.role == Role::Output => continue,
-                None => self.values[tag.signal],
-            };
-            if let Some(column) = record.find(&tag.column) {
-                record.set(column, tag.outside(value));
-            }
-            let planned = last.planned.as_ref().zip(control).map(|(p, i)| ("planned_", p[i]));
-            let predicted = (tag.role == Role::State).then(|| ("predicted_", self.predicted[tag.signal]));
-            for (what, value) in planned.into_iter().chain(predicted) {
-                if let Some(column) = record.find(&format!("{what}{}", tag.column)) {
-                    record.set(column, tag.outside(value));
-                }
-            }
-        }
     }
 }

@@ -115,10 +115,10 @@ impl Tags {
         }
     }
 
-    /// Names of `map` that belong to no signal and have not been told before.
-    pub fn strangers(&mut self, map: &Map<String, Value>) -> Vec<String> {
+    /// Those of `names` that belong to no signal and have not been told before.
+    pub fn strangers<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> Vec<String> {
         let mut new = Vec::new();
-        for name in map.keys().filter(|n| !self.names.contains_key(*n)) {
+        for name in names.into_iter().filter(|n| !self.names.contains_key(*n)) {
             if self.unknown.len() < MOST_NAMES && self.unknown.insert(name.clone()) {
                 new.push(name.clone());
             }

@@ -362,8 +362,9 @@ fn carried(plant: &Plant, steps: &[usize]) -> Vec<String> {
         .collect()
 }
 
-/// KPIs over a run; lags at its start reach back into the log that every particle shares.
-fn figures_of(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> Vec<Figures> {
+/// KPIs over a run, which begins at row `past` of `realised`; lags at its start reach back into the log that every particle
+/// shares.
+pub fn figures_of(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> Vec<Figures> {
     let depth = kpis.iter().map(Kpi::depth).max().unwrap_or(0).max(1).min(past);
     let (schema, steps) = (run.schema.clone(), depth + run.steps);
     let mut whole = Trajectory::empty(schema, realised.time(past - depth), run.step_ms, steps, run.particles);

@@ -210,6 +210,8 @@ impl MpcSpec {
     pub fn over(horizon: TimeSpan) -> Self {
         Self {
             correction: None,
+            budget: None,
+            totals: Vec::new(),
             horizon: horizon.into(),
             replan: None,
             risk: None,

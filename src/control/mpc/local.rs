@@ -162,9 +162,9 @@ impl Workspace {
         let mut steps = vec![0.0; n];
         for (k, candidate) in candidates[1..].iter_mut().enumerate() {
             let limit = &setup.limits[k % controls];
-            let width = limit.bounds.high - limit.bounds.low;
+            let width = limit.allowed.bounds.high - limit.allowed.bounds.low;
             let size = DIFFERENCE * if width.is_finite() && width > 0.0 { width } else { limit.scale.max(1e-9) };
-            steps[k] = if at[k] + size > limit.bounds.high { -size } else { size };
+            steps[k] = if at[k] + size > limit.allowed.bounds.high { -size } else { size };
             candidate[k] += steps[k];
         }
         let (rows, horizon) = ((n + 1) * setup.particles, setup.blocks.horizon());

@@ -3,12 +3,8 @@
 use jiff::Timestamp;
 
 use super::Setup;
-<<<<<<< HEAD
 use super::local::Trace;
-use crate::control::planner::reach;
-=======
 use crate::control::planner::Allowed;
->>>>>>> planners
 use crate::expr::Registers;
 use crate::rng::Key;
 use crate::schema::Range;
@@ -28,13 +24,10 @@ pub(super) struct Start<'a> {
     pub kept: Vec<(usize, f64)>,
     /// Planned controls in force.
     pub previous: Vec<f64>,
-<<<<<<< HEAD
     /// How wrong the model has been lately, `[targets]`; empty: not known yet.
     pub bias: Vec<f64>,
-=======
     /// Steps for which they have been on, or off.
     pub since: Vec<usize>,
->>>>>>> planners
     pub key: Key,
 }
 
