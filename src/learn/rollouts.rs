@@ -338,15 +338,14 @@ impl Rollouts {
 
     /// The pairs of signal number `k` at horizon `h` (1-based), where both values are known.
     pub fn pairs(&self, k: usize, h: usize) -> impl Iterator<Item = Pair> + '_ {
-        let n = self.starts.len();
-        (0..n)
-            .map(move |start| {
-                let at = (h - 1) * n + start;
-                let [predicted, measured, doubt] =
-                    [&self.predicted, &self.measured, &self.doubt].map(|columns| columns[k][at]);
-                Pair { start, predicted, measured, doubt }
-            })
-            .filter(|p| p.predicted.is_finite() && p.measured.is_finite())
+        (0..self.starts.len()).filter_map(move |start| self.pair(k, h, start))
+    }
+
+    /// The pair of start number `start`, where both values are known.
+    pub fn pair(&self, k: usize, h: usize, start: usize) -> Option<Pair> {
+        let at = (h - 1) * self.starts.len() + start;
+        let [predicted, measured, doubt] = [&self.predicted, &self.measured, &self.doubt].map(|columns| columns[k][at]);
+        (predicted.is_finite() && measured.is_finite()).then_some(Pair { start, predicted, measured, doubt })
     }
 
     /// Mean squared errors of `self` and `other` at horizon `h`, over the starts that both predict.
