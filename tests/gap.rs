@@ -64,7 +64,10 @@ fn cut(dir: &Path, signal: &str, region: std::ops::Range<f64>) {
     let untouched: Vec<usize> = fitted.holdout.iter().cloned().flatten().filter(|t| !lost(t) && *t >= first).collect();
     let share = gone.len() as f64 / whole.steps as f64;
     let (inside_gap, elsewhere) = (shares(&fitted.twin, &whole, &gone), shares(&fitted.twin, &whole, &untouched));
-    println!("{signal} without {region:?} ({:.0} % of the log): removed {inside_gap:.3?}, hold-out {elsewhere:.3?}", 100.0 * share);
+    println!(
+        "{signal} without {region:?} ({:.0} % of the log): removed {inside_gap:.3?}, hold-out {elsewhere:.3?}",
+        100.0 * share
+    );
     assert!(inside_gap[2] >= 0.95, "{signal} in {region:?}: {inside_gap:?}");
     assert!(elsewhere[2] <= 0.10, "hold-out without {signal} in {region:?}: {elsewhere:?}");
 }

@@ -271,7 +271,7 @@ fn shape(shape: Shape, mut errors: Weighted) -> Vec<f64> {
 }
 
 /// Band of horizon `h`: 1 → 0, 2 → 1, 3–4 → 2, 5–8 → 3 …
-pub(super) fn band(h: usize) -> usize {
+fn band(h: usize) -> usize {
     if h <= 1 { 0 } else { (h - 1).ilog2() as usize + 1 }
 }
 

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calibrate::{Calibration, band};
+use super::calibrate::Calibration;
 use super::rollouts::Rollouts;
 
 /// The interval that is tracked.
@@ -21,12 +21,12 @@ const RATES: [f64; 4] = [0.04, 0.07, 0.12, 0.2];
 /// Widths change by this factor at most.
 const MOST: f64 = 5.0;
 
-/// Widths beside the calibrated ones, per signal and band of horizons.
+/// Widths beside the calibrated ones, per signal and horizon: within a band of horizons errors grow.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tracking {
     /// γ: `[signals]`.
     rate: Vec<f64>,
-    /// θ at the end of the training blocks: `[signals][bands]`.
+    /// θ at the end of the training blocks: `[signals][horizon]`.
     before: Vec<Vec<f64>>,
     /// θ at the end of the log: the same shape.
     now: Vec<Vec<f64>>,
@@ -36,14 +36,14 @@ pub struct Tracking {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Widths {
     starts: usize,
-    /// `[signals][bands * starts]`, band-major.
+    /// `[signals][horizon * starts]`, horizon-major.
     widths: Vec<Vec<f64>>,
 }
 
 impl Widths {
     /// Of signal number `k` at horizon `h` (1-based) for start number `start`; 1 where nothing is tracked.
     pub fn at(&self, k: usize, h: usize, start: usize) -> f64 {
-        self.widths.get(k).and_then(|w| w.get(band(h.max(1)) * self.starts + start)).copied().unwrap_or(1.0)
+        self.widths.get(k).and_then(|w| w.get((h.max(1) - 1) * self.starts + start)).copied().unwrap_or(1.0)
     }
 }
 
@@ -51,14 +51,13 @@ impl Tracking {
     /// Follows the runs over training blocks, oldest first, on which `calibration` rests. γ is the one under which later
     /// blocks, calibrated on those before them, have the least interval score (Gneiting & Raftery 2007).
     pub fn of(runs: &[Rollouts], calibration: &Calibration) -> Self {
-        let bands: Vec<Vec<f64>> = calibration.shape.iter().map(|b| vec![0.0; b.len()]).collect();
-        let signals = bands.len();
-        let earlier: Vec<(usize, Calibration)> =
-            (2..runs.len()).map(|b| (b, calibration.again(&runs[..b]))).collect();
+        let still: Vec<Vec<f64>> = calibration.sd.iter().map(|sd| vec![0.0; sd.len()]).collect();
+        let signals = still.len();
+        let earlier: Vec<(usize, Calibration)> = (2..runs.len()).map(|b| (b, calibration.again(&runs[..b]))).collect();
         let loss = |k: usize, rate: f64| -> f64 {
             let mut loss = 0.0;
             for (block, calibration) in &earlier {
-                let mut theta = bands[k].clone();
+                let mut theta = still[k].clone();
                 for run in &runs[..*block] {
                     walk(k, rate, &mut theta, calibration, run);
                 }
@@ -72,7 +71,7 @@ impl Tracking {
             losses.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(RATES[0], |b| b.0)
         };
         let rate = (0..signals).map(best).collect();
-        let mut tracking = Self { rate, before: bands.clone(), now: bands };
+        let mut tracking = Self { rate, before: still.clone(), now: still };
         for run in runs {
             tracking.follow(calibration, run);
         }
@@ -97,43 +96,35 @@ impl Tracking {
 
     /// Width of the intervals of signal number `k` at horizon `h` (1-based) at the end of the log, beside the calibrated.
     pub fn width(&self, k: usize, h: usize) -> f64 {
-        let bands = self.now.get(k).map_or(&[][..], Vec::as_slice);
-        bands.get(band(h.max(1)).min(bands.len().saturating_sub(1))).map_or(1.0, |theta| theta.exp())
+        let theta = self.now.get(k).map_or(&[][..], Vec::as_slice);
+        theta.get((h.max(1) - 1).min(theta.len().saturating_sub(1))).map_or(1.0, |theta| theta.exp())
     }
 }
 
-/// Follows signal number `k`; the widths in force at each start: `[bands * starts]`.
+/// Follows signal number `k`; the widths in force at each start: `[horizon * starts]`.
 fn walk(k: usize, rate: f64, theta: &mut [f64], calibration: &Calibration, run: &Rollouts) -> Vec<f64> {
     let n = run.starts.len();
     let most = MOST.ln();
     let mut widths = vec![1.0; theta.len() * n];
-    // The first forecast of every horizon that has not come true yet.
-    let mut open = vec![0; run.horizon];
-    let sizes = (1..=run.horizon).fold(vec![0.0; theta.len()], |mut sizes, h| {
-        sizes[band(h)] += 1.0;
-        sizes
-    });
-    for now in run.starts.iter().map(|s| s.row).chain([usize::MAX]).enumerate() {
-        let (start, row) = now;
-        for h in 1..=run.horizon {
-            let b = band(h);
-            let (low, high) = calibration.interval(k, h, LEVEL);
-            while open[h - 1] < n && run.starts[open[h - 1]].row + h <= row {
-                let made = open[h - 1];
-                open[h - 1] += 1;
-                let Some(pair) = run.pair(k, h, made) else { continue };
+    for (h, theta) in (1..=run.horizon).zip(theta) {
+        let (low, high) = calibration.interval(k, h, LEVEL);
+        let widths = &mut widths[(h - 1) * n..h * n];
+        // The first forecast that has not come true yet.
+        let mut open = 0;
+        for (start, row) in run.starts.iter().map(|s| s.row).chain([usize::MAX]).enumerate() {
+            while open < n && run.starts[open].row + h <= row {
                 // What a known equation makes without error tells nothing.
-                if pair.error() == 0.0 {
-                    continue;
+                if let Some(pair) = run.pair(k, h, open).filter(|p| p.error() != 0.0) {
+                    let width = widths[open] * calibration.local(k, h, pair.doubt);
+                    let missed = !(low * width..=high * width).contains(&pair.error());
+                    let step = f64::from(u8::from(missed)) - (1.0 - LEVEL);
+                    *theta = (*theta + rate * step).clamp(-most, most);
                 }
-                let width = widths[b * n + made] * calibration.local(k, h, pair.doubt);
-                let missed = !(low * width..=high * width).contains(&pair.error());
-                let step = f64::from(u8::from(missed)) - (1.0 - LEVEL);
-                theta[b] = (theta[b] + rate * step / sizes[b]).clamp(-most, most);
+                open += 1;
             }
-        }
-        if start < n {
-            theta.iter().enumerate().for_each(|(b, theta)| widths[b * n + start] = theta.exp());
+            if start < n {
+                widths[start] = theta.exp();
+            }
         }
     }
     widths
@@ -147,7 +138,7 @@ fn score(k: usize, widths: &[f64], calibration: &Calibration, run: &Rollouts) ->
     for h in 1..=run.horizon {
         let (low, high) = calibration.interval(k, h, LEVEL);
         for pair in run.pairs(k, h) {
-            let width = widths[band(h) * n + pair.start] * calibration.local(k, h, pair.doubt);
+            let width = widths[(h - 1) * n + pair.start] * calibration.local(k, h, pair.doubt);
             let (low, high, e) = (low * width, high * width, pair.error());
             let beyond = (low - e).max(e - high).max(0.0);
             sum += (high - low + 2.0 / (1.0 - LEVEL) * beyond) / calibration.sd_at(k, h);
@@ -172,7 +163,9 @@ mod tests {
             horizon,
             starts: rows.clone().map(|row| Start { row, first: 0, reach: horizon }).collect(),
             predicted: vec![vec![0.0; horizon * starts]],
-            measured: vec![(1..=horizon).flat_map(|h| rows.clone().map(move |t| (t, h))).map(|(t, h)| error(t, h)).collect()],
+            measured: vec![
+                (1..=horizon).flat_map(|h| rows.clone().map(move |t| (t, h))).map(|(t, h)| error(t, h)).collect(),
+            ],
             doubt: vec![vec![0.0; horizon * starts]],
             last: vec![vec![0.0; starts]],
         }
@@ -244,6 +237,10 @@ mod tests {
         assert!((tracking.width(0, 2) / MOST - 1.0).abs() < 1e-9 && before.width(0, 2) < 1.5);
         // An equation without error is no reason to become sure.
         let exact = run(2000, 800, 2, |_, _| 0.0);
-        assert!(before.replay(&calibration, &exact).widths[0].iter().all(|w| *w == before.width(0, 1) || *w == before.width(0, 2)));
+        assert!(
+            before.replay(&calibration, &exact).widths[0]
+                .iter()
+                .all(|w| *w == before.width(0, 1) || *w == before.width(0, 2))
+        );
     }
 }

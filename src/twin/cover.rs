@@ -63,7 +63,9 @@ impl Cover {
         let above = self.stretches.get(next);
         if below.is_some_and(|s| value <= s.high) {
             Support::Inside
-        } else if below.is_some_and(|s| value <= s.high + s.margin[1]) || above.is_some_and(|s| value >= s.low - s.margin[0]) {
+        } else if below.is_some_and(|s| value <= s.high + s.margin[1])
+            || above.is_some_and(|s| value >= s.low - s.margin[0])
+        {
             Support::Edge
         } else {
             Support::Outside
@@ -126,7 +128,10 @@ mod tests {
         assert!(whole.stretches.len() <= 2, "{whole:?}");
         let levels = (0..3000).map(|t| (5.0 * (t / 40 % 7) as f64, t)).collect();
         let cover = Cover::fit(levels, 10, 10.0, 5.0);
-        assert_eq!([0.0, 2.5, 17.0, 30.0, 31.0, 90.0].map(|v| cover.label(v)), [Inside, Inside, Inside, Inside, Edge, Outside]);
+        assert_eq!(
+            [0.0, 2.5, 17.0, 30.0, 31.0, 90.0].map(|v| cover.label(v)),
+            [Inside, Inside, Inside, Inside, Edge, Outside]
+        );
         let still = Cover::fit((0..100).map(|t| (7.0, t)).collect(), 3, 1e-5, 0.0);
         assert_eq!([7.0, 8.0].map(|v| still.label(v)), [Inside, Outside]);
         assert_eq!(Cover::default().label(1.0), Outside);
@@ -135,7 +140,8 @@ mod tests {
     #[test]
     fn one_excursion_is_one_visit() {
         // The top is reached once, for a long time: what lies a little beyond it is not far.
-        let walk: Vec<(f64, usize)> = (0..4000).map(|t| ((t as f64 / 300.0).sin() * (1.0 + t as f64 / 8000.0), t)).collect();
+        let walk: Vec<(f64, usize)> =
+            (0..4000).map(|t| ((t as f64 / 300.0).sin() * (1.0 + t as f64 / 8000.0), t)).collect();
         let highest = walk.iter().fold(0.0f64, |h, v| h.max(v.0));
         let cover = Cover::fit(walk, 50, 0.8, 0.0);
         assert_eq!(cover.label(highest + 0.05), Edge);
