@@ -254,10 +254,15 @@ impl Regressor for Forest {
                 for (sums, group) in groups.iter_mut().zip(trees.chunks_exact(TREES)) {
                     group.iter().for_each(|tree| tree.add(&tile, n, &mut sums[..n]));
                 }
-                for (r, out) in out[start..start + n].iter_mut().enumerate() {
-                    let mean = groups.iter().map(|g| g[r]).sum::<f64>() / GROUPS as f64;
-                    let squares: f64 = groups.iter().map(|g| (g[r] - mean).powi(2)).sum();
-                    *out = (squares / (GROUPS as f64 - 1.0)).sqrt() / TREES as f64;
+                let (mut mean, mut squares) = ([0.0; TILE], [0.0; TILE]);
+                for group in &groups {
+                    mean.iter_mut().zip(group).for_each(|(m, g)| *m += g / GROUPS as f64);
+                }
+                for group in &groups {
+                    squares.iter_mut().zip(group).zip(&mean).for_each(|((s, g), m)| *s += (g - m) * (g - m));
+                }
+                for (out, s) in out[start..start + n].iter_mut().zip(squares) {
+                    *out = (s / (GROUPS as f64 - 1.0)).sqrt() / TREES as f64;
                 }
             }
         }
