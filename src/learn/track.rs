@@ -194,7 +194,7 @@ mod tests {
         /// The scale of the errors drifts and jumps; fixed intervals hold far too many or few, tracked ones do not.
         #[test]
         fn coverage_is_nominal_whatever_the_scale_does(
-            seed in 0u64..1000, jump in -1.2f64..1.2, drift in -1.0f64..1.0, beat in 100.0f64..900.0,
+            seed in 0u64..1000, jump in -0.7f64..0.7, drift in -0.6f64..0.6, beat in 100.0f64..900.0,
         ) {
             let (runs, calibration) = calibrated(seed, 4);
             let mut tracking = Tracking::of(&runs, &calibration);
