@@ -9,6 +9,10 @@ use crate::schema::{Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics, Support};
 
+/// Steps of a run at which the support is asked for, at most, evenly spaced: neighbours hardly differ, and the share of a
+/// long run that lies outside is known to a fraction of a percent from as many.
+const MOST_LABELS: usize = 500;
+
 /// One case: a plant, what happens to it, and for how long.
 pub struct Run<'a> {
     pub dynamics: &'a dyn Dynamics,
@@ -29,7 +33,7 @@ pub struct Run<'a> {
 pub struct Simulated {
     /// All signals, `steps` × `particles`.
     pub trajectory: Trajectory,
-    /// `[steps * particles]`, in the order of a trajectory's columns.
+    /// `[steps * particles]`, in the order of a trajectory's columns; between the steps at which it was asked for, the last.
     pub support: Vec<Support>,
     /// Steps in which a missing value of the log was replaced by the last known one: `[signals]`.
     pub held: Vec<usize>,
@@ -70,6 +74,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     let mut trajectory =
         Trajectory::empty(schema.clone(), realised.time(run.past), realised.step_ms, run.steps, run.particles);
     let mut support = Vec::with_capacity(run.steps * run.particles);
+    let (mut labels, every) = (Vec::new(), run.steps.div_ceil(MOST_LABELS).max(1));
     let mut control = Control::new(controller.signals().to_vec(), run.particles);
     for t in 0..run.steps {
         if stop() {
@@ -95,7 +100,10 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
         check(schema, &batch.window, t)?;
         controller.act(&Observation { window: &batch.window, step: t, forecast: &run.forecast }, &mut control)?;
         apply(schema, &control, &mut batch.window, t)?;
-        support.extend(run.dynamics.support(&batch.window));
+        if t % every == 0 {
+            labels = run.dynamics.support(&batch.window);
+        }
+        support.extend_from_slice(&labels);
         run.dynamics.step(&mut batch);
         for s in 0..schema.len() {
             trajectory.at_mut(s, t).copy_from_slice(batch.window.column(s, 1));

@@ -338,3 +338,43 @@ fn a_real_log_is_learned_in_seconds() {
         assert!(r2.iter().all(|r| r > &least), "{name}: {r2:?}");
     }
 }
+
+/// The same functions, whose spread is that of [`Regressor::epistemic`]'s own words.
+#[derive(Debug)]
+struct Members(Arc<dyn Regressor>);
+
+impl Regressor for Members {
+    fn name(&self) -> &'static str {
+        "members"
+    }
+    fn shape(&self) -> (usize, usize) {
+        self.0.shape()
+    }
+    fn members(&self) -> usize {
+        self.0.members()
+    }
+    fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
+        self.0.predict(x, particles, out);
+    }
+    fn encode(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_forest_walked_once_spreads_as_its_members_do() {
+    let log = linear_plant(1500, 0.3);
+    let f = fitted("forest", &log, &spec());
+    let columns: Vec<&[f64]> = f.data.x.iter().map(Vec::as_slice).collect();
+    let n = 333;
+    let spread = |model: &dyn Regressor| {
+        let mut out = vec![vec![f64::NAN; n]; model.shape().1];
+        model.epistemic(&columns, n, &mut out);
+        out
+    };
+    let (own, members) = (spread(&*f.model), spread(&Members(f.model.clone())));
+    assert!(own.iter().flatten().any(|v| *v > 0.0));
+    for (a, b) in own.iter().flatten().zip(members.iter().flatten()) {
+        assert!((a - b).abs() <= 1e-9 * (1.0 + b), "{a} {b}");
+    }
+}

@@ -135,5 +135,7 @@ pub trait Backend: Send + Sync + Debug {
     ) -> Result<()>;
 
     /// Fused rollout of an ensemble, all steps in one call: see [`NetRollout`]. `states`: `[steps][targets][rows]`.
+    /// It is what a device can do at best with plain networks, and what `examples/device_check` measures; a twin's step has
+    /// equations, derived signals and correlated noise between two passes, and goes through [`Backend::forward`].
     fn rollout(&self, rollout: &NetRollout, states: &mut [f32]) -> Result<()>;
 }

@@ -105,6 +105,26 @@ impl Calibration {
         calibration
     }
 
+    /// The same methods on other blocks.
+    pub(super) fn again(&self, runs: &[Rollouts]) -> Self {
+        let Some(horizon) = runs.first().map(|r| r.horizon) else { return self.clone() };
+        let mut other = self.clone();
+        for k in 0..self.signals.len() {
+            // Where nothing was measured, what was.
+            let typical = self.sd_at(k, 1);
+            let errors = Errors { k, runs, local: local(runs, k), typical, floor: 1e-9 * typical };
+            other.local[k] = errors.local;
+            other.sd[k].clear();
+            for (b, method) in self.method[k].iter().enumerate() {
+                let before = other.sd[k].last().copied().unwrap_or(typical);
+                let made = errors.distribution(*method, runs.len(), horizons(b, horizon), before);
+                other.sd[k].extend(made.sd);
+                other.shape[k][b] = made.shape;
+            }
+        }
+        other
+    }
+
     /// Standard deviation of scored signal number `k` at horizon `h` (1-based); beyond the last horizon, the last.
     pub fn sd_at(&self, k: usize, h: usize) -> f64 {
         let column = &self.sd[k];
@@ -128,9 +148,10 @@ impl Calibration {
         (self.quantile(k, h, 0.5 - 0.5 * level), self.quantile(k, h, 0.5 + 0.5 * level))
     }
 
-    /// CRPS of the forecast distribution when measured − predicted turned out to be `error`.
-    pub fn crps(&self, k: usize, h: usize, doubt: f64, error: f64) -> f64 {
-        crps(self.shape_at(k, h), self.sd_at(k, h) * self.local(k, h, doubt), error)
+    /// CRPS of the forecast distribution, `width` times as wide as where the model doubts as usual, when measured −
+    /// predicted turned out to be `error`.
+    pub fn crps(&self, k: usize, h: usize, width: f64, error: f64) -> f64 {
+        crps(self.shape_at(k, h), self.sd_at(k, h) * width, error)
     }
 
     fn shape_at(&self, k: usize, h: usize) -> &[f64] {

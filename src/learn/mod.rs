@@ -17,6 +17,7 @@ mod rollouts;
 pub mod score;
 mod split;
 mod spread;
+mod track;
 mod verdict;
 
 pub use calibrate::{Calibration, Method, Shape};
@@ -31,3 +32,4 @@ pub use rollouts::{Pair, Rollouts, Start, rollouts, starts};
 pub use score::{Baselines, LEVELS, ScoreRow};
 pub use split::{FOLDS, Split};
 pub use spread::{Residuals, Spread};
+pub use track::{Tracking, Widths};

@@ -38,7 +38,11 @@ pub(super) fn relative_crps(
     targets: usize,
 ) -> Option<f64> {
     let total = |run: &Rollouts, calibration: &Calibration, k: usize| -> f64 {
-        (1..=run.horizon).flat_map(|h| run.pairs(k, h).map(move |p| calibration.crps(k, h, p.doubt, p.error()))).sum()
+        (1..=run.horizon)
+            .flat_map(|h| {
+                run.pairs(k, h).map(move |p| calibration.crps(k, h, calibration.local(k, h, p.doubt), p.error()))
+            })
+            .sum()
     };
     let ratios: Vec<f64> = (0..targets)
         .map(|k| (total(run, own, k), total(still, yardstick, k)))

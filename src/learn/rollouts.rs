@@ -34,8 +34,9 @@ pub struct Rollouts {
     pub predicted: Vec<Vec<f64>>,
     /// The same shape; NaN where nothing was measured.
     pub measured: Vec<Vec<f64>>,
-    /// The same shape: the model's one-step epistemic standard deviation along the run so far (root mean square over the
-    /// steps at which a band of horizons begins); zero for signals that are no targets and models that never doubt.
+    /// The same shape: the model's one-step standard deviation along the run so far, epistemic, and aleatoric where the
+    /// model knows that it differs from place to place (root mean square over the steps at which a band of horizons
+    /// begins); zero for signals that are no targets and models that never doubt.
     pub doubt: Vec<Vec<f64>>,
     /// `[signals][starts]`: what was last known at the start.
     pub last: Vec<Vec<f64>>,
@@ -253,17 +254,23 @@ pub fn rollouts(
     let each: Vec<Particle> = (0..n).map(|r| Particle { member: None, rows: r..r + 1 }).collect();
     let targets = map.layout.targets.len();
     let doubts = spread.is_some() && map.regressor.members() > 1;
-    let (mut epistemic, mut squares) = (vec![vec![0.0; n]; targets], vec![vec![0.0; n]; targets]);
+    let (mut own, mut squares) = (vec![vec![0.0; n]; targets], vec![vec![0.0; n]; targets]);
     let mut looks = 0.0;
     for h in 0..horizon {
         write_inputs(&mut window, log, &starts, 1, h);
         map.observe(&mut window, &mut scratch);
         if doubts && (h == 0 || h.is_power_of_two()) {
             let x: Vec<&[f64]> = map.layout.inputs.iter().map(|&(s, lag)| window.column(s, lag)).collect();
-            map.regressor.epistemic(&x, n, &mut epistemic);
+            let mut add = |own: &[Vec<f64>]| {
+                for (sum, e) in squares.iter_mut().flatten().zip(own.iter().flatten()) {
+                    *sum += if e.is_finite() { e * e } else { 0.0 };
+                }
+            };
             looks += 1.0;
-            for (sum, e) in squares.iter_mut().flatten().zip(epistemic.iter().flatten()) {
-                *sum += if e.is_finite() { e * e } else { 0.0 };
+            map.regressor.epistemic(&x, n, &mut own);
+            add(&own);
+            if map.regressor.aleatoric(&x, &single, &mut own) {
+                add(&own);
             }
         }
         for (doubt, squares) in doubt.iter_mut().zip(&squares).filter(|_| doubts) {
@@ -338,15 +345,14 @@ impl Rollouts {
 
     /// The pairs of signal number `k` at horizon `h` (1-based), where both values are known.
     pub fn pairs(&self, k: usize, h: usize) -> impl Iterator<Item = Pair> + '_ {
-        let n = self.starts.len();
-        (0..n)
-            .map(move |start| {
-                let at = (h - 1) * n + start;
-                let [predicted, measured, doubt] =
-                    [&self.predicted, &self.measured, &self.doubt].map(|columns| columns[k][at]);
-                Pair { start, predicted, measured, doubt }
-            })
-            .filter(|p| p.predicted.is_finite() && p.measured.is_finite())
+        (0..self.starts.len()).filter_map(move |start| self.pair(k, h, start))
+    }
+
+    /// The pair of start number `start`, where both values are known.
+    pub fn pair(&self, k: usize, h: usize, start: usize) -> Option<Pair> {
+        let at = (h - 1) * self.starts.len() + start;
+        let [predicted, measured, doubt] = [&self.predicted, &self.measured, &self.doubt].map(|columns| columns[k][at]);
+        (predicted.is_finite() && measured.is_finite()).then_some(Pair { start, predicted, measured, doubt })
     }
 
     /// Mean squared errors of `self` and `other` at horizon `h`, over the starts that both predict.

@@ -6,6 +6,7 @@ use super::calibrate::Calibration;
 use super::coverage;
 use super::quantile::half_spread;
 use super::rollouts::Rollouts;
+use super::track::Widths;
 
 /// Levels of the central intervals whose coverage is reported.
 pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
@@ -31,8 +32,10 @@ pub struct ScoreRow {
     pub skill_mean: f64,
     /// Continuous ranked probability score.
     pub crps: f64,
-    /// Measured coverage of the intervals at [`LEVELS`].
+    /// Measured coverage of the intervals at [`LEVELS`], their widths tracked.
     pub coverage: [f64; 4],
+    /// The same with the calibrated widths as they are.
+    pub coverage_fixed: [f64; 4],
     /// Independent forecasts that the coverage of the 90 % interval rests on ([`coverage::effective`]).
     pub independent: f64,
     /// Share of the measured values in each tenth of the forecast distribution (probability integral transform).
@@ -48,13 +51,19 @@ pub struct Baselines {
     pub mean: Rollouts,
 }
 
-/// Scores of every signal and horizon; intervals and CRPS come from `calibration`.
-pub fn score(model: &str, run: &Rollouts, calibration: &Calibration, baselines: &Baselines) -> Vec<ScoreRow> {
+/// Scores of every signal and horizon; intervals and CRPS come from `calibration` and the `widths` that were in force.
+pub fn score(
+    model: &str,
+    run: &Rollouts,
+    calibration: &Calibration,
+    widths: &Widths,
+    baselines: &Baselines,
+) -> Vec<ScoreRow> {
     let mut rows = Vec::with_capacity(run.signals.len() * run.horizon);
     for (k, &signal) in run.signals.iter().enumerate() {
         for h in 1..=run.horizon {
             let (mut squares, mut sum, mut crps) = (0.0, 0.0, 0.0);
-            let (mut inside, mut pit) = ([0.0; 4], [0.0; 10]);
+            let (mut inside, mut fixed, mut pit) = ([0.0; 4], [0.0; 4], [0.0; 10]);
             let (mut held, mut sizes) = (Vec::new(), Vec::new());
             let intervals = LEVELS.map(|level| calibration.interval(k, h, level));
             let tenths: [f64; 9] = std::array::from_fn(|i| calibration.quantile(k, h, (i + 1) as f64 / 10.0));
@@ -62,11 +71,14 @@ pub fn score(model: &str, run: &Rollouts, calibration: &Calibration, baselines: 
                 let error = pair.error();
                 squares += error * error;
                 sum -= error;
-                crps += calibration.crps(k, h, pair.doubt, error);
-                // Where the model doubts as usual, the intervals are those above.
-                let usual = error / calibration.local(k, h, pair.doubt);
-                for (count, (low, high)) in inside.iter_mut().zip(intervals) {
-                    *count += f64::from(u8::from((low..=high).contains(&usual)));
+                let local = calibration.local(k, h, pair.doubt);
+                let width = local * widths.at(k, h, pair.start);
+                crps += calibration.crps(k, h, width, error);
+                // Where the model doubts as usual, and forecasts came out as usual, the intervals are those above.
+                let usual = error / width;
+                for (i, (low, high)) in intervals.into_iter().enumerate() {
+                    inside[i] += f64::from(u8::from((low..=high).contains(&usual)));
+                    fixed[i] += f64::from(u8::from((low..=high).contains(&(error / local))));
                 }
                 pit[tenths.partition_point(|q| *q < usual)] += 1.0;
                 held.push(f64::from(u8::from((intervals[2].0..=intervals[2].1).contains(&usual))));
@@ -89,6 +101,7 @@ pub fn score(model: &str, run: &Rollouts, calibration: &Calibration, baselines: 
                 skill_mean: skill(run.paired_mse(&baselines.mean, k, h)),
                 crps: crps / count,
                 coverage: inside.map(|c| c / count),
+                coverage_fixed: fixed.map(|c| c / count),
                 // Where all or none are held, the errors' sizes tell the memory.
                 independent: coverage::effective(&held).or_else(|| coverage::effective(&sizes)).unwrap_or(count),
                 pit: pit.map(|c| c / count),

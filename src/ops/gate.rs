@@ -141,16 +141,18 @@ fn losses(run: &Rollouts, spread: &Spread, scale: &[f64]) -> (Vec<f64>, f64) {
     let n = run.starts.len();
     let (mut sum, mut count) = (vec![0.0; n], vec![0usize; n]);
     let (mut inside, mut all) = (0usize, 0usize);
+    // From the training blocks on: either may have seen later rows by now, but not when it would have forecast these.
+    let widths = spread.tracking.replay(&spread.calibration, run);
     for (k, scale) in scale.iter().enumerate() {
         for h in 1..=run.horizon {
             let (low, high) = spread.calibration.interval(k, h, 0.9);
             for pair in run.pairs(k, h) {
-                sum[pair.start] += spread.calibration.crps(k, h, pair.doubt, pair.error()) / scale;
+                let width = spread.calibration.local(k, h, pair.doubt) * widths.at(k, h, pair.start);
+                sum[pair.start] += spread.calibration.crps(k, h, width, pair.error()) / scale;
                 count[pair.start] += 1;
                 if h == run.horizon {
                     all += 1;
-                    let usual = pair.error() / spread.calibration.local(k, h, pair.doubt);
-                    inside += usize::from((low..=high).contains(&usual));
+                    inside += usize::from((low..=high).contains(&(pair.error() / width)));
                 }
             }
         }

@@ -224,9 +224,12 @@ pub struct Score {
     pub skill_linear: f64,
     #[serde(deserialize_with = "number_or_null")]
     pub crps: f64,
-    /// Coverage of the 50, 80, 90 and 95 % intervals.
+    /// Coverage of the 50, 80, 90 and 95 % intervals, whose widths follow how earlier forecasts came out.
     #[serde(deserialize_with = "numbers_or_null")]
     pub coverage: [f64; 4],
+    /// The same had the widths stayed as they were calibrated on the training blocks.
+    #[serde(default, deserialize_with = "numbers_or_null")]
+    pub coverage_fixed: [f64; 4],
     /// Lowest and highest coverage that would be right for each, given how few forecasts are independent.
     pub right: [(f64, f64); 4],
     /// Independent forecasts that the coverage of the 90 % interval rests on.

@@ -121,7 +121,7 @@ pub struct GpSpec {
     pub kernel: GpKernel,
     /// What the process corrects (default `linear`).
     pub mean: MeanSpec,
-    /// Training rows up to which the process is exact; beyond them it goes through inducing points (default 3000).
+    /// Training rows up to which the process is exact; beyond them it goes through inducing points (default 1000).
     pub max_points: At<usize>,
     /// Inducing points (default 256).
     pub inducing: At<usize>,
@@ -134,7 +134,7 @@ impl Default for GpSpec {
         Self {
             kernel: GpKernel::Matern52,
             mean: MeanSpec::Linear,
-            max_points: 3000.into(),
+            max_points: 1000.into(),
             inducing: 256.into(),
             samples: 16.into(),
         }

@@ -2,6 +2,7 @@
 
 mod artefact;
 mod carry;
+mod cover;
 mod dynamics;
 mod envelope;
 mod provenance;
