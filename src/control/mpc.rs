@@ -3,6 +3,7 @@
 mod blocks;
 mod local;
 mod rollout;
+mod stock;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,9 +12,11 @@ use rayon::prelude::*;
 use self::blocks::Blocks;
 use self::local::Residuals;
 use self::rollout::{Limit, Start, Workspace, paths};
+use self::stock::Stock;
 use super::planner::{self, Allowed, Local, Plan, Planner, Price, Problem, Total, project};
 use super::{Context, Control, Controller, Forecast, Observation, since};
 use crate::error::Result;
+use crate::expr::Registers;
 use crate::rng::Key;
 use crate::schema::{MoveLimit, Range, Role, Signal};
 use crate::spec::{At, MpcSpec, TimeSpan, TotalSpec};
@@ -39,6 +42,8 @@ pub struct Mpc<'a> {
     told: Vec<(usize, Vec<f64>)>,
     pool: Mutex<Vec<Workspace>>,
     failures: usize,
+    registers: Registers,
+    position: Vec<f64>,
 }
 
 /// What stays the same from plan to plan.
@@ -64,6 +69,8 @@ pub(in crate::control) struct Setup<'a> {
     /// Gain of the estimate of the model's bias.
     correction: f64,
     totals: Vec<Total>,
+    /// Of each planned control that the plan moves through a level.
+    stocks: Vec<Option<Stock>>,
     /// Milliseconds for one plan.
     budget: Option<u64>,
     clock: Option<&'a Clock>,
@@ -138,7 +145,9 @@ impl<'a> Mpc<'a> {
         }
         // Not the stream of the run's own noise: a plan must not foresee it.
         let key = Key::new(context.seed).fold(0x6D70_6300);
-        Ok(Self::new(spec, controls, context.dynamics, context.objective.clone(), key))
+        let mut mpc = Self::new(spec, controls, context.dynamics, context.objective.clone(), key);
+        mpc.setup.stock(&spec.base_stock, context)?;
+        Ok(mpc)
     }
 
     /// `controls`: schema columns that it moves; `key` must not be that of the plant's noise.
@@ -159,8 +168,10 @@ impl<'a> Mpc<'a> {
         let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, horizon, step)).collect();
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
         let hard = (0..signals.len()).filter_map(|s| hard_limit(dynamics, s)).collect();
-        let smooth = dynamics.smooth() && limits.iter().all(|l| l.allowed.multiple <= 0.0);
+        let smooth =
+            dynamics.smooth() && spec.base_stock.is_empty() && limits.iter().all(|l| l.allowed.multiple <= 0.0);
         let setup = Setup {
+            stocks: controls.iter().map(|_| None).collect(),
             controls,
             limits,
             blocks: Blocks::new(horizon, replan, moves),
@@ -187,6 +198,8 @@ impl<'a> Mpc<'a> {
             told: Vec::new(),
             pool: Mutex::new(Vec::new()),
             failures: 0,
+            registers: Registers::default(),
+            position: Vec::new(),
         }
     }
 
@@ -222,7 +235,7 @@ impl<'a> Mpc<'a> {
             let mut workspace = lock().pop().unwrap_or_default();
             let key = key.fold(row as u64).fold(observation.step as u64);
             setup.learn_bias(observation, row, &mut follower.bias);
-            let start = setup.start(observation, row, told, follower.bias.clone(), key);
+            let start = setup.start(observation, row, told, follower, key);
             follower.plan(setup, planner, &start, elapsed, &mut workspace);
             lock().push(workspace);
         });
@@ -260,6 +273,9 @@ impl Controller for Mpc<'_> {
             for (value, follower) in column.iter_mut().zip(&self.particles) {
                 *value = follower.path[offset * controls + c];
             }
+            if let Some(stock) = &self.setup.stocks[c] {
+                stock.order(observation.window, &mut self.registers, &mut self.position, column);
+            }
         }
         Ok(())
     }
@@ -288,12 +304,19 @@ impl Setup<'_> {
         observation: &Observation<'s>,
         row: usize,
         told: &'s [(usize, Vec<f64>)],
-        bias: Vec<f64>,
+        follower: &Follower,
         key: Key,
     ) -> Start<'s> {
         let window = observation.window;
         let value = |signal: usize, lag: usize| window.column(signal, lag)[row];
-        let previous = self.controls.iter().zip(&self.limits).map(|(&c, limit)| {
+        let previous = self.controls.iter().zip(&self.limits).enumerate().map(|(i, (&c, limit))| {
+            if self.stocks[i].is_some() {
+                // The last level, or one in the middle.
+                let Range { low, high } = limit.hard;
+                let last = follower.plan.as_ref().map_or(0.5 * (low + high), |p| p.controls[i]);
+                let multiple = limit.allowed.multiple;
+                return if multiple > 0.0 { (last / multiple).round() * multiple } else { last };
+            }
             let known = [value(c, 1), value(c, 0), limit.allowed.bounds.low].into_iter().find(|v| v.is_finite());
             limit.hard.clamp(known.unwrap_or(0.0))
         });
@@ -306,7 +329,7 @@ impl Setup<'_> {
         let kept = (0..self.dynamics.schema().len()).filter(given).map(|s| (s, value(s, 0))).collect();
         let signals = &self.dynamics.schema().signals;
         let since = self.controls.iter().map(|&c| since(&signals[c], c, window, row)).collect();
-        Start { window, row, told, kept, previous: previous.collect(), since, bias, key }
+        Start { window, row, told, kept, previous: previous.collect(), since, bias: follower.bias.clone(), key }
     }
 }
 
@@ -424,8 +447,12 @@ impl Mpc<'_> {
         self.setup.blocks.horizon()
     }
 
-    /// What the last plan wishes for `ahead` steps after it was made, within its limits if it is followed: `[controls]`.
+    /// What the last plan wishes for `ahead` steps after it was made, within its limits if it is followed: `[controls]`;
+    /// `None` beyond the plan, and when the plan is one of levels.
     pub fn wished(&self, ahead: usize) -> Option<&[f64]> {
+        if self.setup.stocks.iter().any(Option::is_some) {
+            return None;
+        }
         let (plan, n) = (self.particles.first()?.plan.as_ref()?, self.setup.controls.len());
         let block = self.setup.blocks.of(ahead);
         plan.controls.get(block * n..(block + 1) * n)

@@ -98,6 +98,9 @@ enum Attempt {
     Outside,
 }
 
+/// Shares of a plan's first move that are tried when all of it leaves the support.
+const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
+
 impl<'a> Ladder<'a> {
     /// # Errors
     /// [`crate::error::Error::Config`] for settings that cannot be; see [`Mpc::build`] and [`control::build`].
@@ -156,7 +159,7 @@ impl<'a> Ladder<'a> {
     /// unknown; `lost`: a state has been unknown for too long.
     pub fn decide(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64], lost: bool) -> Result<Decision> {
         let settling = past.known() <= self.footing.settle;
-        let attempt = if settling { Attempt::Failed } else { self.plan(past, in_force, lost)? };
+        let attempt = if settling { Attempt::Failed } else { self.plan(past, baseline, in_force, lost)? };
         let (planned, followable) = match attempt {
             Attempt::Plan(moves) => (Some(moves), true),
             Attempt::Failed => (None, !settling),
@@ -197,7 +200,7 @@ impl<'a> Ladder<'a> {
         each.map(|((v, signal), within)| if signal.hard.contains(*v) { *v } else { within }).collect()
     }
 
-    fn plan(&mut self, past: &mut Past, in_force: &[f64], lost: bool) -> Result<Attempt> {
+    fn plan(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64], lost: bool) -> Result<Attempt> {
         if lost {
             self.mpc.forget();
             return Ok(Attempt::Failed);
@@ -213,14 +216,35 @@ impl<'a> Ladder<'a> {
             return Ok(Attempt::Failed);
         }
         let wish = self.within(in_force, &self.whole(&control.signals, |i| control.values[i][0]));
-        self.write(past, &wish);
-        if self.support(past) == Support::Outside && !self.footing.extrapolate {
+        let Some(wish) = self.supported(past, baseline, in_force, wish) else {
             self.mpc.forget();
             return Ok(Attempt::Outside);
-        }
+        };
         let wishes = (0..self.mpc.horizon()).map_while(|h| self.mpc.wished(h).map(<[f64]>::to_vec));
+        self.write(past, &wish);
         self.kept = self.mpc.planned_at().map(|row| Kept { row, wishes: wishes.collect() });
         Ok(Attempt::Plan(wish))
+    }
+
+    /// As much of the plan's first move as stays within the support, from what would be done without it. Where that, too,
+    /// is outside, so is the plant, and no move is better known than another: the plan counts. `None`: nothing of it.
+    fn supported(&self, past: &mut Past, baseline: &[f64], in_force: &[f64], wish: Vec<f64>) -> Option<Vec<f64>> {
+        let mut is_outside = |controls: &[f64]| {
+            self.write(past, controls);
+            self.support(past) == Support::Outside
+        };
+        if self.footing.extrapolate || !is_outside(&wish) {
+            return Some(wish);
+        }
+        let usual = self.within(in_force, baseline);
+        if is_outside(&usual) {
+            return Some(wish);
+        }
+        SHARES.iter().find_map(|share| {
+            let part: Vec<f64> = usual.iter().zip(&wish).map(|(u, w)| u + share * (w - u)).collect();
+            let part = self.within(in_force, &part);
+            (!is_outside(&part)).then_some(part)
+        })
     }
 
     /// Values by control, NaN for those that are not among `signals`.

@@ -22,8 +22,8 @@ pub use load::{
 pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
 pub use place::{inner_place, key_place};
 pub use scenario::{
-    BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec,
-    ScheduleEntry, TotalSpec,
+    BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannedStock, PlannerSpec, Reference,
+    ScenarioSpec, ScheduleEntry, TotalSpec,
 };
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema};

@@ -178,6 +178,10 @@ pub struct MpcSpec {
     /// what makes a biased twin reach its set-point (default 0.1; 0: none).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<At<f64>>,
+    /// Orders that the plan moves through order-up-to levels: in every future the order is what the position lacks, so that
+    /// the plan can react to what it does not know yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub base_stock: Vec<At<PlannedStock>>,
     /// The controls that it moves (default: all).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controls: Option<Vec<At<String>>>,
@@ -205,11 +209,24 @@ pub struct MpcSpec {
     pub settle: Option<At<usize>>,
 }
 
+/// An order that follows from a level.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedStock {
+    /// The control that orders.
+    pub order: At<String>,
+    /// Inventory position: on hand + on order − backlog, as an expression.
+    pub position: At<String>,
+    /// Lowest and highest level.
+    pub level: At<[f64; 2]>,
+}
+
 impl MpcSpec {
     /// All settings but the horizon as they are by default.
     pub fn over(horizon: TimeSpan) -> Self {
         Self {
             correction: None,
+            base_stock: Vec::new(),
             budget: None,
             totals: Vec::new(),
             horizon: horizon.into(),

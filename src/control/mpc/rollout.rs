@@ -54,6 +54,7 @@ struct Rollout {
     batch: Batch,
     terms: Vec<Accumulator>,
     value: Vec<f64>,
+    position: Vec<f64>,
     /// Objective per row.
     total: Vec<f64>,
     /// Known values per row, over all terms.
@@ -218,6 +219,7 @@ impl Rollout {
             batch: Batch::candidates(window, setup.particles, dynamics.members(), None),
             terms: setup.objective.terms.iter().map(|(kpi, _)| kpi.start(rows)).collect(),
             value: vec![0.0; rows],
+            position: vec![0.0; rows],
             total: vec![0.0; rows],
             known: vec![0.0; rows],
             beyond: vec![0.0; rows],
@@ -233,7 +235,7 @@ impl Rollout {
         registers: &mut Registers,
         watch: &mut Watch,
     ) {
-        let Self { candidates, batch, terms, beyond, .. } = self;
+        let Self { candidates, batch, terms, beyond, value, position, .. } = self;
         let (n, controls, dynamics) = (*candidates, &setup.controls, setup.dynamics);
         batch.window.broadcast_from(start.window, start.row);
         // One future is the mean one; several share their noise between all candidates.
@@ -266,6 +268,13 @@ impl Rollout {
                 let from = &path[(h * controls.len() + c) * n..][..n];
                 for future in batch.window.column_mut(*signal, 0).chunks_exact_mut(n) {
                     future.copy_from_slice(from);
+                }
+                if let Some(stock) = &setup.stocks[c] {
+                    let mut orders = std::mem::take(value);
+                    orders.copy_from_slice(batch.window.column(*signal, 0));
+                    stock.order(&batch.window, registers, position, &mut orders);
+                    batch.window.column_mut(*signal, 0).copy_from_slice(&orders);
+                    *value = orders;
                 }
             }
             dynamics.step(batch);
