@@ -756,6 +756,37 @@ fn lots_and_hard_limits_of_states_hold() {
     assert!(hottest > 25.0, "{hottest}");
 }
 
+/// Wants to switch at every step.
+struct Flip;
+
+impl Controller for Flip {
+    fn signals(&self) -> &[usize] {
+        &[SUPPLY]
+    }
+    fn act(&mut self, observation: &Observation, control: &mut Control) -> twinopt::error::Result<()> {
+        control.values[0].fill(if observation.step.is_multiple_of(2) { 0.0 } else { 20.0 });
+        Ok(())
+    }
+}
+
+#[test]
+fn the_loop_holds_run_times() {
+    let mut room = Room::new();
+    let mut signals = room.schema.signals.clone();
+    signals[SUPPLY].hard.low = 0.0;
+    signals[SUPPLY].max_move = MoveLimit::NONE;
+    signals[SUPPLY].switching = Switching { least: 12.0, run: 4, stop: 3 };
+    room.schema = Arc::new(Schema::new(signals));
+    let simulated = room.run(&mut Flip, 40, 1);
+    let runs: Vec<(bool, usize)> = simulated.trajectory.columns[SUPPLY]
+        .chunk_by(|a, b| (*a > 0.0) == (*b > 0.0))
+        .map(|r| (r[0] > 0.0, r.len()))
+        .collect();
+    assert!(runs.len() > 5, "{runs:?}");
+    let whole = &runs[1..runs.len() - 1];
+    assert!(whole.iter().all(|(on, length)| *length >= if *on { 4 } else { 3 }), "{runs:?}");
+}
+
 #[test]
 fn plans_do_not_depend_on_threads() {
     let room = Room { noise: 0.1, members: 3, ..Room::new() };

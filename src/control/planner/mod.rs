@@ -15,8 +15,8 @@ mod mppi;
 mod project;
 mod qp;
 mod quadratic;
-mod random_shooting;
 mod search;
+mod shooting;
 mod trial;
 
 pub use allowed::Allowed;
@@ -29,7 +29,7 @@ pub use mcts::Mcts;
 pub use mppi::Mppi;
 pub use project::project;
 pub use qp::Qp;
-pub use random_shooting::RandomShooting;
+pub use shooting::RandomShooting;
 
 use crate::rng::Key;
 use crate::schema::Range;
