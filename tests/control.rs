@@ -5,9 +5,16 @@ mod room;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use indexmap::IndexMap;
 use room::{Ended, Noise, Room};
 use serde_json::{Value, json};
+use twinopt::check;
+use twinopt::live::{Answer, Reply, Rung, Session, Settings};
+use twinopt::ops::{Registry, plant};
+use twinopt::scenario::Compiled;
 
 const MPC: &str = r#"
 [mpc]
@@ -372,4 +379,39 @@ fn advice_names_the_move_its_worth_and_when_to_undo_it() {
     assert!(number(&advice["objective_change"]) <= 0.0, "a plan is never worse than keeping: {advice:#}");
     assert!(number(&advice["undo"][0]["low"]) < number(&advice["undo"][0]["high"]));
     assert_eq!(advice["from"], "2024-03-03T12:00:00Z", "the step after the newest row");
+}
+
+#[test]
+fn a_late_plan_is_still_a_plan() {
+    let room = room("settle = 1\nbudget = \"200ms\"\n");
+    let (spec, _) = check::load_twin(&room.path("data/room")).unwrap();
+    let source = plant::read(spec, twinopt::compute::cpu(), &|_| ()).unwrap();
+    let plant = plant::published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
+    let compiled = Compiled::new(&plant.spec, &plant.schema, &IndexMap::new()).unwrap();
+    // 20 answers of the loop by a clock that goes on by `pace` at every look, and the number of looks
+    let answers = |pace: Option<u64>| -> (Vec<Answer>, u64) {
+        let looks = Arc::new(AtomicU64::new(0));
+        let count = looks.clone();
+        let clock = move || pace.unwrap_or(0) * count.fetch_add(1, Ordering::Relaxed);
+        let settings = Settings { clock: pace.map(|_| &clock as _), ..Settings::default() };
+        let mut session = Session::new(&plant, &compiled, &settings).unwrap();
+        session.take(describe(3600.0).to_string().as_bytes(), Vec::new()).unwrap();
+        let mut room = Plant::new();
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            let reply = session.take(room.line().to_string().as_bytes(), Vec::new()).unwrap();
+            let Reply::Answer(answer) = reply else { panic!("{reply:?}") };
+            room.step(&serde_json::from_str(&answer.line(0.0)).unwrap());
+            answers.push(answer);
+        }
+        (answers, looks.load(Ordering::Relaxed))
+    };
+    let ((free, none), (still, all), (late, few)) = (answers(None), answers(Some(0)), answers(Some(1_000)));
+    assert_eq!(still, free, "a clock that stands still changes nothing");
+    for answers in [&free, &late] {
+        assert!(answers[1..].iter().all(|a| a.rung == Rung::Plan), "{answers:?}");
+    }
+    // Of 19 plans: one look at the start, and one after each of the two iterations, or after the first one only.
+    assert_eq!((none, all, few), (0, 3 * 19, 2 * 19));
+    assert_ne!(late, free, "a second iteration is worth something");
 }

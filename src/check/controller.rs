@@ -4,16 +4,16 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::faults::Faults;
+use super::mpc::mpc;
 use super::plant::{Plant, Wanted};
-use super::signals::{season, whole_steps, within};
+use super::signals::within;
 use crate::schema::Role;
 use crate::spec::{
-    At, BaseStockLoop, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec, ScheduleEntry,
-    SignalSpec, TwinSpec, key_place,
+    At, BaseStockLoop, ControllerSpec, PidLoop, Reference, ScenarioSpec, ScheduleEntry, SignalSpec, TwinSpec, key_place,
 };
 
 /// Of a scenario, or of a twin.
-type File<'a, 'f, T> = &'a mut Faults<'f, T>;
+pub(super) type File<'a, 'f, T> = &'a mut Faults<'f, T>;
 
 const MEASURED: [Role; 4] = [Role::State, Role::Output, Role::Disturbance, Role::Derived];
 const NAMED: [Role; 6] = [Role::Setpoint, Role::State, Role::Output, Role::Disturbance, Role::Derived, Role::Control];
@@ -117,7 +117,7 @@ fn control<'p, T>(
 }
 
 /// A control is moved by one loop only.
-fn once<'n, T>(faults: File<'_, '_, T>, names: impl Iterator<Item = &'n At<String>>, what: &str) {
+pub(super) fn once<'n, T>(faults: File<'_, '_, T>, names: impl Iterator<Item = &'n At<String>>, what: &str) {
     let mut seen = HashSet::new();
     for name in names {
         if !seen.insert(name.as_str()) {
@@ -251,190 +251,6 @@ fn base_stock<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, l: &Bas
         if let Some(expr) = expr {
             plant.expression(faults, expr, &Wanted { what: format!("case `{case}`, `{key}`"), unit });
         }
-    }
-}
-
-fn mpc<T>(
-    faults: File<'_, '_, T>,
-    run: Option<&ScenarioSpec>,
-    plant: &Plant<'_>,
-    case: &str,
-    mpc: &MpcSpec,
-    whole: &Range<usize>,
-) {
-    let twin = plant.spec();
-    let step = &twin.step;
-    let known_step = !step.span.is_empty() && step.ms() > 0;
-    let horizon = &mpc.horizon;
-    if known_step && **horizon < **step {
-        let message = format!("case `{case}`: the horizon {} is shorter than the step {}", horizon.value, step.value);
-        faults.add("too-short", &horizon.span, message, "write some steps, like `horizon = \"4h\"`");
-    } else if let Some(length) = run.map(|r| &r.length).filter(|l| **horizon > ***l && l.ms() > 0 && !l.span.is_empty())
-    {
-        let message =
-            format!("case `{case}`: the horizon {} is longer than the scenario ({})", horizon.value, length.value);
-        faults.add("too-long", &horizon.span, message, "shorten `horizon` or lengthen the scenario");
-    } else if *twin.model.holdout < **horizon && twin.model.holdout.ms() > 0 {
-        let message = format!(
-            "case `{case}`: the horizon {} is longer than the twin's hold-out {}",
-            horizon.value, twin.model.holdout.value
-        );
-        faults.add("too-long", &horizon.span, message, "shorten `horizon`: the twin is not validated that far");
-    } else if *twin.model.horizon < **horizon && !plant.file.damage.any {
-        let message = format!(
-            "case `{case}`: the horizon {} is longer than the twin was scored for ({})",
-            horizon.value, twin.model.horizon.value
-        );
-        let cure = format!("write `horizon = \"{}\"` under `[model]` of the twin, or shorten it here", horizon.value);
-        faults.warn("too-long", &horizon.span, message, cure);
-    } else {
-        whole_steps(faults, horizon, step, "horizon");
-    }
-    if let Some(replan) = &mpc.replan {
-        if **replan > **horizon {
-            let message =
-                format!("case `{case}`: plans are {} apart, but reach only {} ahead", replan.value, horizon.value);
-            faults.add("too-long", &replan.span, message, "`replan` must not be longer than `horizon`");
-        } else if known_step && **replan < **step {
-            let message = format!("case `{case}`: `replan` {} is shorter than the step {}", replan.value, step.value);
-            faults.add("too-short", &replan.span, message, format!("write at least `replan = \"{}\"`", step.value));
-        } else {
-            whole_steps(faults, replan, step, "replan");
-        }
-    }
-    if let Some(risk) = mpc.risk.as_ref().filter(|r| !(***r > 0.0 && ***r < 1.0)) {
-        let cure = if **risk > 1.0 && **risk < 100.0 {
-            format!("write a share, not per cent: `risk = {}`", **risk / 100.0)
-        } else {
-            "0.5 is the median, 0.95 is cautious".to_owned()
-        };
-        let message = format!("case `{case}`: `risk` is a quantile between 0 and 1, here it is {}", risk.value);
-        faults.add("out-of-range", &risk.span, message, cure);
-    }
-    if let Some(n) = mpc.particles.as_ref().filter(|n| !(1..=1000).contains(&***n)) {
-        let message =
-            format!("case `{case}`: `particles` of a plan must lie between 1 and 1000, here it is {}", n.value);
-        faults.add("out-of-range", &n.span, message, "write e.g. `particles = 4`");
-    }
-    if let Some(n) = &mpc.moves {
-        let steps = if known_step { horizon.steps(step.value, 1) } else { usize::MAX };
-        if **n == 0 {
-            let message = format!("case `{case}`: `moves` must be 1 or more");
-            faults.add("out-of-range", &n.span, message, "write e.g. `moves = 6`");
-        } else if **n > steps {
-            let message = format!("case `{case}`: {} moves do not fit into a horizon of {steps} steps", n.value);
-            faults.add("out-of-range", &n.span, message, format!("write at most `moves = {steps}`"));
-        }
-    }
-    match &mpc.controls {
-        Some(names) => {
-            if names.is_empty() {
-                let message = format!("case `{case}`: `controls` is empty: nothing to move");
-                faults.add("missing-value", whole, message, "name the controls, or remove `controls` for all");
-            }
-            once(faults, names.iter(), "entries of `controls`");
-            for name in names {
-                plant.expect(faults, name, &name.span, &[Role::Control], "a control");
-            }
-        }
-        None if plant.names_of(&[Role::Control]).is_empty() && !plant.file.damage.any => {
-            let message = format!("case `{case}`: the twin has no control to move");
-            faults.add("no-control", whole, message, "give what may be moved `role = \"control\"` in the twin");
-        }
-        None => {}
-    }
-    if twin.objective.is_empty() && !plant.file.damage.any {
-        let message = format!("case `{case}`: MPC minimises the twin's `[objective]`, and it has none");
-        let cure = format!("add `[objective]` with the price of each KPI to {}", plant.file.path.display());
-        faults.add("no-objective", whole, message, cure);
-    }
-    if let Some(forecast) = &mpc.forecast {
-        season(faults, plant, forecast, &format!("case `{case}`"));
-    }
-    if let Some(run) = run {
-        past(faults, run, plant, case, mpc);
-    }
-    planner(faults, case, &mpc.planner);
-}
-
-/// A seasonal forecast needs one season of log before the start.
-fn past<T>(faults: File<'_, '_, T>, spec: &ScenarioSpec, plant: &Plant<'_>, case: &str, mpc: &MpcSpec) {
-    use crate::spec::ForecastSpec::Seasonal;
-    let Some((first, last)) = plant.log.span() else { return };
-    let past = spec.start.as_millisecond() - first.as_millisecond();
-    if past < 0 || *spec.start >= last {
-        return;
-    }
-    let (season, place, whose) = match &mpc.forecast {
-        Some(at) => match at.value {
-            Seasonal(s) => (s, at.span.clone(), "its forecast".to_owned()),
-            _ => return,
-        },
-        None => {
-            let longest = plant.signals.values().filter_map(|s| match s.forecast.as_ref()?.value {
-                Seasonal(season) => Some((season, s.name.as_str())),
-                _ => None,
-            });
-            match longest.max_by_key(|(season, _)| season.ms()) {
-                Some((s, name)) => (s, spec.start.span.clone(), format!("the forecast of `{name}`")),
-                None => return,
-            }
-        }
-    };
-    let fits = plant.log.length().is_none_or(|log| season <= log);
-    if season.ms() > past && fits {
-        let before = crate::spec::TimeSpan::from_ms(past);
-        let message = format!("case `{case}`: {whose} looks {season} back, the log begins {before} before the start");
-        let cure = "start later, or use a shorter season";
-        faults.add("outside-log", &place, message, cure);
-    }
-}
-
-fn planner<T>(faults: File<'_, '_, T>, case: &str, planner: &PlannerSpec) {
-    let mut within = |key: &str, at: &At<f64>, least: f64, most: f64, usual: &str| {
-        if !(least..=most).contains(&at.value) {
-            let message =
-                format!("case `{case}`: `{key}` must lie between {least} and {most}, here it is {}", at.value);
-            faults.add("out-of-range", &at.span, message, format!("{usual} is usual"));
-        }
-    };
-    let count = |at: &At<usize>| At { value: at.value as f64, span: at.span.clone() };
-    match planner {
-        PlannerSpec::GaussNewton { iterations, starts } => {
-            within("iterations", &count(iterations), 0.0, 100.0, "3");
-            within("starts", &count(starts), 1.0, 100.0, "1 or 2");
-        }
-        PlannerSpec::Gradient { iterations, memory } => {
-            within("iterations", &count(iterations), 1.0, 1000.0, "8");
-            within("memory", &count(memory), 1.0, 100.0, "6");
-        }
-        PlannerSpec::Qp { iterations } => within("iterations", &count(iterations), 1.0, 100.0, "3"),
-        PlannerSpec::RandomShooting { population, .. } => {
-            within("population", &count(population), 1.0, 1_000_000.0, "256 to 2000");
-        }
-        PlannerSpec::Mcts { population, levels, .. } => {
-            within("population", &count(population), 1.0, 1_000_000.0, "256 to 2000");
-            within("levels", &count(levels), 2.0, 1000.0, "3 to 9");
-        }
-        PlannerSpec::Mppi { population, iterations, temperature, smoothing, decay, .. } => {
-            within("population", &count(population), 4.0, 100_000.0, "64 to 500");
-            within("iterations", &count(iterations), 1.0, 100.0, "3 to 6");
-            within("temperature", temperature, 1e-6, 1e6, "0.1");
-            within("smoothing", smoothing, 0.01, 1.0, "0.6");
-            within("decay", decay, 0.01, 1.0, "0.8");
-        }
-        PlannerSpec::Cem { population, elites, iterations, smoothing, .. }
-        | PlannerSpec::Icem { population, elites, iterations, smoothing, .. } => {
-            within("population", &count(population), 4.0, 100_000.0, "64 to 500");
-            within("elites", elites, f64::MIN_POSITIVE, 0.5, "0.1");
-            within("iterations", &count(iterations), 1.0, 100.0, "3 to 6");
-            within("smoothing", smoothing, 0.0, 0.99, "0.1");
-        }
-    }
-    if let PlannerSpec::Icem { beta, decay, keep, .. } = planner {
-        within("beta", beta, 0.0, 8.0, "2 to 4 for slow plants");
-        within("decay", decay, 1.0, 4.0, "1.25");
-        within("keep", keep, 0.0, 1.0, "0.3");
     }
 }
 

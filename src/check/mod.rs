@@ -7,6 +7,7 @@ mod faults;
 mod kpi;
 mod log;
 mod model;
+mod mpc;
 mod plant;
 mod scenario;
 mod signals;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::output::{self, note, plain};
 use super::project::Project;
-use super::{Globals, progress};
+use super::{Globals, clock, progress};
 use crate::check;
 use crate::error::Result;
 use crate::live::{Advice, advise};
@@ -42,7 +42,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let plant = plant::published(plant::read(spec, compute, tell)?, &registry, note)?;
         let compiled = Compiled::new(&plant.spec, &plant.schema, &IndexMap::new())?;
         tell("planning");
-        let advice = advise(&plant, &compiled, globals.seed, args.allow_extrapolation)?;
+        let advice = advise(&plant, &compiled, globals.seed, args.allow_extrapolation, Some(&clock::start()))?;
         Ok((advice, plant.log.time(plant.log.steps), plant.log.step_ms))
     })?;
     let age = Timestamp::now().as_millisecond() - end.as_millisecond();

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use super::output::{SCHEMA_VERSION, note, plain};
 use super::project::Project;
-use super::{Globals, interrupt, progress};
+use super::{Globals, clock, interrupt, progress};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::live::{Flag, LONGEST, Reply, Session, Settings, Tally};
@@ -55,11 +55,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         plant::published(plant::read(spec, compute, tell)?, &registry, note)
     })?;
     let compiled = Compiled::new(&plant.spec, &plant.schema, &IndexMap::new())?;
+    let clock = clock::start();
     let settings = Settings {
         shadow: args.shadow,
         extrapolate: args.allow_extrapolation,
         log: args.log.as_deref(),
         seed: globals.seed,
+        clock: Some(&clock),
     };
     let mut session = Session::new(&plant, &compiled, &settings)?;
     let watch = interrupt::watch(KEPT);

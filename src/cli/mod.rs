@@ -2,6 +2,7 @@
 
 mod advise;
 mod check;
+mod clock;
 mod control;
 mod failure;
 mod fit;

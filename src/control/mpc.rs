@@ -147,6 +147,7 @@ impl<'a> Mpc<'a> {
         let key = Key::new(context.seed).fold(0x6D70_6300);
         let mut mpc = Self::new(spec, controls, context.dynamics, context.objective.clone(), key);
         mpc.setup.stock(&spec.base_stock, context)?;
+        mpc.setup.clock = context.clock;
         Ok(mpc)
     }
 

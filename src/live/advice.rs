@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::past::predicted;
-use crate::control::{self, Context, Control, Controller, Forecast, Mpc, Observation};
+use crate::control::{self, Clock, Context, Control, Controller, Forecast, Mpc, Observation};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::scenario::{Compiled, Plant, figures_of};
@@ -160,12 +160,18 @@ impl<'a> Ahead<'a> {
     }
 }
 
-/// Advises on the step after the newest row of the plant's log.
+/// Advises on the step after the newest row of the plant's log; by `clock` the plan keeps its budget.
 ///
 /// # Errors
 /// [`Error::Data`] when a state has been missing for too long, [`Error::Attention`] when no plan has a finite cost, or its
 /// first move leaves the support and `extrapolate` is not set; [`Error::Config`] for `[mpc]` settings that cannot be.
-pub fn advise(plant: &Plant, compiled: &Compiled, seed: Option<u64>, extrapolate: bool) -> Result<Advice> {
+pub fn advise(
+    plant: &Plant,
+    compiled: &Compiled,
+    seed: Option<u64>,
+    extrapolate: bool,
+    clock: Option<&Clock>,
+) -> Result<Advice> {
     let spec = plant.mpc();
     let context = Context {
         schema: &plant.schema,
@@ -175,6 +181,7 @@ pub fn advise(plant: &Plant, compiled: &Compiled, seed: Option<u64>, extrapolate
         objective: &compiled.objective,
         timezone: plant.zone()?,
         seed: seed.unwrap_or(plant.spec.value.model.seed.value),
+        clock,
         file: &plant.spec.path,
         text: &plant.spec.text,
     };

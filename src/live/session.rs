@@ -15,7 +15,7 @@ use super::past::Past;
 use super::record::Stamp;
 use super::tags::{Tag, Tags};
 use super::tally::Tally;
-use crate::control::Context;
+use crate::control::{Clock, Context};
 use crate::error::Result;
 use crate::scenario::{Compiled, Plant};
 use crate::schema::{Range, Role};
@@ -26,7 +26,7 @@ use crate::twin::Support;
 const LEAST_SETTLE: usize = 3;
 
 /// How a loop is run.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Settings<'a> {
     /// Compute and log, but answer with the plant's own controller.
     pub shadow: bool,
@@ -35,6 +35,8 @@ pub struct Settings<'a> {
     /// Where what was seen, planned and predicted is written.
     pub log: Option<&'a Path>,
     pub seed: Option<u64>,
+    /// By which plans keep their budget; `None`: they take the time that they need.
+    pub clock: Option<&'a Clock>,
 }
 
 /// What came of a line.
@@ -102,6 +104,7 @@ impl<'a> Session<'a> {
             objective: &compiled.objective,
             timezone: plant.zone()?,
             seed: settings.seed.unwrap_or(plant.spec.value.model.seed.value),
+            clock: settings.clock,
             file: &plant.spec.path,
             text: &plant.spec.text,
         };

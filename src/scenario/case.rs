@@ -6,13 +6,13 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
-use super::batch::Ticker;
+use super::batch::{Batch, Ticker};
 use super::card::change_unit;
 use super::plant::{Compiled, Plant};
 use super::results::{CaseResult, KpiResult, ScenarioResult};
 use super::summary;
 use crate::control::schedule::minute_of_day;
-use crate::control::{self, Forecast};
+use crate::control::{self, Clock, Forecast};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::schema::{Range, Role};
@@ -27,14 +27,13 @@ pub const BASELINE: &str = "baseline";
 
 /// Runs all cases under common random numbers.
 pub fn run_scenario(
-    plant: &Plant,
+    batch: &Batch,
     scenario: &Loaded<ScenarioSpec>,
-    seed: Option<u64>,
     ticker: &Ticker,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(ScenarioResult, Vec<(String, Trajectory)>)> {
-    let s = &scenario.value;
-    let seed = seed.unwrap_or(s.seed.value);
+    let (s, plant) = (&scenario.value, batch.plant);
+    let seed = batch.seed.unwrap_or(s.seed.value);
     let mut compiled = Compiled::new(&plant.spec, &plant.schema, &s.parameter)?;
     let steps = plant.steps(s.length.value);
     let (past, realised) = realise(plant, &mut compiled, scenario, steps)?;
@@ -66,6 +65,7 @@ pub fn run_scenario(
                 steps,
                 particles,
                 seed,
+                clock: batch.clock,
                 file: &scenario.path,
                 text: &scenario.text,
             }
@@ -136,6 +136,8 @@ pub struct Case<'a> {
     pub steps: usize,
     pub particles: usize,
     pub seed: u64,
+    /// By which plans keep their budget.
+    pub clock: Option<&'a Clock>,
     /// The scenario file and its content, to place faults.
     pub file: &'a Path,
     pub text: &'a str,
@@ -156,6 +158,7 @@ impl Case<'_> {
             objective: &self.compiled.objective,
             timezone: self.plant.zone()?,
             seed: self.seed,
+            clock: self.clock,
             file: self.file,
             text: self.text,
         };

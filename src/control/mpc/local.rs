@@ -236,3 +236,6 @@ impl Workspace {
         finite.then_some(local)
     }
 }
+
+#[cfg(test)]
+mod tests;
