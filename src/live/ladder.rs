@@ -226,8 +226,8 @@ impl<'a> Ladder<'a> {
         Ok(Attempt::Plan(wish))
     }
 
-    /// As much of the plan's first move as stays within the support, from what would be done without it. Where that, too,
-    /// is outside, so is the plant, and no move is better known than another: the plan counts. `None`: nothing of it.
+    /// As much of the plan's first move as stays within the support, from what would be done without it. `None`: nothing of
+    /// it, also where what would be done without it is outside, too: who may not extrapolate plans for no such plant.
     fn supported(&self, past: &mut Past, baseline: &[f64], in_force: &[f64], wish: Vec<f64>) -> Option<Vec<f64>> {
         let mut is_outside = |controls: &[f64]| {
             self.write(past, controls);
@@ -238,7 +238,7 @@ impl<'a> Ladder<'a> {
         }
         let usual = self.within(in_force, baseline);
         if is_outside(&usual) {
-            return Some(wish);
+            return None;
         }
         SHARES.iter().find_map(|share| {
             let part: Vec<f64> = usual.iter().zip(&wish).map(|(u, w)| u + share * (w - u)).collect();
