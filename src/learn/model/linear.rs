@@ -138,12 +138,18 @@ impl Linear {
         }
     }
 
-    /// Writes the cotangents of the inputs of the mean model for `rows`: `out[k] = Σ_j w_jk cotangent[j]`.
-    pub(super) fn pull_back_rows(&self, rows: Range<usize>, cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
+    /// Writes the cotangents of the inputs of one function for `rows`: `out[k] = Σ_j w_jk cotangent[j]`.
+    pub(super) fn pull_back_rows(
+        &self,
+        rows: Range<usize>,
+        member: Option<usize>,
+        cotangent: &[Vec<f64>],
+        out: &mut [Vec<f64>],
+    ) {
         for (k, out) in out.iter_mut().enumerate().take(self.inputs) {
             out[rows.clone()].fill(0.0);
             for (j, cotangent) in cotangent.iter().enumerate().take(self.targets) {
-                let w = self.row(None, j)[1 + k];
+                let w = self.row(member, j)[1 + k];
                 for (o, c) in out[rows.clone()].iter_mut().zip(&cotangent[rows.clone()]) {
                     *o += w * c;
                 }
@@ -196,6 +202,11 @@ impl Regressor for Linear {
 
     fn encode(&self) -> Vec<u8> {
         artefact::encode(self)
+    }
+
+    fn pull_back(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+        particles.iter().for_each(|p| self.pull_back_rows(p.rows.clone(), p.member, cotangent, out));
+        true
     }
 
     fn coefficients(&self) -> Option<Coefficients> {

@@ -251,7 +251,7 @@ impl Regressor for Ensemble {
         let (p, q) = self.shape();
         for rows in particles.iter().map(|p| p.rows.clone()) {
             match linear {
-                Some(linear) => linear.pull_back_rows(rows, cotangent, out),
+                Some(linear) => linear.pull_back_rows(rows, None, cotangent, out),
                 None => out.iter_mut().take(p).for_each(|o| o[rows.clone()].fill(0.0)),
             }
         }
