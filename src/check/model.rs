@@ -3,6 +3,8 @@
 use super::faults::{Faults, suggest};
 use super::plant::Plant;
 use super::signals::{known_signals, whole_steps};
+use crate::expr::Program;
+use crate::schema::Role;
 use crate::spec::{At, EnsembleSpec, GpSpec, ModelSpec, TwinSpec, is_plant_name};
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
@@ -10,6 +12,38 @@ type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
 /// Models that `choose` may name.
 fn models() -> impl Iterator<Item = &'static str> {
     crate::learn::model::NAMES.iter().copied().chain([crate::learn::model::STACK])
+}
+
+/// Features are derived signals that are known before the controls are.
+fn features(faults: Twin<'_, '_>, plant: &Plant<'_>, names: &[At<String>]) {
+    known_signals(faults, plant, names);
+    for name in names {
+        let Some(signal) = plant.spec().signals.iter().find(|s| s.name.value == name.value) else { continue };
+        if *signal.role != Role::Derived {
+            let message = format!("`{}` is no derived signal", name.value);
+            let cure = "models read states, controls and disturbances anyway, and never outputs";
+            faults.add("bad-feature", &name.span, message, cure);
+        } else if let Some(needed) = late(plant, &name.value, 0) {
+            let message =
+                format!("`{}` needs `{needed}`, which is known only after the model has been asked", name.value);
+            let cure = "use signals that are neither controls nor outputs, or their past: `lag(x, 1)`";
+            faults.add("bad-feature", &name.span, message, cure);
+        }
+    }
+}
+
+/// The control or output that the derived signal `name` needs at the same step.
+fn late<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a str> {
+    let signals = &plant.spec().signals;
+    let expr = signals.iter().find(|s| s.name.value == name)?.expr.as_ref()?;
+    let program = Program::compile(expr, &plant.scope).ok()?;
+    let now = program.reads.iter().filter(|(_, lag)| *lag == 0).filter_map(|(i, _)| signals.get(*i));
+    now.filter(|s| s.value.value.is_none()).find_map(|s| match *s.role {
+        Role::Control | Role::Output => Some(s.name.as_str()),
+        // a circle is told elsewhere
+        Role::Derived if depth < signals.len() => late(plant, &s.name.value, depth + 1),
+        _ => None,
+    })
 }
 
 pub(super) fn file(faults: Twin<'_, '_>, plant: &Plant<'_>) {
@@ -88,6 +122,7 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         faults.add("out-of-range", &model.lags.span, message, "write at most 100; 1 to 10 is usual");
     }
     known_signals(faults, plant, &model.ignore);
+    features(faults, plant, &model.features);
     gp(faults, &model.gp);
     ensemble(faults, &model.ensemble);
     rollout_loss(faults, model);

@@ -168,7 +168,7 @@ impl<'a> Mpc<'a> {
         let signals = &dynamics.schema().signals;
         let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, horizon, step)).collect();
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
-        let hard = (0..signals.len()).filter_map(|s| hard_limit(dynamics, s)).collect();
+        let hard = (0..signals.len()).filter_map(|s| hard_limit(dynamics, s, within_log)).collect();
         let smooth =
             dynamics.smooth() && spec.base_stock.is_empty() && limits.iter().all(|l| l.allowed.multiple <= 0.0);
         let setup = Setup {
@@ -429,16 +429,20 @@ fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Co
     ControlLimit { hard: s.hard, allowed, scale: 0.25 * width }
 }
 
-fn hard_limit(dynamics: &dyn Dynamics, signal: usize) -> Option<Limit> {
+/// The hard limits of what the plant does. States stay within what the log has seen of them, too: a slow target, or one
+/// that cannot be reached, else drives the plant to where nothing is known of it.
+fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<Limit> {
     let s = &dynamics.schema().signals[signal];
-    let given = s.hard.low.is_finite() || s.hard.high.is_finite();
+    let seen = dynamics.seen(signal);
+    let kept = if within_log && s.role == Role::State && dynamics.learns(signal) { seen } else { Range::OPEN };
+    let range = Range { low: s.hard.low.max(kept.low), high: s.hard.high.min(kept.high) };
+    let given = range.low.is_finite() || range.high.is_finite();
     if !given || !matches!(s.role, Role::State | Role::Output | Role::Derived) {
         return None;
     }
-    let seen = dynamics.seen(signal);
-    let widths = [s.hard.high - s.hard.low, seen.high - seen.low];
+    let widths = [range.high - range.low, seen.high - seen.low];
     let scale = widths.into_iter().find(|w| w.is_finite() && *w > 0.0).unwrap_or(1.0);
-    Some(Limit { signal, range: s.hard, scale, ahead: s.role == Role::State })
+    Some(Limit { signal, range, scale, ahead: s.role == Role::State })
 }
 
 /// What a live loop reads of the first particle's plan.

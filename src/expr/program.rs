@@ -17,6 +17,8 @@ pub(super) enum Operand {
         signal: usize,
         lag: usize,
     },
+    /// Seconds since 1970, UTC, at the start of the step.
+    Time,
     /// The result of operation number so many.
     Value(usize),
 }
@@ -27,6 +29,7 @@ impl Operand {
             Self::Constant(c) => (0, c.to_bits(), 0),
             Self::Column { signal, lag } => (1, signal as u64, lag as u64),
             Self::Value(v) => (2, v as u64, 0),
+            Self::Time => (3, 0, 0),
         }
     }
 }
@@ -181,6 +184,12 @@ impl Program {
         self.reads.iter().map(|r| r.1).max().unwrap_or(0)
     }
 
+    /// Whether it depends on the clock.
+    pub fn tells_time(&self) -> bool {
+        let operands = self.operations.iter().flat_map(|o| o.operands).chain([self.result]);
+        operands.into_iter().any(|o| o == Operand::Time)
+    }
+
     /// Whether it reads `signal`, at any lag.
     pub fn reads_signal(&self, signal: usize) -> bool {
         self.reads.iter().any(|r| r.0 == signal)
@@ -220,6 +229,10 @@ impl Program {
     pub fn eval<F: Frame + ?Sized>(&self, frame: &F, registers: &mut Registers, out: &mut [f64]) {
         match self.result {
             Operand::Constant(c) => return out.fill(c),
+            Operand::Time => match frame.row_seconds() {
+                Some(seconds) => return out.copy_from_slice(&seconds[..out.len()]),
+                None => return out.fill(seconds(frame)),
+            },
             Operand::Column { signal, lag } => return out.copy_from_slice(&frame.column(signal, lag)[..out.len()]),
             Operand::Value(_) => {}
         }
@@ -233,6 +246,10 @@ impl Program {
                 let mut own = if last { Vec::new() } else { std::mem::take(&mut registers.blocks[target]) };
                 let source = |operand| match operand {
                     Operand::Constant(c) => Source::Constant(c),
+                    Operand::Time => match frame.row_seconds() {
+                        Some(seconds) => Source::Rows(&seconds[rows.clone()]),
+                        None => Source::Constant(seconds(frame)),
+                    },
                     Operand::Column { signal, lag } => Source::Rows(&frame.column(signal, lag)[rows.clone()]),
                     Operand::Value(v) => Source::Rows(&registers.blocks[self.registers[v]][..rows.len()]),
                 };
@@ -255,7 +272,7 @@ impl Program {
                 match operand {
                     Operand::Column { signal, lag } => self.reads.push((signal, lag)),
                     Operand::Value(v) => last_use[v] = at,
-                    Operand::Constant(_) => {}
+                    Operand::Constant(_) | Operand::Time => {}
                 }
             }
         }
@@ -283,6 +300,10 @@ impl Program {
             free.extend(done.into_iter().filter(|v| last_use[*v] == at).map(|v| self.registers[v]));
         }
     }
+}
+
+fn seconds<F: Frame + ?Sized>(frame: &F) -> f64 {
+    frame.time().as_millisecond() as f64 / 1e3
 }
 
 impl Registers {

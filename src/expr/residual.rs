@@ -55,7 +55,7 @@ impl Program {
         let mut left = vec![self.result];
         while let Some(operand) = left.pop() {
             match operand {
-                Operand::Column { .. } => return false,
+                Operand::Column { .. } | Operand::Time => return false,
                 Operand::Value(v) if residuals.iter().all(|r| r.site != v) => {
                     left.extend(self.operations[v].operands);
                 }
@@ -101,8 +101,9 @@ fn splice<'a>(
     let mut values = Vec::new();
     let place = |operand: Operand, values: &[Operand], builder: &mut Builder| match operand {
         Operand::Column { signal, lag: back } => match of(signal) {
-            Some(inner) => splice(inner, lag + back, of, builder),
-            None => Operand::Column { signal, lag: lag + back },
+            // The clock of an earlier step is another one.
+            Some(inner) if lag + back == 0 || !inner.tells_time() => splice(inner, lag + back, of, builder),
+            _ => Operand::Column { signal, lag: lag + back },
         },
         other => copied(other, values),
     };

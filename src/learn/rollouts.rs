@@ -171,6 +171,8 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
     let rows = starts.len() * copies;
     let time = log.time(starts.first().map_or(0, |s| s.row.saturating_sub(back)));
     let mut window = Window::new(log.schema.len(), depth, rows, time, log.step_ms);
+    let at = |s: &Start| log.time(s.row.saturating_sub(back)).as_millisecond() as f64 / 1e3;
+    window.set_row_seconds(starts.iter().flat_map(|s| std::iter::repeat_n(at(s), copies)).collect());
     for (signal, spec) in log.schema.signals.iter().enumerate() {
         let late = matches!(spec.role, Role::Output | Role::Derived);
         for lag in 0..depth {

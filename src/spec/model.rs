@@ -19,6 +19,9 @@ pub struct ModelSpec {
     pub horizon: At<TimeSpan>,
     /// Signals that no model reads.
     pub ignore: Vec<At<String>>,
+    /// Derived signals that models read besides states, controls and disturbances; they must follow from states,
+    /// disturbances, set-points, the past and the clock alone. `sin(6.2832 * time / 7[d])` tells the time of the week.
+    pub features: Vec<At<String>>,
     /// How long a state without a good measurement may be carried by the model's own prediction (default `horizon`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry: Option<At<TimeSpan>>,
@@ -104,6 +107,7 @@ impl Default for ModelSpec {
             holdout: TimeSpan::from_ms(14 * 86_400_000).into(),
             horizon: TimeSpan::from_ms(4 * 3_600_000).into(),
             ignore: Vec::new(),
+            features: Vec::new(),
             carry: None,
             rollout_loss: 1.into(),
             seed: 1.into(),

@@ -81,6 +81,7 @@ pub(super) fn example(key: &str) -> Option<&'static str> {
         "choose" => "[\"linear\", \"forest\"]",
         "lags" => "3",
         "ignore" => "[\"pue\"]",
+        "features" => "[\"weekly\"]",
         "seed" => "1",
         "gp" => "{ kernel = \"matern52\", max_points = 3000 }",
         "kernel" => "\"matern52\"",

@@ -87,10 +87,14 @@ pub trait Dynamics: Send + Sync {
     fn derived(&self, _signal: usize) -> Option<&Program> {
         None
     }
+    /// Whether what follows of a signal is learned from the log (else known).
+    fn learns(&self, _signal: usize) -> bool {
+        false
+    }
     /// Whether small changes of the controls make small changes of what follows, so that slopes tell something.
     fn smooth(&self) -> bool {
         false
     }
-    /// What the log has seen of a signal, 1st to 99th percentile.
+    /// What the log has seen of a signal, from the least value to the largest.
     fn seen(&self, signal: usize) -> crate::schema::Range;
 }

@@ -10,6 +10,8 @@ mod provenance;
 use std::ops;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 pub use artefact::MODEL_FILE;
 pub use dynamics::{Batch, Dynamics, Support};
 pub use envelope::Envelope;
@@ -29,7 +31,7 @@ pub struct Twin {
     /// Where its own epistemic spread says that it must not be trusted.
     pub doubt: Doubt,
     pub envelope: Envelope,
-    /// 1st to 99th percentile of each signal over the training rows: `[signals]`.
+    /// Least and largest value of each signal over the training rows: `[signals]`.
     pub seen: Vec<Range>,
     /// Sample time, milliseconds.
     pub step_ms: i64,
@@ -75,13 +77,10 @@ fn read_signals(map: &StepMap) -> Vec<usize> {
 
 fn seen(column: &[f64], training: &[ops::Range<usize>]) -> Range {
     let rows = training.iter().cloned().flatten();
-    let mut values: Vec<f64> = rows.filter_map(|t| column.get(t).copied()).filter(|v| v.is_finite()).collect();
-    if values.is_empty() {
-        return Range::OPEN;
-    }
-    values.sort_by(f64::total_cmp);
-    let last = (values.len() - 1) as f64;
-    Range { low: values[(0.01 * last).floor() as usize], high: values[(0.99 * last).ceil() as usize] }
+    let values = rows.filter_map(|t| column.get(t).copied()).filter(|v| v.is_finite());
+    let none = Range { low: f64::INFINITY, high: f64::NEG_INFINITY };
+    let met = values.fold(none, |r, v| Range { low: r.low.min(v), high: r.high.max(v) });
+    if met.low <= met.high { met } else { Range::OPEN }
 }
 
 fn add(to: &mut [Vec<f64>], from: &[Vec<f64>], factor: f64) {
@@ -116,7 +115,9 @@ impl Dynamics for Twin {
             return;
         }
         let signals = self.map.schema.len();
-        let mut past = Window::new(signals, self.map.depth().max(2), particles.len(), window.time(), self.step_ms);
+        let before = window.time().as_millisecond().saturating_sub(self.step_ms);
+        let before = Timestamp::from_millisecond(before).unwrap_or(Timestamp::MIN);
+        let mut past = Window::new(signals, self.map.depth().max(2), particles.len(), before, self.step_ms);
         for lag in 0..past.depth() {
             for s in 0..signals {
                 let (from, to) = (window.column(s, lag + 1), past.column_mut(s, lag));
@@ -178,6 +179,10 @@ impl Dynamics for Twin {
     fn derived(&self, signal: usize) -> Option<&Program> {
         let Equations { early, late, .. } = &self.map.equations;
         early.iter().chain(late).find(|(s, _)| *s == signal).map(|(_, program)| program)
+    }
+
+    fn learns(&self, signal: usize) -> bool {
+        self.map.layout.targets.iter().any(|t| t.signal() == signal)
     }
 
     fn smooth(&self) -> bool {
