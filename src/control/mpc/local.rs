@@ -203,14 +203,21 @@ impl Workspace {
                 let size = r[at].abs();
                 let w = share * weight[at] * if size < floor { size / floor } else { 1.0 };
                 let slope = |k: usize| (r[at + k + 1] - r[at]) / steps[k];
-                if !(w > 0.0 && w.is_finite()) || (0..n).any(|k| !slope(k).is_finite()) {
+                if w == 0.0 || !w.is_finite() || (0..n).any(|k| !slope(k).is_finite()) {
+                    continue;
+                }
+                for k in 0..n {
+                    own[residual.term][k] += w * r[at] * slope(k);
+                }
+                if w < 0.0 {
+                    // What is better the larger it is has slopes, and no square to make small.
+                    local.gradient.iter_mut().enumerate().for_each(|(k, g)| *g += w * r[at] * slope(k));
                     continue;
                 }
                 let root = w.sqrt();
                 local.residuals.push(root * r[at]);
                 for (k, column) in local.jacobian.iter_mut().enumerate() {
                     column.push(root * slope(k));
-                    own[residual.term][k] += w * r[at] * slope(k);
                 }
             }
         }

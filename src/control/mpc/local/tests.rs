@@ -157,7 +157,10 @@ fn slopes_are_those_of_the_cost() {
         (mean("(temp - 22.03) ^ 2"), 1e-6),
         (mean("3 * (temp - 22.03) ^ 2 + abs(heat - 4.14)"), 1e-6),
         (mean("abs(temp - 22.03) + 0.1 * heat"), 1e-6),
+        (mean("ln(1 + abs(temp - 22.03) / 0.1) / ln(101)"), 1e-2),
+        // The larger the distance the better.
         (mean("1 - ln(1 + abs(temp - 22.03) / 0.1) / ln(101)"), 1e-2),
+        (mean("-abs(temp - 22.03)"), 1e-6),
         (KpiSpec::Exceedance("temp".to_owned().into()), 1e-6),
         (mean("power"), 5e-3),
     ];
