@@ -53,15 +53,17 @@ impl Planner for GaussNewton {
             })
             .collect();
         for iteration in 0..self.iterations {
+            let mut late = false;
             for branch in &mut branches {
-                if (problem.late)() {
+                late = (problem.late)();
+                if late {
                     break;
                 }
                 branch.advance(problem, &mut trial);
             }
             branches.sort_by(|a, b| a.cost.total_cmp(&b.cost));
             branches.truncate(1);
-            if iteration + 1 < self.iterations && !branches.iter().any(|b| b.gain) {
+            if late || iteration + 1 < self.iterations && !branches.iter().any(|b| b.gain) {
                 break;
             }
         }
