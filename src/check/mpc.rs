@@ -127,7 +127,9 @@ pub(super) fn mpc<T>(
     if let Some(run) = run {
         past(faults, run, plant, case, mpc);
     }
-    planner(faults, case, &mpc.planner);
+    if let Some(spec) = &mpc.planner {
+        planner(faults, case, spec);
+    }
 }
 
 /// An order that the plan moves through a level.

@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::expr::Registers;
 use crate::rng::Key;
 use crate::schema::{MoveLimit, Range, Role, Signal};
-use crate::spec::{At, MpcSpec, TimeSpan, TotalSpec};
+use crate::spec::{At, MpcSpec, PlannerSpec, TimeSpan, TotalSpec};
 use crate::trajectory::{Frame, Window};
 use crate::twin::{Batch, Dynamics};
 use crate::value::Objective;
@@ -59,7 +59,8 @@ pub(in crate::control) struct Setup<'a> {
     replan: usize,
     /// Futures per plan.
     particles: usize,
-    risk: f64,
+    /// Quantile of the objective over futures that is least; `None`: the mean.
+    risk: Option<f64>,
     /// Hard limits of states, outputs and derived signals.
     hard: Vec<Limit>,
     /// Frames of the windows.
@@ -169,8 +170,8 @@ impl<'a> Mpc<'a> {
         let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, horizon, step)).collect();
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
         let hard = (0..signals.len()).filter_map(|s| hard_limit(dynamics, s, within_log)).collect();
-        let smooth =
-            dynamics.smooth() && spec.base_stock.is_empty() && limits.iter().all(|l| l.allowed.multiple <= 0.0);
+        let smooth = has_slopes(spec, dynamics, &controls);
+        let planner = planner_of(spec, dynamics, &controls);
         let setup = Setup {
             stocks: controls.iter().map(|_| None).collect(),
             controls,
@@ -179,8 +180,12 @@ impl<'a> Mpc<'a> {
             residuals: smooth.then(|| Residuals::of(&objective, horizon, &|s| dynamics.derived(s))),
             replan,
             correction: spec.correction.as_ref().map_or(CORRECTION, |c| c.value),
-            particles: spec.particles.as_ref().map_or(FUTURES, |p| p.value).max(1),
-            risk: spec.risk.as_ref().map_or(0.5, |r| r.value),
+            particles: spec
+                .particles
+                .as_ref()
+                .map_or(if planner.follows_slopes() { 1 } else { FUTURES }, |p| p.value)
+                .max(1),
+            risk: spec.risk.as_ref().map(|r| r.value),
             hard,
             // A completed frame is read at lag 1, and its own past from there.
             depth: (dynamics.depth() + 1).max(objective.depth() + 2).max(switching + 2),
@@ -192,7 +197,7 @@ impl<'a> Mpc<'a> {
         };
         Self {
             setup,
-            planner: planner::build(&spec.planner),
+            planner: planner::build(&planner),
             key,
             particles: Vec::new(),
             planned: None,
@@ -379,6 +384,35 @@ impl Follower {
     }
 }
 
+/// Values of a control up to which a tree search looks at each.
+const FEW: f64 = 8.0;
+
+/// The planner that `spec` names, or the one that suits the plant and the planned controls.
+pub fn planner_of(spec: &MpcSpec, dynamics: &dyn Dynamics, controls: &[usize]) -> PlannerSpec {
+    if let Some(planner) = &spec.planner {
+        return planner.clone();
+    }
+    let signals = &dynamics.schema().signals;
+    let few = |&c: &usize| {
+        let (hard, multiple) = (signals[c].hard, signals[c].multiple);
+        multiple > 0.0 && (hard.high - hard.low) / multiple < FEW
+    };
+    if has_slopes(spec, dynamics, controls) {
+        PlannerSpec::gauss_newton()
+    } else if !controls.is_empty() && spec.base_stock.is_empty() && controls.iter().all(few) {
+        PlannerSpec::mcts()
+    } else {
+        PlannerSpec::default()
+    }
+}
+
+/// Whether small changes of a plan make small changes of its cost.
+fn has_slopes(spec: &MpcSpec, dynamics: &dyn Dynamics, controls: &[usize]) -> bool {
+    let signals = &dynamics.schema().signals;
+    let stepless = |&c: &usize| signals[c].multiple <= 0.0 && signals[c].switching.least <= 0.0;
+    dynamics.smooth() && spec.base_stock.is_empty() && controls.iter().all(stepless)
+}
+
 /// What candidates cost over the simulated futures of one particle.
 struct Futures<'a, 'p> {
     setup: &'a Setup<'p>,
@@ -447,6 +481,11 @@ fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Optio
 
 /// What a live loop reads of the first particle's plan.
 impl Mpc<'_> {
+    /// Name of the planner.
+    pub fn planner(&self) -> &'static str {
+        self.planner.name()
+    }
+
     /// Steps that a plan looks ahead.
     pub fn horizon(&self) -> usize {
         self.setup.blocks.horizon()

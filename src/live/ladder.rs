@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::scenario::Plant;
 use crate::schema::{Role, Signal};
 use crate::spec::{ControllerSpec, MpcSpec};
+use crate::trajectory::Frame;
 use crate::twin::{Dynamics, Support};
 
 /// Which rung of the ladder gave the controls, from the best to the last resort.
@@ -226,8 +227,9 @@ impl<'a> Ladder<'a> {
         Ok(Attempt::Plan(wish))
     }
 
-    /// As much of the plan's first move as stays within the support, from what would be done without it. `None`: nothing of
-    /// it, also where what would be done without it is outside, too: who may not extrapolate plans for no such plant.
+    /// As much of the plan's first move as stays within the support, from what would be done without it. Where that is
+    /// outside, too, by weather or set-points that the log never had, no move is better known than another, and the plan
+    /// counts as long as every state lies within the log's range. `None`: nothing of it.
     fn supported(&self, past: &mut Past, baseline: &[f64], in_force: &[f64], wish: Vec<f64>) -> Option<Vec<f64>> {
         let mut is_outside = |controls: &[f64]| {
             self.write(past, controls);
@@ -238,13 +240,20 @@ impl<'a> Ladder<'a> {
         }
         let usual = self.within(in_force, baseline);
         if is_outside(&usual) {
-            return None;
+            return self.within_log(past).then_some(wish);
         }
         SHARES.iter().find_map(|share| {
             let part: Vec<f64> = usual.iter().zip(&wish).map(|(u, w)| u + share * (w - u)).collect();
             let part = self.within(in_force, &part);
             (!is_outside(&part)).then_some(part)
         })
+    }
+
+    /// Whether every learned state is one that the log has seen.
+    fn within_log(&self, past: &Past) -> bool {
+        let states = self.dynamics.schema().with_role(Role::State).into_iter().filter(|&s| self.dynamics.learns(s));
+        let window = past.window(1);
+        states.into_iter().all(|s| self.dynamics.seen(s).contains(window.column(s, 0)[0]))
     }
 
     /// Values by control, NaN for those that are not among `signals`.

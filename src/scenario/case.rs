@@ -11,6 +11,7 @@ use super::card::change_unit;
 use super::plant::{Compiled, Plant};
 use super::results::{CaseResult, KpiResult, ScenarioResult};
 use super::summary;
+use crate::control::mpc::planner_of;
 use crate::control::schedule::minute_of_day;
 use crate::control::{self, Clock, Forecast};
 use crate::error::{Error, Result};
@@ -95,7 +96,7 @@ pub fn run_scenario(
         });
         cases.push(CaseResult {
             name: (*name).to_owned(),
-            controller: describe(controller),
+            controller: describe(controller, plant),
             perfect_forecast: told_the_truth(plant, &compiled, controller, &realised, past),
             kpis: kpis.collect(),
             objective: Estimate::over(&objectives[i]),
@@ -283,7 +284,7 @@ fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
 }
 
 /// A controller in one line.
-fn describe(controller: &ControllerSpec) -> String {
+fn describe(controller: &ControllerSpec, plant: &Plant) -> String {
     let names = |list: Vec<&str>| list.join(", ");
     match controller {
         ControllerSpec::Replay {} => "the log's own controls".into(),
@@ -304,7 +305,11 @@ fn describe(controller: &ControllerSpec) -> String {
             format!("{kind} on {}", names(loops.iter().map(|l| l.value.order.value.as_str()).collect()))
         }
         ControllerSpec::Mpc(mpc) => {
-            let planner = match mpc.planner {
+            let controls: Vec<usize> = match &mpc.controls {
+                Some(named) => named.iter().filter_map(|n| plant.schema.find(n)).collect(),
+                None => plant.schema.with_role(Role::Control),
+            };
+            let planner = match planner_of(mpc, &plant.twin, &controls) {
                 PlannerSpec::GaussNewton { .. } => "Gauss-Newton",
                 PlannerSpec::Gradient { .. } => "gradient",
                 PlannerSpec::Qp { .. } => "QP",
@@ -315,8 +320,8 @@ fn describe(controller: &ControllerSpec) -> String {
                 PlannerSpec::Icem { .. } => "iCEM",
             };
             let replan = mpc.replan.as_ref().map_or_else(|| "every step".into(), |r| format!("every {}", r.value));
-            let risk = mpc.risk.as_ref().map_or(0.5, |r| r.value);
-            format!("MPC ({planner}), horizon {}, replanned {replan}, risk {risk}", mpc.horizon.value)
+            let risk = mpc.risk.as_ref().map_or_else(|| "mean".into(), |r| format!("{} quantile", r.value));
+            format!("MPC ({planner}), horizon {}, replanned {replan}, least {risk} of the cost", mpc.horizon.value)
         }
     }
 }

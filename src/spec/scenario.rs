@@ -165,10 +165,10 @@ pub struct MpcSpec {
     /// Time between plans; the plan is followed in between (default: one sample time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replan: Option<At<TimeSpan>>,
-    /// The plan minimises this quantile of the objective over particles (default 0.5; 0.95 is cautious).
+    /// The plan minimises this quantile of the objective over particles (default: the mean; 0.95 is cautious).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<At<f64>>,
-    /// Futures in each plan (default 4).
+    /// Futures in each plan (default 4; 1, the expected one, for planners that follow slopes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
     /// Free moves over the horizon, held in between (default: one per replan interval, at most 12).
@@ -197,8 +197,10 @@ pub struct MpcSpec {
     /// Time for one plan; the best one found by then is followed (default: as long as it takes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<At<TimeSpan>>,
-    #[serde(default)]
-    pub planner: PlannerSpec,
+    /// Default: `gauss_newton` where the twin and the controls have slopes, `mcts` where every control has few values,
+    /// else `icem`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planner: Option<PlannerSpec>,
     /// Of a live loop: who moves the controls when there is no plan to follow (default: the plant's own controller, where
     /// it tells what it would do).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -237,7 +239,7 @@ impl MpcSpec {
             controls: None,
             within_log: None,
             forecast: None,
-            planner: PlannerSpec::default(),
+            planner: None,
             safe: None,
             settle: None,
         }
@@ -375,6 +377,21 @@ pub enum PlannerSpec {
     },
 }
 
+impl PlannerSpec {
+    pub fn gauss_newton() -> Self {
+        Self::GaussNewton { iterations: d_steps(), starts: d_starts() }
+    }
+
+    pub fn mcts() -> Self {
+        Self::Mcts { population: d_sequences(), levels: d_levels(), polish: d_polish() }
+    }
+
+    /// Whether it goes down the slopes of one cost, which several futures make no better known.
+    pub fn follows_slopes(&self) -> bool {
+        matches!(self, Self::GaussNewton { .. } | Self::Gradient { .. } | Self::Qp { .. })
+    }
+}
+
 impl Default for PlannerSpec {
     fn default() -> Self {
         Self::Icem {
@@ -418,7 +435,7 @@ fn d_polish() -> At<bool> {
     false.into()
 }
 fn d_steps() -> At<usize> {
-    3.into()
+    5.into()
 }
 fn d_starts() -> At<usize> {
     2.into()

@@ -151,8 +151,13 @@ impl Workspace {
             self.futures.extend(total.iter().skip(c).step_by(n));
             // One future that cannot be computed is no future to count on.
             costs.push(if self.futures.iter().all(|v| v.is_finite()) {
-                self.futures.sort_unstable_by(f64::total_cmp);
-                quantile(&self.futures, setup.risk)
+                match setup.risk {
+                    Some(risk) => {
+                        self.futures.sort_unstable_by(f64::total_cmp);
+                        quantile(&self.futures, risk)
+                    }
+                    None => self.futures.iter().sum::<f64>() / self.futures.len() as f64,
+                }
             } else {
                 f64::NAN
             });
