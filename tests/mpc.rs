@@ -72,7 +72,7 @@ fn a_plan_of_levels_is_no_worse_than_a_plan_of_orders() {
     // Between two plans only levels react; with a plan for every day both do, and differ by what sampling leaves.
     assert!(seldom.1 < 0.9 * seldom.0, "{seldom:?}");
     assert!(often.1 < 1.05 * often.0, "{often:?}");
-    // The median of few futures sees less of rare shortages than it takes to find that level.
+    // A few futures see less of rare shortages than it takes to find that level.
     assert!(seldom.1.max(often.1) < 1.5 * best, "{often:?}, {seldom:?} against {best}");
 }
 
