@@ -7,13 +7,21 @@ run:
     cargo run --release -- run scenarios/datacenter
 
 # Every shipped plant.
-plants:
+shipped:
     for p in datacenter chiller gas_turbine distillation inventory; do cargo run --release -- run scenarios/$p; done
 
 # The README's table of skills: all models on the shipped plants, and on the examples whose log is there. Takes a while.
 accuracy:
     cargo build --release
     python3 benches/accuracy.py "${CARGO_TARGET_DIR:-target}/release/twinopt"
+
+# Closed loops on the shared plants: each under its own controller and under `twinopt control`, with the same seeds. Makes
+# the plants' Python environment in target/plants; takes half an hour.
+plants shared="../shared" *names:
+    cargo build --release
+    mkdir -p target/plants
+    test -x target/plants/venv/bin/python || (python3.11 -m venv target/plants/venv && target/plants/venv/bin/pip install -q -r {{shared}}/plants/requirements.txt && target/plants/venv/bin/pip install -q --no-deps sinergym==3.5.1)
+    target/plants/venv/bin/python benches/plants.py --shared {{shared}} --twinopt "${CARGO_TARGET_DIR:-target}/release/twinopt" --project target/plants {{names}}
 
 bench:
     cargo bench

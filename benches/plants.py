@@ -1,11 +1,12 @@
 """Closed loops on the shared plants: each plant under its own controller and under `twinopt control`, with the same seeds.
 
-    python plants.py --plants DIR --twinopt PATH --project DIR [--seeds 101,102,...] [--steps 400] [NAME...]
+    python plants.py --shared DIR --twinopt PATH --project DIR [--seeds 101,102,...] [--steps 400] [NAME...]
 
-`--plants` is the folder with serve.py, whose Python must be the one that runs this script; `--project` holds
-`data/NAME/twin.toml` with fitted models. Prints one table row per plant and writes plants.json there.
+`--shared` holds plants/serve.py, whose Python must be the one that runs this script, and data/rollouts/NAME.parquet. In
+`--project` every plant gets data/NAME with the log and the twin.toml of examples/NAME, and a model fitted on it, unless
+they are there. Prints one table row per plant and writes plants.json.
 """
-import argparse, json, math, os, statistics, subprocess, sys
+import argparse, json, math, os, shutil, statistics, subprocess, sys
 from datetime import datetime, timedelta
 
 # What each plant is judged by: the mean of one KPI per step, and which way is better.
@@ -15,12 +16,11 @@ MEASURE = {
 }
 # Plants whose twin knows the calendar: when their run begins, as in their log, and the days of a step.
 START = {"serial_inventory": ("2024-01-01", 1)}
-FOLDER = {"serial_inventory": "inventory", "datacenter_crac": "datacenter"}
 
 
 def serve(a, name, seed):
     env = {**os.environ, "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "serve.py", name, "--seed", str(seed), "--steps", str(a.steps)], cwd=a.plants,
+    return subprocess.Popen([sys.executable, "serve.py", name, "--seed", str(seed), "--steps", str(a.steps)], cwd=os.path.join(a.shared, "plants"),
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
 
 
@@ -52,8 +52,7 @@ def own(line):
 
 class Control:
     def __init__(self, a, name, seed):
-        folder = os.path.join("data", FOLDER.get(name, name))
-        command = [a.twinopt, "control", folder, *a.option]
+        command = [a.twinopt, "control", os.path.join("data", name), *a.option]
         self.errors = open(os.path.join(a.project, f"control-{name}-{seed}.log"), "w")
         self.process = subprocess.Popen(command, cwd=a.project, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.errors, text=True)
@@ -86,7 +85,21 @@ def mean_kpi(steps, kpi, wanted):
     return sum(values) / (wanted if kpi == "reward" else max(len(values), 1))
 
 
+def fit(a, name):
+    folder = os.path.join(a.project, "data", name)
+    if not os.path.exists(folder):
+        os.makedirs(os.path.join(folder, "log"))
+        here = os.path.dirname(os.path.abspath(__file__))
+        shutil.copy(os.path.join(here, "..", "examples", name, "twin.toml"), folder)
+        shutil.copy(os.path.join(a.shared, "data", "rollouts", name + ".parquet"), os.path.join(folder, "log"))
+    if not os.path.exists(os.path.join(a.project, "models", name)):
+        done = subprocess.run([a.twinopt, "fit", "--quiet", os.path.join("data", name)], cwd=a.project)
+        if done.returncode:
+            sys.exit(f"no model of {name}")
+
+
 def plant_row(a, name):
+    fit(a, name)
     kpi, sign = MEASURE[name]
     runs = []
     for seed in a.seeds:
@@ -121,14 +134,15 @@ def plant_row(a, name):
 if __name__ == "__main__":
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("names", nargs="*")
-    p.add_argument("--plants", required=True)
+    p.add_argument("--shared", required=True)
     p.add_argument("--twinopt", required=True)
     p.add_argument("--project", required=True)
     p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[101, 102, 103, 104, 105])
     p.add_argument("--steps", type=int, default=400)
     p.add_argument("--option", action="append", default=[], help="an option of `twinopt control`")
     a = p.parse_args()
-    a.plants, a.twinopt = os.path.abspath(a.plants), os.path.abspath(a.twinopt)
+    a.shared, a.twinopt = os.path.abspath(a.shared), os.path.abspath(a.twinopt)
+    os.makedirs(a.project, exist_ok=True)
     rows = []
     print("| plant | measure per step | own controller | twinopt | ratio (95 %) | trips, own / ours | ms per plan |\n|---|---|---|---|---|---|---|")
     for name in a.names or MEASURE:
