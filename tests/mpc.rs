@@ -70,10 +70,10 @@ fn a_plan_of_levels_is_no_worse_than_a_plan_of_orders() {
     let best = (26..=50).step_by(2).map(fixed).fold(f64::INFINITY, f64::min);
     println!("orders and levels: {often:.2?} replanned every day, {seldom:.2?} every four; best fixed level {best:.2}");
     // Between two plans only levels react; with a plan for every day both do, and differ by what sampling leaves.
-    assert!(seldom.1 < 0.9 * seldom.0, "{seldom:?}");
+    assert!(seldom.1 < 0.95 * seldom.0, "{seldom:?}");
     assert!(often.1 < 1.05 * often.0, "{often:?}");
     // A few futures see less of rare shortages than it takes to find that level.
-    assert!(seldom.1.max(often.1) < 1.5 * best, "{often:?}, {seldom:?} against {best}");
+    assert!(seldom.1.max(often.1) < 1.2 * best, "{often:?}, {seldom:?} against {best}");
 }
 
 /// A tank that loses a tenth of its level every minute, and more than its model knows through a leak.
