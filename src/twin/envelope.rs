@@ -23,7 +23,7 @@ const ROUNDING: f32 = 1e-10;
 /// thresholds are the 95th and 99th percentile of the distances of training rows to the reference points of another time,
 /// for a plant is always near where it was a moment ago. With more training rows than reference points, the rows that were
 /// left out give the distances. Values that the log's resolution cannot tell apart (half a count of whole numbers) are
-/// never far. A value in a gap of its own signal is outside however near the point is in all signals together ([`Cover`]).
+/// never far. A value in a gap of its own signal is outside however near the point is in all signals together (`Cover`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
     signals: Vec<usize>,

@@ -27,14 +27,17 @@ pub(super) struct Residual {
 }
 
 enum Of {
-    /// r, whether it is squared, the expression, and the expression with the size of r stretched.
-    Size {
-        r: Program,
-        square: bool,
-        plain: Program,
-        stretched: Program,
-    },
+    Size(Box<Size>),
     Excess(usize, Range),
+}
+
+/// |r| or r² inside an expression.
+struct Size {
+    r: Program,
+    square: bool,
+    plain: Program,
+    /// The expression with the size of r stretched.
+    stretched: Program,
 }
 
 /// The residuals of an objective, and the terms that are more than they say.
@@ -68,7 +71,7 @@ impl Residuals {
                     }
                     list.extend(found.into_iter().map(|r| {
                         let (square, stretched) = (r.square, r.stretched);
-                        let of = Of::Size { r: r.of, square, plain: plain.clone(), stretched };
+                        let of = Of::Size(Box::new(Size { r: r.of, square, plain: plain.clone(), stretched }));
                         Residual { of, term, weight: price * factor }
                     }));
                 }
@@ -93,7 +96,8 @@ impl Residual {
         weight: &mut [f64],
     ) {
         match &self.of {
-            Of::Size { r: of, square, plain, stretched } => {
+            Of::Size(of) => {
+                let Size { r: of, square, plain, stretched } = of.as_ref();
                 let [low, high] = scratch;
                 low.resize(r.len(), 0.0);
                 high.resize(r.len(), 0.0);
@@ -117,7 +121,7 @@ impl Residual {
     }
 
     fn is_kinked(&self) -> bool {
-        matches!(self.of, Of::Size { square: false, .. })
+        matches!(&self.of, Of::Size(size) if !size.square)
     }
 }
 
@@ -206,8 +210,8 @@ impl Workspace {
                 if w == 0.0 || !w.is_finite() || (0..n).any(|k| !slope(k).is_finite()) {
                     continue;
                 }
-                for k in 0..n {
-                    own[residual.term][k] += w * r[at] * slope(k);
+                for (k, own) in own[residual.term].iter_mut().enumerate() {
+                    *own += w * r[at] * slope(k);
                 }
                 if w < 0.0 {
                     // What is better the larger it is has slopes, and no square to make small.
