@@ -9,10 +9,10 @@ they are there. Prints one table row per plant and writes plants.json.
 import argparse, json, math, os, shutil, statistics, subprocess, sys
 from datetime import datetime, timedelta
 
-# What each plant is judged by: the mean of one KPI per step, and which way is better.
+# What each plant is judged by: the mean of one KPI per step.
 MEASURE = {
-    "cstr": ("reward", 1), "four_tank": ("reward", 1), "ph_neutralization": ("reward", 1), "distillation": ("reward", 1),
-    "serial_inventory": ("profit", 1), "datacenter_crac": ("total_power_w", -1),
+    "cstr": "reward", "four_tank": "reward", "ph_neutralization": "reward", "distillation": "reward",
+    "serial_inventory": "profit", "datacenter_crac": "total_power_w",
 }
 # Plants whose twin knows the calendar: when their run begins, as in their log, and the days of a step.
 START = {"serial_inventory": ("2024-01-01", 1)}
@@ -100,7 +100,7 @@ def fit(a, name):
 
 def plant_row(a, name):
     fit(a, name)
-    kpi, sign = MEASURE[name]
+    kpi = MEASURE[name]
     runs = []
     for seed in a.seeds:
         base, base_end = loop(a, name, seed, own)
@@ -149,7 +149,7 @@ if __name__ == "__main__":
         row = plant_row(a, name)
         rows.append(row)
         ms = f"{row['ms']:.1f}" if row["ms"] is not None else "–"
-        print(f"| {name} | {row['kpi']} | {row['baseline']:.4g} | {row['ours']:.4g} | {row['ratio']:.3f} ± {row['half']:.3f} "
+        print(f"| {name} | {row['kpi']} | {row['baseline']:.4g} | {row['ours']:.4g} | {row['ratio_mean']:.3f} ± {row['half']:.3f} "
               f"| {row['base_trips']} / {row['trips']} | {ms} |", flush=True)
     with open(os.path.join(a.project, "plants.json"), "w") as f:
         json.dump(rows, f, indent=1)

@@ -177,13 +177,13 @@ impl<'a> Mpc<'a> {
             controls,
             limits,
             blocks: Blocks::new(horizon, replan, moves),
-            residuals: smooth.then(|| Residuals::of(&objective, horizon, &|s| dynamics.derived(s))),
+            residuals: smooth.then(|| Residuals::of(&objective, horizon, dynamics)),
             replan,
             correction: spec.correction.as_ref().map_or(CORRECTION, |c| c.value),
             particles: spec
                 .particles
                 .as_ref()
-                .map_or(if planner.follows_slopes() { 1 } else { FUTURES }, |p| p.value)
+                .map_or(if planner.follows_slopes() && spec.risk.is_none() { 1 } else { FUTURES }, |p| p.value)
                 .max(1),
             risk: spec.risk.as_ref().map(|r| r.value),
             hard,
@@ -240,7 +240,6 @@ impl<'a> Mpc<'a> {
         particles.par_iter_mut().enumerate().for_each(|(row, follower)| {
             let mut workspace = lock().pop().unwrap_or_default();
             let key = key.fold(row as u64).fold(observation.step as u64);
-            setup.learn_bias(observation, row, &mut follower.bias);
             let start = setup.start(observation, row, told, follower, key);
             follower.plan(setup, planner, &start, elapsed, &mut workspace);
             lock().push(workspace);
@@ -265,6 +264,9 @@ impl Controller for Mpc<'_> {
             self.particles.resize_with(rows, Follower::default);
             self.planned = None;
         }
+        let setup = &self.setup;
+        let followers = self.particles.par_iter_mut().enumerate();
+        followers.for_each(|(row, follower)| setup.learn_bias(observation, row, &mut follower.bias));
         let elapsed = self.planned.and_then(|p| observation.step.checked_sub(p));
         if elapsed.is_none_or(|e| e >= self.setup.replan) {
             if elapsed.is_none() {
@@ -387,9 +389,11 @@ impl Follower {
 /// Values of a control up to which a tree search looks at each.
 const FEW: f64 = 8.0;
 
-/// The planner that `spec` names, or the one that suits the plant and the planned controls.
+/// The planner that `spec` names, or the one that suits the plant and the planned controls; that one, too, where the named
+/// one follows slopes and there are none.
 pub fn planner_of(spec: &MpcSpec, dynamics: &dyn Dynamics, controls: &[usize]) -> PlannerSpec {
-    if let Some(planner) = &spec.planner {
+    if let Some(planner) = spec.planner.as_ref().filter(|p| !p.follows_slopes() || has_slopes(spec, dynamics, controls))
+    {
         return planner.clone();
     }
     let signals = &dynamics.schema().signals;
@@ -509,6 +513,12 @@ impl Mpc<'_> {
 
     /// Starts the next plan afresh, from nothing that was planned before.
     pub fn forget(&mut self) {
+        self.planned = None;
+        self.particles.iter_mut().for_each(|f| f.plan = None);
+    }
+
+    /// Begins a new run, of which nothing is known.
+    pub fn restart(&mut self) {
         self.planned = None;
         self.particles.clear();
     }

@@ -4,7 +4,7 @@
 //! zero. Gauss-Newton methods want the residual `level - target` and by how much its size counts.
 
 use super::kernel::Op;
-use super::program::{Builder, Meaning, Operand, Program};
+use super::program::{Builder, Meaning, Operand, Operation, Program};
 
 /// By how much [`Residual::stretched`] is larger.
 pub const STRETCH: f64 = 1e-4;
@@ -31,23 +31,27 @@ impl Program {
         builder.finish(result, self.meaning, self.unit.clone())
     }
 
-    /// Its absolute values and squares of what reads a signal, in the order of evaluation.
+    /// Its absolute values and squares of what reads a signal, in the order of evaluation; of those inside each other the
+    /// outer one.
     pub fn residuals(&self) -> Vec<Residual> {
-        let mut residuals = Vec::new();
-        for (at, operation) in self.operations.iter().enumerate() {
-            let [a, b, _] = operation.operands;
-            let square = match operation.op {
-                Op::Abs => false,
-                Op::Powi(2) => true,
-                Op::Mul if a == b => true,
-                _ => continue,
-            };
-            if !matches!(a, Operand::Constant(_)) {
-                let of = self.part(a);
-                residuals.push(Residual { of, square, stretched: self.stretched(at), site: at });
+        let (mut sites, mut left) = (Vec::new(), vec![self.result]);
+        let mut met = vec![false; self.operations.len()];
+        while let Some(operand) = left.pop() {
+            let Operand::Value(at) = operand else { continue };
+            if std::mem::replace(&mut met[at], true) {
+                continue;
+            }
+            match self.operations[at].squares() {
+                Some(square) => sites.push((at, square)),
+                None => left.extend(self.operations[at].operands),
             }
         }
-        residuals
+        sites.sort_unstable();
+        let residual = |(at, square): (usize, bool)| {
+            let of = self.part(self.operations[at].operands[0]);
+            Residual { of, square, stretched: self.stretched(at), site: at }
+        };
+        sites.into_iter().map(residual).collect()
     }
 
     /// Whether it depends on signals only through `residuals`, which are its own.
@@ -81,6 +85,19 @@ impl Program {
             values.push(if stretch { builder.binary(Op::Mul, value, Operand::Constant(1.0 + STRETCH)) } else { value });
         }
         builder.finish(copied(self.result, &values), Meaning::Plain, self.unit.clone())
+    }
+}
+
+impl Operation {
+    /// Whether it squares its operand (else takes its absolute value); `None`: neither.
+    fn squares(&self) -> Option<bool> {
+        let [a, b, _] = self.operands;
+        match self.op {
+            Op::Abs => Some(false),
+            Op::Powi(2) => Some(true),
+            Op::Mul if a == b => Some(true),
+            _ => None,
+        }
     }
 }
 
@@ -153,6 +170,8 @@ mod tests {
         }
         assert!(cost.is_made_of(&residuals) && !cost.is_made_of(&residuals[..1]));
         assert!(compile("x + 2").residuals().is_empty());
+        let nested = compile("(abs(x - target) - 0.5)^2").residuals();
+        assert_eq!(nested.iter().map(|r| (r.square, value(&r.of, x, target))).collect::<Vec<_>>(), [(true, 1.5)]);
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl<'a> Ladder<'a> {
 
     /// Nothing planned before counts any more.
     pub fn forget(&mut self) {
-        self.mpc.forget();
+        self.mpc.restart();
         self.kept = None;
         self.on_safe = false;
     }

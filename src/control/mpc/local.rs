@@ -6,6 +6,7 @@ use crate::control::planner::{Local, LocalLimit};
 use crate::expr::{Program, Registers, STRETCH};
 use crate::schema::Range;
 use crate::trajectory::Frame;
+use crate::twin::Dynamics;
 use crate::value::{Objective, PerStep};
 
 /// Difference by which a move is changed, in widths of its bounds: errors of single precision and of curvature are both
@@ -28,7 +29,8 @@ pub(super) struct Residual {
 
 enum Of {
     Size(Box<Size>),
-    Excess(usize, Range),
+    /// How far the signal is beyond the limits, and the excess that counts as none smaller.
+    Excess(usize, Range, f64),
 }
 
 /// |r| or r² inside an expression.
@@ -58,13 +60,13 @@ pub(super) struct Trace {
 }
 
 impl Residuals {
-    /// Those of `objective` over `steps` steps, seen through derived signals (`derived`: their expressions).
-    pub fn of<'d>(objective: &Objective, steps: usize, derived: &dyn Fn(usize) -> Option<&'d Program>) -> Self {
+    /// Those of `objective` over `steps` steps, seen through the derived signals of the plant.
+    pub fn of(objective: &Objective, steps: usize, dynamics: &dyn Dynamics) -> Self {
         let (mut list, mut others) = (Vec::new(), Vec::new());
         for (term, (kpi, price)) in objective.terms.iter().enumerate() {
             match kpi.per_step(steps) {
                 PerStep::Expression(program, factor) => {
-                    let plain = program.inlined(derived);
+                    let plain = program.inlined(&|s| dynamics.derived(s));
                     let found = plain.residuals();
                     if !plain.is_made_of(&found) {
                         others.push(term);
@@ -76,7 +78,10 @@ impl Residuals {
                     }));
                 }
                 PerStep::Excess(signal, range, factor) => {
-                    list.push(Residual { of: Of::Excess(signal, range), term, weight: price * factor });
+                    let seen = dynamics.seen(signal);
+                    let width = if seen.high > seen.low { seen.high - seen.low } else { 1.0 };
+                    let of = Of::Excess(signal, range, SMALLEST * width);
+                    list.push(Residual { of, term, weight: price * factor });
                 }
                 PerStep::Other => others.push(term),
             }
@@ -110,11 +115,11 @@ impl Residual {
                     *w = if *square { 2.0 } else { 1.0 } * rise / (r * r);
                 }
             }
-            Of::Excess(signal, range) => {
+            Of::Excess(signal, range, smallest) => {
                 for ((w, r), v) in weight.iter_mut().zip(r.iter_mut()).zip(frame.column(*signal, 0)) {
                     let excess = range.excess(*v);
                     *r = if *v > range.high { excess } else { -excess };
-                    *w = if excess > 0.0 { self.weight / excess } else { 0.0 };
+                    *w = if excess > 0.0 { self.weight / excess.max(*smallest) } else { 0.0 };
                 }
             }
         }

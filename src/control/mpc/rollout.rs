@@ -183,6 +183,10 @@ impl Workspace {
         let rollout = self.rollouts.iter_mut().find(|r| r.candidates == n)?;
         let (kpi, price) = &setup.objective.terms[term];
         kpi.value(&rollout.terms[term], &mut rollout.value);
+        // As in the cost, a term without a value or a price tells nothing.
+        if *price == 0.0 || rollout.value.iter().all(|v| v.is_nan()) {
+            return Some(vec![0.0; steps.len()]);
+        }
         let mean = |c: usize| price * rollout.value.iter().skip(c).step_by(n).sum::<f64>() / setup.particles as f64;
         let base = mean(0);
         let slopes: Vec<f64> = steps.iter().enumerate().map(|(k, step)| (mean(k + 1) - base) / step).collect();
@@ -292,6 +296,9 @@ impl Rollout {
                 let (range, scale) = (limit.range, limit.scale.recip());
                 let values = limit.column(&completed);
                 for (beyond, v) in beyond.iter_mut().zip(values) {
+                    if v.is_nan() {
+                        *beyond = f64::NAN;
+                    }
                     let excess = range.excess(*v) * scale;
                     *beyond += if excess > 1e-9 { excess + STEP_BEYOND } else { 0.0 };
                 }
