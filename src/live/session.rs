@@ -22,9 +22,6 @@ use crate::schema::{Range, Role};
 use crate::spec::MpcSpec;
 use crate::twin::Support;
 
-/// Steps of the plant's own controller at the start, at least, when the twin names no number.
-const LEAST_SETTLE: usize = 3;
-
 /// How a loop is run.
 #[derive(Clone, Default)]
 pub struct Settings<'a> {
@@ -108,7 +105,7 @@ impl<'a> Session<'a> {
             file: &plant.spec.path,
             text: &plant.spec.text,
         };
-        let settle = spec.settle.as_ref().map_or(LEAST_SETTLE.max(plant.twin.map.depth()), |s| s.value);
+        let settle = spec.settle.as_ref().map_or(plant.twin.map.depth(), |s| s.value);
         let footing = Footing { settle, shadow: settings.shadow, extrapolate: settings.extrapolate };
         let ladder = Ladder::new(plant, &spec, &context, footing)?;
         let (signals, controls) = (plant.schema.len(), ladder.controls.len());
