@@ -103,7 +103,14 @@ impl Error {
             Self::Attention(_) => 3,
             Self::Data(_) => 65,
             Self::NoInput { .. } => 66,
-            Self::Write { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => 73,
+            Self::Write { source, .. }
+                if matches!(
+                    source.kind(),
+                    std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::AlreadyExists
+                ) =>
+            {
+                73
+            }
             Self::Write { .. } => 74,
             Self::Busy(_) => 75,
             Self::Config(_) => 78,

@@ -180,6 +180,13 @@ const MISTAKES: &[Mistake] = &[
     m(SUMMER, "population = 128", "population = 1", "", &["64"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, correction = 30", "", &["correction = 0.3"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, budget = \"0ms\"", "", &["200ms"]),
+    m(SUMMER, "population = 128", "population = 128, elites = 0", "", &["0.1 is usual"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpont\", at_most = 400 }]", "", &["supply_setpoint"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"cpu_load\", at_most = 400 }]", "", &["control"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\", at_most = 400, per = \"0s\" }]", "", &["per = \"1d\""]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\" }]", "", &["at_most"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\", at_least = 500, at_most = 400 }]", "", &["at_least = 400, at_most = 500"]),
+    m(STOCK, "correction = 0.1", "correction = 0.1\ntotals = [{ control = \"ordered\", at_most = 400 }]", "", &["base_stock"]),
     m(STOCK, "correction = 0.1", "correction = -0.1", "", &["0.1 is usual"]),
     m(STOCK, "order = \"ordered\"", "order = \"orderd\"", "", &["ordered"]),
     m(STOCK, "order = \"ordered\"", "order = \"demand\"", "", &["control"]),
@@ -367,6 +374,17 @@ fn many_mistakes_at_once_are_all_reported() {
         assert!(found, "`{}` on line {line} of {} is not reported: {document:#}", mistake.write, mistake.file);
     }
     assert_eq!(all.iter().filter(|f| f["warning"] == false).count(), chosen.len(), "{document:#}");
+}
+
+#[test]
+fn an_open_end_is_told_in_few_digits() {
+    let dir = project();
+    let path = dir.path().join(SUMMER);
+    let sound = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, sound.replace("population = 128", "population = 128, elites = 0")).unwrap();
+    let (document, _) = faults(dir.path());
+    let message = document["faults"][0]["message"].as_str().unwrap();
+    assert!(message.contains("`elites` must be above 0 and at most 0.5"), "{message}");
 }
 
 #[test]

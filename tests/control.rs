@@ -362,6 +362,20 @@ fn an_interrupt_leaves_a_whole_log() {
 }
 
 #[test]
+fn a_log_that_is_there_is_never_replaced() {
+    let room = room("");
+    let own = std::fs::read(room.log_file()).unwrap();
+    let file = room.log_file();
+    for more in [&[][..], &["--shadow"]] {
+        let args = [&["control", "data/room", "--log", file.to_str().unwrap()], more].concat();
+        let ended = room.run(&args).expect(73);
+        assert!(ended.stderr.contains("name another file"), "{}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    }
+    assert!(std::fs::read(room.log_file()).unwrap() == own, "the plant's own log has changed");
+}
+
+#[test]
 fn advice_names_the_move_its_worth_and_when_to_undo_it() {
     let room = room("");
     let ended = room.run(&["advise", "data/room"]).expect(0).says(&["the log ended"]);
@@ -379,6 +393,18 @@ fn advice_names_the_move_its_worth_and_when_to_undo_it() {
     assert!(number(&advice["objective_change"]) <= 0.0, "a plan is never worse than keeping: {advice:#}");
     assert!(number(&advice["undo"][0]["low"]) < number(&advice["undo"][0]["high"]));
     assert_eq!(advice["from"], "2024-03-03T12:00:00Z", "the step after the newest row");
+}
+
+#[test]
+fn advice_on_levels_is_judged_by_what_they_order() {
+    // heat is ordered up to a level that is never reached: from now on more than the 3 kW of the log's end
+    let room = room("base_stock = [{ order = 'heat', position = '0 * heat', level = [6, 8] }]\n");
+    let advice = room.run(&["advise", "data/room", "--json", "--quiet", "--allow-extrapolation"]).expect(0).document();
+    let heat = &advice["controls"][0];
+    let number = |v: &Value| v.as_f64().unwrap();
+    assert!(number(&heat["change"]) > 0.0, "{advice:#}");
+    let cost = advice["kpis"].as_array().unwrap().iter().find(|k| k["name"] == "energy_cost").unwrap();
+    assert!(number(&cost["change"]) > 0.0, "more heat costs more: {advice:#}");
 }
 
 #[test]

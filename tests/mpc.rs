@@ -76,6 +76,26 @@ fn a_plan_of_levels_is_no_worse_than_a_plan_of_orders() {
     assert!(seldom.1.max(often.1) < 1.2 * best, "{often:?}, {seldom:?} against {best}");
 }
 
+#[test]
+fn plans_of_many_particles_are_the_same_on_any_number_of_threads() {
+    let plant = Plant::new(STOCK);
+    let (twin, log) = stock(&plant);
+    let text = "controller.mpc = { horizon = '8d', moves = 4, particles = 8, within_log = false, planner.icem = { population = 32 } }";
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut controller = plant.controller(&twin, text).unwrap();
+        pool.install(|| plant.run(&twin, &log, 60, 8, controller.as_mut()).unwrap())
+    };
+    let (one, two) = (on(1), on(2));
+    let bits = |run: &Simulated| -> Vec<Vec<u64>> {
+        run.trajectory.columns.iter().map(|c| c.iter().map(|v| v.to_bits()).collect()).collect()
+    };
+    assert_eq!(bits(&one), bits(&two));
+    // Each particle has its own plan, or the threads share no work.
+    let ordered = one.trajectory.at(plant.column("ordered"), 9);
+    assert!(ordered.iter().any(|v| *v != ordered[0]), "{ordered:?}");
+}
+
 /// A tank that loses a tenth of its level every minute, and more than its model knows through a leak.
 const LEAKY: &str = r#"
 name = "tank"

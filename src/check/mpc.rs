@@ -7,7 +7,7 @@ use super::plant::{Plant, Wanted};
 use super::signals::{season, whole_steps};
 use crate::schema::Role;
 use crate::spec::ForecastSpec::Seasonal;
-use crate::spec::{At, MpcSpec, PlannedStock, PlannerSpec, ScenarioSpec, TimeSpan};
+use crate::spec::{At, MpcSpec, PlannedStock, PlannerSpec, ScenarioSpec, TimeSpan, TotalSpec};
 
 /// Of a case, or of `[mpc]` in the twin; the settings stand at `whole`.
 pub(super) fn mpc<T>(
@@ -116,6 +116,9 @@ pub(super) fn mpc<T>(
     for stock in &mpc.base_stock {
         planned_stock(faults, plant, case, mpc, stock);
     }
+    for limit in &mpc.totals {
+        total(faults, plant, case, mpc, limit);
+    }
     if twin.objective.is_empty() && !plant.file.damage.any {
         let message = format!("case `{case}`: MPC minimises the twin's `[objective]`, and it has none");
         let cure = format!("add `[objective]` with the price of each KPI to {}", plant.file.path.display());
@@ -154,6 +157,50 @@ fn planned_stock<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, mpc:
     }
 }
 
+/// A limit of what a control takes in total.
+fn total<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, mpc: &MpcSpec, limit: &At<TotalSpec>) {
+    let control = &limit.control;
+    let known = plant.expect(faults, control, &control.span, &[Role::Control], "a control").is_some();
+    let moved = |names: &Vec<At<String>>| names.iter().any(|n| n.value == control.value);
+    if known && !mpc.controls.as_ref().is_none_or(moved) {
+        let message = format!("case `{case}`: the plan does not move `{}`, whose total it is to limit", control.value);
+        faults.add("unknown-signal", &control.span, message, "name it in `controls`, too");
+    } else if mpc.base_stock.iter().any(|s| s.order.value == control.value) {
+        let message =
+            format!("case `{case}`: the plan moves the level of `{}`, whose total it cannot know", control.value);
+        let cure = "remove the total, or the entry of `base_stock`";
+        faults.add("out-of-range", &control.span, message, cure);
+    }
+    if let Some(per) = limit.per.as_ref().filter(|p| p.ms() <= 0) {
+        let message = format!("case `{case}`: a total per {} is none", per.value);
+        faults.add(
+            "out-of-range",
+            &per.span,
+            message,
+            "write e.g. `per = \"1d\"`, or remove it: for the whole horizon",
+        );
+    }
+    for (key, end) in [("at_least", &limit.at_least), ("at_most", &limit.at_most)] {
+        if let Some(end) = end.as_ref().filter(|e| e.is_nan()) {
+            let message = format!("case `{case}`: `{key}` is no number");
+            faults.add("out-of-range", &end.span, message, format!("write e.g. `{key} = 400`"));
+        }
+    }
+    match (&limit.at_least, &limit.at_most) {
+        (None, None) => {
+            let message = format!("case `{case}`: the total of `{}` has no limit", control.value);
+            faults.add("missing-value", &limit.span, message, "write `at_most`, `at_least`, or both");
+        }
+        (Some(least), Some(most)) if **least > **most => {
+            let message =
+                format!("case `{case}`: the total is to be at least {} and at most {}", least.value, most.value);
+            let cure = format!("write the lower one first: `at_least = {}, at_most = {}`", most.value, least.value);
+            faults.add("out-of-range", &least.span, message, cure);
+        }
+        _ => {}
+    }
+}
+
 /// A seasonal forecast needs one season of log before the start.
 fn past<T>(faults: File<'_, '_, T>, spec: &ScenarioSpec, plant: &Plant<'_>, case: &str, mpc: &MpcSpec) {
     let Some((first, last)) = plant.log.span() else { return };
@@ -189,8 +236,12 @@ fn past<T>(faults: File<'_, '_, T>, spec: &ScenarioSpec, plant: &Plant<'_>, case
 fn planner<T>(faults: File<'_, '_, T>, case: &str, planner: &PlannerSpec) {
     let mut within = |key: &str, at: &At<f64>, least: f64, most: f64, usual: &str| {
         if !(least..=most).contains(&at.value) {
-            let message =
-                format!("case `{case}`: `{key}` must lie between {least} and {most}, here it is {}", at.value);
+            let range = if least == f64::MIN_POSITIVE {
+                format!("be above 0 and at most {most}")
+            } else {
+                format!("lie between {least} and {most}")
+            };
+            let message = format!("case `{case}`: `{key}` must {range}, here it is {}", at.value);
             faults.add("out-of-range", &at.span, message, format!("{usual} is usual"));
         }
     };

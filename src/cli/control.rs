@@ -32,7 +32,7 @@ pub struct Args {
     /// Compute and log, but answer with the plant's own controls
     #[arg(long)]
     pub shadow: bool,
-    /// Write what was seen, planned and predicted to this Parquet file
+    /// Write what was seen, planned and predicted to this Parquet file, which must be new
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
     /// Follow plans that leave what the model has seen

@@ -39,6 +39,8 @@ const FOLD_STARTS: usize = 750;
 pub struct Learned {
     pub map: StepMap,
     pub spread: Spread,
+    /// The spread inflated by widths that have not seen the hold-out: with it alone a replay of that is a test.
+    pub untracked: Spread,
     /// Where the model's own epistemic spread says that it must not be trusted.
     pub doubt: Doubt,
     /// Of every model that was fitted, persistence included; on hold-out.
@@ -325,7 +327,10 @@ impl Task<'_> {
         };
         progress("calibrating the spread");
         let some: Vec<Start> = thin(&grounds.folds.concat(), 24);
-        spread.inflate(&map, self.log, &some, 32, Key::new(self.spec.seed.value).fold(0x7370_7265_6164));
+        let mut untracked = Spread { tracking: spread.tracking.before_holdout(), ..spread.clone() };
+        for spread in [&mut spread, &mut untracked] {
+            spread.inflate(&map, self.log, &some, 32, Key::new(self.spec.seed.value).fold(0x7370_7265_6164));
+        }
         let errors: Vec<f64> = (0..targets).map(|k| spread.calibration.sd_at(k, 1)).collect();
         let doubt = Doubt::of(&without, self.log, &self.split.folds, &errors);
         notes.extend(map.regressor.note().map(|n| format!("{label}: {n}")));
@@ -335,6 +340,7 @@ impl Task<'_> {
             chosen: label.to_owned(),
             map,
             spread,
+            untracked,
             doubt,
             scores,
             responses,

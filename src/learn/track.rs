@@ -87,11 +87,15 @@ impl Tracking {
         Widths { starts: run.starts.len(), widths }
     }
 
+    /// As it was at the end of the training blocks.
+    #[must_use]
+    pub fn before_holdout(&self) -> Self {
+        Self { now: self.before.clone(), ..self.clone() }
+    }
+
     /// What was in force over a run later than the training blocks, had it been the first to be followed.
     pub fn replay(&self, calibration: &Calibration, run: &Rollouts) -> Widths {
-        let mut tracking = self.clone();
-        tracking.now.clone_from(&self.before);
-        tracking.follow(calibration, run)
+        self.before_holdout().follow(calibration, run)
     }
 
     /// Width of the intervals of signal number `k` at horizon `h` (1-based) at the end of the log, beside the calibrated.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::past::predicted;
+use super::support::{states_known, supported};
 use crate::control::{self, Clock, Context, Control, Controller, Forecast, Mpc, Observation};
 use crate::error::{Error, Result};
 use crate::rng::Key;
@@ -79,20 +80,41 @@ pub struct Undo {
     pub at: String,
 }
 
-/// A plan, followed whatever comes.
-struct Follow {
+/// The advised move, and then the rest of the plan whatever comes, or whoever plans anew.
+struct Follow<'m> {
     signals: Vec<usize>,
+    /// `[signals]`.
+    advised: Vec<f64>,
     /// `[steps][signals]`.
     wishes: Vec<Vec<f64>>,
+    /// A plan of levels is no list of moves: each future has its own orders.
+    levels: Option<&'m mut (dyn Controller + 'm)>,
 }
 
-impl Controller for Follow {
+impl<'m> Follow<'m> {
+    fn once(signals: &[usize], advised: &[f64]) -> Self {
+        Self { signals: signals.to_vec(), advised: advised.to_vec(), wishes: Vec::new(), levels: None }
+    }
+}
+
+impl Controller for Follow<'_> {
     fn signals(&self) -> &[usize] {
         &self.signals
     }
 
+    fn depth(&self) -> usize {
+        self.levels.as_ref().map_or(1, |l| l.depth())
+    }
+
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
-        let Some(wish) = self.wishes.get(observation.step).or(self.wishes.last()) else { return Ok(()) };
+        if let Some(levels) = &mut self.levels {
+            levels.act(observation, control)?;
+        }
+        let wish = match observation.step {
+            0 => Some(&self.advised),
+            step => self.wishes.get(step).or(self.wishes.last()),
+        };
+        let Some(wish) = wish else { return Ok(()) };
         control.values.iter_mut().zip(wish).for_each(|(column, v)| column.fill(*v));
         Ok(())
     }
@@ -160,11 +182,39 @@ impl<'a> Ahead<'a> {
     }
 }
 
+/// The move to advise, `[signals]` of the plan, its support, and whether it is only a share of the plan's `wish`.
+fn advisable(ahead: &Ahead, signals: &[usize], wish: Vec<f64>, extrapolate: bool) -> Result<(Vec<f64>, Support, bool)> {
+    let judge = |moves: &mut [f64]| -> Result<Support> {
+        let run = ahead.run(&mut Follow::once(signals, moves), 1, 1)?;
+        for (v, &c) in moves.iter_mut().zip(signals) {
+            *v = run.trajectory.at(c, 0)[0];
+        }
+        Ok(run.support.first().copied().unwrap_or(Support::Outside))
+    };
+    let now = |s: usize| ahead.realised.at(s, ahead.past)[0];
+    let moves = if extrapolate {
+        Some(wish.clone())
+    } else {
+        let known = states_known(&ahead.plant.twin, now);
+        supported(signals.iter().map(|&c| now(c)).collect(), wish.clone(), known, judge)?
+    };
+    let Some(mut moves) = moves else {
+        return Err(Error::Attention(
+            "the advised move lies outside of what the model has seen, where it must not be trusted; nothing is advised \
+             (`--allow-extrapolation` shows it all the same)"
+                .into(),
+        ));
+    };
+    let support = judge(&mut moves)?;
+    let share = moves != wish;
+    Ok((moves, support, share))
+}
+
 /// Advises on the step after the newest row of the plant's log; by `clock` the plan keeps its budget.
 ///
 /// # Errors
 /// [`Error::Data`] when a state has been missing for too long, [`Error::Attention`] when no plan has a finite cost, or its
-/// first move leaves the support and `extrapolate` is not set; [`Error::Config`] for `[mpc]` settings that cannot be.
+/// first move leaves the support, as in the live loop, and `extrapolate` is not set; [`Error::Config`] for `[mpc]` settings that cannot be.
 pub fn advise(
     plant: &Plant,
     compiled: &Compiled,
@@ -193,16 +243,12 @@ pub fn advise(
         let cause = "no plan has a finite cost from the log's newest rows";
         return Err(Error::Attention(format!("{cause}; look for missing disturbances with `twinopt inspect`")));
     }
-    let support = first.support.first().copied().unwrap_or(Support::Outside);
-    if support == Support::Outside && !extrapolate {
-        return Err(Error::Attention(
-            "the advised move lies outside of what the model has seen, where it must not be trusted; nothing is advised \
-             (`--allow-extrapolation` shows it all the same)"
-                .into(),
-        ));
-    }
+    let signals = mpc.signals().to_vec();
+    let wish = signals.iter().map(|&c| first.trajectory.at(c, 0)[0]).collect();
+    let (moves, support, share) = advisable(&ahead, &signals, wish, extrapolate)?;
     let wishes = (0..horizon).map_while(|h| mpc.wished(h).map(<[f64]>::to_vec)).collect();
-    let mut follow = Follow { signals: mpc.signals().to_vec(), wishes };
+    let levels: Option<&mut dyn Controller> = if spec.base_stock.is_empty() { None } else { Some(&mut mpc) };
+    let mut follow = Follow { signals: signals.clone(), advised: moves.clone(), wishes, levels };
     let planned = ahead.run(&mut follow, horizon, FUTURES)?;
     let kept = ahead.run(&mut control::Replay, horizon, FUTURES)?;
     let kpis = changes(compiled, &ahead, &planned, &kept);
@@ -210,9 +256,13 @@ pub fn advise(
     let better = differences.iter().filter(|d| **d < 0.0).count();
     let within_log = spec.within_log.as_ref().is_none_or(|w| w.value);
     let reason = kpis.iter().find(|k| k.priced.is_some()).or(kpis.first());
-    let controls = mpc.signals().iter().map(|&c| {
+    let controls = signals.iter().zip(moves).map(|(&c, value)| {
         let now = ahead.realised.at(c, ahead.past - 1)[0];
-        advised(plant, c, now, first.trajectory.at(c, 0)[0], within_log, reason, &spec.horizon.value)
+        let mut control = advised(plant, c, now, value, within_log, reason, &spec.horizon.value);
+        if share {
+            control.reason = format!("as much of the plan as the model has seen; {}", control.reason);
+        }
+        control
     });
     Ok(Advice {
         plant: plant.spec.value.name.value.clone(),

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::past::Past;
+use super::support::{states_known, supported};
 use crate::control::{self, Context, Control, Controller, Mpc, Observation, limited};
 use crate::error::Result;
 use crate::scenario::Plant;
 use crate::schema::{Role, Signal};
 use crate::spec::{ControllerSpec, MpcSpec};
-use crate::trajectory::Frame;
 use crate::twin::{Dynamics, Support};
 
 /// Which rung of the ladder gave the controls, from the best to the last resort.
@@ -76,8 +76,6 @@ pub struct Ladder<'a> {
     pub limits: Vec<Signal>,
     /// What stands in for controls in force that are not known: the log's last ones.
     initial: Vec<f64>,
-    /// Steps for which each control has been on, or off.
-    since: Vec<usize>,
     kept: Option<Kept>,
 }
 
@@ -99,9 +97,6 @@ enum Attempt {
     Outside,
 }
 
-/// Shares of a plan's first move that are tried when all of it leaves the support.
-const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
-
 impl<'a> Ladder<'a> {
     /// # Errors
     /// [`crate::error::Error::Config`] for settings that cannot be; see [`Mpc::build`] and [`control::build`].
@@ -122,8 +117,6 @@ impl<'a> Ladder<'a> {
             footing,
             limits: controls.iter().map(|&c| plant.schema.signals[c].clone()).collect(),
             initial: controls.iter().map(initial).collect(),
-            // Before the loop began, for long enough.
-            since: vec![usize::MAX; controls.len()],
             controls,
             kept: None,
         })
@@ -136,21 +129,22 @@ impl<'a> Ladder<'a> {
         self.on_safe = false;
     }
 
-    /// The controls in force, or what stands in for them: `[controls]`.
-    pub fn held(&self, in_force: &[f64]) -> Vec<f64> {
-        let held = in_force.iter().zip(&self.initial).zip(self.limits.iter().zip(&self.since));
-        held.map(|((v, initial), (signal, since))| {
-            limited(signal, *v, *since, if v.is_finite() { *v } else { *initial })
+    /// The controls in force, or what stands in for them, at the present row of `past`: `[controls]`.
+    pub fn held(&self, past: &Past, in_force: &[f64]) -> Vec<f64> {
+        let each = in_force.iter().zip(&self.initial).zip(self.controls.iter().zip(&self.limits));
+        each.map(|((v, initial), (&c, signal))| {
+            limited(signal, *v, past.since(signal, c), if v.is_finite() { *v } else { *initial })
         })
         .collect()
     }
 
-    /// `wanted` within the limits, from the controls in force; what is not finite stays as it is.
-    pub fn within(&self, in_force: &[f64], wanted: &[f64]) -> Vec<f64> {
-        let held = self.held(in_force);
-        let each = self.limits.iter().zip(&self.since).zip(in_force).zip(wanted.iter().zip(&held));
-        each.map(|(((signal, since), force), (wanted, held))| {
-            let value = limited(signal, *force, *since, *wanted);
+    /// `wanted` within the limits at the present row of `past`, from the controls in force; what is not finite stays as it
+    /// is.
+    pub fn within(&self, past: &Past, in_force: &[f64], wanted: &[f64]) -> Vec<f64> {
+        let held = self.held(past, in_force);
+        let each = self.controls.iter().zip(&self.limits).zip(in_force).zip(wanted.iter().zip(&held));
+        each.map(|(((&c, signal), force), (wanted, held))| {
+            let value = limited(signal, *force, past.since(signal, c), *wanted);
             if value.is_finite() { value } else { *held }
         })
         .collect()
@@ -170,7 +164,7 @@ impl<'a> Ladder<'a> {
         let mut follows_baseline = false;
         let (rung, controls) = if self.footing.shadow {
             follows_baseline = told;
-            (Rung::Shadow, self.own(baseline, in_force))
+            (Rung::Shadow, self.own(past, baseline, in_force))
         } else if let Some(moves) = &planned {
             (Rung::Plan, moves.clone())
         } else if let Some(rest) = self.rest(past, in_force).filter(|_| followable) {
@@ -178,25 +172,21 @@ impl<'a> Ladder<'a> {
         } else {
             let safe = self.safe(past, baseline, in_force)?;
             follows_baseline = safe.is_none() && told;
-            match safe.or_else(|| told.then(|| self.within(in_force, baseline))) {
+            match safe.or_else(|| told.then(|| self.within(past, in_force, baseline))) {
                 Some(safe) => (if settling { Rung::Settle } else { Rung::Safe }, safe),
-                None => (if settling { Rung::Settle } else { Rung::Hold }, self.held(in_force)),
+                None => (if settling { Rung::Settle } else { Rung::Hold }, self.held(past, in_force)),
             }
         };
         self.on_safe = matches!(rung, Rung::Safe | Rung::Settle);
         self.write(past, &controls);
-        for (((since, signal), now), last) in self.since.iter_mut().zip(&self.limits).zip(&controls).zip(in_force) {
-            let switched = signal.switching.is_on(*now) != signal.switching.is_on(*last);
-            *since = if switched && last.is_finite() { 1 } else { since.saturating_add(1) };
-        }
         let support = self.support(past);
         Ok(Decision { rung, controls, support, planned, follows_baseline })
     }
 
     /// What the plant's own controller does, untouched where it holds the hard limits: a shadow must not change the
     /// plant.
-    pub fn own(&self, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
-        let within = self.within(in_force, baseline);
+    pub fn own(&self, past: &Past, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
+        let within = self.within(past, in_force, baseline);
         let each = baseline.iter().zip(&self.limits).zip(within);
         each.map(|((v, signal), within)| if signal.hard.contains(*v) { *v } else { within }).collect()
     }
@@ -206,7 +196,7 @@ impl<'a> Ladder<'a> {
             self.mpc.forget();
             return Ok(Attempt::Failed);
         }
-        self.write(past, &self.held(in_force));
+        self.write(past, &self.held(past, in_force));
         let (row, failures) = (past.rows() - 1, self.mpc.failures());
         let window = past.window(self.dynamics.depth().max(self.mpc.depth()).max(2));
         let mut control = Control::new(self.mpc.signals().to_vec(), 1);
@@ -216,8 +206,8 @@ impl<'a> Ladder<'a> {
             self.mpc.forget();
             return Ok(Attempt::Failed);
         }
-        let wish = self.within(in_force, &self.whole(&control.signals, |i| control.values[i][0]));
-        let Some(wish) = self.supported(past, baseline, in_force, wish) else {
+        let wish = self.within(past, in_force, &self.whole(&control.signals, |i| control.values[i][0]));
+        let Some(wish) = self.supported(past, baseline, in_force, wish)? else {
             self.mpc.forget();
             return Ok(Attempt::Outside);
         };
@@ -227,33 +217,23 @@ impl<'a> Ladder<'a> {
         Ok(Attempt::Plan(wish))
     }
 
-    /// As much of the plan's first move as stays within the support, from what would be done without it. Where that is
-    /// outside, too, by weather or set-points that the log never had, no move is better known than another, and the plan
-    /// counts as long as every state lies within the log's range. `None`: nothing of it.
-    fn supported(&self, past: &mut Past, baseline: &[f64], in_force: &[f64], wish: Vec<f64>) -> Option<Vec<f64>> {
-        let mut is_outside = |controls: &[f64]| {
-            self.write(past, controls);
-            self.support(past) == Support::Outside
-        };
-        if self.footing.extrapolate || !is_outside(&wish) {
-            return Some(wish);
+    /// As much of the plan's first move as may be followed, which is all of it where plans may leave the support.
+    fn supported(
+        &self,
+        past: &mut Past,
+        baseline: &[f64],
+        in_force: &[f64],
+        wish: Vec<f64>,
+    ) -> Result<Option<Vec<f64>>> {
+        if self.footing.extrapolate {
+            return Ok(Some(wish));
         }
-        let usual = self.within(in_force, baseline);
-        if is_outside(&usual) {
-            return self.within_log(past).then_some(wish);
-        }
-        SHARES.iter().find_map(|share| {
-            let part: Vec<f64> = usual.iter().zip(&wish).map(|(u, w)| u + share * (w - u)).collect();
-            let part = self.within(in_force, &part);
-            (!is_outside(&part)).then_some(part)
+        let known = states_known(self.dynamics, |s| past.value(s, 0));
+        supported(self.within(past, in_force, baseline), wish, known, |moves| {
+            moves.copy_from_slice(&self.within(past, in_force, moves));
+            self.write(past, moves);
+            Ok(self.support(past))
         })
-    }
-
-    /// Whether every learned state is one that the log has seen.
-    fn within_log(&self, past: &Past) -> bool {
-        let states = self.dynamics.schema().with_role(Role::State).into_iter().filter(|&s| self.dynamics.learns(s));
-        let window = past.window(1);
-        states.into_iter().all(|s| self.dynamics.seen(s).contains(window.column(s, 0)[0]))
     }
 
     /// Values by control, NaN for those that are not among `signals`.
@@ -266,7 +246,7 @@ impl<'a> Ladder<'a> {
     fn rest(&self, past: &Past, in_force: &[f64]) -> Option<Vec<f64>> {
         let kept = self.kept.as_ref()?;
         let wishes = kept.wishes.get((past.rows() - 1).checked_sub(kept.row)?)?;
-        Some(self.within(in_force, &self.whole(self.mpc.signals(), |i| wishes[i])))
+        Some(self.within(past, in_force, &self.whole(self.mpc.signals(), |i| wishes[i])))
     }
 
     /// The controls of the safe policy that the twin names; what it does not move, the plant's own controller does.
@@ -274,7 +254,7 @@ impl<'a> Ladder<'a> {
         if self.safe.is_none() {
             return Ok(None);
         }
-        self.write(past, &self.held(in_force));
+        self.write(past, &self.held(past, in_force));
         let Some(safe) = &mut self.safe else { return Ok(None) };
         let mut control = Control::new(safe.signals().to_vec(), 1);
         let window = past.window(self.dynamics.depth().max(safe.depth()).max(2));
@@ -288,7 +268,7 @@ impl<'a> Ladder<'a> {
         for (w, baseline) in wish.iter_mut().zip(baseline) {
             *w = if w.is_finite() { *w } else { *baseline };
         }
-        Ok(Some(self.within(in_force, &wish)))
+        Ok(Some(self.within(past, in_force, &wish)))
     }
 
     fn write(&self, past: &mut Past, controls: &[f64]) {

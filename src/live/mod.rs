@@ -1,7 +1,8 @@
 //! A twin beside the running plant: the closed loop line by line, and advice.
 //!
 //! `description` is what the plant says of itself, `line` reads what it says later, `order` finds the step that it belongs to, `tags` the signals and units, `collected`
-//! makes one step of the twin of several lines, `past` keeps what was seen, `ladder` decides, `answer` is what goes back;
+//! makes one step of the twin of several lines, `past` keeps what was seen, `ladder` decides,
+//! `support` says how much of a move the model knows, `answer` is what goes back;
 //! `account`, `record` and `tally` keep account, and `session` is the line through all of them.
 
 mod account;
@@ -15,6 +16,7 @@ mod order;
 mod past;
 mod record;
 mod session;
+mod support;
 mod tags;
 mod tally;
 

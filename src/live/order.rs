@@ -27,7 +27,8 @@ pub struct Order {
 }
 
 impl Order {
-    /// Places a line with number `k`; a jump by more than `most` lines is not believed.
+    /// Places a line with number `k`; a jump by more than `most` lines is not believed, and no more than `most` assumed
+    /// ones are taken back.
     pub fn place(&mut self, k: Option<i64>, most: i64) -> Place {
         let Some((first, last)) = self.span else {
             let k = k.unwrap_or(0);
@@ -42,7 +43,7 @@ impl Order {
             self.assumed += 1;
             return next(self, last + 1);
         };
-        if k > last - self.assumed && k - last <= most && k > first {
+        if k > last - self.assumed.min(most) && k - last <= most && k > first {
             (self.assumed, self.odd.1) = (0, 0);
             return next(self, k);
         }
@@ -87,6 +88,20 @@ mod tests {
         assert_eq!(places(&[Some(0), None, Some(2)])[1..], [step(1), step(2)]);
         // it stood for nothing: step 1 comes after it
         assert_eq!(places(&[Some(0), None, Some(1)])[1..], [step(1), step(1)]);
+    }
+
+    #[test]
+    fn many_assumed_steps_are_not_taken_back_by_one_number() {
+        use Place::{Old, Start};
+        let mut numbers = vec![Some(0)];
+        numbers.resize(101, None);
+        numbers.extend([Some(3), None, Some(98)]);
+        // number 3 would forget 98 steps; number 98 forgets the last four
+        assert_eq!(places(&numbers)[100..], [step(100), Old, step(101), step(98)]);
+        // who goes on from there counts anew
+        numbers.truncate(101);
+        numbers.extend([Some(3), Some(4), Some(5), Some(6)]);
+        assert_eq!(places(&numbers)[101..], [Old, Old, Start, step(1)]);
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::control::Forecast;
+use crate::control::{Forecast, since};
 use crate::expr::Registers;
 use crate::learn::Equations;
 use crate::scenario::Plant;
-use crate::schema::Role;
+use crate::schema::{Role, Signal};
 use crate::spec::{ForecastSpec, MpcSpec};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics};
@@ -95,6 +95,18 @@ impl Past {
     pub fn value(&self, signal: usize, lag: usize) -> f64 {
         let t = &self.forecast.realised;
         if lag < self.held() { t.columns[signal][t.steps - 1 - lag] } else { f64::NAN }
+    }
+
+    /// Steps for which the control `signal`, in `column`, has been on, or off, before the present row; before the run it
+    /// was for long enough.
+    pub fn since(&self, signal: &Signal, column: usize) -> usize {
+        let memory = signal.switching.memory();
+        if memory == 0 || self.held() == 0 {
+            return memory;
+        }
+        let t = &self.forecast.realised;
+        let window = Window::from_trajectory(t, t.steps - 1, self.first, memory + 2, 1);
+        since(signal, column, &window, 0)
     }
 
     pub fn set(&mut self, signal: usize, lag: usize, value: f64) {

@@ -45,6 +45,19 @@ pub struct Stamp {
     pub support: &'static str,
 }
 
+/// Refuses a file that is there already: an earlier loop's rows, or the plant's own log, would be lost.
+///
+/// # Errors
+/// [`Error::Write`]
+pub fn require_new(file: &Path) -> Result<()> {
+    // also a link to nowhere: it would be replaced, too
+    if file.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let cause = "it is there already, and the log of a loop replaces nothing; name another file";
+    Err(Error::write(file, std::io::Error::new(std::io::ErrorKind::AlreadyExists, cause)))
+}
+
 impl Record {
     /// `time`, `episode`: names of these columns in the twin's log; `names`: all others, each once.
     pub fn new(file: &Path, time: &str, episode: Option<&str>, names: Vec<String>) -> Self {

@@ -12,7 +12,7 @@ use super::ladder::{Decision, Footing, Ladder, Rung};
 use super::line::{Flag, Line, Sample};
 use super::order::{Order, Place};
 use super::past::Past;
-use super::record::Stamp;
+use super::record::{Stamp, require_new};
 use super::tags::{Tag, Tags};
 use super::tally::Tally;
 use crate::control::{Clock, Context};
@@ -29,7 +29,7 @@ pub struct Settings<'a> {
     pub shadow: bool,
     /// Plans may leave the support.
     pub extrapolate: bool,
-    /// Where what was seen, planned and predicted is written.
+    /// Where what was seen, planned and predicted is written: a new file.
     pub log: Option<&'a Path>,
     pub seed: Option<u64>,
     /// By which plans keep their budget; `None`: they take the time that they need.
@@ -90,8 +90,10 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// # Errors
-    /// [`crate::error::Error::Config`] for `[mpc]` settings that cannot be, [`crate::error::Error::Data`] for column units that cannot be converted.
+    /// [`crate::error::Error::Config`] for `[mpc]` settings that cannot be, [`crate::error::Error::Data`] for column units that cannot be converted,
+    /// [`crate::error::Error::Write`] when there is a file where the log is to be.
     pub fn new(plant: &'a Plant, compiled: &'a Compiled, settings: &Settings<'a>) -> Result<Self> {
+        settings.log.map_or(Ok(()), require_new)?;
         let spec = plant.mpc();
         let context = Context {
             schema: &plant.schema,
@@ -250,9 +252,9 @@ impl<'a> Session<'a> {
             // the plant's own controller works at its own pace
             let shadow = last.rung == Rung::Shadow;
             last.controls = if shadow {
-                self.ladder.own(&baseline, &self.before)
+                self.ladder.own(&self.past, &baseline, &self.before)
             } else {
-                self.ladder.within(&self.before, &baseline)
+                self.ladder.within(&self.past, &self.before, &baseline)
             };
         }
         if let Some(last) = &self.last {
@@ -372,7 +374,7 @@ impl<'a> Session<'a> {
             // lines that never came
             self.past.push(equations);
             self.fill(false, flags);
-            let held = self.ladder.held(&self.in_force);
+            let held = self.ladder.held(&self.past, &self.in_force);
             for (&c, v) in self.ladder.controls.iter().zip(&held) {
                 self.past.set(c, 0, *v);
             }
@@ -444,7 +446,7 @@ impl<'a> Session<'a> {
     fn answer(&self, flags: Vec<Flag>) -> Answer {
         let (rung, support, controls) = match &self.last {
             Some(last) => (last.rung, last.support, last.controls.clone()),
-            None => (Rung::Hold, Support::Outside, self.ladder.held(&self.in_force)),
+            None => (Rung::Hold, Support::Outside, self.ladder.held(&self.past, &self.in_force)),
         };
         let outside = |signal: usize, value: f64| {
             let tag = self.tags.list.iter().find(|t| t.signal == signal)?;

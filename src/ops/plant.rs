@@ -10,7 +10,7 @@ use super::{Event, Registry, Verdict, Version, now};
 use crate::compute::Compute;
 use crate::error::{Error, Fault, Result};
 use crate::expr;
-use crate::learn::{Split, learn};
+use crate::learn::{Split, Spread, learn};
 use crate::log::{self, Quality};
 use crate::scenario::results::ModelCard;
 use crate::scenario::{Compiled, Plant, model_card, replay_checks};
@@ -39,6 +39,8 @@ pub struct Fitted {
     pub twin: Twin,
     pub card: ModelCard,
     pub holdout: Vec<Range<usize>>,
+    /// The twin's spread, inflated by widths that have not seen the hold-out.
+    pub untracked: Spread,
     /// Why the model should not be used.
     pub refused: Option<String>,
 }
@@ -112,7 +114,7 @@ impl Source {
             carry: spec.model.carry_steps(spec.step.value),
             ..Twin::new(learned.map, learned.spread, log, &split.train, provenance)
         };
-        Ok(Fitted { twin, card, holdout: split.holdout, refused: learned.refused })
+        Ok(Fitted { twin, card, holdout: split.holdout, untracked: learned.untracked, refused: learned.refused })
     }
 
     /// The plant with `fitted` as its twin, and the card's replay of the hold-out made.
@@ -120,9 +122,10 @@ impl Source {
         let seed = fitted.twin.provenance.seed;
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, compiled, .. } = self;
-        let Fitted { twin, card, holdout, .. } = fitted;
+        let Fitted { twin, card, holdout, untracked, .. } = fitted;
         let mut plant = Plant { spec, schema, log, quality, twin, card, config_hash };
-        plant.card.replay = replay_checks(&plant, &compiled, &holdout, seed)?;
+        let twin = Twin { spread: untracked, ..plant.twin.clone() };
+        plant.card.replay = replay_checks(&plant, &twin, &compiled, &holdout, seed)?;
         Ok(plant)
     }
 

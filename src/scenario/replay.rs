@@ -11,22 +11,23 @@ use super::results::ReplayCheck;
 use crate::error::Result;
 use crate::schema::Role;
 use crate::spec::{ControllerSpec, TimeSpan};
-use crate::twin::Dynamics;
+use crate::twin::{Dynamics, Twin};
 use crate::value::{Estimate, Kpi, evaluate, figures, quantile, sorted_finite};
 
-/// Feeds the log's own controls to the twin over stretches of the hold-out and compares the KPIs (SUP-4).
+/// Feeds the log's own controls to `twin`, whose noise has not seen the hold-out, over stretches of the hold-out and compares the KPIs (SUP-4).
 ///
 /// A stretch is a day, but no more than four control horizons and no less than one; at most 20 of them, spread over the
 /// hold-out. With a true 90 % interval, fewer than three quarters of 20 stretches are within it once in 90 times.
 pub fn replay_checks(
     plant: &Plant,
+    twin: &Twin,
     compiled: &Compiled,
     holdout: &[Range<usize>],
     seed: u64,
 ) -> Result<Vec<ReplayCheck>> {
     const PARTICLES: usize = 40;
     const STRETCHES: usize = 20;
-    let depth = plant.twin.depth();
+    let depth = twin.depth();
     let (day, horizon) = (plant.steps(TimeSpan::from_ms(86_400_000)), plant.card.horizon);
     let steps = day.min(4 * horizon).max(horizon);
     let complete = |t: usize| plant.schema.with_role(Role::State).iter().all(|&s| plant.log.at(s, t)[0].is_finite());
@@ -35,7 +36,7 @@ pub fn replay_checks(
     let starts: Vec<usize> =
         (0..all.len().min(STRETCHES)).map(|i| all[i * all.len() / all.len().min(STRETCHES)]).collect();
     let (file, text) = (plant.spec.path.as_path(), plant.spec.text.as_str());
-    let (twin, particles) = (&plant.twin, PARTICLES);
+    let particles = PARTICLES;
     let runs = starts
         .par_iter()
         .map(|&start| {
