@@ -19,7 +19,7 @@ use crate::spec::TimeSpan;
 ///
 /// Plans from the end of the log as `[mpc]` of the twin says, and prints per control: now, advised, change, allowed range
 /// and reason; how near the move is to what the model has seen, how sure it is, and when to undo it. Refuses (exit 3) when
-/// the move lies outside of what the model has seen.
+/// no share of the move lies within what the model has seen, unless it is the weather alone that is new.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt advise data/datacenter\n  twinopt advise data/datacenter --json")]
 pub struct Args {
