@@ -6,9 +6,14 @@ check:
 run:
     cargo run --release -- run scenarios/datacenter
 
-# Every shipped plant, and the README's table of skills.
+# Every shipped plant.
 plants:
     for p in datacenter chiller gas_turbine distillation inventory; do cargo run --release -- run scenarios/$p; done
+
+# The README's table of skills: all models on the shipped plants, and on the examples whose log is there. Takes a while.
+accuracy:
+    cargo build --release
+    python3 benches/accuracy.py "${CARGO_TARGET_DIR:-target}/release/twinopt"
 
 bench:
     cargo bench

@@ -37,7 +37,8 @@
 //! | e, φ, L | one-step error, its lag-1 correlation, factor of its innovations | [`learn::Spread`] |
 //! | J | objective: Σ price × KPI | [`value::Objective`] |
 
-#![forbid(unsafe_code)]
+// allowed again in `compute::cuda` alone, where the driver is called
+#![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
 
 pub mod disk;
@@ -66,6 +67,8 @@ pub mod simulate;
 
 pub mod report;
 pub mod scenario;
+
+pub mod live;
 
 pub mod ops;
 

@@ -63,6 +63,55 @@ impl Range {
     }
 }
 
+/// Largest change of a control per step, both ways; infinite: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MoveLimit {
+    pub down: f64,
+    pub up: f64,
+}
+
+impl MoveLimit {
+    pub const NONE: Self = Self { down: f64::INFINITY, up: f64::INFINITY };
+
+    /// The same both ways.
+    pub fn both(size: f64) -> Self {
+        Self { down: size, up: size }
+    }
+
+    /// Where one move after `last` leads; everywhere when `last` is unknown.
+    pub fn reach(&self, last: f64) -> Range {
+        if last.is_finite() { Range { low: last - self.down, high: last + self.up } } else { Range::OPEN }
+    }
+
+    /// The limit of `n` steps.
+    pub fn times(&self, n: f64) -> Self {
+        Self { down: self.down * n, up: self.up * n }
+    }
+}
+
+/// A control that is off, at 0, or on, at `least` or more.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Switching {
+    /// Least value of a control that is on (0: it need not be off at 0, and nothing below applies).
+    pub least: f64,
+    /// Steps for which it stays on once it is, and off once it is.
+    pub run: usize,
+    pub stop: usize,
+}
+
+impl Switching {
+    pub const NONE: Self = Self { least: 0.0, run: 0, stop: 0 };
+
+    pub fn is_on(&self, value: f64) -> bool {
+        value > 0.5 * self.least
+    }
+
+    /// Steps of past that decide whether it may switch.
+    pub fn memory(&self) -> usize {
+        if self.least > 0.0 { self.run.max(self.stop) } else { 0 }
+    }
+}
+
 /// One tag.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
@@ -73,10 +122,12 @@ pub struct Signal {
     pub hard: Range,
     /// Limits that should hold; breaking them is priced by KPIs.
     pub soft: Range,
-    /// Largest change of a control from one step to the next (infinite: no limit).
-    pub max_move: f64,
+    /// Largest change of a control from one step to the next.
+    pub max_move: MoveLimit,
     /// A control takes whole multiples of this (0: any value).
     pub multiple: f64,
+    /// On and off, of a control.
+    pub switching: Switching,
 }
 
 /// The tag list. Column `i` of every [`crate::trajectory::Trajectory`] and [`crate::trajectory::Window`] is `signals[i]`.

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::control::{Control, Controller, Forecast, Observation, limited};
+use crate::control::{Control, Controller, Forecast, Observation, limited, since};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::schema::{Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics, Support};
+
+/// Steps of a run at which the support is asked for, at most, evenly spaced: neighbours hardly differ, and the share of a
+/// long run that lies outside is known to a fraction of a percent from as many.
+const MOST_LABELS: usize = 500;
 
 /// One case: a plant, what happens to it, and for how long.
 pub struct Run<'a> {
@@ -29,7 +33,7 @@ pub struct Run<'a> {
 pub struct Simulated {
     /// All signals, `steps` × `particles`.
     pub trajectory: Trajectory,
-    /// `[steps * particles]`, in the order of a trajectory's columns.
+    /// `[steps * particles]`, in the order of a trajectory's columns; between the steps at which it was asked for, the last.
     pub support: Vec<Support>,
     /// Steps in which a missing value of the log was replaced by the last known one: `[signals]`.
     pub held: Vec<usize>,
@@ -58,7 +62,8 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     let first = realised.segments.iter().find(|s| s.contains(&run.past)).map_or(0, |s| s.start);
     let (inputs, held, carried) = carried_forward(run, first)?;
     // A completed frame is read at lag 1.
-    let depth = run.dynamics.depth().max(controller.depth()).max(2);
+    let switching = schema.signals.iter().map(|s| s.switching.memory()).max().unwrap_or(0);
+    let depth = run.dynamics.depth().max(controller.depth()).max(switching + 2);
     let window = Window::from_trajectory(&inputs, run.past, first, depth, run.particles);
     let mut batch = Batch::particles(window, run.dynamics.members(), run.key);
     // without a whole past there is no last error to start from
@@ -69,6 +74,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     let mut trajectory =
         Trajectory::empty(schema.clone(), realised.time(run.past), realised.step_ms, run.steps, run.particles);
     let mut support = Vec::with_capacity(run.steps * run.particles);
+    let (mut labels, every) = (Vec::new(), run.steps.div_ceil(MOST_LABELS).max(1));
     let mut control = Control::new(controller.signals().to_vec(), run.particles);
     for t in 0..run.steps {
         if stop() {
@@ -94,7 +100,10 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
         check(schema, &batch.window, t)?;
         controller.act(&Observation { window: &batch.window, step: t, forecast: &run.forecast }, &mut control)?;
         apply(schema, &control, &mut batch.window, t)?;
-        support.extend(run.dynamics.support(&batch.window));
+        if t % every == 0 {
+            labels = run.dynamics.support(&batch.window);
+        }
+        support.extend_from_slice(&labels);
         run.dynamics.step(&mut batch);
         for s in 0..schema.len() {
             trajectory.at_mut(s, t).copy_from_slice(batch.window.column(s, 1));
@@ -157,7 +166,7 @@ fn apply(schema: &Schema, control: &Control, window: &mut Window, t: usize) -> R
     for (&s, values) in control.signals.iter().zip(&control.values) {
         let signal = &schema.signals[s];
         for (row, wanted) in values.iter().enumerate() {
-            let value = limited(signal, window.column(s, 1)[row], *wanted);
+            let value = limited(signal, window.column(s, 1)[row], since(signal, s, window, row), *wanted);
             if !value.is_finite() {
                 return Err(Error::Data(format!(
                     "the controller gives control `{}` no finite value at step {t} ({}); \

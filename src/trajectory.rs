@@ -16,6 +16,10 @@ pub trait Frame {
     fn column(&self, signal: usize, lag: usize) -> &[f64];
     /// UTC time at the start of the step.
     fn time(&self) -> Timestamp;
+    /// Seconds since 1970 of every row, when the rows are of different times: `[rows]`.
+    fn row_seconds(&self) -> Option<&[f64]> {
+        None
+    }
 }
 
 /// Signals × regular time grid (× particles). UTC. Missing values are NaN.
@@ -114,13 +118,25 @@ pub struct Window {
     start: Timestamp,
     step_ms: i64,
     steps: usize,
+    /// Seconds since 1970 of the current frame, `[rows]`; empty: all rows are of one time.
+    seconds: Vec<f64>,
 }
 
 impl Window {
     /// All-NaN window; `start` is the time of the current frame.
     pub fn new(signals: usize, depth: usize, rows: usize, start: Timestamp, step_ms: i64) -> Self {
         let depth = depth.max(1);
-        Self { signals, depth, rows, data: vec![f64::NAN; signals * depth * rows], head: 0, start, step_ms, steps: 0 }
+        Self {
+            signals,
+            depth,
+            rows,
+            data: vec![f64::NAN; signals * depth * rows],
+            head: 0,
+            start,
+            step_ms,
+            steps: 0,
+            seconds: Vec::new(),
+        }
     }
 
     /// A window over the past of `past` that ends at step `t`, each particle `rows / particles` times in a row
@@ -145,6 +161,7 @@ impl Window {
     pub fn broadcast_from(&mut self, other: &Self, row: usize) {
         self.start = other.time();
         self.steps = 0;
+        self.seconds.clear();
         self.step_ms = other.step_ms;
         for lag in 0..self.depth {
             for s in 0..self.signals {
@@ -156,6 +173,11 @@ impl Window {
 
     pub fn depth(&self) -> usize {
         self.depth
+    }
+
+    /// The rows of the current frame are of different times, in seconds since 1970: `[rows]`.
+    pub fn set_row_seconds(&mut self, seconds: Vec<f64>) {
+        self.seconds = seconds;
     }
 
     /// Steps advanced since the window was made.
@@ -173,6 +195,8 @@ impl Window {
     pub fn advance(&mut self) {
         self.head = (self.head + 1) % self.depth;
         self.steps += 1;
+        let step = self.step_seconds();
+        self.seconds.iter_mut().for_each(|s| *s += step);
     }
 
     #[inline]
@@ -202,6 +226,10 @@ impl Frame for Window {
 
     fn time(&self) -> Timestamp {
         time_after(self.start, self.step_ms, self.steps)
+    }
+
+    fn row_seconds(&self) -> Option<&[f64]> {
+        (!self.seconds.is_empty()).then_some(&self.seconds)
     }
 }
 

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 /// Modules of the library, lowest layer first. A module may import from lower layers and from itself.
 const LAYERS: &[&[&str]] = &[
     &["error", "rng"],
-    &["disk", "units"],
+    &["compute", "disk", "units"],
     &["schema"],
     &["spec", "trajectory"],
-    &["expr", "log", "compute"],
+    &["expr", "log"],
     &["learn", "value"],
     &["twin"],
     &["control"],
     &["simulate"],
     &["scenario"],
+    &["live"],
     &["report"],
     &["ops"],
     &["check"],
@@ -111,6 +112,27 @@ fn imports_only_go_down() {
         }
     }
     assert!(seen > 50, "the test reads imports: {seen}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn only_the_gpu_is_unsafe() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&src, &mut files);
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for file in &files {
+        let relative = file.strip_prefix(&src).unwrap();
+        let text = fs::read_to_string(file).unwrap();
+        let code = text.lines().map(|l| l.split("//").next().unwrap_or(""));
+        let found = code.filter(|l| l.contains("unsafe ") || l.contains("allow(unsafe_code)")).count();
+        if relative.starts_with("compute/cuda") {
+            seen += found;
+        } else if found > 0 {
+            wrong.push(relative.display().to_string());
+        }
+    }
+    assert!(seen > 5, "the test sees unsafe code: {seen}");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use twinopt::compute::cpu;
 use twinopt::learn::model::{self, Fit};
 use twinopt::learn::{Dataset, Equations, Layout, Particle, StepMap, StepScratch};
-use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
 use twinopt::spec::ModelSpec;
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
@@ -29,8 +29,9 @@ fn record(level: &[f64], pump: &[f64]) -> Trajectory {
         unit: Unit::one(),
         hard: Range::OPEN,
         soft: Range::OPEN,
-        max_move: f64::INFINITY,
+        max_move: MoveLimit::NONE,
         multiple: 0.0,
+        switching: Switching::NONE,
     };
     let schema = Schema::new(vec![signal("level", Role::State), signal("pump", Role::Control)]);
     let mut log = Trajectory::empty(Arc::new(schema), Timestamp::UNIX_EPOCH, 4000, level.len(), 1);

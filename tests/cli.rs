@@ -422,6 +422,9 @@ fn status_goes_stale() {
     let stale = room.run(&["status", "--max-age", "1s", "--json"]).expect(3).says(&["room"]);
     assert_eq!(stale.document()["plants"][0]["stale"], true);
     room.run(&["status", "data/room"]).expect(0);
+    room.run(&["status", "data/nosuch"]).expect(66).says(&["nosuch"]);
+    flip(&room, &format!("models/room/versions/{}/model.bin", champion(&room)));
+    assert!(room.run(&["status"]).expect(3).stdout.contains("damaged"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use twinopt::compute::cpu;
 use twinopt::expr::{Program, Scope};
 use twinopt::learn::{Equations, Learned, ScoreRow, learn, rollouts, starts};
 use twinopt::rng::Key;
-use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
 use twinopt::spec::{At, Effect, ModelSpec, TimeSpan};
 use twinopt::trajectory::Trajectory;
 use twinopt::units::Unit;
@@ -25,8 +25,9 @@ fn schema(signals: &[(&str, Role)]) -> Arc<Schema> {
         unit: Unit::one(),
         hard: Range::OPEN,
         soft: Range::OPEN,
-        max_move: f64::INFINITY,
+        max_move: MoveLimit::NONE,
         multiple: 0.0,
+        switching: Switching::NONE,
     };
     Arc::new(Schema::new(signals.iter().map(signal).collect()))
 }

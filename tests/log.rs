@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use twinopt::error::Error;
 use twinopt::log::{self, Quality};
 use twinopt::rng::Key;
-use twinopt::schema::{Range, Schema, Signal};
+use twinopt::schema::{MoveLimit, Range, Schema, Signal, Switching};
 use twinopt::spec::TwinSpec;
 use twinopt::trajectory::Trajectory;
 use twinopt::units::Unit;
@@ -49,8 +49,9 @@ fn schema(spec: &TwinSpec) -> Arc<Schema> {
             unit: s.unit.as_ref().map_or_else(Unit::one, |u| Unit::parse(u).unwrap()),
             hard: range(&s.hard),
             soft: range(&s.soft),
-            max_move: f64::INFINITY,
+            max_move: MoveLimit::NONE,
             multiple: 0.0,
+            switching: Switching::NONE,
         }
     });
     Arc::new(Schema::new(signals.collect()))
@@ -735,6 +736,48 @@ fn errors_name_file_column_and_cure() {
     save_long(&m, &file, |_, _| false);
     let e = data_error(dir.path(), &MADE.replace("time = \"timestamp\"", long).replace("\"temp\"", "\"temq\""));
     assert_eq!(e, "log.parquet: there is no tag `temq`; did you mean `temp`?");
+}
+
+/// Numbers of a file's headers, each made as large as it can be: an error or a log, and never the end of the process.
+#[test]
+fn absurd_claims_are_errors() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("log.parquet");
+    let mut m = made(300, 5);
+    m.temp.iter_mut().for_each(|v| *v = v.round());
+    let many = [0xff, 0xff, 0xff, 0xff, 0x07];
+    let (mut tried, mut refused) = (0, 0);
+    let mut attempt = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        tried += 1;
+        match read(dir.path(), MADE) {
+            Ok((t, _)) => assert!(t.steps > 0),
+            Err(e) => {
+                assert_eq!(e.exit_code(), 65, "{e}");
+                refused += 1;
+            }
+        }
+    };
+    for codec in [Compression::UNCOMPRESSED, Compression::SNAPPY] {
+        write_as(&file, m.columns(), |p| p.set_compression(codec));
+        let whole = std::fs::read(&file).unwrap();
+        let end = whole.len() - 8;
+        let footer = end - u32::from_le_bytes(*whole[end..].first_chunk().unwrap()) as usize;
+        // Members of every list of structs.
+        for at in (footer..end).filter(|at| whole[*at] & 0x0f == 0x0c && whole[*at] >= 0x10) {
+            let longer = [&whole[footer..at], &[0xfc], &many, &whole[at + 1..end]].concat();
+            let length = (longer.len() as u32).to_le_bytes();
+            attempt(&[&whole[..footer], &longer, &length, b"PAR1"].concat());
+        }
+        // Values of every dictionary: the header grows, what follows it shrinks.
+        for at in (4..footer).filter(|at| whole[*at..].starts_with(&[0x4c, 0x15])) {
+            let after = at + 2 + if whole[at + 2] & 0x80 == 0 { 1 } else { 2 };
+            let grown = at + 2 + many.len() - after;
+            let page = [&whole[..at + 2], &many, &whole[after..after + 8]].concat();
+            attempt(&[&page, &whole[after + 8 + grown..]].concat());
+        }
+    }
+    assert!(tried > 10 && refused > 6, "{tried} {refused}");
 }
 
 #[test]

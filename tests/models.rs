@@ -10,7 +10,7 @@ use twinopt::error::Error;
 use twinopt::learn::model::{self, Fit, NAMES};
 use twinopt::learn::{Dataset, Equations, Layout, Particle, Regressor, Split, StepMap, StepScratch};
 use twinopt::rng::Key;
-use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
 use twinopt::spec::{ModelSpec, TimeSpan};
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::units::Unit;
@@ -40,8 +40,9 @@ fn schema(signals: &[(&str, Role)]) -> Arc<Schema> {
         unit: Unit::one(),
         hard: Range::OPEN,
         soft: Range::OPEN,
-        max_move: f64::INFINITY,
+        max_move: MoveLimit::NONE,
         multiple: 0.0,
+        switching: Switching::NONE,
     };
     Arc::new(Schema::new(signals.iter().map(signal).collect()))
 }
@@ -243,6 +244,41 @@ fn members_differ_and_scatter_around_the_mean() {
 }
 
 #[test]
+fn derivatives_are_those_of_the_predictions() {
+    let log = linear_plant(1500, 0.1);
+    // (model, change of an input, largest error in largest derivatives): networks predict in single precision
+    for (name, step, most) in [("linear", 1e-2, 1e-6), ("gp", 1e-4, 1e-3), ("ensemble", 2e-2, 3e-2)] {
+        let f = fitted(name, &log, &spec());
+        let ((p, q), n) = (f.model.shape(), 6);
+        let x: Vec<Vec<f64>> = f.data.x.iter().map(|c| c[100..100 + n].to_vec()).collect();
+        let cotangent: Vec<Vec<f64>> =
+            (0..q).map(|j| (0..n).map(|r| Key::new(3).fold(j as u64).normal(r as u64)).collect()).collect();
+        for member in [None, Some(0), Some(1)] {
+            let particles = [Particle { member, rows: 0..n }];
+            let columns: Vec<&[f64]> = x.iter().map(Vec::as_slice).collect();
+            let mut out = vec![vec![f64::NAN; n]; p];
+            assert!(f.model.pull_back(&columns, &particles, &cotangent, &mut out), "{name} has no derivatives");
+            let value = |k: usize, by: f64| -> Vec<f64> {
+                let mut x = x.clone();
+                x[k].iter_mut().for_each(|v| *v += by);
+                let y = predict(&*f.model, &x, n, &particles);
+                (0..n).map(|r| (0..q).map(|j| cotangent[j][r] * y[j][r]).sum()).collect()
+            };
+            let expected: Vec<Vec<f64>> = (0..p)
+                .map(|k| value(k, step).iter().zip(value(k, -step)).map(|(a, b)| (a - b) / (2.0 * step)).collect())
+                .collect();
+            let largest = expected.iter().flatten().fold(0.0f64, |m, v| m.max(v.abs()));
+            for (got, expected) in out.iter().flatten().zip(expected.iter().flatten()) {
+                assert!((got - expected).abs() <= most * largest, "{name} {member:?}: {got} for {expected}");
+            }
+        }
+    }
+    let forest = fitted("forest", &log, &spec());
+    let (p, q) = forest.model.shape();
+    assert!(!forest.model.pull_back(&vec![[].as_slice(); p], &[], &vec![Vec::new(); q], &mut vec![Vec::new(); p]));
+}
+
+#[test]
 fn a_row_is_the_same_alone_and_in_a_batch() {
     let log = linear_plant(1500, 0.1);
     for name in NAMES {
@@ -335,5 +371,45 @@ fn a_real_log_is_learned_in_seconds() {
             targets.join(", ")
         );
         assert!(r2.iter().all(|r| r > &least), "{name}: {r2:?}");
+    }
+}
+
+/// The same functions, whose spread is that of [`Regressor::epistemic`]'s own words.
+#[derive(Debug)]
+struct Members(Arc<dyn Regressor>);
+
+impl Regressor for Members {
+    fn name(&self) -> &'static str {
+        "members"
+    }
+    fn shape(&self) -> (usize, usize) {
+        self.0.shape()
+    }
+    fn members(&self) -> usize {
+        self.0.members()
+    }
+    fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
+        self.0.predict(x, particles, out);
+    }
+    fn encode(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn a_forest_walked_once_spreads_as_its_members_do() {
+    let log = linear_plant(1500, 0.3);
+    let f = fitted("forest", &log, &spec());
+    let columns: Vec<&[f64]> = f.data.x.iter().map(Vec::as_slice).collect();
+    let n = 333;
+    let spread = |model: &dyn Regressor| {
+        let mut out = vec![vec![f64::NAN; n]; model.shape().1];
+        model.epistemic(&columns, n, &mut out);
+        out
+    };
+    let (own, members) = (spread(&*f.model), spread(&Members(f.model.clone())));
+    assert!(own.iter().flatten().any(|v| *v > 0.0));
+    for (a, b) in own.iter().flatten().zip(members.iter().flatten()) {
+        assert!((a - b).abs() <= 1e-9 * (1.0 + b), "{a} {b}");
     }
 }

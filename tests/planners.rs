@@ -1,15 +1,16 @@
 //! Planners and MPC: the same tests for every planner.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
-use twinopt::control::planner::{Cem, Cost, Icem, Plan, Planner, Problem, build, project};
+use twinopt::control::planner::{Allowed, Local, LocalLimit, Plan, Planner, Price, Problem, Total, build, project};
 use twinopt::control::{Control, Controller, Forecast, Mpc, Observation, limited};
 use twinopt::expr::Scope;
 use twinopt::rng::Key;
-use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
 use twinopt::simulate::{Run, Simulated, simulate};
 use twinopt::spec::{ForecastSpec, KpiSpec, MpcSpec, PlannerSpec};
 use twinopt::trajectory::{Frame, Trajectory, Window};
@@ -19,45 +20,73 @@ use twinopt::value::{Kpi, Objective, evaluate};
 
 const STEP_MS: i64 = 600_000;
 
-/// Every planner with room to converge.
-fn thorough() -> Vec<Box<dyn Planner>> {
-    vec![
-        Box::new(Cem { population: 200, elites: 0.1, iterations: 30, smoothing: 0.1 }),
-        Box::new(Icem {
-            population: 200,
-            elites: 0.1,
-            iterations: 30,
-            smoothing: 0.1,
-            beta: 0.5,
-            decay: 1.02,
-            keep: 0.3,
-        }),
-    ]
-}
-
 /// Every planner as a scenario gets it by default.
+const NAMES: [&str; 8] = ["random_shooting", "cem", "icem", "mppi", "gauss_newton", "gradient", "qp", "mcts"];
+
+fn planner(text: &str) -> Box<dyn Planner> {
+    build(&toml::from_str::<PlannerSpec>(text).unwrap())
+}
+
 fn defaults() -> Vec<Box<dyn Planner>> {
-    ["cem = {}", "icem = {}"].into_iter().map(|text| build(&planner_spec(text))).collect()
+    let polished = ["icem = { polish = true }", "mppi = { polish = true }"].map(planner);
+    NAMES.map(|name| planner(&format!("{name} = {{}}"))).into_iter().chain(polished).collect()
 }
 
-fn planner_spec(text: &str) -> PlannerSpec {
-    toml::from_str(text).unwrap()
-}
-
-fn problem<'a>(moves: usize, controls: usize, cost: &'a mut Cost<'a>) -> Problem<'a> {
+fn problem<'a>(moves: usize, controls: usize, price: &'a mut dyn Price) -> Problem<'a> {
+    let bounds = Range { low: -10.0, high: 10.0 };
     Problem {
         moves,
-        bounds: vec![Range { low: -10.0, high: 10.0 }; controls],
-        max_move: vec![f64::INFINITY; controls],
-        multiple: vec![0.0; controls],
+        steps: vec![1; moves],
+        allowed: vec![Allowed { bounds, ..Allowed::ANY }; controls],
+        totals: Vec::new(),
         previous: vec![0.0; controls],
+        since: vec![99; controls],
         scale: vec![1.0; controls],
-        cost,
+        price,
         key: Key::new(7),
+        late: &|| false,
     }
 }
 
-/// x' = A x + B u, cost Σ x'Qx + u'Ru over the horizon, and x'Qx at its end.
+/// Σ (u − target)² + slope Σ u, with its slopes; squares of one control at each move, and a limit on every value.
+struct Track {
+    target: f64,
+    slope: f64,
+    most: f64,
+}
+
+impl Track {
+    fn to(target: f64) -> Self {
+        Self { target, slope: 0.0, most: f64::INFINITY }
+    }
+
+    fn of(&self, u: &[f64]) -> f64 {
+        let beyond: f64 = u.iter().map(|u| (u - self.most).max(0.0)).sum();
+        u.iter().map(|u| (u - self.target).powi(2) + self.slope * u).sum::<f64>() + 1e4 * beyond
+    }
+}
+
+impl Price for Track {
+    fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        costs.extend(candidates.iter().map(|u| self.of(u)));
+    }
+
+    fn near(&mut self, at: &[f64]) -> Option<Local> {
+        let n = at.len();
+        let one = |i: usize, v: f64| (0..n).map(|j| if i == j { v } else { 0.0 }).collect::<Vec<f64>>();
+        let root = 2f64.sqrt();
+        let limit = |i: usize| LocalLimit { slopes: one(i, 1.0), room: self.most - at[i] };
+        Some(Local {
+            cost: self.of(at),
+            gradient: vec![self.slope; n],
+            residuals: at.iter().map(|u| root * (u - self.target)).collect(),
+            jacobian: (0..n).map(|i| one(i, root)).collect(),
+            limits: if self.most.is_finite() { (0..n).map(limit).collect() } else { Vec::new() },
+        })
+    }
+}
+
+/// x' = A x + B u, cost Σ x'Qx + u'Ru over the horizon, and x'Qx at its end; Q and R diagonal.
 struct Linear {
     a: DMatrix<f64>,
     b: DMatrix<f64>,
@@ -80,15 +109,21 @@ impl Linear {
         }
     }
 
-    fn cost(&self, u: &[f64]) -> f64 {
-        let mut x = self.x.clone();
-        let mut cost = 0.0;
+    /// Square roots of twice the terms of the cost: half the sum of their squares is the cost.
+    fn residuals(&self, start: &DVector<f64>, u: &[f64]) -> Vec<f64> {
+        let mut x = start.clone();
+        let mut residuals = Vec::new();
+        let weigh = |v: &DVector<f64>, w: &DMatrix<f64>| -> Vec<f64> {
+            v.iter().enumerate().map(|(i, v)| (2.0 * w[(i, i)]).sqrt() * v).collect()
+        };
         for u in u.chunks(self.b.ncols()) {
             let u = DVector::from_column_slice(u);
-            cost += x.dot(&(&self.q * &x)) + u.dot(&(&self.r * &u));
+            residuals.extend(weigh(&x, &self.q));
+            residuals.extend(weigh(&u, &self.r));
             x = &self.a * x + &self.b * u;
         }
-        cost + x.dot(&(&self.q * &x))
+        residuals.extend(weigh(&x, &self.q));
+        residuals
     }
 
     /// The least cost by the Riccati recursion.
@@ -102,55 +137,111 @@ impl Linear {
         self.x.dot(&(&p * &self.x))
     }
 
-    fn plan(&self, planner: &dyn Planner, warm: Option<&Plan>, seed: u64) -> Plan {
-        let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {
-            costs.extend(candidates.iter().map(|c| self.cost(c)));
-        };
-        let mut problem = problem(self.horizon, self.b.ncols(), &mut cost);
+    fn plan(&mut self, planner: &dyn Planner, warm: Option<&Plan>, seed: u64) -> Plan {
+        let (moves, controls) = (self.horizon, self.b.ncols());
+        let mut problem = problem(moves, controls, self);
         problem.key = Key::new(seed);
+        // All that the optimum asks for, and a little more.
+        problem.allowed[0].bounds = Range { low: -1.5, high: 1.5 };
         planner.plan(&mut problem, warm)
     }
 }
 
+impl Price for Linear {
+    fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        let half = |u: &Vec<f64>| 0.5 * self.residuals(&self.x, u).iter().map(|r| r * r).sum::<f64>();
+        costs.extend(candidates.iter().map(half));
+    }
+
+    fn near(&mut self, at: &[f64]) -> Option<Local> {
+        let rest = DVector::zeros(self.x.len());
+        let unit = |i: usize| (0..at.len()).map(|j| f64::from(u8::from(i == j))).collect::<Vec<f64>>();
+        let residuals = self.residuals(&self.x, at);
+        Some(Local {
+            cost: 0.5 * residuals.iter().map(|r| r * r).sum::<f64>(),
+            gradient: vec![0.0; at.len()],
+            jacobian: (0..at.len()).map(|i| self.residuals(&rest, &unit(i))).collect(),
+            residuals,
+            limits: Vec::new(),
+        })
+    }
+}
+
+/// (planner with room to converge, its largest gap to the LQR optimum).
+const GAPS: [(&str, f64); 8] = [
+    ("random_shooting = { population = 20000 }", 0.3),
+    ("cem = { population = 200, iterations = 30 }", 0.01),
+    ("icem = { population = 200, iterations = 30, beta = 0.5, decay = 1.02 }", 0.01),
+    ("mppi = { population = 200, iterations = 30, decay = 0.9 }", 0.01),
+    ("gauss_newton = {}", 1e-6),
+    ("gradient = { iterations = 30 }", 1e-4),
+    ("qp = { iterations = 1 }", 1e-6),
+    ("mcts = { population = 20000, levels = 9 }", 0.05),
+];
+
 #[test]
 fn planners_reach_the_lqr_optimum() {
-    let plant = Linear::mass();
+    let mut plant = Linear::mass();
     let best = plant.optimum();
-    for planner in thorough() {
-        for seed in 0..5 {
-            let plan = plant.plan(planner.as_ref(), None, seed);
-            assert!(plan.cost >= best * (1.0 - 1e-9), "{}: better than the optimum", planner.name());
+    for (text, most) in GAPS {
+        for seed in 0..3 {
+            let plan = plant.plan(planner(text).as_ref(), None, seed);
+            assert!(plan.cost >= best * (1.0 - 1e-9), "{text}: better than the optimum");
             let gap = plan.cost / best - 1.0;
-            println!("{} seed {seed}: {:.3} % above the optimum", planner.name(), 100.0 * gap);
-            assert!(gap < 0.01, "{} seed {seed}: {:.2} % above the optimum", planner.name(), 100.0 * gap);
+            println!("{text} seed {seed}: {:.5} % above the optimum", 100.0 * gap);
+            assert!(gap < most, "{text} seed {seed}: {:.5} % above the optimum", 100.0 * gap);
         }
     }
 }
 
 #[test]
-fn defaults_come_near_the_lqr_optimum_and_warm_starts_close_in() {
+fn slopes_by_differences_reach_the_optimum_too() {
     let plant = Linear::mass();
     let best = plant.optimum();
+    let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {
+        let half = |u: &Vec<f64>| 0.5 * plant.residuals(&plant.x, u).iter().map(|r| r * r).sum::<f64>();
+        costs.extend(candidates.iter().map(half));
+    };
+    let plan = planner("gradient = { iterations = 30 }").plan(&mut problem(12, 1, &mut cost), None);
+    assert!(plan.cost / best - 1.0 < 1e-3, "{}", plan.cost / best);
+    let polished = planner("icem = { polish = true }").plan(&mut problem(12, 1, &mut cost), None);
+    let plain = planner("icem = {}").plan(&mut problem(12, 1, &mut cost), None);
+    println!("icem {:.4} %, polished {:.4} %", 100.0 * (plain.cost / best - 1.0), 100.0 * (polished.cost / best - 1.0));
+    assert!(polished.cost < plain.cost);
+}
+
+#[test]
+fn plans_are_never_worse_than_the_last_one_or_holding() {
+    let mut plant = Linear::mass();
     for planner in defaults() {
         let mut plan = plant.plan(planner.as_ref(), None, 0);
-        print!("{}: {:.2} %", planner.name(), 100.0 * (plan.cost / best - 1.0));
-        for seed in 1..8 {
+        let mut held = Vec::new();
+        plant.cost(&[vec![0.0; 12]], &mut held);
+        assert!(plan.cost <= held[0], "{}", planner.name());
+        for seed in 1..6 {
             let next = plant.plan(planner.as_ref(), Some(&plan), seed);
             assert!(next.cost <= plan.cost, "{}: the warm start is lost", planner.name());
             plan = next;
         }
-        println!(", warm {:.2} %", 100.0 * (plan.cost / best - 1.0));
-        assert!(plan.cost < 1.05 * best, "{}: {}", planner.name(), plan.cost / best);
     }
 }
 
 #[test]
-fn the_same_key_gives_the_same_plan() {
-    let plant = Linear::mass();
-    for planner in defaults() {
-        let plan = plant.plan(planner.as_ref(), None, 3);
-        assert_eq!(plan, plant.plan(planner.as_ref(), None, 3));
-        assert_ne!(plan.controls, plant.plan(planner.as_ref(), None, 4).controls);
+fn the_same_key_gives_the_same_plan_on_any_number_of_threads() {
+    let mut plant = Linear::mass();
+    for name in NAMES {
+        let planner = planner(&format!("{name} = {{}}"));
+        let mut on = |threads: usize, seed: u64| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| plant.plan(planner.as_ref(), None, seed))
+        };
+        let plan = on(1, 3);
+        assert_eq!(plan, on(1, 3), "{name}");
+        assert_eq!(plan, on(2, 3), "{name}");
+        let other = on(1, 4);
+        // Those that draw nothing do not depend on the key.
+        let draws = !["gauss_newton", "gradient", "qp"].contains(&name);
+        assert!(!draws || other.controls != plan.controls || name == "mcts" || name == "random_shooting", "{name}");
     }
 }
 
@@ -158,20 +249,87 @@ fn the_same_key_gives_the_same_plan() {
 fn costs_that_are_no_numbers_rank_last() {
     for planner in defaults() {
         let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {
-            costs.extend(candidates.iter().enumerate().map(|(i, c)| match i % 4 {
-                0 => f64::NAN,
-                1 => f64::NEG_INFINITY,
-                2 => f64::INFINITY,
-                _ => 5.0 + (c[0] - 3.0).powi(2),
+            costs.extend(candidates.iter().map(|c| match c[0] {
+                u if u < 0.0 => f64::NAN,
+                u if u > 8.0 => f64::NEG_INFINITY,
+                u if u > 7.0 => f64::INFINITY,
+                u => 5.0 + (u - 3.0).powi(2),
             }));
         };
         let mut mostly = problem(3, 1, &mut cost);
         mostly.scale = vec![0.0];
         let plan = planner.plan(&mut mostly, None);
-        assert!((5.0..5.5).contains(&plan.cost), "{}: {}", planner.name(), plan.cost);
+        // Only holding has a cost, 14, among the constants of those that need slopes.
+        let most = match planner.name() {
+            "gauss_newton" | "qp" => 14.0,
+            // 5 is the nearest level.
+            "mcts" => 9.0,
+            _ => 6.0,
+        };
+        assert!((5.0..=most).contains(&plan.cost), "{}: {}", planner.name(), plan.cost);
         let mut never = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| costs.resize(candidates.len(), f64::NAN);
         let plan = planner.plan(&mut problem(3, 1, &mut never), None);
-        assert_eq!((plan.cost, plan.controls), (f64::INFINITY, vec![0.0; 3]));
+        assert_eq!((plan.cost, plan.controls), (f64::INFINITY, vec![0.0; 3]), "{}", planner.name());
+    }
+}
+
+/// Slopes that are no numbers are no slopes.
+struct Unsloped(Track);
+
+impl Price for Unsloped {
+    fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        self.0.cost(candidates, costs);
+    }
+
+    fn near(&mut self, at: &[f64]) -> Option<Local> {
+        self.0.near(at).map(|l| Local { residuals: vec![f64::NAN; at.len()], ..l })
+    }
+}
+
+#[test]
+fn without_slopes_the_best_start_is_the_plan() {
+    for name in ["gauss_newton = {}", "qp = {}"] {
+        let plan = planner(name).plan(&mut problem(3, 1, &mut Unsloped(Track::to(9.0))), None);
+        assert_eq!(plan.controls, [10.0; 3], "{name}");
+    }
+}
+
+#[test]
+fn where_squares_say_nothing_the_gradient_leads() {
+    let mut price = Slope;
+    for name in ["gauss_newton = {}", "qp = {}", "gradient = {}"] {
+        let mut problem = problem(3, 1, &mut price);
+        problem.previous = vec![4.0];
+        problem.allowed[0].max_move = MoveLimit { down: 2.0, up: 1.0 };
+        let plan = planner(name).plan(&mut problem, None);
+        assert_eq!(plan.controls.iter().map(|u| u.round()).collect::<Vec<_>>(), [5.0, 6.0, 7.0], "{name}");
+    }
+}
+
+/// −Σ u.
+struct Slope;
+
+impl Price for Slope {
+    fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        costs.extend(candidates.iter().map(|c| -c.iter().sum::<f64>()));
+    }
+
+    fn near(&mut self, at: &[f64]) -> Option<Local> {
+        let (gradient, jacobian) = (vec![-1.0; at.len()], vec![Vec::new(); at.len()]);
+        Some(Local { cost: -at.iter().sum::<f64>(), gradient, jacobian, ..Local::default() })
+    }
+}
+
+#[test]
+fn limits_of_the_plant_hold_or_are_broken_least() {
+    for name in ["gauss_newton = {}", "qp = {}"] {
+        let mut price = Track { most: 3.0, ..Track::to(5.0) };
+        let plan = planner(name).plan(&mut problem(4, 1, &mut price), None);
+        assert!(plan.controls.iter().all(|u| (2.9..=3.0001).contains(u)), "{name}: {:?}", plan.controls);
+        // No value in the bounds holds it: the least excess is best.
+        let mut price = Track { most: -12.0, ..Track::to(5.0) };
+        let plan = planner(name).plan(&mut problem(4, 1, &mut price), None);
+        assert!(plan.controls.iter().all(|u| *u < -9.99), "{name}: {:?}", plan.controls);
     }
 }
 
@@ -184,31 +342,107 @@ fn nothing_to_move_is_no_trouble() {
         assert_eq!(planner.plan(&mut problem(0, 2, &mut cost), None).cost, 1.0);
         assert_eq!(planner.plan(&mut problem(4, 0, &mut cost), None).cost, 1.0);
         let mut fixed = problem(4, 1, &mut cost);
-        fixed.bounds = vec![Range { low: 2.0, high: 2.0 }];
-        assert_eq!(planner.plan(&mut fixed, None).controls, [2.0; 4]);
+        fixed.allowed[0].bounds = Range { low: 2.0, high: 2.0 };
+        assert_eq!(planner.plan(&mut fixed, None).controls, [2.0; 4], "{}", planner.name());
     }
 }
 
 #[test]
 fn whole_numbers_are_found() {
     for planner in defaults() {
-        let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {
-            costs.extend(candidates.iter().map(|c| c.iter().map(|u| (u - 7.4).powi(2)).sum::<f64>()));
-        };
-        let mut lots = problem(4, 1, &mut cost);
-        lots.multiple = vec![2.0];
+        let mut price = Track::to(7.4);
+        let mut lots = problem(4, 1, &mut price);
+        lots.allowed[0].multiple = 2.0;
         lots.scale = vec![0.0];
-        assert_eq!(planner.plan(&mut lots, None).controls, [8.0; 4], "{}", planner.name());
+        let plan = planner.plan(&mut lots, None);
+        // Uniform draws find the best of 11⁴ sequences by luck only.
+        let most = if planner.name() == "random_shooting" { 28.0 } else { 4.0 * 0.36 + 1e-9 };
+        assert!(plan.cost <= most, "{}: {:?}", planner.name(), plan.controls);
+    }
+}
+
+#[test]
+fn machines_are_off_or_on() {
+    for planner in defaults() {
+        let mut price = Track::to(2.6);
+        let mut machine = problem(6, 1, &mut price);
+        machine.allowed[0] = Allowed {
+            bounds: Range { low: 0.0, high: 10.0 },
+            switching: Switching { least: 4.0, run: 2, stop: 2 },
+            ..Allowed::ANY
+        };
+        let plan = planner.plan(&mut machine, None);
+        assert!(plan.controls.iter().all(|u| *u == 0.0 || *u >= 4.0), "{}: {:?}", planner.name(), plan.controls);
+        // On at 4 costs 1.96 a move, off 6.76.
+        let worst = if planner.name() == "random_shooting" { 40.0 } else { 6.0 * 1.96 + 2.0 };
+        assert!(plan.cost <= worst, "{}: {} {:?}", planner.name(), plan.cost, plan.controls);
+    }
+}
+
+#[test]
+fn totals_hold() {
+    for planner in defaults() {
+        let mut price = Track::to(6.0);
+        let mut fuel = problem(4, 1, &mut price);
+        fuel.allowed[0].bounds.low = 0.0;
+        fuel.scale = vec![0.0];
+        fuel.steps = vec![1, 1, 2, 4];
+        fuel.totals = vec![Total { control: 0, range: Range { low: f64::NEG_INFINITY, high: 24.0 } }];
+        let plan = planner.plan(&mut fuel, None);
+        let taken: f64 = plan.controls.iter().zip([1.0, 1.0, 2.0, 4.0]).map(|(u, s)| u * s).sum();
+        assert!(taken <= 24.0 + 1e-6, "{}: {taken}", planner.name());
+        // Least squares with Σ s u = 24: u = 6 − 24 s / 22, cost 24² / 22 = 26.2; the same for every move: 36.
+        let sampler = ["cem", "icem", "mppi"].contains(&planner.name());
+        let most = if sampler { 45.0 } else { 36.0 + 1e-6 };
+        assert!(plan.cost <= most, "{}: {} {:?}", planner.name(), plan.cost, plan.controls);
+        if ["gauss_newton", "qp"].contains(&planner.name()) {
+            assert!((plan.cost - 576.0 / 22.0).abs() < 1e-2, "{}: {} {:?}", planner.name(), plan.cost, plan.controls);
+        }
+    }
+}
+
+#[test]
+fn late_plans_are_the_best_so_far() {
+    for planner in defaults() {
+        let asked = AtomicUsize::new(0);
+        let late = || asked.fetch_add(1, Ordering::Relaxed) >= 1;
+        let always = || true;
+        let mut price = Counted { track: Track::to(3.0), batches: 0 };
+        let mut first = problem(4, 1, &mut price);
+        first.late = &always;
+        let plan = planner.plan(&mut first, None);
+        assert!(plan.cost <= 36.0, "{}: worse than holding", planner.name());
+        assert_eq!(price.batches, 1, "{}", planner.name());
+        let mut second = problem(4, 1, &mut price);
+        second.late = &late;
+        planner.plan(&mut second, None);
+        assert!(price.batches <= 12, "{}: {} batches", planner.name(), price.batches);
+    }
+}
+
+/// Counts its batches.
+struct Counted {
+    track: Track,
+    batches: usize,
+}
+
+impl Price for Counted {
+    fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        self.batches += 1;
+        self.track.cost(candidates, costs);
+    }
+
+    fn near(&mut self, at: &[f64]) -> Option<Local> {
+        self.batches += 1;
+        self.track.near(at)
     }
 }
 
 #[test]
 fn a_start_on_a_bound_is_no_trap() {
     for planner in defaults() {
-        let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {
-            costs.extend(candidates.iter().map(|c| c.iter().map(|u| (u - 2.0).powi(2)).sum::<f64>()));
-        };
-        let mut on_bound = problem(4, 1, &mut cost);
+        let mut price = Track::to(2.0);
+        let mut on_bound = problem(4, 1, &mut price);
         on_bound.previous = vec![10.0];
         on_bound.scale = vec![0.0];
         // Staying there costs 256.
@@ -226,7 +460,8 @@ proptest! {
         moves in 1usize..8,
         low in -20.0..0.0,
         width in prop_oneof![Just(0.0), 0.5..40.0],
-        max_move in prop_oneof![0.0..5.0, Just(f64::INFINITY)],
+        down in prop_oneof![0.0..5.0, Just(f64::INFINITY)],
+        up in prop_oneof![0.0..5.0, Just(f64::INFINITY)],
         multiple in prop_oneof![Just(0.0), 0.05..3.0],
         wanted in -40.0..40.0f64,
         at in 0.0..1.0,
@@ -240,13 +475,9 @@ proptest! {
             prop_assume!(bounds.contains(previous));
         }
         for planner in defaults() {
-            let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {
-                costs.extend(candidates.iter().map(|c| c.iter().map(|u| (u - wanted).abs()).sum::<f64>()));
-            };
-            let mut problem = problem(moves, 1, &mut cost);
-            problem.bounds = vec![bounds];
-            problem.max_move = vec![max_move];
-            problem.multiple = vec![multiple];
+            let mut price = Track { slope: 0.3, ..Track::to(wanted) };
+            let mut problem = problem(moves, 1, &mut price);
+            problem.allowed = vec![Allowed { bounds, max_move: MoveLimit { down, up }, multiple, ..Allowed::ANY }];
             problem.previous = vec![previous];
             problem.key = Key::new(seed);
             let plan = planner.plan(&mut problem, None);
@@ -254,13 +485,66 @@ proptest! {
                 let mut last = previous;
                 for u in plan {
                     prop_assert!(*u >= bounds.low - 1e-9 && *u <= bounds.high + 1e-9, "{u} beyond {bounds:?}");
-                    prop_assert!((u - last).abs() <= max_move + 1e-9, "{last} to {u}");
+                    prop_assert!(u - last <= up + 1e-9 && last - u <= down + 1e-9, "{last} to {u}");
                     prop_assert!(lots(*u), "{u} is no multiple of {multiple}");
                     last = *u;
                 }
                 let mut again = plan.clone();
                 project(&problem, &mut again);
                 prop_assert!(again.iter().zip(plan).all(|(a, b)| (a - b).abs() < 1e-9));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_control_outside_its_bounds_comes_back_at_its_pace() {
+    for planner in defaults() {
+        let mut price = Track::to(12.0);
+        let mut outside = problem(4, 1, &mut price);
+        outside.previous = vec![19.0];
+        outside.allowed[0].max_move = MoveLimit { down: 3.0, up: 1.0 };
+        let plan = planner.plan(&mut outside, None);
+        assert_eq!(plan.controls[..3], [16.0, 13.0, 10.0], "{}", planner.name());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Machines that are on stay on for long enough, and those that are off stay off.
+    #[test]
+    fn plans_hold_run_times(
+        run in 0usize..5,
+        stop in 0usize..5,
+        steps in prop::collection::vec(1usize..3, 1..7),
+        since in 0usize..6,
+        on in any::<bool>(),
+        slope in -12.0..12.0f64,
+        seed in 0u64..1000,
+    ) {
+        for planner in defaults() {
+            let mut price = Track { slope, ..Track::to(2.0) };
+            let mut machine = problem(steps.len(), 1, &mut price);
+            machine.steps = steps.clone();
+            machine.previous = vec![if on { 5.0 } else { 0.0 }];
+            machine.since = vec![since];
+            machine.key = Key::new(seed);
+            machine.allowed[0] = Allowed {
+                bounds: Range { low: 0.0, high: 10.0 },
+                switching: Switching { least: 4.0, run, stop },
+                ..Allowed::ANY
+            };
+            let plan = planner.plan(&mut machine, None);
+            let (mut was_on, mut lasted) = (on, since);
+            for (u, steps) in plan.controls.iter().zip(&steps) {
+                prop_assert!(*u == 0.0 || *u >= 4.0, "{}: {u}", planner.name());
+                let is_on = *u > 0.0;
+                if is_on != was_on {
+                    prop_assert!(lasted >= if was_on { run } else { stop }, "{}: {:?}", planner.name(), plan.controls);
+                    lasted = 0;
+                }
+                (was_on, lasted) = (is_on, lasted + steps);
             }
         }
     }
@@ -288,14 +572,15 @@ impl Room {
             unit: Unit::parse(unit).unwrap(),
             hard: Range::OPEN,
             soft: Range::OPEN,
-            max_move: f64::INFINITY,
+            max_move: MoveLimit::NONE,
             multiple: 0.0,
+            switching: Switching::NONE,
         };
         let mut temp = signal("temp", Role::State, "degC");
         temp.soft = Range { low: f64::NEG_INFINITY, high: 27.0 };
         let mut supply = signal("supply", Role::Control, "degC");
         supply.hard = Range { low: 10.0, high: 25.0 };
-        supply.max_move = 1.0;
+        supply.max_move = MoveLimit::both(1.0);
         let load = signal("load", Role::Disturbance, "kW");
         let power = signal("power", Role::Output, "kW");
         let schema = Arc::new(Schema::new(vec![temp, supply, load, power]));
@@ -413,7 +698,7 @@ impl Controller for Watched<'_> {
     fn act(&mut self, observation: &Observation, control: &mut Control) -> twinopt::error::Result<()> {
         self.0.act(observation, control)?;
         for (row, v) in control.values[0].iter().enumerate() {
-            let held = limited(&self.1, observation.window.column(SUPPLY, 1)[row], *v);
+            let held = limited(&self.1, observation.window.column(SUPPLY, 1)[row], usize::MAX, *v);
             assert!((held - v).abs() < 1e-9, "{v} breaks a limit at step {}", observation.step);
         }
         Ok(())
@@ -469,6 +754,37 @@ fn lots_and_hard_limits_of_states_hold() {
     assert!(hottest <= 25.5 + 1e-9, "{hottest}");
     // Energy alone would let it run as hot as the limit allows.
     assert!(hottest > 25.0, "{hottest}");
+}
+
+/// Wants to switch at every step.
+struct Flip;
+
+impl Controller for Flip {
+    fn signals(&self) -> &[usize] {
+        &[SUPPLY]
+    }
+    fn act(&mut self, observation: &Observation, control: &mut Control) -> twinopt::error::Result<()> {
+        control.values[0].fill(if observation.step.is_multiple_of(2) { 0.0 } else { 20.0 });
+        Ok(())
+    }
+}
+
+#[test]
+fn the_loop_holds_run_times() {
+    let mut room = Room::new();
+    let mut signals = room.schema.signals.clone();
+    signals[SUPPLY].hard.low = 0.0;
+    signals[SUPPLY].max_move = MoveLimit::NONE;
+    signals[SUPPLY].switching = Switching { least: 12.0, run: 4, stop: 3 };
+    room.schema = Arc::new(Schema::new(signals));
+    let simulated = room.run(&mut Flip, 40, 1);
+    let runs: Vec<(bool, usize)> = simulated.trajectory.columns[SUPPLY]
+        .chunk_by(|a, b| (*a > 0.0) == (*b > 0.0))
+        .map(|r| (r[0] > 0.0, r.len()))
+        .collect();
+    assert!(runs.len() > 5, "{runs:?}");
+    let whole = &runs[1..runs.len() - 1];
+    assert!(whole.iter().all(|(on, length)| *length >= if *on { 4 } else { 3 }), "{runs:?}");
 }
 
 #[test]

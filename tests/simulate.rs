@@ -3,180 +3,25 @@
 // A list of one stretch of training rows.
 #![allow(clippy::single_range_in_vec_init)]
 
+mod plant;
+
 use std::ops;
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use plant::{Known, Plant, START, noise};
 use proptest::prelude::*;
-use serde::Deserialize;
-use twinopt::control::{Context, Control, Controller, Forecast, Observation, build};
+use twinopt::control::{Control, Controller, Forecast, Observation};
 use twinopt::error::{Error, Result};
-use twinopt::expr::Scope;
-use twinopt::learn::{Equations, Layout, Particle, Regressor, Spread, StepMap, Target};
+use twinopt::learn::{Layout, StepMap, Target};
 use twinopt::rng::Key;
-use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::schema::{MoveLimit, Range, Role};
 use twinopt::simulate::{Run, Simulated, simulate};
-use twinopt::spec::{ControllerSpec, TwinSpec};
+use twinopt::spec::TwinSpec;
 use twinopt::trajectory::{Frame, Trajectory};
 use twinopt::twin::{Batch, Dynamics, Provenance, Support, Twin};
-use twinopt::units::Unit;
-use twinopt::value::Objective;
-
-const START: &str = "2024-07-01T00:00:00Z";
-
-/// A learned function that the tests know: each target is `weights · inputs`, members differ by a thousandth.
-#[derive(Debug)]
-struct Known {
-    weights: Vec<Vec<f64>>,
-    members: usize,
-}
-
-impl Regressor for Known {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-    fn shape(&self) -> (usize, usize) {
-        (self.weights.first().map_or(0, Vec::len), self.weights.len())
-    }
-    fn members(&self) -> usize {
-        self.members
-    }
-    fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
-        for (out, weights) in out.iter_mut().zip(&self.weights) {
-            for p in particles {
-                let factor = 1.0 + 1e-3 * p.member.unwrap_or(0) as f64;
-                for row in p.rows.clone() {
-                    out[row] = factor * weights.iter().zip(x).map(|(w, x)| w * x[row]).sum::<f64>();
-                }
-            }
-        }
-    }
-    fn encode(&self) -> Vec<u8> {
-        Vec::new()
-    }
-}
-
-/// A plant as the tests hold it.
-struct Plant {
-    spec: TwinSpec,
-    schema: Arc<Schema>,
-    scope: Scope,
-}
-
-impl Plant {
-    fn new(text: &str) -> Self {
-        let spec: TwinSpec = toml::from_str(text).unwrap();
-        let unit = |u: &Option<twinopt::spec::At<String>>| Unit::parse(u.as_ref().map_or("1", |u| &u.value)).unwrap();
-        let range = |r: &Option<twinopt::spec::At<[f64; 2]>>| {
-            r.as_ref().map_or(Range::OPEN, |r| Range { low: r.value[0], high: r.value[1] })
-        };
-        let signals = spec
-            .signals
-            .iter()
-            .map(|s| Signal {
-                name: s.name.value.clone(),
-                role: s.role.value,
-                unit: unit(&s.unit),
-                hard: range(&s.hard),
-                soft: range(&s.soft),
-                max_move: s.max_move.as_ref().map_or(f64::INFINITY, |m| m.value),
-                multiple: s.multiple.as_ref().map_or(0.0, |m| m.value),
-            })
-            .collect();
-        let schema = Arc::new(Schema::new(signals));
-        let mut scope = Scope { dt: spec.step.seconds(), ..Scope::default() };
-        for (i, s) in schema.signals.iter().enumerate() {
-            scope.signals.insert(s.name.clone(), (i, s.unit.clone()));
-        }
-        for (name, p) in &spec.parameters {
-            scope.parameters.insert(name.clone(), (p.value.value.value, unit(&p.value.unit)));
-        }
-        Self { spec, schema, scope }
-    }
-
-    fn equations(&self) -> Equations {
-        Equations::compile(&self.spec, &self.schema, &self.scope).unwrap()
-    }
-
-    /// All signals NaN.
-    fn log(&self, steps: usize) -> Trajectory {
-        Trajectory::empty(self.schema.clone(), START.parse().unwrap(), self.spec.step.ms(), steps, 1)
-    }
-
-    fn column(&self, name: &str) -> usize {
-        self.schema.find(name).unwrap()
-    }
-
-    /// A twin whose learned part is `weights` over `inputs`, trained on all of `log`.
-    fn twin(&self, inputs: &[(usize, usize)], targets: &[Target], regressor: Known, log: &Trajectory) -> Twin {
-        let layout = Layout { inputs: inputs.to_vec(), targets: targets.to_vec() };
-        let map = StepMap {
-            schema: self.schema.clone(),
-            equations: self.equations(),
-            layout,
-            regressor: Arc::new(regressor),
-        };
-        let provenance = Provenance::new(&self.spec, vec![], vec![0..log.steps], vec![], START.into()).unwrap();
-        Twin::new(map, noise(targets.len(), 0.0, 0.0), log, &[0..log.steps], provenance)
-    }
-
-    /// A twin that only knows equations.
-    fn known(&self) -> Twin {
-        self.twin(&[], &[], Known { weights: vec![], members: 1 }, &self.log(0))
-    }
-
-    fn controller<'a>(&'a self, dynamics: &'a dyn Dynamics, text: &'a str) -> Result<Box<dyn Controller + 'a>> {
-        #[derive(Deserialize)]
-        struct Case {
-            controller: ControllerSpec,
-        }
-        let case: Case = toml::from_str(text).unwrap();
-        let context = Context {
-            schema: &self.schema,
-            spec: &self.spec,
-            scope: &self.scope,
-            dynamics,
-            objective: &NOTHING,
-            timezone: TimeZone::get("Europe/Berlin").unwrap(),
-            seed: 1,
-            file: Path::new("case.toml"),
-            text,
-        };
-        build(&case.controller, &context)
-    }
-
-    fn run(
-        &self,
-        twin: &dyn Dynamics,
-        log: &Arc<Trajectory>,
-        past: usize,
-        particles: usize,
-        controller: &mut dyn Controller,
-    ) -> Result<Simulated> {
-        let forecast = Forecast::new(&self.spec, log.clone(), past, None);
-        let steps = log.steps - past;
-        let run = Run { dynamics: twin, realised: log, past, steps, particles, key: Key::new(7), forecast };
-        simulate(&run, controller, &|| false)
-    }
-}
-
-/// AR(1) noise, equal for all targets.
-fn noise(targets: usize, phi: f64, sd: f64) -> Spread {
-    let mut factor = vec![vec![0.0; targets]; targets];
-    (0..targets).for_each(|i| factor[i][i] = sd);
-    Spread {
-        offset: vec![0.0; targets],
-        phi: vec![phi; targets],
-        factor,
-        inflation: vec![1.0; targets],
-        ..Spread::default()
-    }
-}
-
-/// No controller here minimises anything.
-static NOTHING: Objective = Objective { terms: Vec::new() };
 
 const TANK: &str = r#"
 name = "tank"
@@ -444,7 +289,7 @@ proptest! {
         let mut plant = Plant::new(ROOM);
         let mut schema = plant.schema.as_ref().clone();
         let u = &mut schema.signals[2];
-        (u.hard, u.max_move, u.multiple) = (Range { low, high: 0.9 }, max_move, multiple);
+        (u.hard, u.max_move, u.multiple) = (Range { low, high: 0.9 }, MoveLimit::both(max_move), multiple);
         plant.schema = Arc::new(schema);
         let log = Arc::new(room_log(&plant, 60));
         let twin = room(&log, &plant, 1);

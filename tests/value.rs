@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use twinopt::expr::{Registers, Scope};
-use twinopt::schema::{Range, Role, Schema, Signal};
+use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
 use twinopt::spec::KpiSpec;
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
@@ -21,8 +21,9 @@ fn signal(name: &str, role: Role, unit: &str) -> Signal {
         unit: Unit::parse(unit).unwrap(),
         hard: Range::OPEN,
         soft: Range::OPEN,
-        max_move: f64::INFINITY,
+        max_move: MoveLimit::NONE,
         multiple: 0.0,
+        switching: Switching::NONE,
     }
 }
 

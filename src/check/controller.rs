@@ -1,37 +1,39 @@
 //! Controllers of a scenario's cases.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use super::faults::Faults;
+use super::mpc::mpc;
 use super::plant::{Plant, Wanted};
-use super::signals::{season, whole_steps, within};
+use super::signals::within;
 use crate::schema::Role;
 use crate::spec::{
-    At, BaseStockLoop, CaseSpec, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec, ScheduleEntry,
-    SignalSpec, key_place,
+    At, BaseStockLoop, ControllerSpec, PidLoop, Reference, ScenarioSpec, ScheduleEntry, SignalSpec, TwinSpec, key_place,
 };
 
-type Scenario<'a, 'f> = &'a mut Faults<'f, ScenarioSpec>;
+/// Of a scenario, or of a twin.
+pub(super) type File<'a, 'f, T> = &'a mut Faults<'f, T>;
 
 const MEASURED: [Role; 4] = [Role::State, Role::Output, Role::Disturbance, Role::Derived];
 const NAMED: [Role; 6] = [Role::Setpoint, Role::State, Role::Output, Role::Disturbance, Role::Derived, Role::Control];
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-pub(super) fn controller(
-    faults: Scenario<'_, '_>,
-    spec: &ScenarioSpec,
+pub(super) fn controller<T>(
+    faults: File<'_, '_, T>,
+    run: Option<&ScenarioSpec>,
     plant: &Plant<'_>,
     case: &str,
-    at: &At<CaseSpec>,
+    at: &At<ControllerSpec>,
 ) {
-    let place = at.controller.span.clone();
+    let place = at.span.clone();
     let mut nothing = |empty: bool, what: &str| {
         if empty && !faults.is_damaged(&place) {
             let message = format!("case `{case}`: `{what}` names no control");
             faults.add("missing-value", &place, message, "name the controls that it moves");
         }
     };
-    match &at.controller.value {
+    match &at.value {
         ControllerSpec::Replay {} => {}
         ControllerSpec::Hold(values) => {
             nothing(values.is_empty(), "hold");
@@ -71,23 +73,51 @@ pub(super) fn controller(
                 base_stock(faults, plant, case, l);
             }
         }
-        ControllerSpec::Mpc(settings) => mpc(faults, spec, plant, case, settings, &at.controller),
+        ControllerSpec::Mpc(settings) => {
+            if let (Some(_), Some(safe)) = (run, &settings.safe) {
+                let message = format!("case `{case}`: `safe` is of a live loop, not of a simulated one");
+                faults.add("wrong-place", &safe.span, message, "move it to `[mpc]` in the twin");
+            }
+            if let (Some(_), Some(settle)) = (run, &settings.settle) {
+                let message = format!("case `{case}`: `settle` is of a live loop, not of a simulated one");
+                faults.add("wrong-place", &settle.span, message, "move it to `[mpc]` in the twin");
+            }
+            mpc(faults, run, plant, case, settings, &at.span);
+        }
+    }
+}
+
+/// How the running plant is planned for: `[mpc]` of the twin.
+pub(super) fn live(faults: &mut Faults<'_, TwinSpec>, plant: &Plant<'_>) {
+    let Some(settings) = &plant.spec().mpc else { return };
+    mpc(faults, None, plant, "[mpc]", settings, &settings.span);
+    if let Some(safe) = settings.safe.as_deref() {
+        if matches!(safe.value, ControllerSpec::Mpc(_) | ControllerSpec::Replay {}) {
+            let message = "[mpc]: a safe policy neither plans nor replays";
+            faults.add("wrong-value", &safe.span, message, "write `safe.hold`, `safe.rule`, `safe.pid` or the like");
+        } else {
+            controller(faults, None, plant, "[mpc] safe", safe);
+        }
+    }
+    if let Some(settle) = settings.settle.as_ref().filter(|n| ***n > 100_000) {
+        let message = format!("[mpc]: {} steps of the plant's own controller leave nothing to plan", settle.value);
+        faults.add("out-of-range", &settle.span, message, "some more than the model's `lags` are usual");
     }
 }
 
 /// The control called `name`, a key whose value stands at `value`.
-fn control<'p>(
-    faults: Scenario<'_, '_>,
+fn control<'p, T>(
+    faults: File<'_, '_, T>,
     plant: &Plant<'p>,
     name: &str,
-    value: &std::ops::Range<usize>,
+    value: &Range<usize>,
 ) -> Option<&'p SignalSpec> {
     let place = key_place(faults.text(), name, value);
     plant.expect(faults, name, &place, &[Role::Control], "a control")
 }
 
 /// A control is moved by one loop only.
-fn once<'n>(faults: Scenario<'_, '_>, names: impl Iterator<Item = &'n At<String>>, what: &str) {
+pub(super) fn once<'n, T>(faults: File<'_, '_, T>, names: impl Iterator<Item = &'n At<String>>, what: &str) {
     let mut seen = HashSet::new();
     for name in names {
         if !seen.insert(name.as_str()) {
@@ -97,13 +127,13 @@ fn once<'n>(faults: Scenario<'_, '_>, names: impl Iterator<Item = &'n At<String>
     }
 }
 
-fn schedule(
-    faults: Scenario<'_, '_>,
+fn schedule<T>(
+    faults: File<'_, '_, T>,
     case: &str,
     name: &str,
     entries: &[At<ScheduleEntry>],
     signal: Option<&SignalSpec>,
-    near: &std::ops::Range<usize>,
+    near: &Range<usize>,
 ) {
     if entries.is_empty() {
         let place = key_place(faults.text(), name, near);
@@ -183,7 +213,7 @@ fn days(text: &str) -> Result<Vec<usize>, String> {
     Ok(out)
 }
 
-fn pid(faults: Scenario<'_, '_>, plant: &Plant<'_>, case: &str, l: &PidLoop) {
+fn pid<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, l: &PidLoop) {
     plant.expect(faults, &l.control, &l.control.span, &[Role::Control], "a control");
     let measured = plant.expect(faults, &l.measurement, &l.measurement.span, &MEASURED, "a measured signal");
     if let Reference::Signal(name) = &l.setpoint.value
@@ -214,194 +244,13 @@ fn pid(faults: Scenario<'_, '_>, plant: &Plant<'_>, case: &str, l: &PidLoop) {
     }
 }
 
-fn base_stock(faults: Scenario<'_, '_>, plant: &Plant<'_>, case: &str, l: &BaseStockLoop) {
+fn base_stock<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, l: &BaseStockLoop) {
     plant.expect(faults, &l.order, &l.order.span, &[Role::Control], "a control that orders");
     let unit = plant.unit(&l.order).filter(|_| plant.signals.contains_key(l.order.as_str()));
     for (key, expr) in [("position", Some(&l.position)), ("level", Some(&l.level)), ("reorder", l.reorder.as_ref())] {
         if let Some(expr) = expr {
             plant.expression(faults, expr, &Wanted { what: format!("case `{case}`, `{key}`"), unit });
         }
-    }
-}
-
-fn mpc(
-    faults: Scenario<'_, '_>,
-    spec: &ScenarioSpec,
-    plant: &Plant<'_>,
-    case: &str,
-    mpc: &MpcSpec,
-    whole: &At<ControllerSpec>,
-) {
-    let twin = plant.spec();
-    let step = &twin.step;
-    let known_step = !step.span.is_empty() && step.ms() > 0;
-    let horizon = &mpc.horizon;
-    if known_step && **horizon < **step {
-        let message = format!("case `{case}`: the horizon {} is shorter than the step {}", horizon.value, step.value);
-        faults.add("too-short", &horizon.span, message, "write some steps, like `horizon = \"4h\"`");
-    } else if **horizon > *spec.length && spec.length.ms() > 0 && !spec.length.span.is_empty() {
-        let message =
-            format!("case `{case}`: the horizon {} is longer than the scenario ({})", horizon.value, spec.length.value);
-        faults.add("too-long", &horizon.span, message, "shorten `horizon` or lengthen the scenario");
-    } else if *twin.model.holdout < **horizon && twin.model.holdout.ms() > 0 {
-        let message = format!(
-            "case `{case}`: the horizon {} is longer than the twin's hold-out {}",
-            horizon.value, twin.model.holdout.value
-        );
-        faults.add("too-long", &horizon.span, message, "shorten `horizon`: the twin is not validated that far");
-    } else if *twin.model.horizon < **horizon && !plant.file.damage.any {
-        let message = format!(
-            "case `{case}`: the horizon {} is longer than the twin was scored for ({})",
-            horizon.value, twin.model.horizon.value
-        );
-        let cure = format!("write `horizon = \"{}\"` under `[model]` of the twin, or shorten it here", horizon.value);
-        faults.warn("too-long", &horizon.span, message, cure);
-    } else {
-        whole_steps(faults, horizon, step, "horizon");
-    }
-    if let Some(replan) = &mpc.replan {
-        if **replan > **horizon {
-            let message =
-                format!("case `{case}`: plans are {} apart, but reach only {} ahead", replan.value, horizon.value);
-            faults.add("too-long", &replan.span, message, "`replan` must not be longer than `horizon`");
-        } else if known_step && **replan < **step {
-            let message = format!("case `{case}`: `replan` {} is shorter than the step {}", replan.value, step.value);
-            faults.add("too-short", &replan.span, message, format!("write at least `replan = \"{}\"`", step.value));
-        } else {
-            whole_steps(faults, replan, step, "replan");
-        }
-    }
-    if let Some(risk) = mpc.risk.as_ref().filter(|r| !(***r > 0.0 && ***r < 1.0)) {
-        let cure = if **risk > 1.0 && **risk < 100.0 {
-            format!("write a share, not per cent: `risk = {}`", **risk / 100.0)
-        } else {
-            "0.5 is the median, 0.95 is cautious".to_owned()
-        };
-        let message = format!("case `{case}`: `risk` is a quantile between 0 and 1, here it is {}", risk.value);
-        faults.add("out-of-range", &risk.span, message, cure);
-    }
-    if let Some(n) = mpc.particles.as_ref().filter(|n| !(1..=1000).contains(&***n)) {
-        let message =
-            format!("case `{case}`: `particles` of a plan must lie between 1 and 1000, here it is {}", n.value);
-        faults.add("out-of-range", &n.span, message, "write e.g. `particles = 4`");
-    }
-    if let Some(n) = &mpc.moves {
-        let steps = if known_step { horizon.steps(step.value, 1) } else { usize::MAX };
-        if **n == 0 {
-            let message = format!("case `{case}`: `moves` must be 1 or more");
-            faults.add("out-of-range", &n.span, message, "write e.g. `moves = 6`");
-        } else if **n > steps {
-            let message = format!("case `{case}`: {} moves do not fit into a horizon of {steps} steps", n.value);
-            faults.add("out-of-range", &n.span, message, format!("write at most `moves = {steps}`"));
-        }
-    }
-    match &mpc.controls {
-        Some(names) => {
-            if names.is_empty() {
-                let message = format!("case `{case}`: `controls` is empty: nothing to move");
-                faults.add("missing-value", &whole.span, message, "name the controls, or remove `controls` for all");
-            }
-            once(faults, names.iter(), "entries of `controls`");
-            for name in names {
-                plant.expect(faults, name, &name.span, &[Role::Control], "a control");
-            }
-        }
-        None if plant.names_of(&[Role::Control]).is_empty() && !plant.file.damage.any => {
-            let message = format!("case `{case}`: the twin has no control to move");
-            faults.add("no-control", &whole.span, message, "give what may be moved `role = \"control\"` in the twin");
-        }
-        None => {}
-    }
-    if twin.objective.is_empty() && !plant.file.damage.any {
-        let message = format!("case `{case}`: MPC minimises the twin's `[objective]`, and it has none");
-        let cure = format!("add `[objective]` with the price of each KPI to {}", plant.file.path.display());
-        faults.add("no-objective", &whole.span, message, cure);
-    }
-    if let Some(forecast) = &mpc.forecast {
-        season(faults, plant, forecast, &format!("case `{case}`"));
-    }
-    past(faults, spec, plant, case, mpc);
-    planner(faults, case, &mpc.planner);
-}
-
-/// A seasonal forecast needs one season of log before the start.
-fn past(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>, case: &str, mpc: &MpcSpec) {
-    use crate::spec::ForecastSpec::Seasonal;
-    let Some((first, last)) = plant.log.span() else { return };
-    let past = spec.start.as_millisecond() - first.as_millisecond();
-    if past < 0 || *spec.start >= last {
-        return;
-    }
-    let (season, place, whose) = match &mpc.forecast {
-        Some(at) => match at.value {
-            Seasonal(s) => (s, at.span.clone(), "its forecast".to_owned()),
-            _ => return,
-        },
-        None => {
-            let longest = plant.signals.values().filter_map(|s| match s.forecast.as_ref()?.value {
-                Seasonal(season) => Some((season, s.name.as_str())),
-                _ => None,
-            });
-            match longest.max_by_key(|(season, _)| season.ms()) {
-                Some((s, name)) => (s, spec.start.span.clone(), format!("the forecast of `{name}`")),
-                None => return,
-            }
-        }
-    };
-    let fits = plant.log.length().is_none_or(|log| season <= log);
-    if season.ms() > past && fits {
-        let before = crate::spec::TimeSpan::from_ms(past);
-        let message = format!("case `{case}`: {whose} looks {season} back, the log begins {before} before the start");
-        let cure = "start later, or use a shorter season";
-        faults.add("outside-log", &place, message, cure);
-    }
-}
-
-fn planner(faults: Scenario<'_, '_>, case: &str, planner: &PlannerSpec) {
-    let (population, elites, iterations, smoothing) = match planner {
-        PlannerSpec::Cem { population, elites, iterations, smoothing }
-        | PlannerSpec::Icem { population, elites, iterations, smoothing, .. } => {
-            (population, elites, iterations, smoothing)
-        }
-    };
-    let mut bounds = |span: &std::ops::Range<usize>, key: &str, ok: bool, value: f64, range: &str, usual: &str| {
-        if !ok {
-            let message = format!("case `{case}`: `{key}` must {range}, here it is {value}");
-            faults.add("out-of-range", span, message, format!("{usual} is usual"));
-        }
-    };
-    let p = **population;
-    bounds(
-        &population.span,
-        "population",
-        (4..=100_000).contains(&p),
-        p as f64,
-        "lie between 4 and 100000",
-        "64 to 500",
-    );
-    bounds(
-        &elites.span,
-        "elites",
-        **elites > 0.0 && **elites <= 0.5,
-        **elites,
-        "be a share above 0 and at most 0.5",
-        "0.1",
-    );
-    let i = **iterations;
-    bounds(&iterations.span, "iterations", (1..=100).contains(&i), i as f64, "lie between 1 and 100", "3 to 6");
-    let s = **smoothing;
-    bounds(&smoothing.span, "smoothing", (0.0..1.0).contains(&s), s, "lie in [0, 1)", "0.1");
-    if let PlannerSpec::Icem { beta, decay, keep, .. } = planner {
-        bounds(
-            &beta.span,
-            "beta",
-            (0.0..=8.0).contains(&**beta),
-            **beta,
-            "lie between 0 and 8",
-            "2 to 4 for slow plants",
-        );
-        bounds(&decay.span, "decay", (1.0..=4.0).contains(&**decay), **decay, "lie between 1 and 4", "1.25");
-        bounds(&keep.span, "keep", (0.0..=1.0).contains(&**keep), **keep, "be a share between 0 and 1", "0.3");
     }
 }
 

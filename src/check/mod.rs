@@ -7,6 +7,7 @@ mod faults;
 mod kpi;
 mod log;
 mod model;
+mod mpc;
 mod plant;
 mod scenario;
 mod signals;
@@ -28,6 +29,7 @@ pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
     signals::parameters(&mut faults, plant);
     kpi::kpis(&mut faults, plant);
     model::model(&mut faults, plant);
+    controller::live(&mut faults, plant);
     faults.into_list()
 }
 

@@ -3,13 +3,47 @@
 use super::faults::{Faults, suggest};
 use super::plant::Plant;
 use super::signals::{known_signals, whole_steps};
-use crate::spec::{At, EnsembleSpec, TwinSpec, is_plant_name};
+use crate::expr::Program;
+use crate::schema::Role;
+use crate::spec::{At, EnsembleSpec, GpSpec, ModelSpec, TwinSpec, is_plant_name};
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
 
 /// Models that `choose` may name.
 fn models() -> impl Iterator<Item = &'static str> {
     crate::learn::model::NAMES.iter().copied().chain([crate::learn::model::STACK])
+}
+
+/// Features are derived signals that are known before the controls are.
+fn features(faults: Twin<'_, '_>, plant: &Plant<'_>, names: &[At<String>]) {
+    known_signals(faults, plant, names);
+    for name in names {
+        let Some(signal) = plant.spec().signals.iter().find(|s| s.name.value == name.value) else { continue };
+        if *signal.role != Role::Derived {
+            let message = format!("`{}` is no derived signal", name.value);
+            let cure = "models read states, controls and disturbances anyway, and never outputs";
+            faults.add("bad-feature", &name.span, message, cure);
+        } else if let Some(needed) = late(plant, &name.value, 0) {
+            let message =
+                format!("`{}` needs `{needed}`, which is known only after the model has been asked", name.value);
+            let cure = "use signals that are neither controls nor outputs, or their past: `lag(x, 1)`";
+            faults.add("bad-feature", &name.span, message, cure);
+        }
+    }
+}
+
+/// The control or output that the derived signal `name` needs at the same step.
+fn late<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a str> {
+    let signals = &plant.spec().signals;
+    let expr = signals.iter().find(|s| s.name.value == name)?.expr.as_ref()?;
+    let program = Program::compile(expr, &plant.scope).ok()?;
+    let now = program.reads.iter().filter(|(_, lag)| *lag == 0).filter_map(|(i, _)| signals.get(*i));
+    now.filter(|s| s.value.value.is_none()).find_map(|s| match *s.role {
+        Role::Control | Role::Output => Some(s.name.as_str()),
+        // a circle is told elsewhere
+        Role::Derived if depth < signals.len() => late(plant, &s.name.value, depth + 1),
+        _ => None,
+    })
 }
 
 pub(super) fn file(faults: Twin<'_, '_>, plant: &Plant<'_>) {
@@ -88,15 +122,10 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         faults.add("out-of-range", &model.lags.span, message, "write at most 100; 1 to 10 is usual");
     }
     known_signals(faults, plant, &model.ignore);
-    if *model.rollout_loss == 0 {
-        let message = "`rollout_loss` must be 1 or more: the number of steps that a fit simulates";
-        faults.add("out-of-range", &model.rollout_loss.span, message, "write `rollout_loss = 1` for one step ahead");
-    } else if *model.rollout_loss > 1000 {
-        let message = format!("a fit cannot simulate {} steps in sensible time", model.rollout_loss.value);
-        let cure = "write at most 1000; a few time constants of the plant, like 30 to 60 steps, are usual";
-        faults.add("out-of-range", &model.rollout_loss.span, message, cure);
-    }
+    features(faults, plant, &model.features);
+    gp(faults, &model.gp);
     ensemble(faults, &model.ensemble);
+    rollout_loss(faults, model);
     let log = plant.log.length();
     if model.holdout.ms() <= 0 {
         let message = "`holdout` must be longer than 0: without it nothing can be scored";
@@ -150,35 +179,68 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     retrain(faults, plant);
 }
 
-fn ensemble(faults: Twin<'_, '_>, spec: &EnsembleSpec) {
+fn gp(faults: Twin<'_, '_>, gp: &GpSpec) {
+    let points = *gp.max_points;
+    if points < 30 {
+        let message = format!("{points} points are too few for an exact process: a fit needs 30 rows at least");
+        faults.add("out-of-range", &gp.max_points.span, message, "write e.g. `max_points = 3000`");
+    } else if points > 20_000 {
+        let gigabytes = (points as f64).powi(2) * 8.0 / 1e9;
+        let message =
+            format!("an exact process of {points} points needs {gigabytes:.0} GB a target, and time as their cube");
+        let cure = "write at most 20000; with more rows the process goes through inducing points by itself";
+        faults.add("out-of-range", &gp.max_points.span, message, cure);
+    }
+    let inducing = *gp.inducing;
+    if !(8..=4000).contains(&inducing) {
+        let message = format!("`inducing` must lie between 8 and 4000, here it is {inducing}");
+        faults.add("out-of-range", &gp.inducing.span, message, "write e.g. `inducing = 256`");
+    }
+    let samples = *gp.samples;
+    if !(2..=1000).contains(&samples) {
+        let message = format!("`samples` must lie between 2 and 1000, so that particles differ; here it is {samples}");
+        faults.add("out-of-range", &gp.samples.span, message, "write e.g. `samples = 16`");
+    }
+}
+
+fn ensemble(faults: Twin<'_, '_>, ensemble: &EnsembleSpec) {
     let counts = [
-        ("members", &spec.members, 100, "5 is usual"),
-        ("epochs", &spec.epochs, 100_000, "20 to 100 are usual, more for short logs"),
-        ("batch", &spec.batch, 1_000_000, "256 is usual"),
+        ("members", &ensemble.members, 2, 100, "members = 5"),
+        ("epochs", &ensemble.epochs, 1, 10_000, "epochs = 40"),
+        ("batch", &ensemble.batch, 1, 65_536, "batch = 256"),
     ];
-    for (key, count, most, usual) in counts {
-        if count.value == 0 || count.value > most {
-            let message = format!("`{key}` must lie from 1 to {most}, here it is {}", count.value);
-            faults.add("out-of-range", &count.span, message, format!("write a number in that range; {usual}"));
+    for (name, count, least, most, example) in counts {
+        if !(least..=most).contains(&**count) {
+            let message = format!("`{name}` must lie between {least} and {most}, here it is {}", count.value);
+            faults.add("out-of-range", &count.span, message, format!("write e.g. `{example}`"));
         }
     }
-    for width in spec.layers.iter().filter(|w| w.value == 0 || w.value > 4096) {
-        let message = format!("the width of a layer must lie from 1 to 4096, here it is {}", width.value);
+    for width in ensemble.layers.iter().filter(|w| !(1..=4096).contains(&w.value)) {
+        let message = format!("a layer must be 1 to 4096 wide, here it is {}", width.value);
         faults.add("out-of-range", &width.span, message, "write e.g. `layers = [64, 64]`");
     }
-    if let Some(beyond) = spec.layers.get(16) {
-        let message = format!("{} hidden layers are too many to train", spec.layers.len());
+    if let Some(beyond) = ensemble.layers.get(16) {
+        let message = format!("{} hidden layers are too many to train", ensemble.layers.len());
         faults.add("out-of-range", &beyond.span, message, "write at most 16; 2 to 4 are usual");
     }
-    let rate = &spec.learning_rate;
-    if !(rate.value > 0.0 && rate.value <= 1.0) {
+    let rate = &ensemble.learning_rate;
+    if !(**rate > 0.0 && **rate <= 1.0) {
         let message = format!("`learning_rate` must lie above 0 and at most 1, here it is {}", rate.value);
         faults.add("out-of-range", &rate.span, message, "write e.g. `learning_rate = 0.005`");
     }
-    let decay = &spec.weight_decay;
-    if !(0.0..=10.0).contains(&decay.value) {
-        let message = format!("`weight_decay` must lie from 0 to 10, here it is {}", decay.value);
+    let decay = &ensemble.weight_decay;
+    if !(0.0..=10.0).contains(&**decay) {
+        let message = format!("`weight_decay` must lie between 0 and 10, here it is {}", decay.value);
         faults.add("out-of-range", &decay.span, message, "write e.g. `weight_decay = 0.01`");
+    }
+}
+
+fn rollout_loss(faults: Twin<'_, '_>, model: &ModelSpec) {
+    let steps = &model.rollout_loss;
+    if !(1..=1000).contains(&**steps) {
+        let message = format!("`rollout_loss` must lie between 1 and 1000 steps, here it is {}", steps.value);
+        let cure = "write 1 to fit the next step, or about the control horizon to fit what it simulates";
+        faults.add("out-of-range", &steps.span, message, cure);
     }
 }
 

@@ -45,7 +45,7 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
         }
     }
     for (name, case) in &spec.case {
-        controller(&mut faults, spec, plant, name, case);
+        controller(&mut faults, Some(spec), plant, name, &case.controller);
         for (key, money) in [("capex", &case.capex), ("opex_per_year", &case.opex_per_year)] {
             let Some(money) = money else { continue };
             let place = key_place(&file.text, key, &money.span);

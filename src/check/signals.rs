@@ -76,9 +76,12 @@ fn keys_of_role(faults: Twin<'_, '_>, signal: &SignalSpec) {
     }
     let role = *signal.role;
     let effects = signal.effects.values().next().map(|e| e.span.clone());
-    let rules: [Rule; 12] = [
+    let rules: [Rule; 15] = [
         ("max_move", span(&signal.max_move), &[Control]),
         ("multiple", span(&signal.multiple), &[Control]),
+        ("min_on", span(&signal.min_on), &[Control]),
+        ("min_run", span(&signal.min_run), &[Control]),
+        ("min_stop", span(&signal.min_stop), &[Control]),
         ("expr", span(&signal.expr), &[Derived]),
         ("next", span(&signal.next), &[State]),
         ("residual", span(&signal.residual), &[State]),
@@ -209,19 +212,22 @@ fn limits(faults: Twin<'_, '_>, signal: &SignalSpec) {
         faults.add("limits-crossed", &soft.span, message, "soft limits lie inside the hard ones");
     }
     if let Some(max_move) = signal.max_move.as_ref().filter(|_| *signal.role == Role::Control) {
-        if **max_move <= 0.0 {
-            let message = format!("`max_move` of `{name}` must be above 0, here it is {}", max_move.value);
+        let (down, up) = max_move.value.limits();
+        let least = down.min(up);
+        if least.is_nan() || least <= 0.0 {
+            let message = format!("`max_move` of `{name}` must be above 0, here it is {least}");
             let cure = "write the largest change per step; without `max_move` any move is allowed";
             faults.add("out-of-range", &max_move.span, message, cure);
         } else if let Some(hard) = &signal.hard
             && hard[1] > hard[0]
             && (hard[1] - hard[0]).is_finite()
-            && **max_move > hard[1] - hard[0]
+            && least > hard[1] - hard[0]
         {
             let message = format!("`max_move` of `{name}` is wider than its hard limits: it limits nothing");
             faults.warn("out-of-range", &max_move.span, message, "write the largest change per step, or remove it");
         }
     }
+    switching(faults, signal);
     if let (Some(multiple), Some(hard)) = (&signal.multiple, &signal.hard)
         && **multiple > 0.0
         && hard[1] > hard[0]
@@ -229,6 +235,42 @@ fn limits(faults: Twin<'_, '_>, signal: &SignalSpec) {
     {
         let message = format!("no multiple of {} lies inside the hard limits of `{name}`", multiple.value);
         faults.add("out-of-range", &multiple.span, message, "correct `multiple` or `hard`");
+    }
+}
+
+/// Whether a control that is off or on can be both, and get from one to the other.
+fn switching(faults: Twin<'_, '_>, signal: &SignalSpec) {
+    let name = &signal.name.value;
+    let Some(least) = &signal.min_on else {
+        for (key, at) in [("min_run", &signal.min_run), ("min_stop", &signal.min_stop)] {
+            if let Some(at) = at {
+                let message = format!("`{key}` of `{name}` needs to know when it is on");
+                faults.add(
+                    "out-of-range",
+                    &at.span,
+                    message,
+                    "write `min_on`, the least value of a control that is on",
+                );
+            }
+        }
+        return;
+    };
+    let value = least.value;
+    if !(value > 0.0 && value.is_finite()) {
+        let message = format!("`min_on` of `{name}` must be above 0, here it is {value}");
+        faults.add("out-of-range", &least.span, message, "write the least value of a control that is on");
+        return;
+    }
+    if let Some(hard) = signal.hard.as_ref().filter(|h| h[0] > 0.0 || h[1] < value) {
+        let message = format!("`{name}` is 0 or at least {value}, but its hard limits are [{}, {}]", hard[0], hard[1]);
+        faults.add("limits-crossed", &least.span, message, "let `hard` hold both 0 and `min_on`");
+    }
+    if let Some(max_move) = &signal.max_move {
+        let (down, up) = max_move.value.limits();
+        if down.min(up) < value {
+            let message = format!("`{name}` can never switch: `max_move` is smaller than `min_on`, {value}");
+            faults.add("out-of-range", &max_move.span, message, "let `max_move` be at least `min_on`, both ways");
+        }
     }
 }
 

@@ -43,8 +43,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let checked = format!(
         "{} and {} checked, no faults",
-        plural(files.twins.len(), "twin"),
-        plural(files.scenarios.len(), "scenario")
+        plural(distinct(files.twins.into_iter().collect()).len(), "twin"),
+        plural(distinct(files.scenarios.into_iter().collect()).len(), "scenario")
     );
     if globals.quiet { Ok(()) } else { output::print(&checked) }
 }

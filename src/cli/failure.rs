@@ -37,7 +37,7 @@ pub(super) fn tell(error: &Error) {
         Error::Config(faults) => render::text(faults, std::io::stderr().is_terminal()),
         Error::Attention(text) => format!("attention: {}", plain(text)),
         // only a watched batch ends this way: everything else is ended by the signal itself
-        Error::Interrupted => format!("interrupted{}", super::interrupt::KEPT),
+        Error::Interrupted => format!("interrupted{}", super::interrupt::kept()),
         other => format!("error: {}", plain(&other.to_string())),
     };
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());

@@ -91,7 +91,8 @@ pub fn table(card: &ModelCard) -> String {
         text += &format!("  {}\n", s.unit);
     }
     text += &format!(
-        "\nskill: 1 - MSE / MSE of persistence on the hold-out, {} to {}; horizons in steps of {}.\n",
+        "\nskill: 1 - MSE / MSE of persistence on the hold-out, {} to {}; horizons in steps of {}; in 90%: of the hold-out, by \
+         intervals whose widths follow how earlier forecasts came out (`--json` has them fixed too).\n",
         card.holdout_start, card.holdout_end, card.step
     );
     text += &format!("chosen: {}. {}\n", card.model, card.reason);

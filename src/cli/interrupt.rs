@@ -3,6 +3,7 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Somebody looks at [`CAUGHT`] and will end with an orderly result.
@@ -10,8 +11,13 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 /// Ctrl-C came while it was watched.
 static CAUGHT: AtomicBool = AtomicBool::new(false);
 
-/// What an interrupted batch leaves.
-pub const KEPT: &str = "; what had finished is kept, the same command with `--resume` goes on from there";
+/// What the interrupted work leaves, as whoever watches says.
+static KEPT: Mutex<&str> = Mutex::new("");
+
+/// In words that follow "interrupted".
+pub(super) fn kept() -> &'static str {
+    *KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// While this lives, the first Ctrl-C does not end the process: who holds it looks at [`Watch::asked`] often and ends
 /// with [`crate::error::Error::Interrupted`]. A second one ends the process at once, and so does the first at all other
@@ -19,8 +25,9 @@ pub const KEPT: &str = "; what had finished is kept, the same command with `--re
 #[derive(Debug)]
 pub struct Watch(());
 
-/// Begins to watch.
-pub fn watch() -> Watch {
+/// Begins to watch; `kept`: what the work leaves when it is interrupted.
+pub fn watch(kept: &'static str) -> Watch {
+    *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = kept;
     WATCHED.store(true, Ordering::SeqCst);
     Watch(())
 }
@@ -47,7 +54,7 @@ pub(super) fn listen() {
     let _ = ctrlc::set_handler(|| {
         let watched = WATCHED.load(Ordering::SeqCst);
         let end = move || {
-            let kept = if watched { KEPT } else { "" };
+            let kept = if watched { kept() } else { "" };
             let _ = writeln!(std::io::stderr().lock(), "interrupted{kept}");
             std::process::exit(i32::from(crate::error::Error::Interrupted.exit_code()))
         };

@@ -1,6 +1,9 @@
 //! The command line: one file per verb, and the only place that prints errors and ends the process.
 
+mod advise;
 mod check;
+mod clock;
+mod control;
 mod failure;
 mod fit;
 mod guess;
@@ -78,17 +81,16 @@ pub enum Device {
 }
 
 impl Device {
-    /// Opens it.
+    /// Opens it; a GPU takes about a second, so only verbs that compute do.
     ///
     /// # Errors
-    /// [`Error::Usage`] when it is not there.
+    /// As [`compute::open`].
     pub fn compute(self) -> Result<Compute> {
-        match self {
-            Self::Auto | Self::Cpu => Ok(compute::cpu()),
-            Self::Cuda => Err(Error::Usage(
-                "this build computes on the processor only; leave out `--device cuda`, or use `--device auto`".into(),
-            )),
-        }
+        compute::open(match self {
+            Self::Auto => compute::Device::Auto,
+            Self::Cpu => compute::Device::Cpu,
+            Self::Cuda => compute::Device::Cuda,
+        })
     }
 }
 
@@ -114,6 +116,10 @@ enum Verb {
     Models(models::Args),
     /// Say how old and healthy the model of each plant is
     Status(status::Args),
+    /// Say which set-points come next, from the newest rows of the log
+    Advise(advise::Args),
+    /// Drive a plant in closed loop: JSON lines on standard input and output
+    Control(control::Args),
 }
 
 /// Runs the process's command line.
@@ -163,6 +169,8 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Schedule(args) => schedule::run(args, globals),
         Verb::Models(args) => models::run(args, globals),
         Verb::Status(args) => status::run(args, globals),
+        Verb::Advise(args) => advise::run(args, globals),
+        Verb::Control(args) => control::run(args, globals),
     }
 }
 

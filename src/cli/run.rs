@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::output::{self, SCHEMA_VERSION, note};
 use super::project::{Project, distinct};
-use super::{Globals, failure, interrupt, progress};
+use super::{Globals, clock, failure, interrupt, progress};
 use crate::check;
 use crate::disk::write_file;
 use crate::error::{Error, Fault, Result};
@@ -37,6 +37,9 @@ pub struct Args {
     #[arg(long)]
     pub dry_run: bool,
 }
+
+/// What an interrupted batch leaves.
+const KEPT: &str = "; what had finished is kept, the same command with `--resume` goes on from there";
 
 /// The scenarios of one plant: those that can run, and those that cannot.
 #[derive(Default)]
@@ -214,8 +217,16 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
     // two runs must not write the same files
     let _lock = Lock::take(&scenario::parts_folder(&reports), "run")?;
     // from here to the report Ctrl-C ends between two steps
-    let watch = interrupt::watch();
-    let batch = Batch { plant: &plant, scenarios: &scenarios, dir: &reports, resume: args.resume, seed: globals.seed };
+    let watch = interrupt::watch(KEPT);
+    let clock = clock::start();
+    let batch = Batch {
+        plant: &plant,
+        scenarios: &scenarios,
+        dir: &reports,
+        resume: args.resume,
+        seed: globals.seed,
+        clock: Some(&clock),
+    };
     let ticker = Ticker::default();
     let bar = progress::bar(globals, batch.steps(), name);
     let outcomes = progress::watched(&bar, &ticker.done, || scenario::run(&batch, &ticker, &|| watch.asked()));

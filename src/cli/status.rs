@@ -9,6 +9,7 @@ use super::Globals;
 use super::output::{self, SCHEMA_VERSION};
 use super::project::Project;
 use crate::error::{Error, Result};
+use crate::ops::Registry;
 use crate::ops::status::{NONE, Status};
 use crate::spec::{self, TimeSpan};
 
@@ -31,6 +32,9 @@ fn parse_span(text: &str) -> std::result::Result<TimeSpan, String> {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
+    if !args.dir.exists() {
+        return Err(Error::no_input(&args.dir, "it is not there; name the folder of a project or of a twin"));
+    }
     let project = Project::find(&args.dir)?;
     let names = if args.dir.join("twin.toml").is_file() {
         vec![spec::load_twin(&args.dir)?.value.name.value]
@@ -40,7 +44,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let now = Timestamp::now();
     let (mut rows, mut text, mut stale, mut never) = (Vec::new(), String::new(), Vec::new(), Vec::new());
     for name in names {
-        let Some(status) = Status::read(&project.model_dir(&name))? else {
+        let registry = Registry::open(project.model_dir(&name));
+        let Some(mut status) = Status::read(registry.dir())? else {
             text += &format!("{name:<20} never retrained\n");
             rows.push(json!({ "plant": name, "stale": true, "status": null }));
             never.push(name);
@@ -49,14 +54,22 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let (age, old) = status.age(now, args.max_age);
         // a retrain that ended without any champion is no good one, however young
         let missing = status.champion == NONE;
+        // since then the champion may have been rolled back, or damaged
+        let mut damaged = false;
+        if let Some(champion) = registry.champion().ok().flatten() {
+            damaged = registry.check(&champion.name).is_err();
+            status.champion = champion.name;
+        }
         let word = if missing {
             "no model"
+        } else if damaged {
+            "damaged"
         } else if old {
             "stale"
         } else {
             "good"
         };
-        let old = old || missing;
+        let old = old || missing || damaged;
         let hours = age.seconds() / 3600.0;
         text += &format!(
             "{name:<20} {word:<8} retrained {hours:.1} h ago in {:.0} s, gate: {}, champion {}\n{:<20} {}\n",
@@ -72,7 +85,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     } else if !text.is_empty() {
         output::print(&text)?;
     }
-    let told = [("stale or without a model", stale), ("never retrained", never)];
+    let told = [("stale, damaged or without a model", stale), ("never retrained", never)];
     let told: Vec<String> =
         told.iter().filter(|(_, n)| !n.is_empty()).map(|(what, n)| format!("{what}: {}", n.join(", "))).collect();
     if told.is_empty() {

@@ -54,3 +54,19 @@ pub struct GpFunctions<'a> {
     /// K_uu⁻¹ − Σ⁻¹.
     pub precision: Option<&'a [f64]>,
 }
+
+/// A GP seen through inducing points: the collapsed variational bound of its log marginal likelihood (Titsias 2009) and
+/// the posterior that it stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inducing {
+    pub value: f64,
+    /// With respect to ln lengths, ln variance, ln noise `[d + 2]`, then the inducing points `[d][m]`; empty unless asked
+    /// for.
+    pub gradient: Vec<f64>,
+    /// Of the posterior mean: `[m]`.
+    pub weights: Vec<f64>,
+    /// L with L Lᵀ = K_uu: `[m × m]`, lower.
+    pub prior: Vec<f64>,
+    /// M with M Mᵀ = I + σ⁻² L⁻¹ K_uf K_fu L⁻ᵀ: `[m × m]`, lower.
+    pub data: Vec<f64>,
+}

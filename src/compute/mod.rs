@@ -4,20 +4,24 @@
 //! is contiguous. [`Cpu`] is the reference; another device agrees with it within a stated tolerance.
 
 mod cpu;
-pub mod curve;
-pub use curve as curve_pub;
+mod cuda;
+mod curve;
 mod kernel;
 mod net;
 mod rollout;
+mod series;
+mod waves;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 pub use cpu::Cpu;
+pub use cuda::Cuda;
 pub use curve::Curve;
-pub use kernel::{Evidence, Family, GpFunctions, Kernel, Points};
+pub use kernel::{Evidence, Family, GpFunctions, Inducing, Kernel, Points};
 pub use net::{Net, Tape};
 pub use rollout::NetRollout;
+pub use waves::Waves;
 
 use crate::error::Result;
 
@@ -27,6 +31,29 @@ pub type Compute = Arc<dyn Backend>;
 /// The processor.
 pub fn cpu() -> Compute {
     Arc::new(Cpu)
+}
+
+/// Which device to compute on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    /// A GPU where there is one that works, else the processor.
+    #[default]
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+/// Opens a device.
+///
+/// # Errors
+/// [`crate::error::Error::Usage`] when `Cuda` is asked for and cannot be: what is missing, and the cure. `Auto` then
+/// takes the processor and says nothing.
+pub fn open(device: Device) -> Result<Compute> {
+    match device {
+        Device::Cpu => Ok(cpu()),
+        Device::Cuda => Ok(Arc::new(Cuda::open()?)),
+        Device::Auto => Ok(Cuda::open().map_or_else(|_| cpu(), |cuda| Arc::new(cuda))),
+    }
 }
 
 /// What a factor is asked for.
@@ -66,12 +93,36 @@ pub trait Backend: Send + Sync + Debug {
     /// the functions carry a precision P and `variance` is asked for, `k(x_r, x_r) − k_rᵀ P k_r` in `variance[r]`.
     fn gp_predict(&self, gp: &GpFunctions, x: Points, out: &mut [f64], variance: Option<&mut [f64]>) -> Result<()>;
 
+    /// Derivatives of [`Backend::gp_predict`]: `out[k rows + r] = Σ_c cotangent[c rows + r] · ∂out_c/∂x_k` at row r. A
+    /// device without its own takes the processor's.
+    fn gp_pull_back(&self, gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
+        cpu::pull_back(gp, x, cotangent, out)
+    }
+
+    /// The bound of [`Inducing`] for rows `x`, `y` and inducing points `z`, in O(n m²). `jitter` · variance is added to
+    /// the diagonal of K_uu; `None` when a matrix is not positive definite. A device without its own takes the
+    /// processor's.
+    #[allow(clippy::too_many_arguments, reason = "a model, its data and what is asked")]
+    fn gp_inducing(
+        &self,
+        kernel: &Kernel,
+        noise: f64,
+        jitter: f64,
+        x: Points,
+        y: &[f64],
+        z: Points,
+        gradient: bool,
+    ) -> Result<Option<Inducing>> {
+        cpu::inducing(kernel, noise, jitter, x, y, z, gradient)
+    }
+
     /// Batched forward pass: every member's network over its own rows. `x`: `[members][inputs][rows]`; `out`:
     /// `[members][outputs][rows]`. `tape` keeps what [`Backend::backward`] needs.
     fn forward(&self, net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f32]) -> Result<()>;
 
     /// Batched backward pass of the forward pass that filled `tape`. `out_grad`: `[members][outputs][rows]`. Overwrites
     /// `weight_grad` (as [`Net::weights`]; empty: not wanted) and, where given, `x_grad` (as `x`).
+    #[allow(clippy::too_many_arguments, reason = "a pass, its data and where its gradients go")]
     fn backward(
         &self,
         net: &Net,
@@ -84,5 +135,7 @@ pub trait Backend: Send + Sync + Debug {
     ) -> Result<()>;
 
     /// Fused rollout of an ensemble, all steps in one call: see [`NetRollout`]. `states`: `[steps][targets][rows]`.
+    /// It is what a device can do at best with plain networks, and what `examples/device_check` measures; a twin's step has
+    /// equations, derived signals and correlated noise between two passes, and goes through [`Backend::forward`].
     fn rollout(&self, rollout: &NetRollout, states: &mut [f32]) -> Result<()>;
 }

@@ -96,7 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::schema::{Range, Schema, Signal};
+    use crate::schema::{MoveLimit, Range, Schema, Signal, Switching};
     use crate::units::Unit;
 
     fn forecast(values: Vec<f64>, past: usize, how: ForecastSpec) -> Forecast {
@@ -106,8 +106,9 @@ mod tests {
             unit: Unit::one(),
             hard: Range::OPEN,
             soft: Range::OPEN,
-            max_move: f64::INFINITY,
+            max_move: MoveLimit::NONE,
             multiple: 0.0,
+            switching: Switching::NONE,
         };
         let schema = Arc::new(Schema::new(vec![signal]));
         let mut realised = Trajectory::empty(schema, Timestamp::UNIX_EPOCH, 3_600_000, values.len(), 1);

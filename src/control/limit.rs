@@ -1,22 +1,25 @@
 //! What a control may do next.
 
+use super::planner::Allowed;
 use crate::schema::{Range, Signal};
+use crate::trajectory::{Frame, Window};
 
 /// The value nearest to `wanted` that `signal` may take after `previous`: within its hard range, at most `max_move` away
-/// from `previous` (NaN: unknown, no limit), a whole multiple.
+/// from `previous` (NaN: unknown, no limit), a whole multiple; and, where it is off or on, 0 or large enough, switched
+/// only when it has been on or off for long enough, which it has for `since` steps.
 ///
 /// Where they contradict each other (the log's last value lies outside the hard range, or between two multiples that are
 /// further apart than a move), the hard range goes first, then the multiple, then the move.
-pub fn limited(signal: &Signal, previous: f64, wanted: f64) -> f64 {
+pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64 {
     let hard = signal.hard;
     if wanted.is_nan() {
         return wanted;
     }
-    let reach = if signal.max_move.is_finite() && previous.is_finite() {
-        Range { low: previous - signal.max_move, high: previous + signal.max_move }
-    } else {
-        Range::OPEN
-    };
+    if signal.switching.least > 0.0 {
+        let Signal { max_move, multiple, switching, .. } = *signal;
+        return hard.clamp(Allowed { bounds: hard, max_move, multiple, switching }.next(previous, since, wanted));
+    }
+    let reach = signal.max_move.reach(previous);
     let both = Range { low: hard.low.max(reach.low), high: hard.high.min(reach.high) };
     let value = if both.low <= both.high { both.clamp(wanted) } else { hard.clamp(previous) };
     if signal.multiple <= 0.0 || !value.is_finite() {
@@ -26,6 +29,16 @@ pub fn limited(signal: &Signal, previous: f64, wanted: f64) -> f64 {
         .or_else(|| multiple_within(value, signal.multiple, hard))
         .unwrap_or(value);
     hard.clamp(nearest)
+}
+
+/// Steps for which `signal` has been on, or off, before the current frame of the window; as many as matter when the
+/// window's past ends before.
+pub fn since(signal: &Signal, column: usize, window: &Window, row: usize) -> usize {
+    let switching = signal.switching;
+    let known = |lag: usize| lag < window.depth() && window.column(column, lag)[row].is_finite();
+    let on = |lag: usize| switching.is_on(window.column(column, lag)[row]);
+    let memory = switching.memory();
+    (1..=memory).find(|&lag| known(lag + 1) && on(lag + 1) != on(1)).unwrap_or(memory)
 }
 
 /// The multiple of `of` nearest to `v` inside `range`.
@@ -40,7 +53,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::schema::Role;
+    use crate::schema::{MoveLimit, Role, Switching};
     use crate::units::Unit;
 
     fn control(low: f64, high: f64, max_move: f64, multiple: f64) -> Signal {
@@ -50,21 +63,33 @@ mod tests {
             unit: Unit::one(),
             hard: Range { low, high },
             soft: Range::OPEN,
-            max_move,
+            max_move: MoveLimit::both(max_move),
             multiple,
+            switching: Switching::NONE,
         }
     }
 
     #[test]
     fn contradictions_have_an_order() {
-        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 5.0, 9.0), 6.0);
-        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 20.0, 9.0), 10.0);
-        assert_eq!(limited(&control(0.0, 10.0, 4.0, 3.0), 0.0, 4.4), 3.0);
-        assert_eq!(limited(&control(0.0, 10.0, 1.0, 3.0), 4.5, 9.0), 6.0);
-        assert_eq!(limited(&control(1.0, 2.0, f64::INFINITY, 3.0), 1.0, 9.0), 2.0);
-        assert_eq!(limited(&control(0.0, 0.3, f64::INFINITY, 0.1), 0.0, 9.0), 0.3);
-        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), f64::NAN, 9.0), 9.0);
-        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 5.0, f64::INFINITY), 6.0);
+        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 5.0, 0, 9.0), 6.0);
+        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 20.0, 0, 9.0), 10.0);
+        assert_eq!(limited(&control(0.0, 10.0, 4.0, 3.0), 0.0, 0, 4.4), 3.0);
+        assert_eq!(limited(&control(0.0, 10.0, 1.0, 3.0), 4.5, 0, 9.0), 6.0);
+        assert_eq!(limited(&control(1.0, 2.0, f64::INFINITY, 3.0), 1.0, 0, 9.0), 2.0);
+        assert_eq!(limited(&control(0.0, 0.3, f64::INFINITY, 0.1), 0.0, 0, 9.0), 0.3);
+        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), f64::NAN, 0, 9.0), 9.0);
+        assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 5.0, 0, f64::INFINITY), 6.0);
+    }
+
+    #[test]
+    fn what_is_on_stays_on_and_what_is_off_stays_off() {
+        let switching = Switching { least: 4.0, run: 3, stop: 2 };
+        let signal = Signal { switching, ..control(0.0, 10.0, f64::INFINITY, 0.0) };
+        assert_eq!([1.9, 2.1, 4.0, 7.0].map(|w| limited(&signal, 0.0, 2, w)), [0.0, 4.0, 4.0, 7.0]);
+        assert_eq!(limited(&signal, 0.0, 1, 7.0), 0.0);
+        assert_eq!((limited(&signal, 6.0, 2, 0.0), limited(&signal, 6.0, 3, 0.0)), (4.0, 0.0));
+        let uneven = Signal { max_move: MoveLimit { down: 1.0, up: 4.0 }, ..signal };
+        assert_eq!((limited(&uneven, 0.0, 9, 9.0), limited(&uneven, 6.0, 9, 0.0)), (4.0, 5.0));
     }
 
     proptest! {
@@ -78,11 +103,11 @@ mod tests {
             wanted in prop::collection::vec(-200.0..200.0, 30),
         ) {
             let signal = control(low, low + width, max_move, multiple);
-            let mut previous = limited(&signal, f64::NAN, start);
+            let mut previous = limited(&signal, f64::NAN, 0, start);
             let lots = |v: f64| multiple == 0.0 || (v / multiple - (v / multiple).round()).abs() < 1e-6;
             let reachable = lots(previous);
             for w in wanted {
-                let v = limited(&signal, previous, w);
+                let v = limited(&signal, previous, 0, w);
                 prop_assert!(signal.hard.contains(v));
                 prop_assert!((v - previous).abs() <= max_move + 1e-9 || !reachable);
                 prop_assert!(lots(v) || !reachable, "{v} is no multiple of {multiple}");

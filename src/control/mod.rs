@@ -20,8 +20,8 @@ use jiff::tz::TimeZone;
 pub use base_stock::BaseStock;
 pub use forecast::Forecast;
 pub use hold::Hold;
-pub use limit::limited;
-pub use mpc::Mpc;
+pub use limit::{limited, since};
+pub use mpc::{Clock, Mpc};
 pub use pid::Pid;
 pub use replay::Replay;
 pub use rule::Rule;
@@ -90,6 +90,8 @@ pub struct Context<'a> {
     pub timezone: TimeZone,
     /// Of whatever the controller draws.
     pub seed: u64,
+    /// By which plans keep their budget; `None`: they take the time that they need.
+    pub clock: Option<&'a Clock>,
     /// The scenario file and its content, to place faults.
     pub file: &'a Path,
     pub text: &'a str,

@@ -15,6 +15,9 @@ pub enum Function {
     Exp,
     Ln,
     Sqrt,
+    /// Of an angle in radians.
+    Sin,
+    Cos,
     Floor,
     /// To the nearest whole number, halves away from zero.
     Round,
@@ -25,7 +28,7 @@ pub enum Function {
 }
 
 /// Name, function, fewest and most arguments, how it is called.
-const FUNCTIONS: [(&str, Function, usize, usize, &str); 12] = [
+const FUNCTIONS: [(&str, Function, usize, usize, &str); 14] = [
     ("if", Function::If, 3, 3, "if(condition, then, else)"),
     ("min", Function::Min, 2, usize::MAX, "min(a, b, ...)"),
     ("max", Function::Max, 2, usize::MAX, "max(a, b, ...)"),
@@ -34,6 +37,8 @@ const FUNCTIONS: [(&str, Function, usize, usize, &str); 12] = [
     ("exp", Function::Exp, 1, 1, "exp(x)"),
     ("ln", Function::Ln, 1, 1, "ln(x)"),
     ("sqrt", Function::Sqrt, 1, 1, "sqrt(x)"),
+    ("sin", Function::Sin, 1, 1, "sin(x)"),
+    ("cos", Function::Cos, 1, 1, "cos(x)"),
     ("floor", Function::Floor, 1, 1, "floor(x)"),
     ("round", Function::Round, 1, 1, "round(x)"),
     ("lag", Function::Lag, 2, 2, "lag(signal, steps)"),

@@ -28,6 +28,8 @@ pub(super) enum Op {
     Exp,
     Ln,
     Sqrt,
+    Sin,
+    Cos,
     Floor,
     Round,
     /// Second where the first is true, else third.
@@ -210,6 +212,8 @@ pub(super) fn run(op: Op, a: Source, b: Source, c: Source, out: &mut [f64]) {
         Op::Exp => unary(a, out, exp),
         Op::Ln => unary(a, out, f64::ln),
         Op::Sqrt => unary(a, out, f64::sqrt),
+        Op::Sin => unary(a, out, f64::sin),
+        Op::Cos => unary(a, out, f64::cos),
         Op::Floor => unary(a, out, floor),
         Op::Round => unary(a, out, round),
         Op::Select => select(a, b, c, out),

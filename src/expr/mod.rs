@@ -8,7 +8,7 @@
 //! 1 - ln(1 + abs(level - target) / 0.001[m])     a number with a unit
 //! ```
 //! Operators from loose to tight: `or`, `and`, `not`, comparisons, `+ -`, `* /`, `-x` and `!x`, `^` (to the right).
-//! Functions: `if min max abs clip exp ln sqrt floor round lag sum`. Numbers are worked on in the signals' declared units;
+//! Functions: `if min max abs clip exp ln sqrt sin cos floor round lag sum`; `time` is the time since 1970, UTC. Numbers are worked on in the signals' declared units;
 //! units are worked out once, at compile time:
 //!
 //! - `+ - min max`, comparisons, `if`, `clip` take one dimension; the result is in the first operand's unit.
@@ -19,6 +19,7 @@ mod function;
 mod kernel;
 mod lexer;
 mod program;
+mod residual;
 mod syntax;
 mod typed;
 
@@ -37,6 +38,7 @@ use crate::units::Unit;
 
 pub use function::Function;
 pub use program::{Program, Registers};
+pub use residual::{Residual, STRETCH};
 pub use syntax::{DEEPEST, Expression, LONGEST};
 
 /// What is wrong with an expression, and where in its text.

@@ -17,6 +17,8 @@ pub(super) enum Operand {
         signal: usize,
         lag: usize,
     },
+    /// Seconds since 1970, UTC, at the start of the step.
+    Time,
     /// The result of operation number so many.
     Value(usize),
 }
@@ -27,14 +29,15 @@ impl Operand {
             Self::Constant(c) => (0, c.to_bits(), 0),
             Self::Column { signal, lag } => (1, signal as u64, lag as u64),
             Self::Value(v) => (2, v as u64, 0),
+            Self::Time => (3, 0, 0),
         }
     }
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Operation {
-    op: Op,
-    operands: [Operand; 3],
+pub(super) struct Operation {
+    pub(super) op: Op,
+    pub(super) operands: [Operand; 3],
 }
 
 type Key = (Op, [(u8, u64, u64); 3]);
@@ -47,6 +50,10 @@ pub(super) struct Builder {
 }
 
 impl Builder {
+    pub(super) fn of(operations: Vec<Operation>) -> Self {
+        Self { operations, known: HashMap::new() }
+    }
+
     pub(super) fn unary(&mut self, op: Op, a: Operand) -> Operand {
         self.emit(op, [a, Operand::Constant(0.0), Operand::Constant(0.0)])
     }
@@ -133,11 +140,11 @@ pub struct Program {
     pub unit: Unit,
     /// Every (signal, lag) that it reads, ascending.
     pub reads: Vec<(usize, usize)>,
-    operations: Vec<Operation>,
-    result: Operand,
+    pub(super) operations: Vec<Operation>,
+    pub(super) result: Operand,
     /// Register of each operation; the last operation writes to the output.
     registers: Vec<usize>,
-    meaning: Meaning,
+    pub(super) meaning: Meaning,
     /// What the operations' result is in; differs from `unit` for [`Meaning::Either`].
     base: Unit,
 }
@@ -166,7 +173,7 @@ impl Program {
                 unit.difference()
             ));
         }
-        let mut builder = Builder { operations: self.operations, known: HashMap::new() };
+        let mut builder = Builder::of(self.operations);
         let result = builder.binary(Op::Mul, self.result, Operand::Constant(factor));
         let result = if shift == 0.0 { result } else { builder.binary(Op::Add, result, Operand::Constant(shift)) };
         Ok(builder.finish(result, Meaning::Plain, unit.clone()))
@@ -175,6 +182,12 @@ impl Program {
     /// Largest lag that it reads.
     pub fn depth(&self) -> usize {
         self.reads.iter().map(|r| r.1).max().unwrap_or(0)
+    }
+
+    /// Whether it depends on the clock.
+    pub fn tells_time(&self) -> bool {
+        let operands = self.operations.iter().flat_map(|o| o.operands).chain([self.result]);
+        operands.into_iter().any(|o| o == Operand::Time)
     }
 
     /// Whether it reads `signal`, at any lag.
@@ -216,6 +229,10 @@ impl Program {
     pub fn eval<F: Frame + ?Sized>(&self, frame: &F, registers: &mut Registers, out: &mut [f64]) {
         match self.result {
             Operand::Constant(c) => return out.fill(c),
+            Operand::Time => match frame.row_seconds() {
+                Some(seconds) => return out.copy_from_slice(&seconds[..out.len()]),
+                None => return out.fill(seconds(frame)),
+            },
             Operand::Column { signal, lag } => return out.copy_from_slice(&frame.column(signal, lag)[..out.len()]),
             Operand::Value(_) => {}
         }
@@ -229,6 +246,10 @@ impl Program {
                 let mut own = if last { Vec::new() } else { std::mem::take(&mut registers.blocks[target]) };
                 let source = |operand| match operand {
                     Operand::Constant(c) => Source::Constant(c),
+                    Operand::Time => match frame.row_seconds() {
+                        Some(seconds) => Source::Rows(&seconds[rows.clone()]),
+                        None => Source::Constant(seconds(frame)),
+                    },
                     Operand::Column { signal, lag } => Source::Rows(&frame.column(signal, lag)[rows.clone()]),
                     Operand::Value(v) => Source::Rows(&registers.blocks[self.registers[v]][..rows.len()]),
                 };
@@ -251,7 +272,7 @@ impl Program {
                 match operand {
                     Operand::Column { signal, lag } => self.reads.push((signal, lag)),
                     Operand::Value(v) => last_use[v] = at,
-                    Operand::Constant(_) => {}
+                    Operand::Constant(_) | Operand::Time => {}
                 }
             }
         }
@@ -279,6 +300,10 @@ impl Program {
             free.extend(done.into_iter().filter(|v| last_use[*v] == at).map(|v| self.registers[v]));
         }
     }
+}
+
+fn seconds<F: Frame + ?Sized>(frame: &F) -> f64 {
+    frame.time().as_millisecond() as f64 / 1e3
 }
 
 impl Registers {

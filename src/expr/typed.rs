@@ -95,6 +95,9 @@ impl Checker<'_> {
         if name == "dt" {
             return Ok(Typed::plain(Operand::Constant(self.scope.dt), Unit::second()));
         }
+        if name == "time" && !self.scope.signals.contains_key(name) && !self.scope.parameters.contains_key(name) {
+            return Ok(Typed::plain(Operand::Time, Unit::second()));
+        }
         if let Some((signal, unit)) = self.scope.signals.get(name) {
             return Ok(Typed::plain(Operand::Column { signal: *signal, lag: 0 }, unit.clone()));
         }
@@ -102,8 +105,14 @@ impl Checker<'_> {
             return Ok(Typed::plain(Operand::Constant(*value), unit.clone()));
         }
         // Sorted: maps have no order, messages must have one.
-        let mut known: Vec<&str> =
-            self.scope.signals.keys().chain(self.scope.parameters.keys()).map(String::as_str).chain(["dt"]).collect();
+        let mut known: Vec<&str> = self
+            .scope
+            .signals
+            .keys()
+            .chain(self.scope.parameters.keys())
+            .map(String::as_str)
+            .chain(["dt", "time"])
+            .collect();
         known.sort_unstable();
         let cure = match Function::named(name) {
             Some(f) => format!("`{name}` is a function: write `{}`", f.usage()),
@@ -181,8 +190,13 @@ impl Checker<'_> {
                 let a = self.values[arguments[0]].clone();
                 Ok(Typed { operand: self.builder.unary(op, a.operand), ..a })
             }
-            Function::Exp | Function::Ln => {
-                let op = if function == Function::Exp { Op::Exp } else { Op::Ln };
+            Function::Exp | Function::Ln | Function::Sin | Function::Cos => {
+                let op = match function {
+                    Function::Exp => Op::Exp,
+                    Function::Ln => Op::Ln,
+                    Function::Sin => Op::Sin,
+                    _ => Op::Cos,
+                };
                 let a = self.pure(arguments[0], &format!("`{}`", function.name()))?;
                 Ok(Typed { operand: self.builder.unary(op, a.operand), ..a })
             }

@@ -1,6 +1,6 @@
 //! Weights of a stack, from held-out multi-step errors.
 
-use super::score::Rollouts;
+use super::rollouts::Rollouts;
 
 /// Steps of the descent; the weights no longer move in the third digit long before.
 const STEPS: usize = 400;
@@ -26,8 +26,8 @@ fn covariances(runs: &[Vec<&Rollouts>], k: usize) -> Vec<Vec<f64>> {
     let Some(first) = runs.first().and_then(|r| r.first()) else { return Vec::new() };
     let covariance = |h: usize| {
         let (mut sums, mut count) = (vec![0.0; m * m], 0.0);
-        for block in 0..runs[0].len() {
-            let n = runs[0][block].starts.len();
+        for (block, run) in runs[0].iter().enumerate() {
+            let n = run.starts.len();
             for start in 0..n {
                 let at = (h - 1) * n + start;
                 let error = |i: usize| runs[i][block].predicted[k][at] - runs[i][block].measured[k][at];

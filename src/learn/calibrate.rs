@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::quantile::{Weighted, half_spread, interpolate};
-use super::score::Rollouts;
+use super::rollouts::Rollouts;
 use crate::rng::normal_quantile;
 
 /// Points of a stored error distribution: quantiles (j + ½) / POINTS.
@@ -22,6 +22,8 @@ pub struct Method {
     pub shape: Shape,
     /// Newer blocks count more: half as much per block back.
     pub recent: bool,
+    /// The distribution is as wide as the model doubts: its epistemic spread along the run.
+    pub local: bool,
 }
 
 /// What is kept of the standardised errors.
@@ -35,28 +37,44 @@ pub enum Shape {
     Conformal,
 }
 
-/// The first is the yardstick of the others.
-const METHODS: [Method; 6] = [
-    Method { shape: Shape::Isotonic, recent: false },
-    Method { shape: Shape::Scale, recent: false },
-    Method { shape: Shape::Conformal, recent: false },
-    Method { shape: Shape::Isotonic, recent: true },
-    Method { shape: Shape::Scale, recent: true },
-    Method { shape: Shape::Conformal, recent: true },
-];
+/// All of them; the first is the yardstick of the others.
+fn methods() -> impl Iterator<Item = Method> {
+    let shapes = [Shape::Isotonic, Shape::Scale, Shape::Conformal];
+    let all =
+        |local| [false, true].into_iter().flat_map(move |recent| shapes.map(|shape| Method { shape, recent, local }));
+    all(false).chain(all(true))
+}
+
+/// How wide a local distribution is beside the usual one, by the model's doubt g: √(s² + g²) over its usual value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Local {
+    /// s: what would remain without doubt, a robust standard deviation of one-step errors.
+    floor: f64,
+    /// Median of √(s² + g²) over the held-out blocks.
+    usual: f64,
+}
+
+impl Local {
+    fn of(&self, doubt: f64) -> f64 {
+        // A width without bound tells nothing, and one of zero too much.
+        if self.usual > 0.0 { (self.floor.hypot(doubt) / self.usual).clamp(0.05, 100.0) } else { 1.0 }
+    }
+}
 
 /// Distribution of a model's multi-step errors, measured − predicted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Schema column of each scored signal, targets first.
     pub signals: Vec<usize>,
-    /// RMSE at horizon `h + 1` over held-out blocks: `[signals][horizon]`.
+    /// RMSE at horizon `h + 1` over held-out blocks, where the model doubts as usual: `[signals][horizon]`.
     pub sd: Vec<Vec<f64>>,
     /// Quantiles of the standardised errors, ascending, per band of horizons 1, 2, 3–4, 5–8, 9–16 …:
     /// `[signals][bands][POINTS]`.
     pub shape: Vec<Vec<Vec<f64>>>,
     /// How each was made: `[signals][bands]`.
     pub method: Vec<Vec<Method>>,
+    /// `[signals]`.
+    pub local: Vec<Local>,
 }
 
 impl Calibration {
@@ -68,7 +86,7 @@ impl Calibration {
         let mut calibration = Self { signals: first.signals.clone(), ..Self::default() };
         for (k, typical) in typical.iter().enumerate().take(first.signals.len()) {
             let floor = 1e-9 * typical.abs().max(1e-9);
-            let errors = Errors { k, runs, typical: *typical, floor };
+            let errors = Errors { k, runs, local: local(runs, k), typical: *typical, floor };
             let (mut sd, mut shape, mut method) = (Vec::with_capacity(horizon), Vec::new(), Vec::new());
             for b in 0..=band(horizon) {
                 let horizons = horizons(b, horizon);
@@ -82,8 +100,29 @@ impl Calibration {
             calibration.sd.push(sd);
             calibration.shape.push(shape);
             calibration.method.push(method);
+            calibration.local.push(errors.local);
         }
         calibration
+    }
+
+    /// The same methods on other blocks.
+    pub(super) fn again(&self, runs: &[Rollouts]) -> Self {
+        let Some(horizon) = runs.first().map(|r| r.horizon) else { return self.clone() };
+        let mut other = self.clone();
+        for k in 0..self.signals.len() {
+            // Where nothing was measured, what was.
+            let typical = self.sd_at(k, 1);
+            let errors = Errors { k, runs, local: local(runs, k), typical, floor: 1e-9 * typical };
+            other.local[k] = errors.local;
+            other.sd[k].clear();
+            for (b, method) in self.method[k].iter().enumerate() {
+                let before = other.sd[k].last().copied().unwrap_or(typical);
+                let made = errors.distribution(*method, runs.len(), horizons(b, horizon), before);
+                other.sd[k].extend(made.sd);
+                other.shape[k][b] = made.shape;
+            }
+        }
+        other
     }
 
     /// Standard deviation of scored signal number `k` at horizon `h` (1-based); beyond the last horizon, the last.
@@ -92,19 +131,27 @@ impl Calibration {
         column[(h.max(1) - 1).min(column.len() - 1)]
     }
 
-    /// Quantile `p` of measured − predicted.
+    /// How wide the distribution is for a model that doubts as much as `doubt` along the run, beside the usual one.
+    pub fn local(&self, k: usize, h: usize, doubt: f64) -> f64 {
+        let methods = &self.method[k];
+        let method = methods[band(h.max(1)).min(methods.len() - 1)];
+        if method.local { self.local[k].of(doubt) } else { 1.0 }
+    }
+
+    /// Quantile `p` of measured − predicted, where the model doubts as usual.
     pub fn quantile(&self, k: usize, h: usize, p: f64) -> f64 {
         self.sd_at(k, h) * interpolate(self.shape_at(k, h), p)
     }
 
-    /// Central interval of measured − predicted that holds the share `level`.
+    /// Central interval of measured − predicted that holds the share `level`, where the model doubts as usual.
     pub fn interval(&self, k: usize, h: usize, level: f64) -> (f64, f64) {
         (self.quantile(k, h, 0.5 - 0.5 * level), self.quantile(k, h, 0.5 + 0.5 * level))
     }
 
-    /// CRPS of the forecast distribution when measured − predicted turned out to be `error`.
-    pub fn crps(&self, k: usize, h: usize, error: f64) -> f64 {
-        crps(self.shape_at(k, h), self.sd_at(k, h), error)
+    /// CRPS of the forecast distribution, `width` times as wide as where the model doubts as usual, when measured −
+    /// predicted turned out to be `error`.
+    pub fn crps(&self, k: usize, h: usize, width: f64, error: f64) -> f64 {
+        crps(self.shape_at(k, h), self.sd_at(k, h) * width, error)
     }
 
     fn shape_at(&self, k: usize, h: usize) -> &[f64] {
@@ -124,6 +171,7 @@ fn crps(shape: &[f64], sd: f64, error: f64) -> f64 {
 struct Errors<'a> {
     k: usize,
     runs: &'a [Rollouts],
+    local: Local,
     typical: f64,
     floor: f64,
 }
@@ -136,8 +184,10 @@ struct Made {
 }
 
 impl Errors<'_> {
-    fn at(&self, block: usize, h: usize) -> impl Iterator<Item = f64> + '_ {
-        self.runs[block].pairs(self.k, h).map(|(_, p, m)| m - p)
+    /// (error, width beside the usual one) of a block.
+    fn at(&self, block: usize, h: usize, local: bool) -> impl Iterator<Item = (f64, f64)> + '_ {
+        let width = move |doubt| if local { self.local.of(doubt) } else { 1.0 };
+        self.runs[block].pairs(self.k, h).map(move |p| (p.error(), width(p.doubt)))
     }
 
     /// The distribution that `method` makes of the first `blocks` blocks. `before`: the standard deviation at the
@@ -149,8 +199,8 @@ impl Errors<'_> {
         for h in horizons {
             let (mut squares, mut sum, mut count) = (0.0, 0.0, 0);
             for block in 0..blocks {
-                for e in self.at(block, h) {
-                    squares += weight(block) * e * e;
+                for (e, width) in self.at(block, h, method.local) {
+                    squares += weight(block) * (e / width).powi(2);
                     sum += weight(block);
                     count += 1;
                 }
@@ -158,8 +208,9 @@ impl Errors<'_> {
             let before = sd.last().copied().unwrap_or(before);
             let s = if count < 5 { before } else { (squares / sum).sqrt() }.max(self.floor);
             for block in 0..blocks {
-                for e in self.at(block, h) {
-                    standard.push(if method.shape == Shape::Conformal { (e / s).abs() } else { e / s }, weight(block));
+                for (e, width) in self.at(block, h, method.local) {
+                    let z = e / (s * width);
+                    standard.push(if method.shape == Shape::Conformal { z.abs() } else { z }, weight(block));
                 }
             }
             sd.push(s);
@@ -169,20 +220,34 @@ impl Errors<'_> {
 
     /// The method under which later blocks have the least CRPS, each judged by the blocks before it.
     fn best(&self, horizons: std::ops::Range<usize>) -> Method {
-        let losses = METHODS.map(|method| {
+        let loss = |method: &Method| {
             let mut loss = 0.0;
             // One block alone says little about the next.
             for block in 2..self.runs.len() {
-                let made = self.distribution(method, block, horizons.clone(), self.typical);
+                let made = self.distribution(*method, block, horizons.clone(), self.typical);
                 for (h, sd) in horizons.clone().zip(&made.sd) {
-                    loss += self.at(block, h).map(|e| crps(&made.shape, *sd, e)).sum::<f64>();
+                    let errors = self.at(block, h, method.local);
+                    loss += errors.map(|(e, width)| crps(&made.shape, sd * width, e)).sum::<f64>();
                 }
             }
             loss
-        });
-        let best = (0..METHODS.len()).min_by(|a, b| losses[*a].total_cmp(&losses[*b])).unwrap_or(0);
-        if losses[best] < (1.0 - WORTH) * losses[0] { METHODS[best] } else { METHODS[0] }
+        };
+        let losses: Vec<(Method, f64)> = methods().map(|m| (m, loss(&m))).collect();
+        let first = losses[0];
+        let best = losses.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(first);
+        if best.1 < (1.0 - WORTH) * first.1 { best.0 } else { first.0 }
     }
+}
+
+/// Doubt beside the robust size of the one-step errors.
+fn local(runs: &[Rollouts], k: usize) -> Local {
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    let pairs = || runs.iter().flat_map(|r| r.pairs(k, 1));
+    let floor = 1.4826 * median(pairs().map(|p| p.error().abs()).collect());
+    Local { floor, usual: median(pairs().map(|p| floor.hypot(p.doubt)).collect()) }
 }
 
 /// Quantiles of standardised errors (for [`Shape::Conformal`]: of their sizes); of the standard normal when there are few.
@@ -219,7 +284,7 @@ fn horizons(band: usize, last: usize) -> std::ops::Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learn::score::Start;
+    use crate::learn::rollouts::Start;
     use crate::rng::Key;
 
     /// Blocks of runs of one signal, predicted as zero.
@@ -233,6 +298,7 @@ mod tests {
                 measured: vec![
                     (0..horizon).flat_map(|h| (0..starts).map(move |s| (h, s))).map(|(h, s)| error(b, h, s)).collect(),
                 ],
+                doubt: vec![vec![0.0; horizon * starts]],
                 last: vec![vec![0.0; starts]],
             })
             .collect()
@@ -278,6 +344,25 @@ mod tests {
         assert!(c.method[0].iter().all(|m| m.shape == Shape::Isotonic), "{:?}", c.method);
         let (low, high) = c.interval(0, 1, 0.9);
         assert!((low + 0.949).abs() < 0.05 && (high - 1.996).abs() < 0.2, "{low} {high}");
+    }
+
+    #[test]
+    fn a_model_that_knows_where_it_errs_is_believed() {
+        let key = Key::new(6);
+        // Every tenth start lies where errors, and doubts, are thirty times as large.
+        let size = |s: usize| if s.is_multiple_of(10) { 3.0 } else { 0.1 };
+        let error = |b, h, s: usize| size(s) * key.fold(b as u64).fold(h as u64).normal(s as u64);
+        let mut runs = runs(5, 600, 2, error);
+        for run in &mut runs {
+            run.doubt[0] = (0..2 * 600).map(|i| size(i % 600)).collect();
+        }
+        let c = Calibration::of(&runs, &[1.0]);
+        assert!(c.method[0].iter().all(|m| m.local), "{:?}", c.method);
+        for s in [0, 1] {
+            let (_, high) = c.interval(0, 1, 0.9);
+            let width = high * c.local(0, 1, size(s));
+            assert!((width / (1.645 * size(s)) - 1.0).abs() < 0.4, "{width} {}", size(s));
+        }
     }
 
     #[test]

@@ -18,9 +18,11 @@ use super::map::{Layout, StepMap};
 use super::model::{self, Regressor, Stack};
 use super::pick::{Candidate, pick, relative_crps};
 use super::response::{Moments, Response, responses};
-use super::score::{Baselines, Rollouts, ScoreRow, Start, rollouts, score, scored_signals, starts, thin};
+use super::rollouts::{Rollouts, Start, rollouts, scored_signals, starts, thin};
+use super::score::{Baselines, ScoreRow, score};
 use super::split::Split;
 use super::spread::{Residuals, Spread};
+use super::track::Tracking;
 use super::verdict::Verdict;
 use crate::compute::Compute;
 use crate::error::{Error, Result};
@@ -83,6 +85,9 @@ struct Grounds {
     folds: Vec<Vec<Start>>,
     holdout: Vec<Start>,
 }
+
+/// The calibration of persistence, and how its widths have moved.
+type Yardstick = (Calibration, Tracking);
 
 /// The data that every model is fitted and scored on.
 pub(super) struct Task<'a> {
@@ -154,7 +159,7 @@ pub fn learn(
     let (Some(grounds), Some(yardstick)) = (grounds, yardstick) else {
         return Err(Error::Internal("no model was fitted".into()));
     };
-    task.finish(candidates, &grounds, &yardstick, effects, progress)
+    task.finish(candidates, &grounds, yardstick, effects, progress)
 }
 
 impl Task<'_> {
@@ -226,8 +231,8 @@ impl Task<'_> {
     }
 
     /// Estimates the spread of a model out of fold, and its score. `yardstick`: the calibration of persistence, made by the
-    /// first model that comes along.
-    fn evaluate(&self, fitted: Fitted, grounds: &Grounds, yardstick: &mut Option<Calibration>) -> Candidate {
+    /// first model that comes along, and how its widths have moved.
+    fn evaluate(&self, fitted: Fitted, grounds: &Grounds, yardstick: &mut Option<Yardstick>) -> Candidate {
         let Fitted { name, map, without } = fitted;
         let levels: Vec<bool> = map.layout.targets.iter().map(|t| !t.is_next()).collect();
         let residuals: Vec<Residuals> = without
@@ -245,7 +250,12 @@ impl Task<'_> {
         let signals = scored_signals(&map, self.log);
         let typical: Vec<f64> = signals.iter().map(|&s| self.moments[s].sd).collect();
         spread.calibration = Calibration::of(&runs, &typical);
-        let yardstick = yardstick.get_or_insert_with(|| Calibration::of(&still, &typical));
+        spread.tracking = Tracking::of(&runs, &spread.calibration);
+        let (yardstick, _) = yardstick.get_or_insert_with(|| {
+            let calibration = Calibration::of(&still, &typical);
+            let tracking = Tracking::of(&still, &calibration);
+            (calibration, tracking)
+        });
         let targets = map.layout.targets.len();
         let losses = runs
             .par_iter()
@@ -257,9 +267,9 @@ impl Task<'_> {
 
     fn finish(
         &self,
-        candidates: Vec<Candidate>,
+        mut candidates: Vec<Candidate>,
         grounds: &Grounds,
-        yardstick: &Calibration,
+        (yardstick, still): Yardstick,
         effects: &[(usize, usize, Effect)],
         progress: &dyn Fn(&str),
     ) -> Result<Learned> {
@@ -271,9 +281,13 @@ impl Task<'_> {
         let means: Vec<f64> = runs[0].signals.iter().map(|&s| self.moments[s].mean).collect();
         let baselines =
             Baselines { persistence: runs[0].persistence(), linear: runs[0].clone(), mean: runs[0].constant(&means) };
-        let mut scores = score("persistence", &baselines.persistence, yardstick, &baselines);
-        for (c, run) in candidates.iter().zip(&runs) {
-            scores.extend(score(c.label(), run, &c.spread.calibration, &baselines));
+        let widths = still.replay(&yardstick, &baselines.persistence);
+        let mut scores = score("persistence", &baselines.persistence, &yardstick, &widths, &baselines);
+        for (c, run) in candidates.iter_mut().zip(&runs) {
+            let Spread { calibration, tracking, .. } = &mut c.spread;
+            // Each forecast is scored by what was known when it was made; the last state is what a simulation starts from.
+            let widths = tracking.follow(calibration, run);
+            scores.extend(score(c.label(), run, &c.spread.calibration, &widths, &baselines));
         }
 
         let mut notes = self.inputs_that_never_moved();

@@ -185,7 +185,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::schema::{Range as Limits, Role, Schema, Signal};
+    use crate::schema::{MoveLimit, Range as Limits, Role, Schema, Signal, Switching};
     use crate::units::Unit;
 
     fn log(columns: &[(&str, Role, Vec<f64>)], segments: &[Range<usize>]) -> Trajectory {
@@ -195,8 +195,9 @@ mod tests {
             unit: Unit::one(),
             hard: Limits::OPEN,
             soft: Limits::OPEN,
-            max_move: f64::INFINITY,
+            max_move: MoveLimit::NONE,
             multiple: 0.0,
+            switching: Switching::NONE,
         };
         let schema = Schema::new(columns.iter().map(|c| signal(c.0, c.1)).collect());
         let steps = columns[0].2.len();

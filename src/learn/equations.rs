@@ -211,7 +211,7 @@ mod tests {
 
     use super::*;
     use crate::learn::{Dataset, Layout, Particle, Regressor, StepMap, StepScratch, Target};
-    use crate::schema::{Range as Limits, Signal};
+    use crate::schema::{MoveLimit, Range as Limits, Signal, Switching};
     use crate::spec::ModelSpec;
     use crate::trajectory::{Frame, Window};
     use crate::units::Unit;
@@ -235,8 +235,9 @@ mod tests {
             unit: s.unit.as_ref().map_or_else(Unit::one, |u| Unit::parse(u).unwrap()),
             hard: Limits::OPEN,
             soft: Limits::OPEN,
-            max_move: f64::INFINITY,
+            max_move: MoveLimit::NONE,
             multiple: 0.0,
+            switching: Switching::NONE,
         };
         let schema = Arc::new(Schema::new(spec.signals.iter().map(|s| signal(&s.value)).collect()));
         let signals = schema.signals.iter().enumerate().map(|(i, s)| (s.name.clone(), (i, s.unit.clone()))).collect();

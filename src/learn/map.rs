@@ -44,7 +44,7 @@ pub struct Layout {
 
 impl Layout {
     /// Layout of a learned model: the states, controls and disturbances of the last `spec.lags` frames in, without
-    /// constants and what `spec.ignore` names; the increments of states without `next`, what `next` misses of states
+    /// constants and what `spec.ignore` names, and the present `spec.features`; the increments of states without `next`, what `next` misses of states
     /// with `residual = true`, and the outputs out. Outputs are no inputs, so that measured ones are never needed.
     pub fn new(schema: &Schema, spec: &ModelSpec, equations: &Equations) -> Self {
         let mut inputs = Vec::new();
@@ -54,6 +54,8 @@ impl Layout {
                 && !spec.ignore.iter().any(|name| name.value == signal.name);
             if read {
                 inputs.extend((0..spec.lags.value.max(1)).map(|lag| (s, lag)));
+            } else if spec.features.iter().any(|name| name.value == signal.name) && is_early(equations, s) {
+                inputs.push((s, 0));
             }
         }
         Self { inputs, targets: targets(schema, equations) }
@@ -79,6 +81,10 @@ impl Layout {
 
 fn is_constant(equations: &Equations, signal: usize) -> bool {
     equations.constants.iter().any(|c| c.0 == signal)
+}
+
+fn is_early(equations: &Equations, signal: usize) -> bool {
+    equations.early.iter().any(|e| e.0 == signal)
 }
 
 fn targets(schema: &Schema, equations: &Equations) -> Vec<Target> {
@@ -231,7 +237,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::schema::{Range, Signal};
+    use crate::schema::{MoveLimit, Range, Signal, Switching};
     use crate::units::Unit;
 
     /// Δx = −x(t−1) + u, y = 2 x + member.
@@ -269,8 +275,9 @@ mod tests {
             unit: Unit::one(),
             hard: Range::OPEN,
             soft: Range::OPEN,
-            max_move: f64::INFINITY,
+            max_move: MoveLimit::NONE,
             multiple: 0.0,
+            switching: Switching::NONE,
         };
         let schema = Arc::new(Schema::new(roles.map(signal).to_vec()));
         let equations = Equations { constants: vec![(3, 90.0)], ..Equations::default() };

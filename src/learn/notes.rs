@@ -3,7 +3,8 @@
 use super::choose::Task;
 use super::coverage;
 use super::response::Response;
-use super::score::{LEVELS, Rollouts, ScoreRow};
+use super::rollouts::Rollouts;
+use super::score::{LEVELS, ScoreRow};
 use super::verdict::Verdict;
 use crate::schema::Role;
 use crate::spec::{Effect, TimeSpan};

@@ -2,7 +2,7 @@
 
 use super::calibrate::Calibration;
 use super::map::StepMap;
-use super::score::Rollouts;
+use super::rollouts::Rollouts;
 use super::spread::Spread;
 
 /// A fitted model with its calibrated spread and its out-of-fold score.
@@ -38,7 +38,11 @@ pub(super) fn relative_crps(
     targets: usize,
 ) -> Option<f64> {
     let total = |run: &Rollouts, calibration: &Calibration, k: usize| -> f64 {
-        (1..=run.horizon).flat_map(|h| run.pairs(k, h).map(move |(_, p, m)| calibration.crps(k, h, m - p))).sum()
+        (1..=run.horizon)
+            .flat_map(|h| {
+                run.pairs(k, h).map(move |p| calibration.crps(k, h, calibration.local(k, h, p.doubt), p.error()))
+            })
+            .sum()
     };
     let ratios: Vec<f64> = (0..targets)
         .map(|k| (total(run, own, k), total(still, yardstick, k)))

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::map::{StepMap, StepScratch};
 use super::model::Particle;
-use super::score::scored_signals;
+use super::rollouts::scored_signals;
 use crate::schema::{Range, Role};
 use crate::trajectory::{Frame, Trajectory, Window};
 

@@ -8,7 +8,8 @@ use super::calibrate::Calibration;
 use super::map::{StepMap, StepScratch};
 use super::model::Particle;
 use super::quantile::interpolate;
-use super::score::{Start, one_step_errors, window_at, write_inputs};
+use super::rollouts::{Start, one_step_errors, window_at, write_inputs};
+use super::track::Tracking;
 use crate::rng::Key;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory};
@@ -34,6 +35,8 @@ pub struct Spread {
     pub inflation: Vec<f64>,
     /// Distribution of the multi-step errors.
     pub calibration: Calibration,
+    /// How wide it must be beside that, as the newest forecasts of the log came out.
+    pub tracking: Tracking,
 }
 
 /// Out-of-fold one-step errors, measured − predicted, at consecutive rows.
@@ -75,7 +78,7 @@ impl Spread {
     }
 
     /// Widens (or narrows) the innovations until particles that `map` simulates from `starts` spread, over the whole
-    /// horizon, as far as it was wrong out of fold: as wide as the normal distribution whose central 90 % are those of
+    /// horizon, as far as it was wrong out of fold, and as the width of its intervals has moved since: as wide as the normal distribution whose central 90 % are those of
     /// the errors, so that a few lost runs (trips) do not swell all others. The members' disagreement counts as spread.
     pub fn inflate(&mut self, map: &StepMap, log: &Trajectory, starts: &[Start], particles: usize, key: Key) {
         let q = self.phi.len();
@@ -87,7 +90,7 @@ impl Spread {
             .map(|i| {
                 let width = |h| {
                     let (low, high) = self.calibration.interval(i, h, 0.9);
-                    ((high - low) / (2.0 * 1.644_853_627)).powi(2)
+                    (self.tracking.width(i, h) * (high - low) / (2.0 * 1.644_853_627)).powi(2)
                 };
                 (1..=horizon).map(width).sum::<f64>() / horizon as f64
             })

@@ -1,7 +1,8 @@
 //! Whether a model is fit for use: its hold-out error against persistence and the training mean.
 
 use super::pick::mean;
-use super::score::{Baselines, Rollouts};
+use super::rollouts::Rollouts;
+use super::score::Baselines;
 use crate::error::plural;
 
 /// A model that errs more than this share of what persistence or the training mean errs has learned nothing: less is

@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Schema};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use rayon::prelude::*;
 
 use super::files::LogFile;
+use super::pages::{Chunks, rows};
 use crate::error::{Error, Result};
 
 /// Rows of a batch.
@@ -65,19 +64,18 @@ impl<'a> Batches<'a> {
         loop {
             if self.readers.is_empty() {
                 let Some(run) = self.runs.pop() else { return Ok(None) };
-                let rows = run.iter().map(|g| self.meta.metadata().row_group(*g).num_rows());
-                self.left = usize::try_from(rows.sum::<i64>()).unwrap_or(0);
+                self.left = rows(self.meta.metadata(), &run);
                 self.readers = self.columns.iter().map(|c| self.open(*c, &run)).collect::<Result<_>>()?;
             }
             let file = self.file;
             let read: Vec<Result<Option<ArrayRef>>> = self.readers.par_iter_mut().map(|r| decode(file, r)).collect();
             let read: Vec<Option<ArrayRef>> = read.into_iter().collect::<Result<_>>()?;
-            let rows = read.first().and_then(|a| a.as_ref()).map_or(0, |a| a.len());
-            if rows > self.left || read.iter().any(|a| a.as_ref().map_or(0, |a| a.len()) != rows) {
+            let height = read.first().and_then(|a| a.as_ref()).map_or(0, |a| a.len());
+            if height > self.left || read.iter().any(|a| a.as_ref().map_or(0, |a| a.len()) != height) {
                 return Err(damaged(file, "its columns do not have the same number of rows"));
             }
-            self.left -= rows;
-            if rows > 0 {
+            self.left -= height;
+            if height > 0 {
                 return Ok(Some(read.into_iter().flatten().collect()));
             }
             if self.left > 0 {
@@ -87,16 +85,16 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// A reader of one column, with a file handle of its own: handles that share a cursor cannot read at once.
+    /// A reader of one column.
     fn open(&self, column: usize, groups: &[usize]) -> Result<ParquetRecordBatchReader> {
         let path = &self.file.path;
-        let handle = File::open(path).map_err(|e| Error::no_input(path, e))?;
+        let file = Arc::new(File::open(path).map_err(|e| Error::no_input(path, e))?);
+        let chunks = Chunks { file, meta: Arc::clone(self.meta.metadata()), groups: groups.to_vec() };
         caught(self.file, || {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(handle, self.meta.clone())
-                .with_projection(ProjectionMask::roots(self.meta.parquet_schema(), [column]))
-                .with_row_groups(groups.to_vec())
-                .with_batch_size(ROWS)
-                .build()
+            let mask = ProjectionMask::roots(self.meta.parquet_schema(), [column]);
+            let levels =
+                parquet_to_arrow_field_levels(self.meta.parquet_schema(), mask, Some(self.meta.schema().fields()))?;
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &chunks, ROWS, None)
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The log's files: patterns to paths, and what the Parquet footers say, without reading any data.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 
 use super::batches::retyped;
-use super::{Column, Source};
+use super::{Column, Source, pages, thrift};
 use crate::error::{Error, Result, nearest};
 use crate::spec::LogSpec;
 
@@ -146,12 +146,16 @@ pub(super) fn footer(dir: &Path, path: &Path) -> Result<LogFile> {
     if file.metadata().is_ok_and(|m| m.len() == 0) {
         return Err(bad("it is empty".into()));
     }
+    if !footer_bytes(&file).is_none_or(|bytes| thrift::holds_what_it_claims(&bytes)) {
+        return Err(bad("its footer is damaged".into()));
+    }
     let load = |skip| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(skip));
     // Some writers leave an Arrow schema that Arrow itself does not know; the Parquet schema is enough then.
     let meta = catch_unwind(AssertUnwindSafe(|| load(false).or_else(|_| load(true))))
         .unwrap_or_else(|_| Err(ParquetError::General("the Parquet reader gave up".into())))
         .map_err(|e| bad(e.to_string()))?;
-    let rows = usize::try_from(meta.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let groups: Vec<usize> = (0..meta.metadata().num_row_groups()).collect();
+    let rows = pages::rows(meta.metadata(), &groups);
     let value_type = |t: &DataType| match t {
         DataType::Dictionary(_, value) => value.as_ref().clone(),
         other => other.clone(),
@@ -164,6 +168,21 @@ pub(super) fn footer(dir: &Path, path: &Path) -> Result<LogFile> {
         FileColumn { name: f.name().clone(), kind: kind(&data_type), data_type }
     });
     Ok(LogFile { path: path.to_path_buf(), name, rows, columns: columns.collect(), meta })
+}
+
+/// The footer's bytes; `None` where the file does not end in one that can be read, which the reader then tells.
+fn footer_bytes(mut file: &File) -> Option<Vec<u8>> {
+    let end = file.seek(SeekFrom::End(-8)).ok()?;
+    let mut tail = [0; 8];
+    file.read_exact(&mut tail).ok()?;
+    let length = u64::from(u32::from_le_bytes(*tail.first_chunk()?));
+    if !tail.ends_with(b"PAR1") || length > end {
+        return None;
+    }
+    file.seek(SeekFrom::Start(end - length)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// What a column is to a user.

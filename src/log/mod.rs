@@ -1,7 +1,7 @@
 //! Parquet files → one clean, regular [`Trajectory`](crate::trajectory::Trajectory), and an account of what was done.
 //!
-//! `files` finds the files and reads their footers, `batches` decodes the columns that are needed and `cast` makes plain
-//! numbers and texts of them, `wide` and `long` gather samples (`scan` is what they share), `time` turns time stamps into UTC, `clean` drops what cannot be used and looks for faults (`clock`, `detect`), `segments` splits
+//! `files` finds the files and reads their footers (`thrift` looks at them first), `batches` decodes the columns that are
+//! needed, page by page (`pages` looks at each first), and `cast` makes plain numbers and texts of them, `wide` and `long` gather samples (`scan` is what they share), `time` turns time stamps into UTC, `clean` drops what cannot be used and looks for faults (`clock`, `detect`), `segments` splits
 //! at gaps and episodes, `resample` puts the rest on the grid, `account` sums up, and `read` is the line through all of
 //! them.
 
@@ -15,11 +15,13 @@ mod detect;
 mod files;
 mod finding;
 mod long;
+mod pages;
 pub mod quality;
 mod read;
 mod resample;
 mod scan;
 mod segments;
+mod thrift;
 mod time;
 mod wide;
 

@@ -129,7 +129,7 @@ pub fn decide(c: &Comparison) -> Decision {
 fn scales(persistence: &Rollouts) -> Vec<f64> {
     (0..persistence.signals.len())
         .map(|k| {
-            let errors = (1..=persistence.horizon).flat_map(|h| persistence.pairs(k, h)).map(|(_, p, m)| (p - m).abs());
+            let errors = (1..=persistence.horizon).flat_map(|h| persistence.pairs(k, h)).map(|p| p.error().abs());
             let (sum, n) = errors.fold((0.0, 0usize), |(s, n), e| (s + e, n + 1));
             if n > 0 && sum > 0.0 { sum / n as f64 } else { 1.0 }
         })
@@ -141,16 +141,18 @@ fn losses(run: &Rollouts, spread: &Spread, scale: &[f64]) -> (Vec<f64>, f64) {
     let n = run.starts.len();
     let (mut sum, mut count) = (vec![0.0; n], vec![0usize; n]);
     let (mut inside, mut all) = (0usize, 0usize);
+    // From the training blocks on: either may have seen later rows by now, but not when it would have forecast these.
+    let widths = spread.tracking.replay(&spread.calibration, run);
     for (k, scale) in scale.iter().enumerate() {
         for h in 1..=run.horizon {
             let (low, high) = spread.calibration.interval(k, h, 0.9);
-            for (r, predicted, measured) in run.pairs(k, h) {
-                let error = measured - predicted;
-                sum[r] += spread.calibration.crps(k, h, error) / scale;
-                count[r] += 1;
+            for pair in run.pairs(k, h) {
+                let width = spread.calibration.local(k, h, pair.doubt) * widths.at(k, h, pair.start);
+                sum[pair.start] += spread.calibration.crps(k, h, width, pair.error()) / scale;
+                count[pair.start] += 1;
                 if h == run.horizon {
                     all += 1;
-                    inside += usize::from((low..=high).contains(&error));
+                    inside += usize::from((low..=high).contains(&(pair.error() / width)));
                 }
             }
         }

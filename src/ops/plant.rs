@@ -251,6 +251,28 @@ pub fn open(
     }
 }
 
+/// The plant of `source` with its champion, which must be there: who drives a plant does not fit first.
+///
+/// # Errors
+/// Those of [`Source::champion`]; [`Error::NoInput`] when there is no model, [`Error::Data`] when it was made for another
+/// `twin.toml`.
+pub fn published(source: Source, registry: &Registry, note: &dyn Fn(&str)) -> Result<Plant> {
+    let (name, dir) = (source.name().to_owned(), source.dir());
+    match source.champion(registry)? {
+        Champion::Whole(stored) => Ok(source.opened(*stored)),
+        Champion::StandIn { stored, why } => {
+            note(&format!("{why}\nthe earlier champion {} stands in for it", stored.card.version));
+            Ok(source.opened(*stored))
+        }
+        Champion::Never => {
+            Err(Error::no_input(registry.dir(), format!("{name} has no model yet; run `twinopt fit {dir}` first")))
+        }
+        Champion::Outdated(version) => {
+            Err(Error::Data(format!("{}; run `twinopt fit {dir}` first", outdated(&version))))
+        }
+    }
+}
+
 /// Why `version` does not count.
 pub(super) fn outdated(version: &str) -> String {
     format!("model {version} was fitted with other signals, sample time or [model] settings than twin.toml has now")

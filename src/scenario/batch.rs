@@ -10,6 +10,7 @@ use super::case::run_scenario;
 use super::parts;
 use super::plant::Plant;
 use super::results::ScenarioResult;
+use crate::control::Clock;
 use crate::error::{Error, Fault, Result};
 use crate::spec::{Loaded, ScenarioSpec};
 
@@ -23,6 +24,8 @@ pub struct Batch<'a> {
     pub resume: bool,
     /// In place of the scenarios' own seeds.
     pub seed: Option<u64>,
+    /// By which plans keep their budget; `None`: they take the time that they need.
+    pub clock: Option<&'a Clock>,
 }
 
 /// Counts finished simulation steps, for a progress bar.
@@ -68,9 +71,8 @@ pub fn run(batch: &Batch, ticker: &Ticker, stop: &(dyn Fn() -> bool + Sync)) -> 
                 ticker.done.fetch_add(batch.steps_of(scenario), Ordering::Relaxed);
                 return Ok((done, None));
             }
-            let outcome =
-                catch_unwind(AssertUnwindSafe(|| run_scenario(batch.plant, scenario, batch.seed, ticker, stop)))
-                    .unwrap_or_else(|_| Err(Error::Internal("the scenario ended in a defect of the program".into())));
+            let outcome = catch_unwind(AssertUnwindSafe(|| run_scenario(batch, scenario, ticker, stop)))
+                .unwrap_or_else(|_| Err(Error::Internal("the scenario ended in a defect of the program".into())));
             match outcome {
                 Ok((mut result, trajectories)) => {
                     result.inputs = inputs;

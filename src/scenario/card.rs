@@ -22,6 +22,7 @@ pub fn model_card(learned: &Learned, spec: &TwinSpec, schema: &Schema) -> ModelC
         skill_linear: s.skill_linear,
         crps: s.crps,
         coverage: s.coverage,
+        coverage_fixed: s.coverage_fixed,
         right: LEVELS.map(|level| band(level, s.independent)),
         independent: s.independent,
         pit: s.pit,

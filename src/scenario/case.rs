@@ -6,13 +6,14 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
-use super::batch::Ticker;
+use super::batch::{Batch, Ticker};
 use super::card::change_unit;
 use super::plant::{Compiled, Plant};
 use super::results::{CaseResult, KpiResult, ScenarioResult};
 use super::summary;
+use crate::control::mpc::planner_of;
 use crate::control::schedule::minute_of_day;
-use crate::control::{self, Forecast};
+use crate::control::{self, Clock, Forecast};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::schema::{Range, Role};
@@ -27,14 +28,13 @@ pub const BASELINE: &str = "baseline";
 
 /// Runs all cases under common random numbers.
 pub fn run_scenario(
-    plant: &Plant,
+    batch: &Batch,
     scenario: &Loaded<ScenarioSpec>,
-    seed: Option<u64>,
     ticker: &Ticker,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<(ScenarioResult, Vec<(String, Trajectory)>)> {
-    let s = &scenario.value;
-    let seed = seed.unwrap_or(s.seed.value);
+    let (s, plant) = (&scenario.value, batch.plant);
+    let seed = batch.seed.unwrap_or(s.seed.value);
     let mut compiled = Compiled::new(&plant.spec, &plant.schema, &s.parameter)?;
     let steps = plant.steps(s.length.value);
     let (past, realised) = realise(plant, &mut compiled, scenario, steps)?;
@@ -66,6 +66,7 @@ pub fn run_scenario(
                 steps,
                 particles,
                 seed,
+                clock: batch.clock,
                 file: &scenario.path,
                 text: &scenario.text,
             }
@@ -95,7 +96,7 @@ pub fn run_scenario(
         });
         cases.push(CaseResult {
             name: (*name).to_owned(),
-            controller: describe(controller),
+            controller: describe(controller, plant),
             perfect_forecast: told_the_truth(plant, &compiled, controller, &realised, past),
             kpis: kpis.collect(),
             objective: Estimate::over(&objectives[i]),
@@ -136,6 +137,8 @@ pub struct Case<'a> {
     pub steps: usize,
     pub particles: usize,
     pub seed: u64,
+    /// By which plans keep their budget.
+    pub clock: Option<&'a Clock>,
     /// The scenario file and its content, to place faults.
     pub file: &'a Path,
     pub text: &'a str,
@@ -156,6 +159,7 @@ impl Case<'_> {
             objective: &self.compiled.objective,
             timezone: self.plant.zone()?,
             seed: self.seed,
+            clock: self.clock,
             file: self.file,
             text: self.text,
         };
@@ -232,7 +236,11 @@ struct Hours {
 impl Hours {
     fn of(plant: &Plant, change: &Change) -> Result<Self> {
         let minute = |text: &str| minute_of_day(text).map_err(Error::Usage);
-        let between = change.between.as_ref().map(|b| Ok((minute(&b.value[0])?, minute(&b.value[1])?))).transpose()?;
+        let between = change
+            .between
+            .as_ref()
+            .map(|b| Ok::<_, Error>((minute(&b.value[0])?, minute(&b.value[1])?)))
+            .transpose()?;
         Ok(Self { zone: plant.zone()?, between })
     }
 
@@ -276,7 +284,7 @@ fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
 }
 
 /// A controller in one line.
-fn describe(controller: &ControllerSpec) -> String {
+fn describe(controller: &ControllerSpec, plant: &Plant) -> String {
     let names = |list: Vec<&str>| list.join(", ");
     match controller {
         ControllerSpec::Replay {} => "the log's own controls".into(),
@@ -297,13 +305,23 @@ fn describe(controller: &ControllerSpec) -> String {
             format!("{kind} on {}", names(loops.iter().map(|l| l.value.order.value.as_str()).collect()))
         }
         ControllerSpec::Mpc(mpc) => {
-            let planner = match mpc.planner {
+            let controls: Vec<usize> = match &mpc.controls {
+                Some(named) => named.iter().filter_map(|n| plant.schema.find(n)).collect(),
+                None => plant.schema.with_role(Role::Control),
+            };
+            let planner = match planner_of(mpc, &plant.twin, &controls) {
+                PlannerSpec::GaussNewton { .. } => "Gauss-Newton",
+                PlannerSpec::Gradient { .. } => "gradient",
+                PlannerSpec::Qp { .. } => "QP",
+                PlannerSpec::Mcts { .. } => "tree search",
+                PlannerSpec::Mppi { .. } => "MPPI",
+                PlannerSpec::RandomShooting { .. } => "random shooting",
                 PlannerSpec::Cem { .. } => "CEM",
                 PlannerSpec::Icem { .. } => "iCEM",
             };
             let replan = mpc.replan.as_ref().map_or_else(|| "every step".into(), |r| format!("every {}", r.value));
-            let risk = mpc.risk.as_ref().map_or(0.5, |r| r.value);
-            format!("MPC ({planner}), horizon {}, replanned {replan}, risk {risk}", mpc.horizon.value)
+            let risk = mpc.risk.as_ref().map_or_else(|| "mean".into(), |r| format!("{} quantile", r.value));
+            format!("MPC ({planner}), horizon {}, replanned {replan}, least {risk} of the cost", mpc.horizon.value)
         }
     }
 }
@@ -352,8 +370,9 @@ fn carried(plant: &Plant, steps: &[usize]) -> Vec<String> {
         .collect()
 }
 
-/// KPIs over a run; lags at its start reach back into the log that every particle shares.
-fn figures_of(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> Vec<Figures> {
+/// KPIs over a run, which begins at row `past` of `realised`; lags at its start reach back into the log that every particle
+/// shares.
+pub fn figures_of(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> Vec<Figures> {
     let depth = kpis.iter().map(Kpi::depth).max().unwrap_or(0).max(1).min(past);
     let (schema, steps) = (run.schema.clone(), depth + run.steps);
     let mut whole = Trajectory::empty(schema, realised.time(past - depth), run.step_ms, steps, run.particles);

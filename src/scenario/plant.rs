@@ -12,7 +12,7 @@ use crate::expr::Scope;
 use crate::learn::Equations;
 use crate::log::Quality;
 use crate::schema::Schema;
-use crate::spec::{At, Change, Loaded, TimeSpan, TwinSpec};
+use crate::spec::{At, Change, Loaded, MpcSpec, TimeSpan, TwinSpec};
 use crate::trajectory::Trajectory;
 use crate::twin::Twin;
 use crate::value::{Kpi, Objective};
@@ -79,6 +79,13 @@ impl Plant {
     /// Steps of `span` on the plant's grid.
     pub fn steps(&self, span: TimeSpan) -> usize {
         span.steps(self.spec.value.step.value, 1)
+    }
+
+    /// How controllers of the running plant plan: as the twin says, else over the model's control horizon.
+    pub fn mpc(&self) -> MpcSpec {
+        let horizon = i64::try_from(self.card.horizon.max(1)).unwrap_or(1).saturating_mul(self.log.step_ms);
+        let given = self.spec.value.mpc.as_ref().map(|m| m.value.clone());
+        given.unwrap_or_else(|| MpcSpec::over(TimeSpan::from_ms(horizon)))
     }
 
     /// In which schedules and daily windows tell the time.

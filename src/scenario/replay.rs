@@ -45,8 +45,8 @@ pub fn replay_checks(
             realised.segments = vec![past..past + steps];
             let measured = figures(&compiled.kpis, &realised, &[past..past + steps]);
             realised.segments = segments;
-            let realised = Arc::new(realised);
-            let case = Case { plant, twin, compiled, realised: &realised, past, steps, particles, seed, file, text };
+            let realised = &Arc::new(realised);
+            let case = Case { plant, twin, compiled, realised, past, steps, particles, seed, clock: None, file, text };
             let run = case.run(&ControllerSpec::Replay {}, &|| false)?.trajectory;
             Ok((measured, evaluate(&compiled.kpis, &run, &[0..steps])))
         })

@@ -117,6 +117,7 @@ pub struct ControlUse {
     /// Allowed range: hard limits; `None` where open.
     pub low: Option<f64>,
     pub high: Option<f64>,
+    /// Per step; the smaller one where up and down differ.
     pub max_move: Option<f64>,
     /// Moves and mean |move| over the run, median particle.
     pub moves: usize,
@@ -223,9 +224,12 @@ pub struct Score {
     pub skill_linear: f64,
     #[serde(deserialize_with = "number_or_null")]
     pub crps: f64,
-    /// Coverage of the 50, 80, 90 and 95 % intervals.
+    /// Coverage of the 50, 80, 90 and 95 % intervals, whose widths follow how earlier forecasts came out.
     #[serde(deserialize_with = "numbers_or_null")]
     pub coverage: [f64; 4],
+    /// The same had the widths stayed as they were calibrated on the training blocks.
+    #[serde(default, deserialize_with = "numbers_or_null")]
+    pub coverage_fixed: [f64; 4],
     /// Lowest and highest coverage that would be right for each, given how few forecasts are independent.
     pub right: [(f64, f64); 4],
     /// Independent forecasts that the coverage of the 90 % interval rests on.

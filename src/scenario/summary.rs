@@ -37,7 +37,7 @@ pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
             baseline_mean: mean(&medians(baseline, i)),
             low: finite(signal.hard.low),
             high: finite(signal.hard.high),
-            max_move: finite(signal.max_move),
+            max_move: finite(signal.max_move.up.min(signal.max_move.down)),
             moves: path.windows(2).filter(|w| (w[1] - w[0]).abs() > 1e-9 * size).count(),
         }
     });

@@ -4,6 +4,7 @@
 mod at;
 mod json_schema;
 mod load;
+mod model;
 mod place;
 mod scenario;
 mod shape;
@@ -18,14 +19,15 @@ pub use json_schema::{scenario_json_schema, twin_json_schema};
 pub use load::{
     Damage, Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse, parse_scenario, parse_twin, twin_file,
 };
+pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
 pub use place::{inner_place, key_place};
 pub use scenario::{
-    BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannerSpec, Reference, ScenarioSpec,
-    ScheduleEntry,
+    BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannedStock, PlannerSpec, Reference,
+    ScenarioSpec, ScheduleEntry, TotalSpec,
 };
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema};
 pub use twin::{
-    EconomicsSpec, Effect, EnsembleSpec, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, MeanSpec, ModelSpec,
-    ParameterSpec, PriceBasis, Resample, RetrainSpec, SignalSpec, TwinSpec,
+    EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, MaxMove, ParameterSpec, PriceBasis,
+    Resample, RetrainSpec, SignalSpec, TwinSpec, UpDown,
 };

@@ -165,15 +165,23 @@ pub struct MpcSpec {
     /// Time between plans; the plan is followed in between (default: one sample time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replan: Option<At<TimeSpan>>,
-    /// The plan minimises this quantile of the objective over particles (default 0.5; 0.95 is cautious).
+    /// The plan minimises this quantile of the objective over particles (default: the mean; 0.95 is cautious).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<At<f64>>,
-    /// Futures in each plan (default 4).
+    /// Futures in each plan (default 4; 1, the expected one, for planners that follow slopes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
     /// Free moves over the horizon, held in between (default: one per replan interval, at most 12).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moves: Option<At<usize>>,
+    /// Share of the model's last error of one step that is taken to last over the horizon, filtered from step to step:
+    /// what makes a biased twin reach its set-point (default 0.1; 0: none).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<At<f64>>,
+    /// Orders that the plan moves through order-up-to levels: in every future the order is what the position lacks, so that
+    /// the plan can react to what it does not know yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub base_stock: Vec<At<PlannedStock>>,
     /// The controls that it moves (default: all).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controls: Option<Vec<At<String>>>,
@@ -183,8 +191,73 @@ pub struct MpcSpec {
     /// One forecast for all disturbances in place of the twin's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<super::ForecastSpec>>,
-    #[serde(default)]
-    pub planner: PlannerSpec,
+    /// Limits of what controls take over the horizon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub totals: Vec<At<TotalSpec>>,
+    /// Time for one plan; the best one found by then is followed (default: as long as it takes).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<At<TimeSpan>>,
+    /// Default: `gauss_newton` where the twin and the controls have slopes, `mcts` where every control has few values,
+    /// else `icem`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planner: Option<PlannerSpec>,
+    /// Of a live loop: who moves the controls when there is no plan to follow (default: the plant's own controller, where
+    /// it tells what it would do).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe: Option<Box<At<ControllerSpec>>>,
+    /// Of a live loop: steps at the start for which the plant's own controller is followed, since the past is not known
+    /// yet (default: as many as the model looks back on, at least 3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<At<usize>>,
+}
+
+/// An order that follows from a level.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedStock {
+    /// The control that orders.
+    pub order: At<String>,
+    /// Inventory position: on hand + on order − backlog, as an expression.
+    pub position: At<String>,
+    /// Lowest and highest level.
+    pub level: At<[f64; 2]>,
+}
+
+impl MpcSpec {
+    /// All settings but the horizon as they are by default.
+    pub fn over(horizon: TimeSpan) -> Self {
+        Self {
+            correction: None,
+            base_stock: Vec::new(),
+            budget: None,
+            totals: Vec::new(),
+            horizon: horizon.into(),
+            replan: None,
+            risk: None,
+            particles: None,
+            moves: None,
+            controls: None,
+            within_log: None,
+            forecast: None,
+            planner: None,
+            safe: None,
+            settle: None,
+        }
+    }
+}
+
+/// A limit of what a control takes in total: the sum of its values over the steps of a plan.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TotalSpec {
+    pub control: At<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<At<f64>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<At<f64>>,
+    /// Both are for this long, and the horizon has its share (default: for the whole horizon).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per: Option<At<TimeSpan>>,
 }
 
 /// The optimiser inside MPC.
@@ -205,6 +278,19 @@ pub enum PlannerSpec {
         /// Weight of the last mean and variance.
         #[serde(default = "d_smoothing")]
         smoothing: At<f64>,
+        /// A few steps of `gradient` from the best sequence.
+        #[serde(default = "d_polish")]
+        polish: At<bool>,
+    },
+    /// Bounded Gauss-Newton on the slopes of the whole rollout, with several dampings tried at once.
+    #[serde(rename_all = "snake_case")]
+    GaussNewton {
+        /// Steps of the best start.
+        #[serde(default = "d_steps")]
+        iterations: At<usize>,
+        /// Starts that take a first step; the best of them goes on.
+        #[serde(default = "d_starts")]
+        starts: At<usize>,
     },
     /// CEM with coloured noise, kept elites and a shrinking population (Pinneri et al. 2020).
     #[serde(rename_all = "snake_case")]
@@ -226,7 +312,84 @@ pub enum PlannerSpec {
         /// Share of elites kept between iterations and between plans.
         #[serde(default = "d_keep")]
         keep: At<f64>,
+        /// A few steps of `gradient` from the best sequence.
+        #[serde(default = "d_polish")]
+        polish: At<bool>,
     },
+    /// Averages weighted by exp(−cost/λ), with smoothed noise (Williams et al. 2017).
+    #[serde(rename_all = "snake_case")]
+    Mppi {
+        /// Candidates per iteration.
+        #[serde(default = "d_population")]
+        population: At<usize>,
+        #[serde(default = "d_iterations")]
+        iterations: At<usize>,
+        /// λ, in spreads of the costs (median − least).
+        #[serde(default = "d_temperature")]
+        temperature: At<f64>,
+        /// Share of new noise in each move; 1 is white.
+        #[serde(default = "d_new_noise")]
+        smoothing: At<f64>,
+        /// The noise shrinks by this factor each iteration.
+        #[serde(default = "d_shrink")]
+        decay: At<f64>,
+        /// A few steps of `gradient` from the best sequence.
+        #[serde(default = "d_polish")]
+        polish: At<bool>,
+    },
+    /// Sequences drawn evenly between the bounds; the cheapest one wins.
+    #[serde(rename_all = "snake_case")]
+    RandomShooting {
+        /// Sequences priced.
+        #[serde(default = "d_sequences")]
+        population: At<usize>,
+        /// A few steps of `gradient` from the best sequence.
+        #[serde(default = "d_polish")]
+        polish: At<bool>,
+    },
+    /// Projected L-BFGS on the slopes of the cost, for objectives that are no sum of squares.
+    #[serde(rename_all = "snake_case")]
+    Gradient {
+        #[serde(default = "d_descents")]
+        iterations: At<usize>,
+        /// Past steps that shape the next one.
+        #[serde(default = "d_memory")]
+        memory: At<usize>,
+    },
+    /// Linearises, solves the constrained quadratic program, repeats; exact for linear twins with quadratic costs.
+    #[serde(rename_all = "snake_case")]
+    Qp {
+        #[serde(default = "d_steps")]
+        iterations: At<usize>,
+    },
+    /// Tree search over moves on a grid, for discrete or staged equipment.
+    #[serde(rename_all = "snake_case")]
+    Mcts {
+        /// Sequences priced.
+        #[serde(default = "d_sequences")]
+        population: At<usize>,
+        /// Values of a control without multiples, from bound to bound.
+        #[serde(default = "d_levels")]
+        levels: At<usize>,
+        /// A few steps of `gradient` from the best sequence.
+        #[serde(default = "d_polish")]
+        polish: At<bool>,
+    },
+}
+
+impl PlannerSpec {
+    pub fn gauss_newton() -> Self {
+        Self::GaussNewton { iterations: d_steps(), starts: d_starts() }
+    }
+
+    pub fn mcts() -> Self {
+        Self::Mcts { population: d_sequences(), levels: d_levels(), polish: d_polish() }
+    }
+
+    /// Whether it goes down the slopes of one cost, which several futures make no better known.
+    pub fn follows_slopes(&self) -> bool {
+        matches!(self, Self::GaussNewton { .. } | Self::Gradient { .. } | Self::Qp { .. })
+    }
 }
 
 impl Default for PlannerSpec {
@@ -239,12 +402,43 @@ impl Default for PlannerSpec {
             beta: d_beta(),
             decay: d_decay(),
             keep: d_keep(),
+            polish: d_polish(),
         }
     }
 }
 
 fn d_population() -> At<usize> {
     64.into()
+}
+fn d_sequences() -> At<usize> {
+    256.into()
+}
+fn d_descents() -> At<usize> {
+    8.into()
+}
+fn d_memory() -> At<usize> {
+    6.into()
+}
+fn d_levels() -> At<usize> {
+    5.into()
+}
+fn d_temperature() -> At<f64> {
+    0.1.into()
+}
+fn d_new_noise() -> At<f64> {
+    0.6.into()
+}
+fn d_shrink() -> At<f64> {
+    0.8.into()
+}
+fn d_polish() -> At<bool> {
+    false.into()
+}
+fn d_steps() -> At<usize> {
+    5.into()
+}
+fn d_starts() -> At<usize> {
+    2.into()
 }
 fn d_elites() -> At<f64> {
     0.1.into()

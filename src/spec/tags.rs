@@ -36,8 +36,16 @@ pub fn schema(spec: &TwinSpec) -> std::result::Result<Arc<Schema>, Vec<Complaint
             unit,
             hard: range(signal.hard.as_ref()),
             soft: range(signal.soft.as_ref()),
-            max_move: signal.max_move.as_ref().map_or(f64::INFINITY, |m| m.value),
+            max_move: signal.max_move.as_ref().map_or(schema::MoveLimit::NONE, |m| {
+                let (down, up) = m.value.limits();
+                schema::MoveLimit { down, up }
+            }),
             multiple: signal.multiple.as_ref().map_or(0.0, |m| m.value),
+            switching: schema::Switching {
+                least: signal.min_on.as_ref().map_or(0.0, |m| m.value),
+                run: signal.min_run.as_ref().map_or(0, |t| t.value.steps(spec.step.value, 0)),
+                stop: signal.min_stop.as_ref().map_or(0, |t| t.value.steps(spec.step.value, 0)),
+            },
         });
     }
     if complaints.is_empty() { Ok(Arc::new(Schema::new(signals))) } else { Err(complaints) }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, TimeSpan};
+use super::{At, ModelSpec, MpcSpec, TimeSpan};
 use crate::schema::Role;
 
 /// A plant: its log, its tag list, what is worth what, and how it is learned.
@@ -36,6 +36,9 @@ pub struct TwinSpec {
     pub objective: IndexMap<String, At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrain: Option<At<RetrainSpec>>,
+    /// How `control` and `advise` plan (default: over the model's control horizon).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mpc: Option<At<MpcSpec>>,
 }
 
 impl TwinSpec {
@@ -133,6 +136,34 @@ pub enum Effect {
     None,
 }
 
+/// Largest change of a control per step: the same both ways, or up and down apart; an absent way has no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MaxMove {
+    Both(f64),
+    Apart(UpDown),
+}
+
+/// Two ways of a move.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpDown {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down: Option<f64>,
+}
+
+impl MaxMove {
+    /// (down, up); infinite where there is no limit.
+    pub fn limits(&self) -> (f64, f64) {
+        match *self {
+            Self::Both(size) => (size, size),
+            Self::Apart(UpDown { up, down }) => (down.unwrap_or(f64::INFINITY), up.unwrap_or(f64::INFINITY)),
+        }
+    }
+}
+
 /// One line of the tag list.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -160,12 +191,21 @@ pub struct SignalSpec {
     /// The same value for longer than this is a stuck sensor: dropped and counted. Absent: flat lines are only reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flat: Option<At<TimeSpan>>,
-    /// Largest change of a control from one step to the next.
+    /// Largest change of a control from one step to the next: a number, or `{ up = 1.0, down = 0.5 }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_move: Option<At<f64>>,
+    pub max_move: Option<At<MaxMove>>,
     /// A control takes whole multiples of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiple: Option<At<f64>>,
+    /// A control is 0, off, or at least this, on: a minimum load, a minimum order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_on: Option<At<f64>>,
+    /// With `min_on`: once on, it stays on for this long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_run: Option<At<TimeSpan>>,
+    /// With `min_on`: once off, it stays off for this long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_stop: Option<At<TimeSpan>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resample: Option<At<Resample>>,
     /// What a controller is told about a disturbance's future (default `persistence`).
@@ -235,103 +275,6 @@ pub struct EconomicsSpec {
 pub enum PriceBasis {
     Real,
     Nominal,
-}
-
-/// How the twin is learned.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ModelSpec {
-    /// Models fitted side by side; the best multi-step hold-out score wins. `persistence` and `linear` are always fitted.
-    pub choose: Vec<At<String>>,
-    /// Past values of every input that a model sees, the present one included.
-    pub lags: At<usize>,
-    /// The newest stretch of the log, which no step of fitting sees.
-    pub holdout: At<TimeSpan>,
-    /// Control horizon: models are scored, and must beat persistence, up to here.
-    pub horizon: At<TimeSpan>,
-    /// Signals that no model reads.
-    pub ignore: Vec<At<String>>,
-    /// How long a state without a good measurement may be carried by the model's own prediction (default `horizon`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub carry: Option<At<TimeSpan>>,
-    /// Steps over which `linear` and `ensemble` are fitted to simulate open loop, fed with their own predictions of the
-    /// states (default 1: to predict the next step from measured values). A model that is good one step ahead can still
-    /// drift when it runs alone, where states are slow, noisy or not all measured.
-    pub rollout_loss: At<usize>,
-    pub seed: At<u64>,
-    /// Settings of the model `ensemble`.
-    pub ensemble: EnsembleSpec,
-}
-
-/// Settings of the model `ensemble`: several neural networks, each of which also tells how sure it is.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct EnsembleSpec {
-    /// Networks, each fitted to a bootstrap sample of its own (default 5).
-    pub members: At<usize>,
-    /// Width of each hidden layer (default `[64, 64]`).
-    pub layers: Vec<At<usize>>,
-    /// Passes over the training rows, at most; the step size falls to nothing over them (default 40).
-    pub epochs: At<usize>,
-    /// Passes without progress on blocks held out, after which training ends and the best networks are taken (default 10);
-    /// 0: all passes are made and the last networks are taken, for short logs, of which no part can be spared.
-    pub patience: At<usize>,
-    /// Rows of one step of the optimiser (default 256).
-    pub batch: At<usize>,
-    /// Step size of Adam at the start (default 0.005).
-    pub learning_rate: At<f64>,
-    /// Share of every weight that is taken away per step and unit of step size (default 0.01).
-    pub weight_decay: At<f64>,
-    /// What the networks start from (default `linear`).
-    pub mean: At<MeanSpec>,
-}
-
-impl Default for EnsembleSpec {
-    fn default() -> Self {
-        Self {
-            members: 5.into(),
-            layers: vec![64.into(), 64.into()],
-            epochs: 40.into(),
-            patience: 10.into(),
-            batch: 256.into(),
-            learning_rate: 5e-3.into(),
-            weight_decay: 1e-2.into(),
-            mean: MeanSpec::Linear.into(),
-        }
-    }
-}
-
-/// What a model is fitted to the remainder of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MeanSpec {
-    /// The linear model, which also leads beyond the log.
-    Linear,
-    /// Nothing.
-    Zero,
-}
-
-impl ModelSpec {
-    /// Steps of `step` for which a state may be carried.
-    pub fn carry_steps(&self, step: TimeSpan) -> usize {
-        self.carry.as_ref().unwrap_or(&self.horizon).steps(step, 0)
-    }
-}
-
-impl Default for ModelSpec {
-    fn default() -> Self {
-        Self {
-            choose: vec!["linear".to_owned().into(), "forest".to_owned().into()],
-            lags: 3.into(),
-            holdout: TimeSpan::from_ms(14 * 86_400_000).into(),
-            horizon: TimeSpan::from_ms(4 * 3_600_000).into(),
-            ignore: Vec::new(),
-            carry: None,
-            rollout_loss: 1.into(),
-            seed: 1.into(),
-            ensemble: EnsembleSpec::default(),
-        }
-    }
 }
 
 /// A figure of merit. Its unit follows from the signals' units. Arguments are expressions unless said otherwise.

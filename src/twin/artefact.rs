@@ -20,7 +20,7 @@ use crate::spec::TwinSpec;
 pub const MODEL_FILE: &str = "model.bin";
 
 const MAGIC: [u8; 8] = *b"TWINOPT\n";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const PRELUDE: usize = 8 + 4 + 4 + 32;
 const LONGEST_HEADER: usize = 1 << 20;
 const LONGEST_PAYLOAD: usize = 1 << 30;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::expr::Program;
 use crate::learn::{Particle, StepScratch};
 use crate::rng::Key;
 use crate::schema::Schema;
@@ -19,6 +20,8 @@ pub struct Batch {
     pub key: Option<Key>,
     /// Noise of the last step per target and particle (it is correlated in time).
     pub noise: Vec<Vec<f64>>,
+    /// What the noise fades to, per target and particle: how wrong the model has lately been on average. Empty: zero.
+    pub bias: Vec<Vec<f64>>,
     pub scratch: StepScratch,
 }
 
@@ -27,7 +30,7 @@ impl Batch {
     pub fn particles(window: Window, members: usize, key: Key) -> Self {
         let rows = window.rows();
         let particles = (0..rows).map(|p| Particle { member: Some(p % members.max(1)), rows: p..p + 1 }).collect();
-        Self { window, particles, key: Some(key), noise: Vec::new(), scratch: StepScratch::default() }
+        Self { window, particles, key: Some(key), noise: Vec::new(), bias: Vec::new(), scratch: StepScratch::default() }
     }
 
     /// All rows are candidates of each of `particles` futures: row `p * candidates + c`.
@@ -39,7 +42,7 @@ impl Batch {
                 rows: p * candidates..(p + 1) * candidates,
             })
             .collect();
-        Self { window, particles, key, noise: Vec::new(), scratch: StepScratch::default() }
+        Self { window, particles, key, noise: Vec::new(), bias: Vec::new(), scratch: StepScratch::default() }
     }
 }
 
@@ -80,6 +83,18 @@ pub trait Dynamics: Send + Sync {
     fn carry(&self, log: &mut Trajectory, _first: usize, _row: usize) -> Result<Vec<usize>> {
         Ok(vec![0; log.schema.len()])
     }
-    /// What the log has seen of a signal, 1st to 99th percentile.
+    /// The expression of a derived signal.
+    fn derived(&self, _signal: usize) -> Option<&Program> {
+        None
+    }
+    /// Whether what follows of a signal is learned from the log (else known).
+    fn learns(&self, _signal: usize) -> bool {
+        false
+    }
+    /// Whether small changes of the controls make small changes of what follows, so that slopes tell something.
+    fn smooth(&self) -> bool {
+        false
+    }
+    /// What the log has seen of a signal, from the least value to the largest.
     fn seen(&self, signal: usize) -> crate::schema::Range;
 }

@@ -2,6 +2,7 @@
 
 mod artefact;
 mod carry;
+mod cover;
 mod dynamics;
 mod envelope;
 mod provenance;
@@ -9,12 +10,15 @@ mod provenance;
 use std::ops;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 pub use artefact::MODEL_FILE;
 pub use dynamics::{Batch, Dynamics, Support};
 pub use envelope::Envelope;
 pub use provenance::{Provenance, config_hash};
 
 use crate::error::Result;
+use crate::expr::Program;
 use crate::learn::{Doubt, Equations, Level, Particle, Spread, StepMap, StepScratch};
 use crate::schema::{Range, Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
@@ -27,7 +31,7 @@ pub struct Twin {
     /// Where its own epistemic spread says that it must not be trusted.
     pub doubt: Doubt,
     pub envelope: Envelope,
-    /// 1st to 99th percentile of each signal over the training rows: `[signals]`.
+    /// Least and largest value of each signal over the training rows: `[signals]`.
     pub seen: Vec<Range>,
     /// Sample time, milliseconds.
     pub step_ms: i64,
@@ -73,13 +77,16 @@ fn read_signals(map: &StepMap) -> Vec<usize> {
 
 fn seen(column: &[f64], training: &[ops::Range<usize>]) -> Range {
     let rows = training.iter().cloned().flatten();
-    let mut values: Vec<f64> = rows.filter_map(|t| column.get(t).copied()).filter(|v| v.is_finite()).collect();
-    if values.is_empty() {
-        return Range::OPEN;
+    let values = rows.filter_map(|t| column.get(t).copied()).filter(|v| v.is_finite());
+    let none = Range { low: f64::INFINITY, high: f64::NEG_INFINITY };
+    let met = values.fold(none, |r, v| Range { low: r.low.min(v), high: r.high.max(v) });
+    if met.low <= met.high { met } else { Range::OPEN }
+}
+
+fn add(to: &mut [Vec<f64>], from: &[Vec<f64>], factor: f64) {
+    for (to, from) in to.iter_mut().zip(from) {
+        to.iter_mut().zip(from).for_each(|(a, b)| *a += factor * b);
     }
-    values.sort_by(f64::total_cmp);
-    let last = (values.len() - 1) as f64;
-    Range { low: values[(0.01 * last).floor() as usize], high: values[(0.99 * last).ceil() as usize] }
 }
 
 impl Dynamics for Twin {
@@ -108,7 +115,9 @@ impl Dynamics for Twin {
             return;
         }
         let signals = self.map.schema.len();
-        let mut past = Window::new(signals, self.map.depth().max(2), particles.len(), window.time(), self.step_ms);
+        let before = window.time().as_millisecond().saturating_sub(self.step_ms);
+        let before = Timestamp::from_millisecond(before).unwrap_or(Timestamp::MIN);
+        let mut past = Window::new(signals, self.map.depth().max(2), particles.len(), before, self.step_ms);
         for lag in 0..past.depth() {
             for s in 0..signals {
                 let (from, to) = (window.column(s, lag + 1), past.column_mut(s, lag));
@@ -136,15 +145,17 @@ impl Dynamics for Twin {
     }
 
     fn step(&self, batch: &mut Batch) {
-        let Batch { window, particles, key, noise, scratch } = batch;
+        let Batch { window, particles, key, noise, bias, scratch } = batch;
         let targets = self.map.layout.targets.len();
         if noise.len() != targets {
             *noise = vec![vec![0.0; particles.len()]; targets];
         }
+        add(noise, bias, -1.0);
         match key {
             Some(key) => self.spread.next(noise, *key, window.steps() as u64),
             None => self.spread.decay(noise),
         }
+        add(noise, bias, 1.0);
         self.map.step(window, particles, Some(noise), scratch);
     }
 
@@ -163,6 +174,21 @@ impl Dynamics for Twin {
 
     fn carry(&self, log: &mut Trajectory, first: usize, row: usize) -> Result<Vec<usize>> {
         carry::carry(&self.map, log, first, row, self.carry)
+    }
+
+    fn derived(&self, signal: usize) -> Option<&Program> {
+        let Equations { early, late, .. } = &self.map.equations;
+        early.iter().chain(late).find(|(s, _)| *s == signal).map(|(_, program)| program)
+    }
+
+    fn learns(&self, signal: usize) -> bool {
+        self.map.layout.targets.iter().any(|t| t.signal() == signal)
+    }
+
+    fn smooth(&self) -> bool {
+        let (inputs, outputs) = self.map.regressor.shape();
+        let (x, cotangent) = (vec![[].as_slice(); inputs], vec![Vec::new(); outputs]);
+        outputs == 0 || self.map.regressor.pull_back(&x, &[], &cotangent, &mut vec![Vec::new(); inputs])
     }
 
     fn seen(&self, signal: usize) -> Range {

@@ -79,6 +79,7 @@ pub fn config_hash(spec: &TwinSpec) -> Result<String> {
 fn learned_part(s: &SignalSpec) -> SignalSpec {
     let mut s = s.clone();
     (s.soft, s.hard, s.max_move, s.multiple, s.forecast) = (None, None, None, None, None);
+    (s.min_on, s.min_run, s.min_stop) = (None, None, None);
     if let Some(value) = &mut s.value {
         value.value = 0.0;
     }

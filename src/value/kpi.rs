@@ -53,6 +53,16 @@ enum Kind {
     DegreeHours(Program, f64),
 }
 
+/// How a KPI is made up of the steps of a run.
+pub enum PerStep<'a> {
+    /// Σ over steps of the expression, times the factor.
+    Expression(&'a Program, f64),
+    /// Σ over steps of how far the signal is beyond the limits, times the factor.
+    Excess(usize, Limits, f64),
+    /// In no such way.
+    Other,
+}
+
 /// Why a KPI cannot be: the byte range in `twin.toml` of the text at fault, and the fault within that text.
 pub type KpiFault = (Range<usize>, ExprFault);
 
@@ -170,6 +180,16 @@ impl Kpi {
             Kind::Ratio(p, q) | Kind::FillRate(p, q) => p.depth().max(q.depth()),
             Kind::Moves(..) | Kind::Travel(_) => 1,
             Kind::Exceedance(..) | Kind::ExceedanceShare(..) => 0,
+        }
+    }
+
+    /// What its value over `steps` steps is the sum of.
+    pub fn per_step(&self, steps: usize) -> PerStep<'_> {
+        match &self.kind {
+            Kind::Sum(p) => PerStep::Expression(p, self.factor),
+            Kind::Mean(p) => PerStep::Expression(p, (steps.max(1) as f64).recip()),
+            Kind::Exceedance(signal, soft) => PerStep::Excess(*signal, *soft, self.factor),
+            _ => PerStep::Other,
         }
     }
 

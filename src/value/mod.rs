@@ -14,5 +14,5 @@ pub use accumulator::Accumulator;
 pub use annual::{Part, annualise};
 pub use compare::{Difference, Estimate, quantile, sorted_finite};
 pub use economics::{Economics, Investment};
-pub use kpi::{Aggregation, Figures, Kpi, evaluate, figures};
+pub use kpi::{Aggregation, Figures, Kpi, PerStep, evaluate, figures};
 pub use objective::Objective;

@@ -382,6 +382,7 @@ fn scores() -> Vec<Score> {
                         if s == 4 && h == 24 { 0.832 } else { 0.898 + off },
                         0.951 + 0.5 * off,
                     ],
+                    coverage_fixed: [0.47, 0.76, 0.86, 0.93],
                     right: [(0.41, 0.59), (0.73, 0.87), (0.846, 0.954), (0.91, 0.99)],
                     independent: 120.0,
                     pit: std::array::from_fn(|i| 0.1 + 0.5 * off * (i as f64 - 4.5) / 4.5),

@@ -1,24 +1,107 @@
-//! Gaussian processes on the processor.
+//! Gaussian processes on the processor: what is asked is checked here and computed beside.
 
-use crate::compute::{Evidence, GpFunctions, Kernel, Points, Solve};
-use crate::error::Result;
+use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
+use faer::prelude::ReborrowMut;
+use faer::{MatMut, MatRef, Par};
+use rayon::prelude::*;
 
-pub fn kernel(_kernel: &Kernel, _a: Points, _b: Points, _out: &mut [f64]) -> Result<()> {
-    todo!()
+use super::{covariance, evidence as exact, factor, inducing as sparse, predict as functions};
+use crate::compute::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
+use crate::error::{Error, Result};
+
+/// Columns of right-hand sides that are one task.
+const COLUMNS: usize = 128;
+
+/// `Ok` when slices have the sizes that `what` is about.
+fn sizes(what: &str, right: bool) -> Result<()> {
+    if right { Ok(()) } else { Err(Error::Internal(format!("{what}: slices of wrong sizes"))) }
 }
 
-pub fn cholesky(_a: &mut [f64], _n: usize) -> Result<bool> {
-    todo!()
+fn fits(kernel: &Kernel, points: Points) -> bool {
+    points.values.len() == kernel.lengths.len() * points.n
 }
 
-pub fn solve(_l: &[f64], _n: usize, _b: &mut [f64], _which: Solve) -> Result<()> {
-    todo!()
+pub fn kernel(kernel: &Kernel, a: Points, b: Points, out: &mut [f64]) -> Result<()> {
+    sizes("kernel", fits(kernel, a) && fits(kernel, b) && out.len() == a.n * b.n)?;
+    covariance::fill(kernel, a, b, false, out);
+    Ok(())
 }
 
-pub fn evidence(_kernel: &Kernel, _noise: f64, _x: Points, _y: &[f64]) -> Result<Option<Evidence>> {
-    todo!()
+pub fn cholesky(a: &mut [f64], n: usize) -> Result<bool> {
+    sizes("cholesky", a.len() == n * n)?;
+    let whole = factor::cholesky(MatMut::from_column_major_slice_mut(a, n, n));
+    for j in 1..n {
+        a[j * n..j * n + j].fill(0.0);
+    }
+    Ok(whole)
 }
 
-pub fn predict(_gp: &GpFunctions, _x: Points, _out: &mut [f64], _variance: Option<&mut [f64]>) -> Result<()> {
-    todo!()
+pub fn solve(l: &[f64], n: usize, b: &mut [f64], which: Solve) -> Result<()> {
+    sizes("solve", l.len() == n * n && (n == 0 || b.len().is_multiple_of(n)))?;
+    if let Some(columns) = b.len().checked_div(n) {
+        let l = MatRef::from_column_major_slice(l, n, n);
+        solve_columns(l, MatMut::from_column_major_slice_mut(b, n, columns), which);
+    }
+    Ok(())
+}
+
+/// Solves with the lower triangle of `l` in the place of `b`.
+pub fn solve_columns(l: MatRef<f64>, b: MatMut<f64>, which: Solve) {
+    b.par_col_chunks_mut(COLUMNS).for_each(|mut b| {
+        if which != Solve::Backward {
+            solve_lower_triangular_in_place(l, b.rb_mut(), Par::Seq);
+        }
+        if which != Solve::Forward {
+            solve_upper_triangular_in_place(l.transpose(), b, Par::Seq);
+        }
+    });
+}
+
+pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Result<Option<Evidence>> {
+    sizes("evidence", fits(kernel, x) && y.len() == x.n)?;
+    Ok(exact::evidence(kernel, noise, x, y))
+}
+
+pub fn predict(gp: &GpFunctions, x: Points, out: &mut [f64], variance: Option<&mut [f64]>) -> Result<()> {
+    let n = gp.points.n;
+    let right = fits(gp.kernel, gp.points)
+        && fits(gp.kernel, x)
+        && n > 0
+        && gp.weights.len() == n * out.len().checked_div(x.n).unwrap_or(0)
+        && gp.precision.is_none_or(|p| p.len() == n * n)
+        && variance.as_ref().is_none_or(|v| v.len() == x.n);
+    if x.n == 0 {
+        return sizes("gp_predict", out.is_empty());
+    }
+    sizes("gp_predict", right)?;
+    functions::predict(gp, x, out, variance);
+    Ok(())
+}
+
+pub fn pull_back(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
+    let n = gp.points.n;
+    let right = fits(gp.kernel, gp.points)
+        && fits(gp.kernel, x)
+        && n > 0
+        && out.len() == x.values.len()
+        && gp.weights.len() == n * cotangent.len().checked_div(x.n).unwrap_or(0);
+    if x.n == 0 {
+        return sizes("gp_pull_back", out.is_empty());
+    }
+    sizes("gp_pull_back", right)?;
+    functions::pull_back(gp, x, cotangent, out);
+    Ok(())
+}
+
+pub fn inducing(
+    kernel: &Kernel,
+    noise: f64,
+    jitter: f64,
+    x: Points,
+    y: &[f64],
+    z: Points,
+    gradient: bool,
+) -> Result<Option<Inducing>> {
+    sizes("gp_inducing", fits(kernel, x) && fits(kernel, z) && y.len() == x.n && z.n > 0)?;
+    Ok(sparse::inducing(&sparse::Model { kernel, noise, jitter, x, y, z }, gradient))
 }

@@ -1,12 +1,25 @@
 //! The processor: faer's kernels, rayon over members and tiles, SIMD chosen at run time.
 
+mod covariance;
 mod dense;
+mod evidence;
+mod factor;
 mod gp;
+mod inducing;
 mod panel;
+mod predict;
 mod rollout;
+mod slopes;
+#[cfg(test)]
+mod textbook;
+mod tile;
 
 use super::{Backend, Evidence, GpFunctions, Kernel, Net, NetRollout, Points, Solve, Tape};
 use crate::error::Result;
+
+pub(super) use covariance::{GROUP, LANES, Lanes, inverse_lengths, total};
+pub(super) use gp::{inducing, pull_back};
+pub(super) use tile::Tile;
 
 /// The reference device. Uses the threads of the rayon pool it is called in.
 #[derive(Debug, Clone, Copy, Default)]

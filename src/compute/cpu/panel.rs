@@ -127,7 +127,7 @@ fn finish_block<S: Simd>(s: S, finish: &mut impl Finish<S>, first: usize, left: 
 
 /// Four columns side by side.
 #[inline(always)]
-fn zip4<'a>(columns: [&'a [f32]; BLOCK]) -> impl Iterator<Item = [&'a f32; BLOCK]> {
+fn zip4(columns: [&[f32]; BLOCK]) -> impl Iterator<Item = [&f32; BLOCK]> {
     let [a, b, c, d] = columns;
     a.iter().zip(b).zip(c).zip(d).map(|(((a, b), c), d)| [a, b, c, d])
 }

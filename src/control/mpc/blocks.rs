@@ -47,6 +47,11 @@ impl Blocks {
         (0..whole).map(|k| self.starts[k + 1] - self.starts[k]).min().unwrap_or(1).max(1)
     }
 
+    /// Steps of each block.
+    pub fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.starts.windows(2).map(|w| w[1] - w[0])
+    }
+
     /// Block that step `h` lies in; the last one beyond the horizon.
     pub fn of(&self, h: usize) -> usize {
         self.starts.partition_point(|s| *s <= h).clamp(1, self.count()) - 1

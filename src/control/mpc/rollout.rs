@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::Setup;
-use crate::control::planner::reach;
+use super::local::Trace;
+use crate::control::planner::Allowed;
 use crate::expr::Registers;
 use crate::rng::Key;
 use crate::schema::Range;
@@ -23,6 +24,10 @@ pub(super) struct Start<'a> {
     pub kept: Vec<(usize, f64)>,
     /// Planned controls in force.
     pub previous: Vec<f64>,
+    /// How wrong the model has been lately, `[targets]`; empty: not known yet.
+    pub bias: Vec<f64>,
+    /// Steps for which they have been on, or off.
+    pub since: Vec<usize>,
     pub key: Key,
 }
 
@@ -40,6 +45,7 @@ pub(super) struct Workspace {
     limit_price: Option<f64>,
     /// Scratch for one candidate's futures.
     futures: Vec<f64>,
+    pub trace: Trace,
 }
 
 /// A batch of `candidates` × particles rows, row `p * candidates + c`.
@@ -48,6 +54,7 @@ struct Rollout {
     batch: Batch,
     terms: Vec<Accumulator>,
     value: Vec<f64>,
+    position: Vec<f64>,
     /// Objective per row.
     total: Vec<f64>,
     /// Known values per row, over all terms.
@@ -71,8 +78,18 @@ const STEP_BEYOND: f64 = 0.1;
 /// Price of an excess of one, in spreads of the objective over the first candidates: beyond what money can outweigh.
 const LIMIT_PRICE: f64 = 1e3;
 
+impl Limit {
+    /// The values of a completed step that the limit is about: `[rows]`.
+    pub fn column<'f>(&self, frame: &'f Completed) -> &'f [f64] {
+        frame.window.column(self.signal, usize::from(!self.ahead))
+    }
+}
+
+/// Sees every completed frame of a rollout, with its step.
+pub(super) type Watch<'a> = dyn FnMut(usize, &Completed, &mut Registers) + 'a;
+
 /// The frame before the current one, as the current one.
-struct Completed<'a> {
+pub(super) struct Completed<'a> {
     window: &'a Window,
     step_ms: i64,
 }
@@ -103,6 +120,18 @@ impl Workspace {
     /// Cost of each candidate, `[moves * controls]` each: the risk quantile of the objective over futures, plus the mean
     /// price of hard limits broken; NaN where a future cannot be computed.
     pub fn price(&mut self, setup: &Setup, start: &Start, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        self.price_and(setup, start, candidates, costs, &mut |_, _, _| {});
+    }
+
+    /// The same, and `watch` sees every completed frame.
+    pub fn price_and(
+        &mut self,
+        setup: &Setup,
+        start: &Start,
+        candidates: &[Vec<f64>],
+        costs: &mut Vec<f64>,
+        watch: &mut Watch,
+    ) {
         let n = candidates.len();
         let at = match self.rollouts.iter().position(|r| r.candidates == n) {
             Some(at) => at,
@@ -111,9 +140,9 @@ impl Workspace {
                 self.rollouts.len() - 1
             }
         };
-        paths(setup, &start.previous, candidates, &mut self.path);
+        paths(setup, start, candidates, &mut self.path);
         let rollout = &mut self.rollouts[at];
-        rollout.run(setup, start, &self.path, &mut self.noise, &mut self.registers);
+        rollout.run(setup, start, &self.path, &mut self.noise, &mut self.registers, watch);
         rollout.sum(setup);
         let Rollout { total, beyond, .. } = rollout;
         costs.clear();
@@ -122,8 +151,13 @@ impl Workspace {
             self.futures.extend(total.iter().skip(c).step_by(n));
             // One future that cannot be computed is no future to count on.
             costs.push(if self.futures.iter().all(|v| v.is_finite()) {
-                self.futures.sort_unstable_by(f64::total_cmp);
-                quantile(&self.futures, setup.risk)
+                match setup.risk {
+                    Some(risk) => {
+                        self.futures.sort_unstable_by(f64::total_cmp);
+                        quantile(&self.futures, risk)
+                    }
+                    None => self.futures.iter().sum::<f64>() / self.futures.len() as f64,
+                }
             } else {
                 f64::NAN
             });
@@ -141,24 +175,40 @@ impl Workspace {
     }
 }
 
+impl Workspace {
+    /// Differences of a term's price, averaged over futures, between the last candidates and the first of them, per unit
+    /// of `steps`; `None` when one is not finite.
+    pub fn slopes(&mut self, setup: &Setup, term: usize, steps: &[f64]) -> Option<Vec<f64>> {
+        let n = steps.len() + 1;
+        let rollout = self.rollouts.iter_mut().find(|r| r.candidates == n)?;
+        let (kpi, price) = &setup.objective.terms[term];
+        kpi.value(&rollout.terms[term], &mut rollout.value);
+        let mean = |c: usize| price * rollout.value.iter().skip(c).step_by(n).sum::<f64>() / setup.particles as f64;
+        let base = mean(0);
+        let slopes: Vec<f64> = steps.iter().enumerate().map(|(k, step)| (mean(k + 1) - base) / step).collect();
+        slopes.iter().all(|s| s.is_finite()).then_some(slopes)
+    }
+}
+
 /// Writes the controls of every step: towards the wish of its block, as far per step as the move limit allows.
-pub(super) fn paths(setup: &Setup, previous: &[f64], candidates: &[Vec<f64>], path: &mut Vec<f64>) {
+pub(super) fn paths(setup: &Setup, start: &Start, candidates: &[Vec<f64>], path: &mut Vec<f64>) {
     let (n, controls) = (candidates.len(), setup.controls.len());
+    // Per control and candidate.
+    let mut since: Vec<usize> = start.since.iter().flat_map(|s| std::iter::repeat_n(*s, n)).collect();
     path.resize(setup.blocks.horizon() * controls * n, 0.0);
     for h in 0..setup.blocks.horizon() {
         let block = setup.blocks.of(h);
         let (done, rest) = path.split_at_mut(h * controls * n);
         for c in 0..controls {
-            let limit = &setup.limits[c];
+            // Bounds are in the wishes.
+            let allowed = Allowed { bounds: Range::OPEN, ..setup.limits[c].allowed };
+            let since = &mut since[c * n..(c + 1) * n];
             let wish = candidates.iter().map(|s| s[block * controls + c]);
             let now = &mut rest[c * n..(c + 1) * n];
             for (k, (now, wish)) in now.iter_mut().zip(wish).enumerate() {
-                let last = if h == 0 { previous[c] } else { done[((h - 1) * controls + c) * n + k] };
-                *now = if limit.multiple > 0.0 {
-                    reach(Range::OPEN, limit.max_move, limit.multiple, last, wish)
-                } else {
-                    wish.max(last - limit.max_move).min(last + limit.max_move)
-                };
+                let last = if h == 0 { start.previous[c] } else { done[((h - 1) * controls + c) * n + k] };
+                *now = allowed.next(last, since[k], wish);
+                since[k] = allowed.since(last, since[k], *now, 1);
             }
         }
     }
@@ -174,6 +224,7 @@ impl Rollout {
             batch: Batch::candidates(window, setup.particles, dynamics.members(), None),
             terms: setup.objective.terms.iter().map(|(kpi, _)| kpi.start(rows)).collect(),
             value: vec![0.0; rows],
+            position: vec![0.0; rows],
             total: vec![0.0; rows],
             known: vec![0.0; rows],
             beyond: vec![0.0; rows],
@@ -187,8 +238,9 @@ impl Rollout {
         path: &[f64],
         noise: &mut Option<Vec<Vec<f64>>>,
         registers: &mut Registers,
+        watch: &mut Watch,
     ) {
-        let Self { candidates, batch, terms, beyond, .. } = self;
+        let Self { candidates, batch, terms, beyond, value, position, .. } = self;
         let (n, controls, dynamics) = (*candidates, &setup.controls, setup.dynamics);
         batch.window.broadcast_from(start.window, start.row);
         // One future is the mean one; several share their noise between all candidates.
@@ -199,6 +251,11 @@ impl Rollout {
                 dynamics.begin(batch);
                 *noise = Some(batch.noise.clone());
             }
+        }
+        batch.bias.resize_with(start.bias.len(), Vec::new);
+        for (column, bias) in batch.bias.iter_mut().zip(&start.bias) {
+            column.clear();
+            column.resize(setup.particles, *bias);
         }
         terms.iter_mut().for_each(Accumulator::reset);
         beyond.fill(0.0);
@@ -217,15 +274,23 @@ impl Rollout {
                 for future in batch.window.column_mut(*signal, 0).chunks_exact_mut(n) {
                     future.copy_from_slice(from);
                 }
+                if let Some(stock) = &setup.stocks[c] {
+                    let mut orders = std::mem::take(value);
+                    orders.copy_from_slice(batch.window.column(*signal, 0));
+                    stock.order(&batch.window, registers, position, &mut orders);
+                    batch.window.column_mut(*signal, 0).copy_from_slice(&orders);
+                    *value = orders;
+                }
             }
             dynamics.step(batch);
             let completed = Completed { window: &batch.window, step_ms: dynamics.step_ms() };
             for ((kpi, _), acc) in setup.objective.terms.iter().zip(terms.iter_mut()) {
                 kpi.add(acc, &completed, registers);
             }
+            watch(h, &completed, registers);
             for limit in &setup.hard {
                 let (range, scale) = (limit.range, limit.scale.recip());
-                let values = batch.window.column(limit.signal, usize::from(!limit.ahead));
+                let values = limit.column(&completed);
                 for (beyond, v) in beyond.iter_mut().zip(values) {
                     let excess = range.excess(*v) * scale;
                     *beyond += if excess > 1e-9 { excess + STEP_BEYOND } else { 0.0 };

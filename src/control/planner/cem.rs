@@ -1,6 +1,7 @@
 //! The cross-entropy method.
 
-use super::search::{Search, elite_count, empty_plan};
+use super::search::{Search, elite_count};
+use super::trial::{empty_plan, hold};
 use super::{Plan, Planner, Problem};
 use crate::rng::{Key, normal_quantile};
 use crate::schema::Range;
@@ -35,25 +36,25 @@ impl Planner for Cem {
             let key = problem.key.fold(iteration as u64);
             let mut drawn = 0;
             if iteration == 0 {
-                search.candidates[0].clone_from(&search.mean);
-                search.candidates[1] = search.hold(problem);
+                search.trial.candidates[0].clone_from(&search.mean);
+                search.trial.candidates[1] = hold(problem);
                 drawn = 2;
             }
             for c in drawn..population {
                 let stream = key.fold(c as u64);
                 for i in 0..problem.len() {
-                    let bounds = problem.bounds[i % problem.controls()];
+                    let bounds = problem.allowed[i % problem.controls()].bounds;
                     let (mean, deviation) = (search.mean[i], search.deviation[i]);
-                    search.candidates[c][i] = truncated(stream, i as u64, mean, deviation, bounds);
+                    search.trial.candidates[c][i] = truncated(stream, i as u64, mean, deviation, bounds);
                 }
             }
-            search.score(problem);
+            search.trial.score(problem);
             search.learn(elites, self.smoothing);
-            if search.converged() {
+            if search.converged() || (problem.late)() {
                 break;
             }
         }
-        search.finish(Vec::new())
+        search.trial.finish(Vec::new())
     }
 }
 

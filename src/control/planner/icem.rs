@@ -2,7 +2,8 @@
 
 use std::f64::consts::PI;
 
-use super::search::{Search, elite_count, empty_plan};
+use super::search::{Search, elite_count};
+use super::trial::{empty_plan, hold};
 use super::{Plan, Planner, Problem};
 use crate::rng::Key;
 
@@ -46,7 +47,7 @@ impl Planner for Icem {
             let shrunk = population as f64 * self.decay.max(1.0).powi(-(iteration as i32));
             let mut first = std::mem::take(&mut kept);
             if iteration == 0 {
-                first.push(search.hold(problem));
+                first.push(hold(problem));
             }
             if iteration == 0 || iteration == last {
                 first.push(search.mean.clone());
@@ -54,24 +55,24 @@ impl Planner for Icem {
             let n = (shrunk as usize).max(2 * elites).max(first.len());
             search.resize(n);
             let drawn = first.len();
-            for (slot, candidate) in search.candidates.iter_mut().zip(first) {
+            for (slot, candidate) in search.trial.candidates.iter_mut().zip(first) {
                 *slot = candidate;
             }
             let key = problem.key.fold(iteration as u64);
             for c in drawn..n {
-                noise.draw(key.fold(c as u64), problem.controls(), &search.deviation, &mut search.candidates[c]);
-                for (v, mean) in search.candidates[c].iter_mut().zip(&search.mean) {
+                noise.draw(key.fold(c as u64), problem.controls(), &search.deviation, &mut search.trial.candidates[c]);
+                for (v, mean) in search.trial.candidates[c].iter_mut().zip(&search.mean) {
                     *v += mean;
                 }
             }
-            search.score(problem);
+            search.trial.score(problem);
             search.learn(elites, self.smoothing);
-            kept = search.elites(keep).cloned().collect();
-            if search.converged() {
+            kept = search.trial.elites(keep).cloned().collect();
+            if search.converged() || (problem.late)() {
                 break;
             }
         }
-        search.finish(kept)
+        search.trial.finish(kept)
     }
 }
 

@@ -143,15 +143,8 @@ impl Forest {
         Ok(model)
     }
 
-    /// Adds one function's trees to the rows numbered in `rows`.
-    fn add_trees(
-        &self,
-        x: &[&[f64]],
-        rows: &[usize],
-        member: Option<usize>,
-        tile: &mut [f32; ROOM],
-        out: &mut [Vec<f64>],
-    ) {
+    /// What the trees see of the rows numbered in `rows`.
+    fn load(&self, x: &[&[f64]], rows: &[usize], tile: &mut [f32; ROOM]) {
         for ((x, column), (mean, inverse)) in
             x.iter().zip(tile.chunks_exact_mut(rows.len())).zip(self.mean.iter().zip(&self.inverse))
         {
@@ -161,6 +154,18 @@ impl Forest {
         }
         let end = x.len() * rows.len();
         tile[end..end + rows.len()].fill(f32::NEG_INFINITY);
+    }
+
+    /// Adds one function's trees to the rows numbered in `rows`.
+    fn add_trees(
+        &self,
+        x: &[&[f64]],
+        rows: &[usize],
+        member: Option<usize>,
+        tile: &mut [f32; ROOM],
+        out: &mut [Vec<f64>],
+    ) {
+        self.load(x, rows, tile);
         for (trees, out) in self.trees.iter().zip(out).filter(|(trees, _)| !trees.is_empty()) {
             let trees = match member {
                 None => trees.as_slice(),
@@ -229,5 +234,37 @@ impl Regressor for Forest {
 
     fn encode(&self) -> Vec<u8> {
         artefact::encode(self)
+    }
+
+    /// The standard deviation over the groups of trees, each tree walked once: the linear model is the same for all.
+    fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
+        out.iter_mut().for_each(|o| o[..rows].fill(0.0));
+        if self.trees.iter().all(Vec::is_empty) {
+            return;
+        }
+        let most = (ROOM / (x.len() + 1)).clamp(1, TILE);
+        let mut tile = [0.0; ROOM];
+        let mut numbers = [0; TILE];
+        for start in (0..rows).step_by(most) {
+            let n = most.min(rows - start);
+            numbers.iter_mut().zip(start..start + n).for_each(|(number, row)| *number = row);
+            self.load(x, &numbers[..n], &mut tile);
+            for (trees, out) in self.trees.iter().zip(out.iter_mut()).filter(|(trees, _)| !trees.is_empty()) {
+                let mut groups = [[0.0; TILE]; GROUPS];
+                for (sums, group) in groups.iter_mut().zip(trees.chunks_exact(TREES)) {
+                    group.iter().for_each(|tree| tree.add(&tile, n, &mut sums[..n]));
+                }
+                let (mut mean, mut squares) = ([0.0; TILE], [0.0; TILE]);
+                for group in &groups {
+                    mean.iter_mut().zip(group).for_each(|(m, g)| *m += g / GROUPS as f64);
+                }
+                for group in &groups {
+                    squares.iter_mut().zip(group).zip(&mean).for_each(|((s, g), m)| *s += (g - m) * (g - m));
+                }
+                for (out, s) in out[start..start + n].iter_mut().zip(squares) {
+                    *out = (s / (GROUPS as f64 - 1.0)).sqrt() / TREES as f64;
+                }
+            }
+        }
     }
 }

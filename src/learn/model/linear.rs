@@ -26,7 +26,7 @@ const TILE: usize = 128;
 /// block bootstrap, Carlstein 1986), because neighbouring rows are alike.
 ///
 /// With a `rollout_loss` of more than one step, these solutions are where a fit to simulate that many steps begins
-/// ([`Horizon`]).
+/// (`Horizon`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Linear {
     inputs: usize,
@@ -138,12 +138,18 @@ impl Linear {
         }
     }
 
-    /// Writes the cotangents of the inputs of the mean model for `rows`: `out[k] = Σ_j w_jk cotangent[j]`.
-    pub(super) fn pull_back_rows(&self, rows: Range<usize>, cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
+    /// Writes the cotangents of the inputs of one function for `rows`: `out[k] = Σ_j w_jk cotangent[j]`.
+    pub(super) fn pull_back_rows(
+        &self,
+        rows: Range<usize>,
+        member: Option<usize>,
+        cotangent: &[Vec<f64>],
+        out: &mut [Vec<f64>],
+    ) {
         for (k, out) in out.iter_mut().enumerate().take(self.inputs) {
             out[rows.clone()].fill(0.0);
             for (j, cotangent) in cotangent.iter().enumerate().take(self.targets) {
-                let w = self.row(None, j)[1 + k];
+                let w = self.row(member, j)[1 + k];
                 for (o, c) in out[rows.clone()].iter_mut().zip(&cotangent[rows.clone()]) {
                     *o += w * c;
                 }
@@ -157,7 +163,7 @@ impl Linear {
     }
 
     /// Intercept and weights of a target: `[1 + inputs]`.
-    fn row(&self, member: Option<usize>, target: usize) -> &[f64] {
+    pub(super) fn row(&self, member: Option<usize>, target: usize) -> &[f64] {
         let function = member.map_or(0, |m| 1 + m % MEMBERS);
         let at = (function * self.targets + target) * (1 + self.inputs);
         &self.weights[at..at + 1 + self.inputs]
@@ -196,6 +202,11 @@ impl Regressor for Linear {
 
     fn encode(&self) -> Vec<u8> {
         artefact::encode(self)
+    }
+
+    fn pull_back(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+        particles.iter().for_each(|p| self.pull_back_rows(p.rows.clone(), p.member, cotangent, out));
+        true
     }
 
     fn coefficients(&self) -> Option<Coefficients> {

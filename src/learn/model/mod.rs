@@ -5,6 +5,7 @@ mod blocks;
 mod ensemble;
 mod feedback;
 mod forest;
+pub mod gp;
 mod grow;
 mod horizon;
 mod linear;
@@ -24,13 +25,14 @@ use crate::spec::ModelSpec;
 
 pub use ensemble::Ensemble;
 pub use forest::Forest;
+pub use gp::Gp;
 pub use linear::Linear;
 pub use persistence::Persistence;
 pub use stack::{STACK, Stack};
 
 /// The models that are fitted, by name. A new one is a file here, its name, and a line in [`fit`] and [`decode`]. Their
 /// [`Stack`] is made of those that were.
-pub const NAMES: &[&str] = &["persistence", "linear", "forest", "ensemble"];
+pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp", "ensemble"];
 
 /// The rows of a batch that belong to one particle: they share one function of the model and one noise sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +169,7 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     let fit = Fit { rows: &usual.rows, ..*fit };
     Ok(match name {
         "linear" => Arc::new(Linear::fit(&fit)?),
+        "gp" => Arc::new(Gp::fit(&fit)?),
         "ensemble" => Arc::new(Ensemble::fit(&fit)?),
         _ => Arc::new(Forest::fit(&fit)?),
     })
@@ -181,6 +184,7 @@ pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Reg
         "persistence" => Arc::new(Persistence::decode(bytes)?),
         "linear" => Arc::new(Linear::decode(bytes)?),
         "forest" => Arc::new(Forest::decode(bytes)?),
+        "gp" => Arc::new(Gp::decode(bytes, compute)?),
         "ensemble" => Arc::new(Ensemble::decode(bytes, compute)?),
         STACK => Arc::new(Stack::decode(bytes, compute)?),
         _ => return Err(unknown(name)),

@@ -132,6 +132,25 @@ impl Regressor for Stack {
         self.sum(particles, out, part, |_, _| 1.0)
     }
 
+    /// That of the mixture of its parts: what each doubts, and how far they are apart.
+    fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
+        let (q, all) = (self.shape().1, [Particle { member: None, rows: 0..rows }]);
+        let mut mean = vec![vec![0.0; rows]; q];
+        self.predict(x, &all, &mut mean);
+        out.iter_mut().for_each(|c| c[..rows].fill(0.0));
+        let (mut own, mut doubt) = (mean.clone(), mean.clone());
+        for (part, weights) in self.parts.iter().zip(&self.weights) {
+            part.predict(x, &all, &mut own);
+            part.epistemic(x, rows, &mut doubt);
+            for (j, w) in weights.iter().enumerate() {
+                for (r, o) in out[j][..rows].iter_mut().enumerate() {
+                    *o += w * (doubt[j][r].powi(2) + (own[j][r] - mean[j][r]).powi(2));
+                }
+            }
+        }
+        out.iter_mut().for_each(|c| c[..rows].iter_mut().for_each(|o| *o = o.sqrt()));
+    }
+
     fn note(&self) -> Option<String> {
         let share = |w: &[f64]| 100.0 * w.iter().sum::<f64>() / w.len().max(1) as f64;
         let parts = self.parts.iter().zip(&self.weights);

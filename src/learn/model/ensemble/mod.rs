@@ -55,6 +55,9 @@ struct Stored {
     epochs: Vec<usize>,
 }
 
+/// What is done with a tile that one member (or the mean of all) has passed.
+type Work<'a> = dyn Fn(&mut Room, Option<usize>, &mut [Vec<f64>]) -> Result<()> + 'a;
+
 #[derive(Debug, Default)]
 struct Room {
     pass: Pass,
@@ -143,13 +146,7 @@ impl Ensemble {
     /// Calls `work` for tiles of rows of particles that follow one member (or the mean of all), with what the networks
     /// put out for them in the room's pass, `[members, or 1][2 targets][rows]`; that the device fails leaves no number
     /// in the rows' columns.
-    fn tiles(
-        &self,
-        x: &[&[f64]],
-        particles: &[Particle],
-        out: &mut [Vec<f64>],
-        work: &dyn Fn(&mut Room, Option<usize>, &mut [Vec<f64>]) -> Result<()>,
-    ) {
+    fn tiles(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>], work: &Work) {
         let networks = &self.stored.networks;
         let pop = || self.room.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut room = pop().unwrap_or_default();
@@ -254,7 +251,7 @@ impl Regressor for Ensemble {
         let (p, q) = self.shape();
         for rows in particles.iter().map(|p| p.rows.clone()) {
             match linear {
-                Some(linear) => linear.pull_back_rows(rows, cotangent, out),
+                Some(linear) => linear.pull_back_rows(rows, None, cotangent, out),
                 None => out.iter_mut().take(p).for_each(|o| o[rows.clone()].fill(0.0)),
             }
         }
@@ -294,7 +291,7 @@ impl Regressor for Ensemble {
         self.tiles(x, particles, out, &|room, _, out| {
             let n = room.rows.len();
             let members = room.pass.out.len() / (2 * q * n);
-            for j in 0..q {
+            for (j, out) in out.iter_mut().enumerate().take(q) {
                 for m in 0..members {
                     let lv = &mut room.pass.out[(m * 2 * q + q + j) * n..][..n];
                     room.loss.bound(lv, networks.least[j], networks.most[j]);
@@ -302,7 +299,7 @@ impl Regressor for Ensemble {
                 for (i, &r) in room.rows.iter().enumerate() {
                     let lv = room.pass.out[(q + j) * n + i..].iter().step_by(2 * q * n);
                     let variance = lv.map(|v| f64::from(*v).exp()).sum::<f64>() / members as f64;
-                    out[j][r] = scales.target_sd[j] * variance.sqrt();
+                    out[r] = scales.target_sd[j] * variance.sqrt();
                 }
             }
             Ok(())
@@ -389,7 +386,7 @@ mod tests {
     #[test]
     fn vector_jacobian_products_are_what_differences_give() {
         let data = data(600);
-        for mean in [MeanSpec::Linear, MeanSpec::Zero] {
+        for mean in [MeanSpec::Linear, MeanSpec::Constant] {
             let model = fitted(&data, EnsembleSpec { mean: mean.into(), ..small() }, false, &[]);
             let n = 40;
             let particles = [

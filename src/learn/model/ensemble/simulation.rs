@@ -259,6 +259,7 @@ impl<'a> Simulation<'a> {
 ///
 /// # Errors
 /// As [`crate::compute::Backend`].
+#[allow(clippy::too_many_arguments, reason = "networks, their data and how to train them")]
 pub fn train(
     simulation: &mut Simulation,
     networks: &mut Networks,
@@ -398,6 +399,7 @@ mod tests {
         assert!((value - mean).abs() < 1e-4 * mean, "{value} {mean}");
 
         let mut differ = 0.0f64;
+        #[allow(clippy::needless_range_loop, reason = "one weight at a time is moved")]
         for i in 0..grad.len() {
             let mut moved = |by: f32| {
                 let mut other = networks.clone();

@@ -1,0 +1,141 @@
+"""Closed loops on the shared plants: each plant under its own controller and under `twinopt control`, with the same seeds.
+
+    python plants.py --plants DIR --twinopt PATH --project DIR [--seeds 101,102,...] [--steps 400] [NAME...]
+
+`--plants` is the folder with serve.py, whose Python must be the one that runs this script; `--project` holds
+`data/NAME/twin.toml` with fitted models. Prints one table row per plant and writes plants.json there.
+"""
+import argparse, json, math, os, statistics, subprocess, sys
+from datetime import datetime, timedelta
+
+# What each plant is judged by: the mean of one KPI per step, and which way is better.
+MEASURE = {
+    "cstr": ("reward", 1), "four_tank": ("reward", 1), "ph_neutralization": ("reward", 1), "distillation": ("reward", 1),
+    "serial_inventory": ("profit", 1), "datacenter_crac": ("total_power_w", -1),
+}
+# Plants whose twin knows the calendar: when their run begins, as in their log, and the days of a step.
+START = {"serial_inventory": ("2024-01-01", 1)}
+FOLDER = {"serial_inventory": "inventory", "datacenter_crac": "datacenter"}
+
+
+def serve(a, name, seed):
+    env = {**os.environ, "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "serve.py", name, "--seed", str(seed), "--steps", str(a.steps)], cwd=a.plants,
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
+
+
+def loop(a, name, seed, answer):
+    """Runs one loop; `answer(line) -> line`. KPIs, observations, applied controls per step, and how it ended."""
+    plant = serve(a, name, seed)
+    steps, end = [], "?"
+    for line in plant.stdout:
+        message = json.loads(line)
+        if "end" in message:
+            end = message["end"]
+            answer(line)
+            break
+        if "kpi" in message:
+            steps.append(message)
+        reply = answer(line)
+        if reply is not None and len(steps) < a.steps:
+            plant.stdin.write(reply)
+            plant.stdin.flush()
+    plant.stdin.close()
+    plant.wait()
+    return steps, end
+
+
+def own(line):
+    message = json.loads(line)
+    return json.dumps({"u": message["baseline"]}) + "\n" if "baseline" in message else None
+
+
+class Control:
+    def __init__(self, a, name, seed):
+        folder = os.path.join("data", FOLDER.get(name, name))
+        command = [a.twinopt, "control", folder, *a.option]
+        self.errors = open(os.path.join(a.project, f"control-{name}-{seed}.log"), "w")
+        self.process = subprocess.Popen(command, cwd=a.project, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=self.errors, text=True)
+        self.answers, self.start = [], START.get(name)
+
+    def __call__(self, line):
+        message = json.loads(line)
+        if self.start and "k" in message:
+            day = datetime.fromisoformat(self.start[0]) + timedelta(days=message["k"] * self.start[1])
+            line = json.dumps({**message, "time": day.strftime("%Y-%m-%dT%H:%M:%SZ")}) + "\n"
+        try:
+            self.process.stdin.write(line)
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            sys.exit(f"twinopt control ended early: see {self.errors.name}")
+        if "describe" in message or "end" in message:
+            return None
+        reply = self.process.stdout.readline()
+        self.answers.append(json.loads(reply))
+        return reply
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def mean_kpi(steps, kpi, wanted):
+    """A trip scores 0 for the rest of a tracking run."""
+    values = [s["kpi"][kpi] for s in steps]
+    return sum(values) / (wanted if kpi == "reward" else max(len(values), 1))
+
+
+def plant_row(a, name):
+    kpi, sign = MEASURE[name]
+    runs = []
+    for seed in a.seeds:
+        base, base_end = loop(a, name, seed, own)
+        control = Control(a, name, seed)
+        ours, our_end = loop(a, name, seed, control)
+        control.close()
+        rungs = {}
+        for answer in control.answers:
+            rungs[answer["rung"]] = rungs.get(answer["rung"], 0) + 1
+        ms = sorted(answer["ms"] for answer in control.answers if answer["rung"] == "plan")
+        run = dict(seed=seed, baseline=mean_kpi(base, kpi, a.steps), ours=mean_kpi(ours, kpi, a.steps), base_end=base_end,
+                   our_end=our_end, steps=len(ours), rungs=rungs, ms=ms[len(ms) // 2] if ms else None)
+        if name == "serial_inventory":
+            for key, steps in (("fill_base", base), ("fill_ours", ours)):
+                # what was not served at once is the growth of the backlog's claims
+                demand = sum(s["kpi"]["demand"] for s in steps)
+                run[key] = 1 - sum(min(s["kpi"]["demand"], s["kpi"]["backlog"]) for s in steps) / demand
+        if name == "datacenter_crac":
+            run["hottest"] = max(s["obs"]["server_inlet_temp_c"] for s in ours)
+            run["hottest_base"] = max(s["obs"]["server_inlet_temp_c"] for s in base)
+        runs.append(run)
+        print(json.dumps(run), file=sys.stderr, flush=True)
+    base, ours = (statistics.mean(r[k] for r in runs) for k in ("baseline", "ours"))
+    ratios = [r["ours"] / r["baseline"] if r["baseline"] else float("nan") for r in runs]
+    half = 1.96 * statistics.stdev(ratios) / math.sqrt(len(ratios)) if len(ratios) > 1 else float("nan")
+    return dict(plant=name, kpi=kpi, baseline=base, ours=ours, ratio=ours / base, ratio_mean=statistics.mean(ratios), half=half,
+                trips=sum(r["our_end"] != "steps" for r in runs), base_trips=sum(r["base_end"] != "steps" for r in runs), runs=runs,
+                ms=statistics.median(r["ms"] for r in runs if r["ms"] is not None) if any(r["ms"] for r in runs) else None)
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("names", nargs="*")
+    p.add_argument("--plants", required=True)
+    p.add_argument("--twinopt", required=True)
+    p.add_argument("--project", required=True)
+    p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[101, 102, 103, 104, 105])
+    p.add_argument("--steps", type=int, default=400)
+    p.add_argument("--option", action="append", default=[], help="an option of `twinopt control`")
+    a = p.parse_args()
+    a.plants, a.twinopt = os.path.abspath(a.plants), os.path.abspath(a.twinopt)
+    rows = []
+    print("| plant | measure per step | own controller | twinopt | ratio (95 %) | trips, own / ours | ms per plan |\n|---|---|---|---|---|---|---|")
+    for name in a.names or MEASURE:
+        row = plant_row(a, name)
+        rows.append(row)
+        ms = f"{row['ms']:.1f}" if row["ms"] is not None else "–"
+        print(f"| {name} | {row['kpi']} | {row['baseline']:.4g} | {row['ours']:.4g} | {row['ratio']:.3f} ± {row['half']:.3f} "
+              f"| {row['base_trips']} / {row['trips']} | {ms} |", flush=True)
+    with open(os.path.join(a.project, "plants.json"), "w") as f:
+        json.dump(rows, f, indent=1)

@@ -1,0 +1,319 @@
+//! Conformance of a device: every operation against plain loops in f64.
+//!
+//! Used twice: by `tests/device.rs` and by `examples/device_check`.
+
+pub mod cases;
+pub mod reference;
+
+use twinopt::compute::{Backend, Family, Solve, Tape};
+use twinopt::error::Result;
+use twinopt::rng::Key;
+
+use cases::{Gp, Nets, Rollout, Shape};
+
+/// f64: 1e-16 a rounding, √n of them add up, and the matrices' condition of some 1e4 multiplies them.
+pub const DOUBLE: f64 = 1e-10;
+/// The evidence's gradient is a difference of large sums.
+pub const EVIDENCE: f64 = 1e-9;
+/// f32: 6e-8 a rounding over five layers of sums; TF32, with 5e-4 a rounding, fails it.
+pub const SINGLE: f64 = 1e-5;
+
+type Run = Box<dyn Fn(&dyn Backend) -> Result<f64>>;
+
+/// One operation at one size.
+pub struct Check {
+    pub operation: &'static str,
+    pub size: String,
+    pub tolerance: f64,
+    run: Run,
+}
+
+impl Check {
+    /// ‖out − reference‖ / ‖reference‖; infinite when a second run gives other bytes or the answer is of another kind.
+    pub fn error(&self, device: &dyn Backend) -> Result<f64> {
+        (self.run)(device)
+    }
+}
+
+/// ‖out − reference‖ / ‖reference‖. A NaN, and another length, are infinitely wrong.
+pub fn distance<T: Copy + Into<f64>>(out: &[T], reference: &[f64]) -> f64 {
+    let off: f64 = out.iter().zip(reference).map(|(o, r)| ((*o).into() - r).powi(2)).sum();
+    let norm: f64 = reference.iter().map(|r| r * r).sum();
+    let error = (off / norm.max(f64::MIN_POSITIVE)).sqrt();
+    if out.len() == reference.len() && error.is_finite() { error } else { f64::INFINITY }
+}
+
+/// `distance` of what `run` gives, twice the same.
+fn measure<T: Copy + Into<f64> + PartialEq>(reference: &[f64], run: impl Fn() -> Result<Vec<T>>) -> Result<f64> {
+    let out = run()?;
+    Ok(if out == run()? { distance(&out, reference) } else { f64::INFINITY })
+}
+
+pub fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|v| f64::from(*v)).collect()
+}
+
+/// All checks. `large` adds sizes at which a device works in tiles; the reference takes seconds for them.
+pub fn checks(large: bool) -> Vec<Check> {
+    let mut all = Vec::new();
+    let mut kernel = |family, n, m, d| all.push(kernel_check(family, n, m, d));
+    kernel(Family::SquaredExponential, 1, 1, 1);
+    kernel(Family::SquaredExponential, 7, 5, 2);
+    kernel(Family::Matern52, 70, 33, 6);
+    kernel(Family::Matern52, 257, 300, 12);
+    if large {
+        kernel(Family::SquaredExponential, 3100, 3000, 1);
+    }
+    for n in [1, 5, 130, 400] {
+        all.push(cholesky_check(n));
+    }
+    all.push(indefinite_check());
+    for which in [Solve::Forward, Solve::Backward, Solve::Both] {
+        for columns in [1, 17] {
+            all.push(solve_check(130, columns, which));
+        }
+    }
+    for (family, n, d) in
+        [(Family::SquaredExponential, 1, 1), (Family::SquaredExponential, 40, 3), (Family::Matern52, 300, 6)]
+    {
+        all.push(evidence_check(family, n, d));
+    }
+    all.push(singular_check());
+    for (n, rows, d, columns, spread) in [(1, 1, 1, 1, true), (50, 33, 3, 1, false), (150, 700, 8, 3, true)] {
+        all.push(predict_check(n, rows, d, columns, spread));
+    }
+    if large {
+        all.push(predict_check(900, 19_000, 1, 2, false));
+    }
+    let nets: [(usize, &'static [usize], usize); 4] =
+        [(1, &[5, 3], 1), (3, &[7, 33, 17, 4], 50), (5, &[12, 64, 64, 6], 256), (2, &[3, 20, 1], 70_000)];
+    for (members, widths, rows) in nets.into_iter().take(if large { 4 } else { 3 }) {
+        all.push(forward_check(members, widths, rows));
+        all.push(backward_check(members, widths, rows));
+    }
+    let shapes = [
+        // fewer blocks than members, the last one short, no noise
+        (5, 10, 4, 6, false, false),
+        // one block wider than all rows, another member each step
+        (3, 9, 16, 5, true, true),
+        // more blocks than members, another member each step
+        (3, 37, 5, 7, true, true),
+        (5, 200, 10, 25, false, true),
+    ];
+    for (members, rows, block, steps, switch, noisy) in shapes {
+        let hidden = &[32, 24];
+        all.push(rollout_check(Shape { members, hidden, targets: 3, exogenous: 2, rows, block, steps, switch, noisy }));
+    }
+    all
+}
+
+fn kernel_check(family: Family, n: usize, m: usize, d: usize) -> Check {
+    Check {
+        operation: "kernel",
+        size: format!("{n} × {m}, d {d}"),
+        tolerance: DOUBLE,
+        run: Box::new(move |device| {
+            let (a, b) = (Gp::new(family, n, d, 1), Gp::new(family, m, d, 2));
+            measure(&reference::kernel(&a.kernel, a.points(), b.points()), || {
+                let mut out = vec![f64::NAN; n * m];
+                device.kernel(&a.kernel, a.points(), b.points(), &mut out)?;
+                Ok(out)
+            })
+        }),
+    }
+}
+
+/// A kernel matrix with noise: positive definite, condition up to some 1e4.
+fn matrix(n: usize) -> Vec<f64> {
+    let gp = Gp::new(Family::Matern52, n, 3, 3);
+    let mut a = reference::kernel(&gp.kernel, gp.points(), gp.points());
+    (0..n).for_each(|i| a[i + i * n] += 0.1);
+    a
+}
+
+fn factor(n: usize) -> Vec<f64> {
+    reference::cholesky(&matrix(n), n).unwrap_or_default()
+}
+
+fn cholesky_check(n: usize) -> Check {
+    Check {
+        operation: "cholesky",
+        size: format!("{n}"),
+        tolerance: DOUBLE,
+        run: Box::new(move |device| {
+            measure(&factor(n), || {
+                let mut a = matrix(n);
+                // what is above the diagonal is not read
+                (0..n).for_each(|j| a[j * n..j * n + j].fill(f64::NAN));
+                Ok(if device.cholesky(&mut a, n)? { a } else { Vec::new() })
+            })
+        }),
+    }
+}
+
+fn indefinite_check() -> Check {
+    Check {
+        operation: "cholesky",
+        size: "60, indefinite".to_owned(),
+        tolerance: 0.0,
+        run: Box::new(|device| {
+            let mut a = matrix(60);
+            a[40 + 40 * 60] = -1.0;
+            Ok(if device.cholesky(&mut a, 60)? { f64::INFINITY } else { 0.0 })
+        }),
+    }
+}
+
+fn solve_check(n: usize, columns: usize, which: Solve) -> Check {
+    Check {
+        operation: "solve",
+        size: format!("{n} × {columns}, {which:?}"),
+        tolerance: DOUBLE,
+        run: Box::new(move |device| {
+            let (l, b) = (factor(n), cases::normals(Key::new(4), n * columns));
+            let column = |b: &[f64]| match which {
+                Solve::Forward => reference::forward_solve(&l, b),
+                Solve::Backward => reference::backward_solve(&l, b),
+                Solve::Both => reference::backward_solve(&l, &reference::forward_solve(&l, b)),
+            };
+            let solved: Vec<f64> = b.chunks_exact(n).flat_map(column).collect();
+            measure(&solved, || {
+                let mut x = b.clone();
+                device.solve(&l, n, &mut x, which)?;
+                Ok(x)
+            })
+        }),
+    }
+}
+
+fn evidence_check(family: Family, n: usize, d: usize) -> Check {
+    Check {
+        operation: "evidence",
+        size: format!("{n}, d {d}"),
+        tolerance: EVIDENCE,
+        run: Box::new(move |device| {
+            let gp = Gp::new(family, n, d, 5);
+            let expected = reference::evidence(&gp.kernel, 0.1, gp.points(), &gp.y).unwrap_or_default();
+            let run = |part: std::ops::Range<usize>| {
+                measure(&expected[part.clone()], || {
+                    let found = device.evidence(&gp.kernel, 0.1, gp.points(), &gp.y)?;
+                    let found = found.map(|e| [vec![e.value], e.gradient].concat()).unwrap_or_default();
+                    Ok(found.get(part.clone()).map(<[f64]>::to_vec).unwrap_or_default())
+                })
+            };
+            // apart: the value is larger than the gradient
+            Ok(run(0..1)?.max(run(1..d + 3)?))
+        }),
+    }
+}
+
+fn singular_check() -> Check {
+    Check {
+        operation: "evidence",
+        size: "30 points in one place".to_owned(),
+        tolerance: 0.0,
+        run: Box::new(|device| {
+            let mut gp = Gp::new(Family::SquaredExponential, 30, 1, 6);
+            gp.x.fill(0.5);
+            gp.kernel.variance = 1.0;
+            let found = device.evidence(&gp.kernel, 0.0, gp.points(), &gp.y)?;
+            Ok(if found.is_none() { 0.0 } else { f64::INFINITY })
+        }),
+    }
+}
+
+fn predict_check(n: usize, rows: usize, d: usize, columns: usize, spread: bool) -> Check {
+    Check {
+        operation: "gp_predict",
+        size: format!("{n} × {rows}, d {d}, {columns} columns{}", if spread { ", variance" } else { "" }),
+        tolerance: DOUBLE,
+        run: Box::new(move |device| {
+            let (gp, at) = (Gp::new(Family::Matern52, n, d, 7), Gp::new(Family::Matern52, rows, d, 8));
+            let weights = cases::normals(Key::new(9), n * columns);
+            let precision = spread.then(|| {
+                let mut k = reference::kernel(&gp.kernel, gp.points(), gp.points());
+                (0..n).for_each(|i| k[i + i * n] += 0.1);
+                reference::inverse(&reference::cholesky(&k, n).unwrap_or_default(), n)
+            });
+            let precision = precision.as_deref();
+            let (means, variances) = reference::predict(&gp.kernel, gp.points(), &weights, precision, at.points());
+            let functions = gp.functions(&weights, precision);
+            let run = || {
+                let (mut out, mut variance) = (vec![f64::NAN; rows * columns], vec![f64::NAN; rows]);
+                device.gp_predict(&functions, at.points(), &mut out, spread.then_some(&mut variance))?;
+                Ok((out, variance))
+            };
+            let of_means = measure(&means, || run().map(|r| r.0))?;
+            // of the prior variance: a posterior variance near zero is a difference
+            let of_variances = if spread { distance(&run()?.1, &variances) } else { 0.0 };
+            Ok(of_means.max(of_variances))
+        }),
+    }
+}
+
+fn forward_check(members: usize, widths: &'static [usize], rows: usize) -> Check {
+    Check {
+        operation: "forward",
+        size: format!("{members} × {widths:?}, {rows} rows"),
+        tolerance: SINGLE,
+        run: Box::new(move |device| {
+            let nets = Nets::new(members, widths, rows, 10);
+            let expected = reference::forward(members, widths, &wide(&nets.weights), &wide(&nets.x), rows);
+            measure(&expected, || {
+                let mut out = vec![f32::NAN; nets.outputs()];
+                device.forward(&nets.net(), &nets.x, rows, &mut Tape::default(), &mut out)?;
+                Ok(out)
+            })
+        }),
+    }
+}
+
+fn backward_check(members: usize, widths: &'static [usize], rows: usize) -> Check {
+    Check {
+        operation: "backward",
+        size: format!("{members} × {widths:?}, {rows} rows"),
+        tolerance: SINGLE,
+        run: Box::new(move |device| {
+            let nets = Nets::new(members, widths, rows, 11);
+            let (weights, x) = (wide(&nets.weights), wide(&nets.x));
+            let expected = reference::backward(members, widths, &weights, &x, rows, &wide(&nets.grad));
+            let run = |with_x: bool| {
+                let (mut tape, mut out) = (Tape::default(), vec![f32::NAN; nets.outputs()]);
+                device.forward(&nets.net(), &nets.x, rows, &mut tape, &mut out)?;
+                let (mut of_weights, mut of_x) = (vec![f32::NAN; weights.len()], vec![f32::NAN; x.len()]);
+                let of_x_asked = with_x.then_some(&mut of_x[..]);
+                device.backward(&nets.net(), &nets.x, rows, &mut tape, &nets.grad, &mut of_weights, of_x_asked)?;
+                Ok((of_weights, of_x))
+            };
+            let of_weights = measure(&expected[..weights.len()], || run(false).map(|r| r.0))?;
+            let of_x = measure(&expected[weights.len()..], || run(true).map(|r| r.1))?;
+            Ok(of_weights.max(of_x))
+        }),
+    }
+}
+
+fn rollout_check(shape: Shape) -> Check {
+    Check {
+        operation: "rollout",
+        size: format!(
+            "{} rows in blocks of {}, {} members{}, {} steps{}",
+            shape.rows,
+            shape.block,
+            shape.members,
+            if shape.switch { " in turn" } else { "" },
+            shape.steps,
+            if shape.noisy { ", noise" } else { "" }
+        ),
+        tolerance: SINGLE,
+        run: {
+            let case = Rollout::new(shape, 12);
+            Box::new(move |device| {
+                measure(&reference::rollout(&case.rollout()), || {
+                    let mut states = vec![f32::NAN; case.states()];
+                    device.rollout(&case.rollout(), &mut states)?;
+                    Ok(states)
+                })
+            })
+        },
+    }
+}

@@ -1,0 +1,164 @@
+//! Log marginal likelihood of an exact GP and its gradient.
+
+use std::cmp::Ordering;
+use std::f64::consts::PI;
+use std::ops::Range;
+
+use faer::prelude::ReborrowMut;
+use faer::{MatMut, MatRef};
+use rayon::prelude::*;
+
+use super::covariance::{
+    Blocks, GROUP, LANES, Lanes, Radial, Work, fill, gather, inverse_lengths, squared, vectorised,
+};
+use super::factor::{factor, fold, invert, square};
+use super::gp::solve_columns;
+use crate::compute::{Evidence, Kernel, Points, Solve};
+
+/// Columns of the matrix whose part of the gradient is one task.
+const COLUMNS: usize = 64;
+
+/// −½ yᵀα − Σ ln L_ii − n/2 ln 2π with α = (K + σ²I)⁻¹ y, and ½ tr((α αᵀ − (K + σ²I)⁻¹) ∂K/∂θ)
+/// (Rasmussen & Williams 2006, eq. 5.8 and 5.9).
+///
+/// The factor, its inverse and the inverse of the matrix follow each other in one buffer: n³ floating-point operations.
+/// Distances are computed again in the pass over the gradient rather than kept.
+pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Evidence> {
+    let n = x.n;
+    let mut a = vec![0.0; n * n];
+    fill(kernel, x, x, true, &mut a);
+    for i in 0..n {
+        a[i * (n + 1)] += noise;
+    }
+    let mut m = MatMut::from_column_major_slice_mut(&mut a, n, n);
+    if !factor(m.rb_mut()) {
+        return None;
+    }
+    fold(m.rb_mut());
+    let mut alpha = y.to_vec();
+    solve_columns(m.as_ref(), MatMut::from_column_major_slice_mut(&mut alpha, n, 1), Solve::Both);
+    let fit: f64 = y.iter().zip(&alpha).map(|(y, a)| y * a).sum();
+    let determinant: f64 = (0..n).map(|i| m[(i, i)].ln()).sum();
+    let value = -0.5 * fit - determinant - 0.5 * n as f64 * (2.0 * PI).ln();
+    invert(m.rb_mut());
+    square(m.rb_mut());
+    let gradient = gradient(kernel, noise, x, &alpha, m.as_ref());
+    let finite = value.is_finite() && gradient.iter().all(|g| g.is_finite());
+    finite.then_some(Evidence { value, gradient })
+}
+
+/// Of a stretch of columns.
+struct Part {
+    /// Of the logarithms of the lengths: `[d]`.
+    lengths: Vec<Lanes>,
+    variance: Lanes,
+}
+
+/// `inverse`: lower triangle of (K + σ²I)⁻¹.
+fn gradient(kernel: &Kernel, noise: f64, x: Points, alpha: &[f64], inverse: MatRef<f64>) -> Vec<f64> {
+    let n = x.n;
+    let scale = inverse_lengths(kernel);
+    let blocks = Blocks::new(x, &scale);
+    let parts: Vec<Part> = (0..n.div_ceil(COLUMNS))
+        .into_par_iter()
+        .map(|chunk| {
+            let columns = chunk * COLUMNS..n.min((chunk + 1) * COLUMNS);
+            vectorised(kernel.family, Stretch { blocks: &blocks, x, scale: &scale, alpha, inverse, columns })
+        })
+        .collect();
+    let total = |lanes: &dyn Fn(&Part) -> Lanes| kernel.variance * parts.iter().flat_map(lanes).sum::<f64>();
+    let mut gradient: Vec<f64> = (0..scale.len()).map(|k| total(&|p| p.lengths[k])).collect();
+    gradient.push(total(&|p| p.variance));
+    gradient.push(0.5 * noise * (0..n).map(|i| alpha[i] * alpha[i] - inverse[(i, i)]).sum::<f64>());
+    gradient
+}
+
+struct Stretch<'a> {
+    blocks: &'a Blocks,
+    x: Points<'a>,
+    scale: &'a [f64],
+    alpha: &'a [f64],
+    inverse: MatRef<'a, f64>,
+    columns: Range<usize>,
+}
+
+impl Work for Stretch<'_> {
+    type Output = Part;
+
+    #[inline(always)]
+    fn run<K: Radial>(self) -> Part {
+        let Self { blocks, x, scale, alpha, inverse, columns } = self;
+        let mut part = Part { lengths: vec![[0.0; LANES]; scale.len()], variance: [0.0; LANES] };
+        let (mut four, mut one) = (Vec::new(), Vec::new());
+        let mut j = columns.start;
+        while j + GROUP <= columns.end {
+            gather::<GROUP>(x, scale, j, &mut four);
+            group::<K, GROUP>(blocks, &four, alpha, inverse, j, &mut part);
+            j += GROUP;
+        }
+        while j < columns.end {
+            gather::<1>(x, scale, j, &mut one);
+            group::<K, 1>(blocks, &one, alpha, inverse, j, &mut part);
+            j += 1;
+        }
+        part
+    }
+}
+
+/// Columns j .. j + R below the diagonal count twice by symmetry, the diagonal once; the half of ½ tr is in `weight`.
+#[inline(always)]
+fn group<K: Radial, const R: usize>(
+    blocks: &Blocks,
+    rows: &[[f64; R]],
+    alpha: &[f64],
+    inverse: MatRef<f64>,
+    j: usize,
+    part: &mut Part,
+) {
+    let n = alpha.len();
+    for b in j / LANES..n.div_ceil(LANES) {
+        let (at, block) = (b * LANES, blocks.block(b));
+        let mut w = [[0.0; LANES]; R];
+        for (r, w) in w.iter_mut().enumerate() {
+            let column = inverse.col(j + r);
+            let whole = column.try_as_col_major().and_then(|c| c.as_slice()[at..].first_chunk::<LANES>());
+            match (whole, alpha[at..].first_chunk::<LANES>()) {
+                (Some(k), Some(a)) if at > j + r => {
+                    for l in 0..LANES {
+                        w[l] = a[l].mul_add(alpha[j + r], -k[l]);
+                    }
+                }
+                // the diagonal, and behind the last point
+                _ => {
+                    *w = std::array::from_fn(|l| {
+                        let weight = match (at + l).cmp(&(j + r)) {
+                            Ordering::Greater if at + l < n => 1.0,
+                            Ordering::Equal => 0.5,
+                            _ => return 0.0,
+                        };
+                        weight * (alpha[at + l] * alpha[j + r] - column[at + l])
+                    });
+                }
+            }
+        }
+        let r2 = squared(block, rows);
+        for r in 0..R {
+            for l in 0..LANES {
+                let (g, h) = K::both(r2[r][l]);
+                part.variance[l] = w[r][l].mul_add(g, part.variance[l]);
+                w[r][l] *= h;
+            }
+        }
+        for ((z, x), sum) in block.iter().zip(rows).zip(&mut part.lengths) {
+            // in registers, not through memory
+            let mut length = *sum;
+            for r in 0..R {
+                for l in 0..LANES {
+                    let off = z[l] - x[r];
+                    length[l] = (w[r][l] * off).mul_add(off, length[l]);
+                }
+            }
+            *sum = length;
+        }
+    }
+}

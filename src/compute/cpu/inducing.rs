@@ -1,0 +1,204 @@
+//! A GP through inducing points: collapsed bound, its gradient, posterior.
+
+use std::f64::consts::PI;
+use std::ops::Range;
+
+use faer::linalg::matmul::matmul;
+use faer::prelude::ReborrowMut;
+use faer::{Accum, Mat, MatMut, MatRef, Par};
+use rayon::prelude::*;
+
+use super::covariance::{Blocks, fill, inverse_lengths};
+use super::factor::{cholesky, clean, fold, invert, lower_plus_square, multiply_upper, square};
+use super::gp::solve_columns;
+use super::slopes::{Pass, Slopes};
+use crate::compute::{Inducing, Kernel, Points, Solve};
+
+/// Rows whose kernels are computed together; no power of two, whose multiples fall on the same lines of a cache.
+const ROWS: usize = 248;
+/// Stretches of rows that are tasks; their sums are added in order.
+const TASKS: usize = 8;
+
+/// What is asked about.
+#[derive(Clone, Copy)]
+pub struct Model<'a> {
+    pub kernel: &'a Kernel,
+    pub noise: f64,
+    /// Of the diagonal of K_uu, relative to the variance.
+    pub jitter: f64,
+    pub x: Points<'a>,
+    pub y: &'a [f64],
+    pub z: Points<'a>,
+}
+
+/// With L Lᵀ = K_uu, A = L⁻¹ K_uf / σ, B = I + A Aᵀ = M Mᵀ and c = M⁻¹ A y / σ the bound of Titsias (2009) is
+/// −n/2 ln 2πσ² − Σ ln M_ii − yᵀy / 2σ² + ½ cᵀc − (n s² / σ² − tr A Aᵀ) / 2.
+///
+/// Its derivatives with respect to the kernel matrices (matrix calculus on Q = K_fu K_uu⁻¹ K_uf): w αᵀ + P K_uf / σ² for
+/// K_uf and −½ (w wᵀ + L⁻ᵀ (B − 2 I + B⁻¹) L⁻¹) for K_uu, with P = L⁻ᵀ (I − B⁻¹) L⁻¹ and α = (y − K_fu w) / σ².
+///
+/// Rows pass twice, a few hundred at a time, in 4 n m² floating-point operations; no matrix has n rows.
+pub fn inducing(model: &Model, gradient: bool) -> Option<Inducing> {
+    let Model { kernel, noise, jitter, x, y, z } = *model;
+    let (m, rows, sd) = (z.n, x.n as f64, noise.sqrt());
+    let mut prior = Mat::zeros(m, m);
+    let mut k = vec![0.0; m * m];
+    fill(kernel, z, z, false, &mut k);
+    prior.copy_from(MatRef::from_column_major_slice(&k, m, m));
+    for i in 0..m {
+        prior[(i, i)] += jitter * kernel.variance;
+    }
+    if !cholesky(prior.as_mut()) {
+        return None;
+    }
+    let prior = clean(prior.as_ref());
+    let Projected { b, ay } = project(model, prior.as_ref());
+    let mut data = b.clone();
+    if !cholesky(data.as_mut()) {
+        return None;
+    }
+    let data = clean(data.as_ref());
+    let mut c = Mat::from_fn(m, 1, |i, _| ay[i] / sd);
+    solve_columns(data.as_ref(), c.as_mut(), Solve::Forward);
+    let squares: f64 = y.iter().map(|y| y * y).sum();
+    let determinant: f64 = (0..m).map(|i| data[(i, i)].ln()).sum();
+    let explained: f64 = (0..m).map(|i| b[(i, i)] - 1.0).sum();
+    let value = -0.5 * rows * (2.0 * PI * noise).ln() - determinant - 0.5 * squares / noise + 0.5 * c.squared_norm_l2()
+        - 0.5 * (rows * kernel.variance / noise - explained);
+    let mut weights = c;
+    solve_columns(data.as_ref(), weights.as_mut(), Solve::Backward);
+    solve_columns(prior.as_ref(), weights.as_mut(), Solve::Backward);
+    let weights: Vec<f64> = (0..m).map(|i| weights[(i, 0)]).collect();
+    let slopes = if gradient { slopes(model, &prior, &b, &data, &weights) } else { Vec::new() };
+    let flat = |a: &Mat<f64>| -> Vec<f64> { a.col_iter().flat_map(|c| c.iter()).copied().collect() };
+    let finite = value.is_finite() && slopes.iter().all(|g| g.is_finite());
+    finite.then(|| Inducing { value, gradient: slopes, weights, prior: flat(&prior), data: flat(&data) })
+}
+
+/// What is left of the rows.
+struct Projected {
+    /// I + A Aᵀ, both triangles.
+    b: Mat<f64>,
+    /// A y.
+    ay: Vec<f64>,
+}
+
+/// Rows `i`-th stretch of n.
+fn stretch(n: usize, i: usize) -> Range<usize> {
+    i * n / TASKS..(i + 1) * n / TASKS
+}
+
+/// Rows of `x` as points of their own, written into `room`.
+fn some<'a>(x: Points, rows: Range<usize>, room: &'a mut Vec<f64>) -> Points<'a> {
+    room.clear();
+    x.values.chunks_exact(x.n).for_each(|column| room.extend_from_slice(&column[rows.clone()]));
+    Points { values: room, n: rows.len() }
+}
+
+/// `prior`: L, with zeros above the diagonal.
+fn project(model: &Model, prior: MatRef<f64>) -> Projected {
+    let Model { kernel, noise, x, y, z, .. } = *model;
+    let (m, scale) = (z.n, 1.0 / noise.sqrt());
+    let mut inverse = prior.to_owned();
+    invert(inverse.as_mut());
+    let whitening = Mat::from_fn(m, m, |i, j| inverse[(j, i)] * scale);
+    let parts: Vec<Projected> = (0..TASKS)
+        .into_par_iter()
+        .map(|task| {
+            let mut part = Projected { b: Mat::zeros(m, m), ay: vec![0.0; m] };
+            let (mut points, mut k) = (Vec::new(), vec![0.0; ROWS * m]);
+            let all = stretch(x.n, task);
+            for start in all.clone().step_by(ROWS) {
+                let rows = start..all.end.min(start + ROWS);
+                let k = &mut k[..rows.len() * m];
+                fill(kernel, some(x, rows.clone(), &mut points), z, false, k);
+                let mut a = MatMut::from_column_major_slice_mut(k, rows.len(), m);
+                multiply_upper(whitening.as_ref(), a.rb_mut());
+                lower_plus_square(part.b.as_mut(), a.as_ref());
+                let ay = MatMut::from_column_major_slice_mut(&mut part.ay, m, 1);
+                let y = MatRef::from_column_major_slice(&y[rows.clone()], rows.len(), 1);
+                matmul(ay, Accum::Add, a.transpose(), y, 1.0, Par::Seq);
+            }
+            part
+        })
+        .collect();
+    let mut total = Projected { b: Mat::identity(m, m), ay: vec![0.0; m] };
+    for part in &parts {
+        total.b += &part.b;
+        total.ay.iter_mut().zip(&part.ay).for_each(|(a, b)| *a += b);
+    }
+    fold(total.b.as_mut().transpose_mut());
+    total
+}
+
+/// The gradient of the bound: ln lengths, ln variance, ln noise, inducing points.
+fn slopes(model: &Model, prior: &Mat<f64>, b: &Mat<f64>, data: &Mat<f64>, weights: &[f64]) -> Vec<f64> {
+    let Model { kernel, noise, jitter, x, y, z } = *model;
+    let (m, d) = (z.n, kernel.lengths.len());
+    let mut inverse = data.clone();
+    invert(inverse.as_mut());
+    square(inverse.as_mut());
+    fold(inverse.as_mut().transpose_mut());
+    let trace: f64 = (0..m).map(|i| inverse[(i, i)]).sum();
+    let explained: f64 = (0..m).map(|i| b[(i, i)] - 1.0).sum();
+    let one = |i: usize, j: usize| f64::from(u8::from(i == j));
+
+    // P / σ²
+    let mut precision = Mat::from_fn(m, m, |i, j| (one(i, j) - inverse[(i, j)]) / noise);
+    solve_columns(prior.as_ref(), precision.as_mut(), Solve::Backward);
+    solve_columns(prior.as_ref(), precision.transpose_mut(), Solve::Backward);
+    let mut own = Mat::from_fn(m, m, |i, j| b[(i, j)] - 2.0 * one(i, j) + inverse[(i, j)]);
+    solve_columns(prior.as_ref(), own.as_mut(), Solve::Backward);
+    solve_columns(prior.as_ref(), own.transpose_mut(), Solve::Backward);
+    for j in 0..m {
+        for i in 0..m {
+            own[(i, j)] = -0.5 * weights[i].mul_add(weights[j], own[(i, j)]);
+        }
+    }
+
+    let scale = inverse_lengths(kernel);
+    let pass = Pass { kernel, blocks: Blocks::new(z, &scale), scale: &scale, m };
+    let w = MatRef::from_column_major_slice(weights, m, 1);
+    let parts: Vec<(Slopes, f64)> = (0..TASKS)
+        .into_par_iter()
+        .map(|task| {
+            let (mut part, mut squares) = (Slopes::new(m, d), 0.0);
+            let (mut points, mut k, mut product) = (Vec::new(), vec![0.0; m * ROWS], Mat::zeros(m, ROWS));
+            let all = stretch(x.n, task);
+            for start in all.clone().step_by(ROWS) {
+                let rows = start..all.end.min(start + ROWS);
+                let n = rows.len();
+                let points = some(x, rows.clone(), &mut points);
+                fill(kernel, z, points, false, &mut k[..m * n]);
+                let k = MatRef::from_column_major_slice(&k[..m * n], m, n);
+                let mut alpha = Mat::from_fn(n, 1, |i, _| y[start + i] / noise);
+                matmul(alpha.as_mut(), Accum::Add, k.transpose(), w, -1.0 / noise, Par::Seq);
+                squares += alpha.squared_norm_l2();
+                let mut product = product.subcols_mut(0, n);
+                matmul(product.rb_mut(), Accum::Replace, precision.as_ref(), k, 1.0, Par::Seq);
+                matmul(product.rb_mut(), Accum::Add, w, alpha.transpose(), 1.0, Par::Seq);
+                pass.add(points, product.as_ref(), &mut part);
+            }
+            (part, squares)
+        })
+        .collect();
+    let (mut cross, mut squares) = (Slopes::new(m, d), 0.0);
+    for (part, own) in &parts {
+        cross.merge(part);
+        squares += own;
+    }
+    let mut within = Slopes::new(m, d);
+    pass.add(z, own.as_ref(), &mut within);
+
+    let diagonal: f64 = (0..m).map(|i| own[(i, i)]).sum();
+    let (rows, variance) = (x.n as f64, kernel.variance);
+    let mut gradient: Vec<f64> = (0..d).map(|k| variance * (cross.length(k) + within.length(k))).collect();
+    let own = cross.variance() + within.variance() + jitter * diagonal;
+    gradient.push(variance * own - 0.5 * rows * variance / noise);
+    gradient.push(0.5 * (squares * noise - (rows - m as f64 + trace) + rows * variance / noise - explained));
+    // each inducing point stands in a row of K_uf, and in a row and a column of K_uu
+    for (k, scale) in scale.iter().enumerate() {
+        gradient.extend((0..m).map(|u| -variance * scale * (cross.point(u, k) + 2.0 * within.point(u, k))));
+    }
+    gradient
+}

@@ -1,0 +1,282 @@
+//! GP functions at rows: sums of kernels, posterior variance, derivatives. Tiles of rows stay in the first-level cache.
+
+use rayon::prelude::*;
+
+use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, inverse_lengths, squared, total, vectorised};
+use super::tile::Tile;
+use crate::compute::{GpFunctions, Points};
+
+/// Rows of a tile.
+const ROWS: usize = 64;
+/// Blocks of points that pass over a tile together.
+const CHUNK: usize = 8;
+/// Kernels from which a call is worth a second thread.
+const WORTH: usize = 1 << 18;
+
+/// The functions as the kernels want them.
+struct Prepared<'a> {
+    gp: &'a GpFunctions<'a>,
+    inverse: Vec<f64>,
+    blocks: Blocks,
+    /// `[block][columns]`, zeros behind the last point.
+    weights: Vec<Lanes>,
+    columns: usize,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(gp: &'a GpFunctions<'a>) -> Self {
+        let n = gp.points.n;
+        let inverse = inverse_lengths(gp.kernel);
+        let blocks = Blocks::new(gp.points, &inverse);
+        let columns = gp.weights.len() / n;
+        let lanes = |b: usize, c: usize| {
+            let column = &gp.weights[c * n..(c + 1) * n];
+            std::array::from_fn(|l| column.get(b * LANES + l).copied().unwrap_or(0.0))
+        };
+        let weights = (0..n.div_ceil(LANES)).flat_map(|b| (0..columns).map(move |c| lanes(b, c))).collect();
+        Self { gp, inverse, blocks, weights, columns }
+    }
+
+    fn count(&self) -> usize {
+        self.gp.points.n.div_ceil(LANES)
+    }
+}
+
+/// Runs `task` on the number of each tile of rows, side by side when there is enough to do, and `collect` on what it gave.
+fn tiles<T: Send>(
+    rows: usize,
+    points: usize,
+    task: impl Fn(usize) -> T + Send + Sync,
+    mut collect: impl FnMut(usize, T),
+) {
+    let count = rows.div_ceil(ROWS);
+    if rows * points < WORTH {
+        (0..count).for_each(|t| collect(t, task(t)));
+        return;
+    }
+    let done: Vec<T> = (0..count).into_par_iter().map(task).collect();
+    done.into_iter().enumerate().for_each(|(t, part)| collect(t, part));
+}
+
+/// As [`crate::compute::Backend::gp_predict`], for at least one point.
+pub fn predict(gp: &GpFunctions, x: Points, out: &mut [f64], mut variance: Option<&mut [f64]>) {
+    let prepared = Prepared::new(gp);
+    let columns = prepared.columns;
+    let precision = variance.as_ref().and(gp.precision);
+    let task = |t: usize| {
+        let rows = ROWS.min(x.n - t * ROWS);
+        let tile = Tile::new(x, &prepared.inverse, t * ROWS, rows);
+        vectorised(gp.kernel.family, Sums { prepared: &prepared, tile: &tile, precision })
+    };
+    tiles(x.n, gp.points.n, task, |t, (sums, explained): (Vec<f64>, Vec<f64>)| {
+        for (r, sums) in sums.chunks_exact(columns.max(1)).enumerate() {
+            for (c, sum) in sums.iter().enumerate() {
+                out[c * x.n + t * ROWS + r] = *sum;
+            }
+        }
+        if let Some(variance) = &mut variance {
+            for (v, e) in variance[t * ROWS..].iter_mut().zip(explained) {
+                *v = gp.kernel.variance - e;
+            }
+        }
+    });
+}
+
+/// Σ_i k(x_r, z_i) w_ci `[rows][columns]`, and k_rᵀ P k_r `[rows]` where there is a P.
+struct Sums<'a> {
+    prepared: &'a Prepared<'a>,
+    tile: &'a Tile,
+    precision: Option<&'a [f64]>,
+}
+
+impl Work for Sums<'_> {
+    type Output = (Vec<f64>, Vec<f64>);
+
+    #[inline(always)]
+    fn run<K: Radial>(self) -> Self::Output {
+        let Self { prepared, tile, precision } = self;
+        let (columns, count) = (prepared.columns, prepared.count());
+        let rows = tile.fours.len() * GROUP + tile.ones.len();
+        let mut sums = vec![[0.0; LANES]; rows * columns];
+        let mut kernels = vec![[0.0; LANES]; if precision.is_some() { rows * count } else { 0 }];
+        for start in (0..count).step_by(CHUNK) {
+            let chunk = start..count.min(start + CHUNK);
+            let mut row = 0;
+            for x in &tile.fours {
+                group::<K, GROUP>(prepared, chunk.clone(), x, row, &mut sums, &mut kernels);
+                row += GROUP;
+            }
+            for x in &tile.ones {
+                group::<K, 1>(prepared, chunk.clone(), x, row, &mut sums, &mut kernels);
+                row += 1;
+            }
+        }
+        let explained = match precision {
+            Some(precision) => quadratic(&kernels, count, rows, prepared.gp.points.n, precision),
+            None => Vec::new(),
+        };
+        (sums.iter().map(total).collect(), explained)
+    }
+}
+
+#[inline(always)]
+fn group<K: Radial, const R: usize>(
+    prepared: &Prepared,
+    chunk: std::ops::Range<usize>,
+    x: &[[f64; R]],
+    row: usize,
+    sums: &mut [Lanes],
+    kernels: &mut [Lanes],
+) {
+    let (columns, count) = (prepared.columns, prepared.count());
+    for b in chunk {
+        let mut k = squared(prepared.blocks.block(b), x);
+        for lanes in &mut k {
+            for v in lanes {
+                *v = prepared.gp.kernel.variance * K::value(*v);
+            }
+        }
+        let weights = &prepared.weights[b * columns..(b + 1) * columns];
+        for (r, k) in k.iter().enumerate() {
+            let sums = &mut sums[(row + r) * columns..(row + r + 1) * columns];
+            for (sum, w) in sums.iter_mut().zip(weights) {
+                for l in 0..LANES {
+                    sum[l] = k[l].mul_add(w[l], sum[l]);
+                }
+            }
+        }
+        if !kernels.is_empty() {
+            for (r, k) in k.iter().enumerate() {
+                kernels[(row + r) * count + b] = *k;
+            }
+        }
+    }
+}
+
+/// k_rᵀ P k_r of the kernels `[rows][count]`: four columns of P pass over all rows.
+#[inline(always)]
+fn quadratic(kernels: &[Lanes], count: usize, rows: usize, n: usize, precision: &[f64]) -> Vec<f64> {
+    let mut sums = vec![[0.0; LANES]; rows];
+    let blocks = n / LANES;
+    for j in (0..n).step_by(GROUP) {
+        // behind the last column it stands again, and counts nothing
+        let columns: [&[f64]; GROUP] = std::array::from_fn(|c| &precision[(j + c).min(n - 1) * n..][..n]);
+        let [p0, p1, p2, p3] = columns.map(|c| &c.as_chunks::<LANES>().0[..blocks]);
+        let ends: [Lanes; GROUP] =
+            columns.map(|c| std::array::from_fn(|l| if l < n % LANES { c[blocks * LANES + l] } else { 0.0 }));
+        for (k, sum) in kernels.chunks_exact(count).zip(&mut sums) {
+            let mut products = [[0.0; LANES]; GROUP];
+            for ((((k, p0), p1), p2), p3) in k.iter().zip(p0).zip(p1).zip(p2).zip(p3) {
+                for (product, p) in products.iter_mut().zip([p0, p1, p2, p3]) {
+                    for l in 0..LANES {
+                        product[l] = p[l].mul_add(k[l], product[l]);
+                    }
+                }
+            }
+            let end = k[count - 1];
+            for c in 0..GROUP {
+                let at = j + c;
+                let own = if at < n { k[at / LANES][at % LANES] } else { 0.0 };
+                for l in 0..LANES {
+                    let product = ends[c][l].mul_add(end[l], products[c][l]);
+                    sum[l] = product.mul_add(own, sum[l]);
+                }
+            }
+        }
+    }
+    sums.iter().map(total).collect()
+}
+
+/// As [`crate::compute::Backend::gp_pull_back`], for at least one point.
+pub fn pull_back(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) {
+    let prepared = Prepared::new(gp);
+    let d = prepared.inverse.len();
+    let task = |t: usize| {
+        let start = t * ROWS;
+        let rows = ROWS.min(x.n - start);
+        let tile = Tile::new(x, &prepared.inverse, start, rows);
+        let cotangents: Vec<f64> =
+            (start..start + rows).flat_map(|r| (0..prepared.columns).map(move |c| cotangent[c * x.n + r])).collect();
+        vectorised(gp.kernel.family, Slopes { prepared: &prepared, tile: &tile, cotangents: &cotangents })
+    };
+    tiles(x.n, gp.points.n, task, |t, slopes: Vec<f64>| {
+        for (r, slopes) in slopes.chunks_exact(d.max(1)).enumerate() {
+            for (k, slope) in slopes.iter().enumerate() {
+                out[k * x.n + t * ROWS + r] = *slope;
+            }
+        }
+    });
+}
+
+/// Derivatives `[rows][d]`; `cotangents`: `[rows][columns]`.
+struct Slopes<'a> {
+    prepared: &'a Prepared<'a>,
+    tile: &'a Tile,
+    cotangents: &'a [f64],
+}
+
+impl Work for Slopes<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run<K: Radial>(self) -> Vec<f64> {
+        let Self { prepared, tile, cotangents } = self;
+        let (mut four, mut one, mut slopes) = (Vec::new(), Vec::new(), Vec::new());
+        let columns = prepared.columns;
+        let mut row = 0;
+        for x in &tile.fours {
+            slope_group::<GROUP, K>(prepared, x, &cotangents[row * columns..], &mut four, &mut slopes);
+            row += GROUP;
+        }
+        for x in &tile.ones {
+            slope_group::<1, K>(prepared, x, &cotangents[row * columns..], &mut one, &mut slopes);
+            row += 1;
+        }
+        slopes
+    }
+}
+
+#[inline(always)]
+fn slope_group<const R: usize, K: Radial>(
+    prepared: &Prepared,
+    x: &[[f64; R]],
+    cotangents: &[f64],
+    pulls: &mut Vec<[Lanes; R]>,
+    slopes: &mut Vec<f64>,
+) {
+    let columns = prepared.columns;
+    pulls.clear();
+    for b in 0..prepared.count() {
+        let r2 = squared(prepared.blocks.block(b), x);
+        let weights = &prepared.weights[b * columns..(b + 1) * columns];
+        let mut pull = [[0.0; LANES]; R];
+        for (c, w) in weights.iter().enumerate() {
+            for r in 0..R {
+                for l in 0..LANES {
+                    pull[r][l] = w[l].mul_add(cotangents[r * columns + c], pull[r][l]);
+                }
+            }
+        }
+        for r in 0..R {
+            for l in 0..LANES {
+                pull[r][l] *= K::both(r2[r][l]).1;
+            }
+        }
+        pulls.push(pull);
+    }
+    let (d, start) = (x.len(), slopes.len());
+    slopes.resize(start + R * d, 0.0);
+    for (k, x) in x.iter().enumerate() {
+        let mut sums = [[0.0; LANES]; R];
+        for (pull, z) in pulls.iter().zip(prepared.blocks.values[k..].iter().step_by(d)) {
+            for r in 0..R {
+                for l in 0..LANES {
+                    sums[r][l] = pull[r][l].mul_add(z[l] - x[r], sums[r][l]);
+                }
+            }
+        }
+        for r in 0..R {
+            slopes[start + r * d + k] = prepared.gp.kernel.variance * prepared.inverse[k] * total(&sums[r]);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Derivatives of kernels between inducing points and rows, weighted and summed in one pass.
+
+use faer::MatRef;
+
+use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, squared, vectorised};
+use super::tile::Tile;
+use crate::compute::{Kernel, Points};
+
+/// Sums over rows with weights D, without the variance.
+pub struct Slopes {
+    /// D∘g.
+    variance: Lanes,
+    /// D∘h (Δ / length)²: `[d]`.
+    lengths: Vec<Lanes>,
+    /// Of every inducing point D∘h Δ / length: `[block][d]`.
+    points: Vec<Lanes>,
+}
+
+impl Slopes {
+    pub fn new(m: usize, d: usize) -> Self {
+        let zero = [0.0; LANES];
+        Self { variance: zero, lengths: vec![zero; d], points: vec![zero; m.div_ceil(LANES) * d] }
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        let own = self.lengths.iter_mut().chain(&mut self.points).chain([&mut self.variance]);
+        let others = other.lengths.iter().chain(&other.points).chain([&other.variance]);
+        for (a, b) in own.zip(others) {
+            for l in 0..LANES {
+                a[l] += b[l];
+            }
+        }
+    }
+
+    pub fn variance(&self) -> f64 {
+        self.variance.iter().sum()
+    }
+
+    pub fn length(&self, k: usize) -> f64 {
+        self.lengths[k].iter().sum()
+    }
+
+    pub fn point(&self, u: usize, k: usize) -> f64 {
+        self.points[u / LANES * self.lengths.len() + k][u % LANES]
+    }
+}
+
+/// The pass over kernels between inducing points and rows.
+pub struct Pass<'a> {
+    pub kernel: &'a Kernel,
+    /// The inducing points.
+    pub blocks: Blocks,
+    /// 1 / lengths.
+    pub scale: &'a [f64],
+    /// Inducing points.
+    pub m: usize,
+}
+
+impl Pass<'_> {
+    /// Adds the rows of `x` with weights `d` `[m × rows]`.
+    pub fn add(&self, x: Points, d: MatRef<f64>, sums: &mut Slopes) {
+        let tile = Tile::new(x, self.scale, 0, x.n);
+        vectorised(self.kernel.family, Add { pass: self, tile: &tile, d, sums });
+    }
+
+    #[inline(always)]
+    fn add_group<K: Radial, const R: usize>(
+        &self,
+        b: usize,
+        x: &[[f64; R]],
+        d: MatRef<f64>,
+        row: usize,
+        sums: &mut Slopes,
+    ) {
+        let (at, block) = (b * LANES, self.blocks.block(b));
+        let mut w = [[0.0; LANES]; R];
+        for (r, w) in w.iter_mut().enumerate() {
+            let column = d.col(row + r);
+            match column.try_as_col_major().and_then(|c| c.as_slice()[at..].first_chunk::<LANES>()) {
+                Some(whole) => *w = *whole,
+                None => *w = std::array::from_fn(|l| if at + l < self.m { column[at + l] } else { 0.0 }),
+            }
+        }
+        let r2 = squared(block, x);
+        for r in 0..R {
+            for l in 0..LANES {
+                let (g, h) = K::both(r2[r][l]);
+                sums.variance[l] = w[r][l].mul_add(g, sums.variance[l]);
+                w[r][l] *= h;
+            }
+        }
+        let points = &mut sums.points[b * self.scale.len()..(b + 1) * self.scale.len()];
+        for (((z, x), points), lengths) in block.iter().zip(x).zip(points).zip(&mut sums.lengths) {
+            // in registers, not through memory
+            let (mut point, mut length) = (*points, *lengths);
+            for r in 0..R {
+                for l in 0..LANES {
+                    let off = z[l] - x[r];
+                    let pull = w[r][l] * off;
+                    point[l] += pull;
+                    length[l] = pull.mul_add(off, length[l]);
+                }
+            }
+            (*points, *lengths) = (point, length);
+        }
+    }
+}
+
+/// A tile of rows on its way into the sums.
+struct Add<'a> {
+    pass: &'a Pass<'a>,
+    tile: &'a Tile,
+    d: MatRef<'a, f64>,
+    sums: &'a mut Slopes,
+}
+
+impl Work for Add<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Radial>(self) {
+        let Self { pass, tile, d, sums } = self;
+        for b in 0..pass.m.div_ceil(LANES) {
+            let mut row = 0;
+            for x in &tile.fours {
+                pass.add_group::<K, GROUP>(b, x, d, row, sums);
+                row += GROUP;
+            }
+            for x in &tile.ones {
+                pass.add_group::<K, 1>(b, x, d, row, sums);
+                row += 1;
+            }
+        }
+    }
+}

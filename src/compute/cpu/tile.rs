@@ -1,0 +1,29 @@
+//! Rows as the kernels over blocks of points want them.
+
+use super::covariance::{GROUP, gather};
+use crate::compute::Points;
+
+/// Rows divided by the lengths: in groups of four, and the rest one by one. A row's arithmetic is the same in both, so
+/// that its result does not depend on where it stands.
+#[derive(Debug, Default)]
+pub struct Tile {
+    /// `[group][d]`.
+    pub fours: Vec<Vec<[f64; GROUP]>>,
+    /// `[row][d]`.
+    pub ones: Vec<Vec<[f64; 1]>>,
+}
+
+impl Tile {
+    /// Rows `start .. start + rows` of `x`.
+    pub fn new(x: Points, inverse: &[f64], start: usize, rows: usize) -> Self {
+        let groups = rows / GROUP;
+        let mut tile = Self { fours: vec![Vec::new(); groups], ones: vec![Vec::new(); rows - groups * GROUP] };
+        for (g, four) in tile.fours.iter_mut().enumerate() {
+            gather(x, inverse, start + g * GROUP, four);
+        }
+        for (r, one) in tile.ones.iter_mut().enumerate() {
+            gather(x, inverse, start + groups * GROUP + r, one);
+        }
+        tile
+    }
+}

@@ -1,0 +1,164 @@
+//! Batched networks on the GPU, in f32. Geometry and bounds of each kernel: net.cu.
+
+use cudarc::driver::{CudaSlice, LaunchConfig};
+
+use super::device::{Device, blocks, columns, failed, launch};
+use super::linear::{Matrices, MatricesMut, Turn};
+use crate::compute::Net;
+use crate::error::Result;
+
+/// Networks' weights on the device and how they lie.
+pub struct Layers {
+    /// `[members]` of [`Net::weights`].
+    weights: CudaSlice<f32>,
+    /// Weights of one member.
+    size: usize,
+    layers: Vec<Layer>,
+}
+
+#[derive(Clone, Copy)]
+struct Layer {
+    inputs: usize,
+    outputs: usize,
+    /// Places of its matrix and its biases within a member's weights.
+    matrix: usize,
+    bias: usize,
+}
+
+/// What the layers compute, each `[members][width][rows]`.
+pub struct Room {
+    /// Pre-activations of the hidden layers.
+    before: Vec<CudaSlice<f32>>,
+    after: Vec<CudaSlice<f32>>,
+    pub out: CudaSlice<f32>,
+}
+
+impl Layers {
+    /// Uploads the weights `copies` times, one after the other.
+    pub fn new(device: &Device, net: &Net, copies: usize) -> Result<Self> {
+        let mut weights = device.room(net.weights.len() * copies)?;
+        for copy in 0..copies {
+            device.place(net.weights, &mut weights, copy * net.weights.len())?;
+        }
+        let mut at = 0;
+        let layers = net.widths.windows(2).map(|w| {
+            let layer = Layer { inputs: w[0], outputs: w[1], matrix: at, bias: at + w[0] * w[1] };
+            at += (w[0] + 1) * w[1];
+            layer
+        });
+        let layers = layers.collect();
+        Ok(Self { weights, size: Net::size(net.widths), layers })
+    }
+
+    pub fn room(&self, device: &Device, members: usize, rows: usize) -> Result<Room> {
+        let Some((last, hidden)) = self.layers.split_last() else {
+            return Err(failed("networks", "no layer"));
+        };
+        let all = || hidden.iter().map(|l| device.room(members * l.outputs * rows)).collect::<Result<_>>();
+        Ok(Room { before: all()?, after: all()?, out: device.room(members * last.outputs * rows)? })
+    }
+
+    /// Queues the forward pass of `members` networks from the `first` on; `x` is `[members][inputs][rows]`.
+    pub fn forward(
+        &self,
+        device: &Device,
+        (first, members): (usize, usize),
+        x: &CudaSlice<f32>,
+        rows: usize,
+        room: &mut Room,
+    ) -> Result<()> {
+        let start = first * self.size;
+        let weights = self.weights.try_slice(start..start + members * self.size);
+        let weights = weights.ok_or_else(|| failed("networks", "too few weights"))?;
+        let (size, many, length) = (self.size as u64, members as u64, rows as u64);
+        for (i, layer) in self.layers.iter().enumerate() {
+            let (below, above) = room.after.split_at_mut(i);
+            let input = below.last().unwrap_or(x);
+            let z = room.before.get_mut(i).unwrap_or(&mut room.out);
+            let to = MatricesMut { values: z, start: 0, rows, stride: layer.outputs * rows };
+            let a = Matrices { values: input, start: 0, rows, stride: layer.inputs * rows };
+            let w = self.matrix(layer, first);
+            device.products(members, (rows, layer.outputs, layer.inputs), (a, Turn::No), (w, Turn::No), to)?;
+            let z = room.before.get_mut(i).unwrap_or(&mut room.out);
+            let shape = columns(rows, members * layer.outputs)?;
+            let (width, bias) = (layer.outputs as u64, layer.bias as u64);
+            let (yes, no) = (1u64, 0u64);
+            match above.first_mut() {
+                Some(after) => {
+                    launch!(device, activate, shape, &length, &width, &many, &size, &bias, &yes, &weights, z, after)?;
+                }
+                // behind the last layer there is no activation, and a null pointer to it
+                None => launch!(device, activate, shape, &length, &width, &many, &size, &bias, &no, &weights, z, &no)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn matrix(&self, layer: &Layer, first: usize) -> Matrices<'_, f32> {
+        let start = first * self.size + layer.matrix;
+        Matrices { values: &self.weights, start, rows: layer.inputs, stride: self.size }
+    }
+}
+
+pub fn forward(device: &Device, net: &Net, x: &[f32], rows: usize, out: &mut [f32]) -> Result<()> {
+    let layers = Layers::new(device, net, 1)?;
+    let mut room = layers.room(device, net.members, rows)?;
+    let x = device.upload(x)?;
+    layers.forward(device, (0, net.members), &x, rows, &mut room)?;
+    device.download(&room.out, out)?;
+    device.finish("forward")
+}
+
+/// Computes the forward pass again, for its activations.
+pub fn backward(
+    device: &Device,
+    net: &Net,
+    x: &[f32],
+    rows: usize,
+    out_grad: &[f32],
+    weight_grad: &mut [f32],
+    x_grad: Option<&mut [f32]>,
+) -> Result<()> {
+    let members = net.members;
+    let layers = Layers::new(device, net, 1)?;
+    let mut room = layers.room(device, members, rows)?;
+    let x = device.upload(x)?;
+    layers.forward(device, (0, members), &x, rows, &mut room)?;
+
+    let mut grad = device.upload(out_grad)?;
+    let mut to = device.room::<f32>(weight_grad.len())?;
+    let (length, size) = (rows as u64, layers.size as u64);
+    for (i, layer) in layers.layers.iter().enumerate().rev() {
+        let input = i.checked_sub(1).map_or(&x, |below| &room.after[below]);
+        let a = Matrices { values: input, start: 0, rows, stride: layer.inputs * rows };
+        let g = Matrices { values: &grad, start: 0, rows, stride: layer.outputs * rows };
+        let w = MatricesMut { values: &mut to, start: layer.matrix, rows: layer.inputs, stride: layers.size };
+        device.products(members, (layer.inputs, layer.outputs, rows), (a, Turn::Yes), (g, Turn::No), w)?;
+        let (width, bias) = (layer.outputs as u64, layer.bias as u64);
+        let shape = blocks(members * layer.outputs, 1)?;
+        launch!(device, bias_sums, shape, &length, &width, &size, &bias, &grad, &mut to)?;
+        if i == 0 && x_grad.is_none() {
+            break;
+        }
+        let count = members * layer.inputs * rows;
+        let mut below = device.room::<f32>(count)?;
+        let w = layers.matrix(layer, 0);
+        let b = MatricesMut { values: &mut below, start: 0, rows, stride: layer.inputs * rows };
+        device.products(members, (rows, layer.inputs, layer.outputs), (g, Turn::No), (w, Turn::Yes), b)?;
+        if let Some(before) = i.checked_sub(1).map(|hidden| &room.before[hidden]) {
+            let (all, shape) = (count as u64, line(count)?);
+            launch!(device, deactivate, shape, &all, before, &mut below)?;
+        }
+        grad = below;
+    }
+    device.download(&to, weight_grad)?;
+    if let Some(x_grad) = x_grad {
+        device.download(&grad, x_grad)?;
+    }
+    device.finish("backward")
+}
+
+/// A thread a value, the kernel steps over what is more than 65,535 blocks.
+fn line(count: usize) -> Result<LaunchConfig> {
+    columns(count.min(65_535 * 256), 1)
+}

@@ -1,0 +1,232 @@
+//! Gaussian processes on the GPU, in f64. Geometry and bounds of each kernel: gp.cu.
+
+use cudarc::driver::{CudaSlice, CudaView};
+
+use super::device::{Device, blocks, failed, launch, tiles};
+use super::linear::{Matrices, MatricesMut, Turn};
+use crate::compute::{Evidence, Family, GpFunctions, Kernel, Points, Solve};
+use crate::error::Result;
+
+/// Values of a tile of a kernel matrix that is not kept whole: 64 MB.
+const TILE: usize = 1 << 23;
+
+/// A kernel's parameters on the device.
+struct Covariance {
+    family: u64,
+    variance: f64,
+    /// Inverses of the lengths: `[d]`.
+    inverse: CudaSlice<f64>,
+    dimensions: u64,
+}
+
+/// Points on the device, `[d][spacing]`, `n` of them from the view's start on.
+struct Cloud<'a> {
+    values: &'a CudaView<'a, f64>,
+    spacing: usize,
+    n: usize,
+}
+
+impl Covariance {
+    fn new(device: &Device, kernel: &Kernel) -> Result<Self> {
+        let inverse: Vec<f64> = kernel.lengths.iter().map(|l| 1.0 / l).collect();
+        let family = match kernel.family {
+            Family::SquaredExponential => 0,
+            Family::Matern52 => 1,
+        };
+        let dimensions = inverse.len() as u64;
+        Ok(Self { family, variance: kernel.variance, inverse: device.upload(&inverse)?, dimensions })
+    }
+
+    /// Queues `out[i + j n] = k(a_i, b_j)`.
+    fn block(&self, device: &Device, a: &Cloud, b: &Cloud, out: &mut CudaSlice<f64>) -> Result<()> {
+        let (n, m) = (a.n as u64, b.n as u64);
+        let (lda, ldb) = (a.spacing as u64, b.spacing as u64);
+        let last = (self.dimensions as usize).saturating_sub(1);
+        if out.len() < a.n * b.n || a.values.len() < last * a.spacing + a.n || b.values.len() < last * b.spacing + b.n {
+            return Err(failed("covariance", "points and matrix do not fit each other"));
+        }
+        launch!(
+            device,
+            covariance_block,
+            tiles(a.n, b.n)?,
+            &self.family,
+            &self.variance,
+            a.values,
+            &lda,
+            &n,
+            b.values,
+            &ldb,
+            &m,
+            &self.inverse,
+            &self.dimensions,
+            out,
+        )
+    }
+}
+
+/// The points from `start` on.
+fn from<'a>(points: &'a CudaSlice<f64>, start: usize) -> Result<CudaView<'a, f64>> {
+    points.try_slice(start..).ok_or_else(|| failed("points", "too few"))
+}
+
+pub fn kernel(device: &Device, kernel: &Kernel, a: Points, b: Points, out: &mut [f64]) -> Result<()> {
+    let covariance = Covariance::new(device, kernel)?;
+    let (there, other) = (device.upload(a.values)?, device.upload(b.values)?);
+    let tile = (TILE / a.n).clamp(1, b.n);
+    let mut block = device.room(a.n * tile)?;
+    let whole = there.as_view();
+    for (start, columns) in (0..b.n).step_by(tile).zip(out.chunks_mut(a.n * tile)) {
+        let part = from(&other, start)?;
+        let a = Cloud { values: &whole, spacing: a.n, n: a.n };
+        let b = Cloud { values: &part, spacing: b.n, n: tile.min(b.n - start) };
+        covariance.block(device, &a, &b, &mut block)?;
+        device.download(&block, columns)?;
+    }
+    device.finish("kernel matrix")
+}
+
+pub fn cholesky(device: &Device, a: &mut [f64], n: usize) -> Result<bool> {
+    let mut there = device.upload(a)?;
+    if !device.factor(&mut there, n)? {
+        return Ok(false);
+    }
+    let order = n as u64;
+    launch!(device, zero_above, tiles(n, n)?, &order, &mut there)?;
+    device.download(&there, a)?;
+    device.finish("cholesky")?;
+    // cuSOLVER does not say whether a NaN is a pivot that fails.
+    Ok(a.iter().step_by(n + 1).all(|pivot| pivot.is_finite() && *pivot > 0.0))
+}
+
+pub fn solve(device: &Device, l: &[f64], n: usize, b: &mut [f64], which: Solve) -> Result<()> {
+    let factor = device.upload(l)?;
+    let mut there = device.upload(b)?;
+    device.solve(&factor, n, &mut there, b.len() / n, which)?;
+    device.download(&there, b)?;
+    device.finish("solve")
+}
+
+/// Everything stays on the device; the value and the gradient come back.
+pub fn evidence(device: &Device, kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Result<Option<Evidence>> {
+    let (n, d) = (x.n, kernel.lengths.len());
+    let covariance = Covariance::new(device, kernel)?;
+    let Covariance { family, variance, inverse, dimensions } = &covariance;
+    let points = device.upload(x.values)?;
+    let targets = device.upload(y)?;
+    let order = n as u64;
+
+    let mut matrix = device.room::<f64>(n * n)?;
+    let shape = tiles(n, n)?;
+    launch!(
+        device,
+        covariance_lower,
+        shape,
+        family,
+        variance,
+        &noise,
+        &points,
+        &order,
+        inverse,
+        dimensions,
+        &mut matrix
+    )?;
+    if !device.factor(&mut matrix, n)? {
+        return Ok(None);
+    }
+    let mut alpha = device.upload(y)?;
+    device.solve(&matrix, n, &mut alpha, 1, Solve::Both)?;
+    let mut parts = device.room::<f64>(2)?;
+    launch!(device, evidence_value, blocks(1, 1)?, &order, &targets, &alpha, &matrix, &mut parts)?;
+    if !device.invert(&mut matrix, n)? {
+        return Ok(None);
+    }
+
+    let mut shares = device.room::<f64>((d + 2) * n)?;
+    let shape = blocks(n, 1)?;
+    launch!(
+        device,
+        evidence_weights,
+        shape,
+        family,
+        variance,
+        &points,
+        &order,
+        inverse,
+        dimensions,
+        &alpha,
+        &mut matrix,
+        &mut shares,
+    )?;
+    if d > 0 {
+        launch!(device, evidence_lengths, blocks(n, d)?, &points, &order, inverse, &matrix, &mut shares)?;
+    }
+    let mut totals = device.room::<f64>(d + 2)?;
+    launch!(device, row_sums, blocks(d + 2, 1)?, &order, &shares, &mut totals)?;
+
+    let (mut value, mut sums) = ([0.0; 2], vec![0.0; d + 2]);
+    device.download(&parts, &mut value)?;
+    device.download(&totals, &mut sums)?;
+    device.finish("evidence")?;
+    let [fit, logs] = value;
+    let value = -0.5 * fit - logs - 0.5 * n as f64 * (2.0 * std::f64::consts::PI).ln();
+    // As a factor with a NaN, which cuSOLVER need not report.
+    if !value.is_finite() || sums.iter().any(|s| !s.is_finite()) {
+        return Ok(None);
+    }
+    // rows 0 and 1 of the sums are those of the variance and the noise, which end the gradient
+    sums[1] *= noise;
+    sums.rotate_left(2);
+    Ok(Some(Evidence { value, gradient: sums }))
+}
+
+pub fn predict(
+    device: &Device,
+    gp: &GpFunctions,
+    x: Points,
+    out: &mut [f64],
+    variance: Option<&mut [f64]>,
+) -> Result<()> {
+    let (n, rows) = (gp.points.n, x.n);
+    let columns = gp.weights.len() / n;
+    let covariance = Covariance::new(device, gp.kernel)?;
+    let (centres, points) = (device.upload(gp.points.values)?, device.upload(x.values)?);
+    let weights = device.upload(gp.weights)?;
+    let tile = (TILE / n).clamp(1, rows);
+    let mut block = device.room::<f64>(n * tile)?;
+    let mut means = device.room::<f64>(rows * columns)?;
+    // P, P k of a tile, and the variances
+    let mut spread = match (gp.precision, &variance) {
+        (Some(precision), Some(_)) => Some((device.upload(precision)?, device.room(n * tile)?, device.room(rows)?)),
+        _ => None,
+    };
+
+    let order = n as u64;
+    let whole = centres.as_view();
+    for start in (0..rows).step_by(tile) {
+        let part = from(&points, start)?;
+        let m = tile.min(rows - start);
+        let z = Cloud { values: &whole, spacing: n, n };
+        let x = Cloud { values: &part, spacing: rows, n: m };
+        covariance.block(device, &z, &x, &mut block)?;
+        let k = Matrices { values: &block, start: 0, rows: n, stride: 0 };
+        if columns > 0 {
+            let w = Matrices { values: &weights, start: 0, rows: n, stride: 0 };
+            let to = MatricesMut { values: &mut means, start, rows, stride: 0 };
+            device.product((m, columns, n), (k, Turn::Yes), (w, Turn::No), to)?;
+        }
+        if let Some((precision, solved, variances)) = &mut spread {
+            let p = Matrices { values: &*precision, start: 0, rows: n, stride: 0 };
+            let to = MatricesMut { values: solved, start: 0, rows: n, stride: 0 };
+            device.product((n, m, n), (p, Turn::No), (k, Turn::No), to)?;
+            let place = variances.try_slice_mut(start..start + m);
+            let mut place = place.ok_or_else(|| failed("variances", "too few"))?;
+            let prior = covariance.variance;
+            launch!(device, column_gaps, blocks(m, 1)?, &order, &prior, &block, &*solved, &mut place)?;
+        }
+    }
+    device.download(&means, out)?;
+    if let (Some((_, _, there)), Some(variance)) = (&spread, variance) {
+        device.download(there, variance)?;
+    }
+    device.finish("gp_predict")
+}

@@ -1,0 +1,245 @@
+//! Draws from a stationary GP prior as sums of cosines.
+
+use std::f64::consts::TAU;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::cpu::{GROUP, LANES, Lanes, Tile, inverse_lengths, total};
+use super::series::cos_turns;
+use super::{Family, Kernel, Points};
+use crate::rng::Key;
+
+/// Rows of a tile.
+const ROWS: usize = 64;
+
+/// One function from the prior, by random Fourier features (Rahimi & Recht 2007): f(x) = Σ_i a_i cos 2π(ω_i·x + b_i). The
+/// frequencies follow the kernel's spectral density (normal for the squared exponential, multivariate t with 5 degrees
+/// of freedom for Matérn-5/2); a sine and a cosine of normal weights are one cosine of Rayleigh amplitude and uniform
+/// phase, so that the variance of f is the kernel's at every x.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waves {
+    inverse: Vec<f64>,
+    /// In turns per length: `[block][d]`.
+    frequencies: Vec<Lanes>,
+    /// In turns: `[block]`.
+    phases: Vec<Lanes>,
+    /// `[block]`.
+    amplitudes: Vec<Lanes>,
+}
+
+impl Waves {
+    /// The function of stream `key`, with at least `features` cosines.
+    pub fn new(kernel: &Kernel, features: usize, key: Key) -> Self {
+        let (d, blocks) = (kernel.lengths.len(), features.div_ceil(LANES).max(1));
+        let scale = (kernel.variance / (blocks * LANES) as f64).sqrt();
+        let mut waves = Self {
+            inverse: inverse_lengths(kernel),
+            frequencies: vec![[0.0; LANES]; blocks * d],
+            phases: vec![[0.0; LANES]; blocks],
+            amplitudes: vec![[0.0; LANES]; blocks],
+        };
+        for i in 0..blocks * LANES {
+            let (key, b, l) = (key.fold(i as u64), i / LANES, i % LANES);
+            let squares = |from: u64, n: u64| (from..from + n).map(|j| key.normal(j).powi(2)).sum::<f64>();
+            let tail = match kernel.family {
+                Family::SquaredExponential => 1.0,
+                Family::Matern52 => (5.0 / squares(3, 5)).sqrt(),
+            };
+            waves.phases[b][l] = key.uniform(0);
+            waves.amplitudes[b][l] = scale * squares(1, 2).sqrt();
+            for k in 0..d {
+                waves.frequencies[b * d + k][l] = key.normal(8 + k as u64) * tail / TAU;
+            }
+        }
+        waves
+    }
+
+    /// `out[r] += f(x_r)`. A row's result does not depend on the other rows.
+    pub fn add(&self, x: Points, out: &mut [f64]) {
+        for (t, out) in out.chunks_mut(ROWS).enumerate() {
+            let tile = Tile::new(x, &self.inverse, t * ROWS, out.len());
+            Arch::new().dispatch(Values { waves: self, tile: &tile, out });
+        }
+    }
+
+    /// `out[k rows + r] += scale[r] · ∂f/∂x_k` at row r.
+    pub fn add_slopes(&self, x: Points, scale: &[f64], out: &mut [f64]) {
+        for t in 0..x.n.div_ceil(ROWS) {
+            let rows = t * ROWS..x.n.min((t + 1) * ROWS);
+            let tile = Tile::new(x, &self.inverse, rows.start, rows.len());
+            let slopes = Arch::new().dispatch(Slopes { waves: self, tile: &tile });
+            for (r, slopes) in rows.zip(slopes.chunks_exact(self.inverse.len().max(1))) {
+                for ((k, slope), inverse) in slopes.iter().enumerate().zip(&self.inverse) {
+                    out[k * x.n + r] += scale[r] * inverse * slope;
+                }
+            }
+        }
+    }
+
+    /// Turns of a block of cosines at R rows.
+    #[inline(always)]
+    fn turns<const R: usize>(&self, block: usize, x: &[[f64; R]]) -> [Lanes; R] {
+        let mut turns = [self.phases[block]; R];
+        for (w, x) in self.frequencies[block * x.len()..(block + 1) * x.len()].iter().zip(x) {
+            for r in 0..R {
+                for l in 0..LANES {
+                    turns[r][l] = w[l].mul_add(x[r], turns[r][l]);
+                }
+            }
+        }
+        turns
+    }
+
+    #[inline(always)]
+    fn values<const R: usize>(&self, x: &[[f64; R]], out: &mut [f64]) {
+        let mut sums = [[0.0; LANES]; R];
+        for (b, a) in self.amplitudes.iter().enumerate() {
+            let turns = self.turns(b, x);
+            for r in 0..R {
+                for l in 0..LANES {
+                    sums[r][l] = a[l].mul_add(cos_turns(turns[r][l]), sums[r][l]);
+                }
+            }
+        }
+        for r in 0..R {
+            out[r] += total(&sums[r]);
+        }
+    }
+
+    /// Derivatives with respect to scaled coordinates at R rows, behind the others: `[R][d]`.
+    #[inline(always)]
+    fn slopes<const R: usize>(&self, x: &[[f64; R]], pulls: &mut Vec<[Lanes; R]>, out: &mut Vec<f64>) {
+        pulls.clear();
+        for (b, a) in self.amplitudes.iter().enumerate() {
+            let mut turns = self.turns(b, x);
+            for turns in &mut turns {
+                for (turn, a) in turns.iter_mut().zip(a) {
+                    // −sin 2πu = cos 2π(u + ¼)
+                    *turn = TAU * a * cos_turns(*turn + 0.25);
+                }
+            }
+            pulls.push(turns);
+        }
+        let d = x.len();
+        let start = out.len();
+        out.resize(start + R * d, 0.0);
+        for k in 0..d {
+            let mut sums = [[0.0; LANES]; R];
+            for (pull, w) in pulls.iter().zip(self.frequencies[k..].iter().step_by(d)) {
+                for r in 0..R {
+                    for l in 0..LANES {
+                        sums[r][l] = pull[r][l].mul_add(w[l], sums[r][l]);
+                    }
+                }
+            }
+            for r in 0..R {
+                out[start + r * d + k] = total(&sums[r]);
+            }
+        }
+    }
+}
+
+struct Values<'a> {
+    waves: &'a Waves,
+    tile: &'a Tile,
+    out: &'a mut [f64],
+}
+
+impl WithSimd for Values<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { waves, tile, out } = self;
+        let mut row = 0;
+        for x in &tile.fours {
+            waves.values::<GROUP>(x, &mut out[row..]);
+            row += GROUP;
+        }
+        for x in &tile.ones {
+            waves.values::<1>(x, &mut out[row..]);
+            row += 1;
+        }
+    }
+}
+
+struct Slopes<'a> {
+    waves: &'a Waves,
+    tile: &'a Tile,
+}
+
+impl WithSimd for Slopes<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<f64> {
+        let Self { waves, tile } = self;
+        let (mut four, mut one, mut out) = (Vec::new(), Vec::new(), Vec::new());
+        for x in &tile.fours {
+            waves.slopes::<GROUP>(x, &mut four, &mut out);
+        }
+        for x in &tile.ones {
+            waves.slopes::<1>(x, &mut one, &mut out);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::{Backend, Cpu};
+
+    #[test]
+    fn draws_have_the_covariance_of_the_kernel() {
+        let x = [0.0, 0.3, 1.5, -0.2, 0.4, 2.0];
+        let points = Points { values: &x, n: 3 };
+        for family in [Family::SquaredExponential, Family::Matern52] {
+            let kernel = Kernel { family, variance: 2.0, lengths: vec![0.8, 1.3] };
+            let draws = 4000;
+            let mut sums = [0.0; 9];
+            for m in 0..draws {
+                let mut f = [0.0; 3];
+                Waves::new(&kernel, 64, Key::new(3).fold(m)).add(points, &mut f);
+                (0..9).for_each(|at| sums[at] += f[at % 3] * f[at / 3] / draws as f64);
+            }
+            let mut exact = [0.0; 9];
+            Cpu.kernel(&kernel, points, points, &mut exact).unwrap();
+            for (s, e) in sums.iter().zip(exact) {
+                assert!((s - e).abs() < 0.12, "{family:?}: {sums:?} {exact:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn slopes_are_central_differences_and_rows_stand_alone() {
+        let (d, n) = (3, 7);
+        let mut x = vec![0.0; d * n];
+        Key::new(1).fill_normal(&mut x);
+        let kernel = Kernel { family: Family::Matern52, variance: 1.5, lengths: vec![0.5, 1.0, 2.0] };
+        let waves = Waves::new(&kernel, 100, Key::new(2));
+        let value = |x: &[f64], n: usize| {
+            let mut out = vec![0.0; n];
+            waves.add(Points { values: x, n }, &mut out);
+            out
+        };
+        let scale: Vec<f64> = (0..n).map(|r| 1.0 + r as f64).collect();
+        let mut slopes = vec![0.0; d * n];
+        waves.add_slopes(Points { values: &x, n }, &scale, &mut slopes);
+        let all = value(&x, n);
+        for r in 0..n {
+            let row: Vec<f64> = (0..d).map(|k| x[k * n + r]).collect();
+            assert_eq!(value(&row, 1)[0].to_bits(), all[r].to_bits());
+            for k in 0..d {
+                let at = |by: f64| {
+                    let mut row = row.clone();
+                    row[k] += by;
+                    value(&row, 1)[0]
+                };
+                let exact = scale[r] * (at(1e-5) - at(-1e-5)) / 2e-5;
+                assert!((slopes[k * n + r] - exact).abs() < 1e-6, "{} {exact}", slopes[k * n + r]);
+            }
+        }
+        assert!(value(&[1e300; 3], 1)[0].is_finite());
+    }
+}

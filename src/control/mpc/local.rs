@@ -1,0 +1,248 @@
+//! The cost around a plan: residuals of the objective and their slopes, by differences of the whole rollout in one batch.
+
+use super::Setup;
+use super::rollout::{Completed, Limit, Start, Workspace};
+use crate::control::planner::{Local, LocalLimit};
+use crate::expr::{Program, Registers, STRETCH};
+use crate::schema::Range;
+use crate::trajectory::Frame;
+use crate::value::{Objective, PerStep};
+
+/// Difference by which a move is changed, in widths of its bounds: errors of single precision and of curvature are both
+/// small against it.
+const DIFFERENCE: f64 = 1e-3;
+/// A residual counts as no smaller than this share of its root mean square over the plan, so that a step that happens to
+/// be on target does not outweigh all others.
+const SMALLEST: f64 = 1e-3;
+/// Limits farther away than this, in their widths, do not bind in one step.
+const NEAR: f64 = 0.5;
+
+/// Where the objective measures the smallness of something, |r|, r² or an excess.
+pub(super) struct Residual {
+    of: Of,
+    /// Number of its term in the objective.
+    term: usize,
+    /// Money per unit of its expression and step.
+    weight: f64,
+}
+
+enum Of {
+    /// r, whether it is squared, the expression, and the expression with the size of r stretched.
+    Size {
+        r: Program,
+        square: bool,
+        plain: Program,
+        stretched: Program,
+    },
+    Excess(usize, Range),
+}
+
+/// The residuals of an objective, and the terms that are more than they say.
+pub(super) struct Residuals {
+    list: Vec<Residual>,
+    /// Terms whose slopes are more than those of their residuals.
+    others: Vec<usize>,
+}
+
+/// What one batch of rollouts leaves behind: `[steps][rows]` each.
+#[derive(Default)]
+pub(super) struct Trace {
+    /// `[residuals]`: r, and the weight of ½ r².
+    residuals: Vec<(Vec<f64>, Vec<f64>)>,
+    /// `[limits]`.
+    limits: Vec<Vec<f64>>,
+    scratch: [Vec<f64>; 2],
+}
+
+impl Residuals {
+    /// Those of `objective` over `steps` steps, seen through derived signals (`derived`: their expressions).
+    pub fn of<'d>(objective: &Objective, steps: usize, derived: &dyn Fn(usize) -> Option<&'d Program>) -> Self {
+        let (mut list, mut others) = (Vec::new(), Vec::new());
+        for (term, (kpi, price)) in objective.terms.iter().enumerate() {
+            match kpi.per_step(steps) {
+                PerStep::Expression(program, factor) => {
+                    let plain = program.inlined(derived);
+                    let found = plain.residuals();
+                    if !plain.is_made_of(&found) {
+                        others.push(term);
+                    }
+                    list.extend(found.into_iter().map(|r| {
+                        let (square, stretched) = (r.square, r.stretched);
+                        let of = Of::Size { r: r.of, square, plain: plain.clone(), stretched };
+                        Residual { of, term, weight: price * factor }
+                    }));
+                }
+                PerStep::Excess(signal, range, factor) => {
+                    list.push(Residual { of: Of::Excess(signal, range), term, weight: price * factor });
+                }
+                PerStep::Other => others.push(term),
+            }
+        }
+        Self { list, others }
+    }
+}
+
+impl Residual {
+    /// r of every row, and the weight of ½ r² at the slope that the objective has there.
+    fn measure(
+        &self,
+        frame: &Completed,
+        registers: &mut Registers,
+        scratch: &mut [Vec<f64>; 2],
+        r: &mut [f64],
+        weight: &mut [f64],
+    ) {
+        match &self.of {
+            Of::Size { r: of, square, plain, stretched } => {
+                let [low, high] = scratch;
+                low.resize(r.len(), 0.0);
+                high.resize(r.len(), 0.0);
+                of.eval(frame, registers, r);
+                plain.eval(frame, registers, low);
+                stretched.eval(frame, registers, high);
+                for (((w, r), low), high) in weight.iter_mut().zip(r.iter()).zip(low.iter()).zip(high.iter()) {
+                    let rise = self.weight * (high - low) / STRETCH;
+                    // rise = slope × size: the weight of ½ r² is slope / |r| for |r|, and 2 slope for r².
+                    *w = if *square { 2.0 } else { 1.0 } * rise / (r * r);
+                }
+            }
+            Of::Excess(signal, range) => {
+                for ((w, r), v) in weight.iter_mut().zip(r.iter_mut()).zip(frame.column(*signal, 0)) {
+                    let excess = range.excess(*v);
+                    *r = if *v > range.high { excess } else { -excess };
+                    *w = if excess > 0.0 { self.weight / excess } else { 0.0 };
+                }
+            }
+        }
+    }
+
+    fn is_kinked(&self) -> bool {
+        matches!(self.of, Of::Size { square: false, .. })
+    }
+}
+
+impl Trace {
+    /// Makes room for `steps` × `rows`.
+    fn resize(&mut self, residuals: usize, limits: usize, size: usize) {
+        self.residuals.resize_with(residuals, Default::default);
+        self.limits.resize_with(limits, Default::default);
+        for (r, w) in &mut self.residuals {
+            r.resize(size, 0.0);
+            w.resize(size, 0.0);
+        }
+        self.limits.iter_mut().for_each(|l| l.resize(size, 0.0));
+    }
+
+    /// Takes in a completed frame.
+    pub fn add(
+        &mut self,
+        residuals: &Residuals,
+        limits: &[Limit],
+        step: usize,
+        frame: &Completed,
+        registers: &mut Registers,
+    ) {
+        let rows = frame.rows();
+        let at = step * rows..(step + 1) * rows;
+        for (residual, (r, w)) in residuals.list.iter().zip(&mut self.residuals) {
+            residual.measure(frame, registers, &mut self.scratch, &mut r[at.clone()], &mut w[at.clone()]);
+        }
+        for (limit, values) in limits.iter().zip(&mut self.limits) {
+            values[at.clone()].copy_from_slice(limit.column(frame));
+        }
+    }
+}
+
+impl Workspace {
+    /// The cost around `at`, `[moves * controls]`; `None` where the plant or the controls have no slopes.
+    pub fn near(&mut self, setup: &Setup, start: &Start, at: &[f64]) -> Option<Local> {
+        let residuals = setup.residuals.as_ref()?;
+        let (n, controls) = (at.len(), setup.controls.len());
+        let mut candidates = vec![at.to_vec(); n + 1];
+        let mut steps = vec![0.0; n];
+        for (k, candidate) in candidates[1..].iter_mut().enumerate() {
+            let limit = &setup.limits[k % controls];
+            let width = limit.allowed.bounds.high - limit.allowed.bounds.low;
+            let size = DIFFERENCE * if width.is_finite() && width > 0.0 { width } else { limit.scale.max(1e-9) };
+            steps[k] = if at[k] + size > limit.allowed.bounds.high { -size } else { size };
+            candidate[k] += steps[k];
+        }
+        let (rows, horizon) = ((n + 1) * setup.particles, setup.blocks.horizon());
+        let mut trace = std::mem::take(&mut self.trace);
+        trace.resize(residuals.list.len(), setup.hard.len(), horizon * rows);
+        let mut costs = Vec::new();
+        self.price_and(setup, start, &candidates, &mut costs, &mut |step, frame, registers| {
+            trace.add(residuals, &setup.hard, step, frame, registers);
+        });
+        let local = self.local(setup, residuals, &trace, &costs, &steps);
+        self.trace = trace;
+        local
+    }
+
+    fn local(
+        &mut self,
+        setup: &Setup,
+        residuals: &Residuals,
+        trace: &Trace,
+        costs: &[f64],
+        steps: &[f64],
+    ) -> Option<Local> {
+        let n = steps.len();
+        let base = |h: usize, p: usize| (h * setup.particles + p) * (n + 1);
+        let mut local =
+            Local { cost: costs[0], gradient: vec![0.0; n], jacobian: vec![Vec::new(); n], ..Local::default() };
+        let mut own = vec![vec![0.0; n]; setup.objective.terms.len()];
+        let share = (setup.particles as f64).recip();
+        for (residual, (r, weight)) in residuals.list.iter().zip(&trace.residuals) {
+            let places = (0..setup.blocks.horizon()).flat_map(|h| (0..setup.particles).map(move |p| base(h, p)));
+            let count = (setup.blocks.horizon() * setup.particles) as f64;
+            let square: f64 = places.clone().map(|at| r[at] * r[at]).filter(|v| v.is_finite()).sum::<f64>() / count;
+            let floor = if residual.is_kinked() { SMALLEST * square.sqrt() + f64::MIN_POSITIVE } else { 0.0 };
+            for at in places {
+                // The slope of |r| against r², as if r were no smaller than the floor.
+                let size = r[at].abs();
+                let w = share * weight[at] * if size < floor { size / floor } else { 1.0 };
+                let slope = |k: usize| (r[at + k + 1] - r[at]) / steps[k];
+                if w == 0.0 || !w.is_finite() || (0..n).any(|k| !slope(k).is_finite()) {
+                    continue;
+                }
+                for k in 0..n {
+                    own[residual.term][k] += w * r[at] * slope(k);
+                }
+                if w < 0.0 {
+                    // What is better the larger it is has slopes, and no square to make small.
+                    local.gradient.iter_mut().enumerate().for_each(|(k, g)| *g += w * r[at] * slope(k));
+                    continue;
+                }
+                let root = w.sqrt();
+                local.residuals.push(root * r[at]);
+                for (k, column) in local.jacobian.iter_mut().enumerate() {
+                    column.push(root * slope(k));
+                }
+            }
+        }
+        for &term in &residuals.others {
+            let slopes = self.slopes(setup, term, steps)?;
+            for ((g, slope), own) in local.gradient.iter_mut().zip(slopes).zip(&own[term]) {
+                *g += slope - own;
+            }
+        }
+        for (limit, values) in setup.hard.iter().zip(&trace.limits) {
+            for at in (0..setup.blocks.horizon()).flat_map(|h| (0..setup.particles).map(move |p| base(h, p))) {
+                for (bound, sign) in [(limit.range.high, 1.0), (limit.range.low, -1.0)] {
+                    let room = sign * (bound - values[at]) / limit.scale;
+                    if room < NEAR {
+                        let slopes =
+                            (0..n).map(|k| sign * (values[at + k + 1] - values[at]) / (steps[k] * limit.scale));
+                        local.limits.push(LocalLimit { slopes: slopes.collect(), room });
+                    }
+                }
+            }
+        }
+        let finite = local.cost.is_finite() && local.gradient.iter().all(|g| g.is_finite());
+        finite.then_some(local)
+    }
+}
+
+#[cfg(test)]
+mod tests;

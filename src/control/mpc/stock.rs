@@ -1,0 +1,71 @@
+//! Controls that a plan moves through an order-up-to level.
+//!
+//! An open-loop plan of orders cannot react to what its futures bring, and so orders too early or too much. A plan of
+//! levels can: in every future the order is what is missing up to the level (base-stock policies are what optimal
+//! policies of such chains look like: Clark & Scarf 1960), and only the level is decided now.
+
+use super::{ControlLimit, Setup};
+use crate::error::Result;
+use crate::expr::{Program, Registers};
+use crate::schema::{MoveLimit, Range, Switching};
+use crate::spec::{At, PlannedStock};
+use crate::trajectory::{Frame, Window};
+
+use super::super::Context;
+
+/// The inventory position that the order of a planned control fills up to its level.
+pub(super) struct Stock {
+    position: Program,
+    /// What the order may be.
+    hard: Range,
+    multiple: f64,
+}
+
+impl Setup<'_> {
+    /// From now on the plan moves the levels that `specs` describe in place of the orders.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Config`] for an order that the plan does not move, a position in another unit, and levels
+    /// that are no range.
+    pub(super) fn stock(&mut self, specs: &[At<PlannedStock>], context: &Context) -> Result<()> {
+        for spec in specs {
+            let order = context.control(&spec.order, &spec.order.span)?;
+            let Some(c) = self.controls.iter().position(|&s| s == order) else {
+                let message = format!("the plan does not move `{}`", spec.order.value);
+                return Err(context.fault("unknown-signal", &spec.order.span, message, "name it in `controls`, too"));
+            };
+            let [low, high] = spec.level.value;
+            if !(low.is_finite() && high.is_finite() && low < high) {
+                let message = format!("levels from {low} to {high} are no range");
+                return Err(context.fault(
+                    "out-of-range",
+                    &spec.level.span,
+                    message,
+                    "write `level = [lowest, highest]`",
+                ));
+            }
+            let unit = &context.schema.signals[order].unit;
+            let position = context.program(&spec.position, unit)?;
+            self.depth = self.depth.max(position.depth() + 2);
+            let ControlLimit { hard, allowed, scale } = &mut self.limits[c];
+            self.stocks[c] = Some(Stock { position, hard: *hard, multiple: allowed.multiple });
+            let bounds = Range { low, high };
+            (*hard, allowed.bounds, *scale) = (bounds, bounds, 0.1 * (high - low));
+            (allowed.max_move, allowed.switching) = (MoveLimit::both(f64::INFINITY), Switching::NONE);
+        }
+        Ok(())
+    }
+}
+
+impl Stock {
+    /// Turns levels into orders at the current frame of `window`: `[rows]`.
+    pub fn order(&self, window: &Window, registers: &mut Registers, position: &mut Vec<f64>, levels: &mut [f64]) {
+        position.resize(window.rows(), 0.0);
+        self.position.eval(window, registers, position);
+        for (level, position) in levels.iter_mut().zip(position.iter()) {
+            let missing = *level - position;
+            let whole = if self.multiple > 0.0 { (missing / self.multiple).round() * self.multiple } else { missing };
+            *level = self.hard.clamp(whole);
+        }
+    }
+}

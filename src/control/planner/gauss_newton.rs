@@ -1,0 +1,178 @@
+//! Bounded Gauss-Newton.
+
+use super::local::{rows, units};
+use super::quadratic::{Quadratic, Row};
+use super::trial::{Trial, empty_plan, starts};
+use super::{Local, Plan, Planner, Problem};
+
+/// Damped Gauss-Newton (Levenberg 1944, Marquardt 1963) on few held moves over a long horizon: the slopes of the whole
+/// rollout in one batch, steps that hold bounds and moves by a small quadratic program, several dampings and two step
+/// lengths priced in one batch. It starts from the best of the last plan, holding and a few constants; without slopes
+/// that best start is the plan.
+#[derive(Debug, Clone, Copy)]
+pub struct GaussNewton {
+    /// Steps of the best start.
+    pub iterations: usize,
+    /// Starts that take a first step; the best of them goes on.
+    pub starts: usize,
+}
+
+/// Dampings tried at once, around the one that won last.
+const DAMPINGS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
+/// Shares of the step tried at once.
+const LENGTHS: [f64; 2] = [1.0, 0.4];
+const FIRST_DAMPING: f64 = 0.01;
+/// How much stronger the damping becomes when no step was better.
+const RETREAT: f64 = 300.0;
+/// Relative gain below which nothing is left to find.
+const GAIN: f64 = 1e-9;
+/// Curvature of broken limits, in largest curvatures of the cost.
+const LIMIT_CURVATURE: f64 = 1e3;
+/// Steps towards the kinks and multipliers of broken limits.
+const LIMIT_ROUNDS: usize = 4;
+
+impl Planner for GaussNewton {
+    fn name(&self) -> &'static str {
+        "gauss_newton"
+    }
+
+    fn plan(&self, problem: &mut Problem, warm: Option<&Plan>) -> Plan {
+        if problem.is_empty() {
+            return empty_plan(problem);
+        }
+        let mut trial = Trial::new(problem);
+        trial.candidates = starts(problem, warm);
+        trial.score(problem);
+        let mut branches: Vec<Branch> = trial
+            .ranked(self.starts.max(1))
+            .map(|i| Branch {
+                at: trial.candidates[i].clone(),
+                cost: trial.costs[i],
+                damping: FIRST_DAMPING,
+                gain: true,
+            })
+            .collect();
+        for iteration in 0..self.iterations {
+            let mut late = false;
+            for branch in &mut branches {
+                late = (problem.late)();
+                if late {
+                    break;
+                }
+                branch.advance(problem, &mut trial);
+            }
+            branches.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+            branches.truncate(1);
+            if late || iteration + 1 < self.iterations && !branches.iter().any(|b| b.gain) {
+                break;
+            }
+        }
+        trial.finish(Vec::new())
+    }
+}
+
+/// A sequence on its way down.
+struct Branch {
+    at: Vec<f64>,
+    cost: f64,
+    damping: f64,
+    /// Whether the last step was worth taking.
+    gain: bool,
+}
+
+impl Branch {
+    /// Takes the best of the steps tried, if it is better than none.
+    fn advance(&mut self, problem: &mut Problem, trial: &mut Trial) {
+        self.gain = false;
+        let Some(local) = problem.price.near(&self.at).filter(|l| l.is_known(self.at.len())) else { return };
+        let step = Step::new(problem, &self.at, &local);
+        for _ in 0..2 {
+            trial.candidates.clear();
+            let mut dampings = Vec::with_capacity(DAMPINGS.len() * LENGTHS.len());
+            for damping in DAMPINGS.map(|d| d * self.damping) {
+                let Some(change) = step.change(damping) else { continue };
+                for length in LENGTHS {
+                    trial.candidates.push(self.at.iter().zip(&change).map(|(u, d)| u + length * d).collect());
+                    dampings.push(damping);
+                }
+            }
+            if dampings.is_empty() {
+                return;
+            }
+            trial.score(problem);
+            if let Some(first) = trial.first().filter(|i| trial.costs[*i] < self.cost) {
+                self.gain = self.cost - trial.costs[first] > GAIN * self.cost.abs();
+                self.at.clone_from(&trial.candidates[first]);
+                self.cost = trial.costs[first];
+                self.damping = dampings[first].clamp(1e-8, 1e8);
+                return;
+            }
+            self.damping *= RETREAT;
+        }
+    }
+}
+
+/// The model of one iteration, in units of `scale`.
+struct Step {
+    scale: Vec<f64>,
+    /// What a change must hold: also the limits of the plant that are not broken.
+    rows: Vec<Row>,
+    /// Limits that are.
+    broken: Vec<Row>,
+    quadratic: Quadratic,
+    /// What the damping multiplies.
+    diagonal: Vec<f64>,
+}
+
+impl Step {
+    fn new(problem: &Problem, at: &[f64], local: &Local) -> Self {
+        let scale = units(problem);
+        let quadratic = local.quadratic(&scale);
+        let most = quadratic.hessian.diagonal().max();
+        // Where squares say nothing, one unit of damping is a step of one unit of scale down the gradient.
+        let slope = local.gradient.iter().zip(&scale).map(|(g, s)| (g * s).abs()).fold(0.0, f64::max);
+        let floor = 1e-3 * most + slope + f64::MIN_POSITIVE.sqrt();
+        let diagonal = quadratic.hessian.diagonal().iter().map(|h| h + floor).collect();
+        let (broken, whole): (Vec<Row>, Vec<Row>) = local.limit_rows(&scale).partition(|row| row.bound < 0.0);
+        let mut rows = rows(problem, at, &scale);
+        rows.extend(whole);
+        Self { rows, broken, quadratic, diagonal, scale }
+    }
+
+    /// The best change, `[moves * controls]`, in the controls' units; broken limits are one-sided squares.
+    fn change(&self, damping: f64) -> Option<Vec<f64>> {
+        let mut model = self.quadratic.clone();
+        for (i, d) in self.diagonal.iter().enumerate() {
+            model.hessian[(i, i)] += damping * d;
+        }
+        let curvature = LIMIT_CURVATURE * model.hessian.diagonal().max();
+        // What is asked of each broken limit, none when it mends by itself.
+        let mut asked: Vec<Option<f64>> = self.broken.iter().map(|row| Some(row.bound)).collect();
+        let mut change = None;
+        for _ in 0..LIMIT_ROUNDS {
+            let mut kinked = model.clone();
+            for (row, bound) in self.broken.iter().zip(&asked).filter_map(|(row, asked)| Some((row, (*asked)?))) {
+                for (i, a) in &row.slopes {
+                    kinked.gradient[*i] -= curvature * a * bound;
+                    row.slopes.iter().for_each(|(j, b)| kinked.hessian[(*i, *j)] += curvature * a * b);
+                }
+            }
+            let x = kinked.least(&self.rows)?;
+            for (row, asked) in self.broken.iter().zip(&mut asked) {
+                let excess = row.dot(&x) - row.bound;
+                // A square gives in to the cost by a little: ask for that much more, as a multiplier would.
+                *asked = match *asked {
+                    Some(bound) if excess > 0.0 => Some(bound - excess),
+                    Some(bound) if bound < row.bound => Some(bound),
+                    _ if excess > 0.0 => Some(row.bound),
+                    _ => None,
+                };
+            }
+            change = Some(x);
+            if self.broken.is_empty() {
+                break;
+            }
+        }
+        change.map(|x| x.iter().zip(&self.scale).map(|(x, s)| x * s).collect())
+    }
+}

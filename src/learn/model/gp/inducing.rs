@@ -1,0 +1,74 @@
+//! Where inducing points start.
+
+use super::hyper::JITTER;
+use crate::compute::{Compute, Kernel, Points};
+use crate::error::Result;
+
+/// Up to `most` of the points, `[d][m]`: each is the one that the earlier ones leave the largest variance (the pivots of
+/// a Cholesky decomposition of the kernel matrix; Burt, Rasmussen & van der Wilk 2020). O(n m²).
+///
+/// # Errors
+/// The device's.
+pub fn spread_out(compute: &Compute, kernel: &Kernel, points: Points, most: usize) -> Result<Vec<f64>> {
+    let n = points.n;
+    let point = |i: usize| -> Vec<f64> { points.values.iter().skip(i).step_by(n).copied().collect() };
+    let mut left = vec![kernel.variance; n];
+    // the columns of the factor, one after the other
+    let mut factor: Vec<f64> = Vec::with_capacity(most.min(n) * n);
+    let mut picked: Vec<usize> = Vec::with_capacity(most.min(n));
+    let mut column = vec![0.0; n];
+    while picked.len() < most.min(n) {
+        let pivot = (0..n).fold(0, |best, i| if left[i] > left[best] { i } else { best });
+        // what is left is no more than the jitter
+        if left[pivot] < JITTER * kernel.variance && !picked.is_empty() {
+            break;
+        }
+        let at = point(pivot);
+        compute.kernel(kernel, points, Points { values: &at, n: 1 }, &mut column)?;
+        // two earlier columns at a time
+        let (pairs, rest) = (factor.chunks_exact(2 * n), factor.chunks_exact(2 * n).remainder());
+        for pair in pairs {
+            let (a, b) = pair.split_at(n);
+            let (fa, fb) = (a[pivot], b[pivot]);
+            for ((c, a), b) in column.iter_mut().zip(a).zip(b) {
+                *c -= fa * a + fb * b;
+            }
+        }
+        for earlier in rest.chunks_exact(n) {
+            let f = earlier[pivot];
+            for (c, e) in column.iter_mut().zip(earlier) {
+                *c -= f * e;
+            }
+        }
+        let scale = 1.0 / left[pivot].sqrt();
+        for (c, left) in column.iter_mut().zip(&mut left) {
+            *c *= scale;
+            *left -= *c * *c;
+        }
+        left[pivot] = 0.0;
+        factor.extend_from_slice(&column);
+        picked.push(pivot);
+    }
+    let columns = points.values.chunks_exact(n.max(1));
+    Ok(columns.flat_map(|c| picked.iter().map(move |&i| c[i])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compute::{Family, cpu};
+    use crate::rng::Key;
+
+    #[test]
+    fn points_spread_and_copies_are_picked_once() {
+        let kernel = Kernel { family: Family::SquaredExponential, variance: 2.0, lengths: vec![1.0] };
+        let mut x = vec![0.0; 40];
+        Key::new(1).fill_normal(&mut x[..20]);
+        x.copy_within(0..20, 20);
+        (x[3], x[4]) = (-30.0, 30.0);
+        let z = spread_out(&cpu(), &kernel, Points { values: &x, n: 40 }, 6).unwrap();
+        assert!(z.len() == 6 && z.contains(&-30.0) && z.contains(&30.0), "{z:?}");
+        let all = spread_out(&cpu(), &kernel, Points { values: &x, n: 40 }, 40).unwrap();
+        assert!(all.len() <= 22, "{}", all.len());
+    }
+}

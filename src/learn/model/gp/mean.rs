@@ -1,0 +1,68 @@
+//! What the processes correct.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::learn::model::{Fit, Linear, Regressor, artefact};
+use crate::spec::MeanSpec;
+
+/// The mean function of all targets, in physical units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Mean {
+    Linear(Linear),
+    Constant {
+        inputs: usize,
+        /// `[targets]`.
+        values: Vec<f64>,
+    },
+}
+
+impl Mean {
+    pub fn fit(fit: &Fit) -> Result<Self> {
+        Ok(match fit.options.gp.mean {
+            MeanSpec::Linear => Self::Linear(Linear::fit(fit)?),
+            MeanSpec::Constant => {
+                Self::Constant { inputs: fit.data.x.len(), values: fit.data.target_scaling(fit.rows).mean }
+            }
+        })
+    }
+
+    /// (p, q).
+    pub fn shape(&self) -> (usize, usize) {
+        match self {
+            Self::Linear(linear) => linear.shape(),
+            Self::Constant { inputs, values } => (*inputs, values.len()),
+        }
+    }
+
+    /// Whether sizes and values make sense, for one that was read from bytes.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Linear(linear) => linear.check(),
+            Self::Constant { values, .. } if values.iter().all(|v| v.is_finite()) => Ok(()),
+            Self::Constant { .. } => Err(artefact::corrupt("gp", "a mean is not a number")),
+        }
+    }
+
+    /// Writes the rows of `out`.
+    pub fn predict_rows(&self, x: &[&[f64]], rows: Range<usize>, out: &mut [Vec<f64>]) {
+        match self {
+            Self::Linear(linear) => linear.predict_rows(x, rows, None, out),
+            Self::Constant { values, .. } => {
+                for (value, out) in values.iter().zip(out) {
+                    out[rows.clone()].fill(*value);
+                }
+            }
+        }
+    }
+
+    /// ∂y_j/∂x_k for every k.
+    pub fn slopes(&self, target: usize) -> Option<&[f64]> {
+        match self {
+            Self::Linear(linear) => linear.row(None, target).get(1..),
+            Self::Constant { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Gaussian processes on what a mean function leaves over.
+
+mod hyper;
+mod inducing;
+mod mean;
+mod posterior;
+mod process;
+mod search;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{Fit, Particle, Regressor, artefact};
+use crate::compute::{Compute, Family, Kernel, Points};
+use crate::error::{Result, plural};
+use crate::learn::dataset::Scaling;
+use crate::rng::Key;
+use crate::spec::GpKernel;
+pub use hyper::{Hyper, Observed, Tuned, tune, tune_inducing};
+pub use inducing::spread_out;
+use mean::Mean;
+use process::{Process, Task};
+pub use search::Effort;
+
+/// A residual whose standard deviation is a smaller share of the target's is left as it is.
+const WORTH: f64 = 1e-3;
+/// Rows that a device is given at a time.
+const ROWS: usize = 1024;
+/// Up to so many rows a function, the kernels of all functions are cheaper in one pass than one function after the other.
+const FEW: usize = 16;
+/// Drawn functions, at most.
+const SAMPLES: usize = 1000;
+
+/// A Gaussian process per target (Rasmussen & Williams 2006) with a length-scale for every input, fitted to the residual
+/// of a mean function: beyond the log the mean function leads. Exact up to `model.gp.max_points` rows, through inducing
+/// points (Titsias 2009) beyond. The members are functions drawn from the posterior (Wilson et al. 2020).
+#[derive(Debug, Clone)]
+pub struct Gp {
+    fitted: Fitted,
+    /// Inputs that vary.
+    active: Vec<usize>,
+    compute: Compute,
+}
+
+/// What is stored.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Fitted {
+    mean: Mean,
+    /// Of the inputs: what a process sees is (x − mean) · inverse of those whose inverse is not zero.
+    x_mean: Vec<f64>,
+    x_inverse: Vec<f64>,
+    seed: u64,
+    samples: usize,
+    /// `[targets]`; none for a target that the mean function explains.
+    processes: Vec<Option<Process>>,
+}
+
+fn key(seed: u64, target: usize) -> Key {
+    Key::new(seed).fold(0x6770).fold(target as u64)
+}
+
+fn active(inverse: &[f64]) -> Vec<usize> {
+    (0..inverse.len()).filter(|&k| inverse[k] != 0.0).collect()
+}
+
+impl Gp {
+    pub(super) fn fit(fit: &Fit) -> Result<Self> {
+        let Fit { data, rows, seed, options, compute, .. } = *fit;
+        let mean = Mean::fit(fit)?;
+        let (p, q) = mean.shape();
+        let scaling = data.input_scaling(rows);
+        let (x_mean, x_inverse) = (scaling.mean.clone(), scaling.inverse());
+        let active = active(&x_inverse);
+        let mut x = Vec::with_capacity(active.len() * rows.len());
+        for &k in &active {
+            x.extend(rows.iter().map(|&r| (data.x[k][r] - x_mean[k]) * x_inverse[k]));
+        }
+        let columns: Vec<&[f64]> = data.x.iter().map(Vec::as_slice).collect();
+        let mut means = vec![vec![0.0; data.len()]; q];
+        mean.predict_rows(&columns, 0..data.len(), &mut means);
+        let residual = |j: usize| -> Vec<f64> { rows.iter().map(|&r| data.y[j][r] - means[j][r]).collect() };
+        let targets = data.target_scaling(rows).sd;
+        let family = match options.gp.kernel {
+            GpKernel::Matern52 => Family::Matern52,
+            GpKernel::SquaredExponential => Family::SquaredExponential,
+        };
+        let known = Known { numbers: fit.hyper, p, family, inverse: &x_inverse, active: &active };
+        let processes: Result<Vec<Option<Process>>> = (0..q)
+            .into_par_iter()
+            .map(|j| {
+                let left_over = residual(j);
+                let everything: Vec<usize> = (0..rows.len()).collect();
+                let scale = Scaling::of(std::slice::from_ref(&left_over), &everything).sd[0];
+                if active.is_empty() || scale <= WORTH * targets[j] {
+                    return Ok(None);
+                }
+                let y: Vec<f64> = left_over.iter().map(|v| v / scale).collect();
+                let hyper = known.of(j, scale);
+                let task = Task {
+                    compute,
+                    observed: Observed { x: Points { values: &x, n: rows.len() }, y: &y },
+                    scale,
+                    spec: &options.gp,
+                    family,
+                    key: key(seed, j),
+                    hyper: hyper.as_ref(),
+                };
+                Ok(Some(Process::fit(&task)?))
+            })
+            .collect();
+        let samples = *options.gp.samples;
+        let fitted = Fitted { mean, x_mean, x_inverse, seed, samples, processes: processes? };
+        Ok(Self { fitted, active, compute: compute.clone() })
+    }
+
+    pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
+        let mut fitted: Fitted = artefact::decode("gp", bytes)?;
+        fitted.mean.check()?;
+        let (p, q) = fitted.mean.shape();
+        let sizes = [fitted.x_mean.len(), fitted.x_inverse.len(), fitted.processes.len()];
+        if sizes != [p, p, q] || fitted.samples > SAMPLES {
+            return Err(artefact::corrupt("gp", "its parts do not fit together"));
+        }
+        if fitted.x_mean.iter().chain(&fitted.x_inverse).any(|v| !v.is_finite()) {
+            return Err(artefact::corrupt("gp", "a scale is not a number"));
+        }
+        let active = active(&fitted.x_inverse);
+        let (seed, samples) = (fitted.seed, fitted.samples);
+        let restored: std::result::Result<(), &str> = fitted
+            .processes
+            .par_iter_mut()
+            .enumerate()
+            .filter_map(|(j, process)| process.as_mut().map(|p| p.restore(active.len(), samples, key(seed, j))))
+            .collect();
+        restored.map_err(|reason| artefact::corrupt("gp", reason))?;
+        Ok(Self { fitted, active, compute: compute.clone() })
+    }
+
+    /// The rows of the particles by the function that they follow, at most [`ROWS`] together.
+    fn groups(&self, particles: &[Particle]) -> Vec<(Option<usize>, Vec<usize>)> {
+        let samples = self.fitted.samples;
+        let mut rows = vec![Vec::new(); 1 + samples];
+        for particle in particles {
+            let function = particle.member.filter(|_| samples > 0).map_or(0, |m| 1 + m % samples);
+            rows[function].extend(particle.rows.clone());
+        }
+        let numbered = rows.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
+        numbered.map(|(function, rows)| (function.checked_sub(1), rows)).collect()
+    }
+
+    /// The standardised inputs at `rows`: `[d][rows]`.
+    fn standardised(&self, x: &[&[f64]], rows: &[usize], to: &mut Vec<f64>) {
+        to.clear();
+        for &k in &self.active {
+            let (mean, inverse) = (self.fitted.x_mean[k], self.fitted.x_inverse[k]);
+            to.extend(rows.iter().map(|&r| (x[k][r] - mean) * inverse));
+        }
+    }
+
+    fn processes(&self) -> impl Iterator<Item = (usize, &Process)> {
+        self.fitted.processes.iter().enumerate().filter_map(|(j, p)| p.as_ref().map(|p| (j, p)))
+    }
+
+    /// Adds to `out` what the processes say. Where the device fails, the result is not a number.
+    fn add(&self, x: &[&[f64]], groups: &[(Option<usize>, Vec<usize>)], out: &mut [Vec<f64>]) {
+        let (mut tile, mut values) = (Vec::new(), Vec::new());
+        for (function, rows) in groups {
+            for rows in rows.chunks(ROWS) {
+                self.standardised(x, rows, &mut tile);
+                let points = Points { values: &tile, n: rows.len() };
+                for (j, process) in self.processes() {
+                    values.clear();
+                    values.resize(rows.len(), 0.0);
+                    if process.predict(&self.compute, *function, points, &mut values).is_err() {
+                        values.fill(f64::NAN);
+                    }
+                    for (&r, v) in rows.iter().zip(&values) {
+                        out[j][r] += process.scale * v;
+                    }
+                }
+            }
+        }
+    }
+
+    /// As [`Gp::add`] for few rows of many functions: the kernels of all rows in one pass.
+    fn add_few(&self, x: &[&[f64]], groups: &[(Option<usize>, Vec<usize>)], out: &mut [Vec<f64>]) {
+        let rows: Vec<usize> = groups.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
+        let (mut all, mut tile) = (Vec::new(), Vec::new());
+        self.standardised(x, &rows, &mut all);
+        let points = Points { values: &all, n: rows.len() };
+        let mut sums = vec![0.0; (1 + self.fitted.samples) * rows.len()];
+        for (j, process) in self.processes() {
+            if process.sums(&self.compute, points, &mut sums).is_err() {
+                sums.fill(f64::NAN);
+            }
+            let mut start = 0;
+            for (function, own) in groups {
+                let column = function.map_or(0, |m| 1 + m) * rows.len() + start;
+                let values = &mut sums[column..column + own.len()];
+                if let Some(m) = *function {
+                    tile.clear();
+                    all.chunks_exact(rows.len()).for_each(|c| tile.extend_from_slice(&c[start..start + own.len()]));
+                    process.add_waves(m, Points { values: &tile, n: own.len() }, values);
+                }
+                for (&r, v) in own.iter().zip(values.iter()) {
+                    out[j][r] += process.scale * v;
+                }
+                start += own.len();
+            }
+        }
+    }
+}
+
+impl Regressor for Gp {
+    fn name(&self) -> &'static str {
+        "gp"
+    }
+
+    fn shape(&self) -> (usize, usize) {
+        self.fitted.mean.shape()
+    }
+
+    fn members(&self) -> usize {
+        self.fitted.samples.max(1)
+    }
+
+    fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
+        for rows in stretches(particles) {
+            self.fitted.mean.predict_rows(x, rows, out);
+        }
+        let groups = self.groups(particles);
+        let rows: usize = groups.iter().map(|(_, rows)| rows.len()).sum();
+        if groups.len() > 1 && rows <= FEW * groups.len() {
+            self.add_few(x, &groups, out);
+        } else {
+            self.add(x, &groups, out);
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        artefact::encode(&self.fitted)
+    }
+
+    fn pull_back(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+        for rows in stretches(particles) {
+            for (k, out) in out.iter_mut().enumerate() {
+                out[rows.clone()].fill(0.0);
+                for (j, cotangent) in cotangent.iter().enumerate() {
+                    if let Some(slopes) = self.fitted.mean.slopes(j) {
+                        for (o, c) in out[rows.clone()].iter_mut().zip(&cotangent[rows.clone()]) {
+                            *o += c * slopes[k];
+                        }
+                    }
+                }
+            }
+        }
+        let (mut tile, mut pulls, mut slopes) = (Vec::new(), Vec::new(), Vec::new());
+        for (function, rows) in self.groups(particles) {
+            for rows in rows.chunks(ROWS) {
+                self.standardised(x, rows, &mut tile);
+                let points = Points { values: &tile, n: rows.len() };
+                for (j, process) in self.processes() {
+                    pulls.clear();
+                    pulls.extend(rows.iter().map(|&r| cotangent[j][r] * process.scale));
+                    slopes.clear();
+                    slopes.resize(tile.len(), 0.0);
+                    if process.pull_back(&self.compute, function, points, &pulls, &mut slopes).is_err() {
+                        slopes.fill(f64::NAN);
+                    }
+                    for (&k, slopes) in self.active.iter().zip(slopes.chunks_exact(rows.len())) {
+                        for (&r, s) in rows.iter().zip(slopes) {
+                            out[k][r] += s * self.fitted.x_inverse[k];
+                        }
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
+        for out in out.iter_mut() {
+            out[..rows].fill(0.0);
+        }
+        let mut tile = Vec::new();
+        let all: Vec<usize> = (0..rows).collect();
+        for rows in all.chunks(ROWS) {
+            self.standardised(x, rows, &mut tile);
+            let points = Points { values: &tile, n: rows.len() };
+            for (j, process) in self.processes() {
+                let out = &mut out[j][rows[0]..rows[0] + rows.len()];
+                if process.spread(&self.compute, points, out).is_err() {
+                    out.fill(f64::NAN);
+                }
+                for v in out {
+                    *v *= process.scale;
+                }
+            }
+        }
+    }
+
+    /// For every target ln length of every input, ln variance and ln noise, in physical units; not a number where there is
+    /// none.
+    fn hyper(&self) -> Vec<f64> {
+        let p = self.shape().0;
+        let mut all = Vec::new();
+        for process in &self.fitted.processes {
+            let mut own = vec![f64::NAN; p + 2];
+            if let Some(process) = process {
+                let Hyper { kernel, noise } = process.hyper();
+                for (&k, length) in self.active.iter().zip(&kernel.lengths) {
+                    own[k] = (length / self.fitted.x_inverse[k]).ln();
+                }
+                let unit = process.scale.powi(2);
+                own[p] = (kernel.variance * unit).ln();
+                own[p + 1] = (noise * unit).ln();
+            }
+            all.extend(own);
+        }
+        all
+    }
+
+    fn note(&self) -> Option<String> {
+        let (_, first) = self.processes().next()?;
+        let rows = plural(first.rows, "row");
+        let most = self.processes().map(|(_, p)| p.size()).max().unwrap_or(0);
+        Some(if first.is_sparse() {
+            format!("{rows} through {}", plural(most, "inducing point"))
+        } else {
+            format!("{rows}, exactly")
+        })
+    }
+}
+
+/// Hyper-parameters of an earlier fit ([`Regressor::hyper`]).
+struct Known<'a> {
+    numbers: &'a [f64],
+    p: usize,
+    family: Family,
+    inverse: &'a [f64],
+    active: &'a [usize],
+}
+
+impl Known<'_> {
+    /// Those of a target, in the units of this fit.
+    fn of(&self, target: usize, scale: f64) -> Option<Hyper> {
+        let own = self.numbers.chunks_exact(self.p + 2).nth(target)?;
+        let unit = scale.powi(2);
+        // an input that did not vary in the earlier fit does not matter
+        let length = |&k: &usize| if own[k].is_finite() { own[k].exp() * self.inverse[k] } else { 1e3 };
+        let lengths: Vec<f64> = self.active.iter().map(length).collect();
+        let (variance, noise) = (own[self.p].exp() / unit, own[self.p + 1].exp() / unit);
+        let sound = lengths.iter().chain([&variance, &noise]).all(|v| v.is_finite() && *v > 0.0);
+        sound.then_some(Hyper { kernel: Kernel { family: self.family, variance, lengths }, noise })
+    }
+}
+
+/// Neighbouring particles as one stretch of rows.
+fn stretches(particles: &[Particle]) -> impl Iterator<Item = Range<usize>> {
+    particles.chunk_by(|a, b| a.rows.end == b.rows.start).filter_map(|stretch| match stretch {
+        [first, .., last] | [first @ last] => Some(first.rows.start..last.rows.end),
+        [] => None,
+    })
+}

@@ -1,0 +1,143 @@
+//! What a process knows after its observations, as weights of kernels.
+
+use super::hyper::{Hyper, JITTER, Observed};
+use crate::compute::{Compute, Inducing, Points, Solve, Waves};
+use crate::error::{Error, Result};
+use crate::rng::Key;
+
+/// Added to the diagonal of a kernel matrix, relative to the variance, until it has a factor.
+const LADDER: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
+
+/// Mean and drawn functions of a posterior.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Posterior {
+    /// Where the kernels stand: `[d][m]`.
+    pub points: Vec<f64>,
+    /// The mean, and what each draw adds to its waves: `[1 + draws][m]`.
+    pub weights: Vec<f64>,
+    /// Variance of the noise, with what was added to the diagonal.
+    pub noise: f64,
+    /// Lower triangle, column by column, of P in the posterior variance k(x, x) − k(x, Z) P k(Z, x). Empty where the
+    /// points are all observations, from which [`precision`] computes it.
+    pub precision: Vec<f64>,
+}
+
+/// The exact posterior. Draw i is `waves[i]` with the correction k(x, X) (K + σ²I)⁻¹ (y − waves(X) − ε)
+/// (Matheron's rule; Wilson et al. 2020), ε from `key`.
+///
+/// # Errors
+/// The device's; [`Error::Data`] when no jitter makes the kernel matrix positive definite.
+pub fn exact(compute: &Compute, observed: Observed, hyper: &Hyper, waves: &[Waves], key: Key) -> Result<Posterior> {
+    let n = observed.x.n;
+    for jitter in LADDER {
+        let noise = hyper.noise + jitter * hyper.kernel.variance;
+        let Some(factor) = factor(compute, hyper, noise, observed.x)? else { continue };
+        let mut weights = observed.y.repeat(1 + waves.len());
+        for (i, (wave, column)) in waves.iter().zip(weights.chunks_exact_mut(n).skip(1)).enumerate() {
+            let mut prior = vec![0.0; n];
+            wave.add(observed.x, &mut prior);
+            let (key, sd) = (key.fold(i as u64), noise.sqrt());
+            for (r, (w, f)) in column.iter_mut().zip(prior).enumerate() {
+                *w -= f + sd * key.normal(r as u64);
+            }
+        }
+        compute.solve(&factor, n, &mut weights, Solve::Both)?;
+        return Ok(Posterior { points: observed.x.values.to_vec(), weights, noise, precision: Vec::new() });
+    }
+    Err(not_definite())
+}
+
+/// The posterior through inducing points `z` `[d][m]`. Draw i is `waves[i]` with the correction
+/// k(x, Z) K_uu⁻¹ (u − waves(Z)), u from the best Gaussian over the inducing values (Titsias 2009) by `key`.
+///
+/// # Errors
+/// As [`exact`].
+pub fn through(
+    compute: &Compute,
+    observed: Observed,
+    hyper: &Hyper,
+    z: Vec<f64>,
+    waves: &[Waves],
+    key: Key,
+) -> Result<Posterior> {
+    let m = z.len() / hyper.kernel.lengths.len().max(1);
+    let points = Points { values: &z, n: m };
+    for more in [1.0, 10.0, 100.0] {
+        let Observed { x, y } = observed;
+        let seen = compute.gp_inducing(&hyper.kernel, hyper.noise, more * JITTER, x, y, points, false)?;
+        let Some(Inducing { weights: mean, prior, data, .. }) = seen else { continue };
+        // K_uu⁻¹ u = w + L⁻ᵀ M⁻ᵀ ξ with ξ normal
+        let mut drawn = vec![0.0; waves.len() * m];
+        let mut own = drawn.clone();
+        for (i, wave) in waves.iter().enumerate() {
+            key.fold(i as u64).fill_normal(&mut drawn[i * m..(i + 1) * m]);
+            wave.add(points, &mut own[i * m..(i + 1) * m]);
+        }
+        compute.solve(&data, m, &mut drawn, Solve::Backward)?;
+        compute.solve(&prior, m, &mut drawn, Solve::Backward)?;
+        compute.solve(&prior, m, &mut own, Solve::Both)?;
+        let corrections = drawn.iter().zip(&own).enumerate().map(|(at, (d, o))| mean[at % m] + d - o);
+        let weights = mean.iter().copied().chain(corrections).collect();
+
+        // P = L⁻ᵀ (I − (M Mᵀ)⁻¹) L⁻¹
+        let mut p = identity(m);
+        compute.solve(&data, m, &mut p, Solve::Both)?;
+        for (at, v) in p.iter_mut().enumerate() {
+            *v = f64::from(u8::from(at % m == at / m)) - *v;
+        }
+        compute.solve(&prior, m, &mut p, Solve::Backward)?;
+        let mut p = transposed(&p, m);
+        compute.solve(&prior, m, &mut p, Solve::Backward)?;
+        let precision = (0..m).flat_map(|j| (j..m).map(move |i| (i, j))).map(|(i, j)| p[i + j * m]).collect();
+        return Ok(Posterior { points: z, weights, noise: hyper.noise, precision });
+    }
+    Err(not_definite())
+}
+
+/// The whole `[m × m]` matrix P of a posterior.
+///
+/// # Errors
+/// The device's.
+pub fn precision(compute: &Compute, hyper: &Hyper, points: Points, lower: &[f64]) -> Result<Vec<f64>> {
+    let m = points.n;
+    if lower.is_empty() {
+        let Some(factor) = factor(compute, hyper, hyper.noise, points)? else { return Err(not_definite()) };
+        let mut p = identity(m);
+        compute.solve(&factor, m, &mut p, Solve::Both)?;
+        return Ok(p);
+    }
+    let mut p = vec![0.0; m * m];
+    let places = (0..m).flat_map(|j| (j..m).map(move |i| (i, j)));
+    for ((i, j), v) in places.zip(lower) {
+        p[i + j * m] = *v;
+        p[j + i * m] = *v;
+    }
+    Ok(p)
+}
+
+/// L of K + noise · I.
+fn factor(compute: &Compute, hyper: &Hyper, noise: f64, x: Points) -> Result<Option<Vec<f64>>> {
+    let mut a = vec![0.0; x.n * x.n];
+    compute.kernel(&hyper.kernel, x, x, &mut a)?;
+    for i in 0..x.n {
+        a[i * (x.n + 1)] += noise;
+    }
+    Ok(compute.cholesky(&mut a, x.n)?.then_some(a))
+}
+
+fn identity(m: usize) -> Vec<f64> {
+    (0..m * m).map(|at| f64::from(u8::from(at % m == at / m))).collect()
+}
+
+fn transposed(a: &[f64], m: usize) -> Vec<f64> {
+    (0..m * m).map(|at| a[at / m + at % m * m]).collect()
+}
+
+fn not_definite() -> Error {
+    Error::Data(
+        "the kernel matrix of `gp` is not positive definite, even with 1e-4 of its variance added to the diagonal: \
+         training rows or inputs repeat each other; use fewer `model.lags`, name such signals in `model.ignore`, or \
+         leave `gp` out of `model.choose`"
+            .into(),
+    )
+}

@@ -1,0 +1,271 @@
+//! The process of one target.
+
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::hyper::{Hyper, Observed, Tuned, tune, tune_inducing};
+use super::inducing::spread_out;
+use super::posterior::{Posterior, exact, precision, through};
+use super::search::Effort;
+use crate::compute::{Compute, Family, GpFunctions, Kernel, Points, Waves};
+use crate::error::{Error, Result};
+use crate::rng::Key;
+use crate::spec::GpSpec;
+
+/// Rows on which the starts compete, and on which the winner goes on.
+const FIRST_ROWS: usize = 400;
+const NEXT_ROWS: usize = 600;
+const STARTS: usize = 3;
+const FIRST: Effort = Effort { iterations: 20, evaluations: 30, gain: 1e-5 };
+/// Floating-point operations of the search on those rows, and on all rows of an exact process; its evaluations at most.
+const WORK: [f64; 2] = [5e9, 3e10];
+const EVALUATIONS: usize = 60;
+/// Rows and effort of the search for inducing points.
+const BOUND_ROWS: usize = 4000;
+const BOUND: Effort = Effort { iterations: 20, evaluations: 20, gain: 1e-6 };
+/// Candidates for inducing points.
+const CANDIDATES: usize = 4000;
+/// Cosines of a draw from the prior.
+const FEATURES: usize = 256;
+/// Points of a stored process, at most.
+const MOST: usize = 50_000;
+
+/// A target in units of its own standard deviation, over standardised inputs that vary.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Process {
+    /// Standard deviation of the target, in its unit.
+    pub scale: f64,
+    kernel: Kernel,
+    noise: f64,
+    /// Observations behind it.
+    pub rows: usize,
+    points: Vec<f64>,
+    weights: Vec<f64>,
+    precision: Vec<f64>,
+    #[serde(skip)]
+    waves: Vec<Waves>,
+    /// The whole of the precision, when it was asked for.
+    #[serde(skip)]
+    whole: OnceLock<Vec<f64>>,
+}
+
+/// What a process is fitted to, and how.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    pub compute: &'a Compute,
+    pub observed: Observed<'a>,
+    pub scale: f64,
+    pub spec: &'a GpSpec,
+    pub family: Family,
+    pub key: Key,
+    /// To take as they are.
+    pub hyper: Option<&'a Hyper>,
+}
+
+impl Process {
+    pub fn fit(task: &Task) -> Result<Self> {
+        let Task { compute, observed, scale, spec, key, .. } = *task;
+        let n = observed.x.n;
+        let mut hyper = match task.hyper {
+            Some(known) => known.clone(),
+            None => task.search()?,
+        };
+        let draws = key.fold(1);
+        let posterior = if n <= *spec.max_points {
+            let waves = waves(&hyper.kernel, *spec.samples, key);
+            exact(compute, observed, &hyper, &waves, draws)?
+        } else {
+            let some = Thinned::new(observed, CANDIDATES, key.fold(4));
+            let mut z = spread_out(compute, &hyper.kernel, some.observed().x, *spec.inducing)?;
+            if task.hyper.is_none() {
+                let some = Thinned::new(observed, BOUND_ROWS, key.fold(5));
+                hyper = tune_inducing(compute, some.observed(), &hyper, &mut z, BOUND)?.hyper;
+            }
+            let waves = waves(&hyper.kernel, *spec.samples, key);
+            through(compute, observed, &hyper, z, &waves, draws)?
+        };
+        let Posterior { points, weights, noise, precision } = posterior;
+        let kernel = hyper.kernel;
+        let waves = waves(&kernel, *spec.samples, key);
+        Ok(Self { scale, kernel, noise, rows: n, points, weights, precision, waves, whole: OnceLock::new() })
+    }
+
+    pub fn hyper(&self) -> Hyper {
+        Hyper { kernel: self.kernel.clone(), noise: self.noise }
+    }
+
+    /// Kernels that a prediction sums.
+    pub fn size(&self) -> usize {
+        self.points.len() / self.kernel.lengths.len().max(1)
+    }
+
+    /// Whether it sees its observations through inducing points.
+    pub fn is_sparse(&self) -> bool {
+        !self.precision.is_empty()
+    }
+
+    /// Draws the waves of one that was read from bytes, where sizes and values make sense; what is wrong otherwise.
+    pub fn restore(&mut self, d: usize, samples: usize, key: Key) -> std::result::Result<(), &'static str> {
+        let m = self.points.len().checked_div(d).unwrap_or(0);
+        let positive = |v: &f64| v.is_finite() && *v > 0.0;
+        if self.kernel.lengths.len() != d
+            || !(1..=MOST).contains(&m)
+            || self.points.len() != d * m
+            || self.weights.len() != (1 + samples) * m
+            || !(self.precision.is_empty() || self.precision.len() == m * (m + 1) / 2)
+        {
+            return Err("its parts do not fit together");
+        }
+        let scales = self.kernel.lengths.iter().chain([&self.kernel.variance, &self.noise, &self.scale]);
+        if !scales.clone().all(positive) || !scales.map(|v| 1.0 / v).all(|v| v.is_finite()) {
+            return Err("a scale is not a positive number");
+        }
+        if self.points.iter().chain(&self.weights).chain(&self.precision).any(|v| !v.is_finite()) {
+            return Err("a weight is not a number");
+        }
+        self.waves = waves(&self.kernel, samples, key);
+        Ok(())
+    }
+
+    /// The mean, or the function of a draw: one column of weights.
+    fn function(&self, member: Option<usize>) -> GpFunctions<'_> {
+        let (m, column) = (self.size(), member.map_or(0, |m| 1 + m));
+        let weights = &self.weights[column * m..(column + 1) * m];
+        GpFunctions { kernel: &self.kernel, points: Points { values: &self.points, n: m }, weights, precision: None }
+    }
+
+    /// Values of one function at `x`, in units of the scale.
+    pub fn predict(&self, compute: &Compute, member: Option<usize>, x: Points, out: &mut [f64]) -> Result<()> {
+        compute.gp_predict(&self.function(member), x, out, None)?;
+        if let Some(m) = member {
+            self.waves[m].add(x, out);
+        }
+        Ok(())
+    }
+
+    /// Kernel sums of all functions at `x`, `[1 + draws][rows]`, to which [`Process::add_waves`] belongs.
+    pub fn sums(&self, compute: &Compute, x: Points, out: &mut [f64]) -> Result<()> {
+        compute.gp_predict(&GpFunctions { weights: &self.weights, ..self.function(None) }, x, out, None)
+    }
+
+    /// Adds the prior's part of a draw.
+    pub fn add_waves(&self, member: usize, x: Points, out: &mut [f64]) {
+        self.waves[member].add(x, out);
+    }
+
+    /// Posterior standard deviation of the function at `x`, in units of the scale.
+    pub fn spread(&self, compute: &Compute, x: Points, out: &mut [f64]) -> Result<()> {
+        let whole = match self.whole.get() {
+            Some(whole) => whole,
+            None => {
+                let points = Points { values: &self.points, n: self.size() };
+                let whole = precision(compute, &self.hyper(), points, &self.precision)?;
+                self.whole.get_or_init(|| whole)
+            }
+        };
+        let functions = GpFunctions { precision: Some(whole), ..self.function(None) };
+        let mut mean = vec![0.0; x.n];
+        compute.gp_predict(&functions, x, &mut mean, Some(out))?;
+        for v in out {
+            *v = v.max(0.0).sqrt();
+        }
+        Ok(())
+    }
+
+    /// `out[k rows + r] = cotangent[r] · ∂f/∂x_k` of one function, in units of the scale.
+    pub fn pull_back(
+        &self,
+        compute: &Compute,
+        member: Option<usize>,
+        x: Points,
+        cotangent: &[f64],
+        out: &mut [f64],
+    ) -> Result<()> {
+        compute.gp_pull_back(&self.function(member), x, cotangent, out)?;
+        if let Some(m) = member {
+            self.waves[m].add_slopes(x, cotangent, out);
+        }
+        Ok(())
+    }
+}
+
+fn waves(kernel: &Kernel, samples: usize, key: Key) -> Vec<Waves> {
+    (0..samples).map(|m| Waves::new(kernel, FEATURES, key.fold(2).fold(m as u64))).collect()
+}
+
+impl Task<'_> {
+    /// Hyper-parameters by maximum likelihood: several starts on few rows, and the best goes on with more.
+    fn search(&self) -> Result<Hyper> {
+        let few = Thinned::new(self.observed, FIRST_ROWS, self.key.fold(6));
+        let mut best: Option<Tuned> = None;
+        for start in self.starts() {
+            let found = tune(self.compute, few.observed(), &start, FIRST)?;
+            if best.as_ref().is_none_or(|b| found.value > b.value) {
+                best = Some(found);
+            }
+        }
+        let mut hyper = best.ok_or_else(|| Error::Internal("no start of a search".into()))?.hyper;
+        let n = self.observed.x.n;
+        // an exact process goes on with all its rows where they are affordable
+        let last = if n <= *self.spec.max_points { n } else { n.min(NEXT_ROWS) };
+        for (rows, work) in [n.min(NEXT_ROWS), last].into_iter().zip(WORK) {
+            let evaluations = ((work / (rows as f64).powi(3)) as usize).min(EVALUATIONS);
+            if evaluations > 2 {
+                let effort = Effort { iterations: evaluations as u64, evaluations, gain: 1e-7 };
+                let some = Thinned::new(self.observed, rows, self.key.fold(7));
+                hyper = tune(self.compute, some.observed(), &hyper, effort)?.hyper;
+            }
+            if rows == last {
+                break;
+            }
+        }
+        Ok(hyper)
+    }
+
+    /// Smooth and nearly noiseless, smoother and noisy, and a random one. Two standardised points are √(2 d) apart.
+    fn starts(&self) -> Vec<Hyper> {
+        let d = self.observed.x.dimensions();
+        let far = (d as f64).sqrt();
+        let key = self.key.fold(3);
+        (0..STARTS)
+            .map(|s| {
+                let (variance, noise) = [(0.9, 0.1), (0.5, 0.5), (0.7, 0.3)][s % 3];
+                let length = |k: usize| match s {
+                    0 => far,
+                    1 => 3.0 * far,
+                    s => far * (0.7 * key.fold(s as u64).normal(k as u64)).exp(),
+                };
+                Hyper { kernel: Kernel { family: self.family, variance, lengths: (0..d).map(length).collect() }, noise }
+            })
+            .collect()
+    }
+}
+
+/// Some of the observations, one from each of as many equal stretches.
+struct Thinned {
+    x: Vec<f64>,
+    y: Vec<f64>,
+}
+
+impl Thinned {
+    /// Which one of a stretch is random, because a fixed stride could meet the same hour of every day.
+    fn new(observed: Observed, most: usize, key: Key) -> Self {
+        let n = observed.x.n;
+        let count = n.min(most);
+        let pick = |i: usize| {
+            let (start, end) = (i * n / count, (i + 1) * n / count);
+            start + key.below(i as u64, end - start)
+        };
+        let rows: Vec<usize> = (0..count).map(pick).collect();
+        let columns = observed.x.values.chunks_exact(n.max(1));
+        Self {
+            x: columns.flat_map(|c| rows.iter().map(move |&r| c[r])).collect(),
+            y: rows.iter().map(|&r| observed.y[r]).collect(),
+        }
+    }
+
+    fn observed(&self) -> Observed<'_> {
+        Observed { x: Points { values: &self.x, n: self.y.len() }, y: &self.y }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a plant says of itself, in its first line.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::schema::Range;
+use crate::spec::TimeSpan;
+
+/// KPIs that are kept.
+const MOST_KPIS: usize = 64;
+
+/// The first line, as far as it is of use.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Description {
+    /// Seconds between lines.
+    pub dt_seconds: Option<f64>,
+    /// States, disturbances, set-points and controls.
+    pub names: Vec<String>,
+    pub kpis: Vec<String>,
+    /// What the plant lets each control be, in the unit of its column.
+    pub ranges: Vec<(String, Range)>,
+}
+
+impl Description {
+    pub fn read(map: &Map<String, Value>) -> Self {
+        let names = |key: &str| -> Vec<String> {
+            match map.get(key) {
+                Some(Value::Array(list)) => list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+                Some(Value::Object(map)) => map.keys().cloned().collect(),
+                _ => Vec::new(),
+            }
+        };
+        let range = |value: &Value| match value.as_array().map(Vec::as_slice) {
+            Some([a, b]) => {
+                let (a, b) = (a.as_f64()?, b.as_f64()?);
+                Some(Range { low: a.min(b), high: a.max(b) })
+            }
+            _ => None,
+        };
+        let controls = map.get("controls").and_then(Value::as_object);
+        Self {
+            dt_seconds: map.get("dt_seconds").and_then(Value::as_f64),
+            names: ["states", "disturbances", "setpoints", "controls"].map(names).concat(),
+            kpis: names("kpis").into_iter().take(MOST_KPIS).collect(),
+            ranges: controls.into_iter().flatten().filter_map(|(n, v)| Some((n.clone(), range(v)?))).collect(),
+        }
+    }
+
+    /// (Milliseconds between lines, lines per step of the twin); `step_ms`: that step.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the lines do not divide the step.
+    pub fn pace(&self, step_ms: i64) -> Result<(i64, i64)> {
+        let Some(dt) = self.dt_seconds else { return Ok((step_ms, 1)) };
+        let ms = (dt * 1e3).round();
+        let ratio = step_ms as f64 / ms;
+        if ms >= 1.0 && ratio >= 1.0 && (ratio - ratio.round()).abs() < 1e-9 {
+            return Ok((ms as i64, ratio.round() as i64));
+        }
+        Err(Error::Data(format!(
+            "the plant's sample time of {dt} s does not divide the twin's step of {}; fit the twin with a step that is a \
+             whole multiple of it",
+            TimeSpan::from_ms(step_ms)
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: Value) -> Description {
+        Description::read(value.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_description_may_lack_anything() {
+        assert_eq!(read(serde_json::json!({ "states": 7, "controls": null })), Description::default());
+        let d = read(serde_json::json!({ "controls": { "u": [5, 1], "v": [1], "w": ["a", 2] }, "states": ["x", 3] }));
+        assert_eq!(d.names, ["x", "u", "v", "w"]);
+        assert_eq!(d.ranges, [("u".to_owned(), Range { low: 1.0, high: 5.0 })]);
+        assert_eq!(d.pace(5_000).unwrap(), (5_000, 1));
+    }
+
+    #[test]
+    fn lines_divide_the_step_or_are_refused() {
+        let pace = |dt: f64| Description { dt_seconds: Some(dt), ..Description::default() }.pace(5_000);
+        assert_eq!(pace(1.0).unwrap(), (1_000, 5));
+        assert_eq!(pace(5.0).unwrap(), (5_000, 1));
+        for dt in [2.0, 10.0, 0.0, -1.0, 1e300] {
+            assert!(pace(dt).is_err(), "{dt}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Who decides at a step: the plan, the rest of the last plan, the safe policy, or nobody.
+
+use serde::Serialize;
+
+use super::past::Past;
+use crate::control::{self, Context, Control, Controller, Mpc, Observation, limited};
+use crate::error::Result;
+use crate::scenario::Plant;
+use crate::schema::{Role, Signal};
+use crate::spec::{ControllerSpec, MpcSpec};
+use crate::trajectory::Frame;
+use crate::twin::{Dynamics, Support};
+
+/// Which rung of the ladder gave the controls, from the best to the last resort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rung {
+    /// Computed only; the plant's own controller was answered.
+    Shadow,
+    /// The past is not known yet: as `Safe`.
+    Settle,
+    Plan,
+    /// The rest of the last plan.
+    LastPlan,
+    /// The safe policy of the twin, or the plant's own controller.
+    Safe,
+    /// The controls in force stay.
+    Hold,
+}
+
+impl Rung {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Settle => "settle",
+            Self::Plan => "plan",
+            Self::LastPlan => "last_plan",
+            Self::Safe => "safe",
+            Self::Hold => "hold",
+        }
+    }
+}
+
+/// What was decided at a step of the twin; values in the twin's units, `[controls]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    pub rung: Rung,
+    pub controls: Vec<f64>,
+    pub support: Support,
+    /// What the plan would do, also when another rung answers.
+    pub planned: Option<Vec<f64>>,
+    /// The plant's own controller was followed: it may go on between two steps of the twin.
+    pub follows_baseline: bool,
+}
+
+/// How the ladder is climbed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footing {
+    /// Steps at the start in which nothing is planned.
+    pub settle: usize,
+    pub shadow: bool,
+    /// Plans may leave the support.
+    pub extrapolate: bool,
+}
+
+/// The controllers of a live loop.
+pub struct Ladder<'a> {
+    dynamics: &'a dyn Dynamics,
+    mpc: Mpc<'a>,
+    safe: Option<Box<dyn Controller + 'a>>,
+    /// The safe policy gave the last controls.
+    on_safe: bool,
+    footing: Footing,
+    /// Schema columns of all controls, and their limits.
+    pub controls: Vec<usize>,
+    pub limits: Vec<Signal>,
+    /// What stands in for controls in force that are not known: the log's last ones.
+    initial: Vec<f64>,
+    /// Steps for which each control has been on, or off.
+    since: Vec<usize>,
+    kept: Option<Kept>,
+}
+
+/// A plan that can be followed later.
+struct Kept {
+    /// Row that it was made at.
+    row: usize,
+    /// `[horizon][controls of the plan]`.
+    wishes: Vec<Vec<f64>>,
+}
+
+/// What came of planning.
+enum Attempt {
+    /// Its first move: `[controls]`.
+    Plan(Vec<f64>),
+    /// No finite cost, or a state unknown.
+    Failed,
+    /// The first move leaves the support.
+    Outside,
+}
+
+/// Shares of a plan's first move that are tried when all of it leaves the support.
+const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
+
+impl<'a> Ladder<'a> {
+    /// # Errors
+    /// [`crate::error::Error::Config`] for settings that cannot be; see [`Mpc::build`] and [`control::build`].
+    pub fn new(plant: &'a Plant, spec: &MpcSpec, context: &Context<'a>, footing: Footing) -> Result<Self> {
+        let controls = plant.schema.with_role(Role::Control);
+        let safe = spec.safe.as_deref().filter(|s| !matches!(s.value, ControllerSpec::Replay {}));
+        let initial = |&c: &usize| {
+            let (seen, hard) = (plant.twin.seen(c), plant.schema.signals[c].hard);
+            let known = plant.log.columns[c].iter().rev().copied().find(|v| v.is_finite());
+            let middle = 0.5 * (seen.low + seen.high);
+            hard.clamp(known.or_else(|| middle.is_finite().then_some(middle)).unwrap_or(0.0))
+        };
+        Ok(Self {
+            dynamics: context.dynamics,
+            mpc: Mpc::build(spec, context)?,
+            safe: safe.map(|s| control::build(&s.value, context)).transpose()?,
+            on_safe: false,
+            footing,
+            limits: controls.iter().map(|&c| plant.schema.signals[c].clone()).collect(),
+            initial: controls.iter().map(initial).collect(),
+            // Before the loop began, for long enough.
+            since: vec![usize::MAX; controls.len()],
+            controls,
+            kept: None,
+        })
+    }
+
+    /// Nothing planned before counts any more.
+    pub fn forget(&mut self) {
+        self.mpc.forget();
+        self.kept = None;
+        self.on_safe = false;
+    }
+
+    /// The controls in force, or what stands in for them: `[controls]`.
+    pub fn held(&self, in_force: &[f64]) -> Vec<f64> {
+        let held = in_force.iter().zip(&self.initial).zip(self.limits.iter().zip(&self.since));
+        held.map(|((v, initial), (signal, since))| {
+            limited(signal, *v, *since, if v.is_finite() { *v } else { *initial })
+        })
+        .collect()
+    }
+
+    /// `wanted` within the limits, from the controls in force; what is not finite stays as it is.
+    pub fn within(&self, in_force: &[f64], wanted: &[f64]) -> Vec<f64> {
+        let held = self.held(in_force);
+        let each = self.limits.iter().zip(&self.since).zip(in_force).zip(wanted.iter().zip(&held));
+        each.map(|(((signal, since), force), (wanted, held))| {
+            let value = limited(signal, *force, *since, *wanted);
+            if value.is_finite() { value } else { *held }
+        })
+        .collect()
+    }
+
+    /// Decides for the present row of `past`, whose controls it sets. `baseline` and `in_force`: `[controls]`, NaN where
+    /// unknown; `lost`: a state has been unknown for too long.
+    pub fn decide(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64], lost: bool) -> Result<Decision> {
+        let settling = past.known() <= self.footing.settle;
+        let attempt = if settling { Attempt::Failed } else { self.plan(past, baseline, in_force, lost)? };
+        let (planned, followable) = match attempt {
+            Attempt::Plan(moves) => (Some(moves), true),
+            Attempt::Failed => (None, !settling),
+            Attempt::Outside => (None, false),
+        };
+        let told = baseline.iter().any(|v| v.is_finite());
+        let mut follows_baseline = false;
+        let (rung, controls) = if self.footing.shadow {
+            follows_baseline = told;
+            (Rung::Shadow, self.own(baseline, in_force))
+        } else if let Some(moves) = &planned {
+            (Rung::Plan, moves.clone())
+        } else if let Some(rest) = self.rest(past, in_force).filter(|_| followable) {
+            (Rung::LastPlan, rest)
+        } else {
+            let safe = self.safe(past, baseline, in_force)?;
+            follows_baseline = safe.is_none() && told;
+            match safe.or_else(|| told.then(|| self.within(in_force, baseline))) {
+                Some(safe) => (if settling { Rung::Settle } else { Rung::Safe }, safe),
+                None => (if settling { Rung::Settle } else { Rung::Hold }, self.held(in_force)),
+            }
+        };
+        self.on_safe = matches!(rung, Rung::Safe | Rung::Settle);
+        self.write(past, &controls);
+        for (((since, signal), now), last) in self.since.iter_mut().zip(&self.limits).zip(&controls).zip(in_force) {
+            let switched = signal.switching.is_on(*now) != signal.switching.is_on(*last);
+            *since = if switched && last.is_finite() { 1 } else { since.saturating_add(1) };
+        }
+        let support = self.support(past);
+        Ok(Decision { rung, controls, support, planned, follows_baseline })
+    }
+
+    /// What the plant's own controller does, untouched where it holds the hard limits: a shadow must not change the
+    /// plant.
+    pub fn own(&self, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
+        let within = self.within(in_force, baseline);
+        let each = baseline.iter().zip(&self.limits).zip(within);
+        each.map(|((v, signal), within)| if signal.hard.contains(*v) { *v } else { within }).collect()
+    }
+
+    fn plan(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64], lost: bool) -> Result<Attempt> {
+        if lost {
+            self.mpc.forget();
+            return Ok(Attempt::Failed);
+        }
+        self.write(past, &self.held(in_force));
+        let (row, failures) = (past.rows() - 1, self.mpc.failures());
+        let window = past.window(self.dynamics.depth().max(self.mpc.depth()).max(2));
+        let mut control = Control::new(self.mpc.signals().to_vec(), 1);
+        self.mpc.act(&Observation { window: &window, step: row, forecast: past.forecast() }, &mut control)?;
+        let failed = self.mpc.failures() > failures || control.values.iter().flatten().any(|v| !v.is_finite());
+        if failed {
+            self.mpc.forget();
+            return Ok(Attempt::Failed);
+        }
+        let wish = self.within(in_force, &self.whole(&control.signals, |i| control.values[i][0]));
+        let Some(wish) = self.supported(past, baseline, in_force, wish) else {
+            self.mpc.forget();
+            return Ok(Attempt::Outside);
+        };
+        let wishes = (0..self.mpc.horizon()).map_while(|h| self.mpc.wished(h).map(<[f64]>::to_vec));
+        self.write(past, &wish);
+        self.kept = self.mpc.planned_at().map(|row| Kept { row, wishes: wishes.collect() });
+        Ok(Attempt::Plan(wish))
+    }
+
+    /// As much of the plan's first move as stays within the support, from what would be done without it. Where that is
+    /// outside, too, by weather or set-points that the log never had, no move is better known than another, and the plan
+    /// counts as long as every state lies within the log's range. `None`: nothing of it.
+    fn supported(&self, past: &mut Past, baseline: &[f64], in_force: &[f64], wish: Vec<f64>) -> Option<Vec<f64>> {
+        let mut is_outside = |controls: &[f64]| {
+            self.write(past, controls);
+            self.support(past) == Support::Outside
+        };
+        if self.footing.extrapolate || !is_outside(&wish) {
+            return Some(wish);
+        }
+        let usual = self.within(in_force, baseline);
+        if is_outside(&usual) {
+            return self.within_log(past).then_some(wish);
+        }
+        SHARES.iter().find_map(|share| {
+            let part: Vec<f64> = usual.iter().zip(&wish).map(|(u, w)| u + share * (w - u)).collect();
+            let part = self.within(in_force, &part);
+            (!is_outside(&part)).then_some(part)
+        })
+    }
+
+    /// Whether every learned state is one that the log has seen.
+    fn within_log(&self, past: &Past) -> bool {
+        let states = self.dynamics.schema().with_role(Role::State).into_iter().filter(|&s| self.dynamics.learns(s));
+        let window = past.window(1);
+        states.into_iter().all(|s| self.dynamics.seen(s).contains(window.column(s, 0)[0]))
+    }
+
+    /// Values by control, NaN for those that are not among `signals`.
+    fn whole(&self, signals: &[usize], value: impl Fn(usize) -> f64) -> Vec<f64> {
+        let at = |c: &usize| signals.iter().position(|s| s == c);
+        self.controls.iter().map(|c| at(c).map_or(f64::NAN, &value)).collect()
+    }
+
+    /// The rest of the last plan, as long as it reaches.
+    fn rest(&self, past: &Past, in_force: &[f64]) -> Option<Vec<f64>> {
+        let kept = self.kept.as_ref()?;
+        let wishes = kept.wishes.get((past.rows() - 1).checked_sub(kept.row)?)?;
+        Some(self.within(in_force, &self.whole(self.mpc.signals(), |i| wishes[i])))
+    }
+
+    /// The controls of the safe policy that the twin names; what it does not move, the plant's own controller does.
+    fn safe(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64]) -> Result<Option<Vec<f64>>> {
+        if self.safe.is_none() {
+            return Ok(None);
+        }
+        self.write(past, &self.held(in_force));
+        let Some(safe) = &mut self.safe else { return Ok(None) };
+        let mut control = Control::new(safe.signals().to_vec(), 1);
+        let window = past.window(self.dynamics.depth().max(safe.depth()).max(2));
+        // a loop that was not in charge begins anew, from the controls in force
+        let step = if self.on_safe { past.rows() } else { 0 };
+        safe.act(&Observation { window: &window, step, forecast: past.forecast() }, &mut control)?;
+        if control.values.iter().flatten().any(|v| !v.is_finite()) {
+            return Ok(None);
+        }
+        let mut wish = self.whole(&control.signals, |i| control.values[i][0]);
+        for (w, baseline) in wish.iter_mut().zip(baseline) {
+            *w = if w.is_finite() { *w } else { *baseline };
+        }
+        Ok(Some(self.within(in_force, &wish)))
+    }
+
+    fn write(&self, past: &mut Past, controls: &[f64]) {
+        for (&c, v) in self.controls.iter().zip(controls) {
+            past.set(c, 0, *v);
+        }
+    }
+
+    /// Of the present row with the controls in it.
+    fn support(&self, past: &Past) -> Support {
+        let window = past.window(self.dynamics.depth().max(2));
+        self.dynamics.support(&window).first().copied().unwrap_or(Support::Outside)
+    }
+}

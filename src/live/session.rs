@@ -1,0 +1,461 @@
+//! A live loop: one line of the plant in, one answer out.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::account::Account;
+use super::answer::Answer;
+use super::collected::Collected;
+use super::description::Description;
+use super::ladder::{Decision, Footing, Ladder, Rung};
+use super::line::{Flag, Line, Sample};
+use super::order::{Order, Place};
+use super::past::Past;
+use super::record::Stamp;
+use super::tags::{Tag, Tags};
+use super::tally::Tally;
+use crate::control::{Clock, Context};
+use crate::error::Result;
+use crate::scenario::{Compiled, Plant};
+use crate::schema::{Range, Role};
+use crate::spec::MpcSpec;
+use crate::twin::Support;
+
+/// Steps of the plant's own controller at the start, at least, when the twin names no number.
+const LEAST_SETTLE: usize = 3;
+
+/// How a loop is run.
+#[derive(Clone, Default)]
+pub struct Settings<'a> {
+    /// Compute and log, but answer with the plant's own controller.
+    pub shadow: bool,
+    /// Plans may leave the support.
+    pub extrapolate: bool,
+    /// Where what was seen, planned and predicted is written.
+    pub log: Option<&'a Path>,
+    pub seed: Option<u64>,
+    /// By which plans keep their budget; `None`: they take the time that they need.
+    pub clock: Option<&'a Clock>,
+}
+
+/// What came of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    Answer(Answer),
+    /// The line wants no answer.
+    Nothing,
+    /// The plant has ended.
+    End,
+}
+
+/// The loop between two lines.
+pub struct Session<'a> {
+    plant: &'a Plant,
+    compiled: &'a Compiled,
+    spec: MpcSpec,
+    log: Option<&'a Path>,
+    ladder: Ladder<'a>,
+    tags: Tags,
+    /// Milliseconds between lines, and lines per step of the twin.
+    dt: i64,
+    ratio: i64,
+    described: bool,
+    order: Order,
+    past: Past,
+    /// Runs so far.
+    runs: usize,
+    /// Number of the last line in its run.
+    line: i64,
+    /// When the run began.
+    start: Timestamp,
+    /// Time stamp of the last line that had one.
+    time: Option<Timestamp>,
+    collected: Collected,
+    /// This line's values by signal.
+    values: Vec<f64>,
+    /// Controls in force now, and before the present step of the twin; `[controls]`, NaN where unknown.
+    in_force: Vec<f64>,
+    before: Vec<f64>,
+    /// The twin's prediction from the present step: `[signals]`.
+    predicted: Vec<f64>,
+    /// Steps for which each signal has had no measurement.
+    missing: Vec<usize>,
+    /// Last value of each signal, and lines since it changed.
+    unchanged: Vec<(f64, i64)>,
+    last: Option<Decision>,
+    pub tally: Tally,
+    account: Option<Account>,
+    /// Names of KPIs that are written too.
+    kpis: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl<'a> Session<'a> {
+    /// # Errors
+    /// [`crate::error::Error::Config`] for `[mpc]` settings that cannot be, [`crate::error::Error::Data`] for column units that cannot be converted.
+    pub fn new(plant: &'a Plant, compiled: &'a Compiled, settings: &Settings<'a>) -> Result<Self> {
+        let spec = plant.mpc();
+        let context = Context {
+            schema: &plant.schema,
+            spec: &plant.spec.value,
+            scope: &compiled.scope,
+            dynamics: &plant.twin,
+            objective: &compiled.objective,
+            timezone: plant.zone()?,
+            seed: settings.seed.unwrap_or(plant.spec.value.model.seed.value),
+            clock: settings.clock,
+            file: &plant.spec.path,
+            text: &plant.spec.text,
+        };
+        let settle = spec.settle.as_ref().map_or(LEAST_SETTLE.max(plant.twin.map.depth()), |s| s.value);
+        let footing = Footing { settle, shadow: settings.shadow, extrapolate: settings.extrapolate };
+        let ladder = Ladder::new(plant, &spec, &context, footing)?;
+        let (signals, controls) = (plant.schema.len(), ladder.controls.len());
+        let dt = plant.log.step_ms;
+        Ok(Self {
+            tags: Tags::new(plant, dt)?,
+            dt,
+            ratio: 1,
+            described: false,
+            order: Order::default(),
+            past: Past::new(plant, &spec, None),
+            runs: 0,
+            line: 0,
+            start: Timestamp::UNIX_EPOCH,
+            time: None,
+            collected: Collected::new(signals),
+            values: vec![f64::NAN; signals],
+            in_force: vec![f64::NAN; controls],
+            before: vec![f64::NAN; controls],
+            predicted: vec![f64::NAN; signals],
+            missing: vec![0; signals],
+            unchanged: vec![(f64::NAN, 0); signals],
+            last: None,
+            tally: Tally::default(),
+            account: None,
+            kpis: Vec::new(),
+            notes: Vec::new(),
+            log: settings.log,
+            ladder,
+            plant,
+            compiled,
+            spec,
+        })
+    }
+
+    /// What the user should know, once.
+    pub fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Takes in one line, without its end; `flags`: what is known to be wrong with it already.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Data`] when the plant describes itself with a sample time that the twin cannot follow, [`crate::error::Error::Write`]
+    /// when the log cannot be written. No other line is an error.
+    pub fn take(&mut self, bytes: &[u8], mut flags: Vec<Flag>) -> Result<Reply> {
+        match Line::read(bytes, &mut flags) {
+            Line::End => Ok(Reply::End),
+            Line::Describe(describe) => {
+                self.describe(&Description::read(&describe))?;
+                Ok(Reply::Nothing)
+            }
+            Line::Sample(sample) => self.sample(&sample, flags).map(Reply::Answer),
+        }
+    }
+
+    /// Writes the log, if there is one.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Write`]
+    pub fn write(&mut self) -> Result<()> {
+        self.account.as_mut().map_or(Ok(()), Account::write)
+    }
+
+    fn describe(&mut self, description: &Description) -> Result<()> {
+        self.described = true;
+        self.order = Order::default();
+        (self.dt, self.ratio) = description.pace(self.plant.log.step_ms)?;
+        self.tags = Tags::new(self.plant, self.dt)?;
+        let names = &description.names;
+        self.tell_strangers(names);
+        let inputs = [Role::State, Role::Control, Role::Disturbance, Role::Setpoint];
+        for tag in self.tags.list.iter().filter(|t| inputs.contains(&t.role)) {
+            let name = &self.plant.schema.signals[tag.signal].name;
+            if !names.is_empty() && !names.contains(&tag.column) && !names.contains(name) {
+                self.notes.push(format!("the plant does not tell `{}`, which the twin knows", tag.column));
+            }
+        }
+        // the plant's own limits count too
+        for (&control, limit) in self.ladder.controls.iter().zip(&mut self.ladder.limits) {
+            let own = self.plant.schema.signals[control].hard;
+            let tag = self.tags.list.iter().find(|t| t.signal == control);
+            let range = tag.and_then(|t| Some((t, description.ranges.iter().find(|r| r.0 == t.column)?.1)));
+            let Some((tag, range)) = range else { continue };
+            let (a, b) = (tag.inside(range.low), tag.inside(range.high));
+            let both = Range { low: own.low.max(a.min(b)), high: own.high.min(a.max(b)) };
+            if both.low <= both.high {
+                limit.hard = both;
+            }
+        }
+        self.kpis = description.kpis.iter().filter(|n| !self.tags.knows(n)).cloned().collect();
+        Ok(())
+    }
+
+    /// Whether a name belongs to no signal and was not told before.
+    fn tell_strangers<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> bool {
+        let strangers = self.tags.strangers(names);
+        let new = !strangers.is_empty();
+        self.notes.extend(strangers.iter().map(|n| format!("`{n}` is no signal of the twin: it is ignored")));
+        new
+    }
+
+    fn sample(&mut self, sample: &Sample, mut flags: Vec<Flag>) -> Result<Answer> {
+        if !self.described {
+            self.described = true;
+            self.notes
+                .push("the plant has not described itself: its sample time is taken to be the twin's step".into());
+        }
+        for map in [&sample.obs, &sample.baseline, &sample.applied] {
+            if self.tell_strangers(map.keys()) {
+                flags.push(Flag::line("unknown"));
+            }
+        }
+        let most = self.ratio * i64::try_from(self.plant.twin.carry.max(1)).unwrap_or(1) + 1;
+        let n = match self.order.place(sample.k, most) {
+            Place::Old => {
+                flags.push(Flag::line("old_k"));
+                return Ok(self.answer(flags));
+            }
+            Place::Start => {
+                self.begin(sample);
+                if self.runs > 1 {
+                    flags.push(Flag::line("restart"));
+                }
+                0
+            }
+            Place::Step { n, gap } => {
+                flags.extend(gap.then(|| Flag::line("gap")));
+                n
+            }
+        };
+        if n <= self.line && self.past.rows() > 0 {
+            self.rewind(n);
+        }
+        self.tally.add_kpis(&sample.kpi);
+        let baseline = self.collect(sample, n, &mut flags);
+        self.line = n;
+        let row = usize::try_from(n / self.ratio).unwrap_or(0);
+        if row + 1 > self.past.rows() {
+            self.step(row, &baseline, &mut flags)?;
+        } else if let Some(last) = self.last.as_mut().filter(|l| l.follows_baseline) {
+            // the plant's own controller works at its own pace
+            let shadow = last.rung == Rung::Shadow;
+            last.controls = if shadow {
+                self.ladder.own(&baseline, &self.before)
+            } else {
+                self.ladder.within(&self.before, &baseline)
+            };
+        }
+        if let Some(last) = &self.last {
+            self.in_force.clone_from(&last.controls);
+        }
+        self.note()?;
+        Ok(self.answer(flags))
+    }
+
+    /// A new run: nothing before it counts.
+    fn begin(&mut self, sample: &Sample) {
+        let after = || {
+            // a second run without a time begins after the first
+            let ms = self.start.as_millisecond() + (self.line + 1).saturating_mul(self.dt) + self.plant.log.step_ms;
+            (self.runs > 0).then(|| Timestamp::from_millisecond(ms).ok())?
+        };
+        self.past = Past::new(self.plant, &self.spec, sample.time.or_else(after));
+        self.start = self.past.begin();
+        self.runs += 1;
+        self.time = None;
+        self.line = 0;
+        self.collected.clear();
+        self.in_force.fill(f64::NAN);
+        self.before.fill(f64::NAN);
+        self.predicted.fill(f64::NAN);
+        self.missing.fill(0);
+        self.unchanged.fill((f64::NAN, 0));
+        self.last = None;
+        self.ladder.forget();
+        if let (None, Some(file)) = (&self.account, self.log) {
+            let log = &self.plant.spec.value.log;
+            self.account = Some(Account::new(file, log, &self.tags, &self.ladder.controls, &self.kpis));
+        }
+    }
+
+    /// Takes back the steps from line `n` on.
+    fn rewind(&mut self, n: i64) {
+        let row = usize::try_from(n / self.ratio).unwrap_or(0);
+        self.past.truncate(if n % self.ratio == 0 { row } else { row + 1 });
+        self.collected.clear();
+        self.ladder.forget();
+        if let Some(account) = &mut self.account {
+            account.rewind(self.start.as_second(), n);
+        }
+        self.line = n - 1;
+    }
+
+    /// Reads the line's values; the plant's own controls, `[controls]`.
+    fn collect(&mut self, sample: &Sample, n: i64, flags: &mut Vec<Flag>) -> Vec<f64> {
+        self.values.fill(f64::NAN);
+        let stale = match (sample.time, self.time) {
+            (Some(now), Some(before)) if now <= before => true,
+            (Some(now), _) => {
+                self.time = Some(now);
+                false
+            }
+            _ => false,
+        };
+        if stale {
+            flags.push(Flag::line("stale"));
+        } else {
+            self.tags.read(&sample.obs, |r| r != Role::Control, &mut self.values, flags);
+        }
+        self.tags.read(&sample.kpi, |r| r == Role::Output, &mut self.values, flags);
+        self.tags.read(&sample.applied, |r| r == Role::Control, &mut self.values, flags);
+        for (force, &c) in self.in_force.iter_mut().zip(&self.ladder.controls) {
+            if self.values[c].is_finite() {
+                *force = self.values[c];
+            }
+        }
+        for tag in &self.tags.list {
+            let (value, last) = (&mut self.values[tag.signal], &mut self.unchanged[tag.signal]);
+            *last = if *value == last.0 { (last.0, last.1 + 1) } else { (*value, 0) };
+            if tag.flat.is_some_and(|flat| last.1 > flat) {
+                *value = f64::NAN;
+                flags.push(Flag::of("stuck", &tag.column));
+            }
+            if tag.role != Role::Control {
+                self.collected.add(tag.signal, *value);
+            }
+        }
+        if n > 0 {
+            for (&c, force) in self.ladder.controls.iter().zip(&self.in_force) {
+                self.collected.add(c, *force);
+            }
+        }
+        if let Some(account) = &mut self.account {
+            let before = (self.start.as_second(), n - 1);
+            account.realised(before, &self.tags, &self.values, &self.in_force, &sample.kpi);
+        }
+        let mut own = vec![f64::NAN; self.values.len()];
+        self.tags.read(&sample.baseline, |r| r == Role::Control, &mut own, flags);
+        self.ladder.controls.iter().map(|&c| own[c]).collect()
+    }
+
+    /// A new step of the twin: number `row` of the run.
+    fn step(&mut self, row: usize, baseline: &[f64], flags: &mut Vec<Flag>) -> Result<()> {
+        let compiled = self.compiled;
+        let equations = &compiled.equations;
+        if self.past.rows() > 0 {
+            // what was realised over the step that has just ended
+            for (i, tag) in self.tags.list.iter().enumerate() {
+                let value = match tag.role {
+                    Role::Control => self.collected.mean(tag.signal),
+                    Role::Output => Some(self.collected.value(&self.tags, i))
+                        .filter(|v| v.is_finite())
+                        .unwrap_or(self.predicted[tag.signal]),
+                    _ => continue,
+                };
+                if value.is_finite() {
+                    self.past.set(tag.signal, 0, value);
+                }
+            }
+            self.past.derive(equations, 0, true);
+        }
+        while self.past.rows() < row {
+            // lines that never came
+            self.past.push(equations);
+            self.fill(false, flags);
+            let held = self.ladder.held(&self.in_force);
+            for (&c, v) in self.ladder.controls.iter().zip(&held) {
+                self.past.set(c, 0, *v);
+            }
+            self.predicted = self.past.predict(&self.plant.twin);
+            self.past.derive(equations, 0, true);
+        }
+        self.past.push(equations);
+        let lost = self.fill(true, flags);
+        self.collected.clear();
+        self.before.clone_from(&self.in_force);
+        let unknown = |t: &Tag| t.role == Role::State && !self.past.value(t.signal, 0).is_finite();
+        if self.tags.list.iter().any(unknown) {
+            self.past.skip();
+        }
+        let decision = self.ladder.decide(&mut self.past, baseline, &self.before, lost)?;
+        self.predicted = self.past.predict(&self.plant.twin);
+        self.last = Some(decision);
+        Ok(())
+    }
+
+    /// Writes what was seen into the present row, and predictions and last values where nothing was; whether a state has
+    /// been unknown for too long.
+    fn fill(&mut self, seen: bool, flags: &mut Vec<Flag>) -> bool {
+        let mut lost = false;
+        for (i, tag) in self.tags.list.iter().enumerate() {
+            if matches!(tag.role, Role::Control | Role::Output) {
+                continue;
+            }
+            let s = tag.signal;
+            let value = if seen { self.collected.value(&self.tags, i) } else { f64::NAN };
+            if value.is_finite() {
+                self.missing[s] = 0;
+                self.past.set(s, 0, value);
+                continue;
+            }
+            self.missing[s] += 1;
+            let name = &tag.column;
+            if seen && !flags.iter().any(|f| f.name == *name) {
+                flags.push(Flag::of("missing", name));
+            }
+            let last = self.past.value(s, 1);
+            let predicted = self.predicted[s];
+            let stand_in = if tag.role == Role::State && predicted.is_finite() { predicted } else { last };
+            self.past.set(s, 0, stand_in);
+            lost |= tag.role == Role::State && (self.missing[s] > self.plant.twin.carry || !stand_in.is_finite());
+        }
+        self.past.derive(&self.compiled.equations, 0, false);
+        lost
+    }
+
+    /// The line as a row of the log.
+    fn note(&mut self) -> Result<()> {
+        let (Some(account), Some(last)) = (&mut self.account, &self.last) else { return Ok(()) };
+        let stamp = Stamp {
+            time: self.start.as_millisecond() + self.line.saturating_mul(self.dt),
+            line: self.line,
+            episode: self.start.as_second(),
+            rung: last.rung.as_str(),
+            support: match last.support {
+                Support::Inside => "inside",
+                Support::Edge => "edge",
+                Support::Outside => "outside",
+            },
+        };
+        account.push(stamp, &self.tags, &self.values, last, &self.predicted);
+        account.write_now_and_then()
+    }
+
+    fn answer(&self, flags: Vec<Flag>) -> Answer {
+        let (rung, support, controls) = match &self.last {
+            Some(last) => (last.rung, last.support, last.controls.clone()),
+            None => (Rung::Hold, Support::Outside, self.ladder.held(&self.in_force)),
+        };
+        let outside = |signal: usize, value: f64| {
+            let tag = self.tags.list.iter().find(|t| t.signal == signal)?;
+            Some((tag.column.clone(), tag.outside(value)))
+        };
+        let controls = self.ladder.controls.iter().zip(controls).filter_map(|(&c, v)| outside(c, v)).collect();
+        let predicted = self.tags.with_role(Role::State).filter(|t| self.predicted[t.signal].is_finite());
+        let predicted = predicted.map(|t| (t.column.clone(), t.outside(self.predicted[t.signal]))).collect();
+        Answer { controls, rung, support, predicted, flags }
+    }
+}

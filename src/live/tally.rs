@@ -1,0 +1,111 @@
+//! What a live loop did, counted.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::answer::Answer;
+use crate::twin::Support;
+use crate::value::{quantile, sorted_finite};
+
+/// Answers whose time is remembered: the newest ones.
+const TIMES: usize = 65_536;
+/// Names of KPIs that are averaged.
+const MOST_KPIS: usize = 64;
+
+/// Counts since the loop began.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    pub lines: usize,
+    rungs: BTreeMap<&'static str, usize>,
+    support: [usize; 3],
+    flags: BTreeMap<&'static str, usize>,
+    /// Milliseconds per answer, a ring.
+    ms: Vec<f64>,
+    /// Name → (sum, values).
+    kpis: BTreeMap<String, (f64, usize)>,
+}
+
+impl Tally {
+    pub fn add(&mut self, answer: &Answer, ms: f64) {
+        if self.ms.len() < TIMES {
+            self.ms.push(ms);
+        } else {
+            self.ms[self.lines % TIMES] = ms;
+        }
+        self.lines += 1;
+        *self.rungs.entry(answer.rung.as_str()).or_default() += 1;
+        self.support[match answer.support {
+            Support::Inside => 0,
+            Support::Edge => 1,
+            Support::Outside => 2,
+        }] += 1;
+        for flag in &answer.flags {
+            *self.flags.entry(flag.kind).or_default() += 1;
+        }
+    }
+
+    /// KPIs that the plant tells of its last step.
+    pub fn add_kpis(&mut self, kpis: &Map<String, Value>) {
+        for (name, value) in kpis {
+            let Some(v) = value.as_f64().filter(|v| v.abs() < 1e15) else { continue };
+            if !self.kpis.contains_key(name) {
+                if self.kpis.len() >= MOST_KPIS {
+                    continue;
+                }
+                self.kpis.insert(name.clone(), (0.0, 0));
+            }
+            if let Some((sum, n)) = self.kpis.get_mut(name) {
+                *sum += v;
+                *n += 1;
+            }
+        }
+    }
+
+    fn kpi_means(&self) -> BTreeMap<&str, f64> {
+        self.kpis.iter().map(|(name, (sum, n))| (name.as_str(), sum / *n as f64)).collect()
+    }
+
+    fn shares(&self) -> [f64; 3] {
+        self.support.map(|n| n as f64 / self.lines.max(1) as f64)
+    }
+
+    /// Median and 99th percentile of the answers' milliseconds.
+    pub fn ms(&self) -> (f64, f64) {
+        let sorted = sorted_finite(&self.ms);
+        (quantile(&sorted, 0.5), quantile(&sorted, 0.99))
+    }
+
+    pub fn json(&self) -> Value {
+        let ([inside, edge, outside], (median, p99)) = (self.shares(), self.ms());
+        json!({
+            "lines": self.lines,
+            "rungs": self.rungs,
+            "support": { "inside": inside, "edge": edge, "outside": outside },
+            "flags": self.flags,
+            "ms": { "median": median, "p99": p99 },
+            "kpi_means": self.kpi_means(),
+        })
+    }
+
+    /// For a person.
+    pub fn text(&self) -> String {
+        let counts = |map: &BTreeMap<&'static str, usize>| {
+            let list: Vec<String> = map.iter().map(|(name, n)| format!("{name} {n}")).collect();
+            if list.is_empty() { "none".to_owned() } else { list.join(", ") }
+        };
+        let [inside, edge, outside] = self.shares().map(|s| 100.0 * s);
+        let (median, p99) = self.ms();
+        let mut text = format!(
+            "{} lines answered\nrungs: {}\nsupport: inside {inside:.0} %, edge {edge:.0} %, outside {outside:.0} %\n\
+             flags: {}\nms per answer: median {median:.2}, 99th percentile {p99:.2}\n",
+            self.lines,
+            counts(&self.rungs),
+            counts(&self.flags),
+        );
+        for (name, mean) in self.kpi_means() {
+            text += &format!("mean {name}: {mean:.6}\n");
+        }
+        text
+    }
+}

@@ -1,0 +1,178 @@
+//! The pages of a column, looked at before they are decoded: decoders reserve room for as many values as a page claims,
+//! and a damaged one can claim more than there is memory, which would end the process.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use parquet::arrow::arrow_reader::RowGroups;
+use parquet::basic::Encoding;
+use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::serialized_reader::SerializedPageReader;
+
+/// Some row groups of a file, for one reader: readers that share the cursor of a handle cannot read at once.
+pub(super) struct Chunks {
+    pub file: Arc<File>,
+    pub meta: Arc<ParquetMetaData>,
+    pub groups: Vec<usize>,
+}
+
+impl RowGroups for Chunks {
+    fn num_rows(&self) -> usize {
+        rows(&self.meta, &self.groups)
+    }
+
+    fn column_chunks(&self, leaf: usize) -> Result<Box<dyn PageIterator>> {
+        let (file, meta, groups) = (Arc::clone(&self.file), Arc::clone(&self.meta), self.groups.clone().into_iter());
+        Ok(Box::new(Chunk { file, meta, leaf, groups }))
+    }
+
+    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
+        Box::new(self.groups.iter().map(|g| self.meta.row_group(*g)))
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        &self.meta
+    }
+}
+
+/// Rows of row groups, as the footer claims.
+pub(super) fn rows(meta: &ParquetMetaData, groups: &[usize]) -> usize {
+    let of = |g: &usize| usize::try_from(meta.row_group(*g).num_rows()).unwrap_or(0);
+    groups.iter().map(of).fold(0, usize::saturating_add)
+}
+
+/// One column, row group by row group.
+struct Chunk {
+    file: Arc<File>,
+    meta: Arc<ParquetMetaData>,
+    leaf: usize,
+    groups: std::vec::IntoIter<usize>,
+}
+
+impl Iterator for Chunk {
+    type Item = Result<Box<dyn PageReader>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let group = self.groups.next()?;
+        let chunk = self.meta.row_group(group).column(self.leaf);
+        let pages = SerializedPageReader::new(Arc::clone(&self.file), chunk, rows(&self.meta, &[group]), None);
+        let optional = chunk.column_descr().max_def_level() > 0;
+        Some(pages.map(|pages| Box::new(Checked { pages, optional }) as Box<dyn PageReader>))
+    }
+}
+
+impl PageIterator for Chunk {}
+
+struct Checked {
+    pages: SerializedPageReader<File>,
+    /// Its pages begin with definition levels.
+    optional: bool,
+}
+
+impl Iterator for Checked {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for Checked {
+    fn get_next_page(&mut self) -> Result<Option<Page>> {
+        let page = self.pages.get_next_page()?;
+        match &page {
+            Some(page) if !possible(page, self.optional) => {
+                Err(ParquetError::General("a page claims more values than it can hold".into()))
+            }
+            _ => Ok(page),
+        }
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
+        self.pages.peek_next_page()
+    }
+
+    fn skip_next_page(&mut self) -> Result<()> {
+        self.pages.skip_next_page()
+    }
+
+    fn at_record_boundary(&mut self) -> Result<bool> {
+        self.pages.at_record_boundary()
+    }
+}
+
+/// Whether a page of a flat column can hold as many values as it claims.
+fn possible(page: &Page, optional: bool) -> bool {
+    let (values, encoding, claimed) = match page {
+        // A value of a dictionary takes a byte at least.
+        Page::DictionaryPage { buf, num_values, .. } => return *num_values as usize <= buf.len(),
+        Page::DataPage { buf, encoding, num_values, .. } => {
+            let levels = match buf.first_chunk::<4>() {
+                Some(length) if optional => 4 + u32::from_le_bytes(*length) as usize,
+                _ => 0,
+            };
+            (buf.get(levels..), encoding, num_values)
+        }
+        Page::DataPageV2 { buf, encoding, num_values, def_levels_byte_len, rep_levels_byte_len, .. } => {
+            let levels = u64::from(*def_levels_byte_len) + u64::from(*rep_levels_byte_len);
+            (usize::try_from(levels).ok().and_then(|l| buf.get(l..)), encoding, num_values)
+        }
+    };
+    // These begin with the number of lengths that follow.
+    match (encoding, values) {
+        (Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BYTE_ARRAY, Some(values)) => {
+            lengths(values).is_none_or(|n| n <= u64::from(*claimed))
+        }
+        _ => true,
+    }
+}
+
+/// The third number of a block of differences: block size, miniblocks, values.
+fn lengths(block: &[u8]) -> Option<u64> {
+    let mut bytes = block.iter();
+    let mut number = || {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = bytes.next()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        None
+    };
+    number()?;
+    number()?;
+    number()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dictionary(num_values: u32) -> Page {
+        Page::DictionaryPage { buf: vec![0; 16].into(), num_values, encoding: Encoding::PLAIN, is_sorted: false }
+    }
+
+    fn texts(count: &[u8]) -> Page {
+        // Two bytes of levels; blocks of 128, four miniblocks.
+        let buf = [&[2, 0, 0, 0, 6, 1, 0x80, 1, 4], count, &[0]].concat();
+        Page::DataPage {
+            buf: buf.into(),
+            num_values: 3,
+            encoding: Encoding::DELTA_LENGTH_BYTE_ARRAY,
+            def_level_encoding: Encoding::RLE,
+            rep_level_encoding: Encoding::RLE,
+            statistics: None,
+        }
+    }
+
+    #[test]
+    fn pages_that_claim_too_much_are_refused() {
+        assert!(possible(&dictionary(16), true) && !possible(&dictionary(17), true));
+        assert!(possible(&texts(&[3]), true) && !possible(&texts(&[4]), true));
+        assert!(!possible(&texts(&[0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]), true));
+    }
+}

@@ -1,0 +1,101 @@
+//! A Parquet footer, walked before it is read: the reader reserves room for as many row groups as the footer claims, and
+//! a damaged one can claim more than there is memory, which would end the process.
+//!
+//! The footer is a struct of Thrift's compact protocol.
+
+/// Structs in structs; the footer of a flat log has four levels.
+const DEEPEST: usize = 64;
+
+/// Whether every list of the footer `bytes` can have as many members as it claims, and every value ends within it.
+pub(super) fn holds_what_it_claims(bytes: &[u8]) -> bool {
+    Walk { left: bytes }.structure(0).is_some()
+}
+
+struct Walk<'a> {
+    left: &'a [u8],
+}
+
+impl Walk<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.left.split_first()?;
+        self.left = rest;
+        Some(*first)
+    }
+
+    fn skip(&mut self, bytes: usize) -> Option<()> {
+        self.left = self.left.get(bytes..)?;
+        Some(())
+    }
+
+    fn varint(&mut self) -> Option<usize> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return usize::try_from(value).ok();
+            }
+        }
+        None
+    }
+
+    fn structure(&mut self, depth: usize) -> Option<()> {
+        loop {
+            let header = self.byte()?;
+            if header & 0x0f == 0 {
+                return Some(());
+            }
+            if header & 0xf0 == 0 {
+                self.varint()?;
+            }
+            // A field of truth has its value in its type.
+            if !matches!(header & 0x0f, 1 | 2) {
+                self.value(header & 0x0f, depth)?;
+            }
+        }
+    }
+
+    fn value(&mut self, kind: u8, depth: usize) -> Option<()> {
+        match kind {
+            1..=3 => self.skip(1),
+            4..=6 => self.varint().map(|_| ()),
+            7 => self.skip(8),
+            8 => {
+                let length = self.varint()?;
+                self.skip(length)
+            }
+            9 | 10 => self.list(depth),
+            12 if depth < DEEPEST => self.structure(depth + 1),
+            // Footers have no maps.
+            _ => None,
+        }
+    }
+
+    fn list(&mut self, depth: usize) -> Option<()> {
+        let header = self.byte()?;
+        let members = match header >> 4 {
+            15 => self.varint()?,
+            few => usize::from(few),
+        };
+        if members > self.left.len() || depth >= DEEPEST {
+            return None;
+        }
+        (0..members).try_for_each(|_| self.value(header & 0x0f, depth + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_end_within_the_footer() {
+        // 1: i32 = 2, 2: list of three i32, 3: binary of two bytes, 5: list of one struct with a truth
+        let whole = [0x15, 4, 0x19, 0x35, 2, 4, 6, 0x18, 2, 7, 7, 0x29, 0x1c, 0x11, 0, 0];
+        assert!(holds_what_it_claims(&whole));
+        assert!((0..whole.len()).all(|n| !holds_what_it_claims(&whole[..n])));
+        let many = [&whole[..12], &[0xfc, 0xff, 0xff, 0xff, 0xff, 7], &whole[13..]].concat();
+        assert!(!holds_what_it_claims(&many));
+        assert!(!holds_what_it_claims(&[0x1c; 200]));
+    }
+}

@@ -1,0 +1,417 @@
+//! `twinopt control` and `twinopt advise`: the built binary beside a plant that the test plays.
+
+mod room;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use indexmap::IndexMap;
+use room::{Ended, Noise, Room};
+use serde_json::{Value, json};
+use twinopt::check;
+use twinopt::live::{Answer, Reply, Rung, Session, Settings};
+use twinopt::ops::{Registry, plant};
+use twinopt::scenario::Compiled;
+
+const MPC: &str = r#"
+[mpc]
+horizon   = "6h"
+moves     = 3
+particles = 1
+planner.icem = { population = 8, iterations = 2 }
+"#;
+
+/// A fitted room with `[mpc]`, and `more` in it.
+fn room(more: &str) -> Room {
+    let room = Room::fitted();
+    let text = room.text("data/room/twin.toml");
+    room.write("data/room/twin.toml", &(text + MPC + more));
+    room
+}
+
+fn describe(dt: f64) -> Value {
+    json!({ "describe": {
+        "plant": "room", "dt_seconds": dt, "states": ["room_temp_c"], "disturbances": ["outdoor_temp_c"],
+        "setpoints": [], "controls": { "heater_kw": [0.0, 8.0] }, "kpis": ["power_kw", "reward"],
+    }})
+}
+
+/// The binary at work, line by line.
+struct Loop {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Loop {
+    fn start(room: &Room, more: &[&str]) -> Self {
+        let mut command = room.command(&[&["control", "data/room"], more].concat());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, input, output }
+    }
+
+    fn say(&mut self, line: &[u8]) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(line).unwrap();
+        input.write_all(b"\n").unwrap();
+        input.flush().unwrap();
+    }
+
+    fn answer(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: `{line}`"))
+    }
+
+    fn ask(&mut self, line: &Value) -> Value {
+        self.say(line.to_string().as_bytes());
+        self.answer()
+    }
+
+    fn end(mut self) -> Ended {
+        drop(self.input.take());
+        Ended::from(self.child.wait_with_output().unwrap())
+    }
+}
+
+/// The room itself.
+struct Plant {
+    temp: f64,
+    outdoor: f64,
+    heat: f64,
+    k: u64,
+    noise: Noise,
+}
+
+impl Plant {
+    fn new() -> Self {
+        Self { temp: 20.0, outdoor: 5.0, heat: 3.0, k: 0, noise: Noise::new(11) }
+    }
+
+    fn line(&self) -> Value {
+        let mut line = json!({
+            "k": self.k,
+            "obs": { "room_temp_c": self.temp, "outdoor_temp_c": self.outdoor },
+            "baseline": { "heater_kw": 3.0 },
+        });
+        if self.k > 0 {
+            line["kpi"] = json!({ "power_kw": 0.3 + 1.1 * self.heat, "reward": 1.0 });
+            line["applied"] = json!({ "heater_kw": self.heat });
+        }
+        line
+    }
+
+    fn step(&mut self, answer: &Value) {
+        self.heat = answer["u"]["heater_kw"].as_f64().unwrap();
+        self.temp += 0.08 * (self.outdoor - self.temp) + 0.35 * self.heat + 0.05 * self.noise.normal();
+        self.outdoor = 5.0 + 4.0 * (self.k as f64 * std::f64::consts::TAU / 24.0).sin();
+        self.k += 1;
+    }
+}
+
+fn rung(answer: &Value) -> &str {
+    answer["rung"].as_str().unwrap()
+}
+
+fn flags(answer: &Value) -> Vec<&str> {
+    answer["flags"].as_array().map_or_else(Vec::new, |list| list.iter().map(|f| f.as_str().unwrap()).collect())
+}
+
+/// One of many ways in which a line can be wrong.
+fn hostile(line: &Value, kind: usize) -> Vec<u8> {
+    let mut bad = line.clone();
+    let text = line.to_string();
+    match kind {
+        0 => return Vec::new(),
+        1 => return text.as_bytes()[..text.len() / 2].to_vec(),
+        2 => return [b"{\"k\":1,\"obs\":{\"\xff\xfe\":", text.as_bytes()].concat(),
+        3 => return "[".repeat(5_000).into_bytes(),
+        4 => return b"null".to_vec(),
+        5 => return text.replace("\"room_temp_c\":", "\"room_temp_c\":NaN,\"x\":").into_bytes(),
+        6 => bad["obs"]["room_temp_c"] = Value::Null,
+        7 => bad["obs"]["room_temp_c"] = json!("warm"),
+        8 => bad["obs"]["room_temp_c"] = json!(1e308),
+        9 => bad["obs"] = json!({}),
+        10 => drop(bad.as_object_mut().unwrap().remove("obs")),
+        11 => drop(bad.as_object_mut().unwrap().remove("k")),
+        12 => bad["k"] = json!(0),
+        13 => bad["k"] = json!(9_000_000_000_000_u64),
+        14 => bad["k"] = json!("seven"),
+        15 => bad["obs"]["strange"] = json!(1.0),
+        16 => bad["baseline"] = json!({ "heater_kw": -1e300 }),
+        17 => bad["kpi"] = json!([1, 2, 3]),
+        18 => bad["obs"]["outdoor_temp_c"] = json!({ "deep": [1] }),
+        _ => bad["time"] = json!("yesterday"),
+    }
+    bad.to_string().into_bytes()
+}
+
+#[test]
+fn ten_thousand_lines_of_which_a_fifth_are_hostile_are_all_answered() {
+    let room = room("");
+    let mut lines = Loop::start(&room, &["--quiet", "--json"]);
+    lines.say(describe(3600.0).to_string().as_bytes());
+    let (mut plant, mut chance, mut kinds) = (Plant::new(), Noise::new(5), BTreeMap::<usize, usize>::new());
+    let mut last: Option<f64> = None;
+    let mut planned = 0;
+    for _ in 0..10_000 {
+        let line = plant.line();
+        if chance.even() < 0.2 {
+            let kind = (20.0 * chance.even()) as usize;
+            *kinds.entry(kind).or_default() += 1;
+            lines.say(&hostile(&line, kind));
+        } else {
+            lines.say(line.to_string().as_bytes());
+        }
+        let answer = lines.answer();
+        let heat = answer["u"]["heater_kw"].as_f64().unwrap();
+        assert!((0.0..=8.0).contains(&heat), "{answer}");
+        assert!(last.is_none_or(|l| (l - heat).abs() <= 1.0 + 1e-9), "{last:?} {answer}");
+        last = Some(heat);
+        planned += usize::from(rung(&answer) == "plan");
+        plant.step(&answer);
+    }
+    assert_eq!(kinds.len(), 20, "every kind came: {kinds:?}");
+    assert!(planned > 8_000, "{planned} plans");
+    assert!((15.0..25.0).contains(&plant.temp), "{}", plant.temp);
+    lines.say(br#"{"end":"steps"}"#);
+    let ended = lines.end().expect(0);
+    let summary: Value = serde_json::from_str(&ended.stderr).unwrap_or_else(|e| panic!("{e}: {}", ended.stderr));
+    assert_eq!(summary["lines"], 10_000);
+    for kind in ["json", "utf8", "blank", "no_k", "old_k", "no_obs", "time", "missing", "type", "absurd"] {
+        assert!(summary["flags"][kind].as_u64() > Some(0), "{kind}: {summary:#}");
+    }
+    assert_eq!(summary["kpi_means"]["reward"], 1.0);
+    assert_eq!(ended.stdout, "", "no line beyond the answers");
+}
+
+#[test]
+fn the_same_lines_get_the_same_answers() {
+    let room = room("");
+    let (mut plant, mut chance) = (Plant::new(), Noise::new(9));
+    let mut told: Vec<Vec<u8>> = Vec::new();
+    let mut run = |told: &mut Vec<Vec<u8>>, jobs: &str| -> Vec<Value> {
+        let mut lines = Loop::start(&room, &["--quiet", "--jobs", jobs]);
+        lines.say(describe(3600.0).to_string().as_bytes());
+        let record = told.is_empty();
+        let mut answers = Vec::new();
+        for i in 0..60 {
+            if record {
+                let line = plant.line();
+                let bad = chance.even() < 0.2;
+                told.push(if bad { hostile(&line, (20.0 * chance.even()) as usize) } else { line.to_string().into() });
+            }
+            lines.say(&told[i]);
+            let mut answer = lines.answer();
+            if record {
+                plant.step(&answer);
+            }
+            answer.as_object_mut().unwrap().remove("ms");
+            answers.push(answer);
+        }
+        lines.end().expect(0);
+        answers
+    };
+    let first = run(&mut told, "1");
+    assert!(first.iter().any(|a| rung(a) == "plan"));
+    assert_eq!(first, run(&mut told, "2"));
+}
+
+#[test]
+fn a_shadow_answers_with_the_plants_own_controls_and_its_log_can_be_learned_from() {
+    let room = room("");
+    let seen = room.path("data/room/log/seen.parquet");
+    let mut lines = Loop::start(&room, &["--shadow", "--log", seen.to_str().unwrap()]);
+    lines.say(describe(3600.0).to_string().as_bytes());
+    let mut plant = Plant::new();
+    for k in 0..40 {
+        let mut line = plant.line();
+        let own = 3.0 + 0.1 * f64::from(k % 5);
+        line["baseline"] = json!({ "heater_kw": own });
+        let answer = lines.ask(&line);
+        assert_eq!((rung(&answer), answer["u"]["heater_kw"].as_f64()), ("shadow", Some(own)));
+        plant.step(&answer);
+    }
+    let ended = lines.end().expect(0).says(&["40 lines answered", "rungs: shadow 40", "mean reward: 1"]);
+    assert!(ended.stderr.contains("ms per answer"), "{}", ended.stderr);
+
+    let quality = room.run(&["inspect", "data/room", "--json", "--quiet"]).expect(0).document();
+    assert_eq!(quality["grid_steps"], room::ROWS + 40, "the log goes on where it ended");
+    let file = std::fs::File::open(&seen).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let names: Vec<String> = reader.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let expected = [
+        "timestamp",
+        "room_temp_c",
+        "power_kw",
+        "heater_kw",
+        "outdoor_temp_c",
+        "reward",
+        "predicted_room_temp_c",
+        "planned_heater_kw",
+        "rung",
+        "support",
+    ];
+    assert_eq!(names, expected);
+    let batch = reader.build().unwrap().next().unwrap().unwrap();
+    let known = |name: &str| batch.num_rows() - batch.column_by_name(name).unwrap().null_count();
+    // settled for 3 steps; what the last step realised was never told
+    assert_eq!([known("planned_heater_kw"), known("power_kw"), known("heater_kw")], [37, 39, 40]);
+}
+
+#[test]
+fn the_ladder_goes_down_rung_by_rung_and_up_again() {
+    let room = room("settle = 4\nsafe.hold = { heat = 2.0 }\n");
+    let mut lines = Loop::start(&room, &[]);
+    lines.say(describe(3600.0).to_string().as_bytes());
+    let mut plant = Plant::new();
+    let mut rungs: Vec<String> = Vec::new();
+    for k in 0..40 {
+        let mut line = plant.line();
+        line.as_object_mut().unwrap().remove("baseline");
+        if (10..30).contains(&k) {
+            line["obs"]["room_temp_c"] = Value::Null;
+        }
+        let answer = lines.ask(&line);
+        assert_eq!(flags(&answer).contains(&"missing:room_temp_c"), (10..30).contains(&k), "{answer}");
+        rungs.push(rung(&answer).to_owned());
+        plant.step(&answer);
+    }
+    lines.end().expect(0);
+    let runs: Vec<(&str, usize)> = rungs.chunk_by(|a, b| a == b).map(|run| (run[0].as_str(), run.len())).collect();
+    // a state is carried for the control horizon of 6 steps, and the last plan reaches as far
+    assert_eq!(runs, [("settle", 4), ("plan", 12), ("last_plan", 5), ("safe", 9), ("plan", 10)]);
+}
+
+#[test]
+fn without_a_safe_policy_and_a_baseline_the_controls_stay() {
+    let room = room("settle = 1\n");
+    let mut lines = Loop::start(&room, &[]);
+    lines.say(describe(3600.0).to_string().as_bytes());
+    let line = |k: u64, temp: f64| json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 }, "applied": { "heater_kw": 4.0 } });
+    assert_eq!(rung(&lines.ask(&line(0, 21.0))), "settle");
+    assert_eq!(rung(&lines.ask(&line(1, 21.0))), "plan");
+    // far outside of what the log has seen
+    let answer = lines.ask(&line(2, 45.0));
+    assert_eq!(
+        (rung(&answer), answer["support"].as_str(), answer["u"]["heater_kw"].as_f64()),
+        ("hold", Some("outside"), Some(4.0))
+    );
+    lines.end().expect(0);
+    let mut lines = Loop::start(&room, &["--allow-extrapolation"]);
+    for k in 0..2 {
+        lines.ask(&line(k, 21.0));
+    }
+    let answer = lines.ask(&line(2, 45.0));
+    assert_eq!((rung(&answer), answer["support"].as_str()), ("plan", Some("outside")));
+    lines.end().expect(0).says(&["has not described itself"]);
+}
+
+#[test]
+fn a_faster_plant_is_planned_for_at_the_twins_steps() {
+    let room = room("settle = 2\n");
+    let mut lines = Loop::start(&room, &[]);
+    lines.say(describe(1200.0).to_string().as_bytes());
+    let (mut last, mut temp) = (f64::NAN, 20.0);
+    for k in 0..30 {
+        let answer = lines.ask(&json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 } }));
+        let heat = answer["u"]["heater_kw"].as_f64().unwrap();
+        assert_eq!(rung(&answer), if k < 6 { "settle" } else { "plan" }, "{k}");
+        assert!(k % 3 == 0 || heat == last, "{k}: the control in force stays between steps");
+        last = heat;
+        // a third of an hour
+        temp += (0.08 * (5.0 - temp) + 0.35 * heat) / 3.0;
+    }
+    lines.end().expect(0);
+    let mut lines = Loop::start(&room, &[]);
+    lines.say(describe(700.0).to_string().as_bytes());
+    lines.end().expect(65).says(&["700 s does not divide the twin's step of 1h"]);
+}
+
+#[test]
+fn what_is_missing_before_the_loop_is_told_with_its_cure() {
+    let bare = Room::new();
+    bare.run(&["control", "data/room"]).expect(66).says(&["no model yet", "twinopt fit data/room"]);
+    bare.run(&["advise", "data/room"]).expect(66).says(&["twinopt fit data/room"]);
+    let text = bare.text("data/room/twin.toml");
+    bare.write("data/room/twin.toml", &(text + MPC + "safe.hold = { heet = 2.0 }\n"));
+    bare.run(&["check", "data/room"]).expect(78).says(&["heet", "did you mean `heat`?"]);
+}
+
+#[test]
+fn an_interrupt_leaves_a_whole_log() {
+    let room = room("");
+    let seen = room.path("seen.parquet");
+    let mut lines = Loop::start(&room, &["--log", seen.to_str().unwrap()]);
+    let mut plant = Plant::new();
+    for _ in 0..5 {
+        let answer = lines.ask(&plant.line());
+        plant.step(&answer);
+    }
+    let id = lines.child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let ended = Ended::from(lines.child.wait_with_output().unwrap()).expect(130);
+    assert!(ended.stderr.contains("interrupted; the log of the loop is whole"), "{}", ended.stderr);
+    let file = std::fs::File::open(&seen).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    assert_eq!(reader.metadata().file_metadata().num_rows(), 5);
+}
+
+#[test]
+fn advice_names_the_move_its_worth_and_when_to_undo_it() {
+    let room = room("");
+    let ended = room.run(&["advise", "data/room"]).expect(0).says(&["the log ended"]);
+    for word in ["heat", "advised", "undo it if room_temp is not within", "% of futures"] {
+        assert!(ended.stdout.contains(word), "{word}: {}", ended.stdout);
+    }
+    let advice = room.run(&["advise", "data/room", "--json", "--quiet"]).expect(0).document();
+    let heat = &advice["controls"][0];
+    let number = |v: &Value| v.as_f64().unwrap();
+    let (now, advised) = (number(&heat["now"]), number(&heat["advised"]));
+    assert!((number(&heat["change"]) - (advised - now)).abs() < 1e-12, "{advice:#}");
+    assert!((now - advised).abs() <= 1.0 + 1e-9 && (0.0..=8.0).contains(&advised), "{advice:#}");
+    assert!(advised >= number(&heat["allowed"][0]) - 1e-9 && advised <= number(&heat["allowed"][1]) + 1e-9);
+    assert!((0.0..=1.0).contains(&number(&advice["confidence"])));
+    assert!(number(&advice["objective_change"]) <= 0.0, "a plan is never worse than keeping: {advice:#}");
+    assert!(number(&advice["undo"][0]["low"]) < number(&advice["undo"][0]["high"]));
+    assert_eq!(advice["from"], "2024-03-03T12:00:00Z", "the step after the newest row");
+}
+
+#[test]
+fn a_late_plan_is_still_a_plan() {
+    let room = room("settle = 1\nbudget = \"200ms\"\n");
+    let (spec, _) = check::load_twin(&room.path("data/room")).unwrap();
+    let source = plant::read(spec, twinopt::compute::cpu(), &|_| ()).unwrap();
+    let plant = plant::published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
+    let compiled = Compiled::new(&plant.spec, &plant.schema, &IndexMap::new()).unwrap();
+    // 20 answers of the loop by a clock that goes on by `pace` at every look, and the number of looks
+    let answers = |pace: Option<u64>| -> (Vec<Answer>, u64) {
+        let looks = Arc::new(AtomicU64::new(0));
+        let count = looks.clone();
+        let clock = move || pace.unwrap_or(0) * count.fetch_add(1, Ordering::Relaxed);
+        let settings = Settings { clock: pace.map(|_| &clock as _), ..Settings::default() };
+        let mut session = Session::new(&plant, &compiled, &settings).unwrap();
+        session.take(describe(3600.0).to_string().as_bytes(), Vec::new()).unwrap();
+        let mut room = Plant::new();
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            let reply = session.take(room.line().to_string().as_bytes(), Vec::new()).unwrap();
+            let Reply::Answer(answer) = reply else { panic!("{reply:?}") };
+            room.step(&serde_json::from_str(&answer.line(0.0)).unwrap());
+            answers.push(answer);
+        }
+        (answers, looks.load(Ordering::Relaxed))
+    };
+    let ((free, none), (still, all), (late, few)) = (answers(None), answers(Some(0)), answers(Some(1_000)));
+    assert_eq!(still, free, "a clock that stands still changes nothing");
+    for answers in [&free, &late] {
+        assert!(answers[1..].iter().all(|a| a.rung == Rung::Plan), "{answers:?}");
+    }
+    // Of 19 plans: one look at the start, and one after each of the two iterations, or after the first one only.
+    assert_eq!((none, all, few), (0, 3 * 19, 2 * 19));
+    assert_ne!(late, free, "a second iteration is worth something");
+}

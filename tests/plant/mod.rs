@@ -1,0 +1,207 @@
+//! A plant in memory, from the text of a twin: its equations, a learned part that the tests know, its loop.
+#![allow(dead_code, reason = "each test crate uses its part")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use twinopt::control::{Clock, Context, Controller, Forecast, build};
+use twinopt::error::Result;
+use twinopt::expr::Scope;
+use twinopt::learn::{Equations, Layout, Particle, Regressor, Spread, StepMap, Target};
+use twinopt::rng::Key;
+use twinopt::schema::{MoveLimit, Range, Schema, Signal, Switching};
+use twinopt::simulate::{Run, Simulated, simulate};
+use twinopt::spec::{ControllerSpec, TwinSpec};
+use twinopt::trajectory::Trajectory;
+use twinopt::twin::{Dynamics, Provenance, Twin};
+use twinopt::units::Unit;
+use twinopt::value::{Kpi, Objective, evaluate};
+
+pub const START: &str = "2024-07-01T00:00:00Z";
+
+/// A learned function that the tests know: each target is `weights · inputs`, members differ by a thousandth.
+#[derive(Debug)]
+pub struct Known {
+    pub weights: Vec<Vec<f64>>,
+    pub members: usize,
+}
+
+impl Regressor for Known {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+    fn shape(&self) -> (usize, usize) {
+        (self.weights.first().map_or(0, Vec::len), self.weights.len())
+    }
+    fn members(&self) -> usize {
+        self.members
+    }
+    fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
+        for (out, weights) in out.iter_mut().zip(&self.weights) {
+            for p in particles {
+                let factor = 1.0 + 1e-3 * p.member.unwrap_or(0) as f64;
+                for row in p.rows.clone() {
+                    out[row] = factor * weights.iter().zip(x).map(|(w, x)| w * x[row]).sum::<f64>();
+                }
+            }
+        }
+    }
+    fn pull_back(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+        for (k, out) in out.iter_mut().enumerate() {
+            for p in particles {
+                let factor = 1.0 + 1e-3 * p.member.unwrap_or(0) as f64;
+                for row in p.rows.clone() {
+                    out[row] = factor * self.weights.iter().zip(cotangent).map(|(w, c)| w[k] * c[row]).sum::<f64>();
+                }
+            }
+        }
+        true
+    }
+    fn encode(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// A plant as the tests hold it.
+pub struct Plant {
+    pub spec: TwinSpec,
+    pub schema: Arc<Schema>,
+    pub scope: Scope,
+    objective: Objective,
+}
+
+impl Plant {
+    pub fn new(text: &str) -> Self {
+        let spec: TwinSpec = toml::from_str(text).unwrap();
+        let unit = |u: &Option<twinopt::spec::At<String>>| Unit::parse(u.as_ref().map_or("1", |u| &u.value)).unwrap();
+        let range = |r: &Option<twinopt::spec::At<[f64; 2]>>| {
+            r.as_ref().map_or(Range::OPEN, |r| Range { low: r.value[0], high: r.value[1] })
+        };
+        let signals = spec
+            .signals
+            .iter()
+            .map(|s| Signal {
+                name: s.name.value.clone(),
+                role: s.role.value,
+                unit: unit(&s.unit),
+                hard: range(&s.hard),
+                soft: range(&s.soft),
+                max_move: s.max_move.as_ref().map_or(MoveLimit::NONE, |m| MoveLimit::both(m.value.limits().0)),
+                multiple: s.multiple.as_ref().map_or(0.0, |m| m.value),
+                switching: Switching::NONE,
+            })
+            .collect();
+        let schema = Arc::new(Schema::new(signals));
+        let mut scope = Scope { dt: spec.step.seconds(), ..Scope::default() };
+        for (i, s) in schema.signals.iter().enumerate() {
+            scope.signals.insert(s.name.clone(), (i, s.unit.clone()));
+        }
+        for (name, p) in &spec.parameters {
+            scope.parameters.insert(name.clone(), (p.value.value.value, unit(&p.value.unit)));
+        }
+        let kpis: Vec<Kpi> =
+            spec.kpi.iter().map(|(name, kpi)| Kpi::compile(name, kpi, &scope, &schema).unwrap()).collect();
+        let prices = spec.objective.iter().map(|(name, price)| (name.as_str(), price.value));
+        let objective = Objective::of(&kpis, prices).unwrap();
+        Self { spec, schema, scope, objective }
+    }
+
+    pub fn equations(&self) -> Equations {
+        Equations::compile(&self.spec, &self.schema, &self.scope).unwrap()
+    }
+
+    /// All signals NaN.
+    pub fn log(&self, steps: usize) -> Trajectory {
+        Trajectory::empty(self.schema.clone(), START.parse().unwrap(), self.spec.step.ms(), steps, 1)
+    }
+
+    pub fn column(&self, name: &str) -> usize {
+        self.schema.find(name).unwrap()
+    }
+
+    /// A twin whose learned part is `weights` over `inputs`, trained on all of `log`.
+    pub fn twin(&self, inputs: &[(usize, usize)], targets: &[Target], regressor: Known, log: &Trajectory) -> Twin {
+        let layout = Layout { inputs: inputs.to_vec(), targets: targets.to_vec() };
+        let map = StepMap {
+            schema: self.schema.clone(),
+            equations: self.equations(),
+            layout,
+            regressor: Arc::new(regressor),
+        };
+        let provenance = Provenance::new(&self.spec, vec![], vec![0..log.steps], vec![], START.into()).unwrap();
+        Twin::new(map, noise(targets.len(), 0.0, 0.0), log, &[0..log.steps], provenance)
+    }
+
+    /// A twin that only knows equations.
+    pub fn known(&self) -> Twin {
+        self.twin(&[], &[], Known { weights: vec![], members: 1 }, &self.log(0))
+    }
+
+    pub fn controller<'a>(&'a self, dynamics: &'a dyn Dynamics, text: &'a str) -> Result<Box<dyn Controller + 'a>> {
+        self.timed(dynamics, text, None)
+    }
+
+    /// The controller whose plans keep their budget by `clock`.
+    pub fn timed<'a>(
+        &'a self,
+        dynamics: &'a dyn Dynamics,
+        text: &'a str,
+        clock: Option<&'a Clock>,
+    ) -> Result<Box<dyn Controller + 'a>> {
+        #[derive(Deserialize)]
+        struct Case {
+            controller: ControllerSpec,
+        }
+        let case: Case = toml::from_str(text).unwrap();
+        let context = Context {
+            schema: &self.schema,
+            spec: &self.spec,
+            scope: &self.scope,
+            dynamics,
+            objective: &self.objective,
+            timezone: TimeZone::get("Europe/Berlin").unwrap(),
+            seed: 1,
+            clock,
+            file: Path::new("case.toml"),
+            text,
+        };
+        build(&case.controller, &context)
+    }
+
+    /// The objective of a run, mean over particles.
+    pub fn value(&self, simulated: &Simulated) -> f64 {
+        let kpis: Vec<Kpi> = self.objective.terms.iter().map(|t| t.0.clone()).collect();
+        let t = &simulated.trajectory;
+        let values = self.objective.value(&evaluate(&kpis, t, &[0..t.steps]));
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+
+    pub fn run(
+        &self,
+        twin: &dyn Dynamics,
+        log: &Arc<Trajectory>,
+        past: usize,
+        particles: usize,
+        controller: &mut dyn Controller,
+    ) -> Result<Simulated> {
+        let forecast = Forecast::new(&self.spec, log.clone(), past, None);
+        let steps = log.steps - past;
+        let run = Run { dynamics: twin, realised: log, past, steps, particles, key: Key::new(7), forecast };
+        simulate(&run, controller, &|| false)
+    }
+}
+
+/// AR(1) noise, equal for all targets.
+pub fn noise(targets: usize, phi: f64, sd: f64) -> Spread {
+    let mut factor = vec![vec![0.0; targets]; targets];
+    (0..targets).for_each(|i| factor[i][i] = sd);
+    Spread {
+        offset: vec![0.0; targets],
+        phi: vec![phi; targets],
+        factor,
+        inflation: vec![1.0; targets],
+        ..Spread::default()
+    }
+}
