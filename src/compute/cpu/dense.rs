@@ -3,8 +3,7 @@
 //! A tile is a stretch of one member's rows that a thread carries through all layers; [`Tape`] has one entry of each kind
 //! per tile, `[members][tiles]`. `before`: slopes of the activations, `[hidden layers][panels][width][panel rows]`;
 //! `after`: what went into each layer, transposed; `grad`: what went into and came out of the layers on the way forward,
-//! its gradients on the way back, `[layers + 1][panels][width][panel rows]`. `weights`, of each member, are packed for the
-//! way back.
+//! its gradients on the way back, `[layers + 1][panels][width][panel rows]`.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -15,8 +14,8 @@ use crate::error::{Error, Result};
 
 /// Rows of a tile, about: what it keeps lies in the second-level cache.
 const TILE: usize = 64;
-/// Outputs whose weight gradients are one piece of work, at most.
-const OUTPUTS: usize = 128;
+/// Outputs whose weight gradients are one piece of work.
+const OUTPUTS: usize = 64;
 
 /// How rows are laid out.
 #[derive(Debug, Clone, Copy)]
@@ -131,22 +130,13 @@ pub fn backward(
     let tiles = tiling.tiles();
     check(net, "tiles on the tape", tape.grad.len(), net.members * tiles)?;
     let wanted = x_grad.is_some();
-    tape.weights.resize_with(net.members, Vec::new);
-    tape.weights.par_iter_mut().zip(net.weights.par_chunks_exact(size)).for_each(|(packed, mut weights)| {
-        packed.clear();
-        for w in net.widths.windows(2) {
-            panel::pack_back(&weights[..w[0] * w[1]], w[0], packed);
-            weights = &weights[(w[0] + 1) * w[1]..];
-        }
-    });
-    let packed = &tape.weights;
     tape.grad.par_iter_mut().zip(&tape.before).enumerate().for_each(|(task, (grad, before))| {
         let (member, tile) = (task / tiles, task % tiles);
         let panels = tiling.panels(tile);
         let last = grad.len() - room(&[outputs], panels, tiling.panel);
         let out_grad = &out_grad[member * outputs * rows..(member + 1) * outputs * rows];
         to_panels(out_grad, tiling, tile, outputs, &mut grad[last..]);
-        let weights = &packed[member];
+        let weights = &net.weights[member * size..(member + 1) * size];
         Arch::new().dispatch(Backward { widths: net.widths, weights, panels, before, grad, inputs: wanted });
     });
     let mut pieces = Vec::new();
@@ -155,9 +145,8 @@ pub fn backward(
             let (matrix, rest) = grad.split_at_mut(w[0] * w[1]);
             let (bias, rest) = rest.split_at_mut(w[1]);
             grad = rest;
-            let most = w[1].div_ceil(w[1].div_ceil(OUTPUTS));
-            let split = matrix.chunks_mut(most * w[0]).zip(bias.chunks_mut(most)).enumerate();
-            pieces.extend(split.map(|(i, (matrix, bias))| (member, layer, i * most, matrix, bias)));
+            let split = matrix.chunks_mut(OUTPUTS * w[0]).zip(bias.chunks_mut(OUTPUTS)).enumerate();
+            pieces.extend(split.map(|(i, (matrix, bias))| (member, layer, i * OUTPUTS, matrix, bias)));
         }
     }
     let (after, grad) = (&tape.after, &tape.grad);
@@ -258,7 +247,6 @@ impl WithSimd for Forward<'_> {
 
 struct Backward<'a> {
     widths: &'a [usize],
-    /// Layer by layer, [`panel::pack_back`].
     weights: &'a [f32],
     panels: usize,
     before: &'a [f32],
@@ -275,8 +263,9 @@ impl WithSimd for Backward<'_> {
         let n = 2 * S::F32_LANES;
         let (mut weights, mut slopes, mut grad) = (self.weights, self.before, self.grad);
         for (layer, w) in self.widths.windows(2).enumerate().rev() {
-            let (rest, matrix) = weights.split_at(weights.len() - panel::packed(w[1], w[0]));
+            let (rest, here) = weights.split_at(weights.len() - (w[0] + 1) * w[1]);
             weights = rest;
+            let matrix = &here[..w[0] * w[1]];
             let (rest, from) = grad.split_at_mut(grad.len() - w[1] * self.panels * n);
             grad = rest;
             let start = grad.len() - w[0] * self.panels * n;

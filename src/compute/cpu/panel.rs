@@ -84,45 +84,23 @@ impl<S: Simd> Finish<S> for Slope<'_, S> {
     }
 }
 
-/// `sums[j] + Σ_k a[k] · w[k][j]`.
+/// `sums[j] += Σ_k a[k] · w[k][j]`.
 #[inline(always)]
 fn accumulate<'w, S: Simd>(
     s: S,
-    mut sums: [Pair<S>; BLOCK],
+    sums: &mut [Pair<S>; BLOCK],
     a: &[Pair<S>],
     w: impl Iterator<Item = [&'w f32; BLOCK]>,
-) -> [Pair<S>; BLOCK] {
-    for (a, w) in a.iter().zip(w) {
-        sums = step(s, sums, *a, [*w[0], *w[1], *w[2], *w[3]]);
+) {
+    let mut local = *sums;
+    for (&[a0, a1], w) in a.iter().zip(w) {
+        for (sum, &w) in local.iter_mut().zip(w) {
+            let w = s.splat_f32s(w);
+            sum[0] = s.mul_add_e_f32s(a0, w, sum[0]);
+            sum[1] = s.mul_add_e_f32s(a1, w, sum[1]);
+        }
     }
-    sums
-}
-
-/// `sums[j] + a · w[j]`.
-#[inline(always)]
-fn step<S: Simd>(s: S, mut sums: [Pair<S>; BLOCK], a: Pair<S>, w: [f32; BLOCK]) -> [Pair<S>; BLOCK] {
-    for (sum, w) in sums.iter_mut().zip(w) {
-        let w = s.splat_f32s(w);
-        sum[0] = s.mul_add_e_f32s(a[0], w, sum[0]);
-        sum[1] = s.mul_add_e_f32s(a[1], w, sum[1]);
-    }
-    sums
-}
-
-/// Hands on the sums of columns `first ..`, of which there are `left`. No loop, so that they stay in registers.
-#[inline(always)]
-fn finish_block<S: Simd>(s: S, finish: &mut impl Finish<S>, first: usize, left: usize, sums: [Pair<S>; BLOCK]) {
-    let [a, b, c, d] = sums;
-    finish.take(s, first, a);
-    if left > 1 {
-        finish.take(s, first + 1, b);
-    }
-    if left > 2 {
-        finish.take(s, first + 2, c);
-    }
-    if left > 3 {
-        finish.take(s, first + 3, d);
-    }
+    *sums = local;
 }
 
 /// Four columns side by side.
@@ -176,44 +154,37 @@ fn blocks<'w, S: Simd, W: Iterator<Item = [&'w f32; BLOCK]>>(
 ) {
     let outputs = bias.len();
     for first in (0..outputs).step_by(BLOCK) {
-        let bias = |j: usize| bias.get(first + j).copied().unwrap_or(0.0);
-        let sums = [
-            [s.splat_f32s(bias(0)); 2],
-            [s.splat_f32s(bias(1)); 2],
-            [s.splat_f32s(bias(2)); 2],
-            [s.splat_f32s(bias(3)); 2],
-        ];
-        let sums = accumulate(s, sums, a, weights(first));
-        finish_block(s, &mut finish, first, outputs - first, sums);
-    }
-}
-
-/// Weights of a layer, `[outputs][inputs]`, for the way back: `[inputs / 4][outputs][4]`, inputs that are missing being
-/// zero. Read in the other order, every step would be in another line of the cache.
-pub fn pack_back(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
-    let outputs = weights.len() / inputs;
-    let start = packed.len();
-    packed.resize(start + outputs * inputs.next_multiple_of(BLOCK), 0.0);
-    for (o, row) in weights.chunks_exact(inputs).enumerate() {
-        let blocks = packed[start..].chunks_exact_mut(outputs * BLOCK);
-        let (fours, rest) = row.as_chunks::<BLOCK>();
-        for (block, four) in blocks.zip(fours) {
-            block.as_chunks_mut::<BLOCK>().0[o] = *four;
+        let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
+        for (sum, bias) in sums.iter_mut().zip(&bias[first..]) {
+            *sum = [s.splat_f32s(*bias); 2];
         }
-        if let Some(last) = packed[start..].chunks_exact_mut(outputs * BLOCK).nth(fours.len()) {
-            last[o * BLOCK..o * BLOCK + rest.len()].copy_from_slice(rest);
+        accumulate(s, &mut sums, a, weights(first));
+        for (j, sum) in sums.into_iter().enumerate().take(outputs - first) {
+            finish.take(s, first + j, sum);
         }
     }
 }
 
 /// A panel of gradients `g`, `[outputs]`, back through a layer: hands Σ gradient · weight of each input to `finish`.
-/// `packed`: [`pack_back`].
 #[inline(always)]
-pub fn backward<S: Simd>(s: S, g: &[Pair<S>], packed: &[f32], inputs: usize, mut finish: impl Finish<S>) {
-    for (first, weights) in (0..inputs).step_by(BLOCK).zip(packed.chunks_exact(g.len() * BLOCK)) {
-        let weights = weights.as_chunks::<BLOCK>().0.iter().map(|w| w.each_ref());
-        let sums = accumulate(s, [[s.splat_f32s(0.0); 2]; BLOCK], g, weights);
-        finish_block(s, &mut finish, first, inputs - first, sums);
+pub fn backward<S: Simd>(s: S, g: &[Pair<S>], weights: &[f32], inputs: usize, mut finish: impl Finish<S>) {
+    for first in (0..inputs).step_by(BLOCK) {
+        let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
+        let rows = weights.chunks_exact(inputs);
+        if first + BLOCK <= inputs {
+            accumulate(
+                s,
+                &mut sums,
+                g,
+                rows.map(|row| row[first..first + BLOCK].as_array().map_or([&0.0; 4], |w| w.each_ref())),
+            );
+        } else {
+            let column = [0, 1, 2, 3].map(|j| (first + j).min(inputs - 1));
+            accumulate(s, &mut sums, g, rows.map(|row| column.map(|i| &row[i])));
+        }
+        for (j, sum) in sums.into_iter().enumerate().take(inputs - first) {
+            finish.take(s, first + j, sum);
+        }
     }
 }
 
@@ -254,7 +225,7 @@ pub fn weight_gradient<S: Simd>(
             let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
             for (a, g) in panels {
                 let a = pairs::<S>(&a[q * n * n..(q + 1) * n * n]);
-                sums = accumulate(s, sums, a, zip4(column.map(|o| &g[o * n..(o + 1) * n])));
+                accumulate(s, &mut sums, a, zip4(column.map(|o| &g[o * n..(o + 1) * n])));
             }
             for (j, sum) in sums.into_iter().enumerate().take(outputs - o) {
                 let row = &mut matrix[(o + j) * inputs..(o + j + 1) * inputs];
