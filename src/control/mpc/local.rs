@@ -79,8 +79,9 @@ impl Residuals {
                 }
                 PerStep::Excess(signal, range, factor) => {
                     let seen = dynamics.seen(signal);
-                    let width = if seen.high > seen.low { seen.high - seen.low } else { 1.0 };
-                    let of = Of::Excess(signal, range, SMALLEST * width);
+                    let width = seen.high - seen.low;
+                    let smallest = if width.is_finite() { SMALLEST * width } else { 0.0 };
+                    let of = Of::Excess(signal, range, smallest);
                     list.push(Residual { of, term, weight: price * factor });
                 }
                 PerStep::Other => others.push(term),
