@@ -107,7 +107,7 @@ impl<'a> Session<'a> {
             file: &plant.spec.path,
             text: &plant.spec.text,
         };
-        let settle = spec.settle.as_ref().map_or(plant.twin.map.depth(), |s| s.value);
+        let settle = spec.settle.as_ref().map_or(plant.twin.map.depth() - 1, |s| s.value);
         let footing = Footing { settle, shadow: settings.shadow, extrapolate: settings.extrapolate };
         let ladder = Ladder::new(plant, &spec, &context, footing)?;
         let (signals, controls) = (plant.schema.len(), ladder.controls.len());
