@@ -37,7 +37,7 @@ pub fn supported(
 }
 
 /// Share of a state's range in the log by which it may lie beyond: a better way to run a plant is a new one.
-const BEYOND: f64 = 0.1;
+const BEYOND: f64 = 0.25;
 
 /// Whether every learned state, whose present value is `value`, is near to what the log has seen.
 pub fn states_known(dynamics: &dyn Dynamics, value: impl Fn(usize) -> f64) -> bool {

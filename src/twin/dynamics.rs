@@ -95,6 +95,6 @@ pub trait Dynamics: Send + Sync {
     fn smooth(&self) -> bool {
         false
     }
-    /// What the log has seen of a signal, from the least value to the largest.
+    /// What the log has seen of a signal, 1st to 99th percentile.
     fn seen(&self, signal: usize) -> crate::schema::Range;
 }

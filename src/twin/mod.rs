@@ -31,7 +31,7 @@ pub struct Twin {
     /// Where its own epistemic spread says that it must not be trusted.
     pub doubt: Doubt,
     pub envelope: Envelope,
-    /// Least and largest value of each signal over the training rows: `[signals]`.
+    /// 1st to 99th percentile of each signal over the training rows: `[signals]`.
     pub seen: Vec<Range>,
     /// Sample time, milliseconds.
     pub step_ms: i64,
@@ -77,10 +77,13 @@ fn read_signals(map: &StepMap) -> Vec<usize> {
 
 fn seen(column: &[f64], training: &[ops::Range<usize>]) -> Range {
     let rows = training.iter().cloned().flatten();
-    let values = rows.filter_map(|t| column.get(t).copied()).filter(|v| v.is_finite());
-    let none = Range { low: f64::INFINITY, high: f64::NEG_INFINITY };
-    let met = values.fold(none, |r, v| Range { low: r.low.min(v), high: r.high.max(v) });
-    if met.low <= met.high { met } else { Range::OPEN }
+    let mut values: Vec<f64> = rows.filter_map(|t| column.get(t).copied()).filter(|v| v.is_finite()).collect();
+    if values.is_empty() {
+        return Range::OPEN;
+    }
+    values.sort_by(f64::total_cmp);
+    let last = (values.len() - 1) as f64;
+    Range { low: values[(0.01 * last).floor() as usize], high: values[(0.99 * last).ceil() as usize] }
 }
 
 fn add(to: &mut [Vec<f64>], from: &[Vec<f64>], factor: f64) {
