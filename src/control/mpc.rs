@@ -260,9 +260,8 @@ impl Controller for Mpc<'_> {
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
         let rows = observation.window.rows();
         if self.particles.len() != rows {
-            self.particles.clear();
+            self.restart();
             self.particles.resize_with(rows, Follower::default);
-            self.planned = None;
         }
         let setup = &self.setup;
         let followers = self.particles.par_iter_mut().enumerate();
@@ -467,18 +466,13 @@ fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Co
     ControlLimit { hard: s.hard, allowed, scale: 0.25 * width }
 }
 
-/// A quarter more than what the log has seen, on both ends: about its least and largest values.
-fn around(seen: Range) -> Range {
-    let more = 0.25 * (seen.high - seen.low);
-    if more.is_finite() { Range { low: seen.low - more, high: seen.high + more } } else { Range::OPEN }
-}
-
 /// The hard limits of what the plant does. States stay within what the log has seen of them, too: a slow target, or one
 /// that cannot be reached, else drives the plant to where nothing is known of it.
 fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<Limit> {
     let s = &dynamics.schema().signals[signal];
     let seen = dynamics.seen(signal);
-    let kept = if within_log && s.role == Role::State && dynamics.learns(signal) { around(seen) } else { Range::OPEN };
+    let kept = within_log && s.role == Role::State && dynamics.learns(signal);
+    let kept = if kept { dynamics.around(signal) } else { Range::OPEN };
     let range = Range { low: s.hard.low.max(kept.low), high: s.hard.high.min(kept.high) };
     let given = range.low.is_finite() || range.high.is_finite();
     if !given || !matches!(s.role, Role::State | Role::Output | Role::Derived) {

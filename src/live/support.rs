@@ -36,16 +36,10 @@ pub fn supported(
     Ok(None)
 }
 
-/// Share of a state's range in the log by which it may lie beyond: a better way to run a plant is a new one.
-const BEYOND: f64 = 0.25;
-
 /// Whether every learned state, whose present value is `value`, is near to what the log has seen.
 pub fn states_known(dynamics: &dyn Dynamics, value: impl Fn(usize) -> f64) -> bool {
     let states = dynamics.schema().with_role(Role::State).into_iter().filter(|&s| dynamics.learns(s));
-    states.into_iter().all(|s| {
-        let (seen, value) = (dynamics.seen(s), value(s));
-        value.is_finite() && seen.excess(value) <= BEYOND * (seen.high - seen.low)
-    })
+    states.into_iter().all(|s| value(s).is_finite() && dynamics.around(s).contains(value(s)))
 }
 
 #[cfg(test)]

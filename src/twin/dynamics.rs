@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::expr::Program;
 use crate::learn::{Particle, StepScratch};
 use crate::rng::Key;
-use crate::schema::Schema;
+use crate::schema::{Range, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// A running batch: its window, its particles, their noise.
@@ -96,5 +96,11 @@ pub trait Dynamics: Send + Sync {
         false
     }
     /// What the log has seen of a signal, 1st to 99th percentile.
-    fn seen(&self, signal: usize) -> crate::schema::Range;
+    fn seen(&self, signal: usize) -> Range;
+    /// A quarter more than what the log has seen of a signal, on both ends: about its least and largest values.
+    fn around(&self, signal: usize) -> Range {
+        let seen = self.seen(signal);
+        let more = 0.25 * (seen.high - seen.low);
+        if more.is_finite() { Range { low: seen.low - more, high: seen.high + more } } else { Range::OPEN }
+    }
 }

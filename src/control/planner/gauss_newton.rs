@@ -2,7 +2,7 @@
 
 use super::local::{rows, units};
 use super::quadratic::{Quadratic, Row};
-use super::trial::{Trial, empty_plan, starts};
+use super::trial::{Trial, empty_plan};
 use super::{Local, Plan, Planner, Problem};
 
 /// Damped Gauss-Newton (Levenberg 1944, Marquardt 1963) on few held moves over a long horizon: the slopes of the whole
@@ -40,9 +40,7 @@ impl Planner for GaussNewton {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut trial = Trial::new(problem);
-        trial.candidates = starts(problem, warm);
-        trial.score(problem);
+        let mut trial = Trial::begun(problem, warm);
         let mut branches: Vec<Branch> = trial
             .ranked(self.starts.max(1))
             .map(|i| Branch {

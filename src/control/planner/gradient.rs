@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::local::units;
-use super::trial::{Trial, empty_plan, starts};
+use super::trial::{Trial, empty_plan};
 use super::{Plan, Planner, Problem};
 
 /// L-BFGS (Nocedal 1980; two-loop recursion) with projection: values that lie on a bound and want to leave are held, all
@@ -39,9 +39,7 @@ impl Planner for Gradient {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut trial = Trial::new(problem);
-        trial.candidates = starts(problem, warm);
-        trial.score(problem);
+        let mut trial = Trial::begun(problem, warm);
         self.descend(problem, &mut trial);
         trial.finish(Vec::new())
     }
@@ -182,9 +180,7 @@ impl Planner for Polished {
         if problem.is_empty() || !plan.cost.is_finite() || (problem.late)() {
             return plan;
         }
-        let mut trial = Trial::new(problem);
-        trial.candidates = vec![plan.controls];
-        trial.score(problem);
+        let mut trial = Trial::of(problem, vec![plan.controls]);
         self.gradient.descend(problem, &mut trial);
         trial.finish(plan.memory)
     }

@@ -1,6 +1,6 @@
 //! Monte-Carlo tree search over moves on a grid.
 
-use super::trial::{Trial, empty_plan, starts};
+use super::trial::{Trial, empty_plan};
 use super::{Plan, Planner, Problem};
 use crate::rng::Key;
 
@@ -53,9 +53,7 @@ impl Planner for Mcts {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut trial = Trial::new(problem);
-        trial.candidates = starts(problem, warm);
-        trial.score(problem);
+        let mut trial = Trial::begun(problem, warm);
         let mut tree = Tree::new(problem);
         for (start, cost) in trial.candidates.iter().zip(&trial.costs) {
             let path = tree.insert(problem, start);

@@ -5,7 +5,7 @@ use clarabel::solver::{DefaultSettings, DefaultSolver, IPSolver, NonnegativeCone
 
 use super::local::{rows, units};
 use super::quadratic::{Quadratic, Row};
-use super::trial::{Trial, empty_plan, starts};
+use super::trial::{Trial, empty_plan};
 use super::{Local, Plan, Planner, Problem};
 
 /// Linearises along the best sequence, solves the constrained quadratic program (Clarabel, an interior-point method:
@@ -31,9 +31,7 @@ impl Planner for Qp {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut trial = Trial::new(problem);
-        trial.candidates = starts(problem, warm);
-        trial.score(problem);
+        let mut trial = Trial::begun(problem, warm);
         let scale = units(problem);
         let mut radius = f64::INFINITY;
         for _ in 0..self.iterations {

@@ -1,6 +1,6 @@
 //! Random shooting.
 
-use super::trial::{Trial, empty_plan, starts};
+use super::trial::{Trial, empty_plan};
 use super::{Plan, Planner, Problem};
 
 /// Sequences drawn evenly between the bounds, the cheapest one wins (as in Nagabandi et al. 2018): the measure of every
@@ -22,9 +22,7 @@ impl Planner for RandomShooting {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut trial = Trial::new(problem);
-        trial.candidates = starts(problem, warm);
-        trial.score(problem);
+        let mut trial = Trial::begun(problem, warm);
         let mut drawn = trial.candidates.len();
         while drawn < self.population && !(problem.late)() {
             let n = BATCH.min(self.population - drawn);

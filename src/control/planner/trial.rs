@@ -22,6 +22,19 @@ impl Trial {
         Self { candidates: Vec::new(), costs: Vec::new(), order: Vec::new(), best }
     }
 
+    /// With its first candidates priced.
+    pub fn of(problem: &mut Problem, candidates: Vec<Vec<f64>>) -> Self {
+        let mut trial = Self { candidates, ..Self::new(problem) };
+        trial.score(problem);
+        trial
+    }
+
+    /// From all that a search without a past may start from ([`starts`]).
+    pub fn begun(problem: &mut Problem, warm: Option<&Plan>) -> Self {
+        let candidates = starts(problem, warm);
+        Self::of(problem, candidates)
+    }
+
     /// Projects and prices the candidates, ranks them and remembers the best ever. Costs that are not finite rank last;
     /// equal costs rank in the order of the candidates.
     pub fn score(&mut self, problem: &mut Problem) {
@@ -78,7 +91,7 @@ pub(super) fn hold(problem: &Problem) -> Vec<f64> {
 
 /// What a search without a past may start from, feasible and all different: `warm`, holding, and the low end, the middle
 /// and the high end of the bounds, for one control at a time and for all together.
-pub(super) fn starts(problem: &Problem, warm: Option<&Plan>) -> Vec<Vec<f64>> {
+fn starts(problem: &Problem, warm: Option<&Plan>) -> Vec<Vec<f64>> {
     let (n, controls) = (problem.len(), problem.controls());
     let held = hold(problem);
     let mut all: Vec<Vec<f64>> = warm.map(|w| w.controls.clone()).filter(|w| w.len() == n).into_iter().collect();
