@@ -16,7 +16,7 @@
 //!
 //! let plant = Compiled::new(&spec, &schema, &Default::default())?;
 //! plant.equations.fill(&mut measured);
-//! let learned = learn::learn(&measured, &plant.equations, &spec.value.model, &[], &compute::cpu(), &|_| ())?;
+//! let learned = learn::learn(&measured, &plant.equations, &spec.value.model, &[], None, &compute::cpu(), &|_| ())?;
 //! assert_eq!(learned.refused, None);
 //!
 //! // the same KPIs over history that a report reads off simulated futures
@@ -67,6 +67,8 @@ pub mod simulate;
 
 pub mod report;
 pub mod scenario;
+
+pub mod tune;
 
 pub mod live;
 

@@ -45,6 +45,23 @@ impl Trajectory {
         Self { schema, start, step_ms, steps, particles, columns, segments: vec![0..steps] }
     }
 
+    /// Rows `rows` alone.
+    #[must_use]
+    pub fn part(&self, rows: Range<usize>) -> Self {
+        let k = self.particles;
+        let cut = |column: &Vec<f64>| column[rows.start * k..rows.end * k].to_vec();
+        let near = self.segments.iter().filter(|s| s.start < rows.end && rows.start < s.end);
+        Self {
+            schema: self.schema.clone(),
+            start: self.time(rows.start),
+            step_ms: self.step_ms,
+            steps: rows.len(),
+            particles: k,
+            columns: self.columns.iter().map(cut).collect(),
+            segments: near.map(|s| s.start.max(rows.start) - rows.start..s.end.min(rows.end) - rows.start).collect(),
+        }
+    }
+
     /// UTC time at the start of step `t`.
     pub fn time(&self, t: usize) -> Timestamp {
         time_after(self.start, self.step_ms, t)

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["control"],
     &["simulate"],
     &["scenario"],
+    &["tune"],
     &["live"],
     &["report"],
     &["ops"],

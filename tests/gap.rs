@@ -58,7 +58,7 @@ fn cut(dir: &Path, signal: &str, region: std::ops::Range<f64>) {
             pieces.collect::<Vec<_>>()
         })
         .collect();
-    let fitted = source.fit(&source.log, &source.spec.value.model, None, &|_| ()).unwrap();
+    let fitted = source.fit(&source.log, &source.spec.value.model, None, None, &|_| ()).unwrap();
     let first = whole.segments[0].start + fitted.twin.depth();
     let gone: Vec<usize> = (first..whole.steps).filter(lost).collect();
     let untouched: Vec<usize> = fitted.holdout.iter().cloned().flatten().filter(|t| !lost(t) && *t >= first).collect();

@@ -50,7 +50,7 @@ fn spec(lags: usize, horizon: &str, holdout: &str, choose: &[&str]) -> ModelSpec
 }
 
 fn fit(log: &Trajectory, spec: &ModelSpec, effects: &[(usize, usize, Effect)]) -> Learned {
-    learn(log, &Equations::default(), spec, effects, &cpu(), &|_| {}).unwrap()
+    learn(log, &Equations::default(), spec, effects, None, &cpu(), &|_| {}).unwrap()
 }
 
 fn row<'a>(learned: &'a Learned, model: &str, signal: usize, horizon: usize) -> &'a ScoreRow {
@@ -211,7 +211,7 @@ fn known_equations_alone_are_scored_and_not_fitted() {
     }
     let next = Program::compile("max(stock + order - demand, 0)", &scope).unwrap();
     let equations = Equations { next: vec![(0, next, false)], ..Equations::default() };
-    let learned = learn(&log, &equations, &spec(3, "12h", "20d", &LIST), &[], &cpu(), &|_| {}).unwrap();
+    let learned = learn(&log, &equations, &spec(3, "12h", "20d", &LIST), &[], None, &cpu(), &|_| {}).unwrap();
     assert_eq!((learned.chosen.as_str(), learned.refused.clone(), learned.reach), ("equations", None, 12));
     let exact = row(&learned, "equations", 0, 12);
     assert!(exact.rmse < 1e-9 && (exact.skill - 1.0).abs() < 1e-9 && exact.n > 300, "{exact:?}");
@@ -308,7 +308,7 @@ fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)
 fn report(title: &str, log: &Trajectory, spec: &ModelSpec) -> (Learned, f64) {
     let clock = Instant::now();
     let say = |what: &str| println!("  {:5.1} s {what}", clock.elapsed().as_secs_f64());
-    let learned = learn(log, &Equations::default(), spec, &[], &cpu(), &say).unwrap();
+    let learned = learn(log, &Equations::default(), spec, &[], None, &cpu(), &say).unwrap();
     let h = learned.facts.horizon;
     println!("\n{title}: {} rows, {} segments, {:.1} s", log.steps, log.segments.len(), clock.elapsed().as_secs_f64());
     println!("  {} ({}); reach {} of {h} steps", learned.chosen, learned.reason, learned.reach);

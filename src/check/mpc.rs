@@ -21,8 +21,10 @@ pub(super) fn mpc<T>(
     let twin = plant.spec();
     let step = &twin.step;
     let known_step = !step.span.is_empty() && step.ms() > 0;
-    let horizon = &mpc.horizon;
-    if known_step && **horizon < **step {
+    // what is not given is chosen later, up to this
+    let horizon = mpc.horizon.as_ref().unwrap_or(&twin.model.horizon);
+    if mpc.horizon.is_none() {
+    } else if known_step && **horizon < **step {
         let message = format!("case `{case}`: the horizon {} is shorter than the step {}", horizon.value, step.value);
         faults.add("too-short", &horizon.span, message, "write some steps, like `horizon = \"4h\"`");
     } else if let Some(length) = run.map(|r| &r.length).filter(|l| **horizon > ***l && l.ms() > 0 && !l.span.is_empty())

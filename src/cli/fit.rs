@@ -8,9 +8,9 @@ use super::output::{self, SCHEMA_VERSION};
 use super::project::Project;
 use super::{Globals, progress};
 use crate::check;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plural};
 use crate::ops::{Registry, plant};
-use crate::scenario::results::ModelCard;
+use crate::scenario::results::{ModelCard, Setting, Tuned};
 
 /// Learn, validate, calibrate and publish a model of a plant.
 ///
@@ -34,7 +34,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let (plant, refused) = progress::told(globals, &name, |tell, _| -> Result<_> {
         if args.dry_run {
             let source = plant::read(spec, compute, tell)?;
-            let mut fitted = source.fit(&source.log, &source.spec.value.model, globals.seed, tell)?;
+            let mut fitted = source.fit(&source.log, &source.spec.value.model, None, globals.seed, tell)?;
             let refused = fitted.refused.take();
             return Ok((source.with(fitted)?, refused));
         }
@@ -62,6 +62,21 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// How plans are made, and what they promise.
+fn plans(tuned: &Tuned, step: &str) -> String {
+    let Setting { model, lags, horizon, moves, correction } = &tuned.setting;
+    let mut text = format!(
+        "plans: {model} with {}, {horizon} x {step} ahead in {}, correction {correction}; {}\n",
+        plural(*lags, "past value"),
+        plural(*moves, "move"),
+        tuned.reason,
+    );
+    for p in &tuned.promises {
+        text += &format!("promise: {} {:.4} (logged {:.4})\n", p.kpi, p.planned, p.logged);
+    }
+    text
 }
 
 /// Hold-out skill by horizon, one row per model and signal.
@@ -96,6 +111,9 @@ pub fn table(card: &ModelCard) -> String {
         card.holdout_start, card.holdout_end, card.step
     );
     text += &format!("chosen: {}. {}\n", card.model, card.reason);
+    if let Some(tuned) = &card.tuned {
+        text += &plans(tuned, &card.step);
+    }
     for note in &card.notes {
         text += &format!("note: {note}\n");
     }

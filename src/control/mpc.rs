@@ -119,7 +119,8 @@ impl<'a> Mpc<'a> {
         };
         if context.objective.terms.is_empty() {
             let cure = "give the twin an [objective] table: KPI = price";
-            return Err(context.fault("no-objective", &spec.horizon.span, "MPC has nothing to minimise", cure));
+            let place = spec.horizon.as_ref().map_or(0..0, |h| h.span.clone());
+            return Err(context.fault("no-objective", &place, "MPC has nothing to minimise", cure));
         }
         if let Some(risk) = spec.risk.as_ref().filter(|r| !(0.0..=1.0).contains(&r.value)) {
             let message = format!("a risk of {} is no quantile", risk.value);
@@ -129,8 +130,10 @@ impl<'a> Mpc<'a> {
             let message = format!("a correction of {} is no share", share.value);
             return Err(context.fault("out-of-range", &share.span, message, "choose a number from 0 to 1, like 0.1"));
         }
-        if let Some(replan) = spec.replan.as_ref().filter(|r| r.value > spec.horizon.value) {
-            let message = format!("the plan ends after {}, before the next one is made", spec.horizon.value);
+        if let (Some(replan), Some(horizon)) = (&spec.replan, &spec.horizon)
+            && replan.value > horizon.value
+        {
+            let message = format!("the plan ends after {}, before the next one is made", horizon.value);
             return Err(context.fault("out-of-range", &replan.span, message, "replan at least once per horizon"));
         }
         for total in &spec.totals {
@@ -161,7 +164,7 @@ impl<'a> Mpc<'a> {
         key: Key,
     ) -> Self {
         let step = TimeSpan::from_ms(dynamics.step_ms());
-        let horizon = spec.horizon.steps(step, 1);
+        let horizon = spec.horizon.as_ref().map_or(1, |h| h.steps(step, 1));
         let replan = spec.replan.as_ref().map_or(1, |r| r.steps(step, 1)).min(horizon);
         let moves = spec.moves.as_ref().map_or(MOST_MOVES.min(horizon.div_ceil(replan)), |m| m.value);
         let within_log = spec.within_log.as_ref().is_none_or(|w| w.value);

@@ -92,20 +92,21 @@ struct Grounds {
 type Yardstick = (Calibration, Tracking);
 
 /// The data that every model is fitted and scored on.
-pub(super) struct Task<'a> {
+pub struct Task<'a> {
     pub log: &'a Trajectory,
     pub equations: &'a Equations,
     pub spec: &'a ModelSpec,
     pub compute: &'a Compute,
     pub split: Split,
-    pub moments: Vec<Moments>,
+    pub(super) moments: Vec<Moments>,
+    /// Control horizon, in steps.
     pub horizon: usize,
 }
 
 /// Learns the plant of `log`, whose constants and derived signals are filled: see the module's head.
 ///
-/// `effects`: (control, signal, known sign of the steady-state gain), columns of the schema. `progress` is told what
-/// is being done.
+/// `effects`: (control, signal, known sign of the steady-state gain), columns of the schema. `wanted`: a model of the list and
+/// why it is to be chosen if it contradicts none of them. `progress` is told what is being done.
 ///
 /// # Errors
 /// [`Error::Data`] when the log is too short or too broken to fit or score anything, and what the models say. A model
@@ -115,13 +116,11 @@ pub fn learn(
     equations: &Equations,
     spec: &ModelSpec,
     effects: &[(usize, usize, Effect)],
+    wanted: Option<(&str, &str)>,
     compute: &Compute,
     progress: &dyn Fn(&str),
 ) -> Result<Learned> {
-    let step = TimeSpan::from_ms(log.step_ms);
-    let split = Split::new(log, spec, step)?;
-    let moments = (0..log.schema.len()).map(|s| Moments::of(log, s, &split.train)).collect();
-    let task = Task { log, equations, spec, compute, split, moments, horizon: spec.horizon.steps(step, 1) };
+    let task = Task::new(log, equations, spec, compute)?;
     let learned = Layout::new(&log.schema, spec, equations).targets.len();
     let mut names = vec![if learned > 0 { "linear" } else { "persistence" }];
     let mut stacked = false;
@@ -161,7 +160,23 @@ pub fn learn(
     let (Some(grounds), Some(yardstick)) = (grounds, yardstick) else {
         return Err(Error::Internal("no model was fitted".into()));
     };
-    task.finish(candidates, &grounds, yardstick, effects, progress)
+    task.finish(candidates, &grounds, yardstick, effects, wanted, progress)
+}
+
+impl<'a> Task<'a> {
+    /// # Errors
+    /// [`Error::Data`] when the log is too short to be split.
+    pub fn new(
+        log: &'a Trajectory,
+        equations: &'a Equations,
+        spec: &'a ModelSpec,
+        compute: &'a Compute,
+    ) -> Result<Self> {
+        let step = TimeSpan::from_ms(log.step_ms);
+        let split = Split::new(log, spec, step)?;
+        let moments = (0..log.schema.len()).map(|s| Moments::of(log, s, &split.train)).collect();
+        Ok(Self { log, equations, spec, compute, split, moments, horizon: spec.horizon.steps(step, 1) })
+    }
 }
 
 impl Task<'_> {
@@ -197,7 +212,7 @@ impl Task<'_> {
         Ok(Fitted { name, map, without: without? })
     }
 
-    fn map(&self, layout: &Layout, regressor: Arc<dyn Regressor>) -> StepMap {
+    pub(super) fn map(&self, layout: &Layout, regressor: Arc<dyn Regressor>) -> StepMap {
         StepMap {
             schema: self.log.schema.clone(),
             equations: self.equations.clone(),
@@ -273,6 +288,7 @@ impl Task<'_> {
         grounds: &Grounds,
         (yardstick, still): Yardstick,
         effects: &[(usize, usize, Effect)],
+        wanted: Option<(&str, &str)>,
         progress: &dyn Fn(&str),
     ) -> Result<Learned> {
         progress("scoring on the hold-out");
@@ -306,7 +322,11 @@ impl Task<'_> {
         }
         let eligible: Vec<usize> = (0..candidates.len()).filter(|&i| contradictions[i].is_empty()).collect();
         let field = if eligible.is_empty() { (0..candidates.len()).collect() } else { eligible.clone() };
-        let (winner, reason) = pick(&candidates, &field, &self.spec.horizon.to_string());
+        let asked = wanted.and_then(|(name, why)| Some((field.iter().copied().find(|&i| candidates[i].name == name)?, why)));
+        let (winner, reason) = match asked {
+            Some((winner, why)) => (winner, why.to_owned()),
+            None => pick(&candidates, &field, &self.spec.horizon.to_string()),
+        };
         for (c, found) in candidates.iter().zip(&contradictions) {
             notes.extend(found.iter().map(|f| format!("{} contradicts a known effect: {f}", c.name)));
         }

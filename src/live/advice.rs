@@ -229,7 +229,7 @@ pub fn advise(
         scope: &compiled.scope,
         dynamics: &plant.twin,
         objective: &compiled.objective,
-        timezone: plant.zone()?,
+        timezone: plant.spec.value.zone()?,
         seed: seed.unwrap_or(plant.spec.value.model.seed.value),
         clock,
         file: &plant.spec.path,
@@ -237,6 +237,7 @@ pub fn advise(
     };
     let mut mpc = Mpc::build(&spec, &context)?;
     let horizon = mpc.horizon();
+    let reach = TimeSpan::of_steps(horizon, plant.log.step_ms);
     let ahead = Ahead::new(plant, horizon, context.seed, spec.forecast.as_ref().map(|f| f.value))?;
     let first = ahead.run(&mut mpc, 1, 1)?;
     if mpc.failures() > 0 {
@@ -258,7 +259,7 @@ pub fn advise(
     let reason = kpis.iter().find(|k| k.priced.is_some()).or(kpis.first());
     let controls = signals.iter().zip(moves).map(|(&c, value)| {
         let now = ahead.realised.at(c, ahead.past - 1)[0];
-        let mut control = advised(plant, c, now, value, within_log, reason, &spec.horizon.value);
+        let mut control = advised(plant, c, now, value, within_log, reason, &reach);
         if share {
             control.reason = format!("as much of the plan as the model has seen; {}", control.reason);
         }
@@ -269,7 +270,7 @@ pub fn advise(
         version: plant.card.version.clone(),
         log_end: plant.log.time(plant.log.steps - 1).to_string(),
         from: ahead.time(0).to_string(),
-        horizon: spec.horizon.value.to_string(),
+        horizon: reach.to_string(),
         controls: controls.collect(),
         support,
         confidence: better as f64 / differences.len().max(1) as f64,

@@ -73,7 +73,12 @@ fn night(source: Source, registry: &Registry, seed: Option<u64>, tell: &dyn Fn(&
     let held = source.champion(registry)?;
     let named = registry.champion()?.map(|v| v.name);
     let (log, model) = newest(&source);
-    let mut challenger = source.fit(&log, &model, seed, tell)?;
+    // nights keep to the way of planning that the champion was tuned to
+    let before = match &held {
+        Champion::Whole(stored) | Champion::StandIn { stored, .. } => stored.card.tuned.as_ref(),
+        Champion::Never | Champion::Outdated(_) => None,
+    };
+    let mut challenger = source.fit(&log, &model, before, seed, tell)?;
     let keep = |reason: String, comparison| Outcome {
         gate: Gate::Kept,
         reason,
@@ -142,18 +147,7 @@ fn newest(source: &Source) -> (Trajectory, ModelSpec) {
     model.holdout = blocks.into();
     let log = &source.log;
     let keep = window.saturating_add(blocks.steps(step, 1)).min(log.steps);
-    (tail(log, log.steps - keep), model)
-}
-
-/// The log from row `first` on.
-fn tail(log: &Trajectory, first: usize) -> Trajectory {
-    let mut cut = Trajectory::empty(log.schema.clone(), log.time(first), log.step_ms, log.steps - first, 1);
-    for (to, from) in cut.columns.iter_mut().zip(&log.columns) {
-        to.copy_from_slice(&from[first..]);
-    }
-    let inside = log.segments.iter().filter(|s| s.end > first);
-    cut.segments = inside.map(|s| s.start.max(first) - first..s.end - first).collect();
-    cut
+    (log.part(log.steps - keep..log.steps), model)
 }
 
 /// The challenger's hold-out in rows of the whole log, as far as it is later than all that the champion was fitted on.

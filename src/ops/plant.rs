@@ -10,13 +10,14 @@ use super::{Event, Registry, Verdict, Version, now};
 use crate::compute::Compute;
 use crate::error::{Error, Fault, Result};
 use crate::expr;
-use crate::learn::{Split, Spread, learn};
+use crate::learn::{Layout, Split, Spread, learn};
 use crate::log::{self, Quality};
-use crate::scenario::results::ModelCard;
+use crate::scenario::results::{ModelCard, Tuned};
 use crate::scenario::{Compiled, Plant, model_card, replay_checks};
-use crate::schema::Schema;
+use crate::schema::{Role, Schema};
 use crate::spec::{self, Effect, Loaded, ModelSpec, TwinSpec};
 use crate::trajectory::Trajectory;
+use crate::tune::{Ground, tune};
 use crate::twin::{MODEL_FILE, Provenance, Twin, config_hash};
 
 /// Name of the model card in a version.
@@ -87,9 +88,17 @@ impl Source {
         &self.spec.value.name.value
     }
 
-    /// Learns, scores and calibrates on `log`: the whole log or its newest part. `model` may differ from the file's in
-    /// its hold-out (a challenger's); `seed` stands in place of its own.
-    pub fn fit(&self, log: &Trajectory, model: &ModelSpec, seed: Option<u64>, tell: &dyn Fn(&str)) -> Result<Fitted> {
+    /// Chooses what `[mpc]` leaves open, then learns, scores and calibrates on `log`: the whole log or its newest part. `model`
+    /// may differ from the file's in its hold-out (a challenger's); `seed` stands in place of its own, and `before` in place
+    /// of a choice.
+    pub fn fit(
+        &self,
+        log: &Trajectory,
+        model: &ModelSpec,
+        before: Option<&Tuned>,
+        seed: Option<u64>,
+        tell: &dyn Fn(&str),
+    ) -> Result<Fitted> {
         self.quality.require_complete()?;
         tell(&format!("learning {}", self.name()));
         let tell = |what: &str| tell(&format!("{}: {what}", self.name()));
@@ -98,9 +107,19 @@ impl Source {
         if let Some(seed) = seed {
             model.seed = seed.into();
         }
-        let learned = learn(log, &self.compiled.equations, &model, &effects(&self.schema, spec), &self.compute, &tell)?;
+        let tuned = match before {
+            Some(before) => Some(before.clone()),
+            None => self.tune(log, &model, &tell)?,
+        };
+        if let Some(Tuned { setting, .. }) = &tuned {
+            model.choose = vec![setting.model.clone().into()];
+            model.lags = setting.lags.into();
+        }
+        let wanted = tuned.as_ref().map(|t| (t.setting.model.as_str(), t.reason.as_str()));
+        let learned = learn(log, &self.compiled.equations, &model, &effects(&self.schema, spec), wanted, &self.compute, &tell)?;
         let split = Split::new(log, &model, spec.step.value)?;
-        let card = model_card(&learned, spec, &self.schema);
+        let mut card = model_card(&learned, model.lags.value, spec, &self.schema);
+        card.tuned = tuned;
         // rows of the whole log, whatever part of it was learned from
         let first = self.log.step_at(log.start).unwrap_or(0);
         let rows = |list: &[Range<usize>]| list.iter().map(|r| r.start + first..r.end + first).collect();
@@ -115,6 +134,30 @@ impl Source {
             ..Twin::new(learned.map, learned.spread, log, &split.train, provenance)
         };
         Ok(Fitted { twin, card, holdout: split.holdout, untracked: learned.untracked, refused: learned.refused })
+    }
+
+    /// How plans on this plant are made best; `None` where the file does not ask for it or the log is too short.
+    fn tune(&self, log: &Trajectory, model: &ModelSpec, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
+        let Some(mpc) = self.spec.value.mpc.as_ref().map(|m| &m.value) else { return Ok(None) };
+        let plans = !self.compiled.objective.terms.is_empty() && !self.schema.with_role(Role::Control).is_empty();
+        let learns = !Layout::new(&self.schema, model, &self.compiled.equations).targets.is_empty();
+        if !plans || !learns || mpc.tune.as_ref().is_some_and(|t| !t.value) {
+            return Ok(None);
+        }
+        let timezone = self.spec.value.zone()?;
+        let ground = Ground {
+            schema: &self.schema,
+            spec: &self.spec.value,
+            model,
+            mpc,
+            log,
+            compiled: &self.compiled,
+            compute: &self.compute,
+            timezone: &timezone,
+            file: &self.spec.path,
+            text: &self.spec.text,
+        };
+        tune(&ground, tell)
     }
 
     /// The plant with `fitted` as its twin, and the card's replay of the hold-out made.
@@ -289,7 +332,7 @@ pub fn fit_and_publish(
     seed: Option<u64>,
     tell: &dyn Fn(&str),
 ) -> Result<(Plant, Option<String>)> {
-    let mut fitted = source.fit(&source.log, &source.spec.value.model, seed, tell)?;
+    let mut fitted = source.fit(&source.log, &source.spec.value.model, None, seed, tell)?;
     let refused = fitted.refused.take();
     let mut plant = source.with(fitted)?;
     let version = publish(registry, &plant)?;

@@ -6,8 +6,8 @@ use crate::learn::{LEVELS, Learned};
 use crate::schema::Schema;
 use crate::spec::{Effect, TimeSpan, TwinSpec};
 
-/// The card of a freshly learned model; its version and its replay checks come later.
-pub fn model_card(learned: &Learned, spec: &TwinSpec, schema: &Schema) -> ModelCard {
+/// The card of a freshly learned model with so many past values; its version and its replay checks come later.
+pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Schema) -> ModelCard {
     let name = |i: usize| schema.signals[i].name.clone();
     let unit = |i: usize| schema.signals[i].unit.text.clone();
     let scores = learned.scores.iter().map(|s| Score {
@@ -59,13 +59,14 @@ pub fn model_card(learned: &Learned, spec: &TwinSpec, schema: &Schema) -> ModelC
         holdout_rows: facts.holdout_rows,
         holdout_start: facts.holdout_start.to_string(),
         holdout_end: facts.holdout_end.to_string(),
-        lags: spec.model.lags.value,
+        lags,
         step: TimeSpan::from_ms(spec.step.value.ms()).to_string(),
         horizon: facts.horizon,
         scores: scores.filter(|s| s.rmse.is_finite() && s.crps.is_finite()).collect(),
         responses: responses.filter(|r| r.mean.iter().chain(&r.low).chain(&r.high).all(|v| v.is_finite())).collect(),
         replay: Vec::new(),
         notes: learned.notes.clone(),
+        tuned: None,
     }
 }
 

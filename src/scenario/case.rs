@@ -157,13 +157,17 @@ impl Case<'_> {
             scope: &self.compiled.scope,
             dynamics: self.twin,
             objective: &self.compiled.objective,
-            timezone: self.plant.zone()?,
+            timezone: self.plant.spec.value.zone()?,
             seed: self.seed,
             clock: self.clock,
             file: self.file,
             text: self.text,
         };
-        let mut controller = control::build(controller, &context)?;
+        let tuned = match controller {
+            ControllerSpec::Mpc(mpc) => &ControllerSpec::Mpc(self.plant.tuned(mpc.clone())),
+            other => other,
+        };
+        let mut controller = control::build(tuned, &context)?;
         let run = Run {
             dynamics: self.twin,
             realised: self.realised,
@@ -241,7 +245,7 @@ impl Hours {
             .as_ref()
             .map(|b| Ok::<_, Error>((minute(&b.value[0])?, minute(&b.value[1])?)))
             .transpose()?;
-        Ok(Self { zone: plant.zone()?, between })
+        Ok(Self { zone: plant.spec.value.zone()?, between })
     }
 
     fn hold(&self, time: jiff::Timestamp) -> bool {
@@ -321,7 +325,8 @@ fn describe(controller: &ControllerSpec, plant: &Plant) -> String {
             };
             let replan = mpc.replan.as_ref().map_or_else(|| "every step".into(), |r| format!("every {}", r.value));
             let risk = mpc.risk.as_ref().map_or_else(|| "mean".into(), |r| format!("{} quantile", r.value));
-            format!("MPC ({planner}), horizon {}, replanned {replan}, least {risk} of the cost", mpc.horizon.value)
+            let horizon = plant.tuned(mpc.clone()).horizon.map_or_else(String::new, |h| format!(" horizon {},", h.value));
+            format!("MPC ({planner}),{horizon} replanned {replan}, least {risk} of the cost")
         }
     }
 }

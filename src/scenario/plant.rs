@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use jiff::tz::TimeZone;
 
 use super::results::ModelCard;
 use crate::error::{Error, Fault, Result};
@@ -81,30 +80,28 @@ impl Plant {
         span.steps(self.spec.value.step.value, 1)
     }
 
-    /// How controllers of the running plant plan: as the twin says, else over the model's control horizon.
+    /// How controllers of the running plant plan: as the twin says.
     pub fn mpc(&self) -> MpcSpec {
-        let horizon = i64::try_from(self.card.horizon.max(1)).unwrap_or(1).saturating_mul(self.log.step_ms);
-        let given = self.spec.value.mpc.as_ref().map(|m| m.value.clone());
-        given.unwrap_or_else(|| MpcSpec::over(TimeSpan::from_ms(horizon)))
+        self.tuned(self.spec.value.mpc.as_ref().map(|m| m.value.clone()).unwrap_or_default())
     }
 
-    /// In which schedules and daily windows tell the time.
-    pub fn zone(&self) -> Result<TimeZone> {
-        self.spec.value.zone().map_err(|name| Error::Usage(format!("`{name}` is no time zone; see `twinopt check`")))
+    /// `spec` with what it leaves open as it was tuned, and the model's control horizon where it was not.
+    pub fn tuned(&self, spec: MpcSpec) -> MpcSpec {
+        let setting = self.card.tuned.as_ref().map(|t| &t.setting);
+        let steps = setting.map_or(self.card.horizon, |s| s.horizon).max(1);
+        let own = spec.horizon.is_some();
+        MpcSpec {
+            horizon: spec.horizon.or_else(|| Some(TimeSpan::of_steps(steps, self.log.step_ms).into())),
+            // so many moves suit that horizon alone
+            moves: spec.moves.or_else(|| setting.filter(|_| !own).map(|s| s.moves.into())),
+            correction: spec.correction.or_else(|| setting.map(|s| s.correction.into())),
+            ..spec
+        }
     }
 
     /// The log from some four weeks of steps before grid row `start` to `start + steps`; (history steps, trajectory).
     pub fn slice(&self, start: usize, steps: usize) -> (usize, Trajectory) {
         let past = start.min(HISTORY);
-        let first = start - past;
-        let log = &self.log;
-        let mut t = Trajectory::empty(self.schema.clone(), log.time(first), log.step_ms, past + steps, 1);
-        for (to, from) in t.columns.iter_mut().zip(&log.columns) {
-            to.copy_from_slice(&from[first..start + steps]);
-        }
-        let end = start + steps;
-        let near = log.segments.iter().filter(|s| s.end > first && s.start < end);
-        t.segments = near.map(|s| s.start.max(first) - first..s.end.min(end) - first).collect();
-        (past, t)
+        (past, self.log.part(start - past..start + steps))
     }
 }

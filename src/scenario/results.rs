@@ -201,6 +201,58 @@ pub struct ModelCard {
     pub replay: Vec<ReplayCheck>,
     /// Things that a reader must know, e.g. a control that never moved.
     pub notes: Vec<String>,
+    /// How plans on it are made best; `None`: not tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuned: Option<Tuned>,
+}
+
+/// How plans are made, chosen in closed loop on the log alone: the controller's twin and the plant are models of two
+/// families, fitted to two halves of the training rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tuned {
+    pub setting: Setting,
+    /// Why, one sentence.
+    pub reason: String,
+    /// Runs of the first trials, and steps of each.
+    pub runs: usize,
+    pub steps: usize,
+    /// In the order in which they were made.
+    pub trials: Vec<Trial>,
+    /// What the chosen setting promises, in runs that had no part in the choice: one row per KPI.
+    pub promises: Vec<Promise>,
+}
+
+/// One way to make plans.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Setting {
+    pub model: String,
+    pub lags: usize,
+    /// Steps.
+    pub horizon: usize,
+    pub moves: usize,
+    pub correction: f64,
+}
+
+/// What came of one setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    pub setting: Setting,
+    /// Objective per run, mean; infinite (`null`) where a run could not be made.
+    #[serde(deserialize_with = "number_or_null")]
+    pub objective: f64,
+    /// Standard error of its difference to the best one.
+    #[serde(deserialize_with = "number_or_null")]
+    pub error: f64,
+}
+
+/// A KPI of the same stretches of the log: as they were logged, and under plans on a plant that another model plays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Promise {
+    pub kpi: String,
+    #[serde(deserialize_with = "number_or_null")]
+    pub logged: f64,
+    #[serde(deserialize_with = "number_or_null")]
+    pub planned: f64,
 }
 
 /// Open-loop error at one horizon on hold-out.

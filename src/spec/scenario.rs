@@ -158,10 +158,16 @@ pub struct BaseStockLoop {
 }
 
 /// Model-predictive control: replans on the twin, minimises the twin's `[objective]`.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MpcSpec {
-    pub horizon: At<TimeSpan>,
+    /// Of a twin: horizon, moves, correction, and the model with its lags, as far as the file leaves them open, are chosen
+    /// by `fit` in closed loops on the log (default true).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tune: Option<At<bool>>,
+    /// How far plans look ahead (default: as tuned, else the model's control horizon).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<At<TimeSpan>>,
     /// Time between plans; the plan is followed in between (default: one sample time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replan: Option<At<TimeSpan>>,
@@ -171,11 +177,11 @@ pub struct MpcSpec {
     /// Futures in each plan (default 4; 1, the expected one, for planners that follow slopes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
-    /// Free moves over the horizon, held in between (default: one per replan interval, at most 12).
+    /// Free moves over the horizon, held in between (default: as tuned, else one per replan interval, at most 12).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moves: Option<At<usize>>,
     /// Share of the model's last error of one step that is taken to last over the horizon, filtered from step to step:
-    /// what makes a biased twin reach its set-point (default 0.1; 0: none).
+    /// what makes a biased twin reach its set-point (default: as tuned, else 0.1; 0: none).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<At<f64>>,
     /// Orders that the plan moves through order-up-to levels: in every future the order is what the position lacks, so that
@@ -226,23 +232,7 @@ pub struct PlannedStock {
 impl MpcSpec {
     /// All settings but the horizon as they are by default.
     pub fn over(horizon: TimeSpan) -> Self {
-        Self {
-            correction: None,
-            base_stock: Vec::new(),
-            budget: None,
-            totals: Vec::new(),
-            horizon: horizon.into(),
-            replan: None,
-            risk: None,
-            particles: None,
-            moves: None,
-            controls: None,
-            within_log: None,
-            forecast: None,
-            planner: None,
-            safe: None,
-            settle: None,
-        }
+        Self { horizon: Some(horizon.into()), ..Self::default() }
     }
 }
 

@@ -33,6 +33,11 @@ impl TimeSpan {
         self.0 as f64 / 1e3
     }
 
+    /// So many steps of a grid.
+    pub fn of_steps(steps: usize, step_ms: i64) -> Self {
+        Self::from_ms(i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(step_ms))
+    }
+
     /// Whole steps of `step` in this span, rounded to the nearest, at least `least`.
     pub fn steps(self, step: Self, least: usize) -> usize {
         let n = (self.0 + step.0 / 2) / step.0.max(1);

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{At, ModelSpec, MpcSpec, TimeSpan};
+use crate::error::{Error, Result};
 use crate::schema::Role;
 
 /// A plant: its log, its tag list, what is worth what, and how it is learned.
@@ -45,10 +46,10 @@ impl TwinSpec {
     /// In which schedules, daily windows and the report tell the time.
     ///
     /// # Errors
-    /// The name of a time zone that is not known.
-    pub fn zone(&self) -> Result<TimeZone, String> {
+    /// [`Error::Usage`] for a time zone that is not known.
+    pub fn zone(&self) -> Result<TimeZone> {
         let name = self.timezone.as_ref().map_or("UTC", |z| z.value.as_str());
-        TimeZone::get(name).map_err(|_| name.to_owned())
+        TimeZone::get(name).map_err(|_| Error::Usage(format!("`{name}` is no time zone; see `twinopt check`")))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::spec::TwinSpec;
 pub const MODEL_FILE: &str = "model.bin";
 
 const MAGIC: [u8; 8] = *b"TWINOPT\n";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const PRELUDE: usize = 8 + 4 + 4 + 32;
 const LONGEST_HEADER: usize = 1 << 20;
 const LONGEST_PAYLOAD: usize = 1 << 30;
@@ -46,6 +46,7 @@ struct Payload {
     doubt: Doubt,
     envelope: Envelope,
     seen: Vec<Range>,
+    extremes: Vec<Range>,
 }
 
 impl Twin {
@@ -60,6 +61,7 @@ impl Twin {
             doubt: self.doubt.clone(),
             envelope: self.envelope.clone(),
             seen: self.seen.clone(),
+            extremes: self.extremes.clone(),
         };
         let payload = postcard::to_allocvec(&payload).map_err(|e| Error::Internal(format!("model as bytes: {e}")))?;
         let header = Header {
@@ -115,6 +117,7 @@ impl Twin {
             && columns.into_iter().all(|s| s < schema.len())
             && header.layout.inputs.iter().all(|i| i.1 < 1 << 20)
             && payload.seen.len() == schema.len()
+            && payload.extremes.len() == schema.len()
             && payload.spread.phi.len() == targets
             && payload.spread.factor.len() == targets
             && payload.spread.factor.iter().all(|row| row.len() == targets)
@@ -136,6 +139,7 @@ impl Twin {
             doubt: payload.doubt,
             envelope: payload.envelope,
             seen: payload.seen,
+            extremes: payload.extremes,
             step_ms: header.step_ms,
             carry: spec.model.carry_steps(spec.step.value),
             provenance: header.provenance,

@@ -97,10 +97,14 @@ pub trait Dynamics: Send + Sync {
     }
     /// What the log has seen of a signal, 1st to 99th percentile.
     fn seen(&self, signal: usize) -> Range;
-    /// A quarter more than what the log has seen of a signal, on both ends: about its least and largest values.
+    /// The least and the largest value that the log has seen of a signal.
+    fn extremes(&self, signal: usize) -> Range {
+        self.seen(signal)
+    }
+    /// A quarter more than what the log has ever seen of a signal, on both ends.
     fn around(&self, signal: usize) -> Range {
-        let seen = self.seen(signal);
-        let more = 0.25 * (seen.high - seen.low);
-        if more.is_finite() { Range { low: seen.low - more, high: seen.high + more } } else { Range::OPEN }
+        let Range { low, high } = self.extremes(signal);
+        let more = 0.25 * (high - low);
+        if more.is_finite() { Range { low: low - more, high: high + more } } else { Range::OPEN }
     }
 }

@@ -33,6 +33,8 @@ pub struct Twin {
     pub envelope: Envelope,
     /// 1st to 99th percentile of each signal over the training rows: `[signals]`.
     pub seen: Vec<Range>,
+    /// Least to largest value of each signal over the training rows: `[signals]`.
+    pub extremes: Vec<Range>,
     /// Sample time, milliseconds.
     pub step_ms: i64,
     /// Steps for which a state without a measurement may be carried by the model's own prediction.
@@ -52,8 +54,21 @@ impl Twin {
         // Rows that share a forecast are of the same time.
         let apart = map.depth() + spread.calibration.sd.first().map_or(0, Vec::len);
         let envelope = Envelope::fit(log, training, &read_signals(&map), apart);
-        let seen = log.columns.iter().map(|column| seen(column, training)).collect();
-        Self { map, spread, doubt: Doubt::default(), envelope, seen, step_ms: log.step_ms, carry: 0, provenance }
+        Self { envelope, ..Self::unbounded(map, spread, log, training, provenance) }
+    }
+
+    /// A twin that finds every point inside its support.
+    pub fn unbounded(
+        map: StepMap,
+        spread: Spread,
+        log: &Trajectory,
+        training: &[ops::Range<usize>],
+        provenance: Provenance,
+    ) -> Self {
+        let between = |share: f64| log.columns.iter().map(|c| between(c, training, share)).collect();
+        let (seen, extremes) = (between(0.01), between(0.0));
+        let (doubt, envelope) = (Doubt::default(), Envelope::open());
+        Self { map, spread, doubt, envelope, seen, extremes, step_ms: log.step_ms, carry: 0, provenance }
     }
 
     /// The same plant with other known equations: a scenario that changes parameters, or that gives a constant a course
@@ -75,7 +90,8 @@ fn read_signals(map: &StepMap) -> Vec<usize> {
     if map.layout.targets.is_empty() { Vec::new() } else { (0..map.schema.len()).filter(read).collect() }
 }
 
-fn seen(column: &[f64], training: &[ops::Range<usize>]) -> Range {
+/// From the quantile `share` of a column's training rows to that of 1 − `share`.
+fn between(column: &[f64], training: &[ops::Range<usize>], share: f64) -> Range {
     let rows = training.iter().cloned().flatten();
     let mut values: Vec<f64> = rows.filter_map(|t| column.get(t).copied()).filter(|v| v.is_finite()).collect();
     if values.is_empty() {
@@ -83,7 +99,7 @@ fn seen(column: &[f64], training: &[ops::Range<usize>]) -> Range {
     }
     values.sort_by(f64::total_cmp);
     let last = (values.len() - 1) as f64;
-    Range { low: values[(0.01 * last).floor() as usize], high: values[(0.99 * last).ceil() as usize] }
+    Range { low: values[(share * last).floor() as usize], high: values[((1.0 - share) * last).ceil() as usize] }
 }
 
 fn add(to: &mut [Vec<f64>], from: &[Vec<f64>], factor: f64) {
@@ -196,5 +212,9 @@ impl Dynamics for Twin {
 
     fn seen(&self, signal: usize) -> Range {
         self.seen.get(signal).copied().unwrap_or(Range::OPEN)
+    }
+
+    fn extremes(&self, signal: usize) -> Range {
+        self.extremes.get(signal).copied().unwrap_or(Range::OPEN)
     }
 }

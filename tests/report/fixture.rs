@@ -565,6 +565,7 @@ pub fn datacenter() -> Results {
                     inside: true,
                 },
             ],
+            tuned: None,
             notes: vec![
                 "fan_speed stayed between 52 and 88 % in the log: advice beyond is at the edge of its experience."
                     .into(),

@@ -1,0 +1,195 @@
+//! Closed loops: one player plans, another is the plant.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Ground;
+use super::players::{Player, Players};
+use crate::control::{Context, Forecast, Mpc};
+use crate::error::{Error, Result};
+use crate::learn::starts;
+use crate::rng::Key;
+use crate::scenario::figures_of;
+use crate::scenario::results::{Promise, Setting};
+use crate::simulate::{Run, simulate};
+use crate::spec::{MpcSpec, TimeSpan};
+use crate::trajectory::Trajectory;
+use crate::value::Kpi;
+
+/// Steps of a run, at least, and in horizons.
+const STEPS: usize = 60;
+/// Runs per half from which settings are chosen, and others on which the chosen one is tested.
+const RUNS: usize = 3;
+
+/// A stretch of the log on which settings are tried.
+struct Stretch {
+    /// Of the log, with a past before the run.
+    realised: Arc<Trajectory>,
+    past: usize,
+    /// Half of the log that it lies in.
+    half: usize,
+    /// KPIs as they were logged.
+    logged: Vec<f64>,
+}
+
+/// Where settings are tried.
+pub struct Loops<'a> {
+    ground: &'a Ground<'a>,
+    players: &'a Players,
+    pub steps: usize,
+    /// To choose by, and to test the choice.
+    stretches: [Vec<Stretch>; 2],
+}
+
+/// What came of the runs of a setting.
+pub struct Outcome {
+    /// Objective of each run; infinite where it could not be made.
+    pub objectives: Vec<f64>,
+    /// `[runs][kpis]`.
+    kpis: Vec<Vec<f64>>,
+}
+
+impl Outcome {
+    pub fn mean(&self) -> f64 {
+        mean(&self.objectives)
+    }
+
+    /// Standard error of the mean difference to `other`, run by run.
+    pub fn error(&self, other: &Self) -> f64 {
+        let d: Vec<f64> = self.objectives.iter().zip(&other.objectives).map(|(a, b)| a - b).collect();
+        let (m, n) = (mean(&d), d.len() as f64);
+        (d.iter().map(|x| (x - m).powi(2)).sum::<f64>() / (n - 1.0).max(1.0) / n).sqrt()
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+impl<'a> Loops<'a> {
+    /// `None` when a half has no stretch that is long enough.
+    pub fn new(ground: &'a Ground<'a>, players: &'a Players, horizon: usize) -> Option<Self> {
+        let steps = STEPS.max(2 * horizon);
+        let mut stretches = [Vec::new(), Vec::new()];
+        for (half, rows) in players.halves.iter().enumerate() {
+            let deepest = players.list.iter().max_by_key(|p| p.twin.map.depth())?;
+            let found = starts(&deepest.twin.map, ground.log, rows, steps, 2 * RUNS);
+            let whole = found.iter().filter(|s| s.reach == steps);
+            for (i, s) in whole.enumerate() {
+                stretches[i % 2].push(stretch(ground, s.row, s.first, steps, half));
+            }
+        }
+        let both = |list: &Vec<Stretch>| [0, 1].iter().all(|h| list.iter().any(|s| s.half == *h));
+        stretches.iter().all(both).then_some(Self { ground, players, steps, stretches })
+    }
+
+    /// Number of runs by which settings are chosen.
+    pub fn runs(&self) -> usize {
+        self.stretches[0].len()
+    }
+
+    /// Runs `setting` on the stretches to choose by, or (`test`) on the others.
+    ///
+    /// # Errors
+    /// Faults of the `[mpc]` table.
+    pub fn run(&self, setting: &Setting, test: bool) -> Result<Outcome> {
+        let mut outcome = Outcome { objectives: Vec::new(), kpis: Vec::new() };
+        for (i, stretch) in self.stretches[usize::from(test)].iter().enumerate() {
+            // who plans was fitted to the other half
+            let half = 1 - stretch.half;
+            let planner = self.players.get(&setting.model, setting.lags, half);
+            let rival = self.players.rival(&setting.model, half);
+            let kpis = match (planner, rival) {
+                (Some(planner), Some(rival)) => self.one(setting, planner, rival, stretch, i)?,
+                _ => None,
+            };
+            let nothing = || vec![f64::NAN; self.ground.compiled.kpis.len()];
+            let kpis = kpis.unwrap_or_else(nothing);
+            outcome.objectives.push(self.objective(&kpis));
+            outcome.kpis.push(kpis);
+        }
+        Ok(outcome)
+    }
+
+    fn objective(&self, kpis: &[f64]) -> f64 {
+        let columns: Vec<Vec<f64>> = kpis.iter().map(|v| vec![*v]).collect();
+        let compiled = self.ground.compiled;
+        let value = compiled.objective.value_of(&compiled.kpis, &columns)[0];
+        if value.is_finite() { value } else { f64::INFINITY }
+    }
+
+    /// KPIs of one run; `None` when it left what the models can compute.
+    fn one(
+        &self,
+        setting: &Setting,
+        planner: &Player,
+        rival: &Player,
+        stretch: &Stretch,
+        number: usize,
+    ) -> Result<Option<Vec<f64>>> {
+        let Ground { schema, spec, compiled, timezone, file, text, model, .. } = *self.ground;
+        let mpc = planned(self.ground, setting);
+        let context = Context {
+            schema,
+            spec,
+            scope: &compiled.scope,
+            dynamics: &planner.twin,
+            objective: &compiled.objective,
+            timezone: timezone.clone(),
+            seed: model.seed.value,
+            clock: None,
+            file,
+            text,
+        };
+        let Stretch { realised, past, .. } = stretch;
+        let run = Run {
+            dynamics: &rival.twin,
+            realised,
+            past: *past,
+            steps: self.steps,
+            particles: 1,
+            // every setting meets the same noise
+            key: Key::new(model.seed.value).fold(0x7475_6E65).fold(number as u64),
+            forecast: Forecast::new(spec, realised.clone(), *past, mpc.forecast.as_ref().map(|f| f.value)),
+        };
+        let mut controller = Mpc::build(&mpc, &context)?;
+        match simulate(&run, &mut controller, &|| false) {
+            Ok(done) => {
+                let figures = figures_of(&compiled.kpis, &done.trajectory, realised, *past);
+                Ok(Some(figures.iter().map(|f| f.values[0]).collect()))
+            }
+            Err(Error::Data(_)) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Means of every KPI over the test stretches: as logged, and of `outcome`.
+    pub fn promises(&self, outcome: &Outcome) -> Vec<Promise> {
+        let kpis = self.ground.compiled.kpis.iter().enumerate();
+        let promise = |(k, kpi): (usize, &Kpi)| Promise {
+            kpi: kpi.name.clone(),
+            logged: mean(&self.stretches[1].iter().map(|s| s.logged[k]).collect::<Vec<_>>()),
+            planned: mean(&outcome.kpis.iter().map(|v| v[k]).collect::<Vec<_>>()),
+        };
+        kpis.map(promise).collect()
+    }
+}
+
+/// The twin's `[mpc]` table with what `setting` says.
+fn planned(ground: &Ground, setting: &Setting) -> MpcSpec {
+    MpcSpec {
+        horizon: Some(TimeSpan::of_steps(setting.horizon, ground.log.step_ms).into()),
+        moves: Some(setting.moves.into()),
+        correction: Some(setting.correction.into()),
+        budget: None,
+        ..ground.mpc.clone()
+    }
+}
+
+fn stretch(ground: &Ground, row: usize, first: usize, steps: usize, half: usize) -> Stretch {
+    let Range { start, end } = first.min(row)..row + steps;
+    let realised = ground.log.part(start..end);
+    let (past, run) = (row - start, realised.part(row - start..end - start));
+    let logged = figures_of(&ground.compiled.kpis, &run, &realised, past).iter().map(|f| f.values[0]).collect();
+    Stretch { realised: Arc::new(realised), past, half, logged }
+}

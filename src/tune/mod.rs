@@ -1,0 +1,40 @@
+//! How plans on a plant are made best, from its log alone: closed loops in which one model plans and another, of a different
+//! family and fitted to the other half of the log, plays the plant.
+//!
+//! One-step errors, and even open-loop ones, do not rank models for control: in the log of a closed loop a model with many
+//! lags learns the old controller. What counts is what a plan on it does to a plant that is not itself.
+
+mod loops;
+mod players;
+mod search;
+
+pub use search::tune;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::compute::Compute;
+use crate::scenario::Compiled;
+use crate::schema::Schema;
+use crate::spec::{ModelSpec, MpcSpec, TwinSpec};
+use crate::trajectory::Trajectory;
+
+/// What there is before anything is learned.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    pub schema: &'a Arc<Schema>,
+    pub spec: &'a TwinSpec,
+    /// As the twin's file has them; what it gives is not tuned.
+    pub model: &'a ModelSpec,
+    pub mpc: &'a MpcSpec,
+    /// Derived signals filled.
+    pub log: &'a Trajectory,
+    pub compiled: &'a Compiled,
+    pub compute: &'a Compute,
+    pub timezone: &'a TimeZone,
+    /// The twin's file and its content, to place faults.
+    pub file: &'a Path,
+    pub text: &'a str,
+}

@@ -1,0 +1,108 @@
+//! Models of the two halves of a log.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::Ground;
+use crate::error::{Error, Result};
+use crate::learn::{Task, model};
+use crate::spec::ModelSpec;
+use crate::twin::{Provenance, Twin};
+
+/// Past values that are tried.
+pub const LAGS: [usize; 4] = [1, 2, 4, 8];
+/// A family that plays the plant wherever the list has no better one.
+const RIVAL: &str = "gp";
+
+/// The training rows before and after their middle, with a gap between them.
+pub type Halves = [Vec<Range<usize>>; 2];
+
+/// A model of one half.
+pub struct Player {
+    pub model: &'static str,
+    pub lags: usize,
+    /// 0: the older half.
+    pub half: usize,
+    pub twin: Twin,
+    /// Open-loop error on the other half, over that of persistence.
+    pub error: f64,
+}
+
+/// Every family with every number of lags, on either half; those that cannot be fitted are left out.
+pub struct Players {
+    pub list: Vec<Player>,
+    pub halves: Halves,
+    /// Families that may plan.
+    pub planners: Vec<&'static str>,
+    pub lags: Vec<usize>,
+}
+
+impl Players {
+    /// Fits them, in parallel.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the log is too short to be split.
+    pub fn fit(ground: &Ground) -> Result<Self> {
+        let known = |name: &&&str| **name != "persistence" && ground.model.choose.iter().any(|c| c.value == ***name);
+        let mut planners: Vec<&'static str> = vec!["linear"];
+        planners.extend(model::NAMES.iter().filter(known).filter(|n| **n != "linear"));
+        let mut families = planners.clone();
+        if !families.contains(&RIVAL) {
+            families.push(RIVAL);
+        }
+        let given = !ground.model.lags.span.is_empty();
+        let lags: Vec<usize> = if given { vec![ground.model.lags.value] } else { LAGS.to_vec() };
+        let most = ModelSpec { lags: LAGS[LAGS.len() - 1].max(lags[0]).into(), ..ground.model.clone() };
+        let halves = halves(&Task::new(ground.log, &ground.compiled.equations, &most, ground.compute)?);
+        let each = |f: &&'static str| {
+            let f = *f;
+            lags.iter().flat_map(move |&l| [0, 1].map(|half| (f, l, half))).collect::<Vec<_>>()
+        };
+        let all: Vec<(&'static str, usize, usize)> = families.iter().flat_map(each).collect();
+        let fitted: Vec<Result<Player>> = all.into_par_iter().map(|who| player(ground, &halves, who)).collect();
+        let mut list = Vec::new();
+        for fit in fitted {
+            match fit {
+                Ok(player) => list.push(player),
+                // too few rows for one of them, or no positive definite matrix: the others play
+                Err(Error::Data(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(Self { list, halves, planners, lags })
+    }
+
+    pub fn get(&self, model: &str, lags: usize, half: usize) -> Option<&Player> {
+        self.list.iter().find(|p| p.model == model && p.lags == lags && p.half == half)
+    }
+
+    /// Who plays the plant that `model` plans for, on the other half: of the other families, the best open loop.
+    pub fn rival(&self, model: &str, half: usize) -> Option<&Player> {
+        let others = self.list.iter().filter(|p| p.model != model && p.half != half && p.error.is_finite());
+        others.min_by(|a, b| a.error.total_cmp(&b.error))
+    }
+}
+
+fn player(ground: &Ground, halves: &Halves, (model, lags, half): (&'static str, usize, usize)) -> Result<Player> {
+    let spec = ModelSpec { lags: lags.into(), ..ground.model.clone() };
+    let task = Task::new(ground.log, &ground.compiled.equations, &spec, ground.compute)?;
+    let part = task.part(model, &halves[half], &halves[1 - half])?;
+    let twin = Twin::unbounded(part.map, part.spread, ground.log, &halves[half], Provenance::default());
+    Ok(Player { model, lags, half, twin, error: part.error })
+}
+
+/// Cuts the training rows of `task` in the middle.
+fn halves(task: &Task) -> Halves {
+    let rows: usize = task.split.train.iter().map(Range::len).sum();
+    let (mut older, mut newer, mut seen) = (Vec::new(), Vec::new(), 0);
+    for r in &task.split.train {
+        let middle = r.start + (rows / 2).saturating_sub(seen).min(r.len());
+        seen += r.len();
+        older.push(r.start..middle);
+        // a gap only where a stretch is cut
+        let from = if middle > r.start { (middle + task.split.gap).min(r.end) } else { middle };
+        newer.push(from..r.end);
+    }
+    [older, newer].map(|half| half.into_iter().filter(|r| !r.is_empty()).collect())
+}

@@ -1,0 +1,141 @@
+//! The search: model and lags first, then one setting after the other.
+
+use rayon::prelude::*;
+
+use super::Ground;
+use super::loops::{Loops, Outcome};
+use super::players::Players;
+use crate::error::Result;
+use crate::scenario::results::{Promise, Setting, Trial, Tuned};
+use crate::spec::TimeSpan;
+
+/// The control horizon is divided by these.
+const PARTS: [usize; 3] = [1, 2, 4];
+/// Free moves.
+const MOVES: [usize; 3] = [12, 6, 3];
+/// Gains of the estimate of the model's bias.
+const CORRECTIONS: [f64; 3] = [0.1, 0.0, 0.3];
+
+/// Tries what `ground` leaves open and tells what is best; `None` when the log is too short for closed loops on both of its
+/// halves. `tell` hears what is being done.
+///
+/// # Errors
+/// [`crate::error::Error::Data`] when the log is too short to be split, and faults of the `[mpc]` table.
+pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
+    let step = TimeSpan::from_ms(ground.log.step_ms);
+    tell("tuning plans: fitting the players");
+    let players = Players::fit(ground)?;
+    let (horizon, moves, correction) = (&ground.mpc.horizon, &ground.mpc.moves, &ground.mpc.correction);
+    let longest = horizon.as_ref().unwrap_or(&ground.model.horizon).steps(step, 1);
+    let Some(loops) = Loops::new(ground, &players, longest) else { return Ok(None) };
+    let most = moves.as_ref().map_or(MOVES[0], |m| m.value);
+    let first = |model: &str, lags: usize| Setting {
+        model: model.to_owned(),
+        lags,
+        horizon: longest,
+        moves: most.min(longest),
+        correction: correction.as_ref().map_or(CORRECTIONS[0], |c| c.value),
+    };
+    let mut search = Search { loops: &loops, tried: Vec::new() };
+    tell("tuning plans: model and lags in closed loop");
+    search.run(players.planners.iter().flat_map(|m| players.lags.iter().map(|&l| first(m, l))).collect())?;
+    let Some(mut best) = search.first_choice() else { return Ok(None) };
+    if horizon.is_none() {
+        tell("tuning plans: horizon in closed loop");
+        let to = |parts: &usize| (longest / parts).max(1);
+        best = search.better(best, |s| {
+            let change = |h: usize| Setting { horizon: h, moves: most.min(h), ..s.clone() };
+            PARTS.iter().map(to).map(change).collect()
+        })?;
+    }
+    if moves.is_none() {
+        tell("tuning plans: moves in closed loop");
+        best = search.better(best, |s| {
+            MOVES.iter().map(|&m| Setting { moves: m.min(s.horizon), ..s.clone() }).collect()
+        })?;
+    }
+    if correction.is_none() {
+        tell("tuning plans: correction in closed loop");
+        best = search.better(best, |s| {
+            CORRECTIONS.iter().map(|&c| Setting { correction: c, ..s.clone() }).collect()
+        })?;
+    }
+    tell("tuning plans: testing the choice");
+    let setting = search.tried[best].0.clone();
+    let promises = loops.promises(&loops.run(&setting, true)?);
+    Ok(Some(search.tell(best, setting, promises)))
+}
+
+/// What was tried so far.
+struct Search<'a> {
+    loops: &'a Loops<'a>,
+    tried: Vec<(Setting, Outcome)>,
+}
+
+impl Search<'_> {
+    /// Tries those of `settings` that are new, in parallel.
+    fn run(&mut self, mut settings: Vec<Setting>) -> Result<()> {
+        settings.retain(|s| self.number(s).is_none());
+        settings.dedup();
+        let outcomes: Vec<Result<Outcome>> = settings.par_iter().map(|s| self.loops.run(s, false)).collect();
+        for (setting, outcome) in settings.into_iter().zip(outcomes) {
+            self.tried.push((setting, outcome?));
+        }
+        Ok(())
+    }
+
+    fn number(&self, setting: &Setting) -> Option<usize> {
+        self.tried.iter().position(|(s, _)| s == setting)
+    }
+
+    fn mean(&self, i: usize) -> f64 {
+        self.tried[i].1.mean()
+    }
+
+    /// Whether `a` is worse than `b` by more than one standard error of their difference.
+    fn worse(&self, a: usize, b: usize) -> bool {
+        let gap = self.mean(a) - self.mean(b);
+        gap.is_nan() || gap > self.tried[a].1.error(&self.tried[b].1)
+    }
+
+    /// The model that did best, with the fewest lags that do no worse; `None` when every run failed.
+    fn first_choice(&self) -> Option<usize> {
+        let finite = (0..self.tried.len()).filter(|&i| self.mean(i).is_finite());
+        let best = finite.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)))?;
+        let same = |i: &usize| self.tried[*i].0.model == self.tried[best].0.model && !self.worse(*i, best);
+        (0..self.tried.len()).filter(same).min_by_key(|&i| self.tried[i].0.lags)
+    }
+
+    /// The best of number `now` and its `others`, if it is better by more than the standard error.
+    fn better(&mut self, now: usize, others: impl Fn(&Setting) -> Vec<Setting>) -> Result<usize> {
+        let others = others(&self.tried[now].0);
+        self.run(others.clone())?;
+        let numbers = others.iter().filter_map(|s| self.number(s));
+        let best = numbers.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
+        Ok(best.filter(|&b| self.worse(now, b)).unwrap_or(now))
+    }
+
+    fn tell(self, best: usize, setting: Setting, promises: Vec<Promise>) -> Tuned {
+        let (chosen, trials) = (&self.tried[best].1, self.tried.iter());
+        let reason = format!(
+            "it held up best of {} ways to plan in closed loop, on a plant that another family of models plays, fitted to \
+             the other half of the log ({} runs of {} steps)",
+            self.tried.len(),
+            self.loops.runs(),
+            self.loops.steps,
+        );
+        let trial = |(s, o): &(Setting, Outcome)| Trial {
+            setting: s.clone(),
+            objective: o.mean(),
+            error: o.error(chosen),
+        };
+        Tuned {
+            setting,
+            reason,
+            runs: self.loops.runs(),
+            steps: self.loops.steps,
+            trials: trials.map(trial).collect(),
+            promises,
+        }
+    }
+}
