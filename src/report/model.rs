@@ -1,7 +1,7 @@
 //! What the twin is made of, and how good it is.
 
 use crate::error::Result;
-use crate::scenario::results::{ModelCard, ReplayCheck, Results, Score, StepResponse};
+use crate::scenario::results::{ModelCard, ReplayCheck, Results, Score, StepResponse, Tuned};
 
 use super::alarms::long;
 use super::chart::{self, CoveragePoint, Head, ReliabilityLine, SkillLine};
@@ -211,6 +211,17 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
             super::front::step_of(&m.step)
         ));
     }
+    if let Some(Tuned { setting, trials, runs, steps, .. }) = &m.tuned {
+        out.push(format!(
+            "Plans look {} ahead in {}: the best of {} ways to plan, tried in closed loop ({}, {} each) on a plant that \
+             another family of models plays, learned from the other half of the log",
+            crate::spec::TimeSpan::of_steps(setting.horizon, step_ms(m)),
+            crate::error::plural(setting.moves, "move"),
+            trials.len(),
+            crate::error::plural(*runs, "run"),
+            crate::error::plural(*steps, "step"),
+        ));
+    }
     out
 }
 
@@ -237,8 +248,12 @@ fn marks(m: &ModelCard) -> Vec<usize> {
     out
 }
 
+fn step_ms(m: &ModelCard) -> i64 {
+    m.step.parse::<crate::spec::TimeSpan>().map_or(3_600_000, crate::spec::TimeSpan::ms)
+}
+
 fn hours(steps: usize, m: &ModelCard) -> f64 {
-    m.step.parse::<crate::spec::TimeSpan>().map_or(1.0, |s| s.seconds() / 3600.0) * steps as f64
+    step_ms(m) as f64 / 3_600_000.0 * steps as f64
 }
 
 /// Models in the order that charts and tables use: the chosen one first, persistence last.

@@ -1,0 +1,188 @@
+//! Plans tuned on a log alone, and what they are worth on the plant that made it.
+
+mod plant;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use twinopt::compute::cpu;
+use twinopt::control::{Context, Controller, Forecast, Mpc};
+use twinopt::expr;
+use twinopt::learn::{Split, learn};
+use twinopt::rng::Key;
+use twinopt::scenario::results::Tuned;
+use twinopt::scenario::{Compiled, figures_of};
+use twinopt::simulate::{Run, simulate};
+use twinopt::spec::{Damage, Loaded, ModelSpec, MpcSpec, TimeSpan, TwinSpec};
+use twinopt::trajectory::Trajectory;
+use twinopt::tune::{Ground, tune};
+use twinopt::twin::{Provenance, Twin};
+
+/// A tank that runs out by gravity, filled by a pump; `law` is its own.
+fn text(law: &str, more: &str) -> String {
+    format!(
+        r#"
+        name = "tank"
+        step = "10s"
+        log = {{ files = "log/*.parquet", time = "t" }}
+        signals = [
+          {{ name = "level", role = "state"{law} }},
+          {{ name = "wanted", role = "setpoint" }},
+          {{ name = "pump", role = "control", hard = [0, 4] }},
+        ]
+        [model]
+        choose = ["linear", "gp"]
+        holdout = "50min"
+        horizon = "80s"
+        gp = {{ inducing = 48 }}
+        [kpi]
+        miss = {{ mean = "abs(level - wanted)" }}
+        [objective]
+        miss = 1.0
+        [mpc]
+        within_log = false
+        {more}
+        "#
+    )
+}
+
+const LAW: &str = r#", next = "level + 0.1 * pump - 0.15 * sqrt(level)""#;
+
+/// The tank under a slow PI loop with a dither, its set-point now here, now there; some of its noise is its own.
+fn log(plant: &plant::Plant, steps: usize) -> Trajectory {
+    let mut log = plant.log(steps);
+    let (level, wanted, pump) = (plant.column("level"), plant.column("wanted"), plant.column("pump"));
+    let key = Key::new(5);
+    let (mut h, mut sum, mut sp) = (1.0_f64, 1.5, 1.0);
+    for t in 0..steps {
+        let draw = |what: u64| key.fold(what).fold(t as u64).normal(0);
+        if t % 40 == 0 {
+            sp = 1.0 + 0.6 * draw(1).clamp(-1.0, 1.5);
+        }
+        let e = sp - h;
+        sum = (sum + 0.05 * e).clamp(0.0, 4.0);
+        let u = (sum + 0.8 * e + 0.1 * draw(2)).clamp(0.0, 4.0);
+        log.at_mut(level, t)[0] = h;
+        log.at_mut(wanted, t)[0] = sp;
+        log.at_mut(pump, t)[0] = u;
+        h = (h + 0.1 * u - 0.15 * h.sqrt() + 0.002 * draw(3)).max(0.01);
+    }
+    log
+}
+
+struct Tank {
+    spec: Loaded<TwinSpec>,
+    compiled: Compiled,
+    plant: plant::Plant,
+    log: Trajectory,
+}
+
+impl Tank {
+    fn new(more: &str) -> Self {
+        let text = text("", more);
+        let plant = plant::Plant::new(&text);
+        let value: TwinSpec = toml::from_str(&text).unwrap();
+        let spec = Loaded { path: PathBuf::from("twin.toml"), text, value, damage: Damage::default() };
+        let schema = expr::schema(&spec.value).unwrap();
+        let compiled = Compiled::new(&spec, &schema, &IndexMap::new()).unwrap();
+        let log = log(&plant, 1_800);
+        Self { spec, compiled, plant, log }
+    }
+
+    fn mpc(&self) -> &MpcSpec {
+        &self.spec.value.mpc.as_ref().unwrap().value
+    }
+
+    fn tuned(&self) -> Tuned {
+        let zone = self.spec.value.zone().unwrap();
+        let ground = Ground {
+            schema: &self.plant.schema,
+            spec: &self.spec.value,
+            model: &self.spec.value.model,
+            mpc: self.mpc(),
+            log: &self.log,
+            compiled: &self.compiled,
+            compute: &cpu(),
+            timezone: &zone,
+            file: &self.spec.path,
+            text: &self.spec.text,
+        };
+        tune(&ground, &|_| ()).unwrap().unwrap()
+    }
+
+    /// What plans as tuned miss on the tank itself, on average over the hold-out.
+    fn truth(&self, tuned: &Tuned) -> f64 {
+        let s = &tuned.setting;
+        let model = ModelSpec {
+            choose: vec![s.model.clone().into()],
+            lags: s.lags.into(),
+            ..self.spec.value.model.clone()
+        };
+        let wanted = Some((s.model.as_str(), "tuned"));
+        let learned = learn(&self.log, &self.compiled.equations, &model, &[], wanted, &cpu(), &|_| ()).unwrap();
+        assert_eq!((learned.chosen.as_str(), learned.reason.as_str()), (s.model.as_str(), "tuned"));
+        let split = Split::new(&self.log, &model, self.spec.value.step.value).unwrap();
+        let twin = Twin::new(learned.map, learned.spread, &self.log, &split.train, Provenance::default());
+        let mpc = MpcSpec {
+            horizon: Some(TimeSpan::of_steps(s.horizon, self.log.step_ms).into()),
+            moves: Some(s.moves.into()),
+            correction: Some(s.correction.into()),
+            ..self.mpc().clone()
+        };
+        let context = Context {
+            schema: &self.plant.schema,
+            spec: &self.spec.value,
+            scope: &self.compiled.scope,
+            dynamics: &twin,
+            objective: &self.compiled.objective,
+            timezone: self.spec.value.zone().unwrap(),
+            seed: 1,
+            clock: None,
+            file: &self.spec.path,
+            text: &self.spec.text,
+        };
+        let mut controller = Mpc::build(&mpc, &context).unwrap();
+        assert_eq!(controller.signals(), [self.plant.column("pump")]);
+        let tank = plant::Plant::new(&text(LAW, "")).known();
+        let start = split.holdout[0].start;
+        let realised = Arc::new(self.log.clone());
+        let steps = self.log.steps - start;
+        let forecast = Forecast::new(&self.spec.value, realised.clone(), start, None);
+        let run =
+            Run { dynamics: &tank, realised: &realised, past: start, steps, particles: 1, key: Key::new(1), forecast };
+        let done = simulate(&run, &mut controller, &|| false).unwrap();
+        figures_of(&self.compiled.kpis, &done.trajectory, &realised, start)[0].values[0]
+    }
+}
+
+#[test]
+fn a_closed_loop_on_the_log_alone_finds_how_to_plan_and_what_it_is_worth() {
+    let tank = Tank::new("");
+    let tuned = tank.tuned();
+    println!("{tuned:#?}");
+    let (setting, trials) = (&tuned.setting, &tuned.trials);
+    // a tank without dead time has no past
+    assert_eq!((setting.model.as_str(), setting.lags), ("gp", 1), "{trials:#?}");
+    let of = |lags: usize| trials.iter().find(|t| t.setting.model == "linear" && t.setting.lags == lags).unwrap();
+    assert!(trials.iter().all(|t| t.objective.is_finite()));
+    assert!(of(8).objective > 1.02 * trials.iter().find(|t| t.setting == *setting).unwrap().objective);
+    let promise = &tuned.promises[0];
+    assert!(promise.planned < 0.9 * promise.logged, "{promise:?}");
+    let truth = tank.truth(&tuned);
+    let saving = (promise.logged - truth) / (promise.logged - promise.planned);
+    println!("promised {} of {}, realised {truth}: {saving:.2}", promise.planned, promise.logged);
+    assert!((0.8..=1.2).contains(&saving), "{saving}");
+}
+
+#[test]
+fn what_the_file_gives_is_not_tuned() {
+    let tank = Tank::new("horizon = \"40s\"\nmoves = 2\ncorrection = 0.05");
+    let tuned = tank.tuned();
+    let given = |t: &twinopt::scenario::results::Trial| {
+        (t.setting.horizon, t.setting.moves, t.setting.correction) == (4, 2, 0.05)
+    };
+    assert!(tuned.trials.iter().all(given) && tuned.trials.len() == 8, "{tuned:#?}");
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    assert_eq!(one.install(|| tank.tuned()), tuned, "one thread, the same choice");
+}
