@@ -22,8 +22,8 @@ use super::{Context, Control, Controller, Forecast, Observation};
 use crate::error::Result;
 use crate::expr::Registers;
 use crate::rng::Key;
-use crate::schema::Role;
-use crate::spec::MpcSpec;
+use crate::schema::{Range, Role};
+use crate::spec::{MpcSpec, TimeSpan};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::Objective;
@@ -57,9 +57,10 @@ impl<'a> Mpc<'a> {
     /// The controller that a scenario describes, minimising the twin's objective.
     ///
     /// # Errors
-    /// [`crate::error::Error::Config`] for unknown controls, a horizon shorter than the replan interval, a risk outside
-    /// 0 to 1, and a twin without an objective.
+    /// [`crate::error::Error::Config`] for settings that cannot be, unknown controls, KPIs and signals, ranks of signals
+    /// without a soft limit, and a twin without an objective.
     pub fn build(spec: &MpcSpec, context: &Context<'a>) -> Result<Self> {
+        context.sound(spec.faults(Some(TimeSpan::from_ms(context.dynamics.step_ms()))))?;
         let controls = match &spec.controls {
             Some(names) => names.iter().map(|n| context.control(n, &n.span)).collect::<Result<Vec<_>>>()?,
             None => context.schema.with_role(Role::Control),
@@ -68,32 +69,25 @@ impl<'a> Mpc<'a> {
             let cure = "give the twin an [objective] table: KPI = price";
             return Err(context.fault("no-objective", &spec.horizon.span, "MPC has nothing to minimise", cure));
         }
-        if let Some(risk) = spec.risk.as_ref().filter(|r| !(0.0..=1.0).contains(&r.value)) {
-            let message = format!("a risk of {} is no quantile", risk.value);
-            return Err(context.fault("out-of-range", &risk.span, message, "choose a number from 0 to 1, like 0.95"));
-        }
-        if let Some(share) = spec.correction.as_ref().filter(|c| !(0.0..=1.0).contains(&c.value)) {
-            let message = format!("a correction of {} is no share", share.value);
-            return Err(context.fault("out-of-range", &share.span, message, "choose a number from 0 to 1, like 0.1"));
-        }
-        if let Some(replan) = spec.replan.as_ref().filter(|r| r.value > spec.horizon.value) {
-            let message = format!("the plan ends after {}, before the next one is made", spec.horizon.value);
-            return Err(context.fault("out-of-range", &replan.span, message, "replan at least once per horizon"));
-        }
         for total in &spec.totals {
             context.control(&total.control, &total.control.span)?;
-            let ends = [&total.at_least, &total.at_most].map(|e| e.as_ref().map(|e| e.value));
-            let wrong = match ends {
-                [None, None] => "neither `at_least` nor `at_most`",
-                [Some(least), Some(most)] if least > most => "`at_least` above `at_most`",
-                _ => continue,
-            };
-            let message = format!("the total of `{}` has {wrong}", total.control.value);
-            return Err(context.fault("out-of-range", &total.span, message, "write `at_most`, `at_least`, or both"));
         }
+        for (name, rank) in &spec.ranks {
+            if context.schema.signals[context.signal(name, &rank.span)?].soft == Range::OPEN {
+                let message = format!("`{name}` has a rank, and no soft limit to keep");
+                return Err(context.fault("missing-value", &rank.span, message, "give it `soft = [low, high]`"));
+            }
+        }
+        let mut objective = context.objective.clone();
+        let prices = spec.terminal.iter().map(|(name, price)| (name.as_str(), price.value));
+        let terminal = Objective::of(context.kpis, prices).map_err(|name| {
+            let span = spec.terminal.get(&name).map_or(0..0, |price| price.span.clone());
+            context.fault("unknown-kpi", &span, format!("`{name}` is no KPI"), "name a KPI of the [kpi] table")
+        })?;
+        objective.terms.extend(terminal.terms);
         // Not the stream of the run's own noise: a plan must not foresee it.
         let key = Key::new(context.seed).fold(0x6D70_6300);
-        let mut mpc = Self::new(spec, controls, context.dynamics, context.objective.clone(), key);
+        let mut mpc = Self::new(spec, controls, context.dynamics, objective, key);
         mpc.setup.stock(&spec.base_stock, context)?;
         mpc.setup.clock = context.clock;
         Ok(mpc)
