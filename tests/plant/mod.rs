@@ -1,6 +1,8 @@
 //! A plant in memory, from the text of a twin: its equations, a learned part that the tests know, its loop.
 #![allow(dead_code, reason = "each test crate uses its part")]
 
+pub mod cooled;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -30,6 +30,10 @@ impl Follower {
             last.memory.iter_mut().for_each(|m| setup.blocks.shift(m, controls, elapsed));
         }
         workspace.begin_plan();
+        match &self.plan {
+            Some(last) => workspace.keep_away(setup, start, &last.controls),
+            None => workspace.keep_away(setup, start, &start.previous.repeat(setup.blocks.count())),
+        }
         let mut price = Futures { setup, start, workspace };
         // In one block a control can ramp for its whole length.
         let block = setup.blocks.shortest() as f64;

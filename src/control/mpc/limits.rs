@@ -3,7 +3,7 @@
 use super::rollout::Completed;
 use crate::control::planner::{Allowed, Total};
 use crate::schema::{MoveLimit, Range, Role, Signal};
-use crate::spec::{At, TimeSpan, TotalSpec};
+use crate::spec::{At, MpcSpec, TimeSpan, TotalSpec};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 
@@ -23,6 +23,10 @@ pub(super) struct Limit {
     pub scale: f64,
     /// States are known one step ahead; outputs belong to the completed frame.
     pub ahead: bool,
+    /// Of a soft limit; 0 is a hard one.
+    pub rank: u32,
+    /// What an excess counts, in excesses over a limit of the last rank.
+    pub weight: f64,
 }
 
 impl Limit {
@@ -71,19 +75,55 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
     ControlLimit { hard: s.hard, allowed, scale: 0.25 * width }
 }
 
-/// The hard limits of what the plant does. States stay within what the log has seen of them, too: a slow target, or one
-/// that cannot be reached, else drives the plant to where nothing is known of it.
-pub(super) fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<Limit> {
+/// Ranks differ by this factor, or by less when there are so many that double precision would lose the last one.
+const APART: f64 = 1e4;
+/// Between the first and the last rank.
+const MOST_APART: f64 = 1e9;
+
+/// The limits on what the plant does, hard ones first, then soft ones by their rank.
+pub(super) fn plant_limits(spec: &MpcSpec, dynamics: &dyn Dynamics) -> Vec<Limit> {
+    let schema = dynamics.schema();
+    let within_log = within_log(spec);
+    let soft = |(name, rank): (&String, &At<u32>)| {
+        let signal = schema.find(name)?;
+        limit(dynamics, signal, schema.signals[signal].soft, rank.value)
+    };
+    let mut limits: Vec<Limit> = (0..schema.len()).filter_map(|s| hard_limit(dynamics, s, within_log)).collect();
+    limits.extend(spec.ranks.iter().filter_map(soft));
+    limits.sort_by_key(|l| l.rank);
+    let ranks = || limits.chunk_by(|a, b| a.rank == b.rank).count() - 1;
+    let apart = if limits.is_empty() { 1.0 } else { APART.min(MOST_APART.powf((ranks().max(1) as f64).recip())) };
+    let mut weight = 1.0;
+    for same in limits.chunk_by_mut(|a, b| a.rank == b.rank).rev() {
+        same.iter_mut().for_each(|l| l.weight = weight);
+        weight *= apart;
+    }
+    limits
+}
+
+/// Whether plans stay within what the log has seen.
+pub(super) fn within_log(spec: &MpcSpec) -> bool {
+    spec.within_log.as_ref().is_none_or(|w| w.value)
+}
+
+/// The hard limit of a signal. States stay within what the log has seen of them, too: a slow target, or one that cannot be
+/// reached, else drives the plant to where nothing is known of it.
+fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<Limit> {
     let s = &dynamics.schema().signals[signal];
-    let seen = dynamics.seen(signal);
     let kept = within_log && s.role == Role::State && dynamics.learns(signal);
     let kept = if kept { dynamics.around(signal) } else { Range::OPEN };
-    let range = Range { low: s.hard.low.max(kept.low), high: s.hard.high.min(kept.high) };
+    limit(dynamics, signal, Range { low: s.hard.low.max(kept.low), high: s.hard.high.min(kept.high) }, 0)
+}
+
+/// None where the range is open, and of what the plant is given.
+fn limit(dynamics: &dyn Dynamics, signal: usize, range: Range, rank: u32) -> Option<Limit> {
+    let role = dynamics.schema().signals[signal].role;
+    let seen = dynamics.seen(signal);
     let given = range.low.is_finite() || range.high.is_finite();
-    if !given || !matches!(s.role, Role::State | Role::Output | Role::Derived) {
+    if !given || !matches!(role, Role::State | Role::Output | Role::Derived) {
         return None;
     }
     let widths = [range.high - range.low, seen.high - seen.low];
     let scale = widths.into_iter().find(|w| w.is_finite() && *w > 0.0).unwrap_or(1.0);
-    Some(Limit { signal, range, scale, ahead: s.role == Role::State })
+    Some(Limit { signal, range, scale, ahead: role == Role::State, rank, weight: 1.0 })
 }

@@ -2,9 +2,11 @@
 
 mod blocks;
 mod choice;
+mod excess;
 mod follower;
 mod limits;
 mod local;
+mod margins;
 mod rollout;
 mod setup;
 mod stock;

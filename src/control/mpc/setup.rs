@@ -4,7 +4,7 @@ use super::Clock;
 use super::blocks::Blocks;
 use super::choice::has_slopes;
 use super::follower::Follower;
-use super::limits::{ControlLimit, Limit, control_limit, hard_limit, total};
+use super::limits::{ControlLimit, Limit, control_limit, plant_limits, total, within_log};
 use super::local::Residuals;
 use super::rollout::Start;
 use super::stock::Stock;
@@ -32,8 +32,10 @@ pub(in crate::control) struct Setup<'a> {
     pub particles: usize,
     /// Quantile of the objective over futures that is least; `None`: the mean.
     pub risk: Option<f64>,
-    /// Hard limits of states, outputs and derived signals.
-    pub hard: Vec<Limit>,
+    /// What plans keep of states, outputs and derived signals: hard limits, then soft ones by their rank.
+    pub kept: Vec<Limit>,
+    /// Probability with which they hold; `None`: in the futures of the plan alone.
+    pub confidence: Option<f64>,
     /// Frames of the windows.
     pub depth: usize,
     /// What the objective measures the smallness of; `None` when the plant or a control has no slopes.
@@ -67,12 +69,11 @@ impl<'a> Setup<'a> {
         let horizon = spec.horizon.steps(step, 1);
         let replan = spec.replan.as_ref().map_or(1, |r| r.steps(step, 1)).min(horizon);
         let moves = spec.moves.as_ref().map_or(MOST_MOVES.min(horizon.div_ceil(replan)), |m| m.value);
-        let within_log = spec.within_log.as_ref().is_none_or(|w| w.value);
+        let within_log = within_log(spec);
         let limits: Vec<_> = controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect();
         let signals = &dynamics.schema().signals;
         let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, horizon, step)).collect();
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
-        let hard = (0..signals.len()).filter_map(|s| hard_limit(dynamics, s, within_log)).collect();
         let smooth = has_slopes(spec, dynamics, &controls);
         Self {
             stocks: controls.iter().map(|_| None).collect(),
@@ -88,7 +89,8 @@ impl<'a> Setup<'a> {
                 .map_or(if planner.follows_slopes() && spec.risk.is_none() { 1 } else { FUTURES }, |p| p.value)
                 .max(1),
             risk: spec.risk.as_ref().map(|r| r.value),
-            hard,
+            kept: plant_limits(spec, dynamics),
+            confidence: spec.confidence.as_ref().map(|p| p.value),
             // A completed frame is read at lag 1, and its own past from there.
             depth: (dynamics.depth() + 1).max(objective.depth() + 2).max(switching + 2),
             totals,
