@@ -136,6 +136,7 @@ impl Tank {
             scope: &self.compiled.scope,
             dynamics: &twin,
             objective: &self.compiled.objective,
+            kpis: &self.compiled.kpis,
             timezone: self.spec.value.zone().unwrap(),
             seed: 1,
             clock: None,

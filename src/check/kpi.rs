@@ -121,14 +121,22 @@ fn named<'p>(
     plant.expect(faults, name, &name.span, roles, wanted)
 }
 
+/// A price is of a KPI of the twin.
+pub(super) fn priced<T>(faults: &mut Faults<'_, T>, plant: &Plant<'_>, name: &str, price: &At<f64>) {
+    let spec = plant.spec();
+    let lost = faults.is_lost(name) || plant.file.damage.names.contains(name);
+    if !spec.kpi.contains_key(name) && !lost {
+        let place = key_place(faults.text(), name, &price.span);
+        let cure =
+            format!("{}, or add it under `[kpi]` of the twin", suggest(name, spec.kpi.keys().map(String::as_str)));
+        faults.add("unknown-kpi", &place, format!("there is no KPI `{name}` to price"), cure);
+    }
+}
+
 fn objective(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     for (name, price) in &spec.objective {
-        if !spec.kpi.contains_key(name) && !faults.is_lost(name) {
-            let place = key_place(faults.text(), name, &price.span);
-            let cure = format!("{}, or add it under `[kpi]`", suggest(name, spec.kpi.keys().map(String::as_str)));
-            faults.add("unknown-kpi", &place, format!("there is no KPI `{name}` to price"), cure);
-        }
+        priced(faults, plant, name, price);
     }
     if !spec.objective.is_empty() && spec.objective.values().all(|p| **p == 0.0) {
         let place = spec.objective.values().next().map_or(0..0, |p| p.span.clone());

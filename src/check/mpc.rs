@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use super::controller::{File, once};
+use super::kpi::priced;
 use super::plant::{Plant, Wanted};
 use super::signals::{season, whole_steps};
 use crate::schema::Role;
 use crate::spec::ForecastSpec::Seasonal;
-use crate::spec::{At, MpcSpec, PlannedStock, PlannerSpec, ScenarioSpec, TimeSpan, TotalSpec};
+use crate::spec::{At, MpcSpec, ScenarioSpec, SettingFault, TimeSpan, key_place};
 
 /// Of a case, or of `[mpc]` in the twin; the settings stand at `whole`.
 pub(super) fn mpc<T>(
@@ -23,12 +24,14 @@ pub(super) fn mpc<T>(
     let known_step = !step.span.is_empty() && step.ms() > 0;
     // what is not given is chosen later, up to this
     let horizon = mpc.horizon.as_ref().unwrap_or(&twin.model.horizon);
-    if mpc.horizon.is_none() {
-    } else if known_step && **horizon < **step {
-        let message = format!("case `{case}`: the horizon {} is shorter than the step {}", horizon.value, step.value);
-        faults.add("too-short", &horizon.span, message, "write some steps, like `horizon = \"4h\"`");
-    } else if let Some(length) = run.map(|r| &r.length).filter(|l| **horizon > ***l && l.ms() > 0 && !l.span.is_empty())
-    {
+    let unknown = names(faults, plant, mpc);
+    for SettingFault { code, span, message, cure } in mpc.faults(known_step.then_some(step.value)) {
+        // A name that is not there is told once.
+        if !unknown.contains(&span) {
+            faults.add(code, &span, format!("case `{case}`: {message}"), cure);
+        }
+    }
+    if let Some(length) = run.map(|r| &r.length).filter(|l| **horizon > ***l && l.ms() > 0 && !l.span.is_empty()) {
         let message =
             format!("case `{case}`: the horizon {} is longer than the scenario ({})", horizon.value, length.value);
         faults.add("too-long", &horizon.span, message, "shorten `horizon` or lengthen the scenario");
@@ -45,57 +48,11 @@ pub(super) fn mpc<T>(
         );
         let cure = format!("write `horizon = \"{}\"` under `[model]` of the twin, or shorten it here", horizon.value);
         faults.warn("too-long", &horizon.span, message, cure);
-    } else {
+    } else if **horizon >= **step {
         whole_steps(faults, horizon, step, "horizon");
     }
-    if let Some(replan) = &mpc.replan {
-        if **replan > **horizon {
-            let message =
-                format!("case `{case}`: plans are {} apart, but reach only {} ahead", replan.value, horizon.value);
-            faults.add("too-long", &replan.span, message, "`replan` must not be longer than `horizon`");
-        } else if known_step && **replan < **step {
-            let message = format!("case `{case}`: `replan` {} is shorter than the step {}", replan.value, step.value);
-            faults.add("too-short", &replan.span, message, format!("write at least `replan = \"{}\"`", step.value));
-        } else {
-            whole_steps(faults, replan, step, "replan");
-        }
-    }
-    if let Some(risk) = mpc.risk.as_ref().filter(|r| !(***r > 0.0 && ***r < 1.0)) {
-        let cure = if **risk > 1.0 && **risk < 100.0 {
-            format!("write a share, not per cent: `risk = {}`", **risk / 100.0)
-        } else {
-            "0.5 is the median, 0.95 is cautious".to_owned()
-        };
-        let message = format!("case `{case}`: `risk` is a quantile between 0 and 1, here it is {}", risk.value);
-        faults.add("out-of-range", &risk.span, message, cure);
-    }
-    if let Some(share) = mpc.correction.as_ref().filter(|c| !(0.0..=1.0).contains(&***c)) {
-        let cure = if **share > 1.0 && **share <= 100.0 {
-            format!("write a share, not per cent: `correction = {}`", **share / 100.0)
-        } else {
-            "0 trusts the model, 0.1 is usual, 1 takes all of its last error to last".to_owned()
-        };
-        let message = format!("case `{case}`: `correction` is a share from 0 to 1, here it is {}", share.value);
-        faults.add("out-of-range", &share.span, message, cure);
-    }
-    if let Some(budget) = mpc.budget.as_ref().filter(|b| b.ms() <= 0) {
-        let message = format!("case `{case}`: a plan cannot be made within {}", budget.value);
-        faults.add("out-of-range", &budget.span, message, "write e.g. `budget = \"200ms\"`, or remove it");
-    }
-    if let Some(n) = mpc.particles.as_ref().filter(|n| !(1..=1000).contains(&***n)) {
-        let message =
-            format!("case `{case}`: `particles` of a plan must lie between 1 and 1000, here it is {}", n.value);
-        faults.add("out-of-range", &n.span, message, "write e.g. `particles = 4`");
-    }
-    if let Some(n) = &mpc.moves {
-        let steps = if known_step { horizon.steps(step.value, 1) } else { usize::MAX };
-        if **n == 0 {
-            let message = format!("case `{case}`: `moves` must be 1 or more");
-            faults.add("out-of-range", &n.span, message, "write e.g. `moves = 6`");
-        } else if **n > steps {
-            let message = format!("case `{case}`: {} moves do not fit into a horizon of {steps} steps", n.value);
-            faults.add("out-of-range", &n.span, message, format!("write at most `moves = {steps}`"));
-        }
+    if let Some(replan) = mpc.replan.as_ref().filter(|r| ***r <= **horizon && ***r >= **step) {
+        whole_steps(faults, replan, step, "replan");
     }
     match &mpc.controls {
         Some(names) => {
@@ -116,10 +73,12 @@ pub(super) fn mpc<T>(
     }
     once(faults, mpc.base_stock.iter().map(|s| &s.order), "entries of `base_stock`");
     for stock in &mpc.base_stock {
-        planned_stock(faults, plant, case, mpc, stock);
+        let unit = plant.unit(&stock.order).filter(|_| !unknown.contains(&stock.order.span));
+        plant.expression(faults, &stock.position, &Wanted { what: format!("case `{case}`, `position`"), unit });
     }
-    for limit in &mpc.totals {
-        total(faults, plant, case, mpc, limit);
+    ranks(faults, plant, case, mpc);
+    for (name, price) in &mpc.terminal {
+        priced(faults, plant, name, price);
     }
     if twin.objective.is_empty() && !plant.file.damage.any {
         let message = format!("case `{case}`: MPC minimises the twin's `[objective]`, and it has none");
@@ -132,74 +91,29 @@ pub(super) fn mpc<T>(
     if let Some(run) = run {
         past(faults, run, plant, case, mpc);
     }
-    if let Some(spec) = &mpc.planner {
-        planner(faults, case, spec);
-    }
 }
 
-/// An order that the plan moves through a level.
-fn planned_stock<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, mpc: &MpcSpec, stock: &PlannedStock) {
-    let order = plant.expect(faults, &stock.order, &stock.order.span, &[Role::Control], "a control that orders");
-    let moved = |names: &Vec<At<String>>| names.iter().any(|n| n.value == stock.order.value);
-    if order.is_some() && !mpc.controls.as_ref().is_none_or(moved) {
-        let message = format!("case `{case}`: the plan does not move `{}`", stock.order.value);
-        faults.add("unknown-signal", &stock.order.span, message, "name it in `controls`, too");
-    }
-    let unit = plant.unit(&stock.order).filter(|_| order.is_some());
-    plant.expression(faults, &stock.position, &Wanted { what: format!("case `{case}`, `position`"), unit });
-    let [low, high] = stock.level.value;
-    if !(low.is_finite() && high.is_finite() && low < high) {
-        let cure = if high < low {
-            format!("write the lower level first: `level = [{high}, {low}]`")
-        } else {
-            "write `level = [lowest, highest]`, like `level = [20, 200]`".to_owned()
-        };
-        let message = format!("case `{case}`: levels from {low} to {high} are no range");
-        faults.add("out-of-range", &stock.level.span, message, cure);
-    }
+/// Places of the named controls that there are not.
+fn names<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, mpc: &MpcSpec) -> Vec<Range<usize>> {
+    let orders = mpc.base_stock.iter().map(|s| (&s.order, "a control that orders"));
+    let named: Vec<_> = orders.chain(mpc.totals.iter().map(|t| (&t.control, "a control"))).collect();
+    let mut missing = |(name, wanted): &(&At<String>, &str)| {
+        plant.expect(faults, name, &name.span, &[Role::Control], wanted).is_none()
+    };
+    named.into_iter().filter(|n| missing(n)).map(|(name, _)| name.span.clone()).collect()
 }
 
-/// A limit of what a control takes in total.
-fn total<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, mpc: &MpcSpec, limit: &At<TotalSpec>) {
-    let control = &limit.control;
-    let known = plant.expect(faults, control, &control.span, &[Role::Control], "a control").is_some();
-    let moved = |names: &Vec<At<String>>| names.iter().any(|n| n.value == control.value);
-    if known && !mpc.controls.as_ref().is_none_or(moved) {
-        let message = format!("case `{case}`: the plan does not move `{}`, whose total it is to limit", control.value);
-        faults.add("unknown-signal", &control.span, message, "name it in `controls`, too");
-    } else if mpc.base_stock.iter().any(|s| s.order.value == control.value) {
-        let message =
-            format!("case `{case}`: the plan moves the level of `{}`, whose total it cannot know", control.value);
-        let cure = "remove the total, or the entry of `base_stock`";
-        faults.add("out-of-range", &control.span, message, cure);
-    }
-    if let Some(per) = limit.per.as_ref().filter(|p| p.ms() <= 0) {
-        let message = format!("case `{case}`: a total per {} is none", per.value);
-        faults.add(
-            "out-of-range",
-            &per.span,
-            message,
-            "write e.g. `per = \"1d\"`, or remove it: for the whole horizon",
-        );
-    }
-    for (key, end) in [("at_least", &limit.at_least), ("at_most", &limit.at_most)] {
-        if let Some(end) = end.as_ref().filter(|e| e.is_nan()) {
-            let message = format!("case `{case}`: `{key}` is no number");
-            faults.add("out-of-range", &end.span, message, format!("write e.g. `{key} = 400`"));
+/// A rank is of a soft limit, and only what the plant does can have one.
+fn ranks<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, mpc: &MpcSpec) {
+    for (name, rank) in &mpc.ranks {
+        let place = key_place(faults.text(), name, &rank.span);
+        let wanted = "a state, an output or a derived signal";
+        let signal = plant.expect(faults, name, &place, &[Role::State, Role::Output, Role::Derived], wanted);
+        if signal.is_some_and(|s| s.soft.is_none()) {
+            let message = format!("case `{case}`: `{name}` has a rank, and no soft limit to keep");
+            let cure = format!("give `{name}` `soft = [low, high]` in the twin, or remove its rank");
+            faults.add("missing-value", &place, message, cure);
         }
-    }
-    match (&limit.at_least, &limit.at_most) {
-        (None, None) => {
-            let message = format!("case `{case}`: the total of `{}` has no limit", control.value);
-            faults.add("missing-value", &limit.span, message, "write `at_most`, `at_least`, or both");
-        }
-        (Some(least), Some(most)) if **least > **most => {
-            let message =
-                format!("case `{case}`: the total is to be at least {} and at most {}", least.value, most.value);
-            let cure = format!("write the lower one first: `at_least = {}, at_most = {}`", most.value, least.value);
-            faults.add("out-of-range", &least.span, message, cure);
-        }
-        _ => {}
     }
 }
 
@@ -232,57 +146,5 @@ fn past<T>(faults: File<'_, '_, T>, spec: &ScenarioSpec, plant: &Plant<'_>, case
         let message = format!("case `{case}`: {whose} looks {season} back, the log begins {before} before the start");
         let cure = "start later, or use a shorter season";
         faults.add("outside-log", &place, message, cure);
-    }
-}
-
-fn planner<T>(faults: File<'_, '_, T>, case: &str, planner: &PlannerSpec) {
-    let mut within = |key: &str, at: &At<f64>, least: f64, most: f64, usual: &str| {
-        if !(least..=most).contains(&at.value) {
-            let range = if least == f64::MIN_POSITIVE {
-                format!("be above 0 and at most {most}")
-            } else {
-                format!("lie between {least} and {most}")
-            };
-            let message = format!("case `{case}`: `{key}` must {range}, here it is {}", at.value);
-            faults.add("out-of-range", &at.span, message, format!("{usual} is usual"));
-        }
-    };
-    let count = |at: &At<usize>| At { value: at.value as f64, span: at.span.clone() };
-    match planner {
-        PlannerSpec::GaussNewton { iterations, starts } => {
-            within("iterations", &count(iterations), 0.0, 100.0, "3");
-            within("starts", &count(starts), 1.0, 100.0, "1 or 2");
-        }
-        PlannerSpec::Gradient { iterations, memory } => {
-            within("iterations", &count(iterations), 1.0, 1000.0, "8");
-            within("memory", &count(memory), 1.0, 100.0, "6");
-        }
-        PlannerSpec::Qp { iterations } => within("iterations", &count(iterations), 1.0, 100.0, "3"),
-        PlannerSpec::RandomShooting { population, .. } => {
-            within("population", &count(population), 1.0, 1_000_000.0, "256 to 2000");
-        }
-        PlannerSpec::Mcts { population, levels, .. } => {
-            within("population", &count(population), 1.0, 1_000_000.0, "256 to 2000");
-            within("levels", &count(levels), 2.0, 1000.0, "3 to 9");
-        }
-        PlannerSpec::Mppi { population, iterations, temperature, smoothing, decay, .. } => {
-            within("population", &count(population), 4.0, 100_000.0, "64 to 500");
-            within("iterations", &count(iterations), 1.0, 100.0, "3 to 6");
-            within("temperature", temperature, 1e-6, 1e6, "0.1");
-            within("smoothing", smoothing, 0.01, 1.0, "0.6");
-            within("decay", decay, 0.01, 1.0, "0.8");
-        }
-        PlannerSpec::Cem { population, elites, iterations, smoothing, .. }
-        | PlannerSpec::Icem { population, elites, iterations, smoothing, .. } => {
-            within("population", &count(population), 4.0, 100_000.0, "64 to 500");
-            within("elites", elites, f64::MIN_POSITIVE, 0.5, "0.1");
-            within("iterations", &count(iterations), 1.0, 100.0, "3 to 6");
-            within("smoothing", smoothing, 0.0, 0.99, "0.1");
-        }
-    }
-    if let PlannerSpec::Icem { beta, decay, keep, .. } = planner {
-        within("beta", beta, 0.0, 8.0, "2 to 4 for slow plants");
-        within("decay", decay, 1.0, 4.0, "1.25");
-        within("keep", keep, 0.0, 1.0, "0.3");
     }
 }

@@ -30,11 +30,11 @@ pub use schedule::Schedule;
 use crate::error::{Error, Fault, Result, nearest};
 use crate::expr::{Program, Scope};
 use crate::schema::{Role, Schema};
-use crate::spec::{At, ControllerSpec, TwinSpec};
+use crate::spec::{At, ControllerSpec, SettingFault, TwinSpec};
 use crate::trajectory::Window;
 use crate::twin::Dynamics;
 use crate::units::Unit;
-use crate::value::Objective;
+use crate::value::{Kpi, Objective};
 
 /// What a controller may know at a step: present and past, and forecasts; never the future.
 #[derive(Clone, Copy)]
@@ -86,6 +86,8 @@ pub struct Context<'a> {
     pub dynamics: &'a dyn Dynamics,
     /// What MPC minimises.
     pub objective: &'a Objective,
+    /// All that the twin measures, for prices that count in plans only.
+    pub kpis: &'a [Kpi],
     /// In which schedules tell the time.
     pub timezone: TimeZone,
     /// Of whatever the controller draws.
@@ -155,8 +157,27 @@ impl Context<'_> {
         message: impl Into<String>,
         cure: impl Into<String>,
     ) -> Error {
+        Error::Config(vec![self.placed(code, span, message, cure)])
+    }
+
+    /// All faults of settings at once.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when there is one.
+    pub fn sound(&self, faults: Vec<SettingFault>) -> Result<()> {
+        let placed = |f: SettingFault| self.placed(f.code, &f.span, f.message, f.cure);
+        if faults.is_empty() { Ok(()) } else { Err(Error::Config(faults.into_iter().map(placed).collect())) }
+    }
+
+    fn placed(
+        &self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        cure: impl Into<String>,
+    ) -> Fault {
         let span = (!span.is_empty()).then(|| span.clone());
-        Error::Config(vec![Fault::new(code, self.file, self.text, span, message, cure)])
+        Fault::new(code, self.file, self.text, span, message, cure)
     }
 
     fn unknown(&self, name: &str, kind: &str, known: Vec<&str>, span: &Range<usize>) -> Error {

@@ -15,6 +15,7 @@
 //! - Products and quotients multiply units. `%` and the like count as fractions there.
 //! - `degC - degC` is K, `degC ± K` is degC; what depends on the scale's zero (`degC + degC`, `2 * degC`) is refused.
 
+mod affine;
 mod function;
 mod kernel;
 mod lexer;

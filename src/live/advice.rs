@@ -229,6 +229,7 @@ pub fn advise(
         scope: &compiled.scope,
         dynamics: &plant.twin,
         objective: &compiled.objective,
+        kpis: &compiled.kpis,
         timezone: plant.spec.value.zone()?,
         seed: seed.unwrap_or(plant.spec.value.model.seed.value),
         clock,

@@ -101,6 +101,7 @@ impl<'a> Session<'a> {
             scope: &compiled.scope,
             dynamics: &plant.twin,
             objective: &compiled.objective,
+            kpis: &compiled.kpis,
             timezone: plant.spec.value.zone()?,
             seed: settings.seed.unwrap_or(plant.spec.value.model.seed.value),
             clock: settings.clock,

@@ -157,6 +157,7 @@ impl Case<'_> {
             scope: &self.compiled.scope,
             dynamics: self.twin,
             objective: &self.compiled.objective,
+            kpis: &self.compiled.kpis,
             timezone: self.plant.spec.value.zone()?,
             seed: self.seed,
             clock: self.clock,

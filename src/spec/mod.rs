@@ -5,8 +5,11 @@ mod at;
 mod json_schema;
 mod load;
 mod model;
+mod mpc;
 mod place;
+mod planner;
 mod scenario;
+mod setting;
 mod shape;
 mod span;
 mod syntax;
@@ -20,11 +23,11 @@ pub use load::{
     Damage, Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse, parse_scenario, parse_twin, twin_file,
 };
 pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
+pub use mpc::{MpcSpec, PlannedStock, TotalSpec};
 pub use place::{inner_place, key_place};
-pub use scenario::{
-    BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannedStock, PlannerSpec, Reference,
-    ScenarioSpec, ScheduleEntry, TotalSpec,
-};
+pub use planner::PlannerSpec;
+pub use scenario::{BaseStockLoop, CaseSpec, Change, ControllerSpec, PidLoop, Reference, ScenarioSpec, ScheduleEntry};
+pub use setting::SettingFault;
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema};
 pub use twin::{

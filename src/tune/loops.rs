@@ -135,6 +135,7 @@ impl<'a> Loops<'a> {
             scope: &compiled.scope,
             dynamics: &planner.twin,
             objective: &compiled.objective,
+            kpis: &compiled.kpis,
             timezone: timezone.clone(),
             seed: model.seed.value,
             clock: None,

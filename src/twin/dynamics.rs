@@ -95,6 +95,10 @@ pub trait Dynamics: Send + Sync {
     fn smooth(&self) -> bool {
         false
     }
+    /// Whether all states and outputs, and the given signals, are affine functions of past states and of the controls.
+    fn linear(&self, _signals: &[usize]) -> bool {
+        false
+    }
     /// What the log has seen of a signal, 1st to 99th percentile.
     fn seen(&self, signal: usize) -> Range;
     /// The least and the largest value that the log has seen of a signal.

@@ -5,6 +5,7 @@ mod carry;
 mod cover;
 mod dynamics;
 mod envelope;
+mod linear;
 mod provenance;
 
 use std::ops;
@@ -208,6 +209,10 @@ impl Dynamics for Twin {
         let (inputs, outputs) = self.map.regressor.shape();
         let (x, cotangent) = (vec![[].as_slice(); inputs], vec![Vec::new(); outputs]);
         outputs == 0 || self.map.regressor.pull_back(&x, &[], &cotangent, &mut vec![Vec::new(); inputs])
+    }
+
+    fn linear(&self, signals: &[usize]) -> bool {
+        self.is_linear(signals)
     }
 
     fn seen(&self, signal: usize) -> Range {

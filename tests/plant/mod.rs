@@ -1,6 +1,8 @@
 //! A plant in memory, from the text of a twin: its equations, a learned part that the tests know, its loop.
 #![allow(dead_code, reason = "each test crate uses its part")]
 
+pub mod cooled;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -69,6 +71,7 @@ pub struct Plant {
     pub spec: TwinSpec,
     pub schema: Arc<Schema>,
     pub scope: Scope,
+    kpis: Vec<Kpi>,
     objective: Objective,
 }
 
@@ -105,7 +108,7 @@ impl Plant {
             spec.kpi.iter().map(|(name, kpi)| Kpi::compile(name, kpi, &scope, &schema).unwrap()).collect();
         let prices = spec.objective.iter().map(|(name, price)| (name.as_str(), price.value));
         let objective = Objective::of(&kpis, prices).unwrap();
-        Self { spec, schema, scope, objective }
+        Self { spec, schema, scope, kpis, objective }
     }
 
     pub fn equations(&self) -> Equations {
@@ -161,6 +164,7 @@ impl Plant {
             scope: &self.scope,
             dynamics,
             objective: &self.objective,
+            kpis: &self.kpis,
             timezone: TimeZone::get("Europe/Berlin").unwrap(),
             seed: 1,
             clock,

@@ -1,7 +1,8 @@
 //! The cost around a plan: residuals of the objective and their slopes, by differences of the whole rollout in one batch.
 
-use super::Setup;
-use super::rollout::{Completed, Limit, Start, Workspace};
+use super::limits::Limit;
+use super::rollout::{Completed, Start, Workspace};
+use super::setup::Setup;
 use crate::control::planner::{Local, LocalLimit};
 use crate::expr::{Program, Registers, STRETCH};
 use crate::schema::Range;
@@ -179,10 +180,10 @@ impl Workspace {
         }
         let (rows, horizon) = ((n + 1) * setup.particles, setup.blocks.horizon());
         let mut trace = std::mem::take(&mut self.trace);
-        trace.resize(residuals.list.len(), setup.hard.len(), horizon * rows);
+        trace.resize(residuals.list.len(), setup.kept.len(), horizon * rows);
         let mut costs = Vec::new();
         self.price_and(setup, start, &candidates, &mut costs, &mut |step, frame, registers| {
-            trace.add(residuals, &setup.hard, step, frame, registers);
+            trace.add(residuals, &setup.kept, step, frame, registers);
         });
         let local = self.local(setup, residuals, &trace, &costs, &steps);
         self.trace = trace;
@@ -237,14 +238,15 @@ impl Workspace {
                 *g += slope - own;
             }
         }
-        for (limit, values) in setup.hard.iter().zip(&trace.limits) {
-            for at in (0..setup.blocks.horizon()).flat_map(|h| (0..setup.particles).map(move |p| base(h, p))) {
-                for (bound, sign) in [(limit.range.high, 1.0), (limit.range.low, -1.0)] {
+        for (l, (limit, values)) in setup.kept.iter().zip(&trace.limits).enumerate() {
+            for (h, p) in (0..setup.blocks.horizon()).flat_map(|h| (0..setup.particles).map(move |p| (h, p))) {
+                let (at, range) = (base(h, p), self.margins.range(l, limit.range, h, p));
+                for (bound, sign) in [(range.high, 1.0), (range.low, -1.0)] {
                     let room = sign * (bound - values[at]) / limit.scale;
                     if room < NEAR {
                         let slopes =
                             (0..n).map(|k| sign * (values[at + k + 1] - values[at]) / (steps[k] * limit.scale));
-                        local.limits.push(LocalLimit { slopes: slopes.collect(), room });
+                        local.limits.push(LocalLimit { slopes: slopes.collect(), room, rank: limit.rank });
                     }
                 }
             }

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::Setup;
+use super::excess::Excess;
 use super::local::Trace;
+use super::margins::Margins;
+use super::setup::Setup;
 use crate::control::planner::Allowed;
 use crate::expr::Registers;
 use crate::rng::Key;
@@ -44,7 +46,11 @@ pub(super) struct Workspace {
     /// Price of breaking a hard limit, set by the first candidates of a plan.
     limit_price: Option<f64>,
     /// Scratch for one candidate's futures.
-    futures: Vec<f64>,
+    values: Vec<f64>,
+    excess: Excess,
+    /// Many futures of one sequence.
+    futures: Option<Rollout>,
+    pub margins: Margins,
     pub trace: Trace,
 }
 
@@ -59,38 +65,18 @@ struct Rollout {
     total: Vec<f64>,
     /// Known values per row, over all terms.
     known: Vec<f64>,
-    /// Excess over hard limits per row, in widths of the limits.
-    beyond: Vec<f64>,
 }
 
-/// A limit on what the plant does.
-pub(super) struct Limit {
-    pub signal: usize,
-    pub range: Range,
-    /// Size of an excess that counts one.
-    pub scale: f64,
-    /// States are known one step ahead; outputs belong to the completed frame.
-    pub ahead: bool,
-}
-
-/// A step beyond a limit counts this besides its excess, so that small excesses are avoided too.
-const STEP_BEYOND: f64 = 0.1;
-/// Price of an excess of one, in spreads of the objective over the first candidates: beyond what money can outweigh.
+/// Price of an excess of one over a limit of the last rank, in spreads of the objective over the first candidates: beyond
+/// what money can outweigh.
 const LIMIT_PRICE: f64 = 1e3;
-
-impl Limit {
-    /// The values of a completed step that the limit is about: `[rows]`.
-    pub fn column<'f>(&self, frame: &'f Completed) -> &'f [f64] {
-        frame.window.column(self.signal, usize::from(!self.ahead))
-    }
-}
 
 /// Sees every completed frame of a rollout, with its step.
 pub(super) type Watch<'a> = dyn FnMut(usize, &Completed, &mut Registers) + 'a;
 
 /// The frame before the current one, as the current one.
 pub(super) struct Completed<'a> {
-    window: &'a Window,
+    pub(super) window: &'a Window,
     step_ms: i64,
 }
 
@@ -118,7 +104,7 @@ impl Workspace {
     }
 
     /// Cost of each candidate, `[moves * controls]` each: the risk quantile of the objective over futures, plus the mean
-    /// price of hard limits broken; NaN where a future cannot be computed.
+    /// price of limits broken; NaN where a future cannot be computed.
     pub fn price(&mut self, setup: &Setup, start: &Start, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
         self.price_and(setup, start, candidates, costs, &mut |_, _, _| {});
     }
@@ -136,27 +122,32 @@ impl Workspace {
         let at = match self.rollouts.iter().position(|r| r.candidates == n) {
             Some(at) => at,
             None => {
-                self.rollouts.push(Rollout::new(setup, n));
+                self.rollouts.push(Rollout::new(setup, n, setup.particles));
                 self.rollouts.len() - 1
             }
         };
         paths(setup, start, candidates, &mut self.path);
         let rollout = &mut self.rollouts[at];
-        rollout.run(setup, start, &self.path, &mut self.noise, &mut self.registers, watch);
+        let (excess, margins) = (&mut self.excess, &self.margins);
+        excess.begin(n * setup.particles);
+        rollout.run(setup, start, &self.path, &mut self.noise, &mut self.registers, &mut |step, frame, registers| {
+            excess.add(&setup.kept, margins, n, step, frame);
+            watch(step, frame, registers);
+        });
         rollout.sum(setup);
-        let Rollout { total, beyond, .. } = rollout;
+        let total = &rollout.total;
         costs.clear();
         for c in 0..n {
-            self.futures.clear();
-            self.futures.extend(total.iter().skip(c).step_by(n));
+            self.values.clear();
+            self.values.extend(total.iter().skip(c).step_by(n));
             // One future that cannot be computed is no future to count on.
-            costs.push(if self.futures.iter().all(|v| v.is_finite()) {
+            costs.push(if self.values.iter().all(|v| v.is_finite()) {
                 match setup.risk {
                     Some(risk) => {
-                        self.futures.sort_unstable_by(f64::total_cmp);
-                        quantile(&self.futures, risk)
+                        self.values.sort_unstable_by(f64::total_cmp);
+                        quantile(&self.values, risk)
                     }
-                    None => self.futures.iter().sum::<f64>() / self.futures.len() as f64,
+                    None => self.values.iter().sum::<f64>() / self.values.len() as f64,
                 }
             } else {
                 f64::NAN
@@ -169,13 +160,20 @@ impl Workspace {
             if low <= high { LIMIT_PRICE * (high - low).max(1e-6 * size).max(1e-12) } else { LIMIT_PRICE }
         });
         for (c, cost) in costs.iter_mut().enumerate() {
-            let excess: f64 = beyond.iter().skip(c).step_by(n).sum();
-            *cost += price * excess / setup.particles as f64;
+            *cost += price * self.excess.of(c, n);
         }
     }
 }
 
 impl Workspace {
+    /// Every completed frame of `futures` futures of the sequence `at`, `[moves * controls]`: rows are futures, and the first
+    /// ones have the noise of the candidates' futures.
+    pub fn foresee(&mut self, setup: &Setup, start: &Start, at: &[f64], futures: usize, watch: &mut Watch) {
+        let rollout = self.futures.get_or_insert_with(|| Rollout::new(setup, 1, futures));
+        paths(setup, start, &[at.to_vec()], &mut self.path);
+        rollout.run(setup, start, &self.path, &mut None, &mut self.registers, watch);
+    }
+
     /// Differences of a term's price, averaged over futures, between the last candidates and the first of them, per unit
     /// of `steps`; `None` when one is not finite.
     pub fn slopes(&mut self, setup: &Setup, term: usize, steps: &[f64]) -> Option<Vec<f64>> {
@@ -219,19 +217,19 @@ pub(super) fn paths(setup: &Setup, start: &Start, candidates: &[Vec<f64>], path:
 }
 
 impl Rollout {
-    fn new(setup: &Setup, candidates: usize) -> Self {
-        let rows = candidates * setup.particles;
+    /// Of `particles` futures.
+    fn new(setup: &Setup, candidates: usize, particles: usize) -> Self {
+        let rows = candidates * particles;
         let dynamics = setup.dynamics;
         let window = Window::new(dynamics.schema().len(), setup.depth, rows, Timestamp::UNIX_EPOCH, dynamics.step_ms());
         Self {
             candidates,
-            batch: Batch::candidates(window, setup.particles, dynamics.members(), None),
+            batch: Batch::candidates(window, particles, dynamics.members(), None),
             terms: setup.objective.terms.iter().map(|(kpi, _)| kpi.start(rows)).collect(),
             value: vec![0.0; rows],
             position: vec![0.0; rows],
             total: vec![0.0; rows],
             known: vec![0.0; rows],
-            beyond: vec![0.0; rows],
         }
     }
 
@@ -244,11 +242,12 @@ impl Rollout {
         registers: &mut Registers,
         watch: &mut Watch,
     ) {
-        let Self { candidates, batch, terms, beyond, value, position, .. } = self;
+        let Self { candidates, batch, terms, value, position, .. } = self;
         let (n, controls, dynamics) = (*candidates, &setup.controls, setup.dynamics);
         batch.window.broadcast_from(start.window, start.row);
         // One future is the mean one; several share their noise between all candidates.
-        batch.key = (setup.particles > 1).then_some(start.key);
+        let particles = batch.particles.len();
+        batch.key = (particles > 1).then_some(start.key);
         match noise {
             Some(noise) => batch.noise.clone_from(noise),
             None => {
@@ -259,10 +258,9 @@ impl Rollout {
         batch.bias.resize_with(start.bias.len(), Vec::new);
         for (column, bias) in batch.bias.iter_mut().zip(&start.bias) {
             column.clear();
-            column.resize(setup.particles, *bias);
+            column.resize(particles, *bias);
         }
         terms.iter_mut().for_each(Accumulator::reset);
-        beyond.fill(0.0);
         for h in 0..setup.blocks.horizon() {
             if h > 0 {
                 for (signal, values) in start.told {
@@ -292,17 +290,6 @@ impl Rollout {
                 kpi.add(acc, &completed, registers);
             }
             watch(h, &completed, registers);
-            for limit in &setup.hard {
-                let (range, scale) = (limit.range, limit.scale.recip());
-                let values = limit.column(&completed);
-                for (beyond, v) in beyond.iter_mut().zip(values) {
-                    if v.is_nan() {
-                        *beyond = f64::NAN;
-                    }
-                    let excess = range.excess(*v) * scale;
-                    *beyond += if excess > 1e-9 { excess + STEP_BEYOND } else { 0.0 };
-                }
-            }
         }
     }
 

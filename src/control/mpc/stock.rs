@@ -4,7 +4,8 @@
 //! levels can: in every future the order is what is missing up to the level (base-stock policies are what optimal
 //! policies of such chains look like: Clark & Scarf 1960), and only the level is decided now.
 
-use super::{ControlLimit, Setup};
+use super::limits::ControlLimit;
+use super::setup::Setup;
 use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::schema::{MoveLimit, Range, Switching};
@@ -25,25 +26,12 @@ impl Setup<'_> {
     /// From now on the plan moves the levels that `specs` describe in place of the orders.
     ///
     /// # Errors
-    /// [`crate::error::Error::Config`] for an order that the plan does not move, a position in another unit, and levels
-    /// that are no range.
+    /// [`crate::error::Error::Config`] for an order that there is not, and a position in another unit.
     pub(super) fn stock(&mut self, specs: &[At<PlannedStock>], context: &Context) -> Result<()> {
         for spec in specs {
             let order = context.control(&spec.order, &spec.order.span)?;
-            let Some(c) = self.controls.iter().position(|&s| s == order) else {
-                let message = format!("the plan does not move `{}`", spec.order.value);
-                return Err(context.fault("unknown-signal", &spec.order.span, message, "name it in `controls`, too"));
-            };
+            let Some(c) = self.controls.iter().position(|&s| s == order) else { continue };
             let [low, high] = spec.level.value;
-            if !(low.is_finite() && high.is_finite() && low < high) {
-                let message = format!("levels from {low} to {high} are no range");
-                return Err(context.fault(
-                    "out-of-range",
-                    &spec.level.span,
-                    message,
-                    "write `level = [lowest, highest]`",
-                ));
-            }
             let unit = &context.schema.signals[order].unit;
             let position = context.program(&spec.position, unit)?;
             self.depth = self.depth.max(position.depth() + 2);

@@ -1,6 +1,8 @@
 //! Bounded Gauss-Newton.
 
-use super::local::{rows, units};
+use nalgebra::DVector;
+
+use super::local::{by_rank, rows, units};
 use super::quadratic::{Quadratic, Row};
 use super::trial::{Trial, empty_plan};
 use super::{Local, Plan, Planner, Problem};
@@ -113,10 +115,10 @@ impl Branch {
 /// The model of one iteration, in units of `scale`.
 struct Step {
     scale: Vec<f64>,
-    /// What a change must hold: also the limits of the plant that are not broken.
+    /// What a change must hold.
     rows: Vec<Row>,
-    /// Limits that are.
-    broken: Vec<Row>,
+    /// Limits of the plant, with their ranks.
+    limits: Vec<(u32, Row)>,
     quadratic: Quadratic,
     /// What the damping multiplies.
     diagonal: Vec<f64>,
@@ -131,46 +133,49 @@ impl Step {
         let slope = local.gradient.iter().zip(&scale).map(|(g, s)| (g * s).abs()).fold(0.0, f64::max);
         let floor = 1e-3 * most + slope + f64::MIN_POSITIVE.sqrt();
         let diagonal = quadratic.hessian.diagonal().iter().map(|h| h + floor).collect();
-        let (broken, whole): (Vec<Row>, Vec<Row>) = local.limit_rows(&scale).partition(|row| row.bound < 0.0);
-        let mut rows = rows(problem, at, &scale);
-        rows.extend(whole);
-        Self { rows, broken, quadratic, diagonal, scale }
+        Self { rows: rows(problem, at, &scale), limits: local.limit_rows(&scale), quadratic, diagonal, scale }
     }
 
-    /// The best change, `[moves * controls]`, in the controls' units; broken limits are one-sided squares.
+    /// The best change, `[moves * controls]`, in the controls' units.
     fn change(&self, damping: f64) -> Option<Vec<f64>> {
         let mut model = self.quadratic.clone();
         for (i, d) in self.diagonal.iter().enumerate() {
             model.hessian[(i, i)] += damping * d;
         }
-        let curvature = LIMIT_CURVATURE * model.hessian.diagonal().max();
-        // What is asked of each broken limit, none when it mends by itself.
-        let mut asked: Vec<Option<f64>> = self.broken.iter().map(|row| Some(row.bound)).collect();
-        let mut change = None;
-        for _ in 0..LIMIT_ROUNDS {
-            let mut kinked = model.clone();
-            for (row, bound) in self.broken.iter().zip(&asked).filter_map(|(row, asked)| Some((row, (*asked)?))) {
-                for (i, a) in &row.slopes {
-                    kinked.gradient[*i] -= curvature * a * bound;
-                    row.slopes.iter().for_each(|(j, b)| kinked.hessian[(*i, *j)] += curvature * a * b);
-                }
-            }
-            let x = kinked.least(&self.rows)?;
-            for (row, asked) in self.broken.iter().zip(&mut asked) {
-                let excess = row.dot(&x) - row.bound;
-                // A square gives in to the cost by a little: ask for that much more, as a multiplier would.
-                *asked = match *asked {
-                    Some(bound) if excess > 0.0 => Some(bound - excess),
-                    Some(bound) if bound < row.bound => Some(bound),
-                    _ if excess > 0.0 => Some(row.bound),
-                    _ => None,
-                };
-            }
-            change = Some(x);
-            if self.broken.is_empty() {
-                break;
+        let x = by_rank(self.rows.clone(), &self.limits, |rows, broken| mend(&model, rows, broken))?;
+        Some(x.iter().zip(&self.scale).map(|(x, s)| x * s).collect())
+    }
+}
+
+/// The least point of `model` that holds `rows`; broken limits are one-sided squares.
+fn mend(model: &Quadratic, rows: &[Row], broken: &[Row]) -> Option<DVector<f64>> {
+    if broken.is_empty() {
+        return model.least(rows);
+    }
+    let curvature = LIMIT_CURVATURE * model.hessian.diagonal().max();
+    // What is asked of each broken limit, none when it mends by itself.
+    let mut asked: Vec<Option<f64>> = broken.iter().map(|row| Some(row.bound)).collect();
+    let mut mended = None;
+    for _ in 0..LIMIT_ROUNDS {
+        let mut kinked = model.clone();
+        for (row, bound) in broken.iter().zip(&asked).filter_map(|(row, asked)| Some((row, (*asked)?))) {
+            for (i, a) in &row.slopes {
+                kinked.gradient[*i] -= curvature * a * bound;
+                row.slopes.iter().for_each(|(j, b)| kinked.hessian[(*i, *j)] += curvature * a * b);
             }
         }
-        change.map(|x| x.iter().zip(&self.scale).map(|(x, s)| x * s).collect())
+        let x = kinked.least(rows)?;
+        for (row, asked) in broken.iter().zip(&mut asked) {
+            let excess = row.dot(&x) - row.bound;
+            // A square gives in to the cost by a little: ask for that much more, as a multiplier would.
+            *asked = match *asked {
+                Some(bound) if excess > 0.0 => Some(bound - excess),
+                Some(bound) if bound < row.bound => Some(bound),
+                _ if excess > 0.0 => Some(row.bound),
+                _ => None,
+            };
+        }
+        mended = Some(x);
     }
+    mended
 }

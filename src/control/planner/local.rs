@@ -16,7 +16,7 @@ pub struct Local {
     pub residuals: Vec<f64>,
     /// `[moves * controls][residuals]`.
     pub jacobian: Vec<Vec<f64>>,
-    /// Hard limits of what the plant does: slopes · δ ≤ room.
+    /// Limits of what the plant does, by rank: slopes · δ ≤ room.
     pub limits: Vec<LocalLimit>,
 }
 
@@ -26,6 +26,8 @@ pub struct LocalLimit {
     /// `[moves * controls]`.
     pub slopes: Vec<f64>,
     pub room: f64,
+    /// Kept before those of higher numbers; 0 is a hard limit.
+    pub rank: u32,
 }
 
 /// Share of the room to a limit that a step leaves.
@@ -50,17 +52,18 @@ impl Local {
     }
 
     /// The limits that the controls can move, for a change in units of `scale`, their largest slope one. A limit is
-    /// approached, not hit: slopes are never exact.
-    pub(super) fn limit_rows(&self, scale: &[f64]) -> impl Iterator<Item = Row> {
-        self.limits.iter().filter_map(move |limit| {
+    /// approached, not hit: slopes are never exact. With their ranks, in the order of these.
+    pub(super) fn limit_rows(&self, scale: &[f64]) -> Vec<(u32, Row)> {
+        let row = |limit: &LocalLimit| {
             let slopes = || limit.slopes.iter().zip(scale).map(|(a, s)| a * s);
             let most = slopes().fold(0.0f64, |m, s| m.max(s.abs()));
             let bound = (limit.room - NEAREST * limit.room.abs()) / most;
-            (most > 0.0 && bound.is_finite()).then(|| Row {
-                slopes: slopes().map(|s| s / most).enumerate().filter(|(_, s)| *s != 0.0).collect(),
-                bound,
-            })
-        })
+            let slopes = || slopes().map(|s| s / most).enumerate().filter(|(_, s)| *s != 0.0).collect();
+            (most > 0.0 && bound.is_finite()).then(|| (limit.rank, Row { slopes: slopes(), bound }))
+        };
+        let mut rows: Vec<(u32, Row)> = self.limits.iter().filter_map(row).collect();
+        rows.sort_by_key(|r| r.0);
+        rows
     }
 
     /// The cost, less a constant, as a function of the change in units of `scale`: hessian JᵀJ, slopes as above.
@@ -77,6 +80,29 @@ impl Local {
         let gradient = DVector::from_iterator(n, self.slopes().iter().zip(scale).map(|(g, s)| g * s));
         Quadratic { hessian, gradient }
     }
+}
+
+/// The change that holds `rows`, which no change holds too, and limits in the order of their ranks: those of a rank are
+/// broken as little as the higher ones allow, and no lower one makes them broken more (a hierarchy of quadratic programs:
+/// Kanoun, Lamiraux & Wieber 2011). `least`: the cheapest change that holds its first rows and breaks the second ones least.
+pub(super) fn by_rank(
+    mut rows: Vec<Row>,
+    limits: &[(u32, Row)],
+    mut least: impl FnMut(&[Row], &[Row]) -> Option<DVector<f64>>,
+) -> Option<DVector<f64>> {
+    let (mut at, mut mended): (Option<DVector<f64>>, bool) = (None, false);
+    for same in limits.chunk_by(|a, b| a.0 == b.0) {
+        let is_broken = |row: &Row| at.as_ref().map_or(0.0, |x| row.dot(x)) > row.bound;
+        let (broken, whole): (Vec<Row>, Vec<Row>) = same.iter().map(|(_, row)| row.clone()).partition(is_broken);
+        rows.extend(whole);
+        mended = !broken.is_empty();
+        if mended {
+            let x = least(&rows, &broken)?;
+            rows.extend(broken.into_iter().map(|row| Row { bound: row.bound.max(row.dot(&x)), ..row }));
+            at = Some(x);
+        }
+    }
+    if mended { at } else { least(&rows, &[]) }
 }
 
 /// Unit of each value's change: the spread of its control; one where it cannot move, since its rows then say so.

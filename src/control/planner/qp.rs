@@ -2,16 +2,17 @@
 
 use clarabel::algebra::CscMatrix;
 use clarabel::solver::{DefaultSettings, DefaultSolver, IPSolver, NonnegativeConeT, SolverStatus};
+use nalgebra::DVector;
 
-use super::local::{rows, units};
+use super::local::{by_rank, rows, units};
 use super::quadratic::{Quadratic, Row};
 use super::trial::{Trial, empty_plan};
-use super::{Local, Plan, Planner, Problem};
+use super::{Plan, Planner, Problem};
 
 /// Linearises along the best sequence, solves the constrained quadratic program (Clarabel, an interior-point method:
 /// Goulart & Chen 2024), and repeats within a trust region. One iteration is exact where the twin is linear and the cost
-/// quadratic. Hard limits of the plant are soft constraints at a price that nothing outweighs, so that there is always
-/// a plan.
+/// quadratic. Limits of the plant that the sequence breaks are soft constraints at a price that nothing outweighs, so that
+/// there is always a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Qp {
     pub iterations: usize,
@@ -40,8 +41,14 @@ impl Planner for Qp {
             }
             let (at, cost) = (trial.best().controls.clone(), trial.best().cost);
             let Some(local) = problem.price.near(&at).filter(|l| l.is_known(at.len())) else { break };
-            let rows = rows(problem, &at, &scale);
-            let Some(step) = solve(&local.quadratic(&scale), &local, rows, &scale, radius) else { break };
+            let mut rows = rows(problem, &at, &scale);
+            if radius.is_finite() {
+                let within = |i: usize| [1.0, -1.0].map(|sign| Row { slopes: vec![(i, sign)], bound: radius });
+                rows.extend((0..at.len()).flat_map(within));
+            }
+            let model = local.quadratic(&scale);
+            let limits = local.limit_rows(&scale);
+            let Some(step) = by_rank(rows, &limits, |rows, broken| solve(&model, rows, broken)) else { break };
             let size = step.iter().fold(0.0f64, |m, v| m.max(v.abs()));
             trial.candidates = LENGTHS
                 .iter()
@@ -59,17 +66,16 @@ impl Planner for Qp {
     }
 }
 
-/// The best step within `radius` of each value, in units; none when there is no solution.
-fn solve(model: &Quadratic, local: &Local, mut rows: Vec<Row>, scale: &[f64], radius: f64) -> Option<Vec<f64>> {
-    let n = scale.len();
-    if radius.is_finite() {
-        rows.extend((0..n).flat_map(|i| [1.0, -1.0].map(|sign| Row { slopes: vec![(i, sign)], bound: radius })));
-    }
+/// The best step that holds `rows` and breaks `broken` least, in units; none when there is no solution.
+fn solve(model: &Quadratic, rows: &[Row], broken: &[Row]) -> Option<DVector<f64>> {
+    let n = model.gradient.len();
+    let mut rows = rows.to_vec();
     let mut variables = n;
-    // One more variable per limit: its excess, in units of the control that moves it most.
-    for mut row in local.limit_rows(scale) {
-        row.slopes.push((variables, -1.0));
-        rows.push(row);
+    // One more variable per broken limit: its excess, in units of the control that moves it most.
+    for row in broken {
+        let mut slopes = row.slopes.clone();
+        slopes.push((variables, -1.0));
+        rows.push(Row { slopes, bound: row.bound });
         rows.push(Row { slopes: vec![(variables, -1.0)], bound: 0.0 });
         variables += 1;
     }
@@ -113,5 +119,5 @@ fn solve(model: &Quadratic, local: &Local, mut rows: Vec<Row>, scale: &[f64], ra
     solver.solve();
     let solved = matches!(solver.solution.status, SolverStatus::Solved | SolverStatus::AlmostSolved);
     let step = &solver.solution.x[..n];
-    (solved && step.iter().all(|v| v.is_finite())).then(|| step.to_vec())
+    (solved && step.iter().all(|v| v.is_finite())).then(|| DVector::from_column_slice(step))
 }
