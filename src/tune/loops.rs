@@ -41,7 +41,8 @@ pub struct Loops<'a> {
     stretches: [Vec<Stretch>; 2],
 }
 
-/// What came of the runs of a setting.
+/// What came of a setting, in the runs that were made so far.
+#[derive(Default)]
 pub struct Outcome {
     /// Objective of each run; infinite where it could not be made.
     pub objectives: Vec<f64>,
@@ -50,11 +51,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    pub fn append(&mut self, mut more: Self) {
+        self.objectives.append(&mut more.objectives);
+        self.kpis.append(&mut more.kpis);
+    }
+
     pub fn mean(&self) -> f64 {
         mean(&self.objectives)
     }
 
-    /// Standard error of the mean difference to `other`, run by run.
+    /// Standard error of the mean difference to `other` in the runs that both have made.
     pub fn error(&self, other: &Self) -> f64 {
         let d: Vec<f64> = self.objectives.iter().zip(&other.objectives).map(|(a, b)| a - b).collect();
         let (m, n) = (mean(&d), d.len() as f64);
@@ -79,8 +85,21 @@ impl<'a> Loops<'a> {
                 stretches[i % 2].push(stretch(ground, s.row, s.first, steps, half));
             }
         }
+        // either half from the first runs on
+        let mut turns = [Vec::new(), Vec::new()];
+        for (turns, list) in turns.iter_mut().zip(stretches) {
+            let (older, newer): (Vec<Stretch>, Vec<Stretch>) = list.into_iter().partition(|s| s.half == 0);
+            let (mut older, mut newer) = (older.into_iter(), newer.into_iter());
+            loop {
+                let pair = [older.next(), newer.next()];
+                if pair.iter().all(Option::is_none) {
+                    break;
+                }
+                turns.extend(pair.into_iter().flatten());
+            }
+        }
         let both = |list: &Vec<Stretch>| [0, 1].iter().all(|h| list.iter().any(|s| s.half == *h));
-        stretches.iter().all(both).then_some(Self { ground, players, steps, stretches })
+        turns.iter().all(both).then_some(Self { ground, players, steps, stretches: turns })
     }
 
     /// Number of runs by which settings are chosen.
@@ -88,13 +107,14 @@ impl<'a> Loops<'a> {
         self.stretches[0].len()
     }
 
-    /// Runs `setting` on the stretches to choose by, or (`test`) on the others.
+    /// Runs `setting` on those stretches to choose by, or (`test`) on those others.
     ///
     /// # Errors
     /// Faults of the `[mpc]` table.
-    pub fn run(&self, setting: &Setting, test: bool) -> Result<Outcome> {
-        let mut outcome = Outcome { objectives: Vec::new(), kpis: Vec::new() };
-        for (i, stretch) in self.stretches[usize::from(test)].iter().enumerate() {
+    pub fn run(&self, setting: &Setting, runs: Range<usize>, test: bool) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let list = self.stretches[usize::from(test)].iter().enumerate();
+        for (i, stretch) in list.skip(runs.start).take(runs.len()) {
             // who plans was fitted to the other half
             let half = 1 - stretch.half;
             let planner = self.players.get(&setting.model, setting.lags, half);

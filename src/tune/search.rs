@@ -16,6 +16,10 @@ const MOVES: [usize; 3] = [12, 6, 3];
 /// Gains of the estimate of the model's bias.
 const CORRECTIONS: [f64; 3] = [0.1, 0.0, 0.3];
 
+/// Runs of every model, after which the worse half is out; models that always stay in.
+const HEATS: usize = 2;
+const FINALISTS: usize = 3;
+
 /// Tries what `ground` leaves open and tells what is best; `None` when the log is too short for closed loops on both of its
 /// halves. `tell` hears what is being done.
 ///
@@ -38,8 +42,8 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     };
     let mut search = Search { loops: &loops, tried: Vec::new() };
     tell("tuning plans: model and lags in closed loop");
-    search.run(players.planners.iter().flat_map(|m| players.lags.iter().map(|&l| first(m, l))).collect())?;
-    let Some(mut best) = search.first_choice() else { return Ok(None) };
+    let models = players.planners.iter().flat_map(|m| players.lags.iter().map(|&l| first(m, l)));
+    let Some(mut best) = search.race(models.collect())? else { return Ok(None) };
     if horizon.is_none() {
         tell("tuning plans: horizon in closed loop");
         let to = |parts: &usize| (longest / parts).max(1);
@@ -62,7 +66,7 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     }
     tell("tuning plans: testing the choice");
     let setting = search.tried[best].0.clone();
-    let promises = loops.promises(&loops.run(&setting, true)?);
+    let promises = loops.promises(&loops.run(&setting, 0..usize::MAX, true)?);
     Ok(Some(search.tell(best, setting, promises)))
 }
 
@@ -73,19 +77,41 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Tries those of `settings` that are new, in parallel.
-    fn run(&mut self, mut settings: Vec<Setting>) -> Result<()> {
-        settings.retain(|s| self.number(s).is_none());
-        settings.dedup();
-        let outcomes: Vec<Result<Outcome>> = settings.par_iter().map(|s| self.loops.run(s, false)).collect();
-        for (setting, outcome) in settings.into_iter().zip(outcomes) {
-            self.tried.push((setting, outcome?));
+    /// Makes the first `runs` of each setting, as far as they are not made, in parallel; numbers of the settings.
+    fn run(&mut self, settings: Vec<Setting>, runs: usize) -> Result<Vec<usize>> {
+        let mut numbers = Vec::new();
+        for setting in settings {
+            let number = self.tried.iter().position(|(s, _)| *s == setting).unwrap_or(self.tried.len());
+            if number == self.tried.len() {
+                self.tried.push((setting, Outcome::default()));
+            }
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
         }
-        Ok(())
+        let more = |&i: &usize| {
+            let (setting, outcome) = &self.tried[i];
+            self.loops.run(setting, outcome.objectives.len()..runs.max(outcome.objectives.len()), false)
+        };
+        let outcomes: Vec<Result<Outcome>> = numbers.par_iter().map(more).collect();
+        for (&i, more) in numbers.iter().zip(outcomes) {
+            self.tried[i].1.append(more?);
+        }
+        Ok(numbers)
     }
 
-    fn number(&self, setting: &Setting) -> Option<usize> {
-        self.tried.iter().position(|(s, _)| s == setting)
+    /// A few runs of each of `settings`, all runs of the better half, and the model that did best, with the fewest lags that
+    /// do no worse; `None` when all failed.
+    fn race(&mut self, settings: Vec<Setting>) -> Result<Option<usize>> {
+        let mut numbers = self.run(settings, HEATS)?;
+        numbers.sort_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
+        numbers.truncate(numbers.len().div_ceil(2).max(FINALISTS));
+        let finalists = numbers.iter().map(|&i| self.tried[i].0.clone()).collect();
+        let finalists = self.run(finalists, self.loops.runs())?;
+        let finite = finalists.iter().copied().filter(|&i| self.mean(i).is_finite());
+        let Some(best) = finite.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b))) else { return Ok(None) };
+        let same = |i: &usize| self.tried[*i].0.model == self.tried[best].0.model && !self.worse(*i, best);
+        Ok(finalists.into_iter().filter(same).min_by_key(|&i| self.tried[i].0.lags))
     }
 
     fn mean(&self, i: usize) -> f64 {
@@ -98,20 +124,10 @@ impl Search<'_> {
         gap.is_nan() || gap > self.tried[a].1.error(&self.tried[b].1)
     }
 
-    /// The model that did best, with the fewest lags that do no worse; `None` when every run failed.
-    fn first_choice(&self) -> Option<usize> {
-        let finite = (0..self.tried.len()).filter(|&i| self.mean(i).is_finite());
-        let best = finite.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)))?;
-        let same = |i: &usize| self.tried[*i].0.model == self.tried[best].0.model && !self.worse(*i, best);
-        (0..self.tried.len()).filter(same).min_by_key(|&i| self.tried[i].0.lags)
-    }
-
     /// The best of number `now` and its `others`, if it is better by more than the standard error.
     fn better(&mut self, now: usize, others: impl Fn(&Setting) -> Vec<Setting>) -> Result<usize> {
-        let others = others(&self.tried[now].0);
-        self.run(others.clone())?;
-        let numbers = others.iter().filter_map(|s| self.number(s));
-        let best = numbers.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
+        let numbers = self.run(others(&self.tried[now].0), self.loops.runs())?;
+        let best = numbers.into_iter().min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
         Ok(best.filter(|&b| self.worse(now, b)).unwrap_or(now))
     }
 
