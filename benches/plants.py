@@ -2,11 +2,14 @@
 
     python plants.py --shared DIR --twinopt PATH --project DIR [--seeds 101,102,...] [--steps 400] [NAME...]
 
+Besides, each own controller's run is recorded (`control --shadow --log`), and a scenario over that record, on the same
+model, says what MPC promises there: the saving that was realised over the saving that was promised is the last column.
+
 `--shared` holds plants/serve.py, whose Python must be the one that runs this script, and data/rollouts/NAME.parquet. In
 `--project` every plant gets data/NAME with the log and the twin.toml of examples/NAME, and a model fitted on it, unless
 they are there. Prints one table row per plant and writes plants.json.
 """
-import argparse, json, math, os, shutil, statistics, subprocess, sys
+import argparse, json, math, os, shutil, statistics, subprocess, sys, tomllib
 from datetime import datetime, timedelta
 
 # What each plant is judged by: the mean of one KPI per step.
@@ -14,6 +17,15 @@ MEASURE = {
     "cstr": "reward", "four_tank": "reward", "ph_neutralization": "reward", "distillation": "reward",
     "serial_inventory": "profit", "datacenter_crac": "total_power_w",
 }
+# The twin's KPI of the same thing, and how its value over `hours` and `steps` becomes a mean per step.
+PROMISE = {
+    "cstr": ("tracking", lambda v, hours, steps: v), "four_tank": ("tracking", lambda v, hours, steps: v),
+    "ph_neutralization": ("tracking", lambda v, hours, steps: v), "distillation": ("tracking", lambda v, hours, steps: v),
+    "serial_inventory": ("profit", lambda v, hours, steps: v / steps),
+    "datacenter_crac": ("energy", lambda v, hours, steps: v / (hours * 3600)),
+}
+# Steps of a record before the scenario over it: what models and forecasts look back on.
+PAST = 12
 # Plants whose twin knows the calendar: when their run begins, as in their log, and the days of a step.
 START = {"serial_inventory": ("2024-01-01", 1)}
 
@@ -45,14 +57,9 @@ def loop(a, name, seed, answer):
     return steps, end
 
 
-def own(line):
-    message = json.loads(line)
-    return json.dumps({"u": message["baseline"]}) + "\n" if "baseline" in message else None
-
-
 class Control:
-    def __init__(self, a, name, seed):
-        command = [a.twinopt, "control", os.path.join("data", name), *a.option]
+    def __init__(self, a, name, seed, *more):
+        command = [a.twinopt, "control", os.path.join("data", name), *a.option, *more]
         self.errors = open(os.path.join(a.project, f"control-{name}-{seed}.log"), "w")
         self.process = subprocess.Popen(command, cwd=a.project, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.errors, text=True)
@@ -98,12 +105,60 @@ def fit(a, name):
             sys.exit(f"no model of {name}")
 
 
+def inline(value):
+    """TOML of a value that was read from TOML."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {inline(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(inline(v) for v in value) + "]"
+    return json.dumps(value)
+
+
+def promised(a, name, seed, record, steps):
+    """Mean per step that the twin promises under MPC, over what its own controller's run met."""
+    folder = f"{name}-{seed}"
+    at = os.path.join(a.project, "data", folder)
+    os.makedirs(os.path.join(at, "log"), exist_ok=True)
+    shutil.copy(os.path.join(a.project, "data", name, "twin.toml"), at)
+    os.replace(record, os.path.join(at, "log", "record.parquet"))
+    with open(os.path.join(at, "twin.toml"), "rb") as f:
+        twin = tomllib.load(f)
+    number, unit = next((twin["step"][:i], twin["step"][i:]) for i, c in enumerate(twin["step"]) if c.isalpha())
+    seconds = float(number) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[unit]
+    start = datetime.fromisoformat(START[name][0] if name in START else "1970-01-01") + timedelta(seconds=PAST * seconds)
+    length = steps - PAST - 2
+    mpc = {k: v for k, v in twin["mpc"].items() if k not in ("tune", "safe", "settle")}
+    os.makedirs(os.path.join(a.project, "scenarios"), exist_ok=True)
+    scenario = os.path.join("scenarios", folder + ".toml")
+    with open(os.path.join(a.project, scenario), "w") as f:
+        f.write(f'question = "What does MPC promise?"\ntwin = "{folder}"\nstart = {start:%Y-%m-%dT%H:%M:%S}Z\n'
+                f'length = "{int(length * seconds)}s"\nparticles = 2\n'
+                f'[case.baseline]\ncontroller.replay = {{}}\n[case.mpc]\ncontroller.mpc = {inline(mpc)}\n')
+    done = subprocess.run([a.twinopt, "run", "--quiet", scenario], cwd=a.project, capture_output=True, text=True)
+    results = os.path.join(a.project, "reports", folder, "results.json")
+    if not os.path.exists(results):
+        print(done.stderr, file=sys.stderr)
+        return float("nan")
+    with open(results) as f:
+        run = json.load(f)["scenarios"][0]
+    kpi, per_step = PROMISE[name]
+    case = next((c for c in run["cases"] if c["name"] == "mpc"), None)
+    if case is None:
+        print(run["error"], file=sys.stderr)
+        return float("nan")
+    samples = next(k["samples"] for k in case["kpis"] if k["name"] == kpi)
+    return per_step(statistics.mean(samples), run["hours"], length)
+
+
 def plant_row(a, name):
     fit(a, name)
     kpi = MEASURE[name]
     runs = []
     for seed in a.seeds:
-        base, base_end = loop(a, name, seed, own)
+        record = os.path.join(a.project, f"own-{name}-{seed}.parquet")
+        shadow = Control(a, name, seed, "--shadow", "--log", record)
+        base, base_end = loop(a, name, seed, shadow)
+        shadow.close()
         control = Control(a, name, seed)
         ours, our_end = loop(a, name, seed, control)
         control.close()
@@ -121,6 +176,9 @@ def plant_row(a, name):
         if name == "datacenter_crac":
             run["hottest"] = max(s["obs"]["server_inlet_temp_c"] for s in ours)
             run["hottest_base"] = max(s["obs"]["server_inlet_temp_c"] for s in base)
+        rest = [s["kpi"][kpi] for s in base[PAST:]]
+        run["promised"] = promised(a, name, seed, record, len(base)) - statistics.mean(rest)
+        run["realised"] = statistics.mean(s["kpi"][kpi] for s in ours[PAST:]) - statistics.mean(rest)
         runs.append(run)
         print(json.dumps(run), file=sys.stderr, flush=True)
     base, ours = (statistics.mean(r[k] for r in runs) for k in ("baseline", "ours"))
@@ -128,6 +186,7 @@ def plant_row(a, name):
     half = 1.96 * statistics.stdev(ratios) / math.sqrt(len(ratios)) if len(ratios) > 1 else float("nan")
     return dict(plant=name, kpi=kpi, baseline=base, ours=ours, ratio=ours / base, ratio_mean=statistics.mean(ratios), half=half,
                 trips=sum(r["our_end"] != "steps" for r in runs), base_trips=sum(r["base_end"] != "steps" for r in runs), runs=runs,
+                kept=sum(r["realised"] for r in runs) / sum(r["promised"] for r in runs),
                 ms=statistics.median(r["ms"] for r in runs if r["ms"] is not None) if any(r["ms"] for r in runs) else None)
 
 
@@ -144,12 +203,12 @@ if __name__ == "__main__":
     a.shared, a.twinopt = os.path.abspath(a.shared), os.path.abspath(a.twinopt)
     os.makedirs(a.project, exist_ok=True)
     rows = []
-    print("| plant | measure per step | own controller | twinopt | ratio (95 %) | trips, own / ours | ms per plan |\n|---|---|---|---|---|---|---|")
+    print("| plant | measure per step | own controller | twinopt | ratio (95 %) | trips, own / ours | ms per plan | realised / promised |\n|---|---|---|---|---|---|---|---|")
     for name in a.names or MEASURE:
         row = plant_row(a, name)
         rows.append(row)
         ms = f"{row['ms']:.1f}" if row["ms"] is not None else "–"
         print(f"| {name} | {row['kpi']} | {row['baseline']:.4g} | {row['ours']:.4g} | {row['ratio_mean']:.3f} ± {row['half']:.3f} "
-              f"| {row['base_trips']} / {row['trips']} | {ms} |", flush=True)
+              f"| {row['base_trips']} / {row['trips']} | {ms} | {row['kept']:.2f} |", flush=True)
     with open(os.path.join(a.project, "plants.json"), "w") as f:
         json.dump(rows, f, indent=1)
