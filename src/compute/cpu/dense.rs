@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 /// Rows of a tile, about: what it keeps lies in the second-level cache.
 const TILE: usize = 64;
 /// Outputs whose weight gradients are one piece of work.
-const OUTPUTS: usize = 64;
+const OUTPUTS: usize = 100;
 
 /// How rows are laid out.
 #[derive(Debug, Clone, Copy)]
@@ -138,26 +138,44 @@ pub fn backward(
         return Ok(());
     }
     let wanted = x_grad.is_some();
+    let layers = net.widths.len() - 1;
+    tape.weights.resize_with(net.members * layers, Vec::new);
     // None where no gradients of weights are wanted.
     let mut weight_grads: Vec<&mut [f32]> = weight_grad.chunks_exact_mut(size).collect();
     weight_grads.resize_with(net.members, Default::default);
     let kept = tape.grad.par_chunks_mut(tiles).zip(tape.before.par_chunks(tiles)).zip(tape.after.par_chunks(tiles));
     // Member by member, so that what its tiles leave is still in the caches when its weights come.
-    kept.zip(weight_grads).enumerate().for_each(|(member, (((grad, before), after), weight_grad))| {
-        let out_grad = &out_grad[member * outputs * rows..(member + 1) * outputs * rows];
-        let weights = &net.weights[member * size..(member + 1) * size];
-        grad.par_iter_mut().zip(before).enumerate().for_each(|(tile, (grad, before))| {
-            let panels = tiling.panels(tile);
-            let last = grad.len() - room(&[outputs], panels, tiling.panel);
-            to_panels(out_grad, tiling, tile, outputs, &mut grad[last..]);
-            Arch::new().dispatch(Backward { widths: net.widths, weights, panels, before, grad, inputs: wanted });
-        });
-        if !weight_grad.is_empty() {
-            pieces(net.widths, weight_grad).into_par_iter().for_each(|Piece { layer, first, matrix, bias }| {
-                Arch::new().dispatch(Weights { widths: net.widths, tiling, layer, after, grad, first, matrix, bias });
+    let packed = tape.weights.par_chunks_mut(layers).zip(net.weights.par_chunks_exact(size));
+    kept.zip(weight_grads).zip(packed).enumerate().for_each(
+        |(member, ((((grad, before), after), weight_grad), (packed, mut weights)))| {
+            for (w, packed) in net.widths.windows(2).zip(packed.iter_mut()) {
+                panel::pack_back(&weights[..w[0] * w[1]], w[0], packed);
+                weights = &weights[(w[0] + 1) * w[1]..];
+            }
+            let weights = &*packed;
+            let out_grad = &out_grad[member * outputs * rows..(member + 1) * outputs * rows];
+            grad.par_iter_mut().zip(before).enumerate().for_each(|(tile, (grad, before))| {
+                let panels = tiling.panels(tile);
+                let last = grad.len() - room(&[outputs], panels, tiling.panel);
+                to_panels(out_grad, tiling, tile, outputs, &mut grad[last..]);
+                Arch::new().dispatch(Backward { widths: net.widths, weights, panels, before, grad, inputs: wanted });
             });
-        }
-    });
+            if !weight_grad.is_empty() {
+                pieces(net.widths, weight_grad).into_par_iter().for_each(|Piece { layer, first, matrix, bias }| {
+                    Arch::new().dispatch(Weights {
+                        widths: net.widths,
+                        tiling,
+                        layer,
+                        after,
+                        grad,
+                        first,
+                        matrix,
+                        bias,
+                    });
+                });
+            }
+        },
+    );
     if let Some(x_grad) = x_grad {
         for (x_grad, grad) in x_grad.chunks_exact_mut(inputs * rows).zip(tape.grad.chunks(tiles)) {
             for (tile, grad) in grad.iter().enumerate() {
@@ -264,7 +282,8 @@ impl WithSimd for Forward<'_> {
 
 struct Backward<'a> {
     widths: &'a [usize],
-    weights: &'a [f32],
+    /// Of each layer, [`panel::pack_back`].
+    weights: &'a [Vec<f32>],
     panels: usize,
     before: &'a [f32],
     grad: &'a mut [f32],
@@ -278,11 +297,8 @@ impl WithSimd for Backward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let n = 2 * S::F32_LANES;
-        let (mut weights, mut slopes, mut grad) = (self.weights, self.before, self.grad);
-        for (layer, w) in self.widths.windows(2).enumerate().rev() {
-            let (rest, here) = weights.split_at(weights.len() - (w[0] + 1) * w[1]);
-            weights = rest;
-            let matrix = &here[..w[0] * w[1]];
+        let (mut slopes, mut grad) = (self.before, self.grad);
+        for (layer, (w, matrix)) in self.widths.windows(2).zip(self.weights).enumerate().rev() {
             let (rest, from) = grad.split_at_mut(grad.len() - w[1] * self.panels * n);
             grad = rest;
             let start = grad.len() - w[0] * self.panels * n;

@@ -176,23 +176,30 @@ fn blocks<'w, S: Simd, W: Iterator<Item = [&'w f32; BLOCK]>>(
     }
 }
 
+/// Weights of a layer, `[outputs][inputs]`, for the way back: blocks `[inputs / 5][outputs][5]`, inputs that are missing being
+/// zero. Read in the other order, every step would be in another line of the cache.
+pub fn pack_back(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
+    let outputs = weights.len() / inputs;
+    packed.clear();
+    packed.resize(outputs * inputs.next_multiple_of(BLOCK), 0.0);
+    for (block, first) in packed.chunks_exact_mut(outputs * BLOCK).zip((0..inputs).step_by(BLOCK)) {
+        for (to, row) in block.as_chunks_mut::<BLOCK>().0.iter_mut().zip(weights.chunks_exact(inputs)) {
+            let row = &row[first..inputs.min(first + BLOCK)];
+            match row.as_array() {
+                Some(whole) => *to = *whole,
+                None => to[..row.len()].copy_from_slice(row),
+            }
+        }
+    }
+}
+
 /// A panel of gradients `g`, `[outputs]`, back through a layer: hands Σ gradient · weight of each input to `finish`.
+/// `packed`: [`pack_back`].
 #[inline(always)]
-pub fn backward<S: Simd>(s: S, g: &[Pair<S>], weights: &[f32], inputs: usize, mut finish: impl Finish<S>) {
-    let zero = [[s.splat_f32s(0.0); 2]; BLOCK];
-    for first in (0..inputs).step_by(BLOCK) {
-        let rows = weights.chunks_exact(inputs);
-        let sums = if first + BLOCK <= inputs {
-            accumulate(
-                s,
-                zero,
-                g,
-                rows.map(|row| row[first..first + BLOCK].as_array().map_or([&0.0; BLOCK], |w| w.each_ref())),
-            )
-        } else {
-            let column = [0, 1, 2, 3, 4].map(|j| (first + j).min(inputs - 1));
-            accumulate(s, zero, g, rows.map(|row| column.map(|i| &row[i])))
-        };
+pub fn backward<S: Simd>(s: S, g: &[Pair<S>], packed: &[f32], inputs: usize, mut finish: impl Finish<S>) {
+    for (first, weights) in (0..inputs).step_by(BLOCK).zip(packed.chunks_exact(g.len() * BLOCK)) {
+        let weights = weights.as_chunks::<BLOCK>().0.iter().map(|w| w.each_ref());
+        let sums = accumulate(s, [[s.splat_f32s(0.0); 2]; BLOCK], g, weights);
         finish_block(s, &mut finish, first, inputs - first, sums);
     }
 }
