@@ -3,7 +3,8 @@
 //! A tile is a stretch of one member's rows that a thread carries through all layers; [`Tape`] has one entry of each kind
 //! per tile, `[members][tiles]`. `before`: slopes of the activations, `[hidden layers][panels][width][panel rows]`;
 //! `after`: what went into each layer, transposed; `grad`: what went into and came out of the layers on the way forward,
-//! its gradients on the way back, `[layers + 1][panels][width][panel rows]`.
+//! its gradients on the way back, `[layers + 1][panels][width][panel rows]`. `weights`, `[members][layers]`, are packed for the
+//! way back.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -478,6 +479,11 @@ mod tests {
         assert!(Cpu.forward(&net, &[0.0; 3], 2, &mut tape, &mut [0.0; 2]).is_err());
         assert!(Cpu.forward(&net, &[0.0; 4], 2, &mut tape, &mut [0.0; 3]).is_err());
         assert!(Cpu.backward(&net, &[0.0; 4], 2, &mut tape, &[0.0; 2], &mut [0.0; 3], None).is_err());
+        // without rows there is no slope
+        let mut slopes = [f32::NAN; 3];
+        Cpu.forward(&net, &[], 0, &mut tape, &mut []).unwrap();
+        Cpu.backward(&net, &[], 0, &mut tape, &[], &mut slopes, None).unwrap();
+        assert_eq!(slopes, [0.0; 3]);
         assert!(Cpu.forward(&Net { widths: &[2], ..net }, &[0.0; 4], 2, &mut tape, &mut [0.0; 4]).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! The register block that all products of dense networks are made of.
 //!
-//! Rows are worked on in panels of two registers: a panel of a matrix is `[columns][panel rows]`. A block of four output
-//! columns keeps eight sums in registers over the whole product, each adding its terms in one order, whatever rows are
+//! Rows are worked on in panels of two registers: a panel of a matrix is `[columns][panel rows]`. A block of five output
+//! columns keeps ten sums in registers over the whole product, each adding its terms in one order, whatever rows are
 //! beside it and however wide registers are: so a row's result depends on nothing but the row.
 
 use pulp::{Arch, Simd, WithSimd};
@@ -119,8 +119,8 @@ fn side_by_side(columns: [&[f32]; BLOCK]) -> impl Iterator<Item = [&f32; BLOCK]>
     a.iter().zip(b).zip(c).zip(d).zip(e).map(|((((a, b), c), d), e)| [a, b, c, d, e])
 }
 
-/// Weights of a layer, `[outputs][inputs]`, as blocks `[outputs / 4][inputs][4]`, a last block that is not full repeating
-/// the last output: for weights that are read more than once, one stream is faster than four.
+/// Weights of a layer, `[outputs][inputs]`, as blocks `[outputs / 5][inputs][5]`, a last block that is not full repeating
+/// the last output: for weights that are read more than once, one stream is faster than five.
 pub fn pack(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
     let outputs = weights.len() / inputs;
     for first in (0..outputs).step_by(BLOCK) {
