@@ -36,16 +36,16 @@ peers shared="../shared":
 
 # Networks, rollouts, planning and forests beside their peers (`just peers` first).
 bench-ensemble peers="target/peers" *parts:
-    cargo bench --bench ensemble -- {{absolute_path(peers)}}/data --peers {{absolute_path(peers)}} {{parts}}
+    cargo bench --bench ensemble -- {{peers}}/data --peers {{peers}} {{parts}}
 
 # One plan of MPC beside do-mpc's, and what-if runs on one thread and two.
 bench-twins shared="../shared" peers="target/peers" *parts:
-    cargo bench --bench twins -- {{absolute_path(shared)}} --peers {{absolute_path(peers)}} {{parts}}
+    cargo bench --bench twins -- {{shared}} --peers {{peers}} {{parts}}
 
 # Time to the same closed-loop cost as mbrl-lib's CEM (`just plants ../shared cstr` makes the plants' environment).
 bench-loop shared="../shared" peers="target/peers" python="target/plants/venv/bin/python":
     cargo build --release
-    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE {{peers}}/v2/bin/python benches/mbrl_cstr.py --shared {{shared}} --python {{absolute_path(python)}} --twinopt "${CARGO_TARGET_DIR:-target}/release/twinopt" --project target/plants
+    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE {{peers}}/v2/bin/python benches/mbrl_cstr.py --shared {{shared}} --python {{python}} --twinopt "${CARGO_TARGET_DIR:-target}/release/twinopt" --project target/plants
 
 deny:
     command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

@@ -22,7 +22,7 @@ mod measure;
 #[path = "../tests/table/mod.rs"]
 mod table;
 
-use measure::{Peer, best, cpu_s, peak, wall_s};
+use measure::{Peer, best, cpu_s, peak, peers, wall_s};
 
 const WIDTHS: [usize; 6] = [6, 200, 200, 200, 200, 8];
 /// The default layers of an ensemble.
@@ -75,12 +75,9 @@ impl Setting {
 
 fn main() {
     let mut args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let mut option = |name: &str| {
-        let at = args.iter().position(|a| a == name)?;
-        args.drain(at..args.len().min(at + 2)).nth(1)
-    };
-    let threads = option("--threads").and_then(|n| n.parse().ok()).unwrap_or(1);
-    let peers = option("--peers").map(PathBuf::from);
+    let peers = peers(&mut args);
+    let at = args.iter().position(|a| a == "--threads");
+    let threads = at.and_then(|at| args.drain(at..args.len().min(at + 2)).nth(1)?.parse().ok()).unwrap_or(1);
     let names = ["net", "rollout", "whatif", "plan", "fit", "forest"];
     let chosen: Vec<&str> = args.iter().map(String::as_str).filter(|a| names.contains(a)).collect();
     let wants = |name: &str| chosen.is_empty() || chosen.contains(&name);

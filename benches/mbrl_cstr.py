@@ -98,7 +98,9 @@ def main(a):
         plans += len(control.answers)
     ours = sum(reward) / len(reward)
     print(f"twinopt: reward per step {ours:.4f}, {seconds:.3f} s for {plans} plans, {1e3 * seconds / plans:.2f} ms each", flush=True)
+    start = time.process_time()
     cem = Cem(os.path.join(a.shared, "data", "rollouts", "cstr.parquet"), 0)
+    print(f"mbrl-lib: trained in {time.process_time() - start:.1f} CPU s", flush=True)
     found, best = None, None
     for population in a.populations:
         cem.begin(population)
@@ -128,6 +130,6 @@ if __name__ == "__main__":
     p.add_argument("--steps", type=int, default=100)
     p.add_argument("--option", action="append", default=[], help="an option of `twinopt control`")
     a = p.parse_args()
-    a.shared, a.twinopt, a.project = map(os.path.abspath, (a.shared, a.twinopt, a.project))
+    a.shared, a.twinopt, a.project, a.python = map(os.path.abspath, (a.shared, a.twinopt, a.project, a.python))
     os.makedirs(a.project, exist_ok=True)
     main(a)

@@ -31,14 +31,13 @@ use twinopt::twin::{Dynamics, Twin};
 
 mod measure;
 
-use measure::{Peer, cpu_s, wall_s};
+use measure::{Peer, cpu_s, peers, wall_s};
 
 const ROUNDS: usize = 3;
 
 fn main() {
     let mut args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let peers = args.iter().position(|a| a == "--peers");
-    let peers = peers.and_then(|at| args.drain(at..args.len().min(at + 2)).nth(1)).map(PathBuf::from);
+    let peers = peers(&mut args);
     let parts: [(&str, Part); 2] = [("step", step), ("whatif", what_if)];
     let named = |a: &String| parts.iter().any(|(name, _)| name == a);
     let all = !args.iter().any(named);
@@ -48,7 +47,7 @@ fn main() {
     };
     for (name, part) in parts {
         if (all || args.iter().any(|a| a == name))
-            && let Err(e) = part(&shared, peers.as_ref())
+            && let Err(e) = part(&shared, peers.as_deref())
         {
             println!("{name}: {e}");
             std::process::exit(1);
@@ -56,7 +55,7 @@ fn main() {
     }
 }
 
-type Part = fn(&Path, Option<&PathBuf>) -> Result<()>;
+type Part = fn(&Path, Option<&Path>) -> Result<()>;
 
 /// A plant's files with the twin that was learned from them.
 struct Learned {
@@ -135,7 +134,7 @@ impl Controller for Timed<'_> {
     }
 }
 
-fn step(shared: &Path, peers: Option<&PathBuf>) -> Result<()> {
+fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
     const STEPS: usize = 300;
     println!("one plan of MPC, ms by the wall, median of {STEPS}, one thread");
     let cases = [("cstr", "ensemble", "gauss_newton"), ("four_tank", "linear", "qp")];
@@ -179,7 +178,7 @@ fn step(shared: &Path, peers: Option<&PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn what_if(shared: &Path, _: Option<&PathBuf>) -> Result<()> {
+fn what_if(shared: &Path, _: Option<&Path>) -> Result<()> {
     const SCENARIOS: usize = 10_000;
     const STEPS: usize = 288;
     println!("what-if, ensemble of four tanks, {SCENARIOS} scenarios x {STEPS} steps, the whole loop");

@@ -2,12 +2,25 @@
 #![allow(dead_code, reason = "each bench uses its part")]
 
 use std::hint::black_box;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Instant;
 
 use pulp::{Arch, Simd, WithSimd};
+
+/// The folder of peers that follows `--peers`, taken out of `args`; whole, for peers run inside of it.
+pub fn peers(args: &mut Vec<String>) -> Option<PathBuf> {
+    let at = args.iter().position(|a| a == "--peers")?;
+    let folder = PathBuf::from(args.drain(at..args.len().min(at + 2)).nth(1)?);
+    match folder.canonicalize() {
+        Ok(whole) => Some(whole),
+        Err(e) => {
+            println!("{}: {e}; no peers are run", folder.display());
+            None
+        }
+    }
+}
 
 /// A peer's script in the folder of peers, and what it is asked for.
 pub struct Peer<'a> {
@@ -20,7 +33,7 @@ pub struct Peer<'a> {
 
 impl Peer<'_> {
     /// Runs it on `threads` threads: the numbers `fields` of the line that it prints. Says why where there is no such line.
-    pub fn run<const N: usize>(&self, folder: &PathBuf, threads: usize, fields: [&str; N]) -> Option<[f64; N]> {
+    pub fn run<const N: usize>(&self, folder: &Path, threads: usize, fields: [&str; N]) -> Option<[f64; N]> {
         let output = Command::new(folder.join(self.environment).join("bin/python"))
             .current_dir(folder)
             .env_remove("OPENBLAS_CORETYPE")
