@@ -26,6 +26,27 @@ plants shared="../shared" *names:
 bench:
     cargo bench
 
+# The Python environments of the peers, 8 GiB each, and their data, in target/peers.
+peers shared="../shared":
+    mkdir -p target/peers
+    cp {{shared}}/peers/* target/peers
+    cd target/peers && (test -x v1/bin/python || (python3.11 -m venv v1 && v1/bin/pip install -q -r requirements.txt))
+    cd target/peers && (test -x v2/bin/python || (python3.11 -m venv v2 && v2/bin/pip install -q -r requirements-mbrl.txt && v2/bin/pip install -q --no-deps mbrl==0.2.0 sk-video))
+    cd target/peers && (test -d data || v1/bin/python gen_data.py --out data)
+
+# Networks, rollouts, planning and forests beside their peers (`just peers` first).
+bench-ensemble peers="target/peers" *parts:
+    cargo bench --bench ensemble -- {{peers}}/data --peers {{peers}} {{parts}}
+
+# One plan of MPC beside do-mpc's, and what-if runs on one thread and two.
+bench-twins shared="../shared" peers="target/peers" *parts:
+    cargo bench --bench twins -- {{shared}} --peers {{peers}} {{parts}}
+
+# Time to the same closed-loop cost as mbrl-lib's CEM (`just plants ../shared cstr` makes the plants' environment).
+bench-loop shared="../shared" peers="target/peers" python="target/plants/venv/bin/python":
+    cargo build --release
+    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE {{peers}}/v2/bin/python benches/mbrl_cstr.py --shared {{shared}} --python {{python}} --twinopt "${CARGO_TARGET_DIR:-target}/release/twinopt" --project target/plants
+
 deny:
     command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
     cargo deny check

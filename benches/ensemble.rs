@@ -2,33 +2,37 @@
 //!
 //!     cargo bench --bench ensemble -- DATA [part..] [--threads N] [--peers FOLDER]
 //!
-//! Parts: `net`, `rollout`, `plan`, `fit`, `forest`; all when none is named. DATA is the folder that `gen_data.py` of the
+//! Parts: `net`, `rollout`, `whatif`, `plan`, `fit`, `forest`; all when none is named. DATA is the folder that `gen_data.py` of the
 //! peers fills (also `TWINOPT_PEERS_DATA`); without it, `fit` and `forest` are left out. With `--peers` (the folder of
-//! `plan.py`, with its environment in `v1`) each peer runs between our own rounds, on as many threads, and the best of
+//! `plan.py`, with its environments in `v1` and, of mbrl-lib, `v2`) each peer runs between our own rounds, on as many threads, and the best of
 //! each counts. Widths, sizes and start values are those in the headers of `ensemble_fit.py`, `rollouts.py`, `plan.py`
 //! and `forest.py`.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::LazyLock;
-use std::time::Instant;
 
 use arrow_array::cast::AsArray;
-use pulp::{Arch, Simd, WithSimd};
 use twinopt::compute::{Net, NetRollout, Tape, cpu};
 use twinopt::learn::model::{self, Fit};
 use twinopt::learn::{Dataset, Layout, Particle, Regressor, Target};
 use twinopt::rng::Key;
 use twinopt::spec::{EnsembleSpec, MeanSpec, ModelSpec};
 
+mod measure;
 #[path = "../tests/table/mod.rs"]
 mod table;
 
+use measure::{Peer, best, cpu_s, peak, peers, wall_s};
+
 const WIDTHS: [usize; 6] = [6, 200, 200, 200, 200, 8];
+/// The default layers of an ensemble.
+const SMALL: [usize; 4] = [6, 64, 64, 8];
 const MEMBERS: usize = 5;
+
 /// Multiply-adds of a row times two.
-const FLOPS: f64 = 2.0 * (6 * 200 + 3 * 200 * 200 + 200 * 8) as f64;
+fn flops(widths: &[usize]) -> f64 {
+    2.0 * widths.windows(2).map(|w| w[0] * w[1]).sum::<usize>() as f64
+}
 
 /// Rounds of ours and of each peer, by turns.
 const ROUNDS: usize = 3;
@@ -42,53 +46,39 @@ struct Setting {
 }
 
 impl Setting {
-    /// Numbers `fields` of the line that a peer prints.
-    fn peer<const N: usize>(&self, script: &str, arguments: &str, fields: [&str; N]) -> Option<[f64; N]> {
-        let folder = self.peers.as_ref()?;
-        let output = Command::new(folder.join("v1/bin/python"))
-            .current_dir(folder)
-            .env_remove("OPENBLAS_CORETYPE")
-            .env_remove("OPENBLAS_L2_SIZE")
-            .arg(script)
-            .args(arguments.split(' '))
-            .args(["--threads", &self.threads.to_string()])
-            .output()
-            .ok()?;
-        let line: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
-        Some(fields.map(|f| line["result"][f].as_f64().unwrap_or(f64::NAN)))
+    /// Numbers `fields` of the line that a peer prints, if there is one.
+    fn peer<const N: usize>(&self, peer: &Peer, fields: [&str; N]) -> Option<[f64; N]> {
+        peer.run(self.peers.as_ref()?, self.threads, fields)
     }
 
-    /// Prints the best rate of some rounds of `ours` beside that of each peer (name, script, arguments, field), by turns.
-    fn beside(&self, what: &str, peers: &[(&str, &str, &str, &str)], mut ours: impl FnMut() -> f64) -> f64 {
+    /// Prints the best rate of some rounds of `ours` beside that of each peer, its number `field`, by turns.
+    fn beside(&self, what: &str, peers: &[Peer], field: &str, mut ours: impl FnMut() -> f64) -> f64 {
         let (mut best, mut theirs) = (0.0_f64, vec![0.0_f64; peers.len()]);
         for _ in 0..if self.peers.is_some() { ROUNDS } else { 1 } {
             best = best.max(ours());
-            for (best, (_, script, arguments, field)) in theirs.iter_mut().zip(peers) {
-                *best = best.max(self.peer(script, arguments, [field]).map_or(0.0, |[rate]| rate));
+            for (best, peer) in theirs.iter_mut().zip(peers) {
+                *best = best.max(self.peer(peer, [field]).map_or(0.0, |[rate]| rate));
             }
         }
         println!("  {what:<40} {best:9.0}");
-        for ((name, ..), rate) in peers.iter().zip(&theirs).filter(|(_, rate)| **rate > 0.0) {
-            println!("    {name:<38} {rate:9.0} ({:.2}x)", best / rate);
+        for (peer, rate) in peers.iter().zip(&theirs).filter(|(_, rate)| **rate > 0.0) {
+            println!("    {:<38} {rate:9.0} ({:.2}x)", peer.name, best / rate);
         }
         best
     }
 
     /// Share of the peak that transitions at this rate take, in percent.
-    fn share(&self, rate: f64) -> f64 {
-        100.0 * rate * FLOPS / 1e9 / self.peak
+    fn share(&self, widths: &[usize], rate: f64) -> f64 {
+        100.0 * rate * flops(widths) / 1e9 / self.peak
     }
 }
 
 fn main() {
     let mut args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let mut option = |name: &str| {
-        let at = args.iter().position(|a| a == name)?;
-        args.drain(at..args.len().min(at + 2)).nth(1)
-    };
-    let threads = option("--threads").and_then(|n| n.parse().ok()).unwrap_or(1);
-    let peers = option("--peers").map(PathBuf::from);
-    let names = ["net", "rollout", "plan", "fit", "forest"];
+    let peers = peers(&mut args);
+    let at = args.iter().position(|a| a == "--threads");
+    let threads = at.and_then(|at| args.drain(at..args.len().min(at + 2)).nth(1)?.parse().ok()).unwrap_or(1);
+    let names = ["net", "rollout", "whatif", "plan", "fit", "forest"];
     let chosen: Vec<&str> = args.iter().map(String::as_str).filter(|a| names.contains(a)).collect();
     let wants = |name: &str| chosen.is_empty() || chosen.contains(&name);
     let data = args.iter().find(|a| !names.contains(&a.as_str())).map(PathBuf::from);
@@ -102,6 +92,9 @@ fn main() {
         }
         if wants("rollout") {
             rollouts(&setting);
+        }
+        if wants("whatif") {
+            whatif(&setting);
         }
         if wants("plan") {
             plan(&setting);
@@ -119,77 +112,19 @@ fn main() {
         }
     });
     if wants("rollout") {
-        scaling();
+        println!("rollouts 5,000 x 24 steps");
+        scaling(&Case::new(&WIDTHS, 5000, 24), &mut vec![0.0; 24 * 4 * 5000]);
+    }
+    if wants("whatif") {
+        println!("5 x (2x64), 10,000 scenarios x 288 steps");
+        scaling(&Case::new(&SMALL, 10_000, 288), &mut vec![0.0; 288 * 4 * 10_000]);
     }
 }
 
-/// CPU seconds of all threads that run; seconds on the wall where the system does not tell.
-fn cpu_s() -> f64 {
-    let nanos = |task: std::fs::DirEntry| {
-        let told = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        told.split(' ').next()?.parse::<f64>().ok()
-    };
-    match std::fs::read_dir("/proc/self/task") {
-        Ok(tasks) => tasks.flatten().filter_map(nanos).sum::<f64>() / 1e9,
-        Err(_) => wall_s(),
-    }
-}
-
-/// Seconds on the wall since the first call.
-fn wall_s() -> f64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    START.elapsed().as_secs_f64()
-}
-
-/// Least seconds of a call, over some rounds of at least half a second each, because the clock is coarse.
-fn best(rounds: usize, clock: fn() -> f64, mut call: impl FnMut()) -> f64 {
-    let round = |_| {
-        let (start, mut calls) = (clock(), 0.0);
-        loop {
-            call();
-            calls += 1.0;
-            let spent = clock() - start;
-            if spent > 0.5 {
-                return spent / calls;
-            }
-        }
-    };
-    (0..rounds).map(round).fold(f64::INFINITY, f64::min)
-}
-
-/// GFLOP/s of multiply-adds that wait for nothing.
-fn peak() -> f64 {
-    const ROUNDS: usize = 200_000;
-    struct Busy;
-    impl WithSimd for Busy {
-        type Output = (f32, usize);
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, s: S) -> (f32, usize) {
-            let mut sums = [s.splat_f32s(black_box(1.0)); 12];
-            let (a, b) = (s.splat_f32s(black_box(0.999)), s.splat_f32s(black_box(0.001)));
-            for _ in 0..ROUNDS {
-                for sum in &mut sums {
-                    *sum = s.mul_add_f32s(*sum, a, b);
-                }
-            }
-            let mut total = 0.0;
-            for sum in sums {
-                total += s.reduce_sum_f32s(sum);
-            }
-            (total, S::F32_LANES)
-        }
-    }
-    let lanes = Arch::new().dispatch(Busy).1;
-    let seconds = best(5, cpu_s, || {
-        black_box(Arch::new().dispatch(Busy));
-    });
-    (2 * 12 * ROUNDS * lanes) as f64 / seconds / 1e9
-}
-
-fn weights(scale: f64) -> Vec<f32> {
+fn weights(widths: &[usize], scale: f64) -> Vec<f32> {
     let mut weights = Vec::new();
     for _ in 0..MEMBERS {
-        for w in WIDTHS.windows(2) {
+        for w in widths.windows(2) {
             let sd = scale * 0.5 / (w[0] as f64).sqrt();
             for _ in 0..w[0] * w[1] {
                 weights.push((sd * Key::new(1).normal(weights.len() as u64)) as f32);
@@ -203,7 +138,7 @@ fn weights(scale: f64) -> Vec<f32> {
 fn passes(setting: &Setting) {
     let peak = setting.peak;
     let (compute, rows) = (cpu(), 256);
-    let weights = weights(1.0);
+    let weights = weights(&WIDTHS, 1.0);
     let net = Net { members: MEMBERS, widths: &WIDTHS, weights: &weights };
     let (x, mut out) = (vec![0.3; MEMBERS * 6 * rows], vec![0.0; MEMBERS * 8 * rows]);
     let (out_grad, mut weight_grad) = (vec![0.1; out.len()], vec![0.0; weights.len()]);
@@ -217,7 +152,7 @@ fn passes(setting: &Setting) {
         let ran = compute.backward(&net, &x, rows, &mut tape, &out_grad, &mut weight_grad, None);
         assert!(ran.is_ok(), "{ran:?}");
     });
-    let flops = FLOPS * (MEMBERS * rows) as f64 / 1e9;
+    let flops = flops(&WIDTHS) * (MEMBERS * rows) as f64 / 1e9;
     println!(
         "forward,  5 x (4x200), 256 rows            {:9.1} GFLOP/s {:5.0} % of peak",
         flops / there,
@@ -232,6 +167,7 @@ fn passes(setting: &Setting) {
 
 /// What a rollout reads, with all its slices.
 struct Case {
+    widths: &'static [usize],
     weights: Vec<f32>,
     history: Vec<f32>,
     future: Vec<f32>,
@@ -240,16 +176,23 @@ struct Case {
 }
 
 impl Case {
-    fn new(rows: usize, steps: usize) -> Self {
+    fn new(widths: &'static [usize], rows: usize, steps: usize) -> Self {
         let numbers = |n: usize| (0..n).map(|i| Key::new(2).normal(i as u64) as f32).collect();
         // Random networks that let the states stay where they are, roughly.
-        Self { weights: weights(0.7), history: numbers(6 * rows), future: numbers(2 * steps * rows), rows, steps }
+        Self {
+            widths,
+            weights: weights(widths, 0.7),
+            history: numbers(6 * rows),
+            future: numbers(2 * steps * rows),
+            rows,
+            steps,
+        }
     }
 
     /// TS∞, the members in blocks of rows; with noise.
     fn rollout(&self, block: usize) -> NetRollout<'_> {
         NetRollout {
-            net: Net { members: MEMBERS, widths: &WIDTHS, weights: &self.weights },
+            net: Net { members: MEMBERS, widths: self.widths, weights: &self.weights },
             inputs: &[(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0)],
             input_mean: &[0.0; 6],
             input_scale: &[1.0; 6],
@@ -274,45 +217,60 @@ impl Case {
 
 fn rollouts(setting: &Setting) {
     let compute = cpu();
-    let case = Case::new(5000, 48);
+    let case = Case::new(&WIDTHS, 5000, 48);
     let mut states = vec![0.0; 48 * 4 * 5000];
     let mut rate = |r: &NetRollout| {
         let seconds = best(1, cpu_s, || {
             let ran = compute.rollout(r, &mut states);
             assert!(ran.is_ok(), "{ran:?}");
         });
-        (5000 * 48) as f64 / seconds
+        (r.rows * r.steps) as f64 / seconds
     };
     let r = case.rollout(1000);
     println!("rollouts 5,000 x 48 steps, sampled");
-    let (size, field) = ("--scenarios 5000 --steps 48 --peer", "scenario_steps_per_cpu_s");
-    let (numpy, torch) = (format!("{size} numpy"), format!("{size} torch"));
-    let peers = [("numpy", "rollouts.py", &*numpy, field), ("torch", "rollouts.py", &*torch, field)];
-    let sampled = setting.beside("transitions per CPU s", &peers, || rate(&r));
-    println!("  share of the peak                        {:9.0} %", setting.share(sampled));
+    let of = |name, arguments| Peer { name, environment: "v1", script: "rollouts.py", arguments };
+    let peers = [
+        of("numpy", "--scenarios 5000 --steps 48 --peer numpy"),
+        of("torch", "--scenarios 5000 --steps 48 --peer torch"),
+    ];
+    let sampled = setting.beside("transitions per CPU s", &peers, "scenario_steps_per_cpu_s", || rate(&r));
+    println!("  share of the peak                        {:9.0} %", setting.share(&WIDTHS, sampled));
     let quiet = rate(&NetRollout { key: None, ..r });
     println!("  without noise, transitions per CPU s     {quiet:9.0}");
 }
 
+/// The default network alone, over as many scenarios and steps as the loop of `--bench twins` has.
+fn whatif(setting: &Setting) {
+    const ROWS: usize = 10_000;
+    const STEPS: usize = 288;
+    let (compute, case) = (cpu(), Case::new(&SMALL, ROWS, STEPS));
+    let mut states = vec![0.0; STEPS * 4 * ROWS];
+    let seconds = best(3, cpu_s, || {
+        let ran = compute.rollout(&case.rollout(ROWS / MEMBERS), &mut states);
+        assert!(ran.is_ok(), "{ran:?}");
+    });
+    let rate = (ROWS * STEPS) as f64 / seconds;
+    println!("network alone, 5 x (2x64), 10,000 scenarios x 288 steps");
+    println!("  scenario-steps per CPU s                 {rate:9.0}, {:.0} % of peak", setting.share(&SMALL, rate));
+}
+
 /// One thread and two by turns, because a wall clock also shows who else runs.
-fn scaling() {
+fn scaling(case: &Case, states: &mut [f32]) {
     let compute = cpu();
-    let case = Case::new(5000, 24);
-    let mut states = vec![0.0; 24 * 4 * 5000];
     let pools = [1, 2].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build());
     let [Ok(one), Ok(two)] = pools else { return };
     let (mut wall, mut cpu) = ([f64::INFINITY; 2], [f64::INFINITY; 2]);
-    for _ in 0..20 {
+    for _ in 0..10 {
         for (i, pool) in [&one, &two].into_iter().enumerate() {
             let (wall_start, cpu_start) = (wall_s(), cpu_s());
             pool.install(|| {
-                let ran = compute.rollout(&case.rollout(1000), &mut states);
+                let ran = compute.rollout(&case.rollout(case.rows / MEMBERS), states);
                 assert!(ran.is_ok(), "{ran:?}");
             });
             (wall[i], cpu[i]) = (wall[i].min(wall_s() - wall_start), cpu[i].min(cpu_s() - cpu_start));
         }
     }
-    println!("rollouts on two threads: {:.2} times as fast as on one by the wall,", wall[0] / wall[1]);
+    println!("  on two threads {:.2} times as fast as on one by the wall,", wall[0] / wall[1]);
     println!("  in {:.2} times the CPU seconds", cpu[1] / cpu[0]);
 }
 
@@ -323,7 +281,7 @@ fn plan(setting: &Setting) {
     const PARTICLES: usize = 20;
     let compute = cpu();
     let rows = PLANS * PARTICLES;
-    let mut case = Case::new(rows, HORIZON);
+    let mut case = Case::new(&WIDTHS, rows, HORIZON);
     for (c, start) in [0.0, 0.0, 0.1, -0.1].into_iter().enumerate() {
         case.history[c * rows..(c + 1) * rows].fill(start);
     }
@@ -363,11 +321,15 @@ fn plan(setting: &Setting) {
         black_box(&mean);
     };
     println!("planning, CEM TS∞, 5 x 500 plans x 25 moves x 20 particles");
-    let arguments = "--peer torch --opt cem --prop tsinf --steps 1";
-    let peers = [("torch", "plan.py", arguments, "transitions_per_cpu_s")];
-    let rate =
-        setting.beside("transitions per CPU s", &peers, || (5 * rows * HORIZON) as f64 / best(1, cpu_s, &mut iterate));
-    println!("  share of the peak                        {:9.0} %", setting.share(rate));
+    let of = |name, environment, arguments| Peer { name, environment, script: "plan.py", arguments };
+    let peers = [
+        of("torch", "v1", "--peer torch --opt cem --prop tsinf --steps 1"),
+        of("mbrl-lib", "v2", "--peer mbrl --opt cem --prop tsinf --steps 1"),
+    ];
+    let rate = setting.beside("transitions per CPU s", &peers, "transitions_per_cpu_s", || {
+        (5 * rows * HORIZON) as f64 / best(1, cpu_s, &mut iterate)
+    });
+    println!("  share of the peak                        {:9.0} %", setting.share(&WIDTHS, rate));
 }
 
 /// Columns `inputs` of rows `rows` of a table, and a dataset of one-step transitions to `y`.
@@ -429,9 +391,9 @@ fn ensemble(setting: &Setting, file: &Path) {
         let model = fit("ensemble", &data, &spec);
         (model, (cpu_s() - start) / EPOCHS as f64)
     };
-    let arguments = format!("--peer torch --epochs {EPOCHS}");
-    let fields = ["epoch_cpu_s", "nll_mixture", "rmse"];
-    let beside = || setting.peer("ensemble_fit.py", &arguments, fields);
+    let arguments = &format!("--peer torch --epochs {EPOCHS}");
+    let torch = Peer { name: "torch", environment: "v1", script: "ensemble_fit.py", arguments };
+    let beside = || setting.peer(&torch, ["epoch_cpu_s", "nll_mixture", "rmse"]);
     let (model, mut seconds) = timed();
     let mut theirs = beside();
     // once more, if there is somebody to compare with
@@ -491,12 +453,13 @@ fn forest(setting: &Setting, file: &Path) {
     let test: Vec<&[f64]> = x.iter().map(|c| &c[half..]).collect();
     let n = half.min(100_000);
     let mut out = vec![vec![0.0; test[0].len()]];
-    let arguments = format!("--peer rf --n 20000 --trees {TREES}");
+    let arguments = &format!("--peer rf --n 20000 --trees {TREES}");
+    let peer = Peer { name: "scikit-learn", environment: "v1", script: "forest.py", arguments };
     let (mut seconds, mut theirs) = (f64::INFINITY, None::<[f64; 2]>);
     for _ in 0..ROUNDS {
         let mut predict = || model.predict(&test, &[Particle { member: None, rows: 0..n }], &mut out);
         seconds = seconds.min(best(1, cpu_s, &mut predict));
-        if let Some([s, rmse]) = setting.peer("forest.py", &arguments, ["predict_cpu_s", "rmse"]) {
+        if let Some([s, rmse]) = setting.peer(&peer, ["predict_cpu_s", "rmse"]) {
             theirs = Some([theirs.map_or(s, |[best, _]| best.min(s)), rmse]);
         }
     }

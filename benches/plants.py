@@ -5,7 +5,7 @@
 Besides, each own controller's run is recorded (`control --shadow --log`), and a scenario over that record, on the same
 model, says what MPC promises there: the saving that was realised over the saving that was promised is the last column.
 
-`--shared` holds plants/serve.py, whose Python must be the one that runs this script, and data/rollouts/NAME.parquet. In
+`--shared` holds plants/serve.py, which runs in the Python of this script unless `--python` names another, and data/rollouts/NAME.parquet. In
 `--project` every plant gets data/NAME with the log and the twin.toml of examples/NAME, and a model fitted on it, unless
 they are there. Prints one table row per plant and writes plants.json.
 """
@@ -32,7 +32,7 @@ START = {"serial_inventory": ("2024-01-01", 1)}
 
 def serve(a, name, seed):
     env = {**os.environ, "JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "serve.py", name, "--seed", str(seed), "--steps", str(a.steps)], cwd=os.path.join(a.shared, "plants"),
+    return subprocess.Popen([a.python, "serve.py", name, "--seed", str(seed), "--steps", str(a.steps)], cwd=os.path.join(a.shared, "plants"),
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env)
 
 
@@ -198,6 +198,7 @@ if __name__ == "__main__":
     p.add_argument("--project", required=True)
     p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[101, 102, 103, 104, 105])
     p.add_argument("--steps", type=int, default=400)
+    p.add_argument("--python", default=sys.executable, help="Python of the plants")
     p.add_argument("--option", action="append", default=[], help="an option of `twinopt control`")
     a = p.parse_args()
     a.shared, a.twinopt = os.path.abspath(a.shared), os.path.abspath(a.twinopt)

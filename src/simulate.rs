@@ -10,8 +10,12 @@ use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics, Support};
 
 /// Steps of a run at which the support is asked for, at most, evenly spaced: neighbours hardly differ, and the share of a
-/// long run that lies outside is known to a fraction of a percent from as many.
-const MOST_LABELS: usize = 500;
+/// long run that lies outside is known to a fraction of a percent from as many. Of many particles fewer steps are asked
+/// for, down to the fewest, because a label costs as much as several steps.
+const MOST_LABELED: usize = 500;
+const FEWEST_LABELED: usize = 24;
+/// Labels at most, unless the fewest steps have more.
+const LABELS: usize = 100_000;
 
 /// One case: a plant, what happens to it, and for how long.
 pub struct Run<'a> {
@@ -74,7 +78,8 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     let mut trajectory =
         Trajectory::empty(schema.clone(), realised.time(run.past), realised.step_ms, run.steps, run.particles);
     let mut support = Vec::with_capacity(run.steps * run.particles);
-    let (mut labels, every) = (Vec::new(), run.steps.div_ceil(MOST_LABELS).max(1));
+    let labeled = (LABELS / run.particles).clamp(FEWEST_LABELED, MOST_LABELED);
+    let (mut labels, every) = (Vec::new(), run.steps.div_ceil(labeled).max(1));
     let mut control = Control::new(controller.signals().to_vec(), run.particles);
     for t in 0..run.steps {
         if stop() {

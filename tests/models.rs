@@ -397,19 +397,37 @@ impl Regressor for Members {
 }
 
 #[test]
-fn a_forest_walked_once_spreads_as_its_members_do() {
+fn models_with_a_spread_of_their_own_spread_as_their_members_do() {
     let log = linear_plant(1500, 0.3);
-    let f = fitted("forest", &log, &spec());
-    let columns: Vec<&[f64]> = f.data.x.iter().map(Vec::as_slice).collect();
-    let n = 333;
-    let spread = |model: &dyn Regressor| {
-        let mut out = vec![vec![f64::NAN; n]; model.shape().1];
-        model.epistemic(&columns, n, &mut out);
-        out
-    };
-    let (own, members) = (spread(&*f.model), spread(&Members(f.model.clone())));
-    assert!(own.iter().flatten().any(|v| *v > 0.0));
-    for (a, b) in own.iter().flatten().zip(members.iter().flatten()) {
-        assert!((a - b).abs() <= 1e-9 * (1.0 + b), "{a} {b}");
+    // An ensemble's networks work in single precision.
+    for (name, error) in [("forest", 1e-9), ("ensemble", 1e-5)] {
+        let f = fitted(name, &log, &spec());
+        let columns: Vec<&[f64]> = f.data.x.iter().map(Vec::as_slice).collect();
+        let n = 333;
+        let spread = |model: &dyn Regressor| {
+            let mut out = vec![vec![f64::NAN; n]; model.shape().1];
+            model.epistemic(&columns, n, &mut out);
+            out
+        };
+        let (own, members) = (spread(&*f.model), spread(&Members(f.model.clone())));
+        assert!(own.iter().flatten().any(|v| *v > 0.0));
+        for (a, b) in own.iter().flatten().zip(members.iter().flatten()) {
+            assert!((a - b).abs() <= error * (1.0 + b), "{name}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn particles_of_a_large_batch_are_the_same_on_one_thread_or_two() {
+    let log = linear_plant(2500, 0.3);
+    for name in NAMES {
+        let f = fitted(name, &log, &spec());
+        let n = f.data.len();
+        let particles: Vec<Particle> = (0..n).map(|r| Particle { member: Some(r % 7), rows: r..r + 1 }).collect();
+        let runs = [1, 2].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| predict(&*f.model, &f.data.x, n, &particles))
+        });
+        assert!(runs[0].iter().flatten().all(|v| v.is_finite()) && runs[0] == runs[1], "{name}");
     }
 }

@@ -73,12 +73,23 @@ impl WithSimd for Silu<'_> {
     }
 }
 
-/// [`silu`] and its derivative.
-#[inline(always)]
-pub fn silu_and_slope<S: Simd>(s: S, x: S::f32s) -> (S::f32s, S::f32s) {
-    let sigma = logistic(s, x);
-    let value = s.mul_f32s(x, sigma);
-    (value, s.mul_add_e_f32s(value, s.sub_f32s(s.splat_f32s(1.0), sigma), sigma))
+/// [`Silu`], and its derivative into `slope`.
+pub struct SiluAndSlope<'a> {
+    pub values: &'a mut [f32],
+    pub slope: &'a mut [f32],
+}
+
+impl WithSimd for SiluAndSlope<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        for (v, slope) in S::as_mut_simd_f32s(self.values).0.iter_mut().zip(S::as_mut_simd_f32s(self.slope).0) {
+            let sigma = logistic(s, *v);
+            *v = s.mul_f32s(*v, sigma);
+            *slope = s.mul_add_e_f32s(*v, s.sub_f32s(s.splat_f32s(1.0), sigma), sigma);
+        }
+    }
 }
 
 /// ln(1 + eˣ).

@@ -27,4 +27,6 @@ pub struct Tape {
     pub after: Vec<Vec<f32>>,
     /// Room for gradients on the way back.
     pub grad: Vec<Vec<f32>>,
+    /// The weights as the way back reads them.
+    pub weights: Vec<Vec<f32>>,
 }

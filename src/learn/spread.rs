@@ -2,6 +2,7 @@
 //!
 //! Everything is estimated out of fold: each block of the training data is predicted by a model that has not seen it.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::calibrate::Calibration;
@@ -14,6 +15,8 @@ use crate::rng::Key;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory};
 
+/// Particles whose noise is drawn as one piece of work.
+const PIECE: usize = 1_024;
 /// Name of the stream of offsets; no step has this number.
 const OFFSETS: u64 = u64::MAX;
 
@@ -154,31 +157,49 @@ impl Spread {
     /// `[targets][particles]`, the last step's. Particle `p` of target `j` draws number `p` of the stream (step, j):
     /// equal particles of different cases share it.
     pub fn next(&self, noise: &mut [Vec<f64>], key: Key, step: u64) {
+        if noise.first().is_none_or(|n| n.len() <= PIECE) {
+            return self.draw(noise, 0, key, step);
+        }
+        let mut pieces: Vec<Vec<&mut [f64]>> = Vec::new();
+        for column in noise {
+            for (i, some) in column.chunks_mut(PIECE).enumerate() {
+                match pieces.get_mut(i) {
+                    Some(piece) => piece.push(some),
+                    None => pieces.push(vec![some]),
+                }
+            }
+        }
+        let numbered = pieces.into_par_iter().enumerate();
+        numbered.for_each(|(i, mut piece)| self.draw(&mut piece, i * PIECE, key, step));
+    }
+
+    /// The noise of the particles `first ..`.
+    fn draw(&self, noise: &mut [impl AsMut<[f64]>], first: usize, key: Key, step: u64) {
         self.decay(noise);
-        let particles = noise.first().map_or(0, Vec::len);
         let kept = key.fold(OFFSETS);
         for (j, offset) in self.offset.iter().enumerate().filter(|(_, o)| **o > 0.0) {
             let stream = kept.fold(j as u64);
-            for (p, e) in noise[j].iter_mut().enumerate() {
-                *e += (1.0 - self.phi[j]) * offset * stream.normal(p as u64);
+            for (p, e) in noise[j].as_mut().iter_mut().enumerate() {
+                *e += (1.0 - self.phi[j]) * offset * stream.normal((first + p) as u64);
             }
         }
+        let particles = noise.first_mut().map_or(0, |n| n.as_mut().len());
         let key = key.fold(step);
         for j in 0..self.phi.len() {
             let stream = key.fold(j as u64);
             for p in 0..particles {
-                let z = stream.normal(p as u64);
+                let z = stream.normal((first + p) as u64);
                 for (column, l) in noise[j..].iter_mut().zip(&self.factor[j..]) {
-                    column[p] += l[j] * z;
+                    column.as_mut()[p] += l[j] * z;
                 }
             }
         }
     }
 
     /// The expected noise of the next step: e ← φ e.
-    pub fn decay(&self, noise: &mut [Vec<f64>]) {
+    pub fn decay(&self, noise: &mut [impl AsMut<[f64]>]) {
         for (column, phi) in noise.iter_mut().zip(&self.phi) {
-            column.iter_mut().for_each(|e| *e *= phi);
+            column.as_mut().iter_mut().for_each(|e| *e *= phi);
         }
     }
 }
@@ -362,12 +383,16 @@ mod tests {
     fn equal_particles_share_their_noise() {
         let spread = Spread::of_residuals(&[ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)], &[false; 2], 12);
         let mut few = vec![vec![0.0; 3]; 2];
-        let mut many = vec![vec![0.0; 30]; 2];
+        let mut many = vec![vec![0.0; 2 * PIECE + 30]; 2];
+        let mut whole = many.clone();
         for step in 0..5 {
             spread.next(&mut few, Key::new(1), step);
             spread.next(&mut many, Key::new(1), step);
+            spread.draw(&mut whole, 0, Key::new(1), step);
         }
         assert_eq!(few[1][..], many[1][..3]);
+        // in pieces or whole
+        assert_eq!(many, whole);
         let before = few.clone();
         spread.decay(&mut few);
         assert!((few[0][2] - spread.phi[0] * before[0][2]).abs() < 1e-15);

@@ -14,6 +14,8 @@ use crate::trajectory::{Frame, Trajectory, Window};
 const POINTS: usize = 6_000;
 /// Most left-out rows whose distance sets the thresholds.
 const LEFT_OUT: usize = 3_000;
+/// Rows that are labelled as one piece of work, at least.
+const PIECE: usize = 64;
 /// Squared distances below this are rounding.
 const ROUNDING: f32 = 1e-10;
 
@@ -95,19 +97,19 @@ impl Envelope {
             return vec![Support::Inside; window.rows()];
         }
         let columns: Vec<&[f64]> = self.signals.iter().map(|&s| window.column(s, 0)).collect();
-        let mut point = vec![0.0; columns.len()];
-        (0..window.rows())
-            .map(|row| {
-                for (k, p) in point.iter_mut().enumerate() {
-                    *p = ((columns[k][row] - self.mean[k]) / self.scale[k]) as f32;
-                }
-                let alone = columns.iter().zip(&self.covers).map(|(c, cover)| cover.label(c[row])).max();
-                match alone {
-                    Some(Support::Outside) => Support::Outside,
-                    alone => self.place(&point).max(alone.unwrap_or(Support::Inside)),
-                }
-            })
-            .collect()
+        let rows = (0..window.rows()).into_par_iter().with_min_len(PIECE);
+        let point = || vec![0.0; columns.len()];
+        rows.map_init(point, |point, row| {
+            for (k, p) in point.iter_mut().enumerate() {
+                *p = ((columns[k][row] - self.mean[k]) / self.scale[k]) as f32;
+            }
+            let alone = columns.iter().zip(&self.covers).map(|(c, cover)| cover.label(c[row])).max();
+            match alone {
+                Some(Support::Outside) => Support::Outside,
+                alone => self.place(point).max(alone.unwrap_or(Support::Inside)),
+            }
+        })
+        .collect()
     }
 
     /// Sizes that belong together, for a schema of `signals` columns.
@@ -137,16 +139,25 @@ impl Envelope {
             }
             low
         };
-        let (from, to) = (first_at(point[0] - reach, false), first_at(point[0] + reach, true));
+        let (from, at) = (first_at(point[0] - reach, false), first_at(point[0], false));
+        let to = first_at(point[0] + reach, true).max(at);
+        // Outwards from the point, for the nearest ones end the search.
+        let mut below = self.points[from.min(at) * d..at * d].rchunks_exact(d);
+        let mut above = self.points[at * d..to * d].chunks_exact(d);
         let mut found = Support::Outside;
-        for p in self.points[from * d..to.max(from) * d].chunks_exact(d) {
-            match distance(point, p, self.edge) {
-                Some(s) if s <= self.inside => return Support::Inside,
-                Some(_) => found = Support::Edge,
-                None => {}
+        loop {
+            let pair = [below.next(), above.next()];
+            for p in pair.into_iter().flatten() {
+                match distance(point, p, self.edge) {
+                    Some(s) if s <= self.inside => return Support::Inside,
+                    Some(_) => found = Support::Edge,
+                    None => {}
+                }
+            }
+            if pair == [None, None] {
+                return found;
             }
         }
-        found
     }
 }
 

@@ -3,19 +3,21 @@
 //! A tile is a stretch of one member's rows that a thread carries through all layers; [`Tape`] has one entry of each kind
 //! per tile, `[members][tiles]`. `before`: slopes of the activations, `[hidden layers][panels][width][panel rows]`;
 //! `after`: what went into each layer, transposed; `grad`: what went into and came out of the layers on the way forward,
-//! its gradients on the way back, `[layers + 1][panels][width][panel rows]`.
+//! its gradients on the way back, `[layers + 1][panels][width][panel rows]`. `weights`, `[members][layers]`, are packed for the
+//! way back.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::panel::{self, Activate, Slope, Store};
+use super::panel::{self, Slope, Store};
+use crate::compute::curve::SiluAndSlope;
 use crate::compute::{Net, Tape};
 use crate::error::{Error, Result};
 
 /// Rows of a tile, about: what it keeps lies in the second-level cache.
 const TILE: usize = 64;
 /// Outputs whose weight gradients are one piece of work.
-const OUTPUTS: usize = 64;
+const OUTPUTS: usize = 100;
 
 /// How rows are laid out.
 #[derive(Debug, Clone, Copy)]
@@ -129,43 +131,81 @@ pub fn backward(
     let tiling = Tiling::new(rows);
     let tiles = tiling.tiles();
     check(net, "tiles on the tape", tape.grad.len(), net.members * tiles)?;
-    let wanted = x_grad.is_some();
-    tape.grad.par_iter_mut().zip(&tape.before).enumerate().for_each(|(task, (grad, before))| {
-        let (member, tile) = (task / tiles, task % tiles);
-        let panels = tiling.panels(tile);
-        let last = grad.len() - room(&[outputs], panels, tiling.panel);
-        let out_grad = &out_grad[member * outputs * rows..(member + 1) * outputs * rows];
-        to_panels(out_grad, tiling, tile, outputs, &mut grad[last..]);
-        let weights = &net.weights[member * size..(member + 1) * size];
-        Arch::new().dispatch(Backward { widths: net.widths, weights, panels, before, grad, inputs: wanted });
-    });
-    let mut pieces = Vec::new();
-    for (member, mut grad) in weight_grad.chunks_exact_mut(size).enumerate() {
-        for (layer, w) in net.widths.windows(2).enumerate() {
-            let (matrix, rest) = grad.split_at_mut(w[0] * w[1]);
-            let (bias, rest) = rest.split_at_mut(w[1]);
-            grad = rest;
-            let split = matrix.chunks_mut(OUTPUTS * w[0]).zip(bias.chunks_mut(OUTPUTS)).enumerate();
-            pieces.extend(split.map(|(i, (matrix, bias))| (member, layer, i * OUTPUTS, matrix, bias)));
-        }
-    }
-    let (after, grad) = (&tape.after, &tape.grad);
-    pieces.into_par_iter().for_each(|(member, layer, first, matrix, bias)| {
-        let of = member * tiles..(member + 1) * tiles;
-        let (after, grad) = (&after[of.clone()], &grad[of]);
-        Arch::new().dispatch(Weights { widths: net.widths, tiling, layer, after, grad, first, matrix, bias });
-    });
-    if let Some(x_grad) = x_grad {
+    if let Some(x_grad) = &x_grad {
         check(net, "gradients of the inputs", x_grad.len(), x.len())?;
-        if rows > 0 {
-            for (member, x_grad) in x_grad.chunks_exact_mut(inputs * rows).enumerate() {
-                for tile in 0..tiles {
-                    from_panels(&tape.grad[member * tiles + tile], tiling, tile, x_grad);
-                }
+    }
+    if rows == 0 {
+        weight_grad.fill(0.0);
+        return Ok(());
+    }
+    let wanted = x_grad.is_some();
+    let layers = net.widths.len() - 1;
+    tape.weights.resize_with(net.members * layers, Vec::new);
+    // None where no gradients of weights are wanted.
+    let mut weight_grads: Vec<&mut [f32]> = weight_grad.chunks_exact_mut(size).collect();
+    weight_grads.resize_with(net.members, Default::default);
+    let kept = tape.grad.par_chunks_mut(tiles).zip(tape.before.par_chunks(tiles)).zip(tape.after.par_chunks(tiles));
+    // Member by member, so that what its tiles leave is still in the caches when its weights come.
+    let packed = tape.weights.par_chunks_mut(layers).zip(net.weights.par_chunks_exact(size));
+    kept.zip(weight_grads).zip(packed).enumerate().for_each(
+        |(member, ((((grad, before), after), weight_grad), (packed, mut weights)))| {
+            for (w, packed) in net.widths.windows(2).zip(packed.iter_mut()) {
+                panel::pack_back(&weights[..w[0] * w[1]], w[0], packed);
+                weights = &weights[(w[0] + 1) * w[1]..];
+            }
+            let weights = &*packed;
+            let out_grad = &out_grad[member * outputs * rows..(member + 1) * outputs * rows];
+            grad.par_iter_mut().zip(before).enumerate().for_each(|(tile, (grad, before))| {
+                let panels = tiling.panels(tile);
+                let last = grad.len() - room(&[outputs], panels, tiling.panel);
+                to_panels(out_grad, tiling, tile, outputs, &mut grad[last..]);
+                Arch::new().dispatch(Backward { widths: net.widths, weights, panels, before, grad, inputs: wanted });
+            });
+            if !weight_grad.is_empty() {
+                pieces(net.widths, weight_grad).into_par_iter().for_each(|Piece { layer, first, matrix, bias }| {
+                    Arch::new().dispatch(Weights {
+                        widths: net.widths,
+                        tiling,
+                        layer,
+                        after,
+                        grad,
+                        first,
+                        matrix,
+                        bias,
+                    });
+                });
+            }
+        },
+    );
+    if let Some(x_grad) = x_grad {
+        for (x_grad, grad) in x_grad.chunks_exact_mut(inputs * rows).zip(tape.grad.chunks(tiles)) {
+            for (tile, grad) in grad.iter().enumerate() {
+                from_panels(grad, tiling, tile, x_grad);
             }
         }
     }
     Ok(())
+}
+
+/// Gradients of the weights and biases of some outputs of a layer, `first ..`.
+struct Piece<'a> {
+    layer: usize,
+    first: usize,
+    matrix: &'a mut [f32],
+    bias: &'a mut [f32],
+}
+
+/// Pieces of a member's gradients.
+fn pieces<'a>(widths: &[usize], mut grad: &'a mut [f32]) -> Vec<Piece<'a>> {
+    let mut pieces = Vec::new();
+    for (layer, w) in widths.windows(2).enumerate() {
+        let (matrix, rest) = grad.split_at_mut(w[0] * w[1]);
+        let (bias, rest) = rest.split_at_mut(w[1]);
+        grad = rest;
+        let split = matrix.chunks_mut(OUTPUTS * w[0]).zip(bias.chunks_mut(OUTPUTS)).enumerate();
+        pieces.extend(split.map(|(i, (matrix, bias))| Piece { layer, first: i * OUTPUTS, matrix, bias }));
+    }
+    pieces
 }
 
 /// Inputs and outputs.
@@ -223,19 +263,15 @@ impl WithSimd for Forward<'_> {
             let (from, to) = values.split_at_mut(w[0] * self.panels * n);
             let (kept, rest) = after.split_at_mut(padded(w[0], n) * self.panels * n);
             after = rest;
-            let panels = from.chunks_exact(w[0] * n).zip(to.chunks_exact_mut(w[1] * n));
-            if layer + 1 == layers {
-                for (from, to) in panels {
-                    let finish = Store(panel::pairs_mut::<S>(to));
-                    panel::forward(s, panel::pairs::<S>(from), matrix, bias, finish);
-                }
-            } else {
-                let (slope, rest) = slopes.split_at_mut(w[1] * self.panels * n);
+            for (from, to) in from.chunks_exact(w[0] * n).zip(to.chunks_exact_mut(w[1] * n)) {
+                let to = Store(panel::pairs_mut::<S>(to));
+                panel::forward(s, panel::pairs::<S>(from), matrix, bias, to);
+            }
+            if layer + 1 < layers {
+                let kept = w[1] * self.panels * n;
+                let (slope, rest) = slopes.split_at_mut(kept);
                 slopes = rest;
-                for ((from, to), slope) in panels.zip(slope.chunks_exact_mut(w[1] * n)) {
-                    let finish = Activate { to: panel::pairs_mut::<S>(to), slope: panel::pairs_mut::<S>(slope) };
-                    panel::forward(s, panel::pairs::<S>(from), matrix, bias, finish);
-                }
+                s.vectorize(SiluAndSlope { values: &mut to[..kept], slope });
             }
             for (from, kept) in from.chunks_exact(w[0] * n).zip(kept.chunks_exact_mut(padded(w[0], n) * n)) {
                 panel::transpose::<S>(from, kept);
@@ -247,7 +283,8 @@ impl WithSimd for Forward<'_> {
 
 struct Backward<'a> {
     widths: &'a [usize],
-    weights: &'a [f32],
+    /// Of each layer, [`panel::pack_back`].
+    weights: &'a [Vec<f32>],
     panels: usize,
     before: &'a [f32],
     grad: &'a mut [f32],
@@ -261,11 +298,8 @@ impl WithSimd for Backward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let n = 2 * S::F32_LANES;
-        let (mut weights, mut slopes, mut grad) = (self.weights, self.before, self.grad);
-        for (layer, w) in self.widths.windows(2).enumerate().rev() {
-            let (rest, here) = weights.split_at(weights.len() - (w[0] + 1) * w[1]);
-            weights = rest;
-            let matrix = &here[..w[0] * w[1]];
+        let (mut slopes, mut grad) = (self.before, self.grad);
+        for (layer, (w, matrix)) in self.widths.windows(2).zip(self.weights).enumerate().rev() {
             let (rest, from) = grad.split_at_mut(grad.len() - w[1] * self.panels * n);
             grad = rest;
             let start = grad.len() - w[0] * self.panels * n;
@@ -445,6 +479,11 @@ mod tests {
         assert!(Cpu.forward(&net, &[0.0; 3], 2, &mut tape, &mut [0.0; 2]).is_err());
         assert!(Cpu.forward(&net, &[0.0; 4], 2, &mut tape, &mut [0.0; 3]).is_err());
         assert!(Cpu.backward(&net, &[0.0; 4], 2, &mut tape, &[0.0; 2], &mut [0.0; 3], None).is_err());
+        // without rows there is no slope
+        let mut slopes = [f32::NAN; 3];
+        Cpu.forward(&net, &[], 0, &mut tape, &mut []).unwrap();
+        Cpu.backward(&net, &[], 0, &mut tape, &[], &mut slopes, None).unwrap();
+        assert_eq!(slopes, [0.0; 3]);
         assert!(Cpu.forward(&Net { widths: &[2], ..net }, &[0.0; 4], 2, &mut tape, &mut [0.0; 4]).is_err());
     }
 }

@@ -1,15 +1,14 @@
 //! The register block that all products of dense networks are made of.
 //!
-//! Rows are worked on in panels of two registers: a panel of a matrix is `[columns][panel rows]`. A block of four output
-//! columns keeps eight sums in registers over the whole product, each adding its terms in one order, whatever rows are
+//! Rows are worked on in panels of two registers: a panel of a matrix is `[columns][panel rows]`. A block of five output
+//! columns keeps ten sums in registers over the whole product, each adding its terms in one order, whatever rows are
 //! beside it and however wide registers are: so a row's result depends on nothing but the row.
 
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::compute::curve::silu_and_slope;
-
-/// Output columns of a block. Eight sums hide the latency of two multiply-adds a cycle; with twelve, one spills.
-const BLOCK: usize = 4;
+/// Output columns of a block. Eight sums would just hide the latency of two multiply-adds a cycle, ten leave some slack; with
+/// twelve, one spills.
+const BLOCK: usize = 5;
 
 /// A column of a panel.
 pub type Pair<S> = [<S as Simd>::f32s; 2];
@@ -55,21 +54,6 @@ impl<S: Simd> Finish<S> for Store<'_, S> {
     }
 }
 
-/// They go through the activation, whose slope is kept.
-pub struct Activate<'a, S: Simd> {
-    pub to: &'a mut [Pair<S>],
-    pub slope: &'a mut [Pair<S>],
-}
-
-impl<S: Simd> Finish<S> for Activate<'_, S> {
-    #[inline(always)]
-    fn take(&mut self, s: S, at: usize, sums: Pair<S>) {
-        let (low, high) = (silu_and_slope(s, sums[0]), silu_and_slope(s, sums[1]));
-        self.to[at] = [low.0, high.0];
-        self.slope[at] = [low.1, high.1];
-    }
-}
-
 /// They are multiplied by the slope of the activation.
 pub struct Slope<'a, S: Simd> {
     pub to: &'a mut [Pair<S>],
@@ -84,42 +68,67 @@ impl<S: Simd> Finish<S> for Slope<'_, S> {
     }
 }
 
-/// `sums[j] += Σ_k a[k] · w[k][j]`.
+/// `sums[j] + Σ_k a[k] · w[k][j]`.
 #[inline(always)]
 fn accumulate<'w, S: Simd>(
     s: S,
-    sums: &mut [Pair<S>; BLOCK],
+    mut sums: [Pair<S>; BLOCK],
     a: &[Pair<S>],
     w: impl Iterator<Item = [&'w f32; BLOCK]>,
-) {
-    let mut local = *sums;
-    for (&[a0, a1], w) in a.iter().zip(w) {
-        for (sum, &w) in local.iter_mut().zip(w) {
-            let w = s.splat_f32s(w);
-            sum[0] = s.mul_add_e_f32s(a0, w, sum[0]);
-            sum[1] = s.mul_add_e_f32s(a1, w, sum[1]);
-        }
+) -> [Pair<S>; BLOCK] {
+    for (a, w) in a.iter().zip(w) {
+        sums = step(s, sums, *a, w.map(|w| *w));
     }
-    *sums = local;
+    sums
 }
 
-/// Four columns side by side.
+/// `sums[j] + a · w[j]`.
 #[inline(always)]
-fn zip4(columns: [&[f32]; BLOCK]) -> impl Iterator<Item = [&f32; BLOCK]> {
-    let [a, b, c, d] = columns;
-    a.iter().zip(b).zip(c).zip(d).map(|(((a, b), c), d)| [a, b, c, d])
+fn step<S: Simd>(s: S, mut sums: [Pair<S>; BLOCK], a: Pair<S>, w: [f32; BLOCK]) -> [Pair<S>; BLOCK] {
+    for (sum, w) in sums.iter_mut().zip(w) {
+        let w = s.splat_f32s(w);
+        sum[0] = s.mul_add_e_f32s(a[0], w, sum[0]);
+        sum[1] = s.mul_add_e_f32s(a[1], w, sum[1]);
+    }
+    sums
 }
 
-/// Weights of a layer, `[outputs][inputs]`, as blocks `[outputs / 4][inputs][4]`, a last block that is not full repeating
-/// the last output: for weights that are read more than once, one stream is faster than four.
+/// Hands on the sums of columns `first ..`, of which there are `left`. No loop, so that they stay in registers.
+#[inline(always)]
+fn finish_block<S: Simd>(s: S, finish: &mut impl Finish<S>, first: usize, left: usize, sums: [Pair<S>; BLOCK]) {
+    let [a, b, c, d, e] = sums;
+    finish.take(s, first, a);
+    if left > 1 {
+        finish.take(s, first + 1, b);
+    }
+    if left > 2 {
+        finish.take(s, first + 2, c);
+    }
+    if left > 3 {
+        finish.take(s, first + 3, d);
+    }
+    if left > 4 {
+        finish.take(s, first + 4, e);
+    }
+}
+
+/// Columns side by side.
+#[inline(always)]
+fn side_by_side(columns: [&[f32]; BLOCK]) -> impl Iterator<Item = [&f32; BLOCK]> {
+    let [a, b, c, d, e] = columns;
+    a.iter().zip(b).zip(c).zip(d).zip(e).map(|((((a, b), c), d), e)| [a, b, c, d, e])
+}
+
+/// Weights of a layer, `[outputs][inputs]`, as blocks `[outputs / 5][inputs][5]`, a last block that is not full repeating
+/// the last output: for weights that are read more than once, one stream is faster than five.
 pub fn pack(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
     let outputs = weights.len() / inputs;
     for first in (0..outputs).step_by(BLOCK) {
-        let columns = [0, 1, 2, 3].map(|j| &weights[(first + j).min(outputs - 1) * inputs..][..inputs]);
+        let columns = [0, 1, 2, 3, 4].map(|j| &weights[(first + j).min(outputs - 1) * inputs..][..inputs]);
         let start = packed.len();
         packed.resize(start + BLOCK * inputs, 0.0);
-        for (to, from) in packed[start..].as_chunks_mut::<BLOCK>().0.iter_mut().zip(zip4(columns)) {
-            *to = [*from[0], *from[1], *from[2], *from[3]];
+        for (to, from) in packed[start..].as_chunks_mut::<BLOCK>().0.iter_mut().zip(side_by_side(columns)) {
+            *to = from.map(|w| *w);
         }
     }
 }
@@ -133,8 +142,8 @@ pub fn packed(inputs: usize, outputs: usize) -> usize {
 #[inline(always)]
 pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], finish: impl Finish<S>) {
     let (inputs, last) = (a.len(), bias.len() - 1);
-    let columns = |first| [0, 1, 2, 3].map(|j| &weights[last.min(first + j) * inputs..][..inputs]);
-    blocks(s, a, bias, |first| zip4(columns(first)), finish);
+    let columns = |first| [0, 1, 2, 3, 4].map(|j| &weights[last.min(first + j) * inputs..][..inputs]);
+    blocks(s, a, bias, |first| side_by_side(columns(first)), finish);
 }
 
 /// [`forward`] with [`pack`]ed weights.
@@ -154,37 +163,44 @@ fn blocks<'w, S: Simd, W: Iterator<Item = [&'w f32; BLOCK]>>(
 ) {
     let outputs = bias.len();
     for first in (0..outputs).step_by(BLOCK) {
-        let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
-        for (sum, bias) in sums.iter_mut().zip(&bias[first..]) {
-            *sum = [s.splat_f32s(*bias); 2];
-        }
-        accumulate(s, &mut sums, a, weights(first));
-        for (j, sum) in sums.into_iter().enumerate().take(outputs - first) {
-            finish.take(s, first + j, sum);
+        let bias = |j: usize| bias.get(first + j).copied().unwrap_or(0.0);
+        let sums = [
+            [s.splat_f32s(bias(0)); 2],
+            [s.splat_f32s(bias(1)); 2],
+            [s.splat_f32s(bias(2)); 2],
+            [s.splat_f32s(bias(3)); 2],
+            [s.splat_f32s(bias(4)); 2],
+        ];
+        let sums = accumulate(s, sums, a, weights(first));
+        finish_block(s, &mut finish, first, outputs - first, sums);
+    }
+}
+
+/// Weights of a layer, `[outputs][inputs]`, for the way back: blocks `[inputs / 5][outputs][5]`, inputs that are missing being
+/// zero. Read in the other order, every step would be in another line of the cache.
+pub fn pack_back(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
+    let outputs = weights.len() / inputs;
+    packed.clear();
+    packed.resize(outputs * inputs.next_multiple_of(BLOCK), 0.0);
+    for (block, first) in packed.chunks_exact_mut(outputs * BLOCK).zip((0..inputs).step_by(BLOCK)) {
+        for (to, row) in block.as_chunks_mut::<BLOCK>().0.iter_mut().zip(weights.chunks_exact(inputs)) {
+            let row = &row[first..inputs.min(first + BLOCK)];
+            match row.as_array() {
+                Some(whole) => *to = *whole,
+                None => to[..row.len()].copy_from_slice(row),
+            }
         }
     }
 }
 
 /// A panel of gradients `g`, `[outputs]`, back through a layer: hands Σ gradient · weight of each input to `finish`.
+/// `packed`: [`pack_back`].
 #[inline(always)]
-pub fn backward<S: Simd>(s: S, g: &[Pair<S>], weights: &[f32], inputs: usize, mut finish: impl Finish<S>) {
-    for first in (0..inputs).step_by(BLOCK) {
-        let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
-        let rows = weights.chunks_exact(inputs);
-        if first + BLOCK <= inputs {
-            accumulate(
-                s,
-                &mut sums,
-                g,
-                rows.map(|row| row[first..first + BLOCK].as_array().map_or([&0.0; 4], |w| w.each_ref())),
-            );
-        } else {
-            let column = [0, 1, 2, 3].map(|j| (first + j).min(inputs - 1));
-            accumulate(s, &mut sums, g, rows.map(|row| column.map(|i| &row[i])));
-        }
-        for (j, sum) in sums.into_iter().enumerate().take(inputs - first) {
-            finish.take(s, first + j, sum);
-        }
+pub fn backward<S: Simd>(s: S, g: &[Pair<S>], packed: &[f32], inputs: usize, mut finish: impl Finish<S>) {
+    for (first, weights) in (0..inputs).step_by(BLOCK).zip(packed.chunks_exact(g.len() * BLOCK)) {
+        let weights = weights.as_chunks::<BLOCK>().0.iter().map(|w| w.each_ref());
+        let sums = accumulate(s, [[s.splat_f32s(0.0); 2]; BLOCK], g, weights);
+        finish_block(s, &mut finish, first, inputs - first, sums);
     }
 }
 
@@ -221,11 +237,11 @@ pub fn weight_gradient<S: Simd>(
     let outputs = bias.len();
     for q in 0..inputs.div_ceil(n) {
         for o in (0..outputs).step_by(BLOCK) {
-            let column = [0, 1, 2, 3].map(|j| first + (o + j).min(outputs - 1));
+            let column = [0, 1, 2, 3, 4].map(|j| first + (o + j).min(outputs - 1));
             let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
             for (a, g) in panels {
                 let a = pairs::<S>(&a[q * n * n..(q + 1) * n * n]);
-                accumulate(s, &mut sums, a, zip4(column.map(|o| &g[o * n..(o + 1) * n])));
+                sums = accumulate(s, sums, a, side_by_side(column.map(|o| &g[o * n..(o + 1) * n])));
             }
             for (j, sum) in sums.into_iter().enumerate().take(outputs - o) {
                 let row = &mut matrix[(o + j) * inputs..(o + j + 1) * inputs];

@@ -11,6 +11,7 @@ mod training;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::Blocks;
@@ -41,8 +42,8 @@ const TILE: usize = 256;
 pub struct Ensemble {
     stored: Stored,
     compute: Compute,
-    /// Buffers of predictions, one set per thread at work.
-    room: Mutex<Vec<Room>>,
+    /// Buffers of predictions, one set per prediction under way.
+    rooms: Mutex<Vec<Vec<Room>>>,
 }
 
 /// What of an ensemble is stored.
@@ -58,11 +59,14 @@ struct Stored {
 /// What is done with a tile that one member (or the mean of all) has passed.
 type Work<'a> = dyn Fn(&mut Room, Option<usize>, &mut [Vec<f64>]) -> Result<()> + 'a;
 
+/// A tile of rows that follow one member, or the mean of all.
 #[derive(Debug, Default)]
 struct Room {
+    function: Option<usize>,
+    rows: Vec<usize>,
+    failed: bool,
     pass: Pass,
     loss: Loss,
-    rows: Vec<usize>,
     out_grad: Vec<f32>,
     x_grad: Vec<f32>,
 }
@@ -125,7 +129,7 @@ impl Ensemble {
     }
 
     fn of(stored: Stored, compute: &Compute) -> Self {
-        Self { stored, compute: compute.clone(), room: Mutex::default() }
+        Self { stored, compute: compute.clone(), rooms: Mutex::default() }
     }
 
     pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
@@ -148,39 +152,58 @@ impl Ensemble {
     /// in the rows' columns.
     fn tiles(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>], work: &Work) {
         let networks = &self.stored.networks;
-        let pop = || self.room.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut room = pop().unwrap_or_default();
-        let mut run = |room: &mut Room, function: Option<usize>| {
-            let ran = self.forward(x, room, function).and_then(|()| work(room, function, out));
-            if ran.is_err() {
+        // Some more than threads, so that none waits; one alone keeps its buffers in the caches.
+        let most = match rayon::current_num_threads() {
+            1 => 1,
+            threads => 4 * threads,
+        };
+        let pop = || self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut rooms = pop().unwrap_or_default();
+        let mut full = 0;
+        // Particles of one member go together, however few rows each has.
+        for function in (0..=networks.members).map(|m| m.checked_sub(1)) {
+            let follows = |p: &&Particle| p.member.map(|m| m % networks.members) == function;
+            for row in particles.iter().filter(follows).flat_map(|p| p.rows.clone()) {
+                if rooms.len() == full {
+                    rooms.push(Room::default());
+                }
+                let room = &mut rooms[full];
+                room.function = function;
+                room.rows.push(row);
+                full += usize::from(room.rows.len() == TILE);
+                if full == most {
+                    self.pass(x, &mut rooms[..full], out, work);
+                    full = 0;
+                }
+            }
+            full += usize::from(rooms.get(full).is_some_and(|room| !room.rows.is_empty()));
+            if full == most {
+                self.pass(x, &mut rooms[..full], out, work);
+                full = 0;
+            }
+        }
+        self.pass(x, &mut rooms[..full], out, work);
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(rooms);
+    }
+
+    /// Sends the rows of all rooms through the networks, then calls `work` for one room after the other.
+    fn pass(&self, x: &[&[f64]], rooms: &mut [Room], out: &mut [Vec<f64>], work: &Work) {
+        rooms.par_iter_mut().for_each(|room| room.failed = self.forward(x, room).is_err());
+        for room in rooms {
+            let function = room.function;
+            if room.failed || work(room, function, out).is_err() {
                 for column in out.iter_mut() {
                     room.rows.iter().for_each(|&r| column[r] = f64::NAN);
                 }
             }
             room.rows.clear();
-        };
-        // Particles of one member go together, however few rows each has.
-        for function in (0..=networks.members).map(|m| m.checked_sub(1)) {
-            let follows = |p: &&Particle| p.member.map(|m| m % networks.members) == function;
-            for particle in particles.iter().filter(follows) {
-                for row in particle.rows.clone() {
-                    room.rows.push(row);
-                    if room.rows.len() == TILE {
-                        run(&mut room, function);
-                    }
-                }
-            }
-            if !room.rows.is_empty() {
-                run(&mut room, function);
-            }
         }
-        self.room.lock().unwrap_or_else(PoisonError::into_inner).push(room);
     }
 
     /// Sends the rows of the room through the networks.
-    fn forward(&self, x: &[&[f64]], room: &mut Room, function: Option<usize>) -> Result<()> {
+    fn forward(&self, x: &[&[f64]], room: &mut Room) -> Result<()> {
         let Stored { scales, networks, .. } = &self.stored;
-        let (net, n) = (self.net(function), room.rows.len());
+        let (net, n) = (self.net(room.function), room.rows.len());
         room.pass.fit(&net, n);
         let (first, others) = room.pass.x.split_at_mut(networks.inputs() * n);
         for (k, column) in first.chunks_exact_mut(n).enumerate() {
@@ -305,6 +328,24 @@ impl Regressor for Ensemble {
             Ok(())
         });
         true
+    }
+
+    /// Of all members from one pass: the linear part is the same in all.
+    fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
+        let Stored { scales, networks, .. } = &self.stored;
+        let (q, members) = (networks.targets(), networks.members as f64);
+        self.tiles(x, &[Particle { member: None, rows: 0..rows }], out, &|room, _, out| {
+            let n = room.rows.len();
+            for (j, out) in out.iter_mut().enumerate().take(q) {
+                for (i, &r) in room.rows.iter().enumerate() {
+                    let means = || room.pass.out[j * n + i..].iter().step_by(2 * q * n).map(|v| f64::from(*v));
+                    let mean = means().sum::<f64>() / members;
+                    let squares = means().map(|v| (v - mean).powi(2)).sum::<f64>();
+                    out[r] = scales.target_sd[j] * (squares / (members - 1.0).max(1.0)).sqrt();
+                }
+            }
+            Ok(())
+        });
     }
 
     fn hyper(&self) -> Vec<f64> {

@@ -1,0 +1,122 @@
+//! What benches share: clocks, the peak of the processor, and peers.
+#![allow(dead_code, reason = "each bench uses its part")]
+
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// The folder of peers that follows `--peers`, taken out of `args`; whole, for peers run inside of it.
+pub fn peers(args: &mut Vec<String>) -> Option<PathBuf> {
+    let at = args.iter().position(|a| a == "--peers")?;
+    let folder = PathBuf::from(args.drain(at..args.len().min(at + 2)).nth(1)?);
+    match folder.canonicalize() {
+        Ok(whole) => Some(whole),
+        Err(e) => {
+            println!("{}: {e}; no peers are run", folder.display());
+            None
+        }
+    }
+}
+
+/// A peer's script in the folder of peers, and what it is asked for.
+pub struct Peer<'a> {
+    pub name: &'a str,
+    /// Folder of the Python environment: `v1`, or `v2` of mbrl-lib.
+    pub environment: &'a str,
+    pub script: &'a str,
+    pub arguments: &'a str,
+}
+
+impl Peer<'_> {
+    /// Runs it on `threads` threads: the numbers `fields` of the line that it prints. Says why where there is no such line.
+    pub fn run<const N: usize>(&self, folder: &Path, threads: usize, fields: [&str; N]) -> Option<[f64; N]> {
+        let output = Command::new(folder.join(self.environment).join("bin/python"))
+            .current_dir(folder)
+            .env_remove("OPENBLAS_CORETYPE")
+            .env_remove("OPENBLAS_L2_SIZE")
+            .arg(self.script)
+            .args(self.arguments.split(' '))
+            .args(["--threads", &threads.to_string()])
+            .output();
+        let output = match output {
+            Ok(output) => output,
+            Err(e) => {
+                println!("    {}: {}/{}: {e}", self.name, folder.display(), self.environment);
+                return None;
+            }
+        };
+        let Ok(line) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            println!("    {}: no result: {}", self.name, errors.lines().last().unwrap_or("it said nothing"));
+            return None;
+        };
+        Some(fields.map(|f| line["result"][f].as_f64().unwrap_or(f64::NAN)))
+    }
+}
+
+/// CPU seconds of all threads that run; seconds on the wall where the system does not tell.
+pub fn cpu_s() -> f64 {
+    let nanos = |task: std::fs::DirEntry| {
+        let told = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        told.split(' ').next()?.parse::<f64>().ok()
+    };
+    match std::fs::read_dir("/proc/self/task") {
+        Ok(tasks) => tasks.flatten().filter_map(nanos).sum::<f64>() / 1e9,
+        Err(_) => wall_s(),
+    }
+}
+
+/// Seconds on the wall since the first call.
+pub fn wall_s() -> f64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_secs_f64()
+}
+
+/// Least seconds of a call, over some rounds of at least half a second each, because the clock is coarse.
+pub fn best(rounds: usize, clock: fn() -> f64, mut call: impl FnMut()) -> f64 {
+    let round = |_| {
+        let (start, mut calls) = (clock(), 0.0);
+        loop {
+            call();
+            calls += 1.0;
+            let spent = clock() - start;
+            if spent > 0.5 {
+                return spent / calls;
+            }
+        }
+    };
+    (0..rounds).map(round).fold(f64::INFINITY, f64::min)
+}
+
+/// GFLOP/s of multiply-adds that wait for nothing.
+pub fn peak() -> f64 {
+    const ROUNDS: usize = 200_000;
+    struct Busy;
+    impl WithSimd for Busy {
+        type Output = (f32, usize);
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, s: S) -> (f32, usize) {
+            let mut sums = [s.splat_f32s(black_box(1.0)); 12];
+            let (a, b) = (s.splat_f32s(black_box(0.999)), s.splat_f32s(black_box(0.001)));
+            for _ in 0..ROUNDS {
+                for sum in &mut sums {
+                    *sum = s.mul_add_f32s(*sum, a, b);
+                }
+            }
+            let mut total = 0.0;
+            for sum in sums {
+                total += s.reduce_sum_f32s(sum);
+            }
+            (total, S::F32_LANES)
+        }
+    }
+    let lanes = Arch::new().dispatch(Busy).1;
+    let seconds = best(5, cpu_s, || {
+        black_box(Arch::new().dispatch(Busy));
+    });
+    (2 * 12 * ROUNDS * lanes) as f64 / seconds / 1e9
+}

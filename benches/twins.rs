@@ -1,0 +1,215 @@
+//! Twins learned from the logs of the shared plants: the time of one plan of MPC, and what-if runs as users get them.
+//!
+//!     cargo bench --bench twins -- SHARED [step] [whatif] [--peers FOLDER]
+//!
+//! SHARED is the folder that holds data/rollouts; both parts run when none is named. The twins are those of `examples`, with
+//! one model each.
+//!
+//! `step`: one decision after the other in closed loop on the twin itself, each plan from the last one, with the settings of
+//! the example and the planner named; all that `Mpc::act` does counts, on one thread. With `--peers` (the folder of
+//! `nmpc_cstr.py`, with its environment in `v1`) do-mpc runs between our own rounds: its NMPC on its stirred reactor, four
+//! states and two inputs over 20 steps, with the tree of nine futures that its example has and without. Medians by the wall.
+//!
+//! `whatif`: 10,000 particles of the ensemble of four tanks, 288 steps under constant controls: the whole of `simulate`, with
+//! noise, members and support, on one thread and on two by turns.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::tz::TimeZone;
+use twinopt::compute::cpu;
+use twinopt::control::{self, Context, Control, Controller, Forecast, Mpc, Observation};
+use twinopt::error::Result;
+use twinopt::ops::plant::{self, Source};
+use twinopt::rng::Key;
+use twinopt::schema::Role;
+use twinopt::simulate::{Run, Simulated, simulate};
+use twinopt::spec::{self, ControllerSpec};
+use twinopt::trajectory::Trajectory;
+use twinopt::twin::{Dynamics, Twin};
+
+mod measure;
+
+use measure::{Peer, cpu_s, peers, wall_s};
+
+const ROUNDS: usize = 3;
+
+fn main() {
+    let mut args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let peers = peers(&mut args);
+    let parts: [(&str, Part); 2] = [("step", step), ("whatif", what_if)];
+    let named = |a: &String| parts.iter().any(|(name, _)| name == a);
+    let all = !args.iter().any(named);
+    let Some(shared) = args.iter().find(|a| !named(a)).map(PathBuf::from) else {
+        println!("name the folder that holds data/rollouts: cargo bench --bench twins -- SHARED");
+        return;
+    };
+    for (name, part) in parts {
+        if (all || args.iter().any(|a| a == name))
+            && let Err(e) = part(&shared, peers.as_deref())
+        {
+            println!("{name}: {e}");
+            std::process::exit(1);
+        }
+    }
+}
+
+type Part = fn(&Path, Option<&Path>) -> Result<()>;
+
+/// A plant's files with the twin that was learned from them.
+struct Learned {
+    source: Source,
+    twin: Twin,
+}
+
+impl Learned {
+    /// The example `name` with `model` alone, and `more` at the end of its `[mpc]` table.
+    fn new(shared: &Path, name: &str, model: &str, more: &str) -> Result<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).join("twin.toml");
+        let text = std::fs::read_to_string(&example).expect("an example");
+        let models = text.lines().find(|l| l.starts_with("choose")).expect("models to choose from");
+        let text = text.replace(models, &format!("choose = [\"{model}\"]")) + more + "\n";
+        std::fs::write(folder.path().join("twin.toml"), text).expect("a written twin");
+        std::fs::create_dir(folder.path().join("log")).expect("a folder");
+        let log = shared.join("data/rollouts").join(name).with_extension("parquet");
+        if let Err(e) = std::fs::copy(&log, folder.path().join("log/log.parquet")) {
+            println!("{}: {e}", log.display());
+        }
+        let source = plant::read(spec::load_twin(folder.path())?, cpu(), &|_| ())?;
+        let twin = source.fit(&source.log, &source.spec.value.model, None, &|_| ())?.twin;
+        let chosen = twin.map.regressor.name();
+        assert_eq!(chosen, model, "another model forecasts {name} better");
+        Ok(Self { source, twin })
+    }
+
+    fn context(&self) -> Context<'_> {
+        let Source { spec, schema, compiled, .. } = &self.source;
+        Context {
+            schema,
+            spec: &spec.value,
+            scope: &compiled.scope,
+            dynamics: &self.twin,
+            objective: &compiled.objective,
+            timezone: TimeZone::UTC,
+            seed: 1,
+            clock: None,
+            file: &spec.path,
+            text: &spec.text,
+        }
+    }
+
+    /// `steps` steps from the start of the log's longest stretch, with its set-points and disturbances.
+    fn run(&self, controller: &mut dyn Controller, steps: usize, particles: usize) -> Result<Simulated> {
+        let realised: Arc<Trajectory> = Arc::new(self.source.log.clone());
+        let longest = realised.segments.iter().max_by_key(|s| s.len()).map_or(0, |s| s.start);
+        let past = longest + self.twin.depth().max(controller.depth());
+        let forecast = Forecast::new(&self.source.spec.value, realised.clone(), past, None);
+        let run = Run { dynamics: &self.twin, realised: &realised, past, steps, particles, key: Key::new(2), forecast };
+        simulate(&run, controller, &|| false)
+    }
+}
+
+/// MPC with a watch.
+struct Timed<'a> {
+    mpc: Mpc<'a>,
+    ms: Vec<f64>,
+}
+
+impl Controller for Timed<'_> {
+    fn signals(&self) -> &[usize] {
+        self.mpc.signals()
+    }
+
+    fn depth(&self) -> usize {
+        self.mpc.depth()
+    }
+
+    fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
+        let start = Instant::now();
+        let done = self.mpc.act(observation, control);
+        self.ms.push(1e3 * start.elapsed().as_secs_f64());
+        done
+    }
+}
+
+fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
+    const STEPS: usize = 300;
+    println!("one plan of MPC, ms by the wall, median of {STEPS}, one thread");
+    let cases = [("cstr", "ensemble", "gauss_newton"), ("four_tank", "linear", "qp")];
+    let learned =
+        cases.map(|(name, model, planner)| Learned::new(shared, name, model, &format!("planner.{planner} = {{}}")));
+    let mut ours = [f64::INFINITY; 2];
+    let do_mpc = |name, arguments| Peer { name, environment: "v1", script: "nmpc_cstr.py", arguments };
+    let theirs = [
+        do_mpc("do-mpc, nine futures", "--robust 1 --steps 20"),
+        do_mpc("do-mpc, one future", "--robust 0 --steps 20"),
+    ];
+    let mut best = [f64::INFINITY; 2];
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    for _ in 0..ROUNDS {
+        for ((learned, (_, _, planner)), ours) in learned.iter().zip(cases).zip(&mut ours) {
+            let Ok(learned) = learned else { continue };
+            let Some(mpc) = &learned.source.spec.value.mpc else { continue };
+            let mpc = Mpc::build(&mpc.value, &learned.context())?;
+            assert_eq!(mpc.planner(), planner);
+            let mut timed = Timed { mpc, ms: Vec::with_capacity(STEPS) };
+            pool.install(|| learned.run(&mut timed, STEPS, 1))?;
+            assert_eq!(timed.mpc.failures(), 0, "plans failed");
+            // the first plan has no last one
+            let ms = &mut timed.ms[1..];
+            ms.sort_by(f64::total_cmp);
+            *ours = ours.min(ms[ms.len() / 2]);
+        }
+        for (peer, best) in theirs.iter().zip(&mut best) {
+            if let Some([ms]) = peers.and_then(|folder| peer.run(folder, 1, ["ms_median"])) {
+                *best = best.min(ms);
+            }
+        }
+    }
+    for ((learned, (name, model, planner)), ms) in learned.into_iter().zip(cases).zip(ours) {
+        learned?;
+        println!("  {:<40} {ms:9.3}", format!("{planner}, {model} twin of {name}"));
+        for (peer, theirs) in theirs.iter().zip(best).filter(|(_, ms)| ms.is_finite()) {
+            println!("    {:<38} {theirs:9.3} ({:.3}x)", peer.name, ms / theirs);
+        }
+    }
+    Ok(())
+}
+
+fn what_if(shared: &Path, _: Option<&Path>) -> Result<()> {
+    const SCENARIOS: usize = 10_000;
+    const STEPS: usize = 288;
+    println!("what-if, ensemble of four tanks, {SCENARIOS} scenarios x {STEPS} steps, the whole loop");
+    let learned = Learned::new(shared, "four_tank", "ensemble", "")?;
+    let schema = &learned.source.schema;
+    let middle = |&c: &usize| {
+        let seen = learned.twin.seen(c);
+        (schema.signals[c].name.clone(), (0.5 * (seen.low + seen.high)).into())
+    };
+    let hold = ControllerSpec::Hold(schema.with_role(Role::Control).iter().map(middle).collect());
+    let pools = [1, 2].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads"));
+    let (mut wall, mut cpu) = ([f64::INFINITY; 2], [f64::INFINITY; 2]);
+    let mut first: Option<Simulated> = None;
+    for _ in 0..ROUNDS {
+        for (i, pool) in pools.iter().enumerate() {
+            let mut controller = control::build(&hold, &learned.context())?;
+            let (wall_start, cpu_start) = (wall_s(), cpu_s());
+            let run = pool.install(|| learned.run(controller.as_mut(), STEPS, SCENARIOS))?;
+            (wall[i], cpu[i]) = (wall[i].min(wall_s() - wall_start), cpu[i].min(cpu_s() - cpu_start));
+            // threads change nothing
+            assert!(*first.get_or_insert_with(|| run.clone()) == run);
+        }
+    }
+    let all = (SCENARIOS * STEPS) as f64;
+    println!("  scenario-steps per CPU s, one thread     {:9.0}", all / cpu[0]);
+    println!(
+        "  scenario-steps per s, one thread, two    {:9.0} {:9.0} ({:.2}x)",
+        all / wall[0],
+        all / wall[1],
+        wall[0] / wall[1]
+    );
+    println!("  CPU s on two threads                     {:9.2} times those on one", cpu[1] / cpu[0]);
+    Ok(())
+}
