@@ -78,7 +78,7 @@ impl Learned {
             println!("{}: {e}", log.display());
         }
         let source = plant::read(spec::load_twin(folder.path())?, cpu(), &|_| ())?;
-        let twin = source.fit(&source.log, &source.spec.value.model, None, &|_| ())?.twin;
+        let twin = source.fit(&source.log, &source.spec.value.model, None, None, &|_| ())?.twin;
         let chosen = twin.map.regressor.name();
         assert_eq!(chosen, model, "another model forecasts {name} better");
         Ok(Self { source, twin })
@@ -92,6 +92,7 @@ impl Learned {
             scope: &compiled.scope,
             dynamics: &self.twin,
             objective: &compiled.objective,
+            kpis: &compiled.kpis,
             timezone: TimeZone::UTC,
             seed: 1,
             clock: None,
