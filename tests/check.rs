@@ -68,7 +68,7 @@ const MISTAKES: &[Mistake] = &[
     m(SUMMER, "{ add = 6.0 }", "{ plus = 6.0 }", "", &["add"]),
     m(SUMMER, "kp = 0.5, ", "", "measurement =", &["kp = "]),
     m(SUMMER, "controller.replay = {}", "controller.kind = \"replay\"", "", &["replay"]),
-    m(SUMMER, "controller.replay = {}", "controller = \"replay\"", "", &["replay = {}"]),
+    m(SUMMER, "controller.hold = {", "controller = \"hold\" # {", "", &["hold = {"]),
     m(SUMMER, "[case.warmer]\ncontroller.hold", "[case.warmer]\ncontroller.replay = {}\ncontroller.hold", "controller.hold", &["keep one"]),
     m(SUMMER, "capex          = 180_000", "capexx         = 180_000", "", &["capex"]),
     // Types and values.
@@ -89,6 +89,9 @@ const MISTAKES: &[Mistake] = &[
     m(SUMMER, "2024-07-15T00:00:00Z", "2024-07-15T00:00:00", "", &["Z"]),
     m(SUMMER, "seed          = 1", "seed          = \"one\"", "", &["whole number"]),
     m(SUMMER, "setpoint = 25.0", "setpoint = true", "", &["number or a text"]),
+    m(ORDERS, "level = \"120\"", "level = 120", "", &["quotes", "level = \"120\""]),
+    m(ORDERS, "level = [10, 150]", "level = \"120\"", "", &["list of 2 numbers", "level = [1, 2]"]),
+    m(ORDERS, "level = [10, 150]", "level = [10, true]", "", &["write a number"]),
     // The tag list.
     m(TWIN, "name = \"cpu_load\"", "name = \"it_power\"", "unit = \"1\"", &["rename"]),
     m(TWIN, "name = \"cpu_load\",          role = \"disturbance\",", "name = \"cpu load\", column = \"cpu_load\", role = \"disturbance\",", "", &["cpu_load"]),
@@ -114,6 +117,10 @@ const MISTAKES: &[Mistake] = &[
     m(STOCK, "next = \"max(on_hand + ordered - demand, 0)\"", "next = \"on_hand * demand\"", "", &["unit"]),
     m(STOCK, "multiple = 10", "multiple = 0", "", &["lot size"]),
     m(STOCK, "unit = \"EUR/(item*d)\"", "unit = \"EUR/(itm*d)\"", "", &["unit"]),
+    m(STOCK, "multiple = 10", "multiple = 10\nmin_on = 10\nmin_run = \"36h\"", "min_run", &["\"2d\""]),
+    m(ORDERS, "holding = { scale = 1.5 }", "lead = { add = -3 }", "", &["use 0 or more"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\", at_least = 700 }]", "", &["at_least = 600"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\", at_most = 100, per = \"2h\" }]", "", &["at_most = 120"]),
     // The log.
     m(TWIN, "files = \"log/*.parquet\"", "files = \"logs/*.parquet\"", "", &["log.files"]),
     m(TWIN, "time = \"timestamp\"", "time = \"time\"", "", &["timestamp"]),
@@ -404,6 +411,21 @@ fn text_and_json_say_the_same() {
     }
     assert!(shown.contains("^^"), "{shown}");
     assert_eq!(out.status.code(), Some(78));
+}
+
+#[test]
+fn a_choice_with_usual_settings_may_be_its_mere_name() {
+    let dir = project();
+    let path = dir.path().join(SUMMER);
+    let sound = std::fs::read_to_string(&path).unwrap();
+    for (long, short) in
+        [("planner.icem = { population = 128 }", "planner = \"qp\""), ("controller.replay = {}", "controller = \"replay\"")]
+    {
+        assert!(sound.contains(long));
+        std::fs::write(&path, sound.replace(long, short)).unwrap();
+        let (document, code) = faults(dir.path());
+        assert_eq!(code, Some(0), "{short}: {document:#}");
+    }
 }
 
 #[test]

@@ -290,9 +290,7 @@ fn an_interrupted_run_ends_within_a_second_and_resumes_to_the_same_bytes() {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for(&mut child, || room.path("reports/room/.parts/cold.json").exists());
         let (ended, time) = signal(child, name);
-        // a termination is the system's own end; Ctrl-C says what is kept
-        let words: &[&str] = if code == 130 { &["interrupted", "--resume"] } else { &[] };
-        ended.expect(code).says(words);
+        ended.expect(code).says(&["interrupted", "--resume"]);
         assert!(time < Duration::from_secs(1), "{time:?}");
     }
     assert!(!room.path("reports/room/index.html").exists() && !room.path("reports/room/.parts/planned.json").exists());
@@ -301,6 +299,23 @@ fn an_interrupted_run_ends_within_a_second_and_resumes_to_the_same_bytes() {
     room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
     assert_eq!(std::fs::metadata(&kept).unwrap().modified().unwrap(), before);
     assert_eq!(room.outputs(), clean.outputs());
+}
+
+#[test]
+fn one_file_of_a_folder_leaves_the_folders_report_alone() {
+    let room = Room::fitted();
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
+    let all = room.outputs();
+    room.run(&["run", "scenarios/room/cold.toml"]).expect(0).says(&["reports/room/cold/index.html"]);
+    assert!(room.outputs() == all, "the folder's report has changed");
+    let names = |file: &str| -> Vec<String> {
+        let results = room.json(file);
+        results["scenarios"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("reports/room/cold/results.json"), ["cold"]);
+    let glob = ["run", "scenarios/room/cold.toml", "scenarios/room/planned.toml", "scenarios/room/winter.toml"];
+    room.run(&[&glob[..], &["--resume"]].concat()).expect(0).says(&["reports/room/index.html"]);
+    assert!(room.outputs() == all, "all files of a folder are the folder");
 }
 
 // Nights.
@@ -406,8 +421,9 @@ fn a_damaged_version_is_found_passed_over_and_replaced() {
     let verify = room.run(&["models", "data/room", "verify", "--json"]).expect(65);
     assert_eq!(verify.document()["damaged"][0][0], two.as_str());
     let clock = Instant::now();
-    room.run(&["models", "data/room", "rollback"]).expect(0);
+    let ended = room.run(&["models", "data/room", "rollback"]).expect(0);
     assert!(clock.elapsed() < Duration::from_secs(1));
+    assert!(!ended.stderr.contains("fitted with other"), "{}", ended.stderr);
     assert_eq!(champion(&room), one);
     room.run(&["models", "data/room", "rollback"]).expect(2);
 }

@@ -160,9 +160,9 @@ fn planned_stock<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, mpc:
 /// A limit of what a control takes in total.
 fn total<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, mpc: &MpcSpec, limit: &At<TotalSpec>) {
     let control = &limit.control;
-    let known = plant.expect(faults, control, &control.span, &[Role::Control], "a control").is_some();
+    let signal = plant.expect(faults, control, &control.span, &[Role::Control], "a control");
     let moved = |names: &Vec<At<String>>| names.iter().any(|n| n.value == control.value);
-    if known && !mpc.controls.as_ref().is_none_or(moved) {
+    if signal.is_some() && !mpc.controls.as_ref().is_none_or(moved) {
         let message = format!("case `{case}`: the plan does not move `{}`, whose total it is to limit", control.value);
         faults.add("unknown-signal", &control.span, message, "name it in `controls`, too");
     } else if mpc.base_stock.iter().any(|s| s.order.value == control.value) {
@@ -197,7 +197,16 @@ fn total<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, mpc: &MpcSpe
             let cure = format!("write the lower one first: `at_least = {}, at_most = {}`", most.value, least.value);
             faults.add("out-of-range", &least.span, message, cure);
         }
-        _ => {}
+        _ => {
+            let step = &plant.spec().step;
+            let hard = signal.and_then(|s| s.hard.as_ref()).filter(|h| h[0] <= h[1]);
+            let known = step.ms() > 0 && !step.span.is_empty() && limit.per.as_ref().is_none_or(|p| p.ms() > 0);
+            let Some(hard) = hard.filter(|_| known) else { return };
+            let bounds = crate::schema::Range { low: hard[0], high: hard[1] };
+            if let Some((message, cure)) = limit.impossible(bounds, mpc.horizon.steps(step.value, 1), step.value) {
+                faults.add("out-of-range", &limit.span, format!("case `{case}`: {message}"), cure);
+            }
+        }
     }
 }
 

@@ -144,6 +144,14 @@ impl<'a> Mpc<'a> {
             let message = format!("the total of `{}` has {wrong}", total.control.value);
             return Err(context.fault("out-of-range", &total.span, message, "write `at_most`, `at_least`, or both"));
         }
+        let (step, within_log) = (TimeSpan::from_ms(context.dynamics.step_ms()), spec.within_log());
+        for total in &spec.totals {
+            let control = context.control(&total.control, &total.control.span)?;
+            let bounds = control_limit(context.dynamics, control, within_log).allowed.bounds;
+            if let Some((message, cure)) = total.impossible(bounds, spec.horizon.steps(step, 1), step) {
+                return Err(context.fault("out-of-range", &total.span, message, cure));
+            }
+        }
         // Not the stream of the run's own noise: a plan must not foresee it.
         let key = Key::new(context.seed).fold(0x6D70_6300);
         let mut mpc = Self::new(spec, controls, context.dynamics, context.objective.clone(), key);
@@ -164,7 +172,7 @@ impl<'a> Mpc<'a> {
         let horizon = spec.horizon.steps(step, 1);
         let replan = spec.replan.as_ref().map_or(1, |r| r.steps(step, 1)).min(horizon);
         let moves = spec.moves.as_ref().map_or(MOST_MOVES.min(horizon.div_ceil(replan)), |m| m.value);
-        let within_log = spec.within_log.as_ref().is_none_or(|w| w.value);
+        let within_log = spec.within_log();
         let limits: Vec<_> = controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect();
         let signals = &dynamics.schema().signals;
         let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, horizon, step)).collect();
@@ -436,10 +444,7 @@ impl Price for Futures<'_, '_> {
 /// A limit of a planned control's total, for the whole horizon.
 fn total(spec: &TotalSpec, controls: &[usize], signals: &[Signal], horizon: usize, step: TimeSpan) -> Option<Total> {
     let control = controls.iter().position(|&c| signals[c].name == spec.control.value)?;
-    let periods = spec.per.as_ref().map_or(1.0, |p| horizon as f64 * step.seconds() / p.value.seconds());
-    let end = |at: &Option<At<f64>>, open: f64| at.as_ref().map_or(open, |a| a.value * periods);
-    let range = Range { low: end(&spec.at_least, f64::NEG_INFINITY), high: end(&spec.at_most, f64::INFINITY) };
-    Some(Total { control, range })
+    Some(Total { control, range: spec.over(horizon, step) })
 }
 
 fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> ControlLimit {

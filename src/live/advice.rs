@@ -254,7 +254,7 @@ pub fn advise(
     let kpis = changes(compiled, &ahead, &planned, &kept);
     let differences = objective(compiled, &ahead, &planned, &kept);
     let better = differences.iter().filter(|d| **d < 0.0).count();
-    let within_log = spec.within_log.as_ref().is_none_or(|w| w.value);
+    let within_log = spec.within_log();
     let reason = kpis.iter().find(|k| k.priced.is_some()).or(kpis.first());
     let controls = signals.iter().zip(moves).map(|(&c, value)| {
         let now = ahead.realised.at(c, ahead.past - 1)[0];

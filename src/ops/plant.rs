@@ -142,8 +142,8 @@ impl Source {
     /// [`Error::Data`] when its bytes are damaged, [`Error::NoInput`] when they cannot be read.
     pub fn load(&self, registry: &Registry, version: &str) -> Result<Option<Stored>> {
         let bytes = registry.read(version, MODEL_FILE)?;
-        let file = registry.dir().join("versions").join(version).join(MODEL_FILE);
-        if Twin::provenance(&bytes, &file)?.config_hash != config_hash(&self.spec.value)? {
+        let file = model_file(registry, version);
+        if !fits(&bytes, &file, &self.spec.value)? {
             return Ok(None);
         }
         let twin =
@@ -189,6 +189,24 @@ impl Source {
     pub fn dir(&self) -> String {
         self.spec.path.parent().unwrap_or(Path::new("")).display().to_string()
     }
+}
+
+fn model_file(registry: &Registry, version: &str) -> PathBuf {
+    registry.dir().join("versions").join(version).join(MODEL_FILE)
+}
+
+/// Whether the model `bytes` of `file` were fitted for what `spec` has now.
+fn fits(bytes: &[u8], file: &Path, spec: &TwinSpec) -> Result<bool> {
+    Ok(Twin::provenance(bytes, file)?.config_hash == config_hash(spec)?)
+}
+
+/// What the user should know of `version` as champion: that it does not count with the present `twin.toml`.
+///
+/// # Errors
+/// As [`Source::load`].
+pub fn warning(registry: &Registry, version: &str, spec: &TwinSpec) -> Result<Option<String>> {
+    let bytes = registry.read(version, MODEL_FILE)?;
+    Ok((!fits(&bytes, &model_file(registry, version), spec)?).then(|| outdated(version)))
 }
 
 /// The card of `version`.

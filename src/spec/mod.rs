@@ -11,6 +11,7 @@ mod shape;
 mod span;
 mod syntax;
 mod tags;
+mod total;
 mod twin;
 mod words;
 
@@ -23,10 +24,11 @@ pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
 pub use place::{inner_place, key_place};
 pub use scenario::{
     BaseStockLoop, CaseSpec, Change, ControllerSpec, MpcSpec, PidLoop, PlannedStock, PlannerSpec, Reference,
-    ScenarioSpec, ScheduleEntry, TotalSpec,
+    ScenarioSpec, ScheduleEntry,
 };
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema};
+pub use total::TotalSpec;
 pub use twin::{
     EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, MaxMove, ParameterSpec, PriceBasis,
     Resample, RetrainSpec, SignalSpec, TwinSpec, UpDown,

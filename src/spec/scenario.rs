@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, TimeSpan};
+use super::{At, TimeSpan, TotalSpec};
 
 /// One what-if: a small named difference on a twin, and the cases to compare.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -244,20 +244,11 @@ impl MpcSpec {
             settle: None,
         }
     }
-}
 
-/// A limit of what a control takes in total: the sum of its values over the steps of a plan.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TotalSpec {
-    pub control: At<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_most: Option<At<f64>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_least: Option<At<f64>>,
-    /// Both are for this long, and the horizon has its share (default: for the whole horizon).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per: Option<At<TimeSpan>>,
+    /// Whether plans stay within what the log has seen of each control.
+    pub fn within_log(&self) -> bool {
+        self.within_log.as_ref().is_none_or(|w| w.value)
+    }
 }
 
 /// The optimiser inside MPC.
