@@ -1,7 +1,8 @@
 //! The cost around a plan: residuals of the objective and their slopes, by differences of the whole rollout in one batch.
 
-use super::Setup;
-use super::rollout::{Completed, Limit, Start, Workspace};
+use super::limits::Limit;
+use super::rollout::{Completed, Start, Workspace};
+use super::setup::Setup;
 use crate::control::planner::{Local, LocalLimit};
 use crate::expr::{Program, Registers, STRETCH};
 use crate::schema::Range;

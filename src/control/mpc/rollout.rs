@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::Setup;
 use super::local::Trace;
+use super::setup::Setup;
 use crate::control::planner::Allowed;
 use crate::expr::Registers;
 use crate::rng::Key;
@@ -63,34 +63,17 @@ struct Rollout {
     beyond: Vec<f64>,
 }
 
-/// A limit on what the plant does.
-pub(super) struct Limit {
-    pub signal: usize,
-    pub range: Range,
-    /// Size of an excess that counts one.
-    pub scale: f64,
-    /// States are known one step ahead; outputs belong to the completed frame.
-    pub ahead: bool,
-}
-
 /// A step beyond a limit counts this besides its excess, so that small excesses are avoided too.
 const STEP_BEYOND: f64 = 0.1;
 /// Price of an excess of one, in spreads of the objective over the first candidates: beyond what money can outweigh.
 const LIMIT_PRICE: f64 = 1e3;
-
-impl Limit {
-    /// The values of a completed step that the limit is about: `[rows]`.
-    pub fn column<'f>(&self, frame: &'f Completed) -> &'f [f64] {
-        frame.window.column(self.signal, usize::from(!self.ahead))
-    }
-}
 
 /// Sees every completed frame of a rollout, with its step.
 pub(super) type Watch<'a> = dyn FnMut(usize, &Completed, &mut Registers) + 'a;
 
 /// The frame before the current one, as the current one.
 pub(super) struct Completed<'a> {
-    window: &'a Window,
+    pub(super) window: &'a Window,
     step_ms: i64,
 }
 

@@ -4,7 +4,8 @@
 //! levels can: in every future the order is what is missing up to the level (base-stock policies are what optimal
 //! policies of such chains look like: Clark & Scarf 1960), and only the level is decided now.
 
-use super::{ControlLimit, Setup};
+use super::limits::ControlLimit;
+use super::setup::Setup;
 use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::schema::{MoveLimit, Range, Switching};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::super::Mpc;
+use super::super::follower::Follower;
 use super::super::rollout::Workspace;
-use super::super::{Follower, Mpc};
 use crate::control::planner::Local;
 use crate::control::{Forecast, Observation};
 use crate::expr::Scope;

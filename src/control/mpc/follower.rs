@@ -1,0 +1,85 @@
+//! One particle's plan.
+
+use super::rollout::{Start, Workspace, paths};
+use super::setup::Setup;
+use crate::control::planner::{Local, Plan, Planner, Price, Problem, project};
+
+/// One particle's plan.
+#[derive(Default)]
+pub(super) struct Follower {
+    pub plan: Option<Plan>,
+    /// Controls until the next plan: `[replan][controls]`.
+    pub path: Vec<f64>,
+    /// How wrong the model has been lately: `[targets]`.
+    pub bias: Vec<f64>,
+    pub failures: usize,
+}
+
+impl Follower {
+    pub fn plan(
+        &mut self,
+        setup: &Setup,
+        planner: &dyn Planner,
+        start: &Start,
+        elapsed: usize,
+        workspace: &mut Workspace,
+    ) {
+        let controls = setup.controls.len();
+        if let Some(last) = &mut self.plan {
+            setup.blocks.shift(&mut last.controls, controls, elapsed);
+            last.memory.iter_mut().for_each(|m| setup.blocks.shift(m, controls, elapsed));
+        }
+        workspace.begin_plan();
+        let mut price = Futures { setup, start, workspace };
+        // In one block a control can ramp for its whole length.
+        let block = setup.blocks.shortest() as f64;
+        let began = setup.clock.map(|clock| clock());
+        let late = || match (began, setup.clock, setup.budget) {
+            (Some(began), Some(clock), Some(budget)) => clock().saturating_sub(began) >= budget,
+            _ => false,
+        };
+        let mut problem = Problem {
+            moves: setup.blocks.count(),
+            steps: setup.blocks.lengths().collect(),
+            allowed: setup.limits.iter().map(|l| l.allowed.over(block)).collect(),
+            totals: setup.totals.clone(),
+            previous: start.previous.clone(),
+            since: start.since.clone(),
+            scale: setup.limits.iter().map(|l| l.scale).collect(),
+            price: &mut price,
+            key: start.key.fold(1),
+            late: &late,
+        };
+        let mut plan = planner.plan(&mut problem, self.plan.as_ref());
+        let failed = !plan.cost.is_finite();
+        if failed {
+            self.failures += 1;
+            if let Some(last) = &self.plan {
+                plan.controls.clone_from(&last.controls);
+                project(&problem, &mut plan.controls);
+            }
+        }
+        let sequence = std::slice::from_ref(&plan.controls);
+        paths(setup, start, sequence, &mut self.path);
+        self.path.truncate(setup.replan * controls);
+        // After a failure nothing is known to be good: the next plan starts afresh, yet may fall back on this one.
+        self.plan = Some(Plan { memory: if failed { Vec::new() } else { plan.memory }, ..plan });
+    }
+}
+
+/// What candidates cost over the simulated futures of one particle.
+struct Futures<'a, 'p> {
+    setup: &'a Setup<'p>,
+    start: &'a Start<'a>,
+    workspace: &'a mut Workspace,
+}
+
+impl Price for Futures<'_, '_> {
+    fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        self.workspace.price(self.setup, self.start, candidates, costs);
+    }
+
+    fn near(&mut self, at: &[f64]) -> Option<Local> {
+        self.workspace.near(self.setup, self.start, at)
+    }
+}

@@ -1,0 +1,253 @@
+//! Model-predictive control: plans on the twin, acts on the plant, plans again.
+
+mod blocks;
+mod choice;
+mod follower;
+mod limits;
+mod local;
+mod rollout;
+mod setup;
+mod stock;
+
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+pub use self::choice::planner_of;
+use self::follower::Follower;
+use self::limits::control_limit;
+use self::rollout::Workspace;
+use self::setup::Setup;
+use super::planner::{self, Planner};
+use super::{Context, Control, Controller, Forecast, Observation};
+use crate::error::Result;
+use crate::expr::Registers;
+use crate::rng::Key;
+use crate::schema::Role;
+use crate::spec::{MpcSpec, TimeSpan};
+use crate::trajectory::Frame;
+use crate::twin::Dynamics;
+use crate::value::Objective;
+
+/// The controller. Each particle of the run has its own plan: at every replan interval the planner moves the free moves
+/// of the horizon so that the risk quantile of the objective over several simulated futures is least, and the plan is
+/// followed until the next one.
+///
+/// Plans hold bounds, move limits and multiples, the first move counted from the control in force. Hard limits of states
+/// and outputs are broken only when no candidate avoids it. A plan that fails (no candidate has a finite cost) is
+/// replaced by the rest of the last one, or by holding the controls.
+pub struct Mpc<'a> {
+    setup: Setup<'a>,
+    planner: Box<dyn Planner>,
+    key: Key,
+    particles: Vec<Follower>,
+    /// Step of the last plan.
+    planned: Option<usize>,
+    /// (signal, forecast): `[horizon]` each.
+    told: Vec<(usize, Vec<f64>)>,
+    pool: Mutex<Vec<Workspace>>,
+    failures: usize,
+    registers: Registers,
+    position: Vec<f64>,
+}
+
+/// Milliseconds since some moment.
+pub type Clock = dyn Fn() -> u64 + Sync;
+
+impl<'a> Mpc<'a> {
+    /// The controller that a scenario describes, minimising the twin's objective.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Config`] for unknown controls, a horizon shorter than the replan interval, a risk outside
+    /// 0 to 1, and a twin without an objective.
+    pub fn build(spec: &MpcSpec, context: &Context<'a>) -> Result<Self> {
+        let controls = match &spec.controls {
+            Some(names) => names.iter().map(|n| context.control(n, &n.span)).collect::<Result<Vec<_>>>()?,
+            None => context.schema.with_role(Role::Control),
+        };
+        if context.objective.terms.is_empty() {
+            let cure = "give the twin an [objective] table: KPI = price";
+            return Err(context.fault("no-objective", &spec.horizon.span, "MPC has nothing to minimise", cure));
+        }
+        if let Some(risk) = spec.risk.as_ref().filter(|r| !(0.0..=1.0).contains(&r.value)) {
+            let message = format!("a risk of {} is no quantile", risk.value);
+            return Err(context.fault("out-of-range", &risk.span, message, "choose a number from 0 to 1, like 0.95"));
+        }
+        if let Some(share) = spec.correction.as_ref().filter(|c| !(0.0..=1.0).contains(&c.value)) {
+            let message = format!("a correction of {} is no share", share.value);
+            return Err(context.fault("out-of-range", &share.span, message, "choose a number from 0 to 1, like 0.1"));
+        }
+        if let Some(replan) = spec.replan.as_ref().filter(|r| r.value > spec.horizon.value) {
+            let message = format!("the plan ends after {}, before the next one is made", spec.horizon.value);
+            return Err(context.fault("out-of-range", &replan.span, message, "replan at least once per horizon"));
+        }
+        for total in &spec.totals {
+            context.control(&total.control, &total.control.span)?;
+            let ends = [&total.at_least, &total.at_most].map(|e| e.as_ref().map(|e| e.value));
+            let wrong = match ends {
+                [None, None] => "neither `at_least` nor `at_most`",
+                [Some(least), Some(most)] if least > most => "`at_least` above `at_most`",
+                _ => continue,
+            };
+            let message = format!("the total of `{}` has {wrong}", total.control.value);
+            return Err(context.fault("out-of-range", &total.span, message, "write `at_most`, `at_least`, or both"));
+        }
+        let step = TimeSpan::from_ms(context.dynamics.step_ms());
+        for total in &spec.totals {
+            let control = context.control(&total.control, &total.control.span)?;
+            let bounds = control_limit(context.dynamics, control, spec.within_log()).allowed.bounds;
+            if let Some((message, cure)) = total.impossible(bounds, spec.horizon.steps(step, 1), step) {
+                return Err(context.fault("out-of-range", &total.span, message, cure));
+            }
+        }
+        // Not the stream of the run's own noise: a plan must not foresee it.
+        let key = Key::new(context.seed).fold(0x6D70_6300);
+        let mut mpc = Self::new(spec, controls, context.dynamics, context.objective.clone(), key);
+        mpc.setup.stock(&spec.base_stock, context)?;
+        mpc.setup.clock = context.clock;
+        Ok(mpc)
+    }
+
+    /// `controls`: schema columns that it moves; `key` must not be that of the plant's noise.
+    pub fn new(
+        spec: &MpcSpec,
+        controls: Vec<usize>,
+        dynamics: &'a dyn Dynamics,
+        objective: Objective,
+        key: Key,
+    ) -> Self {
+        let planner = planner_of(spec, dynamics, &controls);
+        let setup = Setup::new(spec, controls, &planner, dynamics, objective);
+        Self {
+            setup,
+            planner: planner::build(&planner),
+            key,
+            particles: Vec::new(),
+            planned: None,
+            told: Vec::new(),
+            pool: Mutex::new(Vec::new()),
+            failures: 0,
+            registers: Registers::default(),
+            position: Vec::new(),
+        }
+    }
+
+    /// The clock by which plans keep their `budget`; without one they take the time that they need.
+    #[must_use]
+    pub fn timed(mut self, clock: &'a Clock) -> Self {
+        self.setup.clock = Some(clock);
+        self
+    }
+
+    /// Plans that failed so far, over all particles.
+    pub fn failures(&self) -> usize {
+        self.failures
+    }
+
+    fn tell(&mut self, forecast: &Forecast, step: usize) {
+        let horizon = self.setup.blocks.horizon();
+        self.told.resize(forecast.signals.len(), (0, Vec::new()));
+        for (i, ((signal, _), (to, values))) in forecast.signals.iter().zip(&mut self.told).enumerate() {
+            *to = *signal;
+            values.resize(horizon, 0.0);
+            forecast.fill(i, step, values);
+        }
+    }
+
+    fn plan_all(&mut self, observation: &Observation, elapsed: usize) {
+        self.tell(observation.forecast, observation.step);
+        let Self { setup, planner, key, particles, told, pool, .. } = self;
+        let (setup, planner, told, pool) = (&*setup, planner.as_ref(), &*told, &*pool);
+        let lock = || pool.lock().unwrap_or_else(PoisonError::into_inner);
+        // A particle's plan depends on its own number and the step alone: any thread, any order, the same bytes.
+        particles.par_iter_mut().enumerate().for_each(|(row, follower)| {
+            let mut workspace = lock().pop().unwrap_or_default();
+            let key = key.fold(row as u64).fold(observation.step as u64);
+            let start = setup.start(observation, row, told, follower, key);
+            follower.plan(setup, planner, &start, elapsed, &mut workspace);
+            lock().push(workspace);
+        });
+        self.failures += self.particles.iter_mut().map(|f| std::mem::take(&mut f.failures)).sum::<usize>();
+    }
+}
+
+impl Controller for Mpc<'_> {
+    fn signals(&self) -> &[usize] {
+        &self.setup.controls
+    }
+
+    fn depth(&self) -> usize {
+        self.setup.depth
+    }
+
+    fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
+        let rows = observation.window.rows();
+        if self.particles.len() != rows {
+            self.restart();
+            self.particles.resize_with(rows, Follower::default);
+        }
+        let setup = &self.setup;
+        let followers = self.particles.par_iter_mut().enumerate();
+        followers.for_each(|(row, follower)| setup.learn_bias(observation, row, &mut follower.bias));
+        let elapsed = self.planned.and_then(|p| observation.step.checked_sub(p));
+        if elapsed.is_none_or(|e| e >= self.setup.replan) {
+            if elapsed.is_none() {
+                self.particles.iter_mut().for_each(|f| f.plan = None);
+            }
+            self.plan_all(observation, elapsed.unwrap_or(0));
+            self.planned = Some(observation.step);
+        }
+        let offset = observation.step - self.planned.unwrap_or(observation.step);
+        let controls = self.setup.controls.len();
+        for (c, column) in control.values.iter_mut().enumerate() {
+            for (value, follower) in column.iter_mut().zip(&self.particles) {
+                *value = follower.path[offset * controls + c];
+            }
+            if let Some(stock) = &self.setup.stocks[c] {
+                stock.order(observation.window, &mut self.registers, &mut self.position, column);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a live loop reads of the first particle's plan.
+impl Mpc<'_> {
+    /// Name of the planner.
+    pub fn planner(&self) -> &'static str {
+        self.planner.name()
+    }
+
+    /// Steps that a plan looks ahead.
+    pub fn horizon(&self) -> usize {
+        self.setup.blocks.horizon()
+    }
+
+    /// What the last plan wishes for `ahead` steps after it was made, within its limits if it is followed: `[controls]`;
+    /// `None` beyond the plan, and when the plan is one of levels.
+    pub fn wished(&self, ahead: usize) -> Option<&[f64]> {
+        if self.setup.stocks.iter().any(Option::is_some) {
+            return None;
+        }
+        let (plan, n) = (self.particles.first()?.plan.as_ref()?, self.setup.controls.len());
+        let block = self.setup.blocks.of(ahead);
+        plan.controls.get(block * n..(block + 1) * n)
+    }
+
+    /// Step at which the last plan was made.
+    pub fn planned_at(&self) -> Option<usize> {
+        self.planned
+    }
+
+    /// Starts the next plan afresh, from nothing that was planned before.
+    pub fn forget(&mut self) {
+        self.planned = None;
+        self.particles.iter_mut().for_each(|f| f.plan = None);
+    }
+
+    /// Begins a new run, of which nothing is known.
+    pub fn restart(&mut self) {
+        self.planned = None;
+        self.particles.clear();
+    }
+}

@@ -1,0 +1,153 @@
+//! What stays the same from plan to plan.
+
+use super::Clock;
+use super::blocks::Blocks;
+use super::choice::has_slopes;
+use super::follower::Follower;
+use super::limits::{ControlLimit, Limit, control_limit, hard_limit, total};
+use super::local::Residuals;
+use super::rollout::Start;
+use super::stock::Stock;
+use crate::control::planner::Total;
+use crate::control::{Observation, since};
+use crate::rng::Key;
+use crate::schema::{Range, Role};
+use crate::spec::{MpcSpec, PlannerSpec, TimeSpan};
+use crate::trajectory::{Frame, Window};
+use crate::twin::{Batch, Dynamics};
+use crate::value::Objective;
+
+/// What stays the same from plan to plan.
+pub(in crate::control) struct Setup<'a> {
+    pub dynamics: &'a dyn Dynamics,
+    pub objective: Objective,
+    /// Schema columns of the planned controls.
+    pub controls: Vec<usize>,
+    /// Of each planned control.
+    pub limits: Vec<ControlLimit>,
+    pub blocks: Blocks,
+    /// Steps between plans.
+    pub replan: usize,
+    /// Futures per plan.
+    pub particles: usize,
+    /// Quantile of the objective over futures that is least; `None`: the mean.
+    pub risk: Option<f64>,
+    /// Hard limits of states, outputs and derived signals.
+    pub hard: Vec<Limit>,
+    /// Frames of the windows.
+    pub depth: usize,
+    /// What the objective measures the smallness of; `None` when the plant or a control has no slopes.
+    pub residuals: Option<Residuals>,
+    /// Gain of the estimate of the model's bias.
+    pub correction: f64,
+    pub totals: Vec<Total>,
+    /// Of each planned control that the plan moves through a level.
+    pub stocks: Vec<Option<Stock>>,
+    /// Milliseconds for one plan.
+    pub budget: Option<u64>,
+    pub clock: Option<&'a Clock>,
+}
+
+/// Share of an error that is taken to last when a scenario names none.
+const CORRECTION: f64 = 0.1;
+/// Free moves when a scenario names no number: one per replan interval, at most this.
+const MOST_MOVES: usize = 12;
+/// Futures when a scenario names no number.
+const FUTURES: usize = 4;
+
+impl<'a> Setup<'a> {
+    pub fn new(
+        spec: &MpcSpec,
+        controls: Vec<usize>,
+        planner: &PlannerSpec,
+        dynamics: &'a dyn Dynamics,
+        objective: Objective,
+    ) -> Self {
+        let step = TimeSpan::from_ms(dynamics.step_ms());
+        let horizon = spec.horizon.steps(step, 1);
+        let replan = spec.replan.as_ref().map_or(1, |r| r.steps(step, 1)).min(horizon);
+        let moves = spec.moves.as_ref().map_or(MOST_MOVES.min(horizon.div_ceil(replan)), |m| m.value);
+        let within_log = spec.within_log();
+        let limits: Vec<_> = controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect();
+        let signals = &dynamics.schema().signals;
+        let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, horizon, step)).collect();
+        let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
+        let hard = (0..signals.len()).filter_map(|s| hard_limit(dynamics, s, within_log)).collect();
+        let smooth = has_slopes(spec, dynamics, &controls);
+        Self {
+            stocks: controls.iter().map(|_| None).collect(),
+            controls,
+            limits,
+            blocks: Blocks::new(horizon, replan, moves),
+            residuals: smooth.then(|| Residuals::of(&objective, horizon, dynamics)),
+            replan,
+            correction: spec.correction.as_ref().map_or(CORRECTION, |c| c.value),
+            particles: spec
+                .particles
+                .as_ref()
+                .map_or(if planner.follows_slopes() && spec.risk.is_none() { 1 } else { FUTURES }, |p| p.value)
+                .max(1),
+            risk: spec.risk.as_ref().map(|r| r.value),
+            hard,
+            // A completed frame is read at lag 1, and its own past from there.
+            depth: (dynamics.depth() + 1).max(objective.depth() + 2).max(switching + 2),
+            totals,
+            budget: spec.budget.as_ref().map(|b| b.value.ms().unsigned_abs()),
+            clock: None,
+            objective,
+            dynamics,
+        }
+    }
+}
+
+impl Setup<'_> {
+    /// Moves the estimate of the model's bias by the error of its last step: the steady Kalman filter of an integrating
+    /// disturbance (Pannocchia & Rawlings 2003).
+    pub fn learn_bias(&self, observation: &Observation, row: usize, bias: &mut Vec<f64>) {
+        if self.correction <= 0.0 {
+            return;
+        }
+        let (dynamics, from) = (self.dynamics, observation.window);
+        let mut window = Window::new(dynamics.schema().len(), self.depth, 1, from.time(), dynamics.step_ms());
+        window.broadcast_from(from, row);
+        let mut batch = Batch::candidates(window, 1, dynamics.members(), None);
+        dynamics.begin(&mut batch);
+        bias.resize(batch.noise.len(), 0.0);
+        for (bias, error) in bias.iter_mut().zip(&batch.noise) {
+            *bias += self.correction * (error[0] - *bias);
+        }
+    }
+
+    pub fn start<'s>(
+        &self,
+        observation: &Observation<'s>,
+        row: usize,
+        told: &'s [(usize, Vec<f64>)],
+        follower: &Follower,
+        key: Key,
+    ) -> Start<'s> {
+        let window = observation.window;
+        let value = |signal: usize, lag: usize| window.column(signal, lag)[row];
+        let previous = self.controls.iter().zip(&self.limits).enumerate().map(|(i, (&c, limit))| {
+            if self.stocks[i].is_some() {
+                // The last level, or one in the middle.
+                let Range { low, high } = limit.hard;
+                let last = follower.plan.as_ref().map_or(0.5 * (low + high), |p| p.controls[i]);
+                let multiple = limit.allowed.multiple;
+                return if multiple > 0.0 { (last / multiple).round() * multiple } else { last };
+            }
+            let known = [value(c, 1), value(c, 0), limit.allowed.bounds.low].into_iter().find(|v| v.is_finite());
+            limit.hard.clamp(known.unwrap_or(0.0))
+        });
+        let given = |s: &usize| {
+            let role = self.dynamics.schema().signals[*s].role;
+            matches!(role, Role::Control | Role::Disturbance | Role::Setpoint)
+                && !self.controls.contains(s)
+                && !told.iter().any(|(t, _)| t == s)
+        };
+        let kept = (0..self.dynamics.schema().len()).filter(given).map(|s| (s, value(s, 0))).collect();
+        let signals = &self.dynamics.schema().signals;
+        let since = self.controls.iter().map(|&c| since(&signals[c], c, window, row)).collect();
+        Start { window, row, told, kept, previous: previous.collect(), since, bias: follower.bias.clone(), key }
+    }
+}
