@@ -418,9 +418,10 @@ fn a_choice_with_usual_settings_may_be_its_mere_name() {
     let dir = project();
     let path = dir.path().join(SUMMER);
     let sound = std::fs::read_to_string(&path).unwrap();
-    for (long, short) in
-        [("planner.icem = { population = 128 }", "planner = \"qp\""), ("controller.replay = {}", "controller = \"replay\"")]
-    {
+    for (long, short) in [
+        ("planner.icem = { population = 128 }", "planner = \"qp\""),
+        ("controller.replay = {}", "controller = \"replay\""),
+    ] {
         assert!(sound.contains(long));
         std::fs::write(&path, sound.replace(long, short)).unwrap();
         let (document, code) = faults(dir.path());

@@ -366,7 +366,8 @@ fn a_plant_that_begins_again_without_a_word_is_a_new_run() {
         }
     }
     lines.end().expect(0);
-    let expected = |again: bool| [("settle".to_owned(), again)].into_iter().chain((0..4).map(|_| ("plan".to_owned(), false)));
+    let expected =
+        |again: bool| [("settle".to_owned(), again)].into_iter().chain((0..4).map(|_| ("plan".to_owned(), false)));
     assert_eq!(told, expected(false).chain(expected(true)).collect::<Vec<_>>());
 }
 
@@ -451,14 +452,17 @@ fn advice_names_the_move_its_worth_and_when_to_undo_it() {
     assert!((0.0..=1.0).contains(&number(&advice["confidence"])));
     assert!(number(&advice["objective_change"]) <= 0.0, "a plan is never worse than keeping: {advice:#}");
     assert!(number(&advice["undo"][0]["low"]) < number(&advice["undo"][0]["high"]));
-    assert!(heat["alone"]["change"].is_number() && heat["reason"].as_str().unwrap().contains("against leaving it alone"));
+    assert!(
+        heat["alone"]["change"].is_number() && heat["reason"].as_str().unwrap().contains("against leaving it alone")
+    );
     assert_eq!(advice["from"], "2024-03-03T12:00:00Z", "the step after the newest row");
 }
 
 #[test]
 fn advice_from_absurd_rows_says_so() {
     let room = room("");
-    let advise = || room.run(&["advise", "data/room", "--json", "--quiet", "--allow-extrapolation"]).expect(0).document();
+    let advise =
+        || room.run(&["advise", "data/room", "--json", "--quiet", "--allow-extrapolation"]).expect(0).document();
     assert_eq!(advise()["warnings"], json!([]));
     let mut columns = room::log(room::ROWS, room::ROWS, 0.35);
     let temp = columns.iter_mut().find(|c| c.0 == "room_temp_c").unwrap();

@@ -47,7 +47,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             let version = registry.rollback(&ops::now(), "asked for on the command line")?;
             if let Some(why) = plant::warning(&registry, &version.name, &spec)? {
                 let dir = args.dir.display();
-                let cure = format!("bring back the twin.toml of then, too, or `twinopt fit {dir}` makes a model of the present one");
+                let cure = format!(
+                    "bring back the twin.toml of then, too, or `twinopt fit {dir}` makes a model of the present one"
+                );
                 note(globals, &format!("{why}: no verb will use it; {cure}"));
             }
             if globals.json {

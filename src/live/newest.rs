@@ -36,7 +36,9 @@ pub fn doubts(plant: &Plant) -> Vec<String> {
         let window = Window::from_trajectory(log, row, first, depth.max(2), 1);
         if twin.support(&window).first() == Some(&Support::Outside) {
             let cause = "the newest row lies outside of what the model was fitted on";
-            list.push(format!("{cause}: what follows from there is a guess; look at the sensors, or fit again with such rows"));
+            list.push(format!(
+                "{cause}: what follows from there is a guess; look at the sensors, or fit again with such rows"
+            ));
         }
     }
     list

@@ -6,6 +6,7 @@ use super::advice::KpiChange;
 use crate::scenario::Plant;
 use crate::schema::Range;
 use crate::spec::TimeSpan;
+use crate::twin::Dynamics;
 
 /// Share of a control's range that counts as no change, and as being at a limit.
 const SAME: f64 = 1e-6;

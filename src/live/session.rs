@@ -13,7 +13,7 @@ use super::line::{Flag, Line, Sample};
 use super::order::{Order, Place};
 use super::past::Past;
 use super::record::{Stamp, require_new};
-use super::tags::{Tag, Tags};
+use super::tags::Tags;
 use super::tally::Tally;
 use crate::control::{Clock, Context};
 use crate::error::Result;

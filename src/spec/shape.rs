@@ -317,8 +317,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 let text = text.clone();
                 match variants.iter().find(|(tag, _)| *tag == text) {
                     Some((_, None)) => Some(node),
-                    Some((tag, Some(inner)))
-                        if matches!(self.kind(inner), Kind::Table(settings) if required(settings).next().is_none()) =>
+                    Some((tag, Some(inner))) if matches!(self.kind(inner), Kind::Table(settings) if required(settings).next().is_none()) =>
                     {
                         let settings = Spanned::new(span.clone(), DeValue::Table(DeTable::new()));
                         let mut table = DeTable::new();
