@@ -117,7 +117,6 @@ const MISTAKES: &[Mistake] = &[
     m(STOCK, "next = \"max(on_hand + ordered - demand, 0)\"", "next = \"on_hand * demand\"", "", &["unit"]),
     m(STOCK, "multiple = 10", "multiple = 0", "", &["lot size"]),
     m(STOCK, "unit = \"EUR/(item*d)\"", "unit = \"EUR/(itm*d)\"", "", &["unit"]),
-    m(STOCK, "multiple = 10", "multiple = 10\nmin_on = 10\nmin_run = \"36h\"", "min_run", &["\"2d\""]),
     m(ORDERS, "holding = { scale = 1.5 }", "lead = { add = -3 }", "", &["use 0 or more"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\", at_least = 700 }]", "", &["at_least = 600"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\", at_most = 100, per = \"2h\" }]", "", &["at_most = 120"]),
@@ -438,6 +437,22 @@ fn warnings_do_not_fail() {
     let (document, code) = faults(dir.path());
     assert_eq!((document["warnings"].as_u64(), document["errors"].as_u64(), code), (Some(1), Some(0), Some(0)));
     assert!(document["faults"][0]["cure"].as_str().unwrap().contains("365"));
+}
+
+#[test]
+fn a_run_time_that_is_no_whole_number_of_steps_is_told() {
+    let dir = project();
+    let path = dir.path().join(STOCK);
+    let sound = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, sound.replace("multiple = 10", "multiple = 10\nmin_on = 10\nmin_run = \"36h\"")).unwrap();
+    let (document, code) = faults(dir.path());
+    assert_eq!((document["warnings"].as_u64(), code), (Some(1), Some(0)), "{document:#}");
+    let fault = &document["faults"][0];
+    assert!(fault["message"].as_str().unwrap().contains("`min_run` 36h"), "{fault}");
+    assert!(
+        fault["cure"].as_str().unwrap().contains("\"1d\"") || fault["cure"].as_str().unwrap().contains("\"2d\""),
+        "{fault}"
+    );
 }
 
 #[test]

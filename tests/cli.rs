@@ -318,6 +318,21 @@ fn one_file_of_a_folder_leaves_the_folders_report_alone() {
     assert!(room.outputs() == all, "all files of a folder are the folder");
 }
 
+#[test]
+fn a_plans_promise_is_looked_at_again_on_other_members_of_the_model() {
+    let room = Room::fitted();
+    room.run(&["run", "scenarios/room/planned.toml", "--quiet"]).expect(0);
+    let results = room.json("reports/room/planned/results.json");
+    let cases = results["scenarios"][0]["cases"].as_array().unwrap();
+    let [replay, mpc] = [&cases[0], &cases[1]];
+    assert!(replay.get("promise").is_none(), "who does not plan promises nothing");
+    let promise = &mpc["promise"];
+    // 24 steps, 3 particles
+    assert_eq!(promise["plans"], 72, "{promise}");
+    let [promised, kept] = ["promised", "kept"].map(|key| promise[key].as_f64().unwrap());
+    assert!(promised > 0.0 && kept != promised && (kept - promised).abs() < promised, "{promise}");
+}
+
 // Nights.
 
 #[test]
@@ -382,7 +397,7 @@ fn a_champion_that_cannot_be_read_is_never_replaced_without_the_gate() {
     // damaged: the one before stands in, and nothing is promoted by a mere run
     flip(&room, &format!("models/room/versions/{two}/model.bin"));
     run().expect(0).says(&["damaged", &one, "stands in", "data/room rollback"]);
-    assert_eq!(room.json("reports/room/provenance.json")["model_version"], one.as_str());
+    assert_eq!(room.json("reports/room/cold/provenance.json")["model_version"], one.as_str());
     retrain().expect(3).says(&["champion kept", "compared with the earlier champion", &one]);
     assert_eq!(champion(&room), two);
 

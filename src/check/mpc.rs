@@ -67,6 +67,10 @@ pub(super) fn mpc<T>(
         let message = format!("case `{case}`: `risk` is a quantile between 0 and 1, here it is {}", risk.value);
         faults.add("out-of-range", &risk.span, message, cure);
     }
+    if let Some(weight) = mpc.pessimism.as_ref().filter(|p| !(0.0..=100.0).contains(&***p)) {
+        let message = format!("case `{case}`: `pessimism` must lie between 0 and 100, here it is {}", weight.value);
+        faults.add("out-of-range", &weight.span, message, "1 is usual, 0 trusts the model everywhere");
+    }
     if let Some(share) = mpc.correction.as_ref().filter(|c| !(0.0..=1.0).contains(&***c)) {
         let cure = if **share > 1.0 && **share <= 100.0 {
             format!("write a share, not per cent: `correction = {}`", **share / 100.0)

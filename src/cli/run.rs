@@ -274,6 +274,11 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
     if !globals.json && !globals.quiet {
         output::print(&table(&results))?;
     }
+    for s in &results.scenarios {
+        for (case, text) in s.cases.iter().flat_map(|c| c.notes.iter().map(|text| (&c.name, text))) {
+            note(globals, &format!("{}, {case}: {text}", s.name));
+        }
+    }
     if !globals.json {
         note(globals, &format!("report: {}", index.display()));
     }

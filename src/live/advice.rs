@@ -16,6 +16,7 @@ use crate::rng::Key;
 use crate::scenario::{Compiled, Plant, figures_of};
 use crate::schema::Role;
 use crate::simulate::{Run, Simulated, simulate};
+use crate::spec::TimeSpan;
 use crate::trajectory::Trajectory;
 use crate::twin::{Dynamics, Support};
 use crate::value::{quantile, sorted_finite};
@@ -180,11 +181,14 @@ pub fn advise(
         timezone: plant.zone()?,
         seed: seed.unwrap_or(plant.spec.value.model.seed.value),
         clock,
+        rescored: false,
         file: &plant.spec.path,
         text: &plant.spec.text,
     };
     let mut mpc = Mpc::build(&spec, &context)?;
-    let horizon = mpc.horizon();
+    let (horizon, step) = (mpc.horizon(), plant.spec.value.step.value);
+    let cut = mpc.cut().map(|cut| cut.text(&plant.schema, step));
+    let span = mpc.cut().map_or(spec.horizon.value, |cut| TimeSpan::from_ms(cut.reach as i64 * step.ms()));
     let ahead = Ahead::new(plant, horizon, context.seed, spec.forecast.as_ref().map(|f| f.value))?;
     let first = ahead.run(&mut mpc, 1, 1)?;
     if mpc.failures() > 0 {
@@ -215,7 +219,7 @@ pub fn advise(
     let better = differences.iter().filter(|d| **d < 0.0).count();
     let within_log = spec.within_log();
     let controls = signals.iter().zip(moves).zip(now.into_iter().zip(alone)).map(|((&c, value), (now, alone))| {
-        let mut control = advised(plant, c, now, value, within_log, alone, &spec.horizon.value);
+        let mut control = advised(plant, c, now, value, within_log, alone, &span);
         if share {
             control.reason = format!("as much of the plan as the model has seen; {}", control.reason);
         }
@@ -226,14 +230,14 @@ pub fn advise(
         version: plant.card.version.clone(),
         log_end: plant.log.time(plant.log.steps - 1).to_string(),
         from: ahead.time(0).to_string(),
-        horizon: spec.horizon.value.to_string(),
+        horizon: span.to_string(),
         controls: controls.collect(),
         support,
         confidence: better as f64 / differences.len().max(1) as f64,
         objective_change: differences.iter().sum::<f64>() / differences.len().max(1) as f64,
         kpis,
         undo: undo(plant, &ahead, &planned),
-        warnings: doubts(plant),
+        warnings: cut.into_iter().chain(doubts(plant)).collect(),
     })
 }
 

@@ -106,6 +106,7 @@ impl<'a> Session<'a> {
             timezone: plant.zone()?,
             seed: settings.seed.unwrap_or(plant.spec.value.model.seed.value),
             clock: settings.clock,
+            rescored: false,
             file: &plant.spec.path,
             text: &plant.spec.text,
         };
@@ -136,7 +137,7 @@ impl<'a> Session<'a> {
             tally: Tally::default(),
             account: None,
             kpis: Vec::new(),
-            notes: Vec::new(),
+            notes: ladder.cut().into_iter().collect(),
             ignored: (false, false),
             log: settings.log,
             ladder,

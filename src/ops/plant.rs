@@ -122,7 +122,8 @@ impl Source {
         let seed = fitted.twin.provenance.seed;
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, compiled, .. } = self;
-        let Fitted { twin, card, holdout, untracked, .. } = fitted;
+        let Fitted { mut twin, card, holdout, untracked, .. } = fitted;
+        twin.reach = card.reach(&schema);
         let mut plant = Plant { spec, schema, log, quality, twin, card, config_hash };
         let twin = Twin { spread: untracked, ..plant.twin.clone() };
         plant.card.replay = replay_checks(&plant, &twin, &compiled, &holdout, seed)?;
@@ -133,7 +134,9 @@ impl Source {
     fn opened(self, stored: Stored) -> Plant {
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, .. } = self;
-        Plant { spec, schema, log, quality, twin: stored.twin, card: stored.card, config_hash }
+        let Stored { mut twin, card } = stored;
+        twin.reach = card.reach(&schema);
+        Plant { spec, schema, log, quality, twin, card, config_hash }
     }
 
     /// What is stored as `version`; nothing when that was fitted for another `twin.toml`.

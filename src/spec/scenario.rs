@@ -168,6 +168,11 @@ pub struct MpcSpec {
     /// The plan minimises this quantile of the objective over particles (default: the mean; 0.95 is cautious).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<At<f64>>,
+    /// Where the present is at the edge of what the model has seen, or outside: standard deviations of the objective over
+    /// (at most 8) members of the model that are added to its mean (default 1; 0: none). Plans with a `risk` are cautious
+    /// by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pessimism: Option<At<f64>>,
     /// Futures in each plan (default 4; 1, the expected one, for planners that follow slopes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
@@ -234,6 +239,7 @@ impl MpcSpec {
             horizon: horizon.into(),
             replan: None,
             risk: None,
+            pessimism: None,
             particles: None,
             moves: None,
             controls: None,

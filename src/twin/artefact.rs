@@ -138,6 +138,7 @@ impl Twin {
             seen: payload.seen,
             step_ms: header.step_ms,
             carry: spec.model.carry_steps(spec.step.value),
+            reach: Vec::new(),
             provenance: header.provenance,
         })
     }

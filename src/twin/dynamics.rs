@@ -95,6 +95,11 @@ pub trait Dynamics: Send + Sync {
     fn smooth(&self) -> bool {
         false
     }
+    /// Largest horizon, in steps, at which forecasts of a signal beat persistence on hold-out; `None`: as far as they were
+    /// scored, or they were not.
+    fn reach(&self, _signal: usize) -> Option<usize> {
+        None
+    }
     /// What the log has seen of a signal, 1st to 99th percentile.
     fn seen(&self, signal: usize) -> Range;
     /// A quarter more than what the log has seen of a signal, on both ends: about its least and largest values.

@@ -37,6 +37,9 @@ pub struct Twin {
     pub step_ms: i64,
     /// Steps for which a state without a measurement may be carried by the model's own prediction.
     pub carry: usize,
+    /// Steps ahead at which forecasts still beat persistence, per signal (`[signals]`, or empty: not known); see
+    /// [`Dynamics::reach`].
+    pub reach: Vec<Option<usize>>,
     pub provenance: Provenance,
 }
 
@@ -53,7 +56,17 @@ impl Twin {
         let apart = map.depth() + spread.calibration.sd.first().map_or(0, Vec::len);
         let envelope = Envelope::fit(log, training, &read_signals(&map), apart);
         let seen = log.columns.iter().map(|column| seen(column, training)).collect();
-        Self { map, spread, doubt: Doubt::default(), envelope, seen, step_ms: log.step_ms, carry: 0, provenance }
+        Self {
+            map,
+            spread,
+            doubt: Doubt::default(),
+            envelope,
+            seen,
+            step_ms: log.step_ms,
+            carry: 0,
+            reach: Vec::new(),
+            provenance,
+        }
     }
 
     /// The same plant with other known equations: a scenario that changes parameters, or that gives a constant a course
@@ -186,6 +199,10 @@ impl Dynamics for Twin {
 
     fn learns(&self, signal: usize) -> bool {
         self.map.layout.targets.iter().any(|t| t.signal() == signal)
+    }
+
+    fn reach(&self, signal: usize) -> Option<usize> {
+        self.reach.get(signal).copied().flatten()
     }
 
     fn smooth(&self) -> bool {

@@ -164,6 +164,7 @@ impl Plant {
             timezone: TimeZone::get("Europe/Berlin").unwrap(),
             seed: 1,
             clock,
+            rescored: false,
             file: Path::new("case.toml"),
             text,
         };

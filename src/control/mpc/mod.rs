@@ -3,8 +3,13 @@
 mod blocks;
 mod choice;
 mod follower;
+mod futures;
 mod limits;
 mod local;
+#[cfg(test)]
+mod oven;
+mod promise;
+mod reach;
 mod rollout;
 mod setup;
 mod stock;
@@ -16,6 +21,8 @@ use rayon::prelude::*;
 pub use self::choice::planner_of;
 use self::follower::Follower;
 use self::limits::control_limit;
+pub use self::promise::Promise;
+pub use self::reach::Cut;
 use self::rollout::Workspace;
 use self::setup::Setup;
 use super::planner::{self, Planner};
@@ -33,6 +40,10 @@ use crate::value::Objective;
 /// of the horizon so that the risk quantile of the objective over several simulated futures is least, and the plan is
 /// followed until the next one.
 ///
+/// Plans look no further than the model has skill ([`Cut`]). Where the present is at the edge of what the model has seen, or
+/// outside, the standard deviation of the objective over members of the model is added to its mean, in a few futures
+/// without noise.
+///
 /// Plans hold bounds, move limits and multiples, the first move counted from the control in force. Hard limits of states
 /// and outputs are broken only when no candidate avoids it. A plan that fails (no candidate has a finite cost) is
 /// replaced by the rest of the last one, or by holding the controls.
@@ -47,6 +58,7 @@ pub struct Mpc<'a> {
     told: Vec<(usize, Vec<f64>)>,
     pool: Mutex<Vec<Workspace>>,
     failures: usize,
+    promise: Promise,
     registers: Registers,
     position: Vec<f64>,
 }
@@ -72,6 +84,10 @@ impl<'a> Mpc<'a> {
         if let Some(risk) = spec.risk.as_ref().filter(|r| !(0.0..=1.0).contains(&r.value)) {
             let message = format!("a risk of {} is no quantile", risk.value);
             return Err(context.fault("out-of-range", &risk.span, message, "choose a number from 0 to 1, like 0.95"));
+        }
+        if let Some(weight) = spec.pessimism.as_ref().filter(|p| !(0.0..=100.0).contains(&p.value)) {
+            let message = format!("a pessimism of {} is no weight", weight.value);
+            return Err(context.fault("out-of-range", &weight.span, message, "choose a number from 0 to 100, like 1"));
         }
         if let Some(share) = spec.correction.as_ref().filter(|c| !(0.0..=1.0).contains(&c.value)) {
             let message = format!("a correction of {} is no share", share.value);
@@ -105,6 +121,7 @@ impl<'a> Mpc<'a> {
         let mut mpc = Self::new(spec, controls, context.dynamics, context.objective.clone(), key);
         mpc.setup.stock(&spec.base_stock, context)?;
         mpc.setup.clock = context.clock;
+        mpc.setup.rescored = context.rescored;
         Ok(mpc)
     }
 
@@ -127,6 +144,7 @@ impl<'a> Mpc<'a> {
             told: Vec::new(),
             pool: Mutex::new(Vec::new()),
             failures: 0,
+            promise: Promise::default(),
             registers: Registers::default(),
             position: Vec::new(),
         }
@@ -168,6 +186,7 @@ impl<'a> Mpc<'a> {
             lock().push(workspace);
         });
         self.failures += self.particles.iter_mut().map(|f| std::mem::take(&mut f.failures)).sum::<usize>();
+        self.particles.iter().for_each(|f| self.promise.add(&f.promise));
     }
 }
 
@@ -178,6 +197,10 @@ impl Controller for Mpc<'_> {
 
     fn depth(&self) -> usize {
         self.setup.depth
+    }
+
+    fn promise(&self) -> Option<Promise> {
+        Some(self.promise).filter(|p| p.plans > 0)
     }
 
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
@@ -216,6 +239,11 @@ impl Mpc<'_> {
     /// Name of the planner.
     pub fn planner(&self) -> &'static str {
         self.planner.name()
+    }
+
+    /// Why plans look less far than they were to.
+    pub fn cut(&self) -> Option<Cut> {
+        self.setup.cut
     }
 
     /// Steps that a plan looks ahead.
