@@ -96,6 +96,7 @@ impl Learned {
             timezone: TimeZone::UTC,
             seed: 1,
             clock: None,
+            rescored: false,
             file: &spec.path,
             text: &spec.text,
         }

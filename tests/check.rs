@@ -68,7 +68,7 @@ const MISTAKES: &[Mistake] = &[
     m(SUMMER, "{ add = 6.0 }", "{ plus = 6.0 }", "", &["add"]),
     m(SUMMER, "kp = 0.5, ", "", "measurement =", &["kp = "]),
     m(SUMMER, "controller.replay = {}", "controller.kind = \"replay\"", "", &["replay"]),
-    m(SUMMER, "controller.replay = {}", "controller = \"replay\"", "", &["replay = {}"]),
+    m(SUMMER, "controller.hold = {", "controller = \"hold\" # {", "", &["hold = {"]),
     m(SUMMER, "[case.warmer]\ncontroller.hold", "[case.warmer]\ncontroller.replay = {}\ncontroller.hold", "controller.hold", &["keep one"]),
     m(SUMMER, "capex          = 180_000", "capexx         = 180_000", "", &["capex"]),
     // Types and values.
@@ -89,6 +89,9 @@ const MISTAKES: &[Mistake] = &[
     m(SUMMER, "2024-07-15T00:00:00Z", "2024-07-15T00:00:00", "", &["Z"]),
     m(SUMMER, "seed          = 1", "seed          = \"one\"", "", &["whole number"]),
     m(SUMMER, "setpoint = 25.0", "setpoint = true", "", &["number or a text"]),
+    m(ORDERS, "level = \"120\"", "level = 120", "", &["quotes", "level = \"120\""]),
+    m(ORDERS, "level = [10, 150]", "level = \"120\"", "", &["list of 2 numbers", "level = [1, 2]"]),
+    m(ORDERS, "level = [10, 150]", "level = [10, true]", "", &["write a number"]),
     // The tag list.
     m(TWIN, "name = \"cpu_load\"", "name = \"it_power\"", "unit = \"1\"", &["rename"]),
     m(TWIN, "name = \"cpu_load\",          role = \"disturbance\",", "name = \"cpu load\", column = \"cpu_load\", role = \"disturbance\",", "", &["cpu_load"]),
@@ -114,6 +117,9 @@ const MISTAKES: &[Mistake] = &[
     m(STOCK, "next = \"max(on_hand + ordered - demand, 0)\"", "next = \"on_hand * demand\"", "", &["unit"]),
     m(STOCK, "multiple = 10", "multiple = 0", "", &["lot size"]),
     m(STOCK, "unit = \"EUR/(item*d)\"", "unit = \"EUR/(itm*d)\"", "", &["unit"]),
+    m(ORDERS, "holding = { scale = 1.5 }", "lead = { add = -3 }", "", &["use 0 or more"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\", at_least = 700 }]", "", &["at_least = 600"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\", at_most = 100, per = \"2h\" }]", "", &["at_most = 120"]),
     // The log.
     m(TWIN, "files = \"log/*.parquet\"", "files = \"logs/*.parquet\"", "", &["log.files"]),
     m(TWIN, "time = \"timestamp\"", "time = \"time\"", "", &["timestamp"]),
@@ -415,6 +421,22 @@ fn text_and_json_say_the_same() {
 }
 
 #[test]
+fn a_choice_with_usual_settings_may_be_its_mere_name() {
+    let dir = project();
+    let path = dir.path().join(SUMMER);
+    let sound = std::fs::read_to_string(&path).unwrap();
+    for (long, short) in [
+        ("planner.icem = { population = 128 }", "planner = \"qp\""),
+        ("controller.replay = {}", "controller = \"replay\""),
+    ] {
+        assert!(sound.contains(long));
+        std::fs::write(&path, sound.replace(long, short)).unwrap();
+        let (document, code) = faults(dir.path());
+        assert_eq!(code, Some(0), "{short}: {document:#}");
+    }
+}
+
+#[test]
 fn warnings_do_not_fail() {
     let dir = project();
     let path = dir.path().join(SUMMER);
@@ -423,6 +445,22 @@ fn warnings_do_not_fail() {
     let (document, code) = faults(dir.path());
     assert_eq!((document["warnings"].as_u64(), document["errors"].as_u64(), code), (Some(1), Some(0), Some(0)));
     assert!(document["faults"][0]["cure"].as_str().unwrap().contains("365"));
+}
+
+#[test]
+fn a_run_time_that_is_no_whole_number_of_steps_is_told() {
+    let dir = project();
+    let path = dir.path().join(STOCK);
+    let sound = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, sound.replace("multiple = 10", "multiple = 10\nmin_on = 10\nmin_run = \"36h\"")).unwrap();
+    let (document, code) = faults(dir.path());
+    assert_eq!((document["warnings"].as_u64(), code), (Some(1), Some(0)), "{document:#}");
+    let fault = &document["faults"][0];
+    assert!(fault["message"].as_str().unwrap().contains("`min_run` 36h"), "{fault}");
+    assert!(
+        fault["cure"].as_str().unwrap().contains("\"1d\"") || fault["cure"].as_str().unwrap().contains("\"2d\""),
+        "{fault}"
+    );
 }
 
 #[test]

@@ -290,9 +290,7 @@ fn an_interrupted_run_ends_within_a_second_and_resumes_to_the_same_bytes() {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for(&mut child, || room.path("reports/room/.parts/cold.json").exists());
         let (ended, time) = signal(child, name);
-        // a termination is the system's own end; Ctrl-C says what is kept
-        let words: &[&str] = if code == 130 { &["interrupted", "--resume"] } else { &[] };
-        ended.expect(code).says(words);
+        ended.expect(code).says(&["interrupted", "--resume"]);
         assert!(time < Duration::from_secs(1), "{time:?}");
     }
     assert!(!room.path("reports/room/index.html").exists() && !room.path("reports/room/.parts/planned.json").exists());
@@ -301,6 +299,38 @@ fn an_interrupted_run_ends_within_a_second_and_resumes_to_the_same_bytes() {
     room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
     assert_eq!(std::fs::metadata(&kept).unwrap().modified().unwrap(), before);
     assert_eq!(room.outputs(), clean.outputs());
+}
+
+#[test]
+fn one_file_of_a_folder_leaves_the_folders_report_alone() {
+    let room = Room::fitted();
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
+    let all = room.outputs();
+    room.run(&["run", "scenarios/room/cold.toml"]).expect(0).says(&["reports/room/cold/index.html"]);
+    assert!(room.outputs() == all, "the folder's report has changed");
+    let names = |file: &str| -> Vec<String> {
+        let results = room.json(file);
+        results["scenarios"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("reports/room/cold/results.json"), ["cold"]);
+    let glob = ["run", "scenarios/room/cold.toml", "scenarios/room/planned.toml", "scenarios/room/winter.toml"];
+    room.run(&[&glob[..], &["--resume"]].concat()).expect(0).says(&["reports/room/index.html"]);
+    assert!(room.outputs() == all, "all files of a folder are the folder");
+}
+
+#[test]
+fn a_plans_promise_is_looked_at_again_on_other_members_of_the_model() {
+    let room = Room::fitted();
+    room.run(&["run", "scenarios/room/planned.toml", "--quiet"]).expect(0);
+    let results = room.json("reports/room/planned/results.json");
+    let cases = results["scenarios"][0]["cases"].as_array().unwrap();
+    let [replay, mpc] = [&cases[0], &cases[1]];
+    assert!(replay.get("promise").is_none(), "who does not plan promises nothing");
+    let promise = &mpc["promise"];
+    // 24 steps, 3 particles
+    assert_eq!(promise["plans"], 72, "{promise}");
+    let [promised, kept] = ["promised", "kept"].map(|key| promise[key].as_f64().unwrap());
+    assert!(promised > 0.0 && kept != promised && (kept - promised).abs() < promised, "{promise}");
 }
 
 // Nights.
@@ -367,7 +397,7 @@ fn a_champion_that_cannot_be_read_is_never_replaced_without_the_gate() {
     // damaged: the one before stands in, and nothing is promoted by a mere run
     flip(&room, &format!("models/room/versions/{two}/model.bin"));
     run().expect(0).says(&["damaged", &one, "stands in", "data/room rollback"]);
-    assert_eq!(room.json("reports/room/provenance.json")["model_version"], one.as_str());
+    assert_eq!(room.json("reports/room/cold/provenance.json")["model_version"], one.as_str());
     retrain().expect(3).says(&["champion kept", "compared with the earlier champion", &one]);
     assert_eq!(champion(&room), two);
 
@@ -406,8 +436,9 @@ fn a_damaged_version_is_found_passed_over_and_replaced() {
     let verify = room.run(&["models", "data/room", "verify", "--json"]).expect(65);
     assert_eq!(verify.document()["damaged"][0][0], two.as_str());
     let clock = Instant::now();
-    room.run(&["models", "data/room", "rollback"]).expect(0);
+    let ended = room.run(&["models", "data/room", "rollback"]).expect(0);
     assert!(clock.elapsed() < Duration::from_secs(1));
+    assert!(!ended.stderr.contains("fitted with other"), "{}", ended.stderr);
     assert_eq!(champion(&room), one);
     room.run(&["models", "data/room", "rollback"]).expect(2);
 }

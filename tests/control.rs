@@ -333,6 +333,64 @@ fn a_faster_plant_is_planned_for_at_the_twins_steps() {
 }
 
 #[test]
+fn a_description_that_does_not_fit_ends_no_loop_that_has_begun() {
+    let room = room("settle = 1\n");
+    let mut lines = Loop::start(&room, &[]);
+    lines.say(describe(3600.0).to_string().as_bytes());
+    let mut plant = Plant::new();
+    for k in 0..8 {
+        if k == 4 || k == 6 {
+            lines.say(describe(700.0).to_string().as_bytes());
+        }
+        let answer = lines.ask(&plant.line());
+        assert_eq!(flags(&answer), if k == 4 || k == 6 { vec!["describe"] } else { vec![] }, "{k}");
+        assert_eq!(rung(&answer), if k == 0 { "settle" } else { "plan" }, "{k}: the run goes on");
+        plant.step(&answer);
+    }
+    let ended = lines.end().expect(0);
+    assert_eq!(ended.stderr.matches("700 s does not divide").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_plant_that_begins_again_without_a_word_is_a_new_run() {
+    let room = room("settle = 1\n");
+    let mut lines = Loop::start(&room, &[]);
+    lines.say(describe(3600.0).to_string().as_bytes());
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let mut plant = Plant::new();
+        for _ in 0..5 {
+            let answer = lines.ask(&plant.line());
+            told.push((rung(&answer).to_owned(), flags(&answer).contains(&"restart")));
+            plant.step(&answer);
+        }
+    }
+    lines.end().expect(0);
+    let expected =
+        |again: bool| [("settle".to_owned(), again)].into_iter().chain((0..4).map(|_| ("plan".to_owned(), false)));
+    assert_eq!(told, expected(false).chain(expected(true)).collect::<Vec<_>>());
+}
+
+#[test]
+fn broken_lines_settle_nothing() {
+    let room = room("settle = 3\n");
+    let mut lines = Loop::start(&room, &[]);
+    lines.say(describe(3600.0).to_string().as_bytes());
+    let mut plant = Plant::new();
+    let mut rungs = Vec::new();
+    for k in 0..10 {
+        let line = plant.line().to_string();
+        lines.say(if (1..6).contains(&k) { b"{broken" } else { line.as_bytes() });
+        let answer = lines.answer();
+        rungs.push(rung(&answer).to_owned());
+        plant.step(&answer);
+    }
+    lines.end().expect(0);
+    // three lines were seen: 0, 6 and 7
+    assert_eq!(rungs.iter().position(|r| r == "plan"), Some(8), "{rungs:?}");
+}
+
+#[test]
 fn what_is_missing_before_the_loop_is_told_with_its_cure() {
     let bare = Room::new();
     bare.run(&["control", "data/room"]).expect(66).says(&["no model yet", "twinopt fit data/room"]);
@@ -343,22 +401,24 @@ fn what_is_missing_before_the_loop_is_told_with_its_cure() {
 }
 
 #[test]
-fn an_interrupt_leaves_a_whole_log() {
+fn a_signal_leaves_a_whole_log() {
     let room = room("");
-    let seen = room.path("seen.parquet");
-    let mut lines = Loop::start(&room, &["--log", seen.to_str().unwrap()]);
-    let mut plant = Plant::new();
-    for _ in 0..5 {
-        let answer = lines.ask(&plant.line());
-        plant.step(&answer);
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let seen = room.path(&format!("seen{signal}.parquet"));
+        let mut lines = Loop::start(&room, &["--log", seen.to_str().unwrap()]);
+        let mut plant = Plant::new();
+        for _ in 0..5 {
+            let answer = lines.ask(&plant.line());
+            plant.step(&answer);
+        }
+        let id = lines.child.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let ended = Ended::from(lines.child.wait_with_output().unwrap()).expect(code);
+        assert!(ended.stderr.contains("interrupted; the log of the loop is whole"), "{}", ended.stderr);
+        let file = std::fs::File::open(&seen).unwrap();
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        assert_eq!(reader.metadata().file_metadata().num_rows(), 5);
     }
-    let id = lines.child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let ended = Ended::from(lines.child.wait_with_output().unwrap()).expect(130);
-    assert!(ended.stderr.contains("interrupted; the log of the loop is whole"), "{}", ended.stderr);
-    let file = std::fs::File::open(&seen).unwrap();
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    assert_eq!(reader.metadata().file_metadata().num_rows(), 5);
 }
 
 #[test]
@@ -392,7 +452,24 @@ fn advice_names_the_move_its_worth_and_when_to_undo_it() {
     assert!((0.0..=1.0).contains(&number(&advice["confidence"])));
     assert!(number(&advice["objective_change"]) <= 0.0, "a plan is never worse than keeping: {advice:#}");
     assert!(number(&advice["undo"][0]["low"]) < number(&advice["undo"][0]["high"]));
+    assert!(
+        heat["alone"]["change"].is_number() && heat["reason"].as_str().unwrap().contains("against leaving it alone")
+    );
     assert_eq!(advice["from"], "2024-03-03T12:00:00Z", "the step after the newest row");
+}
+
+#[test]
+fn advice_from_absurd_rows_says_so() {
+    let room = room("");
+    let advise =
+        || room.run(&["advise", "data/room", "--json", "--quiet", "--allow-extrapolation"]).expect(0).document();
+    assert_eq!(advise()["warnings"], json!([]));
+    let mut columns = room::log(room::ROWS, room::ROWS, 0.35);
+    let temp = columns.iter_mut().find(|c| c.0 == "room_temp_c").unwrap();
+    *temp.1.last_mut().unwrap() = 60.0;
+    room::write_log(&room.log_file(), &columns);
+    let warnings = advise()["warnings"].to_string();
+    assert!(warnings.contains("`room_temp` is 60") && warnings.contains("outside of what the model"), "{warnings}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 use twinopt::report::{diff, kpi_csv, render};
-use twinopt::scenario::results::Results;
+use twinopt::scenario::results::{Promise, Results};
 
 /// Writes the page to `TWINOPT_REPORT_DIR`, when that is set, to look at it.
 fn keep(name: &str, html: &str) {
@@ -265,6 +265,22 @@ fn the_verdict_follows_the_evidence() {
     trial.scenarios[0].cases[2].perfect_forecast = vec!["cpu_load".into()];
     trial.scenarios[0].cases[1].perfect_forecast = vec!["cpu_load".into()];
     assert!(headline(&trial).starts_with("Try “mpc”. It saves about"), "{}", headline(&trial));
+
+    // What plans only promise to the members that they were made for is taken off.
+    let mut promised = good.clone();
+    for s in promised.scenarios.iter_mut().filter(|s| s.cases.len() > 2) {
+        s.cases[2].promise = Some(Promise { plans: 10, promised: 100.0, kept: 90.0 });
+    }
+    assert_eq!(headline(&promised), headline(&good), "a tenth is no matter");
+    assert!(render(&promised).unwrap().contains("save 10 % less than they promise"));
+    for s in &mut promised.scenarios {
+        s.cases[2].promise = Some(Promise { plans: 10, promised: 100.0, kept: 70.0 });
+    }
+    assert!(headline(&promised).starts_with("Try “mpc”. It saves about 3 200 EUR a year"), "{}", headline(&promised));
+    let html = render(&promised).unwrap();
+    for words in ["over-optimistic", "save 30 % less than they promise"] {
+        assert!(html.contains(words), "{words}");
+    }
 
     // A case that passes a limit more than the baseline is out, and the next one is in.
     let mut risky = good.clone();

@@ -140,6 +140,7 @@ impl Tank {
             timezone: self.spec.value.zone().unwrap(),
             seed: 1,
             clock: None,
+            rescored: false,
             file: &self.spec.path,
             text: &self.spec.text,
         };
@@ -168,11 +169,11 @@ fn a_closed_loop_on_the_log_alone_finds_how_to_plan_and_what_it_is_worth() {
     let of = |lags: usize| trials.iter().find(|t| t.setting.model == "linear" && t.setting.lags == lags).unwrap();
     assert!(trials.iter().all(|t| t.objective.is_finite()));
     assert!(of(8).objective > 1.02 * trials.iter().find(|t| t.setting == *setting).unwrap().objective);
-    let promise = &tuned.promises[0];
-    assert!(promise.planned < 0.9 * promise.logged, "{promise:?}");
+    let expected = &tuned.expected[0];
+    assert!(expected.planned < 0.9 * expected.logged, "{expected:?}");
     let truth = tank.truth(&tuned);
-    let saving = (promise.logged - truth) / (promise.logged - promise.planned);
-    println!("promised {} of {}, realised {truth}: {saving:.2}", promise.planned, promise.logged);
+    let saving = (expected.logged - truth) / (expected.logged - expected.planned);
+    println!("promised {} of {}, realised {truth}: {saving:.2}", expected.planned, expected.logged);
     assert!((0.8..=1.2).contains(&saving), "{saving}");
 }
 

@@ -6,9 +6,9 @@ use super::controller::{File, once};
 use super::kpi::priced;
 use super::plant::{Plant, Wanted};
 use super::signals::{season, whole_steps};
-use crate::schema::Role;
+use crate::schema::{self, Role};
 use crate::spec::ForecastSpec::Seasonal;
-use crate::spec::{At, MpcSpec, ScenarioSpec, SettingFault, TimeSpan, key_place};
+use crate::spec::{At, MpcSpec, ScenarioSpec, SettingFault, TimeSpan, TotalSpec, key_place};
 
 /// Of a case, or of `[mpc]` in the twin; the settings stand at `whole`.
 pub(super) fn mpc<T>(
@@ -31,25 +31,8 @@ pub(super) fn mpc<T>(
             faults.add(code, &span, format!("case `{case}`: {message}"), cure);
         }
     }
-    if let Some(length) = run.map(|r| &r.length).filter(|l| **horizon > ***l && l.ms() > 0 && !l.span.is_empty()) {
-        let message =
-            format!("case `{case}`: the horizon {} is longer than the scenario ({})", horizon.value, length.value);
-        faults.add("too-long", &horizon.span, message, "shorten `horizon` or lengthen the scenario");
-    } else if *twin.model.holdout < **horizon && twin.model.holdout.ms() > 0 {
-        let message = format!(
-            "case `{case}`: the horizon {} is longer than the twin's hold-out {}",
-            horizon.value, twin.model.holdout.value
-        );
-        faults.add("too-long", &horizon.span, message, "shorten `horizon`: the twin is not validated that far");
-    } else if *twin.model.horizon < **horizon && !plant.file.damage.any {
-        let message = format!(
-            "case `{case}`: the horizon {} is longer than the twin was scored for ({})",
-            horizon.value, twin.model.horizon.value
-        );
-        let cure = format!("write `horizon = \"{}\"` under `[model]` of the twin, or shorten it here", horizon.value);
-        faults.warn("too-long", &horizon.span, message, cure);
-    } else if **horizon >= **step {
-        whole_steps(faults, horizon, step, "horizon");
+    if mpc.horizon.is_some() {
+        reach(faults, run, plant, case, horizon);
     }
     if let Some(replan) = mpc.replan.as_ref().filter(|r| ***r <= **horizon && ***r >= **step) {
         whole_steps(faults, replan, step, "replan");
@@ -70,6 +53,9 @@ pub(super) fn mpc<T>(
             faults.add("no-control", whole, message, "give what may be moved `role = \"control\"` in the twin");
         }
         None => {}
+    }
+    for limit in &mpc.totals {
+        total(faults, plant, case, limit, horizon);
     }
     once(faults, mpc.base_stock.iter().map(|s| &s.order), "entries of `base_stock`");
     for stock in &mpc.base_stock {
@@ -93,6 +79,38 @@ pub(super) fn mpc<T>(
     }
 }
 
+/// What a horizon must fit into.
+fn reach<T>(
+    faults: File<'_, '_, T>,
+    run: Option<&ScenarioSpec>,
+    plant: &Plant<'_>,
+    case: &str,
+    horizon: &At<TimeSpan>,
+) {
+    let twin = plant.spec();
+    let step = &twin.step;
+    if let Some(length) = run.map(|r| &r.length).filter(|l| **horizon > ***l && l.ms() > 0 && !l.span.is_empty()) {
+        let message =
+            format!("case `{case}`: the horizon {} is longer than the scenario ({})", horizon.value, length.value);
+        faults.add("too-long", &horizon.span, message, "shorten `horizon` or lengthen the scenario");
+    } else if *twin.model.holdout < **horizon && twin.model.holdout.ms() > 0 {
+        let message = format!(
+            "case `{case}`: the horizon {} is longer than the twin's hold-out {}",
+            horizon.value, twin.model.holdout.value
+        );
+        faults.add("too-long", &horizon.span, message, "shorten `horizon`: the twin is not validated that far");
+    } else if *twin.model.horizon < **horizon && !plant.file.damage.any {
+        let message = format!(
+            "case `{case}`: the horizon {} is longer than the twin was scored for ({})",
+            horizon.value, twin.model.horizon.value
+        );
+        let cure = format!("write `horizon = \"{}\"` under `[model]` of the twin, or shorten it here", horizon.value);
+        faults.warn("too-long", &horizon.span, message, cure);
+    } else if **horizon >= **step {
+        whole_steps(faults, horizon, step, "horizon");
+    }
+}
+
 /// Places of the named controls that there are not.
 fn names<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, mpc: &MpcSpec) -> Vec<Range<usize>> {
     let orders = mpc.base_stock.iter().map(|s| (&s.order, "a control that orders"));
@@ -101,6 +119,22 @@ fn names<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, mpc: &MpcSpec) -> Vec<Ra
         plant.expect(faults, name, &name.span, &[Role::Control], wanted).is_none()
     };
     named.into_iter().filter(|n| missing(n)).map(|(name, _)| name.span.clone()).collect()
+}
+
+/// A total that no plan within the hard limits of its control can keep.
+fn total<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, limit: &At<TotalSpec>, horizon: &At<TimeSpan>) {
+    let step = &plant.spec().step;
+    let hard = plant.signals.get(limit.control.as_str()).and_then(|s| s.hard.as_ref()).filter(|h| h[0] <= h[1]);
+    let ordered = match (&limit.at_least, &limit.at_most) {
+        (Some(least), Some(most)) => **least <= **most,
+        _ => true,
+    };
+    let known = step.ms() > 0 && !step.span.is_empty() && limit.per.as_ref().is_none_or(|p| p.ms() > 0);
+    let Some(hard) = hard.filter(|_| known && ordered) else { return };
+    let bounds = schema::Range { low: hard[0], high: hard[1] };
+    if let Some((message, cure)) = limit.impossible(bounds, horizon.steps(step.value, 1), step.value) {
+        faults.add("out-of-range", &limit.span, format!("case `{case}`: {message}"), cure);
+    }
 }
 
 /// A rank is of a soft limit, and only what the plant does can have one.

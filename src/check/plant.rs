@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -10,13 +11,14 @@ use super::log::LogFacts;
 use crate::error::nearest;
 use crate::expr::{Open, Program, Scope};
 use crate::schema::Role;
-use crate::spec::{At, Loaded, SignalSpec, TwinSpec, inner_place};
+use crate::spec::{At, Change, Loaded, SignalSpec, TwinSpec, inner_place};
 use crate::units::Unit;
 
 /// A twin file ready to be checked, and to check scenarios against.
+#[derive(Clone)]
 pub struct Plant<'a> {
     pub file: &'a Loaded<TwinSpec>,
-    pub(super) log: LogFacts,
+    pub(super) log: Arc<LogFacts>,
     /// The first signal of each name.
     pub(super) signals: IndexMap<&'a str, &'a SignalSpec>,
     pub(super) scope: Scope,
@@ -39,7 +41,7 @@ impl<'a> Plant<'a> {
         let spec = &file.value;
         let mut plant = Self {
             file,
-            log: LogFacts::read(file),
+            log: Arc::new(LogFacts::read(file)),
             signals: IndexMap::new(),
             scope: Scope { dt: spec.step.seconds(), ..Scope::default() },
             unsure: HashSet::new(),
@@ -79,6 +81,17 @@ impl<'a> Plant<'a> {
         for (name, kpi) in &spec.kpi {
             if let Some(unit) = super::kpi::unit(kpi, &plant) {
                 plant.kpis.insert(name.clone(), unit);
+            }
+        }
+        plant
+    }
+
+    /// The plant with the parameters that a scenario changes.
+    pub(super) fn with(&self, changes: &IndexMap<String, At<Change>>) -> Self {
+        let mut plant = self.clone();
+        for (name, change) in changes {
+            if let Some((value, _)) = plant.scope.parameters.get_mut(name) {
+                *value = change.apply(*value);
             }
         }
         plant

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use indexmap::IndexMap;
+
 use super::controller::controller;
 use super::faults::{Faults, listed, short, suggest};
 use super::plant::Plant;
 use super::signals::whole_steps;
-use crate::error::{Fault, nearest};
+use crate::error::{Error, Fault, nearest};
+use crate::expr;
+use crate::scenario::Compiled;
 use crate::schema::Role;
 use crate::spec::{At, Change, Loaded, ScenarioSpec, key_place};
 
@@ -44,8 +48,11 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
             faults.add("unknown-parameter", &place, format!("the twin has no parameter `{name}`"), cure);
         }
     }
+    expressions(&mut faults, spec, plant);
+    // cases read the changed parameters
+    let changed = plant.with(&spec.parameter);
     for (name, case) in &spec.case {
-        controller(&mut faults, Some(spec), plant, name, &case.controller);
+        controller(&mut faults, Some(spec), &changed, name, &case.controller);
         for (key, money) in [("capex", &case.capex), ("opex_per_year", &case.opex_per_year)] {
             let Some(money) = money else { continue };
             let place = key_place(&file.text, key, &money.span);
@@ -61,6 +68,27 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
         }
     }
     faults.into_list()
+}
+
+/// What the changed parameters make of the twin's own expressions: a lag of fewer than no steps, say.
+fn expressions(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
+    let (twin, parameters) = (plant.file, &plant.spec().parameters);
+    let changes = spec.parameter.iter().filter(|(name, _)| parameters.contains_key(*name));
+    let changes: IndexMap<String, At<Change>> = changes.map(|(name, c)| (name.clone(), c.clone())).collect();
+    let Ok(schema) = expr::schema(&twin.value) else { return };
+    let fault = |changes: &IndexMap<String, At<Change>>| match Compiled::new(twin, &schema, changes) {
+        Err(Error::Config(list)) => list.into_iter().next(),
+        _ => None,
+    };
+    if changes.is_empty() || fault(&IndexMap::new()).is_some() {
+        return;
+    }
+    let Some(wrong) = fault(&changes) else { return };
+    let alone = changes.iter().find(|&(name, c)| fault(&IndexMap::from([(name.clone(), c.clone())])).is_some());
+    let Some((name, change)) = alone.or(changes.first()) else { return };
+    let place = key_place(faults.text(), name, &change.span);
+    let message = format!("with this `{name}`, line {} of {}: {}", wrong.line, twin.path.display(), wrong.message);
+    faults.add(wrong.code, &place, message, wrong.cure);
 }
 
 /// Faults of a scenario whose twin cannot be read: `known` are the twins that there are.

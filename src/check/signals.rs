@@ -281,6 +281,11 @@ fn times(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
         let cure = "write how long a sensor may show the same value, like `flat = \"6h\"`";
         faults.add("too-short", &flat.span, message, cure);
     }
+    for (key, at) in [("min_run", &signal.min_run), ("min_stop", &signal.min_stop)] {
+        if let Some(at) = at {
+            whole_steps(faults, at, &plant.spec().step, key);
+        }
+    }
 }
 
 fn forecast(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {

@@ -50,6 +50,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let age = roughly(age);
         note(globals, &format!("the log ended {age} ago, at {end}: the advice is for then, not for now"));
     }
+    advice.warnings.iter().for_each(|text| note(globals, text));
     if globals.json { output::versioned(&advice) } else { output::print(&plain(&table(&advice))) }
 }
 

@@ -43,7 +43,9 @@ pub struct Args {
 /// How often a silent plant is asked whether the user wants an end.
 const PULSE: Duration = Duration::from_millis(50);
 
-/// What an interrupted loop leaves.
+/// How long a plan and the writing of a long log may take when an end is wanted.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What an interrupted loop leaves, once it is written.
 const KEPT: &str = "; the log of the loop is whole up to here";
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
@@ -64,11 +66,14 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         clock: Some(&clock),
     };
     let mut session = Session::new(&plant, &compiled, &settings)?;
-    let watch = interrupt::watch(KEPT);
+    let watch = interrupt::watch(PATIENCE);
     let lines = lines();
     let ended = converse(&mut session, &lines, &watch, globals);
     // whatever ended the loop: what was seen is kept
     let written = session.write();
+    if args.log.is_some() && written.is_ok() {
+        watch.leaves(KEPT);
+    }
     tell(&session.tally, globals);
     ended.and(written)?;
     if watch.asked() { Err(Error::Interrupted) } else { Ok(()) }

@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use super::output::{SCHEMA_VERSION, plain};
-use super::{Globals, render};
+use super::{Globals, interrupt, render};
 use crate::error::Error;
 
 /// Prints `error` and returns its exit code.
 pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
-    let code = error.exit_code();
+    let code = match error {
+        Error::Interrupted => interrupt::exit_code(),
+        other => other.exit_code(),
+    };
     if globals.json && !super::output::has_document() {
         let document = match error {
             Error::Config(faults) => render::document(faults),
@@ -36,8 +39,8 @@ pub(super) fn tell(error: &Error) {
     let text = match error {
         Error::Config(faults) => render::text(faults, std::io::stderr().is_terminal()),
         Error::Attention(text) => format!("attention: {}", plain(text)),
-        // only a watched batch ends this way: everything else is ended by the signal itself
-        Error::Interrupted => format!("interrupted{}", super::interrupt::kept()),
+        // only watched work ends this way: everything else is ended by the signal itself
+        Error::Interrupted => format!("interrupted{}", interrupt::kept()),
         other => format!("error: {}", plain(&other.to_string())),
     };
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());

@@ -64,7 +64,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
 }
 
-/// How plans are made, and what they promise.
+/// How plans are made, and what comes of them.
 fn plans(tuned: &Tuned, step: &str) -> String {
     let Setting { model, lags, horizon, moves, correction } = &tuned.setting;
     let mut text = format!(
@@ -73,8 +73,8 @@ fn plans(tuned: &Tuned, step: &str) -> String {
         plural(*moves, "move"),
         tuned.reason,
     );
-    for p in &tuned.promises {
-        text += &format!("promise: {} {:.4} (logged {:.4})\n", p.kpi, p.planned, p.logged);
+    for p in &tuned.expected {
+        text += &format!("expected: {} {:.4} (logged {:.4})\n", p.kpi, p.planned, p.logged);
     }
     text
 }

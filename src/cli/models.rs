@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::output::{self, SCHEMA_VERSION};
+use super::output::{self, SCHEMA_VERSION, note};
 use super::project::Project;
 use super::{Globals, fit};
 use crate::error::{Error, Result};
@@ -34,7 +34,8 @@ pub enum Action {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let name = spec::load_twin(&args.dir)?.value.name.value;
+    let spec = spec::load_twin(&args.dir)?.value;
+    let name = spec.name.value.clone();
     let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
     match &args.action {
         Action::List => list(&registry, &name, globals),
@@ -44,6 +45,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             registry.earlier()?;
             let _lock = registry.lock("models rollback")?;
             let version = registry.rollback(&ops::now(), "asked for on the command line")?;
+            if let Some(why) = plant::warning(&registry, &version.name, &spec)? {
+                let dir = args.dir.display();
+                let cure = format!(
+                    "bring back the twin.toml of then, too, or `twinopt fit {dir}` makes a model of the present one"
+                );
+                note(globals, &format!("{why}: no verb will use it; {cure}"));
+            }
             if globals.json {
                 return output::json(&json!({ "schema_version": SCHEMA_VERSION, "champion": version.name }));
             }

@@ -1,6 +1,8 @@
 //! `twinopt run`: simulate every case of every scenario, and write the report.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde_json::json;
@@ -21,7 +23,8 @@ use crate::spec::{self, Loaded, ScenarioSpec};
 ///
 /// Fits first when the plant has no model. One bad scenario does not stop the others; the exit code is the worst of
 /// them. Results go to `reports/<plant>`: index.html, kpi.csv, results.json, runs.parquet, provenance.json. They replace
-/// what was there, also when one file is run: the report then holds that scenario alone.
+/// what was there. Where only some files of a folder are run, theirs go to `reports/<plant>/<scenario>` (several: joined by
+/// `+`), and the folder's own report stays.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt run scenarios/datacenter\n  twinopt run scenarios/datacenter/heatwave.toml --seed 7\n  twinopt run scenarios/datacenter --resume"
@@ -38,6 +41,8 @@ pub struct Args {
     pub dry_run: bool,
 }
 
+/// How long a scenario may take to end when an end is wanted.
+const PATIENCE: Duration = Duration::from_millis(600);
 /// What an interrupted batch leaves.
 const KEPT: &str = "; what had finished is kept, the same command with `--resume` goes on from there";
 
@@ -46,6 +51,8 @@ const KEPT: &str = "; what had finished is kept, the same command with `--resume
 struct Folder {
     scenarios: Vec<Loaded<ScenarioSpec>>,
     broken: Vec<Outcome>,
+    /// There are more scenarios beside these.
+    part: bool,
 }
 
 impl Folder {
@@ -63,6 +70,17 @@ impl Folder {
 
     fn refuse_file(&mut self, file: &Path, error: Error) {
         self.broken.push((scenario::unread(file, &error), Some(error)));
+    }
+
+    /// Where the report of these scenarios lies; `all`: where that of all of the plant does.
+    fn report_dir(&self, all: PathBuf) -> PathBuf {
+        if !self.part {
+            return all;
+        }
+        let mut names: Vec<&str> = self.scenarios.iter().map(Loaded::stem).collect();
+        names.extend(self.broken.iter().map(|(result, _)| result.name.as_str()));
+        names.sort_unstable();
+        all.join(names.join("+"))
     }
 
     /// Keeps what passes the check; when a run starts or ends beyond the log is told by the run itself, as bad data.
@@ -143,6 +161,7 @@ fn sort_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Plants, Vec<Er
         return Err(Error::Usage("name a scenario file or folder".into()));
     }
     let (mut plants, mut orphans) = (Plants::new(), Vec::new());
+    let given: BTreeSet<PathBuf> = files.iter().filter_map(|f| f.canonicalize().ok()).collect();
     for file in files {
         let project = match Project::find(file) {
             Ok(project) => project,
@@ -175,6 +194,9 @@ fn sort_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Plants, Vec<Er
         let named = known.contains(&loaded.value.twin.value);
         let key = named.then(|| (project.root, loaded.value.twin.value.clone())).or(beside);
         let faults = if named || !faults.is_empty() { faults } else { check::scenario_without_twin(&loaded, &known) };
+        if let Some(key) = &key {
+            plants.entry(key.clone()).or_default().part |= has_more(file, &given);
+        }
         match key {
             Some(key) if faults.is_empty() => plants.entry(key).or_default().add(loaded, seed),
             Some(key) => plants.entry(key).or_default().refuse(&loaded, faults, seed),
@@ -182,6 +204,12 @@ fn sort_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Plants, Vec<Er
         }
     }
     Ok((plants, orphans))
+}
+
+/// Whether the folder of `file` holds scenarios that are not `given`.
+fn has_more(file: &Path, given: &BTreeSet<PathBuf>) -> bool {
+    let Some(dir) = file.canonicalize().ok().and_then(|f| f.parent().map(Path::to_path_buf)) else { return false };
+    Project::scenario_files(&dir).is_ok_and(|all| all.iter().any(|f| f.parent() == Some(&dir) && !given.contains(f)))
 }
 
 fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, globals: &Globals) -> Result<Told> {
@@ -196,7 +224,8 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
         }
     };
     let (twin, _) = check::sound(parsed, faults)?;
-    let Folder { scenarios, broken } = folder;
+    let (all, reports) = (project.report_dir(name), folder.report_dir(project.report_dir(name)));
+    let Folder { scenarios, broken, .. } = folder;
     if args.dry_run {
         let names: Vec<&str> = scenarios.iter().map(Loaded::stem).collect();
         if !globals.json && !globals.quiet {
@@ -212,17 +241,17 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
     let plant = progress::told(globals, name, |tell, note| {
         ops::plant::open(ops::plant::read(twin, compute, tell)?, &registry, globals.seed, tell, note)
     })?;
-    let reports = project.report_dir(name);
     std::fs::create_dir_all(&reports).map_err(|e| Error::write(&reports, e))?;
     // two runs must not write the same files
-    let _lock = Lock::take(&scenario::parts_folder(&reports), "run")?;
+    let _lock = Lock::take(&scenario::parts_folder(&all), "run")?;
     // from here to the report Ctrl-C ends between two steps
-    let watch = interrupt::watch(KEPT);
+    let watch = interrupt::watch(PATIENCE);
+    watch.leaves(KEPT);
     let clock = clock::start();
     let batch = Batch {
         plant: &plant,
         scenarios: &scenarios,
-        dir: &reports,
+        dir: &all,
         resume: args.resume,
         seed: globals.seed,
         clock: Some(&clock),
@@ -239,11 +268,16 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
         results.iter().zip(errors).filter_map(|(r, e)| e.map(|e| within(&r.name, results.len() > 1, e))).collect();
 
     let results = assemble(&plant, &scenarios, results, globals)?;
-    write_all(&reports, &results)?;
+    write_all(&all, &reports, &results)?;
     drop(watch);
     let index = reports.join("index.html");
     if !globals.json && !globals.quiet {
         output::print(&table(&results))?;
+    }
+    for s in &results.scenarios {
+        for (case, text) in s.cases.iter().flat_map(|c| c.notes.iter().map(|text| (&c.name, text))) {
+            note(globals, &format!("{}, {case}: {text}", s.name));
+        }
     }
     if !globals.json {
         note(globals, &format!("report: {}", index.display()));
@@ -303,11 +337,12 @@ fn assemble(
     })
 }
 
-/// Writes the report folder: machine-readable files first, so that the page never speaks of what is not there.
-fn write_all(dir: &Path, results: &Results) -> Result<()> {
+/// Writes the report folder `dir` from the parts in `all`: machine-readable files first, so that the page never speaks of
+/// what is not there.
+fn write_all(all: &Path, dir: &Path, results: &Results) -> Result<()> {
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
     let finished: Vec<&str> = results.scenarios.iter().filter(|s| s.exit_code == 0).map(|s| s.name.as_str()).collect();
-    join(dir, &finished)?;
+    join(all, &finished, &dir.join("runs.parquet"))?;
     write_file(&dir.join("results.json"), &serde_json::to_vec(results).map_err(internal)?)?;
     write_file(&dir.join("provenance.json"), &serde_json::to_vec_pretty(&results.provenance).map_err(internal)?)?;
     super::report::render(dir, results)
@@ -323,10 +358,12 @@ fn brief(s: &ScenarioResult) -> serde_json::Value {
     json!({ "name": s.name, "exit_code": s.exit_code, "error": s.error, "cases": cases })
 }
 
-/// Objective by scenario and case.
+/// Objective by scenario and case: means over futures, as in the report's verdict.
 fn table(results: &Results) -> String {
-    let mut text =
-        format!("{:<18} {:<16} {:>14}  change against the baseline (90 % interval)\n", "scenario", "case", "objective");
+    let mut text = format!(
+        "{:<18} {:<16} {:>14}  mean change against the baseline (90 % interval)\n",
+        "scenario", "case", "mean objective"
+    );
     for s in &results.scenarios {
         if let Some(error) = &s.error {
             text += &format!("{:<18} failed ({}): {error}\n", s.name, s.exit_code);
@@ -336,7 +373,7 @@ fn table(results: &Results) -> String {
                 let measurable = if d.measurable { "" } else { "  no measurable change" };
                 format!("{:+.4} ({:+.4} to {:+.4}){measurable}", d.mean, d.low, d.high)
             });
-            text += &format!("{:<18} {:<16} {:>14.4}  {change}\n", s.name, c.name, c.objective.p50);
+            text += &format!("{:<18} {:<16} {:>14.4}  {change}\n", s.name, c.name, c.objective.mean);
         }
     }
     text

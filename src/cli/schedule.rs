@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Globals;
+use clap::ValueEnum;
+
 use super::output;
 use super::project::Project;
+use super::{Device, Globals};
 use crate::control::schedule::minute_of_day;
 use crate::error::{Error, Result};
 use crate::ops::schedule::Job;
@@ -51,6 +53,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         hour: (minute / 60) as u8,
         minute: (minute % 60) as u8,
         run: args.run.as_deref().map(absolute).transpose()?,
+        flags: flags(globals),
     };
     let text = if args.systemd {
         job.systemd()
@@ -63,6 +66,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         return output::json(&serde_json::json!({ "schema_version": output::SCHEMA_VERSION, "text": text }));
     }
     output::print(&text)
+}
+
+/// Those that say how the commands compute.
+fn flags(globals: &Globals) -> Vec<String> {
+    let device = globals.device.to_possible_value().filter(|_| globals.device != Device::Auto);
+    let device = device.map(|d| format!("--device {}", d.get_name()));
+    let seed = globals.seed.map(|seed| format!("--seed {seed}"));
+    let jobs = globals.jobs.map(|jobs| format!("--jobs {jobs}"));
+    [device, seed, jobs].into_iter().flatten().collect()
 }
 
 fn absolute(path: &Path) -> Result<String> {

@@ -21,7 +21,7 @@ pub use base_stock::BaseStock;
 pub use forecast::Forecast;
 pub use hold::Hold;
 pub use limit::{limited, since};
-pub use mpc::{Clock, Mpc};
+pub use mpc::{Clock, Mpc, Promise};
 pub use pid::Pid;
 pub use replay::Replay;
 pub use rule::Rule;
@@ -72,6 +72,10 @@ pub trait Controller: Send {
     fn depth(&self) -> usize {
         1
     }
+    /// What its plans have promised so far; `None` for who does not plan, or was not asked to look at it again.
+    fn promise(&self) -> Option<Promise> {
+        None
+    }
     /// Writes its controls for the current step; they are brought within their limits afterwards ([`limited`]).
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()>;
 }
@@ -94,6 +98,8 @@ pub struct Context<'a> {
     pub seed: u64,
     /// By which plans keep their budget; `None`: they take the time that they need.
     pub clock: Option<&'a Clock>,
+    /// What plans promise is looked at again on members of the model that they were not made for.
+    pub rescored: bool,
     /// The scenario file and its content, to place faults.
     pub file: &'a Path,
     pub text: &'a str,

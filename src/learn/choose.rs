@@ -54,9 +54,6 @@ pub struct Learned {
     /// What a reader must know.
     pub notes: Vec<String>,
     pub facts: SplitFacts,
-    /// Largest horizon, in steps, at which the model beats persistence on hold-out (mean over targets); a plan must not
-    /// look further.
-    pub reach: usize,
     /// Why nothing should be run on this model, with advice; `None` when it may be.
     pub refused: Option<String>,
 }
@@ -367,7 +364,6 @@ impl Task<'_> {
             reason,
             notes,
             facts: self.facts(),
-            reach: verdict.reach,
             refused,
         })
     }

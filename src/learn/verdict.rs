@@ -14,8 +14,6 @@ pub(super) struct Verdict {
     /// At the control horizon, per target; `None`: cannot be said.
     pub to_persistence: Vec<Option<f64>>,
     to_mean: Vec<Option<f64>>,
-    /// Largest horizon at which the model beats persistence, mean over targets.
-    pub reach: usize,
 }
 
 impl Verdict {
@@ -27,12 +25,7 @@ impl Verdict {
             };
             (0..targets).map(ratio).collect()
         };
-        let beats = |h: &usize| average(&ratios(&baselines.persistence, *h)).is_none_or(|r| r < 1.0);
-        Self {
-            to_persistence: ratios(&baselines.persistence, horizon),
-            to_mean: ratios(&baselines.mean, horizon),
-            reach: (1..=horizon).take_while(beats).count(),
-        }
+        Self { to_persistence: ratios(&baselines.persistence, horizon), to_mean: ratios(&baselines.mean, horizon) }
     }
 
     /// Why the model must not be used, with advice.

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::follow::Follow;
+use super::newest::doubts;
 use super::past::predicted;
+use super::reason::{Advised, advised};
 use super::support::{states_known, supported};
-use crate::control::{self, Clock, Context, Control, Controller, Forecast, Mpc, Observation};
+use crate::control::{self, Clock, Context, Controller, Forecast, Mpc};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::scenario::{Compiled, Plant, figures_of};
-use crate::schema::{Range, Role};
+use crate::schema::Role;
 use crate::simulate::{Run, Simulated, simulate};
 use crate::spec::TimeSpan;
 use crate::trajectory::Trajectory;
@@ -20,9 +23,6 @@ use crate::value::{quantile, sorted_finite};
 
 /// Futures in which the advice is compared with keeping the controls.
 const FUTURES: usize = 40;
-/// Share of a control's range that counts as no change, and as being at a limit.
-const SAME: f64 = 1e-6;
-
 /// The next set-points.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Advice {
@@ -42,21 +42,10 @@ pub struct Advice {
     pub objective_change: f64,
     /// Over the horizon, the one that weighs most first.
     pub kpis: Vec<KpiChange>,
-    /// When to undo it: a state that is not within these bounds one step later.
+    /// When to undo it: a state that is not within these bounds one step later; of states that could be otherwise.
     pub undo: Vec<Undo>,
-}
-
-/// One control.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Advised {
-    pub tag: String,
-    pub unit: String,
-    pub now: f64,
-    pub advised: f64,
-    pub change: f64,
-    /// What the next step may be, by limits, moves and what the log has seen; `null` where open.
-    pub allowed: [Option<f64>; 2],
-    pub reason: String,
+    /// Why the advice may be worth nothing.
+    pub warnings: Vec<String>,
 }
 
 /// What a KPI changes by over the horizon against keeping the controls, mean over futures.
@@ -78,46 +67,6 @@ pub struct Undo {
     pub high: f64,
     /// UTC.
     pub at: String,
-}
-
-/// The advised move, and then the rest of the plan whatever comes, or whoever plans anew.
-struct Follow<'m> {
-    signals: Vec<usize>,
-    /// `[signals]`.
-    advised: Vec<f64>,
-    /// `[steps][signals]`.
-    wishes: Vec<Vec<f64>>,
-    /// A plan of levels is no list of moves: each future has its own orders.
-    levels: Option<&'m mut (dyn Controller + 'm)>,
-}
-
-impl<'m> Follow<'m> {
-    fn once(signals: &[usize], advised: &[f64]) -> Self {
-        Self { signals: signals.to_vec(), advised: advised.to_vec(), wishes: Vec::new(), levels: None }
-    }
-}
-
-impl Controller for Follow<'_> {
-    fn signals(&self) -> &[usize] {
-        &self.signals
-    }
-
-    fn depth(&self) -> usize {
-        self.levels.as_ref().map_or(1, |l| l.depth())
-    }
-
-    fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
-        if let Some(levels) = &mut self.levels {
-            levels.act(observation, control)?;
-        }
-        let wish = match observation.step {
-            0 => Some(&self.advised),
-            step => self.wishes.get(step).or(self.wishes.last()),
-        };
-        let Some(wish) = wish else { return Ok(()) };
-        control.values.iter_mut().zip(wish).for_each(|(column, v)| column.fill(*v));
-        Ok(())
-    }
 }
 
 /// The step after the log's newest row, and the horizon from there.
@@ -233,12 +182,14 @@ pub fn advise(
         timezone: plant.spec.value.zone()?,
         seed: seed.unwrap_or(plant.spec.value.model.seed.value),
         clock,
+        rescored: false,
         file: &plant.spec.path,
         text: &plant.spec.text,
     };
     let mut mpc = Mpc::build(&spec, &context)?;
-    let horizon = mpc.horizon();
-    let reach = TimeSpan::of_steps(horizon, plant.log.step_ms);
+    let (horizon, step) = (mpc.horizon(), plant.spec.value.step.value);
+    let cut = mpc.cut().map(|cut| cut.text(&plant.schema, step));
+    let span = TimeSpan::of_steps(horizon, plant.log.step_ms);
     let ahead = Ahead::new(plant, horizon, context.seed, spec.forecast.as_ref().map(|f| f.value))?;
     let first = ahead.run(&mut mpc, 1, 1)?;
     if mpc.failures() > 0 {
@@ -250,17 +201,26 @@ pub fn advise(
     let (moves, support, share) = advisable(&ahead, &signals, wish, extrapolate)?;
     let wishes = (0..horizon).map_while(|h| mpc.wished(h).map(<[f64]>::to_vec)).collect();
     let levels: Option<&mut dyn Controller> = if spec.base_stock.is_empty() { None } else { Some(&mut mpc) };
-    let mut follow = Follow { signals: signals.clone(), advised: moves.clone(), wishes, levels };
+    let mut follow = Follow { signals: signals.clone(), advised: moves.clone(), wishes, levels, stays: None };
     let planned = ahead.run(&mut follow, horizon, FUTURES)?;
     let kept = ahead.run(&mut control::Replay, horizon, FUTURES)?;
     let kpis = changes(compiled, &ahead, &planned, &kept);
+    let now: Vec<f64> = signals.iter().map(|&c| ahead.realised.at(c, ahead.past - 1)[0]).collect();
+    let mut alone = Vec::with_capacity(signals.len());
+    for (number, value) in now.iter().enumerate() {
+        alone.push(if signals.len() == 1 {
+            first_of(&kpis)
+        } else {
+            follow.stays = Some((number, *value));
+            let without = ahead.run(&mut follow, horizon, FUTURES)?;
+            first_of(&changes(compiled, &ahead, &planned, &without))
+        });
+    }
     let differences = objective(compiled, &ahead, &planned, &kept);
     let better = differences.iter().filter(|d| **d < 0.0).count();
-    let within_log = spec.within_log.as_ref().is_none_or(|w| w.value);
-    let reason = kpis.iter().find(|k| k.priced.is_some()).or(kpis.first());
-    let controls = signals.iter().zip(moves).map(|(&c, value)| {
-        let now = ahead.realised.at(c, ahead.past - 1)[0];
-        let mut control = advised(plant, c, now, value, within_log, reason, &reach);
+    let within_log = spec.within_log();
+    let controls = signals.iter().zip(moves).zip(now.into_iter().zip(alone)).map(|((&c, value), (now, alone))| {
+        let mut control = advised(plant, c, now, value, within_log, alone, &span);
         if share {
             control.reason = format!("as much of the plan as the model has seen; {}", control.reason);
         }
@@ -271,14 +231,20 @@ pub fn advise(
         version: plant.card.version.clone(),
         log_end: plant.log.time(plant.log.steps - 1).to_string(),
         from: ahead.time(0).to_string(),
-        horizon: reach.to_string(),
+        horizon: span.to_string(),
         controls: controls.collect(),
         support,
         confidence: better as f64 / differences.len().max(1) as f64,
         objective_change: differences.iter().sum::<f64>() / differences.len().max(1) as f64,
         kpis,
         undo: undo(plant, &ahead, &planned),
+        warnings: cut.into_iter().chain(doubts(plant)).collect(),
     })
+}
+
+/// The KPI that weighs most, of those that change.
+fn first_of(kpis: &[KpiChange]) -> Option<KpiChange> {
+    kpis.iter().find(|k| k.priced.is_some()).or(kpis.first()).filter(|k| k.change != 0.0).cloned()
 }
 
 /// Objective per future, plan − keeping.
@@ -310,55 +276,6 @@ fn changes(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simul
     list
 }
 
-fn advised(
-    plant: &Plant,
-    control: usize,
-    now: f64,
-    value: f64,
-    within_log: bool,
-    kpi: Option<&KpiChange>,
-    horizon: &TimeSpan,
-) -> Advised {
-    let signal = &plant.schema.signals[control];
-    let seen = plant.twin.seen(control);
-    let bounds = if within_log && seen.low <= seen.high {
-        Range { low: signal.hard.clamp(seen.low), high: signal.hard.clamp(seen.high) }
-    } else {
-        signal.hard
-    };
-    let allowed =
-        Range { low: bounds.low.max(now - signal.max_move.down), high: bounds.high.min(now + signal.max_move.up) };
-    let width = if bounds.high - bounds.low > 0.0 { bounds.high - bounds.low } else { 1.0 };
-    let near = |a: f64, b: f64| (a - b).abs() <= SAME * width.min(1e12);
-    let binding = if near(value, now) {
-        Some("no better value was found".to_owned())
-    } else if near(now - value, signal.max_move.down) || near(value - now, signal.max_move.up) {
-        let most = if value > now { signal.max_move.up } else { signal.max_move.down };
-        Some(format!("as far as one step may move it ({most})"))
-    } else if near(value, signal.hard.low) || near(value, signal.hard.high) {
-        Some("at its hard limit".to_owned())
-    } else if near(value, bounds.low) || near(value, bounds.high) {
-        Some("at the edge of what the log has seen".to_owned())
-    } else {
-        None
-    };
-    let gain = kpi.map(|k| {
-        let unit = if k.unit == "1" { String::new() } else { format!(" {}", k.unit) };
-        format!("{} {:+.4}{unit} over {horizon}", k.name, k.change)
-    });
-    let reason = [binding, gain].into_iter().flatten().collect::<Vec<_>>().join("; ");
-    let open = |v: f64| v.is_finite().then_some(v);
-    Advised {
-        tag: signal.name.clone(),
-        unit: signal.unit.text.clone(),
-        now,
-        advised: value,
-        change: value - now,
-        allowed: [open(allowed.low), open(allowed.high)],
-        reason,
-    }
-}
-
 /// Bounds of the states after the first step of the plan.
 fn undo(plant: &Plant, ahead: &Ahead, planned: &Simulated) -> Vec<Undo> {
     let step = 1.min(planned.trajectory.steps.saturating_sub(1));
@@ -370,5 +287,6 @@ fn undo(plant: &Plant, ahead: &Ahead, planned: &Simulated) -> Vec<Undo> {
         let at = ahead.time(step).to_string();
         Undo { tag: signal.name.clone(), unit: signal.unit.text.clone(), low, high, at }
     });
-    bounds.collect()
+    // what follows from known equations alone has no bounds to be within
+    bounds.filter(|u| u.low < u.high).collect()
 }

@@ -8,7 +8,7 @@ use crate::control::{self, Context, Control, Controller, Mpc, Observation, limit
 use crate::error::Result;
 use crate::scenario::Plant;
 use crate::schema::{Role, Signal};
-use crate::spec::{ControllerSpec, MpcSpec};
+use crate::spec::{ControllerSpec, MpcSpec, TimeSpan};
 use crate::twin::{Dynamics, Support};
 
 /// Which rung of the ladder gave the controls, from the best to the last resort.
@@ -120,6 +120,12 @@ impl<'a> Ladder<'a> {
             controls,
             kept: None,
         })
+    }
+
+    /// Why plans look less far than they were to.
+    pub fn cut(&self) -> Option<String> {
+        let step = TimeSpan::from_ms(self.dynamics.step_ms());
+        Some(self.mpc.cut()?.text(self.dynamics.schema(), step))
     }
 
     /// Nothing planned before counts any more.

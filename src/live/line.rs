@@ -11,8 +11,8 @@ const LAST_K: f64 = 9e15;
 /// Something that is wrong with a line or a value in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flag {
-    /// Stable short word: `json`, `utf8`, `blank`, `too_long`, `no_k`, `old_k`, `gap`, `restart`, `no_obs`, `time`,
-    /// `stale`, `missing`, `type`, `absurd`, `invalid`, `stuck`, `unknown`.
+    /// Stable short word: `json`, `utf8`, `blank`, `too_long`, `no_k`, `old_k`, `gap`, `restart`, `describe`, `no_obs`,
+    /// `time`, `stale`, `missing`, `type`, `absurd`, `invalid`, `stuck`, `unknown`.
     pub kind: &'static str,
     /// Of which signal, as the line names it; empty: of the line.
     pub name: String,
@@ -56,6 +56,13 @@ pub struct Sample {
     pub baseline: Map<String, Value>,
     /// Controls that were really in force over the interval that has just ended.
     pub applied: Map<String, Value>,
+}
+
+impl Sample {
+    /// Whether it tells of no step before it, like the first one of a run.
+    pub fn fresh(&self) -> bool {
+        !self.obs.is_empty() && self.kpi.is_empty() && self.applied.is_empty()
+    }
 }
 
 impl Line {

@@ -2,6 +2,8 @@
 
 /// Odd numbers in a row, each one more than the last, after which they are believed: the plant counts anew.
 const BELIEVED: usize = 3;
+/// The same for numbers that begin where counts begin.
+const BELIEVED_FIRST: usize = 2;
 
 /// What a line is to the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,44 +22,72 @@ pub enum Place {
 pub struct Order {
     /// Number of the first line, and of the last one.
     span: Option<(i64, i64)>,
+    /// No line has had a number yet.
+    unnumbered: bool,
     /// Last lines whose number was assumed.
     assumed: i64,
     /// The last number that was not believed, and how many such came in a row.
     odd: (i64, usize),
+    /// Last number of the count that a first line has just ended.
+    left: Option<i64>,
 }
 
 impl Order {
     /// Places a line with number `k`; a jump by more than `most` lines is not believed, and no more than `most` assumed
-    /// ones are taken back.
-    pub fn place(&mut self, k: Option<i64>, most: i64) -> Place {
+    /// ones are taken back. `fresh`: the line tells of no step before it, like the first one of a run.
+    pub fn place(&mut self, k: Option<i64>, fresh: bool, most: i64) -> Place {
         let Some((first, last)) = self.span else {
+            self.unnumbered = k.is_none();
             let k = k.unwrap_or(0);
             self.span = Some((k, k));
             return Place::Start;
         };
-        let next = |order: &mut Self, k: i64| {
-            order.span = Some((first, k));
-            Place::Step { n: k - first, gap: k - last > 1 }
-        };
         let Some(k) = k else {
-            self.assumed += 1;
-            return next(self, last + 1);
+            return self.assume(first, last);
         };
+        let left = self.left.take();
+        if std::mem::take(&mut self.unnumbered) {
+            // whatever stood before the first number was no line of this count
+            return self.start(k);
+        }
+        if left.is_some_and(|left| k > left && k - left <= most) {
+            // the count has not begun anew after all: it goes on, with what was seen since
+            *self = Self { span: Some((k - 1, k)), ..Self::default() };
+            return Place::Step { n: 1, gap: false };
+        }
         if k > last - self.assumed.min(most) && k - last <= most && k > first {
             (self.assumed, self.odd.1) = (0, 0);
-            return next(self, k);
+            self.span = Some((first, k));
+            return Place::Step { n: k - first, gap: k - last > 1 };
         }
+        let begins = |k: i64| k == first || k == 0;
         let in_a_row = if k == self.odd.0 + 1 { self.odd.1 + 1 } else { 1 };
-        self.odd = (k, in_a_row);
-        if in_a_row >= BELIEVED {
-            *self = Self { span: Some((k, k)), ..Self::default() };
+        if fresh && begins(k) && last - first > 1 {
+            self.start(k);
+            self.left = Some(last);
             return Place::Start;
         }
+        let enough = if begins(k + 1 - in_a_row as i64) { BELIEVED_FIRST } else { BELIEVED };
+        self.odd = (k, in_a_row);
+        if in_a_row >= enough {
+            return self.start(k);
+        }
         if k > last {
-            self.assumed += 1;
-            return next(self, last + 1);
+            return self.assume(first, last);
         }
         Place::Old
+    }
+
+    fn start(&mut self, k: i64) -> Place {
+        *self = Self { span: Some((k, k)), ..Self::default() };
+        Place::Start
+    }
+
+    /// The line after the last one, whatever its number.
+    fn assume(&mut self, first: i64, last: i64) -> Place {
+        self.assumed += 1;
+        self.span = Some((first, last + 1));
+        Place::Step { n: last + 1 - first, gap: false }
     }
 }
 
@@ -67,7 +97,7 @@ mod tests {
 
     fn places(numbers: &[Option<i64>]) -> Vec<Place> {
         let mut order = Order::default();
-        numbers.iter().map(|k| order.place(*k, 5)).collect()
+        numbers.iter().map(|k| order.place(*k, false, 5)).collect()
     }
 
     fn step(n: i64) -> Place {
@@ -107,7 +137,28 @@ mod tests {
     #[test]
     fn a_wild_number_is_not_believed_and_a_new_count_is() {
         assert_eq!(places(&[Some(0), Some(900), Some(2)])[1..], [step(1), step(2)]);
-        let again = places(&[Some(50), Some(51), Some(0), Some(1), Some(2), Some(3)]);
+        let again = places(&[Some(50), Some(51), Some(7), Some(8), Some(9), Some(10)]);
         assert_eq!(again[2..], [Place::Old, Place::Old, Place::Start, step(1)]);
+        for first in [0, 50] {
+            let again = places(&[Some(50), Some(51), Some(first), Some(first + 1), Some(first + 2)]);
+            assert_eq!(again[2..], [Place::Old, Place::Start, step(1)], "{first}");
+        }
+    }
+
+    #[test]
+    fn a_first_line_begins_a_new_run_at_once_unless_the_old_count_goes_on() {
+        let mut order = Order::default();
+        let mut place = |k: i64, fresh: bool| order.place(Some(k), fresh, 5);
+        let old: Vec<Place> = (0..4).map(|k| place(k, k == 0)).collect();
+        assert_eq!(old, [Place::Start, step(1), step(2), step(3)]);
+        assert_eq!([place(0, false), place(0, true), place(1, false)], [Place::Old, Place::Start, step(1)]);
+        assert_eq!([place(2, false), place(0, true), place(3, false)], [step(2), Place::Start, step(1)]);
+        assert_eq!(place(4, false), step(2));
+    }
+
+    #[test]
+    fn the_first_number_begins_the_run() {
+        assert_eq!(places(&[None, None, Some(0), Some(1)])[1..], [step(1), Place::Start, step(1)]);
+        assert_eq!(places(&[None, Some(70), Some(71)])[1..], [Place::Start, step(1)]);
     }
 }

@@ -27,6 +27,8 @@ pub struct Past {
     reach: usize,
     /// Rows of the run that were dropped at its front.
     dropped: usize,
+    /// Rows, of those that others may look back on, in which every state was measured.
+    seen: usize,
     registers: Registers,
 }
 
@@ -55,7 +57,7 @@ impl Past {
         forecast.realised = Arc::new(seen);
         // The present is always the last row, which a forecast never looks beyond.
         forecast.past = usize::MAX / 2;
-        Self { forecast, first: rows, reach: rows, dropped: 0, registers: Registers::default() }
+        Self { forecast, first: rows, reach: rows, dropped: 0, seen: 0, registers: Registers::default() }
     }
 
     pub fn forecast(&self) -> &Forecast {
@@ -67,9 +69,15 @@ impl Past {
         self.forecast.realised.steps - self.first + self.dropped
     }
 
-    /// Rows that the newest one may look back on, itself included.
+    /// Rows that the newest one may look back on, itself included, in which every state was measured: what stands in for a
+    /// broken line is no knowledge.
     pub fn known(&self) -> usize {
-        self.forecast.realised.steps.saturating_sub(self.reach)
+        self.seen
+    }
+
+    /// Every state of the newest row was measured.
+    pub fn saw(&mut self) {
+        self.seen += 1;
     }
 
     /// Rows of the run in memory.
@@ -89,6 +97,7 @@ impl Past {
     /// No later row looks back on the newest one, in which something is unknown.
     pub fn skip(&mut self) {
         self.reach = self.forecast.realised.steps;
+        self.seen = 0;
     }
 
     /// Value of `signal`, `lag` rows ago; NaN before the run.
@@ -155,6 +164,7 @@ impl Past {
         t.steps = steps;
         t.segments = vec![self.first..steps];
         self.reach = self.reach.min(steps);
+        self.seen = self.seen.min(steps - self.reach);
     }
 
     /// Evaluates the derived signals of the row `lag` rows ago: those that need no control and no output, or all.

@@ -13,13 +13,13 @@ use super::line::{Flag, Line, Sample};
 use super::order::{Order, Place};
 use super::past::Past;
 use super::record::{Stamp, require_new};
-use super::tags::{Tag, Tags};
+use super::tags::Tags;
 use super::tally::Tally;
 use crate::control::{Clock, Context};
 use crate::error::Result;
 use crate::scenario::{Compiled, Plant};
 use crate::schema::{Range, Role};
-use crate::spec::MpcSpec;
+use crate::spec::{MpcSpec, TimeSpan};
 use crate::twin::Support;
 
 /// How a loop is run.
@@ -86,6 +86,8 @@ pub struct Session<'a> {
     /// Names of KPIs that are written too.
     kpis: Vec<String>,
     notes: Vec<String>,
+    /// A description was ignored: the next answer says so, and the user has been told.
+    ignored: (bool, bool),
 }
 
 impl<'a> Session<'a> {
@@ -105,6 +107,7 @@ impl<'a> Session<'a> {
             timezone: plant.spec.value.zone()?,
             seed: settings.seed.unwrap_or(plant.spec.value.model.seed.value),
             clock: settings.clock,
+            rescored: false,
             file: &plant.spec.path,
             text: &plant.spec.text,
         };
@@ -135,7 +138,8 @@ impl<'a> Session<'a> {
             tally: Tally::default(),
             account: None,
             kpis: Vec::new(),
-            notes: Vec::new(),
+            notes: ladder.cut().into_iter().collect(),
+            ignored: (false, false),
             log: settings.log,
             ladder,
             plant,
@@ -152,8 +156,8 @@ impl<'a> Session<'a> {
     /// Takes in one line, without its end; `flags`: what is known to be wrong with it already.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] when the plant describes itself with a sample time that the twin cannot follow, [`crate::error::Error::Write`]
-    /// when the log cannot be written. No other line is an error.
+    /// [`crate::error::Error::Data`] when the plant, before its first sample, describes itself with a sample time that the twin cannot
+    /// follow, [`crate::error::Error::Write`] when the log cannot be written. No other line is an error.
     pub fn take(&mut self, bytes: &[u8], mut flags: Vec<Flag>) -> Result<Reply> {
         match Line::read(bytes, &mut flags) {
             Line::End => Ok(Reply::End),
@@ -174,9 +178,20 @@ impl<'a> Session<'a> {
     }
 
     fn describe(&mut self, description: &Description) -> Result<()> {
+        let pace = match description.pace(self.plant.log.step_ms) {
+            Err(error) if self.runs > 0 => {
+                // no line ends a loop that has begun
+                if !std::mem::replace(&mut self.ignored, (true, true)).1 {
+                    let old = TimeSpan::from_ms(self.dt);
+                    self.notes.push(format!("{error}; in mid-run it is ignored, and lines still stand for {old} each"));
+                }
+                return Ok(());
+            }
+            pace => pace?,
+        };
         self.described = true;
         self.order = Order::default();
-        (self.dt, self.ratio) = description.pace(self.plant.log.step_ms)?;
+        (self.dt, self.ratio) = pace;
         self.tags = Tags::new(self.plant, self.dt)?;
         let names = &description.names;
         self.tell_strangers(names);
@@ -217,13 +232,16 @@ impl<'a> Session<'a> {
             self.notes
                 .push("the plant has not described itself: its sample time is taken to be the twin's step".into());
         }
+        if std::mem::take(&mut self.ignored.0) {
+            flags.push(Flag::line("describe"));
+        }
         for map in [&sample.obs, &sample.baseline, &sample.applied] {
             if self.tell_strangers(map.keys()) {
                 flags.push(Flag::line("unknown"));
             }
         }
         let most = self.ratio * i64::try_from(self.plant.twin.carry.max(1)).unwrap_or(1) + 1;
-        let n = match self.order.place(sample.k, most) {
+        let n = match self.order.place(sample.k, sample.fresh(), most) {
             Place::Old => {
                 flags.push(Flag::line("old_k"));
                 return Ok(self.answer(flags));
@@ -386,9 +404,11 @@ impl<'a> Session<'a> {
         let lost = self.fill(true, flags);
         self.collected.clear();
         self.before.clone_from(&self.in_force);
-        let unknown = |t: &Tag| t.role == Role::State && !self.past.value(t.signal, 0).is_finite();
-        if self.tags.list.iter().any(unknown) {
+        let states = || self.tags.list.iter().filter(|t| t.role == Role::State);
+        if states().any(|t| !self.past.value(t.signal, 0).is_finite()) {
             self.past.skip();
+        } else if states().all(|t| self.missing[t.signal] == 0) {
+            self.past.saw();
         }
         let decision = self.ladder.decide(&mut self.past, baseline, &self.before, lost)?;
         self.predicted = self.past.predict(&self.plant.twin);

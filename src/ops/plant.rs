@@ -165,7 +165,8 @@ impl Source {
         let seed = fitted.twin.provenance.seed;
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, compiled, .. } = self;
-        let Fitted { twin, card, holdout, untracked, .. } = fitted;
+        let Fitted { mut twin, card, holdout, untracked, .. } = fitted;
+        twin.reach = card.reach(&schema);
         let mut plant = Plant { spec, schema, log, quality, twin, card, config_hash };
         let twin = Twin { spread: untracked, ..plant.twin.clone() };
         plant.card.replay = replay_checks(&plant, &twin, &compiled, &holdout, seed)?;
@@ -176,7 +177,9 @@ impl Source {
     fn opened(self, stored: Stored) -> Plant {
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, .. } = self;
-        Plant { spec, schema, log, quality, twin: stored.twin, card: stored.card, config_hash }
+        let Stored { mut twin, card } = stored;
+        twin.reach = card.reach(&schema);
+        Plant { spec, schema, log, quality, twin, card, config_hash }
     }
 
     /// What is stored as `version`; nothing when that was fitted for another `twin.toml`.
@@ -185,8 +188,8 @@ impl Source {
     /// [`Error::Data`] when its bytes are damaged, [`Error::NoInput`] when they cannot be read.
     pub fn load(&self, registry: &Registry, version: &str) -> Result<Option<Stored>> {
         let bytes = registry.read(version, MODEL_FILE)?;
-        let file = registry.dir().join("versions").join(version).join(MODEL_FILE);
-        if Twin::provenance(&bytes, &file)?.config_hash != config_hash(&self.spec.value)? {
+        let file = model_file(registry, version);
+        if !fits(&bytes, &file, &self.spec.value)? {
             return Ok(None);
         }
         let twin =
@@ -232,6 +235,24 @@ impl Source {
     pub fn dir(&self) -> String {
         self.spec.path.parent().unwrap_or(Path::new("")).display().to_string()
     }
+}
+
+fn model_file(registry: &Registry, version: &str) -> PathBuf {
+    registry.dir().join("versions").join(version).join(MODEL_FILE)
+}
+
+/// Whether the model `bytes` of `file` were fitted for what `spec` has now.
+fn fits(bytes: &[u8], file: &Path, spec: &TwinSpec) -> Result<bool> {
+    Ok(Twin::provenance(bytes, file)?.config_hash == config_hash(spec)?)
+}
+
+/// What the user should know of `version` as champion: that it does not count with the present `twin.toml`.
+///
+/// # Errors
+/// As [`Source::load`].
+pub fn warning(registry: &Registry, version: &str, spec: &TwinSpec) -> Result<Option<String>> {
+    let bytes = registry.read(version, MODEL_FILE)?;
+    Ok((!fits(&bytes, &model_file(registry, version), spec)?).then(|| outdated(version)))
 }
 
 /// The card of `version`.

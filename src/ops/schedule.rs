@@ -14,13 +14,16 @@ pub struct Job {
     pub minute: u8,
     /// Scenario folder to run after a retrain.
     pub run: Option<String>,
+    /// Flags of every verb that the commands have, too.
+    pub flags: Vec<String>,
 }
 
 impl Job {
     fn commands(&self, binary: &str) -> Vec<String> {
         let binary = quote(binary);
-        let mut commands = vec![format!("{binary} retrain {} --quiet", quote(&self.twin))];
-        commands.extend(self.run.as_ref().map(|run| format!("{binary} run {} --quiet", quote(run))));
+        let flags: String = self.flags.iter().map(|f| format!(" {f}")).collect();
+        let mut commands = vec![format!("{binary} retrain {} --quiet{flags}", quote(&self.twin))];
+        commands.extend(self.run.as_ref().map(|run| format!("{binary} run {} --quiet{flags}", quote(run))));
         commands
     }
 
@@ -150,6 +153,7 @@ mod tests {
             hour: 2,
             minute: 30,
             run: Some("/srv/my plant/scenarios/dc".into()),
+            flags: vec!["--seed 7".into()],
         }
     }
 
@@ -161,6 +165,13 @@ mod tests {
             "{line}"
         );
         assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn every_command_has_the_flags_that_were_asked_for() {
+        for text in [job().systemd(), job().cron(), job().kubernetes()] {
+            assert_eq!(text.matches("--quiet --seed 7").count(), 2, "{text}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One scenario: the question, what was changed, and how the cases compare.
 
 use crate::error::Result;
-use crate::scenario::results::{CaseResult, ControlUse, LimitUse, Results, ScenarioResult, Trend};
+use crate::scenario::results::{CaseResult, ControlUse, LimitUse, Promise, Results, ScenarioResult, Trend};
 
 use super::chart::{self, Band, Limit, TrendChart};
 use super::clock::Clock;
@@ -56,6 +56,8 @@ pub struct CaseFacts {
     pub colour: usize,
     pub controller: String,
     pub told: String,
+    /// What else is to be known of the controller.
+    pub notes: Vec<String>,
     pub inside: Quantity,
     pub edge: Quantity,
     pub outside: Quantity,
@@ -248,10 +250,20 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
         colour: colours.get(&c.name),
         controller: c.controller.clone(),
         told: list(&told, 4),
+        notes: c.notes.iter().cloned().chain(c.promise.as_ref().and_then(promise)).collect(),
         inside: number::percent(c.support.inside),
         edge: number::percent(c.support.edge),
         outside: number::percent(c.support.outside),
     }
+}
+
+/// What plans promised, and what is left of it on other members of the model.
+fn promise(p: &Promise) -> Option<String> {
+    let gap = p.gap()?;
+    let word = if p.share() < 1.0 { ": over-optimistic" } else { "" };
+    let lost = number::percent_text(gap.abs());
+    let what = if gap >= 0.0 { format!("{lost} less") } else { format!("{lost} more") };
+    Some(format!("on members of the model that they were not made for, its plans save {what} than they promise{word}"))
 }
 
 fn controls(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<ControlRow> {

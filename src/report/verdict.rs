@@ -8,8 +8,8 @@
 //! - **try** when something weakens the evidence ([`Pick::caveats`]); else **do**.
 
 use crate::scenario::results::{
-    AnnualResult, CaseResult, Difference, Economics, Estimate, LimitUse, ReplayCheck, Results, ScenarioResult, Score,
-    SupportShare,
+    AnnualResult, CaseResult, Difference, Economics, Estimate, LimitUse, Promise, ReplayCheck, Results, ScenarioResult,
+    Score, SupportShare,
 };
 
 use super::number::{self, with_unit};
@@ -67,8 +67,10 @@ pub struct Run<'a> {
 pub struct Pick<'a> {
     pub case: &'a str,
     pub runs: Vec<Run<'a>>,
-    /// Saving of the objective: −(case − baseline).
+    /// Saving of the objective: −(case − baseline), as much of it as is to be counted on.
     pub saving: Difference,
+    /// What its plans promised, over all runs.
+    pub promise: Promise,
     /// The year, when the scenarios carry weights.
     pub annual: Option<&'a AnnualResult>,
     pub economics: Option<&'a Economics>,
@@ -105,7 +107,11 @@ impl Pick<'_> {
         // A benefit that goes against the objective would tell half the story.
         let economics = self.economics.filter(|e| (e.benefit_per_year.p50 >= 0.0) == (self.saving.mean >= 0.0));
         match economics {
-            Some(e) => Money { estimate: e.benefit_per_year, range: "P10–P90", per: "a year".into() },
+            Some(e) => Money {
+                estimate: e.benefit_per_year.scaled(self.promise.share()),
+                range: "P10–P90",
+                per: "a year".into(),
+            },
             None => {
                 let Difference { mean, low, high, .. } = self.saving;
                 Money {
@@ -234,12 +240,17 @@ fn consider<'a>(results: &'a Results, name: &'a str) -> Option<Pick<'a>> {
         Some(a) => saving(&a.objective_change),
         None => sum(&runs)?,
     };
+    let mut promise = Promise::default();
+    runs.iter().filter_map(|r| r.case.promise.as_ref()).for_each(|p| promise.add(p));
+    // what is only promised to the members that plans were made for is not counted on
+    let saved = saved.scaled(promise.share());
     let support = mean_support(&runs);
     let (broken, strained): (Vec<_>, Vec<_>) =
         runs.iter().flat_map(|run| broken_more(*run)).partition(|(run, used)| counts(*run, used, &runs));
     let mut pick = Pick {
         case: name,
         saving: saved,
+        promise,
         economics: annual.and_then(|a| a.economics.as_ref()),
         annual,
         support,
@@ -338,6 +349,13 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
             });
         let share = number::percent_text(pick.support.outside);
         out.push(format!("{share} of the time lies outside the log’s experience{far}"));
+    }
+    if pick.promise.share() < 1.0 {
+        let gap = number::percent_text(pick.promise.gap().unwrap_or(0.0));
+        out.push(format!(
+            "plans are over-optimistic: {gap} of what they promise is lost on members of the model that they were not made \
+             for, and is taken off here"
+        ));
     }
     if pick.economics.is_some_and(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {
         out.push("it may not pay back".into());

@@ -70,6 +70,21 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
     }
 }
 
+impl ModelCard {
+    /// Largest horizon, in steps, at which the model beats persistence on hold-out, per signal; `None` where it does so at
+    /// the last horizon that was scored, and for signals that were not.
+    pub fn reach(&self, schema: &Schema) -> Vec<Option<usize>> {
+        let of = |name: &str| -> Option<usize> {
+            let scored =
+                || self.scores.iter().filter(|s| s.model == self.model && s.signal == name && s.skill.is_finite());
+            let last = scored().map(|s| s.horizon).max()?;
+            let reach = scored().filter(|s| s.skill > 0.0).map(|s| s.horizon).max().unwrap_or(0);
+            (reach < last).then_some(reach)
+        };
+        schema.names().map(of).collect()
+    }
+}
+
 /// Differences of temperatures are counted in kelvins.
 pub fn change_unit(unit: &str) -> &str {
     if unit == "degC" { "K" } else { unit }

@@ -11,9 +11,9 @@ use super::card::change_unit;
 use super::plant::{Compiled, Plant};
 use super::results::{CaseResult, KpiResult, ScenarioResult};
 use super::summary;
-use crate::control::mpc::planner_of;
+use crate::control::mpc::{Cut, planner_of};
 use crate::control::schedule::minute_of_day;
-use crate::control::{self, Clock, Forecast};
+use crate::control::{self, Clock, Forecast, Promise};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::schema::{Range, Role};
@@ -73,6 +73,7 @@ pub fn run_scenario(
             .run(controller, &ticking)
         })
         .collect::<Result<Vec<_>>>()?;
+    let (runs, promises): (Vec<Simulated>, Vec<Option<Promise>>) = runs.into_iter().unzip();
 
     let values: Vec<Vec<Figures>> =
         runs.par_iter().map(|r| figures_of(&compiled.kpis, &r.trajectory, &realised, past)).collect();
@@ -105,6 +106,8 @@ pub fn run_scenario(
             limits: summary::limits(&runs[i].trajectory),
             support: summary::support(&runs[i].support),
             trends: summary::trends(&runs[i].trajectory),
+            notes: notes(controller, plant, &compiled),
+            promise: promises[i],
         });
     }
     let result = ScenarioResult {
@@ -145,8 +148,8 @@ pub struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// The closed loop under `controller`; every controller meets the same futures.
-    pub fn run(&self, controller: &ControllerSpec, stop: &dyn Fn() -> bool) -> Result<Simulated> {
+    /// The closed loop under `controller`, and what its plans promised; every controller meets the same futures.
+    pub fn run(&self, controller: &ControllerSpec, stop: &dyn Fn() -> bool) -> Result<(Simulated, Option<Promise>)> {
         let all = match controller {
             ControllerSpec::Mpc(mpc) => mpc.forecast.as_ref().map(|f| f.value),
             _ => None,
@@ -161,6 +164,7 @@ impl Case<'_> {
             timezone: self.plant.spec.value.zone()?,
             seed: self.seed,
             clock: self.clock,
+            rescored: true,
             file: self.file,
             text: self.text,
         };
@@ -178,7 +182,8 @@ impl Case<'_> {
             key: Key::new(self.seed),
             forecast: Forecast::new(&self.plant.spec.value, self.realised.clone(), self.past, all),
         };
-        simulate(&run, controller.as_mut(), stop)
+        let simulated = simulate(&run, controller.as_mut(), stop)?;
+        Ok((simulated, controller.promise()))
     }
 }
 
@@ -330,6 +335,15 @@ fn describe(controller: &ControllerSpec, plant: &Plant) -> String {
             format!("MPC ({planner}),{horizon} replanned {replan}, least {risk} of the cost")
         }
     }
+}
+
+/// What a reader must know of a controller.
+fn notes(controller: &ControllerSpec, plant: &Plant, compiled: &Compiled) -> Vec<String> {
+    let ControllerSpec::Mpc(mpc) = controller else { return Vec::new() };
+    let step = plant.spec.value.step.value;
+    let asked = plant.tuned(mpc.clone()).horizon.map_or(1, |h| h.steps(step, 1));
+    let cut = Cut::of(asked, &plant.twin, &compiled.objective);
+    cut.map(|cut| cut.text(&plant.schema, step)).into_iter().collect()
 }
 
 /// Signals whose true future a controller was told, those that stay constant aside.

@@ -65,9 +65,8 @@ pub fn save(dir: &Path, result: &ScenarioResult, cases: &[(String, Trajectory)])
     write_file(&path, &text)
 }
 
-/// Joins the parts of `names` into `runs.parquet`.
-pub fn join(dir: &Path, names: &[&str]) -> Result<()> {
-    let path = dir.join("runs.parquet");
+/// Joins the parts of `names` in `dir` into the file `path`.
+pub fn join(dir: &Path, names: &[&str], path: &Path) -> Result<()> {
     let mut batches = Vec::new();
     for name in names {
         let from = part(dir, name, "parquet");
@@ -75,6 +74,6 @@ pub fn join(dir: &Path, names: &[&str]) -> Result<()> {
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.with_batch_size(65_536).build());
         batches.extend(reader.map_err(|e| Error::no_input(&from, e))?);
     }
-    let bytes = parquet_bytes(&path, batches.into_iter().map(|b| b.map_err(|e| Error::Internal(e.to_string()))))?;
-    write_file(&path, &bytes)
+    let bytes = parquet_bytes(path, batches.into_iter().map(|b| b.map_err(|e| Error::Internal(e.to_string()))))?;
+    write_file(path, &bytes)
 }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use crate::control::Promise;
 use crate::log::Quality;
 pub use crate::value::{Difference, Economics, Estimate};
 
@@ -80,6 +81,13 @@ pub struct CaseResult {
     pub support: SupportShare,
     /// Reduced trajectories for the charts: one per signal.
     pub trends: Vec<Trend>,
+    /// What a reader must know of its controller, e.g. that plans look less far than they were to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What its plans promised, and what of it is left on members of the model that they were not made for; absent where
+    /// nothing was planned, or the model has one member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<Promise>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -218,8 +226,8 @@ pub struct Tuned {
     pub steps: usize,
     /// In the order in which they were made.
     pub trials: Vec<Trial>,
-    /// What the chosen setting promises, in runs that had no part in the choice: one row per KPI.
-    pub promises: Vec<Promise>,
+    /// What comes of the chosen setting, in runs that had no part in the choice: one row per KPI.
+    pub expected: Vec<Expected>,
 }
 
 /// One way to make plans.
@@ -247,7 +255,7 @@ pub struct Trial {
 
 /// A KPI of the same stretches of the log: as they were logged, and under plans on a plant that another model plays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Promise {
+pub struct Expected {
     pub kpi: String,
     #[serde(deserialize_with = "number_or_null")]
     pub logged: f64,

@@ -1,6 +1,6 @@
 //! JSON Schemas of the two files, for editors; the same schemas drive the structural check of [`super::load`].
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ScenarioSpec, TwinSpec};
 
@@ -16,5 +16,20 @@ pub fn scenario_json_schema() -> Value {
 
 fn titled(mut schema: Value, title: &str) -> Value {
     schema["title"] = title.into();
+    for definition in schema["$defs"].as_object_mut().into_iter().flat_map(|d| d.values_mut()) {
+        if let Some(variants) = definition["oneOf"].as_array_mut() {
+            let words: Vec<String> = variants.iter().filter_map(word).collect();
+            let description = "With its usual settings.";
+            let short = json!({ "description": description, "type": "string", "enum": words });
+            variants.extend((!words.is_empty()).then_some(short));
+        }
+    }
     schema
+}
+
+/// The choice `{ word = { … } }` whose settings all have defaults: the word alone will do.
+fn word(variant: &Value) -> Option<String> {
+    let (tag, inner) = variant["properties"].as_object()?.iter().next()?;
+    let settings = inner["type"] == "object" && inner["additionalProperties"] == false;
+    (settings && inner["required"].is_null()).then(|| tag.clone())
 }

@@ -14,6 +14,7 @@ mod shape;
 mod span;
 mod syntax;
 mod tags;
+mod total;
 mod twin;
 mod words;
 
@@ -23,13 +24,14 @@ pub use load::{
     Damage, Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse, parse_scenario, parse_twin, twin_file,
 };
 pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
-pub use mpc::{MpcSpec, PlannedStock, TotalSpec};
+pub use mpc::{MpcSpec, PlannedStock};
 pub use place::{inner_place, key_place};
 pub use planner::PlannerSpec;
 pub use scenario::{BaseStockLoop, CaseSpec, Change, ControllerSpec, PidLoop, Reference, ScenarioSpec, ScheduleEntry};
 pub use setting::SettingFault;
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema};
+pub use total::TotalSpec;
 pub use twin::{
     EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, MaxMove, ParameterSpec, PriceBasis,
     Resample, RetrainSpec, SignalSpec, TwinSpec, UpDown,

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, ControllerSpec, ForecastSpec, PlannerSpec, TimeSpan};
+use super::{At, ControllerSpec, ForecastSpec, PlannerSpec, TimeSpan, TotalSpec};
 
 /// Model-predictive control: replans on the twin, minimises the twin's `[objective]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -23,6 +23,11 @@ pub struct MpcSpec {
     /// The plan minimises this quantile of the objective over particles (default: the mean; 0.95 is cautious).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<At<f64>>,
+    /// Where the present is at the edge of what the model has seen, or outside: standard deviations of the objective over
+    /// (at most 8) members of the model that are added to its mean (default 1; 0: none). Plans with a `risk` are cautious
+    /// by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pessimism: Option<At<f64>>,
     /// Futures in each plan (default 4; 1, the expected one, for planners that follow slopes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
@@ -95,18 +100,9 @@ impl MpcSpec {
     pub fn over(horizon: TimeSpan) -> Self {
         Self { horizon: Some(horizon.into()), ..Self::default() }
     }
-}
 
-/// A limit of what a control takes in total: the sum of its values over the steps of a plan.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TotalSpec {
-    pub control: At<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_most: Option<At<f64>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_least: Option<At<f64>>,
-    /// Both are for this long, and the horizon has its share (default: for the whole horizon).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per: Option<At<TimeSpan>>,
+    /// Whether plans stay within what the log has seen of each control.
+    pub fn within_log(&self) -> bool {
+        self.within_log.as_ref().is_none_or(|w| w.value)
+    }
 }

@@ -56,6 +56,10 @@ impl MpcSpec {
             let cure = share(**p, "confidence", "0.95 is usual; without it plans keep no distance");
             add("out-of-range", &p.span, message, cure);
         }
+        if let Some(weight) = self.pessimism.as_ref().filter(|p| !(0.0..=100.0).contains(&p.value)) {
+            let message = format!("`pessimism` must lie between 0 and 100, here it is {}", weight.value);
+            add("out-of-range", &weight.span, message, "1 is usual, 0 trusts the model everywhere".into());
+        }
         if let Some(part) = self.correction.as_ref().filter(|c| !(0.0..=1.0).contains(&c.value)) {
             let message = format!("`correction` is a share from 0 to 1, here it is {}", part.value);
             let usual = "0 trusts the model, 0.1 is usual, 1 takes all of its last error to last";

@@ -20,7 +20,7 @@ use super::span::TimeSpan;
 use super::words::{example, noun};
 use crate::error::{Fault, line_column, nearest};
 use kind::{Kind, required};
-use wording::{no_span, no_time};
+use wording::{fitting, no_span, no_time};
 
 type Node<'i> = Spanned<DeValue<'i>>;
 type Key<'i> = Spanned<DeString<'i>>;
@@ -201,7 +201,10 @@ impl<'s, 'i> Shape<'s, 'i> {
                 );
                 return None;
             }
-            other => return self.mismatch("a number", spot, node.span(), other),
+            other => {
+                let fits = |e: &DeValue<'_>| e.is_float() || e.is_integer();
+                return self.mismatch("a number", fitting(spot.key, fits), spot, node.span(), other);
+            }
         };
         if value.is_nan() || (value.is_infinite() && !["soft", "hard", "valid"].contains(&spot.key)) {
             let cure = format!("write a finite number, e.g. `{}`", example(spot.key).unwrap_or("1.5"));
@@ -213,7 +216,8 @@ impl<'s, 'i> Shape<'s, 'i> {
 
     fn fit_integer(&mut self, lowest: Option<i64>, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
         let DeValue::Integer(digits) = node.get_ref() else {
-            return self.mismatch("a whole number", spot, node.span(), node.get_ref());
+            let sample = fitting(spot.key, |e| e.is_integer());
+            return self.mismatch("a whole number", sample, spot, node.span(), node.get_ref());
         };
         let value = i64::from_str_radix(digits.as_str(), digits.radix()).ok();
         let highest = if lowest.is_none() { i64::from(i32::MAX) } else { i64::MAX };
@@ -267,7 +271,7 @@ impl<'s, 'i> Shape<'s, 'i> {
             return self.wrong(schema, spot, &node);
         };
         if let Some(n) = exactly.filter(|n| *n != list.len()) {
-            let sample = example(spot.key).filter(|e| e.starts_with('[')).unwrap_or("[…, …]");
+            let sample = self.sample(schema, spot.key).unwrap_or_else(|| "[…, …]".into());
             let numbers = matches!(self.kind(of), Kind::Number);
             let what = format!("`{}` must hold {n} values, here it holds {}", spot.key, list.len());
             let ends = if numbers { "; `-inf` and `inf` leave an end open" } else { "" };
@@ -313,6 +317,13 @@ impl<'s, 'i> Shape<'s, 'i> {
                 let text = text.clone();
                 match variants.iter().find(|(tag, _)| *tag == text) {
                     Some((_, None)) => Some(node),
+                    Some((tag, Some(inner))) if matches!(self.kind(inner), Kind::Table(settings) if required(settings).next().is_none()) =>
+                    {
+                        let settings = Spanned::new(span.clone(), DeValue::Table(DeTable::new()));
+                        let mut table = DeTable::new();
+                        table.insert(Spanned::new(span.clone(), Cow::Owned((*tag).to_owned())), settings);
+                        Some(Spanned::new(span, DeValue::Table(table)))
+                    }
                     Some((tag, inner)) => {
                         let what = format!("`{tag}` needs its own settings, here it is a mere word");
                         self.report("wrong-type", span, what, format!("write {}", written(tag, *inner)));

@@ -104,6 +104,7 @@ pub(super) fn example(key: &str) -> Option<&'static str> {
         "controller" => "{ replay = {} }",
         "case" => "{ baseline = { controller = { replay = {} } } }",
         "risk" => "0.95",
+        "pessimism" => "1.0",
         "moves" => "6",
         "controls" => "[\"supply_setpoint\"]",
         "planner" => "{ icem = { population = 64 } }",

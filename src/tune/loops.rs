@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::learn::starts;
 use crate::rng::Key;
 use crate::scenario::figures_of;
-use crate::scenario::results::{Promise, Setting};
+use crate::scenario::results::{Expected, Setting};
 use crate::simulate::{Run, simulate};
 use crate::spec::{MpcSpec, TimeSpan};
 use crate::trajectory::Trajectory;
@@ -159,6 +159,7 @@ impl<'a> Loops<'a> {
             timezone: timezone.clone(),
             seed: model.seed.value,
             clock: None,
+            rescored: false,
             file,
             text,
         };
@@ -185,14 +186,14 @@ impl<'a> Loops<'a> {
     }
 
     /// Means of every KPI over the test stretches: as logged, and of `outcome`.
-    pub fn promises(&self, outcome: &Outcome) -> Vec<Promise> {
+    pub fn expected(&self, outcome: &Outcome) -> Vec<Expected> {
         let kpis = self.ground.compiled.kpis.iter().enumerate();
-        let promise = |(k, kpi): (usize, &Kpi)| Promise {
+        let expected = |(k, kpi): (usize, &Kpi)| Expected {
             kpi: kpi.name.clone(),
             logged: mean(&self.stretches[1].iter().map(|s| s.logged[k]).collect::<Vec<_>>()),
             planned: mean(&outcome.kpis.iter().map(|v| v[k]).collect::<Vec<_>>()),
         };
-        kpis.map(promise).collect()
+        kpis.map(expected).collect()
     }
 }
 

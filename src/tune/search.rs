@@ -6,7 +6,7 @@ use super::Ground;
 use super::loops::{Loops, Outcome};
 use super::players::Players;
 use crate::error::Result;
-use crate::scenario::results::{Promise, Setting, Trial, Tuned};
+use crate::scenario::results::{Expected, Setting, Trial, Tuned};
 use crate::spec::TimeSpan;
 
 /// The control horizon is divided by these.
@@ -66,8 +66,8 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     }
     tell("tuning plans: testing the choice");
     let setting = search.tried[best].0.clone();
-    let promises = loops.promises(&loops.run(&setting, 0..usize::MAX, true)?);
-    Ok(Some(search.tell(best, setting, promises)))
+    let expected = loops.expected(&loops.run(&setting, 0..usize::MAX, true)?);
+    Ok(Some(search.tell(best, setting, expected)))
 }
 
 /// What was tried so far.
@@ -131,7 +131,7 @@ impl Search<'_> {
         Ok(best.filter(|&b| self.worse(now, b)).unwrap_or(now))
     }
 
-    fn tell(self, best: usize, setting: Setting, promises: Vec<Promise>) -> Tuned {
+    fn tell(self, best: usize, setting: Setting, expected: Vec<Expected>) -> Tuned {
         let (chosen, trials) = (&self.tried[best].1, self.tried.iter());
         let reason = format!(
             "it held up best of {} ways to plan in closed loop, on a plant that another family of models plays, fitted to \
@@ -151,7 +151,7 @@ impl Search<'_> {
             runs: self.loops.runs(),
             steps: self.loops.steps,
             trials: trials.map(trial).collect(),
-            promises,
+            expected,
         }
     }
 }

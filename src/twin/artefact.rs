@@ -142,6 +142,7 @@ impl Twin {
             extremes: payload.extremes,
             step_ms: header.step_ms,
             carry: spec.model.carry_steps(spec.step.value),
+            reach: Vec::new(),
             provenance: header.provenance,
         })
     }

@@ -99,6 +99,11 @@ pub trait Dynamics: Send + Sync {
     fn linear(&self, _signals: &[usize]) -> bool {
         false
     }
+    /// Largest horizon, in steps, at which forecasts of a signal beat persistence on hold-out; `None`: as far as they were
+    /// scored, or they were not.
+    fn reach(&self, _signal: usize) -> Option<usize> {
+        None
+    }
     /// What the log has seen of a signal, 1st to 99th percentile.
     fn seen(&self, signal: usize) -> Range;
     /// The least and the largest value that the log has seen of a signal.

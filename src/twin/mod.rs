@@ -40,6 +40,9 @@ pub struct Twin {
     pub step_ms: i64,
     /// Steps for which a state without a measurement may be carried by the model's own prediction.
     pub carry: usize,
+    /// Steps ahead at which forecasts still beat persistence, per signal (`[signals]`, or empty: not known); see
+    /// [`Dynamics::reach`].
+    pub reach: Vec<Option<usize>>,
     pub provenance: Provenance,
 }
 
@@ -69,7 +72,8 @@ impl Twin {
         let between = |share: f64| log.columns.iter().map(|c| between(c, training, share)).collect();
         let (seen, extremes) = (between(0.01), between(0.0));
         let (doubt, envelope) = (Doubt::default(), Envelope::open());
-        Self { map, spread, doubt, envelope, seen, extremes, step_ms: log.step_ms, carry: 0, provenance }
+        let (carry, reach) = (0, Vec::new());
+        Self { map, spread, doubt, envelope, seen, extremes, step_ms: log.step_ms, carry, reach, provenance }
     }
 
     /// The same plant with other known equations: a scenario that changes parameters, or that gives a constant a course
@@ -203,6 +207,10 @@ impl Dynamics for Twin {
 
     fn learns(&self, signal: usize) -> bool {
         self.map.layout.targets.iter().any(|t| t.signal() == signal)
+    }
+
+    fn reach(&self, signal: usize) -> Option<usize> {
+        self.reach.get(signal).copied().flatten()
     }
 
     fn smooth(&self) -> bool {

@@ -51,9 +51,21 @@ impl Estimate {
             mean: mean(&sorted),
         }
     }
+
+    /// `share` of it, 0 to 1.
+    #[must_use]
+    pub fn scaled(self, share: f64) -> Self {
+        Self { p10: share * self.p10, p50: share * self.p50, p90: share * self.p90, mean: share * self.mean }
+    }
 }
 
 impl Difference {
+    /// `share` of it, 0 to 1.
+    #[must_use]
+    pub fn scaled(self, share: f64) -> Self {
+        Self { mean: share * self.mean, low: share * self.low, high: share * self.high, ..self }
+    }
+
     /// `case − baseline`, particle by particle: the same particle index means the same noise and the same member.
     /// Particles in which either has no value are left out.
     ///

@@ -183,6 +183,22 @@ impl Kpi {
         }
     }
 
+    /// Signals that it reads, some more than once.
+    pub fn reads(&self) -> Vec<usize> {
+        let of = |programs: &[&Program]| programs.iter().flat_map(|p| &p.reads).map(|(signal, _)| *signal).collect();
+        match &self.kind {
+            Kind::Sum(p)
+            | Kind::Mean(p)
+            | Kind::Peak(p, _)
+            | Kind::Final(p)
+            | Kind::ServiceLevel(p)
+            | Kind::DegreeHours(p, _) => of(&[p]),
+            Kind::Ratio(p, q) | Kind::FillRate(p, q) => of(&[p, q]),
+            Kind::Moves(signal, _) | Kind::Travel(signal) => vec![*signal],
+            Kind::Exceedance(signal, _) | Kind::ExceedanceShare(signal, _) => vec![*signal],
+        }
+    }
+
     /// What its value over `steps` steps is the sum of.
     pub fn per_step(&self, steps: usize) -> PerStep<'_> {
         match &self.kind {

@@ -168,6 +168,7 @@ impl Plant {
             timezone: TimeZone::get("Europe/Berlin").unwrap(),
             seed: 1,
             clock,
+            rescored: false,
             file: Path::new("case.toml"),
             text,
         };

@@ -231,6 +231,8 @@ fn case(w: &Weather, k: usize) -> CaseResult {
         name: CASES[k].0.into(),
         controller: CASES[k].1.into(),
         perfect_forecast: Vec::new(),
+        notes: Vec::new(),
+        promise: None,
         kpis: kpis(w, k, 1.0),
         objective: estimate(total(&n), 0.014 * total(&n)),
         objective_change: (k > 0).then(|| difference(total(&n) - total(&b), 0.12 * (total(&n) - total(&b)).abs())),

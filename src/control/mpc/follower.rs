@@ -1,5 +1,6 @@
 //! One particle's plan.
 
+use super::promise::Promise;
 use super::rollout::{Start, Workspace, paths};
 use super::setup::Setup;
 use crate::control::planner::{Local, Plan, Planner, Price, Problem, project};
@@ -13,6 +14,8 @@ pub(super) struct Follower {
     /// How wrong the model has been lately: `[targets]`.
     pub bias: Vec<f64>,
     pub failures: usize,
+    /// Of the last plan.
+    pub promise: Promise,
 }
 
 impl Follower {
@@ -29,12 +32,12 @@ impl Follower {
             setup.blocks.shift(&mut last.controls, controls, elapsed);
             last.memory.iter_mut().for_each(|m| setup.blocks.shift(m, controls, elapsed));
         }
-        workspace.begin_plan();
+        workspace.begin_plan(setup.futures(start));
         match &self.plan {
             Some(last) => workspace.keep_away(setup, start, &last.controls),
             None => workspace.keep_away(setup, start, &start.previous.repeat(setup.blocks.count())),
         }
-        let mut price = Futures { setup, start, workspace };
+        let mut price = InFutures { setup, start, workspace };
         // In one block a control can ramp for its whole length.
         let block = setup.blocks.shortest() as f64;
         let began = setup.clock.map(|clock| clock());
@@ -63,6 +66,12 @@ impl Follower {
                 project(&problem, &mut plan.controls);
             }
         }
+        self.promise = Promise::default();
+        if setup.rescored && !failed {
+            let mut held: Vec<f64> = start.previous.iter().copied().cycle().take(plan.controls.len()).collect();
+            project(&problem, &mut held);
+            self.promise = promise(setup, start, workspace, &[plan.controls.clone(), held]);
+        }
         let sequence = std::slice::from_ref(&plan.controls);
         paths(setup, start, sequence, &mut self.path);
         self.path.truncate(setup.replan * controls);
@@ -71,14 +80,23 @@ impl Follower {
     }
 }
 
+/// What a plan saves against holding the controls (the pair), in the futures that it was made for and in others; nothing where
+/// there are no others.
+fn promise(setup: &Setup, start: &Start, workspace: &mut Workspace, pair: &[Vec<f64>; 2]) -> Promise {
+    let Some(unseen) = workspace.futures().unseen(setup.dynamics.members()) else { return Promise::default() };
+    let promised = workspace.saving(setup, start, pair);
+    workspace.begin_plan(unseen);
+    Promise { plans: 1, promised, kept: workspace.saving(setup, start, pair) }
+}
+
 /// What candidates cost over the simulated futures of one particle.
-struct Futures<'a, 'p> {
+struct InFutures<'a, 'p> {
     setup: &'a Setup<'p>,
     start: &'a Start<'a>,
     workspace: &'a mut Workspace,
 }
 
-impl Price for Futures<'_, '_> {
+impl Price for InFutures<'_, '_> {
     fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
         self.workspace.price(self.setup, self.start, candidates, costs);
     }

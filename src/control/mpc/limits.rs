@@ -45,10 +45,7 @@ pub(super) fn total(
     step: TimeSpan,
 ) -> Option<Total> {
     let control = controls.iter().position(|&c| signals[c].name == spec.control.value)?;
-    let periods = spec.per.as_ref().map_or(1.0, |p| horizon as f64 * step.seconds() / p.value.seconds());
-    let end = |at: &Option<At<f64>>, open: f64| at.as_ref().map_or(open, |a| a.value * periods);
-    let range = Range { low: end(&spec.at_least, f64::NEG_INFINITY), high: end(&spec.at_most, f64::INFINITY) };
-    Some(Total { control, range })
+    Some(Total { control, range: spec.over(horizon, step) })
 }
 
 pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> ControlLimit {
@@ -83,7 +80,7 @@ const MOST_APART: f64 = 1e9;
 /// The limits on what the plant does, hard ones first, then soft ones by their rank.
 pub(super) fn plant_limits(spec: &MpcSpec, dynamics: &dyn Dynamics) -> Vec<Limit> {
     let schema = dynamics.schema();
-    let within_log = within_log(spec);
+    let within_log = spec.within_log();
     let soft = |(name, rank): (&String, &At<u32>)| {
         let signal = schema.find(name)?;
         limit(dynamics, signal, schema.signals[signal].soft, rank.value)
@@ -99,11 +96,6 @@ pub(super) fn plant_limits(spec: &MpcSpec, dynamics: &dyn Dynamics) -> Vec<Limit
         weight *= apart;
     }
     limits
-}
-
-/// Whether plans stay within what the log has seen.
-pub(super) fn within_log(spec: &MpcSpec) -> bool {
-    spec.within_log.as_ref().is_none_or(|w| w.value)
 }
 
 /// The hard limit of a signal. States stay within what the log has seen of them, too: a slow target, or one that cannot be

@@ -178,16 +178,23 @@ impl Workspace {
             steps[k] = if at[k] + size > limit.allowed.bounds.high { -size } else { size };
             candidate[k] += steps[k];
         }
-        let (rows, horizon) = ((n + 1) * setup.particles, setup.blocks.horizon());
+        let (rows, horizon) = ((n + 1) * self.futures().count(), setup.blocks.horizon());
         let mut trace = std::mem::take(&mut self.trace);
         trace.resize(residuals.list.len(), setup.kept.len(), horizon * rows);
         let mut costs = Vec::new();
         self.price_and(setup, start, &candidates, &mut costs, &mut |step, frame, registers| {
             trace.add(residuals, &setup.kept, step, frame, registers);
         });
-        let local = self.local(setup, residuals, &trace, &costs, &steps);
+        let mut local = self.local(setup, residuals, &trace, &costs, &steps);
         self.trace = trace;
-        local
+        if let Some(local) = &mut local {
+            // doubt is no square of what a future shows: its slopes are those of all of them together
+            let doubts = self.doubts();
+            for (k, g) in local.gradient.iter_mut().enumerate() {
+                *g += (doubts[k + 1] - doubts[0]) / steps[k];
+            }
+        }
+        local.filter(|l| l.cost.is_finite() && l.gradient.iter().all(|g| g.is_finite()))
     }
 
     fn local(
@@ -198,15 +205,15 @@ impl Workspace {
         costs: &[f64],
         steps: &[f64],
     ) -> Option<Local> {
-        let n = steps.len();
-        let base = |h: usize, p: usize| (h * setup.particles + p) * (n + 1);
+        let (n, futures) = (steps.len(), self.futures().count());
+        let base = |h: usize, p: usize| (h * futures + p) * (n + 1);
         let mut local =
             Local { cost: costs[0], gradient: vec![0.0; n], jacobian: vec![Vec::new(); n], ..Local::default() };
         let mut own = vec![vec![0.0; n]; setup.objective.terms.len()];
-        let share = (setup.particles as f64).recip();
+        let share = (futures as f64).recip();
         for (residual, (r, weight)) in residuals.list.iter().zip(&trace.residuals) {
-            let places = (0..setup.blocks.horizon()).flat_map(|h| (0..setup.particles).map(move |p| base(h, p)));
-            let count = (setup.blocks.horizon() * setup.particles) as f64;
+            let places = (0..setup.blocks.horizon()).flat_map(|h| (0..futures).map(move |p| base(h, p)));
+            let count = (setup.blocks.horizon() * futures) as f64;
             let square: f64 = places.clone().map(|at| r[at] * r[at]).filter(|v| v.is_finite()).sum::<f64>() / count;
             let floor = if residual.is_kinked() { SMALLEST * square.sqrt() + f64::MIN_POSITIVE } else { 0.0 };
             for at in places {
@@ -239,7 +246,7 @@ impl Workspace {
             }
         }
         for (l, (limit, values)) in setup.kept.iter().zip(&trace.limits).enumerate() {
-            for (h, p) in (0..setup.blocks.horizon()).flat_map(|h| (0..setup.particles).map(move |p| (h, p))) {
+            for (h, p) in (0..setup.blocks.horizon()).flat_map(|h| (0..futures).map(move |p| (h, p))) {
                 let (at, range) = (base(h, p), self.margins.range(l, limit.range, h, p));
                 for (bound, sign) in [(range.high, 1.0), (range.low, -1.0)] {
                     let room = sign * (bound - values[at]) / limit.scale;
@@ -251,8 +258,7 @@ impl Workspace {
                 }
             }
         }
-        let finite = local.cost.is_finite() && local.gradient.iter().all(|g| g.is_finite());
-        finite.then_some(local)
+        Some(local)
     }
 }
 

@@ -4,6 +4,7 @@
 //! come off that mean at each step ahead; the limit is moved in by the normal quantile of that distance (tightening: Mesbah
 //! 2016). For a linear twin the distance does not depend on the plan.
 
+use super::futures::Noise;
 use super::rollout::{Start, Workspace};
 use super::setup::Setup;
 use crate::rng::normal_quantile;
@@ -42,24 +43,29 @@ impl Workspace {
     pub fn keep_away(&mut self, setup: &Setup, start: &Start, at: &[f64]) {
         let Some(confidence) = setup.confidence.filter(|_| !setup.kept.is_empty()) else { return };
         // Futures of the same number have the same noise: those of the plan are the first of these.
-        let futures = FUTURES.max(setup.particles);
+        let futures = FUTURES.max(self.futures().count());
+        // The one future of a plan is the mean one, and members without noise lie where they lie.
+        let noisy = self.futures().noise != Noise::None;
         let mut margins = std::mem::take(&mut self.margins);
         let Margins { particles, widths, own } = &mut margins;
-        *particles = setup.particles;
+        *particles = self.futures().count();
+        let planned = *particles;
         let horizon = setup.blocks.horizon();
         widths.resize_with(setup.kept.len(), Vec::new);
         own.resize_with(setup.kept.len(), Vec::new);
         widths.iter_mut().for_each(|w| w.resize(horizon, 0.0));
-        own.iter_mut().for_each(|o| o.resize(horizon * setup.particles, 0.0));
+        own.iter_mut().for_each(|o| {
+            o.clear();
+            o.resize(horizon * planned, 0.0);
+        });
         let quantile = normal_quantile(confidence);
         self.foresee(setup, start, at, futures, &mut |step, frame, _| {
             for (l, limit) in setup.kept.iter().enumerate() {
                 let values = limit.column(frame);
                 let (mean, deviation) = spread(values);
                 widths[l][step] = quantile * deviation;
-                // The one future of a plan is the mean one.
-                if setup.particles > 1 {
-                    let own = &mut own[l][step * setup.particles..(step + 1) * setup.particles];
+                if noisy {
+                    let own = &mut own[l][step * planned..(step + 1) * planned];
                     own.iter_mut().zip(values).for_each(|(o, v)| *o = if v.is_finite() { v - mean } else { 0.0 });
                 }
             }

@@ -4,9 +4,14 @@ mod blocks;
 mod choice;
 mod excess;
 mod follower;
+mod futures;
 mod limits;
 mod local;
 mod margins;
+#[cfg(test)]
+mod oven;
+mod promise;
+mod reach;
 mod rollout;
 mod setup;
 mod stock;
@@ -17,6 +22,9 @@ use rayon::prelude::*;
 
 pub use self::choice::planner_of;
 use self::follower::Follower;
+use self::limits::control_limit;
+pub use self::promise::Promise;
+pub use self::reach::Cut;
 use self::rollout::Workspace;
 use self::setup::Setup;
 use super::planner::{self, Planner};
@@ -34,6 +42,10 @@ use crate::value::Objective;
 /// of the horizon so that the risk quantile of the objective over several simulated futures is least, and the plan is
 /// followed until the next one.
 ///
+/// Plans look no further than the model has skill ([`Cut`]). Where the present is at the edge of what the model has seen, or
+/// outside, the standard deviation of the objective over members of the model is added to its mean, in a few futures
+/// without noise.
+///
 /// Plans hold bounds, move limits and multiples, the first move counted from the control in force. Hard limits of states
 /// and outputs are broken only when no candidate avoids it. A plan that fails (no candidate has a finite cost) is
 /// replaced by the rest of the last one, or by holding the controls.
@@ -48,6 +60,7 @@ pub struct Mpc<'a> {
     told: Vec<(usize, Vec<f64>)>,
     pool: Mutex<Vec<Workspace>>,
     failures: usize,
+    promise: Promise,
     registers: Registers,
     position: Vec<f64>,
 }
@@ -72,8 +85,14 @@ impl<'a> Mpc<'a> {
             let place = spec.horizon.as_ref().map_or(0..0, |h| h.span.clone());
             return Err(context.fault("no-objective", &place, "MPC has nothing to minimise", cure));
         }
+        let step = TimeSpan::from_ms(context.dynamics.step_ms());
         for total in &spec.totals {
-            context.control(&total.control, &total.control.span)?;
+            let control = context.control(&total.control, &total.control.span)?;
+            let bounds = control_limit(context.dynamics, control, spec.within_log()).allowed.bounds;
+            let horizon = spec.horizon.as_ref().map_or(1, |h| h.steps(step, 1));
+            if let Some((message, cure)) = total.impossible(bounds, horizon, step) {
+                return Err(context.fault("out-of-range", &total.span, message, cure));
+            }
         }
         for (name, rank) in &spec.ranks {
             if context.schema.signals[context.signal(name, &rank.span)?].soft == Range::OPEN {
@@ -93,6 +112,7 @@ impl<'a> Mpc<'a> {
         let mut mpc = Self::new(spec, controls, context.dynamics, objective, key);
         mpc.setup.stock(&spec.base_stock, context)?;
         mpc.setup.clock = context.clock;
+        mpc.setup.rescored = context.rescored;
         Ok(mpc)
     }
 
@@ -115,6 +135,7 @@ impl<'a> Mpc<'a> {
             told: Vec::new(),
             pool: Mutex::new(Vec::new()),
             failures: 0,
+            promise: Promise::default(),
             registers: Registers::default(),
             position: Vec::new(),
         }
@@ -156,6 +177,7 @@ impl<'a> Mpc<'a> {
             lock().push(workspace);
         });
         self.failures += self.particles.iter_mut().map(|f| std::mem::take(&mut f.failures)).sum::<usize>();
+        self.particles.iter().for_each(|f| self.promise.add(&f.promise));
     }
 }
 
@@ -166,6 +188,10 @@ impl Controller for Mpc<'_> {
 
     fn depth(&self) -> usize {
         self.setup.depth
+    }
+
+    fn promise(&self) -> Option<Promise> {
+        Some(self.promise).filter(|p| p.plans > 0)
     }
 
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
@@ -204,6 +230,11 @@ impl Mpc<'_> {
     /// Name of the planner.
     pub fn planner(&self) -> &'static str {
         self.planner.name()
+    }
+
+    /// Why plans look less far than they were to.
+    pub fn cut(&self) -> Option<Cut> {
+        self.setup.cut
     }
 
     /// Steps that a plan looks ahead.

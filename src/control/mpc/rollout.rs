@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::excess::Excess;
+use super::futures::{Futures, Noise};
 use super::local::Trace;
 use super::margins::Margins;
 use super::setup::Setup;
@@ -31,12 +32,16 @@ pub(super) struct Start<'a> {
     /// Steps for which they have been on, or off.
     pub since: Vec<usize>,
     pub key: Key,
+    /// The model has seen the like of the present.
+    pub known: bool,
 }
 
 /// Memory for pricing, kept from plan to plan.
 #[derive(Default)]
 pub(super) struct Workspace {
-    /// One per number of candidates.
+    /// What candidates are priced in.
+    futures: Futures,
+    /// One per number of candidates and kind of futures.
     rollouts: Vec<Rollout>,
     /// Controls over the horizon: `[horizon][controls][candidates]`.
     path: Vec<f64>,
@@ -46,17 +51,20 @@ pub(super) struct Workspace {
     /// Price of breaking a hard limit, set by the first candidates of a plan.
     limit_price: Option<f64>,
     /// Scratch for one candidate's futures.
-    values: Vec<f64>,
+    each: Vec<f64>,
     excess: Excess,
+    /// Of every candidate of the last batch, what pessimism adds to its cost.
+    doubts: Vec<f64>,
     /// Many futures of one sequence.
-    futures: Option<Rollout>,
+    many: Option<Rollout>,
     pub margins: Margins,
     pub trace: Trace,
 }
 
-/// A batch of `candidates` × particles rows, row `p * candidates + c`.
+/// A batch of `candidates` × futures rows, row `p * candidates + c`.
 struct Rollout {
     candidates: usize,
+    futures: Futures,
     batch: Batch,
     terms: Vec<Accumulator>,
     value: Vec<f64>,
@@ -97,14 +105,20 @@ impl Frame for Completed<'_> {
 }
 
 impl Workspace {
-    /// Forgets the last plan, keeping the memory.
-    pub fn begin_plan(&mut self) {
+    /// Forgets the last plan, keeping the memory; from now on candidates are priced in `futures`.
+    pub fn begin_plan(&mut self, futures: Futures) {
+        self.futures = futures;
         self.noise = None;
         self.limit_price = None;
     }
 
-    /// Cost of each candidate, `[moves * controls]` each: the risk quantile of the objective over futures, plus the mean
-    /// price of limits broken; NaN where a future cannot be computed.
+    /// What candidates are priced in.
+    pub fn futures(&self) -> &Futures {
+        &self.futures
+    }
+
+    /// Cost of each candidate, `[moves * controls]` each: the risk quantile or the mean of the objective over futures, the
+    /// price of doubt, and the mean price of limits broken; NaN where a future cannot be computed.
     pub fn price(&mut self, setup: &Setup, start: &Start, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
         self.price_and(setup, start, candidates, costs, &mut |_, _, _| {});
     }
@@ -119,17 +133,17 @@ impl Workspace {
         watch: &mut Watch,
     ) {
         let n = candidates.len();
-        let at = match self.rollouts.iter().position(|r| r.candidates == n) {
+        let at = match self.rollouts.iter().position(|r| r.candidates == n && r.futures == self.futures) {
             Some(at) => at,
             None => {
-                self.rollouts.push(Rollout::new(setup, n, setup.particles));
+                self.rollouts.push(Rollout::new(setup, n, &self.futures));
                 self.rollouts.len() - 1
             }
         };
         paths(setup, start, candidates, &mut self.path);
         let rollout = &mut self.rollouts[at];
         let (excess, margins) = (&mut self.excess, &self.margins);
-        excess.begin(n * setup.particles);
+        excess.begin(n * self.futures.count());
         rollout.run(setup, start, &self.path, &mut self.noise, &mut self.registers, &mut |step, frame, registers| {
             excess.add(&setup.kept, margins, n, step, frame);
             watch(step, frame, registers);
@@ -137,21 +151,27 @@ impl Workspace {
         rollout.sum(setup);
         let total = &rollout.total;
         costs.clear();
+        self.doubts.clear();
         for c in 0..n {
-            self.values.clear();
-            self.values.extend(total.iter().skip(c).step_by(n));
+            self.each.clear();
+            self.each.extend(total.iter().skip(c).step_by(n));
             // One future that cannot be computed is no future to count on.
-            costs.push(if self.values.iter().all(|v| v.is_finite()) {
+            let (cost, doubt) = if self.each.iter().all(|v| v.is_finite()) {
                 match setup.risk {
                     Some(risk) => {
-                        self.values.sort_unstable_by(f64::total_cmp);
-                        quantile(&self.values, risk)
+                        self.each.sort_unstable_by(f64::total_cmp);
+                        (quantile(&self.each, risk), 0.0)
                     }
-                    None => self.values.iter().sum::<f64>() / self.values.len() as f64,
+                    None => {
+                        let (mean, sd) = mean_and_sd(&self.each);
+                        (mean, self.futures.pessimism * sd)
+                    }
                 }
             } else {
-                f64::NAN
-            });
+                (f64::NAN, 0.0)
+            };
+            costs.push(cost + doubt);
+            self.doubts.push(doubt);
         }
         let price = *self.limit_price.get_or_insert_with(|| {
             let finite = || costs.iter().copied().filter(|c| c.is_finite());
@@ -163,13 +183,34 @@ impl Workspace {
             *cost += price * self.excess.of(c, n);
         }
     }
+
+    /// What the first of two candidates saves against the second, mean over futures: money alone, limits aside.
+    pub fn saving(&mut self, setup: &Setup, start: &Start, pair: &[Vec<f64>; 2]) -> f64 {
+        self.price(setup, start, pair, &mut Vec::new());
+        let rollout = self.rollouts.iter().find(|r| r.candidates == pair.len() && r.futures == self.futures);
+        let differences = rollout.map_or(&[][..], |r| &r.total).chunks_exact(pair.len()).map(|t| t[1] - t[0]);
+        differences.sum::<f64>() / self.futures.count() as f64
+    }
+
+    /// Of every candidate of the last batch, what pessimism adds to its cost.
+    pub fn doubts(&self) -> &[f64] {
+        &self.doubts
+    }
+}
+
+/// Mean and sample standard deviation.
+fn mean_and_sd(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let square: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+    (mean, (square / (n - 1.0).max(1.0)).sqrt())
 }
 
 impl Workspace {
     /// Every completed frame of `futures` futures of the sequence `at`, `[moves * controls]`: rows are futures, and the first
     /// ones have the noise of the candidates' futures.
     pub fn foresee(&mut self, setup: &Setup, start: &Start, at: &[f64], futures: usize, watch: &mut Watch) {
-        let rollout = self.futures.get_or_insert_with(|| Rollout::new(setup, 1, futures));
+        let rollout = self.many.get_or_insert_with(|| Rollout::new(setup, 1, &Futures::noisy(futures, setup.dynamics.members())));
         paths(setup, start, &[at.to_vec()], &mut self.path);
         rollout.run(setup, start, &self.path, &mut None, &mut self.registers, watch);
     }
@@ -178,14 +219,15 @@ impl Workspace {
     /// of `steps`; `None` when one is not finite.
     pub fn slopes(&mut self, setup: &Setup, term: usize, steps: &[f64]) -> Option<Vec<f64>> {
         let n = steps.len() + 1;
-        let rollout = self.rollouts.iter_mut().find(|r| r.candidates == n)?;
+        let futures = self.futures.count() as f64;
+        let rollout = self.rollouts.iter_mut().find(|r| r.candidates == n && r.futures == self.futures)?;
         let (kpi, price) = &setup.objective.terms[term];
         kpi.value(&rollout.terms[term], &mut rollout.value);
         // As in the cost, a term without a value or a price tells nothing.
         if *price == 0.0 || rollout.value.iter().all(|v| v.is_nan()) {
             return Some(vec![0.0; steps.len()]);
         }
-        let mean = |c: usize| price * rollout.value.iter().skip(c).step_by(n).sum::<f64>() / setup.particles as f64;
+        let mean = |c: usize| price * rollout.value.iter().skip(c).step_by(n).sum::<f64>() / futures;
         let base = mean(0);
         let slopes: Vec<f64> = steps.iter().enumerate().map(|(k, step)| (mean(k + 1) - base) / step).collect();
         slopes.iter().all(|s| s.is_finite()).then_some(slopes)
@@ -217,14 +259,16 @@ pub(super) fn paths(setup: &Setup, start: &Start, candidates: &[Vec<f64>], path:
 }
 
 impl Rollout {
-    /// Of `particles` futures.
-    fn new(setup: &Setup, candidates: usize, particles: usize) -> Self {
-        let rows = candidates * particles;
+    fn new(setup: &Setup, candidates: usize, futures: &Futures) -> Self {
+        let rows = candidates * futures.count();
         let dynamics = setup.dynamics;
         let window = Window::new(dynamics.schema().len(), setup.depth, rows, Timestamp::UNIX_EPOCH, dynamics.step_ms());
+        let mut batch = Batch::candidates(window, futures.count(), dynamics.members(), None);
+        batch.particles.iter_mut().zip(&futures.members).for_each(|(particle, member)| particle.member = *member);
         Self {
             candidates,
-            batch: Batch::candidates(window, particles, dynamics.members(), None),
+            futures: futures.clone(),
+            batch,
             terms: setup.objective.terms.iter().map(|(kpi, _)| kpi.start(rows)).collect(),
             value: vec![0.0; rows],
             position: vec![0.0; rows],
@@ -242,12 +286,15 @@ impl Rollout {
         registers: &mut Registers,
         watch: &mut Watch,
     ) {
-        let Self { candidates, batch, terms, value, position, .. } = self;
+        let Self { candidates, futures, batch, terms, value, position, .. } = self;
         let (n, controls, dynamics) = (*candidates, &setup.controls, setup.dynamics);
         batch.window.broadcast_from(start.window, start.row);
-        // One future is the mean one; several share their noise between all candidates.
-        let particles = batch.particles.len();
-        batch.key = (particles > 1).then_some(start.key);
+        // All candidates share the noise of a future.
+        batch.key = match futures.noise {
+            Noise::None => None,
+            Noise::Planned => Some(start.key),
+            Noise::Fresh => Some(start.key.fold(2)),
+        };
         match noise {
             Some(noise) => batch.noise.clone_from(noise),
             None => {
@@ -258,7 +305,7 @@ impl Rollout {
         batch.bias.resize_with(start.bias.len(), Vec::new);
         for (column, bias) in batch.bias.iter_mut().zip(&start.bias) {
             column.clear();
-            column.resize(particles, *bias);
+            column.resize(futures.count(), *bias);
         }
         terms.iter_mut().for_each(Accumulator::reset);
         for h in 0..setup.blocks.horizon() {

@@ -4,8 +4,10 @@ use super::Clock;
 use super::blocks::Blocks;
 use super::choice::has_slopes;
 use super::follower::Follower;
-use super::limits::{ControlLimit, Limit, control_limit, plant_limits, total, within_log};
+use super::futures::Futures;
+use super::limits::{ControlLimit, Limit, control_limit, plant_limits, total};
 use super::local::Residuals;
+use super::reach::Cut;
 use super::rollout::Start;
 use super::stock::Stock;
 use crate::control::planner::Total;
@@ -14,7 +16,7 @@ use crate::rng::Key;
 use crate::schema::{Range, Role};
 use crate::spec::{MpcSpec, PlannerSpec, TimeSpan};
 use crate::trajectory::{Frame, Window};
-use crate::twin::{Batch, Dynamics};
+use crate::twin::{Batch, Dynamics, Support};
 use crate::value::Objective;
 
 /// What stays the same from plan to plan.
@@ -26,12 +28,18 @@ pub(in crate::control) struct Setup<'a> {
     /// Of each planned control.
     pub limits: Vec<ControlLimit>,
     pub blocks: Blocks,
+    /// Why plans look less far than they were to.
+    pub cut: Option<Cut>,
     /// Steps between plans.
     pub replan: usize,
     /// Futures per plan.
     pub particles: usize,
     /// Quantile of the objective over futures that is least; `None`: the mean.
     pub risk: Option<f64>,
+    /// Standard deviations of the cost over members that are added to it where the model may be wrong; 0: none.
+    pub pessimism: f64,
+    /// What plans promise is looked at again on members that they were not made for.
+    pub rescored: bool,
     /// What plans keep of states, outputs and derived signals: hard limits, then soft ones by their rank.
     pub kept: Vec<Limit>,
     /// Probability with which they hold; `None`: in the futures of the plan alone.
@@ -54,6 +62,8 @@ pub(in crate::control) struct Setup<'a> {
 const CORRECTION: f64 = 0.1;
 /// Free moves when a scenario names no number: one per replan interval, at most this.
 const MOST_MOVES: usize = 12;
+/// Weight of doubt when a scenario names none.
+const PESSIMISM: f64 = 1.0;
 /// Futures when a scenario names no number.
 const FUTURES: usize = 4;
 
@@ -66,13 +76,20 @@ impl<'a> Setup<'a> {
         objective: Objective,
     ) -> Self {
         let step = TimeSpan::from_ms(dynamics.step_ms());
-        let horizon = spec.horizon.as_ref().map_or(1, |h| h.steps(step, 1));
+        let asked = spec.horizon.as_ref().map_or(1, |h| h.steps(step, 1));
+        let cut = Cut::of(asked, dynamics, &objective);
+        let horizon = cut.map_or(asked, |cut| cut.reach);
         let replan = spec.replan.as_ref().map_or(1, |r| r.steps(step, 1)).min(horizon);
         let moves = spec.moves.as_ref().map_or(MOST_MOVES.min(horizon.div_ceil(replan)), |m| m.value);
-        let within_log = within_log(spec);
+        let within_log = spec.within_log();
         let limits: Vec<_> = controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect();
         let signals = &dynamics.schema().signals;
-        let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, horizon, step)).collect();
+        // a plan that is cut takes its share of what the whole one may take
+        let share = horizon as f64 / asked as f64;
+        let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, asked, step));
+        let totals =
+            totals.map(|t| Total { range: Range { low: share * t.range.low, high: share * t.range.high }, ..t });
+        let totals = totals.collect();
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
         let smooth = has_slopes(spec, dynamics, &controls);
         Self {
@@ -81,6 +98,7 @@ impl<'a> Setup<'a> {
             limits,
             blocks: Blocks::new(horizon, replan, moves),
             residuals: smooth.then(|| Residuals::of(&objective, horizon, dynamics)),
+            cut,
             replan,
             correction: spec.correction.as_ref().map_or(CORRECTION, |c| c.value),
             particles: spec
@@ -89,6 +107,8 @@ impl<'a> Setup<'a> {
                 .map_or(if planner.follows_slopes() && spec.risk.is_none() { 1 } else { FUTURES }, |p| p.value)
                 .max(1),
             risk: spec.risk.as_ref().map(|r| r.value),
+            pessimism: pessimism(spec, dynamics),
+            rescored: false,
             kept: plant_limits(spec, dynamics),
             confidence: spec.confidence.as_ref().map(|p| p.value),
             // A completed frame is read at lag 1, and its own past from there.
@@ -150,6 +170,35 @@ impl Setup<'_> {
         let kept = (0..self.dynamics.schema().len()).filter(given).map(|s| (s, value(s, 0))).collect();
         let signals = &self.dynamics.schema().signals;
         let since = self.controls.iter().map(|&c| since(&signals[c], c, window, row)).collect();
-        Start { window, row, told, kept, previous: previous.collect(), since, bias: follower.bias.clone(), key }
+        let previous: Vec<f64> = previous.collect();
+        let known = self.pessimism <= 0.0 || self.support(window, row, &previous) == Support::Inside;
+        Start { window, row, told, kept, previous, since, bias: follower.bias.clone(), key, known }
     }
+
+    /// Support of the present with the controls in force.
+    fn support(&self, from: &Window, row: usize, previous: &[f64]) -> Support {
+        let dynamics = self.dynamics;
+        let mut window = Window::new(dynamics.schema().len(), self.depth, 1, from.time(), dynamics.step_ms());
+        window.broadcast_from(from, row);
+        for ((&control, value), stock) in self.controls.iter().zip(previous).zip(&self.stocks) {
+            if stock.is_none() {
+                window.column_mut(control, 0).fill(*value);
+            }
+        }
+        dynamics.support(&window).first().copied().unwrap_or(Support::Outside)
+    }
+
+    /// What a plan from `start` is made for.
+    pub fn futures(&self, start: &Start) -> Futures {
+        let members = self.dynamics.members();
+        if start.known { Futures::planned(self.particles, members) } else { Futures::doubted(members, self.pessimism) }
+    }
+}
+
+/// Weight of doubt: none where the model has one member, and where plans minimise a quantile, which is cautious by itself.
+fn pessimism(spec: &MpcSpec, dynamics: &dyn Dynamics) -> f64 {
+    if spec.risk.is_some() || dynamics.members() < 2 {
+        return 0.0;
+    }
+    spec.pessimism.as_ref().map_or(PESSIMISM, |p| p.value)
 }

@@ -46,7 +46,14 @@ impl<'s, 'i> Shape<'s, 'i> {
             return Kind::Choice(words.iter().filter_map(|w| Some((w.as_str()?, None))).collect());
         }
         if let Some(variants) = schema["oneOf"].as_array() {
-            return Kind::Choice(variants.iter().flat_map(choices).collect());
+            let mut list: Vec<(&str, Option<&Value>)> = Vec::new();
+            for choice in variants.iter().flat_map(choices) {
+                // a word that may stand alone is its table with nothing in it
+                if !list.iter().any(|(tag, _)| *tag == choice.0) {
+                    list.push(choice);
+                }
+            }
+            return Kind::Choice(list);
         }
         if let Some(several) = schema["anyOf"].as_array() {
             let several: Vec<&Value> = several.iter().filter(|s| s["type"] != "null").collect();

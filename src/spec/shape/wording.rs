@@ -15,17 +15,30 @@ impl<'s, 'i> Shape<'s, 'i> {
     /// Reports that `node` is not what `schema` asks for.
     pub(super) fn wrong(&mut self, schema: &'s Value, spot: &Spot<'_>, node: &Node<'i>) -> Option<Node<'i>> {
         let wanted = self.wanted(schema);
-        self.mismatch(&wanted, spot, node.span(), node.get_ref())
+        self.mismatch(&wanted, self.sample(schema, spot.key), spot, node.span(), node.get_ref())
     }
 
+    /// A value that `schema` takes under `key`.
+    pub(super) fn sample(&self, schema: &'s Value, key: &str) -> Option<String> {
+        let numbers = |n: usize| (1..=n).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
+        fitting(key, |value| self.accepts(schema, value)).or_else(|| match self.kind(schema) {
+            Kind::List { of, exactly: Some(n) } if matches!(self.kind(of), Kind::Number) => {
+                Some(format!("[{}]", numbers(n)))
+            }
+            _ => None,
+        })
+    }
+
+    /// Reports that `is` is not what is `wanted`, like `sample`.
     pub(super) fn mismatch(
         &mut self,
         wanted: &str,
+        sample: Option<String>,
         spot: &Spot<'_>,
         span: Range<usize>,
         is: &DeValue<'i>,
     ) -> Option<Node<'i>> {
-        let sample = example(spot.key).map(|e| format!(", e.g. `{} = {e}`", spot.key)).unwrap_or_default();
+        let sample = sample.map(|e| format!(", e.g. `{} = {e}`", spot.key)).unwrap_or_default();
         let cure = match is {
             _ if wanted == "a text" && !matches!(is, DeValue::Array(_) | DeValue::Table(_)) => {
                 let raw = self.text.get(span.clone()).unwrap_or("…");
@@ -221,4 +234,10 @@ fn corrected_span(text: &str) -> Option<TimeSpan> {
         other => other,
     };
     format!("{number}{unit}").parse().ok()
+}
+
+/// The usual example of `key` where it is of the right sort: one key may have several.
+pub(super) fn fitting(key: &str, fits: impl Fn(&DeValue<'_>) -> bool) -> Option<String> {
+    let text = example(key)?;
+    DeValue::parse(text).is_ok_and(|value| fits(value.get_ref())).then(|| text.to_owned())
 }

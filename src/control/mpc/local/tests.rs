@@ -6,94 +6,15 @@ use jiff::Timestamp;
 
 use super::super::Mpc;
 use super::super::follower::Follower;
+use super::super::futures::Futures;
+use super::super::oven::{FAN, HEAT, Oven, POWER, STEP_MS, TEMP};
 use super::super::rollout::Workspace;
 use crate::control::planner::Local;
 use crate::control::{Forecast, Observation};
-use crate::expr::Scope;
 use crate::rng::Key;
-use crate::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
 use crate::spec::{KpiSpec, MpcSpec, TimeSpan};
-use crate::trajectory::{Frame, Trajectory, Window};
-use crate::twin::{Batch, Dynamics, Support};
-use crate::units::Unit;
-use crate::value::{Kpi, Objective};
-
-const STEP_MS: i64 = 60_000;
-const TEMP: usize = 0;
-const HEAT: usize = 1;
-const FAN: usize = 2;
-const POWER: usize = 3;
-
-/// temp' = 0.98 temp + 0.2 heat − 0.1 fan; power = heat².
-struct Oven {
-    schema: Arc<Schema>,
-}
-
-impl Oven {
-    fn new() -> Self {
-        let signal = |name: &str, role| Signal {
-            name: name.into(),
-            role,
-            unit: Unit::one(),
-            hard: Range::OPEN,
-            soft: Range::OPEN,
-            max_move: MoveLimit::NONE,
-            multiple: 0.0,
-            switching: Switching::NONE,
-        };
-        let mut signals = vec![
-            signal("temp", Role::State),
-            signal("heat", Role::Control),
-            signal("fan", Role::Control),
-            signal("power", Role::Output),
-        ];
-        signals[TEMP].soft = Range { low: 19.9, high: 20.3 };
-        signals[HEAT].hard = Range { low: 0.0, high: 10.0 };
-        signals[FAN].hard = Range { low: 0.0, high: 10.0 };
-        Self { schema: Arc::new(Schema::new(signals)) }
-    }
-
-    fn objective(&self, kpi: &KpiSpec) -> Objective {
-        let signals = self.schema.signals.iter().enumerate().map(|(i, s)| (s.name.clone(), (i, s.unit.clone())));
-        let scope = Scope { signals: signals.collect(), dt: STEP_MS as f64 / 1e3, ..Scope::default() };
-        Objective { terms: vec![(Kpi::compile("kpi", kpi, &scope, &self.schema).unwrap(), 1.7)] }
-    }
-}
-
-impl Dynamics for Oven {
-    fn schema(&self) -> &Arc<Schema> {
-        &self.schema
-    }
-    fn step_ms(&self) -> i64 {
-        STEP_MS
-    }
-    fn depth(&self) -> usize {
-        1
-    }
-    fn members(&self) -> usize {
-        1
-    }
-    fn observe(&self, _: &mut Batch) {}
-    fn step(&self, batch: &mut Batch) {
-        let window = &mut batch.window;
-        let [temp, heat, fan] = [TEMP, HEAT, FAN].map(|s| window.column(s, 0).to_vec());
-        window.column_mut(POWER, 0).iter_mut().zip(&heat).for_each(|(p, h)| *p = h * h);
-        window.advance();
-        let inputs = temp.iter().zip(&heat).zip(&fan);
-        window.column_mut(TEMP, 0).iter_mut().zip(inputs).for_each(|(next, ((temp, heat), fan))| {
-            *next = 0.98 * temp + 0.2 * heat - 0.1 * fan;
-        });
-    }
-    fn support(&self, window: &Window) -> Vec<Support> {
-        vec![Support::Inside; window.rows()]
-    }
-    fn smooth(&self) -> bool {
-        true
-    }
-    fn seen(&self, _: usize) -> Range {
-        Range::OPEN
-    }
-}
+use crate::trajectory::{Trajectory, Window};
+use crate::twin::Support;
 
 /// Cost of sequences and the cost around them, for plans of 4 moves over 8 steps from 20 degrees.
 struct Priced<'a> {
@@ -117,7 +38,7 @@ impl<'a> Priced<'a> {
         let none = Trajectory::empty(oven.schema.clone(), Timestamp::UNIX_EPOCH, STEP_MS, 1, 1);
         let forecast = Forecast { realised: Arc::new(none), past: 0, signals: Vec::new() };
         let mut workspace = Workspace::default();
-        workspace.begin_plan();
+        workspace.begin_plan(Futures::planned(1, 1));
         Self { mpc, window, forecast, workspace }
     }
 
@@ -173,14 +94,7 @@ fn slopes_are_those_of_the_cost() {
             assert_eq!(local.cost, priced.cost(&at));
             let slopes: Vec<f64> =
                 local.gradient.iter().zip(&local.jacobian).map(|(g, j)| g + dot(j, &local.residuals)).collect();
-            let difference = |k: usize, size: f64, priced: &mut Priced| {
-                let mut moved = at.clone();
-                moved[k] += size;
-                priced.cost(&moved)
-            };
-            let expected: Vec<f64> = (0..at.len())
-                .map(|k| (difference(k, 1e-4, &mut priced) - difference(k, -1e-4, &mut priced)) / 2e-4)
-                .collect();
+            let expected = differences(&mut priced, &at);
             let largest = expected.iter().fold(0.0f64, |m, s| m.max(s.abs()));
             assert!(largest > 0.0, "{kpi:?}: nothing to compare");
             for (slope, expected) in slopes.iter().zip(&expected) {
@@ -205,4 +119,59 @@ fn a_squared_distance_is_met_far_away_too() {
     let (told, cost) = (local.cost + dot(&local.gradient, &change) + halves, priced.cost(&to));
     assert!((cost - local.cost).abs() > 0.1, "the two plans cost the same");
     assert!((told - cost).abs() < 1e-6 * cost, "{told} for {cost}");
+}
+
+/// Slopes by central differences of the cost.
+fn differences(priced: &mut Priced, at: &[f64]) -> Vec<f64> {
+    let moved = |k: usize, size: f64, priced: &mut Priced| {
+        let mut moved = at.to_vec();
+        moved[k] += size;
+        priced.cost(&moved)
+    };
+    (0..at.len()).map(|k| (moved(k, 1e-4, priced) - moved(k, -1e-4, priced)) / 2e-4).collect()
+}
+
+#[test]
+fn doubt_costs_the_spread_between_members_and_has_its_slopes() {
+    let oven = Oven { members: 6, ..Oven::new() };
+    let mut priced = Priced::new(&oven, &mean("(temp - 22.03) ^ 2"));
+    let at = sequence(3);
+    let each: Vec<f64> = (0..3)
+        .map(|m| {
+            priced.workspace.begin_plan(Futures { members: vec![Some(m)], ..Futures::default() });
+            priced.cost(&at)
+        })
+        .collect();
+    let average = each.iter().sum::<f64>() / 3.0;
+    let sd = (each.iter().map(|c| (c - average).powi(2)).sum::<f64>() / 2.0).sqrt();
+    assert!(sd > 0.0);
+    priced.workspace.begin_plan(Futures::doubted(6, 1.5));
+    let cost = priced.cost(&at);
+    assert!((cost - (average + 1.5 * sd)).abs() < 1e-9 * cost, "{cost}: {average} {sd}");
+    let local = priced.near(&at);
+    let slopes: Vec<f64> =
+        local.gradient.iter().zip(&local.jacobian).map(|(g, j)| g + dot(j, &local.residuals)).collect();
+    let expected = differences(&mut priced, &at);
+    let largest = expected.iter().fold(0.0f64, |m, s| m.max(s.abs()));
+    for (slope, expected) in slopes.iter().zip(&expected) {
+        // doubt is met by one-sided differences
+        assert!((slope - expected).abs() <= 5e-3 * largest, "{slopes:?} for {expected:?}");
+    }
+}
+
+#[test]
+fn doubt_counts_at_the_edge_of_what_is_known_and_nowhere_else() {
+    let futures = |support: Support, members: usize| {
+        let oven = Oven { members, support, ..Oven::new() };
+        let priced = Priced::new(&oven, &mean("(temp - 22.03) ^ 2"));
+        let observation = Observation { window: &priced.window, step: 0, forecast: &priced.forecast };
+        let start = priced.mpc.setup.start(&observation, 0, &[], &Follower::default(), Key::new(2));
+        priced.mpc.setup.futures(&start)
+    };
+    assert_eq!(futures(Support::Inside, 6), Futures::planned(1, 6));
+    assert_eq!(
+        [Support::Edge, Support::Outside].map(|s| futures(s, 6)),
+        [Futures::doubted(6, 1.0), Futures::doubted(6, 1.0)]
+    );
+    assert_eq!(futures(Support::Edge, 1), Futures::planned(1, 1), "one member knows no doubt");
 }

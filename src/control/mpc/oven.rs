@@ -1,0 +1,98 @@
+//! A plant of few equations, for the tests of this folder.
+
+use std::sync::Arc;
+
+use crate::expr::Scope;
+use crate::learn::Particle;
+use crate::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
+use crate::spec::KpiSpec;
+use crate::trajectory::{Frame, Window};
+use crate::twin::{Batch, Dynamics, Support};
+use crate::units::Unit;
+use crate::value::{Kpi, Objective};
+
+pub const STEP_MS: i64 = 60_000;
+pub const TEMP: usize = 0;
+pub const HEAT: usize = 1;
+pub const FAN: usize = 2;
+pub const POWER: usize = 3;
+
+/// temp' = 0.98 temp + (0.2 + 0.02 member) heat − 0.1 fan; power = heat².
+pub struct Oven {
+    pub schema: Arc<Schema>,
+    pub members: usize,
+    /// Steps ahead at which each signal is forecast with skill.
+    pub reach: [Option<usize>; 4],
+    pub support: Support,
+}
+
+impl Oven {
+    pub fn new() -> Self {
+        let signal = |name: &str, role| Signal {
+            name: name.into(),
+            role,
+            unit: Unit::one(),
+            hard: Range::OPEN,
+            soft: Range::OPEN,
+            max_move: MoveLimit::NONE,
+            multiple: 0.0,
+            switching: Switching::NONE,
+        };
+        let mut signals = vec![
+            signal("temp", Role::State),
+            signal("heat", Role::Control),
+            signal("fan", Role::Control),
+            signal("power", Role::Output),
+        ];
+        signals[TEMP].soft = Range { low: 19.9, high: 20.3 };
+        signals[HEAT].hard = Range { low: 0.0, high: 10.0 };
+        signals[FAN].hard = Range { low: 0.0, high: 10.0 };
+        Self { schema: Arc::new(Schema::new(signals)), members: 1, reach: [None; 4], support: Support::Inside }
+    }
+
+    pub fn objective(&self, kpi: &KpiSpec) -> Objective {
+        let signals = self.schema.signals.iter().enumerate().map(|(i, s)| (s.name.clone(), (i, s.unit.clone())));
+        let scope = Scope { signals: signals.collect(), dt: STEP_MS as f64 / 1e3, ..Scope::default() };
+        Objective { terms: vec![(Kpi::compile("kpi", kpi, &scope, &self.schema).unwrap(), 1.7)] }
+    }
+}
+
+impl Dynamics for Oven {
+    fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+    fn step_ms(&self) -> i64 {
+        STEP_MS
+    }
+    fn depth(&self) -> usize {
+        1
+    }
+    fn members(&self) -> usize {
+        self.members
+    }
+    fn reach(&self, signal: usize) -> Option<usize> {
+        self.reach[signal]
+    }
+    fn observe(&self, _: &mut Batch) {}
+    fn step(&self, batch: &mut Batch) {
+        let gain = |p: &Particle| vec![0.2 + 0.02 * p.member.unwrap_or(0) as f64; p.rows.len()];
+        let gains: Vec<f64> = batch.particles.iter().flat_map(gain).collect();
+        let window = &mut batch.window;
+        let [temp, heat, fan] = [TEMP, HEAT, FAN].map(|s| window.column(s, 0).to_vec());
+        window.column_mut(POWER, 0).iter_mut().zip(&heat).for_each(|(p, h)| *p = h * h);
+        window.advance();
+        let inputs = temp.iter().zip(&heat).zip(&fan).zip(&gains);
+        window.column_mut(TEMP, 0).iter_mut().zip(inputs).for_each(|(next, (((temp, heat), fan), gain))| {
+            *next = 0.98 * temp + gain * heat - 0.1 * fan;
+        });
+    }
+    fn support(&self, window: &Window) -> Vec<Support> {
+        vec![self.support; window.rows()]
+    }
+    fn smooth(&self) -> bool {
+        true
+    }
+    fn seen(&self, _: usize) -> Range {
+        Range::OPEN
+    }
+}
