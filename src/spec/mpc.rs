@@ -69,8 +69,8 @@ pub struct MpcSpec {
     /// Time for one plan; the best one found by then is followed (default: as long as it takes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<At<TimeSpan>>,
-    /// Default: `gauss_newton` where the twin and the controls have slopes, `mcts` where every control has few values,
-    /// else `icem`.
+    /// Default: `qp` where the twin is linear and has hard limits or ranks to keep, else `gauss_newton` where the twin and the controls have
+    /// slopes, `mcts` where every control has few values, else `icem`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planner: Option<PlannerSpec>,
     /// Of a live loop: who moves the controls when there is no plan to follow (default: the plant's own controller, where

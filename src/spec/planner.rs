@@ -127,6 +127,10 @@ impl PlannerSpec {
         Self::GaussNewton { iterations: d_steps(), starts: d_starts() }
     }
 
+    pub fn qp() -> Self {
+        Self::Qp { iterations: d_steps() }
+    }
+
     pub fn mcts() -> Self {
         Self::Mcts { population: d_sequences(), levels: d_levels(), polish: d_polish() }
     }

@@ -133,7 +133,13 @@ impl Step {
         let slope = local.gradient.iter().zip(&scale).map(|(g, s)| (g * s).abs()).fold(0.0, f64::max);
         let floor = 1e-3 * most + slope + f64::MIN_POSITIVE.sqrt();
         let diagonal = quadratic.hessian.diagonal().iter().map(|h| h + floor).collect();
-        Self { rows: rows(problem, at, &scale), limits: local.limit_rows(&scale), quadratic, diagonal, scale }
+        Self {
+            rows: rows(problem, at, &scale),
+            limits: local.limit_rows(problem, at, &scale),
+            quadratic,
+            diagonal,
+            scale,
+        }
     }
 
     /// The best change, `[moves * controls]`, in the controls' units.

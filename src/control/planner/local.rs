@@ -52,14 +52,23 @@ impl Local {
     }
 
     /// The limits that the controls can move, for a change in units of `scale`, their largest slope one. A limit is
-    /// approached, not hit: slopes are never exact. With their ranks, in the order of these.
-    pub(super) fn limit_rows(&self, scale: &[f64]) -> Vec<(u32, Row)> {
+    /// approached, not hit: slopes are never exact. Left out are those that no change of `at` within its bounds comes near.
+    /// With their ranks, in the order of these.
+    pub(super) fn limit_rows(&self, problem: &Problem, at: &[f64], scale: &[f64]) -> Vec<(u32, Row)> {
+        let farthest = |i: usize, slope: f64| {
+            let bounds = problem.allowed[i % problem.controls()].bounds;
+            slope * if slope > 0.0 { bounds.high - at[i] } else { bounds.low - at[i] } / scale[i]
+        };
         let row = |limit: &LocalLimit| {
             let slopes = || limit.slopes.iter().zip(scale).map(|(a, s)| a * s);
             let most = slopes().fold(0.0f64, |m, s| m.max(s.abs()));
             let bound = (limit.room - NEAREST * limit.room.abs()) / most;
-            let slopes = || slopes().map(|s| s / most).enumerate().filter(|(_, s)| *s != 0.0).collect();
-            (most > 0.0 && bound.is_finite()).then(|| (limit.rank, Row { slopes: slopes(), bound }))
+            if most <= 0.0 || !bound.is_finite() {
+                return None;
+            }
+            let slopes: Vec<(usize, f64)> = slopes().map(|s| s / most).enumerate().filter(|s| s.1 != 0.0).collect();
+            let reach: f64 = slopes.iter().map(|(i, s)| farthest(*i, *s)).sum();
+            (reach > bound).then_some((limit.rank, Row { slopes, bound }))
         };
         let mut rows: Vec<(u32, Row)> = self.limits.iter().filter_map(row).collect();
         rows.sort_by_key(|r| r.0);

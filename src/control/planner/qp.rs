@@ -47,7 +47,7 @@ impl Planner for Qp {
                 rows.extend((0..at.len()).flat_map(within));
             }
             let model = local.quadratic(&scale);
-            let limits = local.limit_rows(&scale);
+            let limits = local.limit_rows(problem, &at, &scale);
             let Some(step) = by_rank(rows, &limits, |rows, broken| solve(&model, rows, broken)) else { break };
             let size = step.iter().fold(0.0f64, |m, v| m.max(v.abs()));
             trial.candidates = LENGTHS
