@@ -75,11 +75,19 @@ class Control:
             self.process.stdin.flush()
         except BrokenPipeError:
             sys.exit(f"twinopt control ended early: see {self.errors.name}")
+        if "describe" in message:
+            self.dt = message["describe"]["dt_seconds"]
         if "describe" in message or "end" in message:
             return None
         reply = self.process.stdout.readline()
         self.answers.append(json.loads(reply))
         return reply
+
+    def ms(self, step):
+        """Median time of an answer with a new plan: there is one per step of the twin, the others follow it."""
+        times = sorted((a["ms"] for a in self.answers if a["rung"] == "plan"), reverse=True)
+        plans = times[: max(1, round(len(times) * self.dt / step))]
+        return statistics.median(plans) if plans else None
 
     def close(self):
         self.process.stdin.close()
@@ -114,6 +122,18 @@ def inline(value):
     return json.dumps(value)
 
 
+def twin_of(a, name):
+    with open(os.path.join(a.project, "data", name, "twin.toml"), "rb") as f:
+        return tomllib.load(f)
+
+
+def step_of(a, name):
+    """Sample time of the twin in seconds."""
+    step = twin_of(a, name)["step"]
+    digits = next(i for i, c in enumerate(step) if c.isalpha())
+    return float(step[:digits]) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[step[digits:]]
+
+
 def promised(a, name, seed, record, steps):
     """Mean per step that the twin promises under MPC, over what its own controller's run met."""
     folder = f"{name}-{seed}"
@@ -121,10 +141,7 @@ def promised(a, name, seed, record, steps):
     os.makedirs(os.path.join(at, "log"), exist_ok=True)
     shutil.copy(os.path.join(a.project, "data", name, "twin.toml"), at)
     os.replace(record, os.path.join(at, "log", "record.parquet"))
-    with open(os.path.join(at, "twin.toml"), "rb") as f:
-        twin = tomllib.load(f)
-    number, unit = next((twin["step"][:i], twin["step"][i:]) for i, c in enumerate(twin["step"]) if c.isalpha())
-    seconds = float(number) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[unit]
+    twin, seconds = twin_of(a, name), step_of(a, name)
     start = datetime.fromisoformat(START[name][0] if name in START else "1970-01-01") + timedelta(seconds=PAST * seconds)
     length = steps - PAST - 2
     mpc = {k: v for k, v in twin["mpc"].items() if k not in ("tune", "safe", "settle")}
@@ -165,9 +182,8 @@ def plant_row(a, name):
         rungs = {}
         for answer in control.answers:
             rungs[answer["rung"]] = rungs.get(answer["rung"], 0) + 1
-        ms = sorted(answer["ms"] for answer in control.answers if answer["rung"] == "plan")
         run = dict(seed=seed, baseline=mean_kpi(base, kpi, a.steps), ours=mean_kpi(ours, kpi, a.steps), base_end=base_end,
-                   our_end=our_end, steps=len(ours), rungs=rungs, ms=ms[len(ms) // 2] if ms else None)
+                   our_end=our_end, steps=len(ours), rungs=rungs, ms=control.ms(step_of(a, name)))
         if name == "serial_inventory":
             for key, steps in (("fill_base", base), ("fill_ours", ours)):
                 # what was not served at once is the growth of the backlog's claims
