@@ -245,6 +245,8 @@ pub struct Setting {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
     pub setting: Setting,
+    /// Runs that were made: few where others did better in the first ones.
+    pub runs: usize,
     /// Objective per run, mean; infinite (`null`) where a run could not be made.
     #[serde(deserialize_with = "number_or_null")]
     pub objective: f64,

@@ -100,8 +100,8 @@ impl Search<'_> {
         Ok(numbers)
     }
 
-    /// A few runs of each of `settings`, all runs of the better half, and the model that did best, with the fewest lags that
-    /// do no worse; `None` when all failed.
+    /// A few runs of each of `settings`, simplest first, all runs of the better half, and the first of them that does no worse
+    /// than the best; `None` when all failed.
     fn race(&mut self, settings: Vec<Setting>) -> Result<Option<usize>> {
         let mut numbers = self.run(settings, HEATS)?;
         numbers.sort_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
@@ -110,8 +110,7 @@ impl Search<'_> {
         let finalists = self.run(finalists, self.loops.runs())?;
         let finite = finalists.iter().copied().filter(|&i| self.mean(i).is_finite());
         let Some(best) = finite.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b))) else { return Ok(None) };
-        let same = |i: &usize| self.tried[*i].0.model == self.tried[best].0.model && !self.worse(*i, best);
-        Ok(finalists.into_iter().filter(same).min_by_key(|&i| self.tried[i].0.lags))
+        Ok(finalists.into_iter().filter(|&i| !self.worse(i, best)).min())
     }
 
     fn mean(&self, i: usize) -> f64 {
@@ -142,6 +141,7 @@ impl Search<'_> {
         );
         let trial = |(s, o): &(Setting, Outcome)| Trial {
             setting: s.clone(),
+            runs: o.objectives.len(),
             objective: o.mean(),
             error: o.error(chosen),
         };
