@@ -15,7 +15,7 @@ use crate::disk::write_file;
 use crate::error::{Error, Fault, Result};
 use crate::ops::{self, Lock, Registry};
 use crate::scenario;
-use crate::scenario::results::{self, CaseResult, Provenance, Results, ScenarioResult};
+use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
 use crate::scenario::{Batch, Compiled, Outcome, Plant, Ticker, annual, join};
 use crate::spec::{self, Loaded, ScenarioSpec};
 
@@ -350,14 +350,11 @@ fn write_all(all: &Path, dir: &Path, results: &Results) -> Result<()> {
 
 /// One scenario in the summary.
 fn brief(s: &ScenarioResult) -> serde_json::Value {
-    let case = |c: &CaseResult| {
-        let (change, notes, promise) = (&c.objective_change, &c.notes, &c.promise);
-        json!({
-            "name": c.name, "objective": c.objective, "objective_change": change, "kpis": c.kpis,
-            "notes": notes, "promise": promise,
-        })
-    };
-    let cases: Vec<_> = s.cases.iter().map(case).collect();
+    let cases: Vec<_> = s
+        .cases
+        .iter()
+        .map(|c| json!({ "name": c.name, "objective": c.objective, "objective_change": c.objective_change, "kpis": c.kpis }))
+        .collect();
     json!({ "name": s.name, "exit_code": s.exit_code, "error": s.error, "cases": cases })
 }
 
