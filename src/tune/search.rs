@@ -18,6 +18,8 @@ const CORRECTIONS: [f64; 3] = [0.1, 0.0, 0.3];
 
 /// Runs of every model, after which the worse half is out; models that always stay in.
 const HEATS: usize = 2;
+/// Standard errors by which a setting must do better than the one that stands.
+const SURE: f64 = 2.0;
 const FINALISTS: usize = 3;
 
 /// Tries what `ground` leaves open and tells what is best; `None` when the log is too short for closed loops on both of its
@@ -110,24 +112,24 @@ impl Search<'_> {
         let finalists = self.run(finalists, self.loops.runs())?;
         let finite = finalists.iter().copied().filter(|&i| self.mean(i).is_finite());
         let Some(best) = finite.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b))) else { return Ok(None) };
-        Ok(finalists.into_iter().filter(|&i| !self.worse(i, best)).min())
+        Ok(finalists.into_iter().filter(|&i| !self.worse(i, best, 1.0)).min())
     }
 
     fn mean(&self, i: usize) -> f64 {
         self.tried[i].1.mean()
     }
 
-    /// Whether `a` is worse than `b` by more than one standard error of their difference.
-    fn worse(&self, a: usize, b: usize) -> bool {
+    /// Whether `a` is worse than `b` by more than so many standard errors of their difference.
+    fn worse(&self, a: usize, b: usize, errors: f64) -> bool {
         let gap = self.mean(a) - self.mean(b);
-        gap.is_nan() || gap > self.tried[a].1.error(&self.tried[b].1)
+        gap.is_nan() || gap > errors * self.tried[a].1.error(&self.tried[b].1)
     }
 
-    /// The best of number `now` and its `others`, if it is better by more than the standard error.
+    /// The best of number `now` and its `others`, if it is surely better.
     fn better(&mut self, now: usize, others: impl Fn(&Setting) -> Vec<Setting>) -> Result<usize> {
         let numbers = self.run(others(&self.tried[now].0), self.loops.runs())?;
         let best = numbers.into_iter().min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
-        Ok(best.filter(|&b| self.worse(now, b)).unwrap_or(now))
+        Ok(best.filter(|&b| self.worse(now, b, SURE)).unwrap_or(now))
     }
 
     fn tell(self, best: usize, setting: Setting, expected: Vec<Expected>) -> Tuned {
