@@ -145,9 +145,9 @@ def promised(a, name, seed, record, steps):
     start = datetime.fromisoformat(START[name][0] if name in START else "1970-01-01") + timedelta(seconds=PAST * seconds)
     length = steps - PAST - 2
     mpc = {k: v for k, v in twin["mpc"].items() if k not in ("tune", "safe", "settle")}
-    os.makedirs(os.path.join(a.project, "scenarios"), exist_ok=True)
-    scenario = os.path.join("scenarios", folder + ".toml")
-    with open(os.path.join(a.project, scenario), "w") as f:
+    scenario = os.path.join("scenarios", folder)
+    os.makedirs(os.path.join(a.project, scenario), exist_ok=True)
+    with open(os.path.join(a.project, scenario, "mpc.toml"), "w") as f:
         f.write(f'question = "What does MPC promise?"\ntwin = "{folder}"\nstart = {start:%Y-%m-%dT%H:%M:%S}Z\n'
                 f'length = "{int(length * seconds)}s"\nparticles = 2\n'
                 f'[case.baseline]\ncontroller.replay = {{}}\n[case.mpc]\ncontroller.mpc = {inline(mpc)}\n')

@@ -70,7 +70,7 @@ impl Learned {
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).join("twin.toml");
         let text = std::fs::read_to_string(&example).expect("an example");
         let models = text.lines().find(|l| l.starts_with("choose")).expect("models to choose from");
-        let text = text.replace(models, &format!("choose = [\"{model}\"]")) + more + "\n";
+        let text = text.replace(models, &format!("choose = [\"{model}\"]\nlags = 1")) + "tune = false\n" + more + "\n";
         std::fs::write(folder.path().join("twin.toml"), text).expect("a written twin");
         std::fs::create_dir(folder.path().join("log")).expect("a folder");
         let log = shared.join("data/rollouts").join(name).with_extension("parquet");
@@ -139,9 +139,10 @@ impl Controller for Timed<'_> {
 fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
     const STEPS: usize = 300;
     println!("one plan of MPC, ms by the wall, median of {STEPS}, one thread");
-    let cases = [("cstr", "ensemble", "gauss_newton"), ("four_tank", "linear", "qp")];
-    let learned =
-        cases.map(|(name, model, planner)| Learned::new(shared, name, model, &format!("planner.{planner} = {{}}")));
+    let cases = [("cstr", "ensemble", "gauss_newton", "2min"), ("four_tank", "linear", "qp", "200s")];
+    let learned = cases.map(|(name, model, planner, horizon)| {
+        Learned::new(shared, name, model, &format!("planner.{planner} = {{}}\nhorizon = \"{horizon}\""))
+    });
     let mut ours = [f64::INFINITY; 2];
     let do_mpc = |name, arguments| Peer { name, environment: "v1", script: "nmpc_cstr.py", arguments };
     let theirs = [
@@ -151,7 +152,7 @@ fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
     let mut best = [f64::INFINITY; 2];
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     for _ in 0..ROUNDS {
-        for ((learned, (_, _, planner)), ours) in learned.iter().zip(cases).zip(&mut ours) {
+        for ((learned, (_, _, planner, _)), ours) in learned.iter().zip(cases).zip(&mut ours) {
             let Ok(learned) = learned else { continue };
             let Some(mpc) = &learned.source.spec.value.mpc else { continue };
             let mpc = Mpc::build(&mpc.value, &learned.context())?;
@@ -170,7 +171,7 @@ fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
             }
         }
     }
-    for ((learned, (name, model, planner)), ms) in learned.into_iter().zip(cases).zip(ours) {
+    for ((learned, (name, model, planner, _)), ms) in learned.into_iter().zip(cases).zip(ours) {
         learned?;
         println!("  {:<40} {ms:9.3}", format!("{planner}, {model} twin of {name}"));
         for (peer, theirs) in theirs.iter().zip(best).filter(|(_, ms)| ms.is_finite()) {

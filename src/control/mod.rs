@@ -21,7 +21,7 @@ pub use base_stock::BaseStock;
 pub use forecast::Forecast;
 pub use hold::Hold;
 pub use limit::{limited, since};
-pub use mpc::{Clock, Mpc, Promise};
+pub use mpc::{Clock, Cut, Mpc, Promise};
 pub use pid::Pid;
 pub use replay::Replay;
 pub use rule::Rule;
@@ -71,6 +71,10 @@ pub trait Controller: Send {
     /// Frames of past that it reads, the present one included.
     fn depth(&self) -> usize {
         1
+    }
+    /// Why its plans look less far than they were to.
+    fn cut(&self) -> Option<Cut> {
+        None
     }
     /// What its plans have promised so far; `None` for who does not plan, or was not asked to look at it again.
     fn promise(&self) -> Option<Promise> {

@@ -49,9 +49,14 @@ mod tests {
         let signals = ["u", "x", "price"].iter().enumerate().map(|(i, n)| ((*n).to_owned(), (i, Unit::one())));
         let scope = Scope { signals: signals.collect(), dt: 1.0, ..Scope::default() };
         let affine = |text: &str| Program::compile(text, &scope).unwrap().is_affine(&|s| s < 2);
-        for text in
-            ["x + 0.5 * (u - lag(x, 2)) / 3", "-u * exp(price)", "if(price > 2, u, x)", "price^2", "7", "x * sin(time)"]
-        {
+        for text in [
+            "x + 0.5 * (u - lag(x, 2)) / 3",
+            "-u * exp(price)",
+            "if(price > 2, u, x)",
+            "price^2",
+            "7",
+            "x * sin(time / 7[d])",
+        ] {
             assert!(affine(text), "{text}");
         }
         for text in ["u * x", "u^2", "abs(x)", "max(u, 0)", "price / u", "if(u > 2, 1, 0)", "ln(price + x)"] {

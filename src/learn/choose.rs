@@ -319,7 +319,8 @@ impl Task<'_> {
         }
         let eligible: Vec<usize> = (0..candidates.len()).filter(|&i| contradictions[i].is_empty()).collect();
         let field = if eligible.is_empty() { (0..candidates.len()).collect() } else { eligible.clone() };
-        let asked = wanted.and_then(|(name, why)| Some((field.iter().copied().find(|&i| candidates[i].name == name)?, why)));
+        let asked =
+            wanted.and_then(|(name, why)| Some((field.iter().copied().find(|&i| candidates[i].name == name)?, why)));
         let (winner, reason) = match asked {
             Some((winner, why)) => (winner, why.to_owned()),
             None => pick(&candidates, &field, &self.spec.horizon.to_string()),

@@ -75,7 +75,9 @@ fn night(source: Source, registry: &Registry, seed: Option<u64>, tell: &dyn Fn(&
     let (log, model) = newest(&source);
     // nights keep to the way of planning that the champion was tuned to
     let before = match &held {
-        Champion::Whole(stored) | Champion::StandIn { stored, .. } => stored.card.tuned.as_ref(),
+        Champion::Whole(stored) | Champion::StandIn { stored, .. } => {
+            stored.card.tuned.as_ref().filter(|_| source.tunes())
+        }
         Champion::Never | Champion::Outdated(_) => None,
     };
     let mut challenger = source.fit(&log, &model, before, seed, tell)?;

@@ -116,7 +116,8 @@ impl Source {
             model.lags = setting.lags.into();
         }
         let wanted = tuned.as_ref().map(|t| (t.setting.model.as_str(), t.reason.as_str()));
-        let learned = learn(log, &self.compiled.equations, &model, &effects(&self.schema, spec), wanted, &self.compute, &tell)?;
+        let learned =
+            learn(log, &self.compiled.equations, &model, &effects(&self.schema, spec), wanted, &self.compute, &tell)?;
         let split = Split::new(log, &model, spec.step.value)?;
         let mut card = model_card(&learned, model.lags.value, spec, &self.schema);
         card.tuned = tuned;
@@ -136,12 +137,17 @@ impl Source {
         Ok(Fitted { twin, card, holdout: split.holdout, untracked: learned.untracked, refused: learned.refused })
     }
 
+    /// Whether the file has plans tuned.
+    pub(super) fn tunes(&self) -> bool {
+        self.spec.value.mpc.as_ref().is_some_and(|m| m.value.tunes())
+    }
+
     /// How plans on this plant are made best; `None` where the file does not ask for it or the log is too short.
     fn tune(&self, log: &Trajectory, model: &ModelSpec, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
         let Some(mpc) = self.spec.value.mpc.as_ref().map(|m| &m.value) else { return Ok(None) };
         let plans = !self.compiled.objective.terms.is_empty() && !self.schema.with_role(Role::Control).is_empty();
         let learns = !Layout::new(&self.schema, model, &self.compiled.equations).targets.is_empty();
-        if !plans || !learns || mpc.tune.as_ref().is_some_and(|t| !t.value) {
+        if !plans || !learns || !mpc.tunes() {
             return Ok(None);
         }
         let timezone = self.spec.value.zone()?;

@@ -73,10 +73,9 @@ pub fn run_scenario(
             .run(controller, &ticking)
         })
         .collect::<Result<Vec<_>>>()?;
-    let (runs, promises): (Vec<Simulated>, Vec<Option<Promise>>) = runs.into_iter().unzip();
 
     let values: Vec<Vec<Figures>> =
-        runs.par_iter().map(|r| figures_of(&compiled.kpis, &r.trajectory, &realised, past)).collect();
+        runs.par_iter().map(|r| figures_of(&compiled.kpis, &r.simulated.trajectory, &realised, past)).collect();
     let objectives: Vec<Vec<f64>> = values
         .iter()
         .map(|v| compiled.objective.value_of(&compiled.kpis, &v.iter().map(|f| f.values.clone()).collect::<Vec<_>>()))
@@ -102,12 +101,12 @@ pub fn run_scenario(
             kpis: kpis.collect(),
             objective: Estimate::over(&objectives[i]),
             objective_change: baseline.map(|b| Difference::paired_among(&objectives[i], &objectives[b], plants)),
-            controls: summary::controls(&runs[i].trajectory, &runs[0].trajectory),
-            limits: summary::limits(&runs[i].trajectory),
-            support: summary::support(&runs[i].support),
-            trends: summary::trends(&runs[i].trajectory),
-            notes: notes(controller, plant, &compiled),
-            promise: promises[i],
+            controls: summary::controls(&runs[i].simulated.trajectory, &runs[0].simulated.trajectory),
+            limits: summary::limits(&runs[i].simulated.trajectory),
+            support: summary::support(&runs[i].simulated.support),
+            trends: summary::trends(&runs[i].simulated.trajectory),
+            notes: runs[i].cut.map(|cut| cut.text(&plant.schema, plant.spec.value.step.value)).into_iter().collect(),
+            promise: runs[i].promise,
         });
     }
     let result = ScenarioResult {
@@ -120,13 +119,22 @@ pub fn run_scenario(
         particles: s.particles.value,
         seed,
         inputs: String::new(),
-        changes: [changes(plant, s), held(plant, &runs[0].held), carried(plant, &runs[0].carried)].concat(),
+        changes: [changes(plant, s), held(plant, &runs[0].simulated.held), carried(plant, &runs[0].simulated.carried)]
+            .concat(),
         exit_code: 0,
         error: None,
         cases,
     };
-    let trajectories = order.iter().map(|(n, _)| (*n).to_owned()).zip(runs.into_iter().map(|r| r.trajectory)).collect();
+    let trajectories =
+        order.iter().map(|(n, _)| (*n).to_owned()).zip(runs.into_iter().map(|r| r.simulated.trajectory)).collect();
     Ok((result, trajectories))
+}
+
+/// A run, and what its controller says of its plans.
+pub struct Done {
+    pub simulated: Simulated,
+    pub promise: Option<Promise>,
+    pub cut: Option<Cut>,
 }
 
 /// One scenario's plant, ready to run any controller on.
@@ -148,8 +156,8 @@ pub struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// The closed loop under `controller`, and what its plans promised; every controller meets the same futures.
-    pub fn run(&self, controller: &ControllerSpec, stop: &dyn Fn() -> bool) -> Result<(Simulated, Option<Promise>)> {
+    /// The closed loop under `controller`; every controller meets the same futures.
+    pub fn run(&self, controller: &ControllerSpec, stop: &dyn Fn() -> bool) -> Result<Done> {
         let all = match controller {
             ControllerSpec::Mpc(mpc) => mpc.forecast.as_ref().map(|f| f.value),
             _ => None,
@@ -183,7 +191,7 @@ impl Case<'_> {
             forecast: Forecast::new(&self.plant.spec.value, self.realised.clone(), self.past, all),
         };
         let simulated = simulate(&run, controller.as_mut(), stop)?;
-        Ok((simulated, controller.promise()))
+        Ok(Done { simulated, promise: controller.promise(), cut: controller.cut() })
     }
 }
 
@@ -331,19 +339,11 @@ fn describe(controller: &ControllerSpec, plant: &Plant) -> String {
             };
             let replan = mpc.replan.as_ref().map_or_else(|| "every step".into(), |r| format!("every {}", r.value));
             let risk = mpc.risk.as_ref().map_or_else(|| "mean".into(), |r| format!("{} quantile", r.value));
-            let horizon = plant.tuned(mpc.clone()).horizon.map_or_else(String::new, |h| format!(" horizon {},", h.value));
+            let horizon =
+                plant.tuned(mpc.clone()).horizon.map_or_else(String::new, |h| format!(" horizon {},", h.value));
             format!("MPC ({planner}),{horizon} replanned {replan}, least {risk} of the cost")
         }
     }
-}
-
-/// What a reader must know of a controller.
-fn notes(controller: &ControllerSpec, plant: &Plant, compiled: &Compiled) -> Vec<String> {
-    let ControllerSpec::Mpc(mpc) = controller else { return Vec::new() };
-    let step = plant.spec.value.step.value;
-    let asked = plant.tuned(mpc.clone()).horizon.map_or(1, |h| h.steps(step, 1));
-    let cut = Cut::of(asked, &plant.twin, &compiled.objective);
-    cut.map(|cut| cut.text(&plant.schema, step)).into_iter().collect()
 }
 
 /// Signals whose true future a controller was told, those that stay constant aside.

@@ -16,5 +16,5 @@ pub use batch::{Batch, Outcome, Ticker, failed, run, unread};
 pub use card::model_card;
 pub use case::figures_of;
 pub use parts::{folder as parts_folder, join};
-pub use plant::{Compiled, Plant};
+pub use plant::{Compiled, HISTORY, Plant};
 pub use replay::replay_checks;

@@ -18,7 +18,7 @@ use crate::value::{Kpi, Objective};
 
 /// Steps of the log before a run that lags, forecasts and controllers can look back on: four weeks of ten minutes, two
 /// of minutes by the hour, more than any `sum` may reach.
-const HISTORY: usize = 20_160;
+pub const HISTORY: usize = 20_160;
 
 /// Everything about a plant that scenarios share.
 pub struct Plant {
@@ -87,13 +87,18 @@ impl Plant {
 
     /// `spec` with what it leaves open as it was tuned, and the model's control horizon where it was not.
     pub fn tuned(&self, spec: MpcSpec) -> MpcSpec {
-        let setting = self.card.tuned.as_ref().map(|t| &t.setting);
-        let steps = setting.map_or(self.card.horizon, |s| s.horizon).max(1);
+        let asked = self.spec.value.mpc.as_ref().is_some_and(|m| m.value.tunes());
+        let setting = self.card.tuned.as_ref().filter(|_| asked).map(|t| &t.setting);
+        let replan = spec.replan.as_ref().map_or(1, |r| self.steps(r.value));
+        let steps = setting.map_or(self.card.horizon, |s| s.horizon).max(replan);
         let own = spec.horizon.is_some();
         MpcSpec {
             horizon: spec.horizon.or_else(|| Some(TimeSpan::of_steps(steps, self.log.step_ms).into())),
             // so many moves suit that horizon alone
-            moves: spec.moves.or_else(|| setting.filter(|_| !own).map(|s| s.moves.into())),
+            moves: match spec.moves {
+                Some(moves) => Some(if own { moves } else { At { value: moves.value.min(steps), ..moves } }),
+                None => setting.filter(|_| !own).map(|s| s.moves.into()),
+            },
             correction: spec.correction.or_else(|| setting.map(|s| s.correction.into())),
             ..spec
         }

@@ -48,7 +48,7 @@ pub fn replay_checks(
             realised.segments = segments;
             let realised = &Arc::new(realised);
             let case = Case { plant, twin, compiled, realised, past, steps, particles, seed, clock: None, file, text };
-            let run = case.run(&ControllerSpec::Replay {}, &|| false)?.0.trajectory;
+            let run = case.run(&ControllerSpec::Replay {}, &|| false)?.simulated.trajectory;
             Ok((measured, evaluate(&compiled.kpis, &run, &[0..steps])))
         })
         .collect::<Result<Vec<_>>>()?;

@@ -101,6 +101,11 @@ impl MpcSpec {
         Self { horizon: Some(horizon.into()), ..Self::default() }
     }
 
+    /// Whether what is left open is chosen in closed loops on the log.
+    pub fn tunes(&self) -> bool {
+        self.tune.as_ref().is_none_or(|t| t.value)
+    }
+
     /// Whether plans stay within what the log has seen of each control.
     pub fn within_log(&self) -> bool {
         self.within_log.as_ref().is_none_or(|w| w.value)

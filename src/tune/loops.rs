@@ -9,8 +9,8 @@ use crate::control::{Context, Forecast, Mpc};
 use crate::error::{Error, Result};
 use crate::learn::starts;
 use crate::rng::Key;
-use crate::scenario::figures_of;
 use crate::scenario::results::{Expected, Setting};
+use crate::scenario::{HISTORY, figures_of};
 use crate::simulate::{Run, simulate};
 use crate::spec::{MpcSpec, TimeSpan};
 use crate::trajectory::Trajectory;
@@ -77,12 +77,16 @@ impl<'a> Loops<'a> {
     pub fn new(ground: &'a Ground<'a>, players: &'a Players, horizon: usize) -> Option<Self> {
         let steps = STEPS.max(2 * horizon);
         let mut stretches = [Vec::new(), Vec::new()];
+        let deepest = players.list.iter().max_by_key(|p| p.twin.map.depth())?;
         for (half, rows) in players.halves.iter().enumerate() {
-            let deepest = players.list.iter().max_by_key(|p| p.twin.map.depth())?;
             let found = starts(&deepest.twin.map, ground.log, rows, steps, 2 * RUNS);
-            let whole = found.iter().filter(|s| s.reach == steps);
-            for (i, s) in whole.enumerate() {
-                stretches[i % 2].push(stretch(ground, s.row, s.first, steps, half));
+            let (mut end, mut turn) = (0, 0);
+            for s in found.iter().filter(|s| s.reach == steps) {
+                // runs to test by share no row with those to choose by
+                if s.row >= end {
+                    stretches[turn].push(stretch(ground, s.row, s.first, steps, half));
+                    (end, turn) = (s.row + steps, 1 - turn);
+                }
             }
         }
         // either half from the first runs on
@@ -209,7 +213,7 @@ fn planned(ground: &Ground, setting: &Setting) -> MpcSpec {
 }
 
 fn stretch(ground: &Ground, row: usize, first: usize, steps: usize, half: usize) -> Stretch {
-    let Range { start, end } = first.min(row)..row + steps;
+    let Range { start, end } = first.max(row.saturating_sub(HISTORY))..row + steps;
     let realised = ground.log.part(start..end);
     let (past, run) = (row - start, realised.part(row - start..end - start));
     let logged = figures_of(&ground.compiled.kpis, &run, &realised, past).iter().map(|f| f.values[0]).collect();

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::Ground;
 use super::loops::{Loops, Outcome};
 use super::players::Players;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::scenario::results::{Expected, Setting, Trial, Tuned};
 use crate::spec::TimeSpan;
 
@@ -16,21 +16,26 @@ const MOVES: [usize; 3] = [12, 6, 3];
 /// Gains of the estimate of the model's bias.
 const CORRECTIONS: [f64; 3] = [0.1, 0.0, 0.3];
 
-/// Runs of every model, after which the worse half is out; models that always stay in.
+/// Runs of every model, after which the worse half is out.
 const HEATS: usize = 2;
+/// Models that stay in, at least.
+const FINALISTS: usize = 3;
 /// Standard errors by which a setting must do better than the one that stands.
 const SURE: f64 = 2.0;
-const FINALISTS: usize = 3;
 
 /// Tries what `ground` leaves open and tells what is best; `None` when the log is too short for closed loops on both of its
 /// halves. `tell` hears what is being done.
 ///
 /// # Errors
-/// [`crate::error::Error::Data`] when the log is too short to be split, and faults of the `[mpc]` table.
+/// Faults of the `[mpc]` table.
 pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     let step = TimeSpan::from_ms(ground.log.step_ms);
     tell("tuning plans: fitting the players");
-    let players = Players::fit(ground)?;
+    let players = match Players::fit(ground) {
+        // halves are shorter than what is learned from in the end
+        Err(Error::Data(_)) => return Ok(None),
+        other => other?,
+    };
     let (horizon, moves, correction) = (&ground.mpc.horizon, &ground.mpc.moves, &ground.mpc.correction);
     let longest = horizon.as_ref().unwrap_or(&ground.model.horizon).steps(step, 1);
     let Some(loops) = Loops::new(ground, &players, longest) else { return Ok(None) };
@@ -46,9 +51,11 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     tell("tuning plans: model and lags in closed loop");
     let models = players.planners.iter().flat_map(|m| players.lags.iter().map(|&l| first(m, l)));
     let Some(mut best) = search.race(models.collect())? else { return Ok(None) };
-    if horizon.is_none() {
+    // totals are over the whole horizon
+    if horizon.is_none() && ground.mpc.totals.is_empty() {
+        let least = ground.mpc.replan.as_ref().map_or(1, |r| r.steps(step, 1));
         tell("tuning plans: horizon in closed loop");
-        let to = |parts: &usize| (longest / parts).max(1);
+        let to = |parts: &usize| (longest / parts).max(least);
         best = search.better(best, |s| {
             let change = |h: usize| Setting { horizon: h, moves: most.min(h), ..s.clone() };
             PARTS.iter().map(to).map(change).collect()
@@ -56,15 +63,13 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     }
     if moves.is_none() {
         tell("tuning plans: moves in closed loop");
-        best = search.better(best, |s| {
-            MOVES.iter().map(|&m| Setting { moves: m.min(s.horizon), ..s.clone() }).collect()
-        })?;
+        best = search
+            .better(best, |s| MOVES.iter().map(|&m| Setting { moves: m.min(s.horizon), ..s.clone() }).collect())?;
     }
     if correction.is_none() {
         tell("tuning plans: correction in closed loop");
-        best = search.better(best, |s| {
-            CORRECTIONS.iter().map(|&c| Setting { correction: c, ..s.clone() }).collect()
-        })?;
+        best =
+            search.better(best, |s| CORRECTIONS.iter().map(|&c| Setting { correction: c, ..s.clone() }).collect())?;
     }
     tell("tuning plans: testing the choice");
     let setting = search.tried[best].0.clone();
@@ -122,7 +127,7 @@ impl Search<'_> {
     /// Whether `a` is worse than `b` by more than so many standard errors of their difference.
     fn worse(&self, a: usize, b: usize, errors: f64) -> bool {
         let gap = self.mean(a) - self.mean(b);
-        gap.is_nan() || gap > errors * self.tried[a].1.error(&self.tried[b].1)
+        !self.mean(a).is_finite() || gap > errors * self.tried[a].1.error(&self.tried[b].1)
     }
 
     /// The best of number `now` and its `others`, if it is surely better.

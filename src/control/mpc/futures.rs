@@ -33,15 +33,17 @@ impl Futures {
         Self { members: (0..n).map(|p| Some(p % half)).collect(), noise: Noise::Planned, pessimism: 0.0 }
     }
 
-    /// `n` futures of all `members`.
-    pub fn noisy(n: usize, members: usize) -> Self {
-        Self { members: (0..n).map(|p| Some(p % members.max(1))).collect(), noise: Noise::Planned, pessimism: 0.0 }
+    /// `n` futures with noise, these first.
+    pub fn and_more(&self, n: usize, members: usize) -> Self {
+        let member = |p: usize| self.members.get(p).copied().unwrap_or(Some(p % members.max(1)));
+        Self { members: (0..n).map(member).collect(), noise: Noise::Planned, pessimism: 0.0 }
     }
 
     /// What a plan is made for where the model may be wrong: some of that half, without noise, so that the cost varies by
     /// what the model does not know alone.
     pub fn doubted(members: usize, pessimism: f64) -> Self {
-        let some = members.div_ceil(2).clamp(1, MOST_MEMBERS);
+        // one alone has no spread
+        let some = members.div_ceil(2).clamp(2.min(members.max(1)), MOST_MEMBERS);
         Self { members: (0..some).map(Some).collect(), noise: Noise::None, pessimism }
     }
 

@@ -25,6 +25,11 @@ pub(super) struct Margins {
 }
 
 impl Margins {
+    /// Limits are where they are.
+    pub fn forget(&mut self) {
+        self.widths.clear();
+    }
+
     /// The range in which `limit` is kept by future `particle` at `step`; where nothing is left of it, its middle.
     pub fn range(&self, limit: usize, range: Range, step: usize, particle: usize) -> Range {
         let Some(width) = self.widths.get(limit).map(|w| w[step]) else { return range };

@@ -80,17 +80,18 @@ impl<'a> Mpc<'a> {
             Some(names) => names.iter().map(|n| context.control(n, &n.span)).collect::<Result<Vec<_>>>()?,
             None => context.schema.with_role(Role::Control),
         };
+        let Some(horizon) = &spec.horizon else {
+            return Err(context.fault("missing-value", &(0..0), "MPC has no horizon", "write e.g. `horizon = \"4h\"`"));
+        };
         if context.objective.terms.is_empty() {
             let cure = "give the twin an [objective] table: KPI = price";
-            let place = spec.horizon.as_ref().map_or(0..0, |h| h.span.clone());
-            return Err(context.fault("no-objective", &place, "MPC has nothing to minimise", cure));
+            return Err(context.fault("no-objective", &horizon.span, "MPC has nothing to minimise", cure));
         }
         let step = TimeSpan::from_ms(context.dynamics.step_ms());
         for total in &spec.totals {
             let control = context.control(&total.control, &total.control.span)?;
             let bounds = control_limit(context.dynamics, control, spec.within_log()).allowed.bounds;
-            let horizon = spec.horizon.as_ref().map_or(1, |h| h.steps(step, 1));
-            if let Some((message, cure)) = total.impossible(bounds, horizon, step) {
+            if let Some((message, cure)) = total.impossible(bounds, horizon.steps(step, 1), step) {
                 return Err(context.fault("out-of-range", &total.span, message, cure));
             }
         }
@@ -141,13 +142,6 @@ impl<'a> Mpc<'a> {
         }
     }
 
-    /// The clock by which plans keep their `budget`; without one they take the time that they need.
-    #[must_use]
-    pub fn timed(mut self, clock: &'a Clock) -> Self {
-        self.setup.clock = Some(clock);
-        self
-    }
-
     /// Plans that failed so far, over all particles.
     pub fn failures(&self) -> usize {
         self.failures
@@ -190,6 +184,10 @@ impl Controller for Mpc<'_> {
         self.setup.depth
     }
 
+    fn cut(&self) -> Option<Cut> {
+        self.setup.cut
+    }
+
     fn promise(&self) -> Option<Promise> {
         Some(self.promise).filter(|p| p.plans > 0)
     }
@@ -230,11 +228,6 @@ impl Mpc<'_> {
     /// Name of the planner.
     pub fn planner(&self) -> &'static str {
         self.planner.name()
-    }
-
-    /// Why plans look less far than they were to.
-    pub fn cut(&self) -> Option<Cut> {
-        self.setup.cut
     }
 
     /// Steps that a plan looks ahead.

@@ -26,7 +26,8 @@ impl Cut {
             let plant = matches!(s.role, Role::State | Role::Output | Role::Derived);
             plant && (s.hard.low.is_finite() || s.hard.high.is_finite())
         });
-        let mut open: Vec<usize> = objective.terms.iter().flat_map(|(kpi, _)| kpi.reads()).collect();
+        let mut open: Vec<usize> =
+            objective.terms.iter().filter(|(_, price)| *price != 0.0).flat_map(|(kpi, _)| kpi.reads()).collect();
         open.extend(limited.map(|(signal, _)| signal));
         let mut counts = BTreeSet::new();
         while let Some(signal) = open.pop() {
@@ -42,10 +43,7 @@ impl Cut {
 
     /// In one sentence, with the cure.
     pub fn text(&self, schema: &Schema, step: TimeSpan) -> String {
-        let of = |steps: usize| {
-            let ms = i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(step.ms());
-            TimeSpan::from_ms(ms)
-        };
+        let of = |steps: usize| TimeSpan::of_steps(steps, step.ms());
         let (reach, name) = (of(self.reach), &schema.signals[self.signal].name);
         format!(
             "plans look {reach} ahead, not {}: further on the model forecasts `{name}` no better than if it stayed as it is; \

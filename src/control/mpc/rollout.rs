@@ -108,6 +108,7 @@ impl Workspace {
     /// Forgets the last plan, keeping the memory; from now on candidates are priced in `futures`.
     pub fn begin_plan(&mut self, futures: Futures) {
         self.futures = futures;
+        self.margins.forget();
         self.noise = None;
         self.limit_price = None;
     }
@@ -210,7 +211,11 @@ impl Workspace {
     /// Every completed frame of `futures` futures of the sequence `at`, `[moves * controls]`: rows are futures, and the first
     /// ones have the noise of the candidates' futures.
     pub fn foresee(&mut self, setup: &Setup, start: &Start, at: &[f64], futures: usize, watch: &mut Watch) {
-        let rollout = self.many.get_or_insert_with(|| Rollout::new(setup, 1, &Futures::noisy(futures, setup.dynamics.members())));
+        let wanted = self.futures.and_more(futures, setup.dynamics.members());
+        if self.many.as_ref().is_none_or(|many| many.futures != wanted) {
+            self.many = Some(Rollout::new(setup, 1, &wanted));
+        }
+        let Some(rollout) = &mut self.many else { return };
         paths(setup, start, &[at.to_vec()], &mut self.path);
         rollout.run(setup, start, &self.path, &mut None, &mut self.registers, watch);
     }
