@@ -168,7 +168,7 @@ impl Plant {
             timezone: TimeZone::get("Europe/Berlin").unwrap(),
             seed: 1,
             clock,
-            rescored: false,
+            rescored: true,
             file: Path::new("case.toml"),
             text,
         };
