@@ -17,7 +17,7 @@ pub fn scenario_json_schema() -> Value {
 fn titled(mut schema: Value, title: &str) -> Value {
     schema["title"] = title.into();
     for definition in schema["$defs"].as_object_mut().into_iter().flat_map(|d| d.values_mut()) {
-        if let Some(variants) = definition["oneOf"].as_array_mut() {
+        if let Some(variants) = definition.get_mut("oneOf").and_then(Value::as_array_mut) {
             let words: Vec<String> = variants.iter().filter_map(word).collect();
             let description = "With its usual settings.";
             let short = json!({ "description": description, "type": "string", "enum": words });
