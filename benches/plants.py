@@ -26,8 +26,8 @@ PROMISE = {
 }
 # Steps of a record before the scenario over it: what models and forecasts look back on.
 PAST = 12
-# Plants whose twin knows the calendar: when their run begins, as in their log, and the days of a step.
-START = {"serial_inventory": ("2024-01-01", 1)}
+# Plants whose twin knows the calendar: when their run begins, as in their log, and after how many days it looks the same.
+START = {"serial_inventory": ("2024-01-01", 7 * 365)}
 
 
 def serve(a, name, seed):
@@ -58,18 +58,19 @@ def loop(a, name, seed, answer):
 
 
 class Control:
-    def __init__(self, a, name, seed, *more):
+    def __init__(self, a, name, seed, *more, start=None):
         command = [a.twinopt, "control", os.path.join("data", name), *a.option, *more]
         self.errors = open(os.path.join(a.project, f"control-{name}-{seed}.log"), "w")
         self.process = subprocess.Popen(command, cwd=a.project, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.errors, text=True)
-        self.answers, self.start = [], START.get(name)
+        self.answers = []
+        self.start = start or (datetime.fromisoformat(START[name][0]) if name in START else None)
 
     def __call__(self, line):
         message = json.loads(line)
         if self.start and "k" in message:
-            day = datetime.fromisoformat(self.start[0]) + timedelta(days=message["k"] * self.start[1])
-            line = json.dumps({**message, "time": day.strftime("%Y-%m-%dT%H:%M:%SZ")}) + "\n"
+            time = self.start + message["k"] * timedelta(seconds=self.dt)
+            line = json.dumps({**message, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ")}) + "\n"
         try:
             self.process.stdin.write(line)
             self.process.stdin.flush()
@@ -134,15 +135,28 @@ def step_of(a, name):
     return float(step[:digits]) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[step[digits:]]
 
 
-def promised(a, name, seed, record, steps):
-    """Mean per step that the twin promises under MPC, over what its own controller's run met."""
+def after_log(a, name):
+    """When a run may begin that is to follow the log: soon, or when the calendar is as it was at the start."""
+    versions = os.path.join(a.project, "models", name, "versions")
+    with open(os.path.join(versions, os.listdir(versions)[0], "card.json")) as f:
+        end = datetime.fromisoformat(json.load(f)["holdout_end"]).replace(tzinfo=None)
+    if name not in START:
+        return end + timedelta(seconds=200 * step_of(a, name))
+    start, period = datetime.fromisoformat(START[name][0]), timedelta(days=START[name][1])
+    while start < end:
+        start += period
+    return start
+
+
+def promised(a, name, seed, record, start, steps):
+    """Mean per step that the twin promises under MPC, over what its own controller's run met, which began at `start`."""
     folder = f"{name}-{seed}"
     at = os.path.join(a.project, "data", folder)
     os.makedirs(os.path.join(at, "log"), exist_ok=True)
-    shutil.copy(os.path.join(a.project, "data", name, "twin.toml"), at)
+    shutil.copytree(os.path.join(a.project, "data", name), at, dirs_exist_ok=True)
     os.replace(record, os.path.join(at, "log", "record.parquet"))
     twin, seconds = twin_of(a, name), step_of(a, name)
-    start = datetime.fromisoformat(START[name][0] if name in START else "1970-01-01") + timedelta(seconds=PAST * seconds)
+    start += timedelta(seconds=PAST * seconds)
     length = steps - PAST - 2
     mpc = {k: v for k, v in twin["mpc"].items() if k not in ("tune", "safe", "settle")}
     scenario = os.path.join("scenarios", folder)
@@ -173,7 +187,8 @@ def plant_row(a, name):
     runs = []
     for seed in a.seeds:
         record = os.path.join(a.project, f"own-{name}-{seed}.parquet")
-        shadow = Control(a, name, seed, "--shadow", "--log", record)
+        start = after_log(a, name)
+        shadow = Control(a, name, seed, "--shadow", "--log", record, start=start)
         base, base_end = loop(a, name, seed, shadow)
         shadow.close()
         control = Control(a, name, seed)
@@ -192,9 +207,10 @@ def plant_row(a, name):
         if name == "datacenter_crac":
             run["hottest"] = max(s["obs"]["server_inlet_temp_c"] for s in ours)
             run["hottest_base"] = max(s["obs"]["server_inlet_temp_c"] for s in base)
-        rest = [s["kpi"][kpi] for s in base[PAST:]]
-        run["promised"] = promised(a, name, seed, record, len(base)) - statistics.mean(rest)
-        run["realised"] = statistics.mean(s["kpi"][kpi] for s in ours[PAST:]) - statistics.mean(rest)
+        lines = step_of(a, name) / shadow.dt  # per step of the twin
+        of = lambda steps: statistics.mean(s["kpi"][kpi] for s in steps[round(PAST * lines):])
+        run["promised"] = promised(a, name, seed, record, start, int(len(base) / lines)) - of(base)
+        run["realised"] = of(ours) - of(base)
         runs.append(run)
         print(json.dumps(run), file=sys.stderr, flush=True)
     base, ours = (statistics.mean(r[k] for r in runs) for k in ("baseline", "ours"))

@@ -53,6 +53,8 @@ impl Futures {
         let half = members.div_ceil(2);
         let others: Vec<Option<usize>> = match (members, self.members.as_slice()) {
             (..=1, _) => return None,
+            // all of them
+            (_, planned) if planned.iter().flatten().any(|m| *m >= half) => return None,
             (_, [None]) => (0..members.min(MOST_MEMBERS)).map(Some).collect(),
             (_, planned) => (0..planned.len()).map(|p| Some(half + p % (members - half))).collect(),
         };
@@ -82,7 +84,11 @@ mod tests {
             assert!(members(&planned).iter().all(|m| !members(&unseen).contains(m)), "{planned:?} {unseen:?}");
             assert!(members(&unseen).iter().all(|m| *m < count));
             let doubted = Futures::doubted(count, 1.0);
-            let unseen = doubted.unseen(count).unwrap();
+            // of two, both are looked at
+            let Some(unseen) = doubted.unseen(count) else {
+                assert_eq!((count, members(&doubted)), (2, vec![0, 1]));
+                continue;
+            };
             assert!(members(&doubted).iter().all(|m| !members(&unseen).contains(m)), "{doubted:?} {unseen:?}");
             assert_eq!((unseen.noise, unseen.pessimism), (Noise::None, 0.0));
         }
