@@ -288,6 +288,31 @@ fn the_ladder_goes_down_rung_by_rung_and_up_again() {
 }
 
 #[test]
+fn what_was_carried_or_cannot_have_been_applied_leads_no_plan_astray() {
+    let room = room("settle = 1\n");
+    let mut lines = Loop::start(&room, &[]);
+    lines.say(describe(3600.0).to_string().as_bytes());
+    let mut plant = Plant::new();
+    for k in 0..40 {
+        let mut line = plant.line();
+        if (10..16).contains(&k) {
+            line["obs"] = json!({});
+        }
+        if k == 25 {
+            line["applied"] = json!({ "heater_kw": 500.0 });
+        }
+        let answer = lines.ask(&line);
+        assert_eq!(flags(&answer).iter().any(|f| f.starts_with("applied")), k == 25, "{answer}");
+        let predicted = answer["predicted"]["room_temp_c"].as_f64().unwrap_or(20.0);
+        assert!((0.0..45.0).contains(&predicted), "line {k}: {answer}");
+        plant.step(&answer);
+    }
+    let ended = lines.end();
+    assert!(!ended.stderr.contains("does not tell"), "{}", ended.stderr);
+    ended.expect(0);
+}
+
+#[test]
 fn without_a_safe_policy_and_a_baseline_the_controls_stay() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);

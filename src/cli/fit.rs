@@ -73,7 +73,7 @@ fn plans(tuned: &Tuned, step: &str) -> String {
         plural(*moves, "move"),
         tuned.reason,
     );
-    for p in &tuned.expected {
+    for p in tuned.expected.iter().filter(|p| p.planned.is_finite()) {
         text += &format!("expected: {} {:.4} (logged {:.4})\n", p.kpi, p.planned, p.logged);
     }
     text

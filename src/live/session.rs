@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::scenario::{Compiled, Plant};
 use crate::schema::{Range, Role};
 use crate::spec::{MpcSpec, TimeSpan};
-use crate::twin::Support;
+use crate::twin::{Dynamics, Support};
 
 /// How a loop is run.
 #[derive(Clone, Default)]
@@ -195,10 +195,12 @@ impl<'a> Session<'a> {
         self.tags = Tags::new(self.plant, self.dt)?;
         let names = &description.names;
         self.tell_strangers(names);
+        // who lists its controls alone leaves the rest to its lines
+        let lists = names.iter().any(|n| description.ranges.iter().all(|(control, _)| control != n));
         let inputs = [Role::State, Role::Control, Role::Disturbance, Role::Setpoint];
         for tag in self.tags.list.iter().filter(|t| inputs.contains(&t.role)) {
             let name = &self.plant.schema.signals[tag.signal].name;
-            if !names.is_empty() && !names.contains(&tag.column) && !names.contains(name) {
+            if lists && !names.contains(&tag.column) && !names.contains(name) {
                 self.notes.push(format!("the plant does not tell `{}`, which the twin knows", tag.column));
             }
         }
@@ -212,6 +214,11 @@ impl<'a> Session<'a> {
             let both = Range { low: own.low.max(a.min(b)), high: own.high.min(a.max(b)) };
             if both.low <= both.high {
                 limit.hard = both;
+            } else {
+                let (name, [low, high]) = (&tag.column, [range.low, range.high]);
+                self.notes.push(format!(
+                    "the plant takes `{name}` from {low} to {high}, and the twin's hard limits leave nothing of that: they stand"
+                ));
             }
         }
         self.kpis = description.kpis.iter().filter(|n| !self.tags.knows(n)).cloned().collect();
@@ -341,6 +348,11 @@ impl<'a> Session<'a> {
         self.tags.read(&sample.applied, |r| r == Role::Control, &mut self.values, flags);
         for (force, &c) in self.in_force.iter_mut().zip(&self.ladder.controls) {
             if self.values[c].is_finite() {
+                let hard = self.plant.schema.signals[c].hard;
+                if hard.excess(self.values[c]) > 0.0 {
+                    flags.push(Flag::of("applied", &self.plant.schema.signals[c].name));
+                }
+                self.values[c] = hard.clamp(self.values[c]);
                 *force = self.values[c];
             }
         }
@@ -427,6 +439,10 @@ impl<'a> Session<'a> {
             let s = tag.signal;
             let value = if seen { self.collected.value(&self.tags, i) } else { f64::NAN };
             if value.is_finite() {
+                if tag.role == Role::State && self.missing[s] > 0 {
+                    // how far it is from what stood in for it says nothing of the model
+                    self.ladder.forget();
+                }
                 self.missing[s] = 0;
                 self.past.set(s, 0, value);
                 continue;
@@ -438,7 +454,12 @@ impl<'a> Session<'a> {
             }
             let last = self.past.value(s, 1);
             let predicted = self.predicted[s];
-            let stand_in = if tag.role == Role::State && predicted.is_finite() { predicted } else { last };
+            let stand_in = if tag.role == Role::State && predicted.is_finite() {
+                // a model that runs on alone may leave what it has seen
+                self.plant.twin.around(s).clamp(predicted)
+            } else {
+                last
+            };
             self.past.set(s, 0, stand_in);
             lost |= tag.role == Role::State && (self.missing[s] > self.plant.twin.carry || !stand_in.is_finite());
         }

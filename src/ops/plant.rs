@@ -120,6 +120,7 @@ impl Source {
             learn(log, &self.compiled.equations, &model, &effects(&self.schema, spec), wanted, &self.compute, &tell)?;
         let split = Split::new(log, &model, spec.step.value)?;
         let mut card = model_card(&learned, model.lags.value, spec, &self.schema);
+        card.notes.extend(tuned.as_ref().and_then(Tuned::warning));
         card.tuned = tuned;
         // rows of the whole log, whatever part of it was learned from
         let first = self.log.step_at(log.start).unwrap_or(0);

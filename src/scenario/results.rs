@@ -226,8 +226,27 @@ pub struct Tuned {
     pub steps: usize,
     /// In the order in which they were made.
     pub trials: Vec<Trial>,
-    /// What comes of the chosen setting, in runs that had no part in the choice: one row per KPI.
+    /// Objective of the chosen setting in runs that had no part in the choice, and of the log over the same stretches.
+    #[serde(deserialize_with = "number_or_null")]
+    pub planned: f64,
+    #[serde(deserialize_with = "number_or_null")]
+    pub logged: f64,
+    /// The same by KPI.
     pub expected: Vec<Expected>,
+}
+
+impl Tuned {
+    /// That plans do worse than the log did.
+    pub fn warning(&self) -> Option<String> {
+        let worse = self.planned > self.logged && self.logged.is_finite() || !self.planned.is_finite();
+        worse.then(|| {
+            format!(
+                "tried in closed loop, plans do worse than what was logged (objective {:.4} a run, logged {:.4}): look at \
+                 `[model]`, the objective and the horizon before anything follows them; `control --shadow` compares",
+                self.planned, self.logged
+            )
+        })
+    }
 }
 
 /// One way to make plans.

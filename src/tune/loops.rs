@@ -189,6 +189,11 @@ impl<'a> Loops<'a> {
         }
     }
 
+    /// Mean objective of the log over the test stretches.
+    pub fn logged(&self) -> f64 {
+        mean(&self.stretches[1].iter().map(|s| self.objective(&s.logged)).collect::<Vec<_>>())
+    }
+
     /// Means of every KPI over the test stretches: as logged, and of `outcome`.
     pub fn expected(&self, outcome: &Outcome) -> Vec<Expected> {
         let kpis = self.ground.compiled.kpis.iter().enumerate();

@@ -6,7 +6,7 @@ use super::Ground;
 use super::loops::{Loops, Outcome};
 use super::players::Players;
 use crate::error::{Error, Result};
-use crate::scenario::results::{Expected, Setting, Trial, Tuned};
+use crate::scenario::results::{Setting, Trial, Tuned};
 use crate::spec::TimeSpan;
 
 /// The control horizon is divided by these.
@@ -73,8 +73,8 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     }
     tell("tuning plans: testing the choice");
     let setting = search.tried[best].0.clone();
-    let expected = loops.expected(&loops.run(&setting, 0..usize::MAX, true)?);
-    Ok(Some(search.tell(best, setting, expected)))
+    let test = loops.run(&setting, 0..usize::MAX, true)?;
+    Ok(Some(search.tell(best, setting, &test)))
 }
 
 /// What was tried so far.
@@ -137,7 +137,7 @@ impl Search<'_> {
         Ok(best.filter(|&b| self.worse(now, b, SURE)).unwrap_or(now))
     }
 
-    fn tell(self, best: usize, setting: Setting, expected: Vec<Expected>) -> Tuned {
+    fn tell(self, best: usize, setting: Setting, test: &Outcome) -> Tuned {
         let (chosen, trials) = (&self.tried[best].1, self.tried.iter());
         let reason = format!(
             "it held up best of {} ways to plan in closed loop, on a plant that another family of models plays, fitted to \
@@ -158,7 +158,9 @@ impl Search<'_> {
             runs: self.loops.runs(),
             steps: self.loops.steps,
             trials: trials.map(trial).collect(),
-            expected,
+            planned: test.mean(),
+            logged: self.loops.logged(),
+            expected: self.loops.expected(test),
         }
     }
 }
