@@ -24,7 +24,7 @@ pub struct MpcSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<At<f64>>,
     /// Where the present is at the edge of what the model has seen, or outside: standard deviations of the objective over
-    /// (at most 8) members of the model that are added to its mean (default 1; 0: none). Plans with a `risk` are cautious
+    /// (at most 3) members of the model that are added to its mean (default 1; 0: none). Plans with a `risk` are cautious
     /// by that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pessimism: Option<At<f64>>,

@@ -20,8 +20,11 @@ pub(super) enum Noise {
     Fresh,
 }
 
-/// Members that are looked at one by one, without noise.
+/// Members that a plan is looked at again on, one by one.
 const MOST_MEMBERS: usize = 8;
+/// Members that a plan is made for where the model may be wrong: each of them costs as much as the plan of a mean, and those
+/// of a Gaussian process ten times that.
+const DOUBTED: usize = 3;
 
 impl Futures {
     /// What a plan is made for: `n` futures of one half of the `members`, or the mean one.
@@ -43,7 +46,7 @@ impl Futures {
     /// what the model does not know alone.
     pub fn doubted(members: usize, pessimism: f64) -> Self {
         // one alone has no spread
-        let some = members.div_ceil(2).clamp(2.min(members.max(1)), MOST_MEMBERS);
+        let some = members.div_ceil(2).clamp(2.min(members.max(1)), DOUBTED);
         Self { members: (0..some).map(Some).collect(), noise: Noise::None, pessimism }
     }
 
