@@ -130,6 +130,14 @@ pub struct Signal {
     pub switching: Switching,
 }
 
+impl Signal {
+    /// A signal without any limit.
+    pub fn open(name: &str, role: Role, unit: Unit) -> Self {
+        let (hard, soft, max_move, switching) = (Range::OPEN, Range::OPEN, MoveLimit::NONE, Switching::NONE);
+        Self { name: name.into(), role, unit, hard, soft, max_move, multiple: 0.0, switching }
+    }
+}
+
 /// The tag list. Column `i` of every [`crate::trajectory::Trajectory`] and [`crate::trajectory::Window`] is `signals[i]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Schema {

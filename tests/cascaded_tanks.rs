@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use twinopt::compute::cpu;
 use twinopt::learn::model::{self, Fit};
 use twinopt::learn::{Dataset, Equations, Layout, Particle, StepMap, StepScratch};
-use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
+use twinopt::schema::{Role, Schema, Signal};
 use twinopt::spec::ModelSpec;
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
@@ -23,16 +23,7 @@ ensemble     = { epochs = 300, patience = 150, learning_rate = 0.002 }
 ";
 
 fn record(level: &[f64], pump: &[f64]) -> Trajectory {
-    let signal = |name: &str, role| Signal {
-        name: name.into(),
-        role,
-        unit: Unit::one(),
-        hard: Range::OPEN,
-        soft: Range::OPEN,
-        max_move: MoveLimit::NONE,
-        multiple: 0.0,
-        switching: Switching::NONE,
-    };
+    let signal = |name: &str, role| Signal::open(name, role, Unit::one());
     let schema = Schema::new(vec![signal("level", Role::State), signal("pump", Role::Control)]);
     let mut log = Trajectory::empty(Arc::new(schema), Timestamp::UNIX_EPOCH, 4000, level.len(), 1);
     log.columns = vec![level.to_vec(), pump.to_vec()];

@@ -9,7 +9,7 @@ use twinopt::compute::cpu;
 use twinopt::expr::{Program, Scope};
 use twinopt::learn::{Equations, Learned, ScoreRow, learn, rollouts, starts};
 use twinopt::rng::Key;
-use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
+use twinopt::schema::{Role, Schema, Signal};
 use twinopt::spec::{At, Effect, ModelSpec, TimeSpan};
 use twinopt::trajectory::Trajectory;
 use twinopt::units::Unit;
@@ -19,16 +19,7 @@ mod table;
 const HOUR: i64 = 3_600_000;
 
 fn schema(signals: &[(&str, Role)]) -> Arc<Schema> {
-    let signal = |(name, role): &(&str, Role)| Signal {
-        name: (*name).into(),
-        role: *role,
-        unit: Unit::one(),
-        hard: Range::OPEN,
-        soft: Range::OPEN,
-        max_move: MoveLimit::NONE,
-        multiple: 0.0,
-        switching: Switching::NONE,
-    };
+    let signal = |(name, role): &(&str, Role)| Signal::open(name, *role, Unit::one());
     Arc::new(Schema::new(signals.iter().map(signal).collect()))
 }
 

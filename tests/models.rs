@@ -10,7 +10,7 @@ use twinopt::error::Error;
 use twinopt::learn::model::{self, Fit, NAMES};
 use twinopt::learn::{Dataset, Equations, Layout, Particle, Regressor, Split, StepMap, StepScratch};
 use twinopt::rng::Key;
-use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
+use twinopt::schema::{Role, Schema, Signal};
 use twinopt::spec::{ModelSpec, TimeSpan};
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::units::Unit;
@@ -34,16 +34,7 @@ fn decode(name: &str, bytes: &[u8]) -> Result<Arc<dyn Regressor>, Error> {
 }
 
 fn schema(signals: &[(&str, Role)]) -> Arc<Schema> {
-    let signal = |&(name, role): &(&str, Role)| Signal {
-        name: name.into(),
-        role,
-        unit: Unit::one(),
-        hard: Range::OPEN,
-        soft: Range::OPEN,
-        max_move: MoveLimit::NONE,
-        multiple: 0.0,
-        switching: Switching::NONE,
-    };
+    let signal = |&(name, role): &(&str, Role)| Signal::open(name, role, Unit::one());
     Arc::new(Schema::new(signals.iter().map(signal).collect()))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use twinopt::expr::{Registers, Scope};
-use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
+use twinopt::schema::{Range, Role, Schema, Signal};
 use twinopt::spec::KpiSpec;
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
@@ -15,16 +15,7 @@ use twinopt::value::{Aggregation, Difference, Kpi, Objective, evaluate, figures}
 const HOUR_MS: i64 = 3_600_000;
 
 fn signal(name: &str, role: Role, unit: &str) -> Signal {
-    Signal {
-        name: name.into(),
-        role,
-        unit: Unit::parse(unit).unwrap(),
-        hard: Range::OPEN,
-        soft: Range::OPEN,
-        max_move: MoveLimit::NONE,
-        multiple: 0.0,
-        switching: Switching::NONE,
-    }
+    Signal::open(name, role, Unit::parse(unit).unwrap())
 }
 
 /// inlet [degC, soft ≤ 27], total and it [kW], price [EUR/MWh], sp [degC, control], stock [1], flow [m^3/h].

@@ -96,20 +96,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::schema::{MoveLimit, Range, Schema, Signal, Switching};
+    use crate::schema::{Schema, Signal};
     use crate::units::Unit;
 
     fn forecast(values: Vec<f64>, past: usize, how: ForecastSpec) -> Forecast {
-        let signal = Signal {
-            name: "load".into(),
-            role: Role::Disturbance,
-            unit: Unit::one(),
-            hard: Range::OPEN,
-            soft: Range::OPEN,
-            max_move: MoveLimit::NONE,
-            multiple: 0.0,
-            switching: Switching::NONE,
-        };
+        let signal = Signal::open("load", Role::Disturbance, Unit::one());
         let schema = Arc::new(Schema::new(vec![signal]));
         let mut realised = Trajectory::empty(schema, Timestamp::UNIX_EPOCH, 3_600_000, values.len(), 1);
         realised.columns[0] = values;

@@ -237,7 +237,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::schema::{MoveLimit, Range, Signal, Switching};
+    use crate::schema::Signal;
     use crate::units::Unit;
 
     /// Δx = −x(t−1) + u, y = 2 x + member.
@@ -269,16 +269,7 @@ mod tests {
 
     fn map() -> StepMap {
         let roles = [("x", Role::State), ("y", Role::Output), ("u", Role::Control), ("c", Role::Disturbance)];
-        let signal = |(name, role): (&str, Role)| Signal {
-            name: name.into(),
-            role,
-            unit: Unit::one(),
-            hard: Range::OPEN,
-            soft: Range::OPEN,
-            max_move: MoveLimit::NONE,
-            multiple: 0.0,
-            switching: Switching::NONE,
-        };
+        let signal = |(name, role): (&str, Role)| Signal::open(name, role, Unit::one());
         let schema = Arc::new(Schema::new(roles.map(signal).to_vec()));
         let equations = Equations { constants: vec![(3, 90.0)], ..Equations::default() };
         let spec = ModelSpec { lags: 2.into(), ..ModelSpec::default() };

@@ -76,7 +76,7 @@ fn night(source: Source, registry: &Registry, seed: Option<u64>, tell: &dyn Fn(&
     // nights keep to the way of planning that the champion was tuned to
     let before = match &held {
         Champion::Whole(stored) | Champion::StandIn { stored, .. } => {
-            stored.card.tuned.as_ref().filter(|_| source.tunes())
+            stored.card.tuned.as_ref().filter(|_| source.spec.value.tunes())
         }
         Champion::Never | Champion::Outdated(_) => None,
     };

@@ -138,17 +138,12 @@ impl Source {
         Ok(Fitted { twin, card, holdout: split.holdout, untracked: learned.untracked, refused: learned.refused })
     }
 
-    /// Whether the file has plans tuned.
-    pub(super) fn tunes(&self) -> bool {
-        self.spec.value.mpc.as_ref().is_some_and(|m| m.value.tunes())
-    }
-
     /// How plans on this plant are made best; `None` where the file does not ask for it or the log is too short.
     fn tune(&self, log: &Trajectory, model: &ModelSpec, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
-        let Some(mpc) = self.spec.value.mpc.as_ref().map(|m| &m.value) else { return Ok(None) };
+        let Some(mpc) = self.spec.value.mpc.as_ref().map(|m| &m.value).filter(|m| m.tunes()) else { return Ok(None) };
         let plans = !self.compiled.objective.terms.is_empty() && !self.schema.with_role(Role::Control).is_empty();
         let learns = !Layout::new(&self.schema, model, &self.compiled.equations).targets.is_empty();
-        if !plans || !learns || !mpc.tunes() {
+        if !plans || !learns {
             return Ok(None);
         }
         let timezone = self.spec.value.zone()?;

@@ -87,8 +87,7 @@ impl Plant {
 
     /// `spec` with what it leaves open as it was tuned, and the model's control horizon where it was not.
     pub fn tuned(&self, spec: MpcSpec) -> MpcSpec {
-        let asked = self.spec.value.mpc.as_ref().is_some_and(|m| m.value.tunes());
-        let setting = self.card.tuned.as_ref().filter(|_| asked).map(|t| &t.setting);
+        let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
         let replan = spec.replan.as_ref().map_or(1, |r| self.steps(r.value));
         let steps = setting.map_or(self.card.horizon, |s| s.horizon).max(replan);
         let own = spec.horizon.is_some();

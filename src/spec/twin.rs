@@ -43,6 +43,11 @@ pub struct TwinSpec {
 }
 
 impl TwinSpec {
+    /// Whether it asks for plans that are tuned on its log.
+    pub fn tunes(&self) -> bool {
+        self.mpc.as_ref().is_some_and(|m| m.value.tunes())
+    }
+
     /// In which schedules, daily windows and the report tell the time.
     ///
     /// # Errors

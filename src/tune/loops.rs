@@ -80,30 +80,22 @@ impl<'a> Loops<'a> {
         let deepest = players.list.iter().max_by_key(|p| p.twin.map.depth())?;
         for (half, rows) in players.halves.iter().enumerate() {
             let found = starts(&deepest.twin.map, ground.log, rows, steps, 2 * RUNS);
-            let (mut end, mut turn) = (0, 0);
+            let (mut end, mut number) = (0, 0);
             for s in found.iter().filter(|s| s.reach == steps) {
                 // runs to test by share no row with those to choose by
                 if s.row >= end {
-                    stretches[turn].push(stretch(ground, s.row, s.first, steps, half));
-                    (end, turn) = (s.row + steps, 1 - turn);
+                    stretches[number % 2].push((number, stretch(ground, s.row, s.first, steps, half)));
+                    (end, number) = (s.row + steps, number + 1);
                 }
             }
         }
         // either half from the first runs on
-        let mut turns = [Vec::new(), Vec::new()];
-        for (turns, list) in turns.iter_mut().zip(stretches) {
-            let (older, newer): (Vec<Stretch>, Vec<Stretch>) = list.into_iter().partition(|s| s.half == 0);
-            let (mut older, mut newer) = (older.into_iter(), newer.into_iter());
-            loop {
-                let pair = [older.next(), newer.next()];
-                if pair.iter().all(Option::is_none) {
-                    break;
-                }
-                turns.extend(pair.into_iter().flatten());
-            }
-        }
+        let stretches = stretches.map(|mut list| {
+            list.sort_by_key(|(number, _)| *number);
+            list.into_iter().map(|(_, stretch)| stretch).collect::<Vec<Stretch>>()
+        });
         let both = |list: &Vec<Stretch>| [0, 1].iter().all(|h| list.iter().any(|s| s.half == *h));
-        turns.iter().all(both).then_some(Self { ground, players, steps, stretches: turns })
+        stretches.iter().all(both).then_some(Self { ground, players, steps, stretches })
     }
 
     /// Number of runs by which settings are chosen.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use twinopt::control::{Controller, Forecast};
 use twinopt::expr::Scope;
 use twinopt::rng::Key;
-use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
+use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal};
 use twinopt::simulate::{Run, Simulated, simulate};
 use twinopt::spec::{ForecastSpec, KpiSpec};
 use twinopt::trajectory::{Frame, Trajectory, Window};
@@ -32,16 +32,7 @@ pub const POWER: usize = 3;
 
 impl Room {
     pub fn new() -> Self {
-        let signal = |name: &str, role, unit: &str| Signal {
-            name: name.into(),
-            role,
-            unit: Unit::parse(unit).unwrap(),
-            hard: Range::OPEN,
-            soft: Range::OPEN,
-            max_move: MoveLimit::NONE,
-            multiple: 0.0,
-            switching: Switching::NONE,
-        };
+        let signal = |name: &str, role, unit: &str| Signal::open(name, role, Unit::parse(unit).unwrap());
         let mut temp = signal("temp", Role::State, "degC");
         temp.soft = Range { low: f64::NEG_INFINITY, high: 27.0 };
         let mut supply = signal("supply", Role::Control, "degC");

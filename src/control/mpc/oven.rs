@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::expr::Scope;
 use crate::learn::Particle;
-use crate::schema::{MoveLimit, Range, Role, Schema, Signal, Switching};
+use crate::schema::{Range, Role, Schema, Signal};
 use crate::spec::KpiSpec;
 use crate::trajectory::{Frame, Window};
 use crate::twin::{Batch, Dynamics, Support};
@@ -28,16 +28,7 @@ pub struct Oven {
 
 impl Oven {
     pub fn new() -> Self {
-        let signal = |name: &str, role| Signal {
-            name: name.into(),
-            role,
-            unit: Unit::one(),
-            hard: Range::OPEN,
-            soft: Range::OPEN,
-            max_move: MoveLimit::NONE,
-            multiple: 0.0,
-            switching: Switching::NONE,
-        };
+        let signal = |name: &str, role| Signal::open(name, role, Unit::one());
         let mut signals = vec![
             signal("temp", Role::State),
             signal("heat", Role::Control),
