@@ -22,7 +22,7 @@ PROMISE = {
     "cstr": ("tracking", lambda v, hours, steps: v), "four_tank": ("tracking", lambda v, hours, steps: v),
     "ph_neutralization": ("tracking", lambda v, hours, steps: v), "distillation": ("tracking", lambda v, hours, steps: v),
     "serial_inventory": ("profit", lambda v, hours, steps: v / steps),
-    "datacenter_crac": ("energy", lambda v, hours, steps: v / (hours * 3600)),
+    "datacenter_crac": ("energy", lambda v, hours, steps: v * 1000 / hours),  # kWh to W
 }
 # Steps of a record before the scenario over it: what models and forecasts look back on.
 PAST = 12

@@ -298,6 +298,58 @@ impl Controller for Watched<'_> {
     }
 }
 
+/// What is bought in one step is worth something in the next ones, which a plan of one step does not see.
+const CHARGE: &str = r#"
+name = "charge"
+step = "1h"
+log = { files = "log/*.parquet", time = "t" }
+signals = [
+  { name = "charge", role = "state", next = "0.8 * charge + bought" },
+  { name = "wanted", role = "setpoint" },
+  { name = "bought", role = "control", hard = [0, 2] },
+]
+[kpi]
+miss = { sum = "(charge - wanted)^2" }
+money = { sum = "0.2 * bought" }
+[objective]
+miss = 1.0
+money = 1.0
+"#;
+
+#[test]
+fn a_short_plan_that_counts_what_is_to_come_does_as_well_as_a_long_one() {
+    let mut plant = Plant::new(CHARGE);
+    let (charge, wanted, bought) = (plant.column("charge"), plant.column("wanted"), plant.column("bought"));
+    let mut log = plant.log(900);
+    let key = Key::new(2);
+    let mut level = 2.0;
+    for t in 0..log.steps {
+        let sp = 2.0 + (t as f64 / 60.0).sin();
+        // a poor controller, and a restless one
+        let u = (0.2 * sp + 0.3 * (sp - level) + 0.2 * key.normal(t as u64)).clamp(0.0, 2.0);
+        log.at_mut(charge, t)[0] = level;
+        log.at_mut(wanted, t)[0] = sp;
+        log.at_mut(bought, t)[0] = u;
+        level = 0.8 * level + u;
+    }
+    plant.learn_to_go(&log, 10);
+    let told = plant.to_go.as_ref().unwrap();
+    assert!(told.steps == 10 && told.skill > 0.6, "{told:?}");
+    let (twin, log) = (plant.known(), Arc::new(log));
+    let cost = |plant: &Plant, text: &str| {
+        let text = format!("controller.mpc = {{ within_log = false, {text} }}");
+        plant.value(&plant.run(&twin, &log, 500, 1, plant.controller(&twin, &text).unwrap().as_mut()).unwrap())
+    };
+    let (blind, seeing) = (cost(&plant, "horizon = '1h'"), cost(&plant, "horizon = '1h', cost_to_go = true"));
+    let long = cost(&plant, "horizon = '10h'");
+    println!("one step {blind:.1}, with what is to come {seeing:.1}, ten steps {long:.1}");
+    assert!(blind > 5.0 * long && seeing < 1.2 * long, "{blind} {seeing} {long}");
+    // a scenario cannot ask for what the log did not tell
+    plant.to_go = None;
+    let error = plant.controller(&twin, "controller.mpc = { horizon = '1h', cost_to_go = true }").err().unwrap();
+    assert!(error.to_string().contains("what comes behind a plan is not known"), "{error}");
+}
+
 fn mpc_spec(text: &str) -> MpcSpec {
     toml::from_str(text).unwrap()
 }

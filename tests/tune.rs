@@ -125,6 +125,8 @@ impl Tank {
             horizon: Some(TimeSpan::of_steps(s.horizon, self.log.step_ms).into()),
             moves: Some(s.moves.into()),
             correction: Some(s.correction.into()),
+            replan: Some(TimeSpan::of_steps(s.replan, self.log.step_ms).into()),
+            cost_to_go: Some(s.cost_to_go.into()),
             ..self.mpc().clone()
         };
         let context = Context {
@@ -134,6 +136,7 @@ impl Tank {
             dynamics: &twin,
             objective: &self.compiled.objective,
             kpis: &self.compiled.kpis,
+            to_go: tuned.to_go.as_ref(),
             timezone: self.spec.value.zone().unwrap(),
             seed: 1,
             clock: None,
@@ -176,10 +179,11 @@ fn a_closed_loop_on_the_log_alone_finds_how_to_plan_and_what_it_is_worth() {
 
 #[test]
 fn what_the_file_gives_is_not_tuned() {
-    let tank = Tank::new("horizon = \"40s\"\nmoves = 2\ncorrection = 0.05");
+    let tank = Tank::new("horizon = \"40s\"\nreplan = \"20s\"\nmoves = 2\ncorrection = 0.05\ncost_to_go = false");
     let tuned = tank.tuned();
     let given = |t: &twinopt::scenario::results::Trial| {
-        (t.setting.horizon, t.setting.moves, t.setting.correction) == (4, 2, 0.05)
+        let s = &t.setting;
+        (s.horizon, s.replan, s.moves, s.correction, s.cost_to_go) == (4, 2, 2, 0.05, false)
     };
     assert!(tuned.trials.iter().all(given) && tuned.trials.len() == 8, "{tuned:#?}");
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();

@@ -66,11 +66,13 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 
 /// How plans are made, and what comes of them.
 fn plans(tuned: &Tuned, step: &str) -> String {
-    let Setting { model, lags, horizon, moves, correction } = &tuned.setting;
+    let Setting { model, lags, horizon, moves, correction, replan, cost_to_go } = &tuned.setting;
     let mut text = format!(
-        "plans: {model} with {}, {horizon} x {step} ahead in {}, correction {correction}; {}\n",
+        "plans: {model} with {}, {horizon} x {step} ahead{} in {}, a new one every {}, correction {correction}; {}\n",
         plural(*lags, "past value"),
+        if *cost_to_go { " and what is to come behind that" } else { "" },
         plural(*moves, "move"),
+        plural(*replan, "step"),
         tuned.reason,
     );
     for p in tuned.expected.iter().filter(|p| p.planned.is_finite()) {

@@ -34,7 +34,7 @@ use crate::spec::{At, ControllerSpec, SettingFault, TwinSpec};
 use crate::trajectory::Window;
 use crate::twin::Dynamics;
 use crate::units::Unit;
-use crate::value::{Kpi, Objective};
+use crate::value::{CostToGo, Kpi, Objective};
 
 /// What a controller may know at a step: present and past, and forecasts; never the future.
 #[derive(Clone, Copy)]
@@ -96,6 +96,8 @@ pub struct Context<'a> {
     pub objective: &'a Objective,
     /// All that the twin measures, for prices that count in plans only.
     pub kpis: &'a [Kpi],
+    /// What is to come behind a plan; `None`: the log does not tell.
+    pub to_go: Option<&'a CostToGo>,
     /// In which schedules tell the time.
     pub timezone: TimeZone,
     /// Of whatever the controller draws.

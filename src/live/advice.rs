@@ -179,6 +179,7 @@ pub fn advise(
         dynamics: &plant.twin,
         objective: &compiled.objective,
         kpis: &compiled.kpis,
+        to_go: plant.to_go(),
         timezone: plant.spec.value.zone()?,
         seed: seed.unwrap_or(plant.spec.value.model.seed.value),
         clock,

@@ -104,6 +104,7 @@ impl<'a> Session<'a> {
             dynamics: &plant.twin,
             objective: &compiled.objective,
             kpis: &compiled.kpis,
+            to_go: plant.to_go(),
             timezone: plant.spec.value.zone()?,
             seed: settings.seed.unwrap_or(plant.spec.value.model.seed.value),
             clock: settings.clock,

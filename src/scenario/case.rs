@@ -169,6 +169,7 @@ impl Case<'_> {
             dynamics: self.twin,
             objective: &self.compiled.objective,
             kpis: &self.compiled.kpis,
+            to_go: self.plant.to_go(),
             timezone: self.plant.spec.value.zone()?,
             seed: self.seed,
             clock: self.clock,

@@ -14,7 +14,7 @@ use crate::schema::Schema;
 use crate::spec::{At, Change, Loaded, MpcSpec, TimeSpan, TwinSpec};
 use crate::trajectory::Trajectory;
 use crate::twin::Twin;
-use crate::value::{Kpi, Objective};
+use crate::value::{CostToGo, Kpi, Objective};
 
 /// Steps of the log before a run that lags, forecasts and controllers can look back on: four weeks of ten minutes, two
 /// of minutes by the hour, more than any `sum` may reach.
@@ -88,19 +88,30 @@ impl Plant {
     /// `spec` with what it leaves open as it was tuned, and the model's control horizon where it was not.
     pub fn tuned(&self, spec: MpcSpec) -> MpcSpec {
         let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
-        let replan = spec.replan.as_ref().map_or(1, |r| self.steps(r.value));
-        let steps = setting.map_or(self.card.horizon, |s| s.horizon).max(replan);
         let own = spec.horizon.is_some();
+        // these suit that horizon alone
+        let suited = setting.filter(|_| !own);
+        let replan = match &spec.replan {
+            Some(replan) => self.steps(replan.value),
+            None => suited.map_or(1, |s| s.replan),
+        };
+        let steps = setting.map_or(self.card.horizon, |s| s.horizon).max(replan);
         MpcSpec {
+            replan: spec.replan.or_else(|| Some(TimeSpan::of_steps(replan, self.log.step_ms).into())),
+            cost_to_go: spec.cost_to_go.or_else(|| suited.map(|s| s.cost_to_go.into())),
             horizon: spec.horizon.or_else(|| Some(TimeSpan::of_steps(steps, self.log.step_ms).into())),
-            // so many moves suit that horizon alone
             moves: match spec.moves {
                 Some(moves) => Some(if own { moves } else { At { value: moves.value.min(steps), ..moves } }),
-                None => setting.filter(|_| !own).map(|s| s.moves.into()),
+                None => suited.map(|s| s.moves.into()),
             },
             correction: spec.correction.or_else(|| setting.map(|s| s.correction.into())),
             ..spec
         }
+    }
+
+    /// What is to come behind a plan, as the log tells it.
+    pub fn to_go(&self) -> Option<&CostToGo> {
+        self.card.tuned.as_ref()?.to_go.as_ref()
     }
 
     /// The log from some four weeks of steps before grid row `start` to `start + steps`; (history steps, trajectory).

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use crate::control::Promise;
 use crate::log::Quality;
+use crate::value::CostToGo;
 pub use crate::value::{Difference, Economics, Estimate};
 
 /// Version of the `results.json` layout.
@@ -233,6 +234,9 @@ pub struct Tuned {
     pub logged: f64,
     /// The same by KPI.
     pub expected: Vec<Expected>,
+    /// What is to come behind a plan; `None`: the log does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_go: Option<CostToGo>,
 }
 
 impl Tuned {
@@ -258,6 +262,16 @@ pub struct Setting {
     pub horizon: usize,
     pub moves: usize,
     pub correction: f64,
+    /// Steps between plans.
+    #[serde(default = "each_step")]
+    pub replan: usize,
+    /// Whether plans count what is to come behind them.
+    #[serde(default)]
+    pub cost_to_go: bool,
+}
+
+fn each_step() -> usize {
+    1
 }
 
 /// What came of one setting.

@@ -10,14 +10,14 @@ use super::{At, ControllerSpec, ForecastSpec, PlannerSpec, TimeSpan, TotalSpec};
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MpcSpec {
-    /// Of a twin: horizon, moves, correction, and the model with its lags, as far as the file leaves them open, are chosen
-    /// by `fit` in closed loops on the log (default true).
+    /// Of a twin: horizon, replan, moves, correction, cost_to_go, and the model with its lags, as far as the file leaves them
+    /// open, are chosen by `fit` in closed loops on the log (default true).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tune: Option<At<bool>>,
     /// How far plans look ahead (default: as tuned, else the model's control horizon).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<At<TimeSpan>>,
-    /// Time between plans; the plan is followed in between (default: one sample time).
+    /// Time between plans; the plan is followed in between (default: as tuned, else one sample time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replan: Option<At<TimeSpan>>,
     /// The plan minimises this quantile of the objective over particles (default: the mean; 0.95 is cautious).
@@ -63,6 +63,10 @@ pub struct MpcSpec {
     /// like the worth of stock.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub terminal: IndexMap<String, At<f64>>,
+    /// Plans count, too, what the objective of the next control horizon behind them is to be, as the log has it from such
+    /// states: what lets plans look less far (default: as tuned, else false). `fit` learns it where it tunes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_to_go: Option<At<bool>>,
     /// Limits of what controls take over the horizon.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub totals: Vec<At<TotalSpec>>,

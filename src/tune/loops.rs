@@ -116,7 +116,7 @@ impl<'a> Loops<'a> {
             let planner = self.players.get(&setting.model, setting.lags, half);
             let rival = self.players.rival(&setting.model, half);
             let kpis = match (planner, rival) {
-                (Some(planner), Some(rival)) => self.one(setting, planner, rival, stretch, i)?,
+                (Some(planner), Some(rival)) => self.one(setting, (planner, rival), stretch, i)?,
                 _ => None,
             };
             let nothing = || vec![f64::NAN; self.ground.compiled.kpis.len()];
@@ -138,8 +138,7 @@ impl<'a> Loops<'a> {
     fn one(
         &self,
         setting: &Setting,
-        planner: &Player,
-        rival: &Player,
+        (planner, rival): (&Player, &Player),
         stretch: &Stretch,
         number: usize,
     ) -> Result<Option<Vec<f64>>> {
@@ -152,6 +151,7 @@ impl<'a> Loops<'a> {
             dynamics: &planner.twin,
             objective: &compiled.objective,
             kpis: &compiled.kpis,
+            to_go: self.players.to_go[planner.half].as_ref(),
             timezone: timezone.clone(),
             seed: model.seed.value,
             clock: None,
@@ -204,6 +204,8 @@ fn planned(ground: &Ground, setting: &Setting) -> MpcSpec {
         horizon: Some(TimeSpan::of_steps(setting.horizon, ground.log.step_ms).into()),
         moves: Some(setting.moves.into()),
         correction: Some(setting.correction.into()),
+        replan: Some(TimeSpan::of_steps(setting.replan, ground.log.step_ms).into()),
+        cost_to_go: Some(setting.cost_to_go.into()),
         budget: None,
         ..ground.mpc.clone()
     }

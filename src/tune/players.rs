@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::learn::{Task, model};
 use crate::spec::ModelSpec;
 use crate::twin::{Provenance, Twin};
+use crate::value::CostToGo;
 
 /// Past values that are tried.
 pub const LAGS: [usize; 4] = [1, 2, 4, 8];
@@ -33,6 +34,9 @@ pub struct Player {
 pub struct Players {
     pub list: Vec<Player>,
     pub halves: Halves,
+    /// What is to come behind plans, as each half tells it, and all training rows.
+    pub to_go: [Option<CostToGo>; 2],
+    pub to_go_whole: Option<CostToGo>,
     /// Families that may plan.
     pub planners: Vec<&'static str>,
     pub lags: Vec<usize>,
@@ -54,7 +58,9 @@ impl Players {
         let given = !ground.model.lags.span.is_empty();
         let lags: Vec<usize> = if given { vec![ground.model.lags.value] } else { LAGS.to_vec() };
         let most = ModelSpec { lags: LAGS[LAGS.len() - 1].max(lags[0]).into(), ..ground.model.clone() };
-        let halves = halves(&Task::new(ground.log, &ground.compiled.equations, &most, ground.compute)?);
+        let task = Task::new(ground.log, &ground.compiled.equations, &most, ground.compute)?;
+        let halves = halves(&task);
+        let to_go = |rows: &[Range<usize>]| CostToGo::fit(ground.log, rows, &ground.compiled.objective, task.horizon);
         let each = |f: &&'static str| {
             let f = *f;
             lags.iter().flat_map(move |&l| [0, 1].map(|half| (f, l, half))).collect::<Vec<_>>()
@@ -70,7 +76,8 @@ impl Players {
                 Err(other) => return Err(other),
             }
         }
-        Ok(Self { list, halves, planners, lags })
+        let (older, newer, whole) = (to_go(&halves[0]), to_go(&halves[1]), to_go(&task.split.train));
+        Ok(Self { list, halves, to_go: [older, newer], to_go_whole: whole, planners, lags })
     }
 
     pub fn get(&self, model: &str, lags: usize, half: usize) -> Option<&Player> {

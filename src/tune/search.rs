@@ -7,21 +7,23 @@ use super::loops::{Loops, Outcome};
 use super::players::Players;
 use crate::error::{Error, Result};
 use crate::scenario::results::{Setting, Trial, Tuned};
-use crate::spec::TimeSpan;
+use crate::spec::{MpcSpec, TimeSpan};
 
-/// The control horizon is divided by these.
-const PARTS: [usize; 3] = [1, 2, 4];
+/// The control horizon is divided by these. Here and below: the simplest first.
+const PARTS: [usize; 3] = [4, 2, 1];
 /// Free moves.
-const MOVES: [usize; 3] = [12, 6, 3];
+const MOVES: [usize; 3] = [3, 6, 12];
 /// Gains of the estimate of the model's bias.
 const CORRECTIONS: [f64; 3] = [0.1, 0.0, 0.3];
+/// Steps between plans.
+const REPLANS: [usize; 3] = [1, 2, 4];
 
 /// Runs of every model, after which the worse half is out.
 const HEATS: usize = 2;
 /// Models that stay in, at least.
 const FINALISTS: usize = 3;
-/// Standard errors by which a setting must do better than the one that stands.
-const SURE: f64 = 2.0;
+/// Standard errors within which two settings do alike: the simpler one is taken (Breiman et al. 1984).
+const ALIKE: f64 = 1.0;
 
 /// Tries what `ground` leaves open and tells what is best; `None` when the log is too short for closed loops on both of its
 /// halves. `tell` hears what is being done.
@@ -36,45 +38,52 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
         Err(Error::Data(_)) => return Ok(None),
         other => other?,
     };
-    let (horizon, moves, correction) = (&ground.mpc.horizon, &ground.mpc.moves, &ground.mpc.correction);
+    let MpcSpec { horizon, moves, correction, replan, cost_to_go, .. } = ground.mpc;
+    let least = replan.as_ref().map_or(1, |r| r.steps(step, 1));
     let longest = horizon.as_ref().unwrap_or(&ground.model.horizon).steps(step, 1);
     let Some(loops) = Loops::new(ground, &players, longest) else { return Ok(None) };
-    let most = moves.as_ref().map_or(MOVES[0], |m| m.value);
+    let most = moves.as_ref().map_or(MOVES[MOVES.len() - 1], |m| m.value);
     let first = |model: &str, lags: usize| Setting {
         model: model.to_owned(),
         lags,
         horizon: longest,
         moves: most.min(longest),
         correction: correction.as_ref().map_or(CORRECTIONS[0], |c| c.value),
+        replan: least,
+        cost_to_go: cost_to_go.as_ref().is_some_and(|c| c.value),
     };
     let mut search = Search { loops: &loops, tried: Vec::new() };
     tell("tuning plans: model and lags in closed loop");
     let models = players.planners.iter().flat_map(|m| players.lags.iter().map(|&l| first(m, l)));
     let Some(mut best) = search.race(models.collect())? else { return Ok(None) };
     // totals are over the whole horizon
-    if horizon.is_none() && ground.mpc.totals.is_empty() {
-        let least = ground.mpc.replan.as_ref().map_or(1, |r| r.steps(step, 1));
+    let parts = if horizon.is_none() && ground.mpc.totals.is_empty() { &PARTS[..] } else { &[1] };
+    let told = players.to_go.iter().chain([&players.to_go_whole]).all(Option::is_some);
+    let counted = if cost_to_go.is_none() && told { &[false, true][..] } else { &[false] };
+    let ways: Vec<(usize, bool)> = counted.iter().flat_map(|&c| parts.iter().map(move |&p| (p, c))).collect();
+    if ways.len() > 1 {
         tell("tuning plans: horizon in closed loop");
-        let to = |parts: &usize| (longest / parts).max(least);
-        best = search.better(best, |s| {
-            let change = |h: usize| Setting { horizon: h, moves: most.min(h), ..s.clone() };
-            PARTS.iter().map(to).map(change).collect()
+        best = search.change(best, &ways, |s, (parts, counted)| {
+            let horizon = (longest / parts).max(least);
+            Setting { horizon, moves: most.min(horizon), cost_to_go: s.cost_to_go || counted, ..s }
         })?;
     }
     if moves.is_none() {
         tell("tuning plans: moves in closed loop");
-        best = search
-            .better(best, |s| MOVES.iter().map(|&m| Setting { moves: m.min(s.horizon), ..s.clone() }).collect())?;
+        best = search.change(best, &MOVES, |s, m| Setting { moves: m.min(s.horizon), ..s })?;
+    }
+    if replan.is_none() {
+        tell("tuning plans: time between plans in closed loop");
+        best = search.change(best, &REPLANS, |s, r| Setting { replan: r.min(s.horizon), ..s })?;
     }
     if correction.is_none() {
         tell("tuning plans: correction in closed loop");
-        best =
-            search.better(best, |s| CORRECTIONS.iter().map(|&c| Setting { correction: c, ..s.clone() }).collect())?;
+        best = search.change(best, &CORRECTIONS, |s, correction| Setting { correction, ..s })?;
     }
     tell("tuning plans: testing the choice");
     let setting = search.tried[best].0.clone();
     let test = loops.run(&setting, 0..usize::MAX, true)?;
-    Ok(Some(search.tell(best, setting, &test)))
+    Ok(Some(Tuned { to_go: players.to_go_whole.clone(), ..search.tell(best, setting, &test) }))
 }
 
 /// What was tried so far.
@@ -107,34 +116,36 @@ impl Search<'_> {
         Ok(numbers)
     }
 
-    /// A few runs of each of `settings`, simplest first, all runs of the better half, and the first of them that does no worse
-    /// than the best; `None` when all failed.
+    /// A few runs of each of `settings`, simplest first, and of the better half all runs: the [`Search::simplest`] of them.
     fn race(&mut self, settings: Vec<Setting>) -> Result<Option<usize>> {
         let mut numbers = self.run(settings, HEATS)?;
         numbers.sort_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
         numbers.truncate(numbers.len().div_ceil(2).max(FINALISTS));
-        let finalists = numbers.iter().map(|&i| self.tried[i].0.clone()).collect();
-        let finalists = self.run(finalists, self.loops.runs())?;
-        let finite = finalists.iter().copied().filter(|&i| self.mean(i).is_finite());
-        let Some(best) = finite.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b))) else { return Ok(None) };
-        Ok(finalists.into_iter().filter(|&i| !self.worse(i, best, 1.0)).min())
+        numbers.sort_unstable();
+        self.simplest(numbers.iter().map(|&i| self.tried[i].0.clone()).collect())
+    }
+
+    /// Number `now` with one thing changed to each of `values`, simplest first: the [`Search::simplest`].
+    fn change<T: Copy>(&mut self, now: usize, values: &[T], to: impl Fn(Setting, T) -> Setting) -> Result<usize> {
+        let settings = values.iter().map(|&v| to(self.tried[now].0.clone(), v)).collect();
+        Ok(self.simplest(settings)?.unwrap_or(now))
+    }
+
+    /// All runs of each of `settings`, simplest first: the first of them that does as well as the best; `None` when all
+    /// failed.
+    fn simplest(&mut self, settings: Vec<Setting>) -> Result<Option<usize>> {
+        let mut numbers = self.run(settings, self.loops.runs())?;
+        numbers.retain(|&i| self.mean(i).is_finite());
+        let Some(&best) = numbers.iter().min_by(|&&a, &&b| self.mean(a).total_cmp(&self.mean(b))) else {
+            return Ok(None);
+        };
+        let gap = |i: usize| self.mean(i) - self.mean(best);
+        let error = |i: usize| self.tried[i].1.error(&self.tried[best].1);
+        Ok(numbers.into_iter().find(|&i| gap(i) <= ALIKE * error(i)))
     }
 
     fn mean(&self, i: usize) -> f64 {
         self.tried[i].1.mean()
-    }
-
-    /// Whether `a` is worse than `b` by more than so many standard errors of their difference.
-    fn worse(&self, a: usize, b: usize, errors: f64) -> bool {
-        let gap = self.mean(a) - self.mean(b);
-        !self.mean(a).is_finite() || gap > errors * self.tried[a].1.error(&self.tried[b].1)
-    }
-
-    /// The best of number `now` and its `others`, if it is surely better.
-    fn better(&mut self, now: usize, others: impl Fn(&Setting) -> Vec<Setting>) -> Result<usize> {
-        let numbers = self.run(others(&self.tried[now].0), self.loops.runs())?;
-        let best = numbers.into_iter().min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
-        Ok(best.filter(|&b| self.worse(now, b, SURE)).unwrap_or(now))
     }
 
     fn tell(self, best: usize, setting: Setting, test: &Outcome) -> Tuned {
@@ -161,6 +172,7 @@ impl Search<'_> {
             planned: test.mean(),
             logged: self.loops.logged(),
             expected: self.loops.expected(test),
+            to_go: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::accumulator::{Accumulator, tally, tally_pair};
+use super::to_go::{Behind, CostToGo};
 use crate::error::nearest;
 use crate::expr::{ExprFault, Program, Registers, Scope};
 use crate::schema::{Range as Limits, Role, Schema};
@@ -51,6 +52,8 @@ enum Kind {
     Final(Program),
     ServiceLevel(Program),
     DegreeHours(Program, f64),
+    /// Money of the steps behind the last one.
+    ToGo(Box<Behind>),
 }
 
 /// How a KPI is made up of the steps of a run.
@@ -168,6 +171,13 @@ impl Kpi {
         Ok(Self { name: name.to_owned(), unit, formula, kind, factor })
     }
 
+    /// What is still to come behind a plan of `horizon` steps; `None` where `schema` lacks a signal of it.
+    pub fn to_go(cost: &CostToGo, horizon: usize, schema: &Schema) -> Option<Self> {
+        let formula = format!("cost of the next {} steps, as the log has it", cost.steps);
+        let kind = Kind::ToGo(Box::new(cost.compile(horizon, schema)?));
+        Some(Self { name: "cost to go".into(), unit: Unit::one(), formula, kind, factor: 1.0 })
+    }
+
     /// Largest lag that it reads.
     pub fn depth(&self) -> usize {
         match &self.kind {
@@ -179,7 +189,7 @@ impl Kpi {
             | Kind::DegreeHours(p, _) => p.depth(),
             Kind::Ratio(p, q) | Kind::FillRate(p, q) => p.depth().max(q.depth()),
             Kind::Moves(..) | Kind::Travel(_) => 1,
-            Kind::Exceedance(..) | Kind::ExceedanceShare(..) => 0,
+            Kind::Exceedance(..) | Kind::ExceedanceShare(..) | Kind::ToGo(_) => 0,
         }
     }
 
@@ -196,6 +206,8 @@ impl Kpi {
             Kind::Ratio(p, q) | Kind::FillRate(p, q) => of(&[p, q]),
             Kind::Moves(signal, _) | Kind::Travel(signal) => vec![*signal],
             Kind::Exceedance(signal, _) | Kind::ExceedanceShare(signal, _) => vec![*signal],
+            // what is behind a plan is no reason for it to look less far
+            Kind::ToGo(_) => Vec::new(),
         }
     }
 
@@ -215,7 +227,9 @@ impl Kpi {
             Kind::Sum(_) | Kind::Exceedance(..) | Kind::Moves(..) | Kind::Travel(_) | Kind::DegreeHours(..) => {
                 Aggregation::Total
             }
-            Kind::Mean(_) | Kind::ExceedanceShare(..) | Kind::Final(_) | Kind::ServiceLevel(_) => Aggregation::Mean,
+            Kind::Mean(_) | Kind::ExceedanceShare(..) | Kind::Final(_) | Kind::ServiceLevel(_) | Kind::ToGo(_) => {
+                Aggregation::Mean
+            }
             Kind::Peak(..) => Aggregation::Largest,
             Kind::Ratio(..) | Kind::FillRate(..) => Aggregation::Ratio,
         }
@@ -268,12 +282,11 @@ impl Kpi {
             }
             Kind::Final(p) => {
                 p.eval(frame, registers, x);
-                for ((x, last), known) in x.iter().zip(sum).zip(known) {
-                    if x.is_finite() {
-                        *last = *x;
-                        *known += 1.0;
-                    }
-                }
+                last(x, sum, known);
+            }
+            Kind::ToGo(behind) => {
+                behind.eval(frame, x);
+                last(x, sum, known);
             }
             Kind::ServiceLevel(p) => {
                 p.eval(frame, registers, x);
@@ -325,6 +338,16 @@ impl Kpi {
         let ratio = (self.aggregation() == Aggregation::Ratio)
             .then(|| (acc.sum.iter().map(|v| self.factor * v).collect(), acc.below.clone()));
         Figures { values, ratio, missing: acc.missing() }
+    }
+}
+
+/// Keeps the values that are finite.
+fn last(x: &[f64], kept: &mut [f64], known: &mut [f64]) {
+    for ((x, kept), known) in x.iter().zip(kept).zip(known) {
+        if x.is_finite() {
+            *kept = *x;
+            *known += 1.0;
+        }
     }
 }
 

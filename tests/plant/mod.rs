@@ -19,7 +19,7 @@ use twinopt::spec::{ControllerSpec, TwinSpec};
 use twinopt::trajectory::Trajectory;
 use twinopt::twin::{Dynamics, Provenance, Twin};
 use twinopt::units::Unit;
-use twinopt::value::{Kpi, Objective, evaluate};
+use twinopt::value::{CostToGo, Kpi, Objective, evaluate};
 
 pub const START: &str = "2024-07-01T00:00:00Z";
 
@@ -73,6 +73,8 @@ pub struct Plant {
     pub scope: Scope,
     kpis: Vec<Kpi>,
     objective: Objective,
+    /// What is to come behind plans.
+    pub to_go: Option<CostToGo>,
 }
 
 impl Plant {
@@ -108,7 +110,13 @@ impl Plant {
             spec.kpi.iter().map(|(name, kpi)| Kpi::compile(name, kpi, &scope, &schema).unwrap()).collect();
         let prices = spec.objective.iter().map(|(name, price)| (name.as_str(), price.value));
         let objective = Objective::of(&kpis, prices).unwrap();
-        Self { spec, schema, scope, kpis, objective }
+        Self { spec, schema, scope, kpis, objective, to_go: None }
+    }
+
+    /// Learns from a log what is to come in the next `steps`.
+    pub fn learn_to_go(&mut self, log: &Trajectory, steps: usize) {
+        let whole = 0..log.steps;
+        self.to_go = CostToGo::fit(log, std::slice::from_ref(&whole), &self.objective, steps);
     }
 
     pub fn equations(&self) -> Equations {
@@ -165,6 +173,7 @@ impl Plant {
             dynamics,
             objective: &self.objective,
             kpis: &self.kpis,
+            to_go: self.to_go.as_ref(),
             timezone: TimeZone::get("Europe/Berlin").unwrap(),
             seed: 1,
             clock,

@@ -36,7 +36,7 @@ use crate::schema::{Range, Role};
 use crate::spec::{MpcSpec, TimeSpan};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
-use crate::value::Objective;
+use crate::value::{Kpi, Objective};
 
 /// The controller. Each particle of the run has its own plan: at every replan interval the planner moves the free moves
 /// of the horizon so that the risk quantile of the objective over several simulated futures is least, and the plan is
@@ -108,6 +108,18 @@ impl<'a> Mpc<'a> {
             context.fault("unknown-kpi", &span, format!("`{name}` is no KPI"), "name a KPI of the [kpi] table")
         })?;
         objective.terms.extend(terminal.terms);
+        if let Some(wanted) = spec.cost_to_go.as_ref().filter(|w| w.value) {
+            let asked = horizon.steps(step, 1);
+            let reach = Cut::of(asked, context.dynamics, &objective).map_or(asked, |cut| cut.reach);
+            let behind = context.to_go.and_then(|t| Kpi::to_go(t, reach, context.schema));
+            let Some(kpi) = behind else {
+                let cure = "remove `cost_to_go`, or let `fit` tune plans; price what stays behind with `terminal`";
+                let message =
+                    "what comes behind a plan is not known: the log does not tell, or `fit` was not to tune plans";
+                return Err(context.fault("missing-value", &wanted.span, message, cure));
+            };
+            objective.terms.push((kpi, 1.0));
+        }
         // Not the stream of the run's own noise: a plan must not foresee it.
         let key = Key::new(context.seed).fold(0x6D70_6300);
         let mut mpc = Self::new(spec, controls, context.dynamics, objective, key);

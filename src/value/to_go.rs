@@ -1,0 +1,246 @@
+//! What is still to come where a plan ends, learned from the log.
+
+use std::ops::Range;
+
+use nalgebra::{Cholesky, DMatrix, DVector};
+use serde::{Deserialize, Serialize};
+
+use super::kpi::{Aggregation, PerStep};
+use super::objective::Objective;
+use crate::expr::Registers;
+use crate::schema::{Role, Schema};
+use crate::trajectory::{Frame, Trajectory};
+
+/// Rows that it is fitted to, at most: one from each of as many equal stretches.
+const ROWS: usize = 6000;
+/// Newest share of them on which it is judged.
+const JUDGED: f64 = 0.25;
+/// Least share of the variance there that it must explain.
+const WORTH: f64 = 0.5;
+/// Ridge, in variances of the inputs.
+const RIDGE: f64 = 1e-3;
+/// Of more inputs the squares count, and no products.
+const PAIRED: usize = 16;
+
+/// Objective of the steps after a row as a quadratic function of the states, set-points, controls and disturbances in it: a
+/// Monte Carlo estimate of the value of the controller that made the log (Sutton & Barto 2018, chapter 5), by ridge regression.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CostToGo {
+    /// Steps that it counts.
+    pub steps: usize,
+    /// Share of the variance of later rows that it explains.
+    pub skill: f64,
+    signals: Vec<String>,
+    mean: Vec<f64>,
+    /// Of terms that add up over time, and of those that are means: a plan of n steps counts the sum of the latter by 1/n.
+    parts: [Part; 2],
+}
+
+/// One sum over the steps to come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Part {
+    /// 1, every input, every product: about the means, in units of the signals.
+    weights: Vec<f64>,
+    /// Least and largest of the log.
+    least: f64,
+    most: f64,
+}
+
+/// A [`CostToGo`] behind a plan, by columns of the schema.
+#[derive(Debug, Clone)]
+pub(super) struct Behind {
+    columns: Vec<usize>,
+    mean: Vec<f64>,
+    part: Part,
+}
+
+impl CostToGo {
+    /// From the `rows` of `log` (one particle, derived signals filled), for `steps` steps; `None` where the objective is no sum
+    /// over steps, or the rows tell too little.
+    pub fn fit(log: &Trajectory, rows: &[Range<usize>], objective: &Objective, steps: usize) -> Option<Self> {
+        let costs = per_step(log, objective)?;
+        let inputs: Vec<usize> = (0..log.schema.len()).filter(|&s| is_input(log, s)).collect();
+        let sums: Vec<(usize, [f64; 2])> = rows.iter().flat_map(|r| ahead(log, &costs, r, steps)).collect();
+        let known = |(t, _): &&(usize, [f64; 2])| inputs.iter().all(|&s| log.columns[s][*t].is_finite());
+        let all: Vec<(usize, [f64; 2])> = sums.iter().filter(known).copied().collect();
+        let n = all.len().min(ROWS);
+        let some: Vec<(usize, [f64; 2])> = (0..n).map(|i| all[i * all.len() / n]).collect();
+        let old = ((1.0 - JUDGED) * n as f64) as usize;
+        let fit = |rows: &[(usize, [f64; 2])]| Self::to(log, &inputs, rows, steps);
+        // what comes after the rows of the fit has no part in what it is judged by
+        let from = some.get(old)?.0 + steps;
+        let new = &some[some.partition_point(|(t, _)| *t < from)..];
+        let skill = fit(&some[..old])?.explains(log, &inputs, new);
+        let whole = fit(&some)?;
+        (skill >= WORTH).then_some(Self { skill, ..whole })
+    }
+
+    fn to(log: &Trajectory, inputs: &[usize], rows: &[(usize, [f64; 2])], steps: usize) -> Option<Self> {
+        let (n, width) = (rows.len(), width(inputs.len()));
+        if n < 2 * width {
+            return None;
+        }
+        let value = |s: usize, t: usize| log.columns[s][t];
+        let mean: Vec<f64> =
+            inputs.iter().map(|&s| rows.iter().map(|r| value(s, r.0)).sum::<f64>() / n as f64).collect();
+        let sd = |(&s, m): (&usize, &f64)| {
+            let square = rows.iter().map(|r| (value(s, r.0) - m).powi(2)).sum::<f64>() / n as f64;
+            square.sqrt()
+        };
+        let scale: Vec<f64> = inputs.iter().zip(&mean).map(sd).collect();
+        let inverse = |k: usize| if scale[k] > 0.0 { scale[k].recip() } else { 0.0 };
+        let mut design = DMatrix::zeros(n, width);
+        let mut z = vec![0.0; inputs.len()];
+        for (i, (t, _)) in rows.iter().enumerate() {
+            z.iter_mut().enumerate().for_each(|(k, z)| *z = (value(inputs[k], *t) - mean[k]) * inverse(k));
+            features(inputs.len(), &mut |at, pair| design[(i, at)] = product(&z, pair));
+        }
+        let mut gram = design.tr_mul(&design);
+        (1..width).for_each(|k| gram[(k, k)] += RIDGE * n as f64);
+        let factor = Cholesky::new(gram)?;
+        let part = |p: usize| {
+            let y = DVector::from_iterator(n, rows.iter().map(|r| r.1[p]));
+            let w = factor.solve(&design.tr_mul(&y));
+            let mut weights = vec![0.0; width];
+            let units: Vec<f64> = (0..inputs.len()).map(inverse).collect();
+            features(inputs.len(), &mut |at, pair| weights[at] = w[at] * product(&units, pair));
+            Part { weights, least: y.min(), most: y.max() }
+        };
+        let signals = inputs.iter().map(|&s| log.schema.signals[s].name.clone()).collect();
+        Some(Self { steps, skill: 0.0, signals, mean, parts: [part(0), part(1)] })
+    }
+
+    /// Share of the variance of `rows` that it explains.
+    fn explains(&self, log: &Trajectory, inputs: &[usize], rows: &[(usize, [f64; 2])]) -> f64 {
+        let behind = self.behind(self.steps, inputs.to_vec());
+        let told: Vec<f64> = rows.iter().map(|(t, _)| behind.at(|s| log.columns[s][*t])).collect();
+        let true_: Vec<f64> = rows.iter().map(|(_, y)| y[0] + y[1] / self.steps as f64).collect();
+        let mean = true_.iter().sum::<f64>() / true_.len().max(1) as f64;
+        let square = |f: &dyn Fn(usize) -> f64| (0..true_.len()).map(|i| f(i).powi(2)).sum::<f64>();
+        1.0 - square(&|i| true_[i] - told[i]) / square(&|i| true_[i] - mean)
+    }
+
+    fn behind(&self, horizon: usize, columns: Vec<usize>) -> Behind {
+        let [sum, mean] = &self.parts;
+        let share = (horizon.max(1) as f64).recip();
+        let both = |a: f64, b: f64| a + share * b;
+        let part = Part {
+            weights: sum.weights.iter().zip(&mean.weights).map(|(a, b)| both(*a, *b)).collect(),
+            least: both(sum.least, mean.least),
+            most: both(sum.most, mean.most),
+        };
+        Behind { columns, mean: self.mean.clone(), part }
+    }
+
+    /// Behind a plan of `horizon` steps; `None` where `schema` lacks a signal.
+    pub(super) fn compile(&self, horizon: usize, schema: &Schema) -> Option<Behind> {
+        let columns: Option<Vec<usize>> = self.signals.iter().map(|s| schema.find(s)).collect();
+        let fits = self.mean.len() == self.signals.len()
+            && self.parts.iter().all(|p| p.weights.len() == width(self.signals.len()) && p.least <= p.most);
+        Some(self.behind(horizon, columns?)).filter(|_| fits)
+    }
+}
+
+impl Behind {
+    /// Money still to come after `frame`, per row.
+    pub fn eval<F: Frame + ?Sized>(&self, frame: &F, out: &mut [f64]) {
+        let Part { weights, least, most } = &self.part;
+        out.fill(0.0);
+        let input = |k: usize| frame.column(self.columns[k], 0).iter().map(move |v| v - self.mean[k]);
+        features(self.columns.len(), &mut |at, pair| {
+            let w = weights[at];
+            match pair {
+                (None, _) => out.iter_mut().for_each(|o| *o += w),
+                (Some(j), None) => out.iter_mut().zip(input(j)).for_each(|(o, a)| *o += w * a),
+                (Some(j), Some(k)) => {
+                    out.iter_mut().zip(input(j).zip(input(k))).for_each(|(o, (a, b))| *o += w * a * b);
+                }
+            }
+        });
+        // a quadratic leaves what was seen quickly
+        out.iter_mut().for_each(|o| *o = if o.is_nan() { *o } else { o.clamp(*least, *most) });
+    }
+
+    fn at(&self, value: impl Fn(usize) -> f64) -> f64 {
+        let z: Vec<f64> = self.columns.iter().zip(&self.mean).map(|(&s, m)| value(s) - m).collect();
+        let mut sum = 0.0;
+        features(z.len(), &mut |at, pair| sum += self.part.weights[at] * product(&z, pair));
+        sum.clamp(self.part.least, self.part.most)
+    }
+}
+
+/// Numbers the features of `inputs` inputs: none of them, one, or two multiplied.
+#[inline]
+fn features(inputs: usize, each: &mut impl FnMut(usize, (Option<usize>, Option<usize>))) {
+    each(0, (None, None));
+    let mut at = 1;
+    for j in 0..inputs {
+        each(at, (Some(j), None));
+        at += 1;
+    }
+    for j in 0..inputs {
+        for k in j..if inputs > PAIRED { j + 1 } else { inputs } {
+            each(at, (Some(j), Some(k)));
+            at += 1;
+        }
+    }
+}
+
+/// Number of features.
+fn width(inputs: usize) -> usize {
+    1 + inputs + if inputs > PAIRED { inputs } else { inputs * (inputs + 1) / 2 }
+}
+
+fn product(z: &[f64], (j, k): (Option<usize>, Option<usize>)) -> f64 {
+    j.map_or(1.0, |j| z[j]) * k.map_or(1.0, |k| z[k])
+}
+
+/// Whether `signal` says something of what is to come.
+fn is_input(log: &Trajectory, signal: usize) -> bool {
+    let column = &log.columns[signal];
+    let mut finite = column.iter().filter(|v| v.is_finite());
+    let first = finite.next();
+    matches!(log.schema.signals[signal].role, Role::State | Role::Control | Role::Disturbance | Role::Setpoint)
+        && finite.any(|v| Some(v) != first)
+}
+
+/// Costs of every row: of terms that add up over time, and of means; `None` where a term is no sum over steps.
+fn per_step(log: &Trajectory, objective: &Objective) -> Option<[Vec<f64>; 2]> {
+    let mut costs = [vec![0.0; log.steps], vec![0.0; log.steps]];
+    let mut registers = Registers::default();
+    let mut value = [0.0];
+    for (kpi, price) in objective.terms.iter().filter(|(_, price)| *price != 0.0) {
+        let part = &mut costs[usize::from(kpi.aggregation() == Aggregation::Mean)];
+        let per_step = kpi.per_step(1);
+        for segment in &log.segments {
+            for t in segment.clone() {
+                let frame = log.frame(t, segment.start);
+                part[t] += price
+                    * match &per_step {
+                        PerStep::Expression(program, factor) => {
+                            program.eval(&frame, &mut registers, &mut value);
+                            factor * value[0]
+                        }
+                        PerStep::Excess(signal, range, factor) => factor * range.excess(frame.column(*signal, 0)[0]),
+                        PerStep::Other => return None,
+                    };
+            }
+        }
+    }
+    Some(costs)
+}
+
+/// Sums of the costs of the `steps` rows after each of `rows`, as far as the segment goes on and all are known.
+fn ahead(log: &Trajectory, costs: &[Vec<f64>; 2], rows: &Range<usize>, steps: usize) -> Vec<(usize, [f64; 2])> {
+    let mut sums = Vec::new();
+    for segment in &log.segments {
+        let (start, end) = (segment.start.max(rows.start), segment.end.min(rows.end));
+        for t in start..end.saturating_sub(steps) {
+            let sum = costs.each_ref().map(|c| c[t + 1..=t + steps].iter().sum::<f64>());
+            if sum.iter().all(|s| s.is_finite()) {
+                sums.push((t, sum));
+            }
+        }
+    }
+    sums
+}
