@@ -93,6 +93,7 @@ impl Learned {
             dynamics: &self.twin,
             objective: &compiled.objective,
             kpis: &compiled.kpis,
+            to_go: None,
             timezone: TimeZone::UTC,
             seed: 1,
             clock: None,

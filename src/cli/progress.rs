@@ -1,4 +1,4 @@
-//! Progress with the time that is left, on a terminal only.
+//! Progress: with the time that is left on a terminal, a line for each piece of work elsewhere.
 
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,7 +46,14 @@ pub fn watched<T>(bar: &ProgressBar, done: &AtomicU64, work: impl FnOnce() -> T)
 /// Does `work` under a sign of life that follows what it tells; its second argument passes on notes to the user.
 pub fn told<T>(globals: &Globals, what: &str, work: impl FnOnce(&dyn Fn(&str), &dyn Fn(&str)) -> T) -> T {
     let spinner = spinner(globals, what);
-    let done = work(&|now| spinner.set_message(now.to_owned()), &|text| spinner.suspend(|| note(globals, text)));
+    let lines = !globals.quiet && !std::io::stderr().is_terminal();
+    let tell = |now: &str| {
+        spinner.set_message(now.to_owned());
+        if lines {
+            note(globals, now);
+        }
+    };
+    let done = work(&tell, &|text| spinner.suspend(|| note(globals, text)));
     spinner.finish_and_clear();
     done
 }

@@ -12,13 +12,15 @@ pub struct Project {
 }
 
 impl Project {
-    /// The project that `path` (a file or folder in it, or its root) belongs to: the nearest folder upwards that holds
-    /// `data` and `scenarios`, else the nearest that holds `data`.
+    /// The project that `path` (a file or folder in it, or its root) belongs to: the nearest folder upwards that holds a
+    /// twin in `data`, or `data` and `scenarios`; else the nearest that holds `data`.
     ///
     /// The root is as relative as `path` is, so that messages name files as the user does.
     pub fn find(path: &Path) -> Result<Self> {
         let ancestors = upwards(path);
-        let whole = ancestors.iter().find(|p| p.join("data").is_dir() && p.join("scenarios").is_dir());
+        let has_twin = |p: &Path| entries(&p.join("data")).iter().any(|plant| plant.join("twin.toml").is_file());
+        let is_whole = |p: &Path| p.join("data").is_dir() && (p.join("scenarios").is_dir() || has_twin(p));
+        let whole = ancestors.iter().find(|p| is_whole(p));
         let root = whole.or_else(|| ancestors.iter().find(|p| p.join("data").is_dir()));
         match root {
             Some(root) => Ok(Self { root: root.clone() }),
@@ -160,6 +162,13 @@ mod tests {
         std::fs::write(root.join("scenarios/a/x.toml"), "").unwrap();
         for place in ["", "data/a", "data/a/twin.toml", "scenarios/a/x.toml", "scenarios"] {
             assert_eq!(Project::find(&root.join(place)).unwrap().root, root);
+        }
+        // one inside another, which has no scenarios yet; data of a twin are no project
+        let inner = root.join("inner");
+        std::fs::create_dir_all(inner.join("data/b/data")).unwrap();
+        std::fs::write(inner.join("data/b/twin.toml"), "").unwrap();
+        for place in ["", "data/b", "data/b/data"] {
+            assert_eq!(Project::find(&inner.join(place)).unwrap().root, inner);
         }
         let project = Project::find(root).unwrap();
         assert_eq!(project.twins(), ["a"]);

@@ -98,11 +98,14 @@ impl Tally {
         let (median, p99) = self.ms();
         let mut text = format!(
             "{} lines answered\nrungs: {}\nsupport: inside {inside:.0} %, edge {edge:.0} %, outside {outside:.0} %\n\
-             flags: {}\nms per answer: median {median:.2}, 99th percentile {p99:.2}\n",
+             flags: {}\n",
             self.lines,
             counts(&self.rungs),
             counts(&self.flags),
         );
+        if self.lines > 0 {
+            text += &format!("ms per answer: median {median:.2}, 99th percentile {p99:.2}\n");
+        }
         for (name, mean) in self.kpi_means() {
             text += &format!("mean {name}: {mean:.6}\n");
         }

@@ -14,9 +14,9 @@ pub struct SettingFault {
     pub cure: String,
 }
 
-/// A share that someone may have written in per cent.
-fn share(value: f64, key: &str, otherwise: &str) -> String {
-    if value > 1.0 && value < 100.0 {
+/// A share of at least `least` that someone may have written in per cent.
+fn share(value: f64, least: f64, key: &str, otherwise: &str) -> String {
+    if value > 1.0 && value < 100.0 && value / 100.0 >= least {
         format!("write a share, not per cent: `{key} = {}`", value / 100.0)
     } else {
         otherwise.to_owned()
@@ -48,12 +48,12 @@ impl MpcSpec {
         }
         if let Some(risk) = self.risk.as_ref().filter(|r| !(r.value > 0.0 && r.value < 1.0)) {
             let message = format!("`risk` is a quantile between 0 and 1, here it is {}", risk.value);
-            let cure = share(**risk, "risk", "0.5 is the median, 0.95 is cautious");
+            let cure = share(**risk, 0.0, "risk", "0.5 is the median, 0.95 is cautious");
             add("out-of-range", &risk.span, message, cure);
         }
         if let Some(p) = self.confidence.as_ref().filter(|p| !(0.5..1.0).contains(&p.value)) {
             let message = format!("`confidence` is a probability from 0.5 to below 1, here it is {}", p.value);
-            let cure = share(**p, "confidence", "0.95 is usual; without it plans keep no distance");
+            let cure = share(**p, 0.5, "confidence", "0.95 is usual; without it plans keep no distance");
             add("out-of-range", &p.span, message, cure);
         }
         if let Some(weight) = self.pessimism.as_ref().filter(|p| !(0.0..=100.0).contains(&p.value)) {
@@ -63,7 +63,7 @@ impl MpcSpec {
         if let Some(part) = self.correction.as_ref().filter(|c| !(0.0..=1.0).contains(&c.value)) {
             let message = format!("`correction` is a share from 0 to 1, here it is {}", part.value);
             let usual = "0 trusts the model, 0.1 is usual, 1 takes all of its last error to last";
-            add("out-of-range", &part.span, message, share(**part, "correction", usual));
+            add("out-of-range", &part.span, message, share(**part, 0.0, "correction", usual));
         }
         if let Some(budget) = self.budget.as_ref().filter(|b| b.ms() <= 0) {
             let message = format!("a plan cannot be made within {}", budget.value);

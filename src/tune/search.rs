@@ -131,17 +131,19 @@ impl Search<'_> {
         Ok(self.simplest(settings)?.unwrap_or(now))
     }
 
-    /// All runs of each of `settings`, simplest first: the first of them that does as well as the best; `None` when all
-    /// failed.
+    /// All runs of each of `settings`, simplest first: the first of them that does as well as the best of all that was ever
+    /// tried, or else the best of them; `None` when all failed. So what is given up for simplicity does not add up from one
+    /// change to the next.
     fn simplest(&mut self, settings: Vec<Setting>) -> Result<Option<usize>> {
         let mut numbers = self.run(settings, self.loops.runs())?;
         numbers.retain(|&i| self.mean(i).is_finite());
-        let Some(&best) = numbers.iter().min_by(|&&a, &&b| self.mean(a).total_cmp(&self.mean(b))) else {
-            return Ok(None);
-        };
+        let least = |list: &mut dyn Iterator<Item = usize>| list.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
+        let whole = |i: &usize| self.tried[*i].1.objectives.len() == self.loops.runs();
+        let Some(best) = least(&mut (0..self.tried.len()).filter(whole)) else { return Ok(None) };
         let gap = |i: usize| self.mean(i) - self.mean(best);
         let error = |i: usize| self.tried[i].1.error(&self.tried[best].1);
-        Ok(numbers.into_iter().find(|&i| gap(i) <= ALIKE * error(i)))
+        let alike = numbers.iter().copied().find(|&i| gap(i) <= ALIKE * error(i));
+        Ok(alike.or_else(|| least(&mut numbers.iter().copied())))
     }
 
     fn mean(&self, i: usize) -> f64 {
