@@ -347,6 +347,21 @@ impl Draft {
         let _ = writeln!(out);
     }
 
+    /// The first signal whose set-point is logged, and that.
+    fn followed(&self) -> Option<(&str, &str)> {
+        let setpoints = self.signals.iter().filter(|s| s.role == Role::Setpoint);
+        let mut pairs = setpoints.filter_map(|sp| {
+            let of = |s: &&Guess| {
+                matches!(s.role, Role::State | Role::Output)
+                    && s.unit == sp.unit
+                    && [format!("sp_{}", s.name), format!("{}_sp", s.name), format!("{}_setpoint", s.name)]
+                        .contains(&sp.name)
+            };
+            Some((self.signals.iter().find(of)?.name.as_str(), sp.name.as_str()))
+        });
+        pairs.next()
+    }
+
     fn kpi_text(&self, out: &mut String) {
         let powers = || {
             self.signals.iter().filter(|s| {
@@ -364,6 +379,12 @@ impl Draft {
         if let Some(power) = power {
             let _ = writeln!(out, "energy = {{ integral = \"{}\" }}    # guess", power.name);
             first = Some("energy".to_owned());
+        } else if let Some((followed, sp)) = self.followed() {
+            let _ = writeln!(
+                out,
+                "miss_{followed} = {{ mean = \"abs({followed} - {sp})\" }}    # guess: {sp} is its set-point"
+            );
+            first = Some(format!("miss_{followed}"));
         } else if let Some(shown) = shown {
             let _ = writeln!(out, "mean_{0} = {{ mean = \"{0}\" }}    # guess", shown.name);
             first = Some(format!("mean_{}", shown.name));

@@ -213,10 +213,12 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
     }
     if let Some(Tuned { setting, trials, runs, steps, .. }) = &m.tuned {
         out.push(format!(
-            "Plans look {} ahead in {}: the best of {} ways to plan, tried in closed loop ({}, {} each) on a plant that \
+            "Plans look {} ahead in {}{}{}: the best of {} ways to plan, tried in closed loop ({}, {} each) on a plant that \
              another family of models plays, learned from the other half of the log",
             crate::spec::TimeSpan::of_steps(setting.horizon, step_ms(m)),
             crate::error::plural(setting.moves, "move"),
+            if setting.replan > 1 { format!(", anew every {} steps", setting.replan) } else { String::new() },
+            if setting.cost_to_go { ", and count what the log says comes behind that" } else { "" },
             trials.len(),
             crate::error::plural(*runs, "run"),
             crate::error::plural(*steps, "step"),
