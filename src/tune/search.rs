@@ -78,10 +78,12 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     }
     if correction.is_none() {
         tell("tuning plans: correction in closed loop");
-        best = search.change(best, &CORRECTIONS, |s, correction| Setting { correction, ..s })?;
+        // no gain is simpler than another
+        best =
+            search.best(CORRECTIONS.map(|correction| Setting { correction, ..search.setting(best) }).to_vec(), best)?;
     }
     tell("tuning plans: testing the choice");
-    let setting = search.tried[best].0.clone();
+    let setting = search.setting(best);
     let test = loops.run(&setting, 0..usize::MAX, true)?;
     Ok(Some(Tuned { to_go: players.to_go_whole.clone(), ..search.tell(best, setting, &test) }))
 }
@@ -122,28 +124,42 @@ impl Search<'_> {
         numbers.sort_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
         numbers.truncate(numbers.len().div_ceil(2).max(FINALISTS));
         numbers.sort_unstable();
-        self.simplest(numbers.iter().map(|&i| self.tried[i].0.clone()).collect())
+        self.simplest(numbers.iter().map(|&i| self.setting(i)).collect())
     }
 
     /// Number `now` with one thing changed to each of `values`, simplest first: the [`Search::simplest`].
     fn change<T: Copy>(&mut self, now: usize, values: &[T], to: impl Fn(Setting, T) -> Setting) -> Result<usize> {
-        let settings = values.iter().map(|&v| to(self.tried[now].0.clone(), v)).collect();
+        let settings = values.iter().map(|&v| to(self.setting(now), v)).collect();
         Ok(self.simplest(settings)?.unwrap_or(now))
+    }
+
+    /// All runs of each of `settings`: the best; number `now` when all failed.
+    fn best(&mut self, settings: Vec<Setting>, now: usize) -> Result<usize> {
+        let numbers = self.run(settings, self.loops.runs())?;
+        Ok(self.least(numbers.into_iter()).unwrap_or(now))
     }
 
     /// All runs of each of `settings`, simplest first: the first of them that does as well as the best of all that was ever
     /// tried, or else the best of them; `None` when all failed. So what is given up for simplicity does not add up from one
     /// change to the next.
     fn simplest(&mut self, settings: Vec<Setting>) -> Result<Option<usize>> {
-        let mut numbers = self.run(settings, self.loops.runs())?;
-        numbers.retain(|&i| self.mean(i).is_finite());
-        let least = |list: &mut dyn Iterator<Item = usize>| list.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
+        let numbers = self.run(settings, self.loops.runs())?;
         let whole = |i: &usize| self.tried[*i].1.objectives.len() == self.loops.runs();
-        let Some(best) = least(&mut (0..self.tried.len()).filter(whole)) else { return Ok(None) };
+        let Some(best) = self.least((0..self.tried.len()).filter(whole)) else { return Ok(None) };
         let gap = |i: usize| self.mean(i) - self.mean(best);
         let error = |i: usize| self.tried[i].1.error(&self.tried[best].1);
-        let alike = numbers.iter().copied().find(|&i| gap(i) <= ALIKE * error(i));
-        Ok(alike.or_else(|| least(&mut numbers.iter().copied())))
+        let alike = numbers.iter().copied().find(|&i| self.mean(i).is_finite() && gap(i) <= ALIKE * error(i));
+        Ok(alike.or_else(|| self.least(numbers.into_iter())))
+    }
+
+    /// The number with the least mean, as far as there is one.
+    fn least(&self, numbers: impl Iterator<Item = usize>) -> Option<usize> {
+        let known = numbers.filter(|&i| self.mean(i).is_finite());
+        known.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)))
+    }
+
+    fn setting(&self, i: usize) -> Setting {
+        self.tried[i].0.clone()
     }
 
     fn mean(&self, i: usize) -> f64 {
