@@ -354,8 +354,13 @@ impl Draft {
             let of = |s: &&Guess| {
                 matches!(s.role, Role::State | Role::Output)
                     && s.unit == sp.unit
-                    && [format!("sp_{}", s.name), format!("{}_sp", s.name), format!("{}_setpoint", s.name)]
-                        .contains(&sp.name)
+                    && [
+                        format!("sp_{}", s.name),
+                        format!("{}_sp", s.name),
+                        format!("target_{}", s.name),
+                        format!("{}_target", s.name),
+                    ]
+                    .contains(&sp.name)
             };
             Some((self.signals.iter().find(of)?.name.as_str(), sp.name.as_str()))
         });

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result, nearest};
 
-/// A project: the folder that holds `data` and `scenarios`.
+/// A project: the folder that holds `data`, and what comes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     pub root: PathBuf,
@@ -87,6 +87,13 @@ impl Project {
         let mut files = Vec::new();
         collect(path, &mut files, 0);
         files.sort();
+        if files.iter().any(|f| f.file_name().is_some_and(|n| n == "twin.toml")) {
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("PLANT");
+            return Err(Error::no_input(
+                path,
+                format!("it holds a twin, no scenario; did you mean `scenarios/{name}`?"),
+            ));
+        }
         if files.is_empty() {
             return Err(Error::no_input(path, "the folder holds no scenario; a scenario is a `.toml` file"));
         }

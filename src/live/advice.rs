@@ -171,7 +171,7 @@ pub fn advise(
     extrapolate: bool,
     clock: Option<&Clock>,
 ) -> Result<Advice> {
-    let spec = plant.mpc();
+    let spec = plant.mpc(&compiled.objective);
     let context = Context {
         schema: &plant.schema,
         spec: &plant.spec.value,
@@ -188,7 +188,9 @@ pub fn advise(
         text: &plant.spec.text,
     };
     let mut mpc = Mpc::build(&spec, &context)?;
-    let (horizon, step) = (mpc.horizon(), plant.spec.value.step.value);
+    // what a plan counts behind its end is judged, too
+    let behind = plant.to_go().filter(|_| spec.cost_to_go.as_ref().is_some_and(|c| c.value)).map_or(0, |t| t.steps);
+    let (horizon, step) = (mpc.horizon() + behind, plant.spec.value.step.value);
     let cut = mpc.cut().map(|cut| cut.text(&plant.schema, step));
     let span = TimeSpan::of_steps(horizon, plant.log.step_ms);
     let ahead = Ahead::new(plant, horizon, context.seed, spec.forecast.as_ref().map(|f| f.value))?;
@@ -239,7 +241,7 @@ pub fn advise(
         objective_change: differences.iter().sum::<f64>() / differences.len().max(1) as f64,
         kpis,
         undo: undo(plant, &ahead, &planned),
-        warnings: cut.into_iter().chain(doubts(plant)).collect(),
+        warnings: plant.warning().into_iter().chain(cut).chain(doubts(plant)).collect(),
     })
 }
 

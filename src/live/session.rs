@@ -96,7 +96,7 @@ impl<'a> Session<'a> {
     /// [`crate::error::Error::Write`] when there is a file where the log is to be.
     pub fn new(plant: &'a Plant, compiled: &'a Compiled, settings: &Settings<'a>) -> Result<Self> {
         settings.log.map_or(Ok(()), require_new)?;
-        let spec = plant.mpc();
+        let spec = plant.mpc(&compiled.objective);
         let context = Context {
             schema: &plant.schema,
             spec: &plant.spec.value,
@@ -112,7 +112,8 @@ impl<'a> Session<'a> {
             file: &plant.spec.path,
             text: &plant.spec.text,
         };
-        let settle = spec.settle.as_ref().map_or(plant.twin.map.depth() - 1, |s| s.value);
+        // the model's last error is part of the past: it is learned from
+        let settle = spec.settle.as_ref().map_or(plant.twin.depth() - 1, |s| s.value);
         let footing = Footing { settle, shadow: settings.shadow, extrapolate: settings.extrapolate };
         let ladder = Ladder::new(plant, &spec, &context, footing)?;
         let (signals, controls) = (plant.schema.len(), ladder.controls.len());
@@ -139,7 +140,7 @@ impl<'a> Session<'a> {
             tally: Tally::default(),
             account: None,
             kpis: Vec::new(),
-            notes: ladder.cut().into_iter().collect(),
+            notes: plant.warning().into_iter().chain(ladder.cut()).collect(),
             ignored: (false, false),
             log: settings.log,
             ladder,
@@ -456,8 +457,12 @@ impl<'a> Session<'a> {
             let last = self.past.value(s, 1);
             let predicted = self.predicted[s];
             let stand_in = if tag.role == Role::State && predicted.is_finite() {
-                // a model that runs on alone may leave what it has seen
-                self.plant.twin.around(s).clamp(predicted)
+                // a model that runs on alone may leave what it has seen: then it is none to plan on
+                let around = self.plant.twin.around(s);
+                if !around.contains(predicted) {
+                    self.missing[s] = self.missing[s].max(self.plant.twin.carry + 1);
+                }
+                around.clamp(predicted)
             } else {
                 last
             };

@@ -18,10 +18,10 @@ use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::schema::{Range, Role};
 use crate::simulate::{Run, Simulated, simulate};
-use crate::spec::{Change, ControllerSpec, Loaded, PlannerSpec, ScenarioSpec};
+use crate::spec::{Change, ControllerSpec, Loaded, MpcSpec, PlannerSpec, ScenarioSpec, TimeSpan};
 use crate::trajectory::Trajectory;
 use crate::twin::{Dynamics, Twin};
-use crate::value::{Difference, Estimate, Figures, Kpi, figures};
+use crate::value::{Difference, Estimate, Figures, Kpi, Objective, figures};
 
 /// Name of the case that everything is compared with.
 pub const BASELINE: &str = "baseline";
@@ -96,7 +96,7 @@ pub fn run_scenario(
         });
         cases.push(CaseResult {
             name: (*name).to_owned(),
-            controller: describe(controller, plant),
+            controller: describe(controller, plant, &compiled.objective),
             perfect_forecast: told_the_truth(plant, &compiled, controller, &realised, past),
             kpis: kpis.collect(),
             objective: Estimate::over(&objectives[i]),
@@ -178,7 +178,7 @@ impl Case<'_> {
             text: self.text,
         };
         let tuned = match controller {
-            ControllerSpec::Mpc(mpc) => &ControllerSpec::Mpc(self.plant.tuned(mpc.clone())),
+            ControllerSpec::Mpc(mpc) => &ControllerSpec::Mpc(self.plant.tuned(mpc.clone(), &self.compiled.objective)),
             other => other,
         };
         let mut controller = control::build(tuned, &context)?;
@@ -303,7 +303,7 @@ fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
 }
 
 /// A controller in one line.
-fn describe(controller: &ControllerSpec, plant: &Plant) -> String {
+fn describe(controller: &ControllerSpec, plant: &Plant, objective: &Objective) -> String {
     let names = |list: Vec<&str>| list.join(", ");
     match controller {
         ControllerSpec::Replay {} => "the log's own controls".into(),
@@ -338,10 +338,12 @@ fn describe(controller: &ControllerSpec, plant: &Plant) -> String {
                 PlannerSpec::Cem { .. } => "CEM",
                 PlannerSpec::Icem { .. } => "iCEM",
             };
-            let replan = mpc.replan.as_ref().map_or_else(|| "every step".into(), |r| format!("every {}", r.value));
+            let MpcSpec { horizon, replan, .. } = plant.tuned(mpc.clone(), objective);
+            let every_step = TimeSpan::of_steps(1, plant.log.step_ms);
+            let replan = replan.filter(|r| r.value != every_step);
+            let replan = replan.as_ref().map_or_else(|| "every step".into(), |r| format!("every {}", r.value));
             let risk = mpc.risk.as_ref().map_or_else(|| "mean".into(), |r| format!("{} quantile", r.value));
-            let horizon =
-                plant.tuned(mpc.clone()).horizon.map_or_else(String::new, |h| format!(" horizon {},", h.value));
+            let horizon = horizon.map_or_else(String::new, |h| format!(" horizon {},", h.value));
             format!("MPC ({planner}),{horizon} replanned {replan}, least {risk} of the cost")
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::results::ModelCard;
+use super::results::{ModelCard, Tuned};
 use crate::error::{Error, Fault, Result};
 use crate::expr::Scope;
 use crate::learn::Equations;
@@ -80,22 +80,24 @@ impl Plant {
         span.steps(self.spec.value.step.value, 1)
     }
 
-    /// How controllers of the running plant plan: as the twin says.
-    pub fn mpc(&self) -> MpcSpec {
-        self.tuned(self.spec.value.mpc.as_ref().map(|m| m.value.clone()).unwrap_or_default())
+    /// How controllers of the running plant plan for `objective`: as the twin says.
+    pub fn mpc(&self, objective: &Objective) -> MpcSpec {
+        self.tuned(self.spec.value.mpc.as_ref().map(|m| m.value.clone()).unwrap_or_default(), objective)
     }
 
-    /// `spec` with what it leaves open as it was tuned, and the model's control horizon where it was not.
-    pub fn tuned(&self, spec: MpcSpec) -> MpcSpec {
+    /// `spec` with what it leaves open as it was tuned, and the model's control horizon where it was not, or where what is
+    /// to come behind the plan was learned for another objective.
+    pub fn tuned(&self, spec: MpcSpec, objective: &Objective) -> MpcSpec {
         let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
         let own = spec.horizon.is_some();
+        let told = self.to_go().is_some_and(|t| t.is_of(objective));
         // these suit that horizon alone
-        let suited = setting.filter(|_| !own);
+        let suited = setting.filter(|s| !own && (told || !s.cost_to_go));
         let replan = match &spec.replan {
             Some(replan) => self.steps(replan.value),
             None => suited.map_or(1, |s| s.replan),
         };
-        let steps = setting.map_or(self.card.horizon, |s| s.horizon).max(replan);
+        let steps = suited.map_or(self.card.horizon, |s| s.horizon).max(replan);
         MpcSpec {
             replan: spec.replan.or_else(|| Some(TimeSpan::of_steps(replan, self.log.step_ms).into())),
             cost_to_go: spec.cost_to_go.or_else(|| suited.map(|s| s.cost_to_go.into())),
@@ -107,6 +109,11 @@ impl Plant {
             correction: spec.correction.or_else(|| setting.map(|s| s.correction.into())),
             ..spec
         }
+    }
+
+    /// That plans, as they are tuned, did worse than the log.
+    pub fn warning(&self) -> Option<String> {
+        self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).and_then(Tuned::warning)
     }
 
     /// What is to come behind a plan, as the log tells it.

@@ -65,6 +65,12 @@ impl MpcSpec {
             let usual = "0 trusts the model, 0.1 is usual, 1 takes all of its last error to last";
             add("out-of-range", &part.span, message, share(**part, 0.0, "correction", usual));
         }
+        if let (Some(c), Some(false)) =
+            (self.cost_to_go.as_ref().filter(|c| c.value), self.tune.as_ref().map(|t| t.value))
+        {
+            let message = "`cost_to_go` is learned where plans are tuned, and `tune` is false".to_owned();
+            add("missing-value", &c.span, message, "remove one of the two".into());
+        }
         if let Some(budget) = self.budget.as_ref().filter(|b| b.ms() <= 0) {
             let message = format!("a plan cannot be made within {}", budget.value);
             add("out-of-range", &budget.span, message, "write e.g. `budget = \"200ms\"`, or remove it".into());

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::Ground;
 use super::loops::{Loops, Outcome};
 use super::players::Players;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::scenario::results::{Setting, Trial, Tuned};
 use crate::spec::{MpcSpec, TimeSpan};
 
@@ -40,7 +40,15 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     };
     let MpcSpec { horizon, moves, correction, replan, cost_to_go, .. } = ground.mpc;
     let least = replan.as_ref().map_or(1, |r| r.steps(step, 1));
-    let longest = horizon.as_ref().unwrap_or(&ground.model.horizon).steps(step, 1);
+    let told = players.to_go.iter().chain([&players.to_go_whole]).all(Option::is_some);
+    if let Some(wanted) = cost_to_go.as_ref().filter(|c| c.value && !told) {
+        let message = "the log tells less than half of what comes behind a plan, or the objective is no sum over steps";
+        let cure = "remove `cost_to_go`; price what stays behind with `terminal`";
+        let span = Some(wanted.span.clone());
+        return Err(Error::Config(vec![Fault::new("missing-value", ground.file, ground.text, span, message, cure)]));
+    }
+    let own = || ground.model.horizon.steps(step, 1).max(least);
+    let longest = horizon.as_ref().map_or_else(own, |h| h.steps(step, 1));
     let Some(loops) = Loops::new(ground, &players, longest) else { return Ok(None) };
     let most = moves.as_ref().map_or(MOVES[MOVES.len() - 1], |m| m.value);
     let first = |model: &str, lags: usize| Setting {
@@ -58,7 +66,6 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     let Some(mut best) = search.race(models.collect())? else { return Ok(None) };
     // totals are over the whole horizon
     let parts = if horizon.is_none() && ground.mpc.totals.is_empty() { &PARTS[..] } else { &[1] };
-    let told = players.to_go.iter().chain([&players.to_go_whole]).all(Option::is_some);
     let counted = if cost_to_go.is_none() && told { &[false, true][..] } else { &[false] };
     let ways: Vec<(usize, bool)> = counted.iter().flat_map(|&c| parts.iter().map(move |&p| (p, c))).collect();
     if ways.len() > 1 {
@@ -169,7 +176,7 @@ impl Search<'_> {
     fn tell(self, best: usize, setting: Setting, test: &Outcome) -> Tuned {
         let (chosen, trials) = (&self.tried[best].1, self.tried.iter());
         let reason = format!(
-            "it held up best of {} ways to plan in closed loop, on a plant that another family of models plays, fitted to \
+            "it is the simplest of those that did as well as the best of {} ways to plan in closed loop, on a plant that another family of models plays, fitted to \
              the other half of the log ({} runs of {} steps)",
             self.tried.len(),
             self.loops.runs(),

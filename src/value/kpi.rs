@@ -178,6 +178,11 @@ impl Kpi {
         Some(Self { name: "cost to go".into(), unit: Unit::one(), formula, kind, factor: 1.0 })
     }
 
+    /// Whether the last frame alone says all.
+    pub fn is_behind(&self) -> bool {
+        matches!(self.kind, Kind::ToGo(_))
+    }
+
     /// Largest lag that it reads.
     pub fn depth(&self) -> usize {
         match &self.kind {

@@ -19,6 +19,8 @@ const JUDGED: f64 = 0.25;
 const WORTH: f64 = 0.5;
 /// Ridge, in variances of the inputs.
 const RIDGE: f64 = 1e-3;
+/// Lengths of what is counted over which the judged rows reach, at least.
+const SPANS: usize = 3;
 /// Of more inputs the squares count, and no products.
 const PAIRED: usize = 16;
 
@@ -30,6 +32,8 @@ pub struct CostToGo {
     pub steps: usize,
     /// Share of the variance of later rows that it explains.
     pub skill: f64,
+    /// Hash of the objective that it is the value of.
+    objective: String,
     signals: Vec<String>,
     mean: Vec<f64>,
     /// Of terms that add up over time, and of those that are means: a plan of n steps counts the sum of the latter by 1/n.
@@ -60,22 +64,39 @@ impl CostToGo {
     pub fn fit(log: &Trajectory, rows: &[Range<usize>], objective: &Objective, steps: usize) -> Option<Self> {
         let costs = per_step(log, objective)?;
         let inputs: Vec<usize> = (0..log.schema.len()).filter(|&s| is_input(log, s)).collect();
-        let sums: Vec<(usize, [f64; 2])> = rows.iter().flat_map(|r| ahead(log, &costs, r, steps)).collect();
-        let known = |(t, _): &&(usize, [f64; 2])| inputs.iter().all(|&s| log.columns[s][*t].is_finite());
-        let all: Vec<(usize, [f64; 2])> = sums.iter().filter(known).copied().collect();
+        let all: Vec<usize> = rows.iter().flat_map(|r| followed(log, r, steps)).collect();
         let n = all.len().min(ROWS);
-        let some: Vec<(usize, [f64; 2])> = (0..n).map(|i| all[i * all.len() / n]).collect();
-        let old = ((1.0 - JUDGED) * n as f64) as usize;
-        let fit = |rows: &[(usize, [f64; 2])]| Self::to(log, &inputs, rows, steps);
+        let some = (0..n).map(|i| all[i * all.len() / n]).map(|t| (t, ahead(&costs, t, steps)));
+        let known = |(t, sums): &(usize, [f64; 2])| {
+            sums.iter().all(|s| s.is_finite()) && inputs.iter().all(|&s| log.columns[s][*t].is_finite())
+        };
+        let some: Vec<(usize, [f64; 2])> = some.filter(known).collect();
+        let old = ((1.0 - JUDGED) * some.len() as f64) as usize;
+        let hash = fingerprint(objective);
+        let fit = |rows: &[(usize, [f64; 2])]| Self::to(log, &inputs, rows, (steps, &hash));
         // what comes after the rows of the fit has no part in what it is judged by
         let from = some.get(old)?.0 + steps;
         let new = &some[some.partition_point(|(t, _)| *t < from)..];
+        // neighbouring rows say nearly the same
+        if new.last()?.0 < from + SPANS * steps {
+            return None;
+        }
         let skill = fit(&some[..old])?.explains(log, &inputs, new);
         let whole = fit(&some)?;
         (skill >= WORTH).then_some(Self { skill, ..whole })
     }
 
-    fn to(log: &Trajectory, inputs: &[usize], rows: &[(usize, [f64; 2])], steps: usize) -> Option<Self> {
+    /// Whether it is the value of `objective`, at its prices.
+    pub fn is_of(&self, objective: &Objective) -> bool {
+        self.objective == fingerprint(objective)
+    }
+
+    fn to(
+        log: &Trajectory,
+        inputs: &[usize],
+        rows: &[(usize, [f64; 2])],
+        (steps, hash): (usize, &str),
+    ) -> Option<Self> {
         let (n, width) = (rows.len(), width(inputs.len()));
         if n < 2 * width {
             return None;
@@ -88,7 +109,8 @@ impl CostToGo {
             square.sqrt()
         };
         let scale: Vec<f64> = inputs.iter().zip(&mean).map(sd).collect();
-        let inverse = |k: usize| if scale[k] > 0.0 { scale[k].recip() } else { 0.0 };
+        // what stays the same in these rows has no more than the rounding of its mean
+        let inverse = |k: usize| if scale[k] > 1e-9 * mean[k].abs() { scale[k].recip() } else { 0.0 };
         let mut design = DMatrix::zeros(n, width);
         let mut z = vec![0.0; inputs.len()];
         for (i, (t, _)) in rows.iter().enumerate() {
@@ -107,7 +129,8 @@ impl CostToGo {
             Part { weights, least: y.min(), most: y.max() }
         };
         let signals = inputs.iter().map(|&s| log.schema.signals[s].name.clone()).collect();
-        Some(Self { steps, skill: 0.0, signals, mean, parts: [part(0), part(1)] })
+        let parts = [part(0), part(1)];
+        Some(Self { steps, skill: 0.0, objective: hash.to_owned(), signals, mean, parts })
     }
 
     /// Share of the variance of `rows` that it explains.
@@ -221,7 +244,10 @@ fn per_step(log: &Trajectory, objective: &Objective) -> Option<[Vec<f64>; 2]> {
                             program.eval(&frame, &mut registers, &mut value);
                             factor * value[0]
                         }
-                        PerStep::Excess(signal, range, factor) => factor * range.excess(frame.column(*signal, 0)[0]),
+                        PerStep::Excess(signal, range, factor) => {
+                            let v = frame.column(*signal, 0)[0];
+                            if v.is_finite() { factor * range.excess(v) } else { f64::NAN }
+                        }
                         PerStep::Other => return None,
                     };
             }
@@ -230,17 +256,67 @@ fn per_step(log: &Trajectory, objective: &Objective) -> Option<[Vec<f64>; 2]> {
     Some(costs)
 }
 
-/// Sums of the costs of the `steps` rows after each of `rows`, as far as the segment goes on and all are known.
-fn ahead(log: &Trajectory, costs: &[Vec<f64>; 2], rows: &Range<usize>, steps: usize) -> Vec<(usize, [f64; 2])> {
-    let mut sums = Vec::new();
-    for segment in &log.segments {
-        let (start, end) = (segment.start.max(rows.start), segment.end.min(rows.end));
-        for t in start..end.saturating_sub(steps) {
-            let sum = costs.each_ref().map(|c| c[t + 1..=t + steps].iter().sum::<f64>());
-            if sum.iter().all(|s| s.is_finite()) {
-                sums.push((t, sum));
-            }
-        }
+/// Rows of `rows` after which the segment goes on for `steps` rows.
+fn followed<'a>(log: &'a Trajectory, rows: &'a Range<usize>, steps: usize) -> impl Iterator<Item = usize> + 'a {
+    log.segments.iter().flat_map(move |s| s.start.max(rows.start)..s.end.min(rows.end).saturating_sub(steps))
+}
+
+/// Sums of the costs of the `steps` rows after row `t`.
+fn ahead(costs: &[Vec<f64>; 2], t: usize, steps: usize) -> [f64; 2] {
+    costs.each_ref().map(|c| c[t + 1..=t + steps].iter().sum())
+}
+
+/// Of formulas, parameters and prices.
+fn fingerprint(objective: &Objective) -> String {
+    blake3::hash(format!("{objective:?}").as_bytes()).to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::expr::Scope;
+    use crate::schema::Signal;
+    use crate::spec::KpiSpec;
+    use crate::units::Unit;
+    use crate::value::Kpi;
+
+    fn objective(schema: &Schema, price: f64) -> Objective {
+        let signals: HashMap<_, _> =
+            schema.signals.iter().enumerate().map(|(i, s)| (s.name.clone(), (i, s.unit.clone()))).collect();
+        let scope = Scope { signals, dt: 60.0, ..Scope::default() };
+        let spec = KpiSpec::Sum("x^2".to_owned().into());
+        let kpi = Kpi::compile("square", &spec, &scope, schema).unwrap();
+        Objective::of(&[kpi], [("square", price)]).unwrap()
     }
-    sums
+
+    #[test]
+    fn it_is_the_value_of_a_decaying_state_whatever_else_stands_still() {
+        let one = |name, role| Signal::open(name, role, Unit::one());
+        let schema =
+            Arc::new(Schema::new(vec![one("x", Role::State), one("held", Role::Control), one("sp", Role::Setpoint)]));
+        let mut log = Trajectory::empty(schema.clone(), jiff::Timestamp::UNIX_EPOCH, 60_000, 800, 1);
+        let mut x = 1.0;
+        for t in 0..log.steps {
+            // starts anew here and there
+            x = if t % 20 == 0 { 1.0 + (t as f64).sin() } else { 0.8 * x };
+            log.at_mut(0, t)[0] = x;
+            // moves behind the rows of the fit only, which are no power of two
+            log.at_mut(1, t)[0] = if t < 700 { 21.3 } else { 0.1 };
+            log.at_mut(2, t)[0] = 0.1 + 0.05 * (t as f64).cos();
+        }
+        let own = objective(&schema, 2.0);
+        let rows: Vec<Range<usize>> = (0..35).map(|i| i * 20..i * 20 + 15).collect();
+        let cost = CostToGo::fit(&log, &rows, &own, 1).unwrap();
+        assert!(cost.skill > 0.95, "{}", cost.skill);
+        let behind = cost.compile(4, &schema).unwrap();
+        for (x, held) in [(0.5, 21.3), (1.0, 21.3), (1.0, 0.1), (1.5, 30.0)] {
+            let value = behind.at(|s| [x, held, 0.1][s]);
+            // a step later a fifth is gone
+            assert!((value - 2.0 * (0.8 * x).powi(2)).abs() < 0.1, "{x} {held}: {value}");
+        }
+        assert!(cost.is_of(&own) && !cost.is_of(&objective(&schema, 3.0)));
+    }
 }

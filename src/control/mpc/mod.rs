@@ -111,11 +111,12 @@ impl<'a> Mpc<'a> {
         if let Some(wanted) = spec.cost_to_go.as_ref().filter(|w| w.value) {
             let asked = horizon.steps(step, 1);
             let reach = Cut::of(asked, context.dynamics, &objective).map_or(asked, |cut| cut.reach);
-            let behind = context.to_go.and_then(|t| Kpi::to_go(t, reach, context.schema));
+            let own = context.to_go.filter(|t| t.is_of(context.objective));
+            let behind = own.and_then(|t| Kpi::to_go(t, reach, context.schema));
             let Some(kpi) = behind else {
-                let cure = "remove `cost_to_go`, or let `fit` tune plans; price what stays behind with `terminal`";
-                let message =
-                    "what comes behind a plan is not known: the log does not tell, or `fit` was not to tune plans";
+                let cure = "remove `cost_to_go`, or let `fit` tune plans anew; price what stays behind with `terminal`";
+                let message = "what comes behind a plan is not known: the log does not tell it, `fit` did not tune plans, or \
+                               the objective is not the one that it was learned for";
                 return Err(context.fault("missing-value", &wanted.span, message, cure));
             };
             objective.terms.push((kpi, 1.0));

@@ -338,8 +338,11 @@ impl Rollout {
             }
             dynamics.step(batch);
             let completed = Completed { window: &batch.window, step_ms: dynamics.step_ms() };
+            let last = h + 1 == setup.blocks.horizon();
             for ((kpi, _), acc) in setup.objective.terms.iter().zip(terms.iter_mut()) {
-                kpi.add(acc, &completed, registers);
+                if last || !kpi.is_behind() {
+                    kpi.add(acc, &completed, registers);
+                }
             }
             watch(h, &completed, registers);
         }
