@@ -213,7 +213,7 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
     }
     if let Some(Tuned { setting, trials, runs, steps, .. }) = &m.tuned {
         out.push(format!(
-            "Plans look {} ahead in {}{}{}: the simplest of those that did as well as the best of {} ways to plan, tried in closed loop ({}, {} each) on a plant that \
+            "Plans look {} ahead in {}{}{}: no simpler or more usual one of {} ways to plan did as well, tried in closed loop ({}, {} each) on a plant that \
              another family of models plays, learned from the other half of the log",
             crate::spec::TimeSpan::of_steps(setting.horizon, step_ms(m)),
             crate::error::plural(setting.moves, "move"),

@@ -9,10 +9,10 @@ use crate::error::{Error, Fault, Result};
 use crate::scenario::results::{Setting, Trial, Tuned};
 use crate::spec::{MpcSpec, TimeSpan};
 
-/// The control horizon is divided by these. Here and below: the simplest first.
-const PARTS: [usize; 3] = [4, 2, 1];
+/// The control horizon is divided by these.
+const PARTS: [usize; 3] = [1, 2, 4];
 /// Free moves.
-const MOVES: [usize; 3] = [3, 6, 12];
+const MOVES: [usize; 3] = [12, 6, 3];
 /// Gains of the estimate of the model's bias.
 const CORRECTIONS: [f64; 3] = [0.1, 0.0, 0.3];
 /// Steps between plans.
@@ -22,7 +22,8 @@ const REPLANS: [usize; 3] = [1, 2, 4];
 const HEATS: usize = 2;
 /// Models that stay in, at least.
 const FINALISTS: usize = 3;
-/// Standard errors within which two settings do alike: the simpler one is taken (Breiman et al. 1984).
+/// Standard errors of their paired difference within which two settings do alike: of models the simpler one is taken (Breiman
+/// et al. 1984), of the rest the one that stands, which looks far ahead, moves often and trusts the model by nine tenths.
 const ALIKE: f64 = 1.0;
 
 /// Tries what `ground` leaves open and tells what is best; `None` when the log is too short for closed loops on both of its
@@ -50,7 +51,7 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     let own = || ground.model.horizon.steps(step, 1).max(least);
     let longest = horizon.as_ref().map_or_else(own, |h| h.steps(step, 1));
     let Some(loops) = Loops::new(ground, &players, longest) else { return Ok(None) };
-    let most = moves.as_ref().map_or(MOVES[MOVES.len() - 1], |m| m.value);
+    let most = moves.as_ref().map_or(MOVES[0], |m| m.value);
     let first = |model: &str, lags: usize| Setting {
         model: model.to_owned(),
         lags,
@@ -85,9 +86,7 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     }
     if correction.is_none() {
         tell("tuning plans: correction in closed loop");
-        // no gain is simpler than another
-        best =
-            search.best(CORRECTIONS.map(|correction| Setting { correction, ..search.setting(best) }).to_vec(), best)?;
+        best = search.change(best, &CORRECTIONS, |s, correction| Setting { correction, ..s })?;
     }
     tell("tuning plans: testing the choice");
     let setting = search.setting(best);
@@ -125,38 +124,29 @@ impl Search<'_> {
         Ok(numbers)
     }
 
-    /// A few runs of each of `settings`, simplest first, and of the better half all runs: the [`Search::simplest`] of them.
+    /// A few runs of each of `settings`, simplest first, of the better half all runs, and the first of them that does as well
+    /// as the best; `None` when all failed.
     fn race(&mut self, settings: Vec<Setting>) -> Result<Option<usize>> {
         let mut numbers = self.run(settings, HEATS)?;
         numbers.sort_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
         numbers.truncate(numbers.len().div_ceil(2).max(FINALISTS));
         numbers.sort_unstable();
-        self.simplest(numbers.iter().map(|&i| self.setting(i)).collect())
+        let numbers = self.run(numbers.iter().map(|&i| self.setting(i)).collect(), self.loops.runs())?;
+        let Some(best) = self.least(numbers.iter().copied()) else { return Ok(None) };
+        Ok(numbers.into_iter().find(|&i| self.alike(i, best)))
     }
 
-    /// Number `now` with one thing changed to each of `values`, simplest first: the [`Search::simplest`].
+    /// All runs of number `now` with one thing changed to each of `values`: the best, or `now` where that does as well.
     fn change<T: Copy>(&mut self, now: usize, values: &[T], to: impl Fn(Setting, T) -> Setting) -> Result<usize> {
         let settings = values.iter().map(|&v| to(self.setting(now), v)).collect();
-        Ok(self.simplest(settings)?.unwrap_or(now))
+        let numbers = self.run(settings, self.loops.runs())?;
+        Ok(self.least(numbers.into_iter()).filter(|&best| !self.alike(now, best)).unwrap_or(now))
     }
 
-    /// All runs of each of `settings`: the best; number `now` when all failed.
-    fn best(&mut self, settings: Vec<Setting>, now: usize) -> Result<usize> {
-        let numbers = self.run(settings, self.loops.runs())?;
-        Ok(self.least(numbers.into_iter()).unwrap_or(now))
-    }
-
-    /// All runs of each of `settings`, simplest first: the first of them that does as well as the best of all that was ever
-    /// tried, or else the best of them; `None` when all failed. So what is given up for simplicity does not add up from one
-    /// change to the next.
-    fn simplest(&mut self, settings: Vec<Setting>) -> Result<Option<usize>> {
-        let numbers = self.run(settings, self.loops.runs())?;
-        let whole = |i: &usize| self.tried[*i].1.objectives.len() == self.loops.runs();
-        let Some(best) = self.least((0..self.tried.len()).filter(whole)) else { return Ok(None) };
-        let gap = |i: usize| self.mean(i) - self.mean(best);
-        let error = |i: usize| self.tried[i].1.error(&self.tried[best].1);
-        let alike = numbers.iter().copied().find(|&i| self.mean(i).is_finite() && gap(i) <= ALIKE * error(i));
-        Ok(alike.or_else(|| self.least(numbers.into_iter())))
+    /// Whether `a` does as well as the better `b`.
+    fn alike(&self, a: usize, b: usize) -> bool {
+        let gap = self.mean(a) - self.mean(b);
+        gap.is_finite() && gap <= ALIKE * self.tried[a].1.error(&self.tried[b].1)
     }
 
     /// The number with the least mean, as far as there is one.
@@ -176,7 +166,7 @@ impl Search<'_> {
     fn tell(self, best: usize, setting: Setting, test: &Outcome) -> Tuned {
         let (chosen, trials) = (&self.tried[best].1, self.tried.iter());
         let reason = format!(
-            "it is the simplest of those that did as well as the best of {} ways to plan in closed loop, on a plant that another family of models plays, fitted to \
+            "no simpler or more usual one of {} ways to plan held up as well in closed loop, on a plant that another family of models plays, fitted to \
              the other half of the log ({} runs of {} steps)",
             self.tried.len(),
             self.loops.runs(),
