@@ -166,8 +166,8 @@ impl Search<'_> {
     fn tell(self, best: usize, setting: Setting, test: &Outcome) -> Tuned {
         let (chosen, trials) = (&self.tried[best].1, self.tried.iter());
         let reason = format!(
-            "no simpler or more usual one of {} ways to plan held up as well in closed loop, on a plant that another family of models plays, fitted to \
-             the other half of the log ({} runs of {} steps)",
+            "no simpler or more usual one of {} ways to plan held up as well in closed loop, on a plant that another family \
+             of models plays, fitted to the other half of the log ({} runs of {} steps)",
             self.tried.len(),
             self.loops.runs(),
             self.loops.steps,

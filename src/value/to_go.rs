@@ -136,7 +136,8 @@ impl CostToGo {
     /// Share of the variance of `rows` that it explains.
     fn explains(&self, log: &Trajectory, inputs: &[usize], rows: &[(usize, [f64; 2])]) -> f64 {
         let behind = self.behind(self.steps, inputs.to_vec());
-        let told: Vec<f64> = rows.iter().map(|(t, _)| behind.at(|s| log.columns[s][*t])).collect();
+        let mut told = vec![0.0; rows.len()];
+        rows.iter().zip(told.chunks_mut(1)).for_each(|((t, _), told)| behind.eval(&log.frame(*t, *t), told));
         let true_: Vec<f64> = rows.iter().map(|(_, y)| y[0] + y[1] / self.steps as f64).collect();
         let mean = true_.iter().sum::<f64>() / true_.len().max(1) as f64;
         let square = |f: &dyn Fn(usize) -> f64| (0..true_.len()).map(|i| f(i).powi(2)).sum::<f64>();
@@ -182,13 +183,6 @@ impl Behind {
         });
         // a quadratic leaves what was seen quickly
         out.iter_mut().for_each(|o| *o = if o.is_nan() { *o } else { o.clamp(*least, *most) });
-    }
-
-    fn at(&self, value: impl Fn(usize) -> f64) -> f64 {
-        let z: Vec<f64> = self.columns.iter().zip(&self.mean).map(|(&s, m)| value(s) - m).collect();
-        let mut sum = 0.0;
-        features(z.len(), &mut |at, pair| sum += self.part.weights[at] * product(&z, pair));
-        sum.clamp(self.part.least, self.part.most)
     }
 }
 
@@ -313,7 +307,11 @@ mod tests {
         assert!(cost.skill > 0.95, "{}", cost.skill);
         let behind = cost.compile(4, &schema).unwrap();
         for (x, held) in [(0.5, 21.3), (1.0, 21.3), (1.0, 0.1), (1.5, 30.0)] {
-            let value = behind.at(|s| [x, held, 0.1][s]);
+            let mut row = Trajectory::empty(schema.clone(), jiff::Timestamp::UNIX_EPOCH, 60_000, 1, 1);
+            [x, held, 0.1].into_iter().enumerate().for_each(|(s, v)| row.at_mut(s, 0)[0] = v);
+            let mut value = [0.0];
+            behind.eval(&row.frame(0, 0), &mut value);
+            let [value] = value;
             // a step later a fifth is gone
             assert!((value - 2.0 * (0.8 * x).powi(2)).abs() < 0.1, "{x} {held}: {value}");
         }

@@ -11,8 +11,8 @@ use super::{Plan, Planner, Problem};
 
 /// Linearises along the best sequence, solves the constrained quadratic program (Clarabel, an interior-point method:
 /// Goulart & Chen 2024), and repeats within a trust region. One iteration is exact where the twin is linear and the cost
-/// quadratic; of a cost to go it knows the slope alone. Limits of the plant that the sequence breaks are soft constraints at a price that nothing outweighs, so that
-/// there is always a plan.
+/// quadratic; of a cost to go it knows the slope alone. Limits of the plant that the sequence breaks are soft constraints at
+/// a price that nothing outweighs, so that there is always a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Qp {
     pub iterations: usize,
