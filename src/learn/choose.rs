@@ -17,11 +17,12 @@ use super::equations::Equations;
 use super::map::{Layout, StepMap};
 use super::model::{self, Regressor, Stack};
 use super::pick::{Candidate, pick, relative_crps};
+use super::residuals::Residuals;
 use super::response::{Moments, Response, responses};
 use super::rollouts::{Rollouts, Start, rollouts, scored_signals, starts, thin};
 use super::score::{Baselines, ScoreRow, score};
 use super::split::Split;
-use super::spread::{Residuals, Spread};
+use super::spread::Spread;
 use super::track::Tracking;
 use super::verdict::Verdict;
 use crate::compute::Compute;
@@ -33,6 +34,8 @@ use crate::trajectory::Trajectory;
 /// Starts of open-loop runs on hold-out, and over all folds together.
 const HOLDOUT_STARTS: usize = 600;
 const FOLD_STARTS: usize = 750;
+/// Futures per start from which the spread of simulations is told.
+const FUTURES: usize = 32;
 
 /// A fitted, scored and calibrated twin core.
 #[derive(Debug, Clone)]
@@ -347,7 +350,7 @@ impl Task<'_> {
         let some: Vec<Start> = thin(&grounds.folds.concat(), 24);
         let mut untracked = Spread { tracking: spread.tracking.before_holdout(), ..spread.clone() };
         for spread in [&mut spread, &mut untracked] {
-            spread.inflate(&map, self.log, &some, 32, Key::new(self.spec.seed.value).fold(0x7370_7265_6164));
+            spread.inflate(&map, self.log, &some, FUTURES, Key::new(self.spec.seed.value).fold(0x7370_7265_6164));
         }
         let errors: Vec<f64> = (0..targets).map(|k| spread.calibration.sd_at(k, 1)).collect();
         let doubt = Doubt::of(&without, self.log, &self.split.folds, &errors);

@@ -6,8 +6,9 @@ use super::choose::Task;
 use super::dataset::Dataset;
 use super::map::{Layout, StepMap};
 use super::model;
+use super::residuals::Residuals;
 use super::rollouts::{rollouts, starts};
-use super::spread::{Residuals, Spread};
+use super::spread::Spread;
 use crate::error::Result;
 
 /// Open-loop runs by which a part is judged, at most.

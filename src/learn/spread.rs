@@ -9,7 +9,8 @@ use super::calibrate::Calibration;
 use super::map::{StepMap, StepScratch};
 use super::model::Particle;
 use super::quantile::interpolate;
-use super::rollouts::{Start, one_step_errors, window_at, write_inputs};
+use super::residuals::{Residuals, cholesky, clip, covariance, fading, innovations, lag_one, shapes, slow};
+use super::rollouts::{Start, window_at, write_inputs};
 use super::track::Tracking;
 use crate::rng::Key;
 use crate::schema::Role;
@@ -17,19 +18,24 @@ use crate::trajectory::{Frame, Trajectory};
 
 /// Particles whose noise is drawn as one piece of work.
 const PIECE: usize = 1_024;
+/// Share of errors and of simulated futures whose widths are compared: a few lost runs (trips) do not count.
+const CENTRE: f64 = 0.9;
 /// Name of the stream of offsets; no step has this number.
 const OFFSETS: u64 = u64::MAX;
 
 /// Noise model of the one-step map and distribution of its multi-step errors.
 ///
-/// One-step errors follow e(t) = φ ∘ e(t − 1) + L ε(t), ε standard normal: e in the targets' units, `L` lower
-/// triangular over the targets.
+/// One-step errors follow e(t) = φ ∘ e(t − 1) + L ε(t): e in the targets' units, `L` lower triangular over the targets,
+/// ε independent, of unit variance and of the shape that it had out of fold.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// Lag-1 correlation of each target's one-step error: `[targets]`.
     pub phi: Vec<f64>,
     /// L, row by row, inflated: `[targets][targets]`.
     pub factor: Vec<Vec<f64>>,
+    /// Quantiles of ε, at equal steps of probability, of zero mean and unit variance; of a target without any, ε is
+    /// normal: `[targets][quantiles]`.
+    pub shape: Vec<Vec<f64>>,
     /// Standard deviation, over stretches of time, of what an output's error is on average: a particle keeps one draw of
     /// it, so that a bias does not average out over a long run. Zero for states: `[targets]`.
     pub offset: Vec<f64>,
@@ -42,30 +48,6 @@ pub struct Spread {
     pub tracking: Tracking,
 }
 
-/// Out-of-fold one-step errors, measured − predicted, at consecutive rows.
-#[derive(Debug, Clone, Default)]
-pub struct Residuals {
-    /// Rows of the log, ascending.
-    pub rows: Vec<usize>,
-    /// `[targets][rows]`.
-    pub errors: Vec<Vec<f64>>,
-}
-
-impl Residuals {
-    /// Errors of `map` at `starts`, without noise.
-    pub fn of(map: &StepMap, log: &Trajectory, starts: &[Start]) -> Self {
-        if starts.is_empty() {
-            return Self { rows: Vec::new(), errors: vec![Vec::new(); map.layout.targets.len()] };
-        }
-        Self { rows: starts.iter().map(|s| s.row).collect(), errors: one_step_errors(map, log, starts, 0) }
-    }
-
-    /// Indices (i, i + 1) of errors one step apart.
-    fn neighbours(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.rows.windows(2).enumerate().filter(|(_, w)| w[1] == w[0] + 1).map(|(i, _)| (i, i + 1))
-    }
-}
-
 impl Spread {
     /// The noise model of one-step residuals in blocks, its forecasts not yet calibrated; `inflation` is one. `levels[i]`: target `i`
     /// is an output, whose error at horizon h is the noise itself (of a state, it is the sum of the noise so far).
@@ -74,35 +56,26 @@ impl Spread {
         let correlation =
             |(i, level): (usize, &bool)| if *level { fading(&clipped, i, horizon) } else { lag_one(&clipped, i) };
         let phi: Vec<f64> = levels.iter().enumerate().map(correlation).collect();
-        let factor = cholesky(&innovations(&clipped, &phi));
+        let innovations = innovations(&clipped, &phi);
+        let factor = cholesky(&covariance(&innovations, levels.len()));
+        let shape = shapes(&innovations, &factor);
         let offset = |(i, level): (usize, &bool)| if *level { slow(&clipped, i, horizon) } else { 0.0 };
         let offset = levels.iter().enumerate().map(offset).collect();
-        Self { inflation: vec![1.0; phi.len()], phi, factor, offset, ..Self::default() }
+        Self { inflation: vec![1.0; phi.len()], phi, factor, shape, offset, ..Self::default() }
     }
 
     /// Widens (or narrows) the innovations until particles that `map` simulates from `starts` spread, over the whole
-    /// horizon, as far as it was wrong out of fold, and as the width of its intervals has moved since: as wide as the normal distribution whose central 90 % are those of
-    /// the errors, so that a few lost runs (trips) do not swell all others. The members' disagreement counts as spread.
+    /// horizon, as far as it was wrong out of fold. The members' disagreement counts as spread.
     pub fn inflate(&mut self, map: &StepMap, log: &Trajectory, starts: &[Start], particles: usize, key: Key) {
-        let q = self.phi.len();
-        let horizon = self.calibration.sd.first().map_or(0, Vec::len);
-        if q == 0 || horizon == 0 || starts.is_empty() {
+        let aims = self.aims();
+        if aims.is_empty() || starts.is_empty() {
             return;
         }
-        let aims: Vec<f64> = (0..q)
-            .map(|i| {
-                let width = |h| {
-                    let (low, high) = self.calibration.interval(i, h, 0.9);
-                    (self.tracking.width(i, h) * (high - low) / (2.0 * 1.644_853_627)).powi(2)
-                };
-                (1..=horizon).map(width).sum::<f64>() / horizon as f64
-            })
-            .collect();
         let quiet = self.variances(map, log, starts, particles, None);
-        // Two rounds: the second corrects what the first one's coupling between targets has moved.
-        for _ in 0..2 {
+        // Each round corrects what the last one's coupling between targets has moved.
+        for _ in 0..3 {
             let noisy = self.variances(map, log, starts, particles, Some(key));
-            for i in 0..q {
+            for i in 0..aims.len() {
                 let gained = noisy[i] - quiet[i];
                 if gained <= 0.0 || !gained.is_finite() {
                     continue;
@@ -115,7 +88,19 @@ impl Spread {
         }
     }
 
-    /// Variance over particles of each target's signal, averaged over starts and horizons.
+    /// Variance of each target's error, averaged over horizons, as the width of its intervals has moved since, by its
+    /// central 90 %. Empty where nothing was calibrated: `[targets]`.
+    fn aims(&self) -> Vec<f64> {
+        let horizon = self.calibration.sd.first().map_or(0, Vec::len);
+        let width = |i: usize, h: usize| {
+            let (low, high) = self.calibration.interval(i, h, CENTRE);
+            normal_variance(0.5 * self.tracking.width(i, h) * (high - low))
+        };
+        let aim = |i: usize| (1..=horizon).map(|h| width(i, h)).sum::<f64>() / horizon as f64;
+        if horizon == 0 { Vec::new() } else { (0..self.phi.len()).map(aim).collect() }
+    }
+
+    /// Like [`Spread::aims`], of the departures of simulated particles from their mean: `[targets]`.
     fn variances(
         &self,
         map: &StepMap,
@@ -132,7 +117,10 @@ impl Spread {
             (0..n * particles).map(|r| Particle { member: Some((r % particles) % members), rows: r..r + 1 }).collect();
         let mut noise = vec![vec![0.0; n * particles]; q];
         let mut scratch = StepScratch::default();
+        let mut departures = Vec::with_capacity(n * particles);
         let mut variance = vec![0.0; q];
+        // the mean of a cloud goes along with its particles
+        let unbiased = particles as f64 / (particles as f64 - 1.0).max(1.0);
         for h in 0..horizon {
             write_inputs(&mut window, log, starts, particles, h);
             map.observe(&mut window, &mut scratch);
@@ -143,11 +131,13 @@ impl Spread {
             for (i, v) in variance.iter_mut().enumerate() {
                 let signal = self.calibration.signals[i];
                 let lag = usize::from(log.schema.signals[signal].role == Role::Output);
+                departures.clear();
                 for cloud in window.column(signal, lag).chunks(particles) {
                     let mean = cloud.iter().sum::<f64>() / particles as f64;
-                    let square: f64 = cloud.iter().map(|v| (v - mean).powi(2)).sum();
-                    *v += square / (particles as f64 - 1.0).max(1.0) / (n * horizon) as f64;
+                    departures.extend(cloud.iter().map(|v| (v - mean).abs()));
                 }
+                departures.sort_unstable_by(f64::total_cmp);
+                *v += unbiased * normal_variance(interpolate(&departures, CENTRE)) / horizon as f64;
             }
         }
         variance
@@ -187,13 +177,25 @@ impl Spread {
         let key = key.fold(step);
         for j in 0..self.phi.len() {
             let stream = key.fold(j as u64);
+            let shape = self.shape.get(j).filter(|s| !s.is_empty());
             for p in 0..particles {
-                let z = stream.normal((first + p) as u64);
+                let drawn = (first + p) as u64;
+                let z = shape.map_or_else(|| stream.normal(drawn), |s| interpolate(s, stream.uniform(drawn)));
                 for (column, l) in noise[j..].iter_mut().zip(&self.factor[j..]) {
                     column.as_mut()[p] += l[j] * z;
                 }
             }
         }
+    }
+
+    /// Whether this may come from a file with `targets` targets.
+    pub fn is_sound(&self, targets: usize) -> bool {
+        self.phi.len() == targets
+            && self.offset.len() == targets
+            && self.factor.len() == targets
+            && self.factor.iter().all(|row| row.len() == targets)
+            && (self.shape.is_empty() || self.shape.len() == targets)
+            && self.shape.iter().flatten().all(|q| q.is_finite())
     }
 
     /// The expected noise of the next step: e ← φ e.
@@ -204,134 +206,9 @@ impl Spread {
     }
 }
 
-/// Residuals with the outermost thousandth of each target pulled in: a trip or a start-up must not shape the noise of
-/// normal running.
-fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
-    let mut clipped = residuals.to_vec();
-    for i in 0..targets {
-        let mut all: Vec<f64> =
-            residuals.iter().flat_map(|r| r.errors[i].iter().copied()).filter(|e| e.is_finite()).collect();
-        if all.len() < 20 {
-            continue;
-        }
-        all.sort_by(f64::total_cmp);
-        let (low, high) = (interpolate(&all, 0.001), interpolate(&all, 0.999));
-        for block in &mut clipped {
-            block.errors[i].iter_mut().for_each(|e| *e = if e.is_nan() { *e } else { e.clamp(low, high) });
-        }
-    }
-    clipped
-}
-
-/// Correlation about zero between errors `lag` steps apart.
-fn correlation(residuals: &[Residuals], i: usize, lag: usize) -> f64 {
-    let (mut cross, mut square) = (0.0, 0.0);
-    for block in residuals {
-        for a in 0..block.rows.len().saturating_sub(lag) {
-            let b = a + lag;
-            let (e, f) = (block.errors[i][a], block.errors[i][b]);
-            if block.rows[b] == block.rows[a] + lag && e.is_finite() && f.is_finite() {
-                cross += e * f;
-                square += 0.5 * (e * e + f * f);
-            }
-        }
-    }
-    if square > 0.0 { cross / square } else { 0.0 }
-}
-
-fn lag_one(residuals: &[Residuals], i: usize) -> f64 {
-    correlation(residuals, i, 1).clamp(-0.5, 0.98)
-}
-
-/// The φ whose powers forecast the errors best over the whole horizon: the least Σ_h (φ^2h − 2 φ^h ρ_h), ρ_h the
-/// correlation at lag h. Of an AR(1) process this is its φ; where a slow offset lies under white noise, it is nearer to
-/// the offset's.
-fn fading(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
-    // A few dozen lags tell as much as all of a long horizon.
-    let stride = horizon.div_ceil(48);
-    let lags: Vec<(i32, f64)> =
-        (1..=horizon).step_by(stride).map(|h| (h as i32, correlation(residuals, i, h))).collect();
-    let loss = |phi: f64| lags.iter().map(|(h, rho)| phi.powi(2 * h) - 2.0 * phi.powi(*h) * rho).sum::<f64>();
-    let mut best = (f64::INFINITY, 0.0);
-    // Finer towards one, where a small difference lasts long.
-    for j in 0..=400 {
-        let phi = (1.0 - (1.0 - f64::from(j) / 400.0).powi(2)).min(0.999);
-        let l = loss(phi);
-        if l < best.0 {
-            best = (l, phi);
-        }
-    }
-    best.1
-}
-
-/// Root mean square of the errors' means over long stretches: a fifth of a fold each, at least two horizons; weeks, where
-/// the log has months. What of it the AR(1) explains is not taken off: calibration narrows the innovations, and a long
-/// run is better told too uncertain than too sure.
-fn slow(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
-    let (mut squares, mut count) = (0.0, 0.0);
-    for block in residuals {
-        let size = (block.rows.len() / 5).max(2 * horizon).max(1);
-        for stretch in block.errors[i].chunks_exact(size) {
-            let finite: Vec<f64> = stretch.iter().copied().filter(|e| e.is_finite()).collect();
-            if 2 * finite.len() >= size {
-                let n = finite.len() as f64;
-                squares += (finite.iter().sum::<f64>() / n).powi(2);
-                count += 1.0;
-            }
-        }
-    }
-    if count < 4.0 { 0.0 } else { f64::sqrt(squares / count) }
-}
-
-/// Covariance of e(t) − φ e(t − 1) over the targets.
-fn innovations(residuals: &[Residuals], phi: &[f64]) -> Vec<Vec<f64>> {
-    let q = phi.len();
-    let mut covariance = vec![vec![0.0; q]; q];
-    let mut count = 0.0;
-    let mut innovation = vec![0.0; q];
-    for block in residuals {
-        for (a, b) in block.neighbours() {
-            for i in 0..q {
-                innovation[i] = block.errors[i][b] - phi[i] * block.errors[i][a];
-            }
-            if innovation.iter().any(|e| !e.is_finite()) {
-                continue;
-            }
-            count += 1.0;
-            for i in 0..q {
-                for j in 0..=i {
-                    covariance[i][j] += innovation[i] * innovation[j];
-                }
-            }
-        }
-    }
-    let scale = 1.0 / f64::max(count, 1.0);
-    let lower = covariance.clone();
-    for (i, row) in covariance.iter_mut().enumerate() {
-        for (j, c) in row.iter_mut().enumerate() {
-            *c = scale * lower[i.max(j)][i.min(j)];
-        }
-    }
-    covariance
-}
-
-/// Lower-triangular factor of a covariance. Columns that add nothing beyond rounding become zero, so that targets
-/// which are exact functions of one another do no harm.
-fn cholesky(covariance: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let q = covariance.len();
-    let mut l = vec![vec![0.0; q]; q];
-    for j in 0..q {
-        let left = covariance[j][j] - l[j][..j].iter().map(|v| v * v).sum::<f64>();
-        if left <= 1e-12 * covariance[j][j] {
-            continue;
-        }
-        l[j][j] = left.sqrt();
-        for i in j + 1..q {
-            let dot: f64 = (0..j).map(|k| l[i][k] * l[j][k]).sum();
-            l[i][j] = (covariance[i][j] - dot) / l[j][j];
-        }
-    }
-    l
+/// Variance of the normal distribution whose central 90 % reach `half` far to both sides.
+fn normal_variance(half: f64) -> f64 {
+    (half / 1.644_853_627).powi(2)
 }
 
 #[cfg(test)]
@@ -373,13 +250,6 @@ mod tests {
     }
 
     #[test]
-    fn gaps_do_not_count_as_neighbours() {
-        let mut residuals = ar_one([0.9, 0.0], [[1.0, 0.0], [0.0, 1.0]], 8);
-        residuals.rows = vec![0, 1, 2, 10, 11, 12, 13, 20];
-        assert_eq!(residuals.neighbours().count(), 5);
-    }
-
-    #[test]
     fn equal_particles_share_their_noise() {
         let spread = Spread::of_residuals(&[ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)], &[false; 2], 12);
         let mut few = vec![vec![0.0; 3]; 2];
@@ -396,12 +266,6 @@ mod tests {
         let before = few.clone();
         spread.decay(&mut few);
         assert!((few[0][2] - spread.phi[0] * before[0][2]).abs() < 1e-15);
-    }
-
-    #[test]
-    fn a_singular_covariance_is_factored() {
-        let l = cholesky(&[vec![4.0, 2.0, 0.0], vec![2.0, 1.0, 0.0], vec![0.0, 0.0, 0.0]]);
-        assert_eq!(l, [[2.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::spec::TwinSpec;
 pub const MODEL_FILE: &str = "model.bin";
 
 const MAGIC: [u8; 8] = *b"TWINOPT\n";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const PRELUDE: usize = 8 + 4 + 4 + 32;
 const LONGEST_HEADER: usize = 1 << 20;
 const LONGEST_PAYLOAD: usize = 1 << 30;
@@ -118,9 +118,7 @@ impl Twin {
             && header.layout.inputs.iter().all(|i| i.1 < 1 << 20)
             && payload.seen.len() == schema.len()
             && payload.extremes.len() == schema.len()
-            && payload.spread.phi.len() == targets
-            && payload.spread.factor.len() == targets
-            && payload.spread.factor.iter().all(|row| row.len() == targets)
+            && payload.spread.is_sound(targets)
             && payload.doubt.is_sound(targets)
             && payload.envelope.is_sound(schema.len())
             && header.step_ms > 0;

@@ -19,12 +19,14 @@ pub(super) struct Follower {
 }
 
 impl Follower {
+    /// Makes the next plan; `again`: and looks at what it promises in futures that it was not made for.
     pub fn plan(
         &mut self,
         setup: &Setup,
         planner: &dyn Planner,
         start: &Start,
         elapsed: usize,
+        again: bool,
         workspace: &mut Workspace,
     ) {
         let controls = setup.controls.len();
@@ -67,7 +69,7 @@ impl Follower {
             }
         }
         self.promise = Promise::default();
-        if setup.rescored && !failed {
+        if again && !failed {
             let mut held: Vec<f64> = start.previous.iter().copied().cycle().take(plan.controls.len()).collect();
             project(&problem, &mut held);
             self.promise = promise(setup, start, workspace, &[plan.controls.clone(), held]);

@@ -38,7 +38,7 @@ pub(in crate::control) struct Setup<'a> {
     pub risk: Option<f64>,
     /// Standard deviations of the cost over members that are added to it where the model may be wrong; 0: none.
     pub pessimism: f64,
-    /// What plans promise is looked at again on members that they were not made for.
+    /// What some plans promise is looked at again on members that they were not made for.
     pub rescored: bool,
     /// What plans keep of states, outputs and derived signals: hard limits, then soft ones by their rank.
     pub kept: Vec<Limit>,

@@ -1,0 +1,101 @@
+"""What order-up-to levels can reach on the shared supply chain: profit against the share of demand that is served at once.
+
+    python chain_frontier.py --shared DIR [--seeds 101,102,...] [--steps 400]
+
+Levels of echelon stock, the best rule of a serial chain (Clark & Scarf 1960), that know what nobody can know: the true
+mean demand of each day. Their safety stocks are fitted to the very demand that they are judged by, once for each price of
+an item that is not served at once. Profit is against the plant's own controller on the same demand. The chain's
+equations are those of examples/serial_inventory/twin.toml; the first line checks them against the plant.
+"""
+import argparse, os, sys
+import numpy as np
+from scipy.optimize import differential_evolution
+
+LEAD = 4  # days, of both orders
+COVERS = (5, 10, 11)  # days until an order of each stage can be sold, the day itself included
+
+
+class Chain:
+    """All seeds at once: arrays `[seeds]`, those on the way `[days][seeds]`."""
+
+    def __init__(self, demand):
+        n = len(demand)
+        self.demand, self.hand, self.backlog = demand, [np.full(n, v) for v in (100.0, 100.0, 200.0)], np.zeros(n)
+        self.way = [np.zeros((LEAD, n)), np.zeros((LEAD, n))]
+        self.profit, self.late = np.zeros(n), np.zeros(n)
+
+    def positions(self):
+        first = self.hand[0] + self.way[0].sum(0) - self.backlog
+        second = first + self.hand[1] + self.way[1].sum(0)
+        return first, second, second + self.hand[2]
+
+    def day(self, t, orders):
+        wanted, (hand_1, hand_2, hand_3) = self.demand[:, t], self.hand
+        ship = [np.minimum(orders[0], hand_2), np.minimum(orders[1], hand_3), orders[2]]
+        receipt = [way[0] for way in self.way]
+        sales = np.minimum(wanted + self.backlog, hand_1 + receipt[0])
+        self.backlog = wanted + self.backlog - sales
+        self.hand = [hand_1 + receipt[0] - sales, hand_2 + receipt[1] - ship[0], hand_3 + ship[2] - ship[1]]
+        self.way = [np.vstack([way[1:], s]) for way, s in zip(self.way, ship)]
+        cost = 0.5 * ship[2] + 0.01 * ship[1] + 0.1 * self.backlog
+        cost += sum(c * stock for c, stock in zip((0.03, 0.02, 0.01), self.hand))
+        cost += sum(c * way.sum(0) for c, way in zip((0.01, 0.005), self.way))
+        self.profit += 2 * sales - cost
+        self.late += np.minimum(wanted, self.backlog)
+
+    def run(self, levels):
+        for t in range(self.demand.shape[1]):
+            self.day(t, [np.clip(np.round(levels[j][t] - p), 0, 100) for j, p in enumerate(self.positions())])
+        return self.profit.mean() / self.demand.shape[1], 1 - (self.late / self.demand.sum(1)).mean()
+
+
+def levels(x, steps):
+    """Of each stage: a multiple of the mean demand until an order can be sold, and of its deviation."""
+    t = np.arange(steps + max(COVERS))
+    mean = 20 * (1 + 0.25 * np.sin(2 * np.pi * t / 7) + 0.2 * np.sin(2 * np.pi * t / 365)) * (1 + 0.02 * 0.8)
+    total = np.concatenate([[0], np.cumsum(mean)])
+    ahead = [total[days : days + steps] - total[:steps] for days in COVERS]
+    return [a * m + z * np.sqrt(m) for (a, z), m in zip(x.reshape(3, 2), ahead)]
+
+
+def own(make, seeds, steps):
+    """The plant under its own controller: demand, mean profit and share served of each seed, orders of the first."""
+    demand, profit, served, orders = [], [], [], []
+    for seed in seeds:
+        plant = make("serial_inventory")
+        obs, kpis = plant.reset(seed), []
+        for _ in range(steps):
+            u = plant.clip(plant.baseline(obs))
+            if seed == seeds[0]:
+                orders.append([u[c] for c in plant.ctl])
+            obs, kpi = plant.step(u)
+            kpis.append(kpi)
+        demand.append([k["demand"] for k in kpis])
+        profit.append(np.mean([k["profit"] for k in kpis]))
+        served.append(1 - sum(min(k["demand"], k["backlog"]) for k in kpis) / sum(demand[-1]))
+    return np.array(demand), profit, served, orders
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--shared", required=True)
+    p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[101, 102, 103, 104, 105])
+    p.add_argument("--steps", type=int, default=400)
+    a = p.parse_args()
+    sys.path.insert(0, os.path.join(a.shared, "plants"))
+    from inventory import InventoryNetwork
+
+    demand, profit, served, orders = own(InventoryNetwork, a.seeds, a.steps)
+    same = Chain(demand[:1])
+    for t, u in enumerate(orders):
+        same.day(t, [np.full(1, v) for v in u])
+    print(f"own controller: {np.mean(profit):.4f} a day, {np.mean(served):.2%} served at once; "
+          f"of its first run the equations say {same.profit[0] / a.steps:.4f}, the plant {profit[0]:.4f}")
+    print("| price of an item not served at once | profit / own controller | served at once |\n|---|---|---|")
+    for price in (0, 0.5, 1, 2, 5, 10, 30, 100):
+        def loss(x):
+            money, share = Chain(demand).run(levels(x, a.steps))
+            return price * demand.mean() * (1 - share) - money
+        best = differential_evolution(loss, [(0.8, 1.2), (0, 5)] * 3, maxiter=60, popsize=8, seed=1, polish=False)
+        money, share = Chain(demand).run(levels(best.x, a.steps))
+        print(f"| {price} USD | {money / np.mean(profit):.3f} | {share:.2%} |", flush=True)
