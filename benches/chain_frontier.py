@@ -2,9 +2,9 @@
 
     python chain_frontier.py --shared DIR [--seeds 101,102,...] [--steps 400]
 
-Levels of echelon stock, the best rule of a serial chain (Clark & Scarf 1960), that know what nobody can know: the true
-mean demand of each day. Their safety stocks are fitted to the very demand that they are judged by, once for each price of
-an item that is not served at once. Profit is against the plant's own controller on the same demand. The chain's
+Levels of echelon stock, the best rule of a serial chain (Clark & Scarf 1960), that know what no log tells exactly: the
+mean demand of each day of week and year (not which days are promotions). Their safety stocks are fitted to the very demand
+that they are judged by, once for each price of an item that is not served at once. Profit is against the plant's own controller on the same demand. The chain's
 equations are those of examples/serial_inventory/twin.toml; the first line checks them against the plant.
 """
 import argparse, os, sys

@@ -104,7 +104,7 @@ pub struct Context<'a> {
     pub seed: u64,
     /// By which plans keep their budget; `None`: they take the time that they need.
     pub clock: Option<&'a Clock>,
-    /// What plans promise is looked at again on members of the model that they were not made for.
+    /// What some plans promise is looked at again on members of the model that they were not made for.
     pub rescored: bool,
     /// The scenario file and its content, to place faults.
     pub file: &'a Path,

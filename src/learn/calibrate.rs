@@ -125,6 +125,15 @@ impl Calibration {
         other
     }
 
+    /// Whether this may come from a file, over `signals` signals.
+    pub fn is_sound(&self, signals: usize) -> bool {
+        let n = self.signals.len();
+        self.signals.iter().all(|s| *s < signals)
+            && [self.sd.len(), self.shape.len(), self.method.len(), self.local.len()] == [n; 4]
+            && self.sd.iter().all(|column| !column.is_empty())
+            && self.shape.iter().all(|bands| !bands.is_empty() && bands.iter().all(|quantiles| !quantiles.is_empty()))
+    }
+
     /// Standard deviation of scored signal number `k` at horizon `h` (1-based); beyond the last horizon, the last.
     pub fn sd_at(&self, k: usize, h: usize) -> f64 {
         let column = &self.sd[k];

@@ -7,8 +7,10 @@ use crate::trajectory::Trajectory;
 
 /// Innovations that a shape is told from; fewer are taken for normal.
 const ENOUGH: usize = 200;
-/// Quantiles of a shape.
-const QUANTILES: usize = 256;
+/// Quantiles of a shape: as far into the tails as [`clip`] leaves them.
+const QUANTILES: usize = 512;
+/// A standard deviation of white innovations below this is rounding: they do not vary.
+const STILL: f64 = 1e-6;
 
 /// Out-of-fold one-step errors, measured − predicted, at consecutive rows.
 #[derive(Debug, Clone, Default)]
@@ -126,12 +128,13 @@ pub(super) fn innovations(residuals: &[Residuals], phi: &[f64]) -> Vec<Vec<f64>>
 pub(super) fn covariance(innovations: &[Vec<f64>], targets: usize) -> Vec<Vec<f64>> {
     let scale = 1.0 / innovations.len().max(1) as f64;
     let of = |i: usize, j: usize| scale * innovations.iter().map(|e| e[i] * e[j]).sum::<f64>();
-    (0..targets).map(|i| (0..targets).map(|j| of(i.max(j), i.min(j))).collect()).collect()
+    let lower: Vec<Vec<f64>> = (0..targets).map(|i| (0..=i).map(|j| of(i, j)).collect()).collect();
+    (0..targets).map(|i| (0..targets).map(|j| lower[i.max(j)][i.min(j)]).collect()).collect()
 }
 
 /// The shape of each target's part of `innovations`, L⁻¹ e: quantiles of mean zero and unit variance, at equal steps of
 /// probability. Errors of a good model are mostly small and seldom large, and what a KPI makes of them may depend on
-/// that. Empty, for the normal distribution, where there are too few: `[targets][quantiles]`.
+/// that. Empty, for the normal distribution, where there are too few or they do not vary: `[targets][quantiles]`.
 pub(super) fn shapes(innovations: &[Vec<f64>], factor: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut white: Vec<Vec<f64>> = vec![Vec::with_capacity(innovations.len()); factor.len()];
     for innovation in innovations {
@@ -153,7 +156,7 @@ fn shape(mut z: Vec<f64>) -> Vec<f64> {
         (0..QUANTILES).map(|q| interpolate(&z, (q as f64 + 0.5) / QUANTILES as f64)).collect();
     let mean = quantiles.iter().sum::<f64>() / QUANTILES as f64;
     let sd = (quantiles.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / QUANTILES as f64).sqrt();
-    if sd <= 0.0 {
+    if sd <= STILL {
         return Vec::new();
     }
     quantiles.iter_mut().for_each(|v| *v = (*v - mean) / sd);
@@ -219,6 +222,7 @@ mod tests {
         assert!((half(&shapes[1]) - 0.674).abs() < 0.04, "{}", half(&shapes[1]));
         assert!(half(&shapes[0]) < 0.2, "{}", half(&shapes[0]));
         assert!(shapes[2].is_empty(), "what never varies has no shape");
-        assert!(shape(vec![1.0; ENOUGH - 1]).is_empty());
+        assert!(shape((0..ENOUGH - 1).map(|i| i as f64).collect()).is_empty(), "too few");
+        assert!(shape(vec![0.1 + 0.2; ENOUGH]).is_empty(), "nor has what is always the same");
     }
 }

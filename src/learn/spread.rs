@@ -12,7 +12,7 @@ use super::quantile::interpolate;
 use super::residuals::{Residuals, cholesky, clip, covariance, fading, innovations, lag_one, shapes, slow};
 use super::rollouts::{Start, window_at, write_inputs};
 use super::track::Tracking;
-use crate::rng::Key;
+use crate::rng::{Key, normal_quantile};
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory};
 
@@ -88,19 +88,20 @@ impl Spread {
         }
     }
 
-    /// Variance of each target's error, averaged over horizons, as the width of its intervals has moved since, by its
-    /// central 90 %. Empty where nothing was calibrated: `[targets]`.
+    /// Variance of each target's error by its central 90 %, averaged over horizons, as the width of its intervals has moved
+    /// since. Empty where nothing was calibrated: `[targets]`.
     fn aims(&self) -> Vec<f64> {
         let horizon = self.calibration.sd.first().map_or(0, Vec::len);
         let width = |i: usize, h: usize| {
             let (low, high) = self.calibration.interval(i, h, CENTRE);
-            normal_variance(0.5 * self.tracking.width(i, h) * (high - low))
+            normal_variance(self.tracking.width(i, h) * (high - low))
         };
         let aim = |i: usize| (1..=horizon).map(|h| width(i, h)).sum::<f64>() / horizon as f64;
         if horizon == 0 { Vec::new() } else { (0..self.phi.len()).map(aim).collect() }
     }
 
-    /// Like [`Spread::aims`], of the departures of simulated particles from their mean: `[targets]`.
+    /// The same of simulated particles, whose errors are their departures from the mean of their cloud; NaN where one is
+    /// lost: `[targets]`.
     fn variances(
         &self,
         map: &StepMap,
@@ -134,10 +135,11 @@ impl Spread {
                 departures.clear();
                 for cloud in window.column(signal, lag).chunks(particles) {
                     let mean = cloud.iter().sum::<f64>() / particles as f64;
-                    departures.extend(cloud.iter().map(|v| (v - mean).abs()));
+                    departures.extend(cloud.iter().map(|v| v - mean));
                 }
                 departures.sort_unstable_by(f64::total_cmp);
-                *v += unbiased * normal_variance(interpolate(&departures, CENTRE)) / horizon as f64;
+                let end = |p: f64| interpolate(&departures, p);
+                *v += unbiased * normal_variance(end(0.5 + 0.5 * CENTRE) - end(0.5 - 0.5 * CENTRE)) / horizon as f64;
             }
         }
         variance
@@ -195,7 +197,13 @@ impl Spread {
             && self.factor.len() == targets
             && self.factor.iter().all(|row| row.len() == targets)
             && (self.shape.is_empty() || self.shape.len() == targets)
-            && self.shape.iter().flatten().all(|q| q.is_finite())
+            && self.inflation.len() == targets
+            && [&self.phi, &self.offset]
+                .into_iter()
+                .chain(&self.factor)
+                .chain(&self.shape)
+                .flatten()
+                .all(|v| v.is_finite())
     }
 
     /// The expected noise of the next step: e ← φ e.
@@ -206,9 +214,9 @@ impl Spread {
     }
 }
 
-/// Variance of the normal distribution whose central 90 % reach `half` far to both sides.
-fn normal_variance(half: f64) -> f64 {
-    (half / 1.644_853_627).powi(2)
+/// Variance of the normal distribution whose central part is so wide.
+fn normal_variance(width: f64) -> f64 {
+    (0.5 * width / normal_quantile(0.5 + 0.5 * CENTRE)).powi(2)
 }
 
 #[cfg(test)]
@@ -266,6 +274,21 @@ mod tests {
         let before = few.clone();
         spread.decay(&mut few);
         assert!((few[0][2] - spread.phi[0] * before[0][2]).abs() < 1e-15);
+    }
+
+    #[test]
+    fn what_is_simulated_is_as_skewed_as_what_it_was_made_from() {
+        // exponential, about its mean
+        let key = Key::new(8);
+        let errors = vec![(0..20_000).map(|t| -key.uniform(t).ln() - 1.0).collect()];
+        let spread = Spread::of_residuals(&[Residuals { rows: (0..20_000).collect(), errors }], &[true], 12);
+        let mut noise = vec![vec![0.0; 20_000]];
+        spread.next(&mut noise, Key::new(2), 0);
+        noise[0].sort_by(f64::total_cmp);
+        for p in [0.05f64, 0.25, 0.5, 0.75, 0.95] {
+            let (drawn, truth) = (interpolate(&noise[0], p), -(1.0 - p).ln() - 1.0);
+            assert!((drawn - truth).abs() < 0.06, "{p}: {drawn} for {truth}");
+        }
     }
 
     #[test]

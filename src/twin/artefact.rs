@@ -119,6 +119,7 @@ impl Twin {
             && payload.seen.len() == schema.len()
             && payload.extremes.len() == schema.len()
             && payload.spread.is_sound(targets)
+            && payload.spread.calibration.is_sound(schema.len())
             && payload.doubt.is_sound(targets)
             && payload.envelope.is_sound(schema.len())
             && header.step_ms > 0;

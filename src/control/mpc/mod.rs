@@ -40,6 +40,8 @@ use crate::value::{Kpi, Objective};
 
 /// Of the plans, one in so many is looked at again (SUP-5): on members of a Gaussian process that costs ten times the plan.
 const LOOKED_AT_AGAIN: usize = 8;
+/// Name of the stream that says which.
+const AGAIN: u64 = 3;
 
 /// The controller. Each particle of the run has its own plan: at every replan interval the planner moves the free moves
 /// of the horizon so that the risk quantile of the objective over several simulated futures is least, and the plan is
@@ -64,8 +66,8 @@ pub struct Mpc<'a> {
     pool: Mutex<Vec<Workspace>>,
     failures: usize,
     promise: Promise,
-    /// Times at which plans were made.
-    plans: usize,
+    /// Times at which plans were made so far.
+    rounds: usize,
     registers: Registers,
     position: Vec<f64>,
 }
@@ -155,7 +157,7 @@ impl<'a> Mpc<'a> {
             pool: Mutex::new(Vec::new()),
             failures: 0,
             promise: Promise::default(),
-            plans: 0,
+            rounds: 0,
             registers: Registers::default(),
             position: Vec::new(),
         }
@@ -178,19 +180,20 @@ impl<'a> Mpc<'a> {
 
     fn plan_all(&mut self, observation: &Observation, elapsed: usize) {
         self.tell(observation.forecast, observation.step);
-        let Self { setup, planner, key, particles, told, pool, plans, .. } = self;
-        let (setup, planner, told, pool, made) = (&*setup, planner.as_ref(), &*told, &*pool, *plans);
+        let Self { setup, planner, key, particles, told, pool, rounds, .. } = self;
+        let (setup, planner, told, pool, made) = (&*setup, planner.as_ref(), &*told, &*pool, *rounds);
         let lock = || pool.lock().unwrap_or_else(PoisonError::into_inner);
         // A particle's plan depends on its own number and the step alone: any thread, any order, the same bytes.
         particles.par_iter_mut().enumerate().for_each(|(row, follower)| {
             let mut workspace = lock().pop().unwrap_or_default();
             let key = key.fold(row as u64).fold(observation.step as u64);
             let start = setup.start(observation, row, told, follower, key);
-            let again = setup.rescored && (made + row).is_multiple_of(LOOKED_AT_AGAIN);
+            // by chance: every so-and-so-many-th would always be the same hours of a day
+            let again = setup.rescored && (made + row == 0 || key.fold(AGAIN).below(0, LOOKED_AT_AGAIN) == 0);
             follower.plan(setup, planner, &start, elapsed, again, &mut workspace);
             lock().push(workspace);
         });
-        self.plans += 1;
+        self.rounds += 1;
         self.failures += self.particles.iter_mut().map(|f| std::mem::take(&mut f.failures)).sum::<usize>();
         self.particles.iter().for_each(|f| self.promise.add(&f.promise));
     }
