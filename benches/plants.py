@@ -233,7 +233,7 @@ if __name__ == "__main__":
     p.add_argument("--python", default=sys.executable, help="Python of the plants")
     p.add_argument("--option", action="append", default=[], help="an option of `twinopt control`")
     a = p.parse_args()
-    a.shared, a.twinopt = os.path.abspath(a.shared), os.path.abspath(a.twinopt)
+    a.shared, a.twinopt, a.project = (os.path.abspath(p) for p in (a.shared, a.twinopt, a.project))
     os.makedirs(a.project, exist_ok=True)
     rows = []
     print("| plant | measure per step | own controller | twinopt | ratio (95 %) | trips, own / ours | ms per plan | realised / promised |\n|---|---|---|---|---|---|---|---|")

@@ -458,6 +458,8 @@ fn a_log_that_is_there_is_never_replaced() {
         assert_eq!(ended.stdout, "");
     }
     assert!(std::fs::read(room.log_file()).unwrap() == own, "the plant's own log has changed");
+    let ended = room.run(&["control", "data/room", "--log", "nowhere/seen.parquet"]).expect(74);
+    assert!(ended.stderr.contains("its folder is not there") && ended.stdout.is_empty(), "{}", ended.stderr);
 }
 
 #[test]

@@ -45,17 +45,24 @@ pub struct Stamp {
     pub support: &'static str,
 }
 
-/// Refuses a file that is there already: an earlier loop's rows, or the plant's own log, would be lost.
+/// Refuses a file that is there already, for an earlier loop's rows, or the plant's own log, would be lost; and one whose
+/// folder is not there, before the loop has anything to write.
 ///
 /// # Errors
 /// [`Error::Write`]
 pub fn require_new(file: &Path) -> Result<()> {
+    let refuse = |kind, cause: &str| Err(Error::write(file, std::io::Error::new(kind, cause)));
     // also a link to nowhere: it would be replaced, too
-    if file.symlink_metadata().is_err() {
-        return Ok(());
+    if file.symlink_metadata().is_ok() {
+        let cause = "it is there already, and the log of a loop replaces nothing; name another file";
+        return refuse(std::io::ErrorKind::AlreadyExists, cause);
     }
-    let cause = "it is there already, and the log of a loop replaces nothing; name another file";
-    Err(Error::write(file, std::io::Error::new(std::io::ErrorKind::AlreadyExists, cause)))
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            refuse(std::io::ErrorKind::NotFound, "its folder is not there; make it, or name another file")
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Record {
