@@ -373,6 +373,11 @@ fn retrain_keeps_the_champion_unless_the_challenger_is_surely_better() {
     room.run(&["models", "data/room", "verify"]).expect(0);
     flip(&room, &format!("models/room/versions/{one}/model.bin"));
     room.run(&["models", "data/room", "verify"]).expect(65).says(&[one.as_str(), "rollback"]);
+    // nor is a registry whole whose versions are gone
+    let versions = room.path("models/room/versions");
+    std::fs::remove_dir_all(&versions).unwrap();
+    std::fs::create_dir(&versions).unwrap();
+    room.run(&["models", "data/room", "verify"]).expect(65).says(&[one.as_str()]);
 }
 
 #[test]

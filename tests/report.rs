@@ -309,6 +309,10 @@ fn the_verdict_follows_the_evidence() {
         (d.low, d.high, d.measurable) = (d.mean - 1e4, d.mean + 1e4, false);
     }
     assert!(headline(&nothing).contains("no case makes a measurable difference"), "{}", headline(&nothing));
+    for k in nothing.scenarios.iter_mut().flat_map(|s| &mut s.cases).flat_map(|c| &mut c.kpis) {
+        k.samples = vec![Some(1.0)];
+    }
+    assert!(headline(&nothing).contains("one future cannot tell"), "{}", headline(&nothing));
 
     let mut far = good.clone();
     for c in far.scenarios.iter_mut().flat_map(|s| &mut s.cases) {

@@ -112,8 +112,16 @@ fn show(registry: &Registry, name: &str, version: Option<&str>, globals: &Global
 
 fn verify(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
     let versions = registry.versions()?;
-    let damaged: Vec<(String, String)> =
+    let mut damaged: Vec<(String, String)> =
         versions.iter().filter_map(|v| Some((v.clone(), registry.check(v).err()?.to_string()))).collect();
+    // what is in charge must be known, and be there
+    match registry.champion() {
+        Ok(Some(champion)) if !versions.contains(&champion.name) => {
+            damaged.extend(registry.check(&champion.name).err().map(|e| (champion.name, e.to_string())));
+        }
+        Ok(_) => {}
+        Err(e) => damaged.push((name.to_owned(), e.to_string())),
+    }
     if globals.json {
         output::json(
             &json!({ "schema_version": SCHEMA_VERSION, "plant": name, "versions": versions, "damaged": damaged }),

@@ -370,7 +370,12 @@ fn table(results: &Results) -> String {
         }
         for c in &s.cases {
             let change = c.objective_change.map_or(String::new(), |d| {
-                let measurable = if d.measurable { "" } else { "  no measurable change" };
+                let one = c.kpis.iter().all(|k| k.samples.len() == 1);
+                let measurable = match (d.measurable, one) {
+                    (true, _) => "",
+                    (_, true) => "  one future tells no interval: raise `particles`",
+                    (_, false) => "  no measurable change",
+                };
                 format!("{:+.4} ({:+.4} to {:+.4}){measurable}", d.mean, d.low, d.high)
             });
             text += &format!("{:<18} {:<16} {:>14.4}  {change}\n", s.name, c.name, c.objective.mean);

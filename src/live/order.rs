@@ -43,7 +43,7 @@ impl Order {
             return Place::Start;
         };
         let Some(k) = k else {
-            return self.assume(first, last);
+            return self.assume(first, last, false);
         };
         let left = self.left.take();
         if std::mem::take(&mut self.unnumbered) {
@@ -73,7 +73,7 @@ impl Order {
             return self.start(k);
         }
         if k > last {
-            return self.assume(first, last);
+            return self.assume(first, last, true);
         }
         Place::Old
     }
@@ -83,11 +83,11 @@ impl Order {
         Place::Start
     }
 
-    /// The line after the last one, whatever its number.
-    fn assume(&mut self, first: i64, last: i64) -> Place {
+    /// The line after the last one, whatever its number; `gap`: by that, lines are missing.
+    fn assume(&mut self, first: i64, last: i64, gap: bool) -> Place {
         self.assumed += 1;
         self.span = Some((first, last + 1));
-        Place::Step { n: last + 1 - first, gap: false }
+        Place::Step { n: last + 1 - first, gap }
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_wild_number_is_not_believed_and_a_new_count_is() {
-        assert_eq!(places(&[Some(0), Some(900), Some(2)])[1..], [step(1), step(2)]);
+        assert_eq!(places(&[Some(0), Some(900), Some(2)])[1..], [Place::Step { n: 1, gap: true }, step(2)]);
         let again = places(&[Some(50), Some(51), Some(7), Some(8), Some(9), Some(10)]);
         assert_eq!(again[2..], [Place::Old, Place::Old, Place::Start, step(1)]);
         for first in [0, 50] {

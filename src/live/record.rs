@@ -1,5 +1,7 @@
 //! The log of a live loop: what was seen, planned and predicted, as a log file that the next fit can read.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,24 +47,20 @@ pub struct Stamp {
     pub support: &'static str,
 }
 
-/// Refuses a file that is there already, for an earlier loop's rows, or the plant's own log, would be lost; and one whose
-/// folder is not there, before the loop has anything to write.
+/// Refuses a file that is there already, for an earlier loop's rows, or the plant's own log, would be lost; and one that
+/// cannot be made, before the loop has anything to write.
 ///
 /// # Errors
 /// [`Error::Write`]
 pub fn require_new(file: &Path) -> Result<()> {
-    let refuse = |kind, cause: &str| Err(Error::write(file, std::io::Error::new(kind, cause)));
-    // also a link to nowhere: it would be replaced, too
-    if file.symlink_metadata().is_ok() {
-        let cause = "it is there already, and the log of a loop replaces nothing; name another file";
-        return refuse(std::io::ErrorKind::AlreadyExists, cause);
-    }
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-            refuse(std::io::ErrorKind::NotFound, "its folder is not there; make it, or name another file")
-        }
-        _ => Ok(()),
-    }
+    let cause = |kind| match kind {
+        // also a link to nowhere: it would be replaced, too
+        ErrorKind::AlreadyExists => "it is there already, and the log of a loop replaces nothing; name another file",
+        ErrorKind::NotFound => "its folder is not there; make it, or name another file",
+        _ => "no file can be made there; name another one",
+    };
+    let made = File::create_new(file).and_then(|_| std::fs::remove_file(file));
+    made.map_err(|e| Error::write(file, std::io::Error::new(e.kind(), cause(e.kind()))))
 }
 
 impl Record {

@@ -141,6 +141,10 @@ fn say(results: &Results, picks: &[Pick<'_>], money: &str, words: Words) -> (Ans
             because.push(format!("Under supervision, because {}.", said(&weak, 2)));
             format!("“{case}”. It {}.", words.worth(&sum, money, "about "))
         }
+        Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
+            because.push(format!("The best case, “{case}”, {worth} in the one future that was simulated."));
+            "change anything yet: one future cannot tell a saving from chance. Raise `particles`.".into()
+        }
         Answer::Dont if !pick.saving.measurable => {
             because.push(format!("The best case, “{case}”, {worth}: no more than chance."));
             "change anything: no case makes a measurable difference.".into()
