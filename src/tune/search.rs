@@ -24,7 +24,7 @@ const HEATS: usize = 2;
 const FINALISTS: usize = 3;
 /// Standard errors of their paired difference within which two settings do alike: of models the simpler one is taken (Breiman
 /// et al. 1984), of the rest the one that stands, which looks far ahead, moves often and trusts the model by nine tenths.
-const ALIKE: f64 = 1.0;
+const ALIKE: f64 = 0.5;
 
 /// Tries what `ground` leaves open and tells what is best; `None` when the log is too short for closed loops on both of its
 /// halves. `tell` hears what is being done.
