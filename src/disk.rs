@@ -24,6 +24,12 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// Whether a new file `path` can be made: it is, and is removed again.
+pub fn try_new(path: &Path) -> io::Result<()> {
+    File::create_new(path)?;
+    fs::remove_file(path)
+}
+
 /// Creates the folder `dir` and those above it that are missing, and makes their names last.
 pub fn make_dir(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {

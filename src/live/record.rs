@@ -1,6 +1,5 @@
 //! The log of a live loop: what was seen, planned and predicted, as a log file that the next fit can read.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::disk::write_file;
+use crate::disk::{try_new, write_file};
 use crate::error::{Error, Result};
 
 /// Fewest new rows after which the file is written again; of a long file, a tenth.
@@ -59,8 +58,7 @@ pub fn require_new(file: &Path) -> Result<()> {
         ErrorKind::NotFound => "its folder is not there; make it, or name another file",
         _ => "no file can be made there; name another one",
     };
-    let made = File::create_new(file).and_then(|_| std::fs::remove_file(file));
-    made.map_err(|e| Error::write(file, std::io::Error::new(e.kind(), cause(e.kind()))))
+    try_new(file).map_err(|e| Error::write(file, std::io::Error::new(e.kind(), cause(e.kind()))))
 }
 
 impl Record {
