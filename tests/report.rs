@@ -16,6 +16,25 @@ fn keep(name: &str, html: &str) {
     }
 }
 
+#[test]
+fn a_signal_that_never_moved_says_nothing_of_how_far_a_plan_may_look() {
+    use twinopt::schema::{Role, Schema, Signal};
+    let mut card = fixture::datacenter().model;
+    let (model, name) = (card.model.clone(), card.scores[0].signal.clone());
+    let schema = Schema::new(vec![Signal::open(&name, Role::State, twinopt::units::Unit::one())]);
+    // better than persistence at all but the last horizon
+    let last = card.scores.iter().map(|s| s.horizon).max().unwrap();
+    for s in card.scores.iter_mut().filter(|s| s.model == model && s.signal == name) {
+        s.skill = if s.horizon == last { -1e300 } else { 0.5 };
+    }
+    let reach = card.reach(&schema)[0].unwrap();
+    assert!(0 < reach && reach < last, "{reach}");
+    for s in card.scores.iter_mut().filter(|s| s.model == "persistence" && s.signal == name) {
+        s.rmse = 0.0;
+    }
+    assert_eq!(card.reach(&schema), [None]);
+}
+
 /// What a reader sees of a piece of HTML.
 fn visible(html: &str) -> String {
     let mut out = String::new();

@@ -72,9 +72,11 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
 
 impl ModelCard {
     /// Largest horizon, in steps, at which the model beats persistence on hold-out, per signal; `None` where it does so at
-    /// the last horizon that was scored, and for signals that were not.
+    /// the last horizon that was scored, for signals that were not, and for those that never moved there: nothing beats
+    /// persistence for a backlog that never was, and that says nothing of the model.
     pub fn reach(&self, schema: &Schema) -> Vec<Option<usize>> {
         let of = |name: &str| -> Option<usize> {
+            self.scores.iter().find(|s| s.model == "persistence" && s.signal == name && s.rmse > 0.0)?;
             let scored =
                 || self.scores.iter().filter(|s| s.model == self.model && s.signal == name && s.skill.is_finite());
             let last = scored().map(|s| s.horizon).max()?;
