@@ -70,10 +70,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     let depth = run.dynamics.depth().max(controller.depth()).max(switching + 2);
     let window = Window::from_trajectory(&inputs, run.past, first, depth, run.particles);
     let mut batch = Batch::particles(window, run.dynamics.members(), run.key);
-    // without a whole past there is no last error to start from
-    if run.past - first + 1 >= run.dynamics.depth() {
-        run.dynamics.begin(&mut batch);
-    }
+    run.dynamics.begin(&mut batch);
 
     let mut trajectory =
         Trajectory::empty(schema.clone(), realised.time(run.past), realised.step_ms, run.steps, run.particles);

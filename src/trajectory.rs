@@ -137,6 +137,7 @@ pub struct Window {
     steps: usize,
     /// Seconds since 1970 of the current frame, `[rows]`; empty: all rows are of one time.
     seconds: Vec<f64>,
+    known: usize,
 }
 
 impl Window {
@@ -153,6 +154,7 @@ impl Window {
             step_ms,
             steps: 0,
             seconds: Vec::new(),
+            known: depth,
         }
     }
 
@@ -160,6 +162,7 @@ impl Window {
     /// (particle-major: row `p * k + c`); lags before `first` repeat the oldest frame.
     pub fn from_trajectory(past: &Trajectory, t: usize, first: usize, depth: usize, rows: usize) -> Self {
         let mut w = Self::new(past.schema.len(), depth, rows, past.time(t), past.step_ms);
+        w.known = w.depth.min((t + 1).saturating_sub(first));
         let copies = rows / past.particles.max(1);
         for lag in 0..w.depth {
             let frame = past.frame(t, first);
@@ -179,6 +182,7 @@ impl Window {
         self.start = other.time();
         self.steps = 0;
         self.seconds.clear();
+        self.known = self.depth.min(other.known);
         self.step_ms = other.step_ms;
         for lag in 0..self.depth {
             for s in 0..self.signals {
@@ -190,6 +194,11 @@ impl Window {
 
     pub fn depth(&self) -> usize {
         self.depth
+    }
+
+    /// Frames that do not only repeat the oldest known one, the current one included.
+    pub fn known(&self) -> usize {
+        self.known
     }
 
     /// The rows of the current frame are of different times, in seconds since 1970: `[rows]`.
@@ -212,6 +221,7 @@ impl Window {
     pub fn advance(&mut self) {
         self.head = (self.head + 1) % self.depth;
         self.steps += 1;
+        self.known = self.depth.min(self.known + 1);
         let step = self.step_seconds();
         self.seconds.iter_mut().for_each(|s| *s += step);
     }
@@ -253,6 +263,19 @@ impl Frame for Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_knows_how_much_of_its_past_is_repeated() {
+        let schema = Arc::new(Schema::new(Vec::new()));
+        let past = Trajectory::empty(schema, Timestamp::UNIX_EPOCH, 1000, 9, 1);
+        let known = |t| Window::from_trajectory(&past, t, 4, 3, 1).known();
+        assert_eq!([4, 5, 6, 8].map(known), [1, 2, 3, 3]);
+        let mut w = Window::new(0, 5, 1, Timestamp::UNIX_EPOCH, 1000);
+        assert_eq!(w.known(), 5);
+        w.broadcast_from(&Window::from_trajectory(&past, 4, 4, 3, 1), 0);
+        w.advance();
+        assert_eq!(w.known(), 2);
+    }
 
     #[test]
     fn window_remembers_depth_frames() {

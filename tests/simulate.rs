@@ -254,6 +254,11 @@ fn the_mean_path_starts_from_the_last_error_and_forgets_it() {
     twin.step(&mut batch);
     assert!((batch.window.column(0, 0)[0] - expected).abs() < 1e-9);
     assert!((batch.noise[0][0] - 0.8).abs() < 1e-9);
+    // where the past begins, the step before is only a copy of the present, and its error would be the plant's own move
+    let window = twinopt::trajectory::Window::from_trajectory(&log, 30, 30, twin.depth(), 2);
+    let mut batch = Batch::candidates(window, 1, 1, None);
+    twin.begin(&mut batch);
+    assert_eq!(batch.noise, [[0.0], [0.0]]);
 }
 
 /// Moves far and wide.

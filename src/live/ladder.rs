@@ -7,7 +7,7 @@ use super::support::{states_known, supported};
 use crate::control::{self, Context, Control, Controller, Mpc, Observation, limited};
 use crate::error::Result;
 use crate::scenario::Plant;
-use crate::schema::{Role, Signal};
+use crate::schema::{MoveLimit, Role, Signal};
 use crate::spec::{ControllerSpec, MpcSpec, TimeSpan};
 use crate::twin::{Dynamics, Support};
 
@@ -159,7 +159,9 @@ impl<'a> Ladder<'a> {
     /// Decides for the present row of `past`, whose controls it sets. `baseline` and `in_force`: `[controls]`, NaN where
     /// unknown; `lost`: a state has been unknown for too long.
     pub fn decide(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64], lost: bool) -> Result<Decision> {
-        let settling = past.known() <= self.footing.settle;
+        // what may move only so far is to be known
+        let moved = |(limit, force): (&Signal, &f64)| force.is_finite() || limit.max_move == MoveLimit::NONE;
+        let settling = past.known() <= self.footing.settle || !self.limits.iter().zip(in_force).all(moved);
         let attempt = if settling { Attempt::Failed } else { self.plan(past, baseline, in_force, lost)? };
         let (planned, followable) = match attempt {
             Attempt::Plan(moves) => (Some(moves), true),

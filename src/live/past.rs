@@ -199,10 +199,7 @@ impl Past {
 pub fn predicted(dynamics: &dyn Dynamics, t: &Trajectory, first: usize, row: usize) -> Vec<f64> {
     let window = Window::from_trajectory(t, row, first, dynamics.depth().max(2), 1);
     let mut batch = Batch::candidates(window, 1, dynamics.members(), None);
-    // without a whole past there is no last error to start from
-    if row + 1 - first >= dynamics.depth() {
-        dynamics.begin(&mut batch);
-    }
+    dynamics.begin(&mut batch);
     dynamics.observe(&mut batch);
     dynamics.step(&mut batch);
     let lag = |role| usize::from(role != Role::State);

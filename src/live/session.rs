@@ -112,8 +112,7 @@ impl<'a> Session<'a> {
             file: &plant.spec.path,
             text: &plant.spec.text,
         };
-        // the model's last error is part of the past: it is learned from
-        let settle = spec.settle.as_ref().map_or(plant.twin.depth() - 1, |s| s.value);
+        let settle = spec.settle.as_ref().map_or(plant.twin.map.depth() - 1, |s| s.value);
         let footing = Footing { settle, shadow: settings.shadow, extrapolate: settings.extrapolate };
         let ladder = Ladder::new(plant, &spec, &context, footing)?;
         let (signals, controls) = (plant.schema.len(), ladder.controls.len());

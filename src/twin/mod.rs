@@ -131,11 +131,12 @@ impl Dynamics for Twin {
         if self.map.layout.targets.is_empty() { 1 } else { self.map.regressor.members().max(1) }
     }
 
-    /// The noise starts from how wrong the map was, per particle, in the step that led to the present states.
+    /// The noise starts from how wrong the map was, per particle, in the step that led to the present states: from nothing
+    /// where the past of that step is not known.
     fn begin(&self, batch: &mut Batch) {
         let Batch { window, particles, noise, .. } = batch;
         *noise = vec![vec![0.0; particles.len()]; self.map.layout.targets.len()];
-        if noise.is_empty() || window.depth() < 2 {
+        if noise.is_empty() || window.known() < self.depth() {
             return;
         }
         let signals = self.map.schema.len();
