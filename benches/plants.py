@@ -9,7 +9,7 @@ model, says what MPC promises there: the saving that was realised over the savin
 `--project` every plant gets data/NAME with the log and the twin.toml of examples/NAME, and a model fitted on it, unless
 they are there. Prints one table row per plant and writes plants.json.
 """
-import argparse, json, math, os, shutil, statistics, subprocess, sys, tomllib
+import argparse, json, math, os, shutil, statistics, subprocess, sys, time, tomllib
 from datetime import datetime, timedelta
 
 # What each plant is judged by: the mean of one KPI per step.
@@ -102,6 +102,7 @@ def mean_kpi(steps, kpi, wanted):
 
 
 def fit(a, name):
+    """Seconds that the fit took, `None` where there was a model."""
     folder = os.path.join(a.project, "data", name)
     if not os.path.exists(folder):
         os.makedirs(os.path.join(folder, "log"))
@@ -109,9 +110,12 @@ def fit(a, name):
         shutil.copy(os.path.join(here, "..", "examples", name, "twin.toml"), folder)
         shutil.copy(os.path.join(a.shared, "data", "rollouts", name + ".parquet"), os.path.join(folder, "log"))
     if not os.path.exists(os.path.join(a.project, "models", name)):
+        began = time.monotonic()
         done = subprocess.run([a.twinopt, "fit", "--quiet", os.path.join("data", name)], cwd=a.project)
         if done.returncode:
             sys.exit(f"no model of {name}")
+        return time.monotonic() - began
+    return None
 
 
 def inline(value):
@@ -135,6 +139,19 @@ def step_of(a, name):
     return float(step[:digits]) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[step[digits:]]
 
 
+def beyond(a, name, steps):
+    """Steps after which something measured is beyond its hard or soft limits (all examples measure in their columns' units; the
+    plants themselves keep controls within limits); `None` where there are no such limits."""
+    measured = [s for s in twin_of(a, name)["signals"] if s["role"] in ("state", "output")]
+    limits = [(s.get("column", s["name"]), limit) for s in measured for limit in (s.get("hard"), s.get("soft")) if limit]
+    if not limits:
+        return None
+    # single precision on the plants' side
+    out = lambda value, low, high: value < low - 1e-6 * abs(low) or value > high + 1e-6 * abs(high)
+    values = lambda s: {**s["kpi"], **s["obs"]}
+    return sum(any(out(v[column], *limit) for column, limit in limits) for v in map(values, steps))
+
+
 def after_log(a, name):
     """When a run may begin that is to follow the log: soon, or when the calendar is as it was at the start."""
     versions = os.path.join(a.project, "models", name, "versions")
@@ -155,6 +172,8 @@ def promised(a, name, seed, record, start, steps):
     os.makedirs(os.path.join(at, "log"), exist_ok=True)
     shutil.copytree(os.path.join(a.project, "data", name), at, dirs_exist_ok=True)
     os.replace(record, os.path.join(at, "log", "record.parquet"))
+    # the model that was in charge, not one that has seen the record
+    shutil.copytree(os.path.join(a.project, "models", name), os.path.join(a.project, "models", folder), dirs_exist_ok=True)
     twin, seconds = twin_of(a, name), step_of(a, name)
     start += timedelta(seconds=PAST * seconds)
     length = steps - PAST - 2
@@ -182,7 +201,7 @@ def promised(a, name, seed, record, start, steps):
 
 
 def plant_row(a, name):
-    fit(a, name)
+    seconds = fit(a, name)
     kpi = MEASURE[name]
     runs = []
     for seed in a.seeds:
@@ -198,15 +217,13 @@ def plant_row(a, name):
         for answer in control.answers:
             rungs[answer["rung"]] = rungs.get(answer["rung"], 0) + 1
         run = dict(seed=seed, baseline=mean_kpi(base, kpi, a.steps), ours=mean_kpi(ours, kpi, a.steps), base_end=base_end,
-                   our_end=our_end, steps=len(ours), rungs=rungs, ms=control.ms(step_of(a, name)))
+                   our_end=our_end, steps=len(ours), rungs=rungs, ms=control.ms(step_of(a, name)),
+                   beyond=[beyond(a, name, base), beyond(a, name, ours)])
         if name == "serial_inventory":
             for key, steps in (("fill_base", base), ("fill_ours", ours)):
                 # what was not served at once is the growth of the backlog's claims
                 demand = sum(s["kpi"]["demand"] for s in steps)
                 run[key] = 1 - sum(min(s["kpi"]["demand"], s["kpi"]["backlog"]) for s in steps) / demand
-        if name == "datacenter_crac":
-            run["hottest"] = max(s["obs"]["server_inlet_temp_c"] for s in ours)
-            run["hottest_base"] = max(s["obs"]["server_inlet_temp_c"] for s in base)
         lines = step_of(a, name) / shadow.dt  # per step of the twin
         of = lambda steps: statistics.mean(s["kpi"][kpi] for s in steps[round(PAST * lines):])
         run["promised"] = promised(a, name, seed, record, start, int(len(base) / lines)) - of(base)
@@ -215,9 +232,12 @@ def plant_row(a, name):
         print(json.dumps(run), file=sys.stderr, flush=True)
     base, ours = (statistics.mean(r[k] for r in runs) for k in ("baseline", "ours"))
     ratios = [r["ours"] / r["baseline"] if r["baseline"] else float("nan") for r in runs]
-    half = 1.96 * statistics.stdev(ratios) / math.sqrt(len(ratios)) if len(ratios) > 1 else float("nan")
-    return dict(plant=name, kpi=kpi, baseline=base, ours=ours, ratio=ours / base, ratio_mean=statistics.mean(ratios), half=half,
+    differences = [r["ours"] - r["baseline"] for r in runs]
+    half = lambda values: 1.96 * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else float("nan")
+    return dict(plant=name, kpi=kpi, baseline=base, ours=ours, ratio=ours / base, ratio_mean=statistics.mean(ratios), half=half(ratios),
+                difference=statistics.mean(differences), difference_half=half(differences), fit_s=seconds,
                 trips=sum(r["our_end"] != "steps" for r in runs), base_trips=sum(r["base_end"] != "steps" for r in runs), runs=runs,
+                beyond=[sum(r["beyond"][i] for r in runs) for i in (0, 1)] if runs[0]["beyond"][0] is not None else None,
                 kept=sum(r["realised"] for r in runs) / sum(r["promised"] for r in runs),
                 ms=statistics.median(r["ms"] for r in runs if r["ms"] is not None) if any(r["ms"] for r in runs) else None)
 
@@ -236,12 +256,21 @@ if __name__ == "__main__":
     a.shared, a.twinopt, a.project = (os.path.abspath(p) for p in (a.shared, a.twinopt, a.project))
     os.makedirs(a.project, exist_ok=True)
     rows = []
-    print("| plant | measure per step | own controller | twinopt | ratio (95 %) | trips, own / ours | ms per plan | realised / promised |\n|---|---|---|---|---|---|---|---|")
+    print("| plant | measure per step | own controller | twinopt | difference (95 %) | ratio (95 %) | trips, own / ours | steps beyond limits "
+          "| ms per plan | realised / promised |\n|---|---|---|---|---|---|---|---|---|---|")
     for name in a.names or MEASURE:
         row = plant_row(a, name)
         rows.append(row)
         ms = f"{row['ms']:.1f}" if row["ms"] is not None else "–"
-        print(f"| {name} | {row['kpi']} | {row['baseline']:.4g} | {row['ours']:.4g} | {row['ratio_mean']:.3f} ± {row['half']:.3f} "
-              f"| {row['base_trips']} / {row['trips']} | {ms} | {row['kept']:.2f} |", flush=True)
+        digits = ",.0f" if abs(row["difference"]) >= 100 else ".3g"
+        limits = "{} / {}".format(*row["beyond"]) if row["beyond"] else "–"
+        print(f"| {name} | {row['kpi']} | {row['baseline']:.4g} | {row['ours']:.4g} | {row['difference']:+{digits}} ± {row['difference_half']:{digits}} "
+              f"| {row['ratio_mean']:.3f} ± {row['half']:.3f} | {row['base_trips']} / {row['trips']} | {limits} "
+              f"| {ms} | {row['kept']:.2f} |", flush=True)
+        if name == "serial_inventory":
+            fills = (100 * statistics.mean(r[k] for r in row["runs"]) for k in ("fill_base", "fill_ours"))
+            print("served at once, own and ours: {:.1f} % and {:.1f} %".format(*fills), file=sys.stderr)
+        if row["fit_s"] is not None:
+            print(f"{name}: fitted in {row['fit_s']:.0f} s", file=sys.stderr, flush=True)
     with open(os.path.join(a.project, "plants.json"), "w") as f:
         json.dump(rows, f, indent=1)

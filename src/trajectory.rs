@@ -137,6 +137,7 @@ pub struct Window {
     steps: usize,
     /// Seconds since 1970 of the current frame, `[rows]`; empty: all rows are of one time.
     seconds: Vec<f64>,
+    /// Frames that are not only repeated.
     known: usize,
 }
 
@@ -196,7 +197,7 @@ impl Window {
         self.depth
     }
 
-    /// Frames that do not only repeat the oldest known one, the current one included.
+    /// Frames that were there when the window was made or came since, the current one included: older ones repeat the oldest.
     pub fn known(&self) -> usize {
         self.known
     }

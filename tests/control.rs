@@ -259,8 +259,26 @@ fn a_shadow_answers_with_the_plants_own_controls_and_its_log_can_be_learned_from
     assert_eq!(names, expected);
     let batch = reader.build().unwrap().next().unwrap().unwrap();
     let known = |name: &str| batch.num_rows() - batch.column_by_name(name).unwrap().null_count();
-    // settled for 2 steps; what the last step realised was never told
-    assert_eq!([known("planned_heater_kw"), known("power_kw"), known("heater_kw")], [38, 39, 40]);
+    // settled for one step; what the last step realised was never told
+    assert_eq!([known("planned_heater_kw"), known("power_kw"), known("heater_kw")], [39, 39, 40]);
+}
+
+#[test]
+fn what_may_move_only_so_far_is_not_moved_from_nowhere() {
+    let room = room("settle = 0\n");
+    for told in [false, true] {
+        let mut lines = Loop::start(&room, &[]);
+        lines.say(describe(3600.0).to_string().as_bytes());
+        let mut line = json!({ "k": 0, "obs": { "room_temp_c": 20.0, "outdoor_temp_c": 5.0 } });
+        if told {
+            line["applied"] = json!({ "heater_kw": 4.0 });
+        }
+        let first = lines.ask(&line);
+        assert_eq!(rung(&first), if told { "plan" } else { "settle" });
+        line["k"] = json!(1);
+        assert_eq!(rung(&lines.ask(&line)), "plan");
+        lines.end().expect(0);
+    }
 }
 
 #[test]

@@ -156,6 +156,40 @@ impl Price for Linear {
     }
 }
 
+/// The same plant, and each halving of a residual counts the same: ln(1 + |r| / 0.01).
+struct Logs(Linear);
+
+impl Price for Logs {
+    fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        let of = |u: &Vec<f64>| self.0.residuals(&self.0.x, u).iter().map(|r| (1.0 + r.abs() / 0.01).ln()).sum::<f64>();
+        costs.extend(candidates.iter().map(of));
+    }
+
+    fn near(&mut self, at: &[f64]) -> Option<Local> {
+        let mut costs = Vec::new();
+        self.cost(&[at.to_vec()], &mut costs);
+        let plain = self.0.near(at)?;
+        let root = |r: &f64| (1.0 / ((0.01 + r.abs()) * r.abs().max(1e-4))).sqrt();
+        let roots: Vec<f64> = plain.residuals.iter().map(root).collect();
+        let weighed = |column: &[f64]| column.iter().zip(&roots).map(|(v, w)| v * w).collect::<Vec<f64>>();
+        let jacobian = plain.jacobian.iter().map(|c| weighed(c)).collect();
+        Some(Local { cost: costs[0], residuals: weighed(&plain.residuals), jacobian, ..plain })
+    }
+}
+
+#[test]
+fn few_steps_go_far_on_concave_costs() {
+    let cost = |name: &str| {
+        let mut price = Logs(Linear::mass());
+        let mut problem = problem(12, 1, &mut price);
+        problem.allowed[0].bounds = Range { low: -1.5, high: 1.5 };
+        planner(name).plan(&mut problem, None).cost
+    };
+    let (few, many) = (cost("gauss_newton = {}"), cost("gauss_newton = { iterations = 60 }"));
+    println!("{few} {many} {}", cost("gauss_newton = { iterations = 1 }"));
+    assert!(few < 1.02 * many, "{few} {many}");
+}
+
 /// (planner with room to converge, its largest gap to the LQR optimum).
 const GAPS: [(&str, f64); 8] = [
     ("random_shooting = { population = 20000 }", 0.3),

@@ -131,32 +131,33 @@ impl<'a> Ahead<'a> {
     }
 }
 
-/// The move to advise, `[signals]` of the plan, its support, and whether it is only a share of the plan's `wish`.
-fn advisable(ahead: &Ahead, signals: &[usize], wish: Vec<f64>, extrapolate: bool) -> Result<(Vec<f64>, Support, bool)> {
-    let judge = |moves: &mut [f64]| -> Result<Support> {
-        let run = ahead.run(&mut Follow::once(signals, moves), 1, 1)?;
-        for (v, &c) in moves.iter_mut().zip(signals) {
-            *v = run.trajectory.at(c, 0)[0];
-        }
-        Ok(run.support.first().copied().unwrap_or(Support::Outside))
-    };
+/// The moves that may be advised, `[signals]` of the plan each: the plan's `wish`, or what the support leaves of it.
+fn advisable(ahead: &Ahead, signals: &[usize], wish: Vec<f64>, extrapolate: bool) -> Result<Vec<Vec<f64>>> {
     let now = |s: usize| ahead.realised.at(s, ahead.past)[0];
     let moves = if extrapolate {
-        Some(wish.clone())
+        vec![wish]
     } else {
         let known = states_known(&ahead.plant.twin, now);
-        supported(signals.iter().map(|&c| now(c)).collect(), wish.clone(), known, judge)?
+        let usual = signals.iter().map(|&c| now(c)).collect();
+        supported(vec![usual], wish, known, |moves| judge(ahead, signals, moves))?
     };
-    let Some(mut moves) = moves else {
+    if moves.is_empty() {
         return Err(Error::Attention(
             "the advised move lies outside of what the model has seen, where it must not be trusted; nothing is advised \
              (`--allow-extrapolation` shows it all the same)"
                 .into(),
         ));
-    };
-    let support = judge(&mut moves)?;
-    let share = moves != wish;
-    Ok((moves, support, share))
+    }
+    Ok(moves)
+}
+
+/// Brings `moves` of `signals` within their limits: their support.
+fn judge(ahead: &Ahead, signals: &[usize], moves: &mut [f64]) -> Result<Support> {
+    let run = ahead.run(&mut Follow::once(signals, moves), 1, 1)?;
+    for (v, &c) in moves.iter_mut().zip(signals) {
+        *v = run.trajectory.at(c, 0)[0];
+    }
+    Ok(run.support.first().copied().unwrap_or(Support::Outside))
 }
 
 /// Advises on the step after the newest row of the plant's log; by `clock` the plan keeps its budget.
@@ -200,12 +201,22 @@ pub fn advise(
         return Err(Error::Attention(format!("{cause}; look for missing disturbances with `twinopt inspect`")));
     }
     let signals = mpc.signals().to_vec();
-    let wish = signals.iter().map(|&c| first.trajectory.at(c, 0)[0]).collect();
-    let (moves, support, share) = advisable(&ahead, &signals, wish, extrapolate)?;
+    let wish: Vec<f64> = signals.iter().map(|&c| first.trajectory.at(c, 0)[0]).collect();
+    let mut choice = advisable(&ahead, &signals, wish.clone(), extrapolate)?.into_iter();
+    let mut moves = choice.next().unwrap_or_else(|| wish.clone());
     let wishes = (0..horizon).map_while(|h| mpc.wished(h).map(<[f64]>::to_vec)).collect();
     let levels: Option<&mut dyn Controller> = if spec.base_stock.is_empty() { None } else { Some(&mut mpc) };
     let mut follow = Follow { signals: signals.clone(), advised: moves.clone(), wishes, levels, stays: None };
-    let planned = ahead.run(&mut follow, horizon, FUTURES)?;
+    let mut planned = ahead.run(&mut follow, horizon, FUTURES)?;
+    for other in choice {
+        follow.advised.clone_from(&other);
+        let run = ahead.run(&mut follow, horizon, FUTURES)?;
+        if objective(compiled, &ahead, &run, &planned).iter().sum::<f64>() < 0.0 {
+            (moves, planned) = (other, run);
+        }
+    }
+    follow.advised.clone_from(&moves);
+    let (support, share) = (judge(&ahead, &signals, &mut moves)?, moves != wish);
     let kept = ahead.run(&mut control::Replay, horizon, FUTURES)?;
     let kpis = changes(compiled, &ahead, &planned, &kept);
     let now: Vec<f64> = signals.iter().map(|&c| ahead.realised.at(c, ahead.past - 1)[0]).collect();
@@ -250,7 +261,7 @@ fn first_of(kpis: &[KpiChange]) -> Option<KpiChange> {
     kpis.iter().find(|k| k.priced.is_some()).or(kpis.first()).filter(|k| k.change != 0.0).cloned()
 }
 
-/// Objective per future, plan − keeping.
+/// Objective per future, `planned` − `kept`.
 fn objective(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Vec<f64> {
     let value = |run: &Simulated| {
         let figures = figures_of(&compiled.kpis, &run.trajectory, &ahead.realised, ahead.past);

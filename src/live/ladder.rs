@@ -7,7 +7,7 @@ use super::support::{states_known, supported};
 use crate::control::{self, Context, Control, Controller, Mpc, Observation, limited};
 use crate::error::Result;
 use crate::scenario::Plant;
-use crate::schema::{MoveLimit, Role, Signal};
+use crate::schema::{MoveLimit, Role, Signal, Switching};
 use crate::spec::{ControllerSpec, MpcSpec, TimeSpan};
 use crate::twin::{Dynamics, Support};
 
@@ -159,9 +159,7 @@ impl<'a> Ladder<'a> {
     /// Decides for the present row of `past`, whose controls it sets. `baseline` and `in_force`: `[controls]`, NaN where
     /// unknown; `lost`: a state has been unknown for too long.
     pub fn decide(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64], lost: bool) -> Result<Decision> {
-        // what may move only so far is to be known
-        let moved = |(limit, force): (&Signal, &f64)| force.is_finite() || limit.max_move == MoveLimit::NONE;
-        let settling = past.known() <= self.footing.settle || !self.limits.iter().zip(in_force).all(moved);
+        let settling = past.known() <= self.footing.settle || !self.may_move(in_force);
         let attempt = if settling { Attempt::Failed } else { self.plan(past, baseline, in_force, lost)? };
         let (planned, followable) = match attempt {
             Attempt::Plan(moves) => (Some(moves), true),
@@ -215,39 +213,62 @@ impl<'a> Ladder<'a> {
             return Ok(Attempt::Failed);
         }
         let wish = self.within(past, in_force, &self.whole(&control.signals, |i| control.values[i][0]));
-        let Some(wish) = self.supported(past, baseline, in_force, wish)? else {
+        let mut moves = self.supported(past, baseline, in_force, wish)?;
+        if moves.is_empty() {
             self.mpc.forget();
             return Ok(Attempt::Outside);
-        };
+        }
+        let best = (moves.len() > 1).then(|| {
+            let observation = Observation { window: &window, step: row, forecast: past.forecast() };
+            self.mpc.cheapest(&observation, &self.of_plan(&moves))
+        });
+        let wish = moves.swap_remove(best.flatten().unwrap_or(0));
         let wishes = (0..self.mpc.horizon()).map_while(|h| self.mpc.wished(h).map(<[f64]>::to_vec));
         self.write(past, &wish);
         self.kept = self.mpc.planned_at().map(|row| Kept { row, wishes: wishes.collect() });
         Ok(Attempt::Plan(wish))
     }
 
-    /// As much of the plan's first move as may be followed, which is all of it where plans may leave the support.
-    fn supported(
-        &self,
-        past: &mut Past,
-        baseline: &[f64],
-        in_force: &[f64],
-        wish: Vec<f64>,
-    ) -> Result<Option<Vec<f64>>> {
+    /// What may be followed of the plan's first move, which is all of it where plans may leave the support: see
+    /// [`supported`].
+    fn supported(&self, past: &mut Past, baseline: &[f64], in_force: &[f64], wish: Vec<f64>) -> Result<Vec<Vec<f64>>> {
         if self.footing.extrapolate {
-            return Ok(Some(wish));
+            return Ok(vec![wish]);
         }
         let known = states_known(self.dynamics, |s| past.value(s, 0));
-        supported(self.within(past, in_force, baseline), wish, known, |moves| {
+        let mut usual = vec![self.within(past, in_force, baseline)];
+        if in_force.iter().all(|v| v.is_finite()) {
+            usual.push(self.held(past, in_force));
+        }
+        for usual in &mut usual {
+            // controls that are not the plan's give in to nothing
+            let each = usual.iter_mut().zip(&wish).zip(&self.controls);
+            each.filter(|(_, c)| !self.mpc.signals().contains(c)).for_each(|((u, w), _)| *u = *w);
+        }
+        supported(usual, wish, known, |moves| {
             moves.copy_from_slice(&self.within(past, in_force, moves));
             self.write(past, moves);
             Ok(self.support(past))
         })
     }
 
+    /// Whether the controls in force are known as far as they may move or switch only so far from there.
+    fn may_move(&self, in_force: &[f64]) -> bool {
+        let free = |limit: &Signal| limit.max_move == MoveLimit::NONE && limit.switching == Switching::NONE;
+        self.limits.iter().zip(in_force).all(|(limit, force)| force.is_finite() || free(limit))
+    }
+
     /// Values by control, NaN for those that are not among `signals`.
     fn whole(&self, signals: &[usize], value: impl Fn(usize) -> f64) -> Vec<f64> {
         let at = |c: &usize| signals.iter().position(|s| s == c);
         self.controls.iter().map(|c| at(c).map_or(f64::NAN, &value)).collect()
+    }
+
+    /// Of each of `moves`, by control, what the plan moves: in the order of its own.
+    fn of_plan(&self, moves: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        let planned = self.mpc.signals().iter();
+        let at: Vec<usize> = planned.filter_map(|s| self.controls.iter().position(|c| c == s)).collect();
+        moves.iter().map(|m| at.iter().map(|&i| m[i]).collect()).collect()
     }
 
     /// The rest of the last plan, as long as it reaches.

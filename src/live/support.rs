@@ -7,33 +7,59 @@ use crate::twin::{Dynamics, Support};
 /// Shares of a move that are tried when all of it leaves the support.
 const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
 
-/// As much of the move `wish` as stays within the support, from `usual`, what would be done without it; both `[controls]`.
-/// Where that is outside, too, by weather or set-points that the log never had, no move is better known than another, and
-/// all of `wish` counts as long as every state is `known` ([`states_known`]). `None`: nothing of it.
+/// Moves that stay within the support, `[controls]` each: `wish` alone if it does, else as much of it as is known on the way
+/// from each of `usual`, what would be done without it, in all controls together and then in all but one. Where no usual
+/// move is known either, by weather or set-points that the log never had, no move is better known than another, and all of
+/// `wish` counts as long as every state is `known` ([`states_known`]). Empty: nothing of it may be done.
 ///
 /// `judge` brings controls within their limits and says what their support is at the present step.
 ///
 /// # Errors
 /// Those of `judge`.
 pub fn supported(
-    mut usual: Vec<f64>,
+    usual: Vec<Vec<f64>>,
     mut wish: Vec<f64>,
     known: bool,
     mut judge: impl FnMut(&mut [f64]) -> Result<Support>,
-) -> Result<Option<Vec<f64>>> {
+) -> Result<Vec<Vec<f64>>> {
     if judge(&mut wish)? != Support::Outside {
-        return Ok(Some(wish));
+        return Ok(vec![wish]);
     }
-    if judge(&mut usual)? == Support::Outside {
-        return Ok(known.then_some(wish));
-    }
-    for share in SHARES {
-        let mut part: Vec<f64> = usual.iter().zip(&wish).map(|(u, w)| u + share * (w - u)).collect();
-        if judge(&mut part)? != Support::Outside {
-            return Ok(Some(part));
+    let mut from: Vec<Vec<f64>> = Vec::new();
+    for mut usual in usual {
+        if judge(&mut usual)? != Support::Outside && !from.contains(&usual) {
+            from.push(usual);
         }
     }
-    Ok(None)
+    if from.is_empty() {
+        return Ok(known.then_some(wish).into_iter().collect());
+    }
+    let mut moves: Vec<Vec<f64>> = Vec::new();
+    let alone = (0..wish.len()).filter(|_| wish.len() > 1).map(Some);
+    for control in std::iter::once(None).chain(alone) {
+        for usual in &from {
+            if control.is_some_and(|c| usual[c] == wish[c]) {
+                continue;
+            }
+            for share in SHARES.into_iter().chain(control.map(|_| 0.0)) {
+                let mut part = between(usual, &wish, control, share);
+                if judge(&mut part)? != Support::Outside {
+                    if !moves.contains(&part) {
+                        moves.push(part);
+                    }
+                    break;
+                }
+            }
+        }
+    }
+    Ok(moves)
+}
+
+/// `wish`, in one control or in all of them only `share` of the way from `usual`.
+fn between(usual: &[f64], wish: &[f64], control: Option<usize>, share: f64) -> Vec<f64> {
+    let gives_in = |c: usize| control.is_none_or(|one| one == c);
+    let each = usual.iter().zip(wish).enumerate();
+    each.map(|(c, (u, w))| if gives_in(c) { u + share * (w - u) } else { *w }).collect()
 }
 
 /// Whether every learned state, whose present value is `value`, is near to what the log has seen.
@@ -49,7 +75,21 @@ mod tests {
     /// Outside above `edge`.
     fn upto(edge: f64, known: bool) -> Option<Vec<f64>> {
         let judge = |moves: &mut [f64]| Ok(if moves[0] > edge { Support::Outside } else { Support::Inside });
-        supported(vec![1.0], vec![5.0], known, judge).unwrap()
+        supported(vec![vec![1.0]], vec![5.0], known, judge).unwrap().pop()
+    }
+
+    #[test]
+    fn controls_give_in_together_or_one_alone() {
+        // more than 6 in all is outside
+        let judge = |moves: &mut [f64]| Ok(if moves[0] + moves[1] > 6.0 { Support::Outside } else { Support::Edge });
+        let from = |usual: &[[f64; 2]], wish: [f64; 2]| {
+            supported(usual.iter().map(|u| u.to_vec()).collect(), wish.to_vec(), true, judge).unwrap()
+        };
+        assert_eq!(from(&[[0.0, 0.0]], [4.0, 4.0]), [[3.0, 3.0], [2.0, 4.0], [4.0, 2.0]]);
+        assert_eq!(from(&[[0.0, 0.0], [4.0, 0.0]], [4.0, 4.0]), [[3.0, 3.0], [4.0, 2.0], [2.0, 4.0]]);
+        // what is outside itself is no way back
+        assert_eq!(from(&[[9.0, 0.0], [2.0, 2.0]], [4.0, 4.0]), [[3.0, 3.0], [2.0, 4.0], [4.0, 2.0]]);
+        assert_eq!(from(&[[9.0, 0.0]], [4.0, 4.0]), [[4.0, 4.0]]);
     }
 
     #[test]

@@ -75,6 +75,11 @@ pub struct Mpc<'a> {
 /// Milliseconds since some moment.
 pub type Clock = dyn Fn() -> u64 + Sync;
 
+/// Of the plan of particle `row` at `step`.
+fn key_of(key: Key, row: usize, step: usize) -> Key {
+    key.fold(row as u64).fold(step as u64)
+}
+
 impl<'a> Mpc<'a> {
     /// The controller that a scenario describes, minimising the twin's objective.
     ///
@@ -186,7 +191,7 @@ impl<'a> Mpc<'a> {
         // A particle's plan depends on its own number and the step alone: any thread, any order, the same bytes.
         particles.par_iter_mut().enumerate().for_each(|(row, follower)| {
             let mut workspace = lock().pop().unwrap_or_default();
-            let key = key.fold(row as u64).fold(observation.step as u64);
+            let key = key_of(*key, row, observation.step);
             let start = setup.start(observation, row, told, follower, key);
             // by chance: every so-and-so-many-th would always be the same hours of a day
             let again = setup.rescored && (made + row == 0 || key.fold(AGAIN).below(0, LOOKED_AT_AGAIN) == 0);
@@ -268,6 +273,27 @@ impl Mpc<'_> {
         let (plan, n) = (self.particles.first()?.plan.as_ref()?, self.setup.controls.len());
         let block = self.setup.blocks.of(ahead);
         plan.controls.get(block * n..(block + 1) * n)
+    }
+
+    /// Of some first moves other than that of the plan in force at `observation`, `[controls]` each, the number of the one after
+    /// which the rest of it costs least, totals aside; `None` when there is no plan, it is one of levels, or no cost is finite.
+    pub fn cheapest(&self, observation: &Observation, first: &[Vec<f64>]) -> Option<usize> {
+        let Self { setup, particles, told, planned, key, .. } = self;
+        if setup.stocks.iter().any(Option::is_some) {
+            return None;
+        }
+        let follower = particles.first()?;
+        let mut rest = follower.plan.as_ref()?.controls.clone();
+        setup.blocks.shift(&mut rest, setup.controls.len(), observation.step.checked_sub((*planned)?)?);
+        let start = setup.start(observation, 0, told, follower, key_of(*key, 0, observation.step));
+        let after = |moves: &Vec<f64>| [moves, &rest[moves.len()..]].concat();
+        let candidates: Vec<Vec<f64>> = first.iter().map(after).collect();
+        let (mut workspace, mut costs) = (Workspace::default(), Vec::new());
+        workspace.begin_plan(setup.futures(&start));
+        workspace.keep_away(setup, &start, &rest);
+        workspace.price(setup, &start, &candidates, &mut costs);
+        let finite = costs.iter().enumerate().filter(|(_, c)| c.is_finite());
+        finite.min_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i)
     }
 
     /// Step at which the last plan was made.

@@ -126,10 +126,10 @@ impl Setup<'_> {
     /// Moves the estimate of the model's bias by the error of its last step: the steady Kalman filter of an integrating
     /// disturbance (Pannocchia & Rawlings 2003).
     pub fn learn_bias(&self, observation: &Observation, row: usize, bias: &mut Vec<f64>) {
-        if self.correction <= 0.0 {
+        let (dynamics, from) = (self.dynamics, observation.window);
+        if self.correction <= 0.0 || from.known() < dynamics.depth() {
             return;
         }
-        let (dynamics, from) = (self.dynamics, observation.window);
         let mut window = Window::new(dynamics.schema().len(), self.depth, 1, from.time(), dynamics.step_ms());
         window.broadcast_from(from, row);
         let mut batch = Batch::candidates(window, 1, dynamics.members(), None);

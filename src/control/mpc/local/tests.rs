@@ -10,7 +10,7 @@ use super::super::futures::Futures;
 use super::super::oven::{FAN, HEAT, Oven, POWER, STEP_MS, TEMP};
 use super::super::rollout::Workspace;
 use crate::control::planner::Local;
-use crate::control::{Forecast, Observation};
+use crate::control::{Control, Controller, Forecast, Observation};
 use crate::rng::Key;
 use crate::spec::{KpiSpec, MpcSpec, TimeSpan};
 use crate::trajectory::{Trajectory, Window};
@@ -174,4 +174,28 @@ fn doubt_counts_at_the_edge_of_what_is_known_and_nowhere_else() {
         [Futures::doubted(6, 1.0), Futures::doubted(6, 1.0)]
     );
     assert_eq!(futures(Support::Edge, 1), Futures::planned(1, 1), "one member knows no doubt");
+}
+
+#[test]
+fn of_other_first_moves_the_one_is_taken_after_which_the_rest_costs_least() {
+    let oven = Oven::new();
+    let mut priced = Priced::new(&oven, &mean("(temp - 22.03) ^ 2 + 0.01 * (heat - 3) ^ 2"));
+    let first = [[0.0, 10.0], [7.0, 3.0], [9.0, 0.5], [2.0, 9.0]].map(|m| m.to_vec());
+    let other = [[9.0, 0.5], [7.0, 3.0]].map(|m| m.to_vec());
+    {
+        let observation = Observation { window: &priced.window, step: 4, forecast: &priced.forecast };
+        assert_eq!(priced.mpc.cheapest(&observation, &first), None, "there is no plan");
+        let mut control = Control::new(vec![HEAT, FAN], 1);
+        priced.mpc.act(&observation, &mut control).unwrap();
+    }
+    let plan = priced.mpc.particles[0].plan.clone().unwrap().controls;
+    let costs = |priced: &mut Priced, first: &[Vec<f64>]| -> Vec<f64> {
+        first.iter().map(|m| priced.cost(&[m, &plan[2..]].concat())).collect()
+    };
+    let least = |costs: &[f64]| (0..costs.len()).min_by(|a, b| costs[*a].total_cmp(&costs[*b]));
+    let expected = [costs(&mut priced, &first), costs(&mut priced, &other)].map(|c| least(&c));
+    let observation = Observation { window: &priced.window, step: 4, forecast: &priced.forecast };
+    let found = [&first[..], &other].map(|f| priced.mpc.cheapest(&observation, f));
+    assert_eq!(found, expected);
+    assert!(found[0] != Some(0) && found[1].is_some());
 }
