@@ -180,7 +180,9 @@ impl Price for Logs {
 #[test]
 fn few_steps_go_far_on_concave_costs() {
     let cost = |name: &str| {
-        let mut price = Logs(Linear::mass());
+        let mass = Linear::mass();
+        let q = DMatrix::from_diagonal(&DVector::from_vec(vec![1.0, 0.0]));
+        let mut price = Logs(Linear { q, r: DMatrix::zeros(1, 1), ..mass });
         let mut problem = problem(12, 1, &mut price);
         problem.allowed[0].bounds = Range { low: -1.5, high: 1.5 };
         planner(name).plan(&mut problem, None).cost

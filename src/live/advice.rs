@@ -139,7 +139,7 @@ fn advisable(ahead: &Ahead, signals: &[usize], wish: Vec<f64>, extrapolate: bool
     } else {
         let known = states_known(&ahead.plant.twin, now);
         let usual = signals.iter().map(|&c| now(c)).collect();
-        supported(vec![usual], wish, known, |moves| judge(ahead, signals, moves))?
+        supported(usual, Vec::new(), wish, known, |moves| judge(ahead, signals, moves))?
     };
     if moves.is_empty() {
         return Err(Error::Attention(

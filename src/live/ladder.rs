@@ -236,16 +236,12 @@ impl<'a> Ladder<'a> {
             return Ok(vec![wish]);
         }
         let known = states_known(self.dynamics, |s| past.value(s, 0));
-        let mut usual = vec![self.within(past, in_force, baseline)];
-        if in_force.iter().all(|v| v.is_finite()) {
-            usual.push(self.held(past, in_force));
-        }
-        for usual in &mut usual {
-            // controls that are not the plan's give in to nothing
-            let each = usual.iter_mut().zip(&wish).zip(&self.controls);
-            each.filter(|(_, c)| !self.mpc.signals().contains(c)).for_each(|((u, w), _)| *u = *w);
-        }
-        supported(usual, wish, known, |moves| {
+        let mut usual = self.within(past, in_force, baseline);
+        // controls that are not the plan's give in to nothing
+        let each = usual.iter_mut().zip(&wish).zip(&self.controls);
+        each.filter(|(_, c)| !self.mpc.signals().contains(c)).for_each(|((u, w), _)| *u = *w);
+        let held = in_force.iter().all(|v| v.is_finite()).then(|| self.held(past, in_force));
+        supported(usual, held.into_iter().collect(), wish, known, |moves| {
             moves.copy_from_slice(&self.within(past, in_force, moves));
             self.write(past, moves);
             Ok(self.support(past))

@@ -8,16 +8,18 @@ use crate::twin::{Dynamics, Support};
 const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
 
 /// Moves that stay within the support, `[controls]` each: `wish` alone if it does, else as much of it as is known on the way
-/// from each of `usual`, what would be done without it, in all controls together and then in all but one. Where no usual
-/// move is known either, by weather or set-points that the log never had, no move is better known than another, and all of
-/// `wish` counts as long as every state is `known` ([`states_known`]). Empty: nothing of it may be done.
+/// from `usual`, what would be done without it, and from `others`, in all controls together and then in one alone. Where
+/// `usual` is outside, too, by weather or set-points that the log never had, `wish` is no step into the unknown that would not
+/// be taken without it: all of it counts as long as every state is `known` ([`states_known`]). Empty: nothing of it may be
+/// done.
 ///
 /// `judge` brings controls within their limits and says what their support is at the present step.
 ///
 /// # Errors
 /// Those of `judge`.
 pub fn supported(
-    usual: Vec<Vec<f64>>,
+    mut usual: Vec<f64>,
+    others: Vec<Vec<f64>>,
     mut wish: Vec<f64>,
     known: bool,
     mut judge: impl FnMut(&mut [f64]) -> Result<Support>,
@@ -25,14 +27,14 @@ pub fn supported(
     if judge(&mut wish)? != Support::Outside {
         return Ok(vec![wish]);
     }
-    let mut from: Vec<Vec<f64>> = Vec::new();
-    for mut usual in usual {
-        if judge(&mut usual)? != Support::Outside && !from.contains(&usual) {
-            from.push(usual);
-        }
-    }
-    if from.is_empty() {
+    if judge(&mut usual)? == Support::Outside {
         return Ok(known.then_some(wish).into_iter().collect());
+    }
+    let mut from = vec![usual];
+    for mut other in others {
+        if judge(&mut other)? != Support::Outside && !from.contains(&other) {
+            from.push(other);
+        }
     }
     let mut moves: Vec<Vec<f64>> = Vec::new();
     let alone = (0..wish.len()).filter(|_| wish.len() > 1).map(Some);
@@ -75,21 +77,22 @@ mod tests {
     /// Outside above `edge`.
     fn upto(edge: f64, known: bool) -> Option<Vec<f64>> {
         let judge = |moves: &mut [f64]| Ok(if moves[0] > edge { Support::Outside } else { Support::Inside });
-        supported(vec![vec![1.0]], vec![5.0], known, judge).unwrap().pop()
+        supported(vec![1.0], Vec::new(), vec![5.0], known, judge).unwrap().pop()
     }
 
     #[test]
     fn controls_give_in_together_or_one_alone() {
         // more than 6 in all is outside
         let judge = |moves: &mut [f64]| Ok(if moves[0] + moves[1] > 6.0 { Support::Outside } else { Support::Edge });
-        let from = |usual: &[[f64; 2]], wish: [f64; 2]| {
-            supported(usual.iter().map(|u| u.to_vec()).collect(), wish.to_vec(), true, judge).unwrap()
+        let from = |usual: [f64; 2], other: [f64; 2], known: bool| {
+            supported(usual.to_vec(), vec![other.to_vec()], vec![4.0, 4.0], known, judge).unwrap()
         };
-        assert_eq!(from(&[[0.0, 0.0]], [4.0, 4.0]), [[3.0, 3.0], [2.0, 4.0], [4.0, 2.0]]);
-        assert_eq!(from(&[[0.0, 0.0], [4.0, 0.0]], [4.0, 4.0]), [[3.0, 3.0], [4.0, 2.0], [2.0, 4.0]]);
+        assert_eq!(from([0.0, 0.0], [0.0, 0.0], true), [[3.0, 3.0], [2.0, 4.0], [4.0, 2.0]]);
+        assert_eq!(from([0.0, 0.0], [4.0, 0.0], false), [[3.0, 3.0], [4.0, 2.0], [2.0, 4.0]]);
         // what is outside itself is no way back
-        assert_eq!(from(&[[9.0, 0.0], [2.0, 2.0]], [4.0, 4.0]), [[3.0, 3.0], [2.0, 4.0], [4.0, 2.0]]);
-        assert_eq!(from(&[[9.0, 0.0]], [4.0, 4.0]), [[4.0, 4.0]]);
+        assert_eq!(from([1.0, 1.0], [9.0, 0.0], true), [[2.5, 2.5], [1.75, 4.0], [4.0, 1.75]]);
+        assert_eq!(from([9.0, 0.0], [2.0, 2.0], true), [[4.0, 4.0]]);
+        assert!(from([9.0, 0.0], [2.0, 2.0], false).is_empty());
     }
 
     #[test]
