@@ -59,16 +59,9 @@ impl Outcome {
     pub fn mean(&self) -> f64 {
         mean(&self.objectives)
     }
-
-    /// Standard error of the mean difference to `other` in the runs that both have made.
-    pub fn error(&self, other: &Self) -> f64 {
-        let d: Vec<f64> = self.objectives.iter().zip(&other.objectives).map(|(a, b)| a - b).collect();
-        let (m, n) = (mean(&d), d.len() as f64);
-        (d.iter().map(|x| (x - m).powi(2)).sum::<f64>() / (n - 1.0).max(1.0) / n).sqrt()
-    }
 }
 
-fn mean(values: &[f64]) -> f64 {
+pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
@@ -103,18 +96,27 @@ impl<'a> Loops<'a> {
         self.stretches[0].len()
     }
 
-    /// Runs `setting` on those stretches to choose by, or (`test`) on those others.
+    /// Runs `setting`, on the plant that its own family plans for, on those stretches to choose by, or (`test`) on those
+    /// others.
     ///
     /// # Errors
     /// Faults of the `[mpc]` table.
     pub fn run(&self, setting: &Setting, runs: Range<usize>, test: bool) -> Result<Outcome> {
+        self.run_for(&setting.model, setting, runs, test)
+    }
+
+    /// The same on the plant that `family` plans for.
+    ///
+    /// # Errors
+    /// Faults of the `[mpc]` table.
+    pub fn run_for(&self, family: &str, setting: &Setting, runs: Range<usize>, test: bool) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         let list = self.stretches[usize::from(test)].iter().enumerate();
         for (i, stretch) in list.skip(runs.start).take(runs.len()) {
             // who plans was fitted to the other half
             let half = 1 - stretch.half;
             let planner = self.players.get(&setting.model, setting.lags, half);
-            let rival = self.players.rival(&setting.model, half);
+            let rival = self.players.rival(family, half);
             let kpis = match (planner, rival) {
                 (Some(planner), Some(rival)) => self.one(setting, (planner, rival), stretch, i)?,
                 _ => None,

@@ -13,6 +13,8 @@ use crate::value::CostToGo;
 
 /// Past values that are tried.
 pub const LAGS: [usize; 4] = [1, 2, 4, 8];
+/// The family by which plants are compared; it plans wherever plans are tuned.
+pub const YARDSTICK: &str = "linear";
 /// A family that plays the plant wherever the list has no better one.
 const RIVAL: &str = "gp";
 
@@ -49,8 +51,8 @@ impl Players {
     /// [`Error::Data`] when the log is too short to be split.
     pub fn fit(ground: &Ground) -> Result<Self> {
         let known = |name: &&&str| **name != "persistence" && ground.model.choose.iter().any(|c| c.value == ***name);
-        let mut planners: Vec<&'static str> = vec!["linear"];
-        planners.extend(model::NAMES.iter().filter(known).filter(|n| **n != "linear"));
+        let mut planners: Vec<&'static str> = vec![YARDSTICK];
+        planners.extend(model::NAMES.iter().filter(known).filter(|n| **n != YARDSTICK));
         let mut families = planners.clone();
         if !families.contains(&RIVAL) {
             families.push(RIVAL);
@@ -84,10 +86,17 @@ impl Players {
         self.list.iter().find(|p| p.model == model && p.lags == lags && p.half == half)
     }
 
-    /// Who plays the plant that `model` plans for, on the other half: of the other families, the best open loop.
+    /// Who plays the plant that `model` plans for, on the other half: of the other families the best open loop, and the
+    /// yardstick only where there is no other.
     pub fn rival(&self, model: &str, half: usize) -> Option<&Player> {
-        let others = self.list.iter().filter(|p| p.model != model && p.half != half && p.error.is_finite());
-        others.min_by(|a, b| a.error.total_cmp(&b.error))
+        let others = || self.list.iter().filter(|p| p.model != model && p.half != half && p.error.is_finite());
+        let best = |a: &&Player, b: &&Player| a.error.total_cmp(&b.error);
+        others().filter(|p| p.model != YARDSTICK).min_by(best).or_else(|| others().min_by(best))
+    }
+
+    /// Whether the yardstick may be tried on the plants that `model` plans for: it is none of them.
+    pub fn measurable(&self, model: &str) -> bool {
+        [0, 1].iter().all(|half| self.rival(model, *half).is_some_and(|r| r.model != YARDSTICK))
     }
 }
 

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::Ground;
-use super::loops::{Loops, Outcome};
-use super::players::Players;
+use super::loops::{Loops, Outcome, mean};
+use super::players::{Players, YARDSTICK};
 use crate::error::{Error, Fault, Result};
 use crate::scenario::results::{Setting, Trial, Tuned};
 use crate::spec::{MpcSpec, TimeSpan};
@@ -61,10 +61,12 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
         replan: least,
         cost_to_go: cost_to_go.as_ref().is_some_and(|c| c.value),
     };
-    let mut search = Search { loops: &loops, tried: Vec::new() };
+    let mut search = Search { loops: &loops, tried: Vec::new(), handicaps: Vec::new() };
     tell("tuning plans: model and lags in closed loop");
-    let models = players.planners.iter().flat_map(|m| players.lags.iter().map(|&l| first(m, l)));
-    let Some(mut best) = search.race(models.collect())? else { return Ok(None) };
+    let all = |m: &&'static str| players.lags.iter().map(|&l| first(m, l)).collect::<Vec<_>>();
+    let measured = players.planners.iter().copied().filter(|m| *m != YARDSTICK && players.measurable(m));
+    search.compare(all(&YARDSTICK), measured.collect())?;
+    let Some(mut best) = search.race(players.planners.iter().flat_map(all).collect())? else { return Ok(None) };
     // totals are over the whole horizon
     let parts = if horizon.is_none() && ground.mpc.totals.is_empty() { &PARTS[..] } else { &[1] };
     let counted = if cost_to_go.is_none() && told { &[false, true][..] } else { &[false] };
@@ -98,9 +100,35 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
 struct Search<'a> {
     loops: &'a Loops<'a>,
     tried: Vec<(Setting, Outcome)>,
+    /// Of each family, by how much more its plant lets the yardstick reach than the yardstick's own plant does, `[runs]`.
+    handicaps: Vec<(&'static str, Vec<f64>)>,
 }
 
 impl Search<'_> {
+    /// Families plan for different plants, since none plans for itself: the best of `yardsticks`, settings of one family, tells
+    /// on each of these plants how much there is to reach.
+    fn compare(&mut self, yardsticks: Vec<Setting>, families: Vec<&'static str>) -> Result<()> {
+        let numbers = self.run(yardsticks, self.loops.runs())?;
+        let Some(best) = self.least(numbers.into_iter()) else { return Ok(()) };
+        let (setting, own) = &self.tried[best];
+        let handicap = |family: &'static str| {
+            let there = self.loops.run_for(family, setting, 0..own.objectives.len(), false)?;
+            let gaps = own.objectives.iter().zip(&there.objectives).map(|(own, there)| own - there);
+            Ok((family, gaps.collect::<Vec<f64>>()))
+        };
+        let all: Result<Vec<(&'static str, Vec<f64>)>> = families.into_par_iter().map(handicap).collect();
+        self.handicaps = all?.into_iter().filter(|(_, gaps)| gaps.iter().all(|g| g.is_finite())).collect();
+        Ok(())
+    }
+
+    /// Objectives of number `i`, `[runs]`, as on the plant of the yardstick.
+    fn objectives(&self, i: usize) -> Vec<f64> {
+        let (setting, outcome) = &self.tried[i];
+        let handicap = self.handicaps.iter().find(|(family, _)| *family == setting.model);
+        let gap = |run: usize| handicap.map_or(0.0, |(_, gaps)| gaps[run]);
+        outcome.objectives.iter().enumerate().map(|(run, v)| v + gap(run)).collect()
+    }
+
     /// Makes the first `runs` of each setting, as far as they are not made, in parallel; numbers of the settings.
     fn run(&mut self, settings: Vec<Setting>, runs: usize) -> Result<Vec<usize>> {
         let mut numbers = Vec::new();
@@ -128,7 +156,8 @@ impl Search<'_> {
     /// as the best; `None` when all failed.
     fn race(&mut self, settings: Vec<Setting>) -> Result<Option<usize>> {
         let mut numbers = self.run(settings, HEATS)?;
-        numbers.sort_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)));
+        let heat = |i: usize| mean(&self.objectives(i)[..HEATS.min(self.loops.runs())]);
+        numbers.sort_by(|&a, &b| heat(a).total_cmp(&heat(b)));
         numbers.truncate(numbers.len().div_ceil(2).max(FINALISTS));
         numbers.sort_unstable();
         let numbers = self.run(numbers.iter().map(|&i| self.setting(i)).collect(), self.loops.runs())?;
@@ -146,7 +175,7 @@ impl Search<'_> {
     /// Whether `a` does as well as the better `b`.
     fn alike(&self, a: usize, b: usize) -> bool {
         let gap = self.mean(a) - self.mean(b);
-        gap.is_finite() && gap <= ALIKE * self.tried[a].1.error(&self.tried[b].1)
+        gap.is_finite() && gap <= ALIKE * self.error(a, b)
     }
 
     /// The number with the least mean, as far as there is one.
@@ -160,11 +189,17 @@ impl Search<'_> {
     }
 
     fn mean(&self, i: usize) -> f64 {
-        self.tried[i].1.mean()
+        mean(&self.objectives(i))
+    }
+
+    /// Standard error of the mean difference of two in the runs that both have made.
+    fn error(&self, a: usize, b: usize) -> f64 {
+        let d: Vec<f64> = self.objectives(a).iter().zip(&self.objectives(b)).map(|(a, b)| a - b).collect();
+        let (m, n) = (mean(&d), d.len() as f64);
+        (d.iter().map(|x| (x - m).powi(2)).sum::<f64>() / (n - 1.0).max(1.0) / n).sqrt()
     }
 
     fn tell(self, best: usize, setting: Setting, test: &Outcome) -> Tuned {
-        let (chosen, trials) = (&self.tried[best].1, self.tried.iter());
         let reason = format!(
             "no simpler or more usual one of {} ways to plan held up as well in closed loop, on a plant that another family \
              of models plays, fitted to the other half of the log ({} runs of {} steps)",
@@ -172,18 +207,18 @@ impl Search<'_> {
             self.loops.runs(),
             self.loops.steps,
         );
-        let trial = |(s, o): &(Setting, Outcome)| Trial {
-            setting: s.clone(),
-            runs: o.objectives.len(),
-            objective: o.mean(),
-            error: o.error(chosen),
+        let trial = |i: usize| Trial {
+            setting: self.setting(i),
+            runs: self.tried[i].1.objectives.len(),
+            objective: self.mean(i),
+            error: self.error(i, best),
         };
         Tuned {
             setting,
             reason,
             runs: self.loops.runs(),
             steps: self.loops.steps,
-            trials: trials.map(trial).collect(),
+            trials: (0..self.tried.len()).map(trial).collect(),
             planned: test.mean(),
             logged: self.loops.logged(),
             expected: self.loops.expected(test),
