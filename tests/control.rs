@@ -323,7 +323,9 @@ fn what_was_carried_or_cannot_have_been_applied_leads_no_plan_astray() {
         assert_eq!(flags(&answer).iter().any(|f| f.starts_with("applied")), k == 25, "{answer}");
         let predicted = answer["predicted"]["room_temp_c"].as_f64().unwrap_or(20.0);
         assert!((0.0..45.0).contains(&predicted), "line {k}: {answer}");
+        let before = plant.heat;
         plant.step(&answer);
+        assert!(k == 0 || (plant.heat - before).abs() <= 1.0 + 1e-9, "line {k}: {before} kW, then {answer}");
     }
     let ended = lines.end();
     assert!(!ended.stderr.contains("does not tell"), "{}", ended.stderr);

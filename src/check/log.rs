@@ -27,6 +27,8 @@ pub(super) struct LogFacts {
     columns: Option<Vec<Column>>,
     failure: Option<Error>,
     span: Option<(Timestamp, Timestamp)>,
+    /// Usual time between rows of a wide log.
+    pub(super) sampling: Option<TimeSpan>,
     rows: usize,
     /// Smallest and largest value of a numeric column.
     ranges: HashMap<String, (f64, f64)>,
@@ -48,6 +50,7 @@ impl LogFacts {
             && let Ok(span) = log::time_span(dir, spec)
         {
             facts.span = Some((span.first, span.last));
+            facts.sampling = span.sampling;
             facts.rows = span.rows;
         }
         let limited = file.value.signals.iter().any(|s| s.soft.is_some() || s.hard.is_some() || s.valid.is_some());
@@ -77,12 +80,6 @@ impl LogFacts {
 
     pub(super) fn length(&self) -> Option<TimeSpan> {
         self.span.map(|(first, last)| TimeSpan::from_ms(last.as_millisecond() - first.as_millisecond()))
-    }
-
-    /// Mean time between rows of a wide log.
-    pub(super) fn sampling(&self) -> Option<TimeSpan> {
-        let rows = i64::try_from(self.rows).ok().filter(|n| *n > 1)?;
-        self.length().map(|l| TimeSpan::from_ms(l.ms() / (rows - 1))).filter(|s| s.ms() > 0)
     }
 
     fn find(&self, name: &str) -> Option<&Column> {

@@ -70,7 +70,7 @@ pub(super) fn file(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     } else if step.ms() < 86_400_000 && 86_400_000 % step.ms() != 0 {
         let message = format!("a day is not a whole number of steps of {}", step.value);
         faults.warn("odd-span", &step.span, message, "use a step that divides a day, like 5min, 10min, 15min, 1h");
-    } else if let Some(sampling) = plant.log.sampling().filter(|s| step.ms() * 2 < s.ms()) {
+    } else if let Some(sampling) = plant.log.sampling.filter(|s| step.ms() * 2 < s.ms()) {
         let message = format!("the step {} is much shorter than the log's sampling (about {sampling})", step.value);
         faults.warn(
             "odd-span",

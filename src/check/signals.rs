@@ -218,6 +218,15 @@ fn limits(faults: Twin<'_, '_>, signal: &SignalSpec) {
             let message = format!("`max_move` of `{name}` must be above 0, here it is {least}");
             let cure = "write the largest change per step; without `max_move` any move is allowed";
             faults.add("out-of-range", &max_move.span, message, cure);
+        } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > least) {
+            let message =
+                format!("`max_move` of `{name}` is less than its `multiple` of {}: it could not move", **multiple);
+            faults.add(
+                "out-of-range",
+                &max_move.span,
+                message,
+                "allow moves of at least one multiple, or remove one of the two",
+            );
         } else if let Some(hard) = &signal.hard
             && hard[1] > hard[0]
             && (hard[1] - hard[0]).is_finite()

@@ -173,7 +173,7 @@ impl<'a> Ladder<'a> {
             (Rung::Shadow, self.own(past, baseline, in_force))
         } else if let Some(moves) = &planned {
             (Rung::Plan, moves.clone())
-        } else if let Some(rest) = self.rest(past, in_force).filter(|_| followable) {
+        } else if let Some(rest) = self.rest(past, baseline, in_force).filter(|_| followable) {
             (Rung::LastPlan, rest)
         } else {
             let safe = self.safe(past, baseline, in_force)?;
@@ -202,7 +202,8 @@ impl<'a> Ladder<'a> {
             self.mpc.forget();
             return Ok(Attempt::Failed);
         }
-        self.write(past, &self.held(past, in_force));
+        let own = self.within(past, in_force, baseline);
+        self.write(past, &self.beside(self.held(past, in_force), &own));
         let (row, failures) = (past.rows() - 1, self.mpc.failures());
         let window = past.window(self.dynamics.depth().max(self.mpc.depth()).max(2));
         let mut control = Control::new(self.mpc.signals().to_vec(), 1);
@@ -212,8 +213,9 @@ impl<'a> Ladder<'a> {
             self.mpc.forget();
             return Ok(Attempt::Failed);
         }
-        let wish = self.within(past, in_force, &self.whole(&control.signals, |i| control.values[i][0]));
-        let mut moves = self.supported(past, baseline, in_force, wish)?;
+        let planned = self.whole(&control.signals, |i| control.values[i][0]);
+        let wish = self.within(past, in_force, &self.beside(planned, &own));
+        let mut moves = self.supported(past, own, in_force, wish)?;
         if moves.is_empty() {
             self.mpc.forget();
             return Ok(Attempt::Outside);
@@ -231,21 +233,24 @@ impl<'a> Ladder<'a> {
 
     /// What may be followed of the plan's first move, which is all of it where plans may leave the support: see
     /// [`supported`].
-    fn supported(&self, past: &mut Past, baseline: &[f64], in_force: &[f64], wish: Vec<f64>) -> Result<Vec<Vec<f64>>> {
+    fn supported(&self, past: &mut Past, own: Vec<f64>, in_force: &[f64], wish: Vec<f64>) -> Result<Vec<Vec<f64>>> {
         if self.footing.extrapolate {
             return Ok(vec![wish]);
         }
         let known = states_known(self.dynamics, |s| past.value(s, 0));
-        let mut usual = self.within(past, in_force, baseline);
-        // controls that are not the plan's give in to nothing
-        let each = usual.iter_mut().zip(&wish).zip(&self.controls);
-        each.filter(|(_, c)| !self.mpc.signals().contains(c)).for_each(|((u, w), _)| *u = *w);
-        let held = in_force.iter().all(|v| v.is_finite()).then(|| self.held(past, in_force));
-        supported(usual, held.into_iter().collect(), wish, known, |moves| {
+        let held = in_force.iter().all(|v| v.is_finite()).then(|| self.beside(self.held(past, in_force), &own));
+        supported(own, held.into_iter().collect(), wish, known, |moves| {
             moves.copy_from_slice(&self.within(past, in_force, moves));
             self.write(past, moves);
             Ok(self.support(past))
         })
+    }
+
+    /// `values` of the controls that the plan moves, and `own` of the others, which the plant's own controller goes on to move.
+    fn beside(&self, mut values: Vec<f64>, own: &[f64]) -> Vec<f64> {
+        let each = values.iter_mut().zip(own).zip(&self.controls);
+        each.filter(|(_, c)| !self.mpc.signals().contains(c)).for_each(|((v, own), _)| *v = *own);
+        values
     }
 
     /// Whether the controls in force are known as far as they may move or switch only so far from there.
@@ -268,10 +273,11 @@ impl<'a> Ladder<'a> {
     }
 
     /// The rest of the last plan, as long as it reaches.
-    fn rest(&self, past: &Past, in_force: &[f64]) -> Option<Vec<f64>> {
+    fn rest(&self, past: &Past, baseline: &[f64], in_force: &[f64]) -> Option<Vec<f64>> {
         let kept = self.kept.as_ref()?;
         let wishes = kept.wishes.get((past.rows() - 1).checked_sub(kept.row)?)?;
-        Some(self.within(past, in_force, &self.whole(self.mpc.signals(), |i| wishes[i])))
+        let planned = self.whole(self.mpc.signals(), |i| wishes[i]);
+        Some(self.within(past, in_force, &self.beside(planned, baseline)))
     }
 
     /// The controls of the safe policy that the twin names; what it does not move, the plant's own controller does.

@@ -5,18 +5,25 @@ use crate::schema::Role;
 use crate::trajectory::Window;
 use crate::twin::{Dynamics, Support};
 
-/// What is odd about the rows that the twin looks back on from the log's end: values that no earlier row comes near to,
-/// and a present that the twin calls outside of what it was fitted on. One sentence each.
+/// What is odd about the rows that the twin looks back on from the log's end: values that no earlier row comes near to, or
+/// that the newest row lacks, and a present that the twin calls outside of what it was fitted on. One sentence each.
 pub fn doubts(plant: &Plant) -> Vec<String> {
     let (log, twin) = (&plant.log, &plant.twin);
     let depth = twin.depth().max(1);
     let newest = log.steps.saturating_sub(depth);
-    let mut list = Vec::new();
+    let (mut list, mut whole) = (Vec::new(), true);
     for (signal, column) in plant.schema.signals.iter().zip(&log.columns) {
         if matches!(signal.role, Role::Derived) {
             continue;
         }
         let finite = |v: &&f64| v.is_finite();
+        let lacks = column.last().is_some_and(|v| !v.is_finite()) && column.iter().any(|v| v.is_finite());
+        if lacks && signal.role != Role::Output {
+            let stands_in =
+                if signal.role == Role::State { "the model's own prediction" } else { "the last one before" };
+            list.push(format!("`{}` has no value in the newest row: {stands_in} stands in for it", signal.name));
+            whole = false;
+        }
         let (low, high) = column[..newest]
             .iter()
             .filter(finite)
@@ -30,7 +37,7 @@ pub fn doubts(plant: &Plant) -> Vec<String> {
             ));
         }
     }
-    if log.steps > 0 {
+    if log.steps > 0 && whole {
         let row = log.steps - 1;
         let first = log.segments.iter().find(|s| s.contains(&row)).map_or(row, |s| s.start);
         let window = Window::from_trajectory(log, row, first, depth.max(2), 1);

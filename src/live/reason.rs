@@ -43,8 +43,14 @@ pub fn advised(
     } else {
         signal.hard
     };
-    let allowed =
+    let mut allowed =
         Range { low: bounds.low.max(now - signal.max_move.down), high: bounds.high.min(now + signal.max_move.up) };
+    // from beyond its bounds it comes back at its pace
+    if now > bounds.high {
+        allowed.high = allowed.high.max(allowed.low);
+    } else {
+        allowed.low = allowed.low.min(allowed.high);
+    }
     let width = if bounds.high - bounds.low > 0.0 { bounds.high - bounds.low } else { 1.0 };
     let near = |a: f64, b: f64| (a - b).abs() <= SAME * width.min(1e12);
     let binding = if near(value, now) {

@@ -350,10 +350,14 @@ impl<'a> Session<'a> {
         for (force, &c) in self.in_force.iter_mut().zip(&self.ladder.controls) {
             if self.values[c].is_finite() {
                 let hard = self.plant.schema.signals[c].hard;
+                let told = hard.clamp(self.values[c]);
                 if hard.excess(self.values[c]) > 0.0 {
+                    // it cannot have been applied: what was answered last is the better guess
                     flags.push(Flag::of("applied", &self.plant.schema.signals[c].name));
+                    self.values[c] = if force.is_finite() { *force } else { told };
+                } else {
+                    self.values[c] = told;
                 }
-                self.values[c] = hard.clamp(self.values[c]);
                 *force = self.values[c];
             }
         }

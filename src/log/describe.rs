@@ -46,6 +46,8 @@ pub struct LogSpan {
     pub first: Timestamp,
     pub last: Timestamp,
     pub rows: usize,
+    /// Usual time between rows.
+    pub sampling: Option<TimeSpan>,
 }
 
 const MOST_DISTINCT: usize = 1_000;
@@ -179,13 +181,18 @@ fn column(file: &LogFile, name: &str) -> Result<ColumnSummary> {
             times.dedup();
             out.kind = "time";
             out.distinct = times.len().min(MOST_DISTINCT);
-            out.step = typical_interval(&times).map(|(dt, _)| TimeSpan::from_ms((dt + 500) / 1_000));
+            out.step = interval(&times);
             let at = |t: Option<&i64>| t.and_then(|t| Timestamp::from_microsecond(*t).ok());
             out.span = at(times.first()).zip(at(times.last()));
         }
         _ => {}
     }
     Ok(out)
+}
+
+/// The usual time between `times`, microseconds ascending.
+fn interval(times: &[i64]) -> Option<TimeSpan> {
+    typical_interval(times).map(|(dt, _)| TimeSpan::from_ms((dt + 500) / 1_000))
 }
 
 /// Time stamps of all files, without the rows that have none, and how many rows there are.
@@ -214,10 +221,11 @@ pub fn time_span(dir: &Path, spec: &LogSpec) -> Result<LogSpan> {
         .iter()
         .all(|f| f.find(&spec.time).is_some_and(|c| matches!(c.data_type, DataType::Timestamp(_, Some(_)))));
     let zone = if instants { jiff::tz::TimeZone::UTC } else { zone(spec)? };
-    let (times, rows) = times(&files, &spec.time, zone)?;
+    let (mut times, rows) = times(&files, &spec.time, zone)?;
+    times.sort_unstable();
     let at = |t: Option<&i64>| t.and_then(|t| Timestamp::from_microsecond(*t).ok());
-    match (at(times.iter().min()), at(times.iter().max())) {
-        (Some(first), Some(last)) => Ok(LogSpan { first, last, rows }),
+    match (at(times.first()), at(times.last())) {
+        (Some(first), Some(last)) => Ok(LogSpan { first, last, rows, sampling: interval(&times) }),
         _ => Err(Error::Data(format!(
             "{}: no row of the time column `{}` holds a time; export the log again",
             files.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", "),
