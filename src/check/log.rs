@@ -50,7 +50,7 @@ impl LogFacts {
             && let Ok(span) = log::time_span(dir, spec)
         {
             facts.span = Some((span.first, span.last));
-            facts.sampling = span.sampling;
+            facts.sampling = span.sampling.filter(|_| spec.long.is_none());
             facts.rows = span.rows;
         }
         let limited = file.value.signals.iter().any(|s| s.soft.is_some() || s.hard.is_some() || s.valid.is_some());

@@ -219,8 +219,10 @@ fn limits(faults: Twin<'_, '_>, signal: &SignalSpec) {
             let cure = "write the largest change per step; without `max_move` any move is allowed";
             faults.add("out-of-range", &max_move.span, message, cure);
         } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > least) {
-            let message =
-                format!("`max_move` of `{name}` is less than its `multiple` of {}: it could not move", **multiple);
+            let message = format!(
+                "`max_move` of `{name}` is less than its `multiple` of {}: it could not move there",
+                **multiple
+            );
             faults.add(
                 "out-of-range",
                 &max_move.span,

@@ -100,6 +100,7 @@ impl<'a> Ahead<'a> {
                 Role::State => to[row + 1] = next[s],
                 Role::Control => {
                     let last = from.iter().rev().copied().find(|v| v.is_finite()).unwrap_or(f64::NAN);
+                    to[row] = if to[row].is_finite() { to[row] } else { last };
                     to[row + 1..].fill(last);
                 }
                 _ => {}
@@ -211,12 +212,14 @@ pub fn advise(
     for other in choice {
         follow.advised.clone_from(&other);
         let run = ahead.run(&mut follow, horizon, FUTURES)?;
-        if objective(compiled, &ahead, &run, &planned).iter().sum::<f64>() < 0.0 {
+        let change = objective(compiled, &ahead, &run, &planned).iter().sum::<f64>();
+        // a plan that cannot be computed is worth less than one that can
+        if change < 0.0 || change.is_nan() && objective(compiled, &ahead, &run, &run).iter().all(|v| v.is_finite()) {
             (moves, planned) = (other, run);
         }
     }
     follow.advised.clone_from(&moves);
-    let (support, share) = (judge(&ahead, &signals, &mut moves)?, moves != wish);
+    let support = judge(&ahead, &signals, &mut moves)?;
     let kept = ahead.run(&mut control::Replay, horizon, FUTURES)?;
     let kpis = changes(compiled, &ahead, &planned, &kept);
     let now: Vec<f64> = signals.iter().map(|&c| ahead.realised.at(c, ahead.past - 1)[0]).collect();
@@ -233,9 +236,10 @@ pub fn advise(
     let differences = objective(compiled, &ahead, &planned, &kept);
     let better = differences.iter().filter(|d| **d < 0.0).count();
     let within_log = spec.within_log();
-    let controls = signals.iter().zip(moves).zip(now.into_iter().zip(alone)).map(|((&c, value), (now, alone))| {
+    let moved = signals.iter().zip(moves.into_iter().zip(wish));
+    let controls = moved.zip(now.into_iter().zip(alone)).map(|((&c, (value, wish)), (now, alone))| {
         let mut control = advised(plant, c, now, value, within_log, alone, &span);
-        if share {
+        if value != wish {
             control.reason = format!("as much of the plan as the model has seen; {}", control.reason);
         }
         control

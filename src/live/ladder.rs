@@ -253,6 +253,13 @@ impl<'a> Ladder<'a> {
         values
     }
 
+    /// `controls` of a plan, and those that it does not move as the plant's own controller wants them now, where it tells.
+    pub fn along(&self, past: &Past, in_force: &[f64], controls: &[f64], baseline: &[f64]) -> Vec<f64> {
+        let told = baseline.iter().zip(controls).map(|(b, c)| if b.is_finite() { *b } else { *c });
+        let own = self.within(past, in_force, &told.collect::<Vec<f64>>());
+        self.beside(controls.to_vec(), &own)
+    }
+
     /// Whether the controls in force are known as far as they may move or switch only so far from there.
     fn may_move(&self, in_force: &[f64]) -> bool {
         let free = |limit: &Signal| limit.max_move == MoveLimit::NONE && limit.switching == Switching::NONE;

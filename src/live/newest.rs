@@ -22,7 +22,7 @@ pub fn doubts(plant: &Plant) -> Vec<String> {
             let stands_in =
                 if signal.role == Role::State { "the model's own prediction" } else { "the last one before" };
             list.push(format!("`{}` has no value in the newest row: {stands_in} stands in for it", signal.name));
-            whole = false;
+            whole &= signal.role == Role::Setpoint;
         }
         let (low, high) = column[..newest]
             .iter()

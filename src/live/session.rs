@@ -275,14 +275,15 @@ impl<'a> Session<'a> {
         let row = usize::try_from(n / self.ratio).unwrap_or(0);
         if row + 1 > self.past.rows() {
             self.step(row, &baseline, &mut flags)?;
-        } else if let Some(last) = self.last.as_mut().filter(|l| l.follows_baseline) {
+        } else if let Some(last) = &mut self.last {
             // the plant's own controller works at its own pace
-            let shadow = last.rung == Rung::Shadow;
-            last.controls = if shadow {
-                self.ladder.own(&self.past, &baseline, &self.before)
-            } else {
-                self.ladder.within(&self.past, &self.before, &baseline)
-            };
+            if last.follows_baseline && last.rung == Rung::Shadow {
+                last.controls = self.ladder.own(&self.past, &baseline, &self.before);
+            } else if last.follows_baseline {
+                last.controls = self.ladder.within(&self.past, &self.before, &baseline);
+            } else if matches!(last.rung, Rung::Plan | Rung::LastPlan) {
+                last.controls = self.ladder.along(&self.past, &self.before, &last.controls, &baseline);
+            }
         }
         if let Some(last) = &self.last {
             self.in_force.clone_from(&last.controls);
@@ -351,7 +352,8 @@ impl<'a> Session<'a> {
             if self.values[c].is_finite() {
                 let hard = self.plant.schema.signals[c].hard;
                 let told = hard.clamp(self.values[c]);
-                if hard.excess(self.values[c]) > 0.0 {
+                // plants in single precision are a little beyond a limit that they are at
+                if hard.excess(self.values[c]) > 1e-6 * told.abs().max(1.0) {
                     // it cannot have been applied: what was answered last is the better guess
                     flags.push(Flag::of("applied", &self.plant.schema.signals[c].name));
                     self.values[c] = if force.is_finite() { *force } else { told };

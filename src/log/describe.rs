@@ -210,7 +210,7 @@ fn times(files: &[LogFile], name: &str, zone: jiff::tz::TimeZone) -> Result<(Vec
     Ok((times, files.iter().map(|f| f.rows).sum()))
 }
 
-/// First and last time stamp of the log, reading its time column only.
+/// First and last time stamp of the log, and the usual time between two, reading its time column only.
 ///
 /// # Errors
 /// As [`super::read`]: no file, no such column, no row with a time.

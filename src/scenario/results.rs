@@ -227,7 +227,8 @@ pub struct Tuned {
     pub steps: usize,
     /// In the order in which they were made.
     pub trials: Vec<Trial>,
-    /// Objective of the chosen setting in runs that had no part in the choice, and of the log over the same stretches.
+    /// Objective of the chosen setting in runs that had no part in the choice, on its own plants, and of the log over the same
+    /// stretches.
     #[serde(deserialize_with = "number_or_null")]
     pub planned: f64,
     #[serde(deserialize_with = "number_or_null")]

@@ -83,7 +83,7 @@ pub struct MpcSpec {
     pub safe: Option<Box<At<ControllerSpec>>>,
     /// Of a live loop: steps at the start for which the plant's own controller is followed, since the past is not known
     /// yet (default: as many as the model looks back on before the present one).
-    /// Controls whose moves are limited must be known, too.
+    /// It lasts, too, until controls that may move or switch only so far are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settle: Option<At<usize>>,
 }

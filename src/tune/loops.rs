@@ -105,7 +105,7 @@ impl<'a> Loops<'a> {
         self.run_for(&setting.model, setting, runs, test)
     }
 
-    /// The same on the plant that `family` plans for.
+    /// Runs `setting` on the plant that `family` plans for, on the stretches as for [`Loops::run`].
     ///
     /// # Errors
     /// Faults of the `[mpc]` table.

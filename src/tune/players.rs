@@ -94,9 +94,12 @@ impl Players {
         others().filter(|p| p.model != YARDSTICK).min_by(best).or_else(|| others().min_by(best))
     }
 
-    /// Whether the yardstick may be tried on the plants that `model` plans for: it is none of them.
+    /// Whether the plants that `model` plans for are others than those of the yardstick, and none of its own family: it can be
+    /// tried on them.
     pub fn measurable(&self, model: &str) -> bool {
-        [0, 1].iter().all(|half| self.rival(model, *half).is_some_and(|r| r.model != YARDSTICK))
+        let rivals = |family: &str| [0, 1].map(|half| self.rival(family, half).map(|r| (r.model, r.lags)));
+        let theirs = rivals(model);
+        theirs != rivals(YARDSTICK) && theirs.iter().all(|r| r.is_some_and(|(family, _)| family != YARDSTICK))
     }
 }
 

@@ -100,7 +100,8 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
 struct Search<'a> {
     loops: &'a Loops<'a>,
     tried: Vec<(Setting, Outcome)>,
-    /// Of each family, by how much more its plant lets the yardstick reach than the yardstick's own plant does, `[runs]`.
+    /// Of each family that plans for other plants than the yardstick: objective of the yardstick on its own plants less that on
+    /// theirs, `[runs]`. Others are compared as they are.
     handicaps: Vec<(&'static str, Vec<f64>)>,
 }
 

@@ -276,8 +276,10 @@ impl Mpc<'_> {
     }
 
     /// Of some first moves other than that of the plan in force at `observation`, `[controls]` each, the number of the one after
-    /// which the rest of it costs least, totals aside; `None` when there is no plan, it is one of levels, or no cost is finite.
-    pub fn cheapest(&self, observation: &Observation, first: &[Vec<f64>]) -> Option<usize> {
+    /// which the rest of it costs least, totals aside and whatever the budget; `None` when there is no plan, it is one of
+    /// levels, or no cost is finite.
+    pub fn cheapest(&mut self, observation: &Observation, first: &[Vec<f64>]) -> Option<usize> {
+        self.tell(observation.forecast, observation.step);
         let Self { setup, particles, told, planned, key, .. } = self;
         if setup.stocks.iter().any(Option::is_some) {
             return None;

@@ -124,7 +124,7 @@ impl<'a> Setup<'a> {
 
 impl Setup<'_> {
     /// Moves the estimate of the model's bias by the error of its last step: the steady Kalman filter of an integrating
-    /// disturbance (Pannocchia & Rawlings 2003).
+    /// disturbance (Pannocchia & Rawlings 2003). It waits until the past of a step is known.
     pub fn learn_bias(&self, observation: &Observation, row: usize, bias: &mut Vec<f64>) {
         let (dynamics, from) = (self.dynamics, observation.window);
         if self.correction <= 0.0 || from.known() < dynamics.depth() {
