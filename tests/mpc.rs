@@ -491,27 +491,3 @@ fn a_plant_that_gives_no_numbers_is_held() {
     let simulated = room.run(&mut controller, 6, 1);
     assert_eq!(simulated.trajectory.columns[SUPPLY], [18.0; 6]);
 }
-
-/// Prints what a transition costs in the planning loop, plant left out: `cargo test --release --test mpc -- --ignored
-/// --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn cost_per_transition() {
-    let room = Room::new();
-    for text in ["particles = 1", "particles = 4\nrisk = 0.95"] {
-        let mut controller = mpc(&room, &format!("horizon = '4h'\nreplan = '30min'\n{text}"));
-        let start = std::time::Instant::now();
-        let particles = 20;
-        room.run(&mut controller, 1008, particles);
-        let plans = 336 * particles;
-        let seconds = start.elapsed().as_secs_f64();
-        let candidates = 64 + 51 + 40 + 32;
-        let futures = if text.contains('4') { 4 } else { 1 };
-        let transitions = plans * candidates * 24 * futures;
-        let threads = rayon::current_num_threads() as f64;
-        println!(
-            "{text:?}: {seconds:.2} s for {plans} plans, {:.1} ns of thread time per transition",
-            1e9 * seconds * threads / transitions as f64
-        );
-    }
-}

@@ -134,22 +134,13 @@ impl<'a> Ahead<'a> {
 
 /// The moves that may be advised, `[signals]` of the plan each: the plan's `wish`, or what the support leaves of it.
 fn advisable(ahead: &Ahead, signals: &[usize], wish: Vec<f64>, extrapolate: bool) -> Result<Vec<Vec<f64>>> {
-    let now = |s: usize| ahead.realised.at(s, ahead.past)[0];
-    let moves = if extrapolate {
-        vec![wish]
-    } else {
-        let known = states_known(&ahead.plant.twin, now);
-        let usual = signals.iter().map(|&c| now(c)).collect();
-        supported(usual, Vec::new(), wish, known, |moves| judge(ahead, signals, moves))?
-    };
-    if moves.is_empty() {
-        return Err(Error::Attention(
-            "the advised move lies outside of what the model has seen, where it must not be trusted; nothing is advised \
-             (`--allow-extrapolation` shows it all the same)"
-                .into(),
-        ));
+    if extrapolate {
+        return Ok(vec![wish]);
     }
-    Ok(moves)
+    let now = |s: usize| ahead.realised.at(s, ahead.past)[0];
+    let known = states_known(&ahead.plant.twin, now);
+    let usual = signals.iter().map(|&c| now(c)).collect();
+    supported(usual, Vec::new(), wish, known, |moves| judge(ahead, signals, moves))
 }
 
 /// Brings `moves` of `signals` within their limits: their support.
@@ -203,21 +194,26 @@ pub fn advise(
     }
     let signals = mpc.signals().to_vec();
     let wish: Vec<f64> = signals.iter().map(|&c| first.trajectory.at(c, 0)[0]).collect();
-    let mut choice = advisable(&ahead, &signals, wish.clone(), extrapolate)?.into_iter();
-    let mut moves = choice.next().unwrap_or_else(|| wish.clone());
     let wishes = (0..horizon).map_while(|h| mpc.wished(h).map(<[f64]>::to_vec)).collect();
     let levels: Option<&mut dyn Controller> = if spec.base_stock.is_empty() { None } else { Some(&mut mpc) };
-    let mut follow = Follow { signals: signals.clone(), advised: moves.clone(), wishes, levels, stays: None };
-    let mut planned = ahead.run(&mut follow, horizon, FUTURES)?;
-    for other in choice {
-        follow.advised.clone_from(&other);
+    let mut follow = Follow { signals: signals.clone(), advised: wish.clone(), wishes, levels, stays: None };
+    let mut best: Option<(f64, Vec<f64>, Simulated)> = None;
+    for moves in advisable(&ahead, &signals, wish.clone(), extrapolate)? {
+        follow.advised.clone_from(&moves);
         let run = ahead.run(&mut follow, horizon, FUTURES)?;
-        let change = objective(compiled, &ahead, &run, &planned).iter().sum::<f64>();
+        let cost = objectives(compiled, &ahead, &run).iter().sum::<f64>();
         // a plan that cannot be computed is worth less than one that can
-        if change < 0.0 || change.is_nan() && objective(compiled, &ahead, &run, &run).iter().all(|v| v.is_finite()) {
-            (moves, planned) = (other, run);
+        if best.as_ref().is_none_or(|(least, ..)| cost < *least || least.is_nan() && cost.is_finite()) {
+            best = Some((cost, moves, run));
         }
     }
+    let Some((_, mut moves, planned)) = best else {
+        return Err(Error::Attention(
+            "the advised move lies outside of what the model has seen, where it must not be trusted; nothing is advised \
+             (`--allow-extrapolation` shows it all the same)"
+                .into(),
+        ));
+    };
     follow.advised.clone_from(&moves);
     let support = judge(&ahead, &signals, &mut moves)?;
     let kept = ahead.run(&mut control::Replay, horizon, FUTURES)?;
@@ -233,7 +229,8 @@ pub fn advise(
             first_of(&changes(compiled, &ahead, &planned, &without))
         });
     }
-    let differences = objective(compiled, &ahead, &planned, &kept);
+    let pairs = objectives(compiled, &ahead, &planned).into_iter().zip(objectives(compiled, &ahead, &kept));
+    let differences: Vec<f64> = pairs.map(|(planned, kept)| planned - kept).collect();
     let better = differences.iter().filter(|d| **d < 0.0).count();
     let within_log = spec.within_log();
     let moved = signals.iter().zip(moves.into_iter().zip(wish));
@@ -265,14 +262,11 @@ fn first_of(kpis: &[KpiChange]) -> Option<KpiChange> {
     kpis.iter().find(|k| k.priced.is_some()).or(kpis.first()).filter(|k| k.change != 0.0).cloned()
 }
 
-/// Objective per future, `planned` − `kept`.
-fn objective(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Vec<f64> {
-    let value = |run: &Simulated| {
-        let figures = figures_of(&compiled.kpis, &run.trajectory, &ahead.realised, ahead.past);
-        let values: Vec<Vec<f64>> = figures.into_iter().map(|f| f.values).collect();
-        compiled.objective.value_of(&compiled.kpis, &values)
-    };
-    value(planned).iter().zip(value(kept)).map(|(a, b)| a - b).collect()
+/// Objective per future.
+fn objectives(compiled: &Compiled, ahead: &Ahead, run: &Simulated) -> Vec<f64> {
+    let figures = figures_of(&compiled.kpis, &run.trajectory, &ahead.realised, ahead.past);
+    let values: Vec<Vec<f64>> = figures.into_iter().map(|f| f.values).collect();
+    compiled.objective.value_of(&compiled.kpis, &values)
 }
 
 fn changes(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Vec<KpiChange> {

@@ -146,7 +146,7 @@ impl<'a> Ladder<'a> {
 
     /// `wanted` within the limits at the present row of `past`, from the controls in force; what is not finite stays as it
     /// is.
-    pub fn within(&self, past: &Past, in_force: &[f64], wanted: &[f64]) -> Vec<f64> {
+    fn within(&self, past: &Past, in_force: &[f64], wanted: &[f64]) -> Vec<f64> {
         let held = self.held(past, in_force);
         let each = self.controls.iter().zip(&self.limits).zip(in_force).zip(wanted.iter().zip(&held));
         each.map(|(((&c, signal), force), (wanted, held))| {
@@ -191,7 +191,7 @@ impl<'a> Ladder<'a> {
 
     /// What the plant's own controller does, untouched where it holds the hard limits: a shadow must not change the
     /// plant.
-    pub fn own(&self, past: &Past, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
+    fn own(&self, past: &Past, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
         let within = self.within(past, in_force, baseline);
         let each = baseline.iter().zip(&self.limits).zip(within);
         each.map(|((v, signal), within)| if signal.hard.contains(*v) { *v } else { within }).collect()
@@ -253,11 +253,19 @@ impl<'a> Ladder<'a> {
         values
     }
 
-    /// `controls` of a plan, and those that it does not move as the plant's own controller wants them now, where it tells.
-    pub fn along(&self, past: &Past, in_force: &[f64], controls: &[f64], baseline: &[f64]) -> Vec<f64> {
-        let told = baseline.iter().zip(controls).map(|(b, c)| if b.is_finite() { *b } else { *c });
-        let own = self.within(past, in_force, &told.collect::<Vec<f64>>());
-        self.beside(controls.to_vec(), &own)
+    /// The controls of `last` at a later line of its step: what the plant's own controller moves goes on at its own pace.
+    /// `in_force`: before the step.
+    pub fn meanwhile(&self, past: &Past, in_force: &[f64], last: &Decision, baseline: &[f64]) -> Vec<f64> {
+        match last.rung {
+            Rung::Shadow if last.follows_baseline => self.own(past, baseline, in_force),
+            _ if last.follows_baseline => self.within(past, in_force, baseline),
+            Rung::Plan | Rung::LastPlan => {
+                let told = baseline.iter().zip(&last.controls).map(|(b, c)| if b.is_finite() { *b } else { *c });
+                let own = self.within(past, in_force, &told.collect::<Vec<f64>>());
+                self.beside(last.controls.clone(), &own)
+            }
+            _ => last.controls.clone(),
+        }
     }
 
     /// Whether the controls in force are known as far as they may move or switch only so far from there.

@@ -276,14 +276,7 @@ impl<'a> Session<'a> {
         if row + 1 > self.past.rows() {
             self.step(row, &baseline, &mut flags)?;
         } else if let Some(last) = &mut self.last {
-            // the plant's own controller works at its own pace
-            if last.follows_baseline && last.rung == Rung::Shadow {
-                last.controls = self.ladder.own(&self.past, &baseline, &self.before);
-            } else if last.follows_baseline {
-                last.controls = self.ladder.within(&self.past, &self.before, &baseline);
-            } else if matches!(last.rung, Rung::Plan | Rung::LastPlan) {
-                last.controls = self.ladder.along(&self.past, &self.before, &last.controls, &baseline);
-            }
+            last.controls = self.ladder.meanwhile(&self.past, &self.before, last, &baseline);
         }
         if let Some(last) = &self.last {
             self.in_force.clone_from(&last.controls);

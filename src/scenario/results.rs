@@ -281,7 +281,8 @@ pub struct Trial {
     pub setting: Setting,
     /// Runs that were made: few where others did better in the first ones.
     pub runs: usize,
-    /// Objective per run, mean, as on the plant that `linear` plans for where that can be told; infinite (`null`) where a run could not be made.
+    /// Objective per run, mean, as on the plant that `linear` plans for where that can be told; infinite (`null`) where a run
+    /// could not be made.
     #[serde(deserialize_with = "number_or_null")]
     pub objective: f64,
     /// Standard error of its difference to the best one.

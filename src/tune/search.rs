@@ -64,7 +64,7 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     let mut search = Search { loops: &loops, tried: Vec::new(), handicaps: Vec::new() };
     tell("tuning plans: model and lags in closed loop");
     let all = |m: &&'static str| players.lags.iter().map(|&l| first(m, l)).collect::<Vec<_>>();
-    let measured = players.planners.iter().copied().filter(|m| *m != YARDSTICK && players.measurable(m));
+    let measured = players.planners.iter().copied().filter(|m| players.measurable(m));
     search.compare(all(&YARDSTICK), measured.collect())?;
     let Some(mut best) = search.race(players.planners.iter().flat_map(all).collect())? else { return Ok(None) };
     // totals are over the whole horizon
