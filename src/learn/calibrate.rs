@@ -15,6 +15,10 @@ const POINTS: usize = 99;
 const WORTH: f64 = 0.003;
 /// Fewer standardised errors than this say nothing about a shape.
 const FEW: usize = 20;
+/// Fewer errors than this say nothing about their size.
+const SCARCE: usize = 5;
+/// The share of the errors, smallest first, that tells how they grow with the horizon.
+const BODY: f64 = 0.9;
 
 /// How the errors of held-out blocks become the distribution of the next ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +70,8 @@ impl Local {
 pub struct Calibration {
     /// Schema column of each scored signal, targets first.
     pub signals: Vec<usize>,
-    /// RMSE at horizon `h + 1` over held-out blocks, where the model doubts as usual: `[signals][horizon]`.
+    /// Standard deviation at horizon `h + 1` where the model doubts as usual: over a band of horizons the RMSE of the
+    /// held-out blocks, within it as the body of their errors grows: `[signals][horizon]`.
     pub sd: Vec<Vec<f64>>,
     /// Quantiles of the standardised errors, ascending, per band of horizons 1, 2, 3–4, 5–8, 9–16 …:
     /// `[signals][bands][POINTS]`.
@@ -202,25 +207,28 @@ impl Errors<'_> {
     /// The distribution that `method` makes of the first `blocks` blocks. `before`: the standard deviation at the
     /// horizon before the first.
     fn distribution(&self, method: Method, blocks: usize, horizons: std::ops::Range<usize>, before: f64) -> Made {
-        let weight = |block: usize| if method.recent { 0.5f64.powi((blocks - 1 - block) as i32) } else { 1.0 };
-        let mut sd = Vec::with_capacity(horizons.len());
+        let weight = move |block: usize| if method.recent { 0.5f64.powi((blocks - 1 - block) as i32) } else { 1.0 };
+        // As they would be where the model doubts as usual, and how much each counts.
+        let errors = |h: usize| {
+            let of = move |block| self.at(block, h, method.local).map(move |(e, width)| (e / width, weight(block)));
+            (0..blocks).flat_map(of)
+        };
+        // A burst widens the band that it falls on, not the one horizon.
+        let mut sizes: Vec<f64> = horizons.clone().map(|h| body(errors(h))).collect();
+        if sizes.iter().any(|size| *size <= self.floor) {
+            sizes = horizons.clone().map(|h| root_mean_square(errors(h))).collect();
+        }
+        let relative = horizons.clone().zip(&sizes).flat_map(|(h, size)| errors(h).map(move |(e, w)| (e / size, w)));
+        let common =
+            Some(root_mean_square(relative.filter(|z| z.0.is_finite()))).filter(|c| c.is_finite()).unwrap_or(1.0);
+        let mut sd = Vec::with_capacity(sizes.len());
         let mut standard = Weighted::default();
-        for h in horizons {
-            let (mut squares, mut sum, mut count) = (0.0, 0.0, 0);
-            for block in 0..blocks {
-                for (e, width) in self.at(block, h, method.local) {
-                    squares += weight(block) * (e / width).powi(2);
-                    sum += weight(block);
-                    count += 1;
-                }
-            }
+        for (h, size) in horizons.zip(sizes) {
             let before = sd.last().copied().unwrap_or(before);
-            let s = if count < 5 { before } else { (squares / sum).sqrt() }.max(self.floor);
-            for block in 0..blocks {
-                for (e, width) in self.at(block, h, method.local) {
-                    let z = e / (s * width);
-                    standard.push(if method.shape == Shape::Conformal { z.abs() } else { z }, weight(block));
-                }
+            let s = if size.is_nan() { before } else { size * common }.max(self.floor);
+            for (e, weight) in errors(h) {
+                let z = e / s;
+                standard.push(if method.shape == Shape::Conformal { z.abs() } else { z }, weight);
             }
             sd.push(s);
         }
@@ -246,6 +254,28 @@ impl Errors<'_> {
         let best = losses.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(first);
         if best.1 < (1.0 - WORTH) * first.1 { best.0 } else { first.0 }
     }
+}
+
+/// Mean size of the smallest [`BODY`] of weighted `errors`; NaN where there are next to none.
+fn body(errors: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let mut sizes = Weighted::default();
+    errors.for_each(|(e, weight)| sizes.push(e.abs(), weight));
+    if sizes.len() < SCARCE {
+        return f64::NAN;
+    }
+    sizes.sort();
+    (0..POINTS).map(|j| sizes.quantile(BODY * (j as f64 + 0.5) / POINTS as f64)).sum::<f64>() / POINTS as f64
+}
+
+/// Of weighted `errors`; NaN where there are next to none.
+fn root_mean_square(errors: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let (mut squares, mut sum, mut count) = (0.0, 0.0, 0);
+    for (e, weight) in errors {
+        squares += weight * e * e;
+        sum += weight;
+        count += 1;
+    }
+    if count < SCARCE { f64::NAN } else { f64::sqrt(squares / sum) }
 }
 
 /// Doubt beside the robust size of the one-step errors.
@@ -343,6 +373,36 @@ mod tests {
         let c = Calibration::of(&runs(5, 400, 2, error), &[1.0]);
         assert!(c.method[0].iter().all(|m| m.recent), "{:?}", c.method);
         assert!(c.sd_at(0, 1) > 1.2 * (0..5).map(|b| 9f64.powi(b)).sum::<f64>().sqrt() / 5f64.sqrt());
+    }
+
+    #[test]
+    fn a_burst_does_not_widen_the_horizon_that_it_falls_on() {
+        let key = Key::new(9);
+        let error = |b, h, s| match (b, h, s) {
+            (3, 6, 100) => 1000.0,
+            _ => key.fold(b as u64).fold(h as u64).normal(s as u64),
+        };
+        let c = Calibration::of(&runs(5, 150, 8, error), &[1.0]);
+        for h in 1..=8 {
+            let (low, high) = c.interval(0, h, 0.9);
+            assert!((high - 1.645).abs() < 0.2 && (low + 1.645).abs() < 0.2, "{low} {high} at {h}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_stays_known_beside_what_is_not() {
+        // exact up to rounding in nine of ten cases, exact always at the last horizon
+        let key = Key::new(10);
+        let error = |b, h, s: usize| match (h, s % 20) {
+            (3, _) => 0.0,
+            (_, 0) => 10.0 * key.fold(b as u64).fold(h as u64).normal(s as u64),
+            _ => 1e-15 * key.fold(b as u64).fold(h as u64).normal(s as u64),
+        };
+        let c = Calibration::of(&runs(5, 400, 4, error), &[1.0]);
+        let sd = [1, 2, 3, 4].map(|h| c.sd_at(0, h));
+        assert!(sd[..3].iter().all(|sd| (sd / 5f64.sqrt() - 1.0).abs() < 0.2) && sd[3] < 1e-8, "{sd:?}");
+        let (low, high) = c.interval(0, 3, 0.8);
+        assert!(low.abs().max(high.abs()) < 1e-12, "{low} {high}");
     }
 
     #[test]

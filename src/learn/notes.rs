@@ -93,7 +93,7 @@ impl Task<'_> {
         let marks = [1, self.horizon.div_ceil(2), self.horizon];
         let mut notes = Vec::new();
         for row in scores.iter().filter(|r| r.model == name && marks.contains(&r.horizon) && r.rmse > 0.0) {
-            let (low, high) = coverage::band(LEVELS[2], row.independent);
+            let (low, high) = coverage::band(LEVELS[2], row.independent, row.exact);
             if !(low..=high).contains(&row.coverage[2]) {
                 notes.push(format!(
                     "90 % intervals of `{}` hold {:.0} % of the hold-out {} ahead, where {:.0} to {:.0} % would be right \

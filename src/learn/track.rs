@@ -19,7 +19,7 @@ const LEVEL: f64 = 0.9;
 /// not have followed by the end of a hold-out.
 const RATES: [f64; 4] = [0.04, 0.07, 0.12, 0.2];
 /// Widths change by this factor at most.
-const MOST: f64 = 5.0;
+const MOST: f64 = 10.0;
 
 /// Widths beside the calibrated ones, per signal and horizon: within a band of horizons errors grow.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -23,7 +23,7 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
         crps: s.crps,
         coverage: s.coverage,
         coverage_fixed: s.coverage_fixed,
-        right: LEVELS.map(|level| band(level, s.independent)),
+        right: LEVELS.map(|level| band(level, s.independent, s.exact)),
         independent: s.independent,
         pit: s.pit,
     });
