@@ -27,11 +27,9 @@ pub fn effective(series: &[f64]) -> Option<f64> {
     Some((n as f64 / (1.0 + 2.0 * sum)).clamp(1.0, n as f64))
 }
 
-/// The measured coverages at which an interval of `level` counts as right, with `n` independent forecasts: ± 3 points,
-/// or what chance alone does in 95 of 100 cases where that is more. `exact` is the share of forecasts without error: what
-/// is mostly known, such as a backlog that is mostly empty, is held more often than `level` says.
-pub fn band(level: f64, n: f64, exact: f64) -> (f64, f64) {
-    let level = level.max(exact);
+/// The measured coverages at which an interval that should hold the share `level` counts as right, with `n` independent
+/// forecasts: ± 3 points, or what chance alone does in 95 of 100 cases where that is more.
+pub fn band(level: f64, n: f64) -> (f64, f64) {
     let half = (1.96 * (level * (1.0 - level) / n.max(1.0)).sqrt()).max(TOLERANCE);
     ((level - half).max(0.0), (level + half).min(1.0))
 }
@@ -61,17 +59,10 @@ mod tests {
 
     #[test]
     fn the_band_is_three_points_or_chance() {
-        let (low, high) = band(0.9, 10_000.0, 0.0);
+        let (low, high) = band(0.9, 10_000.0);
         assert!((low - 0.87).abs() < 1e-12 && (high - 0.93).abs() < 1e-12);
-        let (low, high) = band(0.9, 49.0, 0.8);
+        let (low, high) = band(0.9, 49.0);
         assert!((low - 0.816).abs() < 1e-3 && (high - 0.984).abs() < 1e-3);
-        assert_eq!(band(0.9, 1.0, 0.0).1, 1.0);
-    }
-
-    #[test]
-    fn what_is_mostly_exact_is_held_more_often() {
-        let (low, high) = band(0.9, 10_000.0, 0.95);
-        assert!((low - 0.92).abs() < 1e-12 && (high - 0.98).abs() < 1e-12);
-        assert_eq!(band(0.5, 10_000.0, 1.0), (0.97, 1.0));
+        assert_eq!(band(0.9, 1.0).1, 1.0);
     }
 }

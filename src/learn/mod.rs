@@ -7,6 +7,7 @@ pub mod coverage;
 mod dataset;
 mod doubt;
 mod equations;
+mod errors;
 mod map;
 pub mod model;
 mod notes;

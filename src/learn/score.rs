@@ -38,8 +38,8 @@ pub struct ScoreRow {
     pub coverage_fixed: [f64; 4],
     /// Independent forecasts that the coverage of the 90 % interval rests on ([`coverage::effective`]).
     pub independent: f64,
-    /// Share of the forecasts that had no error at all.
-    pub exact: f64,
+    /// What the intervals hold by what they were made of ([`Calibration::held`]).
+    pub expected: [f64; 4],
     /// Share of the measured values in each tenth of the forecast distribution (probability integral transform).
     pub pit: [f64; 10],
 }
@@ -64,7 +64,7 @@ pub fn score(
     let mut rows = Vec::with_capacity(run.signals.len() * run.horizon);
     for (k, &signal) in run.signals.iter().enumerate() {
         for h in 1..=run.horizon {
-            let (mut squares, mut sum, mut crps, mut exact) = (0.0, 0.0, 0.0, 0.0);
+            let (mut squares, mut sum, mut crps) = (0.0, 0.0, 0.0);
             let (mut inside, mut fixed, mut pit) = ([0.0; 4], [0.0; 4], [0.0; 10]);
             let (mut held, mut sizes) = (Vec::new(), Vec::new());
             let intervals = LEVELS.map(|level| calibration.interval(k, h, level));
@@ -85,7 +85,6 @@ pub fn score(
                 pit[tenths.partition_point(|q| *q < usual)] += 1.0;
                 held.push(f64::from(u8::from((intervals[2].0..=intervals[2].1).contains(&usual))));
                 sizes.push(usual.abs());
-                exact += f64::from(u8::from(error == 0.0));
             }
             let n = held.len();
             if n == 0 {
@@ -107,7 +106,7 @@ pub fn score(
                 coverage_fixed: fixed.map(|c| c / count),
                 // Where all or none are held, the errors' sizes tell the memory.
                 independent: coverage::effective(&held).or_else(|| coverage::effective(&sizes)).unwrap_or(count),
-                exact: exact / count,
+                expected: LEVELS.map(|level| calibration.held(k, h, level)),
                 pit: pit.map(|c| c / count),
             });
         }

@@ -150,7 +150,8 @@ fn losses(run: &Rollouts, spread: &Spread, scale: &[f64]) -> (Vec<f64>, f64) {
                 let width = spread.calibration.local(k, h, pair.doubt) * widths.at(k, h, pair.start);
                 sum[pair.start] += spread.calibration.crps(k, h, width, pair.error()) / scale;
                 count[pair.start] += 1;
-                if h == run.horizon {
+                // What is known without error tells nothing.
+                if h == run.horizon && low < high {
                     all += 1;
                     inside += usize::from((low..=high).contains(&(pair.error() / width)));
                 }

@@ -1,8 +1,8 @@
 //! What was learned, as a report tells it: signal indices become names and units.
 
 use super::results::{ModelCard, Score, StepResponse};
+use crate::learn::Learned;
 use crate::learn::coverage::band;
-use crate::learn::{LEVELS, Learned};
 use crate::schema::Schema;
 use crate::spec::{Effect, TimeSpan, TwinSpec};
 
@@ -23,7 +23,7 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
         crps: s.crps,
         coverage: s.coverage,
         coverage_fixed: s.coverage_fixed,
-        right: LEVELS.map(|level| band(level, s.independent, s.exact)),
+        right: s.expected.map(|share| band(share, s.independent)),
         independent: s.independent,
         pit: s.pit,
     });

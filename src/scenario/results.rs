@@ -327,8 +327,8 @@ pub struct Score {
     /// The same had the widths stayed as they were calibrated on the training blocks.
     #[serde(default, deserialize_with = "numbers_or_null")]
     pub coverage_fixed: [f64; 4],
-    /// Lowest and highest coverage that would be right for each, given how few forecasts are independent and how many
-    /// have no error at all.
+    /// Lowest and highest coverage that would be right for each, given how few forecasts are independent and how often
+    /// there is no error at all.
     pub right: [(f64, f64); 4],
     /// Independent forecasts that the coverage of the 90 % interval rests on.
     #[serde(deserialize_with = "number_or_null")]
