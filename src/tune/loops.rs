@@ -183,9 +183,9 @@ impl<'a> Loops<'a> {
         }
     }
 
-    /// Mean objective of the log over the test stretches.
-    pub fn logged(&self) -> f64 {
-        mean(&self.stretches[1].iter().map(|s| self.objective(&s.logged)).collect::<Vec<_>>())
+    /// Mean objective of the log over the stretches, as for [`Loops::run`].
+    pub fn logged(&self, test: bool) -> f64 {
+        mean(&self.stretches[usize::from(test)].iter().map(|s| self.objective(&s.logged)).collect::<Vec<_>>())
     }
 
     /// Means of every KPI over the test stretches: as logged, and of `outcome`.

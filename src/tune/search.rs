@@ -25,6 +25,10 @@ const FINALISTS: usize = 3;
 /// Standard errors of their paired difference within which two settings do alike: of models the simpler one is taken (Breiman
 /// et al. 1984), of the rest the one that stands, which looks far ahead, moves often and trusts the model by nine tenths.
 const ALIKE: f64 = 0.5;
+/// Fewer moves, rarer plans or another correction must be better by this share of what plans gain over the log: what stands
+/// makes up for what the models do not know of the plant, and of that a model that plays the plant shows little. A shorter
+/// horizon also saves time.
+const WORTH: f64 = 0.01;
 
 /// Tries what `ground` leaves open and tells what is best; `None` when the log is too short for closed loops on both of its
 /// halves. `tell` hears what is being done.
@@ -73,22 +77,22 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     let ways: Vec<(usize, bool)> = counted.iter().flat_map(|&c| parts.iter().map(move |&p| (p, c))).collect();
     if ways.len() > 1 {
         tell("tuning plans: horizon in closed loop");
-        best = search.change(best, &ways, |s, (parts, counted)| {
+        best = search.change(best, &ways, 0.0, |s, (parts, counted)| {
             let horizon = (longest / parts).max(least);
             Setting { horizon, moves: most.min(horizon), cost_to_go: s.cost_to_go || counted, ..s }
         })?;
     }
     if moves.is_none() {
         tell("tuning plans: moves in closed loop");
-        best = search.change(best, &MOVES, |s, m| Setting { moves: m.min(s.horizon), ..s })?;
+        best = search.change(best, &MOVES, WORTH, |s, m| Setting { moves: m.min(s.horizon), ..s })?;
     }
     if replan.is_none() {
         tell("tuning plans: time between plans in closed loop");
-        best = search.change(best, &REPLANS, |s, r| Setting { replan: r.min(s.horizon), ..s })?;
+        best = search.change(best, &REPLANS, WORTH, |s, r| Setting { replan: r.min(s.horizon), ..s })?;
     }
     if correction.is_none() {
         tell("tuning plans: correction in closed loop");
-        best = search.change(best, &CORRECTIONS, |s, correction| Setting { correction, ..s })?;
+        best = search.change(best, &CORRECTIONS, WORTH, |s, correction| Setting { correction, ..s })?;
     }
     tell("tuning plans: testing the choice");
     let setting = search.setting(best);
@@ -166,11 +170,20 @@ impl Search<'_> {
         Ok(numbers.into_iter().find(|&i| self.alike(i, best)))
     }
 
-    /// All runs of number `now` with one thing changed to each of `values`: the best, or `now` where that does as well.
-    fn change<T: Copy>(&mut self, now: usize, values: &[T], to: impl Fn(Setting, T) -> Setting) -> Result<usize> {
+    /// All runs of number `now` with one thing changed to each of `values`: the best, or `now` where that does as well, or
+    /// less worse than `worth`, a share of what `now` gains over the log.
+    fn change<T: Copy>(
+        &mut self,
+        now: usize,
+        values: &[T],
+        worth: f64,
+        to: impl Fn(Setting, T) -> Setting,
+    ) -> Result<usize> {
         let settings = values.iter().map(|&v| to(self.setting(now), v)).collect();
         let numbers = self.run(settings, self.loops.runs())?;
-        Ok(self.least(numbers.into_iter()).filter(|&best| !self.alike(now, best)).unwrap_or(now))
+        let gained = (self.loops.logged(false) - self.mean(now)).abs();
+        let stays = |best: usize| self.alike(now, best) || self.mean(now) - self.mean(best) < worth * gained;
+        Ok(self.least(numbers.into_iter()).filter(|&best| !stays(best)).unwrap_or(now))
     }
 
     /// Whether `a` does as well as the better `b`.
@@ -221,7 +234,7 @@ impl Search<'_> {
             steps: self.loops.steps,
             trials: (0..self.tried.len()).map(trial).collect(),
             planned: test.mean(),
-            logged: self.loops.logged(),
+            logged: self.loops.logged(true),
             expected: self.loops.expected(test),
             to_go: None,
         }
