@@ -25,9 +25,8 @@ const FINALISTS: usize = 3;
 /// Standard errors of their paired difference within which two settings do alike: of models the simpler one is taken (Breiman
 /// et al. 1984), of the rest the one that stands, which looks far ahead, moves often and trusts the model by nine tenths.
 const ALIKE: f64 = 0.5;
-/// Fewer moves, rarer plans or another correction must be better by this share of what plans gain over the log: what stands
-/// makes up for what the models do not know of the plant, and of that a model that plays the plant shows little. A shorter
-/// horizon also saves time.
+/// Rarer plans or another correction must be better by this share of what plans gain over the log: what stands makes up for
+/// what the models do not know of the plant, and of that a model that plays the plant shows little.
 const WORTH: f64 = 0.01;
 
 /// Tries what `ground` leaves open and tells what is best; `None` when the log is too short for closed loops on both of its
@@ -84,7 +83,7 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     }
     if moves.is_none() {
         tell("tuning plans: moves in closed loop");
-        best = search.change(best, &MOVES, WORTH, |s, m| Setting { moves: m.min(s.horizon), ..s })?;
+        best = search.change(best, &MOVES, 0.0, |s, m| Setting { moves: m.min(s.horizon), ..s })?;
     }
     if replan.is_none() {
         tell("tuning plans: time between plans in closed loop");
