@@ -35,6 +35,8 @@ def card(binary, plant):
         text = (plant / "twin.toml").read_text()
         text, changed = re.subn(r"(?m)^choose\s*=.*$", f"choose = {json.dumps(MODELS)}", text)
         assert changed == 1, f"{plant}/twin.toml: no line `choose = …` under [model]"
+        # What is chosen for plans is another question.
+        text = re.sub(r"(?m)^\[mpc\]$", "[mpc]\ntune = false", text)
         (copy / "twin.toml").write_text(text)
         done = subprocess.run([binary, "fit", copy, "--dry-run", "--json", "--quiet"], stdout=subprocess.PIPE)
         # 3: fitted, and refused.
