@@ -112,6 +112,7 @@ fn walk(k: usize, rate: f64, theta: &mut [f64], calibration: &Calibration, run: 
     let mut widths = vec![1.0; theta.len() * n];
     for (h, theta) in (1..=run.horizon).zip(theta) {
         let (low, high) = calibration.interval(k, h, LEVEL);
+        let missing = 1.0 - calibration.held(k, h, LEVEL);
         let widths = &mut widths[(h - 1) * n..h * n];
         // An interval without width stays as it is, and what is known without error tells nothing.
         let rate = if low < high { rate } else { 0.0 };
@@ -122,7 +123,7 @@ fn walk(k: usize, rate: f64, theta: &mut [f64], calibration: &Calibration, run: 
                 if let Some(pair) = run.pair(k, h, open) {
                     let width = widths[open] * calibration.local(k, h, pair.doubt);
                     let missed = !(low * width..=high * width).contains(&pair.error());
-                    let step = f64::from(u8::from(missed)) - (1.0 - LEVEL);
+                    let step = f64::from(u8::from(missed)) - missing;
                     *theta = (*theta + rate * step).clamp(-most, most);
                 }
                 open += 1;
