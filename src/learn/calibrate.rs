@@ -5,49 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::errors::Errors;
-use super::quantile::{half_spread, interpolate};
+use super::errors::{Errors, Local, Method, crps};
+use super::quantile::interpolate;
 use super::rollouts::Rollouts;
-
-/// Points of a stored error distribution: quantiles (j + ½) / POINTS.
-pub(super) const POINTS: usize = 99;
-
-/// How the errors of held-out blocks become the distribution of the next ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Method {
-    pub shape: Shape,
-    /// Newer blocks count more: half as much per block back.
-    pub recent: bool,
-    /// The distribution is as wide as the model doubts: its epistemic spread along the run.
-    pub local: bool,
-}
-
-/// What is kept of the standardised errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Shape {
-    /// Nothing: a normal distribution whose standard deviation is scaled to the errors.
-    Scale,
-    /// Their quantiles: a monotone map of the normal distribution's (Kuleshov et al. 2018).
-    Isotonic,
-    /// Quantiles of their size, the interval symmetric and a finite sample accounted for (split-conformal; Lei et al. 2018).
-    Conformal,
-}
-
-/// How wide a local distribution is beside the usual one, by the model's doubt g: √(s² + g²) over its usual value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Local {
-    /// s: what would remain without doubt, a robust standard deviation of one-step errors.
-    pub(super) floor: f64,
-    /// Median of √(s² + g²) over the held-out blocks.
-    pub(super) usual: f64,
-}
-
-impl Local {
-    pub(super) fn of(&self, doubt: f64) -> f64 {
-        // A width without bound tells nothing, and one of zero too much.
-        if self.usual > 0.0 { (self.floor.hypot(doubt) / self.usual).clamp(0.05, 100.0) } else { 1.0 }
-    }
-}
 
 /// Distribution of a model's multi-step errors, measured − predicted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -143,14 +103,15 @@ impl Calibration {
 
     /// Central interval of measured − predicted that holds the share `level`, where the model doubts as usual.
     pub fn interval(&self, k: usize, h: usize, level: f64) -> (f64, f64) {
-        (self.quantile(k, h, 0.5 - 0.5 * level), self.quantile(k, h, 0.5 + 0.5 * level))
+        let (sd, (low, high)) = (self.sd_at(k, h), central(self.shape_at(k, h), level));
+        (sd * low, sd * high)
     }
 
     /// The share that this interval holds, both ends of it, by what it was made of: `level`, or more where one value is
     /// frequent, such as no error at all in what is mostly known.
     pub fn held(&self, k: usize, h: usize, level: f64) -> f64 {
         let shape = self.shape_at(k, h);
-        let (low, high) = (interpolate(shape, 0.5 - 0.5 * level), interpolate(shape, 0.5 + 0.5 * level));
+        let (low, high) = central(shape, level);
         let held = shape.iter().filter(|q| (low..=high).contains(*q)).count();
         (held as f64 / shape.len() as f64).max(level)
     }
@@ -167,11 +128,9 @@ impl Calibration {
     }
 }
 
-/// CRPS of the distribution with quantiles sd · `shape` at `error`.
-pub(super) fn crps(shape: &[f64], sd: f64, error: f64) -> f64 {
-    let z = error / sd;
-    let distance = shape.iter().map(|x| (x - z).abs()).sum::<f64>() / shape.len() as f64;
-    sd * (distance - half_spread(shape))
+/// Central interval of `shape` that holds the share `level`.
+fn central(shape: &[f64], level: f64) -> (f64, f64) {
+    (interpolate(shape, 0.5 - 0.5 * level), interpolate(shape, 0.5 + 0.5 * level))
 }
 
 /// Band of horizon `h`: 1 → 0, 2 → 1, 3–4 → 2, 5–8 → 3 …
@@ -188,6 +147,7 @@ fn horizons(band: usize, last: usize) -> std::ops::Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learn::errors::Shape;
     use crate::learn::rollouts::Start;
     use crate::rng::Key;
 

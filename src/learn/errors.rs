@@ -2,11 +2,14 @@
 
 use std::ops::Range;
 
-use super::calibrate::{Local, Method, POINTS, Shape, crps};
-use super::quantile::Weighted;
+use serde::{Deserialize, Serialize};
+
+use super::quantile::{Weighted, half_spread};
 use super::rollouts::Rollouts;
 use crate::rng::normal_quantile;
 
+/// Points of a stored error distribution: quantiles (j + ½) / POINTS.
+const POINTS: usize = 99;
 /// Another way of recalibrating must be better by this share of CRPS than the first.
 const WORTH: f64 = 0.003;
 /// Fewer standardised errors than this say nothing about a shape.
@@ -17,6 +20,54 @@ const SCARCE: usize = 5;
 const USUAL: f64 = 0.98;
 /// The first is the yardstick of the others.
 const SHAPES: [Shape; 3] = [Shape::Isotonic, Shape::Scale, Shape::Conformal];
+
+/// How the errors of held-out blocks become the distribution of the next ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Method {
+    pub shape: Shape,
+    /// Newer blocks count more: half as much per block back.
+    pub recent: bool,
+    /// The distribution is as wide as the model doubts: its epistemic spread along the run.
+    pub local: bool,
+}
+
+/// What is kept of the standardised errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shape {
+    /// Nothing: a normal distribution whose standard deviation is scaled to the errors.
+    Scale,
+    /// Their quantiles: a monotone map of the normal distribution's (Kuleshov et al. 2018).
+    Isotonic,
+    /// Quantiles of their size, the interval symmetric and a finite sample accounted for (split-conformal; Lei et al. 2018).
+    Conformal,
+}
+
+/// How wide a local distribution is beside the usual one, by the model's doubt g: √(s² + g²) over its usual value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Local {
+    /// s: what would remain without doubt, a robust standard deviation of one-step errors.
+    floor: f64,
+    /// Median of √(s² + g²) over the held-out blocks.
+    usual: f64,
+}
+
+impl Local {
+    /// Doubt of signal number `k` beside the robust size of its one-step errors.
+    fn over(runs: &[Rollouts], k: usize) -> Self {
+        let median = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values.get(values.len() / 2).copied().unwrap_or(0.0)
+        };
+        let pairs = || runs.iter().flat_map(|r| r.pairs(k, 1));
+        let floor = 1.4826 * median(pairs().map(|p| p.error().abs()).collect());
+        Self { floor, usual: median(pairs().map(|p| floor.hypot(p.doubt)).collect()) }
+    }
+
+    pub(super) fn of(&self, doubt: f64) -> f64 {
+        // A width without bound tells nothing, and one of zero too much.
+        if self.usual > 0.0 { (self.floor.hypot(doubt) / self.usual).clamp(0.05, 100.0) } else { 1.0 }
+    }
+}
 
 /// Errors of one signal in blocks of time, oldest first.
 pub(super) struct Errors<'a> {
@@ -45,7 +96,7 @@ struct Standardised {
 impl<'a> Errors<'a> {
     /// Of signal number `k`. `typical`: a standard deviation for where nothing was measured; `floor`: the least one.
     pub fn of(runs: &'a [Rollouts], k: usize, typical: f64, floor: f64) -> Self {
-        Self { k, runs, local: local(runs, k), typical, floor }
+        Self { k, runs, local: Local::over(runs, k), typical, floor }
     }
 
     /// The distribution that `method` makes of them. `before`: the standard deviation at the horizon before the first.
@@ -127,22 +178,19 @@ impl<'a> Errors<'a> {
         errors.iter().for_each(|(e, weight)| sizes.push(e.abs(), *weight));
         sizes.sort();
         // Where all but a few are exact, the few tell.
-        let most = Some(sizes.quantile(USUAL)).filter(|most| *most > self.floor).unwrap_or(f64::INFINITY);
+        let usual = sizes.quantile(USUAL);
+        let most = if usual > self.floor { usual } else { f64::INFINITY };
         let (squares, sum) =
             errors.iter().fold((0.0, 0.0), |(squares, sum), (e, w)| (squares + w * e.abs().min(most).powi(2), sum + w));
         f64::sqrt(squares / sum)
     }
 }
 
-/// Doubt beside the robust size of the one-step errors.
-fn local(runs: &[Rollouts], k: usize) -> Local {
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(0.0)
-    };
-    let pairs = || runs.iter().flat_map(|r| r.pairs(k, 1));
-    let floor = 1.4826 * median(pairs().map(|p| p.error().abs()).collect());
-    Local { floor, usual: median(pairs().map(|p| floor.hypot(p.doubt)).collect()) }
+/// CRPS of the distribution with quantiles sd · `shape` at `error`.
+pub(super) fn crps(shape: &[f64], sd: f64, error: f64) -> f64 {
+    let z = error / sd;
+    let distance = shape.iter().map(|x| (x - z).abs()).sum::<f64>() / shape.len() as f64;
+    sd * (distance - half_spread(shape))
 }
 
 /// Quantiles of standardised errors (for [`Shape::Conformal`]: of their sizes); of the standard normal when there are few.

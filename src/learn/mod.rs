@@ -23,11 +23,12 @@ mod spread;
 mod track;
 mod verdict;
 
-pub use calibrate::{Calibration, Method, Shape};
+pub use calibrate::Calibration;
 pub use choose::{Learned, SplitFacts, Task, learn};
 pub use dataset::{Dataset, Scaling, Usual};
 pub use doubt::{Doubt, Level};
 pub use equations::Equations;
+pub use errors::{Method, Shape};
 pub use map::{Layout, StepMap, StepScratch, Target};
 pub use model::{Particle, Regressor};
 pub use part::Part;

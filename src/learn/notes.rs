@@ -1,7 +1,6 @@
 //! What a reader must know of a model before trusting it.
 
 use super::choose::Task;
-use super::coverage;
 use super::response::Response;
 use super::rollouts::Rollouts;
 use super::score::ScoreRow;
@@ -93,7 +92,7 @@ impl Task<'_> {
         let marks = [1, self.horizon.div_ceil(2), self.horizon];
         let mut notes = Vec::new();
         for row in scores.iter().filter(|r| r.model == name && marks.contains(&r.horizon) && r.rmse > 0.0) {
-            let (low, high) = coverage::band(row.expected[2], row.independent);
+            let (low, high) = row.right()[2];
             if !(low..=high).contains(&row.coverage[2]) {
                 notes.push(format!(
                     "90 % intervals of `{}` hold {:.0} % of the hold-out {} ahead, where {:.0} to {:.0} % would be right \

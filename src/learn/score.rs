@@ -44,6 +44,13 @@ pub struct ScoreRow {
     pub pit: [f64; 10],
 }
 
+impl ScoreRow {
+    /// The measured coverages at which the intervals at [`LEVELS`] count as right.
+    pub fn right(&self) -> [(f64, f64); 4] {
+        self.expected.map(|share| coverage::band(share, self.independent))
+    }
+}
+
 /// The predictions of the models that every model is compared with, over the same starts.
 #[derive(Debug, Clone)]
 pub struct Baselines {

@@ -2,7 +2,6 @@
 
 use super::results::{ModelCard, Score, StepResponse};
 use crate::learn::Learned;
-use crate::learn::coverage::band;
 use crate::schema::Schema;
 use crate::spec::{Effect, TimeSpan, TwinSpec};
 
@@ -23,7 +22,7 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
         crps: s.crps,
         coverage: s.coverage,
         coverage_fixed: s.coverage_fixed,
-        right: s.expected.map(|share| band(share, s.independent)),
+        right: s.right(),
         independent: s.independent,
         pit: s.pit,
     });

@@ -180,9 +180,9 @@ impl Search<'_> {
     ) -> Result<usize> {
         let settings = values.iter().map(|&v| to(self.setting(now), v)).collect();
         let numbers = self.run(settings, self.loops.runs())?;
-        let gained =
-            Some((self.loops.logged(false) - self.mean(now)).max(0.0)).filter(|g| g.is_finite()).unwrap_or(0.0);
-        let stays = |best: usize| self.alike(now, best) || self.mean(now) - self.mean(best) < worth * gained;
+        let gained = self.loops.logged(false) - self.mean(now);
+        let least = if gained.is_finite() { worth * gained } else { 0.0 };
+        let stays = |best: usize| self.alike(now, best) || self.mean(now) - self.mean(best) < least;
         Ok(self.least(numbers.into_iter()).filter(|&best| !stays(best)).unwrap_or(now))
     }
 
