@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use twinopt::compute::{Net, NetRollout, Tape, cpu};
+use twinopt::config::{EnsembleSpec, MeanSpec, ModelSpec};
 use twinopt::learn::model::{self, Fit};
 use twinopt::learn::{Dataset, Layout, Particle, Regressor, Target};
 use twinopt::rng::Key;
-use twinopt::spec::{EnsembleSpec, MeanSpec, ModelSpec};
 
 mod measure;
 #[path = "../tests/table/mod.rs"]

@@ -278,7 +278,7 @@ fn predict(compute: &Compute) {
         let (mut out, mut variance, mut slopes) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows * d]);
         let mean = seconds(|| compute.gp_predict(&gp, x, &mut out, None).expect("a prediction"));
         let both = seconds(|| compute.gp_predict(&gp, x, &mut out, Some(&mut variance)).expect("a prediction"));
-        let pull = seconds(|| compute.gp_pull_back(&gp, x, &w[..1].repeat(rows), &mut slopes).expect("slopes"));
+        let pull = seconds(|| compute.gp_vjp(&gp, x, &w[..1].repeat(rows), &mut slopes).expect("slopes"));
         let rate = |seconds: f64| rows as f64 / seconds;
         // a difference, and a product with a sum, for every coordinate; the exponential on top is not counted
         let share = 100.0 * rate(mean) * (3 * m * d) as f64 / 1e9 / peak;

@@ -19,13 +19,13 @@ use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use twinopt::compute::cpu;
+use twinopt::config::{self, ControllerSpec};
 use twinopt::control::{self, Context, Control, Controller, Forecast, Mpc, Observation};
 use twinopt::error::Result;
 use twinopt::ops::plant::{self, Source};
 use twinopt::rng::Key;
 use twinopt::schema::Role;
 use twinopt::simulate::{Run, Simulated, simulate};
-use twinopt::spec::{self, ControllerSpec};
 use twinopt::trajectory::Trajectory;
 use twinopt::twin::{Dynamics, Twin};
 
@@ -77,7 +77,7 @@ impl Learned {
         if let Err(e) = std::fs::copy(&log, folder.path().join("log/log.parquet")) {
             println!("{}: {e}", log.display());
         }
-        let source = plant::read(spec::load_twin(folder.path())?, cpu(), &|_| ())?;
+        let source = plant::read(config::load_twin(folder.path())?, cpu(), &|_| ())?;
         let twin = source.fit(&source.log, &source.spec.value.model, None, None, &|_| ())?.twin;
         let chosen = twin.map.regressor.name();
         assert_eq!(chosen, model, "another model forecasts {name} better");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// One thing that is wrong in a file, with its place and its cure.
+/// One thing that is wrong in a file, with its place and its help.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// Stable short code, e.g. `unknown-key`, `unknown-signal`, `unit-mismatch`.
@@ -17,10 +17,10 @@ pub struct Fault {
     pub line: usize,
     /// 1-based, in characters.
     pub column: usize,
-    /// What is wrong, without the cure.
+    /// What is wrong, without the help.
     pub message: String,
     /// What to do about it.
-    pub cure: String,
+    pub help: String,
     /// A warning does not fail `check`.
     pub warning: bool,
 }
@@ -33,7 +33,7 @@ impl Fault {
         text: &str,
         span: Option<Range<usize>>,
         message: impl Into<String>,
-        cure: impl Into<String>,
+        help: impl Into<String>,
     ) -> Self {
         let (line, column) = span.as_ref().map_or((1, 1), |s| line_column(text, s.start));
         Self {
@@ -43,7 +43,7 @@ impl Fault {
             line,
             column,
             message: message.into(),
-            cure: cure.into(),
+            help: help.into(),
             warning: false,
         }
     }
@@ -66,7 +66,7 @@ pub enum Error {
     /// The configuration is at fault: all faults of all files.
     #[error("{} in the configuration: {}", plural(.0.len(), "fault"), .0.first().map_or("", |f| &f.message))]
     Config(Vec<Fault>),
-    /// The data are at fault: what, where (file, signal, row), cure.
+    /// The data are at fault: what, where (file, signal, row), help.
     #[error("{0}")]
     Data(String),
     /// A file or folder that should be read is not there or cannot be read.

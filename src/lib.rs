@@ -5,11 +5,11 @@
 //!
 //! ```
 //! use std::{path::Path, sync::Arc};
-//! use twinopt::{compute, expr, learn, log, scenario::Compiled, spec, value};
+//! use twinopt::{compute, expr, learn, log, scenario::Compiled, config, value};
 //!
 //! # fn main() -> twinopt::error::Result<()> {
 //! let dir = Path::new("data/inventory");
-//! let spec = spec::load_twin(dir)?;
+//! let spec = config::load_twin(dir)?;
 //! let schema = expr::schema(&spec.value).expect("checked units");
 //! let (mut measured, quality) = log::read(dir, &spec.value, &schema)?;
 //! quality.require_complete()?;
@@ -34,18 +34,18 @@
 //! | t, H | step of the grid, control horizon in steps | [`trajectory::Trajectory`] |
 //! | B | rows of a batch: particles, or candidates × particles | [`trajectory::Window`] |
 //! | N, p, q | rows, inputs and targets of a dataset | [`learn::Dataset`] |
-//! | e, φ, L | one-step error, its lag-1 correlation, factor of its innovations | [`learn::Spread`] |
+//! | e, φ, L | one-step error, its lag-1 correlation, factor of its innovations | [`learn::NoiseModel`] |
 //! | J | objective: Σ price × KPI | [`value::Objective`] |
 
 // allowed again in `compute::cuda` alone, where the driver is called
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
 
+pub mod config;
 pub mod disk;
 pub mod error;
 pub mod rng;
 pub mod schema;
-pub mod spec;
 pub mod trajectory;
 pub mod units;
 

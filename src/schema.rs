@@ -41,12 +41,12 @@ impl Role {
 
 /// Lower and upper end; infinite where open.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Range {
+pub struct Bounds {
     pub low: f64,
     pub high: f64,
 }
 
-impl Range {
+impl Bounds {
     pub const OPEN: Self = Self { low: f64::NEG_INFINITY, high: f64::INFINITY };
 
     pub fn contains(&self, v: f64) -> bool {
@@ -79,8 +79,8 @@ impl MoveLimit {
     }
 
     /// Where one move after `last` leads; everywhere when `last` is unknown.
-    pub fn reach(&self, last: f64) -> Range {
-        if last.is_finite() { Range { low: last - self.down, high: last + self.up } } else { Range::OPEN }
+    pub fn reach(&self, last: f64) -> Bounds {
+        if last.is_finite() { Bounds { low: last - self.down, high: last + self.up } } else { Bounds::OPEN }
     }
 
     /// The limit of `n` steps.
@@ -119,9 +119,9 @@ pub struct Signal {
     pub role: Role,
     pub unit: Unit,
     /// Limits that must hold: of a control, never broken; of a state or output, a plan may not break them.
-    pub hard: Range,
+    pub hard: Bounds,
     /// Limits that should hold; breaking them is priced by KPIs.
-    pub soft: Range,
+    pub soft: Bounds,
     /// Largest change of a control from one step to the next.
     pub max_move: MoveLimit,
     /// A control takes whole multiples of this (0: any value).
@@ -133,7 +133,7 @@ pub struct Signal {
 impl Signal {
     /// A signal without any limit.
     pub fn open(name: &str, role: Role, unit: Unit) -> Self {
-        let (hard, soft, max_move, switching) = (Range::OPEN, Range::OPEN, MoveLimit::NONE, Switching::NONE);
+        let (hard, soft, max_move, switching) = (Bounds::OPEN, Bounds::OPEN, MoveLimit::NONE, Switching::NONE);
         Self { name: name.into(), role, unit, hard, soft, max_move, multiple: 0.0, switching }
     }
 }

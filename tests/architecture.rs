@@ -8,7 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &["error", "rng"],
     &["compute", "disk", "units"],
     &["schema"],
-    &["spec", "trajectory"],
+    &["config", "trajectory"],
     &["expr", "log"],
     &["learn", "value"],
     &["twin"],
@@ -29,7 +29,7 @@ const NEVER: &[(&str, &str)] = &[
     ("expr", "log"),
     ("report", "twin"),
     ("report", "learn"),
-    ("spec", "trajectory"),
+    ("config", "trajectory"),
 ];
 
 fn layer(module: &str) -> Option<usize> {
@@ -167,7 +167,7 @@ fn only_the_rim_prints_or_reads_the_clock() {
             ("SystemTime", &["cli", "ops"]),
             ("thread_rng", &[]),
             ("use rand", &[]),
-            ("std::fs", &["disk.rs", "spec/load.rs", "log", "scenario", "ops", "cli"]),
+            ("std::fs", &["disk.rs", "config/load.rs", "log", "scenario", "ops", "cli"]),
         ];
         for (ban, allowed) in bans {
             if text.contains(ban) && !allowed.iter().any(|a| relative.starts_with(a)) {

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use twinopt::compute::cpu;
+use twinopt::config::ModelSpec;
 use twinopt::learn::model::{self, Fit};
 use twinopt::learn::{Dataset, Equations, Layout, Particle, StepMap, StepScratch};
 use twinopt::schema::{Role, Schema, Signal};
-use twinopt::spec::ModelSpec;
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
 

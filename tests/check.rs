@@ -1,4 +1,4 @@
-//! Seeded mistakes (CLI-2): each is one small edit of sound files, and `check` must name its line and its cure.
+//! Seeded mistakes (CLI-2): each is one small edit of sound files, and `check` must name its line and its help.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -14,14 +14,14 @@ const STOCK: &str = "data/stock/twin.toml";
 const SUMMER: &str = "scenarios/datacenter/summer.toml";
 const ORDERS: &str = "scenarios/stock/orders.toml";
 
-/// One edit, where it must be reported, and words of its cure.
+/// One edit, where it must be reported, and words of its help.
 struct Mistake {
     file: &'static str,
     find: &'static str,
     write: &'static str,
     /// The fault must be on the line of this text; of the edit itself when empty; `1` means the first line.
     at: &'static str,
-    cure: &'static [&'static str],
+    help: &'static [&'static str],
 }
 
 const fn m(
@@ -29,9 +29,9 @@ const fn m(
     find: &'static str,
     write: &'static str,
     at: &'static str,
-    cure: &'static [&'static str],
+    help: &'static [&'static str],
 ) -> Mistake {
-    Mistake { file, find, write, at, cure }
+    Mistake { file, find, write, at, help }
 }
 
 #[rustfmt::skip]
@@ -324,21 +324,21 @@ fn seeded_mistakes_are_found_on_their_line_with_their_cure() {
         let errors: Vec<&Value> = all.iter().filter(|f| f["warning"] == false).collect();
         assert!(!errors.is_empty() && code == Some(78), "{i}: `{}` is not found (exit {code:?})", mistake.write);
         let here = |f: &&&Value| f["line"] == wanted && f["file"] == mistake.file;
-        let text = |f: &&Value| f["cure"].as_str().unwrap_or("").to_owned();
+        let text = |f: &&Value| f["help"].as_str().unwrap_or("").to_owned();
         let found: Vec<String> = errors.iter().filter(here).map(text).collect();
         let right_line = !found.is_empty();
-        let right_cure = found.iter().any(|cure| mistake.cure.iter().all(|word| cure.contains(word)));
+        let right_cure = found.iter().any(|help| mistake.help.iter().all(|word| help.contains(word)));
         lines += usize::from(right_line);
         cures += usize::from(right_cure);
         if !right_line || !right_cure || errors.len() > 2 {
             misses.push(format!(
-                "{i}: `{}` → `{}`: line {wanted} {right_line}, cure {:?} {right_cure}; reported: {errors:#?}",
-                mistake.find, mistake.write, mistake.cure
+                "{i}: `{}` → `{}`: line {wanted} {right_line}, help {:?} {right_cure}; reported: {errors:#?}",
+                mistake.find, mistake.write, mistake.help
             ));
         }
     }
     let n = MISTAKES.len();
-    println!("{n} mistakes, right line {lines}, right cure {cures}");
+    println!("{n} mistakes, right line {lines}, right help {cures}");
     for miss in &misses {
         println!("{miss}");
     }
@@ -414,7 +414,7 @@ fn text_and_json_say_the_same() {
     let fault = &document["faults"][0];
     let place = format!("{SUMMER}:{}:{}: error: ", fault["line"], fault["column"]);
     assert!(shown.starts_with(&place), "{shown}");
-    for key in ["message", "cure", "source", "code"] {
+    for key in ["message", "help", "source", "code"] {
         assert!(shown.contains(fault[key].as_str().unwrap()), "{key}: {shown}");
     }
     assert!(shown.contains("^^"), "{shown}");
@@ -445,7 +445,7 @@ fn warnings_do_not_fail() {
     std::fs::write(&path, text.replace("days_per_year = 365", "days_per_year = 10")).unwrap();
     let (document, code) = faults(dir.path());
     assert_eq!((document["warnings"].as_u64(), document["errors"].as_u64(), code), (Some(1), Some(0), Some(0)));
-    assert!(document["faults"][0]["cure"].as_str().unwrap().contains("365"));
+    assert!(document["faults"][0]["help"].as_str().unwrap().contains("365"));
 }
 
 #[test]
@@ -459,7 +459,7 @@ fn a_run_time_that_is_no_whole_number_of_steps_is_told() {
     let fault = &document["faults"][0];
     assert!(fault["message"].as_str().unwrap().contains("`min_run` 36h"), "{fault}");
     assert!(
-        fault["cure"].as_str().unwrap().contains("\"1d\"") || fault["cure"].as_str().unwrap().contains("\"2d\""),
+        fault["help"].as_str().unwrap().contains("\"1d\"") || fault["help"].as_str().unwrap().contains("\"2d\""),
         "{fault}"
     );
 }
@@ -543,8 +543,8 @@ fn init_takes_every_real_log() {
 #[test]
 fn json_schemas_are_up_to_date() {
     let schemas = [
-        ("schemas/twin.schema.json", twinopt::spec::twin_json_schema()),
-        ("schemas/scenario.schema.json", twinopt::spec::scenario_json_schema()),
+        ("schemas/twin.schema.json", twinopt::config::twin_json_schema()),
+        ("schemas/scenario.schema.json", twinopt::config::scenario_json_schema()),
     ];
     for (file, schema) in schemas {
         let path = main_dir().join(file);

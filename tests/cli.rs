@@ -131,7 +131,7 @@ fn faults_of_the_configuration_exit_with_78() {
     let room = Room::new();
     room.edit("data/room/twin.toml", "max_move", "max_mov");
     for args in [["check", "data/room"], ["fit", "data/room"], ["retrain", "data/room"], ["run", "scenarios/room"]] {
-        room.run(&args).expect(78).says(&["twin.toml:", "max_move", "cure:"]);
+        room.run(&args).expect(78).says(&["twin.toml:", "max_move", "help:"]);
     }
 }
 
@@ -147,7 +147,7 @@ fn a_plant_whose_name_is_a_path_is_refused_by_every_verb() {
         &["check", "data/room"],
         &["fit", "data/room"],
     ] {
-        let told = room.run(args).expect(78).says(&["twin.toml:2:", "cannot be the name of a plant", "cure:"]);
+        let told = room.run(args).expect(78).says(&["twin.toml:2:", "cannot be the name of a plant", "help:"]);
         assert_eq!(told.stderr.matches("cannot be the name").count(), 1, "{args:?}: {}", told.stderr);
     }
 }

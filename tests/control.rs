@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use room::{Ended, Noise, Room};
 use serde_json::{Value, json};
 use twinopt::check;
-use twinopt::live::{Answer, Reply, Rung, Session, Settings};
+use twinopt::live::{Answer, FallbackLevel, Reply, Session, Settings};
 use twinopt::ops::{Registry, plant};
 use twinopt::scenario::Compiled;
 
@@ -559,7 +559,7 @@ fn a_late_plan_is_still_a_plan() {
     let ((free, none), (still, all), (late, few)) = (answers(None), answers(Some(0)), answers(Some(1_000)));
     assert_eq!(still, free, "a clock that stands still changes nothing");
     for answers in [&free, &late] {
-        assert!(answers[1..].iter().all(|a| a.rung == Rung::Plan), "{answers:?}");
+        assert!(answers[1..].iter().all(|a| a.rung == FallbackLevel::Plan), "{answers:?}");
     }
     // Of 19 plans: one look at the start, and one after each of the two iterations, or after the first one only.
     assert_eq!((none, all, few), (0, 3 * 19, 2 * 19));

@@ -64,7 +64,7 @@ fn window(values: &[f64], rows: usize) -> Window {
 const VALUES: [f64; 14] = [2.0, 3.0, -1.5, 18.0, 24.0, 68.0, 300.0, 5000.0, 2.0, 90.0, 40.0, 7.2, 1.5, 10.0];
 
 fn compiled(text: &str) -> Program {
-    Program::compile(text, &scope()).unwrap_or_else(|f| panic!("{text}: {} {} ({})", f.code, f.message, f.cure))
+    Program::compile(text, &scope()).unwrap_or_else(|f| panic!("{text}: {} {} ({})", f.code, f.message, f.help))
 }
 
 fn first(program: &Program) -> f64 {
@@ -250,12 +250,12 @@ fn temperatures_have_an_arbitrary_zero() {
         assert_eq!(code(text), "unit-mismatch", "{text}");
     }
     let fault = Program::compile("0.5 * supply", &scope()).unwrap_err();
-    assert!(fault.cure.contains("take a difference") && fault.cure.contains('K'), "{}", fault.cure);
+    assert!(fault.help.contains("take a difference") && fault.help.contains('K'), "{}", fault.help);
 }
 
 #[test]
 fn faults_point_at_the_place_and_name_the_cure() {
-    for (text, code, at, cure) in [
+    for (text, code, at, help) in [
         ("it_power + pricee", "unknown-name", "pricee", "`price`"),
         ("hvac + sqroot(a)", "unknown-function", "sqroot", "`sqrt`"),
         ("log(a)", "unknown-function", "log", "`ln`"),
@@ -303,7 +303,7 @@ fn faults_point_at_the_place_and_name_the_cure() {
         let f = Program::compile(text, &scope()).expect_err(text);
         assert_eq!(f.code, code, "{text}: {f:?}");
         assert_eq!(&text[f.span.clone()], at, "{text}: {f:?}");
-        assert!(f.cure.contains(cure), "{text}: {f:?}");
+        assert!(f.help.contains(help), "{text}: {f:?}");
     }
     let f = Program::compile(&format!("{}a{}", "(".repeat(5000), ")".repeat(5000)), &scope()).unwrap_err();
     assert_eq!(f.code, "too-deep");

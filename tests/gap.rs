@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use twinopt::check;
 use twinopt::compute::cpu;
+use twinopt::config::TimeSpan;
 use twinopt::ops::plant::{self, Source};
-use twinopt::spec::TimeSpan;
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::twin::{Dynamics, Support, Twin};
 

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use twinopt::compute::cpu;
+use twinopt::config::{At, Effect, ModelSpec, TimeSpan};
 use twinopt::expr::{Program, Scope};
 use twinopt::learn::{Equations, Learned, ScoreRow, learn, rollouts, starts};
 use twinopt::rng::Key;
 use twinopt::schema::{Role, Schema, Signal};
-use twinopt::spec::{At, Effect, ModelSpec, TimeSpan};
 use twinopt::trajectory::Trajectory;
 use twinopt::units::Unit;
 

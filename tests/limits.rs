@@ -8,10 +8,10 @@ mod plant;
 use std::sync::Arc;
 
 use plant::{Known, Plant, noise};
+use twinopt::config::PlannerSpec;
 use twinopt::control::mpc::planner_of;
 use twinopt::learn::Target;
 use twinopt::simulate::Simulated;
-use twinopt::spec::PlannerSpec;
 use twinopt::trajectory::Trajectory;
 use twinopt::twin::Twin;
 

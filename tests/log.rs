@@ -13,11 +13,11 @@ use arrow_array::{
 use parquet::basic::{BrotliLevel, Compression, GzipLevel};
 use table::{Column, column, floats, integers, texts, times, write, write_as};
 use tempfile::TempDir;
+use twinopt::config::TwinSpec;
 use twinopt::error::Error;
 use twinopt::log::{self, Quality};
 use twinopt::rng::Key;
-use twinopt::schema::{MoveLimit, Range, Schema, Signal, Switching};
-use twinopt::spec::TwinSpec;
+use twinopt::schema::{Bounds, MoveLimit, Schema, Signal, Switching};
 use twinopt::trajectory::Trajectory;
 use twinopt::units::Unit;
 
@@ -40,8 +40,8 @@ fn spec(text: &str) -> TwinSpec {
 
 fn schema(spec: &TwinSpec) -> Arc<Schema> {
     let signals = spec.signals.iter().map(|s| {
-        let range = |r: &Option<twinopt::spec::At<[f64; 2]>>| {
-            r.as_ref().map_or(Range::OPEN, |r| Range { low: r.value[0], high: r.value[1] })
+        let range = |r: &Option<twinopt::config::At<[f64; 2]>>| {
+            r.as_ref().map_or(Bounds::OPEN, |r| Bounds { low: r.value[0], high: r.value[1] })
         };
         Signal {
             name: s.name.value.clone(),

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use twinopt::compute::cpu;
+use twinopt::config::{ModelSpec, TimeSpan};
 use twinopt::error::Error;
 use twinopt::learn::model::{self, Fit, NAMES};
 use twinopt::learn::{Dataset, Equations, Layout, Particle, Regressor, Split, StepMap, StepScratch};
 use twinopt::rng::Key;
 use twinopt::schema::{Role, Schema, Signal};
-use twinopt::spec::{ModelSpec, TimeSpan};
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::units::Unit;
 
@@ -248,7 +248,7 @@ fn derivatives_are_those_of_the_predictions() {
             let particles = [Particle { member, rows: 0..n }];
             let columns: Vec<&[f64]> = x.iter().map(Vec::as_slice).collect();
             let mut out = vec![vec![f64::NAN; n]; p];
-            assert!(f.model.pull_back(&columns, &particles, &cotangent, &mut out), "{name} has no derivatives");
+            assert!(f.model.vjp(&columns, &particles, &cotangent, &mut out), "{name} has no derivatives");
             let value = |k: usize, by: f64| -> Vec<f64> {
                 let mut x = x.clone();
                 x[k].iter_mut().for_each(|v| *v += by);
@@ -266,7 +266,7 @@ fn derivatives_are_those_of_the_predictions() {
     }
     let forest = fitted("forest", &log, &spec());
     let (p, q) = forest.model.shape();
-    assert!(!forest.model.pull_back(&vec![[].as_slice(); p], &[], &vec![Vec::new(); q], &mut vec![Vec::new(); p]));
+    assert!(!forest.model.vjp(&vec![[].as_slice(); p], &[], &vec![Vec::new(); q], &mut vec![Vec::new(); p]));
 }
 
 #[test]

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use plant::cooled::{Room, STEP_MS, SUPPLY, TEMP};
 use plant::{Known, Plant, noise};
+use twinopt::config::{ForecastSpec, MpcSpec};
 use twinopt::control::{Control, Controller, Mpc, Observation, limited};
 use twinopt::error::Error;
 use twinopt::expr::Program;
 use twinopt::learn::Target;
 use twinopt::rng::Key;
-use twinopt::schema::{MoveLimit, Range, Schema, Signal, Switching};
+use twinopt::schema::{Bounds, MoveLimit, Schema, Signal, Switching};
 use twinopt::simulate::Simulated;
-use twinopt::spec::{ForecastSpec, MpcSpec};
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::twin::{Batch, Dynamics, Support, Twin};
 
@@ -190,7 +190,7 @@ impl Dynamics for Counted<'_> {
     fn smooth(&self) -> bool {
         self.twin.smooth()
     }
-    fn seen(&self, signal: usize) -> Range {
+    fn seen(&self, signal: usize) -> Bounds {
         self.twin.seen(signal)
     }
 }
@@ -388,7 +388,7 @@ fn lots_and_hard_limits_of_states_hold() {
     room.schema = Arc::new(Schema::new({
         let mut signals = room.schema.signals.clone();
         signals[TEMP].hard.high = 25.5;
-        signals[TEMP].soft = Range { low: f64::NEG_INFINITY, high: 60.0 };
+        signals[TEMP].soft = Bounds { low: f64::NEG_INFINITY, high: 60.0 };
         signals[SUPPLY].multiple = 0.5;
         signals
     }));
@@ -446,7 +446,7 @@ fn plans_do_not_depend_on_threads() {
 
 #[test]
 fn a_control_outside_the_log_comes_back_at_its_pace() {
-    let room = Room { seen: Range { low: 20.0, high: 22.0 }, ..Room::new() };
+    let room = Room { seen: Bounds { low: 20.0, high: 22.0 }, ..Room::new() };
     let simulated = room.run(&mut mpc(&room, "horizon = '2h'"), 12, 1);
     assert_eq!(simulated.trajectory.columns[SUPPLY][..2], [19.0, 20.0]);
     let free = room.run(&mut mpc(&room, "horizon = '2h'\nwithin_log = false"), 60, 1);
@@ -481,7 +481,7 @@ fn a_plant_that_gives_no_numbers_is_held() {
         fn support(&self, window: &Window) -> Vec<Support> {
             self.0.support(window)
         }
-        fn seen(&self, signal: usize) -> Range {
+        fn seen(&self, signal: usize) -> Bounds {
             self.0.seen(signal)
         }
     }

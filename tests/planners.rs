@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
+use twinopt::config::PlannerSpec;
 use twinopt::control::planner::{Allowed, Local, LocalLimit, Plan, Planner, Price, Problem, Total, build, project};
 use twinopt::rng::Key;
-use twinopt::schema::{MoveLimit, Range, Switching};
-use twinopt::spec::PlannerSpec;
+use twinopt::schema::{Bounds, MoveLimit, Switching};
 
 /// Every planner as a scenario gets it by default.
 const NAMES: [&str; 8] = ["random_shooting", "cem", "icem", "mppi", "gauss_newton", "gradient", "qp", "mcts"];
@@ -22,7 +22,7 @@ fn defaults() -> Vec<Box<dyn Planner>> {
 }
 
 fn problem<'a>(moves: usize, controls: usize, price: &'a mut dyn Price) -> Problem<'a> {
-    let bounds = Range { low: -10.0, high: 10.0 };
+    let bounds = Bounds { low: -10.0, high: 10.0 };
     Problem {
         moves,
         steps: vec![1; moves],
@@ -131,7 +131,7 @@ impl Linear {
         let mut problem = problem(moves, controls, self);
         problem.key = Key::new(seed);
         // All that the optimum asks for, and a little more.
-        problem.allowed[0].bounds = Range { low: -1.5, high: 1.5 };
+        problem.allowed[0].bounds = Bounds { low: -1.5, high: 1.5 };
         planner.plan(&mut problem, warm)
     }
 }
@@ -184,7 +184,7 @@ fn few_steps_go_far_on_concave_costs() {
         let q = DMatrix::from_diagonal(&DVector::from_vec(vec![1.0, 0.0]));
         let mut price = Logs(Linear { q, r: DMatrix::zeros(1, 1), ..mass });
         let mut problem = problem(12, 1, &mut price);
-        problem.allowed[0].bounds = Range { low: -1.5, high: 1.5 };
+        problem.allowed[0].bounds = Bounds { low: -1.5, high: 1.5 };
         planner(name).plan(&mut problem, None).cost
     };
     let (few, many) = (cost("gauss_newton = {}"), cost("gauss_newton = { iterations = 60 }"));
@@ -362,7 +362,7 @@ fn nothing_to_move_is_no_trouble() {
         assert_eq!(planner.plan(&mut problem(0, 2, &mut cost), None).cost, 1.0);
         assert_eq!(planner.plan(&mut problem(4, 0, &mut cost), None).cost, 1.0);
         let mut fixed = problem(4, 1, &mut cost);
-        fixed.allowed[0].bounds = Range { low: 2.0, high: 2.0 };
+        fixed.allowed[0].bounds = Bounds { low: 2.0, high: 2.0 };
         assert_eq!(planner.plan(&mut fixed, None).controls, [2.0; 4], "{}", planner.name());
     }
 }
@@ -387,7 +387,7 @@ fn machines_are_off_or_on() {
         let mut price = Track::to(2.6);
         let mut machine = problem(6, 1, &mut price);
         machine.allowed[0] = Allowed {
-            bounds: Range { low: 0.0, high: 10.0 },
+            bounds: Bounds { low: 0.0, high: 10.0 },
             switching: Switching { least: 4.0, run: 2, stop: 2 },
             ..Allowed::ANY
         };
@@ -407,7 +407,7 @@ fn totals_hold() {
         fuel.allowed[0].bounds.low = 0.0;
         fuel.scale = vec![0.0];
         fuel.steps = vec![1, 1, 2, 4];
-        fuel.totals = vec![Total { control: 0, range: Range { low: f64::NEG_INFINITY, high: 24.0 } }];
+        fuel.totals = vec![Total { control: 0, range: Bounds { low: f64::NEG_INFINITY, high: 24.0 } }];
         let plan = planner.plan(&mut fuel, None);
         let taken: f64 = plan.controls.iter().zip([1.0, 1.0, 2.0, 4.0]).map(|(u, s)| u * s).sum();
         assert!(taken <= 24.0 + 1e-6, "{}: {taken}", planner.name());
@@ -487,7 +487,7 @@ proptest! {
         at in 0.0..1.0,
         seed in 0u64..1000,
     ) {
-        let bounds = Range { low, high: low + width };
+        let bounds = Bounds { low, high: low + width };
         let lots = |v: f64| multiple == 0.0 || (v / multiple - (v / multiple).round()).abs() < 1e-6;
         let mut previous: f64 = low + at * width;
         if multiple > 0.0 {
@@ -551,7 +551,7 @@ proptest! {
             machine.since = vec![since];
             machine.key = Key::new(seed);
             machine.allowed[0] = Allowed {
-                bounds: Range { low: 0.0, high: 10.0 },
+                bounds: Bounds { low: 0.0, high: 10.0 },
                 switching: Switching { least: 4.0, run, stop },
                 ..Allowed::ANY
             };

@@ -13,13 +13,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use plant::{Known, Plant, START, noise};
 use proptest::prelude::*;
+use twinopt::config::TwinSpec;
 use twinopt::control::{Control, Controller, Forecast, Observation};
 use twinopt::error::{Error, Result};
 use twinopt::learn::{Layout, StepMap, Target};
 use twinopt::rng::Key;
-use twinopt::schema::{MoveLimit, Range, Role};
+use twinopt::schema::{Bounds, MoveLimit, Role};
 use twinopt::simulate::{Run, Simulated, simulate};
-use twinopt::spec::TwinSpec;
 use twinopt::trajectory::{Frame, Trajectory};
 use twinopt::twin::{Batch, Dynamics, Provenance, Support, Twin};
 
@@ -294,7 +294,7 @@ proptest! {
         let mut plant = Plant::new(ROOM);
         let mut schema = plant.schema.as_ref().clone();
         let u = &mut schema.signals[2];
-        (u.hard, u.max_move, u.multiple) = (Range { low, high: 0.9 }, MoveLimit::both(max_move), multiple);
+        (u.hard, u.max_move, u.multiple) = (Bounds { low, high: 0.9 }, MoveLimit::both(max_move), multiple);
         plant.schema = Arc::new(schema);
         let log = Arc::new(room_log(&plant, 60));
         let twin = room(&log, &plant, 1);
@@ -391,7 +391,7 @@ fn faults_of_a_controller_have_a_place_and_a_cure() {
         other => panic!("{other}"),
     };
     let f = fault("controller.hold = { coling = 0.5 }");
-    assert_eq!((f.code, f.line, f.cure.as_str()), ("unknown-signal", 1, "did you mean `cooling`?"));
+    assert_eq!((f.code, f.line, f.help.as_str()), ("unknown-signal", 1, "did you mean `cooling`?"));
     assert_eq!(fault("controller.hold = { temp = 20 }").code, "unknown-signal");
     let f = fault("[controller.schedule]\ncooling = [{ at = \"25:00\", value = 0.5 }]");
     assert_eq!((f.code, f.line), ("bad-schedule", 2));
@@ -444,7 +444,7 @@ fn a_forecast_shapes_nothing_but_what_it_is_asked_for() {
     let before = &log.columns[3];
     let expected = before[25] + (before[48] - before[24]) * (1.0 - 1.0 / 24.0);
     assert!((out[0] - expected).abs() < 1e-12 && (out[23] - before[48]).abs() < 1e-12);
-    let perfect = Forecast::new(&plant.spec, log.clone(), 48, Some(twinopt::spec::ForecastSpec::Perfect));
+    let perfect = Forecast::new(&plant.spec, log.clone(), 48, Some(twinopt::config::ForecastSpec::Perfect));
     perfect.fill(0, 5, &mut out);
     assert_eq!(out[..], before[54..78]);
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use twinopt::compute::cpu;
+use twinopt::config::{Damage, Loaded, ModelSpec, MpcSpec, TimeSpan, TwinSpec};
 use twinopt::control::{Context, Controller, Forecast, Mpc};
 use twinopt::expr;
 use twinopt::learn::{Split, learn};
@@ -14,9 +15,8 @@ use twinopt::rng::Key;
 use twinopt::scenario::results::Tuned;
 use twinopt::scenario::{Compiled, figures_of};
 use twinopt::simulate::{Run, simulate};
-use twinopt::spec::{Damage, Loaded, ModelSpec, MpcSpec, TimeSpan, TwinSpec};
 use twinopt::trajectory::Trajectory;
-use twinopt::tune::{Ground, tune};
+use twinopt::tune::{TuningInputs, tune};
 use twinopt::twin::{Provenance, Twin};
 
 /// A tank that runs out by gravity, filled by a pump; `law` is its own.
@@ -96,7 +96,7 @@ impl Tank {
 
     fn tuned(&self) -> Tuned {
         let zone = self.spec.value.zone().unwrap();
-        let ground = Ground {
+        let ground = TuningInputs {
             schema: &self.plant.schema,
             spec: &self.spec.value,
             model: &self.spec.value.model,

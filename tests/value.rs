@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
+use twinopt::config::KpiSpec;
 use twinopt::expr::{Registers, Scope};
-use twinopt::schema::{Range, Role, Schema, Signal};
-use twinopt::spec::KpiSpec;
+use twinopt::schema::{Bounds, Role, Schema, Signal};
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
 use twinopt::value::{Aggregation, Difference, Kpi, Objective, evaluate, figures};
@@ -21,7 +21,7 @@ fn signal(name: &str, role: Role, unit: &str) -> Signal {
 /// inlet [degC, soft ≤ 27], total and it [kW], price [EUR/MWh], sp [degC, control], stock [1], flow [m^3/h].
 fn schema() -> Arc<Schema> {
     let mut inlet = signal("inlet", Role::State, "degC");
-    inlet.soft = Range { low: f64::NEG_INFINITY, high: 27.0 };
+    inlet.soft = Bounds { low: f64::NEG_INFINITY, high: 27.0 };
     Arc::new(Schema::new(vec![
         inlet,
         signal("total", Role::Output, "kW"),
@@ -146,7 +146,7 @@ fn faults_name_place_cause_and_cure() {
     let (span, fault) = Kpi::compile("k", &line.k, &scope(&schema, HOUR_MS), &schema).unwrap_err();
     assert_eq!(&text[span], "\"inlat\"");
     assert_eq!(fault.code, "unknown-signal");
-    assert!(fault.cure.contains("inlet"));
+    assert!(fault.help.contains("inlet"));
     let code = |toml: &str| Kpi::compile("k", &spec(toml), &scope(&schema, HOUR_MS), &schema).unwrap_err().1.code;
     assert_eq!(code(r#"exceedance = "total""#), "no-soft-limits");
     assert_eq!(code(r#"moves = "inlet""#), "not-a-control");

@@ -7,10 +7,10 @@ use super::faults::Faults;
 use super::mpc::mpc;
 use super::plant::{Plant, Wanted};
 use super::signals::within;
-use crate::schema::Role;
-use crate::spec::{
+use crate::config::{
     At, BaseStockLoop, ControllerSpec, PidLoop, Reference, ScenarioSpec, ScheduleEntry, SignalSpec, TwinSpec, key_place,
 };
+use crate::schema::Role;
 
 /// Of a scenario, or of a twin.
 pub(super) type File<'a, 'f, T> = &'a mut Faults<'f, T>;
@@ -145,11 +145,11 @@ fn schedule<T>(
         let at = clock(&entry.at);
         if at.is_none() {
             let message = format!("\"{}\" is not a time of day", entry.at.value);
-            let cure = match padded(&entry.at) {
+            let help = match padded(&entry.at) {
                 Some(time) => format!("write `at = \"{time}\"`"),
                 None => "write hours and minutes from 00:00 to 23:59, like `at = \"06:30\"`".to_owned(),
             };
-            faults.add("wrong-value", &entry.at.span, message, cure);
+            faults.add("wrong-value", &entry.at.span, message, help);
         }
         let days = match &entry.days {
             None => (0..7).collect(),
@@ -157,11 +157,11 @@ fn schedule<T>(
                 Ok(days) => days,
                 Err(word) => {
                     let meant = DAYS.iter().find(|d| word.to_lowercase().starts_with(*d));
-                    let cure = match meant {
+                    let help = match meant {
                         Some(day) => format!("write `{day}`: days are mon, tue, wed, thu, fri, sat, sun"),
                         None => "write days like `mon`, `mon-fri` or `sat,sun`".to_owned(),
                     };
-                    faults.add("wrong-value", &text.span, format!("\"{word}\" is not a day of the week"), cure);
+                    faults.add("wrong-value", &text.span, format!("\"{word}\" is not a day of the week"), help);
                     Vec::new()
                 }
             },
@@ -228,8 +228,8 @@ fn pid<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, l: &PidLoop) {
     }
     if *l.kp == 0.0 {
         let message = format!("case `{case}`: a loop with `kp = 0` does nothing");
-        let cure = "write control units per measurement unit, negative where more control lowers the measurement";
-        faults.add("out-of-range", &l.kp.span, message, cure);
+        let help = "write control units per measurement unit, negative where more control lowers the measurement";
+        faults.add("out-of-range", &l.kp.span, message, help);
     }
     for (key, time) in [("ti", &l.ti), ("td", &l.td)] {
         if let Some(time) = time.as_ref().filter(|t| t.ms() <= 0) {

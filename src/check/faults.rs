@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use crate::config::Loaded;
 use crate::error::{Fault, line_column, nearest};
-use crate::spec::Loaded;
 
 /// Faults of one file; what follows only from parts that the structural check left out is not reported again.
 pub(super) struct Faults<'a, T> {
@@ -41,7 +41,7 @@ impl<'a, T> Faults<'a, T> {
         code: &'static str,
         span: &Range<usize>,
         message: impl Into<String>,
-        cure: impl Into<String>,
+        help: impl Into<String>,
     ) {
         let damage = &self.file.damage;
         let made_in_code = span.is_empty() && span.start == 0;
@@ -49,7 +49,7 @@ impl<'a, T> Faults<'a, T> {
             return;
         }
         let span = (!made_in_code).then(|| span.clone());
-        self.list.push(Fault::new(code, &self.file.path, &self.file.text, span, message, cure));
+        self.list.push(Fault::new(code, &self.file.path, &self.file.text, span, message, help));
     }
 
     pub(super) fn warn(
@@ -57,10 +57,10 @@ impl<'a, T> Faults<'a, T> {
         code: &'static str,
         span: &Range<usize>,
         message: impl Into<String>,
-        cure: impl Into<String>,
+        help: impl Into<String>,
     ) {
         let before = self.list.len();
-        self.add(code, span, message, cure);
+        self.add(code, span, message, help);
         for fault in &mut self.list[before..] {
             fault.warning = true;
         }

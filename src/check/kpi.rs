@@ -2,9 +2,9 @@
 
 use super::faults::{Faults, suggest};
 use super::plant::{Plant, Wanted};
+use crate::config::{At, EconomicsSpec, KpiSpec, TwinSpec, key_place};
 use crate::expr::Program;
 use crate::schema::Role;
-use crate::spec::{At, EconomicsSpec, KpiSpec, TwinSpec, key_place};
 use crate::units::Unit;
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
@@ -64,8 +64,8 @@ pub(super) fn kpis(faults: Twin<'_, '_>, plant: &Plant<'_>) {
                         "KPI `{name}`: the window {} is shorter than the step {}",
                         window.value, spec.step.value
                     );
-                    let cure = format!("write a window of at least `\"{}\"`", spec.step.value);
-                    faults.add("too-short", &window.span, message, cure);
+                    let help = format!("write a window of at least `\"{}\"`", spec.step.value);
+                    faults.add("too-short", &window.span, message, help);
                 }
             }
             KpiSpec::Ratio([a, b]) => {
@@ -88,8 +88,8 @@ pub(super) fn kpis(faults: Twin<'_, '_>, plant: &Plant<'_>) {
                     && found.soft.is_none()
                 {
                     let message = format!("KPI `{name}`: `{}` has no soft limits to exceed", signal.value);
-                    let cure = format!("add `soft = [low, high]` to the signal `{}`", signal.value);
-                    faults.add("missing-key", &signal.span, message, cure);
+                    let help = format!("add `soft = [low, high]` to the signal `{}`", signal.value);
+                    faults.add("missing-key", &signal.span, message, help);
                 }
             }
             KpiSpec::Moves(signal) | KpiSpec::Travel(signal) => {
@@ -110,11 +110,11 @@ fn named<'p>(
     kpi: &str,
     name: &At<String>,
     roles: &[Role],
-) -> Option<&'p crate::spec::SignalSpec> {
+) -> Option<&'p crate::config::SignalSpec> {
     if name.chars().any(|c| "+-*/^()<> ".contains(c)) && !plant.signals.contains_key(name.as_str()) {
         let message = format!("KPI `{kpi}` takes the name of a signal here, not an expression");
-        let cure = "define a derived signal with this expression and name it here";
-        faults.add("wrong-value", &name.span, message, cure);
+        let help = "define a derived signal with this expression and name it here";
+        faults.add("wrong-value", &name.span, message, help);
         return None;
     }
     let wanted = if roles.len() == 1 { "a control" } else { "a signal" };
@@ -127,9 +127,9 @@ pub(super) fn priced<T>(faults: &mut Faults<'_, T>, plant: &Plant<'_>, name: &st
     let lost = faults.is_lost(name) || plant.file.damage.names.contains(name);
     if !spec.kpi.contains_key(name) && !lost {
         let place = key_place(faults.text(), name, &price.span);
-        let cure =
+        let help =
             format!("{}, or add it under `[kpi]` of the twin", suggest(name, spec.kpi.keys().map(String::as_str)));
-        faults.add("unknown-kpi", &place, format!("there is no KPI `{name}` to price"), cure);
+        faults.add("unknown-kpi", &place, format!("there is no KPI `{name}` to price"), help);
     }
 }
 
@@ -156,12 +156,12 @@ fn economics(faults: Twin<'_, '_>, plant: &Plant<'_>, economics: &At<EconomicsSp
             "£" | "pound" => Some("GBP"),
             _ => None,
         };
-        let cure = match (sign, known) {
+        let help = match (sign, known) {
             (Some(sign), _) => format!("write `currency = \"{sign}\"`"),
             (None, true) => format!("write `currency = \"{upper}\"`"),
             _ => "write the three letters of ISO 4217, like `EUR`, `USD` or `GBP`".to_owned(),
         };
-        faults.add("currency", &code.span, format!("`{}` is no currency code", code.value), cure);
+        faults.add("currency", &code.span, format!("`{}` is no currency code", code.value), help);
     }
     if economics.benefit.is_empty() {
         let message = "`benefit` names no KPI";
@@ -172,15 +172,15 @@ fn economics(faults: Twin<'_, '_>, plant: &Plant<'_>, economics: &At<EconomicsSp
         match (kpis.contains_key(name.as_str()), plant.kpis.get(name.as_str())) {
             (false, _) if faults.is_lost(name) => {}
             (false, _) => {
-                let cure = suggest(name, kpis.keys().map(String::as_str));
-                faults.add("unknown-kpi", &name.span, format!("there is no KPI `{}`", name.value), cure);
+                let help = suggest(name, kpis.keys().map(String::as_str));
+                faults.add("unknown-kpi", &name.span, format!("there is no KPI `{}`", name.value), help);
             }
             (true, Some(unit)) if currency.is_some() => {
                 let own = Unit::parse(code).is_ok_and(|money| money.same_dimension(unit));
                 if !own {
                     let message = format!("the benefit `{}` is in `{}`, not in {}", name.value, unit.text, code.value);
-                    let cure = "name a KPI in that currency, e.g. the integral of a power times a price";
-                    faults.add("unit-mismatch", &name.span, message, cure);
+                    let help = "name a KPI in that currency, e.g. the integral of a power times a price";
+                    faults.add("unit-mismatch", &name.span, message, help);
                 }
             }
             _ => {}

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::faults::{Faults, listed, short, suggest};
 use super::model::timezone;
 use super::plant::Plant;
+use crate::config::{At, Loaded, LogSpec, SignalSpec, TimeSpan, TwinSpec};
 use crate::error::Error;
 use crate::log::{self, Column};
 use crate::schema::Role;
-use crate::spec::{At, Loaded, LogSpec, SignalSpec, TimeSpan, TwinSpec};
 use crate::units::Unit;
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
@@ -99,8 +99,8 @@ pub(super) fn log(faults: Twin<'_, '_>, plant: &Plant<'_>) {
             },
             other => other.to_string(),
         };
-        let (what, cure) = text.rsplit_once("; ").unwrap_or((&text, "correct `log.files`"));
-        faults.add("no-log", &spec.files.span, what, cure);
+        let (what, help) = text.rsplit_once("; ").unwrap_or((&text, "correct `log.files`"));
+        faults.add("no-log", &spec.files.span, what, help);
     }
     if let Some(zone) = &spec.timezone {
         timezone(faults, zone);
@@ -150,15 +150,15 @@ fn is_numeric(column: &Column) -> bool {
 }
 
 fn time_column(faults: Twin<'_, '_>, plant: &Plant<'_>, name: &At<String>, times: &[&str], all: &[&str]) {
-    let cure = |fallback: String| match times {
+    let help = |fallback: String| match times {
         [one] => format!("write `time = \"{one}\"`"),
         [] => fallback,
         several => format!("use one of {}", listed(several)),
     };
     match plant.log.find(name) {
         None => {
-            let cure = cure(suggest(name, all.iter().copied()));
-            faults.add("unknown-column", &name.span, format!("the log has no time column `{}`", name.value), cure);
+            let help = help(suggest(name, all.iter().copied()));
+            faults.add("unknown-column", &name.span, format!("the log has no time column `{}`", name.value), help);
         }
         Some(column)
             if column.kind == "boolean"
@@ -166,7 +166,7 @@ fn time_column(faults: Twin<'_, '_>, plant: &Plant<'_>, name: &At<String>, times
                 || (!times.is_empty() && column.kind != "time" && column.kind != "text") =>
         {
             let message = format!("the time column `{}` holds {}, not times", name.value, contents(column.kind));
-            faults.add("wrong-column", &name.span, message, cure("name the column with the time stamps".to_owned()));
+            faults.add("wrong-column", &name.span, message, help("name the column with the time stamps".to_owned()));
         }
         Some(_) => {}
     }
@@ -179,7 +179,7 @@ fn wide_column(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, all
     let column = signal.column.as_ref().unwrap_or(&signal.name);
     match plant.log.find(column) {
         None => {
-            let (message, cure) = match (&signal.column, crate::error::nearest(column, all.iter().copied())) {
+            let (message, help) = match (&signal.column, crate::error::nearest(column, all.iter().copied())) {
                 (_, Some(near)) => (
                     format!("the log has no column `{}`", column.value),
                     format!("did you mean `column = \"{near}\"`?"),
@@ -187,17 +187,17 @@ fn wide_column(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, all
                 (None, None) => {
                     // `cpu` for `cpu_load_pct`: a column that begins with the name.
                     let longer = all.iter().find(|c| c.starts_with(column.as_str()) || c.ends_with(column.as_str()));
-                    let cure = match longer {
+                    let help = match longer {
                         Some(longer) => format!("did you mean `column = \"{longer}\"`?"),
                         None => format!("add `column = \"…\"`, one of {}; or `value = …` for a constant", listed(all)),
                     };
-                    (format!("the log has no column `{}` for this signal", column.value), cure)
+                    (format!("the log has no column `{}` for this signal", column.value), help)
                 }
                 (Some(_), None) => {
                     (format!("the log has no column `{}`", column.value), format!("use one of {}", listed(all)))
                 }
             };
-            faults.add("unknown-column", &column.span, message, cure);
+            faults.add("unknown-column", &column.span, message, help);
         }
         Some(found) if !is_numeric(found) => not_numbers(faults, &column.span, found, numeric),
         Some(_) => ranges(faults, plant, signal, column),
@@ -206,17 +206,17 @@ fn wide_column(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, all
 
 fn not_numbers(faults: Twin<'_, '_>, place: &Range<usize>, column: &Column, numeric: &[&str]) {
     let message = format!("the column `{}` holds {}, not numbers", column.name, contents(column.kind));
-    let cure = if numeric.is_empty() {
+    let help = if numeric.is_empty() {
         "name a column with numbers".to_owned()
     } else {
         format!("name a column with numbers: {}", listed(numeric))
     };
-    faults.add("wrong-column", place, message, cure);
+    faults.add("wrong-column", place, message, help);
 }
 
 fn missing(faults: Twin<'_, '_>, name: &At<String>, what: &str, all: &[&str]) {
-    let cure = suggest(name, all.iter().copied());
-    faults.add("unknown-column", &name.span, format!("the log has no {what} `{}`", name.value), cure);
+    let help = suggest(name, all.iter().copied());
+    faults.add("unknown-column", &name.span, format!("the log has no {what} `{}`", name.value), help);
 }
 
 fn contents(kind: &str) -> &'static str {
@@ -256,19 +256,19 @@ fn ranges(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, column: 
         let [low, high] = limits.value;
         if high < min || low > max {
             let message = format!("`{key}` [{low}, {high}] of `{name}` lies wholly outside the log ({data})");
-            let cure = match other_unit(&from, unit, (min, max), (low, high)) {
+            let help = match other_unit(&from, unit, (min, max), (low, high)) {
                 Some(hint) => hint,
                 None => "correct the limits, or the unit: `unit` is what the limits are in, `column_unit` what the column is in".to_owned(),
             };
             if key == "soft" {
-                faults.warn("limits-outside-log", &limits.span, message, cure);
+                faults.warn("limits-outside-log", &limits.span, message, help);
             } else {
-                faults.add("limits-outside-log", &limits.span, message, cure);
+                faults.add("limits-outside-log", &limits.span, message, help);
             }
         } else if key == "hard" && (min < low || max > high) {
             let message = format!("`hard` [{low}, {high}] of `{name}` is narrower than the log ({data})");
-            let cure = "widen the limits, or leave them if the plant must no longer go there";
-            faults.warn("limits-exclude-log", &limits.span, message, cure);
+            let help = "widen the limits, or leave them if the plant must no longer go there";
+            faults.warn("limits-exclude-log", &limits.span, message, help);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The semantic check: what the two files mean, against each other and against the log's columns and time span.
 //!
-//! Every fault has its place, its cause and its cure. Structure (keys and types) is checked by [`crate::spec`].
+//! Every fault has its place, its cause and its help. Structure (keys and types) is checked by [`crate::spec`].
 
 mod controller;
 mod faults;
@@ -17,8 +17,8 @@ pub use scenario::{folder, same_name, scenario, scenario_without_twin};
 
 use std::path::Path;
 
+use crate::config::{self, Loaded, Parsed, TwinSpec};
 use crate::error::{Error, Fault, Result};
-use crate::spec::{self, Loaded, Parsed, TwinSpec};
 
 /// Faults of a twin file.
 pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
@@ -38,7 +38,7 @@ pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
 /// # Errors
 /// [`Error::Config`] with all faults. A log that cannot be read is none here: reading it tells more.
 pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
-    let parsed = spec::parse_twin(&spec::twin_file(dir))?;
+    let parsed = config::parse_twin(&config::twin_file(dir))?;
     let faults = match &parsed.loaded {
         Some(loaded) => twin(&Plant::new(loaded)),
         None => Vec::new(),

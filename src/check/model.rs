@@ -3,9 +3,9 @@
 use super::faults::{Faults, suggest};
 use super::plant::Plant;
 use super::signals::{known_signals, whole_steps};
+use crate::config::{At, EnsembleSpec, GpSpec, ModelSpec, TwinSpec, is_plant_name};
 use crate::expr::Program;
 use crate::schema::Role;
-use crate::spec::{At, EnsembleSpec, GpSpec, ModelSpec, TwinSpec, is_plant_name};
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
 
@@ -21,13 +21,13 @@ fn features(faults: Twin<'_, '_>, plant: &Plant<'_>, names: &[At<String>]) {
         let Some(signal) = plant.spec().signals.iter().find(|s| s.name.value == name.value) else { continue };
         if *signal.role != Role::Derived {
             let message = format!("`{}` is no derived signal", name.value);
-            let cure = "models read states, controls and disturbances anyway, and never outputs";
-            faults.add("bad-feature", &name.span, message, cure);
+            let help = "models read states, controls and disturbances anyway, and never outputs";
+            faults.add("bad-feature", &name.span, message, help);
         } else if let Some(needed) = late(plant, &name.value, 0) {
             let message =
                 format!("`{}` needs `{needed}`, which is known only after the model has been asked", name.value);
-            let cure = "use signals that are neither controls nor outputs, or their past: `lag(x, 1)`";
-            faults.add("bad-feature", &name.span, message, cure);
+            let help = "use signals that are neither controls nor outputs, or their past: `lag(x, 1)`";
+            faults.add("bad-feature", &name.span, message, help);
         }
     }
 }
@@ -55,8 +55,8 @@ pub(super) fn file(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         let folder = folder.as_ref().and_then(|p| p.file_name()).and_then(|n| n.to_str());
         if let Some(folder) = folder.filter(|f| *f != name.value) {
             let message = format!("the plant is called `{}`, its folder `{folder}`", name.value);
-            let cure = format!("write `name = \"{folder}\"`, or rename the folder");
-            faults.warn("bad-name", &name.span, message, cure);
+            let help = format!("write `name = \"{folder}\"`, or rename the folder");
+            faults.warn("bad-name", &name.span, message, help);
         }
     }
     let step = &spec.step;
@@ -95,14 +95,14 @@ pub(super) fn timezone(faults: Twin<'_, '_>, zone: &At<String>) {
         return;
     }
     let city = |n: &&String| n.rsplit('/').next().is_some_and(|c| c.eq_ignore_ascii_case(&zone.replace(' ', "_")));
-    let cure = match names.iter().find(city) {
+    let help = match names.iter().find(city) {
         Some(found) => format!("did you mean `{found}`?"),
         None => match crate::error::nearest(zone, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "use an IANA name, like `Europe/Berlin` or `UTC`".to_owned(),
         },
     };
-    faults.add("time-zone", &zone.span, format!("`{}` is not a time zone", zone.value), cure);
+    faults.add("time-zone", &zone.span, format!("`{}` is not a time zone", zone.value), help);
 }
 
 pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
@@ -110,8 +110,8 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     let (model, step) = (&spec.model, &spec.step);
     for name in &model.choose {
         if !models().any(|m| m == name.as_str()) {
-            let cure = suggest(name, models());
-            faults.add("unknown-model", &name.span, format!("there is no model `{}`", name.value), cure);
+            let help = suggest(name, models());
+            faults.add("unknown-model", &name.span, format!("there is no model `{}`", name.value), help);
         }
     }
     if *model.lags == 0 {
@@ -136,7 +136,7 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
             "the hold-out {} is not shorter than the log ({log}): nothing is left to learn from",
             model.holdout.value
         );
-        let fifth = crate::spec::TimeSpan::from_ms(round_span(log.ms() / 5, step.ms()));
+        let fifth = crate::config::TimeSpan::from_ms(round_span(log.ms() / 5, step.ms()));
         faults.add(
             "too-long",
             &place,
@@ -168,13 +168,13 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         whole_steps(faults, &model.horizon, step, "horizon");
     }
     if let Some(share) = spec.log.completeness.as_ref().filter(|s| !(***s > 0.0 && ***s <= 1.0)) {
-        let cure = if **share > 1.0 && **share <= 100.0 {
+        let help = if **share > 1.0 && **share <= 100.0 {
             format!("write a share, not per cent: `completeness = {}`", **share / 100.0)
         } else {
             "write a share, like `completeness = 0.8`".to_owned()
         };
         let message = format!("`completeness` must lie above 0 and at most 1, here it is {}", share.value);
-        faults.add("out-of-range", &share.span, message, cure);
+        faults.add("out-of-range", &share.span, message, help);
     }
     retrain(faults, plant);
 }
@@ -188,8 +188,8 @@ fn gp(faults: Twin<'_, '_>, gp: &GpSpec) {
         let gigabytes = (points as f64).powi(2) * 8.0 / 1e9;
         let message =
             format!("an exact process of {points} points needs {gigabytes:.0} GB a target, and time as their cube");
-        let cure = "write at most 20000; with more rows the process goes through inducing points by itself";
-        faults.add("out-of-range", &gp.max_points.span, message, cure);
+        let help = "write at most 20000; with more rows the process goes through inducing points by itself";
+        faults.add("out-of-range", &gp.max_points.span, message, help);
     }
     let inducing = *gp.inducing;
     if !(8..=4000).contains(&inducing) {
@@ -239,8 +239,8 @@ fn rollout_loss(faults: Twin<'_, '_>, model: &ModelSpec) {
     let steps = &model.rollout_loss;
     if !(1..=1000).contains(&**steps) {
         let message = format!("`rollout_loss` must lie between 1 and 1000 steps, here it is {}", steps.value);
-        let cure = "write 1 to fit the next step, or about the control horizon to fit what it simulates";
-        faults.add("out-of-range", &steps.span, message, cure);
+        let help = "write 1 to fit the next step, or about the control horizon to fit what it simulates";
+        faults.add("out-of-range", &steps.span, message, help);
     }
 }
 

@@ -6,9 +6,9 @@ use super::controller::{File, once};
 use super::kpi::priced;
 use super::plant::{Plant, Wanted};
 use super::signals::{season, whole_steps};
+use crate::config::ForecastSpec::Seasonal;
+use crate::config::{At, MpcSpec, ScenarioSpec, SettingFault, TimeSpan, TotalSpec, key_place};
 use crate::schema::{self, Role};
-use crate::spec::ForecastSpec::Seasonal;
-use crate::spec::{At, MpcSpec, ScenarioSpec, SettingFault, TimeSpan, TotalSpec, key_place};
 
 /// Of a case, or of `[mpc]` in the twin; the settings stand at `whole`.
 pub(super) fn mpc<T>(
@@ -25,10 +25,10 @@ pub(super) fn mpc<T>(
     // what is not given is chosen later, up to this
     let horizon = mpc.horizon.as_ref().unwrap_or(&twin.model.horizon);
     let unknown = names(faults, plant, mpc);
-    for SettingFault { code, span, message, cure } in mpc.faults(known_step.then_some(step.value)) {
+    for SettingFault { code, span, message, help } in mpc.faults(known_step.then_some(step.value)) {
         // A name that is not there is told once.
         if !unknown.contains(&span) {
-            faults.add(code, &span, format!("case `{case}`: {message}"), cure);
+            faults.add(code, &span, format!("case `{case}`: {message}"), help);
         }
     }
     if mpc.horizon.is_some() {
@@ -68,8 +68,8 @@ pub(super) fn mpc<T>(
     }
     if twin.objective.is_empty() && !plant.file.damage.any {
         let message = format!("case `{case}`: MPC minimises the twin's `[objective]`, and it has none");
-        let cure = format!("add `[objective]` with the price of each KPI to {}", plant.file.path.display());
-        faults.add("no-objective", whole, message, cure);
+        let help = format!("add `[objective]` with the price of each KPI to {}", plant.file.path.display());
+        faults.add("no-objective", whole, message, help);
     }
     if let Some(forecast) = &mpc.forecast {
         season(faults, plant, forecast, &format!("case `{case}`"));
@@ -104,8 +104,8 @@ fn reach<T>(
             "case `{case}`: the horizon {} is longer than the twin was scored for ({})",
             horizon.value, twin.model.horizon.value
         );
-        let cure = format!("write `horizon = \"{}\"` under `[model]` of the twin, or shorten it here", horizon.value);
-        faults.warn("too-long", &horizon.span, message, cure);
+        let help = format!("write `horizon = \"{}\"` under `[model]` of the twin, or shorten it here", horizon.value);
+        faults.warn("too-long", &horizon.span, message, help);
     } else if **horizon >= **step {
         whole_steps(faults, horizon, step, "horizon");
     }
@@ -131,9 +131,9 @@ fn total<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, limit: &At<T
     };
     let known = step.ms() > 0 && !step.span.is_empty() && limit.per.as_ref().is_none_or(|p| p.ms() > 0);
     let Some(hard) = hard.filter(|_| known && ordered) else { return };
-    let bounds = schema::Range { low: hard[0], high: hard[1] };
-    if let Some((message, cure)) = limit.impossible(bounds, horizon.steps(step.value, 1), step.value) {
-        faults.add("out-of-range", &limit.span, format!("case `{case}`: {message}"), cure);
+    let bounds = schema::Bounds { low: hard[0], high: hard[1] };
+    if let Some((message, help)) = limit.impossible(bounds, horizon.steps(step.value, 1), step.value) {
+        faults.add("out-of-range", &limit.span, format!("case `{case}`: {message}"), help);
     }
 }
 
@@ -145,8 +145,8 @@ fn ranks<T>(faults: File<'_, '_, T>, plant: &Plant<'_>, case: &str, mpc: &MpcSpe
         let signal = plant.expect(faults, name, &place, &[Role::State, Role::Output, Role::Derived], wanted);
         if signal.is_some_and(|s| s.soft.is_none()) {
             let message = format!("case `{case}`: `{name}` has a rank, and no soft limit to keep");
-            let cure = format!("give `{name}` `soft = [low, high]` in the twin, or remove its rank");
-            faults.add("missing-value", &place, message, cure);
+            let help = format!("give `{name}` `soft = [low, high]` in the twin, or remove its rank");
+            faults.add("missing-value", &place, message, help);
         }
     }
 }
@@ -178,7 +178,7 @@ fn past<T>(faults: File<'_, '_, T>, spec: &ScenarioSpec, plant: &Plant<'_>, case
     if season.ms() > past && fits {
         let before = TimeSpan::from_ms(past);
         let message = format!("case `{case}`: {whose} looks {season} back, the log begins {before} before the start");
-        let cure = "start later, or use a shorter season";
-        faults.add("outside-log", &place, message, cure);
+        let help = "start later, or use a shorter season";
+        faults.add("outside-log", &place, message, help);
     }
 }

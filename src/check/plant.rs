@@ -8,10 +8,10 @@ use indexmap::IndexMap;
 
 use super::faults::{Faults, suggest};
 use super::log::LogFacts;
+use crate::config::{At, Change, Loaded, SignalSpec, TwinSpec, inner_place};
 use crate::error::nearest;
 use crate::expr::{Open, Program, Scope};
 use crate::schema::Role;
-use crate::spec::{At, Change, Loaded, SignalSpec, TwinSpec, inner_place};
 use crate::units::Unit;
 
 /// A twin file ready to be checked, and to check scenarios against.
@@ -134,22 +134,22 @@ impl<'a> Plant<'a> {
         match found {
             Some(signal) if roles.contains(&signal.role) => return Some(signal),
             Some(signal) => {
-                let cure = format!("{wanted} is wanted here: {}", choices(name, &known));
-                faults.add("wrong-role", place, format!("`{name}` is {}", role_name(*signal.role)), cure);
+                let help = format!("{wanted} is wanted here: {}", choices(name, &known));
+                faults.add("wrong-role", place, format!("`{name}` is {}", role_name(*signal.role)), help);
             }
             None if faults.is_lost(name) || self.file.damage.names.contains(name) => {}
             None if self.spec().parameters.contains_key(name) => {
-                let cure = format!("{wanted} is wanted here: {}", choices(name, &known));
-                faults.add("wrong-role", place, format!("`{name}` is a parameter"), cure);
+                let help = format!("{wanted} is wanted here: {}", choices(name, &known));
+                faults.add("wrong-role", place, format!("`{name}` is a parameter"), help);
             }
             None => {
                 let all: Vec<&str> = self.signals.keys().copied().collect();
                 // A typing error is nearer to its own role; any other signal is told with the role it has.
-                let cure = match (nearest(name, known.iter().copied()), nearest(name, all.iter().copied())) {
+                let help = match (nearest(name, known.iter().copied()), nearest(name, all.iter().copied())) {
                     (None, Some(other)) => format!("did you mean `{other}`? {wanted} is wanted here"),
                     _ => suggest(name, known.iter().copied()),
                 };
-                faults.add("unknown-signal", place, format!("there is no signal `{name}`"), cure);
+                faults.add("unknown-signal", place, format!("there is no signal `{name}`"), help);
             }
         }
         None
@@ -169,11 +169,11 @@ impl<'a> Plant<'a> {
                 let unit = wanted.unit.filter(|_| !unsure);
                 match unit.map(|unit| program.clone().in_unit(unit)) {
                     Some(Err(why)) => {
-                        let cure = format!(
+                        let help = format!(
                             "change the expression so that it is in `{}`, or correct the units of the signals in it",
                             unit.map_or("", |u| &u.text)
                         );
-                        faults.add("unit-mismatch", &expr.span, format!("{}: {why}", wanted.what), cure);
+                        faults.add("unit-mismatch", &expr.span, format!("{}: {why}", wanted.what), help);
                         None
                     }
                     _ => Some(program),
@@ -185,7 +185,7 @@ impl<'a> Plant<'a> {
                     if fault.code == "unknown-name" { lost(name) } else { fault.code == "unit-mismatch" && unsure };
                 if !follows {
                     let place = inner_place(faults.text(), &expr.span, &fault.span);
-                    faults.add(fault.code, &place, format!("{}: {}", wanted.what, fault.message), fault.cure);
+                    faults.add(fault.code, &place, format!("{}: {}", wanted.what, fault.message), fault.help);
                 }
                 None
             }

@@ -9,11 +9,11 @@ use super::controller::controller;
 use super::faults::{Faults, listed, short, suggest};
 use super::plant::Plant;
 use super::signals::whole_steps;
+use crate::config::{At, Change, Loaded, ScenarioSpec, key_place};
 use crate::error::{Error, Fault, nearest};
 use crate::expr;
 use crate::scenario::Compiled;
 use crate::schema::Role;
-use crate::spec::{At, Change, Loaded, ScenarioSpec, key_place};
 
 type Scenario<'a, 'f> = &'a mut Faults<'f, ScenarioSpec>;
 
@@ -37,15 +37,15 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
         let place = key_place(&file.text, name, &change.span);
         if let Some(signal) = plant.signals.get(name.as_str()) {
             let message = format!("`{name}` is {}, not a parameter", super::plant::role_name(*signal.role));
-            let cure = if *signal.role == Role::Disturbance {
+            let help = if *signal.role == Role::Disturbance {
                 format!("move it to `[disturbance]`: `{name} = {{ … }}`")
             } else {
                 "only parameters of the twin can be changed here".to_owned()
             };
-            faults.add("wrong-role", &place, message, cure);
+            faults.add("wrong-role", &place, message, help);
         } else {
-            let cure = suggest(name, plant.spec().parameters.keys().map(String::as_str));
-            faults.add("unknown-parameter", &place, format!("the twin has no parameter `{name}`"), cure);
+            let help = suggest(name, plant.spec().parameters.keys().map(String::as_str));
+            faults.add("unknown-parameter", &place, format!("the twin has no parameter `{name}`"), help);
         }
     }
     expressions(&mut faults, spec, plant);
@@ -58,8 +58,8 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
             let place = key_place(&file.text, key, &money.span);
             if plant.spec().economics.is_none() && !plant.file.damage.any {
                 let message = format!("case `{name}` has `{key}`, but the twin has no `economics`");
-                let cure = format!("add `economics = {{ currency = \"EUR\", … }}` to {}", plant.file.path.display());
-                faults.add("no-economics", &place, message, cure);
+                let help = format!("add `economics = {{ currency = \"EUR\", … }}` to {}", plant.file.path.display());
+                faults.add("no-economics", &place, message, help);
             }
             if key == "capex" && **money < 0.0 {
                 let message = format!("case `{name}`: `capex` must not be negative");
@@ -88,7 +88,7 @@ fn expressions(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>)
     let Some((name, change)) = alone.or(changes.first()) else { return };
     let place = key_place(faults.text(), name, &change.span);
     let message = format!("with this `{name}`, line {} of {}: {}", wrong.line, twin.path.display(), wrong.message);
-    faults.add(wrong.code, &place, message, wrong.cure);
+    faults.add(wrong.code, &place, message, wrong.help);
 }
 
 /// Faults of a scenario whose twin cannot be read: `known` are the twins that there are.
@@ -97,12 +97,12 @@ pub fn scenario_without_twin(file: &Loaded<ScenarioSpec>, known: &[String]) -> V
     alone(&mut faults, &file.value);
     let twin = &file.value.twin;
     if !known.contains(twin) {
-        let cure = if known.is_empty() {
+        let help = if known.is_empty() {
             "make one with `twinopt init data/<plant> --log <file>`".to_owned()
         } else {
             suggest(twin, known.iter().map(String::as_str))
         };
-        faults.add("unknown-twin", &twin.span, format!("there is no twin `{}` under `data`", twin.value), cure);
+        faults.add("unknown-twin", &twin.span, format!("there is no twin `{}` under `data`", twin.value), help);
     }
     faults.into_list()
 }
@@ -110,8 +110,8 @@ pub fn scenario_without_twin(file: &Loaded<ScenarioSpec>, known: &[String]) -> V
 /// What can be said without the twin.
 fn alone(faults: Scenario<'_, '_>, spec: &ScenarioSpec) {
     if spec.question.trim().is_empty() {
-        let cure = "write the question in the words of the person who asks it";
-        faults.warn("missing-value", &spec.question.span, "the question is empty", cure);
+        let help = "write the question in the words of the person who asks it";
+        faults.warn("missing-value", &spec.question.span, "the question is empty", help);
     }
     if spec.length.ms() <= 0 {
         faults.add(
@@ -168,12 +168,12 @@ fn cases(faults: Scenario<'_, '_>, spec: &ScenarioSpec) {
     let names: Vec<&str> = spec.case.keys().map(String::as_str).collect();
     let meant = names.iter().find(|n| nearest(n, ["baseline", "base", "reference"]).is_some()).copied();
     let place = meant.and_then(|n| spec.case.get(n).map(|c| key_place(faults.text(), n, &c.span)));
-    let cure = match meant {
+    let help = match meant {
         Some(name) => format!("rename the case `{name}` to `baseline`"),
         None => "add `[case.baseline]` with `controller.replay = {}`: everything is compared with it".to_owned(),
     };
     let place = place.or_else(|| spec.case.values().next().map(|c| c.span.clone()));
-    faults.add("no-baseline", &place.unwrap_or(0..0), "there is no case `baseline`", cure);
+    faults.add("no-baseline", &place.unwrap_or(0..0), "there is no case `baseline`", help);
 }
 
 /// Start and length against the log and the step.
@@ -196,12 +196,12 @@ fn time(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let end = start.as_millisecond().saturating_add(spec.length.ms());
     // The last sample covers one more step.
     if end > last.as_millisecond() + step.ms() {
-        let left = crate::spec::TimeSpan::from_ms(last.as_millisecond() - start.as_millisecond());
+        let left = crate::config::TimeSpan::from_ms(last.as_millisecond() - start.as_millisecond());
         let days = left.ms() / 86_400_000;
         let room = if days > 0 { format!("{days}d") } else { left.to_string() };
         let message = format!("start and length reach beyond the end of the log ({last})");
-        let cure = format!("shorten it to at most `length = \"{room}\"`, or start earlier");
-        faults.add("outside-log", &spec.length.span, message, cure);
+        let help = format!("shorten it to at most `length = \"{room}\"`, or start earlier");
+        faults.add("outside-log", &spec.length.span, message, help);
     }
 }
 
@@ -213,8 +213,8 @@ pub fn same_name<'a>(
 ) -> Option<Fault> {
     let same = others.into_iter().find(|o| o.value.twin == file.value.twin && o.stem() == file.stem())?;
     let message = format!("{} has the same name", same.path.display());
-    let cure = "rename one of the two files: a scenario's name is its file's";
-    Some(Fault::new("duplicate-name", &file.path, &file.text, None, message, cure))
+    let help = "rename one of the two files: a scenario's name is its file's";
+    Some(Fault::new("duplicate-name", &file.path, &file.text, None, message, help))
 }
 
 /// Faults of a folder as a whole: the days of its scenarios make a year, per twin.
@@ -235,9 +235,9 @@ pub fn folder(files: &[&Loaded<ScenarioSpec>]) -> Vec<Fault> {
         let mut faults = Faults::new(last);
         let stems: Vec<&str> = weighted.iter().filter_map(|f| f.path.file_stem()?.to_str()).collect();
         let message = format!("the scenarios of this folder make {} days a year, not 365", short(sum));
-        let cure = format!("let `days_per_year` of {} sum to 365", listed(&stems));
+        let help = format!("let `days_per_year` of {} sum to 365", listed(&stems));
         let place = last.value.days_per_year.as_ref().map_or(0..0, |d| d.span.clone());
-        faults.warn("days-per-year", &place, message, cure);
+        faults.warn("days-per-year", &place, message, help);
         list.extend(faults.into_list());
     }
     list

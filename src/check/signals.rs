@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use super::faults::{Faults, listed, short, suggest};
 use super::plant::{Plant, Wanted, role_name};
+use crate::config::{At, Effect, ForecastSpec, SignalSpec, TimeSpan, TwinSpec, key_place};
 use crate::expr::{Program, is_name};
 use crate::schema::Role;
-use crate::spec::{At, Effect, ForecastSpec, SignalSpec, TimeSpan, TwinSpec, key_place};
 use crate::units::Unit;
 
 type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
@@ -53,12 +53,12 @@ fn as_name(name: &str) -> String {
 fn name(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, again: bool) {
     let name = &signal.name;
     if !is_name(name) {
-        let cure = format!("use letters, digits and `_`, like `{}`; `column` keeps the log's own name", as_name(name));
-        faults.add("bad-name", &name.span, format!("`{}` is no name for expressions", name.value), cure);
+        let help = format!("use letters, digits and `_`, like `{}`; `column` keeps the log's own name", as_name(name));
+        faults.add("bad-name", &name.span, format!("`{}` is no name for expressions", name.value), help);
     }
     if again {
-        let cure = "rename or remove one of the two";
-        faults.add("duplicate-name", &name.span, format!("there are two signals called `{}`", name.value), cure);
+        let help = "rename or remove one of the two";
+        faults.add("duplicate-name", &name.span, format!("there are two signals called `{}`", name.value), help);
     } else if plant.spec().parameters.contains_key(name.as_str()) {
         let message = format!("`{}` is the name of a signal and of a parameter", name.value);
         faults.add("duplicate-name", &name.span, message, "rename one of the two");
@@ -126,7 +126,7 @@ fn units(faults: Twin<'_, '_>, signal: &SignalSpec) {
         match Unit::parse(text) {
             Ok(unit) => Some(unit),
             Err(why) => {
-                faults.add("unknown-unit", &text.span, why, unit_cure(text));
+                faults.add("unknown-unit", &text.span, why, unit_help(text));
                 None
             }
         }
@@ -136,13 +136,13 @@ fn units(faults: Twin<'_, '_>, signal: &SignalSpec) {
     let Some(to) = unit.or_else(|| signal.unit.is_none().then(Unit::one)) else { return };
     if !from.same_dimension(&to) {
         let message = format!("the column's unit `{}` cannot become the signal's unit `{}`", from.text, to.text);
-        let cure = format!("give both units of the same quantity, e.g. `unit = \"{}\"`", from.text);
-        faults.add("unit-mismatch", &place.span, message, cure);
+        let help = format!("give both units of the same quantity, e.g. `unit = \"{}\"`", from.text);
+        faults.add("unit-mismatch", &place.span, message, help);
     }
 }
 
 /// What was probably meant by a unit that is not understood.
-pub(super) fn unit_cure(text: &str) -> String {
+pub(super) fn unit_help(text: &str) -> String {
     const USUAL: [(&[&str], &str); 16] = [
         (&["c", "°c", "celsius", "deg c", "degree c", "grad", "degree celsius", "degrees celsius"], "degC"),
         (&["f", "°f", "fahrenheit", "deg f"], "degF"),
@@ -183,12 +183,12 @@ fn limits(faults: Twin<'_, '_>, signal: &SignalSpec) {
         let Some(limits) = limits else { continue };
         let [low, high] = limits.value;
         if low > high {
-            let cure = format!("low comes first: `{key} = [{high}, {low}]`");
+            let help = format!("low comes first: `{key} = [{high}, {low}]`");
             faults.add(
                 "limits-crossed",
                 &limits.span,
                 format!("`{key}` of `{name}`: low {low} is above high {high}"),
-                cure,
+                help,
             );
         } else if low == high {
             let message = format!("`{key}` of `{name}` leaves one value only");
@@ -216,8 +216,8 @@ fn limits(faults: Twin<'_, '_>, signal: &SignalSpec) {
         let least = down.min(up);
         if least.is_nan() || least <= 0.0 {
             let message = format!("`max_move` of `{name}` must be above 0, here it is {least}");
-            let cure = "write the largest change per step; without `max_move` any move is allowed";
-            faults.add("out-of-range", &max_move.span, message, cure);
+            let help = "write the largest change per step; without `max_move` any move is allowed";
+            faults.add("out-of-range", &max_move.span, message, help);
         } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > least) {
             let message = format!(
                 "`max_move` of `{name}` is less than its `multiple` of {}: it could not move there",
@@ -289,8 +289,8 @@ fn times(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
     let step = plant.spec().step.value;
     if let Some(flat) = signal.flat.as_ref().filter(|flat| ***flat <= step) {
         let message = format!("`flat` of `{}` is {}, no longer than one step ({step})", signal.name.value, flat.value);
-        let cure = "write how long a sensor may show the same value, like `flat = \"6h\"`";
-        faults.add("too-short", &flat.span, message, cure);
+        let help = "write how long a sensor may show the same value, like `flat = \"6h\"`";
+        faults.add("too-short", &flat.span, message, help);
     }
     for (key, at) in [("min_run", &signal.min_run), ("min_stop", &signal.min_stop)] {
         if let Some(at) = at {
@@ -358,8 +358,8 @@ fn equations(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
 fn roles(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     let place = &(0..0);
     if plant.spec().signals.is_empty() {
-        let cure = "add the tag list: `signals = [{ name = \"…\", role = \"state\", unit = \"degC\" }, …]`";
-        faults.add("no-signals", place, "the twin has no signals", cure);
+        let help = "add the tag list: `signals = [{ name = \"…\", role = \"state\", unit = \"degC\" }, …]`";
+        faults.add("no-signals", place, "the twin has no signals", help);
         return;
     }
     if plant.names_of(&[Role::State, Role::Output]).is_empty() {
@@ -453,13 +453,13 @@ pub(super) fn parameters(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     for (name, parameter) in &plant.spec().parameters {
         if !is_name(name) {
             let place = key_place(faults.text(), name, &parameter.span);
-            let cure = format!("use letters, digits and `_`, like `{}`", as_name(name));
-            faults.add("bad-name", &place, format!("`{name}` is no name for expressions"), cure);
+            let help = format!("use letters, digits and `_`, like `{}`", as_name(name));
+            faults.add("bad-name", &place, format!("`{name}` is no name for expressions"), help);
         }
         if let Some(text) = &parameter.unit
             && let Err(why) = Unit::parse(text)
         {
-            faults.add("unknown-unit", &text.span, why, unit_cure(text));
+            faults.add("unknown-unit", &text.span, why, unit_help(text));
         }
     }
 }
@@ -492,8 +492,8 @@ pub(super) fn within<T>(faults: &mut Faults<'_, T>, signal: &SignalSpec, value: 
 pub(super) fn known_signals(faults: Twin<'_, '_>, plant: &Plant<'_>, names: &[At<String>]) {
     for name in names {
         if !plant.signals.contains_key(name.as_str()) && !faults.is_lost(name) {
-            let cure = suggest(name, plant.signals.keys().copied());
-            faults.add("unknown-signal", &name.span, format!("there is no signal `{}`", name.value), cure);
+            let help = suggest(name, plant.signals.keys().copied());
+            faults.add("unknown-signal", &name.span, format!("there is no signal `{}`", name.value), help);
         }
     }
 }
@@ -503,7 +503,7 @@ pub(super) fn whole_steps<T>(faults: &mut Faults<'_, T>, span: &At<TimeSpan>, st
     if step.ms() > 0 && !step.span.is_empty() && span.ms() % step.ms() != 0 {
         let n = span.steps(step.value, 1) as i64;
         let message = format!("`{key}` {} is not a whole number of steps ({})", span.value, step.value);
-        let cure = format!("write a multiple of the step, like `\"{}\"`", TimeSpan::from_ms(n * step.ms()));
-        faults.warn("odd-span", &span.span, message, cure);
+        let help = format!("write a multiple of the step, like `\"{}\"`", TimeSpan::from_ms(n * step.ms()));
+        faults.warn("odd-span", &span.span, message, help);
     }
 }

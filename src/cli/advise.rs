@@ -9,11 +9,11 @@ use super::output::{self, note, plain};
 use super::project::Project;
 use super::{Globals, clock, progress};
 use crate::check;
+use crate::config::TimeSpan;
 use crate::error::Result;
 use crate::live::{Advice, advise};
 use crate::ops::{Registry, plant};
 use crate::scenario::Compiled;
-use crate::spec::TimeSpan;
 
 /// Say which set-points come next, from the newest rows of the log.
 ///

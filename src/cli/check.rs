@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::project::{Project, distinct};
 use super::{Globals, output, render};
 use crate::check::{self, Plant};
+use crate::config::{self, Loaded, Parsed, ScenarioSpec, TwinSpec};
 use crate::error::{Error, Fault, Result, plural};
-use crate::spec::{self, Loaded, Parsed, ScenarioSpec, TwinSpec};
 
-/// Report every fault in twins and scenarios, each with its cure.
+/// Report every fault in twins and scenarios, each with its help.
 ///
 /// Checks keys, types, names, units, limits and times of the files, against each other and against the columns and
 /// the time span of the log. Warnings do not fail; faults exit with 78.
@@ -75,8 +75,8 @@ impl Files {
             }
             self.whole = true;
             if self.twins.is_empty() && self.scenarios.is_empty() {
-                let cure = "the project is empty; start with `twinopt init data/<plant> --log <file>`";
-                return Err(Error::no_input(path, cure));
+                let help = "the project is empty; start with `twinopt init data/<plant> --log <file>`";
+                return Err(Error::no_input(path, help));
             }
             return Ok(());
         }
@@ -87,8 +87,8 @@ impl Files {
             return twins.iter().try_for_each(|dir| self.add_twin(dir));
         }
         if path.is_dir() && in_data(path) {
-            let cure = "it holds no twin.toml; write one with `twinopt init`";
-            return Err(Error::no_input(path, cure));
+            let help = "it holds no twin.toml; write one with `twinopt init`";
+            return Err(Error::no_input(path, help));
         }
         self.whole |= path.is_dir();
         self.scenarios.extend(Project::scenario_files(path)?);
@@ -112,7 +112,7 @@ impl Files {
     fn check(&mut self) -> Result<Vec<Fault>> {
         let files = distinct(self.scenarios.iter().cloned().collect());
         let scenarios: Vec<(PathBuf, Parsed<ScenarioSpec>)> =
-            files.into_iter().map(|f| spec::parse_scenario(&f).map(|parsed| (f, parsed))).collect::<Result<_>>()?;
+            files.into_iter().map(|f| config::parse_scenario(&f).map(|parsed| (f, parsed))).collect::<Result<_>>()?;
         let twin_of = |file: &Path, scenario: &Loaded<ScenarioSpec>| -> Option<(Project, PathBuf)> {
             let project = Project::find(file).ok()?;
             let dir = project.twin_dir(&scenario.value.twin);
@@ -129,7 +129,7 @@ impl Files {
         for dir in &self.twins {
             let key = dir.canonicalize().unwrap_or_else(|_| dir.clone());
             if let Entry::Vacant(place) = twins.entry(key) {
-                place.insert(spec::parse_twin(&spec::twin_file(dir))?);
+                place.insert(config::parse_twin(&config::twin_file(dir))?);
             }
         }
         let mut plants: BTreeMap<&Path, Plant<'_>> = BTreeMap::new();

@@ -10,10 +10,10 @@ use super::guess::{self, Guess};
 use super::project::Project;
 use super::{Globals, output};
 use crate::check::{self, Plant};
+use crate::config::{self, At, Files, LogSpec, TimeSpan};
 use crate::error::{Error, Result, plural};
 use crate::log::{self, ColumnSummary};
 use crate::schema::Role;
-use crate::spec::{self, At, Files, LogSpec, TimeSpan};
 
 /// Write a commented twin.toml and a first scenario from a Parquet log.
 ///
@@ -66,10 +66,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     write(&twin_file, Some(&twin), &args.log)?;
     write(&scenario_file, Some(&scenario), &args.log)?;
 
-    let loaded = spec::load_twin(&args.dir)?;
+    let loaded = config::load_twin(&args.dir)?;
     let plant = Plant::new(&loaded);
     let mut faults = check::twin(&plant);
-    faults.extend(check::scenario(&spec::load_scenario(&scenario_file)?, &plant));
+    faults.extend(check::scenario(&config::load_scenario(&scenario_file)?, &plant));
     let open = faults.iter().filter(|f| !f.warning).count();
     if globals.json {
         return output::json(&json!({

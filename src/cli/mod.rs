@@ -42,7 +42,7 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   twinopt init data/plant1 --log export.parquet   start from a historian export
-  twinopt check                                   every fault of every file, with its cure
+  twinopt check                                   every fault of every file, with its help
   twinopt run scenarios/datacenter                fit if needed, simulate every case, write the report
   twinopt report diff reports/a reports/b         what changed between two runs
 
@@ -98,7 +98,7 @@ impl Device {
 enum Verb {
     /// Write a commented twin.toml and a first scenario from a Parquet log
     Init(init::Args),
-    /// Report every fault in twins and scenarios, each with its cure
+    /// Report every fault in twins and scenarios, each with its help
     Check(check::Args),
     /// Show the quality of a log: coverage, gaps, bad samples, how much controls moved
     Inspect(inspect::Args),

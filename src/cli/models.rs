@@ -7,9 +7,9 @@ use serde_json::json;
 use super::output::{self, SCHEMA_VERSION, note};
 use super::project::Project;
 use super::{Globals, fit};
+use crate::config;
 use crate::error::{Error, Result};
 use crate::ops::{self, Registry, plant};
-use crate::spec;
 
 /// List, show, roll back or verify the models of a plant.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ pub enum Action {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let spec = spec::load_twin(&args.dir)?.value;
+    let spec = config::load_twin(&args.dir)?.value;
     let name = spec.name.value.clone();
     let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
     match &args.action {
@@ -47,10 +47,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             let version = registry.rollback(&ops::now(), "asked for on the command line")?;
             if let Some(why) = plant::warning(&registry, &version.name, &spec)? {
                 let dir = args.dir.display();
-                let cure = format!(
+                let help = format!(
                     "bring back the twin.toml of then, too, or `twinopt fit {dir}` makes a model of the present one"
                 );
-                note(globals, &format!("{why}: no verb will use it; {cure}"));
+                note(globals, &format!("{why}: no verb will use it; {help}"));
             }
             if globals.json {
                 return output::json(&json!({ "schema_version": SCHEMA_VERSION, "champion": version.name }));

@@ -13,7 +13,7 @@ use crate::error::{Fault, plural};
 /// Longest part of a line that is shown.
 const WIDTH: usize = 110;
 
-/// All faults, each as `file:line:column`, what is wrong, the line with a caret, and the cure; then their number.
+/// All faults, each as `file:line:column`, what is wrong, the line with a caret, and the help; then their number.
 pub(super) fn text(faults: &[Fault], colour: bool) -> String {
     let colour = colour && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let paint = |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
@@ -35,7 +35,7 @@ pub(super) fn text(faults: &[Fault], colour: bool) -> String {
         if let (Some(source), Some(span)) = (source, &fault.span) {
             snippet(&mut out, source, span, fault.line, &|caret| paint(tint, caret));
         }
-        let _ = writeln!(out, "      {} {}\n", paint("36", "cure:"), one_line(&fault.cure));
+        let _ = writeln!(out, "      {} {}\n", paint("36", "help:"), one_line(&fault.help));
     }
     let warnings = faults.iter().filter(|f| f.warning).count();
     let errors = faults.len() - warnings;
@@ -98,7 +98,7 @@ pub(super) fn document(faults: &[Fault]) -> Value {
                 "code": fault.code,
                 "warning": fault.warning,
                 "message": fault.message,
-                "cure": fault.cure,
+                "help": fault.help,
             })
         })
         .collect();

@@ -72,7 +72,7 @@ fn read(path: &Path) -> Result<(PathBuf, Results)> {
     } else if path.join("results.json").is_file() {
         path.join("results.json")
     } else if path.join("twin.toml").is_file() {
-        let name = crate::spec::load_twin(path)?.value.name.value;
+        let name = crate::config::load_twin(path)?.value.name.value;
         Project::find(path)?.report_dir(&name).join("results.json")
     } else {
         path.join("results.json")

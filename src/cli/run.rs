@@ -11,13 +11,13 @@ use super::output::{self, SCHEMA_VERSION, note};
 use super::project::{Project, distinct};
 use super::{Globals, clock, failure, interrupt, progress};
 use crate::check;
+use crate::config::{self, Loaded, ScenarioSpec};
 use crate::disk::write_file;
 use crate::error::{Error, Fault, Result};
 use crate::ops::{self, Lock, Registry};
 use crate::scenario;
 use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
 use crate::scenario::{Batch, Compiled, Outcome, Plant, Ticker, annual, join};
-use crate::spec::{self, Loaded, ScenarioSpec};
 
 /// Simulate every case of scenarios and write the report.
 ///
@@ -94,7 +94,7 @@ impl Folder {
 }
 
 /// What a plant's run leaves to tell.
-struct Told {
+struct VerbOutput {
     summary: serde_json::Value,
     errors: Vec<Error>,
 }
@@ -174,7 +174,7 @@ fn sort_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Plants, Vec<Er
         // of a file that names no twin its folder tells the plant
         let beside = file.parent().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or("").to_owned();
         let beside = known.contains(&beside).then(|| (project.root.clone(), beside));
-        let (loaded, faults) = match spec::parse_scenario(file) {
+        let (loaded, faults) = match config::parse_scenario(file) {
             Ok(parsed) => (parsed.loaded, parsed.faults),
             Err(error) => {
                 match beside {
@@ -212,9 +212,9 @@ fn has_more(file: &Path, given: &BTreeSet<PathBuf>) -> bool {
     Project::scenario_files(&dir).is_ok_and(|all| all.iter().any(|f| f.parent() == Some(&dir) && !given.contains(f)))
 }
 
-fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, globals: &Globals) -> Result<Told> {
+fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, globals: &Globals) -> Result<VerbOutput> {
     // what `check` knows now saves a run that would fail later
-    let parsed = spec::parse_twin(&spec::twin_file(&project.twin_dir(name)))?;
+    let parsed = config::parse_twin(&config::twin_file(&project.twin_dir(name)))?;
     let faults = match &parsed.loaded {
         None => Vec::new(),
         Some(loaded) => {
@@ -233,7 +233,7 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
         }
         let failed: Vec<_> = broken.iter().map(|(result, _)| brief(result)).collect();
         let summary = json!({ "plant": name, "would_run": names, "scenarios": failed });
-        return Ok(Told { summary, errors: broken.into_iter().filter_map(|(_, e)| e).collect() });
+        return Ok(VerbOutput { summary, errors: broken.into_iter().filter_map(|(_, e)| e).collect() });
     }
 
     let registry = Registry::open(project.model_dir(name));
@@ -283,7 +283,7 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
         note(globals, &format!("report: {}", index.display()));
     }
     let scenarios: Vec<_> = results.scenarios.iter().map(brief).collect();
-    Ok(Told { summary: json!({ "plant": name, "report": index, "scenarios": scenarios }), errors })
+    Ok(VerbOutput { summary: json!({ "plant": name, "report": index, "scenarios": scenarios }), errors })
 }
 
 /// `error`, which befell scenario `name`, with that name; of a defect also that it did not stop others.

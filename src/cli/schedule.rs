@@ -7,10 +7,10 @@ use clap::ValueEnum;
 use super::output;
 use super::project::Project;
 use super::{Device, Globals};
+use crate::config;
 use crate::control::schedule::minute_of_day;
 use crate::error::{Error, Result};
 use crate::ops::schedule::Job;
-use crate::spec;
 
 /// Print the units that retrain every night: systemd, cron or Kubernetes.
 ///
@@ -42,7 +42,7 @@ pub struct Args {
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let minute = minute_of_day(&args.at).map_err(|why| Error::Usage(format!("--at: {why}")))?;
-    let twin = spec::load_twin(&args.dir)?;
+    let twin = config::load_twin(&args.dir)?;
     let project = Project::find(&args.dir)?;
     let binary = std::env::current_exe().map_err(|e| Error::Internal(format!("the binary's own path: {e}")))?;
     let job = Job {

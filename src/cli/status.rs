@@ -8,10 +8,10 @@ use serde_json::json;
 use super::Globals;
 use super::output::{self, SCHEMA_VERSION};
 use super::project::Project;
+use crate::config::{self, TimeSpan};
 use crate::error::{Error, Result};
 use crate::ops::Registry;
 use crate::ops::status::{NONE, Status};
-use crate::spec::{self, TimeSpan};
 
 /// Say how old and healthy the model of each plant is.
 ///
@@ -37,7 +37,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let project = Project::find(&args.dir)?;
     let names = if args.dir.join("twin.toml").is_file() {
-        vec![spec::load_twin(&args.dir)?.value.name.value]
+        vec![config::load_twin(&args.dir)?.value.name.value]
     } else {
         project.twins()
     };

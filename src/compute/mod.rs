@@ -6,11 +6,11 @@
 mod cpu;
 mod cuda;
 mod curve;
+mod fourier;
 mod kernel;
 mod net;
 mod rollout;
 mod series;
-mod waves;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use std::sync::Arc;
 pub use cpu::Cpu;
 pub use cuda::Cuda;
 pub use curve::Curve;
+pub use fourier::RandomFourierFeatures;
 pub use kernel::{Evidence, Family, GpFunctions, Inducing, Kernel, Points};
 pub use net::{Net, Tape};
 pub use rollout::NetRollout;
-pub use waves::Waves;
 
 use crate::error::Result;
 
@@ -46,7 +46,7 @@ pub enum Device {
 /// Opens a device.
 ///
 /// # Errors
-/// [`crate::error::Error::Usage`] when `Cuda` is asked for and cannot be: what is missing, and the cure. `Auto` then
+/// [`crate::error::Error::Usage`] when `Cuda` is asked for and cannot be: what is missing, and the help. `Auto` then
 /// takes the processor and says nothing.
 pub fn open(device: Device) -> Result<Compute> {
     match device {
@@ -95,8 +95,8 @@ pub trait Backend: Send + Sync + Debug {
 
     /// Derivatives of [`Backend::gp_predict`]: `out[k rows + r] = Σ_c cotangent[c rows + r] · ∂out_c/∂x_k` at row r. A
     /// device without its own takes the processor's.
-    fn gp_pull_back(&self, gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
-        cpu::pull_back(gp, x, cotangent, out)
+    fn gp_vjp(&self, gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
+        cpu::vjp(gp, x, cotangent, out)
     }
 
     /// The bound of [`Inducing`] for rows `x`, `y` and inducing points `z`, in O(n m²). `jitter` · variance is added to

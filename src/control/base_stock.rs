@@ -1,9 +1,9 @@
 //! Order-up-to policies.
 
 use super::{Context, Control, Controller, Observation};
+use crate::config::{At, BaseStockLoop};
 use crate::error::Result;
 use crate::expr::{Program, Registers};
-use crate::spec::{At, BaseStockLoop};
 
 /// Base stock: order = max(0, S − position) in every step. With a reorder point s, the (s, S) policy: the same, but only
 /// when position ≤ s (Arrow, Harris & Marschak 1951). S, s and the inventory position are expressions, all in the unit of

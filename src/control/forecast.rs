@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::config::{ForecastSpec, TimeSpan, TwinSpec};
 use crate::schema::Role;
-use crate::spec::{ForecastSpec, TimeSpan, TwinSpec};
 use crate::trajectory::Trajectory;
 
 /// Forecasts of every disturbance and set-point, made at each step from what was known then.

@@ -3,8 +3,8 @@
 use indexmap::IndexMap;
 
 use super::{Context, Control, Controller, Observation};
+use crate::config::At;
 use crate::error::Result;
-use crate::spec::At;
 
 /// u(t) = c for each named control (reached at the pace that its move limit allows).
 #[derive(Debug, Clone)]

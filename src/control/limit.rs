@@ -1,7 +1,7 @@
 //! What a control may do next.
 
 use super::planner::Allowed;
-use crate::schema::{Range, Signal};
+use crate::schema::{Bounds, Signal};
 use crate::trajectory::{Frame, Window};
 
 /// The value nearest to `wanted` that `signal` may take after `previous`: within its hard range, at most `max_move` away
@@ -20,7 +20,7 @@ pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64
         return hard.clamp(Allowed { bounds: hard, max_move, multiple, switching }.next(previous, since, wanted));
     }
     let reach = signal.max_move.reach(previous);
-    let both = Range { low: hard.low.max(reach.low), high: hard.high.min(reach.high) };
+    let both = Bounds { low: hard.low.max(reach.low), high: hard.high.min(reach.high) };
     let value = if both.low <= both.high { both.clamp(wanted) } else { hard.clamp(previous) };
     if signal.multiple <= 0.0 || !value.is_finite() {
         return value;
@@ -42,7 +42,7 @@ pub fn since(signal: &Signal, column: usize, window: &Window, row: usize) -> usi
 }
 
 /// The multiple of `of` nearest to `v` inside `range`.
-fn multiple_within(v: f64, of: f64, range: Range) -> Option<f64> {
+fn multiple_within(v: f64, of: f64, range: Bounds) -> Option<f64> {
     // A bound that is a multiple itself must not be lost to rounding.
     let (low, high) = ((range.low / of - 1e-9).ceil(), (range.high / of + 1e-9).floor());
     (low <= high).then(|| (v / of).round().clamp(low, high) * of)
@@ -61,8 +61,8 @@ mod tests {
             name: "u".into(),
             role: Role::Control,
             unit: Unit::one(),
-            hard: Range { low, high },
-            soft: Range::OPEN,
+            hard: Bounds { low, high },
+            soft: Bounds::OPEN,
             max_move: MoveLimit::both(max_move),
             multiple,
             switching: Switching::NONE,

@@ -21,20 +21,20 @@ pub use base_stock::BaseStock;
 pub use forecast::Forecast;
 pub use hold::Hold;
 pub use limit::{limited, since};
-pub use mpc::{Clock, Cut, Mpc, Promise};
+pub use mpc::{Clock, Mpc, OptimismCheck, SkillHorizon};
 pub use pid::Pid;
 pub use replay::Replay;
 pub use rule::Rule;
 pub use schedule::Schedule;
 
+use crate::config::{At, ControllerSpec, SettingFault, TwinSpec};
 use crate::error::{Error, Fault, Result, nearest};
 use crate::expr::{Program, Scope};
 use crate::schema::{Role, Schema};
-use crate::spec::{At, ControllerSpec, SettingFault, TwinSpec};
 use crate::trajectory::Window;
 use crate::twin::Dynamics;
 use crate::units::Unit;
-use crate::value::{CostToGo, Kpi, Objective};
+use crate::value::{Kpi, Objective, TerminalCost};
 
 /// What a controller may know at a step: present and past, and forecasts; never the future.
 #[derive(Clone, Copy)]
@@ -73,11 +73,11 @@ pub trait Controller: Send {
         1
     }
     /// Why its plans look less far than they were to.
-    fn cut(&self) -> Option<Cut> {
+    fn cut(&self) -> Option<SkillHorizon> {
         None
     }
     /// What its plans have promised so far; `None` for who does not plan, or was not asked to look at it again.
-    fn promise(&self) -> Option<Promise> {
+    fn promise(&self) -> Option<OptimismCheck> {
         None
     }
     /// Writes its controls for the current step; they are brought within their limits afterwards ([`limited`]).
@@ -97,7 +97,7 @@ pub struct Context<'a> {
     /// All that the twin measures, for prices that count in plans only.
     pub kpis: &'a [Kpi],
     /// What is to come behind a plan; `None`: the log does not tell.
-    pub to_go: Option<&'a CostToGo>,
+    pub to_go: Option<&'a TerminalCost>,
     /// In which schedules tell the time.
     pub timezone: TimeZone,
     /// Of whatever the controller draws.
@@ -151,13 +151,13 @@ impl Context<'_> {
             if text.span.is_empty() { 0..0 } else { start + span.start..(start + span.end).min(text.span.end) }
         };
         let program = Program::compile(text, self.scope)
-            .map_err(|f| self.fault(f.code, &within(f.span), f.message.clone(), f.cure))?;
+            .map_err(|f| self.fault(f.code, &within(f.span), f.message.clone(), f.help))?;
         if program.reads.is_empty() && program.unit.dimension == Unit::one().dimension {
             return Ok(program);
         }
         program.in_unit(unit).map_err(|message| {
-            let cure = format!("make the expression's unit that of the control, {}", unit.text);
-            self.fault("unit-mismatch", &text.span, message, cure)
+            let help = format!("make the expression's unit that of the control, {}", unit.text);
+            self.fault("unit-mismatch", &text.span, message, help)
         })
     }
 
@@ -167,9 +167,9 @@ impl Context<'_> {
         code: &'static str,
         span: &Range<usize>,
         message: impl Into<String>,
-        cure: impl Into<String>,
+        help: impl Into<String>,
     ) -> Error {
-        Error::Config(vec![self.placed(code, span, message, cure)])
+        Error::Config(vec![self.placed(code, span, message, help)])
     }
 
     /// All faults of settings at once.
@@ -177,7 +177,7 @@ impl Context<'_> {
     /// # Errors
     /// [`Error::Config`] when there is one.
     pub fn sound(&self, faults: Vec<SettingFault>) -> Result<()> {
-        let placed = |f: SettingFault| self.placed(f.code, &f.span, f.message, f.cure);
+        let placed = |f: SettingFault| self.placed(f.code, &f.span, f.message, f.help);
         if faults.is_empty() { Ok(()) } else { Err(Error::Config(faults.into_iter().map(placed).collect())) }
     }
 
@@ -186,17 +186,17 @@ impl Context<'_> {
         code: &'static str,
         span: &Range<usize>,
         message: impl Into<String>,
-        cure: impl Into<String>,
+        help: impl Into<String>,
     ) -> Fault {
         let span = (!span.is_empty()).then(|| span.clone());
-        Fault::new(code, self.file, self.text, span, message, cure)
+        Fault::new(code, self.file, self.text, span, message, help)
     }
 
     fn unknown(&self, name: &str, kind: &str, known: Vec<&str>, span: &Range<usize>) -> Error {
-        let cure = match nearest(name, known.iter().copied()) {
+        let help = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the {kind}s are: {}", known.join(", ")),
         };
-        self.fault("unknown-signal", span, format!("there is no {kind} `{name}`"), cure)
+        self.fault("unknown-signal", span, format!("there is no {kind} `{name}`"), help)
     }
 }

@@ -1,9 +1,9 @@
 //! PID loops.
 
 use super::{Context, Control, Controller, Observation};
+use crate::config::{At, PidLoop, Reference};
 use crate::error::Result;
-use crate::schema::Range;
-use crate::spec::{At, PidLoop, Reference};
+use crate::schema::Bounds;
 use crate::trajectory::Frame;
 
 /// u = bias + kp·(e + ∫e dt/ti + td·de/dt), e = set-point − measurement, held within the hard range.
@@ -26,7 +26,7 @@ struct Loop {
     ti: f64,
     /// Seconds.
     td: f64,
-    hard: Range,
+    hard: Bounds,
     bias: Option<f64>,
     /// Per particle, once started.
     particles: Vec<Particle>,

@@ -3,9 +3,9 @@
 use indexmap::IndexMap;
 
 use super::{Context, Control, Controller, Observation};
+use crate::config::At;
 use crate::error::Result;
 use crate::expr::{Program, Registers};
-use crate::spec::At;
 
 /// u(t) = f(signals at t, and `lag` of them): controls in the expression are the log's own; outputs are the last
 /// measured ones.

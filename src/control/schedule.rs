@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Context, Control, Controller, Observation};
+use crate::config::{At, ScheduleEntry};
 use crate::error::Result;
-use crate::spec::{At, ScheduleEntry};
 use crate::trajectory::Frame;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];

@@ -135,12 +135,12 @@ pub(super) fn name_length(text: &str) -> usize {
     length
 }
 
-fn fault(span: Range<usize>, message: &str, cure: &str) -> ExprFault {
-    ExprFault { code: "syntax", span, message: message.into(), cure: cure.into() }
+fn fault(span: Range<usize>, message: &str, help: &str) -> ExprFault {
+    ExprFault { code: "syntax", span, message: message.into(), help: help.into() }
 }
 
 fn stray(c: char, span: Range<usize>) -> ExprFault {
-    let cure = match c {
+    let help = match c {
         '=' => "compare with `==`".to_owned(),
         '&' => "write `&&` or `and`".to_owned(),
         '|' => "write `||` or `or`".to_owned(),
@@ -152,5 +152,5 @@ fn stray(c: char, span: Range<usize>) -> ExprFault {
         '{' | '}' => "use `(` and `)`".to_owned(),
         _ => "known are numbers, names, + - * / ^, comparisons, `and or not`, ( ) and functions".to_owned(),
     };
-    ExprFault { code: "syntax", span, message: format!("`{}` is not expected here", c.escape_debug()), cure }
+    ExprFault { code: "syntax", span, message: format!("`{}` is not expected here", c.escape_debug()), help }
 }

@@ -51,7 +51,7 @@ pub struct ExprFault {
     /// Byte range in the expression's text.
     pub span: Range<usize>,
     pub message: String,
-    pub cure: String,
+    pub help: String,
 }
 
 /// The names that an expression may use.
@@ -88,7 +88,7 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// `did you mean ...?`, or what is known.
-fn nearest_cure<'a>(name: &str, known: impl Iterator<Item = &'a str>, what: &str) -> String {
+fn nearest_help<'a>(name: &str, known: impl Iterator<Item = &'a str>, what: &str) -> String {
     let known: Vec<&str> = known.collect();
     match error::nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{ExprFault, Program, Scope};
+use crate::config::{self, At, Change, Complaint, TwinSpec};
 use crate::schema::{Role, Schema};
-use crate::spec::{self, At, Change, Complaint, TwinSpec};
 use crate::units::Unit;
 
 impl Scope {
@@ -45,7 +45,7 @@ impl Scope {
         match scope.close(open).first() {
             None => Ok(scope),
             Some((left, fault)) => {
-                Err((format!("`{}`: {}; {}", left.name, fault.message, fault.cure), left.expr.span.clone()))
+                Err((format!("`{}`: {}; {}", left.name, fault.message, fault.help), left.expr.span.clone()))
             }
         }
     }
@@ -83,7 +83,7 @@ pub(crate) struct Open<'a> {
 
 /// The tag list of a twin, with the units of derived signals that declare none taken from their expressions.
 pub fn schema(spec: &TwinSpec) -> std::result::Result<Arc<Schema>, Vec<Complaint>> {
-    let plain = spec::schema(spec)?;
+    let plain = config::schema(spec)?;
     let scope = Scope::new(spec, &plain, &IndexMap::new()).map_err(|complaint| vec![complaint])?;
     let mut signals = plain.signals.clone();
     for signal in &mut signals {

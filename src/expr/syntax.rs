@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::function::Function;
 use super::lexer::{Token, Word, tokens};
-use super::{ExprFault, nearest_cure};
+use super::{ExprFault, nearest_help};
 use crate::units::Unit;
 
 /// Longest text, in bytes.
@@ -68,7 +68,7 @@ impl Expression {
                 code: "too-long",
                 span: 0..0,
                 message: format!("the expression is longer than {LONGEST} bytes"),
-                cure: "split it into derived signals".into(),
+                help: "split it into derived signals".into(),
             });
         }
         let mut parser = Parser { tokens: tokens(text)?, at: 0, nodes: Vec::new() };
@@ -160,7 +160,7 @@ impl<'a> Parser<'a> {
                 code: "too-deep",
                 span: self.peek().span.clone(),
                 message: format!("the expression nests deeper than {DEEPEST} levels"),
-                cure: "split it into derived signals".into(),
+                help: "split it into derived signals".into(),
             });
         }
         let (mut left, mut covered) = self.operand(depth)?;
@@ -181,7 +181,7 @@ impl<'a> Parser<'a> {
                     code: "syntax",
                     span: next.span.clone(),
                     message: "comparisons cannot be chained".into(),
-                    cure: "write `a < b and b < c`".into(),
+                    help: "write `a < b and b < c`".into(),
                 });
             }
         }
@@ -212,8 +212,8 @@ impl<'a> Parser<'a> {
                 return Err(syntax(span, "the expression ends too early", "a name, number or `(` is missing here"));
             }
             Word::Operator(operator) => {
-                let cure = "an operator stands between two values: complete or remove it";
-                return Err(syntax(span, format!("`{operator}` has no value on its left"), cure));
+                let help = "an operator stands between two values: complete or remove it";
+                return Err(syntax(span, format!("`{operator}` has no value on its left"), help));
             }
             Word::Close => return Err(syntax(span, "`)` closes nothing, or an empty pair", "remove it")),
             Word::Comma => {
@@ -234,7 +234,7 @@ impl<'a> Parser<'a> {
                 code: "unknown-unit",
                 span: next.span.clone(),
                 message,
-                cure: "write a known unit in the brackets, like `0.001[m]`".into(),
+                help: "write a known unit in the brackets, like `0.001[m]`".into(),
             })?;
             let span = span.start..next.span.end;
             return Ok((self.push(Kind::Quantity(value, unit), span.clone()), span));
@@ -252,14 +252,14 @@ impl<'a> Parser<'a> {
                 ("iff", "if"),
                 ("ceil", "-floor(-x)"),
             ];
-            let cure = match other.iter().find(|o| o.0 == name.to_lowercase()) {
+            let help = match other.iter().find(|o| o.0 == name.to_lowercase()) {
                 Some((_, "^")) => "write `x^n`".to_owned(),
                 Some((_, "a kpi")) => "a mean over time is a KPI: `name = { mean = \"...\" }`".to_owned(),
                 Some((_, o)) => format!("did you mean `{o}`?"),
-                None => nearest_cure(name, Function::names(), "functions"),
+                None => nearest_help(name, Function::names(), "functions"),
             };
             let message = format!("`{name}` is not a function");
-            return Err(ExprFault { code: "unknown-function", span, message, cure });
+            return Err(ExprFault { code: "unknown-function", span, message, help });
         };
         let open = self.take().span;
         let mut arguments = Vec::new();
@@ -280,7 +280,7 @@ impl<'a> Parser<'a> {
                 code: "arity",
                 span,
                 message: format!("`{name}` does not take {}", crate::error::plural(n, "argument")),
-                cure: format!("write `{}`", function.usage()),
+                help: format!("write `{}`", function.usage()),
             });
         }
         Ok((self.push(Kind::Call(function, arguments), span.clone()), span))
@@ -299,18 +299,18 @@ impl<'a> Parser<'a> {
 
     /// Something stands where an operator should.
     fn trailing(&self, token: &Token) -> ExprFault {
-        let (message, cure) = match token.word {
+        let (message, help) = match token.word {
             Word::Close => ("`)` closes nothing", "remove it, or add the `(`"),
             Word::Comma => ("`,` separates arguments of functions only", "remove it; decimals have a point: `0.5`"),
             Word::Unit(_) => ("only a number can be given a unit", "signals and parameters have their own; remove it"),
             _ => ("an operator is missing before this", "write it out: `2 * x`"),
         };
-        syntax(token.span.clone(), message, cure)
+        syntax(token.span.clone(), message, help)
     }
 }
 
-fn syntax(span: Range<usize>, message: impl Into<String>, cure: &str) -> ExprFault {
-    ExprFault { code: "syntax", span, message: message.into(), cure: cure.into() }
+fn syntax(span: Range<usize>, message: impl Into<String>, help: &str) -> ExprFault {
+    ExprFault { code: "syntax", span, message: message.into(), help: help.into() }
 }
 
 impl Binary {

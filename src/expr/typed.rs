@@ -6,7 +6,7 @@ use super::function::Function;
 use super::kernel::Op;
 use super::program::{Builder, Meaning, Operand, Program};
 use super::syntax::{Binary, Expression, Kind, Node};
-use super::{ExprFault, Scope, nearest_cure};
+use super::{ExprFault, Scope, nearest_help};
 use crate::units::Unit;
 
 /// Farthest that `lag` reaches back: a year of 1-minute steps is half of it.
@@ -114,12 +114,12 @@ impl Checker<'_> {
             .chain(["dt", "time"])
             .collect();
         known.sort_unstable();
-        let cure = match Function::named(name) {
+        let help = match Function::named(name) {
             Some(f) => format!("`{name}` is a function: write `{}`", f.usage()),
-            None => nearest_cure(name, known.into_iter(), "names"),
+            None => nearest_help(name, known.into_iter(), "names"),
         };
         let message = format!("`{name}` is neither a signal nor a parameter");
-        Err(ExprFault { code: "unknown-name", span: span.clone(), message, cure })
+        Err(ExprFault { code: "unknown-name", span: span.clone(), message, help })
     }
 
     fn binary(&mut self, operator: Binary, a: usize, b: usize, span: &Range<usize>) -> Result<Typed, ExprFault> {
@@ -175,7 +175,7 @@ impl Checker<'_> {
                         code: "bad-bounds",
                         span: self.span(arguments[1]).start..self.span(arguments[2]).end,
                         message: format!("the lower end {low} lies above the upper end {high}"),
-                        cure: format!("write `{}`", function.usage()),
+                        help: format!("write `{}`", function.usage()),
                     });
                 }
                 let raised = self.builder.binary(Op::Max, operands[0], operands[1]);
@@ -211,7 +211,7 @@ impl Checker<'_> {
 
     fn moving_sum(&mut self, arguments: &[usize]) -> Result<Typed, ExprFault> {
         let (of, signal, steps) = self.past(Function::Sum, arguments)?;
-        let bad = |code, span, message, cure: &str| Err(ExprFault { code, span, message, cure: cure.into() });
+        let bad = |code, span, message, help: &str| Err(ExprFault { code, span, message, help: help.into() });
         if of.is_affine() {
             let message = format!("temperatures in `{}` cannot be added up", of.unit);
             return bad("unit-mismatch", self.span(arguments[0]), message, "declare the signal in K");
@@ -230,16 +230,16 @@ impl Checker<'_> {
 
     /// The signal and the whole number of steps that `lag` and `sum` take: (signal's value now, column, steps).
     fn past(&self, function: Function, arguments: &[usize]) -> Result<(Typed, usize, usize), ExprFault> {
-        let fault = |span: Range<usize>, message: String, cure: &str| {
-            Err(ExprFault { code: "bad-lag", span, message, cure: cure.into() })
+        let fault = |span: Range<usize>, message: String, help: &str| {
+            Err(ExprFault { code: "bad-lag", span, message, help: help.into() })
         };
         let (of, steps) = (&self.values[arguments[0]], &self.values[arguments[1]]);
         let (Kind::Name(_), Operand::Column { signal, .. }) = (&self.expression.nodes[arguments[0]].kind, of.operand)
         else {
-            let cure =
+            let help =
                 "give the signal itself: `lag(a, 2) + lag(b, 2)` instead of `lag(a + b, 2)`, or a derived signal";
             let message = format!("`{}` takes the name of a signal", function.name());
-            return fault(self.span(arguments[0]), message, cure);
+            return fault(self.span(arguments[0]), message, help);
         };
         let n = match steps.operand {
             Operand::Constant(n) if steps.unit.is_dimensionless() => n * steps.unit.scale,
@@ -255,8 +255,8 @@ impl Checker<'_> {
         // A lead time divided by dt may miss the whole number by a rounding error.
         let whole = n.round();
         if !((n - whole).abs() <= 1e-9 * whole.abs().max(1.0) && (0.0..=LONGEST_LAG).contains(&whole)) {
-            let cure = if n < 0.0 { "the future is not known: use 0 or more" } else { "use a whole number of steps" };
-            return fault(self.span(arguments[1]), format!("a lag of {n} steps does not exist"), cure);
+            let help = if n < 0.0 { "the future is not known: use 0 or more" } else { "use a whole number of steps" };
+            return fault(self.span(arguments[1]), format!("a lag of {n} steps does not exist"), help);
         }
         Ok((of.clone(), signal, whole as usize))
     }
@@ -349,7 +349,7 @@ impl Checker<'_> {
                     code: "unit-mismatch",
                     span: span.clone(),
                     message,
-                    cure: "use one currency, and lower powers".into(),
+                    help: "use one currency, and lower powers".into(),
                 })?;
                 let keeps = |x: &Typed, by: &Typed| x.meaning == Meaning::Difference && by.unit.is_dimensionless();
                 let difference = keeps(&l, &r) || (!divide && keeps(&r, &l));
@@ -374,7 +374,7 @@ impl Checker<'_> {
                 code: "unit-mismatch",
                 span: self.span(b),
                 message: format!("`{}` has the unit `{}`, and its exponent changes", self.text(a), base.unit),
-                cure: "use a constant exponent, or divide by a reference first: `(x / 1[m])^n`".into(),
+                help: "use a constant exponent, or divide by a reference first: `(x / 1[m])^n`".into(),
             });
         }
         let base = self.pure(a, "a power")?;
@@ -408,7 +408,7 @@ impl Checker<'_> {
             code: "unit-mismatch",
             span: span.clone(),
             message: format!("`{}` ^ {n} is no unit", base.unit),
-            cure: "divide by a reference first: `(x / 1[m])^n`, or give constants units: `sqrt(2 * 9.81[m/s2] * h)`"
+            help: "divide by a reference first: `(x / 1[m])^n`, or give constants units: `sqrt(2 * 9.81[m/s2] * h)`"
                 .into(),
         })?;
         let operand = self.builder.binary(Op::Mul, operand, Operand::Constant(factor));
@@ -445,7 +445,7 @@ impl Checker<'_> {
                     self.text(nodes[temperature]),
                     self.text(nodes[at])
                 ),
-                cure: "use two temperatures or two differences; an absolute temperature x in K is in degC as \
+                help: "use two temperatures or two differences; an absolute temperature x in K is in degC as \
                        `0[degC] + (x - 273.15)`"
                     .into(),
             });
@@ -500,7 +500,7 @@ impl Checker<'_> {
                     self.text(node),
                     value.settled().unit
                 ),
-                cure: "compare it with something, or divide it by a value in its unit, like `x / 0.001[m]`".into(),
+                help: "compare it with something, or divide it by a value in its unit, like `x / 0.001[m]`".into(),
             });
         }
         Ok(self.as_fraction(value))
@@ -518,7 +518,7 @@ impl Checker<'_> {
                     self.text(node),
                     value.unit
                 ),
-                cure: format!(
+                help: format!(
                     "take a difference, like `{0} - 20`, or declare it in K; the mean of two temperatures is `a + 0.5 * (b - a)`",
                     self.text(node)
                 ),
@@ -529,7 +529,7 @@ impl Checker<'_> {
 
     fn mismatch(&self, verb: &str, a: usize, b: usize, span: &Range<usize>) -> ExprFault {
         let (l, r) = (self.values[a].clone().settled().unit, self.values[b].clone().settled().unit);
-        let cure = match (l.currency(), r.currency()) {
+        let help = match (l.currency(), r.currency()) {
             (Some(x), Some(y)) if x != y => "bring both to one currency before they get here".to_owned(),
             _ if r.is_dimensionless() => format!("give the second one the unit, like `3[{l}]`"),
             _ if l.is_dimensionless() => format!("give the first one the unit, like `3[{r}]`"),
@@ -539,7 +539,7 @@ impl Checker<'_> {
             code: "unit-mismatch",
             span: span.clone(),
             message: format!("cannot {verb} `{}` in `{l}` and `{}` in `{r}`", self.text(a), self.text(b)),
-            cure,
+            help,
         }
     }
 
@@ -548,7 +548,7 @@ impl Checker<'_> {
             code: "unit-mismatch",
             span: span.clone(),
             message: format!("the sum of the temperatures `{}` and `{}` has no meaning", self.text(a), self.text(b)),
-            cure: "subtract them, or take the mean as `a + 0.5 * (b - a)`".into(),
+            help: "subtract them, or take the mean as `a + 0.5 * (b - a)`".into(),
         }
     }
 
@@ -561,7 +561,7 @@ impl Checker<'_> {
                 self.text(b),
                 self.text(a)
             ),
-            cure: "exchange them, or give both in one temperature unit".into(),
+            help: "exchange them, or give both in one temperature unit".into(),
         }
     }
 

@@ -12,23 +12,23 @@ use rayon::prelude::*;
 use super::blend;
 use super::calibrate::Calibration;
 use super::dataset::Dataset;
-use super::doubt::Doubt;
+use super::epistemic::EpistemicThresholds;
 use super::equations::Equations;
 use super::map::{Layout, StepMap};
 use super::model::{self, Regressor, Stack};
+use super::noise_model::NoiseModel;
 use super::pick::{Candidate, pick, relative_crps};
 use super::residuals::Residuals;
 use super::response::{Moments, Response, responses};
 use super::rollouts::{Rollouts, Start, rollouts, scored_signals, starts, thin};
 use super::score::{Baselines, ScoreRow, score};
 use super::split::Split;
-use super::spread::Spread;
 use super::track::Tracking;
 use super::verdict::Verdict;
 use crate::compute::Compute;
+use crate::config::{Effect, ModelSpec, TimeSpan};
 use crate::error::{Error, Result};
 use crate::rng::Key;
-use crate::spec::{Effect, ModelSpec, TimeSpan};
 use crate::trajectory::Trajectory;
 
 /// Starts of open-loop runs on hold-out, and over all folds together.
@@ -41,11 +41,11 @@ const FUTURES: usize = 32;
 #[derive(Debug, Clone)]
 pub struct Learned {
     pub map: StepMap,
-    pub spread: Spread,
+    pub spread: NoiseModel,
     /// The spread inflated by widths that have not seen the hold-out: with it alone a replay of that is a test.
-    pub untracked: Spread,
+    pub untracked: NoiseModel,
     /// Where the model's own epistemic spread says that it must not be trusted.
-    pub doubt: Doubt,
+    pub doubt: EpistemicThresholds,
     /// Of every model that was fitted, persistence included; on hold-out.
     pub scores: Vec<ScoreRow>,
     /// Of the chosen model.
@@ -257,7 +257,7 @@ impl Task<'_> {
             .zip(&self.split.folds)
             .map(|(map, fold)| Residuals::of(map, self.log, &starts(map, self.log, fold, 1, usize::MAX)))
             .collect();
-        let mut spread = Spread::of_residuals(&residuals, &levels, self.horizon);
+        let mut spread = NoiseModel::of_residuals(&residuals, &levels, self.horizon);
         let runs: Vec<Rollouts> = without
             .par_iter()
             .zip(&grounds.folds)
@@ -302,7 +302,7 @@ impl Task<'_> {
         let widths = still.replay(&yardstick, &baselines.persistence);
         let mut scores = score("persistence", &baselines.persistence, &yardstick, &widths, &baselines);
         for (c, run) in candidates.iter_mut().zip(&runs) {
-            let Spread { calibration, tracking, .. } = &mut c.spread;
+            let NoiseModel { calibration, tracking, .. } = &mut c.spread;
             // Each forecast is scored by what was known when it was made; the last state is what a simulation starts from.
             let widths = tracking.follow(calibration, run);
             scores.extend(score(c.label(), run, &c.spread.calibration, &widths, &baselines));
@@ -348,12 +348,12 @@ impl Task<'_> {
         };
         progress("calibrating the spread");
         let some: Vec<Start> = thin(&grounds.folds.concat(), 24);
-        let mut untracked = Spread { tracking: spread.tracking.before_holdout(), ..spread.clone() };
+        let mut untracked = NoiseModel { tracking: spread.tracking.before_holdout(), ..spread.clone() };
         for spread in [&mut spread, &mut untracked] {
             spread.inflate(&map, self.log, &some, FUTURES, Key::new(self.spec.seed.value).fold(0x7370_7265_6164));
         }
         let errors: Vec<f64> = (0..targets).map(|k| spread.calibration.sd_at(k, 1)).collect();
-        let doubt = Doubt::of(&without, self.log, &self.split.folds, &errors);
+        let doubt = EpistemicThresholds::of(&without, self.log, &self.split.folds, &errors);
         notes.extend(map.regressor.note().map(|n| format!("{label}: {n}")));
         let responses =
             answers[winner].take().unwrap_or_else(|| responses(&map, self.log, &self.moments, self.horizon));

@@ -185,7 +185,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::schema::{MoveLimit, Range as Limits, Role, Schema, Signal, Switching};
+    use crate::schema::{Bounds, MoveLimit, Role, Schema, Signal, Switching};
     use crate::units::Unit;
 
     fn log(columns: &[(&str, Role, Vec<f64>)], segments: &[Range<usize>]) -> Trajectory {
@@ -193,8 +193,8 @@ mod tests {
             name: name.into(),
             role,
             unit: Unit::one(),
-            hard: Limits::OPEN,
-            soft: Limits::OPEN,
+            hard: Bounds::OPEN,
+            soft: Bounds::OPEN,
             max_move: MoveLimit::NONE,
             multiple: 0.0,
             switching: Switching::NONE,

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use crate::config::{At, SignalSpec, TwinSpec};
 use crate::expr::{ExprFault, Program, Registers, Scope};
 use crate::schema::{Role, Schema};
-use crate::spec::{At, SignalSpec, TwinSpec};
 use crate::trajectory::Trajectory;
 
 /// The known part of a twin.
@@ -135,7 +135,7 @@ fn compile(
             code: "unit-mismatch",
             span: 0..text.len(),
             message,
-            cure: format!(
+            help: format!(
                 "make the expression give the unit of `{}`, `{}`, or change that unit",
                 signal.name, signal.unit.text
             ),
@@ -183,7 +183,7 @@ fn in_order(derived: &[Derived], schema: &Schema) -> Result<Vec<usize>, Vec<Plac
                 code: "cycle",
                 span: 0..span.len(),
                 message: format!("`{}` depends on itself: {}", name(first), chain.join(" → ")),
-                cure: "break the circle; a value that builds on its own past is a state with `next = \"…\"`".into(),
+                help: "break the circle; a value that builds on its own past is a state with `next = \"…\"`".into(),
             };
             // One signal in several circles is named once.
             if !self.faults.iter().any(|f| f.0 == span) {
@@ -210,9 +210,9 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::config::ModelSpec;
     use crate::learn::{Dataset, Layout, Particle, Regressor, StepMap, StepScratch, Target};
-    use crate::schema::{MoveLimit, Range as Limits, Signal, Switching};
-    use crate::spec::ModelSpec;
+    use crate::schema::{Bounds, MoveLimit, Signal, Switching};
     use crate::trajectory::{Frame, Window};
     use crate::units::Unit;
 
@@ -233,8 +233,8 @@ mod tests {
             name: s.name.value.clone(),
             role: s.role.value,
             unit: s.unit.as_ref().map_or_else(Unit::one, |u| Unit::parse(u).unwrap()),
-            hard: Limits::OPEN,
-            soft: Limits::OPEN,
+            hard: Bounds::OPEN,
+            soft: Bounds::OPEN,
             max_move: MoveLimit::NONE,
             multiple: 0.0,
             switching: Switching::NONE,

@@ -52,7 +52,7 @@ pub struct Local {
 }
 
 impl Local {
-    /// Doubt of signal number `k` beside the robust size of its one-step errors.
+    /// EpistemicThresholds of signal number `k` beside the robust size of its one-step errors.
     fn over(runs: &[Rollouts], k: usize) -> Self {
         let median = |mut values: Vec<f64>| {
             values.sort_by(f64::total_cmp);

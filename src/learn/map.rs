@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::equations::Equations;
 use super::model::{Particle, Regressor};
+use crate::config::ModelSpec;
 use crate::expr::Registers;
 use crate::schema::{Role, Schema};
-use crate::spec::ModelSpec;
 use crate::trajectory::{Frame, Window};
 
 /// What a regressor's output column means.

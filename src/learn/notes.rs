@@ -5,8 +5,8 @@ use super::response::Response;
 use super::rollouts::Rollouts;
 use super::score::ScoreRow;
 use super::verdict::Verdict;
+use crate::config::{Effect, TimeSpan};
 use crate::schema::Role;
-use crate::spec::{Effect, TimeSpan};
 
 /// The steady change of a signal by one step of a control that matters, in standard deviations of the signal.
 const MATERIAL: f64 = 0.05;

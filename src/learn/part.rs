@@ -6,9 +6,9 @@ use super::choose::Task;
 use super::dataset::Dataset;
 use super::map::{Layout, StepMap};
 use super::model;
+use super::noise_model::NoiseModel;
 use super::residuals::Residuals;
 use super::rollouts::{rollouts, starts};
-use super::spread::Spread;
 use crate::error::Result;
 
 /// Open-loop runs by which a part is judged, at most.
@@ -21,7 +21,7 @@ const BLOCKS: usize = 4;
 pub struct Part {
     pub map: StepMap,
     /// Of its one-step errors on the rows that it was judged on.
-    pub spread: Spread,
+    pub spread: NoiseModel,
     /// Mean squared error of open-loop runs there, over that of persistence: mean over targets and horizons.
     pub error: f64,
 }
@@ -52,7 +52,7 @@ impl Task<'_> {
         let map = self.map(&layout, regressor);
         let levels: Vec<bool> = layout.targets.iter().map(|t| !t.is_next()).collect();
         let errors = Residuals::of(&map, self.log, &starts(&map, self.log, beside, 1, usize::MAX));
-        let spread = Spread::of_residuals(&[errors], &levels, self.horizon);
+        let spread = NoiseModel::of_residuals(&[errors], &levels, self.horizon);
         let run = rollouts(&map, self.log, starts(&map, self.log, beside, self.horizon, STARTS), self.horizon, None);
         let still = run.persistence();
         let mut ratios = Vec::new();

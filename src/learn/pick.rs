@@ -2,8 +2,8 @@
 
 use super::calibrate::Calibration;
 use super::map::StepMap;
+use super::noise_model::NoiseModel;
 use super::rollouts::Rollouts;
-use super::spread::Spread;
 
 /// A fitted model with its calibrated spread and its out-of-fold score.
 pub(super) struct Candidate {
@@ -13,7 +13,7 @@ pub(super) struct Candidate {
     pub without: Vec<StepMap>,
     /// Open-loop runs of those over their folds.
     pub runs: Vec<Rollouts>,
-    pub spread: Spread,
+    pub spread: NoiseModel,
     /// CRPS over that of persistence, mean over targets and horizons: one per fold.
     pub losses: Vec<f64>,
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::map::{StepMap, StepScratch};
 use super::model::Particle;
 use super::rollouts::scored_signals;
-use crate::schema::{Range, Role};
+use crate::schema::{Bounds, Role};
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// Most members that a response is computed for.
@@ -42,7 +42,7 @@ pub struct Moments {
     pub mean: f64,
     pub sd: f64,
     /// 1st to 99th percentile.
-    pub seen: Range,
+    pub seen: Bounds,
 }
 
 impl Moments {
@@ -52,14 +52,14 @@ impl Moments {
         let mut values: Vec<f64> =
             rows.iter().flat_map(|r| column[r.clone()].iter().copied()).filter(|v| v.is_finite()).collect();
         if values.is_empty() {
-            return Self { mean: 0.0, sd: 0.0, seen: Range { low: 0.0, high: 0.0 } };
+            return Self { mean: 0.0, sd: 0.0, seen: Bounds { low: 0.0, high: 0.0 } };
         }
         values.sort_by(f64::total_cmp);
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
         let at = |p: f64| values[((p * n) as usize).min(values.len() - 1)];
-        Self { mean, sd, seen: Range { low: at(0.01), high: at(0.99) } }
+        Self { mean, sd, seen: Bounds { low: at(0.01), high: at(0.99) } }
     }
 
     /// Whether it moves at all, beyond rounding.
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_step_stays_inside_what_was_seen() {
-        let m = |mean, sd, low, high| Moments { mean, sd, seen: Range { low, high } };
+        let m = |mean, sd, low, high| Moments { mean, sd, seen: Bounds { low, high } };
         assert_eq!(step_of(&m(10.0, 1.0, 7.0, 12.0)), Some(1.0));
         assert_eq!(step_of(&m(10.0, 1.0, 7.0, 10.4)), Some(-1.0));
         assert_eq!(step_of(&m(10.0, 1.0, 9.7, 10.4)), Some(10.4 - 10.0));

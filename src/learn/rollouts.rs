@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::map::{StepMap, StepScratch, Target};
 use super::model::Particle;
-use super::spread::Spread;
+use super::noise_model::NoiseModel;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
 
@@ -226,7 +226,7 @@ pub fn rollouts(
     log: &Trajectory,
     starts: Vec<Start>,
     horizon: usize,
-    spread: Option<&Spread>,
+    spread: Option<&NoiseModel>,
 ) -> Rollouts {
     let n = starts.len();
     let signals = scored_signals(map, log);

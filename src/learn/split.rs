@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use crate::config::{ModelSpec, TimeSpan};
 use crate::error::{Error, Result, plural};
-use crate::spec::{ModelSpec, TimeSpan};
 use crate::trajectory::Trajectory;
 
 /// Blocks of the training rows, for out-of-fold residuals and the choice of ridges.
@@ -27,7 +27,7 @@ impl Split {
     ///
     /// # Errors
     /// [`Error::Data`] when a part would be shorter than one forecast up to the horizon: says what there is, what is
-    /// needed, and the cure.
+    /// needed, and the help.
     pub fn new(log: &Trajectory, spec: &ModelSpec, step: TimeSpan) -> Result<Self> {
         let rows: usize = log.segments.iter().map(Range::len).sum();
         let holdout = spec.holdout.steps(step, 1);

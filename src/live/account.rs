@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::ladder::Decision;
+use super::fallback::Decision;
 use super::record::{Record, Stamp};
 use super::tags::{Tag, Tags};
+use crate::config::LogSpec;
 use crate::error::Result;
 use crate::schema::Role;
-use crate::spec::LogSpec;
 
 /// What was seen, planned and predicted: the columns of the twin's log, the plant's other KPIs, `planned_*` of controls and
 /// `predicted_*` of states.

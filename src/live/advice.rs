@@ -10,13 +10,13 @@ use super::newest::doubts;
 use super::past::predicted;
 use super::reason::{Advised, advised};
 use super::support::{states_known, supported};
+use crate::config::TimeSpan;
 use crate::control::{self, Clock, Context, Controller, Forecast, Mpc};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::scenario::{Compiled, Plant, figures_of};
 use crate::schema::Role;
 use crate::simulate::{Run, Simulated, simulate};
-use crate::spec::TimeSpan;
 use crate::trajectory::Trajectory;
 use crate::twin::{Dynamics, Support};
 use crate::value::{quantile, sorted_finite};
@@ -81,7 +81,12 @@ struct Ahead<'a> {
 }
 
 impl<'a> Ahead<'a> {
-    fn new(plant: &'a Plant, horizon: usize, seed: u64, forecasts: Option<crate::spec::ForecastSpec>) -> Result<Self> {
+    fn new(
+        plant: &'a Plant,
+        horizon: usize,
+        seed: u64,
+        forecasts: Option<crate::config::ForecastSpec>,
+    ) -> Result<Self> {
         let (twin, log) = (&plant.twin, &plant.log);
         if log.steps < 2 {
             return Err(Error::Data("the log has fewer than two rows; there is nothing to advise from".into()));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::ladder::Rung;
+use super::fallback::FallbackLevel;
 use super::line::Flag;
 use crate::twin::Support;
 
@@ -10,7 +10,7 @@ use crate::twin::Support;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     pub controls: Vec<(String, f64)>,
-    pub rung: Rung,
+    pub rung: FallbackLevel,
     pub support: Support,
     /// States at the next step of the twin.
     pub predicted: Vec<(String, f64)>,

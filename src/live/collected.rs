@@ -1,7 +1,7 @@
 //! What the lines of one step of the twin say, until the step is whole.
 
 use super::tags::Tags;
-use crate::spec::Resample;
+use crate::config::Resample;
 
 /// Sums over lines; NaN is no value.
 #[derive(Debug, Clone, Default)]

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use crate::config::TimeSpan;
 use crate::error::{Error, Result};
-use crate::schema::Range;
-use crate::spec::TimeSpan;
+use crate::schema::Bounds;
 
 /// KPIs that are kept.
 const MOST_KPIS: usize = 64;
@@ -18,7 +18,7 @@ pub struct Description {
     pub names: Vec<String>,
     pub kpis: Vec<String>,
     /// What the plant lets each control be, in the unit of its column.
-    pub ranges: Vec<(String, Range)>,
+    pub ranges: Vec<(String, Bounds)>,
 }
 
 impl Description {
@@ -33,7 +33,7 @@ impl Description {
         let range = |value: &Value| match value.as_array().map(Vec::as_slice) {
             Some([a, b]) => {
                 let (a, b) = (a.as_f64()?, b.as_f64()?);
-                Some(Range { low: a.min(b), high: a.max(b) })
+                Some(Bounds { low: a.min(b), high: a.max(b) })
             }
             _ => None,
         };
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(read(serde_json::json!({ "states": 7, "controls": null })), Description::default());
         let d = read(serde_json::json!({ "controls": { "u": [5, 1], "v": [1], "w": ["a", 2] }, "states": ["x", 3] }));
         assert_eq!(d.names, ["x", "u", "v", "w"]);
-        assert_eq!(d.ranges, [("u".to_owned(), Range { low: 1.0, high: 5.0 })]);
+        assert_eq!(d.ranges, [("u".to_owned(), Bounds { low: 1.0, high: 5.0 })]);
         assert_eq!(d.pace(5_000).unwrap(), (5_000, 1));
     }
 

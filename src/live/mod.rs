@@ -12,8 +12,8 @@ mod advice;
 mod answer;
 mod collected;
 mod description;
+mod fallback;
 mod follow;
-mod ladder;
 mod line;
 mod newest;
 mod order;
@@ -27,7 +27,7 @@ mod tally;
 
 pub use advice::{Advice, KpiChange, Undo, advise};
 pub use answer::Answer;
-pub use ladder::Rung;
+pub use fallback::FallbackLevel;
 pub use line::{Flag, LONGEST};
 pub use reason::Advised;
 pub use session::{Reply, Session, Settings};

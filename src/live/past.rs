@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::config::{ForecastSpec, MpcSpec};
 use crate::control::{Forecast, since};
 use crate::expr::Registers;
 use crate::learn::Equations;
 use crate::scenario::Plant;
 use crate::schema::{Role, Signal};
-use crate::spec::{ForecastSpec, MpcSpec};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics};
 

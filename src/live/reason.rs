@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::advice::KpiChange;
+use crate::config::TimeSpan;
 use crate::scenario::Plant;
-use crate::schema::Range;
-use crate::spec::TimeSpan;
+use crate::schema::Bounds;
 use crate::twin::Dynamics;
 
 /// Share of a control's range that counts as no change, and as being at a limit.
@@ -39,12 +39,12 @@ pub fn advised(
     let signal = &plant.schema.signals[control];
     let seen = plant.twin.seen(control);
     let bounds = if within_log && seen.low <= seen.high {
-        Range { low: signal.hard.clamp(seen.low), high: signal.hard.clamp(seen.high) }
+        Bounds { low: signal.hard.clamp(seen.low), high: signal.hard.clamp(seen.high) }
     } else {
         signal.hard
     };
     let mut allowed =
-        Range { low: bounds.low.max(now - signal.max_move.down), high: bounds.high.min(now + signal.max_move.up) };
+        Bounds { low: bounds.low.max(now - signal.max_move.down), high: bounds.high.min(now + signal.max_move.up) };
     // from beyond its bounds it comes back at its pace
     if now > bounds.high {
         allowed.high = allowed.high.max(allowed.low);

@@ -8,18 +8,18 @@ use super::account::Account;
 use super::answer::Answer;
 use super::collected::Collected;
 use super::description::Description;
-use super::ladder::{Decision, Footing, Ladder, Rung};
+use super::fallback::{Decision, Fallback, FallbackLevel, FallbackSettings};
 use super::line::{Flag, Line, Sample};
 use super::order::{Order, Place};
 use super::past::Past;
 use super::record::{Stamp, require_new};
 use super::tags::Tags;
 use super::tally::Tally;
+use crate::config::{MpcSpec, TimeSpan};
 use crate::control::{Clock, Context};
 use crate::error::Result;
 use crate::scenario::{Compiled, Plant};
-use crate::schema::{Range, Role};
-use crate::spec::{MpcSpec, TimeSpan};
+use crate::schema::{Bounds, Role};
 use crate::twin::{Dynamics, Support};
 
 /// How a loop is run.
@@ -52,7 +52,7 @@ pub struct Session<'a> {
     compiled: &'a Compiled,
     spec: MpcSpec,
     log: Option<&'a Path>,
-    ladder: Ladder<'a>,
+    ladder: Fallback<'a>,
     tags: Tags,
     /// Milliseconds between lines, and lines per step of the twin.
     dt: i64,
@@ -113,8 +113,8 @@ impl<'a> Session<'a> {
             text: &plant.spec.text,
         };
         let settle = spec.settle.as_ref().map_or(plant.twin.map.depth() - 1, |s| s.value);
-        let footing = Footing { settle, shadow: settings.shadow, extrapolate: settings.extrapolate };
-        let ladder = Ladder::new(plant, &spec, &context, footing)?;
+        let footing = FallbackSettings { settle, shadow: settings.shadow, extrapolate: settings.extrapolate };
+        let ladder = Fallback::new(plant, &spec, &context, footing)?;
         let (signals, controls) = (plant.schema.len(), ladder.controls.len());
         let dt = plant.log.step_ms;
         Ok(Self {
@@ -212,7 +212,7 @@ impl<'a> Session<'a> {
             let range = tag.and_then(|t| Some((t, description.ranges.iter().find(|r| r.0 == t.column)?.1)));
             let Some((tag, range)) = range else { continue };
             let (a, b) = (tag.inside(range.low), tag.inside(range.high));
-            let both = Range { low: own.low.max(a.min(b)), high: own.high.min(a.max(b)) };
+            let both = Bounds { low: own.low.max(a.min(b)), high: own.high.min(a.max(b)) };
             if both.low <= both.high {
                 limit.hard = both;
             } else {
@@ -492,7 +492,7 @@ impl<'a> Session<'a> {
     fn answer(&self, flags: Vec<Flag>) -> Answer {
         let (rung, support, controls) = match &self.last {
             Some(last) => (last.rung, last.support, last.controls.clone()),
-            None => (Rung::Hold, Support::Outside, self.ladder.held(&self.past, &self.in_force)),
+            None => (FallbackLevel::Hold, Support::Outside, self.ladder.held(&self.past, &self.in_force)),
         };
         let outside = |signal: usize, value: f64| {
             let tag = self.tags.list.iter().find(|t| t.signal == signal)?;

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::line::Flag;
+use crate::config::{Resample, SignalSpec};
 use crate::error::{Error, Result};
 use crate::scenario::Plant;
-use crate::schema::{Range, Role, Signal};
-use crate::spec::{Resample, SignalSpec};
+use crate::schema::{Bounds, Role, Signal};
 use crate::twin::Dynamics;
 use crate::units::Unit;
 
@@ -29,8 +29,8 @@ pub struct Tag {
     /// value = gain * column + shift.
     gain: f64,
     shift: f64,
-    valid: Range,
-    plausible: Range,
+    valid: Bounds,
+    plausible: Bounds,
     /// Steps of the plant for which the same value is believed.
     pub flat: Option<i64>,
 }
@@ -132,7 +132,7 @@ impl Tags {
     }
 }
 
-fn tag(s: &SignalSpec, signal: usize, own: &Signal, seen: Range, dt: i64) -> Result<Tag> {
+fn tag(s: &SignalSpec, signal: usize, own: &Signal, seen: Bounds, dt: i64) -> Result<Tag> {
     let holds = matches!(own.role, Role::Control | Role::Setpoint);
     let resample = s.resample.as_ref().map_or(if holds { Resample::Hold } else { Resample::Mean }, |r| r.value);
     let (gain, shift) = match &s.column_unit {
@@ -144,9 +144,9 @@ fn tag(s: &SignalSpec, signal: usize, own: &Signal, seen: Range, dt: i64) -> Res
     let width = seen.high - seen.low;
     let moved = width.is_finite() && width > 0.0 && !holds;
     let plausible = if moved {
-        Range { low: seen.low - ABSURD_WIDTHS * width, high: seen.high + ABSURD_WIDTHS * width }
+        Bounds { low: seen.low - ABSURD_WIDTHS * width, high: seen.high + ABSURD_WIDTHS * width }
     } else {
-        Range { low: -ABSURD, high: ABSURD }
+        Bounds { low: -ABSURD, high: ABSURD }
     };
     Ok(Tag {
         signal,
@@ -155,7 +155,7 @@ fn tag(s: &SignalSpec, signal: usize, own: &Signal, seen: Range, dt: i64) -> Res
         resample,
         gain,
         shift,
-        valid: s.valid.as_ref().map_or(Range::OPEN, |v| Range { low: v.value[0], high: v.value[1] }),
+        valid: s.valid.as_ref().map_or(Bounds::OPEN, |v| Bounds { low: v.value[0], high: v.value[1] }),
         plausible,
         flat: s.flat.as_ref().map(|f| (f.ms() / dt.max(1)).max(1)),
     })

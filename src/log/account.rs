@@ -7,8 +7,8 @@ use super::finding::{Tally, duration};
 use super::resample::{Grid, Resampled, Samples};
 use super::segments::{Episodes, Segments};
 use super::{Excitation, Finding, SignalQuality};
+use crate::config::{Resample, TwinSpec};
 use crate::schema::{Role, Signal};
-use crate::spec::{Resample, TwinSpec};
 
 /// Where the time line was split, and why.
 pub(super) fn tell_segments(

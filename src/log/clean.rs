@@ -9,7 +9,7 @@ use super::finding::{Tally, duration};
 use super::resample::Samples;
 use super::scan::{ABSENT, NULL, Raw};
 use super::segments::Episodes;
-use crate::schema::Range;
+use crate::schema::Bounds;
 
 /// No signal of a plant is larger than this; beyond it, sums of squares overflow.
 const LARGEST: f64 = 1e30;
@@ -23,7 +23,7 @@ pub(super) struct Rule {
     /// `value = gain * column + shift`; 1 and 0 leave every bit as it is.
     pub gain: f64,
     pub shift: f64,
-    pub valid: Option<Range>,
+    pub valid: Option<Bounds>,
     /// Longest time that the value may stay the same, µs.
     pub flat: Option<i64>,
     /// Stays the same by nature (controls, set-points).
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn faults_are_dropped_and_counted() {
         let r = raw(&[(0, 1.0), (1, f64::NAN), (2, NULL), (3, f64::INFINITY), (4, 1e308), (5, 99.0), (6, -0.0)]);
-        let c = clean(&r, &Rule { valid: Some(Range { low: -1.0, high: 10.0 }), ..rule() }, None);
+        let c = clean(&r, &Rule { valid: Some(Bounds { low: -1.0, high: 10.0 }), ..rule() }, None);
         assert_eq!(c.samples.value, [1.0, -0.0]);
         assert_eq!((c.read, c.dropped), (7, 5));
         assert_eq!([count(&c, "not-finite"), count(&c, "missing"), count(&c, "out-of-range")], [2, 1, 2]);
@@ -364,7 +364,7 @@ mod tests {
     fn units_are_converted_before_limits() {
         let r = raw(&[(0, 212.0), (1, 32.0)]);
         let to_celsius =
-            Rule { gain: 1.0 / 1.8, shift: -32.0 / 1.8, valid: Some(Range { low: -50.0, high: 101.0 }), ..rule() };
+            Rule { gain: 1.0 / 1.8, shift: -32.0 / 1.8, valid: Some(Bounds { low: -50.0, high: 101.0 }), ..rule() };
         let c = clean(&r, &to_celsius, None);
         assert!((c.samples.value[0] - 100.0).abs() < 1e-12 && c.samples.value[1].abs() < 1e-12);
     }

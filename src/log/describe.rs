@@ -13,8 +13,8 @@ use super::clock::typical_interval;
 use super::files::{self, LogFile};
 use super::scan::{read_times, time_kind, wrong, zone};
 use super::time::{NO_TIME, TimeReader};
+use crate::config::{LogSpec, TimeSpan};
 use crate::error::{Error, Result};
-use crate::spec::{LogSpec, TimeSpan};
 
 /// What a column of a file looks like. Numbers are NaN where the kind has none.
 #[derive(Debug, Clone, PartialEq)]

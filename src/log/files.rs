@@ -11,8 +11,8 @@ use parquet::errors::ParquetError;
 
 use super::batches::retyped;
 use super::{Column, Source, pages, thrift};
+use crate::config::LogSpec;
 use crate::error::{Error, Result, nearest};
-use crate::spec::LogSpec;
 
 /// One Parquet file and its columns.
 #[derive(Debug, Clone)]

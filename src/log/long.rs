@@ -13,8 +13,8 @@ use super::scan::{
     Raw, Scan, need, need_labels, no_usable_times, read_labels, read_times, sort_labels, time_kind, wrong, zone,
 };
 use super::time::{NO_TIME, TimeReader};
+use crate::config::{LogSpec, LongSpec};
 use crate::error::{Error, Result};
-use crate::spec::{LogSpec, LongSpec};
 
 /// What counts as a good sample.
 #[derive(Debug, Clone)]
@@ -89,9 +89,9 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
             )));
         }
         let value = need(file, &long.value, "value")?;
-        files::numeric(value).map_err(|cure| {
+        files::numeric(value).map_err(|help| {
             Error::Data(format!(
-                "{}: the value column `{}` has the type {}: {cure}",
+                "{}: the value column `{}` has the type {}: {help}",
                 file.name, long.value.value, value.data_type
             ))
         })?;

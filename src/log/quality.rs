@@ -95,7 +95,7 @@ impl Quality {
     /// Refuses a log in which a learned signal or a control is missing too often.
     ///
     /// # Errors
-    /// [`Error::Data`] with a sentence and a cure per signal.
+    /// [`Error::Data`] with a sentence and a help per signal.
     pub fn require_complete(&self) -> Result<()> {
         if self.incomplete.is_empty() {
             return Ok(());

@@ -15,9 +15,9 @@ use super::resample::{Grid, Resampled, Samples, phase, resample};
 use super::scan::{Raw, Scan};
 use super::segments::{Episodes, split};
 use super::{Finding, Quality, long, wide};
+use crate::config::{Resample, SignalSpec, TwinSpec};
 use crate::error::{Error, Result};
-use crate::schema::{Range, Role, Schema};
-use crate::spec::{Resample, SignalSpec, TwinSpec};
+use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::Trajectory;
 use crate::units::Unit;
 
@@ -162,7 +162,7 @@ fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(Vec<Input>,
             unit: unit.text.clone(),
             gain,
             shift,
-            valid: s.valid.as_ref().map(|v| Range { low: v.value[0], high: v.value[1] }),
+            valid: s.valid.as_ref().map(|v| Bounds { low: v.value[0], high: v.value[1] }),
             flat: s.flat.as_ref().map(|f| f.ms().saturating_mul(1_000)),
             holds: holds || how == Resample::Hold,
             temperature: is_temperature(unit),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::clock::typical_interval;
 use super::finding::Tally;
-use crate::spec::Resample;
+use crate::config::Resample;
 
 /// Clean samples of one signal: times (µs UTC) strictly rise.
 #[derive(Debug, Clone, Default)]

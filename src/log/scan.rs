@@ -13,8 +13,8 @@ use super::cast::{self, Integers, Texts};
 use super::files::{self, FileColumn, LogFile, suggestion};
 use super::finding::Tally;
 use super::time::{TimeKind, TimeReader};
+use crate::config::LogSpec;
 use crate::error::{Error, Result};
-use crate::spec::LogSpec;
 
 /// The samples of one column or tag, in the order of the files. Null is [`NULL`], a column that its file lacks
 /// [`ABSENT`].

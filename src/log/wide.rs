@@ -14,8 +14,8 @@ use super::scan::{
     ABSENT, Raw, Scan, need_labels, no_usable_times, read_labels, read_times, sort_labels, time_kind, wrong, zone,
 };
 use super::time::{NO_TIME, TimeReader};
+use crate::config::LogSpec;
 use crate::error::{Error, Result};
-use crate::spec::LogSpec;
 
 /// Reads a wide log: `wanted` are column names.
 pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Result<Scan> {
@@ -49,9 +49,9 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
             select.push((episode.as_str(), As::Codes));
         }
         for column in wanted.iter().filter_map(|name| file.find(name)) {
-            files::numeric(column).map_err(|cure| {
+            files::numeric(column).map_err(|help| {
                 Error::Data(format!(
-                    "{}: column `{}` has the type {}: {cure}",
+                    "{}: column `{}` has the type {}: {help}",
                     file.name, column.name, column.data_type
                 ))
             })?;

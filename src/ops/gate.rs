@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::learn::{Rollouts, Spread, StepMap, rollouts, starts};
+use crate::learn::{NoiseModel, Rollouts, StepMap, rollouts, starts};
 use crate::rng::Key;
 use crate::trajectory::Trajectory;
 
@@ -40,8 +40,8 @@ const DRAWS: u64 = 2000;
 /// error of persistence. Starts are grouped into blocks of at least a day and at least the horizon, and the blocks are
 /// resampled (Künsch 1989), so that neighbouring forecasts do not count twice.
 pub fn compare(
-    champion: (&StepMap, &Spread),
-    challenger: (&StepMap, &Spread),
+    champion: (&StepMap, &NoiseModel),
+    challenger: (&StepMap, &NoiseModel),
     log: &Trajectory,
     stretches: &[Range<usize>],
     horizon: usize,
@@ -52,7 +52,7 @@ pub fn compare(
     // both must be able to start: the one that reads further back decides
     let deeper = if champion.0.depth() >= challenger.0.depth() { champion.0 } else { challenger.0 };
     let common = starts(deeper, log, stretches, horizon, 4000);
-    let run = |(map, spread): (&StepMap, &Spread)| rollouts(map, log, common.clone(), horizon, Some(spread));
+    let run = |(map, spread): (&StepMap, &NoiseModel)| rollouts(map, log, common.clone(), horizon, Some(spread));
     let (old, new) = (run(champion), run(challenger));
     let scale = scales(&old.persistence());
     let (old_loss, _) = losses(&old, champion.1, &scale);
@@ -137,7 +137,7 @@ fn scales(persistence: &Rollouts) -> Vec<f64> {
 }
 
 /// Loss per start (NaN where nothing could be compared), and coverage of the 90 % interval at the last horizon.
-fn losses(run: &Rollouts, spread: &Spread, scale: &[f64]) -> (Vec<f64>, f64) {
+fn losses(run: &Rollouts, spread: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64) {
     let n = run.starts.len();
     let (mut sum, mut count) = (vec![0.0; n], vec![0usize; n]);
     let (mut inside, mut all) = (0usize, 0usize);

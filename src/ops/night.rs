@@ -8,9 +8,9 @@ use super::plant::{self, Champion, Source, Stored};
 use super::status::{Gate, NONE, Status};
 use super::{Registry, Verdict, now};
 use crate::compute::Compute;
+use crate::config::{Loaded, ModelSpec, RetrainSpec, TwinSpec};
 use crate::error::{Error, Result};
 use crate::scenario::results::ModelCard;
-use crate::spec::{Loaded, ModelSpec, RetrainSpec, TwinSpec};
 use crate::trajectory::Trajectory;
 
 /// How a night ended.
@@ -90,14 +90,14 @@ fn night(source: Source, registry: &Registry, seed: Option<u64>, tell: &dyn Fn(&
     if let Some(why) = challenger.refused.take() {
         return Ok(keep(format!("champion unchanged: {why}"), None));
     }
-    let (rival, caveat) = match &held {
+    let (plant_model, caveat) = match &held {
         Champion::Whole(stored) => (Some(stored), String::new()),
         Champion::StandIn { stored, why } => {
             (Some(stored), format!("; compared with the earlier champion {}: {why}", stored.card.version))
         }
         Champion::Never | Champion::Outdated(_) => (None, String::new()),
     };
-    let comparison = match rival {
+    let comparison = match plant_model {
         Some(stored) => {
             let Stored { twin, card } = stored.as_ref();
             // the challenger's hold-out is the blocks: rows of the cut log, which starts later than the whole one

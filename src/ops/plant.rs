@@ -8,16 +8,16 @@ use indexmap::IndexMap;
 
 use super::{Event, Registry, Verdict, Version, now};
 use crate::compute::Compute;
+use crate::config::{self, Effect, Loaded, ModelSpec, TwinSpec};
 use crate::error::{Error, Fault, Result};
 use crate::expr;
-use crate::learn::{Layout, Split, Spread, learn};
+use crate::learn::{Layout, NoiseModel, Split, learn};
 use crate::log::{self, Quality};
 use crate::scenario::results::{ModelCard, Tuned};
 use crate::scenario::{Compiled, Plant, model_card, replay_checks};
 use crate::schema::{Role, Schema};
-use crate::spec::{self, Effect, Loaded, ModelSpec, TwinSpec};
 use crate::trajectory::Trajectory;
-use crate::tune::{Ground, tune};
+use crate::tune::{TuningInputs, tune};
 use crate::twin::{MODEL_FILE, Provenance, Twin, config_hash};
 
 /// Name of the model card in a version.
@@ -41,7 +41,7 @@ pub struct Fitted {
     pub card: ModelCard,
     pub holdout: Vec<Range<usize>>,
     /// The twin's spread, inflated by widths that have not seen the hold-out.
-    pub untracked: Spread,
+    pub untracked: NoiseModel,
     /// Why the model should not be used.
     pub refused: Option<String>,
 }
@@ -75,10 +75,10 @@ pub fn read(spec: Loaded<TwinSpec>, compute: Compute, tell: &dyn Fn(&str)) -> Re
     Ok(Source { spec, schema, log, quality, compiled, compute })
 }
 
-fn faults_of(spec: &Loaded<TwinSpec>, complaints: Vec<spec::Complaint>) -> Error {
-    let fault = |(message, span): spec::Complaint| {
-        let cure = "see `twinopt check`";
-        Fault::new("signal", &spec.path, &spec.text, Some(span), message, cure)
+fn faults_of(spec: &Loaded<TwinSpec>, complaints: Vec<config::Complaint>) -> Error {
+    let fault = |(message, span): config::Complaint| {
+        let help = "see `twinopt check`";
+        Fault::new("signal", &spec.path, &spec.text, Some(span), message, help)
     };
     Error::Config(complaints.into_iter().map(fault).collect())
 }
@@ -147,7 +147,7 @@ impl Source {
             return Ok(None);
         }
         let timezone = self.spec.value.zone()?;
-        let ground = Ground {
+        let ground = TuningInputs {
             schema: &self.schema,
             spec: &self.spec.value,
             model,
@@ -369,7 +369,7 @@ pub fn fit_and_publish(
 
 /// Known signs as columns: (control, signal, sign).
 fn effects(schema: &Schema, spec: &TwinSpec) -> Vec<(usize, usize, Effect)> {
-    let of = |(i, s): (usize, &crate::spec::At<crate::spec::SignalSpec>)| {
+    let of = |(i, s): (usize, &crate::config::At<crate::config::SignalSpec>)| {
         let pairs = s.value.effects.iter().filter_map(move |(control, e)| Some((schema.find(control)?, i, e.value)));
         pairs.collect::<Vec<_>>()
     };

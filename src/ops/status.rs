@@ -6,8 +6,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::config::TimeSpan;
 use crate::error::{Error, Result};
-use crate::spec::TimeSpan;
 
 /// What the last retrain left behind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

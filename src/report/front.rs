@@ -512,7 +512,7 @@ fn shares(low: f64, high: f64) -> String {
 
 /// `24` steps of `10min` → `4 h`.
 pub fn ahead(steps: usize, step: &str) -> String {
-    match step.parse::<crate::spec::TimeSpan>() {
+    match step.parse::<crate::config::TimeSpan>() {
         Ok(s) => {
             let hours = s.seconds() * steps as f64 / 3600.0;
             let (v, unit) = match hours {

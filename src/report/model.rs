@@ -215,7 +215,7 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
         out.push(format!(
             "Plans look {} ahead in {}{}{}: no simpler or more usual one of {} ways to plan did as well, tried in closed loop ({}, {} each) on a plant that \
              another family of models plays, learned from the other half of the log",
-            crate::spec::TimeSpan::of_steps(setting.horizon, step_ms(m)),
+            crate::config::TimeSpan::of_steps(setting.horizon, step_ms(m)),
             crate::error::plural(setting.moves, "move"),
             if setting.replan > 1 { format!(", anew every {} steps", setting.replan) } else { String::new() },
             if setting.cost_to_go { ", and count what the log says comes behind that" } else { "" },
@@ -251,7 +251,7 @@ fn marks(m: &ModelCard) -> Vec<usize> {
 }
 
 fn step_ms(m: &ModelCard) -> i64 {
-    m.step.parse::<crate::spec::TimeSpan>().map_or(3_600_000, crate::spec::TimeSpan::ms)
+    m.step.parse::<crate::config::TimeSpan>().map_or(3_600_000, crate::config::TimeSpan::ms)
 }
 
 fn hours(steps: usize, m: &ModelCard) -> f64 {

@@ -1,7 +1,7 @@
 //! One scenario: the question, what was changed, and how the cases compare.
 
 use crate::error::Result;
-use crate::scenario::results::{CaseResult, ControlUse, LimitUse, Promise, Results, ScenarioResult, Trend};
+use crate::scenario::results::{CaseResult, ControlUse, LimitUse, OptimismCheck, Results, ScenarioResult, Trend};
 
 use super::chart::{self, Band, Limit, TrendChart};
 use super::clock::Clock;
@@ -258,7 +258,7 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
 }
 
 /// What plans promised, and what is left of it on other members of the model.
-fn promise(p: &Promise) -> Option<String> {
+fn promise(p: &OptimismCheck) -> Option<String> {
     let gap = p.gap()?;
     let word = if p.share() < 1.0 { ": over-optimistic" } else { "" };
     let lost = number::percent_text(gap.abs());

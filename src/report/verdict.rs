@@ -8,8 +8,8 @@
 //! - **try** when something weakens the evidence ([`Pick::caveats`]); else **do**.
 
 use crate::scenario::results::{
-    AnnualResult, CaseResult, Difference, Economics, Estimate, LimitUse, Promise, ReplayCheck, Results, ScenarioResult,
-    Score, SupportShare,
+    AnnualResult, CaseResult, Difference, Economics, Estimate, LimitUse, OptimismCheck, ReplayCheck, Results,
+    ScenarioResult, Score, SupportShare,
 };
 
 use super::number::{self, with_unit};
@@ -70,7 +70,7 @@ pub struct Pick<'a> {
     /// Saving of the objective: −(case − baseline), as much of it as is to be counted on.
     pub saving: Difference,
     /// What its plans promised, over all runs.
-    pub promise: Promise,
+    pub promise: OptimismCheck,
     /// The year, when the scenarios carry weights.
     pub annual: Option<&'a AnnualResult>,
     pub economics: Option<&'a Economics>,
@@ -240,7 +240,7 @@ fn consider<'a>(results: &'a Results, name: &'a str) -> Option<Pick<'a>> {
         Some(a) => saving(&a.objective_change),
         None => sum(&runs)?,
     };
-    let mut promise = Promise::default();
+    let mut promise = OptimismCheck::default();
     runs.iter().filter_map(|r| r.case.promise.as_ref()).for_each(|p| promise.add(p));
     // what is only promised to the members that plans were made for is not counted on
     let saved = saved.scaled(promise.share());

@@ -3,7 +3,7 @@
 use super::case::BASELINE;
 use super::plant::Plant;
 use super::results::{AnnualResult, CaseResult, KpiResult, ScenarioResult};
-use crate::spec::{Loaded, ScenarioSpec};
+use crate::config::{Loaded, ScenarioSpec};
 use crate::twin::Dynamics;
 use crate::value::{Difference, Economics, Estimate, Figures, Kpi, Objective, Part, annualise};
 
@@ -86,7 +86,7 @@ fn economics(
         }
     }
     // the same equipment serves every scenario: it is bought once, at the highest price that one of them names
-    let cost = |pick: fn(&crate::spec::CaseSpec) -> Option<f64>| {
+    let cost = |pick: fn(&crate::config::CaseSpec) -> Option<f64>| {
         specs.iter().filter_map(|s| pick(&s.value.case.get(case)?.value)).fold(0.0, f64::max)
     };
     let capex = cost(|c| c.capex.as_ref().map(|v| v.value));

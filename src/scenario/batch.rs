@@ -10,9 +10,9 @@ use super::case::run_scenario;
 use super::parts;
 use super::plant::Plant;
 use super::results::ScenarioResult;
+use crate::config::{Loaded, ScenarioSpec};
 use crate::control::Clock;
 use crate::error::{Error, Fault, Result};
-use crate::spec::{Loaded, ScenarioSpec};
 
 /// What to run and how.
 pub struct Batch<'a> {
@@ -104,7 +104,7 @@ pub fn failed(scenario: &Loaded<ScenarioSpec>, seed: Option<u64>, error: &Error)
 pub fn unread(file: &Path, error: &Error) -> ScenarioResult {
     let text = match error {
         Error::Config(faults) => {
-            let line = |f: &Fault| format!("line {}: {}; {}", f.line, f.message, f.cure);
+            let line = |f: &Fault| format!("line {}: {}; {}", f.line, f.message, f.help);
             faults.iter().map(line).collect::<Vec<_>>().join("\n")
         }
         other => other.to_string(),

@@ -1,9 +1,9 @@
 //! What was learned, as a report tells it: signal indices become names and units.
 
 use super::results::{ModelCard, Score, StepResponse};
+use crate::config::{Effect, TimeSpan, TwinSpec};
 use crate::learn::Learned;
 use crate::schema::Schema;
-use crate::spec::{Effect, TimeSpan, TwinSpec};
 
 /// The card of a freshly learned model with so many past values; its version and its replay checks come later.
 pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Schema) -> ModelCard {

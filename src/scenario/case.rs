@@ -11,14 +11,14 @@ use super::card::change_unit;
 use super::plant::{Compiled, Plant};
 use super::results::{CaseResult, KpiResult, ScenarioResult};
 use super::summary;
-use crate::control::mpc::{Cut, planner_of};
+use crate::config::{Change, ControllerSpec, Loaded, MpcSpec, PlannerSpec, ScenarioSpec, TimeSpan};
+use crate::control::mpc::{SkillHorizon, planner_of};
 use crate::control::schedule::minute_of_day;
-use crate::control::{self, Clock, Forecast, Promise};
+use crate::control::{self, Clock, Forecast, OptimismCheck};
 use crate::error::{Error, Result};
 use crate::rng::Key;
-use crate::schema::{Range, Role};
+use crate::schema::{Bounds, Role};
 use crate::simulate::{Run, Simulated, simulate};
-use crate::spec::{Change, ControllerSpec, Loaded, MpcSpec, PlannerSpec, ScenarioSpec, TimeSpan};
 use crate::trajectory::Trajectory;
 use crate::twin::{Dynamics, Twin};
 use crate::value::{Difference, Estimate, Figures, Kpi, Objective, figures};
@@ -133,8 +133,8 @@ pub fn run_scenario(
 /// A run, and what its controller says of its plans.
 pub struct Done {
     pub simulated: Simulated,
-    pub promise: Option<Promise>,
-    pub cut: Option<Cut>,
+    pub promise: Option<OptimismCheck>,
+    pub cut: Option<SkillHorizon>,
 }
 
 /// One scenario's plant, ready to run any controller on.
@@ -224,7 +224,7 @@ fn realise(
         let Some(signal) = plant.schema.find(name) else { continue };
         // what a sensor could not show, the plant cannot meet
         let valid = plant.spec.value.signals[signal].valid.as_ref();
-        let limits = valid.map_or(Range::OPEN, |v| Range { low: v[0], high: v[1] });
+        let limits = valid.map_or(Bounds::OPEN, |v| Bounds { low: v[0], high: v[1] });
         let hours = Hours::of(plant, &change.value)?;
         for k in past..past + steps {
             if hours.hold(t.time(k)) {
@@ -240,8 +240,8 @@ fn realise(
         let name = &plant.schema.signals[state].name;
         let complete = |k: &usize| states.iter().all(|&i| log.at(i, *k)[0].is_finite());
         let next = (start..log.steps).find(complete);
-        let cure = next.map_or_else(String::new, |k| format!("; the next complete row is at {}", log.time(k)));
-        return Err(Error::Data(format!("{} cannot start: the log has no value of `{name}` there{cure}", place())));
+        let help = next.map_or_else(String::new, |k| format!("; the next complete row is at {}", log.time(k)));
+        return Err(Error::Data(format!("{} cannot start: the log has no value of `{name}` there{help}", place())));
     }
     Ok((past, t))
 }

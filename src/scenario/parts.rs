@@ -8,9 +8,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::plant::Plant;
 use super::results::{SCHEMA_VERSION, ScenarioResult};
 use super::runs::{parquet_bytes, rows};
+use crate::config::{Loaded, ScenarioSpec};
 use crate::disk::write_file;
 use crate::error::{Error, Result};
-use crate::spec::{Loaded, ScenarioSpec};
 use crate::trajectory::Trajectory;
 
 /// Hash of all that a scenario's result depends on.

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::results::{ModelCard, Tuned};
+use crate::config::{At, Change, Loaded, MpcSpec, TimeSpan, TwinSpec};
 use crate::error::{Error, Fault, Result};
 use crate::expr::Scope;
 use crate::learn::Equations;
 use crate::log::Quality;
 use crate::schema::Schema;
-use crate::spec::{At, Change, Loaded, MpcSpec, TimeSpan, TwinSpec};
 use crate::trajectory::Trajectory;
 use crate::twin::Twin;
-use crate::value::{CostToGo, Kpi, Objective};
+use crate::value::{Kpi, Objective, TerminalCost};
 
 /// Steps of the log before a run that lags, forecasts and controllers can look back on: four weeks of ten minutes, two
 /// of minutes by the hour, more than any `sum` may reach.
@@ -44,21 +44,21 @@ pub struct Compiled {
 impl Compiled {
     /// Compiles equations and KPIs with the parameters changed by `changes`.
     pub fn new(spec: &Loaded<TwinSpec>, schema: &Schema, changes: &IndexMap<String, At<Change>>) -> Result<Self> {
-        let fault = |span: Range<usize>, code, message: String, cure: String| {
-            Fault::new(code, &spec.path, &spec.text, Some(span), message, cure)
+        let fault = |span: Range<usize>, code, message: String, help: String| {
+            Fault::new(code, &spec.path, &spec.text, Some(span), message, help)
         };
         let scope = Scope::new(&spec.value, schema, changes)
             .map_err(|(m, span)| Error::Config(vec![fault(span, "parameter", m, "see `twinopt check`".into())]))?;
         let mut faults = Vec::new();
         let equations = Equations::compile(&spec.value, schema, &scope).unwrap_or_else(|list| {
-            faults.extend(list.into_iter().map(|(span, f)| fault(span, f.code, f.message, f.cure)));
+            faults.extend(list.into_iter().map(|(span, f)| fault(span, f.code, f.message, f.help)));
             Equations::default()
         });
         let mut kpis = Vec::new();
         for (name, kpi) in &spec.value.kpi {
             match Kpi::compile(name, &kpi.value, &scope, schema) {
                 Ok(k) => kpis.push(k),
-                Err((span, f)) => faults.push(fault(span, f.code, f.message, f.cure)),
+                Err((span, f)) => faults.push(fault(span, f.code, f.message, f.help)),
             }
         }
         if !faults.is_empty() {
@@ -67,8 +67,8 @@ impl Compiled {
         let prices = spec.value.objective.iter().map(|(name, price)| (name.as_str(), price.value));
         let objective = Objective::of(&kpis, prices).map_err(|name| {
             let span = spec.value.objective.get(&name).map_or(0..0, |p| p.span.clone());
-            let cure = "name a KPI of the [kpi] table".into();
-            Error::Config(vec![fault(span, "unknown-kpi", format!("`{name}` is no KPI"), cure)])
+            let help = "name a KPI of the [kpi] table".into();
+            Error::Config(vec![fault(span, "unknown-kpi", format!("`{name}` is no KPI"), help)])
         })?;
         Ok(Self { scope, equations, kpis, objective })
     }
@@ -117,7 +117,7 @@ impl Plant {
     }
 
     /// What is to come behind a plan, as the log tells it.
-    pub fn to_go(&self) -> Option<&CostToGo> {
+    pub fn to_go(&self) -> Option<&TerminalCost> {
         self.card.tuned.as_ref()?.to_go.as_ref()
     }
 

@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use super::case::Case;
 use super::plant::{Compiled, Plant};
 use super::results::ReplayCheck;
+use crate::config::{ControllerSpec, TimeSpan};
 use crate::error::Result;
 use crate::schema::Role;
-use crate::spec::{ControllerSpec, TimeSpan};
 use crate::twin::{Dynamics, Twin};
 use crate::value::{Estimate, Kpi, evaluate, figures, quantile, sorted_finite};
 

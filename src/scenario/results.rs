@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use crate::control::Promise;
+pub use crate::control::OptimismCheck;
 use crate::log::Quality;
-use crate::value::CostToGo;
+use crate::value::TerminalCost;
 pub use crate::value::{Difference, Economics, Estimate};
 
 /// Version of the `results.json` layout.
@@ -88,7 +88,7 @@ pub struct CaseResult {
     /// What its plans promised, and what of it is left on members of the model that they were not made for; absent where
     /// nothing was planned, or the model has one member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub promise: Option<Promise>,
+    pub promise: Option<OptimismCheck>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -237,7 +237,7 @@ pub struct Tuned {
     pub expected: Vec<Expected>,
     /// What is to come behind a plan; `None`: the log does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to_go: Option<CostToGo>,
+    pub to_go: Option<TerminalCost>,
 }
 
 impl Tuned {

@@ -1,7 +1,7 @@
 //! Simulated trajectories reduced to what a report shows.
 
 use super::results::{ControlUse, LimitUse, SupportShare, Trend};
-use crate::schema::{Range, Role};
+use crate::schema::{Bounds, Role};
 use crate::trajectory::Trajectory;
 use crate::twin::Support;
 use crate::value::Estimate;
@@ -52,7 +52,7 @@ pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
             continue;
         }
         for (kind, range) in [("hard", signal.hard), ("soft", signal.soft)] {
-            if range != Range::OPEN {
+            if range != Bounds::OPEN {
                 uses.push(limit_use(t, i, kind, range));
             }
         }
@@ -60,7 +60,7 @@ pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
     uses
 }
 
-fn limit_use(t: &Trajectory, i: usize, kind: &str, range: Range) -> LimitUse {
+fn limit_use(t: &Trajectory, i: usize, kind: &str, range: Bounds) -> LimitUse {
     let signal = &t.schema.signals[i];
     // rounding of a control that stands on its limit is no violation
     let slack = 1e-9 * [range.low, range.high].iter().filter(|v| v.is_finite()).fold(1.0f64, |m, v| m.max(v.abs()));

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Ground;
-use super::players::{Player, Players};
+use super::TuningInputs;
+use super::pool::{ModelPool, PoolModel};
+use crate::config::{MpcSpec, TimeSpan};
 use crate::control::{Context, Forecast, Mpc};
 use crate::error::{Error, Result};
 use crate::learn::starts;
@@ -12,7 +13,6 @@ use crate::rng::Key;
 use crate::scenario::results::{Expected, Setting};
 use crate::scenario::{HISTORY, figures_of};
 use crate::simulate::{Run, simulate};
-use crate::spec::{MpcSpec, TimeSpan};
 use crate::trajectory::Trajectory;
 use crate::value::Kpi;
 
@@ -34,8 +34,8 @@ struct Stretch {
 
 /// Where settings are tried.
 pub struct Loops<'a> {
-    ground: &'a Ground<'a>,
-    players: &'a Players,
+    ground: &'a TuningInputs<'a>,
+    players: &'a ModelPool,
     pub steps: usize,
     /// To choose by, and to test the choice.
     stretches: [Vec<Stretch>; 2],
@@ -67,7 +67,7 @@ pub fn mean(values: &[f64]) -> f64 {
 
 impl<'a> Loops<'a> {
     /// `None` when a half has no stretch that is long enough.
-    pub fn new(ground: &'a Ground<'a>, players: &'a Players, horizon: usize) -> Option<Self> {
+    pub fn new(ground: &'a TuningInputs<'a>, players: &'a ModelPool, horizon: usize) -> Option<Self> {
         let steps = STEPS.max(2 * horizon);
         let mut stretches = [Vec::new(), Vec::new()];
         let deepest = players.list.iter().max_by_key(|p| p.twin.map.depth())?;
@@ -116,9 +116,9 @@ impl<'a> Loops<'a> {
             // who plans was fitted to the other half
             let half = 1 - stretch.half;
             let planner = self.players.get(&setting.model, setting.lags, half);
-            let rival = self.players.rival(family, half);
-            let kpis = match (planner, rival) {
-                (Some(planner), Some(rival)) => self.one(setting, (planner, rival), stretch, i)?,
+            let plant_model = self.players.plant_model(family, half);
+            let kpis = match (planner, plant_model) {
+                (Some(planner), Some(plant_model)) => self.one(setting, (planner, plant_model), stretch, i)?,
                 _ => None,
             };
             let nothing = || vec![f64::NAN; self.ground.compiled.kpis.len()];
@@ -140,11 +140,11 @@ impl<'a> Loops<'a> {
     fn one(
         &self,
         setting: &Setting,
-        (planner, rival): (&Player, &Player),
+        (planner, plant_model): (&PoolModel, &PoolModel),
         stretch: &Stretch,
         number: usize,
     ) -> Result<Option<Vec<f64>>> {
-        let Ground { schema, spec, compiled, timezone, file, text, model, .. } = *self.ground;
+        let TuningInputs { schema, spec, compiled, timezone, file, text, model, .. } = *self.ground;
         let mpc = planned(self.ground, setting);
         let context = Context {
             schema,
@@ -163,7 +163,7 @@ impl<'a> Loops<'a> {
         };
         let Stretch { realised, past, .. } = stretch;
         let run = Run {
-            dynamics: &rival.twin,
+            dynamics: &plant_model.twin,
             realised,
             past: *past,
             steps: self.steps,
@@ -201,7 +201,7 @@ impl<'a> Loops<'a> {
 }
 
 /// The twin's `[mpc]` table with what `setting` says.
-fn planned(ground: &Ground, setting: &Setting) -> MpcSpec {
+fn planned(ground: &TuningInputs, setting: &Setting) -> MpcSpec {
     MpcSpec {
         horizon: Some(TimeSpan::of_steps(setting.horizon, ground.log.step_ms).into()),
         moves: Some(setting.moves.into()),
@@ -213,7 +213,7 @@ fn planned(ground: &Ground, setting: &Setting) -> MpcSpec {
     }
 }
 
-fn stretch(ground: &Ground, row: usize, first: usize, steps: usize, half: usize) -> Stretch {
+fn stretch(ground: &TuningInputs, row: usize, first: usize, steps: usize, half: usize) -> Stretch {
     let Range { start, end } = first.max(row.saturating_sub(HISTORY))..row + steps;
     let realised = ground.log.part(start..end);
     let (past, run) = (row - start, realised.part(row - start..end - start));

@@ -5,7 +5,7 @@
 //! lags learns the old controller. What counts is what a plan on it does to a plant that is not itself.
 
 mod loops;
-mod players;
+mod pool;
 mod search;
 
 pub use search::tune;
@@ -16,14 +16,14 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::compute::Compute;
+use crate::config::{ModelSpec, MpcSpec, TwinSpec};
 use crate::scenario::Compiled;
 use crate::schema::Schema;
-use crate::spec::{ModelSpec, MpcSpec, TwinSpec};
 use crate::trajectory::Trajectory;
 
 /// What there is before anything is learned.
 #[derive(Clone, Copy)]
-pub struct Ground<'a> {
+pub struct TuningInputs<'a> {
     pub schema: &'a Arc<Schema>,
     pub spec: &'a TwinSpec,
     /// As the twin's file has them; what it gives is not tuned.

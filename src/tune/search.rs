@@ -2,12 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::Ground;
+use super::TuningInputs;
 use super::loops::{Loops, Outcome, mean};
-use super::players::{Players, YARDSTICK};
+use super::pool::{ModelPool, REFERENCE_FAMILY};
+use crate::config::{MpcSpec, TimeSpan};
 use crate::error::{Error, Fault, Result};
 use crate::scenario::results::{Setting, Trial, Tuned};
-use crate::spec::{MpcSpec, TimeSpan};
 
 /// The control horizon is divided by these.
 const PARTS: [usize; 3] = [1, 2, 4];
@@ -34,10 +34,10 @@ const WORTH: f64 = 0.01;
 ///
 /// # Errors
 /// Faults of the `[mpc]` table.
-pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
+pub fn tune(ground: &TuningInputs, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     let step = TimeSpan::from_ms(ground.log.step_ms);
     tell("tuning plans: fitting the players");
-    let players = match Players::fit(ground) {
+    let players = match ModelPool::fit(ground) {
         // halves are shorter than what is learned from in the end
         Err(Error::Data(_)) => return Ok(None),
         other => other?,
@@ -47,9 +47,9 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     let told = players.to_go.iter().chain([&players.to_go_whole]).all(Option::is_some);
     if let Some(wanted) = cost_to_go.as_ref().filter(|c| c.value && !told) {
         let message = "the log tells less than half of what comes behind a plan, or the objective is no sum over steps";
-        let cure = "remove `cost_to_go`; price what stays behind with `terminal`";
+        let help = "remove `cost_to_go`; price what stays behind with `terminal`";
         let span = Some(wanted.span.clone());
-        return Err(Error::Config(vec![Fault::new("missing-value", ground.file, ground.text, span, message, cure)]));
+        return Err(Error::Config(vec![Fault::new("missing-value", ground.file, ground.text, span, message, help)]));
     }
     let own = || ground.model.horizon.steps(step, 1).max(least);
     let longest = horizon.as_ref().map_or_else(own, |h| h.steps(step, 1));
@@ -68,7 +68,7 @@ pub fn tune(ground: &Ground, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
     tell("tuning plans: model and lags in closed loop");
     let all = |m: &&'static str| players.lags.iter().map(|&l| first(m, l)).collect::<Vec<_>>();
     let measured = players.planners.iter().copied().filter(|m| players.measurable(m));
-    search.compare(all(&YARDSTICK), measured.collect())?;
+    search.compare(all(&REFERENCE_FAMILY), measured.collect())?;
     let Some(mut best) = search.race(players.planners.iter().flat_map(all).collect())? else { return Ok(None) };
     // totals are over the whole horizon
     let parts = if horizon.is_none() && ground.mpc.totals.is_empty() { &PARTS[..] } else { &[1] };

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Envelope, Provenance, Twin, config_hash};
 use crate::compute::Compute;
+use crate::config::TwinSpec;
 use crate::error::{Error, Result};
-use crate::learn::{Doubt, Equations, Layout, Spread, StepMap, model};
-use crate::schema::{Range, Schema};
-use crate::spec::TwinSpec;
+use crate::learn::{EpistemicThresholds, Equations, Layout, NoiseModel, StepMap, model};
+use crate::schema::{Bounds, Schema};
 
 /// Name of the file.
 pub const MODEL_FILE: &str = "model.bin";
@@ -42,11 +42,11 @@ struct Header {
 #[derive(Debug, Serialize, Deserialize)]
 struct Payload {
     regressor: Vec<u8>,
-    spread: Spread,
-    doubt: Doubt,
+    spread: NoiseModel,
+    doubt: EpistemicThresholds,
     envelope: Envelope,
-    seen: Vec<Range>,
-    extremes: Vec<Range>,
+    seen: Vec<Bounds>,
+    extremes: Vec<Bounds>,
 }
 
 impl Twin {

@@ -1,9 +1,9 @@
 //! States whose sensor is bad: carried by the model's own prediction, for a while.
 
+use crate::config::TimeSpan;
 use crate::error::{Error, Result, plural};
 use crate::learn::{Particle, StepMap, StepScratch};
 use crate::schema::Role;
-use crate::spec::TimeSpan;
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// Fills what is missing of the states in rows `first ..= row` of `log` (1 particle) with the one-step predictions of
@@ -14,7 +14,7 @@ use crate::trajectory::{Frame, Trajectory, Window};
 /// are.
 ///
 /// # Errors
-/// [`Error::Data`] when a state would have to be carried for longer: names it, since when it is missing, and the cure.
+/// [`Error::Data`] when a state would have to be carried for longer: names it, since when it is missing, and the help.
 pub(super) fn carry(map: &StepMap, log: &mut Trajectory, first: usize, row: usize, most: usize) -> Result<Vec<usize>> {
     let mut carried = vec![0; log.schema.len()];
     let states: Vec<usize> = log.schema.with_role(Role::State);

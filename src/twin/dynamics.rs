@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::expr::Program;
 use crate::learn::{Particle, StepScratch};
 use crate::rng::Key;
-use crate::schema::{Range, Schema};
+use crate::schema::{Bounds, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// A running batch: its window, its particles, their noise.
@@ -105,15 +105,15 @@ pub trait Dynamics: Send + Sync {
         None
     }
     /// What the log has seen of a signal, 1st to 99th percentile.
-    fn seen(&self, signal: usize) -> Range;
+    fn seen(&self, signal: usize) -> Bounds;
     /// The least and the largest value that the log has seen of a signal.
-    fn extremes(&self, signal: usize) -> Range {
+    fn extremes(&self, signal: usize) -> Bounds {
         self.seen(signal)
     }
     /// A quarter more than what the log has ever seen of a signal, on both ends.
-    fn around(&self, signal: usize) -> Range {
-        let Range { low, high } = self.extremes(signal);
+    fn around(&self, signal: usize) -> Bounds {
+        let Bounds { low, high } = self.extremes(signal);
         let more = 0.25 * (high - low);
-        if more.is_finite() { Range { low: low - more, high: high + more } } else { Range::OPEN }
+        if more.is_finite() { Bounds { low: low - more, high: high + more } } else { Bounds::OPEN }
     }
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Support;
-use super::cover::Cover;
+use super::marginal::MarginalSupport;
 use crate::rng::Key;
 use crate::trajectory::{Frame, Trajectory, Window};
 
@@ -25,14 +25,14 @@ const ROUNDING: f32 = 1e-10;
 /// thresholds are the 95th and 99th percentile of the distances of training rows to the reference points of another time,
 /// for a plant is always near where it was a moment ago. With more training rows than reference points, the rows that were
 /// left out give the distances. Values that the log's resolution cannot tell apart (half a count of whole numbers) are
-/// never far. A value in a gap of its own signal is outside however near the point is in all signals together (`Cover`).
+/// never far. A value in a gap of its own signal is outside however near the point is in all signals together (`MarginalSupport`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
     signals: Vec<usize>,
     mean: Vec<f64>,
     scale: Vec<f64>,
     /// `[signals]`.
-    covers: Vec<Cover>,
+    covers: Vec<MarginalSupport>,
     /// `[points][signals]`, standardised, in the order of the first signal.
     points: Vec<f32>,
     /// Squared distance up to which a point is inside.
@@ -59,7 +59,7 @@ impl Envelope {
             signals.iter().map(|&s| mean_and_scale(&log.columns[s], &rows)).unzip();
         let steps: Vec<f64> = signals.iter().map(|&s| resolution(&log.columns[s], &rows)).collect();
         let cover = |(k, &s): (usize, &usize)| {
-            Cover::fit(rows.iter().map(|&t| (log.columns[s][t], t)).collect(), apart, scale[k], steps[k])
+            MarginalSupport::fit(rows.iter().map(|&t| (log.columns[s][t], t)).collect(), apart, scale[k], steps[k])
         };
         let covers = signals.iter().enumerate().map(cover).collect();
         let mut envelope = Self { signals: signals.to_vec(), mean, scale, covers, ..Self::default() };
@@ -118,7 +118,7 @@ impl Envelope {
         self.signals.iter().all(|&s| s < signals)
             && self.mean.len() == d
             && self.scale.len() == d
-            && self.covers.iter().all(Cover::is_sound)
+            && self.covers.iter().all(MarginalSupport::is_sound)
             && if d == 0 { self.points.is_empty() } else { self.points.len().is_multiple_of(d) }
     }
 
@@ -224,8 +224,8 @@ mod tests {
             name: format!("x{i}"),
             role: Role::State,
             unit: Unit::one(),
-            hard: schema::Range::OPEN,
-            soft: schema::Range::OPEN,
+            hard: schema::Bounds::OPEN,
+            soft: schema::Bounds::OPEN,
             max_move: MoveLimit::NONE,
             multiple: 0.0,
             switching: Switching::NONE,

@@ -2,10 +2,10 @@
 
 mod artefact;
 mod carry;
-mod cover;
 mod dynamics;
 mod envelope;
 mod linear;
+mod marginal;
 mod provenance;
 
 use std::ops;
@@ -20,22 +20,22 @@ pub use provenance::{Provenance, config_hash};
 
 use crate::error::Result;
 use crate::expr::Program;
-use crate::learn::{Doubt, Equations, Level, Particle, Spread, StepMap, StepScratch};
-use crate::schema::{Range, Role, Schema};
+use crate::learn::{EpistemicThresholds, Equations, Level, NoiseModel, Particle, StepMap, StepScratch};
+use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// A learned plant: its one-step map, how wrong that map is, and where it may be trusted.
 #[derive(Debug, Clone)]
 pub struct Twin {
     pub map: StepMap,
-    pub spread: Spread,
+    pub spread: NoiseModel,
     /// Where its own epistemic spread says that it must not be trusted.
-    pub doubt: Doubt,
+    pub doubt: EpistemicThresholds,
     pub envelope: Envelope,
     /// 1st to 99th percentile of each signal over the training rows: `[signals]`.
-    pub seen: Vec<Range>,
+    pub seen: Vec<Bounds>,
     /// Least to largest value of each signal over the training rows: `[signals]`.
-    pub extremes: Vec<Range>,
+    pub extremes: Vec<Bounds>,
     /// Sample time, milliseconds.
     pub step_ms: i64,
     /// Steps for which a state without a measurement may be carried by the model's own prediction.
@@ -50,7 +50,7 @@ impl Twin {
     /// A twin of a fitted map that does not doubt itself yet; `training`: the rows of `log` (1 particle) that it was fitted on.
     pub fn new(
         map: StepMap,
-        spread: Spread,
+        spread: NoiseModel,
         log: &Trajectory,
         training: &[ops::Range<usize>],
         provenance: Provenance,
@@ -64,14 +64,14 @@ impl Twin {
     /// A twin that finds every point inside its support.
     pub fn unbounded(
         map: StepMap,
-        spread: Spread,
+        spread: NoiseModel,
         log: &Trajectory,
         training: &[ops::Range<usize>],
         provenance: Provenance,
     ) -> Self {
         let between = |share: f64| log.columns.iter().map(|c| between(c, training, share)).collect();
         let (seen, extremes) = (between(0.01), between(0.0));
-        let (doubt, envelope) = (Doubt::default(), Envelope::open());
+        let (doubt, envelope) = (EpistemicThresholds::default(), Envelope::open());
         let (carry, reach) = (0, Vec::new());
         Self { map, spread, doubt, envelope, seen, extremes, step_ms: log.step_ms, carry, reach, provenance }
     }
@@ -96,15 +96,15 @@ fn read_signals(map: &StepMap) -> Vec<usize> {
 }
 
 /// From the quantile `share` of a column's training rows to that of 1 − `share`.
-fn between(column: &[f64], training: &[ops::Range<usize>], share: f64) -> Range {
+fn between(column: &[f64], training: &[ops::Range<usize>], share: f64) -> Bounds {
     let rows = training.iter().cloned().flatten();
     let mut values: Vec<f64> = rows.filter_map(|t| column.get(t).copied()).filter(|v| v.is_finite()).collect();
     if values.is_empty() {
-        return Range::OPEN;
+        return Bounds::OPEN;
     }
     values.sort_by(f64::total_cmp);
     let last = (values.len() - 1) as f64;
-    Range { low: values[(share * last).floor() as usize], high: values[((1.0 - share) * last).ceil() as usize] }
+    Bounds { low: values[(share * last).floor() as usize], high: values[((1.0 - share) * last).ceil() as usize] }
 }
 
 fn add(to: &mut [Vec<f64>], from: &[Vec<f64>], factor: f64) {
@@ -217,18 +217,18 @@ impl Dynamics for Twin {
     fn smooth(&self) -> bool {
         let (inputs, outputs) = self.map.regressor.shape();
         let (x, cotangent) = (vec![[].as_slice(); inputs], vec![Vec::new(); outputs]);
-        outputs == 0 || self.map.regressor.pull_back(&x, &[], &cotangent, &mut vec![Vec::new(); inputs])
+        outputs == 0 || self.map.regressor.vjp(&x, &[], &cotangent, &mut vec![Vec::new(); inputs])
     }
 
     fn linear(&self, signals: &[usize]) -> bool {
         self.is_linear(signals)
     }
 
-    fn seen(&self, signal: usize) -> Range {
-        self.seen.get(signal).copied().unwrap_or(Range::OPEN)
+    fn seen(&self, signal: usize) -> Bounds {
+        self.seen.get(signal).copied().unwrap_or(Bounds::OPEN)
     }
 
-    fn extremes(&self, signal: usize) -> Range {
-        self.extremes.get(signal).copied().unwrap_or(Range::OPEN)
+    fn extremes(&self, signal: usize) -> Bounds {
+        self.extremes.get(signal).copied().unwrap_or(Bounds::OPEN)
     }
 }

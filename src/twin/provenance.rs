@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::{SignalSpec, TwinSpec};
 use crate::error::{Error, Result};
 use crate::log::Source;
-use crate::spec::{SignalSpec, TwinSpec};
 
 /// Everything that made a model what it is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ pub fn config_hash(spec: &TwinSpec) -> Result<String> {
         step_ms: i64,
         signals: Vec<SignalSpec>,
         parameters: Vec<(&'a str, Option<&'a str>, Option<f64>)>,
-        model: &'a crate::spec::ModelSpec,
+        model: &'a crate::config::ModelSpec,
     }
     let grey = spec.signals.iter().any(|s| s.residual.as_ref().is_some_and(|r| r.value));
     let part = Part {

@@ -119,11 +119,11 @@ impl Parser<'_> {
         let bare =
             if table::find(whole).is_some() { whole } else { whole.trim_end_matches(|c: char| c.is_ascii_digit()) };
         if table::find(bare).is_none() {
-            let cure = match table::nearest(bare) {
+            let help = match table::nearest(bare) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "known are for example degC, kW, kWh, m3/h, bar, EUR/MWh, item, %, 1".to_owned(),
             };
-            return Err(format!("`{bare}` is not a known unit; {cure}"));
+            return Err(format!("`{bare}` is not a known unit; {help}"));
         }
         let bare = bare.to_owned();
         self.rest = &self.rest[bare.len()..];

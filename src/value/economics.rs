@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::compare::Estimate;
-use crate::spec::{EconomicsSpec, PriceBasis};
+use crate::config::{EconomicsSpec, PriceBasis};
 
 /// What a measure costs and how its benefit lasts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -235,7 +235,7 @@ pub fn irr(flows: &[Flow]) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::TimeSpan;
+    use crate::config::TimeSpan;
 
     const GOLDEN: Investment = Investment {
         capex: 100_000.0,

@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::accumulator::{Accumulator, tally, tally_pair};
-use super::to_go::{Behind, CostToGo};
+use super::terminal_cost::{TerminalCost, TerminalTerms};
+use crate::config::{At, KpiSpec, TimeSpan};
 use crate::error::nearest;
 use crate::expr::{ExprFault, Program, Registers, Scope};
-use crate::schema::{Range as Limits, Role, Schema};
-use crate::spec::{At, KpiSpec, TimeSpan};
+use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::{Frame, Trajectory};
 use crate::units::Unit;
 
@@ -42,8 +42,8 @@ enum Kind {
     Sum(Program),
     Mean(Program),
     Peak(Program, usize),
-    Exceedance(usize, Limits),
-    ExceedanceShare(usize, Limits),
+    Exceedance(usize, Bounds),
+    ExceedanceShare(usize, Bounds),
     Ratio(Program, Program),
     FillRate(Program, Program),
     /// A move is a change beyond this and beyond 1e-9 of the value itself.
@@ -53,7 +53,7 @@ enum Kind {
     ServiceLevel(Program),
     DegreeHours(Program, f64),
     /// Money of the steps behind the last one.
-    ToGo(Box<Behind>),
+    ToGo(Box<TerminalTerms>),
 }
 
 /// How a KPI is made up of the steps of a run.
@@ -61,7 +61,7 @@ pub enum PerStep<'a> {
     /// Σ over steps of the expression, times the factor.
     Expression(&'a Program, f64),
     /// Σ over steps of how far the signal is beyond the limits, times the factor.
-    Excess(usize, Limits, f64),
+    Excess(usize, Bounds, f64),
     /// In no such way.
     Other,
 }
@@ -133,8 +133,8 @@ impl Kpi {
             KpiSpec::FillRate([served, demanded]) => {
                 let (p, q) = (program(served)?, program(demanded)?);
                 let factor = p.unit.factor(&q.unit).map_err(|message| {
-                    let cure = "give both as the same quantity per step";
-                    (demanded.span.clone(), fault("unit-mismatch", demanded, message, cure))
+                    let help = "give both as the same quantity per step";
+                    (demanded.span.clone(), fault("unit-mismatch", demanded, message, help))
                 })?;
                 let formula = format!("sum of `{}` over sum of `{}`", served.value, demanded.value);
                 (Kind::FillRate(p, q), Unit::one(), factor, formula)
@@ -172,7 +172,7 @@ impl Kpi {
     }
 
     /// What is still to come behind a plan of `horizon` steps; `None` where `schema` lacks a signal of it.
-    pub fn to_go(cost: &CostToGo, horizon: usize, schema: &Schema) -> Option<Self> {
+    pub fn to_go(cost: &TerminalCost, horizon: usize, schema: &Schema) -> Option<Self> {
         let formula = format!("cost of the next {} steps, as the log has it", cost.steps);
         let kind = Kind::ToGo(Box::new(cost.compile(horizon, schema)?));
         Some(Self { name: "cost to go".into(), unit: Unit::one(), formula, kind, factor: 1.0 })
@@ -396,25 +396,25 @@ fn moves<F: Frame + ?Sized>(frame: &F, signal: usize, out: &mut [f64]) {
     }
 }
 
-fn fault(code: &'static str, text: &At<String>, message: String, cure: impl Into<String>) -> ExprFault {
-    ExprFault { code, span: 0..text.value.len(), message, cure: cure.into() }
+fn fault(code: &'static str, text: &At<String>, message: String, help: impl Into<String>) -> ExprFault {
+    ExprFault { code, span: 0..text.value.len(), message, help: help.into() }
 }
 
 /// Column of the signal named `name`.
 fn signal(name: &At<String>, schema: &Schema) -> Result<usize, KpiFault> {
     schema.find(name).ok_or_else(|| {
-        let cure = match nearest(name, schema.names()) {
+        let help = match nearest(name, schema.names()) {
             Some(known) => format!("did you mean `{known}`?"),
             None => "name a signal of the tag list; this kind of KPI takes no expression".to_owned(),
         };
-        (name.span.clone(), fault("unknown-signal", name, format!("there is no signal `{}`", name.value), cure))
+        (name.span.clone(), fault("unknown-signal", name, format!("there is no signal `{}`", name.value), help))
     })
 }
 
 /// Column and soft limits of the signal named `name`, and the words for being beyond them.
-fn soft_limits(name: &At<String>, schema: &Schema) -> Result<(usize, Limits, String), KpiFault> {
+fn soft_limits(name: &At<String>, schema: &Schema) -> Result<(usize, Bounds, String), KpiFault> {
     let i = signal(name, schema)?;
-    let Limits { low, high } = schema.signals[i].soft;
+    let Bounds { low, high } = schema.signals[i].soft;
     let unit = &schema.signals[i].unit.text;
     let beyond = match (low.is_finite(), high.is_finite()) {
         (true, true) => format!("below {low} {unit} or above {high} {unit}"),
@@ -422,8 +422,8 @@ fn soft_limits(name: &At<String>, schema: &Schema) -> Result<(usize, Limits, Str
         (false, true) => format!("above {high} {unit}"),
         (false, false) => {
             let message = format!("`{}` has no soft limits to exceed", name.value);
-            let cure = format!("give the signal `{}` limits, like `soft = [-inf, 27]`", name.value);
-            return Err((name.span.clone(), fault("no-soft-limits", name, message, cure)));
+            let help = format!("give the signal `{}` limits, like `soft = [-inf, 27]`", name.value);
+            return Err((name.span.clone(), fault("no-soft-limits", name, message, help)));
         }
     };
     Ok((i, schema.signals[i].soft, beyond))
@@ -437,8 +437,8 @@ fn control(name: &At<String>, schema: &Schema) -> Result<usize, KpiFault> {
     }
     let controls = schema.with_role(Role::Control);
     let names: Vec<&str> = controls.iter().map(|&c| schema.signals[c].name.as_str()).collect();
-    let cure = format!("name a control: {}", names.join(", "));
-    Err((name.span.clone(), fault("not-a-control", name, format!("`{}` is no control", name.value), cure)))
+    let help = format!("name a control: {}", names.join(", "));
+    Err((name.span.clone(), fault("not-a-control", name, format!("`{}` is no control", name.value), help)))
 }
 
 /// Values of `kpis` over `stretches` of `trajectory`: `[kpis][particles]`.

@@ -9,7 +9,7 @@ pub mod compare;
 pub mod economics;
 pub mod kpi;
 pub mod objective;
-pub mod to_go;
+pub mod terminal_cost;
 
 pub use accumulator::Accumulator;
 pub use annual::{Part, annualise};
@@ -17,4 +17,4 @@ pub use compare::{Difference, Estimate, quantile, sorted_finite};
 pub use economics::{Economics, Investment};
 pub use kpi::{Aggregation, Figures, Kpi, PerStep, evaluate, figures};
 pub use objective::Objective;
-pub use to_go::CostToGo;
+pub use terminal_cost::TerminalCost;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use twinopt::config::{ForecastSpec, KpiSpec};
 use twinopt::control::{Controller, Forecast};
 use twinopt::expr::Scope;
 use twinopt::rng::Key;
-use twinopt::schema::{MoveLimit, Range, Role, Schema, Signal};
+use twinopt::schema::{Bounds, MoveLimit, Role, Schema, Signal};
 use twinopt::simulate::{Run, Simulated, simulate};
-use twinopt::spec::{ForecastSpec, KpiSpec};
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::twin::{Batch, Dynamics, Support};
 use twinopt::units::Unit;
@@ -22,7 +22,7 @@ pub struct Room {
     pub schema: Arc<Schema>,
     pub noise: f64,
     pub members: usize,
-    pub seen: Range,
+    pub seen: Bounds,
 }
 
 pub const TEMP: usize = 0;
@@ -34,14 +34,14 @@ impl Room {
     pub fn new() -> Self {
         let signal = |name: &str, role, unit: &str| Signal::open(name, role, Unit::parse(unit).unwrap());
         let mut temp = signal("temp", Role::State, "degC");
-        temp.soft = Range { low: f64::NEG_INFINITY, high: 27.0 };
+        temp.soft = Bounds { low: f64::NEG_INFINITY, high: 27.0 };
         let mut supply = signal("supply", Role::Control, "degC");
-        supply.hard = Range { low: 10.0, high: 25.0 };
+        supply.hard = Bounds { low: 10.0, high: 25.0 };
         supply.max_move = MoveLimit::both(1.0);
         let load = signal("load", Role::Disturbance, "kW");
         let power = signal("power", Role::Output, "kW");
         let schema = Arc::new(Schema::new(vec![temp, supply, load, power]));
-        Self { schema, noise: 0.0, members: 1, seen: Range { low: 12.0, high: 24.0 } }
+        Self { schema, noise: 0.0, members: 1, seen: Bounds { low: 12.0, high: 24.0 } }
     }
 
     pub fn objective(&self) -> Objective {
@@ -124,7 +124,7 @@ impl Dynamics for Room {
     fn support(&self, window: &Window) -> Vec<Support> {
         vec![Support::Inside; window.rows()]
     }
-    fn seen(&self, signal: usize) -> Range {
-        if signal == SUPPLY { self.seen } else { Range { low: 0.0, high: 40.0 } }
+    fn seen(&self, signal: usize) -> Bounds {
+        if signal == SUPPLY { self.seen } else { Bounds { low: 0.0, high: 40.0 } }
     }
 }

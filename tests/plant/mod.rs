@@ -8,18 +8,18 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use twinopt::config::{ControllerSpec, TwinSpec};
 use twinopt::control::{Clock, Context, Controller, Forecast, build};
 use twinopt::error::Result;
 use twinopt::expr::Scope;
-use twinopt::learn::{Equations, Layout, Particle, Regressor, Spread, StepMap, Target};
+use twinopt::learn::{Equations, Layout, NoiseModel, Particle, Regressor, StepMap, Target};
 use twinopt::rng::Key;
-use twinopt::schema::{MoveLimit, Range, Schema, Signal, Switching};
+use twinopt::schema::{Bounds, MoveLimit, Schema, Signal, Switching};
 use twinopt::simulate::{Run, Simulated, simulate};
-use twinopt::spec::{ControllerSpec, TwinSpec};
 use twinopt::trajectory::Trajectory;
 use twinopt::twin::{Dynamics, Provenance, Twin};
 use twinopt::units::Unit;
-use twinopt::value::{CostToGo, Kpi, Objective, evaluate};
+use twinopt::value::{Kpi, Objective, TerminalCost, evaluate};
 
 pub const START: &str = "2024-07-01T00:00:00Z";
 
@@ -50,7 +50,7 @@ impl Regressor for Known {
             }
         }
     }
-    fn pull_back(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+    fn vjp(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
         for (k, out) in out.iter_mut().enumerate() {
             for p in particles {
                 let factor = 1.0 + 1e-3 * p.member.unwrap_or(0) as f64;
@@ -74,15 +74,15 @@ pub struct Plant {
     kpis: Vec<Kpi>,
     objective: Objective,
     /// What is to come behind plans.
-    pub to_go: Option<CostToGo>,
+    pub to_go: Option<TerminalCost>,
 }
 
 impl Plant {
     pub fn new(text: &str) -> Self {
         let spec: TwinSpec = toml::from_str(text).unwrap();
-        let unit = |u: &Option<twinopt::spec::At<String>>| Unit::parse(u.as_ref().map_or("1", |u| &u.value)).unwrap();
-        let range = |r: &Option<twinopt::spec::At<[f64; 2]>>| {
-            r.as_ref().map_or(Range::OPEN, |r| Range { low: r.value[0], high: r.value[1] })
+        let unit = |u: &Option<twinopt::config::At<String>>| Unit::parse(u.as_ref().map_or("1", |u| &u.value)).unwrap();
+        let range = |r: &Option<twinopt::config::At<[f64; 2]>>| {
+            r.as_ref().map_or(Bounds::OPEN, |r| Bounds { low: r.value[0], high: r.value[1] })
         };
         let signals = spec
             .signals
@@ -116,7 +116,7 @@ impl Plant {
     /// Learns from a log what is to come in the next `steps`.
     pub fn learn_to_go(&mut self, log: &Trajectory, steps: usize) {
         let whole = 0..log.steps;
-        self.to_go = CostToGo::fit(log, std::slice::from_ref(&whole), &self.objective, steps);
+        self.to_go = TerminalCost::fit(log, std::slice::from_ref(&whole), &self.objective, steps);
     }
 
     pub fn equations(&self) -> Equations {
@@ -208,14 +208,14 @@ impl Plant {
 }
 
 /// AR(1) noise, equal for all targets.
-pub fn noise(targets: usize, phi: f64, sd: f64) -> Spread {
+pub fn noise(targets: usize, phi: f64, sd: f64) -> NoiseModel {
     let mut factor = vec![vec![0.0; targets]; targets];
     (0..targets).for_each(|i| factor[i][i] = sd);
-    Spread {
+    NoiseModel {
         offset: vec![0.0; targets],
         phi: vec![phi; targets],
         factor,
         inflation: vec![1.0; targets],
-        ..Spread::default()
+        ..NoiseModel::default()
     }
 }

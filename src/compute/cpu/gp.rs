@@ -78,7 +78,7 @@ pub fn predict(gp: &GpFunctions, x: Points, out: &mut [f64], variance: Option<&m
     Ok(())
 }
 
-pub fn pull_back(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
+pub fn vjp(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
     let n = gp.points.n;
     let right = fits(gp.kernel, gp.points)
         && fits(gp.kernel, x)
@@ -86,10 +86,10 @@ pub fn pull_back(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]
         && out.len() == x.values.len()
         && gp.weights.len() == n * cotangent.len().checked_div(x.n).unwrap_or(0);
     if x.n == 0 {
-        return sizes("gp_pull_back", out.is_empty());
+        return sizes("gp_vjp", out.is_empty());
     }
-    sizes("gp_pull_back", right)?;
-    functions::pull_back(gp, x, cotangent, out);
+    sizes("gp_vjp", right)?;
+    functions::vjp(gp, x, cotangent, out);
     Ok(())
 }
 

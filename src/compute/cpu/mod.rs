@@ -18,7 +18,7 @@ use super::{Backend, Evidence, GpFunctions, Kernel, Net, NetRollout, Points, Sol
 use crate::error::Result;
 
 pub(super) use covariance::{GROUP, LANES, Lanes, inverse_lengths, total};
-pub(super) use gp::{inducing, pull_back};
+pub(super) use gp::{inducing, vjp};
 pub(super) use tile::Tile;
 
 /// The reference device. Uses the threads of the rayon pool it is called in.

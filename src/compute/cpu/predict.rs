@@ -187,8 +187,8 @@ fn quadratic(kernels: &[Lanes], count: usize, rows: usize, n: usize, precision: 
     sums.iter().map(total).collect()
 }
 
-/// As [`crate::compute::Backend::gp_pull_back`], for at least one point.
-pub fn pull_back(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) {
+/// As [`crate::compute::Backend::gp_vjp`], for at least one point.
+pub fn vjp(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) {
     let prepared = Prepared::new(gp);
     let d = prepared.inverse.len();
     let task = |t: usize| {

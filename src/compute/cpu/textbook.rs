@@ -273,7 +273,7 @@ fn predictions_and_their_derivatives_are_the_textbooks() {
             }
             let cotangent = Cloud::new(16, columns, rows).values;
             let mut slopes = vec![f64::NAN; d * rows];
-            Cpu.gp_pull_back(&gp, x.points(), &cotangent, &mut slopes).unwrap();
+            Cpu.gp_vjp(&gp, x.points(), &cotangent, &mut slopes).unwrap();
             for r in 0..rows {
                 for q in 0..d {
                     let at = |by: f64| -> f64 {

@@ -59,7 +59,7 @@ impl Cuda {
     /// Starts the first GPU and compiles the kernels for it (about a second).
     ///
     /// # Errors
-    /// [`Error::Usage`], with what is missing and the cure: the driver, a library, a GPU, a driver that is new enough.
+    /// [`Error::Usage`], with what is missing and the help: the driver, a library, a GPU, a driver that is new enough.
     pub fn open() -> Result<Self> {
         let device = Device::open()?;
         let name = format!("cuda ({})", device.name());

@@ -1,8 +1,8 @@
 //! Which planner suits a plant.
 
 use super::limits::plant_limits;
-use crate::schema::Range;
-use crate::spec::{MpcSpec, PlannerSpec};
+use crate::config::{MpcSpec, PlannerSpec};
+use crate::schema::Bounds;
 use crate::twin::Dynamics;
 
 /// Values of a control up to which a tree search looks at each.
@@ -23,7 +23,7 @@ pub fn planner_of(spec: &MpcSpec, dynamics: &dyn Dynamics, controls: &[usize]) -
     if has_slopes(spec, dynamics, controls) {
         // Where all is linear, one quadratic program has every limit right. Where none is but the ends of the log, which
         // seldom bind, it costs two to three times as much for the same plan.
-        let named = |s: &usize| signals[*s].hard != Range::OPEN;
+        let named = |s: &usize| signals[*s].hard != Bounds::OPEN;
         let limited: Vec<usize> =
             plant_limits(spec, dynamics).iter().filter(|l| l.rank > 0 || named(&l.signal)).map(|l| l.signal).collect();
         let exact = !limited.is_empty() && dynamics.linear(&limited);

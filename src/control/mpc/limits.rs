@@ -1,15 +1,15 @@
 //! What plans must hold: of controls, of the plant, of totals.
 
 use super::rollout::Completed;
+use crate::config::{At, MpcSpec, TimeSpan, TotalSpec};
 use crate::control::planner::{Allowed, Total};
-use crate::schema::{MoveLimit, Range, Role, Signal};
-use crate::spec::{At, MpcSpec, TimeSpan, TotalSpec};
+use crate::schema::{Bounds, MoveLimit, Role, Signal};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ControlLimit {
-    pub hard: Range,
+    pub hard: Bounds,
     /// Per step.
     pub allowed: Allowed,
     pub scale: f64,
@@ -18,7 +18,7 @@ pub(super) struct ControlLimit {
 /// A limit on what the plant does.
 pub(super) struct Limit {
     pub signal: usize,
-    pub range: Range,
+    pub range: Bounds,
     /// Size of an excess that counts one.
     pub scale: f64,
     /// States are known one step ahead; outputs belong to the completed frame.
@@ -57,11 +57,14 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
         seen.low = (seen.low / s.multiple + 1e-9).floor() * s.multiple;
         seen.high = (seen.high / s.multiple - 1e-9).ceil() * s.multiple;
     }
-    let bounds =
-        if known && within_log { Range { low: s.hard.clamp(seen.low), high: s.hard.clamp(seen.high) } } else { s.hard };
+    let bounds = if known && within_log {
+        Bounds { low: s.hard.clamp(seen.low), high: s.hard.clamp(seen.high) }
+    } else {
+        s.hard
+    };
     // A control that the log has only seen on may still be switched off.
     let bounds =
-        if s.switching.least > 0.0 { Range { low: bounds.low.min(0.0).max(s.hard.low), ..bounds } } else { bounds };
+        if s.switching.least > 0.0 { Bounds { low: bounds.low.min(0.0).max(s.hard.low), ..bounds } } else { bounds };
     // A move of whole multiples is itself one.
     let whole = |size: f64| match s.multiple > 0.0 && size.is_finite() {
         true => (size / s.multiple + 1e-9).floor() * s.multiple,
@@ -103,12 +106,12 @@ pub(super) fn plant_limits(spec: &MpcSpec, dynamics: &dyn Dynamics) -> Vec<Limit
 fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<Limit> {
     let s = &dynamics.schema().signals[signal];
     let kept = within_log && s.role == Role::State && dynamics.learns(signal);
-    let kept = if kept { dynamics.around(signal) } else { Range::OPEN };
-    limit(dynamics, signal, Range { low: s.hard.low.max(kept.low), high: s.hard.high.min(kept.high) }, 0)
+    let kept = if kept { dynamics.around(signal) } else { Bounds::OPEN };
+    limit(dynamics, signal, Bounds { low: s.hard.low.max(kept.low), high: s.hard.high.min(kept.high) }, 0)
 }
 
 /// None where the range is open, and of what the plant is given.
-fn limit(dynamics: &dyn Dynamics, signal: usize, range: Range, rank: u32) -> Option<Limit> {
+fn limit(dynamics: &dyn Dynamics, signal: usize, range: Bounds, rank: u32) -> Option<Limit> {
     let role = dynamics.schema().signals[signal].role;
     let seen = dynamics.seen(signal);
     let given = range.low.is_finite() || range.high.is_finite();

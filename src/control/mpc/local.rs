@@ -5,7 +5,7 @@ use super::rollout::{Completed, Start, Workspace};
 use super::setup::Setup;
 use crate::control::planner::{Local, LocalLimit};
 use crate::expr::{Program, Registers, STRETCH};
-use crate::schema::Range;
+use crate::schema::Bounds;
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Objective, PerStep};
@@ -31,7 +31,7 @@ pub(super) struct Residual {
 enum Of {
     Size(Box<Size>),
     /// How far the signal is beyond the limits, and the excess that counts as none smaller.
-    Excess(usize, Range, f64),
+    Excess(usize, Bounds, f64),
 }
 
 /// |r| or r² inside an expression.

@@ -8,7 +8,7 @@ use super::futures::Noise;
 use super::rollout::{Start, Workspace};
 use super::setup::Setup;
 use crate::rng::normal_quantile;
-use crate::schema::Range;
+use crate::schema::Bounds;
 
 /// Futures that are looked at.
 const FUTURES: usize = 64;
@@ -31,21 +31,21 @@ impl Margins {
     }
 
     /// The range in which `limit` is kept by future `particle` at `step`; where nothing is left of it, its middle.
-    pub fn range(&self, limit: usize, range: Range, step: usize, particle: usize) -> Range {
+    pub fn range(&self, limit: usize, range: Bounds, step: usize, particle: usize) -> Bounds {
         let Some(width) = self.widths.get(limit).map(|w| w[step]) else { return range };
         let own = self.own[limit][step * self.particles + particle];
         let (mut low, mut high) = (range.low + width, range.high - width);
         if low > high {
             (low, high) = (0.5 * (range.low + range.high), 0.5 * (range.low + range.high));
         }
-        Range { low: low + own, high: high + own }
+        Bounds { low: low + own, high: high + own }
     }
 }
 
 impl Workspace {
     /// Moves limits in by how far the futures of the sequence `at`, `[moves * controls]`, spread; not at all where the plan
     /// has no confidence to keep.
-    pub fn keep_away(&mut self, setup: &Setup, start: &Start, at: &[f64]) {
+    pub fn tighten(&mut self, setup: &Setup, start: &Start, at: &[f64]) {
         let Some(confidence) = setup.confidence.filter(|_| !setup.kept.is_empty()) else { return };
         // Futures of the same number have the same noise: those of the plan are the first of these.
         let futures = FUTURES.max(self.futures().count());

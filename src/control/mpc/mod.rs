@@ -2,38 +2,38 @@
 
 mod blocks;
 mod choice;
-mod excess;
-mod follower;
 mod futures;
 mod limits;
 mod local;
 mod margins;
+mod optimism;
 #[cfg(test)]
 mod oven;
-mod promise;
-mod reach;
+mod particle_plan;
 mod rollout;
 mod setup;
+mod skill_horizon;
 mod stock;
+mod violation;
 
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
 pub use self::choice::planner_of;
-use self::follower::Follower;
 use self::limits::control_limit;
-pub use self::promise::Promise;
-pub use self::reach::Cut;
+pub use self::optimism::OptimismCheck;
+use self::particle_plan::ParticlePlan;
 use self::rollout::Workspace;
 use self::setup::Setup;
+pub use self::skill_horizon::SkillHorizon;
 use super::planner::{self, Planner};
 use super::{Context, Control, Controller, Forecast, Observation};
+use crate::config::{MpcSpec, TimeSpan};
 use crate::error::Result;
 use crate::expr::Registers;
 use crate::rng::Key;
-use crate::schema::{Range, Role};
-use crate::spec::{MpcSpec, TimeSpan};
+use crate::schema::{Bounds, Role};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Kpi, Objective};
@@ -47,7 +47,7 @@ const AGAIN: u64 = 3;
 /// of the horizon so that the risk quantile of the objective over several simulated futures is least, and the plan is
 /// followed until the next one.
 ///
-/// Plans look no further than the model has skill ([`Cut`]). Where the present is at the edge of what the model has seen, or
+/// Plans look no further than the model has skill ([`SkillHorizon`]). Where the present is at the edge of what the model has seen, or
 /// outside, the standard deviation of the objective over members of the model is added to its mean, in a few futures
 /// without noise.
 ///
@@ -58,14 +58,14 @@ pub struct Mpc<'a> {
     setup: Setup<'a>,
     planner: Box<dyn Planner>,
     key: Key,
-    particles: Vec<Follower>,
+    particles: Vec<ParticlePlan>,
     /// Step of the last plan.
     planned: Option<usize>,
     /// (signal, forecast): `[horizon]` each.
     told: Vec<(usize, Vec<f64>)>,
     pool: Mutex<Vec<Workspace>>,
     failures: usize,
-    promise: Promise,
+    promise: OptimismCheck,
     /// Times at which plans were made so far.
     rounds: usize,
     registers: Registers,
@@ -96,19 +96,19 @@ impl<'a> Mpc<'a> {
             return Err(context.fault("missing-value", &(0..0), "MPC has no horizon", "write e.g. `horizon = \"4h\"`"));
         };
         if context.objective.terms.is_empty() {
-            let cure = "give the twin an [objective] table: KPI = price";
-            return Err(context.fault("no-objective", &horizon.span, "MPC has nothing to minimise", cure));
+            let help = "give the twin an [objective] table: KPI = price";
+            return Err(context.fault("no-objective", &horizon.span, "MPC has nothing to minimise", help));
         }
         let step = TimeSpan::from_ms(context.dynamics.step_ms());
         for total in &spec.totals {
             let control = context.control(&total.control, &total.control.span)?;
             let bounds = control_limit(context.dynamics, control, spec.within_log()).allowed.bounds;
-            if let Some((message, cure)) = total.impossible(bounds, horizon.steps(step, 1), step) {
-                return Err(context.fault("out-of-range", &total.span, message, cure));
+            if let Some((message, help)) = total.impossible(bounds, horizon.steps(step, 1), step) {
+                return Err(context.fault("out-of-range", &total.span, message, help));
             }
         }
         for (name, rank) in &spec.ranks {
-            if context.schema.signals[context.signal(name, &rank.span)?].soft == Range::OPEN {
+            if context.schema.signals[context.signal(name, &rank.span)?].soft == Bounds::OPEN {
                 let message = format!("`{name}` has a rank, and no soft limit to keep");
                 return Err(context.fault("missing-value", &rank.span, message, "give it `soft = [low, high]`"));
             }
@@ -122,14 +122,14 @@ impl<'a> Mpc<'a> {
         objective.terms.extend(terminal.terms);
         if let Some(wanted) = spec.cost_to_go.as_ref().filter(|w| w.value) {
             let asked = horizon.steps(step, 1);
-            let reach = Cut::of(asked, context.dynamics, &objective).map_or(asked, |cut| cut.reach);
+            let reach = SkillHorizon::of(asked, context.dynamics, &objective).map_or(asked, |cut| cut.reach);
             let own = context.to_go.filter(|t| t.is_of(context.objective));
             let behind = own.and_then(|t| Kpi::to_go(t, reach, context.schema));
             let Some(kpi) = behind else {
-                let cure = "remove `cost_to_go`, or let `fit` tune plans anew; price what stays behind with `terminal`";
+                let help = "remove `cost_to_go`, or let `fit` tune plans anew; price what stays behind with `terminal`";
                 let message = "what comes behind a plan is not known: the log does not tell it, `fit` did not tune plans, or \
                                the objective is not the one that it was learned for";
-                return Err(context.fault("missing-value", &wanted.span, message, cure));
+                return Err(context.fault("missing-value", &wanted.span, message, help));
             };
             objective.terms.push((kpi, 1.0));
         }
@@ -161,7 +161,7 @@ impl<'a> Mpc<'a> {
             told: Vec::new(),
             pool: Mutex::new(Vec::new()),
             failures: 0,
-            promise: Promise::default(),
+            promise: OptimismCheck::default(),
             rounds: 0,
             registers: Registers::default(),
             position: Vec::new(),
@@ -213,11 +213,11 @@ impl Controller for Mpc<'_> {
         self.setup.depth
     }
 
-    fn cut(&self) -> Option<Cut> {
+    fn cut(&self) -> Option<SkillHorizon> {
         self.setup.cut
     }
 
-    fn promise(&self) -> Option<Promise> {
+    fn promise(&self) -> Option<OptimismCheck> {
         Some(self.promise).filter(|p| p.plans > 0)
     }
 
@@ -225,7 +225,7 @@ impl Controller for Mpc<'_> {
         let rows = observation.window.rows();
         if self.particles.len() != rows {
             self.restart();
-            self.particles.resize_with(rows, Follower::default);
+            self.particles.resize_with(rows, ParticlePlan::default);
         }
         let setup = &self.setup;
         let followers = self.particles.par_iter_mut().enumerate();
@@ -292,7 +292,7 @@ impl Mpc<'_> {
         let candidates: Vec<Vec<f64>> = first.iter().map(after).collect();
         let (mut workspace, mut costs) = (Workspace::default(), Vec::new());
         workspace.begin_plan(setup.futures(&start));
-        workspace.keep_away(setup, &start, &rest);
+        workspace.tighten(setup, &start, &rest);
         workspace.price(setup, &start, &candidates, &mut costs);
         let finite = costs.iter().enumerate().filter(|(_, c)| c.is_finite());
         finite.min_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i)

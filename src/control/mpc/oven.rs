@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::config::KpiSpec;
 use crate::expr::Scope;
 use crate::learn::Particle;
-use crate::schema::{Range, Role, Schema, Signal};
-use crate::spec::KpiSpec;
+use crate::schema::{Bounds, Role, Schema, Signal};
 use crate::trajectory::{Frame, Window};
 use crate::twin::{Batch, Dynamics, Support};
 use crate::units::Unit;
@@ -35,9 +35,9 @@ impl Oven {
             signal("fan", Role::Control),
             signal("power", Role::Output),
         ];
-        signals[TEMP].soft = Range { low: 19.9, high: 20.3 };
-        signals[HEAT].hard = Range { low: 0.0, high: 10.0 };
-        signals[FAN].hard = Range { low: 0.0, high: 10.0 };
+        signals[TEMP].soft = Bounds { low: 19.9, high: 20.3 };
+        signals[HEAT].hard = Bounds { low: 0.0, high: 10.0 };
+        signals[FAN].hard = Bounds { low: 0.0, high: 10.0 };
         Self { schema: Arc::new(Schema::new(signals)), members: 1, reach: [None; 4], support: Support::Inside }
     }
 
@@ -83,7 +83,7 @@ impl Dynamics for Oven {
     fn smooth(&self) -> bool {
         true
     }
-    fn seen(&self, _: usize) -> Range {
-        Range::OPEN
+    fn seen(&self, _: usize) -> Bounds {
+        Bounds::OPEN
     }
 }

@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::excess::Excess;
 use super::futures::{Futures, Noise};
 use super::local::Trace;
 use super::margins::Margins;
 use super::setup::Setup;
+use super::violation::ConstraintViolation;
 use crate::control::planner::Allowed;
 use crate::expr::Registers;
 use crate::rng::Key;
-use crate::schema::Range;
+use crate::schema::Bounds;
 use crate::trajectory::{Frame, Window};
 use crate::twin::Batch;
 use crate::value::Accumulator;
@@ -52,7 +52,7 @@ pub(super) struct Workspace {
     limit_price: Option<f64>,
     /// Scratch for one candidate's futures.
     each: Vec<f64>,
-    excess: Excess,
+    excess: ConstraintViolation,
     /// Of every candidate of the last batch, what pessimism adds to its cost.
     doubts: Vec<f64>,
     /// Many futures of one sequence.
@@ -250,7 +250,7 @@ pub(super) fn paths(setup: &Setup, start: &Start, candidates: &[Vec<f64>], path:
         let (done, rest) = path.split_at_mut(h * controls * n);
         for c in 0..controls {
             // Bounds are in the wishes.
-            let allowed = Allowed { bounds: Range::OPEN, ..setup.limits[c].allowed };
+            let allowed = Allowed { bounds: Bounds::OPEN, ..setup.limits[c].allowed };
             let since = &mut since[c * n..(c + 1) * n];
             let wish = candidates.iter().map(|s| s[block * controls + c]);
             let now = &mut rest[c * n..(c + 1) * n];

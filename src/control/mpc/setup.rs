@@ -3,18 +3,18 @@
 use super::Clock;
 use super::blocks::Blocks;
 use super::choice::has_slopes;
-use super::follower::Follower;
 use super::futures::Futures;
 use super::limits::{ControlLimit, Limit, control_limit, plant_limits, total};
 use super::local::Residuals;
-use super::reach::Cut;
+use super::particle_plan::ParticlePlan;
 use super::rollout::Start;
+use super::skill_horizon::SkillHorizon;
 use super::stock::Stock;
+use crate::config::{MpcSpec, PlannerSpec, TimeSpan};
 use crate::control::planner::Total;
 use crate::control::{Observation, since};
 use crate::rng::Key;
-use crate::schema::{Range, Role};
-use crate::spec::{MpcSpec, PlannerSpec, TimeSpan};
+use crate::schema::{Bounds, Role};
 use crate::trajectory::{Frame, Window};
 use crate::twin::{Batch, Dynamics, Support};
 use crate::value::Objective;
@@ -29,7 +29,7 @@ pub(in crate::control) struct Setup<'a> {
     pub limits: Vec<ControlLimit>,
     pub blocks: Blocks,
     /// Why plans look less far than they were to.
-    pub cut: Option<Cut>,
+    pub cut: Option<SkillHorizon>,
     /// Steps between plans.
     pub replan: usize,
     /// Futures per plan.
@@ -77,7 +77,7 @@ impl<'a> Setup<'a> {
     ) -> Self {
         let step = TimeSpan::from_ms(dynamics.step_ms());
         let asked = spec.horizon.as_ref().map_or(1, |h| h.steps(step, 1));
-        let cut = Cut::of(asked, dynamics, &objective);
+        let cut = SkillHorizon::of(asked, dynamics, &objective);
         let horizon = cut.map_or(asked, |cut| cut.reach);
         let replan = spec.replan.as_ref().map_or(1, |r| r.steps(step, 1)).min(horizon);
         let moves = spec.moves.as_ref().map_or(MOST_MOVES.min(horizon.div_ceil(replan)), |m| m.value);
@@ -88,7 +88,7 @@ impl<'a> Setup<'a> {
         let share = horizon as f64 / asked as f64;
         let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, asked, step));
         let totals =
-            totals.map(|t| Total { range: Range { low: share * t.range.low, high: share * t.range.high }, ..t });
+            totals.map(|t| Total { range: Bounds { low: share * t.range.low, high: share * t.range.high }, ..t });
         let totals = totals.collect();
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
         let smooth = has_slopes(spec, dynamics, &controls);
@@ -145,7 +145,7 @@ impl Setup<'_> {
         observation: &Observation<'s>,
         row: usize,
         told: &'s [(usize, Vec<f64>)],
-        follower: &Follower,
+        follower: &ParticlePlan,
         key: Key,
     ) -> Start<'s> {
         let window = observation.window;
@@ -153,7 +153,7 @@ impl Setup<'_> {
         let previous = self.controls.iter().zip(&self.limits).enumerate().map(|(i, (&c, limit))| {
             if self.stocks[i].is_some() {
                 // The last level, or one in the middle.
-                let Range { low, high } = limit.hard;
+                let Bounds { low, high } = limit.hard;
                 let last = follower.plan.as_ref().map_or(0.5 * (low + high), |p| p.controls[i]);
                 let multiple = limit.allowed.multiple;
                 return if multiple > 0.0 { (last / multiple).round() * multiple } else { last };

@@ -6,10 +6,10 @@
 
 use super::limits::ControlLimit;
 use super::setup::Setup;
+use crate::config::{At, PlannedStock};
 use crate::error::Result;
 use crate::expr::{Program, Registers};
-use crate::schema::{MoveLimit, Range, Switching};
-use crate::spec::{At, PlannedStock};
+use crate::schema::{Bounds, MoveLimit, Switching};
 use crate::trajectory::{Frame, Window};
 
 use super::super::Context;
@@ -18,7 +18,7 @@ use super::super::Context;
 pub(super) struct Stock {
     position: Program,
     /// What the order may be.
-    hard: Range,
+    hard: Bounds,
     multiple: f64,
 }
 
@@ -37,7 +37,7 @@ impl Setup<'_> {
             self.depth = self.depth.max(position.depth() + 2);
             let ControlLimit { hard, allowed, scale } = &mut self.limits[c];
             self.stocks[c] = Some(Stock { position, hard: *hard, multiple: allowed.multiple });
-            let bounds = Range { low, high };
+            let bounds = Bounds { low, high };
             (*hard, allowed.bounds, *scale) = (bounds, bounds, 0.1 * (high - low));
             (allowed.max_move, allowed.switching) = (MoveLimit::both(f64::INFINITY), Switching::NONE);
         }

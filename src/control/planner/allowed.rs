@@ -1,12 +1,12 @@
 //! Which values a control may take next.
 
-use crate::schema::{MoveLimit, Range, Switching};
+use crate::schema::{Bounds, MoveLimit, Switching};
 
 /// What the values of one control must hold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Allowed {
     /// Hard limits, and what the log has seen.
-    pub bounds: Range,
+    pub bounds: Bounds,
     /// Largest change per move; the first one counts from the value in force.
     pub max_move: MoveLimit,
     /// Whole multiples (0: any value).
@@ -18,7 +18,7 @@ pub struct Allowed {
 impl Allowed {
     /// Any value.
     pub const ANY: Self =
-        Self { bounds: Range::OPEN, max_move: MoveLimit::NONE, multiple: 0.0, switching: Switching::NONE };
+        Self { bounds: Bounds::OPEN, max_move: MoveLimit::NONE, multiple: 0.0, switching: Switching::NONE };
 
     /// The same with moves of `steps` steps.
     pub fn over(&self, steps: f64) -> Self {
@@ -32,7 +32,7 @@ impl Allowed {
     pub fn next(&self, last: f64, since: usize, wish: f64) -> f64 {
         let wish = self.bounds.clamp(if wish.is_finite() { wish } else { last });
         let reach = self.max_move.reach(last);
-        let both = Range { low: self.bounds.low.max(reach.low), high: self.bounds.high.min(reach.high) };
+        let both = Bounds { low: self.bounds.low.max(reach.low), high: self.bounds.high.min(reach.high) };
         if self.switching.least > 0.0 {
             return self.switched(last, since, wish, both).unwrap_or_else(|| reach.clamp(wish));
         }
@@ -52,12 +52,12 @@ impl Allowed {
     }
 
     /// 0, or a value that is large enough, whichever is allowed and nearer to `wish`.
-    fn switched(&self, last: f64, since: usize, wish: f64, both: Range) -> Option<f64> {
+    fn switched(&self, last: f64, since: usize, wish: f64, both: Bounds) -> Option<f64> {
         let Switching { least, run, stop } = self.switching;
         let was_on = self.switching.is_on(last);
         let stays = last.is_finite() && since < if was_on { run } else { stop };
         let off = both.contains(0.0) && !(stays && was_on);
-        let range = Range { low: both.low.max(least), high: both.high };
+        let range = Bounds { low: both.low.max(least), high: both.high };
         let on = if stays && !was_on { None } else { self.whole(wish, range) };
         match on {
             Some(on) if !off || (on - wish).abs() < wish.abs() => Some(on),
@@ -66,7 +66,7 @@ impl Allowed {
     }
 
     /// The value in `range` nearest to `wish`, a whole multiple where it must be one.
-    fn whole(&self, wish: f64, range: Range) -> Option<f64> {
+    fn whole(&self, wish: f64, range: Bounds) -> Option<f64> {
         if self.multiple <= 0.0 {
             return (range.low <= range.high).then(|| range.clamp(wish));
         }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     fn control(high: f64, max_move: f64, multiple: f64) -> Allowed {
-        Allowed { bounds: Range { low: 0.0, high }, max_move: MoveLimit::both(max_move), multiple, ..Allowed::ANY }
+        Allowed { bounds: Bounds { low: 0.0, high }, max_move: MoveLimit::both(max_move), multiple, ..Allowed::ANY }
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(control(0.3, inf, 0.1).next(0.0, 0, 9.0), 0.1 * 3.0);
         assert_eq!(control(10.0, 1.0, 0.0).next(5.0, 0, f64::NAN), 5.0);
         assert_eq!(control(10.0, 1.0, 0.0).next(f64::NAN, 0, 7.0), 7.0);
-        assert_eq!(Allowed { bounds: Range { low: 4.0, high: 4.0 }, ..Allowed::ANY }.next(4.0, 0, 7.0), 4.0);
+        assert_eq!(Allowed { bounds: Bounds { low: 4.0, high: 4.0 }, ..Allowed::ANY }.next(4.0, 0, 7.0), 4.0);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::search::{Search, elite_count};
 use super::trial::{empty_plan, hold};
 use super::{Plan, Planner, Problem};
 use crate::rng::{Key, normal_quantile};
-use crate::schema::Range;
+use crate::schema::Bounds;
 
 /// Cross-entropy method with truncated normals, as in PETS (Chua et al. 2018): draw, keep the elites, move mean and
 /// variance to theirs; the best sequence ever seen is the plan.
@@ -62,7 +62,7 @@ impl Planner for Cem {
 ///
 /// PETS shrinks the deviation to half the distance to the nearer bound instead, so that a mean on a bound never leaves
 /// it; plans that start from the last one are often there.
-fn truncated(stream: Key, i: u64, mean: f64, deviation: f64, bounds: Range) -> f64 {
+fn truncated(stream: Key, i: u64, mean: f64, deviation: f64, bounds: Bounds) -> f64 {
     if deviation <= 0.0 {
         return mean;
     }
@@ -89,7 +89,7 @@ mod tests {
         for (z, p) in [(-2.0, 0.022_750_13), (0.0, 0.5), (1.0, 0.841_344_75), (2.0, 0.977_249_87)] {
             assert!((normal_distribution(z) - p).abs() < 1e-7);
         }
-        let bounds = Range { low: -1.0, high: 0.0 };
+        let bounds = Bounds { low: -1.0, high: 0.0 };
         let draws: Vec<f64> = (0..20_000).map(|i| truncated(Key::new(2), i, 0.0, 0.5, bounds)).collect();
         assert!(draws.iter().all(|v| *v >= -1.0 - 1e-6 && *v <= 1e-6));
         // Mean of half a normal that is cut at two deviations: −σ(φ(0) − φ(2))/(Φ(2) − Φ(0)).

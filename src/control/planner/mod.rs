@@ -31,9 +31,9 @@ pub use project::project;
 pub use qp::Qp;
 pub use shooting::RandomShooting;
 
+use crate::config::PlannerSpec;
 use crate::rng::Key;
-use crate::schema::Range;
-use crate::spec::PlannerSpec;
+use crate::schema::Bounds;
 
 /// What the candidates of a plan cost. A closure over candidates and costs is one that has no slopes.
 pub trait Price {
@@ -76,7 +76,7 @@ pub struct Problem<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Total {
     pub control: usize,
-    pub range: Range,
+    pub range: Bounds,
 }
 
 impl Total {
@@ -101,13 +101,13 @@ impl Problem<'_> {
     }
 
     /// Bounds of a control, finite: where one is open, four scales from the value in force.
-    fn reach(&self, control: usize) -> Range {
-        let Range { low, high } = self.allowed[control].bounds;
+    fn reach(&self, control: usize) -> Bounds {
+        let Bounds { low, high } = self.allowed[control].bounds;
         let now = if self.previous[control].is_finite() { self.previous[control] } else { 0.0 };
         let far = 4.0 * self.scale(control, 1.0);
         let low = if low.is_finite() { low } else { now.min(high) - far };
         let high = if high.is_finite() { high } else { now.max(low) + far };
-        Range { low, high }
+        Bounds { low, high }
     }
 
     /// Typical deviation of a control; zero where it cannot move.

@@ -67,9 +67,9 @@ mod tests {
     use super::super::{Allowed, Price};
     use super::*;
     use crate::rng::Key;
-    use crate::schema::{MoveLimit, Range, Switching};
+    use crate::schema::{Bounds, MoveLimit, Switching};
 
-    fn projected(allowed: Allowed, total: Range, wish: &[f64]) -> Vec<f64> {
+    fn projected(allowed: Allowed, total: Bounds, wish: &[f64]) -> Vec<f64> {
         let mut none = |_: &[Vec<f64>], _: &mut Vec<f64>| {};
         let price: &mut dyn Price = &mut none;
         let problem = Problem {
@@ -94,26 +94,26 @@ mod tests {
 
     #[test]
     fn totals_hold() {
-        let bounds = Range { low: 0.0, high: 10.0 };
+        let bounds = Bounds { low: 0.0, high: 10.0 };
         let free = Allowed { bounds, ..Allowed::ANY };
-        let most = |high| Range { low: f64::NEG_INFINITY, high };
+        let most = |high| Bounds { low: f64::NEG_INFINITY, high };
         let sum = |u: &[f64]| 2.0 * u.iter().sum::<f64>();
         let u = projected(free, most(24.0), &[4.0, 8.0, 12.0]);
         assert!((sum(&u) - 24.0).abs() < 1e-6 && sum(&u) <= 24.0 && (u[1] / u[0] - 2.0).abs() < 1e-6, "{u:?}");
         let u = projected(Allowed { multiple: 3.0, ..free }, most(24.0), &[4.0, 8.0, 12.0]);
         assert!(sum(&u) <= 24.0 && sum(&u) > 18.0 && u.iter().all(|v| v % 3.0 == 0.0), "{u:?}");
-        let u = projected(free, Range { low: 30.0, high: f64::INFINITY }, &[4.0, 0.0, 1.0]);
+        let u = projected(free, Bounds { low: 30.0, high: f64::INFINITY }, &[4.0, 0.0, 1.0]);
         assert!((sum(&u) - 30.0).abs() < 1e-6, "{u:?}");
         // All the way is not enough.
-        assert_eq!(projected(free, Range { low: 90.0, high: 99.0 }, &[4.0, 0.0, 1.0]), [10.0; 3]);
+        assert_eq!(projected(free, Bounds { low: 90.0, high: 99.0 }, &[4.0, 0.0, 1.0]), [10.0; 3]);
         let slow = Allowed { max_move: MoveLimit { down: 1.0, up: 3.0 }, ..free };
-        assert_eq!(projected(slow, Range::OPEN, &[9.0, 9.0, 0.0]), [3.0, 6.0, 5.0]);
+        assert_eq!(projected(slow, Bounds::OPEN, &[9.0, 9.0, 0.0]), [3.0, 6.0, 5.0]);
     }
 
     #[test]
     fn minimum_run_times_hold() {
         let switching = Switching { least: 2.0, run: 4, stop: 4 };
-        let machine = Allowed { bounds: Range { low: 0.0, high: 10.0 }, switching, ..Allowed::ANY };
-        assert_eq!(projected(machine, Range::OPEN, &[5.0, 0.0, 0.0, 5.0, 5.0]), [5.0, 2.0, 0.0, 0.0, 5.0]);
+        let machine = Allowed { bounds: Bounds { low: 0.0, high: 10.0 }, switching, ..Allowed::ANY };
+        assert_eq!(projected(machine, Bounds::OPEN, &[5.0, 0.0, 0.0, 5.0, 5.0]), [5.0, 2.0, 0.0, 0.0, 5.0]);
     }
 }

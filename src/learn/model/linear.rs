@@ -139,7 +139,7 @@ impl Linear {
     }
 
     /// Writes the cotangents of the inputs of one function for `rows`: `out[k] = Σ_j w_jk cotangent[j]`.
-    pub(super) fn pull_back_rows(
+    pub(super) fn vjp_rows(
         &self,
         rows: Range<usize>,
         member: Option<usize>,
@@ -204,8 +204,8 @@ impl Regressor for Linear {
         artefact::encode(self)
     }
 
-    fn pull_back(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
-        particles.iter().for_each(|p| self.pull_back_rows(p.rows.clone(), p.member, cotangent, out));
+    fn vjp(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+        particles.iter().for_each(|p| self.vjp_rows(p.rows.clone(), p.member, cotangent, out));
         true
     }
 

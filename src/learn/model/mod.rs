@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use super::dataset::Dataset;
 use crate::compute::Compute;
+use crate::config::ModelSpec;
 use crate::error::{Error, Result, nearest, plural};
-use crate::spec::ModelSpec;
 
 pub use ensemble::Ensemble;
 pub use forest::Forest;
@@ -62,13 +62,7 @@ pub trait Regressor: Send + Sync + Debug {
     /// Vector-Jacobian product: `out[k][r] = Σ_j cotangent[j][r] · ∂y_j/∂x_k` at row r of each particle, with the function
     /// that its member follows. `cotangent`: q columns, `out`: p columns, overwritten for the rows of the particles.
     /// `false`, and nothing written: the model has no derivatives.
-    fn pull_back(
-        &self,
-        _x: &[&[f64]],
-        _particles: &[Particle],
-        _cotangent: &[Vec<f64>],
-        _out: &mut [Vec<f64>],
-    ) -> bool {
+    fn vjp(&self, _x: &[&[f64]], _particles: &[Particle], _cotangent: &[Vec<f64>], _out: &mut [Vec<f64>]) -> bool {
         false
     }
     /// Aleatoric standard deviation of each target at each row, as the function of each particle sees it: what would

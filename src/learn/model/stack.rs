@@ -123,11 +123,11 @@ impl Regressor for Stack {
         artefact::encode(&Stored { parts, weights: self.weights.clone() })
     }
 
-    fn pull_back(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
         let part = |i: usize, out: &mut [Vec<f64>]| {
             let scaled: Vec<Vec<f64>> =
                 cotangent.iter().zip(&self.weights[i]).map(|(c, w)| c.iter().map(|v| w * v).collect()).collect();
-            self.parts[i].pull_back(x, particles, &scaled, out)
+            self.parts[i].vjp(x, particles, &scaled, out)
         };
         self.sum(particles, out, part, |_, _| 1.0)
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::Mpc;
-use super::super::follower::Follower;
 use super::super::futures::Futures;
 use super::super::oven::{FAN, HEAT, Oven, POWER, STEP_MS, TEMP};
+use super::super::particle_plan::ParticlePlan;
 use super::super::rollout::Workspace;
+use crate::config::{KpiSpec, MpcSpec, TimeSpan};
 use crate::control::planner::Local;
 use crate::control::{Control, Controller, Forecast, Observation};
 use crate::rng::Key;
-use crate::spec::{KpiSpec, MpcSpec, TimeSpan};
 use crate::trajectory::{Trajectory, Window};
 use crate::twin::Support;
 
@@ -44,7 +44,7 @@ impl<'a> Priced<'a> {
 
     fn cost(&mut self, at: &[f64]) -> f64 {
         let observation = Observation { window: &self.window, step: 0, forecast: &self.forecast };
-        let start = self.mpc.setup.start(&observation, 0, &[], &Follower::default(), Key::new(2));
+        let start = self.mpc.setup.start(&observation, 0, &[], &ParticlePlan::default(), Key::new(2));
         let mut costs = Vec::new();
         self.workspace.price(&self.mpc.setup, &start, &[at.to_vec()], &mut costs);
         costs[0]
@@ -52,7 +52,7 @@ impl<'a> Priced<'a> {
 
     fn near(&mut self, at: &[f64]) -> Local {
         let observation = Observation { window: &self.window, step: 0, forecast: &self.forecast };
-        let start = self.mpc.setup.start(&observation, 0, &[], &Follower::default(), Key::new(2));
+        let start = self.mpc.setup.start(&observation, 0, &[], &ParticlePlan::default(), Key::new(2));
         self.workspace.near(&self.mpc.setup, &start, at).unwrap()
     }
 }
@@ -165,7 +165,7 @@ fn doubt_counts_at_the_edge_of_what_is_known_and_nowhere_else() {
         let oven = Oven { members, support, ..Oven::new() };
         let priced = Priced::new(&oven, &mean("(temp - 22.03) ^ 2"));
         let observation = Observation { window: &priced.window, step: 0, forecast: &priced.forecast };
-        let start = priced.mpc.setup.start(&observation, 0, &[], &Follower::default(), Key::new(2));
+        let start = priced.mpc.setup.start(&observation, 0, &[], &ParticlePlan::default(), Key::new(2));
         priced.mpc.setup.futures(&start)
     };
     assert_eq!(futures(Support::Inside, 6), Futures::planned(1, 6));

@@ -19,9 +19,9 @@ use super::feedback::{Feedback, ends, longest};
 use super::linear::Linear;
 use super::{Fit, Particle, Regressor, artefact};
 use crate::compute::Compute;
+use crate::config::MeanSpec;
 use crate::error::{Error, Result};
 use crate::rng::Key;
-use crate::spec::MeanSpec;
 use loss::Loss;
 use networks::{Networks, Pass};
 use samples::{Bags, Samples};
@@ -269,12 +269,12 @@ impl Regressor for Ensemble {
         artefact::encode(&self.stored)
     }
 
-    fn pull_back(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
         let Stored { linear, scales, .. } = &self.stored;
         let (p, q) = self.shape();
         for rows in particles.iter().map(|p| p.rows.clone()) {
             match linear {
-                Some(linear) => linear.pull_back_rows(rows, None, cotangent, out),
+                Some(linear) => linear.vjp_rows(rows, None, cotangent, out),
                 None => out.iter_mut().take(p).for_each(|o| o[rows.clone()].fill(0.0)),
             }
         }
@@ -359,9 +359,9 @@ mod tests {
 
     use super::*;
     use crate::compute::cpu;
+    use crate::config::{EnsembleSpec, ModelSpec};
     use crate::learn::dataset::Dataset;
     use crate::learn::map::{Layout, Target};
-    use crate::spec::{EnsembleSpec, ModelSpec};
 
     /// Two inputs, a lag of the first; one target that bends and whose noise grows with the second input.
     fn data(n: usize) -> Dataset {
@@ -444,7 +444,7 @@ mod tests {
             let cotangent = vec![(0..n).map(|r| 1.0 + r as f64 / 10.0).collect::<Vec<f64>>()];
             let mut grad = vec![vec![f64::NAN; n]; 3];
             let columns: Vec<&[f64]> = x.iter().map(Vec::as_slice).collect();
-            assert!(model.pull_back(&columns, &particles, &cotangent, &mut grad));
+            assert!(model.vjp(&columns, &particles, &cotangent, &mut grad));
             for k in 0..3 {
                 let moved = |by: f64| {
                     let mut x = x.clone();

@@ -5,10 +5,10 @@ use super::loss::Loss;
 use super::networks::{Networks, Pass};
 use super::samples::{Bags, Samples, shuffle};
 use crate::compute::Compute;
+use crate::config::EnsembleSpec;
 use crate::error::Result;
 use crate::learn::model::blocks::Blocks;
 use crate::rng::Key;
-use crate::spec::EnsembleSpec;
 
 /// Rows that training is stopped on, per member, at most.
 const HELD: usize = 2_000;

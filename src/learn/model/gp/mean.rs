@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::MeanSpec;
 use crate::error::Result;
 use crate::learn::model::{Fit, Linear, Regressor, artefact};
-use crate::spec::MeanSpec;
 
 /// The mean function of all targets, in physical units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fit, Particle, Regressor, artefact};
 use crate::compute::{Compute, Family, Kernel, Points};
+use crate::config::GpKernel;
 use crate::error::{Result, plural};
 use crate::learn::dataset::Scaling;
 use crate::rng::Key;
-use crate::spec::GpKernel;
 pub use hyper::{Hyper, Observed, Tuned, tune, tune_inducing};
 pub use inducing::spread_out;
 use mean::Mean;
@@ -245,7 +245,7 @@ impl Regressor for Gp {
         artefact::encode(&self.fitted)
     }
 
-    fn pull_back(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
         for rows in stretches(particles) {
             for (k, out) in out.iter_mut().enumerate() {
                 out[rows.clone()].fill(0.0);
@@ -268,7 +268,7 @@ impl Regressor for Gp {
                     pulls.extend(rows.iter().map(|&r| cotangent[j][r] * process.scale));
                     slopes.clear();
                     slopes.resize(tile.len(), 0.0);
-                    if process.pull_back(&self.compute, function, points, &pulls, &mut slopes).is_err() {
+                    if process.vjp(&self.compute, function, points, &pulls, &mut slopes).is_err() {
                         slopes.fill(f64::NAN);
                     }
                     for (&k, slopes) in self.active.iter().zip(slopes.chunks_exact(rows.len())) {

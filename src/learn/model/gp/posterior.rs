@@ -1,7 +1,7 @@
 //! What a process knows after its observations, as weights of kernels.
 
 use super::hyper::{Hyper, JITTER, Observed};
-use crate::compute::{Compute, Inducing, Points, Solve, Waves};
+use crate::compute::{Compute, Inducing, Points, RandomFourierFeatures, Solve};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
@@ -27,7 +27,13 @@ pub struct Posterior {
 ///
 /// # Errors
 /// The device's; [`Error::Data`] when no jitter makes the kernel matrix positive definite.
-pub fn exact(compute: &Compute, observed: Observed, hyper: &Hyper, waves: &[Waves], key: Key) -> Result<Posterior> {
+pub fn exact(
+    compute: &Compute,
+    observed: Observed,
+    hyper: &Hyper,
+    waves: &[RandomFourierFeatures],
+    key: Key,
+) -> Result<Posterior> {
     let n = observed.x.n;
     for jitter in LADDER {
         let noise = hyper.noise + jitter * hyper.kernel.variance;
@@ -57,7 +63,7 @@ pub fn through(
     observed: Observed,
     hyper: &Hyper,
     z: Vec<f64>,
-    waves: &[Waves],
+    waves: &[RandomFourierFeatures],
     key: Key,
 ) -> Result<Posterior> {
     let m = z.len() / hyper.kernel.lengths.len().max(1);

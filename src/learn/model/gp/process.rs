@@ -8,10 +8,10 @@ use super::hyper::{Hyper, Observed, Tuned, tune, tune_inducing};
 use super::inducing::spread_out;
 use super::posterior::{Posterior, exact, precision, through};
 use super::search::Effort;
-use crate::compute::{Compute, Family, GpFunctions, Kernel, Points, Waves};
+use crate::compute::{Compute, Family, GpFunctions, Kernel, Points, RandomFourierFeatures};
+use crate::config::GpSpec;
 use crate::error::{Error, Result};
 use crate::rng::Key;
-use crate::spec::GpSpec;
 
 /// Rows on which the starts compete, and on which the winner goes on.
 const FIRST_ROWS: usize = 400;
@@ -44,7 +44,7 @@ pub struct Process {
     weights: Vec<f64>,
     precision: Vec<f64>,
     #[serde(skip)]
-    waves: Vec<Waves>,
+    waves: Vec<RandomFourierFeatures>,
     /// The whole of the precision, when it was asked for.
     #[serde(skip)]
     whole: OnceLock<Vec<f64>>,
@@ -174,7 +174,7 @@ impl Process {
     }
 
     /// `out[k rows + r] = cotangent[r] · ∂f/∂x_k` of one function, in units of the scale.
-    pub fn pull_back(
+    pub fn vjp(
         &self,
         compute: &Compute,
         member: Option<usize>,
@@ -182,7 +182,7 @@ impl Process {
         cotangent: &[f64],
         out: &mut [f64],
     ) -> Result<()> {
-        compute.gp_pull_back(&self.function(member), x, cotangent, out)?;
+        compute.gp_vjp(&self.function(member), x, cotangent, out)?;
         if let Some(m) = member {
             self.waves[m].add_slopes(x, cotangent, out);
         }
@@ -190,8 +190,8 @@ impl Process {
     }
 }
 
-fn waves(kernel: &Kernel, samples: usize, key: Key) -> Vec<Waves> {
-    (0..samples).map(|m| Waves::new(kernel, FEATURES, key.fold(2).fold(m as u64))).collect()
+fn waves(kernel: &Kernel, samples: usize, key: Key) -> Vec<RandomFourierFeatures> {
+    (0..samples).map(|m| RandomFourierFeatures::new(kernel, FEATURES, key.fold(2).fold(m as u64))).collect()
 }
 
 impl Task<'_> {

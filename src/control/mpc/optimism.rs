@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Savings of plans against holding the controls, over their horizons, added up (SUP-5, the winner's curse): a plan is the
 /// best of many by the futures that it was made for, and so partly by their errors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Promise {
+pub struct OptimismCheck {
     pub plans: usize,
     /// On the futures that the plans were made for, in the money of the objective.
     pub promised: f64,
@@ -16,7 +16,7 @@ pub struct Promise {
 /// A promise of which more than this is lost is over-optimistic.
 const OVER_OPTIMISTIC: f64 = 0.25;
 
-impl Promise {
+impl OptimismCheck {
     /// Takes in the plans of another; savings that are not finite tell nothing.
     pub fn add(&mut self, other: &Self) {
         if other.promised.is_finite() && other.kept.is_finite() {
@@ -46,13 +46,13 @@ mod tests {
 
     #[test]
     fn only_a_broken_promise_is_discounted() {
-        let of = |promised, kept| Promise { plans: 1, promised, kept };
+        let of = |promised, kept| OptimismCheck { plans: 1, promised, kept };
         assert_eq!([of(100.0, 100.0), of(100.0, 76.0), of(100.0, 140.0)].map(|p| p.share()), [1.0; 3]);
         assert_eq!([of(100.0, 60.0), of(100.0, 0.0), of(100.0, -50.0)].map(|p| p.share()), [0.6, 0.0, 0.0]);
         assert_eq!((of(0.0, -1.0).gap(), of(0.0, -1.0).share()), (None, 1.0));
         let mut sum = of(10.0, 5.0);
         sum.add(&of(30.0, 25.0));
         sum.add(&of(f64::NAN, 1.0));
-        assert_eq!(sum, Promise { plans: 2, promised: 40.0, kept: 30.0 });
+        assert_eq!(sum, OptimismCheck { plans: 2, promised: 40.0, kept: 30.0 });
     }
 }

@@ -27,7 +27,7 @@ const PAIRED: usize = 16;
 /// Objective of the steps after a row as a quadratic function of the states, set-points, controls and disturbances in it: a
 /// Monte Carlo estimate of the value of the controller that made the log (Sutton & Barto 2018, chapter 5), by ridge regression.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CostToGo {
+pub struct TerminalCost {
     /// Steps that it counts.
     pub steps: usize,
     /// Share of the variance of later rows that it explains.
@@ -50,15 +50,15 @@ struct Part {
     most: f64,
 }
 
-/// A [`CostToGo`] behind a plan, by columns of the schema.
+/// A [`TerminalCost`] behind a plan, by columns of the schema.
 #[derive(Debug, Clone)]
-pub(super) struct Behind {
+pub(super) struct TerminalTerms {
     columns: Vec<usize>,
     mean: Vec<f64>,
     part: Part,
 }
 
-impl CostToGo {
+impl TerminalCost {
     /// From the `rows` of `log` (one particle, derived signals filled), for `steps` steps; `None` where the objective is no sum
     /// over steps, or the rows tell too little.
     pub fn fit(log: &Trajectory, rows: &[Range<usize>], objective: &Objective, steps: usize) -> Option<Self> {
@@ -144,7 +144,7 @@ impl CostToGo {
         1.0 - square(&|i| true_[i] - told[i]) / square(&|i| true_[i] - mean)
     }
 
-    fn behind(&self, horizon: usize, columns: Vec<usize>) -> Behind {
+    fn behind(&self, horizon: usize, columns: Vec<usize>) -> TerminalTerms {
         let [sum, mean] = &self.parts;
         let share = (horizon.max(1) as f64).recip();
         let both = |a: f64, b: f64| a + share * b;
@@ -153,11 +153,11 @@ impl CostToGo {
             least: both(sum.least, mean.least),
             most: both(sum.most, mean.most),
         };
-        Behind { columns, mean: self.mean.clone(), part }
+        TerminalTerms { columns, mean: self.mean.clone(), part }
     }
 
-    /// Behind a plan of `horizon` steps; `None` where `schema` lacks a signal.
-    pub(super) fn compile(&self, horizon: usize, schema: &Schema) -> Option<Behind> {
+    /// TerminalTerms a plan of `horizon` steps; `None` where `schema` lacks a signal.
+    pub(super) fn compile(&self, horizon: usize, schema: &Schema) -> Option<TerminalTerms> {
         let columns: Option<Vec<usize>> = self.signals.iter().map(|s| schema.find(s)).collect();
         let fits = self.mean.len() == self.signals.len()
             && self.parts.iter().all(|p| p.weights.len() == width(self.signals.len()) && p.least <= p.most);
@@ -165,7 +165,7 @@ impl CostToGo {
     }
 }
 
-impl Behind {
+impl TerminalTerms {
     /// Money still to come after `frame`, per row.
     pub fn eval<F: Frame + ?Sized>(&self, frame: &F, out: &mut [f64]) {
         let Part { weights, least, most } = &self.part;
@@ -271,9 +271,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::config::KpiSpec;
     use crate::expr::Scope;
     use crate::schema::Signal;
-    use crate::spec::KpiSpec;
     use crate::units::Unit;
     use crate::value::Kpi;
 
@@ -303,7 +303,7 @@ mod tests {
         }
         let own = objective(&schema, 2.0);
         let rows: Vec<Range<usize>> = (0..35).map(|i| i * 20..i * 20 + 15).collect();
-        let cost = CostToGo::fit(&log, &rows, &own, 1).unwrap();
+        let cost = TerminalCost::fit(&log, &rows, &own, 1).unwrap();
         assert!(cost.skill > 0.95, "{}", cost.skill);
         let behind = cost.compile(4, &schema).unwrap();
         for (x, held) in [(0.5, 21.3), (1.0, 21.3), (1.0, 0.1), (1.5, 30.0)] {

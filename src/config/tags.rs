@@ -51,6 +51,6 @@ pub fn schema(spec: &TwinSpec) -> std::result::Result<Arc<Schema>, Vec<Complaint
     if complaints.is_empty() { Ok(Arc::new(Schema::new(signals))) } else { Err(complaints) }
 }
 
-fn range(limits: Option<&At<[f64; 2]>>) -> schema::Range {
-    limits.map_or(schema::Range::OPEN, |l| schema::Range { low: l.value[0], high: l.value[1] })
+fn range(limits: Option<&At<[f64; 2]>>) -> schema::Bounds {
+    limits.map_or(schema::Bounds::OPEN, |l| schema::Bounds { low: l.value[0], high: l.value[1] })
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{At, TimeSpan};
-use crate::schema::Range;
+use crate::schema::Bounds;
 
 /// A limit of what a control takes in total: the sum of its values over the steps of a plan.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -27,14 +27,14 @@ impl TotalSpec {
     }
 
     /// The limits over `horizon` steps.
-    pub fn over(&self, horizon: usize, step: TimeSpan) -> Range {
+    pub fn over(&self, horizon: usize, step: TimeSpan) -> Bounds {
         let periods = self.periods(horizon, step);
         let end = |at: &Option<At<f64>>, open: f64| at.as_ref().map_or(open, |a| a.value * periods);
-        Range { low: end(&self.at_least, f64::NEG_INFINITY), high: end(&self.at_most, f64::INFINITY) }
+        Bounds { low: end(&self.at_least, f64::NEG_INFINITY), high: end(&self.at_most, f64::INFINITY) }
     }
 
     /// Why no plan of `horizon` steps within `bounds` of each step keeps it, and what to do about it.
-    pub fn impossible(&self, bounds: Range, horizon: usize, step: TimeSpan) -> Option<(String, String)> {
+    pub fn impossible(&self, bounds: Bounds, horizon: usize, step: TimeSpan) -> Option<(String, String)> {
         let (wanted, steps, periods) = (self.over(horizon, step), horizon as f64, self.periods(horizon, step));
         let (least, most) = (bounds.low * steps, bounds.high * steps);
         let near = |v: f64| 1e-9 * v.abs().max(1e-9);

@@ -163,7 +163,7 @@ mod toml_time {
     use schemars::{Schema, SchemaGenerator, json_schema};
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use crate::spec::At;
+    use crate::config::At;
 
     pub fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": "date-time" })

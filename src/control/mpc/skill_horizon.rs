@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::TimeSpan;
 use crate::schema::{Role, Schema};
-use crate::spec::TimeSpan;
 use crate::twin::Dynamics;
 use crate::value::Objective;
 
 /// A horizon that was cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cut {
+pub struct SkillHorizon {
     /// The signal that the model forecasts no better than if it stayed as it is, from there on.
     pub signal: usize,
     /// Steps that plans look ahead, and were to look.
@@ -17,7 +17,7 @@ pub struct Cut {
     pub horizon: usize,
 }
 
-impl Cut {
+impl SkillHorizon {
     /// Why plans over `horizon` steps look less far, if they must: the signals that count are those that the objective reads,
     /// seen through derived signals, and those with a hard limit of their own.
     pub fn of(horizon: usize, dynamics: &dyn Dynamics, objective: &Objective) -> Option<Self> {
@@ -41,7 +41,7 @@ impl Cut {
         (reach < horizon).then_some(Self { signal, reach, horizon })
     }
 
-    /// In one sentence, with the cure.
+    /// In one sentence, with the help.
     pub fn text(&self, schema: &Schema, step: TimeSpan) -> String {
         let of = |steps: usize| TimeSpan::of_steps(steps, step.ms());
         let (reach, name) = (of(self.reach), &schema.signals[self.signal].name);
@@ -59,12 +59,12 @@ mod tests {
 
     use super::super::oven::{Oven, POWER, TEMP};
     use super::*;
-    use crate::schema::Range;
-    use crate::spec::KpiSpec;
+    use crate::config::KpiSpec;
+    use crate::schema::Bounds;
 
     fn cut(oven: &Oven, of: &str) -> Option<(usize, usize)> {
         let objective = oven.objective(&KpiSpec::Mean(of.to_owned().into()));
-        Cut::of(8, oven, &objective).map(|cut| (cut.signal, cut.reach))
+        SkillHorizon::of(8, oven, &objective).map(|cut| (cut.signal, cut.reach))
     }
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(cut(&oven, "temp"), Some((TEMP, 5)));
         oven.reach[TEMP] = Some(8);
         assert_eq!(cut(&oven, "temp"), None, "as far as the plan looks");
-        Arc::get_mut(&mut oven.schema).unwrap().signals[POWER].hard = Range { low: 0.0, high: 9.0 };
+        Arc::get_mut(&mut oven.schema).unwrap().signals[POWER].hard = Bounds { low: 0.0, high: 9.0 };
         assert_eq!(cut(&oven, "temp"), Some((POWER, 1)), "a limit must be seen coming");
     }
 }

@@ -6,7 +6,7 @@ use super::rollout::Completed;
 
 /// Excesses over all limits, in widths and by the weight of their rank.
 #[derive(Default)]
-pub(super) struct Excess {
+pub(super) struct ConstraintViolation {
     /// Per row, `p * candidates + c`; NaN where a limited signal is.
     rows: Vec<f64>,
 }
@@ -14,7 +14,7 @@ pub(super) struct Excess {
 /// A step beyond a limit counts this besides its excess, so that small excesses are avoided too.
 const STEP_BEYOND: f64 = 0.1;
 
-impl Excess {
+impl ConstraintViolation {
     /// None yet.
     pub fn begin(&mut self, rows: usize) {
         self.rows.clear();

@@ -4,17 +4,17 @@ use serde::Serialize;
 
 use super::past::Past;
 use super::support::{states_known, supported};
+use crate::config::{ControllerSpec, MpcSpec, TimeSpan};
 use crate::control::{self, Context, Control, Controller, Mpc, Observation, limited};
 use crate::error::Result;
 use crate::scenario::Plant;
 use crate::schema::{MoveLimit, Role, Signal, Switching};
-use crate::spec::{ControllerSpec, MpcSpec, TimeSpan};
 use crate::twin::{Dynamics, Support};
 
 /// Which rung of the ladder gave the controls, from the best to the last resort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Rung {
+pub enum FallbackLevel {
     /// Computed only; the plant's own controller was answered.
     Shadow,
     /// The past is not known yet: as `Safe`.
@@ -28,7 +28,7 @@ pub enum Rung {
     Hold,
 }
 
-impl Rung {
+impl FallbackLevel {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Shadow => "shadow",
@@ -44,7 +44,7 @@ impl Rung {
 /// What was decided at a step of the twin; values in the twin's units, `[controls]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    pub rung: Rung,
+    pub rung: FallbackLevel,
     pub controls: Vec<f64>,
     pub support: Support,
     /// What the plan would do, also when another rung answers.
@@ -55,7 +55,7 @@ pub struct Decision {
 
 /// How the ladder is climbed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Footing {
+pub struct FallbackSettings {
     /// Steps at the start in which nothing is planned.
     pub settle: usize,
     pub shadow: bool,
@@ -64,13 +64,13 @@ pub struct Footing {
 }
 
 /// The controllers of a live loop.
-pub struct Ladder<'a> {
+pub struct Fallback<'a> {
     dynamics: &'a dyn Dynamics,
     mpc: Mpc<'a>,
     safe: Option<Box<dyn Controller + 'a>>,
     /// The safe policy gave the last controls.
     on_safe: bool,
-    footing: Footing,
+    footing: FallbackSettings,
     /// Schema columns of all controls, and their limits.
     pub controls: Vec<usize>,
     pub limits: Vec<Signal>,
@@ -97,10 +97,10 @@ enum Attempt {
     Outside,
 }
 
-impl<'a> Ladder<'a> {
+impl<'a> Fallback<'a> {
     /// # Errors
     /// [`crate::error::Error::Config`] for settings that cannot be; see [`Mpc::build`] and [`control::build`].
-    pub fn new(plant: &'a Plant, spec: &MpcSpec, context: &Context<'a>, footing: Footing) -> Result<Self> {
+    pub fn new(plant: &'a Plant, spec: &MpcSpec, context: &Context<'a>, footing: FallbackSettings) -> Result<Self> {
         let controls = plant.schema.with_role(Role::Control);
         let safe = spec.safe.as_deref().filter(|s| !matches!(s.value, ControllerSpec::Replay {}));
         let initial = |&c: &usize| {
@@ -170,20 +170,20 @@ impl<'a> Ladder<'a> {
         let mut follows_baseline = false;
         let (rung, controls) = if self.footing.shadow {
             follows_baseline = told;
-            (Rung::Shadow, self.own(past, baseline, in_force))
+            (FallbackLevel::Shadow, self.own(past, baseline, in_force))
         } else if let Some(moves) = &planned {
-            (Rung::Plan, moves.clone())
+            (FallbackLevel::Plan, moves.clone())
         } else if let Some(rest) = self.rest(past, baseline, in_force).filter(|_| followable) {
-            (Rung::LastPlan, rest)
+            (FallbackLevel::LastPlan, rest)
         } else {
             let safe = self.safe(past, baseline, in_force)?;
             follows_baseline = safe.is_none() && told;
             match safe.or_else(|| told.then(|| self.within(past, in_force, baseline))) {
-                Some(safe) => (if settling { Rung::Settle } else { Rung::Safe }, safe),
-                None => (if settling { Rung::Settle } else { Rung::Hold }, self.held(past, in_force)),
+                Some(safe) => (if settling { FallbackLevel::Settle } else { FallbackLevel::Safe }, safe),
+                None => (if settling { FallbackLevel::Settle } else { FallbackLevel::Hold }, self.held(past, in_force)),
             }
         };
-        self.on_safe = matches!(rung, Rung::Safe | Rung::Settle);
+        self.on_safe = matches!(rung, FallbackLevel::Safe | FallbackLevel::Settle);
         self.write(past, &controls);
         let support = self.support(past);
         Ok(Decision { rung, controls, support, planned, follows_baseline })
@@ -257,9 +257,9 @@ impl<'a> Ladder<'a> {
     /// `in_force`: before the step.
     pub fn meanwhile(&self, past: &Past, in_force: &[f64], last: &Decision, baseline: &[f64]) -> Vec<f64> {
         match last.rung {
-            Rung::Shadow if last.follows_baseline => self.own(past, baseline, in_force),
+            FallbackLevel::Shadow if last.follows_baseline => self.own(past, baseline, in_force),
             _ if last.follows_baseline => self.within(past, in_force, baseline),
-            Rung::Plan | Rung::LastPlan => {
+            FallbackLevel::Plan | FallbackLevel::LastPlan => {
                 let told = baseline.iter().zip(&last.controls).map(|(b, c)| if b.is_finite() { *b } else { *c });
                 let own = self.within(past, in_force, &told.collect::<Vec<f64>>());
                 self.beside(last.controls.clone(), &own)

@@ -1,13 +1,13 @@
 //! One particle's plan.
 
-use super::promise::Promise;
+use super::optimism::OptimismCheck;
 use super::rollout::{Start, Workspace, paths};
 use super::setup::Setup;
 use crate::control::planner::{Local, Plan, Planner, Price, Problem, project};
 
 /// One particle's plan.
 #[derive(Default)]
-pub(super) struct Follower {
+pub(super) struct ParticlePlan {
     pub plan: Option<Plan>,
     /// Controls until the next plan: `[replan][controls]`.
     pub path: Vec<f64>,
@@ -15,10 +15,10 @@ pub(super) struct Follower {
     pub bias: Vec<f64>,
     pub failures: usize,
     /// Of the last plan.
-    pub promise: Promise,
+    pub promise: OptimismCheck,
 }
 
-impl Follower {
+impl ParticlePlan {
     /// Makes the next plan; `again`: and looks at what it promises in futures that it was not made for.
     pub fn plan(
         &mut self,
@@ -36,8 +36,8 @@ impl Follower {
         }
         workspace.begin_plan(setup.futures(start));
         match &self.plan {
-            Some(last) => workspace.keep_away(setup, start, &last.controls),
-            None => workspace.keep_away(setup, start, &start.previous.repeat(setup.blocks.count())),
+            Some(last) => workspace.tighten(setup, start, &last.controls),
+            None => workspace.tighten(setup, start, &start.previous.repeat(setup.blocks.count())),
         }
         let mut price = InFutures { setup, start, workspace };
         // In one block a control can ramp for its whole length.
@@ -68,7 +68,7 @@ impl Follower {
                 project(&problem, &mut plan.controls);
             }
         }
-        self.promise = Promise::default();
+        self.promise = OptimismCheck::default();
         if again && !failed {
             let mut held: Vec<f64> = start.previous.iter().copied().cycle().take(plan.controls.len()).collect();
             project(&problem, &mut held);
@@ -84,11 +84,11 @@ impl Follower {
 
 /// What a plan saves against holding the controls (the pair), in the futures that it was made for and in others; nothing where
 /// there are no others.
-fn promise(setup: &Setup, start: &Start, workspace: &mut Workspace, pair: &[Vec<f64>; 2]) -> Promise {
-    let Some(unseen) = workspace.futures().unseen(setup.dynamics.members()) else { return Promise::default() };
+fn promise(setup: &Setup, start: &Start, workspace: &mut Workspace, pair: &[Vec<f64>; 2]) -> OptimismCheck {
+    let Some(unseen) = workspace.futures().unseen(setup.dynamics.members()) else { return OptimismCheck::default() };
     let promised = workspace.saving(setup, start, pair);
     workspace.begin_plan(unseen);
-    Promise { plans: 1, promised, kept: workspace.saving(setup, start, pair) }
+    OptimismCheck { plans: 1, promised, kept: workspace.saving(setup, start, pair) }
 }
 
 /// What candidates cost over the simulated futures of one particle.

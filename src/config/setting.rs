@@ -11,7 +11,7 @@ pub struct SettingFault {
     /// Byte range of the setting.
     pub span: Range<usize>,
     pub message: String,
-    pub cure: String,
+    pub help: String,
 }
 
 /// A share of at least `least` that someone may have written in per cent.
@@ -27,8 +27,8 @@ impl MpcSpec {
     /// All faults of its values, in a plant with this sample time (`None`: not known).
     pub fn faults(&self, step: Option<TimeSpan>) -> Vec<SettingFault> {
         let mut list = Vec::new();
-        let mut add = |code, span: &Range<usize>, message: String, cure: String| {
-            list.push(SettingFault { code, span: span.clone(), message, cure });
+        let mut add = |code, span: &Range<usize>, message: String, help: String| {
+            list.push(SettingFault { code, span: span.clone(), message, help });
         };
         let horizon = self.horizon.as_ref();
         if let (Some(step), Some(horizon)) = (step, horizon)
@@ -48,13 +48,13 @@ impl MpcSpec {
         }
         if let Some(risk) = self.risk.as_ref().filter(|r| !(r.value > 0.0 && r.value < 1.0)) {
             let message = format!("`risk` is a quantile between 0 and 1, here it is {}", risk.value);
-            let cure = share(**risk, 0.0, "risk", "0.5 is the median, 0.95 is cautious");
-            add("out-of-range", &risk.span, message, cure);
+            let help = share(**risk, 0.0, "risk", "0.5 is the median, 0.95 is cautious");
+            add("out-of-range", &risk.span, message, help);
         }
         if let Some(p) = self.confidence.as_ref().filter(|p| !(0.5..1.0).contains(&p.value)) {
             let message = format!("`confidence` is a probability from 0.5 to below 1, here it is {}", p.value);
-            let cure = share(**p, 0.5, "confidence", "0.95 is usual; without it plans keep no distance");
-            add("out-of-range", &p.span, message, cure);
+            let help = share(**p, 0.5, "confidence", "0.95 is usual; without it plans keep no distance");
+            add("out-of-range", &p.span, message, help);
         }
         if let Some(weight) = self.pessimism.as_ref().filter(|p| !(0.0..=100.0).contains(&p.value)) {
             let message = format!("`pessimism` must lie between 0 and 100, here it is {}", weight.value);
@@ -104,13 +104,13 @@ impl MpcSpec {
             }
             let [low, high] = stock.level.value;
             if !(low.is_finite() && high.is_finite() && low < high) {
-                let cure = if high < low {
+                let help = if high < low {
                     format!("write the lower level first: `level = [{high}, {low}]`")
                 } else {
                     "write `level = [lowest, highest]`, like `level = [20, 200]`".to_owned()
                 };
                 let message = format!("levels from {low} to {high} are no range");
-                add("out-of-range", &stock.level.span, message, cure);
+                add("out-of-range", &stock.level.span, message, help);
             }
         }
         for total in &self.totals {
@@ -131,13 +131,13 @@ impl MpcSpec {
     }
 }
 
-/// Takes in a fault: code, place, message, cure.
+/// Takes in a fault: code, place, message, help.
 type Add<'a> = dyn FnMut(&'static str, &Range<usize>, String, String) + 'a;
 
 fn judge_total(total: &At<TotalSpec>, add: &mut Add) {
     if let Some(per) = total.per.as_ref().filter(|p| p.ms() <= 0) {
-        let cure = "write e.g. `per = \"1d\"`, or remove it: for the whole horizon";
-        add("out-of-range", &per.span, format!("a total per {} is none", per.value), cure.into());
+        let help = "write e.g. `per = \"1d\"`, or remove it: for the whole horizon";
+        add("out-of-range", &per.span, format!("a total per {} is none", per.value), help.into());
     }
     for (key, end) in [("at_least", &total.at_least), ("at_most", &total.at_most)] {
         if let Some(end) = end.as_ref().filter(|e| e.is_nan()) {
@@ -151,8 +151,8 @@ fn judge_total(total: &At<TotalSpec>, add: &mut Add) {
         }
         (Some(least), Some(most)) if **least > **most => {
             let message = format!("the total is to be at least {} and at most {}", least.value, most.value);
-            let cure = format!("write the lower one first: `at_least = {}, at_most = {}`", most.value, least.value);
-            add("out-of-range", &least.span, message, cure);
+            let help = format!("write the lower one first: `at_least = {}, at_most = {}`", most.value, least.value);
+            add("out-of-range", &least.span, message, help);
         }
         _ => {}
     }

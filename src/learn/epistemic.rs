@@ -17,7 +17,7 @@ const ROWS: usize = 600;
 /// one-step error on unseen rows. Thresholds are its 95th and 99th percentile over rows of the training blocks, each
 /// doubted by the model that was fitted without the block.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Doubt {
+pub struct EpistemicThresholds {
     /// What the epistemic standard deviation is relative to; zero for a target that does not count: `[targets]`.
     scale: Vec<f64>,
     inside: f64,
@@ -34,7 +34,7 @@ pub enum Level {
     Beyond,
 }
 
-impl Doubt {
+impl EpistemicThresholds {
     /// Of the model whose refits without each of `folds` are `without`. `scale`: its one-step errors, `[targets]`.
     pub fn of(without: &[StepMap], log: &Trajectory, folds: &[Vec<Range<usize>>], scale: &[f64]) -> Self {
         let mut doubt = Self { scale: scale.to_vec(), inside: f64::INFINITY, edge: f64::INFINITY };

@@ -55,7 +55,7 @@ pub(super) fn explain(message: &str) -> (String, String) {
         ),
     ];
     match known.iter().find(|(theirs, ..)| message.contains(theirs)) {
-        Some((_, what, cure)) => ((*what).to_owned(), (*cure).to_owned()),
+        Some((_, what, help)) => ((*what).to_owned(), (*help).to_owned()),
         None => (
             format!("this is not understood: {message}"),
             "write `key = value`, with texts in quotes (see https://toml.io)".to_owned(),

@@ -17,7 +17,7 @@ const LEAST_MARGIN: f64 = 0.01;
 
 /// Stretches of values without a gap, ascending.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Cover {
+pub struct MarginalSupport {
     stretches: Vec<Stretch>,
 }
 
@@ -29,7 +29,7 @@ struct Stretch {
     margin: [f64; 2],
 }
 
-impl Cover {
+impl MarginalSupport {
     /// What `values`, (value, row of the log), cover. Rows at most `apart` from each other are of one visit; `sd` is the
     /// signal's standard deviation, `resolution` the smallest difference between two of its values.
     pub fn fit(mut values: Vec<(f64, usize)>, apart: usize, sd: f64, resolution: f64) -> Self {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_gap_in_the_middle_is_outside_and_nothing_else_is() {
-        let cover = Cover::fit(normal(8000, |v| !(0.3..1.2).contains(&v)), 3, 1.0, 0.0);
+        let cover = MarginalSupport::fit(normal(8000, |v| !(0.3..1.2).contains(&v)), 3, 1.0, 0.0);
         assert!(cover.is_sound() && cover.stretches.len() == 2, "{cover:?}");
         let labels: Vec<Support> = normal(8000, |v| (0.3..1.2).contains(&v)).iter().map(|v| cover.label(v.0)).collect();
         let outside = labels.iter().filter(|l| **l == Outside).count();
@@ -124,17 +124,17 @@ mod tests {
 
     #[test]
     fn thin_tails_levels_and_single_values_are_no_gaps() {
-        let whole = Cover::fit(normal(3000, |_| true), 3, 1.0, 0.0);
+        let whole = MarginalSupport::fit(normal(3000, |_| true), 3, 1.0, 0.0);
         assert!(whole.stretches.len() <= 2, "{whole:?}");
         let levels = (0..3000).map(|t| (5.0 * (t / 40 % 7) as f64, t)).collect();
-        let cover = Cover::fit(levels, 10, 10.0, 5.0);
+        let cover = MarginalSupport::fit(levels, 10, 10.0, 5.0);
         assert_eq!(
             [0.0, 2.5, 17.0, 30.0, 31.0, 90.0].map(|v| cover.label(v)),
             [Inside, Inside, Inside, Inside, Edge, Outside]
         );
-        let still = Cover::fit((0..100).map(|t| (7.0, t)).collect(), 3, 1e-5, 0.0);
+        let still = MarginalSupport::fit((0..100).map(|t| (7.0, t)).collect(), 3, 1e-5, 0.0);
         assert_eq!([7.0, 8.0].map(|v| still.label(v)), [Inside, Outside]);
-        assert_eq!(Cover::default().label(1.0), Outside);
+        assert_eq!(MarginalSupport::default().label(1.0), Outside);
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         let walk: Vec<(f64, usize)> =
             (0..4000).map(|t| ((t as f64 / 300.0).sin() * (1.0 + t as f64 / 8000.0), t)).collect();
         let highest = walk.iter().fold(0.0f64, |h, v| h.max(v.0));
-        let cover = Cover::fit(walk, 50, 0.8, 0.0);
+        let cover = MarginalSupport::fit(walk, 50, 0.8, 0.0);
         assert_eq!(cover.label(highest + 0.05), Edge);
     }
 }

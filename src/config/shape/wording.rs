@@ -7,9 +7,9 @@ use toml::de::DeValue;
 
 use super::kind::{Kind, definition};
 use super::{Node, Shape, Spot};
+use crate::config::span::TimeSpan;
+use crate::config::words::{example, noun};
 use crate::error::Fault;
-use crate::spec::span::TimeSpan;
-use crate::spec::words::{example, noun};
 
 impl<'s, 'i> Shape<'s, 'i> {
     /// Reports that `node` is not what `schema` asks for.
@@ -39,7 +39,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         is: &DeValue<'i>,
     ) -> Option<Node<'i>> {
         let sample = sample.map(|e| format!(", e.g. `{} = {e}`", spot.key)).unwrap_or_default();
-        let cure = match is {
+        let help = match is {
             _ if wanted == "a text" && !matches!(is, DeValue::Array(_) | DeValue::Table(_)) => {
                 let raw = self.text.get(span.clone()).unwrap_or("…");
                 format!("put it in quotes: `{} = \"{raw}\"`", spot.key)
@@ -51,7 +51,7 @@ impl<'s, 'i> Shape<'s, 'i> {
             self.damage.any = true;
             return None;
         }
-        self.report("wrong-type", span, format!("`{}` must be {wanted}, here it is {}", spot.key, described(is)), cure);
+        self.report("wrong-type", span, format!("`{}` must be {wanted}, here it is {}", spot.key, described(is)), help);
         None
     }
 
@@ -62,17 +62,17 @@ impl<'s, 'i> Shape<'s, 'i> {
         }
         let doc = schema["description"].as_str().or_else(|| self.resolve(schema)["description"].as_str());
         let doc = doc.map(|d| format!(": {}", first_sentence(d))).unwrap_or_default();
-        let cure = match example(key) {
+        let help = match example(key) {
             Some(e) => format!("add `{key} = {e}`{doc}"),
             None => format!("add `{key}`{doc}"),
         };
         let code = "missing-key";
         let message = format!("{noun} lacks `{key}`");
-        self.faults.push(Fault::new(code, self.file, self.text, table, message, cure));
+        self.faults.push(Fault::new(code, self.file, self.text, table, message, help));
     }
 
     /// What to do about the key `name`, which is none of `known`; `meant` is the one that it was taken for.
-    pub(super) fn cure_of_unknown(
+    pub(super) fn help_for_unknown(
         &self,
         known: &serde_json::Map<String, Value>,
         name: &str,
@@ -156,11 +156,11 @@ impl<'s, 'i> Shape<'s, 'i> {
     }
 }
 
-/// Code, message and cure of a value under `key` that is no length of time.
+/// Code, message and help of a value under `key` that is no length of time.
 pub(super) fn no_span(key: &str, is: &DeValue<'_>) -> (&'static str, String, String) {
     let wanted = example(key).filter(|e| e.starts_with('"')).unwrap_or("\"10min\"");
     let DeValue::String(text) = is else {
-        let cure = match is {
+        let help = match is {
             DeValue::Integer(n) => format!(
                 "write number and unit in quotes, like `{0} = \"{1}min\"` or `\"{1}s\"` (ms, s, min, h, d, w, y)",
                 key,
@@ -168,16 +168,16 @@ pub(super) fn no_span(key: &str, is: &DeValue<'_>) -> (&'static str, String, Str
             ),
             _ => format!("write number and unit in quotes, like `{key} = {wanted}`"),
         };
-        return ("wrong-type", format!("`{key}` must be a length of time, here it is {}", described(is)), cure);
+        return ("wrong-type", format!("`{key}` must be a length of time, here it is {}", described(is)), help);
     };
-    let cure = corrected_span(text).map_or_else(
+    let help = corrected_span(text).map_or_else(
         || format!("write a number and one of ms, s, min, h, d, w, y, like `{key} = {wanted}`"),
         |s| format!("write `{key} = \"{s}\"`"),
     );
-    ("wrong-value", format!("`{key}`: \"{text}\" is not a length of time"), cure)
+    ("wrong-value", format!("`{key}`: \"{text}\" is not a length of time"), help)
 }
 
-/// Message and cure of a value under `key` that is no point in time.
+/// Message and help of a value under `key` that is no point in time.
 pub(super) fn no_time(key: &str, is: &DeValue<'_>) -> (String, String) {
     match is {
         DeValue::Datetime(t) if t.date.is_some() && t.time.is_some() && t.offset.is_some() => {

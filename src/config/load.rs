@@ -96,9 +96,9 @@ fn named(mut parsed: Parsed<TwinSpec>) -> Parsed<TwinSpec> {
         || loaded.damage.lines.contains(&line_column(&loaded.text, name.span.start).0);
     if !is_plant_name(name) && !reported {
         let what = format!("`{}` cannot be the name of a plant", name.value);
-        let cure = "use letters, digits, `_` and `-`, like `datacenter`";
+        let help = "use letters, digits, `_` and `-`, like `datacenter`";
         let place = Some(name.span.clone());
-        parsed.faults.push(Fault::new("bad-name", &loaded.path, &loaded.text, place, what, cure));
+        parsed.faults.push(Fault::new("bad-name", &loaded.path, &loaded.text, place, what, help));
         parsed.faults.sort_by_key(|f| f.span.as_ref().map_or(0, |s| s.start));
     }
     parsed
@@ -111,8 +111,8 @@ pub fn parse_scenario(file: &Path) -> Result<Parsed<ScenarioSpec>> {
 }
 
 /// The file's text; the inner error is a file that is not UTF-8.
-fn read<T>(file: &Path, cure: &str) -> Result<std::result::Result<String, Parsed<T>>> {
-    let bytes = std::fs::read(file).map_err(|e| Error::no_input(file, format!("{}; {cure}", reason(&e))))?;
+fn read<T>(file: &Path, help: &str) -> Result<std::result::Result<String, Parsed<T>>> {
+    let bytes = std::fs::read(file).map_err(|e| Error::no_input(file, format!("{}; {help}", reason(&e))))?;
     Ok(String::from_utf8(bytes).map_err(|e| {
         let good = e.utf8_error().valid_up_to();
         let head = String::from_utf8_lossy(&e.as_bytes()[..good]).into_owned();
@@ -147,13 +147,13 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
     let mut damage = Damage::default();
     if let Some(open) = (!errors.is_empty()).then(|| syntax::unclosed(text)).flatten() {
         let bracket = &text[open.clone()];
-        let (what, cure) = syntax::explain(if bracket == "{" { "unclosed inline table" } else { "unclosed array" });
+        let (what, help) = syntax::explain(if bracket == "{" { "unclosed inline table" } else { "unclosed array" });
         // Nothing behind an open bracket is what it seems; faults before it still count.
-        faults.push(Fault::new("syntax", file, text, Some(open.clone()), what, cure));
+        faults.push(Fault::new("syntax", file, text, Some(open.clone()), what, help));
         let line = line_column(text, open.start).0;
         for e in errors.iter().filter(|e| e.span().is_some_and(|s| line_column(text, s.start).0 < line)) {
-            let (what, cure) = syntax::explain(e.message());
-            faults.push(Fault::new("syntax", file, text, e.span(), what, cure));
+            let (what, help) = syntax::explain(e.message());
+            faults.push(Fault::new("syntax", file, text, e.span(), what, help));
         }
         faults.sort_by_key(|f| (f.line, f.column));
         faults.dedup_by_key(|f| f.line);
@@ -168,8 +168,8 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
         }
         let nothing = text[span.start..].chars().next().is_none_or(|c| c == '\n' || c == '\r' || c == '#');
         let said = if e.message().contains("must be quoted") && nothing { "missing value" } else { e.message() };
-        let (message, cure) = syntax::explain(said);
-        faults.push(Fault::new("syntax", file, text, Some(span), message, cure));
+        let (message, help) = syntax::explain(said);
+        faults.push(Fault::new("syntax", file, text, Some(span), message, help));
     }
     if errors.iter().any(|e| syntax::is_open_ended(e.message())) {
         return Parsed { loaded: None, faults };

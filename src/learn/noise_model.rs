@@ -28,7 +28,7 @@ const OFFSETS: u64 = u64::MAX;
 /// One-step errors follow e(t) = φ ∘ e(t − 1) + L ε(t): e in the targets' units, `L` lower triangular over the targets,
 /// ε independent, of unit variance and of the shape that it had out of fold.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
+pub struct NoiseModel {
     /// Lag-1 correlation of each target's one-step error: `[targets]`.
     pub phi: Vec<f64>,
     /// L, row by row, inflated: `[targets][targets]`.
@@ -48,7 +48,7 @@ pub struct Spread {
     pub tracking: Tracking,
 }
 
-impl Spread {
+impl NoiseModel {
     /// The noise model of one-step residuals in blocks, its forecasts not yet calibrated; `inflation` is one. `levels[i]`: target `i`
     /// is an output, whose error at horizon h is the noise itself (of a state, it is the sum of the noise so far).
     pub fn of_residuals(residuals: &[Residuals], levels: &[bool], horizon: usize) -> Self {
@@ -241,7 +241,7 @@ mod tests {
     fn noise_of_an_ar_process_is_recovered() {
         let l = [[2.0, 0.0], [-0.6, 0.5]];
         let residuals = [ar_one([0.8, 0.2], l, 20_000)];
-        let spread = Spread::of_residuals(&residuals, &[false, true], 12);
+        let spread = NoiseModel::of_residuals(&residuals, &[false, true], 12);
         assert!((spread.phi[0] - 0.8).abs() < 0.02 && (spread.phi[1] - 0.2).abs() < 0.02, "{:?}", spread.phi);
         for (row, truth) in spread.factor.iter().zip(l) {
             assert!(row.iter().zip(truth).all(|(a, b)| (a - b).abs() < 0.03), "{:?}", spread.factor);
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn equal_particles_share_their_noise() {
-        let spread = Spread::of_residuals(&[ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)], &[false; 2], 12);
+        let spread = NoiseModel::of_residuals(&[ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)], &[false; 2], 12);
         let mut few = vec![vec![0.0; 3]; 2];
         let mut many = vec![vec![0.0; 2 * PIECE + 30]; 2];
         let mut whole = many.clone();
@@ -281,7 +281,7 @@ mod tests {
         // exponential, about its mean
         let key = Key::new(8);
         let errors = vec![(0..20_000).map(|t| -key.uniform(t).ln() - 1.0).collect()];
-        let spread = Spread::of_residuals(&[Residuals { rows: (0..20_000).collect(), errors }], &[true], 12);
+        let spread = NoiseModel::of_residuals(&[Residuals { rows: (0..20_000).collect(), errors }], &[true], 12);
         let mut noise = vec![vec![0.0; 20_000]];
         spread.next(&mut noise, Key::new(2), 0);
         noise[0].sort_by(f64::total_cmp);
@@ -293,8 +293,8 @@ mod tests {
 
     #[test]
     fn spread_survives_its_file() {
-        let spread = Spread::of_residuals(&[ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)], &[false; 2], 12);
+        let spread = NoiseModel::of_residuals(&[ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)], &[false; 2], 12);
         let bytes = postcard::to_allocvec(&spread).unwrap();
-        assert_eq!(postcard::from_bytes::<Spread>(&bytes).unwrap(), spread);
+        assert_eq!(postcard::from_bytes::<NoiseModel>(&bytes).unwrap(), spread);
     }
 }

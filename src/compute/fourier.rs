@@ -17,7 +17,7 @@ const ROWS: usize = 64;
 /// of freedom for Matérn-5/2); a sine and a cosine of normal weights are one cosine of Rayleigh amplitude and uniform
 /// phase, so that the variance of f is the kernel's at every x.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Waves {
+pub struct RandomFourierFeatures {
     inverse: Vec<f64>,
     /// In turns per length: `[block][d]`.
     frequencies: Vec<Lanes>,
@@ -27,7 +27,7 @@ pub struct Waves {
     amplitudes: Vec<Lanes>,
 }
 
-impl Waves {
+impl RandomFourierFeatures {
     /// The function of stream `key`, with at least `features` cosines.
     pub fn new(kernel: &Kernel, features: usize, key: Key) -> Self {
         let (d, blocks) = (kernel.lengths.len(), features.div_ceil(LANES).max(1));
@@ -140,7 +140,7 @@ impl Waves {
 }
 
 struct Values<'a> {
-    waves: &'a Waves,
+    waves: &'a RandomFourierFeatures,
     tile: &'a Tile,
     out: &'a mut [f64],
 }
@@ -164,7 +164,7 @@ impl WithSimd for Values<'_> {
 }
 
 struct Slopes<'a> {
-    waves: &'a Waves,
+    waves: &'a RandomFourierFeatures,
     tile: &'a Tile,
 }
 
@@ -200,7 +200,7 @@ mod tests {
             let mut sums = [0.0; 9];
             for m in 0..draws {
                 let mut f = [0.0; 3];
-                Waves::new(&kernel, 64, Key::new(3).fold(m)).add(points, &mut f);
+                RandomFourierFeatures::new(&kernel, 64, Key::new(3).fold(m)).add(points, &mut f);
                 (0..9).for_each(|at| sums[at] += f[at % 3] * f[at / 3] / draws as f64);
             }
             let mut exact = [0.0; 9];
@@ -217,7 +217,7 @@ mod tests {
         let mut x = vec![0.0; d * n];
         Key::new(1).fill_normal(&mut x);
         let kernel = Kernel { family: Family::Matern52, variance: 1.5, lengths: vec![0.5, 1.0, 2.0] };
-        let waves = Waves::new(&kernel, 100, Key::new(2));
+        let waves = RandomFourierFeatures::new(&kernel, 100, Key::new(2));
         let value = |x: &[f64], n: usize| {
             let mut out = vec![0.0; n];
             waves.add(Points { values: x, n }, &mut out);

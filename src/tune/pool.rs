@@ -4,17 +4,17 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Ground;
+use super::TuningInputs;
+use crate::config::ModelSpec;
 use crate::error::{Error, Result};
 use crate::learn::{Task, model};
-use crate::spec::ModelSpec;
 use crate::twin::{Provenance, Twin};
-use crate::value::CostToGo;
+use crate::value::TerminalCost;
 
 /// Past values that are tried.
 pub const LAGS: [usize; 4] = [1, 2, 4, 8];
 /// The family by which plants are compared; it plans wherever plans are tuned.
-pub const YARDSTICK: &str = "linear";
+pub const REFERENCE_FAMILY: &str = "linear";
 /// A family that plays the plant wherever the list has no better one.
 const RIVAL: &str = "gp";
 
@@ -22,7 +22,7 @@ const RIVAL: &str = "gp";
 pub type Halves = [Vec<Range<usize>>; 2];
 
 /// A model of one half.
-pub struct Player {
+pub struct PoolModel {
     pub model: &'static str,
     pub lags: usize,
     /// 0: the older half.
@@ -33,26 +33,26 @@ pub struct Player {
 }
 
 /// Every family with every number of lags, on either half; those that cannot be fitted are left out.
-pub struct Players {
-    pub list: Vec<Player>,
+pub struct ModelPool {
+    pub list: Vec<PoolModel>,
     pub halves: Halves,
     /// What is to come behind plans, as each half tells it, and all training rows.
-    pub to_go: [Option<CostToGo>; 2],
-    pub to_go_whole: Option<CostToGo>,
+    pub to_go: [Option<TerminalCost>; 2],
+    pub to_go_whole: Option<TerminalCost>,
     /// Families that may plan.
     pub planners: Vec<&'static str>,
     pub lags: Vec<usize>,
 }
 
-impl Players {
+impl ModelPool {
     /// Fits them, in parallel.
     ///
     /// # Errors
     /// [`Error::Data`] when the log is too short to be split.
-    pub fn fit(ground: &Ground) -> Result<Self> {
+    pub fn fit(ground: &TuningInputs) -> Result<Self> {
         let known = |name: &&&str| **name != "persistence" && ground.model.choose.iter().any(|c| c.value == ***name);
-        let mut planners: Vec<&'static str> = vec![YARDSTICK];
-        planners.extend(model::NAMES.iter().filter(known).filter(|n| **n != YARDSTICK));
+        let mut planners: Vec<&'static str> = vec![REFERENCE_FAMILY];
+        planners.extend(model::NAMES.iter().filter(known).filter(|n| **n != REFERENCE_FAMILY));
         let mut families = planners.clone();
         if !families.contains(&RIVAL) {
             families.push(RIVAL);
@@ -62,13 +62,14 @@ impl Players {
         let most = ModelSpec { lags: LAGS[LAGS.len() - 1].max(lags[0]).into(), ..ground.model.clone() };
         let task = Task::new(ground.log, &ground.compiled.equations, &most, ground.compute)?;
         let halves = halves(&task);
-        let to_go = |rows: &[Range<usize>]| CostToGo::fit(ground.log, rows, &ground.compiled.objective, task.horizon);
+        let to_go =
+            |rows: &[Range<usize>]| TerminalCost::fit(ground.log, rows, &ground.compiled.objective, task.horizon);
         let each = |f: &&'static str| {
             let f = *f;
             lags.iter().flat_map(move |&l| [0, 1].map(|half| (f, l, half))).collect::<Vec<_>>()
         };
         let all: Vec<(&'static str, usize, usize)> = families.iter().flat_map(each).collect();
-        let fitted: Vec<Result<Player>> = all.into_par_iter().map(|who| player(ground, &halves, who)).collect();
+        let fitted: Vec<Result<PoolModel>> = all.into_par_iter().map(|who| player(ground, &halves, who)).collect();
         let mut list = Vec::new();
         for fit in fitted {
             match fit {
@@ -82,33 +83,38 @@ impl Players {
         Ok(Self { list, halves, to_go: [older, newer], to_go_whole: whole, planners, lags })
     }
 
-    pub fn get(&self, model: &str, lags: usize, half: usize) -> Option<&Player> {
+    pub fn get(&self, model: &str, lags: usize, half: usize) -> Option<&PoolModel> {
         self.list.iter().find(|p| p.model == model && p.lags == lags && p.half == half)
     }
 
     /// Who plays the plant that `model` plans for, on the other half: of the other families the best open loop, and the
     /// yardstick only where there is no other.
-    pub fn rival(&self, model: &str, half: usize) -> Option<&Player> {
+    pub fn plant_model(&self, model: &str, half: usize) -> Option<&PoolModel> {
         let others = || self.list.iter().filter(|p| p.model != model && p.half != half && p.error.is_finite());
-        let best = |a: &&Player, b: &&Player| a.error.total_cmp(&b.error);
-        others().filter(|p| p.model != YARDSTICK).min_by(best).or_else(|| others().min_by(best))
+        let best = |a: &&PoolModel, b: &&PoolModel| a.error.total_cmp(&b.error);
+        others().filter(|p| p.model != REFERENCE_FAMILY).min_by(best).or_else(|| others().min_by(best))
     }
 
     /// Whether the plants that `model` plans for are others than those of the yardstick, and none of its own family: it can be
     /// tried on them.
     pub fn measurable(&self, model: &str) -> bool {
-        let rivals = |family: &str| [0, 1].map(|half| self.rival(family, half).map(|r| (r.model, r.lags)));
+        let rivals = |family: &str| [0, 1].map(|half| self.plant_model(family, half).map(|r| (r.model, r.lags)));
         let theirs = rivals(model);
-        theirs != rivals(YARDSTICK) && theirs.iter().all(|r| r.is_some_and(|(family, _)| family != YARDSTICK))
+        theirs != rivals(REFERENCE_FAMILY)
+            && theirs.iter().all(|r| r.is_some_and(|(family, _)| family != REFERENCE_FAMILY))
     }
 }
 
-fn player(ground: &Ground, halves: &Halves, (model, lags, half): (&'static str, usize, usize)) -> Result<Player> {
+fn player(
+    ground: &TuningInputs,
+    halves: &Halves,
+    (model, lags, half): (&'static str, usize, usize),
+) -> Result<PoolModel> {
     let spec = ModelSpec { lags: lags.into(), ..ground.model.clone() };
     let task = Task::new(ground.log, &ground.compiled.equations, &spec, ground.compute)?;
     let part = task.part(model, &halves[half], &halves[1 - half])?;
     let twin = Twin::unbounded(part.map, part.spread, ground.log, &halves[half], Provenance::default());
-    Ok(Player { model, lags, half, twin, error: part.error })
+    Ok(PoolModel { model, lags, half, twin, error: part.error })
 }
 
 /// Cuts the training rows of `task` in the middle.

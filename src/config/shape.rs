@@ -167,8 +167,8 @@ impl<'s, 'i> Shape<'s, 'i> {
                 self.strays.push((key, value));
                 continue;
             }
-            let cure = self.cure_of_unknown(known, &name, meant.as_deref(), &present, !at_root || table.is_empty());
-            self.report("unknown-key", key.span(), format!("`{name}` is not a key of {noun}"), cure);
+            let help = self.help_for_unknown(known, &name, meant.as_deref(), &present, !at_root || table.is_empty());
+            self.report("unknown-key", key.span(), format!("`{name}` is not a key of {noun}"), help);
             match meant {
                 // Read on as if it were spelt right.
                 Some(meant) if !present.contains(&meant) && fitted.get(meant.as_str()).is_none() => {
@@ -192,12 +192,12 @@ impl<'s, 'i> Shape<'s, 'i> {
             DeValue::Float(f) => f.as_str().parse().unwrap_or(f64::NAN),
             DeValue::Integer(_) => 0.0,
             DeValue::String(text) if text.trim().parse::<f64>().is_ok() => {
-                let cure = format!("write it without quotes: `{} = {}`", spot.key, text.trim());
+                let help = format!("write it without quotes: `{} = {}`", spot.key, text.trim());
                 self.report(
                     "wrong-type",
                     node.span(),
                     format!("`{}` must be a number, here it is a text", spot.key),
-                    cure,
+                    help,
                 );
                 return None;
             }
@@ -207,8 +207,8 @@ impl<'s, 'i> Shape<'s, 'i> {
             }
         };
         if value.is_nan() || (value.is_infinite() && !["soft", "hard", "valid"].contains(&spot.key)) {
-            let cure = format!("write a finite number, e.g. `{}`", example(spot.key).unwrap_or("1.5"));
-            self.report("wrong-value", node.span(), format!("`{}` must be a finite number", spot.key), cure);
+            let help = format!("write a finite number, e.g. `{}`", example(spot.key).unwrap_or("1.5"));
+            self.report("wrong-value", node.span(), format!("`{}` must be a finite number", spot.key), help);
             return None;
         }
         Some(node)
@@ -225,17 +225,17 @@ impl<'s, 'i> Shape<'s, 'i> {
             return Some(node);
         }
         let bound = lowest.map_or("in range".to_owned(), |l| format!("{l} or more"));
-        let cure = format!("write a whole number {bound}, e.g. `{} = {}`", spot.key, example(spot.key).unwrap_or("1"));
-        self.report("wrong-value", node.span(), format!("`{}` must be a whole number, {bound}", spot.key), cure);
+        let help = format!("write a whole number {bound}, e.g. `{} = {}`", spot.key, example(spot.key).unwrap_or("1"));
+        self.report("wrong-value", node.span(), format!("`{}` must be a whole number, {bound}", spot.key), help);
         None
     }
 
     fn fit_span(&mut self, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
-        let (code, what, cure) = match node.get_ref() {
+        let (code, what, help) = match node.get_ref() {
             DeValue::String(text) if text.parse::<TimeSpan>().is_ok() => return Some(node),
             other => no_span(spot.key, other),
         };
-        self.report(code, node.span(), what, cure);
+        self.report(code, node.span(), what, help);
         None
     }
 
@@ -247,8 +247,8 @@ impl<'s, 'i> Shape<'s, 'i> {
         {
             return Some(node);
         }
-        let (what, cure) = no_time(spot.key, node.get_ref());
-        self.report("wrong-type", node.span(), what, cure);
+        let (what, help) = no_time(spot.key, node.get_ref());
+        self.report("wrong-type", node.span(), what, help);
         None
     }
 
@@ -264,8 +264,8 @@ impl<'s, 'i> Shape<'s, 'i> {
         let DeValue::Array(list) = node.get_ref() else {
             if exactly.is_none() && self.accepts(of, node.get_ref()) {
                 let raw = self.text.get(span.clone()).filter(|r| r.len() < 60 && !r.contains('\n')).unwrap_or("…");
-                let cure = format!("write it as a list of one: `{} = [{raw}]`", spot.key);
-                self.report("wrong-type", span, format!("`{}` must be a list", spot.key), cure);
+                let help = format!("write it as a list of one: `{} = [{raw}]`", spot.key);
+                self.report("wrong-type", span, format!("`{}` must be a list", spot.key), help);
                 return None;
             }
             return self.wrong(schema, spot, &node);
@@ -275,8 +275,8 @@ impl<'s, 'i> Shape<'s, 'i> {
             let numbers = matches!(self.kind(of), Kind::Number);
             let what = format!("`{}` must hold {n} values, here it holds {}", spot.key, list.len());
             let ends = if numbers { "; `-inf` and `inf` leave an end open" } else { "" };
-            let cure = format!("write {n} values, like `{} = {sample}`{ends}", spot.key);
-            self.report("wrong-value", span, what, cure);
+            let help = format!("write {n} values, like `{} = {sample}`{ends}", spot.key);
+            self.report("wrong-value", span, what, help);
             return None;
         }
         let DeValue::Array(list) = node.into_inner() else { return None };
@@ -331,12 +331,12 @@ impl<'s, 'i> Shape<'s, 'i> {
                     }
                     None => {
                         let meant = nearest(&text, variants.iter().map(|(tag, _)| *tag));
-                        let cure = match meant.and_then(|m| variants.iter().find(|(tag, _)| *tag == m)) {
+                        let help = match meant.and_then(|m| variants.iter().find(|(tag, _)| *tag == m)) {
                             Some((tag, inner)) => format!("did you mean {}?", written(tag, *inner)),
                             None => format!("use one of {}", known()),
                         };
                         let what = format!("\"{text}\" is not one of the choices of `{}`", spot.key);
-                        self.report("unknown-choice", span.clone(), what, cure);
+                        self.report("unknown-choice", span.clone(), what, help);
                         let meant = variants.iter().find(|(tag, inner)| Some(*tag) == meant && inner.is_none())?;
                         Some(Spanned::new(span, DeValue::String(Cow::Owned(meant.0.to_owned()))))
                     }
@@ -355,13 +355,13 @@ impl<'s, 'i> Shape<'s, 'i> {
             DeValue::Table(table) => {
                 let extra: Vec<&Key<'i>> = table.keys().collect();
                 let several = extra.iter().filter(|k| variants.iter().any(|(tag, _)| *tag == k.get_ref())).count();
-                let (place, what, cure) = match extra.iter().find(|k| ["kind", "type"].contains(&k.get_ref().as_ref()))
+                let (place, what, help) = match extra.iter().find(|k| ["kind", "type"].contains(&k.get_ref().as_ref()))
                 {
                     Some(kind) => {
                         let tag =
                             table.get(kind.get_ref().as_ref()).and_then(|v| v.get_ref().as_str()).unwrap_or("hold");
-                        let cure = format!("write `{} = {{ {tag} = {{ … }} }}`: the choice is the key", spot.key);
-                        (kind.span(), format!("`{}` is not how a choice is written", kind.get_ref()), cure)
+                        let help = format!("write `{} = {{ {tag} = {{ … }} }}`: the choice is the key", spot.key);
+                        (kind.span(), format!("`{}` is not how a choice is written", kind.get_ref()), help)
                     }
                     None if several > 1 => (
                         extra.get(1).map_or(span.clone(), |k| k.span()),
@@ -377,7 +377,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                         format!("keep exactly one of {}", known()),
                     ),
                 };
-                self.report("wrong-type", place, what, cure);
+                self.report("wrong-type", place, what, help);
                 let table = match node.into_inner() {
                     DeValue::Table(t) => t,
                     _ => return None,
@@ -388,8 +388,8 @@ impl<'s, 'i> Shape<'s, 'i> {
                 self.fit_variant(variants, spot, span, key, value, &known())
             }
             DeValue::Integer(n) if variants.iter().any(|(tag, _)| *tag == n.as_str()) => {
-                let cure = format!("write it in quotes: `{} = \"{}\"`", spot.key, n.as_str());
-                self.report("wrong-type", span, format!("`{}` must be a text, here it is a number", spot.key), cure);
+                let help = format!("write it in quotes: `{} = \"{}\"`", spot.key, n.as_str());
+                self.report("wrong-type", span, format!("`{}` must be a text, here it is a number", spot.key), help);
                 None
             }
             _ => self.wrong(schema, spot, &node),
@@ -411,25 +411,25 @@ impl<'s, 'i> Shape<'s, 'i> {
             && ["kind", "type"].contains(&tag.as_ref())
             && let Some(word) = value.get_ref().as_str()
         {
-            let cure = format!(
+            let help = format!(
                 "write `{} = {{ {word} = {} }}`: the choice is the key",
                 spot.key,
                 example(word).unwrap_or("{ … }")
             );
-            self.report("wrong-type", key.span(), format!("`{tag}` is not how a choice is written"), cure);
+            self.report("wrong-type", key.span(), format!("`{tag}` is not how a choice is written"), help);
             return None;
         }
         if found.is_none() {
             let meant = nearest(&tag, variants.iter().map(|(t, _)| *t));
-            let cure = meant.map_or_else(|| format!("use one of {known}"), |m| format!("did you mean `{m}`?"));
+            let help = meant.map_or_else(|| format!("use one of {known}"), |m| format!("did you mean `{m}`?"));
             let noun = if spot.noun == spot.key { format!("`{}`", spot.key) } else { spot.noun.to_owned() };
-            self.report("unknown-choice", key.span(), format!("`{tag}` is not one of the choices of {noun}"), cure);
+            self.report("unknown-choice", key.span(), format!("`{tag}` is not one of the choices of {noun}"), help);
             found = variants.iter().find(|(t, _)| Some(*t) == meant);
         }
         let (tag, inner) = found?;
         let Some(inner) = inner else {
-            let cure = format!("write `{} = \"{tag}\"`", spot.key);
-            self.report("wrong-type", span, format!("`{tag}` takes no settings"), cure);
+            let help = format!("write `{} = \"{tag}\"`", spot.key);
+            self.report("wrong-type", span, format!("`{tag}` takes no settings"), help);
             return None;
         };
         let noun = self.noun_of(inner, tag);
@@ -441,12 +441,12 @@ impl<'s, 'i> Shape<'s, 'i> {
         Some(Spanned::new(span, DeValue::Table(table)))
     }
 
-    fn report(&mut self, code: &'static str, span: Range<usize>, message: String, cure: String) {
+    fn report(&mut self, code: &'static str, span: Range<usize>, message: String, help: String) {
         self.damage.any = true;
         if self.damage.lines.contains(&line_column(self.text, span.start).0) {
             return;
         }
-        self.faults.push(Fault::new(code, self.file, self.text, Some(span), message, cure));
+        self.faults.push(Fault::new(code, self.file, self.text, Some(span), message, help));
     }
 
     fn damaged(&mut self, table: &Range<usize>) {
