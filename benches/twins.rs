@@ -93,7 +93,7 @@ impl Learned {
             dynamics: &self.twin,
             objective: &compiled.objective,
             kpis: &compiled.kpis,
-            to_go: None,
+            terminal_cost: None,
             timezone: TimeZone::UTC,
             seed: 1,
             clock: None,
@@ -189,7 +189,7 @@ fn what_if(shared: &Path, _: Option<&Path>) -> Result<()> {
     let learned = Learned::new(shared, "four_tank", "ensemble", "")?;
     let schema = &learned.source.schema;
     let middle = |&c: &usize| {
-        let seen = learned.twin.seen(c);
+        let seen = learned.twin.logged_range(c);
         (schema.signals[c].name.clone(), (0.5 * (seen.low + seen.high)).into())
     };
     let hold = ControllerSpec::Hold(schema.with_role(Role::Control).iter().map(middle).collect());

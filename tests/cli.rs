@@ -325,8 +325,8 @@ fn a_plans_promise_is_looked_at_again_on_other_members_of_the_model() {
     let results = room.json("reports/room/planned/results.json");
     let cases = results["scenarios"][0]["cases"].as_array().unwrap();
     let [replay, mpc] = [&cases[0], &cases[1]];
-    assert!(replay.get("promise").is_none(), "who does not plan promises nothing");
-    let promise = &mpc["promise"];
+    assert!(replay.get("optimism_check").is_none(), "who does not plan promises nothing");
+    let promise = &mpc["optimism_check"];
     // 24 steps, 3 particles
     assert_eq!(promise["plans"], 9, "one plan in eight: {promise}");
     let [promised, kept] = ["promised", "kept"].map(|key| promise[key].as_f64().unwrap());

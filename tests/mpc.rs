@@ -190,8 +190,8 @@ impl Dynamics for Counted<'_> {
     fn smooth(&self) -> bool {
         self.twin.smooth()
     }
-    fn seen(&self, signal: usize) -> Bounds {
-        self.twin.seen(signal)
+    fn logged_range(&self, signal: usize) -> Bounds {
+        self.twin.logged_range(signal)
     }
 }
 
@@ -333,7 +333,7 @@ fn a_short_plan_that_counts_what_is_to_come_does_as_well_as_a_long_one() {
         level = 0.8 * level + u;
     }
     plant.learn_to_go(&log, 10);
-    let told = plant.to_go.as_ref().unwrap();
+    let told = plant.terminal_cost.as_ref().unwrap();
     assert!(told.steps == 10 && told.skill > 0.6, "{told:?}");
     let (twin, log) = (plant.known(), Arc::new(log));
     let cost = |plant: &Plant, text: &str| {
@@ -345,7 +345,7 @@ fn a_short_plan_that_counts_what_is_to_come_does_as_well_as_a_long_one() {
     println!("one step {blind:.1}, with what is to come {seeing:.1}, ten steps {long:.1}");
     assert!(blind > 5.0 * long && seeing < 1.2 * long, "{blind} {seeing} {long}");
     // a scenario cannot ask for what the log did not tell
-    plant.to_go = None;
+    plant.terminal_cost = None;
     let error = plant.controller(&twin, "controller.mpc = { horizon = '1h', cost_to_go = true }").err().unwrap();
     assert!(error.to_string().contains("what comes behind a plan is not known"), "{error}");
 }
@@ -481,8 +481,8 @@ fn a_plant_that_gives_no_numbers_is_held() {
         fn support(&self, window: &Window) -> Vec<Support> {
             self.0.support(window)
         }
-        fn seen(&self, signal: usize) -> Bounds {
-            self.0.seen(signal)
+        fn logged_range(&self, signal: usize) -> Bounds {
+            self.0.logged_range(signal)
         }
     }
     let broken = Broken(Room::new());

@@ -288,13 +288,13 @@ fn the_verdict_follows_the_evidence() {
     // What plans only promise to the members that they were made for is taken off.
     let mut promised = good.clone();
     for s in promised.scenarios.iter_mut().filter(|s| s.cases.len() > 2) {
-        s.cases[2].promise = Some(OptimismCheck { plans: 10, promised: 100.0, kept: 90.0 });
+        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, promised: 100.0, kept: 90.0 });
     }
     assert_eq!(headline(&promised), headline(&good), "a tenth is no matter");
     let said = render(&promised).unwrap().replace('\u{a0}', " ");
     assert!(said.contains("save 10 % less than they promise"));
     for s in &mut promised.scenarios {
-        s.cases[2].promise = Some(OptimismCheck { plans: 10, promised: 100.0, kept: 70.0 });
+        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, promised: 100.0, kept: 70.0 });
     }
     assert!(headline(&promised).starts_with("Try “mpc”. It saves about 3 200 EUR a year"), "{}", headline(&promised));
     let html = render(&promised).unwrap().replace('\u{a0}', " ");

@@ -520,7 +520,7 @@ fn a_twin_knows_what_it_has_seen() {
     let plant = Plant::new(ROOM);
     let log = room_log(&plant, 1000);
     let twin = room(&log, &plant, 1);
-    let seen: ops::RangeInclusive<f64> = twin.seen(2).low..=twin.seen(2).high;
+    let seen: ops::RangeInclusive<f64> = twin.logged_range(2).low..=twin.logged_range(2).high;
     assert!((seen.start() - 0.4).abs() < 1e-9 && (seen.end() - 0.6).abs() < 1e-9, "{seen:?}");
     // Holding the control where the log never was is outside the support.
     let mut hold = plant.controller(&twin, "controller.hold = { cooling = 0.95 }").unwrap();

@@ -136,7 +136,7 @@ impl Tank {
             dynamics: &twin,
             objective: &self.compiled.objective,
             kpis: &self.compiled.kpis,
-            to_go: tuned.to_go.as_ref(),
+            terminal_cost: tuned.terminal_cost.as_ref(),
             timezone: self.spec.value.zone().unwrap(),
             seed: 1,
             clock: None,

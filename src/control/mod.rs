@@ -73,11 +73,11 @@ pub trait Controller: Send {
         1
     }
     /// Why its plans look less far than they were to.
-    fn cut(&self) -> Option<SkillHorizon> {
+    fn skill_horizon(&self) -> Option<SkillHorizon> {
         None
     }
     /// What its plans have promised so far; `None` for who does not plan, or was not asked to look at it again.
-    fn promise(&self) -> Option<OptimismCheck> {
+    fn optimism_check(&self) -> Option<OptimismCheck> {
         None
     }
     /// Writes its controls for the current step; they are brought within their limits afterwards ([`limited`]).
@@ -97,7 +97,7 @@ pub struct Context<'a> {
     /// All that the twin measures, for prices that count in plans only.
     pub kpis: &'a [Kpi],
     /// What is to come behind a plan; `None`: the log does not tell.
-    pub to_go: Option<&'a TerminalCost>,
+    pub terminal_cost: Option<&'a TerminalCost>,
     /// In which schedules tell the time.
     pub timezone: TimeZone,
     /// Of whatever the controller draws.

@@ -177,7 +177,7 @@ pub fn advise(
         dynamics: &plant.twin,
         objective: &compiled.objective,
         kpis: &compiled.kpis,
-        to_go: plant.to_go(),
+        terminal_cost: plant.terminal_cost(),
         timezone: plant.spec.value.zone()?,
         seed: seed.unwrap_or(plant.spec.value.model.seed.value),
         clock,
@@ -187,9 +187,10 @@ pub fn advise(
     };
     let mut mpc = Mpc::build(&spec, &context)?;
     // what a plan counts behind its end is judged, too
-    let behind = plant.to_go().filter(|_| spec.cost_to_go.as_ref().is_some_and(|c| c.value)).map_or(0, |t| t.steps);
+    let behind =
+        plant.terminal_cost().filter(|_| spec.cost_to_go.as_ref().is_some_and(|c| c.value)).map_or(0, |t| t.steps);
     let (horizon, step) = (mpc.horizon() + behind, plant.spec.value.step.value);
-    let cut = mpc.cut().map(|cut| cut.text(&plant.schema, step));
+    let cut = mpc.skill_horizon().map(|cut| cut.text(&plant.schema, step));
     let span = TimeSpan::of_steps(horizon, plant.log.step_ms);
     let ahead = Ahead::new(plant, horizon, context.seed, spec.forecast.as_ref().map(|f| f.value))?;
     let first = ahead.run(&mut mpc, 1, 1)?;

@@ -104,7 +104,7 @@ impl<'a> Fallback<'a> {
         let controls = plant.schema.with_role(Role::Control);
         let safe = spec.safe.as_deref().filter(|s| !matches!(s.value, ControllerSpec::Replay {}));
         let initial = |&c: &usize| {
-            let (seen, hard) = (plant.twin.seen(c), plant.schema.signals[c].hard);
+            let (seen, hard) = (plant.twin.logged_range(c), plant.schema.signals[c].hard);
             let known = plant.log.columns[c].iter().rev().copied().find(|v| v.is_finite());
             let middle = 0.5 * (seen.low + seen.high);
             hard.clamp(known.or_else(|| middle.is_finite().then_some(middle)).unwrap_or(0.0))
@@ -123,9 +123,9 @@ impl<'a> Fallback<'a> {
     }
 
     /// Why plans look less far than they were to.
-    pub fn cut(&self) -> Option<String> {
+    pub fn skill_horizon(&self) -> Option<String> {
         let step = TimeSpan::from_ms(self.dynamics.step_ms());
-        Some(self.mpc.cut()?.text(self.dynamics.schema(), step))
+        Some(self.mpc.skill_horizon()?.text(self.dynamics.schema(), step))
     }
 
     /// Nothing planned before counts any more.

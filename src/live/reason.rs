@@ -37,7 +37,7 @@ pub fn advised(
     horizon: &TimeSpan,
 ) -> Advised {
     let signal = &plant.schema.signals[control];
-    let seen = plant.twin.seen(control);
+    let seen = plant.twin.logged_range(control);
     let bounds = if within_log && seen.low <= seen.high {
         Bounds { low: signal.hard.clamp(seen.low), high: signal.hard.clamp(seen.high) }
     } else {

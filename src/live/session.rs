@@ -104,7 +104,7 @@ impl<'a> Session<'a> {
             dynamics: &plant.twin,
             objective: &compiled.objective,
             kpis: &compiled.kpis,
-            to_go: plant.to_go(),
+            terminal_cost: plant.terminal_cost(),
             timezone: plant.spec.value.zone()?,
             seed: settings.seed.unwrap_or(plant.spec.value.model.seed.value),
             clock: settings.clock,
@@ -456,7 +456,7 @@ impl<'a> Session<'a> {
             let predicted = self.predicted[s];
             let stand_in = if tag.role == Role::State && predicted.is_finite() {
                 // a model that runs on alone may leave what it has seen: then it is none to plan on
-                let around = self.plant.twin.around(s);
+                let around = self.plant.twin.widened_range(s);
                 if !around.contains(predicted) {
                     self.missing[s] = self.missing[s].max(self.plant.twin.carry + 1);
                 }

@@ -67,7 +67,7 @@ fn between(usual: &[f64], wish: &[f64], control: Option<usize>, share: f64) -> V
 /// Whether every learned state, whose present value is `value`, is near to what the log has seen.
 pub fn states_known(dynamics: &dyn Dynamics, value: impl Fn(usize) -> f64) -> bool {
     let states = dynamics.schema().with_role(Role::State).into_iter().filter(|&s| dynamics.learns(s));
-    states.into_iter().all(|s| value(s).is_finite() && dynamics.around(s).contains(value(s)))
+    states.into_iter().all(|s| value(s).is_finite() && dynamics.widened_range(s).contains(value(s)))
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl Tags {
         for s in plant.spec.value.signals.iter().map(|s| &s.value) {
             let Some(signal) = plant.schema.find(&s.name) else { continue };
             if s.value.is_none() && s.role.value != Role::Derived {
-                tags.list.push(tag(s, signal, &plant.schema.signals[signal], plant.twin.seen(signal), dt)?);
+                tags.list.push(tag(s, signal, &plant.schema.signals[signal], plant.twin.logged_range(signal), dt)?);
             }
         }
         // a column's name goes before the name of another signal

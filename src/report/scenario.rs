@@ -250,7 +250,7 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
         colour: colours.get(&c.name),
         controller: c.controller.clone(),
         told: list(&told, 4),
-        notes: c.notes.iter().cloned().chain(c.promise.as_ref().and_then(promise)).collect(),
+        notes: c.notes.iter().cloned().chain(c.optimism_check.as_ref().and_then(optimism_check)).collect(),
         inside: number::percent(c.support.inside),
         edge: number::percent(c.support.edge),
         outside: number::percent(c.support.outside),
@@ -258,7 +258,7 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
 }
 
 /// What plans promised, and what is left of it on other members of the model.
-fn promise(p: &OptimismCheck) -> Option<String> {
+fn optimism_check(p: &OptimismCheck) -> Option<String> {
     let gap = p.gap()?;
     let word = if p.share() < 1.0 { ": over-optimistic" } else { "" };
     let lost = number::percent_text(gap.abs());

@@ -70,7 +70,7 @@ pub struct Pick<'a> {
     /// Saving of the objective: −(case − baseline), as much of it as is to be counted on.
     pub saving: Difference,
     /// What its plans promised, over all runs.
-    pub promise: OptimismCheck,
+    pub optimism_check: OptimismCheck,
     /// The year, when the scenarios carry weights.
     pub annual: Option<&'a AnnualResult>,
     pub economics: Option<&'a Economics>,
@@ -108,7 +108,7 @@ impl Pick<'_> {
         let economics = self.economics.filter(|e| (e.benefit_per_year.p50 >= 0.0) == (self.saving.mean >= 0.0));
         match economics {
             Some(e) => Money {
-                estimate: e.benefit_per_year.scaled(self.promise.share()),
+                estimate: e.benefit_per_year.scaled(self.optimism_check.share()),
                 range: "P10–P90",
                 per: "a year".into(),
             },
@@ -240,17 +240,17 @@ fn consider<'a>(results: &'a Results, name: &'a str) -> Option<Pick<'a>> {
         Some(a) => saving(&a.objective_change),
         None => sum(&runs)?,
     };
-    let mut promise = OptimismCheck::default();
-    runs.iter().filter_map(|r| r.case.promise.as_ref()).for_each(|p| promise.add(p));
+    let mut optimism_check = OptimismCheck::default();
+    runs.iter().filter_map(|r| r.case.optimism_check.as_ref()).for_each(|p| optimism_check.add(p));
     // what is only promised to the members that plans were made for is not counted on
-    let saved = saved.scaled(promise.share());
+    let saved = saved.scaled(optimism_check.share());
     let support = mean_support(&runs);
     let (broken, strained): (Vec<_>, Vec<_>) =
         runs.iter().flat_map(|run| broken_more(*run)).partition(|(run, used)| counts(*run, used, &runs));
     let mut pick = Pick {
         case: name,
         saving: saved,
-        promise,
+        optimism_check,
         economics: annual.and_then(|a| a.economics.as_ref()),
         annual,
         support,
@@ -350,8 +350,8 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
         let share = number::percent_text(pick.support.outside);
         out.push(format!("{share} of the time lies outside the log’s experience{far}"));
     }
-    if pick.promise.share() < 1.0 {
-        let gap = number::percent_text(pick.promise.gap().unwrap_or(0.0));
+    if pick.optimism_check.share() < 1.0 {
+        let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));
         out.push(format!(
             "plans are over-optimistic: {gap} of what they promise is lost on members of the model that they were not made \
              for, and is taken off here"

@@ -105,8 +105,12 @@ pub fn run_scenario(
             limits: summary::limits(&runs[i].simulated.trajectory),
             support: summary::support(&runs[i].simulated.support),
             trends: summary::trends(&runs[i].simulated.trajectory),
-            notes: runs[i].cut.map(|cut| cut.text(&plant.schema, plant.spec.value.step.value)).into_iter().collect(),
-            promise: runs[i].promise,
+            notes: runs[i]
+                .skill_horizon
+                .map(|skill_horizon| skill_horizon.text(&plant.schema, plant.spec.value.step.value))
+                .into_iter()
+                .collect(),
+            optimism_check: runs[i].optimism_check,
         });
     }
     let result = ScenarioResult {
@@ -133,8 +137,8 @@ pub fn run_scenario(
 /// A run, and what its controller says of its plans.
 pub struct Done {
     pub simulated: Simulated,
-    pub promise: Option<OptimismCheck>,
-    pub cut: Option<SkillHorizon>,
+    pub optimism_check: Option<OptimismCheck>,
+    pub skill_horizon: Option<SkillHorizon>,
 }
 
 /// One scenario's plant, ready to run any controller on.
@@ -169,7 +173,7 @@ impl Case<'_> {
             dynamics: self.twin,
             objective: &self.compiled.objective,
             kpis: &self.compiled.kpis,
-            to_go: self.plant.to_go(),
+            terminal_cost: self.plant.terminal_cost(),
             timezone: self.plant.spec.value.zone()?,
             seed: self.seed,
             clock: self.clock,
@@ -192,7 +196,7 @@ impl Case<'_> {
             forecast: Forecast::new(&self.plant.spec.value, self.realised.clone(), self.past, all),
         };
         let simulated = simulate(&run, controller.as_mut(), stop)?;
-        Ok(Done { simulated, promise: controller.promise(), cut: controller.cut() })
+        Ok(Done { simulated, optimism_check: controller.optimism_check(), skill_horizon: controller.skill_horizon() })
     }
 }
 

@@ -90,7 +90,7 @@ impl Plant {
     pub fn tuned(&self, spec: MpcSpec, objective: &Objective) -> MpcSpec {
         let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
         let own = spec.horizon.is_some();
-        let told = self.to_go().is_some_and(|t| t.is_of(objective));
+        let told = self.terminal_cost().is_some_and(|t| t.is_of(objective));
         // these suit that horizon alone
         let suited = setting.filter(|s| !own && (told || !s.cost_to_go));
         let replan = match &spec.replan {
@@ -117,8 +117,8 @@ impl Plant {
     }
 
     /// What is to come behind a plan, as the log tells it.
-    pub fn to_go(&self) -> Option<&TerminalCost> {
-        self.card.tuned.as_ref()?.to_go.as_ref()
+    pub fn terminal_cost(&self) -> Option<&TerminalCost> {
+        self.card.tuned.as_ref()?.terminal_cost.as_ref()
     }
 
     /// The log from some four weeks of steps before grid row `start` to `start + steps`; (history steps, trajectory).

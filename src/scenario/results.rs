@@ -88,7 +88,7 @@ pub struct CaseResult {
     /// What its plans promised, and what of it is left on members of the model that they were not made for; absent where
     /// nothing was planned, or the model has one member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub promise: Option<OptimismCheck>,
+    pub optimism_check: Option<OptimismCheck>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -237,7 +237,7 @@ pub struct Tuned {
     pub expected: Vec<Expected>,
     /// What is to come behind a plan; `None`: the log does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to_go: Option<TerminalCost>,
+    pub terminal_cost: Option<TerminalCost>,
 }
 
 impl Tuned {

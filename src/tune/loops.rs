@@ -153,7 +153,7 @@ impl<'a> Loops<'a> {
             dynamics: &planner.twin,
             objective: &compiled.objective,
             kpis: &compiled.kpis,
-            to_go: self.players.to_go[planner.half].as_ref(),
+            terminal_cost: self.players.terminal_cost[planner.half].as_ref(),
             timezone: timezone.clone(),
             seed: model.seed.value,
             clock: None,

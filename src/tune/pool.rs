@@ -37,8 +37,8 @@ pub struct ModelPool {
     pub list: Vec<PoolModel>,
     pub halves: Halves,
     /// What is to come behind plans, as each half tells it, and all training rows.
-    pub to_go: [Option<TerminalCost>; 2],
-    pub to_go_whole: Option<TerminalCost>,
+    pub terminal_cost: [Option<TerminalCost>; 2],
+    pub full_terminal_cost: Option<TerminalCost>,
     /// Families that may plan.
     pub planners: Vec<&'static str>,
     pub lags: Vec<usize>,
@@ -62,7 +62,7 @@ impl ModelPool {
         let most = ModelSpec { lags: LAGS[LAGS.len() - 1].max(lags[0]).into(), ..ground.model.clone() };
         let task = Task::new(ground.log, &ground.compiled.equations, &most, ground.compute)?;
         let halves = halves(&task);
-        let to_go =
+        let terminal_cost =
             |rows: &[Range<usize>]| TerminalCost::fit(ground.log, rows, &ground.compiled.objective, task.horizon);
         let each = |f: &&'static str| {
             let f = *f;
@@ -79,8 +79,9 @@ impl ModelPool {
                 Err(other) => return Err(other),
             }
         }
-        let (older, newer, whole) = (to_go(&halves[0]), to_go(&halves[1]), to_go(&task.split.train));
-        Ok(Self { list, halves, to_go: [older, newer], to_go_whole: whole, planners, lags })
+        let (older, newer, whole) =
+            (terminal_cost(&halves[0]), terminal_cost(&halves[1]), terminal_cost(&task.split.train));
+        Ok(Self { list, halves, terminal_cost: [older, newer], full_terminal_cost: whole, planners, lags })
     }
 
     pub fn get(&self, model: &str, lags: usize, half: usize) -> Option<&PoolModel> {

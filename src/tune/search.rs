@@ -44,7 +44,7 @@ pub fn tune(ground: &TuningInputs, tell: &dyn Fn(&str)) -> Result<Option<Tuned>>
     };
     let MpcSpec { horizon, moves, correction, replan, cost_to_go, .. } = ground.mpc;
     let least = replan.as_ref().map_or(1, |r| r.steps(step, 1));
-    let told = players.to_go.iter().chain([&players.to_go_whole]).all(Option::is_some);
+    let told = players.terminal_cost.iter().chain([&players.full_terminal_cost]).all(Option::is_some);
     if let Some(wanted) = cost_to_go.as_ref().filter(|c| c.value && !told) {
         let message = "the log tells less than half of what comes behind a plan, or the objective is no sum over steps";
         let help = "remove `cost_to_go`; price what stays behind with `terminal`";
@@ -96,7 +96,7 @@ pub fn tune(ground: &TuningInputs, tell: &dyn Fn(&str)) -> Result<Option<Tuned>>
     tell("tuning plans: testing the choice");
     let setting = search.setting(best);
     let test = loops.run(&setting, 0..usize::MAX, true)?;
-    Ok(Some(Tuned { to_go: players.to_go_whole.clone(), ..search.tell(best, setting, &test) }))
+    Ok(Some(Tuned { terminal_cost: players.full_terminal_cost.clone(), ..search.tell(best, setting, &test) }))
 }
 
 /// What was tried so far.
@@ -236,7 +236,7 @@ impl Search<'_> {
             planned: test.mean(),
             logged: self.loops.logged(true),
             expected: self.loops.expected(test),
-            to_go: None,
+            terminal_cost: None,
         }
     }
 }

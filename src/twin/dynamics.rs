@@ -105,13 +105,13 @@ pub trait Dynamics: Send + Sync {
         None
     }
     /// What the log has seen of a signal, 1st to 99th percentile.
-    fn seen(&self, signal: usize) -> Bounds;
+    fn logged_range(&self, signal: usize) -> Bounds;
     /// The least and the largest value that the log has seen of a signal.
     fn extremes(&self, signal: usize) -> Bounds {
-        self.seen(signal)
+        self.logged_range(signal)
     }
     /// A quarter more than what the log has ever seen of a signal, on both ends.
-    fn around(&self, signal: usize) -> Bounds {
+    fn widened_range(&self, signal: usize) -> Bounds {
         let Bounds { low, high } = self.extremes(signal);
         let more = 0.25 * (high - low);
         if more.is_finite() { Bounds { low: low - more, high: high + more } } else { Bounds::OPEN }

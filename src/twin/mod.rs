@@ -224,7 +224,7 @@ impl Dynamics for Twin {
         self.is_linear(signals)
     }
 
-    fn seen(&self, signal: usize) -> Bounds {
+    fn logged_range(&self, signal: usize) -> Bounds {
         self.seen.get(signal).copied().unwrap_or(Bounds::OPEN)
     }
 

@@ -172,7 +172,7 @@ impl Kpi {
     }
 
     /// What is still to come behind a plan of `horizon` steps; `None` where `schema` lacks a signal of it.
-    pub fn to_go(cost: &TerminalCost, horizon: usize, schema: &Schema) -> Option<Self> {
+    pub fn terminal_cost(cost: &TerminalCost, horizon: usize, schema: &Schema) -> Option<Self> {
         let formula = format!("cost of the next {} steps, as the log has it", cost.steps);
         let kind = Kind::ToGo(Box::new(cost.compile(horizon, schema)?));
         Some(Self { name: "cost to go".into(), unit: Unit::one(), formula, kind, factor: 1.0 })

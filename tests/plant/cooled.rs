@@ -124,7 +124,7 @@ impl Dynamics for Room {
     fn support(&self, window: &Window) -> Vec<Support> {
         vec![Support::Inside; window.rows()]
     }
-    fn seen(&self, signal: usize) -> Bounds {
+    fn logged_range(&self, signal: usize) -> Bounds {
         if signal == SUPPLY { self.seen } else { Bounds { low: 0.0, high: 40.0 } }
     }
 }

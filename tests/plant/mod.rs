@@ -74,7 +74,7 @@ pub struct Plant {
     kpis: Vec<Kpi>,
     objective: Objective,
     /// What is to come behind plans.
-    pub to_go: Option<TerminalCost>,
+    pub terminal_cost: Option<TerminalCost>,
 }
 
 impl Plant {
@@ -110,13 +110,13 @@ impl Plant {
             spec.kpi.iter().map(|(name, kpi)| Kpi::compile(name, kpi, &scope, &schema).unwrap()).collect();
         let prices = spec.objective.iter().map(|(name, price)| (name.as_str(), price.value));
         let objective = Objective::of(&kpis, prices).unwrap();
-        Self { spec, schema, scope, kpis, objective, to_go: None }
+        Self { spec, schema, scope, kpis, objective, terminal_cost: None }
     }
 
     /// Learns from a log what is to come in the next `steps`.
     pub fn learn_to_go(&mut self, log: &Trajectory, steps: usize) {
         let whole = 0..log.steps;
-        self.to_go = TerminalCost::fit(log, std::slice::from_ref(&whole), &self.objective, steps);
+        self.terminal_cost = TerminalCost::fit(log, std::slice::from_ref(&whole), &self.objective, steps);
     }
 
     pub fn equations(&self) -> Equations {
@@ -173,7 +173,7 @@ impl Plant {
             dynamics,
             objective: &self.objective,
             kpis: &self.kpis,
-            to_go: self.to_go.as_ref(),
+            terminal_cost: self.terminal_cost.as_ref(),
             timezone: TimeZone::get("Europe/Berlin").unwrap(),
             seed: 1,
             clock,

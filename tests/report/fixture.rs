@@ -232,7 +232,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
         controller: CASES[k].1.into(),
         perfect_forecast: Vec::new(),
         notes: Vec::new(),
-        promise: None,
+        optimism_check: None,
         kpis: kpis(w, k, 1.0),
         objective: estimate(total(&n), 0.014 * total(&n)),
         objective_change: (k > 0).then(|| difference(total(&n) - total(&b), 0.12 * (total(&n) - total(&b)).abs())),

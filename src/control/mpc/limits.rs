@@ -50,7 +50,7 @@ pub(super) fn total(
 
 pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> ControlLimit {
     let s = &dynamics.schema().signals[signal];
-    let mut seen = dynamics.seen(signal);
+    let mut seen = dynamics.logged_range(signal);
     let known = seen.low.is_finite() && seen.high.is_finite() && seen.low <= seen.high;
     let width = if known { seen.high - seen.low } else { s.hard.high - s.hard.low };
     if known && s.multiple > 0.0 {
@@ -106,14 +106,14 @@ pub(super) fn plant_limits(spec: &MpcSpec, dynamics: &dyn Dynamics) -> Vec<Limit
 fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<Limit> {
     let s = &dynamics.schema().signals[signal];
     let kept = within_log && s.role == Role::State && dynamics.learns(signal);
-    let kept = if kept { dynamics.around(signal) } else { Bounds::OPEN };
+    let kept = if kept { dynamics.widened_range(signal) } else { Bounds::OPEN };
     limit(dynamics, signal, Bounds { low: s.hard.low.max(kept.low), high: s.hard.high.min(kept.high) }, 0)
 }
 
 /// None where the range is open, and of what the plant is given.
 fn limit(dynamics: &dyn Dynamics, signal: usize, range: Bounds, rank: u32) -> Option<Limit> {
     let role = dynamics.schema().signals[signal].role;
-    let seen = dynamics.seen(signal);
+    let seen = dynamics.logged_range(signal);
     let given = range.low.is_finite() || range.high.is_finite();
     if !given || !matches!(role, Role::State | Role::Output | Role::Derived) {
         return None;

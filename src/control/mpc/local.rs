@@ -79,7 +79,7 @@ impl Residuals {
                     }));
                 }
                 PerStep::Excess(signal, range, factor) => {
-                    let seen = dynamics.seen(signal);
+                    let seen = dynamics.logged_range(signal);
                     let width = seen.high - seen.low;
                     let smallest = if width.is_finite() { SMALLEST * width } else { 0.0 };
                     let of = Of::Excess(signal, range, smallest);

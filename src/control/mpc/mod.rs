@@ -65,7 +65,7 @@ pub struct Mpc<'a> {
     told: Vec<(usize, Vec<f64>)>,
     pool: Mutex<Vec<Workspace>>,
     failures: usize,
-    promise: OptimismCheck,
+    optimism_check: OptimismCheck,
     /// Times at which plans were made so far.
     rounds: usize,
     registers: Registers,
@@ -122,9 +122,10 @@ impl<'a> Mpc<'a> {
         objective.terms.extend(terminal.terms);
         if let Some(wanted) = spec.cost_to_go.as_ref().filter(|w| w.value) {
             let asked = horizon.steps(step, 1);
-            let reach = SkillHorizon::of(asked, context.dynamics, &objective).map_or(asked, |cut| cut.reach);
-            let own = context.to_go.filter(|t| t.is_of(context.objective));
-            let behind = own.and_then(|t| Kpi::to_go(t, reach, context.schema));
+            let reach = SkillHorizon::of(asked, context.dynamics, &objective)
+                .map_or(asked, |skill_horizon| skill_horizon.reach);
+            let own = context.terminal_cost.filter(|t| t.is_of(context.objective));
+            let behind = own.and_then(|t| Kpi::terminal_cost(t, reach, context.schema));
             let Some(kpi) = behind else {
                 let help = "remove `cost_to_go`, or let `fit` tune plans anew; price what stays behind with `terminal`";
                 let message = "what comes behind a plan is not known: the log does not tell it, `fit` did not tune plans, or \
@@ -161,7 +162,7 @@ impl<'a> Mpc<'a> {
             told: Vec::new(),
             pool: Mutex::new(Vec::new()),
             failures: 0,
-            promise: OptimismCheck::default(),
+            optimism_check: OptimismCheck::default(),
             rounds: 0,
             registers: Registers::default(),
             position: Vec::new(),
@@ -200,7 +201,7 @@ impl<'a> Mpc<'a> {
         });
         self.rounds += 1;
         self.failures += self.particles.iter_mut().map(|f| std::mem::take(&mut f.failures)).sum::<usize>();
-        self.particles.iter().for_each(|f| self.promise.add(&f.promise));
+        self.particles.iter().for_each(|f| self.optimism_check.add(&f.optimism_check));
     }
 }
 
@@ -213,12 +214,12 @@ impl Controller for Mpc<'_> {
         self.setup.depth
     }
 
-    fn cut(&self) -> Option<SkillHorizon> {
-        self.setup.cut
+    fn skill_horizon(&self) -> Option<SkillHorizon> {
+        self.setup.skill_horizon
     }
 
-    fn promise(&self) -> Option<OptimismCheck> {
-        Some(self.promise).filter(|p| p.plans > 0)
+    fn optimism_check(&self) -> Option<OptimismCheck> {
+        Some(self.optimism_check).filter(|p| p.plans > 0)
     }
 
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {

@@ -83,7 +83,7 @@ impl Dynamics for Oven {
     fn smooth(&self) -> bool {
         true
     }
-    fn seen(&self, _: usize) -> Bounds {
+    fn logged_range(&self, _: usize) -> Bounds {
         Bounds::OPEN
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct ParticlePlan {
     pub bias: Vec<f64>,
     pub failures: usize,
     /// Of the last plan.
-    pub promise: OptimismCheck,
+    pub optimism_check: OptimismCheck,
 }
 
 impl ParticlePlan {
@@ -68,11 +68,11 @@ impl ParticlePlan {
                 project(&problem, &mut plan.controls);
             }
         }
-        self.promise = OptimismCheck::default();
+        self.optimism_check = OptimismCheck::default();
         if again && !failed {
             let mut held: Vec<f64> = start.previous.iter().copied().cycle().take(plan.controls.len()).collect();
             project(&problem, &mut held);
-            self.promise = promise(setup, start, workspace, &[plan.controls.clone(), held]);
+            self.optimism_check = optimism_check(setup, start, workspace, &[plan.controls.clone(), held]);
         }
         let sequence = std::slice::from_ref(&plan.controls);
         paths(setup, start, sequence, &mut self.path);
@@ -84,7 +84,7 @@ impl ParticlePlan {
 
 /// What a plan saves against holding the controls (the pair), in the futures that it was made for and in others; nothing where
 /// there are no others.
-fn promise(setup: &Setup, start: &Start, workspace: &mut Workspace, pair: &[Vec<f64>; 2]) -> OptimismCheck {
+fn optimism_check(setup: &Setup, start: &Start, workspace: &mut Workspace, pair: &[Vec<f64>; 2]) -> OptimismCheck {
     let Some(unseen) = workspace.futures().unseen(setup.dynamics.members()) else { return OptimismCheck::default() };
     let promised = workspace.saving(setup, start, pair);
     workspace.begin_plan(unseen);

@@ -29,7 +29,7 @@ pub(in crate::control) struct Setup<'a> {
     pub limits: Vec<ControlLimit>,
     pub blocks: Blocks,
     /// Why plans look less far than they were to.
-    pub cut: Option<SkillHorizon>,
+    pub skill_horizon: Option<SkillHorizon>,
     /// Steps between plans.
     pub replan: usize,
     /// Futures per plan.
@@ -77,8 +77,8 @@ impl<'a> Setup<'a> {
     ) -> Self {
         let step = TimeSpan::from_ms(dynamics.step_ms());
         let asked = spec.horizon.as_ref().map_or(1, |h| h.steps(step, 1));
-        let cut = SkillHorizon::of(asked, dynamics, &objective);
-        let horizon = cut.map_or(asked, |cut| cut.reach);
+        let skill_horizon = SkillHorizon::of(asked, dynamics, &objective);
+        let horizon = skill_horizon.map_or(asked, |skill_horizon| skill_horizon.reach);
         let replan = spec.replan.as_ref().map_or(1, |r| r.steps(step, 1)).min(horizon);
         let moves = spec.moves.as_ref().map_or(MOST_MOVES.min(horizon.div_ceil(replan)), |m| m.value);
         let within_log = spec.within_log();
@@ -98,7 +98,7 @@ impl<'a> Setup<'a> {
             limits,
             blocks: Blocks::new(horizon, replan, moves),
             residuals: smooth.then(|| Residuals::of(&objective, horizon, dynamics)),
-            cut,
+            skill_horizon,
             replan,
             correction: spec.correction.as_ref().map_or(CORRECTION, |c| c.value),
             particles: spec

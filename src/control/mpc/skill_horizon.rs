@@ -62,21 +62,21 @@ mod tests {
     use crate::config::KpiSpec;
     use crate::schema::Bounds;
 
-    fn cut(oven: &Oven, of: &str) -> Option<(usize, usize)> {
+    fn skill_horizon(oven: &Oven, of: &str) -> Option<(usize, usize)> {
         let objective = oven.objective(&KpiSpec::Mean(of.to_owned().into()));
-        SkillHorizon::of(8, oven, &objective).map(|cut| (cut.signal, cut.reach))
+        SkillHorizon::of(8, oven, &objective).map(|skill_horizon| (skill_horizon.signal, skill_horizon.reach))
     }
 
     #[test]
     fn only_what_the_objective_and_limits_read_cuts_a_plan() {
         let mut oven = Oven::new();
         oven.reach[POWER] = Some(0);
-        assert_eq!((cut(&oven, "temp"), cut(&oven, "power + temp")), (None, Some((POWER, 1))));
+        assert_eq!((skill_horizon(&oven, "temp"), skill_horizon(&oven, "power + temp")), (None, Some((POWER, 1))));
         oven.reach[TEMP] = Some(5);
-        assert_eq!(cut(&oven, "temp"), Some((TEMP, 5)));
+        assert_eq!(skill_horizon(&oven, "temp"), Some((TEMP, 5)));
         oven.reach[TEMP] = Some(8);
-        assert_eq!(cut(&oven, "temp"), None, "as far as the plan looks");
+        assert_eq!(skill_horizon(&oven, "temp"), None, "as far as the plan looks");
         Arc::get_mut(&mut oven.schema).unwrap().signals[POWER].hard = Bounds { low: 0.0, high: 9.0 };
-        assert_eq!(cut(&oven, "temp"), Some((POWER, 1)), "a limit must be seen coming");
+        assert_eq!(skill_horizon(&oven, "temp"), Some((POWER, 1)), "a limit must be seen coming");
     }
 }
