@@ -139,7 +139,7 @@ impl<'a> Session<'a> {
             tally: Tally::default(),
             account: None,
             kpis: Vec::new(),
-            notes: plant.warning().into_iter().chain(ladder.cut()).collect(),
+            notes: plant.warning().into_iter().chain(ladder.skill_horizon()).collect(),
             ignored: (false, false),
             log: settings.log,
             ladder,
