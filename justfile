@@ -10,6 +10,21 @@ run:
 shipped:
     for p in datacenter chiller gas_turbine distillation inventory; do cargo run --release -- run scenarios/$p; done
 
+# Runs every shipped plant with the build of commit `base` and with this one, and compares all numbers of their results.
+same-numbers base:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    work=$(mktemp -d); trap 'git worktree remove --force "$work/base"; rm -rf "$work"' EXIT
+    git worktree add --detach "$work/base" {{base}}
+    mkdir "$work/new"; cp -r data scenarios "$work/new"
+    (cd "$work/base" && CARGO_TARGET_DIR="$work/target" cargo build --release)
+    cargo build --release
+    for p in datacenter chiller gas_turbine distillation inventory; do
+        "$work/target/release/twinopt" run "$work/base/scenarios/$p" --quiet
+        "${CARGO_TARGET_DIR:-target}/release/twinopt" run "$work/new/scenarios/$p" --quiet
+    done
+    python3 benches/same_numbers.py "$work/base/reports" "$work/new/reports"
+
 # The README's table of skills: all models on the shipped plants, and on the examples whose log is there. Takes a while.
 accuracy:
     cargo build --release
