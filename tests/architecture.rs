@@ -1,7 +1,12 @@
-//! The layers: imports only go down.
+//! The layers: imports only go down, and no files import each other in a circle.
+
+#[path = "architecture/files.rs"]
+mod files;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use files::Crate;
 
 /// Modules of the library, lowest layer first. A module may import from lower layers and from itself.
 const LAYERS: &[&[&str]] = &[
@@ -176,4 +181,16 @@ fn only_the_rim_prints_or_reads_the_clock() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn files_do_not_import_each_other_in_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for src in ["src"] {
+        let modules = Crate::read(&root.join(src));
+        let imports: usize = modules.imports().values().map(|i| i.len()).sum();
+        assert!(imports > 20, "the test sees the imports of {src}: {imports}");
+        let circles = modules.circles();
+        assert!(circles.is_empty(), "circles of files: {circles:#?}");
+    }
 }
