@@ -207,8 +207,7 @@ fn expand(tree: &str) -> Vec<(Vec<String>, Option<String>)> {
         let (path, alias) = tree.split_once(" as ").map_or((tree, None), |(p, a)| (p, Some(a.trim().to_owned())));
         return vec![(path.split("::").map(|p| p.trim().to_owned()).collect(), alias)];
     };
-    let prefix: Vec<String> =
-        tree[..open].split("::").map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect();
+    let prefix: Vec<String> = tree[..open].split("::").map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect();
     let inner = &tree[open + 1..tree.rfind('}').unwrap_or(tree.len())];
     let (mut depth, mut start, mut members) = (0, 0, Vec::new());
     for (i, c) in inner.char_indices() {
