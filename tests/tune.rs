@@ -8,11 +8,11 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use twinopt::compute::cpu;
 use twinopt::config::{Damage, Loaded, ModelSpec, MpcSpec, TimeSpan, TwinSpec};
+use twinopt::control::mpc::{TunedMpc, TuningTrial};
 use twinopt::control::{Context, Controller, Forecast, Mpc};
 use twinopt::expr;
 use twinopt::learn::{Split, learn};
 use twinopt::rng::Key;
-use twinopt::scenario::results::Tuned;
 use twinopt::scenario::{Compiled, figures_of};
 use twinopt::simulate::{Run, simulate};
 use twinopt::trajectory::Trajectory;
@@ -94,7 +94,7 @@ impl Tank {
         &self.spec.value.mpc.as_ref().unwrap().value
     }
 
-    fn tuned(&self) -> Tuned {
+    fn tuned(&self) -> TunedMpc {
         let zone = self.spec.value.zone().unwrap();
         let ground = TuningInputs {
             schema: &self.plant.schema,
@@ -112,7 +112,7 @@ impl Tank {
     }
 
     /// What plans as tuned miss on the tank itself, on average over the hold-out.
-    fn truth(&self, tuned: &Tuned) -> f64 {
+    fn truth(&self, tuned: &TunedMpc) -> f64 {
         let s = &tuned.setting;
         let model =
             ModelSpec { choose: vec![s.model.clone().into()], lags: s.lags.into(), ..self.spec.value.model.clone() };
@@ -183,7 +183,7 @@ fn a_closed_loop_on_the_log_alone_finds_how_to_plan_and_what_it_is_worth() {
 fn what_the_file_gives_is_not_tuned() {
     let tank = Tank::new("horizon = \"40s\"\nreplan = \"20s\"\nmoves = 2\ncorrection = 0.05\ncost_to_go = false");
     let tuned = tank.tuned();
-    let given = |t: &twinopt::scenario::results::Trial| {
+    let given = |t: &TuningTrial| {
         let s = &t.setting;
         (s.horizon, s.replan, s.moves, s.correction, s.cost_to_go) == (4, 2, 2, 0.05, false)
     };

@@ -8,9 +8,10 @@ use super::output::{self, SCHEMA_VERSION};
 use super::project::Project;
 use super::{Globals, progress};
 use crate::check;
+use crate::control::mpc::{MpcSettings, TunedMpc};
 use crate::error::{Error, Result, plural};
 use crate::ops::{Registry, plant};
-use crate::scenario::results::{ModelCard, Setting, Tuned};
+use crate::scenario::results::ModelCard;
 
 /// Learn, validate, calibrate and publish a model of a plant.
 ///
@@ -65,8 +66,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 }
 
 /// How plans are made, and what comes of them.
-fn plans(tuned: &Tuned, step: &str) -> String {
-    let Setting { model, lags, horizon, moves, correction, replan, cost_to_go } = &tuned.setting;
+fn plans(tuned: &TunedMpc, step: &str) -> String {
+    let MpcSettings { model, lags, horizon, moves, correction, replan, cost_to_go } = &tuned.setting;
     let mut text = format!(
         "plans: {model} with {}, {horizon} x {step} ahead{} in {}, a new one every {}, correction {correction}; {}\n",
         plural(*lags, "past value"),

@@ -9,11 +9,12 @@ use indexmap::IndexMap;
 use super::{Event, Registry, Verdict, Version, now};
 use crate::compute::Compute;
 use crate::config::{self, Effect, Loaded, ModelSpec, TwinSpec};
+use crate::control::mpc::TunedMpc;
 use crate::error::{Error, Fault, Result};
 use crate::expr;
 use crate::learn::{Layout, NoiseModel, Split, learn};
 use crate::log::{self, Quality};
-use crate::scenario::results::{ModelCard, Tuned};
+use crate::scenario::results::ModelCard;
 use crate::scenario::{Compiled, Plant, model_card, replay_checks};
 use crate::schema::{Role, Schema};
 use crate::trajectory::Trajectory;
@@ -95,7 +96,7 @@ impl Source {
         &self,
         log: &Trajectory,
         model: &ModelSpec,
-        before: Option<&Tuned>,
+        before: Option<&TunedMpc>,
         seed: Option<u64>,
         tell: &dyn Fn(&str),
     ) -> Result<Fitted> {
@@ -111,7 +112,7 @@ impl Source {
             Some(before) => Some(before.clone()),
             None => self.tune(log, &model, &tell)?,
         };
-        if let Some(Tuned { setting, .. }) = &tuned {
+        if let Some(TunedMpc { setting, .. }) = &tuned {
             model.choose = vec![setting.model.clone().into()];
             model.lags = setting.lags.into();
         }
@@ -120,7 +121,7 @@ impl Source {
             learn(log, &self.compiled.equations, &model, &effects(&self.schema, spec), wanted, &self.compute, &tell)?;
         let split = Split::new(log, &model, spec.step.value)?;
         let mut card = model_card(&learned, model.lags.value, spec, &self.schema);
-        card.notes.extend(tuned.as_ref().and_then(Tuned::warning));
+        card.notes.extend(tuned.as_ref().and_then(TunedMpc::warning));
         card.tuned = tuned;
         // rows of the whole log, whatever part of it was learned from
         let first = self.log.step_at(log.start).unwrap_or(0);
@@ -139,7 +140,7 @@ impl Source {
     }
 
     /// How plans on this plant are made best; `None` where the file does not ask for it or the log is too short.
-    fn tune(&self, log: &Trajectory, model: &ModelSpec, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
+    fn tune(&self, log: &Trajectory, model: &ModelSpec, tell: &dyn Fn(&str)) -> Result<Option<TunedMpc>> {
         let Some(mpc) = self.spec.value.mpc.as_ref().map(|m| &m.value).filter(|m| m.tunes()) else { return Ok(None) };
         let plans = !self.compiled.objective.terms.is_empty() && !self.schema.with_role(Role::Control).is_empty();
         let learns = !Layout::new(&self.schema, model, &self.compiled.equations).targets.is_empty();

@@ -1,7 +1,8 @@
 //! What the twin is made of, and how good it is.
 
+use crate::control::mpc::TunedMpc;
 use crate::error::Result;
-use crate::scenario::results::{ModelCard, ReplayCheck, Results, Score, StepResponse, Tuned};
+use crate::scenario::results::{ModelCard, ReplayCheck, Results, Score, StepResponse};
 
 use super::alarms::long;
 use super::chart::{self, CoveragePoint, Head, ReliabilityLine, SkillLine};
@@ -211,7 +212,7 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
             super::front::step_of(&m.step)
         ));
     }
-    if let Some(Tuned { setting, trials, runs, steps, .. }) = &m.tuned {
+    if let Some(TunedMpc { setting, trials, runs, steps, .. }) = &m.tuned {
         out.push(format!(
             "Plans look {} ahead in {}{}{}: no simpler or more usual one of {} ways to plan did as well, tried in closed loop ({}, {} each) on a plant that \
              another family of models plays, learned from the other half of the log",

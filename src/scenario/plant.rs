@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::results::{ModelCard, Tuned};
+use super::results::ModelCard;
 use crate::config::{At, Change, Loaded, MpcSpec, TimeSpan, TwinSpec};
+use crate::control::mpc::TunedMpc;
 use crate::error::{Error, Fault, Result};
 use crate::expr::Scope;
 use crate::learn::Equations;
@@ -113,7 +114,7 @@ impl Plant {
 
     /// That plans, as they are tuned, did worse than the log.
     pub fn warning(&self) -> Option<String> {
-        self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).and_then(Tuned::warning)
+        self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).and_then(TunedMpc::warning)
     }
 
     /// What is to come behind a plan, as the log tells it.

@@ -6,8 +6,9 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use crate::control::OptimismCheck;
+use crate::control::mpc::TunedMpc;
 use crate::log::Quality;
-use crate::value::TerminalCost;
+use crate::value::compare::number_or_null;
 pub use crate::value::{Difference, Economics, Estimate};
 
 /// Version of the `results.json` layout.
@@ -32,10 +33,6 @@ pub struct Results {
     pub model: ModelCard,
     pub quality: Quality,
     pub provenance: Provenance,
-}
-
-fn number_or_null<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
-    Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
 }
 
 fn numbers_or_null<'de, D: Deserializer<'de>>(d: D) -> Result<[f64; 4], D::Error> {
@@ -212,92 +209,7 @@ pub struct ModelCard {
     pub notes: Vec<String>,
     /// How plans on it are made best; `None`: not tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tuned: Option<Tuned>,
-}
-
-/// How plans are made, chosen in closed loop on the log alone: the controller's twin and the plant are models of two
-/// families, fitted to two halves of the training rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tuned {
-    pub setting: Setting,
-    /// Why, one sentence.
-    pub reason: String,
-    /// Runs of the first trials, and steps of each.
-    pub runs: usize,
-    pub steps: usize,
-    /// In the order in which they were made.
-    pub trials: Vec<Trial>,
-    /// Objective of the chosen setting in runs that had no part in the choice, on its own plants, and of the log over the same
-    /// stretches.
-    #[serde(deserialize_with = "number_or_null")]
-    pub planned: f64,
-    #[serde(deserialize_with = "number_or_null")]
-    pub logged: f64,
-    /// The same by KPI.
-    pub expected: Vec<Expected>,
-    /// What is to come behind a plan; `None`: the log does not tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub terminal_cost: Option<TerminalCost>,
-}
-
-impl Tuned {
-    /// That plans do worse than the log did.
-    pub fn warning(&self) -> Option<String> {
-        let worse = self.planned > self.logged && self.logged.is_finite() || !self.planned.is_finite();
-        worse.then(|| {
-            format!(
-                "tried in closed loop, plans do worse than what was logged (objective {:.4} a run, logged {:.4}): look at \
-                 `[model]`, the objective and the horizon before anything follows them; `control --shadow` compares",
-                self.planned, self.logged
-            )
-        })
-    }
-}
-
-/// One way to make plans.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Setting {
-    pub model: String,
-    pub lags: usize,
-    /// Steps.
-    pub horizon: usize,
-    pub moves: usize,
-    pub correction: f64,
-    /// Steps between plans.
-    #[serde(default = "each_step")]
-    pub replan: usize,
-    /// Whether plans count what is to come behind them.
-    #[serde(default)]
-    pub cost_to_go: bool,
-}
-
-fn each_step() -> usize {
-    1
-}
-
-/// What came of one setting.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
-    pub setting: Setting,
-    /// Runs that were made: few where others did better in the first ones.
-    pub runs: usize,
-    /// Objective per run, mean, as on the plant that `linear` plans for where that can be told; infinite (`null`) where a run
-    /// could not be made.
-    #[serde(deserialize_with = "number_or_null")]
-    pub objective: f64,
-    /// Standard error of its difference to the best one.
-    #[serde(deserialize_with = "number_or_null")]
-    pub error: f64,
-}
-
-/// A KPI of the same stretches of the log: as they were logged, and under plans on a plant that another model plays.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Expected {
-    pub kpi: String,
-    #[serde(deserialize_with = "number_or_null")]
-    pub logged: f64,
-    #[serde(deserialize_with = "number_or_null")]
-    pub planned: f64,
+    pub tuned: Option<TunedMpc>,
 }
 
 /// Open-loop error at one horizon on hold-out.

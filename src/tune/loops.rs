@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::TuningInputs;
 use super::pool::{ModelPool, PoolModel};
 use crate::config::{MpcSpec, TimeSpan};
+use crate::control::mpc::{ExpectedKpi, MpcSettings};
 use crate::control::{Context, Forecast, Mpc};
 use crate::error::{Error, Result};
 use crate::learn::starts;
 use crate::rng::Key;
-use crate::scenario::results::{Expected, Setting};
 use crate::scenario::{HISTORY, figures_of};
 use crate::simulate::{Run, simulate};
 use crate::trajectory::Trajectory;
@@ -101,7 +101,7 @@ impl<'a> Loops<'a> {
     ///
     /// # Errors
     /// Faults of the `[mpc]` table.
-    pub fn run(&self, setting: &Setting, runs: Range<usize>, test: bool) -> Result<Outcome> {
+    pub fn run(&self, setting: &MpcSettings, runs: Range<usize>, test: bool) -> Result<Outcome> {
         self.run_for(&setting.model, setting, runs, test)
     }
 
@@ -109,7 +109,7 @@ impl<'a> Loops<'a> {
     ///
     /// # Errors
     /// Faults of the `[mpc]` table.
-    pub fn run_for(&self, family: &str, setting: &Setting, runs: Range<usize>, test: bool) -> Result<Outcome> {
+    pub fn run_for(&self, family: &str, setting: &MpcSettings, runs: Range<usize>, test: bool) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         let list = self.stretches[usize::from(test)].iter().enumerate();
         for (i, stretch) in list.skip(runs.start).take(runs.len()) {
@@ -139,7 +139,7 @@ impl<'a> Loops<'a> {
     /// KPIs of one run; `None` when it left what the models can compute.
     fn one(
         &self,
-        setting: &Setting,
+        setting: &MpcSettings,
         (planner, plant_model): (&PoolModel, &PoolModel),
         stretch: &Stretch,
         number: usize,
@@ -189,9 +189,9 @@ impl<'a> Loops<'a> {
     }
 
     /// Means of every KPI over the test stretches: as logged, and of `outcome`.
-    pub fn expected(&self, outcome: &Outcome) -> Vec<Expected> {
+    pub fn expected(&self, outcome: &Outcome) -> Vec<ExpectedKpi> {
         let kpis = self.ground.compiled.kpis.iter().enumerate();
-        let expected = |(k, kpi): (usize, &Kpi)| Expected {
+        let expected = |(k, kpi): (usize, &Kpi)| ExpectedKpi {
             kpi: kpi.name.clone(),
             logged: mean(&self.stretches[1].iter().map(|s| s.logged[k]).collect::<Vec<_>>()),
             planned: mean(&outcome.kpis.iter().map(|v| v[k]).collect::<Vec<_>>()),
@@ -201,7 +201,7 @@ impl<'a> Loops<'a> {
 }
 
 /// The twin's `[mpc]` table with what `setting` says.
-fn planned(ground: &TuningInputs, setting: &Setting) -> MpcSpec {
+fn planned(ground: &TuningInputs, setting: &MpcSettings) -> MpcSpec {
     MpcSpec {
         horizon: Some(TimeSpan::of_steps(setting.horizon, ground.log.step_ms).into()),
         moves: Some(setting.moves.into()),

@@ -6,8 +6,8 @@ use super::TuningInputs;
 use super::loops::{Loops, Outcome, mean};
 use super::pool::{ModelPool, REFERENCE_FAMILY};
 use crate::config::{MpcSpec, TimeSpan};
+use crate::control::mpc::{MpcSettings, TunedMpc, TuningTrial};
 use crate::error::{Error, Fault, Result};
-use crate::scenario::results::{Setting, Trial, Tuned};
 
 /// The control horizon is divided by these.
 const PARTS: [usize; 3] = [1, 2, 4];
@@ -34,7 +34,7 @@ const WORTH: f64 = 0.01;
 ///
 /// # Errors
 /// Faults of the `[mpc]` table.
-pub fn tune(ground: &TuningInputs, tell: &dyn Fn(&str)) -> Result<Option<Tuned>> {
+pub fn tune(ground: &TuningInputs, tell: &dyn Fn(&str)) -> Result<Option<TunedMpc>> {
     let step = TimeSpan::from_ms(ground.log.step_ms);
     tell("tuning plans: fitting the players");
     let players = match ModelPool::fit(ground) {
@@ -55,7 +55,7 @@ pub fn tune(ground: &TuningInputs, tell: &dyn Fn(&str)) -> Result<Option<Tuned>>
     let longest = horizon.as_ref().map_or_else(own, |h| h.steps(step, 1));
     let Some(loops) = Loops::new(ground, &players, longest) else { return Ok(None) };
     let most = moves.as_ref().map_or(MOVES[0], |m| m.value);
-    let first = |model: &str, lags: usize| Setting {
+    let first = |model: &str, lags: usize| MpcSettings {
         model: model.to_owned(),
         lags,
         horizon: longest,
@@ -78,31 +78,31 @@ pub fn tune(ground: &TuningInputs, tell: &dyn Fn(&str)) -> Result<Option<Tuned>>
         tell("tuning plans: horizon in closed loop");
         best = search.change(best, &ways, 0.0, |s, (parts, counted)| {
             let horizon = (longest / parts).max(least);
-            Setting { horizon, moves: most.min(horizon), cost_to_go: s.cost_to_go || counted, ..s }
+            MpcSettings { horizon, moves: most.min(horizon), cost_to_go: s.cost_to_go || counted, ..s }
         })?;
     }
     if moves.is_none() {
         tell("tuning plans: moves in closed loop");
-        best = search.change(best, &MOVES, 0.0, |s, m| Setting { moves: m.min(s.horizon), ..s })?;
+        best = search.change(best, &MOVES, 0.0, |s, m| MpcSettings { moves: m.min(s.horizon), ..s })?;
     }
     if replan.is_none() {
         tell("tuning plans: time between plans in closed loop");
-        best = search.change(best, &REPLANS, WORTH, |s, r| Setting { replan: r.min(s.horizon), ..s })?;
+        best = search.change(best, &REPLANS, WORTH, |s, r| MpcSettings { replan: r.min(s.horizon), ..s })?;
     }
     if correction.is_none() {
         tell("tuning plans: correction in closed loop");
-        best = search.change(best, &CORRECTIONS, WORTH, |s, correction| Setting { correction, ..s })?;
+        best = search.change(best, &CORRECTIONS, WORTH, |s, correction| MpcSettings { correction, ..s })?;
     }
     tell("tuning plans: testing the choice");
     let setting = search.setting(best);
     let test = loops.run(&setting, 0..usize::MAX, true)?;
-    Ok(Some(Tuned { terminal_cost: players.full_terminal_cost.clone(), ..search.tell(best, setting, &test) }))
+    Ok(Some(TunedMpc { terminal_cost: players.full_terminal_cost.clone(), ..search.tell(best, setting, &test) }))
 }
 
 /// What was tried so far.
 struct Search<'a> {
     loops: &'a Loops<'a>,
-    tried: Vec<(Setting, Outcome)>,
+    tried: Vec<(MpcSettings, Outcome)>,
     /// Of each family that plans for other plants than the yardstick: objective of the yardstick on its own plants less that on
     /// theirs, `[runs]`. Others are compared as they are.
     handicaps: Vec<(&'static str, Vec<f64>)>,
@@ -111,7 +111,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Families plan for different plants, since none plans for itself: the best of `yardsticks`, settings of one family, tells
     /// on each of these plants how much there is to reach.
-    fn compare(&mut self, yardsticks: Vec<Setting>, families: Vec<&'static str>) -> Result<()> {
+    fn compare(&mut self, yardsticks: Vec<MpcSettings>, families: Vec<&'static str>) -> Result<()> {
         let numbers = self.run(yardsticks, self.loops.runs())?;
         let Some(best) = self.least(numbers.into_iter()) else { return Ok(()) };
         let (setting, own) = &self.tried[best];
@@ -134,7 +134,7 @@ impl Search<'_> {
     }
 
     /// Makes the first `runs` of each setting, as far as they are not made, in parallel; numbers of the settings.
-    fn run(&mut self, settings: Vec<Setting>, runs: usize) -> Result<Vec<usize>> {
+    fn run(&mut self, settings: Vec<MpcSettings>, runs: usize) -> Result<Vec<usize>> {
         let mut numbers = Vec::new();
         for setting in settings {
             let number = self.tried.iter().position(|(s, _)| *s == setting).unwrap_or(self.tried.len());
@@ -158,7 +158,7 @@ impl Search<'_> {
 
     /// A few runs of each of `settings`, simplest first, of the better half all runs, and the first of them that does as well
     /// as the best; `None` when all failed.
-    fn race(&mut self, settings: Vec<Setting>) -> Result<Option<usize>> {
+    fn race(&mut self, settings: Vec<MpcSettings>) -> Result<Option<usize>> {
         let mut numbers = self.run(settings, HEATS)?;
         let heat = |i: usize| mean(&self.objectives(i)[..HEATS.min(self.loops.runs())]);
         numbers.sort_by(|&a, &b| heat(a).total_cmp(&heat(b)));
@@ -176,7 +176,7 @@ impl Search<'_> {
         now: usize,
         values: &[T],
         worth: f64,
-        to: impl Fn(Setting, T) -> Setting,
+        to: impl Fn(MpcSettings, T) -> MpcSettings,
     ) -> Result<usize> {
         let settings = values.iter().map(|&v| to(self.setting(now), v)).collect();
         let numbers = self.run(settings, self.loops.runs())?;
@@ -198,7 +198,7 @@ impl Search<'_> {
         known.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)))
     }
 
-    fn setting(&self, i: usize) -> Setting {
+    fn setting(&self, i: usize) -> MpcSettings {
         self.tried[i].0.clone()
     }
 
@@ -213,7 +213,7 @@ impl Search<'_> {
         (d.iter().map(|x| (x - m).powi(2)).sum::<f64>() / (n - 1.0).max(1.0) / n).sqrt()
     }
 
-    fn tell(self, best: usize, setting: Setting, test: &Outcome) -> Tuned {
+    fn tell(self, best: usize, setting: MpcSettings, test: &Outcome) -> TunedMpc {
         let reason = format!(
             "no simpler or more usual one of {} ways to plan held up as well in closed loop, on a plant that another family \
              of models plays, fitted to the other half of the log ({} runs of {} steps)",
@@ -221,13 +221,13 @@ impl Search<'_> {
             self.loops.runs(),
             self.loops.steps,
         );
-        let trial = |i: usize| Trial {
+        let trial = |i: usize| TuningTrial {
             setting: self.setting(i),
             runs: self.tried[i].1.objectives.len(),
             objective: self.mean(i),
             error: self.error(i, best),
         };
-        Tuned {
+        TunedMpc {
             setting,
             reason,
             runs: self.loops.runs(),

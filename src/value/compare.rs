@@ -34,7 +34,8 @@ pub struct Difference {
     pub measurable: bool,
 }
 
-fn number_or_null<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+/// Reads JSON's `null` as NaN.
+pub(crate) fn number_or_null<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
 }
 

@@ -14,6 +14,7 @@ mod rollout;
 mod setup;
 mod skill_horizon;
 mod stock;
+mod tuning;
 mod violation;
 
 use std::sync::{Mutex, PoisonError};
@@ -27,6 +28,7 @@ use self::particle_plan::ParticlePlan;
 use self::rollout::Workspace;
 use self::setup::Setup;
 pub use self::skill_horizon::SkillHorizon;
+pub use self::tuning::{ExpectedKpi, MpcSettings, TunedMpc, TuningTrial};
 use super::planner::{self, Planner};
 use super::{Context, Control, Controller, Forecast, Observation};
 use crate::config::{MpcSpec, TimeSpan};
