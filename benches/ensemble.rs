@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use arrow_array::cast::AsArray;
 use twinopt::compute::{Net, NetRollout, Tape, cpu};
 use twinopt::config::{EnsembleSpec, MeanSpec, ModelSpec};
-use twinopt::learn::model::{self, Fit};
-use twinopt::learn::{Dataset, Layout, Particle, Regressor, Target};
+use twinopt::learn::model;
+use twinopt::learn::{Dataset, Fit, Layout, Particle, Regressor, Target};
 use twinopt::rng::Key;
 
 mod measure;

@@ -129,7 +129,7 @@ fn intervals_cover_what_they_promise() {
     }
     // The noise of the output is the AR(1) process that was put in, and simulations need no widening.
     let spread = &learned.spread;
-    assert!((spread.phi[1] - 0.8).abs() < 0.05, "{:?}", spread.phi);
+    assert!((spread.process.phi[1] - 0.8).abs() < 0.05, "{:?}", spread.process.phi);
     assert!(spread.inflation.iter().all(|i| (0.8..1.25).contains(i)), "{:?}", spread.inflation);
     // The error grows as theory says: Var = σ² (1 − 0.9^2h) / (1 − 0.81).
     for h in [1, 6, 12] {
@@ -206,7 +206,7 @@ fn known_equations_alone_are_scored_and_not_fitted() {
     assert_eq!((learned.chosen.as_str(), learned.refused.clone()), ("equations", None));
     let exact = row(&learned, "equations", 0, 12);
     assert!(exact.rmse < 1e-9 && (exact.skill - 1.0).abs() < 1e-9 && exact.n > 300, "{exact:?}");
-    assert!(row(&learned, "persistence", 0, 12).rmse > 10.0 && learned.spread.phi.is_empty());
+    assert!(row(&learned, "persistence", 0, 12).rmse > 10.0 && learned.spread.process.phi.is_empty());
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn rollouts_stay_in_their_segment_and_skip_what_is_missing() {
         assert!(s.first == segment.start && s.row >= s.first + map.depth() && s.row + s.reach < segment.end);
         assert!(s.reach <= 12 && !(s.row..s.row + s.reach).contains(&3900), "{s:?}");
     }
-    let run = rollouts(map, &log, found, 12, Some(&learned.spread));
+    let run = rollouts(map, &log, found, 12, Some(&learned.spread.process));
     let missing = run.starts.iter().position(|s| s.row == 3785).unwrap();
     assert!(run.measured[1][5 * run.starts.len() + missing].is_nan());
     assert!(run.predicted[1].iter().zip(&run.measured[0]).all(|(p, m)| p.is_finite() || m.is_nan()));
@@ -303,7 +303,7 @@ fn report(title: &str, log: &Trajectory, spec: &ModelSpec) -> (Learned, f64) {
     let h = learned.facts.horizon;
     println!("\n{title}: {} rows, {} segments, {:.1} s", log.steps, log.segments.len(), clock.elapsed().as_secs_f64());
     println!("  {} ({}), {h} steps", learned.chosen, learned.reason);
-    println!("  phi {:.2?} inflation {:.2?}", learned.spread.phi, learned.spread.inflation);
+    println!("  phi {:.2?} inflation {:.2?}", learned.spread.process.phi, learned.spread.inflation);
     for r in learned.scores.iter().filter(|r| r.model != "persistence" && [1, h.div_ceil(2), h].contains(&r.horizon)) {
         let name = &log.schema.signals[r.signal].name;
         println!(

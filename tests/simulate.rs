@@ -457,7 +457,7 @@ fn fitted() -> (Plant, Twin) {
     let data = twinopt::learn::Dataset::new(&log, &layout, &plant.equations());
     let rows: Vec<usize> = (0..data.len()).collect();
     let folds: Vec<Vec<usize>> = rows.chunks(rows.len() / 4 + 1).map(<[usize]>::to_vec).collect();
-    let fit = twinopt::learn::model::Fit {
+    let fit = twinopt::learn::Fit {
         data: &data,
         rows: &rows,
         folds: &folds,

@@ -148,7 +148,7 @@ fn horizons(band: usize, last: usize) -> std::ops::Range<usize> {
 mod tests {
     use super::*;
     use crate::learn::errors::Shape;
-    use crate::learn::rollouts::Start;
+    use crate::learn::starts::Start;
     use crate::rng::Key;
 
     /// Blocks of runs of one signal, predicted as zero.

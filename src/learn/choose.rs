@@ -14,15 +14,18 @@ use super::calibrate::Calibration;
 use super::dataset::Dataset;
 use super::epistemic::EpistemicThresholds;
 use super::equations::Equations;
-use super::map::{Layout, StepMap};
-use super::model::{self, Regressor, Stack};
+use super::layout::Layout;
+use super::map::StepMap;
+use super::model::{self, Stack};
 use super::noise_model::NoiseModel;
 use super::pick::{Candidate, pick, relative_crps};
+use super::regressor::{Fit, Regressor};
 use super::residuals::Residuals;
 use super::response::{Moments, Response, responses};
-use super::rollouts::{Rollouts, Start, rollouts, scored_signals, starts, thin};
+use super::rollouts::{Rollouts, rollouts};
 use super::score::{Baselines, ScoreRow, score};
 use super::split::Split;
+use super::starts::{Start, scored_signals, starts, thin};
 use super::track::Tracking;
 use super::verdict::Verdict;
 use crate::compute::Compute;
@@ -194,7 +197,7 @@ impl Task<'_> {
                 let train = without(&self.split.train, &folds[k - 1], self.split.gap);
                 (train, others.map(|(_, f)| data.rows_in(f)).collect())
             };
-            let fit = model::Fit {
+            let fit = Fit {
                 data: &data,
                 rows: &data.rows_in(&train),
                 folds: &others,
@@ -257,11 +260,11 @@ impl Task<'_> {
             .zip(&self.split.folds)
             .map(|(map, fold)| Residuals::of(map, self.log, &starts(map, self.log, fold, 1, usize::MAX)))
             .collect();
-        let mut spread = NoiseModel::of_residuals(&residuals, &levels, self.horizon);
+        let mut spread = NoiseModel::from_residuals(&residuals, &levels, self.horizon);
         let runs: Vec<Rollouts> = without
             .par_iter()
             .zip(&grounds.folds)
-            .map(|(map, starts)| rollouts(map, self.log, starts.clone(), self.horizon, Some(&spread)))
+            .map(|(map, starts)| rollouts(map, self.log, starts.clone(), self.horizon, Some(&spread.process)))
             .collect();
         let still: Vec<Rollouts> = runs.iter().map(Rollouts::persistence).collect();
         let signals = scored_signals(&map, self.log);
@@ -294,7 +297,7 @@ impl Task<'_> {
         progress("scoring on the hold-out");
         let runs: Vec<Rollouts> = candidates
             .par_iter()
-            .map(|c| rollouts(&c.map, self.log, grounds.holdout.clone(), self.horizon, Some(&c.spread)))
+            .map(|c| rollouts(&c.map, self.log, grounds.holdout.clone(), self.horizon, Some(&c.spread.process)))
             .collect();
         let means: Vec<f64> = runs[0].signals.iter().map(|&s| self.moments[s].mean).collect();
         let baselines =

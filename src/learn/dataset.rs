@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::equations::Equations;
-use super::map::{Layout, Target};
+use super::layout::{Layout, Target};
 use crate::expr::Registers;
 use crate::trajectory::Trajectory;
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::map::StepMap;
-use super::rollouts::{Start, starts, thin, window_at};
+use super::starts::{Start, starts, thin, window_at};
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// Unseen rows whose doubt sets the thresholds, per fold.

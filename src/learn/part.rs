@@ -4,11 +4,14 @@ use std::ops::Range;
 
 use super::choose::Task;
 use super::dataset::Dataset;
-use super::map::{Layout, StepMap};
+use super::layout::Layout;
+use super::map::StepMap;
 use super::model;
 use super::noise_model::NoiseModel;
+use super::regressor::Fit;
 use super::residuals::Residuals;
-use super::rollouts::{rollouts, starts};
+use super::rollouts::rollouts;
+use super::starts::starts;
 use crate::error::Result;
 
 /// Open-loop runs by which a part is judged, at most.
@@ -38,7 +41,7 @@ impl Task<'_> {
         let blocks: Vec<Vec<usize>> = rows.chunks(rows.len().div_ceil(BLOCKS).max(1)).map(<[usize]>::to_vec).collect();
         let regressor = model::fit(
             name,
-            &model::Fit {
+            &Fit {
                 data: &data,
                 rows: &rows,
                 folds: &blocks,
@@ -52,7 +55,7 @@ impl Task<'_> {
         let map = self.map(&layout, regressor);
         let levels: Vec<bool> = layout.targets.iter().map(|t| !t.is_next()).collect();
         let errors = Residuals::of(&map, self.log, &starts(&map, self.log, beside, 1, usize::MAX));
-        let spread = NoiseModel::of_residuals(&[errors], &levels, self.horizon);
+        let spread = NoiseModel::from_residuals(&[errors], &levels, self.horizon);
         let run = rollouts(&map, self.log, starts(&map, self.log, beside, self.horizon, STARTS), self.horizon, None);
         let still = run.persistence();
         let mut ratios = Vec::new();

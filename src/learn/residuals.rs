@@ -2,7 +2,7 @@
 
 use super::map::StepMap;
 use super::quantile::interpolate;
-use super::rollouts::{Start, one_step_errors};
+use super::starts::{Start, one_step_errors};
 use crate::trajectory::Trajectory;
 
 /// Innovations that a shape is told from; fewer are taken for normal.

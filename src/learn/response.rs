@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::map::{StepMap, StepScratch};
-use super::model::Particle;
-use super::rollouts::scored_signals;
+use super::regressor::Particle;
+use super::starts::scored_signals;
 use crate::schema::{Bounds, Role};
 use crate::trajectory::{Frame, Trajectory, Window};
 

@@ -158,7 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::learn::rollouts::Start;
+    use crate::learn::starts::Start;
     use crate::rng::Key;
 
     /// One signal, predicted as zero from every row.

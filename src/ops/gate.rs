@@ -52,7 +52,8 @@ pub fn compare(
     // both must be able to start: the one that reads further back decides
     let deeper = if champion.0.depth() >= challenger.0.depth() { champion.0 } else { challenger.0 };
     let common = starts(deeper, log, stretches, horizon, 4000);
-    let run = |(map, spread): (&StepMap, &NoiseModel)| rollouts(map, log, common.clone(), horizon, Some(spread));
+    let run =
+        |(map, spread): (&StepMap, &NoiseModel)| rollouts(map, log, common.clone(), horizon, Some(&spread.process));
     let (old, new) = (run(champion), run(challenger));
     let scale = scales(&old.persistence());
     let (old_loss, _) = losses(&old, champion.1, &scale);

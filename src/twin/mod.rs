@@ -177,8 +177,8 @@ impl Dynamics for Twin {
         }
         add(noise, bias, -1.0);
         match key {
-            Some(key) => self.spread.next(noise, *key, window.steps() as u64),
-            None => self.spread.decay(noise),
+            Some(key) => self.spread.process.advance(noise, *key, window.steps() as u64),
+            None => self.spread.process.decay(noise),
         }
         add(noise, bias, 1.0);
         self.map.step(window, particles, Some(noise), scratch);

@@ -12,7 +12,7 @@ use twinopt::config::{ControllerSpec, TwinSpec};
 use twinopt::control::{Clock, Context, Controller, Forecast, build};
 use twinopt::error::Result;
 use twinopt::expr::Scope;
-use twinopt::learn::{Equations, Layout, NoiseModel, Particle, Regressor, StepMap, Target};
+use twinopt::learn::{Equations, Layout, NoiseModel, NoiseProcess, Particle, Regressor, StepMap, Target};
 use twinopt::rng::Key;
 use twinopt::schema::{Bounds, MoveLimit, Schema, Signal, Switching};
 use twinopt::simulate::{Run, Simulated, simulate};
@@ -211,11 +211,7 @@ impl Plant {
 pub fn noise(targets: usize, phi: f64, sd: f64) -> NoiseModel {
     let mut factor = vec![vec![0.0; targets]; targets];
     (0..targets).for_each(|i| factor[i][i] = sd);
-    NoiseModel {
-        offset: vec![0.0; targets],
-        phi: vec![phi; targets],
-        factor,
-        inflation: vec![1.0; targets],
-        ..NoiseModel::default()
-    }
+    let process =
+        NoiseProcess { phi: vec![phi; targets], factor, offset: vec![0.0; targets], ..NoiseProcess::default() };
+    NoiseModel { process, inflation: vec![1.0; targets], ..NoiseModel::default() }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::learn::dataset::Dataset;
-use crate::learn::map::{Layout, Target};
+use crate::learn::layout::{Layout, Target};
 use crate::rng::Key;
 
 /// What of a layout is fed back. States that are known equations, controls and disturbances are not: while a fit

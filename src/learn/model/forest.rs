@@ -5,13 +5,14 @@ use std::ops::Range;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::artefact;
 use super::blocks::Blocks;
 use super::grow::{Growth, features, grow};
 use super::linear::Linear;
 use super::tree::Tree;
-use super::{Fit, Particle, Regressor, artefact};
 use crate::error::{Error, Result};
 use crate::learn::dataset::Scaling;
+use crate::learn::regressor::{Fit, Particle, Regressor};
 use crate::rng::Key;
 
 /// Members of the ensemble.

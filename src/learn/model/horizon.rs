@@ -261,7 +261,7 @@ impl Gradient for Problem<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learn::map::{Layout, Target};
+    use crate::learn::layout::{Layout, Target};
     use crate::rng::Key;
 
     /// x(t+1) = 0.95 x(t) + 0.2 u(t), seen through noise; y = x − 0.5 u.

@@ -5,12 +5,13 @@ use std::ops::Range;
 use nalgebra::DVector;
 use serde::{Deserialize, Serialize};
 
+use super::artefact;
 use super::blocks::Blocks;
 use super::horizon::{Horizon, Solution};
 use super::ridge::{Basis, Gram, choose};
-use super::{Coefficients, Fit, Particle, Regressor, artefact};
 use crate::error::Result;
 use crate::learn::dataset::Scaling;
+use crate::learn::regressor::{Coefficients, Fit, Particle, Regressor};
 use crate::rng::Key;
 
 /// Members of the ensemble.

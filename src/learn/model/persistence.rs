@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Particle, Regressor, artefact};
+use super::artefact;
 use crate::error::{Error, Result};
-use crate::learn::map::{Layout, Target};
+use crate::learn::layout::{Layout, Target};
+use crate::learn::regressor::{Particle, Regressor};
 
 /// Δ = 0, no residual, and outputs that stay at their last value. Its layout is [`Layout::persistence`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

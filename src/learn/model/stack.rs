@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Particle, Regressor, artefact, decode};
+use super::{artefact, decode};
 use crate::compute::Compute;
 use crate::error::{Error, Result};
+use crate::learn::regressor::{Particle, Regressor};
 
 /// Name of the stack in the model list.
 pub const STACK: &str = "stack";

@@ -14,13 +14,14 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::artefact;
 use super::blocks::Blocks;
 use super::feedback::{Feedback, ends, longest};
 use super::linear::Linear;
-use super::{Fit, Particle, Regressor, artefact};
 use crate::compute::Compute;
 use crate::config::MeanSpec;
 use crate::error::{Error, Result};
+use crate::learn::regressor::{Fit, Particle, Regressor};
 use crate::rng::Key;
 use loss::Loss;
 use networks::{Networks, Pass};
@@ -361,7 +362,7 @@ mod tests {
     use crate::compute::cpu;
     use crate::config::{EnsembleSpec, ModelSpec};
     use crate::learn::dataset::Dataset;
-    use crate::learn::map::{Layout, Target};
+    use crate::learn::layout::{Layout, Target};
 
     /// Two inputs, a lag of the first; one target that bends and whose noise grows with the second input.
     fn data(n: usize) -> Dataset {

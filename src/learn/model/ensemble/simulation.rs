@@ -331,7 +331,7 @@ mod tests {
     use super::*;
     use crate::compute::{Net, cpu};
     use crate::learn::dataset::Dataset;
-    use crate::learn::map::{Layout, Target};
+    use crate::learn::layout::{Layout, Target};
     use crate::learn::model::feedback::ends;
 
     /// A state 0 with two lags, a control 1 and an output 2 of a noisy plant.

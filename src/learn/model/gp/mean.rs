@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::MeanSpec;
 use crate::error::Result;
-use crate::learn::model::{Fit, Linear, Regressor, artefact};
+use crate::learn::model::artefact;
+use crate::learn::model::linear::Linear;
+use crate::learn::regressor::{Fit, Regressor};
 
 /// The mean function of all targets, in physical units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -14,11 +14,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Fit, Particle, Regressor, artefact};
+use super::artefact;
 use crate::compute::{Compute, Family, Kernel, Points};
 use crate::config::GpKernel;
 use crate::error::{Result, plural};
 use crate::learn::dataset::Scaling;
+use crate::learn::regressor::{Fit, Particle, Regressor};
 use crate::rng::Key;
 pub use hyper::{Hyper, Observed, Tuned, tune, tune_inducing};
 pub use inducing::spread_out;

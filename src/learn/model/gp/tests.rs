@@ -4,7 +4,7 @@ use super::*;
 use crate::compute::cpu;
 use crate::config::{GpSpec, MeanSpec, ModelSpec};
 use crate::learn::dataset::Dataset;
-use crate::learn::map::{Layout, Target};
+use crate::learn::layout::{Layout, Target};
 
 /// y = 3 sin x₀ + x₁ / 2 + noise of 0.3, on normal inputs.
 fn data(n: usize) -> Dataset {

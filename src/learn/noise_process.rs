@@ -1,0 +1,210 @@
+//! The noise of a simulation: one-step errors as a vector autoregressive process of order one.
+//!
+//! ```text
+//! e(t) = o + φ ∘ (e(t − 1) − o) + L ε(t)
+//! ```
+//!
+//! | symbol | meaning | estimated as |
+//! |---|---|---|
+//! | e(t) | one-step error of each target, measured − predicted, in the target's unit | out of fold |
+//! | φ | lag-1 correlation of each target's error (∘: element by element) | of a state: ρ₁, the autocorrelation about zero at lag 1, clamped to [−0.5, 0.98]; of an output: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h) over the horizon |
+//! | L | lower-triangular factor of the innovations' covariance Σ = L Lᵀ | Σ = mean of η ηᵀ, η(t) = e(t) − φ ∘ e(t − 1) |
+//! | ε(t) | independent draws of mean zero and variance one | quantiles of the components of L⁻¹ η, or standard normal if there are too few |
+//! | o | offset of a particle, drawn once: o ~ N(0, ω²) | of an output: ω² = mean square of the means of e over long stretches; of a state: 0 |
+//!
+//! The output's φ minimises the squared error of the forecast φʰ e(t) of e(t + h), because the error of an output at horizon
+//! h is e(t + h) itself. The error of a state at horizon h is a sum of one-step errors, so the lag-1 correlation is used.
+//!
+//! Simulated particles need not spread as far as the model erred out of fold. [`super::NoiseModel::inflate`] therefore
+//! scales the rows of L.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::quantile::interpolate;
+use super::residuals::{Residuals, cholesky, clip, covariance, fading, innovations, lag_one, shapes, slow};
+use crate::rng::Key;
+
+/// Particles whose noise one task draws (guess).
+const CHUNK: usize = 1_024;
+/// Stream of the offsets. Steps name the other streams, and no step has this number.
+const OFFSETS: u64 = u64::MAX;
+
+/// Autoregressive process of the one-step errors. The module's documentation defines the symbols.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct NoiseProcess {
+    /// φ: `[targets]`.
+    pub phi: Vec<f64>,
+    /// L, row by row, inflated: `[targets][targets]`.
+    pub factor: Vec<Vec<f64>>,
+    /// Quantiles of ε at equal steps of probability, of mean zero and unit variance: `[targets][quantiles]`. ε is standard
+    /// normal for a target without quantiles.
+    pub shape: Vec<Vec<f64>>,
+    /// ω: `[targets]`. Each particle keeps its offset, so a bias does not average out over a long run.
+    pub offset: Vec<f64>,
+}
+
+impl NoiseProcess {
+    /// Estimates the process from one-step residuals in blocks of time. `is_output`: whether each target is an output.
+    pub fn estimate(residuals: &[Residuals], is_output: &[bool], horizon: usize) -> Self {
+        let clipped = clip(residuals, is_output.len());
+        let correlation =
+            |(i, output): (usize, &bool)| if *output { fading(&clipped, i, horizon) } else { lag_one(&clipped, i) };
+        let phi: Vec<f64> = is_output.iter().enumerate().map(correlation).collect();
+        let innovations = innovations(&clipped, &phi);
+        let factor = cholesky(&covariance(&innovations, is_output.len()));
+        let shape = shapes(&innovations, &factor);
+        let offset = |(i, output): (usize, &bool)| if *output { slow(&clipped, i, horizon) } else { 0.0 };
+        let offset = is_output.iter().enumerate().map(offset).collect();
+        Self { phi, factor, shape, offset }
+    }
+
+    /// Replaces the errors of the last step, `noise` (`[targets][particles]`), by those of step `step`.
+    ///
+    /// Particle `p` of target `j` draws number `p` of the stream (step, j). Particle `p` therefore has the same noise in
+    /// every case that is compared.
+    pub fn advance(&self, noise: &mut [Vec<f64>], key: Key, step: u64) {
+        if noise.first().is_none_or(|n| n.len() <= CHUNK) {
+            return self.advance_chunk(noise, 0, key, step);
+        }
+        let mut chunks: Vec<Vec<&mut [f64]>> = Vec::new();
+        for column in noise {
+            for (i, part) in column.chunks_mut(CHUNK).enumerate() {
+                match chunks.get_mut(i) {
+                    Some(chunk) => chunk.push(part),
+                    None => chunks.push(vec![part]),
+                }
+            }
+        }
+        let numbered = chunks.into_par_iter().enumerate();
+        numbered.for_each(|(i, mut chunk)| self.advance_chunk(&mut chunk, i * CHUNK, key, step));
+    }
+
+    /// [`Self::advance`] for a chunk of particles, of which `first` is the number of the first.
+    fn advance_chunk(&self, noise: &mut [impl AsMut<[f64]>], first: usize, key: Key, step: u64) {
+        self.decay(noise);
+        let offsets = key.fold(OFFSETS);
+        for (j, offset) in self.offset.iter().enumerate().filter(|(_, o)| **o > 0.0) {
+            let stream = offsets.fold(j as u64);
+            for (p, e) in noise[j].as_mut().iter_mut().enumerate() {
+                *e += (1.0 - self.phi[j]) * offset * stream.normal((first + p) as u64);
+            }
+        }
+        let particles = noise.first_mut().map_or(0, |n| n.as_mut().len());
+        let key = key.fold(step);
+        for j in 0..self.phi.len() {
+            let stream = key.fold(j as u64);
+            let shape = self.shape.get(j).filter(|s| !s.is_empty());
+            for p in 0..particles {
+                let number = (first + p) as u64;
+                let z = shape.map_or_else(|| stream.normal(number), |s| interpolate(s, stream.uniform(number)));
+                for (column, l) in noise[j..].iter_mut().zip(&self.factor[j..]) {
+                    column.as_mut()[p] += l[j] * z;
+                }
+            }
+        }
+    }
+
+    /// The expected errors of the next step: e ← φ ∘ e.
+    pub fn decay(&self, noise: &mut [impl AsMut<[f64]>]) {
+        for (column, phi) in noise.iter_mut().zip(&self.phi) {
+            column.as_mut().iter_mut().for_each(|e| *e *= phi);
+        }
+    }
+
+    /// Whether a process that was read from a file is valid for a model of `targets` targets.
+    pub fn is_sound(&self, targets: usize) -> bool {
+        self.phi.len() == targets
+            && self.offset.len() == targets
+            && self.factor.len() == targets
+            && self.factor.iter().all(|row| row.len() == targets)
+            && (self.shape.is_empty() || self.shape.len() == targets)
+            && [&self.phi, &self.offset]
+                .into_iter()
+                .chain(&self.factor)
+                .chain(&self.shape)
+                .flatten()
+                .all(|v| v.is_finite())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ar_one(phi: [f64; 2], l: [[f64; 2]; 2], n: usize) -> Residuals {
+        let key = Key::new(5);
+        let mut e = [0.0; 2];
+        let mut errors = vec![Vec::new(), Vec::new()];
+        for t in 0..n {
+            let z = [key.fold(0).normal(t as u64), key.fold(1).normal(t as u64)];
+            for i in 0..2 {
+                e[i] = phi[i] * e[i] + l[i][0] * z[0] + l[i][1] * z[1];
+                errors[i].push(e[i]);
+            }
+        }
+        Residuals { rows: (0..n).collect(), errors }
+    }
+
+    #[test]
+    fn an_ar_process_is_recovered() {
+        let l = [[2.0, 0.0], [-0.6, 0.5]];
+        let residuals = [ar_one([0.8, 0.2], l, 20_000)];
+        let process = NoiseProcess::estimate(&residuals, &[false, true], 12);
+        assert!((process.phi[0] - 0.8).abs() < 0.02 && (process.phi[1] - 0.2).abs() < 0.02, "{:?}", process.phi);
+        for (row, truth) in process.factor.iter().zip(l) {
+            assert!(row.iter().zip(truth).all(|(a, b)| (a - b).abs() < 0.03), "{:?}", process.factor);
+        }
+        // Simulated noise has the stationary covariance of the true process.
+        let mut noise = vec![vec![0.0; 4000]; 2];
+        for step in 0..40 {
+            process.advance(&mut noise, Key::new(9), step);
+        }
+        let var = |x: &[f64]| x.iter().map(|v| v * v).sum::<f64>() / x.len() as f64;
+        assert!((var(&noise[0]) / (4.0 / (1.0 - 0.64)) - 1.0).abs() < 0.08);
+        let cross = noise[0].iter().zip(&noise[1]).map(|(a, b)| a * b).sum::<f64>() / 4000.0;
+        assert!((cross / (-1.2 / (1.0 - 0.16)) - 1.0).abs() < 0.12, "{cross}");
+    }
+
+    #[test]
+    fn a_particle_has_the_same_noise_in_every_batch() {
+        let residuals = [ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)];
+        let process = NoiseProcess::estimate(&residuals, &[false; 2], 12);
+        let mut few = vec![vec![0.0; 3]; 2];
+        let mut many = vec![vec![0.0; 2 * CHUNK + 30]; 2];
+        let mut unchunked = many.clone();
+        for step in 0..5 {
+            process.advance(&mut few, Key::new(1), step);
+            process.advance(&mut many, Key::new(1), step);
+            process.advance_chunk(&mut unchunked, 0, Key::new(1), step);
+        }
+        assert_eq!(few[1][..], many[1][..3]);
+        assert_eq!(many, unchunked);
+        let before = few.clone();
+        process.decay(&mut few);
+        assert!((few[0][2] - process.phi[0] * before[0][2]).abs() < 1e-15);
+    }
+
+    #[test]
+    fn simulated_noise_has_the_skew_of_the_residuals() {
+        // exponential errors of mean zero
+        let key = Key::new(8);
+        let errors = vec![(0..20_000).map(|t| -key.uniform(t).ln() - 1.0).collect()];
+        let process = NoiseProcess::estimate(&[Residuals { rows: (0..20_000).collect(), errors }], &[true], 12);
+        let mut noise = vec![vec![0.0; 20_000]];
+        process.advance(&mut noise, Key::new(2), 0);
+        noise[0].sort_by(f64::total_cmp);
+        for p in [0.05f64, 0.25, 0.5, 0.75, 0.95] {
+            let (drawn, truth) = (interpolate(&noise[0], p), -(1.0 - p).ln() - 1.0);
+            assert!((drawn - truth).abs() < 0.06, "{p}: {drawn} for {truth}");
+        }
+    }
+
+    #[test]
+    fn a_process_is_unchanged_by_serialisation() {
+        let residuals = [ar_one([0.5, 0.5], [[1.0, 0.0], [0.3, 1.0]], 500)];
+        let process = NoiseProcess::estimate(&residuals, &[false; 2], 12);
+        let bytes = postcard::to_allocvec(&process).unwrap();
+        assert_eq!(postcard::from_bytes::<NoiseProcess>(&bytes).unwrap(), process);
+    }
+}
