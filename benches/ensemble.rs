@@ -1,4 +1,4 @@
-//! Ensembles, rollouts, planning and forests in CPU seconds, beside what their peers are measured on.
+//! Ensembles and forests in CPU seconds, compared with their peers.
 //!
 //!     cargo bench --bench ensemble -- DATA [part..] [--threads N] [--peers FOLDER]
 //!
@@ -8,11 +8,10 @@
 //! each counts. Widths, sizes and start values are those in the headers of `ensemble_fit.py`, `rollouts.py`, `plan.py`
 //! and `forest.py`.
 
-use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
-use twinopt::compute::{Net, NetRollout, Tape, cpu};
+use twinopt::compute::{Net, Tape, cpu};
 use twinopt::config::{EnsembleSpec, MeanSpec, ModelSpec};
 use twinopt::learn::model;
 use twinopt::learn::{Dataset, Fit, Layout, Particle, Regressor, Target};
@@ -22,11 +21,9 @@ mod measure;
 #[path = "../tests/table/mod.rs"]
 mod table;
 
-use measure::{Peer, best, cpu_s, peak, peers, wall_s};
+use measure::{Peer, best, cpu_s, peak, peers};
 
 const WIDTHS: [usize; 6] = [6, 200, 200, 200, 200, 8];
-/// The default layers of an ensemble.
-const SMALL: [usize; 4] = [6, 64, 64, 8];
 const MEMBERS: usize = 5;
 
 /// Multiply-adds of a row times two.
@@ -50,27 +47,6 @@ impl Setting {
     fn peer<const N: usize>(&self, peer: &Peer, fields: [&str; N]) -> Option<[f64; N]> {
         peer.run(self.peers.as_ref()?, self.threads, fields)
     }
-
-    /// Prints the best rate of some rounds of `ours` beside that of each peer, its number `field`, by turns.
-    fn beside(&self, what: &str, peers: &[Peer], field: &str, mut ours: impl FnMut() -> f64) -> f64 {
-        let (mut best, mut theirs) = (0.0_f64, vec![0.0_f64; peers.len()]);
-        for _ in 0..if self.peers.is_some() { ROUNDS } else { 1 } {
-            best = best.max(ours());
-            for (best, peer) in theirs.iter_mut().zip(peers) {
-                *best = best.max(self.peer(peer, [field]).map_or(0.0, |[rate]| rate));
-            }
-        }
-        println!("  {what:<40} {best:9.0}");
-        for (peer, rate) in peers.iter().zip(&theirs).filter(|(_, rate)| **rate > 0.0) {
-            println!("    {:<38} {rate:9.0} ({:.2}x)", peer.name, best / rate);
-        }
-        best
-    }
-
-    /// Share of the peak that transitions at this rate take, in percent.
-    fn share(&self, widths: &[usize], rate: f64) -> f64 {
-        100.0 * rate * flops(widths) / 1e9 / self.peak
-    }
 }
 
 fn main() {
@@ -78,7 +54,7 @@ fn main() {
     let peers = peers(&mut args);
     let at = args.iter().position(|a| a == "--threads");
     let threads = at.and_then(|at| args.drain(at..args.len().min(at + 2)).nth(1)?.parse().ok()).unwrap_or(1);
-    let names = ["net", "rollout", "whatif", "plan", "fit", "forest"];
+    let names = ["net", "fit", "forest"];
     let chosen: Vec<&str> = args.iter().map(String::as_str).filter(|a| names.contains(a)).collect();
     let wants = |name: &str| chosen.is_empty() || chosen.contains(&name);
     let data = args.iter().find(|a| !names.contains(&a.as_str())).map(PathBuf::from);
@@ -89,15 +65,6 @@ fn main() {
         println!("{threads} threads; single-precision peak of one core {:.1} GFLOP/s", setting.peak);
         if wants("net") {
             passes(&setting);
-        }
-        if wants("rollout") {
-            rollouts(&setting);
-        }
-        if wants("whatif") {
-            whatif(&setting);
-        }
-        if wants("plan") {
-            plan(&setting);
         }
         for (name, file, run) in
             [("fit", "transitions.parquet", ensemble as fn(&Setting, &Path)), ("forest", "forest.parquet", forest)]
@@ -111,21 +78,13 @@ fn main() {
             }
         }
     });
-    if wants("rollout") {
-        println!("rollouts 5,000 x 24 steps");
-        scaling(&Case::new(&WIDTHS, 5000, 24), &mut vec![0.0; 24 * 4 * 5000]);
-    }
-    if wants("whatif") {
-        println!("5 x (2x64), 10,000 scenarios x 288 steps");
-        scaling(&Case::new(&SMALL, 10_000, 288), &mut vec![0.0; 288 * 4 * 10_000]);
-    }
 }
 
-fn weights(widths: &[usize], scale: f64) -> Vec<f32> {
+fn weights(widths: &[usize]) -> Vec<f32> {
     let mut weights = Vec::new();
     for _ in 0..MEMBERS {
         for w in widths.windows(2) {
-            let sd = scale * 0.5 / (w[0] as f64).sqrt();
+            let sd = 0.5 / (w[0] as f64).sqrt();
             for _ in 0..w[0] * w[1] {
                 weights.push((sd * Key::new(1).normal(weights.len() as u64)) as f32);
             }
@@ -138,7 +97,7 @@ fn weights(widths: &[usize], scale: f64) -> Vec<f32> {
 fn passes(setting: &Setting) {
     let peak = setting.peak;
     let (compute, rows) = (cpu(), 256);
-    let weights = weights(&WIDTHS, 1.0);
+    let weights = weights(&WIDTHS);
     let net = Net { members: MEMBERS, widths: &WIDTHS, weights: &weights };
     let (x, mut out) = (vec![0.3; MEMBERS * 6 * rows], vec![0.0; MEMBERS * 8 * rows]);
     let (out_grad, mut weight_grad) = (vec![0.1; out.len()], vec![0.0; weights.len()]);
@@ -163,173 +122,6 @@ fn passes(setting: &Setting) {
         2.0 * flops / back,
         200.0 * flops / back / peak
     );
-}
-
-/// What a rollout reads, with all its slices.
-struct Case {
-    widths: &'static [usize],
-    weights: Vec<f32>,
-    history: Vec<f32>,
-    future: Vec<f32>,
-    rows: usize,
-    steps: usize,
-}
-
-impl Case {
-    fn new(widths: &'static [usize], rows: usize, steps: usize) -> Self {
-        let numbers = |n: usize| (0..n).map(|i| Key::new(2).normal(i as u64) as f32).collect();
-        // Random networks that let the states stay where they are, roughly.
-        Self {
-            widths,
-            weights: weights(widths, 0.7),
-            history: numbers(6 * rows),
-            future: numbers(2 * steps * rows),
-            rows,
-            steps,
-        }
-    }
-
-    /// TS∞, the members in blocks of rows; with noise.
-    fn rollout(&self, block: usize) -> NetRollout<'_> {
-        NetRollout {
-            net: Net { members: MEMBERS, widths: self.widths, weights: &self.weights },
-            inputs: &[(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0)],
-            input_mean: &[0.0; 6],
-            input_scale: &[1.0; 6],
-            targets: &[(0, true), (1, true), (2, true), (3, true)],
-            target_mean: &[0.0; 4],
-            target_sd: &[0.1; 4],
-            least: &[-10.0; 4],
-            most: &[0.5; 4],
-            columns: 6,
-            history: &self.history,
-            past: 1,
-            future: &self.future,
-            exogenous: &[4, 5],
-            steps: self.steps,
-            rows: self.rows,
-            block,
-            switch: false,
-            key: Some(Key::new(3)),
-        }
-    }
-}
-
-fn rollouts(setting: &Setting) {
-    let compute = cpu();
-    let case = Case::new(&WIDTHS, 5000, 48);
-    let mut states = vec![0.0; 48 * 4 * 5000];
-    let mut rate = |r: &NetRollout| {
-        let seconds = best(1, cpu_s, || {
-            let ran = compute.rollout(r, &mut states);
-            assert!(ran.is_ok(), "{ran:?}");
-        });
-        (r.rows * r.steps) as f64 / seconds
-    };
-    let r = case.rollout(1000);
-    println!("rollouts 5,000 x 48 steps, sampled");
-    let of = |name, arguments| Peer { name, environment: "v1", script: "rollouts.py", arguments };
-    let peers = [
-        of("numpy", "--scenarios 5000 --steps 48 --peer numpy"),
-        of("torch", "--scenarios 5000 --steps 48 --peer torch"),
-    ];
-    let sampled = setting.beside("transitions per CPU s", &peers, "scenario_steps_per_cpu_s", || rate(&r));
-    println!("  share of the peak                        {:9.0} %", setting.share(&WIDTHS, sampled));
-    let quiet = rate(&NetRollout { key: None, ..r });
-    println!("  without noise, transitions per CPU s     {quiet:9.0}");
-}
-
-/// The default network alone, over as many scenarios and steps as the loop of `--bench twins` has.
-fn whatif(setting: &Setting) {
-    const ROWS: usize = 10_000;
-    const STEPS: usize = 288;
-    let (compute, case) = (cpu(), Case::new(&SMALL, ROWS, STEPS));
-    let mut states = vec![0.0; STEPS * 4 * ROWS];
-    let seconds = best(3, cpu_s, || {
-        let ran = compute.rollout(&case.rollout(ROWS / MEMBERS), &mut states);
-        assert!(ran.is_ok(), "{ran:?}");
-    });
-    let rate = (ROWS * STEPS) as f64 / seconds;
-    println!("network alone, 5 x (2x64), 10,000 scenarios x 288 steps");
-    println!("  scenario-steps per CPU s                 {rate:9.0}, {:.0} % of peak", setting.share(&SMALL, rate));
-}
-
-/// One thread and two by turns, because a wall clock also shows who else runs.
-fn scaling(case: &Case, states: &mut [f32]) {
-    let compute = cpu();
-    let pools = [1, 2].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build());
-    let [Ok(one), Ok(two)] = pools else { return };
-    let (mut wall, mut cpu) = ([f64::INFINITY; 2], [f64::INFINITY; 2]);
-    for _ in 0..10 {
-        for (i, pool) in [&one, &two].into_iter().enumerate() {
-            let (wall_start, cpu_start) = (wall_s(), cpu_s());
-            pool.install(|| {
-                let ran = compute.rollout(&case.rollout(case.rows / MEMBERS), states);
-                assert!(ran.is_ok(), "{ran:?}");
-            });
-            (wall[i], cpu[i]) = (wall[i].min(wall_s() - wall_start), cpu[i].min(cpu_s() - cpu_start));
-        }
-    }
-    println!("  on two threads {:.2} times as fast as on one by the wall,", wall[0] / wall[1]);
-    println!("  in {:.2} times the CPU seconds", cpu[1] / cpu[0]);
-}
-
-/// CEM: 5 iterations of 500 plans of 25 moves with 20 particles each, the cost of `plan.py`.
-fn plan(setting: &Setting) {
-    const PLANS: usize = 500;
-    const HORIZON: usize = 25;
-    const PARTICLES: usize = 20;
-    let compute = cpu();
-    let rows = PLANS * PARTICLES;
-    let mut case = Case::new(&WIDTHS, rows, HORIZON);
-    for (c, start) in [0.0, 0.0, 0.1, -0.1].into_iter().enumerate() {
-        case.history[c * rows..(c + 1) * rows].fill(start);
-    }
-    let mut states = vec![0.0; HORIZON * 4 * rows];
-    let mut iterate = || {
-        let (mut mean, mut sd) = (vec![0.0; 2 * HORIZON], vec![0.5; 2 * HORIZON]);
-        for iteration in 0..5 {
-            // Rows are `[particles][plans]`, so that a particle keeps its member.
-            let key = Key::new(4).fold(iteration);
-            let draw = |i: usize, p: usize| (mean[i] + sd[i] * key.fold(i as u64).normal(p as u64)).clamp(-1.0, 1.0);
-            let plans: Vec<Vec<f64>> = (0..2 * HORIZON).map(|i| (0..PLANS).map(|p| draw(i, p)).collect()).collect();
-            for (column, plans) in case.future.chunks_exact_mut(rows).zip(&plans) {
-                for (to, plan) in column.iter_mut().zip(plans.iter().cycle()) {
-                    *to = *plan as f32;
-                }
-            }
-            let ran = compute.rollout(&NetRollout { key: Some(key), ..case.rollout(rows / MEMBERS) }, &mut states);
-            assert!(ran.is_ok(), "{ran:?}");
-            let mut costs: Vec<f64> = (0..PLANS).map(|p| plans.iter().map(|u| 0.01 * u[p] * u[p]).sum()).collect();
-            for frame in states.chunks_exact(4 * rows) {
-                for (column, wanted) in frame.chunks_exact(rows).zip([0.5, -0.5, 0.0, 0.0]) {
-                    for (x, p) in column.iter().zip((0..PLANS).cycle()) {
-                        costs[p] += f64::from(x - wanted).powi(2) / PARTICLES as f64;
-                    }
-                }
-            }
-            let mut order: Vec<usize> = (0..PLANS).collect();
-            order.sort_by(|a, b| costs[*a].total_cmp(&costs[*b]));
-            for i in 0..2 * HORIZON {
-                let elites = || order[..PLANS / 10].iter().map(|&p| plans[i][p]);
-                let n = (PLANS / 10) as f64;
-                let m = elites().sum::<f64>() / n;
-                let s = (elites().map(|u| (u - m).powi(2)).sum::<f64>() / n).sqrt();
-                (mean[i], sd[i]) = (0.1 * mean[i] + 0.9 * m, 0.1 * sd[i] + 0.9 * s);
-            }
-        }
-        black_box(&mean);
-    };
-    println!("planning, CEM TS∞, 5 x 500 plans x 25 moves x 20 particles");
-    let of = |name, environment, arguments| Peer { name, environment, script: "plan.py", arguments };
-    let peers = [
-        of("torch", "v1", "--peer torch --opt cem --prop tsinf --steps 1"),
-        of("mbrl-lib", "v2", "--peer mbrl --opt cem --prop tsinf --steps 1"),
-    ];
-    let rate = setting.beside("transitions per CPU s", &peers, "transitions_per_cpu_s", || {
-        (5 * rows * HORIZON) as f64 / best(1, cpu_s, &mut iterate)
-    });
-    println!("  share of the peak                        {:9.0} %", setting.share(&WIDTHS, rate));
 }
 
 /// Columns `inputs` of rows `rows` of a table, and a dataset of one-step transitions to `y`.

@@ -12,11 +12,6 @@ impl Key {
         Self(mix(seed ^ 0x9E37_79B9_7F4A_7C15))
     }
 
-    /// The key itself, for a device that draws from it.
-    pub(crate) fn word(self) -> u64 {
-        self.0
-    }
-
     /// The stream of `self` named by `data`: a step, a particle, a case.
     #[must_use]
     pub fn fold(self, data: u64) -> Self {

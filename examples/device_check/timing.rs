@@ -6,7 +6,7 @@ use twinopt::compute::{Backend, Family, Solve, Tape};
 use twinopt::error::Result;
 use twinopt::rng::Key;
 
-use super::conformance::cases::{Gp, Nets, Rollout, Shape, normals};
+use super::conformance::cases::{Gp, Nets, normals};
 use super::conformance::{DOUBLE, EVIDENCE, SINGLE, wide};
 
 /// Runs that last longer in all are not repeated.
@@ -57,7 +57,6 @@ pub fn timings() -> Vec<Timing> {
         all.push(forward(rows));
         all.push(backward(rows));
     }
-    all.extend([1, 20].map(rollout));
     all
 }
 
@@ -180,35 +179,6 @@ fn backward(rows: usize) -> Timing {
                 device.backward(&nets.net(), &nets.x, rows, &mut tape, &nets.grad, &mut grad, None)
             })?;
             Ok((ms, wide(&grad)))
-        }),
-    }
-}
-
-/// A plan's candidates over the particles.
-fn rollout(particles: usize) -> Timing {
-    let (candidates, steps) = (500, 25);
-    let case = Rollout::new(
-        Shape {
-            members: MEMBERS,
-            hidden: &[200, 200, 200, 200],
-            targets: 6,
-            exogenous: 6,
-            rows: candidates * particles,
-            block: candidates,
-            steps,
-            switch: false,
-            noisy: true,
-        },
-        12,
-    );
-    Timing {
-        operation: "rollout",
-        size: format!("{candidates} candidates × {steps} steps × {particles} particles, {MEMBERS} × 4 × 200"),
-        tolerance: 2.0 * SINGLE,
-        run: Box::new(move |device| {
-            let mut states = vec![0.0; case.states()];
-            let ms = clock(|| device.rollout(&case.rollout(), &mut states))?;
-            Ok((ms, wide(&states)))
         }),
     }
 }

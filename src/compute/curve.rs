@@ -40,40 +40,19 @@ fn exp2<S: Simd>(s: S, t: S::f32s) -> S::f32s {
 
 /// eˣ.
 #[inline(always)]
-pub fn exp<S: Simd>(s: S, x: S::f32s) -> S::f32s {
+fn exp<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     exp2(s, s.mul_f32s(x, s.splat_f32s(std::f32::consts::LOG2_E)))
 }
 
 /// 1 / (1 + e⁻ˣ).
 #[inline(always)]
-pub fn logistic<S: Simd>(s: S, x: S::f32s) -> S::f32s {
+fn logistic<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     let one = s.splat_f32s(1.0);
     let e = exp2(s, s.mul_f32s(x, s.splat_f32s(-std::f32::consts::LOG2_E)));
     s.div_f32s(one, s.add_f32s(one, e))
 }
 
-/// x / (1 + e⁻ˣ).
-#[inline(always)]
-pub fn silu<S: Simd>(s: S, x: S::f32s) -> S::f32s {
-    let e = exp2(s, s.mul_f32s(x, s.splat_f32s(-std::f32::consts::LOG2_E)));
-    s.div_f32s(x, s.add_f32s(s.splat_f32s(1.0), e))
-}
-
-/// [`silu`] of a whole slice of registers, as a function of its own: its constants then have the registers to themselves.
-pub struct Silu<'a>(pub &'a mut [f32]);
-
-impl WithSimd for Silu<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, s: S) {
-        for v in S::as_mut_simd_f32s(self.0).0 {
-            *v = silu(s, *v);
-        }
-    }
-}
-
-/// [`Silu`], and its derivative into `slope`.
+/// SiLU, x / (1 + e⁻ˣ), in place of `values`, and its derivative into `slope`.
 pub struct SiluAndSlope<'a> {
     pub values: &'a mut [f32],
     pub slope: &'a mut [f32],
@@ -94,7 +73,7 @@ impl WithSimd for SiluAndSlope<'_> {
 
 /// ln(1 + eˣ).
 #[inline(always)]
-pub fn softplus<S: Simd>(s: S, x: S::f32s) -> S::f32s {
+fn softplus<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     let u = exp(s, s.neg_f32s(s.abs_f32s(x)));
     let mut sum = s.splat_f32s(0.0);
     for c in LN1P.into_iter().rev() {

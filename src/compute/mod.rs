@@ -9,7 +9,6 @@ mod curve;
 mod fourier;
 mod kernel;
 mod net;
-mod rollout;
 mod series;
 
 use std::fmt::Debug;
@@ -21,7 +20,6 @@ pub use curve::Curve;
 pub use fourier::RandomFourierFeatures;
 pub use kernel::{Evidence, Family, GpFunctions, Inducing, Kernel, Points};
 pub use net::{Net, Tape};
-pub use rollout::NetRollout;
 
 use crate::error::Result;
 
@@ -133,9 +131,4 @@ pub trait Backend: Send + Sync + Debug {
         weight_grad: &mut [f32],
         x_grad: Option<&mut [f32]>,
     ) -> Result<()>;
-
-    /// Fused rollout of an ensemble, all steps in one call: see [`NetRollout`]. `states`: `[steps][targets][rows]`.
-    /// It is what a device can do at best with plain networks, and what `examples/device_check` measures; a twin's step has
-    /// equations, derived signals and correlated noise between two passes, and goes through [`Backend::forward`].
-    fn rollout(&self, rollout: &NetRollout, states: &mut [f32]) -> Result<()>;
 }

@@ -9,7 +9,7 @@ use twinopt::compute::{Backend, Family, Solve, Tape};
 use twinopt::error::Result;
 use twinopt::rng::Key;
 
-use cases::{Gp, Nets, Rollout, Shape};
+use cases::{Gp, Nets};
 
 /// f64: 1e-16 a rounding, √n of them add up, and the matrices' condition of some 1e4 multiplies them.
 pub const DOUBLE: f64 = 1e-10;
@@ -90,19 +90,6 @@ pub fn checks(large: bool) -> Vec<Check> {
     for (members, widths, rows) in nets.into_iter().take(if large { 4 } else { 3 }) {
         all.push(forward_check(members, widths, rows));
         all.push(backward_check(members, widths, rows));
-    }
-    let shapes = [
-        // fewer blocks than members, the last one short, no noise
-        (5, 10, 4, 6, false, false),
-        // one block wider than all rows, another member each step
-        (3, 9, 16, 5, true, true),
-        // more blocks than members, another member each step
-        (3, 37, 5, 7, true, true),
-        (5, 200, 10, 25, false, true),
-    ];
-    for (members, rows, block, steps, switch, noisy) in shapes {
-        let hidden = &[32, 24];
-        all.push(rollout_check(Shape { members, hidden, targets: 3, exogenous: 2, rows, block, steps, switch, noisy }));
     }
     all
 }
@@ -289,31 +276,5 @@ fn backward_check(members: usize, widths: &'static [usize], rows: usize) -> Chec
             let of_x = measure(&expected[weights.len()..], || run(true).map(|r| r.1))?;
             Ok(of_weights.max(of_x))
         }),
-    }
-}
-
-fn rollout_check(shape: Shape) -> Check {
-    Check {
-        operation: "rollout",
-        size: format!(
-            "{} rows in blocks of {}, {} members{}, {} steps{}",
-            shape.rows,
-            shape.block,
-            shape.members,
-            if shape.switch { " in turn" } else { "" },
-            shape.steps,
-            if shape.noisy { ", noise" } else { "" }
-        ),
-        tolerance: SINGLE,
-        run: {
-            let case = Rollout::new(shape, 12);
-            Box::new(move |device| {
-                measure(&reference::rollout(&case.rollout()), || {
-                    let mut states = vec![f32::NAN; case.states()];
-                    device.rollout(&case.rollout(), &mut states)?;
-                    Ok(states)
-                })
-            })
-        },
     }
 }

@@ -1,6 +1,6 @@
 //! What every operation is, in the plainest loops and f64.
 
-use twinopt::compute::{Family, Kernel, NetRollout, Points};
+use twinopt::compute::{Family, Kernel, Points};
 
 fn point(points: Points, i: usize) -> Vec<f64> {
     points.values.chunks_exact(points.n).map(|column| column[i]).collect()
@@ -193,46 +193,4 @@ pub fn backward(members: usize, widths: &[usize], weights: &[f64], x: &[f64], ro
     }
     of_weights.extend(of_x);
     of_weights
-}
-
-/// `[steps][targets][rows]`.
-pub fn rollout(r: &NetRollout) -> Vec<f64> {
-    let wide = |v: &[f32]| v.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
-    let (targets, rows, columns) = (r.targets.len(), r.rows, r.columns);
-    let weights = wide(r.net.weights);
-    let size = weights.len() / r.net.members;
-    let mut frames = wide(r.history);
-    frames.resize((r.past + r.steps) * columns * rows, 0.0);
-    let place = |frame: usize, column: usize, row: usize| (frame * columns + column) * rows + row;
-    let softplus = |v: f64| v.max(0.0) + (-v.abs()).exp().ln_1p();
-    let mut states = vec![0.0; r.steps * targets * rows];
-    for t in 0..r.steps {
-        let now = r.past - 1 + t;
-        for (e, column) in r.exogenous.iter().enumerate() {
-            for row in 0..rows {
-                frames[place(now, *column, row)] = f64::from(r.future[(t * r.exogenous.len() + e) * rows + row]);
-            }
-        }
-        for row in 0..rows {
-            let member = (row / r.block + if r.switch { t } else { 0 }) % r.net.members;
-            let standard = |(i, (column, lag)): (usize, &(usize, usize))| {
-                (frames[place(now - lag, *column, row)] - f64::from(r.input_mean[i])) * f64::from(r.input_scale[i])
-            };
-            let input: Vec<f64> = r.inputs.iter().enumerate().map(standard).collect();
-            let all = layers(r.net.widths, &weights[member * size..(member + 1) * size], &input);
-            let out = &all[all.len() - 1];
-            for (j, (column, increment)) in r.targets.iter().enumerate() {
-                let (least, most) = (f64::from(r.least[j]), f64::from(r.most[j]));
-                let bounded = most - softplus(most - out[targets + j]);
-                let lv = least + softplus(bounded - least);
-                let noise =
-                    r.key.map_or(0.0, |k| (0.5 * lv).exp() * k.fold(t as u64).fold(j as u64).normal(row as u64));
-                let sum = if *increment { frames[place(now, *column, row)] } else { 0.0 };
-                let next = sum + f64::from(r.target_mean[j]) + f64::from(r.target_sd[j]) * (out[j] + noise);
-                frames[place(now + 1, *column, row)] = next;
-                states[(t * targets + j) * rows + row] = next;
-            }
-        }
-    }
-    states
 }

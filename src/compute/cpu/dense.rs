@@ -62,7 +62,7 @@ fn padded(width: usize, panel: usize) -> usize {
 }
 
 /// Whether there is as much of something as there must be.
-pub fn check(net: &Net, what: &str, is: usize, expected: usize) -> Result<()> {
+fn check(net: &Net, what: &str, is: usize, expected: usize) -> Result<()> {
     if net.widths.len() < 2 || net.widths.contains(&0) || net.members == 0 {
         return Err(Error::Internal(format!("{} networks of the widths {:?}", net.members, net.widths)));
     }

@@ -8,13 +8,12 @@ mod gp;
 mod inducing;
 mod panel;
 mod predict;
-mod rollout;
 mod slopes;
 #[cfg(test)]
 mod textbook;
 mod tile;
 
-use super::{Backend, Evidence, GpFunctions, Kernel, Net, NetRollout, Points, Solve, Tape};
+use super::{Backend, Evidence, GpFunctions, Kernel, Net, Points, Solve, Tape};
 use crate::error::Result;
 
 pub(super) use covariance::{GROUP, LANES, Lanes, inverse_lengths, total};
@@ -65,9 +64,5 @@ impl Backend for Cpu {
         x_grad: Option<&mut [f32]>,
     ) -> Result<()> {
         dense::backward(net, x, rows, tape, out_grad, weight_grad, x_grad)
-    }
-
-    fn rollout(&self, rollout: &NetRollout, states: &mut [f32]) -> Result<()> {
-        rollout::rollout(rollout, states)
     }
 }

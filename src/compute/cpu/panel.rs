@@ -119,50 +119,12 @@ fn side_by_side(columns: [&[f32]; BLOCK]) -> impl Iterator<Item = [&f32; BLOCK]>
     a.iter().zip(b).zip(c).zip(d).zip(e).map(|((((a, b), c), d), e)| [a, b, c, d, e])
 }
 
-/// Weights of a layer, `[outputs][inputs]`, as blocks `[outputs / 5][inputs][5]`, a last block that is not full repeating
-/// the last output: for weights that are read more than once, one stream is faster than five.
-pub fn pack(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
-    let outputs = weights.len() / inputs;
-    for first in (0..outputs).step_by(BLOCK) {
-        let columns = [0, 1, 2, 3, 4].map(|j| &weights[(first + j).min(outputs - 1) * inputs..][..inputs]);
-        let start = packed.len();
-        packed.resize(start + BLOCK * inputs, 0.0);
-        for (to, from) in packed[start..].as_chunks_mut::<BLOCK>().0.iter_mut().zip(side_by_side(columns)) {
-            *to = from.map(|w| *w);
-        }
-    }
-}
-
-/// Numbers that [`pack`] makes of a layer's weights.
-pub fn packed(inputs: usize, outputs: usize) -> usize {
-    inputs * outputs.next_multiple_of(BLOCK)
-}
-
 /// A panel through a dense layer: hands bias + Σ input · weight of each output to `finish`. `weights`: `[outputs][inputs]`.
 #[inline(always)]
-pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], finish: impl Finish<S>) {
-    let (inputs, last) = (a.len(), bias.len() - 1);
-    let columns = |first| [0, 1, 2, 3, 4].map(|j| &weights[last.min(first + j) * inputs..][..inputs]);
-    blocks(s, a, bias, |first| side_by_side(columns(first)), finish);
-}
-
-/// [`forward`] with [`pack`]ed weights.
-#[inline(always)]
-pub fn forward_packed<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], finish: impl Finish<S>) {
-    let block = |first| weights[first * a.len()..][..BLOCK * a.len()].as_chunks::<BLOCK>().0;
-    blocks(s, a, bias, |first| block(first).iter().map(|w| w.each_ref()), finish);
-}
-
-#[inline(always)]
-fn blocks<'w, S: Simd, W: Iterator<Item = [&'w f32; BLOCK]>>(
-    s: S,
-    a: &[Pair<S>],
-    bias: &[f32],
-    weights: impl Fn(usize) -> W,
-    mut finish: impl Finish<S>,
-) {
-    let outputs = bias.len();
+pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], mut finish: impl Finish<S>) {
+    let (inputs, outputs) = (a.len(), bias.len());
     for first in (0..outputs).step_by(BLOCK) {
+        let columns = [0, 1, 2, 3, 4].map(|j| &weights[(outputs - 1).min(first + j) * inputs..][..inputs]);
         let bias = |j: usize| bias.get(first + j).copied().unwrap_or(0.0);
         let sums = [
             [s.splat_f32s(bias(0)); 2],
@@ -171,7 +133,7 @@ fn blocks<'w, S: Simd, W: Iterator<Item = [&'w f32; BLOCK]>>(
             [s.splat_f32s(bias(3)); 2],
             [s.splat_f32s(bias(4)); 2],
         ];
-        let sums = accumulate(s, sums, a, weights(first));
+        let sums = accumulate(s, sums, a, side_by_side(columns));
         finish_block(s, &mut finish, first, outputs - first, sums);
     }
 }

@@ -8,9 +8,10 @@ use crate::compute::Net;
 use crate::error::Result;
 
 /// Networks' weights on the device and how they lie.
-pub struct Layers {
+struct Layers {
     /// `[members]` of [`Net::weights`].
     weights: CudaSlice<f32>,
+    members: usize,
     /// Weights of one member.
     size: usize,
     layers: Vec<Layer>,
@@ -26,20 +27,16 @@ struct Layer {
 }
 
 /// What the layers compute, each `[members][width][rows]`.
-pub struct Room {
+struct Room {
     /// Pre-activations of the hidden layers.
     before: Vec<CudaSlice<f32>>,
     after: Vec<CudaSlice<f32>>,
-    pub out: CudaSlice<f32>,
+    out: CudaSlice<f32>,
 }
 
 impl Layers {
-    /// Uploads the weights `copies` times, one after the other.
-    pub fn new(device: &Device, net: &Net, copies: usize) -> Result<Self> {
-        let mut weights = device.room(net.weights.len() * copies)?;
-        for copy in 0..copies {
-            device.place(net.weights, &mut weights, copy * net.weights.len())?;
-        }
+    fn new(device: &Device, net: &Net) -> Result<Self> {
+        let weights = device.upload(net.weights)?;
         let mut at = 0;
         let layers = net.widths.windows(2).map(|w| {
             let layer = Layer { inputs: w[0], outputs: w[1], matrix: at, bias: at + w[0] * w[1] };
@@ -47,10 +44,11 @@ impl Layers {
             layer
         });
         let layers = layers.collect();
-        Ok(Self { weights, size: Net::size(net.widths), layers })
+        Ok(Self { weights, members: net.members, size: Net::size(net.widths), layers })
     }
 
-    pub fn room(&self, device: &Device, members: usize, rows: usize) -> Result<Room> {
+    fn room(&self, device: &Device, rows: usize) -> Result<Room> {
+        let members = self.members;
         let Some((last, hidden)) = self.layers.split_last() else {
             return Err(failed("networks", "no layer"));
         };
@@ -58,18 +56,9 @@ impl Layers {
         Ok(Room { before: all()?, after: all()?, out: device.room(members * last.outputs * rows)? })
     }
 
-    /// Queues the forward pass of `members` networks from the `first` on; `x` is `[members][inputs][rows]`.
-    pub fn forward(
-        &self,
-        device: &Device,
-        (first, members): (usize, usize),
-        x: &CudaSlice<f32>,
-        rows: usize,
-        room: &mut Room,
-    ) -> Result<()> {
-        let start = first * self.size;
-        let weights = self.weights.try_slice(start..start + members * self.size);
-        let weights = weights.ok_or_else(|| failed("networks", "too few weights"))?;
+    /// Queues the forward pass; `x` is `[members][inputs][rows]`.
+    fn forward(&self, device: &Device, x: &CudaSlice<f32>, rows: usize, room: &mut Room) -> Result<()> {
+        let (members, weights) = (self.members, &self.weights);
         let (size, many, length) = (self.size as u64, members as u64, rows as u64);
         for (i, layer) in self.layers.iter().enumerate() {
             let (below, above) = room.after.split_at_mut(i);
@@ -77,7 +66,7 @@ impl Layers {
             let z = room.before.get_mut(i).unwrap_or(&mut room.out);
             let to = MatricesMut { values: z, start: 0, rows, stride: layer.outputs * rows };
             let a = Matrices { values: input, start: 0, rows, stride: layer.inputs * rows };
-            let w = self.matrix(layer, first);
+            let w = self.matrix(layer);
             device.products(members, (rows, layer.outputs, layer.inputs), (a, Turn::No), (w, Turn::No), to)?;
             let z = room.before.get_mut(i).unwrap_or(&mut room.out);
             let shape = columns(rows, members * layer.outputs)?;
@@ -85,26 +74,25 @@ impl Layers {
             let (yes, no) = (1u64, 0u64);
             match above.first_mut() {
                 Some(after) => {
-                    launch!(device, activate, shape, &length, &width, &many, &size, &bias, &yes, &weights, z, after)?;
+                    launch!(device, activate, shape, &length, &width, &many, &size, &bias, &yes, weights, z, after)?;
                 }
                 // behind the last layer there is no activation, and a null pointer to it
-                None => launch!(device, activate, shape, &length, &width, &many, &size, &bias, &no, &weights, z, &no)?,
+                None => launch!(device, activate, shape, &length, &width, &many, &size, &bias, &no, weights, z, &no)?,
             }
         }
         Ok(())
     }
 
-    fn matrix(&self, layer: &Layer, first: usize) -> Matrices<'_, f32> {
-        let start = first * self.size + layer.matrix;
-        Matrices { values: &self.weights, start, rows: layer.inputs, stride: self.size }
+    fn matrix(&self, layer: &Layer) -> Matrices<'_, f32> {
+        Matrices { values: &self.weights, start: layer.matrix, rows: layer.inputs, stride: self.size }
     }
 }
 
 pub fn forward(device: &Device, net: &Net, x: &[f32], rows: usize, out: &mut [f32]) -> Result<()> {
-    let layers = Layers::new(device, net, 1)?;
-    let mut room = layers.room(device, net.members, rows)?;
+    let layers = Layers::new(device, net)?;
+    let mut room = layers.room(device, rows)?;
     let x = device.upload(x)?;
-    layers.forward(device, (0, net.members), &x, rows, &mut room)?;
+    layers.forward(device, &x, rows, &mut room)?;
     device.download(&room.out, out)?;
     device.finish("forward")
 }
@@ -120,10 +108,10 @@ pub fn backward(
     x_grad: Option<&mut [f32]>,
 ) -> Result<()> {
     let members = net.members;
-    let layers = Layers::new(device, net, 1)?;
-    let mut room = layers.room(device, members, rows)?;
+    let layers = Layers::new(device, net)?;
+    let mut room = layers.room(device, rows)?;
     let x = device.upload(x)?;
-    layers.forward(device, (0, members), &x, rows, &mut room)?;
+    layers.forward(device, &x, rows, &mut room)?;
 
     let mut grad = device.upload(out_grad)?;
     let mut to = device.room::<f32>(weight_grad.len())?;
@@ -142,7 +130,7 @@ pub fn backward(
         }
         let count = members * layer.inputs * rows;
         let mut below = device.room::<f32>(count)?;
-        let w = layers.matrix(layer, 0);
+        let w = layers.matrix(layer);
         let b = MatricesMut { values: &mut below, start: 0, rows, stride: layer.inputs * rows };
         device.products(members, (rows, layer.inputs, layer.outputs), (g, Turn::No), (w, Turn::Yes), b)?;
         if let Some(before) = i.checked_sub(1).map(|hidden| &room.before[hidden]) {

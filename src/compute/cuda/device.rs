@@ -53,9 +53,6 @@ kernels!(
     activate,
     deactivate,
     bias_sums,
-    place_future,
-    gather,
-    sample,
 );
 
 /// Queues a kernel: `launch!(device, name, geometry, arguments…)`. Arguments are references to device memory, `u64`
@@ -152,13 +149,14 @@ impl Device {
     /// A copy of `host` on the device.
     pub fn upload<T: DeviceRepr>(&self, host: &[T]) -> Result<CudaSlice<T>> {
         let mut there = self.room(host.len())?;
-        self.place(host, &mut there, 0)?;
+        if host.is_empty() {
+            return Ok(there);
+        }
+        let part = there.try_slice_mut(..host.len());
+        let mut part = part.ok_or_else(|| failed("copy to the device", "too short"))?;
+        self.stream.memcpy_htod(host, &mut part).map_err(|e| failed("copy to the device", e))?;
+        drop(part);
         Ok(there)
-    }
-
-    /// Indices as kernels read them.
-    pub fn upload_indices(&self, indices: impl Iterator<Item = usize>) -> Result<CudaSlice<u64>> {
-        self.upload(&indices.map(|i| i as u64).collect::<Vec<_>>())
     }
 
     /// Room for `len` values, unset: the operation writes all that it reads.
@@ -182,16 +180,6 @@ impl Device {
         }
         let part = there.try_slice(..host.len()).ok_or_else(|| failed("copy from the device", "too short"))?;
         self.stream.memcpy_dtoh(&part, host).map_err(|e| failed("copy from the device", e))
-    }
-
-    /// Copies `host` to place `at` of `there`.
-    pub fn place<T: DeviceRepr>(&self, host: &[T], there: &mut CudaSlice<T>, at: usize) -> Result<()> {
-        if host.is_empty() {
-            return Ok(());
-        }
-        let part = there.try_slice_mut(at..at + host.len());
-        let mut part = part.ok_or_else(|| failed("copy to the device", "too short"))?;
-        self.stream.memcpy_htod(host, &mut part).map_err(|e| failed("copy to the device", e))
     }
 }
 

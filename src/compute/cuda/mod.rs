@@ -9,12 +9,11 @@ mod dense;
 mod device;
 mod gp;
 mod linear;
-mod rollout;
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Backend, Cpu, Evidence, GpFunctions, Kernel, Net, NetRollout, Points, Solve, Tape};
+use super::{Backend, Cpu, Evidence, GpFunctions, Kernel, Net, Points, Solve, Tape};
 use crate::error::{Error, Result};
 use device::Device;
 
@@ -31,7 +30,6 @@ mod least {
     pub const PREDICT: f64 = 1e8;
     /// Forward and backward alike: a tape is filled by the device that reads it.
     pub const NETWORKS: f64 = 1e8;
-    pub const ROLLOUT: f64 = 2e8;
 }
 
 /// Operations that one covariance is worth, beside two a coordinate.
@@ -176,16 +174,6 @@ impl Backend for Cuda {
         length("gradients of inputs", x_grad.as_ref().map_or(x.len(), |g| g.len()), &[x.len()])?;
         dense::backward(&*self.enter()?, net, x, rows, out_grad, weight_grad, x_grad)
     }
-
-    fn rollout(&self, rollout: &NetRollout, states: &mut [f32]) -> Result<()> {
-        let members = rollout.net.members.max(1) as f64;
-        let work = work(&rollout.net, rollout.rows) / members * rollout.steps as f64;
-        if !self.takes(states.len(), work, least::ROLLOUT) {
-            return Cpu.rollout(rollout, states);
-        }
-        fits(rollout, states.len())?;
-        rollout::rollout(&*self.enter()?, rollout, states)
-    }
 }
 
 /// Floating-point operations of a forward pass.
@@ -212,35 +200,4 @@ fn length(what: &str, found: usize, shape: &[usize]) -> Result<()> {
         return Ok(());
     }
     Err(Error::Internal(format!("{what}: {found} values where the shape is {shape:?}")))
-}
-
-/// That all parts of a rollout fit each other: the kernels index by them.
-fn fits(rollout: &NetRollout, states: usize) -> Result<()> {
-    let NetRollout { columns, past, steps, rows, .. } = *rollout;
-    let (inputs, targets) = (rollout.inputs.len(), rollout.targets.len());
-    let (p, q) = ends(&rollout.net)?;
-    length("inputs of the network", p, &[inputs])?;
-    length("outputs of the network", q, &[2, targets])?;
-    for (what, found) in [("means of inputs", rollout.input_mean), ("scales of inputs", rollout.input_scale)] {
-        length(what, found.len(), &[inputs])?;
-    }
-    let of_targets = [
-        ("means of targets", rollout.target_mean),
-        ("deviations of targets", rollout.target_sd),
-        ("least log-variances", rollout.least),
-        ("greatest log-variances", rollout.most),
-    ];
-    for (what, found) in of_targets {
-        length(what, found.len(), &[targets])?;
-    }
-    length("history", rollout.history.len(), &[past, columns, rows])?;
-    length("future", rollout.future.len(), &[steps, rollout.exogenous.len(), rows])?;
-    length("states", states, &[steps, targets, rows])?;
-    let named = rollout.inputs.iter().map(|i| i.0).chain(rollout.targets.iter().map(|t| t.0));
-    let beyond = named.chain(rollout.exogenous.iter().copied()).any(|c| c >= columns);
-    let before = rollout.inputs.iter().any(|i| i.1 >= past);
-    if beyond || before || rollout.block == 0 || past == 0 || rollout.net.members == 0 {
-        return Err(Error::Internal("a rollout names a column, lag, block or member that is not there".to_owned()));
-    }
-    Ok(())
 }
