@@ -127,6 +127,15 @@ impl Error {
     }
 }
 
+impl From<twinopt_kernels::Error> for Error {
+    fn from(error: twinopt_kernels::Error) -> Self {
+        match error {
+            twinopt_kernels::Error::Unavailable(text) => Self::Usage(text),
+            twinopt_kernels::Error::Failed(text) => Self::Internal(text),
+        }
+    }
+}
+
 /// `1 fault`, `2 faults`.
 pub fn plural(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }

@@ -37,22 +37,21 @@
 //! | e, φ, L | one-step error, its lag-1 correlation, factor of its innovations | [`learn::NoiseModel`] |
 //! | J | objective: Σ price × KPI | [`value::Objective`] |
 
-// allowed again in `compute::cuda` alone, where the driver is called
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
+
+pub use twinopt_kernels as compute;
+pub use twinopt_kernels::rng;
 
 pub mod config;
 pub mod disk;
 pub mod error;
-pub mod rng;
 pub mod schema;
 pub mod trajectory;
 pub mod units;
 
 pub mod expr;
 pub mod log;
-
-pub mod compute;
 
 pub mod learn;
 pub mod value;

@@ -5,8 +5,7 @@ mod conformance;
 
 use conformance::cases::{Gp, Nets};
 use conformance::{reference, wide};
-use twinopt::compute::{self, Backend, Cpu, Cuda, Device, Family, Points};
-use twinopt::error::Error;
+use twinopt::compute::{self, Backend, Cpu, Cuda, Device, Error, Family, Points};
 
 fn conforms(device: &dyn Backend) {
     let mut wrong = Vec::new();
@@ -72,7 +71,7 @@ fn without_a_gpu_auto_is_the_processor_and_cuda_says_what_is_missing() {
     let auto = compute::open(Device::Auto).unwrap().name();
     match compute::open(Device::Cuda) {
         Ok(cuda) => assert_eq!(auto, cuda.name()),
-        Err(Error::Usage(text)) => {
+        Err(Error::Unavailable(text)) => {
             assert!(auto.starts_with("cpu"), "{auto}");
             assert!(text.contains("--device auto") && text.len() < 300, "{text}");
             println!("{text}");

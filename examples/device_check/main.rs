@@ -11,8 +11,7 @@ mod timing;
 use std::process::ExitCode;
 
 use conformance::distance;
-use twinopt::compute::{Backend, Cpu, Cuda};
-use twinopt::error::Result;
+use twinopt::compute::{Backend, Cpu, Cuda, Result};
 
 fn main() -> ExitCode {
     let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|a| a.starts_with("--"));

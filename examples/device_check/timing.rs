@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use twinopt::compute::{Backend, Family, Solve, Tape};
-use twinopt::error::Result;
+use twinopt::compute::{Backend, Family, Result, Solve, Tape};
 use twinopt::rng::Key;
 
 use super::conformance::cases::{Gp, Nets, normals};

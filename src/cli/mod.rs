@@ -86,11 +86,11 @@ impl Device {
     /// # Errors
     /// As [`compute::open`].
     pub fn compute(self) -> Result<Compute> {
-        compute::open(match self {
+        Ok(compute::open(match self {
             Self::Auto => compute::Device::Auto,
             Self::Cpu => compute::Device::Cpu,
             Self::Cuda => compute::Device::Cuda,
-        })
+        })?)
     }
 }
 

@@ -5,8 +5,7 @@
 pub mod cases;
 pub mod reference;
 
-use twinopt::compute::{Backend, Family, Solve, Tape};
-use twinopt::error::Result;
+use twinopt::compute::{Backend, Family, Result, Solve, Tape};
 use twinopt::rng::Key;
 
 use cases::{Gp, Nets};

@@ -1,7 +1,7 @@
 //! The Gaussian likelihood with learned bounds.
 
 use super::networks::Networks;
-use crate::compute::Curve;
+use crate::compute::Elementwise;
 
 /// Pull of the bounds towards each other (Chua et al. 2018).
 const BOUNDS: f32 = 0.01;
@@ -25,11 +25,11 @@ impl Loss {
         for v in out.iter_mut() {
             *v = most - *v;
         }
-        Curve::Softplus.map(out);
+        Elementwise::Softplus.apply(out);
         for v in out.iter_mut() {
             *v = most - *v - least;
         }
-        Curve::Softplus.map(out);
+        Elementwise::Softplus.apply(out);
         for v in out.iter_mut() {
             *v += least;
         }
@@ -58,14 +58,14 @@ impl Loss {
                 self.above.clear();
                 self.above.extend(variances[at.clone()].iter().map(|v| most - v));
                 self.below.clone_from(&self.above);
-                Curve::Softplus.map(&mut self.below);
+                Elementwise::Softplus.apply(&mut self.below);
                 for b in &mut self.below {
                     *b = most - *b - least;
                 }
                 self.slope.clone_from(&self.below);
-                Curve::Logistic.map(&mut self.slope);
-                Curve::Logistic.map(&mut self.above);
-                Curve::Softplus.map(&mut self.below);
+                Elementwise::Logistic.apply(&mut self.slope);
+                Elementwise::Logistic.apply(&mut self.above);
+                Elementwise::Softplus.apply(&mut self.below);
                 let mut precision = std::mem::take(&mut self.below);
                 let mut sum = 0.0;
                 for lv in &mut precision {
@@ -73,7 +73,7 @@ impl Loss {
                     sum += *lv;
                     *lv = -*lv;
                 }
-                Curve::Exp.map(&mut precision);
+                Elementwise::Exp.apply(&mut precision);
                 let (mut on_least, mut on_most) = (0.0, 0.0);
                 let columns = means[at.clone()].iter().zip(t).zip(&precision).zip(self.above.iter().zip(&self.slope));
                 let grads = mean_grad[at.clone()].iter_mut().zip(&mut variance_grad[at.clone()]);

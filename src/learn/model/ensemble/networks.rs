@@ -101,6 +101,6 @@ impl Pass {
     /// # Errors
     /// As [`crate::compute::Backend::forward`].
     pub fn forward(&mut self, net: &Net, rows: usize, compute: &Compute) -> Result<()> {
-        compute.forward(net, &self.x, rows, &mut self.tape, &mut self.out)
+        Ok(compute.forward(net, &self.x, rows, &mut self.tape, &mut self.out)?)
     }
 }

@@ -146,7 +146,7 @@ impl Process {
 
     /// Kernel sums of all functions at `x`, `[1 + draws][rows]`, to which [`Process::add_waves`] belongs.
     pub fn sums(&self, compute: &Compute, x: Points, out: &mut [f64]) -> Result<()> {
-        compute.gp_predict(&GpFunctions { weights: &self.weights, ..self.function(None) }, x, out, None)
+        Ok(compute.gp_predict(&GpFunctions { weights: &self.weights, ..self.function(None) }, x, out, None)?)
     }
 
     /// Adds the prior's part of a draw.

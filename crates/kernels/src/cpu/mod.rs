@@ -1,6 +1,6 @@
 //! The processor: faer's kernels, rayon over members and tiles, SIMD chosen at run time.
 
-mod covariance;
+pub(crate) mod covariance;
 mod dense;
 mod evidence;
 mod factor;
@@ -11,14 +11,13 @@ mod predict;
 mod slopes;
 #[cfg(test)]
 mod textbook;
-mod tile;
+pub(crate) mod tile;
+mod triangular;
 
-use super::{Backend, Evidence, GpFunctions, Kernel, Net, Points, Solve, Tape};
+use crate::backend::Backend;
 use crate::error::Result;
-
-pub(super) use covariance::{GROUP, LANES, Lanes, inverse_lengths, total};
-pub(super) use gp::{inducing, vjp};
-pub(super) use tile::Tile;
+use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
+use crate::net::{Net, Tape};
 
 /// The reference device. Uses the threads of the rayon pool it is called in.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,7 +25,10 @@ pub struct Cpu;
 
 impl Backend for Cpu {
     fn name(&self) -> String {
-        format!("cpu ({})", crate::error::plural(rayon::current_num_threads(), "thread"))
+        match rayon::current_num_threads() {
+            1 => "cpu (1 thread)".to_owned(),
+            threads => format!("cpu ({threads} threads)"),
+        }
     }
 
     fn kernel(&self, kernel: &Kernel, a: Points, b: Points, out: &mut [f64]) -> Result<()> {
@@ -47,6 +49,23 @@ impl Backend for Cpu {
 
     fn gp_predict(&self, gp: &GpFunctions, x: Points, out: &mut [f64], variance: Option<&mut [f64]>) -> Result<()> {
         gp::predict(gp, x, out, variance)
+    }
+
+    fn gp_vjp(&self, gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
+        gp::vjp(gp, x, cotangent, out)
+    }
+
+    fn gp_inducing(
+        &self,
+        kernel: &Kernel,
+        noise: f64,
+        jitter: f64,
+        x: Points,
+        y: &[f64],
+        z: Points,
+        gradient: bool,
+    ) -> Result<Option<Inducing>> {
+        gp::inducing(kernel, noise, jitter, x, y, z, gradient)
     }
 
     fn forward(&self, net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f32]) -> Result<()> {

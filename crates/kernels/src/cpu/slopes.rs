@@ -4,7 +4,7 @@ use faer::MatRef;
 
 use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, squared, vectorised};
 use super::tile::Tile;
-use crate::compute::{Kernel, Points};
+use crate::kernel::{Kernel, Points};
 
 /// Sums over rows with weights D, without the variance.
 pub struct Slopes {

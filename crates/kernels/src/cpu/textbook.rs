@@ -2,8 +2,8 @@
 
 use std::f64::consts::PI;
 
-use crate::compute::{Backend, Cpu, Family, GpFunctions, Kernel, Points, Solve};
 use crate::rng::Key;
+use crate::{Backend, Cpu, Family, GpFunctions, Kernel, Points, Solve};
 
 const FAMILIES: [Family; 2] = [Family::SquaredExponential, Family::Matern52];
 

@@ -61,11 +61,11 @@ kernels!(
 macro_rules! launch {
     ($device:expr, $kernel:ident, $geometry:expr, $($argument:expr),+ $(,)?) => {{
         let mut call = $device.stream.launch_builder(&$device.kernels.$kernel);
-        $(cudarc::driver::PushKernelArg::arg(&mut call, $crate::compute::cuda::device::argument($argument));)+
+        $(cudarc::driver::PushKernelArg::arg(&mut call, $crate::cuda::device::argument($argument));)+
         // SAFETY: the contract of this macro, which every use keeps.
         unsafe { call.launch($geometry) }
             .map(|_| ())
-            .map_err(|e| $crate::compute::cuda::device::failed(stringify!($kernel), e))
+            .map_err(|e| $crate::cuda::device::failed(stringify!($kernel), e))
     }};
 }
 pub(super) use launch;
@@ -85,7 +85,7 @@ pub fn argument<A: Argument>(argument: A) -> A {
 
 /// An error of the driver or of a library.
 pub fn failed(operation: &str, error: impl Display) -> Error {
-    Error::Internal(format!("cuda: {operation}: {error}; `--device cpu` computes without the GPU"))
+    Error::Failed(format!("cuda: {operation}: {error}; `--device cpu` computes without the GPU"))
 }
 
 pub struct Device {

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::compute::series::exp;
-use crate::compute::{Family, Kernel, Points};
+use crate::kernel::{Family, Kernel, Points};
+use crate::series::exp;
 
 /// Points that are computed side by side.
 pub const LANES: usize = 8;

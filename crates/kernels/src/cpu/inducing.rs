@@ -10,9 +10,9 @@ use rayon::prelude::*;
 
 use super::covariance::{Blocks, fill, inverse_lengths};
 use super::factor::{cholesky, clean, fold, invert, lower_plus_square, multiply_upper, square};
-use super::gp::solve_columns;
 use super::slopes::{Pass, Slopes};
-use crate::compute::{Inducing, Kernel, Points, Solve};
+use super::triangular::solve_columns;
+use crate::kernel::{Inducing, Kernel, Points, Solve};
 
 /// Rows whose kernels are computed together; no power of two, whose multiples fall on the same lines of a cache.
 const ROWS: usize = 248;

@@ -1,20 +1,15 @@
 //! Gaussian processes on the processor: what is asked is checked here and computed beside.
 
-use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
-use faer::prelude::ReborrowMut;
-use faer::{MatMut, MatRef, Par};
-use rayon::prelude::*;
+use faer::{MatMut, MatRef};
 
+use super::triangular::solve_columns;
 use super::{covariance, evidence as exact, factor, inducing as sparse, predict as functions};
-use crate::compute::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 use crate::error::{Error, Result};
-
-/// Columns of right-hand sides that are one task.
-const COLUMNS: usize = 128;
+use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 
 /// `Ok` when slices have the sizes that `what` is about.
 fn sizes(what: &str, right: bool) -> Result<()> {
-    if right { Ok(()) } else { Err(Error::Internal(format!("{what}: slices of wrong sizes"))) }
+    if right { Ok(()) } else { Err(Error::Failed(format!("{what}: slices of wrong sizes"))) }
 }
 
 fn fits(kernel: &Kernel, points: Points) -> bool {
@@ -43,18 +38,6 @@ pub fn solve(l: &[f64], n: usize, b: &mut [f64], which: Solve) -> Result<()> {
         solve_columns(l, MatMut::from_column_major_slice_mut(b, n, columns), which);
     }
     Ok(())
-}
-
-/// Solves with the lower triangle of `l` in the place of `b`.
-pub fn solve_columns(l: MatRef<f64>, b: MatMut<f64>, which: Solve) {
-    b.par_col_chunks_mut(COLUMNS).for_each(|mut b| {
-        if which != Solve::Backward {
-            solve_lower_triangular_in_place(l, b.rb_mut(), Par::Seq);
-        }
-        if which != Solve::Forward {
-            solve_upper_triangular_in_place(l.transpose(), b, Par::Seq);
-        }
-    });
 }
 
 pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Result<Option<Evidence>> {

@@ -10,9 +10,9 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::panel::{self, Slope, Store};
-use crate::compute::curve::SiluAndSlope;
-use crate::compute::{Net, Tape};
+use crate::elementwise::SiluAndSlope;
 use crate::error::{Error, Result};
+use crate::net::{Net, Tape};
 
 /// Rows of a tile, about: what it keeps lies in the second-level cache.
 const TILE: usize = 64;
@@ -64,12 +64,12 @@ fn padded(width: usize, panel: usize) -> usize {
 /// Whether there is as much of something as there must be.
 fn check(net: &Net, what: &str, is: usize, expected: usize) -> Result<()> {
     if net.widths.len() < 2 || net.widths.contains(&0) || net.members == 0 {
-        return Err(Error::Internal(format!("{} networks of the widths {:?}", net.members, net.widths)));
+        return Err(Error::Failed(format!("{} networks of the widths {:?}", net.members, net.widths)));
     }
     if is == expected {
         return Ok(());
     }
-    Err(Error::Internal(format!(
+    Err(Error::Failed(format!(
         "{is} {what} for {} networks of the widths {:?}: not {expected}",
         net.members, net.widths
     )))
@@ -356,8 +356,8 @@ impl WithSimd for Weights<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::{Backend, Cpu};
     use crate::rng::Key;
+    use crate::{Backend, Cpu};
 
     fn numbers(n: usize, key: u64, scale: f64) -> Vec<f32> {
         (0..n).map(|i| (scale * Key::new(1).fold(key).normal(i as u64)) as f32).collect()

@@ -12,8 +12,8 @@ use super::covariance::{
     Blocks, GROUP, LANES, Lanes, Radial, Work, fill, gather, inverse_lengths, squared, vectorised,
 };
 use super::factor::{factor, fold, invert, square};
-use super::gp::solve_columns;
-use crate::compute::{Evidence, Kernel, Points, Solve};
+use super::triangular::solve_columns;
+use crate::kernel::{Evidence, Kernel, Points, Solve};
 
 /// Columns of the matrix whose part of the gradient is one task.
 const COLUMNS: usize = 64;

@@ -4,8 +4,8 @@ use cudarc::driver::{CudaSlice, CudaView};
 
 use super::device::{Device, blocks, failed, launch, tiles};
 use super::linear::{Matrices, MatricesMut, Turn};
-use crate::compute::{Evidence, Family, GpFunctions, Kernel, Points, Solve};
 use crate::error::Result;
+use crate::kernel::{Evidence, Family, GpFunctions, Kernel, Points, Solve};
 
 /// Values of a tile of a kernel matrix that is not kept whole: 64 MB.
 const TILE: usize = 1 << 23;

@@ -1,7 +1,7 @@
 //! Rows as the kernels over blocks of points want them.
 
 use super::covariance::{GROUP, gather};
-use crate::compute::Points;
+use crate::kernel::Points;
 
 /// Rows divided by the lengths: in groups of four, and the rest one by one. A row's arithmetic is the same in both, so
 /// that its result does not depend on where it stands.

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, inverse_lengths, squared, total, vectorised};
 use super::tile::Tile;
-use crate::compute::{GpFunctions, Points};
+use crate::kernel::{GpFunctions, Points};
 
 /// Rows of a tile.
 const ROWS: usize = 64;
@@ -58,7 +58,7 @@ fn tiles<T: Send>(
     done.into_iter().enumerate().for_each(|(t, part)| collect(t, part));
 }
 
-/// As [`crate::compute::Backend::gp_predict`], for at least one point.
+/// As [`crate::Backend::gp_predict`], for at least one point.
 pub fn predict(gp: &GpFunctions, x: Points, out: &mut [f64], mut variance: Option<&mut [f64]>) {
     let prepared = Prepared::new(gp);
     let columns = prepared.columns;
@@ -187,7 +187,7 @@ fn quadratic(kernels: &[Lanes], count: usize, rows: usize, n: usize, precision: 
     sums.iter().map(total).collect()
 }
 
-/// As [`crate::compute::Backend::gp_vjp`], for at least one point.
+/// As [`crate::Backend::gp_vjp`], for at least one point.
 pub fn vjp(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) {
     let prepared = Prepared::new(gp);
     let d = prepared.inverse.len();

@@ -4,10 +4,11 @@ use std::f64::consts::TAU;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::cpu::{GROUP, LANES, Lanes, Tile, inverse_lengths, total};
-use super::series::cos_turns;
-use super::{Family, Kernel, Points};
+use crate::cpu::covariance::{GROUP, LANES, Lanes, inverse_lengths, total};
+use crate::cpu::tile::Tile;
+use crate::kernel::{Family, Kernel, Points};
 use crate::rng::Key;
+use crate::series::cos_turns;
 
 /// Rows of a tile.
 const ROWS: usize = 64;
@@ -188,7 +189,7 @@ impl WithSimd for Slopes<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compute::{Backend, Cpu};
+    use crate::{Backend, Cpu};
 
     #[test]
     fn draws_have_the_covariance_of_the_kernel() {

@@ -1,4 +1,4 @@
-//! Exponential, logistic and softplus curves on whole registers, single precision.
+//! Exponential, logistic and softplus function of whole slices, in single precision.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -82,15 +82,15 @@ fn softplus<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     s.mul_add_e_f32s(sum, u, s.max_f32s(x, s.splat_f32s(0.0)))
 }
 
-/// A curve over a slice, in place.
+/// A function of one number that is applied to every element of a slice.
 #[derive(Debug, Clone, Copy)]
-pub enum Curve {
+pub enum Elementwise {
     Exp,
     Logistic,
     Softplus,
 }
 
-impl Curve {
+impl Elementwise {
     #[inline(always)]
     fn value<S: Simd>(self, s: S, x: S::f32s) -> S::f32s {
         match self {
@@ -100,29 +100,29 @@ impl Curve {
         }
     }
 
-    /// Every element of `x` becomes the curve's value there. With the best instructions that the processor has.
-    pub fn map(self, x: &mut [f32]) {
-        Arch::new().dispatch(Map { curve: self, x });
+    /// Replaces every element of `x`. Uses the widest vector instructions of the processor.
+    pub fn apply(self, x: &mut [f32]) {
+        Arch::new().dispatch(Apply { function: self, x });
     }
 }
 
-struct Map<'a> {
-    curve: Curve,
+struct Apply<'a> {
+    function: Elementwise,
     x: &'a mut [f32],
 }
 
-// What computes on registers is no closure here: a closure that is not inlined is compiled for the oldest processor.
-impl WithSimd for Map<'_> {
+// No closures on the way to the registers: a closure that is not inlined is compiled for the oldest processor.
+impl WithSimd for Apply<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let (body, tail) = S::as_mut_simd_f32s(self.x);
         for v in body {
-            *v = self.curve.value(s, *v);
+            *v = self.function.value(s, *v);
         }
         if !tail.is_empty() {
-            let v = self.curve.value(s, s.partial_load_f32s(tail));
+            let v = self.function.value(s, s.partial_load_f32s(tail));
             s.partial_store_f32s(tail, v);
         }
     }
@@ -133,27 +133,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn curves_are_right_to_the_last_bits() {
+    fn functions_agree_with_the_standard_library() {
         let x: Vec<f32> = (-2000..=2000).map(|i| i as f32 * 0.02).collect();
-        let worst = |curve: Curve, f: &dyn Fn(f64) -> f64| {
+        let worst = |function: Elementwise, f: &dyn Fn(f64) -> f64| {
             let mut y = x.clone();
-            curve.map(&mut y);
+            function.apply(&mut y);
             let error = |(x, y): (&f32, &f32)| (f64::from(*y) - f(f64::from(*x))).abs() / f(f64::from(*x));
             x.iter().zip(&y).map(error).fold(0.0, f64::max)
         };
         // For large x, exp has the error of the rounding of x · log₂e.
-        assert!(worst(Curve::Exp, &f64::exp) < 3e-6);
-        assert!(worst(Curve::Logistic, &|x| 1.0 / (1.0 + (-x).exp())) < 3e-6);
-        assert!(worst(Curve::Softplus, &|x| x.max(0.0) + (-x.abs()).exp().ln_1p()) < 3e-6);
+        assert!(worst(Elementwise::Exp, &f64::exp) < 3e-6);
+        assert!(worst(Elementwise::Logistic, &|x| 1.0 / (1.0 + (-x).exp())) < 3e-6);
+        assert!(worst(Elementwise::Softplus, &|x| x.max(0.0) + (-x.abs()).exp().ln_1p()) < 3e-6);
     }
 
     #[test]
-    fn curves_have_no_holes() {
-        for (curve, at_minus_infinity) in [(Curve::Exp, 0.0), (Curve::Logistic, 0.0), (Curve::Softplus, 0.0)] {
+    fn functions_are_finite_and_monotone_everywhere() {
+        for function in [Elementwise::Exp, Elementwise::Logistic, Elementwise::Softplus] {
             let mut x = [f32::MIN, -1e4, -200.0, 0.0, 200.0, 1e4, f32::MAX];
-            curve.map(&mut x);
-            assert!(x.iter().all(|v| v.is_finite()) && x.is_sorted(), "{curve:?} {x:?}");
-            assert!((x[0] - at_minus_infinity).abs() < 1e-37, "{x:?}");
+            function.apply(&mut x);
+            assert!(x.iter().all(|v| v.is_finite()) && x.is_sorted(), "{function:?} {x:?}");
+            assert!(x[0].abs() < 1e-37, "{x:?}");
         }
     }
 }

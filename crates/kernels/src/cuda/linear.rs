@@ -6,7 +6,7 @@ use cudarc::cusolver::sys as lapack;
 use cudarc::driver::{CudaSlice, CudaStream, DevicePtr, DevicePtrMut};
 
 use super::device::{Device, failed, int};
-use crate::compute::Solve;
+use crate::Solve;
 use crate::error::Result;
 
 impl Device {

@@ -13,8 +13,11 @@ mod linear;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Backend, Cpu, Evidence, GpFunctions, Kernel, Net, Points, Solve, Tape};
+use crate::backend::Backend;
+use crate::cpu::Cpu;
 use crate::error::{Error, Result};
+use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
+use crate::net::{Net, Tape};
 use device::Device;
 
 /// Work below which the processor is the faster device, because data have to travel. Floating-point operations, where
@@ -144,6 +147,24 @@ impl Backend for Cuda {
         gp::predict(&*self.enter()?, gp, x, out, variance)
     }
 
+    // the processor computes derivatives and sparse GPs
+    fn gp_vjp(&self, gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
+        Cpu.gp_vjp(gp, x, cotangent, out)
+    }
+
+    fn gp_inducing(
+        &self,
+        kernel: &Kernel,
+        noise: f64,
+        jitter: f64,
+        x: Points,
+        y: &[f64],
+        z: Points,
+        gradient: bool,
+    ) -> Result<Option<Inducing>> {
+        Cpu.gp_inducing(kernel, noise, jitter, x, y, z, gradient)
+    }
+
     fn forward(&self, net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f32]) -> Result<()> {
         if !self.takes(x.len(), work(net, rows), least::NETWORKS) {
             return Cpu.forward(net, x, rows, tape, out);
@@ -186,7 +207,7 @@ fn ends(net: &Net) -> Result<(usize, usize)> {
     length("weights", net.weights.len(), &[net.members, Net::size(net.widths)])?;
     match *net.widths {
         [inputs, .., outputs] if !net.widths.contains(&0) => Ok((inputs, outputs)),
-        _ => Err(Error::Internal(format!("networks of widths {:?} have no layer", net.widths))),
+        _ => Err(Error::Failed(format!("networks of widths {:?} have no layer", net.widths))),
     }
 }
 
@@ -199,5 +220,5 @@ fn length(what: &str, found: usize, shape: &[usize]) -> Result<()> {
     if shape.iter().try_fold(1usize, |all, n| all.checked_mul(*n)) == Some(found) {
         return Ok(());
     }
-    Err(Error::Internal(format!("{what}: {found} values where the shape is {shape:?}")))
+    Err(Error::Failed(format!("{what}: {found} values where the shape is {shape:?}")))
 }

@@ -4,7 +4,7 @@ use cudarc::driver::{CudaSlice, LaunchConfig};
 
 use super::device::{Device, blocks, columns, failed, launch};
 use super::linear::{Matrices, MatricesMut, Turn};
-use crate::compute::Net;
+use crate::Net;
 use crate::error::Result;
 
 /// Networks' weights on the device and how they lie.

@@ -29,7 +29,7 @@ pub enum Absent {
 
 impl From<Absent> for Error {
     fn from(absent: Absent) -> Self {
-        Self::Usage(format!("no computing on a GPU: {absent}, or compute on the processor with `--device auto`"))
+        Self::Unavailable(format!("no computing on a GPU: {absent}, or compute on the processor with `--device auto`"))
     }
 }
 

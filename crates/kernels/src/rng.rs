@@ -8,12 +8,14 @@
 pub struct Key(u64);
 
 impl Key {
+    #[inline]
     pub fn new(seed: u64) -> Self {
         Self(mix(seed ^ 0x9E37_79B9_7F4A_7C15))
     }
 
     /// The stream of `self` named by `data`: a step, a particle, a case.
     #[must_use]
+    #[inline]
     pub fn fold(self, data: u64) -> Self {
         Self(mix(self.0 ^ mix(data.wrapping_add(0xD1B5_4A32_D192_ED03))))
     }

@@ -1,0 +1,14 @@
+//! Errors of the kernels.
+
+/// Why an operation has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The requested device is unavailable: what is missing, and the help.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A slice has the wrong size, or a device failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;

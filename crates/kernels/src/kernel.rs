@@ -1,0 +1,84 @@
+//! Covariance functions, and the inputs and results of Gaussian process operations.
+
+use serde::{Deserialize, Serialize};
+
+/// Points as the columns of a matrix: `[d][n]`, each coordinate contiguous over all points.
+#[derive(Debug, Clone, Copy)]
+pub struct Points<'a> {
+    pub values: &'a [f64],
+    /// Number of points.
+    pub n: usize,
+}
+
+impl Points<'_> {
+    /// Number of coordinates of a point.
+    pub fn dimensions(&self) -> usize {
+        self.values.len().checked_div(self.n).unwrap_or(0)
+    }
+}
+
+/// Covariance as a function g(r) of the scaled distance r (Rasmussen & Williams 2006, ch. 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Family {
+    /// exp(−r²/2).
+    SquaredExponential,
+    /// (1 + √5 r + 5 r²/3) exp(−√5 r).
+    Matern52,
+}
+
+/// Stationary covariance k(a, b) = variance · g(r) with r² = Σ_k ((a_k − b_k) / lengths_k)²: one length-scale per
+/// coordinate (automatic relevance determination).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kernel {
+    pub family: Family,
+    pub variance: f64,
+    /// `[d]`, in the units of the coordinates.
+    pub lengths: Vec<f64>,
+}
+
+/// The system that [`crate::Backend::solve`] solves with a Cholesky factor L.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Solve {
+    /// L⁻¹ b.
+    Forward,
+    /// L⁻ᵀ b.
+    Backward,
+    /// (L Lᵀ)⁻¹ b.
+    Both,
+}
+
+/// Log marginal likelihood and its gradient.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    pub value: f64,
+    /// With respect to ln lengths, ln variance and ln noise: `[d + 2]`.
+    pub gradient: Vec<f64>,
+}
+
+/// Linear combinations of kernels centred at `n` points: posterior means, pathwise corrections and the posterior variance.
+#[derive(Debug, Clone, Copy)]
+pub struct GpFunctions<'a> {
+    pub kernel: &'a Kernel,
+    pub points: Points<'a>,
+    /// `[columns][n]`.
+    pub weights: &'a [f64],
+    /// P of the posterior variance k(x, x) − k(x, Z) P k(Z, x): `[n × n]`, symmetric. For an exact GP P = (K + σ²I)⁻¹, for
+    /// inducing points P = K_uu⁻¹ − Σ⁻¹ with Σ = K_uu + σ⁻² K_uf K_fu.
+    pub precision: Option<&'a [f64]>,
+}
+
+/// A sparse GP with m inducing points: the collapsed evidence lower bound (Titsias 2009) and its optimal posterior.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inducing {
+    /// The bound.
+    pub value: f64,
+    /// With respect to ln lengths, ln variance and ln noise `[d + 2]`, then the inducing points `[d][m]`. Empty if no
+    /// gradient was requested.
+    pub gradient: Vec<f64>,
+    /// Weights of the posterior mean: `[m]`.
+    pub weights: Vec<f64>,
+    /// L with L Lᵀ = K_uu: `[m × m]`, lower.
+    pub prior: Vec<f64>,
+    /// M with M Mᵀ = I + σ⁻² L⁻¹ K_uf K_fu L⁻ᵀ: `[m × m]`, lower.
+    pub data: Vec<f64>,
+}

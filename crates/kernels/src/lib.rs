@@ -1,0 +1,37 @@
+//! The few operations of `twinopt` that cost time, behind one trait, [`Backend`], so that a device is one module.
+//!
+//! - Gaussian processes (Rasmussen & Williams 2006): kernel matrices, Cholesky factors, the log marginal likelihood and
+//!   its gradient, predictions and their derivatives. Exact, O(N³), or with M inducing points (Titsias 2009), O(N M²).
+//! - Draws from a GP prior as [`RandomFourierFeatures`] (Rahimi & Recht 2007).
+//! - Dense networks ([`Net`]), an ensemble's members in one batch: forward and backward passes.
+//! - Random numbers that depend on a key and a counter alone ([`rng::Key`]).
+//!
+//! Operations take and return host slices. Matrices are column-major: a column, which is a signal or a feature over all
+//! rows, is contiguous. [`Cpu`] is the reference; every other device agrees with it within a stated tolerance.
+
+// allowed again in `cuda` alone, which calls the driver
+#![deny(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
+
+pub mod rng;
+
+mod backend;
+mod cpu;
+mod cuda;
+mod device;
+mod elementwise;
+mod error;
+mod fourier;
+mod kernel;
+mod net;
+mod series;
+
+pub use backend::Backend;
+pub use cpu::Cpu;
+pub use cuda::Cuda;
+pub use device::{Compute, Device, cpu, open};
+pub use elementwise::Elementwise;
+pub use error::{Error, Result};
+pub use fourier::RandomFourierFeatures;
+pub use kernel::{Evidence, Family, GpFunctions, Inducing, Kernel, Points, Solve};
+pub use net::{Net, Tape};
