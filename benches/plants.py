@@ -86,7 +86,7 @@ class Control:
 
     def ms(self, step):
         """Median time of an answer with a new plan: there is one per step of the twin, the others follow it."""
-        times = sorted((a["ms"] for a in self.answers if a["rung"] == "plan"), reverse=True)
+        times = sorted((a["ms"] for a in self.answers if a["decided_by"] == "plan"), reverse=True)
         plans = times[: max(1, round(len(times) * self.dt / step))]
         return statistics.median(plans) if plans else None
 
@@ -213,11 +213,11 @@ def plant_row(a, name):
         control = Control(a, name, seed)
         ours, our_end = loop(a, name, seed, control)
         control.close()
-        rungs = {}
+        decided_by = {}
         for answer in control.answers:
-            rungs[answer["rung"]] = rungs.get(answer["rung"], 0) + 1
+            decided_by[answer["decided_by"]] = decided_by.get(answer["decided_by"], 0) + 1
         run = dict(seed=seed, baseline=mean_kpi(base, kpi, a.steps), ours=mean_kpi(ours, kpi, a.steps), base_end=base_end,
-                   our_end=our_end, steps=len(ours), rungs=rungs, ms=control.ms(step_of(a, name)),
+                   our_end=our_end, steps=len(ours), decided_by=decided_by, ms=control.ms(step_of(a, name)),
                    beyond=[beyond(a, name, base), beyond(a, name, ours)])
         if name == "serial_inventory":
             for key, steps in (("fill_base", base), ("fill_ours", ours)):

@@ -113,8 +113,8 @@ impl Plant {
     }
 }
 
-fn rung(answer: &Value) -> &str {
-    answer["rung"].as_str().unwrap()
+fn decided_by(answer: &Value) -> &str {
+    answer["decided_by"].as_str().unwrap()
 }
 
 fn flags(answer: &Value) -> Vec<&str> {
@@ -172,7 +172,7 @@ fn ten_thousand_lines_of_which_a_fifth_are_hostile_are_all_answered() {
         assert!((0.0..=8.0).contains(&heat), "{answer}");
         assert!(last.is_none_or(|l| (l - heat).abs() <= 1.0 + 1e-9), "{last:?} {answer}");
         last = Some(heat);
-        planned += usize::from(rung(&answer) == "plan");
+        planned += usize::from(decided_by(&answer) == "plan");
         plant.step(&answer);
     }
     assert_eq!(kinds.len(), 20, "every kind came: {kinds:?}");
@@ -217,7 +217,7 @@ fn the_same_lines_get_the_same_answers() {
         answers
     };
     let first = run(&mut told, "1");
-    assert!(first.iter().any(|a| rung(a) == "plan"));
+    assert!(first.iter().any(|a| decided_by(a) == "plan"));
     assert_eq!(first, run(&mut told, "2"));
 }
 
@@ -233,10 +233,10 @@ fn a_shadow_answers_with_the_plants_own_controls_and_its_log_can_be_learned_from
         let own = 3.0 + 0.1 * f64::from(k % 5);
         line["baseline"] = json!({ "heater_kw": own });
         let answer = lines.ask(&line);
-        assert_eq!((rung(&answer), answer["u"]["heater_kw"].as_f64()), ("shadow", Some(own)));
+        assert_eq!((decided_by(&answer), answer["u"]["heater_kw"].as_f64()), ("shadow", Some(own)));
         plant.step(&answer);
     }
-    let ended = lines.end().expect(0).says(&["40 lines answered", "rungs: shadow 40", "mean reward: 1"]);
+    let ended = lines.end().expect(0).says(&["40 lines answered", "decided by: shadow 40", "mean reward: 1"]);
     assert!(ended.stderr.contains("ms per answer"), "{}", ended.stderr);
 
     let quality = room.run(&["inspect", "data/room", "--json", "--quiet"]).expect(0).document();
@@ -253,7 +253,7 @@ fn a_shadow_answers_with_the_plants_own_controls_and_its_log_can_be_learned_from
         "reward",
         "predicted_room_temp_c",
         "planned_heater_kw",
-        "rung",
+        "decided_by",
         "support",
     ];
     assert_eq!(names, expected);
@@ -274,20 +274,20 @@ fn what_may_move_only_so_far_is_not_moved_from_nowhere() {
             line["applied"] = json!({ "heater_kw": 4.0 });
         }
         let first = lines.ask(&line);
-        assert_eq!(rung(&first), if told { "plan" } else { "settle" });
+        assert_eq!(decided_by(&first), if told { "plan" } else { "settle" });
         line["k"] = json!(1);
-        assert_eq!(rung(&lines.ask(&line)), "plan");
+        assert_eq!(decided_by(&lines.ask(&line)), "plan");
         lines.end().expect(0);
     }
 }
 
 #[test]
-fn the_ladder_goes_down_rung_by_rung_and_up_again() {
+fn each_fallback_level_follows_the_one_before_and_planning_resumes() {
     let room = room("settle = 4\nsafe.hold = { heat = 2.0 }\n");
     let mut lines = Loop::start(&room, &[]);
     lines.say(describe(3600.0).to_string().as_bytes());
     let mut plant = Plant::new();
-    let mut rungs: Vec<String> = Vec::new();
+    let mut levels: Vec<String> = Vec::new();
     for k in 0..40 {
         let mut line = plant.line();
         line.as_object_mut().unwrap().remove("baseline");
@@ -296,11 +296,11 @@ fn the_ladder_goes_down_rung_by_rung_and_up_again() {
         }
         let answer = lines.ask(&line);
         assert_eq!(flags(&answer).contains(&"missing:room_temp_c"), (10..30).contains(&k), "{answer}");
-        rungs.push(rung(&answer).to_owned());
+        levels.push(decided_by(&answer).to_owned());
         plant.step(&answer);
     }
     lines.end().expect(0);
-    let runs: Vec<(&str, usize)> = rungs.chunk_by(|a, b| a == b).map(|run| (run[0].as_str(), run.len())).collect();
+    let runs: Vec<(&str, usize)> = levels.chunk_by(|a, b| a == b).map(|run| (run[0].as_str(), run.len())).collect();
     // a state is carried for the control horizon of 6 steps, and the last plan reaches as far
     assert_eq!(runs, [("settle", 4), ("plan", 12), ("last_plan", 5), ("safe", 9), ("plan", 10)]);
 }
@@ -338,12 +338,12 @@ fn without_a_safe_policy_and_a_baseline_the_controls_stay() {
     let mut lines = Loop::start(&room, &[]);
     lines.say(describe(3600.0).to_string().as_bytes());
     let line = |k: u64, temp: f64| json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 }, "applied": { "heater_kw": 4.0 } });
-    assert_eq!(rung(&lines.ask(&line(0, 21.0))), "settle");
-    assert_eq!(rung(&lines.ask(&line(1, 21.0))), "plan");
+    assert_eq!(decided_by(&lines.ask(&line(0, 21.0))), "settle");
+    assert_eq!(decided_by(&lines.ask(&line(1, 21.0))), "plan");
     // far outside of what the log has seen
     let answer = lines.ask(&line(2, 45.0));
     assert_eq!(
-        (rung(&answer), answer["support"].as_str(), answer["u"]["heater_kw"].as_f64()),
+        (decided_by(&answer), answer["support"].as_str(), answer["u"]["heater_kw"].as_f64()),
         ("hold", Some("outside"), Some(4.0))
     );
     lines.end().expect(0);
@@ -352,7 +352,7 @@ fn without_a_safe_policy_and_a_baseline_the_controls_stay() {
         lines.ask(&line(k, 21.0));
     }
     let answer = lines.ask(&line(2, 45.0));
-    assert_eq!((rung(&answer), answer["support"].as_str()), ("plan", Some("outside")));
+    assert_eq!((decided_by(&answer), answer["support"].as_str()), ("plan", Some("outside")));
     lines.end().expect(0).says(&["has not described itself"]);
 }
 
@@ -365,7 +365,7 @@ fn a_faster_plant_is_planned_for_at_the_twins_steps() {
     for k in 0..30 {
         let answer = lines.ask(&json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 } }));
         let heat = answer["u"]["heater_kw"].as_f64().unwrap();
-        assert_eq!(rung(&answer), if k < 6 { "settle" } else { "plan" }, "{k}");
+        assert_eq!(decided_by(&answer), if k < 6 { "settle" } else { "plan" }, "{k}");
         assert!(k % 3 == 0 || heat == last, "{k}: the control in force stays between steps");
         last = heat;
         // a third of an hour
@@ -389,7 +389,7 @@ fn a_description_that_does_not_fit_ends_no_loop_that_has_begun() {
         }
         let answer = lines.ask(&plant.line());
         assert_eq!(flags(&answer), if k == 4 || k == 6 { vec!["describe"] } else { vec![] }, "{k}");
-        assert_eq!(rung(&answer), if k == 0 { "settle" } else { "plan" }, "{k}: the run goes on");
+        assert_eq!(decided_by(&answer), if k == 0 { "settle" } else { "plan" }, "{k}: the run goes on");
         plant.step(&answer);
     }
     let ended = lines.end().expect(0);
@@ -406,7 +406,7 @@ fn a_plant_that_begins_again_without_a_word_is_a_new_run() {
         let mut plant = Plant::new();
         for _ in 0..5 {
             let answer = lines.ask(&plant.line());
-            told.push((rung(&answer).to_owned(), flags(&answer).contains(&"restart")));
+            told.push((decided_by(&answer).to_owned(), flags(&answer).contains(&"restart")));
             plant.step(&answer);
         }
     }
@@ -422,17 +422,17 @@ fn broken_lines_settle_nothing() {
     let mut lines = Loop::start(&room, &[]);
     lines.say(describe(3600.0).to_string().as_bytes());
     let mut plant = Plant::new();
-    let mut rungs = Vec::new();
+    let mut levels = Vec::new();
     for k in 0..10 {
         let line = plant.line().to_string();
         lines.say(if (1..6).contains(&k) { b"{broken" } else { line.as_bytes() });
         let answer = lines.answer();
-        rungs.push(rung(&answer).to_owned());
+        levels.push(decided_by(&answer).to_owned());
         plant.step(&answer);
     }
     lines.end().expect(0);
     // three lines were seen: 0, 6 and 7
-    assert_eq!(rungs.iter().position(|r| r == "plan"), Some(8), "{rungs:?}");
+    assert_eq!(levels.iter().position(|r| r == "plan"), Some(8), "{levels:?}");
 }
 
 #[test]
@@ -479,7 +479,7 @@ fn a_log_that_is_there_is_never_replaced() {
     }
     assert!(std::fs::read(room.log_file()).unwrap() == own, "the plant's own log has changed");
     let ended = room.run(&["control", "data/room", "--log", "nowhere/seen.parquet"]).expect(74);
-    assert!(ended.stderr.contains("its folder is not there") && ended.stdout.is_empty(), "{}", ended.stderr);
+    assert!(ended.stderr.contains("its folder does not exist") && ended.stdout.is_empty(), "{}", ended.stderr);
 }
 
 #[test]
@@ -500,7 +500,7 @@ fn advice_names_the_move_its_worth_and_when_to_undo_it() {
     assert!(number(&advice["objective_change"]) <= 0.0, "a plan is never worse than keeping: {advice:#}");
     assert!(number(&advice["undo"][0]["low"]) < number(&advice["undo"][0]["high"]));
     assert!(
-        heat["alone"]["change"].is_number() && heat["reason"].as_str().unwrap().contains("against leaving it alone")
+        heat["alone"]["change"].is_number() && heat["reason"].as_str().unwrap().contains("moving this control changes")
     );
     assert_eq!(advice["from"], "2024-03-03T12:00:00Z", "the step after the newest row");
 }
@@ -516,7 +516,10 @@ fn advice_from_absurd_rows_says_so() {
     *temp.1.last_mut().unwrap() = 60.0;
     room::write_log(&room.log_file(), &columns);
     let warnings = advise()["warnings"].to_string();
-    assert!(warnings.contains("`room_temp` is 60") && warnings.contains("outside of what the model"), "{warnings}");
+    assert!(
+        warnings.contains("`room_temp` is 60") && warnings.contains("outside the model's training data"),
+        "{warnings}"
+    );
 }
 
 #[test]
@@ -559,7 +562,7 @@ fn a_late_plan_is_still_a_plan() {
     let ((free, none), (still, all), (late, few)) = (answers(None), answers(Some(0)), answers(Some(1_000)));
     assert_eq!(still, free, "a clock that stands still changes nothing");
     for answers in [&free, &late] {
-        assert!(answers[1..].iter().all(|a| a.rung == FallbackLevel::Plan), "{answers:?}");
+        assert!(answers[1..].iter().all(|a| a.decided_by == FallbackLevel::Plan), "{answers:?}");
     }
     // Of 19 plans: one look at the start, and one after each of the two iterations, or after the first one only.
     assert_eq!((none, all, few), (0, 3 * 19, 2 * 19));

@@ -11,7 +11,7 @@ use super::model::timezone;
 use super::plant::Plant;
 use crate::config::{At, Loaded, LogSpec, SignalSpec, TimeSpan, TwinSpec};
 use crate::error::Error;
-use crate::log::{self, Column};
+use crate::log::{self, Column, ColumnKind};
 use crate::schema::Role;
 use crate::units::Unit;
 
@@ -45,8 +45,8 @@ impl LogFacts {
             Err(failure) => return Self { failure: Some(failure), ..Self::default() },
         };
         // A time column that is not there, or holds no times, is reported with its place by the checks below.
-        let any_times = facts.columns.iter().flatten().any(|c| c.kind == "time");
-        if facts.find(&spec.time).is_some_and(|c| !any_times || c.kind == "time" || c.kind == "text")
+        let any_times = facts.columns.iter().flatten().any(|c| c.kind == ColumnKind::Time);
+        if facts.find(&spec.time).is_some_and(|c| !any_times || matches!(c.kind, ColumnKind::Time | ColumnKind::Text))
             && let Ok(span) = log::time_span(dir, spec)
         {
             facts.span = Some((span.first, span.last));
@@ -66,7 +66,7 @@ impl LogFacts {
     fn read_ranges(&mut self, dir: &Path, spec: &LogSpec) {
         let Ok(files) = log::files(dir, spec) else { return };
         for column in files.iter().filter_map(|f| log::describe(f).ok()).flatten() {
-            if matches!(column.kind, "float" | "integer") && column.min <= column.max {
+            if matches!(column.kind, ColumnKind::Float | ColumnKind::Integer) && column.min <= column.max {
                 let range = self.ranges.entry(column.name).or_insert((column.min, column.max));
                 *range = (range.0.min(column.min), range.1.max(column.max));
             }
@@ -112,11 +112,11 @@ pub(super) fn log(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         faults.add("too-short", &gap.span, message, format!("write at least `max_gap = \"{}\"`", step.value));
     }
     let Some(columns) = &plant.log.columns else { return };
-    let names = |kinds: &[&str]| -> Vec<&str> {
+    let names = |kinds: &[ColumnKind]| -> Vec<&str> {
         columns.iter().filter(|c| kinds.contains(&c.kind)).map(|c| c.name.as_str()).collect()
     };
     let all: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
-    time_column(faults, plant, &spec.time, &names(&["time"]), &all);
+    time_column(faults, plant, &spec.time, &names(&[ColumnKind::Time]), &all);
     if let Some(episode) = spec.episode.as_ref().filter(|e| !all.contains(&e.as_str())) {
         missing(faults, episode, "episode column", &all);
     }
@@ -143,7 +143,7 @@ pub(super) fn log(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     }
 }
 
-const NUMERIC: [&str; 3] = ["float", "integer", "boolean"];
+const NUMERIC: [ColumnKind; 3] = [ColumnKind::Float, ColumnKind::Integer, ColumnKind::Boolean];
 
 fn is_numeric(column: &Column) -> bool {
     NUMERIC.contains(&column.kind)
@@ -161,9 +161,8 @@ fn time_column(faults: Twin<'_, '_>, plant: &Plant<'_>, name: &At<String>, times
             faults.add("unknown-column", &name.span, format!("the log has no time column `{}`", name.value), help);
         }
         Some(column)
-            if column.kind == "boolean"
-                || column.kind == "other"
-                || (!times.is_empty() && column.kind != "time" && column.kind != "text") =>
+            if matches!(column.kind, ColumnKind::Boolean | ColumnKind::Other)
+                || (!times.is_empty() && !matches!(column.kind, ColumnKind::Time | ColumnKind::Text)) =>
         {
             let message = format!("the time column `{}` holds {}, not times", name.value, contents(column.kind));
             faults.add("wrong-column", &name.span, message, help("name the column with the time stamps".to_owned()));
@@ -219,13 +218,13 @@ fn missing(faults: Twin<'_, '_>, name: &At<String>, what: &str, all: &[&str]) {
     faults.add("unknown-column", &name.span, format!("the log has no {what} `{}`", name.value), help);
 }
 
-fn contents(kind: &str) -> &'static str {
+fn contents(kind: ColumnKind) -> &'static str {
     match kind {
-        "text" => "texts",
-        "time" => "times",
-        "boolean" => "yes or no",
-        "float" | "integer" => "numbers",
-        _ => "neither numbers nor texts",
+        ColumnKind::Text => "texts",
+        ColumnKind::Time => "times",
+        ColumnKind::Boolean => "yes or no",
+        ColumnKind::Float | ColumnKind::Integer => "numbers",
+        ColumnKind::Other => "neither numbers nor texts",
     }
 }
 

@@ -12,14 +12,14 @@ use super::project::Project;
 use super::{Globals, clock, interrupt, progress};
 use crate::check;
 use crate::error::{Error, Result};
-use crate::live::{Flag, LONGEST, Reply, Session, Settings, Tally};
+use crate::live::{Flag, FlagKind, LONGEST_LINE, Reply, Session, Settings, Tally};
 use crate::ops::{Registry, plant};
 use crate::scenario::Compiled;
 
 /// Drive a plant in closed loop: JSON lines on standard input and output.
 ///
 /// Reads `{"describe": …}` first, then one `{"k": …, "obs": {…}}` per step of the plant, and answers each with
-/// `{"u": {…}, "rung": …, "support": …, "predicted": {…}, "ms": …}` until `{"end": …}`. Names are those of the log's
+/// `{"u": {…}, "decided_by": …, "support": …, "predicted": {…}, "ms": …}` until `{"end": …}`. Names are those of the log's
 /// columns. No line ends the loop: what is wrong is flagged in the answer, and the plan, the rest of the last plan, the
 /// safe policy or the controls in force decide, in this order. A summary goes to standard error.
 #[derive(Debug, clap::Args)]
@@ -74,7 +74,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if args.log.is_some() && written.is_ok() {
         watch.leaves(KEPT);
     }
-    tell(&session.tally, globals);
+    tell(session.tally(), globals);
     ended.and(written)?;
     if watch.asked() { Err(Error::Interrupted) } else { Ok(()) }
 }
@@ -96,7 +96,7 @@ fn lines() -> Receiver<Came> {
     receiver
 }
 
-/// The next line without its end, of which no more than [`LONGEST`] bytes are kept in memory; `None` at the end of input,
+/// The next line without its end, of which no more than [`LONGEST_LINE`] bytes are kept in memory; `None` at the end of input,
 /// or when it cannot be read on.
 fn next_line(input: &mut impl BufRead) -> Option<Came> {
     let (mut bytes, mut long, mut any) = (Vec::new(), false, false);
@@ -112,7 +112,7 @@ fn next_line(input: &mut impl BufRead) -> Option<Came> {
         any = true;
         let end = buffer.iter().position(|b| *b == b'\n');
         let part = &buffer[..end.unwrap_or(buffer.len())];
-        if bytes.len() + part.len() > LONGEST {
+        if bytes.len() + part.len() > LONGEST_LINE {
             (long, bytes) = (true, Vec::new());
         } else if !long {
             bytes.extend_from_slice(part);
@@ -134,7 +134,7 @@ fn converse(session: &mut Session, lines: &Receiver<Came>, watch: &interrupt::Wa
             Err(RecvTimeoutError::Disconnected) => break,
         };
         let began = Instant::now();
-        let flags = if long { vec![Flag::line("too_long")] } else { Vec::new() };
+        let flags = if long { vec![Flag::line(FlagKind::TooLong)] } else { Vec::new() };
         let reply = session.take(&bytes, flags)?;
         session.notes().iter().for_each(|text| note(globals, text));
         match reply {
@@ -142,7 +142,7 @@ fn converse(session: &mut Session, lines: &Receiver<Came>, watch: &interrupt::Wa
             Reply::End => break,
             Reply::Answer(answer) => {
                 let ms = began.elapsed().as_secs_f64() * 1e3;
-                session.tally.add(&answer, ms);
+                session.count(&answer, ms);
                 let line = answer.line(ms) + "\n";
                 match out.write_all(line.as_bytes()).and_then(|()| out.flush()) {
                     Ok(()) => {}
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn long_lines_are_cut_and_the_next_one_is_whole() {
-        let mut bytes = vec![b'x'; LONGEST + 5];
+        let mut bytes = vec![b'x'; LONGEST_LINE + 5];
         bytes.extend_from_slice(b"\nshort\n\nlast");
         let mut input = std::io::BufReader::with_capacity(64, bytes.as_slice());
         let came: Vec<Came> = std::iter::from_fn(|| next_line(&mut input)).collect();

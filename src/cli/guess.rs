@@ -1,6 +1,6 @@
 //! What the columns of a log probably are: role, unit and name from a column's name, limits from its values.
 
-use crate::log::ColumnSummary;
+use crate::log::{ColumnKind, ColumnSummary};
 use crate::schema::Role;
 use crate::units::Unit;
 
@@ -157,7 +157,7 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     if FOREIGN.contains(&lower.as_str()) {
         return Err("says something about the log, not about the plant");
     }
-    if !matches!(column.kind, "float" | "integer") {
+    if !matches!(column.kind, ColumnKind::Float | ColumnKind::Integer) {
         return Err("holds no numbers");
     }
     if column.distinct == 0 || !column.min.is_finite() || !column.max.is_finite() {
@@ -226,12 +226,12 @@ pub(super) fn time(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
         ["time", "date", "stamp"].iter().any(|w| lower.contains(w))
             || ["ts", "t", "hour", "epoch"].contains(&lower.as_str())
     };
-    let of_kind = |c: &&ColumnSummary| c.kind == "time";
+    let of_kind = |c: &&ColumnSummary| c.kind == ColumnKind::Time;
     columns
         .iter()
         .find(|c| of_kind(c) && named(c))
         .or_else(|| columns.iter().find(of_kind))
-        .or_else(|| columns.iter().filter(|c| matches!(c.kind, "float" | "integer")).find(named))
+        .or_else(|| columns.iter().filter(|c| matches!(c.kind, ColumnKind::Float | ColumnKind::Integer)).find(named))
 }
 
 /// A column whose changes split the log into episodes.
@@ -244,9 +244,9 @@ pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
     };
     columns
         .iter()
-        .filter(|c| matches!(c.kind, "integer" | "text"))
+        .filter(|c| matches!(c.kind, ColumnKind::Integer | ColumnKind::Text))
         .find(|c| named(c) && stays(c))
-        .or_else(|| columns.iter().filter(|c| c.kind == "text").find(stays))
+        .or_else(|| columns.iter().filter(|c| c.kind == ColumnKind::Text).find(stays))
 }
 
 /// Tag, value and quality columns of a long log: one row per sample.
@@ -254,7 +254,7 @@ pub(super) fn long(columns: &[ColumnSummary]) -> Option<(&ColumnSummary, &Column
     let called = |words: &[&str]| columns.iter().find(|c| words.contains(&c.name.to_lowercase().as_str()));
     let tag = called(&["tag", "tagname", "tag_name", "point", "sensor", "variable", "signal"])?;
     let value = called(&["value", "val"])?;
-    (tag.kind == "text" && matches!(value.kind, "float" | "integer"))
+    (tag.kind == ColumnKind::Text && matches!(value.kind, ColumnKind::Float | ColumnKind::Integer))
         .then(|| (tag, value, called(&["quality", "status", "flag"])))
 }
 
@@ -284,7 +284,7 @@ mod tests {
     fn column(name: &str) -> ColumnSummary {
         ColumnSummary {
             name: name.into(),
-            kind: "float",
+            kind: ColumnKind::Float,
             rows: 10,
             min: 1.0,
             mean: 2.0,

@@ -12,7 +12,7 @@ use super::{Globals, output};
 use crate::check::{self, Plant};
 use crate::config::{self, At, Files, LogSpec, TimeSpan};
 use crate::error::{Error, Result, plural};
-use crate::log::{self, ColumnSummary};
+use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
 
 /// Write a commented twin.toml and a first scenario from a Parquet log.
@@ -203,7 +203,8 @@ fn draft(name: &str, file: &Path, columns: &[ColumnSummary]) -> Result<Draft> {
         // Of a long log the tags are known, not their values.
         Some((tag, value, _)) => {
             for text in &tag.examples {
-                let column = ColumnSummary { name: text.clone(), kind: "float", distinct: 2, ..value.clone() };
+                let column =
+                    ColumnSummary { name: text.clone(), kind: ColumnKind::Float, distinct: 2, ..value.clone() };
                 draft.add(&column, false);
             }
         }

@@ -9,12 +9,20 @@ use crate::trajectory::Trajectory;
 /// Forecasts of every disturbance and set-point, made at each step from what was known then.
 #[derive(Debug, Clone)]
 pub struct Forecast {
-    /// The realised signals of the run, preceded by `past` steps of history; 1 particle.
+    /// The realised signals of the run, preceded by its history; 1 particle.
     pub realised: Arc<Trajectory>,
-    /// Steps of history before step 0 of the run.
-    pub past: usize,
+    pub present: Present,
     /// (signal, how it is forecast).
     pub signals: Vec<(usize, ForecastSpec)>,
+}
+
+/// Which row of the realised signals is the present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Present {
+    /// Row `history + t` at step `t` of the run, for a run whose future is already realised.
+    AfterHistory(usize),
+    /// The newest row at every step, for a live run.
+    NewestRow,
 }
 
 impl Forecast {
@@ -32,7 +40,12 @@ impl Forecast {
         let told = |s: &usize| matches!(realised.schema.signals[*s].role, Role::Disturbance | Role::Setpoint);
         let signals =
             (0..realised.schema.len()).filter(told).map(|s| (s, how(&realised.schema.signals[s].name))).collect();
-        Self { realised, past, signals }
+        Self { realised, present: Present::AfterHistory(past), signals }
+    }
+
+    /// As [`Self::new`], for a live run whose present is always the newest row.
+    pub fn live(spec: &TwinSpec, realised: Arc<Trajectory>, all: Option<ForecastSpec>) -> Self {
+        Self { present: Present::NewestRow, ..Self::new(spec, realised, 0, all) }
     }
 
     /// Columns of which the true future is told.
@@ -48,7 +61,10 @@ impl Forecast {
         let (signal, how) = self.signals[i];
         let column = &self.realised.columns[signal];
         let last = column.len().saturating_sub(1);
-        let now = (self.past + t).min(last);
+        let now = match self.present {
+            Present::AfterHistory(history) => (history + t).min(last),
+            Present::NewestRow => last,
+        };
         let known = &column[..column.len().min(now + 1)];
         match how {
             ForecastSpec::Persistence => out.fill(persistence(known)),
@@ -104,7 +120,7 @@ mod tests {
         let schema = Arc::new(Schema::new(vec![signal]));
         let mut realised = Trajectory::empty(schema, Timestamp::UNIX_EPOCH, 3_600_000, values.len(), 1);
         realised.columns[0] = values;
-        Forecast { realised: Arc::new(realised), past, signals: vec![(0, how)] }
+        Forecast { realised: Arc::new(realised), present: Present::AfterHistory(past), signals: vec![(0, how)] }
     }
 
     fn seasonal_of(hours: i64) -> ForecastSpec {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 pub use base_stock::BaseStock;
-pub use forecast::Forecast;
+pub use forecast::{Forecast, Present};
 pub use hold::Hold;
 pub use limit::{limited, since};
 pub use mpc::{Clock, Mpc, OptimismCheck, SkillHorizon};

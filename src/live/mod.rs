@@ -1,34 +1,28 @@
-//! A twin beside the running plant: the closed loop line by line, and advice.
+//! A twin next to the running plant: the closed loop, line by line, and advice from the log's end.
 //!
-//! `description` is what the plant says of itself, `line` reads what it says later, `order` finds the step that it belongs to, `tags` the signals and units, `collected`
-//! makes one step of the twin of several lines, `past` keeps what was seen, `ladder` decides,
-//! `support` says how much of a move the model knows, `answer` is what goes back;
-//! `account`, `record` and `tally` keep account, and `session` is the line through all of them.
-//! `advice` plans once from the log's end: `follow` does as advised, `reason` says what speaks for each control, `newest`
-//! whether the rows to start from can be.
+//! `session` takes a line through the four parts of the loop. `protocol` finds the step that the line belongs to and reads
+//! its values. `estimator` completes the past and fills in missing values. `fallback` decides the controls within their
+//! `limits`; `support` reduces moves that the model does not support. `journal` records and counts. `advise` plans once from
+//! the newest rows of the log.
 
-mod account;
-mod advice;
-mod answer;
-mod collected;
-mod description;
+mod advise;
+mod decision;
+mod estimator;
 mod fallback;
-mod follow;
-mod line;
-mod newest;
-mod order;
-mod past;
-mod reason;
-mod record;
+mod journal;
+mod limits;
+mod protocol;
 mod session;
 mod support;
-mod tags;
-mod tally;
 
-pub use advice::{Advice, KpiChange, Undo, advise};
-pub use answer::Answer;
-pub use fallback::FallbackLevel;
-pub use line::{Flag, LONGEST};
-pub use reason::Advised;
+pub use advise::advice::Advice;
+pub use advise::advise;
+pub use advise::change::KpiChange;
+pub use advise::reason::ControlAdvice;
+pub use advise::undo::Undo;
+pub use decision::FallbackLevel;
+pub use journal::tally::Tally;
+pub use protocol::answer::Answer;
+pub use protocol::flag::{Flag, FlagKind};
+pub use protocol::line::LONGEST_LINE;
 pub use session::{Reply, Session, Settings};
-pub use tally::Tally;

@@ -1,50 +1,53 @@
-//! How much of a move stays within what the model has seen.
+//! Which part of a requested move stays within the support of the model.
 
 use crate::error::Result;
 use crate::schema::Role;
 use crate::twin::{Dynamics, Support};
 
-/// Shares of a move that are tried when all of it leaves the support.
+/// Shares of a move that are tried if all of it leaves the support, the largest first (guess).
 const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
 
-/// Moves that stay within the support, `[controls]` each: `wish` alone if it does, else as much of it as is known on the way
-/// from `usual`, what would be done without it, and from `others`, in all controls together and then in one alone. Where
-/// `usual` is outside, too, by weather or set-points that the log never had, `wish` is no step into the unknown that would not
-/// be taken without it: all of it counts as long as every state is `known` ([`states_known`]). Empty: nothing of it may be
-/// done.
+/// The moves that may be made in place of `requested`, `[controls]` each.
 ///
-/// `judge` brings controls within their limits and says what their support is at the present step.
+/// - If `requested` stays within the support: only `requested`.
+/// - Else the largest supported share of the move from `unplanned` (the controls without a plan) and from each of `others`,
+///   with all controls reduced together, and with each control reduced alone.
+/// - If `unplanned` leaves the support too, for example because of weather that the log does not contain, the move adds
+///   no new extrapolation: `requested`, as long as `states_known` (see [`states_known`]).
+/// - Empty if none of these exists.
+///
+/// `judge` brings controls within their limits and returns their support at the present step.
 ///
 /// # Errors
 /// Those of `judge`.
 pub fn supported(
-    mut usual: Vec<f64>,
+    mut unplanned: Vec<f64>,
     others: Vec<Vec<f64>>,
-    mut wish: Vec<f64>,
-    known: bool,
+    mut requested: Vec<f64>,
+    states_known: bool,
     mut judge: impl FnMut(&mut [f64]) -> Result<Support>,
 ) -> Result<Vec<Vec<f64>>> {
-    if judge(&mut wish)? != Support::Outside {
-        return Ok(vec![wish]);
+    if judge(&mut requested)? != Support::Outside {
+        return Ok(vec![requested]);
     }
-    if judge(&mut usual)? == Support::Outside {
-        return Ok(known.then_some(wish).into_iter().collect());
+    if judge(&mut unplanned)? == Support::Outside {
+        return Ok(states_known.then_some(requested).into_iter().collect());
     }
-    let mut from = vec![usual];
+    let mut origins = vec![unplanned];
     for mut other in others {
-        if judge(&mut other)? != Support::Outside && !from.contains(&other) {
-            from.push(other);
+        if judge(&mut other)? != Support::Outside && !origins.contains(&other) {
+            origins.push(other);
         }
     }
     let mut moves: Vec<Vec<f64>> = Vec::new();
-    let alone = (0..wish.len()).filter(|_| wish.len() > 1).map(Some);
+    let alone = (0..requested.len()).filter(|_| requested.len() > 1).map(Some);
     for control in std::iter::once(None).chain(alone) {
-        for usual in &from {
-            if control.is_some_and(|c| usual[c] == wish[c]) {
+        for origin in &origins {
+            if control.is_some_and(|c| origin[c] == requested[c]) {
                 continue;
             }
             for share in SHARES.into_iter().chain(control.map(|_| 0.0)) {
-                let mut part = between(usual, &wish, control, share);
+                let mut part = between(origin, &requested, control, share);
                 if judge(&mut part)? != Support::Outside {
                     if !moves.contains(&part) {
                         moves.push(part);
@@ -57,14 +60,14 @@ pub fn supported(
     Ok(moves)
 }
 
-/// `wish`, in one control or in all of them only `share` of the way from `usual`.
-fn between(usual: &[f64], wish: &[f64], control: Option<usize>, share: f64) -> Vec<f64> {
-    let gives_in = |c: usize| control.is_none_or(|one| one == c);
-    let each = usual.iter().zip(wish).enumerate();
-    each.map(|(c, (u, w))| if gives_in(c) { u + share * (w - u) } else { *w }).collect()
+/// `requested`, but with one control, or with all of them, only `share` of the way from `origin`.
+fn between(origin: &[f64], requested: &[f64], control: Option<usize>, share: f64) -> Vec<f64> {
+    let is_reduced = |c: usize| control.is_none_or(|one| one == c);
+    let each = origin.iter().zip(requested).enumerate();
+    each.map(|(c, (from, to))| if is_reduced(c) { from + share * (to - from) } else { *to }).collect()
 }
 
-/// Whether every learned state, whose present value is `value`, is near to what the log has seen.
+/// Whether every learned state, whose present value is `value`, is within or close to its logged range.
 pub fn states_known(dynamics: &dyn Dynamics, value: impl Fn(usize) -> f64) -> bool {
     let states = dynamics.schema().with_role(Role::State).into_iter().filter(|&s| dynamics.learns(s));
     states.into_iter().all(|s| value(s).is_finite() && dynamics.widened_range(s).contains(value(s)))
@@ -74,32 +77,33 @@ pub fn states_known(dynamics: &dyn Dynamics, value: impl Fn(usize) -> f64) -> bo
 mod tests {
     use super::*;
 
-    /// Outside above `edge`.
-    fn upto(edge: f64, known: bool) -> Option<Vec<f64>> {
+    /// The move from 1 towards 5 if values above `edge` are outside the support.
+    fn up_to(edge: f64, states_known: bool) -> Option<Vec<f64>> {
         let judge = |moves: &mut [f64]| Ok(if moves[0] > edge { Support::Outside } else { Support::Inside });
-        supported(vec![1.0], Vec::new(), vec![5.0], known, judge).unwrap().pop()
+        supported(vec![1.0], Vec::new(), vec![5.0], states_known, judge).unwrap().pop()
     }
 
     #[test]
-    fn controls_give_in_together_or_one_alone() {
-        // more than 6 in all is outside
+    fn controls_are_reduced_together_or_one_alone() {
+        // A sum above 6 is outside the support.
         let judge = |moves: &mut [f64]| Ok(if moves[0] + moves[1] > 6.0 { Support::Outside } else { Support::Edge });
-        let from = |usual: [f64; 2], other: [f64; 2], known: bool| {
-            supported(usual.to_vec(), vec![other.to_vec()], vec![4.0, 4.0], known, judge).unwrap()
+        let from = |unplanned: [f64; 2], other: [f64; 2], states_known: bool| {
+            supported(unplanned.to_vec(), vec![other.to_vec()], vec![4.0, 4.0], states_known, judge).unwrap()
         };
         assert_eq!(from([0.0, 0.0], [0.0, 0.0], true), [[3.0, 3.0], [2.0, 4.0], [4.0, 2.0]]);
         assert_eq!(from([0.0, 0.0], [4.0, 0.0], false), [[3.0, 3.0], [4.0, 2.0], [2.0, 4.0]]);
-        // what is outside itself is no way back
+        // No move starts from an origin outside the support.
         assert_eq!(from([1.0, 1.0], [9.0, 0.0], true), [[2.5, 2.5], [1.75, 4.0], [4.0, 1.75]]);
         assert_eq!(from([9.0, 0.0], [2.0, 2.0], true), [[4.0, 4.0]]);
         assert!(from([9.0, 0.0], [2.0, 2.0], false).is_empty());
     }
 
     #[test]
-    fn as_much_as_is_known_is_moved() {
-        assert_eq!(upto(5.0, false), Some(vec![5.0]));
-        assert_eq!(upto(3.5, true), Some(vec![3.0]));
-        assert_eq!(upto(1.0, true), None, "no share of it is known, the usual is");
-        assert_eq!((upto(0.0, true), upto(0.0, false)), (Some(vec![5.0]), None), "nothing is known but the states");
+    fn the_largest_supported_share_of_a_move_is_made() {
+        assert_eq!(up_to(5.0, false), Some(vec![5.0]));
+        assert_eq!(up_to(3.5, true), Some(vec![3.0]));
+        assert_eq!(up_to(1.0, true), None, "no share is supported, and the controls without a plan are");
+        let both_outside = (up_to(0.0, true), up_to(0.0, false));
+        assert_eq!(both_outside, (Some(vec![5.0]), None), "it depends on the states alone");
     }
 }

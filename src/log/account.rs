@@ -1,17 +1,21 @@
-//! The account of a log: what its gaps, its episodes and its resampling come to, and each signal's row of the table.
+//! The summary of a log: findings on gaps, episodes and resampling, and the row of each signal in the quality table.
 
 use super::clean::Cleaned;
 use super::clock::typical_interval;
 use super::detect::quantiles;
-use super::finding::{Tally, duration};
-use super::resample::{Grid, Resampled, Samples};
-use super::segments::{Episodes, Segments};
-use super::{Excitation, Finding, SignalQuality};
+use super::episodes::Episodes;
+use super::grid::Grid;
+use super::occurrences::Occurrences;
+use super::quality::{Excitation, Finding, FindingAction, FindingClass, SignalQuality};
+use super::resample::Resampled;
+use super::samples::Samples;
+use super::segments::Segments;
+use super::text::duration;
 use crate::config::{Resample, TwinSpec};
 use crate::schema::{Role, Signal};
 
-/// Where the time line was split, and why.
-pub(super) fn tell_segments(
+/// Findings on where the time line was split.
+pub(super) fn segment_findings(
     s: &Segments,
     grid: &Grid,
     episodes: Option<&Episodes>,
@@ -22,12 +26,12 @@ pub(super) fn tell_segments(
     if let (Some(first), Some(last)) = (s.gaps.first(), s.gaps.last()) {
         let total: usize = s.gaps.iter().map(|g| g.len()).sum();
         let longest = s.gaps.iter().map(|g| g.len()).max().unwrap_or(0);
-        findings.extend(Tally::span(s.gaps.len(), grid.time(first.start), grid.time(last.end)).finding(
+        findings.extend(Occurrences::between(s.gaps.len(), grid.time(first.start), grid.time(last.end)).finding(
             "",
-            "gap",
-            "split",
+            FindingClass::Gap,
+            FindingAction::Split,
             format!(
-                "nothing was logged for longer than {}; together {} ({:.1} % of the span), the longest {}",
+                "no signal was logged for longer than {}; in total {} ({:.1} % of the time span), at most {}",
                 duration(max_gap),
                 duration(total as i64 * grid.step),
                 100.0 * total as f64 / grid.steps as f64,
@@ -40,61 +44,67 @@ pub(super) fn tell_segments(
     if let (Some(first), Some(last)) = (e.blocks.get(1), e.blocks.last()) {
         let mixed = match s.mixed {
             0 => String::new(),
-            n => format!("; {n} steps that hold samples of two episodes are left out"),
+            n => format!("; {n} steps with samples of two episodes are left out"),
         };
-        findings.extend(Tally::span(e.changes(), first.from, last.from).finding(
+        findings.extend(Occurrences::between(e.changes(), first.from, last.from).finding(
             "",
-            "episode",
-            "split",
+            FindingClass::Episode,
+            FindingAction::Split,
             format!("changes of `{column}`{mixed}"),
         ));
     }
 }
 
 /// One signal, cleaned and resampled.
-pub(super) struct Outcome<'a> {
+pub(super) struct ResampledSignal<'a> {
     pub name: &'a str,
     pub how: Resample,
     pub samples: &'a Samples,
     pub resampled: &'a Resampled,
     /// Its values were held until the next sample, however long that took.
-    pub forever: bool,
+    pub hold_forever: bool,
     pub coverage: f64,
 }
 
-/// What resampling did to one signal.
-pub(super) fn tell_outcome(outcome: &Outcome, grid: &Grid, last_alive: usize, max_gap: i64, told: &mut Vec<Finding>) {
-    let Outcome { name, how, samples: s, resampled: r, forever, coverage } = *outcome;
-    let mut note = |f: Option<Finding>| told.extend(f);
-    if forever {
+/// Findings on the resampling of one signal.
+pub(super) fn resampling_findings(
+    signal: &ResampledSignal,
+    grid: &Grid,
+    last_alive: usize,
+    max_gap: i64,
+    findings: &mut Vec<Finding>,
+) {
+    let ResampledSignal { name, how, samples: s, resampled: r, hold_forever, coverage } = *signal;
+    let mut note = |f: Option<Finding>| findings.extend(f);
+    if hold_forever {
         note(r.held.finding(
             name,
-            "report-on-change",
-            "held",
-            "it is logged only when it changes, so its last value was held until the next one",
+            FindingClass::ReportOnChange,
+            FindingAction::Held,
+            "the signal is logged only when it changes, so each value was held until the next one",
         ));
     } else {
         note(r.held.finding(
             name,
-            "gap",
-            "held",
+            FindingClass::Gap,
+            FindingAction::Held,
             format!("steps without a sample; the last value was held for up to {}", duration(max_gap)),
         ));
     }
     note(r.interpolated.finding(
         name,
-        "gap",
-        "interpolated",
-        format!("steps without a sample, between samples no farther apart than {}", duration(max_gap)),
+        FindingClass::Gap,
+        FindingAction::Interpolated,
+        format!("steps without a sample, between samples at most {} apart", duration(max_gap)),
     ));
     let interval = typical_interval(&s.time).map_or(0, |i| i.0);
     if matches!(how, Resample::Mean | Resample::Sum) && 2 * interval > 3 * grid.step && coverage < 0.9 {
         note(r.missing.finding(
             name,
-            "slow-samples",
-            "kept",
+            FindingClass::SlowSamples,
+            FindingAction::Kept,
             format!(
-                "a sample comes every {}, a step is {}; write resample = \"linear\" or \"hold\" (with a longer max_gap where needed), or a longer step",
+                "there is a sample every {}, but a step is {}; set resample = \"linear\" or \"hold\" (with a longer max_gap if needed), or a longer step",
                 duration(interval),
                 duration(grid.step)
             ),
@@ -103,30 +113,28 @@ pub(super) fn tell_outcome(outcome: &Outcome, grid: &Grid, last_alive: usize, ma
     }
     let end = s.time.last().and_then(|t| grid.bin(*t)).unwrap_or(0);
     let silent = last_alive.saturating_sub(end) as i64 * grid.step;
-    if !s.time.is_empty() && silent > max_gap && !forever {
-        note(Tally::span(last_alive - end, grid.time(end + 1), grid.time(last_alive)).finding(
+    if !s.time.is_empty() && silent > max_gap && !hold_forever {
+        note(Occurrences::between(last_alive - end, grid.time(end + 1), grid.time(last_alive)).finding(
             name,
-            "stale",
-            "kept",
+            FindingClass::Stale,
+            FindingAction::Kept,
             format!("no sample in the last {} of the log", duration(silent)),
         ));
     }
     note(r.holes.finding(
         name,
-        "gap",
-        "kept",
-        format!("stretches longer than {} without a value while other signals have one", duration(max_gap)),
+        FindingClass::Gap,
+        FindingAction::Kept,
+        format!("times longer than {} without a value while other signals have one", duration(max_gap)),
     ));
 }
 
-/// The signal's row of the table.
-pub(super) fn signal_quality(
-    signal: &Signal,
-    c: &Cleaned,
-    r: &Resampled,
-    segments: &Segments,
-    inside: usize,
-) -> SignalQuality {
+/// Relative change from which a control has moved: rounding errors.
+const LEAST_MOVE: f64 = 1e-9;
+
+/// The row of a signal in the quality table.
+pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segments: &Segments) -> SignalQuality {
+    let inside: usize = segments.segments.iter().map(|s| s.len()).sum();
     let values = || segments.segments.iter().flat_map(|s| &r.value[s.clone()]).copied().filter(|v| !v.is_nan());
     let n = values().count();
     let mean = values().map(|v| v / n as f64).sum::<f64>();
@@ -137,7 +145,7 @@ pub(super) fn signal_quality(
             .segments
             .iter()
             .flat_map(|s| r.value[s.clone()].windows(2))
-            .filter(|w| (w[1] - w[0]).abs() > 1e-9 * (w[0].abs() + w[1].abs()))
+            .filter(|w| (w[1] - w[0]).abs() > LEAST_MOVE * (w[0].abs() + w[1].abs()))
             .count();
         let variance = values().map(|v| (v - mean) * (v - mean) / n as f64).sum::<f64>();
         let hard = signal.hard.high - signal.hard.low;
@@ -159,5 +167,47 @@ pub(super) fn signal_quality(
         mean: known(mean),
         max: known(max),
         excitation,
+    }
+}
+
+/// Replaces a finding of rows that occurs in all signals alike by one of the time line. `signals`: their number.
+pub(super) fn merge_shared(findings: &[Finding], signals: usize) -> Vec<Finding> {
+    const OF_ROWS: [FindingClass; 7] = [
+        FindingClass::OutOfOrder,
+        FindingClass::Duplicate,
+        FindingClass::ClockStep,
+        FindingClass::EpisodeOverlap,
+        FindingClass::Missing,
+        FindingClass::Stale,
+        FindingClass::SlowSamples,
+    ];
+    let same = |a: &Finding, b: &Finding| {
+        a.class == b.class && a.count == b.count && a.first == b.first && a.last == b.last && a.action == b.action
+    };
+    let mut out: Vec<Finding> = Vec::with_capacity(findings.len());
+    for f in findings {
+        let shared =
+            signals > 1 && OF_ROWS.contains(&f.class) && findings.iter().filter(|g| same(f, g)).count() == signals;
+        if !shared {
+            out.push(f.clone());
+        } else if !out.iter().any(|g| g.signal.is_empty() && same(f, g)) {
+            out.push(Finding { signal: String::new(), ..f.clone() });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_shared_by_all_signals_is_reported_once() {
+        let mut o = Occurrences::default();
+        o.add(5);
+        let finding = |s: &&str| o.finding(s, FindingClass::Duplicate, FindingAction::Dropped, "");
+        let all: Vec<_> = ["a", "b"].iter().filter_map(finding).collect();
+        let merged = merge_shared(&all, 2);
+        assert_eq!((merged.len(), merged[0].signal.as_str()), (1, ""));
     }
 }

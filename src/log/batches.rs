@@ -1,59 +1,60 @@
-//! The columns of one file, batch by batch: what is not asked for is not read, and no more than two batches are in memory.
+//! The columns of one file, batch by batch. Only the selected columns are read, and at most two batches are in memory.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use arrow_schema::{DataType, Schema};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use arrow_schema::DataType;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader};
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use rayon::prelude::*;
 
-use super::files::LogFile;
+use super::footer::{ColumnKind, LogFile, retyped};
 use super::pages::{Chunks, rows};
 use crate::error::{Error, Result};
 
-/// Rows of a batch.
+/// Rows per batch (guess: a column of a batch fits into the L2 cache).
 const ROWS: usize = 65_536;
 
-/// How a column is handed over.
+/// How a column is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum As {
-    /// As its type says.
+    /// By its type.
     Plain,
-    /// Text with its dictionary, for [`codes`](super::cast::codes).
+    /// Text as a dictionary, for [`codes`](super::cast::codes).
     Codes,
 }
 
-/// Columns of one file, in step.
+/// Reads columns of one file in parallel.
 pub(super) struct Batches<'a> {
     file: &'a LogFile,
     meta: ArrowReaderMetadata,
-    /// Places of the columns in the file.
+    /// Indices of the columns in the file.
     columns: Vec<usize>,
-    /// Runs of row groups yet to be read, the next one last.
-    runs: Vec<Vec<usize>>,
+    /// Sets of row groups that are still to be read, the next one last.
+    pending: Vec<Vec<usize>>,
     readers: Vec<ParquetRecordBatchReader>,
-    /// Rows that the present run still owes.
+    /// Rows that the present row groups still have to deliver.
     left: usize,
 }
 
 impl<'a> Batches<'a> {
     /// `select`: names of columns of `file`.
     pub fn new(file: &'a LogFile, select: &[(&str, As)]) -> Result<Self> {
-        let place = |name: &str| {
+        let index = |name: &str| {
             let at = file.columns.iter().position(|c| c.name == name);
             at.ok_or_else(|| Error::Internal(format!("{} has no column `{name}`", file.name)))
         };
-        let columns = select.iter().map(|(name, _)| place(name)).collect::<Result<Vec<_>>>()?;
-        let coded = columns.iter().zip(select).filter(|(c, s)| s.1 == As::Codes && file.columns[**c].kind == "text");
+        let columns = select.iter().map(|(name, _)| index(name)).collect::<Result<Vec<_>>>()?;
+        let coded =
+            columns.iter().zip(select).filter(|(c, s)| s.1 == As::Codes && file.columns[**c].kind == ColumnKind::Text);
         let coded: Vec<usize> = coded.map(|(c, _)| *c).collect();
         let groups = 0..file.meta.metadata().num_row_groups();
-        // A dictionary belongs to its row group: a batch over two of them would lose both.
-        let runs = if coded.is_empty() { vec![groups.collect()] } else { groups.rev().map(|g| vec![g]).collect() };
+        // Each row group has its own dictionary, and a batch over two row groups has none.
+        let pending = if coded.is_empty() { vec![groups.collect()] } else { groups.rev().map(|g| vec![g]).collect() };
         let meta = with_dictionaries(&file.meta, &coded);
-        Ok(Self { file, meta, columns, runs, readers: Vec::new(), left: 0 })
+        Ok(Self { file, meta, columns, pending, readers: Vec::new(), left: 0 })
     }
 
     /// The next rows, one array per column; `None` at the end of the file.
@@ -63,9 +64,9 @@ impl<'a> Batches<'a> {
     pub fn next(&mut self) -> Result<Option<Vec<ArrayRef>>> {
         loop {
             if self.readers.is_empty() {
-                let Some(run) = self.runs.pop() else { return Ok(None) };
-                self.left = rows(self.meta.metadata(), &run);
-                self.readers = self.columns.iter().map(|c| self.open(*c, &run)).collect::<Result<_>>()?;
+                let Some(groups) = self.pending.pop() else { return Ok(None) };
+                self.left = rows(self.meta.metadata(), &groups);
+                self.readers = self.columns.iter().map(|c| self.open(*c, &groups)).collect::<Result<_>>()?;
             }
             let file = self.file;
             let read: Vec<Result<Option<ArrayRef>>> = self.readers.par_iter_mut().map(|r| decode(file, r)).collect();
@@ -79,7 +80,7 @@ impl<'a> Batches<'a> {
                 return Ok(Some(read.into_iter().flatten().collect()));
             }
             if self.left > 0 {
-                return Err(damaged(file, "it holds fewer rows than its footer says"));
+                return Err(damaged(file, "it contains fewer rows than its footer says"));
             }
             self.readers.clear();
         }
@@ -90,7 +91,7 @@ impl<'a> Batches<'a> {
         let path = &self.file.path;
         let file = Arc::new(File::open(path).map_err(|e| Error::no_input(path, e))?);
         let chunks = Chunks { file, meta: Arc::clone(self.meta.metadata()), groups: groups.to_vec() };
-        caught(self.file, || {
+        catch_panics(self.file, || {
             let mask = ProjectionMask::roots(self.meta.parquet_schema(), [column]);
             let levels =
                 parquet_to_arrow_field_levels(self.meta.parquet_schema(), mask, Some(self.meta.schema().fields()))?;
@@ -99,7 +100,7 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// Hands the batches of a file to `take`, in order; the next one is decoded meanwhile.
+/// Passes the batches of a file to `take`, in order. The next batch is decoded in the meantime.
 pub(super) fn each_batch(
     file: &LogFile,
     select: &[(&str, As)],
@@ -115,7 +116,7 @@ pub(super) fn each_batch(
     Ok(())
 }
 
-/// The same file, its text columns `coded` read with their dictionaries where that can be done.
+/// The footer with dictionary types for the text columns `coded`, if the reader can decode them so.
 fn with_dictionaries(meta: &ArrowReaderMetadata, coded: &[usize]) -> ArrowReaderMetadata {
     if coded.is_empty() {
         return meta.clone();
@@ -124,31 +125,24 @@ fn with_dictionaries(meta: &ArrowReaderMetadata, coded: &[usize]) -> ArrowReader
     retyped(meta, |at, own| if coded.contains(&at) { dictionary.clone() } else { own.clone() })
 }
 
-/// The same file, its columns read as the type that `hint` gives each; as it was when the reader cannot do that.
-pub(super) fn retyped(meta: &ArrowReaderMetadata, hint: impl Fn(usize, &DataType) -> DataType) -> ArrowReaderMetadata {
-    let schema = meta.schema();
-    let fields = schema.fields().iter().enumerate();
-    let fields = fields.map(|(at, f)| f.as_ref().clone().with_data_type(hint(at, f.data_type())));
-    let hinted = Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone());
-    let options = ArrowReaderOptions::new().with_schema(Arc::new(hinted));
-    ArrowReaderMetadata::try_new(Arc::clone(meta.metadata()), options).unwrap_or_else(|_| meta.clone())
-}
-
 fn decode(file: &LogFile, reader: &mut ParquetRecordBatchReader) -> Result<Option<ArrayRef>> {
-    let batch = caught(file, || reader.next().transpose())?;
+    let batch = catch_panics(file, || reader.next().transpose())?;
     Ok(batch.and_then(|b| b.columns().first().map(Arc::clone)))
 }
 
-/// A damaged page can make the decoder panic; that is the file's fault and must be told as such.
-fn caught<T, E: std::fmt::Display>(file: &LogFile, decode: impl FnOnce() -> std::result::Result<T, E>) -> Result<T> {
+/// Turns a panic of the decoder into an error. A damaged page can cause one.
+fn catch_panics<T, E: std::fmt::Display>(
+    file: &LogFile,
+    decode: impl FnOnce() -> std::result::Result<T, E>,
+) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(v)) => Ok(v),
         Ok(Err(e)) => Err(damaged(file, &e.to_string())),
-        Err(_) => Err(damaged(file, "the Parquet reader gave up")),
+        Err(_) => Err(damaged(file, "the Parquet reader panicked")),
     }
 }
 
 fn damaged(file: &LogFile, reason: &str) -> Error {
     let reason = reason.lines().next().unwrap_or(reason);
-    Error::Data(format!("{}: {reason}; the file seems to be damaged, export it again", file.path.display()))
+    Error::Data(format!("{}: {reason}; the file seems to be damaged; export it again", file.path.display()))
 }

@@ -1,4 +1,4 @@
-//! Arrow arrays → plain numbers, integers and texts: the few casts that a log needs.
+//! Casts from Arrow arrays to plain numbers, integers, texts and codes.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,9 +13,10 @@ use arrow_array::types::{
 use arrow_array::{Array, LargeStringArray, StringArray, StringViewArray};
 use arrow_schema::{DataType as D, TimeUnit};
 
-use super::scan::NULL;
+use super::missing::{NULL, non_null};
 
-/// Appends a column of numbers or booleans; a null becomes [`NULL`]. `None`, and nothing appended: it holds neither.
+/// Appends a column of numbers or booleans to `out`. A null becomes [`NULL`]. `None`: the column has another type, and
+/// nothing is appended.
 pub(super) fn floats(array: &dyn Array, out: &mut Vec<f64>) -> Option<()> {
     let from = out.len();
     match array.data_type() {
@@ -34,7 +35,7 @@ pub(super) fn floats(array: &dyn Array, out: &mut Vec<f64>) -> Option<()> {
         D::Decimal64(_, scale) => each::<Decimal64Type>(array, out, |v| scaled(v as f64, *scale)),
         D::Decimal128(_, scale) => each::<Decimal128Type>(array, out, |v| scaled(v as f64, *scale)),
         D::Decimal256(_, scale) => each::<Decimal256Type>(array, out, |v| {
-            // Of the magnitude, for the parts of a negative number cancel.
+            // Of the magnitude, because the two parts of a negative number would cancel.
             let (low, high) = v.wrapping_abs().to_parts();
             let whole = high as f64 * 2_f64.powi(128) + low as f64;
             scaled(if v.is_negative() { -whole } else { whole }, *scale)
@@ -62,13 +63,13 @@ fn each<T: ArrowPrimitiveType>(array: &dyn Array, out: &mut Vec<f64>, to: impl F
     out.extend(array.as_primitive::<T>().values().iter().map(|v| to(*v)));
 }
 
-/// One division, so that a decimal that a number can hold is read as that number.
+/// Divides once, so that the result is the `f64` nearest to the decimal.
 fn scaled(whole: f64, scale: i8) -> f64 {
     let power = 10_f64.powi(i32::from(scale.unsigned_abs()));
     if scale < 0 { whole * power } else { whole / power }
 }
 
-/// A dictionary's key of each row (of a null row: any), and its values.
+/// The dictionary key of each row (any key for a null), and the values of the dictionary.
 fn keys(array: &dyn Array) -> (Vec<usize>, &dyn Array) {
     let dictionary = array.as_any_dictionary();
     let values = dictionary.values().as_ref();
@@ -83,7 +84,7 @@ pub(super) struct Integers<'a> {
 }
 
 impl<'a> Integers<'a> {
-    /// `None`: the column holds something else.
+    /// `None`: the column has another type.
     pub fn new(array: &'a dyn Array) -> Option<Self> {
         fn wide<T: ArrowPrimitiveType<Native = i64>>(array: &dyn Array) -> Cow<'_, [i64]> {
             Cow::Borrowed(array.as_primitive::<T>().values())
@@ -122,13 +123,13 @@ impl<'a> Integers<'a> {
     }
 }
 
-/// A column of texts, however it is stored.
+/// A column of texts in any storage.
 pub(super) struct Texts<'a> {
     array: &'a dyn Array,
-    stored: Stored<'a>,
+    storage: Storage<'a>,
 }
 
-enum Stored<'a> {
+enum Storage<'a> {
     Small(&'a StringArray),
     Large(&'a LargeStringArray),
     View(&'a StringViewArray),
@@ -136,30 +137,30 @@ enum Stored<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// `None`: the column holds something else.
+    /// `None`: the column has another type.
     pub fn new(array: &'a dyn Array) -> Option<Self> {
-        let stored = match array.data_type() {
-            D::Utf8 => Stored::Small(array.as_string()),
-            D::LargeUtf8 => Stored::Large(array.as_string()),
-            D::Utf8View => Stored::View(array.as_string_view()),
+        let storage = match array.data_type() {
+            D::Utf8 => Storage::Small(array.as_string()),
+            D::LargeUtf8 => Storage::Large(array.as_string()),
+            D::Utf8View => Storage::View(array.as_string_view()),
             D::Dictionary(..) => {
                 let (keys, values) = keys(array);
-                Stored::Coded(keys, Box::new(Texts::new(values)?))
+                Storage::Coded(keys, Box::new(Texts::new(values)?))
             }
             _ => return None,
         };
-        Some(Self { array, stored })
+        Some(Self { array, storage })
     }
 
     pub fn get(&self, row: usize) -> Option<&str> {
         if self.array.is_null(row) {
             return None;
         }
-        match &self.stored {
-            Stored::Small(a) => Some(a.value(row)),
-            Stored::Large(a) => Some(a.value(row)),
-            Stored::View(a) => Some(a.value(row)),
-            Stored::Coded(keys, values) => values.get(keys[row]),
+        match &self.storage {
+            Storage::Small(a) => Some(a.value(row)),
+            Storage::Large(a) => Some(a.value(row)),
+            Storage::View(a) => Some(a.value(row)),
+            Storage::Coded(keys, values) => values.get(keys[row]),
         }
     }
 
@@ -168,15 +169,15 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// The code of each row's text (of a number: as it is written), from `code`, which is asked once per value of a
-/// dictionary and once per run of plain text. `None`: the column holds neither text, numbers nor booleans.
+/// The code of each row from its text, or from its number as text. `code` is called once per value of a dictionary and once
+/// per run of equal texts. `None`: the column contains neither text, numbers nor booleans.
 pub(super) fn codes(array: &dyn Array, mut code: impl FnMut(Option<&str>) -> u32) -> Option<Vec<u32>> {
     if let Some(texts) = Texts::new(array) {
-        return Some(match &texts.stored {
-            Stored::Coded(keys, values) => {
+        return Some(match &texts.storage {
+            Storage::Coded(keys, values) => {
                 let mut known = vec![None; values.array.len()];
                 let some_null = array.null_count() > 0;
-                let of = |(row, key): (usize, &usize)| {
+                let code_of = |(row, key): (usize, &usize)| {
                     if some_null && array.is_null(row) {
                         return code(None);
                     }
@@ -189,28 +190,28 @@ pub(super) fn codes(array: &dyn Array, mut code: impl FnMut(Option<&str>) -> u32
                         }
                     }
                 };
-                keys.iter().enumerate().map(of).collect()
+                keys.iter().enumerate().map(code_of).collect()
             }
             _ => {
                 let mut last: Option<(Option<&str>, u32)> = None;
-                let of = |text| match last {
+                let code_of = |text| match last {
                     Some((known, code)) if known == text => code,
                     _ => last.insert((text, code(text))).1,
                 };
-                texts.iter().map(of).collect()
+                texts.iter().map(code_of).collect()
             }
         });
     }
     let mut known: HashMap<Option<u64>, u32> = HashMap::new();
-    let mut of = |bits: Option<u64>, show: &dyn Fn(u64) -> String| {
+    let mut code_of = |bits: Option<u64>, show: &dyn Fn(u64) -> String| {
         *known.entry(bits).or_insert_with(|| code(bits.map(show).as_deref()))
     };
     if let D::UInt64 = array.data_type() {
-        return Some(array.as_primitive::<UInt64Type>().iter().map(|v| of(v, &|v| v.to_string())).collect());
+        return Some(array.as_primitive::<UInt64Type>().iter().map(|v| code_of(v, &|v| v.to_string())).collect());
     }
     if let Some(integers) = Integers::new(array) {
         return Some(
-            integers.iter().map(|v| of(v.map(i64::cast_unsigned), &|v| v.cast_signed().to_string())).collect(),
+            integers.iter().map(|v| code_of(v.map(i64::cast_unsigned), &|v| v.cast_signed().to_string())).collect(),
         );
     }
     let mut values = Vec::new();
@@ -220,7 +221,7 @@ pub(super) fn codes(array: &dyn Array, mut code: impl FnMut(Option<&str>) -> u32
         v if boolean => (v == 1.0).to_string(),
         v => format!("{v:?}"),
     };
-    Some(values.into_iter().map(|v| of((v.to_bits() != NULL.to_bits()).then_some(v.to_bits()), &show)).collect())
+    Some(values.into_iter().map(|v| code_of(non_null(v).map(f64::to_bits), &show)).collect())
 }
 
 #[cfg(test)]
@@ -236,11 +237,11 @@ mod tests {
         let mut out = vec![7.0];
         floats(array, &mut out).unwrap();
         assert_eq!(out.remove(0), 7.0);
-        out.into_iter().map(|v| (v.to_bits() != NULL.to_bits()).then_some(v)).collect()
+        out.into_iter().map(non_null).collect()
     }
 
     #[test]
-    fn every_number_is_read() {
+    fn numbers_of_every_type_are_read() {
         let some = vec![Some(3.0), None, Some(250.0)];
         assert_eq!(read(&UInt8Array::from(vec![Some(3), None, Some(250)])), some);
         assert_eq!(read(&UInt16Array::from(vec![Some(3), None, Some(250)])), some);
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn decimals_are_the_nearest_numbers() {
+    fn decimals_become_the_nearest_f64() {
         let d = Decimal128Array::from(vec![Some(-12_345), None, Some(1)]).with_precision_and_scale(20, 4).unwrap();
         assert_eq!(read(&d), [Some(-1.2345), None, Some(0.0001)]);
         let d = Decimal32Array::from(vec![2_150]).with_precision_and_scale(9, 2).unwrap();
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_asked_once_per_value() {
+    fn code_is_called_once_per_dictionary_value_or_run_of_equal_texts() {
         let array: DictionaryArray<Int8Type> =
             vec![Some("b"), Some("a"), None, Some("b"), Some("a")].into_iter().collect();
         let mut asked = Vec::new();
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn times_keep_their_own_unit() {
+    fn times_are_read_in_the_unit_of_their_column() {
         let seconds = TimestampSecondArray::from(vec![Some(5), None]);
         assert_eq!(Integers::new(&seconds).unwrap().iter().collect::<Vec<_>>(), [Some(5), None]);
         let days = Date32Array::from(vec![19_723]);

@@ -1,17 +1,19 @@
-//! Raw samples of one signal → clean samples, with an account of everything that was dropped or looks wrong.
+//! Cleaning: the raw samples of one signal → clean samples, and findings on everything that was dropped or looks wrong.
 
 use std::sync::Arc;
 
-use super::Finding;
 use super::clock;
+use super::column::ColumnMapping;
 use super::detect;
-use super::finding::{Tally, duration};
-use super::resample::Samples;
-use super::scan::{ABSENT, NULL, Raw};
-use super::segments::Episodes;
-use crate::schema::Bounds;
+use super::episodes::Episodes;
+use super::missing::{is_absent, is_null};
+use super::occurrences::Occurrences;
+use super::quality::{Finding, FindingAction, FindingClass};
+use super::samples::Samples;
+use super::scan::Raw;
+use super::text::duration;
 
-/// No signal of a plant is larger than this; beyond it, sums of squares overflow.
+/// A larger value is a fault: no plant has one, and sums of squares would overflow.
 const LARGEST: f64 = 1e30;
 
 /// What is known of a signal before its samples are read.
@@ -20,25 +22,18 @@ pub(super) struct Rule {
     pub signal: String,
     /// Unit of the signal, for messages.
     pub unit: String,
-    /// `value = gain * column + shift`; 1 and 0 leave every bit as it is.
-    pub gain: f64,
-    pub shift: f64,
-    pub valid: Option<Bounds>,
-    /// Longest time that the value may stay the same, µs.
-    pub flat: Option<i64>,
-    /// Stays the same by nature (controls, set-points).
-    pub holds: bool,
-    /// May be written in degC, degF or K.
+    pub mapping: ColumnMapping,
+    /// The signal may have been logged in degC, degF or K.
     pub temperature: bool,
     /// Absolute zero in the signal's unit, for temperatures.
     pub absolute_zero: Option<f64>,
     /// Longer gaps split the log, µs.
     pub max_gap: i64,
-    /// Times that belong to the log (µs), both ends included: what lies far beyond is a clock that was not set.
+    /// First and last time (µs) of the log. Samples outside are those of a clock that was not set.
     pub window: (i64, i64),
 }
 
-/// A signal's clean samples.
+/// The clean samples of a signal.
 #[derive(Debug, Default)]
 pub(super) struct Cleaned {
     pub samples: Samples,
@@ -47,21 +42,31 @@ pub(super) struct Cleaned {
     pub findings: Vec<Finding>,
 }
 
-/// Converts, drops, sorts and examines.
+/// Drops unusable samples, converts, sorts, and looks for faults.
 pub(super) fn clean(raw: &Raw, rule: &Rule, episodes: Option<&Episodes>) -> Cleaned {
     let mut out = Cleaned { read: raw.value.len() + raw.flagged.count, ..Cleaned::default() };
     let name = rule.signal.as_str();
     let mut note = |f: Option<Finding>| out.findings.extend(f);
-    note(raw.flagged.finding(name, "bad-flag", "dropped", "samples that the historian marked as not good"));
+    note(raw.flagged.finding(
+        name,
+        FindingClass::BadFlag,
+        FindingAction::Dropped,
+        "samples that the historian did not mark as good",
+    ));
 
     let clock = clock::examine(&raw.time, &raw.value, &raw.breaks);
-    note(clock.out_of_order.finding(name, "out-of-order", "sorted", "rows that come after a later one in their file"));
+    note(clock.out_of_order.finding(
+        name,
+        FindingClass::OutOfOrder,
+        FindingAction::Sorted,
+        "rows that follow a later row in their file",
+    ));
     note(clock.steps.finding(
         name,
-        "clock-step",
-        "kept",
+        FindingClass::ClockStep,
+        FindingAction::Kept,
         format!(
-            "the clock of the log was set {}; set the logger to UTC, or give `log.timezone`",
+            "the clock of the log was set {}; set the logger to UTC, or write `log.timezone`",
             clock.notes.join(", ")
         ),
     ));
@@ -76,81 +81,82 @@ pub(super) fn clean(raw: &Raw, rule: &Rule, episodes: Option<&Episodes>) -> Clea
     out
 }
 
-/// Samples that carry a possible value at a possible time.
+/// The samples that cannot be used.
+#[derive(Default)]
+struct Unusable {
+    null: Occurrences,
+    not_finite: Occurrences,
+    huge: Occurrences,
+    outside_window: Occurrences,
+    invalid: Occurrences,
+    /// Smallest and largest invalid value.
+    invalid_range: Option<(f64, f64)>,
+}
+
+impl Unusable {
+    fn note(&self, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
+        let name = rule.signal.as_str();
+        let mut dropped = |o: &Occurrences, class, text: String| {
+            note(o.finding(name, class, FindingAction::Dropped, text));
+        };
+        dropped(&self.null, FindingClass::Missing, "rows without a value".into());
+        dropped(&self.not_finite, FindingClass::NotFinite, "values that are NaN or infinite".into());
+        dropped(&self.huge, FindingClass::OutOfRange, format!("values beyond {LARGEST:e}, which no plant has"));
+        dropped(
+            &self.outside_window,
+            FindingClass::StrayTime,
+            "a few rows years away from all others; the clock was probably not set".into(),
+        );
+        if let (Some(valid), Some((low, high))) = (rule.mapping.valid, self.invalid_range) {
+            let text =
+                format!("outside valid = [{}, {}] {}, between {low} and {high}", valid.low, valid.high, rule.unit);
+            dropped(&self.invalid, FindingClass::OutOfRange, text);
+        }
+    }
+}
+
+/// The samples that have a usable value at a usable time, in the unit of the signal.
 fn take_usable(raw: &Raw, rule: &Rule, episodes: Option<&Episodes>, note: &mut impl FnMut(Option<Finding>)) -> Samples {
-    let (mut null, mut not_finite, mut huge) = (Tally::default(), Tally::default(), Tally::default());
-    let (mut range, mut stray, mut absent) = (Tally::default(), Tally::default(), 0_usize);
-    let mut overlap = 0_usize;
-    let mut lowest_out = f64::INFINITY;
-    let mut highest_out = f64::NEG_INFINITY;
+    let mut unusable = Unusable::default();
     let mut keep = vec![true; raw.value.len()];
     let mut value = raw.value.clone();
     let labels = raw.episode.as_deref().zip(episodes).filter(|(_, e)| e.overlap.count > 0);
     for (i, v) in value.iter_mut().enumerate() {
         let t = raw.time[i];
-        let tally = if v.is_nan() {
-            match v.to_bits() {
-                b if b == NULL.to_bits() => &mut null,
-                b if b == ABSENT.to_bits() => {
-                    absent += 1;
-                    keep[i] = false;
-                    continue;
-                }
-                _ => &mut not_finite,
+        let occurrences = if v.is_nan() {
+            match *v {
+                v if is_null(v) => Some(&mut unusable.null),
+                v if is_absent(v) => None,
+                _ => Some(&mut unusable.not_finite),
             }
         } else if v.is_infinite() {
-            &mut not_finite
+            Some(&mut unusable.not_finite)
         } else if v.abs() > LARGEST {
-            &mut huge
+            Some(&mut unusable.huge)
         } else if t < rule.window.0 || t > rule.window.1 {
-            &mut stray
-        } else if labels.is_some_and(|(l, e)| !e.holds(t, l[i])) {
-            overlap += 1;
-            keep[i] = false;
-            continue;
+            Some(&mut unusable.outside_window)
+        } else if labels.is_some_and(|(l, e)| !e.contains(t, l[i])) {
+            None
         } else {
-            if rule.gain != 1.0 || rule.shift != 0.0 {
-                *v = rule.gain * *v + rule.shift;
-            }
-            if rule.valid.is_none_or(|r| r.contains(*v)) {
+            *v = rule.mapping.to_signal(*v);
+            if rule.mapping.is_valid(*v) {
                 continue;
             }
-            lowest_out = lowest_out.min(*v);
-            highest_out = highest_out.max(*v);
-            &mut range
+            let (low, high) = unusable.invalid_range.unwrap_or((f64::INFINITY, f64::NEG_INFINITY));
+            unusable.invalid_range = Some((low.min(*v), high.max(*v)));
+            Some(&mut unusable.invalid)
         };
-        tally.add(t);
         keep[i] = false;
+        if let Some(occurrences) = occurrences {
+            occurrences.add(t);
+        }
     }
-    let name = rule.signal.as_str();
-    note(null.finding(name, "missing", "dropped", "rows without a value"));
-    note(not_finite.finding(name, "not-finite", "dropped", "values that are not a number or infinite"));
-    note(huge.finding(name, "out-of-range", "dropped", "values beyond 1e30, which no plant has"));
-    note(stray.finding(
-        name,
-        "stray-time",
-        "dropped",
-        "a few rows years away from all others; a clock that was not set",
-    ));
-    if let Some(valid) = rule.valid {
-        note(range.finding(
-            name,
-            "out-of-range",
-            "dropped",
-            format!(
-                "outside valid = [{}, {}] {}, between {lowest_out} and {highest_out}",
-                valid.low, valid.high, rule.unit
-            ),
-        ));
+    unusable.note(rule, note);
+    let mut samples = Samples { time: Arc::clone(&raw.time), value };
+    if keep.contains(&false) {
+        samples.retain(&keep);
     }
-    if absent + overlap + null.count + not_finite.count + huge.count + stray.count + range.count == 0 {
-        return Samples { time: Arc::clone(&raw.time), value };
-    }
-    let kept = |i: &usize| keep[*i];
-    Samples {
-        time: Arc::new((0..value.len()).filter(kept).map(|i| raw.time[i]).collect()),
-        value: (0..value.len()).filter(kept).map(|i| value[i]).collect(),
-    }
+    samples
 }
 
 fn sort(s: &mut Samples) {
@@ -168,7 +174,7 @@ fn drop_duplicates(s: &mut Samples, name: &str, note: &mut impl FnMut(Option<Fin
     if s.time.windows(2).all(|w| w[0] != w[1]) {
         return;
     }
-    let (mut same, mut conflict) = (Tally::default(), Tally::default());
+    let (mut same, mut conflict) = (Occurrences::default(), Occurrences::default());
     let (mut time, mut value) = (Vec::with_capacity(s.time.len()), Vec::with_capacity(s.time.len()));
     for i in 0..s.time.len() {
         let (t, v) = (s.time[i], s.value[i]);
@@ -188,74 +194,73 @@ fn drop_duplicates(s: &mut Samples, name: &str, note: &mut impl FnMut(Option<Fin
         }
     }
     *s = Samples { time: Arc::new(time), value };
-    note(same.finding(name, "duplicate", "dropped", "rows that repeat a time stamp and its value"));
+    note(same.finding(
+        name,
+        FindingClass::Duplicate,
+        FindingAction::Dropped,
+        "rows that repeat a time stamp and its value",
+    ));
     note(conflict.finding(
         name,
-        "duplicate-conflict",
-        "dropped",
+        FindingClass::DuplicateConflict,
+        FindingAction::Dropped,
         "rows that repeat a time stamp with another value; the last one in the file was kept",
     ));
 }
 
+/// Drops the samples of a stuck sensor if `flat` is set, and otherwise only looks for them.
 fn flat(s: &mut Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
     let name = rule.signal.as_str();
-    let total = |s: &Samples, r: &[detect::Stretch], skip: usize| {
-        let mut t = Tally::default();
-        for r in r {
-            t.merge(&Tally::span(r.to - r.from - skip, s.time[r.from + skip], s.time[r.to - 1]));
+    let occurrences = |s: &Samples, runs: &[detect::SampleRange], skip: usize| {
+        let mut all = Occurrences::default();
+        for r in runs {
+            all.merge(&Occurrences::between(r.to - r.from - skip, s.time[r.from + skip], s.time[r.to - 1]));
         }
-        t
+        all
     };
-    if let Some(limit) = rule.flat {
+    if let Some(limit) = rule.mapping.flat_us() {
         let stuck: Vec<_> = detect::runs(s, limit.max(rule.max_gap))
             .into_iter()
-            .filter(|r| s.time[r.to - 1] - s.time[r.from] > limit)
+            .filter(|r| rule.mapping.is_stuck(s.time[r.to - 1] - s.time[r.from]))
             .collect();
         if stuck.is_empty() {
             return;
         }
-        note(total(s, &stuck, 1).finding(
+        note(occurrences(s, &stuck, 1).finding(
             name,
-            "flat-line",
-            "dropped",
+            FindingClass::FlatLine,
+            FindingAction::Dropped,
             format!(
-                "stays the same for longer than flat = {}; {}; the first sample of each was kept",
+                "stays the same for longer than flat = {}; {}; the first sample of each run was kept",
                 duration(limit),
                 detect::longest(s, &stuck)
             ),
         ));
         let mut keep = vec![true; s.value.len()];
         stuck.iter().for_each(|r| keep[r.from + 1..r.to].fill(false));
-        let kept = |i: &usize| keep[*i];
-        *s = Samples {
-            time: Arc::new((0..keep.len()).filter(kept).map(|i| s.time[i]).collect()),
-            value: (0..keep.len()).filter(kept).map(|i| s.value[i]).collect(),
-        };
-    } else if !rule.holds {
+        s.retain(&keep);
+    } else if !rule.mapping.holds {
         let stuck = detect::flat_lines(s);
-        note(total(s, &stuck, 0).finding(
+        note(occurrences(s, &stuck, 0).finding(
             name,
-            "flat-line",
-            "kept",
+            FindingClass::FlatLine,
+            FindingAction::Kept,
             format!(
-                "normally moves, but stays exactly the same; {}; if the sensor was stuck, write `flat` for it",
+                "usually varies but stays exactly the same; {}; if the sensor was stuck, set `flat` for this signal",
                 detect::longest(s, &stuck)
             ),
         ));
     }
 }
 
-/// What looks wrong, but is the user's to judge.
+/// Looks for values that seem wrong, and leaves them for the user to judge.
 fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
     let name = rule.signal.as_str();
+    let mut kept = |o: Occurrences, class, text: String| note(o.finding(name, class, FindingAction::Kept, text));
     let (Some(first), Some(last)) = (s.time.first(), s.time.last()) else { return };
-    if s.value.len() > 1 && !rule.holds && s.value.windows(2).all(|w| w[0] == w[1]) {
-        note(Tally::span(s.value.len(), *first, *last).finding(
-            name,
-            "constant",
-            "kept",
-            format!("never changes: it is always {}", s.value[0]),
-        ));
+    if s.value.len() > 1 && !rule.mapping.holds && s.value.windows(2).all(|w| w[0] == w[1]) {
+        let all = Occurrences::between(s.value.len(), *first, *last);
+        kept(all, FindingClass::Constant, format!("never changes; it is always {}", s.value[0]));
         return;
     }
     let jumps = detect::unit_jumps(s, rule.temperature);
@@ -263,65 +268,50 @@ fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
     kinds.sort_unstable();
     kinds.dedup();
     for kind in kinds {
-        let mut t = Tally::default();
-        let stretches: Vec<_> = jumps.iter().filter(|j| j.1 == kind).map(|j| j.0.clone()).collect();
-        stretches.iter().for_each(|r| t.merge(&Tally::span(r.to - r.from, s.time[r.from], s.time[r.to - 1])));
-        note(t.finding(
-            name,
-            "unit-jump",
-            "kept",
+        let mut all = Occurrences::default();
+        let ranges: Vec<_> = jumps.iter().filter(|j| j.1 == kind).map(|j| j.0.clone()).collect();
+        for r in &ranges {
+            all.merge(&Occurrences::between(r.to - r.from, s.time[r.from], s.time[r.to - 1]));
+        }
+        let longest = detect::longest(s, &ranges);
+        kept(
+            all,
+            FindingClass::UnitJump,
             format!(
-                "a stretch looks as if written {kind}; {}; mend the export, or write `valid` so that it is dropped",
-                detect::longest(s, &stretches)
+                "some values seem to be {kind}; {longest}; repair the export, or set `valid` so that they are dropped"
             ),
-        ));
+        );
     }
-    if let Some((code, t)) = detect::codes(s) {
-        note(t.finding(
-            name,
-            "out-of-range",
-            "kept",
-            format!("{code} looks like a code for a missing value; write `valid` so that it is dropped"),
-        ));
+    if let Some((code, occurrences)) = detect::missing_value_codes(s) {
+        let text = format!("{code} looks like a code for a missing value; set `valid` so that it is dropped");
+        kept(occurrences, FindingClass::OutOfRange, text);
     } else if jumps.is_empty() {
-        note(detect::spikes(s).finding(
-            name,
-            "rate-of-change",
-            "kept",
-            "single samples far from all others; write `valid` if they cannot be true",
-        ));
+        let text = "single samples far from all others; set `valid` if they are impossible".to_owned();
+        kept(detect::spikes(s), FindingClass::RateOfChange, text);
     }
     if let Some(zero) = rule.absolute_zero {
-        let mut below = Tally::default();
+        let mut below = Occurrences::default();
         s.value.iter().zip(s.time.iter()).filter(|(v, _)| **v < zero).for_each(|(_, t)| below.add(*t));
-        note(below.finding(
-            name,
-            "out-of-range",
-            "kept",
-            format!("below absolute zero, which is {zero:.2} {}; check the unit, or write `valid`", rule.unit),
-        ));
+        let text = format!("below absolute zero, {zero:.2} {}; check the unit, or set `valid`", rule.unit);
+        kept(below, FindingClass::OutOfRange, text);
     }
-    note(detect::rollovers(s).finding(
-        name,
-        "rollover",
-        "kept",
-        "a counter that starts again; log its increase per step instead",
-    ));
+    let text = "a counter that restarted; log its increase per step instead".to_owned();
+    kept(detect::rollovers(s), FindingClass::Rollover, text);
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::missing::NULL;
     use super::*;
+    use crate::units::Unit;
 
-    fn rule() -> Rule {
+    /// The rule of a signal in degC with some `keys` in the twin file.
+    fn rule(keys: &str) -> Rule {
+        let spec = toml::from_str(&format!("name = \"x\"\nrole = \"state\"\n{keys}")).unwrap();
         Rule {
             signal: "x".into(),
-            unit: "1".into(),
-            gain: 1.0,
-            shift: 0.0,
-            valid: None,
-            flat: None,
-            holds: false,
+            unit: "degC".into(),
+            mapping: ColumnMapping::new(&spec, &Unit::parse("degC").unwrap()).unwrap(),
             temperature: false,
             absolute_zero: None,
             max_gap: 30_000_000,
@@ -338,42 +328,41 @@ mod tests {
         }
     }
 
-    fn count(c: &Cleaned, class: &str) -> usize {
+    fn count(c: &Cleaned, class: FindingClass) -> usize {
         c.findings.iter().filter(|f| f.class == class).map(|f| f.count).sum()
     }
 
     #[test]
-    fn faults_are_dropped_and_counted() {
+    fn unusable_values_are_dropped_and_counted() {
         let r = raw(&[(0, 1.0), (1, f64::NAN), (2, NULL), (3, f64::INFINITY), (4, 1e308), (5, 99.0), (6, -0.0)]);
-        let c = clean(&r, &Rule { valid: Some(Bounds { low: -1.0, high: 10.0 }), ..rule() }, None);
+        let c = clean(&r, &rule("valid = [-1, 10]"), None);
         assert_eq!(c.samples.value, [1.0, -0.0]);
         assert_eq!((c.read, c.dropped), (7, 5));
-        assert_eq!([count(&c, "not-finite"), count(&c, "missing"), count(&c, "out-of-range")], [2, 1, 2]);
+        let counts = [FindingClass::NotFinite, FindingClass::Missing, FindingClass::OutOfRange].map(|f| count(&c, f));
+        assert_eq!(counts, [2, 1, 2]);
     }
 
     #[test]
-    fn rows_are_sorted_and_repeats_dropped() {
+    fn rows_are_sorted_and_duplicates_dropped() {
         let r = raw(&[(3, 3.0), (1, 1.0), (2, 2.0), (2, 2.0), (1, 7.0)]);
-        let c = clean(&r, &rule(), None);
+        let c = clean(&r, &rule(""), None);
         assert_eq!(c.samples.value, [7.0, 2.0, 3.0]);
-        assert_eq!([count(&c, "duplicate"), count(&c, "duplicate-conflict")], [1, 1]);
-        assert!(count(&c, "out-of-order") > 0);
+        assert_eq!([FindingClass::Duplicate, FindingClass::DuplicateConflict].map(|f| count(&c, f)), [1, 1]);
+        assert!(count(&c, FindingClass::OutOfOrder) > 0);
     }
 
     #[test]
-    fn units_are_converted_before_limits() {
+    fn units_are_converted_before_values_are_compared_with_valid() {
         let r = raw(&[(0, 212.0), (1, 32.0)]);
-        let to_celsius =
-            Rule { gain: 1.0 / 1.8, shift: -32.0 / 1.8, valid: Some(Bounds { low: -50.0, high: 101.0 }), ..rule() };
-        let c = clean(&r, &to_celsius, None);
-        assert!((c.samples.value[0] - 100.0).abs() < 1e-12 && c.samples.value[1].abs() < 1e-12);
+        let c = clean(&r, &rule("column_unit = \"degF\"\nvalid = [-50, 101]"), None);
+        assert!((c.samples.value[0] - 100.0).abs() < 1e-9 && c.samples.value[1].abs() < 1e-9);
     }
 
     #[test]
-    fn a_stuck_sensor_keeps_its_first_sample() {
+    fn the_first_sample_of_a_stuck_sensor_is_kept() {
         let mut pairs: Vec<_> = (0..40).map(|i| (i, i as f64)).collect();
         pairs[10..30].iter_mut().for_each(|p| p.1 = 10.0);
-        let c = clean(&raw(&pairs), &Rule { flat: Some(5_000_000), ..rule() }, None);
-        assert_eq!((c.samples.value.len(), count(&c, "flat-line")), (21, 19));
+        let c = clean(&raw(&pairs), &rule("flat = \"5s\""), None);
+        assert_eq!((c.samples.value.len(), count(&c, FindingClass::FlatLine)), (21, 19));
     }
 }

@@ -1,24 +1,34 @@
-//! The clock of a log: rows out of order, and a clock that was set forward or back.
+//! Faults of the log's clock: rows out of order, and a clock that was set forward or back.
+//!
+//! The thresholds are guesses, checked by the tests that inject such faults (`tests/log`).
 
 use jiff::Timestamp;
 use jiff::civil::Weekday;
 use jiff::tz::Offset;
 
-use super::finding::{Tally, duration};
+use super::occurrences::Occurrences;
+use super::text::{duration, rfc3339};
 
-/// What the order of rows tells about the clock.
+/// What the order of the rows reveals about the clock.
 #[derive(Debug, Default)]
 pub(super) struct ClockFaults {
-    pub out_of_order: Tally,
-    pub steps: Tally,
-    /// The first few steps in words.
+    pub out_of_order: Occurrences,
+    pub steps: Occurrences,
+    /// The first few clock steps in words.
     pub notes: Vec<String>,
 }
 
-/// Typical interval of sorted time stamps: the median of the positive differences (of at most 20,000 of them), and
-/// the share of differences that equal it.
+/// Most differences that the typical interval is taken from; of more, every n-th.
+const MOST_DIFFERENCES: usize = 20_000;
+/// Share of equal intervals from which a log is regular.
+const REGULAR: f64 = 0.9;
+/// Most clock steps that are described in words.
+const MOST_NOTES: usize = 4;
+
+/// The typical interval of sorted time stamps, which is the median of their positive differences, and the share of the
+/// differences that equal it within 0.5 %.
 pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
-    let stride = (sorted.len() / 20_000).max(1);
+    let stride = (sorted.len() / MOST_DIFFERENCES).max(1);
     let mut gaps: Vec<i64> =
         sorted.windows(2).step_by(stride).map(|w| w[1].saturating_sub(w[0])).filter(|d| *d > 0).collect();
     if gaps.is_empty() {
@@ -31,9 +41,8 @@ pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
     Some((median, equal as f64 / gaps.len() as f64))
 }
 
-/// Examines time stamps (µs) in the order of the file; `breaks` are the places where a file begins, across which
-/// nothing is concluded.
-/// `value` tells a clock that was set back from rows that were written twice.
+/// Examines time stamps (µs) in the order of the file. `breaks` are the rows at which a file begins; the order of rows of
+/// different files means nothing. `value` distinguishes a clock that was set back from rows that were written twice.
 pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFaults {
     let mut faults = ClockFaults::default();
     let sorted = time.windows(2).all(|w| w[0] <= w[1]);
@@ -49,14 +58,14 @@ pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFau
     if !sorted {
         find_backward(time, value, breaks, dt, &mut faults, &mut backward);
     }
-    if share >= 0.9 {
+    if share >= REGULAR {
         find_forward(time, breaks, dt, &backward, &mut faults);
     }
     faults
 }
 
-/// Rows behind the newest time so far: late rows, or, where a regular run of rows goes through a stretch of time that
-/// was already logged, a clock that was set back. `backward` gets the lengths of such steps.
+/// Finds rows earlier than the newest time so far. A regular run of rows through a time that was already logged is a clock
+/// that was set back; other such rows are late. `backward` gets the lengths of the clock steps.
 fn find_backward(
     time: &[i64],
     value: &[f64],
@@ -66,7 +75,7 @@ fn find_backward(
     backward: &mut Vec<i64>,
 ) {
     let starts: std::collections::BTreeSet<usize> = breaks.iter().copied().collect();
-    let mut late_rows = Tally::default();
+    let mut late_rows = Occurrences::default();
     let mut steps = Vec::new();
     let mut newest = i64::MIN;
     let mut i = 0;
@@ -102,9 +111,9 @@ fn find_backward(
         }
         i = end;
     }
-    // In rows that come in any order, some runs look like a clock set back by chance.
+    // If the rows are shuffled, some runs look by chance like a clock that was set back.
     if 10 * late_rows.count > time.len() || steps.len() > 1 + time.len() / 500 {
-        steps.iter().for_each(|s| late_rows.merge(&Tally::span(s.2, s.0, s.0)));
+        steps.iter().for_each(|s| late_rows.merge(&Occurrences::between(s.2, s.0, s.0)));
         steps.clear();
     }
     faults.out_of_order = late_rows;
@@ -115,8 +124,8 @@ fn find_backward(
     }
 }
 
-/// In a regular log, a jump to another phase is a clock that was set; a jump by whole intervals is one where the clock
-/// is set back by as much elsewhere, or where it looks like the change to summer time.
+/// Finds clocks that were set forward in a regular log. A jump to another phase is a clock step. A jump by whole intervals
+/// is one if the clock is set back by as much elsewhere, or if it looks like the change to summer time.
 fn find_forward(time: &[i64], breaks: &[usize], dt: i64, backward: &[i64], faults: &mut ClockFaults) {
     let near = |d: i64| (d - dt).abs() <= dt / 100;
     for i in 4..time.len().saturating_sub(3) {
@@ -138,7 +147,7 @@ fn find_forward(time: &[i64], breaks: &[usize], dt: i64, backward: &[i64], fault
     }
 }
 
-/// One hour is skipped between midnight and four on a Sunday in the months in which clocks change.
+/// Whether one hour is skipped between midnight and four o'clock on a Sunday in a month in which clocks change.
 fn summer_time(before: i64, d: i64, dt: i64) -> bool {
     const HOUR: i64 = 3_600_000_000;
     if dt > HOUR / 2 || (d - HOUR - dt).abs() > dt / 50 {
@@ -150,9 +159,9 @@ fn summer_time(before: i64, d: i64, dt: i64) -> bool {
 }
 
 fn note(faults: &mut ClockFaults, at: i64, by: i64) {
-    if faults.notes.len() < 4 {
+    if faults.notes.len() < MOST_NOTES {
         let way = if by < 0 { "back" } else { "forward" };
-        faults.notes.push(format!("{way} by {} at {}", duration(by.abs()), super::finding::rfc3339(at)));
+        faults.notes.push(format!("{way} by {} at {}", duration(by.abs()), rfc3339(at)));
     }
 }
 
@@ -172,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_regular_clock_is_left_alone() {
+    fn a_regular_clock_has_no_faults() {
         let f = look(&regular(500));
         assert_eq!((f.out_of_order.count, f.steps.count), (0, 0));
     }
@@ -186,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_and_one_set_forward() {
+    fn a_clock_set_back_or_forward_is_a_clock_step() {
         let mut t = regular(500);
         t[200..].iter_mut().for_each(|t| *t -= 60 * MIN);
         assert_eq!(look(&t).steps.count, 1);

@@ -1,57 +1,64 @@
-//! A long log, as historians export it: one row per sample, with its tag and its flag.
+//! A long log, as historians export it: one row per sample, with its tag and its quality flag.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow_array::Array;
+use arrow_array::{Array, ArrayRef};
 
 use super::batches::{As, each_batch};
 use super::cast;
-use super::files::{self, LogFile, suggestion};
-use super::finding::Tally;
+use super::footer::{ColumnKind, LogFile};
+use super::occurrences::Occurrences;
 use super::scan::{
-    Raw, Scan, need, need_labels, no_usable_times, read_labels, read_times, sort_labels, time_kind, wrong, zone,
+    Raw, Scan, no_usable_times, read_labels, read_times, require, require_labels, sort_labels, time_kind, wrong_type,
+    zone,
 };
+use super::text::suggestion;
 use super::time::{NO_TIME, TimeReader};
 use crate::config::{LogSpec, LongSpec};
 use crate::error::{Error, Result};
 
-/// What counts as a good sample.
+/// The code of a tag that is not wanted.
+const OTHER_TAG: u32 = u32::MAX;
+/// Unwanted tags that are remembered for suggestions.
+const MOST_OTHER_TAGS: usize = 10_000;
+
+/// The flags of good samples.
 #[derive(Debug, Clone)]
-enum Good {
+enum GoodFlags {
     /// Texts, compared without case.
     Text(Vec<String>),
-    /// Numbers; of booleans, `true` is 1.
+    /// Numbers. `true` is 1.
     Number(Vec<f64>),
 }
 
-impl Good {
+impl GoodFlags {
     fn new(file: &LogFile, long: &LongSpec, name: &str) -> Result<Self> {
-        let column = need(file, name, "quality")?;
+        let column = require(file, name, "quality")?;
         let listed = || long.good.iter().map(|g| g.trim());
         match column.kind {
-            "other" | "time" => Err(Error::Data(format!(
+            ColumnKind::Other | ColumnKind::Time => Err(Error::Data(format!(
                 "{}: the quality column `{name}` has the type {}; write it as text or int32",
                 file.name, column.data_type
             ))),
-            "text" => Ok(Self::Text(listed().map(str::to_owned).collect())),
-            "boolean" => {
+            ColumnKind::Text => Ok(Self::Text(listed().map(str::to_owned).collect())),
+            ColumnKind::Boolean => {
                 let good = listed().filter_map(|g| g.to_lowercase().parse().ok()).map(|g: bool| f64::from(u8::from(g)));
                 let good: Vec<f64> = good.collect();
-                // Nobody flags a bad sample `true` and leaves the list of good flags at its default.
+                // The default list of good flags has no boolean. Then `true` is good.
                 Ok(Self::Number(if good.is_empty() { vec![1.0] } else { good }))
             }
             _ => Ok(Self::Number(listed().filter_map(|g| g.parse().ok()).collect())),
         }
     }
 
-    /// One mark per row of a batch; a missing flag is not a good one. `None`: the column holds something else.
-    fn marks(&self, array: &dyn Array) -> Option<Vec<bool>> {
+    /// Whether each row of a batch is good; a null is not. `None`: the column has another type.
+    fn are_good(&self, array: &dyn Array) -> Option<Vec<bool>> {
         match self {
             Self::Text(good) => {
-                let is = |v: &str| good.iter().any(|g| g.eq_ignore_ascii_case(v.trim()));
-                let marks = cast::codes(array, |v| u32::from(v.is_some_and(is)))?;
-                Some(marks.into_iter().map(|m| m == 1).collect())
+                let is_good = |v: &str| good.iter().any(|g| g.eq_ignore_ascii_case(v.trim()));
+                let codes = cast::codes(array, |v| u32::from(v.is_some_and(is_good)))?;
+                Some(codes.into_iter().map(|m| m == 1).collect())
             }
             Self::Number(good) => {
                 let mut flags = Vec::new();
@@ -62,115 +69,156 @@ impl Good {
     }
 }
 
-/// Reads a long log: `wanted` are tags.
+/// The samples of one tag that have been read so far.
+#[derive(Default)]
+struct TagSamples {
+    time: Vec<i64>,
+    value: Vec<f64>,
+    episode: Vec<u32>,
+    /// The sample at which each file begins.
+    breaks: Vec<usize>,
+    flagged: Occurrences,
+}
+
+/// The samples that have been read so far.
+struct LongReader<'a> {
+    spec: &'a LogSpec,
+    long: &'a LongSpec,
+    /// Wanted tag → its index.
+    wanted: HashMap<&'a str, u32>,
+    times: TimeReader,
+    tags: Vec<TagSamples>,
+    other_tags: BTreeSet<String>,
+    labels: HashMap<String, u32>,
+    /// Times and values of a batch.
+    batch_times: Vec<i64>,
+    batch_values: Vec<f64>,
+}
+
+/// Reads a long log. `wanted`: the tags to read.
 pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &[String]) -> Result<Scan> {
-    #[derive(Default)]
-    struct Samples {
-        time: Vec<i64>,
-        value: Vec<f64>,
-        episode: Vec<u32>,
-        breaks: Vec<usize>,
-        flagged: Tally,
-    }
-    const OTHER: u32 = u32::MAX;
-    let known: HashMap<&str, u32> = wanted.iter().enumerate().map(|(i, n)| (n.as_str(), i as u32)).collect();
-    // One clock more, for the tags that nobody asked for.
-    let mut reader = TimeReader::new(zone(spec)?, wanted.len() + 1);
-    let mut tags: Vec<Samples> = wanted.iter().map(|_| Samples::default()).collect();
-    let (mut other, mut labels) = (BTreeSet::new(), HashMap::new());
-    let (mut times, mut values) = (Vec::new(), Vec::new());
-    for file in files {
-        let kind = time_kind(file, &spec.time)?;
-        let tag = need(file, &long.tag, "tag")?;
-        if !matches!(tag.kind, "text" | "integer") {
-            return Err(Error::Data(format!(
-                "{}: the tag column `{}` has the type {}; write it as text",
-                file.name, long.tag.value, tag.data_type
-            )));
+    let mut reader = LongReader {
+        spec,
+        long,
+        wanted: wanted.iter().enumerate().map(|(i, n)| (n.as_str(), i as u32)).collect(),
+        // Each tag has a clock of its own, and all other tags share one.
+        times: TimeReader::new(zone(spec)?, wanted.len() + 1),
+        tags: wanted.iter().map(|_| TagSamples::default()).collect(),
+        other_tags: BTreeSet::new(),
+        labels: HashMap::new(),
+        batch_times: Vec::new(),
+        batch_values: Vec::new(),
+    };
+    files.iter().try_for_each(|file| reader.read(file))?;
+    reader.require_samples(files, wanted)?;
+    let findings = reader.times.findings(&spec.time);
+    let (labels, new_codes) = sort_labels(reader.labels);
+    let tags = reader.tags.into_iter().map(|mut s| {
+        s.episode.iter_mut().for_each(|c| *c = new_codes[*c as usize]);
+        Raw {
+            time: Arc::new(s.time),
+            value: s.value,
+            episode: spec.episode.is_some().then(|| Arc::new(s.episode)),
+            breaks: Arc::new(s.breaks),
+            flagged: s.flagged,
         }
-        let value = need(file, &long.value, "value")?;
-        files::numeric(value).map_err(|help| {
-            Error::Data(format!(
-                "{}: the value column `{}` has the type {}: {help}",
-                file.name, long.value.value, value.data_type
-            ))
-        })?;
+    });
+    Ok(Scan { tags: tags.collect(), labels, findings, long: true })
+}
+
+impl LongReader<'_> {
+    fn read(&mut self, file: &LogFile) -> Result<()> {
+        let Self { spec, long, .. } = *self;
+        let kind = time_kind(file, &spec.time)?;
+        require_tag_and_value(file, long)?;
         let mut select =
             vec![(spec.time.as_str(), As::Plain), (long.tag.as_str(), As::Codes), (long.value.as_str(), As::Plain)];
         if let Some(episode) = &spec.episode {
-            need_labels(file, episode)?;
+            require_labels(file, episode)?;
             select.push((episode.as_str(), As::Codes));
         }
-        let good = long.quality.as_ref().map(|name| Good::new(file, long, name)).transpose()?;
+        let good = long.quality.as_ref().map(|name| GoodFlags::new(file, long, name)).transpose()?;
         select.extend(long.quality.iter().map(|name| (name.as_str(), As::Codes)));
-        reader.start(kind);
-        tags.iter_mut().for_each(|t| t.breaks.push(t.time.len()));
+        self.times.start(kind);
+        self.tags.iter_mut().for_each(|t| t.breaks.push(t.time.len()));
         each_batch(file, &select, |columns| {
-            let wrong = |at: usize| wrong(file, select[at].0, &columns[at]);
-            let codes = cast::codes(&columns[1], |tag| {
-                let tag = tag.unwrap_or("");
-                known.get(tag).copied().unwrap_or_else(|| {
-                    if other.len() < 10_000 {
-                        other.insert(tag.to_owned());
-                    }
-                    OTHER
-                })
-            });
-            let codes = codes.ok_or_else(|| wrong(1))?;
-            times.clear();
-            let clock = |row: usize| (codes[row] as usize).min(wanted.len());
-            read_times(&mut reader, &columns[0], clock, &mut times).ok_or_else(|| wrong(0))?;
-            values.clear();
-            cast::floats(&columns[2], &mut values).ok_or_else(|| wrong(2))?;
-            let episodes = spec.episode.as_ref().map(|_| read_labels(&columns[3], &mut labels).ok_or_else(|| wrong(3)));
-            let episodes = episodes.transpose()?;
-            let flag = columns.len() - 1;
-            let good = good.as_ref().map(|g| g.marks(&columns[flag]).ok_or_else(|| wrong(flag))).transpose()?;
-            for (row, code) in codes.iter().enumerate() {
-                let (Some(samples), time) = (tags.get_mut(*code as usize), times[row]) else { continue };
-                if time == NO_TIME {
-                    continue;
-                }
-                if good.as_ref().is_some_and(|g| !g[row]) {
-                    samples.flagged.add(time);
-                    continue;
-                }
-                samples.time.push(time);
-                samples.value.push(values[row]);
-                if let Some(episodes) = &episodes {
-                    samples.episode.push(episodes[row]);
-                }
-            }
-            Ok(())
-        })?;
+            self.take(columns, good.as_ref()).map_err(|at| wrong_type(file, select[at].0, &columns[at]))
+        })
     }
-    for (name, samples) in wanted.iter().zip(&tags) {
-        if samples.time.is_empty() && samples.flagged.count == 0 {
+
+    /// Adds the samples of a batch with the columns time, tag, value, and if there are any episode and quality. The error is
+    /// the index of a column with the wrong type.
+    fn take(&mut self, columns: &[ArrayRef], good: Option<&GoodFlags>) -> std::result::Result<(), usize> {
+        let (wanted, other_tags) = (&self.wanted, &mut self.other_tags);
+        let codes = cast::codes(&columns[1], |tag| {
+            let tag = tag.unwrap_or("");
+            wanted.get(tag).copied().unwrap_or_else(|| {
+                if other_tags.len() < MOST_OTHER_TAGS {
+                    other_tags.insert(tag.to_owned());
+                }
+                OTHER_TAG
+            })
+        });
+        let codes = codes.ok_or(1_usize)?;
+        self.batch_times.clear();
+        let clock = |row: usize| (codes[row] as usize).min(wanted.len());
+        read_times(&mut self.times, &columns[0], clock, &mut self.batch_times).ok_or(0_usize)?;
+        self.batch_values.clear();
+        cast::floats(&columns[2], &mut self.batch_values).ok_or(2_usize)?;
+        let episodes = self.spec.episode.as_ref().map(|_| read_labels(&columns[3], &mut self.labels).ok_or(3_usize));
+        let episodes = episodes.transpose()?;
+        let quality = columns.len() - 1;
+        let good = good.map(|g| g.are_good(&columns[quality]).ok_or(quality)).transpose()?;
+        for (row, code) in codes.iter().enumerate() {
+            let (Some(samples), time) = (self.tags.get_mut(*code as usize), self.batch_times[row]) else { continue };
+            if time == NO_TIME {
+                continue;
+            }
+            if good.as_ref().is_some_and(|g| !g[row]) {
+                samples.flagged.add(time);
+                continue;
+            }
+            samples.time.push(time);
+            samples.value.push(self.batch_values[row]);
+            if let Some(episodes) = &episodes {
+                samples.episode.push(episodes[row]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that every wanted tag is in the log.
+    fn require_samples(&self, files: &[LogFile], wanted: &[String]) -> Result<()> {
+        for (name, samples) in wanted.iter().zip(&self.tags) {
+            if !samples.time.is_empty() || samples.flagged.count > 0 {
+                continue;
+            }
             let rows: usize = files.iter().map(|f| f.rows).sum();
-            if rows == 0 || reader.bad().0 == rows {
-                return Err(no_usable_times(files, &spec.time, &reader));
+            if rows == 0 || self.times.bad().0 == rows {
+                return Err(no_usable_times(files, &self.spec.time, &self.times));
             }
             let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");
-            let there = other
-                .iter()
-                .map(String::as_str)
-                .chain(wanted.iter().zip(&tags).filter(|(_, s)| !s.time.is_empty()).map(|(n, _)| n.as_str()));
-            return Err(Error::Data(format!("{names}: there is no tag `{name}`; {}", suggestion(name, there))));
+            let with_samples = wanted.iter().zip(&self.tags).filter(|(_, s)| !s.time.is_empty());
+            let known = self.other_tags.iter().map(String::as_str).chain(with_samples.map(|(n, _)| n.as_str()));
+            return Err(Error::Data(format!("{names}: there is no tag `{name}`; {}", suggestion(name, known))));
         }
+        Ok(())
     }
-    let (labels, place) = sort_labels(labels);
-    let tags = tags
-        .into_iter()
-        .map(|mut s| {
-            s.episode.iter_mut().for_each(|c| *c = place[*c as usize]);
-            Raw {
-                time: Arc::new(s.time),
-                value: s.value,
-                episode: spec.episode.is_some().then(|| Arc::new(s.episode)),
-                breaks: Arc::new(s.breaks),
-                flagged: s.flagged,
-            }
-        })
-        .collect();
-    Ok(Scan { tags, labels, findings: reader.findings(&spec.time), long: true })
+}
+
+fn require_tag_and_value(file: &LogFile, long: &LongSpec) -> Result<()> {
+    let tag = require(file, &long.tag, "tag")?;
+    if !matches!(tag.kind, ColumnKind::Text | ColumnKind::Integer) {
+        return Err(Error::Data(format!(
+            "{}: the tag column `{}` has the type {}; write it as text",
+            file.name, long.tag.value, tag.data_type
+        )));
+    }
+    let value = require(file, &long.value, "value")?;
+    value.require_numeric().map_err(|help| {
+        Error::Data(format!(
+            "{}: the value column `{}` has the type {}: {help}",
+            file.name, long.value.value, value.data_type
+        ))
+    })
 }

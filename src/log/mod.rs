@@ -1,39 +1,51 @@
-//! Parquet files → one clean, regular [`Trajectory`](crate::trajectory::Trajectory), and an account of what was done.
+//! Parquet files → one clean, regular [`Trajectory`](crate::trajectory::Trajectory), and a report on its quality.
 //!
-//! `files` finds the files and reads their footers (`thrift` looks at them first), `batches` decodes the columns that are
-//! needed, page by page (`pages` looks at each first), and `cast` makes plain numbers and texts of them, `wide` and `long` gather samples (`scan` is what they share), `time` turns time stamps into UTC, `clean` drops what cannot be used and looks for faults (`clock`, `detect`), `segments` splits
-//! at gaps and episodes, `resample` puts the rest on the grid, `account` sums up, and `read` is the line through all of
-//! them.
+//! `read` is the whole path:
+//!
+//! 1. `files` finds the files and `footer` reads their footers.
+//! 2. `batches` decodes the columns that are needed, `cast` turns them into plain numbers and texts, and `time` turns time
+//!    stamps into UTC. `wide` and `long` read the two layouts; `scan` is what they share.
+//! 3. `column` decides what a column means, `clean` drops unusable samples and looks for faults (`clock`, `detect`), and
+//!    `window` and `episodes` bound the time line.
+//! 4. `grid` places the steps, `segments` splits them at gaps and episodes, and `resample` gives each step its value.
+//! 5. `account` sums up in a `quality`, which `render` prints.
+//!
+//! `thrift` and `pages` protect against damaged files, which could otherwise make the Parquet reader run out of memory.
 
 mod account;
 mod batches;
 mod cast;
 mod clean;
 mod clock;
+mod column;
 mod describe;
 mod detect;
+mod episodes;
 mod files;
-mod finding;
+mod footer;
+mod grid;
+mod input;
 mod long;
+mod missing;
+mod occurrences;
 mod pages;
 pub mod quality;
 mod read;
+mod render;
 mod resample;
+mod samples;
 mod scan;
 mod segments;
+mod text;
 mod thrift;
 mod time;
 mod wide;
+mod window;
 
+pub use column::ColumnMapping;
 pub use describe::{ColumnSummary, LogSpan, describe, time_span};
-pub use files::{columns, files};
-pub use quality::{Excitation, Finding, Quality, SignalQuality, Source, render};
+pub use files::files;
+pub use footer::{Column, ColumnKind, columns};
+pub use quality::{Excitation, Finding, FindingAction, FindingClass, Quality, SignalQuality, Source};
 pub use read::read;
-
-/// A column of a Parquet file, as `check` and `init` need it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Column {
-    pub name: String,
-    /// `float`, `integer`, `text`, `time`, `boolean`, `other`.
-    pub kind: &'static str,
-}
+pub use render::render;

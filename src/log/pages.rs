@@ -1,5 +1,8 @@
-//! The pages of a column, looked at before they are decoded: decoders reserve room for as many values as a page claims,
-//! and a damaged one can claim more than there is memory, which would end the process.
+//! A check of the pages of a column before the Parquet library decodes them.
+//!
+//! The library (`parquet` 59) allocates room for as many values as a page claims. In a damaged file that can exceed the memory,
+//! and the process is aborted, as with the footer (see `thrift`). This file can be deleted once the library bounds its
+//! allocations by the size of the page.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -11,7 +14,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-/// Some row groups of a file, for one reader: readers that share the cursor of a handle cannot read at once.
+/// Some row groups of a file, for one reader. Each reader needs a file handle of its own to read in parallel.
 pub(super) struct Chunks {
     pub file: Arc<File>,
     pub meta: Arc<ParquetMetaData>,
@@ -37,13 +40,13 @@ impl RowGroups for Chunks {
     }
 }
 
-/// Rows of row groups, as the footer claims.
+/// The number of rows of some row groups, as the footer claims.
 pub(super) fn rows(meta: &ParquetMetaData, groups: &[usize]) -> usize {
-    let of = |g: &usize| usize::try_from(meta.row_group(*g).num_rows()).unwrap_or(0);
-    groups.iter().map(of).fold(0, usize::saturating_add)
+    let count = |g: &usize| usize::try_from(meta.row_group(*g).num_rows()).unwrap_or(0);
+    groups.iter().map(count).fold(0, usize::saturating_add)
 }
 
-/// One column, row group by row group.
+/// One column, one row group after the other.
 struct Chunk {
     file: Arc<File>,
     meta: Arc<ParquetMetaData>,
@@ -65,9 +68,10 @@ impl Iterator for Chunk {
 
 impl PageIterator for Chunk {}
 
+/// A page reader that refuses impossible pages.
 struct Checked {
     pages: SerializedPageReader<File>,
-    /// Its pages begin with definition levels.
+    /// The pages begin with definition levels.
     optional: bool,
 }
 
@@ -83,8 +87,8 @@ impl PageReader for Checked {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         let page = self.pages.get_next_page()?;
         match &page {
-            Some(page) if !possible(page, self.optional) => {
-                Err(ParquetError::General("a page claims more values than it can hold".into()))
+            Some(page) if !is_possible(page, self.optional) => {
+                Err(ParquetError::General("a page claims more values than it can contain".into()))
             }
             _ => Ok(page),
         }
@@ -103,10 +107,10 @@ impl PageReader for Checked {
     }
 }
 
-/// Whether a page of a flat column can hold as many values as it claims.
-fn possible(page: &Page, optional: bool) -> bool {
+/// Whether a page of a flat column can contain as many values as it claims.
+fn is_possible(page: &Page, optional: bool) -> bool {
     let (values, encoding, claimed) = match page {
-        // A value of a dictionary takes a byte at least.
+        // A value of a dictionary takes at least one byte.
         Page::DictionaryPage { buf, num_values, .. } => return *num_values as usize <= buf.len(),
         Page::DataPage { buf, encoding, num_values, .. } => {
             let levels = match buf.first_chunk::<4>() {
@@ -120,17 +124,17 @@ fn possible(page: &Page, optional: bool) -> bool {
             (usize::try_from(levels).ok().and_then(|l| buf.get(l..)), encoding, num_values)
         }
     };
-    // These begin with the number of lengths that follow.
+    // Pages with these encodings begin with the number of lengths that follow.
     match (encoding, values) {
         (Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BYTE_ARRAY, Some(values)) => {
-            lengths(values).is_none_or(|n| n <= u64::from(*claimed))
+            claimed_lengths(values).is_none_or(|n| n <= u64::from(*claimed))
         }
         _ => true,
     }
 }
 
-/// The third number of a block of differences: block size, miniblocks, values.
-fn lengths(block: &[u8]) -> Option<u64> {
+/// The third number in the header of delta encoding: block size, number of miniblocks, number of values.
+fn claimed_lengths(block: &[u8]) -> Option<u64> {
     let mut bytes = block.iter();
     let mut number = || {
         let mut value = 0_u64;
@@ -157,7 +161,7 @@ mod tests {
     }
 
     fn texts(count: &[u8]) -> Page {
-        // Two bytes of levels; blocks of 128, four miniblocks.
+        // Two bytes of levels, then blocks of 128 values with four miniblocks.
         let buf = [&[2, 0, 0, 0, 6, 1, 0x80, 1, 4], count, &[0]].concat();
         Page::DataPage {
             buf: buf.into(),
@@ -170,9 +174,9 @@ mod tests {
     }
 
     #[test]
-    fn pages_that_claim_too_much_are_refused() {
-        assert!(possible(&dictionary(16), true) && !possible(&dictionary(17), true));
-        assert!(possible(&texts(&[3]), true) && !possible(&texts(&[4]), true));
-        assert!(!possible(&texts(&[0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]), true));
+    fn pages_that_claim_too_many_values_are_impossible() {
+        assert!(is_possible(&dictionary(16), true) && !is_possible(&dictionary(17), true));
+        assert!(is_possible(&texts(&[3]), true) && !is_possible(&texts(&[4]), true));
+        assert!(!is_possible(&texts(&[0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]), true));
     }
 }

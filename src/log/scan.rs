@@ -1,37 +1,37 @@
-//! What wide and long logs share: the raw samples of every column that the tag list names, in the order of the file, and
-//! what is read the same way in both.
+//! The raw samples of a log, and the parts of reading that wide and long logs share.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::Array;
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 use jiff::tz::TimeZone;
 
-use super::Finding;
 use super::cast::{self, Integers, Texts};
-use super::files::{self, FileColumn, LogFile, suggestion};
-use super::finding::Tally;
+use super::footer::{ColumnKind, FileColumn, LogFile};
+use super::missing::non_null;
+use super::occurrences::Occurrences;
+use super::quality::Finding;
+use super::text::suggestion;
 use super::time::{TimeKind, TimeReader};
 use crate::config::LogSpec;
 use crate::error::{Error, Result};
 
-/// The samples of one column or tag, in the order of the files. Null is [`NULL`], a column that its file lacks
-/// [`ABSENT`].
+/// The samples of one column or tag, in the order of the files. See [`super::missing`] for missing values.
 #[derive(Debug, Default)]
 pub(super) struct Raw {
-    /// µs UTC; shared by all columns of a wide log.
+    /// µs UTC. All columns of a wide log share it.
     pub time: Arc<Vec<i64>>,
     pub value: Vec<f64>,
     /// Index into [`Scan::labels`].
     pub episode: Option<Arc<Vec<u32>>>,
-    /// Where each file begins.
+    /// The index at which each file begins.
     pub breaks: Arc<Vec<usize>>,
     /// Samples with a bad flag, which are not among the values.
-    pub flagged: Tally,
+    pub flagged: Occurrences,
 }
 
-/// A log as read.
+/// A log as it was read.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub tags: Vec<Raw>,
@@ -41,37 +41,32 @@ pub(super) struct Scan {
     pub long: bool,
 }
 
-/// A null of the file, as a number.
-pub(super) const NULL: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
-/// A column that this file does not have.
-pub(super) const ABSENT: f64 = f64::from_bits(0x7ff8_0000_0000_0002);
-
 /// The time zone of time stamps that carry none.
 pub(super) fn zone(spec: &LogSpec) -> Result<TimeZone> {
     match &spec.timezone {
         None => Ok(TimeZone::UTC),
         Some(name) => TimeZone::get(name).map_err(|e| {
             Error::Data(format!(
-                "`log.timezone = \"{}\"` is not known: {e}; write an IANA name such as `Europe/Berlin`, or `UTC`",
+                "`log.timezone = \"{}\"` is unknown: {e}; write an IANA name such as `Europe/Berlin`, or `UTC`",
                 name.value
             ))
         }),
     }
 }
 
-/// How a file's time column is to be read.
+/// How the time column of a file is to be read.
 pub(super) fn time_kind(file: &LogFile, name: &str) -> Result<TimeKind> {
     let Some(column) = file.find(name) else {
         let hint = suggestion(name, file.columns.iter().map(|c| c.name.as_str()));
         return Err(Error::Data(format!("{}: there is no time column `{name}`; {hint}", file.name)));
     };
     match &column.data_type {
-        DataType::Timestamp(unit, Some(_)) => Ok(TimeKind::Instant { per_second: files::per_second(*unit) }),
-        DataType::Timestamp(unit, None) => Ok(TimeKind::Local { per_second: files::per_second(*unit) }),
+        DataType::Timestamp(unit, Some(_)) => Ok(TimeKind::Instant { per_second: per_second(*unit) }),
+        DataType::Timestamp(unit, None) => Ok(TimeKind::Local { per_second: per_second(*unit) }),
         DataType::Date64 => Ok(TimeKind::Local { per_second: 1_000 }),
         DataType::Date32 => Ok(TimeKind::LocalDays),
-        _ if matches!(column.kind, "integer" | "float") => Ok(TimeKind::Epoch),
-        _ if column.kind == "text" => Ok(TimeKind::Text),
+        _ if matches!(column.kind, ColumnKind::Integer | ColumnKind::Float) => Ok(TimeKind::Epoch),
+        _ if column.kind == ColumnKind::Text => Ok(TimeKind::Text),
         _ => Err(not_a_time(file, column)),
     }
 }
@@ -83,13 +78,13 @@ fn not_a_time(file: &LogFile, column: &FileColumn) -> Error {
     ))
 }
 
-/// A column that does not hold what its type in the footer promised.
-pub(super) fn wrong(file: &LogFile, name: &str, array: &dyn Array) -> Error {
-    Error::Data(format!("{}: column `{name}` cannot be read as it has the type {}", file.name, array.data_type()))
+/// The error for a column whose data do not have the type that the footer states.
+pub(super) fn wrong_type(file: &LogFile, name: &str, array: &dyn Array) -> Error {
+    Error::Data(format!("{}: column `{name}` cannot be read because it has the type {}", file.name, array.data_type()))
 }
 
-/// A batch's time column → µs UTC, `NO_TIME` where there is none. `clock(row)` is the row's own clock. `None`: it holds
-/// no times.
+/// Appends the times of a batch to `out`, in µs UTC; `NO_TIME` for a row without one. `clock(row)` is the clock of the row.
+/// `None`: the column contains no times.
 pub(super) fn read_times(
     reader: &mut TimeReader,
     array: &dyn Array,
@@ -108,13 +103,13 @@ pub(super) fn read_times(
         let mut values = Vec::new();
         cast::floats(array, &mut values)?;
         reader.learn_epoch(values.iter().copied());
-        out.extend(values.iter().map(|v| reader.epoch((v.to_bits() != NULL.to_bits()).then_some(*v))));
+        out.extend(values.iter().map(|v| reader.epoch(non_null(*v))));
     }
     Some(())
 }
 
-/// Episode labels → codes in the order of their first appearance; [`sort_labels`] puts them in order at the end.
-/// `None`: it holds no labels.
+/// Codes of the episode labels, in the order of their first appearance; [`sort_labels`] sorts them at the end. `None`: the
+/// column contains no labels.
 pub(super) fn read_labels(array: &dyn Array, labels: &mut HashMap<String, u32>) -> Option<Vec<u32>> {
     cast::codes(array, |label| {
         let label = label.unwrap_or("");
@@ -126,7 +121,7 @@ pub(super) fn read_labels(array: &dyn Array, labels: &mut HashMap<String, u32>) 
     })
 }
 
-/// Sorted labels, and the place of every old code among them: results must not depend on the order of rows.
+/// Sorted labels, and the new code of every old one, so that results do not depend on the order of rows.
 pub(super) fn sort_labels(labels: HashMap<String, u32>) -> (Vec<String>, Vec<u32>) {
     let mut pairs: Vec<(String, u32)> = labels.into_iter().collect();
     pairs.sort();
@@ -141,29 +136,40 @@ pub(super) fn no_usable_times(files: &[LogFile], column: &str, times: &TimeReade
     let rows: usize = files.iter().map(|f| f.rows).sum();
     let names = files.iter().map(|f| f.name.as_str()).take(3).collect::<Vec<_>>().join(", ");
     match times.bad() {
-        _ if rows == 0 => Error::Data(format!("{names}: the log has no rows; export it again with data in it")),
+        _ if rows == 0 => Error::Data(format!("{names}: the log has no rows; export it again with data")),
         (_, Some(example)) => Error::Data(format!(
             "{names}: no row of the time column `{column}` can be read as a time, for example `{example}`; write time stamps, RFC 3339 text such as 2024-06-01T12:00:00Z, or seconds since 1970"
         )),
-        _ => Error::Data(format!("{names}: the log holds no row of any signal")),
+        _ => Error::Data(format!("{names}: the log has no row of any signal")),
     }
 }
 
-pub(super) fn need<'a>(file: &'a LogFile, name: &str, role: &str) -> Result<&'a FileColumn> {
+/// The column `name`, which is the `role` column of the log.
+pub(super) fn require<'a>(file: &'a LogFile, name: &str, role: &str) -> Result<&'a FileColumn> {
     file.find(name).ok_or_else(|| {
         let hint = suggestion(name, file.columns.iter().map(|c| c.name.as_str()));
         Error::Data(format!("{}: there is no {role} column `{name}`; {hint}", file.name))
     })
 }
 
-/// The episode column, which may hold anything that can be a label.
-pub(super) fn need_labels(file: &LogFile, name: &str) -> Result<()> {
-    let column = need(file, name, "episode")?;
-    if matches!(column.kind, "other" | "time") {
+/// Checks that the episode column contains labels.
+pub(super) fn require_labels(file: &LogFile, name: &str) -> Result<()> {
+    let column = require(file, name, "episode")?;
+    if matches!(column.kind, ColumnKind::Other | ColumnKind::Time) {
         return Err(Error::Data(format!(
             "{}: the episode column `{name}` has the type {}; write it as text or int64",
             file.name, column.data_type
         )));
     }
     Ok(())
+}
+
+/// Units of `unit` per second.
+fn per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
 }

@@ -1,82 +1,21 @@
-//! Where the log falls apart: episodes along the time line, and the segments of the grid.
+//! The segments of a grid, which end at gaps and at changes of the episode.
 
 use std::ops::Range;
 
-use super::finding::Tally;
-use super::resample::Grid;
+use super::episodes::Episodes;
+use super::grid::Grid;
 
-/// A stretch of the time line that belongs to one episode; both ends belong to it (µs UTC).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Block {
-    pub from: i64,
-    pub to: i64,
-    /// Index of the episode's label.
-    pub label: u32,
-}
-
-/// The time line as episodes, one after the other.
-#[derive(Debug, Default)]
-pub(super) struct Episodes {
-    pub blocks: Vec<Block>,
-    /// Rows of an episode that began while another was still being logged: they have no place on one time line.
-    pub overlap: Tally,
-    pub rows: usize,
-}
-
-impl Episodes {
-    /// Walks rows in time order. An episode goes on while its next row is no farther than `max_gap`; rows of another
-    /// one that come in between overlap with it.
-    pub fn new(time: &[i64], label: &[u32], max_gap: i64) -> Self {
-        let mut order: Vec<usize> = (0..time.len()).collect();
-        order.sort_by_key(|&i| (time[i], label[i]));
-        let labels = label.iter().max().map_or(0, |m| *m as usize + 1);
-        // Time of the next row with the same label.
-        let mut next = vec![i64::MAX; time.len()];
-        let mut seen = vec![i64::MAX; labels];
-        for &i in order.iter().rev() {
-            next[i] = seen[label[i] as usize];
-            seen[label[i] as usize] = time[i];
-        }
-        let mut out = Self { rows: time.len(), ..Self::default() };
-        let mut goes_on_at = i64::MAX;
-        for &i in &order {
-            let (t, l) = (time[i], label[i]);
-            match out.blocks.last_mut() {
-                Some(b) if b.label == l => b.to = t,
-                Some(b) if t <= b.to || (goes_on_at != i64::MAX && goes_on_at - b.to <= max_gap) => {
-                    out.overlap.add(t);
-                    continue;
-                }
-                _ => out.blocks.push(Block { from: t, to: t, label: l }),
-            }
-            goes_on_at = next[i];
-        }
-        out
-    }
-
-    /// Whether a row of episode `label` at `time` is part of the time line.
-    pub fn holds(&self, time: i64, label: u32) -> bool {
-        let after = self.blocks.partition_point(|b| b.from <= time);
-        self.blocks[..after].last().is_some_and(|b| b.label == label && time <= b.to)
-    }
-
-    /// Changes of episode.
-    pub fn changes(&self) -> usize {
-        self.blocks.len().saturating_sub(1)
-    }
-}
-
-/// The segments of a grid, and why they end.
+/// The segments of a grid, and the reasons for their ends.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
     pub segments: Vec<Range<usize>>,
-    /// Stretches of the grid without any sample, longer than `max_gap`.
+    /// Parts of the grid without any sample that are longer than `max_gap`.
     pub gaps: Vec<Range<usize>>,
-    /// Steps that hold samples of two episodes, which are left out.
+    /// Steps with samples of two episodes, which are left out.
     pub mixed: usize,
 }
 
-/// Splits the grid where no signal has a sample for longer than `max_gap` µs, and at changes of episode.
+/// Splits the grid at gaps, in which no signal has a sample for longer than `max_gap` µs, and at changes of the episode.
 pub(super) fn split(grid: &Grid, alive: &[bool], episodes: Option<&Episodes>, max_gap: i64) -> Segments {
     let mut out = Segments::default();
     let mut cut = vec![false; grid.steps + 1];
@@ -133,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn long_gaps_split_and_short_ones_do_not() {
+    fn only_gaps_longer_than_max_gap_split_the_log() {
         let mut alive = vec![true; 20];
         alive[4..6].fill(false);
         alive[10..15].fill(false);
@@ -142,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn episodes_split_and_a_step_of_two_is_left_out() {
+    fn episodes_split_the_log_and_a_step_with_two_episodes_is_left_out() {
         let time: Vec<i64> = (0..20).map(|i| i * 10).collect();
         let label: Vec<u32> = (0..20).map(|i| u32::from(i >= 8)).collect();
         let e = Episodes::new(&time, &label, 30);
@@ -151,18 +90,5 @@ mod tests {
         let coarse = Grid { start: 0, step: 30, steps: 7, slack: 0 };
         let s = split(&coarse, &[true; 7], Some(&e), 90);
         assert_eq!((s.segments, s.mixed), (vec![0..2, 3..7], 1));
-    }
-
-    #[test]
-    fn labels_may_come_back_and_overlaps_are_told() {
-        let time: Vec<i64> = (0..30).map(|i| i * 10).collect();
-        let label: Vec<u32> = (0..30).map(|i| (i / 10) % 2).collect();
-        assert_eq!(Episodes::new(&time, &label, 30).blocks.len(), 3);
-        // Episode 1 begins 2 rows before episode 0 ends.
-        let time: Vec<i64> = (0..10).chain(8..18).map(|i| i * 10).collect();
-        let label: Vec<u32> = (0..20).map(|i| u32::from(i >= 10)).collect();
-        let e = Episodes::new(&time, &label, 30);
-        assert_eq!((e.blocks.len(), e.overlap.count), (2, 2));
-        assert!(e.holds(90, 0) && !e.holds(90, 1) && e.holds(100, 1));
     }
 }

@@ -1,13 +1,17 @@
-//! A Parquet footer, walked before it is read: the reader reserves room for as many row groups as the footer claims, and
-//! a damaged one can claim more than there is memory, which would end the process.
+//! A check of the Parquet footer before the Parquet library reads it.
 //!
-//! The footer is a struct of Thrift's compact protocol.
+//! The library (`parquet` 59) allocates room for as many list members as the footer claims. In a damaged file that can exceed
+//! the memory, and the process is aborted, which no error handling can prevent. This file can be deleted once the library
+//! bounds its allocations by the size of the footer. The test `absurd_counts_in_a_file_are_errors` (`tests/log`) would find out.
+//!
+//! The footer is a struct in Thrift's compact protocol:
+//! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
 
-/// Structs in structs; the footer of a flat log has four levels.
+/// Deepest nesting of structs. The footer of a flat log has four levels.
 const DEEPEST: usize = 64;
 
-/// Whether every list of the footer `bytes` can have as many members as it claims, and every value ends within it.
-pub(super) fn holds_what_it_claims(bytes: &[u8]) -> bool {
+/// Whether every list of the footer can have as many members as it claims, and every value ends within the footer.
+pub(super) fn is_consistent(bytes: &[u8]) -> bool {
     Walk { left: bytes }.structure(0).is_some()
 }
 
@@ -48,7 +52,7 @@ impl Walk<'_> {
             if header & 0xf0 == 0 {
                 self.varint()?;
             }
-            // A field of truth has its value in its type.
+            // The value of a boolean is encoded in the field type.
             if !matches!(header & 0x0f, 1 | 2) {
                 self.value(header & 0x0f, depth)?;
             }
@@ -66,7 +70,7 @@ impl Walk<'_> {
             }
             9 | 10 => self.list(depth),
             12 if depth < DEEPEST => self.structure(depth + 1),
-            // Footers have no maps.
+            // A footer has no maps.
             _ => None,
         }
     }
@@ -89,13 +93,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_end_within_the_footer() {
-        // 1: i32 = 2, 2: list of three i32, 3: binary of two bytes, 5: list of one struct with a truth
-        let whole = [0x15, 4, 0x19, 0x35, 2, 4, 6, 0x18, 2, 7, 7, 0x29, 0x1c, 0x11, 0, 0];
-        assert!(holds_what_it_claims(&whole));
-        assert!((0..whole.len()).all(|n| !holds_what_it_claims(&whole[..n])));
-        let many = [&whole[..12], &[0xfc, 0xff, 0xff, 0xff, 0xff, 7], &whole[13..]].concat();
-        assert!(!holds_what_it_claims(&many));
-        assert!(!holds_what_it_claims(&[0x1c; 200]));
+    fn a_footer_that_ends_early_or_claims_too_much_is_inconsistent() {
+        // 1: i32 = 2, 2: list of three i32, 3: binary of two bytes, 5: list of one struct with a boolean
+        let complete = [0x15, 4, 0x19, 0x35, 2, 4, 6, 0x18, 2, 7, 7, 0x29, 0x1c, 0x11, 0, 0];
+        assert!(is_consistent(&complete));
+        assert!((0..complete.len()).all(|n| !is_consistent(&complete[..n])));
+        let many = [&complete[..12], &[0xfc, 0xff, 0xff, 0xff, 0xff, 7], &complete[13..]].concat();
+        assert!(!is_consistent(&many));
+        assert!(!is_consistent(&[0x1c; 200]));
     }
 }

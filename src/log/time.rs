@@ -1,4 +1,4 @@
-//! Time columns of any kind → µs UTC.
+//! Time columns of every kind → µs UTC.
 
 use std::collections::HashMap;
 
@@ -6,86 +6,90 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
-use super::Finding;
-use super::finding::Tally;
+use super::occurrences::Occurrences;
+use super::quality::{Finding, FindingAction, FindingClass};
 
 /// A row without a usable time.
 pub(super) const NO_TIME: i64 = i64::MIN;
 
-/// Earliest and latest time stamp that a plant's log can carry, 1900 and 2200; beyond them a clock was unset or a unit
-/// misread.
+/// The time stamps that the log of a plant may contain: from 1900 to 2200. Others come from a clock that was not set or a
+/// misread unit.
 const PLAUSIBLE: std::ops::Range<i64> = -2_208_988_800_000_000..7_258_118_400_000_000;
 
-/// Time zones change their offset at quarter hours only, so an offset holds for the quarter hour it was asked for.
+/// Time zones change their offset only at quarter hours, so an offset is the same throughout a quarter hour.
 const QUARTER_US: i64 = 900_000_000;
 
-/// How a file writes the time.
+/// Parsed texts that are remembered (guess).
+const CACHED_TEXTS: usize = 4096;
+
+/// How a file represents time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimeKind {
-    /// Integers on the UTC time line, `per_second` of them to the second.
+    /// Integers in UTC, with `per_second` units per second.
     Instant { per_second: i64 },
-    /// The same on the wall clock of the log's time zone.
+    /// The same in the local time of the log's time zone.
     Local { per_second: i64 },
-    /// Days of the wall clock.
+    /// Days in local time.
     LocalDays,
-    /// Numbers since 1970 whose unit follows from their size.
+    /// Numbers since 1970, whose unit follows from their size.
     Epoch,
-    /// RFC 3339, or `YYYY-MM-DD HH:MM:SS` on the wall clock.
+    /// RFC 3339, or `YYYY-MM-DD HH:MM:SS` in local time.
     Text,
 }
 
-/// What is known of one clock (the log's own, or one tag's) while walking through a file.
+/// The state of one clock, of the log or of one tag, while a file is read in local time.
 #[derive(Debug, Clone, Copy, Default)]
-struct Walk {
+struct Clock {
     last: Option<i64>,
     interval: i64,
+    /// In the hour that occurs twice, the clock is in its second pass.
     second_pass: bool,
 }
 
-/// Turns time stamps into µs UTC and counts what needed a decision.
+/// Turns time stamps into µs UTC, and counts those that could not be read or were ambiguous.
 pub(super) struct TimeReader {
     zone: TimeZone,
     kind: TimeKind,
-    /// Units per second of [`TimeKind::Epoch`], once seen.
+    /// Units per second of [`TimeKind::Epoch`], once known.
     epoch: Option<f64>,
-    walks: Vec<Walk>,
+    clocks: Vec<Clock>,
     quarter: Option<(i64, AmbiguousOffset)>,
     texts: HashMap<String, Option<Civil>>,
     bad: usize,
     example: Option<String>,
-    fold: Tally,
-    gap: Tally,
+    fold: Occurrences,
+    gap: Occurrences,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Civil {
     Instant(i64),
-    /// µs since 1970 on the wall clock.
+    /// µs since 1970 in local time.
     Local(i64),
 }
 
 impl TimeReader {
-    /// `clocks`: how many tags have their own run of time stamps (1 for a wide log).
+    /// `clocks`: the number of tags with time stamps of their own (1 for a wide log).
     pub fn new(zone: TimeZone, clocks: usize) -> Self {
         Self {
             zone,
             kind: TimeKind::Epoch,
             epoch: None,
-            walks: vec![Walk::default(); clocks.max(1)],
+            clocks: vec![Clock::default(); clocks.max(1)],
             quarter: None,
             texts: HashMap::new(),
             bad: 0,
             example: None,
-            fold: Tally::default(),
-            gap: Tally::default(),
+            fold: Occurrences::default(),
+            gap: Occurrences::default(),
         }
     }
 
-    /// The next file begins.
+    /// Begins the next file.
     pub fn start(&mut self, kind: TimeKind) {
         self.kind = kind;
         self.epoch = None;
-        self.walks.fill(Walk::default());
+        self.clocks.fill(Clock::default());
         self.texts.clear();
     }
 
@@ -93,7 +97,8 @@ impl TimeReader {
         self.kind
     }
 
-    /// Looks at numbers of an epoch column to learn their unit; the first finite non-zero one decides for the file.
+    /// Learns the unit of an epoch column from the largest of the first values of a file. Thousand-fold steps: seconds of any
+    /// plausible time have at most 11 digits, milliseconds 14, and microseconds 17.
     pub fn learn_epoch(&mut self, values: impl Iterator<Item = f64>) {
         if self.epoch.is_none() {
             self.epoch = values.map(f64::abs).filter(|v| v.is_finite() && *v > 0.0).reduce(f64::max).map(|v| match v {
@@ -110,7 +115,6 @@ impl TimeReader {
         let per_second = self.epoch.unwrap_or(1.0);
         match value {
             Some(v) if v.is_finite() => {
-                // Split before scaling: 1e6 µs per second would lose the last digits of large ns values otherwise.
                 let us = v / per_second * 1e6;
                 self.plausible(us.round() as i64, || v.to_string())
             }
@@ -119,21 +123,21 @@ impl TimeReader {
         }
     }
 
-    /// One integer of a time column that is not epoch numbers or text; `clock` is its tag.
+    /// One integer of a time column. `clock`: the index of its tag.
     pub fn integer(&mut self, value: Option<i64>, clock: usize) -> i64 {
         let Some(v) = value else { return self.reject("null".into()) };
         match self.kind {
             TimeKind::Instant { per_second } => self.plausible(to_us(v, per_second), || v.to_string()),
             TimeKind::Local { per_second } => {
                 let local = self.plausible(to_us(v, per_second), || v.to_string());
-                self.wall_clock(local, clock)
+                self.local_to_utc(local, clock)
             }
             TimeKind::LocalDays => {
                 let local = self.plausible(v.saturating_mul(86_400_000_000), || v.to_string());
-                self.wall_clock(local, clock)
+                self.local_to_utc(local, clock)
             }
             TimeKind::Epoch => {
-                // Exact for integers of any unit, unlike the way through f64.
+                // Exact for every unit, unlike a conversion by f64.
                 let per_second = self.epoch.unwrap_or(1.0) as i64;
                 self.plausible(to_us(v, per_second), || v.to_string())
             }
@@ -141,15 +145,15 @@ impl TimeReader {
         }
     }
 
-    /// One text of a time column.
+    /// One text of a time column. `clock`: the index of its tag.
     pub fn text(&mut self, value: Option<&str>, clock: usize) -> i64 {
         let Some(text) = value else { return self.reject("null".into()) };
         let civil = match self.texts.get(text) {
             Some(known) => *known,
             None => {
                 let civil = parse(text);
-                // Long logs repeat each time stamp once per tag; a small memory of them saves most of the parsing.
-                if self.texts.len() >= 4096 {
+                // Long logs repeat each time stamp for every tag, so a small cache saves most of the parsing.
+                if self.texts.len() >= CACHED_TEXTS {
                     self.texts.clear();
                 }
                 self.texts.insert(text.into(), civil);
@@ -160,7 +164,7 @@ impl TimeReader {
             Some(Civil::Instant(us)) => self.plausible(us, || text.into()),
             Some(Civil::Local(us)) => {
                 let local = self.plausible(us, || text.into());
-                self.wall_clock(local, clock)
+                self.local_to_utc(local, clock)
             }
             None => self.reject(text.into()),
         }
@@ -176,9 +180,9 @@ impl TimeReader {
         NO_TIME
     }
 
-    /// Wall clock of the log's zone → UTC. In the hour that comes twice (clocks set back) a clock that has been there
-    /// before is in its second pass; in the hour that does not exist, the offset before the change holds on.
-    fn wall_clock(&mut self, local: i64, clock: usize) -> i64 {
+    /// Local time of the log's zone → UTC. In the hour that occurs twice, when clocks are set back, a clock that has passed the
+    /// time before is in its second pass. In the hour that does not exist, the offset before the change applies.
+    fn local_to_utc(&mut self, local: i64, clock: usize) -> i64 {
         if local == NO_TIME {
             return NO_TIME;
         }
@@ -194,53 +198,53 @@ impl TimeReader {
             }
         };
         let seconds = |o: Offset| i64::from(o.seconds()) * 1_000_000;
-        let clock = clock.min(self.walks.len() - 1);
-        let walk = &mut self.walks[clock];
-        let back = walk.last.map_or(0, |l| l - local);
+        let clock = clock.min(self.clocks.len() - 1);
+        let state = &mut self.clocks[clock];
+        let back = state.last.map_or(0, |l| l - local);
         let us = match offset {
             AmbiguousOffset::Unambiguous { offset } => {
-                walk.second_pass = false;
+                state.second_pass = false;
                 local - seconds(offset)
             }
             AmbiguousOffset::Gap { before, .. } => {
-                walk.second_pass = false;
+                state.second_pass = false;
                 let us = local - seconds(before);
                 self.gap.add(us);
                 us
             }
             AmbiguousOffset::Fold { before, after } => {
                 let half_hour = 2 * QUARTER_US;
-                let again = back >= half_hour || (back == 0 && walk.last.is_some() && walk.interval >= half_hour);
-                walk.second_pass |= again;
-                let us = local - seconds(if walk.second_pass { after } else { before });
+                let again = back >= half_hour || (back == 0 && state.last.is_some() && state.interval >= half_hour);
+                state.second_pass |= again;
+                let us = local - seconds(if state.second_pass { after } else { before });
                 self.fold.add(us);
                 us
             }
         };
-        if let Some(last) = walk.last
+        if let Some(last) = state.last
             && local != last
         {
-            walk.interval = local - last;
+            state.interval = local - last;
         }
-        walk.last = Some(local);
+        state.last = Some(local);
         us
     }
 
-    /// Rows without a usable time, and one of them as it stands in the file.
+    /// The number of rows without a usable time, and one of them as it is in the file.
     pub fn bad(&self) -> (usize, Option<&str>) {
         (self.bad, self.example.as_deref())
     }
 
     pub fn findings(&self, column: &str) -> Vec<Finding> {
-        let zone = self.zone.iana_name().unwrap_or("the log's zone").to_owned();
+        let zone = self.zone.iana_name().unwrap_or("the time zone of the log").to_owned();
         let mut out = Vec::new();
         if self.bad > 0 {
             let example = self.example.as_deref().unwrap_or("");
-            let mut f = Tally::span(self.bad, 0, 0).finding(
+            let mut f = Occurrences::between(self.bad, 0, 0).finding(
                 "",
-                "bad-time",
-                "dropped",
-                format!("rows whose `{column}` is empty or no date between 1900 and 2200, such as `{example}`"),
+                FindingClass::BadTime,
+                FindingAction::Dropped,
+                format!("rows whose `{column}` is missing or not a time between 1900 and 2200, such as `{example}`"),
             );
             if let Some(f) = &mut f {
                 f.first.clear();
@@ -250,15 +254,19 @@ impl TimeReader {
         }
         out.extend(self.fold.finding(
             "",
-            "dst-fold",
-            "kept",
-            format!("time stamps in an hour that comes twice in {zone}; the second pass was told from the first by the order of rows"),
+            FindingClass::DstFold,
+            FindingAction::Kept,
+            format!(
+                "time stamps in an hour that occurs twice in {zone}; the order of rows distinguishes its two passes"
+            ),
         ));
         out.extend(self.gap.finding(
             "",
-            "dst-gap",
-            "kept",
-            format!("time stamps in an hour that does not exist in {zone}; read with the offset before the change"),
+            FindingClass::DstGap,
+            FindingAction::Kept,
+            format!(
+                "time stamps in an hour that does not exist in {zone}; they were read with the offset before the change"
+            ),
         ));
         out
     }
@@ -294,18 +302,18 @@ mod tests {
     }
 
     #[test]
-    fn the_hour_that_comes_twice_is_read_twice() {
+    fn the_order_of_rows_distinguishes_the_passes_of_the_hour_that_occurs_twice() {
         let mut r = TimeReader::new(berlin(), 1);
         r.start(TimeKind::Text);
         let walls = ["01:30", "02:00", "02:30", "02:00", "02:30", "03:00"];
         let read: Vec<i64> = walls.iter().map(|w| r.text(Some(&format!("2024-10-27 {w}:00")), 0)).collect();
         let first = at("2024-10-26T23:30:00Z");
         assert_eq!(read, (0..6).map(|i| first + i * 1_800_000_000).collect::<Vec<_>>());
-        assert_eq!(r.findings("t").iter().find(|f| f.class == "dst-fold").unwrap().count, 4);
+        assert_eq!(r.findings("t").iter().find(|f| f.class == FindingClass::DstFold).unwrap().count, 4);
     }
 
     #[test]
-    fn hourly_stamps_show_the_fold_as_a_repeated_hour() {
+    fn a_repeated_hourly_time_stamp_is_the_second_pass() {
         let mut r = TimeReader::new(berlin(), 1);
         r.start(TimeKind::Local { per_second: 1_000 });
         let wall = |h: i64| (at("2024-10-27T00:00:00Z") + h * 3_600_000_000) / 1_000;
@@ -314,15 +322,15 @@ mod tests {
     }
 
     #[test]
-    fn the_hour_that_is_missing_is_counted() {
+    fn times_in_the_skipped_hour_are_counted() {
         let mut r = TimeReader::new(berlin(), 1);
         r.start(TimeKind::Text);
         assert_eq!(r.text(Some("2024-03-31 02:30:00"), 0), at("2024-03-31T01:30:00Z"));
-        assert_eq!(r.findings("t")[0].class, "dst-gap");
+        assert_eq!(r.findings("t")[0].class, FindingClass::DstGap);
     }
 
     #[test]
-    fn epochs_tell_their_unit_by_size() {
+    fn the_unit_of_an_epoch_follows_from_its_size() {
         for (v, per_second) in [(1_700_000_000_i64, 1), (1_700_000_000_000, 1_000), (1_700_000_000_000_000, 1_000_000)]
         {
             let mut r = TimeReader::new(TimeZone::UTC, 1);

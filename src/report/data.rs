@@ -107,10 +107,10 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
             .iter()
             .map(|f| FindingRow {
                 signal: if f.signal.is_empty() { "time line".to_owned() } else { f.signal.clone() },
-                class: f.class.replace('-', " "),
+                class: f.class.as_str().replace('-', " "),
                 count: number::count(f.count),
                 when: span(&f.first, &f.last, clock),
-                action: f.action.clone(),
+                action: f.action.as_str().to_owned(),
                 note: super::text::marked(&f.note),
             })
             .collect(),

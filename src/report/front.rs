@@ -1,5 +1,6 @@
 //! Page one: what to do, what it is worth, how, at what risk, how sure, and what needs looking at.
 
+use crate::log::FindingClass;
 use crate::scenario::results::{ControlUse, Economics, LimitUse, Results};
 
 use super::alarms::alarms;
@@ -483,7 +484,11 @@ fn sure(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'sta
     let q = &results.quality;
     // Gaps of the time line split the log; else those of single signals count.
     let of = |line: bool| {
-        q.findings.iter().filter(|f| f.class == "gap" && f.signal.is_empty() == line).map(|f| f.count).sum::<usize>()
+        q.findings
+            .iter()
+            .filter(|f| f.class == FindingClass::Gap && f.signal.is_empty() == line)
+            .map(|f| f.count)
+            .sum::<usize>()
     };
     let gaps = match (of(true), of(false)) {
         (0, 0) => "no gaps".to_owned(),

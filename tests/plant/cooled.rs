@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use twinopt::config::{ForecastSpec, KpiSpec};
-use twinopt::control::{Controller, Forecast};
+use twinopt::control::{Controller, Forecast, Present};
 use twinopt::expr::Scope;
 use twinopt::rng::Key;
 use twinopt::schema::{Bounds, MoveLimit, Role, Schema, Signal};
@@ -77,7 +77,8 @@ impl Room {
         how: ForecastSpec,
     ) -> Simulated {
         let realised = self.realised(steps + 40);
-        let forecast = Forecast { realised: realised.clone(), past: 40, signals: vec![(LOAD, how)] };
+        let forecast =
+            Forecast { realised: realised.clone(), present: Present::AfterHistory(40), signals: vec![(LOAD, how)] };
         let run = Run { dynamics: self, realised: &realised, past: 40, steps, particles, key: Key::new(1), forecast };
         simulate(&run, controller, &|| false).unwrap()
     }

@@ -441,11 +441,11 @@ fn quality() -> Quality {
     let moved = |moves, low, high| Some(Excitation { moves, spread: 0.14, low, high, learnable: true });
     let finding = |signal: &str, class: &str, count, first: &str, last: &str, action: &str, note: &str| Finding {
         signal: signal.into(),
-        class: class.into(),
+        class: serde_json::from_value(class.into()).unwrap(),
         count,
         first: first.into(),
         last: last.into(),
-        action: action.into(),
+        action: serde_json::from_value(action.into()).unwrap(),
         note: note.into(),
     };
     Quality {

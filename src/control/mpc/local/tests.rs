@@ -11,7 +11,7 @@ use super::super::particle_plan::ParticlePlan;
 use super::super::rollout::Workspace;
 use crate::config::{KpiSpec, MpcSpec, TimeSpan};
 use crate::control::planner::Local;
-use crate::control::{Control, Controller, Forecast, Observation};
+use crate::control::{Control, Controller, Forecast, Observation, Present};
 use crate::rng::Key;
 use crate::trajectory::{Trajectory, Window};
 use crate::twin::Support;
@@ -36,7 +36,7 @@ impl<'a> Priced<'a> {
             }
         }
         let none = Trajectory::empty(oven.schema.clone(), Timestamp::UNIX_EPOCH, STEP_MS, 1, 1);
-        let forecast = Forecast { realised: Arc::new(none), past: 0, signals: Vec::new() };
+        let forecast = Forecast { realised: Arc::new(none), present: Present::AfterHistory(0), signals: Vec::new() };
         let mut workspace = Workspace::default();
         workspace.begin_plan(Futures::planned(1, 1));
         Self { mpc, window, forecast, workspace }

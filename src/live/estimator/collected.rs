@@ -1,9 +1,9 @@
-//! What the lines of one step of the twin say, until the step is whole.
+//! The values of the lines of one step of the twin, until the step is complete.
 
-use super::tags::Tags;
+use super::super::protocol::tags::Tag;
 use crate::config::Resample;
 
-/// Sums over lines; NaN is no value.
+/// Sums over lines. Lines without a value of a signal do not count for it.
 #[derive(Debug, Clone, Default)]
 pub struct Collected {
     /// `[signals]` each.
@@ -33,14 +33,13 @@ impl Collected {
 
     /// The mean of a signal; NaN without a value.
     pub fn mean(&self, signal: usize) -> f64 {
-        // a single value comes through bit for bit
+        // A single value keeps every bit.
         if self.count[signal] == 1.0 { self.last[signal] } else { self.sum[signal] / self.count[signal] }
     }
 
-    /// The value of the step, as the signal is resampled.
-    pub fn value(&self, tags: &Tags, tag: usize) -> f64 {
-        let tag = &tags.list[tag];
-        match tag.resample {
+    /// The value of the step, resampled as the log is; NaN without a value.
+    pub fn resampled(&self, tag: &Tag) -> f64 {
+        match tag.mapping.resample {
             Resample::Mean => self.mean(tag.signal),
             Resample::Sum if self.count[tag.signal] > 0.0 => self.sum[tag.signal],
             Resample::Sum => f64::NAN,

@@ -1,4 +1,4 @@
-//! The log of a live loop: what was seen, planned and predicted, as a log file that the next fit can read.
+//! The log of a live loop as a Parquet file that the next fit can read.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,15 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use super::super::decision::FallbackLevel;
 use crate::disk::{try_new, write_file};
 use crate::error::{Error, Result};
+use crate::twin::Support;
 
-/// Fewest new rows after which the file is written again; of a long file, a tenth.
-const INTERVAL: usize = 200;
+/// New rows after which the file is written again, or a tenth of its rows if that is more (guess).
+const WRITE_INTERVAL: usize = 200;
 
-/// Rows in memory, written whole to one file.
+/// The rows, all in memory. Each write replaces the whole file.
 pub struct Record {
     file: PathBuf,
     /// Names of the time and episode columns.
@@ -23,46 +25,46 @@ pub struct Record {
     episode: Option<String>,
     times: Vec<i64>,
     episodes: Vec<i64>,
-    /// Number of each row's line in its run.
+    /// Line number of each row within its run.
     lines: Vec<i64>,
     names: Vec<String>,
-    /// `[names][rows]`, NaN where nothing is known.
+    /// `[names][rows]`, NaN for missing values.
     columns: Vec<Vec<f64>>,
-    rungs: Vec<&'static str>,
+    decided_by: Vec<&'static str>,
     support: Vec<&'static str>,
-    /// Rows of the file as it is on disk.
+    /// Rows of the file on disk.
     written: usize,
 }
 
-/// Of one row what is no number.
+/// The part of a row that is not in a numeric column.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp {
     /// Milliseconds since 1970, UTC.
-    pub time: i64,
-    /// Number of the line in its run.
+    pub time_ms: i64,
+    /// Line number within the run.
     pub line: i64,
     pub episode: i64,
-    pub rung: &'static str,
-    pub support: &'static str,
+    pub decided_by: FallbackLevel,
+    pub support: Support,
 }
 
-/// Refuses a file that is there already, for an earlier loop's rows, or the plant's own log, would be lost; and one that
-/// cannot be made, before the loop has anything to write.
+/// Checks that `file` does not exist, so that no earlier log is lost, and that it can be created. Called before the loop
+/// begins.
 ///
 /// # Errors
 /// [`Error::Write`]
 pub fn require_new(file: &Path) -> Result<()> {
     let cause = |kind| match kind {
-        // also a link to nowhere: it would be replaced, too
-        ErrorKind::AlreadyExists => "it is there already, and the log of a loop replaces nothing; name another file",
-        ErrorKind::NotFound => "its folder is not there; make it, or name another file",
-        _ => "no file can be made there; name another one",
+        // Also a dangling link, which would be replaced.
+        ErrorKind::AlreadyExists => "the file exists, and `control` never replaces a log; name another file",
+        ErrorKind::NotFound => "its folder does not exist; create it, or name another file",
+        _ => "the file cannot be created; name another file",
     };
     try_new(file).map_err(|e| Error::write(file, std::io::Error::new(e.kind(), cause(e.kind()))))
 }
 
 impl Record {
-    /// `time`, `episode`: names of these columns in the twin's log; `names`: all others, each once.
+    /// `time`, `episode`: names of these columns in the twin's log. `names`: the numeric columns, each once.
     pub fn new(file: &Path, time: &str, episode: Option<&str>, names: Vec<String>) -> Self {
         Self {
             file: file.to_path_buf(),
@@ -73,7 +75,7 @@ impl Record {
             lines: Vec::new(),
             columns: vec![Vec::new(); names.len()],
             names,
-            rungs: Vec::new(),
+            decided_by: Vec::new(),
             support: Vec::new(),
             written: 0,
         }
@@ -83,49 +85,49 @@ impl Record {
         self.times.len()
     }
 
-    /// A new row without numbers.
+    /// Adds a row without numbers.
     pub fn push(&mut self, stamp: Stamp) {
-        self.times.push(stamp.time);
+        self.times.push(stamp.time_ms);
         self.episodes.push(stamp.episode);
         self.lines.push(stamp.line);
-        self.rungs.push(stamp.rung);
-        self.support.push(stamp.support);
+        self.decided_by.push(stamp.decided_by.as_str());
+        self.support.push(support_name(stamp.support));
         self.columns.iter_mut().for_each(|c| c.push(f64::NAN));
     }
 
-    /// A number of the newest row.
+    /// Sets a number of the newest row.
     pub fn set(&mut self, column: usize, value: f64) {
         if let Some(v) = self.columns[column].last_mut() {
             *v = value;
         }
     }
 
-    /// The newest row's line and episode.
+    /// Line and episode of the newest row.
     pub fn newest(&self) -> Option<(i64, i64)> {
         Some((*self.lines.last()?, *self.episodes.last()?))
     }
 
-    /// Forgets the rows of `episode` from `line` on.
+    /// Drops the rows of `episode` from `line` on.
     pub fn rewind(&mut self, episode: i64, line: i64) {
         while self.newest().is_some_and(|(l, e)| e == episode && l >= line) {
             self.times.pop();
             self.episodes.pop();
             self.lines.pop();
-            self.rungs.pop();
+            self.decided_by.pop();
             self.support.pop();
             self.columns.iter_mut().for_each(|c| c.truncate(self.times.len()));
         }
     }
 
-    /// Writes the file when enough is new.
+    /// Writes the file if enough rows are new.
     ///
     /// # Errors
     /// As [`Record::write`].
-    pub fn write_now_and_then(&mut self) -> Result<()> {
-        if self.rows() >= self.written + INTERVAL.max(self.written / 10) { self.write() } else { Ok(()) }
+    pub fn write_if_due(&mut self) -> Result<()> {
+        if self.rows() >= self.written + WRITE_INTERVAL.max(self.written / 10) { self.write() } else { Ok(()) }
     }
 
-    /// Writes the file whole.
+    /// Writes the whole file.
     ///
     /// # Errors
     /// [`Error::Write`]
@@ -140,7 +142,7 @@ impl Record {
             let known = values.iter().map(|v| v.is_finite().then_some(*v));
             columns.push((name, Arc::new(Float64Array::from_iter(known))));
         }
-        columns.push(("rung", Arc::new(StringArray::from_iter_values(&self.rungs))));
+        columns.push(("decided_by", Arc::new(StringArray::from_iter_values(&self.decided_by))));
         columns.push(("support", Arc::new(StringArray::from_iter_values(&self.support))));
         let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true)))
             .map_err(|e| fail(e.to_string()))?;
@@ -157,5 +159,13 @@ impl Record {
         write_file(&self.file, &bytes)?;
         self.written = self.rows();
         Ok(())
+    }
+}
+
+fn support_name(support: Support) -> &'static str {
+    match support {
+        Support::Inside => "inside",
+        Support::Edge => "edge",
+        Support::Outside => "outside",
     }
 }

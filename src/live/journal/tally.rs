@@ -1,28 +1,30 @@
-//! What a live loop did, counted.
+//! Counts of what a live loop did.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::answer::Answer;
+use super::super::protocol::answer::Answer;
 use crate::twin::Support;
 use crate::value::{quantile, sorted_finite};
 
-/// Answers whose time is remembered: the newest ones.
+/// Newest answers whose time is remembered (guess: 18 hours of answers once per second).
 const TIMES: usize = 65_536;
-/// Names of KPIs that are averaged.
+/// Most KPIs that are averaged (guess).
 const MOST_KPIS: usize = 64;
+/// A larger KPI is not a measurement (guess).
+const LARGEST_KPI: f64 = 1e15;
 
 /// Counts since the loop began.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     pub lines: usize,
-    rungs: BTreeMap<&'static str, usize>,
+    decided_by: BTreeMap<&'static str, usize>,
     support: [usize; 3],
     flags: BTreeMap<&'static str, usize>,
-    /// Milliseconds per answer, a ring.
+    /// Milliseconds per answer, as a ring buffer.
     ms: Vec<f64>,
-    /// Name → (sum, values).
+    /// Name → (sum, number of values).
     kpis: BTreeMap<String, (f64, usize)>,
 }
 
@@ -34,21 +36,21 @@ impl Tally {
             self.ms[self.lines % TIMES] = ms;
         }
         self.lines += 1;
-        *self.rungs.entry(answer.rung.as_str()).or_default() += 1;
+        *self.decided_by.entry(answer.decided_by.as_str()).or_default() += 1;
         self.support[match answer.support {
             Support::Inside => 0,
             Support::Edge => 1,
             Support::Outside => 2,
         }] += 1;
         for flag in &answer.flags {
-            *self.flags.entry(flag.kind).or_default() += 1;
+            *self.flags.entry(flag.kind.as_str()).or_default() += 1;
         }
     }
 
-    /// KPIs that the plant tells of its last step.
+    /// Adds the KPIs that the plant reports for its last interval.
     pub fn add_kpis(&mut self, kpis: &Map<String, Value>) {
         for (name, value) in kpis {
-            let Some(v) = value.as_f64().filter(|v| v.abs() < 1e15) else { continue };
+            let Some(v) = value.as_f64().filter(|v| v.abs() < LARGEST_KPI) else { continue };
             if !self.kpis.contains_key(name) {
                 if self.kpis.len() >= MOST_KPIS {
                     continue;
@@ -70,7 +72,7 @@ impl Tally {
         self.support.map(|n| n as f64 / self.lines.max(1) as f64)
     }
 
-    /// Median and 99th percentile of the answers' milliseconds.
+    /// Median and 99th percentile of the milliseconds per answer.
     pub fn ms(&self) -> (f64, f64) {
         let sorted = sorted_finite(&self.ms);
         (quantile(&sorted, 0.5), quantile(&sorted, 0.99))
@@ -80,7 +82,7 @@ impl Tally {
         let ([inside, edge, outside], (median, p99)) = (self.shares(), self.ms());
         json!({
             "lines": self.lines,
-            "rungs": self.rungs,
+            "decided_by": self.decided_by,
             "support": { "inside": inside, "edge": edge, "outside": outside },
             "flags": self.flags,
             "ms": { "median": median, "p99": p99 },
@@ -88,7 +90,7 @@ impl Tally {
         })
     }
 
-    /// For a person.
+    /// The summary for a person.
     pub fn text(&self) -> String {
         let counts = |map: &BTreeMap<&'static str, usize>| {
             let list: Vec<String> = map.iter().map(|(name, n)| format!("{name} {n}")).collect();
@@ -97,10 +99,10 @@ impl Tally {
         let [inside, edge, outside] = self.shares().map(|s| 100.0 * s);
         let (median, p99) = self.ms();
         let mut text = format!(
-            "{} lines answered\nrungs: {}\nsupport: inside {inside:.0} %, edge {edge:.0} %, outside {outside:.0} %\n\
+            "{} lines answered\ndecided by: {}\nsupport: inside {inside:.0} %, edge {edge:.0} %, outside {outside:.0} %\n\
              flags: {}\n",
             self.lines,
-            counts(&self.rungs),
+            counts(&self.decided_by),
             counts(&self.flags),
         );
         if self.lines > 0 {

@@ -1,34 +1,34 @@
-//! What a line is answered with.
+//! The answer to a line.
 
 use serde_json::{Map, Value, json};
 
-use super::fallback::FallbackLevel;
-use super::line::Flag;
+use super::super::decision::FallbackLevel;
+use super::flag::Flag;
 use crate::twin::Support;
 
-/// One answer; values by column, in its unit.
+/// One answer. Values are by column, in the unit of the column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     pub controls: Vec<(String, f64)>,
-    pub rung: FallbackLevel,
+    pub decided_by: FallbackLevel,
     pub support: Support,
-    /// States at the next step of the twin.
+    /// States predicted for the next step of the twin.
     pub predicted: Vec<(String, f64)>,
     pub flags: Vec<Flag>,
 }
 
-/// Flags of one answer; a hostile line must not make a long one.
+/// Most flags in one answer, so that a hostile line cannot make a long answer (guess).
 const MOST_FLAGS: usize = 16;
 
 impl Answer {
-    /// The line, without its end; `ms`: how long it took.
+    /// The JSON line, without its line end. `ms` is the time that the answer took.
     pub fn line(&self, ms: f64) -> String {
         let table = |list: &[(String, f64)]| -> Map<String, Value> {
             list.iter().map(|(name, v)| (name.clone(), json!(v))).collect()
         };
         let mut line = json!({
             "u": table(&self.controls),
-            "rung": self.rung.as_str(),
+            "decided_by": self.decided_by.as_str(),
             "support": self.support,
             "predicted": table(&self.predicted),
             "ms": (ms * 1e3).round() / 1e3,

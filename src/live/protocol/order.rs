@@ -1,40 +1,43 @@
-//! The order of lines: which step of the plant a line belongs to, when its number may be missing, repeated or wrong.
+//! The order of lines: which step of the plant a line belongs to if its number is missing, repeated or wrong.
 
-/// Odd numbers in a row, each one more than the last, after which they are believed: the plant counts anew.
-const BELIEVED: usize = 3;
-/// The same for numbers that begin where counts begin.
-const BELIEVED_FIRST: usize = 2;
+/// Consecutive unexpected numbers, each one more than the last, after which they are accepted as a new count (guess).
+const ACCEPT_AFTER: usize = 3;
+/// The same for numbers that start at 0 or at the run's first number (guess).
+const ACCEPT_AFTER_FROM_START: usize = 2;
 
-/// What a line is to the run.
+/// The place of a line in its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Number `n` from the start of the run; lines before it may be missing. Lines from `n` on that were taken for
-    /// steps before were none: they are forgotten.
-    Step { n: i64, gap: bool },
-    /// An old line again: nothing new.
+    /// Line `n` of the run, counted from 0. Earlier lines taken for line `n` or later are to be forgotten.
+    Step {
+        n: i64,
+        /// Lines are missing before this one.
+        gap: bool,
+    },
+    /// A line that was placed before.
     Old,
-    /// A new run begins with it.
+    /// The first line of a new run.
     Start,
 }
 
-/// Numbers of the lines so far.
+/// The numbers of the lines so far.
 #[derive(Debug, Clone, Default)]
 pub struct Order {
-    /// Number of the first line, and of the last one.
+    /// Number of the run's first line, and of its last one.
     span: Option<(i64, i64)>,
     /// No line has had a number yet.
     unnumbered: bool,
-    /// Last lines whose number was assumed.
+    /// Length of the latest run of lines whose number was assumed.
     assumed: i64,
-    /// The last number that was not believed, and how many such came in a row.
-    odd: (i64, usize),
-    /// Last number of the count that a first line has just ended.
-    left: Option<i64>,
+    /// The last unexpected number, and how many consecutive ones there were.
+    unexpected: (i64, usize),
+    /// Last number of the count that a fresh first line has just ended.
+    ended_at: Option<i64>,
 }
 
 impl Order {
-    /// Places a line with number `k`; a jump by more than `most` lines is not believed, and no more than `most` assumed
-    /// ones are taken back. `fresh`: the line tells of no step before it, like the first one of a run.
+    /// Places a line with number `k`. A jump of more than `most` lines is not accepted at once, and at most `most` assumed
+    /// lines are taken back. `fresh`: the line reports nothing about an earlier interval, like the first line of a run.
     pub fn place(&mut self, k: Option<i64>, fresh: bool, most: i64) -> Place {
         let Some((first, last)) = self.span else {
             self.unnumbered = k.is_none();
@@ -43,37 +46,37 @@ impl Order {
             return Place::Start;
         };
         let Some(k) = k else {
-            return self.assume(first, last, false);
+            return self.assume_next(first, last, false);
         };
-        let left = self.left.take();
+        let ended_at = self.ended_at.take();
         if std::mem::take(&mut self.unnumbered) {
-            // whatever stood before the first number was no line of this count
+            // The lines before the first number do not belong to this count.
             return self.start(k);
         }
-        if left.is_some_and(|left| k > left && k - left <= most) {
-            // the count has not begun anew after all: it goes on, with what was seen since
+        if ended_at.is_some_and(|ended| k > ended && k - ended <= most) {
+            // The old count continues after all. The line that seemed to start a new one becomes its first line.
             *self = Self { span: Some((k - 1, k)), ..Self::default() };
             return Place::Step { n: 1, gap: false };
         }
         if k > last - self.assumed.min(most) && k - last <= most && k > first {
-            (self.assumed, self.odd.1) = (0, 0);
+            (self.assumed, self.unexpected.1) = (0, 0);
             self.span = Some((first, k));
             return Place::Step { n: k - first, gap: k - last > 1 };
         }
-        let begins = |k: i64| k == first || k == 0;
-        let in_a_row = if k == self.odd.0 + 1 { self.odd.1 + 1 } else { 1 };
-        if fresh && begins(k) && last - first > 1 {
+        let starts_a_count = |k: i64| k == first || k == 0;
+        let consecutive = if k == self.unexpected.0 + 1 { self.unexpected.1 + 1 } else { 1 };
+        if fresh && starts_a_count(k) && last - first > 1 {
             self.start(k);
-            self.left = Some(last);
+            self.ended_at = Some(last);
             return Place::Start;
         }
-        let enough = if begins(k + 1 - in_a_row as i64) { BELIEVED_FIRST } else { BELIEVED };
-        self.odd = (k, in_a_row);
-        if in_a_row >= enough {
+        let needed = if starts_a_count(k + 1 - consecutive as i64) { ACCEPT_AFTER_FROM_START } else { ACCEPT_AFTER };
+        self.unexpected = (k, consecutive);
+        if consecutive >= needed {
             return self.start(k);
         }
         if k > last {
-            return self.assume(first, last, true);
+            return self.assume_next(first, last, true);
         }
         Place::Old
     }
@@ -83,8 +86,8 @@ impl Order {
         Place::Start
     }
 
-    /// The line after the last one, whatever its number; `gap`: by that, lines are missing.
-    fn assume(&mut self, first: i64, last: i64, gap: bool) -> Place {
+    /// Takes the line for the one after the last, whatever its number. `gap`: its number says that lines are missing.
+    fn assume_next(&mut self, first: i64, last: i64, gap: bool) -> Place {
         self.assumed += 1;
         self.span = Some((first, last + 1));
         Place::Step { n: last + 1 - first, gap }
@@ -105,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_find_their_step() {
+    fn numbered_lines_are_placed_by_their_number() {
         use Place::{Old, Start};
         assert_eq!(places(&[Some(7), Some(8), Some(9)]), [Start, step(1), step(2)]);
         assert_eq!(places(&[Some(0), Some(1), Some(1), Some(0), Some(2)]), [Start, step(1), Old, Old, step(2)]);
@@ -113,29 +116,29 @@ mod tests {
     }
 
     #[test]
-    fn an_assumed_step_is_taken_back() {
-        // the broken line stood for step 1
+    fn a_later_number_takes_back_an_assumed_line() {
+        // the line without a number was line 1
         assert_eq!(places(&[Some(0), None, Some(2)])[1..], [step(1), step(2)]);
-        // it stood for nothing: step 1 comes after it
+        // the line without a number was not a line of the count: line 1 comes after it
         assert_eq!(places(&[Some(0), None, Some(1)])[1..], [step(1), step(1)]);
     }
 
     #[test]
-    fn many_assumed_steps_are_not_taken_back_by_one_number() {
+    fn one_number_cannot_take_back_many_assumed_lines() {
         use Place::{Old, Start};
         let mut numbers = vec![Some(0)];
         numbers.resize(101, None);
         numbers.extend([Some(3), None, Some(98)]);
-        // number 3 would forget 98 steps; number 98 forgets the last four
+        // number 3 would take back 98 lines; number 98 takes back the last four
         assert_eq!(places(&numbers)[100..], [step(100), Old, step(101), step(98)]);
-        // who goes on from there counts anew
+        // consecutive numbers from 3 on are a new count
         numbers.truncate(101);
         numbers.extend([Some(3), Some(4), Some(5), Some(6)]);
         assert_eq!(places(&numbers)[101..], [Old, Old, Start, step(1)]);
     }
 
     #[test]
-    fn a_wild_number_is_not_believed_and_a_new_count_is() {
+    fn one_unexpected_number_is_ignored_and_consecutive_ones_start_a_new_run() {
         assert_eq!(places(&[Some(0), Some(900), Some(2)])[1..], [Place::Step { n: 1, gap: true }, step(2)]);
         let again = places(&[Some(50), Some(51), Some(7), Some(8), Some(9), Some(10)]);
         assert_eq!(again[2..], [Place::Old, Place::Old, Place::Start, step(1)]);
@@ -146,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_line_begins_a_new_run_at_once_unless_the_old_count_goes_on() {
+    fn a_fresh_first_line_starts_a_new_run_unless_the_old_count_continues() {
         let mut order = Order::default();
         let mut place = |k: i64, fresh: bool| order.place(Some(k), fresh, 5);
         let old: Vec<Place> = (0..4).map(|k| place(k, k == 0)).collect();
@@ -157,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_number_begins_the_run() {
+    fn the_first_numbered_line_starts_the_run() {
         assert_eq!(places(&[None, None, Some(0), Some(1)])[1..], [step(1), Place::Start, step(1)]);
         assert_eq!(places(&[None, Some(70), Some(71)])[1..], [Place::Start, step(1)]);
     }

@@ -1,4 +1,4 @@
-//! What a plant says of itself, in its first line.
+//! The plant's description of itself, which is the first line of the protocol.
 
 use serde_json::{Map, Value};
 
@@ -6,10 +6,10 @@ use crate::config::TimeSpan;
 use crate::error::{Error, Result};
 use crate::schema::Bounds;
 
-/// KPIs that are kept.
+/// Most KPIs that are recorded (guess).
 const MOST_KPIS: usize = 64;
 
-/// The first line, as far as it is of use.
+/// The usable part of a description.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Description {
     /// Seconds between lines.
@@ -17,12 +17,20 @@ pub struct Description {
     /// States, disturbances, set-points and controls.
     pub names: Vec<String>,
     pub kpis: Vec<String>,
-    /// What the plant lets each control be, in the unit of its column.
+    /// The range that the plant accepts for each control, in the unit of its column.
     pub ranges: Vec<(String, Bounds)>,
 }
 
+/// How the lines of the plant relate to the steps of the twin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Milliseconds between lines.
+    pub dt_ms: i64,
+    pub lines_per_step: i64,
+}
+
 impl Description {
-    pub fn read(map: &Map<String, Value>) -> Self {
+    pub fn parse(map: &Map<String, Value>) -> Self {
         let names = |key: &str| -> Vec<String> {
             match map.get(key) {
                 Some(Value::Array(list)) => list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
@@ -46,20 +54,20 @@ impl Description {
         }
     }
 
-    /// (Milliseconds between lines, lines per step of the twin); `step_ms`: that step.
+    /// The pace of the lines, for a twin with steps of `step_ms` milliseconds.
     ///
     /// # Errors
-    /// [`Error::Data`] when the lines do not divide the step.
-    pub fn pace(&self, step_ms: i64) -> Result<(i64, i64)> {
-        let Some(dt) = self.dt_seconds else { return Ok((step_ms, 1)) };
+    /// [`Error::Data`] if the step is not a whole multiple of the sample time.
+    pub fn pace(&self, step_ms: i64) -> Result<Pace> {
+        let Some(dt) = self.dt_seconds else { return Ok(Pace { dt_ms: step_ms, lines_per_step: 1 }) };
         let ms = (dt * 1e3).round();
         let ratio = step_ms as f64 / ms;
         if ms >= 1.0 && ratio >= 1.0 && (ratio - ratio.round()).abs() < 1e-9 {
-            return Ok((ms as i64, ratio.round() as i64));
+            return Ok(Pace { dt_ms: ms as i64, lines_per_step: ratio.round() as i64 });
         }
         Err(Error::Data(format!(
             "the plant's sample time of {dt} s does not divide the twin's step of {}; fit the twin with a step that is a \
-             whole multiple of it",
+             whole multiple of the sample time",
             TimeSpan::from_ms(step_ms)
         )))
     }
@@ -69,24 +77,24 @@ impl Description {
 mod tests {
     use super::*;
 
-    fn read(value: Value) -> Description {
-        Description::read(value.as_object().unwrap())
+    fn parse(value: Value) -> Description {
+        Description::parse(value.as_object().unwrap())
     }
 
     #[test]
-    fn a_description_may_lack_anything() {
-        assert_eq!(read(serde_json::json!({ "states": 7, "controls": null })), Description::default());
-        let d = read(serde_json::json!({ "controls": { "u": [5, 1], "v": [1], "w": ["a", 2] }, "states": ["x", 3] }));
+    fn every_key_of_a_description_is_optional() {
+        assert_eq!(parse(serde_json::json!({ "states": 7, "controls": null })), Description::default());
+        let d = parse(serde_json::json!({ "controls": { "u": [5, 1], "v": [1], "w": ["a", 2] }, "states": ["x", 3] }));
         assert_eq!(d.names, ["x", "u", "v", "w"]);
         assert_eq!(d.ranges, [("u".to_owned(), Bounds { low: 1.0, high: 5.0 })]);
-        assert_eq!(d.pace(5_000).unwrap(), (5_000, 1));
+        assert_eq!(d.pace(5_000).unwrap(), Pace { dt_ms: 5_000, lines_per_step: 1 });
     }
 
     #[test]
-    fn lines_divide_the_step_or_are_refused() {
+    fn a_sample_time_that_does_not_divide_the_step_is_refused() {
         let pace = |dt: f64| Description { dt_seconds: Some(dt), ..Description::default() }.pace(5_000);
-        assert_eq!(pace(1.0).unwrap(), (1_000, 5));
-        assert_eq!(pace(5.0).unwrap(), (5_000, 1));
+        assert_eq!(pace(1.0).unwrap(), Pace { dt_ms: 1_000, lines_per_step: 5 });
+        assert_eq!(pace(5.0).unwrap(), Pace { dt_ms: 5_000, lines_per_step: 1 });
         for dt in [2.0, 10.0, 0.0, -1.0, 1e300] {
             assert!(pace(dt).is_err(), "{dt}");
         }

@@ -1,0 +1,181 @@
+//! Advice from the newest rows of the log: the next set-points, and the evidence for them.
+
+pub mod advice;
+mod ahead;
+pub mod change;
+mod follow;
+mod newest;
+pub mod reason;
+pub mod undo;
+
+use self::advice::Advice;
+use self::ahead::Ahead;
+use self::change::{KpiChange, changes, heaviest, objectives};
+use self::follow::Follow;
+use self::newest::warnings;
+use self::reason::{ControlAdvice, Move};
+use self::undo::undo;
+use super::support::{states_known, supported};
+use crate::config::{MpcSpec, TimeSpan};
+use crate::control::{self, Clock, Context, Controller, Mpc};
+use crate::error::{Error, Result};
+use crate::scenario::{Compiled, Plant};
+use crate::simulate::Simulated;
+use crate::twin::Support;
+
+/// Simulated futures in which the advice is compared with keeping the controls (guess: a confidence in steps of 2.5 %).
+const FUTURES: usize = 40;
+
+/// Advises on the step after the newest row of the plant's log. `clock`: the clock by which the plan keeps its budget.
+///
+/// # Errors
+/// [`Error::Data`] if a state has been missing for too long. [`Error::Attention`] if no plan has a finite cost, or if its
+/// first move leaves the support as in the live loop and `extrapolate` is not set. [`Error::Config`] for wrong `[mpc]`
+/// settings.
+pub fn advise(
+    plant: &Plant,
+    compiled: &Compiled,
+    seed: Option<u64>,
+    extrapolate: bool,
+    clock: Option<&Clock>,
+) -> Result<Advice> {
+    let spec = plant.mpc(&compiled.objective);
+    let context = Context {
+        schema: &plant.schema,
+        spec: &plant.spec.value,
+        scope: &compiled.scope,
+        dynamics: &plant.twin,
+        objective: &compiled.objective,
+        kpis: &compiled.kpis,
+        terminal_cost: plant.terminal_cost(),
+        timezone: plant.spec.value.zone()?,
+        seed: seed.unwrap_or(plant.spec.value.model.seed.value),
+        clock,
+        rescored: false,
+        file: &plant.spec.path,
+        text: &plant.spec.text,
+    };
+    let mut mpc = Mpc::build(&spec, &context)?;
+    let horizon = judged_horizon(plant, &spec, &mpc);
+    let skill_horizon = mpc.skill_horizon().map(|s| s.text(&plant.schema, plant.spec.value.step.value));
+    let ahead = Ahead::new(plant, horizon, context.seed, spec.forecast.as_ref().map(|f| f.value))?;
+    let first = ahead.run(&mut mpc, 1, 1)?;
+    if mpc.failures() > 0 {
+        let cause = "no plan has a finite cost from the newest rows of the log";
+        return Err(Error::Attention(format!("{cause}; look for missing disturbances with `twinopt inspect`")));
+    }
+    let signals = mpc.signals().to_vec();
+    let requested: Vec<f64> = signals.iter().map(|&c| first.trajectory.at(c, 0)[0]).collect();
+    let plan = (0..horizon).map_while(|h| mpc.wished(h).map(<[f64]>::to_vec)).collect();
+    let base_stock: Option<&mut dyn Controller> = if spec.base_stock.is_empty() { None } else { Some(&mut mpc) };
+    let mut follow = Follow { signals: signals.clone(), advised: requested.clone(), plan, base_stock, fixed: None };
+    let candidates = candidates(&ahead, &signals, requested.clone(), extrapolate)?;
+    let (mut moves, planned) = cheapest(compiled, &ahead, &mut follow, candidates)?;
+    follow.advised.clone_from(&moves);
+    let support = judge(&ahead, &signals, &mut moves)?;
+    let kept = ahead.run(&mut control::Replay, horizon, FUTURES)?;
+    let kpis = changes(compiled, &ahead, &planned, &kept);
+    let now: Vec<f64> = signals.iter().map(|&c| ahead.realised.at(c, ahead.past - 1)[0]).collect();
+    let alone = effects_alone(compiled, &ahead, &mut follow, &planned, &now, &kpis)?;
+    let span = TimeSpan::of_steps(horizon, plant.log.step_ms);
+    let within_log = spec.within_log();
+    let moved = signals.iter().zip(moves.into_iter().zip(requested));
+    let controls = moved.zip(now.into_iter().zip(alone)).map(|((&c, (value, requested)), (now, alone))| {
+        let one = Move { control: c, now, advised: value, reduced: value != requested };
+        ControlAdvice::new(plant, one, within_log, alone, &span)
+    });
+    let controls = controls.collect();
+    let before_after = objectives(compiled, &ahead, &planned).into_iter().zip(objectives(compiled, &ahead, &kept));
+    let differences: Vec<f64> = before_after.map(|(planned, kept)| planned - kept).collect();
+    let better = differences.iter().filter(|d| **d < 0.0).count();
+    Ok(Advice {
+        plant: plant.spec.value.name.value.clone(),
+        version: plant.card.version.clone(),
+        log_end: plant.log.time(plant.log.steps - 1).to_string(),
+        from: ahead.time(0).to_string(),
+        horizon: span.to_string(),
+        controls,
+        support,
+        confidence: better as f64 / differences.len().max(1) as f64,
+        objective_change: differences.iter().sum::<f64>() / differences.len().max(1) as f64,
+        kpis,
+        undo: undo(plant, &ahead, &planned),
+        warnings: plant.warning().into_iter().chain(skill_horizon).chain(warnings(plant)).collect(),
+    })
+}
+
+/// The steps over which a plan is judged: its horizon, and the steps that its terminal cost covers.
+fn judged_horizon(plant: &Plant, spec: &MpcSpec, mpc: &Mpc) -> usize {
+    let terminal = plant.terminal_cost().filter(|_| spec.cost_to_go.as_ref().is_some_and(|c| c.value));
+    mpc.horizon() + terminal.map_or(0, |t| t.steps)
+}
+
+/// The moves that may be advised in place of the plan's first move `requested`, `[signals]` of the plan each: see
+/// [`supported`].
+fn candidates(ahead: &Ahead, signals: &[usize], requested: Vec<f64>, extrapolate: bool) -> Result<Vec<Vec<f64>>> {
+    if extrapolate {
+        return Ok(vec![requested]);
+    }
+    let now = |s: usize| ahead.realised.at(s, ahead.past)[0];
+    let known = states_known(&ahead.plant.twin, now);
+    let unplanned = signals.iter().map(|&c| now(c)).collect();
+    supported(unplanned, Vec::new(), requested, known, |moves| judge(ahead, signals, moves))
+}
+
+/// Brings `moves` of `signals` within their limits, and returns their support.
+fn judge(ahead: &Ahead, signals: &[usize], moves: &mut [f64]) -> Result<Support> {
+    let run = ahead.run(&mut Follow::once(signals, moves), 1, 1)?;
+    for (v, &c) in moves.iter_mut().zip(signals) {
+        *v = run.trajectory.at(c, 0)[0];
+    }
+    Ok(run.support.first().copied().unwrap_or(Support::Outside))
+}
+
+/// The candidate with the lowest cost if the rest of the plan follows it, and its simulation.
+fn cheapest(
+    compiled: &Compiled,
+    ahead: &Ahead,
+    follow: &mut Follow,
+    candidates: Vec<Vec<f64>>,
+) -> Result<(Vec<f64>, Simulated)> {
+    let horizon = ahead.realised.steps - ahead.past;
+    let mut best: Option<(f64, Vec<f64>, Simulated)> = None;
+    for moves in candidates {
+        follow.advised.clone_from(&moves);
+        let run = ahead.run(follow, horizon, FUTURES)?;
+        let cost = objectives(compiled, ahead, &run).iter().sum::<f64>();
+        // Any finite cost is better than NaN.
+        if best.as_ref().is_none_or(|(least, ..)| cost < *least || least.is_nan() && cost.is_finite()) {
+            best = Some((cost, moves, run));
+        }
+    }
+    best.map(|(_, moves, run)| (moves, run)).ok_or_else(|| {
+        Error::Attention(
+            "the advised move leaves the range in which the model can be trusted, so nothing is advised \
+             (`--allow-extrapolation` shows the move anyway)"
+                .into(),
+        )
+    })
+}
+
+/// For each control, the most important KPI change of moving it, given the moves of the other controls.
+fn effects_alone(
+    compiled: &Compiled,
+    ahead: &Ahead,
+    follow: &mut Follow,
+    planned: &Simulated,
+    now: &[f64],
+    kpis: &[KpiChange],
+) -> Result<Vec<Option<KpiChange>>> {
+    if let [_] = now {
+        return Ok(vec![heaviest(kpis)]);
+    }
+    let horizon = ahead.realised.steps - ahead.past;
+    let mut effects = Vec::with_capacity(now.len());
+    for (index, value) in now.iter().enumerate() {
+        follow.fixed = Some((index, *value));
+        let without = ahead.run(follow, horizon, FUTURES)?;
+        effects.push(heaviest(&changes(compiled, ahead, planned, &without)));
+    }
+    Ok(effects)
+}

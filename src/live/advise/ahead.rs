@@ -1,0 +1,83 @@
+//! The time ahead of the log: the step after its newest row, and the horizon from there.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::super::estimator::past::predicted;
+use crate::config::ForecastSpec;
+use crate::control::{Controller, Forecast};
+use crate::error::{Error, Result};
+use crate::rng::Key;
+use crate::scenario::Plant;
+use crate::schema::Role;
+use crate::simulate::{Run, Simulated, simulate};
+use crate::trajectory::Trajectory;
+use crate::twin::Dynamics;
+
+/// The step after the log's newest row, and the horizon from there.
+pub struct Ahead<'a> {
+    pub plant: &'a Plant,
+    /// The log, then the present step with predicted states, then forecasts. The controls stay as they are.
+    pub realised: Arc<Trajectory>,
+    /// Row of the present step.
+    pub past: usize,
+    forecast: Forecast,
+    key: Key,
+}
+
+impl<'a> Ahead<'a> {
+    /// # Errors
+    /// [`Error::Data`] if the log has fewer than two rows, or a state has been missing for too long.
+    pub fn new(plant: &'a Plant, horizon: usize, seed: u64, forecasts: Option<ForecastSpec>) -> Result<Self> {
+        let (twin, log) = (&plant.twin, &plant.log);
+        if log.steps < 2 {
+            return Err(Error::Data("the log has fewer than two rows, so there is nothing to advise from".into()));
+        }
+        let (row, mut known) = plant.slice(log.steps - 1, 1);
+        let first = known.segments.iter().find(|s| s.contains(&row)).map_or(row, |s| s.start);
+        twin.carry(&mut known, first, row)?;
+        let forecast = Forecast::new(&plant.spec.value, Arc::new(known.clone()), row, forecasts);
+        let steps = row + 1 + horizon;
+        let mut t = Trajectory::empty(plant.schema.clone(), known.start, known.step_ms, steps, 1);
+        t.segments = vec![first..steps];
+        let next = predicted(twin, &known, first, row);
+        for (s, (to, from)) in t.columns.iter_mut().zip(&known.columns).enumerate() {
+            to[..=row].copy_from_slice(from);
+            match plant.schema.signals[s].role {
+                Role::State => to[row + 1] = next[s],
+                Role::Control => {
+                    let last = from.iter().rev().copied().find(|v| v.is_finite()).unwrap_or(f64::NAN);
+                    to[row] = if to[row].is_finite() { to[row] } else { last };
+                    to[row + 1..].fill(last);
+                }
+                _ => {}
+            }
+        }
+        for i in 0..forecast.signals.len() {
+            forecast.fill(i, 0, &mut t.columns[forecast.signals[i].0][row + 1..]);
+        }
+        let realised = Arc::new(t);
+        let forecast = Forecast::new(&plant.spec.value, realised.clone(), row + 1, forecasts);
+        Ok(Self { plant, realised, past: row + 1, forecast, key: Key::new(seed) })
+    }
+
+    /// Simulates `steps` steps from the present one. All runs share their random numbers.
+    pub fn run(&self, controller: &mut dyn Controller, steps: usize, particles: usize) -> Result<Simulated> {
+        let run = Run {
+            dynamics: &self.plant.twin,
+            realised: &self.realised,
+            past: self.past,
+            steps,
+            particles,
+            key: self.key,
+            forecast: self.forecast.clone(),
+        };
+        simulate(&run, controller, &|| false)
+    }
+
+    /// The time `steps` steps after the present one.
+    pub fn time(&self, steps: usize) -> Timestamp {
+        self.realised.time(self.past + steps)
+    }
+}

@@ -1,0 +1,52 @@
+//! Whether the newest rows of the log are plausible.
+
+use crate::scenario::Plant;
+use crate::schema::Role;
+use crate::trajectory::Window;
+use crate::twin::{Dynamics, Support};
+
+/// Warnings about the rows at the log's end from which the twin starts: values outside the range of all earlier rows, missing
+/// values in the newest row, and a newest row outside the support. One sentence each.
+pub fn warnings(plant: &Plant) -> Vec<String> {
+    let (log, twin) = (&plant.log, &plant.twin);
+    let depth = twin.depth().max(1);
+    let newest = log.steps.saturating_sub(depth);
+    let (mut list, mut complete) = (Vec::new(), true);
+    for (signal, column) in plant.schema.signals.iter().zip(&log.columns) {
+        if matches!(signal.role, Role::Derived) {
+            continue;
+        }
+        let finite = |v: &&f64| v.is_finite();
+        let is_missing = column.last().is_some_and(|v| !v.is_finite()) && column.iter().any(|v| v.is_finite());
+        if is_missing && signal.role != Role::Output {
+            let stand_in = if signal.role == Role::State { "the model's prediction" } else { "its last value" };
+            list.push(format!("`{}` has no value in the newest row; {stand_in} is used instead", signal.name));
+            complete &= signal.role == Role::Setpoint;
+        }
+        let (low, high) = column[..newest]
+            .iter()
+            .filter(finite)
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(*v), high.max(*v)));
+        let outside = column[newest..].iter().rev().filter(finite).find(|v| !(low..=high).contains(*v));
+        if let Some(value) = outside.filter(|_| low <= high) {
+            let (name, unit) = (&signal.name, &signal.unit.text);
+            list.push(format!(
+                "`{name}` is {value:.6} {unit} in the newest rows, outside the range of all earlier rows ({low:.6} to \
+                 {high:.6}); check its sensor before you follow the advice"
+            ));
+        }
+    }
+    if log.steps > 0 && complete {
+        let row = log.steps - 1;
+        let first = log.segments.iter().find(|s| s.contains(&row)).map_or(row, |s| s.start);
+        let window = Window::from_trajectory(log, row, first, depth.max(2), 1);
+        if twin.support(&window).first() == Some(&Support::Outside) {
+            list.push(
+                "the newest row lies outside the model's training data, so predictions from there are unreliable; check the \
+                 sensors, or fit again with such rows"
+                    .to_owned(),
+            );
+        }
+    }
+    list
+}

@@ -1,0 +1,217 @@
+//! The estimator: what is known of the plant on the twin's grid, and what stands in for missing values.
+
+pub mod collected;
+pub mod past;
+
+use jiff::Timestamp;
+
+use self::collected::Collected;
+use self::past::Past;
+use super::limits::ControlLimits;
+use super::protocol::flag::{Flag, FlagKind};
+use super::protocol::tags::Tags;
+use crate::config::MpcSpec;
+use crate::scenario::{Compiled, Plant};
+use crate::schema::Role;
+use crate::twin::Dynamics;
+
+/// An applied control may exceed its hard limit by this share of its size: plants that compute in single precision exceed
+/// a limit that they are at by about 1e-7.
+const SINGLE_PRECISION: f64 = 1e-6;
+
+/// The state of the plant as far as it is known.
+pub struct Estimator<'a> {
+    plant: &'a Plant,
+    compiled: &'a Compiled,
+    mpc: MpcSpec,
+    pub past: Past,
+    collected: Collected,
+    /// Values of the newest line, by signal.
+    pub values: Vec<f64>,
+    /// Controls in force now, and before the present step of the twin; `[controls]`, NaN if unknown.
+    pub in_force: Vec<f64>,
+    pub before_step: Vec<f64>,
+    /// The twin's prediction from the present step: `[signals]`.
+    pub predicted: Vec<f64>,
+    /// Steps for which each signal has had no measurement.
+    missing: Vec<usize>,
+    /// Last value of each signal, and the number of lines since it changed.
+    unchanged: Vec<(f64, i64)>,
+}
+
+/// How the present step was filled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// A state has been unknown for longer than the twin may carry it.
+    pub lost: bool,
+    /// A state was measured again after the twin's prediction stood in for it.
+    pub recovered: bool,
+}
+
+impl<'a> Estimator<'a> {
+    pub fn new(plant: &'a Plant, compiled: &'a Compiled, mpc: MpcSpec, controls: usize) -> Self {
+        let signals = plant.schema.len();
+        Self {
+            past: Past::new(plant, &mpc, None),
+            plant,
+            compiled,
+            mpc,
+            collected: Collected::new(signals),
+            values: vec![f64::NAN; signals],
+            in_force: vec![f64::NAN; controls],
+            before_step: vec![f64::NAN; controls],
+            predicted: vec![f64::NAN; signals],
+            missing: vec![0; signals],
+            unchanged: vec![(f64::NAN, 0); signals],
+        }
+    }
+
+    /// A new run begins at `start`, or by default after the log. Returns its start.
+    pub fn begin(&mut self, start: Option<Timestamp>) -> Timestamp {
+        self.past = Past::new(self.plant, &self.mpc, start);
+        self.collected.clear();
+        self.in_force.fill(f64::NAN);
+        self.before_step.fill(f64::NAN);
+        self.predicted.fill(f64::NAN);
+        self.missing.fill(0);
+        self.unchanged.fill((f64::NAN, 0));
+        self.past.begin()
+    }
+
+    /// Forgets the steps after the first `rows`.
+    pub fn rewind(&mut self, rows: usize) {
+        self.past.truncate(rows);
+        self.collected.clear();
+    }
+
+    /// Adds the values of a line to its step. Corrects impossible applied controls, and drops the values of stuck sensors.
+    /// `after_start`: the line is not the first one of its run. `dt_ms`: milliseconds between lines.
+    pub fn collect(
+        &mut self,
+        tags: &Tags,
+        limits: &ControlLimits,
+        after_start: bool,
+        dt_ms: i64,
+        flags: &mut Vec<Flag>,
+    ) {
+        for (force, &c) in self.in_force.iter_mut().zip(&limits.controls) {
+            if self.values[c].is_finite() {
+                let hard = self.plant.schema.signals[c].hard;
+                let clamped = hard.clamp(self.values[c]);
+                if hard.excess(self.values[c]) > SINGLE_PRECISION * clamped.abs().max(1.0) {
+                    // It cannot have been applied. The last answer is the better guess.
+                    flags.push(Flag::value(FlagKind::Applied, &self.plant.schema.signals[c].name));
+                    self.values[c] = if force.is_finite() { *force } else { clamped };
+                } else {
+                    self.values[c] = clamped;
+                }
+                *force = self.values[c];
+            }
+        }
+        for tag in &tags.list {
+            let (value, last) = (&mut self.values[tag.signal], &mut self.unchanged[tag.signal]);
+            *last = if *value == last.0 { (last.0, last.1 + 1) } else { (*value, 0) };
+            if tag.mapping.is_stuck(last.1.saturating_mul(dt_ms).saturating_mul(1_000)) {
+                *value = f64::NAN;
+                flags.push(Flag::value(FlagKind::Stuck, tag.column()));
+            }
+            if tag.role != Role::Control {
+                self.collected.add(tag.signal, *value);
+            }
+        }
+        if after_start {
+            for (&c, force) in limits.controls.iter().zip(&self.in_force) {
+                self.collected.add(c, *force);
+            }
+        }
+    }
+
+    /// Completes the step that has just ended, fills the steps of lines that never came, and opens step `row` of the run.
+    pub fn advance(&mut self, row: usize, tags: &Tags, limits: &ControlLimits, flags: &mut Vec<Flag>) -> Filled {
+        let equations = &self.compiled.equations;
+        if self.past.rows() > 0 {
+            for tag in &tags.list {
+                let value = match tag.role {
+                    Role::Control => self.collected.mean(tag.signal),
+                    Role::Output => Some(self.collected.resampled(tag))
+                        .filter(|v| v.is_finite())
+                        .unwrap_or(self.predicted[tag.signal]),
+                    _ => continue,
+                };
+                if value.is_finite() {
+                    self.past.set(tag.signal, 0, value);
+                }
+            }
+            self.past.derive(equations, 0, true);
+        }
+        while self.past.rows() < row {
+            self.past.push(equations);
+            self.fill(tags, None);
+            let held = limits.held(&self.past, &self.in_force);
+            limits.write(&mut self.past, &held);
+            self.predict();
+            self.past.derive(equations, 0, true);
+        }
+        self.past.push(equations);
+        let filled = self.fill(tags, Some(flags));
+        self.collected.clear();
+        self.before_step.clone_from(&self.in_force);
+        let states = || tags.with_role(Role::State);
+        if states().any(|t| !self.past.value(t.signal, 0).is_finite()) {
+            self.past.skip();
+        } else if states().all(|t| self.missing[t.signal] == 0) {
+            self.past.count_measured();
+        }
+        filled
+    }
+
+    /// Predicts from the present step, whose controls are decided.
+    pub fn predict(&mut self) {
+        self.predicted = self.past.predict(&self.plant.twin);
+    }
+
+    /// Writes the collected values into the present row, and predictions or last values in place of missing ones. With
+    /// `flags: None` the step had no line, and everything is missing.
+    fn fill(&mut self, tags: &Tags, mut flags: Option<&mut Vec<Flag>>) -> Filled {
+        let mut filled = Filled::default();
+        for tag in &tags.list {
+            if matches!(tag.role, Role::Control | Role::Output) {
+                continue;
+            }
+            let s = tag.signal;
+            let value = if flags.is_some() { self.collected.resampled(tag) } else { f64::NAN };
+            if value.is_finite() {
+                filled.recovered |= tag.role == Role::State && self.missing[s] > 0;
+                self.missing[s] = 0;
+                self.past.set(s, 0, value);
+                continue;
+            }
+            self.missing[s] += 1;
+            if let Some(flags) = flags.as_deref_mut()
+                && !flags.iter().any(|f| f.name == tag.column())
+            {
+                flags.push(Flag::value(FlagKind::Missing, tag.column()));
+            }
+            let stand_in = self.stand_in(s, tag.role);
+            self.past.set(s, 0, stand_in);
+            filled.lost |=
+                tag.role == Role::State && (self.missing[s] > self.plant.twin.carry || !stand_in.is_finite());
+        }
+        self.past.derive(&self.compiled.equations, 0, false);
+        filled
+    }
+
+    /// The value in place of a missing one: the twin's prediction of a state, else the last value.
+    fn stand_in(&mut self, signal: usize, role: Role) -> f64 {
+        let predicted = self.predicted[signal];
+        if role != Role::State || !predicted.is_finite() {
+            return self.past.value(signal, 1);
+        }
+        // A model that runs without measurements may drift out of the logged range. No plan starts from there.
+        let range = self.plant.twin.widened_range(signal);
+        if !range.contains(predicted) {
+            self.missing[signal] = self.missing[signal].max(self.plant.twin.carry + 1);
+        }
+        range.clamp(predicted)
+    }
+}

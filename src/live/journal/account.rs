@@ -1,0 +1,133 @@
+//! The columns of the loop's log, and the values of each line in them.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::super::decision::Decision;
+use super::super::protocol::tags::{Tag, Tags};
+use super::record::{Record, Stamp};
+use crate::config::LogSpec;
+use crate::error::Result;
+use crate::schema::Role;
+
+/// The log of a loop: the columns of the twin's log, the plant's other KPIs, `planned_*` for each control and `predicted_*`
+/// for each state.
+pub struct Account {
+    record: Record,
+    /// KPIs that are not signals, and their columns.
+    kpis: Vec<(String, usize)>,
+    /// `[tags]`.
+    columns: Vec<TagColumns>,
+}
+
+/// The columns of one tag.
+struct TagColumns {
+    measured: usize,
+    /// `planned_*` or `predicted_*`.
+    expected: Option<usize>,
+    /// Index among the controls, if the tag is a control.
+    control: Option<usize>,
+}
+
+impl Account {
+    /// `controls`: schema columns of all controls. `kpis`: names that are not signals.
+    pub fn new(file: &Path, log: &LogSpec, tags: &Tags, controls: &[usize], kpis: &[String]) -> Self {
+        let mut names: Vec<String> = Vec::new();
+        let mut index = |name: String| match names.iter().position(|n| *n == name) {
+            Some(at) => at,
+            None => {
+                names.push(name);
+                names.len() - 1
+            }
+        };
+        let measured: Vec<usize> = tags.list.iter().map(|t| index(t.column().to_owned())).collect();
+        let is_free = |k: &&String| **k != log.time.value && log.episode.as_ref().is_none_or(|e| **k != e.value);
+        let kpis = kpis.iter().filter(is_free).map(|k| (k.clone(), index(k.clone()))).collect();
+        let expected = |t: &Tag| match t.role {
+            Role::Control => Some(format!("planned_{}", t.column())),
+            Role::State => Some(format!("predicted_{}", t.column())),
+            _ => None,
+        };
+        let columns = tags.list.iter().zip(measured).map(|(t, measured)| TagColumns {
+            measured,
+            expected: expected(t).map(&mut index),
+            control: controls.iter().position(|&c| c == t.signal),
+        });
+        let columns = columns.collect();
+        let episode = log.episode.as_ref().map(|e| e.value.as_str());
+        Self { record: Record::new(file, &log.time, episode, names), kpis, columns }
+    }
+
+    /// Drops the rows of `episode` from `line` on.
+    pub fn rewind(&mut self, episode: i64, line: i64) {
+        self.record.rewind(episode, line);
+    }
+
+    /// Completes the newest row, if it is line `line` of `episode`, with values that the following line reports: controls
+    /// that were in force (`[controls]`), outputs (`values`, by signal) and KPIs.
+    pub fn realised(
+        &mut self,
+        (episode, line): (i64, i64),
+        tags: &Tags,
+        values: &[f64],
+        in_force: &[f64],
+        kpi: &Map<String, Value>,
+    ) {
+        if self.record.newest() != Some((line, episode)) {
+            return;
+        }
+        for (tag, columns) in tags.list.iter().zip(&self.columns) {
+            let value = match (tag.role, columns.control) {
+                (Role::Output, _) => values[tag.signal],
+                (_, Some(control)) => in_force[control],
+                _ => continue,
+            };
+            if value.is_finite() {
+                self.record.set(columns.measured, tag.mapping.to_column(value));
+            }
+        }
+        for (name, column) in &self.kpis {
+            if let Some(v) = kpi.get(name).and_then(Value::as_f64) {
+                self.record.set(*column, v);
+            }
+        }
+    }
+
+    /// Adds a row. `values` and `predicted` are by signal.
+    pub fn push(&mut self, stamp: Stamp, tags: &Tags, values: &[f64], decision: &Decision, predicted: &[f64]) {
+        self.record.push(stamp);
+        for (tag, columns) in tags.list.iter().zip(&self.columns) {
+            let measured = match (tag.role, columns.control) {
+                (Role::Output, _) => f64::NAN,
+                (_, Some(control)) => decision.controls[control],
+                _ => values[tag.signal],
+            };
+            self.record.set(columns.measured, tag.mapping.to_column(measured));
+            let expected = match (columns.control, &decision.planned) {
+                (Some(control), Some(planned)) => planned[control],
+                (Some(_), None) => f64::NAN,
+                (None, _) => predicted[tag.signal],
+            };
+            if let Some(column) = columns.expected {
+                self.record.set(column, tag.mapping.to_column(expected));
+            }
+        }
+    }
+
+    /// Writes the file if enough rows are new.
+    ///
+    /// # Errors
+    /// As [`Record::write`].
+    pub fn write_if_due(&mut self) -> Result<()> {
+        self.record.write_if_due()
+    }
+
+    /// Writes the whole file.
+    ///
+    /// # Errors
+    /// As [`Record::write`].
+    pub fn write(&mut self) -> Result<()> {
+        self.record.write()
+    }
+}

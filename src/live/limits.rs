@@ -1,0 +1,102 @@
+//! The limits of the controls in the loop: those of the twin, narrowed by what the plant accepts.
+
+use super::estimator::past::Past;
+use super::protocol::description::Description;
+use super::protocol::tags::Tags;
+use crate::control::limited;
+use crate::scenario::Plant;
+use crate::schema::{Bounds, MoveLimit, Role, Signal, Switching};
+use crate::twin::Dynamics;
+
+/// All controls, with their limits.
+pub struct ControlLimits {
+    /// Schema columns of the controls.
+    pub controls: Vec<usize>,
+    signals: Vec<Signal>,
+    /// Values that stand in for unknown controls: the log's last one, else the middle of the logged range.
+    initial: Vec<f64>,
+}
+
+impl ControlLimits {
+    pub fn new(plant: &Plant) -> Self {
+        let controls = plant.schema.with_role(Role::Control);
+        let initial = |&c: &usize| {
+            let (logged, hard) = (plant.twin.logged_range(c), plant.schema.signals[c].hard);
+            let last = plant.log.columns[c].iter().rev().copied().find(|v| v.is_finite());
+            let middle = 0.5 * (logged.low + logged.high);
+            hard.clamp(last.or_else(|| middle.is_finite().then_some(middle)).unwrap_or(0.0))
+        };
+        Self {
+            signals: controls.iter().map(|&c| plant.schema.signals[c].clone()).collect(),
+            initial: controls.iter().map(initial).collect(),
+            controls,
+        }
+    }
+
+    /// Narrows the hard limits of the twin by the ranges that the plant accepts. A range that leaves nothing is ignored and
+    /// gives a note.
+    pub fn narrow(&mut self, plant: &Plant, tags: &Tags, description: &Description) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (&control, limit) in self.controls.iter().zip(&mut self.signals) {
+            let own = plant.schema.signals[control].hard;
+            let Some(tag) = tags.of_signal(control) else { continue };
+            let Some((name, range)) = description.ranges.iter().find(|r| r.0 == tag.column()) else { continue };
+            let (a, b) = (tag.mapping.to_signal(range.low), tag.mapping.to_signal(range.high));
+            let both = Bounds { low: own.low.max(a.min(b)), high: own.high.min(a.max(b)) };
+            if both.low <= both.high {
+                limit.hard = both;
+            } else {
+                let [low, high] = [range.low, range.high];
+                notes.push(format!(
+                    "the plant accepts `{name}` from {low} to {high}, which does not overlap the twin's hard limits; the \
+                     twin's limits are used"
+                ));
+            }
+        }
+        notes
+    }
+
+    /// Whether each control may move from where it is: its value in force is known, or neither moves nor switching are
+    /// limited.
+    pub fn may_move(&self, in_force: &[f64]) -> bool {
+        let free = |limit: &Signal| limit.max_move == MoveLimit::NONE && limit.switching == Switching::NONE;
+        self.signals.iter().zip(in_force).all(|(limit, force)| force.is_finite() || free(limit))
+    }
+
+    /// The controls in force at the present row of `past`, within their limits: `[controls]`. Unknown ones have their
+    /// initial value.
+    pub fn held(&self, past: &Past, in_force: &[f64]) -> Vec<f64> {
+        let each = in_force.iter().zip(&self.initial).zip(self.controls.iter().zip(&self.signals));
+        each.map(|((v, initial), (&c, signal))| {
+            limited(signal, *v, past.since(signal, c), if v.is_finite() { *v } else { *initial })
+        })
+        .collect()
+    }
+
+    /// `requested` within the limits at the present row of `past`, reached from the controls in force: `[controls]`. A value
+    /// that is not finite is replaced by the one in force.
+    pub fn within(&self, past: &Past, in_force: &[f64], requested: &[f64]) -> Vec<f64> {
+        let held = self.held(past, in_force);
+        let each = self.controls.iter().zip(&self.signals).zip(in_force).zip(requested.iter().zip(&held));
+        each.map(|(((&c, signal), force), (requested, held))| {
+            let value = limited(signal, *force, past.since(signal, c), *requested);
+            if value.is_finite() { value } else { *held }
+        })
+        .collect()
+    }
+
+    /// As [`Self::within`], but a value of `baseline` within the hard limits is not changed: shadow mode must not change the
+    /// plant.
+    pub fn baseline(&self, past: &Past, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
+        let within = self.within(past, in_force, baseline);
+        let each = baseline.iter().zip(&self.signals).zip(within);
+        each.map(|((v, signal), within)| if signal.hard.contains(*v) { *v } else { within }).collect()
+    }
+
+    /// Writes `controls` into the present row of `past`.
+    pub fn write(&self, past: &mut Past, controls: &[f64]) {
+        for (&c, v) in self.controls.iter().zip(controls) {
+            past.set(c, 0, *v);
+        }
+    }
+}

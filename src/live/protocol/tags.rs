@@ -1,0 +1,138 @@
+//! The names and units of the plant on one side, and the signals of the twin on the other.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+
+use super::flag::{Flag, FlagKind};
+use crate::error::Result;
+use crate::log::ColumnMapping;
+use crate::scenario::Plant;
+use crate::schema::{Bounds, Role};
+use crate::twin::Dynamics;
+
+/// A value farther outside the logged range than this many widths of that range is not a measurement (guess: wide enough
+/// for any real excursion, narrow enough for a value in the wrong unit or an error code).
+const PLAUSIBLE_WIDTHS: f64 = 10.0;
+/// The largest plausible absolute value of a signal that never moved in the log, and of controls and set-points (guess).
+const PLAUSIBLE_SIZE: f64 = 1e15;
+/// Unknown names that are remembered, so that each is reported once (guess: bounds the memory that a hostile plant uses).
+const MOST_UNKNOWN_NAMES: usize = 64;
+
+/// One signal with a column.
+#[derive(Debug, Clone)]
+pub struct Tag {
+    pub signal: usize,
+    pub role: Role,
+    /// The same mapping as for the log.
+    pub mapping: ColumnMapping,
+    plausible: Bounds,
+}
+
+impl Tag {
+    pub fn column(&self) -> &str {
+        &self.mapping.column
+    }
+}
+
+/// All signals with a column, and the names that a line may use for them.
+#[derive(Debug, Clone)]
+pub struct Tags {
+    pub list: Vec<Tag>,
+    /// Name → (index of the tag, whether its values are in the unit of the column).
+    names: HashMap<String, (usize, bool)>,
+    /// Names that belong to no signal and have been reported.
+    unknown: BTreeSet<String>,
+}
+
+impl Tags {
+    /// # Errors
+    /// [`crate::error::Error::Data`] for a column unit that cannot be converted.
+    pub fn new(plant: &Plant) -> Result<Self> {
+        let mut tags = Self { list: Vec::new(), names: HashMap::new(), unknown: BTreeSet::new() };
+        for spec in plant.spec.value.signals.iter().map(|s| &s.value) {
+            let Some(signal) = plant.schema.find(&spec.name) else { continue };
+            if spec.value.is_none() && spec.role.value != Role::Derived {
+                let own = &plant.schema.signals[signal];
+                let plausible = plausible(own.role, plant.twin.logged_range(signal));
+                let mapping = ColumnMapping::new(spec, &own.unit)?;
+                tags.list.push(Tag { signal, role: own.role, mapping, plausible });
+            }
+        }
+        // The name of a column takes precedence over the equal name of another signal.
+        for (i, tag) in tags.list.iter().enumerate() {
+            tags.names.insert(tag.column().to_owned(), (i, true));
+        }
+        for (i, tag) in tags.list.iter().enumerate() {
+            tags.names.entry(plant.schema.signals[tag.signal].name.clone()).or_insert((i, false));
+        }
+        Ok(tags)
+    }
+
+    /// Tags with `role`.
+    pub fn with_role(&self, role: Role) -> impl Iterator<Item = &Tag> {
+        self.list.iter().filter(move |t| t.role == role)
+    }
+
+    pub fn of_signal(&self, signal: usize) -> Option<&Tag> {
+        self.list.iter().find(|t| t.signal == signal)
+    }
+
+    /// Reads the signals of `map` whose role is `wanted` into `values`, by signal. A value that is not usable leaves NaN and
+    /// a flag. Unknown names are ignored here.
+    pub fn read(
+        &self,
+        map: &Map<String, Value>,
+        wanted: impl Fn(Role) -> bool,
+        values: &mut [f64],
+        flags: &mut Vec<Flag>,
+    ) {
+        for (name, value) in map {
+            let Some(&(i, in_column_unit)) = self.names.get(name) else { continue };
+            let tag = &self.list[i];
+            if !wanted(tag.role) {
+                continue;
+            }
+            let Some(v) = value.as_f64() else {
+                flags.push(Flag::value(if value.is_null() { FlagKind::Missing } else { FlagKind::Type }, name));
+                continue;
+            };
+            let v = if in_column_unit { tag.mapping.to_signal(v) } else { v };
+            if !(v.is_finite() && tag.plausible.contains(v)) {
+                flags.push(Flag::value(FlagKind::Absurd, name));
+            } else if !tag.mapping.is_valid(v) {
+                flags.push(Flag::value(FlagKind::Invalid, name));
+            } else {
+                values[tag.signal] = v;
+            }
+        }
+    }
+
+    /// The `names` that belong to no signal and have not been reported before.
+    pub fn new_unknown<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> Vec<String> {
+        let mut new = Vec::new();
+        for name in names.into_iter().filter(|n| !self.names.contains_key(*n)) {
+            if self.unknown.len() < MOST_UNKNOWN_NAMES && self.unknown.insert(name.clone()) {
+                new.push(name.clone());
+            }
+        }
+        new
+    }
+
+    /// Whether `name` is a name of a signal.
+    pub fn knows(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+}
+
+/// The range outside which a value is not a measurement, from the `logged` range of the signal.
+fn plausible(role: Role, logged: Bounds) -> Bounds {
+    let width = logged.high - logged.low;
+    // A controller may set a value that the log does not contain.
+    let is_set = matches!(role, Role::Control | Role::Setpoint);
+    if width.is_finite() && width > 0.0 && !is_set {
+        Bounds { low: logged.low - PLAUSIBLE_WIDTHS * width, high: logged.high + PLAUSIBLE_WIDTHS * width }
+    } else {
+        Bounds { low: -PLAUSIBLE_SIZE, high: PLAUSIBLE_SIZE }
+    }
+}

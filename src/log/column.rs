@@ -1,0 +1,131 @@
+//! The meaning of a column: how its values become values of a signal. Decided here for the log and for the live lines, so
+//! that both are read in the same way.
+
+use crate::config::{Resample, SignalSpec, TimeSpan};
+use crate::error::{Error, Result};
+use crate::schema::{Bounds, Role};
+use crate::units::Unit;
+
+/// How the values of one column become values of its signal.
+#[derive(Debug, Clone)]
+pub struct ColumnMapping {
+    /// Name of the column, or tag of a long log.
+    pub column: String,
+    /// How the samples of one step become one value. Default: hold for controls and set-points, else mean.
+    pub resample: Resample,
+    /// Values may stay the same for long without a fault: controls, set-points, and columns that are held.
+    pub holds: bool,
+    /// `signal = gain * column + shift`.
+    gain: f64,
+    shift: f64,
+    /// Values outside are dropped; in the unit of the signal.
+    pub valid: Option<Bounds>,
+    /// A value that stays the same for longer is that of a stuck sensor.
+    pub flat: Option<TimeSpan>,
+}
+
+impl ColumnMapping {
+    /// The mapping of the column of `spec`, whose signal has `unit`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if `column_unit` is not a unit or cannot be converted to `unit`.
+    pub fn new(spec: &SignalSpec, unit: &Unit) -> Result<Self> {
+        let is_set = matches!(spec.role.value, Role::Control | Role::Setpoint);
+        let default = if is_set { Resample::Hold } else { Resample::Mean };
+        let resample = spec.resample.as_ref().map_or(default, |r| r.value);
+        let (gain, shift) = conversion(spec, unit)?;
+        Ok(Self {
+            column: spec.column.as_ref().unwrap_or(&spec.name).value.clone(),
+            resample,
+            holds: is_set || resample == Resample::Hold,
+            gain,
+            shift,
+            valid: spec.valid.as_ref().map(|v| Bounds { low: v.value[0], high: v.value[1] }),
+            flat: spec.flat.as_ref().map(|f| f.value),
+        })
+    }
+
+    /// A value of the column, in the unit of the signal.
+    #[inline]
+    pub fn to_signal(&self, value: f64) -> f64 {
+        // Without a conversion every bit stays as it is, also that of -0.
+        if self.gain == 1.0 && self.shift == 0.0 { value } else { self.gain * value + self.shift }
+    }
+
+    /// A value of the signal, in the unit of the column.
+    pub fn to_column(&self, value: f64) -> f64 {
+        (value - self.shift) / self.gain
+    }
+
+    /// Whether `valid` allows a value of the signal.
+    #[inline]
+    pub fn is_valid(&self, value: f64) -> bool {
+        self.valid.is_none_or(|valid| valid.contains(value))
+    }
+
+    /// The longest time (µs) that a working sensor's value may stay the same.
+    pub fn flat_us(&self) -> Option<i64> {
+        self.flat.map(|flat| flat.ms().saturating_mul(1_000))
+    }
+
+    /// Whether a value that has stayed the same for `us` µs is that of a stuck sensor.
+    pub fn is_stuck(&self, us: i64) -> bool {
+        self.flat_us().is_some_and(|flat| us > flat)
+    }
+}
+
+/// Gain and shift from the unit of the column to that of the signal.
+fn conversion(spec: &SignalSpec, unit: &Unit) -> Result<(f64, f64)> {
+    let Some(text) = &spec.column_unit else { return Ok((1.0, 0.0)) };
+    let (name, column_unit) = (&spec.name.value, &text.value);
+    let from = Unit::parse(text)
+        .map_err(|e| Error::Data(format!("signal `{name}`: `column_unit = \"{column_unit}\"`: {e}")))?;
+    from.conversion(unit).map_err(|_| {
+        Error::Data(format!(
+            "signal `{name}`: `column_unit = \"{column_unit}\"` cannot be converted to its unit `{}`; correct one of them",
+            unit.text
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapping(keys: &str, unit: &str) -> Result<ColumnMapping> {
+        let spec: SignalSpec = toml::from_str(&format!("name = \"x\"\nrole = \"state\"\n{keys}")).unwrap();
+        ColumnMapping::new(&spec, &Unit::parse(unit).unwrap())
+    }
+
+    #[test]
+    fn fahrenheit_and_celsius_are_converted_both_ways() {
+        let to_celsius = mapping("column_unit = \"degF\"", "degC").unwrap();
+        assert!((to_celsius.to_signal(212.0) - 100.0).abs() < 1e-9);
+        assert!((to_celsius.to_column(100.0) - 212.0).abs() < 1e-9);
+        let to_fahrenheit = mapping("column_unit = \"degC\"", "degF").unwrap();
+        assert!((to_fahrenheit.to_signal(-40.0) + 40.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_value_in_the_same_unit_keeps_every_bit() {
+        for keys in ["", "column_unit = \"degC\""] {
+            let same = mapping(keys, "degC").unwrap();
+            for v in [-0.0, 0.1, 1e-300] {
+                assert_eq!(same.to_signal(v).to_bits(), v.to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn a_unit_of_another_dimension_is_refused() {
+        let error = mapping("column_unit = \"kW\"", "degC").unwrap_err().to_string();
+        assert!(error.contains("cannot be converted to its unit `degC`"), "{error}");
+    }
+
+    #[test]
+    fn limits_are_in_the_unit_of_the_signal() {
+        let m = mapping("column_unit = \"degF\"\nvalid = [0, 50]\nflat = \"10min\"", "degC").unwrap();
+        assert!(m.is_valid(m.to_signal(82.0)) && !m.is_valid(m.to_signal(0.0)));
+        assert!(!m.is_stuck(600_000_000) && m.is_stuck(600_000_001));
+    }
+}

@@ -1,0 +1,178 @@
+//! The regular grid of a log: where its steps begin, and which of them have samples.
+
+use std::sync::Arc;
+
+use super::clock::typical_interval;
+use super::occurrences::Occurrences;
+use super::quality::{Finding, FindingAction, FindingClass};
+use super::samples::Samples;
+use super::text::{duration, rfc3339};
+use crate::config::TwinSpec;
+use crate::error::{Error, Result};
+
+/// A grid with more steps is a mistake in `step` or in a time stamp (guess: 160 MB per signal).
+const MOST_STEPS: i64 = 20_000_000;
+/// Time stamps that are looked at to find the phase of the grid.
+const MOST_SAMPLED: usize = 100_000;
+
+/// A regular grid. All times are in µs UTC. A sample up to `slack` before a step belongs to that step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Grid {
+    pub start: i64,
+    pub step: i64,
+    pub steps: usize,
+    pub slack: i64,
+}
+
+impl Grid {
+    /// The step that a time belongs to, if it lies on the grid.
+    #[inline]
+    pub fn bin(&self, time: i64) -> Option<usize> {
+        let k = usize::try_from((time - self.start + self.slack).div_euclid(self.step)).ok()?;
+        (k < self.steps).then_some(k)
+    }
+
+    pub fn time(&self, k: usize) -> i64 {
+        self.start + k as i64 * self.step
+    }
+}
+
+/// The phase of the grid (where its steps begin within the period), the slack, and how many of the sampled time stamps need
+/// slack.
+///
+/// - At least half of the samples have the same phase: that phase.
+/// - The log has about one sample per step, up to a tenth of a step early or late: the mean phase, with slack.
+/// - Otherwise the steps begin at whole multiples of the step.
+///
+/// The shares are guesses.
+fn phase(signals: &[&Samples], step: i64) -> (i64, i64, Occurrences) {
+    let total: usize = signals.iter().map(|s| s.time.len()).sum();
+    let stride = (total / MOST_SAMPLED).max(1);
+    let sampled = || signals.iter().flat_map(|s| s.time.iter().copied()).step_by(stride);
+    let mut residues: Vec<i64> = sampled().map(|t| t.rem_euclid(step)).collect();
+    if residues.is_empty() {
+        return (0, 0, Occurrences::default());
+    }
+    residues.sort_unstable();
+    let mut best = (0, 0);
+    for run in residues.chunk_by(|a, b| a == b) {
+        if run.len() > best.1 {
+            best = (run[0], run.len());
+        }
+    }
+    let near = |phase: i64, by: i64| {
+        let d = |r: i64| (r - phase).rem_euclid(step);
+        residues.iter().filter(|r| d(**r) <= by || d(**r) >= step - by).count()
+    };
+    let paced = signals
+        .iter()
+        .max_by_key(|s| s.time.len())
+        .and_then(|s| typical_interval(&s.time))
+        .is_some_and(|(dt, _)| (dt - step).abs() <= step / 5);
+    let n = residues.len();
+    let (phase, share) = if 2 * best.1 >= n {
+        best
+    } else {
+        // Circular mean of the residues.
+        let turn = std::f64::consts::TAU / step as f64;
+        let (sin, cos) = residues.iter().fold((0.0, 0.0), |(s, c), r| {
+            let (ds, dc) = (*r as f64 * turn).sin_cos();
+            (s + ds, c + dc)
+        });
+        let mean = (sin.atan2(cos) / turn).round() as i64;
+        // A phase close to zero is jitter around the full step.
+        let mean = if mean.abs() <= step / 10 { 0 } else { mean.rem_euclid(step) };
+        if !(paced && 10 * near(mean, step / 10) >= 9 * n) {
+            return (0, 0, Occurrences::default());
+        }
+        (mean, 0)
+    };
+    let on_ms = phase - phase.rem_euclid(1_000);
+    if share == n || !paced || 10 * near(phase, step / 10) < 9 * n {
+        return (on_ms, 0, Occurrences::default());
+    }
+    let mut jitter = Occurrences::default();
+    sampled().filter(|t| t.rem_euclid(step) != phase).for_each(|t| jitter.add(t));
+    (on_ms, step / 10, jitter)
+}
+
+/// The grid over all clean samples.
+///
+/// # Errors
+/// [`Error::Data`] if no sample is left, or if the time stamps span too many steps.
+pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &mut Vec<Finding>) -> Result<Grid> {
+    let first = samples.iter().filter_map(|s| s.time.first()).min();
+    let last = samples.iter().filter_map(|s| s.time.last()).max();
+    let (Some(first), Some(last)) = (first, last) else {
+        return Err(Error::Data(
+            "no signal has a usable sample: all are missing, flagged bad or outside `valid`; check the columns, the good flags and `valid`".into(),
+        ));
+    };
+    let (phase, slack, jitter) = phase(samples, step);
+    findings.extend(jitter.finding(
+        "",
+        FindingClass::Jitter,
+        FindingAction::Kept,
+        format!(
+            "time stamps a little before or after the full step; those up to {} before a step belong to that step",
+            duration(slack)
+        ),
+    ));
+    let start = first + slack - (first + slack - phase).rem_euclid(step);
+    let steps = (last + slack - start).div_euclid(step).saturating_add(1);
+    if steps > MOST_STEPS {
+        return Err(Error::Data(format!(
+            "the log spans {} to {}, which is {steps} steps of {}; check `step` and the time stamps",
+            rfc3339(*first),
+            rfc3339(*last),
+            spec.step.value
+        )));
+    }
+    Ok(Grid { start, step, steps: usize::try_from(steps).unwrap_or(1), slack })
+}
+
+/// Steps in which any signal has a sample.
+pub(super) fn alive(samples: &[&Samples], grid: &Grid) -> Vec<bool> {
+    let mut alive = vec![false; grid.steps];
+    let mut done: Vec<*const Vec<i64>> = Vec::new();
+    for s in samples {
+        // The columns of a wide log share their time stamps.
+        let shared = Arc::as_ptr(&s.time);
+        if done.contains(&shared) {
+            continue;
+        }
+        done.push(shared);
+        s.time.iter().filter_map(|t| grid.bin(*t)).for_each(|k| alive[k] = true);
+    }
+    alive
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIN: i64 = 60_000_000;
+
+    #[test]
+    fn the_grid_has_the_phase_of_a_regular_log() {
+        let samples = |minutes: &[i64]| Samples {
+            time: Arc::new(minutes.iter().map(|m| m * MIN).collect()),
+            value: vec![0.0; minutes.len()],
+        };
+        assert_eq!(phase(&[&samples(&[7, 17, 27])], 10 * MIN).0, 7 * MIN);
+        let irregular = samples(&[0, 1, 2, 13, 15, 29]);
+        assert_eq!(phase(&[&irregular], 10 * MIN), (0, 0, Occurrences::default()));
+    }
+
+    #[test]
+    fn every_sample_of_a_jittering_clock_has_its_own_step() {
+        let key = crate::rng::Key::new(3);
+        let time: Vec<i64> = (0..500).map(|i| i * 10 * MIN + (10e6 * key.normal(i as u64)) as i64).collect();
+        let s = Samples { value: vec![1.0; time.len()], time: Arc::new(time) };
+        let (start, slack, jitter) = phase(&[&s], 10 * MIN);
+        assert!(start == 0 && slack == MIN && jitter.count > 400, "{start} {slack} {jitter:?}");
+        let grid = Grid { start, step: 10 * MIN, steps: 500, slack };
+        let steps: Vec<Option<usize>> = s.time.iter().map(|t| grid.bin(*t)).collect();
+        assert_eq!(steps, (0..500).map(Some).collect::<Vec<_>>());
+    }
+}

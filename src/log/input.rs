@@ -1,0 +1,59 @@
+//! The signals of a log: which columns they are read from, and by which rules.
+
+use super::clean::Rule;
+use super::column::ColumnMapping;
+use crate::config::TwinSpec;
+use crate::error::{Error, Result};
+use crate::schema::{Role, Schema};
+use crate::units::Unit;
+
+/// One signal that has a column.
+pub(super) struct Input {
+    /// Its index in the schema.
+    pub signal: usize,
+    pub rule: Rule,
+    /// Index of its column among the columns that are read.
+    pub column: usize,
+}
+
+/// The signals that have a column, and the names of the columns to read.
+pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(Vec<Input>, Vec<String>)> {
+    let mut columns: Vec<String> = Vec::new();
+    let mut out = Vec::new();
+    for s in &spec.signals {
+        let s = &s.value;
+        if s.role.value == Role::Derived || s.value.is_some() {
+            continue;
+        }
+        let signal = schema
+            .find(&s.name)
+            .ok_or_else(|| Error::Internal(format!("the schema lacks the signal `{}`", s.name.value)))?;
+        let unit = &schema.signals[signal].unit;
+        let mapping = ColumnMapping::new(s, unit)?;
+        let column = columns.iter().position(|c| *c == mapping.column).unwrap_or_else(|| {
+            columns.push(mapping.column.clone());
+            columns.len() - 1
+        });
+        let rule = Rule {
+            signal: s.name.value.clone(),
+            unit: unit.text.clone(),
+            mapping,
+            temperature: is_temperature(unit),
+            absolute_zero: absolute_zero(unit),
+            max_gap,
+            window: (i64::MIN, i64::MAX),
+        };
+        out.push(Input { signal, rule, column });
+    }
+    Ok((out, columns))
+}
+
+/// Absolute zero in a unit with its own zero (degC, degF). K has none here, because temperature differences are also in K.
+fn absolute_zero(unit: &Unit) -> Option<f64> {
+    (unit.offset != 0.0 && unit.scale > 0.0).then(|| -unit.offset / unit.scale)
+}
+
+/// Whether a signal may have been logged on another temperature scale.
+fn is_temperature(unit: &Unit) -> bool {
+    unit.dimension == [0, 0, 0, 1, 0, 0, 0, 0]
+}

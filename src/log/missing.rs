@@ -1,0 +1,36 @@
+//! Missing values between reading and cleaning.
+//!
+//! A column is read into plain `f64`s, 8 bytes per sample, without a separate mask. Three kinds of missing values must be
+//! distinguished until `clean` has counted and dropped them: a null of the file, a column that the file lacks, and a NaN that
+//! the file contains. The first two are NaNs with a payload of their own. They are only ever copied and compared by their
+//! bits; arithmetic could lose the payload.
+
+/// A null in the file.
+pub(super) const NULL: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
+/// A column that the file lacks.
+pub(super) const ABSENT: f64 = f64::from_bits(0x7ff8_0000_0000_0002);
+
+pub(super) fn is_null(value: f64) -> bool {
+    value.to_bits() == NULL.to_bits()
+}
+
+pub(super) fn is_absent(value: f64) -> bool {
+    value.to_bits() == ABSENT.to_bits()
+}
+
+/// The value; `None` for a null.
+pub(super) fn non_null(value: f64) -> Option<f64> {
+    (!is_null(value)).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kinds_of_missing_values_are_distinct() {
+        assert!(NULL.is_nan() && ABSENT.is_nan());
+        assert!(is_null(NULL) && !is_null(ABSENT) && !is_null(f64::NAN));
+        assert!(is_absent(ABSENT) && !is_absent(NULL) && !is_absent(f64::NAN));
+    }
+}

@@ -1,0 +1,147 @@
+//! Logs that are refused.
+
+use parquet::basic::Compression;
+use tempfile::TempDir;
+
+use crate::fixture::{SYNTHETIC_TWIN, data_error, read, save_long, synthetic};
+use crate::table::{floats, integers, texts, times, write, write_as};
+
+#[test]
+fn errors_name_the_file_the_column_and_the_help() {
+    let dir = TempDir::new().unwrap();
+    let e = read(dir.path(), SYNTHETIC_TWIN).unwrap_err();
+    assert_eq!(e.exit_code(), 66);
+    assert!(e.to_string().contains("no file matches `*.parquet`"), "{e}");
+
+    let file = dir.path().join("log.parquet");
+    std::fs::write(&file, "timestamp,temp\n").unwrap();
+    let e = read(dir.path(), SYNTHETIC_TWIN).unwrap_err();
+    assert!(e.exit_code() == 65 && e.to_string().contains("not a readable Parquet file"), "{e}");
+    std::fs::write(&file, "").unwrap();
+    let e = read(dir.path(), SYNTHETIC_TWIN).unwrap_err();
+    assert!(e.exit_code() == 65 && e.to_string().contains("it is empty"), "{e}");
+
+    let m = synthetic(100, 1);
+    m.save(&file);
+    // A file with damaged data and an intact footer.
+    let whole = std::fs::read(&file).unwrap();
+    let mut holed = whole.clone();
+    holed[200..600].fill(0x5a);
+    std::fs::write(&file, &holed).unwrap();
+    let e = read(dir.path(), SYNTHETIC_TWIN).unwrap_err();
+    assert!(e.exit_code() == 65 && e.to_string().contains("log.parquet"), "{e}");
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(read(dir.path(), SYNTHETIC_TWIN).unwrap_err().exit_code(), 65);
+    std::fs::write(&file, &whole).unwrap();
+
+    let e = data_error(dir.path(), &SYNTHETIC_TWIN.replace("name = \"temp\"", "name = \"tmep\""));
+    assert_eq!(e, "log.parquet: there is no column `tmep`; did you mean `temp`?");
+    let e = data_error(dir.path(), &SYNTHETIC_TWIN.replace("time = \"timestamp\"", "time = \"timestmp\""));
+    assert_eq!(e, "log.parquet: there is no time column `timestmp`; did you mean `timestamp`?");
+    let e = data_error(
+        dir.path(),
+        &SYNTHETIC_TWIN.replace("time = \"timestamp\"", "time = \"timestamp\", episode = \"run\""),
+    );
+    assert!(e.contains("there is no episode column `run`"), "{e}");
+    let e = data_error(
+        dir.path(),
+        &SYNTHETIC_TWIN.replace("time = \"timestamp\"", "time = \"timestamp\", timezone = \"Mars\""),
+    );
+    assert!(e.contains("`log.timezone = \"Mars\"` is unknown"), "{e}");
+    let e =
+        data_error(dir.path(), &SYNTHETIC_TWIN.replace("name = \"temp\"", "name = \"temp\", column = \"timestamp\""));
+    assert!(e.contains("column `timestamp`") && e.contains("it contains times"), "{e}");
+
+    let text = texts("power", &["1.5"; 100]);
+    let columns = || vec![times("timestamp", &m.time), floats("temp", &m.temp), floats("valve", &m.valve)];
+    write(&file, columns().into_iter().chain([text]).collect());
+    let e = data_error(dir.path(), SYNTHETIC_TWIN);
+    assert!(e.contains("column `power`") && e.contains("it contains text; convert it to numbers"), "{e}");
+
+    write(&file, vec![times("timestamp", &[]), floats("temp", &[]), floats("power", &[]), floats("valve", &[])]);
+    let e = data_error(dir.path(), SYNTHETIC_TWIN);
+    assert!(e.contains("log.parquet: the log has no rows"), "{e}");
+
+    let words = texts("timestamp", &["31.12.2024"; 100]);
+    write(&file, vec![words, floats("temp", &m.temp), floats("power", &m.power), floats("valve", &m.valve)]);
+    let e = data_error(dir.path(), SYNTHETIC_TWIN);
+    assert!(e.contains("can be read as a time, for example `31.12.2024`"), "{e}");
+
+    let long = "time = \"timestamp\", long = { tag = \"tag\", value = \"value\", quality = \"quality\" }";
+    save_long(&m, &file, |_, _| false);
+    let e =
+        data_error(dir.path(), &SYNTHETIC_TWIN.replace("time = \"timestamp\"", long).replace("\"temp\"", "\"temq\""));
+    assert_eq!(e, "log.parquet: there is no tag `temq`; did you mean `temp`?");
+}
+
+/// Every count in the headers of a file is made as large as possible. Reading must give a log or an error, and must never abort
+/// the process.
+#[test]
+fn absurd_counts_in_a_file_are_errors() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("log.parquet");
+    let mut m = synthetic(300, 5);
+    m.temp.iter_mut().for_each(|v| *v = v.round());
+    let many = [0xff, 0xff, 0xff, 0xff, 0x07];
+    let (mut tried, mut refused) = (0, 0);
+    let mut attempt = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        tried += 1;
+        match read(dir.path(), SYNTHETIC_TWIN) {
+            Ok((t, _)) => assert!(t.steps > 0),
+            Err(e) => {
+                assert_eq!(e.exit_code(), 65, "{e}");
+                refused += 1;
+            }
+        }
+    };
+    for codec in [Compression::UNCOMPRESSED, Compression::SNAPPY] {
+        write_as(&file, m.columns(), |p| p.set_compression(codec));
+        let whole = std::fs::read(&file).unwrap();
+        let end = whole.len() - 8;
+        let footer = end - u32::from_le_bytes(*whole[end..].first_chunk().unwrap()) as usize;
+        // The number of members of every list of structs.
+        for at in (footer..end).filter(|at| whole[*at] & 0x0f == 0x0c && whole[*at] >= 0x10) {
+            let longer = [&whole[footer..at], &[0xfc], &many, &whole[at + 1..end]].concat();
+            let length = (longer.len() as u32).to_le_bytes();
+            attempt(&[&whole[..footer], &longer, &length, b"PAR1"].concat());
+        }
+        // The number of values of every dictionary. The header grows, so the page after it shrinks.
+        for at in (4..footer).filter(|at| whole[*at..].starts_with(&[0x4c, 0x15])) {
+            let after = at + 2 + if whole[at + 2] & 0x80 == 0 { 1 } else { 2 };
+            let grown = at + 2 + many.len() - after;
+            let page = [&whole[..at + 2], &many, &whole[after..after + 8]].concat();
+            attempt(&[&page, &whole[after + 8 + grown..]].concat());
+        }
+    }
+    assert!(tried > 10 && refused > 6, "{tried} {refused}");
+}
+
+#[test]
+fn episodes_that_restart_the_clock_are_refused_with_a_help() {
+    let mut m = synthetic(400, 2);
+    let again: Vec<i64> = m.time[..200].to_vec();
+    m.time[200..].copy_from_slice(&again);
+    let run = integers("run", (0..400).map(|i| i64::from(i >= 200)).collect());
+    let dir = TempDir::new().unwrap();
+    write(
+        &dir.path().join("log.parquet"),
+        vec![
+            times("timestamp", &m.time),
+            run,
+            floats("temp", &m.temp),
+            floats("power", &m.power),
+            floats("valve", &m.valve),
+        ],
+    );
+    let e = data_error(
+        dir.path(),
+        &SYNTHETIC_TWIN.replace("time = \"timestamp\"", "time = \"timestamp\", episode = \"run\""),
+    );
+    assert!(
+        e.contains("episodes of column `run` overlap in time")
+            && e.contains("`0`")
+            && e.contains("add the duration of all earlier episodes"),
+        "{e}"
+    );
+}

@@ -1,0 +1,10 @@
+//! Reading logs, from Parquet files to trajectory and quality.
+
+mod cleaning;
+mod columns;
+mod errors;
+mod fixture;
+mod long_logs;
+mod real_logs;
+#[path = "../table/mod.rs"]
+mod table;
