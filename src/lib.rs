@@ -16,8 +16,10 @@
 //!
 //! let plant = Compiled::new(&spec, &schema, &Default::default())?;
 //! plant.equations.fill(&mut measured);
-//! let learned = learn::learn(&measured, &plant.equations, &spec.value.model, &[], None, &compute::cpu(), &|_| ())?;
-//! assert_eq!(learned.refused, None);
+//! let compute = compute::cpu();
+//! let data = learn::TrainingData::new(&measured, &plant.equations, &spec.value.model, &compute)?;
+//! let learned = learn::learn(&data, &Default::default(), &|_| ())?;
+//! assert_eq!(learned.refusal, None);
 //!
 //! // the same KPIs over history that a report reads off simulated futures
 //! let history = value::evaluate(&plant.kpis, &measured, &measured.segments);

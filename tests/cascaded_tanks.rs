@@ -1,4 +1,4 @@
-//! The cascaded-tanks benchmark (Schoukens et al. 2016): a model that was fitted to one record runs alone over another.
+//! The cascaded-tanks benchmark (Schoukens et al. 2016): a model that was fitted to one record simulates another.
 
 mod table;
 
@@ -15,7 +15,7 @@ use twinopt::schema::{Role, Schema, Signal};
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
 
-/// As in `[model]` of a twin.toml. Chosen on parts of the record that is fitted.
+/// As in `[model]` of twin.toml. Chosen on parts of the fitted record.
 const SETTINGS: &str = r"
 lags         = 8
 rollout_loss = 60
@@ -30,7 +30,7 @@ fn record(level: &[f64], pump: &[f64]) -> Trajectory {
     log
 }
 
-/// Root mean square error of a run over the whole record from its first measured lags on.
+/// Root mean square error of one open-loop run over the whole record, which starts from its first measured values.
 fn free_run(map: &StepMap, log: &Trajectory) -> f64 {
     let start = map.depth() - 1;
     let mut window = Window::from_trajectory(log, start, 0, map.depth(), 1);
@@ -45,17 +45,17 @@ fn free_run(map: &StepMap, log: &Trajectory) -> f64 {
     (squares / (log.steps - start - 1) as f64).sqrt()
 }
 
-/// Prints errors and seconds (`--nocapture`).
+/// Prints the errors and the times (`--nocapture`).
 #[test]
-fn a_fit_that_simulates_follows_the_other_record() {
+fn a_model_fitted_by_simulation_error_predicts_the_other_record() {
     let root = std::env::var_os("TWINOPT_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(root).join("data/process/cascaded_tanks.parquet");
     if !file.exists() {
-        println!("skipped: there is no {}", file.display());
+        println!("skipped: {} does not exist", file.display());
         return;
     }
-    let whole = table::read(&file);
-    let (pump, level) = (table::numbers(&whole, "pump_v"), table::numbers(&whole, "lower_level_sensor_v"));
+    let table = table::read(&file);
+    let (pump, level) = (table::numbers(&table, "pump_v"), table::numbers(&table, "lower_level_sensor_v"));
     let half = level.len() / 2;
     let (fitted, other) = (record(&level[..half], &pump[..half]), record(&level[half..], &pump[half..]));
     let spec: ModelSpec = toml::from_str(SETTINGS).unwrap();
@@ -64,7 +64,7 @@ fn a_fit_that_simulates_follows_the_other_record() {
     for (name, rollout_loss) in [("linear", 1), ("linear", 60), ("ensemble", 60)] {
         let clock = Instant::now();
         let spec = ModelSpec { rollout_loss: rollout_loss.into(), ..spec.clone() };
-        let layout = Layout::of(name, &fitted.schema, &spec, &equations);
+        let layout = Layout::for_model(name, &fitted.schema, &spec, &equations);
         let data = Dataset::new(&fitted, &layout, &equations);
         let rows: Vec<usize> = (0..data.len()).collect();
         let folds: Vec<Vec<usize>> = rows.chunks(rows.len().div_ceil(5)).map(<[usize]>::to_vec).collect();
@@ -83,7 +83,7 @@ fn a_fit_that_simulates_follows_the_other_record() {
         let map = StepMap { schema: fitted.schema.clone(), equations: equations.clone(), layout, regressor };
         errors.push(free_run(&map, &other));
         println!(
-            "{name}, rollout_loss {rollout_loss}: {:.3} V on the record that was fitted, {:.3} V on the other, {:.1} s",
+            "{name}, rollout_loss {rollout_loss}: {:.3} V on the fitted record, {:.3} V on the other, {:.1} s",
             free_run(&map, &fitted),
             errors[errors.len() - 1],
             clock.elapsed().as_secs_f64()

@@ -69,7 +69,7 @@ struct Fitted {
 fn fitted(name: &str, log: &Trajectory, spec: &ModelSpec) -> Fitted {
     let equations = Equations::default();
     let split = Split::new(log, spec, TimeSpan::from_ms(log.step_ms)).unwrap();
-    let data = Dataset::new(log, &Layout::of(name, &log.schema, spec, &equations), &equations);
+    let data = Dataset::new(log, &Layout::for_model(name, &log.schema, spec, &equations), &equations);
     let folds: Vec<Vec<usize>> = split.folds.iter().map(|f| data.rows_in(f)).collect();
     let model = fit(name, &data, &data.rows_in(&split.train), &folds, spec, 7).unwrap();
     Fitted { data, split, model }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 use twinopt::report::{diff, kpi_csv, render};
-use twinopt::scenario::results::{OptimismCheck, Results};
+use twinopt::scenario::results::{Note, NoteKind, OptimismCheck, Results};
 
 /// Writes the page to `TWINOPT_REPORT_DIR`, when that is set, to look at it.
 fn keep(name: &str, html: &str) {
@@ -181,10 +181,9 @@ fn crowded() -> Results {
     results.model.responses[2].agrees = false;
     results.quality.incomplete = vec!["outdoor_temp".into()];
     results.scenarios.push(fixture::failed());
-    results
-        .model
-        .notes
-        .extend((0..4).map(|i| format!("damper_{i}_position never moved: nothing can be learned about it.")));
+    let never_moved = |i| format!("damper_{i}_position never moved: nothing can be learned about it.");
+    let note = |i| Note { kind: NoteKind::ConstantControl, text: never_moved(i) };
+    results.model.notes.extend((0..4).map(note));
     results
 }
 
@@ -633,7 +632,7 @@ fn a_megabyte_of_a_name_is_cut() {
     results.plant.clone_from(&long);
     results.scenarios[0].question.clone_from(&long);
     results.scenarios[0].name.clone_from(&long);
-    results.model.notes = vec![long.clone()];
+    results.model.notes = vec![Note { kind: NoteKind::Fit, text: long.clone() }];
     for c in &mut results.scenarios[0].cases {
         c.controller.clone_from(&long);
         for t in &mut c.trends {

@@ -11,7 +11,7 @@ use twinopt::config::{Damage, Loaded, ModelSpec, MpcSpec, TimeSpan, TwinSpec};
 use twinopt::control::mpc::{TunedMpc, TuningTrial};
 use twinopt::control::{Context, Controller, Forecast, Mpc};
 use twinopt::expr;
-use twinopt::learn::{Split, learn};
+use twinopt::learn::{Preselected, Selection, Split, TrainingData, learn};
 use twinopt::rng::Key;
 use twinopt::scenario::{Compiled, figures_of};
 use twinopt::simulate::{Run, simulate};
@@ -116,11 +116,13 @@ impl Tank {
         let s = &tuned.setting;
         let model =
             ModelSpec { choose: vec![s.model.clone().into()], lags: s.lags.into(), ..self.spec.value.model.clone() };
-        let wanted = Some((s.model.as_str(), "tuned"));
-        let learned = learn(&self.log, &self.compiled.equations, &model, &[], wanted, &cpu(), &|_| ()).unwrap();
+        let compute = cpu();
+        let data = TrainingData::new(&self.log, &self.compiled.equations, &model, &compute).unwrap();
+        let selection = Selection { preselected: Some(Preselected { model: &s.model, reason: "tuned" }), effects: &[] };
+        let learned = learn(&data, &selection, &|_| ()).unwrap();
         assert_eq!((learned.chosen.as_str(), learned.reason.as_str()), (s.model.as_str(), "tuned"));
         let split = Split::new(&self.log, &model, self.spec.value.step.value).unwrap();
-        let twin = Twin::new(learned.map, learned.spread, &self.log, &split.train, Provenance::default());
+        let twin = Twin::new(learned.map, learned.noise_model, &self.log, &split.train, Provenance::default());
         let mpc = MpcSpec {
             horizon: Some(TimeSpan::of_steps(s.horizon, self.log.step_ms).into()),
             moves: Some(s.moves.into()),

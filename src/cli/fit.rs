@@ -113,12 +113,12 @@ pub fn table(card: &ModelCard) -> String {
          intervals whose widths follow how earlier forecasts came out (`--json` has them fixed too).\n",
         card.holdout_start, card.holdout_end, card.step
     );
-    text += &format!("chosen: {}. {}\n", card.model, card.reason);
+    text += &format!("chosen: {}: {}\n", card.model, card.reason);
     if let Some(tuned) = &card.tuned {
         text += &plans(tuned, &card.step);
     }
     for note in &card.notes {
-        text += &format!("note: {note}\n");
+        text += &format!("note: {}\n", note.text);
     }
     if !card.version.is_empty() {
         text += &format!("version: {}\n", card.version);

@@ -1,12 +1,12 @@
-//! Whether intervals hold what they say, given how few independent forecasts there are to tell.
+//! Which measured coverage of an interval is acceptable, given how many forecasts are independent.
 
-/// Half the width of the band in which a coverage of 90 % counts as right when there is data enough (CAL-1).
+/// Half the width of the range in which a coverage is acceptable if there is enough data (CAL-1).
 const TOLERANCE: f64 = 0.03;
 
-/// Effective number of independent values in `series`, which is in the order of time: n / (1 + 2 Σ ρ), the
-/// autocorrelations summed while they come in positive pairs (initial positive sequence; Geyer 1992). A series that does
-/// not vary says nothing about its memory: `None`.
-pub fn effective(series: &[f64]) -> Option<f64> {
+/// Effective number of independent values in `series`, which is in order of time: n / (1 + 2 Σ ρ_l), ρ_l the
+/// autocorrelation at lag l. The sum ends before the first pair of lags with a negative sum (initial positive sequence;
+/// Geyer 1992). `None` if the series does not vary.
+pub fn effective_sample_size(series: &[f64]) -> Option<f64> {
     let n = series.len();
     let mean = series.iter().sum::<f64>() / n.max(1) as f64;
     let covariance = |lag: usize| -> f64 {
@@ -27,9 +27,9 @@ pub fn effective(series: &[f64]) -> Option<f64> {
     Some((n as f64 / (1.0 + 2.0 * sum)).clamp(1.0, n as f64))
 }
 
-/// The measured coverages at which an interval that should hold the share `level` counts as right, with `n` independent
-/// forecasts: ± 3 points, or what chance alone does in 95 of 100 cases where that is more.
-pub fn band(level: f64, n: f64) -> (f64, f64) {
+/// Acceptable coverages of an interval at `level` over `n` independent forecasts: ± 3 percentage points, or the 95 % range of
+/// chance if that is wider.
+pub fn acceptable(level: f64, n: f64) -> (f64, f64) {
     let half = (1.96 * (level * (1.0 - level) / n.max(1.0)).sqrt()).max(TOLERANCE);
     ((level - half).max(0.0), (level + half).min(1.0))
 }
@@ -40,10 +40,10 @@ mod tests {
     use crate::rng::Key;
 
     #[test]
-    fn memory_takes_away_information() {
+    fn autocorrelation_reduces_the_effective_sample_size() {
         let key = Key::new(1);
         let white: Vec<f64> = (0..4000).map(|i| key.normal(i)).collect();
-        assert!(effective(&white).unwrap() > 3000.0);
+        assert!(effective_sample_size(&white).unwrap() > 3000.0);
         let mut e = 0.0;
         let red: Vec<f64> = (0..20_000)
             .map(|i| {
@@ -52,17 +52,17 @@ mod tests {
             })
             .collect();
         // n (1 − φ) / (1 + φ)
-        let n = effective(&red).unwrap();
+        let n = effective_sample_size(&red).unwrap();
         assert!((n / (20_000.0 / 19.0) - 1.0).abs() < 0.25, "{n}");
-        assert_eq!((effective(&[1.0; 50]), effective(&[])), (None, None));
+        assert_eq!((effective_sample_size(&[1.0; 50]), effective_sample_size(&[])), (None, None));
     }
 
     #[test]
-    fn the_band_is_three_points_or_chance() {
-        let (low, high) = band(0.9, 10_000.0);
+    fn the_acceptable_range_is_three_points_or_chance() {
+        let (low, high) = acceptable(0.9, 10_000.0);
         assert!((low - 0.87).abs() < 1e-12 && (high - 0.93).abs() < 1e-12);
-        let (low, high) = band(0.9, 49.0);
+        let (low, high) = acceptable(0.9, 49.0);
         assert!((low - 0.816).abs() < 1e-3 && (high - 0.984).abs() < 1e-3);
-        assert_eq!(band(0.9, 1.0).1, 1.0);
+        assert_eq!(acceptable(0.9, 1.0).1, 1.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Transitions of a measured log as the columns that a regressor is fitted on.
+//! Transitions of a log as columns to which a regressor is fitted.
 
 use std::ops::Range;
 
@@ -7,13 +7,16 @@ use super::layout::{Layout, Target};
 use crate::expr::Registers;
 use crate::trajectory::Trajectory;
 
-/// Increments beyond this many robust standard deviations are start-ups, trips and sensor jumps, not dynamics.
+/// Targets further than this many robust standard deviations from their median are outliers: start-ups, trips and sensor
+/// jumps, not dynamics (guess).
 const OUTLIER: f64 = 6.0;
-/// Half the distance of the 0.5th and 99.5th percentiles of a standard normal.
+/// 99.5th percentile of the standard normal distribution.
 const TAIL: f64 = 2.575_829_303_5;
+/// Scale of the median absolute deviation that makes it the standard deviation of a normal sample.
+const MAD_TO_SD: f64 = 1.4826;
 
-/// The transitions of a log: one for every grid row at which all inputs at all lags and all targets are measured
-/// inside one segment. In the units of the signals, oldest first.
+/// The transitions of a log, oldest first, in the units of the signals. There is one for every grid row at which all inputs at
+/// all lags and all targets are known within one segment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     pub layout: Layout,
@@ -27,15 +30,15 @@ pub struct Dataset {
     pub step_ms: i64,
 }
 
-/// Rows that are fit for fitting.
+/// Transitions without outliers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Usual {
+pub struct Inliers {
     pub rows: Vec<usize>,
-    /// Rows left out because of each target: `[targets]`.
+    /// Number of outliers of each target: `[targets]`.
     pub outliers: Vec<usize>,
 }
 
-/// Mean and standard deviation per column; a column that does not vary has standard deviation 0.
+/// Mean and standard deviation of each column. A constant column has standard deviation 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scaling {
     pub mean: Vec<f64>,
@@ -43,7 +46,7 @@ pub struct Scaling {
 }
 
 impl Dataset {
-    /// The transitions of `log` (one particle), whose constants and derived signals are filled
+    /// The transitions of `log`, which has one particle and whose constants and derived signals are filled
     /// ([`Equations::fill`]).
     pub fn new(log: &Trajectory, layout: &Layout, equations: &Equations) -> Self {
         let next: Vec<Option<Vec<f64>>> = layout.targets.iter().map(|t| known_next(log, *t, equations)).collect();
@@ -72,7 +75,7 @@ impl Dataset {
         Self { layout: layout.clone(), x, y, row, step_ms: log.step_ms }
     }
 
-    /// Transitions.
+    /// Number of transitions.
     pub fn len(&self) -> usize {
         self.row.len()
     }
@@ -81,27 +84,27 @@ impl Dataset {
         self.row.is_empty()
     }
 
-    /// The transitions that lie in the stretches of grid rows, lags and next row included.
-    pub fn rows_in(&self, stretches: &[Range<usize>]) -> Vec<usize> {
+    /// The transitions within `ranges` of grid rows, including their lags and their next row.
+    pub fn rows_in(&self, ranges: &[Range<usize>]) -> Vec<usize> {
         let past = self.layout.depth() - 1;
         let ahead = usize::from(self.layout.targets.iter().any(|t| t.is_next()));
         let mut rows = Vec::new();
-        for s in stretches {
-            let first = self.row.partition_point(|&t| t < s.start + past);
-            let end = self.row.partition_point(|&t| t + ahead < s.end);
+        for r in ranges {
+            let first = self.row.partition_point(|&t| t < r.start + past);
+            let end = self.row.partition_point(|&t| t + ahead < r.end);
             rows.extend(first..end);
         }
         rows
     }
 
-    /// `rows` without those in which a target lies further than 6 robust standard deviations from its median.
+    /// `rows` without those in which a target is further than 6 robust standard deviations from its median.
     ///
-    /// The robust deviation is the larger of the scaled median absolute deviation and the scaled distance of the 0.5th
-    /// and 99.5th percentiles, so that a signal that moves seldom keeps its moves.
-    pub fn usual(&self, rows: &[usize]) -> Usual {
-        let bounds: Vec<(f64, f64)> = self.y.iter().map(|y| usual_range(y, rows)).collect();
+    /// The robust standard deviation is the larger of the scaled median absolute deviation and the scaled distance between
+    /// the 0.5th and 99.5th percentiles. The latter keeps the moves of a signal that is constant most of the time.
+    pub fn inliers(&self, rows: &[usize]) -> Inliers {
+        let bounds: Vec<(f64, f64)> = self.y.iter().map(|y| inlier_range(y, rows)).collect();
         let mut outliers = vec![0; self.y.len()];
-        let usual = |r: &usize| {
+        let is_inlier = |r: &usize| {
             let mut keep = true;
             for ((y, (low, high)), count) in self.y.iter().zip(&bounds).zip(&mut outliers) {
                 let out = y[*r] < *low || y[*r] > *high;
@@ -110,45 +113,46 @@ impl Dataset {
             }
             keep
         };
-        let rows = rows.iter().copied().filter(usual).collect();
-        Usual { rows, outliers }
+        let rows = rows.iter().copied().filter(is_inlier).collect();
+        Inliers { rows, outliers }
     }
 
     /// Mean and standard deviation of the inputs over `rows`.
     pub fn input_scaling(&self, rows: &[usize]) -> Scaling {
-        Scaling::of(&self.x, rows)
+        Scaling::estimate(&self.x, rows)
     }
 
     /// Mean and standard deviation of the targets over `rows`.
     pub fn target_scaling(&self, rows: &[usize]) -> Scaling {
-        Scaling::of(&self.y, rows)
+        Scaling::estimate(&self.y, rows)
     }
 }
 
 impl Scaling {
-    pub fn of(columns: &[Vec<f64>], rows: &[usize]) -> Self {
+    /// Over `rows` of `columns`.
+    pub fn estimate(columns: &[Vec<f64>], rows: &[usize]) -> Self {
         let n = rows.len().max(1) as f64;
         let (mut mean, mut sd) = (Vec::with_capacity(columns.len()), Vec::with_capacity(columns.len()));
         for c in columns {
             let m = rows.iter().map(|&r| c[r]).sum::<f64>() / n;
             let s = (rows.iter().map(|&r| (c[r] - m).powi(2)).sum::<f64>() / n).sqrt();
             mean.push(m);
-            // Below this it is rounding of the mean, not variation.
+            // A smaller deviation is rounding of the mean.
             sd.push(if s > 1e-12 * m.abs() { s } else { 0.0 });
         }
         Self { mean, sd }
     }
 
-    /// 1 / sd, and 0 for a column that does not vary.
+    /// 1 / sd; 0 for a constant column.
     pub fn inverse(&self) -> Vec<f64> {
         self.sd.iter().map(|&s| if s > 0.0 { 1.0 / s } else { 0.0 }).collect()
     }
 }
 
-/// The known equation of a residual target at every row.
+/// The next value by the known equation of a residual target, at every row.
 fn known_next(log: &Trajectory, target: Target, equations: &Equations) -> Option<Vec<f64>> {
     let Target::Residual(s) = target else { return None };
-    let (_, program, _) = equations.next.iter().find(|n| n.0 == s)?;
+    let program = &equations.next.iter().find(|n| n.signal == s)?.program;
     let mut registers = Registers::default();
     let mut known = vec![f64::NAN; log.steps];
     for segment in &log.segments {
@@ -159,7 +163,7 @@ fn known_next(log: &Trajectory, target: Target, equations: &Equations) -> Option
     Some(known)
 }
 
-fn usual_range(y: &[f64], rows: &[usize]) -> (f64, f64) {
+fn inlier_range(y: &[f64], rows: &[usize]) -> (f64, f64) {
     let mut v: Vec<f64> = rows.iter().map(|&r| y[r]).collect();
     if v.is_empty() {
         return (f64::NEG_INFINITY, f64::INFINITY);
@@ -172,13 +176,13 @@ fn usual_range(y: &[f64], rows: &[usize]) -> (f64, f64) {
         *a = (*a - median).abs();
     }
     v.sort_unstable_by(f64::total_cmp);
-    let sd = tails.max(1.4826 * at(&v, 0.5));
-    // Nothing to judge by: it hardly ever moves.
+    let sd = tails.max(MAD_TO_SD * at(&v, 0.5));
+    // A target that is constant in more than 99 % of the rows has no outliers.
     if sd > 0.0 { (median - OUTLIER * sd, median + OUTLIER * sd) } else { (f64::NEG_INFINITY, f64::INFINITY) }
 }
 
 #[cfg(test)]
-#[allow(clippy::single_range_in_vec_init, reason = "lists of stretches that hold one")]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of one range")]
 mod tests {
     use std::sync::Arc;
 
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn transitions_stay_in_segments_and_skip_what_is_missing() {
+    fn transitions_stay_in_segments_and_skip_missing_values() {
         let mut x: Vec<f64> = (0..12).map(|t| f64::from(t * t)).collect();
         x[9] = f64::NAN;
         let u = (0..12).map(f64::from).collect();
@@ -223,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_need_no_next_row() {
+    fn an_output_target_needs_no_next_row() {
         let y = vec![1.0, 2.0, 3.0];
         let log = log(&[("y", Role::Output, y)], &[0..3, 3..3]);
         let layout = Layout { inputs: vec![(0, 1)], targets: vec![Target::Level(0)] };
@@ -232,28 +236,28 @@ mod tests {
     }
 
     #[test]
-    fn trips_are_left_out_and_seldom_moves_are_kept() {
+    fn trips_are_outliers_and_rare_moves_are_not() {
         let n = 2000;
         let mut y: Vec<f64> = (0..n).map(|t| f64::from(t % 7) - 3.0).collect();
         y[100] = 400.0;
         y[900] = -80.0;
-        let seldom = (0..n).map(|t| if t % 300 == 0 { 5.0 } else { 0.0 }).collect();
+        let rare_moves = (0..n).map(|t| if t % 300 == 0 { 5.0 } else { 0.0 }).collect();
         let data = Dataset {
             layout: Layout { inputs: vec![], targets: vec![Target::Delta(0), Target::Delta(1)] },
             x: vec![],
-            y: vec![y, seldom],
+            y: vec![y, rare_moves],
             row: (0..n as usize).collect(),
             step_ms: 1000,
         };
         let rows: Vec<usize> = (0..n as usize).collect();
-        let usual = data.usual(&rows);
-        assert_eq!(usual.outliers, vec![2, 0]);
-        assert_eq!(usual.rows.len(), n as usize - 2);
+        let inliers = data.inliers(&rows);
+        assert_eq!(inliers.outliers, vec![2, 0]);
+        assert_eq!(inliers.rows.len(), n as usize - 2);
     }
 
     #[test]
-    fn scaling_knows_what_does_not_vary() {
-        let s = Scaling::of(&[vec![1.0, 3.0], vec![0.1, 0.1]], &[0, 1]);
+    fn a_constant_column_has_no_scale() {
+        let s = Scaling::estimate(&[vec![1.0, 3.0], vec![0.1, 0.1]], &[0, 1]);
         assert_eq!((s.mean[0], s.sd[0], s.sd[1]), (2.0, 1.0, 0.0));
         assert_eq!(s.inverse(), vec![1.0, 0.0]);
     }

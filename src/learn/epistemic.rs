@@ -1,4 +1,14 @@
-//! How much a model itself doubts: its epistemic spread against what it had on rows that it had not seen.
+//! Thresholds on a model's epistemic uncertainty, taken from out-of-fold rows.
+//!
+//! The epistemic uncertainty at a point is
+//!
+//! ```text
+//! max over targets k of σ_k(x) / e_k
+//! ```
+//!
+//! with the epistemic standard deviation σ_k ([`super::Regressor::epistemic`]) and the standard deviation e_k of the
+//! out-of-fold one-step error. The thresholds are the 95th and the 99th percentile over rows of the training blocks, each
+//! evaluated by the refit without that block.
 
 use std::ops::Range;
 
@@ -8,85 +18,83 @@ use super::map::StepMap;
 use super::starts::{Start, starts, thin, window_at};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Unseen rows whose doubt sets the thresholds, per fold.
+/// Most rows of each fold that are evaluated (guess).
 const ROWS: usize = 600;
+/// Percentile from which the uncertainty is high, and from which it is extreme (guess).
+const PERCENTILES: (f64, f64) = (0.95, 0.99);
 
-/// Thresholds of a model's epistemic spread (SUP-1).
-///
-/// The doubt at a point is the largest, over the targets, of the epistemic standard deviation relative to the model's
-/// one-step error on unseen rows. Thresholds are its 95th and 99th percentile over rows of the training blocks, each
-/// doubted by the model that was fitted without the block.
+/// Thresholds on the epistemic uncertainty of a model (SUP-1). Empty if the model has no ensemble.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpistemicThresholds {
-    /// What the epistemic standard deviation is relative to; zero for a target that does not count: `[targets]`.
+    /// e of each target; zero for a target that does not count: `[targets]`.
     scale: Vec<f64>,
-    inside: f64,
-    edge: f64,
+    high: f64,
+    extreme: f64,
 }
 
-/// Where a point's doubt lies.
+/// How large the epistemic uncertainty is at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    Usual,
-    /// Beyond the 95th percentile.
+pub enum EpistemicLevel {
+    Normal,
+    /// Above the 95th percentile of the training blocks.
     High,
-    /// Beyond the 99th.
-    Beyond,
+    /// Above the 99th percentile.
+    Extreme,
 }
 
 impl EpistemicThresholds {
-    /// Of the model whose refits without each of `folds` are `without`. `scale`: its one-step errors, `[targets]`.
-    pub fn of(without: &[StepMap], log: &Trajectory, folds: &[Vec<Range<usize>>], scale: &[f64]) -> Self {
-        let mut doubt = Self { scale: scale.to_vec(), inside: f64::INFINITY, edge: f64::INFINITY };
+    /// `refits`: the model fitted without each of `folds`. `scale`: its one-step errors, `[targets]`.
+    pub fn fit(refits: &[StepMap], log: &Trajectory, folds: &[Vec<Range<usize>>], scale: &[f64]) -> Self {
+        let mut thresholds = Self { scale: scale.to_vec(), high: f64::INFINITY, extreme: f64::INFINITY };
         let mut all = Vec::new();
-        for (map, fold) in without.iter().zip(folds) {
+        for (map, fold) in refits.iter().zip(folds) {
             let rows: Vec<Start> = thin(&starts(map, log, fold, 1, usize::MAX), ROWS);
             if rows.is_empty() || map.regressor.members() < 2 {
                 continue;
             }
             let window = window_at(map, log, &rows, 1, 0);
-            all.extend(doubt.values(map, &window).into_iter().filter(|v| v.is_finite()));
+            all.extend(thresholds.uncertainty(map, &window).into_iter().filter(|v| v.is_finite()));
         }
         if all.is_empty() {
             return Self::default();
         }
         all.sort_by(f64::total_cmp);
         let percentile = |share: f64| all[((all.len() as f64 * share).ceil() as usize).max(1) - 1];
-        doubt.inside = percentile(0.95);
-        doubt.edge = percentile(0.99);
-        doubt
+        thresholds.high = percentile(PERCENTILES.0);
+        thresholds.extreme = percentile(PERCENTILES.1);
+        thresholds
     }
 
-    /// Of every row of the window's current frame: `[rows]`; nothing when the model has one function only.
-    pub fn levels(&self, map: &StepMap, window: &Window) -> Vec<Level> {
+    /// The level of each row of the window's current frame: `[rows]`. Empty if the model has no ensemble.
+    pub fn levels(&self, map: &StepMap, window: &Window) -> Vec<EpistemicLevel> {
         if self.scale.is_empty() {
             return Vec::new();
         }
         let level = |v: f64| match v {
-            v if v <= self.inside => Level::Usual,
-            v if v <= self.edge => Level::High,
-            _ => Level::Beyond,
+            v if v <= self.high => EpistemicLevel::Normal,
+            v if v <= self.extreme => EpistemicLevel::High,
+            _ => EpistemicLevel::Extreme,
         };
-        self.values(map, window).into_iter().map(level).collect()
+        self.uncertainty(map, window).into_iter().map(level).collect()
     }
 
-    /// Sizes that belong together, for a model of `targets` targets.
+    /// Whether thresholds that were read from a file are valid for a model of `targets` targets.
     pub fn is_sound(&self, targets: usize) -> bool {
-        (self.scale.is_empty() || self.scale.len() == targets) && !self.inside.is_nan() && !self.edge.is_nan()
+        (self.scale.is_empty() || self.scale.len() == targets) && !self.high.is_nan() && !self.extreme.is_nan()
     }
 
-    fn values(&self, map: &StepMap, window: &Window) -> Vec<f64> {
+    /// The epistemic uncertainty of each row; infinite if it is not a number.
+    fn uncertainty(&self, map: &StepMap, window: &Window) -> Vec<f64> {
         let rows = window.rows();
-        let mut spread = vec![vec![0.0; rows]; self.scale.len()];
+        let mut sd = vec![vec![0.0; rows]; self.scale.len()];
         let x: Vec<&[f64]> = map.layout.inputs.iter().map(|&(s, lag)| window.column(s, lag)).collect();
-        map.regressor.epistemic(&x, rows, &mut spread);
-        let mut doubt = vec![0.0f64; rows];
-        for (column, scale) in spread.iter().zip(&self.scale).filter(|(_, s)| **s > 0.0) {
-            for (d, s) in doubt.iter_mut().zip(column) {
-                // What is not a number is beyond any threshold.
-                *d = if s.is_nan() { f64::INFINITY } else { d.max(s / scale) };
+        map.regressor.epistemic(&x, rows, &mut sd);
+        let mut uncertainty = vec![0.0f64; rows];
+        for (column, scale) in sd.iter().zip(&self.scale).filter(|(_, s)| **s > 0.0) {
+            for (u, s) in uncertainty.iter_mut().zip(column) {
+                *u = if s.is_nan() { f64::INFINITY } else { u.max(s / scale) };
             }
         }
-        doubt
+        uncertainty
     }
 }

@@ -1,52 +1,86 @@
-//! The known part of a twin: constants, derived signals and known next values, compiled and put in order.
+//! The known equations of a plant: constants, derived signals and next values of states, compiled and ordered.
 
 use std::ops::Range;
 
-use crate::config::{At, SignalSpec, TwinSpec};
+use crate::config::{At, TwinSpec};
 use crate::expr::{ExprFault, Program, Registers, Scope};
 use crate::schema::{Role, Schema};
 use crate::trajectory::Trajectory;
 
-/// The known part of a twin.
+/// The known equations of a plant.
 #[derive(Debug, Clone, Default)]
 pub struct Equations {
     /// Signals with a constant value.
-    pub constants: Vec<(usize, f64)>,
-    /// Derived signals that need only x, d, set-points and the past: known before the controls are. In order of need.
-    pub early: Vec<(usize, Program)>,
-    /// Derived signals that need u or y. In order of need.
-    pub late: Vec<(usize, Program)>,
-    /// Known next values of states, in the state's unit; with `true`, a residual is learned on top.
-    pub next: Vec<(usize, Program, bool)>,
+    pub constants: Vec<Constant>,
+    /// Derived signals of x, d, set-points and the past, which are known before the controls are. Each follows those that it
+    /// reads.
+    pub early: Vec<Derived>,
+    /// Derived signals that also read u or y. Each follows those that it reads.
+    pub late: Vec<Derived>,
+    /// States with a known equation.
+    pub next: Vec<NextState>,
 }
 
-/// A fault and the byte range in `twin.toml` of the text that it is in.
-type Placed = (Range<usize>, ExprFault);
+/// A signal with a constant value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Constant {
+    /// Column of the schema.
+    pub signal: usize,
+    /// In the unit of the signal.
+    pub value: f64,
+}
+
+/// A derived signal.
+#[derive(Debug, Clone)]
+pub struct Derived {
+    /// Column of the schema.
+    pub signal: usize,
+    pub program: Program,
+}
+
+/// The known equation of a state.
+#[derive(Debug, Clone)]
+pub struct NextState {
+    /// Column of the schema.
+    pub signal: usize,
+    /// x(t + 1), in the unit of the state.
+    pub program: Program,
+    /// Whether a model learns the difference of x(t + 1) from the equation.
+    pub has_residual: bool,
+}
+
+/// A fault, and the byte range in `twin.toml` of the text with the fault.
+type PlacedFault = (Range<usize>, ExprFault);
 
 impl Equations {
     /// Compiles the `value`, `expr` and `next` of every signal of `spec`; `schema` has the same signals.
     ///
     /// # Errors
-    /// Every fault of every expression, each with the span of its text in `twin.toml`; the spans inside the faults are
+    /// Every fault of every expression, each with the span of its text in `twin.toml`. The spans within the faults are
     /// relative to that text.
-    pub fn compile(spec: &TwinSpec, schema: &Schema, scope: &Scope) -> Result<Self, Vec<Placed>> {
+    pub fn compile(spec: &TwinSpec, schema: &Schema, scope: &Scope) -> Result<Self, Vec<PlacedFault>> {
         let mut equations = Self::default();
         let mut derived = Vec::new();
         let mut faults = Vec::new();
         for signal in spec.signals.iter().map(|s| &s.value) {
             let Some(column) = schema.find(&signal.name) else { continue };
             if let Some(value) = &signal.value {
-                equations.constants.push((column, value.value));
+                equations.constants.push(Constant { signal: column, value: value.value });
             }
             if let Some(text) = &signal.expr {
                 match compile(text, scope, schema, column, signal.unit.is_some()) {
-                    Ok(program) => derived.push(Derived { column, program, span: text.span.clone(), late: false }),
+                    Ok(program) => {
+                        derived.push(Unordered { signal: column, program, span: text.span.clone(), late: false })
+                    }
                     Err(fault) => faults.push((text.span.clone(), fault)),
                 }
             }
             if let Some(text) = &signal.next {
                 match compile(text, scope, schema, column, true) {
-                    Ok(program) => equations.next.push((column, program, learns_residual(signal))),
+                    Ok(program) => {
+                        let has_residual = signal.residual.as_ref().is_some_and(|r| r.value);
+                        equations.next.push(NextState { signal: column, program, has_residual });
+                    }
                     Err(fault) => faults.push((text.span.clone(), fault)),
                 }
             }
@@ -61,34 +95,34 @@ impl Equations {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let is_constant = |s: usize| equations.constants.iter().any(|c| c.0 == s);
+        let is_constant = |s: usize| equations.constants.iter().any(|c| c.signal == s);
         for &i in &order {
             let late = derived[i].program.reads.iter().any(|&(s, lag)| {
-                let moved = matches!(schema.signals[s].role, Role::Control | Role::Output) && !is_constant(s);
-                lag == 0 && (moved || derived.iter().any(|d| d.column == s && d.late))
+                let not_yet_known = matches!(schema.signals[s].role, Role::Control | Role::Output) && !is_constant(s);
+                lag == 0 && (not_yet_known || derived.iter().any(|d| d.signal == s && d.late))
             });
             derived[i].late = late;
         }
-        let mut derived: Vec<Option<Derived>> = derived.into_iter().map(Some).collect();
+        let mut derived: Vec<Option<Unordered>> = derived.into_iter().map(Some).collect();
         for i in order {
             if let Some(d) = derived[i].take() {
                 let list = if d.late { &mut equations.late } else { &mut equations.early };
-                list.push((d.column, d.program));
+                list.push(Derived { signal: d.signal, program: d.program });
             }
         }
         Ok(equations)
     }
 
-    /// Frames that the equations read, the present one included.
+    /// Number of frames that the equations read, including the current one.
     pub fn depth(&self) -> usize {
-        let derived = self.early.iter().chain(&self.late).map(|d| d.1.depth());
-        1 + derived.chain(self.next.iter().map(|n| n.1.depth())).max().unwrap_or(0)
+        let derived = self.early.iter().chain(&self.late).map(|d| d.program.depth());
+        1 + derived.chain(self.next.iter().map(|n| n.program.depth())).max().unwrap_or(0)
     }
 
-    /// Writes the constants, and the derived signals at every row of every segment, over a measured or simulated
+    /// Writes the constants, and the derived signals at every row of every segment, into a measured or simulated
     /// trajectory. Lags do not reach into another segment.
     pub fn fill(&self, log: &mut Trajectory) {
-        for &(signal, value) in &self.constants {
+        for &Constant { signal, value } in &self.constants {
             log.columns[signal].fill(value);
         }
         if self.early.is_empty() && self.late.is_empty() {
@@ -98,7 +132,7 @@ impl Equations {
         let mut values = vec![0.0; log.particles];
         for segment in log.segments.clone() {
             for t in segment.clone() {
-                for (signal, program) in self.early.iter().chain(&self.late) {
+                for Derived { signal, program } in self.early.iter().chain(&self.late) {
                     program.eval(&log.frame(t, segment.start), &mut registers, &mut values);
                     log.at_mut(*signal, t).copy_from_slice(&values);
                 }
@@ -107,18 +141,15 @@ impl Equations {
     }
 }
 
-struct Derived {
-    column: usize,
+/// A derived signal before the signals are ordered.
+struct Unordered {
+    signal: usize,
     program: Program,
     span: Range<usize>,
     late: bool,
 }
 
-fn learns_residual(signal: &SignalSpec) -> bool {
-    signal.residual.as_ref().is_some_and(|r| r.value)
-}
-
-/// Compiles `text`; the result is in the unit of `target`, if that is `declared` or fits.
+/// Compiles `text` and converts the result to the unit of `target`, which must be possible if that unit is `declared`.
 fn compile(
     text: &At<String>,
     scope: &Scope,
@@ -136,24 +167,24 @@ fn compile(
             span: 0..text.len(),
             message,
             help: format!(
-                "make the expression give the unit of `{}`, `{}`, or change that unit",
+                "make the unit of the expression that of `{}`, `{}`, or change the unit of the signal",
                 signal.name, signal.unit.text
             ),
         }),
     }
 }
 
-/// The derived signals so that each comes after those that it reads; a cycle is a fault, also one through the past,
-/// because nothing says where it starts.
-fn in_order(derived: &[Derived], schema: &Schema) -> Result<Vec<usize>, Vec<Placed>> {
+/// Orders the derived signals so that each follows those that it reads. A cycle is a fault even if it goes through lags,
+/// because its first value is undefined.
+fn in_order(derived: &[Unordered], schema: &Schema) -> Result<Vec<usize>, Vec<PlacedFault>> {
     struct Search<'a> {
-        derived: &'a [Derived],
+        derived: &'a [Unordered],
         schema: &'a Schema,
-        /// 0 unseen, 1 on the path, 2 done.
+        /// 0: not visited, 1: on the path, 2: done.
         mark: Vec<u8>,
         path: Vec<usize>,
         order: Vec<usize>,
-        faults: Vec<Placed>,
+        faults: Vec<PlacedFault>,
     }
     impl Search<'_> {
         fn visit(&mut self, i: usize) {
@@ -161,7 +192,7 @@ fn in_order(derived: &[Derived], schema: &Schema) -> Result<Vec<usize>, Vec<Plac
             self.path.push(i);
             for k in 0..self.derived[i].program.reads.len() {
                 let read = self.derived[i].program.reads[k].0;
-                let Some(j) = self.derived.iter().position(|d| d.column == read) else { continue };
+                let Some(j) = self.derived.iter().position(|d| d.signal == read) else { continue };
                 match self.mark[j] {
                     0 => self.visit(j),
                     1 => self.fault(j),
@@ -175,7 +206,7 @@ fn in_order(derived: &[Derived], schema: &Schema) -> Result<Vec<usize>, Vec<Plac
 
         fn fault(&mut self, first: usize) {
             let at = self.path.iter().position(|&i| i == first).unwrap_or(0);
-            let name = |i: usize| self.schema.signals[self.derived[i].column].name.as_str();
+            let name = |i: usize| self.schema.signals[self.derived[i].signal].name.as_str();
             let mut chain: Vec<&str> = self.path[at..].iter().map(|&i| name(i)).collect();
             chain.push(name(first));
             let span = self.derived[first].span.clone();
@@ -183,9 +214,10 @@ fn in_order(derived: &[Derived], schema: &Schema) -> Result<Vec<usize>, Vec<Plac
                 code: "cycle",
                 span: 0..span.len(),
                 message: format!("`{}` depends on itself: {}", name(first), chain.join(" → ")),
-                help: "break the circle; a value that builds on its own past is a state with `next = \"…\"`".into(),
+                help: "break the cycle. A signal that depends on its own past must be a state with `next = \"…\"`"
+                    .into(),
             };
-            // One signal in several circles is named once.
+            // A signal in several cycles is reported once.
             if !self.faults.iter().any(|f| f.0 == span) {
                 self.faults.push((span, fault));
             }
@@ -210,7 +242,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::config::ModelSpec;
+    use crate::config::{ModelSpec, SignalSpec};
     use crate::learn::{Dataset, Layout, Particle, Regressor, StepMap, StepScratch, Target};
     use crate::schema::{Bounds, MoveLimit, Signal, Switching};
     use crate::trajectory::{Frame, Window};
@@ -257,20 +289,19 @@ mod tests {
     }
 
     #[test]
-    fn derived_signals_are_ordered_and_parted_by_what_they_need() {
+    fn derived_signals_are_ordered_and_divided_into_early_and_late() {
         let (spec, schema, scope) = twin(DERIVED);
         let e = Equations::compile(&spec, &schema, &scope).unwrap();
-        let names =
-            |list: &[(usize, Program)]| list.iter().map(|d| schema.signals[d.0].name.clone()).collect::<Vec<_>>();
+        let names = |list: &[Derived]| list.iter().map(|d| schema.signals[d.signal].name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&e.early), ["trend"]);
         assert_eq!(names(&e.late), ["spend", "cost", "before", "round_trip"]);
-        assert_eq!(e.constants, vec![(5, 90.0)]);
-        assert_eq!(e.next.iter().map(|n| (n.0, n.2)).collect::<Vec<_>>(), vec![(0, true), (1, false)]);
+        assert_eq!(e.constants, vec![Constant { signal: 5, value: 90.0 }]);
+        assert_eq!(e.next.iter().map(|n| (n.signal, n.has_residual)).collect::<Vec<_>>(), vec![(0, true), (1, false)]);
         assert_eq!(e.depth(), 3);
     }
 
     #[test]
-    fn circles_and_units_are_faults_with_places() {
+    fn cycles_and_wrong_units_are_faults_with_spans() {
         let (spec, schema, scope) = twin(
             "{ name = 'round_trip', role = 'derived', expr = 'lag(b, 1)' },\n\
              { name = 'b', role = 'derived', expr = 'round_trip + 1' },\n\
@@ -286,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn filling_knows_the_log_but_not_the_other_segment() {
+    fn derived_signals_do_not_read_other_segments() {
         let (spec, schema, scope) = twin(DERIVED);
         let e = Equations::compile(&spec, &schema, &scope).unwrap();
         let mut log = Trajectory::empty(schema.clone(), Timestamp::UNIX_EPOCH, 60_000, 6, 1);
@@ -307,18 +338,18 @@ mod tests {
         assert_eq!(layout.targets, vec![Target::Residual(0), Target::Level(2)]);
         let data = Dataset::new(&log, &layout, &e);
         assert_eq!(data.row, vec![0, 1, 4]);
-        // The level stays although 60 s · (0.5 − pump(t − 1)) / 2 should change it.
+        // The level is constant, so the residual is minus its known increment, 60 s · (0.5 − pump(t − 1)) / 2.
         let expected = [15.0, 15.0, 135.0];
         assert!(data.y[0].iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{:?}", data.y[0]);
     }
 
-    /// Residual 0.25, power 7.
+    /// Always predicts a residual of 0.25 and a power of 7.
     #[derive(Debug)]
-    struct Flat;
+    struct ConstantModel;
 
-    impl Regressor for Flat {
+    impl Regressor for ConstantModel {
         fn name(&self) -> &'static str {
-            "flat"
+            "constant"
         }
         fn shape(&self) -> (usize, usize) {
             (4, 2)
@@ -336,11 +367,11 @@ mod tests {
     }
 
     #[test]
-    fn a_step_runs_equations_on_the_frame_that_it_completes() {
+    fn a_step_evaluates_equations_on_the_completed_frame() {
         let (spec, schema, scope) = twin(DERIVED);
         let equations = Equations::compile(&spec, &schema, &scope).unwrap();
         let layout = Layout::new(&schema, &ModelSpec { lags: 1.into(), ..ModelSpec::default() }, &equations);
-        let map = StepMap { schema: schema.clone(), equations, layout, regressor: Arc::new(Flat) };
+        let map = StepMap { schema: schema.clone(), equations, layout, regressor: Arc::new(ConstantModel) };
         let mut window = Window::new(schema.len(), map.depth(), 1, Timestamp::UNIX_EPOCH, 60_000);
         let mut scratch = StepScratch::default();
         for lag in 0..map.depth() {
@@ -354,7 +385,7 @@ mod tests {
         map.step(&mut window, &[Particle { member: None, rows: 0..1 }], None, &mut scratch);
         let spend = window.column(column(&schema, "spend"), 1)[0];
         assert!((spend - 7.0 * 90.0 / 1e6).abs() < 1e-12, "{spend}");
-        // The pump's move counts one step later; the residual is on top.
+        // The equation reads the pump one step later. The residual is added.
         assert!((window.column(0, 0)[0] - 1.25).abs() < 1e-12);
         assert!((window.column(1, 0)[0] - 3.0).abs() < 1e-12);
     }

@@ -4,26 +4,26 @@ use super::equations::Equations;
 use crate::config::ModelSpec;
 use crate::schema::{Role, Schema};
 
-/// What a regressor's output column means.
+/// What an output column of a regressor predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Target {
-    /// x(t+1) − x(t) of a state.
+    /// The increment x(t + 1) − x(t) of a state.
     Delta(usize),
-    /// x(t+1) − known equation, of a state with `residual = true`.
+    /// x(t + 1) minus its known equation, of a state with `residual = true`.
     Residual(usize),
-    /// y(t) of an output.
+    /// The value y(t) of an output.
     Level(usize),
 }
 
 impl Target {
-    /// Column of the signal that the target is about.
+    /// Column of the signal in the schema.
     pub fn signal(self) -> usize {
         match self {
             Self::Delta(s) | Self::Residual(s) | Self::Level(s) => s,
         }
     }
 
-    /// Whether it is about the next step (else about the present one).
+    /// Whether the target belongs to the next step; otherwise it belongs to the current one.
     pub fn is_next(self) -> bool {
         !matches!(self, Self::Level(_))
     }
@@ -38,9 +38,12 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Layout of a learned model: the states, controls and disturbances of the last `spec.lags` frames in, without
-    /// constants and what `spec.ignore` names, and the present `spec.features`; the increments of states without `next`, what `next` misses of states
-    /// with `residual = true`, and the outputs out. Outputs are no inputs, so that measured ones are never needed.
+    /// Layout of a learned model.
+    ///
+    /// Inputs: the states, controls and disturbances of the last `spec.lags` frames, except constants and the signals in
+    /// `spec.ignore`; and the current `spec.features`. Outputs are not inputs, so a simulation never needs measured outputs.
+    ///
+    /// Targets: the increments of states without `next`, the residuals of states with `residual = true`, and the outputs.
     pub fn new(schema: &Schema, spec: &ModelSpec, equations: &Equations) -> Self {
         let mut inputs = Vec::new();
         for (s, signal) in schema.signals.iter().enumerate() {
@@ -56,7 +59,7 @@ impl Layout {
         Self { inputs, targets: targets(schema, equations) }
     }
 
-    /// Layout of the `persistence` model: the same targets from the last values of the outputs.
+    /// Layout of the `persistence` model: the same targets, and the last values of the outputs as inputs.
     pub fn persistence(schema: &Schema, equations: &Equations) -> Self {
         let targets = targets(schema, equations);
         let inputs = targets.iter().filter(|t| !t.is_next()).map(|t| (t.signal(), 1)).collect();
@@ -64,32 +67,31 @@ impl Layout {
     }
 
     /// Layout of the model called `name`.
-    pub fn of(name: &str, schema: &Schema, spec: &ModelSpec, equations: &Equations) -> Self {
+    pub fn for_model(name: &str, schema: &Schema, spec: &ModelSpec, equations: &Equations) -> Self {
         if name == "persistence" { Self::persistence(schema, equations) } else { Self::new(schema, spec, equations) }
     }
 
-    /// Frames that the inputs span, the present one included.
+    /// Number of frames that the inputs span, including the current one.
     pub fn depth(&self) -> usize {
         1 + self.inputs.iter().map(|i| i.1).max().unwrap_or(0)
     }
 }
 
 fn is_constant(equations: &Equations, signal: usize) -> bool {
-    equations.constants.iter().any(|c| c.0 == signal)
+    equations.constants.iter().any(|c| c.signal == signal)
 }
 
 fn is_early(equations: &Equations, signal: usize) -> bool {
-    equations.early.iter().any(|e| e.0 == signal)
+    equations.early.iter().any(|e| e.signal == signal)
 }
 
 fn targets(schema: &Schema, equations: &Equations) -> Vec<Target> {
     let target = |s: usize| match schema.signals[s].role {
         _ if is_constant(equations, s) => None,
         Role::Output => Some(Target::Level(s)),
-        Role::State => match equations.next.iter().find(|n| n.0 == s) {
+        Role::State => match equations.next.iter().find(|n| n.signal == s) {
             None => Some(Target::Delta(s)),
-            Some((_, _, true)) => Some(Target::Residual(s)),
-            Some((_, _, false)) => None,
+            Some(next) => next.has_residual.then_some(Target::Residual(s)),
         },
         _ => None,
     };

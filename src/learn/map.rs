@@ -1,15 +1,15 @@
-//! The deterministic one-step map of a plant over a window: known equations, derived signals, and a regressor for the rest.
+//! The one-step map of a plant: known equations and derived signals, and a regressor for what is not known.
 
 use std::sync::Arc;
 
-use super::equations::Equations;
+use super::equations::{Constant, Derived, Equations};
 use super::layout::{Layout, Target};
 use super::regressor::{Particle, Regressor};
 use crate::expr::Registers;
 use crate::schema::Schema;
 use crate::trajectory::{Frame, Window};
 
-/// Equations and a regressor over one schema.
+/// Known equations and a regressor over one schema. Deterministic: noise is passed to each step.
 #[derive(Debug, Clone)]
 pub struct StepMap {
     pub schema: Arc<Schema>,
@@ -18,43 +18,43 @@ pub struct StepMap {
     pub regressor: Arc<dyn Regressor>,
 }
 
-/// Buffers of a [`StepMap`]; they grow to a batch size on its first step and are reused after.
+/// Buffers of a [`StepMap`]. They grow to the batch size on the first step and are then reused.
 #[derive(Debug, Default)]
 pub struct StepScratch {
     pub registers: Registers,
-    /// Regressor outputs: `[targets][rows]`. After a step: the next states and the outputs themselves, without `next`.
+    /// Outputs of the regressor: `[targets][rows]`. After a step: the next states and the outputs that it predicted.
     pub out: Vec<Vec<f64>>,
     /// One column: `[rows]`.
     column: Vec<f64>,
     /// Known next states: `[equations.next][rows]`.
     next: Vec<Vec<f64>>,
-    /// Keeps the room of the list of input columns between steps; always empty.
+    /// An empty list whose allocation is reused for the input columns of each step.
     inputs: Vec<&'static [f64]>,
 }
 
 impl StepMap {
-    /// Frames that a step reads, the present one included.
+    /// Number of frames that a step reads, including the current one.
     pub fn depth(&self) -> usize {
         self.layout.depth().max(self.equations.depth())
     }
 
-    /// Fills the constants and early derived signals of the current frame.
+    /// Writes the constants and the early derived signals of the current frame.
     pub fn observe(&self, window: &mut Window, scratch: &mut StepScratch) {
-        for &(signal, value) in &self.equations.constants {
+        for &Constant { signal, value } in &self.equations.constants {
             window.column_mut(signal, 0).fill(value);
         }
         scratch.column.resize(window.rows(), 0.0);
-        for (signal, program) in &self.equations.early {
+        for Derived { signal, program } in &self.equations.early {
             program.eval(window, &mut scratch.registers, &mut scratch.column);
             window.column_mut(*signal, 0).copy_from_slice(&scratch.column);
         }
     }
 
-    /// Completes the current frame (outputs, late derived signals), advances the window and writes the next states.
+    /// Completes the current frame (outputs and late derived signals), advances the window and writes the next states.
     ///
-    /// `window` must be at least [`StepMap::depth`] deep and [`StepMap::observe`]d; `particles` cover all its rows.
-    /// `noise`: an additive term per target and particle, `[targets][particles]`, in the target's unit.
-    /// What is not finite stays so: nothing is clamped.
+    /// `window` must be at least [`StepMap::depth`] deep, and [`StepMap::observe`] must have been called for its current
+    /// frame. `particles` cover all its rows. `noise` is added to the targets: `[targets][particles]`, in the target's unit.
+    /// Values that are not finite propagate; nothing is clamped.
     pub fn step(
         &self,
         window: &mut Window,
@@ -64,14 +64,14 @@ impl StepMap {
     ) {
         let rows = window.rows();
         let StepScratch { registers, out, column, next, inputs } = scratch;
-        fit(out, self.layout.targets.len(), rows);
-        fit(next, self.equations.next.len(), rows);
+        resize(out, self.layout.targets.len(), rows);
+        resize(next, self.equations.next.len(), rows);
         column.resize(rows, 0.0);
 
-        let mut x = emptied(std::mem::take(inputs));
+        let mut x = recycled(std::mem::take(inputs));
         x.extend(self.layout.inputs.iter().map(|&(signal, lag)| window.column(signal, lag)));
         self.regressor.predict(&x, particles, out);
-        *inputs = emptied(x);
+        *inputs = recycled(x);
         if let Some(noise) = noise {
             for (out, noise) in out.iter_mut().zip(noise) {
                 for (particle, e) in particles.iter().zip(noise) {
@@ -87,18 +87,18 @@ impl StepMap {
                 window.column_mut(s, 0).copy_from_slice(out);
             }
         }
-        for (signal, program) in &self.equations.late {
+        for Derived { signal, program } in &self.equations.late {
             program.eval(window, registers, column);
             window.column_mut(*signal, 0).copy_from_slice(column);
         }
-        for ((_, program, _), next) in self.equations.next.iter().zip(next.iter_mut()) {
-            program.eval(window, registers, next);
+        for (equation, next) in self.equations.next.iter().zip(next.iter_mut()) {
+            equation.program.eval(window, registers, next);
         }
         for (target, out) in self.layout.targets.iter().zip(out.iter_mut()) {
             match *target {
                 Target::Delta(s) => add(out, window.column(s, 0)),
                 Target::Residual(s) => {
-                    if let Some(k) = self.equations.next.iter().position(|n| n.0 == s) {
+                    if let Some(k) = self.equations.next.iter().position(|n| n.signal == s) {
                         add(out, &next[k]);
                     }
                 }
@@ -107,9 +107,9 @@ impl StepMap {
         }
 
         window.advance();
-        for ((signal, _, residual), next) in self.equations.next.iter().zip(next.iter()) {
-            if !residual {
-                window.column_mut(*signal, 0).copy_from_slice(next);
+        for (equation, next) in self.equations.next.iter().zip(next.iter()) {
+            if !equation.has_residual {
+                window.column_mut(equation.signal, 0).copy_from_slice(next);
             }
         }
         for (target, out) in self.layout.targets.iter().zip(out.iter()) {
@@ -120,7 +120,7 @@ impl StepMap {
     }
 }
 
-fn fit(columns: &mut Vec<Vec<f64>>, n: usize, rows: usize) {
+fn resize(columns: &mut Vec<Vec<f64>>, n: usize, rows: usize) {
     columns.resize_with(n, Vec::new);
     for c in columns {
         c.resize(rows, 0.0);
@@ -133,9 +133,13 @@ fn add(to: &mut [f64], from: &[f64]) {
     }
 }
 
-/// The same list, empty and with its room, for columns of another lifetime: a collect into the same type of element
-/// keeps the allocation.
-fn emptied<'b>(mut list: Vec<&[f64]>) -> Vec<&'b [f64]> {
+/// Empties `list` and returns its allocation as a list of slices with another lifetime.
+///
+/// The input columns borrow from the window, so a list of them cannot outlive a step, and a new list would allocate at every
+/// step. The standard library's in-place `collect` reuses the allocation of a `Vec` if the element size is the same. The
+/// closure never runs; it only changes the lifetime in the type. `a_second_step_reuses_its_buffers` tests that the
+/// allocation is kept.
+fn recycled<'b>(mut list: Vec<&[f64]>) -> Vec<&'b [f64]> {
     list.clear();
     list.into_iter().map(|_| -> &'b [f64] { &[] }).collect()
 }
@@ -180,14 +184,14 @@ mod tests {
         let roles = [("x", Role::State), ("y", Role::Output), ("u", Role::Control), ("c", Role::Disturbance)];
         let signal = |(name, role): (&str, Role)| Signal::open(name, role, Unit::one());
         let schema = Arc::new(Schema::new(roles.map(signal).to_vec()));
-        let equations = Equations { constants: vec![(3, 90.0)], ..Equations::default() };
+        let equations = Equations { constants: vec![Constant { signal: 3, value: 90.0 }], ..Equations::default() };
         let spec = ModelSpec { lags: 2.into(), ..ModelSpec::default() };
         let layout = Layout::new(&schema, &spec, &equations);
         StepMap { schema, equations, layout, regressor: Arc::new(Known) }
     }
 
     #[test]
-    fn layouts_hold_what_a_model_may_read_and_must_tell() {
+    fn layouts_list_inputs_and_targets() {
         let map = map();
         assert_eq!(map.layout.inputs, vec![(0, 0), (0, 1), (2, 0), (2, 1)]);
         assert_eq!(map.layout.targets, vec![Target::Delta(0), Target::Level(1)]);
@@ -218,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_stays_so() {
+    fn values_that_are_not_finite_propagate() {
         let map = map();
         let mut window = Window::new(4, 2, 1, Timestamp::UNIX_EPOCH, 1000);
         let mut scratch = StepScratch::default();
@@ -228,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warm_step_reuses_its_buffers() {
+    fn a_second_step_reuses_its_buffers() {
         let map = map();
         let mut window = Window::new(4, 2, 64, Timestamp::UNIX_EPOCH, 1000);
         let particles = [Particle { member: None, rows: 0..64 }];

@@ -1,22 +1,35 @@
-//! Trajectory → Dataset → models, scored by multi-step open-loop error, calibrated, and the winner chosen.
+//! Learns a plant from its log: fits models, scores them by multi-step open-loop error, calibrates them, and chooses one.
+//!
+//! In the order of the data:
+//!
+//! | file | content |
+//! |---|---|
+//! | `equations`, `layout` | what is known of the plant, and which columns a model reads and predicts |
+//! | `dataset`, `split` | the log as transitions, divided into training folds and a hold-out |
+//! | `regressor`, `model` | the interface of the models, and the models |
+//! | `map` | known equations and a model as a one-step map |
+//! | `starts`, `rollouts` | open-loop runs over the log |
+//! | `residuals`, `noise_process` | one-step errors, and the noise that simulations add |
+//! | `recalibration`, `calibration`, `tracking` | the distribution of multi-step errors, and its adaptive widths |
+//! | `noise_model` | both of them, made consistent |
+//! | `score`, `coverage`, `response`, `epistemic` | skill, interval coverage, step responses, epistemic uncertainty |
+//! | `choose` | the choice of the model, its reasons and its refusal |
+//! | `validated` | models for closed-loop tuning |
 
-mod blend;
-mod calibrate;
+mod calibration;
 mod choose;
-pub mod coverage;
+mod coverage;
 mod dataset;
 mod epistemic;
 mod equations;
-mod errors;
 mod layout;
 mod map;
 pub mod model;
 mod noise_model;
 mod noise_process;
-mod notes;
-mod part;
-mod pick;
+mod note;
 mod quantile;
+mod recalibration;
 mod regressor;
 mod residuals;
 mod response;
@@ -24,25 +37,26 @@ mod rollouts;
 pub mod score;
 mod split;
 mod starts;
-mod track;
-mod verdict;
+mod tracking;
+mod validated;
 
-pub use calibrate::Calibration;
-pub use choose::{Learned, SplitFacts, Task, learn};
-pub use dataset::{Dataset, Scaling, Usual};
-pub use epistemic::{EpistemicThresholds, Level};
-pub use equations::Equations;
-pub use errors::{Method, Shape};
+pub use calibration::Calibration;
+pub use choose::{KnownEffect, Learned, Preselected, Selection, SplitSummary, TrainingData, learn};
+pub use dataset::{Dataset, Inliers, Scaling};
+pub use epistemic::{EpistemicLevel, EpistemicThresholds};
+pub use equations::{Constant, Derived, Equations, NextState};
 pub use layout::{Layout, Target};
 pub use map::{StepMap, StepScratch};
 pub use noise_model::NoiseModel;
 pub use noise_process::NoiseProcess;
-pub use part::Part;
+pub use note::{Note, NoteKind};
+pub use recalibration::{ErrorShape, RecalibrationMethod};
 pub use regressor::{Coefficients, Fit, Particle, Regressor};
 pub use residuals::Residuals;
-pub use response::{Moments, Response, responses};
-pub use rollouts::{Pair, Rollouts, rollouts};
+pub use response::{Response, SignalMoments, responses};
+pub use rollouts::{ForecastPair, Rollouts, rollouts};
 pub use score::{Baselines, LEVELS, ScoreRow};
 pub use split::{FOLDS, Split};
 pub use starts::{Start, starts};
-pub use track::{Tracking, Widths};
+pub use tracking::{TrackedWidths, Tracking};
+pub use validated::ValidatedModel;

@@ -19,14 +19,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::calibrate::Calibration;
+use super::calibration::Calibration;
 use super::map::{StepMap, StepScratch};
 use super::noise_process::NoiseProcess;
 use super::quantile::interpolate;
 use super::regressor::Particle;
 use super::residuals::Residuals;
 use super::starts::{Start, window_at, write_inputs};
-use super::track::Tracking;
+use super::tracking::Tracking;
 use crate::rng::{Key, normal_quantile};
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory};

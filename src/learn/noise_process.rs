@@ -22,7 +22,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::quantile::interpolate;
-use super::residuals::{Residuals, cholesky, clip, covariance, fading, innovations, lag_one, shapes, slow};
+use super::residuals::{
+    Residuals, cholesky, clip, covariance, innovations, offset_sd, phi_by_horizon, phi_by_lag_one, shapes,
+};
 use crate::rng::Key;
 
 /// Particles whose noise one task draws (guess).
@@ -48,13 +50,14 @@ impl NoiseProcess {
     /// Estimates the process from one-step residuals in blocks of time. `is_output`: whether each target is an output.
     pub fn estimate(residuals: &[Residuals], is_output: &[bool], horizon: usize) -> Self {
         let clipped = clip(residuals, is_output.len());
-        let correlation =
-            |(i, output): (usize, &bool)| if *output { fading(&clipped, i, horizon) } else { lag_one(&clipped, i) };
+        let correlation = |(i, output): (usize, &bool)| {
+            if *output { phi_by_horizon(&clipped, i, horizon) } else { phi_by_lag_one(&clipped, i) }
+        };
         let phi: Vec<f64> = is_output.iter().enumerate().map(correlation).collect();
         let innovations = innovations(&clipped, &phi);
         let factor = cholesky(&covariance(&innovations, is_output.len()));
         let shape = shapes(&innovations, &factor);
-        let offset = |(i, output): (usize, &bool)| if *output { slow(&clipped, i, horizon) } else { 0.0 };
+        let offset = |(i, output): (usize, &bool)| if *output { offset_sd(&clipped, i, horizon) } else { 0.0 };
         let offset = is_output.iter().enumerate().map(offset).collect();
         Self { phi, factor, shape, offset }
     }

@@ -1,6 +1,6 @@
 //! Quantiles of plain and of weighted samples.
 
-/// Quantile `p` of `sorted`, point j standing for the probability (j + ½) / n.
+/// Quantile `p` of `sorted`, linear between the points. Point j is the quantile (j + ½) / n (type 5 of Hyndman & Fan 1996).
 pub fn interpolate(sorted: &[f64], p: f64) -> f64 {
     let last = sorted.len() - 1;
     let x = (p * sorted.len() as f64 - 0.5).clamp(0.0, last as f64);
@@ -15,7 +15,7 @@ pub fn half_spread(sorted: &[f64]) -> f64 {
     sorted.iter().enumerate().map(|(i, x)| x * (2.0 * i as f64 + 1.0 - n)).sum::<f64>() / (n * n)
 }
 
-/// A sample whose values count differently.
+/// A sample with weights.
 #[derive(Debug, Clone, Default)]
 pub struct Weighted {
     /// (value, weight); once sorted: (value, probability up to the middle of its weight).
@@ -31,7 +31,7 @@ impl Weighted {
         self.values.len()
     }
 
-    /// Brings the values in order; after that none may be added.
+    /// Sorts the values. No value may be added afterwards.
     pub fn sort(&mut self) {
         self.values.sort_by(|a, b| a.0.total_cmp(&b.0));
         let total: f64 = self.values.iter().map(|v| v.1).sum();
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_weights_give_the_plain_quantiles() {
+    fn equal_weights_give_the_unweighted_quantiles() {
         let plain: Vec<f64> = (0..37).map(|i| f64::from(i * i)).collect();
         let mut weighted = Weighted::default();
         plain.iter().rev().for_each(|v| weighted.push(*v, 0.25));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heavy_value_holds_its_share() {
+    fn a_value_covers_the_share_of_its_weight() {
         let mut w = Weighted::default();
         for (v, weight) in [(0.0, 1.0), (1.0, 8.0), (2.0, 1.0)] {
             w.push(v, weight);

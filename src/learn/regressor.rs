@@ -7,45 +7,44 @@ use super::dataset::Dataset;
 use crate::compute::Compute;
 use crate::config::ModelSpec;
 
-/// The rows of a batch that belong to one particle: they share one function of the model and one noise sequence.
+/// The rows of a batch that belong to one particle. They share one ensemble member and one noise sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Particle {
-    /// Member of the model's ensemble; `None`: the mean model.
+    /// Ensemble member; `None` for the mean model.
     pub member: Option<usize>,
     pub rows: Range<usize>,
 }
 
-/// Pure statistics: p input columns to q output columns, in the layout's physical units.
+/// A function from p input columns to q output columns, in the physical units of the layout.
 pub trait Regressor: Send + Sync + Debug {
-    /// Name in the model list.
+    /// Name in the list of models.
     fn name(&self) -> &'static str;
-    /// (p, q): input and output columns.
+    /// (p, q): numbers of input and output columns.
     fn shape(&self) -> (usize, usize);
-    /// Distinct functions that particles can follow (bootstrap members, groups of trees); 1 when there is only the mean.
+    /// Number of ensemble members (bootstrap members, groups of trees); 1 if there is only the mean model.
     fn members(&self) -> usize;
-    /// `x`: p columns `[rows]`; `out`: q columns `[rows]`, overwritten for the rows of the particles. A member beyond
-    /// the last counts from the first again. A row's result does not depend on the other rows.
+    /// Predicts the targets. `x`: p columns `[rows]`; `out`: q columns `[rows]`, overwritten for the rows of the particles.
+    /// Member numbers wrap around. The result of a row does not depend on the other rows.
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]);
-    /// The model as bytes; [`decode`] gives it back bit for bit.
+    /// The model as bytes. [`super::model::decode`] restores it bit for bit.
     fn encode(&self) -> Vec<u8>;
-    /// The coefficients of a linear model.
+    /// The coefficients, if the model is linear.
     fn coefficients(&self) -> Option<Coefficients> {
         None
     }
-    /// Vector-Jacobian product: `out[k][r] = Σ_j cotangent[j][r] · ∂y_j/∂x_k` at row r of each particle, with the function
-    /// that its member follows. `cotangent`: q columns, `out`: p columns, overwritten for the rows of the particles.
-    /// `false`, and nothing written: the model has no derivatives.
+    /// Vector-Jacobian product `out[k][r] = Σ_j cotangent[j][r] · ∂y_j/∂x_k` at row r of each particle, for its ensemble
+    /// member. `cotangent`: q columns; `out`: p columns, overwritten for the rows of the particles. Returns `false` and writes
+    /// nothing if the model is not differentiable.
     fn vjp(&self, _x: &[&[f64]], _particles: &[Particle], _cotangent: &[Vec<f64>], _out: &mut [Vec<f64>]) -> bool {
         false
     }
-    /// Aleatoric standard deviation of each target at each row, as the function of each particle sees it: what would
-    /// remain if the function were known. `out` as in [`Regressor::predict`]. `false`, and nothing written: the model
-    /// takes it to be the same everywhere.
+    /// Aleatoric standard deviation of each target at each row, for the ensemble member of each particle. `out` as in
+    /// [`Regressor::predict`]. Returns `false` and writes nothing if the model is homoscedastic.
     fn aleatoric(&self, _x: &[&[f64]], _particles: &[Particle], _out: &mut [Vec<f64>]) -> bool {
         false
     }
-    /// Epistemic standard deviation of each target at each of `rows` rows: how far the functions that the training data
-    /// leave open differ. Unless a model knows it in closed form, the standard deviation over its members.
+    /// Epistemic standard deviation of each target at each of `rows` rows: the standard deviation over the ensemble members,
+    /// unless the model has it in closed form.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let members = self.members().max(1);
         let q = self.shape().1;
@@ -56,7 +55,7 @@ pub trait Regressor: Send + Sync + Debug {
             self.predict(x, &[Particle { member: Some(m), rows: 0..rows }], &mut predicted);
             for j in 0..q {
                 for r in 0..rows {
-                    // About the mean model, so that the squares do not cancel.
+                    // Deviations from the mean model avoid cancellation in the variance.
                     let d = predicted[j][r] - out[j][r];
                     sum[j][r] += d;
                     squares[j][r] += d * d;
@@ -71,17 +70,17 @@ pub trait Regressor: Send + Sync + Debug {
             }
         }
     }
-    /// What was used, where a reader should know it.
+    /// How the model was fitted, if a user should know it.
     fn note(&self) -> Option<String> {
         None
     }
-    /// Hyper-parameters from which a refit on other rows may start ([`Fit::hyper`]); empty when there are none.
+    /// Hyper-parameters from which a refit on other rows may start ([`Fit::hyper`]); empty if there are none.
     fn hyper(&self) -> Vec<f64> {
         Vec::new()
     }
 }
 
-/// A linear model, y = intercept + weights · x, in physical units.
+/// A linear model y = intercept + weights · x, in physical units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Coefficients {
     /// `[targets]`.
@@ -90,21 +89,21 @@ pub struct Coefficients {
     pub weights: Vec<Vec<f64>>,
 }
 
-/// What a model is fitted to, and how.
+/// The data and the settings of a fit.
 #[derive(Debug, Clone, Copy)]
 pub struct Fit<'a> {
-    /// Its layout is [`super::layout::Layout::of`] the model's name.
+    /// Its layout is that of the model ([`super::layout::Layout::for_model`]).
     pub data: &'a Dataset,
-    /// Transitions of `data` to fit.
+    /// Transitions of `data` to which the model is fitted.
     pub rows: &'a [usize],
-    /// Time-ordered blocks of transitions, on which the model tunes itself; rows of folds that are not in `rows` are
-    /// not seen.
+    /// Blocks of transitions in order of time, for tuning hyper-parameters. Transitions that are not in `rows` are not
+    /// used.
     pub folds: &'a [Vec<usize>],
     pub options: &'a ModelSpec,
     pub seed: u64,
     pub compute: &'a Compute,
-    /// A refit without a fold, of which only the errors are measured: it may be cheaper.
+    /// Whether this is a refit without a fold. Only its errors are used, so it may be cheaper and less exact.
     pub draft: bool,
-    /// [`Regressor::hyper`] of the same model fitted to all training rows, for a refit without a fold; else empty.
+    /// For a refit without a fold: [`Regressor::hyper`] of the model that was fitted on all training rows. Otherwise empty.
     pub hyper: &'a [f64],
 }

@@ -1,18 +1,22 @@
-//! One-step errors out of fold, and what they tell of the noise: how it fades, how wide it is, and its shape.
+//! Out-of-fold one-step errors, and the estimators of the noise process ([`super::NoiseProcess`] defines the symbols).
 
 use super::map::StepMap;
 use super::quantile::interpolate;
 use super::starts::{Start, one_step_errors};
 use crate::trajectory::Trajectory;
 
-/// Innovations that a shape is told from; fewer are taken for normal.
-const ENOUGH: usize = 200;
-/// Quantiles of a shape: as far into the tails as [`clip`] leaves them.
+/// Least number of innovations for estimating their shape; fewer are assumed normal (guess).
+const LEAST_FOR_SHAPE: usize = 200;
+/// Quantiles of a shape. More would reach further into the tails than [`clip`] leaves them.
 const QUANTILES: usize = 512;
-/// A standard deviation of white innovations below this is rounding: they do not vary.
-const STILL: f64 = 1e-6;
+/// A standard deviation of whitened innovations below this is rounding.
+const ROUNDING: f64 = 1e-6;
+/// Share of the errors that [`clip`] limits at either end (guess).
+const CLIPPED: f64 = 0.001;
+/// Least and largest lag-1 correlation of a state's error (guess).
+const LAG_ONE: (f64, f64) = (-0.5, 0.98);
 
-/// Out-of-fold one-step errors, measured − predicted, at consecutive rows.
+/// One-step errors, measured − predicted, in one block of time.
 #[derive(Debug, Clone, Default)]
 pub struct Residuals {
     /// Rows of the log, ascending.
@@ -22,8 +26,8 @@ pub struct Residuals {
 }
 
 impl Residuals {
-    /// Errors of `map` at `starts`, without noise.
-    pub fn of(map: &StepMap, log: &Trajectory, starts: &[Start]) -> Self {
+    /// The errors of `map` at `starts`.
+    pub fn measure(map: &StepMap, log: &Trajectory, starts: &[Start]) -> Self {
         if starts.is_empty() {
             return Self { rows: Vec::new(), errors: vec![Vec::new(); map.layout.targets.len()] };
         }
@@ -36,8 +40,8 @@ impl Residuals {
     }
 }
 
-/// Residuals with the outermost thousandth of each target pulled in: a trip or a start-up must not shape the noise of
-/// normal running.
+/// Limits the errors of each target to the range from their 0.1 % to their 99.9 % quantile, so that a trip or a start-up does
+/// not shape the noise of normal operation.
 pub(super) fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
     let mut clipped = residuals.to_vec();
     for i in 0..targets {
@@ -47,7 +51,7 @@ pub(super) fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
             continue;
         }
         all.sort_by(f64::total_cmp);
-        let (low, high) = (interpolate(&all, 0.001), interpolate(&all, 0.999));
+        let (low, high) = (interpolate(&all, CLIPPED), interpolate(&all, 1.0 - CLIPPED));
         for block in &mut clipped {
             block.errors[i].iter_mut().for_each(|e| *e = if e.is_nan() { *e } else { e.clamp(low, high) });
         }
@@ -55,7 +59,7 @@ pub(super) fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
     clipped
 }
 
-/// Correlation about zero between errors `lag` steps apart.
+/// ρ at lag `lag`: autocorrelation about zero of the errors of target `i`.
 fn correlation(residuals: &[Residuals], i: usize, lag: usize) -> f64 {
     let (mut cross, mut square) = (0.0, 0.0);
     for block in residuals {
@@ -71,21 +75,21 @@ fn correlation(residuals: &[Residuals], i: usize, lag: usize) -> f64 {
     if square > 0.0 { cross / square } else { 0.0 }
 }
 
-pub(super) fn lag_one(residuals: &[Residuals], i: usize) -> f64 {
-    correlation(residuals, i, 1).clamp(-0.5, 0.98)
+/// φ of target `i` as the lag-1 correlation of its errors.
+pub(super) fn phi_by_lag_one(residuals: &[Residuals], i: usize) -> f64 {
+    correlation(residuals, i, 1).clamp(LAG_ONE.0, LAG_ONE.1)
 }
 
-/// The φ whose powers forecast the errors best over the whole horizon: the least Σ_h (φ^2h − 2 φ^h ρ_h), ρ_h the
-/// correlation at lag h. Of an AR(1) process this is its φ; where a slow offset lies under white noise, it is nearer to
-/// the offset's.
-pub(super) fn fading(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
-    // A few dozen lags tell as much as all of a long horizon.
+/// The φ of target `i` whose powers forecast the errors best over the horizon: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h) for 0 ≤ φ < 1. For
+/// an AR(1) process this is its φ. For white noise on a slow offset it is close to the φ of the offset.
+pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
+    // At most 48 lags: more of a long horizon would add little.
     let stride = horizon.div_ceil(48);
     let lags: Vec<(i32, f64)> =
         (1..=horizon).step_by(stride).map(|h| (h as i32, correlation(residuals, i, h))).collect();
     let loss = |phi: f64| lags.iter().map(|(h, rho)| phi.powi(2 * h) - 2.0 * phi.powi(*h) * rho).sum::<f64>();
     let mut best = (f64::INFINITY, 0.0);
-    // Finer towards one, where a small difference lasts long.
+    // A grid that is finer towards one, where a small difference matters for many steps.
     for j in 0..=400 {
         let phi = (1.0 - (1.0 - f64::from(j) / 400.0).powi(2)).min(0.999);
         let l = loss(phi);
@@ -96,10 +100,12 @@ pub(super) fn fading(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
     best.1
 }
 
-/// Root mean square of the errors' means over long stretches: a fifth of a fold each, at least two horizons; weeks, where
-/// the log has months. What of it the AR(1) explains is not taken off: calibration narrows the innovations, and a long
-/// run is better told too uncertain than too sure.
-pub(super) fn slow(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
+/// ω of target `i`: root mean square of the means of its errors over long stretches of time, each a fifth of a fold and at
+/// least two horizons; 0 if there are fewer than four.
+///
+/// The part that the AR(1) process explains is not subtracted: the inflation corrects it, and overestimating the uncertainty
+/// of a long run is safer than underestimating it.
+pub(super) fn offset_sd(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
     let (mut squares, mut count) = (0.0, 0.0);
     for block in residuals {
         let size = (block.rows.len() / 5).max(2 * horizon).max(1);
@@ -115,32 +121,33 @@ pub(super) fn slow(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
     if count < 4.0 { 0.0 } else { f64::sqrt(squares / count) }
 }
 
-/// Innovations e(t) − φ e(t − 1) of all targets at once: `[pairs][targets]`.
+/// The innovations η(t) = e(t) − φ ∘ e(t − 1): `[steps][targets]`.
 pub(super) fn innovations(residuals: &[Residuals], phi: &[f64]) -> Vec<Vec<f64>> {
-    let of = |block: &Residuals, (a, b): (usize, usize)| -> Vec<f64> {
+    let innovation = |block: &Residuals, (a, b): (usize, usize)| -> Vec<f64> {
         phi.iter().zip(&block.errors).map(|(phi, e)| e[b] - phi * e[a]).collect()
     };
-    let all = residuals.iter().flat_map(|block| block.neighbours().map(move |pair| of(block, pair)));
+    let all = residuals.iter().flat_map(|block| block.neighbours().map(move |pair| innovation(block, pair)));
     all.filter(|innovation| innovation.iter().all(|e| e.is_finite())).collect()
 }
 
-/// Covariance of `innovations` about zero: `[targets][targets]`.
+/// Σ: covariance of the innovations about zero, `[targets][targets]`.
 pub(super) fn covariance(innovations: &[Vec<f64>], targets: usize) -> Vec<Vec<f64>> {
     let scale = 1.0 / innovations.len().max(1) as f64;
-    let of = |i: usize, j: usize| scale * innovations.iter().map(|e| e[i] * e[j]).sum::<f64>();
-    let lower: Vec<Vec<f64>> = (0..targets).map(|i| (0..=i).map(|j| of(i, j)).collect()).collect();
+    let element = |i: usize, j: usize| scale * innovations.iter().map(|e| e[i] * e[j]).sum::<f64>();
+    let lower: Vec<Vec<f64>> = (0..targets).map(|i| (0..=i).map(|j| element(i, j)).collect()).collect();
     (0..targets).map(|i| (0..targets).map(|j| lower[i.max(j)][i.min(j)]).collect()).collect()
 }
 
-/// The shape of each target's part of `innovations`, L⁻¹ e: quantiles of mean zero and unit variance, at equal steps of
-/// probability. Errors of a good model are mostly small and seldom large, and what a KPI makes of them may depend on
-/// that. Empty, for the normal distribution, where there are too few or they do not vary: `[targets][quantiles]`.
+/// Quantiles of each component of ε = L⁻¹ η, scaled to mean zero and unit variance: `[targets][quantiles]`. Empty, for the
+/// normal distribution, if there are too few innovations or they do not vary.
+///
+/// Most errors of a good model are small and a few are large. A KPI may depend on that.
 pub(super) fn shapes(innovations: &[Vec<f64>], factor: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut white: Vec<Vec<f64>> = vec![Vec::with_capacity(innovations.len()); factor.len()];
     for innovation in innovations {
         for (j, row) in factor.iter().enumerate() {
-            let told: f64 = row[..j].iter().zip(&white).map(|(l, z)| l * z[z.len() - 1]).sum();
-            let z = if row[j] > 0.0 { (innovation[j] - told) / row[j] } else { 0.0 };
+            let explained: f64 = row[..j].iter().zip(&white).map(|(l, z)| l * z[z.len() - 1]).sum();
+            let z = if row[j] > 0.0 { (innovation[j] - explained) / row[j] } else { 0.0 };
             white[j].push(z);
         }
     }
@@ -148,7 +155,7 @@ pub(super) fn shapes(innovations: &[Vec<f64>], factor: &[Vec<f64>]) -> Vec<Vec<f
 }
 
 fn shape(mut z: Vec<f64>) -> Vec<f64> {
-    if z.len() < ENOUGH {
+    if z.len() < LEAST_FOR_SHAPE {
         return Vec::new();
     }
     z.sort_by(f64::total_cmp);
@@ -156,15 +163,15 @@ fn shape(mut z: Vec<f64>) -> Vec<f64> {
         (0..QUANTILES).map(|q| interpolate(&z, (q as f64 + 0.5) / QUANTILES as f64)).collect();
     let mean = quantiles.iter().sum::<f64>() / QUANTILES as f64;
     let sd = (quantiles.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / QUANTILES as f64).sqrt();
-    if sd <= STILL {
+    if sd <= ROUNDING {
         return Vec::new();
     }
     quantiles.iter_mut().for_each(|v| *v = (*v - mean) / sd);
     quantiles
 }
 
-/// Lower-triangular factor of a covariance. Columns that add nothing beyond rounding become zero, so that targets
-/// which are exact functions of one another do no harm.
+/// L: lower-triangular Cholesky factor of a covariance. A column becomes zero if its pivot is rounding, so that a target may
+/// be a linear function of others.
 pub(super) fn cholesky(covariance: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let q = covariance.len();
     let mut l = vec![vec![0.0; q]; q];
@@ -188,21 +195,22 @@ mod tests {
     use crate::rng::Key;
 
     #[test]
-    fn gaps_do_not_count_as_neighbours() {
+    fn rows_beside_a_gap_are_not_neighbours() {
         let residuals = Residuals { rows: vec![0, 1, 2, 10, 11, 12, 13, 20], errors: vec![vec![1.0; 8]] };
         assert_eq!(residuals.neighbours().count(), 5);
         assert_eq!(innovations(&[residuals], &[0.25]), vec![vec![0.75]; 5]);
     }
 
     #[test]
-    fn a_singular_covariance_is_factored() {
+    fn a_singular_covariance_has_a_factor() {
         let l = cholesky(&[vec![4.0, 2.0, 0.0], vec![2.0, 1.0, 0.0], vec![0.0, 0.0, 0.0]]);
         assert_eq!(l, [[2.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]);
     }
 
     #[test]
-    fn a_shape_has_the_quantiles_of_what_each_target_adds() {
-        // of the first target: mostly small, seldom large; the second adds normal noise to half of it, the third nothing
+    fn a_shape_has_the_quantiles_of_the_whitened_innovations() {
+        // The first target has many small and a few large errors. The second is half of the first plus normal noise. The
+        // third does not vary.
         let key = Key::new(3);
         let rare = |i: u64| if key.fold(0).uniform(i) < 0.04 { 5.0 } else { 0.2 };
         let draw = |i: u64| {
@@ -217,12 +225,12 @@ mod tests {
             let (mean, square) = (shape.iter().sum::<f64>() / n, shape.iter().map(|v| v * v).sum::<f64>() / n);
             assert!(mean.abs() < 1e-12 && (square - 1.0).abs() < 1e-12, "{mean} {square}");
         }
-        // half of a normal sample lies within 0.674 sd; of the first target's nearly all of its small errors do
+        // Half of a normal sample lies within 0.674 standard deviations.
         let half = |s: &[f64]| 0.5 * (interpolate(s, 0.75) - interpolate(s, 0.25));
         assert!((half(&shapes[1]) - 0.674).abs() < 0.04, "{}", half(&shapes[1]));
         assert!(half(&shapes[0]) < 0.2, "{}", half(&shapes[0]));
-        assert!(shapes[2].is_empty(), "what never varies has no shape");
-        assert!(shape((0..ENOUGH - 1).map(|i| i as f64).collect()).is_empty(), "too few");
-        assert!(shape(vec![0.1 + 0.2; ENOUGH]).is_empty(), "nor has what is always the same");
+        assert!(shapes[2].is_empty(), "a target that does not vary has no shape");
+        assert!(shape((0..LEAST_FOR_SHAPE - 1).map(|i| i as f64).collect()).is_empty(), "too few");
+        assert!(shape(vec![0.1 + 0.2; LEAST_FOR_SHAPE]).is_empty(), "constant");
     }
 }

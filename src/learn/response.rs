@@ -8,22 +8,28 @@ use super::starts::scored_signals;
 use crate::schema::{Bounds, Role};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Most members that a response is computed for.
+/// Most ensemble members for which a response is computed (guess).
 const MEMBERS: usize = 30;
-/// Most points of a response that are kept.
+/// Most points of a response that are stored (guess).
 const POINTS: usize = 240;
+/// A state is at rest if it changes in a step by at most this share of its standard deviation (guess).
+const AT_REST: f64 = 1e-4;
+/// A state that is further than this many standard deviations from its mean has left the training data (guess).
+const LEFT: f64 = 4.0;
+/// A response is settled if its last values stay within this share of its largest one (guess).
+const SETTLED: f64 = 5e-3;
 
-/// Answer of one signal to a lasting step of one control, from the training mean, all other inputs held.
+/// Response of one signal to a step of one control, from rest at the training means, with all other inputs constant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     /// Columns of the schema.
     pub control: usize,
     pub signal: usize,
-    /// Size of the control's step, in its unit; negative when only a step down stays inside what was seen.
+    /// Size of the control's step, in its unit. Negative if only a step down stays within the training data.
     pub step: f64,
-    /// Steps after the control's: `[points]`. At `k`, a state is x(k), an output y(k), the step being taken at 0.
+    /// Time steps after the step of the control at 0: `[points]`. At `k`, a state is x(k) and an output is y(k).
     pub at: Vec<usize>,
-    /// Change per unit of control, of the mean model and at the 10th and 90th percentile of the members: `[points]`.
+    /// Change per unit of the control, of the mean model and the 10th and 90th percentile of the members: `[points]`.
     pub mean: Vec<f64>,
     pub low: Vec<f64>,
     pub high: Vec<f64>,
@@ -32,63 +38,66 @@ pub struct Response {
     /// 5th and 95th percentile of the gain over the members.
     pub gain_low: f64,
     pub gain_high: f64,
-    /// Whether the response had come to rest when the run ended; an integrating plant never does.
+    /// Whether the response was at rest when the run ended; that of an integrating plant never is.
     pub settled: bool,
 }
 
-/// What of each signal the training rows hold.
+/// Statistics of a signal over the training rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moments {
+pub struct SignalMoments {
     pub mean: f64,
     pub sd: f64,
     /// 1st to 99th percentile.
-    pub seen: Bounds,
+    pub central_range: Bounds,
 }
 
-impl Moments {
-    /// Of the finite values of `signal` in `rows`; zeros when there are none.
-    pub fn of(log: &Trajectory, signal: usize, rows: &[std::ops::Range<usize>]) -> Self {
+impl SignalMoments {
+    /// Of the finite values of `signal` in `rows`; zero if there are none.
+    pub fn estimate(log: &Trajectory, signal: usize, rows: &[std::ops::Range<usize>]) -> Self {
         let column = &log.columns[signal];
         let mut values: Vec<f64> =
             rows.iter().flat_map(|r| column[r.clone()].iter().copied()).filter(|v| v.is_finite()).collect();
         if values.is_empty() {
-            return Self { mean: 0.0, sd: 0.0, seen: Bounds { low: 0.0, high: 0.0 } };
+            return Self { mean: 0.0, sd: 0.0, central_range: Bounds { low: 0.0, high: 0.0 } };
         }
         values.sort_by(f64::total_cmp);
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
         let at = |p: f64| values[((p * n) as usize).min(values.len() - 1)];
-        Self { mean, sd, seen: Bounds { low: at(0.01), high: at(0.99) } }
+        Self { mean, sd, central_range: Bounds { low: at(0.01), high: at(0.99) } }
     }
 
-    /// Whether it moves at all, beyond rounding.
-    pub fn moves(&self) -> bool {
+    /// Whether the signal varies by more than rounding.
+    pub fn varies(&self) -> bool {
         self.sd > 1e-9 * self.mean.abs().max(1e-9)
     }
 }
 
-/// Responses of every scored signal to every control that moved in training.
+/// Responses of every scored signal to every control that moved in the training rows.
 ///
-/// The model is first brought to rest at the training means; then one standard deviation is added to the control
-/// (less, or downwards, where that would leave its 1–99 % range) and the difference to an undisturbed run is followed
-/// over three horizons, and on until it settles, for at most twelve.
-pub fn responses(map: &StepMap, log: &Trajectory, moments: &[Moments], horizon: usize) -> Vec<Response> {
-    let steps: Vec<(usize, f64)> =
-        map.schema.with_role(Role::Control).into_iter().filter_map(|c| step_of(&moments[c]).map(|s| (c, s))).collect();
+/// The model is first brought to rest at the training means. Then the control is moved by one standard deviation, or by less
+/// or downwards if that would leave its 1–99 % range. The response is the difference from a run without the step. It is
+/// computed for at least three horizons, until it has settled, and for at most twelve.
+pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], horizon: usize) -> Vec<Response> {
+    let steps: Vec<(usize, f64)> = map
+        .schema
+        .with_role(Role::Control)
+        .into_iter()
+        .filter_map(|c| step_size(&moments[c]).map(|s| (c, s)))
+        .collect();
     let signals = scored_signals(map, log);
     if steps.is_empty() || signals.is_empty() {
         return Vec::new();
     }
     let members = map.regressor.members().max(1);
     let members = if members > 1 { members.min(MEMBERS) } else { 0 };
-    // Block 0 is the mean model; in each block one undisturbed row, then one row per control.
+    // Block 0 is the mean model, each other block a member. A block has one row without a step and one row per control.
     let width = steps.len() + 1;
     let blocks = members + 1;
     let particles: Vec<Particle> =
         (0..blocks).map(|b| Particle { member: b.checked_sub(1), rows: b * width..(b + 1) * width }).collect();
-    let mut run = Run::new(map, log, moments, blocks * width, particles);
-    // `[signals][blocks]`, to see whether the mean inputs have led somewhere.
+    let mut run = ConstantInputRun::new(map, log, moments, blocks * width, particles);
     run.settle(&signals, moments, 12 * horizon.clamp(10, 200));
     let longest = 12 * horizon.clamp(4, 500);
     let shortest = 3 * horizon.clamp(4, 500);
@@ -125,19 +134,19 @@ pub fn responses(map: &StepMap, log: &Trajectory, moments: &[Moments], horizon: 
     found
 }
 
-/// One standard deviation, up or down, inside what was seen.
-fn step_of(m: &Moments) -> Option<f64> {
-    if !m.moves() {
+/// One standard deviation, up or down, within the 1–99 % range.
+fn step_size(m: &SignalMoments) -> Option<f64> {
+    if !m.varies() {
         return None;
     }
-    let (up, down) = (m.seen.high - m.mean, m.mean - m.seen.low);
+    let (up, down) = (m.central_range.high - m.mean, m.mean - m.central_range.low);
     let step = if up >= m.sd || up >= down { m.sd.min(up) } else { -m.sd.min(down) };
-    // A control that rests almost always has no percentiles around its mean; its own spread is all there is.
+    // The 1–99 % range of a control that hardly ever moves has no width, so the step is one standard deviation.
     Some(if step.abs() > 1e-3 * m.sd { step } else { m.sd })
 }
 
-/// A batch at constant inputs.
-struct Run<'a> {
+/// A batch of runs at constant inputs.
+struct ConstantInputRun<'a> {
     map: &'a StepMap,
     inputs: Vec<(usize, f64)>,
     window: Window,
@@ -145,8 +154,14 @@ struct Run<'a> {
     scratch: StepScratch,
 }
 
-impl<'a> Run<'a> {
-    fn new(map: &'a StepMap, log: &Trajectory, moments: &[Moments], rows: usize, particles: Vec<Particle>) -> Self {
+impl<'a> ConstantInputRun<'a> {
+    fn new(
+        map: &'a StepMap,
+        log: &Trajectory,
+        moments: &[SignalMoments],
+        rows: usize,
+        particles: Vec<Particle>,
+    ) -> Self {
         let depth = map.depth().max(2);
         let mut window = Window::new(log.schema.len(), depth, rows, log.start, log.step_ms);
         let mut inputs = Vec::new();
@@ -161,7 +176,7 @@ impl<'a> Run<'a> {
         Self { map, inputs, window, particles, scratch: StepScratch::default() }
     }
 
-    /// One step at mean inputs plus `change(control, row)`.
+    /// One step at mean inputs plus `change(signal, row)`.
     fn step(&mut self, change: impl Fn(usize, usize) -> f64) {
         for &(signal, value) in &self.inputs {
             for (row, v) in self.window.column_mut(signal, 0).iter_mut().enumerate() {
@@ -172,40 +187,40 @@ impl<'a> Run<'a> {
         self.map.step(&mut self.window, &self.particles, None, &mut self.scratch);
     }
 
-    /// Steps until nothing moves by more than a ten-thousandth of its spread in a step, at most `most` times. Stops
-    /// before a state leaves the training data (an integrator at unbalanced mean inputs): responses are differences of
-    /// two runs, so that what still moves in both cancels.
-    fn settle(&mut self, signals: &[usize], moments: &[Moments], most: usize) {
+    /// Steps until every state is at rest, at most `limit` times. Stops before a state leaves the training data, as an
+    /// integrator does if its mean inputs do not balance. Any remaining drift cancels, because a response is the difference of
+    /// two runs.
+    fn settle(&mut self, signals: &[usize], moments: &[SignalMoments], limit: usize) {
         let states: Vec<usize> =
             signals.iter().copied().filter(|&s| self.map.schema.signals[s].role == Role::State).collect();
-        for _ in 0..most {
+        for _ in 0..limit {
             let start = self.window.clone();
             self.step(|_, _| 0.0);
-            let mut still = true;
-            let mut lost = false;
+            let mut at_rest = true;
+            let mut left = false;
             for &s in &states {
                 let m = &moments[s];
                 for (now, was) in self.window.column(s, 0).iter().zip(start.column(s, 0)) {
-                    still &= (now - was).abs() <= 1e-4 * m.sd;
-                    lost |= now.is_nan() || (now - m.mean).abs() > 4.0 * m.sd;
+                    at_rest &= (now - was).abs() <= AT_REST * m.sd;
+                    left |= now.is_nan() || (now - m.mean).abs() > LEFT * m.sd;
                 }
             }
-            if lost {
+            if left {
                 self.window = start;
                 return;
             }
-            if still {
+            if at_rest {
                 return;
             }
         }
     }
 }
 
-/// Whether the last `span` values stay within 0.5 % of the largest one.
+/// Whether the last `span` values differ from the last one by at most 0.5 % of the largest.
 fn settled(path: &[f64], span: usize) -> bool {
     let Some(last) = path.last() else { return false };
     let largest = path.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-    path.len() > span && path[path.len() - span..].iter().all(|v| (v - last).abs() <= 5e-3 * largest)
+    path.len() > span && path[path.len() - span..].iter().all(|v| (v - last).abs() <= SETTLED * largest)
 }
 
 fn response(control: usize, signal: usize, step: f64, paths: &[Vec<f64>], span: usize) -> Response {
@@ -247,12 +262,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_stays_inside_what_was_seen() {
-        let m = |mean, sd, low, high| Moments { mean, sd, seen: Bounds { low, high } };
-        assert_eq!(step_of(&m(10.0, 1.0, 7.0, 12.0)), Some(1.0));
-        assert_eq!(step_of(&m(10.0, 1.0, 7.0, 10.4)), Some(-1.0));
-        assert_eq!(step_of(&m(10.0, 1.0, 9.7, 10.4)), Some(10.4 - 10.0));
-        assert_eq!(step_of(&m(10.0, 0.0, 10.0, 10.0)), None);
+    fn a_step_stays_within_the_training_data() {
+        let m = |mean, sd, low, high| SignalMoments { mean, sd, central_range: Bounds { low, high } };
+        assert_eq!(step_size(&m(10.0, 1.0, 7.0, 12.0)), Some(1.0));
+        assert_eq!(step_size(&m(10.0, 1.0, 7.0, 10.4)), Some(-1.0));
+        assert_eq!(step_size(&m(10.0, 1.0, 9.7, 10.4)), Some(10.4 - 10.0));
+        assert_eq!(step_size(&m(10.0, 0.0, 10.0, 10.0)), None);
     }
 
     #[test]

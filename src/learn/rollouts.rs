@@ -1,8 +1,8 @@
-//! Multi-step open-loop runs: the model runs on its own predictions from many rows of a log, fed with the log's controls
-//! and disturbances, beside what was measured.
+//! Open-loop runs over a log: from many start rows, the model predicts several steps ahead from its own predictions and the
+//! logged controls and disturbances.
 //!
-//! Horizon `h` from start row `s` means: of a state, x(s + h), made from x(s); of an output, y(s + h − 1), the `h`-th
-//! step that is completed after the start. Persistence is what was last known at the start: x(s), y(s − 1).
+//! Horizon `h` from start row `s` is x(s + h) for a state and y(s + h − 1) for an output: the output of the `h`-th step after
+//! the start. The persistence forecast is the last value that is known at the start: x(s) or y(s − 1).
 
 use super::map::{StepMap, StepScratch};
 use super::noise_process::NoiseProcess;
@@ -11,37 +11,38 @@ use super::starts::{Start, one_step_errors, scored_signals, window_at, write_inp
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory};
 
-/// Open-loop predictions beside what was measured.
+/// Predictions of open-loop runs, and the measurements at the same rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rollouts {
-    /// Schema column of each scored signal: the learned targets, then measured states with a known equation.
+    /// Schema column of each scored signal: the targets, then the measured states with a known equation.
     pub signals: Vec<usize>,
-    /// Steps.
+    /// Number of steps.
     pub horizon: usize,
     pub starts: Vec<Start>,
     /// `[signals][horizon * starts]`, horizon-major; NaN beyond a start's reach.
     pub predicted: Vec<Vec<f64>>,
-    /// The same shape; NaN where nothing was measured.
+    /// The same shape; NaN if there is no measurement.
     pub measured: Vec<Vec<f64>>,
-    /// The same shape: the model's one-step standard deviation along the run so far, epistemic, and aleatoric where the
-    /// model knows that it differs from place to place (root mean square over the steps at which a band of horizons
-    /// begins); zero for signals that are no targets and models that never doubt.
-    pub doubt: Vec<Vec<f64>>,
-    /// `[signals][starts]`: what was last known at the start.
+    /// The same shape: the model's own one-step standard deviation, as the root mean square over the steps of the run so far
+    /// at which a band of horizons begins. Epistemic, plus aleatoric for heteroscedastic models. Zero for signals that are not
+    /// targets and for models without an ensemble.
+    pub model_sd: Vec<Vec<f64>>,
+    /// Last value that is known at the start: `[signals][starts]`.
     pub last: Vec<Vec<f64>>,
 }
 
-/// One prediction beside its measurement.
+/// A prediction and its measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pair {
+pub struct ForecastPair {
     /// Number of the start.
     pub start: usize,
     pub predicted: f64,
     pub measured: f64,
-    pub doubt: f64,
+    /// See [`Rollouts::model_sd`].
+    pub model_sd: f64,
 }
 
-impl Pair {
+impl ForecastPair {
     /// measured − predicted.
     pub fn error(&self) -> f64 {
         self.measured - self.predicted
@@ -62,7 +63,7 @@ pub fn rollouts(
     let role = |s: usize| log.schema.signals[s].role;
     let mut predicted = vec![vec![f64::NAN; horizon * n]; signals.len()];
     let mut measured = predicted.clone();
-    let mut doubt = vec![vec![0.0; horizon * n]; signals.len()];
+    let mut model_sd = vec![vec![0.0; horizon * n]; signals.len()];
     let last = signals
         .iter()
         .map(|&s| {
@@ -71,42 +72,42 @@ pub fn rollouts(
         })
         .collect();
     if n == 0 {
-        return Rollouts { signals, horizon, starts, predicted, measured, doubt, last };
+        return Rollouts { signals, horizon, starts, predicted, measured, model_sd, last };
     }
     let mut carried = noise.map(|_| {
         let mut errors = one_step_errors(map, log, &starts, 1);
         errors.iter_mut().flatten().filter(|e| !e.is_finite()).for_each(|e| *e = 0.0);
         errors
     });
-    let bounds: Vec<(f64, f64)> = signals.iter().map(|&s| hopeless(&log.columns[s])).collect();
+    let bounds: Vec<(f64, f64)> = signals.iter().map(|&s| clamp_bounds(&log.columns[s])).collect();
     let mut window = window_at(map, log, &starts, 1, 0);
     let mut scratch = StepScratch::default();
     let single = [Particle { member: None, rows: 0..n }];
     let each: Vec<Particle> = (0..n).map(|r| Particle { member: None, rows: r..r + 1 }).collect();
     let targets = map.layout.targets.len();
-    let doubts = noise.is_some() && map.regressor.members() > 1;
-    let (mut own, mut squares) = (vec![vec![0.0; n]; targets], vec![vec![0.0; n]; targets]);
-    let mut looks = 0.0;
+    let has_model_sd = noise.is_some() && map.regressor.members() > 1;
+    let (mut sd, mut squares) = (vec![vec![0.0; n]; targets], vec![vec![0.0; n]; targets]);
+    let mut evaluations = 0.0;
     for h in 0..horizon {
         write_inputs(&mut window, log, &starts, 1, h);
         map.observe(&mut window, &mut scratch);
-        if doubts && (h == 0 || h.is_power_of_two()) {
+        if has_model_sd && (h == 0 || h.is_power_of_two()) {
             let x: Vec<&[f64]> = map.layout.inputs.iter().map(|&(s, lag)| window.column(s, lag)).collect();
-            let mut add = |own: &[Vec<f64>]| {
-                for (sum, e) in squares.iter_mut().flatten().zip(own.iter().flatten()) {
+            let mut add = |sd: &[Vec<f64>]| {
+                for (sum, e) in squares.iter_mut().flatten().zip(sd.iter().flatten()) {
                     *sum += if e.is_finite() { e * e } else { 0.0 };
                 }
             };
-            looks += 1.0;
-            map.regressor.epistemic(&x, n, &mut own);
-            add(&own);
-            if map.regressor.aleatoric(&x, &single, &mut own) {
-                add(&own);
+            evaluations += 1.0;
+            map.regressor.epistemic(&x, n, &mut sd);
+            add(&sd);
+            if map.regressor.aleatoric(&x, &single, &mut sd) {
+                add(&sd);
             }
         }
-        for (doubt, squares) in doubt.iter_mut().zip(&squares).filter(|_| doubts) {
-            for (d, s) in doubt[h * n..(h + 1) * n].iter_mut().zip(squares) {
-                *d = (s / looks).sqrt();
+        for (column, squares) in model_sd.iter_mut().zip(&squares).filter(|_| has_model_sd) {
+            for (d, s) in column[h * n..(h + 1) * n].iter_mut().zip(squares) {
+                *d = (s / evaluations).sqrt();
             }
         }
         match (noise, &mut carried) {
@@ -129,11 +130,11 @@ pub fn rollouts(
             }
         }
     }
-    Rollouts { signals, horizon, starts, predicted, measured, doubt, last }
+    Rollouts { signals, horizon, starts, predicted, measured, model_sd, last }
 }
 
-/// Bounds ten ranges beyond all that was measured: a diverged run counts as hopeless, but does not overflow a sum.
-fn hopeless(column: &[f64]) -> (f64, f64) {
+/// Bounds of predictions, ten ranges beyond the measured values: diverged runs score badly without overflowing.
+fn clamp_bounds(column: &[f64]) -> (f64, f64) {
     let finite = column.iter().filter(|v| v.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
     if low > high {
@@ -144,10 +145,10 @@ fn hopeless(column: &[f64]) -> (f64, f64) {
 }
 
 impl Rollouts {
-    /// The same starts, predicted by repeating what was last known.
+    /// The persistence forecast from the same starts.
     #[must_use]
     pub fn persistence(&self) -> Self {
-        let mut other = self.sure();
+        let mut other = self.without_model_sd();
         for k in 0..self.signals.len() {
             let n = self.starts.len();
             for (i, p) in other.predicted[k].iter_mut().enumerate() {
@@ -159,34 +160,35 @@ impl Rollouts {
         other
     }
 
-    /// The same starts, predicted by one value per signal.
+    /// A constant forecast from the same starts, with one value per signal.
     #[must_use]
     pub fn constant(&self, values: &[f64]) -> Self {
-        let mut other = self.sure();
+        let mut other = self.without_model_sd();
         for (column, value) in other.predicted.iter_mut().zip(values) {
             column.iter_mut().filter(|p| p.is_finite()).for_each(|p| *p = *value);
         }
         other
     }
 
-    fn sure(&self) -> Self {
-        let doubt = self.doubt.iter().map(|c| vec![0.0; c.len()]).collect();
-        Self { doubt, ..self.clone() }
+    fn without_model_sd(&self) -> Self {
+        let model_sd = self.model_sd.iter().map(|c| vec![0.0; c.len()]).collect();
+        Self { model_sd, ..self.clone() }
     }
 
-    /// The pairs of signal number `k` at horizon `h` (1-based), where both values are known.
-    pub fn pairs(&self, k: usize, h: usize) -> impl Iterator<Item = Pair> + '_ {
+    /// The pairs of signal number `k` at horizon `h` (1-based) with both values known.
+    pub fn pairs(&self, k: usize, h: usize) -> impl Iterator<Item = ForecastPair> + '_ {
         (0..self.starts.len()).filter_map(move |start| self.pair(k, h, start))
     }
 
-    /// The pair of start number `start`, where both values are known.
-    pub fn pair(&self, k: usize, h: usize, start: usize) -> Option<Pair> {
+    /// The pair of start number `start`; `None` unless both values are known.
+    pub fn pair(&self, k: usize, h: usize, start: usize) -> Option<ForecastPair> {
         let at = (h - 1) * self.starts.len() + start;
-        let [predicted, measured, doubt] = [&self.predicted, &self.measured, &self.doubt].map(|columns| columns[k][at]);
-        (predicted.is_finite() && measured.is_finite()).then_some(Pair { start, predicted, measured, doubt })
+        let [predicted, measured, model_sd] =
+            [&self.predicted, &self.measured, &self.model_sd].map(|columns| columns[k][at]);
+        (predicted.is_finite() && measured.is_finite()).then_some(ForecastPair { start, predicted, measured, model_sd })
     }
 
-    /// Mean squared errors of `self` and `other` at horizon `h`, over the starts that both predict.
+    /// Mean squared errors of `self` and `other` for signal number `k` at horizon `h`, over the starts that both predict.
     pub fn paired_mse(&self, other: &Self, k: usize, h: usize) -> (f64, f64) {
         let n = self.starts.len();
         let (mut a, mut b, mut count) = (0.0, 0.0, 0.0);

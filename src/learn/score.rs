@@ -1,17 +1,30 @@
-//! Scores of multi-step open-loop runs against what was measured and against simple models.
+//! Scores of multi-step open-loop forecasts on the hold-out.
+//!
+//! The hold-out is the newest part of the log (`model.holdout`), separated from the training rows by a gap of the lags plus
+//! one horizon. From many start rows in it the model runs open loop: it receives the logged controls and disturbances, and
+//! its own predictions of the states. The skill at horizon h is
+//!
+//! ```text
+//! 1 − Σ_s (ŷ_s(h) − y_s(h))² / Σ_s (b_s(h) − y_s(h))²
+//! ```
+//!
+//! over the starts s, with the model's prediction ŷ, the measurement y and the baseline b: persistence (the last value known
+//! at the start), the linear model, or the training mean. It is 1 for a perfect model and 0 for one that is as good as the
+//! baseline. The CRPS and the coverage use the calibrated distribution with its tracked widths at the time of the forecast.
 
 use serde::{Deserialize, Serialize};
 
-use super::calibrate::Calibration;
-use super::coverage;
-use super::quantile::half_spread;
+use super::calibration::Calibration;
+use super::coverage::{self, effective_sample_size};
 use super::rollouts::Rollouts;
-use super::track::Widths;
+use super::tracking::TrackedWidths;
 
 /// Levels of the central intervals whose coverage is reported.
 pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
+/// Index in [`LEVELS`] of the interval that is checked and tracked.
+pub(super) const INTERVAL_90: usize = 2;
 
-/// Error of one model in one signal at one horizon. Errors are predicted − measured, in the signal's unit.
+/// Scores of one model for one signal at one horizon, in the signal's unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScoreRow {
     pub model: String,
@@ -19,7 +32,7 @@ pub struct ScoreRow {
     pub signal: usize,
     /// Steps ahead, 1-based.
     pub horizon: usize,
-    /// Starts that were scored.
+    /// Number of forecasts that were scored.
     pub n: usize,
     pub rmse: f64,
     /// Mean of predicted − measured.
@@ -32,26 +45,28 @@ pub struct ScoreRow {
     pub skill_mean: f64,
     /// Continuous ranked probability score.
     pub crps: f64,
-    /// Measured coverage of the intervals at [`LEVELS`], their widths tracked.
+    /// Coverage of the intervals at [`LEVELS`] with tracked widths ([`super::Tracking`]).
     pub coverage: [f64; 4],
-    /// The same with the calibrated widths as they are.
+    /// Coverage of the same intervals with the calibrated widths.
     pub coverage_fixed: [f64; 4],
-    /// Independent forecasts that the coverage of the 90 % interval rests on ([`coverage::effective`]).
+    /// Effective number of independent forecasts for the coverage of the 90 % interval
+    /// ([`coverage::effective_sample_size`]).
     pub independent: f64,
-    /// What the intervals hold by what they were made of ([`Calibration::held`]).
+    /// Expected coverage of the intervals ([`Calibration::expected_coverage`]).
     pub expected: [f64; 4],
-    /// Share of the measured values in each tenth of the forecast distribution (probability integral transform).
+    /// Share of the measurements in each tenth of the forecast distribution (histogram of the probability integral
+    /// transform).
     pub pit: [f64; 10],
 }
 
 impl ScoreRow {
-    /// The measured coverages at which the intervals at [`LEVELS`] count as right.
-    pub fn right(&self) -> [(f64, f64); 4] {
-        self.expected.map(|share| coverage::band(share, self.independent))
+    /// Acceptable coverages of the intervals at [`LEVELS`].
+    pub fn acceptable_coverage(&self) -> [(f64, f64); 4] {
+        self.expected.map(|share| coverage::acceptable(share, self.independent))
     }
 }
 
-/// The predictions of the models that every model is compared with, over the same starts.
+/// Forecasts by the baselines, from the same starts.
 #[derive(Debug, Clone)]
 pub struct Baselines {
     pub persistence: Rollouts,
@@ -60,12 +75,12 @@ pub struct Baselines {
     pub mean: Rollouts,
 }
 
-/// Scores of every signal and horizon; intervals and CRPS come from `calibration` and the `widths` that were in force.
+/// Scores of every signal and horizon. `widths`: factors on the calibrated widths at the time of each forecast.
 pub fn score(
     model: &str,
     run: &Rollouts,
     calibration: &Calibration,
-    widths: &Widths,
+    widths: &TrackedWidths,
     baselines: &Baselines,
 ) -> Vec<ScoreRow> {
     let mut rows = Vec::with_capacity(run.signals.len() * run.horizon);
@@ -73,27 +88,28 @@ pub fn score(
         for h in 1..=run.horizon {
             let (mut squares, mut sum, mut crps) = (0.0, 0.0, 0.0);
             let (mut inside, mut fixed, mut pit) = ([0.0; 4], [0.0; 4], [0.0; 10]);
-            let (mut held, mut sizes) = (Vec::new(), Vec::new());
+            let (mut covered, mut sizes) = (Vec::new(), Vec::new());
             let intervals = LEVELS.map(|level| calibration.interval(k, h, level));
             let tenths: [f64; 9] = std::array::from_fn(|i| calibration.quantile(k, h, (i + 1) as f64 / 10.0));
             for pair in run.pairs(k, h) {
                 let error = pair.error();
                 squares += error * error;
                 sum -= error;
-                let local = calibration.local(k, h, pair.doubt);
+                let local = calibration.local_width(k, h, pair.model_sd);
                 let width = local * widths.at(k, h, pair.start);
                 crps += calibration.crps(k, h, width, error);
-                // Where the model doubts as usual, and forecasts came out as usual, the intervals are those above.
-                let usual = error / width;
+                // Scaling the error is the same as scaling the interval.
+                let scaled = error / width;
                 for (i, (low, high)) in intervals.into_iter().enumerate() {
-                    inside[i] += f64::from(u8::from((low..=high).contains(&usual)));
+                    inside[i] += f64::from(u8::from((low..=high).contains(&scaled)));
                     fixed[i] += f64::from(u8::from((low..=high).contains(&(error / local))));
                 }
-                pit[tenths.partition_point(|q| *q < usual)] += 1.0;
-                held.push(f64::from(u8::from((intervals[2].0..=intervals[2].1).contains(&usual))));
-                sizes.push(usual.abs());
+                pit[tenths.partition_point(|q| *q < scaled)] += 1.0;
+                covered
+                    .push(f64::from(u8::from((intervals[INTERVAL_90].0..=intervals[INTERVAL_90].1).contains(&scaled))));
+                sizes.push(scaled.abs());
             }
-            let n = held.len();
+            let n = covered.len();
             if n == 0 {
                 continue;
             }
@@ -111,9 +127,9 @@ pub fn score(
                 crps: crps / count,
                 coverage: inside.map(|c| c / count),
                 coverage_fixed: fixed.map(|c| c / count),
-                // Where all or none are held, the errors' sizes tell the memory.
-                independent: coverage::effective(&held).or_else(|| coverage::effective(&sizes)).unwrap_or(count),
-                expected: LEVELS.map(|level| calibration.held(k, h, level)),
+                // If all forecasts are covered, or none, the autocorrelation is that of the absolute errors.
+                independent: effective_sample_size(&covered).or_else(|| effective_sample_size(&sizes)).unwrap_or(count),
+                expected: LEVELS.map(|level| calibration.expected_coverage(k, h, level)),
                 pit: pit.map(|c| c / count),
             });
         }
@@ -121,69 +137,7 @@ pub fn score(
     rows
 }
 
-/// 1 − MSE / reference MSE; zero when both are perfect.
+/// 1 − MSE / reference MSE; zero if both are zero.
 pub fn skill((mse, reference): (f64, f64)) -> f64 {
     if mse <= 0.0 && reference <= 0.0 { 0.0 } else { 1.0 - mse / reference.max(f64::MIN_POSITIVE) }
-}
-
-/// CRPS of the normal distribution N(mean, sd²) at `y` (Gneiting & Raftery 2007, eq. 21 of the closed forms).
-pub fn crps_normal(mean: f64, sd: f64, y: f64) -> f64 {
-    let z = (y - mean) / sd;
-    let density = (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt();
-    sd * (z * (2.0 * normal_cdf(z) - 1.0) + 2.0 * density - 1.0 / std::f64::consts::PI.sqrt())
-}
-
-/// CRPS of the empirical distribution of `sorted` (ascending, equal weights) at `y`: E|X − y| − ½ E|X − X'|.
-pub fn crps_sample(sorted: &[f64], y: f64) -> f64 {
-    let n = sorted.len() as f64;
-    let distance = sorted.iter().map(|x| (x - y).abs()).sum::<f64>() / n;
-    distance - half_spread(sorted)
-}
-
-/// Standard normal distribution function, to about 1e-15: Marsaglia's series (2004).
-pub fn normal_cdf(z: f64) -> f64 {
-    if z.abs() > 8.3 {
-        return if z > 0.0 { 1.0 } else { 0.0 };
-    }
-    let (mut sum, mut term, mut k) = (z, z, 1.0);
-    loop {
-        k += 2.0;
-        term *= z * z / k;
-        let next = sum + term;
-        if next == sum {
-            break;
-        }
-        sum = next;
-    }
-    0.5 + sum * (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rng::normal_quantile;
-
-    #[test]
-    fn crps_has_its_golden_numbers() {
-        assert!((crps_normal(0.0, 1.0, 0.0) - 0.233_695_0).abs() < 5e-8);
-        assert!((crps_normal(0.0, 1.0, 1.0) - 0.602_441_4).abs() < 5e-8);
-        assert!((crps_normal(10.0, 2.0, 13.0) - 1.988_848_0).abs() < 5e-8);
-    }
-
-    #[test]
-    fn empirical_crps_tends_to_the_normal_one() {
-        let n = 4000;
-        let sample: Vec<f64> = (0..n).map(|i| normal_quantile((f64::from(i) + 0.5) / f64::from(n))).collect();
-        for y in [-2.0, 0.0, 0.7, 3.0] {
-            assert!((crps_sample(&sample, y) - crps_normal(0.0, 1.0, y)).abs() < 2e-4);
-        }
-        assert!((crps_sample(&[2.0], 5.0) - 3.0).abs() < 1e-15);
-    }
-
-    #[test]
-    fn normal_cdf_inverts_the_quantile() {
-        for p in [1e-6, 0.025, 0.3, 0.5, 0.8, 0.999] {
-            assert!((normal_cdf(normal_quantile(p)) - p).abs() < 1e-8 * p.max(1e-2));
-        }
-    }
 }

@@ -1,4 +1,10 @@
-//! Which rows of a log are fitted, which tune, and which no step of fitting sees.
+//! Splits the rows of a log in order of time: training folds and a hold-out.
+//!
+//! ```text
+//! | fold 1 | gap | fold 2 | gap | … | fold 5 | gap | hold-out |
+//! ```
+//!
+//! A gap is as long as the lags plus one horizon, so that no forecast in one part uses or predicts a row of another.
 
 use std::ops::Range;
 
@@ -6,28 +12,27 @@ use crate::config::{ModelSpec, TimeSpan};
 use crate::error::{Error, Result, plural};
 use crate::trajectory::Trajectory;
 
-/// Blocks of the training rows, for out-of-fold residuals and the choice of ridges.
+/// Folds of the training rows. They give out-of-fold residuals, and models tune their hyper-parameters on them (guess).
 pub const FOLDS: usize = 5;
 
-/// A time-ordered split. Stretches are ranges of grid rows that lie inside one segment, oldest first. Between the
-/// parts lie gaps of `gap` rows, so that neither the lags nor a forecast up to the horizon reaches over.
+/// A time-ordered split. Each part is a list of ranges of grid rows, oldest first, each within one segment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {
     pub train: Vec<Range<usize>>,
-    /// Contiguous blocks of `train`; the gaps between them belong to `train`, but to no fold.
+    /// Consecutive blocks of `train`. The gaps between them belong to `train`, but to no fold.
     pub folds: Vec<Vec<Range<usize>>>,
     /// The newest rows.
     pub holdout: Vec<Range<usize>>,
-    /// Rows left out between the parts: lags + horizon.
+    /// Length of a gap in rows: lags + horizon.
     pub gap: usize,
 }
 
 impl Split {
-    /// Splits the segments of `log`: the newest `spec.holdout` of rows, a gap, and [`FOLDS`] blocks of what is before.
+    /// Splits the segments of `log`: the newest rows, of the length `spec.holdout`, a gap, and [`FOLDS`] blocks of the rest.
     ///
     /// # Errors
-    /// [`Error::Data`] when a part would be shorter than one forecast up to the horizon: says what there is, what is
-    /// needed, and the help.
+    /// [`Error::Data`] if a part would be shorter than one forecast. The message says how many rows there are, how many are
+    /// needed, and what to change.
     pub fn new(log: &Trajectory, spec: &ModelSpec, step: TimeSpan) -> Result<Self> {
         let rows: usize = log.segments.iter().map(Range::len).sum();
         let holdout = spec.holdout.steps(step, 1);
@@ -35,8 +40,8 @@ impl Split {
         let gap = spec.lags.value.max(1) + horizon;
         if holdout < gap {
             return Err(Error::Data(format!(
-                "the hold-out of {} ({}) is shorter than one forecast: {} of past and a horizon of {} ({}); make \
-                 `model.holdout` longer or `model.horizon` shorter in twin.toml",
+                "the hold-out of {} ({}) is shorter than one forecast, which needs {} before its start and a horizon of {} \
+                 ({}). Make `model.holdout` longer or `model.horizon` shorter in twin.toml",
                 spec.holdout.value,
                 plural(holdout, "row"),
                 plural(spec.lags.value.max(1), "row"),
@@ -48,38 +53,38 @@ impl Split {
         let needed = blocks + gap + holdout;
         if rows < needed {
             return Err(Error::Data(format!(
-                "the log is too short to learn from and to test on: it has {} of {step} ({}) in {}, and {} needed ({}): \
-                 {holdout} for the hold-out of {}, {blocks} for {FOLDS} training blocks that each hold a forecast of {}, \
-                 and a gap of {gap}; add older log files, or make `model.holdout` or `model.horizon` shorter in twin.toml",
+                "the log is too short to fit and test a model: it has {} of {step} ({}) in {}, but {} needed ({}): {holdout} \
+                 for the hold-out of {}, {blocks} for {FOLDS} training blocks with at least one forecast of {} each, and a gap \
+                 of {gap}. Add older log files, or make `model.holdout` or `model.horizon` shorter in twin.toml",
                 plural(rows, "row"),
-                length(rows, step),
+                duration(rows, step),
                 plural(log.segments.len(), "segment"),
                 if needed == 1 { "1 is".to_owned() } else { format!("{needed} are") },
-                length(needed, step),
+                duration(needed, step),
                 spec.holdout.value,
                 spec.horizon.value,
             )));
         }
-        let (before, newest) = cut(&log.segments, rows - holdout);
-        let train = up_to(&before, newest[0].start.saturating_sub(gap));
+        let (before, newest) = split_at(&log.segments, rows - holdout);
+        let train = before_row(&before, newest[0].start.saturating_sub(gap));
         let n: usize = train.iter().map(Range::len).sum();
         let mut folds = Vec::with_capacity(FOLDS);
         let mut rest = train.clone();
         for k in 0..FOLDS {
-            let (fold, after) = cut(&rest, (k + 1) * n / FOLDS - k * n / FOLDS);
+            let (fold, after) = split_at(&rest, (k + 1) * n / FOLDS - k * n / FOLDS);
             let end = after.first().map_or(usize::MAX, |r| r.start.saturating_sub(gap));
-            folds.push(up_to(&fold, end));
+            folds.push(before_row(&fold, end));
             rest = after;
         }
         Ok(Self { train, folds, holdout: newest, gap })
     }
 }
 
-/// The first `rows` rows of the stretches, and the rest.
-fn cut(stretches: &[Range<usize>], rows: usize) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+/// The first `rows` rows of `ranges`, and the rest.
+fn split_at(ranges: &[Range<usize>], rows: usize) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
     let (mut head, mut tail) = (Vec::new(), Vec::new());
     let mut left = rows;
-    for s in stretches {
+    for s in ranges {
         let at = s.start + left.min(s.len());
         left -= at - s.start;
         head.extend((at > s.start).then_some(s.start..at));
@@ -88,20 +93,20 @@ fn cut(stretches: &[Range<usize>], rows: usize) -> (Vec<Range<usize>>, Vec<Range
     (head, tail)
 }
 
-/// What of the stretches lies before grid row `end`.
-fn up_to(stretches: &[Range<usize>], end: usize) -> Vec<Range<usize>> {
-    stretches.iter().map(|s| s.start..s.end.min(end)).filter(|s| !s.is_empty()).collect()
+/// The part of `ranges` before grid row `end`.
+fn before_row(ranges: &[Range<usize>], end: usize) -> Vec<Range<usize>> {
+    ranges.iter().map(|s| s.start..s.end.min(end)).filter(|s| !s.is_empty()).collect()
 }
 
-/// A count of rows as a length of time, in days from two days on.
-fn length(rows: usize, step: TimeSpan) -> String {
+/// The duration of a number of rows; in days if it is two days or more.
+fn duration(rows: usize, step: TimeSpan) -> String {
     let ms = step.ms().saturating_mul(rows as i64);
     let days = ms as f64 / 86_400_000.0;
     if days >= 2.0 { format!("{days:.0}d") } else { TimeSpan::from_ms(ms).to_string() }
 }
 
 #[cfg(test)]
-#[allow(clippy::single_range_in_vec_init, reason = "lists of stretches that hold one")]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of one range")]
 mod tests {
     use std::sync::Arc;
 
@@ -128,7 +133,7 @@ mod tests {
     const HOUR: TimeSpan = TimeSpan::from_ms(3_600_000);
 
     #[test]
-    fn the_parts_are_disjoint_ordered_apart_and_inside_segments() {
+    fn parts_are_ordered_separated_by_gaps_and_within_segments() {
         let segments = [0..100, 120..400, 400..650, 700..1000];
         let split = Split::new(&log(&segments), &spec("10d", "4h"), HOUR).unwrap();
         assert_eq!(split.gap, 7);
@@ -156,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn short_logs_are_refused_with_numbers_and_cure() {
+    fn short_logs_are_refused_with_numbers_and_advice() {
         let e = Split::new(&log(&[0..300]), &spec("10d", "4h"), HOUR).unwrap_err();
         assert_eq!(e.exit_code(), 65);
         let text = e.to_string();

@@ -1,4 +1,4 @@
-//! Rows of a log from which a model can run open loop, and the batch that begins there.
+//! Start rows of open-loop runs, and the windows and inputs of a batch of such runs.
 
 use std::ops::Range;
 
@@ -8,48 +8,51 @@ use super::regressor::Particle;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
 
+/// If fewer starts than this reach the whole horizon, shorter ones are used too (guess).
+const FEW_STARTS: usize = 30;
+
 /// A row of the log from which an open-loop run starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
     pub row: usize,
     /// First row of its segment.
     pub first: usize,
-    /// Steps that can be run and compared before the segment, the block or the known inputs end.
+    /// Steps until the segment, the block or the known inputs end, at most the horizon.
     pub reach: usize,
 }
 
-/// The signals that a map reads and that must be known for it to run.
+/// The signals that must be known for a map to run.
 #[derive(Debug, Clone)]
-struct Reads {
-    /// Everything read, for the past of a start.
-    all: Vec<usize>,
-    /// Controls, disturbances and set-points: the future of a start.
-    exogenous: Vec<usize>,
-    /// Known at the start row itself: everything but outputs and derived signals.
+struct RequiredSignals {
+    /// Before the start: every signal that the map reads.
+    past: Vec<usize>,
+    /// At the start row: those without outputs and derived signals.
     present: Vec<usize>,
+    /// From the start row on: controls, disturbances and set-points.
+    future: Vec<usize>,
 }
 
-impl Reads {
-    fn of(map: &StepMap, log: &Trajectory) -> Self {
+impl RequiredSignals {
+    fn new(map: &StepMap, log: &Trajectory) -> Self {
         let mut read = vec![false; map.schema.len()];
         for (signal, _) in &map.layout.inputs {
             read[*signal] = true;
         }
         let e = &map.equations;
-        let programs = e.early.iter().chain(&e.late).map(|p| &p.1).chain(e.next.iter().map(|p| &p.1));
+        let programs = e.early.iter().chain(&e.late).map(|d| &d.program).chain(e.next.iter().map(|n| &n.program));
         for (signal, _) in programs.flat_map(|p| p.reads.iter()) {
             read[*signal] = true;
         }
         for target in &map.layout.targets {
             read[target.signal()] = true;
         }
-        let seen = |s: &usize| log.columns[*s].iter().any(|v| v.is_finite());
-        let all: Vec<usize> = (0..read.len()).filter(|&s| read[s]).filter(seen).collect();
+        let logged = |s: &usize| log.columns[*s].iter().any(|v| v.is_finite());
+        let past: Vec<usize> = (0..read.len()).filter(|&s| read[s]).filter(logged).collect();
         let role = |s: usize| map.schema.signals[s].role;
-        let exogenous: Vec<usize> = all.iter().copied().filter(|&s| is_exogenous(role(s))).collect();
+        let future: Vec<usize> = past.iter().copied().filter(|&s| is_exogenous(role(s))).collect();
         let present =
-            all.iter().copied().filter(|&s| is_exogenous(role(s)) || role(s) == Role::State).collect::<Vec<_>>();
-        Self { all, exogenous, present }
+            past.iter().copied().filter(|&s| is_exogenous(role(s)) || role(s) == Role::State).collect::<Vec<_>>();
+        Self { past, present, future }
     }
 }
 
@@ -57,12 +60,12 @@ fn is_exogenous(role: Role) -> bool {
     matches!(role, Role::Control | Role::Disturbance | Role::Setpoint)
 }
 
-/// Signals to score: the targets in their order, then the other states that the equations know.
+/// Columns of the signals to score: the targets in their order, then the logged states with a known equation.
 pub fn scored_signals(map: &StepMap, log: &Trajectory) -> Vec<usize> {
     let mut signals: Vec<usize> = map.layout.targets.iter().map(|t| t.signal()).collect();
-    for (state, _, _) in &map.equations.next {
-        if !signals.contains(state) && log.columns[*state].iter().any(|v| v.is_finite()) {
-            signals.push(*state);
+    for state in map.equations.next.iter().map(|n| n.signal) {
+        if !signals.contains(&state) && log.columns[state].iter().any(|v| v.is_finite()) {
+            signals.push(state);
         }
     }
     signals
@@ -70,11 +73,11 @@ pub fn scored_signals(map: &StepMap, log: &Trajectory) -> Vec<usize> {
 
 /// At most `limit` rows of `blocks`, evenly spaced, from which `map` can run open loop in `log`.
 ///
-/// A start has a complete past of `map.depth()` rows before it in its segment, so that the last one-step error before
-/// it is known: that error is part of the forecast. Starts that reach the whole horizon are preferred; where blocks are too short for
-/// any, shorter ones are taken.
+/// There are `map.depth()` complete rows before a start in its segment, so that the last one-step error before it is known:
+/// the forecast continues that error. Only starts that reach the whole horizon are used, unless there are fewer than 30 of
+/// them.
 pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon: usize, limit: usize) -> Vec<Start> {
-    let reads = Reads::of(map, log);
+    let required = RequiredSignals::new(map, log);
     let depth = map.depth();
     let known = |signals: &[usize], t: usize| signals.iter().all(|&s| log.at(s, t)[0].is_finite());
     let mut found: Vec<Start> = Vec::new();
@@ -84,19 +87,19 @@ pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon:
             if from + 1 >= to {
                 continue;
             }
-            // How many rows before `t` have everything, and how many rows from `t` on have their inputs.
+            // Complete rows directly before `t`, and rows with known inputs from `t` on.
             let mut past = 0;
             let mut ready = vec![false; to - from];
             for t in from.saturating_sub(depth).max(segment.start)..to {
                 if t >= from {
-                    ready[t - from] = past >= depth && known(&reads.present, t);
+                    ready[t - from] = past >= depth && known(&required.present, t);
                 }
-                past = if known(&reads.all, t) { past + 1 } else { 0 };
+                past = if known(&required.past, t) { past + 1 } else { 0 };
             }
             let mut future = 0;
             let mut here = Vec::new();
             for t in (from..to - 1).rev() {
-                future = if known(&reads.exogenous, t) { future + 1 } else { 0 };
+                future = if known(&required.future, t) { future + 1 } else { 0 };
                 if ready[t - from] && future > 0 {
                     here.push(Start { row: t, first: segment.start, reach: future.min(horizon) });
                 }
@@ -107,14 +110,14 @@ pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon:
     }
     found.sort_by_key(|s| s.row);
     found.dedup_by_key(|s| s.row);
-    let whole = found.iter().filter(|s| s.reach == horizon).count();
-    if whole >= 30.min(found.len()) && whole > 0 {
+    let full = found.iter().filter(|s| s.reach == horizon).count();
+    if full >= FEW_STARTS.min(found.len()) && full > 0 {
         found.retain(|s| s.reach == horizon);
     }
     thin(&found, limit)
 }
 
-/// At most `limit` of `items`, evenly spaced, in order.
+/// At most `limit` of `items`, evenly spaced and in order.
 pub fn thin<T: Copy>(items: &[T], limit: usize) -> Vec<T> {
     let (n, limit) = (items.len(), limit.max(1));
     if n <= limit {
@@ -123,8 +126,8 @@ pub fn thin<T: Copy>(items: &[T], limit: usize) -> Vec<T> {
     (0..limit).map(|i| items[i * n / limit]).collect()
 }
 
-/// A window with one row per start, at `row − back`; what is not known at that moment (outputs and derived signals of
-/// the current frame) repeats the frame before, so that nothing of the future can be read.
+/// A window with `copies` rows per start, at `row − back`. Outputs and derived signals of the current frame are not known at
+/// that time, so they repeat the frame before.
 pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copies: usize, back: usize) -> Window {
     let depth = map.depth().max(2);
     let rows = starts.len() * copies;
@@ -146,7 +149,8 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
     window
 }
 
-/// Writes the log's inputs `ahead` rows after the start into the current frame; past a start's reach the last stay.
+/// Writes the logged inputs `ahead` rows after each start into the current frame. Beyond a start's reach, they repeat the last
+/// ones.
 pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Start], copies: usize, ahead: usize) {
     for (signal, spec) in log.schema.signals.iter().enumerate() {
         if !is_exogenous(spec.role) {
@@ -160,8 +164,8 @@ pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Star
     }
 }
 
-/// One-step errors, measured − predicted, of every target from every start, without noise: `[targets][starts]`; NaN
-/// where nothing was measured. `back` steps before the start.
+/// One-step errors, measured − predicted, of every target, `back` steps before every start: `[targets][starts]`. NaN if there
+/// is no measurement.
 pub(crate) fn one_step_errors(map: &StepMap, log: &Trajectory, starts: &[Start], back: usize) -> Vec<Vec<f64>> {
     let mut window = window_at(map, log, starts, 1, back);
     let mut scratch = StepScratch::default();
@@ -183,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thinning_keeps_order_and_ends_apart() {
+    fn thinned_items_are_evenly_spaced_and_in_order() {
         assert_eq!(thin(&[0, 1, 2, 3, 4, 5, 6, 7], 4), [0, 2, 4, 6]);
         assert_eq!(thin(&[0, 1], 4), [0, 1]);
     }

@@ -148,7 +148,7 @@ fn losses(run: &Rollouts, spread: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64)
         for h in 1..=run.horizon {
             let (low, high) = spread.calibration.interval(k, h, 0.9);
             for pair in run.pairs(k, h) {
-                let width = spread.calibration.local(k, h, pair.doubt) * widths.at(k, h, pair.start);
+                let width = spread.calibration.local_width(k, h, pair.model_sd) * widths.at(k, h, pair.start);
                 sum[pair.start] += spread.calibration.crps(k, h, width, pair.error()) / scale;
                 count[pair.start] += 1;
                 // What is known without error tells nothing.

@@ -8,11 +8,13 @@ use indexmap::IndexMap;
 
 use super::{Event, Registry, Verdict, Version, now};
 use crate::compute::Compute;
-use crate::config::{self, Effect, Loaded, ModelSpec, TwinSpec};
+use crate::config::{self, Loaded, ModelSpec, TwinSpec};
 use crate::control::mpc::TunedMpc;
 use crate::error::{Error, Fault, Result};
 use crate::expr;
-use crate::learn::{Layout, NoiseModel, Split, learn};
+use crate::learn::{
+    KnownEffect, Layout, NoiseModel, Note, NoteKind, Preselected, Selection, Split, TrainingData, learn,
+};
 use crate::log::{self, Quality};
 use crate::scenario::results::ModelCard;
 use crate::scenario::{Compiled, Plant, model_card, replay_checks};
@@ -116,12 +118,14 @@ impl Source {
             model.choose = vec![setting.model.clone().into()];
             model.lags = setting.lags.into();
         }
-        let wanted = tuned.as_ref().map(|t| (t.setting.model.as_str(), t.reason.as_str()));
-        let learned =
-            learn(log, &self.compiled.equations, &model, &effects(&self.schema, spec), wanted, &self.compute, &tell)?;
+        let preselected = tuned.as_ref().map(|t| Preselected { model: &t.setting.model, reason: &t.reason });
+        let selection = Selection { effects: &effects(&self.schema, spec), preselected };
+        let data = TrainingData::new(log, &self.compiled.equations, &model, &self.compute)?;
+        let learned = learn(&data, &selection, &tell)?;
         let split = Split::new(log, &model, spec.step.value)?;
         let mut card = model_card(&learned, model.lags.value, spec, &self.schema);
-        card.notes.extend(tuned.as_ref().and_then(TunedMpc::warning));
+        let warning = tuned.as_ref().and_then(TunedMpc::warning);
+        card.notes.extend(warning.map(|text| Note::new(NoteKind::Tuning, text)));
         card.tuned = tuned;
         // rows of the whole log, whatever part of it was learned from
         let first = self.log.step_at(log.start).unwrap_or(0);
@@ -132,11 +136,17 @@ impl Source {
         let mut provenance = Provenance::new(spec, sources, training, holdout, card.trained_until.clone())?;
         provenance.seed = model.seed.value;
         let twin = Twin {
-            doubt: learned.doubt,
+            doubt: learned.epistemic,
             carry: spec.model.carry_steps(spec.step.value),
-            ..Twin::new(learned.map, learned.spread, log, &split.train, provenance)
+            ..Twin::new(learned.map, learned.noise_model, log, &split.train, provenance)
         };
-        Ok(Fitted { twin, card, holdout: split.holdout, untracked: learned.untracked, refused: learned.refused })
+        Ok(Fitted {
+            twin,
+            card,
+            holdout: split.holdout,
+            untracked: learned.noise_before_holdout,
+            refused: learned.refusal,
+        })
     }
 
     /// How plans on this plant are made best; `None` where the file does not ask for it or the log is too short.
@@ -368,10 +378,12 @@ pub fn fit_and_publish(
     Ok((plant, refused))
 }
 
-/// Known signs as columns: (control, signal, sign).
-fn effects(schema: &Schema, spec: &TwinSpec) -> Vec<(usize, usize, Effect)> {
+/// The known effects of all controls.
+fn effects(schema: &Schema, spec: &TwinSpec) -> Vec<KnownEffect> {
     let of = |(i, s): (usize, &crate::config::At<crate::config::SignalSpec>)| {
-        let pairs = s.value.effects.iter().filter_map(move |(control, e)| Some((schema.find(control)?, i, e.value)));
+        let pairs = s.value.effects.iter().filter_map(move |(control, e)| {
+            Some(KnownEffect { control: schema.find(control)?, signal: i, effect: e.value })
+        });
         pairs.collect::<Vec<_>>()
     };
     spec.signals.iter().enumerate().flat_map(of).collect()

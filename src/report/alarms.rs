@@ -1,6 +1,6 @@
 //! What on page one needs looking at.
 
-use crate::scenario::results::{ReplayCheck, Results};
+use crate::scenario::results::{Note, NoteKind, ReplayCheck, Results};
 
 use super::front::broken_signals;
 use super::number::{self, PROSE, with_unit};
@@ -62,10 +62,8 @@ pub fn alarms(results: &Results, picks: &[Pick<'_>]) -> Vec<String> {
         }
     }
     // Notes on models that were not chosen, and on intervals (see above), are no matter for page one.
-    let others = results.model.scores.iter().map(|s| s.model.as_str()).filter(|n| *n != results.model.model);
-    let others: Vec<String> = others.map(|n| format!("{n} contradicts")).collect();
-    let aside = |n: &&String| n.starts_with("90 % intervals of ") || others.iter().any(|o| n.starts_with(o.as_str()));
-    out.extend(results.model.notes.iter().filter(|n| !aside(n)).map(|n| short(n, 160)));
+    let aside = |n: &&Note| matches!(n.kind, NoteKind::Coverage | NoteKind::OtherContradiction);
+    out.extend(results.model.notes.iter().filter(|n| !aside(n)).map(|n| short(&n.text, 160)));
     out
 }
 

@@ -127,10 +127,9 @@ pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
     let controls = distinct(moved.iter().map(|r| r.control.as_str()));
     Ok(Model {
         name: m.model.clone(),
-        // The name stands before it already.
-        reason: marked(m.reason.strip_prefix(m.model.as_str()).unwrap_or(&m.reason).trim_start()),
+        reason: marked(&m.reason),
         facts: facts(m, clock),
-        notes: m.notes.iter().map(|n| marked(n)).collect(),
+        notes: m.notes.iter().map(|n| marked(&n.text)).collect(),
         skills: skills(m)?,
         last_horizon: horizons.last().map(|h| ahead(*h, &m.step)).unwrap_or_default(),
         scores: score_rows(m, &horizons),

@@ -22,7 +22,7 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
         crps: s.crps,
         coverage: s.coverage,
         coverage_fixed: s.coverage_fixed,
-        right: s.right(),
+        right: s.acceptable_coverage(),
         independent: s.independent,
         pit: s.pit,
     });
@@ -48,7 +48,7 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
             },
         }
     });
-    let facts = &learned.facts;
+    let facts = &learned.split;
     ModelCard {
         version: String::new(),
         model: learned.chosen.clone(),

@@ -236,7 +236,7 @@ fn realise(
                 *v = limits.clamp(change.value.apply(*v));
             }
         }
-        compiled.equations.constants.retain(|(i, _)| *i != signal);
+        compiled.equations.constants.retain(|c| c.signal != signal);
     }
     // derived signals of the past stay as the log and the twin's own parameters have them; those of the run are made in it
     let states = plant.schema.with_role(Role::State);
@@ -363,7 +363,7 @@ fn told_the_truth(
 ) -> Vec<String> {
     let ControllerSpec::Mpc(mpc) = controller else { return Vec::new() };
     let forecast = Forecast::new(&plant.spec.value, realised.clone(), past, mpc.forecast.as_ref().map(|f| f.value));
-    let constant = |i: &usize| compiled.equations.constants.iter().any(|(c, _)| c == i);
+    let constant = |i: &usize| compiled.equations.constants.iter().any(|c| c.signal == *i);
     forecast.perfect().filter(|i| !constant(i)).map(|i| plant.schema.signals[i].name.clone()).collect()
 }
 

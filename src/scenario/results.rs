@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use crate::control::OptimismCheck;
 use crate::control::mpc::TunedMpc;
+pub use crate::learn::{Note, NoteKind};
 use crate::log::Quality;
 use crate::value::compare::number_or_null;
 pub use crate::value::{Difference, Economics, Estimate};
@@ -188,7 +189,7 @@ pub struct ModelCard {
     pub version: String,
     /// Chosen model.
     pub model: String,
-    /// Why it was chosen, one sentence.
+    /// Why it was chosen; goes on from the model's name and does not repeat it.
     pub reason: String,
     /// UTC; end of the data that it was fitted on.
     pub trained_until: String,
@@ -206,7 +207,7 @@ pub struct ModelCard {
     /// Identity replay over the hold-out: one row per KPI.
     pub replay: Vec<ReplayCheck>,
     /// Things that a reader must know, e.g. a control that never moved.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// How plans on it are made best; `None`: not tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuned: Option<TunedMpc>,

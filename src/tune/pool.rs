@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::TuningInputs;
 use crate::config::ModelSpec;
 use crate::error::{Error, Result};
-use crate::learn::{Task, model};
+use crate::learn::{TrainingData, model};
 use crate::twin::{Provenance, Twin};
 use crate::value::TerminalCost;
 
@@ -60,7 +60,7 @@ impl ModelPool {
         let given = !ground.model.lags.span.is_empty();
         let lags: Vec<usize> = if given { vec![ground.model.lags.value] } else { LAGS.to_vec() };
         let most = ModelSpec { lags: LAGS[LAGS.len() - 1].max(lags[0]).into(), ..ground.model.clone() };
-        let task = Task::new(ground.log, &ground.compiled.equations, &most, ground.compute)?;
+        let task = TrainingData::new(ground.log, &ground.compiled.equations, &most, ground.compute)?;
         let halves = halves(&task);
         let terminal_cost =
             |rows: &[Range<usize>]| TerminalCost::fit(ground.log, rows, &ground.compiled.objective, task.horizon);
@@ -112,14 +112,14 @@ fn player(
     (model, lags, half): (&'static str, usize, usize),
 ) -> Result<PoolModel> {
     let spec = ModelSpec { lags: lags.into(), ..ground.model.clone() };
-    let task = Task::new(ground.log, &ground.compiled.equations, &spec, ground.compute)?;
-    let part = task.part(model, &halves[half], &halves[1 - half])?;
-    let twin = Twin::unbounded(part.map, part.spread, ground.log, &halves[half], Provenance::default());
-    Ok(PoolModel { model, lags, half, twin, error: part.error })
+    let task = TrainingData::new(ground.log, &ground.compiled.equations, &spec, ground.compute)?;
+    let fitted = task.fit_and_validate(model, &halves[half], &halves[1 - half])?;
+    let twin = Twin::unbounded(fitted.map, fitted.noise_model, ground.log, &halves[half], Provenance::default());
+    Ok(PoolModel { model, lags, half, twin, error: fitted.relative_error })
 }
 
 /// Cuts the training rows of `task` in the middle.
-fn halves(task: &Task) -> Halves {
+fn halves(task: &TrainingData) -> Halves {
     let rows: usize = task.split.train.iter().map(Range::len).sum();
     let (mut older, mut newer, mut seen) = (Vec::new(), Vec::new(), 0);
     for r in &task.split.train {

@@ -20,7 +20,7 @@ pub use provenance::{Provenance, config_hash};
 
 use crate::error::Result;
 use crate::expr::Program;
-use crate::learn::{EpistemicThresholds, Equations, Level, NoiseModel, Particle, StepMap, StepScratch};
+use crate::learn::{EpistemicLevel, EpistemicThresholds, Equations, NoiseModel, Particle, StepMap, StepScratch};
 use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 
@@ -189,9 +189,9 @@ impl Dynamics for Twin {
         let mut labels = self.envelope.label(window);
         for (label, level) in labels.iter_mut().zip(self.doubt.levels(&self.map, window)) {
             *label = (*label).max(match level {
-                Level::Usual => Support::Inside,
-                Level::High => Support::Edge,
-                Level::Beyond => Support::Outside,
+                EpistemicLevel::Normal => Support::Inside,
+                EpistemicLevel::High => Support::Edge,
+                EpistemicLevel::Extreme => Support::Outside,
             });
         }
         labels
@@ -203,7 +203,7 @@ impl Dynamics for Twin {
 
     fn derived(&self, signal: usize) -> Option<&Program> {
         let Equations { early, late, .. } = &self.map.equations;
-        early.iter().chain(late).find(|(s, _)| *s == signal).map(|(_, program)| program)
+        early.iter().chain(late).find(|d| d.signal == signal).map(|d| &d.program)
     }
 
     fn learns(&self, signal: usize) -> bool {

@@ -568,10 +568,12 @@ pub fn datacenter() -> Results {
                 },
             ],
             tuned: None,
-            notes: vec![
-                "fan_speed stayed between 52 and 88 % in the log: advice beyond is at the edge of its experience."
-                    .into(),
-            ],
+            notes: vec![Note {
+                kind: NoteKind::ConstantControl,
+                text:
+                    "fan_speed stayed between 52 and 88 % in the log: advice beyond is at the edge of its experience."
+                        .into(),
+            }],
         },
         quality: quality(),
         provenance: Provenance {

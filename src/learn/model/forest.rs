@@ -98,7 +98,7 @@ impl Forest {
             })
             .collect();
         let everything: Vec<usize> = (0..n).collect();
-        let left_over = Scaling::of(&residuals, &everything).sd;
+        let left_over = Scaling::estimate(&residuals, &everything).sd;
         let target_sd = data.target_scaling(rows).sd;
         let tasks: Vec<(usize, usize)> = (0..q)
             .filter(|&j| left_over[j] > WORTH * target_sd[j])

@@ -31,7 +31,7 @@ pub use stack::{STACK, Stack};
 /// [`Stack`] is made of those that were.
 pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp", "ensemble"];
 
-/// Fits the model called `name`. Outlying rows ([`super::Dataset::usual`]) are left out.
+/// Fits the model called `name`. Outlying rows ([`super::Dataset::inliers`]) are left out.
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name, [`Error::Data`] when there are too few transitions.
@@ -43,19 +43,19 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     if name == "persistence" {
         return Ok(Arc::new(Persistence::new(&data.layout)?));
     }
-    let usual = data.usual(rows);
+    let inliers = data.inliers(rows);
     let needed = (2 * (data.x.len() + 1)).max(30);
-    if usual.rows.len() < needed && !data.y.is_empty() {
+    if inliers.rows.len() < needed && !data.y.is_empty() {
         return Err(Error::Data(format!(
             "too little to fit `{name}` on: {} where every signal is measured at {} in a row, and at least {needed} are \
              needed for {}; see `inspect` for what is missing, use a longer log, fewer `model.lags`, or name signals \
              that no model needs in `model.ignore`",
-            plural(usual.rows.len(), "training row"),
+            plural(inliers.rows.len(), "training row"),
             plural(options.lags.value + 1, "step"),
             plural(data.x.len(), "input"),
         )));
     }
-    let fit = Fit { rows: &usual.rows, ..*fit };
+    let fit = Fit { rows: &inliers.rows, ..*fit };
     Ok(match name {
         "linear" => Arc::new(Linear::fit(&fit)?),
         "gp" => Arc::new(Gp::fit(&fit)?),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::config::{ForecastSpec, MpcSpec};
 use crate::control::{Forecast, since};
 use crate::expr::Registers;
-use crate::learn::Equations;
+use crate::learn::{Constant, Derived, Equations};
 use crate::scenario::Plant;
 use crate::schema::{Role, Signal};
 use crate::trajectory::{Frame, Trajectory, Window};
@@ -137,7 +137,7 @@ impl Past {
                 column.last().copied().filter(|_| has_last && matches!(signal.role, Role::Output | Role::Derived));
             column.push(last.unwrap_or(f64::NAN));
         }
-        for &(signal, value) in &equations.constants {
+        for &Constant { signal, value } in &equations.constants {
             if let Some(v) = t.columns[signal].last_mut() {
                 *v = value;
             }
@@ -175,7 +175,7 @@ impl Past {
         }
         let row = self.forecast.realised.steps - 1 - lag;
         let late: &[_] = if all { &equations.late } else { &[] };
-        for (signal, program) in equations.early.iter().chain(late) {
+        for Derived { signal, program } in equations.early.iter().chain(late) {
             let mut value = [0.0];
             program.eval(&self.forecast.realised.frame(row, self.earliest.min(row)), &mut self.registers, &mut value);
             self.set(*signal, lag, value[0]);

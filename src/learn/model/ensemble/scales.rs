@@ -36,7 +36,7 @@ impl Scales {
             None => column.clone(),
         };
         let x: Vec<Vec<f64>> = data.x.iter().zip(&later).map(difference).collect();
-        let (x, y) = (Scaling::of(&x, rows), Scaling::of(y, rows));
+        let (x, y) = (Scaling::estimate(&x, rows), Scaling::estimate(y, rows));
         let mut scales = Self {
             later,
             inverse: x.inverse(),

@@ -95,7 +95,7 @@ impl Gp {
             .map(|j| {
                 let left_over = residual(j);
                 let everything: Vec<usize> = (0..rows.len()).collect();
-                let scale = Scaling::of(std::slice::from_ref(&left_over), &everything).sd[0];
+                let scale = Scaling::estimate(std::slice::from_ref(&left_over), &everything).sd[0];
                 if active.is_empty() || scale <= WORTH * targets[j] {
                     return Ok(None);
                 }

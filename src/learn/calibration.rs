@@ -1,49 +1,69 @@
-//! The distribution of multi-step errors, recalibrated on held-out blocks of time.
+//! The distribution of a model's multi-step errors, recalibrated on held-out blocks of time.
 //!
-//! Each training block is forecast by a model that has not seen it. What of those errors the future will look like is
-//! itself a choice, made per signal and band of horizons by the CRPS of later blocks under what earlier blocks say.
+//! Each block of the training rows is forecast by a model that was fitted without it. For a scored signal and horizon h the
+//! calibrated distribution of the error, measured − predicted, is that of
+//!
+//! ```text
+//! σ_h · w(g) · Z,   w(g) = √(s² + g²) / median √(s² + g²)
+//! ```
+//!
+//! | symbol | meaning |
+//! |---|---|
+//! | σ_h | standard deviation at horizon h |
+//! | g | the model's own one-step standard deviation along the run ([`super::Rollouts::model_sd`]) |
+//! | s | robust standard deviation of the one-step errors |
+//! | w | local width: 1 on average; constant 1 if the model's own standard deviation does not help |
+//! | Z | standardised error, with one set of quantiles for each band of horizons 1, 2, 3–4, 5–8, 9–16 … |
+//!
+//! How σ, w and Z are estimated is itself selected for each signal and band. A [`RecalibrationMethod`] combines
+//!
+//! - the shape of Z: scaled normal, isotonic (Kuleshov et al. 2018) or split-conformal (Lei et al. 2018),
+//! - recent or equal weights of the blocks,
+//! - local or constant width.
+//!
+//! Every method is fitted on blocks 1 … b − 1 and scored on block b, for each b ≥ 3. The method with the lowest continuous
+//! ranked probability score (CRPS) is selected if it is better than the default method, isotonic with equal weights and
+//! constant width, by 0.3 %. It is then fitted on all blocks. [`super::tracking`] adapts the widths later.
 
 use serde::{Deserialize, Serialize};
 
-use super::errors::{Errors, Local, Method, crps};
 use super::quantile::interpolate;
+use super::recalibration::{HeldOutErrors, LocalWidth, RecalibrationMethod, crps};
 use super::rollouts::Rollouts;
 
-/// Distribution of a model's multi-step errors, measured − predicted.
+/// Calibrated distribution of a model's multi-step errors, measured − predicted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Schema column of each scored signal, targets first.
     pub signals: Vec<usize>,
-    /// Standard deviation at horizon `h + 1` where the model doubts as usual: over a band of horizons the RMSE of the
-    /// held-out blocks, within it as the body of their errors grows: `[signals][horizon]`.
+    /// σ at horizon `h + 1`: `[signals][horizon]`.
     pub sd: Vec<Vec<f64>>,
-    /// Quantiles of the standardised errors, ascending, per band of horizons 1, 2, 3–4, 5–8, 9–16 …:
-    /// `[signals][bands][POINTS]`.
+    /// Quantiles of Z, ascending, at equal steps of probability: `[signals][bands][quantiles]`.
     pub shape: Vec<Vec<Vec<f64>>>,
-    /// How each was made: `[signals][bands]`.
-    pub method: Vec<Vec<Method>>,
-    /// `[signals]`.
-    pub local: Vec<Local>,
+    /// The selected methods: `[signals][bands]`.
+    pub method: Vec<Vec<RecalibrationMethod>>,
+    /// w: `[signals]`.
+    pub local: Vec<LocalWidth>,
 }
 
 impl Calibration {
-    /// From open-loop runs over blocks of time, oldest first, all over the same signals. `typical`: a standard deviation
-    /// per signal for horizons at which nothing was measured.
-    pub fn of(runs: &[Rollouts], typical: &[f64]) -> Self {
+    /// Selects a method for each signal and band, and fits it. `runs`: open-loop runs over blocks of time, oldest first, all
+    /// over the same signals. `typical`: a standard deviation for each signal, used at horizons without measurements.
+    pub fn fit(runs: &[Rollouts], typical: &[f64]) -> Self {
         let Some(first) = runs.first() else { return Self::default() };
         let horizon = first.horizon;
         let mut calibration = Self { signals: first.signals.clone(), ..Self::default() };
         for (k, typical) in typical.iter().enumerate().take(first.signals.len()) {
-            let errors = Errors::of(runs, k, *typical, 1e-9 * typical.abs().max(1e-9));
+            let errors = HeldOutErrors::new(runs, k, *typical, 1e-9 * typical.abs().max(1e-9));
             let (mut sd, mut shape, mut method) = (Vec::with_capacity(horizon), Vec::new(), Vec::new());
             for b in 0..=band(horizon) {
                 let horizons = horizons(b, horizon);
-                let best = errors.best(horizons.clone());
+                let selected = errors.select_method(horizons.clone());
                 let before = sd.last().copied().unwrap_or(*typical);
-                let made = errors.distribution(best, horizons, before);
-                sd.extend(made.sd);
-                shape.push(made.shape);
-                method.push(best);
+                let distribution = errors.distribution(selected, horizons, before);
+                sd.extend(distribution.sd);
+                shape.push(distribution.shape);
+                method.push(selected);
             }
             calibration.sd.push(sd);
             calibration.shape.push(shape);
@@ -53,28 +73,28 @@ impl Calibration {
         calibration
     }
 
-    /// The same methods on other blocks.
-    pub(super) fn again(&self, runs: &[Rollouts]) -> Self {
+    /// Fits the selected methods on other blocks.
+    pub(super) fn refit(&self, runs: &[Rollouts]) -> Self {
         let Some(horizon) = runs.first().map(|r| r.horizon) else { return self.clone() };
         let mut other = self.clone();
         for k in 0..self.signals.len() {
-            // Where nothing was measured, what was.
+            // Used at horizons without measurements in `runs`.
             let typical = self.sd_at(k, 1);
-            let most = self.sd[k].iter().copied().fold(0.0, f64::max);
-            let errors = Errors::of(runs, k, typical, 1e-9 * most);
+            let largest = self.sd[k].iter().copied().fold(0.0, f64::max);
+            let errors = HeldOutErrors::new(runs, k, typical, 1e-9 * largest);
             other.local[k] = errors.local;
             other.sd[k].clear();
             for (b, method) in self.method[k].iter().enumerate() {
                 let before = other.sd[k].last().copied().unwrap_or(typical);
-                let made = errors.distribution(*method, horizons(b, horizon), before);
-                other.sd[k].extend(made.sd);
-                other.shape[k][b] = made.shape;
+                let distribution = errors.distribution(*method, horizons(b, horizon), before);
+                other.sd[k].extend(distribution.sd);
+                other.shape[k][b] = distribution.shape;
             }
         }
         other
     }
 
-    /// Whether this may come from a file, over `signals` signals.
+    /// Whether a calibration that was read from a file is valid for a schema of `signals` signals.
     pub fn is_sound(&self, signals: usize) -> bool {
         let n = self.signals.len();
         self.signals.iter().all(|s| *s < signals)
@@ -83,41 +103,40 @@ impl Calibration {
             && self.shape.iter().all(|bands| !bands.is_empty() && bands.iter().all(|quantiles| !quantiles.is_empty()))
     }
 
-    /// Standard deviation of scored signal number `k` at horizon `h` (1-based); beyond the last horizon, the last.
+    /// σ of scored signal number `k` at horizon `h` (1-based). Beyond the last horizon, that of the last.
     pub fn sd_at(&self, k: usize, h: usize) -> f64 {
         let column = &self.sd[k];
         column[(h.max(1) - 1).min(column.len() - 1)]
     }
 
-    /// How wide the distribution is for a model that doubts as much as `doubt` along the run, beside the usual one.
-    pub fn local(&self, k: usize, h: usize, doubt: f64) -> f64 {
+    /// w(g) for a forecast along which the model's own standard deviation is `model_sd`.
+    pub fn local_width(&self, k: usize, h: usize, model_sd: f64) -> f64 {
         let methods = &self.method[k];
         let method = methods[band(h.max(1)).min(methods.len() - 1)];
-        if method.local { self.local[k].of(doubt) } else { 1.0 }
+        if method.local { self.local[k].at(model_sd) } else { 1.0 }
     }
 
-    /// Quantile `p` of measured − predicted, where the model doubts as usual.
+    /// Quantile `p` of σ_h · Z.
     pub fn quantile(&self, k: usize, h: usize, p: f64) -> f64 {
         self.sd_at(k, h) * interpolate(self.shape_at(k, h), p)
     }
 
-    /// Central interval of measured − predicted that holds the share `level`, where the model doubts as usual.
+    /// Central interval of σ_h · Z that covers the share `level`.
     pub fn interval(&self, k: usize, h: usize, level: f64) -> (f64, f64) {
         let (sd, (low, high)) = (self.sd_at(k, h), central(self.shape_at(k, h), level));
         (sd * low, sd * high)
     }
 
-    /// The share that this interval holds, both ends of it, by what it was made of: `level`, or more where one value is
-    /// frequent, such as no error at all in what is mostly known.
-    pub fn held(&self, k: usize, h: usize, level: f64) -> f64 {
+    /// The share of the calibration errors that this interval covers, its ends included: `level`, or more if one value is
+    /// frequent, such as an error of exactly zero.
+    pub fn expected_coverage(&self, k: usize, h: usize, level: f64) -> f64 {
         let shape = self.shape_at(k, h);
         let (low, high) = central(shape, level);
-        let held = shape.iter().filter(|q| (low..=high).contains(*q)).count();
-        (held as f64 / shape.len() as f64).max(level)
+        let covered = shape.iter().filter(|q| (low..=high).contains(*q)).count();
+        (covered as f64 / shape.len() as f64).max(level)
     }
 
-    /// CRPS of the forecast distribution, `width` times as wide as where the model doubts as usual, when measured −
-    /// predicted turned out to be `error`.
+    /// CRPS of the distribution of σ_h · `width` · Z at the observed `error`.
     pub fn crps(&self, k: usize, h: usize, width: f64, error: f64) -> f64 {
         crps(self.shape_at(k, h), self.sd_at(k, h) * width, error)
     }
@@ -128,7 +147,7 @@ impl Calibration {
     }
 }
 
-/// Central interval of `shape` that holds the share `level`.
+/// Central interval of `shape` that covers the share `level`.
 fn central(shape: &[f64], level: f64) -> (f64, f64) {
     (interpolate(shape, 0.5 - 0.5 * level), interpolate(shape, 0.5 + 0.5 * level))
 }
@@ -138,7 +157,7 @@ fn band(h: usize) -> usize {
     if h <= 1 { 0 } else { (h - 1).ilog2() as usize + 1 }
 }
 
-/// Horizons of a band, as far as `last`.
+/// Horizons of a band, up to `last`.
 fn horizons(band: usize, last: usize) -> std::ops::Range<usize> {
     let (from, to) = if band == 0 { (1, 2) } else { ((1 << (band - 1)) + 1, (1 << band) + 1) };
     from..to.min(last + 1)
@@ -147,7 +166,7 @@ fn horizons(band: usize, last: usize) -> std::ops::Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learn::errors::Shape;
+    use crate::learn::recalibration::ErrorShape;
     use crate::learn::starts::Start;
     use crate::rng::Key;
 
@@ -162,14 +181,14 @@ mod tests {
                 measured: vec![
                     (0..horizon).flat_map(|h| (0..starts).map(move |s| (h, s))).map(|(h, s)| error(b, h, s)).collect(),
                 ],
-                doubt: vec![vec![0.0; horizon * starts]],
+                model_sd: vec![vec![0.0; horizon * starts]],
                 last: vec![vec![0.0; starts]],
             })
             .collect()
     }
 
     #[test]
-    fn bands_double_and_tile_the_horizons() {
+    fn bands_double_in_length_and_cover_every_horizon() {
         assert_eq!([1, 2, 3, 4, 5, 8, 9, 16, 17].map(band), [0, 1, 2, 2, 3, 3, 4, 4, 5]);
         for last in 1..40 {
             let all: Vec<usize> = (0..=band(last)).flat_map(|b| horizons(b, last)).collect();
@@ -178,36 +197,36 @@ mod tests {
     }
 
     #[test]
-    fn stationary_errors_are_covered_and_keep_the_first_method() {
+    fn intervals_cover_stationary_errors() {
         let key = Key::new(3);
         let error = |b, h, s| (1.0 + h as f64) * key.fold(b as u64).fold(h as u64).normal(s as u64);
-        let c = Calibration::of(&runs(5, 800, 4, error), &[1.0]);
+        let c = Calibration::fit(&runs(5, 800, 4, error), &[1.0]);
         for h in 1..=4 {
             assert!((c.sd_at(0, h) / h as f64 - 1.0).abs() < 0.05);
             let (low, high) = c.interval(0, h, 0.9);
             assert!((high / h as f64 - 1.645).abs() < 0.12 && (low / h as f64 + 1.645).abs() < 0.12, "{low} {high}");
         }
-        // A normal shape is as good as any here.
-        assert!(c.method[0].iter().all(|m| !m.recent || m.shape == Shape::Scale), "{:?}", c.method);
+        // Only a normal shape is as good as the default for normal errors.
+        assert!(c.method[0].iter().all(|m| !m.recent || m.shape == ErrorShape::ScaledNormal), "{:?}", c.method);
     }
 
     #[test]
-    fn growing_errors_make_newer_blocks_count_more() {
+    fn growing_errors_select_recent_weights() {
         let key = Key::new(4);
         let error = |b: usize, h, s| 3f64.powi(b as i32) * key.fold(b as u64).fold(h as u64).normal(s as u64);
-        let c = Calibration::of(&runs(5, 400, 2, error), &[1.0]);
+        let c = Calibration::fit(&runs(5, 400, 2, error), &[1.0]);
         assert!(c.method[0].iter().all(|m| m.recent), "{:?}", c.method);
         assert!(c.sd_at(0, 1) > 1.2 * (0..5).map(|b| 9f64.powi(b)).sum::<f64>().sqrt() / 5f64.sqrt());
     }
 
     #[test]
-    fn a_burst_does_not_widen_the_horizon_that_it_falls_on() {
+    fn one_outlier_does_not_widen_its_horizon() {
         let key = Key::new(9);
         let error = |b, h, s| match (b, h, s) {
             (3, 6, 100) => 1000.0,
             _ => key.fold(b as u64).fold(h as u64).normal(s as u64),
         };
-        let c = Calibration::of(&runs(5, 150, 8, error), &[1.0]);
+        let c = Calibration::fit(&runs(5, 150, 8, error), &[1.0]);
         for h in 1..=8 {
             let (low, high) = c.interval(0, h, 0.9);
             assert!((high - 1.645).abs() < 0.2 && (low + 1.645).abs() < 0.2, "{low} {high} at {h}");
@@ -215,48 +234,48 @@ mod tests {
     }
 
     #[test]
-    fn what_is_mostly_known_stays_so_at_every_horizon() {
-        // exact in four of five cases at the third horizon, in seven of eight at the fourth, always at the fifth
+    fn errors_that_are_mostly_zero_keep_narrow_intervals() {
+        // The error is zero in four of five cases at the third horizon, in seven of eight at the fourth, always at the fifth.
         let key = Key::new(10);
         let every = |h: usize| [1, 1, 5, 8, usize::MAX][h];
         let error = |b, h, s: usize| match s % every(h) {
             0 if h < 4 => key.fold(b as u64).fold(h as u64).normal(s as u64),
             _ => 0.0,
         };
-        let c = Calibration::of(&runs(5, 400, 5, error), &[1.0]);
+        let c = Calibration::fit(&runs(5, 400, 5, error), &[1.0]);
         for (h, every) in [(1, 1.0), (2, 1.0), (3, 5.0), (4, 8.0)] {
             assert!((c.sd_at(0, h) * f64::sqrt(every) - 1.0).abs() < 0.15, "{} at {h}", c.sd_at(0, h));
         }
         assert!(c.sd_at(0, 5) < 1e-8, "{}", c.sd_at(0, 5));
-        assert_eq!([c.held(0, 1, 0.9), c.held(0, 5, 0.9)], [0.9, 1.0]);
-        assert!(c.held(0, 3, 0.5) > 0.8 && c.held(0, 3, 0.9) < 0.95);
+        assert_eq!([c.expected_coverage(0, 1, 0.9), c.expected_coverage(0, 5, 0.9)], [0.9, 1.0]);
+        assert!(c.expected_coverage(0, 3, 0.5) > 0.8 && c.expected_coverage(0, 3, 0.9) < 0.95);
     }
 
     #[test]
-    fn skewed_errors_are_told_by_their_quantiles() {
+    fn skewed_errors_select_their_quantiles() {
         let key = Key::new(5);
         let error = |b, h, s| -key.fold(b as u64).fold(h as u64).uniform(s as u64).ln() - 1.0;
-        let c = Calibration::of(&runs(5, 600, 2, error), &[1.0]);
-        assert!(c.method[0].iter().all(|m| m.shape == Shape::Isotonic), "{:?}", c.method);
+        let c = Calibration::fit(&runs(5, 600, 2, error), &[1.0]);
+        assert!(c.method[0].iter().all(|m| m.shape == ErrorShape::Isotonic), "{:?}", c.method);
         let (low, high) = c.interval(0, 1, 0.9);
         assert!((low + 0.949).abs() < 0.05 && (high - 1.996).abs() < 0.2, "{low} {high}");
     }
 
     #[test]
-    fn a_model_that_knows_where_it_errs_is_believed() {
+    fn a_model_that_knows_where_it_errs_gets_local_widths() {
         let key = Key::new(6);
-        // Every tenth start lies where errors, and doubts, are thirty times as large.
+        // At every tenth start the error and the model's own standard deviation are thirty times as large.
         let size = |s: usize| if s.is_multiple_of(10) { 3.0 } else { 0.1 };
         let error = |b, h, s: usize| size(s) * key.fold(b as u64).fold(h as u64).normal(s as u64);
         let mut runs = runs(5, 600, 2, error);
         for run in &mut runs {
-            run.doubt[0] = (0..2 * 600).map(|i| size(i % 600)).collect();
+            run.model_sd[0] = (0..2 * 600).map(|i| size(i % 600)).collect();
         }
-        let c = Calibration::of(&runs, &[1.0]);
+        let c = Calibration::fit(&runs, &[1.0]);
         assert!(c.method[0].iter().all(|m| m.local), "{:?}", c.method);
         for s in [0, 1] {
             let (_, high) = c.interval(0, 1, 0.9);
-            let width = high * c.local(0, 1, size(s));
+            let width = high * c.local_width(0, 1, size(s));
             assert!((width / (1.645 * size(s)) - 1.0).abs() < 0.4, "{width} {}", size(s));
         }
     }

@@ -1,0 +1,51 @@
+//! Compares the candidates and chooses one.
+//!
+//! Let ℓ_mf be the loss of model m on fold f, and b the model with the lowest mean loss. The first candidate is linear, the
+//! simplest. With the paired differences d_f = ℓ_linear,f − ℓ_bf over F folds, b is chosen if
+//!
+//! ```text
+//! mean(d) > sd(d) / √F   and   mean(d) > 0.01 · mean(ℓ_linear)
+//! ```
+//!
+//! and linear otherwise. If linear contradicts a known effect and b does not, b is chosen without this test.
+
+use super::judge::{Candidate, mean};
+
+/// Least relative gain over linear for which a more complex model is chosen (guess).
+const LEAST_GAIN: f64 = 0.01;
+
+/// The chosen model.
+pub(super) struct Choice {
+    /// Number of the candidate.
+    pub index: usize,
+    /// Why it was chosen; goes on from the model's name and does not repeat it.
+    pub reason: String,
+}
+
+/// Chooses among the `eligible` candidates. `horizon`: the control horizon in words.
+pub(super) fn choose(candidates: &[Candidate], eligible: &[usize], horizon: &str) -> Choice {
+    let best = eligible.iter().copied().min_by(|&a, &b| candidates[a].loss().total_cmp(&candidates[b].loss()));
+    let best = best.unwrap_or(0);
+    if candidates[best].map.layout.targets.is_empty() {
+        return Choice { index: best, reason: "every state has a known equation, so nothing is learned".into() };
+    }
+    let losses: Vec<String> =
+        eligible.iter().map(|&i| format!("{} {:.3}", candidates[i].name, candidates[i].loss())).collect();
+    let measure = format!("CRPS up to {horizon} ahead relative to persistence ({})", losses.join(", "));
+    let lowest = format!("lowest out-of-fold {measure}");
+    if best == 0 || !eligible.contains(&0) {
+        return Choice { index: best, reason: lowest };
+    }
+    let (linear, other) = (&candidates[0], &candidates[best]);
+    let gains: Vec<f64> = linear.losses.iter().zip(&other.losses).map(|(l, o)| l - o).collect();
+    let n = gains.len() as f64;
+    let gain = mean(&gains);
+    let variance = gains.iter().map(|g| (g - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    if gain > (variance / n).sqrt() && gain > LEAST_GAIN * linear.loss() {
+        Choice { index: best, reason: lowest }
+    } else {
+        let reason =
+            format!("the simplest model, and {} is not measurably better by out-of-fold {measure}", other.name);
+        Choice { index: 0, reason }
+    }
+}

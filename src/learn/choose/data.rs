@@ -1,0 +1,96 @@
+//! The log, its split and the settings with which every model is fitted and judged.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::compute::Compute;
+use crate::config::{ModelSpec, TimeSpan};
+use crate::error::Result;
+use crate::learn::equations::Equations;
+use crate::learn::layout::Layout;
+use crate::learn::map::StepMap;
+use crate::learn::regressor::Regressor;
+use crate::learn::response::SignalMoments;
+use crate::learn::split::Split;
+use crate::trajectory::Trajectory;
+
+/// The data on which every model is fitted and judged.
+pub struct TrainingData<'a> {
+    /// Its constants and derived signals are filled ([`Equations::fill`]).
+    pub log: &'a Trajectory,
+    pub equations: &'a Equations,
+    pub spec: &'a ModelSpec,
+    pub compute: &'a Compute,
+    pub split: Split,
+    /// Of each signal over the training rows: `[signals]`.
+    pub(in crate::learn) moments: Vec<SignalMoments>,
+    /// Control horizon in steps.
+    pub horizon: usize,
+}
+
+/// Which rows were fitted and which were held out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SplitSummary {
+    pub train_rows: usize,
+    pub train_start: Timestamp,
+    /// End of the last training row.
+    pub train_end: Timestamp,
+    pub holdout_rows: usize,
+    pub holdout_start: Timestamp,
+    pub holdout_end: Timestamp,
+    /// Control horizon in steps.
+    pub horizon: usize,
+}
+
+impl<'a> TrainingData<'a> {
+    /// Splits `log` as `spec` says.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Data`] if the log is too short to be split.
+    pub fn new(
+        log: &'a Trajectory,
+        equations: &'a Equations,
+        spec: &'a ModelSpec,
+        compute: &'a Compute,
+    ) -> Result<Self> {
+        let step = TimeSpan::from_ms(log.step_ms);
+        let split = Split::new(log, spec, step)?;
+        let moments = (0..log.schema.len()).map(|s| SignalMoments::estimate(log, s, &split.train)).collect();
+        Ok(Self { log, equations, spec, compute, split, moments, horizon: spec.horizon.steps(step, 1) })
+    }
+}
+
+impl TrainingData<'_> {
+    /// Name of the signal in column `signal`.
+    pub(super) fn name(&self, signal: usize) -> &str {
+        &self.log.schema.signals[signal].name
+    }
+
+    /// The one-step map with `regressor` as its learned part.
+    pub(in crate::learn) fn step_map(&self, layout: &Layout, regressor: Arc<dyn Regressor>) -> StepMap {
+        StepMap {
+            schema: self.log.schema.clone(),
+            equations: self.equations.clone(),
+            layout: layout.clone(),
+            regressor,
+        }
+    }
+
+    pub(super) fn summary(&self) -> SplitSummary {
+        let count = |ranges: &[Range<usize>]| ranges.iter().map(Range::len).sum();
+        let first = |ranges: &[Range<usize>]| self.log.time(ranges.first().map_or(0, |r| r.start));
+        let end = |ranges: &[Range<usize>]| self.log.time(ranges.last().map_or(0, |r| r.end));
+        let Split { train, holdout, .. } = &self.split;
+        SplitSummary {
+            train_rows: count(train),
+            train_start: first(train),
+            train_end: end(train),
+            holdout_rows: count(holdout),
+            holdout_start: first(holdout),
+            holdout_end: end(holdout),
+            horizon: self.horizon,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Fits a model on all training rows, and again without each fold.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::data::TrainingData;
+use crate::error::Result;
+use crate::learn::dataset::Dataset;
+use crate::learn::layout::Layout;
+use crate::learn::map::StepMap;
+use crate::learn::model;
+use crate::learn::regressor::Fit;
+
+/// A fitted model and its refits without each fold.
+pub(super) struct FittedModel {
+    pub name: &'static str,
+    /// Fitted on all training rows.
+    pub map: StepMap,
+    /// Fitted without each fold, oldest fold first.
+    pub refits: Vec<StepMap>,
+}
+
+impl FittedModel {
+    /// Fits the model called `name`. The refits run in parallel and start from the hyper-parameters of the full fit.
+    pub fn fit(data: &TrainingData, name: &'static str) -> Result<Self> {
+        let layout = Layout::for_model(name, &data.log.schema, data.spec, data.equations);
+        let dataset = Dataset::new(data.log, &layout, data.equations);
+        let folds = &data.split.folds;
+        let fit = |left_out: Option<usize>, hyper: &[f64]| -> Result<StepMap> {
+            let train = match left_out {
+                None => data.split.train.clone(),
+                Some(fold) => without(&data.split.train, &folds[fold], data.split.gap),
+            };
+            let others = folds.iter().enumerate().filter(|(fold, _)| Some(*fold) != left_out);
+            let fit = Fit {
+                data: &dataset,
+                rows: &dataset.rows_in(&train),
+                folds: &others.map(|(_, f)| dataset.rows_in(f)).collect::<Vec<_>>(),
+                options: data.spec,
+                seed: data.spec.seed.value,
+                compute: data.compute,
+                draft: left_out.is_some(),
+                hyper,
+            };
+            Ok(data.step_map(&layout, model::fit(name, &fit)?))
+        };
+        let map = fit(None, &[])?;
+        let hyper = map.regressor.hyper();
+        let refits: Result<Vec<StepMap>> =
+            (0..folds.len()).into_par_iter().map(|fold| fit(Some(fold), &hyper)).collect();
+        Ok(Self { name, map, refits: refits? })
+    }
+}
+
+/// `ranges` without `fold` and `gap` rows on both sides of it.
+fn without(ranges: &[Range<usize>], fold: &[Range<usize>], gap: usize) -> Vec<Range<usize>> {
+    let mut left = ranges.to_vec();
+    for f in fold {
+        let (from, to) = (f.start.saturating_sub(gap), f.end + gap);
+        left = left
+            .into_iter()
+            .flat_map(|r| [r.start..r.end.min(from.max(r.start)), r.start.max(to.min(r.end))..r.end])
+            .filter(|r| !r.is_empty())
+            .collect();
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fold_is_removed_with_its_gaps() {
+        assert_eq!(without(&[0..100, 120..200], &[40..60, 60..61], 5), [0..35, 66..100, 120..200]);
+        assert_eq!(without(&[0..100, 120..200], &[90..100, 120..130], 5), [0..85, 135..200]);
+        assert_eq!(without(&[0..10, 50..60], &[2..8, 45..58], 5), Vec::<Range<usize>>::new());
+    }
+}

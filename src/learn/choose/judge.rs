@@ -1,0 +1,203 @@
+//! Judges fitted models by open-loop forecasts of rows that they were not fitted on.
+//!
+//! Out of fold, each refit forecasts the fold that it was fitted without. These errors determine the noise model, the
+//! calibration, and the loss of model m on fold f:
+//!
+//! ```text
+//! ℓ_mf = mean over targets k of min(5, Σ_h Σ_s CRPS(m, k, h, s) / Σ_h Σ_s CRPS(persistence, k, h, s))
+//! ```
+//!
+//! with horizons h = 1 … H and starts s in the fold. Both forecasts are calibrated. On the hold-out, the models that were
+//! fitted on all training rows are only scored.
+
+use rayon::prelude::*;
+
+use super::data::TrainingData;
+use super::fit::FittedModel;
+use crate::error::{Error, Result};
+use crate::learn::calibration::Calibration;
+use crate::learn::map::StepMap;
+use crate::learn::noise_model::NoiseModel;
+use crate::learn::residuals::Residuals;
+use crate::learn::rollouts::{Rollouts, rollouts};
+use crate::learn::score::{Baselines, ScoreRow, score};
+use crate::learn::starts::{Start, scored_signals, starts};
+use crate::learn::tracking::Tracking;
+
+/// Most starts on the hold-out (guess).
+const HOLDOUT_STARTS: usize = 600;
+/// Most starts over all folds together (guess).
+const FOLD_STARTS: usize = 750;
+/// Most forecast steps of a model over the hold-out, or over all folds (guess). Long horizons get fewer starts, because
+/// their forecasts overlap more.
+const FORECAST_STEPS: usize = 100_000;
+/// Fewest starts to which [`FORECAST_STEPS`] may reduce them (guess).
+const LEAST_STARTS: usize = 100;
+/// Largest loss of one target (guess). Without it, a signal that persistence predicts almost exactly would decide alone.
+const LARGEST_LOSS: f64 = 5.0;
+
+/// A fitted model with its noise model and its out-of-fold losses.
+pub(super) struct Candidate {
+    pub name: &'static str,
+    pub map: StepMap,
+    /// Fitted without each fold, oldest fold first.
+    pub refits: Vec<StepMap>,
+    /// Open-loop forecasts of each fold by its refit.
+    pub runs: Vec<Rollouts>,
+    pub noise_model: NoiseModel,
+    /// ℓ of each fold.
+    pub losses: Vec<f64>,
+}
+
+impl Candidate {
+    /// The name to report: `equations` if every state has a known equation, so that no model of the list was needed.
+    pub fn label(&self) -> &'static str {
+        if self.map.layout.targets.is_empty() { "equations" } else { self.name }
+    }
+
+    /// Mean loss over the folds.
+    pub fn loss(&self) -> f64 {
+        mean(&self.losses)
+    }
+}
+
+/// Start rows and the persistence forecast, with which every model is judged.
+pub(super) struct Judge<'a> {
+    data: &'a TrainingData<'a>,
+    /// Starts of each fold.
+    pub fold_starts: Vec<Vec<Start>>,
+    holdout_starts: Vec<Start>,
+    /// Made with the forecasts of the first model.
+    persistence: Option<PersistenceForecast>,
+}
+
+/// The calibrated persistence forecast.
+struct PersistenceForecast {
+    calibration: Calibration,
+    tracking: Tracking,
+}
+
+/// Forecasts of the hold-out, and their scores.
+pub(super) struct Holdout {
+    /// Of each candidate.
+    pub runs: Vec<Rollouts>,
+    pub baselines: Baselines,
+    /// Of persistence and of each candidate.
+    pub scores: Vec<ScoreRow>,
+}
+
+impl<'a> Judge<'a> {
+    /// Chooses the starts. They depend on the signals that `map` reads, which are the same for every model.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if no forecast can start in the hold-out.
+    pub fn new(data: &'a TrainingData<'a>, map: &StepMap) -> Result<Self> {
+        let limit = |starts: usize| starts.min((FORECAST_STEPS / data.horizon).max(LEAST_STARTS));
+        let per_fold = limit(FOLD_STARTS) / data.split.folds.len().max(1);
+        let holdout_starts = starts(map, data.log, &data.split.holdout, data.horizon, limit(HOLDOUT_STARTS));
+        if holdout_starts.is_empty() {
+            return Err(Error::Data(format!(
+                "the models cannot be scored: no row of the hold-out ({}) has {} complete rows before it and known inputs \
+                 after it. Run `inspect` to see what is missing, or make `model.holdout` longer in twin.toml",
+                data.spec.holdout.value,
+                map.depth(),
+            )));
+        }
+        let folds = data.split.folds.iter();
+        let fold_starts = folds.map(|f| starts(map, data.log, f, data.horizon, per_fold)).collect();
+        Ok(Self { data, fold_starts, holdout_starts, persistence: None })
+    }
+
+    /// Estimates the noise model of a fitted model, and its losses.
+    pub fn judge(&mut self, fitted: FittedModel) -> Candidate {
+        let FittedModel { name, map, refits } = fitted;
+        let (log, horizon) = (self.data.log, self.data.horizon);
+        let is_output: Vec<bool> = map.layout.targets.iter().map(|t| !t.is_next()).collect();
+        let residuals: Vec<Residuals> = refits
+            .par_iter()
+            .zip(&self.data.split.folds)
+            .map(|(map, fold)| Residuals::measure(map, log, &starts(map, log, fold, 1, usize::MAX)))
+            .collect();
+        let mut noise_model = NoiseModel::from_residuals(&residuals, &is_output, horizon);
+        let runs: Vec<Rollouts> = refits
+            .par_iter()
+            .zip(&self.fold_starts)
+            .map(|(map, starts)| rollouts(map, log, starts.clone(), horizon, Some(&noise_model.process)))
+            .collect();
+        let persistence_runs: Vec<Rollouts> = runs.iter().map(Rollouts::persistence).collect();
+        let signals = scored_signals(&map, log);
+        let typical: Vec<f64> = signals.iter().map(|&s| self.data.moments[s].sd).collect();
+        noise_model.calibration = Calibration::fit(&runs, &typical);
+        noise_model.tracking = Tracking::fit(&runs, &noise_model.calibration);
+        let reference = self.persistence.get_or_insert_with(|| {
+            let calibration = Calibration::fit(&persistence_runs, &typical);
+            let tracking = Tracking::fit(&persistence_runs, &calibration);
+            PersistenceForecast { calibration, tracking }
+        });
+        let targets = map.layout.targets.len();
+        let reference = &reference.calibration;
+        let losses = runs
+            .par_iter()
+            .zip(&persistence_runs)
+            .filter_map(|(run, persistence)| {
+                relative_crps((run, &noise_model.calibration), (persistence, reference), targets)
+            })
+            .collect();
+        Candidate { name, map, refits, runs, noise_model, losses }
+    }
+
+    /// Scores the candidates on the hold-out, and updates the tracking of their intervals with it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if no model was judged before.
+    pub fn score_holdout(&self, candidates: &mut [Candidate]) -> Result<Holdout> {
+        let Self { data, holdout_starts, persistence: Some(persistence), .. } = self else {
+            return Err(Error::Internal("no model was judged".into()));
+        };
+        let runs: Vec<Rollouts> = candidates
+            .par_iter()
+            .map(|c| rollouts(&c.map, data.log, holdout_starts.clone(), data.horizon, Some(&c.noise_model.process)))
+            .collect();
+        let means: Vec<f64> = runs[0].signals.iter().map(|&s| data.moments[s].mean).collect();
+        let baselines =
+            Baselines { persistence: runs[0].persistence(), linear: runs[0].clone(), mean: runs[0].constant(&means) };
+        let PersistenceForecast { calibration, tracking } = persistence;
+        let widths = tracking.replay(calibration, &baselines.persistence);
+        let mut scores = score("persistence", &baselines.persistence, calibration, &widths, &baselines);
+        for (c, run) in candidates.iter_mut().zip(&runs) {
+            let NoiseModel { calibration, tracking, .. } = &mut c.noise_model;
+            // Each forecast is scored with the widths of its own start. Simulations use the widths after the last one.
+            let widths = tracking.update(calibration, run);
+            scores.extend(score(c.label(), run, &c.noise_model.calibration, &widths, &baselines));
+        }
+        Ok(Holdout { runs, baselines, scores })
+    }
+}
+
+/// ℓ of one fold: mean over targets of the CRPS of `model` over that of `reference`, each summed over horizons and starts.
+/// `None` if nothing was measured.
+fn relative_crps(
+    model: (&Rollouts, &Calibration),
+    reference: (&Rollouts, &Calibration),
+    targets: usize,
+) -> Option<f64> {
+    let total = |(run, calibration): (&Rollouts, &Calibration), k: usize| -> f64 {
+        (1..=run.horizon)
+            .flat_map(|h| {
+                run.pairs(k, h)
+                    .map(move |p| calibration.crps(k, h, calibration.local_width(k, h, p.model_sd), p.error()))
+            })
+            .sum()
+    };
+    let ratios: Vec<f64> = (0..targets)
+        .map(|k| (total(model, k), total(reference, k)))
+        .filter(|(_, reference)| *reference > 0.0)
+        .map(|(model, reference)| (model / reference).min(LARGEST_LOSS))
+        .collect();
+    (!ratios.is_empty()).then(|| mean(&ratios))
+}
+
+/// Mean; 0 without values.
+pub(super) fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}

@@ -1,0 +1,175 @@
+//! Chooses the model of a plant.
+//!
+//! 1. `fit`: each model of the list is fitted on the training rows, and again without each fold.
+//! 2. `judge`: the refits forecast the folds that they were fitted without. That gives each model's noise model and loss.
+//! 3. `stacking`: a weighted mean of the models competes as one more model, if the list asks for it.
+//! 4. `compare`: the model with the lowest loss is chosen, or linear if the difference is within chance.
+//! 5. `explain`: the chosen model is refused if it has no skill on the hold-out or contradicts known effects.
+//!
+//! The choice uses out-of-fold forecasts only. The hold-out serves to report scores and to refuse a model.
+
+mod compare;
+mod data;
+mod explain;
+mod fit;
+mod judge;
+mod selection;
+mod stacking;
+
+pub use data::{SplitSummary, TrainingData};
+pub use selection::{KnownEffect, Preselected, Selection};
+
+use compare::Choice;
+use explain::{EffectCheck, HoldoutSkill, constant_controls, miscovered};
+use fit::FittedModel;
+use judge::{Candidate, Judge};
+
+use super::epistemic::EpistemicThresholds;
+use super::layout::Layout;
+use super::map::StepMap;
+use super::model;
+use super::noise_model::NoiseModel;
+use super::note::{Note, NoteKind};
+use super::response::{Response, responses};
+use super::score::ScoreRow;
+use super::starts::{Start, thin};
+use crate::error::{Error, Result};
+use crate::rng::Key;
+
+/// Simulated particles per start from which the spread of simulations is estimated (guess).
+const PARTICLES: usize = 32;
+/// Starts from which they are simulated (guess).
+const INFLATION_STARTS: usize = 24;
+/// Random stream of these simulations.
+const INFLATION_STREAM: u64 = 0x7370_7265_6164;
+
+/// A fitted, scored and calibrated model.
+#[derive(Debug, Clone)]
+pub struct Learned {
+    pub map: StepMap,
+    pub noise_model: NoiseModel,
+    /// The noise model with the interval widths as they were before the hold-out: a replay of the hold-out is a fair test
+    /// with this one only.
+    pub noise_before_holdout: NoiseModel,
+    /// Epistemic uncertainty beyond which the model must not be trusted.
+    pub epistemic: EpistemicThresholds,
+    /// Scores on the hold-out of every fitted model and of persistence.
+    pub scores: Vec<ScoreRow>,
+    /// Step responses of the chosen model.
+    pub responses: Vec<Response>,
+    /// Name of the chosen model; `equations` if there was nothing to learn.
+    pub chosen: String,
+    /// Why it was chosen; goes on from the model's name.
+    pub reason: String,
+    /// What users of the model must know.
+    pub notes: Vec<Note>,
+    pub split: SplitSummary,
+    /// Why the model must not be used, with advice; `None` if it may be used.
+    pub refusal: Option<String>,
+}
+
+/// Learns the plant of `data`. `progress` receives a few words on each step.
+///
+/// # Errors
+/// [`Error::Data`] if the log is too short or too incomplete to fit or score a model, and errors of the models. A model
+/// without skill is not an error: see [`Learned::refusal`].
+pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)) -> Result<Learned> {
+    let (mut candidates, judge) = candidates(data, progress)?;
+    progress("scoring on the hold-out");
+    let holdout = judge.score_holdout(&mut candidates)?;
+
+    progress("step responses");
+    let mut effects = EffectCheck::new(data, &candidates, selection.effects);
+    let consistent = effects.consistent();
+    let eligible = if consistent.is_empty() { (0..candidates.len()).collect() } else { consistent.clone() };
+    let Choice { index: chosen, reason } = choose(&candidates, &eligible, selection, &data.spec.horizon.to_string());
+
+    let candidate = &candidates[chosen];
+    let (name, label) = (candidate.name, candidate.label());
+    let skill = HoldoutSkill::new(&holdout.runs[chosen], &holdout.baselines, candidate.map.layout.targets.len());
+    let mut notes = constant_controls(data);
+    notes.extend(effects.notes(&candidates, chosen));
+    notes.extend(skill.notes(data, &holdout.runs[chosen].signals));
+    notes.extend(miscovered(data, &holdout.scores, label));
+    let refusal = if consistent.is_empty() {
+        Some(effects.refusal(chosen, name))
+    } else {
+        skill.refusal(name, &data.spec.horizon.to_string())
+    };
+
+    let Candidate { map, refits, mut noise_model, .. } = candidates.swap_remove(chosen);
+    progress("calibrating the spread of simulations");
+    let starts: Vec<Start> = thin(&judge.fold_starts.concat(), INFLATION_STARTS);
+    let mut noise_before_holdout =
+        NoiseModel { tracking: noise_model.tracking.before_holdout(), ..noise_model.clone() };
+    for noise_model in [&mut noise_model, &mut noise_before_holdout] {
+        let key = Key::new(data.spec.seed.value).fold(INFLATION_STREAM);
+        noise_model.inflate(&map, data.log, &starts, PARTICLES, key);
+    }
+    let targets = 0..map.layout.targets.len();
+    let one_step_errors: Vec<f64> = targets.map(|k| noise_model.calibration.sd_at(k, 1)).collect();
+    let epistemic = EpistemicThresholds::fit(&refits, data.log, &data.split.folds, &one_step_errors);
+    notes.extend(map.regressor.note().map(|n| Note::new(NoteKind::Fit, format!("{label}: {n}"))));
+    let responses =
+        effects.responses[chosen].take().unwrap_or_else(|| responses(&map, data.log, &data.moments, data.horizon));
+    Ok(Learned {
+        map,
+        noise_model,
+        noise_before_holdout,
+        epistemic,
+        scores: holdout.scores,
+        responses,
+        chosen: label.to_owned(),
+        reason,
+        notes,
+        split: data.summary(),
+        refusal,
+    })
+}
+
+/// Fits and judges every model of the list. `linear`, or `persistence` if there is nothing to learn, is always the first.
+fn candidates<'a>(data: &'a TrainingData<'a>, progress: &dyn Fn(&str)) -> Result<(Vec<Candidate>, Judge<'a>)> {
+    let targets = Layout::new(&data.log.schema, data.spec, data.equations).targets.len();
+    let mut names = vec![if targets > 0 { "linear" } else { "persistence" }];
+    let mut stacked = false;
+    for name in &data.spec.choose {
+        match model::NAMES.iter().find(|n| **n == name.value) {
+            Some(known) if targets > 0 && *known != "persistence" && !names.contains(known) => names.push(known),
+            Some(_) => {}
+            None if name.value == model::STACK => stacked = targets > 0,
+            // `decode` reports an unknown name, with the nearest known one.
+            None => {
+                return Err(model::decode(&name.value, &[], data.compute)
+                    .err()
+                    .unwrap_or(Error::Usage(name.value.clone())));
+            }
+        }
+    }
+    let mut judge = None;
+    let mut candidates = Vec::with_capacity(names.len());
+    for name in names {
+        progress(&format!("fitting {name}"));
+        let fitted = FittedModel::fit(data, name)?;
+        let judge = match &mut judge {
+            Some(judge) => judge,
+            None => judge.insert(Judge::new(data, &fitted.map)?),
+        };
+        progress(&format!("scoring {name}"));
+        candidates.push(judge.judge(fitted));
+    }
+    let Some(mut judge) = judge else { return Err(Error::Internal("no model was fitted".into())) };
+    if stacked && candidates.len() > 1 {
+        progress("stacking");
+        candidates.push(judge.judge(stacking::stack(data, &candidates)?));
+    }
+    Ok((candidates, judge))
+}
+
+/// The preselected model if it is `eligible`, or the best of the comparison.
+fn choose(candidates: &[Candidate], eligible: &[usize], selection: &Selection, horizon: &str) -> Choice {
+    let preselected = selection.preselected.and_then(|p| {
+        let index = eligible.iter().copied().find(|&i| candidates[i].name == p.model)?;
+        Some(Choice { index, reason: p.reason.to_owned() })
+    });
+    preselected.unwrap_or_else(|| compare::choose(candidates, eligible, horizon))
+}

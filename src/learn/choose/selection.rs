@@ -1,0 +1,31 @@
+//! What restricts the choice of the model.
+
+use crate::config::Effect;
+
+/// What restricts the choice of the model.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Selection<'a> {
+    /// Models that contradict one of these are not chosen.
+    pub effects: &'a [KnownEffect],
+    /// A model that is chosen without comparison.
+    pub preselected: Option<Preselected<'a>>,
+}
+
+/// A known sign of a steady-state gain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KnownEffect {
+    /// Column of the control.
+    pub control: usize,
+    /// Column of the signal.
+    pub signal: usize,
+    pub effect: Effect,
+}
+
+/// A model that was chosen before, e.g. in closed loop. It is compared all the same if it contradicts a known effect.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Preselected<'a> {
+    /// Name in the list of models.
+    pub model: &'a str,
+    /// Why it was chosen; goes on from the model's name.
+    pub reason: &'a str,
+}

@@ -1,0 +1,39 @@
+//! Remarks on a learned model.
+
+use serde::{Deserialize, Serialize};
+
+/// A remark on a model that its users must know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    pub kind: NoteKind,
+    /// One sentence; names of signals stand in backticks.
+    pub text: String,
+}
+
+/// What a remark is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// A control that never moved in the training rows.
+    ConstantControl,
+    /// The chosen model contradicts a known effect.
+    Contradiction,
+    /// A model that was not chosen contradicts a known effect.
+    OtherContradiction,
+    /// A signal whose forecasts could not be scored.
+    Unscored,
+    /// A signal that the model predicts no better than persistence.
+    NoSkill,
+    /// A forecast interval that covers too much or too little of the hold-out.
+    Coverage,
+    /// How the chosen model was fitted.
+    Fit,
+    /// Plans did worse than the log when they were tuned in closed loop.
+    Tuning,
+}
+
+impl Note {
+    pub fn new(kind: NoteKind, text: String) -> Self {
+        Self { kind, text }
+    }
+}

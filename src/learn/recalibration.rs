@@ -1,0 +1,262 @@
+//! Recalibration methods: how the errors of held-out blocks become the distribution of later errors.
+//!
+//! For one signal and one band of horizons, the steps are:
+//!
+//! ```text
+//! u = (measured − predicted) / w                   constant width for a typical model_sd
+//! r_h = √(Σ ω min(|u|, q_h)² / Σ ω)                winsorised size at horizon h, q_h: 98 % quantile of |u|
+//! σ_h = r_h · √(Σ_h Σ ω u² / Σ_h Σ ω r_h²)         the band keeps its root mean square
+//! z = u / σ_h                                      from these the quantiles of Z
+//! ```
+//!
+//! The weights ω are 1, or ½ for each block of age. A single outlier widens the band, not the horizon at which it happened.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::quantile::{Weighted, half_spread};
+use super::rollouts::Rollouts;
+use crate::rng::normal_quantile;
+
+/// Points of a stored error distribution: its quantiles (j + ½) / POINTS.
+const POINTS: usize = 99;
+/// Relative gain in CRPS for which another method replaces the default (guess).
+const LEAST_GAIN: f64 = 0.003;
+/// Least sample size for estimating the shape of the distribution (guess).
+const LEAST_FOR_SHAPE: usize = 20;
+/// Least sample size for estimating the size of the errors (guess).
+const LEAST_FOR_SIZE: usize = 5;
+/// Quantile of the absolute errors at which they are winsorised (guess).
+const WINSORISED: f64 = 0.98;
+/// Scale of the median absolute deviation that makes it the standard deviation of a normal sample.
+const MAD_TO_SD: f64 = 1.4826;
+/// Least and largest local width (guess).
+const LOCAL_WIDTH: (f64, f64) = (0.05, 100.0);
+/// The first is the default, with which the others are compared.
+const SHAPES: [ErrorShape; 3] = [ErrorShape::Isotonic, ErrorShape::ScaledNormal, ErrorShape::Conformal];
+
+/// How the errors of held-out blocks become a distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecalibrationMethod {
+    pub shape: ErrorShape,
+    /// Whether the weight of a block halves with every newer block.
+    pub recent: bool,
+    /// Whether the width follows the model's own standard deviation along the run.
+    pub local: bool,
+}
+
+/// How the quantiles of the standardised errors are estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ErrorShape {
+    /// Normal distribution whose standard deviation is scaled to the errors.
+    ScaledNormal,
+    /// Empirical quantiles: a monotone map of the normal quantiles (Kuleshov et al. 2018).
+    Isotonic,
+    /// Symmetric intervals from the quantiles of the absolute errors, corrected for the finite sample (split-conformal
+    /// prediction; Lei et al. 2018).
+    Conformal,
+}
+
+/// Local width of a distribution: w(g) = √(s² + g²) / median √(s² + g²), g being the model's own standard deviation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LocalWidth {
+    /// s: robust standard deviation of the one-step errors.
+    floor: f64,
+    /// Median of √(s² + g²) over the held-out blocks.
+    median: f64,
+}
+
+impl LocalWidth {
+    /// Of signal number `k`.
+    fn fit(runs: &[Rollouts], k: usize) -> Self {
+        let median = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values.get(values.len() / 2).copied().unwrap_or(0.0)
+        };
+        let pairs = || runs.iter().flat_map(|r| r.pairs(k, 1));
+        let floor = MAD_TO_SD * median(pairs().map(|p| p.error().abs()).collect());
+        Self { floor, median: median(pairs().map(|p| floor.hypot(p.model_sd)).collect()) }
+    }
+
+    /// w(g); 1 if nothing was measured.
+    pub(super) fn at(&self, model_sd: f64) -> f64 {
+        let (least, largest) = LOCAL_WIDTH;
+        if self.median > 0.0 { (self.floor.hypot(model_sd) / self.median).clamp(least, largest) } else { 1.0 }
+    }
+}
+
+/// Errors of one signal in blocks of time, oldest first.
+pub(super) struct HeldOutErrors<'a> {
+    k: usize,
+    runs: &'a [Rollouts],
+    pub local: LocalWidth,
+    typical: f64,
+    floor: f64,
+}
+
+/// The distribution of the errors over one band of horizons.
+pub(super) struct ErrorDistribution {
+    /// σ of each horizon of the band.
+    pub sd: Vec<f64>,
+    /// Quantiles of Z.
+    pub shape: Vec<f64>,
+}
+
+/// Errors over one band of horizons, divided by their standard deviation.
+struct StandardisedErrors {
+    /// σ of each horizon of the band.
+    sd: Vec<f64>,
+    /// (z, ω).
+    errors: Vec<(f64, f64)>,
+}
+
+impl<'a> HeldOutErrors<'a> {
+    /// Errors of signal number `k`. `typical`: standard deviation if nothing was measured; `floor`: the least standard
+    /// deviation.
+    pub fn new(runs: &'a [Rollouts], k: usize, typical: f64, floor: f64) -> Self {
+        Self { k, runs, local: LocalWidth::fit(runs, k), typical, floor }
+    }
+
+    /// The distribution by `method`, from all blocks. `before`: standard deviation at the horizon before the first of
+    /// `horizons`.
+    pub fn distribution(&self, method: RecalibrationMethod, horizons: Range<usize>, before: f64) -> ErrorDistribution {
+        let StandardisedErrors { sd, errors } =
+            self.standardised(method.recent, method.local, self.runs.len(), horizons, before);
+        ErrorDistribution { shape: quantiles(method.shape, &errors), sd }
+    }
+
+    /// The method with the lowest CRPS on later blocks when fitted on the blocks before them.
+    pub fn select_method(&self, horizons: Range<usize>) -> RecalibrationMethod {
+        let mut losses: Vec<(RecalibrationMethod, f64)> = Vec::new();
+        for (local, recent) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut loss = [0.0; SHAPES.len()];
+            // From the third block on: one block alone says little about the next.
+            for block in 2..self.runs.len() {
+                let fitted = self.standardised(recent, local, block, horizons.clone(), self.typical);
+                for (loss, kind) in loss.iter_mut().zip(SHAPES) {
+                    let shape = quantiles(kind, &fitted.errors);
+                    for (h, sd) in horizons.clone().zip(&fitted.sd) {
+                        let errors = self.errors(block, h, local);
+                        *loss += errors.map(|(e, width)| crps(&shape, sd * width, e)).sum::<f64>();
+                    }
+                }
+            }
+            losses.extend(SHAPES.map(|shape| RecalibrationMethod { shape, recent, local }).into_iter().zip(loss));
+        }
+        let default = losses[0];
+        let best = losses.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(default);
+        if best.1 < (1.0 - LEAST_GAIN) * default.1 { best.0 } else { default.0 }
+    }
+
+    /// (error, w) of a block.
+    fn errors(&self, block: usize, h: usize, local: bool) -> impl Iterator<Item = (f64, f64)> + '_ {
+        let width = move |model_sd| if local { self.local.at(model_sd) } else { 1.0 };
+        self.runs[block].pairs(self.k, h).map(move |p| (p.error(), width(p.model_sd)))
+    }
+
+    /// The standardised errors of the first `blocks` blocks.
+    fn standardised(
+        &self,
+        recent: bool,
+        local: bool,
+        blocks: usize,
+        horizons: Range<usize>,
+        before: f64,
+    ) -> StandardisedErrors {
+        let weight = |block: usize| if recent { 0.5f64.powi((blocks - 1 - block) as i32) } else { 1.0 };
+        let of_horizon = |h: usize| -> Vec<(f64, f64)> {
+            (0..blocks).flat_map(|b| self.errors(b, h, local).map(move |(e, width)| (e / width, weight(b)))).collect()
+        };
+        let all: Vec<Vec<(f64, f64)>> = horizons.map(of_horizon).collect();
+        let sizes: Vec<f64> = all.iter().map(|errors| self.winsorised_rms(errors)).collect();
+        let (mut squares, mut winsorised) = (0.0, 0.0);
+        for (errors, size) in all.iter().zip(&sizes).filter(|(_, size)| size.is_finite()) {
+            squares += errors.iter().map(|(e, w)| w * e * e).sum::<f64>();
+            winsorised += size * size * errors.iter().map(|e| e.1).sum::<f64>();
+        }
+        let common = if winsorised > 0.0 { f64::sqrt(squares / winsorised) } else { 1.0 };
+        let mut sd: Vec<f64> = Vec::with_capacity(sizes.len());
+        for size in sizes {
+            let before = sd.last().copied().unwrap_or(before);
+            sd.push(if size.is_nan() { before } else { size * common }.max(self.floor));
+        }
+        let errors =
+            all.iter().zip(&sd).flat_map(|(errors, sd)| errors.iter().map(move |(e, w)| (e / sd, *w))).collect();
+        StandardisedErrors { sd, errors }
+    }
+
+    /// r_h: root mean square of the errors at one horizon, winsorised; NaN if there are too few.
+    fn winsorised_rms(&self, errors: &[(f64, f64)]) -> f64 {
+        if errors.len() < LEAST_FOR_SIZE {
+            return f64::NAN;
+        }
+        let mut sizes = Weighted::default();
+        errors.iter().for_each(|(e, weight)| sizes.push(e.abs(), *weight));
+        sizes.sort();
+        // If nearly all errors are zero, the few others must count in full.
+        let bound = sizes.quantile(WINSORISED);
+        let bound = if bound > self.floor { bound } else { f64::INFINITY };
+        let (squares, sum) = errors
+            .iter()
+            .fold((0.0, 0.0), |(squares, sum), (e, w)| (squares + w * e.abs().min(bound).powi(2), sum + w));
+        f64::sqrt(squares / sum)
+    }
+}
+
+/// CRPS of the distribution with quantiles sd · `shape` at `error`: E|X − y| − ½ E|X − X'| (Gneiting & Raftery 2007).
+pub(super) fn crps(shape: &[f64], sd: f64, error: f64) -> f64 {
+    let z = error / sd;
+    let distance = shape.iter().map(|x| (x - z).abs()).sum::<f64>() / shape.len() as f64;
+    sd * (distance - half_spread(shape))
+}
+
+/// Quantiles of Z from (z, ω); those of the standard normal if there are too few errors.
+fn quantiles(shape: ErrorShape, errors: &[(f64, f64)]) -> Vec<f64> {
+    let at = (0..POINTS).map(|j| (j as f64 + 0.5) / POINTS as f64);
+    if shape == ErrorShape::ScaledNormal || errors.len() < LEAST_FOR_SHAPE {
+        return at.map(normal_quantile).collect();
+    }
+    let conformal = shape == ErrorShape::Conformal;
+    let mut sample = Weighted::default();
+    errors.iter().for_each(|(z, w)| sample.push(if conformal { z.abs() } else { *z }, *w));
+    sample.sort();
+    if !conformal {
+        return at.map(|p| sample.quantile(p)).collect();
+    }
+    let n = sample.len() as f64;
+    at.map(|p| {
+        let level = ((2.0 * p - 1.0).abs() * (n + 1.0) / n).min(1.0);
+        (p - 0.5).signum() * if (p - 0.5).abs() < 1e-12 { 0.0 } else { sample.quantile(level) }
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learn::quantile::interpolate;
+
+    #[test]
+    fn crps_of_a_normal_sample_has_the_known_values() {
+        let n = 4000;
+        let sample: Vec<f64> = (0..n).map(|i| normal_quantile((f64::from(i) + 0.5) / f64::from(n))).collect();
+        // Closed form of N(0, 1) (Gneiting & Raftery 2007).
+        for (error, expected) in [(0.0, 0.233_695_0), (1.0, 0.602_441_4), (-2.0, 1.452_846_2)] {
+            assert!((crps(&sample, 1.0, error) - expected).abs() < 2e-4);
+            assert!((crps(&sample, 2.0, 2.0 * error) - 2.0 * expected).abs() < 4e-4);
+        }
+        assert!((crps(&[2.0], 1.0, 5.0) - 3.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_conformal_interval_is_symmetric_and_not_too_narrow() {
+        let sizes: Vec<(f64, f64)> = (1..=100).map(|i| (f64::from(i), 1.0)).collect();
+        let points = quantiles(ErrorShape::Conformal, &sizes);
+        assert_eq!(points[POINTS / 2], 0.0);
+        assert!(points.iter().zip(points.iter().rev()).all(|(a, b)| (a + b).abs() < 1e-9));
+        assert!(points.windows(2).all(|w| w[0] <= w[1]));
+        let high = interpolate(&points, 0.95);
+        assert!((90.0..93.0).contains(&high), "{high}");
+    }
+}

@@ -1,0 +1,269 @@
+//! Adaptive interval widths: adaptive conformal inference.
+//!
+//! The plant may change after the calibration, or the final model may err less than the refits that it was calibrated with.
+//! For each signal and horizon, a factor e^θ on the calibrated width therefore follows the outcomes of earlier forecasts:
+//!
+//! ```text
+//! interval_t = e^θ_t · w · [σ q_0.05, σ q_0.95]
+//! θ_{t+1} = clamp(θ_t + γ (miss_t − α), −ln 10, ln 10)
+//! ```
+//!
+//! miss_t is 1 if the error was outside the interval and 0 otherwise, and α = 1 − the expected coverage of the interval (0.1
+//! for continuous errors). This is quantile tracking (Gibbs & Candès 2021, 2024; Angelopoulos, Candès & Tibshirani 2023) on a
+//! logarithmic scale. Over n forecasts the share of misses differs from α by |θ_n − θ_0| / (γ n), plus the forecasts that are
+//! still open, unless θ is at a bound.
+//!
+//! The gain γ is selected for each signal among [`GAINS`]: the one with the lowest interval score (Gneiting & Raftery 2007)
+//! on later blocks, calibrated on the blocks before them.
+//!
+//! The outcome of a forecast of h steps made at row t is known at row t + h. No width uses a later outcome.
+
+use serde::{Deserialize, Serialize};
+
+use super::calibration::Calibration;
+use super::rollouts::Rollouts;
+
+/// Level of the interval that is tracked.
+const LEVEL: f64 = 0.9;
+/// Gains γ to select from (guess). With the least one, a width changes by half within some hundred forecasts; slower ones
+/// would not adapt by the end of a hold-out.
+const GAINS: [f64; 4] = [0.04, 0.07, 0.12, 0.2];
+/// Largest factor on a width, and inverse of the least (guess).
+const LARGEST_FACTOR: f64 = 10.0;
+
+/// Factors on the calibrated widths, for each signal and horizon.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tracking {
+    /// γ: `[signals]`.
+    gain: Vec<f64>,
+    /// θ at the end of the training blocks: `[signals][horizon]`.
+    before_holdout: Vec<Vec<f64>>,
+    /// θ at the end of the log: `[signals][horizon]`.
+    theta: Vec<Vec<f64>>,
+}
+
+/// The factors e^θ on the calibrated widths, at the time of each forecast.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TrackedWidths {
+    starts: usize,
+    /// `[signals][horizon * starts]`, horizon-major.
+    widths: Vec<Vec<f64>>,
+}
+
+impl TrackedWidths {
+    /// For signal number `k`, horizon `h` (1-based) and start number `start`; 1 if nothing is tracked.
+    pub fn at(&self, k: usize, h: usize, start: usize) -> f64 {
+        self.widths.get(k).and_then(|w| w.get((h.max(1) - 1) * self.starts + start)).copied().unwrap_or(1.0)
+    }
+}
+
+impl Tracking {
+    /// Selects the gains, and tracks the widths over `runs`: training blocks, oldest first, to which `calibration` was
+    /// fitted.
+    pub fn fit(runs: &[Rollouts], calibration: &Calibration) -> Self {
+        let zero: Vec<Vec<f64>> = calibration.sd.iter().map(|sd| vec![0.0; sd.len()]).collect();
+        let signals = zero.len();
+        let earlier: Vec<(usize, Calibration)> = (2..runs.len()).map(|b| (b, calibration.refit(&runs[..b]))).collect();
+        let loss = |k: usize, gain: f64| -> f64 {
+            let mut loss = 0.0;
+            for (block, calibration) in &earlier {
+                let mut theta = zero[k].clone();
+                for run in &runs[..*block] {
+                    track(k, gain, &mut theta, calibration, run);
+                }
+                let widths = track(k, gain, &mut theta, calibration, &runs[*block]);
+                loss += interval_score(k, &widths, calibration, &runs[*block]);
+            }
+            loss
+        };
+        let best = |k: usize| {
+            let losses = GAINS.map(|gain| (gain, loss(k, gain)));
+            losses.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(GAINS[0], |b| b.0)
+        };
+        let gain = (0..signals).map(best).collect();
+        let mut tracking = Self { gain, before_holdout: zero.clone(), theta: zero };
+        for run in runs {
+            tracking.update(calibration, run);
+        }
+        tracking.before_holdout.clone_from(&tracking.theta);
+        tracking
+    }
+
+    /// Tracks the widths over a later run. Returns the factors at the time of each of its forecasts.
+    pub fn update(&mut self, calibration: &Calibration, run: &Rollouts) -> TrackedWidths {
+        let Self { gain, theta, .. } = self;
+        let each = gain.iter().zip(theta).enumerate();
+        let widths = each.map(|(k, (gain, theta))| track(k, *gain, theta, calibration, run)).collect();
+        TrackedWidths { starts: run.starts.len(), widths }
+    }
+
+    /// The state at the end of the training blocks.
+    #[must_use]
+    pub fn before_holdout(&self) -> Self {
+        Self { theta: self.before_holdout.clone(), ..self.clone() }
+    }
+
+    /// The factors over `run` if it followed the training blocks directly.
+    pub fn replay(&self, calibration: &Calibration, run: &Rollouts) -> TrackedWidths {
+        self.before_holdout().update(calibration, run)
+    }
+
+    /// Factor on the width of signal number `k` at horizon `h` (1-based) at the end of the log.
+    pub fn width(&self, k: usize, h: usize) -> f64 {
+        let theta = self.theta.get(k).map_or(&[][..], Vec::as_slice);
+        theta.get((h.max(1) - 1).min(theta.len().saturating_sub(1))).map_or(1.0, |theta| theta.exp())
+    }
+}
+
+/// Tracks signal number `k` over `run` and updates θ. Returns the factor at each start: `[horizon * starts]`.
+fn track(k: usize, gain: f64, theta: &mut [f64], calibration: &Calibration, run: &Rollouts) -> Vec<f64> {
+    let n = run.starts.len();
+    let bound = LARGEST_FACTOR.ln();
+    let mut widths = vec![1.0; theta.len() * n];
+    for (h, theta) in (1..=run.horizon).zip(theta) {
+        let (low, high) = calibration.interval(k, h, LEVEL);
+        let alpha = 1.0 - calibration.expected_coverage(k, h, LEVEL);
+        let widths = &mut widths[(h - 1) * n..h * n];
+        // An interval of width zero cannot be scaled.
+        let gain = if low < high { gain } else { 0.0 };
+        // The first forecast whose outcome is still unknown.
+        let mut open = 0;
+        for (start, row) in run.starts.iter().map(|s| s.row).chain([usize::MAX]).enumerate() {
+            while open < n && run.starts[open].row + h <= row {
+                if let Some(pair) = run.pair(k, h, open) {
+                    let width = widths[open] * calibration.local_width(k, h, pair.model_sd);
+                    let missed = !(low * width..=high * width).contains(&pair.error());
+                    let step = f64::from(u8::from(missed)) - alpha;
+                    *theta = (*theta + gain * step).clamp(-bound, bound);
+                }
+                open += 1;
+            }
+            if start < n {
+                widths[start] = theta.exp();
+            }
+        }
+    }
+    widths
+}
+
+/// Interval score of signal number `k`: the width, plus 2 / (1 − level) times the distance of a miss, relative to the
+/// standard deviation of the horizon.
+fn interval_score(k: usize, widths: &[f64], calibration: &Calibration, run: &Rollouts) -> f64 {
+    let n = run.starts.len();
+    let mut sum = 0.0;
+    for h in 1..=run.horizon {
+        let (low, high) = calibration.interval(k, h, LEVEL);
+        for pair in run.pairs(k, h) {
+            let width = widths[(h - 1) * n + pair.start] * calibration.local_width(k, h, pair.model_sd);
+            let (low, high, e) = (low * width, high * width, pair.error());
+            let distance = (low - e).max(e - high).max(0.0);
+            sum += (high - low + 2.0 / (1.0 - LEVEL) * distance) / calibration.sd_at(k, h);
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::learn::starts::Start;
+    use crate::rng::Key;
+
+    /// One signal, predicted as zero from every row.
+    fn run(first: usize, starts: usize, horizon: usize, error: impl Fn(usize, usize) -> f64) -> Rollouts {
+        let rows = first..first + starts;
+        Rollouts {
+            signals: vec![0],
+            horizon,
+            starts: rows.clone().map(|row| Start { row, first: 0, reach: horizon }).collect(),
+            predicted: vec![vec![0.0; horizon * starts]],
+            measured: vec![
+                (1..=horizon).flat_map(|h| rows.clone().map(move |t| (t, h))).map(|(t, h)| error(t, h)).collect(),
+            ],
+            model_sd: vec![vec![0.0; horizon * starts]],
+            last: vec![vec![0.0; starts]],
+        }
+    }
+
+    fn calibrated(seed: u64, horizon: usize) -> (Vec<Rollouts>, Calibration) {
+        let key = Key::new(seed);
+        let error = |t: usize, h: usize| key.fold(h as u64).normal(t as u64);
+        let runs: Vec<Rollouts> = (0..5).map(|b| run(b * 200, 150, horizon, error)).collect();
+        let calibration = Calibration::fit(&runs, &[1.0]);
+        (runs, calibration)
+    }
+
+    fn coverage(h: usize, widths: &TrackedWidths, calibration: &Calibration, run: &Rollouts) -> f64 {
+        let (low, high) = calibration.interval(0, h, LEVEL);
+        let covered = run.pairs(0, h).filter(|p| {
+            let w = widths.at(0, h, p.start);
+            (low * w..=high * w).contains(&p.error())
+        });
+        covered.count() as f64 / run.starts.len() as f64
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// The scale of the errors jumps and drifts. The coverage of fixed intervals would be far from nominal.
+        #[test]
+        fn coverage_stays_nominal_if_the_scale_of_the_errors_changes(
+            seed in 0u64..1000, jump in -0.7f64..0.7, drift in -0.6f64..0.6, period in 100.0f64..900.0,
+        ) {
+            let (runs, calibration) = calibrated(seed, 4);
+            let mut tracking = Tracking::fit(&runs, &calibration);
+            let key = Key::new(seed).fold(7);
+            let scale = |t: usize| (jump + drift * (t as f64 / period).sin()).exp();
+            let later = run(2000, 1500, 4, |t, h| scale(t) * key.fold(h as u64).normal(t as u64));
+            let widths = tracking.update(&calibration, &later);
+            for h in 1..=4 {
+                let share = coverage(h, &widths, &calibration, &later);
+                prop_assert!((share - LEVEL).abs() < 0.035, "{share} at {h}");
+            }
+        }
+
+        /// The width at row t does not depend on outcomes after t.
+        #[test]
+        fn widths_do_not_use_later_outcomes(seed in 0u64..1000, at in 5usize..95, horizon in 1usize..9) {
+            let (runs, calibration) = calibrated(seed, horizon);
+            let tracking = Tracking::fit(&runs, &calibration);
+            let key = Key::new(seed).fold(8);
+            let error = |t: usize, h: usize| 3.0 * key.fold(h as u64).normal(t as u64);
+            let ends = |last: f64| run(2000, 100, horizon, |t, h| if t + h > 2000 + at { last } else { error(t, h) });
+            let [a, b] = [1e-9, 1e3].map(|last| tracking.replay(&calibration, &ends(last)));
+            for h in 1..=horizon {
+                prop_assert!((0..=at).all(|s| a.at(0, h, s) == b.at(0, h, s)));
+            }
+            // One row later the first of these outcomes is known.
+            prop_assert!(a.at(0, 1, at + 1) < b.at(0, 1, at + 1));
+        }
+    }
+
+    #[test]
+    fn a_replay_keeps_the_state_and_widths_are_bounded() {
+        let (runs, calibration) = calibrated(3, 2);
+        let mut tracking = Tracking::fit(&runs, &calibration);
+        let before = tracking.clone();
+        let wild = run(2000, 800, 2, |_, _| 1e6);
+        let replayed = tracking.replay(&calibration, &wild);
+        assert_eq!(tracking, before);
+        assert_eq!(tracking.update(&calibration, &wild), replayed);
+        assert!((tracking.width(0, 2) / LARGEST_FACTOR - 1.0).abs() < 1e-9 && before.width(0, 2) < 1.5);
+        let quiet = run(2000, 800, 2, |t, h| 1e-6 * Key::new(4).fold(h as u64).normal(t as u64));
+        let mut narrowed = before.clone();
+        narrowed.update(&calibration, &quiet);
+        assert!((narrowed.width(0, 2) * LARGEST_FACTOR - 1.0).abs() < 1e-9, "{}", narrowed.width(0, 2));
+    }
+
+    #[test]
+    fn forecasts_without_error_change_no_width() {
+        let exact = |first| run(first, 150, 2, |_, _| 0.0);
+        let runs: Vec<Rollouts> = (0..5).map(|b| exact(b * 200)).collect();
+        let calibration = Calibration::fit(&runs, &[1.0]);
+        let mut tracking = Tracking::fit(&runs, &calibration);
+        tracking.update(&calibration, &exact(2000));
+        assert_eq!([tracking.width(0, 1), tracking.width(0, 2)], [1.0; 2]);
+    }
+}
