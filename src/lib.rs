@@ -49,6 +49,7 @@ pub mod config;
 pub mod disk;
 pub mod error;
 pub mod schema;
+pub mod stats;
 pub mod trajectory;
 pub mod units;
 

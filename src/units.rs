@@ -47,7 +47,7 @@ impl Unit {
 
     /// The unit of a list of factors, under `text` or a composed one.
     fn composed(factors: &[Factor], text: Option<&str>) -> Result<Self, String> {
-        let name = || text.map_or_else(|| plain_text(factors), str::to_owned);
+        let name = || text.map_or_else(|| parse::text(factors), str::to_owned);
         let mut unit = Self { text: name(), ..Self::one() };
         let mut currency: Option<&str> = None;
         for (symbol, e) in factors {
@@ -146,7 +146,7 @@ impl Unit {
         const BASE: [&str; 8] = ["kg", "m", "s", "K", "A", "mol", "money", "item"];
         let factors: Vec<Factor> =
             BASE.iter().zip(self.dimension).map(|(b, e)| ((*b).to_owned(), i32::from(e))).collect();
-        plain_text(&factors.into_iter().filter(|f| f.1 != 0).collect::<Vec<_>>())
+        parse::text(&factors.into_iter().filter(|f| f.1 != 0).collect::<Vec<_>>())
     }
 
     /// The unit of a product. `degC` and `degF` count as differences. Fails on mixed currencies and absurd powers.
@@ -225,18 +225,6 @@ impl Unit {
         collapsed(&factors).and_then(|f| Self::composed(&f, None).ok()).unwrap_or_else(|| self.clone())
     }
 
-    /// The unit as a reader sees it: `m³/h`, `°C`, `K·h`; nothing for plain numbers.
-    pub fn pretty(&self) -> String {
-        if self.text == "1" {
-            return String::new();
-        }
-        const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
-        let digit = |c: char| c.to_digit(10).map_or(c, |d| RAISED[d as usize]);
-        let raised = |e: i32| e.to_string().chars().map(digit).collect();
-        let text = parse::text(&self.factors(), "·", raised);
-        text.replace("delta_degF", "Δ°F").replace("degC", "°C").replace("degF", "°F")
-    }
-
     /// The unit's factors; every unit of this type can be read from its own text.
     fn factors(&self) -> Vec<Factor> {
         parse::factors(&self.text).unwrap_or_default()
@@ -253,10 +241,6 @@ impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-fn plain_text(factors: &[Factor]) -> String {
-    parse::text(factors, "*", |e| format!("^{e}"))
 }
 
 /// Factors of one dimension become one factor (`h` for times), which may cancel.
@@ -390,8 +374,6 @@ mod tests {
         assert_eq!((u.text.as_str(), u.scale), ("m/s", 1.0));
         assert!(close(f, 1000f64.sqrt()));
         assert!(unit("m").power(0.5).is_err());
-        assert_eq!(unit("W/(m2*K)").pretty(), "W/(m²·K)");
-        assert_eq!(unit("degC").pretty(), "°C");
     }
 
     #[test]

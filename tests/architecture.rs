@@ -10,7 +10,7 @@ use files::Crate;
 
 /// Modules of the library, lowest layer first. A module may import from lower layers and from itself.
 const LAYERS: &[&[&str]] = &[
-    &["error"],
+    &["error", "stats"],
     &["disk", "units"],
     &["schema"],
     &["config", "trajectory"],

@@ -195,27 +195,6 @@ impl Program {
         self.reads.iter().any(|r| r.0 == signal)
     }
 
-    /// The value of an expression that reads no signal.
-    pub fn is_constant(&self) -> Option<f64> {
-        match self.result {
-            Operand::Constant(c) => Some(c),
-            _ => None,
-        }
-    }
-
-    /// Made of numbers without units: [`Program::in_unit`] takes any unit for it.
-    pub fn is_bare(&self) -> bool {
-        self.meaning == Meaning::Bare
-    }
-
-    /// The signal that the expression is, when it is nothing else.
-    pub fn is_signal(&self) -> Option<(usize, usize)> {
-        match self.result {
-            Operand::Column { signal, lag } => Some((signal, lag)),
-            _ => None,
-        }
-    }
-
     /// Operations that every row takes.
     pub fn operations(&self) -> usize {
         self.operations.len()

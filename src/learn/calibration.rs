@@ -27,9 +27,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::quantile::interpolate;
 use super::recalibration::{HeldOutErrors, LocalWidth, RecalibrationMethod, crps};
 use super::rollouts::Rollouts;
+use crate::stats::quantile_type_5;
 
 /// Calibrated distribution of a model's multi-step errors, measured − predicted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ impl Calibration {
 
     /// Quantile `p` of σ_h · Z.
     pub fn quantile(&self, k: usize, h: usize, p: f64) -> f64 {
-        self.sd_at(k, h) * interpolate(self.shape_at(k, h), p)
+        self.sd_at(k, h) * quantile_type_5(self.shape_at(k, h), p)
     }
 
     /// Central interval of σ_h · Z that covers the share `level`.
@@ -149,7 +149,7 @@ impl Calibration {
 
 /// Central interval of `shape` that covers the share `level`.
 fn central(shape: &[f64], level: f64) -> (f64, f64) {
-    (interpolate(shape, 0.5 - 0.5 * level), interpolate(shape, 0.5 + 0.5 * level))
+    (quantile_type_5(shape, 0.5 - 0.5 * level), quantile_type_5(shape, 0.5 + 0.5 * level))
 }
 
 /// Band of horizon `h`: 1 → 0, 2 → 1, 3–4 → 2, 5–8 → 3 …

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::equations::Equations;
 use super::layout::{Layout, Target};
 use crate::expr::Registers;
+use crate::stats::quantile_nearest;
 use crate::trajectory::Trajectory;
 
 /// Targets further than this many robust standard deviations from their median are outliers: start-ups, trips and sensor
@@ -169,14 +170,13 @@ fn inlier_range(y: &[f64], rows: &[usize]) -> (f64, f64) {
         return (f64::NEG_INFINITY, f64::INFINITY);
     }
     v.sort_unstable_by(f64::total_cmp);
-    let at = |v: &[f64], q: f64| v[((v.len() - 1) as f64 * q).round() as usize];
-    let median = at(&v, 0.5);
-    let tails = (at(&v, 0.995) - at(&v, 0.005)) / (2.0 * TAIL);
+    let median = quantile_nearest(&v, 0.5);
+    let tails = (quantile_nearest(&v, 0.995) - quantile_nearest(&v, 0.005)) / (2.0 * TAIL);
     for a in &mut v {
         *a = (*a - median).abs();
     }
     v.sort_unstable_by(f64::total_cmp);
-    let sd = tails.max(MAD_TO_SD * at(&v, 0.5));
+    let sd = tails.max(MAD_TO_SD * quantile_nearest(&v, 0.5));
     // A target that is constant in more than 99 % of the rows has no outliers.
     if sd > 0.0 { (median - OUTLIER * sd, median + OUTLIER * sd) } else { (f64::NEG_INFINITY, f64::INFINITY) }
 }

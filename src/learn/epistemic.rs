@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::map::StepMap;
 use super::starts::{Start, starts, thin, window_at};
+use crate::stats::quantile_type_1;
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// Most rows of each fold that are evaluated (guess).
@@ -45,7 +46,7 @@ pub enum EpistemicLevel {
 impl EpistemicThresholds {
     /// `refits`: the model fitted without each of `folds`. `scale`: its one-step errors, `[targets]`.
     pub fn fit(refits: &[StepMap], log: &Trajectory, folds: &[Vec<Range<usize>>], scale: &[f64]) -> Self {
-        let mut thresholds = Self { scale: scale.to_vec(), high: f64::INFINITY, extreme: f64::INFINITY };
+        let thresholds = Self { scale: scale.to_vec(), high: f64::INFINITY, extreme: f64::INFINITY };
         let mut all = Vec::new();
         for (map, fold) in refits.iter().zip(folds) {
             let rows: Vec<Start> = thin(&starts(map, log, fold, 1, usize::MAX), ROWS);
@@ -55,14 +56,12 @@ impl EpistemicThresholds {
             let window = window_at(map, log, &rows, 1, 0);
             all.extend(thresholds.uncertainty(map, &window).into_iter().filter(|v| v.is_finite()));
         }
-        if all.is_empty() {
-            return Self::default();
-        }
         all.sort_by(f64::total_cmp);
-        let percentile = |share: f64| all[((all.len() as f64 * share).ceil() as usize).max(1) - 1];
-        thresholds.high = percentile(PERCENTILES.0);
-        thresholds.extreme = percentile(PERCENTILES.1);
-        thresholds
+        let percentile = |share: f64| quantile_type_1(&all, share);
+        match (percentile(PERCENTILES.0), percentile(PERCENTILES.1)) {
+            (Some(high), Some(extreme)) => Self { high, extreme, ..thresholds },
+            _ => Self::default(),
+        }
     }
 
     /// The level of each row of the window's current frame: `[rows]`. Empty if the model has no ensemble.

@@ -28,7 +28,6 @@ pub mod model;
 mod noise_model;
 mod noise_process;
 mod note;
-mod quantile;
 mod recalibration;
 mod regressor;
 mod residuals;

@@ -22,13 +22,13 @@ use serde::{Deserialize, Serialize};
 use super::calibration::Calibration;
 use super::map::{StepMap, StepScratch};
 use super::noise_process::NoiseProcess;
-use super::quantile::interpolate;
 use super::regressor::Particle;
 use super::residuals::Residuals;
 use super::starts::{Start, window_at, write_inputs};
 use super::tracking::Tracking;
 use crate::rng::{Key, normal_quantile};
 use crate::schema::Role;
+use crate::stats::quantile_type_5;
 use crate::trajectory::{Frame, Trajectory};
 
 /// Level of the central interval whose width is matched (guess).
@@ -133,7 +133,7 @@ impl NoiseModel {
                     deviations.extend(cloud.iter().map(|v| v - mean));
                 }
                 deviations.sort_unstable_by(f64::total_cmp);
-                let end = |p: f64| interpolate(&deviations, p);
+                let end = |p: f64| quantile_type_5(&deviations, p);
                 *v += correction * normal_variance(end(0.5 + 0.5 * CENTRE) - end(0.5 - 0.5 * CENTRE)) / horizon as f64;
             }
         }

@@ -21,11 +21,11 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::quantile::interpolate;
 use super::residuals::{
     Residuals, cholesky, clip, covariance, innovations, offset_sd, phi_by_horizon, phi_by_lag_one, shapes,
 };
 use crate::rng::Key;
+use crate::stats::quantile_type_5;
 
 /// Particles whose noise one task draws (guess).
 const CHUNK: usize = 1_024;
@@ -100,7 +100,7 @@ impl NoiseProcess {
             let shape = self.shape.get(j).filter(|s| !s.is_empty());
             for p in 0..particles {
                 let number = (first + p) as u64;
-                let z = shape.map_or_else(|| stream.normal(number), |s| interpolate(s, stream.uniform(number)));
+                let z = shape.map_or_else(|| stream.normal(number), |s| quantile_type_5(s, stream.uniform(number)));
                 for (column, l) in noise[j..].iter_mut().zip(&self.factor[j..]) {
                     column.as_mut()[p] += l[j] * z;
                 }
@@ -198,7 +198,7 @@ mod tests {
         process.advance(&mut noise, Key::new(2), 0);
         noise[0].sort_by(f64::total_cmp);
         for p in [0.05f64, 0.25, 0.5, 0.75, 0.95] {
-            let (drawn, truth) = (interpolate(&noise[0], p), -(1.0 - p).ln() - 1.0);
+            let (drawn, truth) = (quantile_type_5(&noise[0], p), -(1.0 - p).ln() - 1.0);
             assert!((drawn - truth).abs() < 0.06, "{p}: {drawn} for {truth}");
         }
     }

@@ -15,9 +15,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::quantile::{Weighted, half_spread};
 use super::rollouts::Rollouts;
 use crate::rng::normal_quantile;
+use crate::stats::{WeightedSample, half_mean_difference, quantile_right_inverse};
 
 /// Points of a stored error distribution: its quantiles (j + ½) / POINTS.
 const POINTS: usize = 99;
@@ -72,7 +72,7 @@ impl LocalWidth {
     fn fit(runs: &[Rollouts], k: usize) -> Self {
         let median = |mut values: Vec<f64>| {
             values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap_or(0.0)
+            if values.is_empty() { 0.0 } else { quantile_right_inverse(&values, 0.5) }
         };
         let pairs = || runs.iter().flat_map(|r| r.pairs(k, 1));
         let floor = MAD_TO_SD * median(pairs().map(|p| p.error().abs()).collect());
@@ -191,9 +191,7 @@ impl<'a> HeldOutErrors<'a> {
         if errors.len() < LEAST_FOR_SIZE {
             return f64::NAN;
         }
-        let mut sizes = Weighted::default();
-        errors.iter().for_each(|(e, weight)| sizes.push(e.abs(), *weight));
-        sizes.sort();
+        let sizes = WeightedSample::new(errors.iter().map(|(e, weight)| (e.abs(), *weight)));
         // If nearly all errors are zero, the few others must count in full.
         let bound = sizes.quantile(WINSORISED);
         let bound = if bound > self.floor { bound } else { f64::INFINITY };
@@ -208,7 +206,7 @@ impl<'a> HeldOutErrors<'a> {
 pub(super) fn crps(shape: &[f64], sd: f64, error: f64) -> f64 {
     let z = error / sd;
     let distance = shape.iter().map(|x| (x - z).abs()).sum::<f64>() / shape.len() as f64;
-    sd * (distance - half_spread(shape))
+    sd * (distance - half_mean_difference(shape))
 }
 
 /// Quantiles of Z from (z, ω); those of the standard normal if there are too few errors.
@@ -218,9 +216,7 @@ fn quantiles(shape: ErrorShape, errors: &[(f64, f64)]) -> Vec<f64> {
         return at.map(normal_quantile).collect();
     }
     let conformal = shape == ErrorShape::Conformal;
-    let mut sample = Weighted::default();
-    errors.iter().for_each(|(z, w)| sample.push(if conformal { z.abs() } else { *z }, *w));
-    sample.sort();
+    let sample = WeightedSample::new(errors.iter().map(|(z, w)| (if conformal { z.abs() } else { *z }, *w)));
     if !conformal {
         return at.map(|p| sample.quantile(p)).collect();
     }
@@ -235,7 +231,7 @@ fn quantiles(shape: ErrorShape, errors: &[(f64, f64)]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learn::quantile::interpolate;
+    use crate::stats::quantile_type_5;
 
     #[test]
     fn crps_of_a_normal_sample_has_the_known_values() {
@@ -256,7 +252,7 @@ mod tests {
         assert_eq!(points[POINTS / 2], 0.0);
         assert!(points.iter().zip(points.iter().rev()).all(|(a, b)| (a + b).abs() < 1e-9));
         assert!(points.windows(2).all(|w| w[0] <= w[1]));
-        let high = interpolate(&points, 0.95);
+        let high = quantile_type_5(&points, 0.95);
         assert!((90.0..93.0).contains(&high), "{high}");
     }
 }

@@ -1,8 +1,8 @@
 //! Out-of-fold one-step errors, and the estimators of the noise process ([`super::NoiseProcess`] defines the symbols).
 
 use super::map::StepMap;
-use super::quantile::interpolate;
 use super::starts::{Start, one_step_errors};
+use crate::stats::{mean_and_population_sd, quantile_type_5};
 use crate::trajectory::Trajectory;
 
 /// Least number of innovations for estimating their shape; fewer are assumed normal (guess).
@@ -51,7 +51,7 @@ pub(super) fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
             continue;
         }
         all.sort_by(f64::total_cmp);
-        let (low, high) = (interpolate(&all, CLIPPED), interpolate(&all, 1.0 - CLIPPED));
+        let (low, high) = (quantile_type_5(&all, CLIPPED), quantile_type_5(&all, 1.0 - CLIPPED));
         for block in &mut clipped {
             block.errors[i].iter_mut().for_each(|e| *e = if e.is_nan() { *e } else { e.clamp(low, high) });
         }
@@ -160,9 +160,8 @@ fn shape(mut z: Vec<f64>) -> Vec<f64> {
     }
     z.sort_by(f64::total_cmp);
     let mut quantiles: Vec<f64> =
-        (0..QUANTILES).map(|q| interpolate(&z, (q as f64 + 0.5) / QUANTILES as f64)).collect();
-    let mean = quantiles.iter().sum::<f64>() / QUANTILES as f64;
-    let sd = (quantiles.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / QUANTILES as f64).sqrt();
+        (0..QUANTILES).map(|q| quantile_type_5(&z, (q as f64 + 0.5) / QUANTILES as f64)).collect();
+    let (mean, sd) = mean_and_population_sd(quantiles.iter().copied());
     if sd <= ROUNDING {
         return Vec::new();
     }
@@ -226,7 +225,7 @@ mod tests {
             assert!(mean.abs() < 1e-12 && (square - 1.0).abs() < 1e-12, "{mean} {square}");
         }
         // Half of a normal sample lies within 0.674 standard deviations.
-        let half = |s: &[f64]| 0.5 * (interpolate(s, 0.75) - interpolate(s, 0.25));
+        let half = |s: &[f64]| 0.5 * (quantile_type_5(s, 0.75) - quantile_type_5(s, 0.25));
         assert!((half(&shapes[1]) - 0.674).abs() < 0.04, "{}", half(&shapes[1]));
         assert!(half(&shapes[0]) < 0.2, "{}", half(&shapes[0]));
         assert!(shapes[2].is_empty(), "a target that does not vary has no shape");

@@ -6,6 +6,7 @@ use super::map::{StepMap, StepScratch};
 use super::regressor::Particle;
 use super::starts::scored_signals;
 use crate::schema::{Bounds, Role};
+use crate::stats::{mean_and_population_sd, quantile_right_inverse, quantile_type_7};
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// Most ensemble members for which a response is computed (guess).
@@ -61,10 +62,8 @@ impl SignalMoments {
             return Self { mean: 0.0, sd: 0.0, central_range: Bounds { low: 0.0, high: 0.0 } };
         }
         values.sort_by(f64::total_cmp);
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
-        let at = |p: f64| values[((p * n) as usize).min(values.len() - 1)];
+        let (mean, sd) = mean_and_population_sd(values.iter().copied());
+        let at = |p: f64| quantile_right_inverse(&values, p);
         Self { mean, sd, central_range: Bounds { low: at(0.01), high: at(0.99) } }
     }
 
@@ -237,10 +236,7 @@ fn response(control: usize, signal: usize, step: f64, paths: &[Vec<f64>], span: 
         }
         let mut values: Vec<f64> = members.iter().map(|m| m[t]).collect();
         values.sort_by(f64::total_cmp);
-        let x = p * (values.len() - 1) as f64;
-        let i = (x as usize).min(values.len().saturating_sub(2));
-        let next = values[(i + 1).min(values.len() - 1)];
-        values[i] + (x - i as f64) * (next - values[i])
+        quantile_type_7(&values, p)
     };
     Response {
         control,

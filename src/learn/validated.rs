@@ -13,6 +13,7 @@ use super::residuals::Residuals;
 use super::rollouts::rollouts;
 use super::starts::starts;
 use crate::error::Result;
+use crate::stats::mean;
 
 /// Most open-loop runs for the validation (guess).
 const STARTS: usize = 120;
@@ -70,8 +71,7 @@ impl TrainingData<'_> {
             }
         }
         ratios.retain(|r| r.is_finite());
-        let relative_error =
-            if ratios.is_empty() { f64::INFINITY } else { ratios.iter().sum::<f64>() / ratios.len() as f64 };
+        let relative_error = if ratios.is_empty() { f64::INFINITY } else { mean(&ratios) };
         Ok(ValidatedModel { map, noise_model, relative_error })
     }
 }

@@ -7,6 +7,7 @@
 use super::occurrences::Occurrences;
 use super::samples::Samples;
 use super::text::{duration, rfc3339};
+use crate::stats::quantile_nearest;
 
 /// A range of samples.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,11 +26,8 @@ const MOST_VALUES: usize = 20_000;
 pub(super) fn quantiles<const N: usize>(value: impl Iterator<Item = f64>, len: usize, p: [f64; N]) -> [f64; N] {
     let stride = (len / MOST_VALUES).max(1);
     let mut v: Vec<f64> = value.step_by(stride).filter(|v| v.is_finite()).collect();
-    if v.is_empty() {
-        return [f64::NAN; N];
-    }
     v.sort_unstable_by(f64::total_cmp);
-    p.map(|p| v[((v.len() - 1) as f64 * p).round() as usize])
+    p.map(|p| quantile_nearest(&v, p))
 }
 
 /// Runs of exactly the same value. A gap longer than `max_gap` ends a run.

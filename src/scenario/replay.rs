@@ -11,8 +11,9 @@ use super::results::ReplayCheck;
 use crate::config::{ControllerSpec, TimeSpan};
 use crate::error::Result;
 use crate::schema::Role;
+use crate::stats::{quantile_type_6, sorted_finite};
 use crate::twin::{Dynamics, Twin};
-use crate::value::{Estimate, Kpi, evaluate, figures, quantile, sorted_finite};
+use crate::value::{Estimate, Kpi, evaluate, figures};
 
 /// Feeds the log's own controls to `twin`, whose noise has not seen the hold-out, over stretches of the hold-out and compares the KPIs (SUP-4).
 ///
@@ -77,5 +78,5 @@ pub fn replay_checks(
 fn holds(measured: f64, simulated: &[f64]) -> bool {
     let sorted = sorted_finite(simulated);
     let slack = 1e-9 * measured.abs().max(1e-12);
-    (quantile(&sorted, 0.05) - slack..=quantile(&sorted, 0.95) + slack).contains(&measured)
+    (quantile_type_6(&sorted, 0.05) - slack..=quantile_type_6(&sorted, 0.95) + slack).contains(&measured)
 }

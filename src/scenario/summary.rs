@@ -2,6 +2,7 @@
 
 use super::results::{ControlUse, LimitUse, SupportShare, Trend};
 use crate::schema::{Bounds, Role};
+use crate::stats::mean_or_zero;
 use crate::trajectory::Trajectory;
 use crate::twin::Support;
 use crate::value::Estimate;
@@ -18,10 +19,6 @@ fn medians(t: &Trajectory, signal: usize) -> Vec<f64> {
     (0..t.steps).map(|k| Estimate::over(t.at(signal, k)).p50).collect()
 }
 
-fn mean(v: &[f64]) -> f64 {
-    v.iter().sum::<f64>() / v.len().max(1) as f64
-}
-
 /// How every control was used, beside what the baseline did with it.
 pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
     let uses = t.schema.with_role(Role::Control).into_iter().map(|i| {
@@ -31,10 +28,10 @@ pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
         ControlUse {
             signal: signal.name.clone(),
             unit: signal.unit.text.clone(),
-            mean: mean(&path),
+            mean: mean_or_zero(&path),
             min: path.iter().copied().fold(f64::INFINITY, f64::min),
             max: path.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            baseline_mean: mean(&medians(baseline, i)),
+            baseline_mean: mean_or_zero(&medians(baseline, i)),
             low: finite(signal.hard.low),
             high: finite(signal.hard.high),
             max_move: finite(signal.max_move.up.min(signal.max_move.down)),

@@ -13,6 +13,7 @@ use crate::learn::starts;
 use crate::rng::Key;
 use crate::scenario::{HISTORY, figures_of};
 use crate::simulate::{Run, simulate};
+use crate::stats::mean;
 use crate::trajectory::Trajectory;
 use crate::value::Kpi;
 
@@ -59,10 +60,6 @@ impl Outcome {
     pub fn mean(&self) -> f64 {
         mean(&self.objectives)
     }
-}
-
-pub fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 impl<'a> Loops<'a> {

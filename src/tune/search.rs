@@ -3,11 +3,12 @@
 use rayon::prelude::*;
 
 use super::TuningInputs;
-use super::loops::{Loops, Outcome, mean};
+use super::loops::{Loops, Outcome};
 use super::pool::{ModelPool, REFERENCE_FAMILY};
 use crate::config::{MpcSpec, TimeSpan};
 use crate::control::mpc::{MpcSettings, TunedMpc, TuningTrial};
 use crate::error::{Error, Fault, Result};
+use crate::stats::mean;
 
 /// The control horizon is divided by these.
 const PARTS: [usize; 3] = [1, 2, 4];

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Support;
 use super::marginal::MarginalSupport;
 use crate::rng::Key;
+use crate::stats::{mean_and_population_sd, quantile_type_1};
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// Most reference points kept.
@@ -78,16 +79,15 @@ impl Envelope {
             elsewhere.fold(f32::INFINITY, |best, (p, _)| distance(&point, p, best).unwrap_or(best))
         };
         let mut distances: Vec<f32> = asked.par_iter().map(nearest).filter(|d| d.is_finite()).collect();
-        if distances.is_empty() {
-            // All of one time: nothing to judge by.
-            return Self::open();
-        }
         distances.sort_by(f32::total_cmp);
-        let percentile = |share: f64| distances[((distances.len() as f64 * share).ceil() as usize).max(1) - 1];
+        let (Some(p95), Some(p99)) = (quantile_type_1(&distances, 0.95), quantile_type_1(&distances, 0.99)) else {
+            // All rows are of one time: there are no distances.
+            return Self::open();
+        };
         let half_steps = steps.iter().zip(&envelope.scale).map(|(step, scale)| 0.5 * step / scale);
         let resolution = half_steps.map(|h| h * h).sum::<f64>() as f32 * (1.0 + 1e-5);
-        envelope.inside = percentile(0.95).max(resolution).max(ROUNDING);
-        envelope.edge = percentile(0.99).max(envelope.inside);
+        envelope.inside = p95.max(resolution).max(ROUNDING);
+        envelope.edge = p99.max(envelope.inside);
         envelope
     }
 
@@ -177,9 +177,7 @@ fn distance(a: &[f32], b: &[f32], limit: f32) -> Option<f32> {
 
 /// Mean and standard deviation; a signal that never moved gets a scale so small that any other value is far away.
 fn mean_and_scale(column: &[f64], rows: &[usize]) -> (f64, f64) {
-    let n = rows.len() as f64;
-    let mean = rows.iter().map(|&t| column[t]).sum::<f64>() / n;
-    let deviation = (rows.iter().map(|&t| (column[t] - mean).powi(2)).sum::<f64>() / n).sqrt();
+    let (mean, deviation) = mean_and_population_sd(rows.iter().map(|&t| column[t]));
     (mean, deviation.max(1e-6 * mean.abs().max(1e-3)))
 }
 

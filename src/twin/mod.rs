@@ -22,6 +22,7 @@ use crate::error::Result;
 use crate::expr::Program;
 use crate::learn::{EpistemicLevel, EpistemicThresholds, Equations, NoiseModel, Particle, StepMap, StepScratch};
 use crate::schema::{Bounds, Role, Schema};
+use crate::stats::{quantile_higher, quantile_lower};
 use crate::trajectory::{Frame, Trajectory, Window};
 
 /// A learned plant: its one-step map, how wrong that map is, and where it may be trusted.
@@ -103,8 +104,7 @@ fn between(column: &[f64], training: &[ops::Range<usize>], share: f64) -> Bounds
         return Bounds::OPEN;
     }
     values.sort_by(f64::total_cmp);
-    let last = (values.len() - 1) as f64;
-    Bounds { low: values[(share * last).floor() as usize], high: values[((1.0 - share) * last).ceil() as usize] }
+    Bounds { low: quantile_lower(&values, share), high: quantile_higher(&values, 1.0 - share) }
 }
 
 fn add(to: &mut [Vec<f64>], from: &[Vec<f64>], factor: f64) {

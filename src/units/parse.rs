@@ -41,17 +41,17 @@ pub(super) fn merge(factors: &[Factor]) -> Option<Vec<Factor>> {
 }
 
 /// `W*h/(m^2*K)`; `1` without factors.
-pub(super) fn text(factors: &[Factor], times: &str, power: impl Fn(i32) -> String) -> String {
+pub(super) fn text(factors: &[Factor]) -> String {
     let side = |sign: i32| -> Vec<String> {
         let of = factors.iter().filter(|f| f.1.signum() == sign);
-        of.map(|(s, e)| if e.abs() == 1 { s.clone() } else { format!("{s}{}", power(e.abs())) }).collect()
+        of.map(|(s, e)| if e.abs() == 1 { s.clone() } else { format!("{s}^{}", e.abs()) }).collect()
     };
     let (above, below) = (side(1), side(-1));
-    let above = if above.is_empty() { "1".to_owned() } else { above.join(times) };
+    let above = if above.is_empty() { "1".to_owned() } else { above.join("*") };
     match below.as_slice() {
         [] => above,
         [one] => format!("{above}/{one}"),
-        more => format!("{above}/({})", more.join(times)),
+        more => format!("{above}/({})", more.join("*")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! From scenarios to the year: each stands for a number of days.
 
-use super::compare::sorted_finite;
 use super::kpi::{Aggregation, Figures};
+use crate::stats::sorted_finite;
 
 /// One scenario's share in the year.
 #[derive(Debug, Clone, Copy)]

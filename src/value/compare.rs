@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::stats::{self, quantile_type_6, sorted_finite};
+
 /// Median and 80 % interval over particles.
 ///
 /// All four are NaN when no particle has a value; JSON writes that as `null` and reads it back.
@@ -46,9 +48,9 @@ impl Estimate {
     pub fn over(values: &[f64]) -> Self {
         let sorted = sorted_finite(values);
         Self {
-            p10: quantile(&sorted, 0.1),
-            p50: quantile(&sorted, 0.5),
-            p90: quantile(&sorted, 0.9),
+            p10: quantile_type_6(&sorted, 0.1),
+            p50: quantile_type_6(&sorted, 0.5),
+            p90: quantile_type_6(&sorted, 0.9),
             mean: mean(&sorted),
         }
     }
@@ -106,7 +108,7 @@ impl Difference {
                 let half = T95[independent - 2] * (variance * (1.0 + 1.0 / independent as f64)).sqrt();
                 (mean - half, mean + half)
             }
-            _ => (quantile(&sorted, 0.05), quantile(&sorted, 0.95)),
+            _ => (quantile_type_6(&sorted, 0.05), quantile_type_6(&sorted, 0.95)),
         };
         let measurable = n > 1 && (low > 0.0 || high < 0.0) && mean.abs() > 1e-9 * scale;
         Self { mean, low, high, measurable }
@@ -119,26 +121,10 @@ const T95: [f64; 17] = [
     1.7531, 1.7459, 1.7396,
 ];
 
-/// The finite values, ascending.
-pub fn sorted_finite(values: &[f64]) -> Vec<f64> {
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    sorted
-}
-
-/// Quantile `p` of ascending values, at rank p·(n + 1), linear in between, held at the ends; NaN of nothing.
-pub fn quantile(sorted: &[f64], p: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
-    let rank = (p * (sorted.len() + 1) as f64 - 1.0).clamp(0.0, last as f64);
-    let below = rank.floor() as usize;
-    let (a, b) = (sorted[below], sorted[(below + 1).min(last)]);
-    a + (rank - below as f64) * (b - a)
-}
-
 /// Mean of ascending values; kept between the first and the last against rounding.
 fn mean(sorted: &[f64]) -> f64 {
     match (sorted.first(), sorted.last()) {
-        (Some(first), Some(last)) => (sorted.iter().sum::<f64>() / sorted.len() as f64).clamp(*first, *last),
+        (Some(first), Some(last)) => stats::mean(sorted).clamp(*first, *last),
         _ => f64::NAN,
     }
 }

@@ -170,11 +170,6 @@ pub fn npv(flows: &[Flow], rate: f64) -> f64 {
     flows.iter().map(|f| f.amount * (1.0 + rate).powf(-f.year)).sum()
 }
 
-/// Share of a sum that its yearly repayment over `years` is: r / (1 − (1 + r)^−n).
-pub fn capital_recovery_factor(rate: f64, years: f64) -> f64 {
-    if rate.abs() < 1e-12 { 1.0 / years } else { rate / (1.0 - (1.0 + rate).powf(-years)) }
-}
-
 /// Years until the flows, discounted at `rate` (0: simple payback), have first paid back what was spent; `None` when
 /// they never do.
 ///
@@ -245,6 +240,11 @@ mod tests {
         escalation: 0.0,
         persistence: 1.0,
     };
+
+    /// Share of a sum that has to be paid back in each of `years` years: r / (1 − (1 + r)^−n).
+    fn capital_recovery_factor(rate: f64, years: f64) -> f64 {
+        rate / (1.0 - (1.0 + rate).powf(-years))
+    }
 
     fn near(a: f64, b: f64, tolerance: f64) {
         assert!((a - b).abs() < tolerance, "{a} is not {b}");

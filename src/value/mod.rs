@@ -13,7 +13,7 @@ pub mod terminal_cost;
 
 pub use accumulator::Accumulator;
 pub use annual::{Part, annualise};
-pub use compare::{Difference, Estimate, quantile, sorted_finite};
+pub use compare::{Difference, Estimate};
 pub use economics::{Economics, Investment};
 pub use kpi::{Aggregation, Figures, Kpi, PerStep, evaluate, figures};
 pub use objective::Objective;

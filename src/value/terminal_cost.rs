@@ -9,6 +9,7 @@ use super::kpi::{Aggregation, PerStep};
 use super::objective::Objective;
 use crate::expr::Registers;
 use crate::schema::{Role, Schema};
+use crate::stats::{mean_and_population_sd, mean_or_zero};
 use crate::trajectory::{Frame, Trajectory};
 
 /// Rows that it is fitted to, at most: one from each of as many equal stretches.
@@ -102,13 +103,8 @@ impl TerminalCost {
             return None;
         }
         let value = |s: usize, t: usize| log.columns[s][t];
-        let mean: Vec<f64> =
-            inputs.iter().map(|&s| rows.iter().map(|r| value(s, r.0)).sum::<f64>() / n as f64).collect();
-        let sd = |(&s, m): (&usize, &f64)| {
-            let square = rows.iter().map(|r| (value(s, r.0) - m).powi(2)).sum::<f64>() / n as f64;
-            square.sqrt()
-        };
-        let scale: Vec<f64> = inputs.iter().zip(&mean).map(sd).collect();
+        let (mean, scale): (Vec<f64>, Vec<f64>) =
+            inputs.iter().map(|&s| mean_and_population_sd(rows.iter().map(|r| value(s, r.0)))).unzip();
         // what stays the same in these rows has no more than the rounding of its mean
         let inverse = |k: usize| if scale[k] > 1e-9 * mean[k].abs() { scale[k].recip() } else { 0.0 };
         let mut design = DMatrix::zeros(n, width);
@@ -139,7 +135,7 @@ impl TerminalCost {
         let mut told = vec![0.0; rows.len()];
         rows.iter().zip(told.chunks_mut(1)).for_each(|((t, _), told)| behind.eval(&log.frame(*t, *t), told));
         let true_: Vec<f64> = rows.iter().map(|(_, y)| y[0] + y[1] / self.steps as f64).collect();
-        let mean = true_.iter().sum::<f64>() / true_.len().max(1) as f64;
+        let mean = mean_or_zero(&true_);
         let square = |f: &dyn Fn(usize) -> f64| (0..true_.len()).map(|i| f(i).powi(2)).sum::<f64>();
         1.0 - square(&|i| true_[i] - told[i]) / square(&|i| true_[i] - mean)
     }

@@ -9,6 +9,7 @@ use super::rollout::{Start, Workspace};
 use super::setup::Setup;
 use crate::rng::normal_quantile;
 use crate::schema::Bounds;
+use crate::stats::mean_and_sample_sd;
 
 /// Futures that are looked at.
 const FUTURES: usize = 64;
@@ -81,11 +82,9 @@ impl Workspace {
 
 /// Mean and standard deviation of the finite values; zero deviation of fewer than two.
 fn spread(values: &[f64]) -> (f64, f64) {
-    let finite = || values.iter().filter(|v| v.is_finite());
-    let n = finite().count() as f64;
-    if n < 2.0 {
+    let finite = || values.iter().copied().filter(|v| v.is_finite());
+    if finite().count() < 2 {
         return (0.0, 0.0);
     }
-    let mean = finite().sum::<f64>() / n;
-    (mean, (finite().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
+    mean_and_sample_sd(finite())
 }

@@ -11,10 +11,10 @@ use crate::control::planner::Allowed;
 use crate::expr::Registers;
 use crate::rng::Key;
 use crate::schema::Bounds;
+use crate::stats::{mean_and_sample_sd, quantile_type_6};
 use crate::trajectory::{Frame, Window};
 use crate::twin::Batch;
 use crate::value::Accumulator;
-use crate::value::compare::quantile;
 
 /// What one plan starts from.
 pub(super) struct Start<'a> {
@@ -161,10 +161,10 @@ impl Workspace {
                 match setup.risk {
                     Some(risk) => {
                         self.each.sort_unstable_by(f64::total_cmp);
-                        (quantile(&self.each, risk), 0.0)
+                        (quantile_type_6(&self.each, risk), 0.0)
                     }
                     None => {
-                        let (mean, sd) = mean_and_sd(&self.each);
+                        let (mean, sd) = mean_and_sample_sd(self.each.iter().copied());
                         (mean, self.futures.pessimism * sd)
                     }
                 }
@@ -197,14 +197,6 @@ impl Workspace {
     pub fn doubts(&self) -> &[f64] {
         &self.doubts
     }
-}
-
-/// Mean and sample standard deviation.
-fn mean_and_sd(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let square: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
-    (mean, (square / (n - 1.0).max(1.0)).sqrt())
 }
 
 impl Workspace {

@@ -9,7 +9,8 @@
 //!
 //! and linear otherwise. If linear contradicts a known effect and b does not, b is chosen without this test.
 
-use super::judge::{Candidate, mean};
+use super::judge::Candidate;
+use crate::stats::mean_or_zero;
 
 /// Least relative gain over linear for which a more complex model is chosen (guess).
 const LEAST_GAIN: f64 = 0.01;
@@ -39,7 +40,7 @@ pub(super) fn choose(candidates: &[Candidate], eligible: &[usize], horizon: &str
     let (linear, other) = (&candidates[0], &candidates[best]);
     let gains: Vec<f64> = linear.losses.iter().zip(&other.losses).map(|(l, o)| l - o).collect();
     let n = gains.len() as f64;
-    let gain = mean(&gains);
+    let gain = mean_or_zero(&gains);
     let variance = gains.iter().map(|g| (g - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
     if gain > (variance / n).sqrt() && gain > LEAST_GAIN * linear.loss() {
         Choice { index: best, reason: lowest }

@@ -5,7 +5,7 @@
 //! in `twin.toml`.
 
 use super::data::TrainingData;
-use super::judge::{Candidate, mean};
+use super::judge::Candidate;
 use super::selection::KnownEffect;
 use crate::config::{Effect, TimeSpan};
 use crate::error::plural;
@@ -14,6 +14,7 @@ use crate::learn::response::{Response, responses};
 use crate::learn::rollouts::Rollouts;
 use crate::learn::score::{Baselines, INTERVAL_90, ScoreRow};
 use crate::schema::Role;
+use crate::stats::mean_or_zero;
 
 /// A steady-state change by one step of a control that is too small to count, in standard deviations of the signal (guess).
 const NEGLIGIBLE: f64 = 0.05;
@@ -190,7 +191,7 @@ impl HoldoutSkill {
 
 fn mean_of_known(ratios: &[Option<f64>]) -> Option<f64> {
     let known: Vec<f64> = ratios.iter().flatten().copied().collect();
-    (!known.is_empty()).then(|| mean(&known))
+    (!known.is_empty()).then(|| mean_or_zero(&known))
 }
 
 /// Remarks on the 90 % intervals of the model called `name` that cover clearly less or more of the hold-out than they

@@ -23,6 +23,7 @@ use crate::learn::rollouts::{Rollouts, rollouts};
 use crate::learn::score::{Baselines, ScoreRow, score};
 use crate::learn::starts::{Start, scored_signals, starts};
 use crate::learn::tracking::Tracking;
+use crate::stats::mean_or_zero;
 
 /// Most starts on the hold-out (guess).
 const HOLDOUT_STARTS: usize = 600;
@@ -57,7 +58,7 @@ impl Candidate {
 
     /// Mean loss over the folds.
     pub fn loss(&self) -> f64 {
-        mean(&self.losses)
+        mean_or_zero(&self.losses)
     }
 }
 
@@ -194,10 +195,5 @@ fn relative_crps(
         .filter(|(_, reference)| *reference > 0.0)
         .map(|(model, reference)| (model / reference).min(LARGEST_LOSS))
         .collect();
-    (!ratios.is_empty()).then(|| mean(&ratios))
-}
-
-/// Mean; 0 without values.
-pub(super) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
+    (!ratios.is_empty()).then(|| mean_or_zero(&ratios))
 }

@@ -6,7 +6,7 @@ use super::ahead::Ahead;
 use crate::scenario::Plant;
 use crate::schema::Role;
 use crate::simulate::Simulated;
-use crate::value::{quantile, sorted_finite};
+use crate::stats::{quantile_type_6, sorted_finite};
 
 /// The 5 % and 95 % quantiles of a state over futures, at time `at`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,7 +26,7 @@ pub fn undo(plant: &Plant, ahead: &Ahead, planned: &Simulated) -> Vec<Undo> {
     let bounds = states.map(|s| {
         let sorted = sorted_finite(planned.trajectory.at(s, step));
         let signal = &plant.schema.signals[s];
-        let (low, high) = (quantile(&sorted, 0.05), quantile(&sorted, 0.95));
+        let (low, high) = (quantile_type_6(&sorted, 0.05), quantile_type_6(&sorted, 0.95));
         let at = ahead.time(step).to_string();
         Undo { tag: signal.name.clone(), unit: signal.unit.text.clone(), low, high, at }
     });

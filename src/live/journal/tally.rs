@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::super::protocol::answer::Answer;
+use crate::stats::{quantile_type_6, sorted_finite};
 use crate::twin::Support;
-use crate::value::{quantile, sorted_finite};
 
 /// Newest answers whose time is remembered (guess: 18 hours of answers once per second).
 const TIMES: usize = 65_536;
@@ -75,7 +75,7 @@ impl Tally {
     /// Median and 99th percentile of the milliseconds per answer.
     pub fn ms(&self) -> (f64, f64) {
         let sorted = sorted_finite(&self.ms);
-        (quantile(&sorted, 0.5), quantile(&sorted, 0.99))
+        (quantile_type_6(&sorted, 0.5), quantile_type_6(&sorted, 0.99))
     }
 
     pub fn json(&self) -> Value {
