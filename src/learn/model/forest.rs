@@ -9,7 +9,7 @@ use super::artefact;
 use super::blocks::Blocks;
 use super::grow::{Growth, features, grow};
 use super::linear::Linear;
-use super::tree::Tree;
+use super::tree::{TILE, Tree};
 use crate::error::{Error, Result};
 use crate::learn::dataset::Scaling;
 use crate::learn::regressor::{Fit, Particle, Regressor};
@@ -30,8 +30,6 @@ const LEVELS: u16 = 24;
 const LEAF: usize = 8;
 /// A residual whose standard deviation is a smaller share of the target's is left as it is.
 const WORTH: f64 = 1e-3;
-/// Rows that walk a tree side by side, at most.
-pub(super) const TILE: usize = 64;
 /// Single-precision numbers of a tile: 32 KiB.
 const ROOM: usize = 8192;
 

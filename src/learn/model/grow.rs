@@ -135,7 +135,7 @@ impl SmartcoreNode {
 mod tests {
     use std::time::Instant;
 
-    use super::super::forest::TILE;
+    use super::super::tree::TILE;
     use super::*;
     use crate::rng::Key;
 

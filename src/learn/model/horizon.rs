@@ -2,20 +2,16 @@
 
 use std::ops::Range;
 
-use argmin::core::{CostFunction, Executor, Gradient};
-use argmin::solver::linesearch::MoreThuenteLineSearch;
-use argmin::solver::quasinewton::LBFGS;
 use nalgebra::DVector;
 use rayon::prelude::*;
 
 use super::blocks::Blocks;
 use super::feedback::{Fed, Feedback, ends, longest, windows};
+use super::lbfgs::{self, minimise};
 use crate::learn::dataset::{Dataset, Scaling};
 
 /// Windows that are simulated side by side.
 const SIDE: usize = 64;
-/// Steps that L-BFGS remembers.
-const MEMORY: usize = 10;
 
 /// Intercept and weights of each target, of standardised columns.
 pub type Solution = Vec<(f64, DVector<f64>)>;
@@ -89,13 +85,10 @@ impl<'a> Horizon<'a> {
         let far = problem.run(&from).squares;
         let near = Problem { length: 1, ..problem.clone() }.run(&from).squares;
         problem.weight = far.iter().zip(&near).map(|(f, n)| if *f > 0.0 { n / f } else { 0.0 }).collect();
-        let solver = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY);
-        let run = Executor::new(problem.clone(), solver)
-            .configure(|state| state.param(from.clone()).max_iters(iterations))
-            .timer(false)
-            .run();
-        // A line search that finds no better point leaves the best so far, and an error the start.
-        let found = run.ok().and_then(|mut r| r.state.take_best_param()).unwrap_or_else(|| from.clone());
+        let settings = lbfgs::Settings { iterations, evaluations: usize::MAX, relative_gain: None, scaled: false };
+        // A failed line search gives no iterate, and the start stays.
+        let minimum = minimise(&|p| Ok(Some(problem.value_and_gradient(p))), from.clone(), settings);
+        let found = minimum.ok().flatten().and_then(|m| m.iterate).unwrap_or_else(|| from.clone());
         let better = |p: &[f64]| problem.run(p).cost(&problem, p);
         if better(&found) < better(&from) { solution(&found, start.len()) } else { start.clone() }
     }
@@ -149,6 +142,18 @@ impl Outcome {
 }
 
 impl Problem<'_> {
+    /// The cost and its gradient.
+    fn value_and_gradient(&self, parameters: &[f64]) -> (f64, Vec<f64>) {
+        let outcome = self.run(parameters);
+        let cost = outcome.cost(self, parameters);
+        let mut gradient = outcome.gradient;
+        let width = parameters.len() / self.ridges.len();
+        for ((g, p), ridge) in gradient.chunks_exact_mut(width).zip(parameters.chunks_exact(width)).zip(self.ridges) {
+            add(&mut g[1..], 2.0 * ridge, &p[1..]);
+        }
+        (cost, gradient)
+    }
+
     fn run(&self, parameters: &[f64]) -> Outcome {
         let q = self.ridges.len();
         let total: f64 = self.windows.iter().map(|w| w.1).sum::<f64>() * self.length as f64;
@@ -235,29 +240,6 @@ fn add(to: &mut [f64], factor: f64, from: &[f64]) {
     }
 }
 
-impl CostFunction for Problem<'_> {
-    type Param = Vec<f64>;
-    type Output = f64;
-
-    fn cost(&self, parameters: &Vec<f64>) -> Result<f64, argmin::core::Error> {
-        Ok(self.run(parameters).cost(self, parameters))
-    }
-}
-
-impl Gradient for Problem<'_> {
-    type Param = Vec<f64>;
-    type Gradient = Vec<f64>;
-
-    fn gradient(&self, parameters: &Vec<f64>) -> Result<Vec<f64>, argmin::core::Error> {
-        let mut gradient = self.run(parameters).gradient;
-        let width = parameters.len() / self.ridges.len();
-        for ((g, p), ridge) in gradient.chunks_exact_mut(width).zip(parameters.chunks_exact(width)).zip(self.ridges) {
-            add(&mut g[1..], 2.0 * ridge, &p[1..]);
-        }
-        Ok(gradient)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,12 +276,12 @@ mod tests {
         let (ridges, weight) = ([0.01, 0.2], vec![0.8, 1.7]);
         let problem = Problem { horizon: &horizon, length: 6, windows: &windows, ridges: &ridges, weight };
         let at = vec![0.1, 0.7, -0.4, -0.05, -0.2, 0.3];
-        let gradient = problem.gradient(&at).unwrap();
+        let (_, gradient) = problem.value_and_gradient(&at);
         for i in 0..at.len() {
             let moved = |by: f64| {
                 let mut other = at.clone();
                 other[i] += by;
-                problem.cost(&other).unwrap()
+                problem.value_and_gradient(&other).0
             };
             let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
             assert!((slope - gradient[i]).abs() < 1e-5 * (1.0 + slope.abs()), "{i}: {slope} {}", gradient[i]);

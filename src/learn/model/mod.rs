@@ -8,6 +8,7 @@ mod forest;
 pub mod gp;
 mod grow;
 mod horizon;
+mod lbfgs;
 mod linear;
 mod persistence;
 mod ridge;

@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+/// Maximum number of rows that walk a tree side by side (measured by `benches/forest.rs`).
+pub const TILE: usize = 64;
+
 /// A branch: rows with `feature` ≤ `value` go to node `child`, others (not NaN) to `child + 1`. A leaf: `value` is the
 /// prediction, `child` is the leaf itself, and `feature` is one past the last feature, a column of −∞ that keeps every
 /// row where it is; so rows walk side by side and no step of a row asks whether it has arrived.
@@ -100,7 +103,7 @@ impl Tree {
 
     /// Adds the predictions for the rows of a tile to `sums`. `tile`: `[features + 1][stride]`, the last column −∞.
     pub fn add(&self, tile: &[f32], stride: usize, sums: &mut [f64]) {
-        let mut at = [0u16; super::forest::TILE];
+        let mut at = [0u16; TILE];
         let at = &mut at[..sums.len()];
         let nodes = self.nodes.as_slice();
         for _ in 0..self.depth {

@@ -1,0 +1,188 @@
+//! Minimisation of a smooth function by L-BFGS: an adapter to argmin for functions whose value and gradient come from
+//! one computation.
+//!
+//! The method is that of Liu & Nocedal (1989) with the line search of Moré & Thuente (1994). Time is that of the
+//! function evaluations plus O([`MEMORY`] · n) per iteration for n parameters.
+
+use std::cell::{Cell, RefCell};
+
+use argmin::core::{CostFunction, Error as Stop, Executor, Gradient};
+use argmin::solver::linesearch::MoreThuenteLineSearch;
+use argmin::solver::quasinewton::LBFGS;
+
+use crate::error::{Error, Result};
+
+/// Stored pairs of steps and gradient changes (guess; 3 to 20 are usual).
+const MEMORY: usize = 10;
+/// Stands for an undefined value: larger than any value that a line search would accept (guess).
+const UNDEFINED: f64 = 1e10;
+
+/// Value and gradient at a point; `None` if the function is undefined there.
+pub type Evaluation = Option<(f64, Vec<f64>)>;
+/// A function of several parameters.
+pub type Function<'a> = dyn Fn(&[f64]) -> Result<Evaluation> + 'a;
+
+/// When the search stops, and how it starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    pub iterations: u64,
+    /// Maximum number of evaluations of the function.
+    pub evaluations: usize,
+    /// Stop after an iteration that improves by less than this, relative to 1 + |value at the start|; `None`: argmin's
+    /// default tolerances.
+    pub relative_gain: Option<f64>,
+    /// Scale the function such that the first step has at most length one.
+    pub scaled: bool,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Minimum {
+    /// The best end point of a line search; `None` if a line search failed or the evaluations were used up.
+    pub iterate: Option<Vec<f64>>,
+    /// The best of all evaluated points, also within line searches.
+    pub best: Vec<f64>,
+    /// The value there.
+    pub value: f64,
+    pub evaluations: usize,
+}
+
+/// Minimises `function` from `start` on. `None` if the function is undefined at `start`.
+///
+/// # Errors
+/// Those of the function.
+pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Result<Option<Minimum>> {
+    let Some((value, gradient)) = function(&start)? else { return Ok(None) };
+    let steepness = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+    let problem = Problem {
+        function,
+        scale: if settings.scaled { 1.0 / steepness.max(1.0) } else { 1.0 },
+        last: RefCell::new((start.clone(), Some((value, gradient)))),
+        best: RefCell::new(Minimum { iterate: None, best: start.clone(), value, evaluations: 1 }),
+        left: Cell::new(settings.evaluations.saturating_sub(1)),
+        failure: RefCell::new(None),
+    };
+    let mut solver = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY);
+    if let Some(gain) = settings.relative_gain {
+        let tolerance = gain * (1.0 + value.abs()) * problem.scale;
+        solver = solver
+            .with_tolerance_grad(1e-9)
+            .and_then(|s| s.with_tolerance_cost(tolerance))
+            .map_err(|e| Error::Internal(format!("L-BFGS: {e}")))?;
+    }
+    let run = Executor::new(&problem, solver)
+        .configure(|state| state.param(start).max_iters(settings.iterations))
+        .timer(false)
+        .run();
+    // An error here is a failed line search or the end of the evaluations; the function's own errors are in `failure`.
+    let iterate = run.ok().and_then(|mut r| r.state.take_best_param());
+    match problem.failure.into_inner() {
+        Some(e) => Err(e),
+        None => Ok(Some(Minimum { iterate, ..problem.best.into_inner() })),
+    }
+}
+
+/// The function as argmin asks for it: value and gradient one after the other, so the last evaluation is stored.
+struct Problem<'a> {
+    function: &'a Function<'a>,
+    scale: f64,
+    last: RefCell<(Vec<f64>, Evaluation)>,
+    best: RefCell<Minimum>,
+    /// Remaining evaluations.
+    left: Cell<usize>,
+    failure: RefCell<Option<Error>>,
+}
+
+impl Problem<'_> {
+    fn evaluate(&self, at: &[f64]) -> std::result::Result<(), Stop> {
+        if self.last.borrow().0 == at {
+            return Ok(());
+        }
+        if self.left.get() == 0 {
+            return Err(Stop::msg("no evaluations are left"));
+        }
+        self.left.set(self.left.get() - 1);
+        let evaluation = (self.function)(at).map_err(|e| {
+            let stop = Stop::msg(e.to_string());
+            *self.failure.borrow_mut() = Some(e);
+            stop
+        })?;
+        let mut best = self.best.borrow_mut();
+        best.evaluations += 1;
+        if let Some((value, _)) = evaluation
+            && value < best.value
+        {
+            (best.best, best.value) = (at.to_vec(), value);
+        }
+        *self.last.borrow_mut() = (at.to_vec(), evaluation);
+        Ok(())
+    }
+}
+
+impl CostFunction for &Problem<'_> {
+    type Param = Vec<f64>;
+    type Output = f64;
+
+    fn cost(&self, at: &Vec<f64>) -> std::result::Result<f64, Stop> {
+        self.evaluate(at)?;
+        Ok(self.last.borrow().1.as_ref().map_or(UNDEFINED, |(value, _)| value * self.scale))
+    }
+}
+
+impl Gradient for &Problem<'_> {
+    type Param = Vec<f64>;
+    type Gradient = Vec<f64>;
+
+    fn gradient(&self, at: &Vec<f64>) -> std::result::Result<Vec<f64>, Stop> {
+        self.evaluate(at)?;
+        let last = self.last.borrow();
+        Ok(match &last.1 {
+            Some((_, gradient)) => gradient.iter().map(|g| g * self.scale).collect(),
+            None => vec![0.0; at.len()],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: Settings = Settings { iterations: 200, evaluations: 1000, relative_gain: Some(0.0), scaled: true };
+
+    fn rosenbrock(p: &[f64]) -> Result<Evaluation> {
+        let (a, b) = (1.0 - p[0], p[1] - p[0] * p[0]);
+        Ok(Some((a * a + 100.0 * b * b, vec![-2.0 * a - 400.0 * p[0] * b, 200.0 * b])))
+    }
+
+    #[test]
+    fn the_minimum_of_a_curved_valley_is_found() {
+        let found = minimise(&rosenbrock, vec![-1.2, 1.0], SETTINGS).unwrap().unwrap();
+        assert!(found.value < 1e-12 && found.evaluations < 100, "{found:?}");
+        let unscaled = Settings { relative_gain: None, scaled: false, ..SETTINGS };
+        let end = minimise(&rosenbrock, vec![-1.2, 1.0], unscaled).unwrap().unwrap().iterate.unwrap();
+        assert!(end.iter().all(|v| (v - 1.0).abs() < 1e-4), "{end:?}");
+    }
+
+    #[test]
+    fn the_evaluations_are_limited() {
+        let few = Settings { evaluations: 7, ..SETTINGS };
+        let found = minimise(&rosenbrock, vec![-1.2, 1.0], few).unwrap().unwrap();
+        assert!(found.evaluations == 7 && found.value < 24.2 && found.iterate.is_none(), "{found:?}");
+    }
+
+    #[test]
+    fn the_search_turns_back_if_the_function_is_undefined() {
+        // x − ln x has its minimum 1 at 1
+        let f = |p: &[f64]| Ok((p[0] > 0.0).then(|| (p[0] - p[0].ln(), vec![1.0 - 1.0 / p[0]])));
+        let found = minimise(&f, vec![0.01], SETTINGS).unwrap().unwrap();
+        assert!((found.value - 1.0).abs() < 1e-9, "{found:?}");
+        assert_eq!(minimise(&f, vec![-1.0], SETTINGS).unwrap(), None);
+    }
+
+    #[test]
+    fn an_error_of_the_function_is_returned() {
+        let broken =
+            |p: &[f64]| if p[0] == 1.0 { Ok(Some((0.0, vec![-1.0]))) } else { Err(Error::Internal("x".into())) };
+        assert!(minimise(&broken, vec![1.0], SETTINGS).is_err());
+    }
+}
