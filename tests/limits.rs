@@ -93,7 +93,7 @@ fn noisy(limit: &str) -> (Plant, Twin, Arc<Trajectory>) {
     log.columns[1].fill(8.0);
     let regressor = Known { weights: vec![vec![-0.3, 0.3]], members: 3 };
     let mut twin = plant.twin(&[(0, 0), (1, 0)], &[Target::Delta(0)], regressor, &log);
-    twin.spread = noise(1, 0.0, 0.5);
+    twin.noise_model = noise(1, 0.0, 0.5);
     (plant, twin, Arc::new(log))
 }
 

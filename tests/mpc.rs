@@ -49,7 +49,7 @@ fn stock(plant: &Plant) -> (Twin, Arc<Trajectory>) {
     let regressor = Known { weights: vec![vec![-1.0, 1.0]], members: 1 };
     let (demand, usual) = (plant.column("demand"), plant.column("usual"));
     let mut twin = plant.twin(&[(demand, 0), (usual, 0)], &[Target::Delta(demand)], regressor, &log);
-    twin.spread = noise(1, 0.0, 4.0);
+    twin.noise_model = noise(1, 0.0, 4.0);
     (twin, Arc::new(log))
 }
 
@@ -187,8 +187,8 @@ impl Dynamics for Counted<'_> {
     fn derived(&self, signal: usize) -> Option<&Program> {
         self.twin.derived(signal)
     }
-    fn smooth(&self) -> bool {
-        self.twin.smooth()
+    fn is_differentiable(&self) -> bool {
+        self.twin.is_differentiable()
     }
     fn logged_range(&self, signal: usize) -> Bounds {
         self.twin.logged_range(signal)

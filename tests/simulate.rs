@@ -198,7 +198,7 @@ fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
     let plant = Plant::new(ROOM);
     let log = Arc::new(room_log(&plant, 200));
     let mut twin = room(&log, &plant, 3);
-    twin.spread = noise(2, 0.6, 0.3);
+    twin.noise_model = noise(2, 0.6, 0.3);
     let cases = ["controller.replay = {}", "controller.hold = { cooling = 0.6 }", "controller.replay = {}"];
     let on = |threads: usize| -> Vec<Simulated> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -224,7 +224,7 @@ fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
 
     // Common random numbers: in a linear plant the difference of two cases is free of noise.
     let mut twin = room(&log, &plant, 1);
-    twin.spread = noise(2, 0.6, 0.3);
+    twin.noise_model = noise(2, 0.6, 0.3);
     let run = |text: &str| {
         let mut controller = plant.controller(&twin, text).unwrap();
         plant.run(&twin, &log, 24, 20, controller.as_mut()).unwrap().trajectory
@@ -243,7 +243,7 @@ fn the_mean_path_starts_from_the_last_error_and_forgets_it() {
     // At step 30 the room is 1 K warmer than the model says; from there a mean run carries 0.8, 0.64 … of it as noise.
     log.columns[0][30] += 1.0;
     let mut twin = room(&log, &plant, 1);
-    twin.spread = noise(2, 0.8, 0.0);
+    twin.noise_model = noise(2, 0.8, 0.0);
     let window = twinopt::trajectory::Window::from_trajectory(&log, 30, 0, twin.depth(), 2);
     let mut batch = Batch::candidates(window, 1, 1, None);
     twin.begin(&mut batch);
@@ -470,7 +470,7 @@ fn fitted() -> (Plant, Twin) {
     let regressor = twinopt::learn::model::fit("linear", &fit).unwrap();
     let map = StepMap { schema: plant.schema.clone(), equations: plant.equations(), layout, regressor };
     let provenance = Provenance::new(&plant.spec, vec![], vec![0..900], vec![], START.into()).unwrap();
-    let twin = Twin::new(map, noise(2, 0.5, 0.1), &log, &[0..900], provenance);
+    let twin = Twin::new(map, noise(2, 0.5, 0.1), &log, &[0..900], provenance).with_envelope(&log, &[0..900]);
     (plant, twin)
 }
 
@@ -490,7 +490,10 @@ fn an_artefact_comes_back_bit_for_bit_or_not_at_all() {
     };
     let back = load(&bytes, &plant.spec).unwrap();
     assert_eq!(back.save().unwrap(), bytes);
-    assert_eq!((&back.envelope, &back.spread, &back.provenance), (&twin.envelope, &twin.spread, &twin.provenance));
+    assert_eq!(
+        (&back.envelope, &back.noise_model, &back.provenance),
+        (&twin.envelope, &twin.noise_model, &twin.provenance)
+    );
     let log = Arc::new(room_log(&plant, 200));
     let run = |t: &Twin| plant.run(t, &log, 24, 5, &mut Witness::default()).unwrap();
     assert_eq!(run(&twin), run(&back));

@@ -122,7 +122,8 @@ impl Tank {
         let learned = learn(&data, &selection, &|_| ()).unwrap();
         assert_eq!((learned.chosen.as_str(), learned.reason.as_str()), (s.model.as_str(), "tuned"));
         let split = Split::new(&self.log, &model, self.spec.value.step.value).unwrap();
-        let twin = Twin::new(learned.map, learned.noise_model, &self.log, &split.train, Provenance::default());
+        let twin = Twin::new(learned.map, learned.noise_model, &self.log, &split.train, Provenance::default())
+            .with_envelope(&self.log, &split.train);
         let mpc = MpcSpec {
             horizon: Some(TimeSpan::of_steps(s.horizon, self.log.step_ms).into()),
             moves: Some(s.moves.into()),

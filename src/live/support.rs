@@ -69,7 +69,7 @@ fn between(origin: &[f64], requested: &[f64], control: Option<usize>, share: f64
 
 /// Whether every learned state, whose present value is `value`, is within or close to its logged range.
 pub fn states_known(dynamics: &dyn Dynamics, value: impl Fn(usize) -> f64) -> bool {
-    let states = dynamics.schema().with_role(Role::State).into_iter().filter(|&s| dynamics.learns(s));
+    let states = dynamics.schema().with_role(Role::State).into_iter().filter(|&s| dynamics.is_learned(s));
     states.into_iter().all(|s| value(s).is_finite() && dynamics.widened_range(s).contains(value(s)))
 }
 

@@ -103,7 +103,7 @@ fn night(source: Source, registry: &Registry, seed: Option<u64>, tell: &dyn Fn(&
             // the challenger's hold-out is the blocks: rows of the cut log, which starts later than the whole one
             let offset = source.log.steps - log.steps;
             let fresh = unseen(&source.log, &challenger.holdout, offset, card)?;
-            let (old, new) = ((&twin.map, &twin.spread), (&challenger.twin.map, &challenger.twin.spread));
+            let (old, new) = ((&twin.map, &twin.noise_model), (&challenger.twin.map, &challenger.twin.noise_model));
             let horizon = card.horizon.min(challenger.card.horizon);
             match compare(old, new, &source.log, &fresh, horizon, challenger.twin.provenance.seed) {
                 Ok(comparison) => Some(comparison),

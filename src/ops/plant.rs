@@ -136,9 +136,10 @@ impl Source {
         let mut provenance = Provenance::new(spec, sources, training, holdout, card.trained_until.clone())?;
         provenance.seed = model.seed.value;
         let twin = Twin {
-            doubt: learned.epistemic,
+            epistemic: learned.epistemic,
             carry: spec.model.carry_steps(spec.step.value),
             ..Twin::new(learned.map, learned.noise_model, log, &split.train, provenance)
+                .with_envelope(log, &split.train)
         };
         Ok(Fitted {
             twin,
@@ -179,9 +180,9 @@ impl Source {
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, compiled, .. } = self;
         let Fitted { mut twin, card, holdout, untracked, .. } = fitted;
-        twin.reach = card.reach(&schema);
+        twin.skill_horizons = card.reach(&schema);
         let mut plant = Plant { spec, schema, log, quality, twin, card, config_hash };
-        let twin = Twin { spread: untracked, ..plant.twin.clone() };
+        let twin = Twin { noise_model: untracked, ..plant.twin.clone() };
         plant.card.replay = replay_checks(&plant, &twin, &compiled, &holdout, seed)?;
         Ok(plant)
     }
@@ -191,7 +192,7 @@ impl Source {
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, .. } = self;
         let Stored { mut twin, card } = stored;
-        twin.reach = card.reach(&schema);
+        twin.skill_horizons = card.reach(&schema);
         Plant { spec, schema, log, quality, twin, card, config_hash }
     }
 

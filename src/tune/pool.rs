@@ -114,7 +114,7 @@ fn player(
     let spec = ModelSpec { lags: lags.into(), ..ground.model.clone() };
     let task = TrainingData::new(ground.log, &ground.compiled.equations, &spec, ground.compute)?;
     let fitted = task.fit_and_validate(model, &halves[half], &halves[1 - half])?;
-    let twin = Twin::unbounded(fitted.map, fitted.noise_model, ground.log, &halves[half], Provenance::default());
+    let twin = Twin::new(fitted.map, fitted.noise_model, ground.log, &halves[half], Provenance::default());
     Ok(PoolModel { model, lags, half, twin, error: fitted.relative_error })
 }
 

@@ -1,4 +1,4 @@
-//! States whose sensor is bad: carried by the model's own prediction, for a while.
+//! Missing states: predictions of the model replace them for a limited time.
 
 use crate::config::TimeSpan;
 use crate::error::{Error, Result, plural};
@@ -6,21 +6,19 @@ use crate::learn::{Particle, StepMap, StepScratch};
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Fills what is missing of the states in rows `first ..= row` of `log` (1 particle) with the one-step predictions of
-/// `map` from the rows before, where those are known. Returns, per signal, the steps up to `row` that are carried;
-/// `most` are allowed.
+/// Replaces missing states in rows `first..=row` of `log` (1 particle) by one-step predictions of `map` from the rows
+/// before. Returns for each signal the number of consecutive steps up to `row` that were replaced.
 ///
-/// A state that no row since `first` has a value of, and one for whose prediction something else is missing, stay as they
-/// are.
+/// A state without any value since `first` stays missing, and so does one whose prediction needs another missing value.
 ///
 /// # Errors
-/// [`Error::Data`] when a state would have to be carried for longer: names it, since when it is missing, and the help.
+/// [`Error::Data`] if a state would have to be replaced for more than `most` steps.
 pub(super) fn carry(map: &StepMap, log: &mut Trajectory, first: usize, row: usize, most: usize) -> Result<Vec<usize>> {
     let mut carried = vec![0; log.schema.len()];
     let states: Vec<usize> = log.schema.with_role(Role::State);
     let depth = map.depth().max(2);
     let missing = |log: &Trajectory, s: usize, t: usize| !log.at(s, t)[0].is_finite();
-    // Only the rows that a run from `row` reads, and those that their predictions start from, matter.
+    // Earlier rows have no effect on a run that starts at `row`.
     let from = row.saturating_sub(most + 2 * depth).max(first);
     let mut scratch = StepScratch::default();
     for t in from..=row {
@@ -45,8 +43,8 @@ pub(super) fn carry(map: &StepMap, log: &mut Trajectory, first: usize, row: usiz
         let ever = (first..=row).any(|t| !missing(log, s, t));
         if ever && carried[s] > most {
             return Err(Error::Data(format!(
-                "state `{}` has had no good value for {} at {}, longer than a prediction may stand in for it ({}); repair \
-                 the sensor, choose another start, or allow more with `carry` under `[model]` in twin.toml",
+                "state `{}` has had no valid value for {} at {}, longer than predictions may replace it ({}); repair the \
+                 sensor, choose another start, or increase `carry` under `[model]` in twin.toml",
                 log.schema.signals[s].name,
                 plural(carried[s], "step"),
                 log.time(row),
@@ -54,7 +52,7 @@ pub(super) fn carry(map: &StepMap, log: &mut Trajectory, first: usize, row: usiz
             )));
         }
         if missing(log, s, row) {
-            // Nothing to carry it from.
+            // It could not be predicted.
             carried[s] = 0;
         }
     }

@@ -1,4 +1,4 @@
-//! What a controller and the simulation see of a plant.
+//! What controllers and the simulation require of a plant.
 
 use std::sync::Arc;
 
@@ -11,29 +11,29 @@ use crate::rng::Key;
 use crate::schema::{Bounds, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// A running batch: its window, its particles, their noise.
+/// A batch of simulated rows: its window, its particles and their noise.
 #[derive(Debug)]
 pub struct Batch {
     pub window: Window,
     pub particles: Vec<Particle>,
     /// `None`: no noise.
     pub key: Option<Key>,
-    /// Noise of the last step per target and particle (it is correlated in time).
+    /// Noise of the last step, which is correlated in time: `[targets][particles]`.
     pub noise: Vec<Vec<f64>>,
-    /// What the noise fades to, per target and particle: how wrong the model has lately been on average. Empty: zero.
+    /// Value that the noise decays to, the mean of the recent model errors: `[targets][particles]`; empty: zero.
     pub bias: Vec<Vec<f64>>,
     pub scratch: StepScratch,
 }
 
 impl Batch {
-    /// One row per particle; particle `p` follows member `p mod members`.
+    /// One row per particle. Particle `p` follows member `p mod members`.
     pub fn particles(window: Window, members: usize, key: Key) -> Self {
         let rows = window.rows();
         let particles = (0..rows).map(|p| Particle { member: Some(p % members.max(1)), rows: p..p + 1 }).collect();
-        Self { window, particles, key: Some(key), noise: Vec::new(), bias: Vec::new(), scratch: StepScratch::default() }
+        Self::new(window, particles, Some(key))
     }
 
-    /// All rows are candidates of each of `particles` futures: row `p * candidates + c`.
+    /// Every candidate under each of `particles` particles: candidate `c` of particle `p` is row `p * candidates + c`.
     pub fn candidates(window: Window, particles: usize, members: usize, key: Option<Key>) -> Self {
         let candidates = window.rows() / particles.max(1);
         let particles = (0..particles)
@@ -42,44 +42,50 @@ impl Batch {
                 rows: p * candidates..(p + 1) * candidates,
             })
             .collect();
+        Self::new(window, particles, key)
+    }
+
+    fn new(window: Window, particles: Vec<Particle>, key: Option<Key>) -> Self {
         Self { window, particles, key, noise: Vec::new(), bias: Vec::new(), scratch: StepScratch::default() }
     }
 }
 
-/// How near a point lies to what the model was trained on (SUP-1): leave-one-out nearest-neighbour distance of the
-/// training data, up to its 95th percentile inside, up to its 99th at the edge, beyond that outside.
+/// Whether a point is close to the training data (SUP-1); see [`super::Envelope`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Support {
+    /// Its distance is below the 95th percentile of the distances among the training data.
     Inside,
+    /// Between the 95th and the 99th percentile.
     Edge,
+    /// Beyond the 99th percentile.
     Outside,
 }
 
-/// A plant that can be stepped: a learned twin, or known equations.
+/// A plant that can be simulated step by step: a learned twin, or known equations.
 pub trait Dynamics: Send + Sync {
     fn schema(&self) -> &Arc<Schema>;
     /// Sample time, milliseconds.
     fn step_ms(&self) -> i64;
-    /// Frames of past that a step reads, the present one included.
+    /// Number of frames that a step reads, including the current one.
     fn depth(&self) -> usize;
-    /// Distinct plausible plants (1: only the mean).
+    /// Number of ensemble members; 1 if there is only the mean model.
     fn members(&self) -> usize;
-    /// Sets the noise of a batch whose window ends in known states, before its first step. Plants without noise do
-    /// nothing.
+    /// Initialises the noise of a batch whose window ends in known states, before its first step. Does nothing if the
+    /// plant has no noise.
     fn begin(&self, _batch: &mut Batch) {}
-    /// Fills what is known of the current frame before the controls are: constants, early derived signals.
+    /// Fills the constants and the derived signals of the current frame that do not depend on controls.
     fn observe(&self, batch: &mut Batch);
     /// Completes the current frame from its states, controls and disturbances, advances the window, and writes the
     /// next states. The caller writes the next disturbances and controls.
     fn step(&self, batch: &mut Batch);
-    /// Support of every row of `window`'s current frame.
+    /// Support of every row of the current frame.
     fn support(&self, window: &Window) -> Vec<Support>;
-    /// Fills states that are missing in rows `first ..= row` of `log` (1 particle) with the plant's own predictions, as long
-    /// as it may: steps up to `row` that are carried, `[signals]`. Plants that predict nothing do nothing.
+    /// Replaces missing states in rows `first..=row` of `log` (1 particle) by predictions. Returns for each signal how
+    /// many steps up to `row` were replaced: `[signals]`. Does nothing if the plant cannot predict.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] when a state has been missing for longer than it may be carried.
+    /// [`crate::error::Error::Data`] if a state has been missing for longer than predictions may replace it.
     fn carry(&self, log: &mut Trajectory, _first: usize, _row: usize) -> Result<Vec<usize>> {
         Ok(vec![0; log.schema.len()])
     }
@@ -87,30 +93,30 @@ pub trait Dynamics: Send + Sync {
     fn derived(&self, _signal: usize) -> Option<&Program> {
         None
     }
-    /// Whether what follows of a signal is learned from the log (else known).
-    fn learns(&self, _signal: usize) -> bool {
+    /// Whether a signal is predicted by a learned model (and not computed from known equations).
+    fn is_learned(&self, _signal: usize) -> bool {
         false
     }
-    /// Whether small changes of the controls make small changes of what follows, so that slopes tell something.
-    fn smooth(&self) -> bool {
+    /// Whether predictions are differentiable in the controls.
+    fn is_differentiable(&self) -> bool {
         false
     }
     /// Whether all states and outputs, and the given signals, are affine functions of past states and of the controls.
-    fn linear(&self, _signals: &[usize]) -> bool {
+    fn is_linear(&self, _signals: &[usize]) -> bool {
         false
     }
-    /// Largest horizon, in steps, at which forecasts of a signal beat persistence on hold-out; `None`: as far as they were
-    /// scored, or they were not.
-    fn reach(&self, _signal: usize) -> Option<usize> {
+    /// Largest horizon, in steps, at which forecasts of a signal beat persistence on the hold-out. `None`: they beat it
+    /// at all scored horizons, or were not scored.
+    fn skill_horizon(&self, _signal: usize) -> Option<usize> {
         None
     }
-    /// What the log has seen of a signal, 1st to 99th percentile.
+    /// The 1st to the 99th percentile of a signal in the training data.
     fn logged_range(&self, signal: usize) -> Bounds;
-    /// The least and the largest value that the log has seen of a signal.
+    /// The minimum and the maximum of a signal in the training data.
     fn extremes(&self, signal: usize) -> Bounds {
         self.logged_range(signal)
     }
-    /// A quarter more than what the log has ever seen of a signal, on both ends.
+    /// [`Dynamics::extremes`], widened by 25 % of their distance at both ends (guess).
     fn widened_range(&self, signal: usize) -> Bounds {
         let Bounds { low, high } = self.extremes(signal);
         let more = 0.25 * (high - low);

@@ -1,40 +1,53 @@
-//! The envelope of support: how far a point lies from what the model was trained on.
+//! The envelope of support: whether a point is close to the training data in all signals jointly (SUP-1).
+//!
+//! Let z be the states, controls and disturbances that the model reads, at lag 0, standardised by their mean and
+//! standard deviation over the training rows. R is a set of at most 6,000 reference rows, one drawn from each of as many
+//! equal parts of the training data, and
+//!
+//! > D(z) = min { ‖z − r‖² : r ∈ R }
+//!
+//! is the squared distance to the nearest reference row. The distances among the training data give the thresholds: for
+//! up to 3,000 rows q that are not in R (if R is the whole training data: rows of R), D(q) counts reference rows of
+//! another period only, because a plant is always close to its state of a moment ago. With these distances
+//!
+//! > inside: D(z) ≤ max(95th percentile, ½ resolution), edge: D(z) ≤ 99th percentile, outside: beyond
+//!
+//! where the resolution is the smallest difference between two logged values of each signal: the values between two
+//! whole numbers are not far from a log of whole numbers. In addition, a point is outside if one of its signals alone is
+//! ([`MarginalSupport`]), and a missing value is outside.
+//!
+//! Fitting takes O(3,000 · 6,000 · d) operations for d signals, labelling at most O(6,000 · d) per row; most rows take far
+//! fewer, because R is sorted by its first signal and the first close row ends the search.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Support;
+use super::dynamics::Support;
 use super::marginal::MarginalSupport;
 use crate::rng::Key;
 use crate::stats::{mean_and_population_sd, quantile_type_1};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Most reference points kept.
+/// Maximum number of reference rows (guess; the cost of a label grows with it).
 const POINTS: usize = 6_000;
-/// Most left-out rows whose distance sets the thresholds.
+/// Maximum number of rows whose distances give the thresholds (guess).
 const LEFT_OUT: usize = 3_000;
-/// Rows that are labelled as one piece of work, at least.
-const PIECE: usize = 64;
-/// Squared distances below this are rounding.
+/// Minimum number of rows that one thread labels at a time (guess).
+const MIN_ROWS: usize = 64;
+/// Squared distances below this are rounding errors.
 const ROUNDING: f32 = 1e-10;
 
-/// Standardised training points of the signals that a model reads, and the distances that count as near.
-///
-/// Method (SUP-1): Euclidean nearest-neighbour distance of standardised states, controls and disturbances at lag 0;
-/// thresholds are the 95th and 99th percentile of the distances of training rows to the reference points of another time,
-/// for a plant is always near where it was a moment ago. With more training rows than reference points, the rows that were
-/// left out give the distances. Values that the log's resolution cannot tell apart (half a count of whole numbers) are
-/// never far. A value in a gap of its own signal is outside however near the point is in all signals together (`MarginalSupport`).
+/// Standardised reference rows of the signals that a model reads, and thresholds on the distance to them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
     signals: Vec<usize>,
     mean: Vec<f64>,
     scale: Vec<f64>,
     /// `[signals]`.
-    covers: Vec<MarginalSupport>,
-    /// `[points][signals]`, standardised, in the order of the first signal.
+    marginals: Vec<MarginalSupport>,
+    /// Standardised, sorted by the first signal: `[points][signals]`.
     points: Vec<f32>,
     /// Squared distance up to which a point is inside.
     inside: f32,
@@ -43,13 +56,13 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// The envelope of a twin that learned nothing: every point is inside.
+    /// An envelope without limits: every point is inside.
     pub fn open() -> Self {
         Self::default()
     }
 
-    /// The envelope of `signals` over the training rows of `log` (1 particle); rows with a missing value do not count.
-    /// Rows at most `apart` from each other are of the same time.
+    /// The envelope of `signals` over the training rows of `log` (1 particle). Rows with missing values are left out.
+    /// Rows at most `apart` from each other belong to the same period.
     pub fn fit(log: &Trajectory, training: &[Range<usize>], signals: &[usize], apart: usize) -> Self {
         let complete = |t: &usize| signals.iter().all(|&s| log.columns[s][*t].is_finite());
         let rows: Vec<usize> = training.iter().cloned().flatten().filter(|t| *t < log.steps).filter(complete).collect();
@@ -58,12 +71,17 @@ impl Envelope {
         }
         let (mean, scale): (Vec<f64>, Vec<f64>) =
             signals.iter().map(|&s| mean_and_scale(&log.columns[s], &rows)).unzip();
-        let steps: Vec<f64> = signals.iter().map(|&s| resolution(&log.columns[s], &rows)).collect();
-        let cover = |(k, &s): (usize, &usize)| {
-            MarginalSupport::fit(rows.iter().map(|&t| (log.columns[s][t], t)).collect(), apart, scale[k], steps[k])
+        let resolutions: Vec<f64> = signals.iter().map(|&s| resolution(&log.columns[s], &rows)).collect();
+        let marginal = |(k, &s): (usize, &usize)| {
+            MarginalSupport::fit(
+                rows.iter().map(|&t| (log.columns[s][t], t)).collect(),
+                apart,
+                scale[k],
+                resolutions[k],
+            )
         };
-        let covers = signals.iter().enumerate().map(cover).collect();
-        let mut envelope = Self { signals: signals.to_vec(), mean, scale, covers, ..Self::default() };
+        let marginals = signals.iter().enumerate().map(marginal).collect();
+        let mut envelope = Self { signals: signals.to_vec(), mean, scale, marginals, ..Self::default() };
 
         let (kept, left_out) = stratified(&rows, POINTS);
         let mut points: Vec<(Vec<f32>, usize)> = kept.iter().map(|&t| (envelope.standardised(log, t), t)).collect();
@@ -72,53 +90,53 @@ impl Envelope {
         });
         envelope.points = points.iter().flat_map(|(p, _)| p).copied().collect();
 
-        let (asked, _) = stratified(if left_out.is_empty() { &kept } else { &left_out }, LEFT_OUT);
+        let (queries, _) = stratified(if left_out.is_empty() { &kept } else { &left_out }, LEFT_OUT);
         let nearest = |t: &usize| {
             let point = envelope.standardised(log, *t);
-            let elsewhere = points.iter().filter(|(_, row)| row.abs_diff(*t) > apart);
-            elsewhere.fold(f32::INFINITY, |best, (p, _)| distance(&point, p, best).unwrap_or(best))
+            let others = points.iter().filter(|(_, row)| row.abs_diff(*t) > apart);
+            others.fold(f32::INFINITY, |best, (p, _)| distance(&point, p, best).unwrap_or(best))
         };
-        let mut distances: Vec<f32> = asked.par_iter().map(nearest).filter(|d| d.is_finite()).collect();
+        let mut distances: Vec<f32> = queries.par_iter().map(nearest).filter(|d| d.is_finite()).collect();
         distances.sort_by(f32::total_cmp);
         let (Some(p95), Some(p99)) = (quantile_type_1(&distances, 0.95), quantile_type_1(&distances, 0.99)) else {
-            // All rows are of one time: there are no distances.
+            // All rows belong to one period, so there are no distances.
             return Self::open();
         };
-        let half_steps = steps.iter().zip(&envelope.scale).map(|(step, scale)| 0.5 * step / scale);
-        let resolution = half_steps.map(|h| h * h).sum::<f64>() as f32 * (1.0 + 1e-5);
+        let halves = resolutions.iter().zip(&envelope.scale).map(|(resolution, scale)| 0.5 * resolution / scale);
+        let resolution = halves.map(|h| h * h).sum::<f64>() as f32 * (1.0 + 1e-5);
         envelope.inside = p95.max(resolution).max(ROUNDING);
         envelope.edge = p99.max(envelope.inside);
         envelope
     }
 
-    /// Support of every row of the window's current frame: `[rows]`. A missing value is outside.
+    /// Support of every row of the current frame: `[rows]`. Rows with a missing value are outside.
     pub fn label(&self, window: &Window) -> Vec<Support> {
         if self.points.is_empty() {
             return vec![Support::Inside; window.rows()];
         }
         let columns: Vec<&[f64]> = self.signals.iter().map(|&s| window.column(s, 0)).collect();
-        let rows = (0..window.rows()).into_par_iter().with_min_len(PIECE);
+        let rows = (0..window.rows()).into_par_iter().with_min_len(MIN_ROWS);
         let point = || vec![0.0; columns.len()];
         rows.map_init(point, |point, row| {
             for (k, p) in point.iter_mut().enumerate() {
                 *p = ((columns[k][row] - self.mean[k]) / self.scale[k]) as f32;
             }
-            let alone = columns.iter().zip(&self.covers).map(|(c, cover)| cover.label(c[row])).max();
-            match alone {
+            let worst = columns.iter().zip(&self.marginals).map(|(c, marginal)| marginal.label(c[row])).max();
+            match worst {
                 Some(Support::Outside) => Support::Outside,
-                alone => self.place(point).max(alone.unwrap_or(Support::Inside)),
+                worst => self.place(point).max(worst.unwrap_or(Support::Inside)),
             }
         })
         .collect()
     }
 
-    /// Sizes that belong together, for a schema of `signals` columns.
+    /// Whether the sizes match, for a schema of `signals` columns.
     pub(super) fn is_sound(&self, signals: usize) -> bool {
         let d = self.signals.len();
         self.signals.iter().all(|&s| s < signals)
             && self.mean.len() == d
             && self.scale.len() == d
-            && self.covers.iter().all(MarginalSupport::is_sound)
+            && self.marginals.iter().all(MarginalSupport::is_sound)
             && if d == 0 { self.points.is_empty() } else { self.points.len().is_multiple_of(d) }
     }
 
@@ -127,6 +145,7 @@ impl Envelope {
         (0..self.signals.len()).map(value).collect()
     }
 
+    /// Support by the distance to the nearest reference row.
     fn place(&self, point: &[f32]) -> Support {
         let d = point.len();
         let reach = self.edge.sqrt() * (1.0 + 1e-6);
@@ -141,7 +160,7 @@ impl Envelope {
         };
         let (from, at) = (first_at(point[0] - reach, false), first_at(point[0], false));
         let to = first_at(point[0] + reach, true).max(at);
-        // Outwards from the point, for the nearest ones end the search.
+        // From the point outwards: a close row ends the search.
         let mut below = self.points[from.min(at) * d..at * d].rchunks_exact(d);
         let mut above = self.points[at * d..to * d].chunks_exact(d);
         let mut found = Support::Outside;
@@ -161,7 +180,7 @@ impl Envelope {
     }
 }
 
-/// Squared distance, given up once it exceeds `limit`.
+/// Squared distance; `None` if it exceeds `limit`.
 #[inline]
 fn distance(a: &[f32], b: &[f32], limit: f32) -> Option<f32> {
     let mut sum = 0.0;
@@ -171,17 +190,17 @@ fn distance(a: &[f32], b: &[f32], limit: f32) -> Option<f32> {
             return None;
         }
     }
-    // A NaN compares false above.
+    // The comparison above is false for NaN.
     (sum <= limit).then_some(sum)
 }
 
-/// Mean and standard deviation; a signal that never moved gets a scale so small that any other value is far away.
+/// Mean and standard deviation. The deviation of a constant signal is so small that any other value is far away.
 fn mean_and_scale(column: &[f64], rows: &[usize]) -> (f64, f64) {
     let (mean, deviation) = mean_and_population_sd(rows.iter().map(|&t| column[t]));
     (mean, deviation.max(1e-6 * mean.abs().max(1e-3)))
 }
 
-/// Smallest difference between two different values; zero when there is only one.
+/// Smallest difference between two different values; zero if all values are equal.
 fn resolution(column: &[f64], rows: &[usize]) -> f64 {
     let mut values: Vec<f64> = rows.iter().map(|&t| column[t]).collect();
     values.sort_by(f64::total_cmp);
@@ -189,8 +208,8 @@ fn resolution(column: &[f64], rows: &[usize]) -> f64 {
     steps.min_by(f64::total_cmp).unwrap_or(0.0)
 }
 
-/// At most `n` of `rows`, one drawn from each of `n` equal stretches (a fixed stride would meet the same hour every
-/// day), and the rows that were left out.
+/// At most `n` of `rows`, one drawn from each of `n` equal parts (a fixed stride could select the same hour of each day),
+/// and the other rows.
 fn stratified(rows: &[usize], n: usize) -> (Vec<usize>, Vec<usize>) {
     if rows.len() <= n {
         return (rows.to_vec(), Vec::new());
@@ -205,7 +224,7 @@ fn stratified(rows: &[usize], n: usize) -> (Vec<usize>, Vec<usize>) {
     (pick(true), pick(false))
 }
 
-// A list of one stretch of training rows.
+// Lists of one range of training rows.
 #[cfg(test)]
 #[allow(clippy::single_range_in_vec_init)]
 mod tests {
@@ -250,8 +269,8 @@ mod tests {
     }
 
     #[test]
-    fn fresh_rows_of_the_same_plant_fall_95_4_1() {
-        // Trained on the first part; the second part has the same distribution and was never seen.
+    fn new_rows_of_the_same_distribution_are_labelled_95_4_1_percent() {
+        // The second part has the distribution of the first one, which is the training data.
         let log = cloud(12_000, 4);
         let envelope = Envelope::fit(&log, &[0..6_000], &[0, 1, 2, 3], 0);
         let [inside, edge, outside] = shares(&envelope.label(&window_of(&log, 6_000..12_000)));
@@ -260,17 +279,17 @@ mod tests {
     }
 
     #[test]
-    fn a_short_log_leaves_one_out() {
+    fn thresholds_of_a_short_log_leave_one_row_out() {
         let log = cloud(1_000, 3);
         let envelope = Envelope::fit(&log, &[0..1_000], &[0, 1, 2], 0);
-        // Against itself every row is at distance zero; the thresholds come from the other rows.
+        // Every row has distance zero to itself; the thresholds come from the distances to other rows.
         assert_eq!(shares(&envelope.label(&window_of(&log, 0..1_000))), [1.0, 0.0, 0.0]);
         assert!(envelope.inside > 0.01 && envelope.edge > envelope.inside);
     }
 
     #[test]
-    fn the_same_moment_does_not_count_as_near() {
-        // A slow walk: every row lies next to the one before it, and far from all others.
+    fn rows_of_the_same_period_give_no_distances() {
+        // A slow random walk: every row is close to the previous one and far from all others.
         let mut log = cloud(4_000, 3);
         for column in &mut log.columns {
             let mut level = 0.0;
@@ -283,12 +302,12 @@ mod tests {
             let envelope = Envelope::fit(&log, &[0..2_000], &[0, 1, 2], apart);
             shares(&envelope.label(&window_of(&log, 2_000..4_000)))
         };
-        let ([_, _, naive], [_, _, honest]) = (label(0), label(100));
-        assert!(naive > 0.1 && honest < 0.03, "{naive} {honest}");
+        let ([_, _, all_rows], [_, _, other_periods]) = (label(0), label(100));
+        assert!(all_rows > 0.1 && other_periods < 0.03, "{all_rows} {other_periods}");
     }
 
     #[test]
-    fn far_missing_and_never_moved_values_are_outside() {
+    fn distant_and_missing_values_and_changes_of_a_constant_are_outside() {
         let mut log = cloud(3_000, 3);
         log.columns[2].fill(7.0);
         let envelope = Envelope::fit(&log, &[0..3_000], &[0, 1, 2], 0);
@@ -302,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_support_what_lies_between_them() {
+    fn values_between_whole_numbers_are_inside() {
         let mut log = cloud(3_000, 1);
         log.columns[0].iter_mut().for_each(|v| *v = (20.0 + 5.0 * *v).round());
         let envelope = Envelope::fit(&log, &[0..3_000], &[0], 0);
@@ -312,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sorted_search_agrees_with_the_full_one() {
+    fn the_sorted_search_agrees_with_a_full_search() {
         let log = cloud(4_000, 5);
         let envelope = Envelope::fit(&log, &[0..2_000], &[0, 1, 2, 3, 4], 0);
         for t in 2_000..2_400 {
@@ -331,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn twenty_particles_for_a_thousand_steps_take_well_under_a_second() {
+    fn twenty_particles_over_a_thousand_steps_are_labelled_within_two_seconds() {
         let log = cloud(20_000, 9);
         let envelope = Envelope::fit(&log, &[0..10_000], &(0..9).collect::<Vec<_>>(), 0);
         let began = std::time::Instant::now();

@@ -142,7 +142,8 @@ impl Plant {
             regressor: Arc::new(regressor),
         };
         let provenance = Provenance::new(&self.spec, vec![], vec![0..log.steps], vec![], START.into()).unwrap();
-        Twin::new(map, noise(targets.len(), 0.0, 0.0), log, &[0..log.steps], provenance)
+        let training = [0..log.steps];
+        Twin::new(map, noise(targets.len(), 0.0, 0.0), log, &training, provenance).with_envelope(log, &training)
     }
 
     /// A twin that only knows equations.

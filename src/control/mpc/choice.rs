@@ -26,7 +26,7 @@ pub fn planner_of(spec: &MpcSpec, dynamics: &dyn Dynamics, controls: &[usize]) -
         let named = |s: &usize| signals[*s].hard != Bounds::OPEN;
         let limited: Vec<usize> =
             plant_limits(spec, dynamics).iter().filter(|l| l.rank > 0 || named(&l.signal)).map(|l| l.signal).collect();
-        let exact = !limited.is_empty() && dynamics.linear(&limited);
+        let exact = !limited.is_empty() && dynamics.is_linear(&limited);
         if exact { PlannerSpec::qp() } else { PlannerSpec::gauss_newton() }
     } else if !controls.is_empty() && spec.base_stock.is_empty() && controls.iter().all(few) {
         PlannerSpec::mcts()
@@ -39,5 +39,5 @@ pub fn planner_of(spec: &MpcSpec, dynamics: &dyn Dynamics, controls: &[usize]) -
 pub(super) fn has_slopes(spec: &MpcSpec, dynamics: &dyn Dynamics, controls: &[usize]) -> bool {
     let signals = &dynamics.schema().signals;
     let stepless = |&c: &usize| signals[c].multiple <= 0.0 && signals[c].switching.least <= 0.0;
-    dynamics.smooth() && spec.base_stock.is_empty() && controls.iter().all(stepless)
+    dynamics.is_differentiable() && spec.base_stock.is_empty() && controls.iter().all(stepless)
 }

@@ -105,7 +105,7 @@ pub(super) fn plant_limits(spec: &MpcSpec, dynamics: &dyn Dynamics) -> Vec<Limit
 /// reached, else drives the plant to where nothing is known of it.
 fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<Limit> {
     let s = &dynamics.schema().signals[signal];
-    let kept = within_log && s.role == Role::State && dynamics.learns(signal);
+    let kept = within_log && s.role == Role::State && dynamics.is_learned(signal);
     let kept = if kept { dynamics.widened_range(signal) } else { Bounds::OPEN };
     limit(dynamics, signal, Bounds { low: s.hard.low.max(kept.low), high: s.hard.high.min(kept.high) }, 0)
 }

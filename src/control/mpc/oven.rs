@@ -61,7 +61,7 @@ impl Dynamics for Oven {
     fn members(&self) -> usize {
         self.members
     }
-    fn reach(&self, signal: usize) -> Option<usize> {
+    fn skill_horizon(&self, signal: usize) -> Option<usize> {
         self.reach[signal]
     }
     fn observe(&self, _: &mut Batch) {}
@@ -80,7 +80,7 @@ impl Dynamics for Oven {
     fn support(&self, window: &Window) -> Vec<Support> {
         vec![self.support; window.rows()]
     }
-    fn smooth(&self) -> bool {
+    fn is_differentiable(&self) -> bool {
         true
     }
     fn logged_range(&self, _: usize) -> Bounds {

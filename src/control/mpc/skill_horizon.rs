@@ -36,7 +36,7 @@ impl SkillHorizon {
                 open.extend(read.iter().map(|(s, _)| *s));
             }
         }
-        let known = counts.into_iter().filter_map(|signal| Some((dynamics.reach(signal)?.max(1), signal)));
+        let known = counts.into_iter().filter_map(|signal| Some((dynamics.skill_horizon(signal)?.max(1), signal)));
         let (reach, signal) = known.min()?;
         (reach < horizon).then_some(Self { signal, reach, horizon })
     }
