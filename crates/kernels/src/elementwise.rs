@@ -2,11 +2,12 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// 1.5 · 2²³: adding it rounds to an integer, which is then in the low bits.
+/// 1.5 · 2²³. Adding it rounds a number to an integer, stored in the lowest bits.
 const ROUND: f32 = 12_582_912.0;
-/// (2^f − 1) / f on [−½, ½], interpolated at Chebyshev points stretched by 2 %: relative error of 2^f below 2e-7.
+/// Polynomial for (2^f − 1) / f on [−½, ½], interpolated at Chebyshev points of an interval 2 % wider. The relative error
+/// of 2^f is below 2e-7.
 const EXP2: [f32; 5] = [6.931_472e-1, 2.402_232_4e-1, 5.550_378_6e-2, 9.668_321e-3, 1.338_323_5e-3];
-/// ln(1 + u) / u on [0, 1], interpolated at Chebyshev points: relative error below 2e-8.
+/// Polynomial for ln(1 + u) / u on [0, 1], interpolated at Chebyshev points. The relative error is below 2e-8.
 const LN1P: [f32; 10] = [
     1.0,
     -4.999_989_3e-1,
@@ -20,7 +21,7 @@ const LN1P: [f32; 10] = [
     -3.176_057e-3,
 ];
 
-/// 2^t for t within ±126, beyond it what is there: neither overflow nor subnormal numbers.
+/// 2^t with t clamped to ±126, so that the result neither overflows nor becomes subnormal.
 #[inline(always)]
 fn exp2<S: Simd>(s: S, t: S::f32s) -> S::f32s {
     let t = s.max_f32s(s.min_f32s(t, s.splat_f32s(126.0)), s.splat_f32s(-126.0));
@@ -33,7 +34,7 @@ fn exp2<S: Simd>(s: S, t: S::f32s) -> S::f32s {
     let middle = s.mul_add_e_f32s(f, s.splat_f32s(c[2]), s.splat_f32s(c[1]));
     let high = s.mul_add_e_f32s(f, s.splat_f32s(c[4]), s.splat_f32s(c[3]));
     let power = s.mul_add_e_f32s(s.mul_add_e_f32s(high, square, middle), square, low);
-    // The integer part goes straight into the exponent.
+    // The integer part is added to the exponent bits.
     let exponent = s.wrapping_dyn_shl_u32s(s.transmute_u32s_f32s(shifted), s.splat_u32s(23));
     s.transmute_f32s_u32s(s.add_u32s(s.transmute_u32s_f32s(power), exponent))
 }
@@ -52,21 +53,21 @@ fn logistic<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     s.div_f32s(one, s.add_f32s(one, e))
 }
 
-/// SiLU, x / (1 + e⁻ˣ), in place of `values`, and its derivative into `slope`.
-pub struct SiluAndSlope<'a> {
+/// Replaces `values` by their SiLU, x / (1 + e⁻ˣ), and writes its derivative.
+pub struct Silu<'a> {
     pub values: &'a mut [f32],
-    pub slope: &'a mut [f32],
+    pub derivative: &'a mut [f32],
 }
 
-impl WithSimd for SiluAndSlope<'_> {
+impl WithSimd for Silu<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        for (v, slope) in S::as_mut_simd_f32s(self.values).0.iter_mut().zip(S::as_mut_simd_f32s(self.slope).0) {
+        for (v, derivative) in S::as_mut_simd_f32s(self.values).0.iter_mut().zip(S::as_mut_simd_f32s(self.derivative).0) {
             let sigma = logistic(s, *v);
             *v = s.mul_f32s(*v, sigma);
-            *slope = s.mul_add_e_f32s(*v, s.sub_f32s(s.splat_f32s(1.0), sigma), sigma);
+            *derivative = s.mul_add_e_f32s(*v, s.sub_f32s(s.splat_f32s(1.0), sigma), sigma);
         }
     }
 }
@@ -141,7 +142,7 @@ mod tests {
             let error = |(x, y): (&f32, &f32)| (f64::from(*y) - f(f64::from(*x))).abs() / f(f64::from(*x));
             x.iter().zip(&y).map(error).fold(0.0, f64::max)
         };
-        // For large x, exp has the error of the rounding of x · log₂e.
+        // For large x the error of exp is that of rounding x · log₂e.
         assert!(worst(Elementwise::Exp, &f64::exp) < 3e-6);
         assert!(worst(Elementwise::Logistic, &|x| 1.0 / (1.0 + (-x).exp())) < 3e-6);
         assert!(worst(Elementwise::Softplus, &|x| x.max(0.0) + (-x.abs()).exp().ln_1p()) < 3e-6);

@@ -1,4 +1,8 @@
-//! Draws from a stationary GP prior as sums of cosines.
+//! Draws from a stationary GP prior: random Fourier features (Rahimi & Recht 2007).
+//!
+//! By Bochner's theorem a stationary kernel is the Fourier transform of its spectral density. With frequencies ω_i drawn
+//! from that density and random phases, f(x) = Σ_i a_i cos 2π(ω_i·x + b_i), i = 1 … F, has the covariance of the kernel
+//! on average over draws. Evaluation takes O(F d) operations per row.
 
 use std::f64::consts::TAU;
 
@@ -10,17 +14,19 @@ use crate::kernel::{Family, Kernel, Points};
 use crate::rng::Key;
 use crate::series::cos_turns;
 
-/// Rows of a tile.
+/// Rows per tile (guess: fits in the first-level cache).
 const ROWS: usize = 64;
 
-/// One function from the prior, by random Fourier features (Rahimi & Recht 2007): f(x) = Σ_i a_i cos 2π(ω_i·x + b_i). The
-/// frequencies follow the kernel's spectral density (normal for the squared exponential, multivariate t with 5 degrees
-/// of freedom for Matérn-5/2); a sine and a cosine of normal weights are one cosine of Rayleigh amplitude and uniform
-/// phase, so that the variance of f is the kernel's at every x.
+/// One draw from the prior: f(x) = Σ_i a_i cos 2π(ω_i·x + b_i).
+///
+/// The spectral density is normal for the squared exponential, and a multivariate t with 5 degrees of freedom for
+/// Matérn-5/2. A sine and a cosine with independent normal weights equal one cosine with a Rayleigh amplitude and a
+/// uniform phase; this form gives f the variance of the kernel at every x.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RandomFourierFeatures {
+    /// 1 / lengths: `[d]`.
     inverse: Vec<f64>,
-    /// In turns per length: `[block][d]`.
+    /// In turns per length-scale: `[block][d]`.
     frequencies: Vec<Lanes>,
     /// In turns: `[block]`.
     phases: Vec<Lanes>,
@@ -29,11 +35,11 @@ pub struct RandomFourierFeatures {
 }
 
 impl RandomFourierFeatures {
-    /// The function of stream `key`, with at least `features` cosines.
+    /// The draw of stream `key` with at least `features` cosines.
     pub fn new(kernel: &Kernel, features: usize, key: Key) -> Self {
         let (d, blocks) = (kernel.lengths.len(), features.div_ceil(LANES).max(1));
         let scale = (kernel.variance / (blocks * LANES) as f64).sqrt();
-        let mut waves = Self {
+        let mut draw = Self {
             inverse: inverse_lengths(kernel),
             frequencies: vec![[0.0; LANES]; blocks * d],
             phases: vec![[0.0; LANES]; blocks],
@@ -46,38 +52,38 @@ impl RandomFourierFeatures {
                 Family::SquaredExponential => 1.0,
                 Family::Matern52 => (5.0 / squares(3, 5)).sqrt(),
             };
-            waves.phases[b][l] = key.uniform(0);
-            waves.amplitudes[b][l] = scale * squares(1, 2).sqrt();
+            draw.phases[b][l] = key.uniform(0);
+            draw.amplitudes[b][l] = scale * squares(1, 2).sqrt();
             for k in 0..d {
-                waves.frequencies[b * d + k][l] = key.normal(8 + k as u64) * tail / TAU;
+                draw.frequencies[b * d + k][l] = key.normal(8 + k as u64) * tail / TAU;
             }
         }
-        waves
+        draw
     }
 
     /// `out[r] += f(x_r)`. A row's result does not depend on the other rows.
     pub fn add(&self, x: Points, out: &mut [f64]) {
         for (t, out) in out.chunks_mut(ROWS).enumerate() {
             let tile = Tile::new(x, &self.inverse, t * ROWS, out.len());
-            Arch::new().dispatch(Values { waves: self, tile: &tile, out });
+            Arch::new().dispatch(Values { draw: self, tile: &tile, out });
         }
     }
 
     /// `out[k rows + r] += scale[r] · ∂f/∂x_k` at row r.
-    pub fn add_slopes(&self, x: Points, scale: &[f64], out: &mut [f64]) {
+    pub fn add_derivatives(&self, x: Points, scale: &[f64], out: &mut [f64]) {
         for t in 0..x.n.div_ceil(ROWS) {
             let rows = t * ROWS..x.n.min((t + 1) * ROWS);
             let tile = Tile::new(x, &self.inverse, rows.start, rows.len());
-            let slopes = Arch::new().dispatch(Slopes { waves: self, tile: &tile });
-            for (r, slopes) in rows.zip(slopes.chunks_exact(self.inverse.len().max(1))) {
-                for ((k, slope), inverse) in slopes.iter().enumerate().zip(&self.inverse) {
-                    out[k * x.n + r] += scale[r] * inverse * slope;
+            let derivatives = Arch::new().dispatch(Derivatives { draw: self, tile: &tile });
+            for (r, derivatives) in rows.zip(derivatives.chunks_exact(self.inverse.len().max(1))) {
+                for ((k, derivative), inverse) in derivatives.iter().enumerate().zip(&self.inverse) {
+                    out[k * x.n + r] += scale[r] * inverse * derivative;
                 }
             }
         }
     }
 
-    /// Turns of a block of cosines at R rows.
+    /// Arguments ω·x + b of a block of cosines at R rows, in turns.
     #[inline(always)]
     fn turns<const R: usize>(&self, block: usize, x: &[[f64; R]]) -> [Lanes; R] {
         let mut turns = [self.phases[block]; R];
@@ -107,10 +113,10 @@ impl RandomFourierFeatures {
         }
     }
 
-    /// Derivatives with respect to scaled coordinates at R rows, behind the others: `[R][d]`.
+    /// Appends the derivatives with respect to the scaled coordinates at R rows: `[R][d]`.
     #[inline(always)]
-    fn slopes<const R: usize>(&self, x: &[[f64; R]], pulls: &mut Vec<[Lanes; R]>, out: &mut Vec<f64>) {
-        pulls.clear();
+    fn derivatives<const R: usize>(&self, x: &[[f64; R]], factors: &mut Vec<[Lanes; R]>, out: &mut Vec<f64>) {
+        factors.clear();
         for (b, a) in self.amplitudes.iter().enumerate() {
             let mut turns = self.turns(b, x);
             for turns in &mut turns {
@@ -119,17 +125,17 @@ impl RandomFourierFeatures {
                     *turn = TAU * a * cos_turns(*turn + 0.25);
                 }
             }
-            pulls.push(turns);
+            factors.push(turns);
         }
         let d = x.len();
         let start = out.len();
         out.resize(start + R * d, 0.0);
         for k in 0..d {
             let mut sums = [[0.0; LANES]; R];
-            for (pull, w) in pulls.iter().zip(self.frequencies[k..].iter().step_by(d)) {
+            for (factor, w) in factors.iter().zip(self.frequencies[k..].iter().step_by(d)) {
                 for r in 0..R {
                     for l in 0..LANES {
-                        sums[r][l] = pull[r][l].mul_add(w[l], sums[r][l]);
+                        sums[r][l] = factor[r][l].mul_add(w[l], sums[r][l]);
                     }
                 }
             }
@@ -141,7 +147,7 @@ impl RandomFourierFeatures {
 }
 
 struct Values<'a> {
-    waves: &'a RandomFourierFeatures,
+    draw: &'a RandomFourierFeatures,
     tile: &'a Tile,
     out: &'a mut [f64],
 }
@@ -151,36 +157,36 @@ impl WithSimd for Values<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { waves, tile, out } = self;
+        let Self { draw, tile, out } = self;
         let mut row = 0;
         for x in &tile.fours {
-            waves.values::<GROUP>(x, &mut out[row..]);
+            draw.values::<GROUP>(x, &mut out[row..]);
             row += GROUP;
         }
         for x in &tile.ones {
-            waves.values::<1>(x, &mut out[row..]);
+            draw.values::<1>(x, &mut out[row..]);
             row += 1;
         }
     }
 }
 
-struct Slopes<'a> {
-    waves: &'a RandomFourierFeatures,
+struct Derivatives<'a> {
+    draw: &'a RandomFourierFeatures,
     tile: &'a Tile,
 }
 
-impl WithSimd for Slopes<'_> {
+impl WithSimd for Derivatives<'_> {
     type Output = Vec<f64>;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Vec<f64> {
-        let Self { waves, tile } = self;
+        let Self { draw, tile } = self;
         let (mut four, mut one, mut out) = (Vec::new(), Vec::new(), Vec::new());
         for x in &tile.fours {
-            waves.slopes::<GROUP>(x, &mut four, &mut out);
+            draw.derivatives::<GROUP>(x, &mut four, &mut out);
         }
         for x in &tile.ones {
-            waves.slopes::<1>(x, &mut one, &mut out);
+            draw.derivatives::<1>(x, &mut one, &mut out);
         }
         out
     }
@@ -213,20 +219,20 @@ mod tests {
     }
 
     #[test]
-    fn slopes_are_central_differences_and_rows_stand_alone() {
+    fn derivatives_agree_with_central_differences_and_rows_are_independent() {
         let (d, n) = (3, 7);
         let mut x = vec![0.0; d * n];
         Key::new(1).fill_normal(&mut x);
         let kernel = Kernel { family: Family::Matern52, variance: 1.5, lengths: vec![0.5, 1.0, 2.0] };
-        let waves = RandomFourierFeatures::new(&kernel, 100, Key::new(2));
+        let draw = RandomFourierFeatures::new(&kernel, 100, Key::new(2));
         let value = |x: &[f64], n: usize| {
             let mut out = vec![0.0; n];
-            waves.add(Points { values: x, n }, &mut out);
+            draw.add(Points { values: x, n }, &mut out);
             out
         };
         let scale: Vec<f64> = (0..n).map(|r| 1.0 + r as f64).collect();
-        let mut slopes = vec![0.0; d * n];
-        waves.add_slopes(Points { values: &x, n }, &scale, &mut slopes);
+        let mut derivatives = vec![0.0; d * n];
+        draw.add_derivatives(Points { values: &x, n }, &scale, &mut derivatives);
         let all = value(&x, n);
         for r in 0..n {
             let row: Vec<f64> = (0..d).map(|k| x[k * n + r]).collect();
@@ -238,7 +244,7 @@ mod tests {
                     value(&row, 1)[0]
                 };
                 let exact = scale[r] * (at(1e-5) - at(-1e-5)) / 2e-5;
-                assert!((slopes[k * n + r] - exact).abs() < 1e-6, "{} {exact}", slopes[k * n + r]);
+                assert!((derivatives[k * n + r] - exact).abs() < 1e-6, "{} {exact}", derivatives[k * n + r]);
             }
         }
         assert!(value(&[1e300; 3], 1)[0].is_finite());

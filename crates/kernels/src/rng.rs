@@ -1,9 +1,10 @@
-//! Counter-based randomness: the only source of random numbers.
+//! Counter-based random numbers, the only source of randomness.
 //!
-//! A [`Key`] names a stream; drawing from it changes nothing, so the same key gives the same numbers on any thread,
-//! in any order. Streams are split with [`Key::fold`], never advanced.
+//! A [`Key`] identifies a stream. Number i of a stream is a function of (key, i) alone, so the same key gives the same
+//! numbers on any thread and in any order (as the keys of JAX do). [`Key::fold`] derives new streams; no stream has a
+//! state that advances.
 
-/// Name of a random stream. Method: SplitMix64's finaliser (Steele, Lea & Flood 2014) over (key, counter).
+/// A random stream: the finaliser of SplitMix64 (Steele, Lea & Flood 2014) applied to key and counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key(u64);
 
@@ -13,14 +14,14 @@ impl Key {
         Self(mix(seed ^ 0x9E37_79B9_7F4A_7C15))
     }
 
-    /// The stream of `self` named by `data`: a step, a particle, a case.
+    /// A new stream derived from `self` and `data`, e.g. the number of a step, a particle or a case.
     #[must_use]
     #[inline]
     pub fn fold(self, data: u64) -> Self {
         Self(mix(self.0 ^ mix(data.wrapping_add(0xD1B5_4A32_D192_ED03))))
     }
 
-    /// Number `i` of the stream, all 64 bits.
+    /// The 64 bits of number `i` of the stream.
     #[inline]
     pub fn bits(self, i: u64) -> u64 {
         mix(self.0.wrapping_add(i.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
@@ -32,19 +33,19 @@ impl Key {
         ((self.bits(i) >> 11) as f64 + 0.5) * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// Number `i` of the stream, standard normal: inverse of the normal distribution function at [`Key::uniform`].
+    /// Number `i` of the stream as a standard normal: [`normal_quantile`] of [`Key::uniform`].
     #[inline]
     pub fn normal(self, i: u64) -> f64 {
         normal_quantile(self.uniform(i))
     }
 
-    /// Number `i` of the stream, an integer in `0..n`.
+    /// Number `i` of the stream as an integer in `0..n`.
     #[inline]
     pub fn below(self, i: u64, n: usize) -> usize {
         ((u128::from(self.bits(i)) * n as u128) >> 64) as usize
     }
 
-    /// Standard normals `0..out.len()` of the stream.
+    /// Fills `out` with standard normals `0..out.len()` of the stream.
     pub fn fill_normal(self, out: &mut [f64]) {
         for (i, o) in out.iter_mut().enumerate() {
             *o = self.normal(i as u64);
@@ -59,8 +60,8 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Inverse of the standard normal distribution function, relative error below 1.2e-9.
-/// Method: rational approximation of P. J. Acklam (2003).
+/// Quantile function of the standard normal distribution, with a relative error below 1.2e-9. Rational approximation of
+/// P. J. Acklam (2003).
 pub fn normal_quantile(p: f64) -> f64 {
     const A: [f64; 6] = [
         -3.969_683_028_665_376e1,
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn normals_have_the_right_moments() {
+    fn normals_have_the_moments_of_a_standard_normal() {
         let mut z = vec![0.0; 200_000];
         Key::new(7).fill_normal(&mut z);
         let n = z.len() as f64;
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_differ_and_repeat() {
+    fn keys_give_different_streams_and_repeat() {
         let k = Key::new(1);
         assert_ne!(k.fold(0).bits(0), k.fold(1).bits(0));
         assert_eq!(k.fold(3).normal(9), Key::new(1).fold(3).normal(9));

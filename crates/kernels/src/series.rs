@@ -1,12 +1,13 @@
-//! exp and cos without branches or tables, for loops that the compiler turns into vector instructions.
+//! exp and cos in double precision from Taylor series, without branches or tables, so that the compiler can vectorise
+//! the loops that call them.
 
-/// Adding this to a number below 2⁵¹ in magnitude rounds it to an integer, which the lowest bits then hold.
+/// 1.5 · 2⁵². Adding it to a number below 2⁵¹ in magnitude rounds that number to an integer, stored in the lowest bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
-/// exp of less is zero to every purpose here.
+/// exp is clamped below this argument; exp(−700) ≈ 1e-304.
 const LEAST: f64 = -700.0;
-/// ln 2 in two parts; products of the first with integers below 2²⁰ are exact.
+/// ln 2 as a sum of two numbers. Products of the first with integers below 2²⁰ are exact.
 const LN2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
-/// 1 / k! for k = 12, 11 .. 0.
+/// 1 / k! for k = 12, 11, …, 0.
 const EXP: [f64; 13] = [
     1.0 / 479_001_600.0,
     1.0 / 39_916_800.0,
@@ -22,7 +23,7 @@ const EXP: [f64; 13] = [
     1.0,
     1.0,
 ];
-/// (−1)ᵏ / (2 k + 1)! for k = 10, 9 .. 0.
+/// (−1)ᵏ / (2 k + 1)! for k = 10, 9, …, 0.
 const SIN: [f64; 11] = [
     1.0 / 51_090_942_171_709_440_000.0,
     -1.0 / 121_645_100_408_832_000.0,
@@ -37,9 +38,9 @@ const SIN: [f64; 11] = [
     1.0,
 ];
 
-/// eˣ for x ≤ 700 within 4 units in the last place; below −700 as at −700. NaN stays NaN.
+/// eˣ for x ≤ 700, within 4 units in the last place. Arguments below −700 give e⁻⁷⁰⁰, and NaN gives NaN.
 ///
-/// x = n ln 2 + r with |r| ≤ ½ ln 2, the Taylor series of eʳ, and 2ⁿ by its bits.
+/// With x = n ln 2 + r and |r| ≤ ½ ln 2: the Taylor series of eʳ, times 2ⁿ from its bit pattern.
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
     let x = if x < LEAST { LEAST } else { x };
@@ -53,10 +54,10 @@ pub fn exp(x: f64) -> f64 {
     p * f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52))
 }
 
-/// cos 2πu: the argument counts turns. Absolute error below 1e-15 besides the rounding of u; beyond 2⁵¹ turns some
-/// number in −1..=1. NaN stays NaN.
+/// cos 2πu, where u counts turns. The absolute error is below 1e-15, apart from the rounding of u. Beyond 2⁵¹ turns the
+/// result is some number in −1..=1, and NaN gives NaN.
 ///
-/// cos 2πu = sin 2π(¼ − |u|) for |u| ≤ ½, and the Taylor series of the sine on a half turn.
+/// For |u| ≤ ½, cos 2πu = sin 2π(¼ − |u|); the sine is its Taylor series.
 #[inline(always)]
 pub fn cos_turns(u: f64) -> f64 {
     let off = (u - ((u + ROUND) - ROUND)).abs();
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exp_is_that_of_the_standard_library() {
+    fn exp_agrees_with_the_standard_library() {
         assert_eq!((exp(0.0), exp(-1e30), exp(f64::NEG_INFINITY)), (1.0, exp(-700.0), exp(-700.0)));
         assert!(exp(f64::NAN).is_nan() && exp(-700.0) < 1e-303);
         let mut worst = 0.0_f64;
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn cos_is_that_of_the_standard_library() {
+    fn cos_agrees_with_the_standard_library() {
         let mut worst = 0.0_f64;
         for i in -100_000..100_000 {
             let u = 2.3e-5 * f64::from(i);

@@ -1,4 +1,4 @@
-//! Covariance functions over blocks of points: eight points to a vector register or two, some rows at a time.
+//! Covariance functions, vectorised over blocks of eight points (one or two vector registers) and a few rows at a time.
 
 use std::marker::PhantomData;
 
@@ -8,21 +8,22 @@ use rayon::prelude::*;
 use crate::kernel::{Family, Kernel, Points};
 use crate::series::exp;
 
-/// Points that are computed side by side.
+/// Points per block.
 pub const LANES: usize = 8;
-/// Rows that share the loads of a block: their sums fill half of the sixteen vector registers.
+/// Rows that share the loads of a block. Their sums fill half of the sixteen vector registers.
 pub const GROUP: usize = 4;
-/// r² is not taken further: every covariance is zero there, and products with it stay finite.
+/// Upper bound of r². Every covariance is zero there, and products with it stay finite.
 const FAR: f64 = 1e5;
-/// Columns of a kernel matrix that are one task.
+/// Columns of a kernel matrix per task.
 const COLUMNS: usize = 64;
 
-/// One number of each of eight points.
+/// One number for each of eight points.
 pub type Lanes = [f64; LANES];
 
-/// How covariance falls with the squared scaled distance: g, and h = −2 dg/dr², so that ∂g/∂ln length_k is
-/// h (Δ_k / length_k)² and ∂g/∂a_k is −h Δ_k / length_k².
+/// Covariance g as a function of the squared scaled distance r², and h = −2 dg/dr². With Δ = a − b, the derivatives of g are
+/// ∂g/∂ln length_k = h (Δ_k / length_k)² and ∂g/∂a_k = −h Δ_k / length_k².
 pub trait Radial {
+    /// g.
     fn value(r2: f64) -> f64;
     /// (g, h).
     fn both(r2: f64) -> (f64, f64);
@@ -59,24 +60,24 @@ impl Radial for Matern52 {
     }
 }
 
-/// Work on covariances. Its loops become vector instructions only where all of it is inlined: every function on the way
-/// to them is `inline(always)`, and none is a closure that is handed on.
+/// A computation on covariances. Its loops become vector instructions only if everything is inlined: every function that
+/// it calls on the way to them is `inline(always)`, and none is a closure passed as an argument.
 pub trait Work {
     type Output;
     fn run<K: Radial>(self) -> Self::Output;
 }
 
-/// Runs work for a family, compiled for the vector instructions that this processor has.
+/// Runs `work` for a family, compiled for the vector instructions of this processor.
 pub fn vectorised<W: Work>(family: Family, work: W) -> W::Output {
     match family {
-        Family::SquaredExponential => Arch::new().dispatch(Of(work, PhantomData::<SquaredExponential>)),
-        Family::Matern52 => Arch::new().dispatch(Of(work, PhantomData::<Matern52>)),
+        Family::SquaredExponential => Arch::new().dispatch(For(work, PhantomData::<SquaredExponential>)),
+        Family::Matern52 => Arch::new().dispatch(For(work, PhantomData::<Matern52>)),
     }
 }
 
-struct Of<W, K>(W, PhantomData<K>);
+struct For<W, K>(W, PhantomData<K>);
 
-impl<W: Work, K: Radial> WithSimd for Of<W, K> {
+impl<W: Work, K: Radial> WithSimd for For<W, K> {
     type Output = W::Output;
 
     #[inline(always)]
@@ -85,8 +86,8 @@ impl<W: Work, K: Radial> WithSimd for Of<W, K> {
     }
 }
 
-/// Points divided by the lengths, in blocks of eight: `[block][d][8]`, so that what a block needs is contiguous. The
-/// lanes behind the last point hold its copies.
+/// Points divided by the length-scales, in blocks of eight: `[block][d][8]`, so that each block is contiguous. The last
+/// point fills the remaining lanes of the last block.
 #[derive(Debug)]
 pub struct Blocks {
     pub values: Vec<Lanes>,
@@ -115,22 +116,22 @@ impl Blocks {
     }
 }
 
-/// Writes rows `start ..` of `points`, divided by the lengths, coordinate by coordinate: `[d][R]`.
+/// Writes R rows of `points` from `start` on, divided by the length-scales, coordinate by coordinate: `[d][R]`.
 pub fn gather<const R: usize>(points: Points, inverse: &[f64], start: usize, to: &mut Vec<[f64; R]>) {
     to.clear();
     let columns = points.values.chunks_exact(points.n.max(1));
     to.extend(columns.zip(inverse).map(|(column, inverse)| std::array::from_fn(|r| column[start + r] * inverse)));
 }
 
-/// Squared distances of R rows to a block.
+/// Squared scaled distances of R rows to a block.
 #[inline(always)]
 pub fn squared<const R: usize>(block: &[Lanes], rows: &[[f64; R]]) -> [Lanes; R] {
     let mut r2 = [[0.0; LANES]; R];
     for (z, x) in block.iter().zip(rows) {
         for r in 0..R {
             for l in 0..LANES {
-                let off = z[l] - x[r];
-                r2[r][l] = off.mul_add(off, r2[r][l]);
+                let difference = z[l] - x[r];
+                r2[r][l] = difference.mul_add(difference, r2[r][l]);
             }
         }
     }
@@ -142,7 +143,7 @@ pub fn squared<const R: usize>(block: &[Lanes], rows: &[[f64; R]]) -> [Lanes; R]
     r2
 }
 
-/// The lanes, added in pairs.
+/// Sum of the lanes, added in pairs.
 #[inline(always)]
 pub fn total(lanes: &Lanes) -> f64 {
     let [a, b, c, d, e, f, g, h] = *lanes;
@@ -154,7 +155,7 @@ pub fn inverse_lengths(kernel: &Kernel) -> Vec<f64> {
     kernel.lengths.iter().map(|l| 1.0 / l).collect()
 }
 
-/// `out[i + j n] = k(a_i, b_j)`; with `upper` only the blocks that reach the diagonal or above it.
+/// `out[i + j n] = k(a_i, b_j)`. With `upper`, only the blocks on or above the diagonal are written.
 pub fn fill(kernel: &Kernel, a: Points, b: Points, upper: bool, out: &mut [f64]) {
     let n = a.n;
     if n == 0 {

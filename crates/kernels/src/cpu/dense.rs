@@ -1,32 +1,35 @@
 //! Dense networks on the processor: forward and backward passes over tiles of rows.
 //!
-//! A tile is a stretch of one member's rows that a thread carries through all layers; [`Tape`] has one entry of each kind
-//! per tile, `[members][tiles]`. `before`: slopes of the activations, `[hidden layers][panels][width][panel rows]`;
-//! `after`: what went into each layer, transposed; `grad`: what went into and came out of the layers on the way forward,
-//! its gradients on the way back, `[layers + 1][panels][width][panel rows]`. `weights`, `[members][layers]`, are packed for the
-//! way back.
+//! A tile is a range of one member's rows that a thread carries through all layers. [`Tape`] has one entry of each kind
+//! per tile, `[members][tiles]`:
+//!
+//! - `before`: derivatives of the activations, `[hidden layers][panels][width][panel rows]`.
+//! - `after`: the inputs of each layer, transposed.
+//! - `grad`: inputs and outputs of the layers after the forward pass, and their gradients after the backward pass,
+//!   `[layers + 1][panels][width][panel rows]`.
+//! - `weights`, `[members][layers]`: the weights, packed for the backward pass.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::panel::{self, Slope, Store};
-use crate::elementwise::SiluAndSlope;
+use super::panel::{self, Multiply, Store};
+use crate::elementwise::Silu;
 use crate::error::{Error, Result};
 use crate::net::{Net, Tape};
 
-/// Rows of a tile, about: what it keeps lies in the second-level cache.
+/// Rows per tile, rounded down to whole panels. Its intermediate results fit in the second-level cache.
 const TILE: usize = 64;
-/// Outputs whose weight gradients are one piece of work.
+/// Outputs whose weight gradients are computed in one task.
 const OUTPUTS: usize = 100;
 
-/// How rows are laid out.
+/// Division of the rows into panels and tiles.
 #[derive(Debug, Clone, Copy)]
 struct Tiling {
-    /// Rows of all.
+    /// Number of rows.
     rows: usize,
-    /// Of a panel.
+    /// Rows per panel.
     panel: usize,
-    /// Panels of a tile; the last tile may have fewer.
+    /// Panels per tile; the last tile may have fewer.
     panels: usize,
 }
 
@@ -45,38 +48,38 @@ impl Tiling {
         tile * self.panel * self.panels
     }
 
-    /// Panels of a tile.
+    /// Number of panels of a tile.
     fn panels(self, tile: usize) -> usize {
         (self.rows - self.start(tile)).div_ceil(self.panel).min(self.panels)
     }
 }
 
-/// Numbers that the layers of `widths` keep in a tile.
-fn room(widths: &[usize], panels: usize, panel: usize) -> usize {
+/// Number of values that layers of these widths have in a tile.
+fn tile_size(widths: &[usize], panels: usize, panel: usize) -> usize {
     widths.iter().map(|w| w * panels * panel).sum()
 }
 
-/// A width in whole panels.
+/// A width rounded up to whole panels.
 fn padded(width: usize, panel: usize) -> usize {
     width.next_multiple_of(panel)
 }
 
-/// Whether there is as much of something as there must be.
-fn check(net: &Net, what: &str, is: usize, expected: usize) -> Result<()> {
+/// Checks that the networks have layers, and that the number of `what` is `expected`.
+fn check(net: &Net, what: &str, found: usize, expected: usize) -> Result<()> {
     if net.widths.len() < 2 || net.widths.contains(&0) || net.members == 0 {
-        return Err(Error::Failed(format!("{} networks of the widths {:?}", net.members, net.widths)));
+        return Err(Error::Failed(format!("{} networks with widths {:?} have no layer", net.members, net.widths)));
     }
-    if is == expected {
+    if found == expected {
         return Ok(());
     }
     Err(Error::Failed(format!(
-        "{is} {what} for {} networks of the widths {:?}: not {expected}",
+        "{found} {what} for {} networks with widths {:?}; expected {expected}",
         net.members, net.widths
     )))
 }
 
 pub fn forward(net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f32]) -> Result<()> {
-    let (inputs, outputs) = ends(net.widths);
+    let (inputs, outputs) = inputs_and_outputs(net.widths);
     check(net, "weights", net.weights.len(), net.members * Net::size(net.widths))?;
     check(net, "inputs", x.len(), net.members * inputs * rows)?;
     check(net, "outputs", out.len(), net.members * outputs * rows)?;
@@ -86,14 +89,14 @@ pub fn forward(net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f3
     for list in [&mut tape.before, &mut tape.after, &mut tape.grad] {
         list.resize_with(net.members * tiles, Vec::new);
     }
-    let kept = tape.before.par_iter_mut().zip(&mut tape.after).zip(&mut tape.grad).enumerate();
-    kept.for_each(|(task, ((before, after), grad))| {
+    let tasks = tape.before.par_iter_mut().zip(&mut tape.after).zip(&mut tape.grad).enumerate();
+    tasks.for_each(|(task, ((before, after), grad))| {
         let (member, tile) = (task / tiles, task % tiles);
         let panels = tiling.panels(tile);
-        let wide = |w: &usize| padded(*w, tiling.panel);
-        before.resize(room(hidden, panels, tiling.panel), 0.0);
-        after.resize(net.widths[..=hidden.len()].iter().map(wide).sum::<usize>() * panels * tiling.panel, 0.0);
-        grad.resize(room(net.widths, panels, tiling.panel), 0.0);
+        let padded_width = |w: &usize| padded(*w, tiling.panel);
+        before.resize(tile_size(hidden, panels, tiling.panel), 0.0);
+        after.resize(net.widths[..=hidden.len()].iter().map(padded_width).sum::<usize>() * panels * tiling.panel, 0.0);
+        grad.resize(tile_size(net.widths, panels, tiling.panel), 0.0);
         to_panels(&x[member * inputs * rows..(member + 1) * inputs * rows], tiling, tile, inputs, grad);
         let size = Net::size(net.widths);
         let weights = &net.weights[member * size..(member + 1) * size];
@@ -103,7 +106,7 @@ pub fn forward(net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f3
         for (member, out) in out.chunks_exact_mut(outputs * rows).enumerate() {
             for tile in 0..tiles {
                 let values = &tape.grad[member * tiles + tile];
-                let last = values.len() - room(&[outputs], tiling.panels(tile), tiling.panel);
+                let last = values.len() - tile_size(&[outputs], tiling.panels(tile), tiling.panel);
                 from_panels(&values[last..], tiling, tile, out);
             }
         }
@@ -120,7 +123,7 @@ pub fn backward(
     weight_grad: &mut [f32],
     x_grad: Option<&mut [f32]>,
 ) -> Result<()> {
-    let (inputs, outputs) = ends(net.widths);
+    let (inputs, outputs) = inputs_and_outputs(net.widths);
     let size = Net::size(net.widths);
     check(net, "weights", net.weights.len(), net.members * size)?;
     if !weight_grad.is_empty() {
@@ -138,16 +141,16 @@ pub fn backward(
         weight_grad.fill(0.0);
         return Ok(());
     }
-    let wanted = x_grad.is_some();
+    let with_inputs = x_grad.is_some();
     let layers = net.widths.len() - 1;
     tape.weights.resize_with(net.members * layers, Vec::new);
-    // None where no gradients of weights are wanted.
+    // empty slices if no gradients of weights are requested
     let mut weight_grads: Vec<&mut [f32]> = weight_grad.chunks_exact_mut(size).collect();
     weight_grads.resize_with(net.members, Default::default);
-    let kept = tape.grad.par_chunks_mut(tiles).zip(tape.before.par_chunks(tiles)).zip(tape.after.par_chunks(tiles));
-    // Member by member, so that what its tiles leave is still in the caches when its weights come.
+    let tasks = tape.grad.par_chunks_mut(tiles).zip(tape.before.par_chunks(tiles)).zip(tape.after.par_chunks(tiles));
+    // Member by member, so that the results of its tiles are still in the caches for its weight gradients.
     let packed = tape.weights.par_chunks_mut(layers).zip(net.weights.par_chunks_exact(size));
-    kept.zip(weight_grads).zip(packed).enumerate().for_each(
+    tasks.zip(weight_grads).zip(packed).enumerate().for_each(
         |(member, ((((grad, before), after), weight_grad), (packed, mut weights)))| {
             for (w, packed) in net.widths.windows(2).zip(packed.iter_mut()) {
                 panel::pack_back(&weights[..w[0] * w[1]], w[0], packed);
@@ -157,12 +160,12 @@ pub fn backward(
             let out_grad = &out_grad[member * outputs * rows..(member + 1) * outputs * rows];
             grad.par_iter_mut().zip(before).enumerate().for_each(|(tile, (grad, before))| {
                 let panels = tiling.panels(tile);
-                let last = grad.len() - room(&[outputs], panels, tiling.panel);
+                let last = grad.len() - tile_size(&[outputs], panels, tiling.panel);
                 to_panels(out_grad, tiling, tile, outputs, &mut grad[last..]);
-                Arch::new().dispatch(Backward { widths: net.widths, weights, panels, before, grad, inputs: wanted });
+                Arch::new().dispatch(Backward { widths: net.widths, weights, panels, before, grad, inputs: with_inputs });
             });
             if !weight_grad.is_empty() {
-                pieces(net.widths, weight_grad).into_par_iter().for_each(|Piece { layer, first, matrix, bias }| {
+                output_ranges(net.widths, weight_grad).into_par_iter().for_each(|OutputRange { layer, first, matrix, bias }| {
                     Arch::new().dispatch(Weights {
                         widths: net.widths,
                         tiling,
@@ -187,33 +190,33 @@ pub fn backward(
     Ok(())
 }
 
-/// Gradients of the weights and biases of some outputs of a layer, `first ..`.
-struct Piece<'a> {
+/// Weight and bias gradients of a range of outputs of a layer, from `first` on.
+struct OutputRange<'a> {
     layer: usize,
     first: usize,
     matrix: &'a mut [f32],
     bias: &'a mut [f32],
 }
 
-/// Pieces of a member's gradients.
-fn pieces<'a>(widths: &[usize], mut grad: &'a mut [f32]) -> Vec<Piece<'a>> {
-    let mut pieces = Vec::new();
+/// Splits a member's gradients into ranges of outputs.
+fn output_ranges<'a>(widths: &[usize], mut grad: &'a mut [f32]) -> Vec<OutputRange<'a>> {
+    let mut ranges = Vec::new();
     for (layer, w) in widths.windows(2).enumerate() {
         let (matrix, rest) = grad.split_at_mut(w[0] * w[1]);
         let (bias, rest) = rest.split_at_mut(w[1]);
         grad = rest;
         let split = matrix.chunks_mut(OUTPUTS * w[0]).zip(bias.chunks_mut(OUTPUTS)).enumerate();
-        pieces.extend(split.map(|(i, (matrix, bias))| Piece { layer, first: i * OUTPUTS, matrix, bias }));
+        ranges.extend(split.map(|(i, (matrix, bias))| OutputRange { layer, first: i * OUTPUTS, matrix, bias }));
     }
-    pieces
+    ranges
 }
 
-/// Inputs and outputs.
-fn ends(widths: &[usize]) -> (usize, usize) {
+/// Number of inputs and outputs.
+fn inputs_and_outputs(widths: &[usize]) -> (usize, usize) {
     (widths.first().copied().unwrap_or(0), widths.last().copied().unwrap_or(0))
 }
 
-/// Columns `[columns][rows]` of a tile as panels `[panels][columns][panel rows]`, rows that are missing being zero.
+/// Copies the columns `[columns][rows]` of a tile into panels `[panels][columns][panel rows]`; missing rows are zero.
 fn to_panels(columns: &[f32], tiling: Tiling, tile: usize, width: usize, panels: &mut [f32]) {
     let n = tiling.panel;
     for (p, panel) in panels.chunks_exact_mut(width * n).enumerate().take(tiling.panels(tile)) {
@@ -226,7 +229,7 @@ fn to_panels(columns: &[f32], tiling: Tiling, tile: usize, width: usize, panels:
     }
 }
 
-/// The other way round.
+/// Inverse of [`to_panels`].
 fn from_panels(panels: &[f32], tiling: Tiling, tile: usize, columns: &mut [f32]) {
     let n = tiling.panel;
     let width = columns.len() / tiling.rows;
@@ -254,27 +257,27 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let n = 2 * S::F32_LANES;
-        let (mut weights, mut slopes, mut after, mut values) = (self.weights, self.before, self.after, self.values);
+        let (mut weights, mut derivatives, mut after, mut values) = (self.weights, self.before, self.after, self.values);
         let layers = self.widths.len() - 1;
         for (layer, w) in self.widths.windows(2).enumerate() {
             let (matrix, rest) = weights.split_at(w[0] * w[1]);
             let (bias, rest) = rest.split_at(w[1]);
             weights = rest;
             let (from, to) = values.split_at_mut(w[0] * self.panels * n);
-            let (kept, rest) = after.split_at_mut(padded(w[0], n) * self.panels * n);
+            let (transposed, rest) = after.split_at_mut(padded(w[0], n) * self.panels * n);
             after = rest;
             for (from, to) in from.chunks_exact(w[0] * n).zip(to.chunks_exact_mut(w[1] * n)) {
                 let to = Store(panel::pairs_mut::<S>(to));
                 panel::forward(s, panel::pairs::<S>(from), matrix, bias, to);
             }
             if layer + 1 < layers {
-                let kept = w[1] * self.panels * n;
-                let (slope, rest) = slopes.split_at_mut(kept);
-                slopes = rest;
-                s.vectorize(SiluAndSlope { values: &mut to[..kept], slope });
+                let size = w[1] * self.panels * n;
+                let (derivative, rest) = derivatives.split_at_mut(size);
+                derivatives = rest;
+                s.vectorize(Silu { values: &mut to[..size], derivative });
             }
-            for (from, kept) in from.chunks_exact(w[0] * n).zip(kept.chunks_exact_mut(padded(w[0], n) * n)) {
-                panel::transpose::<S>(from, kept);
+            for (from, to) in from.chunks_exact(w[0] * n).zip(transposed.chunks_exact_mut(padded(w[0], n) * n)) {
+                panel::transpose::<S>(from, to);
             }
             values = to;
         }
@@ -283,12 +286,12 @@ impl WithSimd for Forward<'_> {
 
 struct Backward<'a> {
     widths: &'a [usize],
-    /// Of each layer, [`panel::pack_back`].
+    /// Weights of each layer after [`panel::pack_back`].
     weights: &'a [Vec<f32>],
     panels: usize,
     before: &'a [f32],
     grad: &'a mut [f32],
-    /// Whether the gradients of the inputs are wanted.
+    /// Whether to compute the gradients of the inputs.
     inputs: bool,
 }
 
@@ -298,17 +301,18 @@ impl WithSimd for Backward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let n = 2 * S::F32_LANES;
-        let (mut slopes, mut grad) = (self.before, self.grad);
+        let (mut derivatives, mut grad) = (self.before, self.grad);
         for (layer, (w, matrix)) in self.widths.windows(2).zip(self.weights).enumerate().rev() {
             let (rest, from) = grad.split_at_mut(grad.len() - w[1] * self.panels * n);
             grad = rest;
             let start = grad.len() - w[0] * self.panels * n;
             let panels = from.chunks_exact(w[1] * n).zip(grad[start..].chunks_exact_mut(w[0] * n));
             if layer > 0 {
-                let (rest, slope) = slopes.split_at(slopes.len() - w[0] * self.panels * n);
-                slopes = rest;
-                for ((from, to), slope) in panels.zip(slope.chunks_exact(w[0] * n)) {
-                    let finish = Slope { to: panel::pairs_mut::<S>(to), slope: panel::pairs::<S>(slope) };
+                let (rest, derivative) = derivatives.split_at(derivatives.len() - w[0] * self.panels * n);
+                derivatives = rest;
+                for ((from, to), derivative) in panels.zip(derivative.chunks_exact(w[0] * n)) {
+                    let finish =
+                        Multiply { to: panel::pairs_mut::<S>(to), factor: panel::pairs::<S>(derivative) };
                     panel::backward(s, panel::pairs::<S>(from), matrix, w[0], finish);
                 }
             } else if self.inputs {
@@ -321,7 +325,7 @@ impl WithSimd for Backward<'_> {
     }
 }
 
-/// The gradients of the weights of a layer's outputs `first ..`.
+/// Computes the weight gradients of a layer's outputs from `first` on.
 struct Weights<'a> {
     widths: &'a [usize],
     tiling: Tiling,
@@ -340,14 +344,14 @@ impl WithSimd for Weights<'_> {
     fn with_simd<S: Simd>(self, s: S) {
         let (n, layer) = (2 * S::F32_LANES, self.layer);
         let (inputs, outputs) = (self.widths[layer], self.widths[layer + 1]);
-        let wide = padded(inputs, n);
-        let before: usize = self.widths[..layer].iter().map(|w| padded(*w, n)).sum();
-        let through: usize = self.widths[..=layer].iter().sum();
+        let padded_inputs = padded(inputs, n);
+        let after_start: usize = self.widths[..layer].iter().map(|w| padded(*w, n)).sum();
+        let grad_start: usize = self.widths[..=layer].iter().sum();
         let mut panels = Vec::with_capacity(self.tiling.rows.div_ceil(n));
         for (tile, (after, grad)) in self.after.iter().zip(self.grad).enumerate() {
             let here = self.tiling.panels(tile);
-            let after = after[before * here * n..].chunks_exact(wide * n);
-            panels.extend(after.zip(grad[through * here * n..].chunks_exact(outputs * n)).take(here));
+            let after = after[after_start * here * n..].chunks_exact(padded_inputs * n);
+            panels.extend(after.zip(grad[grad_start * here * n..].chunks_exact(outputs * n)).take(here));
         }
         panel::weight_gradient(s, &panels, inputs, self.first, self.matrix, self.bias);
     }
@@ -363,7 +367,7 @@ mod tests {
         (0..n).map(|i| (scale * Key::new(1).fold(key).normal(i as u64)) as f32).collect()
     }
 
-    /// Outputs `[members][outputs][rows]` by loops in double precision.
+    /// Outputs `[members][outputs][rows]` from plain loops in double precision.
     fn naive(net: &Net, x: &[f32], rows: usize) -> Vec<f64> {
         let mut out = Vec::new();
         for (m, weights) in net.weights.chunks_exact(Net::size(net.widths)).enumerate() {
@@ -392,7 +396,7 @@ mod tests {
     const SHAPES: [&[usize]; 4] = [&[3, 17, 6, 5], &[1, 1], &[33, 40, 12], &[2, 3, 3, 3, 2]];
 
     #[test]
-    fn forward_is_what_loops_give() {
+    fn forward_agrees_with_plain_loops() {
         for widths in SHAPES {
             for rows in [1, 15, 16, 77, 200] {
                 let weights = numbers(3 * Net::size(widths), 0, 0.5);
@@ -408,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn backward_is_what_differences_give() {
+    fn backward_agrees_with_finite_differences() {
         for widths in SHAPES {
             let (members, rows, outputs) = (2, 37, widths[widths.len() - 1]);
             let weights = numbers(members * Net::size(widths), 2, 0.5);
@@ -418,7 +422,7 @@ mod tests {
             let mut tape = Tape::default();
             let mut out = vec![0.0; cotangent.len()];
             let (mut weight_grad, mut x_grad) = (vec![f32::NAN; weights.len()], vec![f32::NAN; x.len()]);
-            // A tape is used again, whatever was on it.
+            // a tape can be reused after a batch of another size
             for rows in [50, rows] {
                 let x: Vec<f32> = x.iter().cycle().copied().take(members * widths[0] * rows).collect();
                 let mut out = vec![0.0; members * outputs * rows];
@@ -434,9 +438,9 @@ mod tests {
                 for i in (0..values.len()).step_by(1 + values.len() / 60) {
                     let mut v = values.to_vec();
                     v[i] = values[i] + 1e-2;
-                    let (above, up) = (loss(&v), v[i]);
+                    let (loss_above, above) = (loss(&v), v[i]);
                     v[i] = values[i] - 1e-2;
-                    let slope = (above - loss(&v)) / f64::from(up - v[i]);
+                    let slope = (loss_above - loss(&v)) / f64::from(above - v[i]);
                     let g = f64::from(grad[i]);
                     assert!((g - slope).abs() < 2e-3 * (1.0 + slope.abs()), "{widths:?} {i}: {g} {slope}");
                 }
@@ -447,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_the_same_alone_and_in_a_batch_and_on_one_thread_or_two() {
+    fn a_row_does_not_depend_on_its_batch_or_on_the_number_of_threads() {
         let widths = [5, 30, 30, 6];
         let weights = numbers(2 * Net::size(&widths), 5, 0.5);
         let net = Net { members: 2, widths: &widths, weights: &weights };
@@ -472,18 +476,18 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_an_error() {
+    fn wrong_sizes_are_errors() {
         let weights = vec![0.0; Net::size(&[2, 1])];
         let net = Net { members: 1, widths: &[2, 1], weights: &weights };
         let mut tape = Tape::default();
         assert!(Cpu.forward(&net, &[0.0; 3], 2, &mut tape, &mut [0.0; 2]).is_err());
         assert!(Cpu.forward(&net, &[0.0; 4], 2, &mut tape, &mut [0.0; 3]).is_err());
         assert!(Cpu.backward(&net, &[0.0; 4], 2, &mut tape, &[0.0; 2], &mut [0.0; 3], None).is_err());
-        // without rows there is no slope
-        let mut slopes = [f32::NAN; 3];
+        // without rows all gradients are zero
+        let mut weight_grad = [f32::NAN; 3];
         Cpu.forward(&net, &[], 0, &mut tape, &mut []).unwrap();
-        Cpu.backward(&net, &[], 0, &mut tape, &[], &mut slopes, None).unwrap();
-        assert_eq!(slopes, [0.0; 3]);
+        Cpu.backward(&net, &[], 0, &mut tape, &[], &mut weight_grad, None).unwrap();
+        assert_eq!(weight_grad, [0.0; 3]);
         assert!(Cpu.forward(&Net { widths: &[2], ..net }, &[0.0; 4], 2, &mut tape, &mut [0.0; 4]).is_err());
     }
 }

@@ -1,4 +1,7 @@
-//! Log marginal likelihood of an exact GP and its gradient.
+//! Log marginal likelihood of an exact GP and its gradient (Rasmussen & Williams 2006, eq. 5.8 and 5.9).
+//!
+//! With A = K + σ²I = L Lᵀ and α = A⁻¹ y, the log marginal likelihood is −½ yᵀα − Σ_i ln L_ii − n/2 ln 2π, and its
+//! derivative with respect to a hyperparameter θ is ½ tr((α αᵀ − A⁻¹) ∂A/∂θ).
 
 use std::cmp::Ordering;
 use std::f64::consts::PI;
@@ -11,18 +14,15 @@ use rayon::prelude::*;
 use super::covariance::{
     Blocks, GROUP, LANES, Lanes, Radial, Work, fill, gather, inverse_lengths, squared, vectorised,
 };
-use super::factor::{factor, fold, invert, square};
+use super::factor::{factor, invert, square, symmetrise};
 use super::triangular::solve_columns;
 use crate::kernel::{Evidence, Kernel, Points, Solve};
 
-/// Columns of the matrix whose part of the gradient is one task.
+/// Columns of the matrix per task of the gradient.
 const COLUMNS: usize = 64;
 
-/// −½ yᵀα − Σ ln L_ii − n/2 ln 2π with α = (K + σ²I)⁻¹ y, and ½ tr((α αᵀ − (K + σ²I)⁻¹) ∂K/∂θ)
-/// (Rasmussen & Williams 2006, eq. 5.8 and 5.9).
-///
-/// The factor, its inverse and the inverse of the matrix follow each other in one buffer: n³ floating-point operations.
-/// Distances are computed again in the pass over the gradient rather than kept.
+/// Value and gradient in n³ floating-point operations. The factor, its inverse and A⁻¹ use one buffer, one after the other.
+/// The pass over the gradient computes the distances again instead of storing them.
 pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Evidence> {
     let n = x.n;
     let mut a = vec![0.0; n * n];
@@ -34,7 +34,7 @@ pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Evi
     if !factor(m.rb_mut()) {
         return None;
     }
-    fold(m.rb_mut());
+    symmetrise(m.rb_mut());
     let mut alpha = y.to_vec();
     solve_columns(m.as_ref(), MatMut::from_column_major_slice_mut(&mut alpha, n, 1), Solve::Both);
     let fit: f64 = y.iter().zip(&alpha).map(|(y, a)| y * a).sum();
@@ -47,33 +47,34 @@ pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Evi
     finite.then_some(Evidence { value, gradient })
 }
 
-/// Of a stretch of columns.
-struct Part {
-    /// Of the logarithms of the lengths: `[d]`.
+/// Sums over a range of columns.
+struct Sums {
+    /// For the derivatives with respect to ln lengths: `[d]`.
     lengths: Vec<Lanes>,
+    /// For the derivative with respect to ln variance.
     variance: Lanes,
 }
 
-/// `inverse`: lower triangle of (K + σ²I)⁻¹.
+/// `inverse`: lower triangle of A⁻¹.
 fn gradient(kernel: &Kernel, noise: f64, x: Points, alpha: &[f64], inverse: MatRef<f64>) -> Vec<f64> {
     let n = x.n;
     let scale = inverse_lengths(kernel);
     let blocks = Blocks::new(x, &scale);
-    let parts: Vec<Part> = (0..n.div_ceil(COLUMNS))
+    let parts: Vec<Sums> = (0..n.div_ceil(COLUMNS))
         .into_par_iter()
         .map(|chunk| {
             let columns = chunk * COLUMNS..n.min((chunk + 1) * COLUMNS);
-            vectorised(kernel.family, Stretch { blocks: &blocks, x, scale: &scale, alpha, inverse, columns })
+            vectorised(kernel.family, ColumnRange { blocks: &blocks, x, scale: &scale, alpha, inverse, columns })
         })
         .collect();
-    let total = |lanes: &dyn Fn(&Part) -> Lanes| kernel.variance * parts.iter().flat_map(lanes).sum::<f64>();
+    let total = |lanes: &dyn Fn(&Sums) -> Lanes| kernel.variance * parts.iter().flat_map(lanes).sum::<f64>();
     let mut gradient: Vec<f64> = (0..scale.len()).map(|k| total(&|p| p.lengths[k])).collect();
     gradient.push(total(&|p| p.variance));
     gradient.push(0.5 * noise * (0..n).map(|i| alpha[i] * alpha[i] - inverse[(i, i)]).sum::<f64>());
     gradient
 }
 
-struct Stretch<'a> {
+struct ColumnRange<'a> {
     blocks: &'a Blocks,
     x: Points<'a>,
     scale: &'a [f64],
@@ -82,30 +83,31 @@ struct Stretch<'a> {
     columns: Range<usize>,
 }
 
-impl Work for Stretch<'_> {
-    type Output = Part;
+impl Work for ColumnRange<'_> {
+    type Output = Sums;
 
     #[inline(always)]
-    fn run<K: Radial>(self) -> Part {
+    fn run<K: Radial>(self) -> Sums {
         let Self { blocks, x, scale, alpha, inverse, columns } = self;
-        let mut part = Part { lengths: vec![[0.0; LANES]; scale.len()], variance: [0.0; LANES] };
+        let mut sums = Sums { lengths: vec![[0.0; LANES]; scale.len()], variance: [0.0; LANES] };
         let (mut four, mut one) = (Vec::new(), Vec::new());
         let mut j = columns.start;
         while j + GROUP <= columns.end {
             gather::<GROUP>(x, scale, j, &mut four);
-            group::<K, GROUP>(blocks, &four, alpha, inverse, j, &mut part);
+            group::<K, GROUP>(blocks, &four, alpha, inverse, j, &mut sums);
             j += GROUP;
         }
         while j < columns.end {
             gather::<1>(x, scale, j, &mut one);
-            group::<K, 1>(blocks, &one, alpha, inverse, j, &mut part);
+            group::<K, 1>(blocks, &one, alpha, inverse, j, &mut sums);
             j += 1;
         }
-        part
+        sums
     }
 }
 
-/// Columns j .. j + R below the diagonal count twice by symmetry, the diagonal once; the half of ½ tr is in `weight`.
+/// Adds the elements of columns j..j + R on and below the diagonal. Elements below count twice by symmetry, which cancels
+/// the factor ½ of the trace; diagonal elements have the weight ½.
 #[inline(always)]
 fn group<K: Radial, const R: usize>(
     blocks: &Blocks,
@@ -113,7 +115,7 @@ fn group<K: Radial, const R: usize>(
     alpha: &[f64],
     inverse: MatRef<f64>,
     j: usize,
-    part: &mut Part,
+    sums: &mut Sums,
 ) {
     let n = alpha.len();
     for b in j / LANES..n.div_ceil(LANES) {
@@ -121,14 +123,14 @@ fn group<K: Radial, const R: usize>(
         let mut w = [[0.0; LANES]; R];
         for (r, w) in w.iter_mut().enumerate() {
             let column = inverse.col(j + r);
-            let whole = column.try_as_col_major().and_then(|c| c.as_slice()[at..].first_chunk::<LANES>());
-            match (whole, alpha[at..].first_chunk::<LANES>()) {
+            let full = column.try_as_col_major().and_then(|c| c.as_slice()[at..].first_chunk::<LANES>());
+            match (full, alpha[at..].first_chunk::<LANES>()) {
                 (Some(k), Some(a)) if at > j + r => {
                     for l in 0..LANES {
                         w[l] = a[l].mul_add(alpha[j + r], -k[l]);
                     }
                 }
-                // the diagonal, and behind the last point
+                // the diagonal, and lanes beyond the last point
                 _ => {
                     *w = std::array::from_fn(|l| {
                         let weight = match (at + l).cmp(&(j + r)) {
@@ -145,17 +147,17 @@ fn group<K: Radial, const R: usize>(
         for r in 0..R {
             for l in 0..LANES {
                 let (g, h) = K::both(r2[r][l]);
-                part.variance[l] = w[r][l].mul_add(g, part.variance[l]);
+                sums.variance[l] = w[r][l].mul_add(g, sums.variance[l]);
                 w[r][l] *= h;
             }
         }
-        for ((z, x), sum) in block.iter().zip(rows).zip(&mut part.lengths) {
-            // in registers, not through memory
+        for ((z, x), sum) in block.iter().zip(rows).zip(&mut sums.lengths) {
+            // a local copy stays in registers
             let mut length = *sum;
             for r in 0..R {
                 for l in 0..LANES {
-                    let off = z[l] - x[r];
-                    length[l] = (w[r][l] * off).mul_add(off, length[l]);
+                    let difference = z[l] - x[r];
+                    length[l] = (w[r][l] * difference).mul_add(difference, length[l]);
                 }
             }
             *sum = length;

@@ -1,4 +1,4 @@
-//! Gaussian processes on the processor: what is asked is checked here and computed beside.
+//! Gaussian processes on the processor: checks the sizes of all slices, then calls the file of each operation.
 
 use faer::{MatMut, MatRef};
 
@@ -7,9 +7,9 @@ use super::{covariance, evidence as exact, factor, inducing as sparse, predict a
 use crate::error::{Error, Result};
 use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 
-/// `Ok` when slices have the sizes that `what` is about.
-fn sizes(what: &str, right: bool) -> Result<()> {
-    if right { Ok(()) } else { Err(Error::Failed(format!("{what}: slices of wrong sizes"))) }
+/// An error of `operation` unless its slices have the right sizes.
+fn sizes(operation: &str, right: bool) -> Result<()> {
+    if right { Ok(()) } else { Err(Error::Failed(format!("{operation}: a slice has the wrong size"))) }
 }
 
 fn fits(kernel: &Kernel, points: Points) -> bool {
@@ -24,11 +24,11 @@ pub fn kernel(kernel: &Kernel, a: Points, b: Points, out: &mut [f64]) -> Result<
 
 pub fn cholesky(a: &mut [f64], n: usize) -> Result<bool> {
     sizes("cholesky", a.len() == n * n)?;
-    let whole = factor::cholesky(MatMut::from_column_major_slice_mut(a, n, n));
+    let definite = factor::cholesky(MatMut::from_column_major_slice_mut(a, n, n));
     for j in 1..n {
         a[j * n..j * n + j].fill(0.0);
     }
-    Ok(whole)
+    Ok(definite)
 }
 
 pub fn solve(l: &[f64], n: usize, b: &mut [f64], which: Solve) -> Result<()> {

@@ -1,4 +1,13 @@
-//! A GP through inducing points: collapsed bound, its gradient, posterior.
+//! Sparse GP with m inducing points Z: the collapsed evidence lower bound (Titsias 2009), its gradient and the posterior.
+//!
+//! With K_uu = K(Z, Z) = L Lᵀ, K_uf = K(Z, X), A = L⁻¹ K_uf / σ, B = I + A Aᵀ = M Mᵀ and c = M⁻¹ A y / σ, the bound on the
+//! log marginal likelihood of n rows under a kernel with variance s² is
+//!
+//!   −n/2 ln 2πσ² − Σ_i ln M_ii − yᵀy / 2σ² + ½ cᵀc − (n s² / σ² − tr A Aᵀ) / 2.
+//!
+//! The posterior mean at x is k(x, Z) w with w = L⁻ᵀ M⁻ᵀ c. With P = L⁻ᵀ (I − B⁻¹) L⁻¹ and α = (y − K_fu w) / σ², the
+//! derivative of the bound is w αᵀ + P K_uf / σ² with respect to K_uf, and −½ (w wᵀ + L⁻ᵀ (B − 2 I + B⁻¹) L⁻¹) with respect
+//! to K_uu (matrix calculus on Q = K_fu K_uu⁻¹ K_uf).
 
 use std::f64::consts::PI;
 use std::ops::Range;
@@ -9,35 +18,30 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::covariance::{Blocks, fill, inverse_lengths};
-use super::factor::{cholesky, clean, fold, invert, lower_plus_square, multiply_upper, square};
-use super::slopes::{Pass, Slopes};
+use super::factor::{cholesky, invert, lower_plus_square, lower_triangle, multiply_upper, square, symmetrise};
+use super::derivatives::{Derivatives, Pass};
 use super::triangular::solve_columns;
 use crate::kernel::{Inducing, Kernel, Points, Solve};
 
-/// Rows whose kernels are computed together; no power of two, whose multiples fall on the same lines of a cache.
+/// Rows whose kernels are computed together. Not a power of two, because its multiples would share the same cache lines.
 const ROWS: usize = 248;
-/// Stretches of rows that are tasks; their sums are added in order.
+/// Number of tasks. Each has a fixed range of rows, and their sums are added in order.
 const TASKS: usize = 8;
 
-/// What is asked about.
+/// A model and its data.
 #[derive(Clone, Copy)]
 pub struct Model<'a> {
     pub kernel: &'a Kernel,
     pub noise: f64,
-    /// Of the diagonal of K_uu, relative to the variance.
+    /// Added to the diagonal of K_uu, relative to the variance.
     pub jitter: f64,
     pub x: Points<'a>,
     pub y: &'a [f64],
     pub z: Points<'a>,
 }
 
-/// With L Lᵀ = K_uu, A = L⁻¹ K_uf / σ, B = I + A Aᵀ = M Mᵀ and c = M⁻¹ A y / σ the bound of Titsias (2009) is
-/// −n/2 ln 2πσ² − Σ ln M_ii − yᵀy / 2σ² + ½ cᵀc − (n s² / σ² − tr A Aᵀ) / 2.
-///
-/// Its derivatives with respect to the kernel matrices (matrix calculus on Q = K_fu K_uu⁻¹ K_uf): w αᵀ + P K_uf / σ² for
-/// K_uf and −½ (w wᵀ + L⁻ᵀ (B − 2 I + B⁻¹) L⁻¹) for K_uu, with P = L⁻ᵀ (I − B⁻¹) L⁻¹ and α = (y − K_fu w) / σ².
-///
-/// Rows pass twice, a few hundred at a time, in 4 n m² floating-point operations; no matrix has n rows.
+/// The bound, the posterior and, if `gradient`, the gradient, in 4 n m² floating-point operations. `None` if K_uu or B is not
+/// positive definite. Two passes over the rows, a few hundred at a time; no matrix has n rows.
 pub fn inducing(model: &Model, gradient: bool) -> Option<Inducing> {
     let Model { kernel, noise, jitter, x, y, z } = *model;
     let (m, rows, sd) = (z.n, x.n as f64, noise.sqrt());
@@ -51,13 +55,13 @@ pub fn inducing(model: &Model, gradient: bool) -> Option<Inducing> {
     if !cholesky(prior.as_mut()) {
         return None;
     }
-    let prior = clean(prior.as_ref());
+    let prior = lower_triangle(prior.as_ref());
     let Projected { b, ay } = project(model, prior.as_ref());
     let mut data = b.clone();
     if !cholesky(data.as_mut()) {
         return None;
     }
-    let data = clean(data.as_ref());
+    let data = lower_triangle(data.as_ref());
     let mut c = Mat::from_fn(m, 1, |i, _| ay[i] / sd);
     solve_columns(data.as_ref(), c.as_mut(), Solve::Forward);
     let squares: f64 = y.iter().map(|y| y * y).sum();
@@ -69,13 +73,13 @@ pub fn inducing(model: &Model, gradient: bool) -> Option<Inducing> {
     solve_columns(data.as_ref(), weights.as_mut(), Solve::Backward);
     solve_columns(prior.as_ref(), weights.as_mut(), Solve::Backward);
     let weights: Vec<f64> = (0..m).map(|i| weights[(i, 0)]).collect();
-    let slopes = if gradient { slopes(model, &prior, &b, &data, &weights) } else { Vec::new() };
+    let gradient = if gradient { gradient_of(model, &prior, &b, &data, &weights) } else { Vec::new() };
     let flat = |a: &Mat<f64>| -> Vec<f64> { a.col_iter().flat_map(|c| c.iter()).copied().collect() };
-    let finite = value.is_finite() && slopes.iter().all(|g| g.is_finite());
-    finite.then(|| Inducing { value, gradient: slopes, weights, prior: flat(&prior), data: flat(&data) })
+    let finite = value.is_finite() && gradient.iter().all(|g| g.is_finite());
+    finite.then(|| Inducing { value, gradient, weights, prior: flat(&prior), data: flat(&data) })
 }
 
-/// What is left of the rows.
+/// Sums over the rows that the bound needs.
 struct Projected {
     /// I + A Aᵀ, both triangles.
     b: Mat<f64>,
@@ -83,19 +87,19 @@ struct Projected {
     ay: Vec<f64>,
 }
 
-/// Rows `i`-th stretch of n.
-fn stretch(n: usize, i: usize) -> Range<usize> {
+/// The rows of task `i` of n rows.
+fn task_rows(n: usize, i: usize) -> Range<usize> {
     i * n / TASKS..(i + 1) * n / TASKS
 }
 
-/// Rows of `x` as points of their own, written into `room`.
-fn some<'a>(x: Points, rows: Range<usize>, room: &'a mut Vec<f64>) -> Points<'a> {
-    room.clear();
-    x.values.chunks_exact(x.n).for_each(|column| room.extend_from_slice(&column[rows.clone()]));
-    Points { values: room, n: rows.len() }
+/// Copies rows of `x` into `buffer` as points of their own.
+fn copy_rows<'a>(x: Points, rows: Range<usize>, buffer: &'a mut Vec<f64>) -> Points<'a> {
+    buffer.clear();
+    x.values.chunks_exact(x.n).for_each(|column| buffer.extend_from_slice(&column[rows.clone()]));
+    Points { values: buffer, n: rows.len() }
 }
 
-/// `prior`: L, with zeros above the diagonal.
+/// First pass over the rows. `prior`: L, with zeros above the diagonal.
 fn project(model: &Model, prior: MatRef<f64>) -> Projected {
     let Model { kernel, noise, x, y, z, .. } = *model;
     let (m, scale) = (z.n, 1.0 / noise.sqrt());
@@ -107,11 +111,11 @@ fn project(model: &Model, prior: MatRef<f64>) -> Projected {
         .map(|task| {
             let mut part = Projected { b: Mat::zeros(m, m), ay: vec![0.0; m] };
             let (mut points, mut k) = (Vec::new(), vec![0.0; ROWS * m]);
-            let all = stretch(x.n, task);
-            for start in all.clone().step_by(ROWS) {
-                let rows = start..all.end.min(start + ROWS);
+            let range = task_rows(x.n, task);
+            for start in range.clone().step_by(ROWS) {
+                let rows = start..range.end.min(start + ROWS);
                 let k = &mut k[..rows.len() * m];
-                fill(kernel, some(x, rows.clone(), &mut points), z, false, k);
+                fill(kernel, copy_rows(x, rows.clone(), &mut points), z, false, k);
                 let mut a = MatMut::from_column_major_slice_mut(k, rows.len(), m);
                 multiply_upper(whitening.as_ref(), a.rb_mut());
                 lower_plus_square(part.b.as_mut(), a.as_ref());
@@ -127,48 +131,48 @@ fn project(model: &Model, prior: MatRef<f64>) -> Projected {
         total.b += &part.b;
         total.ay.iter_mut().zip(&part.ay).for_each(|(a, b)| *a += b);
     }
-    fold(total.b.as_mut().transpose_mut());
+    symmetrise(total.b.as_mut().transpose_mut());
     total
 }
 
-/// The gradient of the bound: ln lengths, ln variance, ln noise, inducing points.
-fn slopes(model: &Model, prior: &Mat<f64>, b: &Mat<f64>, data: &Mat<f64>, weights: &[f64]) -> Vec<f64> {
+/// Second pass over the rows: the gradient with respect to ln lengths, ln variance, ln noise and the inducing points.
+fn gradient_of(model: &Model, prior: &Mat<f64>, b: &Mat<f64>, data: &Mat<f64>, weights: &[f64]) -> Vec<f64> {
     let Model { kernel, noise, jitter, x, y, z } = *model;
     let (m, d) = (z.n, kernel.lengths.len());
     let mut inverse = data.clone();
     invert(inverse.as_mut());
     square(inverse.as_mut());
-    fold(inverse.as_mut().transpose_mut());
+    symmetrise(inverse.as_mut().transpose_mut());
     let trace: f64 = (0..m).map(|i| inverse[(i, i)]).sum();
     let explained: f64 = (0..m).map(|i| b[(i, i)] - 1.0).sum();
-    let one = |i: usize, j: usize| f64::from(u8::from(i == j));
+    let identity = |i: usize, j: usize| f64::from(u8::from(i == j));
 
     // P / σ²
-    let mut precision = Mat::from_fn(m, m, |i, j| (one(i, j) - inverse[(i, j)]) / noise);
+    let mut precision = Mat::from_fn(m, m, |i, j| (identity(i, j) - inverse[(i, j)]) / noise);
     solve_columns(prior.as_ref(), precision.as_mut(), Solve::Backward);
     solve_columns(prior.as_ref(), precision.transpose_mut(), Solve::Backward);
-    let mut own = Mat::from_fn(m, m, |i, j| b[(i, j)] - 2.0 * one(i, j) + inverse[(i, j)]);
-    solve_columns(prior.as_ref(), own.as_mut(), Solve::Backward);
-    solve_columns(prior.as_ref(), own.transpose_mut(), Solve::Backward);
+    let mut prior_weights = Mat::from_fn(m, m, |i, j| b[(i, j)] - 2.0 * identity(i, j) + inverse[(i, j)]);
+    solve_columns(prior.as_ref(), prior_weights.as_mut(), Solve::Backward);
+    solve_columns(prior.as_ref(), prior_weights.transpose_mut(), Solve::Backward);
     for j in 0..m {
         for i in 0..m {
-            own[(i, j)] = -0.5 * weights[i].mul_add(weights[j], own[(i, j)]);
+            prior_weights[(i, j)] = -0.5 * weights[i].mul_add(weights[j], prior_weights[(i, j)]);
         }
     }
 
     let scale = inverse_lengths(kernel);
     let pass = Pass { kernel, blocks: Blocks::new(z, &scale), scale: &scale, m };
     let w = MatRef::from_column_major_slice(weights, m, 1);
-    let parts: Vec<(Slopes, f64)> = (0..TASKS)
+    let parts: Vec<(Derivatives, f64)> = (0..TASKS)
         .into_par_iter()
         .map(|task| {
-            let (mut part, mut squares) = (Slopes::new(m, d), 0.0);
+            let (mut part, mut squares) = (Derivatives::new(m, d), 0.0);
             let (mut points, mut k, mut product) = (Vec::new(), vec![0.0; m * ROWS], Mat::zeros(m, ROWS));
-            let all = stretch(x.n, task);
-            for start in all.clone().step_by(ROWS) {
-                let rows = start..all.end.min(start + ROWS);
+            let range = task_rows(x.n, task);
+            for start in range.clone().step_by(ROWS) {
+                let rows = start..range.end.min(start + ROWS);
                 let n = rows.len();
-                let points = some(x, rows.clone(), &mut points);
+                let points = copy_rows(x, rows.clone(), &mut points);
                 fill(kernel, z, points, false, &mut k[..m * n]);
                 let k = MatRef::from_column_major_slice(&k[..m * n], m, n);
                 let mut alpha = Mat::from_fn(n, 1, |i, _| y[start + i] / noise);
@@ -182,21 +186,21 @@ fn slopes(model: &Model, prior: &Mat<f64>, b: &Mat<f64>, data: &Mat<f64>, weight
             (part, squares)
         })
         .collect();
-    let (mut cross, mut squares) = (Slopes::new(m, d), 0.0);
-    for (part, own) in &parts {
+    let (mut cross, mut squares) = (Derivatives::new(m, d), 0.0);
+    for (part, part_squares) in &parts {
         cross.merge(part);
-        squares += own;
+        squares += part_squares;
     }
-    let mut within = Slopes::new(m, d);
-    pass.add(z, own.as_ref(), &mut within);
+    let mut within = Derivatives::new(m, d);
+    pass.add(z, prior_weights.as_ref(), &mut within);
 
-    let diagonal: f64 = (0..m).map(|i| own[(i, i)]).sum();
+    let diagonal: f64 = (0..m).map(|i| prior_weights[(i, i)]).sum();
     let (rows, variance) = (x.n as f64, kernel.variance);
     let mut gradient: Vec<f64> = (0..d).map(|k| variance * (cross.length(k) + within.length(k))).collect();
-    let own = cross.variance() + within.variance() + jitter * diagonal;
-    gradient.push(variance * own - 0.5 * rows * variance / noise);
+    let total = cross.variance() + within.variance() + jitter * diagonal;
+    gradient.push(variance * total - 0.5 * rows * variance / noise);
     gradient.push(0.5 * (squares * noise - (rows - m as f64 + trace) + rows * variance / noise - explained));
-    // each inducing point stands in a row of K_uf, and in a row and a column of K_uu
+    // an inducing point determines one row of K_uf, and one row and one column of K_uu
     for (k, scale) in scale.iter().enumerate() {
         gradient.extend((0..m).map(|u| -variance * scale * (cross.point(u, k) + 2.0 * within.point(u, k))));
     }

@@ -1,4 +1,4 @@
-//! The processor: faer's kernels, rayon over members and tiles, SIMD chosen at run time.
+//! The processor: matrix products of faer, threads of rayon over members and tiles, SIMD instructions chosen at run time.
 
 pub(crate) mod covariance;
 mod dense;
@@ -8,7 +8,7 @@ mod gp;
 mod inducing;
 mod panel;
 mod predict;
-mod slopes;
+mod derivatives;
 #[cfg(test)]
 mod textbook;
 pub(crate) mod tile;
@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 use crate::net::{Net, Tape};
 
-/// The reference device. Uses the threads of the rayon pool it is called in.
+/// The reference device. It uses the threads of the rayon pool that it is called in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cpu;
 

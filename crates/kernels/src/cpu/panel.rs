@@ -1,19 +1,19 @@
-//! The register block that all products of dense networks are made of.
+//! Matrix products of dense networks, computed in blocks of registers.
 //!
-//! Rows are worked on in panels of two registers: a panel of a matrix is `[columns][panel rows]`. A block of five output
-//! columns keeps ten sums in registers over the whole product, each adding its terms in one order, whatever rows are
-//! beside it and however wide registers are: so a row's result depends on nothing but the row.
+//! Rows are processed in panels of two registers: a panel of a matrix is `[columns][panel rows]`. A block of five output
+//! columns keeps ten sums in registers during the whole product. Each sum adds its terms in a fixed order that depends
+//! neither on the other rows nor on the width of the registers, so a row's result depends on that row alone.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Output columns of a block. Eight sums would just hide the latency of two multiply-adds a cycle, ten leave some slack; with
-/// twelve, one spills.
+/// Output columns per block. Two multiply-adds per cycle with a latency of four cycles need eight sums; ten leave some
+/// slack, and with twelve one is spilled to memory.
 const BLOCK: usize = 5;
 
 /// A column of a panel.
 pub type Pair<S> = [<S as Simd>::f32s; 2];
 
-/// Rows of a panel on this processor.
+/// Rows per panel on this processor.
 pub fn rows() -> usize {
     struct Rows;
     impl WithSimd for Rows {
@@ -26,25 +26,26 @@ pub fn rows() -> usize {
     Arch::new().dispatch(Rows)
 }
 
-/// The columns of whole panels.
+/// A panel as pairs of registers, one pair per column.
 #[inline(always)]
 pub fn pairs<S: Simd>(panel: &[f32]) -> &[Pair<S>] {
     S::as_simd_f32s(panel).0.as_chunks().0
 }
 
-/// The columns of whole panels.
+/// As [`pairs`], mutable.
 #[inline(always)]
 pub fn pairs_mut<S: Simd>(panel: &mut [f32]) -> &mut [Pair<S>] {
     S::as_mut_simd_f32s(panel).0.as_chunks_mut().0
 }
 
-/// What becomes of the sums of a product. No closure, for one that is not inlined is compiled for the oldest processor.
+/// Receives the sums of a product. A trait and not a closure, because a closure that is not inlined is compiled for the
+/// oldest processor.
 pub trait Finish<S: Simd> {
     /// Takes the sums of column `at`.
     fn take(&mut self, s: S, at: usize, sums: Pair<S>);
 }
 
-/// They are stored.
+/// Stores the sums.
 pub struct Store<'a, S: Simd>(pub &'a mut [Pair<S>]);
 
 impl<S: Simd> Finish<S> for Store<'_, S> {
@@ -54,17 +55,17 @@ impl<S: Simd> Finish<S> for Store<'_, S> {
     }
 }
 
-/// They are multiplied by the slope of the activation.
-pub struct Slope<'a, S: Simd> {
+/// Stores the sums, multiplied by the derivative of the activation.
+pub struct Multiply<'a, S: Simd> {
     pub to: &'a mut [Pair<S>],
-    pub slope: &'a [Pair<S>],
+    pub factor: &'a [Pair<S>],
 }
 
-impl<S: Simd> Finish<S> for Slope<'_, S> {
+impl<S: Simd> Finish<S> for Multiply<'_, S> {
     #[inline(always)]
     fn take(&mut self, s: S, at: usize, sums: Pair<S>) {
-        let slope = self.slope[at];
-        self.to[at] = [s.mul_f32s(sums[0], slope[0]), s.mul_f32s(sums[1], slope[1])];
+        let factor = self.factor[at];
+        self.to[at] = [s.mul_f32s(sums[0], factor[0]), s.mul_f32s(sums[1], factor[1])];
     }
 }
 
@@ -93,7 +94,7 @@ fn step<S: Simd>(s: S, mut sums: [Pair<S>; BLOCK], a: Pair<S>, w: [f32; BLOCK]) 
     sums
 }
 
-/// Hands on the sums of columns `first ..`, of which there are `left`. No loop, so that they stay in registers.
+/// Passes on the sums of the columns from `first` on, at most `left` of them. Not a loop, so that they stay in registers.
 #[inline(always)]
 fn finish_block<S: Simd>(s: S, finish: &mut impl Finish<S>, first: usize, left: usize, sums: [Pair<S>; BLOCK]) {
     let [a, b, c, d, e] = sums;
@@ -112,14 +113,15 @@ fn finish_block<S: Simd>(s: S, finish: &mut impl Finish<S>, first: usize, left: 
     }
 }
 
-/// Columns side by side.
+/// Iterates over five columns at once.
 #[inline(always)]
-fn side_by_side(columns: [&[f32]; BLOCK]) -> impl Iterator<Item = [&f32; BLOCK]> {
+fn zip_columns(columns: [&[f32]; BLOCK]) -> impl Iterator<Item = [&f32; BLOCK]> {
     let [a, b, c, d, e] = columns;
     a.iter().zip(b).zip(c).zip(d).zip(e).map(|((((a, b), c), d), e)| [a, b, c, d, e])
 }
 
-/// A panel through a dense layer: hands bias + Σ input · weight of each output to `finish`. `weights`: `[outputs][inputs]`.
+/// Applies a dense layer to a panel `a`: passes bias + Σ input · weight of each output to `finish`. `weights`:
+/// `[outputs][inputs]`.
 #[inline(always)]
 pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], mut finish: impl Finish<S>) {
     let (inputs, outputs) = (a.len(), bias.len());
@@ -133,13 +135,13 @@ pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], mut 
             [s.splat_f32s(bias(3)); 2],
             [s.splat_f32s(bias(4)); 2],
         ];
-        let sums = accumulate(s, sums, a, side_by_side(columns));
+        let sums = accumulate(s, sums, a, zip_columns(columns));
         finish_block(s, &mut finish, first, outputs - first, sums);
     }
 }
 
-/// Weights of a layer, `[outputs][inputs]`, for the way back: blocks `[inputs / 5][outputs][5]`, inputs that are missing being
-/// zero. Read in the other order, every step would be in another line of the cache.
+/// Packs the weights of a layer, `[outputs][inputs]`, for the backward pass into blocks `[inputs / 5][outputs][5]`; missing
+/// inputs are zero. Unpacked, every step would read from another cache line.
 pub fn pack_back(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
     let outputs = weights.len() / inputs;
     packed.clear();
@@ -148,15 +150,15 @@ pub fn pack_back(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
         for (to, row) in block.as_chunks_mut::<BLOCK>().0.iter_mut().zip(weights.chunks_exact(inputs)) {
             let row = &row[first..inputs.min(first + BLOCK)];
             match row.as_array() {
-                Some(whole) => *to = *whole,
+                Some(full) => *to = *full,
                 None => to[..row.len()].copy_from_slice(row),
             }
         }
     }
 }
 
-/// A panel of gradients `g`, `[outputs]`, back through a layer: hands Σ gradient · weight of each input to `finish`.
-/// `packed`: [`pack_back`].
+/// Applies the transpose of a layer to a panel of gradients `g`, `[outputs]`: passes Σ gradient · weight of each input to
+/// `finish`. `packed`: the weights after [`pack_back`].
 #[inline(always)]
 pub fn backward<S: Simd>(s: S, g: &[Pair<S>], packed: &[f32], inputs: usize, mut finish: impl Finish<S>) {
     for (first, weights) in (0..inputs).step_by(BLOCK).zip(packed.chunks_exact(g.len() * BLOCK)) {
@@ -166,7 +168,7 @@ pub fn backward<S: Simd>(s: S, g: &[Pair<S>], packed: &[f32], inputs: usize, mut
     }
 }
 
-/// Turns a panel `[columns][rows]` into `[columns / panel rows][rows][panel rows]`, columns that are missing being zero.
+/// Transposes a panel `[columns][rows]` into `[columns / panel rows][rows][panel rows]`; missing columns are zero.
 #[inline(always)]
 pub fn transpose<S: Simd>(panel: &[f32], out: &mut [f32]) {
     let n = 2 * S::F32_LANES;
@@ -182,10 +184,10 @@ pub fn transpose<S: Simd>(panel: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Sums over rows: the gradient of the weights of a layer for outputs `first ..` of `matrix.len() / inputs`.
+/// Sums over rows: the weight gradients of the `bias.len()` outputs of a layer from `first` on.
 ///
-/// `panels`: of each panel the transposed inputs ([`transpose`]) and the gradients `[outputs]`. Overwrites
-/// `matrix` `[outputs][inputs]` and `bias` `[outputs]`.
+/// `panels`: the transposed inputs ([`transpose`]) and the gradients `[outputs]` of each panel. Overwrites `matrix`
+/// `[outputs][inputs]` and `bias` `[outputs]`.
 #[inline(always)]
 pub fn weight_gradient<S: Simd>(
     s: S,
@@ -203,13 +205,13 @@ pub fn weight_gradient<S: Simd>(
             let mut sums = [[s.splat_f32s(0.0); 2]; BLOCK];
             for (a, g) in panels {
                 let a = pairs::<S>(&a[q * n * n..(q + 1) * n * n]);
-                sums = accumulate(s, sums, a, side_by_side(column.map(|o| &g[o * n..(o + 1) * n])));
+                sums = accumulate(s, sums, a, zip_columns(column.map(|o| &g[o * n..(o + 1) * n])));
             }
             for (j, sum) in sums.into_iter().enumerate().take(outputs - o) {
                 let row = &mut matrix[(o + j) * inputs..(o + j + 1) * inputs];
                 let row = &mut row[q * n..inputs.min((q + 1) * n)];
-                if let [whole] = pairs_mut::<S>(row) {
-                    *whole = sum;
+                if let [full] = pairs_mut::<S>(row) {
+                    *full = sum;
                 } else {
                     let (low, high) = row.split_at_mut(row.len().min(n / 2));
                     s.partial_store_f32s(low, sum[0]);

@@ -1,4 +1,5 @@
-//! GP functions at rows: sums of kernels, posterior variance, derivatives. Tiles of rows stay in the first-level cache.
+//! GP functions at rows: kernel sums, the posterior variance and derivatives with respect to the rows. Tiles of rows stay
+//! in the first-level cache.
 
 use rayon::prelude::*;
 
@@ -6,19 +7,19 @@ use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, inverse_lengt
 use super::tile::Tile;
 use crate::kernel::{GpFunctions, Points};
 
-/// Rows of a tile.
+/// Rows per tile.
 const ROWS: usize = 64;
-/// Blocks of points that pass over a tile together.
+/// Blocks of points that are processed on a tile together.
 const CHUNK: usize = 8;
-/// Kernels from which a call is worth a second thread.
-const WORTH: usize = 1 << 18;
+/// Number of kernel evaluations above which a call uses several threads (guess).
+const PARALLEL: usize = 1 << 18;
 
-/// The functions as the kernels want them.
+/// The functions in the layout of the loops.
 struct Prepared<'a> {
     gp: &'a GpFunctions<'a>,
     inverse: Vec<f64>,
     blocks: Blocks,
-    /// `[block][columns]`, zeros behind the last point.
+    /// `[block][columns]`, zeros beyond the last point.
     weights: Vec<Lanes>,
     columns: usize,
 }
@@ -37,12 +38,14 @@ impl<'a> Prepared<'a> {
         Self { gp, inverse, blocks, weights, columns }
     }
 
+    /// Number of blocks.
     fn count(&self) -> usize {
         self.gp.points.n.div_ceil(LANES)
     }
 }
 
-/// Runs `task` on the number of each tile of rows, side by side when there is enough to do, and `collect` on what it gave.
+/// Calls `task` with the number of each tile of rows, in parallel if the call is large, and then `collect` with each
+/// result in order.
 fn tiles<T: Send>(
     rows: usize,
     points: usize,
@@ -50,7 +53,7 @@ fn tiles<T: Send>(
     mut collect: impl FnMut(usize, T),
 ) {
     let count = rows.div_ceil(ROWS);
-    if rows * points < WORTH {
+    if rows * points < PARALLEL {
         (0..count).for_each(|t| collect(t, task(t)));
         return;
     }
@@ -82,7 +85,7 @@ pub fn predict(gp: &GpFunctions, x: Points, out: &mut [f64], mut variance: Optio
     });
 }
 
-/// Σ_i k(x_r, z_i) w_ci `[rows][columns]`, and k_rᵀ P k_r `[rows]` where there is a P.
+/// Computes Σ_i k(x_r, z_i) w_ci `[rows][columns]` and, given P, k_rᵀ P k_r `[rows]`.
 struct Sums<'a> {
     prepared: &'a Prepared<'a>,
     tile: &'a Tile,
@@ -153,13 +156,13 @@ fn group<K: Radial, const R: usize>(
     }
 }
 
-/// k_rᵀ P k_r of the kernels `[rows][count]`: four columns of P pass over all rows.
+/// k_rᵀ P k_r for kernels `[rows][count]`. Four columns of P at a time are applied to all rows.
 #[inline(always)]
 fn quadratic(kernels: &[Lanes], count: usize, rows: usize, n: usize, precision: &[f64]) -> Vec<f64> {
     let mut sums = vec![[0.0; LANES]; rows];
     let blocks = n / LANES;
     for j in (0..n).step_by(GROUP) {
-        // behind the last column it stands again, and counts nothing
+        // the last column fills the missing ones; their products are multiplied by zero below
         let columns: [&[f64]; GROUP] = std::array::from_fn(|c| &precision[(j + c).min(n - 1) * n..][..n]);
         let [p0, p1, p2, p3] = columns.map(|c| &c.as_chunks::<LANES>().0[..blocks]);
         let ends: [Lanes; GROUP] =
@@ -197,86 +200,86 @@ pub fn vjp(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) {
         let tile = Tile::new(x, &prepared.inverse, start, rows);
         let cotangents: Vec<f64> =
             (start..start + rows).flat_map(|r| (0..prepared.columns).map(move |c| cotangent[c * x.n + r])).collect();
-        vectorised(gp.kernel.family, Slopes { prepared: &prepared, tile: &tile, cotangents: &cotangents })
+        vectorised(gp.kernel.family, Derivatives { prepared: &prepared, tile: &tile, cotangents: &cotangents })
     };
-    tiles(x.n, gp.points.n, task, |t, slopes: Vec<f64>| {
-        for (r, slopes) in slopes.chunks_exact(d.max(1)).enumerate() {
-            for (k, slope) in slopes.iter().enumerate() {
-                out[k * x.n + t * ROWS + r] = *slope;
+    tiles(x.n, gp.points.n, task, |t, derivatives: Vec<f64>| {
+        for (r, derivatives) in derivatives.chunks_exact(d.max(1)).enumerate() {
+            for (k, derivative) in derivatives.iter().enumerate() {
+                out[k * x.n + t * ROWS + r] = *derivative;
             }
         }
     });
 }
 
-/// Derivatives `[rows][d]`; `cotangents`: `[rows][columns]`.
-struct Slopes<'a> {
+/// Computes the derivatives `[rows][d]`; `cotangents`: `[rows][columns]`.
+struct Derivatives<'a> {
     prepared: &'a Prepared<'a>,
     tile: &'a Tile,
     cotangents: &'a [f64],
 }
 
-impl Work for Slopes<'_> {
+impl Work for Derivatives<'_> {
     type Output = Vec<f64>;
 
     #[inline(always)]
     fn run<K: Radial>(self) -> Vec<f64> {
         let Self { prepared, tile, cotangents } = self;
-        let (mut four, mut one, mut slopes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut four, mut one, mut derivatives) = (Vec::new(), Vec::new(), Vec::new());
         let columns = prepared.columns;
         let mut row = 0;
         for x in &tile.fours {
-            slope_group::<GROUP, K>(prepared, x, &cotangents[row * columns..], &mut four, &mut slopes);
+            derivative_group::<GROUP, K>(prepared, x, &cotangents[row * columns..], &mut four, &mut derivatives);
             row += GROUP;
         }
         for x in &tile.ones {
-            slope_group::<1, K>(prepared, x, &cotangents[row * columns..], &mut one, &mut slopes);
+            derivative_group::<1, K>(prepared, x, &cotangents[row * columns..], &mut one, &mut derivatives);
             row += 1;
         }
-        slopes
+        derivatives
     }
 }
 
 #[inline(always)]
-fn slope_group<const R: usize, K: Radial>(
+fn derivative_group<const R: usize, K: Radial>(
     prepared: &Prepared,
     x: &[[f64; R]],
     cotangents: &[f64],
-    pulls: &mut Vec<[Lanes; R]>,
-    slopes: &mut Vec<f64>,
+    factors: &mut Vec<[Lanes; R]>,
+    derivatives: &mut Vec<f64>,
 ) {
     let columns = prepared.columns;
-    pulls.clear();
+    factors.clear();
     for b in 0..prepared.count() {
         let r2 = squared(prepared.blocks.block(b), x);
         let weights = &prepared.weights[b * columns..(b + 1) * columns];
-        let mut pull = [[0.0; LANES]; R];
+        let mut factor = [[0.0; LANES]; R];
         for (c, w) in weights.iter().enumerate() {
             for r in 0..R {
                 for l in 0..LANES {
-                    pull[r][l] = w[l].mul_add(cotangents[r * columns + c], pull[r][l]);
+                    factor[r][l] = w[l].mul_add(cotangents[r * columns + c], factor[r][l]);
                 }
             }
         }
         for r in 0..R {
             for l in 0..LANES {
-                pull[r][l] *= K::both(r2[r][l]).1;
+                factor[r][l] *= K::both(r2[r][l]).1;
             }
         }
-        pulls.push(pull);
+        factors.push(factor);
     }
-    let (d, start) = (x.len(), slopes.len());
-    slopes.resize(start + R * d, 0.0);
+    let (d, start) = (x.len(), derivatives.len());
+    derivatives.resize(start + R * d, 0.0);
     for (k, x) in x.iter().enumerate() {
         let mut sums = [[0.0; LANES]; R];
-        for (pull, z) in pulls.iter().zip(prepared.blocks.values[k..].iter().step_by(d)) {
+        for (factor, z) in factors.iter().zip(prepared.blocks.values[k..].iter().step_by(d)) {
             for r in 0..R {
                 for l in 0..LANES {
-                    sums[r][l] = pull[r][l].mul_add(z[l] - x[r], sums[r][l]);
+                    sums[r][l] = factor[r][l].mul_add(z[l] - x[r], sums[r][l]);
                 }
             }
         }
         for r in 0..R {
-            slopes[start + r * d + k] = prepared.gp.kernel.variance * prepared.inverse[k] * total(&sums[r]);
+            derivatives[start + r * d + k] = prepared.gp.kernel.variance * prepared.inverse[k] * total(&sums[r]);
         }
     }
 }

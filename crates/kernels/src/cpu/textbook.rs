@@ -1,4 +1,4 @@
-//! The GP operations against textbook code and central differences.
+//! Tests of the GP operations against textbook code and central differences.
 
 use std::f64::consts::PI;
 
@@ -17,7 +17,7 @@ fn covariance(kernel: &Kernel, a: &[f64], b: &[f64]) -> f64 {
         }
 }
 
-/// Normal numbers in columns.
+/// Points with normally distributed coordinates.
 struct Cloud {
     values: Vec<f64>,
     n: usize,
@@ -47,7 +47,7 @@ fn matrix(kernel: &Kernel, a: &Cloud, b: &Cloud) -> Vec<Vec<f64>> {
     (0..a.n).map(|i| (0..b.n).map(|j| covariance(kernel, &a.row(i), &b.row(j))).collect()).collect()
 }
 
-/// L of a symmetric matrix, row by row.
+/// The Cholesky factor L of a symmetric matrix, row by row.
 fn factor(a: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let n = a.len();
     let mut l = vec![vec![0.0; n]; n];
@@ -88,7 +88,7 @@ fn close(a: f64, b: f64, tolerance: f64) {
     assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{a} {b}");
 }
 
-/// Central differences of `f` with respect to the logarithms of the hyper-parameters and to other numbers.
+/// Central differences of `f` with respect to the logarithms of the hyperparameters and with respect to `others`.
 fn differences(kernel: &Kernel, noise: f64, others: &[f64], f: &dyn Fn(&Kernel, f64, &[f64]) -> f64) -> Vec<f64> {
     let d = kernel.lengths.len();
     let step = 1e-5;
@@ -106,7 +106,7 @@ fn differences(kernel: &Kernel, noise: f64, others: &[f64], f: &dyn Fn(&Kernel, 
 }
 
 #[test]
-fn kernels_are_the_textbooks() {
+fn kernels_agree_with_textbook_code() {
     for family in FAMILIES {
         for (n, m, d) in [(1, 1, 1), (7, 3, 2), (8, 4, 1), (29, 70, 5)] {
             let (kernel, a, b) = (kernel(family, d), Cloud::new(1, d, n), Cloud::new(2, d, m));
@@ -121,7 +121,7 @@ fn kernels_are_the_textbooks() {
 }
 
 #[test]
-fn kernels_far_away_are_zero_and_not_a_number_stays_so() {
+fn kernels_vanish_at_large_distances_and_propagate_nan() {
     for family in FAMILIES {
         let at = |x: f64| {
             let mut out = [1.0];
@@ -137,14 +137,14 @@ fn kernels_far_away_are_zero_and_not_a_number_stays_so() {
 }
 
 #[test]
-fn factors_solve_and_failures_are_told() {
+fn factors_solve_and_failures_are_reported() {
     for n in [1, 5, 64, 65, 150, 700] {
         let (kernel, x) = (kernel(Family::SquaredExponential, 3), Cloud::new(3, 3, n));
         let mut a = vec![0.0; n * n];
         Cpu.kernel(&kernel, x.points(), x.points(), &mut a).unwrap();
         (0..n).for_each(|i| a[i * (n + 1)] += 0.1);
         let mut l = a.clone();
-        // what is above the diagonal is not read
+        // the elements above the diagonal are not read
         (1..n).for_each(|j| l[j * n..j * n + j].fill(f64::NAN));
         assert!(Cpu.cholesky(&mut l, n).unwrap());
         for (at, v) in l.iter().enumerate().filter(|(at, _)| at % n < at / n) {
@@ -172,7 +172,7 @@ fn factors_solve_and_failures_are_told() {
 }
 
 #[test]
-fn evidence_and_its_gradient_are_the_textbooks() {
+fn evidence_and_its_gradient_agree_with_textbook_code() {
     for family in FAMILIES {
         for (n, d) in [(1, 1), (11, 3), (70, 2), (150, 4)] {
             let (kernel, x, y) = (kernel(family, d), Cloud::new(5, d, n), Cloud::new(6, 1, n).values);
@@ -191,7 +191,7 @@ fn evidence_and_its_gradient_are_the_textbooks() {
 }
 
 #[test]
-fn the_bound_and_its_gradient_are_the_textbooks() {
+fn the_bound_and_its_gradient_agree_with_textbook_code() {
     for family in FAMILIES {
         for (n, m, d) in [(1, 1, 1), (60, 9, 3), (300, 20, 2)] {
             let (kernel, x, y) = (kernel(family, d), Cloud::new(7, d, n), Cloud::new(8, 1, n).values);
@@ -213,13 +213,13 @@ fn the_bound_and_its_gradient_are_the_textbooks() {
             close(bound.value, exact(&kernel, noise, &z), 1e-9);
             if n <= 60 {
                 let at = |k: &Kernel, s: f64, v: &[f64]| exact(k, s, &Cloud { values: v.to_vec(), n: m });
-                let slopes = differences(&kernel, noise, &z.values, &at);
-                assert_eq!(slopes.len(), bound.gradient.len());
-                for (g, e) in bound.gradient.iter().zip(slopes) {
+                let gradient = differences(&kernel, noise, &z.values, &at);
+                assert_eq!(gradient.len(), bound.gradient.len());
+                for (g, e) in bound.gradient.iter().zip(gradient) {
                     close(*g, e, 2e-6);
                 }
             }
-            // the posterior mean weights: (K_uu + σ⁻² K_uf K_fu) w = σ⁻² K_uf y
+            // weights of the posterior mean: (K_uu + σ⁻² K_uf K_fu) w = σ⁻² K_uf y
             let (uf, mut s) = (matrix(&kernel, &z, &x), matrix(&kernel, &z, &z));
             for i in 0..m {
                 s[i][i] += jitter * kernel.variance;
@@ -239,7 +239,7 @@ fn the_bound_and_its_gradient_are_the_textbooks() {
 }
 
 #[test]
-fn with_all_rows_as_inducing_points_the_bound_is_the_evidence() {
+fn the_bound_equals_the_evidence_if_all_rows_are_inducing_points() {
     let (kernel, x, y) = (kernel(Family::Matern52, 2), Cloud::new(10, 2, 40), Cloud::new(11, 1, 40).values);
     let exact = Cpu.evidence(&kernel, 0.1, x.points(), &y).unwrap().unwrap();
     let bound = Cpu.gp_inducing(&kernel, 0.1, 1e-10, x.points(), &y, x.points(), true).unwrap().unwrap();
@@ -250,7 +250,7 @@ fn with_all_rows_as_inducing_points_the_bound_is_the_evidence() {
 }
 
 #[test]
-fn predictions_and_their_derivatives_are_the_textbooks() {
+fn predictions_and_their_derivatives_agree_with_textbook_code() {
     for family in FAMILIES {
         for (n, rows, d, columns) in [(1, 1, 1, 1), (37, 9, 3, 2), (200, 131, 5, 1)] {
             let (kernel, z, x) = (kernel(family, d), Cloud::new(12, d, n), Cloud::new(13, d, rows));
@@ -272,8 +272,8 @@ fn predictions_and_their_derivatives_are_the_textbooks() {
                 close(variance[r], kernel.variance - explained, 1e-11);
             }
             let cotangent = Cloud::new(16, columns, rows).values;
-            let mut slopes = vec![f64::NAN; d * rows];
-            Cpu.gp_vjp(&gp, x.points(), &cotangent, &mut slopes).unwrap();
+            let mut derivatives = vec![f64::NAN; d * rows];
+            Cpu.gp_vjp(&gp, x.points(), &cotangent, &mut derivatives).unwrap();
             for r in 0..rows {
                 for q in 0..d {
                     let at = |by: f64| -> f64 {
@@ -281,10 +281,10 @@ fn predictions_and_their_derivatives_are_the_textbooks() {
                         x[q] += by;
                         (0..columns).map(|c| cotangent[c * rows + r] * sum(&x, c)).sum()
                     };
-                    close(slopes[q * rows + r], (at(1e-5) - at(-1e-5)) / 2e-5, 1e-7);
+                    close(derivatives[q * rows + r], (at(1e-5) - at(-1e-5)) / 2e-5, 1e-7);
                 }
             }
-            // alone, a row gives the same bytes
+            // a row alone gives the same bytes
             for r in [0, rows / 2, rows - 1] {
                 let (row, mut alone, mut spread) = (x.row(r), vec![0.0; columns], [0.0]);
                 let row = Points { values: &row, n: 1 };
@@ -297,7 +297,7 @@ fn predictions_and_their_derivatives_are_the_textbooks() {
 }
 
 #[test]
-fn one_thread_or_two_give_the_same_bytes() {
+fn results_do_not_depend_on_the_number_of_threads() {
     let (kernel, x, z) = (kernel(Family::Matern52, 3), Cloud::new(17, 3, 1500), Cloud::new(18, 3, 150));
     let y = Cloud::new(19, 1, x.n).values;
     let results: Vec<_> = [1, 2]

@@ -1,10 +1,10 @@
-//! Rows as the kernels over blocks of points want them.
+//! Rows in the layout of the loops over blocks of points.
 
 use super::covariance::{GROUP, gather};
 use crate::kernel::Points;
 
-/// Rows divided by the lengths: in groups of four, and the rest one by one. A row's arithmetic is the same in both, so
-/// that its result does not depend on where it stands.
+/// Rows divided by the length-scales, in groups of four, and the remaining rows one by one. The arithmetic of a row is the
+/// same in both, so its result does not depend on its position.
 #[derive(Debug, Default)]
 pub struct Tile {
     /// `[group][d]`.
@@ -14,7 +14,7 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// Rows `start .. start + rows` of `x`.
+    /// Rows `start..start + rows` of `x`; `inverse` is 1 / lengths.
     pub fn new(x: Points, inverse: &[f64], start: usize, rows: usize) -> Self {
         let groups = rows / GROUP;
         let mut tile = Self { fours: vec![Vec::new(); groups], ones: vec![Vec::new(); rows - groups * GROUP] };

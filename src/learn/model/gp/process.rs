@@ -184,7 +184,7 @@ impl Process {
     ) -> Result<()> {
         compute.gp_vjp(&self.function(member), x, cotangent, out)?;
         if let Some(m) = member {
-            self.waves[m].add_slopes(x, cotangent, out);
+            self.waves[m].add_derivatives(x, cotangent, out);
         }
         Ok(())
     }

@@ -1,4 +1,7 @@
-//! Derivatives of kernels between inducing points and rows, weighted and summed in one pass.
+//! Sums over rows of weighted derivatives of the kernels between inducing points and rows, in one pass.
+//!
+//! With weights D `[m × rows]`, the kernel variance · g(r²), h = −2 dg/dr² and Δ = z − x, the sums are Σ D g,
+//! Σ D h (Δ_k / length_k)² and, for each inducing point, Σ D h Δ_k / length_k.
 
 use faer::MatRef;
 
@@ -6,17 +9,17 @@ use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, squared, vect
 use super::tile::Tile;
 use crate::kernel::{Kernel, Points};
 
-/// Sums over rows with weights D, without the variance.
-pub struct Slopes {
-    /// D∘g.
+/// The sums, not yet multiplied by the variance.
+pub struct Derivatives {
+    /// Σ D g.
     variance: Lanes,
-    /// D∘h (Δ / length)²: `[d]`.
+    /// Σ D h (Δ_k / length_k)²: `[d]`.
     lengths: Vec<Lanes>,
-    /// Of every inducing point D∘h Δ / length: `[block][d]`.
+    /// Σ D h Δ_k / length_k of every inducing point: `[block][d]`.
     points: Vec<Lanes>,
 }
 
-impl Slopes {
+impl Derivatives {
     pub fn new(m: usize, d: usize) -> Self {
         let zero = [0.0; LANES];
         Self { variance: zero, lengths: vec![zero; d], points: vec![zero; m.div_ceil(LANES) * d] }
@@ -45,20 +48,20 @@ impl Slopes {
     }
 }
 
-/// The pass over kernels between inducing points and rows.
+/// A pass over the kernels between inducing points and rows.
 pub struct Pass<'a> {
     pub kernel: &'a Kernel,
     /// The inducing points.
     pub blocks: Blocks,
     /// 1 / lengths.
     pub scale: &'a [f64],
-    /// Inducing points.
+    /// Number of inducing points.
     pub m: usize,
 }
 
 impl Pass<'_> {
     /// Adds the rows of `x` with weights `d` `[m × rows]`.
-    pub fn add(&self, x: Points, d: MatRef<f64>, sums: &mut Slopes) {
+    pub fn add(&self, x: Points, d: MatRef<f64>, sums: &mut Derivatives) {
         let tile = Tile::new(x, self.scale, 0, x.n);
         vectorised(self.kernel.family, Add { pass: self, tile: &tile, d, sums });
     }
@@ -70,14 +73,14 @@ impl Pass<'_> {
         x: &[[f64; R]],
         d: MatRef<f64>,
         row: usize,
-        sums: &mut Slopes,
+        sums: &mut Derivatives,
     ) {
         let (at, block) = (b * LANES, self.blocks.block(b));
         let mut w = [[0.0; LANES]; R];
         for (r, w) in w.iter_mut().enumerate() {
             let column = d.col(row + r);
             match column.try_as_col_major().and_then(|c| c.as_slice()[at..].first_chunk::<LANES>()) {
-                Some(whole) => *w = *whole,
+                Some(full) => *w = *full,
                 None => *w = std::array::from_fn(|l| if at + l < self.m { column[at + l] } else { 0.0 }),
             }
         }
@@ -91,14 +94,14 @@ impl Pass<'_> {
         }
         let points = &mut sums.points[b * self.scale.len()..(b + 1) * self.scale.len()];
         for (((z, x), points), lengths) in block.iter().zip(x).zip(points).zip(&mut sums.lengths) {
-            // in registers, not through memory
+            // local copies stay in registers
             let (mut point, mut length) = (*points, *lengths);
             for r in 0..R {
                 for l in 0..LANES {
-                    let off = z[l] - x[r];
-                    let pull = w[r][l] * off;
-                    point[l] += pull;
-                    length[l] = pull.mul_add(off, length[l]);
+                    let difference = z[l] - x[r];
+                    let weighted = w[r][l] * difference;
+                    point[l] += weighted;
+                    length[l] = weighted.mul_add(difference, length[l]);
                 }
             }
             (*points, *lengths) = (point, length);
@@ -106,12 +109,12 @@ impl Pass<'_> {
     }
 }
 
-/// A tile of rows on its way into the sums.
+/// Adds a tile of rows to the sums.
 struct Add<'a> {
     pass: &'a Pass<'a>,
     tile: &'a Tile,
     d: MatRef<'a, f64>,
-    sums: &'a mut Slopes,
+    sums: &'a mut Derivatives,
 }
 
 impl Work for Add<'_> {
