@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Every model on every plant: skill on hold-out at the control horizon, as the table in the README.
+"""Hold-out skill of every model on every plant at the control horizon, as the table in docs/accuracy.md.
 
     python3 benches/accuracy.py [BINARY] [PLANT ...]
 
-Fits copies of the shipped twins, and of the examples whose log lies in `examples/NAME/log`, with all models to choose from
-(`twinopt fit --dry-run --json`). The chosen model is bold; in brackets the share of the hold-out that its 90 % interval
-holds. Fails when the chosen model is not as good as `linear` on hold-out (mean skill over signals).
+Fits copies of the shipped twins, and of the examples with a log in `examples/NAME/log`, with all models as candidates
+(`twinopt fit --dry-run --json`). The chosen model is bold, with the hold-out coverage of its 90 % interval in brackets. The
+script fails if the chosen model has a lower mean skill over signals than `linear`.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ["linear", "forest", "gp", "ensemble", "stack"]
-# The mean skill that a choice out of fold may lose on hold-out by chance.
+# Loss of mean skill that is attributed to chance, because the choice is made on other rows (guess).
 TOLERANCE = 0.005
 
 
@@ -35,18 +35,18 @@ def card(binary, plant):
         text = (plant / "twin.toml").read_text()
         text, changed = re.subn(r"(?m)^choose\s*=.*$", f"choose = {json.dumps(MODELS)}", text)
         assert changed == 1, f"{plant}/twin.toml: no line `choose = …` under [model]"
-        # What is chosen for plans is another question.
+        # tuning of the plans is not part of this table
         text = re.sub(r"(?m)^\[mpc\]$", "[mpc]\ntune = false", text)
         (copy / "twin.toml").write_text(text)
         done = subprocess.run([binary, "fit", copy, "--dry-run", "--json", "--quiet"], stdout=subprocess.PIPE)
-        # 3: fitted, and refused.
+        # 3: fitted, but the model was refused
         assert done.returncode in (0, 3), f"{plant.name}: exit code {done.returncode}"
         return json.loads(done.stdout)["card"]
 
 
 def rows(card):
     last = [s for s in card["scores"] if s["horizon"] == card["horizon"]]
-    # Known equations without error tell nothing about models.
+    # signals with exact known equations do not compare models
     signals = [s["signal"] for s in last if s["model"] == card["model"] and s["rmse"] > 1e-9 and s["skill"] is not None]
     return signals, {(s["model"], s["signal"]): s for s in last}
 
@@ -74,7 +74,7 @@ def main():
         if mean(made["model"]) < mean("linear") - TOLERANCE:
             lost.append(f"{plant.name}: {made['model']} {mean(made['model']):.3f}, linear {mean('linear'):.3f}")
     if lost:
-        sys.exit("chosen, and worse than linear on hold-out: " + "; ".join(lost))
+        sys.exit("the chosen model is worse than linear on hold-out: " + "; ".join(lost))
 
 
 main()

@@ -1,22 +1,23 @@
-"""What order-up-to levels can reach on the shared supply chain: profit against the share of demand that is served at once.
+"""Best trade-off of order-up-to policies on the shared supply chain: profit and the share of demand served at once.
 
     python chain_frontier.py --shared DIR [--seeds 101,102,...] [--steps 400]
 
-Levels of echelon stock, the best rule of a serial chain (Clark & Scarf 1960), that know what no log tells exactly: the
-mean demand of each day of week and year (not which days are promotions). Their safety stocks are fitted to the very demand
-that they are judged by, once for each price of an item that is not served at once. Profit is against the plant's own controller on the same demand. The chain's
-equations are those of examples/serial_inventory/twin.toml; the first line checks them against the plant.
+Echelon base-stock levels are the optimal policy of a serial chain (Clark & Scarf 1960). Here they know the true mean demand
+of each day of the week and year, but not the days of promotions. Their safety stocks are optimised on the same demand on
+which they are evaluated, once for each penalty per item not served at once, so the result is an upper bound. Profit is
+relative to the plant's own controller on the same demand. The equations are those of
+examples/serial_inventory/twin.toml; the first line of the output compares them with the plant.
 """
 import argparse, os, sys
 import numpy as np
 from scipy.optimize import differential_evolution
 
 LEAD = 4  # days, of both orders
-COVERS = (5, 10, 11)  # days until an order of each stage can be sold, the day itself included
+COVERS = (5, 10, 11)  # days from an order of each stage to its sale, including the day of the order
 
 
 class Chain:
-    """All seeds at once: arrays `[seeds]`, those on the way `[days][seeds]`."""
+    """The chain for all seeds at once: arrays `[seeds]`, and orders in transit `[days][seeds]`."""
 
     def __init__(self, demand):
         n = len(demand)
@@ -50,7 +51,7 @@ class Chain:
 
 
 def levels(x, steps):
-    """Of each stage: a multiple of the mean demand until an order can be sold, and of its deviation."""
+    """Levels of each stage: a multiple of the mean demand over its cover plus a multiple of the square root of it."""
     t = np.arange(steps + max(COVERS))
     mean = 20 * (1 + 0.25 * np.sin(2 * np.pi * t / 7) + 0.2 * np.sin(2 * np.pi * t / 365)) * (1 + 0.02 * 0.8)
     total = np.concatenate([[0], np.cumsum(mean)])
@@ -59,7 +60,7 @@ def levels(x, steps):
 
 
 def own(make, seeds, steps):
-    """The plant under its own controller: demand, mean profit and share served of each seed, orders of the first."""
+    """The plant under its own controller: demand, mean profit and share served for each seed, and the orders of the first."""
     demand, profit, served, orders = [], [], [], []
     for seed in seeds:
         plant = make("serial_inventory")
@@ -90,8 +91,8 @@ if __name__ == "__main__":
     for t, u in enumerate(orders):
         same.day(t, [np.full(1, v) for v in u])
     print(f"own controller: {np.mean(profit):.4f} a day, {np.mean(served):.2%} served at once; "
-          f"of its first run the equations say {same.profit[0] / a.steps:.4f}, the plant {profit[0]:.4f}")
-    print("| price of an item not served at once | profit / own controller | served at once |\n|---|---|---|")
+          f"profit of the first run: {same.profit[0] / a.steps:.4f} by the equations, {profit[0]:.4f} by the plant")
+    print("| penalty per item not served at once | profit / own controller | served at once |\n|---|---|---|")
     for price in (0, 0.5, 1, 2, 5, 10, 30, 100):
         def loss(x):
             money, share = Chain(demand).run(levels(x, a.steps))

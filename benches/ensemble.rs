@@ -2,11 +2,10 @@
 //!
 //!     cargo bench --bench ensemble -- DATA [part..] [--threads N] [--peers FOLDER]
 //!
-//! Parts: `net`, `rollout`, `whatif`, `plan`, `fit`, `forest`; all when none is named. DATA is the folder that `gen_data.py` of the
-//! peers fills (also `TWINOPT_PEERS_DATA`); without it, `fit` and `forest` are left out. With `--peers` (the folder of
-//! `plan.py`, with its environments in `v1` and, of mbrl-lib, `v2`) each peer runs between our own rounds, on as many threads, and the best of
-//! each counts. Widths, sizes and start values are those in the headers of `ensemble_fit.py`, `rollouts.py`, `plan.py`
-//! and `forest.py`.
+//! Parts: `net`, `fit`, `forest`; by default all. DATA is the output folder of the peers' `gen_data.py` (or the environment
+//! variable `TWINOPT_PEERS_DATA`); without it, `fit` and `forest` are skipped. FOLDER contains the peers' scripts and their
+//! Python environment `v1`. With `--peers`, our rounds and those of each peer alternate, on the same number of threads, and
+//! the best round of each counts. Widths and sizes are those in the headers of `ensemble_fit.py` and `forest.py`.
 
 use std::path::{Path, PathBuf};
 
@@ -26,24 +25,25 @@ use measure::{Peer, best, cpu_s, peak, peers};
 const WIDTHS: [usize; 6] = [6, 200, 200, 200, 200, 8];
 const MEMBERS: usize = 5;
 
-/// Multiply-adds of a row times two.
+/// Floating-point operations per row: two per weight.
 fn flops(widths: &[usize]) -> f64 {
     2.0 * widths.windows(2).map(|w| w[0] * w[1]).sum::<usize>() as f64
 }
 
-/// Rounds of ours and of each peer, by turns.
+/// Rounds per side; our rounds and those of the peers alternate.
 const ROUNDS: usize = 3;
 
-/// On how many threads, and beside whom.
+/// Threads, peers and the peak of the processor.
 struct Setting {
     threads: usize,
+    /// Folder of the peers' scripts.
     peers: Option<PathBuf>,
     /// GFLOP/s of one core.
     peak: f64,
 }
 
 impl Setting {
-    /// Numbers `fields` of the line that a peer prints, if there is one.
+    /// Runs a peer and returns the numbers `fields` of the line that it prints. `None` without peers.
     fn peer<const N: usize>(&self, peer: &Peer, fields: [&str; N]) -> Option<[f64; N]> {
         peer.run(self.peers.as_ref()?, self.threads, fields)
     }
@@ -73,7 +73,7 @@ fn main() {
                 _ if !wants(name) => {}
                 Some(file) => run(&setting, &file),
                 None => {
-                    println!("{name}: no {file}; make it with `python gen_data.py --out data`, and name its folder")
+                    println!("{name}: no {file}: create it with `python gen_data.py --out data` and pass that folder")
                 }
             }
         }
@@ -106,31 +106,31 @@ fn passes(setting: &Setting) {
         let ran = compute.forward(&net, &x, rows, &mut tape, &mut out);
         assert!(ran.is_ok(), "{ran:?}");
     };
-    let there = best(5, cpu_s, &mut forward);
-    let back = best(5, cpu_s, || {
+    let forward_s = best(5, cpu_s, &mut forward);
+    let backward_s = best(5, cpu_s, || {
         let ran = compute.backward(&net, &x, rows, &mut tape, &out_grad, &mut weight_grad, None);
         assert!(ran.is_ok(), "{ran:?}");
     });
     let flops = flops(&WIDTHS) * (MEMBERS * rows) as f64 / 1e9;
     println!(
         "forward,  5 x (4x200), 256 rows            {:9.1} GFLOP/s {:5.0} % of peak",
-        flops / there,
-        100.0 * flops / there / peak
+        flops / forward_s,
+        100.0 * flops / forward_s / peak
     );
     println!(
         "backward, weights                          {:9.1} GFLOP/s {:5.0} % of peak",
-        2.0 * flops / back,
-        200.0 * flops / back / peak
+        2.0 * flops / backward_s,
+        200.0 * flops / backward_s / peak
     );
 }
 
-/// Columns `inputs` of rows `rows` of a table, and a dataset of one-step transitions to `y`.
+/// A dataset with inputs `x` and targets `y`, column by column.
 fn dataset(x: Vec<Vec<f64>>, y: Vec<Vec<f64>>) -> Dataset {
     let layout = Layout {
         inputs: (0..x.len()).map(|k| (k, 0)).collect(),
         targets: (0..y.len()).map(|j| Target::Level(x.len() + j)).collect(),
     };
-    // Rows that do not follow one another.
+    // odd row numbers are left out, so that no row follows another
     Dataset { layout, row: (0..y[0].len()).map(|t| 2 * t).collect(), x, y, step_ms: 600_000 }
 }
 
@@ -149,12 +149,12 @@ fn slices(x: &[Vec<f64>]) -> Vec<&[f64]> {
     x.iter().map(Vec::as_slice).collect()
 }
 
-/// Training as in `ensemble_fit.py`, and the likelihood of its test rows in standardised units.
+/// Training as in `ensemble_fit.py`, and the negative log-likelihood of its test rows in standardised units.
 fn ensemble(setting: &Setting, file: &Path) {
     const EPOCHS: usize = 20;
     let whole = table::read(file);
     let column = |name: String| table::numbers(&whole, &name);
-    // Training rows come first.
+    // training rows come first
     let Some(split) = whole.column_by_name("split") else { panic!("{}: no column `split`", file.display()) };
     let train = split.as_string::<i32>().iter().filter(|s| *s == Some("train")).count();
     let states: Vec<Vec<f64>> = (0..4).map(|i| column(format!("s{i}"))).collect();
@@ -185,13 +185,13 @@ fn ensemble(setting: &Setting, file: &Path) {
     };
     let arguments = &format!("--peer torch --epochs {EPOCHS}");
     let torch = Peer { name: "torch", environment: "v1", script: "ensemble_fit.py", arguments };
-    let beside = || setting.peer(&torch, ["epoch_cpu_s", "nll_mixture", "rmse"]);
+    let run_torch = || setting.peer(&torch, ["epoch_cpu_s", "nll_mixture", "rmse"]);
     let (model, mut seconds) = timed();
-    let mut theirs = beside();
-    // once more, if there is somebody to compare with
+    let mut theirs = run_torch();
+    // a second round if there is a peer
     if let Some(theirs) = &mut theirs {
         seconds = seconds.min(timed().1);
-        theirs[0] = theirs[0].min(beside().map_or(f64::INFINITY, |[s, ..]| s));
+        theirs[0] = theirs[0].min(run_torch().map_or(f64::INFINITY, |[s, ..]| s));
     }
 
     let (u, v) = (part(&x, train, x[0].len()), part(&y, train, x[0].len()));
@@ -220,7 +220,9 @@ fn ensemble(setting: &Setting, file: &Path) {
     let rmse = ((0..4).flat_map(square).map(|(r, j)| ((mean[j][r] - v[j][r]) / sd[j]).powi(2)).sum::<f64>()
         / (4 * n) as f64)
         .sqrt();
-    println!("training, 5 x (4x200), {train} rows, batch 256, {EPOCHS} epochs; our step size falls along a cosine");
+    println!(
+        "training, 5 x (4x200), {train} rows, batch 256, {EPOCHS} epochs; our learning rate follows a cosine schedule"
+    );
     println!(
         "  CPU s per epoch; mixture NLL, RMSE       {seconds:9.3} {:9.3} {rmse:9.4}",
         mixture.sum::<f64>() / n as f64
@@ -233,7 +235,7 @@ fn ensemble(setting: &Setting, file: &Path) {
     }
 }
 
-/// Prediction as in `forest.py`, beside the rate of a tree and a row.
+/// Prediction as in `forest.py`.
 fn forest(setting: &Setting, file: &Path) {
     const TREES: usize = 36;
     let whole = table::read(file);

@@ -1,7 +1,7 @@
-//! Node-evaluations per second of a mixed expression, on batches of 1,024.
+//! Node evaluations per second of expressions on batches of 1,024 rows.
 //!
-//! A node-evaluation is one operation (arithmetic, comparison, function) on one row; reading signals and constants
-//! counts for nothing.
+//! A node evaluation is one operation (arithmetic, comparison or function) on one row. Reading signals and constants is not
+//! counted.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ fn main() {
         };
         let best = std::iter::repeat_with(rate).take(5).fold(0.0, f64::max);
         println!(
-            "{name}: {} operations per row, {best:.0} M node-evaluations per second, best of 5",
+            "{name}: {} operations per row, {best:.0} M node evaluations per second, best of 5",
             program.operations()
         );
     }

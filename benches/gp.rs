@@ -1,9 +1,9 @@
-//! Gaussian processes on the shared workload (`shared/peers/gp_fit.py`): seconds of CPU on one thread.
+//! Gaussian processes on the shared workload (`shared/peers/gp_fit.py`), in CPU seconds on one thread.
 //!
 //!     cargo bench --bench gp -- data/gp.parquet [part..] [--peers FOLDER]
 //!
-//! Parts: `evidence`, `fit`, `inducing`, `predict`; all when none is named. With `--peers` (the folder of `gp_fit.py`,
-//! with its environment in `v1`) each peer runs between our own rounds, and the best of each counts.
+//! Parts: `evidence`, `fit`, `inducing`, `predict`; by default all. FOLDER contains `gp_fit.py` and its Python environment
+//! `v1`. With `--peers`, our rounds and those of each peer alternate, and the best round of each counts.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -22,13 +22,13 @@ use twinopt::rng::Key;
 const TEST_ROWS: usize = 10_000;
 const ROUNDS: usize = 3;
 
-/// Rows of the workload: inputs column by column.
+/// The workload, column by column; the last column is the target.
 struct Workload {
     columns: Vec<Vec<f64>>,
     rows: usize,
 }
 
-/// The first rows with y standardised, and the last rows in original units.
+/// Training rows (the first, with standardised y) and test rows (the last, in original units).
 struct Sample {
     d: usize,
     x: Vec<f64>,
@@ -94,14 +94,14 @@ impl Sample {
     }
 }
 
-/// CPU seconds of this thread; seconds on the wall where the system does not tell.
+/// CPU seconds of this thread, or wall-clock seconds if the system does not report them.
 fn clock(start: Instant) -> f64 {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanos = told.and_then(|t| t.split(' ').next().and_then(|n| n.parse::<f64>().ok()));
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = schedstat.and_then(|t| t.split(' ').next().and_then(|n| n.parse::<f64>().ok()));
     nanos.map_or_else(|| start.elapsed().as_secs_f64(), |n| n / 1e9)
 }
 
-/// Seconds of a call: of several in a row, because the clock is coarse.
+/// Mean seconds per call, over at least half a second because the clock is coarse.
 fn seconds(mut call: impl FnMut()) -> f64 {
     let start = Instant::now();
     let (from, mut calls) = (clock(start), 0.0);
@@ -115,7 +115,7 @@ fn seconds(mut call: impl FnMut()) -> f64 {
     }
 }
 
-/// GFLOP/s of a matrix product that stays in the cache: what one core can do now.
+/// GFLOP/s of a matrix product that fits in the cache: the current peak of one core.
 fn peak() -> f64 {
     let n = 256;
     let a = Mat::<f64>::from_fn(n, n, |i, j| ((i * 7 + j) as f64).sin());
@@ -126,7 +126,7 @@ fn peak() -> f64 {
     2.0 * (n as f64).powi(3) / best / 1e9
 }
 
-/// A number of the line that a peer prints.
+/// Runs a peer and returns the number `field` of the line that it prints.
 fn peer(folder: Option<&Path>, arguments: &str, field: &str) -> Option<f64> {
     let folder = folder?;
     let data = ["--threads", "1", "--data", "data/gp.parquet"];
@@ -143,7 +143,7 @@ fn peer(folder: Option<&Path>, arguments: &str, field: &str) -> Option<f64> {
     line["result"][field].as_f64()
 }
 
-fn told(ours: f64, theirs: f64) -> String {
+fn comparison(ours: f64, theirs: f64) -> String {
     if theirs.is_finite() { format!("{theirs:8.4} ({:.2}x)", ours / theirs) } else { "-".into() }
 }
 
@@ -158,16 +158,16 @@ fn evidence(compute: &Compute, workload: &Workload, peers: Option<&Path>) {
             ours = ours.min(seconds(|| {
                 black_box(compute.evidence(&kernel, noise, sample.observed().x, &sample.y)).expect("an evidence");
             }));
-            let ask = |who: &str| {
-                let arguments = format!("--peer {who} --n {n} --grad-only --grad-repeat 3");
+            let run = |name: &str| {
+                let arguments = format!("--peer {name} --n {n} --grad-only --grad-repeat 3");
                 peer(peers, &arguments, "grad_cpu_s").unwrap_or(f64::INFINITY)
             };
-            numpy = numpy.min(ask("numpy"));
-            gpytorch = gpytorch.min(ask("gpytorch"));
+            numpy = numpy.min(run("numpy"));
+            gpytorch = gpytorch.min(run("gpytorch"));
         }
         let rate = (n as f64).powi(3) / ours / 1e9;
         let share = 100.0 * rate / peak();
-        let (numpy, gpytorch) = (told(ours, numpy), told(ours, gpytorch));
+        let (numpy, gpytorch) = (comparison(ours, numpy), comparison(ours, gpytorch));
         println!("{n:6}  {ours:8.4}   {rate:14.1}   {share:11.0} %   {numpy:18} {gpytorch}");
     }
 }
@@ -199,7 +199,7 @@ fn fit(compute: &Compute, workload: &Workload, peers: Option<&Path>) {
         let mut precision: Vec<f64> = (0..n * n).map(|at| f64::from(u8::from(at % n == at / n))).collect();
         compute.solve(&factor, n, &mut precision, Solve::Both).expect("a precision");
         let (rmse, nlpd) = sample.score(compute, &found.hyper, &sample.x, &weights, &precision);
-        let (lml, evaluations, numpy) = (found.value, found.evaluations, told(ours, numpy));
+        let (lml, evaluations, numpy) = (found.value, found.evaluations, comparison(ours, numpy));
         println!("{name:10} {lml:15.3}   {rmse:.5}   {nlpd:.4}   {evaluations:11} {ours:8.4}   {numpy}");
     }
 }
@@ -209,7 +209,7 @@ fn inducing(compute: &Compute, workload: &Workload, peers: Option<&Path>) {
     println!("\ninducing points, N = {n}, M = {m}, squared exponential; CPU seconds");
     let sample = workload.sample(n);
     let mut hyper = sample.start(Family::SquaredExponential);
-    // hyper-parameters from few rows first, as the model does
+    // like the model, tune the hyperparameters on few rows first
     let few = workload.sample(1000);
     let effort = Effort { iterations: 40, evaluations: 60, gain: 1e-7 };
     let started = Instant::now();
@@ -231,27 +231,27 @@ fn inducing(compute: &Compute, workload: &Workload, peers: Option<&Path>) {
     println!("bound and gradient {bound:.3}: {rate:.1} GFLOP/s of 4 N M^2, {:.0} % of peak", 100.0 * rate / peak());
     let report = |hyper: &Hyper, z: &[f64], spent: f64, what: &str| {
         let m = z.len() / sample.d;
-        let seen = compute
+        let posterior = compute
             .gp_inducing(&hyper.kernel, hyper.noise, 1e-6, x, y, Points { values: z, n: m }, false)
             .expect("a bound");
-        let Some(seen) = seen else { return println!("{what}: not positive definite") };
+        let Some(posterior) = posterior else { return println!("{what}: not positive definite") };
         // L^-T (I - (M M^T)^-1) L^-1
         let mut p: Vec<f64> = (0..m * m).map(|at| f64::from(u8::from(at % m == at / m))).collect();
-        compute.solve(&seen.data, m, &mut p, Solve::Both).expect("a solution");
+        compute.solve(&posterior.data, m, &mut p, Solve::Both).expect("a solution");
         p.iter_mut().enumerate().for_each(|(at, v)| *v = f64::from(u8::from(at % m == at / m)) - *v);
-        compute.solve(&seen.prior, m, &mut p, Solve::Backward).expect("a solution");
+        compute.solve(&posterior.prior, m, &mut p, Solve::Backward).expect("a solution");
         let mut p: Vec<f64> = (0..m * m).map(|at| p[at / m + at % m * m]).collect();
-        compute.solve(&seen.prior, m, &mut p, Solve::Backward).expect("a solution");
-        let (rmse, nlpd) = sample.score(compute, hyper, z, &seen.weights, &p);
-        println!("{what}, M = {m}: bound {:.1}, RMSE {rmse:.5}, NLPD {nlpd:.4}, {spent:.1} s", seen.value);
+        compute.solve(&posterior.prior, m, &mut p, Solve::Backward).expect("a solution");
+        let (rmse, nlpd) = sample.score(compute, hyper, z, &posterior.weights, &p);
+        println!("{what}, M = {m}: bound {:.1}, RMSE {rmse:.5}, NLPD {nlpd:.4}, {spent:.1} s", posterior.value);
     };
-    report(&hyper, &z, chosen, "rows picked greedily, hyper-parameters of 1,000 rows");
+    report(&hyper, &z, chosen, "greedily selected rows, hyperparameters from 1,000 rows");
     for evaluations in [10, 20] {
         let effort = Effort { iterations: 100, evaluations, gain: 0.0 };
         if let Ok(found) = tune_inducing(compute, sample.observed(), &hyper, &mut z, effort) {
             hyper = found.hyper;
         }
-        report(&hyper, &z, clock(started) - from, &format!("{evaluations} more values of the bound"));
+        report(&hyper, &z, clock(started) - from, &format!("after {evaluations} more evaluations of the bound"));
     }
     let svgp = "--peer svgp --n 50000 --inducing 512 --epochs 5";
     if let Some(nlpd) = peer(peers, svgp, "nlpd") {
@@ -275,18 +275,18 @@ fn predict(compute: &Compute) {
         let points = Points { values: &z, n: m };
         let gp = GpFunctions { kernel: &kernel, points, weights: &w, precision: Some(&p) };
         let x = Points { values: &x, n: rows };
-        let (mut out, mut variance, mut slopes) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows * d]);
+        let (mut out, mut variance, mut derivatives) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows * d]);
         let mean = seconds(|| compute.gp_predict(&gp, x, &mut out, None).expect("a prediction"));
         let both = seconds(|| compute.gp_predict(&gp, x, &mut out, Some(&mut variance)).expect("a prediction"));
-        let pull = seconds(|| compute.gp_vjp(&gp, x, &w[..1].repeat(rows), &mut slopes).expect("slopes"));
+        let vjp = seconds(|| compute.gp_vjp(&gp, x, &w[..1].repeat(rows), &mut derivatives).expect("derivatives"));
         let rate = |seconds: f64| rows as f64 / seconds;
-        // a difference, and a product with a sum, for every coordinate; the exponential on top is not counted
+        // three operations per coordinate for the distance; the exponential is not counted
         let share = 100.0 * rate(mean) * (3 * m * d) as f64 / 1e9 / peak;
         println!(
             "{family:?}: mean {:.0} rows/s ({share:.0} % of peak in distances alone), with variance {:.0}, derivatives {:.0}",
             rate(mean),
             rate(both),
-            rate(pull)
+            rate(vjp)
         );
     }
 }
@@ -300,9 +300,9 @@ fn main() {
     let given = parts.iter().position(|a| a.ends_with(".parquet")).map(|at| PathBuf::from(parts.remove(at)));
     let data = given.or_else(|| std::env::var_os("TWINOPT_GP_DATA").map(PathBuf::from));
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
-    // one thread, so that its clock counts everything
+    // one thread, so that the thread clock measures all work
     if let Err(e) = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global() {
-        return println!("no pool of one thread: {e}");
+        return println!("cannot start a pool of one thread: {e}");
     }
     let compute = cpu();
     println!("peak of one core: {:.1} GFLOP/s (product of 256 x 256 matrices)", peak());
@@ -318,10 +318,10 @@ fn main() {
                 inducing(&compute, &workload, peers.as_deref());
             }
         }
-        Some(Err(e)) => println!("the data cannot be read: {e}"),
+        Some(Err(e)) => println!("cannot read the data: {e}"),
         None => println!(
-            "no data: `python gen_data.py --out data` in shared/peers makes data/gp.parquet; name it as an argument or \
-             in TWINOPT_GP_DATA"
+            "no data: run `python gen_data.py --out data` in shared/peers and pass data/gp.parquet as an argument or in \
+             TWINOPT_GP_DATA"
         ),
     }
     if wanted("predict") {

@@ -1,18 +1,20 @@
-"""Time to the same closed-loop cost on the stirred reactor: `twinopt control` beside mbrl-lib's CEM.
+"""Computing time to reach the same closed-loop reward on the stirred reactor: `twinopt control` and the CEM of mbrl-lib.
 
     PEERS/v2/bin/python benches/mbrl_cstr.py --shared DIR --twinopt PATH --project DIR --python PYTHON [--seeds 101,102] [--steps 100]
 
-PYTHON is that of the plants (`just plants` makes it); the other options are those of plants.py. Both learn from
-data/rollouts/cstr.parquet alone and drive the same plant with the same seeds on one thread, 8 steps (2 min) ahead.
+PYTHON is the Python of the plants (created by `just plants`); the other options are those of plants.py. Both controllers
+learn from data/rollouts/cstr.parquet only and control the same plant with the same seeds on one thread, with a horizon of
+8 steps (2 min).
 
-- twinopt: examples/cstr with its settings; seconds of planning are the `ms` of its answers (wall).
-- mbrl-lib 0.2.0: its probabilistic ensemble (5 members, 2 x 64 SiLU as our default, targets are differences, inputs normalised, bagged,
-  Adam 1e-3, up to 200 epochs, patience 20, 15 % held out) and its CEM as in its PETS configuration (5 iterations, elite ratio 0.1,
-  alpha 0.1, last solution kept, TSinf, 5 particles), with a population that doubles from 20 until its mean reward per step is
-  ours, less 0.002. The set-point is held over the horizon, as in ours. Seconds of planning are CPU seconds of the call that plans.
+- twinopt: examples/cstr with its settings. Planning time is the sum of `ms` in its answers (wall clock).
+- mbrl-lib 0.2.0: its probabilistic ensemble (5 members, 2 x 64 SiLU like our default, targets are differences, normalised
+  inputs, bootstrap samples, Adam 1e-3, up to 200 epochs, patience 20, 15 % validation rows) and its CEM with the settings of its PETS
+  configuration (5 iterations, elite ratio 0.1, alpha 0.1, warm start, TSinf, 5 particles). The population doubles from 20 until
+  the mean reward per step is at least ours minus 0.002. The set-point is constant over the horizon, as in ours. Planning time
+  is the CPU time of the planning call.
 
-Prints one line per population, and CPU seconds of the first one that reaches our reward; where none does, of the best. Training
-does not count on either side.
+Prints one line per population, then the CPU seconds of the first population that reaches our reward, or of the best one if
+none does. Training time is not counted on either side.
 """
 import argparse, json, math, os, sys, time
 

@@ -2,31 +2,32 @@
 
     python plants.py --shared DIR --twinopt PATH --project DIR [--seeds 101,102,...] [--steps 400] [NAME...]
 
-Besides, each own controller's run is recorded (`control --shadow --log`), and a scenario over that record, on the same
-model, says what MPC promises there: the saving that was realised over the saving that was promised is the last column.
+The run of each plant's own controller is also recorded (`control --shadow --log`). A scenario over that record, with the
+same model, predicts the saving of MPC. The last column of the table is the realised saving over the predicted one.
 
-`--shared` holds plants/serve.py, which runs in the Python of this script unless `--python` names another, and data/rollouts/NAME.parquet. In
-`--project` every plant gets data/NAME with the log and the twin.toml of examples/NAME, and a model fitted on it, unless
-they are there. Prints one table row per plant and writes plants.json.
+`--shared` contains plants/serve.py, which runs in the Python of this script unless `--python` is given, and
+data/rollouts/NAME.parquet. In `--project`, the script creates data/NAME with the log and the twin.toml of examples/NAME and
+fits a model, unless they exist. It prints one table row per plant and writes plants.json.
 """
 import argparse, json, math, os, shutil, statistics, subprocess, sys, time, tomllib
 from datetime import datetime, timedelta
 
-# What each plant is judged by: the mean of one KPI per step.
+# The KPI of each plant whose mean per step is compared.
 MEASURE = {
     "cstr": "reward", "four_tank": "reward", "ph_neutralization": "reward", "distillation": "reward",
     "serial_inventory": "profit", "datacenter_crac": "total_power_w",
 }
-# The twin's KPI of the same thing, and how its value over `hours` and `steps` becomes a mean per step.
-PROMISE = {
+# The corresponding KPI of the twin, and the conversion of its value over `hours` and `steps` to a mean per step.
+TWIN_KPI = {
     "cstr": ("tracking", lambda v, hours, steps: v), "four_tank": ("tracking", lambda v, hours, steps: v),
     "ph_neutralization": ("tracking", lambda v, hours, steps: v), "distillation": ("tracking", lambda v, hours, steps: v),
     "serial_inventory": ("profit", lambda v, hours, steps: v / steps),
     "datacenter_crac": ("energy", lambda v, hours, steps: v * 1000 / hours),  # kWh to W
 }
-# Steps of a record before the scenario over it: what models and forecasts look back on.
+# Steps at the start of a record that precede the scenario: the past that models and forecasts need.
 PAST = 12
-# Plants whose twin knows the calendar: when their run begins, as in their log, and after how many days it looks the same.
+# Plants whose twin uses the calendar: the start date of a run, as in the log, and the period in days after which the
+# calendar repeats.
 START = {"serial_inventory": ("2024-01-01", 7 * 365)}
 
 
@@ -37,7 +38,8 @@ def serve(a, name, seed):
 
 
 def loop(a, name, seed, answer):
-    """Runs one loop; `answer(line) -> line`. KPIs, observations, applied controls per step, and how it ended."""
+    """Runs one loop with `answer(line) -> line`. Returns the messages with KPIs, observations and applied controls of each step,
+    and how the loop ended."""
     plant = serve(a, name, seed)
     steps, end = [], "?"
     for line in plant.stdout:
@@ -85,7 +87,7 @@ class Control:
         return reply
 
     def ms(self, step):
-        """Median time of an answer with a new plan: there is one per step of the twin, the others follow it."""
+        """Median time of an answer with a new plan. There is one per step of the twin; the other answers reuse it."""
         times = sorted((a["ms"] for a in self.answers if a["decided_by"] == "plan"), reverse=True)
         plans = times[: max(1, round(len(times) * self.dt / step))]
         return statistics.median(plans) if plans else None
@@ -96,13 +98,13 @@ class Control:
 
 
 def mean_kpi(steps, kpi, wanted):
-    """A trip scores 0 for the rest of a tracking run."""
+    """Mean of a KPI per step. After a trip, a tracking run scores 0 for the remaining steps."""
     values = [s["kpi"][kpi] for s in steps]
     return sum(values) / (wanted if kpi == "reward" else max(len(values), 1))
 
 
 def fit(a, name):
-    """Seconds that the fit took, `None` where there was a model."""
+    """Fits a model unless there is one. Returns the seconds of the fit, or `None`."""
     folder = os.path.join(a.project, "data", name)
     if not os.path.exists(folder):
         os.makedirs(os.path.join(folder, "log"))
@@ -113,13 +115,13 @@ def fit(a, name):
         began = time.monotonic()
         done = subprocess.run([a.twinopt, "fit", "--quiet", os.path.join("data", name)], cwd=a.project)
         if done.returncode:
-            sys.exit(f"no model of {name}")
+            sys.exit(f"{name}: the fit failed")
         return time.monotonic() - began
     return None
 
 
 def inline(value):
-    """TOML of a value that was read from TOML."""
+    """Writes a value as TOML."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{k} = {inline(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list):
@@ -140,20 +142,20 @@ def step_of(a, name):
 
 
 def beyond(a, name, steps):
-    """Steps after which something measured is beyond its hard or soft limits (all examples measure in their columns' units; the
-    plants themselves keep controls within limits); `None` where there are no such limits."""
+    """Number of steps after which a measurement violates its hard or soft limits, or `None` if there are no limits. The
+    examples measure in the units of their columns. The plants themselves keep the controls within limits."""
     measured = [s for s in twin_of(a, name)["signals"] if s["role"] in ("state", "output")]
     limits = [(s.get("column", s["name"]), limit) for s in measured for limit in (s.get("hard"), s.get("soft")) if limit]
     if not limits:
         return None
-    # single precision on the plants' side
+    # the plants compute in single precision
     out = lambda value, low, high: value < low - 1e-6 * abs(low) or value > high + 1e-6 * abs(high)
     values = lambda s: {**s["kpi"], **s["obs"]}
     return sum(any(out(v[column], *limit) for column, limit in limits) for v in map(values, steps))
 
 
 def after_log(a, name):
-    """When a run may begin that is to follow the log: soon, or when the calendar is as it was at the start."""
+    """Start of a run after the end of the log: soon after it, or on the next date with the same calendar as `START`."""
     versions = os.path.join(a.project, "models", name, "versions")
     with open(os.path.join(versions, os.listdir(versions)[0], "card.json")) as f:
         end = datetime.fromisoformat(json.load(f)["holdout_end"]).replace(tzinfo=None)
@@ -165,14 +167,14 @@ def after_log(a, name):
     return start
 
 
-def promised(a, name, seed, record, start, steps):
-    """Mean per step that the twin promises under MPC, over what its own controller's run met, which began at `start`."""
+def predicted_kpi(a, name, seed, record, start, steps):
+    """Mean KPI per step that the twin predicts for MPC, under the disturbances of the recorded run, which began at `start`."""
     folder = f"{name}-{seed}"
     at = os.path.join(a.project, "data", folder)
     os.makedirs(os.path.join(at, "log"), exist_ok=True)
     shutil.copytree(os.path.join(a.project, "data", name), at, dirs_exist_ok=True)
     os.replace(record, os.path.join(at, "log", "record.parquet"))
-    # the model that was in charge, not one that has seen the record
+    # the same model as in the closed loop, which was fitted without the record
     shutil.copytree(os.path.join(a.project, "models", name), os.path.join(a.project, "models", folder), dirs_exist_ok=True)
     twin, seconds = twin_of(a, name), step_of(a, name)
     start += timedelta(seconds=PAST * seconds)
@@ -181,7 +183,7 @@ def promised(a, name, seed, record, start, steps):
     scenario = os.path.join("scenarios", folder)
     os.makedirs(os.path.join(a.project, scenario), exist_ok=True)
     with open(os.path.join(a.project, scenario, "mpc.toml"), "w") as f:
-        f.write(f'question = "What does MPC promise?"\ntwin = "{folder}"\nstart = {start:%Y-%m-%dT%H:%M:%S}Z\n'
+        f.write(f'question = "How much does MPC save?"\ntwin = "{folder}"\nstart = {start:%Y-%m-%dT%H:%M:%S}Z\n'
                 f'length = "{int(length * seconds)}s"\nparticles = 2\n'
                 f'[case.baseline]\ncontroller.replay = {{}}\n[case.mpc]\ncontroller.mpc = {inline(mpc)}\n')
     done = subprocess.run([a.twinopt, "run", "--quiet", scenario], cwd=a.project, capture_output=True, text=True)
@@ -191,7 +193,7 @@ def promised(a, name, seed, record, start, steps):
         return float("nan")
     with open(results) as f:
         run = json.load(f)["scenarios"][0]
-    kpi, per_step = PROMISE[name]
+    kpi, per_step = TWIN_KPI[name]
     case = next((c for c in run["cases"] if c["name"] == "mpc"), None)
     if case is None:
         print(run["error"], file=sys.stderr)
@@ -221,12 +223,12 @@ def plant_row(a, name):
                    beyond=[beyond(a, name, base), beyond(a, name, ours)])
         if name == "serial_inventory":
             for key, steps in (("fill_base", base), ("fill_ours", ours)):
-                # what was not served at once is the growth of the backlog's claims
+                # demand that is not served at once enters the backlog
                 demand = sum(s["kpi"]["demand"] for s in steps)
                 run[key] = 1 - sum(min(s["kpi"]["demand"], s["kpi"]["backlog"]) for s in steps) / demand
         lines = step_of(a, name) / shadow.dt  # per step of the twin
         of = lambda steps: statistics.mean(s["kpi"][kpi] for s in steps[round(PAST * lines):])
-        run["promised"] = promised(a, name, seed, record, start, int(len(base) / lines)) - of(base)
+        run["predicted"] = predicted_kpi(a, name, seed, record, start, int(len(base) / lines)) - of(base)
         run["realised"] = of(ours) - of(base)
         runs.append(run)
         print(json.dumps(run), file=sys.stderr, flush=True)
@@ -238,7 +240,7 @@ def plant_row(a, name):
                 difference=statistics.mean(differences), difference_half=half(differences), fit_s=seconds,
                 trips=sum(r["our_end"] != "steps" for r in runs), base_trips=sum(r["base_end"] != "steps" for r in runs), runs=runs,
                 beyond=[sum(r["beyond"][i] for r in runs) for i in (0, 1)] if runs[0]["beyond"][0] is not None else None,
-                kept=sum(r["realised"] for r in runs) / sum(r["promised"] for r in runs),
+                realised_share=sum(r["realised"] for r in runs) / sum(r["predicted"] for r in runs),
                 ms=statistics.median(r["ms"] for r in runs if r["ms"] is not None) if any(r["ms"] for r in runs) else None)
 
 
@@ -257,7 +259,7 @@ if __name__ == "__main__":
     os.makedirs(a.project, exist_ok=True)
     rows = []
     print("| plant | measure per step | own controller | twinopt | difference (95 %) | ratio (95 %) | trips, own / ours | steps beyond limits "
-          "| ms per plan | realised / promised |\n|---|---|---|---|---|---|---|---|---|---|")
+          "| ms per plan | realised / predicted |\n|---|---|---|---|---|---|---|---|---|---|")
     for name in a.names or MEASURE:
         row = plant_row(a, name)
         rows.append(row)
@@ -266,7 +268,7 @@ if __name__ == "__main__":
         limits = "{} / {}".format(*row["beyond"]) if row["beyond"] else "–"
         print(f"| {name} | {row['kpi']} | {row['baseline']:.4g} | {row['ours']:.4g} | {row['difference']:+{digits}} ± {row['difference_half']:{digits}} "
               f"| {row['ratio_mean']:.3f} ± {row['half']:.3f} | {row['base_trips']} / {row['trips']} | {limits} "
-              f"| {ms} | {row['kept']:.2f} |", flush=True)
+              f"| {ms} | {row['realised_share']:.2f} |", flush=True)
         if name == "serial_inventory":
             fills = (100 * statistics.mean(r[k] for r in row["runs"]) for k in ("fill_base", "fill_ours"))
             print("served at once, own and ours: {:.1f} % and {:.1f} %".format(*fills), file=sys.stderr)

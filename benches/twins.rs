@@ -1,17 +1,16 @@
-//! Twins learned from the logs of the shared plants: the time of one plan of MPC, and what-if runs as users get them.
+//! Twins learned from the logs of the shared plants: the time of one MPC plan and of what-if runs.
 //!
 //!     cargo bench --bench twins -- SHARED [step] [whatif] [--peers FOLDER]
 //!
-//! SHARED is the folder that holds data/rollouts; both parts run when none is named. The twins are those of `examples`, with
-//! one model each.
+//! SHARED contains data/rollouts. By default both parts run. The twins are those of `examples`, with one model each.
 //!
-//! `step`: one decision after the other in closed loop on the twin itself, each plan from the last one, with the settings of
-//! the example and the planner named; all that `Mpc::act` does counts, on one thread. With `--peers` (the folder of
-//! `nmpc_cstr.py`, with its environment in `v1`) do-mpc runs between our own rounds: its NMPC on its stirred reactor, four
-//! states and two inputs over 20 steps, with the tree of nine futures that its example has and without. Medians by the wall.
+//! `step`: closed loop on the twin itself, with the settings of the example and the given planner. Each plan starts from
+//! the previous one. The median wall-clock time of `Mpc::act` on one thread is reported. FOLDER contains `nmpc_cstr.py` and
+//! its Python environment `v1`. With `--peers`, our rounds alternate with do-mpc: its NMPC example of a stirred reactor, with
+//! four states and two inputs over 20 steps, with its scenario tree of nine futures and without.
 //!
-//! `whatif`: 10,000 particles of the ensemble of four tanks, 288 steps under constant controls: the whole of `simulate`, with
-//! noise, members and support, on one thread and on two by turns.
+//! `whatif`: 10,000 particles of the ensemble twin of four tanks over 288 steps with constant controls. Times `simulate` with
+//! noise, members and support, on one thread and on two alternately.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,7 +41,7 @@ fn main() {
     let named = |a: &String| parts.iter().any(|(name, _)| name == a);
     let all = !args.iter().any(named);
     let Some(shared) = args.iter().find(|a| !named(a)).map(PathBuf::from) else {
-        println!("name the folder that holds data/rollouts: cargo bench --bench twins -- SHARED");
+        println!("pass the folder that contains data/rollouts: cargo bench --bench twins -- SHARED");
         return;
     };
     for (name, part) in parts {
@@ -57,14 +56,14 @@ fn main() {
 
 type Part = fn(&Path, Option<&Path>) -> Result<()>;
 
-/// A plant's files with the twin that was learned from them.
+/// The files of a plant and the twin learned from them.
 struct Learned {
     source: Source,
     twin: Twin,
 }
 
 impl Learned {
-    /// The example `name` with `model` alone, and `more` at the end of its `[mpc]` table.
+    /// The example `name` with `model` as the only model and `more` appended to its `[mpc]` table.
     fn new(shared: &Path, name: &str, model: &str, more: &str) -> Result<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).join("twin.toml");
@@ -80,7 +79,7 @@ impl Learned {
         let source = plant::read(config::load_twin(folder.path())?, cpu(), &|_| ())?;
         let twin = source.fit(&source.log, &source.spec.value.model, None, None, &|_| ())?.twin;
         let chosen = twin.map.regressor.name();
-        assert_eq!(chosen, model, "another model forecasts {name} better");
+        assert_eq!(chosen, model, "another model was chosen for {name}");
         Ok(Self { source, twin })
     }
 
@@ -103,7 +102,7 @@ impl Learned {
         }
     }
 
-    /// `steps` steps from the start of the log's longest stretch, with its set-points and disturbances.
+    /// Simulates `steps` steps from the start of the longest segment of the log, with its set-points and disturbances.
     fn run(&self, controller: &mut dyn Controller, steps: usize, particles: usize) -> Result<Simulated> {
         let realised: Arc<Trajectory> = Arc::new(self.source.log.clone());
         let longest = realised.segments.iter().max_by_key(|s| s.len()).map_or(0, |s| s.start);
@@ -114,7 +113,7 @@ impl Learned {
     }
 }
 
-/// MPC with a watch.
+/// MPC that measures the time of each plan.
 struct Timed<'a> {
     mpc: Mpc<'a>,
     ms: Vec<f64>,
@@ -139,7 +138,7 @@ impl Controller for Timed<'_> {
 
 fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
     const STEPS: usize = 300;
-    println!("one plan of MPC, ms by the wall, median of {STEPS}, one thread");
+    println!("one MPC plan, wall-clock ms, median of {STEPS}, one thread");
     let cases = [("cstr", "ensemble", "gauss_newton", "2min"), ("four_tank", "linear", "qp", "200s")];
     let learned = cases.map(|(name, model, planner, horizon)| {
         Learned::new(shared, name, model, &format!("planner.{planner} = {{}}\nhorizon = \"{horizon}\""))
@@ -161,7 +160,7 @@ fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
             let mut timed = Timed { mpc, ms: Vec::with_capacity(STEPS) };
             pool.install(|| learned.run(&mut timed, STEPS, 1))?;
             assert_eq!(timed.mpc.failures(), 0, "plans failed");
-            // the first plan has no last one
+            // the first plan has no previous plan to start from
             let ms = &mut timed.ms[1..];
             ms.sort_by(f64::total_cmp);
             *ours = ours.min(ms[ms.len() / 2]);
@@ -185,12 +184,12 @@ fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
 fn what_if(shared: &Path, _: Option<&Path>) -> Result<()> {
     const SCENARIOS: usize = 10_000;
     const STEPS: usize = 288;
-    println!("what-if, ensemble of four tanks, {SCENARIOS} scenarios x {STEPS} steps, the whole loop");
+    println!("what-if, ensemble of four tanks, {SCENARIOS} scenarios x {STEPS} steps, complete simulation");
     let learned = Learned::new(shared, "four_tank", "ensemble", "")?;
     let schema = &learned.source.schema;
     let middle = |&c: &usize| {
-        let seen = learned.twin.logged_range(c);
-        (schema.signals[c].name.clone(), (0.5 * (seen.low + seen.high)).into())
+        let logged = learned.twin.logged_range(c);
+        (schema.signals[c].name.clone(), (0.5 * (logged.low + logged.high)).into())
     };
     let hold = ControllerSpec::Hold(schema.with_role(Role::Control).iter().map(middle).collect());
     let pools = [1, 2].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads"));
@@ -202,7 +201,7 @@ fn what_if(shared: &Path, _: Option<&Path>) -> Result<()> {
             let (wall_start, cpu_start) = (wall_s(), cpu_s());
             let run = pool.install(|| learned.run(controller.as_mut(), STEPS, SCENARIOS))?;
             (wall[i], cpu[i]) = (wall[i].min(wall_s() - wall_start), cpu[i].min(cpu_s() - cpu_start));
-            // threads change nothing
+            // the result does not depend on the number of threads
             assert!(*first.get_or_insert_with(|| run.clone()) == run);
         }
     }
@@ -214,6 +213,6 @@ fn what_if(shared: &Path, _: Option<&Path>) -> Result<()> {
         all / wall[1],
         wall[0] / wall[1]
     );
-    println!("  CPU s on two threads                     {:9.2} times those on one", cpu[1] / cpu[0]);
+    println!("  CPU s on two threads / on one            {:9.2}", cpu[1] / cpu[0]);
     Ok(())
 }

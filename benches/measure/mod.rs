@@ -1,5 +1,5 @@
-//! What benches share: clocks, the peak of the processor, and peers.
-#![allow(dead_code, reason = "each bench uses its part")]
+//! Shared by the benches: clocks, the peak of the processor, and peers.
+#![allow(dead_code, reason = "no bench uses everything")]
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -9,30 +9,31 @@ use std::time::Instant;
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// The folder of peers that follows `--peers`, taken out of `args`; whole, for peers run inside of it.
+/// Removes `--peers FOLDER` from `args` and returns the absolute path of the folder.
 pub fn peers(args: &mut Vec<String>) -> Option<PathBuf> {
     let at = args.iter().position(|a| a == "--peers")?;
     let folder = PathBuf::from(args.drain(at..args.len().min(at + 2)).nth(1)?);
     match folder.canonicalize() {
-        Ok(whole) => Some(whole),
+        Ok(absolute) => Some(absolute),
         Err(e) => {
-            println!("{}: {e}; no peers are run", folder.display());
+            println!("{}: {e}; peers are skipped", folder.display());
             None
         }
     }
 }
 
-/// A peer's script in the folder of peers, and what it is asked for.
+/// A peer: a Python script in the folder of peers, and its arguments.
 pub struct Peer<'a> {
     pub name: &'a str,
-    /// Folder of the Python environment: `v1`, or `v2` of mbrl-lib.
+    /// Folder of its Python environment: `v1`, or `v2` for mbrl-lib.
     pub environment: &'a str,
     pub script: &'a str,
     pub arguments: &'a str,
 }
 
 impl Peer<'_> {
-    /// Runs it on `threads` threads: the numbers `fields` of the line that it prints. Says why where there is no such line.
+    /// Runs the script on `threads` threads and returns the numbers `fields` of the line that it prints. Prints the reason if
+    /// there is no such line.
     pub fn run<const N: usize>(&self, folder: &Path, threads: usize, fields: [&str; N]) -> Option<[f64; N]> {
         let output = Command::new(folder.join(self.environment).join("bin/python"))
             .current_dir(folder)
@@ -51,18 +52,18 @@ impl Peer<'_> {
         };
         let Ok(line) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else {
             let errors = String::from_utf8_lossy(&output.stderr);
-            println!("    {}: no result: {}", self.name, errors.lines().last().unwrap_or("it said nothing"));
+            println!("    {}: no result: {}", self.name, errors.lines().last().unwrap_or("it printed no error"));
             return None;
         };
         Some(fields.map(|f| line["result"][f].as_f64().unwrap_or(f64::NAN)))
     }
 }
 
-/// CPU seconds of all threads that run; seconds on the wall where the system does not tell.
+/// CPU seconds of all running threads, or wall-clock seconds if the system does not report them.
 pub fn cpu_s() -> f64 {
     let nanos = |task: std::fs::DirEntry| {
-        let told = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        told.split(' ').next()?.parse::<f64>().ok()
+        let schedstat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        schedstat.split(' ').next()?.parse::<f64>().ok()
     };
     match std::fs::read_dir("/proc/self/task") {
         Ok(tasks) => tasks.flatten().filter_map(nanos).sum::<f64>() / 1e9,
@@ -70,13 +71,13 @@ pub fn cpu_s() -> f64 {
     }
 }
 
-/// Seconds on the wall since the first call.
+/// Wall-clock seconds since the first call.
 pub fn wall_s() -> f64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     START.elapsed().as_secs_f64()
 }
 
-/// Least seconds of a call, over some rounds of at least half a second each, because the clock is coarse.
+/// Seconds per call in the fastest of some rounds. A round takes at least half a second, because the clock is coarse.
 pub fn best(rounds: usize, clock: fn() -> f64, mut call: impl FnMut()) -> f64 {
     let round = |_| {
         let (start, mut calls) = (clock(), 0.0);
@@ -92,7 +93,7 @@ pub fn best(rounds: usize, clock: fn() -> f64, mut call: impl FnMut()) -> f64 {
     (0..rounds).map(round).fold(f64::INFINITY, f64::min)
 }
 
-/// GFLOP/s of multiply-adds that wait for nothing.
+/// GFLOP/s of one core in independent multiply-adds on registers.
 pub fn peak() -> f64 {
     const ROUNDS: usize = 200_000;
     struct Busy;

@@ -1,9 +1,9 @@
-//! Checks every device of this machine and times it: `cargo run --release --example device_check [-- --quick] [OPERATION]`.
+//! Checks and times every device of this machine: `cargo run --release --example device_check [-- --quick] [OPERATION]`.
 //!
-//! First every operation against plain loops in f64, on the processor and on the GPU, whatever the size. Then, unless
-//! `--quick`, both devices at the sizes of real work: errors are then the GPU's distance from the processor, and without
-//! a GPU there are times only. Exit status 1 when a device is wrong somewhere. The binary can be copied to another machine
-//! and run there alone.
+//! First, every operation is compared with plain loops in f64, on the processor and on the GPU, whatever the size. Then,
+//! unless `--quick` is given, both devices are timed at realistic sizes, and the error is the distance between GPU and
+//! processor. Without a GPU, only times are printed. The exit status is 1 if an error exceeds its tolerance. The binary can be
+//! copied to another machine and run there on its own.
 
 mod conformance;
 mod timing;
@@ -16,7 +16,7 @@ use twinopt::compute::{Backend, Cpu, Cuda, Result};
 fn main() -> ExitCode {
     let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|a| a.starts_with("--"));
     let quick = flags.iter().any(|f| f == "--quick");
-    let meant = |operation: &str| names.is_empty() || names.iter().any(|n| operation.contains(n.as_str()));
+    let selected = |operation: &str| names.is_empty() || names.iter().any(|n| operation.contains(n.as_str()));
     let cuda = Cuda::open().map(Cuda::everything);
     if let Err(why) = &cuda {
         println!("{why}\n");
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let cuda = cuda.as_ref().ok().map(|c| c as &dyn Backend);
     let mut table = Table::default();
     table.head();
-    for check in conformance::checks(true).iter().filter(|c| meant(c.operation)) {
+    for check in conformance::checks(true).iter().filter(|c| selected(c.operation)) {
         for device in std::iter::once(&Cpu as &dyn Backend).chain(cuda) {
             let error = check.error(device).map(Some);
             table.row(check.operation, &check.size, device, error, check.tolerance, None);
@@ -33,15 +33,15 @@ fn main() -> ExitCode {
     if !quick {
         println!();
         table.head();
-        for timing in timing::timings().iter().filter(|t| meant(t.operation)) {
+        for timing in timing::timings().iter().filter(|t| selected(t.operation)) {
             compare(&mut table, timing, cuda);
         }
     }
-    println!("\n{} of {} comparisons wrong", table.wrong, table.compared);
+    println!("\n{} of {} comparisons failed", table.wrong, table.compared);
     if table.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The processor's time and, where there is a GPU, its time and its distance from the processor.
+/// Prints the time of the processor and, if there is a GPU, its time and its distance from the processor.
 fn compare(table: &mut Table, timing: &timing::Timing, cuda: Option<&dyn Backend>) {
     let best = |device: &dyn Backend| timing.best(device);
     let cpu = match best(&Cpu) {
@@ -72,7 +72,7 @@ impl Table {
         println!("|---|---|---|--:|--:|---|--:|--:|--:|");
     }
 
-    /// `error`: none where nothing was compared. `times`: milliseconds on the processor and on the device.
+    /// `error`: `None` if nothing was compared. `times`: milliseconds on the processor and on the device.
     fn row(
         &mut self,
         operation: &str,
@@ -82,18 +82,18 @@ impl Table {
         tolerance: f64,
         times: Option<(f64, Option<f64>)>,
     ) {
-        let (found, verdict) = match &error {
+        let (found, outcome) = match &error {
             Ok(None) => (String::new(), ""),
             Ok(Some(error)) => (format!("{error:.1e}"), if *error <= tolerance { "pass" } else { "FAIL" }),
             Err(_) => ("none".to_owned(), "FAIL"),
         };
-        self.compared += usize::from(!verdict.is_empty());
-        self.wrong += usize::from(verdict == "FAIL");
+        self.compared += usize::from(!outcome.is_empty());
+        self.wrong += usize::from(outcome == "FAIL");
         let number = |ms: Option<f64>| ms.map_or_else(String::new, |ms| format!("{ms:.2}"));
         let (cpu, own) = (times.map(|t| t.0), times.and_then(|t| t.1));
         let ratio = cpu.zip(own).map(|(cpu, own)| cpu / own);
         println!(
-            "| {operation} | {size} | {} | {found} | {tolerance:.0e} | {verdict} | {} | {} | {} |",
+            "| {operation} | {size} | {} | {found} | {tolerance:.0e} | {outcome} | {} | {} | {} |",
             device.name(),
             number(cpu),
             number(own),

@@ -1,4 +1,4 @@
-//! The operations at the sizes of real work.
+//! Times of the operations at realistic sizes.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use twinopt::rng::Key;
 use super::conformance::cases::{Gp, Nets, normals};
 use super::conformance::{DOUBLE, EVIDENCE, SINGLE, wide};
 
-/// Runs that last longer in all are not repeated.
+/// A timing whose runs took longer than this in total is not repeated.
 const PATIENCE_MS: f64 = 3000.0;
 
 type Run = Box<dyn Fn(&dyn Backend) -> Result<(f64, Vec<f64>)>>;
@@ -17,13 +17,13 @@ type Run = Box<dyn Fn(&dyn Backend) -> Result<(f64, Vec<f64>)>>;
 pub struct Timing {
     pub operation: &'static str,
     pub size: String,
-    /// Of the distance between two devices, each of which is off by rounding.
+    /// Tolerance of the distance between two devices: twice that of one device.
     pub tolerance: f64,
     run: Run,
 }
 
 impl Timing {
-    /// Milliseconds of the best of up to five runs after the first, which warms up, and what came out.
+    /// Milliseconds of the fastest run, and the result. Up to five runs after the first, which warms up.
     pub fn best(&self, device: &dyn Backend) -> Result<(f64, Vec<f64>)> {
         let (mut spent, out) = (self.run)(device)?;
         let mut best = spent;
@@ -39,7 +39,7 @@ impl Timing {
     }
 }
 
-/// Milliseconds of `work`.
+/// Milliseconds that `work` takes.
 fn clock(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     let start = Instant::now();
     work()?;
@@ -76,7 +76,7 @@ fn kernel(n: usize, m: usize) -> Timing {
     }
 }
 
-/// A kernel matrix with noise, by the device that is asked, as all that follows from it is compared.
+/// A kernel matrix with noise, computed by the device itself.
 fn noisy(device: &dyn Backend, n: usize) -> Result<Vec<f64>> {
     let gp = gp(n, 3);
     let mut a = vec![0.0; n * n];
@@ -136,7 +136,7 @@ fn predict(n: usize, rows: usize) -> Timing {
         run: Box::new(move |device| {
             let (gp, at) = (gp(n, 7), gp(rows, 8));
             let weights = normals(Key::new(9), 3 * n);
-            // any symmetric matrix times as much as an inverse
+            // the time does not depend on the matrix, so it need not be an inverse
             let precision = noisy(device, n)?;
             let functions = gp.functions(&weights, Some(&precision));
             let (mut out, mut variance) = (vec![0.0; 3 * rows], vec![0.0; rows]);

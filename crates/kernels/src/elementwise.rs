@@ -64,7 +64,8 @@ impl WithSimd for Silu<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        for (v, derivative) in S::as_mut_simd_f32s(self.values).0.iter_mut().zip(S::as_mut_simd_f32s(self.derivative).0) {
+        for (v, derivative) in S::as_mut_simd_f32s(self.values).0.iter_mut().zip(S::as_mut_simd_f32s(self.derivative).0)
+        {
             let sigma = logistic(s, *v);
             *v = s.mul_f32s(*v, sigma);
             *derivative = s.mul_add_e_f32s(*v, s.sub_f32s(s.splat_f32s(1.0), sigma), sigma);

@@ -1,4 +1,4 @@
-//! Problems of any size for the operations, drawn from a seed.
+//! Random inputs of any size for the operations.
 
 use twinopt::compute::{Family, GpFunctions, Kernel, Net, Points};
 use twinopt::rng::Key;
@@ -13,7 +13,7 @@ pub fn narrow(values: &[f64]) -> Vec<f32> {
     values.iter().map(|v| *v as f32).collect()
 }
 
-/// Points with smooth targets over them.
+/// Points, and targets that are a smooth function of them plus noise.
 pub struct Gp {
     pub kernel: Kernel,
     pub n: usize,
@@ -40,7 +40,7 @@ impl Gp {
     }
 }
 
-/// Networks with inputs and gradients of outputs.
+/// Networks, their inputs and the gradients of their outputs.
 pub struct Nets {
     pub members: usize,
     pub widths: Vec<usize>,

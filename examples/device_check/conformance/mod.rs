@@ -1,6 +1,6 @@
-//! Conformance of a device: every operation against plain loops in f64.
+//! Conformance of a device: compares every operation with plain loops in f64.
 //!
-//! Used twice: by `tests/device.rs` and by `examples/device_check`.
+//! Used by `tests/device.rs` and by `examples/device_check`.
 
 pub mod cases;
 pub mod reference;
@@ -10,11 +10,11 @@ use twinopt::rng::Key;
 
 use cases::{Gp, Nets};
 
-/// f64: 1e-16 a rounding, √n of them add up, and the matrices' condition of some 1e4 multiplies them.
+/// f64: rounding errors of 1e-16, summed over up to some thousand terms and amplified by condition numbers of about 1e4.
 pub const DOUBLE: f64 = 1e-10;
-/// The evidence's gradient is a difference of large sums.
+/// The gradient of the evidence is a difference of large sums.
 pub const EVIDENCE: f64 = 1e-9;
-/// f32: 6e-8 a rounding over five layers of sums; TF32, with 5e-4 a rounding, fails it.
+/// f32: rounding errors of 6e-8 through five layers of sums. TF32, with rounding errors of 5e-4, fails.
 pub const SINGLE: f64 = 1e-5;
 
 type Run = Box<dyn Fn(&dyn Backend) -> Result<f64>>;
@@ -28,13 +28,13 @@ pub struct Check {
 }
 
 impl Check {
-    /// ‖out − reference‖ / ‖reference‖; infinite when a second run gives other bytes or the answer is of another kind.
+    /// ‖out − reference‖ / ‖reference‖. Infinite if a second run gives other bytes, or if only one of the two has a result.
     pub fn error(&self, device: &dyn Backend) -> Result<f64> {
         (self.run)(device)
     }
 }
 
-/// ‖out − reference‖ / ‖reference‖. A NaN, and another length, are infinitely wrong.
+/// ‖out − reference‖ / ‖reference‖. Infinite if the lengths differ or a value is NaN.
 pub fn distance<T: Copy + Into<f64>>(out: &[T], reference: &[f64]) -> f64 {
     let off: f64 = out.iter().zip(reference).map(|(o, r)| ((*o).into() - r).powi(2)).sum();
     let norm: f64 = reference.iter().map(|r| r * r).sum();
@@ -42,7 +42,7 @@ pub fn distance<T: Copy + Into<f64>>(out: &[T], reference: &[f64]) -> f64 {
     if out.len() == reference.len() && error.is_finite() { error } else { f64::INFINITY }
 }
 
-/// `distance` of what `run` gives, twice the same.
+/// `distance` of the result of `run`, or infinity if a second run gives another result.
 fn measure<T: Copy + Into<f64> + PartialEq>(reference: &[f64], run: impl Fn() -> Result<Vec<T>>) -> Result<f64> {
     let out = run()?;
     Ok(if out == run()? { distance(&out, reference) } else { f64::INFINITY })
@@ -52,7 +52,7 @@ pub fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|v| f64::from(*v)).collect()
 }
 
-/// All checks. `large` adds sizes at which a device works in tiles; the reference takes seconds for them.
+/// All checks. `large` adds sizes at which a device works in tiles; the reference takes seconds to compute them.
 pub fn checks(large: bool) -> Vec<Check> {
     let mut all = Vec::new();
     let mut kernel = |family, n, m, d| all.push(kernel_check(family, n, m, d));
@@ -109,7 +109,7 @@ fn kernel_check(family: Family, n: usize, m: usize, d: usize) -> Check {
     }
 }
 
-/// A kernel matrix with noise: positive definite, condition up to some 1e4.
+/// A kernel matrix with noise: positive definite, with a condition number of up to about 1e4.
 fn matrix(n: usize) -> Vec<f64> {
     let gp = Gp::new(Family::Matern52, n, 3, 3);
     let mut a = reference::kernel(&gp.kernel, gp.points(), gp.points());
@@ -129,7 +129,7 @@ fn cholesky_check(n: usize) -> Check {
         run: Box::new(move |device| {
             measure(&factor(n), || {
                 let mut a = matrix(n);
-                // what is above the diagonal is not read
+                // the elements above the diagonal are not read
                 (0..n).for_each(|j| a[j * n..j * n + j].fill(f64::NAN));
                 Ok(if device.cholesky(&mut a, n)? { a } else { Vec::new() })
             })
@@ -187,7 +187,7 @@ fn evidence_check(family: Family, n: usize, d: usize) -> Check {
                     Ok(found.get(part.clone()).map(<[f64]>::to_vec).unwrap_or_default())
                 })
             };
-            // apart: the value is larger than the gradient
+            // compared separately, because the value is larger than the gradient
             Ok(run(0..1)?.max(run(1..d + 3)?))
         }),
     }
@@ -196,7 +196,7 @@ fn evidence_check(family: Family, n: usize, d: usize) -> Check {
 fn singular_check() -> Check {
     Check {
         operation: "evidence",
-        size: "30 points in one place".to_owned(),
+        size: "30 identical points".to_owned(),
         tolerance: 0.0,
         run: Box::new(|device| {
             let mut gp = Gp::new(Family::SquaredExponential, 30, 1, 6);
@@ -229,10 +229,10 @@ fn predict_check(n: usize, rows: usize, d: usize, columns: usize, spread: bool) 
                 device.gp_predict(&functions, at.points(), &mut out, spread.then_some(&mut variance))?;
                 Ok((out, variance))
             };
-            let of_means = measure(&means, || run().map(|r| r.0))?;
-            // of the prior variance: a posterior variance near zero is a difference
-            let of_variances = if spread { distance(&run()?.1, &variances) } else { 0.0 };
-            Ok(of_means.max(of_variances))
+            let means_error = measure(&means, || run().map(|r| r.0))?;
+            // relative to the norm of all variances, because a single one can be a difference near zero
+            let variances_error = if spread { distance(&run()?.1, &variances) } else { 0.0 };
+            Ok(means_error.max(variances_error))
         }),
     }
 }
@@ -263,17 +263,21 @@ fn backward_check(members: usize, widths: &'static [usize], rows: usize) -> Chec
             let nets = Nets::new(members, widths, rows, 11);
             let (weights, x) = (wide(&nets.weights), wide(&nets.x));
             let expected = reference::backward(members, widths, &weights, &x, rows, &wide(&nets.grad));
-            let run = |with_x: bool| {
+            // gradients of the weights, of the inputs, or of both
+            let run = |with_weights: bool, with_x: bool| {
                 let (mut tape, mut out) = (Tape::default(), vec![f32::NAN; nets.outputs()]);
                 device.forward(&nets.net(), &nets.x, rows, &mut tape, &mut out)?;
-                let (mut of_weights, mut of_x) = (vec![f32::NAN; weights.len()], vec![f32::NAN; x.len()]);
-                let of_x_asked = with_x.then_some(&mut of_x[..]);
-                device.backward(&nets.net(), &nets.x, rows, &mut tape, &nets.grad, &mut of_weights, of_x_asked)?;
-                Ok((of_weights, of_x))
+                let mut weight_grad = vec![f32::NAN; if with_weights { weights.len() } else { 0 }];
+                let mut x_grad = vec![f32::NAN; x.len()];
+                let x_slice = with_x.then_some(&mut x_grad[..]);
+                device.backward(&nets.net(), &nets.x, rows, &mut tape, &nets.grad, &mut weight_grad, x_slice)?;
+                weight_grad.extend(x_grad.into_iter().filter(|_| with_x));
+                Ok(weight_grad)
             };
-            let of_weights = measure(&expected[..weights.len()], || run(false).map(|r| r.0))?;
-            let of_x = measure(&expected[weights.len()..], || run(true).map(|r| r.1))?;
-            Ok(of_weights.max(of_x))
+            let both = measure(&expected, || run(true, true))?;
+            let of_weights = measure(&expected[..weights.len()], || run(true, false))?;
+            let of_x = measure(&expected[weights.len()..], || run(false, true))?;
+            Ok(both.max(of_weights).max(of_x))
         }),
     }
 }

@@ -1,4 +1,4 @@
-//! What every operation is, in the plainest loops and f64.
+//! Reference implementation of every operation: plain loops in f64.
 
 use twinopt::compute::{Family, Kernel, Points};
 
@@ -19,13 +19,13 @@ fn covariance(kernel: &Kernel, a: &[f64], b: &[f64]) -> f64 {
         }
 }
 
-/// `[n × m]`.
+/// Kernel matrix `[n × m]`.
 pub fn kernel(kernel: &Kernel, a: Points, b: Points) -> Vec<f64> {
     let rows: Vec<_> = (0..a.n).map(|i| point(a, i)).collect();
     (0..b.n).flat_map(|j| rows.iter().map(move |p| (p, j))).map(|(p, j)| covariance(kernel, p, &point(b, j))).collect()
 }
 
-/// The lower factor, zeros above; `None` when a pivot is not positive.
+/// Lower Cholesky factor with zeros above the diagonal. `None` if a pivot is not positive.
 pub fn cholesky(a: &[f64], n: usize) -> Option<Vec<f64>> {
     let mut l = vec![0.0; n * n];
     for j in 0..n {
@@ -40,7 +40,7 @@ pub fn cholesky(a: &[f64], n: usize) -> Option<Vec<f64>> {
     Some(l)
 }
 
-/// L⁻¹ b of one column.
+/// L⁻¹ b for one column.
 pub fn forward_solve(l: &[f64], b: &[f64]) -> Vec<f64> {
     let n = b.len();
     let mut x = b.to_vec();
@@ -51,7 +51,7 @@ pub fn forward_solve(l: &[f64], b: &[f64]) -> Vec<f64> {
     x
 }
 
-/// L⁻ᵀ b of one column.
+/// L⁻ᵀ b for one column.
 pub fn backward_solve(l: &[f64], b: &[f64]) -> Vec<f64> {
     let n = b.len();
     let mut x = b.to_vec();
@@ -68,7 +68,7 @@ pub fn inverse(l: &[f64], n: usize) -> Vec<f64> {
     (0..n).flat_map(|j| backward_solve(l, &forward_solve(l, &unit(j)))).collect()
 }
 
-/// The value and, behind it, the gradient to ln lengths, ln variance and ln noise.
+/// The log marginal likelihood, followed by its gradient with respect to ln lengths, ln variance and ln noise.
 pub fn evidence(k: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Vec<f64>> {
     let n = x.n;
     let clean = kernel(k, x, x);
@@ -102,7 +102,7 @@ pub fn evidence(k: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Vec<f64>
     Some(out)
 }
 
-/// Means `[columns][rows]` and, with a precision, variances `[rows]`.
+/// Means `[columns][rows]` and, given a precision, variances `[rows]`.
 pub fn predict(k: &Kernel, z: Points, weights: &[f64], precision: Option<&[f64]>, x: Points) -> (Vec<f64>, Vec<f64>) {
     let n = z.n;
     let (mut means, mut variances) = (vec![0.0; weights.len() / n * x.n], Vec::new());
@@ -125,7 +125,7 @@ fn silu(v: f64) -> f64 {
     v / (1.0 + (-v).exp())
 }
 
-/// Pre-activations of every layer of one member for one row.
+/// Pre-activations of all layers of one member for one row.
 fn layers(widths: &[usize], weights: &[f64], x: &[f64]) -> Vec<Vec<f64>> {
     let (mut at, mut input, mut all) = (0, x.to_vec(), Vec::new());
     for w in widths.windows(2) {
@@ -140,7 +140,7 @@ fn layers(widths: &[usize], weights: &[f64], x: &[f64]) -> Vec<Vec<f64>> {
     all
 }
 
-/// `[members][outputs][rows]`.
+/// Outputs `[members][outputs][rows]`.
 pub fn forward(members: usize, widths: &[usize], weights: &[f64], x: &[f64], rows: usize) -> Vec<f64> {
     let (p, q, size) = (widths[0], widths[widths.len() - 1], weights.len() / members);
     let mut out = vec![0.0; members * q * rows];
@@ -156,7 +156,7 @@ pub fn forward(members: usize, widths: &[usize], weights: &[f64], x: &[f64], row
     out
 }
 
-/// Gradients of the weights and, behind them, of the inputs.
+/// Gradients of the weights, followed by those of the inputs.
 pub fn backward(members: usize, widths: &[usize], weights: &[f64], x: &[f64], rows: usize, grad: &[f64]) -> Vec<f64> {
     let (p, q, size) = (widths[0], widths[widths.len() - 1], weights.len() / members);
     let (mut of_weights, mut of_x) = (vec![0.0; weights.len()], vec![0.0; x.len()]);

@@ -162,21 +162,30 @@ pub fn backward(
                 let panels = tiling.panels(tile);
                 let last = grad.len() - tile_size(&[outputs], panels, tiling.panel);
                 to_panels(out_grad, tiling, tile, outputs, &mut grad[last..]);
-                Arch::new().dispatch(Backward { widths: net.widths, weights, panels, before, grad, inputs: with_inputs });
+                Arch::new().dispatch(Backward {
+                    widths: net.widths,
+                    weights,
+                    panels,
+                    before,
+                    grad,
+                    inputs: with_inputs,
+                });
             });
             if !weight_grad.is_empty() {
-                output_ranges(net.widths, weight_grad).into_par_iter().for_each(|OutputRange { layer, first, matrix, bias }| {
-                    Arch::new().dispatch(Weights {
-                        widths: net.widths,
-                        tiling,
-                        layer,
-                        after,
-                        grad,
-                        first,
-                        matrix,
-                        bias,
-                    });
-                });
+                output_ranges(net.widths, weight_grad).into_par_iter().for_each(
+                    |OutputRange { layer, first, matrix, bias }| {
+                        Arch::new().dispatch(Weights {
+                            widths: net.widths,
+                            tiling,
+                            layer,
+                            after,
+                            grad,
+                            first,
+                            matrix,
+                            bias,
+                        });
+                    },
+                );
             }
         },
     );
@@ -257,7 +266,8 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let n = 2 * S::F32_LANES;
-        let (mut weights, mut derivatives, mut after, mut values) = (self.weights, self.before, self.after, self.values);
+        let (mut weights, mut derivatives, mut after, mut values) =
+            (self.weights, self.before, self.after, self.values);
         let layers = self.widths.len() - 1;
         for (layer, w) in self.widths.windows(2).enumerate() {
             let (matrix, rest) = weights.split_at(w[0] * w[1]);
@@ -311,8 +321,7 @@ impl WithSimd for Backward<'_> {
                 let (rest, derivative) = derivatives.split_at(derivatives.len() - w[0] * self.panels * n);
                 derivatives = rest;
                 for ((from, to), derivative) in panels.zip(derivative.chunks_exact(w[0] * n)) {
-                    let finish =
-                        Multiply { to: panel::pairs_mut::<S>(to), factor: panel::pairs::<S>(derivative) };
+                    let finish = Multiply { to: panel::pairs_mut::<S>(to), factor: panel::pairs::<S>(derivative) };
                     panel::backward(s, panel::pairs::<S>(from), matrix, w[0], finish);
                 }
             } else if self.inputs {

@@ -18,8 +18,8 @@ use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::covariance::{Blocks, fill, inverse_lengths};
-use super::factor::{cholesky, invert, lower_plus_square, lower_triangle, multiply_upper, square, symmetrise};
 use super::derivatives::{Derivatives, Pass};
+use super::factor::{cholesky, invert, lower_plus_square, lower_triangle, multiply_upper, square, symmetrise};
 use super::triangular::solve_columns;
 use crate::kernel::{Inducing, Kernel, Points, Solve};
 

@@ -2,13 +2,13 @@
 
 pub(crate) mod covariance;
 mod dense;
+mod derivatives;
 mod evidence;
 mod factor;
 mod gp;
 mod inducing;
 mod panel;
 mod predict;
-mod derivatives;
 #[cfg(test)]
 mod textbook;
 pub(crate) mod tile;

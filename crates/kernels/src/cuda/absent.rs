@@ -1,42 +1,44 @@
-//! Why there is no GPU to compute on.
+//! Reasons why no GPU is available.
 
 use cudarc::driver::{result, sys};
 use cudarc::{cublas, cusolver, nvrtc};
 
 use crate::error::Error;
 
-/// CUDA version that the driver must support: 12.0. Older ones lack calls that the libraries make.
-const LEAST_DRIVER: i32 = 12_000;
+/// Oldest CUDA version that the driver must support: 12.0. Older drivers lack functions that the libraries call.
+const MIN_DRIVER: i32 = 12_000;
 
-/// What is missing. All of it is cured outside the program, so it becomes an error of usage.
+/// What is missing. The user must install or repair it.
 #[derive(Debug, thiserror::Error)]
 pub enum Absent {
-    #[error("there is no NVIDIA driver (libcuda): install one")]
+    #[error("no NVIDIA driver (libcuda) is installed: install one")]
     Driver,
-    #[error("{0} is not found: install the CUDA 13 or 12 runtime libraries and name their folder in LD_LIBRARY_PATH")]
+    #[error("{0} was not found: install the CUDA 13 or 12 runtime libraries and add their folder to LD_LIBRARY_PATH")]
     File(&'static str),
-    #[error("the NVIDIA driver supports CUDA {}.{}, and 12.0 is needed: install a newer driver", .0 / 1000, .0 % 1000 / 10)]
+    #[error("the NVIDIA driver supports CUDA {}.{}, but 12.0 is required: install a newer driver", .0 / 1000, .0 % 1000 / 10)]
     OldDriver(i32),
-    #[error("the NVIDIA driver finds no GPU: see `nvidia-smi` and CUDA_VISIBLE_DEVICES")]
+    #[error("the NVIDIA driver finds no GPU: check `nvidia-smi` and CUDA_VISIBLE_DEVICES")]
     Gpu,
-    #[error("the GPU does not start: {0}: see `nvidia-smi`")]
+    #[error("the GPU does not start ({0}): check `nvidia-smi`")]
     Start(result::DriverError),
-    #[error("the driver does not take the kernels: {0}: install a driver as new as the CUDA libraries")]
+    #[error("the driver cannot load the kernels ({0}): install a driver that is as new as the CUDA libraries")]
     Load(result::DriverError),
-    #[error("{0} does not start: {1}: its version must fit the driver and the GPU")]
+    #[error("{0} does not start ({1}): install a version that matches the driver and the GPU")]
     Library(&'static str, String),
 }
 
 impl From<Absent> for Error {
     fn from(absent: Absent) -> Self {
-        Self::Unavailable(format!("no computing on a GPU: {absent}, or compute on the processor with `--device auto`"))
+        Self::Unavailable(format!(
+            "cannot compute on a GPU: {absent}, or compute on the processor with `--device auto`"
+        ))
     }
 }
 
 impl Absent {
-    /// Looks for everything by name first: cudarc panics where it loads a library that is not there.
+    /// Checks that every library can be found, because cudarc panics if it loads one that is missing.
     pub fn check() -> Result<(), Self> {
-        // SAFETY: loads each library and lets it go; NVIDIA's have no initialisers that anything depends on.
+        // SAFETY: loads and unloads each library; NVIDIA's libraries have no initialisers that other code depends on.
         let (driver, libraries) = unsafe {
             let driver = sys::is_culib_present();
             let libraries = [
@@ -50,9 +52,9 @@ impl Absent {
             return Err(Self::Driver);
         }
         let mut version = 0;
-        // SAFETY: this call needs no initialised driver; it writes one int.
+        // SAFETY: this call does not require an initialised driver; it writes one int.
         unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(Self::Start)?;
-        if version < LEAST_DRIVER {
+        if version < MIN_DRIVER {
             return Err(Self::OldDriver(version));
         }
         match result::init().and_then(|()| result::device::get_count()) {

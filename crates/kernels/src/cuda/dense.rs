@@ -1,18 +1,18 @@
-//! Batched networks on the GPU, in f32. Geometry and bounds of each kernel: net.cu.
+//! Batched networks on the GPU, in f32. The geometry and the bounds of each kernel are stated in net.cu.
 
 use cudarc::driver::{CudaSlice, LaunchConfig};
 
 use super::device::{Device, blocks, columns, failed, launch};
-use super::linear::{Matrices, MatricesMut, Turn};
+use super::linear::{Matrices, MatricesMut, Transpose};
 use crate::Net;
 use crate::error::Result;
 
-/// Networks' weights on the device and how they lie.
+/// The weights of the networks on the device, and their layout.
 struct Layers {
-    /// `[members]` of [`Net::weights`].
+    /// As [`Net::weights`].
     weights: CudaSlice<f32>,
     members: usize,
-    /// Weights of one member.
+    /// Number of weights of one member.
     size: usize,
     layers: Vec<Layer>,
 }
@@ -21,15 +21,16 @@ struct Layers {
 struct Layer {
     inputs: usize,
     outputs: usize,
-    /// Places of its matrix and its biases within a member's weights.
+    /// Offsets of the matrix and the biases within a member's weights.
     matrix: usize,
     bias: usize,
 }
 
-/// What the layers compute, each `[members][width][rows]`.
-struct Room {
+/// Values of the layers, each `[members][width][rows]`.
+struct Values {
     /// Pre-activations of the hidden layers.
     before: Vec<CudaSlice<f32>>,
+    /// Their activations.
     after: Vec<CudaSlice<f32>>,
     out: CudaSlice<f32>,
 }
@@ -47,28 +48,35 @@ impl Layers {
         Ok(Self { weights, members: net.members, size: Net::size(net.widths), layers })
     }
 
-    fn room(&self, device: &Device, rows: usize) -> Result<Room> {
+    /// Allocates the values.
+    fn allocate(&self, device: &Device, rows: usize) -> Result<Values> {
         let members = self.members;
         let Some((last, hidden)) = self.layers.split_last() else {
-            return Err(failed("networks", "no layer"));
+            return Err(failed("networks", "there is no layer"));
         };
-        let all = || hidden.iter().map(|l| device.room(members * l.outputs * rows)).collect::<Result<_>>();
-        Ok(Room { before: all()?, after: all()?, out: device.room(members * last.outputs * rows)? })
+        let all = || hidden.iter().map(|l| device.allocate(members * l.outputs * rows)).collect::<Result<_>>();
+        Ok(Values { before: all()?, after: all()?, out: device.allocate(members * last.outputs * rows)? })
     }
 
     /// Queues the forward pass; `x` is `[members][inputs][rows]`.
-    fn forward(&self, device: &Device, x: &CudaSlice<f32>, rows: usize, room: &mut Room) -> Result<()> {
+    fn forward(&self, device: &Device, x: &CudaSlice<f32>, rows: usize, values: &mut Values) -> Result<()> {
         let (members, weights) = (self.members, &self.weights);
         let (size, many, length) = (self.size as u64, members as u64, rows as u64);
         for (i, layer) in self.layers.iter().enumerate() {
-            let (below, above) = room.after.split_at_mut(i);
+            let (below, above) = values.after.split_at_mut(i);
             let input = below.last().unwrap_or(x);
-            let z = room.before.get_mut(i).unwrap_or(&mut room.out);
+            let z = values.before.get_mut(i).unwrap_or(&mut values.out);
             let to = MatricesMut { values: z, start: 0, rows, stride: layer.outputs * rows };
             let a = Matrices { values: input, start: 0, rows, stride: layer.inputs * rows };
             let w = self.matrix(layer);
-            device.products(members, (rows, layer.outputs, layer.inputs), (a, Turn::No), (w, Turn::No), to)?;
-            let z = room.before.get_mut(i).unwrap_or(&mut room.out);
+            device.products(
+                members,
+                (rows, layer.outputs, layer.inputs),
+                (a, Transpose::No),
+                (w, Transpose::No),
+                to,
+            )?;
+            let z = values.before.get_mut(i).unwrap_or(&mut values.out);
             let shape = columns(rows, members * layer.outputs)?;
             let (width, bias) = (layer.outputs as u64, layer.bias as u64);
             let (yes, no) = (1u64, 0u64);
@@ -76,7 +84,7 @@ impl Layers {
                 Some(after) => {
                     launch!(device, activate, shape, &length, &width, &many, &size, &bias, &yes, weights, z, after)?;
                 }
-                // behind the last layer there is no activation, and a null pointer to it
+                // the last layer has no activation; its pointer is null
                 None => launch!(device, activate, shape, &length, &width, &many, &size, &bias, &no, weights, z, &no)?,
             }
         }
@@ -90,14 +98,14 @@ impl Layers {
 
 pub fn forward(device: &Device, net: &Net, x: &[f32], rows: usize, out: &mut [f32]) -> Result<()> {
     let layers = Layers::new(device, net)?;
-    let mut room = layers.room(device, rows)?;
+    let mut values = layers.allocate(device, rows)?;
     let x = device.upload(x)?;
-    layers.forward(device, &x, rows, &mut room)?;
-    device.download(&room.out, out)?;
+    layers.forward(device, &x, rows, &mut values)?;
+    device.download(&values.out, out)?;
     device.finish("forward")
 }
 
-/// Computes the forward pass again, for its activations.
+/// Repeats the forward pass for its activations.
 pub fn backward(
     device: &Device,
     net: &Net,
@@ -109,31 +117,39 @@ pub fn backward(
 ) -> Result<()> {
     let members = net.members;
     let layers = Layers::new(device, net)?;
-    let mut room = layers.room(device, rows)?;
+    let mut values = layers.allocate(device, rows)?;
     let x = device.upload(x)?;
-    layers.forward(device, &x, rows, &mut room)?;
+    layers.forward(device, &x, rows, &mut values)?;
 
     let mut grad = device.upload(out_grad)?;
-    let mut to = device.room::<f32>(weight_grad.len())?;
+    let mut to = device.allocate::<f32>(weight_grad.len())?;
     let (length, size) = (rows as u64, layers.size as u64);
     for (i, layer) in layers.layers.iter().enumerate().rev() {
-        let input = i.checked_sub(1).map_or(&x, |below| &room.after[below]);
+        let input = i.checked_sub(1).map_or(&x, |below| &values.after[below]);
         let a = Matrices { values: input, start: 0, rows, stride: layer.inputs * rows };
         let g = Matrices { values: &grad, start: 0, rows, stride: layer.outputs * rows };
-        let w = MatricesMut { values: &mut to, start: layer.matrix, rows: layer.inputs, stride: layers.size };
-        device.products(members, (layer.inputs, layer.outputs, rows), (a, Turn::Yes), (g, Turn::No), w)?;
-        let (width, bias) = (layer.outputs as u64, layer.bias as u64);
-        let shape = blocks(members * layer.outputs, 1)?;
-        launch!(device, bias_sums, shape, &length, &width, &size, &bias, &grad, &mut to)?;
+        if !weight_grad.is_empty() {
+            let w = MatricesMut { values: &mut to, start: layer.matrix, rows: layer.inputs, stride: layers.size };
+            device.products(
+                members,
+                (layer.inputs, layer.outputs, rows),
+                (a, Transpose::Yes),
+                (g, Transpose::No),
+                w,
+            )?;
+            let (width, bias) = (layer.outputs as u64, layer.bias as u64);
+            let shape = blocks(members * layer.outputs, 1)?;
+            launch!(device, bias_sums, shape, &length, &width, &size, &bias, &grad, &mut to)?;
+        }
         if i == 0 && x_grad.is_none() {
             break;
         }
         let count = members * layer.inputs * rows;
-        let mut below = device.room::<f32>(count)?;
+        let mut below = device.allocate::<f32>(count)?;
         let w = layers.matrix(layer);
         let b = MatricesMut { values: &mut below, start: 0, rows, stride: layer.inputs * rows };
-        device.products(members, (rows, layer.inputs, layer.outputs), (g, Turn::No), (w, Turn::Yes), b)?;
-        if let Some(before) = i.checked_sub(1).map(|hidden| &room.before[hidden]) {
+        device.products(members, (rows, layer.inputs, layer.outputs), (g, Transpose::No), (w, Transpose::Yes), b)?;
+        if let Some(before) = i.checked_sub(1).map(|hidden| &values.before[hidden]) {
             let (all, shape) = (count as u64, line(count)?);
             launch!(device, deactivate, shape, &all, before, &mut below)?;
         }
@@ -146,7 +162,7 @@ pub fn backward(
     device.finish("backward")
 }
 
-/// A thread a value, the kernel steps over what is more than 65,535 blocks.
+/// One thread per value, at most 65,535 blocks. The kernel loops over the remaining values.
 fn line(count: usize) -> Result<LaunchConfig> {
     columns(count.min(65_535 * 256), 1)
 }

@@ -1,12 +1,12 @@
 // Kernels of the Gaussian processes, in f64. Matrices are column-major; every integer argument is 64 bits.
-// Compiled at run time; launched by gp.rs, whose argument lists follow these.
+// Compiled at run time. The argument lists of the launches in gp.rs must match these declarations.
 
 typedef unsigned long long u64;
 
-// Threads of a block that reduces, and of every one-dimensional block.
+// Threads of every one-dimensional block.
 #define THREADS 256
 
-// Sum over a block in a fixed order: the same bytes on every run.
+// Sum over a block in a fixed order, so that every run gives the same bytes.
 __device__ double block_sum(double value) {
     __shared__ double part[THREADS];
     part[threadIdx.x] = value;
@@ -16,12 +16,12 @@ __device__ double block_sum(double value) {
         __syncthreads();
     }
     double total = part[0];
-    // the next sum must not overwrite part[0] before every thread has read it
+    // the next sum must not overwrite part[0] before all threads have read it
     __syncthreads();
     return total;
 }
 
-// Squared scaled distance of point i of a, `[d][lda]`, and point j of b, `[d][ldb]`.
+// Squared scaled distance between point i of a, `[d][lda]`, and point j of b, `[d][ldb]`.
 __device__ double distance2(const double* a, u64 lda, u64 i, const double* b, u64 ldb, u64 j, const double* inverse,
                             u64 d) {
     double sum = 0.0;
@@ -39,8 +39,8 @@ __device__ double covariance(u64 family, double variance, double r2) {
     return variance * (1.0 + s + s * s / 3.0) * exp(-s);
 }
 
-// What ((a_k - b_k) / length_k)^2 is multiplied by in the derivative of the covariance to ln length_k.
-__device__ double steepness(u64 family, double variance, double r2) {
+// Factor of ((a_k - b_k) / length_k)^2 in the derivative of the covariance with respect to ln length_k.
+__device__ double length_factor(u64 family, double variance, double r2) {
     if (family == 0) return variance * exp(-0.5 * r2);
     double s = sqrt(5.0 * r2);
     return variance * (5.0 / 3.0) * (1.0 + s) * exp(-s);
@@ -56,7 +56,7 @@ extern "C" __global__ void covariance_block(u64 family, double variance, const d
         out[i + j * n] = covariance(family, variance, distance2(a, lda, i, b, ldb, j, inverse, d));
 }
 
-// The lower triangle of the covariance of n points with themselves, noise on its diagonal.
+// The lower triangle of the kernel matrix of n points, with noise on its diagonal.
 extern "C" __global__ void covariance_lower(u64 family, double variance, double noise, const double* x, u64 n,
                                             const double* inverse, u64 d, double* out) {
     u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
@@ -74,7 +74,7 @@ extern "C" __global__ void zero_above(u64 n, double* a) {
         if (i < j) a[i + j * n] = 0.0;
 }
 
-// out[0] = y . alpha, out[1] = sum of ln of the diagonal of the factor. One block.
+// out[0] = y . alpha, out[1] = sum of the logarithms of the diagonal of the factor. One block.
 extern "C" __global__ void evidence_value(u64 n, const double* y, const double* alpha, const double* factor,
                                           double* out) {
     double fit = 0.0, logs = 0.0;
@@ -90,9 +90,9 @@ extern "C" __global__ void evidence_value(u64 n, const double* y, const double* 
     }
 }
 
-// With W = (alpha alpha' - K^-1) / 2, of which w holds K^-1 (lower triangle): part[j] is column j's share of sum W k,
-// off-diagonal pairs counted twice; part[n + j] = W_jj; w becomes what a squared scaled distance is multiplied by.
-// A block a column.
+// With W = (alpha alpha' - K^-1) / 2: on entry w contains the lower triangle of K^-1. part[j] is the sum of W k over
+// column j, with off-diagonal pairs counted twice, and part[n + j] = W_jj. On return w contains W times the factor of the
+// squared scaled distances. One block per column.
 extern "C" __global__ void evidence_weights(u64 family, double variance, const double* x, u64 n, const double* inverse,
                                             u64 d, const double* alpha, double* w, double* part) {
     u64 j = blockIdx.x;
@@ -105,13 +105,14 @@ extern "C" __global__ void evidence_weights(u64 family, double variance, const d
         }
         double r2 = distance2(x, n, i, x, n, j, inverse, d);
         sum += weight * covariance(family, variance, r2);
-        w[i + j * n] = weight * steepness(family, variance, r2);
+        w[i + j * n] = weight * length_factor(family, variance, r2);
     }
     sum = block_sum(sum);
     if (threadIdx.x == 0) part[j] = sum;
 }
 
-// part[(2 + k) n + j]: column j's share of the gradient to ln length_k. A block a column and a coordinate.
+// part[(2 + k) n + j]: contribution of column j to the derivative with respect to ln length_k. One block per column and
+// coordinate.
 extern "C" __global__ void evidence_lengths(const double* x, u64 n, const double* inverse, const double* w,
                                             double* part) {
     u64 j = blockIdx.x, k = blockIdx.y;
@@ -124,7 +125,7 @@ extern "C" __global__ void evidence_lengths(const double* x, u64 n, const double
     if (threadIdx.x == 0) part[(2 + k) * n + j] = sum;
 }
 
-// out[r] = sum of row r of `[rows][n]`. A block a row.
+// out[r] = sum of row r of `[rows][n]`. One block per row.
 extern "C" __global__ void row_sums(u64 n, const double* part, double* out) {
     const double* row = part + (u64)blockIdx.x * n;
     double sum = 0.0;
@@ -133,7 +134,7 @@ extern "C" __global__ void row_sums(u64 n, const double* part, double* out) {
     if (threadIdx.x == 0) out[blockIdx.x] = sum;
 }
 
-// out[j] = prior - a_j . b_j of the columns of two matrices with n rows. A block a column.
+// out[j] = prior - a_j . b_j for the columns of two matrices with n rows. One block per column.
 extern "C" __global__ void column_gaps(u64 n, double prior, const double* a, const double* b, double* out) {
     const double* p = a + (u64)blockIdx.x * n;
     const double* q = b + (u64)blockIdx.x * n;

@@ -1,26 +1,26 @@
-//! Gaussian processes on the GPU, in f64. Geometry and bounds of each kernel: gp.cu.
+//! Gaussian processes on the GPU, in f64. The geometry and the bounds of each kernel are stated in gp.cu.
 
 use cudarc::driver::{CudaSlice, CudaView};
 
 use super::device::{Device, blocks, failed, launch, tiles};
-use super::linear::{Matrices, MatricesMut, Turn};
+use super::linear::{Matrices, MatricesMut, Transpose};
 use crate::error::Result;
 use crate::kernel::{Evidence, Family, GpFunctions, Kernel, Points, Solve};
 
-/// Values of a tile of a kernel matrix that is not kept whole: 64 MB.
+/// Values per tile of a kernel matrix that is computed in tiles: 64 MB (guess).
 const TILE: usize = 1 << 23;
 
 /// A kernel's parameters on the device.
 struct Covariance {
     family: u64,
     variance: f64,
-    /// Inverses of the lengths: `[d]`.
+    /// 1 / lengths: `[d]`.
     inverse: CudaSlice<f64>,
     dimensions: u64,
 }
 
-/// Points on the device, `[d][spacing]`, `n` of them from the view's start on.
-struct Cloud<'a> {
+/// `n` points on the device, from the start of the view on: `[d][spacing]`.
+struct DevicePoints<'a> {
     values: &'a CudaView<'a, f64>,
     spacing: usize,
     n: usize,
@@ -38,12 +38,12 @@ impl Covariance {
     }
 
     /// Queues `out[i + j n] = k(a_i, b_j)`.
-    fn block(&self, device: &Device, a: &Cloud, b: &Cloud, out: &mut CudaSlice<f64>) -> Result<()> {
+    fn block(&self, device: &Device, a: &DevicePoints, b: &DevicePoints, out: &mut CudaSlice<f64>) -> Result<()> {
         let (n, m) = (a.n as u64, b.n as u64);
         let (lda, ldb) = (a.spacing as u64, b.spacing as u64);
         let last = (self.dimensions as usize).saturating_sub(1);
         if out.len() < a.n * b.n || a.values.len() < last * a.spacing + a.n || b.values.len() < last * b.spacing + b.n {
-            return Err(failed("covariance", "points and matrix do not fit each other"));
+            return Err(failed("covariance", "the sizes of points and matrix differ"));
         }
         launch!(
             device,
@@ -65,20 +65,20 @@ impl Covariance {
 }
 
 /// The points from `start` on.
-fn from<'a>(points: &'a CudaSlice<f64>, start: usize) -> Result<CudaView<'a, f64>> {
-    points.try_slice(start..).ok_or_else(|| failed("points", "too few"))
+fn points_from<'a>(points: &'a CudaSlice<f64>, start: usize) -> Result<CudaView<'a, f64>> {
+    points.try_slice(start..).ok_or_else(|| failed("points", "the allocation is too short"))
 }
 
 pub fn kernel(device: &Device, kernel: &Kernel, a: Points, b: Points, out: &mut [f64]) -> Result<()> {
     let covariance = Covariance::new(device, kernel)?;
-    let (there, other) = (device.upload(a.values)?, device.upload(b.values)?);
+    let (a_values, b_values) = (device.upload(a.values)?, device.upload(b.values)?);
     let tile = (TILE / a.n).clamp(1, b.n);
-    let mut block = device.room(a.n * tile)?;
-    let whole = there.as_view();
+    let mut block = device.allocate(a.n * tile)?;
+    let all = a_values.as_view();
     for (start, columns) in (0..b.n).step_by(tile).zip(out.chunks_mut(a.n * tile)) {
-        let part = from(&other, start)?;
-        let a = Cloud { values: &whole, spacing: a.n, n: a.n };
-        let b = Cloud { values: &part, spacing: b.n, n: tile.min(b.n - start) };
+        let part = points_from(&b_values, start)?;
+        let a = DevicePoints { values: &all, spacing: a.n, n: a.n };
+        let b = DevicePoints { values: &part, spacing: b.n, n: tile.min(b.n - start) };
         covariance.block(device, &a, &b, &mut block)?;
         device.download(&block, columns)?;
     }
@@ -86,27 +86,27 @@ pub fn kernel(device: &Device, kernel: &Kernel, a: Points, b: Points, out: &mut 
 }
 
 pub fn cholesky(device: &Device, a: &mut [f64], n: usize) -> Result<bool> {
-    let mut there = device.upload(a)?;
-    if !device.factor(&mut there, n)? {
+    let mut matrix = device.upload(a)?;
+    if !device.factor(&mut matrix, n)? {
         return Ok(false);
     }
     let order = n as u64;
-    launch!(device, zero_above, tiles(n, n)?, &order, &mut there)?;
-    device.download(&there, a)?;
+    launch!(device, zero_above, tiles(n, n)?, &order, &mut matrix)?;
+    device.download(&matrix, a)?;
     device.finish("cholesky")?;
-    // cuSOLVER does not say whether a NaN is a pivot that fails.
+    // the documentation of cuSOLVER does not say whether a NaN counts as a failing pivot
     Ok(a.iter().step_by(n + 1).all(|pivot| pivot.is_finite() && *pivot > 0.0))
 }
 
 pub fn solve(device: &Device, l: &[f64], n: usize, b: &mut [f64], which: Solve) -> Result<()> {
     let factor = device.upload(l)?;
-    let mut there = device.upload(b)?;
-    device.solve(&factor, n, &mut there, b.len() / n, which)?;
-    device.download(&there, b)?;
+    let mut solution = device.upload(b)?;
+    device.solve(&factor, n, &mut solution, b.len() / n, which)?;
+    device.download(&solution, b)?;
     device.finish("solve")
 }
 
-/// Everything stays on the device; the value and the gradient come back.
+/// All matrices stay on the device; only the value and the gradient are copied back.
 pub fn evidence(device: &Device, kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Result<Option<Evidence>> {
     let (n, d) = (x.n, kernel.lengths.len());
     let covariance = Covariance::new(device, kernel)?;
@@ -115,7 +115,7 @@ pub fn evidence(device: &Device, kernel: &Kernel, noise: f64, x: Points, y: &[f6
     let targets = device.upload(y)?;
     let order = n as u64;
 
-    let mut matrix = device.room::<f64>(n * n)?;
+    let mut matrix = device.allocate::<f64>(n * n)?;
     let shape = tiles(n, n)?;
     launch!(
         device,
@@ -135,13 +135,13 @@ pub fn evidence(device: &Device, kernel: &Kernel, noise: f64, x: Points, y: &[f6
     }
     let mut alpha = device.upload(y)?;
     device.solve(&matrix, n, &mut alpha, 1, Solve::Both)?;
-    let mut parts = device.room::<f64>(2)?;
+    let mut parts = device.allocate::<f64>(2)?;
     launch!(device, evidence_value, blocks(1, 1)?, &order, &targets, &alpha, &matrix, &mut parts)?;
     if !device.invert(&mut matrix, n)? {
         return Ok(None);
     }
 
-    let mut shares = device.room::<f64>((d + 2) * n)?;
+    let mut contributions = device.allocate::<f64>((d + 2) * n)?;
     let shape = blocks(n, 1)?;
     launch!(
         device,
@@ -155,13 +155,13 @@ pub fn evidence(device: &Device, kernel: &Kernel, noise: f64, x: Points, y: &[f6
         dimensions,
         &alpha,
         &mut matrix,
-        &mut shares,
+        &mut contributions,
     )?;
     if d > 0 {
-        launch!(device, evidence_lengths, blocks(n, d)?, &points, &order, inverse, &matrix, &mut shares)?;
+        launch!(device, evidence_lengths, blocks(n, d)?, &points, &order, inverse, &matrix, &mut contributions)?;
     }
-    let mut totals = device.room::<f64>(d + 2)?;
-    launch!(device, row_sums, blocks(d + 2, 1)?, &order, &shares, &mut totals)?;
+    let mut totals = device.allocate::<f64>(d + 2)?;
+    launch!(device, row_sums, blocks(d + 2, 1)?, &order, &contributions, &mut totals)?;
 
     let (mut value, mut sums) = ([0.0; 2], vec![0.0; d + 2]);
     device.download(&parts, &mut value)?;
@@ -169,11 +169,11 @@ pub fn evidence(device: &Device, kernel: &Kernel, noise: f64, x: Points, y: &[f6
     device.finish("evidence")?;
     let [fit, logs] = value;
     let value = -0.5 * fit - logs - 0.5 * n as f64 * (2.0 * std::f64::consts::PI).ln();
-    // As a factor with a NaN, which cuSOLVER need not report.
+    // a factor with a NaN, which cuSOLVER may not report
     if !value.is_finite() || sums.iter().any(|s| !s.is_finite()) {
         return Ok(None);
     }
-    // rows 0 and 1 of the sums are those of the variance and the noise, which end the gradient
+    // sums 0 and 1 belong to variance and noise, which are the last two entries of the gradient
     sums[1] *= noise;
     sums.rotate_left(2);
     Ok(Some(Evidence { value, gradient: sums }))
@@ -192,41 +192,43 @@ pub fn predict(
     let (centres, points) = (device.upload(gp.points.values)?, device.upload(x.values)?);
     let weights = device.upload(gp.weights)?;
     let tile = (TILE / n).clamp(1, rows);
-    let mut block = device.room::<f64>(n * tile)?;
-    let mut means = device.room::<f64>(rows * columns)?;
-    // P, P k of a tile, and the variances
-    let mut spread = match (gp.precision, &variance) {
-        (Some(precision), Some(_)) => Some((device.upload(precision)?, device.room(n * tile)?, device.room(rows)?)),
+    let mut block = device.allocate::<f64>(n * tile)?;
+    let mut means = device.allocate::<f64>(rows * columns)?;
+    // P, the products P k of a tile, and the variances
+    let mut for_variance = match (gp.precision, &variance) {
+        (Some(precision), Some(_)) => {
+            Some((device.upload(precision)?, device.allocate(n * tile)?, device.allocate(rows)?))
+        }
         _ => None,
     };
 
     let order = n as u64;
-    let whole = centres.as_view();
+    let all = centres.as_view();
     for start in (0..rows).step_by(tile) {
-        let part = from(&points, start)?;
+        let part = points_from(&points, start)?;
         let m = tile.min(rows - start);
-        let z = Cloud { values: &whole, spacing: n, n };
-        let x = Cloud { values: &part, spacing: rows, n: m };
+        let z = DevicePoints { values: &all, spacing: n, n };
+        let x = DevicePoints { values: &part, spacing: rows, n: m };
         covariance.block(device, &z, &x, &mut block)?;
         let k = Matrices { values: &block, start: 0, rows: n, stride: 0 };
         if columns > 0 {
             let w = Matrices { values: &weights, start: 0, rows: n, stride: 0 };
             let to = MatricesMut { values: &mut means, start, rows, stride: 0 };
-            device.product((m, columns, n), (k, Turn::Yes), (w, Turn::No), to)?;
+            device.product((m, columns, n), (k, Transpose::Yes), (w, Transpose::No), to)?;
         }
-        if let Some((precision, solved, variances)) = &mut spread {
+        if let Some((precision, solved, variances)) = &mut for_variance {
             let p = Matrices { values: &*precision, start: 0, rows: n, stride: 0 };
             let to = MatricesMut { values: solved, start: 0, rows: n, stride: 0 };
-            device.product((n, m, n), (p, Turn::No), (k, Turn::No), to)?;
-            let place = variances.try_slice_mut(start..start + m);
-            let mut place = place.ok_or_else(|| failed("variances", "too few"))?;
+            device.product((n, m, n), (p, Transpose::No), (k, Transpose::No), to)?;
+            let target = variances.try_slice_mut(start..start + m);
+            let mut target = target.ok_or_else(|| failed("variances", "the allocation is too short"))?;
             let prior = covariance.variance;
-            launch!(device, column_gaps, blocks(m, 1)?, &order, &prior, &block, &*solved, &mut place)?;
+            launch!(device, column_gaps, blocks(m, 1)?, &order, &prior, &block, &*solved, &mut target)?;
         }
     }
     device.download(&means, out)?;
-    if let (Some((_, _, there)), Some(variance)) = (&spread, variance) {
-        device.download(there, variance)?;
+    if let (Some((_, _, variances)), Some(variance)) = (&for_variance, variance) {
+        device.download(variances, variance)?;
     }
     device.finish("gp_predict")
 }

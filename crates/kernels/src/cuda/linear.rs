@@ -1,5 +1,4 @@
-//! Linear algebra on the GPU: the calls of cuBLAS and cuSOLVER, each behind a check that its matrices lie within their
-//! memory.
+//! Linear algebra on the GPU: calls of cuBLAS and cuSOLVER. Each first checks that its matrices lie within their memory.
 
 use cudarc::cublas::sys as blas;
 use cudarc::cusolver::sys as lapack;
@@ -10,49 +9,50 @@ use crate::Solve;
 use crate::error::Result;
 
 impl Device {
-    /// The lower Cholesky factor in the lower triangle of `a`, whose upper triangle stays. `false`: not positive definite.
+    /// Replaces the lower triangle of `a` by its Cholesky factor; the upper triangle is unchanged. Returns `false` if `a` is
+    /// not positive definite.
     pub fn factor(&self, a: &mut CudaSlice<f64>, n: usize) -> Result<bool> {
-        reach("potrf", a.len(), 0, n, n, n)?;
-        let (order, lower, mut room) = (int(n)?, lapack::cublasFillMode_t::CUBLAS_FILL_MODE_LOWER, 0);
+        within("potrf", a.len(), 0, n, n, n)?;
+        let (order, lower, mut size) = (int(n)?, lapack::cublasFillMode_t::CUBLAS_FILL_MODE_LOWER, 0);
         let (a, _used) = a.device_ptr_mut(&self.stream);
-        // SAFETY: `a` holds n × n values, checked above; asks for a size only.
-        unsafe { lapack::cusolverDnDpotrf_bufferSize(self.lapack.cu(), lower, order, a as *mut f64, order, &mut room) }
+        // SAFETY: `a` contains n × n values, checked above; the call only returns a size.
+        unsafe { lapack::cusolverDnDpotrf_bufferSize(self.lapack.cu(), lower, order, a as *mut f64, order, &mut size) }
             .result()
             .map_err(|e| failed("potrf", e))?;
-        self.solver_call("potrf", room, |work, room, info| {
-            // SAFETY: as above; `work` holds `room` values, `info` one.
-            unsafe { lapack::cusolverDnDpotrf(self.lapack.cu(), lower, order, a as *mut f64, order, work, room, info) }
+        self.solver_call("potrf", size, |work, size, info| {
+            // SAFETY: as above; `work` contains `size` values, `info` one.
+            unsafe { lapack::cusolverDnDpotrf(self.lapack.cu(), lower, order, a as *mut f64, order, work, size, info) }
         })
     }
 
-    /// The lower triangle of (L Lᵀ)⁻¹ in place of that of the factor L. `false`: singular.
+    /// Replaces the lower triangle of the factor L by that of (L Lᵀ)⁻¹. Returns `false` if L is singular.
     pub fn invert(&self, factor: &mut CudaSlice<f64>, n: usize) -> Result<bool> {
-        reach("potri", factor.len(), 0, n, n, n)?;
-        let (order, lower, mut room) = (int(n)?, lapack::cublasFillMode_t::CUBLAS_FILL_MODE_LOWER, 0);
+        within("potri", factor.len(), 0, n, n, n)?;
+        let (order, lower, mut size) = (int(n)?, lapack::cublasFillMode_t::CUBLAS_FILL_MODE_LOWER, 0);
         let (a, _used) = factor.device_ptr_mut(&self.stream);
-        // SAFETY: `a` holds n × n values, checked above; asks for a size only.
-        unsafe { lapack::cusolverDnDpotri_bufferSize(self.lapack.cu(), lower, order, a as *mut f64, order, &mut room) }
+        // SAFETY: `a` contains n × n values, checked above; the call only returns a size.
+        unsafe { lapack::cusolverDnDpotri_bufferSize(self.lapack.cu(), lower, order, a as *mut f64, order, &mut size) }
             .result()
             .map_err(|e| failed("potri", e))?;
-        self.solver_call("potri", room, |work, room, info| {
-            // SAFETY: as above; `work` holds `room` values, `info` one.
-            unsafe { lapack::cusolverDnDpotri(self.lapack.cu(), lower, order, a as *mut f64, order, work, room, info) }
+        self.solver_call("potri", size, |work, size, info| {
+            // SAFETY: as above; `work` contains `size` values, `info` one.
+            unsafe { lapack::cusolverDnDpotri(self.lapack.cu(), lower, order, a as *mut f64, order, work, size, info) }
         })
     }
 
-    /// Runs a call of cuSOLVER with room to work in and reads what it found: 0 is success, more a pivot.
+    /// Runs a call of cuSOLVER with a workspace and reads its status: 0 is success, a positive number is the failing pivot.
     fn solver_call(
         &self,
         operation: &str,
-        room: i32,
+        size: i32,
         call: impl FnOnce(*mut f64, i32, *mut i32) -> lapack::cusolverStatus_t,
     ) -> Result<bool> {
-        let mut work = self.room::<f64>(usize::try_from(room).unwrap_or(0))?;
+        let mut work = self.allocate::<f64>(usize::try_from(size).unwrap_or(0))?;
         let mut info = self.zeros::<i32>(1)?;
         let (work, _work) = work.device_ptr_mut(&self.stream);
-        let (place, told) = info.device_ptr_mut(&self.stream);
-        call(work as *mut f64, room, place as *mut i32).result().map_err(|e| failed(operation, e))?;
-        drop(told);
+        let (status, guard) = info.device_ptr_mut(&self.stream);
+        call(work as *mut f64, size, status as *mut i32).result().map_err(|e| failed(operation, e))?;
+        drop(guard);
         let mut found = [0];
         self.download(&info, &mut found)?;
         self.finish(operation)?;
@@ -62,7 +62,7 @@ impl Device {
         }
     }
 
-    /// Solves with the lower factor `l` `[n × n]` in the place of `b` `[n × columns]`.
+    /// Solves with the lower factor `l` `[n × n]`, in place of `b` `[n × columns]`.
     pub fn solve(
         &self,
         l: &CudaSlice<f64>,
@@ -71,8 +71,8 @@ impl Device {
         columns: usize,
         which: Solve,
     ) -> Result<()> {
-        reach("solve", l.len(), 0, n, n, n)?;
-        reach("solve", b.len(), 0, n, n, columns)?;
+        within("solve", l.len(), 0, n, n, n)?;
+        within("solve", b.len(), 0, n, n, columns)?;
         let (order, columns) = (int(n)?, int(columns)?);
         let (l, _l) = l.device_ptr(&self.stream);
         let (b, _b) = b.device_ptr_mut(&self.stream);
@@ -81,15 +81,15 @@ impl Device {
             return self
                 .solver_call("potrs", 0, |_, _, info| {
                     let (l, b) = (l as *const f64, b as *mut f64);
-                    // SAFETY: `l` and `b` hold n × n and n × columns values, checked above; `info` one.
+                    // SAFETY: `l` and `b` contain n × n and n × columns values, checked above; `info` contains one.
                     unsafe {
                         lapack::cusolverDnDpotrs(self.lapack.cu(), lower, order, columns, l, order, b, order, info)
                     }
                 })
                 .map(|_| ());
         }
-        let transposed = if which == Solve::Forward { Turn::No } else { Turn::Yes };
-        // SAFETY: as above; the factor 1 is on the host, where a handle reads it by default.
+        let transposed = if which == Solve::Forward { Transpose::No } else { Transpose::Yes };
+        // SAFETY: as above; the factor 1 is on the host, from where a handle reads it by default.
         unsafe {
             blas::cublasDtrsm_v2(
                 *self.blas.handle(),
@@ -110,32 +110,32 @@ impl Device {
         .map_err(|e| failed("trsm", e))
     }
 
-    /// `c = op(a) op(b)` in f64, `c` `[m × n]`, `k` summed over.
+    /// `c = op(a) op(b)` in f64: `c` is `[m × n]`, and the sums have `k` terms.
     pub fn product(
         &self,
         (m, n, k): (usize, usize, usize),
-        (a, turn_a): (Matrices<f64>, Turn),
-        (b, turn_b): (Matrices<f64>, Turn),
+        (a, transpose_a): (Matrices<f64>, Transpose),
+        (b, transpose_b): (Matrices<f64>, Transpose),
         c: MatricesMut<f64>,
     ) -> Result<()> {
-        a.check("dgemm", turn_a.shape(m, k), 1)?;
-        b.check("dgemm", turn_b.shape(k, n), 1)?;
-        reach("dgemm", c.values.len(), c.start, c.rows, m, n)?;
+        a.check("dgemm", transpose_a.shape(m, k), 1)?;
+        b.check("dgemm", transpose_b.shape(k, n), 1)?;
+        within("dgemm", c.values.len(), c.start, c.rows, m, n)?;
         let (ldc, start) = (c.rows, c.start);
         let (to, _c) = c.values.device_ptr_mut(&self.stream);
         // SAFETY: the three matrices lie within their memory, checked above.
         unsafe {
             blas::cublasDgemm_v2(
                 *self.blas.handle(),
-                turn_a.code(),
-                turn_b.code(),
+                transpose_a.code(),
+                transpose_b.code(),
                 int(m)?,
                 int(n)?,
                 int(k)?,
                 &1.0,
-                a.place(&self.stream),
+                a.address(&self.stream),
                 int(a.rows)?,
-                b.place(&self.stream),
+                b.address(&self.stream),
                 int(b.rows)?,
                 &0.0,
                 (to as *mut f64).add(start),
@@ -146,34 +146,34 @@ impl Device {
         .map_err(|e| failed("dgemm", e))
     }
 
-    /// `c_e = op(a_e) op(b_e)` in f32 for every e of `batch`, `c_e` `[m × n]`, `k` summed over.
+    /// `c_e = op(a_e) op(b_e)` in f32 for e = 1 … batch: `c_e` is `[m × n]`, and the sums have `k` terms.
     pub fn products(
         &self,
         batch: usize,
         (m, n, k): (usize, usize, usize),
-        (a, turn_a): (Matrices<f32>, Turn),
-        (b, turn_b): (Matrices<f32>, Turn),
+        (a, transpose_a): (Matrices<f32>, Transpose),
+        (b, transpose_b): (Matrices<f32>, Transpose),
         c: MatricesMut<f32>,
     ) -> Result<()> {
-        a.check("sgemm", turn_a.shape(m, k), batch)?;
-        b.check("sgemm", turn_b.shape(k, n), batch)?;
-        reach("sgemm", c.values.len(), c.start + (batch.max(1) - 1) * c.stride, c.rows, m, n)?;
+        a.check("sgemm", transpose_a.shape(m, k), batch)?;
+        b.check("sgemm", transpose_b.shape(k, n), batch)?;
+        within("sgemm", c.values.len(), c.start + (batch.max(1) - 1) * c.stride, c.rows, m, n)?;
         let (ldc, start, stride) = (c.rows, c.start, c.stride);
         let (to, _c) = c.values.device_ptr_mut(&self.stream);
         // SAFETY: all matrices of the batch lie within their memory, checked above.
         unsafe {
             blas::cublasSgemmStridedBatched(
                 *self.blas.handle(),
-                turn_a.code(),
-                turn_b.code(),
+                transpose_a.code(),
+                transpose_b.code(),
                 int(m)?,
                 int(n)?,
                 int(k)?,
                 &1.0,
-                a.place(&self.stream),
+                a.address(&self.stream),
                 int(a.rows)?,
                 a.stride as i64,
-                b.place(&self.stream),
+                b.address(&self.stream),
                 int(b.rows)?,
                 b.stride as i64,
                 &0.0,
@@ -188,8 +188,8 @@ impl Device {
     }
 }
 
-/// Column-major matrices in device memory, one every `stride` values from `start`, with `rows` rows each (the leading
-/// dimension).
+/// Column-major matrices in device memory. The first begins at `start`, the others follow at distances of `stride` values;
+/// each has `rows` rows (the leading dimension).
 #[derive(Clone, Copy)]
 pub struct Matrices<'a, T> {
     pub values: &'a CudaSlice<T>,
@@ -200,16 +200,16 @@ pub struct Matrices<'a, T> {
 
 impl<T> Matrices<'_, T> {
     fn check(&self, operation: &str, (rows, columns): (usize, usize), batch: usize) -> Result<()> {
-        reach(operation, self.values.len(), self.start + (batch.max(1) - 1) * self.stride, self.rows, rows, columns)
+        within(operation, self.values.len(), self.start + (batch.max(1) - 1) * self.stride, self.rows, rows, columns)
     }
 
-    fn place(&self, stream: &CudaStream) -> *const T {
+    fn address(&self, stream: &CudaStream) -> *const T {
         let (at, _used) = self.values.device_ptr(stream);
         (at as *const T).wrapping_add(self.start)
     }
 }
 
-/// The same, written.
+/// As [`Matrices`], mutable.
 pub struct MatricesMut<'a, T> {
     pub values: &'a mut CudaSlice<T>,
     pub start: usize,
@@ -219,12 +219,12 @@ pub struct MatricesMut<'a, T> {
 
 /// Whether a product reads a matrix transposed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum Transpose {
     No,
     Yes,
 }
 
-impl Turn {
+impl Transpose {
     fn code(self) -> blas::cublasOperation_t {
         match self {
             Self::No => blas::cublasOperation_t::CUBLAS_OP_N,
@@ -232,7 +232,7 @@ impl Turn {
         }
     }
 
-    /// Shape in memory of what is `[rows × columns]` in a product.
+    /// Shape in memory of a matrix that is `[rows × columns]` in the product.
     fn shape(self, rows: usize, columns: usize) -> (usize, usize) {
         match self {
             Self::No => (rows, columns),
@@ -241,11 +241,11 @@ impl Turn {
     }
 }
 
-/// That `columns` columns of `rows` values each, `ld` apart from `start` on, lie within `len` values.
-fn reach(operation: &str, len: usize, start: usize, ld: usize, rows: usize, columns: usize) -> Result<()> {
+/// Checks that `columns` columns of `rows` values, at distances of `ld` values from `start` on, lie within `len` values.
+fn within(operation: &str, len: usize, start: usize, ld: usize, rows: usize, columns: usize) -> Result<()> {
     let end = columns.checked_sub(1).and_then(|c| c.checked_mul(ld)).and_then(|e| e.checked_add(start + rows));
     if rows > 0 && rows <= ld && end.is_some_and(|e| e <= len) {
         return Ok(());
     }
-    Err(failed(operation, format!("a matrix [{rows} × {columns}] from {start} on does not lie within {len} values")))
+    Err(failed(operation, format!("a matrix [{rows} × {columns}] at {start} does not lie within {len} values")))
 }

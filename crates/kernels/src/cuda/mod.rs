@@ -1,7 +1,8 @@
 //! NVIDIA GPUs: cuBLAS, cuSOLVER and a few kernels of our own, all loaded at run time.
 //!
-//! The only module with `unsafe` code: calls of the driver and its libraries, each behind a check of its sizes.
-//! No CUDA library is linked: without one the program runs, and [`Cuda::open`] says what is missing.
+//! This is the only module with `unsafe` code: calls of the driver and its libraries. The sizes of all arguments are
+//! checked before each call. No CUDA library is linked. If one is missing, the program still runs, and [`Cuda::open`]
+//! reports what is missing.
 #![allow(unsafe_code)]
 
 mod absent;
@@ -20,33 +21,35 @@ use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 use crate::net::{Net, Tape};
 use device::Device;
 
-/// Work below which the processor is the faster device, because data have to travel. Floating-point operations, where
-/// not stated otherwise. Estimates for a GPU on PCIe beside some 16 cores: not measured yet.
-mod least {
-    /// Elements of a kernel matrix, which returns to the host.
+/// Sizes below which the processor computes, because copying the data takes longer than the computation. In
+/// floating-point operations, unless stated otherwise. Guesses for a GPU on PCIe in a machine with 16 cores; not measured.
+mod threshold {
+    /// Elements of a kernel matrix, which is copied back to the host.
     pub const KERNEL: f64 = 4e6;
     pub const CHOLESKY: f64 = 1e9;
     pub const SOLVE: f64 = 1e9;
-    /// Right-hand sides that make the factor's journey worth it.
+    /// Right-hand sides. With fewer, copying the factor takes longer than solving.
     pub const SOLVE_COLUMNS: usize = 64;
     pub const EVIDENCE: f64 = 2e8;
     pub const PREDICT: f64 = 1e8;
-    /// Forward and backward alike: a tape is filled by the device that reads it.
+    /// The same for forward and backward passes, because the device that fills a tape must also read it.
     pub const NETWORKS: f64 = 1e8;
 }
 
-/// Operations that one covariance is worth, beside two a coordinate.
+/// Floating-point operations per covariance, in addition to two per coordinate (guess).
 const COVARIANCE: usize = 20;
 
-/// The first GPU. Hands work that is too small for it to [`Cpu`]. One operation at a time: calls from several threads
-/// wait for each other. A [`Tape`] stays as it is: a backward pass computes the forward pass again, which costs less than
-/// the tape's journey to the host and back.
+/// The first GPU. Work that is too small for it is computed by [`Cpu`]. Only one operation runs at a time; calls from
+/// several threads wait for each other. A [`Tape`] is not used: the backward pass repeats the forward pass, which takes less
+/// time than copying the tape to the host and back.
 ///
-/// The same call gives the same bytes. Results agree with [`Cpu`]'s within rounding: 1e-9 in f64, 1e-5 in f32, of the
-/// norm. Libraries choose their algorithm by size, so the last bits of a row can depend on how many rows there are.
+/// The same call gives the same bytes. Results agree with those of [`Cpu`] within rounding: the relative error of the norm
+/// is below 1e-9 in f64 and below 1e-5 in f32. The libraries choose algorithms by size, so the last bits of a row can
+/// depend on the number of rows.
 pub struct Cuda {
     device: Mutex<Device>,
     name: String,
+    /// Whether to use the GPU for small work, too.
     everything: bool,
 }
 
@@ -60,26 +63,26 @@ impl Cuda {
     /// Starts the first GPU and compiles the kernels for it (about a second).
     ///
     /// # Errors
-    /// [`Error::Usage`], with what is missing and the help: the driver, a library, a GPU, a driver that is new enough.
+    /// [`Error::Unavailable`] if the driver, a library or a GPU is missing, or if the driver is too old. The message says which.
     pub fn open() -> Result<Self> {
         let device = Device::open()?;
         let name = format!("cuda ({})", device.name());
         Ok(Self { device: Mutex::new(device), name, everything: false })
     }
 
-    /// Computes on the GPU whatever the size: for tests of it.
+    /// Computes on the GPU whatever the size. For tests of the GPU.
     #[must_use]
     pub fn everything(self) -> Self {
         Self { everything: true, ..self }
     }
 
-    /// Whether `work` with as many as `values` values is for the GPU. Nothing to compute is nothing for it.
+    /// Whether the GPU computes an operation on `values` values that takes `work`. It never computes empty operations.
     fn takes(&self, values: usize, work: f64, least: f64) -> bool {
         values > 0 && (self.everything || work >= least)
     }
 
     fn enter(&self) -> Result<MutexGuard<'_, Device>> {
-        // A poisoned lock: an operation has panicked, and left no state behind that the next one reads.
+        // A poisoned lock means that an operation panicked. No operation reads state that another one left.
         let device = self.device.lock().unwrap_or_else(PoisonError::into_inner);
         device.enter()?;
         Ok(device)
@@ -92,7 +95,7 @@ impl Backend for Cuda {
     }
 
     fn kernel(&self, kernel: &Kernel, a: Points, b: Points, out: &mut [f64]) -> Result<()> {
-        if !self.takes(out.len(), out.len() as f64, least::KERNEL) {
+        if !self.takes(out.len(), out.len() as f64, threshold::KERNEL) {
             return Cpu.kernel(kernel, a, b, out);
         }
         points("points a", &a, kernel)?;
@@ -102,7 +105,7 @@ impl Backend for Cuda {
     }
 
     fn cholesky(&self, a: &mut [f64], n: usize) -> Result<bool> {
-        if !self.takes(a.len(), (n as f64).powi(3) / 3.0, least::CHOLESKY) {
+        if !self.takes(a.len(), (n as f64).powi(3) / 3.0, threshold::CHOLESKY) {
             return Cpu.cholesky(a, n);
         }
         length("matrix", a.len(), &[n, n])?;
@@ -111,8 +114,8 @@ impl Backend for Cuda {
 
     fn solve(&self, l: &[f64], n: usize, b: &mut [f64], which: Solve) -> Result<()> {
         let columns = b.len().checked_div(n).unwrap_or(0);
-        let few = columns < least::SOLVE_COLUMNS && !self.everything;
-        if few || !self.takes(b.len(), n as f64 * b.len() as f64, least::SOLVE) {
+        let few = columns < threshold::SOLVE_COLUMNS && !self.everything;
+        if few || !self.takes(b.len(), n as f64 * b.len() as f64, threshold::SOLVE) {
             return Cpu.solve(l, n, b, which);
         }
         length("factor", l.len(), &[n, n])?;
@@ -121,7 +124,7 @@ impl Backend for Cuda {
     }
 
     fn evidence(&self, kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Result<Option<Evidence>> {
-        if !self.takes(y.len(), (x.n as f64).powi(3), least::EVIDENCE) {
+        if !self.takes(y.len(), (x.n as f64).powi(3), threshold::EVIDENCE) {
             return Cpu.evidence(kernel, noise, x, y);
         }
         points("points", &x, kernel)?;
@@ -132,10 +135,10 @@ impl Backend for Cuda {
     fn gp_predict(&self, gp: &GpFunctions, x: Points, out: &mut [f64], variance: Option<&mut [f64]>) -> Result<()> {
         let n = gp.points.n;
         let columns = gp.weights.len().checked_div(n).unwrap_or(0);
-        let spread = if gp.precision.is_some() && variance.is_some() { 2 * n } else { 0 };
-        let each = 2 * gp.kernel.lengths.len() + COVARIANCE + 2 * columns + spread;
-        let work = n as f64 * x.n as f64 * each as f64;
-        if !self.takes(n.min(x.n), work, least::PREDICT) {
+        let for_variance = if gp.precision.is_some() && variance.is_some() { 2 * n } else { 0 };
+        let per_pair = 2 * gp.kernel.lengths.len() + COVARIANCE + 2 * columns + for_variance;
+        let work = n as f64 * x.n as f64 * per_pair as f64;
+        if !self.takes(n.min(x.n), work, threshold::PREDICT) {
             return Cpu.gp_predict(gp, x, out, variance);
         }
         points("centres", &gp.points, gp.kernel)?;
@@ -166,10 +169,10 @@ impl Backend for Cuda {
     }
 
     fn forward(&self, net: &Net, x: &[f32], rows: usize, tape: &mut Tape, out: &mut [f32]) -> Result<()> {
-        if !self.takes(x.len(), work(net, rows), least::NETWORKS) {
+        if !self.takes(x.len(), work(net, rows), threshold::NETWORKS) {
             return Cpu.forward(net, x, rows, tape, out);
         }
-        let (inputs, outputs) = ends(net)?;
+        let (inputs, outputs) = inputs_and_outputs(net)?;
         length("inputs", x.len(), &[net.members, inputs, rows])?;
         length("outputs", out.len(), &[net.members, outputs, rows])?;
         dense::forward(&*self.enter()?, net, x, rows, out)
@@ -185,13 +188,15 @@ impl Backend for Cuda {
         weight_grad: &mut [f32],
         x_grad: Option<&mut [f32]>,
     ) -> Result<()> {
-        if !self.takes(x.len(), work(net, rows), least::NETWORKS) {
+        if !self.takes(x.len(), work(net, rows), threshold::NETWORKS) {
             return Cpu.backward(net, x, rows, tape, out_grad, weight_grad, x_grad);
         }
-        let (inputs, outputs) = ends(net)?;
+        let (inputs, outputs) = inputs_and_outputs(net)?;
         length("inputs", x.len(), &[net.members, inputs, rows])?;
         length("gradients of outputs", out_grad.len(), &[net.members, outputs, rows])?;
-        length("gradients of weights", weight_grad.len(), &[net.weights.len()])?;
+        if !weight_grad.is_empty() {
+            length("gradients of weights", weight_grad.len(), &[net.weights.len()])?;
+        }
         length("gradients of inputs", x_grad.as_ref().map_or(x.len(), |g| g.len()), &[x.len()])?;
         dense::backward(&*self.enter()?, net, x, rows, out_grad, weight_grad, x_grad)
     }
@@ -202,23 +207,24 @@ fn work(net: &Net, rows: usize) -> f64 {
     2.0 * net.weights.len() as f64 * rows as f64
 }
 
-/// Inputs and outputs of networks that are whole.
-fn ends(net: &Net) -> Result<(usize, usize)> {
+/// Number of inputs and outputs, after a check that the networks have layers and all weights.
+fn inputs_and_outputs(net: &Net) -> Result<(usize, usize)> {
     length("weights", net.weights.len(), &[net.members, Net::size(net.widths)])?;
     match *net.widths {
         [inputs, .., outputs] if !net.widths.contains(&0) => Ok((inputs, outputs)),
-        _ => Err(Error::Failed(format!("networks of widths {:?} have no layer", net.widths))),
+        _ => Err(Error::Failed(format!("networks with widths {:?} have no layer", net.widths))),
     }
 }
 
+/// Checks the number of coordinates.
 fn points(what: &str, points: &Points, kernel: &Kernel) -> Result<()> {
     length(what, points.values.len(), &[kernel.lengths.len(), points.n])
 }
 
-/// That a slice has the size which the operation states for it.
+/// Checks that a slice has the size that the operation requires.
 fn length(what: &str, found: usize, shape: &[usize]) -> Result<()> {
     if shape.iter().try_fold(1usize, |all, n| all.checked_mul(*n)) == Some(found) {
         return Ok(());
     }
-    Err(Error::Failed(format!("{what}: {found} values where the shape is {shape:?}")))
+    Err(Error::Failed(format!("{what}: {found} values do not have the shape {shape:?}")))
 }

@@ -1,8 +1,8 @@
-// Kernels of the networks, in f32; read after gp.cu, in one module with it. The layout is that of `Net`.
-// Compiled at run time; launched by dense.rs, whose argument lists follow these.
+// Kernels of the networks, in f32, compiled after gp.cu in the same module. The layout is that of `Net`.
+// Compiled at run time. The argument lists of the launches in dense.rs must match these declarations.
 
-// Adds the biases to z, `[members][width][rows]`, where `bias` is their place within a member's `size` weights; behind a
-// hidden layer also writes the activations.
+// Adds the biases to z, `[members][width][rows]`; `bias` is their offset within the `size` weights of a member. For a
+// hidden layer it also writes the activations.
 extern "C" __global__ void activate(u64 rows, u64 width, u64 members, u64 size, u64 bias, u64 hidden,
                                     const float* weights, float* z, float* after) {
     u64 r = (u64)blockIdx.x * blockDim.x + threadIdx.x;
@@ -14,7 +14,7 @@ extern "C" __global__ void activate(u64 rows, u64 width, u64 members, u64 size, 
     }
 }
 
-// Gradients of activations become those of the pre-activations `before`: SiLU' = s (1 + v (1 - s)).
+// Turns gradients of the activations into gradients of the pre-activations `before`: SiLU' = s (1 + v (1 - s)).
 extern "C" __global__ void deactivate(u64 count, const float* before, float* grad) {
     u64 stride = (u64)gridDim.x * blockDim.x;
     for (u64 e = (u64)blockIdx.x * blockDim.x + threadIdx.x; e < count; e += stride) {
@@ -23,7 +23,7 @@ extern "C" __global__ void deactivate(u64 count, const float* before, float* gra
     }
 }
 
-// Gradients of the biases: sums over rows in a fixed order, added in f64. A block a column of grad,
+// Gradients of the biases: sums over rows in f64, in a fixed order. One block per column of grad,
 // `[members][width][rows]`.
 extern "C" __global__ void bias_sums(u64 rows, u64 width, u64 size, u64 bias, const float* grad, float* weight_grad) {
     u64 c = blockIdx.x;
