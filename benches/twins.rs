@@ -18,8 +18,11 @@ use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use twinopt::compute::cpu;
-use twinopt::config::{self, ControllerSpec};
-use twinopt::control::{self, Context, Control, Controller, Forecast, Mpc, Observation};
+use twinopt::config;
+use twinopt::control::mpc::ResolvedMpc;
+use twinopt::control::{
+    self, Context, Control, Controller, ControllerSettings, Forecast, HoldSettings, Mpc, Observation,
+};
 use twinopt::error::Result;
 use twinopt::ops::plant::{self, Source};
 use twinopt::rng::Key;
@@ -84,11 +87,9 @@ impl Learned {
     }
 
     fn context(&self) -> Context<'_> {
-        let Source { spec, schema, compiled, .. } = &self.source;
+        let Source { schema, compiled, .. } = &self.source;
         Context {
             schema,
-            spec: &spec.value,
-            scope: &compiled.scope,
             dynamics: &self.twin,
             objective: &compiled.objective,
             kpis: &compiled.kpis,
@@ -97,8 +98,6 @@ impl Learned {
             seed: 1,
             clock: None,
             rescored: false,
-            file: &spec.path,
-            text: &spec.text,
         }
     }
 
@@ -154,8 +153,7 @@ fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
     for _ in 0..ROUNDS {
         for ((learned, (_, _, planner, _)), ours) in learned.iter().zip(cases).zip(&mut ours) {
             let Ok(learned) = learned else { continue };
-            let Some(mpc) = &learned.source.spec.value.mpc else { continue };
-            let mpc = Mpc::build(&mpc.value, &learned.context())?;
+            let mpc = Mpc::build(&ResolvedMpc::of_twin(&learned.source.spec)?, &learned.context())?;
             assert_eq!(mpc.planner(), planner);
             let mut timed = Timed { mpc, ms: Vec::with_capacity(STEPS) };
             pool.install(|| learned.run(&mut timed, STEPS, 1))?;
@@ -189,9 +187,10 @@ fn what_if(shared: &Path, _: Option<&Path>) -> Result<()> {
     let schema = &learned.source.schema;
     let middle = |&c: &usize| {
         let logged = learned.twin.logged_range(c);
-        (schema.signals[c].name.clone(), (0.5 * (logged.low + logged.high)).into())
+        0.5 * (logged.low + logged.high)
     };
-    let hold = ControllerSpec::Hold(schema.with_role(Role::Control).iter().map(middle).collect());
+    let signals = schema.with_role(Role::Control);
+    let hold = ControllerSettings::Hold(HoldSettings { values: signals.iter().map(middle).collect(), signals });
     let pools = [1, 2].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads"));
     let (mut wall, mut cpu) = ([f64::INFINITY; 2], [f64::INFINITY; 2]);
     let mut first: Option<Simulated> = None;

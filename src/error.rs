@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// One thing that is wrong in a file, with its place and its help.
+/// Something that is wrong in a file: where, what, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// Stable short code, e.g. `unknown-key`, `unknown-signal`, `unit-mismatch`.
@@ -23,6 +23,9 @@ pub struct Fault {
     pub help: String,
     /// A warning does not fail `check`.
     pub warning: bool,
+    /// The log is missing or does not cover a run. Commands that read the log report this themselves, as bad data.
+    #[serde(skip)]
+    pub about_log: bool,
 }
 
 impl Fault {
@@ -45,6 +48,7 @@ impl Fault {
             message: message.into(),
             help: help.into(),
             warning: false,
+            about_log: false,
         }
     }
 }

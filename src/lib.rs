@@ -57,6 +57,7 @@ pub mod expr;
 pub mod log;
 
 pub mod learn;
+pub mod resolve;
 pub mod value;
 
 pub mod twin;

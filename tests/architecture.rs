@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["schema"],
     &["config", "trajectory"],
     &["expr", "log"],
+    &["resolve"],
     &["learn", "value"],
     &["twin"],
     &["control"],

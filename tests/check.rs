@@ -172,7 +172,7 @@ const MISTAKES: &[Mistake] = &[
     m(SUMMER, "hold = { supply_setpoint = 20.0 }", "hold = { supply_setpoint = 30.0 }", "", &["25"]),
     m(SUMMER, "hold = { supply_setpoint = 20.0 }", "hold = { supply_setpont = 20.0 }", "", &["supply_setpoint"]),
     m(SUMMER, "hold = { supply_setpoint = 20.0 }", "hold = { cpu_load = 0.5 }", "", &["control"]),
-    m(SUMMER, "at = \"06:00\"", "at = \"6:00\"", "", &["06:00"]),
+    m(SUMMER, "at = \"06:00\"", "at = \"6.00\"", "", &["06:00"]),
     m(SUMMER, "at = \"20:00\"", "at = \"25:00\"", "", &["23:59"]),
     m(SUMMER, "days = \"mon-fri\"", "days = \"Monday-fri\"", "", &["mon"]),
     m(SUMMER, "if(outdoor_temp > 30, 18, 20)", "if(outdoor_temp > 30, 18)", "", &["if"]),

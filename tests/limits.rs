@@ -8,8 +8,8 @@ mod plant;
 use std::sync::Arc;
 
 use plant::{Known, Plant, noise};
-use twinopt::config::PlannerSpec;
-use twinopt::control::mpc::planner_of;
+use twinopt::config::{MpcSpec, PlannerSpec};
+use twinopt::control::mpc::{ResolvedMpc, planner_of};
 use twinopt::learn::Target;
 use twinopt::simulate::Simulated;
 use twinopt::trajectory::Trajectory;
@@ -173,8 +173,9 @@ miss = 1.0
 fn a_linear_twin_with_limits_is_planned_by_quadratic_programs() {
     let chosen = |text: &str| {
         let plant = Plant::new(text);
-        let spec = toml::from_str("horizon = '10min'\nwithin_log = false").unwrap();
-        planner_of(&spec, &plant.known(), &[plant.column("valve")])
+        let spec: MpcSpec = toml::from_str("horizon = '10min'\nwithin_log = false").unwrap();
+        let settings = ResolvedMpc { controls: vec![plant.column("valve")], ..ResolvedMpc::from(&spec) };
+        planner_of(&settings, &plant.known())
     };
     assert_eq!(chosen(TANKS), PlannerSpec::qp());
     let limited = TANKS.replace("2 * lower\"", "2 * lower\", hard = [-inf, 9]");

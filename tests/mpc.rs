@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use plant::cooled::{Room, STEP_MS, SUPPLY, TEMP};
 use plant::{Known, Plant, noise};
 use twinopt::config::{ForecastSpec, MpcSpec};
+use twinopt::control::mpc::ResolvedMpc;
 use twinopt::control::{Control, Controller, Mpc, Observation, limited};
 use twinopt::error::Error;
 use twinopt::expr::Program;
@@ -347,15 +348,16 @@ fn a_short_plan_that_counts_what_is_to_come_does_as_well_as_a_long_one() {
     // a scenario cannot ask for what the log did not tell
     plant.terminal_cost = None;
     let error = plant.controller(&twin, "controller.mpc = { horizon = '1h', cost_to_go = true }").err().unwrap();
-    assert!(error.to_string().contains("what comes behind a plan is not known"), "{error}");
+    assert!(error.to_string().contains("no terminal cost is available"), "{error}");
 }
 
-fn mpc_spec(text: &str) -> MpcSpec {
-    toml::from_str(text).unwrap()
+fn mpc_settings(text: &str) -> ResolvedMpc {
+    let spec: MpcSpec = toml::from_str(text).unwrap();
+    ResolvedMpc { controls: vec![SUPPLY], ..ResolvedMpc::from(&spec) }
 }
 
 fn mpc<'a>(room: &'a Room, text: &str) -> Watched<'a> {
-    let mpc = Mpc::new(&mpc_spec(text), vec![SUPPLY], room, room.objective(), Key::new(9));
+    let mpc = Mpc::new(&mpc_settings(text), room, room.objective(), Key::new(9));
     Watched(mpc, room.schema.signals[SUPPLY].clone())
 }
 
@@ -487,7 +489,7 @@ fn a_plant_that_gives_no_numbers_is_held() {
     }
     let broken = Broken(Room::new());
     let room = &broken.0;
-    let mut controller = Mpc::new(&mpc_spec("horizon = '1h'"), vec![SUPPLY], &broken, room.objective(), Key::new(9));
+    let mut controller = Mpc::new(&mpc_settings("horizon = '1h'"), &broken, room.objective(), Key::new(9));
     let simulated = room.run(&mut controller, 6, 1);
     assert_eq!(simulated.trajectory.columns[SUPPLY], [18.0; 6]);
 }

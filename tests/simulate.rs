@@ -393,8 +393,6 @@ fn faults_of_a_controller_have_a_place_and_a_cure() {
     let f = fault("controller.hold = { coling = 0.5 }");
     assert_eq!((f.code, f.line, f.help.as_str()), ("unknown-signal", 1, "did you mean `cooling`?"));
     assert_eq!(fault("controller.hold = { temp = 20 }").code, "unknown-signal");
-    let f = fault("[controller.schedule]\ncooling = [{ at = \"25:00\", value = 0.5 }]");
-    assert_eq!((f.code, f.line), ("bad-schedule", 2));
     let f = fault("[controller.rule]\ncooling = \"0.5 + tmp / 1[K]\"");
     assert_eq!((f.code, f.line), ("unknown-name", 2));
     assert_eq!(fault("[controller.rule]\ncooling = \"temp\"").code, "unit-mismatch");

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use twinopt::compute::cpu;
-use twinopt::config::{Damage, Loaded, ModelSpec, MpcSpec, TimeSpan, TwinSpec};
-use twinopt::control::mpc::{TunedMpc, TuningTrial};
+use twinopt::config::{Damage, Loaded, ModelSpec, TimeSpan, TwinSpec};
+use twinopt::control::mpc::{ResolvedMpc, TunedMpc, TuningTrial};
 use twinopt::control::{Context, Controller, Forecast, Mpc};
 use twinopt::expr;
 use twinopt::learn::{Preselected, Selection, Split, TrainingData, learn};
@@ -90,8 +90,8 @@ impl Tank {
         Self { spec, compiled, plant, log }
     }
 
-    fn mpc(&self) -> &MpcSpec {
-        &self.spec.value.mpc.as_ref().unwrap().value
+    fn mpc(&self) -> ResolvedMpc {
+        ResolvedMpc::of_twin(&self.spec).unwrap()
     }
 
     fn tuned(&self) -> TunedMpc {
@@ -100,13 +100,11 @@ impl Tank {
             schema: &self.plant.schema,
             spec: &self.spec.value,
             model: &self.spec.value.model,
-            mpc: self.mpc(),
+            mpc: &self.mpc(),
             log: &self.log,
             compiled: &self.compiled,
             compute: &cpu(),
             timezone: &zone,
-            file: &self.spec.path,
-            text: &self.spec.text,
         };
         tune(&ground, &|_| ()).unwrap().unwrap()
     }
@@ -124,18 +122,16 @@ impl Tank {
         let split = Split::new(&self.log, &model, self.spec.value.step.value).unwrap();
         let twin = Twin::new(learned.map, learned.noise_model, &self.log, &split.train, Provenance::default())
             .with_envelope(&self.log, &split.train);
-        let mpc = MpcSpec {
-            horizon: Some(TimeSpan::of_steps(s.horizon, self.log.step_ms).into()),
-            moves: Some(s.moves.into()),
-            correction: Some(s.correction.into()),
-            replan: Some(TimeSpan::of_steps(s.replan, self.log.step_ms).into()),
-            cost_to_go: Some(s.cost_to_go.into()),
-            ..self.mpc().clone()
+        let mpc = ResolvedMpc {
+            horizon: Some(TimeSpan::of_steps(s.horizon, self.log.step_ms)),
+            moves: Some(s.moves),
+            correction: Some(s.correction),
+            replan: Some(TimeSpan::of_steps(s.replan, self.log.step_ms)),
+            cost_to_go: Some(s.cost_to_go),
+            ..self.mpc()
         };
         let context = Context {
             schema: &self.plant.schema,
-            spec: &self.spec.value,
-            scope: &self.compiled.scope,
             dynamics: &twin,
             objective: &self.compiled.objective,
             kpis: &self.compiled.kpis,
@@ -144,8 +140,6 @@ impl Tank {
             seed: 1,
             clock: None,
             rescored: false,
-            file: &self.spec.path,
-            text: &self.spec.text,
         };
         let mut controller = Mpc::build(&mpc, &context).unwrap();
         assert_eq!(controller.signals(), [self.plant.column("pump")]);

@@ -1,18 +1,19 @@
 //! KPIs, the objective and the money.
 
-use super::faults::{Faults, suggest};
-use super::plant::{Plant, Wanted};
-use crate::config::{At, EconomicsSpec, KpiSpec, TwinSpec, key_place};
+use std::collections::HashMap;
+
+use super::plant::Plant;
+use crate::config::{At, EconomicsSpec, KpiSpec, key_place};
+use crate::control::mpc::priced_kpi;
 use crate::expr::Program;
+use crate::resolve::{Faults, Wanted, short, suggest};
 use crate::schema::Role;
 use crate::units::Unit;
-
-type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
 
 const ALL: [Role; 6] = [Role::State, Role::Output, Role::Control, Role::Disturbance, Role::Setpoint, Role::Derived];
 
 /// Unit of a KPI, if everything that it follows from is in order.
-pub(super) fn unit(kpi: &KpiSpec, plant: &Plant<'_>) -> Option<Unit> {
+fn unit(kpi: &KpiSpec, plant: &Plant<'_>) -> Option<Unit> {
     let of = |expr: &At<String>| {
         if plant.is_unsure(expr) { None } else { Program::compile(expr, &plant.scope).ok().map(|p| p.unit) }
     };
@@ -30,9 +31,11 @@ pub(super) fn unit(kpi: &KpiSpec, plant: &Plant<'_>) -> Option<Unit> {
     }
 }
 
-pub(super) fn kpis(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+pub(super) fn kpis(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
+    let mut units = HashMap::new();
     for (name, kpi) in &spec.kpi {
+        units.extend(unit(kpi, plant).map(|unit| (name.as_str(), unit)));
         let place = key_place(faults.text(), name, &kpi.span);
         if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
             let message = format!("`{name}` cannot name a KPI");
@@ -99,13 +102,13 @@ pub(super) fn kpis(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     }
     objective(faults, plant);
     if let Some(economics) = &spec.economics {
-        self::economics(faults, plant, economics);
+        self::economics(faults, plant, economics, &units);
     }
 }
 
 /// The signal that a KPI names; an expression in its place is told.
 fn named<'p>(
-    faults: Twin<'_, '_>,
+    faults: &mut Faults<'_>,
     plant: &Plant<'p>,
     kpi: &str,
     name: &At<String>,
@@ -121,22 +124,10 @@ fn named<'p>(
     plant.expect(faults, name, &name.span, roles, wanted)
 }
 
-/// A price is of a KPI of the twin.
-pub(super) fn priced<T>(faults: &mut Faults<'_, T>, plant: &Plant<'_>, name: &str, price: &At<f64>) {
-    let spec = plant.spec();
-    let lost = faults.is_lost(name) || plant.file.damage.names.contains(name);
-    if !spec.kpi.contains_key(name) && !lost {
-        let place = key_place(faults.text(), name, &price.span);
-        let help =
-            format!("{}, or add it under `[kpi]` of the twin", suggest(name, spec.kpi.keys().map(String::as_str)));
-        faults.add("unknown-kpi", &place, format!("there is no KPI `{name}` to price"), help);
-    }
-}
-
-fn objective(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+fn objective(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     for (name, price) in &spec.objective {
-        priced(faults, plant, name, price);
+        priced_kpi(faults, plant, name, price);
     }
     if !spec.objective.is_empty() && spec.objective.values().all(|p| **p == 0.0) {
         let place = spec.objective.values().next().map_or(0..0, |p| p.span.clone());
@@ -144,7 +135,7 @@ fn objective(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     }
 }
 
-fn economics(faults: Twin<'_, '_>, plant: &Plant<'_>, economics: &At<EconomicsSpec>) {
+fn economics(faults: &mut Faults<'_>, plant: &Plant<'_>, economics: &At<EconomicsSpec>, units: &HashMap<&str, Unit>) {
     let code = &economics.currency;
     let currency = Unit::parse(code).ok().and_then(|u| u.currency()).filter(|c| *c == code.value);
     if code.len() != 3 || !code.chars().all(|c| c.is_ascii_uppercase()) || currency.is_none() {
@@ -169,7 +160,7 @@ fn economics(faults: Twin<'_, '_>, plant: &Plant<'_>, economics: &At<EconomicsSp
     }
     let kpis = &plant.spec().kpi;
     for name in &economics.benefit {
-        match (kpis.contains_key(name.as_str()), plant.kpis.get(name.as_str())) {
+        match (kpis.contains_key(name.as_str()), units.get(name.as_str())) {
             (false, _) if faults.is_lost(name) => {}
             (false, _) => {
                 let help = suggest(name, kpis.keys().map(String::as_str));
@@ -191,7 +182,7 @@ fn economics(faults: Twin<'_, '_>, plant: &Plant<'_>, economics: &At<EconomicsSp
             return;
         }
         let percent = if value.abs() > 1.0 && value.abs() <= 100.0 {
-            format!("write a share, not per cent: `{key} = {}`", super::faults::short(**value / 100.0))
+            format!("write a share, not per cent: `{key} = {}`", short(**value / 100.0))
         } else {
             format!("write a share, like `{key} = {}`", if key == "persistence" { "0.97" } else { "0.08" })
         };

@@ -2,92 +2,17 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::path::Path;
 
-use jiff::Timestamp;
-
-use super::faults::{Faults, listed, short, suggest};
 use super::model::timezone;
 use super::plant::Plant;
-use crate::config::{At, Loaded, LogSpec, SignalSpec, TimeSpan, TwinSpec};
+use crate::config::{At, SignalSpec};
 use crate::error::Error;
-use crate::log::{self, Column, ColumnKind};
+use crate::log::{Column, ColumnKind};
+use crate::resolve::{Faults, listed, short, suggest};
 use crate::schema::Role;
 use crate::units::Unit;
 
-type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
-
-/// Larger logs are not read for the ranges of their values; limits are then not compared with them.
-const MOST_VALUES: usize = 20_000_000;
-
-/// What a log's files say of themselves.
-#[derive(Debug, Default)]
-pub(super) struct LogFacts {
-    /// Absent when they cannot be read.
-    columns: Option<Vec<Column>>,
-    failure: Option<Error>,
-    span: Option<(Timestamp, Timestamp)>,
-    /// Usual time between rows of a wide log.
-    pub(super) sampling: Option<TimeSpan>,
-    rows: usize,
-    /// Smallest and largest value of a numeric column.
-    ranges: HashMap<String, (f64, f64)>,
-}
-
-impl LogFacts {
-    pub(super) fn read(file: &Loaded<TwinSpec>) -> Self {
-        let (spec, dir) = (&file.value.log, file.path.parent().unwrap_or(Path::new(".")));
-        if spec.files.span.is_empty() {
-            return Self::default();
-        }
-        let mut facts = match log::columns(dir, spec) {
-            Ok(columns) => Self { columns: Some(columns), ..Self::default() },
-            Err(failure) => return Self { failure: Some(failure), ..Self::default() },
-        };
-        // A time column that is not there, or holds no times, is reported with its place by the checks below.
-        let any_times = facts.columns.iter().flatten().any(|c| c.kind == ColumnKind::Time);
-        if facts.find(&spec.time).is_some_and(|c| !any_times || matches!(c.kind, ColumnKind::Time | ColumnKind::Text))
-            && let Ok(span) = log::time_span(dir, spec)
-        {
-            facts.span = Some((span.first, span.last));
-            facts.sampling = span.sampling.filter(|_| spec.long.is_none());
-            facts.rows = span.rows;
-        }
-        let limited = file.value.signals.iter().any(|s| s.soft.is_some() || s.hard.is_some() || s.valid.is_some());
-        if limited
-            && spec.long.is_none()
-            && facts.rows.saturating_mul(facts.columns.as_ref().map_or(0, Vec::len)) < MOST_VALUES
-        {
-            facts.read_ranges(dir, spec);
-        }
-        facts
-    }
-
-    fn read_ranges(&mut self, dir: &Path, spec: &LogSpec) {
-        let Ok(files) = log::files(dir, spec) else { return };
-        for column in files.iter().filter_map(|f| log::describe(f).ok()).flatten() {
-            if matches!(column.kind, ColumnKind::Float | ColumnKind::Integer) && column.min <= column.max {
-                let range = self.ranges.entry(column.name).or_insert((column.min, column.max));
-                *range = (range.0.min(column.min), range.1.max(column.max));
-            }
-        }
-    }
-
-    /// First and last time stamp.
-    pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
-        self.span
-    }
-
-    pub(super) fn length(&self) -> Option<TimeSpan> {
-        self.span.map(|(first, last)| TimeSpan::from_ms(last.as_millisecond() - first.as_millisecond()))
-    }
-
-    fn find(&self, name: &str) -> Option<&Column> {
-        self.columns.as_ref()?.iter().find(|c| c.name == name)
-    }
-}
-
-pub(super) fn log(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+pub(super) fn log(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = &plant.spec().log;
     if let Some(failure) = &plant.log.failure {
         let text = match failure {
@@ -100,7 +25,7 @@ pub(super) fn log(faults: Twin<'_, '_>, plant: &Plant<'_>) {
             other => other.to_string(),
         };
         let (what, help) = text.rsplit_once("; ").unwrap_or((&text, "correct `log.files`"));
-        faults.add("no-log", &spec.files.span, what, help);
+        faults.add_about_log("no-log", &spec.files.span, what, help);
     }
     if let Some(zone) = &spec.timezone {
         timezone(faults, zone);
@@ -149,7 +74,7 @@ fn is_numeric(column: &Column) -> bool {
     NUMERIC.contains(&column.kind)
 }
 
-fn time_column(faults: Twin<'_, '_>, plant: &Plant<'_>, name: &At<String>, times: &[&str], all: &[&str]) {
+fn time_column(faults: &mut Faults<'_>, plant: &Plant<'_>, name: &At<String>, times: &[&str], all: &[&str]) {
     let help = |fallback: String| match times {
         [one] => format!("write `time = \"{one}\"`"),
         [] => fallback,
@@ -171,7 +96,7 @@ fn time_column(faults: Twin<'_, '_>, plant: &Plant<'_>, name: &At<String>, times
     }
 }
 
-fn wide_column(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, all: &[&str], numeric: &[&str]) {
+fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, all: &[&str], numeric: &[&str]) {
     if *signal.role == Role::Derived || signal.value.is_some() || (signal.expr.is_some() && signal.column.is_none()) {
         return;
     }
@@ -203,7 +128,7 @@ fn wide_column(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, all
     }
 }
 
-fn not_numbers(faults: Twin<'_, '_>, place: &Range<usize>, column: &Column, numeric: &[&str]) {
+fn not_numbers(faults: &mut Faults<'_>, place: &Range<usize>, column: &Column, numeric: &[&str]) {
     let message = format!("the column `{}` holds {}, not numbers", column.name, contents(column.kind));
     let help = if numeric.is_empty() {
         "name a column with numbers".to_owned()
@@ -213,7 +138,7 @@ fn not_numbers(faults: Twin<'_, '_>, place: &Range<usize>, column: &Column, nume
     faults.add("wrong-column", place, message, help);
 }
 
-fn missing(faults: Twin<'_, '_>, name: &At<String>, what: &str, all: &[&str]) {
+fn missing(faults: &mut Faults<'_>, name: &At<String>, what: &str, all: &[&str]) {
     let help = suggest(name, all.iter().copied());
     faults.add("unknown-column", &name.span, format!("the log has no {what} `{}`", name.value), help);
 }
@@ -229,7 +154,7 @@ fn contents(kind: ColumnKind) -> &'static str {
 }
 
 /// Two signals that read the same column.
-fn twice(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+fn twice(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let mut readers: HashMap<&str, &str> = HashMap::new();
     for signal in plant.signals.values() {
         let Some(column) = &signal.column else { continue };
@@ -241,7 +166,7 @@ fn twice(faults: Twin<'_, '_>, plant: &Plant<'_>) {
 }
 
 /// Limits against what the log holds, in the signal's unit.
-fn ranges(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, column: &At<String>) {
+fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, column: &At<String>) {
     let Some((min, max)) = plant.log.ranges.get(column.as_str()).copied() else { return };
     let Some(unit) = plant.unit(&signal.name) else { return };
     let from = signal.column_unit.as_ref().map_or_else(|| Ok(unit.clone()), |u| Unit::parse(u));

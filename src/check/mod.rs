@@ -3,11 +3,10 @@
 //! Every fault has its place, its cause and its help. Structure (keys and types) is checked by [`crate::spec`].
 
 mod controller;
-mod faults;
 mod kpi;
 mod log;
+mod log_facts;
 mod model;
-mod mpc;
 mod plant;
 mod scenario;
 mod signals;
@@ -19,10 +18,11 @@ use std::path::Path;
 
 use crate::config::{self, Loaded, Parsed, TwinSpec};
 use crate::error::{Error, Fault, Result};
+use crate::resolve::Faults;
 
 /// Faults of a twin file.
 pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
-    let mut faults = faults::Faults::new(plant.file);
+    let mut faults = Faults::new(plant.file);
     model::file(&mut faults, plant);
     log::log(&mut faults, plant);
     signals::signals(&mut faults, plant);
@@ -53,7 +53,7 @@ pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
 pub fn sound(parsed: Parsed<TwinSpec>, more: Vec<Fault>) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     let mut faults = parsed.faults;
     faults.extend(more);
-    faults.retain(|f| f.code != "no-log");
+    faults.retain(|f| !f.about_log);
     faults.sort_by_key(|f| (f.line, f.column));
     match parsed.loaded {
         Some(loaded) if faults.iter().all(|f| f.warning) => Ok((loaded, faults)),

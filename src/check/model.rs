@@ -1,13 +1,11 @@
 //! Sample time, model, retraining.
 
-use super::faults::{Faults, suggest};
 use super::plant::Plant;
-use super::signals::{known_signals, whole_steps};
-use crate::config::{At, EnsembleSpec, GpSpec, ModelSpec, TwinSpec, is_plant_name};
+use super::signals::known_signals;
+use crate::config::{At, EnsembleSpec, GpSpec, ModelSpec, is_plant_name};
 use crate::expr::Program;
+use crate::resolve::{Faults, suggest};
 use crate::schema::Role;
-
-type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
 
 /// Models that `choose` may name.
 fn models() -> impl Iterator<Item = &'static str> {
@@ -15,7 +13,7 @@ fn models() -> impl Iterator<Item = &'static str> {
 }
 
 /// Features are derived signals that are known before the controls are.
-fn features(faults: Twin<'_, '_>, plant: &Plant<'_>, names: &[At<String>]) {
+fn features(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
     known_signals(faults, plant, names);
     for name in names {
         let Some(signal) = plant.spec().signals.iter().find(|s| s.name.value == name.value) else { continue };
@@ -46,7 +44,7 @@ fn late<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a str> {
     })
 }
 
-pub(super) fn file(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+pub(super) fn file(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let name = &spec.name;
     // what cannot be a name at all has been told where the file was parsed
@@ -84,7 +82,7 @@ pub(super) fn file(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     }
 }
 
-pub(super) fn timezone(faults: Twin<'_, '_>, zone: &At<String>) {
+pub(super) fn timezone(faults: &mut Faults<'_>, zone: &At<String>) {
     if jiff::tz::TimeZone::get(zone).is_ok() {
         return;
     }
@@ -105,7 +103,7 @@ pub(super) fn timezone(faults: Twin<'_, '_>, zone: &At<String>) {
     faults.add("time-zone", &zone.span, format!("`{}` is not a time zone", zone.value), help);
 }
 
-pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let (model, step) = (&spec.model, &spec.step);
     for name in &model.choose {
@@ -165,7 +163,7 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
         );
         faults.add("too-long", &place, message, "shorten `horizon` or lengthen `holdout`");
     } else if !model.horizon.span.is_empty() {
-        whole_steps(faults, &model.horizon, step, "horizon");
+        plant.whole_steps(faults, &model.horizon, "horizon");
     }
     if let Some(share) = spec.log.completeness.as_ref().filter(|s| !(***s > 0.0 && ***s <= 1.0)) {
         let help = if **share > 1.0 && **share <= 100.0 {
@@ -179,7 +177,7 @@ pub(super) fn model(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     retrain(faults, plant);
 }
 
-fn gp(faults: Twin<'_, '_>, gp: &GpSpec) {
+fn gp(faults: &mut Faults<'_>, gp: &GpSpec) {
     let points = *gp.max_points;
     if points < 30 {
         let message = format!("{points} points are too few for an exact process: a fit needs 30 rows at least");
@@ -203,7 +201,7 @@ fn gp(faults: Twin<'_, '_>, gp: &GpSpec) {
     }
 }
 
-fn ensemble(faults: Twin<'_, '_>, ensemble: &EnsembleSpec) {
+fn ensemble(faults: &mut Faults<'_>, ensemble: &EnsembleSpec) {
     let counts = [
         ("members", &ensemble.members, 2, 100, "members = 5"),
         ("epochs", &ensemble.epochs, 1, 10_000, "epochs = 40"),
@@ -235,7 +233,7 @@ fn ensemble(faults: Twin<'_, '_>, ensemble: &EnsembleSpec) {
     }
 }
 
-fn rollout_loss(faults: Twin<'_, '_>, model: &ModelSpec) {
+fn rollout_loss(faults: &mut Faults<'_>, model: &ModelSpec) {
     let steps = &model.rollout_loss;
     if !(1..=1000).contains(&**steps) {
         let message = format!("`rollout_loss` must lie between 1 and 1000 steps, here it is {}", steps.value);
@@ -244,7 +242,7 @@ fn rollout_loss(faults: Twin<'_, '_>, model: &ModelSpec) {
     }
 }
 
-fn retrain(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let Some(retrain) = &plant.spec().retrain else { return };
     let model = &plant.spec().model;
     if *retrain.blocks >= *retrain.window {

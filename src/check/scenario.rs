@@ -6,16 +6,13 @@ use std::path::Path;
 use indexmap::IndexMap;
 
 use super::controller::controller;
-use super::faults::{Faults, listed, short, suggest};
 use super::plant::Plant;
-use super::signals::whole_steps;
 use crate::config::{At, Change, Loaded, ScenarioSpec, key_place};
 use crate::error::{Error, Fault, nearest};
 use crate::expr;
+use crate::resolve::{Faults, listed, role_name, short, suggest};
 use crate::scenario::Compiled;
 use crate::schema::Role;
-
-type Scenario<'a, 'f> = &'a mut Faults<'f, ScenarioSpec>;
 
 /// Most futures per case that a run is allowed.
 const MOST_PARTICLES: usize = 10_000;
@@ -36,7 +33,7 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
         }
         let place = key_place(&file.text, name, &change.span);
         if let Some(signal) = plant.signals.get(name.as_str()) {
-            let message = format!("`{name}` is {}, not a parameter", super::plant::role_name(*signal.role));
+            let message = format!("`{name}` is {}, not a parameter", role_name(*signal.role));
             let help = if *signal.role == Role::Disturbance {
                 format!("move it to `[disturbance]`: `{name} = {{ … }}`")
             } else {
@@ -52,7 +49,7 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
     // cases read the changed parameters
     let changed = plant.with(&spec.parameter);
     for (name, case) in &spec.case {
-        controller(&mut faults, Some(spec), &changed, name, &case.controller);
+        controller(&mut faults, spec, &changed, name, &case.controller);
         for (key, money) in [("capex", &case.capex), ("opex_per_year", &case.opex_per_year)] {
             let Some(money) = money else { continue };
             let place = key_place(&file.text, key, &money.span);
@@ -71,7 +68,7 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
 }
 
 /// What the changed parameters make of the twin's own expressions: a lag of fewer than no steps, say.
-fn expressions(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
+fn expressions(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let (twin, parameters) = (plant.file, &plant.spec().parameters);
     let changes = spec.parameter.iter().filter(|(name, _)| parameters.contains_key(*name));
     let changes: IndexMap<String, At<Change>> = changes.map(|(name, c)| (name.clone(), c.clone())).collect();
@@ -108,7 +105,7 @@ pub fn scenario_without_twin(file: &Loaded<ScenarioSpec>, known: &[String]) -> V
 }
 
 /// What can be said without the twin.
-fn alone(faults: Scenario<'_, '_>, spec: &ScenarioSpec) {
+fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     if spec.question.trim().is_empty() {
         let help = "write the question in the words of the person who asks it";
         faults.warn("missing-value", &spec.question.span, "the question is empty", help);
@@ -145,7 +142,7 @@ fn alone(faults: Scenario<'_, '_>, spec: &ScenarioSpec) {
     cases(faults, spec);
 }
 
-fn change(faults: Scenario<'_, '_>, table: &str, name: &str, at: &At<Change>) {
+fn change(faults: &mut Faults<'_>, table: &str, name: &str, at: &At<Change>) {
     if at.set.is_some() && (at.add.is_some() || at.scale.is_some()) {
         let message = format!("`{table}.{name}`: `set` does not go with `add` or `scale`");
         faults.add("contradiction", &at.span, message, "keep `set`, or keep `scale` and `add`");
@@ -155,7 +152,7 @@ fn change(faults: Scenario<'_, '_>, table: &str, name: &str, at: &At<Change>) {
     }
 }
 
-fn cases(faults: Scenario<'_, '_>, spec: &ScenarioSpec) {
+fn cases(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     for (name, case) in &spec.case {
         if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
             let place = key_place(faults.text(), name, &case.span);
@@ -177,20 +174,20 @@ fn cases(faults: Scenario<'_, '_>, spec: &ScenarioSpec) {
 }
 
 /// Start and length against the log and the step.
-fn time(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
+fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let step = &plant.spec().step;
     if spec.length.ms() > 0 && !step.span.is_empty() && *spec.length < **step {
         let message = format!("the length {} is shorter than the twin's step {}", spec.length.value, step.value);
         faults.add("too-short", &spec.length.span, message, "write at least some steps, like `length = \"7d\"`");
     } else {
-        whole_steps(faults, &spec.length, step, "length");
+        plant.whole_steps(faults, &spec.length, "length");
     }
     let Some((first, last)) = plant.log.span() else { return };
     let start = *spec.start;
     let runs = format!("the log runs from {first} to {last}");
     if start < first || start >= last {
         let message = format!("the start {start} lies outside the log");
-        faults.add("outside-log", &spec.start.span, message, format!("{runs}: start in between"));
+        faults.add_about_log("outside-log", &spec.start.span, message, format!("{runs}: start in between"));
         return;
     }
     let end = start.as_millisecond().saturating_add(spec.length.ms());
@@ -201,7 +198,7 @@ fn time(faults: Scenario<'_, '_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
         let room = if days > 0 { format!("{days}d") } else { left.to_string() };
         let message = format!("start and length reach beyond the end of the log ({last})");
         let help = format!("shorten it to at most `length = \"{room}\"`, or start earlier");
-        faults.add("outside-log", &spec.length.span, message, help);
+        faults.add_about_log("outside-log", &spec.length.span, message, help);
     }
 }
 

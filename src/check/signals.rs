@@ -3,16 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::faults::{Faults, listed, short, suggest};
-use super::plant::{Plant, Wanted, role_name};
-use crate::config::{At, Effect, ForecastSpec, SignalSpec, TimeSpan, TwinSpec, key_place};
+use super::plant::Plant;
+use crate::config::{At, Effect, ForecastSpec, SignalSpec, key_place};
 use crate::expr::{Program, is_name};
+use crate::resolve::{Faults, Wanted, listed, role_name, suggest};
 use crate::schema::Role;
 use crate::units::Unit;
 
-type Twin<'a, 'f> = &'a mut Faults<'f, TwinSpec>;
-
-pub(super) fn signals(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+pub(super) fn signals(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (i, signal) in spec.signals.iter().enumerate() {
@@ -50,7 +48,7 @@ fn as_name(name: &str) -> String {
     out
 }
 
-fn name(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, again: bool) {
+fn name(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, again: bool) {
     let name = &signal.name;
     if !is_name(name) {
         let help = format!("use letters, digits and `_`, like `{}`; `column` keeps the log's own name", as_name(name));
@@ -69,7 +67,7 @@ fn name(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec, again: boo
 type Rule = (&'static str, Option<Range<usize>>, &'static [Role]);
 
 /// Keys that mean something only for some roles.
-fn keys_of_role(faults: Twin<'_, '_>, signal: &SignalSpec) {
+fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
     use Role::{Control, Derived, Disturbance, Output, Setpoint, State};
     fn span<T>(at: &Option<At<T>>) -> Option<Range<usize>> {
         at.as_ref().map(|a| a.span.clone())
@@ -120,7 +118,7 @@ fn keys_of_role(faults: Twin<'_, '_>, signal: &SignalSpec) {
     }
 }
 
-fn units(faults: Twin<'_, '_>, signal: &SignalSpec) {
+fn units(faults: &mut Faults<'_>, signal: &SignalSpec) {
     let mut parse = |text: &Option<At<String>>| -> Option<Unit> {
         let text = text.as_ref()?;
         match Unit::parse(text) {
@@ -177,7 +175,7 @@ pub(super) fn unit_help(text: &str) -> String {
     }
 }
 
-fn limits(faults: Twin<'_, '_>, signal: &SignalSpec) {
+fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
     let name = &signal.name.value;
     for (key, limits) in [("soft", &signal.soft), ("hard", &signal.hard), ("valid", &signal.valid)] {
         let Some(limits) = limits else { continue };
@@ -250,7 +248,7 @@ fn limits(faults: Twin<'_, '_>, signal: &SignalSpec) {
 }
 
 /// Whether a control that is off or on can be both, and get from one to the other.
-fn switching(faults: Twin<'_, '_>, signal: &SignalSpec) {
+fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
     let name = &signal.name.value;
     let Some(least) = &signal.min_on else {
         for (key, at) in [("min_run", &signal.min_run), ("min_stop", &signal.min_stop)] {
@@ -285,7 +283,7 @@ fn switching(faults: Twin<'_, '_>, signal: &SignalSpec) {
     }
 }
 
-fn times(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
+fn times(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     let step = plant.spec().step.value;
     if let Some(flat) = signal.flat.as_ref().filter(|flat| ***flat <= step) {
         let message = format!("`flat` of `{}` is {}, no longer than one step ({step})", signal.name.value, flat.value);
@@ -294,19 +292,19 @@ fn times(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
     }
     for (key, at) in [("min_run", &signal.min_run), ("min_stop", &signal.min_stop)] {
         if let Some(at) = at {
-            whole_steps(faults, at, &plant.spec().step, key);
+            plant.whole_steps(faults, at, key);
         }
     }
 }
 
-fn forecast(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
+fn forecast(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     if let Some(at) = &signal.forecast {
         season(faults, plant, at, &format!("the forecast of `{}`", signal.name.value));
     }
 }
 
 /// A season fits the sample time and the log.
-pub(super) fn season<T>(faults: &mut Faults<'_, T>, plant: &Plant<'_>, at: &At<ForecastSpec>, whose: &str) {
+pub(super) fn season(faults: &mut Faults<'_>, plant: &Plant<'_>, at: &At<ForecastSpec>, whose: &str) {
     let ForecastSpec::Seasonal(season) = at.value else { return };
     let step = &plant.spec().step;
     if step.span.is_empty() || step.ms() <= 0 {
@@ -329,7 +327,7 @@ pub(super) fn season<T>(faults: &mut Faults<'_, T>, plant: &Plant<'_>, at: &At<F
     }
 }
 
-fn effects(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
+fn effects(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     for (control, effect) in &signal.effects {
         let place = key_place(faults.text(), control, &effect.span);
         plant.expect(faults, control, &place, &[Role::Control], "a control");
@@ -344,7 +342,7 @@ fn effects(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
     }
 }
 
-fn equations(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
+fn equations(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     let own = plant.unit(&signal.name).cloned();
     for (key, expr, role) in [("expr", &signal.expr, Role::Derived), ("next", &signal.next, Role::State)] {
         let Some(expr) = expr.as_ref().filter(|_| *signal.role == role) else { continue };
@@ -355,14 +353,14 @@ fn equations(faults: Twin<'_, '_>, plant: &Plant<'_>, signal: &SignalSpec) {
 }
 
 /// A twin has something to predict, and something to move.
-fn roles(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+fn roles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let place = &(0..0);
     if plant.spec().signals.is_empty() {
         let help = "add the tag list: `signals = [{ name = \"…\", role = \"state\", unit = \"degC\" }, …]`";
         faults.add("no-signals", place, "the twin has no signals", help);
         return;
     }
-    if plant.names_of(&[Role::State, Role::Output]).is_empty() {
+    if plant.with_role(&[Role::State, Role::Output]).is_empty() {
         let message = "no signal is a state or an output: there is nothing to predict";
         faults.add(
             "no-state",
@@ -371,14 +369,14 @@ fn roles(faults: Twin<'_, '_>, plant: &Plant<'_>) {
             "give what the plant does `role = \"state\"`, what its meters show `role = \"output\"`",
         );
     }
-    if plant.names_of(&[Role::Control]).is_empty() {
+    if plant.with_role(&[Role::Control]).is_empty() {
         let message = "no signal is a control: scenarios can change disturbances only";
         faults.warn("no-control", place, message, "give what staff may move `role = \"control\"`");
     }
 }
 
 /// Derived signals that need each other at the same step.
-fn circles(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+fn circles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let derived: Vec<&SignalSpec> =
         spec.signals.iter().map(|s| &s.value).filter(|s| *s.role == Role::Derived && s.expr.is_some()).collect();
@@ -449,7 +447,7 @@ fn circle_from<'n>(start: &'n str, reads: &HashMap<&'n str, Vec<&'n str>>) -> Op
 }
 
 /// Parameters: names and units.
-pub(super) fn parameters(faults: Twin<'_, '_>, plant: &Plant<'_>) {
+pub(super) fn parameters(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     for (name, parameter) in &plant.spec().parameters {
         if !is_name(name) {
             let place = key_place(faults.text(), name, &parameter.span);
@@ -464,46 +462,12 @@ pub(super) fn parameters(faults: Twin<'_, '_>, plant: &Plant<'_>) {
     }
 }
 
-/// Whether `value` obeys the hard limits and the multiple of a control.
-pub(super) fn within<T>(faults: &mut Faults<'_, T>, signal: &SignalSpec, value: &At<f64>, whose: &str) {
-    if let Some(hard) = signal.hard.as_ref().filter(|h| h[0] <= h[1] && !(**value >= h[0] && **value <= h[1])) {
-        let unit = signal.unit.as_ref().map_or(String::new(), |u| format!(" {}", u.value));
-        let message = format!(
-            "{whose}: {}{unit} is outside the hard limits [{}, {}] of `{}`",
-            short(**value),
-            hard[0],
-            hard[1],
-            signal.name.value
-        );
-        let nearest = value.max(hard[0]).min(hard[1]);
-        faults.add("outside-limits", &value.span, message, format!("write a value inside, like {}", short(nearest)));
-    } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > 0.0) {
-        let rest = (**value / **multiple - (**value / **multiple).round()).abs();
-        if rest > 1e-9 {
-            let message =
-                format!("{whose}: {} is no multiple of {} of `{}`", short(**value), multiple.value, signal.name.value);
-            let nearest = (**value / **multiple).round() * **multiple;
-            faults.add("outside-limits", &value.span, message, format!("write e.g. {}", short(nearest)));
-        }
-    }
-}
-
 /// Names of a list that must be signals.
-pub(super) fn known_signals(faults: Twin<'_, '_>, plant: &Plant<'_>, names: &[At<String>]) {
+pub(super) fn known_signals(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
     for name in names {
         if !plant.signals.contains_key(name.as_str()) && !faults.is_lost(name) {
             let help = suggest(name, plant.signals.keys().copied());
             faults.add("unknown-signal", &name.span, format!("there is no signal `{}`", name.value), help);
         }
-    }
-}
-
-/// Whole multiples of the step, so that nothing is rounded silently.
-pub(super) fn whole_steps<T>(faults: &mut Faults<'_, T>, span: &At<TimeSpan>, step: &At<TimeSpan>, key: &str) {
-    if step.ms() > 0 && !step.span.is_empty() && span.ms() % step.ms() != 0 {
-        let n = span.steps(step.value, 1) as i64;
-        let message = format!("`{key}` {} is not a whole number of steps ({})", span.value, step.value);
-        let help = format!("write a multiple of the step, like `\"{}\"`", TimeSpan::from_ms(n * step.ms()));
-        faults.warn("odd-span", &span.span, message, help);
     }
 }

@@ -87,7 +87,7 @@ impl Folder {
     fn check(&mut self, plant: &check::Plant<'_>, seed: Option<u64>) {
         for scenario in std::mem::take(&mut self.scenarios) {
             let mut faults = check::scenario(&scenario, plant);
-            faults.retain(|f| !f.warning && f.code != "outside-log");
+            faults.retain(|f| !f.warning && !f.about_log);
             if faults.is_empty() { self.scenarios.push(scenario) } else { self.refuse(&scenario, faults, seed) }
         }
     }

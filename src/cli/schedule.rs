@@ -7,8 +7,7 @@ use clap::ValueEnum;
 use super::output;
 use super::project::Project;
 use super::{Device, Globals};
-use crate::config;
-use crate::control::schedule::minute_of_day;
+use crate::config::{self, TimeOfDay};
 use crate::error::{Error, Result};
 use crate::ops::schedule::Job;
 
@@ -41,7 +40,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let minute = minute_of_day(&args.at).map_err(|why| Error::Usage(format!("--at: {why}")))?;
+    let at: TimeOfDay = args.at.parse().map_err(|why| Error::Usage(format!("--at: {why}")))?;
     let twin = config::load_twin(&args.dir)?;
     let project = Project::find(&args.dir)?;
     let binary = std::env::current_exe().map_err(|e| Error::Internal(format!("the binary's own path: {e}")))?;
@@ -50,8 +49,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         root: absolute(&project.root)?,
         plant: twin.value.name.value,
         binary: absolute(&binary)?,
-        hour: (minute / 60) as u8,
-        minute: (minute % 60) as u8,
+        hour: at.hour() as u8,
+        minute: at.minute() as u8,
         run: args.run.as_deref().map(absolute).transpose()?,
         flags: flags(globals),
     };

@@ -2,6 +2,7 @@
 //! meaning is checked by [`crate::check`].
 
 mod at;
+mod clock;
 mod json_schema;
 mod load;
 mod model;
@@ -9,7 +10,6 @@ mod mpc;
 mod place;
 mod planner;
 mod scenario;
-mod setting;
 mod shape;
 mod span;
 mod syntax;
@@ -19,6 +19,7 @@ mod twin;
 mod words;
 
 pub use at::At;
+pub use clock::{TimeOfDay, Weekdays};
 pub use json_schema::{scenario_json_schema, twin_json_schema};
 pub use load::{
     Damage, Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse, parse_scenario, parse_twin, twin_file,
@@ -28,7 +29,6 @@ pub use mpc::{MpcSpec, PlannedStock};
 pub use place::{inner_place, key_place};
 pub use planner::PlannerSpec;
 pub use scenario::{BaseStockLoop, CaseSpec, Change, ControllerSpec, PidLoop, Reference, ScenarioSpec, ScheduleEntry};
-pub use setting::SettingFault;
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema};
 pub use total::TotalSpec;

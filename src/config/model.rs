@@ -1,34 +1,36 @@
-//! What learns the plant, and how.
+//! Settings of learning.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{At, TimeSpan};
 
-/// How the twin is learned.
+/// How the model of the plant is learned.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSpec {
-    /// Models fitted side by side; the best multi-step hold-out score wins. `persistence` and `linear` are always fitted.
+    /// Models to fit; the one with the best multi-step score on the hold-out is used. `persistence` and `linear` are always
+    /// fitted (default `["linear", "forest"]`).
     pub choose: Vec<At<String>>,
-    /// Past values of every input that a model sees, the present one included.
+    /// Number of values of every input that a model reads, the present one included (default 3).
     pub lags: At<usize>,
-    /// The newest stretch of the log, which no step of fitting sees.
+    /// The newest part of the log, kept for validation: no part of the fit uses it (default `14d`).
     pub holdout: At<TimeSpan>,
-    /// Control horizon: models are scored, and must beat persistence, up to here.
+    /// Control horizon: models are scored up to it, and must beat persistence (default `4h`).
     pub horizon: At<TimeSpan>,
     /// Signals that no model reads.
     pub ignore: Vec<At<String>>,
-    /// Derived signals that models read besides states, controls and disturbances; they must follow from states,
-    /// disturbances, set-points, the past and the clock alone. `sin(6.2832 * time / 7[d])` tells the time of the week.
+    /// Derived signals that models read besides states, controls and disturbances. They may depend only on states,
+    /// disturbances, set-points, past values and the clock. `sin(6.2832 * time / 7[d])` encodes the time of the week.
     pub features: Vec<At<String>>,
-    /// How long a state without a good measurement may be carried by the model's own prediction (default `horizon`).
+    /// How long the model's own prediction may replace a missing measurement of a state (default `horizon`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry: Option<At<TimeSpan>>,
-    /// Steps over which `linear` and `ensemble` are fitted to simulate open loop, fed with their own predictions of the
-    /// states (default 1: to predict the next step from measured values). A model that is good one step ahead can still
-    /// drift when it runs alone, where states are slow, noisy or not all measured.
+    /// Number of steps over which `linear` and `ensemble` are fitted in open loop, on their own predictions of the states
+    /// (default 1: one step ahead, from measured values). A model that predicts one step well can still drift in open loop
+    /// if states are slow, noisy or not all measured.
     pub rollout_loss: At<usize>,
+    /// Seed of all random numbers of the fit (default 1).
     pub seed: At<u64>,
     /// Settings of the model `gp`.
     #[serde(skip_serializing_if = "GpSpec::is_default")]
@@ -38,26 +40,27 @@ pub struct ModelSpec {
     pub ensemble: EnsembleSpec,
 }
 
-/// Settings of the model `ensemble`: several neural networks, each of which also tells how sure it is.
+/// Settings of the model `ensemble`: several neural networks, each of which predicts mean and variance.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnsembleSpec {
-    /// Networks, each fitted to a bootstrap sample of its own (default 5).
+    /// Number of networks, each fitted to its own bootstrap sample (default 5).
     pub members: At<usize>,
     /// Width of each hidden layer (default `[64, 64]`).
     pub layers: Vec<At<usize>>,
-    /// Passes over the training rows, at most; the step size falls to nothing over them (default 40).
+    /// Maximum number of passes over the training rows; the learning rate decays to zero over them (default 40).
     pub epochs: At<usize>,
-    /// Passes without progress on blocks held out, after which training ends and the best networks are taken (default 10);
-    /// 0: all passes are made and the last networks are taken, for short logs, of which no part can be spared.
+    /// Early stopping: training ends after this number of passes without progress on held-out blocks, and the best networks
+    /// are used (default 10). With 0 there are no held-out blocks, and the networks of the last pass are used: for short
+    /// logs.
     pub patience: At<usize>,
-    /// Rows of one step of the optimiser (default 256).
+    /// Rows per step of the optimiser (default 256).
     pub batch: At<usize>,
-    /// Step size of Adam at the start (default 0.005).
+    /// Initial learning rate of Adam (default 0.005).
     pub learning_rate: At<f64>,
-    /// Share of every weight that is taken away per step and unit of step size (default 0.01).
+    /// Decoupled weight decay, as in AdamW (default 0.01).
     pub weight_decay: At<f64>,
-    /// What the networks correct (default `linear`).
+    /// Mean function to which the networks add a correction (default `linear`).
     pub mean: At<MeanSpec>,
 }
 
@@ -82,18 +85,18 @@ impl EnsembleSpec {
     }
 }
 
-/// What a model corrects.
+/// The mean function to which a model adds a correction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MeanSpec {
-    /// The model `linear`, to which predictions return away from the data.
+    /// The model `linear`. Predictions return to it away from the data.
     Linear,
     /// The mean of each target.
     Constant,
 }
 
 impl ModelSpec {
-    /// Steps of `step` for which a state may be carried.
+    /// Number of steps for which the model's prediction may replace a missing state.
     pub fn carry_steps(&self, step: TimeSpan) -> usize {
         self.carry.as_ref().unwrap_or(&self.horizon).steps(step, 0)
     }
@@ -117,19 +120,19 @@ impl Default for ModelSpec {
     }
 }
 
-/// Settings of the model `gp`: a Gaussian process for every target.
+/// Settings of the model `gp`: one Gaussian process per target.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GpSpec {
-    /// How covariance falls with distance (default `matern52`).
+    /// Covariance function (default `matern52`).
     pub kernel: GpKernel,
-    /// What the process corrects (default `linear`).
+    /// Mean function of the process (default `linear`).
     pub mean: MeanSpec,
-    /// Training rows up to which the process is exact; beyond them it goes through inducing points (default 1000).
+    /// Largest number of training rows for an exact process; with more rows it uses inducing points (default 1000).
     pub max_points: At<usize>,
-    /// Inducing points (default 256).
+    /// Number of inducing points (default 256).
     pub inducing: At<usize>,
-    /// Functions drawn from the posterior, which particles follow (default 16).
+    /// Number of functions that are drawn from the posterior; each particle follows one (default 16).
     pub samples: At<usize>,
 }
 
@@ -151,12 +154,12 @@ impl GpSpec {
     }
 }
 
-/// Covariance of the model `gp`, with a length-scale for every input.
+/// Covariance function of the model `gp`, with a length scale per input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GpKernel {
-    /// Matérn 5/2: twice differentiable functions.
+    /// Matérn 5/2: functions that are twice differentiable.
     Matern52,
-    /// Squared exponential: very smooth functions.
+    /// Squared exponential: functions that are infinitely differentiable.
     SquaredExponential,
 }

@@ -9,133 +9,135 @@ use super::At;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PlannerSpec {
-    /// Cross-entropy method with truncated normals (Chua et al. 2018).
+    /// Cross-entropy method with truncated normal distributions (Chua et al. 2018).
     #[serde(rename_all = "snake_case")]
     Cem {
         /// Candidates per iteration.
-        #[serde(default = "d_population")]
+        #[serde(default = "default_population")]
         population: At<usize>,
-        /// Share of candidates that shape the next iteration.
-        #[serde(default = "d_elites")]
+        /// Share of candidates to which the next distribution is fitted.
+        #[serde(default = "default_elites")]
         elites: At<f64>,
-        #[serde(default = "d_iterations")]
+        #[serde(default = "default_iterations")]
         iterations: At<usize>,
-        /// Weight of the last mean and variance.
-        #[serde(default = "d_smoothing")]
+        /// Weight of the previous mean and variance.
+        #[serde(default = "default_smoothing")]
         smoothing: At<f64>,
-        /// A few steps of `gradient` from the best sequence.
-        #[serde(default = "d_polish")]
+        /// Improve the best sequence by a few steps of `gradient`.
+        #[serde(default = "default_polish")]
         polish: At<bool>,
     },
-    /// Bounded Gauss-Newton on the slopes of the whole rollout, with several dampings tried at once.
+    /// Bounded Gauss-Newton method with derivatives of the whole rollout; several damping factors are tried at once.
     #[serde(rename_all = "snake_case")]
     GaussNewton {
-        /// Steps of the best start.
-        #[serde(default = "d_steps")]
+        /// Iterations from the best starting point.
+        #[serde(default = "default_steps")]
         iterations: At<usize>,
-        /// Starts that take a first step; the best of them goes on.
-        #[serde(default = "d_starts")]
+        /// Starting points for which one iteration is made; the best one is continued.
+        #[serde(default = "default_starts")]
         starts: At<usize>,
     },
-    /// CEM with coloured noise, kept elites and a shrinking population (Pinneri et al. 2020).
+    /// CEM with coloured noise, reused elites and a shrinking population (Pinneri et al. 2020).
     #[serde(rename_all = "snake_case")]
     Icem {
-        #[serde(default = "d_population")]
+        #[serde(default = "default_population")]
         population: At<usize>,
-        #[serde(default = "d_elites")]
+        #[serde(default = "default_elites")]
         elites: At<f64>,
-        #[serde(default = "d_iterations")]
+        #[serde(default = "default_iterations")]
         iterations: At<usize>,
-        #[serde(default = "d_smoothing")]
+        #[serde(default = "default_smoothing")]
         smoothing: At<f64>,
-        /// Power spectral density of the noise ∝ 1/f^β; 0 white, 2–4 for slow plants.
-        #[serde(default = "d_beta")]
+        /// The power spectral density of the noise is ∝ 1/f^β: 0 is white, 2 to 4 suits slow plants.
+        #[serde(default = "default_beta")]
         beta: At<f64>,
-        /// The population shrinks by this factor each iteration.
-        #[serde(default = "d_decay")]
+        /// The population is divided by this factor after each iteration.
+        #[serde(default = "default_decay")]
         decay: At<f64>,
-        /// Share of elites kept between iterations and between plans.
-        #[serde(default = "d_keep")]
+        /// Share of elites that is reused in the next iteration and in the next plan.
+        #[serde(default = "default_keep")]
         keep: At<f64>,
-        /// A few steps of `gradient` from the best sequence.
-        #[serde(default = "d_polish")]
+        /// Improve the best sequence by a few steps of `gradient`.
+        #[serde(default = "default_polish")]
         polish: At<bool>,
     },
-    /// Averages weighted by exp(−cost/λ), with smoothed noise (Williams et al. 2017).
+    /// Model-predictive path integral control: averages weighted by exp(−cost/λ), with smoothed noise (Williams et al.
+    /// 2017).
     #[serde(rename_all = "snake_case")]
     Mppi {
         /// Candidates per iteration.
-        #[serde(default = "d_population")]
+        #[serde(default = "default_population")]
         population: At<usize>,
-        #[serde(default = "d_iterations")]
+        #[serde(default = "default_iterations")]
         iterations: At<usize>,
-        /// λ, in spreads of the costs (median − least).
-        #[serde(default = "d_temperature")]
+        /// λ, as a multiple of the difference between the median and the lowest cost.
+        #[serde(default = "default_temperature")]
         temperature: At<f64>,
-        /// Share of new noise in each move; 1 is white.
-        #[serde(default = "d_new_noise")]
+        /// Share of new noise in each move; with 1 the noise is white.
+        #[serde(default = "default_new_noise")]
         smoothing: At<f64>,
-        /// The noise shrinks by this factor each iteration.
-        #[serde(default = "d_shrink")]
+        /// The noise is multiplied by this factor after each iteration.
+        #[serde(default = "default_shrink")]
         decay: At<f64>,
-        /// A few steps of `gradient` from the best sequence.
-        #[serde(default = "d_polish")]
+        /// Improve the best sequence by a few steps of `gradient`.
+        #[serde(default = "default_polish")]
         polish: At<bool>,
     },
-    /// Sequences drawn evenly between the bounds; the cheapest one wins.
+    /// Sequences drawn uniformly between the bounds; the cheapest one is used.
     #[serde(rename_all = "snake_case")]
     RandomShooting {
-        /// Sequences priced.
-        #[serde(default = "d_sequences")]
+        /// Number of sequences that are evaluated.
+        #[serde(default = "default_sequences")]
         population: At<usize>,
-        /// A few steps of `gradient` from the best sequence.
-        #[serde(default = "d_polish")]
+        /// Improve the best sequence by a few steps of `gradient`.
+        #[serde(default = "default_polish")]
         polish: At<bool>,
     },
-    /// Projected L-BFGS on the slopes of the cost, for objectives that are no sum of squares.
+    /// Projected L-BFGS on the gradient of the cost, for objectives that are not sums of squares.
     #[serde(rename_all = "snake_case")]
     Gradient {
-        #[serde(default = "d_descents")]
+        #[serde(default = "default_descents")]
         iterations: At<usize>,
-        /// Past steps that shape the next one.
-        #[serde(default = "d_memory")]
+        /// Number of past steps from which the Hessian is approximated.
+        #[serde(default = "default_memory")]
         memory: At<usize>,
     },
-    /// Linearises, solves the constrained quadratic program, repeats; exact for linear twins with quadratic costs.
+    /// Sequential quadratic programming: linearises and solves the constrained QP. Exact for linear twins with quadratic
+    /// costs.
     #[serde(rename_all = "snake_case")]
     Qp {
-        #[serde(default = "d_steps")]
+        #[serde(default = "default_steps")]
         iterations: At<usize>,
     },
-    /// Tree search over moves on a grid, for discrete or staged equipment.
+    /// Monte Carlo tree search over moves on a grid, for discrete or staged equipment.
     #[serde(rename_all = "snake_case")]
     Mcts {
-        /// Sequences priced.
-        #[serde(default = "d_sequences")]
+        /// Number of sequences that are evaluated.
+        #[serde(default = "default_sequences")]
         population: At<usize>,
-        /// Values of a control without multiples, from bound to bound.
-        #[serde(default = "d_levels")]
+        /// Number of grid values, from bound to bound, of a control without `multiple`.
+        #[serde(default = "default_levels")]
         levels: At<usize>,
-        /// A few steps of `gradient` from the best sequence.
-        #[serde(default = "d_polish")]
+        /// Improve the best sequence by a few steps of `gradient`.
+        #[serde(default = "default_polish")]
         polish: At<bool>,
     },
 }
 
 impl PlannerSpec {
     pub fn gauss_newton() -> Self {
-        Self::GaussNewton { iterations: d_steps(), starts: d_starts() }
+        Self::GaussNewton { iterations: default_steps(), starts: default_starts() }
     }
 
     pub fn qp() -> Self {
-        Self::Qp { iterations: d_steps() }
+        Self::Qp { iterations: default_steps() }
     }
 
     pub fn mcts() -> Self {
-        Self::Mcts { population: d_sequences(), levels: d_levels(), polish: d_polish() }
+        Self::Mcts { population: default_sequences(), levels: default_levels(), polish: default_polish() }
     }
 
-    /// Whether it goes down the slopes of one cost, which several futures make no better known.
+    /// Whether it uses derivatives of the cost of one future.
     pub fn follows_slopes(&self) -> bool {
         matches!(self, Self::GaussNewton { .. } | Self::Gradient { .. } | Self::Qp { .. })
     }
@@ -144,66 +146,66 @@ impl PlannerSpec {
 impl Default for PlannerSpec {
     fn default() -> Self {
         Self::Icem {
-            population: d_population(),
-            elites: d_elites(),
-            iterations: d_iterations(),
-            smoothing: d_smoothing(),
-            beta: d_beta(),
-            decay: d_decay(),
-            keep: d_keep(),
-            polish: d_polish(),
+            population: default_population(),
+            elites: default_elites(),
+            iterations: default_iterations(),
+            smoothing: default_smoothing(),
+            beta: default_beta(),
+            decay: default_decay(),
+            keep: default_keep(),
+            polish: default_polish(),
         }
     }
 }
 
-fn d_population() -> At<usize> {
+fn default_population() -> At<usize> {
     64.into()
 }
-fn d_sequences() -> At<usize> {
+fn default_sequences() -> At<usize> {
     256.into()
 }
-fn d_descents() -> At<usize> {
+fn default_descents() -> At<usize> {
     8.into()
 }
-fn d_memory() -> At<usize> {
+fn default_memory() -> At<usize> {
     6.into()
 }
-fn d_levels() -> At<usize> {
+fn default_levels() -> At<usize> {
     5.into()
 }
-fn d_temperature() -> At<f64> {
+fn default_temperature() -> At<f64> {
     0.1.into()
 }
-fn d_new_noise() -> At<f64> {
+fn default_new_noise() -> At<f64> {
     0.6.into()
 }
-fn d_shrink() -> At<f64> {
+fn default_shrink() -> At<f64> {
     0.8.into()
 }
-fn d_polish() -> At<bool> {
+fn default_polish() -> At<bool> {
     false.into()
 }
-fn d_steps() -> At<usize> {
+fn default_steps() -> At<usize> {
     5.into()
 }
-fn d_starts() -> At<usize> {
+fn default_starts() -> At<usize> {
     2.into()
 }
-fn d_elites() -> At<f64> {
+fn default_elites() -> At<f64> {
     0.1.into()
 }
-fn d_iterations() -> At<usize> {
+fn default_iterations() -> At<usize> {
     4.into()
 }
-fn d_smoothing() -> At<f64> {
+fn default_smoothing() -> At<f64> {
     0.1.into()
 }
-fn d_beta() -> At<f64> {
+fn default_beta() -> At<f64> {
     2.5.into()
 }
-fn d_decay() -> At<f64> {
+fn default_decay() -> At<f64> {
     1.25.into()
 }
-fn d_keep() -> At<f64> {
+fn default_keep() -> At<f64> {
     0.3.into()
 }

@@ -5,36 +5,38 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, MpcSpec, TimeSpan};
+use super::{At, MpcSpec, TimeOfDay, TimeSpan, Weekdays};
 
-/// One what-if: a small named difference on a twin, and the cases to compare.
+/// A what-if question: changes to the inputs of a twin, and the cases to compare.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioSpec {
-    /// The question that the scenario answers, in the words of the person who asks it.
+    /// The question that the scenario answers.
     pub question: At<String>,
     /// Folder name of the twin under `data`.
     pub twin: At<String>,
-    /// UTC start, on the log's time line.
+    /// Start of the run within the log, e.g. `2024-07-15T00:00:00Z`.
     #[serde(with = "toml_time")]
     #[schemars(schema_with = "toml_time::schema")]
     pub start: At<Timestamp>,
+    /// Length of the run.
     pub length: At<TimeSpan>,
-    /// How many days of the year look like this; the scenarios of a folder sum to 365.
+    /// Number of days of the year that the scenario represents; those of a folder add up to 365.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days_per_year: Option<At<f64>>,
-    /// Futures per case, the same ones for every case (default 20).
+    /// Simulated futures per case, with the same random numbers in every case (default 20).
     #[serde(default = "particles")]
     pub particles: At<usize>,
+    /// Seed of all random numbers (default 1).
     #[serde(default = "one")]
     pub seed: At<u64>,
-    /// Changes of disturbances; what is not named is replayed from the log.
+    /// Changes of disturbances. Others are replayed from the log.
     #[serde(default)]
     pub disturbance: IndexMap<String, At<Change>>,
     /// Changes of the twin's parameters.
     #[serde(default)]
     pub parameter: IndexMap<String, At<Change>>,
-    /// The cases; `baseline` is required and everything is compared with it.
+    /// The cases. `baseline` is required: all others are compared with it.
     pub case: IndexMap<String, At<CaseSpec>>,
 }
 
@@ -46,7 +48,7 @@ fn one() -> At<u64> {
     1.into()
 }
 
-/// A change of a signal or parameter: `scale` first, then `add`; or `set` to a constant.
+/// A change of a signal or parameter: v · `scale` + `add`, or `set` to a constant.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
@@ -56,9 +58,9 @@ pub struct Change {
     pub scale: Option<At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<At<f64>>,
-    /// Of a disturbance: only between these times of the day, `["17:00", "21:00"]`, in the twin's time zone.
+    /// For disturbances: change only between these times of day, `["17:00", "21:00"]`, in the twin's time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub between: Option<At<[String; 2]>>,
+    pub between: Option<At<[TimeOfDay; 2]>>,
 }
 
 impl Change {
@@ -70,25 +72,25 @@ impl Change {
     }
 }
 
-/// One way to run the plant, and what it costs to have it.
+/// One way to run the plant, and its cost.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaseSpec {
     pub controller: At<ControllerSpec>,
-    /// Money to spend once.
+    /// Investment, spent once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capex: Option<At<f64>>,
-    /// Money to spend every year.
+    /// Running cost per year.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opex_per_year: Option<At<f64>>,
 }
 
-/// Who moves the controls. Controls that a controller does not name are replayed from the log.
+/// A controller. Controls that it does not name are replayed from the log.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[allow(clippy::large_enum_variant, reason = "a scenario has a handful")]
 pub enum ControllerSpec {
-    /// The log's own controls.
+    /// The controls of the log.
     Replay {},
     /// Constant values: control name → value.
     Hold(IndexMap<String, At<f64>>),
@@ -96,20 +98,23 @@ pub enum ControllerSpec {
     Schedule(IndexMap<String, Vec<At<ScheduleEntry>>>),
     /// Expressions over signals: control name → expression.
     Rule(IndexMap<String, At<String>>),
+    /// PID loops.
     Pid(Vec<At<PidLoop>>),
+    /// Order-up-to policies.
     BaseStock(Vec<At<BaseStockLoop>>),
+    /// Model-predictive control.
     Mpc(MpcSpec),
 }
 
-/// From `at` (local time) on the given days, the control has `value`, until the next entry.
+/// A value that a control has from a time of day on, until the next entry.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleEntry {
-    /// `HH:MM`.
-    pub at: At<String>,
-    /// `mon` … `sun`, or ranges like `mon-fri`; default every day.
+    /// Local time, `HH:MM`.
+    pub at: At<TimeOfDay>,
+    /// Days of the week, like `mon-fri` or `sat,sun` (default: every day).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub days: Option<At<String>>,
+    pub days: Option<At<Weekdays>>,
     pub value: At<f64>,
 }
 
@@ -122,7 +127,7 @@ pub enum Reference {
 }
 
 /// One PID loop in the ideal form u = bias + kp·(e + ∫e/ti + td·de/dt), e = set-point − measurement,
-/// with clamping anti-windup.
+/// with anti-windup by clamping.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PidLoop {
@@ -131,13 +136,13 @@ pub struct PidLoop {
     pub setpoint: At<Reference>,
     /// Control units per measurement unit; negative for reverse action.
     pub kp: At<f64>,
-    /// Integral time; absent: no integral action.
+    /// Integral time (default: no integral action).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ti: Option<At<TimeSpan>>,
-    /// Derivative time; absent: no derivative action.
+    /// Derivative time (default: no derivative action).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub td: Option<At<TimeSpan>>,
-    /// Control value at zero error (default: the control's value when the run starts).
+    /// Control value at zero error (default: the value of the control at the start of the run).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bias: Option<At<f64>>,
 }
@@ -150,9 +155,9 @@ pub struct BaseStockLoop {
     pub order: At<String>,
     /// Inventory position: on hand + on order − backlog, as an expression.
     pub position: At<String>,
-    /// Order-up-to level S, as an expression (a number is one).
+    /// Order-up-to level S, as an expression, e.g. `"120"`.
     pub level: At<String>,
-    /// Order only when the position is at or below this, as an expression (s).
+    /// Reorder point s, as an expression: order only if the position is at or below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reorder: Option<At<String>>,
 }
@@ -173,7 +178,7 @@ mod toml_time {
         let at = At::<toml::value::Datetime>::deserialize(d)?;
         let value = at.value.to_string().parse().map_err(|_| {
             serde::de::Error::custom(format!(
-                "`{}` is no UTC time; write date, time and zone, like 2024-07-15T00:00:00Z",
+                "`{}` is not a UTC time; write date, time and zone, like 2024-07-15T00:00:00Z",
                 at.value
             ))
         })?;

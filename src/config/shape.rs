@@ -15,6 +15,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::clock::{TimeOfDay, Weekdays, time_of_day_help, weekday_help};
 use super::load::Damage;
 use super::span::TimeSpan;
 use super::words::{example, noun};
@@ -85,6 +86,8 @@ impl<'s, 'i> Shape<'s, 'i> {
             Kind::Number => self.fit_number(spot, node),
             Kind::Integer { lowest } => self.fit_integer(lowest, spot, node),
             Kind::Span => self.fit_span(spot, node),
+            Kind::TimeOfDay => self.fit_time_of_day(schema, spot, node),
+            Kind::Weekdays => self.fit_weekdays(schema, spot, node),
             Kind::Time => self.fit_time(spot, node),
             Kind::List { of, exactly } => self.fit_list(of, exactly, schema, spot, node),
             Kind::Table(table) => {
@@ -236,6 +239,22 @@ impl<'s, 'i> Shape<'s, 'i> {
             other => no_span(spot.key, other),
         };
         self.report(code, node.span(), what, help);
+        None
+    }
+
+    fn fit_time_of_day(&mut self, schema: &'s Value, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
+        let Some(text) = node.get_ref().as_str() else { return self.wrong(schema, spot, &node) };
+        let Err(message) = text.parse::<TimeOfDay>() else { return Some(node) };
+        let help = time_of_day_help(spot.key, text);
+        self.report("wrong-value", node.span(), message, help);
+        None
+    }
+
+    fn fit_weekdays(&mut self, schema: &'s Value, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
+        let Some(text) = node.get_ref().as_str() else { return self.wrong(schema, spot, &node) };
+        let Err(word) = text.parse::<Weekdays>() else { return Some(node) };
+        let help = weekday_help(&word);
+        self.report("wrong-value", node.span(), format!("`{word}` is not a day of the week"), help);
         None
     }
 

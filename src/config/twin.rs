@@ -9,7 +9,7 @@ use super::{At, ModelSpec, MpcSpec, TimeSpan};
 use crate::error::{Error, Result};
 use crate::schema::Role;
 
-/// A plant: its log, its tag list, what is worth what, and how it is learned.
+/// A plant: its log, its tag list, its KPIs and prices, and how its model is learned.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TwinSpec {
@@ -17,13 +17,13 @@ pub struct TwinSpec {
     pub name: At<String>,
     /// Sample time of the twin, e.g. `10min`.
     pub step: At<TimeSpan>,
-    /// IANA time zone in which schedules and the report tell the time, e.g. `Europe/Berlin` (default `UTC`).
+    /// IANA time zone of schedules and of the report, e.g. `Europe/Berlin` (default `UTC`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<At<String>>,
     pub log: LogSpec,
     /// The tag list; its order is the column order everywhere.
     pub signals: Vec<At<SignalSpec>>,
-    /// Named constants of expressions; scenarios may change them.
+    /// Named constants for expressions; scenarios may change them.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub parameters: IndexMap<String, At<ParameterSpec>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,29 +32,29 @@ pub struct TwinSpec {
     pub model: ModelSpec,
     #[serde(default)]
     pub kpi: IndexMap<String, At<KpiSpec>>,
-    /// Money (or any common currency of regret) per unit of KPI: MPC minimises the sum, the report prints it.
+    /// KPI = price per unit, in money or in any common unit of cost. MPC minimises the sum; the report shows it.
     #[serde(default)]
     pub objective: IndexMap<String, At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrain: Option<At<RetrainSpec>>,
-    /// How `control` and `advise` plan (default: over the model's control horizon).
+    /// How `control` and `advise` plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mpc: Option<At<MpcSpec>>,
 }
 
 impl TwinSpec {
-    /// Whether it asks for plans that are tuned on its log.
+    /// Whether `fit` tunes MPC on the log.
     pub fn tunes(&self) -> bool {
         self.mpc.as_ref().is_some_and(|m| m.value.tunes())
     }
 
-    /// In which schedules, daily windows and the report tell the time.
+    /// Time zone of schedules, daily windows and the report.
     ///
     /// # Errors
     /// [`Error::Usage`] for a time zone that is not known.
     pub fn zone(&self) -> Result<TimeZone> {
         let name = self.timezone.as_ref().map_or("UTC", |z| z.value.as_str());
-        TimeZone::get(name).map_err(|_| Error::Usage(format!("`{name}` is no time zone; see `twinopt check`")))
+        TimeZone::get(name).map_err(|_| Error::Usage(format!("`{name}` is not a time zone; see `twinopt check`")))
     }
 }
 
@@ -78,7 +78,7 @@ pub struct LogSpec {
     /// Layout of a long log: one row per sample. Absent for a wide log: one column per signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<At<LongSpec>>,
-    /// Smallest share of usable rows per learned signal and control; below it nothing is fitted (default 0.8).
+    /// Smallest share of usable rows of each learned signal and control; nothing is fitted below it (default 0.8).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completeness: Option<At<f64>>,
 }
@@ -108,7 +108,7 @@ pub struct LongSpec {
     pub value: At<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<At<String>>,
-    /// Values of the quality column that mean good (default `["good", "192"]`); numbers are compared as text.
+    /// Values of the quality column that mark good samples (default `["good", "192"]`). Numbers are compared as text.
     #[serde(default = "good_flags")]
     pub good: Vec<String>,
 }
@@ -123,15 +123,15 @@ fn good_flags() -> Vec<String> {
 pub enum Resample {
     /// Mean of the samples in the step (default of states, outputs and disturbances).
     Mean,
-    /// Last value seen, held over empty steps up to `max_gap` (default of controls and set-points).
+    /// Last value, held over empty steps up to `max_gap` (default of controls and set-points).
     Hold,
     /// Sum of the samples in the step (counts, energies per sample).
     Sum,
-    /// Linear between samples up to `max_gap`.
+    /// Linear interpolation between samples up to `max_gap` apart.
     Linear,
 }
 
-/// The known direction in which a control moves a state or output in the steady state.
+/// The known direction in which a control moves a state or output in steady state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum Effect {
     #[serde(rename = "+")]
@@ -142,7 +142,7 @@ pub enum Effect {
     None,
 }
 
-/// Largest change of a control per step: the same both ways, or up and down apart; an absent way has no limit.
+/// Largest change of a control per step: one number for both directions, or one for each; an absent direction has no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MaxMove {
@@ -150,7 +150,7 @@ pub enum MaxMove {
     Apart(UpDown),
 }
 
-/// Two ways of a move.
+/// Largest change upwards and downwards.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpDown {
@@ -161,7 +161,7 @@ pub struct UpDown {
 }
 
 impl MaxMove {
-    /// (down, up); infinite where there is no limit.
+    /// (down, up); infinite if there is no limit.
     pub fn limits(&self) -> (f64, f64) {
         match *self {
             Self::Both(size) => (size, size),
@@ -176,7 +176,7 @@ impl MaxMove {
 pub struct SignalSpec {
     pub name: At<String>,
     pub role: At<Role>,
-    /// Unit in which the toolkit works with the signal (default `1`).
+    /// Unit of the signal in the twin (default `1`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<At<String>>,
     /// Column of a wide log, or tag of a long one (default: the name).
@@ -185,39 +185,41 @@ pub struct SignalSpec {
     /// Unit of the column, when it differs: values are converted on reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column_unit: Option<At<String>>,
-    /// Limits `[low, high]` that should hold; `-inf` and `inf` leave an end open.
+    /// Limits `[low, high]` that should be kept; `-inf` and `inf` leave an end open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soft: Option<At<[f64; 2]>>,
-    /// Limits `[low, high]` that must hold.
+    /// Limits `[low, high]` that must be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hard: Option<At<[f64; 2]>>,
-    /// Measured values outside `[low, high]` are sensor faults: dropped and counted.
+    /// Measured values outside `[low, high]` are sensor faults: they are dropped and counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<At<[f64; 2]>>,
-    /// The same value for longer than this is a stuck sensor: dropped and counted. Absent: flat lines are only reported.
+    /// A sensor that shows the same value for longer than this is stuck: its values are dropped and counted. If absent, flat
+    /// lines are only reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flat: Option<At<TimeSpan>>,
     /// Largest change of a control from one step to the next: a number, or `{ up = 1.0, down = 0.5 }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_move: Option<At<MaxMove>>,
-    /// A control takes whole multiples of this.
+    /// A control takes only whole multiples of this, like a lot size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiple: Option<At<f64>>,
-    /// A control is 0, off, or at least this, on: a minimum load, a minimum order.
+    /// A control is either off (0) or at least this: a minimum load, a minimum order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_on: Option<At<f64>>,
-    /// With `min_on`: once on, it stays on for this long.
+    /// With `min_on`: minimum time on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_run: Option<At<TimeSpan>>,
-    /// With `min_on`: once off, it stays off for this long.
+    /// With `min_on`: minimum time off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_stop: Option<At<TimeSpan>>,
+    /// How the samples of one step become one value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resample: Option<At<Resample>>,
-    /// What a controller is told about a disturbance's future (default `persistence`).
+    /// How controllers forecast a disturbance (default `persistence`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<ForecastSpec>>,
-    /// A constant in place of a column.
+    /// A constant instead of a column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<At<f64>>,
     /// Expression of a derived signal.
@@ -226,10 +228,10 @@ pub struct SignalSpec {
     /// Known equation of a state: its value at the next step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<At<String>>,
-    /// With `next`: learn what the equation misses.
+    /// With `next`: learn the error of the equation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residual: Option<At<bool>>,
-    /// Known signs: control name → `"+"`, `"-"` or `"0"`; a model that contradicts one is refused.
+    /// Known signs of effects: control name → `"+"`, `"-"` or `"0"`. A model that contradicts one is refused.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub effects: IndexMap<String, At<Effect>>,
 }
@@ -243,36 +245,36 @@ pub struct ParameterSpec {
     pub unit: Option<At<String>>,
 }
 
-/// What a controller is told about the future of a disturbance.
+/// How controllers forecast a disturbance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ForecastSpec {
-    /// The present value stays.
+    /// The current value persists.
     Persistence,
-    /// The value one season ago, shifted by today's difference, which fades over the season.
+    /// The value one season ago plus the current difference to a season ago, which fades over one season.
     Seasonal(TimeSpan),
-    /// The true future; every report that used it says so.
+    /// The true future; reports state that it was used.
     Perfect,
 }
 
-/// What the money is counted in and how.
+/// Currency and assumptions of the economic evaluation.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EconomicsSpec {
     /// ISO 4217 code, e.g. `EUR`.
     pub currency: At<String>,
-    /// KPIs in that currency whose fall is the benefit.
+    /// KPIs in that currency; a decrease is the benefit.
     pub benefit: Vec<At<String>>,
-    /// Per year, e.g. 0.08.
+    /// Discount rate per year, e.g. 0.08.
     pub discount_rate: At<f64>,
     pub lifetime: At<TimeSpan>,
     /// Year of the prices, e.g. 2024.
     pub price_base: At<i32>,
-    /// Whether rate and escalation are real or nominal.
+    /// Whether the discount rate and the escalation are real or nominal.
     pub basis: At<PriceBasis>,
-    /// Yearly rise of the benefit's prices, e.g. 0.0.
+    /// Price increase of the benefit per year, e.g. 0.02.
     pub escalation: At<f64>,
-    /// Share of the saving that is still there after each year, e.g. 0.97 loses 3 % a year.
+    /// Share of the saving that remains after each year; 0.97 loses 3 % a year.
     pub persistence: At<f64>,
 }
 
@@ -283,7 +285,8 @@ pub enum PriceBasis {
     Nominal,
 }
 
-/// A figure of merit. Its unit follows from the signals' units. Arguments are expressions unless said otherwise.
+/// A key performance indicator. Its unit follows from the units of the signals. Arguments are expressions unless stated
+/// otherwise.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum KpiSpec {
@@ -295,23 +298,23 @@ pub enum KpiSpec {
     Mean(At<String>),
     /// Largest mean over any window of the given length.
     Peak { of: At<String>, window: At<TimeSpan> },
-    /// Integral of what a signal (by name) exceeds its soft limits by, e.g. K·h.
+    /// Integral of the amount by which a signal (a name) exceeds its soft limits, e.g. in K·h.
     Exceedance(At<String>),
-    /// Share of time that a signal (by name) is beyond its soft limits.
+    /// Share of time during which a signal (a name) is outside its soft limits.
     ExceedanceShare(At<String>),
     /// Ratio of the integrals of two expressions.
     Ratio([At<String>; 2]),
-    /// Number of moves of a control (by name).
+    /// Number of moves of a control (a name).
     Moves(At<String>),
-    /// Sum of |move| of a control (by name).
+    /// Sum of |move| of a control (a name).
     Travel(At<String>),
     /// Last value.
     Final(At<String>),
-    /// Share of demand served: [served, demanded], both per step.
+    /// Share of the demand that is served: [served, demanded], both per step.
     FillRate([At<String>; 2]),
     /// Share of steps in which the expression (shortage) is zero.
     ServiceLevel(At<String>),
-    /// Integral of max(0, of − above), e.g. K·d.
+    /// Integral of max(0, of − above), e.g. in K·d.
     DegreeHours { of: At<String>, above: At<f64> },
 }
 
@@ -319,11 +322,11 @@ pub enum KpiSpec {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetrainSpec {
-    /// The newest stretch of the log that a challenger learns from.
+    /// The newest part of the log, from which the challenger learns.
     pub window: At<TimeSpan>,
-    /// The newest blocks, on which champion and challenger are compared.
+    /// The newest part of the window, on which champion and challenger are compared.
     pub blocks: At<TimeSpan>,
-    /// A champion older than this makes `status` say stale.
+    /// `status` reports a champion that is older than this as stale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<At<TimeSpan>>,
 }

@@ -1,49 +1,62 @@
 //! Order-up-to policies.
 
-use super::{Context, Control, Controller, Observation};
+use super::{Control, Controller, Observation};
 use crate::config::{At, BaseStockLoop};
 use crate::error::Result;
 use crate::expr::{Program, Registers};
+use crate::resolve::{Faults, Names, Wanted};
 
-/// Base stock: order = max(0, S − position) in every step. With a reorder point s, the (s, S) policy: the same, but only
-/// when position ≤ s (Arrow, Harris & Marschak 1951). S, s and the inventory position are expressions, all in the unit of
-/// the order.
-#[derive(Debug)]
-pub struct BaseStock {
-    signals: Vec<usize>,
-    loops: Vec<Loop>,
-    registers: Registers,
-    position: Vec<f64>,
-    reorder: Vec<f64>,
-}
-
-#[derive(Debug)]
-struct Loop {
+/// One order and the expressions that it follows from, in its unit.
+#[derive(Debug, Clone)]
+pub struct BaseStockSettings {
+    order: usize,
     position: Program,
     level: Program,
     reorder: Option<Program>,
 }
 
+impl BaseStockSettings {
+    pub(super) fn resolve(
+        faults: &mut Faults<'_>,
+        names: &Names<'_>,
+        whose: &str,
+        spec: &BaseStockLoop,
+    ) -> Option<Self> {
+        let order = names.control(faults, &spec.order, &spec.order.span);
+        let unit = names.unit(&spec.order);
+        let mut program = |key: &str, text: &At<String>| {
+            names.expression(faults, text, &Wanted { what: format!("{whose}, `{key}`"), unit })
+        };
+        let (position, level) = (program("position", &spec.position), program("level", &spec.level));
+        let reorder = match &spec.reorder {
+            Some(text) => Some(program("reorder", text)?),
+            None => None,
+        };
+        Some(Self { order: order?, position: position?, level: level?, reorder })
+    }
+}
+
+/// Base stock: order = max(0, S − position) in every step. With a reorder point s, the (s, S) policy: the same, but only
+/// if position ≤ s (Arrow, Harris & Marschak 1951). S, s and the inventory position are expressions, all in the unit of
+/// the order.
+#[derive(Debug)]
+pub struct BaseStock {
+    signals: Vec<usize>,
+    loops: Vec<BaseStockSettings>,
+    registers: Registers,
+    position: Vec<f64>,
+    reorder: Vec<f64>,
+}
+
 impl BaseStock {
-    pub(super) fn build(loops: &[At<BaseStockLoop>], context: &Context) -> Result<Self> {
-        let mut signals = Vec::new();
-        let mut built = Vec::new();
-        for l in loops {
-            let order = context.control(&l.order, &l.order.span)?;
-            if signals.contains(&order) {
-                let message = format!("two policies order `{}`", l.order.value);
-                return Err(context.fault("duplicate-control", &l.order.span, message, "keep one policy per control"));
-            }
-            let unit = &context.schema.signals[order].unit;
-            signals.push(order);
-            built.push(Loop {
-                position: context.program(&l.position, unit)?,
-                level: context.program(&l.level, unit)?,
-                reorder: l.reorder.as_ref().map(|r| context.program(r, unit)).transpose()?,
-            });
+    pub(super) fn new(loops: &[BaseStockSettings]) -> Self {
+        Self {
+            signals: loops.iter().map(|l| l.order).collect(),
+            loops: loops.to_vec(),
+            registers: Registers::default(),
+            position: Vec::new(),
+            reorder: Vec::new(),
         }
-        let (position, reorder) = (Vec::new(), Vec::new());
-        Ok(Self { signals, loops: built, registers: Registers::default(), position, reorder })
     }
 }
 

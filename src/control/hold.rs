@@ -2,34 +2,52 @@
 
 use indexmap::IndexMap;
 
-use super::{Context, Control, Controller, Observation};
+use super::settings::all;
+use super::{Control, Controller, Observation};
 use crate::config::At;
 use crate::error::Result;
+use crate::resolve::{Faults, Names};
 
-/// u(t) = c for each named control (reached at the pace that its move limit allows).
+/// The columns that are held, and their values.
 #[derive(Debug, Clone)]
-pub struct Hold {
-    signals: Vec<usize>,
-    values: Vec<f64>,
+pub struct HoldSettings {
+    pub signals: Vec<usize>,
+    pub values: Vec<f64>,
 }
 
+impl HoldSettings {
+    pub(super) fn resolve(
+        faults: &mut Faults<'_>,
+        names: &Names<'_>,
+        whose: &str,
+        values: &IndexMap<String, At<f64>>,
+    ) -> Option<Self> {
+        let signals = all(values.iter().map(|(name, value)| {
+            let signal = names.control_key(faults, name, &value.span)?;
+            names.within_limits(faults, name, value, whose);
+            Some(signal)
+        }));
+        Some(Self { signals: signals?, values: values.values().map(|v| v.value).collect() })
+    }
+}
+
+/// u(t) = c for each named control. `max_move` limits how fast a control gets there.
+#[derive(Debug, Clone)]
+pub struct Hold(HoldSettings);
+
 impl Hold {
-    pub(super) fn build(held: &IndexMap<String, At<f64>>, context: &Context) -> Result<Self> {
-        let mut signals = Vec::with_capacity(held.len());
-        for (name, value) in held {
-            signals.push(context.control(name, &value.span)?);
-        }
-        Ok(Self { signals, values: held.values().map(|v| v.value).collect() })
+    pub(super) fn new(settings: &HoldSettings) -> Self {
+        Self(settings.clone())
     }
 }
 
 impl Controller for Hold {
     fn signals(&self) -> &[usize] {
-        &self.signals
+        &self.0.signals
     }
 
     fn act(&mut self, _: &Observation, control: &mut Control) -> Result<()> {
-        for (column, value) in control.values.iter_mut().zip(&self.values) {
+        for (column, value) in control.values.iter_mut().zip(&self.0.values) {
             column.fill(*value);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Who moves the controls: simple controllers, and MPC with its planners.
+//! Controllers: simple ones, and MPC with its planners.
 
 mod base_stock;
 pub mod forecast;
@@ -9,34 +9,31 @@ mod pid;
 pub mod planner;
 mod replay;
 mod rule;
-pub mod schedule;
+mod schedule;
+mod settings;
 
-use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
 pub use base_stock::BaseStock;
 pub use forecast::{Forecast, Present};
-pub use hold::Hold;
+pub use hold::{Hold, HoldSettings};
 pub use limit::{limited, since};
-pub use mpc::{Clock, Mpc, OptimismCheck, SkillHorizon};
+pub use mpc::{Clock, Mpc, OptimismCheck, ResolvedMpc, SkillHorizon};
 pub use pid::Pid;
 pub use replay::Replay;
 pub use rule::Rule;
 pub use schedule::Schedule;
+pub use settings::ControllerSettings;
 
-use crate::config::{At, ControllerSpec, SettingFault, TwinSpec};
-use crate::error::{Error, Fault, Result, nearest};
-use crate::expr::{Program, Scope};
-use crate::schema::{Role, Schema};
+use crate::error::Result;
+use crate::schema::Schema;
 use crate::trajectory::Window;
 use crate::twin::Dynamics;
-use crate::units::Unit;
 use crate::value::{Kpi, Objective, TerminalCost};
 
-/// What a controller may know at a step: present and past, and forecasts; never the future.
+/// What a controller knows at a step: the present, the past and forecasts, but not the future.
 #[derive(Clone, Copy)]
 pub struct Observation<'a> {
     /// One row per particle; the current frame holds states, disturbances, set-points and early derived signals;
@@ -66,137 +63,57 @@ impl Control {
 
 /// A policy in the closed loop; one instance runs all particles of a case.
 pub trait Controller: Send {
-    /// Schema columns that it moves; the others are replayed from the log.
+    /// Schema columns that it moves. The other controls are replayed from the log.
     fn signals(&self) -> &[usize];
-    /// Frames of past that it reads, the present one included.
+    /// Number of frames that it reads, the present one included.
     fn depth(&self) -> usize {
         1
     }
-    /// Why its plans look less far than they were to.
+    /// Why its plans are shorter than the horizon that was asked for.
     fn skill_horizon(&self) -> Option<SkillHorizon> {
         None
     }
-    /// What its plans have promised so far; `None` for who does not plan, or was not asked to look at it again.
+    /// Predicted against re-scored costs of its plans so far; `None` if it does not plan, or was not asked to re-score.
     fn optimism_check(&self) -> Option<OptimismCheck> {
         None
     }
-    /// Writes its controls for the current step; they are brought within their limits afterwards ([`limited`]).
+    /// Writes its controls for the current step. They are clamped to their limits afterwards ([`limited`]).
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()>;
 }
 
-/// What a controller is built from.
+/// The plant for which a controller is built, and how it computes.
 #[derive(Clone)]
 pub struct Context<'a> {
     pub schema: &'a Arc<Schema>,
-    pub spec: &'a TwinSpec,
-    /// Names of expressions, with the scenario's parameters.
-    pub scope: &'a Scope,
     pub dynamics: &'a dyn Dynamics,
     /// What MPC minimises.
     pub objective: &'a Objective,
-    /// All that the twin measures, for prices that count in plans only.
+    /// All KPIs of the twin, for terminal prices.
     pub kpis: &'a [Kpi],
-    /// What is to come behind a plan; `None`: the log does not tell.
+    /// `None` if none was learned.
     pub terminal_cost: Option<&'a TerminalCost>,
-    /// In which schedules tell the time.
+    /// Time zone of schedules.
     pub timezone: TimeZone,
-    /// Of whatever the controller draws.
+    /// Seed of the planner's random numbers.
     pub seed: u64,
-    /// By which plans keep their budget; `None`: they take the time that they need.
+    /// Clock by which plans keep their budget; `None`: no budget.
     pub clock: Option<&'a Clock>,
-    /// What some plans promise is looked at again on members of the model that they were not made for.
+    /// Whether some plans are re-scored on members of the model that they were not optimised on ([`OptimismCheck`]).
     pub rescored: bool,
-    /// The scenario file and its content, to place faults.
-    pub file: &'a Path,
-    pub text: &'a str,
 }
 
-/// The controller that `spec` describes.
+/// The controller with `settings`.
 ///
 /// # Errors
-/// [`Error::Config`] with the place of an unknown name, a wrong unit or an unreadable time.
-pub fn build<'a>(spec: &ControllerSpec, context: &Context<'a>) -> Result<Box<dyn Controller + 'a>> {
-    Ok(match spec {
-        ControllerSpec::Replay {} => Box::new(Replay),
-        ControllerSpec::Hold(held) => Box::new(Hold::build(held, context)?),
-        ControllerSpec::Schedule(controls) => Box::new(Schedule::build(controls, context)?),
-        ControllerSpec::Rule(rules) => Box::new(Rule::build(rules, context)?),
-        ControllerSpec::Pid(loops) => Box::new(Pid::build(loops, context)?),
-        ControllerSpec::BaseStock(loops) => Box::new(BaseStock::build(loops, context)?),
-        ControllerSpec::Mpc(spec) => Box::new(Mpc::build(spec, context)?),
+/// As [`Mpc::build`].
+pub fn build<'a>(settings: &ControllerSettings, context: &Context<'a>) -> Result<Box<dyn Controller + 'a>> {
+    Ok(match settings {
+        ControllerSettings::Replay => Box::new(Replay),
+        ControllerSettings::Hold(settings) => Box::new(Hold::new(settings)),
+        ControllerSettings::Schedule(settings) => Box::new(Schedule::new(settings, &context.timezone)),
+        ControllerSettings::Rule(settings) => Box::new(Rule::new(settings)),
+        ControllerSettings::Pid(loops) => Box::new(Pid::new(loops, context.schema)),
+        ControllerSettings::BaseStock(loops) => Box::new(BaseStock::new(loops)),
+        ControllerSettings::Mpc(settings) => Box::new(Mpc::build(settings, context)?),
     })
-}
-
-impl Context<'_> {
-    /// Column of the control called `name`, which stands at `span` of the scenario file.
-    pub fn control(&self, name: &str, span: &Range<usize>) -> Result<usize> {
-        let controls = self.schema.with_role(Role::Control);
-        let names = || controls.iter().map(|&s| self.schema.signals[s].name.as_str()).collect();
-        match self.schema.find(name).filter(|s| controls.contains(s)) {
-            Some(s) => Ok(s),
-            None => Err(self.unknown(name, "control", names(), span)),
-        }
-    }
-
-    /// Column of the signal called `name`.
-    pub fn signal(&self, name: &str, span: &Range<usize>) -> Result<usize> {
-        self.schema.find(name).ok_or_else(|| self.unknown(name, "signal", self.schema.names().collect(), span))
-    }
-
-    /// The expression, in `unit`; a plain number needs none.
-    pub fn program(&self, text: &At<String>, unit: &Unit) -> Result<Program> {
-        // The expression begins after the opening quote.
-        let within = |span: Range<usize>| {
-            let start = text.span.start + 1;
-            if text.span.is_empty() { 0..0 } else { start + span.start..(start + span.end).min(text.span.end) }
-        };
-        let program = Program::compile(text, self.scope)
-            .map_err(|f| self.fault(f.code, &within(f.span), f.message.clone(), f.help))?;
-        if program.reads.is_empty() && program.unit.dimension == Unit::one().dimension {
-            return Ok(program);
-        }
-        program.in_unit(unit).map_err(|message| {
-            let help = format!("make the expression's unit that of the control, {}", unit.text);
-            self.fault("unit-mismatch", &text.span, message, help)
-        })
-    }
-
-    /// A fault at `span` of the scenario file.
-    pub fn fault(
-        &self,
-        code: &'static str,
-        span: &Range<usize>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Error {
-        Error::Config(vec![self.placed(code, span, message, help)])
-    }
-
-    /// All faults of settings at once.
-    ///
-    /// # Errors
-    /// [`Error::Config`] when there is one.
-    pub fn sound(&self, faults: Vec<SettingFault>) -> Result<()> {
-        let placed = |f: SettingFault| self.placed(f.code, &f.span, f.message, f.help);
-        if faults.is_empty() { Ok(()) } else { Err(Error::Config(faults.into_iter().map(placed).collect())) }
-    }
-
-    fn placed(
-        &self,
-        code: &'static str,
-        span: &Range<usize>,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Fault {
-        let span = (!span.is_empty()).then(|| span.clone());
-        Fault::new(code, self.file, self.text, span, message, help)
-    }
-
-    fn unknown(&self, name: &str, kind: &str, known: Vec<&str>, span: &Range<usize>) -> Error {
-        let help = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the {kind}s are: {}", known.join(", ")),
-        };
-        self.fault("unknown-signal", span, format!("there is no {kind} `{name}`"), help)
-    }
 }

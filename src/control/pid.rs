@@ -1,16 +1,103 @@
 //! PID loops.
 
-use super::{Context, Control, Controller, Observation};
+use super::{Control, Controller, Observation};
 use crate::config::{At, PidLoop, Reference};
 use crate::error::Result;
-use crate::schema::Bounds;
+use crate::resolve::{Faults, Names};
+use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::Frame;
 
-/// u = bias + kp·(e + ∫e dt/ti + td·de/dt), e = set-point − measurement, held within the hard range.
+/// Signals that a loop can measure.
+const MEASURED: [Role; 4] = [Role::State, Role::Output, Role::Disturbance, Role::Derived];
+/// Signals that can be a set-point.
+const SETPOINTS: [Role; 6] =
+    [Role::Setpoint, Role::State, Role::Output, Role::Disturbance, Role::Derived, Role::Control];
+
+/// One PID loop.
+#[derive(Debug, Clone)]
+pub struct PidSettings {
+    control: usize,
+    measurement: usize,
+    setpoint: Setpoint,
+    kp: f64,
+    /// Seconds; infinite: no integral action.
+    ti: f64,
+    /// Seconds.
+    td: f64,
+    bias: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Setpoint {
+    Value(f64),
+    /// A signal, which `factor * v + offset` converts to the unit of the measurement.
+    Signal {
+        signal: usize,
+        factor: f64,
+        offset: f64,
+    },
+}
+
+impl PidSettings {
+    pub(super) fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, spec: &PidLoop) -> Option<Self> {
+        let control = names.control(faults, &spec.control, &spec.control.span);
+        let name = &spec.measurement;
+        let measurement = names.expect(faults, name, &name.span, &MEASURED, "a measured signal").map(|s| &s.name.value);
+        let setpoint = setpoint(faults, names, whose, &spec.setpoint, measurement);
+        if *spec.kp == 0.0 {
+            let message = format!("{whose}: a loop with `kp = 0` does nothing");
+            let help = "write control units per measurement unit, negative if more control lowers the measurement";
+            faults.add("out-of-range", &spec.kp.span, message, help);
+        }
+        for (key, time) in [("ti", &spec.ti), ("td", &spec.td)] {
+            if let Some(time) = time.as_ref().filter(|t| t.ms() <= 0) {
+                let message = format!("{whose}: `{key}` must be longer than 0");
+                let help = format!("remove `{key}`, or write e.g. `{key} = \"30min\"`");
+                faults.add("out-of-range", &time.span, message, help);
+            }
+        }
+        Some(Self {
+            control: control?,
+            measurement: names.column(measurement?)?,
+            setpoint: setpoint?,
+            kp: spec.kp.value,
+            ti: spec.ti.as_ref().map_or(f64::INFINITY, |t| t.seconds()),
+            td: spec.td.as_ref().map_or(0.0, |t| t.seconds()),
+            bias: spec.bias.as_ref().map(|b| b.value),
+        })
+    }
+}
+
+fn setpoint(
+    faults: &mut Faults<'_>,
+    names: &Names<'_>,
+    whose: &str,
+    reference: &At<Reference>,
+    measurement: Option<&String>,
+) -> Option<Setpoint> {
+    let name = match &reference.value {
+        Reference::Value(v) => return Some(Setpoint::Value(*v)),
+        Reference::Signal(name) => name,
+    };
+    names.expect(faults, name, &reference.span, &SETPOINTS, "a number or a signal")?;
+    let (from, to) = (names.unit(name)?, names.unit(measurement?)?);
+    match from.conversion(to) {
+        Ok((factor, offset)) => Some(Setpoint::Signal { signal: names.column(name)?, factor, offset }),
+        Err(_) => {
+            let message =
+                format!("{whose}: the set-point `{name}` is in `{}`, the measurement in `{}`", from.text, to.text);
+            faults.add("unit-mismatch", &reference.span, message, "use a set-point of the same quantity");
+            None
+        }
+    }
+}
+
+/// u = bias + kp·(e + ∫e dt/ti + td·de/dt), e = set-point − measurement, clamped to the hard limits.
 ///
 /// Ideal form, per particle. The integral stops while the control is at a limit and the error would push it further
-/// (clamping anti-windup). Without a `bias` the loop starts from the control in force before the run (no bump but the
-/// proportional one). An output is measured one step late: its value of this step is not known yet.
+/// (clamping anti-windup). Without a `bias` the loop starts from the control in force before the run, so that only the
+/// proportional term can make a step at the start. An output is measured one step late: its value of the current step is
+/// not known yet.
 #[derive(Debug, Clone)]
 pub struct Pid {
     signals: Vec<usize>,
@@ -19,28 +106,10 @@ pub struct Pid {
 
 #[derive(Debug, Clone)]
 struct Loop {
-    measurement: usize,
-    setpoint: Setpoint,
-    kp: f64,
-    /// Seconds; infinite: no integral action.
-    ti: f64,
-    /// Seconds.
-    td: f64,
+    settings: PidSettings,
     hard: Bounds,
-    bias: Option<f64>,
-    /// Per particle, once started.
+    /// Per particle, from the first step on.
     particles: Vec<Particle>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Setpoint {
-    Value(f64),
-    /// A signal, and `factor * v + offset` into the measurement's unit.
-    Signal {
-        signal: usize,
-        factor: f64,
-        offset: f64,
-    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,52 +121,14 @@ struct Particle {
 }
 
 impl Pid {
-    pub(super) fn build(loops: &[At<PidLoop>], context: &Context) -> Result<Self> {
-        let mut pid = Self { signals: Vec::new(), loops: Vec::new() };
-        for l in loops {
-            let control = context.control(&l.control, &l.control.span)?;
-            if pid.signals.contains(&control) {
-                let message = format!("two loops move `{}`", l.control.value);
-                return Err(context.fault("duplicate-control", &l.control.span, message, "keep one loop per control"));
-            }
-            let measurement = context.signal(&l.measurement, &l.measurement.span)?;
-            pid.signals.push(control);
-            pid.loops.push(Loop {
-                measurement,
-                setpoint: Setpoint::build(&l.setpoint, measurement, context)?,
-                kp: l.kp.value,
-                ti: l.ti.as_ref().map_or(f64::INFINITY, |t| t.seconds()),
-                td: l.td.as_ref().map_or(0.0, |t| t.seconds()),
-                hard: context.schema.signals[control].hard,
-                bias: l.bias.as_ref().map(|b| b.value),
-                particles: Vec::new(),
-            });
-        }
-        Ok(pid)
-    }
-}
-
-impl Setpoint {
-    fn build(reference: &At<Reference>, measurement: usize, context: &Context) -> Result<Self> {
-        let name = match &reference.value {
-            Reference::Value(v) => return Ok(Self::Value(*v)),
-            Reference::Signal(name) => name,
-        };
-        let signal = context.signal(name, &reference.span)?;
-        let (from, to) = (&context.schema.signals[signal].unit, &context.schema.signals[measurement].unit);
-        if from.dimension != to.dimension {
-            let message = format!(
-                "`{name}` is in {} but the measurement `{}` is in {}",
-                from.text, context.schema.signals[measurement].name, to.text
-            );
-            return Err(context.fault(
-                "unit-mismatch",
-                &reference.span,
-                message,
-                "use a set-point of the same dimension",
-            ));
-        }
-        Ok(Self::Signal { signal, factor: from.scale / to.scale, offset: (from.offset - to.offset) / to.scale })
+    pub(super) fn new(settings: &[PidSettings], schema: &Schema) -> Self {
+        let signals = settings.iter().map(|s| s.control).collect();
+        let loops = settings.iter().map(|s| Loop {
+            settings: s.clone(),
+            hard: schema.signals[s.control].hard,
+            particles: Vec::new(),
+        });
+        Self { signals, loops: loops.collect() }
     }
 }
 
@@ -105,8 +136,8 @@ impl Loop {
     fn act(&mut self, observation: &Observation, control: usize, out: &mut [f64]) {
         let window = observation.window;
         let dt = window.step_seconds();
-        let measured = window.column(self.measurement, 0);
-        let wanted = |row: usize| match self.setpoint {
+        let measured = window.column(self.settings.measurement, 0);
+        let wanted = |row: usize| match self.settings.setpoint {
             Setpoint::Value(v) => v,
             Setpoint::Signal { signal, factor, offset } => window.column(signal, 0)[row] * factor + offset,
         };
@@ -114,7 +145,7 @@ impl Loop {
             let in_force = window.column(control, 1);
             self.particles = (0..out.len())
                 .map(|row| Particle {
-                    bias: self.bias.unwrap_or(in_force[row]),
+                    bias: self.settings.bias.unwrap_or(in_force[row]),
                     integral: 0.0,
                     error: wanted(row) - measured[row],
                 })
@@ -124,11 +155,11 @@ impl Loop {
             let p = &mut self.particles[row];
             let error = wanted(row) - measured[row];
             let slope = (error - p.error) / dt;
-            let free = p.bias + self.kp * (error + p.integral + self.td * slope);
-            let push = self.kp * error;
+            let free = p.bias + self.settings.kp * (error + p.integral + self.settings.td * slope);
+            let push = self.settings.kp * error;
             let wound = (free >= self.hard.high && push > 0.0) || (free <= self.hard.low && push < 0.0);
             if !wound {
-                p.integral += error * dt / self.ti;
+                p.integral += error * dt / self.settings.ti;
             }
             p.error = error;
             *u = if free.is_nan() { free } else { self.hard.clamp(free) };

@@ -2,43 +2,63 @@
 
 use indexmap::IndexMap;
 
-use super::{Context, Control, Controller, Observation};
+use super::settings::all;
+use super::{Control, Controller, Observation};
 use crate::config::At;
 use crate::error::Result;
 use crate::expr::{Program, Registers};
+use crate::resolve::{Faults, Names, Wanted};
 
-/// u(t) = f(signals at t, and `lag` of them): controls in the expression are the log's own; outputs are the last
+/// The columns that follow rules, and the rules in the units of the columns.
+#[derive(Debug, Clone)]
+pub struct RuleSettings {
+    signals: Vec<usize>,
+    programs: Vec<Program>,
+}
+
+impl RuleSettings {
+    pub(super) fn resolve(
+        faults: &mut Faults<'_>,
+        names: &Names<'_>,
+        whose: &str,
+        rules: &IndexMap<String, At<String>>,
+    ) -> Option<Self> {
+        let resolved = all(rules.iter().map(|(name, text)| {
+            let signal = names.control_key(faults, name, &text.span);
+            let wanted = Wanted { what: format!("{whose}, rule for `{name}`"), unit: names.unit(name) };
+            let program = names.expression(faults, text, &wanted);
+            signal.zip(program)
+        }));
+        let (signals, programs) = resolved?.into_iter().unzip();
+        Some(Self { signals, programs })
+    }
+}
+
+/// u(t) = f(signals at t, and `lag` of them). Controls in the expression are those of the log; outputs are the last
 /// measured ones.
 #[derive(Debug)]
 pub struct Rule {
-    signals: Vec<usize>,
-    programs: Vec<Program>,
+    settings: RuleSettings,
     registers: Registers,
 }
 
 impl Rule {
-    pub(super) fn build(rules: &IndexMap<String, At<String>>, context: &Context) -> Result<Self> {
-        let (mut signals, mut programs) = (Vec::new(), Vec::new());
-        for (name, text) in rules {
-            let signal = context.control(name, &text.span)?;
-            signals.push(signal);
-            programs.push(context.program(text, &context.schema.signals[signal].unit)?);
-        }
-        Ok(Self { signals, programs, registers: Registers::default() })
+    pub(super) fn new(settings: &RuleSettings) -> Self {
+        Self { settings: settings.clone(), registers: Registers::default() }
     }
 }
 
 impl Controller for Rule {
     fn signals(&self) -> &[usize] {
-        &self.signals
+        &self.settings.signals
     }
 
     fn depth(&self) -> usize {
-        1 + self.programs.iter().map(Program::depth).max().unwrap_or(0)
+        1 + self.settings.programs.iter().map(Program::depth).max().unwrap_or(0)
     }
 
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
-        for (program, column) in self.programs.iter().zip(&mut control.values) {
+        for (program, column) in self.settings.programs.iter().zip(&mut control.values) {
             program.eval(observation.window, &mut self.registers, column);
         }
         Ok(())

@@ -16,8 +16,9 @@ use self::newest::warnings;
 use self::reason::{ControlAdvice, Move};
 use self::undo::undo;
 use super::support::{states_known, supported};
-use crate::config::{MpcSpec, TimeSpan};
-use crate::control::{self, Clock, Context, Controller, Mpc};
+use crate::config::TimeSpan;
+use crate::control::mpc::ResolvedMpc;
+use crate::control::{self, Clock, Controller, Mpc};
 use crate::error::{Error, Result};
 use crate::scenario::{Compiled, Plant};
 use crate::simulate::Simulated;
@@ -39,26 +40,12 @@ pub fn advise(
     extrapolate: bool,
     clock: Option<&Clock>,
 ) -> Result<Advice> {
-    let spec = plant.mpc(&compiled.objective);
-    let context = Context {
-        schema: &plant.schema,
-        spec: &plant.spec.value,
-        scope: &compiled.scope,
-        dynamics: &plant.twin,
-        objective: &compiled.objective,
-        kpis: &compiled.kpis,
-        terminal_cost: plant.terminal_cost(),
-        timezone: plant.spec.value.zone()?,
-        seed: seed.unwrap_or(plant.spec.value.model.seed.value),
-        clock,
-        rescored: false,
-        file: &plant.spec.path,
-        text: &plant.spec.text,
-    };
-    let mut mpc = Mpc::build(&spec, &context)?;
-    let horizon = judged_horizon(plant, &spec, &mpc);
+    let settings = plant.mpc(&compiled.objective)?;
+    let context = plant.context(compiled, seed, clock)?;
+    let mut mpc = Mpc::build(&settings, &context)?;
+    let horizon = judged_horizon(plant, &settings, &mpc);
     let skill_horizon = mpc.skill_horizon().map(|s| s.text(&plant.schema, plant.spec.value.step.value));
-    let ahead = Ahead::new(plant, horizon, context.seed, spec.forecast.as_ref().map(|f| f.value))?;
+    let ahead = Ahead::new(plant, horizon, context.seed, settings.forecast)?;
     let first = ahead.run(&mut mpc, 1, 1)?;
     if mpc.failures() > 0 {
         let cause = "no plan has a finite cost from the newest rows of the log";
@@ -67,7 +54,7 @@ pub fn advise(
     let signals = mpc.signals().to_vec();
     let requested: Vec<f64> = signals.iter().map(|&c| first.trajectory.at(c, 0)[0]).collect();
     let plan = (0..horizon).map_while(|h| mpc.wished(h).map(<[f64]>::to_vec)).collect();
-    let base_stock: Option<&mut dyn Controller> = if spec.base_stock.is_empty() { None } else { Some(&mut mpc) };
+    let base_stock: Option<&mut dyn Controller> = if settings.base_stock.is_empty() { None } else { Some(&mut mpc) };
     let mut follow = Follow { signals: signals.clone(), advised: requested.clone(), plan, base_stock, fixed: None };
     let candidates = candidates(&ahead, &signals, requested.clone(), extrapolate)?;
     let (mut moves, planned) = cheapest(compiled, &ahead, &mut follow, candidates)?;
@@ -78,7 +65,7 @@ pub fn advise(
     let now: Vec<f64> = signals.iter().map(|&c| ahead.realised.at(c, ahead.past - 1)[0]).collect();
     let alone = effects_alone(compiled, &ahead, &mut follow, &planned, &now, &kpis)?;
     let span = TimeSpan::of_steps(horizon, plant.log.step_ms);
-    let within_log = spec.within_log();
+    let within_log = settings.within_log();
     let moved = signals.iter().zip(moves.into_iter().zip(requested));
     let controls = moved.zip(now.into_iter().zip(alone)).map(|((&c, (value, requested)), (now, alone))| {
         let one = Move { control: c, now, advised: value, reduced: value != requested };
@@ -105,8 +92,8 @@ pub fn advise(
 }
 
 /// The steps over which a plan is judged: its horizon, and the steps that its terminal cost covers.
-fn judged_horizon(plant: &Plant, spec: &MpcSpec, mpc: &Mpc) -> usize {
-    let terminal = plant.terminal_cost().filter(|_| spec.cost_to_go.as_ref().is_some_and(|c| c.value));
+fn judged_horizon(plant: &Plant, settings: &ResolvedMpc, mpc: &Mpc) -> usize {
+    let terminal = plant.terminal_cost().filter(|_| settings.cost_to_go == Some(true));
     mpc.horizon() + terminal.map_or(0, |t| t.steps)
 }
 

@@ -10,7 +10,7 @@ use self::past::Past;
 use super::limits::ControlLimits;
 use super::protocol::flag::{Flag, FlagKind};
 use super::protocol::tags::Tags;
-use crate::config::MpcSpec;
+use crate::control::mpc::ResolvedMpc;
 use crate::scenario::{Compiled, Plant};
 use crate::schema::Role;
 use crate::twin::Dynamics;
@@ -23,7 +23,7 @@ const SINGLE_PRECISION: f64 = 1e-6;
 pub struct Estimator<'a> {
     plant: &'a Plant,
     compiled: &'a Compiled,
-    mpc: MpcSpec,
+    mpc: ResolvedMpc,
     pub past: Past,
     collected: Collected,
     /// Values of the newest line, by signal.
@@ -49,7 +49,7 @@ pub struct Filled {
 }
 
 impl<'a> Estimator<'a> {
-    pub fn new(plant: &'a Plant, compiled: &'a Compiled, mpc: MpcSpec, controls: usize) -> Self {
+    pub fn new(plant: &'a Plant, compiled: &'a Compiled, mpc: ResolvedMpc, controls: usize) -> Self {
         let signals = plant.schema.len();
         Self {
             past: Past::new(plant, &mpc, None),

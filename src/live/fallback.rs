@@ -4,7 +4,8 @@ use super::decision::{Decision, FallbackLevel};
 use super::estimator::past::Past;
 use super::limits::ControlLimits;
 use super::support::{states_known, supported};
-use crate::config::{ControllerSpec, MpcSpec, TimeSpan};
+use crate::config::TimeSpan;
+use crate::control::mpc::ResolvedMpc;
 use crate::control::{self, Context, Control, Controller, Mpc, Observation};
 use crate::error::Result;
 use crate::scenario::Plant;
@@ -57,12 +58,16 @@ enum Attempt {
 impl<'a> Fallback<'a> {
     /// # Errors
     /// [`crate::error::Error::Config`] for wrong settings; see [`Mpc::build`] and [`control::build`].
-    pub fn new(plant: &'a Plant, spec: &MpcSpec, context: &Context<'a>, settings: FallbackSettings) -> Result<Self> {
-        let safe = spec.safe.as_deref().filter(|s| !matches!(s.value, ControllerSpec::Replay {}));
+    pub fn new(
+        plant: &'a Plant,
+        mpc: &ResolvedMpc,
+        context: &Context<'a>,
+        settings: FallbackSettings,
+    ) -> Result<Self> {
         Ok(Self {
             dynamics: context.dynamics,
-            mpc: Mpc::build(spec, context)?,
-            safe: safe.map(|s| control::build(&s.value, context)).transpose()?,
+            mpc: Mpc::build(mpc, context)?,
+            safe: mpc.safe.as_deref().map(|safe| control::build(safe, context)).transpose()?,
             on_safe: false,
             settings,
             limits: ControlLimits::new(plant),

@@ -14,7 +14,7 @@ use super::protocol::description::Description;
 use super::protocol::flag::Flag;
 use super::protocol::line::{Line, Sample};
 use super::protocol::order::Place;
-use crate::control::{Clock, Context};
+use crate::control::Clock;
 use crate::error::Result;
 use crate::scenario::{Compiled, Plant};
 use crate::schema::Role;
@@ -59,30 +59,16 @@ impl<'a> Session<'a> {
     /// be converted, [`crate::error::Error::Write`] if the file of the log exists already.
     pub fn new(plant: &'a Plant, compiled: &'a Compiled, settings: &Settings<'a>) -> Result<Self> {
         settings.log.map_or(Ok(()), require_new)?;
-        let spec = plant.mpc(&compiled.objective);
-        let context = Context {
-            schema: &plant.schema,
-            spec: &plant.spec.value,
-            scope: &compiled.scope,
-            dynamics: &plant.twin,
-            objective: &compiled.objective,
-            kpis: &compiled.kpis,
-            terminal_cost: plant.terminal_cost(),
-            timezone: plant.spec.value.zone()?,
-            seed: settings.seed.unwrap_or(plant.spec.value.model.seed.value),
-            clock: settings.clock,
-            rescored: false,
-            file: &plant.spec.path,
-            text: &plant.spec.text,
-        };
-        let settle = spec.settle.as_ref().map_or(plant.twin.map.depth() - 1, |s| s.value);
+        let mpc = plant.mpc(&compiled.objective)?;
+        let context = plant.context(compiled, settings.seed, settings.clock)?;
+        let settle = mpc.settle.unwrap_or(plant.twin.map.depth() - 1);
         let levels = FallbackSettings { settle, shadow: settings.shadow, extrapolate: settings.extrapolate };
-        let fallback = Fallback::new(plant, &spec, &context, levels)?;
+        let fallback = Fallback::new(plant, &mpc, &context, levels)?;
         let notes = plant.warning().into_iter().chain(fallback.skill_horizon()).collect();
         Ok(Self {
             plant,
             protocol: Protocol::new(plant, notes)?,
-            estimator: Estimator::new(plant, compiled, spec, fallback.limits.controls.len()),
+            estimator: Estimator::new(plant, compiled, mpc, fallback.limits.controls.len()),
             fallback,
             journal: Journal::new(settings.log),
         })

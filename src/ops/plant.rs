@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use super::{Event, Registry, Verdict, Version, now};
 use crate::compute::Compute;
 use crate::config::{self, Loaded, ModelSpec, TwinSpec};
-use crate::control::mpc::TunedMpc;
+use crate::control::mpc::{ResolvedMpc, TunedMpc};
 use crate::error::{Error, Fault, Result};
 use crate::expr;
 use crate::learn::{
@@ -152,24 +152,21 @@ impl Source {
 
     /// How plans on this plant are made best; `None` where the file does not ask for it or the log is too short.
     fn tune(&self, log: &Trajectory, model: &ModelSpec, tell: &dyn Fn(&str)) -> Result<Option<TunedMpc>> {
-        let Some(mpc) = self.spec.value.mpc.as_ref().map(|m| &m.value).filter(|m| m.tunes()) else { return Ok(None) };
         let plans = !self.compiled.objective.terms.is_empty() && !self.schema.with_role(Role::Control).is_empty();
         let learns = !Layout::new(&self.schema, model, &self.compiled.equations).targets.is_empty();
-        if !plans || !learns {
+        if !self.spec.value.tunes() || !plans || !learns {
             return Ok(None);
         }
-        let timezone = self.spec.value.zone()?;
+        let (timezone, mpc) = (self.spec.value.zone()?, ResolvedMpc::of_twin(&self.spec)?);
         let ground = TuningInputs {
             schema: &self.schema,
             spec: &self.spec.value,
             model,
-            mpc,
+            mpc: &mpc,
             log,
             compiled: &self.compiled,
             compute: &self.compute,
             timezone: &timezone,
-            file: &self.spec.path,
-            text: &self.spec.text,
         };
         tune(&ground, tell)
     }

@@ -1,6 +1,5 @@
 //! One scenario: the log's stretch with its changes, every case in closed loop, and what they are worth.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -11,10 +10,9 @@ use super::card::change_unit;
 use super::plant::{Compiled, Plant};
 use super::results::{CaseResult, KpiResult, ScenarioResult};
 use super::summary;
-use crate::config::{Change, ControllerSpec, Loaded, MpcSpec, PlannerSpec, ScenarioSpec, TimeSpan};
-use crate::control::mpc::{SkillHorizon, planner_of};
-use crate::control::schedule::minute_of_day;
-use crate::control::{self, Clock, Forecast, OptimismCheck};
+use crate::config::{Change, ControllerSpec, Loaded, PlannerSpec, ScenarioSpec, TimeSpan};
+use crate::control::mpc::{ResolvedMpc, SkillHorizon, planner_of};
+use crate::control::{self, Clock, Context, ControllerSettings, Forecast, OptimismCheck};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 use crate::schema::{Bounds, Role};
@@ -38,15 +36,20 @@ pub fn run_scenario(
     let mut compiled = Compiled::new(&plant.spec, &plant.schema, &s.parameter)?;
     let steps = plant.steps(s.length.value);
     let (past, realised) = realise(plant, &mut compiled, scenario, steps)?;
+    let controllers = ControllerSettings::of_scenario(scenario, &plant.names().with(&s.parameter))?;
     let twin = plant.twin.with_equations(compiled.equations.clone());
     let plants = twin.members();
     let realised = Arc::new(realised);
 
-    // the baseline first: everything else is told against it
-    let mut order: Vec<(&str, &ControllerSpec)> =
-        s.case.iter().map(|(name, c)| (name.as_str(), &c.value.controller.value)).collect();
-    order.sort_by_key(|(name, _)| *name != BASELINE);
-    if order.first().is_none_or(|(name, _)| *name != BASELINE) {
+    // the baseline first: everything else is compared with it
+    let mut order: Vec<(&str, &ControllerSpec, &ControllerSettings)> = s
+        .case
+        .iter()
+        .zip(&controllers)
+        .map(|((name, c), settings)| (name.as_str(), &c.value.controller.value, settings))
+        .collect();
+    order.sort_by_key(|(name, ..)| *name != BASELINE);
+    if order.first().is_none_or(|(name, ..)| *name != BASELINE) {
         return Err(Error::Usage(format!("{}: there is no [case.baseline] to compare with", scenario.path.display())));
     }
     let ticking = || {
@@ -55,7 +58,7 @@ pub fn run_scenario(
     };
     let runs = order
         .par_iter()
-        .map(|(_, controller)| {
+        .map(|(_, _, controller)| {
             let particles = s.particles.value;
             Case {
                 plant,
@@ -67,8 +70,6 @@ pub fn run_scenario(
                 particles,
                 seed,
                 clock: batch.clock,
-                file: &scenario.path,
-                text: &scenario.text,
             }
             .run(controller, &ticking)
         })
@@ -81,7 +82,7 @@ pub fn run_scenario(
         .map(|v| compiled.objective.value_of(&compiled.kpis, &v.iter().map(|f| f.values.clone()).collect::<Vec<_>>()))
         .collect();
     let mut cases = Vec::new();
-    for (i, (name, controller)) in order.iter().enumerate() {
+    for (i, (name, controller, settings)) in order.iter().enumerate() {
         let baseline = (i > 0).then_some(0);
         let kpis = compiled.kpis.iter().enumerate().map(|(k, kpi)| KpiResult {
             name: kpi.name.clone(),
@@ -96,8 +97,8 @@ pub fn run_scenario(
         });
         cases.push(CaseResult {
             name: (*name).to_owned(),
-            controller: describe(controller, plant, &compiled.objective),
-            perfect_forecast: told_the_truth(plant, &compiled, controller, &realised, past),
+            controller: describe(controller, settings, plant, &compiled.objective),
+            perfect_forecast: told_the_truth(plant, &compiled, settings, &realised, past),
             kpis: kpis.collect(),
             objective: Estimate::over(&objectives[i]),
             objective_change: baseline.map(|b| Difference::paired_among(&objectives[i], &objectives[b], plants)),
@@ -130,7 +131,7 @@ pub fn run_scenario(
         cases,
     };
     let trajectories =
-        order.iter().map(|(n, _)| (*n).to_owned()).zip(runs.into_iter().map(|r| r.simulated.trajectory)).collect();
+        order.iter().map(|(n, ..)| (*n).to_owned()).zip(runs.into_iter().map(|r| r.simulated.trajectory)).collect();
     Ok((result, trajectories))
 }
 
@@ -154,35 +155,24 @@ pub struct Case<'a> {
     pub seed: u64,
     /// By which plans keep their budget.
     pub clock: Option<&'a Clock>,
-    /// The scenario file and its content, to place faults.
-    pub file: &'a Path,
-    pub text: &'a str,
 }
 
 impl Case<'_> {
     /// The closed loop under `controller`; every controller meets the same futures.
-    pub fn run(&self, controller: &ControllerSpec, stop: &dyn Fn() -> bool) -> Result<Done> {
+    pub fn run(&self, controller: &ControllerSettings, stop: &dyn Fn() -> bool) -> Result<Done> {
         let all = match controller {
-            ControllerSpec::Mpc(mpc) => mpc.forecast.as_ref().map(|f| f.value),
+            ControllerSettings::Mpc(mpc) => mpc.forecast,
             _ => None,
         };
-        let context = control::Context {
-            schema: &self.plant.schema,
-            spec: &self.plant.spec.value,
-            scope: &self.compiled.scope,
+        let context = Context {
             dynamics: self.twin,
-            objective: &self.compiled.objective,
-            kpis: &self.compiled.kpis,
-            terminal_cost: self.plant.terminal_cost(),
-            timezone: self.plant.spec.value.zone()?,
-            seed: self.seed,
-            clock: self.clock,
             rescored: true,
-            file: self.file,
-            text: self.text,
+            ..self.plant.context(self.compiled, Some(self.seed), self.clock)?
         };
         let tuned = match controller {
-            ControllerSpec::Mpc(mpc) => &ControllerSpec::Mpc(self.plant.tuned(mpc.clone(), &self.compiled.objective)),
+            ControllerSettings::Mpc(mpc) => {
+                &ControllerSettings::Mpc(Box::new(self.plant.tuned((**mpc).clone(), &self.compiled.objective)))
+            }
             other => other,
         };
         let mut controller = control::build(tuned, &context)?;
@@ -258,12 +248,7 @@ struct Hours {
 
 impl Hours {
     fn of(plant: &Plant, change: &Change) -> Result<Self> {
-        let minute = |text: &str| minute_of_day(text).map_err(Error::Usage);
-        let between = change
-            .between
-            .as_ref()
-            .map(|b| Ok::<_, Error>((minute(&b.value[0])?, minute(&b.value[1])?)))
-            .transpose()?;
+        let between = change.between.as_ref().map(|b| (b.value[0].minutes(), b.value[1].minutes()));
         Ok(Self { zone: plant.spec.value.zone()?, between })
     }
 
@@ -307,7 +292,12 @@ fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
 }
 
 /// A controller in one line.
-fn describe(controller: &ControllerSpec, plant: &Plant, objective: &Objective) -> String {
+fn describe(
+    controller: &ControllerSpec,
+    settings: &ControllerSettings,
+    plant: &Plant,
+    objective: &Objective,
+) -> String {
     let names = |list: Vec<&str>| list.join(", ");
     match controller {
         ControllerSpec::Replay {} => "the log's own controls".into(),
@@ -327,12 +317,9 @@ fn describe(controller: &ControllerSpec, plant: &Plant, objective: &Objective) -
             let kind = if loops.iter().any(|l| l.value.reorder.is_some()) { "(s, S)" } else { "base-stock" };
             format!("{kind} on {}", names(loops.iter().map(|l| l.value.order.value.as_str()).collect()))
         }
-        ControllerSpec::Mpc(mpc) => {
-            let controls: Vec<usize> = match &mpc.controls {
-                Some(named) => named.iter().filter_map(|n| plant.schema.find(n)).collect(),
-                None => plant.schema.with_role(Role::Control),
-            };
-            let planner = match planner_of(mpc, &plant.twin, &controls) {
+        ControllerSpec::Mpc(_) => {
+            let ControllerSettings::Mpc(mpc) = settings else { return "MPC".into() };
+            let planner = match planner_of(mpc, &plant.twin) {
                 PlannerSpec::GaussNewton { .. } => "Gauss-Newton",
                 PlannerSpec::Gradient { .. } => "gradient",
                 PlannerSpec::Qp { .. } => "QP",
@@ -342,12 +329,12 @@ fn describe(controller: &ControllerSpec, plant: &Plant, objective: &Objective) -
                 PlannerSpec::Cem { .. } => "CEM",
                 PlannerSpec::Icem { .. } => "iCEM",
             };
-            let MpcSpec { horizon, replan, .. } = plant.tuned(mpc.clone(), objective);
+            let ResolvedMpc { horizon, replan, risk, .. } = plant.tuned((**mpc).clone(), objective);
             let every_step = TimeSpan::of_steps(1, plant.log.step_ms);
-            let replan = replan.filter(|r| r.value != every_step);
-            let replan = replan.as_ref().map_or_else(|| "every step".into(), |r| format!("every {}", r.value));
-            let risk = mpc.risk.as_ref().map_or_else(|| "mean".into(), |r| format!("{} quantile", r.value));
-            let horizon = horizon.map_or_else(String::new, |h| format!(" horizon {},", h.value));
+            let replan = replan.filter(|r| *r != every_step);
+            let replan = replan.map_or_else(|| "every step".into(), |r| format!("every {r}"));
+            let risk = risk.map_or_else(|| "mean".into(), |r| format!("{r} quantile"));
+            let horizon = horizon.map_or_else(String::new, |h| format!(" horizon {h},"));
             format!("MPC ({planner}),{horizon} replanned {replan}, least {risk} of the cost")
         }
     }
@@ -357,12 +344,12 @@ fn describe(controller: &ControllerSpec, plant: &Plant, objective: &Objective) -
 fn told_the_truth(
     plant: &Plant,
     compiled: &Compiled,
-    controller: &ControllerSpec,
+    controller: &ControllerSettings,
     realised: &Arc<Trajectory>,
     past: usize,
 ) -> Vec<String> {
-    let ControllerSpec::Mpc(mpc) = controller else { return Vec::new() };
-    let forecast = Forecast::new(&plant.spec.value, realised.clone(), past, mpc.forecast.as_ref().map(|f| f.value));
+    let ControllerSettings::Mpc(mpc) = controller else { return Vec::new() };
+    let forecast = Forecast::new(&plant.spec.value, realised.clone(), past, mpc.forecast);
     let constant = |i: &usize| compiled.equations.constants.iter().any(|c| c.signal == *i);
     forecast.perfect().filter(|i| !constant(i)).map(|i| plant.schema.signals[i].name.clone()).collect()
 }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::results::ModelCard;
-use crate::config::{At, Change, Loaded, MpcSpec, TimeSpan, TwinSpec};
-use crate::control::mpc::TunedMpc;
+use crate::config::{At, Change, Loaded, TimeSpan, TwinSpec};
+use crate::control::mpc::{ResolvedMpc, TunedMpc};
+use crate::control::{Clock, Context};
 use crate::error::{Error, Fault, Result};
 use crate::expr::Scope;
 use crate::learn::Equations;
 use crate::log::Quality;
+use crate::resolve::Names;
 use crate::schema::Schema;
 use crate::trajectory::Trajectory;
 use crate::twin::Twin;
@@ -81,35 +83,67 @@ impl Plant {
         span.steps(self.spec.value.step.value, 1)
     }
 
-    /// How controllers of the running plant plan for `objective`: as the twin says.
-    pub fn mpc(&self, objective: &Objective) -> MpcSpec {
-        self.tuned(self.spec.value.mpc.as_ref().map(|m| m.value.clone()).unwrap_or_default(), objective)
+    /// What the settings of controllers refer to: the names of the twin.
+    pub fn names(&self) -> Names<'_> {
+        Names::new(&self.spec)
     }
 
-    /// `spec` with what it leaves open as it was tuned, and the model's control horizon where it was not, or where what is
-    /// to come behind the plan was learned for another objective.
-    pub fn tuned(&self, spec: MpcSpec, objective: &Objective) -> MpcSpec {
+    /// How `control` and `advise` plan for `objective`: `[mpc]` of the twin.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the faults of `[mpc]`.
+    pub fn mpc(&self, objective: &Objective) -> Result<ResolvedMpc> {
+        Ok(self.tuned(ResolvedMpc::of_twin(&self.spec)?, objective))
+    }
+
+    /// Fills absent settings from the tuned ones. Uses the model's control horizon if nothing was tuned, or if the terminal
+    /// cost belongs to another objective.
+    pub fn tuned(&self, settings: ResolvedMpc, objective: &Objective) -> ResolvedMpc {
         let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
-        let own = spec.horizon.is_some();
-        let told = self.terminal_cost().is_some_and(|t| t.is_of(objective));
-        // these suit that horizon alone
-        let suited = setting.filter(|s| !own && (told || !s.cost_to_go));
-        let replan = match &spec.replan {
-            Some(replan) => self.steps(replan.value),
+        let own = settings.horizon.is_some();
+        let learned = self.terminal_cost().is_some_and(|t| t.is_of(objective));
+        // the other tuned settings suit the tuned horizon only
+        let suited = setting.filter(|s| !own && (learned || !s.cost_to_go));
+        let replan = match settings.replan {
+            Some(replan) => self.steps(replan),
             None => suited.map_or(1, |s| s.replan),
         };
         let steps = suited.map_or(self.card.horizon, |s| s.horizon).max(replan);
-        MpcSpec {
-            replan: spec.replan.or_else(|| Some(TimeSpan::of_steps(replan, self.log.step_ms).into())),
-            cost_to_go: spec.cost_to_go.or_else(|| suited.map(|s| s.cost_to_go.into())),
-            horizon: spec.horizon.or_else(|| Some(TimeSpan::of_steps(steps, self.log.step_ms).into())),
-            moves: match spec.moves {
-                Some(moves) => Some(if own { moves } else { At { value: moves.value.min(steps), ..moves } }),
-                None => suited.map(|s| s.moves.into()),
+        let span = |steps| TimeSpan::of_steps(steps, self.log.step_ms);
+        ResolvedMpc {
+            replan: settings.replan.or(Some(span(replan))),
+            cost_to_go: settings.cost_to_go.or(suited.map(|s| s.cost_to_go)),
+            horizon: settings.horizon.or(Some(span(steps))),
+            moves: match settings.moves {
+                Some(moves) => Some(if own { moves } else { moves.min(steps) }),
+                None => suited.map(|s| s.moves),
             },
-            correction: spec.correction.or_else(|| setting.map(|s| s.correction.into())),
-            ..spec
+            correction: settings.correction.or(setting.map(|s| s.correction)),
+            ..settings
         }
+    }
+
+    /// The plant as controllers see it under the parameters of `compiled`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown time zone.
+    pub fn context<'a>(
+        &'a self,
+        compiled: &'a Compiled,
+        seed: Option<u64>,
+        clock: Option<&'a Clock>,
+    ) -> Result<Context<'a>> {
+        Ok(Context {
+            schema: &self.schema,
+            dynamics: &self.twin,
+            objective: &compiled.objective,
+            kpis: &compiled.kpis,
+            terminal_cost: self.terminal_cost(),
+            timezone: self.spec.value.zone()?,
+            seed: seed.unwrap_or(self.spec.value.model.seed.value),
+            clock,
+            rescored: false,
+        })
     }
 
     /// That plans, as they are tuned, did worse than the log.

@@ -8,7 +8,8 @@ use rayon::prelude::*;
 use super::case::Case;
 use super::plant::{Compiled, Plant};
 use super::results::ReplayCheck;
-use crate::config::{ControllerSpec, TimeSpan};
+use crate::config::TimeSpan;
+use crate::control::ControllerSettings;
 use crate::error::Result;
 use crate::schema::Role;
 use crate::stats::{quantile_type_6, sorted_finite};
@@ -36,7 +37,6 @@ pub fn replay_checks(
     let all: Vec<usize> = holdout.iter().flat_map(cut).filter(|t| complete(*t)).collect();
     let starts: Vec<usize> =
         (0..all.len().min(STRETCHES)).map(|i| all[i * all.len() / all.len().min(STRETCHES)]).collect();
-    let (file, text) = (plant.spec.path.as_path(), plant.spec.text.as_str());
     let particles = PARTICLES;
     let runs = starts
         .par_iter()
@@ -48,8 +48,8 @@ pub fn replay_checks(
             let measured = figures(&compiled.kpis, &realised, &[past..past + steps]);
             realised.segments = segments;
             let realised = &Arc::new(realised);
-            let case = Case { plant, twin, compiled, realised, past, steps, particles, seed, clock: None, file, text };
-            let run = case.run(&ControllerSpec::Replay {}, &|| false)?.simulated.trajectory;
+            let case = Case { plant, twin, compiled, realised, past, steps, particles, seed, clock: None };
+            let run = case.run(&ControllerSettings::Replay, &|| false)?.simulated.trajectory;
             Ok((measured, evaluate(&compiled.kpis, &run, &[0..steps])))
         })
         .collect::<Result<Vec<_>>>()?;

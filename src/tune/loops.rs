@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::TuningInputs;
 use super::pool::{ModelPool, PoolModel};
-use crate::config::{MpcSpec, TimeSpan};
-use crate::control::mpc::{ExpectedKpi, MpcSettings};
+use crate::config::TimeSpan;
+use crate::control::mpc::{ExpectedKpi, MpcSettings, ResolvedMpc};
 use crate::control::{Context, Forecast, Mpc};
 use crate::error::{Error, Result};
 use crate::learn::starts;
@@ -141,12 +141,10 @@ impl<'a> Loops<'a> {
         stretch: &Stretch,
         number: usize,
     ) -> Result<Option<Vec<f64>>> {
-        let TuningInputs { schema, spec, compiled, timezone, file, text, model, .. } = *self.ground;
+        let TuningInputs { schema, spec, compiled, timezone, model, .. } = *self.ground;
         let mpc = planned(self.ground, setting);
         let context = Context {
             schema,
-            spec,
-            scope: &compiled.scope,
             dynamics: &planner.twin,
             objective: &compiled.objective,
             kpis: &compiled.kpis,
@@ -155,8 +153,6 @@ impl<'a> Loops<'a> {
             seed: model.seed.value,
             clock: None,
             rescored: false,
-            file,
-            text,
         };
         let Stretch { realised, past, .. } = stretch;
         let run = Run {
@@ -167,7 +163,7 @@ impl<'a> Loops<'a> {
             particles: 1,
             // every setting meets the same noise
             key: Key::new(model.seed.value).fold(0x7475_6E65).fold(number as u64),
-            forecast: Forecast::new(spec, realised.clone(), *past, mpc.forecast.as_ref().map(|f| f.value)),
+            forecast: Forecast::new(spec, realised.clone(), *past, mpc.forecast),
         };
         let mut controller = Mpc::build(&mpc, &context)?;
         match simulate(&run, &mut controller, &|| false) {
@@ -198,13 +194,13 @@ impl<'a> Loops<'a> {
 }
 
 /// The twin's `[mpc]` table with what `setting` says.
-fn planned(ground: &TuningInputs, setting: &MpcSettings) -> MpcSpec {
-    MpcSpec {
-        horizon: Some(TimeSpan::of_steps(setting.horizon, ground.log.step_ms).into()),
-        moves: Some(setting.moves.into()),
-        correction: Some(setting.correction.into()),
-        replan: Some(TimeSpan::of_steps(setting.replan, ground.log.step_ms).into()),
-        cost_to_go: Some(setting.cost_to_go.into()),
+fn planned(ground: &TuningInputs, setting: &MpcSettings) -> ResolvedMpc {
+    ResolvedMpc {
+        horizon: Some(TimeSpan::of_steps(setting.horizon, ground.log.step_ms)),
+        moves: Some(setting.moves),
+        correction: Some(setting.correction),
+        replan: Some(TimeSpan::of_steps(setting.replan, ground.log.step_ms)),
+        cost_to_go: Some(setting.cost_to_go),
         budget: None,
         ..ground.mpc.clone()
     }

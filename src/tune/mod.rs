@@ -10,13 +10,13 @@ mod search;
 
 pub use search::tune;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
 use crate::compute::Compute;
-use crate::config::{ModelSpec, MpcSpec, TwinSpec};
+use crate::config::{ModelSpec, TwinSpec};
+use crate::control::mpc::ResolvedMpc;
 use crate::scenario::Compiled;
 use crate::schema::Schema;
 use crate::trajectory::Trajectory;
@@ -28,13 +28,10 @@ pub struct TuningInputs<'a> {
     pub spec: &'a TwinSpec,
     /// As the twin's file has them; what it gives is not tuned.
     pub model: &'a ModelSpec,
-    pub mpc: &'a MpcSpec,
+    pub mpc: &'a ResolvedMpc,
     /// Derived signals filled.
     pub log: &'a Trajectory,
     pub compiled: &'a Compiled,
     pub compute: &'a Compute,
     pub timezone: &'a TimeZone,
-    /// The twin's file and its content, to place faults.
-    pub file: &'a Path,
-    pub text: &'a str,
 }

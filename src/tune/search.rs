@@ -5,9 +5,9 @@ use rayon::prelude::*;
 use super::TuningInputs;
 use super::loops::{Loops, Outcome};
 use super::pool::{ModelPool, REFERENCE_FAMILY};
-use crate::config::{MpcSpec, TimeSpan};
-use crate::control::mpc::{MpcSettings, TunedMpc, TuningTrial};
-use crate::error::{Error, Fault, Result};
+use crate::config::TimeSpan;
+use crate::control::mpc::{MpcSettings, ResolvedMpc, TunedMpc, TuningTrial};
+use crate::error::{Error, Result};
 use crate::stats::mean;
 
 /// The control horizon is divided by these.
@@ -43,27 +43,26 @@ pub fn tune(ground: &TuningInputs, tell: &dyn Fn(&str)) -> Result<Option<TunedMp
         Err(Error::Data(_)) => return Ok(None),
         other => other?,
     };
-    let MpcSpec { horizon, moves, correction, replan, cost_to_go, .. } = ground.mpc;
-    let least = replan.as_ref().map_or(1, |r| r.steps(step, 1));
+    let ResolvedMpc { horizon, moves, correction, replan, cost_to_go, .. } = *ground.mpc;
+    let least = replan.map_or(1, |r| r.steps(step, 1));
     let told = players.terminal_cost.iter().chain([&players.full_terminal_cost]).all(Option::is_some);
-    if let Some(wanted) = cost_to_go.as_ref().filter(|c| c.value && !told) {
-        let message = "the log tells less than half of what comes behind a plan, or the objective is no sum over steps";
-        let help = "remove `cost_to_go`; price what stays behind with `terminal`";
-        let span = Some(wanted.span.clone());
-        return Err(Error::Config(vec![Fault::new("missing-value", ground.file, ground.text, span, message, help)]));
+    if cost_to_go == Some(true) && !told {
+        let message = "a terminal cost would explain less than half of the variance, or the objective is not a sum over \
+                       steps; remove `cost_to_go`, and price what is left at the end of a plan with `terminal`";
+        return Err(Error::Data(message.into()));
     }
     let own = || ground.model.horizon.steps(step, 1).max(least);
-    let longest = horizon.as_ref().map_or_else(own, |h| h.steps(step, 1));
+    let longest = horizon.map_or_else(own, |h| h.steps(step, 1));
     let Some(loops) = Loops::new(ground, &players, longest) else { return Ok(None) };
-    let most = moves.as_ref().map_or(MOVES[0], |m| m.value);
+    let most = moves.unwrap_or(MOVES[0]);
     let first = |model: &str, lags: usize| MpcSettings {
         model: model.to_owned(),
         lags,
         horizon: longest,
         moves: most.min(longest),
-        correction: correction.as_ref().map_or(CORRECTIONS[0], |c| c.value),
+        correction: correction.unwrap_or(CORRECTIONS[0]),
         replan: least,
-        cost_to_go: cost_to_go.as_ref().is_some_and(|c| c.value),
+        cost_to_go: cost_to_go.unwrap_or(false),
     };
     let mut search = Search { loops: &loops, tried: Vec::new(), handicaps: Vec::new() };
     tell("tuning plans: model and lags in closed loop");

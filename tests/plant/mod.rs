@@ -3,16 +3,16 @@
 
 pub mod cooled;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use twinopt::config::{ControllerSpec, TwinSpec};
-use twinopt::control::{Clock, Context, Controller, Forecast, build};
+use twinopt::config::{At, ControllerSpec, Damage, Loaded, TwinSpec};
+use twinopt::control::{Clock, Context, Controller, ControllerSettings, Forecast, build};
 use twinopt::error::Result;
 use twinopt::expr::Scope;
 use twinopt::learn::{Equations, Layout, NoiseModel, NoiseProcess, Particle, Regressor, StepMap, Target};
+use twinopt::resolve::{Faults, Names};
 use twinopt::rng::Key;
 use twinopt::schema::{Bounds, MoveLimit, Schema, Signal, Switching};
 use twinopt::simulate::{Run, Simulated, simulate};
@@ -69,6 +69,7 @@ impl Regressor for Known {
 /// A plant as the tests hold it.
 pub struct Plant {
     pub spec: TwinSpec,
+    pub file: Loaded<TwinSpec>,
     pub schema: Arc<Schema>,
     pub scope: Scope,
     kpis: Vec<Kpi>,
@@ -77,11 +78,16 @@ pub struct Plant {
     pub terminal_cost: Option<TerminalCost>,
 }
 
+/// `value` as read from `text`.
+pub fn loaded<T>(path: &str, text: &str, value: T) -> Loaded<T> {
+    Loaded { path: path.into(), text: text.to_owned(), value, damage: Damage::default() }
+}
+
 impl Plant {
     pub fn new(text: &str) -> Self {
         let spec: TwinSpec = toml::from_str(text).unwrap();
-        let unit = |u: &Option<twinopt::config::At<String>>| Unit::parse(u.as_ref().map_or("1", |u| &u.value)).unwrap();
-        let range = |r: &Option<twinopt::config::At<[f64; 2]>>| {
+        let unit = |u: &Option<At<String>>| Unit::parse(u.as_ref().map_or("1", |u| &u.value)).unwrap();
+        let range = |r: &Option<At<[f64; 2]>>| {
             r.as_ref().map_or(Bounds::OPEN, |r| Bounds { low: r.value[0], high: r.value[1] })
         };
         let signals = spec
@@ -110,7 +116,8 @@ impl Plant {
             spec.kpi.iter().map(|(name, kpi)| Kpi::compile(name, kpi, &scope, &schema).unwrap()).collect();
         let prices = spec.objective.iter().map(|(name, price)| (name.as_str(), price.value));
         let objective = Objective::of(&kpis, prices).unwrap();
-        Self { spec, schema, scope, kpis, objective, terminal_cost: None }
+        let file = loaded("twin.toml", text, spec.clone());
+        Self { spec, file, schema, scope, kpis, objective, terminal_cost: None }
     }
 
     /// Learns from a log what is to come in the next `steps`.
@@ -164,13 +171,16 @@ impl Plant {
     ) -> Result<Box<dyn Controller + 'a>> {
         #[derive(Deserialize)]
         struct Case {
-            controller: ControllerSpec,
+            controller: At<ControllerSpec>,
         }
         let case: Case = toml::from_str(text).unwrap();
+        let file = loaded("case.toml", text, ());
+        let mut faults = Faults::new(&file);
+        let settings =
+            ControllerSettings::resolve(&mut faults, &Names::new(&self.file), "case `test`", &case.controller);
+        faults.into_result()?;
         let context = Context {
             schema: &self.schema,
-            spec: &self.spec,
-            scope: &self.scope,
             dynamics,
             objective: &self.objective,
             kpis: &self.kpis,
@@ -179,10 +189,8 @@ impl Plant {
             seed: 1,
             clock,
             rescored: true,
-            file: Path::new("case.toml"),
-            text,
         };
-        build(&case.controller, &context)
+        build(&settings.unwrap(), &context)
     }
 
     /// The objective of a run, mean over particles.

@@ -10,6 +10,8 @@ pub(super) enum Kind<'s> {
     Text,
     Time,
     Span,
+    TimeOfDay,
+    Weekdays,
     Number,
     Integer {
         lowest: Option<i64>,
@@ -38,8 +40,11 @@ impl<'s, 'i> Shape<'s, 'i> {
     }
 
     pub(super) fn kind(&self, schema: &'s Value) -> Kind<'s> {
-        if definition(schema) == Some("TimeSpan") {
-            return Kind::Span;
+        match definition(schema) {
+            Some("TimeSpan") => return Kind::Span,
+            Some("TimeOfDay") => return Kind::TimeOfDay,
+            Some("Weekdays") => return Kind::Weekdays,
+            _ => {}
         }
         let schema = self.resolve(schema);
         if let Some(words) = schema["enum"].as_array() {
@@ -84,7 +89,7 @@ impl<'s, 'i> Shape<'s, 'i> {
     /// Whether the value is of the right sort, whatever is inside.
     pub(super) fn accepts(&self, schema: &'s Value, value: &DeValue<'i>) -> bool {
         match self.kind(schema) {
-            Kind::Text | Kind::Span => value.is_str(),
+            Kind::Text | Kind::Span | Kind::TimeOfDay | Kind::Weekdays => value.is_str(),
             Kind::Time => value.is_datetime(),
             Kind::Number => value.is_float() || value.is_integer(),
             Kind::Integer { .. } => value.is_integer(),

@@ -103,6 +103,8 @@ impl<'s, 'i> Shape<'s, 'i> {
             Kind::Text => "a text".into(),
             Kind::Time => "a time".into(),
             Kind::Span => "a length of time".into(),
+            Kind::TimeOfDay => "a time of day".into(),
+            Kind::Weekdays => "days of the week".into(),
             Kind::Number => "a number".into(),
             Kind::Integer { .. } => "a whole number".into(),
             Kind::Flag => "`true` or `false`".into(),

@@ -1,9 +1,11 @@
 //! What plans must hold: of controls, of the plant, of totals.
 
+use super::resolved::ResolvedMpc;
 use super::rollout::Completed;
-use crate::config::{At, MpcSpec, TimeSpan, TotalSpec};
+use super::totals::TotalSettings;
+use crate::config::TimeSpan;
 use crate::control::planner::{Allowed, Total};
-use crate::schema::{Bounds, MoveLimit, Role, Signal};
+use crate::schema::{Bounds, MoveLimit, Role};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 
@@ -36,16 +38,10 @@ impl Limit {
     }
 }
 
-/// A limit of a planned control's total, for the whole horizon.
-pub(super) fn total(
-    spec: &TotalSpec,
-    controls: &[usize],
-    signals: &[Signal],
-    horizon: usize,
-    step: TimeSpan,
-) -> Option<Total> {
-    let control = controls.iter().position(|&c| signals[c].name == spec.control.value)?;
-    Some(Total { control, range: spec.over(horizon, step) })
+/// The limit of a planned control's total, over the whole horizon; `None` if the plan does not move the control.
+pub(super) fn total(settings: &TotalSettings, controls: &[usize], horizon: usize, step: TimeSpan) -> Option<Total> {
+    let control = controls.iter().position(|&c| c == settings.control)?;
+    Some(Total { control, range: settings.over(horizon, step) })
 }
 
 pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> ControlLimit {
@@ -81,15 +77,12 @@ const APART: f64 = 1e4;
 const MOST_APART: f64 = 1e9;
 
 /// The limits on what the plant does, hard ones first, then soft ones by their rank.
-pub(super) fn plant_limits(spec: &MpcSpec, dynamics: &dyn Dynamics) -> Vec<Limit> {
+pub(super) fn plant_limits(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> Vec<Limit> {
     let schema = dynamics.schema();
-    let within_log = spec.within_log();
-    let soft = |(name, rank): (&String, &At<u32>)| {
-        let signal = schema.find(name)?;
-        limit(dynamics, signal, schema.signals[signal].soft, rank.value)
-    };
+    let within_log = settings.within_log();
+    let soft = |&(signal, rank): &(usize, u32)| limit(dynamics, signal, schema.signals[signal].soft, rank);
     let mut limits: Vec<Limit> = (0..schema.len()).filter_map(|s| hard_limit(dynamics, s, within_log)).collect();
-    limits.extend(spec.ranks.iter().filter_map(soft));
+    limits.extend(settings.ranks.iter().filter_map(soft));
     limits.sort_by_key(|l| l.rank);
     let ranks = || limits.chunk_by(|a, b| a.rank == b.rank).count() - 1;
     let apart = if limits.is_empty() { 1.0 } else { APART.min(MOST_APART.powf((ranks().max(1) as f64).recip())) };

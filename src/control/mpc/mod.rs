@@ -10,10 +10,12 @@ mod optimism;
 #[cfg(test)]
 mod oven;
 mod particle_plan;
+mod resolved;
 mod rollout;
 mod setup;
 mod skill_horizon;
 mod stock;
+mod totals;
 mod tuning;
 mod violation;
 
@@ -25,17 +27,18 @@ pub use self::choice::planner_of;
 use self::limits::control_limit;
 pub use self::optimism::OptimismCheck;
 use self::particle_plan::ParticlePlan;
+pub use self::resolved::{PlannedStockSettings, ResolvedMpc, priced_kpi};
 use self::rollout::Workspace;
 use self::setup::Setup;
 pub use self::skill_horizon::SkillHorizon;
+pub use self::totals::TotalSettings;
 pub use self::tuning::{ExpectedKpi, MpcSettings, TunedMpc, TuningTrial};
 use super::planner::{self, Planner};
 use super::{Context, Control, Controller, Forecast, Observation};
-use crate::config::{MpcSpec, TimeSpan};
-use crate::error::Result;
+use crate::config::TimeSpan;
+use crate::error::{Error, Result};
 use crate::expr::Registers;
 use crate::rng::Key;
-use crate::schema::{Bounds, Role};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Kpi, Objective};
@@ -44,6 +47,9 @@ use crate::value::{Kpi, Objective};
 const LOOKED_AT_AGAIN: usize = 8;
 /// Name of the stream that says which.
 const AGAIN: u64 = 3;
+
+const NO_TERMINAL_COST: &str = "no terminal cost is available: the log does not support one, `fit` did not tune MPC, or the \
+                                objective has changed since; remove `cost_to_go`, or run `fit` again";
 
 /// The controller. Each particle of the run has its own plan: at every replan interval the planner moves the free moves
 /// of the horizon so that the risk quantile of the objective over several simulated futures is least, and the plan is
@@ -83,78 +89,44 @@ fn key_of(key: Key, row: usize, step: usize) -> Key {
 }
 
 impl<'a> Mpc<'a> {
-    /// The controller that a scenario describes, minimising the twin's objective.
+    /// The controller with `settings`, which minimises the twin's objective.
     ///
     /// # Errors
-    /// [`crate::error::Error::Config`] for settings that cannot be, unknown controls, KPIs and signals, ranks of signals
-    /// without a soft limit, and a twin without an objective.
-    pub fn build(spec: &MpcSpec, context: &Context<'a>) -> Result<Self> {
-        context.sound(spec.faults(Some(TimeSpan::from_ms(context.dynamics.step_ms()))))?;
-        let controls = match &spec.controls {
-            Some(names) => names.iter().map(|n| context.control(n, &n.span)).collect::<Result<Vec<_>>>()?,
-            None => context.schema.with_role(Role::Control),
-        };
-        let Some(horizon) = &spec.horizon else {
-            return Err(context.fault("missing-value", &(0..0), "MPC has no horizon", "write e.g. `horizon = \"4h\"`"));
-        };
-        if context.objective.terms.is_empty() {
-            let help = "give the twin an [objective] table: KPI = price";
-            return Err(context.fault("no-objective", &horizon.span, "MPC has nothing to minimise", help));
-        }
-        let step = TimeSpan::from_ms(context.dynamics.step_ms());
-        for total in &spec.totals {
-            let control = context.control(&total.control, &total.control.span)?;
-            let bounds = control_limit(context.dynamics, control, spec.within_log()).allowed.bounds;
-            if let Some((message, help)) = total.impossible(bounds, horizon.steps(step, 1), step) {
-                return Err(context.fault("out-of-range", &total.span, message, help));
-            }
-        }
-        for (name, rank) in &spec.ranks {
-            if context.schema.signals[context.signal(name, &rank.span)?].soft == Bounds::OPEN {
-                let message = format!("`{name}` has a rank, and no soft limit to keep");
-                return Err(context.fault("missing-value", &rank.span, message, "give it `soft = [low, high]`"));
+    /// [`Error::Data`] if there is no terminal cost for `cost_to_go`, or if the limits of a total cannot be satisfied within
+    /// the logged range of its control.
+    pub fn build(settings: &ResolvedMpc, context: &Context<'a>) -> Result<Self> {
+        let dynamics = context.dynamics;
+        let step = TimeSpan::from_ms(dynamics.step_ms());
+        let horizon = settings.horizon.map_or(1, |h| h.steps(step, 1));
+        for total in &settings.totals {
+            let bounds = control_limit(dynamics, total.control, settings.within_log()).allowed.bounds;
+            let name = &context.schema.signals[total.control].name;
+            if let Some((message, help)) = total.infeasible(name, bounds, horizon, step) {
+                return Err(Error::Data(format!("{message}; {help}")));
             }
         }
         let mut objective = context.objective.clone();
-        let prices = spec.terminal.iter().map(|(name, price)| (name.as_str(), price.value));
-        let terminal = Objective::of(context.kpis, prices).map_err(|name| {
-            let span = spec.terminal.get(&name).map_or(0..0, |price| price.span.clone());
-            context.fault("unknown-kpi", &span, format!("`{name}` is no KPI"), "name a KPI of the [kpi] table")
-        })?;
-        objective.terms.extend(terminal.terms);
-        if let Some(wanted) = spec.cost_to_go.as_ref().filter(|w| w.value) {
-            let asked = horizon.steps(step, 1);
-            let reach = SkillHorizon::of(asked, context.dynamics, &objective)
-                .map_or(asked, |skill_horizon| skill_horizon.reach);
+        objective.terms.extend(settings.terminal.iter().map(|&(kpi, price)| (context.kpis[kpi].clone(), price)));
+        if settings.cost_to_go == Some(true) {
+            let reach = SkillHorizon::of(horizon, dynamics, &objective).map_or(horizon, |cut| cut.reach);
             let own = context.terminal_cost.filter(|t| t.is_of(context.objective));
-            let behind = own.and_then(|t| Kpi::terminal_cost(t, reach, context.schema));
-            let Some(kpi) = behind else {
-                let help = "remove `cost_to_go`, or let `fit` tune plans anew; price what stays behind with `terminal`";
-                let message = "what comes behind a plan is not known: the log does not tell it, `fit` did not tune plans, or \
-                               the objective is not the one that it was learned for";
-                return Err(context.fault("missing-value", &wanted.span, message, help));
+            let Some(kpi) = own.and_then(|t| Kpi::terminal_cost(t, reach, context.schema)) else {
+                return Err(Error::Data(NO_TERMINAL_COST.into()));
             };
             objective.terms.push((kpi, 1.0));
         }
         // Not the stream of the run's own noise: a plan must not foresee it.
         let key = Key::new(context.seed).fold(0x6D70_6300);
-        let mut mpc = Self::new(spec, controls, context.dynamics, objective, key);
-        mpc.setup.stock(&spec.base_stock, context)?;
+        let mut mpc = Self::new(settings, dynamics, objective, key);
         mpc.setup.clock = context.clock;
         mpc.setup.rescored = context.rescored;
         Ok(mpc)
     }
 
-    /// `controls`: schema columns that it moves; `key` must not be that of the plant's noise.
-    pub fn new(
-        spec: &MpcSpec,
-        controls: Vec<usize>,
-        dynamics: &'a dyn Dynamics,
-        objective: Objective,
-        key: Key,
-    ) -> Self {
-        let planner = planner_of(spec, dynamics, &controls);
-        let setup = Setup::new(spec, controls, &planner, dynamics, objective);
+    /// `key` must not be that of the plant's noise.
+    pub fn new(settings: &ResolvedMpc, dynamics: &'a dyn Dynamics, objective: Objective, key: Key) -> Self {
+        let planner = planner_of(settings, dynamics);
+        let setup = Setup::new(settings, &planner, dynamics, objective);
         Self {
             setup,
             planner: planner::build(&planner),

@@ -7,6 +7,7 @@ use super::futures::Futures;
 use super::limits::{ControlLimit, Limit, control_limit, plant_limits, total};
 use super::local::Residuals;
 use super::particle_plan::ParticlePlan;
+use super::resolved::ResolvedMpc;
 use super::rollout::Start;
 use super::skill_horizon::SkillHorizon;
 use super::stock::Stock;
@@ -58,41 +59,33 @@ pub(in crate::control) struct Setup<'a> {
     pub clock: Option<&'a Clock>,
 }
 
-/// Share of an error that is taken to last when a scenario names none.
-const CORRECTION: f64 = 0.1;
-/// Free moves when a scenario names no number: one per replan interval, at most this.
-const MOST_MOVES: usize = 12;
-/// Weight of doubt when a scenario names none.
-const PESSIMISM: f64 = 1.0;
-/// Futures when a scenario names no number.
-const FUTURES: usize = 4;
-
 impl<'a> Setup<'a> {
     pub fn new(
-        spec: &MpcSpec,
-        controls: Vec<usize>,
+        settings: &ResolvedMpc,
         planner: &PlannerSpec,
         dynamics: &'a dyn Dynamics,
         objective: Objective,
     ) -> Self {
+        let controls = settings.controls.clone();
         let step = TimeSpan::from_ms(dynamics.step_ms());
-        let asked = spec.horizon.as_ref().map_or(1, |h| h.steps(step, 1));
+        let asked = settings.horizon.map_or(1, |h| h.steps(step, 1));
         let skill_horizon = SkillHorizon::of(asked, dynamics, &objective);
         let horizon = skill_horizon.map_or(asked, |skill_horizon| skill_horizon.reach);
-        let replan = spec.replan.as_ref().map_or(1, |r| r.steps(step, 1)).min(horizon);
-        let moves = spec.moves.as_ref().map_or(MOST_MOVES.min(horizon.div_ceil(replan)), |m| m.value);
-        let within_log = spec.within_log();
+        let replan = settings.replan.map_or(1, |r| r.steps(step, 1)).min(horizon);
+        let moves = settings.moves.unwrap_or(MpcSpec::MOST_MOVES.min(horizon.div_ceil(replan)));
+        let within_log = settings.within_log();
         let limits: Vec<_> = controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect();
         let signals = &dynamics.schema().signals;
         // a plan that is cut takes its share of what the whole one may take
         let share = horizon as f64 / asked as f64;
-        let totals = spec.totals.iter().filter_map(|t| total(&t.value, &controls, signals, asked, step));
+        let totals = settings.totals.iter().filter_map(|t| total(t, &controls, asked, step));
         let totals =
             totals.map(|t| Total { range: Bounds { low: share * t.range.low, high: share * t.range.high }, ..t });
         let totals = totals.collect();
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
-        let smooth = has_slopes(spec, dynamics, &controls);
-        Self {
+        let smooth = has_slopes(settings, dynamics);
+        let one_future = planner.follows_slopes() && settings.risk.is_none();
+        let mut setup = Self {
             stocks: controls.iter().map(|_| None).collect(),
             controls,
             limits,
@@ -100,25 +93,23 @@ impl<'a> Setup<'a> {
             residuals: smooth.then(|| Residuals::of(&objective, horizon, dynamics)),
             skill_horizon,
             replan,
-            correction: spec.correction.as_ref().map_or(CORRECTION, |c| c.value),
-            particles: spec
-                .particles
-                .as_ref()
-                .map_or(if planner.follows_slopes() && spec.risk.is_none() { 1 } else { FUTURES }, |p| p.value)
-                .max(1),
-            risk: spec.risk.as_ref().map(|r| r.value),
-            pessimism: pessimism(spec, dynamics),
+            correction: settings.correction.unwrap_or(MpcSpec::CORRECTION),
+            particles: settings.particles.unwrap_or(if one_future { 1 } else { MpcSpec::PARTICLES }).max(1),
+            risk: settings.risk,
+            pessimism: pessimism(settings, dynamics),
             rescored: false,
-            kept: plant_limits(spec, dynamics),
-            confidence: spec.confidence.as_ref().map(|p| p.value),
+            kept: plant_limits(settings, dynamics),
+            confidence: settings.confidence,
             // A completed frame is read at lag 1, and its own past from there.
             depth: (dynamics.depth() + 1).max(objective.depth() + 2).max(switching + 2),
             totals,
-            budget: spec.budget.as_ref().map(|b| b.value.ms().unsigned_abs()),
+            budget: settings.budget.map(|b| b.ms().unsigned_abs()),
             clock: None,
             objective,
             dynamics,
-        }
+        };
+        setup.plan_levels(&settings.base_stock);
+        setup
     }
 }
 
@@ -196,9 +187,9 @@ impl Setup<'_> {
 }
 
 /// Weight of doubt: none where the model has one member, and where plans minimise a quantile, which is cautious by itself.
-fn pessimism(spec: &MpcSpec, dynamics: &dyn Dynamics) -> f64 {
-    if spec.risk.is_some() || dynamics.members() < 2 {
+fn pessimism(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> f64 {
+    if settings.risk.is_some() || dynamics.members() < 2 {
         return 0.0;
     }
-    spec.pessimism.as_ref().map_or(PESSIMISM, |p| p.value)
+    settings.pessimism.unwrap_or(MpcSpec::PESSIMISM)
 }

@@ -5,14 +5,11 @@
 //! policies of such chains look like: Clark & Scarf 1960), and only the level is decided now.
 
 use super::limits::ControlLimit;
+use super::resolved::PlannedStockSettings;
 use super::setup::Setup;
-use crate::config::{At, PlannedStock};
-use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::schema::{Bounds, MoveLimit, Switching};
 use crate::trajectory::{Frame, Window};
-
-use super::super::Context;
 
 /// The inventory position that the order of a planned control fills up to its level.
 pub(super) struct Stock {
@@ -23,25 +20,16 @@ pub(super) struct Stock {
 }
 
 impl Setup<'_> {
-    /// From now on the plan moves the levels that `specs` describe in place of the orders.
-    ///
-    /// # Errors
-    /// [`crate::error::Error::Config`] for an order that there is not, and a position in another unit.
-    pub(super) fn stock(&mut self, specs: &[At<PlannedStock>], context: &Context) -> Result<()> {
-        for spec in specs {
-            let order = context.control(&spec.order, &spec.order.span)?;
-            let Some(c) = self.controls.iter().position(|&s| s == order) else { continue };
-            let [low, high] = spec.level.value;
-            let unit = &context.schema.signals[order].unit;
-            let position = context.program(&spec.position, unit)?;
+    /// Makes the plan move the levels that `settings` describe instead of the orders.
+    pub(super) fn plan_levels(&mut self, settings: &[PlannedStockSettings]) {
+        for PlannedStockSettings { order, position, level } in settings {
+            let Some(c) = self.controls.iter().position(|s| s == order) else { continue };
             self.depth = self.depth.max(position.depth() + 2);
             let ControlLimit { hard, allowed, scale } = &mut self.limits[c];
-            self.stocks[c] = Some(Stock { position, hard: *hard, multiple: allowed.multiple });
-            let bounds = Bounds { low, high };
-            (*hard, allowed.bounds, *scale) = (bounds, bounds, 0.1 * (high - low));
+            self.stocks[c] = Some(Stock { position: position.clone(), hard: *hard, multiple: allowed.multiple });
+            (*hard, allowed.bounds, *scale) = (*level, *level, 0.1 * (level.high - level.low));
             (allowed.max_move, allowed.switching) = (MoveLimit::both(f64::INFINITY), Switching::NONE);
         }
-        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ mod project;
 mod qp;
 mod quadratic;
 mod search;
+mod settings;
 mod shooting;
 mod trial;
 
@@ -29,6 +30,7 @@ pub use mcts::Mcts;
 pub use mppi::Mppi;
 pub use project::project;
 pub use qp::Qp;
+pub use settings::check_planner;
 pub use shooting::RandomShooting;
 
 use crate::config::PlannerSpec;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::config::{ForecastSpec, MpcSpec};
+use crate::config::ForecastSpec;
+use crate::control::mpc::ResolvedMpc;
 use crate::control::{Forecast, since};
 use crate::expr::Registers;
 use crate::learn::{Constant, Derived, Equations};
@@ -35,15 +36,14 @@ pub struct Past {
 impl Past {
     /// A run without rows that begins at `start` (default: the end of the log). Before it only the signals with a
     /// seasonal forecast have values, from the log.
-    pub fn new(plant: &Plant, mpc: &MpcSpec, start: Option<Timestamp>) -> Self {
+    pub fn new(plant: &Plant, mpc: &ResolvedMpc, start: Option<Timestamp>) -> Self {
         let log = &plant.log;
         let start = start.unwrap_or_else(|| log.time(log.steps));
         let rows = KEPT_ROWS.min(log.steps);
         let ms = start.as_millisecond().saturating_sub(log.step_ms.saturating_mul(rows as i64));
         let begin = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut history = Trajectory::empty(plant.schema.clone(), begin, log.step_ms, rows, 1);
-        let all = mpc.forecast.as_ref().map(|f| f.value);
-        let mut forecast = Forecast::live(&plant.spec.value, Arc::new(history.clone()), all);
+        let mut forecast = Forecast::live(&plant.spec.value, Arc::new(history.clone()), mpc.forecast);
         for &(signal, how) in &forecast.signals {
             if matches!(how, ForecastSpec::Seasonal(_)) {
                 for k in 0..rows {

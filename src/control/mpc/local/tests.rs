@@ -9,7 +9,8 @@ use super::super::futures::Futures;
 use super::super::oven::{FAN, HEAT, Oven, POWER, STEP_MS, TEMP};
 use super::super::particle_plan::ParticlePlan;
 use super::super::rollout::Workspace;
-use crate::config::{KpiSpec, MpcSpec, TimeSpan};
+use crate::config::{KpiSpec, TimeSpan};
+use crate::control::mpc::ResolvedMpc;
 use crate::control::planner::Local;
 use crate::control::{Control, Controller, Forecast, Observation, Present};
 use crate::rng::Key;
@@ -27,8 +28,14 @@ struct Priced<'a> {
 impl<'a> Priced<'a> {
     fn new(oven: &'a Oven, kpi: &KpiSpec) -> Self {
         let horizon = TimeSpan::from_ms(8 * STEP_MS);
-        let spec = MpcSpec { moves: Some(4.into()), particles: Some(1.into()), ..MpcSpec::over(horizon) };
-        let mpc = Mpc::new(&spec, vec![HEAT, FAN], oven, oven.objective(kpi), Key::new(1));
+        let settings = ResolvedMpc {
+            controls: vec![HEAT, FAN],
+            horizon: Some(horizon),
+            moves: Some(4),
+            particles: Some(1),
+            ..ResolvedMpc::default()
+        };
+        let mpc = Mpc::new(&settings, oven, oven.objective(kpi), Key::new(1));
         let mut window = Window::new(oven.schema.len(), mpc.setup.depth, 1, Timestamp::UNIX_EPOCH, STEP_MS);
         for lag in 0..mpc.setup.depth {
             for (signal, value) in [(TEMP, 20.0), (HEAT, 5.0), (FAN, 5.0), (POWER, 25.0)] {

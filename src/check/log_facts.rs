@@ -1,0 +1,80 @@
+//! What the files of a log contain: columns, time span and ranges of values.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::config::{Loaded, LogSpec, TimeSpan, TwinSpec};
+use crate::error::Error;
+use crate::log::{self, Column, ColumnKind};
+
+/// Larger logs are not read for the ranges of their values; limits are then not compared with them.
+const MOST_VALUES: usize = 20_000_000;
+
+/// What a log's files say of themselves.
+#[derive(Debug, Default)]
+pub(super) struct LogFacts {
+    /// Absent when they cannot be read.
+    pub(super) columns: Option<Vec<Column>>,
+    pub(super) failure: Option<Error>,
+    span: Option<(Timestamp, Timestamp)>,
+    /// Usual time between rows of a wide log.
+    pub(super) sampling: Option<TimeSpan>,
+    rows: usize,
+    /// Smallest and largest value of a numeric column.
+    pub(super) ranges: HashMap<String, (f64, f64)>,
+}
+
+impl LogFacts {
+    pub(super) fn read(file: &Loaded<TwinSpec>) -> Self {
+        let (spec, dir) = (&file.value.log, file.path.parent().unwrap_or(Path::new(".")));
+        if spec.files.span.is_empty() {
+            return Self::default();
+        }
+        let mut facts = match log::columns(dir, spec) {
+            Ok(columns) => Self { columns: Some(columns), ..Self::default() },
+            Err(failure) => return Self { failure: Some(failure), ..Self::default() },
+        };
+        // A time column that is not there, or holds no times, is reported with its place by the checks below.
+        let any_times = facts.columns.iter().flatten().any(|c| c.kind == ColumnKind::Time);
+        if facts.find(&spec.time).is_some_and(|c| !any_times || matches!(c.kind, ColumnKind::Time | ColumnKind::Text))
+            && let Ok(span) = log::time_span(dir, spec)
+        {
+            facts.span = Some((span.first, span.last));
+            facts.sampling = span.sampling.filter(|_| spec.long.is_none());
+            facts.rows = span.rows;
+        }
+        let limited = file.value.signals.iter().any(|s| s.soft.is_some() || s.hard.is_some() || s.valid.is_some());
+        if limited
+            && spec.long.is_none()
+            && facts.rows.saturating_mul(facts.columns.as_ref().map_or(0, Vec::len)) < MOST_VALUES
+        {
+            facts.read_ranges(dir, spec);
+        }
+        facts
+    }
+
+    fn read_ranges(&mut self, dir: &Path, spec: &LogSpec) {
+        let Ok(files) = log::files(dir, spec) else { return };
+        for column in files.iter().filter_map(|f| log::describe(f).ok()).flatten() {
+            if matches!(column.kind, ColumnKind::Float | ColumnKind::Integer) && column.min <= column.max {
+                let range = self.ranges.entry(column.name).or_insert((column.min, column.max));
+                *range = (range.0.min(column.min), range.1.max(column.max));
+            }
+        }
+    }
+
+    /// First and last time stamp.
+    pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        self.span
+    }
+
+    pub(super) fn length(&self) -> Option<TimeSpan> {
+        self.span.map(|(first, last)| TimeSpan::from_ms(last.as_millisecond() - first.as_millisecond()))
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Column> {
+        self.columns.as_ref()?.iter().find(|c| c.name == name)
+    }
+}

@@ -1,0 +1,328 @@
+//! Settings of MPC, resolved from the files.
+
+use std::ops::Range;
+
+use super::totals::{TotalSettings, is_control};
+use crate::config::{At, ForecastSpec, MpcSpec, PlannedStock, PlannerSpec, TimeSpan, key_place};
+use crate::control::ControllerSettings;
+use crate::control::planner::check_planner;
+use crate::control::settings::all;
+use crate::expr::Program;
+use crate::resolve::{Faults, Names, Wanted, suggest};
+use crate::schema::{Bounds, Role};
+
+/// Signals that can have ranked soft limits.
+const RANKED: [Role; 3] = [Role::State, Role::Output, Role::Derived];
+const LARGEST_RANK: u32 = 3;
+const MOST_PARTICLES: usize = 1000;
+const LARGEST_PESSIMISM: f64 = 100.0;
+
+/// What MPC is built from. The fields are those of [`MpcSpec`]; an absent one has the default that is given there.
+#[derive(Debug, Clone, Default)]
+pub struct ResolvedMpc {
+    /// Columns of the planned controls.
+    pub controls: Vec<usize>,
+    pub horizon: Option<TimeSpan>,
+    pub replan: Option<TimeSpan>,
+    pub risk: Option<f64>,
+    pub pessimism: Option<f64>,
+    pub particles: Option<usize>,
+    pub moves: Option<usize>,
+    pub correction: Option<f64>,
+    pub base_stock: Vec<PlannedStockSettings>,
+    pub within_log: Option<bool>,
+    pub forecast: Option<ForecastSpec>,
+    /// (column, rank) of soft limits.
+    pub ranks: Vec<(usize, u32)>,
+    pub confidence: Option<f64>,
+    /// (number of the KPI in the twin, price).
+    pub terminal: Vec<(usize, f64)>,
+    pub cost_to_go: Option<bool>,
+    pub totals: Vec<TotalSettings>,
+    pub budget: Option<TimeSpan>,
+    pub planner: Option<PlannerSpec>,
+    pub safe: Option<Box<ControllerSettings>>,
+    pub settle: Option<usize>,
+}
+
+/// An order that is planned through its order-up-to level.
+#[derive(Debug, Clone)]
+pub struct PlannedStockSettings {
+    /// Column of the order.
+    pub order: usize,
+    /// Inventory position, in the unit of the order.
+    pub position: Program,
+    /// Lowest and highest level.
+    pub level: Bounds,
+}
+
+/// The settings that name no signal and no KPI; the others are empty.
+impl From<&MpcSpec> for ResolvedMpc {
+    fn from(spec: &MpcSpec) -> Self {
+        fn value<T: Copy>(at: &Option<At<T>>) -> Option<T> {
+            at.as_ref().map(|a| a.value)
+        }
+        Self {
+            horizon: value(&spec.horizon),
+            replan: value(&spec.replan),
+            risk: value(&spec.risk),
+            pessimism: value(&spec.pessimism),
+            particles: value(&spec.particles),
+            moves: value(&spec.moves),
+            correction: value(&spec.correction),
+            within_log: value(&spec.within_log),
+            forecast: value(&spec.forecast),
+            confidence: value(&spec.confidence),
+            cost_to_go: value(&spec.cost_to_go),
+            budget: value(&spec.budget),
+            planner: spec.planner.clone(),
+            settle: value(&spec.settle),
+            ..Self::default()
+        }
+    }
+}
+
+impl ResolvedMpc {
+    /// Whether plans stay within the logged range of each control.
+    pub fn within_log(&self) -> bool {
+        self.within_log.unwrap_or(true)
+    }
+
+    /// Resolves the table at `place`; `whose` names it in messages. `None` if it has a fault in what names a signal or KPI.
+    pub(in crate::control) fn resolve(
+        faults: &mut Faults<'_>,
+        names: &Names<'_>,
+        whose: &str,
+        spec: &MpcSpec,
+        place: &Range<usize>,
+    ) -> Option<Self> {
+        times(faults, names, whose, spec);
+        numbers(faults, whose, spec);
+        if let Some(planner) = &spec.planner {
+            check_planner(faults, whose, planner);
+        }
+        let controls = controls(faults, names, whose, spec, place);
+        let base_stock = stocks(faults, names, whose, spec);
+        let totals = totals(faults, names, whose, spec);
+        let ranks = ranks(faults, names, whose, spec);
+        let terminal = all(spec.terminal.iter().map(|(name, price)| {
+            if !price.is_finite() {
+                let message = format!("{whose}: the price of `{name}` must be a finite number");
+                faults.add("out-of-range", &price.span, message, "write money per unit of the KPI, like `-1.0`");
+            }
+            Some((priced_kpi(faults, names, name, price)?, price.value))
+        }));
+        if names.spec().objective.is_empty() && !names.file.damage.any {
+            let message = format!("{whose}: MPC minimises the twin's `[objective]`, but the twin has none");
+            let help = format!("add `[objective]` with the price of each KPI to {}", names.file.path.display());
+            faults.add("no-objective", place, message, help);
+        }
+        Some(Self {
+            controls: controls?,
+            base_stock: base_stock?,
+            totals: totals?,
+            ranks: ranks?,
+            terminal: terminal?,
+            ..Self::from(spec)
+        })
+    }
+}
+
+/// Spans against each other and against the sample time.
+fn times(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, spec: &MpcSpec) {
+    let (step, horizon) = (names.step(), spec.horizon.as_ref());
+    if let (Some(step), Some(horizon)) = (step, horizon)
+        && horizon.value < step
+    {
+        let message = format!("{whose}: the horizon {} is shorter than the step {step}", horizon.value);
+        faults.add("too-short", &horizon.span, message, "write several steps, like `horizon = \"4h\"`");
+    }
+    if let Some(replan) = &spec.replan {
+        let longest = horizon.unwrap_or(&names.spec().model.horizon).value;
+        if let Some(horizon) = horizon.filter(|h| replan.value > h.value) {
+            let message = format!("{whose}: `replan` {} is longer than `horizon` {}", replan.value, horizon.value);
+            faults.add("too-long", &replan.span, message, "`replan` must not be longer than `horizon`");
+        } else if let Some(step) = step.filter(|s| replan.value < *s) {
+            let message = format!("{whose}: `replan` {} is shorter than the step {step}", replan.value);
+            faults.add("too-short", &replan.span, message, format!("write at least `replan = \"{step}\"`"));
+        } else if replan.value <= longest {
+            names.whole_steps(faults, replan, "replan");
+        }
+    }
+    if let Some(n) = &spec.moves {
+        let steps = step.and_then(|step| Some(horizon?.steps(step, 1))).unwrap_or(usize::MAX);
+        if **n == 0 {
+            faults.add(
+                "out-of-range",
+                &n.span,
+                format!("{whose}: `moves` must be 1 or more"),
+                "write e.g. `moves = 6`",
+            );
+        } else if **n > steps {
+            let message = format!("{whose}: {} moves do not fit into a horizon of {steps} steps", n.value);
+            faults.add("out-of-range", &n.span, message, format!("write at most `moves = {steps}`"));
+        }
+    }
+    if let Some(budget) = spec.budget.as_ref().filter(|b| b.ms() <= 0) {
+        let message = format!("{whose}: `budget` must be longer than 0");
+        faults.add("out-of-range", &budget.span, message, "write e.g. `budget = \"200ms\"`, or remove it");
+    }
+}
+
+/// Numbers that must be within a range.
+fn numbers(faults: &mut Faults<'_>, whose: &str, spec: &MpcSpec) {
+    let mut range = |key: &str, at: &At<f64>, valid: bool, range: &str, help: String| {
+        if !valid {
+            let message = format!("{whose}: `{key}` must be {range}, but it is {}", at.value);
+            faults.add("out-of-range", &at.span, message, help);
+        }
+    };
+    if let Some(at) = &spec.risk {
+        let help = share(**at, 0.0, "risk", "it is a quantile: 0.5 is the median, 0.95 is cautious");
+        range("risk", at, at.value > 0.0 && at.value < 1.0, "between 0 and 1", help);
+    }
+    if let Some(at) = &spec.confidence {
+        let help =
+            share(**at, 0.5, "confidence", "a typical value is 0.95; without `confidence`, limits are not tightened");
+        range("confidence", at, (0.5..1.0).contains(&at.value), "at least 0.5 and below 1", help);
+    }
+    if let Some(at) = &spec.pessimism {
+        let help = "a typical value is 1; 0 trusts the model everywhere".to_owned();
+        let valid = (0.0..=LARGEST_PESSIMISM).contains(&at.value);
+        range("pessimism", at, valid, &format!("between 0 and {LARGEST_PESSIMISM}"), help);
+    }
+    if let Some(at) = &spec.correction {
+        let typical = "a typical value is 0.1; 0 trusts the model, 1 assumes that its last error persists";
+        let valid = (0.0..=1.0).contains(&at.value);
+        range("correction", at, valid, "between 0 and 1", share(**at, 0.0, "correction", typical));
+    }
+    if let (Some(c), Some(false)) = (spec.cost_to_go.as_ref().filter(|c| c.value), spec.tune.as_ref().map(|t| t.value))
+    {
+        let message = format!("{whose}: `cost_to_go` is learned while MPC is tuned, but `tune` is false");
+        faults.add("missing-value", &c.span, message, "remove one of the two");
+    }
+    if let Some(n) = spec.particles.as_ref().filter(|n| !(1..=MOST_PARTICLES).contains(&n.value)) {
+        let message = format!("{whose}: `particles` must be between 1 and {MOST_PARTICLES}, but it is {}", n.value);
+        faults.add("out-of-range", &n.span, message, "write e.g. `particles = 4`");
+    }
+}
+
+/// The help for a share of at least `low` that may have been written in per cent.
+fn share(value: f64, low: f64, key: &str, otherwise: &str) -> String {
+    if value > 1.0 && value < 100.0 && value / 100.0 >= low {
+        format!("write a share, not per cent: `{key} = {}`", value / 100.0)
+    } else {
+        otherwise.to_owned()
+    }
+}
+
+fn controls(
+    faults: &mut Faults<'_>,
+    names: &Names<'_>,
+    whose: &str,
+    spec: &MpcSpec,
+    place: &Range<usize>,
+) -> Option<Vec<usize>> {
+    let Some(list) = &spec.controls else {
+        let controls = names.with_role(&[Role::Control]);
+        if controls.is_empty() && !names.file.damage.any {
+            let message = format!("{whose}: the twin has no control to move");
+            faults.add(
+                "no-control",
+                place,
+                message,
+                "give each signal that may be moved `role = \"control\"` in the twin",
+            );
+        }
+        return all(controls.into_iter().map(|name| names.column(name)));
+    };
+    if list.is_empty() {
+        let message = format!("{whose}: `controls` is empty");
+        faults.add("missing-value", place, message, "name the controls, or remove `controls` to move all of them");
+    }
+    faults.require_distinct(list.iter(), "entries of `controls`");
+    all(list.iter().map(|name| names.control(faults, name, &name.span)))
+}
+
+/// Whether the plan moves the control called `name`.
+fn moves(spec: &MpcSpec, name: &str) -> bool {
+    spec.controls.as_ref().is_none_or(|c| c.iter().any(|c| c.value == name))
+}
+
+fn stocks(
+    faults: &mut Faults<'_>,
+    names: &Names<'_>,
+    whose: &str,
+    spec: &MpcSpec,
+) -> Option<Vec<PlannedStockSettings>> {
+    faults.require_distinct(spec.base_stock.iter().map(|s| &s.order), "entries of `base_stock`");
+    all(spec.base_stock.iter().map(|stock| {
+        let PlannedStock { order: name, position, level } = &stock.value;
+        let order = names.control(faults, name, &name.span);
+        if is_control(names, name) && !moves(spec, name) {
+            let message = format!("{whose}: the plan does not move `{}`", name.value);
+            faults.add("unknown-signal", &name.span, message, "add it to `controls`");
+        }
+        let [low, high] = level.value;
+        if !(low.is_finite() && high.is_finite() && low < high) {
+            let help = if high < low {
+                format!("write the lower level first: `level = [{high}, {low}]`")
+            } else {
+                "write `level = [lowest, highest]`, like `level = [20, 200]`".to_owned()
+            };
+            let message = format!("{whose}: `level` [{low}, {high}] is not a finite range");
+            faults.add("out-of-range", &level.span, message, help);
+        }
+        let unit = names.unit(name).filter(|_| order.is_some());
+        let wanted = Wanted { what: format!("{whose}, `position`"), unit };
+        let position = names.expression(faults, position, &wanted);
+        Some(PlannedStockSettings { order: order?, position: position?, level: Bounds { low, high } })
+    }))
+}
+
+fn totals(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, spec: &MpcSpec) -> Option<Vec<TotalSettings>> {
+    // an open horizon is tuned, up to that of the model
+    let horizon = spec.horizon.as_ref().unwrap_or(&names.spec().model.horizon).value;
+    all(spec.totals.iter().map(|total| {
+        let name = &total.control;
+        if is_control(names, name) && !moves(spec, name) {
+            let message = format!("{whose}: the plan does not move `{}`, whose total it must limit", name.value);
+            faults.add("unknown-signal", &name.span, message, "add it to `controls`");
+        } else if is_control(names, name) && spec.base_stock.iter().any(|s| s.order.value == name.value) {
+            let message =
+                format!("{whose}: the plan moves the level of `{}`, so it cannot limit the total", name.value);
+            faults.add("out-of-range", &name.span, message, "remove the total, or the entry of `base_stock`");
+        }
+        TotalSettings::resolve(faults, names, whose, total, horizon)
+    }))
+}
+
+/// Only what the plant does can be ranked, and only if it has a soft limit.
+fn ranks(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, spec: &MpcSpec) -> Option<Vec<(usize, u32)>> {
+    all(spec.ranks.iter().map(|(name, rank)| {
+        if !(1..=LARGEST_RANK).contains(&rank.value) {
+            let message = format!("{whose}: the rank of `{name}` must be 1, 2 or 3, but it is {}", rank.value);
+            faults.add("out-of-range", &rank.span, message, "write 1 for the limits that come first");
+        }
+        let place = key_place(faults.text(), name, &rank.span);
+        let signal = names.expect(faults, name, &place, &RANKED, "a state, an output or a derived signal")?;
+        if signal.soft.as_ref().is_none_or(|s| s.value == [f64::NEG_INFINITY, f64::INFINITY]) {
+            let message = format!("{whose}: `{name}` is ranked but has no soft limit");
+            let help = format!("add `soft = [low, high]` to the signal `{name}`, or remove its rank");
+            faults.add("missing-value", &place, message, help);
+        }
+        Some((names.column(name)?, rank.value))
+    }))
+}
+
+/// Number of the KPI called `name`, which has a price.
+pub fn priced_kpi(faults: &mut Faults<'_>, names: &Names<'_>, name: &str, price: &At<f64>) -> Option<usize> {
+    let kpis = &names.spec().kpi;
+    let number = kpis.get_index_of(name);
+    if number.is_none() && !names.is_lost(faults, name) {
+        let place = key_place(faults.text(), name, &price.span);
+        let help = format!("{}, or add it under `[kpi]` of the twin", suggest(name, kpis.keys().map(String::as_str)));
+        faults.add("unknown-kpi", &place, format!("there is no KPI `{name}` to price"), help);
+    }
+    number
+}

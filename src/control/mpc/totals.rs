@@ -1,0 +1,106 @@
+//! Limits on what a control sums up to over a plan.
+
+use crate::config::{At, TimeSpan, TotalSpec};
+use crate::resolve::{Faults, Names};
+use crate::schema::{Bounds, Role};
+
+/// A limit on the sum of a control's values over the steps of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TotalSettings {
+    /// Column of the control.
+    pub control: usize,
+    /// Limits of the sum over `per`.
+    pub bounds: Bounds,
+    /// `None`: over the horizon.
+    pub per: Option<TimeSpan>,
+}
+
+impl TotalSettings {
+    pub(super) fn resolve(
+        faults: &mut Faults<'_>,
+        names: &Names<'_>,
+        whose: &str,
+        spec: &At<TotalSpec>,
+        horizon: TimeSpan,
+    ) -> Option<Self> {
+        let control = names.control(faults, &spec.control, &spec.control.span);
+        let valid_per = spec.per.as_ref().is_none_or(|p| p.ms() > 0);
+        if let Some(per) = spec.per.as_ref().filter(|_| !valid_per) {
+            let help = "write e.g. `per = \"1d\"`, or remove it to limit the total over the horizon";
+            faults.add("out-of-range", &per.span, format!("{whose}: `per` must be positive"), help);
+        }
+        for (key, end) in [("at_least", &spec.at_least), ("at_most", &spec.at_most)] {
+            if let Some(end) = end.as_ref().filter(|e| e.is_nan()) {
+                let message = format!("{whose}: `{key}` must be a number");
+                faults.add("out-of-range", &end.span, message, format!("write e.g. `{key} = 400`"));
+            }
+        }
+        match (&spec.at_least, &spec.at_most) {
+            (None, None) => {
+                let message = format!("{whose}: the total of `{}` has no limit", spec.control.value);
+                faults.add("missing-value", &spec.span, message, "write `at_most`, `at_least`, or both");
+                return None;
+            }
+            (Some(least), Some(most)) if **least > **most => {
+                let message = format!("{whose}: `at_least` {} is above `at_most` {}", least.value, most.value);
+                let help = format!("swap the two: `at_least = {}, at_most = {}`", most.value, least.value);
+                faults.add("out-of-range", &least.span, message, help);
+                return None;
+            }
+            _ => {}
+        }
+        let end = |at: &Option<At<f64>>, open: f64| at.as_ref().map_or(open, |a| a.value);
+        let bounds = Bounds { low: end(&spec.at_least, f64::NEG_INFINITY), high: end(&spec.at_most, f64::INFINITY) };
+        let total = Self { control: control?, bounds, per: spec.per.as_ref().map(|p| p.value) };
+        let hard = names.signals.get(spec.control.as_str())?.hard.as_ref().filter(|h| h[0] <= h[1]);
+        if let (Some(hard), Some(step), true) = (hard, names.step(), valid_per)
+            && let Some((message, help)) =
+                total.infeasible(&spec.control, Bounds { low: hard[0], high: hard[1] }, horizon.steps(step, 1), step)
+        {
+            faults.add("out-of-range", &spec.span, format!("{whose}: {message}"), help);
+        }
+        Some(total)
+    }
+
+    /// How often `per` fits into `horizon` steps.
+    fn periods(&self, horizon: usize, step: TimeSpan) -> f64 {
+        self.per.map_or(1.0, |p| horizon as f64 * step.seconds() / p.seconds())
+    }
+
+    /// The limits over `horizon` steps.
+    pub fn over(&self, horizon: usize, step: TimeSpan) -> Bounds {
+        let periods = self.periods(horizon, step);
+        let end = |v: f64| if v.is_finite() { v * periods } else { v };
+        Bounds { low: end(self.bounds.low), high: end(self.bounds.high) }
+    }
+
+    /// Why no plan of `horizon` steps, each within `bounds`, can satisfy the limit, and what to do about it. `name` is the
+    /// name of the control.
+    pub fn infeasible(&self, name: &str, bounds: Bounds, horizon: usize, step: TimeSpan) -> Option<(String, String)> {
+        let (wanted, steps, periods) = (self.over(horizon, step), horizon as f64, self.periods(horizon, step));
+        let (least, most) = (bounds.low * steps, bounds.high * steps);
+        let near = |v: f64| 1e-9 * v.abs().max(1e-9);
+        if wanted.low > most + near(most) {
+            let message = format!(
+                "the total of `{name}` must be at least {}, but {horizon} steps of at most {} add up to at most {most}",
+                wanted.low, bounds.high
+            );
+            let help = format!("write at most `at_least = {}`, or raise the limits of `{name}`", most / periods);
+            return Some((message, help));
+        }
+        if wanted.high < least - near(least) {
+            let message = format!(
+                "the total of `{name}` must be at most {}, but {horizon} steps of at least {} add up to at least {least}",
+                wanted.high, bounds.low
+            );
+            let help = format!("write at least `at_most = {}`, or lower the limits of `{name}`", least / periods);
+            return Some((message, help));
+        }
+        None
+    }
+}
+
+/// Whether `name` is a control of the twin.
+pub(super) fn is_control(names: &Names<'_>, name: &str) -> bool {
+    names.signals.get(name).is_some_and(|s| *s.role == Role::Control)
+}

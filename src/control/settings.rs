@@ -1,0 +1,137 @@
+//! Settings of controllers, resolved from the files.
+
+use super::base_stock::BaseStockSettings;
+use super::hold::HoldSettings;
+use super::mpc::ResolvedMpc;
+use super::pid::PidSettings;
+use super::rule::RuleSettings;
+use super::schedule::ScheduleSettings;
+use crate::config::{At, ControllerSpec, Loaded, ScenarioSpec, TwinSpec};
+use crate::error::{Error, Result};
+use crate::resolve::{Faults, Names};
+use crate::schema::Role;
+
+/// What a controller is built from: columns, numbers and programs.
+#[derive(Debug, Clone)]
+pub enum ControllerSettings {
+    Replay,
+    Hold(HoldSettings),
+    Schedule(ScheduleSettings),
+    Rule(RuleSettings),
+    Pid(Vec<PidSettings>),
+    BaseStock(Vec<BaseStockSettings>),
+    Mpc(Box<ResolvedMpc>),
+}
+
+impl ControllerSettings {
+    /// Resolves the controller of every case of a scenario, in the order of the file; `names` are those of its twin with
+    /// the scenario's parameters.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the faults of all controllers.
+    pub fn of_scenario(file: &Loaded<ScenarioSpec>, names: &Names<'_>) -> Result<Vec<Self>> {
+        let mut faults = Faults::new(file);
+        let cases = file.value.case.iter();
+        let settings =
+            all(cases
+                .map(|(name, case)| Self::resolve(&mut faults, names, &format!("case `{name}`"), &case.controller)));
+        faults.into_result()?;
+        settings.ok_or_else(unresolved)
+    }
+
+    /// Resolves the controller at `at`; `whose` names it in messages, like "case `warmer`". `None` if it has a fault.
+    pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, at: &At<ControllerSpec>) -> Option<Self> {
+        let (kind, empty) = match &at.value {
+            ControllerSpec::Hold(values) => ("hold", values.is_empty()),
+            ControllerSpec::Schedule(values) => ("schedule", values.is_empty()),
+            ControllerSpec::Rule(rules) => ("rule", rules.is_empty()),
+            ControllerSpec::Pid(loops) => ("pid", loops.is_empty()),
+            ControllerSpec::BaseStock(loops) => ("base_stock", loops.is_empty()),
+            ControllerSpec::Replay {} | ControllerSpec::Mpc(_) => ("", false),
+        };
+        if empty && !faults.is_damaged(&at.span) {
+            let message = format!("{whose}: `{kind}` names no control");
+            faults.add("missing-value", &at.span, message, "name the controls that it moves");
+        }
+        match &at.value {
+            ControllerSpec::Replay {} => Some(Self::Replay),
+            ControllerSpec::Hold(values) => HoldSettings::resolve(faults, names, whose, values).map(Self::Hold),
+            ControllerSpec::Schedule(controls) => {
+                ScheduleSettings::resolve(faults, names, whose, controls, &at.span).map(Self::Schedule)
+            }
+            ControllerSpec::Rule(rules) => RuleSettings::resolve(faults, names, whose, rules).map(Self::Rule),
+            ControllerSpec::Pid(loops) => {
+                faults.require_distinct(loops.iter().map(|l| &l.control), "loops");
+                all(loops.iter().map(|l| PidSettings::resolve(faults, names, whose, l))).map(Self::Pid)
+            }
+            ControllerSpec::BaseStock(loops) => {
+                faults.require_distinct(loops.iter().map(|l| &l.order), "loops");
+                all(loops.iter().map(|l| BaseStockSettings::resolve(faults, names, whose, l))).map(Self::BaseStock)
+            }
+            ControllerSpec::Mpc(spec) => {
+                for (key, span) in
+                    [("safe", spec.safe.as_ref().map(|s| &s.span)), ("settle", spec.settle.as_ref().map(|s| &s.span))]
+                {
+                    if let Some(span) = span {
+                        let message = format!("{whose}: `{key}` belongs to `[mpc]` of the twin, not to a scenario");
+                        faults.add("wrong-place", span, message, "move it to `[mpc]` in the twin");
+                    }
+                }
+                ResolvedMpc::resolve(faults, names, whose, spec, &at.span).map(|mpc| Self::Mpc(Box::new(mpc)))
+            }
+        }
+    }
+}
+
+/// Largest number of steps for which `settle` may leave the plant to its own controller.
+const MOST_SETTLE_STEPS: usize = 100_000;
+
+impl ResolvedMpc {
+    /// Resolves `[mpc]` of the twin, as [`ResolvedMpc::live`].
+    ///
+    /// # Errors
+    /// [`Error::Config`] with all faults of the table.
+    pub fn of_twin(file: &Loaded<TwinSpec>) -> Result<Self> {
+        let mut faults = Faults::new(file);
+        let settings = Self::live(&mut faults, &Names::new(file));
+        faults.into_result()?;
+        settings.ok_or_else(unresolved)
+    }
+
+    /// Resolves `[mpc]` of the twin, by which `control` and `advise` plan; the defaults if there is none. `None` if it has
+    /// a fault.
+    pub fn live(faults: &mut Faults<'_>, names: &Names<'_>) -> Option<Self> {
+        let Some(spec) = &names.spec().mpc else {
+            let controls = names.with_role(&[Role::Control]);
+            let controls = controls.into_iter().filter_map(|name| names.column(name)).collect();
+            return Some(Self { controls, ..Self::default() });
+        };
+        let settings = Self::resolve(faults, names, "[mpc]", spec, &spec.span);
+        let safe = match spec.safe.as_deref() {
+            None => None,
+            Some(At { value: ControllerSpec::Mpc(_) | ControllerSpec::Replay {}, span }) => {
+                let message = "[mpc]: `safe` can be neither `mpc` nor `replay`";
+                faults.add("wrong-value", span, message, "write e.g. `safe.hold`, `safe.rule` or `safe.pid`");
+                return None;
+            }
+            Some(safe) => Some(Box::new(ControllerSettings::resolve(faults, names, "[mpc] safe", safe)?)),
+        };
+        if let Some(settle) = spec.settle.as_ref().filter(|n| ***n > MOST_SETTLE_STEPS) {
+            let message =
+                format!("[mpc]: `settle` must be at most {MOST_SETTLE_STEPS} steps, but it is {}", settle.value);
+            faults.add("out-of-range", &settle.span, message, "write a few steps more than the model's `lags`");
+            return None;
+        }
+        Some(Self { safe, ..settings? })
+    }
+}
+
+fn unresolved() -> Error {
+    Error::Internal("settings are unresolved but no fault was reported".into())
+}
+
+/// All items, or `None` if one is missing. Every item is made, so that each reports its faults.
+pub(super) fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let items: Vec<Option<T>> = items.collect();
+    items.into_iter().collect()
+}

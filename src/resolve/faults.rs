@@ -1,0 +1,138 @@
+//! The faults of one file.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::path::Path;
+
+use crate::config::{At, Damage, Loaded};
+use crate::error::{Error, Fault, Result, line_column, nearest};
+
+/// Collects the faults of one file. A fault that only follows from a part that the structural check left out is not
+/// reported again.
+pub struct Faults<'a> {
+    path: &'a Path,
+    text: &'a str,
+    damage: &'a Damage,
+    list: Vec<Fault>,
+}
+
+impl<'a> Faults<'a> {
+    pub fn new<T>(file: &'a Loaded<T>) -> Self {
+        Self { path: &file.path, text: &file.text, damage: &file.damage, list: Vec::new() }
+    }
+
+    /// The faults in the order of their places in the file.
+    pub fn into_list(mut self) -> Vec<Fault> {
+        self.list.sort_by_key(|f| (f.line, f.column));
+        self.list.dedup();
+        self.list
+    }
+
+    /// # Errors
+    /// [`Error::Config`] with all faults if one of them is not a warning.
+    pub fn into_result(self) -> Result<()> {
+        let list = self.into_list();
+        if list.iter().all(|f| f.warning) { Ok(()) } else { Err(Error::Config(list)) }
+    }
+
+    /// The content of the file.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Whether the file defines `name` in a part that was left out.
+    pub fn is_lost(&self, name: &str) -> bool {
+        self.damage.names.contains(name)
+    }
+
+    /// Whether something was left out of the table at `span`.
+    pub fn is_damaged(&self, span: &Range<usize>) -> bool {
+        self.damage.tables.contains(span)
+    }
+
+    /// Whether something was left out of the file.
+    pub fn any_damage(&self) -> bool {
+        self.damage.any
+    }
+
+    pub fn add(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let made_in_code = span.is_empty() && span.start == 0;
+        if made_in_code && self.damage.any || self.damage.lines.contains(&line_column(self.text, span.start).0) {
+            return;
+        }
+        let span = (!made_in_code).then(|| span.clone());
+        self.list.push(Fault::new(code, self.path, self.text, span, message, help));
+    }
+
+    pub fn warn(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let before = self.list.len();
+        self.add(code, span, message, help);
+        for fault in &mut self.list[before..] {
+            fault.warning = true;
+        }
+    }
+
+    /// Adds a fault of the log, not of the file ([`Fault::about_log`]).
+    pub fn add_about_log(
+        &mut self,
+        code: &'static str,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let before = self.list.len();
+        self.add(code, span, message, help);
+        for fault in &mut self.list[before..] {
+            fault.about_log = true;
+        }
+    }
+
+    /// Reports every control that is named twice; `what` are the entries that name it.
+    pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, what: &str) {
+        let mut known = HashSet::new();
+        for name in names {
+            if !known.insert(name.as_str()) {
+                let message = format!("two {what} move `{}`", name.value);
+                self.add("duplicate-name", &name.span, message, "keep one for each control and remove the other");
+            }
+        }
+    }
+}
+
+/// `did you mean …?`, or the list of what there is.
+pub fn suggest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None if known.is_empty() => "there is none to choose from".to_owned(),
+        None => format!("use one of {}", listed(&known)),
+    }
+}
+
+/// `` `a`, `b`, `c` ``, cut short after 12 names.
+pub fn listed(names: &[&str]) -> String {
+    let shown = names.iter().take(12).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > 12 { format!("{shown} … ({} in all)", names.len()) } else { shown }
+}
+
+/// The number with up to four significant digits.
+pub fn short(v: f64) -> String {
+    if v == 0.0 || !v.is_finite() {
+        return v.to_string();
+    }
+    let digits = (3 - v.abs().log10().floor() as i32).clamp(0, 12) as usize;
+    let text = format!("{v:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}

@@ -1,0 +1,258 @@
+//! The names of a twin, as far as they are valid.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use indexmap::IndexMap;
+
+use super::faults::{Faults, short, suggest};
+use crate::config::{At, Change, Loaded, SignalSpec, TimeSpan, TwinSpec, inner_place, key_place};
+use crate::error::nearest;
+use crate::expr::{Open, Program, Scope};
+use crate::schema::Role;
+use crate::units::Unit;
+
+/// The signals and parameters of a twin, with their units.
+#[derive(Clone)]
+pub struct Names<'a> {
+    pub file: &'a Loaded<TwinSpec>,
+    /// The first signal of each name.
+    pub signals: IndexMap<&'a str, &'a SignalSpec>,
+    pub scope: Scope,
+    /// Names whose unit is at fault. Faults that follow from it are not reported.
+    unsure: HashSet<String>,
+}
+
+/// What an expression must be.
+pub struct Wanted<'u> {
+    /// The setting that the expression belongs to, for messages.
+    pub what: String,
+    /// The unit that the value is converted to; any unit if absent.
+    pub unit: Option<&'u Unit>,
+}
+
+impl<'a> Names<'a> {
+    pub fn new(file: &'a Loaded<TwinSpec>) -> Self {
+        let spec = &file.value;
+        let mut names = Self {
+            file,
+            signals: IndexMap::new(),
+            scope: Scope { dt: spec.step.seconds(), ..Scope::default() },
+            unsure: HashSet::new(),
+        };
+        let mut open = Vec::new();
+        for (i, signal) in spec.signals.iter().enumerate() {
+            if names.signals.contains_key(signal.name.as_str()) {
+                continue;
+            }
+            names.signals.insert(&signal.name, signal);
+            let expr = signal.expr.as_ref().filter(|_| *signal.role == Role::Derived && signal.unit.is_none());
+            if let Some(expr) = expr {
+                open.push(Open { signal: i, name: &signal.name, expr });
+                continue;
+            }
+            let unit = names.unit_or_one(&signal.name, signal.unit.as_ref());
+            names.scope.signals.insert(signal.name.value.clone(), (i, unit));
+        }
+        for (name, parameter) in &spec.parameters {
+            let unit = names.unit_or_one(name, parameter.unit.as_ref());
+            names.scope.parameters.insert(name.clone(), (*parameter.value.value, unit));
+        }
+        let left: Vec<Open<'_>> = names.scope.close(open).into_iter().map(|(signal, _)| signal).collect();
+        for signal in left {
+            names.unsure.insert(signal.name.to_owned());
+            names.scope.signals.insert(signal.name.to_owned(), (signal.signal, Unit::one()));
+        }
+        names
+    }
+
+    fn unit_or_one(&mut self, name: &str, text: Option<&At<String>>) -> Unit {
+        text.map_or_else(|| Ok(Unit::one()), |text| Unit::parse(text)).unwrap_or_else(|_| {
+            self.unsure.insert(name.to_owned());
+            Unit::one()
+        })
+    }
+
+    /// The names with the parameters that a scenario changes.
+    #[must_use]
+    pub fn with(&self, changes: &IndexMap<String, At<Change>>) -> Self {
+        let mut names = self.clone();
+        for (name, change) in changes {
+            if let Some((value, _)) = names.scope.parameters.get_mut(name) {
+                *value = change.apply(*value);
+            }
+        }
+        names
+    }
+
+    pub fn spec(&self) -> &'a TwinSpec {
+        &self.file.value
+    }
+
+    /// The sample time, if the file has a valid one.
+    pub fn step(&self) -> Option<TimeSpan> {
+        let step = &self.spec().step;
+        (!step.span.is_empty() && step.ms() > 0).then_some(step.value)
+    }
+
+    /// Column of a signal in the schema.
+    pub fn column(&self, signal: &str) -> Option<usize> {
+        self.scope.signals.get(signal).map(|(column, _)| *column)
+    }
+
+    /// Unit of a signal, if it is valid.
+    pub fn unit(&self, signal: &str) -> Option<&Unit> {
+        if self.unsure.contains(signal) {
+            return None;
+        }
+        self.scope.signals.get(signal).map(|(_, unit)| unit)
+    }
+
+    /// Whether an expression reads a name whose unit is at fault.
+    pub fn is_unsure(&self, expr: &str) -> bool {
+        expr.split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|n| self.unsure.contains(n) || self.file.damage.names.contains(n))
+    }
+
+    /// Whether the twin's file, or the file of `faults`, defines `name` in a part that was left out.
+    pub fn is_lost(&self, faults: &Faults<'_>, name: &str) -> bool {
+        faults.is_lost(name) || self.file.damage.names.contains(name)
+    }
+
+    /// Names of the signals with one of `roles`.
+    pub fn with_role(&self, roles: &[Role]) -> Vec<&'a str> {
+        self.signals.iter().filter(|(_, s)| roles.contains(&s.role)).map(|(name, _)| *name).collect()
+    }
+
+    /// The signal called `name`, which must have one of `roles`; else a fault at `place`. `wanted` describes the roles.
+    pub fn expect(
+        &self,
+        faults: &mut Faults<'_>,
+        name: &str,
+        place: &Range<usize>,
+        roles: &[Role],
+        wanted: &str,
+    ) -> Option<&'a SignalSpec> {
+        let known = self.with_role(roles);
+        let wrong_role = |faults: &mut Faults<'_>, is: &str| {
+            let help = format!("{wanted} is needed here: {}", suggest(name, known.iter().copied()));
+            faults.add("wrong-role", place, format!("`{name}` is {is}"), help);
+        };
+        match self.signals.get(name).copied() {
+            Some(signal) if roles.contains(&signal.role) => return Some(signal),
+            Some(signal) => wrong_role(faults, role_name(*signal.role)),
+            None if self.is_lost(faults, name) => {}
+            None if self.spec().parameters.contains_key(name) => wrong_role(faults, "a parameter"),
+            None => {
+                // A typing error is nearer to a name of the right role; for any other signal the help states the role.
+                let near = |among: &mut dyn Iterator<Item = &'a str>| nearest(name, among);
+                let (own, other) = (near(&mut known.iter().copied()), near(&mut self.signals.keys().copied()));
+                let help = match (own, other) {
+                    (None, Some(other)) => format!("did you mean `{other}`? {wanted} is needed here"),
+                    _ => suggest(name, known.iter().copied()),
+                };
+                faults.add("unknown-signal", place, format!("there is no signal `{name}`"), help);
+            }
+        }
+        None
+    }
+
+    /// Column of the control called `name`; else a fault at `place`.
+    pub fn control(&self, faults: &mut Faults<'_>, name: &str, place: &Range<usize>) -> Option<usize> {
+        self.expect(faults, name, place, &[Role::Control], "a control")?;
+        self.column(name)
+    }
+
+    /// Column of the control whose name is a key; its value is at `value` in the file.
+    pub fn control_key(&self, faults: &mut Faults<'_>, name: &str, value: &Range<usize>) -> Option<usize> {
+        let place = key_place(faults.text(), name, value);
+        self.control(faults, name, &place)
+    }
+
+    /// Compiles an expression and converts its value to the wanted unit. A fault is reported at its place inside the
+    /// quotes.
+    pub fn expression(&self, faults: &mut Faults<'_>, expr: &At<String>, wanted: &Wanted<'_>) -> Option<Program> {
+        let unsure = self.is_unsure(expr);
+        match Program::compile(expr, &self.scope) {
+            Ok(program) => {
+                let Some(unit) = wanted.unit.filter(|_| !unsure) else { return Some(program) };
+                match program.clone().in_unit(unit) {
+                    // a plain number has no unit to convert
+                    Ok(_) if program.reads.is_empty() && program.unit.dimension == Unit::one().dimension => {
+                        Some(program)
+                    }
+                    Ok(converted) => Some(converted),
+                    Err(why) => {
+                        let help = format!(
+                            "change the expression so that it is in `{}`, or correct the units of the signals in it",
+                            unit.text
+                        );
+                        faults.add("unit-mismatch", &expr.span, format!("{}: {why}", wanted.what), help);
+                        None
+                    }
+                }
+            }
+            Err(fault) => {
+                let name = expr.get(fault.span.clone()).unwrap_or("");
+                let follows = match fault.code {
+                    "unknown-name" => self.is_lost(faults, name),
+                    "unit-mismatch" => unsure,
+                    _ => false,
+                };
+                if !follows {
+                    let place = inner_place(faults.text(), &expr.span, &fault.span);
+                    faults.add(fault.code, &place, format!("{}: {}", wanted.what, fault.message), fault.help);
+                }
+                None
+            }
+        }
+    }
+
+    /// Reports a value outside the hard limits of the control `signal`, or one that is not a multiple of its step size.
+    pub fn within_limits(&self, faults: &mut Faults<'_>, signal: &str, value: &At<f64>, whose: &str) {
+        let Some(signal) = self.signals.get(signal) else { return };
+        let name = &signal.name.value;
+        if let Some(hard) = signal.hard.as_ref().filter(|h| h[0] <= h[1] && !(**value >= h[0] && **value <= h[1])) {
+            let unit = signal.unit.as_ref().map_or(String::new(), |u| format!(" {}", u.value));
+            let number = short(**value);
+            let message =
+                format!("{whose}: {number}{unit} is outside the hard limits [{}, {}] of `{name}`", hard[0], hard[1]);
+            let nearest = value.max(hard[0]).min(hard[1]);
+            faults.add(
+                "outside-limits",
+                &value.span,
+                message,
+                format!("write a value inside, like {}", short(nearest)),
+            );
+        } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > 0.0) {
+            let rounded = (**value / **multiple).round();
+            if (**value / **multiple - rounded).abs() > 1e-9 {
+                let message =
+                    format!("{whose}: {} is not a multiple of {} of `{name}`", short(**value), multiple.value);
+                let help = format!("write e.g. {}", short(rounded * **multiple));
+                faults.add("outside-limits", &value.span, message, help);
+            }
+        }
+    }
+
+    /// Warns if a span is not a whole number of steps: it would be rounded.
+    pub fn whole_steps(&self, faults: &mut Faults<'_>, span: &At<TimeSpan>, key: &str) {
+        let Some(step) = self.step().filter(|step| span.ms() % step.ms() != 0) else { return };
+        let n = span.steps(step, 1) as i64;
+        let message = format!("`{key}` {} is not a whole number of steps ({step})", span.value);
+        let help = format!("write a multiple of the step, like `\"{}\"`", TimeSpan::from_ms(n * step.ms()));
+        faults.warn("odd-span", &span.span, message, help);
+    }
+}
+
+/// A role with its article.
+pub fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::State => "a state",
+        Role::Output => "an output",
+        Role::Control => "a control",
+        Role::Disturbance => "a disturbance",
+        Role::Setpoint => "a set-point",
+        Role::Derived => "a derived signal",
+    }
+}
