@@ -58,12 +58,7 @@ enum Attempt {
 impl<'a> Fallback<'a> {
     /// # Errors
     /// [`crate::error::Error::Config`] for wrong settings; see [`Mpc::build`] and [`control::build`].
-    pub fn new(
-        plant: &'a Plant,
-        mpc: &ResolvedMpc,
-        context: &Context<'a>,
-        settings: FallbackSettings,
-    ) -> Result<Self> {
+    pub fn new(plant: &'a Plant, mpc: &ResolvedMpc, context: &Context<'a>, settings: FallbackSettings) -> Result<Self> {
         Ok(Self {
             dynamics: context.dynamics,
             mpc: Mpc::build(mpc, context)?,
