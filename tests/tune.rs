@@ -13,7 +13,7 @@ use twinopt::control::{Context, Controller, Forecast, Mpc};
 use twinopt::expr;
 use twinopt::learn::{Preselected, Selection, Split, TrainingData, learn};
 use twinopt::rng::Key;
-use twinopt::scenario::{Compiled, figures_of};
+use twinopt::scenario::{Compiled, run_figures};
 use twinopt::simulate::{Run, simulate};
 use twinopt::trajectory::Trajectory;
 use twinopt::tune::{TuningInputs, tune};
@@ -151,7 +151,7 @@ impl Tank {
         let run =
             Run { dynamics: &tank, realised: &realised, past: start, steps, particles: 1, key: Key::new(1), forecast };
         let done = simulate(&run, &mut controller, &|| false).unwrap();
-        figures_of(&self.compiled.kpis, &done.trajectory, &realised, start)[0].values[0]
+        run_figures(&self.compiled.kpis, &done.trajectory, &realised, start)[0].values[0]
     }
 }
 

@@ -1,4 +1,4 @@
-//! The whole line on a small log: from Parquet to the page, the same bytes every time.
+//! End-to-end runs on a small log: from Parquet to the report, with identical bytes every time.
 
 mod room;
 
@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use room::{ROWS, Room, log, write_log};
-use twinopt::scenario::results::Results;
+use twinopt::scenario::results::{LimitKind, Results};
 
 const FILES: [&str; 5] = ["index.html", "kpi.csv", "provenance.json", "results.json", "runs.parquet"];
 
@@ -32,7 +32,7 @@ fn path(room: &Room, scenario: &str, case: &str, signal: &str) -> Vec<f64> {
 }
 
 #[test]
-fn a_log_becomes_a_report() {
+fn fit_run_and_report_work_from_log_to_report() {
     let room = Room::new();
     let fit = room.run(&["fit", "data/room"]).expect(0);
     assert!(fit.stdout.contains("chosen: linear"), "{}", fit.stdout);
@@ -49,26 +49,26 @@ fn a_log_becomes_a_report() {
     let at_horizon = |s: &&twinopt::scenario::results::Score| s.model == "linear" && s.horizon == results.model.horizon;
     let scores: Vec<_> = results.model.scores.iter().filter(at_horizon).collect();
     assert!(!scores.is_empty() && scores.iter().all(|s| s.skill > 0.5), "{scores:?}");
-    // the plant's own steady-state gain: 0.35 K/h per kW against a loss of 8 % an hour
+    // the steady-state gain of the plant: 0.35 K/h per kW against a loss of 8 % per hour
     let response = results.model.responses.iter().find(|r| r.signal == "room_temp" && r.control == "heat").unwrap();
     assert!((3.0..6.0).contains(&response.gain), "{}", response.gain);
-    // hard limits and move limits hold in every case that chooses its controls
+    // every controller respects the hard limits and the move limits
     for (scenario, case) in [("winter", "pid"), ("cold", "pid"), ("planned", "mpc")] {
         let s = results.scenarios.iter().find(|s| s.name == scenario).unwrap();
         let c = s.cases.iter().find(|c| c.name == case).unwrap();
-        let hard: Vec<_> = c.limits.iter().filter(|l| l.kind == "hard").collect();
+        let hard: Vec<_> = c.limits.iter().filter(|l| l.kind == LimitKind::Hard).collect();
         assert!(!hard.is_empty() && hard.iter().all(|l| l.worst == 0.0 && l.share_beyond == 0.0), "{hard:?}");
         let heat = path(&room, scenario, case, "heat");
         assert_eq!(heat.len() as f64, s.hours);
         assert!(heat.iter().all(|v| (0.0..=8.0).contains(v)));
         assert!(heat.windows(2).all(|w| (w[1] - w[0]).abs() <= 1.0 + 1e-9), "{heat:?}");
     }
-    // a year: the PID case is in two of three scenarios only
+    // no sum over the year: the PID case is in two of three scenarios only
     assert!(results.annual.is_empty(), "{:?}", results.annual.iter().map(|a| &a.case).collect::<Vec<_>>());
     assert!(room.text("reports/room/index.html").contains("</html>"));
     assert!(room.text("reports/room/kpi.csv").lines().count() > 9);
 
-    // the page again, from what is stored
+    // `report` renders the same page from the stored results
     let before = room.outputs();
     std::fs::remove_file(room.path("reports/room/index.html")).unwrap();
     room.run(&["report", "reports/room"]).expect(0);
@@ -78,7 +78,7 @@ fn a_log_becomes_a_report() {
 }
 
 #[test]
-fn init_writes_what_check_accepts_and_run_runs() {
+fn check_and_run_accept_the_draft_of_init() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("export.parquet");
     write_log(&file, &log(ROWS, ROWS, 0.35));
@@ -99,7 +99,7 @@ fn differing(a: &BTreeMap<String, Vec<u8>>, b: &BTreeMap<String, Vec<u8>>) -> Ve
 }
 
 #[test]
-fn same_inputs_same_bytes_on_one_thread_or_two() {
+fn identical_inputs_give_identical_bytes_on_one_or_two_threads() {
     let runs: Vec<(String, _)> = ["1", "2", "2"]
         .iter()
         .map(|jobs| {
@@ -114,23 +114,19 @@ fn same_inputs_same_bytes_on_one_thread_or_two() {
         assert_eq!(differing(outputs, &runs[0].1), Vec::<String>::new());
     }
 
-    // without a fit of its own first
+    // without a separate `fit`
     let room = Room::new();
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
-    assert_eq!(
-        differing(&room.outputs(), &runs[0].1),
-        Vec::<String>::new(),
-        "a model is the same in memory and stored"
-    );
+    assert_eq!(differing(&room.outputs(), &runs[0].1), Vec::<String>::new(), "a stored model equals the one in memory");
 
-    // in one project: again, fitted again, and with another seed
+    // in the same project: a second run, a second fit, and another seed
     let room = Room::fitted();
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
     assert_eq!(differing(&room.outputs(), &runs[0].1), Vec::<String>::new());
     room.run(&["fit", "data/room", "--quiet"]).expect(0);
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
-    assert_eq!(differing(&room.outputs(), &runs[0].1), Vec::<String>::new(), "the same model has the same name");
+    assert_eq!(differing(&room.outputs(), &runs[0].1), Vec::<String>::new(), "an equal model has the same version");
     let seeded = room.run(&["run", "scenarios/room", "--seed", "9"]).expect(0);
-    assert!(!seeded.stderr.contains("fitting"), "another seed of a run leaves the champion: {}", seeded.stderr);
+    assert!(!seeded.stderr.contains("fitting"), "another seed of a run does not refit the model: {}", seeded.stderr);
     assert_eq!(differing(&room.outputs(), &runs[0].1), FILES);
 }

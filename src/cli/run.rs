@@ -17,7 +17,7 @@ use crate::error::{Error, Fault, Result};
 use crate::ops::{self, Lock, Registry};
 use crate::scenario;
 use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
-use crate::scenario::{Batch, Compiled, Outcome, Plant, Ticker, annual, join};
+use crate::scenario::{Batch, Compiled, Plant, Progress, ScenarioOutcome, annual, join};
 
 /// Simulate every case of scenarios and write the report.
 ///
@@ -50,7 +50,7 @@ const KEPT: &str = "; what had finished is kept, the same command with `--resume
 #[derive(Default)]
 struct Folder {
     scenarios: Vec<Loaded<ScenarioSpec>>,
-    broken: Vec<Outcome>,
+    broken: Vec<ScenarioOutcome>,
     /// There are more scenarios beside these.
     part: bool,
 }
@@ -256,9 +256,9 @@ fn run_plant(project: &Project, name: &str, mut folder: Folder, args: &Args, glo
         seed: globals.seed,
         clock: Some(&clock),
     };
-    let ticker = Ticker::default();
+    let finished = Progress::default();
     let bar = progress::bar(globals, batch.steps(), name);
-    let outcomes = progress::watched(&bar, &ticker.done, || scenario::run(&batch, &ticker, &|| watch.asked()));
+    let outcomes = progress::watched(&bar, &finished.steps, || scenario::run(&batch, &finished, &|| watch.asked()));
     bar.finish_and_clear();
     let mut outcomes = outcomes?;
     outcomes.extend(broken);

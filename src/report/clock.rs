@@ -1,4 +1,4 @@
-//! UTC text to local time as people read it.
+//! Local times as text, from times in UTC.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
@@ -12,7 +12,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// UTC when `name` is no known IANA zone.
+    /// The zone `name` of the IANA database; UTC if it is unknown.
     pub fn new(name: &str) -> Self {
         match TimeZone::get(name) {
             Ok(zone) => Self { zone, name: name.to_owned(), unknown: None },
@@ -20,7 +20,7 @@ impl Clock {
         }
     }
 
-    /// The name that is no known zone, in whose place UTC stands.
+    /// The name of the unknown zone that UTC replaces.
     pub fn unknown(&self) -> Option<&str> {
         self.unknown.as_deref()
     }
@@ -29,7 +29,7 @@ impl Clock {
         utc.parse::<Timestamp>().ok().map(|t| t.to_zoned(self.zone.clone()))
     }
 
-    /// `15 Jul 2024`; the text itself when it is no time.
+    /// `15 Jul 2024`; `utc` itself if it is not a time.
     pub fn date(&self, utc: &str) -> String {
         self.format(utc, "%-d %b %Y")
     }
@@ -39,7 +39,7 @@ impl Clock {
         self.format(utc, "%-d %b %Y %H:%M")
     }
 
-    /// `Mon 15 Jul 14:30`, for times within a run whose year is known.
+    /// `Mon 15 Jul 14:30`, for times in a run whose year is known.
     pub fn within_run(&self, utc: &str) -> String {
         self.format(utc, "%a %-d %b %H:%M")
     }
@@ -48,19 +48,19 @@ impl Clock {
         self.local(utc).map_or_else(|| utc.to_owned(), |z| z.strftime(pattern).to_string())
     }
 
-    /// `Europe/Berlin, UTC+02:00`, as it is at `utc`; `UTC`.
+    /// The zone and its offset at `utc`: `Europe/Berlin, UTC+02:00`, or `UTC`.
     pub fn zone_at(&self, utc: &str) -> String {
         let offset = self.local(utc).map_or_else(|| "+00:00".to_owned(), |z| z.strftime("%:z").to_string());
         if self.name == "UTC" { "UTC".to_owned() } else { format!("{}, UTC{offset}", self.name) }
     }
 
-    /// Whole days from `a` to `b`.
+    /// Days from `a` to `b`.
     pub fn days_between(&self, a: &str, b: &str) -> Option<f64> {
         let seconds = self.local(b)?.timestamp().as_second() - self.local(a)?.timestamp().as_second();
         Some(seconds as f64 / 86_400.0)
     }
 
-    /// Ticks for a run of `hours` from `start`: hours since the start, and labels at round local times.
+    /// Ticks of the time axis of a run: (hours since the start, label), at round local times.
     pub fn ticks(&self, start: &str, hours: f64, most: usize) -> Vec<(f64, String)> {
         let Some(start) = self.local(start).filter(|_| hours > 0.0 && hours < 2e6) else { return Vec::new() };
         const MINUTES: [i64; 10] = [1, 2, 5, 10, 15, 30, 60, 180, 360, 720];
@@ -107,7 +107,7 @@ impl Clock {
         ticks
     }
 
-    /// The first of ticks that are all within one day says which day that is.
+    /// Adds the date to the first label, for ticks that are all on the same day.
     fn with_date(mut ticks: Vec<(f64, String)>, start: &Zoned) -> Vec<(f64, String)> {
         if let Some((_, label)) = ticks.first_mut() {
             *label = format!("{} {label}", start.strftime("%-d %b"));
@@ -120,7 +120,7 @@ impl Clock {
         const MONTHS: [i16; 9] = [1, 2, 3, 6, 12, 24, 60, 120, 240];
         let step = MONTHS.into_iter().find(|m| hours / 730.5 / f64::from(*m) <= most).unwrap_or(600);
         let mut ticks = Vec::new();
-        // Counted from January of the first year, so that the steps fall on round months.
+        // Counted from January of the first year, so that ticks are at round months.
         let mut month = 0i16;
         for _ in 0..4_000 {
             let year = start.date().year() + month / 12;
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_local_and_say_so() {
+    fn times_are_local_and_name_their_zone() {
         let c = Clock::new("Europe/Berlin");
         assert_eq!(c.moment("2024-07-15T22:30:00Z"), "16 Jul 2024 00:30");
         assert_eq!(c.zone_at("2024-07-15T22:30:00Z"), "Europe/Berlin, UTC+02:00");
@@ -156,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn ticks_stand_at_local_midnights_and_round_hours() {
+    fn ticks_are_at_local_midnights_and_round_hours() {
         let c = Clock::new("Europe/Berlin");
         let t = c.ticks("2024-07-15T00:00:00Z", 168.0, 10);
         assert_eq!((t.len(), t[0].0, t[0].1.as_str()), (7, 22.0, "Tue 16 Jul"));
         let t = c.ticks("2024-07-15T00:00:00Z", 6.0, 8);
         assert_eq!((t[0].clone(), t[1].1.as_str()), ((0.0, "15 Jul 02:00".to_owned()), "03:00"));
         assert_eq!(t.len(), 7);
-        // The day with 25 hours: midnight follows midnight after 25 hours.
+        // At the end of daylight saving, two midnights are 25 hours apart.
         let t = c.ticks("2024-10-26T22:00:00Z", 48.0, 3);
         assert_eq!(t[1].0 - t[0].0, 25.0);
         let t = c.ticks("2031-03-01T00:00:00Z", 180.0 * 24.0, 8);

@@ -1,26 +1,26 @@
-//! `kpi.csv`: one row per scenario, case and KPI, for spreadsheets.
+//! `kpi.csv`: one row per scenario, case and KPI.
 
 use crate::scenario::results::{Difference, Estimate, Results};
 
-/// One KPI of one case, as CSV, `diff` and the tests see it.
+/// One KPI of one case.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Row<'a> {
-    /// Scenario name; `year` for the weighted sum.
+    /// Scenario name, or `year` for the sum over the year.
     pub scenario: &'a str,
     pub case: &'a str,
     pub kpi: &'a str,
     pub unit: &'a str,
-    /// Absent where only the change is known (the objective over the year).
+    /// `None` if only the change is known (the objective over the year).
     pub value: Option<Estimate>,
     pub change: Option<Difference>,
 }
 
-/// Name of the row that holds the sum of the priced KPIs.
+/// Name of the row of the objective.
 pub const OBJECTIVE: &str = "objective";
-/// Scenario name of the weighted sum over the year.
+/// Scenario name of the sum over the year.
 pub const YEAR: &str = "year";
 
-/// All KPIs, in order: scenarios, then the year.
+/// All KPIs of the scenarios, then those of the year.
 pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<Row<'a>> {
     let mut out = Vec::new();
     for s in &results.scenarios {
@@ -45,9 +45,8 @@ pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<Row<'a>> {
     out
 }
 
-/// The KPIs as CSV (RFC 4180, `\n` at line ends). Numbers are in full precision and stay numbers; text that a
-/// spreadsheet would take for a formula is made inert by an apostrophe. A scenario that failed has one row with its
-/// exit code.
+/// The KPIs as CSV (RFC 4180, with `\n` at line ends). Numbers have full precision. A text that a spreadsheet could take
+/// for a formula gets an apostrophe in front. A failed scenario has one row with its exit code.
 pub fn kpi_csv(results: &Results) -> String {
     let currency = super::verdict::currency(results);
     let mut out = String::from(
@@ -77,12 +76,12 @@ pub fn kpi_csv(results: &Results) -> String {
     out
 }
 
-/// The shortest decimal that reads back as the same number; empty when there is none.
+/// The shortest decimal that reads back as the same number; empty without a number.
 fn figure(v: Option<f64>) -> String {
     v.filter(|v| v.is_finite()).map_or_else(String::new, |v| format!("{v:?}"))
 }
 
-/// Text that no spreadsheet takes for a formula, quoted where it must be.
+/// Text that no spreadsheet takes for a formula, quoted if necessary.
 fn field(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     if formula {
@@ -99,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_inert_and_numbers_are_numbers() {
+    fn text_is_inert_and_numbers_stay_numbers() {
         assert_eq!(field("=1+1"), "\"'=1+1\"");
         assert_eq!(field("@SUM(A1)"), "\"'@SUM(A1)\"");
         assert_eq!(field("-2\"x"), "\"'-2\"\"x\"");

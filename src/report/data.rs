@@ -1,4 +1,4 @@
-//! The log's quality.
+//! The section on the quality of the log.
 
 use crate::scenario::results::Results;
 
@@ -8,7 +8,7 @@ use super::number::{self, PROSE, Quantity, TABLE, with_unit};
 #[derive(Debug)]
 pub struct Data {
     pub summary: String,
-    /// A time zone that is none.
+    /// A sentence on an unknown time zone.
     pub zone: String,
     pub incomplete: Vec<String>,
     pub signals: Vec<SignalRow>,
@@ -29,7 +29,7 @@ pub struct SignalRow {
     pub min: Quantity,
     pub mean: Quantity,
     pub max: Quantity,
-    /// How much a control was moved.
+    /// The moves of a control.
     pub moved: String,
 }
 
@@ -53,19 +53,19 @@ pub struct SourceRow {
 pub fn data(results: &Results, clock: &Clock) -> Data {
     let q = &results.quality;
     let summary = if q.grid_steps == 0 {
-        "Nothing is recorded about the log.".to_owned()
+        "There are no facts about the log.".to_owned()
     } else {
         format!(
             "{} to {}: {} steps of {} in {}.",
             clock.date(&q.start),
             clock.date(&q.end),
             number::count(q.grid_steps),
-            super::front::step_of(&q.step),
-            crate::error::plural(q.segments, "unbroken stretch").replace("stretchs", "stretches"),
+            super::duration::step_text(&q.step),
+            crate::error::plural(q.segments, "segment"),
         )
     };
     let zone = clock.unknown().map_or_else(String::new, |name| {
-        format!("The time zone “{}” is not known: all times are UTC.", super::text::short(name, 60))
+        format!("The time zone “{}” is unknown, so all times are in UTC.", super::text::short(name, 60))
     });
     Data {
         summary,
@@ -75,15 +75,15 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
             .signals
             .iter()
             .map(|s| {
-                let three = number::alike(&[s.min, s.mean, s.max], TABLE);
+                let three = number::aligned(&[s.min, s.mean, s.max], TABLE);
                 let [min, mean, max] = [0, 1, 2].map(|i| three[i].clone());
                 let moved = match &s.excitation {
                     None => String::new(),
-                    Some(e) if !e.learnable => "never moved: nothing can be learned".to_owned(),
+                    Some(e) if !e.learnable => "never moved, so its effect cannot be learned".to_owned(),
                     Some(e) => {
-                        let ends = number::alike(&[e.low, e.high], PROSE);
+                        let ends = number::aligned(&[e.low, e.high], PROSE);
                         let high = with_unit(&ends[1].text, &number::unit(&s.unit));
-                        format!("{} moves, mostly {} to {high}", number::count(e.moves), ends[0].text)
+                        format!("{} moves, mostly between {} and {high}", number::count(e.moves), ends[0].text)
                     }
                 };
                 SignalRow {
@@ -106,7 +106,7 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
             .findings
             .iter()
             .map(|f| FindingRow {
-                signal: if f.signal.is_empty() { "time line".to_owned() } else { f.signal.clone() },
+                signal: if f.signal.is_empty() { "all signals".to_owned() } else { f.signal.clone() },
                 class: f.class.as_str().replace('-', " "),
                 count: number::count(f.count),
                 when: span(&f.first, &f.last, clock),
@@ -126,7 +126,7 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
     }
 }
 
-/// When a finding was made: moments when they are near, days when they are far apart.
+/// The time of a finding: with hours and minutes if it lasts two days or less, else dates only.
 fn span(first: &str, last: &str, clock: &Clock) -> String {
     if first == last {
         return clock.moment(first);

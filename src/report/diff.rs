@@ -1,4 +1,4 @@
-//! What changed between two runs.
+//! The differences between two reports.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ use super::{number, text, verdict};
 pub struct ReportDiff {
     pub a: Side,
     pub b: Side,
-    /// KPIs that both have and that differ, and KPIs that only one has.
+    /// KPIs that differ, or that only one of the two has.
     pub changes: Vec<KpiChange>,
-    /// KPIs that both have and that are equal to the last bit.
+    /// Number of KPIs that are equal to the last bit.
     pub equal: usize,
 }
 
-/// From what a run came.
+/// The origin of a report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Side {
     pub plant: String,
@@ -36,12 +36,12 @@ pub struct KpiChange {
     pub case: String,
     pub kpi: String,
     pub unit: String,
-    /// Median (over the year: of the objective, the change to the baseline).
+    /// Median; for the objective over the year, the change to the baseline.
     pub a: Option<f64>,
     pub b: Option<f64>,
 }
 
-/// Lists the KPIs whose printed figures (median, quantiles, change to the baseline) differ.
+/// Compares the medians, quantiles and changes of all KPIs.
 pub fn diff(a: &Results, b: &Results) -> ReportDiff {
     let (money_a, money_b) = (verdict::currency(a), verdict::currency(b));
     let (rows_a, rows_b) = (rows(a, &money_a), rows(b, &money_b));
@@ -86,12 +86,12 @@ fn side(r: &Results) -> Side {
 impl fmt::Display for ReportDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "a: {}  b: {}", self.a, self.b)?;
-        for (what, a, b) in [
+        for (name, a, b) in [
             ("model", &self.a.model_version, &self.b.model_version),
             ("configuration", &self.a.config_hash, &self.b.config_hash),
         ] {
             if a != b {
-                writeln!(f, "{what}: {} → {}", text::short(a, 12), text::short(b, 12))?;
+                writeln!(f, "{name}: {} → {}", text::short(a, 12), text::short(b, 12))?;
             }
         }
         if self.changes.is_empty() {
@@ -108,10 +108,10 @@ impl fmt::Display for ReportDiff {
             };
             let figure = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| number::plain(v, digits).text);
             let by = match (c.a, c.b) {
-                (Some(a), Some(b)) if a == b => "spread only".to_owned(),
+                (Some(a), Some(b)) if a == b => "interval only".to_owned(),
                 (Some(a), Some(b)) => number::signed(b - a, 3).text,
                 (None, _) => "new".to_owned(),
-                (_, None) => "gone".to_owned(),
+                (_, None) => "missing".to_owned(),
             };
             table.push([
                 text::short(&c.scenario, 32),
@@ -128,12 +128,12 @@ impl fmt::Display for ReportDiff {
         for row in &table {
             let mut line = String::new();
             for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let room = " ".repeat(width - cell.chars().count());
-                // Numbers to the right, words to the left.
+                let padding = " ".repeat(width - cell.chars().count());
+                // Numbers are aligned to the right, text to the left.
                 if (3..6).contains(&i) {
-                    line += &(room + cell)
+                    line += &(padding + cell)
                 } else {
-                    line += &(cell.clone() + &room)
+                    line += &(cell.clone() + &padding)
                 }
                 line += "  ";
             }

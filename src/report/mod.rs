@@ -1,7 +1,8 @@
-//! One offline HTML file, the KPIs as CSV, and what changed between two runs.
+//! The report as one offline HTML file, the KPIs as CSV, and the difference of two reports.
 //!
-//! Results → typed contexts (`page` and one file per section) → template → text. Nothing here reads a file, a clock
-//! or a twin: what [`Results`](crate::scenario::results::Results) does not say, a report cannot.
+//! `page` and one file per section turn the [`Results`](crate::scenario::results::Results) into the data of the askama
+//! templates in `templates/`. This module reads no file, no clock and no twin: the results contain everything that the
+//! report shows.
 
 mod alarms;
 mod chart;
@@ -9,6 +10,7 @@ mod clock;
 mod csv;
 mod data;
 mod diff;
+mod duration;
 mod front;
 mod model;
 mod number;

@@ -1,15 +1,14 @@
-//! What the twin is made of, and how good it is.
+//! The model: how it was chosen and how accurate it is.
 
+use crate::config::Effect;
 use crate::control::mpc::TunedMpc;
 use crate::error::Result;
 use crate::scenario::results::{ModelCard, ReplayCheck, Results, Score, StepResponse};
 
-use super::alarms::long;
 use super::chart::{self, CoveragePoint, Head, ReliabilityLine, SkillLine};
 use super::clock::Clock;
-use super::front::ahead;
+use super::duration::{ahead, spelled_out, step_text};
 use super::number::{self, Interval, PROSE, Quantity, TABLE};
-use super::table::is_share;
 use super::text::{Markup, marked, readable, tag};
 use super::verdict;
 
@@ -28,7 +27,7 @@ pub struct Model {
     pub controls: Vec<String>,
     pub responses: Vec<ResponseRow>,
     pub gains: Vec<GainRow>,
-    /// Controls that no learned signal answers to.
+    /// A sentence on controls that no learned signal responds to.
     pub silent: Markup,
     pub replay: Vec<ReplayRow>,
 }
@@ -39,11 +38,11 @@ pub struct SkillChart {
     pub svg: String,
 }
 
-/// Whether the forecasts of a signal are as sure as they should be.
+/// Charts on the calibration of the forecasts of a signal.
 #[derive(Debug)]
 pub struct ReliabilityCharts {
     pub signal: String,
-    /// Measured shares below each quantile.
+    /// Reliability diagram: share of measured values below each quantile.
     pub quantiles: String,
     /// Coverage of the 90 % interval by hours ahead.
     pub coverage: String,
@@ -63,7 +62,7 @@ pub struct ScoreRow {
     pub chosen: bool,
     /// Skill at each of [`Model::horizons`].
     pub skills: Vec<Option<Quantity>>,
-    /// `None` where there is nothing to compare.
+    /// `None` if there is no comparison.
     pub skill_linear: Option<Quantity>,
     pub rmse: Quantity,
     pub bias: Quantity,
@@ -73,11 +72,11 @@ pub struct ScoreRow {
 #[derive(Debug)]
 pub struct CoverageRow {
     pub ahead: String,
-    /// (coverage, further from nominal than chance explains).
+    /// (coverage, whether it differs from the nominal one by more than chance).
     pub shares: Vec<(Quantity, bool)>,
-    /// What would be right for the 90 % interval: `87 to 93 %`.
-    pub right: String,
-    /// Independent forecasts.
+    /// Coverage of a correct 90 % interval: `87 to 93 %`.
+    pub expected: String,
+    /// Effective number of independent forecasts.
     pub independent: String,
 }
 
@@ -113,17 +112,17 @@ pub struct ReplayRow {
     pub unit: String,
     pub measured: Quantity,
     pub simulated: Interval,
-    /// `18 of 20 stretches of 24 h`.
+    /// `18 of 20 segments of 24 h`.
     pub within: String,
     pub inside: bool,
-    /// It is money: a miss weakens the verdict.
+    /// The KPI has a price, so an error is a caveat of the verdict.
     pub priced: bool,
 }
 
 pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
     let m = &results.model;
-    let horizons = marks(m);
-    let (moved, silent) = answered(m);
+    let horizons = table_horizons(m);
+    let (moved, silent) = effective_responses(m);
     let controls = distinct(moved.iter().map(|r| r.control.as_str()));
     Ok(Model {
         name: m.model.clone(),
@@ -145,9 +144,9 @@ pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
 }
 
 fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
-    let formula = verdict::ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis).find(|k| k.name == r.kpi);
-    let share = formula.is_some_and(|k| is_share(&k.unit, &k.formula));
-    let of = |v: f64| match share {
+    let kpi = verdict::ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis).find(|k| k.name == r.kpi);
+    let share = kpi.is_some_and(|k| k.kind.is_share());
+    let within = |v: f64| match share {
         true => Interval::shares(v, r.simulated.p10, r.simulated.p90, TABLE, "%"),
         false => number::within(v, r.simulated.p10, r.simulated.p90, TABLE),
     };
@@ -159,17 +158,17 @@ fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
             true => "–".to_owned(),
             false => unit,
         },
-        // The measured value to the same place as the simulated ones.
-        measured: of(r.measured).value,
-        simulated: of(r.simulated.p50),
-        within: format!("{} of {} stretches of {}", r.within, r.stretches, long(r.hours)),
+        // The measured value is rounded as the simulated ones.
+        measured: within(r.measured).value,
+        simulated: within(r.simulated.p50),
+        within: format!("{} of {} segments of {}", r.within, r.segments, spelled_out(r.hours)),
         inside: r.inside,
         priced: verdict::priced_replays(results).any(|p| p.kpi == r.kpi),
     }
 }
 
-/// Responses of the controls that do something, and a sentence on those that do not.
-fn answered(m: &ModelCard) -> (Vec<&StepResponse>, String) {
+/// Responses to the controls that have an effect, and a sentence on controls without one.
+fn effective_responses(m: &ModelCard) -> (Vec<&StepResponse>, String) {
     let moves = |r: &&StepResponse| r.mean.iter().chain(&r.low).chain(&r.high).any(|v| *v != 0.0);
     let moving: Vec<&str> = distinct(m.responses.iter().filter(moves).map(|r| r.control.as_str()));
     let silent: Vec<String> = distinct(m.responses.iter().map(|r| r.control.as_str()))
@@ -178,27 +177,27 @@ fn answered(m: &ModelCard) -> (Vec<&StepResponse>, String) {
         .map(|c| tag(c, 60))
         .collect();
     let shown = m.responses.iter().filter(|r| moving.contains(&r.control.as_str()));
-    // A signal that answers to no control has an empty row.
+    // A signal that responds to no control would have an empty row.
     let shown: Vec<&StepResponse> =
         shown.filter(|r| m.responses.iter().filter(|o| o.signal == r.signal).any(|o| moves(&o))).collect();
-    let said = match silent.len() {
+    let sentence = match silent.len() {
         0 => String::new(),
         _ => format!(
-            "No learned signal answers to {}: what these controls do lies in the twin’s known equations, or nowhere.",
+            "No learned signal responds to {}. The effect of these controls is given by the known equations of the twin, or there is none.",
             silent.join(", ")
         ),
     };
-    (shown, said)
+    (shown, sentence)
 }
 
 fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
     let mut out = Vec::new();
     if m.train_rows > 0 {
-        out.push(format!("Learned from {} rows up to {}", number::count(m.train_rows), clock.date(&m.trained_until)));
+        out.push(format!("Trained on {} rows up to {}", number::count(m.train_rows), clock.date(&m.trained_until)));
     }
     if m.holdout_rows > 0 {
         out.push(format!(
-            "Judged on {} rows that it never saw, {} to {}",
+            "Tested on {} rows of the hold-out, {} to {}",
             number::count(m.holdout_rows),
             clock.date(&m.holdout_start),
             clock.date(&m.holdout_end)
@@ -206,19 +205,19 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
     }
     if m.lags > 0 {
         out.push(format!(
-            "Sees {} of every input, {} apart",
+            "Uses {} of every input at intervals of {}",
             crate::error::plural(m.lags, "past value"),
-            super::front::step_of(&m.step)
+            step_text(&m.step)
         ));
     }
     if let Some(TunedMpc { setting, trials, runs, steps, .. }) = &m.tuned {
         out.push(format!(
-            "Plans look {} ahead in {}{}{}: no simpler or more usual one of {} ways to plan did as well, tried in closed loop ({}, {} each) on a plant that \
-             another family of models plays, learned from the other half of the log",
+            "Plans cover {} in {}{}{}. These settings are the simplest of {} candidates that perform as well as the best one, tested in closed loop \
+             ({}, {} each) against a plant model of another family that was trained on the other half of the log",
             crate::config::TimeSpan::of_steps(setting.horizon, step_ms(m)),
             crate::error::plural(setting.moves, "move"),
-            if setting.replan > 1 { format!(", anew every {} steps", setting.replan) } else { String::new() },
-            if setting.cost_to_go { ", and count what the log says comes behind that" } else { "" },
+            if setting.replan > 1 { format!(", replanned every {} steps", setting.replan) } else { String::new() },
+            if setting.cost_to_go { ", with a terminal cost learned from the log" } else { "" },
             trials.len(),
             crate::error::plural(*runs, "run"),
             crate::error::plural(*steps, "step"),
@@ -237,14 +236,14 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     out
 }
 
-/// First step, half and full control horizon, as far as there are scores.
-fn marks(m: &ModelCard) -> Vec<usize> {
-    let mut have: Vec<usize> = m.scores.iter().map(|s| s.horizon).collect();
-    have.sort_unstable();
-    have.dedup();
+/// The horizons of the tables: the first step, half and all of the control horizon, or the nearest scored ones.
+fn table_horizons(m: &ModelCard) -> Vec<usize> {
+    let mut scored: Vec<usize> = m.scores.iter().map(|s| s.horizon).collect();
+    scored.sort_unstable();
+    scored.dedup();
     let full = m.horizon.max(1);
-    let near = |h: usize| have.iter().copied().min_by_key(|v| v.abs_diff(h));
-    let mut out: Vec<usize> = [1, full.div_ceil(2), full].into_iter().filter_map(near).collect();
+    let nearest = |h: usize| scored.iter().copied().min_by_key(|v| v.abs_diff(h));
+    let mut out: Vec<usize> = [1, full.div_ceil(2), full].into_iter().filter_map(nearest).collect();
     out.sort_unstable();
     out.dedup();
     out
@@ -258,7 +257,7 @@ fn hours(steps: usize, m: &ModelCard) -> f64 {
     step_ms(m) as f64 / 3_600_000.0 * steps as f64
 }
 
-/// Models in the order that charts and tables use: the chosen one first, persistence last.
+/// Models in the order of charts and tables: the chosen one first, persistence last.
 fn models(m: &ModelCard) -> Vec<&str> {
     let mut names = distinct(m.scores.iter().map(|s| s.model.as_str()));
     names.sort_by_key(|n| (*n != m.model, *n == "persistence"));
@@ -272,7 +271,7 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
         .into_iter()
         .enumerate()
         .map(|(i, signal)| {
-            // Persistence has skill zero by definition: it is the zero line.
+            // Persistence has skill zero by definition. It is the zero line of the chart.
             let lines: Vec<SkillLine<'_>> = models
                 .iter()
                 .enumerate()
@@ -299,7 +298,7 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
         .collect()
 }
 
-/// A skill; how far below zero a useless one lies tells nothing.
+/// A skill. A value far below zero carries no information, so it is cut off.
 fn score(skill: f64) -> Option<Quantity> {
     let mut q = number::fixed(skill, 2);
     if skill < -9.99 {
@@ -310,14 +309,14 @@ fn score(skill: f64) -> Option<Quantity> {
 
 fn score_rows(m: &ModelCard, horizons: &[usize]) -> Vec<Group<ScoreRow>> {
     let row = |signal: &str, name: &str| {
-        let of = |h: &usize| m.scores.iter().find(|s| s.signal == signal && s.model == name && s.horizon == *h);
-        let last = horizons.iter().rev().find_map(of)?;
-        let errors = number::alike(&[last.rmse, last.bias, last.crps], PROSE);
+        let score_at = |h: &usize| m.scores.iter().find(|s| s.signal == signal && s.model == name && s.horizon == *h);
+        let last = horizons.iter().rev().find_map(score_at)?;
+        let errors = number::aligned(&[last.rmse, last.bias, last.crps], PROSE);
         let [rmse, bias, crps] = [0, 1, 2].map(|i| errors[i].clone());
         Some(ScoreRow {
             model: name.to_owned(),
             chosen: name == m.model,
-            skills: horizons.iter().map(|h| of(h).and_then(|s| score(s.skill))).collect(),
+            skills: horizons.iter().map(|h| score_at(h).and_then(|s| score(s.skill))).collect(),
             skill_linear: score(last.skill_linear).filter(|_| name != "persistence" && name != "linear"),
             rmse,
             bias,
@@ -339,19 +338,19 @@ fn groups<T>(m: &ModelCard, rows: impl Fn(&str) -> Vec<T>) -> Vec<Group<T>> {
         .collect()
 }
 
-/// Scores of the chosen model that have an error to speak of.
+/// Scores of the chosen model, without signals that have no error.
 fn chosen<'a>(m: &'a ModelCard, signal: &'a str) -> impl Iterator<Item = &'a Score> {
     m.scores.iter().filter(move |s| s.signal == signal && s.model == m.model && s.rmse > 0.0)
 }
 
 fn coverage(m: &ModelCard, horizons: &[usize]) -> Vec<Group<CoverageRow>> {
     let row = |s: &Score| {
-        let off = |(c, (low, high)): (&f64, &(f64, f64))| (number::percent(*c), !(low..=high).contains(&c));
+        let cell = |(c, (low, high)): (&f64, &(f64, f64))| (number::percent(*c), !(low..=high).contains(&c));
         let (low, high) = s.right[2];
         CoverageRow {
             ahead: ahead(s.horizon, &m.step),
-            shares: s.coverage.iter().zip(&s.right).map(off).collect(),
-            right: format!("{:.0} to {:.0}\u{a0}%", 100.0 * low, 100.0 * high),
+            shares: s.coverage.iter().zip(&s.right).map(cell).collect(),
+            expected: format!("{:.0} to {:.0}\u{a0}%", 100.0 * low, 100.0 * high),
             independent: number::count(s.independent.max(1.0) as usize),
         }
     };
@@ -375,9 +374,9 @@ fn reliability(m: &ModelCard, horizons: &[usize]) -> Result<Vec<ReliabilityChart
         let quantiles = Head {
             id: &format!("reliability-{}", i + 1),
             title: &format!("Share of measured values of {signal} below each quantile of their forecast"),
-            description: &format!("At the longest horizon {} lie below the median.", number::percent_text(below)),
+            description: &format!("At the longest horizon {} are below the median.", number::percent_text(below)),
         };
-        let held = Head {
+        let coverage = Head {
             id: &format!("coverage-{}", i + 1),
             title: &format!("Coverage of the 90 % interval of {signal} by hours ahead"),
             description: &format!("At the longest horizon: {}.", number::percent_text(last.coverage[2])),
@@ -386,7 +385,7 @@ fn reliability(m: &ModelCard, horizons: &[usize]) -> Result<Vec<ReliabilityChart
             Ok(ReliabilityCharts {
                 signal: signal.to_owned(),
                 quantiles: chart::reliability(quantiles, &lines)?,
-                coverage: chart::coverage(held, &points)?,
+                coverage: chart::coverage(coverage, &points)?,
             })
         };
         Some(draw())
@@ -399,19 +398,19 @@ fn responses(all: &[&StepResponse], controls: &[&str], results: &Results) -> Res
     distinct(all.iter().map(|r| r.signal.as_str()))
         .into_iter()
         .map(|signal| {
-            let of = |control: &str| all.iter().copied().find(|r| r.signal == signal && r.control == control);
-            // One scale per row only where the controls share a unit of gain.
-            let row: Vec<&StepResponse> = controls.iter().filter_map(|c| of(c)).collect();
+            let response_to = |control: &str| all.iter().copied().find(|r| r.signal == signal && r.control == control);
+            // Charts of one row have the same scale if the controls have the same unit.
+            let row: Vec<&StepResponse> = controls.iter().filter_map(|c| response_to(c)).collect();
             let cells = controls
                 .iter()
                 .map(|control| {
-                    let Some(r) = of(control) else { return Ok(None) };
+                    let Some(r) = response_to(control) else { return Ok(None) };
                     n += 1;
-                    let like = row
+                    let same_unit = row
                         .iter()
                         .filter(|o| o.unit == r.unit)
                         .flat_map(|o| o.low.iter().chain(&o.high).chain(&o.mean));
-                    let range = like
+                    let range = same_unit
                         .copied()
                         .filter(|v| v.is_finite())
                         .fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
@@ -433,16 +432,15 @@ fn responses(all: &[&StepResponse], controls: &[&str], results: &Results) -> Res
 }
 
 fn expected(r: &StepResponse) -> String {
-    match r.expected.as_deref() {
-        Some("+") => "known to raise it".into(),
-        Some("-") => "known to lower it".into(),
-        Some("0") => "known to leave it".into(),
-        Some(other) => other.to_owned(),
+    match r.expected {
+        Some(Effect::Up) => "known to raise it".into(),
+        Some(Effect::Down) => "known to lower it".into(),
+        Some(Effect::None) => "known to have no effect on it".into(),
         None => String::new(),
     }
 }
 
-/// `kWh/l/s` → `kWh/(l/s)`, where the control is in l/s.
+/// `kWh/l/s` → `kWh/(l/s)` for a control in l/s.
 fn gain_unit(r: &StepResponse, results: &Results) -> String {
     let mut uses = verdict::ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.controls);
     let control = uses.find(|u| u.signal == r.control).map(|u| u.unit.as_str()).filter(|u| u.contains('/'));
@@ -456,7 +454,7 @@ fn gain(r: &StepResponse, results: &Results) -> GainRow {
         .filter(|_| n >= 3)
         .map(|k| {
             let i = (k * (n - 1)) / 3;
-            (long(r.hours[i]), number::within(r.mean[i], r.low[i], r.high[i], PROSE))
+            (spelled_out(r.hours[i]), number::within(r.mean[i], r.low[i], r.high[i], PROSE))
         })
         .collect();
     let (low, high) = (r.low.last().copied().unwrap_or(r.gain), r.high.last().copied().unwrap_or(r.gain));

@@ -1,8 +1,8 @@
-//! One formatter for every number of a report.
+//! The format of every number in a report.
 //!
-//! A number is printed to the last place that its uncertainty supports, and to no more significant digits than asked
-//! for. The place of an interval follows the rule of the Particle Data Group (Review of Particle Physics, §5.3): two
-//! digits of the half-width when they are 10 to 35, else one. Thousands are set apart by a narrow no-break space.
+//! A number is rounded to the last place that its uncertainty supports, with a maximum number of significant digits. The
+//! last place follows the rule of the Particle Data Group (Review of Particle Physics, §5.3): two digits of the
+//! half-width of the interval if they are 10 to 35, else one. Thousands are separated by a narrow no-break space.
 
 use askama::filters::Safe;
 
@@ -16,7 +16,7 @@ pub const TABLE: i32 = 4;
 const GAP: char = '\u{202f}';
 const MINUS: char = '\u{2212}';
 
-/// A printed number that still knows its value: `<data value="…">…</data>`.
+/// A number and its text, printed as `<data value="…">…</data>`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantity {
     pub value: f64,
@@ -30,18 +30,18 @@ impl Quantity {
         Self { value, text, place }
     }
 
-    /// With a plus sign when it is positive.
+    /// The number with a plus sign if it is positive.
     pub fn with_sign(self) -> Self {
         Self { text: plus(self.value, self.text), ..self }
     }
 
-    /// Safe as HTML: digits, signs and spaces only.
+    /// The HTML element. The text contains digits, signs and spaces only.
     pub fn html(&self) -> Safe<String> {
         Safe(format!("<data value=\"{:?}\">{}</data>", self.value, self.text))
     }
 }
 
-/// A value between two others, printed to a common last place.
+/// A value with the ends of its interval, all rounded to the same place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interval {
     pub value: Quantity,
@@ -54,7 +54,7 @@ fn exponent(v: f64) -> i32 {
     v.abs().log10().floor() as i32
 }
 
-/// Power of ten of the last digit worth printing for `value` ± `half`, at `digits` significant digits at most.
+/// Power of ten of the last significant digit of `value` ± `half`, with at most `digits` significant digits.
 fn last_place(value: f64, half: f64, digits: i32) -> i32 {
     let by_digits = (value != 0.0 && value.is_finite()).then(|| exponent(value) - (digits - 1));
     let by_interval = (half > 0.0 && half.is_finite()).then(|| {
@@ -68,7 +68,7 @@ fn last_place(value: f64, half: f64, digits: i32) -> i32 {
     }
 }
 
-/// `v` rounded to 10^`place`, in full.
+/// `v` rounded to 10^`place`, in decimal notation if it is not very large or very small.
 fn at_place(v: f64, place: i32) -> String {
     if !v.is_finite() {
         return "n/a".into();
@@ -105,7 +105,7 @@ fn scientific(v: f64, decimals: i32) -> String {
     format!("{}×10{raised}", mantissa.replace('-', &MINUS.to_string()))
 }
 
-/// `m3` → `m³`.
+/// A digit as superscript; other characters stay unchanged.
 fn raised_digit(c: char) -> char {
     if c.is_ascii_digit() { raise(c) } else { c }
 }
@@ -115,14 +115,14 @@ fn raise(c: char) -> char {
     c.to_digit(10).and_then(|d| UP.get(d as usize)).copied().unwrap_or(c)
 }
 
-/// A number that has no interval of its own.
+/// A number without an interval.
 pub fn plain(v: f64, digits: i32) -> Quantity {
     let place = last_place(v, 0.0, digits);
     let text = at_place(v, place);
     Quantity::new(v, trim(text), place)
 }
 
-/// `20.00` says more than is known of a number without an interval: trailing zeros after the point go.
+/// Removes trailing zeros after the decimal point: they would suggest a known accuracy.
 fn trim(text: String) -> String {
     if text.contains('.') && !text.contains('×') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -131,8 +131,8 @@ fn trim(text: String) -> String {
     }
 }
 
-/// `v` to the same last place as `other`; empty when nothing of it is left.
-pub fn like(v: f64, other: &Quantity) -> Quantity {
+/// `v` rounded to the same place as `other`; empty if it is zero then.
+pub fn rounded_like(v: f64, other: &Quantity) -> Quantity {
     let mut text = at_place(v, other.place);
     if !text.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
         text.clear();
@@ -140,32 +140,32 @@ pub fn like(v: f64, other: &Quantity) -> Quantity {
     Quantity::new(v, text, other.place)
 }
 
-/// `10–25`; `−5 to 10`, because a dash beside a minus is hard to read.
+/// `10–25`, or `−5 to 10`, because a dash next to a minus sign is hard to read.
 pub fn span(low: &Quantity, high: &Quantity) -> String {
     format!("{}{}{}", low.text, dash(low, high), high.text)
 }
 
-/// What stands between the ends of a range.
+/// The text between the ends of a range.
 pub fn dash(low: &Quantity, high: &Quantity) -> &'static str {
     if low.text.starts_with(MINUS) || high.text.starts_with(MINUS) { " to " } else { "–" }
 }
 
-/// Several numbers of one kind, with as many decimals each, by the largest of them.
-pub fn alike(values: &[f64], digits: i32) -> Vec<Quantity> {
-    family(values, places(values, digits))
+/// Several numbers with the same number of decimals, which the largest of them determines.
+pub fn aligned(values: &[f64], digits: i32) -> Vec<Quantity> {
+    at_common_place(values, common_place(values, digits))
 }
 
-/// As [`alike`], but at least fine enough to tell apart a hundredth of `range`, where there is one.
-pub fn alike_within(values: &[f64], digits: i32, range: Option<f64>) -> Vec<Quantity> {
-    let place = places(values, digits);
-    family(values, range.filter(|r| *r > 0.0 && r.is_finite()).map_or(place, |r| place.min(exponent(r) - 2)))
+/// As [`aligned`], with enough decimals to resolve a hundredth of `range`, if given.
+pub fn aligned_within(values: &[f64], digits: i32, range: Option<f64>) -> Vec<Quantity> {
+    let place = common_place(values, digits);
+    at_common_place(values, range.filter(|r| *r > 0.0 && r.is_finite()).map_or(place, |r| place.min(exponent(r) - 2)))
 }
 
-fn places(values: &[f64], digits: i32) -> i32 {
+fn common_place(values: &[f64], digits: i32) -> i32 {
     values.iter().filter(|v| **v != 0.0).map(|v| last_place(*v, 0.0, digits)).max().unwrap_or(0)
 }
 
-fn family(values: &[f64], place: i32) -> Vec<Quantity> {
+fn at_common_place(values: &[f64], place: i32) -> Vec<Quantity> {
     let texts: Vec<String> = values.iter().map(|v| at_place(*v, place)).collect();
     let cut = texts.iter().all(|t| t.contains('.') && !t.contains('×'));
     let zeros = if cut { texts.iter().map(|t| t.len() - t.trim_end_matches('0').len()).min().unwrap_or(0) } else { 0 };
@@ -173,11 +173,11 @@ fn family(values: &[f64], place: i32) -> Vec<Quantity> {
     zip.map(|(v, t)| Quantity::new(*v, t[..t.len() - zeros].trim_end_matches('.').to_owned(), place)).collect()
 }
 
-/// `value` in [`low`, `high`], all to the place that the interval's half-width gives.
+/// `value` in [`low`, `high`], rounded to the place that the half-width of the interval gives.
 pub fn within(value: f64, low: f64, high: f64, digits: i32) -> Interval {
     let half = (high - low).abs() / 2.0;
     let place = last_place(value, half, digits);
-    // `0.0000` is no more than zero.
+    // Zero is printed without decimals.
     let q = |v: f64| Quantity::new(v, if v == 0.0 { "0".to_owned() } else { at_place(v, place) }, place);
     if half == 0.0 {
         let value = plain(value, digits);
@@ -187,20 +187,20 @@ pub fn within(value: f64, low: f64, high: f64, digits: i32) -> Interval {
 }
 
 impl Interval {
-    /// The same of 100 times the values, as percent; `what` is the sign's name.
+    /// Shares as percentages; `what` is the unit, e.g. `%`.
     pub fn shares(value: f64, low: f64, high: f64, digits: i32, what: &str) -> Self {
         let i = within(100.0 * value, 100.0 * low, 100.0 * high, digits);
         let q = |q: Quantity, v| Quantity::new(v, format!("{}\u{a0}{what}", q.text), q.place - 2);
         Self { value: q(i.value, value), low: q(i.low, low), high: q(i.high, high) }
     }
 
-    /// With plus signs where positive.
+    /// The interval with plus signs at positive numbers.
     pub fn with_signs(self) -> Self {
         Self { value: self.value.with_sign(), low: self.low.with_sign(), high: self.high.with_sign() }
     }
 }
 
-/// A number that somebody wrote down, such as a limit: as exact as it is.
+/// A number from a configuration file, such as a limit, with all its digits.
 pub fn exact(v: f64) -> Quantity {
     plain(v, 6)
 }
@@ -210,7 +210,7 @@ pub fn estimate(e: &Estimate, digits: i32) -> Interval {
     within(e.p50, e.p10, e.p90, digits)
 }
 
-/// A difference with its sign.
+/// A difference with a sign.
 pub fn signed(v: f64, digits: i32) -> Quantity {
     plain(v, digits).with_sign()
 }
@@ -224,7 +224,7 @@ pub fn difference(d: &Difference, digits: i32) -> Interval {
     within(d.mean, d.low, d.high, digits).with_signs()
 }
 
-/// A share as percent. One decimal below 10 % and above 99 %, where it matters; an exact 0 or 1 has none.
+/// A share as a percentage. It has one decimal below 10 % and above 99 %, except for exactly 0 and 100 %.
 pub fn percent(share: f64) -> Quantity {
     let p = share * 100.0;
     let text = if !p.is_finite() {
@@ -241,27 +241,39 @@ pub fn percent(share: f64) -> Quantity {
     Quantity::new(share, text.replace(' ', "\u{a0}").replace('<', "&lt;").replace('>', "&gt;"), -3)
 }
 
-/// A share as percent, as plain text for sentences (not yet escaped).
+/// A share as a percentage in plain text, not escaped.
 pub fn percent_text(share: f64) -> String {
     percent(share).text.replace("&lt;", "<").replace("&gt;", ">")
 }
 
-/// A whole count.
+/// A count.
 pub fn count(n: usize) -> String {
     at_place(n as f64, 0)
 }
 
-/// A number of exactly `decimals` decimals (scores, skills: columns that must align).
+/// A number with exactly `decimals` decimals, for columns of scores.
 pub fn fixed(v: f64, decimals: i32) -> Quantity {
     Quantity::new(v, at_place(v, -decimals), -decimals)
 }
 
-/// `text` and its unit, not to be parted at a line's end.
+/// `text` and its unit, joined by a no-break space.
 pub fn with_unit(text: &str, unit: &str) -> String {
     if unit.is_empty() { text.to_owned() } else { format!("{text}\u{a0}{unit}") }
 }
 
-/// A unit as people write it: `degC` → `°C`, `m^3/h` → `m³/h`, `K*h` → `K·h`, `1` → nothing.
+/// An allowed range, e.g. `10–25`, `≤ 27` or `any`.
+pub fn allowed_range(low: Option<f64>, high: Option<f64>) -> String {
+    let low = low.filter(|v| v.is_finite());
+    let high = high.filter(|v| v.is_finite());
+    match (low, high) {
+        (Some(l), Some(h)) => span(&exact(l), &exact(h)),
+        (Some(l), None) => format!("≥\u{a0}{}", exact(l).text),
+        (None, Some(h)) => format!("≤\u{a0}{}", exact(h).text),
+        (None, None) => "any".into(),
+    }
+}
+
+/// A unit in usual notation: `degC` → `°C`, `m^3/h` → `m³/h`, `K*h` → `K·h`, `1` → empty.
 pub fn unit(text: &str) -> String {
     let text = text.trim();
     if text == "1" {
@@ -310,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn no_digit_below_the_interval() {
+    fn digits_end_where_the_interval_ends() {
         assert_eq!(interval(12_345.0, 10_245.0, 14_445.0), "12_300 (10_200 to 14_400)");
         assert_eq!(interval(34.21, 25.9, 42.5), "34 (26 to 43)");
         assert_eq!(interval(1.2345, 1.2145, 1.2545), "1.23 (1.21 to 1.25)");
@@ -323,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_numbers_keep_the_digits_asked_for() {
+    fn plain_numbers_have_the_requested_digits() {
         let p = |v| plain(v, PROSE).text.replace(GAP, "_");
         assert_eq!([p(1_234_567.0), p(1234.0), p(99.96), p(0.012_345)], ["1_230_000", "1_230", "100", "0.0123"]);
         assert_eq!([p(20.0), p(0.0), p(-0.0), p(-1.5)], ["20", "0", "0", "\u{2212}1.5"]);
@@ -333,20 +345,21 @@ mod tests {
     }
 
     #[test]
-    fn a_family_of_numbers_has_equal_decimals() {
-        let t: Vec<String> = alike(&[18.04, 20.0, 25.51], PROSE).into_iter().map(|q| q.text).collect();
+    fn aligned_numbers_have_equal_decimals() {
+        let t: Vec<String> = aligned(&[18.04, 20.0, 25.51], PROSE).into_iter().map(|q| q.text).collect();
         assert_eq!(t, ["18.0", "20.0", "25.5"]);
-        let t: Vec<String> = alike(&[10.0, 25.0], PROSE).into_iter().map(|q| q.text).collect();
+        let t: Vec<String> = aligned(&[10.0, 25.0], PROSE).into_iter().map(|q| q.text).collect();
         assert_eq!(t, ["10", "25"]);
-        let t: Vec<String> = alike(&[0.0, 0.005, 0.01], PROSE).into_iter().map(|q| q.text).collect();
+        let t: Vec<String> = aligned(&[0.0, 0.005, 0.01], PROSE).into_iter().map(|q| q.text).collect();
         assert_eq!(t, ["0.000", "0.005", "0.010"]);
-        let t: Vec<String> = alike_within(&[1089.6, 1100.3], PROSE, Some(101.0)).into_iter().map(|q| q.text).collect();
+        let t: Vec<String> =
+            aligned_within(&[1089.6, 1100.3], PROSE, Some(101.0)).into_iter().map(|q| q.text).collect();
         assert_eq!(t, ["1\u{202f}090", "1\u{202f}100"]);
         assert_eq!([exact(1101.0).text, exact(0.02).text], ["1\u{202f}101", "0.02"]);
     }
 
     #[test]
-    fn shares_are_percent() {
+    fn shares_are_percentages() {
         let p = |v| percent_text(v).replace('\u{a0}', " ");
         assert_eq!([p(0.0), p(1.0), p(0.5), p(0.034), p(0.956)], ["0 %", "100 %", "50 %", "3.4 %", "96 %"]);
         assert_eq!([p(0.0004), p(0.9996), p(3.2), p(-0.25)], ["<0.1 %", ">99.9 %", "320 %", "\u{2212}25 %"]);
@@ -354,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn units_read_as_people_write_them() {
+    fn units_are_in_usual_notation() {
         assert_eq!([unit("mg/m3"), unit("m2"), unit("s3")], ["mg/m³", "m²", "s3"]);
         assert_eq!([unit("degC"), unit("m^3/h"), unit("K*h"), unit("1")], ["°C", "m³/h", "K·h", ""]);
         assert_eq!([unit("degC/degC"), unit("W*m^-2"), unit("EUR/MWh"), unit("%")], ["°C/°C", "W·m⁻²", "EUR/MWh", "%"]);
@@ -363,7 +376,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_printed_is_what_is_meant(v in -1e9f64..1e9, half in 0.0f64..1e6) {
+        fn a_printed_number_reads_back_within_its_rounding(v in -1e9f64..1e9, half in 0.0f64..1e6) {
             let i = within(v, v - half, v + half, TABLE);
             let read: f64 = i.value.text.replace(MINUS, "-").replace(GAP, "").parse().unwrap();
             let place = 10f64.powi(last_place(v, half, TABLE));

@@ -1,4 +1,4 @@
-//! The page: everything that the template prints, as types.
+//! The page: the data of the template.
 
 use crate::error::{Error, Result};
 use crate::scenario::results::Results;
@@ -15,7 +15,7 @@ use super::year::{self, Year};
 
 const STYLE: &str = include_str!("../../templates/style.css");
 
-/// The whole report.
+/// The data of the template `report.html`.
 #[derive(Debug, Template)]
 #[template(path = "report.html")]
 struct Page {
@@ -36,7 +36,7 @@ struct Page {
     provenance: Vec<(&'static str, String)>,
 }
 
-/// The overview's rows in one order: indices into the sections.
+/// The rows of the overview in one order, as indices of the sections.
 #[derive(Debug)]
 struct Order {
     id: &'static str,
@@ -52,15 +52,15 @@ struct Formula {
     price: String,
 }
 
-/// Renders the report: one HTML file that needs nothing else. The same results give the same bytes.
+/// Renders the report as one self-contained HTML file. The same results give the same bytes.
 ///
 /// # Errors
-/// [`Error::Internal`] when a chart or the template fails, which is a defect.
+/// [`Error::Internal`] if a chart or the template fails, which is a defect of the program.
 pub fn render(results: &Results) -> Result<String> {
     let clock = Clock::new(&results.timezone);
     let currency = verdict::currency(results);
     let picks = verdict::rank(results);
-    let colours = Colours::of(results, &picks);
+    let colours = Colours::new(results, &picks);
     let sections = scenario::sections(results, &clock, &currency, &colours)?;
     let year = year::year(results, &picks, &currency, &colours)?;
     let page = Page {
@@ -83,17 +83,17 @@ pub fn render(results: &Results) -> Result<String> {
     page.render().map_err(|e| Error::Internal(format!("report template: {e}")))
 }
 
-/// Failures stand first in every order.
+/// Failed scenarios come first in every order.
 fn orders(sections: &[Section]) -> Vec<Order> {
     let all = || (0..sections.len()).collect::<Vec<usize>>();
     let (mut by_saving, mut by_name) = (all(), all());
-    let failed = |i: &usize| sections[*i].failure.is_none();
+    let completed = |i: &usize| sections[*i].failure.is_none();
     let saved = |i: &usize| sections[*i].best.as_ref().map_or(f64::NEG_INFINITY, |b| b.saving.value);
-    by_saving.sort_by(|a, b| failed(a).cmp(&failed(b)).then(saved(b).total_cmp(&saved(a))));
-    by_name.sort_by_key(|i| (failed(i), sections[*i].name.to_lowercase()));
-    let mut out = vec![Order { id: "as-run", label: "as run", rows: all() }];
+    by_saving.sort_by(|a, b| completed(a).cmp(&completed(b)).then(saved(b).total_cmp(&saved(a))));
+    by_name.sort_by_key(|i| (completed(i), sections[*i].name.to_lowercase()));
+    let mut out = vec![Order { id: "as-run", label: "in order of simulation", rows: all() }];
     if sections.len() > 1 {
-        out.push(Order { id: "by-saving", label: "by worth", rows: by_saving });
+        out.push(Order { id: "by-saving", label: "by saving", rows: by_saving });
         out.push(Order { id: "by-name", label: "by name", rows: by_name });
     }
     out
@@ -104,11 +104,11 @@ fn formulas(results: &Results, currency: &str) -> Vec<Formula> {
     for k in verdict::ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis) {
         if !out.iter().any(|f| f.name == k.name) {
             let unit = number::unit(&k.unit);
-            let share = super::table::is_share(&k.unit, &k.formula);
+            let share = k.kind.is_share();
             let per = if unit.is_empty() { String::new() } else { format!(" per {unit}") };
             out.push(Formula {
                 name: k.name.clone(),
-                formula: super::text::marked(&without_one(&k.formula)),
+                formula: super::text::marked(&k.formula),
                 price: k.price.map_or_else(
                     || "not priced".to_owned(),
                     |p| match p == 1.0 && k.unit == currency {
@@ -127,13 +127,6 @@ fn formulas(results: &Results, currency: &str) -> Vec<Formula> {
     out
 }
 
-/// A limit of a plain number has no unit to print: `below 0.98 1`.
-fn without_one(formula: &str) -> String {
-    let limit = formula.contains(" is above ") || formula.contains(" is below ");
-    let text = if limit { formula.replace(" 1 or ", " or ") } else { formula.to_owned() };
-    text.strip_suffix(" 1").filter(|_| limit).map_or(text.clone(), str::to_owned)
-}
-
 fn provenance(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {
     let p = &results.provenance;
     vec![
@@ -144,6 +137,6 @@ fn provenance(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {
         ("Model version", p.model_version.clone()),
         ("Configuration", p.config_hash.clone()),
         ("Seed", p.seed.to_string()),
-        ("Layout of results", results.schema_version.to_string()),
+        ("Version of the results format", results.schema_version.to_string()),
     ]
 }

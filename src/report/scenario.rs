@@ -1,20 +1,22 @@
-//! One scenario: the question, what was changed, and how the cases compare.
+//! The section of a scenario: its question, its changes to the log, and the comparison of its cases.
 
 use crate::error::Result;
-use crate::scenario::results::{CaseResult, ControlUse, LimitUse, OptimismCheck, Results, ScenarioResult, Trend};
+use crate::scenario::results::{
+    CaseResult, ControlUse, LimitKind, LimitUse, OptimismCheck, Results, ScenarioResult, Trend,
+};
+use crate::schema::Role;
 
 use super::chart::{self, Band, Limit, TrendChart};
 use super::clock::Clock;
-use super::front::between;
-use super::number::{self, PROSE, Quantity, with_unit};
+use super::number::{self, PROSE, Quantity, allowed_range, with_unit};
 use super::table::{Cell, Change, Column, Row, Table, kpi_rows};
 use super::text::{Markup, list, marked, readable, short, tag};
 use super::verdict::{self, Pick};
 
-/// Charts per scenario, and of the whole report: more bury the reader, and no mail takes them.
+/// Most charts per scenario and per report, so that the report stays readable and small enough for a mail (guess).
 const MOST_CHARTS: usize = 8;
 const MOST_CHARTS_IN_ALL: usize = 160;
-/// Rows of a chart's data table.
+/// Rows of the data table of a chart.
 const CHART_ROWS: usize = 8;
 
 #[derive(Debug)]
@@ -24,13 +26,13 @@ pub struct Section {
     pub question: String,
     pub facts: Vec<String>,
     pub changes: Vec<Markup>,
-    /// (exit code, message) when it did not run.
+    /// (exit code, message) if the scenario did not run.
     pub failure: Option<(u8, String)>,
     pub kpis: Table,
     pub cases: Vec<CaseFacts>,
     pub controls: Vec<ControlRow>,
     pub limits: Vec<LimitGroup>,
-    /// Limits that no case ever passes.
+    /// Limits that no case violates.
     pub kept: Vec<(String, String)>,
     pub charts: Vec<Figure>,
     pub charts_left: usize,
@@ -55,8 +57,9 @@ pub struct CaseFacts {
     pub name: String,
     pub colour: usize,
     pub controller: String,
-    pub told: String,
-    /// What else is to be known of the controller.
+    /// Signals whose true future the controller received.
+    pub perfect_forecast: String,
+    /// Remarks on the controller.
     pub notes: Vec<String>,
     pub inside: Quantity,
     pub edge: Quantity,
@@ -85,7 +88,7 @@ pub struct ControlCell {
 pub struct LimitGroup {
     pub signal: String,
     pub range: String,
-    pub kind: String,
+    pub kind: LimitKind,
     pub cases: Vec<LimitCell>,
 }
 
@@ -100,33 +103,33 @@ pub struct LimitCell {
     pub when: String,
 }
 
-/// A chart and the figures behind it.
+/// A chart and its data.
 #[derive(Debug)]
 pub struct Figure {
     pub signal: String,
     pub unit: String,
-    pub role: String,
-    /// Limits that are not drawn.
+    pub role: &'static str,
+    /// Limits outside the chart.
     pub beyond: String,
     pub svg: String,
     pub heads: Vec<String>,
     pub rows: Vec<(String, Vec<String>)>,
 }
 
-/// Sections of all scenarios, those that failed first.
+/// Sections of all scenarios; failed scenarios come first.
 pub fn sections(results: &Results, clock: &Clock, currency: &str, colours: &Colours<'_>) -> Result<Vec<Section>> {
     let most = (MOST_CHARTS_IN_ALL / results.scenarios.len().max(1)).clamp(3, MOST_CHARTS);
     let ordered = verdict::failed(results).chain(verdict::ran(results));
     ordered.enumerate().map(|(i, s)| section(i + 1, s, clock, currency, colours, most)).collect()
 }
 
-/// The palette entry of every case name, the same in all scenarios.
+/// The palette entry of every case, the same in all scenarios.
 #[derive(Debug)]
 pub struct Colours<'a>(Vec<&'a str>);
 
 impl<'a> Colours<'a> {
-    /// The baseline first, then the case that page one advises, then the others as they appear.
-    pub fn of(results: &'a Results, picks: &[Pick<'a>]) -> Self {
+    /// The order is: the baseline, the case of page one, the other cases.
+    pub fn new(results: &'a Results, picks: &[Pick<'a>]) -> Self {
         let baseline = verdict::ran(results).filter_map(|s| s.cases.first()).map(|c| c.name.as_str()).take(1);
         let others = verdict::ran(results).flat_map(|s| s.cases.iter().skip(1)).map(|c| c.name.as_str());
         let mut names: Vec<&str> = Vec::new();
@@ -153,10 +156,11 @@ fn section(
 ) -> Result<Section> {
     let id = format!("s{n}");
     let failed = s.exit_code != 0 || s.error.is_some() || s.cases.is_empty();
-    let failure = failed
-        .then(|| (s.exit_code, s.error.clone().unwrap_or_else(|| "It left no results and no message.".to_owned())));
+    let failure = failed.then(|| {
+        (s.exit_code, s.error.clone().unwrap_or_else(|| "There are no results and no error message.".to_owned()))
+    });
     let cases: &[CaseResult] = if failed { &[] } else { &s.cases };
-    let (passed, kept) = limits(cases, clock, colours);
+    let (violated, kept) = limits(cases, clock, colours);
     let (charts, charts_left) = charts(&id, s, cases, clock, colours, most)?;
     Ok(Section {
         name: readable(&s.name),
@@ -167,7 +171,7 @@ fn section(
         kpis: kpis(cases, currency, colours),
         cases: cases.iter().map(|c| case_facts(c, colours)).collect(),
         controls: controls(cases, colours),
-        limits: passed,
+        limits: violated,
         kept,
         charts,
         charts_left,
@@ -193,7 +197,7 @@ fn facts(s: &ScenarioResult, clock: &Clock) -> Vec<String> {
         },
     ];
     if let Some(d) = s.days_per_year {
-        out.push(format!("Stands for {} days of the year", number::plain(d, PROSE).text));
+        out.push(format!("Represents {} days of the year", number::plain(d, PROSE).text));
     }
     out
 }
@@ -244,12 +248,12 @@ fn best(cases: &[CaseResult]) -> Option<Best> {
 }
 
 fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
-    let told: Vec<&str> = c.perfect_forecast.iter().map(String::as_str).collect();
+    let perfect: Vec<&str> = c.perfect_forecast.iter().map(String::as_str).collect();
     CaseFacts {
         name: readable(&c.name),
         colour: colours.get(&c.name),
         controller: c.controller.clone(),
-        told: list(&told, 4),
+        perfect_forecast: list(&perfect, 4),
         notes: c.notes.iter().cloned().chain(c.optimism_check.as_ref().and_then(optimism_check)).collect(),
         inside: number::percent(c.support.inside),
         edge: number::percent(c.support.edge),
@@ -257,13 +261,13 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
     }
 }
 
-/// What plans promised, and what is left of it on other members of the model.
+/// The sentence on the re-scoring of plans on unseen ensemble members.
 fn optimism_check(p: &OptimismCheck) -> Option<String> {
     let gap = p.gap()?;
-    let word = if p.share() < 1.0 { ": over-optimistic" } else { "" };
+    let verdict = if p.share() < 1.0 { ", so they are too optimistic" } else { "" };
     let lost = number::percent_text(gap.abs());
-    let what = if gap >= 0.0 { format!("{lost} less") } else { format!("{lost} more") };
-    Some(format!("on members of the model that they were not made for, its plans save {what} than they promise{word}"))
+    let difference = if gap >= 0.0 { format!("{lost} less") } else { format!("{lost} more") };
+    Some(format!("re-scored on unseen ensemble members, its plans save {difference} than predicted{verdict}"))
 }
 
 fn controls(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<ControlRow> {
@@ -271,16 +275,16 @@ fn controls(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<ControlRow> {
     first.controls.iter().map(|u| control(u, cases, colours)).collect()
 }
 
-fn control(of: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> ControlRow {
+fn control(first: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> ControlRow {
     let uses: Vec<(&CaseResult, &ControlUse)> =
-        cases.iter().filter_map(|c| c.controls.iter().find(|u| u.signal == of.signal).map(|u| (c, u))).collect();
-    // One number of decimals for all cases.
-    let range = of.low.zip(of.high).map(|(l, h)| h - l);
+        cases.iter().filter_map(|c| c.controls.iter().find(|u| u.signal == first.signal).map(|u| (c, u))).collect();
+    // All cases have the same number of decimals.
+    let range = first.low.zip(first.high).map(|(l, h)| h - l);
     let means: Vec<f64> = uses.iter().map(|(_, u)| u.mean).collect();
-    let means = number::alike_within(&means, PROSE, range);
-    // Apart from the means: those of integer controls are none.
+    let means = number::aligned_within(&means, PROSE, range);
+    // The ends are rounded separately, because those of an integer control are integers.
     let ends: Vec<f64> = uses.iter().flat_map(|(_, u)| [u.min, u.max]).collect();
-    let ends = number::alike_within(&ends, PROSE, range);
+    let ends = number::aligned_within(&ends, PROSE, range);
     let row = |(((c, u), mean), ends): ((&(&CaseResult, &ControlUse), &Quantity), &[Quantity])| ControlCell {
         case: readable(&c.name),
         colour: colours.get(&c.name),
@@ -290,25 +294,25 @@ fn control(of: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> Cont
         moves: number::count(u.moves),
     };
     ControlRow {
-        signal: of.signal.clone(),
-        unit: number::unit(&of.unit),
-        allowed: between(of.low, of.high),
+        signal: first.signal.clone(),
+        unit: number::unit(&first.unit),
+        allowed: allowed_range(first.low, first.high),
         cases: uses.iter().zip(&means).zip(ends.chunks_exact(2)).map(row).collect(),
     }
 }
 
-/// Limits that a case passes, with all cases, and those that none does.
+/// Limits that a case violates, with an entry for every case, and limits that no case violates.
 fn limits(cases: &[CaseResult], clock: &Clock, colours: &Colours<'_>) -> (Vec<LimitGroup>, Vec<(String, String)>) {
     let Some(first) = cases.iter().find(|c| !c.limits.is_empty()) else { return (Vec::new(), Vec::new()) };
-    let (passed, kept): (Vec<&LimitUse>, Vec<&LimitUse>) = first
+    let (violated, kept): (Vec<&LimitUse>, Vec<&LimitUse>) = first
         .limits
         .iter()
         .partition(|l| cases.iter().filter_map(|c| verdict::counterpart(l, c)).any(|u| u.chance > 0.0));
-    let range = |l: &LimitUse| with_unit(&between(l.low, l.high), &number::unit(&l.unit));
+    let range = |l: &LimitUse| with_unit(&allowed_range(l.low, l.high), &number::unit(&l.unit));
     let group = |l: &LimitUse| LimitGroup {
         signal: short(&l.signal, 60),
         range: range(l),
-        kind: l.kind.clone(),
+        kind: l.kind,
         cases: cases
             .iter()
             .filter_map(|c| {
@@ -328,32 +332,31 @@ fn limits(cases: &[CaseResult], clock: &Clock, colours: &Colours<'_>) -> (Vec<Li
             })
             .collect(),
     };
-    let kept = kept.into_iter().map(|l| (short(&l.signal, 60), format!("{} ({})", range(l), l.kind))).collect();
-    (passed.into_iter().map(group).collect(), kept)
+    let kept =
+        kept.into_iter().map(|l| (short(&l.signal, 60), format!("{} ({})", range(l), l.kind.as_str()))).collect();
+    (violated.into_iter().map(group).collect(), kept)
 }
 
-/// Signals worth a chart: those with limits and what the objective is made of, the controls, then the outputs and what
-/// the other KPIs are made of.
+/// The signals for charts: those with limits, those of priced KPIs, the controls, the outputs, and those of other KPIs.
 fn important(cases: &[CaseResult]) -> Vec<&Trend> {
     let Some(first) = cases.first() else { return Vec::new() };
-    let told = |t: &Trend| matches!(t.role.as_str(), "derived" | "output" | "state");
+    let simulated = |t: &Trend| matches!(t.role, Role::Derived | Role::Output | Role::State);
     let in_kpi = |t: &Trend, priced: bool| {
-        let mut formulas = first.kpis.iter().filter(|k| k.price.is_some() == priced).map(|k| k.formula.as_str());
-        let word = |f: &str| f.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|w| w == t.signal);
-        told(t) && formulas.any(word)
+        let mut kpis = first.kpis.iter().filter(|k| k.price.is_some() == priced);
+        simulated(t) && kpis.any(|k| k.signals.contains(&t.signal))
     };
-    // One that is the same in all cases tells nothing of them.
+    // A signal that is the same in all cases does not help to compare them.
     let differs = |t: &Trend| {
         let same = |o: &Trend| o.p50 == t.p50 && o.p10 == t.p10 && o.p90 == t.p90;
         let mut others = cases.iter().skip(1).filter_map(|c| c.trends.iter().find(|o| o.signal == t.signal));
         cases.len() < 2 || others.any(|o| !same(o))
     };
     let groups: [&dyn Fn(&Trend) -> bool; 6] = [
-        &|t| told(t) && first.limits.iter().any(|l| l.signal == t.signal),
+        &|t| simulated(t) && first.limits.iter().any(|l| l.signal == t.signal),
         &|t| in_kpi(t, true),
-        &|t| t.role == "control",
-        &|t| in_kpi(t, false) && t.role != "derived" && differs(t),
-        &|t| t.role == "output" && differs(t),
+        &|t| t.role == Role::Control,
+        &|t| in_kpi(t, false) && t.role != Role::Derived && differs(t),
+        &|t| t.role == Role::Output && differs(t),
         &|t| in_kpi(t, false) && differs(t),
     ];
     let mut out: Vec<&Trend> = Vec::new();
@@ -365,7 +368,7 @@ fn important(cases: &[CaseResult]) -> Vec<&Trend> {
         }
     }
     if out.is_empty() {
-        out.extend(first.trends.iter().filter(|t| t.role == "output" || t.role == "state"));
+        out.extend(first.trends.iter().filter(|t| t.role == Role::Output || t.role == Role::State));
     }
     out
 }
@@ -391,20 +394,20 @@ fn charts(
 
 fn figure(
     id: &str,
-    of: &Trend,
+    signal: &Trend,
     s: &ScenarioResult,
     cases: &[CaseResult],
     clock: &Clock,
     ticks: &[(f64, String)],
     colours: &Colours<'_>,
 ) -> Result<Figure> {
-    let unit = number::unit(&of.unit);
+    let unit = number::unit(&signal.unit);
     let trends: Vec<(&CaseResult, &Trend)> =
-        cases.iter().filter_map(|c| c.trends.iter().find(|t| t.signal == of.signal).map(|t| (c, t))).collect();
-    let title = with_unit(&short(&of.signal, 60), &unit);
+        cases.iter().filter_map(|c| c.trends.iter().find(|t| t.signal == signal.signal).map(|t| (c, t))).collect();
+    let title = with_unit(&short(&signal.signal, 60), &unit);
     let description = trends.iter().map(|(c, t)| describe(&readable(&c.name), t, &unit)).collect::<Vec<_>>().join(" ");
     let mut picture = TrendChart::new(id, &title, &description, s.hours, ticks);
-    picture.limits = limit_lines(&of.signal, cases);
+    picture.limits = limit_lines(&signal.signal, cases);
     picture.bands = trends
         .iter()
         .map(|(c, t)| Band {
@@ -417,15 +420,15 @@ fn figure(
         })
         .collect();
     let far: Vec<String> = chart::far_limits(&picture)
-        .map(|l| format!("{} {}", l.what, with_unit(&number::exact(l.value).text, &unit)))
+        .map(|l| format!("{} {}", l.name, with_unit(&number::exact(l.value).text, &unit)))
         .collect();
     let far: Vec<&str> = far.iter().map(String::as_str).collect();
-    let beyond = if far.is_empty() { String::new() } else { format!("beyond the picture: {}", list(&far, 4)) };
+    let beyond = if far.is_empty() { String::new() } else { format!("outside the chart: {}", list(&far, 4)) };
     let svg = chart::trend(&picture)?;
     Ok(Figure {
-        signal: of.signal.clone(),
+        signal: signal.signal.clone(),
         unit,
-        role: of.role.clone(),
+        role: signal.role.as_str(),
         beyond,
         svg,
         heads: trends.iter().map(|(c, _)| readable(&c.name)).collect(),
@@ -433,7 +436,7 @@ fn figure(
     })
 }
 
-/// One sentence on one line of a chart.
+/// A sentence that describes one line of a chart.
 fn describe(case: &str, t: &Trend, unit: &str) -> String {
     let finite = || t.p50.iter().copied().filter(|v| v.is_finite());
     let n = finite().count();
@@ -442,22 +445,22 @@ fn describe(case: &str, t: &Trend, unit: &str) -> String {
     }
     let mean = finite().sum::<f64>() / n as f64;
     let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-    let q = number::alike(&[mean, low, high], PROSE);
+    let q = number::aligned(&[mean, low, high], PROSE);
     format!("{}: mean {}, from {} to {}.", short(case, 40), q[0].text, q[1].text, with_unit(&q[2].text, unit))
 }
 
 fn limit_lines(signal: &str, cases: &[CaseResult]) -> Vec<Limit> {
     let mut out: Vec<Limit> = Vec::new();
-    let mut add = |what, value: Option<f64>| {
+    let mut add = |name, value: Option<f64>| {
         if let Some(value) = value.filter(|v| v.is_finite() && !out.iter().any(|l| l.value == *v)) {
-            out.push(Limit { what, value });
+            out.push(Limit { name, value });
         }
     };
-    // A control's hard limits are its allowed range.
+    // The allowed range of a control is given by its hard limits.
     for l in cases.iter().flat_map(|c| &c.limits).filter(|l| l.signal == signal) {
-        let what = if l.kind == "hard" { "hard limit" } else { "soft limit" };
-        add(what, l.low);
-        add(what, l.high);
+        let name = if l.kind == LimitKind::Hard { "hard limit" } else { "soft limit" };
+        add(name, l.low);
+        add(name, l.high);
     }
     for c in cases.iter().flat_map(|c| &c.controls).filter(|c| c.signal == signal) {
         add("lowest", c.low);
@@ -466,7 +469,7 @@ fn limit_lines(signal: &str, cases: &[CaseResult]) -> Vec<Limit> {
     out
 }
 
-/// A few points of a chart as text: time, then median (P10 to P90) of each case.
+/// Some points of a chart as text: the time, then the median (P10 to P90) of each case.
 fn sampled(trends: &[(&CaseResult, &Trend)], s: &ScenarioResult, clock: &Clock) -> Vec<(String, Vec<String>)> {
     let Some((_, first)) = trends.first() else { return Vec::new() };
     let n = first.hours.len();
@@ -482,7 +485,7 @@ fn sampled(trends: &[(&CaseResult, &Trend)], s: &ScenarioResult, clock: &Clock) 
             let cell = |t: &Trend| {
                 let i = t.hours.iter().position(|h| *h >= hours).unwrap_or(t.hours.len().saturating_sub(1));
                 let get = |v: &[f64]| v.get(i).copied().unwrap_or(f64::NAN);
-                let q = number::alike(&[get(&t.p50), get(&t.p10), get(&t.p90), largest], PROSE);
+                let q = number::aligned(&[get(&t.p50), get(&t.p10), get(&t.p90), largest], PROSE);
                 if q[1].text == q[2].text {
                     q[0].text.clone()
                 } else {

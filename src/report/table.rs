@@ -1,11 +1,11 @@
-//! Tables of figures: KPIs and money, with cases as columns.
+//! Tables of KPIs and economics with one column per case.
 
 use crate::scenario::results::{Difference, Economics, Estimate, KpiResult};
 
 use super::number::{self, Interval, Quantity, TABLE};
 use super::text::readable;
 
-/// Rows of figures, one column per case.
+/// A table with one column per case.
 #[derive(Debug, Default)]
 pub struct Table {
     pub columns: Vec<Column>,
@@ -25,7 +25,7 @@ pub struct Row {
     pub unit: String,
     /// Price in the objective, in words.
     pub priced: String,
-    /// A sum, set apart by a line.
+    /// A sum, separated by a line.
     pub total: bool,
     pub cells: Vec<Cell>,
 }
@@ -36,59 +36,59 @@ pub struct Cell {
     /// P10 and P90.
     pub range: Option<(Quantity, Quantity)>,
     pub change: Option<Change>,
-    /// In place of a value.
+    /// Shown instead of a value.
     pub note: String,
 }
 
-/// Case − baseline, with its 90 % interval.
+/// The difference case − baseline with its 90 % interval.
 #[derive(Debug)]
 pub struct Change {
     pub value: Quantity,
-    /// Half-width, when the interval is even about the value; empty when it vanishes beside the value.
+    /// Half-width if the interval is symmetric about the value; empty if it is zero after rounding.
     pub half: Option<String>,
     pub low: Quantity,
     pub high: Quantity,
     pub measurable: bool,
-    /// `good`, `bad`, or empty when nobody said which way is better.
+    /// `good`, `bad`, or empty if neither direction is better.
     pub tone: &'static str,
 }
 
 impl Change {
-    /// `price` says which way is better: a priced KPI should fall.
+    /// `price` determines which direction is better: a KPI with a positive price should decrease.
     pub fn new(d: &Difference, price: Option<f64>) -> Self {
-        Self::of(d, number::difference(d, TABLE), price)
+        Self::from_interval(d, number::difference(d, TABLE), price)
     }
 
-    /// Of a share: in percentage points.
+    /// The change of a share, in percentage points.
     fn share(d: &Difference, price: Option<f64>) -> Self {
-        Self::of(d, Interval::shares(d.mean, d.low, d.high, TABLE, "%\u{a0}points").with_signs(), price)
+        Self::from_interval(d, Interval::shares(d.mean, d.low, d.high, TABLE, "%\u{a0}points").with_signs(), price)
     }
 
-    fn of(d: &Difference, i: Interval, price: Option<f64>) -> Self {
+    fn from_interval(d: &Difference, i: Interval, price: Option<f64>) -> Self {
         let half = (d.high - d.low) / 2.0;
-        let even = half > 0.0 && (d.mean - (d.low + d.high) / 2.0).abs() <= 0.15 * half;
+        let symmetric = half > 0.0 && (d.mean - (d.low + d.high) / 2.0).abs() <= 0.15 * half;
         let tone = match price.filter(|p| *p != 0.0 && d.measurable).map(|p| p * d.mean < 0.0) {
             None => "",
             Some(true) => "good",
             Some(false) => "bad",
         };
-        // To the same place as the change; an uncertainty that vanishes there is not printed.
+        // The half-width is rounded as the change; if it is zero then, it is not printed.
         let share = i.value.text.contains('%');
-        let half = (even && !share).then(|| number::like(half, &i.value).text);
+        let half = (symmetric && !share).then(|| number::rounded_like(half, &i.value).text);
         Self { value: i.value, half, low: i.low, high: i.high, measurable: d.measurable, tone }
     }
 }
 
 impl Cell {
     pub fn estimate(e: &Estimate, change: Option<Change>) -> Self {
-        Self::of(e, number::estimate(e, TABLE), change)
+        Self::from_interval(e, number::estimate(e, TABLE), change)
     }
 
     fn share(e: &Estimate, change: Option<Change>) -> Self {
-        Self::of(e, Interval::shares(e.p50, e.p10, e.p90, TABLE, "%"), change)
+        Self::from_interval(e, Interval::shares(e.p50, e.p10, e.p90, TABLE, "%"), change)
     }
 
-    fn of(e: &Estimate, i: Interval, change: Option<Change>) -> Self {
+    fn from_interval(e: &Estimate, i: Interval, change: Option<Change>) -> Self {
         let range = (e.p90 > e.p10).then_some((i.low, i.high));
         Self { value: Some(i.value), range, change, note: String::new() }
     }
@@ -102,20 +102,14 @@ impl Cell {
     }
 }
 
-/// A KPI that is a share of something, and reads as percent: a fill rate, a share of time.
-pub fn is_share(unit: &str, formula: &str) -> bool {
-    let rate = formula.starts_with("sum of ") && formula.contains(" over sum of ");
-    unit == "1" && (rate || formula.starts_with("share of "))
-}
-
-/// One row per KPI of `columns[0]`; a case that lacks a KPI has an empty cell.
+/// One row per KPI of the first column; a case without the KPI has an empty cell.
 pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
     let Some(first) = columns.first() else { return Vec::new() };
     first
         .iter()
         .map(|k| {
             let unit = number::unit(&k.unit);
-            let share = is_share(&k.unit, &k.formula);
+            let share = k.kind.is_share();
             let per = if unit.is_empty() { String::new() } else { format!(" per {unit}") };
             let cell = |kpis: &&[KpiResult]| match kpis.iter().find(|o| o.name == k.name) {
                 Some(o) if share => Cell::share(&o.value, o.change.as_ref().map(|d| Change::share(d, o.price))),
@@ -125,7 +119,7 @@ pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
             Row {
                 name: readable(&k.name),
                 priced: match k.price {
-                    // `1 EUR per EUR` says nothing.
+                    // `1 EUR per EUR` carries no information.
                     Some(p) if p == 1.0 && k.unit == currency => "counts in full".to_owned(),
                     Some(p) => format!("priced at {} {currency}{per}", number::plain(p, TABLE).text),
                     None => String::new(),
@@ -142,16 +136,16 @@ pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
         .collect()
 }
 
-/// The money of several cases.
+/// The economics of several cases.
 pub fn economics_rows(cases: &[&Economics], noun: &str) -> Vec<Row> {
     let Some(first) = cases.first() else { return Vec::new() };
     let currency = number::unit(&first.currency);
-    let row = |name: &str, unit: &str, of: &dyn Fn(&Economics) -> Cell| Row {
+    let row = |name: &str, unit: &str, cell: &dyn Fn(&Economics) -> Cell| Row {
         name: name.into(),
         unit: unit.into(),
         priced: String::new(),
         total: false,
-        cells: cases.iter().map(|e| of(e)).collect(),
+        cells: cases.iter().map(|e| cell(e)).collect(),
     };
     let years = |v: Option<f64>| {
         v.map_or_else(|| Cell::note("never"), |y| Cell { value: Some(number::plain(y, 2)), ..Cell::default() })
@@ -161,16 +155,16 @@ pub fn economics_rows(cases: &[&Economics], noun: &str) -> Vec<Row> {
         v => years(v),
     };
     let share = |e: &Economics, v: Option<f64>, none: &str| match v {
-        // No board believes more digits of it.
+        // A larger value is not credible with more digits.
         Some(v) if v > 10.0 => Cell::note("above 1\u{202f}000\u{a0}%"),
         Some(v) => Cell { value: Some(number::percent(v)), ..Cell::default() },
-        None if e.capex <= 0.0 => Cell::note("no outlay"),
+        None if e.capex <= 0.0 => Cell::note("no investment"),
         None => Cell::note(none),
     };
     vec![
         row(&format!("{noun} in the first year"), &currency, &|e| Cell::estimate(&e.benefit_per_year, None)),
         row("One-time cost (CAPEX)", &currency, &|e| Cell::plain(e.capex)),
-        row("Running cost a year (OPEX)", &currency, &|e| Cell::plain(e.opex_per_year)),
+        row("Running cost per year (OPEX)", &currency, &|e| Cell::plain(e.opex_per_year)),
         row("Net present value (NPV)", &currency, &|e| Cell::estimate(&e.npv, None)),
         row("Payback", "years", &|e| payback(e, e.payback)),
         row("Payback, discounted", "years", &|e| payback(e, e.discounted_payback)),

@@ -1,14 +1,14 @@
-//! The one gate for text: whatever a file or a log calls itself, it arrives in the page as inert, visible characters.
+//! Escaping: names from files and logs become inert, visible text. Every string of a template passes through here.
 
 use std::fmt::{self, Write};
 
 use askama::filters::Escaper;
 
-/// Longest text that is printed in one piece, in characters; a megabyte of a name helps nobody.
+/// Longest text that is printed, in characters.
 const LONGEST: usize = 2_000;
 
-/// Escapes for HTML text and quoted attributes, shows control and direction characters as U+FFFD (they could hide or
-/// reorder what stands beside them), and cuts what is absurdly long.
+/// Escapes text for HTML and quoted attributes. Replaces control characters and direction marks by U+FFFD, because they
+/// can hide or reorder the text next to them, and cuts off very long text.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Plain;
 
@@ -44,7 +44,7 @@ fn hides(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `text` in one line, with what would hide or reorder shown as U+FFFD; for plotters, which escapes markup itself.
+/// `text` in one line, without control characters and direction marks; for plotters, which escapes markup itself.
 pub fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| {
@@ -59,7 +59,7 @@ pub fn one_line(text: &str) -> String {
         .collect()
 }
 
-/// `text` escaped for HTML and SVG, at most `most` characters of it.
+/// At most `most` characters of `text`, escaped for HTML and SVG.
 pub fn escaped(text: &str, most: usize) -> String {
     let mut out = String::with_capacity(text.len().min(4 * most) + 8);
     // Writing to a String cannot fail.
@@ -67,7 +67,7 @@ pub fn escaped(text: &str, most: usize) -> String {
     out
 }
 
-/// HTML that [`marked`] has made of a text: nothing in it is live. Templates print it with `|safe`.
+/// Escaped HTML from [`marked`]. Templates print it with `|safe`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Markup(String);
 
@@ -83,7 +83,7 @@ impl fmt::Display for Markup {
     }
 }
 
-/// `text` as HTML, with what stands between backquotes set as names of tags are, and units as people write them.
+/// `text` as HTML: names in backquotes are formatted as tags, and temperature units are written with a degree sign.
 pub fn marked(text: &str) -> Markup {
     let text = short(text, LONGEST);
     let mut out = String::with_capacity(text.len() + 64);
@@ -98,17 +98,17 @@ pub fn marked(text: &str) -> Markup {
     Markup(out)
 }
 
-/// The name of a tag within a sentence for [`marked`].
+/// The name of a tag in a sentence for [`marked`].
 pub fn tag(name: &str, most: usize) -> String {
     format!("`{}`", short(&name.replace('`', "'"), most))
 }
 
-/// A name as people read it: `energy_cost` → `energy cost`.
+/// A name without underscores: `energy_cost` → `energy cost`.
 pub fn readable(name: &str) -> String {
     name.replace('_', " ")
 }
 
-/// The first characters of `text`, with an ellipsis when some are left out.
+/// At most `most` characters of `text`, with an ellipsis if some are left out.
 pub fn short(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
@@ -116,7 +116,7 @@ pub fn short(text: &str, most: usize) -> String {
     }
 }
 
-/// `a`, `a and b`, `a, b and c`; at most `most` are named.
+/// `a`, `a and b`, or `a, b and c`; at most `most` names, then the number of the others.
 pub fn list(names: &[&str], most: usize) -> String {
     let left = names.len().saturating_sub(most);
     let mut parts: Vec<String> = names.iter().take(most).map(|n| short(n, 60)).collect();
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_breaks_out_and_nothing_hides() {
+    fn markup_and_control_characters_are_inert() {
         assert_eq!(escaped("\"><img onerror='x'>&", 99), "&quot;&gt;&lt;img onerror=&#39;x&#39;&gt;&amp;");
         assert_eq!(escaped("a\0b\u{202e}c\u{1b}[0m", 99), "a\u{fffd}b\u{fffd}c\u{fffd}[0m");
         assert_eq!(escaped("kW·h °C µ 高", 99), "kW·h °C µ 高");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_sentences_are_set_as_tags() {
+    fn names_in_backquotes_become_tags() {
         assert_eq!(
             marked("mean of `a_b` is < 3 degC").to_string(),
             "mean of <span class=\"tag\">a_b</span> is &lt; 3 °C"
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_read_as_sentences() {
+    fn lists_are_joined_with_commas_and_and() {
         assert_eq!(list(&["a"], 3), "a");
         assert_eq!(list(&["a", "b", "c"], 3), "a, b and c");
         assert_eq!(list(&["a", "b", "c", "d"], 2), "a, b and 2 more");

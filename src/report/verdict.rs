@@ -1,30 +1,37 @@
-//! Do, try, or don't: which case to run, decided from the results alone.
+//! The verdict: do, try or don't. It names the case to run and is computed from the results alone.
 //!
-//! The rule, in words (the report prints it too):
-//! - of the cases other than the baseline, those that break no limit more than the baseline (a soft limit: over all
-//!   scenarios, or in one of them for more than 1 % of the time), that stay mostly within what the log has seen, and
-//!   that pay for what they cost, compete; the one with the largest saving wins;
-//! - **don't** when there is none, or its saving is not measurable;
-//! - **try** when something weakens the evidence ([`Pick::caveats`]); else **do**.
+//! The rule, which the report prints as well:
+//! - A case other than the baseline is a candidate if it violates no limit more often than the baseline (a soft limit:
+//!   over all scenarios, or in one scenario for more than 1 % of the time), if it is within the logged range for most of
+//!   the time, and if its gain pays for its cost. The candidate with the largest saving is chosen.
+//! - The answer is **don't** if there is no candidate, or if its saving is not measurable.
+//! - The answer is **try** if there is a caveat ([`Pick::caveats`]), else **do**.
 
 use crate::scenario::results::{
-    AnnualResult, CaseResult, Difference, Economics, Estimate, LimitUse, OptimismCheck, ReplayCheck, Results,
-    ScenarioResult, Score, SupportShare,
+    AnnualResult, CaseResult, Difference, Economics, Estimate, LimitKind, LimitUse, OptimismCheck, ReplayCheck,
+    Results, ScenarioResult, Score, SupportShare,
 };
 
 use super::number::{self, with_unit};
 use super::text::{readable, short, tag};
 
-/// A case may be this much longer beyond a limit than the baseline (share of the time) before it counts as worse.
+/// A case counts as worse than the baseline if it violates a limit for more than this additional share of the time (guess).
 const SLACK_SHARE: f64 = 0.001;
-/// A soft limit may be passed this much longer in one scenario, if over all of them it is not.
+/// A soft limit may be violated for this additional share of the time in one scenario, if it is not violated more often
+/// over all scenarios (guess).
 const SLACK_SOFT: f64 = 0.01;
-/// More of the steps than this outside the log's experience weakens the evidence.
+/// More than this share of the time outside the logged range is a caveat (guess).
 const OUTSIDE_TRY: f64 = 0.05;
-/// More than this and there is no evidence.
+/// More than this share of the time outside the logged range rules a case out (guess).
 const OUTSIDE_DONT: f64 = 0.5;
-/// A 90 % interval that holds less often than this at the control horizon is no 90 % interval.
+/// A 90 % interval with a lower measured coverage than this at the control horizon is too narrow (guess).
 pub const LEAST_COVERAGE: f64 = 0.8;
+/// A violation by a relative increase up to this factor does not count (guess).
+const SLACK_FACTOR: f64 = 1.1;
+/// The chance of a violation is an estimate over particles: an increase below so many particles does not count (guess).
+const SLACK_PARTICLES: f64 = 1.5;
+/// Nor does an increase of the chance below this, with any number of particles (guess).
+const SLACK_CHANCE: f64 = 0.05;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -52,45 +59,62 @@ impl Answer {
     }
 }
 
-/// A case in one scenario, beside the baseline of the same scenario.
+/// A case in one scenario, with the baseline of the same scenario.
 #[derive(Debug, Clone, Copy)]
-pub struct Run<'a> {
+pub struct CaseRun<'a> {
     pub scenario: &'a ScenarioResult,
     pub baseline: &'a CaseResult,
     pub case: &'a CaseResult,
-    /// Days of the year, or hours where no scenario has days.
+    /// Days of the year, or hours if no scenario has days.
     pub weight: f64,
 }
 
-/// A case over everything that was simulated, and what is to be said of it.
+/// A case over all scenarios, and its verdict.
 #[derive(Debug, Clone)]
 pub struct Pick<'a> {
     pub case: &'a str,
-    pub runs: Vec<Run<'a>>,
-    /// Saving of the objective: −(case − baseline), as much of it as is to be counted on.
+    pub runs: Vec<CaseRun<'a>>,
+    /// Saving of the objective, −(case − baseline), reduced by the optimism of the plans.
     pub saving: Difference,
-    /// What its plans promised, over all runs.
+    /// Re-scoring of its plans, over all runs.
     pub optimism_check: OptimismCheck,
-    /// The year, when the scenarios carry weights.
+    /// The sum over the year, if the scenarios have weights.
     pub annual: Option<&'a AnnualResult>,
     pub economics: Option<&'a Economics>,
     pub support: SupportShare,
-    /// Limits that it breaks more than the baseline: (run, the case's use, the baseline's).
-    pub broken: Vec<(Run<'a>, &'a LimitUse)>,
-    /// Soft limits that it passes more in a scenario, but not over all of them.
-    pub strained: Vec<(Run<'a>, &'a LimitUse)>,
-    /// What weakens the evidence.
+    /// Limits that the case violates more often than the baseline.
+    pub broken: Vec<(CaseRun<'a>, &'a LimitUse)>,
+    /// Soft limits that the case violates more often in one scenario, but not over all scenarios.
+    pub strained: Vec<(CaseRun<'a>, &'a LimitUse)>,
+    /// Reasons to doubt the result.
     pub caveats: Vec<String>,
     pub answer: Answer,
 }
 
 impl Pick<'_> {
-    /// The median futures' money does not come back.
+    /// The median net present value is negative.
     pub fn loses_money(&self) -> bool {
         self.economics.is_some_and(|e| e.npv.p50 < 0.0)
     }
 
-    /// What the saving is a saving over, e.g. `a year`.
+    /// The signals whose limits the case violates more than the baseline: `a`, `a and b`, or `a, b and 2 more`.
+    pub fn broken_signals(&self) -> String {
+        let mut names: Vec<String> = Vec::new();
+        for (_, used) in &self.broken {
+            let name = tag(&used.signal, 40);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let left = names.len().saturating_sub(2);
+        names.truncate(2);
+        match left {
+            0 => names.join(" and "),
+            n => format!("{} and {n} more", names.join(", ")),
+        }
+    }
+
+    /// The period of the saving, e.g. `a year`.
     pub fn period(&self) -> String {
         match self.annual {
             Some(a) if (a.days - 365.0).abs() < 1.5 => "a year".into(),
@@ -102,19 +126,19 @@ impl Pick<'_> {
         }
     }
 
-    /// The yearly money that page one shows: the economics' benefit where there is one, else the objective's saving.
-    pub fn headline(&self) -> Money {
-        // A benefit that goes against the objective would tell half the story.
+    /// The saving that page one shows: the yearly benefit of the economics if there is one, else the saving of the objective.
+    pub fn headline(&self) -> Saving {
+        // A benefit with the opposite sign of the saving would mislead.
         let economics = self.economics.filter(|e| (e.benefit_per_year.p50 >= 0.0) == (self.saving.mean >= 0.0));
         match economics {
-            Some(e) => Money {
+            Some(e) => Saving {
                 estimate: e.benefit_per_year.scaled(self.optimism_check.share()),
                 range: "P10–P90",
                 per: "a year".into(),
             },
             None => {
                 let Difference { mean, low, high, .. } = self.saving;
-                Money {
+                Saving {
                     estimate: Estimate { p10: low, p50: mean, p90: high, mean },
                     range: "90 % interval",
                     per: self.period(),
@@ -124,25 +148,25 @@ impl Pick<'_> {
     }
 }
 
-/// A saving with its range and what the range is.
+/// A saving with its interval, the name of the interval, and the period.
 #[derive(Debug, Clone)]
-pub struct Money {
+pub struct Saving {
     pub estimate: Estimate,
     pub range: &'static str,
     pub per: String,
 }
 
-/// −d: a fall of the objective is a saving.
+/// −d: a decrease of the objective is a saving.
 pub fn saving(d: &Difference) -> Difference {
     Difference { mean: -d.mean, low: -d.high, high: -d.low, measurable: d.measurable }
 }
 
-/// Scenarios that ran to the end.
+/// Completed scenarios.
 pub fn ran(results: &Results) -> impl Iterator<Item = &ScenarioResult> {
     results.scenarios.iter().filter(|s| s.exit_code == 0 && s.error.is_none() && !s.cases.is_empty())
 }
 
-/// Scenarios that did not.
+/// Scenarios that failed.
 pub fn failed(results: &Results) -> impl Iterator<Item = &ScenarioResult> {
     results.scenarios.iter().filter(|s| !(s.exit_code == 0 && s.error.is_none() && !s.cases.is_empty()))
 }
@@ -159,29 +183,29 @@ pub fn currency(results: &Results) -> String {
     "cost units".into()
 }
 
-/// Words for a fall of the objective.
+/// Words for a decrease of the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
     pub noun: &'static str,
-    /// (verb, what follows the amount).
+    /// The verb, and the text after the amount.
     gains: (&'static str, &'static str),
     loses: (&'static str, &'static str),
 }
 
 impl Words {
     /// `saves about 1 020 EUR a year (970 to 1 070 EUR)`.
-    pub fn worth(self, sum: &Money, money: &str, about: &str) -> String {
+    pub fn sentence(self, sum: &Saving, money: &str, about: &str) -> String {
         let e = sum.estimate;
         let gains = e.p50 >= 0.0;
-        let turned = Estimate { p10: -e.p90, p50: -e.p50, p90: -e.p10, mean: -e.mean };
-        let i = number::estimate(if gains { &e } else { &turned }, number::PROSE);
+        let negated = Estimate { p10: -e.p90, p50: -e.p50, p90: -e.p10, mean: -e.mean };
+        let i = number::estimate(if gains { &e } else { &negated }, number::PROSE);
         let (verb, more) = if gains { self.gains } else { self.loses };
         let (amount, high) = (with_unit(&i.value.text, money), with_unit(&i.high.text, money));
         format!("{verb} {about}{amount} {}{more} ({} to {high})", sum.per, i.low.text)
     }
 }
 
-/// An objective that is negative is an income with its sign turned: less of it is no saving but a gain.
+/// A negative objective is an income: a decrease is then a gain, not a saving.
 pub fn words(results: &Results) -> Words {
     let weight = |s: &ScenarioResult| s.days_per_year.unwrap_or(1.0) / s.hours.max(1e-9);
     let now: f64 = ran(results).filter_map(|s| Some(weight(s) * s.cases.first()?.objective.p50)).sum();
@@ -191,7 +215,7 @@ pub fn words(results: &Results) -> Words {
     }
 }
 
-/// The replays that say whether the money can be trusted: of KPIs that are priced, or counted as benefit.
+/// Replay checks of the KPIs that have a price or count as benefit.
 pub fn priced_replays(results: &Results) -> impl Iterator<Item = &ReplayCheck> {
     let priced: Vec<&str> = ran(results)
         .take(1)
@@ -203,9 +227,9 @@ pub fn priced_replays(results: &Results) -> impl Iterator<Item = &ReplayCheck> {
     results.model.replay.iter().filter(move |r| priced.contains(&r.kpi.as_str()))
 }
 
-/// The case that page one is about, and all others; the first is the pick. Empty when no case ran beside a baseline.
+/// All cases, the best one first; it is the case of page one. Empty if no case can be compared with a baseline.
 pub fn rank(results: &Results) -> Vec<Pick<'_>> {
-    let mut picks: Vec<Pick<'_>> = names(results).into_iter().filter_map(|name| consider(results, name)).collect();
+    let mut picks: Vec<Pick<'_>> = names(results).into_iter().filter_map(|name| assess(results, name)).collect();
     let most = picks.iter().map(|p| p.runs.len()).max().unwrap_or(0);
     picks.sort_by(|a, b| {
         let key = |p: &Pick<'_>| (p.runs.len() < most, p.answer == Answer::Dont);
@@ -225,14 +249,14 @@ fn names(results: &Results) -> Vec<&str> {
     names
 }
 
-fn consider<'a>(results: &'a Results, name: &'a str) -> Option<Pick<'a>> {
+fn assess<'a>(results: &'a Results, name: &'a str) -> Option<Pick<'a>> {
     let weighted = ran(results).any(|s| s.days_per_year.is_some());
-    let runs: Vec<Run<'a>> = ran(results)
+    let runs: Vec<CaseRun<'a>> = ran(results)
         .filter_map(|scenario| {
             let baseline = scenario.cases.first()?;
             let case = scenario.cases.iter().skip(1).find(|c| c.name == name)?;
             let weight = if weighted { scenario.days_per_year.unwrap_or(0.0) } else { scenario.hours };
-            Some(Run { scenario, baseline, case, weight })
+            Some(CaseRun { scenario, baseline, case, weight })
         })
         .collect();
     let annual = results.annual.iter().find(|a| a.case == name);
@@ -242,11 +266,11 @@ fn consider<'a>(results: &'a Results, name: &'a str) -> Option<Pick<'a>> {
     };
     let mut optimism_check = OptimismCheck::default();
     runs.iter().filter_map(|r| r.case.optimism_check.as_ref()).for_each(|p| optimism_check.add(p));
-    // what is only promised to the members that plans were made for is not counted on
+    // without the part of the saving that plans achieve only on the members that they were optimised for
     let saved = saved.scaled(optimism_check.share());
     let support = mean_support(&runs);
     let (broken, strained): (Vec<_>, Vec<_>) =
-        runs.iter().flat_map(|run| broken_more(*run)).partition(|(run, used)| counts(*run, used, &runs));
+        runs.iter().flat_map(|run| violated_more(*run)).partition(|(run, used)| rules_out(*run, used, &runs));
     let mut pick = Pick {
         case: name,
         saving: saved,
@@ -270,9 +294,9 @@ fn consider<'a>(results: &'a Results, name: &'a str) -> Option<Pick<'a>> {
     Some(pick)
 }
 
-/// Savings of several scenarios added up; their intervals are added as if errors went the same way, which is the
-/// cautious choice.
-fn sum(runs: &[Run<'_>]) -> Option<Difference> {
+/// The sum of the savings of several scenarios. The ends of the intervals are added, as if the errors were fully
+/// correlated, which is the conservative choice.
+fn sum(runs: &[CaseRun<'_>]) -> Option<Difference> {
     let mut total = Difference { mean: 0.0, low: 0.0, high: 0.0, measurable: false };
     let mut any = false;
     for change in runs.iter().filter_map(|r| r.case.objective_change.as_ref()) {
@@ -286,7 +310,7 @@ fn sum(runs: &[Run<'_>]) -> Option<Difference> {
     any.then_some(total)
 }
 
-fn mean_support(runs: &[Run<'_>]) -> SupportShare {
+fn mean_support(runs: &[CaseRun<'_>]) -> SupportShare {
     let mut s = SupportShare { inside: 0.0, edge: 0.0, outside: 0.0 };
     let total: f64 = runs.iter().map(|r| r.weight).sum();
     for r in runs {
@@ -298,14 +322,14 @@ fn mean_support(runs: &[Run<'_>]) -> SupportShare {
     s
 }
 
-/// Limits that `run.case` breaks more than its baseline, beyond what the number of particles can tell apart.
-fn broken_more(run: Run<'_>) -> Vec<(Run<'_>, &LimitUse)> {
-    let slack_chance = (1.5 / run.scenario.particles.max(1) as f64).max(0.05);
+/// Limits that `run.case` violates more often than its baseline, beyond the accuracy of the number of particles.
+fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
+    let slack_chance = (SLACK_PARTICLES / run.scenario.particles.max(1) as f64).max(SLACK_CHANCE);
     let mut out = Vec::new();
     for used in &run.case.limits {
         let base = counterpart(used, run.baseline);
         let (share, chance) = base.map_or((0.0, 0.0), |b| (b.share_beyond, b.chance));
-        let longer = used.share_beyond > (share + SLACK_SHARE).max(1.1 * share);
+        let longer = used.share_beyond > (share + SLACK_SHARE).max(SLACK_FACTOR * share);
         if longer || (used.chance > chance + slack_chance && used.share_beyond > share) {
             out.push((run, used));
         }
@@ -313,27 +337,27 @@ fn broken_more(run: Run<'_>) -> Vec<(Run<'_>, &LimitUse)> {
     out
 }
 
-/// Whether passing a limit more in one scenario rules the case out.
-fn counts(run: Run<'_>, used: &LimitUse, runs: &[Run<'_>]) -> bool {
-    if used.kind == "hard" {
+/// Whether more violations of a limit in one scenario rule the case out.
+fn rules_out(run: CaseRun<'_>, used: &LimitUse, runs: &[CaseRun<'_>]) -> bool {
+    if used.kind == LimitKind::Hard {
         return true;
     }
     let share = |case: &CaseResult| counterpart(used, case).map_or(0.0, |l| l.share_beyond);
     let total: f64 = runs.iter().map(|r| r.weight).sum();
-    let weight = |r: &Run<'_>| if total > 0.0 { r.weight / total } else { 1.0 / runs.len() as f64 };
+    let weight = |r: &CaseRun<'_>| if total > 0.0 { r.weight / total } else { 1.0 / runs.len() as f64 };
     let [now, then] = [
         runs.iter().map(|r| weight(r) * share(r.baseline)).sum::<f64>(),
         runs.iter().map(|r| weight(r) * share(r.case)).sum(),
     ];
-    used.share_beyond > share(run.baseline) + SLACK_SOFT || then > (now + SLACK_SHARE).max(1.1 * now)
+    used.share_beyond > share(run.baseline) + SLACK_SOFT || then > (now + SLACK_SHARE).max(SLACK_FACTOR * now)
 }
 
-/// The baseline's use of the same limit.
-pub fn counterpart<'a>(used: &LimitUse, baseline: &'a CaseResult) -> Option<&'a LimitUse> {
-    baseline.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
+/// The entry of the same limit in another case.
+pub fn counterpart<'a>(used: &LimitUse, case: &'a CaseResult) -> Option<&'a LimitUse> {
+    case.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }
 
-/// Sentences without an end, for [`marked`](super::text::marked); the gravest first.
+/// Clauses for [`marked`](super::text::marked), the most serious one first.
 fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
     let mut out = Vec::new();
     let runs = &pick.runs;
@@ -348,13 +372,13 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
                 )
             });
         let share = number::percent_text(pick.support.outside);
-        out.push(format!("{share} of the time lies outside the log’s experience{far}"));
+        out.push(format!("{share} of the time is outside the logged range{far}"));
     }
     if pick.optimism_check.share() < 1.0 {
         let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));
         out.push(format!(
-            "plans are over-optimistic: {gap} of what they promise is lost on members of the model that they were not made \
-             for, and is taken off here"
+            "plans are too optimistic: they lose {gap} of their predicted saving when re-scored on unseen ensemble members; \
+             the saving is reduced accordingly"
         ));
     }
     if pick.economics.is_some_and(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {
@@ -362,37 +386,37 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
     }
     if let Some((run, used)) = pick.strained.first() {
         out.push(format!(
-            "in “{}” it may pass a limit of {} more than now",
+            "in “{}” it may violate a limit of {} more often than now",
             short(&readable(&run.scenario.name), 30),
             tag(&used.signal, 40)
         ));
     }
     if runs.iter().any(|r| !r.case.perfect_forecast.is_empty()) {
-        out.push("the controller was told the true future".into());
+        out.push("the controller received the true future as its forecast".into());
     }
     let at_horizon = scores_at_horizon(results);
     let worst = at_horizon.iter().min_by(|a, b| a.skill.total_cmp(&b.skill));
     if let Some(worst) = worst.filter(|s| s.skill <= 0.0) {
-        out.push(format!("the model forecasts {} no better than “no change” would", tag(&worst.signal, 40)));
+        out.push(format!("the model forecasts {} no better than “no change”", tag(&worst.signal, 40)));
     }
     if at_horizon.iter().any(|s| s.coverage[2] < LEAST_COVERAGE) {
         out.push("the model’s 90 % intervals are too narrow".into());
     }
     if let Some(r) = priced_replays(results).find(|r| !r.inside) {
-        let all = r.stretches.max(1);
+        let all = r.segments.max(1);
         out.push(format!(
-            "{} of {} replays missed the measured {}",
+            "{} of {} replays do not reproduce the measured {}",
             all.saturating_sub(r.within),
             all,
             short(&readable(&r.kpi), 40)
         ));
     }
     if results.model.responses.iter().any(|r| !r.agrees) {
-        out.push("the model contradicts a known direction of effect".into());
+        out.push("the model contradicts a known effect".into());
     }
-    let lost = failed(results).count();
-    if lost > 0 {
-        out.push(format!("{} did not run", crate::error::plural(lost, "scenario")));
+    let failed = failed(results).count();
+    if failed > 0 {
+        out.push(format!("{} did not run", crate::error::plural(failed, "scenario")));
     }
     if !results.quality.incomplete.is_empty() {
         out.push("the log is incomplete".into());
@@ -400,7 +424,7 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
     out
 }
 
-/// Hold-out scores of the chosen model at the longest horizon up to the control horizon, one per signal.
+/// Hold-out scores of the chosen model at the longest scored horizon up to the control horizon, one per signal.
 pub fn scores_at_horizon(results: &Results) -> Vec<&Score> {
     let m = &results.model;
     let chosen =

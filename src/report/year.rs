@@ -1,7 +1,7 @@
-//! The year: sums over the scenarios by their days, where the saving comes from, and the money.
+//! The year: sums over the scenarios, the sources of the saving, and the economics.
 
 use crate::error::Result;
-use crate::scenario::results::Results;
+use crate::scenario::results::{Difference, Results};
 
 use super::chart::{self, Head, Whisker};
 use super::number::{self, PROSE, Quantity, with_unit};
@@ -14,17 +14,17 @@ use super::verdict::{self, Pick};
 pub struct Year {
     pub days: String,
     pub noun: &'static str,
-    /// Shares of the time by experience: (case, colour, inside, edge, outside).
+    /// Shares of the time inside, at the edge of and outside the logged range.
     pub support: Vec<Support>,
     pub savings: String,
-    /// Case of the breakdown, and its chart.
+    /// The case of the breakdown by KPI, and the chart.
     pub sources: Option<(String, String)>,
     pub kpis: Table,
     pub money: Table,
     pub assumptions: Vec<String>,
 }
 
-/// How much of the year a case spends where the log has been.
+/// The share of the year that a case spends inside, at the edge of and outside the logged range.
 #[derive(Debug)]
 pub struct Support {
     pub case: String,
@@ -34,13 +34,13 @@ pub struct Support {
     pub outside: Quantity,
 }
 
-/// `None` when the scenarios carry no weights.
+/// `None` if the scenarios have no weights.
 pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Colours<'_>) -> Result<Option<Year>> {
     let Some(first) = results.annual.first() else { return Ok(None) };
     let money = number::unit(currency);
     let noun = verdict::words(results).noun;
     let column = |case: &str| Column { name: readable(case), colour: colours.get(case) };
-    let whisker = |name: &str, colour, d: &crate::scenario::results::Difference| {
+    let whisker = |name: &str, colour, d: &Difference| {
         let i = number::within(d.mean, d.low, d.high, PROSE);
         let note = if d.measurable {
             format!("{} ({} to {})", i.value.text, i.low.text, i.high.text)
@@ -97,23 +97,11 @@ pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Col
             columns: with.iter().map(|a| column(&a.case)).collect(),
             rows: economics_rows(&economics, noun),
         },
-        assumptions: economics.first().map(|e| assumptions(e)).unwrap_or_default(),
+        assumptions: economics.first().map(|e| e.assumptions.iter().map(|a| sentence(a)).collect()).unwrap_or_default(),
     }))
 }
 
-/// The assumptions under a table of money.
-pub fn assumptions(e: &crate::scenario::results::Economics) -> Vec<String> {
-    let mut out = vec![format!(
-        "Discounted at {}\u{a0}% a year over {} years.",
-        number::plain(100.0 * e.discount_rate, PROSE).text,
-        number::plain(e.lifetime_years, PROSE).text
-    )];
-    // The rate and the years are said already.
-    out.extend(e.assumptions.iter().filter(|a| !a.starts_with("discount rate")).map(|a| sentence(a)));
-    out
-}
-
-/// With a capital letter and a full stop.
+/// The text with a capital letter and a full stop.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
@@ -121,7 +109,7 @@ fn sentence(text: &str) -> String {
     format!("{first}{}{stop}", chars.as_str())
 }
 
-/// The saving of the picked case by KPI: −price × change.
+/// The saving of the case of page one by KPI: −price × change.
 fn sources(picks: &[Pick<'_>], colours: &Colours<'_>, money: &str, noun: &str) -> Result<Option<(String, String)>> {
     let Some((pick, annual)) = picks.first().and_then(|p| p.annual.map(|a| (p, a))) else { return Ok(None) };
     let mut rows: Vec<Whisker> = annual
@@ -147,7 +135,7 @@ fn sources(picks: &[Pick<'_>], colours: &Colours<'_>, money: &str, noun: &str) -
         return Ok(None);
     }
     rows.sort_by(|a, b| b.value.total_cmp(&a.value));
-    let title = format!("Where the {} comes from", noun.to_lowercase());
+    let title = format!("{noun} by KPI");
     let head = Head { id: "year-w", title: &title, description: &describe(&rows, money) };
     Ok(Some((readable(pick.case), chart::whiskers(head, &rows, money)?)))
 }

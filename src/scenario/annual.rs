@@ -1,13 +1,14 @@
-//! A folder of scenarios as a year, and what a case is worth in it.
+//! Scenarios summed to a year, and the economics of each case.
 
 use super::case::BASELINE;
 use super::plant::Plant;
 use super::results::{AnnualResult, CaseResult, KpiResult, ScenarioResult};
+use super::summary;
 use crate::config::{Loaded, ScenarioSpec};
 use crate::twin::Dynamics;
-use crate::value::{Difference, Economics, Estimate, Figures, Kpi, Objective, Part, annualise};
+use crate::value::{Difference, Economics, Figures, Kpi, Objective, WeightedScenario, annualise};
 
-/// One entry per case that every weighted scenario ran; empty without weights.
+/// One entry per case that is in every weighted scenario; empty without weights.
 pub fn annual(
     plant: &Plant,
     kpis: &[Kpi],
@@ -17,7 +18,7 @@ pub fn annual(
 ) -> Vec<AnnualResult> {
     let weighted: Vec<&ScenarioResult> =
         results.iter().filter(|r| r.exit_code == 0 && r.days_per_year.is_some_and(|d| d > 0.0)).collect();
-    // a failed scenario's days are missing: no sum over the year would be true
+    // the days of a failed scenario are missing, so there is no sum over the year
     let failed = results.iter().any(|r| r.exit_code != 0 && r.days_per_year.is_some_and(|d| d > 0.0));
     let Some(first) = weighted.first().filter(|_| !failed) else { return Vec::new() };
     let find = |r: &ScenarioResult, name: &str| r.cases.iter().position(|c| c.name == name);
@@ -26,33 +27,25 @@ pub fn annual(
         let cases: Vec<&CaseResult> = weighted.iter().map(|r| Some(&r.cases[find(r, case)?])).collect::<Option<_>>()?;
         let column = |k: usize| {
             let figures: Vec<Figures> = cases.iter().map(|c| figures(&c.kpis[k])).collect();
-            let parts: Vec<Part> = weighted
+            let weighted: Vec<WeightedScenario> = weighted
                 .iter()
                 .zip(&figures)
-                .map(|(r, figures)| Part { days: r.days_per_year.unwrap_or(0.0), hours: r.hours, figures })
+                .map(|(r, figures)| WeightedScenario { days: r.days_per_year.unwrap_or(0.0), hours: r.hours, figures })
                 .collect();
-            annualise(kpis[k].aggregation(), &parts)
+            annualise(kpis[k].aggregation(), &weighted)
         };
         Some((0..kpis.len()).map(column).collect())
     };
     let Some(baseline) = year(BASELINE) else { return Vec::new() };
-    let plants = plant.twin.members();
-    // money over a lifetime is told of whole years only
-    let whole = (364.0..=366.5).contains(&days);
+    let members = plant.twin.members();
+    // economics need a complete year
+    let complete = (364.0..=366.5).contains(&days);
     let names = first.cases.iter().map(|c| c.name.as_str()).filter(|n| *n != BASELINE);
     names
         .filter_map(|name| {
             let values = year(name)?;
-            let rows = kpis.iter().enumerate().map(|(k, kpi)| KpiResult {
-                name: kpi.name.clone(),
-                unit: kpi.unit.text.clone(),
-                formula: kpi.formula.clone(),
-                price: plant.spec.value.objective.get(&kpi.name).map(|p| p.value),
-                value: Estimate::over(&values[k]),
-                change: Some(Difference::paired_among(&values[k], &baseline[k], plants)),
-                samples: values[k].iter().map(|v| v.is_finite().then_some(*v)).collect(),
-                ratio: None,
-            });
+            let rows = kpis.iter().enumerate();
+            let rows = rows.map(|(k, kpi)| summary::kpi(plant, kpi, &values[k], Some(&baseline[k]), members));
             Some(AnnualResult {
                 case: name.to_owned(),
                 days,
@@ -60,15 +53,15 @@ pub fn annual(
                 objective_change: Difference::paired_among(
                     &objective.value_of(kpis, &values),
                     &objective.value_of(kpis, &baseline),
-                    plants,
+                    members,
                 ),
-                economics: whole.then(|| economics(plant, kpis, specs, name, &baseline, &values)).flatten(),
+                economics: complete.then(|| economics(plant, kpis, specs, name, &baseline, &values)).flatten(),
             })
         })
         .collect()
 }
 
-/// The fall of the benefit KPIs over the year as cash, when the twin says how to count it.
+/// The decrease of the benefit KPIs over the year as cash flows; `None` if the twin has no `[economics]`.
 fn economics(
     plant: &Plant,
     kpis: &[Kpi],
@@ -85,13 +78,13 @@ fn economics(
             *b += before - after;
         }
     }
-    // the same equipment serves every scenario: it is bought once, at the highest price that one of them names
+    // the same equipment serves every scenario, so it is bought once, at the highest price of all scenarios
     let cost = |pick: fn(&crate::config::CaseSpec) -> Option<f64>| {
         specs.iter().filter_map(|s| pick(&s.value.case.get(case)?.value)).fold(0.0, f64::max)
     };
     let capex = cost(|c| c.capex.as_ref().map(|v| v.value));
     let opex = cost(|c| c.opex_per_year.as_ref().map(|v| v.value));
-    Some(Economics::of(spec, capex, opex, &benefit))
+    Some(Economics::new(spec, capex, opex, &benefit))
 }
 
 fn figures(kpi: &KpiResult) -> Figures {

@@ -1,43 +1,31 @@
-//! Many scenarios at once: parallel, resumable, and none can stop the others.
+//! A batch of scenarios: it runs in parallel, it can be resumed, and a failed scenario does not stop the others.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
 use super::case::run_scenario;
 use super::parts;
 use super::plant::Plant;
+use super::progress::Progress;
 use super::results::ScenarioResult;
 use crate::config::{Loaded, ScenarioSpec};
 use crate::control::Clock;
 use crate::error::{Error, Fault, Result};
 
-/// What to run and how.
+/// The scenarios to run, and how.
 pub struct Batch<'a> {
     pub plant: &'a Plant,
     pub scenarios: &'a [Loaded<ScenarioSpec>],
-    /// Report folder of the plant; finished scenarios wait in its `.parts`.
+    /// Report folder of the plant; its `.parts` stores finished scenarios.
     pub dir: &'a Path,
-    /// Take finished scenarios from `.parts` when nothing that they depend on has changed.
+    /// Reuse a finished scenario from `.parts` if its inputs have not changed.
     pub resume: bool,
-    /// In place of the scenarios' own seeds.
+    /// Replaces the seeds of the scenarios.
     pub seed: Option<u64>,
-    /// By which plans keep their budget; `None`: they take the time that they need.
+    /// Enforces the time budget of plans; `None`: plans have no time limit.
     pub clock: Option<&'a Clock>,
-}
-
-/// Counts finished simulation steps, for a progress bar.
-#[derive(Debug, Default)]
-pub struct Ticker {
-    pub done: AtomicU64,
-}
-
-impl Ticker {
-    pub fn tick(&self) {
-        self.done.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 impl Batch<'_> {
@@ -51,12 +39,12 @@ impl Batch<'_> {
     }
 }
 
-/// A scenario's result, and why it failed if it did.
-pub type Outcome = (ScenarioResult, Option<Error>);
+/// The result of a scenario, and its error if it failed.
+pub type ScenarioOutcome = (ScenarioResult, Option<Error>);
 
-/// Runs every scenario; one outcome each, in order. Only an interrupt or a full disk ends the batch early, and then
-/// what had finished can be resumed.
-pub fn run(batch: &Batch, ticker: &Ticker, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Outcome>> {
+/// Runs every scenario and returns one outcome each, in order. Only an interrupt or a write error ends the batch early;
+/// it can then be resumed from the finished scenarios.
+pub fn run(batch: &Batch, progress: &Progress, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<ScenarioOutcome>> {
     batch
         .scenarios
         .par_iter()
@@ -66,13 +54,15 @@ pub fn run(batch: &Batch, ticker: &Ticker, stop: &(dyn Fn() -> bool + Sync)) -> 
             }
             let inputs = parts::fingerprint(batch.plant, scenario, batch.seed);
             if batch.resume
-                && let Some(done) = parts::load(batch.dir, scenario.stem(), &inputs)
+                && let Some(result) = parts::load(batch.dir, scenario.stem(), &inputs)
             {
-                ticker.done.fetch_add(batch.steps_of(scenario), Ordering::Relaxed);
-                return Ok((done, None));
+                progress.add(batch.steps_of(scenario));
+                return Ok((result, None));
             }
-            let outcome = catch_unwind(AssertUnwindSafe(|| run_scenario(batch, scenario, ticker, stop)))
-                .unwrap_or_else(|_| Err(Error::Internal("the scenario ended in a defect of the program".into())));
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                run_scenario(batch.plant, scenario, batch.seed, batch.clock, progress, stop)
+            }))
+            .unwrap_or_else(|_| Err(Error::Internal("a defect of the program ended the scenario".into())));
             match outcome {
                 Ok((mut result, trajectories)) => {
                     result.inputs = inputs;
@@ -86,7 +76,7 @@ pub fn run(batch: &Batch, ticker: &Ticker, stop: &(dyn Fn() -> bool + Sync)) -> 
         .collect()
 }
 
-/// What the results say of a scenario that failed.
+/// The result of a scenario that failed.
 pub fn failed(scenario: &Loaded<ScenarioSpec>, seed: Option<u64>, error: &Error) -> ScenarioResult {
     let s = &scenario.value;
     ScenarioResult {
@@ -100,7 +90,7 @@ pub fn failed(scenario: &Loaded<ScenarioSpec>, seed: Option<u64>, error: &Error)
     }
 }
 
-/// The same of a file of which nothing can be said but its name.
+/// The result of a scenario file that cannot be read; only its name is known.
 pub fn unread(file: &Path, error: &Error) -> ScenarioResult {
     let text = match error {
         Error::Config(faults) => {

@@ -1,11 +1,126 @@
-//! What was learned, as a report tells it: signal indices become names and units.
+//! The model card: what was learned, with names and units in place of the column indices of `learn`.
 
-use super::results::{ModelCard, Score, StepResponse};
+use serde::{Deserialize, Serialize};
+
 use crate::config::{Effect, TimeSpan, TwinSpec};
-use crate::learn::Learned;
+use crate::control::mpc::TunedMpc;
+use crate::learn::{Learned, Note};
 use crate::schema::Schema;
+use crate::value::Estimate;
+use crate::value::json::{number_or_nan, numbers_or_nan};
 
-/// The card of a freshly learned model with so many past values; its version and its replay checks come later.
+/// Facts about the learned model and its accuracy.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// Content hash of the model version.
+    pub version: String,
+    /// Chosen model.
+    pub model: String,
+    /// The reason for the choice. It continues the name of the model and does not repeat it.
+    pub reason: String,
+    /// UTC; end of the training data.
+    pub trained_until: String,
+    pub train_rows: usize,
+    pub holdout_rows: usize,
+    pub holdout_start: String,
+    pub holdout_end: String,
+    pub lags: usize,
+    pub step: String,
+    /// Control horizon in steps.
+    pub horizon: usize,
+    /// One row per model, signal and horizon.
+    pub scores: Vec<Score>,
+    pub responses: Vec<StepResponse>,
+    /// Replay of the logged controls over the hold-out, one row per KPI.
+    pub replay: Vec<ReplayCheck>,
+    /// Remarks for the reader, e.g. that a control never moved.
+    pub notes: Vec<Note>,
+    /// Tuned MPC settings; `None`: not tuned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuned: Option<TunedMpc>,
+}
+
+/// Open-loop error of a signal at one horizon on the hold-out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    pub model: String,
+    pub signal: String,
+    pub unit: String,
+    /// Steps ahead.
+    pub horizon: usize,
+    pub n: usize,
+    #[serde(deserialize_with = "number_or_nan")]
+    pub rmse: f64,
+    #[serde(deserialize_with = "number_or_nan")]
+    pub bias: f64,
+    /// 1 − MSE / MSE of persistence; NaN, and `null` in JSON, if persistence has no error.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub skill: f64,
+    /// 1 − MSE / MSE of the linear model; NaN if the linear model has no error.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub skill_linear: f64,
+    #[serde(deserialize_with = "number_or_nan")]
+    pub crps: f64,
+    /// Measured coverage of the 50, 80, 90 and 95 % intervals, whose widths adapt to the errors of earlier forecasts.
+    #[serde(deserialize_with = "numbers_or_nan")]
+    pub coverage: [f64; 4],
+    /// Coverage with the fixed widths that were calibrated on the training blocks.
+    #[serde(default, deserialize_with = "numbers_or_nan")]
+    pub coverage_fixed: [f64; 4],
+    /// Lowest and highest measured coverage that is consistent with a correct interval, given the number of independent
+    /// forecasts and the share of exact forecasts.
+    pub right: [(f64, f64); 4],
+    /// Effective number of independent forecasts for the coverage of the 90 % interval.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub independent: f64,
+    /// Share of the measured values in each tenth of the forecast distribution; uniform if the forecast is calibrated.
+    pub pit: [f64; 10],
+}
+
+/// Learned response of a signal to a step of a control from the training mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepResponse {
+    pub control: String,
+    pub signal: String,
+    /// Unit of the gain, e.g. `degC/degC`.
+    pub unit: String,
+    /// Size of the step.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub step: f64,
+    /// Hours after the step.
+    pub hours: Vec<f64>,
+    /// Change of the signal per unit of control: mean and range over ensemble members.
+    pub mean: Vec<f64>,
+    pub low: Vec<f64>,
+    pub high: Vec<f64>,
+    /// Steady-state gain (last value).
+    #[serde(deserialize_with = "number_or_nan")]
+    pub gain: f64,
+    /// Known sign from `effects`, if given, and whether the model agrees with it.
+    pub expected: Option<Effect>,
+    pub agrees: bool,
+}
+
+/// A KPI of the replay of the logged controls through the twin over segments of the hold-out (SUP-4).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplayCheck {
+    pub kpi: String,
+    pub unit: String,
+    /// Value in the newest segment.
+    #[serde(deserialize_with = "number_or_nan")]
+    pub measured: f64,
+    pub simulated: Estimate,
+    /// Length of a segment.
+    pub hours: f64,
+    /// Number of segments, and in how many of them the 90 % interval of the simulated values covers the measured value.
+    #[serde(alias = "stretches")]
+    pub segments: usize,
+    pub within: usize,
+    /// The interval covers the measured value in at least three quarters of the segments.
+    pub inside: bool,
+}
+
+/// The card of a newly learned model with `lags` past values. The caller adds the version and the replay checks.
 pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Schema) -> ModelCard {
     let name = |i: usize| schema.signals[i].name.clone();
     let unit = |i: usize| schema.signals[i].unit.text.clone();
@@ -39,7 +154,7 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
             low: r.low.clone(),
             high: r.high.clone(),
             gain: r.gain,
-            expected: expected.map(|e| sign(e).to_owned()),
+            expected,
             agrees: match expected {
                 Some(Effect::Up) => r.gain_high >= 0.0,
                 Some(Effect::Down) => r.gain_low <= 0.0,
@@ -70,11 +185,12 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
 }
 
 impl ModelCard {
-    /// Largest horizon, in steps, at which the model beats persistence on hold-out, per signal; `None` where it does so at
-    /// the last horizon that was scored, for signals that were not, and for those that never moved there: nothing beats
-    /// persistence for a backlog that never was, and that says nothing of the model.
+    /// The largest horizon, in steps, at which the model beats persistence on the hold-out, per signal.
+    ///
+    /// `None` (unlimited) if the model beats persistence at the last scored horizon, if the signal was not scored, or if it
+    /// never moved in the hold-out: persistence has no error then, so the comparison says nothing about the model.
     pub fn reach(&self, schema: &Schema) -> Vec<Option<usize>> {
-        let of = |name: &str| -> Option<usize> {
+        let signal_reach = |name: &str| -> Option<usize> {
             self.scores.iter().find(|s| s.model == "persistence" && s.signal == name && s.rmse > 0.0)?;
             let scored =
                 || self.scores.iter().filter(|s| s.model == self.model && s.signal == name && s.skill.is_finite());
@@ -82,19 +198,11 @@ impl ModelCard {
             let reach = scored().filter(|s| s.skill > 0.0).map(|s| s.horizon).max().unwrap_or(0);
             (reach < last).then_some(reach)
         };
-        schema.names().map(of).collect()
+        schema.names().map(signal_reach).collect()
     }
 }
 
-/// Differences of temperatures are counted in kelvins.
+/// The unit of a change: kelvins for a temperature in degrees Celsius.
 pub fn change_unit(unit: &str) -> &str {
     if unit == "degC" { "K" } else { unit }
-}
-
-fn sign(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Up => "+",
-        Effect::Down => "-",
-        Effect::None => "0",
-    }
 }

@@ -1,20 +1,25 @@
-//! Scenarios: from a plant and a folder of what-ifs to results.
+//! Scenarios: simulate what-if cases of a plant and compare their KPIs.
 
 mod annual;
 mod batch;
 mod card;
 mod case;
+mod closed_loop;
+mod conditions;
+mod describe;
 mod parts;
 mod plant;
+mod progress;
 mod replay;
 pub mod results;
 mod runs;
 mod summary;
 
 pub use annual::annual;
-pub use batch::{Batch, Outcome, Ticker, failed, run, unread};
+pub use batch::{Batch, ScenarioOutcome, failed, run, unread};
 pub use card::model_card;
-pub use case::figures_of;
+pub use closed_loop::run_figures;
 pub use parts::{folder as parts_folder, join};
 pub use plant::{Compiled, HISTORY, Plant};
+pub use progress::Progress;
 pub use replay::replay_checks;

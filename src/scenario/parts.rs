@@ -13,7 +13,7 @@ use crate::disk::write_file;
 use crate::error::{Error, Result};
 use crate::trajectory::Trajectory;
 
-/// Hash of all that a scenario's result depends on.
+/// Hash of everything that the result of a scenario depends on.
 pub fn fingerprint(plant: &Plant, scenario: &Loaded<ScenarioSpec>, seed: Option<u64>) -> String {
     let mut hash = blake3::Hasher::new();
     let text = scenario.text.as_bytes();
@@ -35,7 +35,7 @@ pub fn fingerprint(plant: &Plant, scenario: &Loaded<ScenarioSpec>, seed: Option<
     hash.finalize().to_hex()[..32].to_owned()
 }
 
-/// Where finished scenarios of the report folder `dir` wait.
+/// Folder of the finished scenarios of the report folder `dir`.
 pub fn folder(dir: &Path) -> PathBuf {
     dir.join(".parts")
 }
@@ -44,18 +44,18 @@ fn part(dir: &Path, name: &str, extension: &str) -> PathBuf {
     folder(dir).join(format!("{name}.{extension}"))
 }
 
-/// The finished result of scenario `name`, if it was made from `inputs`.
+/// The finished result of scenario `name` if its inputs have the hash `inputs`.
 pub fn load(dir: &Path, name: &str, inputs: &str) -> Option<ScenarioResult> {
     let text = fs::read(part(dir, name, "json")).ok()?;
     let result: ScenarioResult = serde_json::from_slice(&text).ok()?;
     (result.inputs == inputs && part(dir, name, "parquet").exists()).then_some(result)
 }
 
-/// Stores a finished scenario: the trajectories first, so that a result on disk is always whole.
+/// Stores a finished scenario. The trajectories come first, so that a stored result always has its trajectories.
 pub fn save(dir: &Path, result: &ScenarioResult, cases: &[(String, Trajectory)]) -> Result<()> {
     let folder = folder(dir);
     fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
-    // an older result must not speak for these trajectories
+    // an older result must not be combined with these trajectories
     let _ = fs::remove_file(part(dir, &result.name, "json"));
     let path = part(dir, &result.name, "parquet");
     let batches = cases.iter().map(|(case, t)| rows(&result.name, case, t)).collect::<Result<Vec<_>>>()?;
@@ -65,7 +65,7 @@ pub fn save(dir: &Path, result: &ScenarioResult, cases: &[(String, Trajectory)])
     write_file(&path, &text)
 }
 
-/// Joins the parts of `names` in `dir` into the file `path`.
+/// Joins the trajectories of the scenarios `names` in `dir` into the file `path`.
 pub fn join(dir: &Path, names: &[&str], path: &Path) -> Result<()> {
     let mut batches = Vec::new();
     for name in names {

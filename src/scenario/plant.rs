@@ -1,4 +1,4 @@
-//! A plant ready to run scenarios: its log, its twin, its KPIs; and one scenario's view of it.
+//! A plant with its log, its twin and its model card, and its equations and KPIs compiled for a scenario.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::trajectory::Trajectory;
 use crate::twin::Twin;
 use crate::value::{Kpi, Objective, TerminalCost};
 
-/// Steps of the log before a run that lags, forecasts and controllers can look back on: four weeks of ten minutes, two
-/// of minutes by the hour, more than any `sum` may reach.
+/// Steps of history before a run, for lags, forecasts and controllers: two weeks at steps of one minute, which is longer
+/// than the longest window of `sum`.
 pub const HISTORY: usize = 20_160;
 
-/// Everything about a plant that scenarios share.
+/// A plant, as all of its scenarios share it.
 pub struct Plant {
     pub spec: Loaded<TwinSpec>,
     pub schema: Arc<Schema>,
@@ -36,7 +36,7 @@ pub struct Plant {
     pub config_hash: String,
 }
 
-/// A plant under a scenario's parameters.
+/// Equations, KPIs and objective of a plant for the parameters of a scenario.
 pub struct Compiled {
     pub scope: Scope,
     pub equations: Equations,
@@ -45,7 +45,7 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Compiles equations and KPIs with the parameters changed by `changes`.
+    /// Compiles equations and KPIs after applying `changes` to the parameters.
     pub fn new(spec: &Loaded<TwinSpec>, schema: &Schema, changes: &IndexMap<String, At<Change>>) -> Result<Self> {
         let fault = |span: Range<usize>, code, message: String, help: String| {
             Fault::new(code, &spec.path, &spec.text, Some(span), message, help)
@@ -71,7 +71,7 @@ impl Compiled {
         let objective = Objective::of(&kpis, prices).map_err(|name| {
             let span = spec.value.objective.get(&name).map_or(0..0, |p| p.span.clone());
             let help = "name a KPI of the [kpi] table".into();
-            Error::Config(vec![fault(span, "unknown-kpi", format!("`{name}` is no KPI"), help)])
+            Error::Config(vec![fault(span, "unknown-kpi", format!("`{name}` is not a KPI"), help)])
         })?;
         Ok(Self { scope, equations, kpis, objective })
     }
@@ -146,17 +146,18 @@ impl Plant {
         })
     }
 
-    /// That plans, as they are tuned, did worse than the log.
+    /// A warning if the tuned controller performed worse than the log in closed loop.
     pub fn warning(&self) -> Option<String> {
         self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).and_then(TunedMpc::warning)
     }
 
-    /// What is to come behind a plan, as the log tells it.
+    /// The terminal cost that was learned from the log, if any.
     pub fn terminal_cost(&self) -> Option<&TerminalCost> {
         self.card.tuned.as_ref()?.terminal_cost.as_ref()
     }
 
-    /// The log from some four weeks of steps before grid row `start` to `start + steps`; (history steps, trajectory).
+    /// The log from at most [`HISTORY`] steps before row `start` up to row `start + steps`; returns (history steps,
+    /// trajectory).
     pub fn slice(&self, start: usize, steps: usize) -> (usize, Trajectory) {
         let past = start.min(HISTORY);
         (past, self.log.part(start - past..start + steps))

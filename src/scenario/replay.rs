@@ -1,11 +1,11 @@
-//! Identity replay: does the twin, fed the log's own controls, make the log's own KPIs?
+//! Replay of the hold-out: does the twin reproduce the logged KPIs from the logged controls?
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::case::Case;
+use super::closed_loop::ClosedLoop;
 use super::plant::{Compiled, Plant};
 use super::results::ReplayCheck;
 use crate::config::TimeSpan;
@@ -16,10 +16,12 @@ use crate::stats::{quantile_type_6, sorted_finite};
 use crate::twin::{Dynamics, Twin};
 use crate::value::{Estimate, Kpi, evaluate, figures};
 
-/// Feeds the log's own controls to `twin`, whose noise has not seen the hold-out, over stretches of the hold-out and compares the KPIs (SUP-4).
+/// Replays the logged controls through `twin` over segments of the hold-out and compares the KPIs (SUP-4). The noise
+/// model of `twin` was fitted without the hold-out.
 ///
-/// A stretch is a day, but no more than four control horizons and no less than one; at most 20 of them, spread over the
-/// hold-out. With a true 90 % interval, fewer than three quarters of 20 stretches are within it once in 90 times.
+/// A segment lasts one day, but at least one and at most four control horizons. At most 20 segments are used, spread
+/// evenly over the hold-out. With a correct 90 % interval, the probability that it covers fewer than 15 of 20 segments
+/// is about 1 in 90 (binomial distribution).
 pub fn replay_checks(
     plant: &Plant,
     twin: &Twin,
@@ -27,46 +29,47 @@ pub fn replay_checks(
     holdout: &[Range<usize>],
     seed: u64,
 ) -> Result<Vec<ReplayCheck>> {
-    const PARTICLES: usize = 40;
-    const STRETCHES: usize = 20;
+    const PARTICLES: usize = 40; // (guess)
+    const SEGMENTS: usize = 20; // (guess)
     let depth = twin.depth();
     let (day, horizon) = (plant.steps(TimeSpan::from_ms(86_400_000)), plant.card.horizon);
     let steps = day.min(4 * horizon).max(horizon);
     let complete = |t: usize| plant.schema.with_role(Role::State).iter().all(|&s| plant.log.at(s, t)[0].is_finite());
-    let cut = |r: &Range<usize>| (r.start + depth..r.end.saturating_sub(steps - 1)).step_by(steps).collect::<Vec<_>>();
-    let all: Vec<usize> = holdout.iter().flat_map(cut).filter(|t| complete(*t)).collect();
+    let possible_starts =
+        |r: &Range<usize>| (r.start + depth..r.end.saturating_sub(steps - 1)).step_by(steps).collect::<Vec<_>>();
+    let all: Vec<usize> = holdout.iter().flat_map(possible_starts).filter(|t| complete(*t)).collect();
     let starts: Vec<usize> =
-        (0..all.len().min(STRETCHES)).map(|i| all[i * all.len() / all.len().min(STRETCHES)]).collect();
-    let particles = PARTICLES;
+        (0..all.len().min(SEGMENTS)).map(|i| all[i * all.len() / all.len().min(SEGMENTS)]).collect();
     let runs = starts
         .par_iter()
         .map(|&start| {
             let (past, mut realised) = plant.slice(start, steps);
-            // neither side looks back beyond the stretch
+            // lags must not reach back before the segment, as they cannot in the simulated run
             let segments = std::mem::take(&mut realised.segments);
             realised.segments = vec![past..past + steps];
             let measured = figures(&compiled.kpis, &realised, &[past..past + steps]);
             realised.segments = segments;
             let realised = &Arc::new(realised);
-            let case = Case { plant, twin, compiled, realised, past, steps, particles, seed, clock: None };
-            let run = case.run(&ControllerSettings::Replay, &|| false)?.simulated.trajectory;
+            let closed_loop =
+                ClosedLoop { plant, twin, compiled, realised, past, steps, particles: PARTICLES, seed, clock: None };
+            let run = closed_loop.run(&ControllerSettings::Replay, &|| false)?.simulated.trajectory;
             Ok((measured, evaluate(&compiled.kpis, &run, &[0..steps])))
         })
         .collect::<Result<Vec<_>>>()?;
     let check = |(k, kpi): (usize, &Kpi)| {
-        // a measured sum with holes is no sum
-        let whole = runs.iter().filter(|(m, _)| m[k].missing == 0.0).map(|(m, v)| (m[k].values[0], &v[k]));
-        let known = whole.filter(|(m, v)| m.is_finite() && v[0].is_finite());
+        // a measured sum with missing values is not comparable
+        let complete = runs.iter().filter(|(m, _)| m[k].missing == 0.0).map(|(m, v)| (m[k].values[0], &v[k]));
+        let known = complete.filter(|(m, v)| m.is_finite() && v[0].is_finite());
         let known: Vec<(f64, &Vec<f64>)> = known.collect();
         let (measured, last) = *known.last()?;
-        let within = known.iter().filter(|(m, v)| holds(*m, v)).count();
+        let within = known.iter().filter(|(m, v)| is_reproduced(*m, v)).count();
         Some(ReplayCheck {
             kpi: kpi.name.clone(),
             unit: kpi.unit.text.clone(),
             measured,
             simulated: Estimate::over(last),
             hours: steps as f64 * plant.log.step_seconds() / 3600.0,
-            stretches: known.len(),
+            segments: known.len(),
             within,
             inside: 4 * within >= 3 * known.len(),
         })
@@ -74,8 +77,9 @@ pub fn replay_checks(
     Ok(compiled.kpis.iter().enumerate().filter_map(check).collect())
 }
 
-/// Whether `measured` lies in the central 90 % of `simulated`; what only the controls decide must agree to rounding.
-fn holds(measured: f64, simulated: &[f64]) -> bool {
+/// Whether the central 90 % interval of `simulated` covers `measured`. A KPI that depends on the controls alone must be
+/// equal up to rounding.
+fn is_reproduced(measured: f64, simulated: &[f64]) -> bool {
     let sorted = sorted_finite(simulated);
     let slack = 1e-9 * measured.abs().max(1e-12);
     (quantile_type_6(&sorted, 0.05) - slack..=quantile_type_6(&sorted, 0.95) + slack).contains(&measured)

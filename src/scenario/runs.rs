@@ -1,4 +1,4 @@
-//! `runs.parquet`: every signal of every case, as quantiles over particles.
+//! `runs.parquet`: quantiles over particles of every signal in every case.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ pub fn rows(scenario: &str, case: &str, t: &Trajectory) -> Result<RecordBatch> {
     RecordBatch::try_new(arrow_schema(), columns).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// A whole Parquet file of `batches`; `path` is named in errors.
+/// A complete Parquet file of `batches`; errors name `path`.
 pub fn parquet_bytes(path: &Path, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<Vec<u8>> {
     let fail = |e: parquet::errors::ParquetError| Error::write(path, std::io::Error::other(e));
     let properties = WriterProperties::builder()

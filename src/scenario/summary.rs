@@ -1,17 +1,46 @@
 //! Simulated trajectories reduced to what a report shows.
 
-use super::results::{ControlUse, LimitUse, SupportShare, Trend};
+use super::plant::Plant;
+use super::results::{ControlUse, KpiResult, LimitKind, LimitUse, SupportShare, Trend};
 use crate::schema::{Bounds, Role};
 use crate::stats::mean_or_zero;
 use crate::trajectory::Trajectory;
 use crate::twin::Support;
-use crate::value::Estimate;
+use crate::value::{Difference, Estimate, Kpi};
 
-/// Points of a trend: two per pixel of a chart 300 pixels wide.
+/// Points of a trend at most: two per pixel of a chart that is 300 pixels wide (guess).
 const TREND_POINTS: usize = 600;
 
 fn finite(v: f64) -> Option<f64> {
     v.is_finite().then_some(v)
+}
+
+/// `values` for JSON, which has no NaN: an entry that is not finite becomes `None`.
+pub fn finite_values(values: &[f64]) -> Vec<Option<f64>> {
+    values.iter().copied().map(finite).collect()
+}
+
+/// `kpi` as a row of a table: its `values` per particle, and their difference to the `baseline`. Particles of the same
+/// ensemble member share the error of that member; there are `members` of them.
+pub fn kpi(plant: &Plant, kpi: &Kpi, values: &[f64], baseline: Option<&[f64]>, members: usize) -> KpiResult {
+    KpiResult {
+        name: kpi.name.clone(),
+        kind: kpi.kind(),
+        signals: plant
+            .schema
+            .names()
+            .enumerate()
+            .filter(|(i, _)| kpi.reads().contains(i))
+            .map(|(_, n)| n.to_owned())
+            .collect(),
+        unit: kpi.unit.text.clone(),
+        formula: kpi.formula.clone(),
+        price: plant.spec.value.objective.get(&kpi.name).map(|p| p.value),
+        value: Estimate::over(values),
+        change: baseline.map(|baseline| Difference::paired_among(values, baseline, members)),
+        samples: finite_values(values),
+        ratio: None,
+    }
 }
 
 /// Median over particles of `signal` at every step.
@@ -19,7 +48,7 @@ fn medians(t: &Trajectory, signal: usize) -> Vec<f64> {
     (0..t.steps).map(|k| Estimate::over(t.at(signal, k)).p50).collect()
 }
 
-/// How every control was used, beside what the baseline did with it.
+/// The use of every control, compared with the baseline.
 pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
     let uses = t.schema.with_role(Role::Control).into_iter().map(|i| {
         let signal = &t.schema.signals[i];
@@ -41,14 +70,14 @@ pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
     uses.collect()
 }
 
-/// Every limit of a state, output or control, and how often it is broken.
+/// Every limit of a state, output, derived signal or control, and how often it is violated.
 pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
     let mut uses = Vec::new();
     for (i, signal) in t.schema.signals.iter().enumerate() {
         if matches!(signal.role, Role::Disturbance | Role::Setpoint) {
             continue;
         }
-        for (kind, range) in [("hard", signal.hard), ("soft", signal.soft)] {
+        for (kind, range) in [(LimitKind::Hard, signal.hard), (LimitKind::Soft, signal.soft)] {
             if range != Bounds::OPEN {
                 uses.push(limit_use(t, i, kind, range));
             }
@@ -57,18 +86,18 @@ pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
     uses
 }
 
-fn limit_use(t: &Trajectory, i: usize, kind: &str, range: Bounds) -> LimitUse {
+fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitUse {
     let signal = &t.schema.signals[i];
-    // rounding of a control that stands on its limit is no violation
+    // a control at its limit does not violate it by a rounding error
     let slack = 1e-9 * [range.low, range.high].iter().filter(|v| v.is_finite()).fold(1.0f64, |m, v| m.max(v.abs()));
-    let mut ever = vec![false; t.particles];
+    let mut violates = vec![false; t.particles];
     let (mut beyond, mut worst, mut when) = (0usize, 0.0f64, None);
     for k in 0..t.steps {
         for (p, v) in t.at(i, k).iter().enumerate() {
             let excess = range.excess(*v);
             if excess > slack {
                 beyond += 1;
-                ever[p] = true;
+                violates[p] = true;
                 if excess > worst {
                     (worst, when) = (excess, Some(t.time(k).to_string()));
                 }
@@ -78,22 +107,23 @@ fn limit_use(t: &Trajectory, i: usize, kind: &str, range: Bounds) -> LimitUse {
     LimitUse {
         signal: signal.name.clone(),
         unit: signal.unit.text.clone(),
-        kind: kind.into(),
+        kind,
         low: finite(range.low),
         high: finite(range.high),
         share_beyond: beyond as f64 / (t.steps * t.particles).max(1) as f64,
-        chance: ever.iter().filter(|e| **e).count() as f64 / t.particles.max(1) as f64,
+        chance: violates.iter().filter(|v| **v).count() as f64 / t.particles.max(1) as f64,
         worst,
         worst_time: when,
     }
 }
 
+/// The share of steps with each label.
 pub fn support(labels: &[Support]) -> SupportShare {
     let share = |of: Support| labels.iter().filter(|l| **l == of).count() as f64 / labels.len().max(1) as f64;
     SupportShare { inside: share(Support::Inside), edge: share(Support::Edge), outside: share(Support::Outside) }
 }
 
-/// Every signal as quantiles over particles; long runs keep the extremes of each stretch that becomes two points.
+/// Every signal as quantiles over particles. A long run is thinned to the extremes of successive intervals.
 pub fn trends(t: &Trajectory) -> Vec<Trend> {
     let hours = |k: usize| k as f64 * t.step_seconds() / 3600.0;
     let trends = t.schema.signals.iter().enumerate().map(|(i, signal)| {
@@ -103,18 +133,18 @@ pub fn trends(t: &Trajectory) -> Vec<Trend> {
         Trend {
             signal: signal.name.clone(),
             unit: signal.unit.text.clone(),
-            role: signal.role.as_str().into(),
+            role: signal.role,
             hours: keep.iter().map(|&k| hours(k)).collect(),
             p10: pick(|e| e.p10),
             p50: pick(|e| e.p50),
             p90: pick(|e| e.p90),
         }
     });
-    // JSON has no NaN: a signal that was never measured is left out
+    // JSON has no NaN, so a signal with missing values is left out
     trends.filter(|t| t.p50.iter().chain(&t.p10).chain(&t.p90).all(|v| v.is_finite())).collect()
 }
 
-/// Steps to keep: all of a short run, else the lowest and highest of each stretch, in order.
+/// Steps to keep: all of a short run, else those of the lowest and the highest value of each interval, in order.
 fn thinned(path: &[f64]) -> Vec<usize> {
     if path.len() <= TREND_POINTS {
         return (0..path.len()).collect();
@@ -122,9 +152,9 @@ fn thinned(path: &[f64]) -> Vec<usize> {
     let width = (2 * path.len()).div_ceil(TREND_POINTS);
     let mut keep = Vec::with_capacity(TREND_POINTS + 2);
     for start in (0..path.len()).step_by(width) {
-        let stretch = start..(start + width).min(path.len());
-        let low = stretch.clone().min_by(|a, b| path[*a].total_cmp(&path[*b])).unwrap_or(start);
-        let high = stretch.clone().max_by(|a, b| path[*a].total_cmp(&path[*b])).unwrap_or(start);
+        let interval = start..(start + width).min(path.len());
+        let low = interval.clone().min_by(|a, b| path[*a].total_cmp(&path[*b])).unwrap_or(start);
+        let high = interval.clone().max_by(|a, b| path[*a].total_cmp(&path[*b])).unwrap_or(start);
         keep.extend([low.min(high), low.max(high)]);
     }
     keep.dedup();
@@ -136,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thinning_keeps_extremes_in_order() {
+    fn thinning_keeps_the_extremes_in_order() {
         let mut path: Vec<f64> = (0..5000).map(|k| (f64::from(k) * 0.01).sin()).collect();
         path[1234] = 9.0;
         let keep = thinned(&path);

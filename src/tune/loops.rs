@@ -11,7 +11,7 @@ use crate::control::{Context, Forecast, Mpc};
 use crate::error::{Error, Result};
 use crate::learn::starts;
 use crate::rng::Key;
-use crate::scenario::{HISTORY, figures_of};
+use crate::scenario::{HISTORY, run_figures};
 use crate::simulate::{Run, simulate};
 use crate::stats::mean;
 use crate::trajectory::Trajectory;
@@ -168,7 +168,7 @@ impl<'a> Loops<'a> {
         let mut controller = Mpc::build(&mpc, &context)?;
         match simulate(&run, &mut controller, &|| false) {
             Ok(done) => {
-                let figures = figures_of(&compiled.kpis, &done.trajectory, realised, *past);
+                let figures = run_figures(&compiled.kpis, &done.trajectory, realised, *past);
                 Ok(Some(figures.iter().map(|f| f.values[0]).collect()))
             }
             Err(Error::Data(_)) => Ok(None),
@@ -210,6 +210,6 @@ fn stretch(ground: &TuningInputs, row: usize, first: usize, steps: usize, half: 
     let Range { start, end } = first.max(row.saturating_sub(HISTORY))..row + steps;
     let realised = ground.log.part(start..end);
     let (past, run) = (row - start, realised.part(row - start..end - start));
-    let logged = figures_of(&ground.compiled.kpis, &run, &realised, past).iter().map(|f| f.values[0]).collect();
+    let logged = run_figures(&ground.compiled.kpis, &run, &realised, past).iter().map(|f| f.values[0]).collect();
     Stretch { realised: Arc::new(realised), past, half, logged }
 }

@@ -1,19 +1,19 @@
-//! Running values of a KPI for all rows of a batch.
+//! Running sums of a KPI for all rows of a batch.
 
-/// The running value of one KPI: one set of tallies per row. Made by [`super::Kpi::start`], fed by [`super::Kpi::add`];
-/// reusable after [`Accumulator::reset`].
+/// The running sums of one KPI, one set per row. [`super::Kpi::start`] creates it and [`super::Kpi::add`] adds a frame.
+/// [`Accumulator::reset`] makes it reusable.
 #[derive(Debug, Clone)]
 pub struct Accumulator {
     pub(super) rows: usize,
-    /// Frames taken in.
+    /// Frames added.
     pub(super) steps: usize,
     /// Sum, count, numerator, or last known value.
     pub(super) sum: Vec<f64>,
     /// Denominator of ratios.
     pub(super) below: Vec<f64>,
-    /// Steps per row whose value was known.
+    /// Known steps per row.
     pub(super) known: Vec<f64>,
-    /// Values of the expressions at the present step.
+    /// Values of the expressions at the current step.
     pub(super) x: Vec<f64>,
     pub(super) y: Vec<f64>,
     pub(super) peak: Option<Peak>,
@@ -36,7 +36,7 @@ impl Accumulator {
         new
     }
 
-    /// Back to the start, keeping the memory.
+    /// Clears all sums and keeps the memory.
     pub fn reset(&mut self) {
         self.steps = 0;
         self.sum.fill(0.0);
@@ -47,7 +47,7 @@ impl Accumulator {
         }
     }
 
-    /// The next frame does not follow the last one: windows start anew, sums go on.
+    /// Marks a gap before the next frame: windows restart, sums continue.
     pub fn split(&mut self) {
         if let Some(peak) = &mut self.peak {
             peak.split();
@@ -58,7 +58,7 @@ impl Accumulator {
         self.rows
     }
 
-    /// Share of (row, step) whose value was missing (not finite) and was left out; 0 before the first frame.
+    /// Share of (row, step) pairs with a missing (not finite) value; 0 before the first frame.
     pub fn missing(&self) -> f64 {
         let all = (self.rows * self.steps) as f64;
         if all == 0.0 { 0.0 } else { 1.0 - self.known.iter().sum::<f64>() / all }
@@ -70,7 +70,7 @@ impl Accumulator {
     }
 }
 
-/// Adds f(x) to `sum` and one to `known` where x is finite.
+/// Adds f(x) to `sum` and one to `known` if x is finite.
 #[inline]
 pub(super) fn tally(x: &[f64], sum: &mut [f64], known: &mut [f64], f: impl Fn(f64) -> f64) {
     for ((x, sum), known) in x.iter().zip(sum).zip(known) {
@@ -80,7 +80,7 @@ pub(super) fn tally(x: &[f64], sum: &mut [f64], known: &mut [f64], f: impl Fn(f6
     }
 }
 
-/// Adds to two sums where both values are finite.
+/// Adds x and y to their sums if both are finite.
 #[inline]
 pub(super) fn tally_pair(x: &[f64], y: &[f64], sum: &mut [f64], below: &mut [f64], known: &mut [f64]) {
     for ((((x, y), sum), below), known) in x.iter().zip(y).zip(sum).zip(below).zip(known) {
@@ -93,23 +93,23 @@ pub(super) fn tally_pair(x: &[f64], y: &[f64], sum: &mut [f64], below: &mut [f64
 
 /// Largest mean over a sliding window of steps.
 ///
-/// Only whole windows count, and of those only the ones at least half known. A run shorter than the window has no
-/// whole one: its own mean stands in.
+/// A window counts if it is complete and at least half of its values are known. If a segment is shorter than the window,
+/// its own mean is used.
 #[derive(Debug, Clone)]
 pub(super) struct Peak {
     window: usize,
     rows: usize,
     /// `[window][rows]`; missing is NaN.
     ring: Vec<f64>,
-    /// Slot that the next frame takes.
+    /// Slot of the next frame.
     head: usize,
     /// Frames since the last split.
     run: usize,
     sum: Vec<f64>,
     count: Vec<f64>,
-    /// Largest mean of whole windows; −∞ before the first.
+    /// Largest mean of complete windows; −∞ before the first.
     best: Vec<f64>,
-    /// Largest mean of runs that were too short.
+    /// Largest mean of segments that are shorter than the window.
     short: Vec<f64>,
 }
 
@@ -152,11 +152,11 @@ impl Peak {
         self.start_run();
     }
 
-    /// Mean of the known values in the window; −∞ when fewer than half of its steps are known.
+    /// Mean of the known values in the window; −∞ if fewer than half of its steps are known.
     fn mean(&self, row: usize) -> f64 {
-        let held = self.run.min(self.window) as f64;
+        let steps = self.run.min(self.window) as f64;
         let count = self.count[row];
-        if count > 0.0 && 2.0 * count >= held { self.sum[row] / count } else { f64::NEG_INFINITY }
+        if count > 0.0 && 2.0 * count >= steps { self.sum[row] / count } else { f64::NEG_INFINITY }
     }
 
     pub(super) fn add(&mut self, x: &[f64], known: &mut [f64]) {
@@ -188,7 +188,7 @@ impl Peak {
         }
     }
 
-    /// Sums the ring afresh, so that the rounding of the sliding sum does not pile up over a year.
+    /// Recomputes the sums from the ring, so that rounding errors do not accumulate over a year.
     fn resum(&mut self) {
         self.sum.fill(0.0);
         for slot in self.ring.chunks_exact(self.rows.max(1)) {

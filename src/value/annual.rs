@@ -1,20 +1,20 @@
-//! From scenarios to the year: each stands for a number of days.
+//! Sums over the year: each scenario represents a number of days.
 
 use super::kpi::{Aggregation, Figures};
 use crate::stats::sorted_finite;
 
-/// One scenario's share in the year.
+/// The values of one KPI in a scenario, with the weight of the scenario in the year.
 #[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
-    /// Days of the year that it stands for.
+pub struct WeightedScenario<'a> {
+    /// Days of the year that the scenario represents.
     pub days: f64,
-    /// Its own length.
+    /// Length of the scenario.
     pub hours: f64,
     pub figures: &'a Figures,
 }
 
-impl Part<'_> {
-    /// Times that the scenario happens in the year.
+impl WeightedScenario<'_> {
+    /// How often the scenario occurs in the year.
     fn times(&self) -> f64 {
         if self.hours > 0.0 { self.days * 24.0 / self.hours } else { 0.0 }
     }
@@ -22,32 +22,35 @@ impl Part<'_> {
 
 /// One KPI over the year, per particle: `[particles]`.
 ///
-/// Totals are summed, each scenario as often as it fits into its days; means and shares are weighted by days; ratios
-/// divide the summed numerators by the summed denominators (or, where the parts are not known, are weighted by days);
-/// peaks are the largest. Particle `p` of the year is particle `p` of every scenario: it is the same plausible plant,
-/// so the model's error adds up over the year and does not cancel. Scenarios with fewer particles repeat them.
-/// A scenario of zero days has no part; a particle without a value in any scenario has none in the year.
-pub fn annualise(aggregation: Aggregation, parts: &[Part]) -> Vec<f64> {
-    let parts: Vec<&Part> = parts.iter().filter(|p| p.days > 0.0 && !p.figures.values.is_empty()).collect();
-    let rows = parts.iter().map(|p| p.figures.values.len()).max().unwrap_or(0);
-    let days: f64 = parts.iter().map(|p| p.days).sum();
+/// Totals are summed, and each scenario counts as often as it occurs in the year. Means and shares are weighted by days.
+/// Ratios divide the sum of the numerators by the sum of the denominators; if these are unknown, the ratios are weighted
+/// by days. Peaks are the maximum over the scenarios.
+///
+/// Particle `p` of the year is particle `p` of every scenario. It has the same ensemble member throughout, so the model
+/// error adds up over the year and does not cancel. Scenarios with fewer particles repeat them. A scenario of zero days
+/// is ignored. A particle that lacks a value in one scenario has no value in the year.
+pub fn annualise(aggregation: Aggregation, scenarios: &[WeightedScenario]) -> Vec<f64> {
+    let scenarios: Vec<&WeightedScenario> =
+        scenarios.iter().filter(|p| p.days > 0.0 && !p.figures.values.is_empty()).collect();
+    let rows = scenarios.iter().map(|p| p.figures.values.len()).max().unwrap_or(0);
+    let days: f64 = scenarios.iter().map(|p| p.days).sum();
     let at = |column: &[f64], row: usize| column[row % column.len()];
-    let mean = |row: usize| parts.iter().map(|p| p.days * at(&p.figures.values, row)).sum::<f64>() / days;
+    let mean = |row: usize| scenarios.iter().map(|p| p.days * at(&p.figures.values, row)).sum::<f64>() / days;
     (0..rows)
         .map(|row| match aggregation {
-            Aggregation::Total => parts.iter().map(|p| p.times() * at(&p.figures.values, row)).sum(),
+            Aggregation::Total => scenarios.iter().map(|p| p.times() * at(&p.figures.values, row)).sum(),
             Aggregation::Mean => mean(row),
             Aggregation::Largest => {
-                let values: Vec<f64> = parts.iter().map(|p| at(&p.figures.values, row)).collect();
+                let values: Vec<f64> = scenarios.iter().map(|p| at(&p.figures.values, row)).collect();
                 let sorted = sorted_finite(&values);
                 if sorted.len() == values.len() { sorted[sorted.len() - 1] } else { f64::NAN }
             }
             Aggregation::Ratio => {
                 let mut sums = (0.0, 0.0);
-                for part in &parts {
-                    let Some((above, below)) = &part.figures.ratio else { return mean(row) };
-                    sums.0 += part.times() * at(above, row);
-                    sums.1 += part.times() * at(below, row);
+                for scenario in &scenarios {
+                    let Some((above, below)) = &scenario.figures.ratio else { return mean(row) };
+                    sums.0 += scenario.times() * at(above, row);
+                    sums.1 += scenario.times() * at(below, row);
                 }
                 sums.0 / sums.1
             }
@@ -64,27 +67,32 @@ mod tests {
     }
 
     #[test]
-    fn totals_fill_their_days_and_means_are_weighted() {
+    fn totals_scale_with_days_and_means_are_weighted_by_days() {
         let (week, day) = (figures(&[70.0, 700.0]), figures(&[20.0]));
-        let parts =
-            [Part { days: 300.0, hours: 168.0, figures: &week }, Part { days: 65.0, hours: 24.0, figures: &day }];
-        let total = annualise(Aggregation::Total, &parts);
+        let scenarios = [
+            WeightedScenario { days: 300.0, hours: 168.0, figures: &week },
+            WeightedScenario { days: 65.0, hours: 24.0, figures: &day },
+        ];
+        let total = annualise(Aggregation::Total, &scenarios);
         assert!((total[0] - (3000.0 + 1300.0)).abs() < 1e-9 && (total[1] - (30_000.0 + 1300.0)).abs() < 1e-9);
-        let mean = annualise(Aggregation::Mean, &parts);
+        let mean = annualise(Aggregation::Mean, &scenarios);
         assert!((mean[0] - (300.0 * 70.0 + 65.0 * 20.0) / 365.0).abs() < 1e-9);
-        assert_eq!(annualise(Aggregation::Largest, &parts), [70.0, 700.0]);
+        assert_eq!(annualise(Aggregation::Largest, &scenarios), [70.0, 700.0]);
         assert!(annualise(Aggregation::Total, &[]).is_empty());
     }
 
     #[test]
-    fn ratios_divide_sums() {
+    fn ratios_divide_the_sums() {
         let site = |above, below| Figures {
             values: vec![above / below],
             ratio: Some((vec![above], vec![below])),
             missing: 0.0,
         };
         let (a, b) = (site(12.0, 10.0), site(2.0, 1.0));
-        let parts = [Part { days: 1.0, hours: 24.0, figures: &a }, Part { days: 1.0, hours: 24.0, figures: &b }];
-        assert!((annualise(Aggregation::Ratio, &parts)[0] - 14.0 / 11.0).abs() < 1e-12);
+        let scenarios = [
+            WeightedScenario { days: 1.0, hours: 24.0, figures: &a },
+            WeightedScenario { days: 1.0, hours: 24.0, figures: &b },
+        ];
+        assert!((annualise(Aggregation::Ratio, &scenarios)[0] - 14.0 / 11.0).abs() < 1e-12);
     }
 }

@@ -1,50 +1,48 @@
-//! Values over particles, and paired differences under common random numbers.
+//! Summaries over particles, and paired differences with common random numbers.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+
+use super::json::number_or_nan;
 
 use crate::stats::{self, quantile_type_6, sorted_finite};
 
 /// Median and 80 % interval over particles.
 ///
-/// All four are NaN when no particle has a value; JSON writes that as `null` and reads it back.
+/// All four are NaN if no particle has a value; JSON has `null` for NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub p10: f64,
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub p50: f64,
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub p90: f64,
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub mean: f64,
 }
 
 /// A paired difference under common random numbers.
 ///
-/// It says how far the case would lie from the baseline in one future, not how well the mean over simulated futures
-/// is known: more particles sharpen the interval's ends, they do not shrink it to nothing.
+/// The interval predicts the difference in one future. It is not a confidence interval of the mean: with more particles
+/// its ends become more precise, but it does not shrink to zero.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub mean: f64,
     /// 90 % interval of the difference.
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub low: f64,
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub high: f64,
-    /// False: the interval contains zero: no measurable change.
+    /// False if the interval contains zero.
     pub measurable: bool,
 }
 
-/// Reads JSON's `null` as NaN.
-pub(crate) fn number_or_null<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
-    Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
-}
-
 impl Estimate {
-    /// Of `values`: `[particles]`; particles without a value (not finite) are left out.
+    /// Summary of `values`, `[particles]`; values that are not finite are left out.
     ///
-    /// Quantiles at rank p·(n + 1) (type 6 of Hyndman & Fan 1996), which do not flatter small samples.
+    /// Quantiles are at rank p·(n + 1) (type 6 of Hyndman & Fan 1996). Other rules give intervals that are too narrow for
+    /// small samples.
     pub fn over(values: &[f64]) -> Self {
         let sorted = sorted_finite(values);
         Self {
@@ -55,7 +53,7 @@ impl Estimate {
         }
     }
 
-    /// `share` of it, 0 to 1.
+    /// The estimate multiplied by `share`, 0 to 1.
     #[must_use]
     pub fn scaled(self, share: f64) -> Self {
         Self { p10: share * self.p10, p50: share * self.p50, p90: share * self.p90, mean: share * self.mean }
@@ -63,42 +61,42 @@ impl Estimate {
 }
 
 impl Difference {
-    /// `share` of it, 0 to 1.
+    /// The difference multiplied by `share`, 0 to 1.
     #[must_use]
     pub fn scaled(self, share: f64) -> Self {
         Self { mean: share * self.mean, low: share * self.low, high: share * self.high, ..self }
     }
 
-    /// `case − baseline`, particle by particle: the same particle index means the same noise and the same member.
-    /// Particles in which either has no value are left out.
+    /// `case − baseline`, particle by particle: the same particle index means the same noise and the same ensemble
+    /// member. A particle is left out if either value is missing.
     ///
-    /// The 90 % interval predicts one more draw of the difference. From 19 particles on it lies between the order
-    /// statistics at ranks 0.05·(n + 1) and 0.95·(n + 1), which hold 90 % whatever the distribution; below that, where
-    /// no order statistics do, it is the t interval mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). One particle gives no interval
-    /// and is never measurable. A difference below 1e-9 of the compared values is rounding, not a change.
+    /// The 90 % interval predicts one more draw of the difference. With 19 particles or more, its ends are the order
+    /// statistics at ranks 0.05·(n + 1) and 0.95·(n + 1), which cover 90 % for any distribution. With fewer particles
+    /// there are no such order statistics, and it is the t interval mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). One particle has
+    /// no interval and is never measurable. A difference below 1e-9 of the compared values counts as rounding.
     pub fn paired(case: &[f64], baseline: &[f64]) -> Self {
         Self::paired_among(case, baseline, usize::MAX)
     }
 
-    /// The same over particles that follow only so many distinct `plants` (members of a model): particles of one plant
-    /// share its error, so no more than that many of them are independent.
-    pub fn paired_among(case: &[f64], baseline: &[f64], plants: usize) -> Self {
+    /// [`Self::paired`] for particles that belong to `members` ensemble members. Particles of the same member share its
+    /// error, so at most `members` of them are independent.
+    pub fn paired_among(case: &[f64], baseline: &[f64], members: usize) -> Self {
         let pairs = case.iter().zip(baseline).filter(|(c, b)| c.is_finite() && b.is_finite());
         let scale = pairs.clone().map(|(c, b)| c.abs().max(b.abs())).fold(0.0, f64::max);
         let differences: Vec<f64> = pairs.map(|(c, b)| c - b).collect();
-        Self::among(&differences, scale, plants)
+        Self::among(&differences, scale, members)
     }
 
-    /// Of differences already paired: `[particles]`; `scale`: size of the values that were compared.
+    /// Summary of paired differences, `[particles]`; `scale`: size of the compared values.
     pub fn over(differences: &[f64], scale: f64) -> Self {
         Self::among(differences, scale, usize::MAX)
     }
 
-    fn among(differences: &[f64], scale: f64, plants: usize) -> Self {
+    fn among(differences: &[f64], scale: f64, members: usize) -> Self {
         let sorted = sorted_finite(differences);
         let n = sorted.len();
-        // with one plant the noise alone makes the futures differ, and each has its own
-        let independent = if plants > 1 { n.min(plants) } else { n };
+        // with one member, the particles differ by their noise only, which is independent
+        let independent = if members > 1 { n.min(members) } else { n };
         let mean = mean(&sorted);
         let (low, high) = match independent {
             0 => (f64::NAN, f64::NAN),
@@ -121,7 +119,7 @@ const T95: [f64; 17] = [
     1.7531, 1.7459, 1.7396,
 ];
 
-/// Mean of ascending values; kept between the first and the last against rounding.
+/// Mean of ascending values, clamped between the first and the last because of rounding.
 fn mean(sorted: &[f64]) -> f64 {
     match (sorted.first(), sorted.last()) {
         (Some(first), Some(last)) => stats::mean(sorted).clamp(*first, *last),
@@ -135,7 +133,7 @@ mod tests {
     use crate::rng::Key;
 
     #[test]
-    fn identical_runs_differ_by_exactly_nothing() {
+    fn identical_runs_have_a_difference_of_exactly_zero() {
         let values: Vec<f64> = (0..20).map(|i| 0.1 + f64::from(i) * 0.3).collect();
         let d = Difference::paired(&values, &values);
         assert_eq!((d.mean, d.low, d.high, d.measurable), (0.0, 0.0, 0.0, false));
@@ -154,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn pairing_removes_what_both_cases_share() {
+    fn pairing_removes_variation_that_both_cases_share() {
         let key = Key::new(5);
         let baseline: Vec<f64> = (0..20).map(|i| 1000.0 + 200.0 * key.normal(i)).collect();
         let case: Vec<f64> = baseline.iter().enumerate().map(|(i, b)| b - 10.0 - (i % 3) as f64).collect();
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_holds_nine_of_ten_new_draws_at_any_particle_count() {
+    fn the_interval_covers_90_percent_of_new_draws_for_any_particle_count() {
         for n in [2usize, 5, 12, 18, 19, 20, 50] {
             let trials = 4000;
             let mut inside = 0;
@@ -180,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn one_particle_never_measures_and_none_gives_no_number() {
+    fn one_particle_is_never_measurable_and_zero_particles_give_nan() {
         let one = Difference::paired(&[5.0], &[9.0]);
         assert_eq!((one.mean, one.measurable), (-4.0, false));
         let none = Difference::paired(&[f64::NAN, 1.0], &[1.0, f64::INFINITY]);

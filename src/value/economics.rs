@@ -1,45 +1,45 @@
-//! Money over the years: NPV first; payback, IRR, SIR, AIRR and ROI beside it.
+//! Economics over the lifetime of an investment: NPV, payback, IRR, SIR, AIRR and ROI.
 //!
-//! Capital is spent now (year 0); each year's benefit and running cost fall at the end of that year; a fractional last
-//! year counts in proportion, at its own end. Discounting after the usual engineering-economics definitions
-//! (Ruegg & Marshall; NIST Handbook 135 for SIR and AIRR).
+//! Capital is spent now (year 0). The benefit and the running cost of a year are paid at the end of that year. A
+//! fractional last year counts in proportion and is paid at its own end. The definitions are those of Ruegg & Marshall,
+//! and of NIST Handbook 135 for SIR and AIRR.
 
 use serde::{Deserialize, Serialize};
 
 use super::compare::Estimate;
 use crate::config::{EconomicsSpec, PriceBasis};
 
-/// What a measure costs and how its benefit lasts.
+/// The cost of an investment, and how its benefit develops.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Investment {
-    /// Spent once, now.
+    /// One-time cost, spent now.
     pub capex: f64,
-    /// Spent at the end of every year.
+    /// Running cost, spent at the end of every year.
     pub opex_per_year: f64,
     /// Per year, e.g. 0.08.
     pub discount_rate: f64,
     pub lifetime_years: f64,
-    /// Yearly rise of the benefit's prices.
+    /// Yearly rise of the prices of the benefit.
     pub escalation: f64,
-    /// Share of the saving that is still there after each year.
+    /// Share of the saving that remains after each year.
     pub persistence: f64,
 }
 
-/// Money of a case over its lifetime.
+/// Economics of a case over its lifetime.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Economics {
     pub currency: String,
-    /// First-year benefit (fall of the benefit KPIs, annualised), P10/P50/P90.
+    /// Benefit in the first year (decrease of the benefit KPIs over the year), P10/P50/P90.
     pub benefit_per_year: Estimate,
     pub capex: f64,
     pub opex_per_year: f64,
     pub discount_rate: f64,
     pub lifetime_years: f64,
     pub npv: Estimate,
-    /// Years; `None` when it is never paid back.
+    /// Years; `None` if the investment never pays back.
     pub payback: Option<f64>,
     pub discounted_payback: Option<f64>,
-    /// `None`: not unique, or no such rate.
+    /// `None` if there is no IRR or if it is not unique.
     pub irr: Option<f64>,
     /// Why there is no IRR.
     pub irr_note: Option<String>,
@@ -49,10 +49,11 @@ pub struct Economics {
 }
 
 impl Economics {
-    /// `benefit`: first-year benefit per particle, `[particles]`, in the currency of `spec`. A particle's benefit, and
-    /// with it the model's error, is drawn once and kept over all years: independent yearly errors would cancel and
-    /// fake certainty. Payback, IRR and ROI are those of the median benefit.
-    pub fn of(spec: &EconomicsSpec, capex: f64, opex_per_year: f64, benefit: &[f64]) -> Self {
+    /// `benefit`: benefit in the first year per particle, `[particles]`, in the currency of `spec`.
+    ///
+    /// Each particle keeps its benefit, and so its model error, over all years. Independent yearly errors would cancel
+    /// and make the result look too certain. Payback, IRR and ROI are those of the median benefit.
+    pub fn new(spec: &EconomicsSpec, capex: f64, opex_per_year: f64, benefit: &[f64]) -> Self {
         let investment = Investment {
             capex,
             opex_per_year,
@@ -94,8 +95,8 @@ impl Economics {
 
 fn assumptions(spec: &EconomicsSpec, investment: &Investment) -> Vec<String> {
     let basis = match spec.basis.value {
-        PriceBasis::Real => "real (inflation left out)",
-        PriceBasis::Nominal => "nominal (inflation included)",
+        PriceBasis::Real => "real (without inflation)",
+        PriceBasis::Nominal => "nominal (with inflation)",
     };
     let percent = |v: f64| {
         let text = format!("{:.2}", 100.0 * v);
@@ -103,11 +104,11 @@ fn assumptions(spec: &EconomicsSpec, investment: &Investment) -> Vec<String> {
     };
     vec![
         format!("prices of {}, {basis}", spec.price_base.value),
-        format!("discount rate {} % a year, flows at the end of each year", percent(investment.discount_rate)),
+        format!("discount rate {} % a year, cash flows at the end of each year", percent(investment.discount_rate)),
         format!("lifetime {} years, no residual value", trim(investment.lifetime_years)),
         format!("prices of the benefit rise by {} % a year", percent(investment.escalation)),
-        format!("{} % of the saving is still there after each year", percent(investment.persistence)),
-        "each future keeps its model error over all years".to_owned(),
+        format!("{} % of the saving remains after each year", percent(investment.persistence)),
+        "each simulated future keeps its model error over all years".to_owned(),
         "payback, IRR and ROI for the median benefit, after running cost".to_owned(),
     ]
 }
@@ -117,7 +118,7 @@ fn trim(v: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Money at a time in years from now.
+/// A cash flow; `year` counts from now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Flow {
     pub year: f64,
@@ -125,32 +126,32 @@ pub struct Flow {
 }
 
 impl Investment {
-    /// Capital, then one net flow per year, the last one for the fraction of a year that is left.
+    /// The capital, then one net flow per year; the last one covers the remaining fraction of a year.
     pub fn flows(&self, benefit: f64) -> Vec<Flow> {
         let mut flows = vec![Flow { year: 0.0, amount: -self.capex }];
         let mut year = 0.0;
-        let mut kept = 1.0;
-        // A rest below a thousandth of a year is rounding of the lifetime.
+        let mut growth = 1.0;
+        // A remainder below a thousandth of a year is a rounding error of the lifetime.
         while self.lifetime_years - year > 1e-3 {
             let share = (self.lifetime_years - year).min(1.0);
             year += share;
-            flows.push(Flow { year, amount: share * (benefit * kept - self.opex_per_year) });
-            kept *= (1.0 + self.escalation) * self.persistence;
+            flows.push(Flow { year, amount: share * (benefit * growth - self.opex_per_year) });
+            growth *= (1.0 + self.escalation) * self.persistence;
         }
         flows
     }
 
-    /// Present value of everything, capital included.
+    /// Net present value, including the capital.
     pub fn npv(&self, benefit: f64) -> f64 {
         npv(&self.flows(benefit), self.discount_rate)
     }
 
-    /// Savings-to-investment ratio: present value of the yearly net flows per capital; `None` without capital.
+    /// Savings-to-investment ratio: present value of the yearly net flows divided by the capital; `None` without capital.
     pub fn sir(&self, benefit: f64) -> Option<f64> {
         (self.capex > 0.0).then(|| (self.npv(benefit) + self.capex) / self.capex)
     }
 
-    /// Adjusted internal rate of return: yearly net flows are put on at the discount rate. `None` without capital,
+    /// Adjusted internal rate of return: yearly net flows are reinvested at the discount rate. `None` without capital,
     /// lifetime or saving.
     pub fn airr(&self, benefit: f64) -> Option<f64> {
         let sir = self.sir(benefit)?;
@@ -158,7 +159,7 @@ impl Investment {
             .then(|| (1.0 + self.discount_rate) * sir.powf(1.0 / self.lifetime_years) - 1.0)
     }
 
-    /// Undiscounted gain over the lifetime per capital; `None` without capital.
+    /// Undiscounted gain over the lifetime divided by the capital; `None` without capital.
     pub fn roi(&self, benefit: f64) -> Option<f64> {
         let gain: f64 = self.flows(benefit).iter().map(|f| f.amount).sum();
         (self.capex > 0.0).then(|| gain / self.capex)
@@ -170,11 +171,11 @@ pub fn npv(flows: &[Flow], rate: f64) -> f64 {
     flows.iter().map(|f| f.amount * (1.0 + rate).powf(-f.year)).sum()
 }
 
-/// Years until the flows, discounted at `rate` (0: simple payback), have first paid back what was spent; `None` when
-/// they never do.
+/// Years until the sum of the flows, discounted at `rate` (0: simple payback), first reaches zero; `None` if it never
+/// does.
 ///
-/// Within a year the flow comes in evenly, each moment discounted on its own, so that constant yearly flows give the
-/// annuity formula −ln(1 − r·C/A)/ln(1 + r).
+/// Within a year the flow arrives evenly and is discounted continuously, so that constant yearly flows give the annuity
+/// formula −ln(1 − r·C/A)/ln(1 + r).
 pub fn payback(flows: &[Flow], rate: f64) -> Option<f64> {
     let growth = (1.0 + rate).ln();
     let mut sum = 0.0;
@@ -197,8 +198,8 @@ pub fn payback(flows: &[Flow], rate: f64) -> Option<f64> {
     None
 }
 
-/// The rate at which the flows are worth nothing. Only a flow with exactly one change of sign has exactly one such
-/// rate (Descartes); otherwise the error says in words why there is none to give.
+/// The rate at which the net present value of the flows is zero. It is unique only if the flows change their sign
+/// exactly once (rule of signs of Descartes); otherwise the error gives the reason.
 pub fn irr(flows: &[Flow]) -> Result<f64, String> {
     let signs: Vec<bool> = flows.iter().filter(|f| f.amount != 0.0).map(|f| f.amount > 0.0).collect();
     match signs.windows(2).filter(|w| w[0] != w[1]).count() {
@@ -210,15 +211,15 @@ pub fn irr(flows: &[Flow]) -> Result<f64, String> {
         return Err("no IRR: the cash flow is not finite".into());
     }
     // In g = ln(1 + rate), from −99.99 % to far beyond any real project.
-    let worth = |g: f64| flows.iter().map(|f| f.amount * (-g * f.year).exp()).sum::<f64>();
+    let value = |g: f64| flows.iter().map(|f| f.amount * (-g * f.year).exp()).sum::<f64>();
     let (mut low, mut high) = (1e-4f64.ln(), 1e6f64.ln());
-    let rising = worth(low) < 0.0;
-    if rising == (worth(high) < 0.0) {
+    let rising = value(low) < 0.0;
+    if rising == (value(high) < 0.0) {
         return Err("no IRR between −99.99 % and 1,000,000 % a year".into());
     }
     for _ in 0..200 {
         let middle = 0.5 * (low + high);
-        if (worth(middle) < 0.0) == rising {
+        if (value(middle) < 0.0) == rising {
             low = middle;
         } else {
             high = middle;
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn golden_numbers() {
+    fn a_reference_investment_keeps_its_figures() {
         let b = 25_000.0;
         let f = GOLDEN.flows(b);
         near(GOLDEN.npv(b), 113_255.07, 0.005);
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flow_with_two_changes_of_sign_has_no_single_irr() {
+    fn flows_that_change_their_sign_twice_have_no_unique_irr() {
         let two = flows(&[-1600.0, 10_000.0, -10_000.0]);
         near(npv(&two, 0.25), 0.0, 1e-9);
         near(npv(&two, 4.0), 0.0, 1e-9);
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn without_capital_the_first_saving_pays() {
+    fn an_investment_without_capital_pays_back_at_once() {
         let free = Investment { capex: 0.0, ..GOLDEN };
         assert_eq!(payback(&free.flows(10.0), 0.03), Some(0.0));
         assert_eq!(payback(&free.flows(-10.0), 0.03), None);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_part_of_a_year_counts_in_proportion() {
+    fn a_fractional_last_year_counts_in_proportion() {
         let short = Investment { lifetime_years: 2.5, opex_per_year: 10.0, ..GOLDEN };
         let f = short.flows(110.0);
         assert_eq!(f.len(), 4);
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn prices_rise_and_savings_fade_from_the_second_year_on() {
+    fn escalation_and_persistence_apply_from_the_second_year_on() {
         let fading = Investment { escalation: 0.1, persistence: 0.5, lifetime_years: 3.0, ..GOLDEN };
         let amounts: Vec<f64> = fading.flows(100.0)[1..].iter().map(|f| f.amount).collect();
         for (a, b) in amounts.iter().zip([100.0, 55.0, 30.25]) {
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn the_model_error_is_kept_over_the_years() {
+    fn the_model_error_does_not_cancel_over_the_years() {
         let spec = EconomicsSpec {
             currency: "EUR".to_owned().into(),
             benefit: vec![],
@@ -327,13 +328,13 @@ mod tests {
             persistence: 1.0.into(),
         };
         let benefit: Vec<f64> = (0..21).map(|i| 20_000.0 + 500.0 * f64::from(i)).collect();
-        let e = Economics::of(&spec, 100_000.0, 0.0, &benefit);
+        let e = Economics::new(&spec, 100_000.0, 0.0, &benefit);
         let factor = 1.0 / capital_recovery_factor(0.03, 10.0);
         near(e.npv.p50, 25_000.0 * factor - 100_000.0, 1e-6);
         near(e.npv.p90 - e.npv.p10, (e.benefit_per_year.p90 - e.benefit_per_year.p10) * factor, 1e-6);
         near(e.irr.unwrap(), 0.214_065, 5e-7);
         assert!(e.assumptions[0].contains("2024"));
-        let nothing = Economics::of(&spec, 100_000.0, 0.0, &[0.0; 20]);
+        let nothing = Economics::new(&spec, 100_000.0, 0.0, &[0.0; 20]);
         assert_eq!(nothing.payback, None);
         assert!(nothing.irr_note.unwrap().contains("never changes"));
     }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::accumulator::{Accumulator, tally, tally_pair};
 use super::terminal_cost::{TerminalCost, TerminalTerms};
 use crate::config::{At, KpiSpec, TimeSpan};
@@ -22,6 +24,32 @@ pub enum Aggregation {
     Largest,
     /// Numerators and denominators add up first.
     Ratio,
+}
+
+/// The kind of a KPI. [`Self::Sum`] includes integrals, which are scaled sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KpiKind {
+    Sum,
+    Mean,
+    Peak,
+    Exceedance,
+    ExceedanceShare,
+    Ratio,
+    FillRate,
+    Moves,
+    Travel,
+    Final,
+    ServiceLevel,
+    DegreeHours,
+    TerminalCost,
+}
+
+impl KpiKind {
+    /// Whether values lie between 0 and 1 and are shown as percentages.
+    pub fn is_share(self) -> bool {
+        matches!(self, Self::ExceedanceShare | Self::FillRate | Self::ServiceLevel)
+    }
 }
 
 /// A compiled KPI.
@@ -163,8 +191,8 @@ impl Kpi {
             KpiSpec::DegreeHours { of, above } => {
                 let p = program(of)?;
                 let (unit, factor) = over_time(of, &p.unit)?;
-                let formula =
-                    format!("integral over time of how far `{}` is above {} {}", of.value, above.value, p.unit.text);
+                let above_text = with_unit(above.value, &p.unit);
+                let formula = format!("integral over time of how far `{}` is above {above_text}", of.value);
                 (Kind::DegreeHours(p, above.value), unit, factor, formula)
             }
         };
@@ -181,6 +209,24 @@ impl Kpi {
     /// Whether the last frame alone says all.
     pub fn is_behind(&self) -> bool {
         matches!(self.kind, Kind::ToGo(_))
+    }
+
+    pub fn kind(&self) -> KpiKind {
+        match &self.kind {
+            Kind::Sum(_) => KpiKind::Sum,
+            Kind::Mean(_) => KpiKind::Mean,
+            Kind::Peak(..) => KpiKind::Peak,
+            Kind::Exceedance(..) => KpiKind::Exceedance,
+            Kind::ExceedanceShare(..) => KpiKind::ExceedanceShare,
+            Kind::Ratio(..) => KpiKind::Ratio,
+            Kind::FillRate(..) => KpiKind::FillRate,
+            Kind::Moves(..) => KpiKind::Moves,
+            Kind::Travel(_) => KpiKind::Travel,
+            Kind::Final(_) => KpiKind::Final,
+            Kind::ServiceLevel(_) => KpiKind::ServiceLevel,
+            Kind::DegreeHours(..) => KpiKind::DegreeHours,
+            Kind::ToGo(_) => KpiKind::TerminalCost,
+        }
     }
 
     /// Largest lag that it reads.
@@ -411,15 +457,20 @@ fn signal(name: &At<String>, schema: &Schema) -> Result<usize, KpiFault> {
     })
 }
 
+/// `27 degC`; a plain number has no unit.
+fn with_unit(value: f64, unit: &Unit) -> String {
+    if unit.text == "1" { value.to_string() } else { format!("{value} {}", unit.text) }
+}
+
 /// Column and soft limits of the signal named `name`, and the words for being beyond them.
 fn soft_limits(name: &At<String>, schema: &Schema) -> Result<(usize, Bounds, String), KpiFault> {
     let i = signal(name, schema)?;
     let Bounds { low, high } = schema.signals[i].soft;
-    let unit = &schema.signals[i].unit.text;
+    let [low_text, high_text] = [low, high].map(|v| with_unit(v, &schema.signals[i].unit));
     let beyond = match (low.is_finite(), high.is_finite()) {
-        (true, true) => format!("below {low} {unit} or above {high} {unit}"),
-        (true, false) => format!("below {low} {unit}"),
-        (false, true) => format!("above {high} {unit}"),
+        (true, true) => format!("below {low_text} or above {high_text}"),
+        (true, false) => format!("below {low_text}"),
+        (false, true) => format!("above {high_text}"),
         (false, false) => {
             let message = format!("`{}` has no soft limits to exceed", name.value);
             let help = format!("give the signal `{}` limits, like `soft = [-inf, 27]`", name.value);

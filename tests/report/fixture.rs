@@ -1,11 +1,16 @@
-//! Results of a data center's four scenarios, made by formulas: rich enough to look at, the same every time.
+//! Synthetic results of four scenarios of a data center. They are deterministic and use every part of the report.
 
-use twinopt::log::{Excitation, Finding, Quality, SignalQuality, Source};
 use twinopt::scenario::results::*;
+use twinopt::schema::Role;
+
+#[path = "fixture_model.rs"]
+mod model;
+
+use model::{quality, responses, scores};
 
 const POINTS: usize = 600;
 
-/// A number in 0..1 that depends on its arguments only.
+/// A pseudo-random number in 0..1 that depends on its arguments only.
 fn noise(a: usize, b: usize) -> f64 {
     let mut z = (a as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (b as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -22,7 +27,7 @@ fn difference(mean: f64, half: f64) -> Difference {
     Difference { mean, low, high, measurable: low > 0.0 || high < 0.0 }
 }
 
-/// One plant condition: (name, question, warmth in K, load factor, price in EUR/MWh, days).
+/// The conditions of a scenario: warmth in K, load factor, price in EUR/MWh, days per year.
 struct Weather {
     name: &'static str,
     question: &'static str,
@@ -78,16 +83,16 @@ const CASES: [(&str, &str); 3] = [
     ("mpc", "MPC (icem), horizon 4h, replan 30min"),
 ];
 
-/// Lower by this much power, in percent, and warmer by this much.
+/// Effect of each case: reduction of power in percent, and rise of temperature in K.
 const EFFECT: [(f64, f64); 3] = [(0.0, 0.0), (3.1, 1.3), (6.4, 0.9)];
 
-fn trend(signal: &str, unit: &str, role: &str, of: impl Fn(f64, usize) -> (f64, f64)) -> Trend {
+fn trend(signal: &str, unit: &str, role: Role, of: impl Fn(f64, usize) -> (f64, f64)) -> Trend {
     let hours: Vec<f64> = (0..POINTS).map(|i| i as f64 * 168.0 / (POINTS - 1) as f64).collect();
     let at: Vec<(f64, f64)> = hours.iter().enumerate().map(|(i, h)| of(*h, i)).collect();
     Trend {
         signal: signal.into(),
         unit: unit.into(),
-        role: role.into(),
+        role,
         p10: at.iter().map(|(v, s)| v - s).collect(),
         p50: at.iter().map(|(v, _)| *v).collect(),
         p90: at.iter().map(|(v, s)| v + 1.2 * s).collect(),
@@ -123,19 +128,21 @@ fn trends(w: &Weather, case: usize) -> Vec<Trend> {
     };
     let it = move |h: f64| 42_000.0 + 38_000.0 * load(h);
     vec![
-        trend("server_inlet_temp", "degC", "state", move |h, i| (inlet(h, i), 0.25 + 0.25 * (h / 168.0).sqrt())),
-        trend("hvac_power", "W", "output", move |h, i| (hvac(h, i), 900.0)),
-        trend("it_power", "W", "output", move |h, _| (it(h), 400.0)),
-        trend("supply_setpoint", "degC", "control", move |h, i| (setpoint(h, i), if case == 2 { 0.3 } else { 0.0 })),
-        trend("fan_speed", "%", "control", move |h, i| {
+        trend("server_inlet_temp", "degC", Role::State, move |h, i| (inlet(h, i), 0.25 + 0.25 * (h / 168.0).sqrt())),
+        trend("hvac_power", "W", Role::Output, move |h, i| (hvac(h, i), 900.0)),
+        trend("it_power", "W", Role::Output, move |h, _| (it(h), 400.0)),
+        trend("supply_setpoint", "degC", Role::Control, move |h, i| {
+            (setpoint(h, i), if case == 2 { 0.3 } else { 0.0 })
+        }),
+        trend("fan_speed", "%", Role::Control, move |h, i| {
             (
                 if case == 2 { 62.0 - 6.0 * day(h, 3.0) + 3.0 * wiggle(i / 6, 9) } else { 70.0 },
                 if case == 2 { 1.5 } else { 0.0 },
             )
         }),
-        trend("outdoor_temp", "degC", "disturbance", move |h, i| (outdoor(h, i), 0.0)),
-        trend("cpu_load", "1", "disturbance", move |h, _| (load(h), 0.0)),
-        trend("total_power", "W", "derived", move |h, i| (hvac(h, i) + it(h), 1_000.0)),
+        trend("outdoor_temp", "degC", Role::Disturbance, move |h, i| (outdoor(h, i), 0.0)),
+        trend("cpu_load", "1", Role::Disturbance, move |h, _| (load(h), 0.0)),
+        trend("total_power", "W", Role::Derived, move |h, i| (hvac(h, i) + it(h), 1_000.0)),
     ]
 }
 
@@ -153,26 +160,41 @@ fn numbers(w: &Weather, case: usize) -> Numbers {
     }
 }
 
+const SIGNALS: [&str; 8] = [
+    "server_inlet_temp",
+    "hvac_power",
+    "it_power",
+    "supply_setpoint",
+    "fan_speed",
+    "outdoor_temp",
+    "cpu_load",
+    "total_power",
+];
+
 const PRICE_OF_VIOLATION: f64 = 2.0;
 
 fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
     let (n, b) = (numbers(w, case), numbers(w, 0));
     let pue = |e: f64| 1.21 + 0.2 * (e / b.energy - 1.0) + 0.004 * w.warm;
-    let kpi = |name: &str, unit: &str, formula: &str, price, v: f64, base: f64, spread: f64, pair: f64| KpiResult {
-        name: name.into(),
-        unit: unit.into(),
-        formula: formula.into(),
-        price,
-        value: estimate(v, spread * v.abs()),
-        change: (case > 0).then(|| difference(v - base, pair * (v - base).abs() + 0.0004 * base.abs())),
-        samples: Vec::new(),
-        ratio: None,
-    };
+    let kpi =
+        |name: &str, kind, unit: &str, formula: &str, price, v: f64, base: f64, spread: f64, pair: f64| KpiResult {
+            name: name.into(),
+            kind,
+            signals: SIGNALS.into_iter().filter(|s| formula.contains(s)).map(str::to_owned).collect(),
+            unit: unit.into(),
+            formula: formula.into(),
+            price,
+            value: estimate(v, spread * v.abs()),
+            change: (case > 0).then(|| difference(v - base, pair * (v - base).abs() + 0.0004 * base.abs())),
+            samples: Vec::new(),
+            ratio: None,
+        };
     let peak = |c: usize| 97.4 * w.load + 0.8 * w.warm - 2.0 * c as f64;
     let moves = [14.0, 1.0, 216.0];
     vec![
         kpi(
             "energy_cost",
+            KpiKind::Sum,
             "EUR",
             "integral of total_power * price",
             Some(1.0),
@@ -183,6 +205,7 @@ fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
         ),
         kpi(
             "violation",
+            KpiKind::Exceedance,
             "K*h",
             "integral of what server_inlet_temp exceeds its soft limits by",
             Some(PRICE_OF_VIOLATION),
@@ -193,6 +216,7 @@ fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
         ),
         kpi(
             "pue",
+            KpiKind::Ratio,
             "1",
             "integral of total_power over integral of it_power",
             None,
@@ -201,8 +225,18 @@ fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
             0.004,
             0.1,
         ),
-        kpi("peak_power", "kW", "largest mean of total_power over 15min", None, peak(case), peak(0), 0.01, 1.4),
-        kpi("moves", "1", "number of moves of supply_setpoint", None, moves[case], moves[0], 0.0, 0.0),
+        kpi(
+            "peak_power",
+            KpiKind::Peak,
+            "kW",
+            "largest mean of total_power over 15min",
+            None,
+            peak(case),
+            peak(0),
+            0.01,
+            1.4,
+        ),
+        kpi("moves", KpiKind::Moves, "1", "number of moves of supply_setpoint", None, moves[case], moves[0], 0.0, 0.0),
     ]
 }
 
@@ -244,7 +278,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
             LimitUse {
                 signal: "server_inlet_temp".into(),
                 unit: "degC".into(),
-                kind: "soft".into(),
+                kind: LimitKind::Soft,
                 low: None,
                 high: Some(27.0),
                 share_beyond: beyond,
@@ -255,7 +289,7 @@ fn case(w: &Weather, k: usize) -> CaseResult {
             LimitUse {
                 signal: "server_inlet_temp".into(),
                 unit: "degC".into(),
-                kind: "hard".into(),
+                kind: LimitKind::Hard,
                 low: None,
                 high: Some(32.0),
                 share_beyond: 0.0,
@@ -334,184 +368,18 @@ fn annual(k: usize) -> AnnualResult {
             payback: Some(capex / (benefit - opex)),
             discounted_payback: Some(1.1 * capex / (benefit - opex)),
             irr: (capex > 0.0).then(|| (benefit - opex) / capex * 0.93),
-            irr_note: (capex == 0.0).then(|| "no outlay, so no rate".to_owned()),
+            irr_note: (capex == 0.0).then(|| "no investment".to_owned()),
             roi: (capex > 0.0).then(|| ((benefit - opex) * 10.0 * 0.9 - capex) / capex),
             assumptions: vec![
                 "Prices of 2024, real (without inflation).".into(),
                 "Energy prices rise by 0 % a year.".into(),
-                "97 % of the saving is still there after each year.".into(),
+                "97 % of the saving remains after each year.".into(),
             ],
         }),
     }
 }
 
-fn scores() -> Vec<Score> {
-    let signals = [
-        ("server_inlet_temp", "degC", 0.42),
-        ("hvac_power", "W", 2_900.0),
-        ("it_power", "W", 1_450.0),
-        ("return_temp", "degC", 0.55),
-        ("humidity", "%", 3.1),
-    ];
-    let mut out = Vec::new();
-    for (m, model) in ["persistence", "linear", "forest"].iter().enumerate() {
-        for (s, (signal, unit, size)) in signals.iter().enumerate() {
-            for h in 1..=24usize {
-                let x = h as f64 / 24.0;
-                let top = 0.78 - 0.09 * s as f64;
-                let skill = match m {
-                    0 => 0.0,
-                    1 => (top - 0.24) * (1.0 - (-3.0 * x).exp()) - 0.05 * (1.0 - x),
-                    _ => top * (1.0 - (-4.0 * x).exp()) + 0.02 * (noise(h, s) - 0.5),
-                };
-                let linear = (top - 0.24) * (1.0 - (-3.0 * x).exp()) - 0.05 * (1.0 - x);
-                let rmse = size * (0.4 + x.sqrt()) * (1.0 - skill).sqrt();
-                let off = 0.016 * (noise(h + 40 * m, s) - 0.5);
-                out.push(Score {
-                    model: (*model).into(),
-                    signal: (*signal).into(),
-                    unit: (*unit).into(),
-                    horizon: h,
-                    n: 1_800,
-                    rmse,
-                    bias: 0.04 * rmse * (noise(h, s + 9) - 0.4),
-                    skill,
-                    skill_linear: 1.0 - (1.0 - skill) / (1.0 - linear),
-                    crps: 0.55 * rmse,
-                    coverage: [
-                        0.503 + 2.0 * off,
-                        0.797 + off,
-                        if s == 4 && h == 24 { 0.832 } else { 0.898 + off },
-                        0.951 + 0.5 * off,
-                    ],
-                    coverage_fixed: [0.47, 0.76, 0.86, 0.93],
-                    right: [(0.41, 0.59), (0.73, 0.87), (0.846, 0.954), (0.91, 0.99)],
-                    independent: 120.0,
-                    pit: std::array::from_fn(|i| 0.1 + 0.5 * off * (i as f64 - 4.5) / 4.5),
-                });
-            }
-        }
-    }
-    out
-}
-
-fn responses() -> Vec<StepResponse> {
-    let hours: Vec<f64> = (0..=36).map(|i| f64::from(i) / 6.0).collect();
-    let one = |control: &str, signal: &str, unit: &str, gain: f64, tau: f64, expected: Option<&str>| {
-        let mean: Vec<f64> = hours.iter().map(|h| gain * (1.0 - (-h / tau).exp())).collect();
-        StepResponse {
-            control: control.into(),
-            signal: signal.into(),
-            unit: unit.into(),
-            step: 1.0,
-            low: mean.iter().map(|v| v * 0.85 - 0.02 * gain.abs()).collect(),
-            high: mean.iter().map(|v| v * 1.12 + 0.02 * gain.abs()).collect(),
-            gain,
-            mean,
-            hours: hours.clone(),
-            expected: expected.map(str::to_owned),
-            agrees: true,
-        }
-    };
-    vec![
-        one("supply_setpoint", "server_inlet_temp", "degC/degC", 0.82, 0.9, Some("+")),
-        one("fan_speed", "server_inlet_temp", "degC/%", -0.061, 0.5, Some("-")),
-        one("supply_setpoint", "hvac_power", "W/degC", -1_130.0, 0.4, Some("-")),
-        one("fan_speed", "hvac_power", "W/%", 168.0, 0.2, Some("+")),
-        one("supply_setpoint", "humidity", "%/degC", -1.4, 1.6, None),
-        one("fan_speed", "humidity", "%/%", 0.02, 1.1, None),
-    ]
-}
-
-fn quality() -> Quality {
-    let signal = |name: &str, unit: &str, min, mean, max, dropped, held, coverage, excitation| SignalQuality {
-        signal: name.into(),
-        unit: unit.into(),
-        samples: 26_000,
-        dropped,
-        held,
-        interpolated: dropped / 2,
-        missing: 12,
-        coverage,
-        min,
-        mean,
-        max,
-        excitation,
-    };
-    let moved = |moves, low, high| Some(Excitation { moves, spread: 0.14, low, high, learnable: true });
-    let finding = |signal: &str, class: &str, count, first: &str, last: &str, action: &str, note: &str| Finding {
-        signal: signal.into(),
-        class: serde_json::from_value(class.into()).unwrap(),
-        count,
-        first: first.into(),
-        last: last.into(),
-        action: serde_json::from_value(action.into()).unwrap(),
-        note: note.into(),
-    };
-    Quality {
-        completeness: 0.8,
-        sources: vec![Source {
-            file: "log/datacenter_crac.parquet".into(),
-            rows: 26_000,
-            hash: "6d1e0b6e6b0ac9f1f1b9a3d5b4f3e2a1".into(),
-        }],
-        start: "2024-05-01T00:00:00Z".into(),
-        end: "2024-10-28T13:20:00Z".into(),
-        step: "10min".into(),
-        grid_steps: 26_000,
-        segments: 3,
-        signals: vec![
-            signal("server_inlet_temp", "degC", 17.2, 23.42, 29.8, 41, 0, 0.9984, None),
-            signal("hvac_power", "W", 3_120.0, 21_480.0, 48_900.0, 12, 0, 0.9995, None),
-            signal("it_power", "W", 38_400.0, 63_020.0, 81_700.0, 0, 0, 1.0, None),
-            signal("supply_setpoint", "degC", 14.0, 18.31, 24.0, 0, 320, 1.0, moved(1_412, 15.5, 22.5)),
-            signal("fan_speed", "%", 45.0, 70.0, 95.0, 0, 118, 1.0, moved(733, 52.0, 88.0)),
-            signal("outdoor_temp", "degC", 2.1, 17.9, 36.4, 730, 0, 0.9719, None),
-            signal("cpu_load", "1", 0.08, 0.553, 0.97, 0, 0, 1.0, None),
-        ],
-        findings: vec![
-            finding(
-                "",
-                "gap",
-                2,
-                "2024-06-11T02:00:00Z",
-                "2024-08-30T09:10:00Z",
-                "split",
-                "Longer than 30min: the log continues in a new stretch.",
-            ),
-            finding(
-                "outdoor_temp",
-                "flat-line",
-                1,
-                "2024-06-20T00:10:00Z",
-                "2024-06-25T01:40:00Z",
-                "dropped",
-                "The same value for five days: a stuck sensor.",
-            ),
-            finding(
-                "server_inlet_temp",
-                "out-of-range",
-                41,
-                "2024-07-02T11:00:00Z",
-                "2024-09-14T17:50:00Z",
-                "dropped",
-                "Outside 5 to 50 degC.",
-            ),
-            finding(
-                "hvac_power",
-                "duplicate-conflict",
-                12,
-                "2024-10-27T00:00:00Z",
-                "2024-10-27T00:50:00Z",
-                "dropped",
-                "Two values for one time stamp in the hour that daylight saving repeats.",
-            ),
-        ],
-        incomplete: Vec::new(),
-    }
-}
-
-/// Four scenarios, three cases each: the answer is "do".
+/// Four scenarios with three cases each. The answer is "do".
 pub fn datacenter() -> Results {
     Results {
         schema_version: SCHEMA_VERSION,
@@ -542,7 +410,7 @@ pub fn datacenter() -> Results {
                     measured: 2_561.3,
                     simulated: estimate(2_548.0, 31.0),
                     hours: 24.0,
-                    stretches: 20,
+                    segments: 20,
                     within: 18,
                     inside: true,
                 },
@@ -552,7 +420,7 @@ pub fn datacenter() -> Results {
                     measured: 0.0,
                     simulated: estimate(0.04, 0.06),
                     hours: 24.0,
-                    stretches: 20,
+                    segments: 20,
                     within: 20,
                     inside: true,
                 },
@@ -562,7 +430,7 @@ pub fn datacenter() -> Results {
                     measured: 1.3391,
                     simulated: estimate(1.3362, 0.006),
                     hours: 24.0,
-                    stretches: 20,
+                    segments: 20,
                     within: 15,
                     inside: true,
                 },
@@ -571,7 +439,7 @@ pub fn datacenter() -> Results {
             notes: vec![Note {
                 kind: NoteKind::ConstantControl,
                 text:
-                    "fan_speed stayed between 52 and 88 % in the log: advice beyond is at the edge of its experience."
+                    "fan_speed stayed between 52 and 88 % in the log, so advice beyond that is at the edge of the logged range."
                         .into(),
             }],
         },
@@ -589,7 +457,7 @@ pub fn datacenter() -> Results {
     }
 }
 
-/// A scenario that did not run.
+/// A failed scenario.
 pub fn failed() -> ScenarioResult {
     ScenarioResult {
         name: "winter".into(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::value::TerminalCost;
-use crate::value::compare::number_or_null;
+use crate::value::json::number_or_nan;
 
 /// MPC settings chosen in closed loop on the log alone. The controller's twin and the simulated plant are models of two
 /// different families, fitted to different halves of the training rows.
@@ -19,10 +19,10 @@ pub struct TunedMpc {
     /// In the order in which they were tried.
     pub trials: Vec<TuningTrial>,
     /// Mean objective of the chosen settings in test runs that were not used to choose them.
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub planned: f64,
     /// Mean objective of the log over the same test runs.
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub logged: f64,
     /// The same comparison for each KPI.
     pub expected: Vec<ExpectedKpi>,
@@ -78,10 +78,10 @@ pub struct TuningTrial {
     pub runs: usize,
     /// Mean objective per run, adjusted for the difficulty of the family's plant models; infinite (`null` in JSON) if a
     /// run failed.
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub objective: f64,
     /// Standard error of the paired difference to the chosen candidate.
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub error: f64,
 }
 
@@ -89,8 +89,8 @@ pub struct TuningTrial {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExpectedKpi {
     pub kpi: String,
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub logged: f64,
-    #[serde(deserialize_with = "number_or_null")]
+    #[serde(deserialize_with = "number_or_nan")]
     pub planned: f64,
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::ahead::Ahead;
-use crate::scenario::{Compiled, figures_of};
+use crate::scenario::{Compiled, run_figures};
 use crate::simulate::Simulated;
 
 /// Change of a KPI over the horizon against keeping the controls: mean over futures.
@@ -23,14 +23,14 @@ pub fn heaviest(kpis: &[KpiChange]) -> Option<KpiChange> {
 
 /// The objective of each future.
 pub fn objectives(compiled: &Compiled, ahead: &Ahead, run: &Simulated) -> Vec<f64> {
-    let figures = figures_of(&compiled.kpis, &run.trajectory, &ahead.realised, ahead.past);
+    let figures = run_figures(&compiled.kpis, &run.trajectory, &ahead.realised, ahead.past);
     let values: Vec<Vec<f64>> = figures.into_iter().map(|f| f.values).collect();
     compiled.objective.value_of(&compiled.kpis, &values)
 }
 
 /// The changes from `kept` to `planned`, the one with the largest price first.
 pub fn changes(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Vec<KpiChange> {
-    let figures = |run: &Simulated| figures_of(&compiled.kpis, &run.trajectory, &ahead.realised, ahead.past);
+    let figures = |run: &Simulated| run_figures(&compiled.kpis, &run.trajectory, &ahead.realised, ahead.past);
     let (planned, kept) = (figures(planned), figures(kept));
     let mut list: Vec<KpiChange> = Vec::new();
     for ((kpi, a), b) in compiled.kpis.iter().zip(&planned).zip(&kept) {

@@ -1,4 +1,4 @@
-//! A drawing area that ends as one accessible `<svg>` element.
+//! The drawing area of a chart, which becomes one accessible `<svg>` element.
 
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -15,7 +15,7 @@ pub type Root<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub type Plot<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 pub type Drawn<T = ()> = std::result::Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
-/// What a screen reader says of a chart.
+/// The text of a chart for screen readers.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     /// Unique in the document.
@@ -24,7 +24,7 @@ pub struct Head<'a> {
     pub description: &'a str,
 }
 
-/// Draws a chart of `width` × `height` pixels. The element scales with its box.
+/// Draws a chart of `width` × `height` pixels. The element scales with its container.
 pub fn draw(head: Head<'_>, width: f64, height: f64, marks: impl for<'a> FnOnce(&Root<'a>) -> Drawn) -> Result<String> {
     let (w, h) = (units(width), units(height));
     let mut raw = String::new();
@@ -47,7 +47,7 @@ pub fn units(pixels: f64) -> i32 {
     (pixels * UNITS_PER_PIXEL).round() as i32
 }
 
-/// Space around the plotting area, pixels.
+/// Space around the plotting area, in pixels.
 #[derive(Debug, Clone, Copy)]
 pub struct Margins {
     pub left: f64,
@@ -58,7 +58,7 @@ pub struct Margins {
 
 /// The plotting area with its coordinates.
 pub fn plot<'a>(root: &Root<'a>, m: Margins, x: (f64, f64), y: (f64, f64)) -> Drawn<Plot<'a>> {
-    let (x, y) = (open(x), open(y));
+    let (x, y) = (widened(x), widened(y));
     ChartBuilder::on(root)
         .margin_left(units(m.left))
         .margin_top(units(m.top))
@@ -67,8 +67,8 @@ pub fn plot<'a>(root: &Root<'a>, m: Margins, x: (f64, f64), y: (f64, f64)) -> Dr
         .build_cartesian_2d(x.0..x.1, y.0..y.1)
 }
 
-/// A range of non-zero length.
-fn open((low, high): (f64, f64)) -> (f64, f64) {
+/// The range, widened if its length is zero.
+fn widened((low, high): (f64, f64)) -> (f64, f64) {
     if high > low {
         return (low, high);
     }
@@ -76,6 +76,7 @@ fn open((low, high): (f64, f64)) -> (f64, f64) {
     (low - room, low + room)
 }
 
+/// The colour that stands for `ink` (see the module [`super`]).
 pub fn colour(ink: Ink) -> RGBColor {
     RGBColor(0, 0, ink.code())
 }
@@ -90,7 +91,7 @@ pub fn area(plot: &mut Plot<'_>, points: Vec<(f64, f64)>, ink: Ink) -> Drawn {
     plot.draw_series([Polygon::new(points, colour(ink).filled())]).map(|_| ())
 }
 
-/// Where text stands relative to its point.
+/// The anchor of a text relative to its point.
 #[derive(Debug, Clone, Copy)]
 pub enum Side {
     Start,
@@ -98,7 +99,7 @@ pub enum Side {
     End,
 }
 
-/// Text whose middle height is at `y`; in units.
+/// Text that is vertically centred at `at`, in units.
 pub fn text(root: &Root<'_>, at: (i32, i32), words: &str, ink: Ink, side: Side) -> Drawn {
     let h = match side {
         Side::Start => HPos::Left,
@@ -106,7 +107,7 @@ pub fn text(root: &Root<'_>, at: (i32, i32), words: &str, ink: Ink, side: Side) 
         Side::End => HPos::Right,
     };
     let style = ("sans-serif", 12).into_font().color(&colour(ink)).pos(Pos::new(h, VPos::Center));
-    // The style sheet sets 12 px: half an x-height down puts the middle of the letters on the point.
+    // The font has 12 px. A shift by half the x-height centres the letters.
     root.draw(&Text::new(one_line(words), (at.0, at.1 + units(4.0)), style))
 }
 

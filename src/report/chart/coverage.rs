@@ -1,4 +1,4 @@
-//! Coverage of the 90 % interval by hours ahead, over the band in which it counts as right.
+//! Coverage of the 90 % interval by hours ahead, with the band that a correct interval would have.
 
 use super::Ink;
 use super::canvas::{self, Head, Margins, Side, units};
@@ -13,7 +13,7 @@ const MARGINS: Margins = Margins { left: 40.0, top: 10.0, right: 76.0, bottom: 3
 /// (hours ahead, measured coverage, lower and upper end of the band).
 pub type CoveragePoint = (f64, f64, f64, f64);
 
-/// The chart as SVG; coverages below one half are drawn at one half.
+/// The chart as SVG. A coverage below 50 % is drawn at 50 %.
 pub fn coverage(head: Head<'_>, points: &[CoveragePoint]) -> Result<String> {
     const FLOOR: f64 = 0.5;
     let far = points.iter().map(|p| p.0).fold(0.0, f64::max);
@@ -30,6 +30,6 @@ pub fn coverage(head: Head<'_>, points: &[CoveragePoint]) -> Result<String> {
         hours_axis(root, &plot, far, FLOOR)?;
         canvas::line(&mut plot, points.iter().map(|p| (p.0, p.1.max(FLOOR))), Ink::Line(1))?;
         let (x, y) = plot.backend_coord(&(far, points.last().map_or(0.9, |p| p.1.max(FLOOR))));
-        canvas::text(root, (x + units(5.0), y), "held", Ink::Name(1), Side::Start)
+        canvas::text(root, (x + units(5.0), y), "measured", Ink::Name(1), Side::Start)
     })
 }

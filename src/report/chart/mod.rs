@@ -1,4 +1,13 @@
-//! Charts as inline SVG: drawn by plotters, coloured by the page's style sheet.
+//! Charts as inline SVG.
+//!
+//! plotters computes the coordinates and writes SVG, but it knows colours only. It writes them into every element, where
+//! neither the dark mode nor the print layout of the page can change them. The style sheet of the page must decide the
+//! colours. So each mark goes three steps:
+//!
+//! 1. A chart (`trend`, `skill`, …) draws each mark with an [`Ink`], which names its role: axis, grid, line of case 2.
+//! 2. `canvas` passes the ink to plotters as a colour whose blue channel is [`Ink::code`], e.g. `#000012`.
+//! 3. `svg` reads the SVG of plotters, turns each of these colours back into an ink and writes a CSS class in its place.
+//!    It also shortens paths, which makes a report several times smaller.
 
 mod canvas;
 mod coverage;
@@ -17,7 +26,7 @@ pub use skill::{SkillLine, skill};
 pub use trend::{Band, Limit, TrendChart, far_limits, trend};
 pub use whisker::{Whisker, whiskers};
 
-/// What a mark is: becomes a CSS class, so that colour, dash and dark mode are decided in one place.
+/// The role of a mark. It becomes a CSS class; `templates/style.css` defines its colour and dash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {
     Axis,
@@ -27,26 +36,26 @@ pub enum Ink {
     LimitLabel,
     Zero,
     Strong,
-    /// Median line of case or model `k`.
+    /// The median line of case or model `k`.
     Line(usize),
-    /// Its band.
+    /// The band of case or model `k`.
     Fill(usize),
-    /// Its name.
+    /// The name of case or model `k`.
     Name(usize),
-    /// Its dots.
+    /// The dots of case or model `k`.
     Dot(usize),
 }
 
-/// Colours for cases and models; 0 is the baseline.
+/// Number of colours for cases and models; 0 is the baseline.
 pub const PALETTE: usize = 6;
 
-/// The palette entry of the `i`-th case; the baseline's own is never given twice.
+/// The palette entry of the `i`-th case. Only the baseline has entry 0.
 pub fn colour(i: usize) -> usize {
     if i < PALETTE { i } else { (i - 1) % (PALETTE - 1) + 1 }
 }
 
 impl Ink {
-    /// plotters knows colours only: the ink travels as one, and [`svg::compact`] turns it into a class.
+    /// The code of the ink in a plotters colour.
     fn code(self) -> u8 {
         match self {
             Self::Axis => 1,
@@ -63,6 +72,7 @@ impl Ink {
         }
     }
 
+    /// The CSS class of the ink with this code.
     fn class(code: u8) -> String {
         match code {
             1 => "ax".into(),
@@ -80,7 +90,7 @@ impl Ink {
     }
 }
 
-/// Round values that span [`low`, `high`] in about `n` steps.
+/// Round numbers from `low` to `high` in about `n` steps.
 fn round_values(low: f64, high: f64, n: usize) -> Vec<f64> {
     let span = high - low;
     if span <= 0.0 || !span.is_finite() {
@@ -98,14 +108,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_round() {
+    fn ticks_are_round_numbers() {
         assert_eq!(round_values(17.2, 26.9, 3), [20.0, 25.0]);
         assert_eq!(round_values(-0.3, 1.0, 4), [0.0, 0.5, 1.0]);
         assert_eq!(round_values(5.0, 5.0, 3), [5.0]);
     }
 
     #[test]
-    fn every_ink_has_its_own_class() {
+    fn inks_become_classes() {
         assert_eq!(colour(0), 0);
         assert!((1..40).all(|i| (1..PALETTE).contains(&colour(i))));
         assert_eq!(Ink::class(Ink::Fill(3).code()), "b3");

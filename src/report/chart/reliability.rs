@@ -1,4 +1,5 @@
-//! How often the measured value lay below each quantile of its forecast: on the diagonal when a forecast is calibrated.
+//! Reliability diagram: the share of measured values below each quantile of their forecast. The line of a calibrated
+//! forecast is the diagonal.
 
 use super::Ink;
 use super::canvas::{self, Head, Margins, Side, units};
@@ -9,7 +10,7 @@ const WIDTH: f64 = 268.0;
 const HEIGHT: f64 = 168.0;
 const MARGINS: Margins = Margins { left: 40.0, top: 10.0, right: 14.0, bottom: 32.0 };
 
-/// One horizon: its name, and the share of measured values in each tenth of the forecast.
+/// One horizon: its name, and the share of measured values in each tenth of the forecast distribution.
 #[derive(Debug, Clone)]
 pub struct ReliabilityLine {
     pub ahead: String,
@@ -45,7 +46,7 @@ pub fn reliability(head: Head<'_>, lines: &[ReliabilityLine]) -> Result<String> 
                 })
                 .collect();
             canvas::line(&mut plot, std::iter::once((0.0, 0.0)).chain(points), Ink::Line(k + 1))?;
-            // Under the diagonal there is room for the names.
+            // There is space for the names below the diagonal.
             let (x, y) = plot.backend_coord(&(0.99, 0.30 - 0.12 * k as f64));
             canvas::text(root, (x, y), &format!("{} ahead", l.ahead), Ink::Name(k + 1), Side::End)?;
         }

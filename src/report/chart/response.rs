@@ -1,4 +1,4 @@
-//! One learned step response: what a signal does after a control moves by one unit.
+//! A learned step response: the change of a signal after a control moves by one unit.
 
 use super::Ink;
 use super::canvas::{self, Head, Margins, Side, units};
@@ -10,11 +10,10 @@ const WIDTH: f64 = 250.0;
 const HEIGHT: f64 = 104.0;
 const MARGINS: Margins = Margins { left: 6.0, top: 10.0, right: 62.0, bottom: 20.0 };
 
-/// The chart as SVG; `low` and `high` are shared by the signal's row, so that its charts compare.
+/// The chart as SVG. All charts of a signal have the same `low` and `high`.
 pub fn response(head: Head<'_>, r: &StepResponse, (low, high): (f64, f64)) -> Result<String> {
-    let n = settled(r, high - low);
+    let n = points_until_settled(r, high - low);
     let hours = r.hours[..n].last().copied().unwrap_or(1.0);
-    // What is left of the time is one flat line.
     let (low, high) = (low.min(0.0), high.max(0.0));
     let room = 0.08 * (high - low).max(1e-12);
     canvas::draw(head, WIDTH, HEIGHT, |root| {
@@ -41,8 +40,8 @@ pub fn response(head: Head<'_>, r: &StepResponse, (low, high): (f64, f64)) -> Re
     })
 }
 
-/// Points until the response has settled to a fraction of its row's `range`, and as many again.
-fn settled(r: &StepResponse, range: f64) -> usize {
+/// Number of points to draw: twice the number until the response has settled to within 3 % of `range`.
+fn points_until_settled(r: &StepResponse, range: f64) -> usize {
     let n = r.hours.len().min(r.mean.len()).min(r.low.len()).min(r.high.len());
     let end = r.gain;
     let last = r.mean[..n].iter().rposition(|v| (v - end).abs() > 0.03 * range).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Skill on hold-out by horizon, one small chart per signal, all models.
+//! Skill on the hold-out by horizon: one chart per signal with all models.
 
 use super::canvas::{self, Drawn, Head, Margins, Plot, Root, Side, units};
 use super::{Ink, round_values};
@@ -18,7 +18,7 @@ pub struct SkillLine<'a> {
     pub points: Vec<(f64, f64)>,
 }
 
-/// The chart as SVG. Skills below −0.5 are drawn at −0.5: worse than useless is enough to know.
+/// The chart as SVG. A skill below −0.5 is drawn at −0.5.
 pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<String> {
     const FLOOR: f64 = -0.5;
     let low = lines.iter().flat_map(|l| &l.points).map(|p| p.1).fold(0.0, f64::min).max(FLOOR) - 0.06;
@@ -31,26 +31,26 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
             canvas::text(root, (x - units(5.0), y), &number::plain(v, 2).text, Ink::Label, Side::End)?;
         }
         hours_axis(root, &plot, hours, low)?;
-        // The chosen model is first and drawn last, on top.
-        let mut taken: Vec<i32> = vec![plot.backend_coord(&(0.0, 0.0)).1];
+        // The chosen model is first in the list and drawn last, on top.
+        let mut occupied: Vec<i32> = vec![plot.backend_coord(&(0.0, 0.0)).1];
         let x = plot.backend_coord(&(hours, 0.0)).0 + units(5.0);
-        canvas::text(root, (x, taken[0]), "no change", Ink::Label, Side::Start)?;
+        canvas::text(root, (x, occupied[0]), "no change", Ink::Label, Side::Start)?;
         for l in lines.iter().rev() {
             canvas::line(&mut plot, l.points.iter().map(|p| (p.0, p.1.max(FLOOR))), Ink::Line(l.colour))?;
         }
         for l in lines {
             let Some(last) = l.points.last() else { continue };
             let mut y = plot.backend_coord(&(0.0, last.1.max(FLOOR))).1;
-            // Up until it is free; down where that would leave the picture.
-            let free = |y: i32| taken.iter().all(|t| (t - y).abs() >= units(12.0));
-            let (home, mut step) = (y, -units(3.0));
+            // Move the name up to free space, or down if it would leave the chart.
+            let free = |y: i32| occupied.iter().all(|t| (t - y).abs() >= units(12.0));
+            let (start, mut step) = (y, -units(3.0));
             while !free(y) {
                 y += step;
                 if y < units(8.0) {
-                    (y, step) = (home, units(3.0));
+                    (y, step) = (start, units(3.0));
                 }
             }
-            taken.push(y);
+            occupied.push(y);
             canvas::text(root, (x, y), &short(l.model, 10), Ink::Name(l.colour), Side::Start)?;
         }
         Ok(())
@@ -60,7 +60,7 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
 /// Ticks and labels of hours ahead under a plot whose lowest value is `low`.
 pub(super) fn hours_axis(root: &Root<'_>, plot: &Plot<'_>, hours: f64, low: f64) -> Drawn {
     let bottom = plot.backend_coord(&(0.0, low)).1;
-    // Hours read badly when they are quarters or hundreds.
+    // Long horizons are shown in days, short ones in minutes.
     let (unit, per) = match hours {
         h if h >= 48.0 => ("d", 24.0),
         h if h < 1.0 => ("min", 1.0 / 60.0),
@@ -68,7 +68,7 @@ pub(super) fn hours_axis(root: &Root<'_>, plot: &Plot<'_>, hours: f64, low: f64)
     };
     let values = round_values(0.0, hours / per, 3);
     let values = if values.len() > 3 { values.into_iter().step_by(2).collect() } else { values };
-    for q in number::alike(&values, 3) {
+    for q in number::aligned(&values, 3) {
         let x = plot.backend_coord(&(q.value * per, low)).0;
         canvas::stroke(root, (x, bottom), (x, bottom + units(3.0)), Ink::Axis)?;
         let last = Some(&q.value) == values.last();

@@ -1,24 +1,23 @@
-//! plotters' SVG made small and themable.
+//! Converts the SVG of plotters to small elements with CSS classes (see the module [`super`]).
 //!
-//! plotters writes each mark as one element with colours and sizes in attributes, which neither dark mode nor print can
-//! change. Here every mark becomes `<path class=…>` or `<text class=…>` with relative coordinates, and points that lie
-//! within a third of a pixel of the line through their neighbours go.
+//! Every mark becomes `<path class=…>` or `<text class=…>` with relative coordinates. Points within a third of a pixel of
+//! the line through their neighbours are dropped.
 
 use std::fmt::Write as _;
 
 use super::Ink;
 
-/// Coordinates are in half pixels: plotters rounds to whole units.
+/// Coordinates are in half pixels, because plotters rounds them to integers.
 pub const UNITS_PER_PIXEL: f64 = 2.0;
 
 /// Largest distance of a dropped point from the line, in units.
 const TOLERANCE: f64 = 0.6;
 
-/// The marks of plotters' document `raw`, without its root element.
+/// The marks of the plotters document `raw`, without its root element.
 pub fn compact(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len() / 3);
     let mut rest = raw;
-    // Text is escaped by plotters, so `<` and `>` only delimit tags.
+    // plotters escapes text, so `<` and `>` only delimit tags.
     while let Some(open) = rest.find('<') {
         let Some(close) = rest[open..].find('>').map(|i| open + i) else { break };
         let tag = rest[open + 1..close].trim_end_matches('/');
@@ -69,10 +68,10 @@ pub fn compact(raw: &str) -> String {
 fn attribute(attributes: &str, key: &str) -> String {
     let find = || {
         let at = attributes.find(&format!("{key}=\""))?;
-        // `x="` must not be found inside of `cx="`.
-        let whole = at == 0 || attributes.as_bytes()[at - 1] == b' ';
+        // `x="` must not match within `cx="`.
+        let full_key = at == 0 || attributes.as_bytes()[at - 1] == b' ';
         let value = &attributes[at + key.len() + 2..];
-        whole.then(|| value[..value.find('"').unwrap_or(0)].to_owned())
+        full_key.then(|| value[..value.find('"').unwrap_or(0)].to_owned())
     };
     find().unwrap_or_default()
 }
@@ -110,7 +109,7 @@ fn path(out: &mut String, ink: &str, points: Vec<(i64, i64)>, close: bool) {
     out.push_str(if close { "z\"/>" } else { "\"/>" });
 }
 
-/// Ramer–Douglas–Peucker (1972): the fewest of the points from which no other is farther than the tolerance.
+/// Ramer–Douglas–Peucker algorithm (1972): drops points that are within the tolerance of the simplified line.
 fn simplify(points: &[(i64, i64)]) -> Vec<(i64, i64)> {
     if points.len() < 3 {
         return points.to_vec();
@@ -146,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_become_classes_and_relative_paths() {
+    fn marks_become_relative_paths_with_classes() {
         let raw = "<svg width=\"9\" height=\"9\">\n<polyline fill=\"none\" opacity=\"1\" stroke=\"#000010\" stroke-width=\"1\" points=\"1,2 4,6 7,2 \"/>\n\
                    <text x=\"5\" y=\"6\" dy=\"0.5ex\" text-anchor=\"end\" fill=\"#000003\">\n&lt;script&gt;\n</text>\n</svg>\n";
         assert_eq!(
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn thinning_keeps_corners() {
+    fn simplification_keeps_corners() {
         let line: Vec<(i64, i64)> = (0..100).map(|i| (i, 0)).chain((0..100).map(|i| (99, i))).collect();
         assert_eq!(simplify(&line), [(0, 0), (99, 0), (99, 99)]);
     }

@@ -1,4 +1,4 @@
-//! One signal over a run: median lines and P10–P90 bands of all cases, and its limits.
+//! One signal over a run: median lines and P10–P90 bands of all cases, and the limits of the signal.
 
 use super::canvas::{self, Drawn, Head, Margins, Plot, Root, Side, units};
 use super::{Ink, round_values};
@@ -10,7 +10,7 @@ const WIDTH: f64 = 832.0;
 const HEIGHT: f64 = 148.0;
 const MARGINS: Margins = Margins { left: 50.0, top: 10.0, right: 112.0, bottom: 24.0 };
 
-/// One case.
+/// The line and the band of one case.
 #[derive(Debug, Clone)]
 pub struct Band<'a> {
     pub name: String,
@@ -24,8 +24,8 @@ pub struct Band<'a> {
 /// A limit line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit {
-    /// What it is, e.g. `soft limit`.
-    pub what: &'static str,
+    /// E.g. `soft limit`.
+    pub name: &'static str,
     pub value: f64,
 }
 
@@ -65,13 +65,13 @@ pub fn trend(chart: &TrendChart<'_>) -> Result<String> {
     })
 }
 
-/// Limits too far from all values to be drawn.
+/// Limits that are too far from all values to be drawn.
 pub fn far_limits<'c>(chart: &'c TrendChart<'_>) -> impl Iterator<Item = &'c Limit> {
     let (low, high) = extent(chart);
     chart.limits.iter().filter(move |l| l.value < low || l.value > high)
 }
 
-/// Range of the value axis: all bands, and the limits that are near them.
+/// Range of the value axis: all bands, and the limits near them.
 fn extent(chart: &TrendChart<'_>) -> (f64, f64) {
     let values = chart.bands.iter().flat_map(|b| b.p10.iter().chain(b.p50).chain(b.p90)).filter(|v| v.is_finite());
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
@@ -89,7 +89,7 @@ fn extent(chart: &TrendChart<'_>) -> (f64, f64) {
 
 fn axes(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, low: f64, high: f64) -> Drawn {
     let values = round_values(low, high, 3);
-    for q in number::alike(&values, 5) {
+    for q in number::aligned(&values, 5) {
         let (x, y) = plot.backend_coord(&(0.0, q.value));
         let (right, _) = plot.backend_coord(&(chart.hours, q.value));
         canvas::stroke(root, (x, y), (right, y), Ink::Grid)?;
@@ -101,14 +101,14 @@ fn axes(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, low: f64, high
     for (hours, label) in chart.ticks {
         let (x, _) = plot.backend_coord(&(*hours, low));
         canvas::stroke(root, (x, bottom), (x, bottom + units(4.0)), Ink::Axis)?;
-        // A label centred at the very edge would be cut off.
+        // A centred label at the edge would be cut off.
         let side = if x + units(26.0) > right + units(MARGINS.right) { Side::End } else { Side::Middle };
         canvas::text(root, (x, bottom + units(13.0)), label, Ink::Label, side)?;
     }
     Ok(())
 }
 
-/// The cases' names at the right end of their lines and the limits' at theirs, pushed apart where they would overlap.
+/// The names of cases and limits at the right ends of their lines, moved apart if they would overlap.
 fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, (low, high): (f64, f64)) -> Drawn {
     let x = plot.backend_coord(&(chart.hours, 0.0)).0 + units(8.0);
     let y = |v: f64| plot.backend_coord(&(0.0, v)).1;
@@ -121,12 +121,12 @@ fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, (low, high): 
         }
     }
     for l in chart.limits.iter().filter(|l| l.value >= low && l.value <= high) {
-        let text = format!("{} {}", l.what, number::exact(l.value).text);
+        let text = format!("{} {}", l.name, number::exact(l.value).text);
         labels.push((y(l.value), text, Ink::LimitLabel));
     }
     labels.sort_by_key(|(y, _, _)| *y);
     let (gap, top, bottom) = (units(14.0), units(MARGINS.top), units(HEIGHT - MARGINS.bottom));
-    // Down from the top, then up from the bottom.
+    // First from the top down, then from the bottom up.
     let mut least = top;
     for label in &mut labels {
         label.0 = label.0.max(least);
@@ -143,18 +143,18 @@ fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, (low, high): 
     Ok(())
 }
 
-/// The band as one polygon, its edges the extremes of every 4 pixels.
+/// The band as one polygon through the extremes of every 4 pixels.
 fn band(plot: &mut Plot<'_>, b: &Band<'_>) -> Drawn {
     let n = b.hours.len().min(b.p10.len()).min(b.p90.len());
-    let wide = b.p10.iter().zip(b.p90).any(|(l, h)| h > l);
-    if n < 2 || !wide {
+    let visible = b.p10.iter().zip(b.p90).any(|(l, h)| h > l);
+    if n < 2 || !visible {
         return Ok(());
     }
     let buckets = ((WIDTH - MARGINS.left - MARGINS.right) / 4.0) as usize;
     let per = n.div_ceil(buckets).max(1);
     let (mut lower, mut upper) = (Vec::new(), Vec::new());
     for from in (0..n).step_by(per) {
-        // Buckets share their edges, so that the band has no gaps.
+        // Adjacent buckets share an edge, so that the band has no gaps.
         let to = (from + per + 1).min(n);
         let x = if from == 0 { b.hours[0] } else { b.hours[(from + to - 1) / 2] };
         let x = if to == n { b.hours[n - 1] } else { x };
@@ -165,7 +165,7 @@ fn band(plot: &mut Plot<'_>, b: &Band<'_>) -> Drawn {
     canvas::area(plot, points, Ink::Fill(b.colour))
 }
 
-/// At most two points per pixel: the lowest and the highest value of each, in order of time.
+/// At most two points per pixel, the lowest and the highest value, in order of time.
 fn thinned(hours: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
     let n = hours.len().min(values.len());
     let pixels = (WIDTH - MARGINS.left - MARGINS.right) as usize;

@@ -1,4 +1,4 @@
-//! Values with their intervals, one under the other, about a zero line.
+//! Values with their intervals, one row each, on a common axis with a zero line.
 
 use super::canvas::{self, Head, Margins, Side, units};
 use super::{Ink, round_values};
@@ -18,11 +18,11 @@ pub struct Whisker {
     pub value: f64,
     pub low: f64,
     pub high: f64,
-    /// Printed at the right.
+    /// Printed to the right of the axis.
     pub note: String,
 }
 
-/// The chart as SVG; `unit` stands at the axis.
+/// The chart as SVG; `unit` is printed next to the axis.
 pub fn whiskers(head: Head<'_>, rows: &[Whisker], unit: &str) -> Result<String> {
     let ends = rows.iter().flat_map(|r| [r.low, r.high, r.value]).filter(|v| v.is_finite());
     let (low, high) = ends.fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
@@ -32,7 +32,7 @@ pub fn whiskers(head: Head<'_>, rows: &[Whisker], unit: &str) -> Result<String> 
         let plot = canvas::plot(root, MARGINS, (low - room, high + room), (0.0, 1.0))?;
         let x = |v: f64| plot.backend_coord(&(v, 0.0)).0;
         let (top, bottom) = (units(MARGINS.top), units(height - MARGINS.bottom));
-        let ticks = number::alike(&round_values(low, high, 4), 4);
+        let ticks = number::aligned(&round_values(low, high, 4), 4);
         let last = ticks.len().saturating_sub(1);
         for (i, q) in ticks.iter().enumerate() {
             let ink = if q.value == 0.0 { Ink::Zero } else { Ink::Grid };

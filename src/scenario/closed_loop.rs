@@ -1,0 +1,88 @@
+//! One controller in closed loop with the twin.
+
+use std::sync::Arc;
+
+use super::plant::{Compiled, Plant};
+use crate::control::mpc::SkillHorizon;
+use crate::control::{self, Clock, Context, ControllerSettings, Forecast, OptimismCheck};
+use crate::error::Result;
+use crate::rng::Key;
+use crate::simulate::{Run, Simulated, simulate};
+use crate::trajectory::Trajectory;
+use crate::twin::Twin;
+use crate::value::{Figures, Kpi, figures};
+
+/// The plant under the conditions of one scenario. Any controller can run on it.
+pub struct ClosedLoop<'a> {
+    pub plant: &'a Plant,
+    pub twin: &'a Twin,
+    pub compiled: &'a Compiled,
+    /// `past` steps of history, then the run; one particle.
+    pub realised: &'a Arc<Trajectory>,
+    pub past: usize,
+    pub steps: usize,
+    pub particles: usize,
+    pub seed: u64,
+    /// Enforces the time budget of plans; without a clock, plans have no time limit.
+    pub clock: Option<&'a Clock>,
+}
+
+/// What one controller did.
+pub struct ClosedLoopRun {
+    pub simulated: Simulated,
+    pub optimism_check: Option<OptimismCheck>,
+    pub skill_horizon: Option<SkillHorizon>,
+}
+
+impl ClosedLoop<'_> {
+    /// Runs `controller` over all particles. Every controller faces the same simulated futures.
+    pub fn run(&self, controller: &ControllerSettings, stop: &dyn Fn() -> bool) -> Result<ClosedLoopRun> {
+        let all = match controller {
+            ControllerSettings::Mpc(mpc) => mpc.forecast,
+            _ => None,
+        };
+        let context = Context {
+            dynamics: self.twin,
+            rescored: true,
+            ..self.plant.context(self.compiled, Some(self.seed), self.clock)?
+        };
+        let tuned = match controller {
+            ControllerSettings::Mpc(mpc) => {
+                &ControllerSettings::Mpc(Box::new(self.plant.tuned((**mpc).clone(), &self.compiled.objective)))
+            }
+            other => other,
+        };
+        let mut controller = control::build(tuned, &context)?;
+        let run = Run {
+            dynamics: self.twin,
+            realised: self.realised,
+            past: self.past,
+            steps: self.steps,
+            particles: self.particles,
+            key: Key::new(self.seed),
+            forecast: Forecast::new(&self.plant.spec.value, self.realised.clone(), self.past, all),
+        };
+        let simulated = simulate(&run, controller.as_mut(), stop)?;
+        Ok(ClosedLoopRun {
+            simulated,
+            optimism_check: controller.optimism_check(),
+            skill_horizon: controller.skill_horizon(),
+        })
+    }
+}
+
+/// KPIs over `run`, which starts at row `past` of `realised`. Lags at the start of the run read the history, which all
+/// particles share.
+pub fn run_figures(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> Vec<Figures> {
+    let depth = kpis.iter().map(Kpi::depth).max().unwrap_or(0).max(1).min(past);
+    let (schema, steps) = (run.schema.clone(), depth + run.steps);
+    let mut joined = Trajectory::empty(schema, realised.time(past - depth), run.step_ms, steps, run.particles);
+    for (i, column) in joined.columns.iter_mut().enumerate() {
+        let (before, during) = column.split_at_mut(depth * run.particles);
+        for (k, row) in before.chunks_mut(run.particles.max(1)).enumerate() {
+            row.fill(realised.at(i, past - depth + k)[0]);
+        }
+        during.copy_from_slice(&run.columns[i]);
+    }
+    figures(kpis, &joined, &[depth..steps])
+}

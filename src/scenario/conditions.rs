@@ -1,0 +1,77 @@
+//! The conditions of a scenario: a part of the log with the scenario's changes applied.
+
+use jiff::tz::TimeZone;
+
+use super::plant::{Compiled, Plant};
+use crate::config::{Change, Loaded, ScenarioSpec};
+use crate::error::{Error, Result};
+use crate::schema::{Bounds, Role};
+use crate::trajectory::Trajectory;
+
+/// The part of the log that the scenario covers, preceded by its history, with the scenario's changes applied; returns
+/// (history steps, trajectory). A constant signal that the scenario changes becomes an ordinary signal.
+pub fn realise(
+    plant: &Plant,
+    compiled: &mut Compiled,
+    scenario: &Loaded<ScenarioSpec>,
+    steps: usize,
+) -> Result<(usize, Trajectory)> {
+    let s = &scenario.value;
+    let log = &plant.log;
+    let place = || format!("{}: the run from {} over {}", scenario.path.display(), s.start.value, s.length.value);
+    let (first, last) = (log.start, log.time(log.steps.saturating_sub(1)));
+    let start = log.step_at(s.start.value).filter(|t| t + steps <= log.steps).ok_or_else(|| {
+        Error::Data(format!(
+            "{} is not within the log, which covers {first} to {last}; move `start` or shorten `length`",
+            place()
+        ))
+    })?;
+    let (past, mut t) = plant.slice(start, steps);
+    for (name, change) in &s.disturbance {
+        let Some(signal) = plant.schema.find(name) else { continue };
+        // a changed value must stay within the valid range of the sensor
+        let valid = plant.spec.value.signals[signal].valid.as_ref();
+        let limits = valid.map_or(Bounds::OPEN, |v| Bounds { low: v[0], high: v[1] });
+        let hours = Hours::new(plant, &change.value)?;
+        for k in past..past + steps {
+            if hours.contain(t.time(k)) {
+                let v = &mut t.at_mut(signal, k)[0];
+                *v = limits.clamp(change.value.apply(*v));
+            }
+        }
+        compiled.equations.constants.retain(|c| c.signal != signal);
+    }
+    // Derived signals keep their logged values in the history; the simulation computes those of the run.
+    let states = plant.schema.with_role(Role::State);
+    if let Some(&state) = states.iter().find(|&&i| !t.at(i, past)[0].is_finite()) {
+        let name = &plant.schema.signals[state].name;
+        let complete = |k: &usize| states.iter().all(|&i| log.at(i, *k)[0].is_finite());
+        let next = (start..log.steps).find(complete);
+        let help = next.map_or_else(String::new, |k| format!("; the next complete row is at {}", log.time(k)));
+        return Err(Error::Data(format!(
+            "{} cannot start: the log has no value of `{name}` at the start{help}",
+            place()
+        )));
+    }
+    Ok((past, t))
+}
+
+/// When a change applies: always, or between two minutes of the local day.
+struct Hours {
+    zone: TimeZone,
+    between: Option<(u32, u32)>,
+}
+
+impl Hours {
+    fn new(plant: &Plant, change: &Change) -> Result<Self> {
+        let between = change.between.as_ref().map(|b| (b.value[0].minutes(), b.value[1].minutes()));
+        Ok(Self { zone: plant.spec.value.zone()?, between })
+    }
+
+    fn contain(&self, time: jiff::Timestamp) -> bool {
+        let Some((from, to)) = self.between else { return true };
+        let local = time.to_zoned(self.zone.clone());
+        let now = u32::from(local.hour().unsigned_abs()) * 60 + u32::from(local.minute().unsigned_abs());
+        if from <= to { (from..to).contains(&now) } else { now >= from || now < to }
+    }
+}

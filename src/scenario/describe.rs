@@ -1,0 +1,135 @@
+//! Text on a scenario: its changes, its controllers, and what was missing in the log.
+
+use std::sync::Arc;
+
+use super::card::change_unit;
+use super::plant::{Compiled, Plant};
+use crate::config::{Change, ControllerSpec, PlannerSpec, ScenarioSpec, TimeSpan};
+use crate::control::mpc::{ResolvedMpc, planner_of};
+use crate::control::{ControllerSettings, Forecast};
+use crate::trajectory::Trajectory;
+use crate::value::Objective;
+
+/// The scenario's changes, one line each.
+pub fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
+    let word = |name: &str, unit: &str, c: &Change| {
+        let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
+        let mut what = Vec::new();
+        if let Some(v) = &c.set {
+            what.push(format!("set to {}{unit}", v.value));
+        }
+        if let Some(v) = &c.scale {
+            what.push(format!("× {}", v.value));
+        }
+        if let Some(v) = &c.add {
+            what.push(format!("{}{}{unit}", if v.value < 0.0 { "− " } else { "+ " }, v.value.abs()));
+        }
+        let when =
+            c.between.as_ref().map_or_else(String::new, |b| format!(" between {} and {}", b.value[0], b.value[1]));
+        format!("{name} {}{when}", what.join(" "))
+    };
+    let signals = s.disturbance.iter().map(|(name, c)| {
+        let unit = plant.schema.find(name).map_or("1", |i| &plant.schema.signals[i].unit.text);
+        // a change of temperature is in kelvins
+        let unit = if c.set.is_none() { change_unit(unit) } else { unit };
+        word(name, unit, c)
+    });
+    let parameters = s.parameter.iter().map(|(name, c)| {
+        let unit = plant.spec.value.parameters.get(name).and_then(|p| p.unit.as_ref().map(|u| u.value.as_str()));
+        word(name, unit.unwrap_or("1"), c)
+    });
+    signals.chain(parameters).collect()
+}
+
+/// The controller in one line.
+pub fn controller(
+    controller: &ControllerSpec,
+    settings: &ControllerSettings,
+    plant: &Plant,
+    objective: &Objective,
+) -> String {
+    let names = |list: Vec<&str>| list.join(", ");
+    match controller {
+        ControllerSpec::Replay {} => "the logged controls".into(),
+        ControllerSpec::Hold(values) => {
+            let list: Vec<String> = values.iter().map(|(n, v)| format!("{n} = {}", v.value)).collect();
+            format!("hold {}", list.join(", "))
+        }
+        ControllerSpec::Schedule(map) => format!("schedule of {}", names(map.keys().map(String::as_str).collect())),
+        ControllerSpec::Rule(map) => {
+            let list: Vec<String> = map.iter().map(|(n, e)| format!("{n} = {}", e.value)).collect();
+            format!("rule {}", list.join(", "))
+        }
+        ControllerSpec::Pid(loops) => {
+            format!("PID on {}", names(loops.iter().map(|l| l.value.control.value.as_str()).collect()))
+        }
+        ControllerSpec::BaseStock(loops) => {
+            let kind = if loops.iter().any(|l| l.value.reorder.is_some()) { "(s, S)" } else { "base-stock" };
+            format!("{kind} on {}", names(loops.iter().map(|l| l.value.order.value.as_str()).collect()))
+        }
+        ControllerSpec::Mpc(_) => {
+            let ControllerSettings::Mpc(mpc) = settings else { return "MPC".into() };
+            let planner = match planner_of(mpc, &plant.twin) {
+                PlannerSpec::GaussNewton { .. } => "Gauss-Newton",
+                PlannerSpec::Gradient { .. } => "gradient",
+                PlannerSpec::Qp { .. } => "QP",
+                PlannerSpec::Mcts { .. } => "tree search",
+                PlannerSpec::Mppi { .. } => "MPPI",
+                PlannerSpec::RandomShooting { .. } => "random shooting",
+                PlannerSpec::Cem { .. } => "CEM",
+                PlannerSpec::Icem { .. } => "iCEM",
+            };
+            let ResolvedMpc { horizon, replan, risk, .. } = plant.tuned((**mpc).clone(), objective);
+            let every_step = TimeSpan::of_steps(1, plant.log.step_ms);
+            let replan = replan.filter(|r| *r != every_step);
+            let replan = replan.map_or_else(|| "every step".into(), |r| format!("every {r}"));
+            let risk = risk.map_or_else(|| "mean".into(), |r| format!("{r} quantile"));
+            let horizon = horizon.map_or_else(String::new, |h| format!(" horizon {h},"));
+            format!("MPC ({planner}),{horizon} replanned {replan}, minimises the {risk} of the cost")
+        }
+    }
+}
+
+/// Signals whose true future the controller receives as a forecast; constant signals are left out.
+pub fn perfect_forecast(
+    plant: &Plant,
+    compiled: &Compiled,
+    controller: &ControllerSettings,
+    realised: &Arc<Trajectory>,
+    past: usize,
+) -> Vec<String> {
+    let ControllerSettings::Mpc(mpc) = controller else { return Vec::new() };
+    let forecast = Forecast::new(&plant.spec.value, realised.clone(), past, mpc.forecast);
+    let constant = |i: &usize| compiled.equations.constants.iter().any(|c| c.signal == *i);
+    forecast.perfect().filter(|i| !constant(i)).map(|i| plant.schema.signals[i].name.clone()).collect()
+}
+
+/// Signals that the log lacks within the run; `steps` counts the missing steps per signal.
+pub fn held(plant: &Plant, steps: &[usize]) -> Vec<String> {
+    let hours = plant.log.step_seconds() / 3600.0;
+    let missing = plant.schema.signals.iter().zip(steps).filter(|(_, n)| **n > 0);
+    missing
+        .map(|(s, n)| {
+            format!(
+                "{} is missing in the log for {:.1} h of the run and keeps its last value there",
+                s.name,
+                *n as f64 * hours
+            )
+        })
+        .collect()
+}
+
+/// Sensors without a good value when the run starts; `steps` counts the steps since the last good value.
+pub fn carried(plant: &Plant, steps: &[usize]) -> Vec<String> {
+    let minutes = plant.log.step_seconds() / 60.0;
+    let missing = plant.schema.signals.iter().zip(steps).filter(|(_, n)| **n > 0);
+    missing
+        .map(|(s, n)| {
+            format!(
+                "{} has no good value in the last {:.0} min before the start, so the run starts from the model's prediction",
+                s.name,
+                *n as f64 * minutes
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,16 @@
+//! Numbers in JSON, which has no NaN: `null` is read as NaN.
+
+use serde::{Deserialize, Deserializer};
+
+/// A number; NaN if it is `null`.
+pub fn number_or_nan<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
+}
+
+/// Numbers; NaN for each `null`.
+pub fn numbers_or_nan<'de, D: Deserializer<'de>, const N: usize>(d: D) -> Result<[f64; N], D::Error>
+where
+    [Option<f64>; N]: Deserialize<'de>,
+{
+    Ok(<[Option<f64>; N]>::deserialize(d)?.map(|v| v.unwrap_or(f64::NAN)))
+}

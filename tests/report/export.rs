@@ -1,0 +1,52 @@
+//! `kpi.csv`, and the difference of two reports.
+
+use twinopt::report::{diff, kpi_csv};
+
+use super::fixture;
+
+#[test]
+fn the_csv_is_inert_and_exact() {
+    let mut results = fixture::datacenter();
+    results.scenarios.push(fixture::failed());
+    results.scenarios[0].name = "=HYPERLINK(\"x\")".into();
+    let csv = kpi_csv(&results);
+    let lines: Vec<&str> = csv.lines().collect();
+    // 4 scenarios × 3 cases × (5 KPIs + objective), 2 cases × (2 KPIs + objective), one failure, one header.
+    assert_eq!(lines.len(), 4 * 3 * 6 + 2 * 3 + 1 + 1);
+    assert!(lines[1].starts_with("\"'=HYPERLINK(\"\"x\"\")\",baseline,energy_cost,EUR,"), "{}", lines[1]);
+    let first = &results.scenarios[1].cases[2].kpis[0];
+    let change = first.change.unwrap();
+    let row = lines.iter().find(|l| l.starts_with("heatwave,mpc,energy_cost,")).unwrap();
+    let cells: Vec<&str> = row.split(',').collect();
+    assert_eq!(cells[5].parse::<f64>().unwrap(), first.value.p50);
+    assert_eq!(cells[8].parse::<f64>().unwrap(), change.mean);
+    assert_eq!((cells[11], cells[12]), ("true", "0"));
+    assert_eq!(*lines.last().unwrap(), "winter,,,,,,,,,,,,65");
+}
+
+#[test]
+fn diff_lists_changed_kpis_only() {
+    let a = fixture::datacenter();
+    let mut b = a.clone();
+    assert_eq!(diff(&a, &b).changes, []);
+    assert!(diff(&a, &b).to_string().contains("No KPI changed"));
+    b.scenarios[2].cases[1].kpis[0].value.p50 += 1.5;
+    b.scenarios[3].name = "evening".into();
+    b.provenance.model_version = "other".into();
+    let d = diff(&a, &b);
+    // One KPI changed; the 18 KPIs of the renamed scenario are missing in one report and new in the other.
+    assert_eq!(d.changes.len(), 1 + 2 * 18);
+    assert_eq!(
+        (d.changes[0].scenario.as_str(), d.changes[0].case.as_str(), d.changes[0].kpi.as_str()),
+        ("it_load", "warmer", "energy_cost")
+    );
+    let text = d.to_string();
+    assert!(
+        text.contains("+1.5")
+            && text.contains("missing")
+            && text.contains("new")
+            && text.contains("model: 9f3a6c1d2e4b → other"),
+        "{text}"
+    );
+    assert!(serde_json::to_string(&d).unwrap().contains("\"equal\":59"));
+}

@@ -1,0 +1,165 @@
+//! The verdict on page one.
+
+use twinopt::report::render;
+use twinopt::scenario::results::{LimitKind, OptimismCheck, Results};
+
+use super::{between, fixture, visible};
+
+#[test]
+fn the_verdict_depends_on_savings_limits_and_caveats() {
+    let headline = |r: &Results| {
+        let html = render(r).unwrap();
+        visible(between(&html, "<h1", "</h1>")).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let good = fixture::datacenter();
+    assert!(
+        headline(&good).starts_with("Do run “mpc”. It saves 4 600 EUR a year (3 900 to 5 400 EUR)."),
+        "{}",
+        headline(&good)
+    );
+
+    let mut trial = good.clone();
+    trial.scenarios[0].cases[2].perfect_forecast = vec!["cpu_load".into()];
+    trial.scenarios[0].cases[1].perfect_forecast = vec!["cpu_load".into()];
+    assert!(headline(&trial).starts_with("Try “mpc”. It saves about"), "{}", headline(&trial));
+
+    // The saving is reduced by the optimism of the plans.
+    let mut optimistic = good.clone();
+    for s in optimistic.scenarios.iter_mut().filter(|s| s.cases.len() > 2) {
+        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, promised: 100.0, kept: 90.0 });
+    }
+    assert_eq!(headline(&optimistic), headline(&good), "a loss of a tenth does not count");
+    let text = render(&optimistic).unwrap().replace('\u{a0}', " ");
+    assert!(text.contains("save 10 % less than predicted"));
+    for s in &mut optimistic.scenarios {
+        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, promised: 100.0, kept: 70.0 });
+    }
+    assert!(
+        headline(&optimistic).starts_with("Try “mpc”. It saves about 3 200 EUR a year"),
+        "{}",
+        headline(&optimistic)
+    );
+    let html = render(&optimistic).unwrap().replace('\u{a0}', " ");
+    for words in ["too optimistic", "save 30 % less than predicted"] {
+        assert!(html.contains(words), "{words}");
+    }
+
+    // A case that violates a limit more often than the baseline is excluded, and the next one is chosen.
+    let mut risky = good.clone();
+    let limit = &mut risky.scenarios[1].cases[2].limits[1];
+    (limit.share_beyond, limit.chance, limit.worst) = (0.02, 0.4, 1.5);
+    assert!(headline(&risky).starts_with("Do run “warmer”"), "{}", headline(&risky));
+    assert!(
+        render(&risky)
+            .unwrap()
+            .contains("“mpc” would save more but violates limits of <span class=\"tag\">server_inlet_temp</span>.")
+    );
+    for s in &mut risky.scenarios {
+        s.cases.remove(1);
+    }
+    risky.annual.remove(0);
+    assert!(
+        headline(&risky).starts_with("Don’t run “mpc”: it violates limits of server_inlet_temp more often"),
+        "{}",
+        headline(&risky)
+    );
+
+    let mut nothing = good.clone();
+    for a in &mut nothing.annual {
+        let d = &mut a.objective_change;
+        (d.low, d.high, d.measurable) = (d.mean - 1e4, d.mean + 1e4, false);
+    }
+    assert!(headline(&nothing).contains("no case makes a measurable difference"), "{}", headline(&nothing));
+    for k in nothing.scenarios.iter_mut().flat_map(|s| &mut s.cases).flat_map(|c| &mut c.kpis) {
+        k.samples = vec![Some(1.0)];
+    }
+    assert!(headline(&nothing).contains("a single simulated future"), "{}", headline(&nothing));
+
+    let mut far = good.clone();
+    for c in far.scenarios.iter_mut().flat_map(|s| &mut s.cases) {
+        (c.support.inside, c.support.edge, c.support.outside) = (0.1, 0.1, 0.8);
+    }
+    assert!(headline(&far).contains("the log contains no similar operation"), "{}", headline(&far));
+}
+
+pub fn front(r: &Results) -> String {
+    let html = render(r).unwrap();
+    visible(between(&html, "<section class=\"front", "</section>")).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_priced_kpi_that_is_not_reproduced_needs_attention() {
+    let mut results = fixture::datacenter();
+    // The third check is not priced.
+    (results.model.replay[2].inside, results.model.replay[2].within) = (false, 3);
+    assert!(front(&results).contains("Do run “mpc”") && !front(&results).contains("replays"));
+    (results.model.replay[0].inside, results.model.replay[0].within) = (false, 12);
+    let text = front(&results);
+    assert!(
+        text.contains("Try “mpc”") && text.contains("8 of 20 replays do not reproduce the measured energy cost"),
+        "{text}"
+    );
+    assert!(
+        text.contains("does not reproduce the logged energy cost in 8 of 20 replays of 24 h (newest: 2 560 measured"),
+        "{text}"
+    );
+    let html = render(&results).unwrap();
+    assert!(visible(&html).contains("† 12 of 20 segments of 24\u{a0}h"));
+    assert!(visible(&html).contains("† 3 of 20 segments"));
+}
+
+#[test]
+fn an_income_is_a_gain_and_not_a_saving() {
+    let mut results = fixture::datacenter();
+    for c in results.scenarios.iter_mut().flat_map(|s| &mut s.cases) {
+        let o = &mut c.objective;
+        (o.p10, o.p50, o.p90, o.mean) = (o.p10 - 1e6, o.p50 - 1e6, o.p90 - 1e6, o.mean - 1e6);
+    }
+    let text = front(&results);
+    assert!(text.contains("It earns 4 600 EUR a year more (3 900 to 5 400 EUR)."), "{text}");
+    assert!(text.contains("Gain a year") && !text.contains("Saving"), "{text}");
+    results.annual.iter_mut().for_each(|a| {
+        a.economics = None;
+        let d = &mut a.objective_change;
+        (d.mean, d.low, d.high) = (400.0, 300.0, 500.0);
+    });
+    assert!(front(&results).contains("earns 400 EUR a year less (300 to 500 EUR)"), "{}", front(&results));
+}
+
+#[test]
+fn a_case_that_does_not_pay_back_is_not_advised() {
+    let mut results = fixture::datacenter();
+    let e = results.annual[1].economics.as_mut().unwrap();
+    (e.npv.p10, e.npv.p50, e.npv.p90) = (-9_000.0, -4_000.0, 1_000.0);
+    results.annual.remove(0);
+    results.scenarios.iter_mut().for_each(|s| drop(s.cases.remove(1)));
+    let text = front(&results);
+    assert!(text.contains("Don’t buy “mpc”: the gain does not pay for the cost."), "{text}");
+    assert!(text.contains("Tested set-points") && text.contains("Tested") && !text.contains("Go back when"), "{text}");
+    let e = results.annual[0].economics.as_mut().unwrap();
+    (e.npv.p50, e.npv.p90) = (2_000.0, 9_000.0);
+    assert!(front(&results).contains("supervision: it may not pay back"), "{}", front(&results));
+}
+
+#[test]
+fn violations_of_a_soft_limit_count_over_all_scenarios() {
+    let mut results = fixture::datacenter();
+    let of = |r: &mut Results, share: f64| {
+        let l = &mut r.scenarios[2].cases[2].limits[0];
+        assert_eq!(l.kind, LimitKind::Soft);
+        (l.share_beyond, l.chance, l.worst) = (share, 0.5, 0.4);
+    };
+    let now = results.scenarios[2].cases[0].limits[0].share_beyond;
+    // Far better elsewhere, a little worse here.
+    for s in [0, 1, 3] {
+        results.scenarios[s].cases[0].limits[0].share_beyond = 0.2;
+    }
+    of(&mut results, now + 0.005);
+    assert!(
+        front(&results).contains("Try “mpc”") && front(&results).contains("it may violate a limit of"),
+        "{}",
+        front(&results)
+    );
+    of(&mut results, now + 0.05);
+    assert!(!front(&results).contains("Try “mpc”"), "{}", front(&results));
+}
