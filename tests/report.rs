@@ -12,7 +12,7 @@ mod verdict;
 use std::collections::HashSet;
 
 use twinopt::report::{kpi_csv, render};
-use twinopt::scenario::results::Results;
+use twinopt::scenario::results::{Note, NoteKind, Results};
 use verdict::front;
 
 /// Writes the page to `TWINOPT_REPORT_DIR` if that is set, for a look at it.
