@@ -2,11 +2,11 @@
 check:
     bash .ci/run
 
-# The main job.
+# Answers a what-if question: the first command of the README.
 run:
     cargo run --release -- run scenarios/datacenter
 
-# Every shipped plant.
+# All shipped plants.
 shipped:
     for p in datacenter chiller gas_turbine distillation inventory; do cargo run --release -- run scenarios/$p; done
 
@@ -25,13 +25,13 @@ same-numbers base:
     done
     python3 benches/same_numbers.py "$work/base/reports" "$work/new/reports"
 
-# The README's table of skills: all models on the shipped plants, and on the examples whose log is there. Takes a while.
+# The table of docs/accuracy.md: all models on the shipped plants and on the examples with a log. Takes a while.
 accuracy:
     cargo build --release
     python3 benches/accuracy.py "${CARGO_TARGET_DIR:-target}/release/twinopt"
 
-# Closed loops on the shared plants: each under its own controller and under `twinopt control`, with the same seeds. Makes
-# the plants' Python environment in target/plants; takes half an hour.
+# Closed loops on the shared plants: each under its own controller and under `twinopt control`, with the same seeds. Creates the
+# Python environment of the plants in target/plants. Takes half an hour.
 plants shared="../shared" *names:
     cargo build --release
     mkdir -p target/plants
@@ -41,7 +41,7 @@ plants shared="../shared" *names:
 bench:
     cargo bench
 
-# The Python environments of the peers, 8 GiB each, and their data, in target/peers.
+# Creates the Python environments of the peers (8 GiB each) and their data in target/peers.
 peers shared="../shared":
     mkdir -p target/peers
     cp {{shared}}/peers/* target/peers
@@ -49,15 +49,15 @@ peers shared="../shared":
     cd target/peers && (test -x v2/bin/python || (python3.11 -m venv v2 && v2/bin/pip install -q -r requirements-mbrl.txt && v2/bin/pip install -q --no-deps mbrl==0.2.0 sk-video))
     cd target/peers && (test -d data || v1/bin/python gen_data.py --out data)
 
-# Networks, rollouts, planning and forests beside their peers (`just peers` first).
+# Networks and forests compared with their peers (run `just peers` first).
 bench-ensemble peers="target/peers" *parts:
     cargo bench --bench ensemble -- {{peers}}/data --peers {{peers}} {{parts}}
 
-# One plan of MPC beside do-mpc's, and what-if runs on one thread and two.
+# One MPC plan compared with do-mpc, and what-if runs on one thread and on two.
 bench-twins shared="../shared" peers="target/peers" *parts:
     cargo bench --bench twins -- {{shared}} --peers {{peers}} {{parts}}
 
-# Time to the same closed-loop cost as mbrl-lib's CEM (`just plants ../shared cstr` makes the plants' environment).
+# Time to the same closed-loop cost as the CEM of mbrl-lib (`just plants ../shared cstr` creates the Python environment).
 bench-loop shared="../shared" peers="target/peers" python="target/plants/venv/bin/python":
     cargo build --release
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE {{peers}}/v2/bin/python benches/mbrl_cstr.py --shared {{shared}} --python {{python}} --twinopt "${CARGO_TARGET_DIR:-target}/release/twinopt" --project target/plants
@@ -70,10 +70,10 @@ deny:
 schemas:
     UPDATE=1 cargo test --release --test check schemas
 
-# Lines per file; more than 500 need a reason.
+# Lines per file. More than 500 need a reason.
 size:
     git ls-files '*.rs' | xargs wc -l | sort -rn | head -30
 
-# Where a clean build spends its time.
+# Time of each crate in a clean build.
 timings:
     CARGO_TARGET_DIR=$(mktemp -d) cargo build --release --timings
