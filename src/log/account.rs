@@ -31,7 +31,7 @@ pub(super) fn segment_findings(
             FindingClass::Gap,
             FindingAction::Split,
             format!(
-                "no signal was logged for longer than {}; in total {} ({:.1} % of the time span), at most {}",
+                "no signal was logged for longer than {}; the gaps last {} in total ({:.1} % of the time span), the longest {}",
                 duration(max_gap),
                 duration(total as i64 * grid.step),
                 100.0 * total as f64 / grid.steps as f64,
@@ -44,7 +44,7 @@ pub(super) fn segment_findings(
     if let (Some(first), Some(last)) = (e.blocks.get(1), e.blocks.last()) {
         let mixed = match s.mixed {
             0 => String::new(),
-            n => format!("; {n} steps with samples of two episodes are left out"),
+            n => format!("; {n} steps with samples of two episodes were left out"),
         };
         findings.extend(Occurrences::between(e.changes(), first.from, last.from).finding(
             "",
@@ -125,7 +125,7 @@ pub(super) fn resampling_findings(
         name,
         FindingClass::Gap,
         FindingAction::Kept,
-        format!("times longer than {} without a value while other signals have one", duration(max_gap)),
+        format!("gaps longer than {} in which other signals have values", duration(max_gap)),
     ));
 }
 

@@ -100,7 +100,7 @@ impl Unusable {
             note(o.finding(name, class, FindingAction::Dropped, text));
         };
         dropped(&self.null, FindingClass::Missing, "rows without a value".into());
-        dropped(&self.not_finite, FindingClass::NotFinite, "values that are NaN or infinite".into());
+        dropped(&self.not_finite, FindingClass::NotFinite, "values that are not finite numbers".into());
         dropped(&self.huge, FindingClass::OutOfRange, format!("values beyond {LARGEST:e}, which no plant has"));
         dropped(
             &self.outside_window,

@@ -18,7 +18,7 @@ pub(super) struct ClockFaults {
     pub notes: Vec<String>,
 }
 
-/// Most differences that the typical interval is taken from; of more, every n-th.
+/// Most differences that the typical interval is taken from. Of a longer log only every n-th difference is used.
 const MOST_DIFFERENCES: usize = 20_000;
 /// Share of equal intervals from which a log is regular.
 const REGULAR: f64 = 0.9;
@@ -100,11 +100,11 @@ fn find_backward(
             .map(|k| (time[k], value[k].to_bits()))
             .collect();
         before.sort_unstable();
-        let again = before.len();
+        let logged_before = before.len();
         let copies = (i..end).filter(|k| before.binary_search(&(time[*k], value[*k].to_bits())).is_ok()).count();
-        let paced = time[end - 1] - time[i] <= dt.saturating_mul(2 * run as i64);
+        let regular = time[end - 1] - time[i] <= dt.saturating_mul(2 * run as i64);
         let caught_up = end == time.len() || starts.contains(&end) || time[end] > newest;
-        if run >= 3 && 2 * again >= run && 10 * copies < 9 * run && paced && caught_up {
+        if run >= 3 && 2 * logged_before >= run && 10 * copies < 9 * run && regular && caught_up {
             steps.push((time[i], newest - time[i] + dt, run));
         } else {
             time[i..end].iter().for_each(|t| late_rows.add(*t));

@@ -54,6 +54,7 @@ pub struct LogSpan {
 const MOST_DISTINCT: usize = 1_000;
 const MOST_EXAMPLES: usize = 50;
 
+/// Running summary of numbers.
 #[derive(Default)]
 struct Numbers {
     sum: f64,
@@ -66,6 +67,7 @@ struct Numbers {
     distinct: BTreeSet<u64>,
 }
 
+/// Running summary of texts.
 #[derive(Default)]
 struct Texts {
     count: usize,

@@ -17,9 +17,11 @@ pub(super) struct SampleRange {
     pub to: usize,
 }
 
+/// Fewest samples of a series for flat lines, spikes and counters.
+const FEWEST_SAMPLES: usize = 50;
 /// A value farther from the others than this many times their range is far away.
 const FAR_RANGES: f64 = 5.0;
-/// Most values that a quantile is taken from; of more values, every n-th.
+/// Most values that a quantile is taken from. Of a longer series only every n-th value is used.
 const MOST_VALUES: usize = 20_000;
 
 /// Quantiles of `value`, without interpolation: the nearest order statistic.
@@ -51,8 +53,6 @@ pub(super) fn runs(s: &Samples, max_gap: i64) -> Vec<SampleRange> {
 pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
     /// Shortest flat line.
     const FEWEST: usize = 12;
-    /// Fewest samples of a series.
-    const FEWEST_SAMPLES: usize = 50;
     /// With a larger share of repeated values a signal does not usually vary.
     const MOST_REPEATS: f64 = 0.9;
     let n = s.value.len();
@@ -133,37 +133,8 @@ pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(SampleRange, &'
     let mut out: Vec<(SampleRange, &'static str)> = Vec::new();
     let mut i = 1;
     while i < n && out.len() < MOST_JUMPS {
-        let (a, b) = (v[i - 1], v[i]);
-        let found = SCALES
-            .iter()
-            .find_map(|c| {
-                let large = c.gain > 1.0;
-                let opens = if large {
-                    b.abs() > FAR_ABOVE * size60 && size60 > 0.0 && a.abs() < b.abs() / FAR_ABOVE
-                } else {
-                    b.abs() < FAR_BELOW * size40 && a.abs() > FAR_ABOVE * b.abs() && size40 > 0.0
-                };
-                let beyond = |x: f64| if large { x.abs() > FAR_ABOVE * size60 } else { x.abs() < FAR_BELOW * size40 };
-                let end = || (i..n).find(|j| !beyond(v[*j])).unwrap_or(n);
-                opens.then(|| (end(), *c))
-            })
-            .or_else(|| {
-                let jump = (b - a).abs();
-                if !temperature || jump <= JUMP_MOVES * move99 || jump < LEAST_JUMP {
-                    return None;
-                }
-                TEMPERATURES.iter().find_map(|c| {
-                    let fits = |from: f64, to: f64, c: &Conversion| {
-                        let moved = (c.gain * from + c.shift - from).abs();
-                        let slack = 2.5 * move99 * (1.0 + c.gain);
-                        (to - (c.gain * from + c.shift)).abs() <= slack.max(1e-3 * moved) && slack < 0.4 * moved
-                    };
-                    let back = Conversion { gain: 1.0 / c.gain, shift: -c.shift / c.gain, name: c.name };
-                    let end = || (i + 1..n).find(|j| fits(v[*j - 1], v[*j], &back)).unwrap_or(n);
-                    fits(a, b, c).then(|| (end(), *c))
-                })
-            });
-        match found {
+        let other_scale = || if temperature { temperature_jump(v, i, move99) } else { None };
+        match scale_jump(v, i, size40, size60).or_else(other_scale) {
             Some((to, c)) if is_converted(v, i, to, c) => {
                 out.push((SampleRange { from: i, to }, c.name));
                 i = to + 1;
@@ -172,6 +143,43 @@ pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(SampleRange, &'
         }
     }
     out
+}
+
+/// The end of a range that begins at sample `i` and whose scale is off by 1000. `size40`, `size60`: quantiles of the absolute
+/// values.
+fn scale_jump(v: &[f64], i: usize, size40: f64, size60: f64) -> Option<(usize, Conversion)> {
+    let (a, b) = (v[i - 1].abs(), v[i].abs());
+    SCALES.iter().find_map(|c| {
+        let large = c.gain > 1.0;
+        let begins = if large {
+            b > FAR_ABOVE * size60 && size60 > 0.0 && a < b / FAR_ABOVE
+        } else {
+            b < FAR_BELOW * size40 && a > FAR_ABOVE * b && size40 > 0.0
+        };
+        let beyond = |x: f64| if large { x.abs() > FAR_ABOVE * size60 } else { x.abs() < FAR_BELOW * size40 };
+        let end = || (i..v.len()).find(|j| !beyond(v[*j])).unwrap_or(v.len());
+        begins.then(|| (end(), *c))
+    })
+}
+
+/// The end of a range that begins at sample `i` and is on another temperature scale. `move99`: the 99th percentile of the
+/// absolute moves.
+fn temperature_jump(v: &[f64], i: usize, move99: f64) -> Option<(usize, Conversion)> {
+    let (a, b) = (v[i - 1], v[i]);
+    let jump = (b - a).abs();
+    if jump <= JUMP_MOVES * move99 || jump < LEAST_JUMP {
+        return None;
+    }
+    let fits = |from: f64, to: f64, c: &Conversion| {
+        let moved = (c.gain * from + c.shift - from).abs();
+        let slack = 2.5 * move99 * (1.0 + c.gain);
+        (to - (c.gain * from + c.shift)).abs() <= slack.max(1e-3 * moved) && slack < 0.4 * moved
+    };
+    TEMPERATURES.iter().find_map(|c| {
+        let back = Conversion { gain: 1.0 / c.gain, shift: -c.shift / c.gain, name: c.name };
+        let end = || (i + 1..v.len()).find(|j| fits(v[*j - 1], v[*j], &back)).unwrap_or(v.len());
+        fits(a, b, c).then(|| (end(), *c))
+    })
 }
 
 /// Whether the samples `from..to` lie outside the range of the others, and converted back lie within it and vary as much.
@@ -204,7 +212,7 @@ fn is_converted(v: &[f64], from: usize, to: usize, c: Conversion) -> bool {
 pub(super) fn spikes(s: &Samples) -> Occurrences {
     let v = &s.value;
     let mut found = Occurrences::default();
-    if v.len() < 50 {
+    if v.len() < FEWEST_SAMPLES {
         return found;
     }
     let [low, high] = quantiles(v.iter().copied(), v.len(), [0.005, 0.995]);
@@ -227,7 +235,7 @@ pub(super) fn rollovers(s: &Samples) -> Occurrences {
         up += usize::from(w[1] > w[0]);
         down += usize::from(w[1] < w[0]);
     }
-    if v.len() < 50 || 2 * up < v.len() || 200 * down > v.len() {
+    if v.len() < FEWEST_SAMPLES || 2 * up < v.len() || 200 * down > v.len() {
         return found;
     }
     let mut highest = f64::NEG_INFINITY;

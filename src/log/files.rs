@@ -10,9 +10,10 @@ use crate::error::{Error, Result};
 /// Most names of a folder that a message lists.
 const MOST_NAMES: usize = 5;
 
-/// `*` and `?` match within the name of one file or folder, and hidden files must be named.
+/// `*` and `?` match within the name of one file or folder. Hidden files are handled by [`is_named`], because `glob` would never
+/// match them.
 const OPTIONS: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 
 /// The files that the patterns of `spec` match, sorted by name.
 ///
@@ -39,12 +40,28 @@ pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
 fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
     // `glob` leaves out leading `.` components, so they are taken off before and put back after.
     let base: PathBuf = dir.components().filter(|c| *c != Component::CurDir).collect();
-    // Brackets are literal: `[` is common in names of exported files.
-    let literal_brackets = pattern.replace('[', "[[]");
-    let full = Path::new(&Pattern::escape(&base.to_string_lossy())).join(literal_brackets);
+    // Brackets are literal, because they are common in names of exported files, and `**` is the same as `*`.
+    let mut plain = pattern.replace('[', "[[]");
+    while plain.contains("**") {
+        plain = plain.replace("**", "*");
+    }
+    let full = Path::new(&Pattern::escape(&base.to_string_lossy())).join(plain);
     let Ok(paths) = glob_with(&full.to_string_lossy(), OPTIONS) else { return Vec::new() };
-    let in_dir = |path: PathBuf| path.strip_prefix(&base).map(|rest| dir.join(rest)).unwrap_or(path);
-    paths.flatten().map(in_dir).filter(|path| path.is_file()).collect()
+    let in_dir = |path: PathBuf| match path.strip_prefix(&base) {
+        Ok(rest) => is_named(pattern, rest).then(|| dir.join(rest)),
+        Err(_) => is_named(pattern, &path).then_some(path),
+    };
+    paths.flatten().filter_map(in_dir).filter(|path| path.is_file()).collect()
+}
+
+/// Whether every hidden file or folder of `path` is matched by a part of `pattern` that begins with a dot.
+fn is_named(pattern: &str, path: &Path) -> bool {
+    let names = |path: &Path| -> Vec<String> {
+        let normal = path.components().filter(|c| *c != Component::CurDir);
+        normal.map(|c| c.as_os_str().to_string_lossy().into_owned()).collect()
+    };
+    let (parts, names) = (names(Path::new(pattern)), names(path));
+    parts.iter().zip(&names).all(|(part, name)| !name.starts_with('.') || part.starts_with('.'))
 }
 
 fn no_match(dir: &Path, pattern: &str) -> String {
@@ -94,7 +111,8 @@ mod tests {
         assert_eq!(found("b[1].parquet"), ["b[1].parquet"]);
         assert_eq!(found("./a.parquet"), ["a.parquet"]);
         assert_eq!(found("*/*.parquet"), ["sub/c.parquet"]);
-        assert_eq!(found(".hidden*"), [".hidden.parquet"]);
+        assert_eq!(found(".hid*"), [".hidden.parquet"]);
+        assert_eq!(found("**/*.parquet"), ["sub/c.parquet"]);
         let absolute = dir.join("a.parquet");
         assert_eq!(matching(Path::new("elsewhere"), &absolute.to_string_lossy().replace("[a]*", "[a]?")), [absolute]);
     }

@@ -37,21 +37,30 @@ impl Grid {
     }
 }
 
-/// The phase of the grid (where its steps begin within the period), the slack, and how many of the sampled time stamps need
-/// slack.
+/// Where the steps of a grid begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Phase {
+    /// Start of the steps after a whole multiple of the step, µs.
+    start: i64,
+    slack: i64,
+    /// The sampled time stamps that need slack.
+    jitter: Occurrences,
+}
+
+/// Finds the phase of a grid with the period `step`.
 ///
-/// - At least half of the samples have the same phase: that phase.
-/// - The log has about one sample per step, up to a tenth of a step early or late: the mean phase, with slack.
+/// - If at least half of the samples have the same phase, it is that phase.
+/// - If the log has about one sample per step, up to a tenth of a step early or late, it is the mean phase, with slack.
 /// - Otherwise the steps begin at whole multiples of the step.
 ///
 /// The shares are guesses.
-fn phase(signals: &[&Samples], step: i64) -> (i64, i64, Occurrences) {
+fn phase(signals: &[&Samples], step: i64) -> Phase {
     let total: usize = signals.iter().map(|s| s.time.len()).sum();
     let stride = (total / MOST_SAMPLED).max(1);
     let sampled = || signals.iter().flat_map(|s| s.time.iter().copied()).step_by(stride);
     let mut residues: Vec<i64> = sampled().map(|t| t.rem_euclid(step)).collect();
     if residues.is_empty() {
-        return (0, 0, Occurrences::default());
+        return Phase::default();
     }
     residues.sort_unstable();
     let mut best = (0, 0);
@@ -64,7 +73,7 @@ fn phase(signals: &[&Samples], step: i64) -> (i64, i64, Occurrences) {
         let d = |r: i64| (r - phase).rem_euclid(step);
         residues.iter().filter(|r| d(**r) <= by || d(**r) >= step - by).count()
     };
-    let paced = signals
+    let one_per_step = signals
         .iter()
         .max_by_key(|s| s.time.len())
         .and_then(|s| typical_interval(&s.time))
@@ -82,18 +91,18 @@ fn phase(signals: &[&Samples], step: i64) -> (i64, i64, Occurrences) {
         let mean = (sin.atan2(cos) / turn).round() as i64;
         // A phase close to zero is jitter around the full step.
         let mean = if mean.abs() <= step / 10 { 0 } else { mean.rem_euclid(step) };
-        if !(paced && 10 * near(mean, step / 10) >= 9 * n) {
-            return (0, 0, Occurrences::default());
+        if !(one_per_step && 10 * near(mean, step / 10) >= 9 * n) {
+            return Phase::default();
         }
         (mean, 0)
     };
-    let on_ms = phase - phase.rem_euclid(1_000);
-    if share == n || !paced || 10 * near(phase, step / 10) < 9 * n {
-        return (on_ms, 0, Occurrences::default());
+    let start = phase - phase.rem_euclid(1_000);
+    if share == n || !one_per_step || 10 * near(phase, step / 10) < 9 * n {
+        return Phase { start, ..Phase::default() };
     }
     let mut jitter = Occurrences::default();
     sampled().filter(|t| t.rem_euclid(step) != phase).for_each(|t| jitter.add(t));
-    (on_ms, step / 10, jitter)
+    Phase { start, slack: step / 10, jitter }
 }
 
 /// The grid over all clean samples.
@@ -108,7 +117,7 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
             "no signal has a usable sample: all are missing, flagged bad or outside `valid`; check the columns, the good flags and `valid`".into(),
         ));
     };
-    let (phase, slack, jitter) = phase(samples, step);
+    let Phase { start: phase, slack, jitter } = phase(samples, step);
     findings.extend(jitter.finding(
         "",
         FindingClass::Jitter,
@@ -159,9 +168,9 @@ mod tests {
             time: Arc::new(minutes.iter().map(|m| m * MIN).collect()),
             value: vec![0.0; minutes.len()],
         };
-        assert_eq!(phase(&[&samples(&[7, 17, 27])], 10 * MIN).0, 7 * MIN);
+        assert_eq!(phase(&[&samples(&[7, 17, 27])], 10 * MIN).start, 7 * MIN);
         let irregular = samples(&[0, 1, 2, 13, 15, 29]);
-        assert_eq!(phase(&[&irregular], 10 * MIN), (0, 0, Occurrences::default()));
+        assert_eq!(phase(&[&irregular], 10 * MIN), Phase::default());
     }
 
     #[test]
@@ -169,7 +178,7 @@ mod tests {
         let key = crate::rng::Key::new(3);
         let time: Vec<i64> = (0..500).map(|i| i * 10 * MIN + (10e6 * key.normal(i as u64)) as i64).collect();
         let s = Samples { value: vec![1.0; time.len()], time: Arc::new(time) };
-        let (start, slack, jitter) = phase(&[&s], 10 * MIN);
+        let Phase { start, slack, jitter } = phase(&[&s], 10 * MIN);
         assert!(start == 0 && slack == MIN && jitter.count > 400, "{start} {slack} {jitter:?}");
         let grid = Grid { start, step: 10 * MIN, steps: 500, slack };
         let steps: Vec<Option<usize>> = s.time.iter().map(|t| grid.bin(*t)).collect();

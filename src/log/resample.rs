@@ -17,8 +17,8 @@ pub(super) struct Resampled {
     /// Steps within the segments without a value, and runs of such steps longer than `max_gap`.
     pub missing: Occurrences,
     pub holes: Occurrences,
-    /// Steps that have samples.
-    pub own: usize,
+    /// Number of steps that have samples.
+    pub sampled: usize,
 }
 
 /// Resamples within each segment. Steps outside of the segments are NaN.
@@ -77,11 +77,12 @@ fn fill(s: &Samples, rows: Range<usize>, grid: &Grid, how: Resample, out: &mut R
             Resample::Hold => samples[samples.len() - 1],
             Resample::Linear => samples[0],
         };
-        out.own += 1;
+        out.sampled += 1;
         i = end;
     }
 }
 
+/// Gives steps without samples the last value, for at most `longest` µs.
 fn hold(grid: &Grid, segment: &Range<usize>, longest: i64, out: &mut Resampled) {
     let mut last: Option<usize> = None;
     for k in segment.clone() {
@@ -126,6 +127,7 @@ fn interpolate(
     }
 }
 
+/// Counts the steps without a value.
 fn count_missing(grid: &Grid, segment: &Range<usize>, max_gap: i64, out: &mut Resampled) {
     let mut run = 0_usize;
     for k in segment.clone() {
@@ -173,7 +175,7 @@ mod tests {
         assert_eq!(shown(&resampled(&s, Resample::Sum)), ["4", "5", "-", "-", "-", "-", "-", "7"]);
         let held = resampled(&s, Resample::Hold);
         assert_eq!(shown(&held), ["3", "5", "5", "5", "5", "-", "-", "7"]);
-        assert_eq!((held.held.count, held.missing.count, held.own), (3, 2, 3));
+        assert_eq!((held.held.count, held.missing.count, held.sampled), (3, 2, 3));
         let s = [(0, 0.0), (15, 15.0), (40, 40.0), (75, 75.0)];
         let line = resampled(&s, Resample::Linear);
         assert_eq!(shown(&line), ["0", "10", "20", "30", "40", "-", "-", "75"]);

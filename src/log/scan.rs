@@ -164,7 +164,7 @@ pub(super) fn require_labels(file: &LogFile, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Units of `unit` per second.
+/// The number of `unit`s per second.
 fn per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Second => 1,

@@ -97,8 +97,8 @@ impl TimeReader {
         self.kind
     }
 
-    /// Learns the unit of an epoch column from the largest of the first values of a file. Thousand-fold steps: seconds of any
-    /// plausible time have at most 11 digits, milliseconds 14, and microseconds 17.
+    /// Learns the unit of an epoch column from the size of the first values of a file. The limits are the numbers that mean
+    /// the year 5138 in seconds, milliseconds and microseconds.
     pub fn learn_epoch(&mut self, values: impl Iterator<Item = f64>) {
         if self.epoch.is_none() {
             self.epoch = values.map(f64::abs).filter(|v| v.is_finite() && *v > 0.0).reduce(f64::max).map(|v| match v {

@@ -1,4 +1,4 @@
-//! A synthetic log of three months, and the helpers of these tests.
+//! A synthetic log, and helpers for these tests.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use twinopt::units::Unit;
 
 use crate::table::{Column, floats, texts, times, write, write_as};
 
+/// The folder of real and simulated logs, if it exists.
 pub fn shared() -> Option<PathBuf> {
     let root = std::env::var_os("TWINOPT_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
@@ -48,19 +49,22 @@ pub fn schema(spec: &TwinSpec) -> Arc<Schema> {
     Arc::new(Schema::new(signals.collect()))
 }
 
+/// Reads the log of the twin file `text` in folder `dir`.
 pub fn read(dir: &Path, text: &str) -> Result<(Trajectory, Quality), Error> {
     let spec = spec(text);
     log::read(dir, &spec, &schema(&spec))
 }
 
+/// One minute, and 2024-01-01, in µs.
 pub const MIN: i64 = 60_000_000;
+pub const T0: i64 = 1_704_067_200_000_000;
 
-pub const T0: i64 = 1_704_067_200_000_000; // 2024-01-01
-
+/// The number of faults of a class.
 pub fn count(q: &Quality, class: &str) -> usize {
     q.findings.iter().filter(|f| f.class.as_str() == class).map(|f| f.count).sum()
 }
 
+/// Whether all values are equal bit for bit.
 pub fn same(a: &Trajectory, b: &Trajectory) -> bool {
     let bits = |t: &Trajectory| t.columns.iter().flatten().map(|v| v.to_bits()).collect::<Vec<_>>();
     a.start == b.start && a.steps == b.steps && a.segments == b.segments && bits(a) == bits(b)
@@ -85,6 +89,7 @@ pub struct Synthetic {
     pub valve: Vec<f64>,
 }
 
+/// `n` rows of the synthetic log.
 pub fn synthetic(n: usize, seed: u64) -> Synthetic {
     let key = Key::new(seed);
     let (mut temp, mut power, mut valve) = (Vec::new(), Vec::new(), Vec::new());
@@ -131,6 +136,7 @@ impl Synthetic {
     }
 }
 
+/// A random order of `n` rows.
 pub fn shuffled(n: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
     for i in (1..n).rev() {

@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::flag::{Flag, FlagKind};
+use crate::config::SignalSpec;
 use crate::error::Result;
 use crate::log::ColumnMapping;
 use crate::scenario::Plant;
-use crate::schema::{Bounds, Role};
+use crate::schema::{Bounds, Role, Schema};
 use crate::twin::Dynamics;
 
 /// A value farther outside the logged range than this many widths of that range is not a measurement (guess: wide enough
@@ -49,12 +50,22 @@ impl Tags {
     /// # Errors
     /// [`crate::error::Error::Data`] for a column unit that cannot be converted.
     pub fn new(plant: &Plant) -> Result<Self> {
+        let signals = plant.spec.value.signals.iter().map(|s| &s.value);
+        Self::from_signals(signals, &plant.schema, |signal| plant.twin.logged_range(signal))
+    }
+
+    /// `logged`: the logged range of a signal.
+    fn from_signals<'s>(
+        signals: impl IntoIterator<Item = &'s SignalSpec>,
+        schema: &Schema,
+        logged: impl Fn(usize) -> Bounds,
+    ) -> Result<Self> {
         let mut tags = Self { list: Vec::new(), names: HashMap::new(), unknown: BTreeSet::new() };
-        for spec in plant.spec.value.signals.iter().map(|s| &s.value) {
-            let Some(signal) = plant.schema.find(&spec.name) else { continue };
+        for spec in signals {
+            let Some(signal) = schema.find(&spec.name) else { continue };
             if spec.value.is_none() && spec.role.value != Role::Derived {
-                let own = &plant.schema.signals[signal];
-                let plausible = plausible(own.role, plant.twin.logged_range(signal));
+                let own = &schema.signals[signal];
+                let plausible = plausible(own.role, logged(signal));
                 let mapping = ColumnMapping::new(spec, &own.unit)?;
                 tags.list.push(Tag { signal, role: own.role, mapping, plausible });
             }
@@ -64,7 +75,7 @@ impl Tags {
             tags.names.insert(tag.column().to_owned(), (i, true));
         }
         for (i, tag) in tags.list.iter().enumerate() {
-            tags.names.entry(plant.schema.signals[tag.signal].name.clone()).or_insert((i, false));
+            tags.names.entry(schema.signals[tag.signal].name.clone()).or_insert((i, false));
         }
         Ok(tags)
     }
@@ -134,5 +145,75 @@ fn plausible(role: Role, logged: Bounds) -> Bounds {
         Bounds { low: logged.low - PLAUSIBLE_WIDTHS * width, high: logged.high + PLAUSIBLE_WIDTHS * width }
     } else {
         Bounds { low: -PLAUSIBLE_SIZE, high: PLAUSIBLE_SIZE }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Float64Array, RecordBatch, TimestampMillisecondArray};
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+    use crate::config::TwinSpec;
+    use crate::log;
+    use crate::schema::Signal;
+    use crate::units::Unit;
+
+    const TWIN: &str = r#"
+        name = "x"
+        step = "1min"
+        log = { files = "*.parquet", time = "time" }
+        signals = [
+          { name = "temp", role = "state", unit = "degC", column = "temp_f", column_unit = "degF", valid = [-40, 50] },
+          { name = "power", role = "output", unit = "kW", column_unit = "W" },
+          { name = "level", role = "state", unit = "m", valid = [0, 2] },
+          { name = "valve", role = "control", column = "valve_pct", column_unit = "%" },
+        ]
+    "#;
+
+    #[test]
+    fn a_live_line_is_read_like_a_row_of_the_log() {
+        let spec: TwinSpec = toml::from_str(TWIN).unwrap();
+        let signal = |s: &SignalSpec| {
+            let unit = s.unit.as_ref().map_or_else(Unit::one, |u| Unit::parse(u).unwrap());
+            Signal::open(&s.name, s.role.value, unit)
+        };
+        let schema = Arc::new(Schema::new(spec.signals.iter().map(|s| signal(&s.value)).collect()));
+        // One value per row. The last two rows have values outside `valid`.
+        let columns: [(&str, [f64; 5]); 4] = [
+            ("temp_f", [32.0, 71.3, -39.9, 130.0, 0.1]),
+            ("power", [1234.5, 0.1, -7.0, 3e5, 1e-9]),
+            ("level", [0.0, 0.1, 1.9999, 1.0, -0.1]),
+            ("valve_pct", [33.3, 0.0, 100.0, 7.7, 50.0]),
+        ];
+        let dir = tempfile::TempDir::new().unwrap();
+        let time = TimestampMillisecondArray::from_iter_values((0..5).map(|i| i * 60_000)).with_timezone("UTC");
+        let arrays = columns.iter().map(|(n, v)| (*n, Arc::new(Float64Array::from(v.to_vec())) as ArrayRef));
+        let batch =
+            RecordBatch::try_from_iter([("time", Arc::new(time) as ArrayRef)].into_iter().chain(arrays)).unwrap();
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        std::fs::write(dir.path().join("log.parquet"), bytes).unwrap();
+        let (logged, _) = log::read(dir.path(), &spec, &schema).unwrap();
+
+        let tags = Tags::from_signals(spec.signals.iter().map(|s| &s.value), &schema, |_| Bounds::OPEN).unwrap();
+        for row in 0..5 {
+            let line: Map<String, Value> = columns.iter().map(|(n, v)| ((*n).to_owned(), v[row].into())).collect();
+            let (mut values, mut flags) = (vec![f64::NAN; 4], Vec::new());
+            tags.read(&line, |_| true, &mut values, &mut flags);
+            for (signal, value) in values.iter().enumerate() {
+                let from_log = logged.columns[signal][row];
+                assert!(
+                    value.to_bits() == from_log.to_bits() || value.is_nan() && from_log.is_nan(),
+                    "row {row} of {}: {value} and {from_log}",
+                    schema.signals[signal].name
+                );
+            }
+            assert_eq!(flags.len(), values.iter().filter(|v| v.is_nan()).count(), "{flags:?}");
+        }
     }
 }
