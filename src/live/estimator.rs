@@ -1,4 +1,4 @@
-//! The estimator: what is known of the plant on the twin's grid, and what stands in for missing values.
+//! The estimator: the past of the plant on the twin's grid, with estimates in place of missing values.
 
 pub mod collected;
 pub mod past;
@@ -19,7 +19,7 @@ use crate::twin::Dynamics;
 /// a limit that they are at by about 1e-7.
 const SINGLE_PRECISION: f64 = 1e-6;
 
-/// The state of the plant as far as it is known.
+/// The estimated state of the plant.
 pub struct Estimator<'a> {
     plant: &'a Plant,
     compiled: &'a Compiled,

@@ -1,4 +1,5 @@
-//! The fallback: who decides at a step. The plan, a later move of the last plan, the safe policy, or nobody, in this order.
+//! The fallback sequence, which decides the controls at each step: the plan, else a later move of the last plan, else the safe
+//! policy, else the controls in force.
 
 use super::decision::{Decision, FallbackLevel};
 use super::estimator::past::Past;
@@ -95,7 +96,7 @@ impl<'a> Fallback<'a> {
     pub fn decide(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64], lost: bool) -> Result<()> {
         let settling = past.measured() <= self.settings.settle || !self.limits.may_move(in_force);
         let attempt = if settling { Attempt::Settling } else { self.plan(past, baseline, in_force, lost)? };
-        // A later move of the last plan leaves the support like the new plan does.
+        // If the new plan leaves the support, the last plan probably does too.
         let may_follow = matches!(attempt, Attempt::Planned(_) | Attempt::Failed);
         let planned = match attempt {
             Attempt::Planned(moves) => Some(moves),
@@ -181,8 +182,8 @@ impl<'a> Fallback<'a> {
         Ok(Attempt::Planned(chosen))
     }
 
-    /// The moves that may be made in place of the plan's `first` move: see [`supported`]. All of it, if plans may leave the
-    /// support.
+    /// The moves that may be made in place of the plan's `first` move: see [`supported`]. Only `first` itself if plans may leave
+    /// the support.
     fn supported(&self, past: &mut Past, own: Vec<f64>, in_force: &[f64], first: Vec<f64>) -> Result<Vec<Vec<f64>>> {
         if self.settings.extrapolate {
             return Ok(vec![first]);
@@ -234,7 +235,7 @@ impl<'a> Fallback<'a> {
         let Some(safe) = &mut self.safe else { return Ok(None) };
         let mut control = Control::new(safe.signals().to_vec(), 1);
         let window = past.window(self.dynamics.depth().max(safe.depth()).max(2));
-        // At step 0 a policy starts anew from the controls in force. It must, if another level decided before.
+        // At step 0 a policy resets its state to the controls in force, as it must if another level decided before.
         let step = if self.on_safe { past.rows() } else { 0 };
         safe.act(&Observation { window: &window, step, forecast: past.forecast() }, &mut control)?;
         if control.values.iter().flatten().any(|v| !v.is_finite()) {

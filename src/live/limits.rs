@@ -56,8 +56,8 @@ impl ControlLimits {
         notes
     }
 
-    /// Whether each control may move from where it is: its value in force is known, or neither moves nor switching are
-    /// limited.
+    /// Whether each control can be moved now. A control with limited moves or switching can only be moved if its value in force
+    /// is known.
     pub fn may_move(&self, in_force: &[f64]) -> bool {
         let free = |limit: &Signal| limit.max_move == MoveLimit::NONE && limit.switching == Switching::NONE;
         self.signals.iter().zip(in_force).all(|(limit, force)| force.is_finite() || free(limit))

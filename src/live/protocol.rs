@@ -102,7 +102,7 @@ impl<'a> Protocol<'a> {
         n % self.pace.lines_per_step == 0
     }
 
-    /// When line `n` of the run was sent, by the clock of the run.
+    /// The time of line `n` of the run, in ms since 1970.
     pub fn line_ms(&self, n: i64) -> i64 {
         self.run.start.as_millisecond() + n.saturating_mul(self.pace.dt_ms)
     }
@@ -158,7 +158,7 @@ impl<'a> Protocol<'a> {
         new
     }
 
-    /// Finds the place of a line in its run. `None`: the line is old, and only its flags count.
+    /// Finds the place of a line in its run. `None`: the line is old, and its values are ignored.
     pub fn place(&mut self, sample: &Sample, flags: &mut Vec<Flag>) -> Option<Place> {
         if !self.described {
             self.described = true;

@@ -170,7 +170,7 @@ pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segmen
     }
 }
 
-/// Replaces a finding of rows that occurs in all signals alike by one of the time line. `signals`: their number.
+/// Replaces findings on rows that all `signals` signals share by one finding on the time line.
 pub(super) fn merge_shared(findings: &[Finding], signals: usize) -> Vec<Finding> {
     const OF_ROWS: [FindingClass; 7] = [
         FindingClass::OutOfOrder,

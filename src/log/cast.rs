@@ -37,8 +37,8 @@ pub(super) fn floats(array: &dyn Array, out: &mut Vec<f64>) -> Option<()> {
         D::Decimal256(_, scale) => each::<Decimal256Type>(array, out, |v| {
             // Of the magnitude, because the two parts of a negative number would cancel.
             let (low, high) = v.wrapping_abs().to_parts();
-            let whole = high as f64 * 2_f64.powi(128) + low as f64;
-            scaled(if v.is_negative() { -whole } else { whole }, *scale)
+            let magnitude = high as f64 * 2_f64.powi(128) + low as f64;
+            scaled(if v.is_negative() { -magnitude } else { magnitude }, *scale)
         }),
         D::Boolean => {
             let array = array.as_boolean();
@@ -64,9 +64,9 @@ fn each<T: ArrowPrimitiveType>(array: &dyn Array, out: &mut Vec<f64>, to: impl F
 }
 
 /// Divides once, so that the result is the `f64` nearest to the decimal.
-fn scaled(whole: f64, scale: i8) -> f64 {
+fn scaled(unscaled: f64, scale: i8) -> f64 {
     let power = 10_f64.powi(i32::from(scale.unsigned_abs()));
-    if scale < 0 { whole * power } else { whole / power }
+    if scale < 0 { unscaled * power } else { unscaled / power }
 }
 
 /// The dictionary key of each row (any key for a null), and the values of the dictionary.
@@ -271,8 +271,8 @@ mod tests {
         assert_eq!(read(&d), [Some(21.5)]);
         let d = Decimal64Array::from(vec![-7]).with_precision_and_scale(18, -2).unwrap();
         assert_eq!(read(&d), [Some(-700.0)]);
-        let whole = |text: &str| <Decimal256Type as ArrowPrimitiveType>::Native::from_string(text).unwrap();
-        let d = ["-5", "123456", "-1000000000000000000000000000000000000000000000000"].map(whole);
+        let integer = |text: &str| <Decimal256Type as ArrowPrimitiveType>::Native::from_string(text).unwrap();
+        let d = ["-5", "123456", "-1000000000000000000000000000000000000000000000000"].map(integer);
         let d = Decimal256Array::from(d.to_vec()).with_precision_and_scale(60, 1).unwrap();
         assert_eq!(read(&d), [Some(-0.5), Some(12_345.6), Some(-1e47)]);
     }

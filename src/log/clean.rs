@@ -13,7 +13,7 @@ use super::samples::Samples;
 use super::scan::Raw;
 use super::text::duration;
 
-/// A larger value is a fault: no plant has one, and sums of squares would overflow.
+/// A larger value is a fault (guess). No plant has one, and products of a few such values would overflow.
 const LARGEST: f64 = 1e30;
 
 /// What is known of a signal before its samples are read.

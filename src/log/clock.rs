@@ -22,7 +22,7 @@ pub(super) struct ClockFaults {
 const MOST_DIFFERENCES: usize = 20_000;
 /// Share of equal intervals from which a log is regular.
 const REGULAR: f64 = 0.9;
-/// Most clock steps that are described in words.
+/// Most clock steps that a finding describes.
 const MOST_NOTES: usize = 4;
 
 /// The typical interval of sorted time stamps, which is the median of their positive differences, and the share of the

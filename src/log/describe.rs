@@ -51,7 +51,9 @@ pub struct LogSpan {
     pub sampling: Option<TimeSpan>,
 }
 
+/// Distinct values up to which a column is counted (guess).
 const MOST_DISTINCT: usize = 1_000;
+/// Distinct texts that are kept as examples (guess).
 const MOST_EXAMPLES: usize = 50;
 
 /// Running summary of numbers.

@@ -7,7 +7,7 @@ use glob::{MatchOptions, Pattern, glob_with};
 use crate::config::LogSpec;
 use crate::error::{Error, Result};
 
-/// Most names of a folder that a message lists.
+/// Most names of a folder that a message lists (guess).
 const MOST_NAMES: usize = 5;
 
 /// `*` and `?` match within the name of one file or folder. Hidden files are handled by [`is_named`], because `glob` would never

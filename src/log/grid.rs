@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// A grid with more steps is a mistake in `step` or in a time stamp (guess: 160 MB per signal).
 const MOST_STEPS: i64 = 20_000_000;
-/// Time stamps that are looked at to find the phase of the grid.
+/// Most time stamps from which the phase of the grid is found (guess).
 const MOST_SAMPLED: usize = 100_000;
 
 /// A regular grid. All times are in µs UTC. A sample up to `slack` before a step belongs to that step.

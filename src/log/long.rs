@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 
 /// The code of a tag that is not wanted.
 const OTHER_TAG: u32 = u32::MAX;
-/// Unwanted tags that are remembered for suggestions.
+/// Most unwanted tags that are remembered for suggestions (guess).
 const MOST_OTHER_TAGS: usize = 10_000;
 
 /// The flags of good samples.

@@ -33,7 +33,7 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingClass {
-    // Of the time line.
+    // Faults of the time line.
     /// Rows whose time cannot be read.
     BadTime,
     /// A few rows years away from all others.
@@ -48,7 +48,7 @@ pub enum FindingClass {
     DstGap,
     /// Time stamps a little before or after the full step.
     Jitter,
-    /// No signal, or one signal, was logged for a while.
+    /// For some time no signal was logged, or one signal was not.
     Gap,
     /// Changes of the episode.
     Episode,
@@ -56,7 +56,7 @@ pub enum FindingClass {
     EpisodeOverlap,
     /// A column is missing from some files.
     SchemaChange,
-    // Of a signal.
+    // Faults of a signal.
     /// Rows without a value.
     Missing,
     /// NaN or infinity.

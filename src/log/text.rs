@@ -4,7 +4,7 @@ use jiff::{Timestamp, TimestampRound, Unit};
 
 use crate::error::nearest;
 
-/// Most names that a suggestion lists.
+/// Most names that a suggestion lists (guess).
 const MOST_NAMES: usize = 12;
 
 /// µs since 1970 → RFC 3339 in UTC, rounded to milliseconds.

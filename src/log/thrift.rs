@@ -7,7 +7,7 @@
 //! The footer is a struct in Thrift's compact protocol:
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
 
-/// Deepest nesting of structs. The footer of a flat log has four levels.
+/// Deepest nesting of structs (guess). The footer of a flat log has four levels.
 const DEEPEST: usize = 64;
 
 /// Whether every list of the footer can have as many members as it claims, and every value ends within the footer.

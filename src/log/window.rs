@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::scan::Raw;
 
 const DAY_US: i64 = 86_400_000_000;
-/// Share of the rows that may lie outside the window: one in a thousand (guess).
-const FEW: usize = 1_000;
+/// At most one of this many rows may lie outside the window (guess).
+const ROWS_PER_STRAY: usize = 1_000;
 /// Fewest rows for which the window is narrowed (guess).
 const FEWEST_ROWS: usize = 100;
 /// Fewest days between the window and a row outside it (guess: a plant may stand still for a few months).
@@ -17,7 +17,7 @@ const FEWEST_DAYS: i64 = 365;
 pub(super) fn plausible_window(tags: &[Raw], long: bool) -> (i64, i64) {
     let mut days = rows_per_day(if long { tags } else { &tags[..1] });
     let total: usize = days.iter().map(|d| d.1).sum();
-    let few = (total / FEW).max(1);
+    let few = (total / ROWS_PER_STRAY).max(1);
     // The days between which all but a few rows lie.
     let core = |days: &[(i64, usize)], mut left: usize| {
         days.iter()

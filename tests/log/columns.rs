@@ -82,19 +82,19 @@ fn columns_of_every_type_read_the_same() {
     m.valve = m.valve.iter().map(|v| v.round()).collect();
     m.power = m.power.iter().map(|v| (4.0 * v).round() / 4.0).collect();
     let (expected, _) = m.read();
-    let whole = || m.valve.iter().map(|v| *v as u8);
+    let valve_values = || m.valve.iter().map(|v| *v as u8);
     let cents = || m.power.iter().map(|v| (100.0 * v) as i64);
     let half = |v: &f64| <Float16Type as ArrowPrimitiveType>::Native::from_f64(*v);
     let half = Float16Array::from_iter_values(m.valve.iter().map(half));
     let coded = DictionaryArray::<Int8Type>::new(
-        Int8Array::from_iter_values(whole().map(|v| v as i8)),
+        Int8Array::from_iter_values(valve_values().map(|v| v as i8)),
         Arc::new(Float64Array::from_iter_values((0..=100).map(f64::from))),
     );
     let valves: Vec<Arc<dyn Array>> = vec![
-        Arc::new(UInt8Array::from_iter_values(whole())),
-        Arc::new(UInt16Array::from_iter_values(whole().map(u16::from))),
-        Arc::new(Int8Array::from_iter_values(whole().map(|v| v as i8))),
-        Arc::new(Int32Array::from_iter_values(whole().map(i32::from))),
+        Arc::new(UInt8Array::from_iter_values(valve_values())),
+        Arc::new(UInt16Array::from_iter_values(valve_values().map(u16::from))),
+        Arc::new(Int8Array::from_iter_values(valve_values().map(|v| v as i8))),
+        Arc::new(Int32Array::from_iter_values(valve_values().map(i32::from))),
         Arc::new(half),
         Arc::new(coded),
     ];

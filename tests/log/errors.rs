@@ -24,15 +24,15 @@ fn errors_name_the_file_the_column_and_the_help() {
     let m = synthetic(100, 1);
     m.save(&file);
     // A file with damaged data and an intact footer.
-    let whole = std::fs::read(&file).unwrap();
-    let mut holed = whole.clone();
+    let bytes = std::fs::read(&file).unwrap();
+    let mut holed = bytes.clone();
     holed[200..600].fill(0x5a);
     std::fs::write(&file, &holed).unwrap();
     let e = read(dir.path(), SYNTHETIC_TWIN).unwrap_err();
     assert!(e.exit_code() == 65 && e.to_string().contains("log.parquet"), "{e}");
-    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     assert_eq!(read(dir.path(), SYNTHETIC_TWIN).unwrap_err().exit_code(), 65);
-    std::fs::write(&file, &whole).unwrap();
+    std::fs::write(&file, &bytes).unwrap();
 
     let e = data_error(dir.path(), &SYNTHETIC_TWIN.replace("name = \"temp\"", "name = \"tmep\""));
     assert_eq!(e, "log.parquet: there is no column `tmep`; did you mean `temp`?");
@@ -97,21 +97,21 @@ fn absurd_counts_in_a_file_are_errors() {
     };
     for codec in [Compression::UNCOMPRESSED, Compression::SNAPPY] {
         write_as(&file, m.columns(), |p| p.set_compression(codec));
-        let whole = std::fs::read(&file).unwrap();
-        let end = whole.len() - 8;
-        let footer = end - u32::from_le_bytes(*whole[end..].first_chunk().unwrap()) as usize;
+        let bytes = std::fs::read(&file).unwrap();
+        let end = bytes.len() - 8;
+        let footer = end - u32::from_le_bytes(*bytes[end..].first_chunk().unwrap()) as usize;
         // The number of members of every list of structs.
-        for at in (footer..end).filter(|at| whole[*at] & 0x0f == 0x0c && whole[*at] >= 0x10) {
-            let longer = [&whole[footer..at], &[0xfc], &many, &whole[at + 1..end]].concat();
+        for at in (footer..end).filter(|at| bytes[*at] & 0x0f == 0x0c && bytes[*at] >= 0x10) {
+            let longer = [&bytes[footer..at], &[0xfc], &many, &bytes[at + 1..end]].concat();
             let length = (longer.len() as u32).to_le_bytes();
-            attempt(&[&whole[..footer], &longer, &length, b"PAR1"].concat());
+            attempt(&[&bytes[..footer], &longer, &length, b"PAR1"].concat());
         }
         // The number of values of every dictionary. The header grows, so the page after it shrinks.
-        for at in (4..footer).filter(|at| whole[*at..].starts_with(&[0x4c, 0x15])) {
-            let after = at + 2 + if whole[at + 2] & 0x80 == 0 { 1 } else { 2 };
+        for at in (4..footer).filter(|at| bytes[*at..].starts_with(&[0x4c, 0x15])) {
+            let after = at + 2 + if bytes[at + 2] & 0x80 == 0 { 1 } else { 2 };
             let grown = at + 2 + many.len() - after;
-            let page = [&whole[..at + 2], &many, &whole[after..after + 8]].concat();
-            attempt(&[&page, &whole[after + 8 + grown..]].concat());
+            let page = [&bytes[..at + 2], &many, &bytes[after..after + 8]].concat();
+            attempt(&[&page, &bytes[after + 8 + grown..]].concat());
         }
     }
     assert!(tried > 10 && refused > 6, "{tried} {refused}");
