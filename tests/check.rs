@@ -1,4 +1,4 @@
-//! Seeded mistakes (CLI-2): each is one small edit of sound files, and `check` must name its line and its help.
+//! Seeded mistakes (CLI-2): each is one small edit of valid files, and `check` must report its line and a help.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -14,12 +14,12 @@ const STOCK: &str = "data/stock/twin.toml";
 const SUMMER: &str = "scenarios/datacenter/summer.toml";
 const ORDERS: &str = "scenarios/stock/orders.toml";
 
-/// One edit, where it must be reported, and words of its help.
+/// An edit, the place where it must be reported, and words of the help.
 struct Mistake {
     file: &'static str,
     find: &'static str,
     write: &'static str,
-    /// The fault must be on the line of this text; of the edit itself when empty; `1` means the first line.
+    /// The fault must be on the line of this text. Empty: on the line of the edit; `1`: on the first line.
     at: &'static str,
     help: &'static [&'static str],
 }
@@ -88,7 +88,7 @@ const MISTAKES: &[Mistake] = &[
     m(SUMMER, "2024-07-15T00:00:00Z", "\"2024-07-15T00:00:00Z\"", "", &["without quotes"]),
     m(SUMMER, "2024-07-15T00:00:00Z", "2024-07-15T00:00:00", "", &["Z"]),
     m(SUMMER, "seed          = 1", "seed          = \"one\"", "", &["whole number"]),
-    m(SUMMER, "setpoint = 25.0", "setpoint = true", "", &["number or a text"]),
+    m(SUMMER, "setpoint = 25.0", "setpoint = true", "", &["number or a string"]),
     m(ORDERS, "level = \"120\"", "level = 120", "", &["quotes", "level = \"120\""]),
     m(ORDERS, "level = [10, 150]", "level = \"120\"", "", &["list of 2 numbers", "level = [1, 2]"]),
     m(ORDERS, "level = [10, 150]", "level = [10, true]", "", &["write a number"]),
@@ -188,21 +188,21 @@ const MISTAKES: &[Mistake] = &[
     m(SUMMER, "risk = 0.95", "risk = 0.95, correction = 30", "", &["correction = 0.3"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, budget = \"0ms\"", "", &["200ms"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, confidence = 95", "", &["confidence = 0.95"]),
-    m(SUMMER, "risk = 0.95", "risk = 0.95, confidence = 0.2", "", &["0.95 is usual"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, confidence = 0.2", "", &["typical value is 0.95"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, ranks = { server_inlet_tmp = 1 }", "", &["server_inlet_temp"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, ranks = { supply_setpoint = 1 }", "", &["a state, an output or a derived signal"]),
-    m(SUMMER, "risk = 0.95", "risk = 0.95, ranks = { server_inlet_temp = 4 }", "", &["kept first"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, ranks = { server_inlet_temp = 4 }", "", &["come first"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, ranks = { total_power = 1 }", "", &["soft = [low, high]"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, terminal = { energy_cots = 1.0 }", "", &["energy_cost"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, terminal = { energy_cost = inf }", "", &["-1.0"]),
-    m(SUMMER, "population = 128", "population = 128, elites = 0", "", &["0.1 is usual"]),
+    m(SUMMER, "population = 128", "population = 128, elites = 0", "", &["typical value is 0.1"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpont\", at_most = 400 }]", "", &["supply_setpoint"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"cpu_load\", at_most = 400 }]", "", &["control"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\", at_most = 400, per = \"0s\" }]", "", &["per = \"1d\""]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\" }]", "", &["at_most"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, totals = [{ control = \"supply_setpoint\", at_least = 500, at_most = 400 }]", "", &["at_least = 400, at_most = 500"]),
     m(STOCK, "correction = 0.1", "correction = 0.1\ntotals = [{ control = \"ordered\", at_most = 400 }]", "", &["base_stock"]),
-    m(STOCK, "correction = 0.1", "correction = -0.1", "", &["0.1 is usual"]),
+    m(STOCK, "correction = 0.1", "correction = -0.1", "", &["typical value is 0.1"]),
     m(STOCK, "order = \"ordered\"", "order = \"orderd\"", "", &["ordered"]),
     m(STOCK, "order = \"ordered\"", "order = \"demand\"", "", &["control"]),
     m(STOCK, "position = \"on_hand\"", "position = \"on_hnd\"", "", &["on_hand"]),
@@ -224,7 +224,7 @@ fn main_dir() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The sound files and logs in a new folder.
+/// The valid files and logs in a new folder.
 fn project() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for file in [TWIN, STOCK, SUMMER, ORDERS] {
@@ -294,7 +294,7 @@ fn line_of(text: &str, part: &str) -> u64 {
 }
 
 #[test]
-fn sound_files_have_no_faults() {
+fn valid_files_have_no_faults() {
     let dir = project();
     let (document, code) = faults(dir.path());
     assert_eq!(document["faults"].as_array().unwrap().len(), 0, "{document:#}");
@@ -302,9 +302,9 @@ fn sound_files_have_no_faults() {
 }
 
 #[test]
-fn seeded_mistakes_are_found_on_their_line_with_their_cure() {
+fn seeded_mistakes_are_reported_on_their_line_with_help() {
     let dir = project();
-    let (mut lines, mut cures) = (0, 0);
+    let (mut lines, mut helps) = (0, 0);
     let mut misses = Vec::new();
     for (i, mistake) in MISTAKES.iter().enumerate() {
         let path = dir.path().join(mistake.file);
@@ -327,32 +327,68 @@ fn seeded_mistakes_are_found_on_their_line_with_their_cure() {
         let text = |f: &&Value| f["help"].as_str().unwrap_or("").to_owned();
         let found: Vec<String> = errors.iter().filter(here).map(text).collect();
         let right_line = !found.is_empty();
-        let right_cure = found.iter().any(|help| mistake.help.iter().all(|word| help.contains(word)));
+        let right_help = found.iter().any(|help| mistake.help.iter().all(|word| help.contains(word)));
         lines += usize::from(right_line);
-        cures += usize::from(right_cure);
-        if !right_line || !right_cure || errors.len() > 2 {
+        helps += usize::from(right_help);
+        if !right_line || !right_help || errors.len() > 2 {
             misses.push(format!(
-                "{i}: `{}` → `{}`: line {wanted} {right_line}, help {:?} {right_cure}; reported: {errors:#?}",
+                "{i}: `{}` → `{}`: line {wanted} {right_line}, help {:?} {right_help}; reported: {errors:#?}",
                 mistake.find, mistake.write, mistake.help
             ));
         }
     }
     let n = MISTAKES.len();
-    println!("{n} mistakes, right line {lines}, right help {cures}");
+    println!("{n} mistakes, right line {lines}, right help {helps}");
     for miss in &misses {
         println!("{miss}");
     }
     assert!(n >= 60);
-    assert!(lines * 100 >= n * 95 && cures * 100 >= n * 90, "{lines} lines and {cures} cures of {n} are right");
+    assert!(lines * 100 >= n * 95 && helps * 100 >= n * 90, "{lines} lines and {helps} helps of {n} are right");
 }
 
-/// Lines that find and replacement begin with in common: the edit is after them.
+/// Commands that read the file of a mistake.
+fn readers(file: &str) -> &'static [&'static [&'static str]] {
+    match file {
+        TWIN => &[&["fit", "data/datacenter"], &["control", "data/datacenter"]],
+        STOCK => &[&["fit", "data/stock"], &["advise", "data/stock"]],
+        SUMMER => &[&["run", SUMMER, "--dry-run"]],
+        _ => &[&["run", ORDERS, "--dry-run"]],
+    }
+}
+
+#[test]
+fn all_commands_report_the_same_faults() {
+    let dir = project();
+    for mistake in MISTAKES {
+        let path = dir.path().join(mistake.file);
+        let sound = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, sound.replacen(mistake.find, mistake.write, 1)).unwrap();
+        let (document, _) = faults(dir.path());
+        let text = |f: &Value, key: &str| f[key].as_str().unwrap().to_owned();
+        // faults of the log are data errors of the commands that read it
+        let errors = document["faults"].as_array().unwrap().iter().filter(|f| {
+            f["warning"] == false && f["file"] == mistake.file && f["code"] != "no-log" && f["code"] != "outside-log"
+        });
+        for error in errors {
+            let line = format!(":{}:{}: error: {}", error["line"], error["column"], text(error, "message"));
+            for command in readers(mistake.file) {
+                let out = twinopt(dir.path(), command);
+                let shown = String::from_utf8_lossy(&out.stderr);
+                let same = [line.clone(), text(error, "code"), text(error, "help")].iter().all(|t| shown.contains(t));
+                assert!(same && out.status.code() == Some(78), "{command:?}, `{}`: {error:#}\n{shown}", mistake.write);
+            }
+        }
+        std::fs::write(&path, &sound).unwrap();
+    }
+}
+
+/// Number of lines that find and replacement have in common at the start: the edit is after them.
 fn common_lines(find: &str, write: &str) -> u64 {
     find.lines().zip(write.lines()).take_while(|(a, b)| a == b).count() as u64
 }
 
 #[test]
-fn many_mistakes_at_once_are_all_reported() {
+fn several_mistakes_are_all_reported() {
     let dir = project();
     let chosen: Vec<&Mistake> = MISTAKES
         .iter()
@@ -392,7 +428,7 @@ fn many_mistakes_at_once_are_all_reported() {
 }
 
 #[test]
-fn an_open_end_is_told_in_few_digits() {
+fn an_exclusive_lower_bound_is_shown_as_above_zero() {
     let dir = project();
     let path = dir.path().join(SUMMER);
     let sound = std::fs::read_to_string(&path).unwrap();
@@ -403,7 +439,7 @@ fn an_open_end_is_told_in_few_digits() {
 }
 
 #[test]
-fn text_and_json_say_the_same() {
+fn text_and_json_output_agree() {
     let dir = project();
     let path = dir.path().join(SUMMER);
     let text = std::fs::read_to_string(&path).unwrap();
@@ -422,7 +458,7 @@ fn text_and_json_say_the_same() {
 }
 
 #[test]
-fn a_choice_with_usual_settings_may_be_its_mere_name() {
+fn a_choice_with_default_settings_can_be_just_its_name() {
     let dir = project();
     let path = dir.path().join(SUMMER);
     let sound = std::fs::read_to_string(&path).unwrap();
@@ -438,7 +474,7 @@ fn a_choice_with_usual_settings_may_be_its_mere_name() {
 }
 
 #[test]
-fn warnings_do_not_fail() {
+fn warnings_do_not_fail_check() {
     let dir = project();
     let path = dir.path().join(SUMMER);
     let text = std::fs::read_to_string(&path).unwrap();
@@ -449,7 +485,7 @@ fn warnings_do_not_fail() {
 }
 
 #[test]
-fn a_run_time_that_is_no_whole_number_of_steps_is_told() {
+fn a_minimum_run_time_that_is_not_a_whole_number_of_steps_is_a_warning() {
     let dir = project();
     let path = dir.path().join(STOCK);
     let sound = std::fs::read_to_string(&path).unwrap();
@@ -465,7 +501,7 @@ fn a_run_time_that_is_no_whole_number_of_steps_is_told() {
 }
 
 #[test]
-fn exit_codes_tell_usage_input_and_faults_apart() {
+fn exit_codes_distinguish_usage_input_and_faults() {
     let dir = project();
     for (args, code) in [
         (&["check"][..], 0),
@@ -485,7 +521,7 @@ fn exit_codes_tell_usage_input_and_faults_apart() {
 }
 
 #[test]
-fn init_writes_files_that_pass_check_and_overwrites_nothing() {
+fn init_writes_files_that_pass_check_and_does_not_overwrite() {
     let dir = project();
     let root = dir.path().join("new");
     std::fs::create_dir(&root).unwrap();
@@ -514,7 +550,7 @@ fn init_writes_files_that_pass_check_and_overwrites_nothing() {
 
 /// Every shared Parquet file becomes a twin that passes check.
 #[test]
-fn init_takes_every_real_log() {
+fn init_accepts_every_real_log() {
     let shared = std::env::var_os("TWINOPT_SHARED").map_or_else(|| main_dir().join("../shared"), PathBuf::from);
     let mut logs: Vec<PathBuf> = ["datacenter", "inventory", "process", "rollouts"]
         .iter()

@@ -151,7 +151,7 @@ fn hostile(line: &Value, kind: usize) -> Vec<u8> {
 }
 
 #[test]
-fn ten_thousand_lines_of_which_a_fifth_are_hostile_are_all_answered() {
+fn every_line_is_answered_even_if_a_fifth_are_malformed() {
     let room = room("");
     let mut lines = Loop::start(&room, &["--quiet", "--json"]);
     lines.say(describe(3600.0).to_string().as_bytes());
@@ -190,7 +190,7 @@ fn ten_thousand_lines_of_which_a_fifth_are_hostile_are_all_answered() {
 }
 
 #[test]
-fn the_same_lines_get_the_same_answers() {
+fn equal_input_gives_equal_answers() {
     let room = room("");
     let (mut plant, mut chance) = (Plant::new(), Noise::new(9));
     let mut told: Vec<Vec<u8>> = Vec::new();
@@ -222,7 +222,7 @@ fn the_same_lines_get_the_same_answers() {
 }
 
 #[test]
-fn a_shadow_answers_with_the_plants_own_controls_and_its_log_can_be_learned_from() {
+fn shadow_mode_answers_with_the_plants_own_controls_and_its_log_can_be_fitted() {
     let room = room("");
     let seen = room.path("data/room/log/seen.parquet");
     let mut lines = Loop::start(&room, &["--shadow", "--log", seen.to_str().unwrap()]);
@@ -264,7 +264,7 @@ fn a_shadow_answers_with_the_plants_own_controls_and_its_log_can_be_learned_from
 }
 
 #[test]
-fn what_may_move_only_so_far_is_not_moved_from_nowhere() {
+fn a_control_with_max_move_is_not_moved_before_its_value_is_known() {
     let room = room("settle = 0\n");
     for told in [false, true] {
         let mut lines = Loop::start(&room, &[]);
@@ -306,7 +306,7 @@ fn each_fallback_level_follows_the_one_before_and_planning_resumes() {
 }
 
 #[test]
-fn what_was_carried_or_cannot_have_been_applied_leads_no_plan_astray() {
+fn carried_states_and_unapplied_controls_do_not_mislead_plans() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);
     lines.say(describe(3600.0).to_string().as_bytes());
@@ -333,7 +333,7 @@ fn what_was_carried_or_cannot_have_been_applied_leads_no_plan_astray() {
 }
 
 #[test]
-fn without_a_safe_policy_and_a_baseline_the_controls_stay() {
+fn without_safe_policy_and_baseline_the_controls_are_held() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);
     lines.say(describe(3600.0).to_string().as_bytes());
@@ -357,7 +357,7 @@ fn without_a_safe_policy_and_a_baseline_the_controls_stay() {
 }
 
 #[test]
-fn a_faster_plant_is_planned_for_at_the_twins_steps() {
+fn a_plant_with_a_shorter_step_is_planned_at_the_steps_of_the_twin() {
     let room = room("settle = 2\n");
     let mut lines = Loop::start(&room, &[]);
     lines.say(describe(1200.0).to_string().as_bytes());
@@ -378,7 +378,7 @@ fn a_faster_plant_is_planned_for_at_the_twins_steps() {
 }
 
 #[test]
-fn a_description_that_does_not_fit_ends_no_loop_that_has_begun() {
+fn an_invalid_description_does_not_stop_a_running_loop() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);
     lines.say(describe(3600.0).to_string().as_bytes());
@@ -397,7 +397,7 @@ fn a_description_that_does_not_fit_ends_no_loop_that_has_begun() {
 }
 
 #[test]
-fn a_plant_that_begins_again_without_a_word_is_a_new_run() {
+fn a_plant_that_restarts_without_notice_is_a_new_run() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);
     lines.say(describe(3600.0).to_string().as_bytes());
@@ -417,7 +417,7 @@ fn a_plant_that_begins_again_without_a_word_is_a_new_run() {
 }
 
 #[test]
-fn broken_lines_settle_nothing() {
+fn malformed_lines_do_not_count_as_settling_steps() {
     let room = room("settle = 3\n");
     let mut lines = Loop::start(&room, &[]);
     lines.say(describe(3600.0).to_string().as_bytes());
@@ -436,7 +436,7 @@ fn broken_lines_settle_nothing() {
 }
 
 #[test]
-fn what_is_missing_before_the_loop_is_told_with_its_cure() {
+fn errors_before_the_loop_have_help() {
     let bare = Room::new();
     bare.run(&["control", "data/room"]).expect(66).says(&["no model yet", "twinopt fit data/room"]);
     bare.run(&["advise", "data/room"]).expect(66).says(&["twinopt fit data/room"]);
@@ -446,7 +446,7 @@ fn what_is_missing_before_the_loop_is_told_with_its_cure() {
 }
 
 #[test]
-fn a_signal_leaves_a_whole_log() {
+fn an_interrupt_leaves_a_complete_log() {
     let room = room("");
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let seen = room.path(&format!("seen{signal}.parquet"));
@@ -467,7 +467,7 @@ fn a_signal_leaves_a_whole_log() {
 }
 
 #[test]
-fn a_log_that_is_there_is_never_replaced() {
+fn an_existing_log_is_never_overwritten() {
     let room = room("");
     let own = std::fs::read(room.log_file()).unwrap();
     let file = room.log_file();
@@ -483,7 +483,7 @@ fn a_log_that_is_there_is_never_replaced() {
 }
 
 #[test]
-fn advice_names_the_move_its_worth_and_when_to_undo_it() {
+fn advice_states_the_move_its_benefit_and_when_to_undo_it() {
     let room = room("");
     let ended = room.run(&["advise", "data/room"]).expect(0).says(&["the log ended"]);
     for word in ["heat", "advised", "undo it if room_temp is not within", "% of futures"] {
@@ -506,7 +506,7 @@ fn advice_names_the_move_its_worth_and_when_to_undo_it() {
 }
 
 #[test]
-fn advice_from_absurd_rows_says_so() {
+fn advice_from_implausible_rows_says_so() {
     let room = room("");
     let advise =
         || room.run(&["advise", "data/room", "--json", "--quiet", "--allow-extrapolation"]).expect(0).document();
@@ -523,7 +523,7 @@ fn advice_from_absurd_rows_says_so() {
 }
 
 #[test]
-fn advice_on_levels_is_judged_by_what_they_order() {
+fn advice_on_levels_is_evaluated_by_their_orders() {
     // heat is ordered up to a level that is never reached: from now on more than the 3 kW of the log's end
     let room = room("base_stock = [{ order = 'heat', position = '0 * heat', level = [6, 8] }]\n");
     let advice = room.run(&["advise", "data/room", "--json", "--quiet", "--allow-extrapolation"]).expect(0).document();
@@ -535,7 +535,7 @@ fn advice_on_levels_is_judged_by_what_they_order() {
 }
 
 #[test]
-fn a_late_plan_is_still_a_plan() {
+fn a_plan_that_exceeds_its_budget_is_still_used() {
     let room = room("settle = 1\nbudget = \"200ms\"\n");
     let (spec, _) = check::load_twin(&room.path("data/room")).unwrap();
     let source = plant::read(spec, twinopt::compute::cpu(), &|_| ()).unwrap();

@@ -46,7 +46,7 @@ fn settles(least: &str, aim: &str, price: &str, mpc: &str, planner: &str) -> f64
 }
 
 #[test]
-fn a_higher_rank_is_never_traded_for_a_lower_one_or_for_money() {
+fn a_higher_rank_has_strict_priority_over_lower_ranks_and_money() {
     let planners = ["gauss_newton = {}", "qp = {}", "icem = { population = 64, iterations = 6 }"];
     // (least a, aim of money, ranks, where the control settles)
     let cases = [
@@ -111,7 +111,7 @@ fn share_above(levels: &[f64], limit: f64) -> f64 {
 }
 
 #[test]
-fn limits_hold_with_the_confidence_asked_for() {
+fn limits_hold_with_the_requested_confidence() {
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     for limit in ["hard = [-inf, 10]", "soft = [-inf, 10]"] {
         let soft = limit.starts_with("soft");
@@ -143,7 +143,7 @@ fn limits_hold_with_the_confidence_asked_for() {
 }
 
 #[test]
-fn where_no_room_is_left_the_middle_is_kept() {
+fn contradicting_tightened_limits_keep_the_middle() {
     for planner in ["gauss_newton = {}", "qp = {}"] {
         let mpc = format!("ranks = {{ x = 1 }}, confidence = 0.95, planner.{planner}");
         let levels = levels("soft = [9.5, 10.5]", &mpc);

@@ -1,4 +1,4 @@
-//! The log of a twin: its files, columns and time span against what the twin file says of them.
+//! The files and columns of the log against the twin.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,7 +17,7 @@ pub(super) fn log(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     if let Some(failure) = &plant.log.failure {
         let text = match failure {
             Error::NoInput { path, reason } => match path.file_name() {
-                // The reason names the pattern itself when none matches.
+                // If no file matches, the reason already names the pattern.
                 _ if reason.contains("no file matches") => reason.clone(),
                 Some(name) => format!("{}: {reason}", name.to_string_lossy()),
                 None => reason.clone(),
@@ -33,7 +33,7 @@ pub(super) fn log(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let step = &plant.spec().step;
     if let Some(gap) = spec.max_gap.as_ref().filter(|g| !step.span.is_empty() && ***g < **step) {
         let message =
-            format!("`max_gap` {} is shorter than the step {}: every step would be a gap", gap.value, step.value);
+            format!("`max_gap` {} is shorter than the step {}: every step would count as a gap", gap.value, step.value);
         faults.add("too-short", &gap.span, message, format!("write at least `max_gap = \"{}\"`", step.value));
     }
     let Some(columns) = &plant.log.columns else { return };
@@ -89,7 +89,7 @@ fn time_column(faults: &mut Faults<'_>, plant: &Plant<'_>, name: &At<String>, ti
             if matches!(column.kind, ColumnKind::Boolean | ColumnKind::Other)
                 || (!times.is_empty() && !matches!(column.kind, ColumnKind::Time | ColumnKind::Text)) =>
         {
-            let message = format!("the time column `{}` holds {}, not times", name.value, contents(column.kind));
+            let message = format!("the time column `{}` contains {}, not times", name.value, contents(column.kind));
             faults.add("wrong-column", &name.span, message, help("name the column with the time stamps".to_owned()));
         }
         Some(_) => {}
@@ -109,7 +109,7 @@ fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, 
                     format!("did you mean `column = \"{near}\"`?"),
                 ),
                 (None, None) => {
-                    // `cpu` for `cpu_load_pct`: a column that begins with the name.
+                    // `cpu` for `cpu_load_pct`
                     let longer = all.iter().find(|c| c.starts_with(column.as_str()) || c.ends_with(column.as_str()));
                     let help = match longer {
                         Some(longer) => format!("did you mean `column = \"{longer}\"`?"),
@@ -129,7 +129,7 @@ fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, 
 }
 
 fn not_numbers(faults: &mut Faults<'_>, place: &Range<usize>, column: &Column, numeric: &[&str]) {
-    let message = format!("the column `{}` holds {}, not numbers", column.name, contents(column.kind));
+    let message = format!("the column `{}` contains {}, not numbers", column.name, contents(column.kind));
     let help = if numeric.is_empty() {
         "name a column with numbers".to_owned()
     } else {
@@ -145,27 +145,27 @@ fn missing(faults: &mut Faults<'_>, name: &At<String>, what: &str, all: &[&str])
 
 fn contents(kind: ColumnKind) -> &'static str {
     match kind {
-        ColumnKind::Text => "texts",
+        ColumnKind::Text => "strings",
         ColumnKind::Time => "times",
-        ColumnKind::Boolean => "yes or no",
+        ColumnKind::Boolean => "booleans",
         ColumnKind::Float | ColumnKind::Integer => "numbers",
-        ColumnKind::Other => "neither numbers nor texts",
+        ColumnKind::Other => "neither numbers nor strings",
     }
 }
 
-/// Two signals that read the same column.
+/// Reports signals that read the same column.
 fn twice(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let mut readers: HashMap<&str, &str> = HashMap::new();
     for signal in plant.signals.values() {
         let Some(column) = &signal.column else { continue };
         if let Some(other) = readers.insert(column.as_str(), signal.name.as_str()) {
             let message = format!("`{other}` and `{}` read the same column `{}`", signal.name.value, column.value);
-            faults.warn("duplicate-column", &column.span, message, "give each signal its own column");
+            faults.warn("duplicate-column", &column.span, message, "give each signal a column of its own");
         }
     }
 }
 
-/// Limits against what the log holds, in the signal's unit.
+/// Limits against the range of the logged values, in the signal's unit.
 fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, column: &At<String>) {
     let Some((min, max)) = plant.log.ranges.get(column.as_str()).copied() else { return };
     let Some(unit) = plant.unit(&signal.name) else { return };
@@ -179,10 +179,14 @@ fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, colum
         let Some(limits) = limits.as_ref().filter(|l| l[0] <= l[1]) else { continue };
         let [low, high] = limits.value;
         if high < min || low > max {
-            let message = format!("`{key}` [{low}, {high}] of `{name}` lies wholly outside the log ({data})");
+            let message =
+                format!("`{key}` [{low}, {high}] of `{name}` is entirely outside the range of the log ({data})");
             let help = match other_unit(&from, unit, (min, max), (low, high)) {
                 Some(hint) => hint,
-                None => "correct the limits, or the unit: `unit` is what the limits are in, `column_unit` what the column is in".to_owned(),
+                None => {
+                    "correct the limits or the unit: `unit` is the unit of the limits, `column_unit` that of the column"
+                        .to_owned()
+                }
             };
             if key == "soft" {
                 faults.warn("limits-outside-log", &limits.span, message, help);
@@ -190,14 +194,14 @@ fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, colum
                 faults.add("limits-outside-log", &limits.span, message, help);
             }
         } else if key == "hard" && (min < low || max > high) {
-            let message = format!("`hard` [{low}, {high}] of `{name}` is narrower than the log ({data})");
-            let help = "widen the limits, or leave them if the plant must no longer go there";
+            let message = format!("`hard` [{low}, {high}] of `{name}` is narrower than the range of the log ({data})");
+            let help = "widen the limits, or keep them if the plant must no longer leave them";
             faults.warn("limits-exclude-log", &limits.span, message, help);
         }
     }
 }
 
-/// The unit of the column under which the limits would hold the data: a thousandfold, or °F for °C.
+/// The unit in which the limits would contain the data: a power of ten, or °F for °C.
 fn other_unit(from: &Unit, unit: &Unit, data: (f64, f64), limits: (f64, f64)) -> Option<String> {
     let fits = |f: &dyn Fn(f64) -> f64| f(data.1) >= limits.0 && f(data.0) <= limits.1;
     if unit.is_affine() || unit.text == "K" {
@@ -216,7 +220,9 @@ fn other_unit(from: &Unit, unit: &Unit, data: (f64, f64), limits: (f64, f64)) ->
     }
     for factor in [1e-3, 1e3, 1e-6, 1e6, 1e-2, 1e2] {
         if fits(&|v| v * factor) {
-            return Some(format!("limits and data differ by a factor like {factor}: correct `unit` or `column_unit`"));
+            return Some(format!(
+                "limits and data seem to differ by a factor of {factor}: correct `unit` or `column_unit`"
+            ));
         }
     }
     None

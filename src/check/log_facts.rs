@@ -9,17 +9,17 @@ use crate::config::{Loaded, LogSpec, TimeSpan, TwinSpec};
 use crate::error::Error;
 use crate::log::{self, Column, ColumnKind};
 
-/// Larger logs are not read for the ranges of their values; limits are then not compared with them.
+/// The values of larger logs are not read, so that limits are not compared with their ranges (guess).
 const MOST_VALUES: usize = 20_000_000;
 
-/// What a log's files say of themselves.
+/// What the files of a log contain.
 #[derive(Debug, Default)]
 pub(super) struct LogFacts {
-    /// Absent when they cannot be read.
+    /// Absent if the files cannot be read.
     pub(super) columns: Option<Vec<Column>>,
     pub(super) failure: Option<Error>,
     span: Option<(Timestamp, Timestamp)>,
-    /// Usual time between rows of a wide log.
+    /// Typical time between rows of a wide log.
     pub(super) sampling: Option<TimeSpan>,
     rows: usize,
     /// Smallest and largest value of a numeric column.
@@ -36,7 +36,7 @@ impl LogFacts {
             Ok(columns) => Self { columns: Some(columns), ..Self::default() },
             Err(failure) => return Self { failure: Some(failure), ..Self::default() },
         };
-        // A time column that is not there, or holds no times, is reported with its place by the checks below.
+        // A time column that is missing or contains no times is reported with its place by `super::log`.
         let any_times = facts.columns.iter().flatten().any(|c| c.kind == ColumnKind::Time);
         if facts.find(&spec.time).is_some_and(|c| !any_times || matches!(c.kind, ColumnKind::Time | ColumnKind::Text))
             && let Ok(span) = log::time_span(dir, spec)

@@ -1,6 +1,7 @@
-//! The semantic check: what the two files mean, against each other and against the log's columns and time span.
+//! `check`: the twin and its scenarios against each other, and against the columns and the time span of the log.
 //!
-//! Every fault has its place, its cause and its help. Structure (keys and types) is checked by [`crate::spec`].
+//! The structure of the files (keys and types) is checked by [`crate::config`]. Controllers and what they name are checked
+//! where they are resolved ([`crate::resolve`]).
 
 mod controller;
 mod kpi;
@@ -33,10 +34,10 @@ pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
     faults.into_list()
 }
 
-/// Reads and checks `twin.toml` in `dir`; with its warnings.
+/// Reads and checks `twin.toml` in `dir`; returns it with its warnings.
 ///
 /// # Errors
-/// [`Error::Config`] with all faults. A log that cannot be read is none here: reading it tells more.
+/// [`Error::Config`] with all faults. A log that cannot be read is not a fault here: the error of reading it says more.
 pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     let parsed = config::parse_twin(&config::twin_file(dir))?;
     let faults = match &parsed.loaded {
@@ -46,7 +47,7 @@ pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     sound(parsed, faults)
 }
 
-/// The twin of `parsed`, unless a fault of it or of `more` stands against that.
+/// The twin of `parsed` and all warnings, if neither it nor `more` has a fault.
 ///
 /// # Errors
 /// As [`load_twin`].

@@ -1,4 +1,4 @@
-//! Sample time, model, retraining.
+//! Name, sample time, `[model]` and `[retrain]` of a twin.
 
 use super::plant::Plant;
 use super::signals::known_signals;
@@ -12,25 +12,26 @@ fn models() -> impl Iterator<Item = &'static str> {
     crate::learn::model::NAMES.iter().copied().chain([crate::learn::model::STACK])
 }
 
-/// Features are derived signals that are known before the controls are.
+/// Features must be derived signals that can be computed before the controls are known.
 fn features(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
     known_signals(faults, plant, names);
     for name in names {
         let Some(signal) = plant.spec().signals.iter().find(|s| s.name.value == name.value) else { continue };
         if *signal.role != Role::Derived {
-            let message = format!("`{}` is no derived signal", name.value);
-            let help = "models read states, controls and disturbances anyway, and never outputs";
+            let message = format!("`{}` is not a derived signal", name.value);
+            let help =
+                "name derived signals only: models always read states, controls and disturbances, and never outputs";
             faults.add("bad-feature", &name.span, message, help);
         } else if let Some(needed) = late(plant, &name.value, 0) {
             let message =
-                format!("`{}` needs `{needed}`, which is known only after the model has been asked", name.value);
-            let help = "use signals that are neither controls nor outputs, or their past: `lag(x, 1)`";
+                format!("`{}` depends on `{needed}`, which is known only after the model was evaluated", name.value);
+            let help = "use signals that are neither controls nor outputs, or past values: `lag(x, 1)`";
             faults.add("bad-feature", &name.span, message, help);
         }
     }
 }
 
-/// The control or output that the derived signal `name` needs at the same step.
+/// The control or output of the same step on which the derived signal `name` depends.
 fn late<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a str> {
     let signals = &plant.spec().signals;
     let expr = signals.iter().find(|s| s.name.value == name)?.expr.as_ref()?;
@@ -38,7 +39,7 @@ fn late<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a str> {
     let now = program.reads.iter().filter(|(_, lag)| *lag == 0).filter_map(|(i, _)| signals.get(*i));
     now.filter(|s| s.value.value.is_none()).find_map(|s| match *s.role {
         Role::Control | Role::Output => Some(s.name.as_str()),
-        // a circle is told elsewhere
+        // circular dependencies are reported elsewhere
         Role::Derived if depth < signals.len() => late(plant, &s.name.value, depth + 1),
         _ => None,
     })
@@ -47,12 +48,12 @@ fn late<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a str> {
 pub(super) fn file(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let name = &spec.name;
-    // what cannot be a name at all has been told where the file was parsed
+    // an invalid name was reported when the file was parsed
     if is_plant_name(name) {
         let folder = plant.file.path.parent().and_then(|p| p.canonicalize().ok());
         let folder = folder.as_ref().and_then(|p| p.file_name()).and_then(|n| n.to_str());
         if let Some(folder) = folder.filter(|f| *f != name.value) {
-            let message = format!("the plant is called `{}`, its folder `{folder}`", name.value);
+            let message = format!("the plant is called `{}`, but its folder `{folder}`", name.value);
             let help = format!("write `name = \"{folder}\"`, or rename the folder");
             faults.warn("bad-name", &name.span, message, help);
         }
@@ -74,7 +75,7 @@ pub(super) fn file(faults: &mut Faults<'_>, plant: &Plant<'_>) {
             "odd-span",
             &step.span,
             message,
-            format!("write `step = \"{sampling}\"`: no information lies in between"),
+            format!("write `step = \"{sampling}\"`: the log has no information in between"),
         );
     }
     if let Some(zone) = &spec.timezone {
@@ -88,7 +89,7 @@ pub(super) fn timezone(faults: &mut Faults<'_>, zone: &At<String>) {
     }
     let names: Vec<String> = jiff::tz::db().available().map(|n| n.as_str().to_owned()).collect();
     if names.is_empty() {
-        let message = format!("the time zone `{}` cannot be looked up: this machine has no time-zone data", zone.value);
+        let message = format!("cannot look up the time zone `{}`: this machine has no time-zone data", zone.value);
         faults.add("time-zone", &zone.span, message, "install the package `tzdata`, or use `UTC`");
         return;
     }
@@ -113,11 +114,11 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         }
     }
     if *model.lags == 0 {
-        let message = "`lags` must be 1 or more: the present value counts as one";
+        let message = "`lags` must be 1 or more: the current value counts";
         faults.add("out-of-range", &model.lags.span, message, "write e.g. `lags = 3`");
     } else if *model.lags > 100 {
-        let message = format!("{} past values of every signal are too many to learn from", model.lags.value);
-        faults.add("out-of-range", &model.lags.span, message, "write at most 100; 1 to 10 is usual");
+        let message = format!("`lags` must be at most 100, but it is {}", model.lags.value);
+        faults.add("out-of-range", &model.lags.span, message, "a typical value is 1 to 10");
     }
     known_signals(faults, plant, &model.ignore);
     features(faults, plant, &model.features);
@@ -126,12 +127,12 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     rollout_loss(faults, model);
     let log = plant.log.length();
     if model.holdout.ms() <= 0 {
-        let message = "`holdout` must be longer than 0: without it nothing can be scored";
+        let message = "`holdout` must be longer than 0: models are scored on it";
         faults.add("out-of-range", &model.holdout.span, message, "write e.g. `holdout = \"14d\"`");
     } else if let Some(log) = log.filter(|log| *model.holdout >= *log) {
         let place = some_place(&model.holdout.span, plant);
         let message = format!(
-            "the hold-out {} is not shorter than the log ({log}): nothing is left to learn from",
+            "the hold-out {} is not shorter than the log ({log}): nothing is left for the fit",
             model.holdout.value
         );
         let fifth = crate::config::TimeSpan::from_ms(round_span(log.ms() / 5, step.ms()));
@@ -144,7 +145,7 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     } else if let Some(log) = log.filter(|log| model.holdout.ms() * 2 > log.ms()) {
         let place = some_place(&model.holdout.span, plant);
         let message = format!("the hold-out {} is more than half of the log ({log})", model.holdout.value);
-        faults.warn("too-long", &place, message, "leave at least half of the log to learn from");
+        faults.warn("too-long", &place, message, "leave at least half of the log for the fit");
     }
     if !step.span.is_empty() && *model.horizon < **step {
         let place = some_place(&model.horizon.span, plant);
@@ -158,7 +159,7 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     } else if *model.horizon > *model.holdout && model.holdout.ms() > 0 {
         let place = some_place(&model.horizon.span, plant);
         let message = format!(
-            "the horizon {} is longer than the hold-out {}: it cannot be scored",
+            "the horizon {} is longer than the hold-out {}, on which it is scored",
             model.horizon.value, model.holdout.value
         );
         faults.add("too-long", &place, message, "shorten `horizon` or lengthen `holdout`");
@@ -171,7 +172,7 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         } else {
             "write a share, like `completeness = 0.8`".to_owned()
         };
-        let message = format!("`completeness` must lie above 0 and at most 1, here it is {}", share.value);
+        let message = format!("`completeness` must be above 0 and at most 1, but it is {}", share.value);
         faults.add("out-of-range", &share.span, message, help);
     }
     retrain(faults, plant);
@@ -180,23 +181,24 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
 fn gp(faults: &mut Faults<'_>, gp: &GpSpec) {
     let points = *gp.max_points;
     if points < 30 {
-        let message = format!("{points} points are too few for an exact process: a fit needs 30 rows at least");
+        let message = format!("`max_points` must be at least 30, but it is {points}: a fit needs that many rows");
         faults.add("out-of-range", &gp.max_points.span, message, "write e.g. `max_points = 3000`");
     } else if points > 20_000 {
         let gigabytes = (points as f64).powi(2) * 8.0 / 1e9;
-        let message =
-            format!("an exact process of {points} points needs {gigabytes:.0} GB a target, and time as their cube");
-        let help = "write at most 20000; with more rows the process goes through inducing points by itself";
+        let message = format!(
+            "an exact process with {points} points needs {gigabytes:.0} GB per target, and its time grows with their cube"
+        );
+        let help = "write at most 20000; with more rows the process uses inducing points";
         faults.add("out-of-range", &gp.max_points.span, message, help);
     }
     let inducing = *gp.inducing;
     if !(8..=4000).contains(&inducing) {
-        let message = format!("`inducing` must lie between 8 and 4000, here it is {inducing}");
+        let message = format!("`inducing` must be between 8 and 4000, but it is {inducing}");
         faults.add("out-of-range", &gp.inducing.span, message, "write e.g. `inducing = 256`");
     }
     let samples = *gp.samples;
     if !(2..=1000).contains(&samples) {
-        let message = format!("`samples` must lie between 2 and 1000, so that particles differ; here it is {samples}");
+        let message = format!("`samples` must be between 2 and 1000, but it is {samples}");
         faults.add("out-of-range", &gp.samples.span, message, "write e.g. `samples = 16`");
     }
 }
@@ -209,26 +211,26 @@ fn ensemble(faults: &mut Faults<'_>, ensemble: &EnsembleSpec) {
     ];
     for (name, count, least, most, example) in counts {
         if !(least..=most).contains(&**count) {
-            let message = format!("`{name}` must lie between {least} and {most}, here it is {}", count.value);
+            let message = format!("`{name}` must be between {least} and {most}, but it is {}", count.value);
             faults.add("out-of-range", &count.span, message, format!("write e.g. `{example}`"));
         }
     }
     for width in ensemble.layers.iter().filter(|w| !(1..=4096).contains(&w.value)) {
-        let message = format!("a layer must be 1 to 4096 wide, here it is {}", width.value);
+        let message = format!("the width of a layer must be between 1 and 4096, but it is {}", width.value);
         faults.add("out-of-range", &width.span, message, "write e.g. `layers = [64, 64]`");
     }
     if let Some(beyond) = ensemble.layers.get(16) {
-        let message = format!("{} hidden layers are too many to train", ensemble.layers.len());
-        faults.add("out-of-range", &beyond.span, message, "write at most 16; 2 to 4 are usual");
+        let message = format!("there can be at most 16 hidden layers, but there are {}", ensemble.layers.len());
+        faults.add("out-of-range", &beyond.span, message, "2 to 4 are typical");
     }
     let rate = &ensemble.learning_rate;
     if !(**rate > 0.0 && **rate <= 1.0) {
-        let message = format!("`learning_rate` must lie above 0 and at most 1, here it is {}", rate.value);
+        let message = format!("`learning_rate` must be above 0 and at most 1, but it is {}", rate.value);
         faults.add("out-of-range", &rate.span, message, "write e.g. `learning_rate = 0.005`");
     }
     let decay = &ensemble.weight_decay;
     if !(0.0..=10.0).contains(&**decay) {
-        let message = format!("`weight_decay` must lie between 0 and 10, here it is {}", decay.value);
+        let message = format!("`weight_decay` must be between 0 and 10, but it is {}", decay.value);
         faults.add("out-of-range", &decay.span, message, "write e.g. `weight_decay = 0.01`");
     }
 }
@@ -236,8 +238,8 @@ fn ensemble(faults: &mut Faults<'_>, ensemble: &EnsembleSpec) {
 fn rollout_loss(faults: &mut Faults<'_>, model: &ModelSpec) {
     let steps = &model.rollout_loss;
     if !(1..=1000).contains(&**steps) {
-        let message = format!("`rollout_loss` must lie between 1 and 1000 steps, here it is {}", steps.value);
-        let help = "write 1 to fit the next step, or about the control horizon to fit what it simulates";
+        let message = format!("`rollout_loss` must be between 1 and 1000 steps, but it is {}", steps.value);
+        let help = "write 1 to fit one-step predictions, or about the control horizon to fit simulations";
         faults.add("out-of-range", &steps.span, message, help);
     }
 }
@@ -252,11 +254,11 @@ fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
             "too-long",
             &retrain.blocks.span,
             message,
-            "the window holds what is learned and the newest blocks; write e.g. `window = \"90d\"`, `blocks = \"7d\"`",
+            "the window contains the training data and the newest blocks; write e.g. `window = \"90d\"`, `blocks = \"7d\"`",
         );
     } else if *retrain.blocks < *model.horizon {
         let message = format!("`blocks` {} is shorter than the horizon {}", retrain.blocks.value, model.horizon.value);
-        faults.add("too-short", &retrain.blocks.span, message, "write at least some horizons, like `blocks = \"7d\"`");
+        faults.add("too-short", &retrain.blocks.span, message, "write several horizons, like `blocks = \"7d\"`");
     }
     if let Some(log) = plant.log.length().filter(|log| *retrain.window > *log) {
         let message = format!("the window {} is longer than the log ({log})", retrain.window.value);
@@ -267,7 +269,7 @@ fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// The place of a value; of the step where the value is a default, because the two do not fit together.
+/// The place of a value; that of the step if the value is a default, because the two do not fit together.
 fn some_place(span: &std::ops::Range<usize>, plant: &Plant<'_>) -> std::ops::Range<usize> {
     if span.is_empty() { plant.spec().step.span.clone() } else { span.clone() }
 }

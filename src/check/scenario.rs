@@ -1,4 +1,4 @@
-//! Scenario files against their twin.
+//! Scenarios against their twin.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::resolve::{Faults, listed, role_name, short, suggest};
 use crate::scenario::Compiled;
 use crate::schema::Role;
 
-/// Most futures per case that a run is allowed.
+/// Largest number of particles per case (guess).
 const MOST_PARTICLES: usize = 10_000;
 
 /// Faults of a scenario whose twin is `plant`.
@@ -46,7 +46,7 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
         }
     }
     expressions(&mut faults, spec, plant);
-    // cases read the changed parameters
+    // the expressions of the cases use the changed parameters
     let changed = plant.with(&spec.parameter);
     for (name, case) in &spec.case {
         controller(&mut faults, spec, &changed, name, &case.controller);
@@ -59,15 +59,15 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
                 faults.add("no-economics", &place, message, help);
             }
             if key == "capex" && **money < 0.0 {
-                let message = format!("case `{name}`: `capex` must not be negative");
-                faults.add("out-of-range", &money.span, message, "write what is spent once, as a positive number");
+                let message = format!("case `{name}`: `capex` must be 0 or more");
+                faults.add("out-of-range", &money.span, message, "write the investment as a positive number");
             }
         }
     }
     faults.into_list()
 }
 
-/// What the changed parameters make of the twin's own expressions: a lag of fewer than no steps, say.
+/// Reports changes of parameters with which an expression of the twin is invalid, like a negative lag.
 fn expressions(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let (twin, parameters) = (plant.file, &plant.spec().parameters);
     let changes = spec.parameter.iter().filter(|(name, _)| parameters.contains_key(*name));
@@ -84,18 +84,23 @@ fn expressions(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) 
     let alone = changes.iter().find(|&(name, c)| fault(&IndexMap::from([(name.clone(), c.clone())])).is_some());
     let Some((name, change)) = alone.or(changes.first()) else { return };
     let place = key_place(faults.text(), name, &change.span);
-    let message = format!("with this `{name}`, line {} of {}: {}", wrong.line, twin.path.display(), wrong.message);
+    let message = format!(
+        "with this value of `{name}`, line {} of {} is invalid: {}",
+        wrong.line,
+        twin.path.display(),
+        wrong.message
+    );
     faults.add(wrong.code, &place, message, wrong.help);
 }
 
-/// Faults of a scenario whose twin cannot be read: `known` are the twins that there are.
+/// Faults of a scenario whose twin cannot be read; `known` are the names of all twins.
 pub fn scenario_without_twin(file: &Loaded<ScenarioSpec>, known: &[String]) -> Vec<Fault> {
     let mut faults = Faults::new(file);
     alone(&mut faults, &file.value);
     let twin = &file.value.twin;
     if !known.contains(twin) {
         let help = if known.is_empty() {
-            "make one with `twinopt init data/<plant> --log <file>`".to_owned()
+            "create one with `twinopt init data/<plant> --log <file>`".to_owned()
         } else {
             suggest(twin, known.iter().map(String::as_str))
         };
@@ -104,10 +109,10 @@ pub fn scenario_without_twin(file: &Loaded<ScenarioSpec>, known: &[String]) -> V
     faults.into_list()
 }
 
-/// What can be said without the twin.
+/// Checks that do not need the twin.
 fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     if spec.question.trim().is_empty() {
-        let help = "write the question in the words of the person who asks it";
+        let help = "write the question that the scenario answers";
         faults.warn("missing-value", &spec.question.span, "the question is empty", help);
     }
     if spec.length.ms() <= 0 {
@@ -122,17 +127,17 @@ fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
         let message = "`particles` must be 1 or more";
         faults.add("out-of-range", &spec.particles.span, message, "write e.g. `particles = 20`");
     } else if *spec.particles > MOST_PARTICLES {
-        let message = format!("{} particles are more than a run can hold", spec.particles.value);
-        faults.add(
-            "out-of-range",
-            &spec.particles.span,
-            message,
-            format!("write at most {MOST_PARTICLES}; 20 to 200 is usual"),
-        );
+        let message = format!("`particles` must be at most {MOST_PARTICLES}, but it is {}", spec.particles.value);
+        faults.add("out-of-range", &spec.particles.span, message, "a typical value is 20 to 200");
     }
     if let Some(days) = spec.days_per_year.as_ref().filter(|d| !(***d >= 0.0 && ***d <= 366.0)) {
-        let message = format!("`days_per_year` must lie between 0 and 366, here it is {}", days.value);
-        faults.add("out-of-range", &days.span, message, "write how many days of the year look like this");
+        let message = format!("`days_per_year` must be between 0 and 366, but it is {}", days.value);
+        faults.add(
+            "out-of-range",
+            &days.span,
+            message,
+            "write the number of days of the year that the scenario represents",
+        );
     }
     for (table, changes) in [("disturbance", &spec.disturbance), ("parameter", &spec.parameter)] {
         for (name, at) in changes {
@@ -144,7 +149,7 @@ fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
 
 fn change(faults: &mut Faults<'_>, table: &str, name: &str, at: &At<Change>) {
     if at.set.is_some() && (at.add.is_some() || at.scale.is_some()) {
-        let message = format!("`{table}.{name}`: `set` does not go with `add` or `scale`");
+        let message = format!("`{table}.{name}`: `set` cannot be combined with `add` or `scale`");
         faults.add("contradiction", &at.span, message, "keep `set`, or keep `scale` and `add`");
     } else if at.set.is_none() && at.add.is_none() && at.scale.is_none() && !faults.is_damaged(&at.span) {
         let message = format!("`{table}.{name}` changes nothing");
@@ -167,7 +172,7 @@ fn cases(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     let place = meant.and_then(|n| spec.case.get(n).map(|c| key_place(faults.text(), n, &c.span)));
     let help = match meant {
         Some(name) => format!("rename the case `{name}` to `baseline`"),
-        None => "add `[case.baseline]` with `controller.replay = {}`: everything is compared with it".to_owned(),
+        None => "add `[case.baseline]` with `controller.replay = {}`: all other cases are compared with it".to_owned(),
     };
     let place = place.or_else(|| spec.case.values().next().map(|c| c.span.clone()));
     faults.add("no-baseline", &place.unwrap_or(0..0), "there is no case `baseline`", help);
@@ -178,7 +183,7 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let step = &plant.spec().step;
     if spec.length.ms() > 0 && !step.span.is_empty() && *spec.length < **step {
         let message = format!("the length {} is shorter than the twin's step {}", spec.length.value, step.value);
-        faults.add("too-short", &spec.length.span, message, "write at least some steps, like `length = \"7d\"`");
+        faults.add("too-short", &spec.length.span, message, "write several steps, like `length = \"7d\"`");
     } else {
         plant.whole_steps(faults, &spec.length, "length");
     }
@@ -186,35 +191,35 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let start = *spec.start;
     let runs = format!("the log runs from {first} to {last}");
     if start < first || start >= last {
-        let message = format!("the start {start} lies outside the log");
-        faults.add_about_log("outside-log", &spec.start.span, message, format!("{runs}: start in between"));
+        let message = format!("the start {start} is outside the log");
+        faults.add_about_log("outside-log", &spec.start.span, message, format!("{runs}: start within that time"));
         return;
     }
     let end = start.as_millisecond().saturating_add(spec.length.ms());
-    // The last sample covers one more step.
+    // the last sample is valid for one more step
     if end > last.as_millisecond() + step.ms() {
         let left = crate::config::TimeSpan::from_ms(last.as_millisecond() - start.as_millisecond());
         let days = left.ms() / 86_400_000;
         let room = if days > 0 { format!("{days}d") } else { left.to_string() };
-        let message = format!("start and length reach beyond the end of the log ({last})");
+        let message = format!("the run extends beyond the end of the log ({last})");
         let help = format!("shorten it to at most `length = \"{room}\"`, or start earlier");
         faults.add_about_log("outside-log", &spec.length.span, message, help);
     }
 }
 
-/// The fault of `file` when one of `others`, which one run takes with it, has its twin and name: a scenario's name is the
-/// place of its results.
+/// The fault of `file` if one of `others`, which run together with it, has the same twin and name: the results of a
+/// scenario are stored under its name.
 pub fn same_name<'a>(
     file: &Loaded<ScenarioSpec>,
     others: impl IntoIterator<Item = &'a Loaded<ScenarioSpec>>,
 ) -> Option<Fault> {
     let same = others.into_iter().find(|o| o.value.twin == file.value.twin && o.stem() == file.stem())?;
     let message = format!("{} has the same name", same.path.display());
-    let help = "rename one of the two files: a scenario's name is its file's";
+    let help = "rename one of the two files: a scenario is called like its file";
     Some(Fault::new("duplicate-name", &file.path, &file.text, None, message, help))
 }
 
-/// Faults of a folder as a whole: the days of its scenarios make a year, per twin.
+/// Faults of a folder: the days of its scenarios must add up to a year, per twin.
 pub fn folder(files: &[&Loaded<ScenarioSpec>]) -> Vec<Fault> {
     let mut twins: BTreeMap<(&Path, &str), Vec<&Loaded<ScenarioSpec>>> = BTreeMap::new();
     for file in files {
@@ -231,8 +236,8 @@ pub fn folder(files: &[&Loaded<ScenarioSpec>]) -> Vec<Fault> {
         }
         let mut faults = Faults::new(last);
         let stems: Vec<&str> = weighted.iter().filter_map(|f| f.path.file_stem()?.to_str()).collect();
-        let message = format!("the scenarios of this folder make {} days a year, not 365", short(sum));
-        let help = format!("let `days_per_year` of {} sum to 365", listed(&stems));
+        let message = format!("the scenarios of this folder add up to {} days a year, not 365", short(sum));
+        let help = format!("change `days_per_year` of {} so that they add up to 365", listed(&stems));
         let place = last.value.days_per_year.as_ref().map_or(0..0, |d| d.span.clone());
         faults.warn("days-per-year", &place, message, help);
         list.extend(faults.into_list());

@@ -35,7 +35,7 @@ pub(super) fn signals(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     circles(faults, plant);
 }
 
-/// The nearest name that expressions can use.
+/// A similar name that expressions can use.
 fn as_name(name: &str) -> String {
     let mut out: String =
         name.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
@@ -51,8 +51,9 @@ fn as_name(name: &str) -> String {
 fn name(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, again: bool) {
     let name = &signal.name;
     if !is_name(name) {
-        let help = format!("use letters, digits and `_`, like `{}`; `column` keeps the log's own name", as_name(name));
-        faults.add("bad-name", &name.span, format!("`{}` is no name for expressions", name.value), help);
+        let help =
+            format!("use letters, digits and `_`, like `{}`; write the name in the log as `column`", as_name(name));
+        faults.add("bad-name", &name.span, format!("`{}` cannot be a name in expressions", name.value), help);
     }
     if again {
         let help = "rename or remove one of the two";
@@ -63,10 +64,10 @@ fn name(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, again: 
     }
 }
 
-/// A key, its place where it is written, and the roles that it belongs to.
+/// A key, its place if it is present, and the roles for which it is valid.
 type Rule = (&'static str, Option<Range<usize>>, &'static [Role]);
 
-/// Keys that mean something only for some roles.
+/// Reports keys that are not valid for the role of the signal.
 fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
     use Role::{Control, Derived, Disturbance, Output, Setpoint, State};
     fn span<T>(at: &Option<At<T>>) -> Option<Range<usize>> {
@@ -95,8 +96,8 @@ fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
         let Some(place) = place.filter(|_| !roles.contains(&role)) else { continue };
         let place = key_place(faults.text(), key, &place);
         let of = roles.iter().map(|r| role_name(*r)).collect::<Vec<_>>().join(", ");
-        let message = format!("`{key}` does not belong to {}: `{}`", role_name(role), signal.name.value);
-        faults.add("wrong-role", &place, message, format!("remove it, or correct the role; `{key}` belongs to {of}"));
+        let message = format!("`{key}` is not valid for {}: `{}`", role_name(role), signal.name.value);
+        faults.add("wrong-role", &place, message, format!("remove it, or correct the role; `{key}` is valid for {of}"));
     }
     if role == Derived && signal.expr.is_none() && !faults.is_damaged(&signal.role.span) {
         let message = format!("the derived signal `{}` has no expression", signal.name.value);
@@ -104,16 +105,16 @@ fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
     }
     if let (Some(true), None) = (signal.residual.as_ref().map(|r| r.value), &signal.next) {
         let place = signal.residual.as_ref().map_or(0..0, |r| r.span.clone());
-        let message = format!("`residual` of `{}` has no equation to add to", signal.name.value);
+        let message = format!("`residual` of `{}` needs an equation", signal.name.value);
         faults.add(
             "missing-key",
             &place,
             message,
-            "add `next = \"…\"`, or remove `residual`: without `next` all is learned",
+            "add `next = \"…\"`, or remove `residual`: without `next` the whole signal is learned",
         );
     }
     if let (Some(value), Some(column)) = (&signal.value, &signal.column) {
-        let message = format!("`{}` has a constant value ({}) and a column", signal.name.value, value.value);
+        let message = format!("`{}` has both a constant value ({}) and a column", signal.name.value, value.value);
         faults.add("contradiction", &column.span, message, "keep `value` or `column`");
     }
 }
@@ -133,13 +134,14 @@ fn units(faults: &mut Faults<'_>, signal: &SignalSpec) {
     let (Some(from), Some(place)) = (column_unit, &signal.column_unit) else { return };
     let Some(to) = unit.or_else(|| signal.unit.is_none().then(Unit::one)) else { return };
     if !from.same_dimension(&to) {
-        let message = format!("the column's unit `{}` cannot become the signal's unit `{}`", from.text, to.text);
-        let help = format!("give both units of the same quantity, e.g. `unit = \"{}\"`", from.text);
+        let message =
+            format!("the column's unit `{}` cannot be converted to the signal's unit `{}`", from.text, to.text);
+        let help = format!("use units of the same quantity, e.g. `unit = \"{}\"`", from.text);
         faults.add("unit-mismatch", &place.span, message, help);
     }
 }
 
-/// What was probably meant by a unit that is not understood.
+/// The unit that was probably meant.
 pub(super) fn unit_help(text: &str) -> String {
     const USUAL: [(&[&str], &str); 16] = [
         (&["c", "°c", "celsius", "deg c", "degree c", "grad", "degree celsius", "degrees celsius"], "degC"),
@@ -181,18 +183,18 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
         let Some(limits) = limits else { continue };
         let [low, high] = limits.value;
         if low > high {
-            let help = format!("low comes first: `{key} = [{high}, {low}]`");
+            let help = format!("write the lower limit first: `{key} = [{high}, {low}]`");
             faults.add(
                 "limits-crossed",
                 &limits.span,
-                format!("`{key}` of `{name}`: low {low} is above high {high}"),
+                format!("`{key}` of `{name}`: the lower limit {low} is above the upper limit {high}"),
                 help,
             );
         } else if low == high {
-            let message = format!("`{key}` of `{name}` leaves one value only");
+            let message = format!("`{key}` of `{name}` allows a single value");
             faults.warn("limits-crossed", &limits.span, message, "widen the limits");
         } else if low == f64::INFINITY || high == f64::NEG_INFINITY {
-            let message = format!("`{key}` of `{name}` leaves no value");
+            let message = format!("`{key}` of `{name}` allows no value");
             faults.add(
                 "limits-crossed",
                 &limits.span,
@@ -206,19 +208,19 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
         && hard[0] <= hard[1]
         && (soft[0] > hard[1] || soft[1] < hard[0])
     {
-        let message = format!("the soft limits of `{name}` lie wholly outside its hard limits");
-        faults.add("limits-crossed", &soft.span, message, "soft limits lie inside the hard ones");
+        let message = format!("the soft limits of `{name}` are entirely outside its hard limits");
+        faults.add("limits-crossed", &soft.span, message, "write soft limits inside the hard limits");
     }
     if let Some(max_move) = signal.max_move.as_ref().filter(|_| *signal.role == Role::Control) {
         let (down, up) = max_move.value.limits();
         let least = down.min(up);
         if least.is_nan() || least <= 0.0 {
-            let message = format!("`max_move` of `{name}` must be above 0, here it is {least}");
+            let message = format!("`max_move` of `{name}` must be above 0, but it is {least}");
             let help = "write the largest change per step; without `max_move` any move is allowed";
             faults.add("out-of-range", &max_move.span, message, help);
         } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > least) {
             let message = format!(
-                "`max_move` of `{name}` is less than its `multiple` of {}: it could not move there",
+                "`max_move` of `{name}` is less than its `multiple` of {}, so that it can never move",
                 **multiple
             );
             faults.add(
@@ -232,7 +234,7 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
             && (hard[1] - hard[0]).is_finite()
             && least > hard[1] - hard[0]
         {
-            let message = format!("`max_move` of `{name}` is wider than its hard limits: it limits nothing");
+            let message = format!("`max_move` of `{name}` is wider than its hard limits and has no effect");
             faults.warn("out-of-range", &max_move.span, message, "write the largest change per step, or remove it");
         }
     }
@@ -242,23 +244,23 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
         && hard[1] > hard[0]
         && (hard[1] / **multiple).floor() < (hard[0] / **multiple).ceil()
     {
-        let message = format!("no multiple of {} lies inside the hard limits of `{name}`", multiple.value);
+        let message = format!("no multiple of {} is inside the hard limits of `{name}`", multiple.value);
         faults.add("out-of-range", &multiple.span, message, "correct `multiple` or `hard`");
     }
 }
 
-/// Whether a control that is off or on can be both, and get from one to the other.
+/// Checks that a control with `min_on` can be both off and on, and can switch in one step.
 fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
     let name = &signal.name.value;
     let Some(least) = &signal.min_on else {
         for (key, at) in [("min_run", &signal.min_run), ("min_stop", &signal.min_stop)] {
             if let Some(at) = at {
-                let message = format!("`{key}` of `{name}` needs to know when it is on");
+                let message = format!("`{key}` of `{name}` needs `min_on`");
                 faults.add(
                     "out-of-range",
                     &at.span,
                     message,
-                    "write `min_on`, the least value of a control that is on",
+                    "add `min_on`, the smallest value of the control while it is on",
                 );
             }
         }
@@ -266,19 +268,24 @@ fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
     };
     let value = least.value;
     if !(value > 0.0 && value.is_finite()) {
-        let message = format!("`min_on` of `{name}` must be above 0, here it is {value}");
-        faults.add("out-of-range", &least.span, message, "write the least value of a control that is on");
+        let message = format!("`min_on` of `{name}` must be above 0, but it is {value}");
+        faults.add("out-of-range", &least.span, message, "write the smallest value of the control while it is on");
         return;
     }
     if let Some(hard) = signal.hard.as_ref().filter(|h| h[0] > 0.0 || h[1] < value) {
         let message = format!("`{name}` is 0 or at least {value}, but its hard limits are [{}, {}]", hard[0], hard[1]);
-        faults.add("limits-crossed", &least.span, message, "let `hard` hold both 0 and `min_on`");
+        faults.add("limits-crossed", &least.span, message, "let `hard` contain both 0 and `min_on`");
     }
     if let Some(max_move) = &signal.max_move {
         let (down, up) = max_move.value.limits();
         if down.min(up) < value {
-            let message = format!("`{name}` can never switch: `max_move` is smaller than `min_on`, {value}");
-            faults.add("out-of-range", &max_move.span, message, "let `max_move` be at least `min_on`, both ways");
+            let message = format!("`{name}` can never switch on or off: `max_move` is smaller than `min_on`, {value}");
+            faults.add(
+                "out-of-range",
+                &max_move.span,
+                message,
+                "write a `max_move` of at least `min_on` in both directions",
+            );
         }
     }
 }
@@ -286,8 +293,9 @@ fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
 fn times(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     let step = plant.spec().step.value;
     if let Some(flat) = signal.flat.as_ref().filter(|flat| ***flat <= step) {
-        let message = format!("`flat` of `{}` is {}, no longer than one step ({step})", signal.name.value, flat.value);
-        let help = "write how long a sensor may show the same value, like `flat = \"6h\"`";
+        let message =
+            format!("`flat` of `{}` is {}, but must be longer than one step ({step})", signal.name.value, flat.value);
+        let help = "write how long the sensor may show the same value, like `flat = \"6h\"`";
         faults.add("too-short", &flat.span, message, help);
     }
     for (key, at) in [("min_run", &signal.min_run), ("min_stop", &signal.min_stop)] {
@@ -303,7 +311,7 @@ fn forecast(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     }
 }
 
-/// A season fits the sample time and the log.
+/// Checks a season against the sample time and the log.
 pub(super) fn season(faults: &mut Faults<'_>, plant: &Plant<'_>, at: &At<ForecastSpec>, whose: &str) {
     let ForecastSpec::Seasonal(season) = at.value else { return };
     let step = &plant.spec().step;
@@ -337,7 +345,7 @@ fn effects(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
         && signal.residual.as_ref().is_none_or(|r| !r.value)
     {
         let message =
-            format!("`effects` of `{}` say nothing: its equation is given, nothing is learned", signal.name.value);
+            format!("`effects` of `{}` are not used: the signal has an equation and is not learned", signal.name.value);
         faults.warn("contradiction", &residual.span, message, "remove `effects`, or add `residual = true`");
     }
 }
@@ -352,7 +360,7 @@ fn equations(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     }
 }
 
-/// A twin has something to predict, and something to move.
+/// Checks that the twin has a signal to predict and a control.
 fn roles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let place = &(0..0);
     if plant.spec().signals.is_empty() {
@@ -361,26 +369,26 @@ fn roles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         return;
     }
     if plant.with_role(&[Role::State, Role::Output]).is_empty() {
-        let message = "no signal is a state or an output: there is nothing to predict";
+        let message = "no signal is a state or an output, so that there is nothing to predict";
         faults.add(
             "no-state",
             place,
             message,
-            "give what the plant does `role = \"state\"`, what its meters show `role = \"output\"`",
+            "give dynamic quantities `role = \"state\"`, and meters of the current step `role = \"output\"`",
         );
     }
     if plant.with_role(&[Role::Control]).is_empty() {
-        let message = "no signal is a control: scenarios can change disturbances only";
-        faults.warn("no-control", place, message, "give what staff may move `role = \"control\"`");
+        let message = "no signal is a control, so that scenarios can change only disturbances";
+        faults.warn("no-control", place, message, "give signals that operators can change `role = \"control\"`");
     }
 }
 
-/// Derived signals that need each other at the same step.
+/// Reports derived signals that depend on each other at the same step.
 fn circles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let derived: Vec<&SignalSpec> =
         spec.signals.iter().map(|s| &s.value).filter(|s| *s.role == Role::Derived && s.expr.is_some()).collect();
-    // Every derived signal must be in scope, with whatever unit, to see who reads whom: units play no part here.
+    // Signals without a valid unit are in the scope, too, so that all dependencies are found.
     let reads: HashMap<&str, Vec<&str>> = derived
         .iter()
         .filter_map(|s| {
@@ -396,23 +404,28 @@ fn circles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
             Some((s.name.as_str(), now))
         })
         .collect();
-    let mut told: HashSet<&str> = HashSet::new();
+    let mut reported: HashSet<&str> = HashSet::new();
     for signal in &derived {
         let Some(circle) = circle_from(&signal.name, &reads) else { continue };
-        if circle.iter().any(|n| !told.insert(n)) {
+        if circle.iter().any(|n| !reported.insert(n)) {
             continue;
         }
         let place = signal.expr.as_ref().map_or(0..0, |e| e.span.clone());
         let message = if circle.len() == 1 {
-            format!("the derived signal `{}` needs itself", circle[0])
+            format!("the derived signal `{}` depends on itself", circle[0])
         } else {
-            format!("derived signals need each other in a circle: {}", listed(&circle))
+            format!("derived signals depend on each other in a circle: {}", listed(&circle))
         };
-        faults.add("circular", &place, message, "break the circle; `lag(x, 1)` reads the value one step ago");
+        faults.add(
+            "circular",
+            &place,
+            message,
+            "break the circle, e.g. with `lag(x, 1)`, the value of the step before",
+        );
     }
 }
 
-/// The names in an expression that does not compile, less those inside `lag(…)`.
+/// The names in an expression that does not compile, without those inside `lag(…)`.
 fn words_outside_lag(expr: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = expr;
@@ -430,7 +443,7 @@ fn words_outside_lag(expr: &str) -> Vec<&str> {
     words
 }
 
-/// The names on a circle through `start`, if there is one.
+/// The names on a dependency circle through `start`, if there is one.
 fn circle_from<'n>(start: &'n str, reads: &HashMap<&'n str, Vec<&'n str>>) -> Option<Vec<&'n str>> {
     fn walk<'n>(at: &'n str, start: &str, reads: &HashMap<&'n str, Vec<&'n str>>, path: &mut Vec<&'n str>) -> bool {
         path.push(at);
@@ -446,13 +459,13 @@ fn circle_from<'n>(start: &'n str, reads: &HashMap<&'n str, Vec<&'n str>>) -> Op
     walk(start, start, reads, &mut path).then_some(path)
 }
 
-/// Parameters: names and units.
+/// Checks names and units of the parameters.
 pub(super) fn parameters(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     for (name, parameter) in &plant.spec().parameters {
         if !is_name(name) {
             let place = key_place(faults.text(), name, &parameter.span);
             let help = format!("use letters, digits and `_`, like `{}`", as_name(name));
-            faults.add("bad-name", &place, format!("`{name}` is no name for expressions"), help);
+            faults.add("bad-name", &place, format!("`{name}` cannot be a name in expressions"), help);
         }
         if let Some(text) = &parameter.unit
             && let Err(why) = Unit::parse(text)
@@ -462,7 +475,7 @@ pub(super) fn parameters(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// Names of a list that must be signals.
+/// Reports names that are not signals.
 pub(super) fn known_signals(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
     for name in names {
         if !plant.signals.contains_key(name.as_str()) && !faults.is_lost(name) {

@@ -1,11 +1,11 @@
-//! A value that remembers where it stands in its file.
+//! A value with its place in its file.
 
 use std::ops::{Deref, Range};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A value and its byte range in the file it came from (`0..0` when it was made in code).
+/// A value and its byte range in its file (`0..0` if it does not come from a file).
 #[derive(Debug, Clone)]
 pub struct At<T> {
     pub value: T,
@@ -25,7 +25,7 @@ impl<T> Deref for At<T> {
     }
 }
 
-/// Two values are equal wherever they stand.
+/// Two values are equal even if their places differ.
 impl<T: PartialEq> PartialEq for At<T> {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value

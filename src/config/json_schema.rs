@@ -1,4 +1,4 @@
-//! JSON Schemas of the two files, for editors; the same schemas drive the structural check of [`super::load`].
+//! JSON Schemas of the two files. Editors use them, and so does the structural check ([`super::load`]).
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn titled(mut schema: Value, title: &str) -> Value {
     for definition in schema["$defs"].as_object_mut().into_iter().flat_map(|d| d.values_mut()) {
         if let Some(variants) = definition.get_mut("oneOf").and_then(Value::as_array_mut) {
             let words: Vec<String> = variants.iter().filter_map(word).collect();
-            let description = "With its usual settings.";
+            let description = "With default settings.";
             let short = json!({ "description": description, "type": "string", "enum": words });
             variants.extend((!words.is_empty()).then_some(short));
         }
@@ -27,7 +27,7 @@ fn titled(mut schema: Value, title: &str) -> Value {
     schema
 }
 
-/// The choice `{ word = { … } }` whose settings all have defaults: the word alone will do.
+/// The name of a choice `{ name = { … } }` if all its settings have defaults: the name can then be written alone.
 fn word(variant: &Value) -> Option<String> {
     let (tag, inner) = variant["properties"].as_object()?.iter().next()?;
     let settings = inner["type"] == "object" && inner["additionalProperties"] == false;

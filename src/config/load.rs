@@ -1,4 +1,4 @@
-//! Text → typed file, with every fault of its structure in one pass.
+//! Parses a file, and reports all faults of its structure in one pass.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -18,20 +18,20 @@ pub struct Loaded<T> {
     pub path: PathBuf,
     pub text: String,
     pub value: T,
-    /// What the value lacks because the file's structure is at fault; empty when there was none.
+    /// What was left out of the value because of faults in the file's structure.
     pub damage: Damage,
 }
 
-/// What was left out of a value so that the rest of the file can still be checked.
+/// What was left out of a value so that the rest of the file can be checked.
 #[derive(Debug, Clone, Default)]
 pub struct Damage {
-    /// Something was left out or stands in for what is missing.
+    /// Whether something was left out or replaced by a placeholder.
     pub any: bool,
     /// Names that the file defines, or may define, in parts that were left out.
     pub names: BTreeSet<String>,
     /// Tables from which something was left out.
     pub tables: Vec<Range<usize>>,
-    /// 1-based lines with a fault of syntax, on which nothing else is reported.
+    /// 1-based numbers of the lines with a syntax error; nothing else is reported on them.
     pub lines: BTreeSet<usize>,
 }
 
@@ -42,16 +42,19 @@ impl<T> Loaded<T> {
     }
 }
 
-/// The outcome of parsing: a value as far as there is one, and all faults.
+/// The result of parsing: a value, if possible, and all faults.
 #[derive(Debug)]
 pub struct Parsed<T> {
-    /// Absent when too little is left to be of use.
+    /// Absent if too little of the file could be read.
     pub loaded: Option<Loaded<T>>,
     pub faults: Vec<Fault>,
 }
 
 impl<T> Parsed<T> {
-    /// The value of a file without faults; else [`Error::Config`] with all of them.
+    /// The value of a file without faults.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with all faults.
     pub fn into_result(self) -> Result<Loaded<T>> {
         match self.loaded {
             Some(loaded) if self.faults.is_empty() => Ok(loaded),
@@ -70,28 +73,28 @@ pub fn load_scenario(file: &Path) -> Result<Loaded<ScenarioSpec>> {
     parse_scenario(file)?.into_result()
 }
 
-/// The twin file of folder `dir`, or `dir` itself when it is a file.
+/// The twin file in folder `dir`, or `dir` itself if it is a file.
 pub fn twin_file(dir: &Path) -> PathBuf {
     if dir.is_file() { dir.to_path_buf() } else { dir.join("twin.toml") }
 }
 
-/// Reads and parses a twin file. Fails only when it cannot be read.
+/// Reads and parses a twin file. Fails only if it cannot be read.
 pub fn parse_twin(file: &Path) -> Result<Parsed<TwinSpec>> {
     let schema = super::twin_json_schema();
-    let parsed = read(file, "write one with `twinopt init`")?;
+    let parsed = read(file, "create one with `twinopt init`")?;
     Ok(parsed.map_or_else(|faults| faults, |text| named(parse(file, &text, &schema))))
 }
 
-/// Whether `name` can name a plant: it names folders, and stands in unit files.
+/// Whether `name` is valid for a plant: it is used in names of folders and in systemd units.
 pub fn is_plant_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// With the fault of a name that cannot be one: no verb may make a path of it.
+/// Adds a fault for an invalid name, from which no command may make a path.
 fn named(mut parsed: Parsed<TwinSpec>) -> Parsed<TwinSpec> {
     let Some(loaded) = &parsed.loaded else { return parsed };
     let name = &loaded.value.name;
-    // one that is missing, or stands on a line that was not understood, has been reported
+    // a missing name, or one on a line with a syntax error, has been reported
     let reported = name.span.is_empty() && loaded.damage.any
         || loaded.damage.lines.contains(&line_column(&loaded.text, name.span.start).0);
     if !is_plant_name(name) && !reported {
@@ -104,13 +107,13 @@ fn named(mut parsed: Parsed<TwinSpec>) -> Parsed<TwinSpec> {
     parsed
 }
 
-/// Reads and parses a scenario file. Fails only when it cannot be read.
+/// Reads and parses a scenario file. Fails only if it cannot be read.
 pub fn parse_scenario(file: &Path) -> Result<Parsed<ScenarioSpec>> {
     let schema = super::scenario_json_schema();
     Ok(read(file, "name a scenario file or folder")?.map_or_else(|faults| faults, |text| parse(file, &text, &schema)))
 }
 
-/// The file's text; the inner error is a file that is not UTF-8.
+/// The content of the file. The inner error is a file that is not UTF-8.
 fn read<T>(file: &Path, help: &str) -> Result<std::result::Result<String, Parsed<T>>> {
     let bytes = std::fs::read(file).map_err(|e| Error::no_input(file, format!("{}; {help}", reason(&e))))?;
     Ok(String::from_utf8(bytes).map_err(|e| {
@@ -121,26 +124,26 @@ fn read<T>(file: &Path, help: &str) -> Result<std::result::Result<String, Parsed
             file,
             &head,
             Some(good..good),
-            "the file is not UTF-8 from here on",
+            "the file is not valid UTF-8 from here on",
             "save it as UTF-8 in your editor",
         );
         Parsed { loaded: None, faults: vec![fault] }
     }))
 }
 
-/// The reason of an I/O error in plain words.
+/// The reason of an I/O error.
 fn reason(e: &std::io::Error) -> String {
     match e.kind() {
-        std::io::ErrorKind::NotFound => "it is not there".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "reading it is not permitted".to_owned(),
+        std::io::ErrorKind::NotFound => "the file does not exist".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ => e.to_string(),
     }
 }
 
 /// Parses `text`, the content of `file`, against `schema`, the JSON Schema of `T`.
 ///
-/// Syntax first, recovering line by line; then the shape of the whole tree (unknown and missing keys, wrong types), in
-/// which what is at fault is left out; then serde, which reads the rest.
+/// The syntax is checked first, and errors are skipped line by line. Then the structure of the whole tree is checked
+/// (unknown and missing keys, wrong types), and faulty parts are left out. The rest is deserialised.
 pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: &serde_json::Value) -> Parsed<T> {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let mut faults: Vec<Fault> = Vec::new();
@@ -148,7 +151,7 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
     if let Some(open) = (!errors.is_empty()).then(|| syntax::unclosed(text)).flatten() {
         let bracket = &text[open.clone()];
         let (what, help) = syntax::explain(if bracket == "{" { "unclosed inline table" } else { "unclosed array" });
-        // Nothing behind an open bracket is what it seems; faults before it still count.
+        // after an unclosed bracket nothing can be trusted; faults before it are valid
         faults.push(Fault::new("syntax", file, text, Some(open.clone()), what, help));
         let line = line_column(text, open.start).0;
         for e in errors.iter().filter(|e| e.span().is_some_and(|s| line_column(text, s.start).0 < line)) {
@@ -162,12 +165,12 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
     for e in &errors {
         let span = e.span().unwrap_or(0..0);
         let (line, _) = line_column(text, span.start);
-        // One mistake upsets the parser several times on its line; the first tells.
+        // one mistake can cause several errors on its line; the first one is reported
         if !damage.lines.insert(line) {
             continue;
         }
-        let nothing = text[span.start..].chars().next().is_none_or(|c| c == '\n' || c == '\r' || c == '#');
-        let said = if e.message().contains("must be quoted") && nothing { "missing value" } else { e.message() };
+        let empty = text[span.start..].chars().next().is_none_or(|c| c == '\n' || c == '\r' || c == '#');
+        let said = if e.message().contains("must be quoted") && empty { "missing value" } else { e.message() };
         let (message, help) = syntax::explain(said);
         faults.push(Fault::new("syntax", file, text, Some(span), message, help));
     }
@@ -187,7 +190,7 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
     let loaded = match T::deserialize(Deserializer::from(toml::Spanned::new(0..text.len(), tree))) {
         Ok(value) => Some(Loaded { path: file.to_path_buf(), text: text.to_owned(), value, damage }),
         Err(e) => {
-            // The shape has been made to fit, so this is a value that the schema cannot describe.
+            // the structure is valid, so this is a value that the schema cannot describe
             if faults.is_empty() {
                 faults.push(Fault::new("value", file, text, e.span(), e.message(), "correct the value"));
             }

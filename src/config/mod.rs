@@ -1,5 +1,6 @@
-//! The two files that a user writes, as types: `twin.toml` and scenarios. Pure data with the places of its values;
-//! meaning is checked by [`crate::check`].
+//! The two files that a user writes, `twin.toml` and scenarios, as types: plain data with the places of its values.
+//!
+//! Loading checks the structure (keys and types). [`crate::resolve`] and [`crate::check`] check the meaning.
 
 mod at;
 mod clock;
@@ -30,7 +31,7 @@ pub use place::{inner_place, key_place};
 pub use planner::PlannerSpec;
 pub use scenario::{BaseStockLoop, CaseSpec, Change, ControllerSpec, PidLoop, Reference, ScenarioSpec, ScheduleEntry};
 pub use span::TimeSpan;
-pub use tags::{Complaint, schema};
+pub use tags::{Complaint, schema, signals};
 pub use total::TotalSpec;
 pub use twin::{
     EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, MaxMove, ParameterSpec, PriceBasis,

@@ -1,22 +1,22 @@
-//! Places in a file: of keys, and inside quoted texts.
+//! Places of keys, and places inside quoted strings.
 
 use std::ops::Range;
 
-/// Byte range of the key `name` whose value (or table header) stands at `value` in `text`; `value` itself when the key
-/// is not found beside it.
+/// Byte range in `text` of the key `name` whose value (or table header) is at `value`; `value` itself if the key is not
+/// found.
 pub fn key_place(text: &str, name: &str, value: &Range<usize>) -> Range<usize> {
     let (Some(head), Some(own)) = (text.get(..value.start), text.get(value.clone())) else { return value.clone() };
     let line_start = head.rfind('\n').map_or(0, |i| i + 1);
     let found = head[line_start..].rfind(name).map(|i| line_start + i);
     let found = found.or_else(|| {
-        // A header names its own table last: `[case.mpc]`.
+        // in a header the name of the table is last: `[case.mpc]`
         own.lines().next().and_then(|first| first.rfind(name)).map(|i| value.start + i)
     });
     found.map_or_else(|| value.clone(), |start| start..start + name.len())
 }
 
-/// Byte range in the file of bytes `part` of the decoded text that stands quoted at `quoted`; escapes and both kinds of
-/// quotes are minded.
+/// Byte range in the file of the bytes `part` of the decoded string whose literal is at `quoted`. Handles escapes and all
+/// kinds of quotes.
 pub fn inner_place(text: &str, quoted: &Range<usize>, part: &Range<usize>) -> Range<usize> {
     let Some(raw) = text.get(quoted.clone()) else { return quoted.clone() };
     let (open, escapes) = if raw.starts_with("\"\"\"") {
@@ -32,7 +32,7 @@ pub fn inner_place(text: &str, quoted: &Range<usize>, part: &Range<usize>) -> Ra
     };
     let mut skip = open;
     if open == 3 {
-        // The newline right after the opening quotes is no part of the text.
+        // a newline right after the opening quotes is not part of the string
         skip += raw[3..].len() - raw[3..].trim_start_matches('\r').strip_prefix('\n').map_or(raw[3..].len(), str::len);
     }
     let body = &raw[skip..raw.len().saturating_sub(open).max(skip)];
@@ -50,13 +50,13 @@ pub fn inner_place(text: &str, quoted: &Range<usize>, part: &Range<usize>) -> Ra
     start..place(part.end).max(start)
 }
 
-/// Bytes of the first character, decoded and raw.
+/// Number of bytes of the first character, decoded and raw.
 fn character(s: &str) -> (usize, usize) {
     let n = s.chars().next().map_or(1, char::len_utf8);
     (n, n)
 }
 
-/// Bytes of the escape that `s` begins with, decoded and raw.
+/// Number of bytes of the escape sequence at the start of `s`, decoded and raw.
 fn escape(s: &str) -> (usize, usize) {
     let coded = |digits: usize| {
         let code = s.get(2..2 + digits).and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
@@ -66,7 +66,7 @@ fn escape(s: &str) -> (usize, usize) {
         Some(b'u') => coded(4),
         Some(b'U') => coded(8),
         Some(b'x') => coded(2),
-        // A line-ending backslash swallows the white space that follows.
+        // a backslash at the end of a line removes the following white space
         Some(b'\n' | b'\r' | b' ' | b'\t') => (0, s.len() - s[1..].trim_start().len()),
         _ => (1, 2.min(s.len())),
     }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_inside_quotes_mind_escapes() {
+    fn places_inside_strings_account_for_escapes() {
         let text = "x = \"a\\u00e9 b\"\n";
         let quoted = 4..15;
         // decoded: aé b; `b` is byte 4
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_found_beside_their_values() {
+    fn keys_are_found_before_their_values() {
         let text = "hold = { fan = 2 }\n[case.mpc]\n";
         assert_eq!(key_place(text, "fan", &(15..16)), 9..12);
         assert_eq!(key_place(text, "mpc", &(19..29)), 25..28);

@@ -1,8 +1,7 @@
 //! The structural check: a TOML tree against the JSON Schema of its type.
 //!
-//! Walks the whole tree once and reports everything that does not fit, in the words of the schema's own documentation.
-//! What is at fault is left out of the tree (a misspelt key is taken for the one that was meant), so that the rest can
-//! still be read and checked.
+//! Walks the whole tree once and reports everything that does not match the schema. Faulty parts are left out of the tree
+//! (a misspelt key is read as the key that was probably meant), so that the rest can be deserialised and checked.
 
 mod kind;
 mod wording;
@@ -26,12 +25,12 @@ use wording::{fitting, no_span, no_time};
 type Node<'i> = Spanned<DeValue<'i>>;
 type Key<'i> = Spanned<DeString<'i>>;
 
-/// Where in the tree: the key and what its table is called.
+/// A position in the tree.
 #[derive(Clone, Copy)]
 struct Spot<'a> {
-    /// As in a message: `max_move`, or the name of an entry.
+    /// The key, as it appears in messages: `max_move`, or the name of an entry.
     key: &'a str,
-    /// What the table itself is called, if the key holds one.
+    /// What the table under the key is called in messages, if it is one.
     noun: &'a str,
 }
 
@@ -41,7 +40,7 @@ pub(super) struct Shape<'s, 'i> {
     text: &'s str,
     faults: Vec<Fault>,
     damage: Damage,
-    /// Keys of the root that stand under a header by mistake.
+    /// Keys of the root that are under a header by mistake.
     strays: Vec<(Key<'i>, Node<'i>)>,
 }
 
@@ -54,7 +53,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         (self.faults, self.damage)
     }
 
-    /// The tree with everything that does not fit left out, and stand-ins for missing keys of the root.
+    /// The tree without everything that does not match, and with placeholders for missing keys of the root.
     pub(super) fn fit_root(&mut self, tree: DeTable<'i>) -> DeTable<'i> {
         let title = if self.schema["properties"].get("question").is_some() { "ScenarioSpec" } else { "TwinSpec" };
         let noun = noun(title).unwrap_or("the file");
@@ -71,7 +70,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         for key in required(schema) {
             if fitted.get(key).is_none() {
                 self.missing(key, &schema["properties"][key], noun, None);
-                fitted.insert(stand_in_key(key), self.stand_in(&schema["properties"][key]));
+                fitted.insert(placeholder_key(key), self.placeholder(&schema["properties"][key]));
                 self.damage.any = true;
             }
         }
@@ -97,7 +96,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 let fitted = self.fit_keys(table, spot.noun, keys, &span);
                 let lacks: Vec<&str> = required(table).filter(|key| fitted.get(*key).is_none()).collect();
                 for key in &lacks {
-                    // A required key that was there and did not fit has been reported already.
+                    // an invalid value of a required key has been reported already
                     if !self.damage.tables.contains(&span) || self.faults.len() == faults {
                         self.missing(key, &table["properties"][*key], spot.noun, Some(span.clone()));
                     }
@@ -139,7 +138,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         }
     }
 
-    /// The keys of a table that belong there and fit; required ones that are missing are left to the caller.
+    /// The valid keys of a table. The caller handles missing required keys.
     fn fit_keys(&mut self, schema: &'s Value, noun: &str, keys: DeTable<'i>, table: &Range<usize>) -> DeTable<'i> {
         let none = serde_json::Map::new();
         let known = schema["properties"].as_object().map_or(&none, |p| p);
@@ -164,7 +163,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 self.report(
                     "misplaced-key",
                     key.span(),
-                    format!("`{name}` is a key of the file's top, and stands under a header here"),
+                    format!("`{name}` is a top-level key, but it is under a header here"),
                     format!("move `{name} = …` above the first `[header]` of the file"),
                 );
                 self.strays.push((key, value));
@@ -173,7 +172,7 @@ impl<'s, 'i> Shape<'s, 'i> {
             let help = self.help_for_unknown(known, &name, meant.as_deref(), &present, !at_root || table.is_empty());
             self.report("unknown-key", key.span(), format!("`{name}` is not a key of {noun}"), help);
             match meant {
-                // Read on as if it were spelt right.
+                // continue as if it were spelt correctly
                 Some(meant) if !present.contains(&meant) && fitted.get(meant.as_str()).is_none() => {
                     let wanted = &schema["properties"][meant.as_str()];
                     let noun = self.noun_of(wanted, &meant);
@@ -199,7 +198,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 self.report(
                     "wrong-type",
                     node.span(),
-                    format!("`{}` must be a number, here it is a text", spot.key),
+                    format!("`{}` must be a number, but it is a string", spot.key),
                     help,
                 );
                 return None;
@@ -292,7 +291,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         if let Some(n) = exactly.filter(|n| *n != list.len()) {
             let sample = self.sample(schema, spot.key).unwrap_or_else(|| "[…, …]".into());
             let numbers = matches!(self.kind(of), Kind::Number);
-            let what = format!("`{}` must hold {n} values, here it holds {}", spot.key, list.len());
+            let what = format!("`{}` must have {n} values, but it has {}", spot.key, list.len());
             let ends = if numbers { "; `-inf` and `inf` leave an end open" } else { "" };
             let help = format!("write {n} values, like `{} = {sample}`{ends}", spot.key);
             self.report("wrong-value", span, what, help);
@@ -344,7 +343,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                         Some(Spanned::new(span, DeValue::Table(table)))
                     }
                     Some((tag, inner)) => {
-                        let what = format!("`{tag}` needs its own settings, here it is a mere word");
+                        let what = format!("`{tag}` needs settings and cannot be just a word");
                         self.report("wrong-type", span, what, format!("write {}", written(tag, *inner)));
                         None
                     }
@@ -367,8 +366,8 @@ impl<'s, 'i> Shape<'s, 'i> {
                 self.fit_variant(variants, spot, span, key, value, &known())
             }
             DeValue::Table(table) if table.is_empty() => {
-                let what = format!("`{}` does not say which", spot.key);
-                self.report("missing-key", span, what, format!("give it one of {}", known()));
+                let what = format!("`{}` must name one of its choices", spot.key);
+                self.report("missing-key", span, what, format!("use one of {}", known()));
                 None
             }
             DeValue::Table(table) => {
@@ -380,19 +379,19 @@ impl<'s, 'i> Shape<'s, 'i> {
                         let tag =
                             table.get(kind.get_ref().as_ref()).and_then(|v| v.get_ref().as_str()).unwrap_or("hold");
                         let help = format!("write `{} = {{ {tag} = {{ … }} }}`: the choice is the key", spot.key);
-                        (kind.span(), format!("`{}` is not how a choice is written", kind.get_ref()), help)
+                        (kind.span(), format!("`{}` is not a key of a choice", kind.get_ref()), help)
                     }
                     None if several > 1 => (
                         extra.get(1).map_or(span.clone(), |k| k.span()),
-                        format!("`{}` takes one choice, here it has {}", spot.key, extra.len()),
-                        "keep one of them; compare several in cases of their own".to_owned(),
+                        format!("`{}` must have one choice, but it has {}", spot.key, extra.len()),
+                        "keep one of them; to compare several, add a case for each".to_owned(),
                     ),
                     None => (
                         extra
                             .iter()
                             .find(|k| !variants.iter().any(|(tag, _)| *tag == k.get_ref()))
                             .map_or(span.clone(), |k| k.span()),
-                        format!("{} takes one key, here it has {}", spot.noun, extra.len()),
+                        format!("{} must have one key, but it has {}", spot.noun, extra.len()),
                         format!("keep exactly one of {}", known()),
                     ),
                 };
@@ -401,14 +400,14 @@ impl<'s, 'i> Shape<'s, 'i> {
                     DeValue::Table(t) => t,
                     _ => return None,
                 };
-                // Read on with the first that is a choice.
+                // continue with the first key that is a choice
                 let (key, value) =
                     table.into_iter().find(|(k, _)| variants.iter().any(|(tag, _)| *tag == k.get_ref()))?;
                 self.fit_variant(variants, spot, span, key, value, &known())
             }
             DeValue::Integer(n) if variants.iter().any(|(tag, _)| *tag == n.as_str()) => {
                 let help = format!("write it in quotes: `{} = \"{}\"`", spot.key, n.as_str());
-                self.report("wrong-type", span, format!("`{}` must be a text, here it is a number", spot.key), help);
+                self.report("wrong-type", span, format!("`{}` must be a string, but it is a number", spot.key), help);
                 None
             }
             _ => self.wrong(schema, spot, &node),
@@ -435,7 +434,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 spot.key,
                 example(word).unwrap_or("{ … }")
             );
-            self.report("wrong-type", key.span(), format!("`{tag}` is not how a choice is written"), help);
+            self.report("wrong-type", key.span(), format!("`{tag}` is not a key of a choice"), help);
             return None;
         }
         if found.is_none() {
@@ -448,7 +447,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         let (tag, inner) = found?;
         let Some(inner) = inner else {
             let help = format!("write `{} = \"{tag}\"`", spot.key);
-            self.report("wrong-type", span, format!("`{tag}` takes no settings"), help);
+            self.report("wrong-type", span, format!("`{tag}` has no settings"), help);
             return None;
         };
         let noun = self.noun_of(inner, tag);
@@ -473,15 +472,15 @@ impl<'s, 'i> Shape<'s, 'i> {
         self.damage.any = true;
     }
 
-    /// Remembers the name of a table that is left out.
+    /// Records the name of a table that is left out.
     fn lose(&mut self, table: &DeTable<'i>, key: &str) {
         let name = table.get("name").and_then(|n| n.get_ref().as_str()).unwrap_or(key);
         self.damage.names.insert(name.to_owned());
         self.damage.any = true;
     }
 
-    /// A value that stands in for a missing one; its place is `0..0`.
-    fn stand_in(&self, schema: &'s Value) -> Node<'i> {
+    /// A placeholder for a missing value; its place is `0..0`.
+    fn placeholder(&self, schema: &'s Value) -> Node<'i> {
         let value = match self.kind(schema) {
             Kind::Span => DeValue::String(Cow::Borrowed("1h")),
             Kind::Time => DeValue::Datetime(toml::value::Datetime {
@@ -494,17 +493,17 @@ impl<'s, 'i> Shape<'s, 'i> {
             Kind::Table(table) => {
                 let mut keys = DeTable::new();
                 for key in required(table) {
-                    keys.insert(stand_in_key(key), self.stand_in(&table["properties"][key]));
+                    keys.insert(placeholder_key(key), self.placeholder(&table["properties"][key]));
                 }
                 DeValue::Table(keys)
             }
-            Kind::Either(several) if !several.is_empty() => return self.stand_in(several[0]),
+            Kind::Either(several) if !several.is_empty() => return self.placeholder(several[0]),
             _ => DeValue::String(Cow::Borrowed("")),
         };
         Spanned::new(0..0, value)
     }
 }
 
-fn stand_in_key<'i>(key: &str) -> Key<'i> {
+fn placeholder_key<'i>(key: &str) -> Key<'i> {
     Spanned::new(0..0, Cow::Owned(key.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Lengths of time as users write them: `10min`, `4h`, `7d`, `10y`.
+//! Time spans, as users write them: `10min`, `4h`, `7d`, `10y`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A length of time, in milliseconds. A year is 365 days.
+/// A time span in milliseconds. A year is 365 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimeSpan(i64);
 
@@ -33,12 +33,12 @@ impl TimeSpan {
         self.0 as f64 / 1e3
     }
 
-    /// So many steps of a grid.
+    /// The span of `steps` steps.
     pub fn of_steps(steps: usize, step_ms: i64) -> Self {
         Self::from_ms(i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(step_ms))
     }
 
-    /// Whole steps of `step` in this span, rounded to the nearest, at least `least`.
+    /// Number of steps in this span, rounded to the nearest whole number, at least `least`.
     pub fn steps(self, step: Self, least: usize) -> usize {
         let n = (self.0 + step.0 / 2) / step.0.max(1);
         usize::try_from(n).unwrap_or(0).max(least)
@@ -53,13 +53,13 @@ impl FromStr for TimeSpan {
         let cut = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
         let (number, unit) = (&text[..cut], text[cut..].trim());
         let bad = || {
-            format!("`{text}` is not a length of time; write a number and s, min, h, d, w or y, like `10min` or `7d`")
+            format!("`{text}` is not a time span; write a number and ms, s, min, h, d, w or y, like `10min` or `7d`")
         };
         let value: f64 = number.parse().map_err(|_| bad())?;
         let (_, ms) = UNITS.iter().find(|(u, _)| *u == unit).ok_or_else(bad)?;
         let ms = value * *ms as f64;
         if !(0.0..=3.2e13).contains(&ms) || (ms > 0.0 && ms < 1.0) {
-            return Err(format!("`{text}` is out of range; a length of time lies between 1ms and 1000y"));
+            return Err(format!("`{text}` is out of range; a time span is between 1ms and 1000y"));
         }
         Ok(Self(ms.round() as i64))
     }
@@ -95,7 +95,7 @@ impl JsonSchema for TimeSpan {
         json_schema!({
             "type": "string",
             "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|min|h|d|w|y)$",
-            "description": "A length of time: `10min`, `4h`, `7d`, `10y`."
+            "description": "A time span: `10min`, `4h`, `7d`, `10y`."
         })
     }
 }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_read_and_print() {
+    fn spans_are_parsed_and_printed() {
         for text in ["10min", "4h", "7d", "10y", "90s", "500ms"] {
             assert_eq!(text.parse::<TimeSpan>().unwrap().to_string(), text);
         }

@@ -1,6 +1,6 @@
-//! Words for the structural check: what tables are called, and how keys are written.
+//! Words for the structural check: names of tables and examples of values.
 
-/// What a table of type `definition` is called in a sentence.
+/// What a table of type `definition` is called in messages.
 pub(super) fn noun(definition: &str) -> Option<&'static str> {
     Some(match definition {
         "TwinSpec" => "the twin file",
@@ -30,7 +30,7 @@ pub(super) fn noun(definition: &str) -> Option<&'static str> {
     })
 }
 
-/// How a value of `key` is written.
+/// An example of a value of `key`.
 pub(super) fn example(key: &str) -> Option<&'static str> {
     Some(match key {
         "name" => "\"outdoor_temp\"",

@@ -6,10 +6,10 @@ use std::ops::Range;
 use indexmap::IndexMap;
 
 use super::faults::{Faults, short, suggest};
-use crate::config::{At, Change, Loaded, SignalSpec, TimeSpan, TwinSpec, inner_place, key_place};
+use crate::config::{At, Change, Loaded, SignalSpec, TimeSpan, TwinSpec, inner_place, key_place, signals};
 use crate::error::nearest;
 use crate::expr::{Open, Program, Scope};
-use crate::schema::Role;
+use crate::schema::{Role, Schema};
 use crate::units::Unit;
 
 /// The signals and parameters of a twin, with their units.
@@ -19,6 +19,8 @@ pub struct Names<'a> {
     /// The first signal of each name.
     pub signals: IndexMap<&'a str, &'a SignalSpec>,
     pub scope: Scope,
+    /// The signals; those with an invalid unit have the unit `1`.
+    pub schema: Schema,
     /// Names whose unit is at fault. Faults that follow from it are not reported.
     unsure: HashSet<String>,
 }
@@ -38,6 +40,7 @@ impl<'a> Names<'a> {
             file,
             signals: IndexMap::new(),
             scope: Scope { dt: spec.step.seconds(), ..Scope::default() },
+            schema: Schema::new(signals(spec, |_, _| {})),
             unsure: HashSet::new(),
         };
         let mut open = Vec::new();
@@ -62,6 +65,11 @@ impl<'a> Names<'a> {
         for signal in left {
             names.unsure.insert(signal.name.to_owned());
             names.scope.signals.insert(signal.name.to_owned(), (signal.signal, Unit::one()));
+        }
+        for signal in &mut names.schema.signals {
+            if let Some((_, unit)) = names.scope.signals.get(&signal.name) {
+                signal.unit = unit.clone();
+            }
         }
         names
     }

@@ -13,11 +13,11 @@ use crate::error::{Error, Fault, Result};
 use crate::expr::Scope;
 use crate::learn::Equations;
 use crate::log::Quality;
-use crate::resolve::Names;
+use crate::resolve::{Faults, Names};
 use crate::schema::Schema;
 use crate::trajectory::Trajectory;
 use crate::twin::Twin;
-use crate::value::{Kpi, Objective, TerminalCost};
+use crate::value::{Kpi, Objective, TerminalCost, resolve_prices};
 
 /// Steps of history before a run, for lags, forecasts and controllers: two weeks at steps of one minute, which is longer
 /// than the longest window of `sum`.
@@ -57,22 +57,14 @@ impl Compiled {
             faults.extend(list.into_iter().map(|(span, f)| fault(span, f.code, f.message, f.help)));
             Equations::default()
         });
-        let mut kpis = Vec::new();
-        for (name, kpi) in &spec.value.kpi {
-            match Kpi::compile(name, &kpi.value, &scope, schema) {
-                Ok(k) => kpis.push(k),
-                Err((span, f)) => faults.push(fault(span, f.code, f.message, f.help)),
-            }
-        }
-        if !faults.is_empty() {
-            return Err(Error::Config(faults));
-        }
-        let prices = spec.value.objective.iter().map(|(name, price)| (name.as_str(), price.value));
-        let objective = Objective::of(&kpis, prices).map_err(|name| {
-            let span = spec.value.objective.get(&name).map_or(0..0, |p| p.span.clone());
-            let help = "name a KPI of the [kpi] table".into();
-            Error::Config(vec![fault(span, "unknown-kpi", format!("`{name}` is not a KPI"), help)])
-        })?;
+        let names = Names::new(spec).with(changes);
+        let mut resolved = Faults::new(spec);
+        let kpis = spec.value.kpi.iter().filter_map(|(name, kpi)| Kpi::resolve(&mut resolved, &names, name, kpi));
+        let kpis: Vec<Kpi> = kpis.collect();
+        let prices = resolve_prices(&mut resolved, &names, &spec.value.objective);
+        faults.extend(resolved.into_list());
+        let (true, Some(prices)) = (faults.is_empty(), prices) else { return Err(Error::Config(faults)) };
+        let objective = Objective::new(&kpis, prices);
         Ok(Self { scope, equations, kpis, objective })
     }
 }

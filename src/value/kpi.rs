@@ -1,4 +1,4 @@
-//! Figures of merit, one code for the report and for the planner.
+//! KPIs. Reports and planners compute them with the same code.
 
 use std::ops::Range;
 
@@ -9,20 +9,21 @@ use super::terminal_cost::{TerminalCost, TerminalTerms};
 use crate::config::{At, KpiSpec, TimeSpan};
 use crate::error::nearest;
 use crate::expr::{ExprFault, Program, Registers, Scope};
+use crate::resolve::{Faults, Names, Wanted};
 use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::{Frame, Trajectory};
 use crate::units::Unit;
 
-/// How values of a KPI over several stretches of time become one.
+/// How the values of a KPI over several periods are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aggregation {
     /// Adds up over time: integrals, sums, counts.
     Total,
-    /// Weighted by time: means, shares, final values.
+    /// Mean weighted by time: means, shares, final values.
     Mean,
-    /// The largest counts.
+    /// Maximum.
     Largest,
-    /// Numerators and denominators add up first.
+    /// Ratio of the summed numerators and denominators.
     Ratio,
 }
 
@@ -60,7 +61,7 @@ pub struct Kpi {
     /// The formula in words, for the report.
     pub formula: String,
     kind: Kind,
-    /// From the tallies to `unit`.
+    /// Converts accumulated values to `unit`.
     factor: f64,
 }
 
@@ -74,47 +75,70 @@ enum Kind {
     ExceedanceShare(usize, Bounds),
     Ratio(Program, Program),
     FillRate(Program, Program),
-    /// A move is a change beyond this and beyond 1e-9 of the value itself.
+    /// Column, and the smallest change that counts as a move (a change must also exceed 1e-9 of the value).
     Moves(usize, f64),
     Travel(usize),
     Final(Program),
     ServiceLevel(Program),
     DegreeHours(Program, f64),
-    /// Money of the steps behind the last one.
-    ToGo(Box<TerminalTerms>),
+    /// Estimated cost of the steps after the last one.
+    Terminal(Box<TerminalTerms>),
 }
 
-/// How a KPI is made up of the steps of a run.
+/// How a KPI adds up over the steps of a run.
 pub enum PerStep<'a> {
-    /// Σ over steps of the expression, times the factor.
+    /// Sum of the expression over the steps, times the factor.
     Expression(&'a Program, f64),
-    /// Σ over steps of how far the signal is beyond the limits, times the factor.
+    /// Sum of the amounts by which a signal exceeds its limits, times the factor.
     Excess(usize, Bounds, f64),
-    /// In no such way.
+    /// It is not a sum over steps.
     Other,
 }
 
-/// Why a KPI cannot be: the byte range in `twin.toml` of the text at fault, and the fault within that text.
+/// A fault of a KPI: the byte range of the text in `twin.toml`, and the fault within that text.
 pub type KpiFault = (Range<usize>, ExprFault);
 
 /// The values of one KPI over a trajectory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
-    /// `[particles]`, in the KPI's unit; NaN where there is none.
+    /// `[particles]`, in the KPI's unit; NaN if there is no value.
     pub values: Vec<f64>,
     /// Numerators and denominators of ratios, `[particles]` each.
     pub ratio: Option<(Vec<f64>, Vec<f64>)>,
-    /// Share of particle-steps that were missing and left out.
+    /// Share of the values (particles × steps) that were missing and were left out.
     pub missing: f64,
 }
 
 impl Kpi {
+    /// Resolves the KPI `name` of a twin; `None` if it has a fault.
+    pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, name: &str, spec: &KpiSpec) -> Option<Self> {
+        let (signal, expressions) = parts(spec);
+        let mut valid = signal.is_none_or(|(signal, roles)| named(faults, names, name, signal, roles));
+        for (text, part) in &expressions {
+            let wanted = Wanted { what: format!("KPI `{name}`{part}"), unit: None };
+            valid &= names.expression(faults, text, &wanted).is_some() && !names.is_unsure(text);
+        }
+        valid &= signal.is_none_or(|(signal, _)| names.unit(signal).is_some());
+        if let (KpiSpec::Peak { window, .. }, Some(step)) = (spec, names.step())
+            && window.value < step
+        {
+            let message = format!("KPI `{name}`: the window {} is shorter than the step {step}", window.value);
+            faults.add("too-short", &window.span, message, format!("write a window of at least `\"{step}\"`"));
+            valid = false;
+        }
+        if !valid {
+            return None;
+        }
+        let kpi = Self::compile(name, spec, &names.scope, &names.schema);
+        kpi.map_err(|(span, f)| faults.add(f.code, &span, format!("KPI `{name}`: {}", f.message), f.help)).ok()
+    }
+
     /// Compiles `spec` against the names of `scope` (its `dt` is the sample time) and the limits in `schema`.
     pub fn compile(name: &str, spec: &KpiSpec, scope: &Scope, schema: &Schema) -> Result<Self, KpiFault> {
         let program = |text: &At<String>| Program::compile(text, scope).map_err(|fault| (text.span.clone(), fault));
         let shown = |text: &At<String>| program(text).map(in_shown_unit);
         let over_time = |text: &At<String>, unit: &Unit| {
-            integral(unit, scope.dt).map_err(|message| (text.span.clone(), fault("unit-mismatch", text, message, CURE)))
+            integral(unit, scope.dt).map_err(|message| (text.span.clone(), fault("unit-mismatch", text, message, HELP)))
         };
         let (kind, unit, factor, formula) = match spec {
             KpiSpec::Integral(of) => {
@@ -154,7 +178,7 @@ impl Kpi {
             KpiSpec::Ratio([above, below]) => {
                 let (p, q) = (program(above)?, program(below)?);
                 let (unit, factor) = quotient(&p.unit, &q.unit)
-                    .map_err(|message| (below.span.clone(), fault("unit-mismatch", below, message, CURE)))?;
+                    .map_err(|message| (below.span.clone(), fault("unit-mismatch", below, message, HELP)))?;
                 let formula = format!("integral of `{}` over integral of `{}`", above.value, below.value);
                 (Kind::Ratio(p, q), unit, factor, formula)
             }
@@ -199,16 +223,16 @@ impl Kpi {
         Ok(Self { name: name.to_owned(), unit, formula, kind, factor })
     }
 
-    /// What is still to come behind a plan of `horizon` steps; `None` where `schema` lacks a signal of it.
+    /// The terminal cost of a plan of `horizon` steps; `None` if `schema` lacks one of its signals.
     pub fn terminal_cost(cost: &TerminalCost, horizon: usize, schema: &Schema) -> Option<Self> {
         let formula = format!("cost of the next {} steps, as the log has it", cost.steps);
-        let kind = Kind::ToGo(Box::new(cost.compile(horizon, schema)?));
+        let kind = Kind::Terminal(Box::new(cost.compile(horizon, schema)?));
         Some(Self { name: "cost to go".into(), unit: Unit::one(), formula, kind, factor: 1.0 })
     }
 
-    /// Whether the last frame alone says all.
-    pub fn is_behind(&self) -> bool {
-        matches!(self.kind, Kind::ToGo(_))
+    /// Whether it depends only on the last frame.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.kind, Kind::Terminal(_))
     }
 
     pub fn kind(&self) -> KpiKind {
@@ -225,7 +249,7 @@ impl Kpi {
             Kind::Final(_) => KpiKind::Final,
             Kind::ServiceLevel(_) => KpiKind::ServiceLevel,
             Kind::DegreeHours(..) => KpiKind::DegreeHours,
-            Kind::ToGo(_) => KpiKind::TerminalCost,
+            Kind::Terminal(_) => KpiKind::TerminalCost,
         }
     }
 
@@ -240,11 +264,11 @@ impl Kpi {
             | Kind::DegreeHours(p, _) => p.depth(),
             Kind::Ratio(p, q) | Kind::FillRate(p, q) => p.depth().max(q.depth()),
             Kind::Moves(..) | Kind::Travel(_) => 1,
-            Kind::Exceedance(..) | Kind::ExceedanceShare(..) | Kind::ToGo(_) => 0,
+            Kind::Exceedance(..) | Kind::ExceedanceShare(..) | Kind::Terminal(_) => 0,
         }
     }
 
-    /// Signals that it reads, some more than once.
+    /// Signals that it reads; a signal may occur more than once.
     pub fn reads(&self) -> Vec<usize> {
         let of = |programs: &[&Program]| programs.iter().flat_map(|p| &p.reads).map(|(signal, _)| *signal).collect();
         match &self.kind {
@@ -257,12 +281,12 @@ impl Kpi {
             Kind::Ratio(p, q) | Kind::FillRate(p, q) => of(&[p, q]),
             Kind::Moves(signal, _) | Kind::Travel(signal) => vec![*signal],
             Kind::Exceedance(signal, _) | Kind::ExceedanceShare(signal, _) => vec![*signal],
-            // what is behind a plan is no reason for it to look less far
-            Kind::ToGo(_) => Vec::new(),
+            // the terminal cost must not shorten the horizon
+            Kind::Terminal(_) => Vec::new(),
         }
     }
 
-    /// What its value over `steps` steps is the sum of.
+    /// How its value over `steps` steps adds up.
     pub fn per_step(&self, steps: usize) -> PerStep<'_> {
         match &self.kind {
             Kind::Sum(p) => PerStep::Expression(p, self.factor),
@@ -272,13 +296,13 @@ impl Kpi {
         }
     }
 
-    /// How values over several stretches of time become one.
+    /// How the values over several periods are combined.
     pub fn aggregation(&self) -> Aggregation {
         match &self.kind {
             Kind::Sum(_) | Kind::Exceedance(..) | Kind::Moves(..) | Kind::Travel(_) | Kind::DegreeHours(..) => {
                 Aggregation::Total
             }
-            Kind::Mean(_) | Kind::ExceedanceShare(..) | Kind::Final(_) | Kind::ServiceLevel(_) | Kind::ToGo(_) => {
+            Kind::Mean(_) | Kind::ExceedanceShare(..) | Kind::Final(_) | Kind::ServiceLevel(_) | Kind::Terminal(_) => {
                 Aggregation::Mean
             }
             Kind::Peak(..) => Aggregation::Largest,
@@ -286,14 +310,14 @@ impl Kpi {
         }
     }
 
-    /// An empty tally for a batch of `rows`.
+    /// An empty accumulator for a batch of `rows`.
     pub fn start(&self, rows: usize) -> Accumulator {
         let two = matches!(self.kind, Kind::Ratio(..) | Kind::FillRate(..));
         let window = if let Kind::Peak(_, window) = self.kind { Some(window) } else { None };
         Accumulator::new(rows, two, window)
     }
 
-    /// Takes in one completed frame of as many rows as `acc` has. Missing values (not finite) are left out and counted.
+    /// Adds one completed frame with as many rows as `acc`. Missing values (not finite) are left out and counted.
     pub fn add<F: Frame + ?Sized>(&self, acc: &mut Accumulator, frame: &F, registers: &mut Registers) {
         acc.steps += 1;
         let Accumulator { sum, below, known, x, y, peak, .. } = acc;
@@ -335,8 +359,8 @@ impl Kpi {
                 p.eval(frame, registers, x);
                 last(x, sum, known);
             }
-            Kind::ToGo(behind) => {
-                behind.eval(frame, x);
+            Kind::Terminal(terms) => {
+                terms.eval(frame, x);
                 last(x, sum, known);
             }
             Kind::ServiceLevel(p) => {
@@ -350,8 +374,8 @@ impl Kpi {
         }
     }
 
-    /// Value so far per row: `[rows]`, in the KPI's unit; NaN where there is none: nothing known yet, or a ratio over
-    /// nothing. Where nothing was demanded, everything was served: the fill rate is 1.
+    /// Writes the value so far per row, `[rows]`, in the KPI's unit. It is NaN if no value is known yet, or if the
+    /// denominator of a ratio is zero. The fill rate is 1 if the demand is zero.
     pub fn value(&self, acc: &Accumulator, out: &mut [f64]) {
         match &self.kind {
             Kind::Peak(..) => {
@@ -392,7 +416,7 @@ impl Kpi {
     }
 }
 
-/// Keeps the values that are finite.
+/// Replaces `kept` by the values that are finite.
 fn last(x: &[f64], kept: &mut [f64], known: &mut [f64]) {
     for ((x, kept), known) in x.iter().zip(kept).zip(known) {
         if x.is_finite() {
@@ -402,9 +426,9 @@ fn last(x: &[f64], kept: &mut [f64], known: &mut [f64]) {
     }
 }
 
-const CURE: &str = "look at the units of the signals in the expression; parameters can carry units too";
+const HELP: &str = "check the units of the signals in the expression; parameters can have units, too";
 
-/// The program with its result in the unit that people read.
+/// The program with its result in the preferred unit.
 fn in_shown_unit(program: Program) -> Program {
     let shown = program.unit.preferred();
     if shown == program.unit {
@@ -413,8 +437,8 @@ fn in_shown_unit(program: Program) -> Program {
     program.clone().in_unit(&shown).unwrap_or(program)
 }
 
-/// Unit of the integral over time of values in `unit`, and what Σ value over steps of `dt` seconds is multiplied with to
-/// be in it. Of odd quantities, plants that step in days count days and not hours.
+/// Unit of the integral over time of values in `unit`, and the factor that converts the sum over steps of `dt` seconds to
+/// it. If the step is a day or more, days are used instead of hours, unless the quantity has a preferred unit.
 fn integral(unit: &Unit, dt: f64) -> Result<(Unit, f64), String> {
     let mut shown = unit.integral()?;
     if dt >= 86_400.0
@@ -426,7 +450,7 @@ fn integral(unit: &Unit, dt: f64) -> Result<(Unit, f64), String> {
     Ok((shown, factor * dt))
 }
 
-/// Unit of a quotient of sums, and what the quotient is multiplied with to be in it.
+/// Unit of a quotient of sums, and the factor that converts the quotient to it.
 fn quotient(above: &Unit, below: &Unit) -> Result<(Unit, f64), String> {
     let unit = above.per(below)?;
     let shown = unit.preferred();
@@ -434,12 +458,44 @@ fn quotient(above: &Unit, below: &Unit) -> Result<(Unit, f64), String> {
     Ok((shown, factor))
 }
 
-/// Sizes of the moves of `signal` from the last step to this one.
+/// Sizes of the moves of `signal` since the last step.
 fn moves<F: Frame + ?Sized>(frame: &F, signal: usize, out: &mut [f64]) {
     let (now, last) = (frame.column(signal, 0), frame.column(signal, 1));
     for ((out, now), last) in out.iter_mut().zip(now).zip(last) {
         *out = (now - last).abs();
     }
+}
+
+/// The signal that a KPI names, with the roles that it may have, and its expressions with their parts in messages.
+type Parts<'s> = (Option<(&'s At<String>, &'static [Role])>, Vec<(&'s At<String>, &'static str)>);
+
+fn parts(spec: &KpiSpec) -> Parts<'_> {
+    const ALL: [Role; 6] = [Role::State, Role::Output, Role::Control, Role::Disturbance, Role::Setpoint, Role::Derived];
+    match spec {
+        KpiSpec::Exceedance(signal) | KpiSpec::ExceedanceShare(signal) => (Some((signal, &ALL)), vec![]),
+        KpiSpec::Moves(signal) | KpiSpec::Travel(signal) => (Some((signal, &[Role::Control])), vec![]),
+        KpiSpec::Integral(of)
+        | KpiSpec::Sum(of)
+        | KpiSpec::Mean(of)
+        | KpiSpec::Final(of)
+        | KpiSpec::ServiceLevel(of)
+        | KpiSpec::Peak { of, .. }
+        | KpiSpec::DegreeHours { of, .. } => (None, vec![(of, "")]),
+        KpiSpec::Ratio([above, below]) => (None, vec![(above, " (numerator)"), (below, " (denominator)")]),
+        KpiSpec::FillRate([served, demanded]) => (None, vec![(served, " (served)"), (demanded, " (demanded)")]),
+    }
+}
+
+/// Whether `signal` is the name of a signal with one of `roles`.
+fn named(faults: &mut Faults<'_>, names: &Names<'_>, kpi: &str, signal: &At<String>, roles: &[Role]) -> bool {
+    if signal.chars().any(|c| "+-*/^()<> ".contains(c)) && !names.signals.contains_key(signal.as_str()) {
+        let message = format!("KPI `{kpi}` needs the name of a signal here, not an expression");
+        let help = "define a derived signal with this expression and name it here";
+        faults.add("wrong-value", &signal.span, message, help);
+        return false;
+    }
+    let wanted = if roles.len() == 1 { "a control" } else { "a signal" };
+    names.expect(faults, signal, &signal.span, roles, wanted).is_some()
 }
 
 fn fault(code: &'static str, text: &At<String>, message: String, help: impl Into<String>) -> ExprFault {
@@ -451,7 +507,7 @@ fn signal(name: &At<String>, schema: &Schema) -> Result<usize, KpiFault> {
     schema.find(name).ok_or_else(|| {
         let help = match nearest(name, schema.names()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => "name a signal of the tag list; this kind of KPI takes no expression".to_owned(),
+            None => "name a signal of the tag list; this kind of KPI does not accept an expression".to_owned(),
         };
         (name.span.clone(), fault("unknown-signal", name, format!("there is no signal `{}`", name.value), help))
     })
@@ -462,7 +518,7 @@ fn with_unit(value: f64, unit: &Unit) -> String {
     if unit.text == "1" { value.to_string() } else { format!("{value} {}", unit.text) }
 }
 
-/// Column and soft limits of the signal named `name`, and the words for being beyond them.
+/// Column and soft limits of the signal named `name`, and the words for exceeding them.
 fn soft_limits(name: &At<String>, schema: &Schema) -> Result<(usize, Bounds, String), KpiFault> {
     let i = signal(name, schema)?;
     let Bounds { low, high } = schema.signals[i].soft;
@@ -473,8 +529,8 @@ fn soft_limits(name: &At<String>, schema: &Schema) -> Result<(usize, Bounds, Str
         (false, true) => format!("above {high_text}"),
         (false, false) => {
             let message = format!("`{}` has no soft limits to exceed", name.value);
-            let help = format!("give the signal `{}` limits, like `soft = [-inf, 27]`", name.value);
-            return Err((name.span.clone(), fault("no-soft-limits", name, message, help)));
+            let help = format!("add `soft = [low, high]` to the signal `{}`", name.value);
+            return Err((name.span.clone(), fault("missing-key", name, message, help)));
         }
     };
     Ok((i, schema.signals[i].soft, beyond))
@@ -489,24 +545,24 @@ fn control(name: &At<String>, schema: &Schema) -> Result<usize, KpiFault> {
     let controls = schema.with_role(Role::Control);
     let names: Vec<&str> = controls.iter().map(|&c| schema.signals[c].name.as_str()).collect();
     let help = format!("name a control: {}", names.join(", "));
-    Err((name.span.clone(), fault("not-a-control", name, format!("`{}` is no control", name.value), help)))
+    Err((name.span.clone(), fault("wrong-role", name, format!("`{}` is not a control", name.value), help)))
 }
 
-/// Values of `kpis` over `stretches` of `trajectory`: `[kpis][particles]`.
+/// Values of `kpis` over `periods` of `trajectory`: `[kpis][particles]`.
 ///
-/// Lags reach back before a stretch as far as the segment that holds it goes; windows do not run across stretches.
-pub fn evaluate(kpis: &[Kpi], trajectory: &Trajectory, stretches: &[Range<usize>]) -> Vec<Vec<f64>> {
-    figures(kpis, trajectory, stretches).into_iter().map(|f| f.values).collect()
+/// Lags can read rows before a period, back to the start of its segment. Windows of `peak` do not extend across periods.
+pub fn evaluate(kpis: &[Kpi], trajectory: &Trajectory, periods: &[Range<usize>]) -> Vec<Vec<f64>> {
+    figures(kpis, trajectory, periods).into_iter().map(|f| f.values).collect()
 }
 
-/// As [`evaluate`], with what annual sums and the report need besides the values.
-pub fn figures(kpis: &[Kpi], trajectory: &Trajectory, stretches: &[Range<usize>]) -> Vec<Figures> {
+/// As [`evaluate`], with the other figures that annual sums and the report need.
+pub fn figures(kpis: &[Kpi], trajectory: &Trajectory, periods: &[Range<usize>]) -> Vec<Figures> {
     let mut registers = Registers::default();
     let mut accs: Vec<Accumulator> = kpis.iter().map(|k| k.start(trajectory.particles)).collect();
-    for stretch in stretches {
-        let first = trajectory.segments.iter().find(|s| s.contains(&stretch.start)).map_or(stretch.start, |s| s.start);
+    for period in periods {
+        let first = trajectory.segments.iter().find(|s| s.contains(&period.start)).map_or(period.start, |s| s.start);
         accs.iter_mut().for_each(Accumulator::split);
-        for t in stretch.start..stretch.end.min(trajectory.steps) {
+        for t in period.start..period.end.min(trajectory.steps) {
             let frame = trajectory.frame(t, first);
             for (kpi, acc) in kpis.iter().zip(&mut accs) {
                 kpi.add(acc, &frame, &mut registers);

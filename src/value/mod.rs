@@ -17,5 +17,5 @@ pub use annual::{WeightedScenario, annualise};
 pub use compare::{Difference, Estimate};
 pub use economics::{Economics, Investment};
 pub use kpi::{Aggregation, Figures, Kpi, KpiKind, PerStep, evaluate, figures};
-pub use objective::Objective;
+pub use objective::{Objective, resolve_prices};
 pub use terminal_cost::TerminalCost;

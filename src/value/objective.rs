@@ -1,8 +1,12 @@
-//! The one figure that cases are ranked by and that MPC minimises.
+//! The objective, by which cases are compared and which MPC minimises.
+
+use indexmap::IndexMap;
 
 use super::kpi::Kpi;
+use crate::config::{At, key_place};
+use crate::resolve::{Faults, Names, suggest};
 
-/// Σ price × KPI, in the money of the prices; lower is better.
+/// Σ price · KPI, in the currency of the prices. Lower is better.
 #[derive(Debug, Clone)]
 pub struct Objective {
     /// (KPI, price per unit of it).
@@ -10,21 +14,17 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// The terms whose KPI is in `kpis`, by name; `Err` names the first that is not.
-    pub fn of<'a>(kpis: &[Kpi], prices: impl IntoIterator<Item = (&'a str, f64)>) -> Result<Self, String> {
-        let terms = prices.into_iter().map(|(name, price)| {
-            let kpi = kpis.iter().find(|k| k.name == name).ok_or_else(|| name.to_owned())?;
-            Ok((kpi.clone(), price))
-        });
-        Ok(Self { terms: terms.collect::<Result<_, String>>()? })
+    /// The objective with `prices` of `kpis`: (number of the KPI, price).
+    pub fn new(kpis: &[Kpi], prices: impl IntoIterator<Item = (usize, f64)>) -> Self {
+        Self { terms: prices.into_iter().map(|(kpi, price)| (kpis[kpi].clone(), price)).collect() }
     }
 
-    /// Largest lag that a term reads.
+    /// Largest lag that its terms read.
     pub fn depth(&self) -> usize {
         self.terms.iter().map(|(kpi, _)| kpi.depth()).max().unwrap_or(0)
     }
 
-    /// Of the terms' values `[terms][particles]`: `[particles]`. A term without a value makes the sum NaN.
+    /// The objective `[particles]` from the values of its terms `[terms][particles]`; NaN if one of them is NaN.
     pub fn value(&self, values: &[Vec<f64>]) -> Vec<f64> {
         let rows = values.first().map_or(0, Vec::len);
         let mut out = vec![0.0; rows];
@@ -34,7 +34,7 @@ impl Objective {
         out
     }
 
-    /// Of the values of `kpis`, `[kpis][particles]`, of which the terms are a part: `[particles]`.
+    /// The objective `[particles]` from the values of all KPIs `[kpis][particles]`.
     pub fn value_of(&self, kpis: &[Kpi], values: &[Vec<f64>]) -> Vec<f64> {
         let rows = values.first().map_or(0, Vec::len);
         let mut out = vec![0.0; rows];
@@ -48,7 +48,35 @@ impl Objective {
     }
 }
 
-/// A price of zero counts nothing, whatever the value.
+/// Resolves prices of KPIs to (number of the KPI in the twin, price); `None` if one has a fault.
+pub fn resolve_prices(
+    faults: &mut Faults<'_>,
+    names: &Names<'_>,
+    prices: &IndexMap<String, At<f64>>,
+) -> Option<Vec<(usize, f64)>> {
+    let kpis = &names.spec().kpi;
+    let mut resolved = Some(Vec::new());
+    for (name, price) in prices {
+        let number = kpis.get_index_of(name);
+        if number.is_none() && !names.is_lost(faults, name) {
+            let place = key_place(faults.text(), name, &price.span);
+            let known = suggest(name, kpis.keys().map(String::as_str));
+            let help = format!("{known}, or add it under `[kpi]` of the twin");
+            faults.add("unknown-kpi", &place, format!("there is no KPI `{name}` to price"), help);
+        }
+        if !price.is_finite() {
+            let message = format!("the price of `{name}` must be a finite number");
+            faults.add("out-of-range", &price.span, message, "write money per unit of the KPI, like `-1.0`");
+        }
+        resolved = resolved.zip(number).map(|(mut list, number)| {
+            list.push((number, price.value));
+            list
+        });
+    }
+    resolved
+}
+
+/// With a price of zero, a NaN value has no effect.
 fn add_priced(price: f64, column: &[f64], out: &mut [f64]) {
     if price != 0.0 {
         for (o, v) in out.iter_mut().zip(column) {

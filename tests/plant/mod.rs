@@ -19,7 +19,7 @@ use twinopt::simulate::{Run, Simulated, simulate};
 use twinopt::trajectory::Trajectory;
 use twinopt::twin::{Dynamics, Provenance, Twin};
 use twinopt::units::Unit;
-use twinopt::value::{Kpi, Objective, TerminalCost, evaluate};
+use twinopt::value::{Kpi, Objective, TerminalCost, evaluate, resolve_prices};
 
 pub const START: &str = "2024-07-01T00:00:00Z";
 
@@ -114,9 +114,9 @@ impl Plant {
         }
         let kpis: Vec<Kpi> =
             spec.kpi.iter().map(|(name, kpi)| Kpi::compile(name, kpi, &scope, &schema).unwrap()).collect();
-        let prices = spec.objective.iter().map(|(name, price)| (name.as_str(), price.value));
-        let objective = Objective::of(&kpis, prices).unwrap();
         let file = loaded("twin.toml", text, spec.clone());
+        let prices = resolve_prices(&mut Faults::new(&file), &Names::new(&file), &spec.objective);
+        let objective = Objective::new(&kpis, prices.unwrap());
         Self { spec, file, schema, scope, kpis, objective, terminal_cost: None }
     }
 

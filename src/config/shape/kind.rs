@@ -1,11 +1,11 @@
-//! What a schema asks for.
+//! The kinds of values in a schema.
 
 use serde_json::Value;
 use toml::de::DeValue;
 
 use super::Shape;
 
-/// What a schema asks for.
+/// What a schema requires.
 pub(super) enum Kind<'s> {
     Text,
     Time,
@@ -22,11 +22,11 @@ pub(super) enum Kind<'s> {
         exactly: Option<usize>,
     },
     Table(&'s Value),
-    /// Names chosen by the user.
+    /// A table with names chosen by the user.
     Map(&'s Value),
-    /// An enum: one word, or a table of one key.
+    /// An enum: a word, or a table with one key.
     Choice(Vec<(&'s str, Option<&'s Value>)>),
-    /// Any of several.
+    /// Any of several schemas.
     Either(Vec<&'s Value>),
 }
 
@@ -53,7 +53,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         if let Some(variants) = schema["oneOf"].as_array() {
             let mut list: Vec<(&str, Option<&Value>)> = Vec::new();
             for choice in variants.iter().flat_map(choices) {
-                // a word that may stand alone is its table with nothing in it
+                // a word alone is the same as its table without keys
                 if !list.iter().any(|(tag, _)| *tag == choice.0) {
                     list.push(choice);
                 }
@@ -86,7 +86,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         }
     }
 
-    /// Whether the value is of the right sort, whatever is inside.
+    /// Whether the type of the value matches, without looking inside.
     pub(super) fn accepts(&self, schema: &'s Value, value: &DeValue<'i>) -> bool {
         match self.kind(schema) {
             Kind::Text | Kind::Span | Kind::TimeOfDay | Kind::Weekdays => value.is_str(),

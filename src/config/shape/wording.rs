@@ -1,4 +1,4 @@
-//! What does not fit, in words: messages and cures.
+//! Messages and helps of structural faults.
 
 use std::ops::Range;
 
@@ -12,13 +12,13 @@ use crate::config::words::{example, noun};
 use crate::error::Fault;
 
 impl<'s, 'i> Shape<'s, 'i> {
-    /// Reports that `node` is not what `schema` asks for.
+    /// Reports that `node` does not match `schema`.
     pub(super) fn wrong(&mut self, schema: &'s Value, spot: &Spot<'_>, node: &Node<'i>) -> Option<Node<'i>> {
         let wanted = self.wanted(schema);
         self.mismatch(&wanted, self.sample(schema, spot.key), spot, node.span(), node.get_ref())
     }
 
-    /// A value that `schema` takes under `key`.
+    /// An example of a value of `key` that matches `schema`.
     pub(super) fn sample(&self, schema: &'s Value, key: &str) -> Option<String> {
         let numbers = |n: usize| (1..=n).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
         fitting(key, |value| self.accepts(schema, value)).or_else(|| match self.kind(schema) {
@@ -29,7 +29,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         })
     }
 
-    /// Reports that `is` is not what is `wanted`, like `sample`.
+    /// Reports that the value `is` is not `wanted`; `sample` is an example of what is.
     pub(super) fn mismatch(
         &mut self,
         wanted: &str,
@@ -40,23 +40,23 @@ impl<'s, 'i> Shape<'s, 'i> {
     ) -> Option<Node<'i>> {
         let sample = sample.map(|e| format!(", e.g. `{} = {e}`", spot.key)).unwrap_or_default();
         let help = match is {
-            _ if wanted == "a text" && !matches!(is, DeValue::Array(_) | DeValue::Table(_)) => {
+            _ if wanted == "a string" && !matches!(is, DeValue::Array(_) | DeValue::Table(_)) => {
                 let raw = self.text.get(span.clone()).unwrap_or("…");
                 format!("put it in quotes: `{} = \"{raw}\"`", spot.key)
             }
             _ => format!("write {wanted}{sample}"),
         };
-        // A stand-in of the parser, whose own fault has been reported.
+        // a placeholder of the parser, whose syntax error has been reported
         if span.is_empty() {
             self.damage.any = true;
             return None;
         }
-        self.report("wrong-type", span, format!("`{}` must be {wanted}, here it is {}", spot.key, described(is)), help);
+        self.report("wrong-type", span, format!("`{}` must be {wanted}, but it is {}", spot.key, described(is)), help);
         None
     }
 
     pub(super) fn missing(&mut self, key: &str, schema: &Value, noun: &str, table: Option<Range<usize>>) {
-        // After a fault of syntax a key may be missing only because its line was not understood.
+        // after a syntax error, a key may be missing only because its line could not be parsed
         if !self.damage.lines.is_empty() {
             return;
         }
@@ -67,11 +67,11 @@ impl<'s, 'i> Shape<'s, 'i> {
             None => format!("add `{key}`{doc}"),
         };
         let code = "missing-key";
-        let message = format!("{noun} lacks `{key}`");
+        let message = format!("{noun} needs the key `{key}`");
         self.faults.push(Fault::new(code, self.file, self.text, table, message, help));
     }
 
-    /// What to do about the key `name`, which is none of `known`; `meant` is the one that it was taken for.
+    /// The help for the unknown key `name`; `meant` is the key that was probably meant.
     pub(super) fn help_for_unknown(
         &self,
         known: &serde_json::Map<String, Value>,
@@ -82,10 +82,10 @@ impl<'s, 'i> Shape<'s, 'i> {
     ) -> String {
         match meant {
             Some(meant) if present.iter().any(|p| p == meant) => {
-                format!("did you mean `{meant}`? It is there already: remove this line")
+                format!("did you mean `{meant}`? It is already present: remove this line")
             }
             Some(meant) => format!("did you mean `{meant}`?"),
-            None if known.is_empty() => "remove it: nothing may stand here".to_owned(),
+            None if known.is_empty() => "remove it: the table must be empty".to_owned(),
             None => {
                 let elsewhere = self.home_of(name).filter(|_| movable);
                 let known = known.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
@@ -97,12 +97,12 @@ impl<'s, 'i> Shape<'s, 'i> {
         }
     }
 
-    /// What the schema asks for, in words.
+    /// What the schema requires, in words.
     fn wanted(&self, schema: &'s Value) -> String {
         match self.kind(schema) {
-            Kind::Text => "a text".into(),
+            Kind::Text => "a string".into(),
             Kind::Time => "a time".into(),
-            Kind::Span => "a length of time".into(),
+            Kind::Span => "a time span".into(),
             Kind::TimeOfDay => "a time of day".into(),
             Kind::Weekdays => "days of the week".into(),
             Kind::Number => "a number".into(),
@@ -158,32 +158,32 @@ impl<'s, 'i> Shape<'s, 'i> {
     }
 }
 
-/// Code, message and help of a value under `key` that is no length of time.
+/// Code, message and help for a value of `key` that is not a time span.
 pub(super) fn no_span(key: &str, is: &DeValue<'_>) -> (&'static str, String, String) {
     let wanted = example(key).filter(|e| e.starts_with('"')).unwrap_or("\"10min\"");
     let DeValue::String(text) = is else {
         let help = match is {
             DeValue::Integer(n) => format!(
-                "write number and unit in quotes, like `{0} = \"{1}min\"` or `\"{1}s\"` (ms, s, min, h, d, w, y)",
+                "write a number and a unit in quotes, like `{0} = \"{1}min\"` or `\"{1}s\"` (ms, s, min, h, d, w, y)",
                 key,
                 n.as_str()
             ),
-            _ => format!("write number and unit in quotes, like `{key} = {wanted}`"),
+            _ => format!("write a number and a unit in quotes, like `{key} = {wanted}`"),
         };
-        return ("wrong-type", format!("`{key}` must be a length of time, here it is {}", described(is)), help);
+        return ("wrong-type", format!("`{key}` must be a time span, but it is {}", described(is)), help);
     };
     let help = corrected_span(text).map_or_else(
         || format!("write a number and one of ms, s, min, h, d, w, y, like `{key} = {wanted}`"),
         |s| format!("write `{key} = \"{s}\"`"),
     );
-    ("wrong-value", format!("`{key}`: \"{text}\" is not a length of time"), help)
+    ("wrong-value", format!("`{key}`: \"{text}\" is not a time span"), help)
 }
 
-/// Message and help of a value under `key` that is no point in time.
+/// Message and help for a value of `key` that is not a point in time.
 pub(super) fn no_time(key: &str, is: &DeValue<'_>) -> (String, String) {
     match is {
         DeValue::Datetime(t) if t.date.is_some() && t.time.is_some() && t.offset.is_some() => {
-            (format!("`{t}` is out of range"), "write a date of the calendar, like `2024-07-15T00:00:00Z`".to_owned())
+            (format!("`{t}` is out of range"), "write a valid date, like `2024-07-15T00:00:00Z`".to_owned())
         }
         DeValue::Datetime(t) if t.date.is_some() => {
             let time = t.time.map_or("T00:00:00", |_| "");
@@ -192,23 +192,24 @@ pub(super) fn no_time(key: &str, is: &DeValue<'_>) -> (String, String) {
                 format!("write `{key} = {t}{time}Z` for UTC"),
             )
         }
-        DeValue::String(text) if text.parse::<jiff::Timestamp>().is_ok() => {
-            (format!("`{key}` must be a time, here it is a text"), format!("write it without quotes: `{key} = {text}`"))
-        }
+        DeValue::String(text) if text.parse::<jiff::Timestamp>().is_ok() => (
+            format!("`{key}` must be a time, but it is a string"),
+            format!("write it without quotes: `{key} = {text}`"),
+        ),
         other => (
-            format!("`{key}` must be a time, here it is {}", described(other)),
+            format!("`{key}` must be a time, but it is {}", described(other)),
             format!("write date, time and zone without quotes, like `{key} = 2024-07-15T00:00:00Z`"),
         ),
     }
 }
 
-/// What a value is, in words.
+/// The type of a value, in words.
 fn described(value: &DeValue<'_>) -> &'static str {
     match value {
-        DeValue::String(_) => "a text",
+        DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "a yes or no",
+        DeValue::Boolean(_) => "a boolean",
         DeValue::Datetime(_) => "a time",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
@@ -221,7 +222,7 @@ fn first_sentence(doc: &str) -> String {
     doc[..end].trim_end_matches('.').to_owned()
 }
 
-/// The length of time that was meant: `10 minutes` is `10min`.
+/// The time span that was probably meant: `10 minutes` is `10min`.
 fn corrected_span(text: &str) -> Option<TimeSpan> {
     let text = text.trim().to_lowercase();
     let cut = text.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
@@ -238,7 +239,7 @@ fn corrected_span(text: &str) -> Option<TimeSpan> {
     format!("{number}{unit}").parse().ok()
 }
 
-/// The usual example of `key` where it is of the right sort: one key may have several.
+/// The example of `key`, if it has the right type: one key can have several.
 pub(super) fn fitting(key: &str, fits: impl Fn(&DeValue<'_>) -> bool) -> Option<String> {
     let text = example(key)?;
     DeValue::parse(text).is_ok_and(|value| fits(value.get_ref())).then(|| text.to_owned())

@@ -27,7 +27,7 @@ pub use self::choice::planner_of;
 use self::limits::control_limit;
 pub use self::optimism::OptimismCheck;
 use self::particle_plan::ParticlePlan;
-pub use self::resolved::{PlannedStockSettings, ResolvedMpc, priced_kpi};
+pub use self::resolved::{PlannedStockSettings, ResolvedMpc};
 use self::rollout::Workspace;
 use self::setup::Setup;
 pub use self::skill_horizon::SkillHorizon;
@@ -106,7 +106,7 @@ impl<'a> Mpc<'a> {
             }
         }
         let mut objective = context.objective.clone();
-        objective.terms.extend(settings.terminal.iter().map(|&(kpi, price)| (context.kpis[kpi].clone(), price)));
+        objective.terms.extend(Objective::new(context.kpis, settings.terminal.iter().copied()).terms);
         if settings.cost_to_go == Some(true) {
             let reach = SkillHorizon::of(horizon, dynamics, &objective).map_or(horizon, |cut| cut.reach);
             let own = context.terminal_cost.filter(|t| t.is_of(context.objective));

@@ -8,8 +8,9 @@ use crate::control::ControllerSettings;
 use crate::control::planner::check_planner;
 use crate::control::settings::all;
 use crate::expr::Program;
-use crate::resolve::{Faults, Names, Wanted, suggest};
+use crate::resolve::{Faults, Names, Wanted};
 use crate::schema::{Bounds, Role};
+use crate::value::resolve_prices;
 
 /// Signals that can have ranked soft limits.
 const RANKED: [Role; 3] = [Role::State, Role::Output, Role::Derived];
@@ -105,13 +106,7 @@ impl ResolvedMpc {
         let base_stock = stocks(faults, names, whose, spec);
         let totals = totals(faults, names, whose, spec);
         let ranks = ranks(faults, names, whose, spec);
-        let terminal = all(spec.terminal.iter().map(|(name, price)| {
-            if !price.is_finite() {
-                let message = format!("{whose}: the price of `{name}` must be a finite number");
-                faults.add("out-of-range", &price.span, message, "write money per unit of the KPI, like `-1.0`");
-            }
-            Some((priced_kpi(faults, names, name, price)?, price.value))
-        }));
+        let terminal = resolve_prices(faults, names, &spec.terminal);
         if names.spec().objective.is_empty() && !names.file.damage.any {
             let message = format!("{whose}: MPC minimises the twin's `[objective]`, but the twin has none");
             let help = format!("add `[objective]` with the price of each KPI to {}", names.file.path.display());
@@ -313,16 +308,4 @@ fn ranks(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, spec: &MpcSpec
         }
         Some((names.column(name)?, rank.value))
     }))
-}
-
-/// Number of the KPI called `name`, which has a price.
-pub fn priced_kpi(faults: &mut Faults<'_>, names: &Names<'_>, name: &str, price: &At<f64>) -> Option<usize> {
-    let kpis = &names.spec().kpi;
-    let number = kpis.get_index_of(name);
-    if number.is_none() && !names.is_lost(faults, name) {
-        let place = key_place(faults.text(), name, &price.span);
-        let help = format!("{}, or add it under `[kpi]` of the twin", suggest(name, kpis.keys().map(String::as_str)));
-        faults.add("unknown-kpi", &place, format!("there is no KPI `{name}` to price"), help);
-    }
-    number
 }

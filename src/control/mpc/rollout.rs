@@ -332,7 +332,7 @@ impl Rollout {
             let completed = Completed { window: &batch.window, step_ms: dynamics.step_ms() };
             let last = h + 1 == setup.blocks.horizon();
             for ((kpi, _), acc) in setup.objective.terms.iter().zip(terms.iter_mut()) {
-                if last || !kpi.is_behind() {
+                if last || !kpi.is_terminal() {
                     kpi.add(acc, &completed, registers);
                 }
             }
