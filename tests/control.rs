@@ -8,13 +8,11 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use indexmap::IndexMap;
 use room::{Ended, Noise, Room};
 use serde_json::{Value, json};
 use twinopt::check;
 use twinopt::live::{Answer, FallbackLevel, Reply, Session, Settings};
 use twinopt::ops::{Registry, plant};
-use twinopt::scenario::Compiled;
 
 const MPC: &str = r#"
 [mpc]
@@ -540,14 +538,13 @@ fn a_plan_that_exceeds_its_budget_is_still_used() {
     let (spec, _) = check::load_twin(&room.path("data/room")).unwrap();
     let source = plant::read(spec, twinopt::compute::cpu(), &|_| ()).unwrap();
     let plant = plant::published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
-    let compiled = Compiled::new(&plant.spec, &plant.schema, &IndexMap::new()).unwrap();
     // 20 answers of the loop by a clock that goes on by `pace` at every look, and the number of looks
     let answers = |pace: Option<u64>| -> (Vec<Answer>, u64) {
         let looks = Arc::new(AtomicU64::new(0));
         let count = looks.clone();
         let clock = move || pace.unwrap_or(0) * count.fetch_add(1, Ordering::Relaxed);
         let settings = Settings { clock: pace.map(|_| &clock as _), ..Settings::default() };
-        let mut session = Session::new(&plant, &compiled, &settings).unwrap();
+        let mut session = Session::new(&plant, &plant.compiled, &settings).unwrap();
         session.take(describe(3600.0).to_string().as_bytes(), Vec::new()).unwrap();
         let mut room = Plant::new();
         let mut answers = Vec::new();

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use super::output::{self, note, plain};
@@ -13,7 +12,6 @@ use crate::config::TimeSpan;
 use crate::error::Result;
 use crate::live::{Advice, advise};
 use crate::ops::{Registry, plant};
-use crate::scenario::Compiled;
 
 /// Say which set-points come next, from the newest rows of the log.
 ///
@@ -40,9 +38,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let compute = globals.device.compute()?;
     let (advice, end, step) = progress::told(globals, &name, |tell, note| -> Result<_> {
         let plant = plant::published(plant::read(spec, compute, tell)?, &registry, note)?;
-        let compiled = Compiled::new(&plant.spec, &plant.schema, &IndexMap::new())?;
         tell("planning");
-        let advice = advise(&plant, &compiled, globals.seed, args.allow_extrapolation, Some(&clock::start()))?;
+        let advice = advise(&plant, &plant.compiled, globals.seed, args.allow_extrapolation, Some(&clock::start()))?;
         Ok((advice, plant.log.time(plant.log.steps), plant.log.step_ms))
     })?;
     let age = Timestamp::now().as_millisecond() - end.as_millisecond();

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use indexmap::IndexMap;
-
 use super::output::{SCHEMA_VERSION, note, plain};
 use super::project::Project;
 use super::{Globals, clock, interrupt, progress};
@@ -14,7 +12,6 @@ use crate::check;
 use crate::error::{Error, Result};
 use crate::live::{Flag, FlagKind, LONGEST_LINE, Reply, Session, Settings, Tally};
 use crate::ops::{Registry, plant};
-use crate::scenario::Compiled;
 
 /// Drive a plant in closed loop: JSON lines on standard input and output.
 ///
@@ -56,7 +53,6 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let plant = progress::told(globals, &name, |tell, note| {
         plant::published(plant::read(spec, compute, tell)?, &registry, note)
     })?;
-    let compiled = Compiled::new(&plant.spec, &plant.schema, &IndexMap::new())?;
     let clock = clock::start();
     let settings = Settings {
         shadow: args.shadow,
@@ -65,7 +61,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         seed: globals.seed,
         clock: Some(&clock),
     };
-    let mut session = Session::new(&plant, &compiled, &settings)?;
+    let mut session = Session::new(&plant, &plant.compiled, &settings)?;
     let watch = interrupt::watch(PATIENCE);
     let lines = lines();
     let ended = converse(&mut session, &lines, &watch, globals);

@@ -17,7 +17,7 @@ use crate::error::{Error, Fault, Result};
 use crate::ops::{self, Lock, Registry};
 use crate::scenario;
 use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
-use crate::scenario::{Batch, Compiled, Plant, Progress, ScenarioOutcome, annual, join};
+use crate::scenario::{Batch, Plant, Progress, ScenarioOutcome, annual, join};
 
 /// Simulate every case of scenarios and write the report.
 ///
@@ -304,7 +304,7 @@ fn assemble(
     scenarios: Vec<ScenarioResult>,
     globals: &Globals,
 ) -> Result<Results> {
-    let compiled = Compiled::new(&plant.spec, &plant.schema, &IndexMap::new())?;
+    let compiled = &plant.compiled;
     // the weight of a file that could not be read is not known, nor is then any sum over the year
     let whole = scenarios.iter().all(|s| s.exit_code == 0 || !s.start.is_empty());
     let annual = if whole { annual(plant, &compiled.kpis, &compiled.objective, specs, &scenarios) } else { Vec::new() };

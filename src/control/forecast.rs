@@ -1,4 +1,4 @@
-//! What a controller is told about the future.
+//! Forecasts of disturbances and set-points.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use crate::config::{ForecastSpec, TimeSpan, TwinSpec};
 use crate::schema::Role;
 use crate::trajectory::Trajectory;
 
-/// Forecasts of every disturbance and set-point, made at each step from what was known then.
+/// Forecasts of all disturbances and set-points, made at each step from the values known at that step.
 #[derive(Debug, Clone)]
 pub struct Forecast {
     /// The realised signals of the run, preceded by its history; 1 particle.
     pub realised: Arc<Trajectory>,
     pub present: Present,
-    /// (signal, how it is forecast).
+    /// (signal, forecast method).
     pub signals: Vec<(usize, ForecastSpec)>,
 }
 
@@ -26,20 +26,22 @@ pub enum Present {
 }
 
 impl Forecast {
-    /// Every disturbance and set-point of the twin, forecast as its file says (persistence where it says nothing), or
-    /// all in the one way that is asked for; what is known anyway (`perfect` in the file) stays known.
+    /// Forecasts of all disturbances and set-points of the twin, by the methods in its file (default: persistence), or all
+    /// by the method `all`. Signals with a `perfect` forecast in the file always keep it.
     pub fn new(spec: &TwinSpec, realised: Arc<Trajectory>, past: usize, all: Option<ForecastSpec>) -> Self {
-        let how = |name: &str| {
+        let method = |name: &str| {
             let line = spec.signals.iter().find(|s| s.name.value == name);
             match (line.and_then(|s| s.forecast.as_ref()).map(|f| f.value), all) {
                 (Some(ForecastSpec::Perfect), _) => ForecastSpec::Perfect,
-                (_, Some(asked)) => asked,
+                (_, Some(all)) => all,
                 (given, None) => given.unwrap_or(ForecastSpec::Persistence),
             }
         };
-        let told = |s: &usize| matches!(realised.schema.signals[*s].role, Role::Disturbance | Role::Setpoint);
-        let signals =
-            (0..realised.schema.len()).filter(told).map(|s| (s, how(&realised.schema.signals[s].name))).collect();
+        let forecast = |s: &usize| matches!(realised.schema.signals[*s].role, Role::Disturbance | Role::Setpoint);
+        let signals = (0..realised.schema.len())
+            .filter(forecast)
+            .map(|s| (s, method(&realised.schema.signals[s].name)))
+            .collect();
         Self { realised, present: Present::AfterHistory(past), signals }
     }
 
@@ -48,15 +50,15 @@ impl Forecast {
         Self { present: Present::NewestRow, ..Self::new(spec, realised, 0, all) }
     }
 
-    /// Columns of which the true future is told.
+    /// Columns with a perfect forecast.
     pub fn perfect(&self) -> impl Iterator<Item = usize> + '_ {
         self.signals.iter().filter(|(_, how)| *how == ForecastSpec::Perfect).map(|(s, _)| *s)
     }
 
     /// Values of forecast signal number `i` for steps `t + 1 ..= t + out.len()` of the run, made at step `t`.
     ///
-    /// A missing present value is replaced by the last known one. Only `perfect` reads past step `t`; beyond the end of
-    /// what was realised it holds the last value.
+    /// A missing current value is replaced by the last known one. Only `perfect` reads beyond step `t`; after the end of the
+    /// realised signals it holds the last value.
     pub fn fill(&self, i: usize, t: usize, out: &mut [f64]) {
         let (signal, how) = self.signals[i];
         let column = &self.realised.columns[signal];
@@ -84,13 +86,13 @@ impl Forecast {
     }
 }
 
-/// The last known value; NaN when nothing is known.
+/// The last known value; NaN if there is none.
 fn persistence(known: &[f64]) -> f64 {
     known.iter().rev().copied().find(|v| v.is_finite()).unwrap_or(f64::NAN)
 }
 
-/// The value a season before the target, plus the present difference to a season ago, which fades linearly to zero over
-/// one season. A missing value is looked for one season further back. Without a season of past: persistence.
+/// The value one season before the target, plus the current difference to one season ago, which fades linearly to zero over
+/// one season. A missing value is replaced by the one a season earlier. Without a season of history: persistence.
 fn seasonal(known: &[f64], season: usize, out: &mut [f64]) {
     let back = |at: usize| (0..=at).rev().step_by(season).map(|k| known[k]).find(|v| v.is_finite());
     let present = known.iter().rposition(|v| v.is_finite());
@@ -139,26 +141,26 @@ mod tests {
     }
 
     #[test]
-    fn seasonal_shifts_by_today_and_fades() {
+    fn the_seasonal_forecast_adds_a_fading_difference() {
         // Season of 4; at step 4 the load is 8 above the step a season ago.
         let f = forecast(vec![0.0, 10.0, 20.0, 30.0, 8.0, -1.0, -1.0], 4, seasonal_of(4));
         assert_eq!(made(&f, 0, 6), [16.0, 24.0, 32.0, 8.0, 10.0, 20.0]);
-        // A missing value is taken a further season back.
+        // A missing value is replaced by the one a season earlier.
         let f = forecast(vec![1.0, 2.0, 1.0, f64::NAN, 1.0], 4, seasonal_of(2));
         assert_eq!(made(&f, 0, 2), [2.0, 1.0]);
-        // No season of past.
+        // No season of history.
         assert_eq!(made(&forecast(vec![3.0, 4.0], 1, seasonal_of(4)), 0, 2), [4.0, 4.0]);
     }
 
     #[test]
-    fn perfect_is_the_truth_and_then_holds() {
+    fn the_perfect_forecast_is_the_future_and_then_holds_the_last_value() {
         let f = forecast(vec![1.0, 2.0, 3.0, f64::NAN, 5.0], 0, ForecastSpec::Perfect);
         assert_eq!(made(&f, 1, 5), [3.0, 3.0, 5.0, 5.0, 5.0]);
     }
 
     proptest! {
         #[test]
-        fn no_forecast_but_the_perfect_one_peeks(
+        fn only_the_perfect_forecast_depends_on_the_future(
             values in prop::collection::vec(prop_oneof![9 => -5.0..5.0, 1 => Just(f64::NAN)], 12..60),
             noise in prop::collection::vec(-9.0..9.0, 60),
             past in 0_usize..8,

@@ -1,15 +1,15 @@
-//! What a control may do next.
+//! Limits of a control at one step.
 
 use super::planner::Allowed;
 use crate::schema::{Bounds, Signal};
 use crate::trajectory::{Frame, Window};
 
-/// The value nearest to `wanted` that `signal` may take after `previous`: within its hard range, at most `max_move` away
-/// from `previous` (NaN: unknown, no limit), a whole multiple; and, where it is off or on, 0 or large enough, switched
-/// only when it has been on or off for long enough, which it has for `since` steps.
+/// The value nearest to `wanted` that `signal` may take after `previous`: within the hard limits, at most `max_move` away
+/// from `previous` (NaN: unknown, no limit), and a whole multiple. A control with `min_on` is either 0 or at least `min_on`,
+/// and switches only after its minimum time on or off; it has been on or off for `since` steps.
 ///
-/// Where they contradict each other (the log's last value lies outside the hard range, or between two multiples that are
-/// further apart than a move), the hard range goes first, then the multiple, then the move.
+/// If these rules contradict each other (the last value in the log is outside the hard limits, or between two multiples that
+/// are further apart than a move), the hard limits take precedence, then the multiple, then the move.
 pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64 {
     let hard = signal.hard;
     if wanted.is_nan() {
@@ -31,8 +31,8 @@ pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64
     hard.clamp(nearest)
 }
 
-/// Steps for which `signal` has been on, or off, before the current frame of the window; as many as matter when the
-/// window's past ends before.
+/// Number of steps for which `signal` has been on, or off, before the current frame of the window. If the window is too
+/// short to tell, it is the longest time that matters.
 pub fn since(signal: &Signal, column: usize, window: &Window, row: usize) -> usize {
     let switching = signal.switching;
     let known = |lag: usize| lag < window.depth() && window.column(column, lag)[row].is_finite();
@@ -41,11 +41,11 @@ pub fn since(signal: &Signal, column: usize, window: &Window, row: usize) -> usi
     (1..=memory).find(|&lag| known(lag + 1) && on(lag + 1) != on(1)).unwrap_or(memory)
 }
 
-/// The multiple of `of` nearest to `v` inside `range`.
-fn multiple_within(v: f64, of: f64, range: Bounds) -> Option<f64> {
-    // A bound that is a multiple itself must not be lost to rounding.
-    let (low, high) = ((range.low / of - 1e-9).ceil(), (range.high / of + 1e-9).floor());
-    (low <= high).then(|| (v / of).round().clamp(low, high) * of)
+/// The multiple of `step` nearest to `v` inside `range`.
+fn multiple_within(v: f64, step: f64, range: Bounds) -> Option<f64> {
+    // the tolerance keeps bounds that are multiples themselves
+    let (low, high) = ((range.low / step - 1e-9).ceil(), (range.high / step + 1e-9).floor());
+    (low <= high).then(|| (v / step).round().clamp(low, high) * step)
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_have_an_order() {
+    fn contradicting_limits_have_a_precedence() {
         assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 5.0, 0, 9.0), 6.0);
         assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 20.0, 0, 9.0), 10.0);
         assert_eq!(limited(&control(0.0, 10.0, 4.0, 3.0), 0.0, 0, 4.4), 3.0);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_stays_on_and_what_is_off_stays_off() {
+    fn minimum_times_on_and_off_are_kept() {
         let switching = Switching { least: 4.0, run: 3, stop: 2 };
         let signal = Signal { switching, ..control(0.0, 10.0, f64::INFINITY, 0.0) };
         assert_eq!([1.9, 2.1, 4.0, 7.0].map(|w| limited(&signal, 0.0, 2, w)), [0.0, 4.0, 4.0, 7.0]);
@@ -94,7 +94,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_limits_hold_from_any_feasible_value(
+        fn all_limits_are_kept_from_any_feasible_value(
             low in -50.0..0.0,
             width in 1.0..100.0,
             max_move in prop_oneof![0.1..20.0, Just(f64::INFINITY)],

@@ -36,9 +36,9 @@ use crate::value::{Kpi, Objective, TerminalCost};
 /// What a controller knows at a step: the present, the past and forecasts, but not the future.
 #[derive(Clone, Copy)]
 pub struct Observation<'a> {
-    /// One row per particle; the current frame holds states, disturbances, set-points and early derived signals;
-    /// its controls are the log's own. Outputs and derived signals that need a control or an output are the last
-    /// known ones, those of the step before.
+    /// One row per particle. The current frame contains states, disturbances, set-points and the derived signals that depend
+    /// on them; its controls are those of the log. Outputs and derived signals that depend on controls or outputs have the
+    /// values of the step before.
     pub window: &'a Window,
     /// Step of the run.
     pub step: usize,

@@ -1,9 +1,9 @@
-//! The log's own controls.
+//! The controls of the log.
 
 use super::{Control, Controller, Observation};
 use crate::error::Result;
 
-/// Moves nothing: every control is replayed from the log.
+/// Moves no control: all controls are replayed from the log.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Replay;
 

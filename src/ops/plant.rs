@@ -178,19 +178,19 @@ impl Source {
         let Self { spec, schema, log, quality, compiled, .. } = self;
         let Fitted { mut twin, card, holdout, untracked, .. } = fitted;
         twin.skill_horizons = card.reach(&schema);
-        let mut plant = Plant { spec, schema, log, quality, twin, card, config_hash };
+        let mut plant = Plant { spec, schema, log, quality, compiled, twin, card, config_hash };
         let twin = Twin { noise_model: untracked, ..plant.twin.clone() };
-        plant.card.replay = replay_checks(&plant, &twin, &compiled, &holdout, seed)?;
+        plant.card.replay = replay_checks(&plant, &twin, &holdout, seed)?;
         Ok(plant)
     }
 
     /// The plant with the stored twin.
     fn opened(self, stored: Stored) -> Plant {
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
-        let Self { spec, schema, log, quality, .. } = self;
+        let Self { spec, schema, log, quality, compiled, .. } = self;
         let Stored { mut twin, card } = stored;
         twin.skill_horizons = card.reach(&schema);
-        Plant { spec, schema, log, quality, twin, card, config_hash }
+        Plant { spec, schema, log, quality, compiled, twin, card, config_hash }
     }
 
     /// What is stored as `version`; nothing when that was fitted for another `twin.toml`.

@@ -30,6 +30,8 @@ pub struct Plant {
     /// Clean measured log, derived signals filled.
     pub log: Trajectory,
     pub quality: Quality,
+    /// Equations and KPIs with the twin's own parameters.
+    pub compiled: Compiled,
     pub twin: Twin,
     pub card: ModelCard,
     /// BLAKE3 of `twin.toml`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::closed_loop::ClosedLoop;
-use super::plant::{Compiled, Plant};
+use super::plant::Plant;
 use super::results::ReplayCheck;
 use crate::config::TimeSpan;
 use crate::control::ControllerSettings;
@@ -25,13 +25,12 @@ use crate::value::{Estimate, Kpi, evaluate, figures};
 pub fn replay_checks(
     plant: &Plant,
     twin: &Twin,
-    compiled: &Compiled,
     holdout: &[Range<usize>],
     seed: u64,
 ) -> Result<Vec<ReplayCheck>> {
     const PARTICLES: usize = 40; // (guess)
     const SEGMENTS: usize = 20; // (guess)
-    let depth = twin.depth();
+    let (compiled, depth) = (&plant.compiled, twin.depth());
     let (day, horizon) = (plant.steps(TimeSpan::from_ms(86_400_000)), plant.card.horizon);
     let steps = day.min(4 * horizon).max(horizon);
     let complete = |t: usize| plant.schema.with_role(Role::State).iter().all(|&s| plant.log.at(s, t)[0].is_finite());
