@@ -22,12 +22,7 @@ use crate::value::{Estimate, Kpi, evaluate, figures};
 /// A segment lasts one day, but at least one and at most four control horizons. At most 20 segments are used, spread
 /// evenly over the hold-out. With a correct 90 % interval, the probability that it covers fewer than 15 of 20 segments
 /// is about 1 in 90 (binomial distribution).
-pub fn replay_checks(
-    plant: &Plant,
-    twin: &Twin,
-    holdout: &[Range<usize>],
-    seed: u64,
-) -> Result<Vec<ReplayCheck>> {
+pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed: u64) -> Result<Vec<ReplayCheck>> {
     const PARTICLES: usize = 40; // (guess)
     const SEGMENTS: usize = 20; // (guess)
     let (compiled, depth) = (&plant.compiled, twin.depth());
