@@ -4,6 +4,8 @@
 mod export;
 #[path = "report/fixture.rs"]
 mod fixture;
+#[path = "report/golden.rs"]
+mod golden;
 #[path = "report/safety.rs"]
 mod safety;
 #[path = "report/verdict.rs"]

@@ -4,7 +4,7 @@ use crate::scenario::results::{Difference, Estimate, Results};
 
 /// One KPI of one case.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Row<'a> {
+pub struct KpiRow<'a> {
     /// Scenario name, or `year` for the sum over the year.
     pub scenario: &'a str,
     pub case: &'a str,
@@ -21,11 +21,11 @@ pub const OBJECTIVE: &str = "objective";
 pub const YEAR: &str = "year";
 
 /// All KPIs of the scenarios, then those of the year.
-pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<Row<'a>> {
+pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<KpiRow<'a>> {
     let mut out = Vec::new();
     for s in &results.scenarios {
         for c in &s.cases {
-            let row = |kpi, unit, value, change| Row {
+            let row = |kpi, unit, value, change| KpiRow {
                 scenario: s.name.as_str(),
                 case: c.name.as_str(),
                 kpi,
@@ -38,7 +38,7 @@ pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<Row<'a>> {
         }
     }
     for a in &results.annual {
-        let row = |kpi, unit, value, change| Row { scenario: YEAR, case: a.case.as_str(), kpi, unit, value, change };
+        let row = |kpi, unit, value, change| KpiRow { scenario: YEAR, case: a.case.as_str(), kpi, unit, value, change };
         out.extend(a.kpis.iter().map(|k| row(k.name.as_str(), k.unit.as_str(), Some(k.value), k.change)));
         out.push(row(OBJECTIVE, currency, None, Some(a.objective_change)));
     }

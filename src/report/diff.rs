@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::scenario::results::Results;
 
-use super::csv::{Row, rows};
+use super::csv::{KpiRow, rows};
 use super::{number, text, verdict};
 
 /// The KPIs that differ between results `a` and `b`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReportDiff {
-    pub a: Side,
-    pub b: Side,
+    pub a: ReportOrigin,
+    pub b: ReportOrigin,
     /// KPIs that differ, or that only one of the two has.
     pub changes: Vec<KpiChange>,
     /// Number of KPIs that are equal to the last bit.
@@ -22,7 +22,7 @@ pub struct ReportDiff {
 
 /// The origin of a report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Side {
+pub struct ReportOrigin {
     pub plant: String,
     pub run_id: String,
     pub as_of: String,
@@ -45,7 +45,7 @@ pub struct KpiChange {
 pub fn diff(a: &Results, b: &Results) -> ReportDiff {
     let (money_a, money_b) = (verdict::currency(a), verdict::currency(b));
     let (rows_a, rows_b) = (rows(a, &money_a), rows(b, &money_b));
-    let same = |x: &Row<'_>, y: &Row<'_>| (x.scenario, x.case, x.kpi) == (y.scenario, y.case, y.kpi);
+    let same = |x: &KpiRow<'_>, y: &KpiRow<'_>| (x.scenario, x.case, x.kpi) == (y.scenario, y.case, y.kpi);
     let mut changes = Vec::new();
     let mut equal = 0;
     for x in &rows_a {
@@ -60,8 +60,8 @@ pub fn diff(a: &Results, b: &Results) -> ReportDiff {
     ReportDiff { a: side(a), b: side(b), changes, equal }
 }
 
-fn change(name: &Row<'_>, a: Option<&Row<'_>>, b: Option<&Row<'_>>) -> KpiChange {
-    let figure = |r: Option<&Row<'_>>| r.and_then(|r| r.value.map(|v| v.p50).or(r.change.map(|d| d.mean)));
+fn change(name: &KpiRow<'_>, a: Option<&KpiRow<'_>>, b: Option<&KpiRow<'_>>) -> KpiChange {
+    let figure = |r: Option<&KpiRow<'_>>| r.and_then(|r| r.value.map(|v| v.p50).or(r.change.map(|d| d.mean)));
     KpiChange {
         scenario: name.scenario.into(),
         case: name.case.into(),
@@ -72,9 +72,9 @@ fn change(name: &Row<'_>, a: Option<&Row<'_>>, b: Option<&Row<'_>>) -> KpiChange
     }
 }
 
-fn side(r: &Results) -> Side {
+fn side(r: &Results) -> ReportOrigin {
     let p = &r.provenance;
-    Side {
+    ReportOrigin {
         plant: r.plant.clone(),
         run_id: p.run_id.clone(),
         as_of: p.as_of.clone(),
@@ -143,7 +143,7 @@ impl fmt::Display for ReportDiff {
     }
 }
 
-impl fmt::Display for Side {
+impl fmt::Display for ReportOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} ({})", self.plant, self.run_id, self.as_of)
     }

@@ -24,7 +24,7 @@ pub struct Front {
     pub headline: Markup,
     pub audience: String,
     pub because: Vec<Markup>,
-    pub figures: Vec<Figure>,
+    pub figures: Vec<KeyFigure>,
     pub setpoints: Vec<SetPoint>,
     pub setpoints_left: usize,
     /// The set-points are advised; else they were only tested.
@@ -46,7 +46,7 @@ pub struct Front {
 
 /// One of the large numbers.
 #[derive(Debug)]
-pub struct Figure {
+pub struct KeyFigure {
     pub label: String,
     pub value: Option<Quantity>,
     pub unit: String,
@@ -99,7 +99,7 @@ pub fn front(results: &Results, picks: &[Pick<'_>], currency: &str, clock: &Cloc
         audience: match answer {
             Answer::Dont => format!("For the operators of {}.", short(&readable(&results.plant), 60)),
             _ => format!(
-                "For the operators of {}, from the next shift. All figures are compared with the present operation.",
+                "For the operators of {}, from the next shift, compared with the present operation.",
                 short(&readable(&results.plant), 60)
             ),
         },
@@ -141,7 +141,7 @@ fn headline(results: &Results, picks: &[Pick<'_>], money: &str, words: Words) ->
         Answer::Do => format!("run “{case}”. It {gain}."),
         Answer::Try => {
             let caveats: Vec<&str> = pick.caveats.iter().map(String::as_str).collect();
-            because.push(format!("Run it under supervision: {}.", join(&caveats, 2)));
+            because.push(format!("Run it under supervision, because {}.", join(&caveats, 2)));
             format!("“{case}”. It {}.", words.sentence(&sum, money, "about "))
         }
         Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
@@ -202,16 +202,16 @@ fn how(pick: &Pick<'_>) -> String {
     if same && !first.is_empty() { format!("{}.", short(first, 110)) } else { String::new() }
 }
 
-fn figures(results: &Results, pick: &Pick<'_>, money: &str, words: Words) -> Vec<Figure> {
+fn figures(results: &Results, pick: &Pick<'_>, money: &str, words: Words) -> Vec<KeyFigure> {
     let sum = pick.headline();
-    let ranged = |label: &str, i: Interval, what| Figure {
+    let ranged = |label: &str, i: Interval, what| KeyFigure {
         label: label.to_owned(),
         value: Some(i.value),
         unit: money.to_owned(),
         range: Some((i.low, i.high, what)),
         note: String::new(),
     };
-    let single = |label: &str, value: Option<Quantity>, unit: &str, note: &str| Figure {
+    let single = |label: &str, value: Option<Quantity>, unit: &str, note: &str| KeyFigure {
         label: label.to_owned(),
         value,
         unit: unit.to_owned(),
@@ -388,10 +388,7 @@ fn evidence(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&
     let mut out = vec![("Basis", "simulated, not measured".to_owned())];
     let p = number::percent_text;
     if let Some(s) = pick.map(|p| p.support) {
-        out.push((
-            "Log range",
-            format!("{} of the time inside, {} at the edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
-        ));
+        out.push(("Log range", format!("{} inside, {} at the edge, {} outside", p(s.inside), p(s.edge), p(s.outside))));
     }
     let m = &results.model;
     let scores = verdict::scores_at_horizon(results);
@@ -426,7 +423,7 @@ fn evidence(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&
             .map(|s| s.coverage[2])
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         if low.is_finite() {
-            out.push(("90 % intervals", format!("cover the measured value {} of the time", shares(low, high))));
+            out.push(("90 % intervals", format!("cover {} of measured values", shares(low, high))));
         }
     }
     if !m.model.is_empty() {
@@ -458,7 +455,7 @@ fn evidence(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&
     let signals = q.signals.iter().filter(|s| s.coverage.is_finite());
     let worst = signals.min_by(|a, b| a.coverage.total_cmp(&b.coverage));
     let incomplete = worst.filter(|w| w.coverage < 0.9995);
-    let incomplete = incomplete.map(|w| format!("{} is {} complete", tag(&w.signal, 40), p(w.coverage)));
+    let incomplete = incomplete.map(|w| format!("{} {} complete", tag(&w.signal, 40), p(w.coverage)));
     let data = match (gaps, worst.is_some(), incomplete) {
         (None, false, _) => "no gaps".to_owned(),
         (None, true, None) => "complete, no gaps".to_owned(),

@@ -22,5 +22,5 @@ mod verdict;
 mod year;
 
 pub use csv::kpi_csv;
-pub use diff::{KpiChange, ReportDiff, Side, diff};
+pub use diff::{KpiChange, ReportDiff, ReportOrigin, diff};
 pub use page::render;

@@ -21,11 +21,11 @@ pub struct Model {
     pub skills: Vec<SkillChart>,
     pub horizons: Vec<String>,
     pub last_horizon: String,
-    pub scores: Vec<Group<ScoreRow>>,
+    pub scores: Vec<Group<ScoreCells>>,
     pub coverage: Vec<Group<CoverageRow>>,
     pub reliability: Vec<ReliabilityCharts>,
     pub controls: Vec<String>,
-    pub responses: Vec<ResponseRow>,
+    pub responses: Vec<ResponseCells>,
     pub gains: Vec<GainRow>,
     /// A sentence on controls that no learned signal responds to.
     pub silent: Markup,
@@ -57,7 +57,7 @@ pub struct Group<T> {
 }
 
 #[derive(Debug)]
-pub struct ScoreRow {
+pub struct ScoreCells {
     pub model: String,
     pub chosen: bool,
     /// Skill at each of [`Model::horizons`].
@@ -81,7 +81,7 @@ pub struct CoverageRow {
 }
 
 #[derive(Debug)]
-pub struct ResponseRow {
+pub struct ResponseCells {
     pub signal: String,
     pub cells: Vec<Option<ResponseCell>>,
 }
@@ -307,13 +307,13 @@ fn score(skill: f64) -> Option<Quantity> {
     skill.is_finite().then_some(q)
 }
 
-fn score_rows(m: &ModelCard, horizons: &[usize]) -> Vec<Group<ScoreRow>> {
+fn score_rows(m: &ModelCard, horizons: &[usize]) -> Vec<Group<ScoreCells>> {
     let row = |signal: &str, name: &str| {
         let score_at = |h: &usize| m.scores.iter().find(|s| s.signal == signal && s.model == name && s.horizon == *h);
         let last = horizons.iter().rev().find_map(score_at)?;
         let errors = number::aligned(&[last.rmse, last.bias, last.crps], PROSE);
         let [rmse, bias, crps] = [0, 1, 2].map(|i| errors[i].clone());
-        Some(ScoreRow {
+        Some(ScoreCells {
             model: name.to_owned(),
             chosen: name == m.model,
             skills: horizons.iter().map(|h| score_at(h).and_then(|s| score(s.skill))).collect(),
@@ -393,7 +393,7 @@ fn reliability(m: &ModelCard, horizons: &[usize]) -> Result<Vec<ReliabilityChart
     signals.into_iter().enumerate().filter_map(charts).collect()
 }
 
-fn responses(all: &[&StepResponse], controls: &[&str], results: &Results) -> Result<Vec<ResponseRow>> {
+fn responses(all: &[&StepResponse], controls: &[&str], results: &Results) -> Result<Vec<ResponseCells>> {
     let mut n = 0;
     distinct(all.iter().map(|r| r.signal.as_str()))
         .into_iter()
@@ -426,7 +426,7 @@ fn responses(all: &[&StepResponse], controls: &[&str], results: &Results) -> Res
                     }))
                 })
                 .collect::<Result<Vec<_>>>()?;
-            Ok(ResponseRow { signal: signal.to_owned(), cells })
+            Ok(ResponseCells { signal: signal.to_owned(), cells })
         })
         .collect()
 }

@@ -34,7 +34,7 @@ pub struct Section {
     pub limits: Vec<LimitGroup>,
     /// Limits that no case violates.
     pub kept: Vec<(String, String)>,
-    pub charts: Vec<Figure>,
+    pub charts: Vec<ChartFigure>,
     pub charts_left: usize,
     pub zone: String,
     /// Best case and its saving, for the overview.
@@ -105,7 +105,7 @@ pub struct LimitCell {
 
 /// A chart and its data.
 #[derive(Debug)]
-pub struct Figure {
+pub struct ChartFigure {
     pub signal: String,
     pub unit: String,
     pub role: &'static str,
@@ -380,7 +380,7 @@ fn charts(
     clock: &Clock,
     colours: &Colours<'_>,
     most: usize,
-) -> Result<(Vec<Figure>, usize)> {
+) -> Result<(Vec<ChartFigure>, usize)> {
     let signals = important(cases);
     let ticks = clock.ticks(&s.start, s.hours, 8);
     let figures = signals
@@ -400,7 +400,7 @@ fn figure(
     clock: &Clock,
     ticks: &[(f64, String)],
     colours: &Colours<'_>,
-) -> Result<Figure> {
+) -> Result<ChartFigure> {
     let unit = number::unit(&signal.unit);
     let trends: Vec<(&CaseResult, &Trend)> =
         cases.iter().filter_map(|c| c.trends.iter().find(|t| t.signal == signal.signal).map(|t| (c, t))).collect();
@@ -425,7 +425,7 @@ fn figure(
     let far: Vec<&str> = far.iter().map(String::as_str).collect();
     let beyond = if far.is_empty() { String::new() } else { format!("outside the chart: {}", list(&far, 4)) };
     let svg = chart::trend(&picture)?;
-    Ok(Figure {
+    Ok(ChartFigure {
         signal: signal.signal.clone(),
         unit,
         role: signal.role.as_str(),

@@ -168,7 +168,7 @@ pub fn economics_rows(cases: &[&Economics], noun: &str) -> Vec<Row> {
         row("Net present value (NPV)", &currency, &|e| Cell::estimate(&e.npv, None)),
         row("Payback", "years", &|e| payback(e, e.payback)),
         row("Payback, discounted", "years", &|e| payback(e, e.discounted_payback)),
-        row("Internal rate of return (IRR)", "a year", &|e| share(e, e.irr, e.irr_note.as_deref().unwrap_or("none"))),
+        row("Internal rate of return (IRR)", "per year", &|e| share(e, e.irr, e.irr_note.as_deref().unwrap_or("none"))),
         row("Return on investment (ROI)", "", &|e| share(e, e.roi, "none")),
     ]
 }

@@ -376,10 +376,7 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
     }
     if pick.optimism_check.share() < 1.0 {
         let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));
-        out.push(format!(
-            "plans are too optimistic: they lose {gap} of their predicted saving when re-scored on unseen ensemble members; \
-             the saving is reduced accordingly"
-        ));
+        out.push(format!("plans lose {gap} of their predicted saving on unseen ensemble members (already subtracted)"));
     }
     if pick.economics.is_some_and(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {
         out.push("it may not pay back".into());
@@ -392,7 +389,7 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
         ));
     }
     if runs.iter().any(|r| !r.case.perfect_forecast.is_empty()) {
-        out.push("the controller received the true future as its forecast".into());
+        out.push("the controller knew the true future".into());
     }
     let at_horizon = scores_at_horizon(results);
     let worst = at_horizon.iter().min_by(|a, b| a.skill.total_cmp(&b.skill));

@@ -138,7 +138,7 @@ fn a_case_that_does_not_pay_back_is_not_advised() {
     assert!(text.contains("Tested set-points") && text.contains("Tested") && !text.contains("Go back when"), "{text}");
     let e = results.annual[0].economics.as_mut().unwrap();
     (e.npv.p50, e.npv.p90) = (2_000.0, 9_000.0);
-    assert!(front(&results).contains("supervision: it may not pay back"), "{}", front(&results));
+    assert!(front(&results).contains("supervision, because it may not pay back"), "{}", front(&results));
 }
 
 #[test]

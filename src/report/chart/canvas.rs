@@ -93,18 +93,18 @@ pub fn area(plot: &mut Plot<'_>, points: Vec<(f64, f64)>, ink: Ink) -> Drawn {
 
 /// The anchor of a text relative to its point.
 #[derive(Debug, Clone, Copy)]
-pub enum Side {
+pub enum Anchor {
     Start,
     Middle,
     End,
 }
 
 /// Text that is vertically centred at `at`, in units.
-pub fn text(root: &Root<'_>, at: (i32, i32), words: &str, ink: Ink, side: Side) -> Drawn {
+pub fn text(root: &Root<'_>, at: (i32, i32), words: &str, ink: Ink, side: Anchor) -> Drawn {
     let h = match side {
-        Side::Start => HPos::Left,
-        Side::Middle => HPos::Center,
-        Side::End => HPos::Right,
+        Anchor::Start => HPos::Left,
+        Anchor::Middle => HPos::Center,
+        Anchor::End => HPos::Right,
     };
     let style = ("sans-serif", 12).into_font().color(&colour(ink)).pos(Pos::new(h, VPos::Center));
     // The font has 12 px. A shift by half the x-height centres the letters.

@@ -1,7 +1,7 @@
 //! Coverage of the 90 % interval by hours ahead, with the band that a correct interval would have.
 
 use super::Ink;
-use super::canvas::{self, Head, Margins, Side, units};
+use super::canvas::{self, Anchor, Head, Margins, units};
 use super::skill::hours_axis;
 use crate::error::Result;
 use crate::report::number;
@@ -25,11 +25,11 @@ pub fn coverage(head: Head<'_>, points: &[CoveragePoint]) -> Result<String> {
             let (left, y) = plot.backend_coord(&(0.0, v));
             let right = plot.backend_coord(&(far, v)).0;
             canvas::stroke(root, (left, y), (right, y), if v == 0.9 { Ink::Zero } else { Ink::Grid })?;
-            canvas::text(root, (left - units(5.0), y), &number::percent_text(v), Ink::Label, Side::End)?;
+            canvas::text(root, (left - units(5.0), y), &number::percent_text(v), Ink::Label, Anchor::End)?;
         }
         hours_axis(root, &plot, far, FLOOR)?;
         canvas::line(&mut plot, points.iter().map(|p| (p.0, p.1.max(FLOOR))), Ink::Line(1))?;
         let (x, y) = plot.backend_coord(&(far, points.last().map_or(0.9, |p| p.1.max(FLOOR))));
-        canvas::text(root, (x + units(5.0), y), "measured", Ink::Name(1), Side::Start)
+        canvas::text(root, (x + units(5.0), y), "measured", Ink::Name(1), Anchor::Start)
     })
 }

@@ -2,7 +2,7 @@
 //! forecast is the diagonal.
 
 use super::Ink;
-use super::canvas::{self, Head, Margins, Side, units};
+use super::canvas::{self, Anchor, Head, Margins, units};
 use crate::error::Result;
 use crate::report::number;
 
@@ -26,10 +26,10 @@ pub fn reliability(head: Head<'_>, lines: &[ReliabilityLine]) -> Result<String> 
             let (right, bottom) = plot.backend_coord(&(1.0, 0.0));
             canvas::stroke(root, (left, y), (right, y), Ink::Grid)?;
             let label = number::percent_text(v);
-            canvas::text(root, (left - units(5.0), y), &label, Ink::Label, Side::End)?;
+            canvas::text(root, (left - units(5.0), y), &label, Ink::Label, Anchor::End)?;
             let x = plot.backend_coord(&(v, 0.0)).0;
             canvas::stroke(root, (x, bottom), (x, bottom + units(3.0)), Ink::Axis)?;
-            let side = if v == 1.0 { Side::End } else { Side::Middle };
+            let side = if v == 1.0 { Anchor::End } else { Anchor::Middle };
             let words = if v == 1.0 { format!("quantile {label}") } else { label };
             canvas::text(root, (x, bottom + units(13.0)), &words, Ink::Label, side)?;
         }
@@ -48,7 +48,7 @@ pub fn reliability(head: Head<'_>, lines: &[ReliabilityLine]) -> Result<String> 
             canvas::line(&mut plot, std::iter::once((0.0, 0.0)).chain(points), Ink::Line(k + 1))?;
             // There is space for the names below the diagonal.
             let (x, y) = plot.backend_coord(&(0.99, 0.30 - 0.12 * k as f64));
-            canvas::text(root, (x, y), &format!("{} ahead", l.ahead), Ink::Name(k + 1), Side::End)?;
+            canvas::text(root, (x, y), &format!("{} ahead", l.ahead), Ink::Name(k + 1), Anchor::End)?;
         }
         Ok(())
     })

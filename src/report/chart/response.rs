@@ -1,7 +1,7 @@
 //! A learned step response: the change of a signal after a control moves by one unit.
 
 use super::Ink;
-use super::canvas::{self, Head, Margins, Side, units};
+use super::canvas::{self, Anchor, Head, Margins, units};
 use crate::error::Result;
 use crate::report::number;
 use crate::scenario::results::StepResponse;
@@ -29,14 +29,14 @@ pub fn response(head: Head<'_>, r: &StepResponse, (low, high): (f64, f64)) -> Re
         let (_, y) = plot.backend_coord(&(hours, r.gain));
         let ends = (r.low.last().copied().unwrap_or(r.gain), r.high.last().copied().unwrap_or(r.gain));
         let gain = number::within(r.gain, ends.0, ends.1, number::PROSE).value.with_sign();
-        canvas::text(root, (right + units(5.0), y), &gain.text, Ink::Name(1), Side::Start)?;
-        canvas::text(root, (units(MARGINS.left), bottom + units(10.0)), "0", Ink::Label, Side::Start)?;
+        canvas::text(root, (right + units(5.0), y), &gain.text, Ink::Name(1), Anchor::Start)?;
+        canvas::text(root, (units(MARGINS.left), bottom + units(10.0)), "0", Ink::Label, Anchor::Start)?;
         let label = match hours {
             h if h < 1.0 => format!("{} min", number::plain(h * 60.0, 3).text),
             h if h >= 48.0 => format!("{} d", number::plain(h / 24.0, 3).text),
             h => format!("{} h", number::plain(h, 3).text),
         };
-        canvas::text(root, (right, bottom + units(10.0)), &label, Ink::Label, Side::End)
+        canvas::text(root, (right, bottom + units(10.0)), &label, Ink::Label, Anchor::End)
     })
 }
 

@@ -1,6 +1,6 @@
 //! Skill on the hold-out by horizon: one chart per signal with all models.
 
-use super::canvas::{self, Drawn, Head, Margins, Plot, Root, Side, units};
+use super::canvas::{self, Anchor, Drawn, Head, Margins, Plot, Root, units};
 use super::{Ink, round_values};
 use crate::error::Result;
 use crate::report::number;
@@ -28,13 +28,13 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
             let (x, y) = plot.backend_coord(&(0.0, v));
             let right = plot.backend_coord(&(hours, v)).0;
             canvas::stroke(root, (x, y), (right, y), if v == 0.0 { Ink::Zero } else { Ink::Grid })?;
-            canvas::text(root, (x - units(5.0), y), &number::plain(v, 2).text, Ink::Label, Side::End)?;
+            canvas::text(root, (x - units(5.0), y), &number::plain(v, 2).text, Ink::Label, Anchor::End)?;
         }
         hours_axis(root, &plot, hours, low)?;
         // The chosen model is first in the list and drawn last, on top.
         let mut occupied: Vec<i32> = vec![plot.backend_coord(&(0.0, 0.0)).1];
         let x = plot.backend_coord(&(hours, 0.0)).0 + units(5.0);
-        canvas::text(root, (x, occupied[0]), "no change", Ink::Label, Side::Start)?;
+        canvas::text(root, (x, occupied[0]), "no change", Ink::Label, Anchor::Start)?;
         for l in lines.iter().rev() {
             canvas::line(&mut plot, l.points.iter().map(|p| (p.0, p.1.max(FLOOR))), Ink::Line(l.colour))?;
         }
@@ -51,7 +51,7 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
                 }
             }
             occupied.push(y);
-            canvas::text(root, (x, y), &short(l.model, 10), Ink::Name(l.colour), Side::Start)?;
+            canvas::text(root, (x, y), &short(l.model, 10), Ink::Name(l.colour), Anchor::Start)?;
         }
         Ok(())
     })
@@ -73,7 +73,7 @@ pub(super) fn hours_axis(root: &Root<'_>, plot: &Plot<'_>, hours: f64, low: f64)
         canvas::stroke(root, (x, bottom), (x, bottom + units(3.0)), Ink::Axis)?;
         let last = Some(&q.value) == values.last();
         let label = if last { format!("{} {unit} ahead", q.text) } else { q.text.clone() };
-        let side = if last && q.value != 0.0 { Side::Start } else { Side::Middle };
+        let side = if last && q.value != 0.0 { Anchor::Start } else { Anchor::Middle };
         canvas::text(root, (x, bottom + units(13.0)), &label, Ink::Label, side)?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! One signal over a run: median lines and P10–P90 bands of all cases, and the limits of the signal.
 
-use super::canvas::{self, Drawn, Head, Margins, Plot, Root, Side, units};
+use super::canvas::{self, Anchor, Drawn, Head, Margins, Plot, Root, units};
 use super::{Ink, round_values};
 use crate::error::Result;
 use crate::report::number;
@@ -93,7 +93,7 @@ fn axes(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, low: f64, high
         let (x, y) = plot.backend_coord(&(0.0, q.value));
         let (right, _) = plot.backend_coord(&(chart.hours, q.value));
         canvas::stroke(root, (x, y), (right, y), Ink::Grid)?;
-        canvas::text(root, (x - units(6.0), y), &q.text, Ink::Label, Side::End)?;
+        canvas::text(root, (x - units(6.0), y), &q.text, Ink::Label, Anchor::End)?;
     }
     let bottom = plot.backend_coord(&(0.0, low)).1;
     let right = plot.backend_coord(&(chart.hours, low)).0;
@@ -102,7 +102,7 @@ fn axes(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, low: f64, high
         let (x, _) = plot.backend_coord(&(*hours, low));
         canvas::stroke(root, (x, bottom), (x, bottom + units(4.0)), Ink::Axis)?;
         // A centred label at the edge would be cut off.
-        let side = if x + units(26.0) > right + units(MARGINS.right) { Side::End } else { Side::Middle };
+        let side = if x + units(26.0) > right + units(MARGINS.right) { Anchor::End } else { Anchor::Middle };
         canvas::text(root, (x, bottom + units(13.0)), label, Ink::Label, side)?;
     }
     Ok(())
@@ -138,7 +138,7 @@ fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, (low, high): 
         most = label.0 - gap;
     }
     for (y, text, ink) in labels {
-        canvas::text(root, (x, y), &text, ink, Side::Start)?;
+        canvas::text(root, (x, y), &text, ink, Anchor::Start)?;
     }
     Ok(())
 }

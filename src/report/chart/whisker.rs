@@ -1,6 +1,6 @@
 //! Values with their intervals, one row each, on a common axis with a zero line.
 
-use super::canvas::{self, Head, Margins, Side, units};
+use super::canvas::{self, Anchor, Head, Margins, units};
 use super::{Ink, round_values};
 use crate::error::Result;
 use crate::report::number;
@@ -37,22 +37,22 @@ pub fn whiskers(head: Head<'_>, rows: &[Whisker], unit: &str) -> Result<String> 
         for (i, q) in ticks.iter().enumerate() {
             let ink = if q.value == 0.0 { Ink::Zero } else { Ink::Grid };
             canvas::stroke(root, (x(q.value), top), (x(q.value), bottom), ink)?;
-            canvas::text(root, (x(q.value), bottom + units(12.0)), &q.text, Ink::Label, Side::Middle)?;
+            canvas::text(root, (x(q.value), bottom + units(12.0)), &q.text, Ink::Label, Anchor::Middle)?;
             if i == last {
                 let at = (units(WIDTH - MARGINS.right + 34.0), bottom + units(12.0));
-                canvas::text(root, at, unit, Ink::Label, Side::Start)?;
+                canvas::text(root, at, unit, Ink::Label, Anchor::Start)?;
             }
         }
         for (i, r) in rows.iter().enumerate() {
             let y = units(MARGINS.top + ROW * (i as f64 + 0.5));
-            canvas::text(root, (units(MARGINS.left - 12.0), y), &short(&r.name, 22), Ink::Strong, Side::End)?;
+            canvas::text(root, (units(MARGINS.left - 12.0), y), &short(&r.name, 22), Ink::Strong, Anchor::End)?;
             canvas::stroke(root, (x(r.low), y), (x(r.high), y), Ink::Dot(r.colour))?;
             for end in [r.low, r.high] {
                 canvas::stroke(root, (x(end), y - units(4.0)), (x(end), y + units(4.0)), Ink::Dot(r.colour))?;
             }
             canvas::dot(root, (x(r.value), y), 4.0, Ink::Dot(r.colour))?;
             let at = (units(WIDTH - MARGINS.right + 34.0), y);
-            canvas::text(root, at, &r.note, Ink::Label, Side::Start)?;
+            canvas::text(root, at, &r.note, Ink::Label, Anchor::Start)?;
         }
         Ok(())
     })
