@@ -62,13 +62,13 @@ impl Candidate {
     }
 }
 
-/// Start rows and the persistence forecast, with which every model is judged.
+/// Judges every model with the same start rows and the same persistence forecast.
 pub(super) struct Judge<'a> {
     data: &'a TrainingData<'a>,
     /// Starts of each fold.
     pub fold_starts: Vec<Vec<Start>>,
     holdout_starts: Vec<Start>,
-    /// Made with the forecasts of the first model.
+    /// Computed when the first model is judged.
     persistence: Option<PersistenceForecast>,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Holdout {
 }
 
 impl<'a> Judge<'a> {
-    /// Chooses the starts. They depend on the signals that `map` reads, which are the same for every model.
+    /// Chooses the starts for `map`, the first model. They serve for every model, because all read the same signals.
     ///
     /// # Errors
     /// [`Error::Data`] if no forecast can start in the hold-out.
