@@ -32,12 +32,14 @@ pub trait Regressor: Send + Sync + Debug {
     fn coefficients(&self) -> Option<Coefficients> {
         None
     }
-    /// Vector-Jacobian product `out[k][r] = Σ_j cotangent[j][r] · ∂y_j/∂x_k` at row r of each particle, for its ensemble
-    /// member. `cotangent`: q columns; `out`: p columns, overwritten for the rows of the particles. Returns `false` and writes
-    /// nothing if the model is not differentiable.
-    fn vjp(&self, _x: &[&[f64]], _particles: &[Particle], _cotangent: &[Vec<f64>], _out: &mut [Vec<f64>]) -> bool {
+    /// Whether [`Regressor::vjp`] is implemented.
+    fn is_differentiable(&self) -> bool {
         false
     }
+    /// Vector-Jacobian product `out[k][r] = Σ_j cotangent[j][r] · ∂y_j/∂x_k` at row r of each particle, for its ensemble
+    /// member. `cotangent`: q columns; `out`: p columns, overwritten for the rows of the particles. Writes nothing if
+    /// the model is not differentiable.
+    fn vjp(&self, _x: &[&[f64]], _particles: &[Particle], _cotangent: &[Vec<f64>], _out: &mut [Vec<f64>]) {}
     /// Aleatoric standard deviation of each target at each row, for the ensemble member of each particle. `out` as in
     /// [`Regressor::predict`]. Returns `false` and writes nothing if the model is homoscedastic.
     fn aleatoric(&self, _x: &[&[f64]], _particles: &[Particle], _out: &mut [Vec<f64>]) -> bool {

@@ -50,7 +50,10 @@ impl Regressor for Known {
             }
         }
     }
-    fn vjp(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+    fn is_differentiable(&self) -> bool {
+        true
+    }
+    fn vjp(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
         for (k, out) in out.iter_mut().enumerate() {
             for p in particles {
                 let factor = 1.0 + 1e-3 * p.member.unwrap_or(0) as f64;
@@ -59,7 +62,6 @@ impl Regressor for Known {
                 }
             }
         }
-        true
     }
     fn encode(&self) -> Vec<u8> {
         Vec::new()

@@ -1,15 +1,16 @@
-//! Training rows in contiguous blocks: the unit of resampling for rows that are correlated in time.
+//! Contiguous blocks of training rows. Resampling draws whole blocks, because neighbouring rows are correlated
+//! (non-overlapping block bootstrap: Carlstein 1986).
 
 use std::ops::Range;
 
 use crate::learn::dataset::Dataset;
 use crate::rng::Key;
 
-/// More blocks than this make the bootstrap no better, only larger.
-const MOST: usize = 250;
+/// Maximum number of blocks (guess; more take memory and do not improve the bootstrap).
+const MAX_BLOCKS: usize = 250;
 const DAY_MS: i64 = 86_400_000;
 
-/// The training rows of a fit, cut into blocks of about a day (at least 20 steps) that lie in one fold each.
+/// Training rows in blocks of about a day, and of at least 20 steps (guess). Each block lies in one fold.
 #[derive(Debug)]
 pub struct Blocks {
     /// Positions in the list of training rows.
@@ -27,8 +28,8 @@ impl Blocks {
             }
         }
         let day = usize::try_from(DAY_MS / data.step_ms.max(1)).unwrap_or(1);
-        // A short log still needs a few blocks to resample.
-        let longest = day.max(20).min(rows.len().div_ceil(10)).max(rows.len().div_ceil(MOST)).max(1);
+        // At least ten blocks, also if the log is short.
+        let longest = day.max(20).min(rows.len().div_ceil(10)).max(rows.len().div_ceil(MAX_BLOCKS)).max(1);
         let mut blocks = Self { ranges: Vec::new(), folds: Vec::new() };
         let mut start = 0;
         for i in 1..=rows.len() {
@@ -42,7 +43,8 @@ impl Blocks {
         blocks
     }
 
-    /// How often each block is drawn in bootstrap sample `key`: as many draws as blocks, with replacement.
+    /// Number of times that bootstrap sample `key` contains each block. It draws as many blocks as there are, with
+    /// replacement.
     pub fn bootstrap(&self, key: Key) -> Vec<u32> {
         let mut counts = vec![0; self.ranges.len()];
         for i in 0..counts.len() {

@@ -1,4 +1,5 @@
-//! How predictions come back as inputs while a model simulates, and where in the log it can.
+//! Feedback: the predictions that are inputs of the next steps in a simulation, and the windows of the log in which a
+//! simulation can run.
 
 use std::ops::Range;
 
@@ -6,17 +7,17 @@ use crate::learn::dataset::Dataset;
 use crate::learn::layout::{Layout, Target};
 use crate::rng::Key;
 
-/// What of a layout is fed back. States that are known equations, controls and disturbances are not: while a fit
-/// simulates, they come from the log.
+/// The inputs of a layout that are fed back. States with known equations, controls and disturbances are not: in the
+/// simulations of a fit they come from the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feedback {
     /// Inputs that are states whose increments are targets.
     pub fed: Vec<Fed>,
-    /// Of each target: whether it is an increment, which adds up.
+    /// Whether each target is an increment: `[targets]`.
     pub increments: Vec<bool>,
 }
 
-/// An input that is the state of a target, some frames ago.
+/// An input that is the state of a target, `lag` frames ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fed {
     pub input: usize,
@@ -25,19 +26,19 @@ pub struct Fed {
 }
 
 impl Feedback {
-    pub fn of(layout: &Layout) -> Self {
-        let of = |(input, &(signal, lag)): (usize, &(usize, usize))| {
+    pub fn new(layout: &Layout) -> Self {
+        let fed = |(input, &(signal, lag)): (usize, &(usize, usize))| {
             let target = layout.targets.iter().position(|t| *t == Target::Delta(signal))?;
             Some(Fed { input, target, lag })
         };
         Self {
-            fed: layout.inputs.iter().enumerate().filter_map(of).collect(),
+            fed: layout.inputs.iter().enumerate().filter_map(fed).collect(),
             increments: layout.targets.iter().map(|t| matches!(t, Target::Delta(_))).collect(),
         }
     }
 }
 
-/// Of each position in `rows`: where the transitions that follow one another from there on end.
+/// For each position in `rows`, the end of the sequence of consecutive transitions that contains it.
 pub fn ends(data: &Dataset, rows: &[usize]) -> Vec<usize> {
     let mut ends = vec![rows.len(); rows.len()];
     for i in (1..rows.len()).rev() {
@@ -46,13 +47,13 @@ pub fn ends(data: &Dataset, rows: &[usize]) -> Vec<usize> {
     ends
 }
 
-/// The longest window, of `length` at most.
+/// Length of the longest possible window, at most `length`.
 pub fn longest(ends: &[usize], length: usize) -> usize {
     ends.iter().enumerate().map(|(i, end)| end - i).max().unwrap_or(1).min(length).max(1)
 }
 
-/// First positions of windows of `length` transitions that follow one another and begin in `block`, one every `stride`,
-/// from a random place on; `None`: from the block's start on.
+/// Start positions of windows of `length` consecutive transitions that begin in `block`, one every `stride`. The first
+/// position is random, or the start of the block if `key` is `None`.
 pub fn windows(
     block: Range<usize>,
     ends: &[usize],
@@ -69,19 +70,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_states_that_are_predicted_come_back() {
+    fn only_predicted_states_are_fed_back() {
         let layout = Layout {
             inputs: vec![(0, 0), (0, 1), (1, 0), (2, 0)],
             targets: vec![Target::Level(3), Target::Residual(1), Target::Delta(0)],
         };
-        let feedback = Feedback::of(&layout);
+        let feedback = Feedback::new(&layout);
         let fed = |input, lag| Fed { input, target: 2, lag };
         assert_eq!(feedback.fed, [fed(0, 0), fed(1, 1)]);
         assert_eq!(feedback.increments, [false, false, true]);
     }
 
     #[test]
-    fn windows_stay_where_transitions_follow_one_another() {
+    fn windows_contain_consecutive_transitions_only() {
         let data = Dataset {
             layout: Layout { inputs: vec![], targets: vec![] },
             x: vec![],
@@ -93,11 +94,11 @@ mod tests {
         let ends = ends(&data, &rows);
         assert_eq!(ends, [3, 3, 3, 5, 5, 7, 7]);
         assert_eq!((longest(&ends, 9), longest(&ends, 2)), (3, 2));
-        let found = |block, length, key| windows(block, &ends, length, 2, key).collect::<Vec<_>>();
-        assert_eq!(found(0..7, 2, None), [0]);
-        assert_eq!(found(0..7, 1, None), [0, 2, 4, 6]);
-        assert_eq!(found(1..7, 2, None), [1, 3, 5]);
-        let shifted: Vec<Vec<usize>> = (0..9).map(|i| found(0..7, 1, Some(Key::new(i)))).collect();
+        let starts = |block, length, key| windows(block, &ends, length, 2, key).collect::<Vec<_>>();
+        assert_eq!(starts(0..7, 2, None), [0]);
+        assert_eq!(starts(0..7, 1, None), [0, 2, 4, 6]);
+        assert_eq!(starts(1..7, 2, None), [1, 3, 5]);
+        let shifted: Vec<Vec<usize>> = (0..9).map(|i| starts(0..7, 1, Some(Key::new(i)))).collect();
         assert!(shifted.contains(&vec![0, 2, 4, 6]) && shifted.contains(&vec![1, 3, 5]), "{shifted:?}");
     }
 }

@@ -1,4 +1,10 @@
-//! Random forests on what the linear model leaves over.
+//! Random forests (Breiman 2001) on the residual of the linear model.
+//!
+//! > y = b + w · x + mean over trees of f_t(x)
+//!
+//! Trees cannot extrapolate: outside the training data they add a constant to the linear model. The members are groups of
+//! trees. Each group is grown on a bootstrap sample of whole blocks of about a day ([`Blocks`]), with half of the inputs
+//! tried at each split. Growing takes O(p n log n) per tree, a prediction O(depth) per row and tree.
 
 use std::ops::Range;
 
@@ -15,36 +21,32 @@ use crate::learn::dataset::Scaling;
 use crate::learn::regressor::{Fit, Particle, Regressor};
 use crate::rng::Key;
 
-/// Members of the ensemble.
+/// Number of ensemble members, each a group of trees (guess).
 const GROUPS: usize = 6;
-/// Trees in each.
+/// Trees in a group (guess).
 const TREES: usize = 6;
-/// Rows that the trees are grown on, at most: more make them slower and hardly better.
+/// Maximum number of rows that trees are grown on (guess; more take longer and hardly improve the forest).
 const MOST_ROWS: usize = 20_000;
-/// In a draft.
+/// The same for refits without a fold (guess).
 const DRAFT_ROWS: usize = 8_000;
-/// Levels of a tree, at most. Splits of a heavy-tailed residual cut off one end after the other, so the trees that
-/// predict well are deep and thin: with 14 levels a zone temperature kept more than twice the error of 24.
+/// Maximum number of levels. A residual with heavy tails needs deep trees, because each split separates few extreme rows:
+/// on a zone temperature, 14 levels have more than twice the error of 24 levels (measured).
 const LEVELS: u16 = 24;
-/// Rows in a leaf, at least.
+/// Minimum number of rows in a leaf (guess).
 const LEAF: usize = 8;
-/// A residual whose standard deviation is a smaller share of the target's is left as it is.
-const WORTH: f64 = 1e-3;
-/// Single-precision numbers of a tile: 32 KiB.
-const ROOM: usize = 8192;
+/// Residuals with a smaller standard deviation, relative to that of the target, are not learned (guess).
+const LEAST_RESIDUAL: f64 = 1e-3;
+/// Size of a tile in single-precision numbers: 32 KiB, the size of a first-level cache.
+const TILE_SIZE: usize = 8192;
 
-/// A random forest (Breiman 2001) per target, fitted to the residual of a ridge ARX model: trees alone predict nothing
-/// beyond the values that they have seen, so beyond the log the linear model leads and the forest adds a constant.
-///
-/// The members are groups of trees. Each group is grown on a bootstrap sample of whole blocks of about a day, so that
-/// members differ as much as the log leaves open; the mean model is the mean of all trees.
+/// A linear model with one random forest per target. The mean model averages all trees.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
     linear: Linear,
-    /// Of the inputs: what the trees see is (x − mean) · inverse in single precision.
+    /// Of each input. The trees read (x − mean) · inverse in single precision.
     mean: Vec<f64>,
     inverse: Vec<f64>,
-    /// `[targets][groups * trees]`; no trees for a target that the linear model explains.
+    /// `[targets][groups * trees]`; empty for a target that the linear model explains.
     trees: Vec<Vec<Tree>>,
 }
 
@@ -53,9 +55,9 @@ impl Forest {
         let Fit { data, rows, seed, draft, .. } = *fit;
         let linear = Linear::fit(fit)?;
         let (p, q) = (data.x.len(), data.y.len());
-        if p + 1 > ROOM {
+        if p + 1 > TILE_SIZE {
             return Err(Error::Data(format!(
-                "{p} inputs are too many for the forest; use fewer `model.lags`, or name signals in `model.ignore`"
+                "the forest cannot have {p} inputs; use fewer `model.lags`, or name signals in `model.ignore`"
             )));
         }
         let scaling = data.input_scaling(rows);
@@ -64,7 +66,7 @@ impl Forest {
             return Ok(Self { linear, mean, inverse, trees: vec![Vec::new(); q] });
         }
 
-        // Blocks over the rows that are used, so that a stride does not make them longer in time.
+        // Blocks of all rows, so that their duration does not depend on the stride of the selected rows.
         let blocks = Blocks::new(data, rows, &[]);
         let n = rows.len().min(if draft { DRAFT_ROWS } else { MOST_ROWS });
         let picked: Vec<usize> = (0..n).map(|i| i * rows.len() / n).collect();
@@ -99,7 +101,7 @@ impl Forest {
         let left_over = Scaling::estimate(&residuals, &everything).sd;
         let target_sd = data.target_scaling(rows).sd;
         let tasks: Vec<(usize, usize)> = (0..q)
-            .filter(|&j| left_over[j] > WORTH * target_sd[j])
+            .filter(|&j| left_over[j] > LEAST_RESIDUAL * target_sd[j])
             .flat_map(|j| (0..GROUPS).map(move |g| (j, g)))
             .collect();
         let grown: Result<Vec<Vec<Tree>>> = tasks
@@ -127,23 +129,23 @@ impl Forest {
         model.linear.check()?;
         let (p, q) = model.linear.shape();
         let whole = |t: &Vec<Tree>| t.is_empty() || (p > 0 && t.len() == GROUPS * TREES);
-        let fits = p < ROOM
+        let fits = p < TILE_SIZE
             && [model.mean.len(), model.inverse.len(), model.trees.len()] == [p, p, q]
             && model.trees.iter().all(whole);
         if !fits {
-            return Err(artefact::corrupt("forest", "its parts do not fit together"));
+            return Err(artefact::corrupt("forest", "its parts do not match"));
         }
         if model.mean.iter().chain(&model.inverse).any(|v| !v.is_finite()) {
             return Err(artefact::corrupt("forest", "a scale is not a number"));
         }
         if !model.trees.iter().flatten().all(|t| t.is_sound(p)) {
-            return Err(artefact::corrupt("forest", "a tree has lost a branch"));
+            return Err(artefact::corrupt("forest", "a tree is not valid"));
         }
         Ok(model)
     }
 
-    /// What the trees see of the rows numbered in `rows`.
-    fn load(&self, x: &[&[f64]], rows: &[usize], tile: &mut [f32; ROOM]) {
+    /// Fills a tile with the inputs of the trees at `rows`.
+    fn load(&self, x: &[&[f64]], rows: &[usize], tile: &mut [f32; TILE_SIZE]) {
         for ((x, column), (mean, inverse)) in
             x.iter().zip(tile.chunks_exact_mut(rows.len())).zip(self.mean.iter().zip(&self.inverse))
         {
@@ -155,13 +157,13 @@ impl Forest {
         tile[end..end + rows.len()].fill(f32::NEG_INFINITY);
     }
 
-    /// Adds one function's trees to the rows numbered in `rows`.
+    /// Adds the trees of one member to the predictions at `rows`.
     fn add_trees(
         &self,
         x: &[&[f64]],
         rows: &[usize],
         member: Option<usize>,
-        tile: &mut [f32; ROOM],
+        tile: &mut [f32; TILE_SIZE],
         out: &mut [Vec<f64>],
     ) {
         self.load(x, rows, tile);
@@ -200,18 +202,18 @@ impl Regressor for Forest {
     }
 
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
-        for stretch in particles.chunk_by(|a, b| a.rows.end == b.rows.start) {
-            if let [first, .., last] | [first @ last] = stretch {
+        for group in particles.chunk_by(|a, b| a.rows.end == b.rows.start) {
+            if let [first, .., last] | [first @ last] = group {
                 self.linear.predict_rows(x, first.rows.start..last.rows.end, None, out);
             }
         }
         if self.trees.iter().all(Vec::is_empty) {
             return;
         }
-        let most = (ROOM / (x.len() + 1)).clamp(1, TILE);
-        let mut tile = [0.0; ROOM];
+        let most = (TILE_SIZE / (x.len() + 1)).clamp(1, TILE);
+        let mut tile = [0.0; TILE_SIZE];
         let mut rows = [0; TILE];
-        // Particles of one member walk together, however few rows each has.
+        // Rows of the same member are evaluated together, because particles may have few rows each.
         for function in (0..=GROUPS).map(|g| g.checked_sub(1)) {
             let mut n = 0;
             for particle in particles.iter().filter(|p| p.member.map(|m| m % GROUPS) == function) {
@@ -235,14 +237,14 @@ impl Regressor for Forest {
         artefact::encode(self)
     }
 
-    /// The standard deviation over the groups of trees, each tree walked once: the linear model is the same for all.
+    /// The standard deviation over the groups of trees. The linear model is the same for all of them.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         out.iter_mut().for_each(|o| o[..rows].fill(0.0));
         if self.trees.iter().all(Vec::is_empty) {
             return;
         }
-        let most = (ROOM / (x.len() + 1)).clamp(1, TILE);
-        let mut tile = [0.0; ROOM];
+        let most = (TILE_SIZE / (x.len() + 1)).clamp(1, TILE);
+        let mut tile = [0.0; TILE_SIZE];
         let mut numbers = [0; TILE];
         for start in (0..rows).step_by(most) {
             let n = most.min(rows - start);

@@ -1,7 +1,9 @@
-//! Trees grown by smartcore, read out of its model.
+//! Regression trees grown by smartcore.
 //!
-//! smartcore keeps its nodes to itself and predicts row by row; but its models can be serialised, and what is
-//! serialised can be read into structures of the same layout.
+//! smartcore has no access to the nodes of a tree and predicts row by row, which is slow. Its models can be serialised,
+//! however, so this file reads the serialised forest into structures of the same layout and flattens the trees. The
+//! layout is private to smartcore: `Cargo.toml` fixes the minor version, a layout that differs gives an error or fails the
+//! test below, which compares all predictions, and every tree is checked ([`Tree::flatten`]).
 
 use serde::Deserialize;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
@@ -13,29 +15,29 @@ use crate::error::{Error, Result};
 pub type Features = DenseMatrix<f32>;
 type Fitted = RandomForestRegressor<f32, f64, Features, Vec<f64>>;
 
-/// How trees are grown.
+/// Settings of a forest.
 #[derive(Debug, Clone, Copy)]
 pub struct Growth {
     pub trees: usize,
-    /// Levels of a tree, the root included.
+    /// Maximum number of levels, including the root.
     pub depth: u16,
     pub least_leaf: usize,
     pub features_per_split: usize,
     pub seed: u64,
 }
 
-/// Standardised single-precision features, `[features][rows]` in one list.
+/// The features from one list of columns, `[features][rows]`.
 ///
 /// # Errors
-/// [`Error::Internal`] when the list is not features × rows long.
+/// [`Error::Internal`] if the list does not have features × rows values.
 pub fn features(values: Vec<f32>, rows: usize, features: usize) -> Result<Features> {
     DenseMatrix::new(rows, features, values, true).map_err(internal)
 }
 
-/// Grows trees of `y` over `x`. Rows are drawn with replacement in proportion to `weights`.
+/// Grows trees that predict `y` from `x`. Rows are drawn with replacement, with probabilities proportional to `weights`.
 ///
 /// # Errors
-/// [`Error::Internal`] when smartcore refuses the data or its model cannot be read.
+/// [`Error::Internal`] if smartcore rejects the data, or if its model does not have the expected layout.
 pub fn grow(x: &Features, y: &Vec<f64>, weights: &[f64], growth: Growth, features: usize) -> Result<Vec<Tree>> {
     flatten(&fit(x, y, weights, growth)?, features)
 }
@@ -53,30 +55,38 @@ fn fit(x: &Features, y: &Vec<f64>, weights: &[f64], growth: Growth) -> Result<Fi
 
 fn flatten(fitted: &Fitted, features: usize) -> Result<Vec<Tree>> {
     let bytes = postcard::to_allocvec(fitted).map_err(internal)?;
-    let mirror: Model = postcard::from_bytes(&bytes).map_err(internal)?;
-    let trees = mirror.forest_regressor.and_then(|f| f.trees).unwrap_or_default();
+    let trees = read(&bytes)?;
     trees
         .iter()
         .map(|tree| {
             let grown: Vec<Grown> = tree.nodes.iter().map(SmartcoreNode::grown).collect();
-            Tree::flatten(&grown, features).ok_or_else(|| Error::Internal("a grown tree is no tree".into()))
+            Tree::flatten(&grown, features)
+                .ok_or_else(|| Error::Internal("the nodes of a grown tree are not a tree".into()))
         })
         .collect()
+}
+
+/// The trees in the bytes of a serialised forest, of which none may be left over.
+fn read(bytes: &[u8]) -> Result<Vec<SmartcoreTree>> {
+    match postcard::take_from_bytes::<SmartcoreModel>(bytes).map_err(internal)? {
+        (SmartcoreModel { forest_regressor: Some(SmartcoreForest { trees: Some(trees), .. }) }, []) => Ok(trees),
+        _ => Err(internal("the model of smartcore does not have the expected layout")),
+    }
 }
 
 fn internal(e: impl std::fmt::Display) -> Error {
     Error::Internal(format!("growing a forest failed: {e}"))
 }
 
-// The layout of smartcore 0.7's model; what is not needed is there to be skipped.
+// The layout of the models of smartcore 0.7. Unused fields are needed to skip their bytes.
 
 #[derive(Deserialize)]
-struct Model {
+struct SmartcoreModel {
     forest_regressor: Option<SmartcoreForest>,
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "read to be skipped")]
+#[allow(dead_code, reason = "fields of the layout")]
 struct SmartcoreForest {
     trees: Option<Vec<SmartcoreTree>>,
     num_features: Option<usize>,
@@ -84,7 +94,7 @@ struct SmartcoreForest {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "read to be skipped")]
+#[allow(dead_code, reason = "fields of the layout")]
 struct SmartcoreTree {
     nodes: Vec<SmartcoreNode>,
     parameters: Option<SmartcoreParameters>,
@@ -93,7 +103,7 @@ struct SmartcoreTree {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "read to be skipped")]
+#[allow(dead_code, reason = "fields of the layout")]
 struct SmartcoreNode {
     output: f64,
     split_feature: usize,
@@ -104,7 +114,7 @@ struct SmartcoreNode {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code, reason = "read to be skipped")]
+#[allow(dead_code, reason = "fields of the layout")]
 struct SmartcoreParameters {
     max_depth: Option<u16>,
     min_samples_leaf: usize,
@@ -120,7 +130,7 @@ enum Splitter {
 }
 
 impl SmartcoreNode {
-    /// A node whose split came to nothing keeps the split but has no children.
+    /// A node without children is a leaf, also if it has a split.
     fn grown(&self) -> Grown {
         match (self.split_value, self.true_child, self.false_child) {
             (Some(threshold), Some(low), Some(high)) => {
@@ -140,7 +150,7 @@ mod tests {
     use crate::rng::Key;
 
     #[test]
-    fn flat_trees_predict_what_smartcore_predicts() {
+    fn flat_trees_predict_the_same_as_smartcore() {
         let (n, p) = (6000, 12);
         let key = Key::new(3);
         let values: Vec<f32> = (0..n * p).map(|i| key.normal(i as u64) as f32).collect();
@@ -168,9 +178,9 @@ mod tests {
             trees.iter().for_each(|tree| tree.add(&tile, TILE, sums));
         }
         let seconds = start.elapsed().as_secs_f64();
-        println!("{:.0} rows/s, {:.1} times smartcore's", n as f64 / seconds, their_seconds / seconds);
+        println!("{:.0} rows/s, {:.1} times as fast as smartcore", n as f64 / seconds, their_seconds / seconds);
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a / trees.len() as f64 - b).abs()).fold(0.0, f64::max);
-        // Leaves are rounded to single precision; a row in a wrong leaf would differ by far more.
+        // The values of leaves are rounded to single precision. A wrong leaf would give a much larger difference.
         assert!(worst < 1e-6, "{worst}");
     }
 }

@@ -1,4 +1,14 @@
-//! Fitting linear models to simulate: the squared deviations of open-loop runs over many steps, and their gradient.
+//! Fits of linear models to the errors of simulations over several steps.
+//!
+//! One-step fits with noisy measurements underestimate how slow a plant is (attenuation). This fit minimises
+//!
+//! > Σ_j c_j mean over windows and steps of d_j(t)² + Σ_j λ_j ‖w_j‖²
+//!
+//! where d is the deviation of a simulated from the measured target, in standardised units. With e the error of one step,
+//! whose inputs contain the earlier deviations of the states, d(t + 1) = d(t) + e(t) for increments and d = e for other
+//! targets. The weight c_j is the ratio of the one-step error to the multi-step error at the start, so that the penalty
+//! λ_j keeps its relative weight. The gradient comes from reverse-mode differentiation of the simulation; the minimiser
+//! is L-BFGS ([`super::lbfgs`]). One evaluation takes O(windows · length · p) operations per target.
 
 use std::ops::Range;
 
@@ -10,16 +20,13 @@ use super::feedback::{Fed, Feedback, ends, longest, windows};
 use super::lbfgs::{self, minimise};
 use crate::learn::dataset::{Dataset, Scaling};
 
-/// Windows that are simulated side by side.
-const SIDE: usize = 64;
+/// Windows that are simulated together (guess).
+const WINDOWS: usize = 64;
 
-/// Intercept and weights of each target, of standardised columns.
+/// Intercept and weights of each target, for standardised columns.
 pub type Solution = Vec<(f64, DVector<f64>)>;
 
-/// Open-loop runs of a standardised linear model over windows of the log, as deviations from it.
-///
-/// A deviation d of a state is in standard deviations of its increments: with e the predicted minus the measured target,
-/// `d(t+1) = d(t) + e(t)` for increments, and d = e for the other targets, which do not come back as inputs.
+/// The windows of the log over which a linear model is simulated.
 #[derive(Debug)]
 pub struct Horizon<'a> {
     data: &'a Dataset,
@@ -27,15 +34,15 @@ pub struct Horizon<'a> {
     y: &'a Scaling,
     inverse: [Vec<f64>; 2],
     feedback: Feedback,
-    /// Change of each fed input, standardised, with its state's deviation.
+    /// Change of each fed-back input per unit of the deviation of its state, both standardised.
     gain: Vec<f64>,
     length: usize,
-    /// First transition of each window, and its block.
+    /// (first transition, block) of each window.
     windows: Vec<(usize, usize)>,
 }
 
 impl<'a> Horizon<'a> {
-    /// Windows of `length` transitions, overlapping by half; of fewer where none is so long.
+    /// Windows of `length` transitions that overlap by half; shorter ones if no window has that length.
     pub fn new(
         data: &'a Dataset,
         rows: &[usize],
@@ -47,14 +54,14 @@ impl<'a> Horizon<'a> {
         let ends = ends(data, rows);
         let length = longest(&ends, length);
         let stride = length.div_ceil(2);
-        let of = |(b, block): (usize, &Range<usize>)| {
+        let in_block = |(b, block): (usize, &Range<usize>)| {
             windows(block.clone(), &ends, length, stride, None).map(move |i| (rows[i], b)).collect::<Vec<_>>()
         };
-        let feedback = Feedback::of(&data.layout);
+        let feedback = Feedback::new(&data.layout);
         let inverse = [x.inverse(), y.inverse()];
         Self {
             gain: feedback.fed.iter().map(|f| y.sd[f.target] * inverse[0][f.input]).collect(),
-            windows: blocks.ranges.iter().enumerate().flat_map(of).collect(),
+            windows: blocks.ranges.iter().enumerate().flat_map(in_block).collect(),
             data,
             x,
             y,
@@ -64,9 +71,8 @@ impl<'a> Horizon<'a> {
         }
     }
 
-    /// The solution that simulates best, from `start` on: mean squared deviations, each target's in units of those of
-    /// `start`, so that what a ridge costs keeps its weight, plus `ridges` times squared weights. `counts`: how often
-    /// each block was drawn. Quasi-Newton (L-BFGS: Nocedal 1980), at most `iterations`.
+    /// Minimises the error of simulations from `start` on, in at most `iterations`. `ridges`: λ of each target; `counts`:
+    /// the number of times that the bootstrap sample contains each block. Returns `start` if nothing better is found.
     pub fn improve(
         &self,
         start: &Solution,
@@ -86,24 +92,25 @@ impl<'a> Horizon<'a> {
         let near = Problem { length: 1, ..problem.clone() }.run(&from).squares;
         problem.weight = far.iter().zip(&near).map(|(f, n)| if *f > 0.0 { n / f } else { 0.0 }).collect();
         let settings = lbfgs::Settings { iterations, evaluations: usize::MAX, relative_gain: None, scaled: false };
-        // A failed line search gives no iterate, and the start stays.
+        // A failed line search gives no iterate. Then the result is the start.
         let minimum = minimise(&|p| Ok(Some(problem.value_and_gradient(p))), from.clone(), settings);
         let found = minimum.ok().flatten().and_then(|m| m.iterate).unwrap_or_else(|| from.clone());
         let better = |p: &[f64]| problem.run(p).cost(&problem, p);
         if better(&found) < better(&from) { solution(&found, start.len()) } else { start.clone() }
     }
 
-    /// Standardised input `k`, or target, of a transition.
+    /// Standardised input `k` of a transition.
     fn input(&self, k: usize, row: usize) -> f64 {
         (self.data.x[k][row] - self.x.mean[k]) * self.inverse[0][k]
     }
 
+    /// Standardised target `j` of a transition.
     fn target(&self, j: usize, row: usize) -> f64 {
         (self.data.y[j][row] - self.y.mean[j]) * self.inverse[1][j]
     }
 }
 
-/// Parameters in a row: intercept and weights, target by target.
+/// The parameters as one list: intercept and weights, target by target.
 fn flat(solution: &Solution) -> Vec<f64> {
     solution.iter().flat_map(|(b, w)| std::iter::once(*b).chain(w.iter().copied())).collect()
 }
@@ -113,26 +120,27 @@ fn solution(flat: &[f64], targets: usize) -> Solution {
     flat.chunks_exact(width).map(|p| (p[0], DVector::from_column_slice(&p[1..]))).collect()
 }
 
+/// The objective function.
 #[derive(Debug, Clone)]
 struct Problem<'a> {
     horizon: &'a Horizon<'a>,
     length: usize,
-    /// First transition and how much each window counts.
+    /// (first transition, count) of each window.
     windows: &'a [(usize, f64)],
     ridges: &'a [f64],
-    /// Of each target's mean squared deviation.
+    /// c: `[targets]`.
     weight: Vec<f64>,
 }
 
-/// What the runs of all windows came to.
-struct Outcome {
-    /// Mean squared deviation of each target.
+/// The errors of some windows.
+struct WindowErrors {
+    /// Mean squared deviation: `[targets]`.
     squares: Vec<f64>,
     /// Gradient of their weighted sum.
     gradient: Vec<f64>,
 }
 
-impl Outcome {
+impl WindowErrors {
     fn cost(&self, problem: &Problem, parameters: &[f64]) -> f64 {
         let width = parameters.len() / self.squares.len();
         let penalties = parameters.chunks_exact(width).zip(problem.ridges);
@@ -154,11 +162,11 @@ impl Problem<'_> {
         (cost, gradient)
     }
 
-    fn run(&self, parameters: &[f64]) -> Outcome {
+    fn run(&self, parameters: &[f64]) -> WindowErrors {
         let q = self.ridges.len();
         let total: f64 = self.windows.iter().map(|w| w.1).sum::<f64>() * self.length as f64;
-        let parts: Vec<Outcome> = self.windows.par_chunks(SIDE).map(|w| self.side(w, parameters)).collect();
-        let mut sum = Outcome { squares: vec![0.0; q], gradient: vec![0.0; parameters.len()] };
+        let parts: Vec<WindowErrors> = self.windows.par_chunks(WINDOWS).map(|w| self.sums(w, parameters)).collect();
+        let mut sum = WindowErrors { squares: vec![0.0; q], gradient: vec![0.0; parameters.len()] };
         for part in parts {
             for (s, p) in sum.squares.iter_mut().zip(&part.squares) {
                 *s += p / total;
@@ -170,14 +178,14 @@ impl Problem<'_> {
         sum
     }
 
-    /// Some windows, there and back; sums, not means.
-    fn side(&self, windows: &[(usize, f64)], parameters: &[f64]) -> Outcome {
+    /// Simulates some windows, and differentiates in reverse. Returns sums instead of means.
+    fn sums(&self, windows: &[(usize, f64)], parameters: &[f64]) -> WindowErrors {
         let Horizon { feedback, gain, .. } = self.horizon;
         let length = self.length;
         let (n, q) = (windows.len(), self.ridges.len());
         let width = parameters.len() / q;
         let p = width - 1;
-        // `[steps][inputs][windows]`, and `[steps + 1][targets][windows]`: what was read, and how far states were off.
+        // Inputs: `[steps][inputs][windows]`. Deviations: `[steps + 1][targets][windows]`.
         let mut x = vec![0.0; length * p * n];
         let mut d = vec![0.0; (length + 1) * q * n];
         for t in 0..length {
@@ -205,7 +213,7 @@ impl Problem<'_> {
                 }
             }
         }
-        let mut outcome = Outcome { squares: vec![0.0; q], gradient: vec![0.0; parameters.len()] };
+        let mut outcome = WindowErrors { squares: vec![0.0; q], gradient: vec![0.0; parameters.len()] };
         let mut adjoint = vec![0.0; (length + 1) * q * n];
         let mut g = vec![0.0; n];
         for t in (0..length).rev() {
@@ -246,7 +254,7 @@ mod tests {
     use crate::learn::layout::{Layout, Target};
     use crate::rng::Key;
 
-    /// x(t+1) = 0.95 x(t) + 0.2 u(t), seen through noise; y = x − 0.5 u.
+    /// x(t+1) = 0.95 x(t) + 0.2 u(t), measured with noise; y = x − 0.5 u.
     fn data(n: usize) -> Dataset {
         let z = |k: u64, t: usize| Key::new(k).normal(t as u64);
         let (mut x, mut truth) = (0.0, Vec::new());
@@ -254,19 +262,19 @@ mod tests {
             truth.push(x);
             x = 0.95 * x + 0.2 * z(1, t);
         }
-        let seen: Vec<f64> = truth.iter().enumerate().map(|(t, x)| x + 0.3 * z(2, t)).collect();
+        let measured: Vec<f64> = truth.iter().enumerate().map(|(t, x)| x + 0.3 * z(2, t)).collect();
         let column = |f: &dyn Fn(usize) -> f64| (0..n).map(f).collect::<Vec<f64>>();
         Dataset {
             layout: Layout { inputs: vec![(0, 0), (1, 0)], targets: vec![Target::Level(2), Target::Delta(0)] },
-            x: vec![column(&|t| seen[t]), column(&|t| z(1, t))],
-            y: vec![column(&|t| truth[t] - 0.5 * z(1, t)), column(&|t| seen[t + 1] - seen[t])],
+            x: vec![column(&|t| measured[t]), column(&|t| z(1, t))],
+            y: vec![column(&|t| truth[t] - 0.5 * z(1, t)), column(&|t| measured[t + 1] - measured[t])],
             row: (0..n).collect(),
             step_ms: 1000,
         }
     }
 
     #[test]
-    fn gradients_are_what_differences_give() {
+    fn the_gradient_agrees_with_central_differences() {
         let data = data(90);
         let rows: Vec<usize> = (0..90).collect();
         let (x, y) = (data.input_scaling(&rows), data.target_scaling(&rows));
@@ -289,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_noisy_state_no_longer_hides_how_slow_the_plant_is() {
+    fn the_pole_of_a_noisy_plant_is_recovered() {
         let data = data(4000);
         let rows: Vec<usize> = (0..4000).collect();
         let (x, y) = (data.input_scaling(&rows), data.target_scaling(&rows));
@@ -302,7 +310,7 @@ mod tests {
         let basis = super::super::ridge::Basis::new(&gram).unwrap();
         let one_step: Solution = (0..2).map(|j| basis.solve(j, 1e-6)).collect();
         let simulated = horizon.improve(&one_step, &[1e-6; 2], &|_| 1.0, 100);
-        // Noise in an input shrinks its weight (attenuation): one step ahead the pole seems to be at 0.7.
+        // Noise in an input reduces its weight (attenuation): the pole of the one-step fit is 0.7.
         assert!(
             pole(&one_step) < 0.85 && (pole(&simulated) - 0.95).abs() < 0.02,
             "{} {}",

@@ -2,7 +2,7 @@
 //! one computation.
 //!
 //! The method is that of Liu & Nocedal (1989) with the line search of Moré & Thuente (1994). Time is that of the
-//! function evaluations plus O([`MEMORY`] · n) per iteration for n parameters.
+//! function evaluations plus O(10 n) per iteration for n parameters.
 
 use std::cell::{Cell, RefCell};
 

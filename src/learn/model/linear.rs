@@ -1,4 +1,12 @@
 //! The linear autoregressive model with exogenous inputs (ARX), fitted by ridge regression.
+//!
+//! > y = b + w · x
+//!
+//! with b and w of [`super::ridge`], and optionally refined by [`super::horizon`]: then the least-squares solution is the
+//! start of a fit to the errors of simulations over `rollout_loss` steps.
+//!
+//! The members are fits to bootstrap samples of whole blocks of about a day ([`Blocks`]). A prediction takes O(p) per row
+//! and target.
 
 use std::ops::Range;
 
@@ -14,26 +22,21 @@ use crate::learn::dataset::Scaling;
 use crate::learn::regressor::{Coefficients, Fit, Particle, Regressor};
 use crate::rng::Key;
 
-/// Members of the ensemble.
+/// Number of ensemble members (guess).
 const MEMBERS: usize = 16;
-/// Steps of the optimiser when a fit simulates; members begin at the mean model.
+/// Maximum number of L-BFGS iterations of the mean model and of each member, which starts at the mean model (guesses).
 const ITERATIONS: u64 = 200;
 const MEMBER_ITERATIONS: u64 = 20;
-/// Rows at a time: 27 input columns of these fit the first-level cache.
+/// Rows that are predicted at a time: 27 input columns of them fit the first-level cache.
 const TILE: usize = 128;
 
-/// Ridge ARX on standardised columns with an unpenalised intercept. The ridge is chosen per target on the folds
-/// (Hoerl & Kennard 1970); the members are refits on bootstrap samples of whole blocks of about a day (non-overlapping
-/// block bootstrap, Carlstein 1986), because neighbouring rows are alike.
-///
-/// With a `rollout_loss` of more than one step, these solutions are where a fit to simulate that many steps begins
-/// (`Horizon`).
+/// A linear model with members.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Linear {
     inputs: usize,
     targets: usize,
-    /// The scaling folded in: the mean model and then the members, `[1 + members][targets][1 + inputs]`, the
-    /// intercept first.
+    /// In physical units: the mean model and then the members, the intercept first:
+    /// `[1 + members][targets][1 + inputs]`.
     weights: Vec<f64>,
 }
 
@@ -77,7 +80,7 @@ impl Linear {
             let counts = blocks.bootstrap(key.fold(m as u64));
             let mut member = solve(&sum(&|b| f64::from(counts[b])))?;
             if let (Some(horizon), Some(mean)) = (&horizon, &mean) {
-                // It begins as far from the mean as it is one step ahead.
+                // The start differs from the mean model as the one-step solutions differ.
                 for (((b, w), (b_1, w_1)), (b_k, w_k)) in member.iter_mut().zip(&one_step).zip(mean) {
                     *b += b_k - b_1;
                     *w += w_k - w_1;
@@ -96,12 +99,12 @@ impl Linear {
         Ok(model)
     }
 
-    /// Whether sizes and values make sense, for one that was read from bytes.
+    /// Checks sizes and values of a model that was restored from bytes.
     pub(super) fn check(&self) -> Result<()> {
         let width = self.inputs.checked_add(1).and_then(|w| w.checked_mul(self.targets));
         let expected = width.and_then(|w| w.checked_mul(1 + MEMBERS));
         if expected != Some(self.weights.len()) {
-            return Err(artefact::corrupt("linear", "its parts do not fit together"));
+            return Err(artefact::corrupt("linear", "its parts do not match"));
         }
         if self.weights.iter().any(|w| !w.is_finite()) {
             return Err(artefact::corrupt("linear", "a weight is not a number"));
@@ -109,7 +112,7 @@ impl Linear {
         Ok(())
     }
 
-    /// Writes the prediction of one function for `rows`.
+    /// Writes the predictions of one member for `rows`.
     pub(super) fn predict_rows(&self, x: &[&[f64]], rows: Range<usize>, member: Option<usize>, out: &mut [Vec<f64>]) {
         let mut start = rows.start;
         while start < rows.end {
@@ -121,7 +124,7 @@ impl Linear {
                 };
                 let out = &mut out[tile.clone()];
                 out.fill(intercept);
-                // Four columns at a time: a quarter of the passes over `out`.
+                // Four columns at a time, to pass over `out` less often.
                 let (fours, rest) = weights.as_chunks::<4>();
                 for (w, x) in fours.iter().zip(x.chunks_exact(4)) {
                     let [a, b, c, d] = [0, 1, 2, 3].map(|k| &x[k][tile.clone()]);
@@ -139,7 +142,7 @@ impl Linear {
         }
     }
 
-    /// Writes the cotangents of the inputs of one function for `rows`: `out[k] = Σ_j w_jk cotangent[j]`.
+    /// Writes the vector-Jacobian product of one member for `rows`: `out[k] = Σ_j w_jk cotangent[j]`.
     pub(super) fn vjp_rows(
         &self,
         rows: Range<usize>,
@@ -158,20 +161,20 @@ impl Linear {
         }
     }
 
-    /// Weight of an input in the mean model of a target, in physical units.
+    /// Weight of an input in the mean model of a target.
     pub(super) fn weight(&self, target: usize, input: usize) -> f64 {
         self.row(None, target)[1 + input]
     }
 
     /// Intercept and weights of a target: `[1 + inputs]`.
     pub(super) fn row(&self, member: Option<usize>, target: usize) -> &[f64] {
-        let function = member.map_or(0, |m| 1 + m % MEMBERS);
-        let at = (function * self.targets + target) * (1 + self.inputs);
+        let model = member.map_or(0, |m| 1 + m % MEMBERS);
+        let at = (model * self.targets + target) * (1 + self.inputs);
         &self.weights[at..at + 1 + self.inputs]
     }
 }
 
-/// Undoes the standardisation.
+/// Appends intercept and weights in physical units.
 fn push_physical(to: &mut Vec<f64>, intercept: f64, w: &DVector<f64>, j: usize, x: &Scaling, y: &Scaling) {
     let physical: Vec<f64> = w.iter().zip(x.inverse()).map(|(w, inverse)| w * inverse * y.sd[j]).collect();
     let shift: f64 = physical.iter().zip(&x.mean).map(|(w, m)| w * m).sum();
@@ -193,9 +196,9 @@ impl Regressor for Linear {
     }
 
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
-        // neighbours that follow one member are one stretch of rows
-        for stretch in particles.chunk_by(|a, b| a.member == b.member && a.rows.end == b.rows.start) {
-            if let [first, .., last] | [first @ last] = stretch {
+        // Adjacent rows of the same member are predicted together.
+        for group in particles.chunk_by(|a, b| a.member == b.member && a.rows.end == b.rows.start) {
+            if let [first, .., last] | [first @ last] = group {
                 self.predict_rows(x, first.rows.start..last.rows.end, first.member, out);
             }
         }
@@ -205,9 +208,12 @@ impl Regressor for Linear {
         artefact::encode(self)
     }
 
-    fn vjp(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
-        particles.iter().for_each(|p| self.vjp_rows(p.rows.clone(), p.member, cotangent, out));
+    fn is_differentiable(&self) -> bool {
         true
+    }
+
+    fn vjp(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
+        particles.iter().for_each(|p| self.vjp_rows(p.rows.clone(), p.member, cotangent, out));
     }
 
     fn coefficients(&self) -> Option<Coefficients> {

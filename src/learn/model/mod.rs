@@ -1,4 +1,15 @@
-//! The models that can learn a plant, behind one list.
+//! The models that can learn a plant.
+//!
+//! | model | prediction of a target | fit |
+//! |---|---|---|
+//! | `persistence` | the last value | none |
+//! | `linear` | a + w · x | ridge regression, O(n p²) |
+//! | `forest` | linear + mean of regression trees | random forest on the residual, O(trees · p n log n) |
+//! | `gp` | mean function + Gaussian process | marginal likelihood, O(n³), or O(n m²) with m inducing points |
+//! | `ensemble` | linear + mean of neural networks | stochastic gradient descent, O(epochs · n · weights) |
+//! | `stack` | weighted mean of the others | non-negative least squares on out-of-fold predictions |
+//!
+//! n: rows, p: inputs. Every model also has ensemble members, which differ as much as the training data leave open.
 
 mod artefact;
 mod blocks;
@@ -28,14 +39,14 @@ pub use linear::Linear;
 pub use persistence::Persistence;
 pub use stack::{STACK, Stack};
 
-/// The models that are fitted, by name. A new one is a file here, its name, and a line in [`fit`] and [`decode`]. Their
-/// [`Stack`] is made of those that were.
+/// Names of the models. A new model needs a file in this folder, a name, and a line in [`fit`] and [`decode`]. A
+/// [`Stack`] is made from fitted models.
 pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp", "ensemble"];
 
-/// Fits the model called `name`. Outlying rows ([`super::Dataset::inliers`]) are left out.
+/// Fits the model `name`. Outliers are left out ([`super::Dataset::inliers`]).
 ///
 /// # Errors
-/// [`Error::Usage`] for an unknown name, [`Error::Data`] when there are too few transitions.
+/// [`Error::Usage`] if the name is unknown, [`Error::Data`] if there are too few transitions.
 pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     let Fit { data, rows, options, .. } = *fit;
     if !NAMES.contains(&name) {
@@ -65,10 +76,10 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     })
 }
 
-/// The model called `name` from the bytes that its [`Regressor::encode`] gave; what it computes, `compute` does.
+/// Restores the model `name` from the bytes that [`Regressor::encode`] returned. `compute` runs its predictions.
 ///
 /// # Errors
-/// [`Error::Usage`] for an unknown name, [`Error::Data`] when the bytes are not such a model.
+/// [`Error::Usage`] if the name is unknown, [`Error::Data`] if the bytes are not such a model.
 pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Regressor>> {
     Ok(match name {
         "persistence" => Arc::new(Persistence::decode(bytes)?),

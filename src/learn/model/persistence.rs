@@ -1,4 +1,4 @@
-//! Nothing changes: the yardstick that every model must beat.
+//! Persistence: everything stays as it is. Other models are compared with it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +7,11 @@ use crate::error::{Error, Result};
 use crate::learn::layout::{Layout, Target};
 use crate::learn::regressor::{Particle, Regressor};
 
-/// Δ = 0, no residual, and outputs that stay at their last value. Its layout is [`Layout::persistence`].
+/// Predicts zero increments, zero residuals and the last value of each output. Its layout is [`Layout::persistence`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Persistence {
     inputs: usize,
-    /// Input column that each target repeats; `None`: zero.
+    /// Input column that each target repeats; `None` predicts zero.
     repeats: Vec<Option<usize>>,
 }
 
@@ -21,7 +21,7 @@ impl Persistence {
             Target::Delta(_) | Target::Residual(_) => Ok(None),
             Target::Level(s) => match layout.inputs.iter().position(|&i| i == (s, 1)) {
                 Some(k) => Ok(Some(k)),
-                None => Err(Error::Internal("persistence was given the layout of another model".into())),
+                None => Err(Error::Internal("the layout is not that of the persistence model".into())),
             },
         };
         Ok(Self { inputs: layout.inputs.len(), repeats: layout.targets.iter().map(repeats).collect::<Result<_>>()? })
@@ -30,7 +30,7 @@ impl Persistence {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
         let model: Self = artefact::decode("persistence", bytes)?;
         if model.repeats.iter().flatten().any(|&k| k >= model.inputs) {
-            return Err(artefact::corrupt("persistence", "a target repeats an input that is not there"));
+            return Err(artefact::corrupt("persistence", "a target repeats an input that does not exist"));
         }
         Ok(model)
     }

@@ -1,4 +1,9 @@
 //! A weighted mean of models.
+//!
+//! > y_j = Σ_i w_ij y_ij with w_ij ≥ 0 and Σ_i w_ij = 1 for each target j
+//!
+//! (stacking: Wolpert 1992; constraints on the weights: Breiman 1996). The epistemic variance is that of a mixture,
+//! Σ_i w_ij (σ_ij² + (y_ij − y_j)²), in which σ_ij is the epistemic standard deviation of part i.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,82 +14,77 @@ use crate::compute::Compute;
 use crate::error::{Error, Result};
 use crate::learn::regressor::{Particle, Regressor};
 
-/// Name of the stack in the model list.
+/// Name of the stack in the list of models.
 pub const STACK: &str = "stack";
 
-/// Several models of one layout, each target a weighted mean of their predictions (Wolpert 1992; weights that are not
-/// negative and sum to one, as Breiman 1996 advises). Member m follows member m of every part.
+/// Several models of the same layout. Member m is the weighted mean of the members m of all parts.
 #[derive(Debug)]
 pub struct Stack {
     parts: Vec<Arc<dyn Regressor>>,
     /// `[parts][targets]`.
     weights: Vec<Vec<f64>>,
-    /// Columns that predictions of parts are written to, one set per thread at work.
-    room: Mutex<Vec<Vec<Vec<f64>>>>,
+    /// Buffers for the predictions of the parts, one for each thread in use.
+    buffers: Mutex<Vec<Vec<Vec<f64>>>>,
 }
 
-/// As it is stored.
+/// The serialised form.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredStack {
     /// (name, bytes) of each part.
     parts: Vec<(String, Vec<u8>)>,
     weights: Vec<Vec<f64>>,
 }
 
 impl Stack {
-    /// `weights`: `[parts][targets]`. Parts that weigh nothing are left out.
+    /// `weights`: `[parts][targets]`. Parts without weight are left out.
     ///
     /// # Errors
-    /// [`Error::Internal`] when there is no part, or shapes differ.
+    /// [`Error::Internal`] if there is no part, or if shapes differ.
     pub fn new(parts: Vec<Arc<dyn Regressor>>, weights: Vec<Vec<f64>>) -> Result<Self> {
         let shape = parts.first().map(|p| p.shape());
         let fits = parts.len() == weights.len()
             && parts.iter().all(|p| Some(p.shape()) == shape)
             && weights.iter().all(|w| Some(w.len()) == shape.map(|s| s.1));
         if !fits || parts.is_empty() {
-            return Err(Error::Internal("the parts of a stack do not fit together".into()));
+            return Err(Error::Internal("the parts of a stack do not match".into()));
         }
         let (parts, weights) =
             parts.into_iter().zip(weights).filter(|(_, w)| w.iter().any(|w| *w > 0.0)).unzip::<_, _, Vec<_>, Vec<_>>();
-        Ok(Self { parts, weights, room: Mutex::default() })
+        Ok(Self { parts, weights, buffers: Mutex::default() })
     }
 
     pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
-        let Stored { parts, weights } = artefact::decode(STACK, bytes)?;
-        // A stack in a stack could nest without end.
+        let StoredStack { parts, weights } = artefact::decode(STACK, bytes)?;
+        // A stack must not contain a stack, which could nest without limit.
         let known = |name: &str| super::NAMES.contains(&name);
         let part = |(name, bytes): &(String, Vec<u8>)| match known(name) {
             true => decode(name, bytes, compute),
-            false => Err(artefact::corrupt(STACK, "a part is no model of the list")),
+            false => Err(artefact::corrupt(STACK, "a part is not a model of the list")),
         };
         let parts = parts.iter().map(part).collect::<Result<Vec<_>>>()?;
         let sound = weights.iter().flatten().all(|w| (0.0..=1.0).contains(w));
         match Self::new(parts, weights) {
             Ok(stack) if sound && !stack.parts.is_empty() => Ok(stack),
-            _ => Err(artefact::corrupt(STACK, "its parts do not fit together")),
+            _ => Err(artefact::corrupt(STACK, "its parts do not match")),
         }
     }
 
-    /// Adds the weighted columns that `part` writes for every part; stops when one writes none.
+    /// Sums the columns that `part(i, …)` writes, weighted by `weight(i, j)` for part i and column j.
     fn sum(
         &self,
         particles: &[Particle],
         out: &mut [Vec<f64>],
-        mut part: impl FnMut(usize, &mut [Vec<f64>]) -> bool,
+        mut part: impl FnMut(usize, &mut [Vec<f64>]),
         weight: impl Fn(usize, usize) -> f64,
-    ) -> bool {
-        let lock = || self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut room = lock().pop().unwrap_or_default();
+    ) {
+        let lock = || self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut columns = lock().pop().unwrap_or_default();
         let rows = particles.iter().map(|p| p.rows.end).max().unwrap_or(0);
-        room.resize_with(out.len(), Vec::new);
-        room.iter_mut().for_each(|c| c.resize(rows.max(c.len()), 0.0));
-        let mut whole = true;
+        columns.resize_with(out.len(), Vec::new);
+        columns.iter_mut().for_each(|c| c.resize(rows.max(c.len()), 0.0));
         for i in 0..self.parts.len() {
-            whole &= part(i, &mut room);
-            if !whole {
-                break;
-            }
-            for (j, (out, column)) in out.iter_mut().zip(&room).enumerate() {
+            part(i, &mut columns);
+            for (j, (out, column)) in out.iter_mut().zip(&columns).enumerate() {
                 let w = weight(i, j);
                 for p in particles {
                     for (o, v) in out[p.rows.clone()].iter_mut().zip(&column[p.rows.clone()]) {
@@ -93,8 +93,7 @@ impl Stack {
                 }
             }
         }
-        lock().push(room);
-        whole
+        lock().push(columns);
     }
 }
 
@@ -112,40 +111,41 @@ impl Regressor for Stack {
     }
 
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
-        let part = |i: usize, out: &mut [Vec<f64>]| {
-            self.parts[i].predict(x, particles, out);
-            true
-        };
+        let part = |i: usize, out: &mut [Vec<f64>]| self.parts[i].predict(x, particles, out);
         self.sum(particles, out, part, |i, j| self.weights[i][j]);
     }
 
     fn encode(&self) -> Vec<u8> {
         let parts = self.parts.iter().map(|p| (p.name().to_owned(), p.encode())).collect();
-        artefact::encode(&Stored { parts, weights: self.weights.clone() })
+        artefact::encode(&StoredStack { parts, weights: self.weights.clone() })
     }
 
-    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
+    fn is_differentiable(&self) -> bool {
+        self.parts.iter().all(|p| p.is_differentiable())
+    }
+
+    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
         let part = |i: usize, out: &mut [Vec<f64>]| {
             let scaled: Vec<Vec<f64>> =
                 cotangent.iter().zip(&self.weights[i]).map(|(c, w)| c.iter().map(|v| w * v).collect()).collect();
-            self.parts[i].vjp(x, particles, &scaled, out)
+            self.parts[i].vjp(x, particles, &scaled, out);
         };
-        self.sum(particles, out, part, |_, _| 1.0)
+        self.sum(particles, out, part, |_, _| 1.0);
     }
 
-    /// That of the mixture of its parts: what each doubts, and how far they are apart.
+    /// The standard deviation of the mixture of the parts.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let (q, all) = (self.shape().1, [Particle { member: None, rows: 0..rows }]);
         let mut mean = vec![vec![0.0; rows]; q];
         self.predict(x, &all, &mut mean);
         out.iter_mut().for_each(|c| c[..rows].fill(0.0));
-        let (mut own, mut doubt) = (mean.clone(), mean.clone());
+        let (mut own, mut sd) = (mean.clone(), mean.clone());
         for (part, weights) in self.parts.iter().zip(&self.weights) {
             part.predict(x, &all, &mut own);
-            part.epistemic(x, rows, &mut doubt);
+            part.epistemic(x, rows, &mut sd);
             for (j, w) in weights.iter().enumerate() {
                 for (r, o) in out[j][..rows].iter_mut().enumerate() {
-                    *o += w * (doubt[j][r].powi(2) + (own[j][r] - mean[j][r]).powi(2));
+                    *o += w * (sd[j][r].powi(2) + (own[j][r] - mean[j][r]).powi(2));
                 }
             }
         }

@@ -1,15 +1,17 @@
-//! Regression trees as flat lists of eight-byte nodes, walked by many rows at once.
+//! Regression trees as flat lists of nodes of eight bytes, evaluated for many rows at once.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// Maximum number of rows that walk a tree side by side (measured by `benches/forest.rs`).
+/// Maximum number of rows that are evaluated at once (guess; see `forest` in `benches/ensemble.rs`).
 pub const TILE: usize = 64;
 
-/// A branch: rows with `feature` ≤ `value` go to node `child`, others (not NaN) to `child + 1`. A leaf: `value` is the
-/// prediction, `child` is the leaf itself, and `feature` is one past the last feature, a column of −∞ that keeps every
-/// row where it is; so rows walk side by side and no step of a row asks whether it has arrived.
+/// A branch or a leaf. At a branch, rows with `feature` > `value` go to node `child + 1`, others and NaN to `child`.
+///
+/// At a leaf, `value` is the prediction, `child` is the leaf itself, and `feature` is one past the last feature: a column
+/// of −∞, which keeps every row at the leaf. All rows can therefore take the same number of steps without a test for
+/// leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     value: f32,
@@ -17,11 +19,11 @@ pub struct Node {
     child: u16,
 }
 
-/// A node of a tree that is still to be flattened.
+/// A node of a tree with children at any index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Grown {
     Leaf(f64),
-    /// Rows with `feature` ≤ `threshold` go to the first child, others to the second: indices into the list.
+    /// Rows with `feature` ≤ `threshold` go to the first child, others to the second. `children` are indices.
     Branch {
         feature: usize,
         threshold: f64,
@@ -31,15 +33,15 @@ pub enum Grown {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tree {
-    /// Most branches on a way to a leaf.
+    /// Largest number of branches between the root and a leaf.
     depth: u16,
-    /// The root first.
+    /// Node 0 is the root.
     nodes: Vec<Node>,
 }
 
 impl Tree {
-    /// Flattens a tree over `features` single-precision features; node 0 is the root. `None` when it is no tree or too
-    /// large to be numbered.
+    /// Flattens a tree over `features` single-precision features; node 0 is the root. `None` if the nodes are not a tree,
+    /// or if there are too many.
     pub fn flatten(grown: &[Grown], features: usize) -> Option<Self> {
         let leaf_feature = u16::try_from(features).ok()?;
         let mut nodes = vec![Node { value: 0.0, feature: leaf_feature, child: 0 }];
@@ -53,7 +55,7 @@ impl Tree {
                 }
                 Grown::Branch { feature, threshold, children } => {
                     let child = nodes.len();
-                    // More nodes than were grown: the children run in a circle.
+                    // More nodes than in the input: the children form a cycle.
                     if child + 1 >= usize::from(u16::MAX) || child > grown.len() {
                         return None;
                     }
@@ -69,7 +71,7 @@ impl Tree {
         Some(Self { depth, nodes })
     }
 
-    /// Whether every walk stays in the tree and ends in a leaf with a finite value.
+    /// Whether every path ends at a leaf with a finite value.
     pub fn is_sound(&self, features: usize) -> bool {
         let sound = |(i, n): (usize, &Node)| {
             let (feature, child) = (usize::from(n.feature), usize::from(n.child));
@@ -80,7 +82,7 @@ impl Tree {
                     feature < features && child > i && child + 1 < self.nodes.len()
                 }
         };
-        // Children lie behind their parents, so the levels are known in one pass.
+        // Children come after their parents, so one pass gives the levels.
         let mut level = vec![0u16; self.nodes.len()];
         !self.nodes.is_empty()
             && self.nodes.len() <= usize::from(u16::MAX)
@@ -101,13 +103,13 @@ impl Tree {
         self.nodes.len()
     }
 
-    /// Adds the predictions for the rows of a tile to `sums`. `tile`: `[features + 1][stride]`, the last column −∞.
+    /// Adds the predictions for the rows of a tile to `sums`. `tile`: `[features + 1][stride]`; the last column is −∞.
     pub fn add(&self, tile: &[f32], stride: usize, sums: &mut [f64]) {
         let mut at = [0u16; TILE];
         let at = &mut at[..sums.len()];
         let nodes = self.nodes.as_slice();
         for _ in 0..self.depth {
-            // Most rows arrive long before the deepest leaf.
+            // Most rows reach a leaf long before the deepest one.
             let mut moved = false;
             for (i, at) in at.iter_mut().enumerate() {
                 let node = nodes[usize::from(*at)];
@@ -126,7 +128,7 @@ impl Tree {
     }
 }
 
-/// The largest single-precision number that is not above `v`: it parts single-precision features just as `v` does.
+/// The largest single-precision number ≤ `v`. It splits single-precision features exactly as `v` does.
 fn round_down(v: f64) -> f32 {
     let near = v as f32;
     if f64::from(near) > v { near.next_down() } else { near }
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn walks_end_in_the_right_leaf() {
+    fn rows_reach_the_right_leaf() {
         let grown = [
             Grown::Branch { feature: 1, threshold: 0.5, children: [1, 2] },
             Grown::Leaf(-1.0),
@@ -153,12 +155,12 @@ mod tests {
         tree.add(&tile, 3, &mut sums);
         assert_eq!(sums, [-1.0, 10.0, 120.0]);
         assert!(!tree.is_sound(1));
-        let circle = [Grown::Branch { feature: 0, threshold: 0.0, children: [0, 0] }];
-        assert_eq!(Tree::flatten(&circle, 1), None);
+        let cycle = [Grown::Branch { feature: 0, threshold: 0.0, children: [0, 0] }];
+        assert_eq!(Tree::flatten(&cycle, 1), None);
     }
 
     #[test]
-    fn thresholds_part_single_precision_like_double() {
+    fn rounded_thresholds_split_features_as_the_exact_ones() {
         for v in [0.1f64, 1.0 / 3.0, -0.7, 1.0, 1e-9] {
             let t = round_down(v);
             assert!(f64::from(t) <= v && f64::from(t.next_up()) > v);

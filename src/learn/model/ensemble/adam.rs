@@ -1,14 +1,16 @@
-//! The optimiser.
+//! The Adam optimiser (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019).
 
 use pulp::Arch;
 use rayon::prelude::*;
 
+/// Decay rates of the moments (Kingma & Ba 2015).
 const BETA: [f32; 2] = [0.9, 0.999];
+/// Added to the root of the second moment (Kingma & Ba 2015).
 const EPSILON: f32 = 1e-8;
-/// Parameters of one piece of work.
-const PIECE: usize = 16_384;
+/// Parameters that one task updates (guess).
+const CHUNK: usize = 16_384;
 
-/// Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) for one list of parameters.
+/// The moments of one list of parameters.
 #[derive(Debug, Clone)]
 pub struct Adam {
     first: Vec<f32>,
@@ -21,16 +23,16 @@ impl Adam {
         Self { first: vec![0.0; parameters], second: vec![0.0; parameters], steps: 0 }
     }
 
-    /// One step down `grad`; `decay`: share of each parameter that is taken away per unit of `rate`.
+    /// One step against `grad`. `decay` is the weight decay per unit of `rate`.
     pub fn step(&mut self, parameters: &mut [f32], grad: &[f32], rate: f32, decay: f32) {
         self.steps = self.steps.saturating_add(1);
         let [a, b] = BETA;
         let rate_1 = rate / (1.0 - a.powi(self.steps));
         let root_2 = 1.0 / (1.0 - b.powi(self.steps)).sqrt();
         let kept = 1.0 - rate * decay;
-        let pieces = parameters.par_chunks_mut(PIECE).zip(grad.par_chunks(PIECE));
-        let moments = self.first.par_chunks_mut(PIECE).zip(self.second.par_chunks_mut(PIECE));
-        pieces.zip(moments).for_each(|((p, g), (m, v))| {
+        let chunks = parameters.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK));
+        let moments = self.first.par_chunks_mut(CHUNK).zip(self.second.par_chunks_mut(CHUNK));
+        chunks.zip(moments).for_each(|((p, g), (m, v))| {
             Arch::new().dispatch(|| {
                 for (((p, g), m), v) in p.iter_mut().zip(g).zip(m.iter_mut()).zip(v.iter_mut()) {
                     *m = a * *m + (1.0 - a) * g;
@@ -47,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_step_has_the_length_of_the_rate_and_a_valley_is_found() {
+    fn the_first_step_has_the_length_of_the_rate_and_a_minimum_is_found() {
         let mut adam = Adam::new(2);
         let mut p = [1.0, -3.0];
         adam.step(&mut p, &[0.5, -1e-3], 0.1, 0.0);
@@ -60,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn decay_shrinks_what_has_no_gradient() {
+    fn decay_shrinks_parameters_without_gradient() {
         let mut p = [1.0];
         Adam::new(1).step(&mut p, &[0.0], 0.1, 0.5);
         assert!((p[0] - 0.95).abs() < 1e-6);

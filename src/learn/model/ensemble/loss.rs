@@ -1,15 +1,20 @@
-//! The Gaussian likelihood with learned bounds.
+//! The Gaussian negative log-likelihood with learned bounds (Chua et al. 2018).
+//!
+//! > mean of (t − μ)² / σ² + ln σ², plus 0.01 · Σ_j (most_j − least_j)
+//!
+//! over members, targets and rows. The log-variance ln σ² is the output v of a network with soft bounds:
+//! l = most − softplus(most − v), ln σ² = least + softplus(l − least).
 
 use super::networks::Networks;
 use crate::compute::Elementwise;
 
-/// Pull of the bounds towards each other (Chua et al. 2018).
+/// Weight of the distance between the bounds (Chua et al. 2018).
 const BOUNDS: f32 = 0.01;
 
-/// Negative log-likelihoods, without the constant, and their gradients; buffers that are reused.
+/// Gradients of the loss, and reusable buffers.
 #[derive(Debug, Default)]
 pub struct Loss {
-    /// With respect to the networks' outputs: `[members][2 targets][rows]`.
+    /// With respect to the outputs of the networks: `[members][2 targets][rows]`.
     pub out_grad: Vec<f32>,
     /// With respect to the bounds: `[least, then most][targets]`.
     pub bound_grad: Vec<f32>,
@@ -19,8 +24,7 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Log-variances of one target from what the networks put out, softly bounded: `lv = most − softplus(most − out)`,
-    /// then `lv = least + softplus(lv − least)`.
+    /// Replaces outputs of the networks by log-variances of one target, with soft bounds.
     pub fn bound(&mut self, out: &mut [f32], least: f32, most: f32) {
         for v in out.iter_mut() {
             *v = most - *v;
@@ -35,9 +39,8 @@ impl Loss {
         }
     }
 
-    /// The mean over members, targets and rows of `(t − μ)² / σ² + ln σ²`, as the peers have it, with the gradients of
-    /// its sum over members and of the pull on the bounds. `out`: `[members][2 targets][rows]`; `t`:
-    /// `[members][targets][rows]`.
+    /// The loss without the term of the bounds. The gradients are those of its sum over members, with that term. `out`:
+    /// `[members][2 targets][rows]`; `t`: `[members][targets][rows]`.
     pub fn evaluate(&mut self, networks: &Networks, out: &[f32], t: &[f32], rows: usize) -> f64 {
         let q = networks.targets();
         self.out_grad.resize(out.len(), 0.0);
@@ -123,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn gradients_are_what_differences_give() {
+    fn the_gradients_agree_with_central_differences() {
         let (members, q, rows) = (2, 3, 19);
         let mut networks = Networks::new(members, 1, &[2], q, Key::new(1));
         networks.least = vec![-2.0, -1.0, -3.0];
@@ -132,8 +135,8 @@ mod tests {
         let (out, t) = (numbers(members * 2 * q * rows, 2), numbers(members * q * rows, 3));
         let mut loss = Loss::default();
         let mean = loss.evaluate(&networks, &out, &t, rows);
-        let pull = 0.01 * networks.most.iter().zip(&networks.least).map(|(m, l)| f64::from(m - l)).sum::<f64>();
-        assert!((mean * members as f64 + pull - total(&networks, &out, &t, rows)).abs() < 1e-4);
+        let bounds = 0.01 * networks.most.iter().zip(&networks.least).map(|(m, l)| f64::from(m - l)).sum::<f64>();
+        assert!((mean * members as f64 + bounds - total(&networks, &out, &t, rows)).abs() < 1e-4);
         for i in 0..out.len() {
             let mut other = out.clone();
             other[i] += 1e-2;
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_softly_kept() {
+    fn log_variances_respect_the_soft_bounds() {
         let mut lv = [-1e6, -20.0, 0.0, 20.0, 1e6];
         Loss::default().bound(&mut lv, -3.0, 1.0);
         assert!(lv.is_sorted() && lv[0] >= -3.0 && lv[4] <= 1.1, "{lv:?}");

@@ -1,4 +1,11 @@
-//! Probabilistic ensembles of neural networks.
+//! Probabilistic ensembles of neural networks (PETS: Chua et al. 2018).
+//!
+//! > y = b + w · x + μ_m(x) + σ_m(x) ε for member m
+//!
+//! The networks learn the residual of a linear model by default: most plants are nearly linear, and outside the training
+//! data the networks stay at their value at the edge while the linear model extrapolates. Each member minimises the
+//! Gaussian negative log-likelihood (see `loss`) on a bootstrap sample of whole blocks of about a day, and is stopped early
+//! on the blocks that its sample left out. The mean model averages the members. Training takes O(epochs · n · weights).
 
 mod adam;
 mod loss;
@@ -30,39 +37,34 @@ use scales::Scales;
 use simulation::Simulation;
 use training::{Settings, train};
 
-/// Rows that go through the networks at a time.
+/// Rows that are evaluated at a time (guess).
 const TILE: usize = 256;
 
-/// An ensemble of probabilistic neural networks (PETS: Chua et al. 2018), by default of what a ridge ARX model leaves
-/// over: plants are mostly linear, and beyond the log the linear model leads while the networks add what they did at
-/// its edge.
-///
-/// Each member is fitted to a bootstrap sample of whole blocks of about a day and stopped on the blocks that the sample
-/// left out, so that members differ as much as the log leaves open; the mean model is the mean of the members.
+/// A linear model and an ensemble of networks.
 #[derive(Debug)]
 pub struct Ensemble {
-    stored: Stored,
+    stored: StoredEnsemble,
     compute: Compute,
-    /// Buffers of predictions, one set per prediction under way.
-    rooms: Mutex<Vec<Vec<Room>>>,
+    /// Buffers, one set for each concurrent prediction.
+    buffers: Mutex<Vec<Vec<Tile>>>,
 }
 
-/// What of an ensemble is stored.
+/// The serialised part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Stored {
+struct StoredEnsemble {
     linear: Option<Linear>,
     scales: Scales,
     networks: Networks,
-    /// Epochs that the networks had, one step ahead and simulating.
+    /// Number of epochs of one-step training, and of training on simulations if there was one.
     epochs: Vec<usize>,
 }
 
-/// What is done with a tile that one member (or the mean of all) has passed.
-type Work<'a> = dyn Fn(&mut Room, Option<usize>, &mut [Vec<f64>]) -> Result<()> + 'a;
+/// Processes the outputs of the networks for a tile.
+type TileTask<'a> = dyn Fn(&mut Tile, Option<usize>, &mut [Vec<f64>]) -> Result<()> + 'a;
 
-/// A tile of rows that follow one member, or the mean of all.
+/// Rows of one member, or of the mean of all members, with their buffers.
 #[derive(Debug, Default)]
-struct Room {
+struct Tile {
     function: Option<usize>,
     rows: Vec<usize>,
     failed: bool,
@@ -79,8 +81,8 @@ impl Ensemble {
         let (p, q) = (data.x.len(), data.y.len());
         if p == 0 || q == 0 {
             return Err(Error::Data(
-                "the ensemble has no input to learn from: every signal is a constant, an output or named in \
-                 `model.ignore`; take one out of `model.ignore`, or leave `ensemble` out of `model.choose`"
+                "the ensemble has no inputs: every signal is a constant, an output or named in `model.ignore`; remove one from \
+                 `model.ignore`, or remove `ensemble` from `model.choose`"
                     .into(),
             ));
         }
@@ -108,7 +110,7 @@ impl Ensemble {
         let mut epochs = vec![train(&mut networks, &samples, &blocks, &bags, &settings, compute, key.fold(2))?];
         let length = options.rollout_loss.value;
         if length > 1 {
-            let feedback = Feedback::of(&data.layout);
+            let feedback = Feedback::new(&data.layout);
             let ends = ends(data, rows);
             let length = longest(&ends, length);
             let mut simulation = Simulation::new(&samples, &scales, &feedback, linear.as_ref(), length);
@@ -126,96 +128,95 @@ impl Ensemble {
                 key.fold(3),
             )?);
         }
-        Ok(Self::of(Stored { linear, scales, networks, epochs }, compute))
+        Ok(Self::new(StoredEnsemble { linear, scales, networks, epochs }, compute))
     }
 
-    fn of(stored: Stored, compute: &Compute) -> Self {
-        Self { stored, compute: compute.clone(), rooms: Mutex::default() }
+    fn new(stored: StoredEnsemble, compute: &Compute) -> Self {
+        Self { stored, compute: compute.clone(), buffers: Mutex::default() }
     }
 
     pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
-        let stored: Stored = artefact::decode("ensemble", bytes)?;
-        let Stored { linear, scales, networks, .. } = &stored;
+        let stored: StoredEnsemble = artefact::decode("ensemble", bytes)?;
+        let StoredEnsemble { linear, scales, networks, .. } = &stored;
         if !networks.is_sound() || !scales.is_sound(networks.inputs(), networks.targets()) {
-            return Err(artefact::corrupt("ensemble", "its parts do not fit together, or hold what is no number"));
+            return Err(artefact::corrupt("ensemble", "its parts do not match, or contain NaN"));
         }
         if let Some(linear) = linear {
             linear.check()?;
             if linear.shape() != (networks.inputs(), networks.targets()) {
-                return Err(artefact::corrupt("ensemble", "its linear part has another shape"));
+                return Err(artefact::corrupt("ensemble", "the shape of its linear part does not match"));
             }
         }
-        Ok(Self::of(stored, compute))
+        Ok(Self::new(stored, compute))
     }
 
-    /// Calls `work` for tiles of rows of particles that follow one member (or the mean of all), with what the networks
-    /// put out for them in the room's pass, `[members, or 1][2 targets][rows]`; that the device fails leaves no number
-    /// in the rows' columns.
-    fn tiles(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>], work: &Work) {
+    /// Evaluates the networks for all rows and calls `work` for one tile after the other. Its `pass` contains the outputs
+    /// `[members or 1][2 targets][rows]`. The columns of `out` are NaN in the rows for which the device fails.
+    fn for_each_tile(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>], work: &TileTask) {
         let networks = &self.stored.networks;
-        // Some more than threads, so that none waits; one alone keeps its buffers in the caches.
+        // Several tiles per thread balance the load. With one thread, one tile stays in the cache.
         let most = match rayon::current_num_threads() {
             1 => 1,
             threads => 4 * threads,
         };
-        let pop = || self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut rooms = pop().unwrap_or_default();
+        let pop = || self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut tiles = pop().unwrap_or_default();
         let mut full = 0;
-        // Particles of one member go together, however few rows each has.
+        // Rows of the same member are evaluated together, because particles may have few rows each.
         for function in (0..=networks.members).map(|m| m.checked_sub(1)) {
             let follows = |p: &&Particle| p.member.map(|m| m % networks.members) == function;
             for row in particles.iter().filter(follows).flat_map(|p| p.rows.clone()) {
-                if rooms.len() == full {
-                    rooms.push(Room::default());
+                if tiles.len() == full {
+                    tiles.push(Tile::default());
                 }
-                let room = &mut rooms[full];
-                room.function = function;
-                room.rows.push(row);
-                full += usize::from(room.rows.len() == TILE);
+                let tile = &mut tiles[full];
+                tile.function = function;
+                tile.rows.push(row);
+                full += usize::from(tile.rows.len() == TILE);
                 if full == most {
-                    self.pass(x, &mut rooms[..full], out, work);
+                    self.pass(x, &mut tiles[..full], out, work);
                     full = 0;
                 }
             }
-            full += usize::from(rooms.get(full).is_some_and(|room| !room.rows.is_empty()));
+            full += usize::from(tiles.get(full).is_some_and(|tile| !tile.rows.is_empty()));
             if full == most {
-                self.pass(x, &mut rooms[..full], out, work);
+                self.pass(x, &mut tiles[..full], out, work);
                 full = 0;
             }
         }
-        self.pass(x, &mut rooms[..full], out, work);
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(rooms);
+        self.pass(x, &mut tiles[..full], out, work);
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(tiles);
     }
 
-    /// Sends the rows of all rooms through the networks, then calls `work` for one room after the other.
-    fn pass(&self, x: &[&[f64]], rooms: &mut [Room], out: &mut [Vec<f64>], work: &Work) {
-        rooms.par_iter_mut().for_each(|room| room.failed = self.forward(x, room).is_err());
-        for room in rooms {
-            let function = room.function;
-            if room.failed || work(room, function, out).is_err() {
+    /// Evaluates the networks for all tiles, then calls `work` for one tile after the other.
+    fn pass(&self, x: &[&[f64]], tiles: &mut [Tile], out: &mut [Vec<f64>], work: &TileTask) {
+        tiles.par_iter_mut().for_each(|tile| tile.failed = self.forward(x, tile).is_err());
+        for tile in tiles {
+            let function = tile.function;
+            if tile.failed || work(tile, function, out).is_err() {
                 for column in out.iter_mut() {
-                    room.rows.iter().for_each(|&r| column[r] = f64::NAN);
+                    tile.rows.iter().for_each(|&r| column[r] = f64::NAN);
                 }
             }
-            room.rows.clear();
+            tile.rows.clear();
         }
     }
 
-    /// Sends the rows of the room through the networks.
-    fn forward(&self, x: &[&[f64]], room: &mut Room) -> Result<()> {
-        let Stored { scales, networks, .. } = &self.stored;
-        let (net, n) = (self.net(room.function), room.rows.len());
-        room.pass.fit(&net, n);
-        let (first, others) = room.pass.x.split_at_mut(networks.inputs() * n);
+    /// Evaluates the networks for one tile.
+    fn forward(&self, x: &[&[f64]], tile: &mut Tile) -> Result<()> {
+        let StoredEnsemble { scales, networks, .. } = &self.stored;
+        let (net, n) = (self.net(tile.function), tile.rows.len());
+        tile.pass.fit(&net, n);
+        let (first, others) = tile.pass.x.split_at_mut(networks.inputs() * n);
         for (k, column) in first.chunks_exact_mut(n).enumerate() {
-            for (z, &r) in column.iter_mut().zip(&room.rows) {
+            for (z, &r) in column.iter_mut().zip(&tile.rows) {
                 *z = scales.input(k, |k| x[k][r]);
             }
         }
         for other in others.chunks_exact_mut(networks.inputs() * n) {
             other.copy_from_slice(first);
         }
-        room.pass.forward(&net, n, &self.compute)
+        tile.pass.forward(&net, n, &self.compute)
     }
 
     fn net(&self, function: Option<usize>) -> crate::compute::Net<'_> {
@@ -223,7 +224,7 @@ impl Ensemble {
         function.map_or_else(|| networks.net(), |m| networks.member(m))
     }
 
-    /// Writes the linear part of the prediction, zero where there is none.
+    /// Writes the linear part of the prediction; zero if there is none.
     fn linear(&self, x: &[&[f64]], rows: Range<usize>, out: &mut [Vec<f64>]) {
         match &self.stored.linear {
             Some(linear) => linear.predict_rows(x, rows, None, out),
@@ -246,19 +247,19 @@ impl Regressor for Ensemble {
     }
 
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
-        for stretch in particles.chunk_by(|a, b| a.rows.end == b.rows.start) {
-            if let [first, .., last] | [first @ last] = stretch {
+        for group in particles.chunk_by(|a, b| a.rows.end == b.rows.start) {
+            if let [first, .., last] | [first @ last] = group {
                 self.linear(x, first.rows.start..last.rows.end, out);
             }
         }
-        let Stored { scales, networks, .. } = &self.stored;
-        self.tiles(x, particles, out, &|room, _, out| {
-            let n = room.rows.len();
-            let share = 1.0 / (room.pass.out.len() / (2 * networks.targets() * n)) as f64;
+        let StoredEnsemble { scales, networks, .. } = &self.stored;
+        self.for_each_tile(x, particles, out, &|tile, _, out| {
+            let n = tile.rows.len();
+            let share = 1.0 / (tile.pass.out.len() / (2 * networks.targets() * n)) as f64;
             for (j, out) in out.iter_mut().enumerate().take(networks.targets()) {
                 let (mean, sd) = (scales.target_mean[j], scales.target_sd[j]);
-                for (i, &r) in room.rows.iter().enumerate() {
-                    let means = room.pass.out[j * n + i..].iter().step_by(2 * networks.targets() * n);
+                for (i, &r) in tile.rows.iter().enumerate() {
+                    let means = tile.pass.out[j * n + i..].iter().step_by(2 * networks.targets() * n);
                     out[r] += mean + sd * share * means.map(|v| f64::from(*v)).sum::<f64>();
                 }
             }
@@ -270,8 +271,12 @@ impl Regressor for Ensemble {
         artefact::encode(&self.stored)
     }
 
-    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
-        let Stored { linear, scales, .. } = &self.stored;
+    fn is_differentiable(&self) -> bool {
+        true
+    }
+
+    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
+        let StoredEnsemble { linear, scales, .. } = &self.stored;
         let (p, q) = self.shape();
         for rows in particles.iter().map(|p| p.rows.clone()) {
             match linear {
@@ -279,26 +284,26 @@ impl Regressor for Ensemble {
                 None => out.iter_mut().take(p).for_each(|o| o[rows.clone()].fill(0.0)),
             }
         }
-        self.tiles(x, particles, out, &|room, function, out| {
-            let (net, n) = (self.net(function), room.rows.len());
-            room.out_grad.clear();
-            room.out_grad.resize(room.pass.out.len(), 0.0);
-            room.x_grad.resize(room.pass.x.len(), 0.0);
-            for member in room.out_grad.chunks_exact_mut(2 * q * n) {
+        self.for_each_tile(x, particles, out, &|tile, function, out| {
+            let (net, n) = (self.net(function), tile.rows.len());
+            tile.out_grad.clear();
+            tile.out_grad.resize(tile.pass.out.len(), 0.0);
+            tile.x_grad.resize(tile.pass.x.len(), 0.0);
+            for member in tile.out_grad.chunks_exact_mut(2 * q * n) {
                 for (j, column) in member.chunks_exact_mut(n).enumerate().take(q) {
-                    for (g, &r) in column.iter_mut().zip(&room.rows) {
+                    for (g, &r) in column.iter_mut().zip(&tile.rows) {
                         *g = (cotangent[j][r] * scales.target_sd[j] / net.members as f64) as f32;
                     }
                 }
             }
-            let Pass { x: z, tape, .. } = &mut room.pass;
-            self.compute.backward(&net, z, n, tape, &room.out_grad, &mut [], Some(&mut room.x_grad))?;
-            for (i, &r) in room.rows.iter().enumerate() {
+            let Pass { x: z, tape, .. } = &mut tile.pass;
+            self.compute.backward(&net, z, n, tape, &tile.out_grad, &mut [], Some(&mut tile.x_grad))?;
+            for (i, &r) in tile.rows.iter().enumerate() {
                 for (k, out) in out.iter_mut().enumerate().take(p) {
                     for (z, slope) in scales.slopes(k) {
                         let value = scales.free(z, |k| x[k][r]);
                         if (scales.low[z]..=scales.high[z]).contains(&value) {
-                            let grads = room.x_grad[z * n + i..].iter().step_by(p * n);
+                            let grads = tile.x_grad[z * n + i..].iter().step_by(p * n);
                             out[r] += slope * grads.map(|g| f64::from(*g)).sum::<f64>();
                         }
                     }
@@ -306,22 +311,21 @@ impl Regressor for Ensemble {
             }
             Ok(())
         });
-        true
     }
 
     fn aleatoric(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) -> bool {
-        let Stored { scales, networks, .. } = &self.stored;
+        let StoredEnsemble { scales, networks, .. } = &self.stored;
         let q = networks.targets();
-        self.tiles(x, particles, out, &|room, _, out| {
-            let n = room.rows.len();
-            let members = room.pass.out.len() / (2 * q * n);
+        self.for_each_tile(x, particles, out, &|tile, _, out| {
+            let n = tile.rows.len();
+            let members = tile.pass.out.len() / (2 * q * n);
             for (j, out) in out.iter_mut().enumerate().take(q) {
                 for m in 0..members {
-                    let lv = &mut room.pass.out[(m * 2 * q + q + j) * n..][..n];
-                    room.loss.bound(lv, networks.least[j], networks.most[j]);
+                    let lv = &mut tile.pass.out[(m * 2 * q + q + j) * n..][..n];
+                    tile.loss.bound(lv, networks.least[j], networks.most[j]);
                 }
-                for (i, &r) in room.rows.iter().enumerate() {
-                    let lv = room.pass.out[(q + j) * n + i..].iter().step_by(2 * q * n);
+                for (i, &r) in tile.rows.iter().enumerate() {
+                    let lv = tile.pass.out[(q + j) * n + i..].iter().step_by(2 * q * n);
                     let variance = lv.map(|v| f64::from(*v).exp()).sum::<f64>() / members as f64;
                     out[r] = scales.target_sd[j] * variance.sqrt();
                 }
@@ -331,15 +335,15 @@ impl Regressor for Ensemble {
         true
     }
 
-    /// Of all members from one pass: the linear part is the same in all.
+    /// The standard deviation over the members. The linear part is the same for all of them.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
-        let Stored { scales, networks, .. } = &self.stored;
+        let StoredEnsemble { scales, networks, .. } = &self.stored;
         let (q, members) = (networks.targets(), networks.members as f64);
-        self.tiles(x, &[Particle { member: None, rows: 0..rows }], out, &|room, _, out| {
-            let n = room.rows.len();
+        self.for_each_tile(x, &[Particle { member: None, rows: 0..rows }], out, &|tile, _, out| {
+            let n = tile.rows.len();
             for (j, out) in out.iter_mut().enumerate().take(q) {
-                for (i, &r) in room.rows.iter().enumerate() {
-                    let means = || room.pass.out[j * n + i..].iter().step_by(2 * q * n).map(|v| f64::from(*v));
+                for (i, &r) in tile.rows.iter().enumerate() {
+                    let means = || tile.pass.out[j * n + i..].iter().step_by(2 * q * n).map(|v| f64::from(*v));
                     let mean = means().sum::<f64>() / members;
                     let squares = means().map(|v| (v - mean).powi(2)).sum::<f64>();
                     out[r] = scales.target_sd[j] * (squares / (members - 1.0).max(1.0)).sqrt();

@@ -7,28 +7,29 @@ use crate::compute::{Net, Tape};
 use crate::error::Result;
 use crate::rng::{Key, normal_quantile};
 
-/// Where the soft bounds of the log-variances start (Chua et al. 2018).
+/// Initial soft bounds of the log-variances (Chua et al. 2018).
 const LEAST: f32 = -10.0;
 const MOST: f32 = 0.5;
-/// The standard normal distribution function at −2.
+/// Φ(−2), the standard normal distribution function at −2.
 const TAIL: f64 = 0.022_750_131_948;
 
-/// Members of one shape, from standardised inputs to the means and, behind them, log-variances of the standardised
-/// targets.
+/// Networks of one shape, one for each member. The inputs are standardised; the outputs are the means and then the
+/// log-variances of the standardised targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Networks {
     pub members: usize,
-    /// Inputs, hidden widths, twice the targets.
+    /// Widths of the layers: inputs, hidden layers, twice the targets.
     pub widths: Vec<usize>,
-    /// As [`Net::weights`].
+    /// In the order of [`Net::weights`].
     pub weights: Vec<f32>,
-    /// Soft bounds of the log-variances, the same for all members: `[targets]` each.
+    /// Soft bounds of the log-variances, shared by all members: `[targets]`.
     pub least: Vec<f32>,
     pub most: Vec<f32>,
 }
 
 impl Networks {
-    /// Truncated normal weights of standard deviation 1 / (2 √inputs), biases zero (Chua et al. 2018).
+    /// Initial weights from a normal distribution with standard deviation 1 / (2 √inputs), truncated at two standard
+    /// deviations; biases are zero (Chua et al. 2018).
     pub fn new(members: usize, inputs: usize, hidden: &[usize], targets: usize, key: Key) -> Self {
         let widths: Vec<usize> = [&[inputs], hidden, &[2 * targets]].concat();
         let mut weights = Vec::with_capacity(members * Net::size(&widths));
@@ -57,13 +58,13 @@ impl Networks {
         Net { members: self.members, widths: &self.widths, weights: &self.weights }
     }
 
-    /// One member alone.
+    /// The network of one member.
     pub fn member(&self, member: usize) -> Net<'_> {
         let size = Net::size(&self.widths);
         Net { members: 1, weights: &self.weights[member * size..(member + 1) * size], ..self.net() }
     }
 
-    /// Whether sizes and values make sense, for networks that were read from bytes.
+    /// Whether sizes and values are valid, for networks that were restored from bytes.
     pub fn is_sound(&self) -> bool {
         let targets = self.least.len();
         let numbers = |w: &[usize]| w[0].checked_add(1)?.checked_mul(w[1]);
@@ -78,7 +79,7 @@ impl Networks {
     }
 }
 
-/// Buffers of a forward pass; they grow to a batch and are reused.
+/// Reusable buffers of a forward pass.
 #[derive(Debug, Default)]
 pub struct Pass {
     /// `[members][inputs][rows]`.
@@ -89,17 +90,17 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Room for `rows` rows of `net`.
+    /// Resizes the buffers for `rows` rows of `net`.
     pub fn fit(&mut self, net: &Net, rows: usize) {
         let ends = [net.widths.first(), net.widths.last()].map(|w| net.members * w.copied().unwrap_or(0) * rows);
         self.x.resize(ends[0], 0.0);
         self.out.resize(ends[1], 0.0);
     }
 
-    /// From `x` to `out`.
+    /// Evaluates the networks, from `x` to `out`.
     ///
     /// # Errors
-    /// As [`crate::compute::Backend::forward`].
+    /// Those of [`crate::compute::Backend::forward`].
     pub fn forward(&mut self, net: &Net, rows: usize, compute: &Compute) -> Result<()> {
         Ok(compute.forward(net, &self.x, rows, &mut self.tape, &mut self.out)?)
     }

@@ -358,7 +358,7 @@ mod tests {
         let rows: Vec<usize> = (0..60).collect();
         let scales = Scales::of(&data, &data.y, &rows);
         let samples = Samples::new(&data, &data.y, &rows, &scales);
-        let feedback = Feedback::of(&data.layout);
+        let feedback = Feedback::new(&data.layout);
         let mut networks = Networks::new(2, 3, &[5, 4], 2, Key::new(5));
         // Without weights of the log-variances, all gradients are those of the run.
         let size = Net::size(&networks.widths);
@@ -423,7 +423,7 @@ mod tests {
         let rows: Vec<usize> = (0..400).collect();
         let scales = Scales::of(&data, &data.y, &rows);
         let samples = Samples::new(&data, &data.y, &rows, &scales);
-        let feedback = Feedback::of(&data.layout);
+        let feedback = Feedback::new(&data.layout);
         let blocks = Blocks::new(&data, &rows, &[]);
         let bags = Bags::new(&blocks, 2, Key::new(1));
         let mut networks = Networks::new(2, 3, &[8], 2, Key::new(5));

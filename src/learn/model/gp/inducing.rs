@@ -1,31 +1,31 @@
-//! Where inducing points start.
+//! Initial inducing points.
 
 use super::hyper::JITTER;
 use crate::compute::{Compute, Kernel, Points};
 use crate::error::Result;
 
-/// Up to `most` of the points, `[d][m]`: each is the one that the earlier ones leave the largest variance (the pivots of
-/// a Cholesky decomposition of the kernel matrix; Burt, Rasmussen & van der Wilk 2020). O(n m²).
+/// Selects up to `most` of the points, `[d][m]`. Each is the point with the largest variance given the earlier ones: they
+/// are the pivots of a Cholesky decomposition of the kernel matrix (Burt, Rasmussen & van der Wilk 2020). O(n m²).
 ///
 /// # Errors
-/// The device's.
+/// Those of the device.
 pub fn spread_out(compute: &Compute, kernel: &Kernel, points: Points, most: usize) -> Result<Vec<f64>> {
     let n = points.n;
     let point = |i: usize| -> Vec<f64> { points.values.iter().skip(i).step_by(n).copied().collect() };
     let mut left = vec![kernel.variance; n];
-    // the columns of the factor, one after the other
+    // Columns of the Cholesky factor.
     let mut factor: Vec<f64> = Vec::with_capacity(most.min(n) * n);
     let mut picked: Vec<usize> = Vec::with_capacity(most.min(n));
     let mut column = vec![0.0; n];
     while picked.len() < most.min(n) {
         let pivot = (0..n).fold(0, |best, i| if left[i] > left[best] { i } else { best });
-        // what is left is no more than the jitter
+        // The remaining variance is below the jitter.
         if left[pivot] < JITTER * kernel.variance && !picked.is_empty() {
             break;
         }
         let at = point(pivot);
         compute.kernel(kernel, points, Points { values: &at, n: 1 }, &mut column)?;
-        // two earlier columns at a time
+        // Two earlier columns at a time, to pass over `column` less often.
         let (pairs, rest) = (factor.chunks_exact(2 * n), factor.chunks_exact(2 * n).remainder());
         for pair in pairs {
             let (a, b) = pair.split_at(n);
@@ -60,7 +60,7 @@ mod tests {
     use crate::rng::Key;
 
     #[test]
-    fn points_spread_and_copies_are_picked_once() {
+    fn points_are_spread_out_and_duplicates_are_selected_once() {
         let kernel = Kernel { family: Family::SquaredExponential, variance: 2.0, lengths: vec![1.0] };
         let mut x = vec![0.0; 40];
         Key::new(1).fill_normal(&mut x[..20]);

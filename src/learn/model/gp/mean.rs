@@ -1,4 +1,4 @@
-//! What the processes correct.
+//! The mean function of the processes.
 
 use std::ops::Range;
 
@@ -39,16 +39,16 @@ impl Mean {
         }
     }
 
-    /// Whether sizes and values make sense, for one that was read from bytes.
+    /// Checks sizes and values of a mean function that was restored from bytes.
     pub fn check(&self) -> Result<()> {
         match self {
             Self::Linear(linear) => linear.check(),
             Self::Constant { values, .. } if values.iter().all(|v| v.is_finite()) => Ok(()),
-            Self::Constant { .. } => Err(artefact::corrupt("gp", "a mean is not a number")),
+            Self::Constant { .. } => Err(artefact::corrupt("gp", "a mean is NaN")),
         }
     }
 
-    /// Writes the rows of `out`.
+    /// Writes the predictions for `rows`.
     pub fn predict_rows(&self, x: &[&[f64]], rows: Range<usize>, out: &mut [Vec<f64>]) {
         match self {
             Self::Linear(linear) => linear.predict_rows(x, rows, None, out),

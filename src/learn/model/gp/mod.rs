@@ -1,4 +1,12 @@
-//! Gaussian processes on what a mean function leaves over.
+//! Gaussian process regression (Rasmussen & Williams 2006) on the residual of a mean function.
+//!
+//! > y = m(x) + f(x) + ε, f ~ GP(0, k), ε ~ N(0, σ²)
+//!
+//! with one process per target and one length-scale per input. Outside the training data the prediction returns to the
+//! mean function m, which is linear or constant. Up to `model.gp.max_points` rows the posterior is exact: fitting takes
+//! O(n³), a prediction O(n). Above, it uses m inducing points (Titsias 2009): O(n m²) and O(m). The hyper-parameters
+//! maximise the marginal likelihood, or its lower bound. The members are functions drawn from the posterior by pathwise
+//! conditioning (Wilson et al. 2020).
 
 mod hyper;
 mod inducing;
@@ -24,39 +32,37 @@ use crate::rng::Key;
 pub use hyper::{Hyper, Observed, Tuned, tune, tune_inducing};
 pub use inducing::spread_out;
 use mean::Mean;
-use process::{Process, Task};
+use process::{Process, ProcessFit};
 pub use search::Effort;
 
-/// A residual whose standard deviation is a smaller share of the target's is left as it is.
-const WORTH: f64 = 1e-3;
-/// Rows that a device is given at a time.
+/// Residuals with a smaller standard deviation, relative to that of the target, are not learned (guess).
+const LEAST_RESIDUAL: f64 = 1e-3;
+/// Rows that are predicted at a time (guess).
 const ROWS: usize = 1024;
-/// Up to so many rows a function, the kernels of all functions are cheaper in one pass than one function after the other.
+/// Up to this number of rows per function, one pass for all functions is faster than one pass for each (guess).
 const FEW: usize = 16;
-/// Drawn functions, at most.
+/// Maximum number of drawn functions (guess).
 const SAMPLES: usize = 1000;
 
-/// A Gaussian process per target (Rasmussen & Williams 2006) with a length-scale for every input, fitted to the residual
-/// of a mean function: beyond the log the mean function leads. Exact up to `model.gp.max_points` rows, through inducing
-/// points (Titsias 2009) beyond. The members are functions drawn from the posterior (Wilson et al. 2020).
+/// A mean function and one Gaussian process per target.
 #[derive(Debug, Clone)]
 pub struct Gp {
     fitted: Fitted,
-    /// Inputs that vary.
+    /// Indices of the inputs that vary in the training data.
     active: Vec<usize>,
     compute: Compute,
 }
 
-/// What is stored.
+/// The serialised part.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Fitted {
     mean: Mean,
-    /// Of the inputs: what a process sees is (x − mean) · inverse of those whose inverse is not zero.
+    /// Of each input. A process reads (x − mean) · inverse of the inputs whose inverse is not zero.
     x_mean: Vec<f64>,
     x_inverse: Vec<f64>,
     seed: u64,
     samples: usize,
-    /// `[targets]`; none for a target that the mean function explains.
+    /// `[targets]`; `None` for a target that the mean function explains.
     processes: Vec<Option<Process>>,
 }
 
@@ -89,19 +95,19 @@ impl Gp {
             GpKernel::Matern52 => Family::Matern52,
             GpKernel::SquaredExponential => Family::SquaredExponential,
         };
-        let known = Known { numbers: fit.hyper, p, family, inverse: &x_inverse, active: &active };
+        let earlier = EarlierFit { numbers: fit.hyper, p, family, inverse: &x_inverse, active: &active };
         let processes: Result<Vec<Option<Process>>> = (0..q)
             .into_par_iter()
             .map(|j| {
-                let left_over = residual(j);
-                let everything: Vec<usize> = (0..rows.len()).collect();
-                let scale = Scaling::estimate(std::slice::from_ref(&left_over), &everything).sd[0];
-                if active.is_empty() || scale <= WORTH * targets[j] {
+                let residual = residual(j);
+                let all: Vec<usize> = (0..rows.len()).collect();
+                let scale = Scaling::estimate(std::slice::from_ref(&residual), &all).sd[0];
+                if active.is_empty() || scale <= LEAST_RESIDUAL * targets[j] {
                     return Ok(None);
                 }
-                let y: Vec<f64> = left_over.iter().map(|v| v / scale).collect();
-                let hyper = known.of(j, scale);
-                let task = Task {
+                let y: Vec<f64> = residual.iter().map(|v| v / scale).collect();
+                let hyper = earlier.hyper(j, scale);
+                let task = ProcessFit {
                     compute,
                     observed: Observed { x: Points { values: &x, n: rows.len() }, y: &y },
                     scale,
@@ -124,7 +130,7 @@ impl Gp {
         let (p, q) = fitted.mean.shape();
         let sizes = [fitted.x_mean.len(), fitted.x_inverse.len(), fitted.processes.len()];
         if sizes != [p, p, q] || fitted.samples > SAMPLES {
-            return Err(artefact::corrupt("gp", "its parts do not fit together"));
+            return Err(artefact::corrupt("gp", "its parts do not match"));
         }
         if fitted.x_mean.iter().chain(&fitted.x_inverse).any(|v| !v.is_finite()) {
             return Err(artefact::corrupt("gp", "a scale is not a number"));
@@ -141,7 +147,7 @@ impl Gp {
         Ok(Self { fitted, active, compute: compute.clone() })
     }
 
-    /// The rows of the particles by the function that they follow, at most [`ROWS`] together.
+    /// The rows of the particles, grouped by member.
     fn groups(&self, particles: &[Particle]) -> Vec<(Option<usize>, Vec<usize>)> {
         let samples = self.fitted.samples;
         let mut rows = vec![Vec::new(); 1 + samples];
@@ -166,7 +172,7 @@ impl Gp {
         self.fitted.processes.iter().enumerate().filter_map(|(j, p)| p.as_ref().map(|p| (j, p)))
     }
 
-    /// Adds to `out` what the processes say. Where the device fails, the result is not a number.
+    /// Adds the predictions of the processes to `out`; NaN if the device fails.
     fn add(&self, x: &[&[f64]], groups: &[(Option<usize>, Vec<usize>)], out: &mut [Vec<f64>]) {
         let (mut tile, mut values) = (Vec::new(), Vec::new());
         for (function, rows) in groups {
@@ -187,7 +193,7 @@ impl Gp {
         }
     }
 
-    /// As [`Gp::add`] for few rows of many functions: the kernels of all rows in one pass.
+    /// As [`Gp::add`], in one pass for all functions: faster for few rows of many functions.
     fn add_few(&self, x: &[&[f64]], groups: &[(Option<usize>, Vec<usize>)], out: &mut [Vec<f64>]) {
         let rows: Vec<usize> = groups.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
         let (mut all, mut tile) = (Vec::new(), Vec::new());
@@ -230,7 +236,7 @@ impl Regressor for Gp {
     }
 
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
-        for rows in stretches(particles) {
+        for rows in row_ranges(particles) {
             self.fitted.mean.predict_rows(x, rows, out);
         }
         let groups = self.groups(particles);
@@ -246,8 +252,12 @@ impl Regressor for Gp {
         artefact::encode(&self.fitted)
     }
 
-    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) -> bool {
-        for rows in stretches(particles) {
+    fn is_differentiable(&self) -> bool {
+        true
+    }
+
+    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
+        for rows in row_ranges(particles) {
             for (k, out) in out.iter_mut().enumerate() {
                 out[rows.clone()].fill(0.0);
                 for (j, cotangent) in cotangent.iter().enumerate() {
@@ -280,7 +290,6 @@ impl Regressor for Gp {
                 }
             }
         }
-        true
     }
 
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
@@ -304,8 +313,8 @@ impl Regressor for Gp {
         }
     }
 
-    /// For every target ln length of every input, ln variance and ln noise, in physical units; not a number where there is
-    /// none.
+    /// For each target: ln length-scale of each input, ln variance and ln noise, in physical units; NaN if there is no
+    /// process or the input is constant.
     fn hyper(&self) -> Vec<f64> {
         let p = self.shape().0;
         let mut all = Vec::new();
@@ -338,7 +347,7 @@ impl Regressor for Gp {
 }
 
 /// Hyper-parameters of an earlier fit ([`Regressor::hyper`]).
-struct Known<'a> {
+struct EarlierFit<'a> {
     numbers: &'a [f64],
     p: usize,
     family: Family,
@@ -346,23 +355,23 @@ struct Known<'a> {
     active: &'a [usize],
 }
 
-impl Known<'_> {
-    /// Those of a target, in the units of this fit.
-    fn of(&self, target: usize, scale: f64) -> Option<Hyper> {
+impl EarlierFit<'_> {
+    /// The hyper-parameters of a target, in the units of this fit.
+    fn hyper(&self, target: usize, scale: f64) -> Option<Hyper> {
         let own = self.numbers.chunks_exact(self.p + 2).nth(target)?;
         let unit = scale.powi(2);
-        // an input that did not vary in the earlier fit does not matter
+        // An input that was constant in the earlier fit gets a large length-scale, which makes it irrelevant.
         let length = |&k: &usize| if own[k].is_finite() { own[k].exp() * self.inverse[k] } else { 1e3 };
         let lengths: Vec<f64> = self.active.iter().map(length).collect();
         let (variance, noise) = (own[self.p].exp() / unit, own[self.p + 1].exp() / unit);
-        let sound = lengths.iter().chain([&variance, &noise]).all(|v| v.is_finite() && *v > 0.0);
-        sound.then_some(Hyper { kernel: Kernel { family: self.family, variance, lengths }, noise })
+        let valid = lengths.iter().chain([&variance, &noise]).all(|v| v.is_finite() && *v > 0.0);
+        valid.then_some(Hyper { kernel: Kernel { family: self.family, variance, lengths }, noise })
     }
 }
 
-/// Neighbouring particles as one stretch of rows.
-fn stretches(particles: &[Particle]) -> impl Iterator<Item = Range<usize>> {
-    particles.chunk_by(|a, b| a.rows.end == b.rows.start).filter_map(|stretch| match stretch {
+/// The rows of the particles as ranges; adjacent particles share one.
+fn row_ranges(particles: &[Particle]) -> impl Iterator<Item = Range<usize>> {
+    particles.chunk_by(|a, b| a.rows.end == b.rows.start).filter_map(|group| match group {
         [first, .., last] | [first @ last] => Some(first.rows.start..last.rows.end),
         [] => None,
     })

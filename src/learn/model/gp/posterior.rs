@@ -1,32 +1,32 @@
-//! What a process knows after its observations, as weights of kernels.
+//! The posterior of a process, as weights of kernels.
 
 use super::hyper::{Hyper, JITTER, Observed};
 use crate::compute::{Compute, Inducing, Points, RandomFourierFeatures, Solve};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
-/// Added to the diagonal of a kernel matrix, relative to the variance, until it has a factor.
-const LADDER: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
+/// Jitters that are added to the diagonal of a kernel matrix, relative to the variance, until it has a factor (guess).
+const JITTERS: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
 
 /// Mean and drawn functions of a posterior.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Posterior {
-    /// Where the kernels stand: `[d][m]`.
+    /// Centres of the kernels: `[d][m]`.
     pub points: Vec<f64>,
-    /// The mean, and what each draw adds to its waves: `[1 + draws][m]`.
+    /// Weights of the mean, and of the correction of each draw: `[1 + draws][m]`.
     pub weights: Vec<f64>,
-    /// Variance of the noise, with what was added to the diagonal.
+    /// Noise variance, including the jitter.
     pub noise: f64,
-    /// Lower triangle, column by column, of P in the posterior variance k(x, x) − k(x, Z) P k(Z, x). Empty where the
-    /// points are all observations, from which [`precision`] computes it.
+    /// Lower triangle, column by column, of P in the posterior variance k(x, x) − k(x, Z) P k(Z, x). Empty if the
+    /// points are the observations: then [`precision`] computes it.
     pub precision: Vec<f64>,
 }
 
-/// The exact posterior. Draw i is `waves[i]` with the correction k(x, X) (K + σ²I)⁻¹ (y − waves(X) − ε)
-/// (Matheron's rule; Wilson et al. 2020), ε from `key`.
+/// The exact posterior. Draw i is the prior function `waves[i]` plus the correction k(x, X) (K + σ²I)⁻¹ (y − waves(X) − ε)
+/// (Matheron's rule; Wilson et al. 2020), with ε drawn from `key`.
 ///
 /// # Errors
-/// The device's; [`Error::Data`] when no jitter makes the kernel matrix positive definite.
+/// Those of the device; [`Error::Data`] if no jitter makes the kernel matrix positive definite.
 pub fn exact(
     compute: &Compute,
     observed: Observed,
@@ -35,7 +35,7 @@ pub fn exact(
     key: Key,
 ) -> Result<Posterior> {
     let n = observed.x.n;
-    for jitter in LADDER {
+    for jitter in JITTERS {
         let noise = hyper.noise + jitter * hyper.kernel.variance;
         let Some(factor) = factor(compute, hyper, noise, observed.x)? else { continue };
         let mut weights = observed.y.repeat(1 + waves.len());
@@ -53,11 +53,11 @@ pub fn exact(
     Err(not_definite())
 }
 
-/// The posterior through inducing points `z` `[d][m]`. Draw i is `waves[i]` with the correction
-/// k(x, Z) K_uu⁻¹ (u − waves(Z)), u from the best Gaussian over the inducing values (Titsias 2009) by `key`.
+/// The posterior with inducing points `z` `[d][m]`. Draw i is the prior function `waves[i]` plus the correction
+/// k(x, Z) K_uu⁻¹ (u − waves(Z)), with u drawn from the optimal Gaussian over the inducing values (Titsias 2009).
 ///
 /// # Errors
-/// As [`exact`].
+/// Those of [`exact`].
 pub fn through(
     compute: &Compute,
     observed: Observed,
@@ -70,9 +70,9 @@ pub fn through(
     let points = Points { values: &z, n: m };
     for more in [1.0, 10.0, 100.0] {
         let Observed { x, y } = observed;
-        let seen = compute.gp_inducing(&hyper.kernel, hyper.noise, more * JITTER, x, y, points, false)?;
-        let Some(Inducing { weights: mean, prior, data, .. }) = seen else { continue };
-        // K_uu⁻¹ u = w + L⁻ᵀ M⁻ᵀ ξ with ξ normal
+        let inducing = compute.gp_inducing(&hyper.kernel, hyper.noise, more * JITTER, x, y, points, false)?;
+        let Some(Inducing { weights: mean, prior, data, .. }) = inducing else { continue };
+        // K_uu⁻¹ u = w + L⁻ᵀ M⁻ᵀ ξ with ξ ~ N(0, I)
         let mut drawn = vec![0.0; waves.len() * m];
         let mut own = drawn.clone();
         for (i, wave) in waves.iter().enumerate() {
@@ -100,10 +100,10 @@ pub fn through(
     Err(not_definite())
 }
 
-/// The whole `[m × m]` matrix P of a posterior.
+/// The complete `[m × m]` matrix P of a posterior.
 ///
 /// # Errors
-/// The device's.
+/// Those of the device.
 pub fn precision(compute: &Compute, hyper: &Hyper, points: Points, lower: &[f64]) -> Result<Vec<f64>> {
     let m = points.n;
     if lower.is_empty() {
@@ -142,8 +142,8 @@ fn transposed(a: &[f64], m: usize) -> Vec<f64> {
 fn not_definite() -> Error {
     Error::Data(
         "the kernel matrix of `gp` is not positive definite, even with 1e-4 of its variance added to the diagonal: \
-         training rows or inputs repeat each other; use fewer `model.lags`, name such signals in `model.ignore`, or \
-         leave `gp` out of `model.choose`"
+         training rows or inputs are duplicates; use fewer `model.lags`, name such signals in `model.ignore`, or remove \
+         `gp` from `model.choose`"
             .into(),
     )
 }

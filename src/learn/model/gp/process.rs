@@ -1,4 +1,4 @@
-//! The process of one target.
+//! The Gaussian process of one target.
 
 use std::sync::OnceLock;
 
@@ -13,23 +13,26 @@ use crate::config::GpSpec;
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
-/// Rows on which the starts compete, and on which the winner goes on.
+/// Rows of the first search, which compares the starts, and of the second, which continues from the best (guesses).
 const FIRST_ROWS: usize = 400;
 const NEXT_ROWS: usize = 600;
+/// Number of starts (guess).
 const STARTS: usize = 3;
+/// Effort of the first search (guess).
 const FIRST: Effort = Effort { iterations: 20, evaluations: 30, gain: 1e-5 };
-/// Floating-point operations of the search on those rows, and on all rows of an exact process; its evaluations at most.
+/// Floating-point operations of the second search, and of a third one on all rows of an exact process (guesses); maximum
+/// number of their evaluations (guess).
 const WORK: [f64; 2] = [5e9, 3e10];
 const EVALUATIONS: usize = 60;
-/// Rows and effort of the search for inducing points.
+/// Rows and effort of the search for inducing points (guesses).
 const BOUND_ROWS: usize = 4000;
 const BOUND: Effort = Effort { iterations: 20, evaluations: 20, gain: 1e-6 };
-/// Candidates for inducing points.
+/// Number of candidates for inducing points (guess).
 const CANDIDATES: usize = 4000;
-/// Cosines of a draw from the prior.
+/// Number of cosines in a draw from the prior (guess).
 const FEATURES: usize = 256;
-/// Points of a stored process, at most.
-const MOST: usize = 50_000;
+/// Maximum number of points of a stored process (guess).
+const MAX_POINTS: usize = 50_000;
 
 /// A target in units of its own standard deviation, over standardised inputs that vary.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,34 +41,34 @@ pub struct Process {
     pub scale: f64,
     kernel: Kernel,
     noise: f64,
-    /// Observations behind it.
+    /// Number of observations.
     pub rows: usize,
     points: Vec<f64>,
     weights: Vec<f64>,
     precision: Vec<f64>,
     #[serde(skip)]
     waves: Vec<RandomFourierFeatures>,
-    /// The whole of the precision, when it was asked for.
+    /// The complete matrix P, computed on first use.
     #[serde(skip)]
-    whole: OnceLock<Vec<f64>>,
+    full_precision: OnceLock<Vec<f64>>,
 }
 
-/// What a process is fitted to, and how.
+/// The data and the settings of a fit.
 #[derive(Clone, Copy)]
-pub struct Task<'a> {
+pub struct ProcessFit<'a> {
     pub compute: &'a Compute,
     pub observed: Observed<'a>,
     pub scale: f64,
     pub spec: &'a GpSpec,
     pub family: Family,
     pub key: Key,
-    /// To take as they are.
+    /// Known hyper-parameters, which are not tuned.
     pub hyper: Option<&'a Hyper>,
 }
 
 impl Process {
-    pub fn fit(task: &Task) -> Result<Self> {
-        let Task { compute, observed, scale, spec, key, .. } = *task;
+    pub fn fit(task: &ProcessFit) -> Result<Self> {
+        let ProcessFit { compute, observed, scale, spec, key, .. } = *task;
         let n = observed.x.n;
         let mut hyper = match task.hyper {
             Some(known) => known.clone(),
@@ -76,11 +79,11 @@ impl Process {
             let waves = waves(&hyper.kernel, *spec.samples, key);
             exact(compute, observed, &hyper, &waves, draws)?
         } else {
-            let some = Thinned::new(observed, CANDIDATES, key.fold(4));
-            let mut z = spread_out(compute, &hyper.kernel, some.observed().x, *spec.inducing)?;
+            let sample = Thinned::new(observed, CANDIDATES, key.fold(4));
+            let mut z = spread_out(compute, &hyper.kernel, sample.observed().x, *spec.inducing)?;
             if task.hyper.is_none() {
-                let some = Thinned::new(observed, BOUND_ROWS, key.fold(5));
-                hyper = tune_inducing(compute, some.observed(), &hyper, &mut z, BOUND)?.hyper;
+                let sample = Thinned::new(observed, BOUND_ROWS, key.fold(5));
+                hyper = tune_inducing(compute, sample.observed(), &hyper, &mut z, BOUND)?.hyper;
             }
             let waves = waves(&hyper.kernel, *spec.samples, key);
             through(compute, observed, &hyper, z, &waves, draws)?
@@ -88,54 +91,54 @@ impl Process {
         let Posterior { points, weights, noise, precision } = posterior;
         let kernel = hyper.kernel;
         let waves = waves(&kernel, *spec.samples, key);
-        Ok(Self { scale, kernel, noise, rows: n, points, weights, precision, waves, whole: OnceLock::new() })
+        Ok(Self { scale, kernel, noise, rows: n, points, weights, precision, waves, full_precision: OnceLock::new() })
     }
 
     pub fn hyper(&self) -> Hyper {
         Hyper { kernel: self.kernel.clone(), noise: self.noise }
     }
 
-    /// Kernels that a prediction sums.
+    /// Number of kernels in a prediction.
     pub fn size(&self) -> usize {
         self.points.len() / self.kernel.lengths.len().max(1)
     }
 
-    /// Whether it sees its observations through inducing points.
+    /// Whether it has inducing points.
     pub fn is_sparse(&self) -> bool {
         !self.precision.is_empty()
     }
 
-    /// Draws the waves of one that was read from bytes, where sizes and values make sense; what is wrong otherwise.
+    /// Completes a process that was restored from bytes. The error says which part is invalid.
     pub fn restore(&mut self, d: usize, samples: usize, key: Key) -> std::result::Result<(), &'static str> {
         let m = self.points.len().checked_div(d).unwrap_or(0);
         let positive = |v: &f64| v.is_finite() && *v > 0.0;
         if self.kernel.lengths.len() != d
-            || !(1..=MOST).contains(&m)
+            || !(1..=MAX_POINTS).contains(&m)
             || self.points.len() != d * m
             || self.weights.len() != (1 + samples) * m
             || !(self.precision.is_empty() || self.precision.len() == m * (m + 1) / 2)
         {
-            return Err("its parts do not fit together");
+            return Err("its parts do not match");
         }
         let scales = self.kernel.lengths.iter().chain([&self.kernel.variance, &self.noise, &self.scale]);
         if !scales.clone().all(positive) || !scales.map(|v| 1.0 / v).all(|v| v.is_finite()) {
             return Err("a scale is not a positive number");
         }
         if self.points.iter().chain(&self.weights).chain(&self.precision).any(|v| !v.is_finite()) {
-            return Err("a weight is not a number");
+            return Err("a weight is not finite");
         }
         self.waves = waves(&self.kernel, samples, key);
         Ok(())
     }
 
-    /// The mean, or the function of a draw: one column of weights.
+    /// The weights of the mean, or of one draw.
     fn function(&self, member: Option<usize>) -> GpFunctions<'_> {
         let (m, column) = (self.size(), member.map_or(0, |m| 1 + m));
         let weights = &self.weights[column * m..(column + 1) * m];
         GpFunctions { kernel: &self.kernel, points: Points { values: &self.points, n: m }, weights, precision: None }
     }
 
-    /// Values of one function at `x`, in units of the scale.
+    /// Values of one function at `x`, in multiples of `scale`.
     pub fn predict(&self, compute: &Compute, member: Option<usize>, x: Points, out: &mut [f64]) -> Result<()> {
         compute.gp_predict(&self.function(member), x, out, None)?;
         if let Some(m) = member {
@@ -144,24 +147,24 @@ impl Process {
         Ok(())
     }
 
-    /// Kernel sums of all functions at `x`, `[1 + draws][rows]`, to which [`Process::add_waves`] belongs.
+    /// Kernel sums of all functions at `x`, `[1 + draws][rows]`, without the part of [`Process::add_waves`].
     pub fn sums(&self, compute: &Compute, x: Points, out: &mut [f64]) -> Result<()> {
         Ok(compute.gp_predict(&GpFunctions { weights: &self.weights, ..self.function(None) }, x, out, None)?)
     }
 
-    /// Adds the prior's part of a draw.
+    /// Adds the prior function of a draw.
     pub fn add_waves(&self, member: usize, x: Points, out: &mut [f64]) {
         self.waves[member].add(x, out);
     }
 
-    /// Posterior standard deviation of the function at `x`, in units of the scale.
+    /// Posterior standard deviation of the function at `x`, in multiples of `scale`.
     pub fn spread(&self, compute: &Compute, x: Points, out: &mut [f64]) -> Result<()> {
-        let whole = match self.whole.get() {
+        let whole = match self.full_precision.get() {
             Some(whole) => whole,
             None => {
                 let points = Points { values: &self.points, n: self.size() };
                 let whole = precision(compute, &self.hyper(), points, &self.precision)?;
-                self.whole.get_or_init(|| whole)
+                self.full_precision.get_or_init(|| whole)
             }
         };
         let functions = GpFunctions { precision: Some(whole), ..self.function(None) };
@@ -173,7 +176,7 @@ impl Process {
         Ok(())
     }
 
-    /// `out[k rows + r] = cotangent[r] · ∂f/∂x_k` of one function, in units of the scale.
+    /// `out[k rows + r] = cotangent[r] · ∂f/∂x_k` of one function, in multiples of `scale`.
     pub fn vjp(
         &self,
         compute: &Compute,
@@ -194,8 +197,8 @@ fn waves(kernel: &Kernel, samples: usize, key: Key) -> Vec<RandomFourierFeatures
     (0..samples).map(|m| RandomFourierFeatures::new(kernel, FEATURES, key.fold(2).fold(m as u64))).collect()
 }
 
-impl Task<'_> {
-    /// Hyper-parameters by maximum likelihood: several starts on few rows, and the best goes on with more.
+impl ProcessFit<'_> {
+    /// Hyper-parameters by maximum likelihood: several starts with few rows, then the best of them with more rows.
     fn search(&self) -> Result<Hyper> {
         let few = Thinned::new(self.observed, FIRST_ROWS, self.key.fold(6));
         let mut best: Option<Tuned> = None;
@@ -205,16 +208,16 @@ impl Task<'_> {
                 best = Some(found);
             }
         }
-        let mut hyper = best.ok_or_else(|| Error::Internal("no start of a search".into()))?.hyper;
+        let mut hyper = best.ok_or_else(|| Error::Internal("a search has no start".into()))?.hyper;
         let n = self.observed.x.n;
-        // an exact process goes on with all its rows where they are affordable
+        // An exact process continues with all its rows if that is affordable.
         let last = if n <= *self.spec.max_points { n } else { n.min(NEXT_ROWS) };
         for (rows, work) in [n.min(NEXT_ROWS), last].into_iter().zip(WORK) {
             let evaluations = ((work / (rows as f64).powi(3)) as usize).min(EVALUATIONS);
             if evaluations > 2 {
                 let effort = Effort { iterations: evaluations as u64, evaluations, gain: 1e-7 };
-                let some = Thinned::new(self.observed, rows, self.key.fold(7));
-                hyper = tune(self.compute, some.observed(), &hyper, effort)?.hyper;
+                let sample = Thinned::new(self.observed, rows, self.key.fold(7));
+                hyper = tune(self.compute, sample.observed(), &hyper, effort)?.hyper;
             }
             if rows == last {
                 break;
@@ -223,7 +226,8 @@ impl Task<'_> {
         Ok(hyper)
     }
 
-    /// Smooth and nearly noiseless, smoother and noisy, and a random one. Two standardised points are √(2 d) apart.
+    /// A smooth function with little noise, a smoother one with much noise, and a random one. The typical distance of two
+    /// standardised points is √(2 d).
     fn starts(&self) -> Vec<Hyper> {
         let d = self.observed.x.dimensions();
         let far = (d as f64).sqrt();
@@ -242,14 +246,14 @@ impl Task<'_> {
     }
 }
 
-/// Some of the observations, one from each of as many equal stretches.
+/// A sample of the observations, one from each of as many equal parts.
 struct Thinned {
     x: Vec<f64>,
     y: Vec<f64>,
 }
 
 impl Thinned {
-    /// Which one of a stretch is random, because a fixed stride could meet the same hour of every day.
+    /// Draws at random, because a fixed stride could select the same hour of each day.
     fn new(observed: Observed, most: usize, key: Key) -> Self {
         let n = observed.x.n;
         let count = n.min(most);

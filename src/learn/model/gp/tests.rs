@@ -92,7 +92,7 @@ fn textbook_likelihood(hyper: &Hyper, x: &[Vec<f64>], y: &[f64]) -> f64 {
 }
 
 #[test]
-fn mean_and_spread_are_the_exact_posterior_and_draws_scatter_so() {
+fn mean_sd_and_draws_match_the_exact_posterior() {
     let data = data(60);
     for kernel in [GpKernel::Matern52, GpKernel::SquaredExponential] {
         let gp = GpSpec { kernel, mean: MeanSpec::Constant, samples: 1000.into(), ..GpSpec::default() };
@@ -130,7 +130,7 @@ fn mean_and_spread_are_the_exact_posterior_and_draws_scatter_so() {
 }
 
 #[test]
-fn through_inducing_points_draws_scatter_as_the_spread_says() {
+fn with_inducing_points_draws_match_the_posterior_sd() {
     let data = data(800);
     let gp = GpSpec { max_points: 100.into(), inducing: 60.into(), samples: 1000.into(), ..GpSpec::default() };
     let model = fitted(&data, gp, &[]);
@@ -146,7 +146,7 @@ fn through_inducing_points_draws_scatter_as_the_spread_says() {
         let scatter = draws.iter().map(|d| (d[r] - mean[r]).powi(2)).sum::<f64>() / 1000.0;
         assert!((average - mean[r]).abs() < 4.0 * sd[r] / 1000f64.sqrt(), "{r}: {average} {}", mean[r]);
         assert!((scatter.sqrt() / sd[r] - 1.0).abs() < 0.1, "{r}: {} {}", scatter.sqrt(), sd[r]);
-        // and sees what the exact process sees
+        // The result is close to that of the exact process.
         assert!((mean[r] - exact_mean[r]).abs() < 0.2 + 0.3 * exact_sd[r], "{r}: {} {}", mean[r], exact_mean[r]);
         assert!((sd[r] / exact_sd[r] - 1.0).abs() < 0.5, "{r}: {} {}", sd[r], exact_sd[r]);
     }
@@ -180,7 +180,7 @@ fn derivatives_are_central_differences() {
 }
 
 #[test]
-fn the_search_reaches_what_a_textbook_search_reaches() {
+fn the_search_finds_the_optimum_of_a_coordinate_search() {
     let data = data(80);
     let columns: Vec<f64> = data.x.iter().flat_map(|c| c.iter().map(|v| (v - 10.0) / 2.0)).collect();
     let y: Vec<f64> = data.y[0].iter().map(|y| y / 4.0).collect();
@@ -192,7 +192,7 @@ fn the_search_reaches_what_a_textbook_search_reaches() {
         let tuned = tune(&cpu(), observed, &start, effort).unwrap();
         let exact = textbook_likelihood(&tuned.hyper, &rows, &y);
         assert!((tuned.value - exact).abs() < 1e-6, "{} {exact}", tuned.value);
-        // one logarithm after the other, in shrinking steps
+        // A coordinate search over the logarithms, with decreasing steps.
         let mut logarithms = [0.5f64.ln(), 0.5f64.ln(), 0.0, 0.1f64.ln()];
         let at = |v: &[f64; 4]| {
             let lengths = vec![v[0].exp(), v[1].exp()];
@@ -221,25 +221,25 @@ fn the_search_reaches_what_a_textbook_search_reaches() {
 }
 
 #[test]
-fn a_draft_starts_from_the_whole_fit_and_costs_no_search() {
+fn a_draft_uses_the_hyper_parameters_of_the_full_fit() {
     let data = data(300);
-    let whole = fitted(&data, GpSpec::default(), &[]);
-    let hyper = Regressor::hyper(&whole);
+    let full = fitted(&data, GpSpec::default(), &[]);
+    let hyper = Regressor::hyper(&full);
     assert!(hyper.len() == 4 && hyper.iter().all(|h| h.is_finite()), "{hyper:?}");
     let draft = fitted(&data, GpSpec::default(), &hyper);
     for (a, b) in Regressor::hyper(&draft).iter().zip(&hyper) {
         assert!((a - b).abs() < 1e-9);
     }
     let places = places();
-    for (a, b) in predicted(&draft, &places, None).iter().zip(predicted(&whole, &places, None)) {
+    for (a, b) in predicted(&draft, &places, None).iter().zip(predicted(&full, &places, None)) {
         assert!((a - b).abs() < 1e-6, "{a} {b}");
     }
-    // numbers of another size are not taken
+    // Hyper-parameters of another size are ignored.
     assert!(Regressor::hyper(&fitted(&data, GpSpec::default(), &[0.0])).iter().all(|h| h.is_finite()));
 }
 
 #[test]
-fn damaged_bytes_are_an_error_or_a_model() {
+fn damaged_bytes_give_an_error_or_a_valid_model() {
     let data = data(40);
     let gp = GpSpec { samples: 2.into(), ..GpSpec::default() };
     let sparse = GpSpec { max_points: 20.into(), inducing: 8.into(), ..gp.clone() };
@@ -271,7 +271,7 @@ fn damaged_bytes_are_an_error_or_a_model() {
 }
 
 #[test]
-fn few_rows_of_many_functions_are_as_each_alone() {
+fn few_rows_of_many_functions_equal_separate_predictions() {
     let data = data(200);
     let model = fitted(&data, GpSpec::default(), &[]);
     let x: Vec<&[f64]> = data.x.iter().map(Vec::as_slice).collect();
