@@ -1,21 +1,21 @@
-//! The one error type, and the faults that a configuration file can have.
+//! The error type of the crate, and the faults of configuration files.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// Something that is wrong in a file: where, what, and what to do about it.
+/// A mistake in a configuration file, with its place and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// Stable short code, e.g. `unknown-key`, `unknown-signal`, `unit-mismatch`.
+    /// Short code that does not change between versions, e.g. `unknown-key`, `unknown-signal`, `unit-mismatch`.
     pub code: &'static str,
     pub file: PathBuf,
-    /// Byte range in the file; `None` when the fault belongs to the file as a whole.
+    /// Byte range in the file; `None` if the fault concerns the whole file.
     pub span: Option<Range<usize>>,
-    /// 1-based; filled by [`Fault::new`].
+    /// Line of the start of `span`, from 1.
     pub line: usize,
-    /// 1-based, in characters.
+    /// Column of the start of `span` in characters, from 1.
     pub column: usize,
     /// What is wrong, without the help.
     pub message: String,
@@ -29,7 +29,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault at byte range `span` of `file`; `text` is the file's content and gives line and column.
+    /// A fault at byte range `span` of `file`. Line and column are computed from `text`, the content of the file.
     pub fn new(
         code: &'static str,
         file: &Path,
@@ -53,7 +53,7 @@ impl Fault {
     }
 }
 
-/// 1-based line and column (in characters) of byte `at`.
+/// Line and column (in characters) of byte `at`, from 1.
 pub fn line_column(text: &str, at: usize) -> (usize, usize) {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -64,34 +64,34 @@ pub fn line_column(text: &str, at: usize) -> (usize, usize) {
     (head.matches('\n').count() + 1, head[line_start..].chars().count() + 1)
 }
 
-/// Everything that can go wrong. The binary prints it once and exits with [`Error::exit_code`].
+/// Any error of the crate. The binary prints it once and exits with [`Error::exit_code`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The configuration is at fault: all faults of all files.
-    #[error("{} in the configuration: {}", plural(.0.len(), "fault"), .0.first().map_or("", |f| &f.message))]
+    /// All faults of all configuration files.
+    #[error("{} in the configuration: {}", plural(.0.len(), "fault", "faults"), .0.first().map_or("", |f| &f.message))]
     Config(Vec<Fault>),
-    /// The data are at fault: what, where (file, signal, row), help.
+    /// Bad data: what is wrong, where (file, signal, row), and what to do about it.
     #[error("{0}")]
     Data(String),
-    /// A file or folder that should be read is not there or cannot be read.
+    /// A file or folder does not exist or cannot be read.
     #[error("cannot read {}: {reason}", path.display())]
     NoInput { path: PathBuf, reason: String },
-    /// A result cannot be written.
+    /// A file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    /// The work finished, and a person must look: a model without skill, a gate that said no.
+    /// The work finished, but a person must look at the result: a model without skill, a refused challenger.
     #[error("{0}")]
     Attention(String),
-    /// Another process holds the plant.
+    /// Another process uses the plant.
     #[error("{0}")]
     Busy(String),
-    /// The command line is at fault.
+    /// Wrong arguments on the command line.
     #[error("{0}")]
     Usage(String),
-    /// Stopped by the user.
+    /// The user stopped the work.
     #[error("interrupted")]
     Interrupted,
-    /// A defect of the program itself.
+    /// A bug in the program.
     #[error("internal error: {0}")]
     Internal(String),
 }
@@ -99,7 +99,7 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Exit status of the process, after sysexits(3) where it has one.
+    /// Exit status of the process, as in sysexits(3) if that has one for the case.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Internal(_) => 1,
@@ -140,43 +140,25 @@ impl From<twinopt_kernels::Error> for Error {
     }
 }
 
-/// `1 fault`, `2 faults`.
-pub fn plural(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+/// A count with its noun: `1 fault`, `2 faults`.
+pub fn plural(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
-/// The known name nearest to `name` by edit distance, if it is near enough to be meant.
+/// The known name that `name` is probably a typing error of: the nearest one by optimal string alignment distance, if that
+/// is small.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     known
         .into_iter()
-        .map(|k| (edit_distance(&lower, &k.to_lowercase()), k))
+        .map(|k| (strsim::osa_distance(&lower, &k.to_lowercase()), k))
         .filter(|(d, k)| {
             let (a, b) = (k.chars().count(), name.chars().count());
-            // Of short words half the letters must agree: `up` does not mean `+`.
+            // at least half of the letters must agree, so that `+` is not suggested for `up`
             *d <= 2.max(a.min(b) / 3) && 2 * d < a.max(b)
         })
         .min_by_key(|(d, _)| *d)
         .map(|(_, k)| k)
-}
-
-/// Damerau–Levenshtein distance (adjacent transpositions count one).
-fn edit_distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let change = usize::from(a[i - 1] != b[j - 1]);
-            row[j] = (last[j] + 1).min(row[j - 1] + 1).min(last[j - 1] + change);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }
 
 #[cfg(test)]
@@ -184,13 +166,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_one_based_and_count_characters() {
+    fn line_and_column_start_at_one_and_count_characters() {
         assert_eq!(line_column("a\nbc\nd", 3), (2, 2));
         assert_eq!(line_column("é=1", 2), (1, 2));
     }
 
     #[test]
-    fn nearest_finds_typos_and_nothing_far() {
+    fn nearest_finds_typing_errors_and_no_distant_names() {
         assert_eq!(nearest("outdor_temp", ["outdoor_temp", "cpu_load"]), Some("outdoor_temp"));
         assert_eq!(nearest("hodl", ["hold", "replay"]), Some("hold"));
         assert_eq!(nearest("pressure", ["outdoor_temp", "cpu_load"]), None);

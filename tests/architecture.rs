@@ -24,8 +24,8 @@ const LAYERS: &[&[&str]] = &[
     &["tune"],
     &["live"],
     &["report"],
-    &["ops"],
     &["check"],
+    &["ops"],
 ];
 
 /// Finer rules: (module, what it must not import).

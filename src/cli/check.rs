@@ -1,25 +1,26 @@
-//! `twinopt check`.
+//! `twinopt check`: all faults of twins and scenarios.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::project::{Project, distinct};
-use super::{Globals, output, render};
+use super::globals::Globals;
+use super::{output, render};
 use crate::check::{self, Plant};
 use crate::config::{self, Loaded, Parsed, ScenarioSpec, TwinSpec};
 use crate::error::{Error, Fault, Result, plural};
+use crate::ops::project::{Project, distinct};
 
-/// Report every fault in twins and scenarios, each with its help.
+/// Report all faults in twins and scenarios, each with a hint.
 ///
-/// Checks keys, types, names, units, limits and times of the files, against each other and against the columns and
-/// the time span of the log. Warnings do not fail; faults exit with 78.
+/// Checks keys, types, names, units, limits and times of the files, also against each other and against the columns and
+/// the time span of the log. Exits with 78 if there are faults; warnings alone exit with 0.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt check\n  twinopt check data/datacenter\n  twinopt check scenarios/datacenter/heatwave.toml --json"
 )]
 pub struct Args {
-    /// Folders of twins, scenario files or folders, or a whole project (default: the project here)
+    /// Twin folders, scenario files or folders, or a project (default: the current folder)
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 }
@@ -43,19 +44,19 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
     let checked = format!(
         "{} and {} checked, no faults",
-        plural(distinct(files.twins.into_iter().collect()).len(), "twin"),
-        plural(distinct(files.scenarios.into_iter().collect()).len(), "scenario")
+        plural(distinct(files.twins.into_iter().collect()).len(), "twin", "twins"),
+        plural(distinct(files.scenarios.into_iter().collect()).len(), "scenario", "scenarios")
     );
     if globals.quiet { Ok(()) } else { output::print(&checked) }
 }
 
-/// The files to check, each once, in order.
+/// The files to check, sorted and without duplicates.
 #[derive(Debug, Default)]
 struct Files {
     twins: BTreeSet<PathBuf>,
     scenarios: BTreeSet<PathBuf>,
-    /// Folders given as a whole: their weights must make a year.
-    whole: bool,
+    /// Whole folders of scenarios were given, so that their weights must add up to a year.
+    complete: bool,
 }
 
 impl Files {
@@ -73,9 +74,9 @@ impl Files {
             if path.join("scenarios").is_dir() {
                 self.scenarios.extend(Project::scenario_files(&path.join("scenarios")).unwrap_or_default());
             }
-            self.whole = true;
+            self.complete = true;
             if self.twins.is_empty() && self.scenarios.is_empty() {
-                let help = "the project is empty; start with `twinopt init data/<plant> --log <file>`";
+                let help = "the project is empty; add a plant with `twinopt init data/<plant> --log <file>`";
                 return Err(Error::no_input(path, help));
             }
             return Ok(());
@@ -87,15 +88,15 @@ impl Files {
             return twins.iter().try_for_each(|dir| self.add_twin(dir));
         }
         if path.is_dir() && in_data(path) {
-            let help = "it holds no twin.toml; write one with `twinopt init`";
+            let help = "it contains no twin.toml; write one with `twinopt init`";
             return Err(Error::no_input(path, help));
         }
-        self.whole |= path.is_dir();
+        self.complete |= path.is_dir();
         self.scenarios.extend(Project::scenario_files(path)?);
         Ok(())
     }
 
-    /// A twin, and the scenarios of its plant.
+    /// Adds a twin and the scenarios of its plant.
     fn add_twin(&mut self, dir: &Path) -> Result<()> {
         self.twins.insert(dir.to_path_buf());
         let name = dir.canonicalize().ok().and_then(|d| Some(d.file_name()?.to_str()?.to_owned()));
@@ -103,7 +104,7 @@ impl Files {
             && project.scenario_dir(&name).is_dir()
         {
             self.scenarios.extend(Project::scenario_files(&project.scenario_dir(&name)).unwrap_or_default());
-            self.whole = true;
+            self.complete = true;
         }
         Ok(())
     }
@@ -142,14 +143,14 @@ impl Files {
             }
         }
         let mut loaded = Vec::new();
-        // scenarios that one run would take together, by their project
-        let mut together: BTreeMap<PathBuf, Vec<&Loaded<ScenarioSpec>>> = BTreeMap::new();
+        // scenarios that one run could contain, by project: their names must differ
+        let mut by_project: BTreeMap<PathBuf, Vec<&Loaded<ScenarioSpec>>> = BTreeMap::new();
         for (file, parsed) in &scenarios {
             faults.extend(parsed.faults.iter().cloned());
             let Some(scenario) = &parsed.loaded else { continue };
             loaded.push(scenario);
             if let Ok(project) = Project::find(file) {
-                let others = together.entry(project.root.canonicalize().unwrap_or(project.root)).or_default();
+                let others = by_project.entry(project.root.canonicalize().unwrap_or(project.root)).or_default();
                 faults.extend(check::same_name(scenario, others.iter().copied()));
                 others.push(scenario);
             }
@@ -166,7 +167,7 @@ impl Files {
                 }
             }
         }
-        if self.whole {
+        if self.complete {
             faults.extend(check::folder(&loaded));
         }
         faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
@@ -176,6 +177,6 @@ impl Files {
 
 /// Whether `path` is a folder directly under `data`.
 fn in_data(path: &Path) -> bool {
-    let whole = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    whole.parent().and_then(Path::file_name).is_some_and(|n| n == "data")
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    full.parent().and_then(Path::file_name).is_some_and(|n| n == "data")
 }

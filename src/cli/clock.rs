@@ -1,9 +1,9 @@
-//! The clock by which plans keep their budget.
+//! The clock that limits the time of a plan.
 
 use std::time::Instant;
 
-/// Milliseconds since now.
+/// A function that returns the milliseconds since this call.
 pub fn start() -> impl Fn() -> u64 + Sync {
-    let began = Instant::now();
-    move || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    let start = Instant::now();
+    move || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The one place that tells an error and gives the process its exit code.
+//! Prints the error of a verb and determines the exit code of the process.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
+use super::globals::Globals;
 use super::output::{SCHEMA_VERSION, plain};
-use super::{Globals, interrupt, render};
+use super::{interrupt, render};
 use crate::error::Error;
 
-/// Prints `error` and returns its exit code.
+/// Prints `error`, as JSON if that is requested, and returns its exit code.
 pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
     let code = match error {
         Error::Interrupted => interrupt::exit_code(),
         other => other.exit_code(),
     };
-    if globals.json && !super::output::has_document() {
+    if globals.json && !super::output::json_was_printed() {
         let document = match error {
             Error::Config(faults) => render::document(faults),
             other => json!({
@@ -30,47 +31,46 @@ pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
         let _ = super::output::json(&document);
         return ExitCode::from(code);
     }
-    tell(error);
+    print(error);
     ExitCode::from(code)
 }
 
 /// Prints `error` on standard error.
-pub(super) fn tell(error: &Error) {
+pub(super) fn print(error: &Error) {
     let text = match error {
         Error::Config(faults) => render::text(faults, std::io::stderr().is_terminal()),
         Error::Attention(text) => format!("attention: {}", plain(text)),
-        // only watched work ends this way: everything else is ended by the signal itself
-        Error::Interrupted => format!("interrupted{}", interrupt::kept()),
+        Error::Interrupted => format!("interrupted{}", interrupt::message()),
         other => format!("error: {}", plain(&other.to_string())),
     };
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
 }
 
-/// Tells that a defect ended the process; the hook has told where to send it.
-pub(super) fn tell_defect() {
-    let text = "the run ended early; every file that it had written is whole";
+/// Prints that a panic ended the process. The panic hook has already named the file with the details.
+pub(super) fn print_panic() {
+    let text = "the process ended early; all files written so far are complete";
     let _ = writeln!(std::io::stderr().lock(), "error: {text}");
 }
 
-/// Keeps panic texts from users: a report file in the temporary folder, and one line that names it.
-pub(super) fn hook_panics() {
-    static TOLD: AtomicBool = AtomicBool::new(false);
+/// Replaces the text of a panic by one line that names a file with the details, in the temporary folder.
+pub(super) fn install_panic_hook() {
+    static PRINTED: AtomicBool = AtomicBool::new(false);
     std::panic::set_hook(Box::new(|panic| {
-        if TOLD.swap(true, Ordering::SeqCst) {
+        if PRINTED.swap(true, Ordering::SeqCst) {
             return;
         }
         let mut text = format!("twinopt {}\n", env!("CARGO_PKG_VERSION"));
         let _ = writeln!(text, "{} {}", std::env::consts::OS, std::env::consts::ARCH);
-        if let Some(place) = panic.location() {
-            let _ = writeln!(text, "at {place}");
+        if let Some(location) = panic.location() {
+            let _ = writeln!(text, "at {location}");
         }
         let _ = writeln!(text, "{}", panic.payload_as_str().unwrap_or("no message"));
         let name = format!("twinopt-defect-{}.txt", std::process::id());
-        let file = std::env::temp_dir().join(name);
-        let kept = std::fs::OpenOptions::new().write(true).create_new(true).open(&file);
-        let kept = kept.and_then(|mut f| f.write_all(text.as_bytes())).is_ok();
-        let place = if kept { format!("; please send the file {}", file.display()) } else { String::new() };
-        // what it ended, one scenario or the whole run, is told where that ends
-        let _ = writeln!(std::io::stderr().lock(), "error: a defect of twinopt itself{place}");
+        let path = std::env::temp_dir().join(name);
+        let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
+        let written = file.and_then(|mut f| f.write_all(text.as_bytes())).is_ok();
+        let request = if written { format!("; please report it with {}", path.display()) } else { String::new() };
+        // the code that catches the panic says what it ended: one scenario or the whole process
+        let _ = writeln!(std::io::stderr().lock(), "error: this is a bug in twinopt{request}");
     }));
 }

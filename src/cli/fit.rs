@@ -1,47 +1,44 @@
-//! `twinopt fit`: learn, validate, calibrate, publish.
+//! `twinopt fit`: fit, validate, calibrate and publish a model.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION};
-use super::project::Project;
-use super::{Globals, progress};
-use crate::check;
+use super::plant::PlantFolder;
+use super::progress;
 use crate::control::mpc::{MpcSettings, TunedMpc};
 use crate::error::{Error, Result, plural};
-use crate::ops::{Registry, plant};
+use crate::ops::plant;
 use crate::scenario::results::ModelCard;
 
-/// Learn, validate, calibrate and publish a model of a plant.
+/// Fit, validate, calibrate and publish a model of a plant.
 ///
-/// Fits every model of `choose`, scores them on the hold-out at every horizon against persistence and linear, and
-/// publishes the winner in `models/<plant>`. A winner without skill is refused (exit 3).
+/// Fits every model in `choose`, scores them on the hold-out at every horizon against persistence and a linear model, and
+/// publishes the best one in `models/<plant>`. A model without skill is refused (exit code 3).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  twinopt fit data/datacenter")]
 pub struct Args {
     /// Folder of the twin, e.g. data/datacenter
     pub dir: PathBuf,
-    /// Learn and score, but publish nothing
+    /// Fit and score, but publish nothing
     #[arg(long)]
     pub dry_run: bool,
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let (spec, _) = check::load_twin(&args.dir)?;
-    let name = spec.value.name.value.clone();
-    let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
-    let compute = globals.device.compute()?;
-    let (plant, refused) = progress::told(globals, &name, |tell, _| -> Result<_> {
+    let PlantFolder { name, spec, registry, compute } = PlantFolder::open(&args.dir, globals)?;
+    let (plant, refused) = progress::with_spinner(globals, &name, |progress, _| -> Result<_> {
         if args.dry_run {
-            let source = plant::read(spec, compute, tell)?;
-            let mut fitted = source.fit(&source.log, &source.spec.value.model, None, globals.seed, tell)?;
+            let source = plant::read(spec, compute, progress)?;
+            let mut fitted = source.fit(&source.log, &source.spec.value.model, None, globals.seed, progress)?;
             let refused = fitted.refused.take();
-            return Ok((source.with(fitted)?, refused));
+            return Ok((source.with_fitted(fitted)?, refused));
         }
-        // before the work: who comes second hears it at once
+        // locked before the work, so that a second process fails at once
         let _lock = registry.lock("fit")?;
-        plant::fit_and_publish(plant::read(spec, compute, tell)?, &registry, globals.seed, tell)
+        plant::fit_and_publish(plant::read(spec, compute, progress)?, &registry, globals.seed, progress)
     })?;
     if globals.json {
         output::json(&json!({
@@ -65,15 +62,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
 }
 
-/// How plans are made, and what comes of them.
+/// The tuned MPC settings, and the expected KPIs.
 fn plans(tuned: &TunedMpc, step: &str) -> String {
     let MpcSettings { model, lags, horizon, moves, correction, replan, cost_to_go } = &tuned.setting;
     let mut text = format!(
-        "plans: {model} with {}, {horizon} x {step} ahead{} in {}, a new one every {}, correction {correction}; {}\n",
-        plural(*lags, "past value"),
-        if *cost_to_go { " and what is to come behind that" } else { "" },
-        plural(*moves, "move"),
-        plural(*replan, "step"),
+        "plans: {model} with {}, horizon {horizon} x {step}{}, {}, a new plan every {}, correction {correction}; {}\n",
+        plural(*lags, "past value", "past values"),
+        if *cost_to_go { " plus a terminal cost" } else { "" },
+        plural(*moves, "move", "moves"),
+        plural(*replan, "step", "steps"),
         tuned.reason,
     );
     for p in tuned.expected.iter().filter(|p| p.planned.is_finite()) {
@@ -82,7 +79,7 @@ fn plans(tuned: &TunedMpc, step: &str) -> String {
     text
 }
 
-/// Hold-out skill by horizon, one row per model and signal.
+/// The model card as a table: hold-out skill by horizon, one row per model and signal.
 pub fn table(card: &ModelCard) -> String {
     let mut horizons = vec![1, card.horizon.div_ceil(2), card.horizon];
     horizons.dedup();
@@ -91,13 +88,13 @@ pub fn table(card: &ModelCard) -> String {
         text += &format!("  {:>10} {:>7} {:>7}", format!("rmse@{h}"), "skill", "in 90%");
     }
     text += "\n";
-    let mut seen: Vec<(&str, &str)> = Vec::new();
+    let mut printed: Vec<(&str, &str)> = Vec::new();
     for s in &card.scores {
         let row = (s.model.as_str(), s.signal.as_str());
-        if seen.contains(&row) {
+        if printed.contains(&row) {
             continue;
         }
-        seen.push(row);
+        printed.push(row);
         text += &format!("{:<12} {:<22} {:>8}", s.model, s.signal, s.n);
         for h in &horizons {
             let at = card.scores.iter().find(|o| (o.model.as_str(), o.signal.as_str()) == row && o.horizon == *h);
@@ -109,8 +106,8 @@ pub fn table(card: &ModelCard) -> String {
         text += &format!("  {}\n", s.unit);
     }
     text += &format!(
-        "\nskill: 1 - MSE / MSE of persistence on the hold-out, {} to {}; horizons in steps of {}; in 90%: of the hold-out, by \
-         intervals whose widths follow how earlier forecasts came out (`--json` has them fixed too).\n",
+        "\nskill: 1 - MSE / MSE of persistence on the hold-out, {} to {}. Horizons are in steps of {}. in 90%: coverage of the \
+         90 % intervals on the hold-out, with adaptive widths (`--json` also has the coverage with fixed widths).\n",
         card.holdout_start, card.holdout_end, card.step
     );
     text += &format!("chosen: {}: {}\n", card.model, card.reason);

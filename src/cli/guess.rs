@@ -1,24 +1,24 @@
-//! What the columns of a log probably are: role, unit and name from a column's name, limits from its values.
+//! Guesses about the columns of a log: role, unit and name from the name of a column, limits from its values.
 
 use crate::log::{ColumnKind, ColumnSummary};
 use crate::schema::Role;
 use crate::units::Unit;
 
-/// A column as a signal, and why.
+/// A guess of which signal a column is.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Guess {
     pub name: String,
     pub column: String,
     pub role: Role,
     pub unit: String,
-    /// `role from "outdoor", unit from "_c"`.
-    pub why: String,
+    /// E.g. `role from "outdoor", unit from "_c"`.
+    pub reason: String,
     pub min: f64,
     pub mean: f64,
     pub max: f64,
 }
 
-/// Endings of column names and the units they stand for; longer ones first.
+/// Endings of column names and their units; the first match counts, so longer endings come first.
 const ENDINGS: [(&str, &str); 60] = [
     ("_eur_per_mwh", "EUR/MWh"),
     ("_g_per_kwh", "g/kWh"),
@@ -82,7 +82,7 @@ const ENDINGS: [(&str, &str); 60] = [
     ("_pcs", "item"),
 ];
 
-/// Words in column names and the roles they stand for; the first that fits counts.
+/// Words in column names and their roles; the first match counts.
 const WORDS: [(&str, Role); 62] = [
     ("outdoor", Role::Disturbance),
     ("ambient", Role::Disturbance),
@@ -148,17 +148,17 @@ const WORDS: [(&str, Role); 62] = [
     ("voltage", Role::Disturbance),
 ];
 
-/// Columns that say something about the log or the experiment, not about the plant.
-const FOREIGN: [&str; 7] = ["reward", "tracking_error", "anomaly", "changepoint", "label", "index", "row"];
+/// Columns about the log or an experiment rather than the plant.
+const NOT_OF_PLANT: [&str; 7] = ["reward", "tracking_error", "anomaly", "changepoint", "label", "index", "row"];
 
-/// A numeric column as a signal; the error says why it is none.
+/// The guess for a column; the error says why it is not a signal.
 pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     let lower = column.name.to_lowercase();
-    if FOREIGN.contains(&lower.as_str()) {
-        return Err("says something about the log, not about the plant");
+    if NOT_OF_PLANT.contains(&lower.as_str()) {
+        return Err("describes the log, not the plant");
     }
     if !matches!(column.kind, ColumnKind::Float | ColumnKind::Integer) {
-        return Err("holds no numbers");
+        return Err("contains no numbers");
     }
     if column.distinct == 0 || !column.min.is_finite() || !column.max.is_finite() {
         return Err("is empty");
@@ -169,7 +169,7 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     let ending = ENDINGS
         .iter()
         .find(|(ending, unit)| lower.ends_with(ending) && lower.len() > ending.len() && Unit::parse(unit).is_ok());
-    let (unit, stem, mut why_unit) = match ending {
+    let (unit, stem, mut unit_reason) = match ending {
         Some((ending, unit)) => {
             (*unit, &column.name[..column.name.len() - ending.len()], format!("unit from \"{ending}\""))
         }
@@ -177,12 +177,12 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     };
     let (unit, stem) = if ending.is_none() && is_goods(&lower) { ("item", stem) } else { (unit, stem) };
     if unit == "item" && ending.is_none() {
-        why_unit = "unit from the name".to_owned();
+        unit_reason = "unit from the name".to_owned();
     }
-    let target =
+    let setpoint =
         lower.starts_with("sp_") || lower.ends_with("_sp") || lower.contains("_sp_") || lower.contains("target");
     let word = WORDS.iter().find(|(word, _)| lower.contains(word));
-    let (role, why_role) = match (target, word) {
+    let (role, role_reason) = match (setpoint, word) {
         (true, _) => (Role::Setpoint, "role from \"sp\"".to_owned()),
         (false, Some((word, role))) => (*role, format!("role from \"{word}\"")),
         (false, None) => (Role::State, "role by default".to_owned()),
@@ -192,14 +192,14 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
         column: column.name.clone(),
         role,
         unit: unit.to_owned(),
-        why: format!("{why_role}, {why_unit}"),
+        reason: format!("{role_reason}, {unit_reason}"),
         min: column.min,
         mean: column.mean,
         max: column.max,
     })
 }
 
-/// Counts of goods.
+/// Whether a name looks like a count of goods.
 fn is_goods(lower: &str) -> bool {
     ["on_hand", "on_order", "backlog", "order_", "demand", "sales", "units_", "stock", "shipped", "ordered"]
         .iter()
@@ -207,7 +207,7 @@ fn is_goods(lower: &str) -> bool {
         && !lower.contains("lines")
 }
 
-/// `text` as a name for expressions.
+/// Makes `text` a valid signal name.
 pub(super) fn name(text: &str) -> String {
     let mut out: String =
         text.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
@@ -219,24 +219,24 @@ pub(super) fn name(text: &str) -> String {
     if crate::expr::is_name(&out) { out } else { format!("{out}_value") }
 }
 
-/// The time column, if one can be told.
+/// The time column, if there is one.
 pub(super) fn time(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
     let named = |c: &&ColumnSummary| {
         let lower = c.name.to_lowercase();
         ["time", "date", "stamp"].iter().any(|w| lower.contains(w))
             || ["ts", "t", "hour", "epoch"].contains(&lower.as_str())
     };
-    let of_kind = |c: &&ColumnSummary| c.kind == ColumnKind::Time;
+    let has_times = |c: &&ColumnSummary| c.kind == ColumnKind::Time;
     columns
         .iter()
-        .find(|c| of_kind(c) && named(c))
-        .or_else(|| columns.iter().find(of_kind))
+        .find(|c| has_times(c) && named(c))
+        .or_else(|| columns.iter().find(has_times))
         .or_else(|| columns.iter().filter(|c| matches!(c.kind, ColumnKind::Float | ColumnKind::Integer)).find(named))
 }
 
-/// A column whose changes split the log into episodes.
+/// A column whose value changes at the start of an episode.
 pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
-    let stays = |c: &&ColumnSummary| c.distinct >= 1 && c.zero_moves > 0.9 && c.distinct < 1_000;
+    let mostly_constant = |c: &&ColumnSummary| c.distinct >= 1 && c.zero_moves > 0.9 && c.distinct < 1_000;
     let named = |c: &&ColumnSummary| {
         let lower = c.name.to_lowercase();
         ["episode", "experiment", "batch", "run", "run_id", "split", "trace", "campaign", "sku", "zone"]
@@ -245,27 +245,27 @@ pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
     columns
         .iter()
         .filter(|c| matches!(c.kind, ColumnKind::Integer | ColumnKind::Text))
-        .find(|c| named(c) && stays(c))
-        .or_else(|| columns.iter().filter(|c| c.kind == ColumnKind::Text).find(stays))
+        .find(|c| named(c) && mostly_constant(c))
+        .or_else(|| columns.iter().filter(|c| c.kind == ColumnKind::Text).find(mostly_constant))
 }
 
-/// Tag, value and quality columns of a long log: one row per sample.
+/// Tag, value and quality columns of a long log, which has one row per sample.
 pub(super) fn long(columns: &[ColumnSummary]) -> Option<(&ColumnSummary, &ColumnSummary, Option<&ColumnSummary>)> {
-    let called = |words: &[&str]| columns.iter().find(|c| words.contains(&c.name.to_lowercase().as_str()));
-    let tag = called(&["tag", "tagname", "tag_name", "point", "sensor", "variable", "signal"])?;
-    let value = called(&["value", "val"])?;
+    let named = |words: &[&str]| columns.iter().find(|c| words.contains(&c.name.to_lowercase().as_str()));
+    let tag = named(&["tag", "tagname", "tag_name", "point", "sensor", "variable", "signal"])?;
+    let value = named(&["value", "val"])?;
     (tag.kind == ColumnKind::Text && matches!(value.kind, ColumnKind::Float | ColumnKind::Integer))
-        .then(|| (tag, value, called(&["quality", "status", "flag"])))
+        .then(|| (tag, value, named(&["quality", "status", "flag"])))
 }
 
-/// `v` to two digits, outwards: down for a lower, up for an upper limit.
-pub(super) fn outwards(v: f64, up: bool) -> f64 {
+/// `v` rounded to two digits: down for a lower limit, up for an upper one.
+pub(super) fn round_outwards(v: f64, up: bool) -> f64 {
     if v == 0.0 || !v.is_finite() {
         return 0.0;
     }
     let unit = 10f64.powi(v.abs().log10().floor() as i32 - 1);
     let n = v / unit;
-    // A limit that is round already stays.
+    // a limit that has two digits already does not change
     let n = if (n - n.round()).abs() < 1e-9 {
         n.round()
     } else if up {
@@ -273,7 +273,7 @@ pub(super) fn outwards(v: f64, up: bool) -> f64 {
     } else {
         n.floor()
     };
-    // Divide by whole powers of ten, so that the number prints as it is meant.
+    // division by a whole power of ten gives the number that prints with few digits
     if unit < 1.0 { n / (1.0 / unit).round() } else { n * unit }
 }
 
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_roles_and_units() {
+    fn roles_and_units_are_guessed_from_names() {
         for (name, role, unit, short) in [
             ("outdoor_temp_c", Role::Disturbance, "degC", "outdoor_temp"),
             ("supply_setpoint_c", Role::Control, "degC", "supply_setpoint"),
@@ -316,10 +316,10 @@ mod tests {
 
     #[test]
     fn limits_round_outwards() {
-        assert_eq!(outwards(10.03, false), 10.0);
-        assert_eq!(outwards(24.96, true), 25.0);
-        assert_eq!(outwards(0.1234, true), 0.13);
-        assert_eq!(outwards(-5.55, false), -5.6);
-        assert_eq!(outwards(12_345.0, true), 13_000.0);
+        assert_eq!(round_outwards(10.03, false), 10.0);
+        assert_eq!(round_outwards(24.96, true), 25.0);
+        assert_eq!(round_outwards(0.1234, true), 0.13);
+        assert_eq!(round_outwards(-5.55, false), -5.6);
+        assert_eq!(round_outwards(12_345.0, true), 13_000.0);
     }
 }

@@ -1,16 +1,17 @@
-//! `twinopt inspect`.
+//! `twinopt inspect`: the quality of a log.
 
 use std::path::PathBuf;
 
-use super::{Globals, output, progress, render};
+use super::globals::Globals;
+use super::{output, progress, render};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::{expr, log};
 
-/// Show the quality of a log: coverage, gaps, bad samples, how much controls moved.
+/// Show the quality of a log: coverage, gaps, bad samples, movement of controls.
 ///
-/// Reads the log as `fit` does and tells what was dropped, held or interpolated, and when. A control that never moves
-/// cannot be learned.
+/// Reads the log like `fit`, and reports which samples were dropped, held or interpolated, and when. The effect of a
+/// control that never moves cannot be learned.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt inspect data/datacenter\n  twinopt inspect data/datacenter --json")]
 pub struct Args {

@@ -1,5 +1,5 @@
-//! Ctrl-C, and the signal by which service managers end a process: both are treated alike, and told apart by the exit
-//! code. Every file is published whole or not at all, so nothing is torn.
+//! SIGINT (Ctrl-C) and SIGTERM (service managers). Both stop the work in the same way but give different exit codes.
+//! Every file is written completely or not at all, so an interrupt leaves no partial file.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -9,85 +9,84 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Exit codes as a shell gives them: 128 and the signal.
-const BY_USER: u8 = 130;
-const BY_MANAGER: u8 = 143;
+/// Exit codes of a shell for a process that a signal ended: 128 plus the number of the signal.
+const SIGINT_CODE: u8 = 130;
+const SIGTERM_CODE: u8 = 143;
 
-/// Exit code of the signal that came while it was watched; 0: none came.
+/// Exit code of the signal that arrived while a guard existed; 0 if none did.
 static CAUGHT: AtomicU8 = AtomicU8::new(0);
-/// Somebody looks at [`CAUGHT`] and will end with an orderly result.
-static WATCHED: AtomicBool = AtomicBool::new(false);
+/// Whether an [`InterruptGuard`] exists.
+static GUARDED: AtomicBool = AtomicBool::new(false);
 
-/// What the interrupted work leaves, as whoever watches says, in words that follow "interrupted", and how long its end may
-/// take.
+/// Message to print after "interrupted", and how long guarded work may take to stop.
 static WORK: Mutex<(&str, Duration)> = Mutex::new(("", Duration::ZERO));
 
-pub(super) fn kept() -> &'static str {
+/// What interrupted work leaves, in words that follow "interrupted".
+pub(super) fn message() -> &'static str {
     WORK.lock().unwrap_or_else(PoisonError::into_inner).0
 }
 
 /// Exit code of interrupted work.
 pub(super) fn exit_code() -> u8 {
     match CAUGHT.load(Ordering::SeqCst) {
-        0 => BY_USER,
+        0 => SIGINT_CODE,
         code => code,
     }
 }
 
-/// While this lives, the first signal does not end the process: who holds it looks at [`Watch::asked`] often and ends
-/// with [`crate::error::Error::Interrupted`]. A second one ends the process at once, and so does the first at all other
-/// times.
+/// Defers the first signal. The owner polls [`InterruptGuard::is_interrupted`] and returns
+/// [`crate::error::Error::Interrupted`]. A second signal ends the process at once, as the first does without a guard.
 #[derive(Debug)]
-pub struct Watch(());
+pub struct InterruptGuard(());
 
-/// Begins to watch; `patience`: how long the work may take to end, since one long step (a plan of many candidates) must
-/// not keep the user waiting.
-pub fn watch(patience: Duration) -> Watch {
-    *WORK.lock().unwrap_or_else(PoisonError::into_inner) = ("", patience);
-    WATCHED.store(true, Ordering::SeqCst);
-    Watch(())
+/// Creates the guard. The process ends `grace_period` after the first signal even if the work has not stopped, because
+/// one long step (a plan with many candidates) must not keep the user waiting.
+pub fn guard(grace_period: Duration) -> InterruptGuard {
+    *WORK.lock().unwrap_or_else(PoisonError::into_inner) = ("", grace_period);
+    GUARDED.store(true, Ordering::SeqCst);
+    InterruptGuard(())
 }
 
-impl Watch {
-    /// What the work leaves when it is interrupted, from now on.
-    pub fn leaves(&self, kept: &'static str) {
-        WORK.lock().unwrap_or_else(PoisonError::into_inner).0 = kept;
+impl InterruptGuard {
+    /// Sets what the work leaves if it is interrupted from now on.
+    pub fn set_message(&self, message: &'static str) {
+        WORK.lock().unwrap_or_else(PoisonError::into_inner).0 = message;
     }
 
-    /// Whether an end is wanted.
-    pub fn asked(&self) -> bool {
+    /// Whether a signal has arrived.
+    pub fn is_interrupted(&self) -> bool {
         CAUGHT.load(Ordering::Relaxed) != 0
     }
 }
 
-impl Drop for Watch {
+impl Drop for InterruptGuard {
     fn drop(&mut self) {
-        WATCHED.store(false, Ordering::SeqCst);
+        GUARDED.store(false, Ordering::SeqCst);
     }
 }
 
-/// Listens for signals, on a thread of its own. Without a listener the system's own handling ends the process: no loss
-/// but that of a loop's newest rows.
+/// Starts the thread that handles signals. If that fails, the default action of the system ends the process, and only the
+/// newest rows of a `control` log are lost.
 pub(super) fn listen() {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            let code = if signal == SIGTERM { BY_MANAGER } else { BY_USER };
-            let watched = WATCHED.load(Ordering::SeqCst);
-            if watched && CAUGHT.swap(code, Ordering::SeqCst) == 0 {
-                let patience = WORK.lock().unwrap_or_else(PoisonError::into_inner).1;
+            let code = if signal == SIGTERM { SIGTERM_CODE } else { SIGINT_CODE };
+            let guarded = GUARDED.load(Ordering::SeqCst);
+            if guarded && CAUGHT.swap(code, Ordering::SeqCst) == 0 {
+                let grace_period = WORK.lock().unwrap_or_else(PoisonError::into_inner).1;
                 std::thread::spawn(move || {
-                    std::thread::sleep(patience);
-                    end(kept(), code)
+                    std::thread::sleep(grace_period);
+                    exit(message(), code)
                 });
             } else {
-                end(if watched { kept() } else { "" }, code)
+                exit(if guarded { message() } else { "" }, code)
             }
         }
     });
 }
 
-fn end(kept: &str, code: u8) -> ! {
-    let _ = writeln!(std::io::stderr().lock(), "interrupted{kept}");
+fn exit(message: &str, code: u8) -> ! {
+    let _ = writeln!(std::io::stderr().lock(), "interrupted{message}");
     std::process::exit(i32::from(code))
 }

@@ -1,19 +1,21 @@
-//! The command line: one file per verb, and the only place that prints errors and ends the process.
+//! The command line, with one file per verb. Only this module prints errors and ends the process.
 
 mod advise;
 mod check;
 mod clock;
 mod control;
+mod draft;
 mod failure;
 mod fit;
+mod globals;
 mod guess;
 mod init;
 mod inspect;
 pub mod interrupt;
 mod models;
 pub mod output;
+mod plant;
 pub mod progress;
-pub mod project;
 mod render;
 mod report;
 mod retrain;
@@ -23,13 +25,12 @@ mod status;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
-use crate::compute::{self, Compute};
 use crate::error::{Error, Result};
+use globals::Globals;
 
-/// From the logs of a running plant to decisions that its staff act on: a learned digital twin, what-if scenarios,
-/// model-predictive control and a report.
+/// Turn the logs of a plant into a digital twin, what-if scenarios, model-predictive control and a report.
 #[derive(Debug, Parser)]
 #[command(name = "twinopt", version, propagate_version = true, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
@@ -41,98 +42,54 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  twinopt init data/plant1 --log export.parquet   start from a historian export
-  twinopt check                                   every fault of every file, with its help
+  twinopt init data/plant1 --log export.parquet   start a project from an exported log
+  twinopt check                                   list all faults of all files
   twinopt run scenarios/datacenter                fit if needed, simulate every case, write the report
-  twinopt report diff reports/a reports/b         what changed between two runs
+  twinopt report diff reports/a reports/b         compare two runs
 
-Exit codes: 0 done, 2 usage, 3 done but needs attention, 65 bad data, 66 no input, 73/74 cannot write,
-75 busy, 78 faults in the configuration, 130 interrupted (143 by SIGTERM), 1 a defect of the program.";
-
-/// Flags of every verb.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Globals {
-    /// Print results as JSON on standard output
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// No progress, no notes; errors only
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-    /// Seed of all randomness, in place of the one in the files
-    #[arg(long, global = true, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Threads (default: all cores); results do not depend on it
-    #[arg(long, short, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
-    /// Where models are computed
-    #[arg(long, global = true, value_enum, default_value_t = Device::Auto)]
-    pub device: Device,
-}
-
-/// Where models are computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Device {
-    /// The best that there is
-    Auto,
-    /// The processor
-    Cpu,
-    /// An NVIDIA GPU
-    Cuda,
-}
-
-impl Device {
-    /// Opens it; a GPU takes about a second, so only verbs that compute do.
-    ///
-    /// # Errors
-    /// As [`compute::open`].
-    pub fn compute(self) -> Result<Compute> {
-        Ok(compute::open(match self {
-            Self::Auto => compute::Device::Auto,
-            Self::Cpu => compute::Device::Cpu,
-            Self::Cuda => compute::Device::Cuda,
-        })?)
-    }
-}
+Exit codes: 0 success, 1 bug in twinopt, 2 wrong usage, 3 finished but needs attention, 65 bad data,
+66 missing input, 73/74 cannot write, 75 in use by another process, 78 faults in the configuration,
+130 interrupted (143 by SIGTERM).";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Write a commented twin.toml and a first scenario from a Parquet log
     Init(init::Args),
-    /// Report every fault in twins and scenarios, each with its help
+    /// Report all faults in twins and scenarios, each with a hint
     Check(check::Args),
-    /// Show the quality of a log: coverage, gaps, bad samples, how much controls moved
+    /// Show the quality of a log: coverage, gaps, bad samples, movement of controls
     Inspect(inspect::Args),
-    /// Learn, validate, calibrate and publish a model of a plant
+    /// Fit, validate, calibrate and publish a model of a plant
     Fit(fit::Args),
     /// Simulate every case of scenarios and write the report
     Run(run::Args),
-    /// Write the report again from stored results, or compare two
+    /// Write the report again from stored results, or compare two reports
     Report(report::Args),
     /// Fit a challenger and promote it if it beats the champion
     Retrain(retrain::Args),
-    /// Print the units that retrain every night: systemd, cron or Kubernetes
+    /// Print a nightly retraining job for systemd, cron or Kubernetes
     Schedule(schedule::Args),
     /// List, show, roll back or verify the models of a plant
     Models(models::Args),
-    /// Say how old and healthy the model of each plant is
+    /// Show the age and state of the model of each plant
     Status(status::Args),
-    /// Say which set-points come next, from the newest rows of the log
+    /// Recommend set-points, from the newest rows of the log
     Advise(advise::Args),
-    /// Drive a plant in closed loop: JSON lines on standard input and output
+    /// Control a plant in closed loop: JSON lines on standard input and output
     Control(control::Args),
 }
 
-/// Runs the process's command line.
+/// Parses the command line, runs the verb and returns the exit code.
 pub fn main() -> ExitCode {
-    failure::hook_panics();
+    failure::install_panic_hook();
     interrupt::listen();
     match std::panic::catch_unwind(|| {
         let cli = match Cli::try_parse() {
             Ok(cli) => cli,
-            Err(stop) => {
-                // Help and version are no errors; a closed pipe is none either.
-                let _ = stop.print();
-                return ExitCode::from(u8::try_from(stop.exit_code()).unwrap_or(2));
+            Err(error) => {
+                // clap returns help and version as errors as well; a closed pipe is ignored
+                let _ = error.print();
+                return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
             }
         };
         match run(&cli) {
@@ -142,7 +99,7 @@ pub fn main() -> ExitCode {
     }) {
         Ok(code) => code,
         Err(_) => {
-            failure::tell_defect();
+            failure::print_panic();
             ExitCode::from(1)
         }
     }
@@ -150,13 +107,13 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<()> {
     let globals = &cli.globals;
-    // who asks for a device that is not there hears it of every verb, before any work
+    // every verb fails at once if the requested device does not exist
     globals.device.compute()?;
     if let Some(jobs) = globals.jobs {
         rayon::ThreadPoolBuilder::new()
             .num_threads(usize::from(jobs))
             .build_global()
-            .map_err(|e| Error::Internal(format!("the threads cannot be started: {e}")))?;
+            .map_err(|e| Error::Internal(format!("cannot start the threads: {e}")))?;
     }
     match &cli.verb {
         Verb::Init(args) => init::run(args, globals),
@@ -186,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn every_verb_says_in_one_line_what_it_does() {
+    fn every_verb_has_a_one_line_description() {
         for verb in Cli::command().get_subcommands() {
             let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
             assert!(!about.is_empty() && about.len() < 90, "{}: {about}", verb.get_name());

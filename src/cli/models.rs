@@ -1,14 +1,15 @@
-//! `twinopt models`: the registry of a plant.
+//! `twinopt models`: the model registry of a plant.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::fit;
+use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION, note};
-use super::project::Project;
-use super::{Globals, fit};
 use crate::config;
 use crate::error::{Error, Result};
+use crate::ops::project::Project;
 use crate::ops::{self, Registry, plant};
 
 /// List, show, roll back or verify the models of a plant.
@@ -23,13 +24,16 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
-    /// All versions, and what became of them
+    /// List all versions and their events
     List,
-    /// The card of a version (default: the champion)
-    Show { version: Option<String> },
-    /// Make the champion before this one champion again
+    /// Show the model card of a version
+    Show {
+        /// Version, or the first characters of its name (default: the champion)
+        version: Option<String>,
+    },
+    /// Make the previous champion champion again
     Rollback,
-    /// Check every byte of every version
+    /// Check all files of all versions for damage
     Verify,
 }
 
@@ -41,16 +45,16 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         Action::List => list(&registry, &name, globals),
         Action::Show { version } => show(&registry, &name, version.as_deref(), globals),
         Action::Rollback => {
-            // nothing is touched when there is nothing to roll back to
-            registry.earlier()?;
+            // fails before anything is locked or written
+            registry.previous()?;
             let _lock = registry.lock("models rollback")?;
-            let version = registry.rollback(&ops::now(), "asked for on the command line")?;
+            let version = registry.rollback(&ops::now(), "requested on the command line")?;
             if let Some(why) = plant::warning(&registry, &version.name, &spec)? {
                 let dir = args.dir.display();
                 let help = format!(
-                    "bring back the twin.toml of then, too, or `twinopt fit {dir}` makes a model of the present one"
+                    "restore the old twin.toml as well, or fit a model for the present one with `twinopt fit {dir}`"
                 );
-                note(globals, &format!("{why}: no verb will use it; {help}"));
+                note(globals, &format!("{why}, so no verb will use it; {help}"));
             }
             if globals.json {
                 return output::json(&json!({ "schema_version": SCHEMA_VERSION, "champion": version.name }));
@@ -77,13 +81,13 @@ fn list(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
         }));
     }
     if events.is_empty() {
-        return output::print(&format!("{name} has no models yet; `twinopt fit` makes one"));
+        return output::print(&format!("{name} has no models yet; fit one with `twinopt fit`"));
     }
     let mut text = String::new();
     for e in events {
         let mark = if champion.as_deref() == Some(&e.version) { '*' } else { ' ' };
-        let verdict = format!("{:?}", e.verdict).to_lowercase();
-        text += &format!("{mark} {}  {verdict:<10}  {}  {}\n", e.version, e.at, e.reason);
+        let kind = format!("{:?}", e.kind).to_lowercase();
+        text += &format!("{mark} {}  {kind:<10}  {}  {}\n", e.version, e.at, e.reason);
     }
     output::print(&(text + "* champion"))
 }
@@ -92,18 +96,18 @@ fn show(registry: &Registry, name: &str, version: Option<&str>, globals: &Global
     let version = match version {
         Some(v) => {
             let all = registry.versions()?;
-            let mut near = all.iter().filter(|n| n.starts_with(v));
-            match (near.next(), near.next()) {
+            let mut matching = all.iter().filter(|n| n.starts_with(v));
+            match (matching.next(), matching.next()) {
                 (Some(one), None) => one.clone(),
                 (None, _) => {
                     return Err(Error::Usage(format!("{name} has no version `{v}`; see `twinopt models DIR list`")));
                 }
-                _ => return Err(Error::Usage(format!("`{v}` is the start of several versions; write more of it"))),
+                _ => return Err(Error::Usage(format!("`{v}` matches several versions; give more characters"))),
             }
         }
         None => match registry.champion()? {
             Some(v) => v.name,
-            None => return Err(Error::Usage(format!("{name} has no champion yet; `twinopt fit` makes one"))),
+            None => return Err(Error::Usage(format!("{name} has no champion yet; fit one with `twinopt fit`"))),
         },
     };
     let card = plant::card(registry, &version)?;
@@ -114,7 +118,7 @@ fn verify(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
     let versions = registry.versions()?;
     let mut damaged: Vec<(String, String)> =
         versions.iter().filter_map(|v| Some((v.clone(), registry.check(v).err()?.to_string()))).collect();
-    // what is in charge must be known, and be there
+    // the champion must be known and exist
     match registry.champion() {
         Ok(Some(champion)) if !versions.contains(&champion.name) => {
             damaged.extend(registry.check(&champion.name).err().map(|e| (champion.name, e.to_string())));
@@ -127,7 +131,7 @@ fn verify(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
             &json!({ "schema_version": SCHEMA_VERSION, "plant": name, "versions": versions, "damaged": damaged }),
         )?;
     } else if damaged.is_empty() {
-        output::print(&format!("{name}: {} whole", crate::error::plural(versions.len(), "version")))?;
+        output::print(&format!("{name}: {}, no damage", crate::error::plural(versions.len(), "version", "versions")))?;
     }
     match damaged.first() {
         None => Ok(()),

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use super::Globals;
+use super::globals::Globals;
 use crate::error::{Error, Result};
 
 /// Version of the JSON that verbs print.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Writes `text` to standard output, whole and with a line end. To a closed pipe nothing is written: who read there has
-/// read enough, and the exit code still tells how the work ended.
+/// Writes `text` and a line end to standard output. A closed pipe is not an error: its reader has read enough, and the
+/// exit code still gives the outcome of the work.
 ///
 /// # Errors
 /// [`Error::Write`]
@@ -26,15 +26,15 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-static DOCUMENT: AtomicBool = AtomicBool::new(false);
+static JSON_PRINTED: AtomicBool = AtomicBool::new(false);
 
-/// Writes `value` as JSON to standard output: the one document of the process.
+/// Writes `value` as JSON to standard output. A process prints at most one JSON document.
 pub fn json<T: Serialize>(value: &T) -> Result<()> {
-    DOCUMENT.store(true, Ordering::SeqCst);
+    JSON_PRINTED.store(true, Ordering::SeqCst);
     print(&serde_json::to_string_pretty(value).map_err(|e| Error::Internal(format!("JSON: {e}")))?)
 }
 
-/// The same, of an object that carries no version itself.
+/// Writes `value` like [`json`], and adds `schema_version` to an object that has none.
 pub fn versioned<T: Serialize>(value: &T) -> Result<()> {
     let mut value = serde_json::to_value(value).map_err(|e| Error::Internal(format!("JSON: {e}")))?;
     if let Some(object) = value.as_object_mut() {
@@ -43,24 +43,24 @@ pub fn versioned<T: Serialize>(value: &T) -> Result<()> {
     json(&value)
 }
 
-/// Whether [`json`] has written its document: an error after it goes to standard error, or the output would not parse.
-pub(super) fn has_document() -> bool {
-    DOCUMENT.load(Ordering::SeqCst)
+/// Whether [`json`] has printed its document. A later error goes to standard error, because two documents do not parse.
+pub(super) fn json_was_printed() -> bool {
+    JSON_PRINTED.load(Ordering::SeqCst)
 }
 
-/// A note for the person at the terminal, on standard error; nothing when quiet.
+/// Prints a note to the user on standard error, unless `--quiet`.
 pub fn note(globals: &Globals, text: &str) {
     if !globals.quiet {
         let _ = writeln!(std::io::stderr().lock(), "{}", plain(text));
     }
 }
 
-/// `text` without control characters other than line ends and tabs: names from files must not drive a terminal.
+/// `text` without control characters other than line ends and tabs, so that names from files cannot control a terminal.
 pub fn plain(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => c,
-            // Directional overrides make text read differently from what it is.
+            // directional overrides can make a text look like another one
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
             c if c.is_control() => '\u{fffd}',
             c => c,

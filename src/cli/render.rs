@@ -1,55 +1,62 @@
-//! Faults as text with the line and a caret, and the same as JSON.
+//! Faults as text with an excerpt of the file, and as JSON.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use super::output::{SCHEMA_VERSION, plain};
 use crate::error::{Fault, plural};
 
-/// Longest part of a line that is shown.
-const WIDTH: usize = 110;
+/// The content of files, read once.
+#[derive(Default)]
+struct Sources(HashMap<PathBuf, Option<String>>);
 
-/// All faults, each as `file:line:column`, what is wrong, the line with a caret, and the help; then their number.
+impl Sources {
+    fn get(&mut self, file: &Path) -> Option<&str> {
+        let read = || std::fs::read_to_string(file).ok();
+        self.0.entry(file.to_path_buf()).or_insert_with(read).as_deref()
+    }
+}
+
+/// All faults, each with its place, the line in question and the help; then the number of faults.
 pub(super) fn text(faults: &[Fault], colour: bool) -> String {
     let colour = colour && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let paint = |code: &str, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
-    let mut sources: HashMap<PathBuf, Option<String>> = HashMap::new();
-    let mut out = String::new();
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut sources = Sources::default();
+    let mut text = String::new();
     for fault in faults {
-        let source = sources.entry(fault.file.clone()).or_insert_with(|| std::fs::read_to_string(&fault.file).ok());
-        let (word, tint) = if fault.warning { ("warning", "33") } else { ("error", "31") };
-        let _ = writeln!(
-            out,
-            "{}:{}:{}: {}: {} [{}]",
-            plain(&shown(&fault.file)),
-            fault.line,
-            fault.column,
-            paint(&format!("1;{tint}"), word),
-            paint("1", &one_line(&fault.message)),
-            fault.code
-        );
-        if let (Some(source), Some(span)) = (source, &fault.span) {
-            snippet(&mut out, source, span, fault.line, &|caret| paint(tint, caret));
-        }
-        let _ = writeln!(out, "      {} {}\n", paint("36", "help:"), one_line(&fault.help));
+        text += &excerpt(fault, sources.get(&fault.file), &renderer);
+        text += "\n\n";
     }
     let warnings = faults.iter().filter(|f| f.warning).count();
     let errors = faults.len() - warnings;
-    let counts = match (errors, warnings) {
-        (0, w) => plural(w, "warning"),
-        (e, 0) => plural(e, "fault"),
-        (e, w) => format!("{}, {}", plural(e, "fault"), plural(w, "warning")),
-    };
-    let _ = writeln!(out, "{counts}");
-    out
+    text + &match (errors, warnings) {
+        (0, w) => plural(w, "warning", "warnings"),
+        (e, 0) => plural(e, "fault", "faults"),
+        (e, w) => format!("{}, {}", plural(e, "fault", "faults"), plural(w, "warning", "warnings")),
+    } + "\n"
 }
 
-/// The line of `span` with carets below it; of a long line the part around them.
-fn snippet(out: &mut String, source: &str, span: &Range<usize>, line: usize, paint: &dyn Fn(&str) -> String) {
+/// One fault, as rustc prints errors.
+fn excerpt(fault: &Fault, source: Option<&str>, renderer: &Renderer) -> String {
+    let level = if fault.warning { Level::WARNING } else { Level::ERROR };
+    let title = level.primary_title(one_line(&fault.message)).id(fault.code);
+    let path = plain(&display_path(&fault.file));
+    let group = match (source, &fault.span) {
+        (Some(source), Some(span)) => {
+            let place = AnnotationKind::Primary.span(first_line_of(span, source));
+            title.element(Snippet::source(source).path(path).annotation(place))
+        }
+        _ => title.element(Origin::path(path).line(fault.line).char_column(fault.column)),
+    };
+    renderer.render(&[group.element(Level::HELP.message(one_line(&fault.help)))])
+}
+
+/// The part of `span` on its first line, without trailing white space.
+fn first_line_of(span: &Range<usize>, source: &str) -> Range<usize> {
     let floor = |mut at: usize| {
         at = at.min(source.len());
         while !source.is_char_boundary(at) {
@@ -58,22 +65,12 @@ fn snippet(out: &mut String, source: &str, span: &Range<usize>, line: usize, pai
         at
     };
     let (start, end) = (floor(span.start), floor(span.end));
-    let line_start = source[..start].rfind('\n').map_or(0, |i| i + 1);
-    let whole = source[line_start..].lines().next().unwrap_or("");
-    let before = source[line_start..start].chars().count();
-    let marked = source[start..end.max(start)].lines().next().unwrap_or("").trim_end().chars().count().max(1);
-    // The window begins early enough to show what leads to the caret.
-    let first = if before + marked.min(40) <= WIDTH { 0 } else { before.saturating_sub(WIDTH / 2) };
-    let shown: String = whole.chars().skip(first).take(WIDTH).map(|c| if c == '\t' { ' ' } else { c }).collect();
-    let (lead, lead_width) = if first > 0 { ("…", 1) } else { ("", 0) };
-    let tail = if whole.chars().count() > first + WIDTH { "…" } else { "" };
-    let carets = marked.min(WIDTH.saturating_sub(before - first)).max(1);
-    let _ = writeln!(out, "{line:>4} | {lead}{}{tail}", plain(&shown));
-    let _ = writeln!(out, "     | {}{}", " ".repeat(before - first + lead_width), paint(&"^".repeat(carets)));
+    let line = source[start..end.max(start)].lines().next().unwrap_or("").trim_end();
+    start..start + line.len()
 }
 
-/// A file's path without a leading `./`.
-fn shown(file: &Path) -> String {
+/// The path of a file without a leading `./`.
+fn display_path(file: &Path) -> String {
     file.strip_prefix(".").unwrap_or(file).display().to_string()
 }
 
@@ -81,16 +78,16 @@ fn one_line(text: &str) -> String {
     plain(&text.replace('\n', " "))
 }
 
-/// The same content as JSON.
+/// All faults as JSON.
 pub(super) fn document(faults: &[Fault]) -> Value {
-    let mut sources: HashMap<PathBuf, Option<String>> = HashMap::new();
+    let mut sources = Sources::default();
     let list: Vec<Value> = faults
         .iter()
         .map(|fault| {
-            let source = sources.entry(fault.file.clone()).or_insert_with(|| std::fs::read_to_string(&fault.file).ok());
-            let line = fault.span.as_ref().and(source.as_ref()).and_then(|s| s.lines().nth(fault.line - 1));
+            let source = sources.get(&fault.file);
+            let line = fault.span.as_ref().and(source).and_then(|s| s.lines().nth(fault.line - 1));
             json!({
-                "file": shown(&fault.file),
+                "file": display_path(&fault.file),
                 "line": fault.line,
                 "column": fault.column,
                 "span": fault.span.as_ref().map(|s| [s.start, s.end]),
@@ -117,21 +114,26 @@ pub(super) fn document(faults: &[Fault]) -> Value {
 mod tests {
     use super::*;
 
-    #[test]
-    fn carets_stand_below_what_is_meant() {
-        let mut out = String::new();
-        snippet(&mut out, "a = 1\nbé = \"x\"\n", &(12..15), 2, &|c| c.to_owned());
-        assert_eq!(out, "   2 | bé = \"x\"\n     |      ^^^\n");
+    fn rendered(source: &str, span: Range<usize>) -> String {
+        let fault = Fault::new("code", Path::new("./a.toml"), source, Some(span), "message", "do this");
+        excerpt(&fault, Some(source), &Renderer::plain())
     }
 
     #[test]
-    fn long_lines_are_cut_around_the_caret() {
+    fn the_caret_is_below_the_marked_text() {
+        let text = rendered("a = 1\nbé = \"x\"\n", 12..15);
+        let expected =
+            "error[code]: message\n --> a.toml:2:6\n  |\n2 | bé = \"x\"\n  |      ^^^\n  |\n  = help: do this";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_long_line_is_shortened_around_the_caret() {
         let source = format!("{} oops {}", "x".repeat(300), "y".repeat(300));
-        let mut out = String::new();
-        snippet(&mut out, &source, &(301..305), 1, &|c| c.to_owned());
-        let (line, carets) = out.split_once('\n').unwrap();
-        let at = carets.find('^').unwrap();
-        assert!(line.chars().count() < 130 && carets.contains("^^^^"));
-        assert_eq!(line.chars().skip(at).take(4).collect::<String>(), "oops");
+        let text = rendered(&source, 301..305);
+        let lines: Vec<&str> = text.lines().collect();
+        let at = lines[4].find('^').unwrap();
+        assert!(lines[3].chars().count() <= 150 && lines[4].contains("^^^^"), "{text}");
+        assert_eq!(lines[3].chars().skip(at).take(4).collect::<String>(), "oops", "{text}");
     }
 }

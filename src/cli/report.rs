@@ -1,18 +1,18 @@
-//! `twinopt report`: the page again from stored results, or the difference of two.
+//! `twinopt report`: write the report again from stored results, or compare two reports.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::Globals;
+use super::globals::Globals;
 use super::output::{self, note};
-use super::project::Project;
-use crate::disk::write_file;
 use crate::error::{Error, Result};
+use crate::ops::project::Project;
+use crate::ops::run::write_pages;
 use crate::report;
 use crate::scenario::results::{Results, SCHEMA_VERSION};
 
-/// Write the report again from stored results, or compare two.
+/// Write the report again from stored results, or compare two reports.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt report reports/datacenter\n  twinopt report diff reports/old reports/new")]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -28,9 +28,9 @@ pub struct Args {
 pub enum Action {
     /// List the KPIs that differ between two reports
     Diff {
-        /// Folder or results.json of the first
+        /// Folder or results.json of the first report
         a: PathBuf,
-        /// Folder or results.json of the second
+        /// Folder or results.json of the second report
         b: PathBuf,
     },
 }
@@ -43,7 +43,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         }
         (None, Some(dir)) => {
             let (folder, results) = read(dir)?;
-            render(&folder, &results)?;
+            write_pages(&folder, &results)?;
             let index = folder.join("index.html");
             if globals.json {
                 return output::json(&json!({
@@ -55,17 +55,11 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             note(globals, &format!("report: {}", index.display()));
             Ok(())
         }
-        (None, None) => Err(Error::Usage("name the folder of a report".into())),
+        (None, None) => Err(Error::Usage("give the folder of a report".into())),
     }
 }
 
-/// Writes what people read: the page and the table.
-pub fn render(dir: &Path, results: &Results) -> Result<()> {
-    write_file(&dir.join("kpi.csv"), report::kpi_csv(results).as_bytes())?;
-    write_file(&dir.join("index.html"), report::render(results)?.as_bytes())
-}
-
-/// Stored results, and the folder that they lie in.
+/// Reads stored results; returns their folder as well.
 fn read(path: &Path) -> Result<(PathBuf, Results)> {
     let file = if path.is_file() {
         path.to_path_buf()
@@ -79,11 +73,11 @@ fn read(path: &Path) -> Result<(PathBuf, Results)> {
     };
     let bytes = std::fs::read(&file).map_err(|e| Error::no_input(&file, format!("{e}; `twinopt run` writes it")))?;
     let results: Results = serde_json::from_slice(&bytes).map_err(|e| {
-        Error::Data(format!("{}: it is no results file of this version ({e}); run the scenarios again", file.display()))
+        Error::Data(format!("{}: not a results file of this version ({e}); run the scenarios again", file.display()))
     })?;
     if results.schema_version != SCHEMA_VERSION {
         return Err(Error::Data(format!(
-            "{}: layout {} of the results is not {SCHEMA_VERSION}; run the scenarios again",
+            "{}: the results have schema version {}, not {SCHEMA_VERSION}; run the scenarios again",
             file.display(),
             results.schema_version
         )));

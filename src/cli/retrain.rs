@@ -1,21 +1,22 @@
-//! `twinopt retrain`.
+//! `twinopt retrain`: fit a challenger and compare it with the champion.
 
 use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION};
-use super::project::Project;
-use super::{Globals, progress};
-use crate::check;
+use super::plant::PlantFolder;
+use super::progress;
 use crate::error::{Error, Result};
-use crate::ops::status::Gate;
-use crate::ops::{Registry, night};
+use crate::ops::retrain::retrain;
+use crate::ops::status::GateResult;
 
 /// Fit a challenger and promote it if it beats the champion.
 ///
-/// Both are scored on the same newest blocks of the log, which neither was fitted on. The champion stays unless the
-/// challenger is better by more than its own noise and covers as it should (exit 3 says why not).
+/// Both models forecast the newest blocks of the log, which were not used to fit either of them. The champion is replaced
+/// only if the loss of the challenger is significantly lower and its intervals have the right coverage. Otherwise the exit
+/// code is 3 and the message gives the reason.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  twinopt retrain data/datacenter")]
 pub struct Args {
@@ -24,29 +25,22 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
-    let (spec, _) = check::load_twin(&args.dir)?;
-    let name = spec.value.name.value.clone();
-    let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
-    let compute = globals.device.compute()?;
-    let night = progress::told(globals, &name, |tell, _| night::retrain(spec, compute, &registry, globals.seed, tell))?;
-    let status = &night.status;
+    let PlantFolder { name, spec, registry, compute } = PlantFolder::open(&args.dir, globals)?;
+    let retrained = progress::with_spinner(globals, &name, |progress, _| {
+        retrain(spec, compute, &registry, globals.seed, progress)
+    })?;
+    let status = &retrained.status;
     if globals.json {
-        output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": status, "comparison": night.comparison }))?;
+        let comparison = &retrained.comparison;
+        output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": status, "comparison": comparison }))?;
     } else if !globals.quiet {
-        // why a champion was kept is told once, as what needs attention
-        let reason = if status.gate == Gate::Kept {
-            String::new()
-        } else {
-            format!(
-                "{name}: {}
-",
-                status.reason
-            )
-        };
+        // the reason for keeping a champion is printed once, with `attention`
+        let reason =
+            if status.gate == GateResult::Kept { String::new() } else { format!("{name}: {}\n", status.reason) };
         output::print(&format!("{reason}champion: {}", status.champion))?;
     }
     match status.gate {
-        Gate::Kept => Err(Error::Attention(format!("{name}: {}", status.reason))),
-        Gate::Promoted | Gate::First | Gate::Replaced => Ok(()),
+        GateResult::Kept => Err(Error::Attention(format!("{name}: {}", status.reason))),
+        GateResult::Promoted | GateResult::First | GateResult::Replaced => Ok(()),
     }
 }

@@ -1,19 +1,19 @@
-//! `twinopt schedule`: the units that run `retrain` every night.
+//! `twinopt schedule`: the configuration of a scheduler that runs `retrain` every night.
 
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
+use super::globals::{Device, Globals};
 use super::output;
-use super::project::Project;
-use super::{Device, Globals};
 use crate::config::{self, TimeOfDay};
 use crate::error::{Error, Result};
+use crate::ops::project::Project;
 use crate::ops::schedule::Job;
 
-/// Print the units that retrain every night: systemd, cron or Kubernetes.
+/// Print a nightly retraining job for systemd, cron or Kubernetes.
 ///
-/// Nothing is installed; read what is printed, then put it in place.
+/// Nothing is installed. Review the output, then install it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt schedule data/datacenter --at 02:30 --systemd\n  twinopt schedule data/datacenter --at 02:30 --cron --run scenarios/datacenter"
@@ -22,19 +22,19 @@ use crate::ops::schedule::Job;
 pub struct Args {
     /// Folder of the twin, e.g. data/datacenter
     pub dir: PathBuf,
-    /// When to start, HH:MM; UTC for systemd and Kubernetes, the machine's time for cron
+    /// Start time, HH:MM: UTC for systemd and Kubernetes, local time for cron
     #[arg(long, value_name = "HH:MM", default_value = "02:30")]
     pub at: String,
-    /// Also run these scenarios after the retraining
+    /// Folder of scenarios to run after the retraining
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
-    /// A systemd service and timer
+    /// Print a systemd service and timer
     #[arg(long, group = "kind")]
     pub systemd: bool,
-    /// A crontab line
+    /// Print a crontab line
     #[arg(long, group = "kind")]
     pub cron: bool,
-    /// A Kubernetes CronJob
+    /// Print a Kubernetes CronJob
     #[arg(long, group = "kind")]
     pub kubernetes: bool,
 }
@@ -43,7 +43,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let at: TimeOfDay = args.at.parse().map_err(|why| Error::Usage(format!("--at: {why}")))?;
     let twin = config::load_twin(&args.dir)?;
     let project = Project::find(&args.dir)?;
-    let binary = std::env::current_exe().map_err(|e| Error::Internal(format!("the binary's own path: {e}")))?;
+    let binary =
+        std::env::current_exe().map_err(|e| Error::Internal(format!("the path of the executable is unknown: {e}")))?;
     let job = Job {
         twin: absolute(&args.dir)?,
         root: absolute(&project.root)?,
@@ -67,7 +68,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     output::print(&text)
 }
 
-/// Those that say how the commands compute.
+/// The global flags that affect how the commands compute.
 fn flags(globals: &Globals) -> Vec<String> {
     let device = globals.device.to_possible_value().filter(|_| globals.device != Device::Auto);
     let device = device.map(|d| format!("--device {}", d.get_name()));

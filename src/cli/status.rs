@@ -1,28 +1,28 @@
-//! `twinopt status`: when each plant last retrained well.
+//! `twinopt status`: age and state of the model of each plant.
 
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::Globals;
+use super::globals::Globals;
 use super::output::{self, SCHEMA_VERSION};
-use super::project::Project;
 use crate::config::{self, TimeSpan};
 use crate::error::{Error, Result};
 use crate::ops::Registry;
-use crate::ops::status::{NONE, Status};
+use crate::ops::project::Project;
+use crate::ops::status::{NO_CHAMPION, Status};
 
-/// Say how old and healthy the model of each plant is.
+/// Show the age and state of the model of each plant.
 ///
-/// Exits 3 when a plant's last good retrain is older than its limit.
+/// The exit code is 3 if the last successful retraining of a plant is older than its limit.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt status\n  twinopt status data/datacenter --max-age 26h")]
 pub struct Args {
     /// Folder of a project, or of one twin
     #[arg(default_value = ".")]
     pub dir: PathBuf,
-    /// Older than this is stale, e.g. 26h (default: what the twin says, else 26h)
+    /// Maximum age of a retraining, e.g. 26h (default: `max_age` of the twin, or 26h)
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     pub max_age: Option<TimeSpan>,
 }
@@ -33,7 +33,7 @@ fn parse_span(text: &str) -> std::result::Result<TimeSpan, String> {
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if !args.dir.exists() {
-        return Err(Error::no_input(&args.dir, "it is not there; name the folder of a project or of a twin"));
+        return Err(Error::no_input(&args.dir, "it does not exist; give the folder of a project or of a twin"));
     }
     let project = Project::find(&args.dir)?;
     let names = if args.dir.join("twin.toml").is_file() {
@@ -52,15 +52,15 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             continue;
         };
         let (age, old) = status.age(now, args.max_age);
-        // a retrain that ended without any champion is no good one, however young
-        let missing = status.champion == NONE;
-        // since then the champion may have been rolled back, or damaged
+        // a retraining that left no champion was not successful, however recent it is
+        let missing = status.champion == NO_CHAMPION;
+        // the champion may have been rolled back or damaged since
         let mut damaged = false;
         if let Some(champion) = registry.champion().ok().flatten() {
             damaged = registry.check(&champion.name).is_err();
             status.champion = champion.name;
         }
-        let word = if missing {
+        let state = if missing {
             "no model"
         } else if damaged {
             "damaged"
@@ -72,7 +72,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let old = old || missing || damaged;
         let hours = age.seconds() / 3600.0;
         text += &format!(
-            "{name:<20} {word:<8} retrained {hours:.1} h ago in {:.0} s, gate: {}, champion {}\n{:<20} {}\n",
+            "{name:<20} {state:<8} retrained {hours:.1} h ago in {:.0} s, gate: {}, champion {}\n{:<20} {}\n",
             status.seconds, status.gate, status.champion, "", status.reason
         );
         rows.push(json!({ "plant": name, "stale": old, "age_hours": hours, "status": status }));
@@ -85,11 +85,14 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     } else if !text.is_empty() {
         output::print(&text)?;
     }
-    let told = [("stale, damaged or without a model", stale), ("never retrained", never)];
-    let told: Vec<String> =
-        told.iter().filter(|(_, n)| !n.is_empty()).map(|(what, n)| format!("{what}: {}", n.join(", "))).collect();
-    if told.is_empty() {
+    let problems = [("stale, damaged or without a model", stale), ("never retrained", never)];
+    let problems: Vec<String> =
+        problems.iter().filter(|(_, n)| !n.is_empty()).map(|(what, n)| format!("{what}: {}", n.join(", "))).collect();
+    if problems.is_empty() {
         return Ok(());
     }
-    Err(Error::Attention(format!("{}; run `twinopt retrain` there, and see `twinopt schedule`", told.join("; "))))
+    Err(Error::Attention(format!(
+        "{}; run `twinopt retrain` for these plants, or schedule it with `twinopt schedule`",
+        problems.join("; ")
+    )))
 }

@@ -84,7 +84,7 @@ impl Schedule {
     }
 
     fn minute_of_week(&self, time: Timestamp) -> u32 {
-        let local = time.to_zoned(self.timezone.clone());
+        let local = time.to_zoned_datetime(self.timezone.clone());
         let day = u32::try_from(local.weekday().to_monday_zero_offset()).unwrap_or(0);
         let part = |v: i8| u32::try_from(v).unwrap_or(0);
         day * MINUTES_PER_DAY + part(local.hour()) * 60 + part(local.minute())

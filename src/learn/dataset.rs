@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::equations::Equations;
 use super::layout::{Layout, Target};
 use crate::expr::Registers;
-use crate::stats::{MAD_TO_SD, quantile_nearest};
+use crate::stats::quantile_nearest;
 use crate::trajectory::Trajectory;
 
 /// Targets further than this many robust standard deviations from their median are outliers: start-ups, trips and sensor
@@ -13,6 +13,8 @@ use crate::trajectory::Trajectory;
 const OUTLIER: f64 = 6.0;
 /// 99.5th percentile of the standard normal distribution.
 const TAIL: f64 = 2.575_829_303_5;
+/// Scale of the median absolute deviation that makes it the standard deviation of a normal sample.
+const MAD_TO_SD: f64 = 1.4826;
 
 /// The transitions of a log, oldest first, in the units of the signals. There is one for every grid row at which all inputs at
 /// all lags and all targets are known within one segment.

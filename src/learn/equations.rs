@@ -248,7 +248,7 @@ mod tests {
     use crate::trajectory::{Frame, Window};
     use crate::units::Unit;
 
-    /// A tank with an inflow, a pump, and a heater whose power is an output.
+    /// A tank: level and flow in, a pump, a heater whose power is an output.
     fn twin(signals: &str) -> (TwinSpec, Arc<Schema>, Scope) {
         let text = format!(
             "name = 'tank'\nstep = '1min'\nlog = {{ files = 'log/*.parquet', time = 'timestamp' }}\nsignals = [\n\

@@ -1,4 +1,4 @@
-//! The one-step map of a plant: known equations and derived signals, and a regressor for the rest.
+//! The one-step map of a plant: known equations and derived signals, and a regressor for what is not known.
 
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rollouts::Rollouts;
 use crate::rng::normal_quantile;
-use crate::stats::{MAD_TO_SD, WeightedSample, half_mean_difference, quantile_right_inverse};
+use crate::stats::{WeightedSample, half_mean_difference, quantile_right_inverse};
 
 /// Points of a stored error distribution: its quantiles (j + ½) / POINTS.
 const POINTS: usize = 99;
@@ -29,6 +29,8 @@ const LEAST_FOR_SHAPE: usize = 20;
 const LEAST_FOR_SIZE: usize = 5;
 /// Quantile of the absolute errors at which they are winsorised (guess).
 const WINSORISED: f64 = 0.98;
+/// Scale of the median absolute deviation that makes it the standard deviation of a normal sample.
+const MAD_TO_SD: f64 = 1.4826;
 /// Least and largest local width (guess).
 const LOCAL_WIDTH: (f64, f64) = (0.05, 100.0);
 /// The first is the default, with which the others are compared.

@@ -9,7 +9,7 @@ use super::noise_process::NoiseProcess;
 use super::regressor::Particle;
 use super::starts::{Start, one_step_errors, scored_signals, window_at, write_inputs};
 use crate::schema::Role;
-use crate::trajectory::{Frame, Trajectory, Window};
+use crate::trajectory::{Frame, Trajectory};
 
 /// Predictions of open-loop runs, and the measurements at the same rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,42 +61,54 @@ pub fn rollouts(
     let n = starts.len();
     let signals = scored_signals(map, log);
     let role = |s: usize| log.schema.signals[s].role;
-    let last_known = |&s: &usize| {
-        let back = usize::from(role(s) == Role::Output);
-        starts.iter().map(|start| log.at(s, start.row.saturating_sub(back).max(start.first))[0]).collect()
-    };
-    let mut run = Rollouts {
-        horizon,
-        predicted: vec![vec![f64::NAN; horizon * n]; signals.len()],
-        measured: vec![vec![f64::NAN; horizon * n]; signals.len()],
-        model_sd: vec![vec![0.0; horizon * n]; signals.len()],
-        last: signals.iter().map(last_known).collect(),
-        signals,
-        starts,
-    };
+    let mut predicted = vec![vec![f64::NAN; horizon * n]; signals.len()];
+    let mut measured = predicted.clone();
+    let mut model_sd = vec![vec![0.0; horizon * n]; signals.len()];
+    let last = signals
+        .iter()
+        .map(|&s| {
+            let back = usize::from(role(s) == Role::Output);
+            starts.iter().map(|start| log.at(s, start.row.saturating_sub(back).max(start.first))[0]).collect()
+        })
+        .collect();
     if n == 0 {
-        return run;
+        return Rollouts { signals, horizon, starts, predicted, measured, model_sd, last };
     }
-    let (signals, starts) = (&run.signals, &run.starts);
     let mut carried = noise.map(|_| {
-        let mut errors = one_step_errors(map, log, starts, 1);
+        let mut errors = one_step_errors(map, log, &starts, 1);
         errors.iter_mut().flatten().filter(|e| !e.is_finite()).for_each(|e| *e = 0.0);
         errors
     });
     let bounds: Vec<(f64, f64)> = signals.iter().map(|&s| clamp_bounds(&log.columns[s])).collect();
-    let mut window = window_at(map, log, starts, 1, 0);
+    let mut window = window_at(map, log, &starts, 1, 0);
     let mut scratch = StepScratch::default();
     let single = [Particle { member: None, rows: 0..n }];
     let each: Vec<Particle> = (0..n).map(|r| Particle { member: None, rows: r..r + 1 }).collect();
-    let mut running_sd = (noise.is_some() && map.regressor.members() > 1).then(|| RunningModelSd::new(map, n));
+    let targets = map.layout.targets.len();
+    let has_model_sd = noise.is_some() && map.regressor.members() > 1;
+    let (mut sd, mut squares) = (vec![vec![0.0; n]; targets], vec![vec![0.0; n]; targets]);
+    let mut evaluations = 0.0;
     for h in 0..horizon {
-        write_inputs(&mut window, log, starts, 1, h);
+        write_inputs(&mut window, log, &starts, 1, h);
         map.observe(&mut window, &mut scratch);
-        if let Some(sd) = &mut running_sd {
-            if h == 0 || h.is_power_of_two() {
-                sd.evaluate(map, &window, &single);
+        if has_model_sd && (h == 0 || h.is_power_of_two()) {
+            let x: Vec<&[f64]> = map.layout.inputs.iter().map(|&(s, lag)| window.column(s, lag)).collect();
+            let mut add = |sd: &[Vec<f64>]| {
+                for (sum, e) in squares.iter_mut().flatten().zip(sd.iter().flatten()) {
+                    *sum += if e.is_finite() { e * e } else { 0.0 };
+                }
+            };
+            evaluations += 1.0;
+            map.regressor.epistemic(&x, n, &mut sd);
+            add(&sd);
+            if map.regressor.aleatoric(&x, &single, &mut sd) {
+                add(&sd);
             }
-            sd.write(&mut run.model_sd, h);
+        }
+        for (column, squares) in model_sd.iter_mut().zip(&squares).filter(|_| has_model_sd) {
+            for (d, s) in column[h * n..(h + 1) * n].iter_mut().zip(squares) {
+                *d = (s / evaluations).sqrt();
+            }
         }
         match (noise, &mut carried) {
             (Some(noise), Some(errors)) => {
@@ -112,56 +124,13 @@ pub fn rollouts(
                 if h < start.reach {
                     let (low, high) = bounds[k];
                     let p = column[r];
-                    run.predicted[k][h * n + r] = if p.is_nan() { high } else { p.clamp(low, high) };
-                    run.measured[k][h * n + r] = log.at(signal, start.row + h + 1 - output)[0];
+                    predicted[k][h * n + r] = if p.is_nan() { high } else { p.clamp(low, high) };
+                    measured[k][h * n + r] = log.at(signal, start.row + h + 1 - output)[0];
                 }
             }
         }
     }
-    run
-}
-
-/// Root mean square of the model's own one-step standard deviation over the steps of a run so far.
-struct RunningModelSd {
-    rows: usize,
-    /// One evaluation: `[targets][rows]`.
-    sd: Vec<Vec<f64>>,
-    /// Sums of squares over the evaluations: `[targets][rows]`.
-    squares: Vec<Vec<f64>>,
-    evaluations: f64,
-}
-
-impl RunningModelSd {
-    fn new(map: &StepMap, rows: usize) -> Self {
-        let zero = vec![vec![0.0; rows]; map.layout.targets.len()];
-        Self { rows, sd: zero.clone(), squares: zero, evaluations: 0.0 }
-    }
-
-    /// Evaluates the epistemic and the aleatoric standard deviation at the current frame.
-    fn evaluate(&mut self, map: &StepMap, window: &Window, particles: &[Particle]) {
-        let x: Vec<&[f64]> = map.layout.inputs.iter().map(|&(s, lag)| window.column(s, lag)).collect();
-        self.evaluations += 1.0;
-        map.regressor.epistemic(&x, self.rows, &mut self.sd);
-        self.add();
-        if map.regressor.aleatoric(&x, particles, &mut self.sd) {
-            self.add();
-        }
-    }
-
-    fn add(&mut self) {
-        for (sum, e) in self.squares.iter_mut().flatten().zip(self.sd.iter().flatten()) {
-            *sum += if e.is_finite() { e * e } else { 0.0 };
-        }
-    }
-
-    /// Writes the root mean square as that of step `h` into `model_sd` (`[signals][horizon * rows]`, targets first).
-    fn write(&self, model_sd: &mut [Vec<f64>], h: usize) {
-        for (column, squares) in model_sd.iter_mut().zip(&self.squares) {
-            for (sd, s) in column[h * self.rows..(h + 1) * self.rows].iter_mut().zip(squares) {
-                *sd = (s / self.evaluations).sqrt();
-            }
-        }
-    }
+    Rollouts { signals, horizon, starts, predicted, measured, model_sd, last }
 }
 
 /// Bounds of predictions, ten ranges beyond the measured values: diverged runs score badly without overflowing.

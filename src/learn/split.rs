@@ -43,10 +43,10 @@ impl Split {
                 "the hold-out of {} ({}) is shorter than one forecast, which needs {} before its start and a horizon of {} \
                  ({}). Make `model.holdout` longer or `model.horizon` shorter in twin.toml",
                 spec.holdout.value,
-                plural(holdout, "row"),
-                plural(spec.lags.value.max(1), "row"),
+                plural(holdout, "row", "rows"),
+                plural(spec.lags.value.max(1), "row", "rows"),
                 spec.horizon.value,
-                plural(horizon, "row"),
+                plural(horizon, "row", "rows"),
             )));
         }
         let blocks = FOLDS * gap + (FOLDS - 1) * gap;
@@ -56,9 +56,9 @@ impl Split {
                 "the log is too short to fit and test a model: it has {} of {step} ({}) in {}, but {} needed ({}): {holdout} \
                  for the hold-out of {}, {blocks} for {FOLDS} training blocks with at least one forecast of {} each, and a gap \
                  of {gap}. Add older log files, or make `model.holdout` or `model.horizon` shorter in twin.toml",
-                plural(rows, "row"),
+                plural(rows, "row", "rows"),
                 duration(rows, step),
-                plural(log.segments.len(), "segment"),
+                plural(log.segments.len(), "segment", "segments"),
                 if needed == 1 { "1 is".to_owned() } else { format!("{needed} are") },
                 duration(needed, step),
                 spec.holdout.value,

@@ -220,8 +220,10 @@ impl Quality {
         if self.incomplete.is_empty() {
             return Ok(());
         }
-        let mut text =
-            format!("the log is too incomplete to learn from ({}):", plural(self.incomplete.len(), "signal"));
+        let mut text = format!(
+            "the log is too incomplete to learn from ({}):",
+            plural(self.incomplete.len(), "signal", "signals")
+        );
         for name in &self.incomplete {
             let coverage = self.signals.iter().find(|s| &s.signal == name).map_or(0.0, |s| s.coverage);
             text.push_str(&format!(

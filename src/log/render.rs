@@ -34,13 +34,13 @@ pub fn render(q: &Quality) -> String {
     let rows: usize = q.sources.iter().map(|s| s.rows).sum();
     let mut out = format!(
         "{} with {} rows, {} to {}\n{} of {} in {}\n\n",
-        plural(q.sources.len(), "file"),
+        plural(q.sources.len(), "file", "files"),
         rows,
         q.start,
         q.end,
-        plural(q.grid_steps, "step"),
+        plural(q.grid_steps, "step", "steps"),
         q.step,
-        plural(q.segments, "segment"),
+        plural(q.segments, "segment", "segments"),
     );
     let head = [
         "signal",

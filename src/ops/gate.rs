@@ -1,4 +1,4 @@
-//! The gate between champion and challenger: both forecast the same newest blocks, which neither was fitted on.
+//! The gate between champion and challenger: both forecast the same newest blocks, which were not used to fit either.
 
 use std::ops::Range;
 
@@ -9,21 +9,22 @@ use crate::learn::{NoiseModel, Rollouts, StepMap, rollouts, starts};
 use crate::rng::Key;
 use crate::trajectory::Trajectory;
 
-/// Champion and challenger over the same blocks.
+/// Comparison of champion and challenger on the same blocks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// Independent stretches of time that were compared.
+    /// Number of blocks of time, which count as independent samples.
     pub blocks: usize,
-    /// Relative change of the loss, challenger against champion; negative is better.
+    /// Relative change of the loss from champion to challenger; negative is better.
     pub change: f64,
-    /// One-sided 95 % bound of the change, by bootstrap over blocks: the change is surely below it.
+    /// Upper end of the one-sided 95 % confidence interval of `change`, by bootstrap over blocks.
     pub bound: f64,
-    /// Coverage of the challenger's 90 % intervals at the control horizon, and what is tolerated around 0.9.
+    /// Coverage of the 90 % intervals of the challenger at the control horizon.
     pub coverage: f64,
+    /// Largest accepted difference between `coverage` and 0.9.
     pub tolerance: f64,
 }
 
-/// What the gate says.
+/// The decision of the gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     pub promote: bool,
@@ -31,27 +32,29 @@ pub struct Decision {
     pub reason: String,
 }
 
-const LEAST_BLOCKS: usize = 8;
-const DRAWS: u64 = 2000;
+/// Fewer blocks are too few for a bootstrap (guess).
+const MIN_BLOCKS: usize = 8;
+/// Number of bootstrap resamples (guess).
+const RESAMPLES: u64 = 2000;
 
-/// Scores both on `stretches` of `log` (derived signals filled) up to `horizon` steps.
+/// Scores both models on the rows `segments` of `log` (derived signals filled) up to `horizon` steps ahead.
 ///
-/// Loss of a start: mean over signals and horizons of the continuous ranked probability score, in units of the mean
-/// error of persistence. Starts are grouped into blocks of at least a day and at least the horizon, and the blocks are
-/// resampled (Künsch 1989), so that neighbouring forecasts do not count twice.
+/// The loss of a start is the mean over signals and horizons of the continuous ranked probability score, in units of the
+/// mean error of persistence. Starts are grouped into blocks that are at least one day and at least the horizon long. The
+/// blocks are resampled (Künsch 1989), because the errors of neighbouring forecasts are correlated.
 pub fn compare(
     champion: (&StepMap, &NoiseModel),
     challenger: (&StepMap, &NoiseModel),
     log: &Trajectory,
-    stretches: &[Range<usize>],
+    segments: &[Range<usize>],
     horizon: usize,
     seed: u64,
 ) -> Result<Comparison> {
     let day = (86_400_000 / log.step_ms.max(1)).max(1) as usize;
     let length = day.max(horizon).max(1);
-    // both must be able to start: the one that reads further back decides
+    // both models start at the same rows, so the model that reads further back determines them
     let deeper = if champion.0.depth() >= challenger.0.depth() { champion.0 } else { challenger.0 };
-    let common = starts(deeper, log, stretches, horizon, 4000);
+    let common = starts(deeper, log, segments, horizon, 4000);
     let run =
         |(map, spread): (&StepMap, &NoiseModel)| rollouts(map, log, common.clone(), horizon, Some(&spread.process));
     let (old, new) = (run(champion), run(challenger));
@@ -74,9 +77,9 @@ pub fn compare(
             block.1 += n;
         }
     }
-    if blocks.len() < LEAST_BLOCKS {
+    if blocks.len() < MIN_BLOCKS {
         return Err(Error::Attention(format!(
-            "there are {} blocks of {length} steps that neither model was fitted on, and the gate needs {LEAST_BLOCKS}; \
+            "the gate needs {MIN_BLOCKS} blocks of {length} steps that were not used to fit either model, and there are {}; \
              champion unchanged; wait for more data, or lengthen `blocks` in [retrain]",
             blocks.len()
         )));
@@ -86,47 +89,47 @@ pub fn compare(
         n / o - 1.0
     };
     let key = Key::new(seed);
-    let mut draws: Vec<f64> = (0..DRAWS)
+    let mut changes: Vec<f64> = (0..RESAMPLES)
         .map(|d| {
             let key = key.fold(d);
             ratio(&|i| key.below(i as u64, blocks.len()))
         })
         .collect();
-    draws.sort_by(f64::total_cmp);
+    changes.sort_by(f64::total_cmp);
     Ok(Comparison {
         blocks: blocks.len(),
         change: ratio(&|i| i),
-        bound: draws[(draws.len() * 95) / 100],
+        bound: changes[(changes.len() * 95) / 100],
         coverage,
-        // blocks, not starts, are the independent samples of a coverage
+        // 1.96 standard errors of a share of 0.9, with one independent sample per block; clamped (guess)
         tolerance: (1.96 * (0.09 / blocks.len() as f64).sqrt()).clamp(0.03, 0.12),
     })
 }
 
-/// Promote only what is surely better and covers as it should.
+/// Promotes a challenger that is significantly better and has the right coverage.
 pub fn decide(c: &Comparison) -> Decision {
     let percent = |v: f64| format!("{:+.1} %", 100.0 * v);
-    let seen =
+    let evidence =
         format!("over {} blocks its loss changes by {} (95 % bound {})", c.blocks, percent(c.change), percent(c.bound));
     let (promote, reason) = if !(c.change.is_finite() && c.bound.is_finite() && c.coverage.is_finite()) {
         (false, "champion kept: the challenger has no finite score".to_owned())
     } else if c.bound >= 0.0 {
-        (false, format!("champion kept: the challenger is not better beyond noise; {seen}"))
+        (false, format!("champion kept: the challenger is not significantly better; {evidence}"))
     } else if (c.coverage - 0.9).abs() > c.tolerance {
         let covers = 100.0 * c.coverage;
         (
             false,
             format!(
-                "champion kept: the challenger's 90 % intervals cover {covers:.0} % at the control horizon; {seen}"
+                "champion kept: the challenger's 90 % intervals cover {covers:.0} % at the control horizon; {evidence}"
             ),
         )
     } else {
-        (true, format!("challenger promoted: {seen}"))
+        (true, format!("challenger promoted: {evidence}"))
     };
     Decision { promote, reason }
 }
 
-/// Mean absolute error of persistence per signal.
+/// Mean absolute error of persistence for each signal.
 fn scales(persistence: &Rollouts) -> Vec<f64> {
     (0..persistence.signals.len())
         .map(|k| {
@@ -137,12 +140,12 @@ fn scales(persistence: &Rollouts) -> Vec<f64> {
         .collect()
 }
 
-/// Loss per start (NaN where nothing could be compared), and coverage of the 90 % interval at the last horizon.
+/// Loss of each start (NaN if it has no pair), and coverage of the 90 % interval at the last horizon.
 fn losses(run: &Rollouts, spread: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64) {
     let n = run.starts.len();
     let (mut sum, mut count) = (vec![0.0; n], vec![0usize; n]);
     let (mut inside, mut all) = (0usize, 0usize);
-    // From the training blocks on: either may have seen later rows by now, but not when it would have forecast these.
+    // widths are tracked from the training blocks on, as if each forecast had been made at its start
     let widths = spread.tracking.replay(&spread.calibration, run);
     for (k, scale) in scale.iter().enumerate() {
         for h in 1..=run.horizon {
@@ -151,7 +154,7 @@ fn losses(run: &Rollouts, spread: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64)
                 let width = spread.calibration.local_width(k, h, pair.model_sd) * widths.at(k, h, pair.start);
                 sum[pair.start] += spread.calibration.crps(k, h, width, pair.error()) / scale;
                 count[pair.start] += 1;
-                // What is known without error tells nothing.
+                // an interval of width 0 (a signal without error) says nothing about coverage
                 if h == run.horizon && low < high {
                     all += 1;
                     inside += usize::from((low..=high).contains(&(pair.error() / width)));
@@ -167,17 +170,17 @@ fn losses(run: &Rollouts, spread: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64)
 mod tests {
     use super::*;
 
-    fn seen(change: f64, bound: f64, coverage: f64) -> Decision {
+    fn decision(change: f64, bound: f64, coverage: f64) -> Decision {
         decide(&Comparison { blocks: 14, change, bound, coverage, tolerance: 0.1 })
     }
 
     #[test]
-    fn only_the_surely_better_and_calibrated_is_promoted() {
-        assert!(seen(-0.1, -0.02, 0.9).promote);
-        assert!(!seen(-0.1, 0.01, 0.9).promote);
-        assert!(!seen(0.0, 0.0, 0.9).promote);
-        assert!(!seen(-0.1, -0.02, 0.6).promote);
-        assert!(!seen(f64::NAN, -0.1, 0.9).promote);
-        assert!(!seen(-0.1, -0.02, f64::NAN).promote);
+    fn a_challenger_is_promoted_only_if_significantly_better_and_calibrated() {
+        assert!(decision(-0.1, -0.02, 0.9).promote);
+        assert!(!decision(-0.1, 0.01, 0.9).promote);
+        assert!(!decision(0.0, 0.0, 0.9).promote);
+        assert!(!decision(-0.1, -0.02, 0.6).promote);
+        assert!(!decision(f64::NAN, -0.1, 0.9).promote);
+        assert!(!decision(-0.1, -0.02, f64::NAN).promote);
     }
 }

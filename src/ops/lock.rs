@@ -1,4 +1,4 @@
-//! One writer per plant: an advisory file lock that dies with its holder.
+//! One writer per plant: an advisory file lock that the system releases when its process ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -7,14 +7,17 @@ use std::path::Path;
 use crate::disk::make_dir;
 use crate::error::{Error, Result};
 
-/// Held until dropped, or until the process ends in any way.
+/// A held lock. It is released when it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of the folder `dir` for `verb`, or says at once who holds it (exit 75).
+    /// Takes the lock of the folder `dir` for `verb`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] at once, with the name of the holder, if another process holds the lock.
     pub fn take(dir: &Path, verb: &str) -> Result<Self> {
         make_dir(dir).map_err(|e| Error::write(dir, e))?;
         let path = dir.join(".lock");
@@ -24,12 +27,12 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // the holder may not have written its name yet
+                // the file is empty if the holder has not written its name yet
                 let _ = file.read_to_string(&mut holder);
-                let who =
+                let owner =
                     if holder.trim().is_empty() { "another process".to_owned() } else { holder.trim().to_owned() };
                 return Err(Error::Busy(format!(
-                    "{} is in use by {who}; nothing was changed; try again when it has ended",
+                    "{} is in use by {owner}, so nothing was changed; try again when that has ended",
                     dir.display()
                 )));
             }
@@ -54,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_told_who_holds_it() {
+    fn the_error_of_a_second_process_names_the_holder() {
         let dir = tempfile::tempdir().unwrap();
         let held = Lock::take(dir.path(), "retrain").unwrap();
         let busy = Lock::take(dir.path(), "fit").unwrap_err();

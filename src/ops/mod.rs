@@ -1,17 +1,20 @@
-//! Nights: the registry of model versions, fitting and retraining behind a gate, the lock, schedules, and status.
+//! Operation of plants: runs, nightly retraining with a gate, the registry of model versions, locks, schedules and
+//! status.
 
 pub mod gate;
 mod lock;
-pub mod night;
 pub mod plant;
+pub mod project;
 mod registry;
+pub mod retrain;
+pub mod run;
 pub mod schedule;
 pub mod status;
 
 pub use lock::Lock;
-pub use registry::{Event, Manifest, Registry, Verdict, Version};
+pub use registry::{Event, EventKind, Manifest, Registry, Version};
 
-/// The present, UTC, to the second.
+/// The present time in UTC, rounded down to a second.
 pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -1,4 +1,4 @@
-//! A plant from its files to its twin: read, learn, publish, and open its champion.
+//! From the files of a plant to its twin: read the log, fit, publish, and open the champion.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Event, Registry, Verdict, Version, now};
+use super::{Event, EventKind, Registry, Version, now};
 use crate::compute::Compute;
 use crate::config::{self, Loaded, ModelSpec, TwinSpec};
 use crate::control::mpc::{ResolvedMpc, TunedMpc};
@@ -23,56 +23,56 @@ use crate::trajectory::Trajectory;
 use crate::tune::{TuningInputs, tune};
 use crate::twin::{MODEL_FILE, Provenance, Twin, config_hash};
 
-/// Name of the model card in a version.
+/// File name of the model card in a version.
 pub const CARD_FILE: &str = "card.json";
 
-/// A plant's files, read; nothing learned yet.
+/// The files of a plant, before a model is fitted or loaded.
 pub struct Source {
     pub spec: Loaded<TwinSpec>,
     pub schema: Arc<Schema>,
-    /// Derived signals filled.
+    /// The log, with derived signals filled.
     pub log: Trajectory,
     pub quality: Quality,
     pub compiled: Compiled,
-    /// Where its models are computed.
+    /// The device that computes the models.
     pub compute: Compute,
 }
 
-/// What `fit` makes of a source.
-pub struct Fitted {
+/// A fitted twin that is not published yet.
+pub struct FittedTwin {
     pub twin: Twin,
     pub card: ModelCard,
     pub holdout: Vec<Range<usize>>,
-    /// The twin's spread, inflated by widths that have not seen the hold-out.
+    /// The noise model without the widths tracked on the hold-out, for replaying the hold-out.
     pub untracked: NoiseModel,
-    /// Why the model should not be used.
+    /// The reason if the model should not be used.
     pub refused: Option<String>,
 }
 
-/// A version as it was stored; the card names it.
-pub struct Stored {
+/// A model version from the registry; its name is in the card.
+pub struct StoredModel {
     pub twin: Twin,
     pub card: ModelCard,
 }
 
-/// What a registry holds for a plant.
+/// The champion of a plant in its registry.
 pub enum Champion {
-    /// No version was ever promoted.
-    Never,
-    /// The champion, whole and of the present `twin.toml`.
-    Whole(Box<Stored>),
-    /// The champion's bytes are damaged, as `why` says; the newest whole one before it stands in.
-    StandIn { stored: Box<Stored>, why: String },
-    /// The version was fitted with other signals, sample time or `[model]` settings than `twin.toml` has now.
+    /// There is none, because no version was ever promoted.
+    Absent,
+    /// It is undamaged and fits the present `twin.toml`.
+    Intact(Box<StoredModel>),
+    /// It is damaged, as `why` explains; the newest undamaged earlier champion replaces it.
+    StandIn { stored: Box<StoredModel>, why: String },
+    /// It was fitted with other signals, sample time or `[model]` settings than those in `twin.toml` now.
     Outdated(String),
 }
 
-/// Reads the log of a twin, whose models `compute` computes; `tell` hears what is being done.
-pub fn read(spec: Loaded<TwinSpec>, compute: Compute, tell: &dyn Fn(&str)) -> Result<Source> {
+/// Reads the log of a twin. `progress` is called with the name of each stage.
+pub fn read(spec: Loaded<TwinSpec>, compute: Compute, progress: &dyn Fn(&str)) -> Result<Source> {
     let dir = spec.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let schema = expr::schema(&spec.value).map_err(|faults| faults_of(&spec, faults))?;
     let compiled = Compiled::new(&spec, &schema, &IndexMap::new())?;
-    tell(&format!("reading the log of {}", spec.value.name.value));
+    progress(&format!("reading the log of {}", spec.value.name.value));
     let (mut log, quality) = log::read(&dir, &spec.value, &schema)?;
     compiled.equations.fill(&mut log);
     Ok(Source { spec, schema, log, quality, compiled, compute })
@@ -91,28 +91,28 @@ impl Source {
         &self.spec.value.name.value
     }
 
-    /// Chooses what `[mpc]` leaves open, then learns, scores and calibrates on `log`: the whole log or its newest part. `model`
-    /// may differ from the file's in its hold-out (a challenger's); `seed` stands in place of its own, and `before` in place
-    /// of a choice.
+    /// Tunes the settings that `[mpc]` leaves open, then fits, scores and calibrates on `log`: the whole log or its newest
+    /// part. `model` may have another hold-out than the file (for a challenger). `seed` replaces the seed of `model`, and
+    /// `tuned` skips the tuning.
     pub fn fit(
         &self,
         log: &Trajectory,
         model: &ModelSpec,
-        before: Option<&TunedMpc>,
+        tuned: Option<&TunedMpc>,
         seed: Option<u64>,
-        tell: &dyn Fn(&str),
-    ) -> Result<Fitted> {
+        progress: &dyn Fn(&str),
+    ) -> Result<FittedTwin> {
         self.quality.require_complete()?;
-        tell(&format!("learning {}", self.name()));
-        let tell = |what: &str| tell(&format!("{}: {what}", self.name()));
+        progress(&format!("fitting {}", self.name()));
+        let progress = |stage: &str| progress(&format!("{}: {stage}", self.name()));
         let spec = &self.spec.value;
         let mut model = model.clone();
         if let Some(seed) = seed {
             model.seed = seed.into();
         }
-        let tuned = match before {
-            Some(before) => Some(before.clone()),
-            None => self.tune(log, &model, &tell)?,
+        let tuned = match tuned {
+            Some(tuned) => Some(tuned.clone()),
+            None => self.tune(log, &model, &progress)?,
         };
         if let Some(TunedMpc { setting, .. }) = &tuned {
             model.choose = vec![setting.model.clone().into()];
@@ -121,17 +121,17 @@ impl Source {
         let preselected = tuned.as_ref().map(|t| Preselected { model: &t.setting.model, reason: &t.reason });
         let selection = Selection { effects: &effects(&self.schema, spec), preselected };
         let data = TrainingData::new(log, &self.compiled.equations, &model, &self.compute)?;
-        let learned = learn(&data, &selection, &tell)?;
+        let learned = learn(&data, &selection, &progress)?;
         let split = Split::new(log, &model, spec.step.value)?;
         let mut card = model_card(&learned, model.lags.value, spec, &self.schema);
         let warning = tuned.as_ref().and_then(TunedMpc::warning);
         card.notes.extend(warning.map(|text| Note::new(NoteKind::Tuning, text)));
         card.tuned = tuned;
-        // rows of the whole log, whatever part of it was learned from
+        // rows count from the start of the whole log, also if only a part of it was used
         let first = self.log.step_at(log.start).unwrap_or(0);
         let rows = |list: &[Range<usize>]| list.iter().map(|r| r.start + first..r.end + first).collect();
         let (training, holdout) = (rows(&split.train), rows(&split.holdout));
-        // the hash is that of the file as it is: a version must fit the file that it will be loaded with
+        // the hash of the file as it is, because a version must match the file when it is loaded
         let sources = self.quality.sources.clone();
         let mut provenance = Provenance::new(spec, sources, training, holdout, card.trained_until.clone())?;
         provenance.seed = model.seed.value;
@@ -141,7 +141,7 @@ impl Source {
             ..Twin::new(learned.map, learned.noise_model, log, &split.train, provenance)
                 .with_envelope(log, &split.train)
         };
-        Ok(Fitted {
+        Ok(FittedTwin {
             twin,
             card,
             holdout: split.holdout,
@@ -150,8 +150,8 @@ impl Source {
         })
     }
 
-    /// How plans on this plant are made best; `None` where the file does not ask for it or the log is too short.
-    fn tune(&self, log: &Trajectory, model: &ModelSpec, tell: &dyn Fn(&str)) -> Result<Option<TunedMpc>> {
+    /// The best MPC settings; `None` if the file does not request tuning or the log is too short.
+    fn tune(&self, log: &Trajectory, model: &ModelSpec, progress: &dyn Fn(&str)) -> Result<Option<TunedMpc>> {
         let plans = !self.compiled.objective.terms.is_empty() && !self.schema.with_role(Role::Control).is_empty();
         let learns = !Layout::new(&self.schema, model, &self.compiled.equations).targets.is_empty();
         if !self.spec.value.tunes() || !plans || !learns {
@@ -168,15 +168,15 @@ impl Source {
             compute: &self.compute,
             timezone: &timezone,
         };
-        tune(&ground, tell)
+        tune(&ground, progress)
     }
 
-    /// The plant with `fitted` as its twin, and the card's replay of the hold-out made.
-    pub fn with(self, fitted: Fitted) -> Result<Plant> {
+    /// The plant with a fitted twin. Adds the replay of the hold-out to the model card.
+    pub fn with_fitted(self, fitted: FittedTwin) -> Result<Plant> {
         let seed = fitted.twin.provenance.seed;
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, compiled, .. } = self;
-        let Fitted { mut twin, card, holdout, untracked, .. } = fitted;
+        let FittedTwin { mut twin, card, holdout, untracked, .. } = fitted;
         twin.skill_horizons = card.reach(&schema);
         let mut plant = Plant { spec, schema, log, quality, compiled, twin, card, config_hash };
         let twin = Twin { noise_model: untracked, ..plant.twin.clone() };
@@ -184,20 +184,20 @@ impl Source {
         Ok(plant)
     }
 
-    /// The plant with the stored twin.
-    fn opened(self, stored: Stored) -> Plant {
+    /// The plant with a stored twin.
+    fn with_stored(self, stored: StoredModel) -> Plant {
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, compiled, .. } = self;
-        let Stored { mut twin, card } = stored;
+        let StoredModel { mut twin, card } = stored;
         twin.skill_horizons = card.reach(&schema);
         Plant { spec, schema, log, quality, compiled, twin, card, config_hash }
     }
 
-    /// What is stored as `version`; nothing when that was fitted for another `twin.toml`.
+    /// Loads `version`; `None` if it was fitted for another `twin.toml`.
     ///
     /// # Errors
-    /// [`Error::Data`] when its bytes are damaged, [`Error::NoInput`] when they cannot be read.
-    pub fn load(&self, registry: &Registry, version: &str) -> Result<Option<Stored>> {
+    /// [`Error::Data`] if its files are damaged, [`Error::NoInput`] if they cannot be read.
+    pub fn load(&self, registry: &Registry, version: &str) -> Result<Option<StoredModel>> {
         let bytes = registry.read(version, MODEL_FILE)?;
         let file = model_file(registry, version);
         if !fits(&bytes, &file, &self.spec.value)? {
@@ -205,44 +205,44 @@ impl Source {
         }
         let twin =
             Twin::load(&bytes, &file, &self.spec.value, &self.schema, self.compiled.equations.clone(), &self.compute)?;
-        Ok(Some(Stored { twin, card: card(registry, version)? }))
+        Ok(Some(StoredModel { twin, card: card(registry, version)? }))
     }
 
-    /// The champion, or what stands in for it.
+    /// The champion, or the earlier champion that replaces it.
     ///
     /// # Errors
-    /// [`Error::NoInput`] when the champion's files cannot be read: they may be there again later. [`Error::Data`] when
-    /// they are damaged and no earlier champion is whole.
+    /// [`Error::NoInput`] if the files of the champion cannot be read, since they may become readable again.
+    /// [`Error::Data`] if they are damaged and there is no undamaged earlier champion.
     pub fn champion(&self, registry: &Registry) -> Result<Champion> {
-        let mut line = registry.line()?;
-        let Some(newest) = line.pop() else { return Ok(Champion::Never) };
+        let mut champions = registry.champions()?;
+        let Some(newest) = champions.pop() else { return Ok(Champion::Absent) };
         let dir = self.dir();
         let why = match self.load(registry, &newest.name) {
-            Ok(Some(stored)) => return Ok(Champion::Whole(Box::new(stored))),
+            Ok(Some(stored)) => return Ok(Champion::Intact(Box::new(stored))),
             Ok(None) => return Ok(Champion::Outdated(newest.name)),
             Err(Error::Data(why)) => why,
             Err(Error::NoInput { path, reason }) => {
                 return Err(Error::NoInput {
                     path,
                     reason: format!(
-                        "{reason}; champion unchanged; bring the file back, or let `twinopt models {dir} rollback` \
-                         return to an earlier champion, or `twinopt fit {dir}` make a new one"
+                        "{reason}; champion unchanged; restore the file, return to an earlier champion with `twinopt models \
+                         {dir} rollback`, or fit a new one with `twinopt fit {dir}`"
                     ),
                 });
             }
             Err(other) => return Err(other),
         };
-        let earlier = line.iter().rev().find_map(|v| self.load(registry, &v.name).ok().flatten());
+        let earlier = champions.iter().rev().find_map(|v| self.load(registry, &v.name).ok().flatten());
         match earlier {
             Some(stored) => Ok(Champion::StandIn { stored: Box::new(stored), why }),
             None => Err(Error::Data(format!(
-                "{why}\nno earlier champion is whole and fits twin.toml; champion unchanged; `twinopt fit {dir}` makes a \
-                 new one"
+                "{why}\nno earlier champion is undamaged and fits twin.toml; champion unchanged; fit a new one with `twinopt fit \
+                 {dir}`"
             ))),
         }
     }
 
-    /// Folder of the twin, as the user named it.
+    /// Folder of the twin, as the user wrote it.
     pub fn dir(&self) -> String {
         self.spec.path.parent().unwrap_or(Path::new("")).display().to_string()
     }
@@ -252,24 +252,24 @@ fn model_file(registry: &Registry, version: &str) -> PathBuf {
     registry.dir().join("versions").join(version).join(MODEL_FILE)
 }
 
-/// Whether the model `bytes` of `file` were fitted for what `spec` has now.
+/// Whether the model in `bytes` (the content of `file`) was fitted for the present `spec`.
 fn fits(bytes: &[u8], file: &Path, spec: &TwinSpec) -> Result<bool> {
     Ok(Twin::provenance(bytes, file)?.config_hash == config_hash(spec)?)
 }
 
-/// What the user should know of `version` as champion: that it does not count with the present `twin.toml`.
+/// A warning if `version` cannot be used because it was fitted for another `twin.toml`.
 ///
 /// # Errors
-/// As [`Source::load`].
+/// Those of [`Source::load`].
 pub fn warning(registry: &Registry, version: &str, spec: &TwinSpec) -> Result<Option<String>> {
     let bytes = registry.read(version, MODEL_FILE)?;
     Ok((!fits(&bytes, &model_file(registry, version), spec)?).then(|| outdated(version)))
 }
 
-/// The card of `version`.
+/// The model card of `version`.
 ///
 /// # Errors
-/// As [`Source::load`].
+/// Those of [`Source::load`].
 pub fn card(registry: &Registry, version: &str) -> Result<ModelCard> {
     let text = registry.read(version, CARD_FILE)?;
     let mut card: ModelCard = serde_json::from_slice(&text)
@@ -278,16 +278,16 @@ pub fn card(registry: &Registry, version: &str) -> Result<ModelCard> {
     Ok(card)
 }
 
-/// Stores the plant's twin as a version.
+/// Stores the twin of the plant as a version.
 pub fn publish(registry: &Registry, plant: &Plant) -> Result<Version> {
     let card = serde_json::to_vec_pretty(&plant.card).map_err(|e| Error::Internal(e.to_string()))?;
     registry.publish(&[(MODEL_FILE, &plant.twin.save()?), (CARD_FILE, &card)])
 }
 
-/// Notes what became of a version.
-pub fn record(registry: &Registry, plant: &Plant, version: &Version, verdict: Verdict, reason: &str) -> Result<()> {
+/// Appends an event for a version.
+pub fn record(registry: &Registry, plant: &Plant, version: &Version, kind: EventKind, reason: &str) -> Result<()> {
     registry.record(&Event {
-        verdict,
+        kind,
         version: version.name.clone(),
         at: now(),
         reason: reason.to_owned(),
@@ -295,54 +295,54 @@ pub fn record(registry: &Registry, plant: &Plant, version: &Version, verdict: Ve
     })
 }
 
-/// The plant of `source` with its champion; fits first when there is none, or none for the present `twin.toml`. `note`
-/// hears what the user should know.
+/// The plant with its champion. Fits a model first if there is none for the present `twin.toml`. `note` is called with
+/// messages to the user.
 ///
 /// # Errors
-/// Those of [`Source::champion`], and [`Error::Attention`] when the new model is refused.
+/// Those of [`Source::champion`], and [`Error::Attention`] if the new model is refused.
 pub fn open(
     source: Source,
     registry: &Registry,
     seed: Option<u64>,
-    tell: &dyn Fn(&str),
+    progress: &dyn Fn(&str),
     note: &dyn Fn(&str),
 ) -> Result<Plant> {
     let name = source.name().to_owned();
     match source.champion(registry)? {
-        // whatever seed it was fitted with: what passed the gate is not deposed by a run
-        Champion::Whole(stored) => return Ok(source.opened(*stored)),
+        // also if it was fitted with another seed, because only the gate may replace a champion
+        Champion::Intact(stored) => return Ok(source.with_stored(*stored)),
         Champion::StandIn { stored, why } => {
             let (version, dir) = (&stored.card.version, source.dir());
             note(&format!(
-                "{why}\nthe earlier champion {version} stands in for it; `twinopt models {dir} rollback` makes it champion"
+                "{why}\nthe earlier champion {version} stands in for it; to make it champion, run `twinopt models {dir} rollback`"
             ));
-            return Ok(source.opened(*stored));
+            return Ok(source.with_stored(*stored));
         }
-        Champion::Never => note(&format!("{name} has no model yet: fitting it first")),
-        Champion::Outdated(version) => note(&format!("{}: fitting {name} anew", outdated(&version))),
+        Champion::Absent => note(&format!("{name} has no model yet; fitting one first")),
+        Champion::Outdated(version) => note(&format!("{}; fitting {name} again", outdated(&version))),
     }
     let _lock = registry.lock("run")?;
-    let (plant, refused) = fit_and_publish(source, registry, seed, tell)?;
+    let (plant, refused) = fit_and_publish(source, registry, seed, progress)?;
     match refused {
         Some(why) => Err(Error::Attention(why)),
         None => Ok(plant),
     }
 }
 
-/// The plant of `source` with its champion, which must be there: who drives a plant does not fit first.
+/// The plant with its champion, without ever fitting a model.
 ///
 /// # Errors
-/// Those of [`Source::champion`]; [`Error::NoInput`] when there is no model, [`Error::Data`] when it was made for another
+/// Those of [`Source::champion`]. [`Error::NoInput`] if there is no model, and [`Error::Data`] if it was fitted for another
 /// `twin.toml`.
-pub fn published(source: Source, registry: &Registry, note: &dyn Fn(&str)) -> Result<Plant> {
+pub fn open_published(source: Source, registry: &Registry, note: &dyn Fn(&str)) -> Result<Plant> {
     let (name, dir) = (source.name().to_owned(), source.dir());
     match source.champion(registry)? {
-        Champion::Whole(stored) => Ok(source.opened(*stored)),
+        Champion::Intact(stored) => Ok(source.with_stored(*stored)),
         Champion::StandIn { stored, why } => {
             note(&format!("{why}\nthe earlier champion {} stands in for it", stored.card.version));
-            Ok(source.opened(*stored))
+            Ok(source.with_stored(*stored))
         }
-        Champion::Never => {
+        Champion::Absent => {
             Err(Error::no_input(registry.dir(), format!("{name} has no model yet; run `twinopt fit {dir}` first")))
         }
         Champion::Outdated(version) => {
@@ -351,26 +351,28 @@ pub fn published(source: Source, registry: &Registry, note: &dyn Fn(&str)) -> Re
     }
 }
 
-/// Why `version` does not count.
+/// Why `version` cannot be used.
 pub(super) fn outdated(version: &str) -> String {
-    format!("model {version} was fitted with other signals, sample time or [model] settings than twin.toml has now")
+    format!(
+        "model {version} was fitted with other signals, sample time or [model] settings than those in twin.toml now"
+    )
 }
 
-/// Fits, publishes, and makes the model champion unless it is refused; the plant, and why it was refused. The caller
-/// holds the registry's lock.
+/// Fits and publishes a model, and makes it champion unless it is refused. Returns the plant and the reason for a refusal.
+/// The caller must hold the lock of the registry.
 pub fn fit_and_publish(
     source: Source,
     registry: &Registry,
     seed: Option<u64>,
-    tell: &dyn Fn(&str),
+    progress: &dyn Fn(&str),
 ) -> Result<(Plant, Option<String>)> {
-    let mut fitted = source.fit(&source.log, &source.spec.value.model, None, seed, tell)?;
+    let mut fitted = source.fit(&source.log, &source.spec.value.model, None, seed, progress)?;
     let refused = fitted.refused.take();
-    let mut plant = source.with(fitted)?;
+    let mut plant = source.with_fitted(fitted)?;
     let version = publish(registry, &plant)?;
     match &refused {
-        None => record(registry, &plant, &version, Verdict::Promoted, &plant.card.reason.clone())?,
-        Some(why) => record(registry, &plant, &version, Verdict::Refused, why)?,
+        None => record(registry, &plant, &version, EventKind::Promoted, &plant.card.reason.clone())?,
+        Some(why) => record(registry, &plant, &version, EventKind::Refused, why)?,
     }
     plant.card.version = version.name;
     Ok((plant, refused))

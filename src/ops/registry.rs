@@ -1,8 +1,8 @@
-//! Model versions as files: immutable folders named by their content, and an append-only log of what became champion.
+//! Model versions as files: immutable folders named by their content, and an append-only log of events.
 //!
-//! `versions/<hash>/` holds the files and `manifest.json`, whose hash is the folder's name. `events/NNNNNNNN.json` says
-//! what happened, in order; the champion is what the last promotion or rollback names. A version is written to a
-//! staging folder, synced, and renamed, so a reader sees a whole version or none.
+//! `versions/<hash>/` contains the files of a version and `manifest.json`, whose hash is the name of the folder.
+//! `events/NNNNNNNN.json` are the events in order. The champion is the version of the last promotion or rollback. A
+//! version is written to a staging folder, synced and renamed, so that a reader sees a complete version or none.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -15,22 +15,22 @@ use super::Lock;
 use crate::disk::{make_dir, sync_dir};
 use crate::error::{Error, Result};
 
-/// What a version consists of.
+/// The files of a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// File name → BLAKE3 of its bytes, hex.
+    /// File name → BLAKE3 hash of its content, in hex.
     pub files: BTreeMap<String, String>,
-    /// The champion when this version was made.
+    /// The champion when this version was published.
     pub parent: Option<String>,
 }
 
-/// What happened to a version.
+/// What an event did with a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum EventKind {
     /// Became champion.
     Promoted,
-    /// Lost against the champion, or had no skill.
+    /// Was not better than the champion, or had no skill.
     Refused,
     /// Became champion again.
     RolledBack,
@@ -39,13 +39,14 @@ pub enum Verdict {
 /// One line of the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    pub verdict: Verdict,
+    #[serde(rename = "verdict")]
+    pub kind: EventKind,
     pub version: String,
     /// UTC, RFC 3339.
     pub at: String,
-    /// One sentence.
+    /// The reason, in one sentence.
     pub reason: String,
-    /// Newest row of the log that was looked at, UTC.
+    /// Newest row of the log that was used (UTC).
     pub data_end: String,
 }
 
@@ -66,7 +67,7 @@ const MANIFEST: &str = "manifest.json";
 const STAGING: &str = ".staging-";
 
 impl Registry {
-    /// The registry in `dir`; nothing is written before the first version.
+    /// The registry in `dir`, which is created with the first version.
     pub fn open(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
@@ -75,16 +76,16 @@ impl Registry {
         &self.dir
     }
 
-    /// Takes the registry's lock for `verb`, and removes what killed processes left half-written.
+    /// Takes the lock of the registry for `verb`, and removes temporary files of processes that were killed.
     ///
     /// # Errors
-    /// [`Error::Busy`] when another process holds it.
+    /// [`Error::Busy`] if another process holds the lock.
     pub fn lock(&self, verb: &str) -> Result<Lock> {
         let lock = Lock::take(&self.dir, verb)?;
         for folder in [&self.dir, &self.dir.join("events")] {
             for name in names_in(folder)? {
                 let path = folder.join(&name);
-                // what cannot be removed is in nobody's way
+                // errors are ignored, because a file that stays does no harm
                 if name.starts_with(STAGING) {
                     let _ = fs::remove_dir_all(path);
                 } else if name.ends_with(".tmp") {
@@ -95,8 +96,8 @@ impl Registry {
         Ok(lock)
     }
 
-    /// Writes a version; the same files and parent give the same name, and writing it again changes nothing. The files of
-    /// the champion are the champion.
+    /// Writes a version. The same files and parent give the same name, and writing them again changes nothing. If the files
+    /// are those of the champion, this returns the champion.
     pub fn publish(&self, files: &[(&str, &[u8])]) -> Result<Version> {
         let champion = self.champion()?;
         let hashes: BTreeMap<String, String> =
@@ -127,7 +128,7 @@ impl Registry {
                 f.sync_all()?;
             }
             sync_dir(&staging)?;
-            // a damaged folder of this name is in the way of the same content, whole
+            // a folder of this name has the same content but is damaged
             let _ = fs::remove_dir_all(&path);
             fs::rename(&staging, &path)?;
             sync_dir(&versions)
@@ -146,7 +147,7 @@ impl Registry {
         let number = self.event_files()?.last().map_or(1, |(n, _)| n + 1);
         let path = folder.join(format!("{number:08}.json"));
         let text = serde_json::to_vec_pretty(event).map_err(|e| Error::Internal(e.to_string()))?;
-        // whole or not at all: written beside, then linked under its number, which fails when the number is taken
+        // written to a temporary file and linked, so that the event is complete, and so that a number in use is an error
         let staged = folder.join(format!(".{number:08}.{}.tmp", std::process::id()));
         let write = || -> std::io::Result<()> {
             let mut f = OpenOptions::new().write(true).create(true).truncate(true).open(&staged)?;
@@ -165,7 +166,7 @@ impl Registry {
         for (_, path) in self.event_files()? {
             let text = fs::read(&path).map_err(|e| Error::no_input(&path, e))?;
             events.push(serde_json::from_slice(&text).map_err(|e| {
-                Error::Data(format!("{}: {e}; move the file away to go on without it", path.display()))
+                Error::Data(format!("{}: {e}; move the file away to continue without it", path.display()))
             })?);
         }
         Ok(events)
@@ -183,9 +184,9 @@ impl Registry {
         Ok(files)
     }
 
-    /// The version in charge, if there is one.
+    /// The champion, if there is one.
     pub fn champion(&self) -> Result<Option<Version>> {
-        Ok(self.line()?.pop())
+        Ok(self.champions()?.pop())
     }
 
     /// Names of all versions, sorted.
@@ -195,7 +196,7 @@ impl Registry {
         Ok(names)
     }
 
-    /// The bytes of `file` in `version`, checked against the manifest, and the manifest against the name.
+    /// The content of `file` in `version`, checked against the manifest, which is checked against the name.
     pub fn read(&self, version: &str, file: &str) -> Result<Vec<u8>> {
         let manifest = self.manifest(version)?;
         let expected = manifest
@@ -210,7 +211,7 @@ impl Registry {
         Ok(bytes)
     }
 
-    /// Checks every byte of `version`.
+    /// Checks all files of `version` for damage.
     pub fn check(&self, version: &str) -> Result<()> {
         for file in self.manifest(version)?.files.keys() {
             self.read(version, file)?;
@@ -228,52 +229,52 @@ impl Registry {
         serde_json::from_slice(&text).map_err(|_| damaged(&path))
     }
 
-    /// The line of champions, oldest first, the present one last: a promotion goes to its end, and a rollback takes away
-    /// what came after its target, so that a second one does not return to what the first left.
-    pub fn line(&self) -> Result<Vec<Version>> {
-        let mut line: Vec<String> = Vec::new();
-        for Event { verdict, version, .. } in self.events()? {
-            match verdict {
-                Verdict::Promoted => {
-                    line.retain(|v| *v != version);
-                    line.push(version);
+    /// The history of champions, from the oldest to the present one. A promotion is appended. A rollback removes all
+    /// champions after its target, so that a second rollback goes further back.
+    pub fn champions(&self) -> Result<Vec<Version>> {
+        let mut champions: Vec<String> = Vec::new();
+        for Event { kind, version, .. } in self.events()? {
+            match kind {
+                EventKind::Promoted => {
+                    champions.retain(|v| *v != version);
+                    champions.push(version);
                 }
-                Verdict::RolledBack => match line.iter().position(|v| *v == version) {
-                    Some(at) => line.truncate(at + 1),
-                    None => line.push(version),
+                EventKind::RolledBack => match champions.iter().position(|v| *v == version) {
+                    Some(at) => champions.truncate(at + 1),
+                    None => champions.push(version),
                 },
-                Verdict::Refused => {}
+                EventKind::Refused => {}
             }
         }
         let versions = self.dir.join("versions");
-        Ok(line.into_iter().map(|name| Version { path: versions.join(&name), name }).collect())
+        Ok(champions.into_iter().map(|name| Version { path: versions.join(&name), name }).collect())
     }
 
-    /// The newest whole version that was champion before the present one.
+    /// The newest undamaged version that was champion before the present one.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is none.
-    pub fn earlier(&self) -> Result<Version> {
-        let target = self.line()?.into_iter().rev().skip(1).find(|v| self.check(&v.name).is_ok());
+    /// [`Error::Usage`] if there is none.
+    pub fn previous(&self) -> Result<Version> {
+        let target = self.champions()?.into_iter().rev().skip(1).find(|v| self.check(&v.name).is_ok());
         target.ok_or_else(|| {
             let dir = self.dir.display();
             Error::Usage(format!(
-                "{dir}: there is no earlier whole version to roll back to; `twinopt fit` makes a new one"
+                "{dir}: there is no earlier undamaged version to roll back to; fit a new one with `twinopt fit`"
             ))
         })
     }
 
-    /// Makes [`Registry::earlier`] champion again.
+    /// Makes [`Registry::previous`] champion again.
     pub fn rollback(&self, at: &str, reason: &str) -> Result<Version> {
-        let target = self.earlier()?;
+        let target = self.previous()?;
         let name = &target.name;
-        let seen = self.events()?.into_iter().rev().find(|e| e.version == *name);
+        let last_event = self.events()?.into_iter().rev().find(|e| e.version == *name);
         self.record(&Event {
-            verdict: Verdict::RolledBack,
+            kind: EventKind::RolledBack,
             version: name.clone(),
             at: at.to_owned(),
             reason: reason.to_owned(),
-            data_end: seen.map_or_else(String::new, |e| e.data_end),
+            data_end: last_event.map_or_else(String::new, |e| e.data_end),
         })?;
         Ok(target)
     }
@@ -285,7 +286,7 @@ fn version_name(manifest: &[u8]) -> String {
 
 fn damaged(path: &Path) -> Error {
     Error::Data(format!(
-        "{} is damaged: its content is not what was published; `twinopt models DIR rollback` returns to a whole version",
+        "{} is damaged: its content differs from what was published; return to an undamaged version with `twinopt models DIR rollback`",
         path.display()
     ))
 }
@@ -303,14 +304,8 @@ fn names_in(folder: &Path) -> Result<Vec<String>> {
 mod tests {
     use super::*;
 
-    fn event(verdict: Verdict, version: &Version) -> Event {
-        Event {
-            verdict,
-            version: version.name.clone(),
-            at: String::new(),
-            reason: String::new(),
-            data_end: String::new(),
-        }
+    fn event(kind: EventKind, version: &Version) -> Event {
+        Event { kind, version: version.name.clone(), at: String::new(), reason: String::new(), data_end: String::new() }
     }
 
     #[test]
@@ -320,13 +315,13 @@ mod tests {
         assert_eq!(r.champion().unwrap(), None);
         let a = r.publish(&[("model.bin", b"a")]).unwrap();
         assert_eq!(a, r.publish(&[("model.bin", b"a")]).unwrap());
-        r.record(&event(Verdict::Promoted, &a)).unwrap();
+        r.record(&event(EventKind::Promoted, &a)).unwrap();
         assert_eq!(a, r.publish(&[("model.bin", b"a")]).unwrap());
         let b = r.publish(&[("model.bin", b"b")]).unwrap();
         assert_eq!(r.manifest(&b.name).unwrap().parent.as_deref(), Some(a.name.as_str()));
-        r.record(&event(Verdict::Refused, &b)).unwrap();
+        r.record(&event(EventKind::Refused, &b)).unwrap();
         assert_eq!(r.champion().unwrap(), Some(a.clone()));
-        r.record(&event(Verdict::Promoted, &b)).unwrap();
+        r.record(&event(EventKind::Promoted, &b)).unwrap();
         assert_eq!(r.champion().unwrap(), Some(b));
         assert_eq!(r.rollback("now", "test").unwrap(), a);
         assert_eq!(r.champion().unwrap(), Some(a));
@@ -341,28 +336,28 @@ mod tests {
             .iter()
             .map(|bytes| {
                 let v = publish(*bytes);
-                r.record(&event(Verdict::Promoted, &v)).unwrap();
+                r.record(&event(EventKind::Promoted, &v)).unwrap();
                 v
             })
             .collect();
         assert_eq!(r.rollback("now", "test").unwrap(), made[1]);
-        r.record(&event(Verdict::Refused, &made[2])).unwrap();
+        r.record(&event(EventKind::Refused, &made[2])).unwrap();
         assert_eq!(r.rollback("now", "test").unwrap(), made[0]);
         assert_eq!(r.champion().unwrap().as_ref(), Some(&made[0]));
         assert_eq!(r.rollback("now", "test").unwrap_err().exit_code(), 2);
         // and a new champion stands on what it replaced
         let d = publish(b"d");
-        r.record(&event(Verdict::Promoted, &d)).unwrap();
-        assert_eq!(r.line().unwrap(), [made[0].clone(), d]);
+        r.record(&event(EventKind::Promoted, &d)).unwrap();
+        assert_eq!(r.champions().unwrap(), [made[0].clone(), d]);
         assert_eq!(r.rollback("now", "test").unwrap(), made[0]);
     }
 
     #[test]
-    fn the_lock_sweeps_what_killed_processes_left() {
+    fn the_lock_removes_temporary_files_of_killed_processes() {
         let dir = tempfile::tempdir().unwrap();
         let r = Registry::open(dir.path());
         let a = r.publish(&[("model.bin", b"a")]).unwrap();
-        r.record(&event(Verdict::Promoted, &a)).unwrap();
+        r.record(&event(EventKind::Promoted, &a)).unwrap();
         let staging = dir.path().join(".staging-0123-1");
         fs::create_dir(&staging).unwrap();
         fs::write(staging.join("model.bin"), b"half").unwrap();
@@ -374,14 +369,14 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_byte_is_found_and_rollback_passes_over_damage() {
+    fn every_flipped_bit_is_found_and_rollback_skips_damaged_versions() {
         let dir = tempfile::tempdir().unwrap();
         let r = Registry::open(dir.path());
         let made: Vec<Version> = [b"one".as_slice(), b"two", b"three"]
             .iter()
             .map(|bytes| {
                 let v = r.publish(&[("model.bin", bytes)]).unwrap();
-                r.record(&event(Verdict::Promoted, &v)).unwrap();
+                r.record(&event(EventKind::Promoted, &v)).unwrap();
                 v
             })
             .collect();

@@ -1,6 +1,6 @@
-//! The units that run `retrain` every night, for the scheduler that the site already has.
+//! Configurations of systemd, cron and Kubernetes that run `retrain` every night.
 
-/// What to run and when.
+/// The commands to run, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     /// Folder of the twin, absolute.
@@ -14,7 +14,7 @@ pub struct Job {
     pub minute: u8,
     /// Scenario folder to run after a retrain.
     pub run: Option<String>,
-    /// Flags of every verb that the commands have, too.
+    /// Global flags to add to the commands.
     pub flags: Vec<String>,
 }
 
@@ -27,12 +27,12 @@ impl Job {
         commands
     }
 
-    /// A systemd service and timer, and what happens on failure, as three files in one text.
+    /// A systemd service, its timer and a service that reports failures: three files in one text.
     pub fn systemd(&self) -> String {
         let unit = format!("twinopt-{}", self.plant);
-        // specifiers and variables of systemd are none here
-        let plain = |c: &String| format!("ExecStart={}", c.replace('%', "%%").replace('$', "$$"));
-        let exec: Vec<String> = self.commands(&self.binary).iter().map(plain).collect();
+        // escapes the specifiers (%) and variables ($) of systemd
+        let exec_start = |c: &String| format!("ExecStart={}", c.replace('%', "%%").replace('$', "$$"));
+        let exec: Vec<String> = self.commands(&self.binary).iter().map(exec_start).collect();
         format!(
             "# {unit}.service\n\
              [Unit]\n\
@@ -42,7 +42,7 @@ impl Job {
              [Service]\n\
              Type=oneshot\n\
              WorkingDirectory={root}\n\
-             # 3: finished, the champion stays; 75: another run holds the plant\n\
+             # 3: finished, but the champion was kept; 75: another process uses the plant\n\
              SuccessExitStatus=3 75\n\
              {exec}\n\
              TimeoutStartSec=2h\n\
@@ -60,9 +60,9 @@ impl Job {
              [Install]\n\
              WantedBy=timers.target\n\
              \n\
-             # twinopt-failed@.service (once per machine; put your mail or pager here)\n\
+             # twinopt-failed@.service (once per machine; replace the command by your mail or pager)\n\
              [Unit]\n\
-             Description=Tell that %i failed\n\
+             Description=Report that %i failed\n\
              \n\
              [Service]\n\
              Type=oneshot\n\
@@ -75,21 +75,21 @@ impl Job {
         )
     }
 
-    /// A crontab entry. Cron runs in the machine's time zone and gives `%` a meaning of its own.
+    /// A crontab entry. Cron uses the local time zone, and `%` must be escaped.
     pub fn cron(&self) -> String {
         let line = format!("cd {} && {{ {}; }}", quote(&self.root), self.commands(&self.binary).join("; "));
         format!("{} {} * * * {}\n", self.minute, self.hour, line.replace('%', "\\%"))
     }
 
-    /// A Kubernetes CronJob; image (with `twinopt` on its path) and volume are the site's own.
+    /// A Kubernetes CronJob, with placeholders for the image (with `twinopt` on its path) and the volume claim.
     pub fn kubernetes(&self) -> String {
-        // names of objects: letters, digits and `-`, at most 52 for a CronJob
+        // the name of a CronJob may contain letters, digits and `-`, at most 52 characters
         let name: String = self.plant.to_lowercase().chars().take(40).collect();
         let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let name = name.trim_matches('-');
-        // 3: finished, the champion stays; 75: another run holds the plant; neither is a failed job
-        let tolerant = |c: String| format!("{c} || {{ c=$?; [ $c = 3 ] || [ $c = 75 ] || exit $c; }}");
-        let script: Vec<String> = self.commands("twinopt").into_iter().map(tolerant).collect();
+        // 3: finished, but the champion was kept; 75: another process uses the plant; neither means that the job failed
+        let tolerate = |c: String| format!("{c} || {{ c=$?; [ $c = 3 ] || [ $c = 75 ] || exit $c; }}");
+        let script: Vec<String> = self.commands("twinopt").into_iter().map(tolerate).collect();
         let script = serde_json::Value::from(script.join("; ")).to_string();
         let root = serde_json::Value::from(self.root.as_str()).to_string();
         format!(
@@ -130,7 +130,7 @@ impl Job {
     }
 }
 
-/// `text` as one word of a POSIX shell and of a systemd command line.
+/// Quotes `text` as one word for a POSIX shell and for systemd.
 fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_the_flags_that_were_asked_for() {
+    fn every_command_has_the_requested_flags() {
         for text in [job().systemd(), job().cron(), job().kubernetes()] {
             assert_eq!(text.matches("--quiet --seed 7").count(), 2, "{text}");
         }

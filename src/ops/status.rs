@@ -1,4 +1,4 @@
-//! How the plants' models are: one small file per plant, renamed into place, and the verdict over all of them.
+//! The status of a plant after its last retraining: one small file that is replaced atomically.
 
 use std::fmt;
 use std::path::Path;
@@ -9,39 +9,39 @@ use serde::{Deserialize, Serialize};
 use crate::config::TimeSpan;
 use crate::error::{Error, Result};
 
-/// What the last retrain left behind.
+/// The result of the last retraining.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub plant: String,
-    /// UTC; last time that a retrain ran to its end, whatever the gate said.
+    /// When the last retraining finished (UTC), whatever the gate decided.
     pub last_success: String,
     pub seconds: f64,
     pub rows: usize,
-    /// Newest row of the log, UTC.
+    /// Newest row of the log (UTC).
     pub data_end: String,
     pub champion: String,
-    pub gate: Gate,
+    pub gate: GateResult,
     /// One sentence.
     pub reason: String,
-    /// Older than this is stale, as the twin says.
+    /// Maximum age from the twin.
     pub max_age: Option<String>,
 }
 
-/// What the gate did.
+/// The effect of the gate on the champion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Gate {
+pub enum GateResult {
     /// The challenger won the comparison.
     Promoted,
-    /// The champion stays, or there is still none.
+    /// The champion is unchanged, or there is still none.
     Kept,
     /// There was no champion before.
     First,
-    /// The champion was of another `twin.toml`, and nothing could be compared.
+    /// The champion was fitted for another `twin.toml`, so that no comparison was possible.
     Replaced,
 }
 
-impl fmt::Display for Gate {
+impl fmt::Display for GateResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Promoted => "promoted",
@@ -52,8 +52,8 @@ impl fmt::Display for Gate {
     }
 }
 
-/// In place of a champion's name.
-pub const NONE: &str = "none";
+/// The name of the champion if there is none.
+pub const NO_CHAMPION: &str = "none";
 
 const FILE: &str = "status.json";
 
@@ -63,24 +63,24 @@ impl Status {
         crate::disk::write_file(&dir.join(FILE), &text)
     }
 
-    /// The status in a model folder, if a retrain has ever run there.
+    /// The status in a model folder; `None` if no retraining has finished there.
     pub fn read(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(FILE);
         match std::fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
                 .map(Some)
-                .map_err(|e| Error::Data(format!("{}: {e}; the next retrain writes it anew", path.display()))),
+                .map_err(|e| Error::Data(format!("{}: {e}; the next retraining replaces it", path.display()))),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::no_input(path, e)),
         }
     }
 
-    /// Age at `now`, and whether that is more than `max_age` (else the twin's own, else 26 hours).
+    /// Age at `now`, and whether it exceeds `max_age` (default: that of the twin, or 26 hours, which is a day and a margin).
     pub fn age(&self, now: Timestamp, max_age: Option<TimeSpan>) -> (TimeSpan, bool) {
         let then = self.last_success.parse::<Timestamp>().unwrap_or(Timestamp::UNIX_EPOCH);
         let age = TimeSpan::from_ms((now.as_millisecond() - then.as_millisecond()).max(0));
-        let own = self.max_age.as_ref().and_then(|a| a.parse().ok());
-        let limit = max_age.or(own).unwrap_or(TimeSpan::from_ms(26 * 3_600_000));
+        let of_twin = self.max_age.as_ref().and_then(|a| a.parse().ok());
+        let limit = max_age.or(of_twin).unwrap_or(TimeSpan::from_ms(26 * 3_600_000));
         (age, age > limit)
     }
 }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_goes_stale() {
+    fn a_status_becomes_stale() {
         let dir = tempfile::tempdir().unwrap();
         let status = Status {
             plant: "p".into(),
@@ -99,7 +99,7 @@ mod tests {
             rows: 10,
             data_end: "2024-07-01T00:00:00Z".into(),
             champion: "abc".into(),
-            gate: Gate::Kept,
+            gate: GateResult::Kept,
             reason: "no better".into(),
             max_age: None,
         };

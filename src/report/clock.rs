@@ -1,7 +1,7 @@
 //! Local times as text, from times in UTC.
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 /// The plant's time zone.
 #[derive(Debug, Clone)]
@@ -25,8 +25,8 @@ impl Clock {
         self.unknown.as_deref()
     }
 
-    pub fn local(&self, utc: &str) -> Option<Zoned> {
-        utc.parse::<Timestamp>().ok().map(|t| t.to_zoned(self.zone.clone()))
+    pub fn local(&self, utc: &str) -> Option<ZonedDateTime> {
+        utc.parse::<Timestamp>().ok().map(|t| t.to_zoned_datetime(self.zone.clone()))
     }
 
     /// `15 Jul 2024`; `utc` itself if it is not a time.
@@ -85,7 +85,7 @@ impl Clock {
             let mut minute = 0;
             while minute < 1440 {
                 let civil = day.at((minute / 60) as i8, (minute % 60) as i8, 0, 0);
-                let Ok(at) = civil.to_zoned(self.zone.clone()) else { return ticks };
+                let Ok(at) = civil.to_zoned_datetime(self.zone.clone()) else { return ticks };
                 if at.timestamp() > last {
                     return if dated { ticks } else { Self::with_date(ticks, &start) };
                 }
@@ -108,7 +108,7 @@ impl Clock {
     }
 
     /// Adds the date to the first label, for ticks that are all on the same day.
-    fn with_date(mut ticks: Vec<(f64, String)>, start: &Zoned) -> Vec<(f64, String)> {
+    fn with_date(mut ticks: Vec<(f64, String)>, start: &ZonedDateTime) -> Vec<(f64, String)> {
         if let Some((_, label)) = ticks.first_mut() {
             *label = format!("{} {label}", start.strftime("%-d %b"));
         }
@@ -116,7 +116,7 @@ impl Clock {
     }
 
     /// Ticks at the first days of months, or of years.
-    fn months(&self, start: &Zoned, hours: f64, most: f64) -> Vec<(f64, String)> {
+    fn months(&self, start: &ZonedDateTime, hours: f64, most: f64) -> Vec<(f64, String)> {
         const MONTHS: [i16; 9] = [1, 2, 3, 6, 12, 24, 60, 120, 240];
         let step = MONTHS.into_iter().find(|m| hours / 730.5 / f64::from(*m) <= most).unwrap_or(600);
         let mut ticks = Vec::new();
@@ -125,7 +125,7 @@ impl Clock {
         for _ in 0..4_000 {
             let year = start.date().year() + month / 12;
             let Ok(first) = jiff::civil::Date::new(year, (month % 12) as i8 + 1, 1) else { break };
-            let Ok(at) = first.to_zoned(self.zone.clone()) else { break };
+            let Ok(at) = first.to_zoned_datetime(self.zone.clone()) else { break };
             let since = at.timestamp().duration_since(start.timestamp()).as_secs_f64() / 3600.0;
             if since > hours {
                 break;

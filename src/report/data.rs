@@ -61,7 +61,7 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
             clock.date(&q.end),
             number::count(q.grid_steps),
             super::duration::step_text(&q.step),
-            crate::error::plural(q.segments, "segment"),
+            crate::error::plural(q.segments, "segment", "segments"),
         )
     };
     let zone = clock.unknown().map_or_else(String::new, |name| {

@@ -19,7 +19,7 @@ pub fn spelled_out(hours: f64) -> String {
 pub fn ahead(steps: usize, step: &str) -> String {
     match step.parse::<TimeSpan>() {
         Ok(s) => spelled_out(s.seconds() * steps as f64 / 3600.0),
-        Err(_) => plural(steps, "step"),
+        Err(_) => plural(steps, "step", "steps"),
     }
 }
 

@@ -129,7 +129,9 @@ fn headline(results: &Results, picks: &[Pick<'_>], money: &str, words: Words) ->
             (0, 0) => "There is no scenario.".to_owned(),
             (0, _) => "Only the baseline was simulated, so there is nothing to compare it with.".to_owned(),
             (n, all) if n == all => "No scenario was completed. See the errors below.".to_owned(),
-            (n, _) => format!("No case can be compared with its baseline: {} failed.", plural(n, "scenario")),
+            (n, _) => {
+                format!("No case can be compared with its baseline: {} failed.", plural(n, "scenario", "scenarios"))
+            }
         };
         return (Answer::Dont, "change anything because of this report.".into(), vec![reason]);
     };
@@ -449,8 +451,8 @@ fn evidence(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&
     };
     let gaps = match (gaps_of(true), gaps_of(false)) {
         (0, 0) => None,
-        (0, n) => Some(format!("{} in single signals", plural(n, "gap"))),
-        (n, _) => Some(plural(n, "gap")),
+        (0, n) => Some(format!("{} in single signals", plural(n, "gap", "gaps"))),
+        (n, _) => Some(plural(n, "gap", "gaps")),
     };
     let signals = q.signals.iter().filter(|s| s.coverage.is_finite());
     let worst = signals.min_by(|a, b| a.coverage.total_cmp(&b.coverage));

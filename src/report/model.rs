@@ -206,7 +206,7 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
     if m.lags > 0 {
         out.push(format!(
             "Uses {} of every input at intervals of {}",
-            crate::error::plural(m.lags, "past value"),
+            crate::error::plural(m.lags, "past value", "past values"),
             step_text(&m.step)
         ));
     }
@@ -215,12 +215,12 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
             "Plans cover {} in {}{}{}. These settings are the simplest of {} candidates that perform as well as the best one, tested in closed loop \
              ({}, {} each) against a plant model of another family that was trained on the other half of the log",
             crate::config::TimeSpan::of_steps(setting.horizon, step_ms(m)),
-            crate::error::plural(setting.moves, "move"),
+            crate::error::plural(setting.moves, "move", "moves"),
             if setting.replan > 1 { format!(", replanned every {} steps", setting.replan) } else { String::new() },
             if setting.cost_to_go { ", with a terminal cost learned from the log" } else { "" },
             trials.len(),
-            crate::error::plural(*runs, "run"),
-            crate::error::plural(*steps, "step"),
+            crate::error::plural(*runs, "run", "runs"),
+            crate::error::plural(*steps, "step", "steps"),
         ));
     }
     out

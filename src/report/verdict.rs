@@ -413,7 +413,7 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
     }
     let failed = failed(results).count();
     if failed > 0 {
-        out.push(format!("{} did not run", crate::error::plural(failed, "scenario")));
+        out.push(format!("{} did not run", crate::error::plural(failed, "scenario", "scenarios")));
     }
     if !results.quality.incomplete.is_empty() {
         out.push("the log is incomplete".into());

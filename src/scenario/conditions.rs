@@ -70,7 +70,7 @@ impl Hours {
 
     fn contain(&self, time: jiff::Timestamp) -> bool {
         let Some((from, to)) = self.between else { return true };
-        let local = time.to_zoned(self.zone.clone());
+        let local = time.to_zoned_datetime(self.zone.clone());
         let now = u32::from(local.hour().unsigned_abs()) * 60 + u32::from(local.minute().unsigned_abs());
         if from <= to { (from..to).contains(&now) } else { now >= from || now < to }
     }

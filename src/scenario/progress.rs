@@ -1,16 +1,18 @@
 //! How far a batch of scenarios is.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Counts finished simulation steps over all threads, for a progress bar.
-#[derive(Debug, Default)]
-pub struct Progress {
-    pub steps: AtomicU64,
+/// Reports finished simulation steps of all threads, for a progress bar.
+pub struct Progress<'a> {
+    on_steps: &'a (dyn Fn(u64) + Sync),
 }
 
-impl Progress {
-    /// Adds `steps` finished steps.
+impl<'a> Progress<'a> {
+    /// Calls `on_steps` with the number of steps that have just finished.
+    pub fn new(on_steps: &'a (dyn Fn(u64) + Sync)) -> Self {
+        Self { on_steps }
+    }
+
+    /// Reports `steps` finished steps.
     pub fn add(&self, steps: u64) {
-        self.steps.fetch_add(steps, Ordering::Relaxed);
+        (self.on_steps)(steps);
     }
 }

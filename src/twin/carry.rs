@@ -46,7 +46,7 @@ pub(super) fn carry(map: &StepMap, log: &mut Trajectory, first: usize, row: usiz
                 "state `{}` has had no valid value for {} at {}, longer than predictions may replace it ({}); repair the \
                  sensor, choose another start, or increase `carry` under `[model]` in twin.toml",
                 log.schema.signals[s].name,
-                plural(carried[s], "step"),
+                plural(carried[s], "step", "steps"),
                 log.time(row),
                 TimeSpan::from_ms(most as i64 * log.step_ms),
             )));

@@ -4,7 +4,7 @@ use super::limits::Limit;
 use super::rollout::{Completed, Start, Workspace};
 use super::setup::Setup;
 use crate::control::planner::{Local, LocalLimit};
-use crate::expr::{Program, Registers, STRETCH};
+use crate::expr::{Program, Registers, SCALE_STEP};
 use crate::schema::Bounds;
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
@@ -73,8 +73,8 @@ impl Residuals {
                         others.push(term);
                     }
                     list.extend(found.into_iter().map(|r| {
-                        let (square, stretched) = (r.square, r.stretched);
-                        let of = Of::Size(Box::new(Size { r: r.of, square, plain: plain.clone(), stretched }));
+                        let (square, stretched) = (r.square, r.scaled);
+                        let of = Of::Size(Box::new(Size { r: r.inner, square, plain: plain.clone(), stretched }));
                         Residual { of, term, weight: price * factor }
                     }));
                 }
@@ -112,7 +112,7 @@ impl Residual {
                 plain.eval(frame, registers, low);
                 stretched.eval(frame, registers, high);
                 for (((w, r), low), high) in weight.iter_mut().zip(r.iter()).zip(low.iter()).zip(high.iter()) {
-                    let rise = self.weight * (high - low) / STRETCH;
+                    let rise = self.weight * (high - low) / SCALE_STEP;
                     // rise = slope × size: the weight of ½ r² is slope / |r| for |r|, and 2 slope for r².
                     *w = if *square { 2.0 } else { 1.0 } * rise / (r * r);
                 }

@@ -147,7 +147,7 @@ impl HoldoutSkill {
         let Some(ratio) = mean_of_known(&self.to_persistence) else {
             return Some(format!("no learned signal moves on the hold-out, so {name} cannot be judged. {ADVICE}"));
         };
-        let signals = plural(self.to_persistence.len(), "signal");
+        let signals = plural(self.to_persistence.len(), "signal", "signals");
         if ratio >= NO_BETTER {
             return Some(format!(
                 "{name} does not beat persistence {horizon} ahead on the hold-out: its error is {ratio:.2} times that of \

@@ -62,13 +62,13 @@ impl Candidate {
     }
 }
 
-/// Judges every model with the same start rows and the same persistence forecast.
+/// Start rows and the persistence forecast, with which every model is judged.
 pub(super) struct Judge<'a> {
     data: &'a TrainingData<'a>,
     /// Starts of each fold.
     pub fold_starts: Vec<Vec<Start>>,
     holdout_starts: Vec<Start>,
-    /// Computed when the first model is judged.
+    /// Made with the forecasts of the first model.
     persistence: Option<PersistenceForecast>,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Holdout {
 }
 
 impl<'a> Judge<'a> {
-    /// Chooses the starts for `map`, the first model. They serve for every model, because all read the same signals.
+    /// Chooses the starts. They depend on the signals that `map` reads, which are the same for every model.
     ///
     /// # Errors
     /// [`Error::Data`] if no forecast can start in the hold-out.

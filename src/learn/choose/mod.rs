@@ -4,7 +4,7 @@
 //! 2. `judge`: the refits forecast the folds that they were fitted without. That gives each model's noise model and loss.
 //! 3. `stacking`: a weighted mean of the models competes as one more model, if the list asks for it.
 //! 4. `compare`: the model with the lowest loss is chosen, or linear if the difference is within chance.
-//! 5. `explain`: the chosen model is refused if it has no skill on the hold-out, or if every model contradicts a known effect.
+//! 5. `explain`: the chosen model is refused if it has no skill on the hold-out or contradicts known effects.
 //!
 //! The choice uses out-of-fold forecasts only. The hold-out serves to report scores and to refuse a model.
 

@@ -62,9 +62,9 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
             "too little to fit `{name}` on: {} where every signal is measured at {} in a row, and at least {needed} are \
              needed for {}; see `inspect` for what is missing, use a longer log, fewer `model.lags`, or name signals \
              that no model needs in `model.ignore`",
-            plural(inliers.rows.len(), "training row"),
-            plural(options.lags.value + 1, "step"),
-            plural(data.x.len(), "input"),
+            plural(inliers.rows.len(), "training row", "training rows"),
+            plural(options.lags.value + 1, "step", "steps"),
+            plural(data.x.len(), "input", "inputs"),
         )));
     }
     let fit = Fit { rows: &inliers.rows, ..*fit };

@@ -336,10 +336,10 @@ impl Regressor for Gp {
 
     fn note(&self) -> Option<String> {
         let (_, first) = self.processes().next()?;
-        let rows = plural(first.rows, "row");
+        let rows = plural(first.rows, "row", "rows");
         let most = self.processes().map(|(_, p)| p.size()).max().unwrap_or(0);
         Some(if first.is_sparse() {
-            format!("{rows} through {}", plural(most, "inducing point"))
+            format!("{rows} through {}", plural(most, "inducing point", "inducing points"))
         } else {
             format!("{rows}, exactly")
         })

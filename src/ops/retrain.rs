@@ -1,59 +1,61 @@
-//! A night: a challenger, the gate, and the champion that stays or goes.
+//! Retraining: fit a challenger, compare it with the champion in the gate, and promote or refuse it.
 
 use std::ops::Range;
 use std::time::Instant;
 
 use super::gate::{Comparison, compare, decide};
-use super::plant::{self, Champion, Source, Stored};
-use super::status::{Gate, NONE, Status};
-use super::{Registry, Verdict, now};
+use super::plant::{self, Champion, Source, StoredModel};
+use super::status::{GateResult, NO_CHAMPION, Status};
+use super::{EventKind, Registry, now};
 use crate::compute::Compute;
 use crate::config::{Loaded, ModelSpec, RetrainSpec, TwinSpec};
 use crate::error::{Error, Result};
 use crate::scenario::results::ModelCard;
 use crate::trajectory::Trajectory;
 
-/// How a night ended.
-pub struct Night {
+/// The result of a retraining.
+pub struct Retrained {
     pub status: Status,
-    /// Champion against challenger, where the gate compared them.
+    /// Comparison of champion and challenger, if the gate made one.
     pub comparison: Option<Comparison>,
 }
 
-/// What the gate did.
-struct Outcome {
-    gate: Gate,
+/// The result before it is written as a [`Status`].
+struct Promotion {
+    gate: GateResult,
     reason: String,
     champion: String,
     comparison: Option<Comparison>,
 }
 
-/// Fits a challenger on the newest window of the log, promotes it if it beats the champion on blocks that neither was
-/// fitted on, and writes the plant's status. `compute` computes the models, `seed` stands in place of the twin's own, `tell`
-/// hears what is being done.
+/// Fits a challenger on the newest window of the log, promotes it if it beats the champion on blocks that were not used to
+/// fit either, and writes the status of the plant. `seed` replaces the seed of the twin. `progress` is called with the
+/// name of each stage.
 ///
 /// # Errors
-/// [`Error::Busy`] at once when another process holds the registry; all of the pipeline's. The champion is unchanged then.
+/// [`Error::Busy`] at once if another process holds the registry, and the errors of reading and fitting. After an error
+/// the champion is unchanged.
 pub fn retrain(
     spec: Loaded<TwinSpec>,
     compute: Compute,
     registry: &Registry,
     seed: Option<u64>,
-    tell: &dyn Fn(&str),
-) -> Result<Night> {
+    progress: &dyn Fn(&str),
+) -> Result<Retrained> {
     let clock = Instant::now();
-    // before the work: who comes second hears it at once
+    // locked before the work, so that a second process fails at once
     let _lock = registry.lock("retrain")?;
     let unchanged = |e| match e {
         Error::Data(why) if !why.contains("champion unchanged") => Error::Data(format!("{why}\nchampion unchanged")),
         other => other,
     };
-    let source = plant::read(spec, compute, tell).map_err(unchanged)?;
+    let source = plant::read(spec, compute, progress).map_err(unchanged)?;
     let name = source.name().to_owned();
     let (rows, data_end) = (source.quality.grid_steps, source.quality.end.clone());
     let retrain = source.spec.value.retrain.as_ref();
     let max_age = retrain.and_then(|r| r.value.max_age.as_ref().map(|a| a.value.to_string()));
-    let Outcome { gate, reason, champion, comparison } = night(source, registry, seed, tell).map_err(unchanged)?;
+    let Promotion { gate, reason, champion, comparison } =
+        challenge(source, registry, seed, progress).map_err(unchanged)?;
     let status = Status {
         plant: name,
         last_success: now(),
@@ -66,46 +68,47 @@ pub fn retrain(
         max_age,
     };
     status.write(registry.dir())?;
-    Ok(Night { status, comparison })
+    Ok(Retrained { status, comparison })
 }
 
-fn night(source: Source, registry: &Registry, seed: Option<u64>, tell: &dyn Fn(&str)) -> Result<Outcome> {
-    let held = source.champion(registry)?;
-    let named = registry.champion()?.map(|v| v.name);
+/// Fits a challenger and lets the gate decide.
+fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &dyn Fn(&str)) -> Result<Promotion> {
+    let champion = source.champion(registry)?;
+    let champion_name = registry.champion()?.map(|v| v.name);
     let (log, model) = newest(&source);
-    // nights keep to the way of planning that the champion was tuned to
-    let before = match &held {
-        Champion::Whole(stored) | Champion::StandIn { stored, .. } => {
+    // the challenger keeps the MPC settings of the champion
+    let tuned = match &champion {
+        Champion::Intact(stored) | Champion::StandIn { stored, .. } => {
             stored.card.tuned.as_ref().filter(|_| source.spec.value.tunes())
         }
-        Champion::Never | Champion::Outdated(_) => None,
+        Champion::Absent | Champion::Outdated(_) => None,
     };
-    let mut challenger = source.fit(&log, &model, before, seed, tell)?;
-    let keep = |reason: String, comparison| Outcome {
-        gate: Gate::Kept,
+    let mut challenger = source.fit(&log, &model, tuned, seed, progress)?;
+    let keep = |reason: String, comparison| Promotion {
+        gate: GateResult::Kept,
         reason,
-        champion: named.clone().unwrap_or_else(|| NONE.into()),
+        champion: champion_name.clone().unwrap_or_else(|| NO_CHAMPION.into()),
         comparison,
     };
     if let Some(why) = challenger.refused.take() {
         return Ok(keep(format!("champion unchanged: {why}"), None));
     }
-    let (plant_model, caveat) = match &held {
-        Champion::Whole(stored) => (Some(stored), String::new()),
+    let (reference, caveat) = match &champion {
+        Champion::Intact(stored) => (Some(stored), String::new()),
         Champion::StandIn { stored, why } => {
             (Some(stored), format!("; compared with the earlier champion {}: {why}", stored.card.version))
         }
-        Champion::Never | Champion::Outdated(_) => (None, String::new()),
+        Champion::Absent | Champion::Outdated(_) => (None, String::new()),
     };
-    let comparison = match plant_model {
+    let comparison = match reference {
         Some(stored) => {
-            let Stored { twin, card } = stored.as_ref();
-            // the challenger's hold-out is the blocks: rows of the cut log, which starts later than the whole one
+            let StoredModel { twin, card } = stored.as_ref();
+            // the blocks are the hold-out of the challenger, whose rows count from the start of the shortened log
             let offset = source.log.steps - log.steps;
-            let fresh = unseen(&source.log, &challenger.holdout, offset, card)?;
+            let blocks = held_out(&source.log, &challenger.holdout, offset, card)?;
             let (old, new) = ((&twin.map, &twin.noise_model), (&challenger.twin.map, &challenger.twin.noise_model));
             let horizon = card.horizon.min(challenger.card.horizon);
-            match compare(old, new, &source.log, &fresh, horizon, challenger.twin.provenance.seed) {
+            match compare(old, new, &source.log, &blocks, horizon, challenger.twin.provenance.seed) {
                 Ok(comparison) => Some(comparison),
                 Err(Error::Attention(why)) => return Ok(keep(why + &caveat, None)),
                 Err(other) => return Err(other),
@@ -114,27 +117,27 @@ fn night(source: Source, registry: &Registry, seed: Option<u64>, tell: &dyn Fn(&
         None => None,
     };
     let decision = comparison.as_ref().map(decide);
-    let mut cut = source;
-    cut.log = log;
-    let plant = cut.with(challenger)?;
+    let mut shortened = source;
+    shortened.log = log;
+    let plant = shortened.with_fitted(challenger)?;
     let version = plant::publish(registry, &plant)?;
-    let (gate, reason) = match (decision, &held) {
-        (Some(d), _) if !d.promote => (Gate::Kept, d.reason + &caveat),
-        (Some(d), _) => (Gate::Promoted, d.reason + &caveat),
+    let (gate, reason) = match (decision, &champion) {
+        (Some(d), _) if !d.promote => (GateResult::Kept, d.reason + &caveat),
+        (Some(d), _) => (GateResult::Promoted, d.reason + &caveat),
         (None, Champion::Outdated(old)) => {
-            (Gate::Replaced, format!("{}, and is replaced: {}", plant::outdated(old), plant.card.reason))
+            (GateResult::Replaced, format!("{}, so it is replaced: {}", plant::outdated(old), plant.card.reason))
         }
-        (None, _) => (Gate::First, format!("first model: {}", plant.card.reason)),
+        (None, _) => (GateResult::First, format!("first model: {}", plant.card.reason)),
     };
-    if gate == Gate::Kept {
-        plant::record(registry, &plant, &version, Verdict::Refused, &reason)?;
+    if gate == GateResult::Kept {
+        plant::record(registry, &plant, &version, EventKind::Refused, &reason)?;
         return Ok(keep(reason, comparison));
     }
-    plant::record(registry, &plant, &version, Verdict::Promoted, &reason)?;
-    Ok(Outcome { gate, reason, champion: version.name, comparison })
+    plant::record(registry, &plant, &version, EventKind::Promoted, &reason)?;
+    Ok(Promotion { gate, reason, champion: version.name, comparison })
 }
 
-/// The newest window of the log with the newest blocks behind it, and how to learn from it: the blocks are the hold-out.
+/// The newest training window of the log and the blocks after it, and model settings that make the blocks the hold-out.
 fn newest(source: &Source) -> (Trajectory, ModelSpec) {
     let spec = &source.spec.value;
     let step = spec.step.value;
@@ -152,8 +155,8 @@ fn newest(source: &Source) -> (Trajectory, ModelSpec) {
     (log.part(log.steps - keep..log.steps), model)
 }
 
-/// The challenger's hold-out in rows of the whole log, as far as it is later than all that the champion was fitted on.
-fn unseen(
+/// The rows of the challenger's hold-out, counted in the whole log, that are later than the training data of the champion.
+fn held_out(
     log: &Trajectory,
     holdout: &[Range<usize>],
     offset: usize,
@@ -162,7 +165,7 @@ fn unseen(
     let until: jiff::Timestamp = champion.trained_until.parse().map_err(|e| {
         let (version, until) = (&champion.version, &champion.trained_until);
         Error::Data(format!(
-            "the card of version {version}: `{until}`, until when it was trained, is no time ({e}); run `twinopt fit` again"
+            "the card of version {version}: `trained_until` is `{until}`, which is not a time ({e}); run `twinopt fit` again"
         ))
     })?;
     let ms = (until.as_millisecond() - log.start.as_millisecond()).max(0);

@@ -5,49 +5,50 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result, nearest};
 
-/// A project: the folder that holds `data`, and what comes of it.
+/// A project: the folder that contains `data`, `scenarios`, `models` and `reports`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     pub root: PathBuf,
 }
 
 impl Project {
-    /// The project that `path` (a file or folder in it, or its root) belongs to: the nearest folder upwards that holds a
-    /// twin in `data`, or `data` and `scenarios`; else the nearest that holds `data`.
+    /// Finds the project of `path`, which is its root or a file or folder in it.
     ///
-    /// The root is as relative as `path` is, so that messages name files as the user does.
+    /// The root is the nearest folder, from `path` upwards, that contains a twin in `data`, or both `data` and
+    /// `scenarios`. If there is none, it is the nearest folder that contains `data`. The root is relative if `path`
+    /// is, so that messages name files the way the user does.
     pub fn find(path: &Path) -> Result<Self> {
         let ancestors = upwards(path);
         let has_twin = |p: &Path| entries(&p.join("data")).iter().any(|plant| plant.join("twin.toml").is_file());
-        let is_whole = |p: &Path| p.join("data").is_dir() && (p.join("scenarios").is_dir() || has_twin(p));
-        let whole = ancestors.iter().find(|p| is_whole(p));
-        let root = whole.or_else(|| ancestors.iter().find(|p| p.join("data").is_dir()));
+        let is_project = |p: &Path| p.join("data").is_dir() && (p.join("scenarios").is_dir() || has_twin(p));
+        let complete = ancestors.iter().find(|p| is_project(p));
+        let root = complete.or_else(|| ancestors.iter().find(|p| p.join("data").is_dir()));
         match root {
             Some(root) => Ok(Self { root: root.clone() }),
             None => Err(Error::no_input(
                 path,
-                "it is in no project: no folder above it holds `data/<plant>/twin.toml`; \
-                 start one with `twinopt init data/<plant> --log <file>`",
+                "it is not in a project, because no folder above it contains `data/<plant>/twin.toml`; \
+                 start a project with `twinopt init data/<plant> --log <file>`",
             )),
         }
     }
 
-    /// Folder of the twin called `name`.
+    /// Folder of the twin of plant `name`.
     pub fn twin_dir(&self, name: &str) -> PathBuf {
         self.root.join("data").join(name)
     }
 
-    /// Registry of the models of plant `name`.
+    /// Folder of the model registry of plant `name`.
     pub fn model_dir(&self, name: &str) -> PathBuf {
         self.root.join("models").join(name)
     }
 
-    /// Where the report of plant `name` is written.
+    /// Folder of the report of plant `name`.
     pub fn report_dir(&self, name: &str) -> PathBuf {
         self.root.join("reports").join(name)
     }
 
-    /// Where the scenarios of plant `name` are.
+    /// Folder of the scenarios of plant `name`.
     pub fn scenario_dir(&self, name: &str) -> PathBuf {
         self.root.join("scenarios").join(name)
     }
@@ -63,10 +64,10 @@ impl Project {
         names
     }
 
-    /// The scenario files that `path` stands for: itself, or the `*.toml` files in it and in its folders, sorted.
+    /// The scenario files at `path`: the file itself, or all `.toml` files in the folder and its subfolders, sorted.
     ///
     /// # Errors
-    /// [`Error::NoInput`] when there is none.
+    /// [`Error::NoInput`] if there are none.
     pub fn scenario_files(path: &Path) -> Result<Vec<PathBuf>> {
         if path.is_file() {
             return Ok(vec![path.to_path_buf()]);
@@ -81,8 +82,8 @@ impl Project {
             let wanted = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
             let hint = nearest(wanted, names.iter().map(String::as_str));
             let hint =
-                hint.map_or_else(|| "name a scenario file or folder".to_owned(), |h| format!("did you mean `{h}`?"));
-            return Err(Error::no_input(path, format!("it is not there; {hint}")));
+                hint.map_or_else(|| "give a scenario file or folder".to_owned(), |h| format!("did you mean `{h}`?"));
+            return Err(Error::no_input(path, format!("it does not exist; {hint}")));
         }
         let mut files = Vec::new();
         collect(path, &mut files, 0);
@@ -91,17 +92,17 @@ impl Project {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("PLANT");
             return Err(Error::no_input(
                 path,
-                format!("it holds a twin, no scenario; did you mean `scenarios/{name}`?"),
+                format!("it contains a twin, not a scenario; did you mean `scenarios/{name}`?"),
             ));
         }
         if files.is_empty() {
-            return Err(Error::no_input(path, "the folder holds no scenario; a scenario is a `.toml` file"));
+            return Err(Error::no_input(path, "the folder contains no scenario; a scenario is a `.toml` file"));
         }
         Ok(files)
     }
 }
 
-/// `files` sorted, each once, however its path is written.
+/// `files`, sorted and without duplicates, even if the same file is written in two ways.
 pub fn distinct(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
     files.sort();
     let mut seen = BTreeSet::new();
@@ -109,7 +110,7 @@ pub fn distinct(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
     files
 }
 
-/// `path` and the folders above it, as far as the file system goes.
+/// `path` and all folders above it.
 fn upwards(path: &Path) -> Vec<PathBuf> {
     let own = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let mut list: Vec<PathBuf> = own
@@ -117,7 +118,7 @@ fn upwards(path: &Path) -> Vec<PathBuf> {
         .map(|p| if p.as_os_str().is_empty() { PathBuf::from(".") } else { p.to_path_buf() })
         .filter(|p| p.components().next_back() != Some(Component::ParentDir))
         .collect();
-    // A relative path ends at the working folder; the project may begin above it.
+    // the ancestors of a relative path end at the working directory; the project may begin above that
     if own.is_relative()
         && let Ok(here) = std::env::current_dir()
     {
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_is_found_from_any_place_in_it() {
+    fn a_project_is_found_from_any_path_in_it() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         for sub in ["data/a", "scenarios/a"] {
@@ -170,7 +171,7 @@ mod tests {
         for place in ["", "data/a", "data/a/twin.toml", "scenarios/a/x.toml", "scenarios"] {
             assert_eq!(Project::find(&root.join(place)).unwrap().root, root);
         }
-        // one inside another, which has no scenarios yet; data of a twin are no project
+        // a project inside another, without scenarios yet; a folder `data` inside a twin is not a project
         let inner = root.join("inner");
         std::fs::create_dir_all(inner.join("data/b/data")).unwrap();
         std::fs::write(inner.join("data/b/twin.toml"), "").unwrap();

@@ -1,0 +1,349 @@
+//! A first `twin.toml` and scenario, guessed from the columns of a log.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use askama::Template;
+use jiff::Timestamp;
+
+use super::guess::{self, Guess};
+use super::output;
+use crate::config::{At, Files, LogSpec, TimeSpan};
+use crate::error::{Error, Result, plural};
+use crate::log::{self, ColumnKind, ColumnSummary};
+use crate::schema::Role;
+
+/// The guesses that the two files are written from.
+pub(super) struct Draft {
+    name: String,
+    time: String,
+    episode: Option<String>,
+    /// Tag, value and quality columns of a log with one row per sample.
+    long: Option<(String, String, Option<String>)>,
+    step: TimeSpan,
+    span: (Timestamp, Timestamp),
+    holdout: TimeSpan,
+    horizon: TimeSpan,
+    pub signals: Vec<Guess>,
+    /// Columns that are not signals, and why.
+    left_out: Vec<(String, &'static str)>,
+}
+
+/// `twin.toml`. All texts are TOML already.
+#[derive(Template)]
+#[template(path = "init_twin.toml", escape = "none")]
+struct TwinFile<'a> {
+    name: &'a str,
+    step: TimeSpan,
+    signals: Vec<SignalLine>,
+    left_out: Vec<(String, &'static str)>,
+    files: String,
+    time: String,
+    episode: Option<String>,
+    long: Option<String>,
+    holdout: TimeSpan,
+    horizon: TimeSpan,
+    kpi: Option<KpiLine>,
+    control: Option<&'a str>,
+}
+
+/// One signal in `twin.toml`.
+struct SignalLine {
+    keys: String,
+    reason: String,
+}
+
+/// The first KPI in `twin.toml`, which is also its objective.
+struct KpiLine {
+    name: String,
+    definition: String,
+    reason: String,
+}
+
+/// The first scenario.
+#[derive(Template)]
+#[template(path = "init_scenario.toml", escape = "none")]
+struct ScenarioFile<'a> {
+    name: &'a str,
+    question: String,
+    start: Timestamp,
+    length: TimeSpan,
+    disturbance: Option<&'a str>,
+    /// A control, and its mean in the log.
+    constant: Option<(&'a str, String)>,
+}
+
+impl Draft {
+    /// Guesses the twin of plant `name` from the `columns` of its log `file`.
+    pub fn new(name: &str, file: &Path, columns: &[ColumnSummary]) -> Result<Self> {
+        let time = guess::time(columns).ok_or_else(|| {
+            let names = columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
+            Error::Data(format!(
+                "{}: no column contains time stamps (the columns are {names}); export the log with a time column",
+                file.display()
+            ))
+        })?;
+        let long = guess::long(columns);
+        let episode = if long.is_some() { None } else { guess::episode(columns) };
+        let (span, rows) = match time.span {
+            Some(span) => (span, time.rows),
+            None => {
+                let spec = LogSpec {
+                    files: At::from(Files::One(
+                        file.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned()),
+                    )),
+                    time: At::from(time.name.clone()),
+                    episode: None,
+                    timezone: None,
+                    max_gap: None,
+                    long: None,
+                    completeness: None,
+                };
+                let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let span = log::time_span(folder, &spec)?;
+                ((span.first, span.last), span.rows)
+            }
+        };
+        let length = span.1.as_millisecond() - span.0.as_millisecond();
+        // relative times start at 0 in every episode, so that the episodes overlap
+        let rows = if time.span.is_none() { rows / episode.map_or(1, |e| e.distinct.max(1)) } else { rows };
+        let mean = length / i64::try_from(rows).unwrap_or(i64::MAX).max(2).saturating_sub(1);
+        let step = time.step.filter(|s| s.ms() > 0).unwrap_or_else(|| TimeSpan::from_ms(mean.max(1)));
+        let step = round_step(step);
+        if length < 20 * step.ms() {
+            return Err(Error::Data(format!(
+                "{}: {} from {} to {} are too few to fit a twin; export more of the log",
+                file.display(),
+                plural(rows, "row", "rows"),
+                span.0,
+                span.1
+            )));
+        }
+        let holdout = round_span(length / 5, step);
+        let horizon = TimeSpan::from_ms((24 * step.ms()).min(holdout.ms() / 2 / step.ms() * step.ms()).max(step.ms()));
+        let mut draft = Self {
+            name: name.to_owned(),
+            time: time.name.clone(),
+            episode: episode.map(|e| e.name.clone()),
+            long: long.map(|(t, v, q)| (t.name.clone(), v.name.clone(), q.map(|q| q.name.clone()))),
+            step,
+            span,
+            holdout,
+            horizon,
+            signals: Vec::new(),
+            left_out: Vec::new(),
+        };
+        match long {
+            // for a long log the tags are known, but not the range of their values
+            Some((tag, value, _)) => {
+                for text in &tag.examples {
+                    let column =
+                        ColumnSummary { name: text.clone(), kind: ColumnKind::Float, distinct: 2, ..value.clone() };
+                    draft.add(&column, false);
+                }
+            }
+            None => {
+                for column in columns {
+                    let used = column.name == time.name || episode.is_some_and(|e| e.name == column.name);
+                    if !used {
+                        draft.add(column, true);
+                    }
+                }
+            }
+        }
+        if draft.signals.is_empty() {
+            return Err(Error::Data(format!("{}: no column contains numbers that change", file.display())));
+        }
+        if !draft.signals.iter().any(|s| matches!(s.role, Role::State | Role::Output)) {
+            // a twin must predict something; without a better guess it is the last column
+            if let Some(last) = draft.signals.last_mut() {
+                last.role = Role::State;
+                last.reason = format!("role by default, {}", last.reason);
+            }
+        }
+        Ok(draft)
+    }
+
+    fn add(&mut self, column: &ColumnSummary, with_values: bool) {
+        match guess::signal(column) {
+            Ok(mut signal) => {
+                let taken = |name: &str, list: &[Guess]| list.iter().any(|s| s.name == name);
+                if taken(&signal.name, &self.signals) {
+                    signal.name = guess::name(&signal.column);
+                }
+                let mut n = 2;
+                while taken(&signal.name, &self.signals) {
+                    signal.name = format!("{}_{n}", guess::name(&signal.column));
+                    n += 1;
+                }
+                if !with_values {
+                    (signal.min, signal.max) = (f64::NAN, f64::NAN);
+                }
+                self.signals.push(signal);
+            }
+            Err(why) => self.left_out.push((column.name.clone(), why)),
+        }
+    }
+
+    fn first(&self, role: Role) -> Option<&Guess> {
+        self.signals.iter().find(|s| s.role == role)
+    }
+
+    /// The text of `twin.toml`; `log` is the name of the log file.
+    pub fn twin(&self, log: &str) -> Result<String> {
+        let long = self.long.as_ref().map(|(tag, value, quality)| {
+            let quality = quality.as_ref().map_or(String::new(), |q| format!(", quality = {}", quoted(q)));
+            format!("tag = {}, value = {}{quality}", quoted(tag), quoted(value))
+        });
+        let file = TwinFile {
+            name: &self.name,
+            step: self.step,
+            signals: self.signals.iter().map(signal_line).collect(),
+            left_out: self.left_out.iter().map(|(column, reason)| (one_line(column), *reason)).collect(),
+            files: quoted(&format!("log/{log}")),
+            time: quoted(&self.time),
+            episode: self.episode.as_deref().map(quoted),
+            long,
+            holdout: self.holdout,
+            horizon: self.horizon,
+            kpi: self.kpi(),
+            control: self.first(Role::Control).map(|c| c.name.as_str()),
+        };
+        file.render().map_err(|e| Error::Internal(format!("the draft of twin.toml: {e}")))
+    }
+
+    /// The first signal whose set-point is logged, and its set-point.
+    fn controlled(&self) -> Option<(&str, &str)> {
+        let setpoints = self.signals.iter().filter(|s| s.role == Role::Setpoint);
+        let mut pairs = setpoints.filter_map(|sp| {
+            let follows = |s: &&Guess| {
+                matches!(s.role, Role::State | Role::Output)
+                    && s.unit == sp.unit
+                    && [
+                        format!("sp_{}", s.name),
+                        format!("{}_sp", s.name),
+                        format!("target_{}", s.name),
+                        format!("{}_target", s.name),
+                    ]
+                    .contains(&sp.name)
+            };
+            Some((self.signals.iter().find(follows)?.name.as_str(), sp.name.as_str()))
+        });
+        pairs.next()
+    }
+
+    /// Energy if a power is logged, else the control error if a set-point is logged, else the mean of an output or state.
+    fn kpi(&self) -> Option<KpiLine> {
+        let powers = || {
+            self.signals.iter().filter(|s| {
+                s.role == Role::Output
+                    && ["W", "kW", "MW"].contains(&s.unit.as_str())
+                    && s.column.to_lowercase().contains("power")
+            })
+        };
+        let with_word = |words: &[&str]| powers().find(|s| words.iter().any(|w| s.name.contains(w)));
+        let power = with_word(&["total"])
+            .or_else(|| with_word(&["hvac", "cool", "chiller", "fan"]))
+            .or_else(|| powers().next());
+        let line = |name: String, definition: String, reason: String| Some(KpiLine { name, definition, reason });
+        if let Some(power) = power {
+            return line("energy".into(), format!("{{ integral = \"{}\" }}", power.name), String::new());
+        }
+        if let Some((signal, sp)) = self.controlled() {
+            let definition = format!("{{ mean = \"abs({signal} - {sp})\" }}");
+            return line(format!("miss_{signal}"), definition, format!(": {sp} is its set-point"));
+        }
+        let shown = self.first(Role::Output).or_else(|| self.first(Role::State))?;
+        line(format!("mean_{}", shown.name), format!("{{ mean = \"{}\" }}", shown.name), String::new())
+    }
+
+    /// The text of the first scenario.
+    pub fn scenario(&self) -> Result<String> {
+        let day = 86_400_000;
+        let end = self.span.1.as_millisecond();
+        let begin = self.span.0.as_millisecond();
+        let start = end - self.holdout.ms();
+        // start at midnight if the hold-out is long enough
+        let start = if self.holdout.ms() >= 2 * day { start.div_euclid(day) * day + day } else { start };
+        let step = self.step.ms();
+        let start = begin + (start - begin).div_euclid(step) * step;
+        let length = round_span((end - start).min(7 * day), self.step);
+        let control = self.first(Role::Control);
+        let question = control.map_or_else(
+            || "What did the plant do in the newest days of the log?".to_owned(),
+            |c| format!("What if {} stayed at its mean?", c.name),
+        );
+        let mean = |c: &Guess| {
+            if c.mean.is_finite() && c.min <= c.max {
+                format!("{:?}", round_mean(c.mean, c.min, c.max))
+            } else {
+                "0.0".to_owned()
+            }
+        };
+        let file = ScenarioFile {
+            name: &self.name,
+            question: quoted(&question),
+            start: Timestamp::from_millisecond(start).unwrap_or(self.span.0),
+            length,
+            disturbance: self.first(Role::Disturbance).map(|d| d.name.as_str()),
+            constant: control.filter(|c| c.min.is_finite()).map(|c| (c.name.as_str(), mean(c))),
+        };
+        file.render().map_err(|e| Error::Internal(format!("the draft of the scenario: {e}")))
+    }
+}
+
+fn signal_line(signal: &Guess) -> SignalLine {
+    let mut keys = format!(
+        "name = {}, role = \"{}\", unit = {}",
+        quoted(&signal.name),
+        signal.role.as_str(),
+        quoted(&signal.unit)
+    );
+    if signal.column != signal.name {
+        let _ = write!(keys, ", column = {}", quoted(&signal.column));
+    }
+    let mut reason = signal.reason.clone();
+    if signal.role == Role::Control && signal.min < signal.max {
+        let (low, high) = (guess::round_outwards(signal.min, false), guess::round_outwards(signal.max, true));
+        let _ = write!(keys, ", hard = [{low}, {high}]");
+        reason.push_str(", limits from the log");
+    }
+    SignalLine { keys, reason }
+}
+
+/// `mean` rounded to three digits, within the limits in the draft.
+fn round_mean(mean: f64, min: f64, max: f64) -> f64 {
+    let text = format!("{mean:.2e}");
+    let short: f64 = text.parse().unwrap_or(mean);
+    short.clamp(guess::round_outwards(min, false), guess::round_outwards(max, true))
+}
+
+/// `ms` rounded down to whole days, hours or steps.
+fn round_span(ms: i64, step: TimeSpan) -> TimeSpan {
+    for unit in [86_400_000, 3_600_000] {
+        if ms >= 2 * unit && unit % step.ms() == 0 {
+            return TimeSpan::from_ms(ms / unit * unit);
+        }
+    }
+    TimeSpan::from_ms((ms / step.ms()).max(1) * step.ms())
+}
+
+/// The nominal sample time for a measured one: 599,870 ms becomes 10 min.
+fn round_step(step: TimeSpan) -> TimeSpan {
+    for unit in [86_400_000, 3_600_000, 60_000, 1_000] {
+        let n = (step.ms() + unit / 2) / unit;
+        if n > 0 && (step.ms() - n * unit).abs() * 100 <= unit {
+            return TimeSpan::from_ms(n * unit);
+        }
+    }
+    step
+}
+
+/// `text` as a TOML string.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn one_line(text: &str) -> String {
+    output::plain(&text.replace(['\n', '\r', '\t'], " "))
+}

@@ -1,0 +1,51 @@
+//! The flags that all verbs accept.
+
+use clap::ValueEnum;
+
+use crate::compute::{self, Compute};
+use crate::error::Result;
+
+/// Flags that all verbs accept.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Globals {
+    /// Print results as JSON on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print errors only, no progress and no notes
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Random seed, instead of the one in the files
+    #[arg(long, global = true, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Number of threads (default: all cores); results do not depend on it
+    #[arg(long, short, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Device that computes the models
+    #[arg(long, global = true, value_enum, default_value_t = Device::Auto)]
+    pub device: Device,
+}
+
+/// Device that computes the models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    /// A GPU if there is one, else the CPU
+    Auto,
+    /// The CPU
+    Cpu,
+    /// An NVIDIA GPU
+    Cuda,
+}
+
+impl Device {
+    /// Opens the device. A GPU takes about a second, so only verbs that compute keep it.
+    ///
+    /// # Errors
+    /// Those of [`compute::open`].
+    pub fn compute(self) -> Result<Compute> {
+        Ok(compute::open(match self {
+            Self::Auto => compute::Device::Auto,
+            Self::Cpu => compute::Device::Cpu,
+            Self::Cuda => compute::Device::Cuda,
+        })?)
+    }
+}

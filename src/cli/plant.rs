@@ -1,0 +1,30 @@
+//! What the verbs that fit or use a model need of a plant: its twin, its model registry, and the device.
+
+use std::path::Path;
+
+use super::globals::Globals;
+use crate::check;
+use crate::compute::Compute;
+use crate::config::{Loaded, TwinSpec};
+use crate::error::Result;
+use crate::ops::Registry;
+use crate::ops::project::Project;
+
+/// The twin in a folder, without faults, and its surroundings.
+pub(super) struct PlantFolder {
+    pub name: String,
+    pub spec: Loaded<TwinSpec>,
+    pub registry: Registry,
+    pub compute: Compute,
+}
+
+impl PlantFolder {
+    /// Loads and checks the twin in `dir`, and opens the model registry of its project and the device.
+    pub fn open(dir: &Path, globals: &Globals) -> Result<Self> {
+        let (spec, _) = check::load_twin(dir)?;
+        let name = spec.value.name.value.clone();
+        let registry = Registry::open(Project::find(dir)?.model_dir(&name));
+        let compute = globals.device.compute()?;
+        Ok(Self { name, spec, registry, compute })
+    }
+}

@@ -1,0 +1,325 @@
+//! A run of the scenarios of one plant, in three steps: check, open (which fits if there is no model), and simulate and
+//! report. The caller decides between the steps how the user sees progress and interrupts the work.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use super::project::Project;
+use super::{Lock, Registry, plant};
+use crate::check;
+use crate::compute::Compute;
+use crate::config::{self, Loaded, ScenarioSpec, TwinSpec};
+use crate::control::Clock;
+use crate::disk::write_file;
+use crate::error::{Error, Fault, Result};
+use crate::report;
+use crate::scenario::results::{self, Provenance, Results, ScenarioResult};
+use crate::scenario::{self, Batch, Plant, Progress, ScenarioOutcome, annual, join};
+
+/// The requested scenarios of one plant.
+#[derive(Default)]
+pub struct PlantScenarios {
+    runnable: Vec<Loaded<ScenarioSpec>>,
+    failed: Vec<ScenarioOutcome>,
+    /// The folder contains scenarios that were not requested.
+    partial: bool,
+}
+
+impl PlantScenarios {
+    fn add(&mut self, scenario: Loaded<ScenarioSpec>, seed: Option<u64>) {
+        match check::same_name(&scenario, &self.runnable) {
+            None => self.runnable.push(scenario),
+            Some(fault) => self.reject(&scenario, vec![fault], seed),
+        }
+    }
+
+    fn reject(&mut self, scenario: &Loaded<ScenarioSpec>, faults: Vec<Fault>, seed: Option<u64>) {
+        let error = Error::Config(faults);
+        self.failed.push((scenario::failed(scenario, seed, &error), Some(error)));
+    }
+
+    fn reject_file(&mut self, file: &Path, error: Error) {
+        self.failed.push((scenario::unread(file, &error), Some(error)));
+    }
+
+    /// Folder of the report on these scenarios, given the report folder of the plant.
+    fn report_dir(&self, plant_reports: &Path) -> PathBuf {
+        if !self.partial {
+            return plant_reports.to_path_buf();
+        }
+        let mut names: Vec<&str> = self.runnable.iter().map(Loaded::stem).collect();
+        names.extend(self.failed.iter().map(|(result, _)| result.name.as_str()));
+        names.sort_unstable();
+        plant_reports.join(names.join("+"))
+    }
+
+    /// Rejects the scenarios that fail the check. A start or end outside the log passes here: the simulation reports it
+    /// as bad data.
+    fn check(&mut self, plant: &check::Plant<'_>, seed: Option<u64>) {
+        for scenario in std::mem::take(&mut self.runnable) {
+            let mut faults = check::scenario(&scenario, plant);
+            faults.retain(|f| !f.warning && !f.about_log);
+            if faults.is_empty() { self.runnable.push(scenario) } else { self.reject(&scenario, faults, seed) }
+        }
+    }
+}
+
+/// Scenarios by project root and plant name.
+pub type ScenariosByPlant = IndexMap<(PathBuf, String), PlantScenarios>;
+
+/// Parses the scenario `files` and groups them by plant. Returns the errors of files that belong to no plant as well.
+pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(ScenariosByPlant, Vec<Error>)> {
+    if files.is_empty() {
+        return Err(Error::Usage("give a scenario file or folder".into()));
+    }
+    let (mut plants, mut errors) = (ScenariosByPlant::new(), Vec::new());
+    let requested: BTreeSet<PathBuf> = files.iter().filter_map(|f| f.canonicalize().ok()).collect();
+    for file in files {
+        let project = match Project::find(file) {
+            Ok(project) => project,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        let known = project.twins();
+        // the folder of a file gives the plant if its `twin` does not
+        let folder = file.parent().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or("").to_owned();
+        let by_folder = known.contains(&folder).then(|| (project.root.clone(), folder));
+        let (loaded, faults) = match config::parse_scenario(file) {
+            Ok(parsed) => (parsed.loaded, parsed.faults),
+            Err(error) => {
+                match by_folder {
+                    Some(key) => plants.entry(key).or_default().reject_file(file, error),
+                    None => errors.push(error),
+                }
+                continue;
+            }
+        };
+        let Some(loaded) = loaded else {
+            match by_folder {
+                Some(key) => plants.entry(key).or_default().reject_file(file, Error::Config(faults)),
+                None => errors.push(Error::Config(faults)),
+            }
+            continue;
+        };
+        let named = known.contains(&loaded.value.twin.value);
+        let key = named.then(|| (project.root, loaded.value.twin.value.clone())).or(by_folder);
+        let faults = if named || !faults.is_empty() { faults } else { check::scenario_without_twin(&loaded, &known) };
+        if let Some(key) = &key {
+            plants.entry(key.clone()).or_default().partial |= has_other_scenarios(file, &requested);
+        }
+        match key {
+            Some(key) if faults.is_empty() => plants.entry(key).or_default().add(loaded, seed),
+            Some(key) => plants.entry(key).or_default().reject(&loaded, faults, seed),
+            None => errors.push(Error::Config(faults)),
+        }
+    }
+    Ok((plants, errors))
+}
+
+/// Whether the folder of `file` contains scenarios that were not requested.
+fn has_other_scenarios(file: &Path, requested: &BTreeSet<PathBuf>) -> bool {
+    let Some(dir) = file.canonicalize().ok().and_then(|f| f.parent().map(Path::to_path_buf)) else { return false };
+    Project::scenario_files(&dir)
+        .is_ok_and(|all| all.iter().any(|f| f.parent() == Some(&dir) && !requested.contains(f)))
+}
+
+/// The scenarios of a plant whose twin has no fault.
+pub struct CheckedRun {
+    registry: Registry,
+    twin: Loaded<TwinSpec>,
+    scenarios: Vec<Loaded<ScenarioSpec>>,
+    failed: Vec<ScenarioOutcome>,
+    /// Report folder of the plant, which also contains the finished parts of all runs.
+    plant_reports: PathBuf,
+    /// Report folder of this run.
+    report_dir: PathBuf,
+    seed: Option<u64>,
+}
+
+impl CheckedRun {
+    /// Checks the twin of plant `name` and its scenarios before any expensive work.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the twin has faults. A scenario with faults does not stop the others.
+    pub fn new(project: &Project, name: &str, mut scenarios: PlantScenarios, seed: Option<u64>) -> Result<Self> {
+        let parsed = config::parse_twin(&config::twin_file(&project.twin_dir(name)))?;
+        let faults = match &parsed.loaded {
+            None => Vec::new(),
+            Some(loaded) => {
+                let checked = check::Plant::new(loaded);
+                scenarios.check(&checked, seed);
+                check::twin(&checked)
+            }
+        };
+        let (twin, _) = check::sound(parsed, faults)?;
+        let plant_reports = project.report_dir(name);
+        let report_dir = scenarios.report_dir(&plant_reports);
+        let PlantScenarios { runnable, failed, .. } = scenarios;
+        let registry = Registry::open(project.model_dir(name));
+        Ok(Self { registry, twin, scenarios: runnable, failed, plant_reports, report_dir, seed })
+    }
+
+    /// Names of the scenarios that can run.
+    pub fn names(&self) -> Vec<&str> {
+        self.scenarios.iter().map(Loaded::stem).collect()
+    }
+
+    /// Results of the scenarios that cannot run.
+    pub fn failed(&self) -> impl Iterator<Item = &ScenarioResult> {
+        self.failed.iter().map(|(result, _)| result)
+    }
+
+    /// Errors of the scenarios that cannot run.
+    pub fn into_errors(self) -> Vec<Error> {
+        self.failed.into_iter().filter_map(|(_, error)| error).collect()
+    }
+
+    /// Opens the champion of the plant, or fits a model if there is none, and locks the report folder.
+    ///
+    /// # Errors
+    /// Those of [`plant::open`], and [`Error::Busy`] if another run of this plant is in progress.
+    pub fn open(self, compute: Compute, report_progress: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<OpenRun> {
+        let Self { registry, twin, scenarios, failed, plant_reports, report_dir, seed } = self;
+        let source = plant::read(twin, compute, report_progress)?;
+        let plant = plant::open(source, &registry, seed, report_progress, note)?;
+        std::fs::create_dir_all(&report_dir).map_err(|e| Error::write(&report_dir, e))?;
+        // two runs must not write the same files
+        let lock = Lock::take(&scenario::parts_folder(&plant_reports), "run")?;
+        Ok(OpenRun { plant, scenarios, failed, plant_reports, report_dir, seed, _lock: lock })
+    }
+}
+
+/// A run that is ready to simulate.
+pub struct OpenRun {
+    plant: Plant,
+    scenarios: Vec<Loaded<ScenarioSpec>>,
+    failed: Vec<ScenarioOutcome>,
+    plant_reports: PathBuf,
+    report_dir: PathBuf,
+    seed: Option<u64>,
+    _lock: Lock,
+}
+
+/// The written report of a run.
+pub struct RunReport {
+    pub results: Results,
+    /// Errors of the scenarios that failed.
+    pub errors: Vec<Error>,
+    /// The page.
+    pub index: PathBuf,
+}
+
+impl OpenRun {
+    /// The simulations of this run. `resume` reuses finished scenarios that are up to date. `clock` limits the time of
+    /// each plan.
+    pub fn batch<'a>(&'a self, resume: bool, clock: Option<&'a Clock>) -> Batch<'a> {
+        Batch {
+            plant: &self.plant,
+            scenarios: &self.scenarios,
+            dir: &self.plant_reports,
+            resume,
+            seed: self.seed,
+            clock,
+        }
+    }
+
+    /// Simulates every case of every scenario of `batch`.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if `stop` returned true, and errors of writing. The error of a scenario is in its outcome.
+    pub fn simulate(
+        batch: &Batch,
+        progress: &Progress,
+        stop: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<ScenarioOutcome>> {
+        scenario::run(batch, progress, stop)
+    }
+
+    /// Assembles the results of all scenarios and writes the report folder.
+    pub fn report(self, mut outcomes: Vec<ScenarioOutcome>) -> Result<RunReport> {
+        outcomes.extend(self.failed);
+        outcomes.sort_by(|(a, _), (b, _)| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
+        let (scenarios, errors): (Vec<ScenarioResult>, Vec<Option<Error>>) = outcomes.into_iter().unzip();
+        let several = scenarios.len() > 1;
+        let named = |(s, e): (&ScenarioResult, Option<Error>)| e.map(|e| with_scenario(&s.name, several, e));
+        let errors = scenarios.iter().zip(errors).filter_map(named).collect();
+        let results = assemble(&self.plant, &self.scenarios, scenarios, self.seed)?;
+        write_all(&self.plant_reports, &self.report_dir, &results)?;
+        Ok(RunReport { results, errors, index: self.report_dir.join("index.html") })
+    }
+}
+
+/// Adds the name of the scenario to its error. `several`: other scenarios ran.
+fn with_scenario(name: &str, several: bool, error: Error) -> Error {
+    let prefixed = |text: String| if text.contains(name) { text } else { format!("scenario {name}: {text}") };
+    match error {
+        Error::Data(text) => Error::Data(prefixed(text)),
+        Error::Usage(text) => Error::Usage(prefixed(text)),
+        Error::Attention(text) => Error::Attention(prefixed(text)),
+        Error::Internal(text) => {
+            Error::Internal(prefixed(text) + if several { "; the other scenarios ran" } else { "" })
+        }
+        other => other,
+    }
+}
+
+fn assemble(
+    plant: &Plant,
+    specs: &[Loaded<ScenarioSpec>],
+    scenarios: Vec<ScenarioResult>,
+    seed: Option<u64>,
+) -> Result<Results> {
+    let compiled = &plant.compiled;
+    // without the weight of an unreadable file the annual sums are unknown
+    let all_readable = scenarios.iter().all(|s| s.exit_code == 0 || !s.start.is_empty());
+    let annual =
+        if all_readable { annual(plant, &compiled.kpis, &compiled.objective, specs, &scenarios) } else { Vec::new() };
+    let mut id = blake3::Hasher::new();
+    scenarios.iter().for_each(|s| {
+        id.update(s.inputs.as_bytes());
+    });
+    let timezone = plant.spec.value.timezone.as_ref().map_or("UTC", |z| z.value.as_str());
+    let economics = plant.spec.value.economics.as_ref().map(|e| &e.value);
+    Ok(Results {
+        schema_version: results::SCHEMA_VERSION,
+        plant: plant.spec.value.name.value.clone(),
+        timezone: timezone.to_owned(),
+        currency: economics.map(|e| e.currency.value.clone()),
+        benefit: economics.map_or_else(Vec::new, |e| e.benefit.iter().map(|b| b.value.clone()).collect()),
+        scenarios,
+        annual,
+        model: plant.card.clone(),
+        quality: plant.quality.clone(),
+        provenance: Provenance {
+            crate_version: env!("CARGO_PKG_VERSION").into(),
+            config_hash: plant.config_hash.clone(),
+            model_version: plant.card.version.clone(),
+            data_start: plant.quality.start.clone(),
+            data_end: plant.quality.end.clone(),
+            seed: seed.unwrap_or(plant.spec.value.model.seed.value),
+            as_of: plant.quality.end.clone(),
+            run_id: id.finalize().to_hex()[..12].to_owned(),
+        },
+    })
+}
+
+/// Writes the report folder `dir` from the parts in `plant_reports`. The page is written last, so that everything it
+/// refers to exists.
+fn write_all(plant_reports: &Path, dir: &Path, results: &Results) -> Result<()> {
+    let internal = |e: serde_json::Error| Error::Internal(e.to_string());
+    let finished: Vec<&str> = results.scenarios.iter().filter(|s| s.exit_code == 0).map(|s| s.name.as_str()).collect();
+    join(plant_reports, &finished, &dir.join("runs.parquet"))?;
+    write_file(&dir.join("results.json"), &serde_json::to_vec(results).map_err(internal)?)?;
+    write_file(&dir.join("provenance.json"), &serde_json::to_vec_pretty(&results.provenance).map_err(internal)?)?;
+    write_pages(dir, results)
+}
+
+/// Writes the files that people read: the table `kpi.csv` and the page `index.html`.
+pub fn write_pages(dir: &Path, results: &Results) -> Result<()> {
+    write_file(&dir.join("kpi.csv"), report::kpi_csv(results).as_bytes())?;
+    write_file(&dir.join("index.html"), report::render(results)?.as_bytes())
+}
