@@ -1,4 +1,4 @@
-//! Writing so that a reader sees a whole file or none, also after a loss of power.
+//! Atomic writes: a reader sees a complete file or none, even after a power failure.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Writes `path` through a neighbour of this process's own, synced and renamed.
+/// Writes `path` atomically: writes a temporary file in the same folder, syncs it and renames it.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
     let staged = path.with_extension(format!("{extension}.{}.tmp", std::process::id()));
@@ -24,28 +24,28 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Whether a new file `path` can be made: it is, and is removed again.
+/// Tests whether a new file `path` can be created, by creating and removing it.
 pub fn try_new(path: &Path) -> io::Result<()> {
     File::create_new(path)?;
     fs::remove_file(path)
 }
 
-/// Creates the folder `dir` and those above it that are missing, and makes their names last.
+/// Creates the folder `dir` and its missing parents, and syncs their names to disk.
 pub fn make_dir(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
-    let above = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    make_dir(above)?;
+    let parent_dir = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_dir(parent_dir)?;
     match fs::create_dir(dir) {
-        // another process was faster
+        // another process may have created it in the meantime
         Err(e) if !(e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir()) => return Err(e),
         _ => {}
     }
-    sync_dir(above)
+    sync_dir(parent_dir)
 }
 
-/// Makes what was created, renamed or removed in `dir` last.
+/// Syncs the names in `dir` to disk, after a file was created, renamed or removed.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }

@@ -1,4 +1,4 @@
-//! The ordered tag list of a twin: the only place where a name becomes a column index.
+//! The ordered list of signals of a twin, which maps names to column indices.
 
 use std::collections::HashMap;
 
@@ -7,26 +7,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::Unit;
 
-/// What a signal is to the twin.
+/// The role of a signal in the twin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// x: known at the start of a step; the twin predicts its next value.
+    /// x: known at the start of a step; the twin predicts its value at the next step.
     State,
-    /// y: realised over a step from x, u and d (a controlled variable, a meter).
+    /// y: measured over a step; the twin predicts it from x, u and d (a controlled variable, a meter).
     Output,
-    /// u: what staff or a controller may move (manipulated variable).
+    /// u: manipulated variable, set by staff or a controller.
     Control,
-    /// d: measured, not controllable; replayed, changed by scenarios, forecast for controllers.
+    /// d: measured but not controllable. Simulations replay it or change it as a scenario says; controllers may have a
+    /// forecast of it.
     Disturbance,
-    /// What the operator asked for; known to controllers, never an input of a learned model.
+    /// Target value set by the operator; known to controllers, never an input of a learned model.
     Setpoint,
-    /// Computed from the others by an expression at every step.
+    /// Computed from other signals by an expression at every step.
     Derived,
 }
 
 impl Role {
-    /// As in `twin.toml`.
+    /// The name in `twin.toml`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::State => "state",
@@ -39,7 +40,7 @@ impl Role {
     }
 }
 
-/// Lower and upper end; infinite where open.
+/// Lower and upper bound; infinite if there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
     pub low: f64,
@@ -57,13 +58,13 @@ impl Bounds {
         v.max(self.low).min(self.high)
     }
 
-    /// How far `v` lies beyond the range; zero inside.
+    /// By how much `v` exceeds the bounds; zero inside.
     pub fn excess(&self, v: f64) -> f64 {
         (v - self.high).max(self.low - v).max(0.0)
     }
 }
 
-/// Largest change of a control per step, both ways; infinite: no limit.
+/// Largest decrease and increase of a control per step; infinite if there is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MoveLimit {
     pub down: f64,
@@ -73,29 +74,30 @@ pub struct MoveLimit {
 impl MoveLimit {
     pub const NONE: Self = Self { down: f64::INFINITY, up: f64::INFINITY };
 
-    /// The same both ways.
+    /// The same limit in both directions.
     pub fn both(size: f64) -> Self {
         Self { down: size, up: size }
     }
 
-    /// Where one move after `last` leads; everywhere when `last` is unknown.
+    /// The values that one move from `last` can reach; all values if `last` is not finite.
     pub fn reach(&self, last: f64) -> Bounds {
         if last.is_finite() { Bounds { low: last - self.down, high: last + self.up } } else { Bounds::OPEN }
     }
 
-    /// The limit of `n` steps.
+    /// The limit over `n` steps.
     pub fn times(&self, n: f64) -> Self {
         Self { down: self.down * n, up: self.up * n }
     }
 }
 
-/// A control that is off, at 0, or on, at `least` or more.
+/// The on/off behaviour of a control that is either 0 (off) or at least `least` (on).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Switching {
-    /// Least value of a control that is on (0: it need not be off at 0, and nothing below applies).
+    /// Smallest value while on. 0: the control has no off state, and the other fields do not apply.
     pub least: f64,
-    /// Steps for which it stays on once it is, and off once it is.
+    /// Minimum number of steps on.
     pub run: usize,
+    /// Minimum number of steps off.
     pub stop: usize,
 }
 
@@ -106,39 +108,39 @@ impl Switching {
         value > 0.5 * self.least
     }
 
-    /// Steps of past that decide whether it may switch.
+    /// Number of past steps that determine whether it may switch.
     pub fn memory(&self) -> usize {
         if self.least > 0.0 { self.run.max(self.stop) } else { 0 }
     }
 }
 
-/// One tag.
+/// One signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
     pub name: String,
     pub role: Role,
     pub unit: Unit,
-    /// Limits that must hold: of a control, never broken; of a state or output, a plan may not break them.
+    /// Hard limits: a control never violates them, and plans must not violate those of a state or output.
     pub hard: Bounds,
-    /// Limits that should hold; breaking them is priced by KPIs.
+    /// Soft limits: KPIs price their violation.
     pub soft: Bounds,
     /// Largest change of a control from one step to the next.
     pub max_move: MoveLimit,
-    /// A control takes whole multiples of this (0: any value).
+    /// Values of the control are whole multiples of this (0: any value).
     pub multiple: f64,
-    /// On and off, of a control.
+    /// On/off behaviour of a control.
     pub switching: Switching,
 }
 
 impl Signal {
-    /// A signal without any limit.
+    /// A signal without limits.
     pub fn open(name: &str, role: Role, unit: Unit) -> Self {
         let (hard, soft, max_move, switching) = (Bounds::OPEN, Bounds::OPEN, MoveLimit::NONE, Switching::NONE);
         Self { name: name.into(), role, unit, hard, soft, max_move, multiple: 0.0, switching }
     }
 }
 
-/// The tag list. Column `i` of every [`crate::trajectory::Trajectory`] and [`crate::trajectory::Window`] is `signals[i]`.
+/// The list of signals. Column `i` of every [`crate::trajectory::Trajectory`] and [`crate::trajectory::Window`] is `signals[i]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
     pub signals: Vec<Signal>,
@@ -168,7 +170,7 @@ impl Schema {
         self.signals.iter().map(|s| s.name.as_str())
     }
 
-    /// Columns with `role`, in order.
+    /// Columns of the signals with `role`, in order.
     pub fn with_role(&self, role: Role) -> Vec<usize> {
         (0..self.len()).filter(|&i| self.signals[i].role == role).collect()
     }

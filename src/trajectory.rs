@@ -1,4 +1,4 @@
-//! The currency of the toolkit: signals on a regular time grid, measured or simulated.
+//! Signals on a regular time grid, measured or simulated: the data that all parts of the crate exchange.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,50 +7,50 @@ use jiff::Timestamp;
 
 use crate::schema::Schema;
 
-/// Values that an expression, a KPI or a model reads at one step: the current values of every signal for all rows of
-/// a batch, and their past.
+/// The values that an expression, a KPI or a model reads at one step: the present and past values of every signal, for all
+/// rows of a batch.
 pub trait Frame {
-    /// Rows of the batch (particles; candidates × particles while planning).
+    /// Number of rows in the batch: particles, or candidates × particles while planning.
     fn rows(&self) -> usize;
-    /// Values of `signal`, `lag` steps ago: `[rows]`. A lag that reaches before the start gives the oldest known values.
+    /// Values of `signal`, `lag` steps ago: `[rows]`. A lag before the first step gives the values at the first step.
     fn column(&self, signal: usize, lag: usize) -> &[f64];
     /// UTC time at the start of the step.
     fn time(&self) -> Timestamp;
-    /// Seconds since 1970 of every row, when the rows are of different times: `[rows]`.
+    /// Seconds since 1970 of every row, if the times of the rows differ: `[rows]`.
     fn row_seconds(&self) -> Option<&[f64]> {
         None
     }
 }
 
-/// Signals × regular time grid (× particles). UTC. Missing values are NaN.
+/// Signals × regular time grid (× particles). Times are UTC. Missing values are NaN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trajectory {
     pub schema: Arc<Schema>,
     pub start: Timestamp,
-    /// Sample time, milliseconds.
+    /// Sample time in milliseconds.
     pub step_ms: i64,
-    /// Rows of the grid.
+    /// Number of steps of the grid.
     pub steps: usize,
     pub particles: usize,
-    /// `[signals][steps * particles]`; within a signal the particles of one step are contiguous.
+    /// `[signals][steps * particles]`; the particles of one step are contiguous.
     pub columns: Vec<Vec<f64>>,
-    /// Contiguous stretches of the grid (episodes, gaps): no transition crosses from one to the next.
+    /// Ranges of steps without a gap or a new episode; consecutive steps of different segments are not a transition.
     pub segments: Vec<Range<usize>>,
 }
 
 impl Trajectory {
-    /// All-NaN trajectory in one segment.
+    /// A trajectory of NaN in one segment.
     pub fn empty(schema: Arc<Schema>, start: Timestamp, step_ms: i64, steps: usize, particles: usize) -> Self {
         let columns = vec![vec![f64::NAN; steps * particles]; schema.len()];
         Self { schema, start, step_ms, steps, particles, columns, segments: vec![0..steps] }
     }
 
-    /// Rows `rows` alone.
+    /// The part with the steps `rows`.
     #[must_use]
     pub fn part(&self, rows: Range<usize>) -> Self {
         let k = self.particles;
         let cut = |column: &Vec<f64>| column[rows.start * k..rows.end * k].to_vec();
-        let near = self.segments.iter().filter(|s| s.start < rows.end && rows.start < s.end);
+        let overlapping = self.segments.iter().filter(|s| s.start < rows.end && rows.start < s.end);
         Self {
             schema: self.schema.clone(),
             start: self.time(rows.start),
@@ -58,7 +58,9 @@ impl Trajectory {
             steps: rows.len(),
             particles: k,
             columns: self.columns.iter().map(cut).collect(),
-            segments: near.map(|s| s.start.max(rows.start) - rows.start..s.end.min(rows.end) - rows.start).collect(),
+            segments: overlapping
+                .map(|s| s.start.max(rows.start) - rows.start..s.end.min(rows.end) - rows.start)
+                .collect(),
         }
     }
 
@@ -67,7 +69,7 @@ impl Trajectory {
         time_after(self.start, self.step_ms, t)
     }
 
-    /// The step whose interval contains `time`, if it lies on the grid.
+    /// The step whose interval contains `time`; `None` outside the grid.
     pub fn step_at(&self, time: Timestamp) -> Option<usize> {
         let ms = time.as_millisecond() - self.start.as_millisecond();
         let t = usize::try_from(ms.div_euclid(self.step_ms)).ok()?;
@@ -79,7 +81,7 @@ impl Trajectory {
         self.step_ms as f64 / 1e3
     }
 
-    /// The particles of `signal` at step `t`: `[particles]`.
+    /// Values of `signal` at step `t`: `[particles]`.
     pub fn at(&self, signal: usize, t: usize) -> &[f64] {
         &self.columns[signal][t * self.particles..(t + 1) * self.particles]
     }
@@ -88,7 +90,7 @@ impl Trajectory {
         &mut self.columns[signal][t * self.particles..(t + 1) * self.particles]
     }
 
-    /// The frame at step `t`, reading back no further than `first` (the start of its segment or run).
+    /// The frame at step `t`. Lags reach back to `first` at most, the start of its segment or simulation.
     pub fn frame(&self, t: usize, first: usize) -> TrajectoryFrame<'_> {
         TrajectoryFrame { trajectory: self, t, first }
     }
@@ -121,7 +123,7 @@ impl Frame for TrajectoryFrame<'_> {
     }
 }
 
-/// The last `depth` frames of a running batch: a ring that a rollout writes and reads in place.
+/// The last `depth` frames of a batch, in a ring buffer that a rollout reads and writes in place.
 ///
 /// Layout `[depth][signals][rows]`; the current frame is lag 0.
 #[derive(Debug, Clone)]
@@ -135,14 +137,14 @@ pub struct Window {
     start: Timestamp,
     step_ms: i64,
     steps: usize,
-    /// Seconds since 1970 of the current frame, `[rows]`; empty: all rows are of one time.
+    /// Seconds since 1970 of the current frame, `[rows]`; empty if all rows have the same time.
     seconds: Vec<f64>,
-    /// Frames that are not only repeated.
+    /// Number of frames with values of their own; older frames repeat the oldest of these.
     known: usize,
 }
 
 impl Window {
-    /// All-NaN window; `start` is the time of the current frame.
+    /// A window of NaN; `start` is the time of the current frame.
     pub fn new(signals: usize, depth: usize, rows: usize, start: Timestamp, step_ms: i64) -> Self {
         let depth = depth.max(1);
         Self {
@@ -159,8 +161,8 @@ impl Window {
         }
     }
 
-    /// A window over the past of `past` that ends at step `t`, each particle `rows / particles` times in a row
-    /// (particle-major: row `p * k + c`); lags before `first` repeat the oldest frame.
+    /// A window whose current frame is step `t` of `past`. Each particle is repeated in `rows / particles` consecutive rows
+    /// (row `p * k + c`). Lags before `first` repeat the oldest frame.
     pub fn from_trajectory(past: &Trajectory, t: usize, first: usize, depth: usize, rows: usize) -> Self {
         let mut w = Self::new(past.schema.len(), depth, rows, past.time(t), past.step_ms);
         w.known = w.depth.min((t + 1).saturating_sub(first));
@@ -178,7 +180,7 @@ impl Window {
         w
     }
 
-    /// Copies the past of `row` of `other` into all rows of `self` (same signals; the shorter depth counts).
+    /// Copies row `row` of `other` into all rows, for as many lags as both windows have. The signals must be the same.
     pub fn broadcast_from(&mut self, other: &Self, row: usize) {
         self.start = other.time();
         self.steps = 0;
@@ -197,17 +199,17 @@ impl Window {
         self.depth
     }
 
-    /// Frames that were there when the window was made or came since, the current one included: older ones repeat the oldest.
+    /// Number of frames with values of their own, including the current one. Older frames repeat the oldest of these.
     pub fn known(&self) -> usize {
         self.known
     }
 
-    /// The rows of the current frame are of different times, in seconds since 1970: `[rows]`.
+    /// Sets the time of each row of the current frame, in seconds since 1970: `[rows]`.
     pub fn set_row_seconds(&mut self, seconds: Vec<f64>) {
         self.seconds = seconds;
     }
 
-    /// Steps advanced since the window was made.
+    /// Number of calls of [`Window::advance`].
     pub fn steps(&self) -> usize {
         self.steps
     }
@@ -217,8 +219,8 @@ impl Window {
         self.step_ms as f64 / 1e3
     }
 
-    /// Makes room for the next frame: what was lag 0 becomes lag 1; the new current frame holds NaN-free stale values
-    /// that the caller overwrites.
+    /// Starts the next frame: lag 0 becomes lag 1. The new current frame contains old values until the caller overwrites
+    /// them.
     pub fn advance(&mut self) {
         self.head = (self.head + 1) % self.depth;
         self.steps += 1;
@@ -266,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_knows_how_much_of_its_past_is_repeated() {
+    fn a_window_counts_the_frames_that_are_not_repeated() {
         let schema = Arc::new(Schema::new(Vec::new()));
         let past = Trajectory::empty(schema, Timestamp::UNIX_EPOCH, 1000, 9, 1);
         let known = |t| Window::from_trajectory(&past, t, 4, 3, 1).known();
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn window_remembers_depth_frames() {
+    fn a_window_keeps_the_last_frames() {
         let mut w = Window::new(2, 3, 1, Timestamp::UNIX_EPOCH, 1000);
         for v in 0..5 {
             if v > 0 {

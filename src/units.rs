@@ -1,4 +1,8 @@
-//! Units: text to dimension, scale and offset; conversions; the unit of a product.
+//! Units of measure: parsing, conversion, and the units of products, powers and integrals.
+//!
+//! A unit is written as factors with exponents, like `W/(m2*K)`, `EUR/MWh` or `m^3/h`. It has a dimension (exponents of the
+//! base dimensions), a scale to SI and, for temperature scales, an offset. `degC` and `degF` count as points on their scale
+//! when they stand alone, and as differences in products.
 
 mod parse;
 mod table;
@@ -15,20 +19,20 @@ pub type Dimension = [i8; 8];
 /// A unit of measure: `si = value * scale + offset`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unit {
-    /// As the user wrote it; composed for derived units.
+    /// As the user wrote it, or composed from the factors of a computed unit.
     pub text: String,
     pub dimension: Dimension,
     pub scale: f64,
-    /// Non-zero only for temperature scales with their own zero (`degC`, `degF`).
+    /// Zero except for temperature scales with their own zero (`degC`, `degF`).
     pub offset: f64,
 }
 
-/// What integrals and products are shown in, by dimension; `$` stands for the currency.
-const SHOWN: [&str; 11] =
+/// Preferred units of integrals and products, one for each dimension; `$` is replaced by the currency.
+const PREFERRED: [&str; 11] =
     ["kWh", "kW", "$", "$/h", "$/MWh", "$/item", "$/(item*d)", "K*h", "item*d", "kWh/item", "g/kWh"];
 
 impl Unit {
-    /// The unit of plain numbers, `1`.
+    /// The unit of dimensionless numbers, `1`.
     pub fn one() -> Self {
         Self { text: "1".into(), dimension: [0; 8], scale: 1.0, offset: 0.0 }
     }
@@ -38,14 +42,14 @@ impl Unit {
         Self { text: "s".into(), dimension: [0, 0, 1, 0, 0, 0, 0, 0], scale: 1.0, offset: 0.0 }
     }
 
-    /// Parses `degC`, `kW`, `EUR/MWh`, `m^3/h`, `K*h`, `1`, `%` …; the error says what was not understood, and names
-    /// the nearest known unit. `degC` in a composed unit (`kW/degC`) is a difference of temperature.
+    /// Parses a unit like `degC`, `kW`, `EUR/MWh`, `m^3/h`, `K*h`, `1` or `%`. The error suggests the nearest known unit.
+    /// `degC` in a composed unit (`kW/degC`) is a temperature difference.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         Self::composed(&parse::factors(text)?, Some(text))
     }
 
-    /// The unit of a list of factors, under `text` or a composed one.
+    /// The unit with these factors; its text is `text` or composed from them.
     fn composed(factors: &[Factor], text: Option<&str>) -> Result<Self, String> {
         let name = || text.map_or_else(|| parse::text(factors), str::to_owned);
         let mut unit = Self { text: name(), ..Self::one() };
@@ -78,17 +82,17 @@ impl Unit {
         Ok(unit)
     }
 
-    /// Has its own zero (`degC`, `degF`): values cannot be multiplied or added, only their differences can.
+    /// Whether the unit has its own zero (`degC`, `degF`). Only differences of such values can be multiplied or added.
     pub fn is_affine(&self) -> bool {
         self.offset != 0.0
     }
 
-    /// A plain number, whatever its scale (`1`, `%`, `ppm`, `kW/W`).
+    /// Whether the unit has no dimension; its scale may differ from 1 (`1`, `%`, `ppm`, `kW/W`).
     pub fn is_dimensionless(&self) -> bool {
         self.dimension == [0; 8]
     }
 
-    /// The unit of a difference of two values: `degC` → `K`, `degF` → `delta_degF`; others unchanged.
+    /// The unit of the difference of two values: `degC` → `K`, `degF` → `delta_degF`; others are unchanged.
     #[must_use]
     pub fn difference(&self) -> Self {
         if !self.is_affine() {
@@ -98,8 +102,7 @@ impl Unit {
         Self { text: text.into(), offset: 0.0, ..self.clone() }
     }
 
-    /// The scale with its own zero that a difference of temperatures belongs to: `K` → `degC`, `delta_degF` → `degF`.
-    /// The inverse of [`Unit::difference`]; meant for what came from there.
+    /// The temperature scale of a difference: `K` → `degC`, `delta_degF` → `degF`. The inverse of [`Unit::difference`].
     pub(crate) fn scale_with_zero(&self) -> Self {
         Self::parse(if self.scale == 1.0 { "degC" } else { "degF" }).unwrap_or_else(|_| self.clone())
     }
@@ -112,33 +115,33 @@ impl Unit {
         self.factors().iter().find_map(|f| table::currency(&f.0).map(|c| c.0.to_owned()))
     }
 
-    /// Values can be converted from one to the other: same dimension, and the same currency.
+    /// Whether values can be converted to `other`, which needs the same dimension and the same currency.
     pub fn same_dimension(&self, other: &Self) -> bool {
         self.dimension == other.dimension && (self.dimension[6] == 0 || self.currency() == other.currency())
     }
 
-    /// `(factor, shift)` such that `value in other = value in self * factor + shift`.
+    /// `(factor, shift)` with `value in other = value in self * factor + shift`.
     pub fn conversion(&self, other: &Self) -> Result<(f64, f64), String> {
         self.factor(other).map(|f| (f, (self.offset - other.offset) / other.scale))
     }
 
-    /// A value in this unit as a value in `other`.
+    /// Converts a value in this unit to `other`.
     pub fn convert(&self, value: f64, other: &Self) -> Result<f64, String> {
         self.conversion(other).map(|(factor, shift)| value * factor + shift)
     }
 
-    /// What a *difference* in this unit is multiplied with to be one in `other`: offsets play no part.
+    /// The factor that converts a difference in this unit to `other`.
     pub fn factor(&self, other: &Self) -> Result<f64, String> {
         if !self.same_dimension(other) {
             return Err(match (self.currency(), other.currency()) {
                 (Some(a), Some(b)) if a != b => format!("`{self}` is in {a} and `{other}` is in {b}"),
-                _ => format!("`{self}` ({}) cannot become `{other}` ({})", self.kind(), other.kind()),
+                _ => format!("`{self}` ({}) cannot be converted to `{other}` ({})", self.kind(), other.kind()),
             });
         }
         Ok(self.scale / other.scale)
     }
 
-    /// What the unit measures, in base units: `kg*m^2/s^3`.
+    /// The dimension as text in base units, like `kg*m^2/s^3`.
     pub fn kind(&self) -> String {
         if self.is_dimensionless() {
             return "a plain number".into();
@@ -149,12 +152,15 @@ impl Unit {
         parse::text(&factors.into_iter().filter(|f| f.1 != 0).collect::<Vec<_>>())
     }
 
-    /// The unit of a product. `degC` and `degF` count as differences. Fails on mixed currencies and absurd powers.
+    /// The unit of a product. `degC` and `degF` count as differences.
+    ///
+    /// # Errors
+    /// If the currencies differ or an exponent is too large.
     pub fn times(&self, other: &Self) -> Result<Self, String> {
         self.product(other, 1)
     }
 
-    /// The unit of a quotient, under the rules of [`Unit::times`].
+    /// The unit of a quotient, with the rules of [`Unit::times`].
     pub fn per(&self, other: &Self) -> Result<Self, String> {
         self.product(other, -1)
     }
@@ -167,8 +173,10 @@ impl Unit {
         Self::composed(&merged, None)
     }
 
-    /// The unit of a power, and the factor that the number takes besides: `m2 ^ 0.5` is (`m`, 1), and
-    /// `(J/kg) ^ 0.5` is (`m/s`, 1). Fails when an exponent would not be whole.
+    /// The unit of a power, and the factor for the number: `m2 ^ 0.5` gives (`m`, 1), and `(kJ/kg) ^ 0.5` gives (`m/s`, √1000).
+    ///
+    /// # Errors
+    /// If an exponent would not be a whole number.
     pub fn power(&self, n: f64) -> Result<(Self, f64), String> {
         let whole = |e: f64| {
             let r = (e * n).round();
@@ -181,7 +189,7 @@ impl Unit {
             let merged = parse::merge(&factors).ok_or_else(|| format!("`{self}` ^ {n} has too high a power"))?;
             return Ok((Self::composed(&merged, None)?, 1.0));
         }
-        let fail = || format!("`{self}` ^ {n} is no unit");
+        let fail = || format!("`{self}` ^ {n} is not a unit");
         if unit.dimension[6] != 0 {
             return Err(fail());
         }
@@ -192,15 +200,15 @@ impl Unit {
         Ok((Self::composed(&base, None)?, unit.scale.powf(n)))
     }
 
-    /// The unit of an integral over time, ready to show: W → kWh, K → K*h, `W*EUR/MWh` → EUR, `m3/h` → m3, 1 → h.
-    /// Convert with `unit.times(&Unit::second())?.factor(&shown)`. `degC` and `degF` count as differences.
+    /// The preferred unit of an integral over time: W → kWh, K → K*h, `W*EUR/MWh` → EUR, `m3/h` → m3, 1 → h. The factor for
+    /// the number is `unit.times(&Unit::second())?.factor(&integral)`. `degC` and `degF` count as differences.
     pub fn integral(&self) -> Result<Self, String> {
         let product = self.times(&Self::second())?;
         if product.text == "s" { Self::parse("h") } else { Ok(product.preferred()) }
     }
 
-    /// The unit to show a result in. Simple units (`kW`, `EUR/MWh`, `m3/h`) stay; composed ones become what staff
-    /// read: energy kWh, money the currency, plain numbers `1`, `kg*h/s` kg, `mbar*s` mbar*h.
+    /// The unit in which to print a result. Simple units (`kW`, `EUR/MWh`, `m3/h`) are unchanged. Others become kWh for
+    /// energy, the currency for money, `1` for plain numbers, kg for `kg*h/s`, and mbar*h for `mbar*s`.
     #[must_use]
     pub fn preferred(&self) -> Self {
         let factors = self.factors();
@@ -216,7 +224,7 @@ impl Unit {
             return Self::one();
         }
         let currency = self.currency().unwrap_or_default();
-        let shown = SHOWN.iter().filter_map(|t| Self::parse(&t.replace('$', &currency)).ok());
+        let shown = PREFERRED.iter().filter_map(|t| Self::parse(&t.replace('$', &currency)).ok());
         for unit in shown {
             if self.same_dimension(&unit) {
                 return unit;
@@ -225,7 +233,7 @@ impl Unit {
         collapsed(&factors).and_then(|f| Self::composed(&f, None).ok()).unwrap_or_else(|| self.clone())
     }
 
-    /// The unit's factors; every unit of this type can be read from its own text.
+    /// The factors of the unit. The text of every `Unit` can be parsed.
     fn factors(&self) -> Vec<Factor> {
         parse::factors(&self.text).unwrap_or_default()
     }
@@ -243,7 +251,7 @@ impl fmt::Display for Unit {
     }
 }
 
-/// Factors of one dimension become one factor (`h` for times), which may cancel.
+/// Merges factors of the same dimension (into `h` for times). They may cancel.
 fn collapsed(factors: &[Factor]) -> Option<Vec<Factor>> {
     let time = Unit::second().dimension;
     let mut out: Vec<(Dimension, Factor)> = Vec::new();
@@ -278,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn golden_conversions() {
+    fn conversions_equal_reference_values() {
         for (from, value, to, expected) in [
             ("degF", 212.0, "degC", 100.0),
             ("degF", -40.0, "degC", -40.0),
@@ -309,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn one_text_many_spellings() {
+    fn different_spellings_give_the_same_unit() {
         for (a, b) in [
             ("kW.h", "kWh"),
             ("kW·h", "kW*h"),
@@ -330,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_nearest_unit() {
+    fn errors_suggest_the_nearest_unit() {
         for (text, near) in [
             ("KWH", "`kWh`"),
             ("kw", "`kW`"),
@@ -354,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn currencies_do_not_mix() {
+    fn different_currencies_cannot_be_combined() {
         assert!(!unit("EUR").same_dimension(&unit("USD")));
         assert!(unit("EUR/MWh").times(&unit("MWh/USD")).is_err());
         assert!(unit("EUR").factor(&unit("USD")).unwrap_err().contains("USD"));
@@ -362,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn products_read_well() {
+    fn products_have_readable_texts() {
         let p = unit("W").times(&unit("EUR/MWh")).unwrap();
         assert_eq!(p.text, "W*EUR/MWh");
         assert_eq!(unit("kW").per(&unit("kW")).unwrap(), Unit::one());
@@ -377,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn integrals_show_as_staff_read_them() {
+    fn integrals_have_common_units() {
         for (of, shown) in [
             ("W", "kWh"),
             ("RT", "kWh"),
@@ -401,7 +409,7 @@ mod tests {
             assert_eq!(u.text, shown, "∫ {of}");
             assert!(unit(of).times(&Unit::second()).unwrap().same_dimension(&u), "{of}");
         }
-        // One hour at 1 MW and 90 EUR/MWh costs 90 EUR.
+        // one hour at 1 MW and 90 EUR/MWh costs 90 EUR
         let rate = unit("W").times(&unit("EUR/MWh")).unwrap();
         let spent = rate.times(&Unit::second()).unwrap();
         assert!(close(1e6 * 90.0 * 3600.0 * spent.factor(&rate.integral().unwrap()).unwrap(), 90.0));
@@ -414,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_have_no_zero() {
+    fn differences_have_no_offset() {
         assert_eq!(unit("degC").difference().text, "K");
         let f = unit("degF").difference();
         assert!(close(f.factor(&unit("K")).unwrap(), 5.0 / 9.0) && !f.is_affine());

@@ -1,4 +1,4 @@
-//! Expressions against a naive evaluator, and what they say when they are wrong.
+//! Expressions: comparison with a naive evaluator, units, and faults.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -48,7 +48,7 @@ fn scope() -> Scope {
     Scope { signals, parameters, dt: 600.0 }
 }
 
-/// `rows` rows of which row r has value `start + r` for signal number 0, and so on.
+/// A window in which row r of signal s has the value `values[s] + r`, and 100 less for each step of lag.
 fn window(values: &[f64], rows: usize) -> Window {
     let mut w = Window::new(values.len(), 4, rows, Timestamp::UNIX_EPOCH, 600_000);
     for lag in 0..4 {
@@ -96,7 +96,7 @@ fn near(got: f64, expected: f64) {
 }
 
 #[test]
-fn precedence_is_what_people_expect() {
+fn operators_have_the_usual_precedence() {
     for (text, expected) in [
         ("1 + 2 * 3", 7.0),
         ("-a^2", -4.0),
@@ -133,7 +133,7 @@ fn precedence_is_what_people_expect() {
 }
 
 #[test]
-fn units_follow() {
+fn units_of_results_are_correct() {
     for (text, expected, u) in [
         ("hvac + it_power", 7.0, "kW"),
         ("it_power + hvac", 7000.0, "W"),
@@ -173,7 +173,7 @@ fn units_follow() {
     near(value_in("outdoor_f", "degC").unwrap(), 20.0);
     assert!(value_in("hvac", "kWh").is_err());
     assert!(value_in("a > 1", "degC").is_err());
-    // One hour at 1 MW and 90 EUR/MWh, as a KPI integrates it.
+    // one hour at 1 MW and 90 EUR/MWh, integrated like a KPI
     let rate = compiled("1000000[W] * 90[EUR/MWh]");
     let shown = rate.unit.integral().unwrap();
     assert_eq!(shown.text, "EUR");
@@ -182,7 +182,7 @@ fn units_follow() {
 }
 
 #[test]
-fn temperatures_have_an_arbitrary_zero() {
+fn operations_that_depend_on_the_zero_of_a_temperature_scale_are_faults() {
     for (text, expected, u) in [
         ("return_temp - supply", 6.0, "K"),
         ("supply + approach", 22.0, "degC"),
@@ -214,7 +214,7 @@ fn temperatures_have_an_arbitrary_zero() {
         near(got, expected);
         assert_eq!(shown, u, "{text}");
     }
-    // `t - 2` is whatever its place asks for.
+    // `t - 2` is a temperature or a difference, as the context requires
     near(value_in("supply - 2", "degC").unwrap(), 16.0);
     near(value_in("supply - 2", "K").unwrap(), 16.0);
     near(value_in("supply - 2", "degF").unwrap(), 60.8);
@@ -222,12 +222,12 @@ fn temperatures_have_an_arbitrary_zero() {
     near(value_in("clip(supply - 2, 15, 30)", "degC").unwrap(), 16.0);
     assert!(value_in("return_temp - supply", "degC").is_err());
     near(value_in("return_temp - supply", "delta_degF").unwrap(), 10.8);
-    // An outdoor reset curve.
+    // an outdoor reset curve
     near(value_in("18 + 0.2 * (supply - 8)", "degC").unwrap(), 20.0);
     near(value_in("clip(20 - 0.5 * (supply - return_temp), 15, 25)", "degC").unwrap(), 23.0);
     near(value_in("68 + 0.5 * (outdoor_f - 60)", "degC").unwrap(), 20.0 + 4.0 / 1.8);
     near(value_in("supply", "K").unwrap(), 291.15);
-    // 273.15 is never taken off in silence: K may be a difference.
+    // 273.15 is never subtracted implicitly, because K may be a difference
     assert!(value_in("kelvin", "degC").is_err() && value_in("18 + approach", "degC").unwrap_err().contains("18[degC]"));
     near(value_in("18[degC] + approach", "degC").unwrap(), 22.0);
     for text in [
@@ -250,11 +250,11 @@ fn temperatures_have_an_arbitrary_zero() {
         assert_eq!(code(text), "unit-mismatch", "{text}");
     }
     let fault = Program::compile("0.5 * supply", &scope()).unwrap_err();
-    assert!(fault.help.contains("take a difference") && fault.help.contains('K'), "{}", fault.help);
+    assert!(fault.help.contains("use a difference") && fault.help.contains('K'), "{}", fault.help);
 }
 
 #[test]
-fn faults_point_at_the_place_and_name_the_cure() {
+fn faults_have_the_right_place_and_help() {
     for (text, code, at, help) in [
         ("it_power + pricee", "unknown-name", "pricee", "`price`"),
         ("hvac + sqroot(a)", "unknown-function", "sqroot", "`sqrt`"),
@@ -264,8 +264,8 @@ fn faults_point_at_the_place_and_name_the_cure() {
         ("min(a, b", "syntax", "(", ")"),
         ("a b", "syntax", "b", "2 * x"),
         ("2a", "syntax", "a", "2 * x"),
-        ("a +", "syntax", "", "missing"),
-        ("", "syntax", "", "missing"),
+        ("a +", "syntax", "", "add a name"),
+        ("", "syntax", "", "add a name"),
         ("* a", "syntax", "*", "operator"),
         ("a = 2", "syntax", "=", "=="),
         ("a < b < c", "syntax", "<", "a < b and b < c"),
@@ -286,7 +286,7 @@ fn faults_point_at_the_place_and_name_the_cure() {
         ("5[kWW]", "unknown-unit", "[kWW]", "unit"),
         ("5[kW", "syntax", "[", "[degC]"),
         ("level[m]", "syntax", "[m]", "remove"),
-        ("hvac + level", "unit-mismatch", "hvac + level", "measures"),
+        ("hvac + level", "unit-mismatch", "hvac + level", "dimension"),
         ("hvac + a", "unit-mismatch", "hvac + a", "[kW]"),
         ("price + usd_price", "unit-mismatch", "price + usd_price", "currency"),
         ("price / usd_price", "unit-mismatch", "price / usd_price", "currency"),
@@ -311,14 +311,14 @@ fn faults_point_at_the_place_and_name_the_cure() {
         assert_eq!(code(&deep), "too-deep");
     }
     assert_eq!(code(&"a + ".repeat(9000)), "too-long");
-    // A long flat sum is fine.
+    // a long sum without nesting is allowed
     let long = "a + ".repeat(4000) + "a";
     near(value(&long).0, 8002.0);
     assert!(Expression::parse(&long).unwrap().same(&Expression::parse(&long).unwrap()));
 }
 
 #[test]
-fn a_program_knows_what_it_reads() {
+fn a_program_lists_the_signals_and_lags_that_it_reads() {
     let p = compiled("a + lag(b, 2) * lag(b, 2) + if(1 > 2, c, a) + lead");
     assert_eq!(p.reads, [(0, 0), (1, 2)]);
     assert_eq!(p.depth(), 2);
@@ -327,12 +327,12 @@ fn a_program_knows_what_it_reads() {
     assert!(constant.reads.is_empty() && signal.reads == [(3, 0)]);
     assert_eq!((constant.operations(), first(&constant)), (0, 7.0));
     assert_eq!(signal.operations(), 0);
-    // Shared: (a + b) once; folded: 2 * 3.
+    // (a + b) is shared and 2 * 3 is folded
     assert_eq!(compiled("(a + b) * (a + b) + 2 * 3").operations(), 3);
     let e = Expression::parse("lag(b, lead) + x.y_2 * dt + b").unwrap();
     let names: Vec<_> = e.names().into_iter().map(|n| n.0).collect();
     assert_eq!(names, ["b", "lead", "x.y_2", "b"]);
-    for (name, good) in [
+    for (name, valid) in [
         ("TIC101.PV", true),
         ("größe", true),
         ("dt", false),
@@ -342,12 +342,12 @@ fn a_program_knows_what_it_reads() {
         ("and", false),
         ("", false),
     ] {
-        assert_eq!(is_name(name), good, "{name}");
+        assert_eq!(is_name(name), valid, "{name}");
     }
 }
 
 #[test]
-fn missing_values_stay_missing() {
+fn results_of_missing_values_are_missing() {
     let mut values = VALUES;
     values[0] = f64::NAN;
     let w = window(&values, 700);
@@ -363,7 +363,7 @@ fn missing_values_stay_missing() {
     assert!(out.iter().all(|v| *v == 3.0));
 }
 
-/// An expression for the naive evaluator: over the plain signals a, b, c.
+/// An expression over the dimensionless signals a, b and c, for the naive evaluator.
 #[derive(Debug, Clone)]
 enum Tree {
     Number(f64),
@@ -434,15 +434,15 @@ impl Tree {
         }
     }
 
-    /// Row `row`, by the book; `None` where the last bit of an operand decides (a jump, or a sign of zero).
+    /// The value of row `row`; `None` if rounding errors of the operands would change it (at a jump, or at zero).
     fn naive(&self, w: &Window, row: usize) -> Option<f64> {
-        let flag = |c: bool| f64::from(u8::from(c));
-        let truth = |c: f64| c != 0.0 && !c.is_nan();
-        let least = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) };
-        let most = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) };
-        let apart = |a: f64, b: f64| {
-            let apart = (a - b).abs();
-            apart.is_nan() || apart >= 1e-6 * a.abs().max(b.abs()).max(1e-6) || a.to_bits() == b.to_bits()
+        let from_bool = |c: bool| f64::from(u8::from(c));
+        let is_true = |c: f64| c != 0.0 && !c.is_nan();
+        let min = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) };
+        let max = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) };
+        let distinct = |a: f64, b: f64| {
+            let difference = (a - b).abs();
+            difference.is_nan() || difference >= 1e-6 * a.abs().max(b.abs()).max(1e-6) || a.to_bits() == b.to_bits()
         };
         Some(match self {
             Self::Number(v) => *v,
@@ -451,15 +451,15 @@ impl Tree {
                 let a = a.naive(w, row)?;
                 match *f {
                     "-" => -a,
-                    "!" if !apart(a, 0.0) => return None,
-                    "!" => flag(!truth(a)),
+                    "!" if !distinct(a, 0.0) => return None,
+                    "!" => from_bool(!is_true(a)),
                     "abs" => a.abs(),
                     "exp" => a.exp(),
                     "ln" => a.ln(),
                     "sqrt" => a.sqrt(),
-                    "floor" if !apart(a, a.round()) => return None,
+                    "floor" if !distinct(a, a.round()) => return None,
                     "floor" => a.floor(),
-                    "round" if !apart(a - 0.5, (a - 0.5).round()) => return None,
+                    "round" if !distinct(a - 0.5, (a - 0.5).round()) => return None,
                     "round" => a.round(),
                     "^2" => a * a,
                     "^-1" if a == 0.0 => return None,
@@ -470,40 +470,40 @@ impl Tree {
             Self::Two(f, a, b) => {
                 let (a, b) = (a.naive(w, row)?, b.naive(w, row)?);
                 match *f {
-                    // Cancellation leaves nothing but rounding errors.
-                    "+" if a + b != 0.0 && !apart(a, -b) => return None,
-                    "-" if a - b != 0.0 && !apart(a, b) => return None,
+                    // cancellation leaves only rounding errors
+                    "+" if a + b != 0.0 && !distinct(a, -b) => return None,
+                    "-" if a - b != 0.0 && !distinct(a, b) => return None,
                     "+" => a + b,
                     "-" => a - b,
                     "*" => a * b,
                     "/" if b == 0.0 => return None,
                     "/" => a / b,
-                    "min" => least(a, b),
-                    "max" => most(a, b),
-                    "and" | "or" if !apart(a, 0.0) || !apart(b, 0.0) => return None,
-                    "and" => flag(truth(a) && truth(b)),
-                    "or" => flag(truth(a) || truth(b)),
-                    _ if !apart(a, b) => return None,
-                    "<" => flag(a < b),
-                    "<=" => flag(a <= b),
-                    ">" => flag(a > b),
-                    ">=" => flag(a >= b),
-                    "==" => flag(a == b),
-                    _ => flag(a != b),
+                    "min" => min(a, b),
+                    "max" => max(a, b),
+                    "and" | "or" if !distinct(a, 0.0) || !distinct(b, 0.0) => return None,
+                    "and" => from_bool(is_true(a) && is_true(b)),
+                    "or" => from_bool(is_true(a) || is_true(b)),
+                    _ if !distinct(a, b) => return None,
+                    "<" => from_bool(a < b),
+                    "<=" => from_bool(a <= b),
+                    ">" => from_bool(a > b),
+                    ">=" => from_bool(a >= b),
+                    "==" => from_bool(a == b),
+                    _ => from_bool(a != b),
                 }
             }
             Self::Three(f, p) => {
                 let [a, b, c] = [p[0].naive(w, row)?, p[1].naive(w, row)?, p[2].naive(w, row)?];
                 match *f {
-                    "if" if !apart(a, 0.0) => return None,
+                    "if" if !distinct(a, 0.0) => return None,
                     "if" => {
-                        if truth(a) {
+                        if is_true(a) {
                             b
                         } else {
                             c
                         }
                     }
-                    _ => least(most(a, b), c),
+                    _ => min(max(a, b), c),
                 }
             }
         })
@@ -550,7 +550,7 @@ proptest! {
     }
 
     #[test]
-    fn printing_and_parsing_again_changes_nothing(tree in tree()) {
+    fn printing_and_parsing_preserves_an_expression(tree in tree()) {
         let once = Expression::parse(&tree.text()).unwrap();
         let printed = once.to_string();
         let twice = Expression::parse(&printed).unwrap();
@@ -559,13 +559,13 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics(text in any::<String>()) {
+    fn arbitrary_text_does_not_panic(text in any::<String>()) {
         let _ = black_box(Program::compile(&text, &scope()));
         let _ = black_box(Unit::parse(&text));
     }
 
     #[test]
-    fn nothing_near_the_language_panics(words in prop::collection::vec(prop_oneof![
+    fn random_tokens_do_not_panic(words in prop::collection::vec(prop_oneof![
         Just("a"), Just("supply"), Just("outdoor_f"), Just("kelvin"), Just("hvac"), Just("price"), Just("humidity"),
         Just("+"), Just("-"), Just("*"), Just("/"), Just("^"), Just("("), Just(")"), Just(","), Just("if("), Just("min("),
         Just("clip("), Just("lag("), Just("exp("), Just("sqrt("), Just("2"), Just("0.5"), Just("1e300"), Just("[m]"),
@@ -584,7 +584,7 @@ proptest! {
     }
 
     #[test]
-    fn units_near_the_language_do_not_panic(words in prop::collection::vec(prop_oneof![
+    fn random_unit_tokens_do_not_panic(words in prop::collection::vec(prop_oneof![
         Just("m"), Just("kW"), Just("degC"), Just("EUR"), Just("USD"), Just("*"), Just("/"), Just("^"), Just("-"),
         Just("2"), Just("²"), Just("⁻"), Just("("), Just(")"), Just("1"), Just("."), Just("%"), Just("h"), Just(" "),
     ], 0..14)) {
@@ -595,7 +595,7 @@ proptest! {
 }
 
 #[test]
-fn sums_add_up_the_steps_before_this_one() {
+fn sum_covers_the_steps_before_the_present_one() {
     use jiff::Timestamp;
     use twinopt::trajectory::Window;
     let mut scope = Scope { dt: 86_400.0, ..Scope::default() };

@@ -1,39 +1,39 @@
-//! Whether an expression is a straight line in what moves.
+//! Whether an expression is affine in a set of signals.
 
 use super::kernel::Op;
 use super::program::{Operand, Program};
 
-/// How a value depends on what moves, the simplest first.
+/// How a value depends on the variable signals, from the simplest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Shape {
     Constant,
     Affine,
-    Bent,
+    Nonlinear,
 }
 
 impl Program {
-    /// Whether it is an affine function of the signals that `moves` holds of, whatever the values of the others.
-    pub fn is_affine(&self, moves: &dyn Fn(usize) -> bool) -> bool {
+    /// Whether it is an affine function of the signals for which `is_variable` is true, for all values of the others.
+    pub fn is_affine(&self, is_variable: &dyn Fn(usize) -> bool) -> bool {
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.operations.len());
         for operation in &self.operations {
-            let [a, b, c] = operation.operands.map(|o| shape(o, &shapes, moves));
+            let [a, b, c] = operation.operands.map(|o| shape(o, &shapes, is_variable));
             shapes.push(match operation.op {
                 Op::Add | Op::Sub | Op::Neg => a.max(b),
                 Op::Mul if a == Shape::Constant || b == Shape::Constant => a.max(b),
                 Op::Div if b == Shape::Constant => a,
                 Op::Select if a == Shape::Constant => b.max(c),
                 _ if a.max(b).max(c) == Shape::Constant => Shape::Constant,
-                _ => Shape::Bent,
+                _ => Shape::Nonlinear,
             });
         }
-        shape(self.result, &shapes, moves) < Shape::Bent
+        shape(self.result, &shapes, is_variable) < Shape::Nonlinear
     }
 }
 
-fn shape(operand: Operand, shapes: &[Shape], moves: &dyn Fn(usize) -> bool) -> Shape {
+fn shape(operand: Operand, shapes: &[Shape], is_variable: &dyn Fn(usize) -> bool) -> Shape {
     match operand {
         Operand::Value(v) => shapes[v],
-        Operand::Column { signal, .. } if moves(signal) => Shape::Affine,
+        Operand::Column { signal, .. } if is_variable(signal) => Shape::Affine,
         Operand::Column { .. } | Operand::Constant(_) | Operand::Time => Shape::Constant,
     }
 }
@@ -45,7 +45,7 @@ mod tests {
     use crate::units::Unit;
 
     #[test]
-    fn straight_lines_are_told_from_bent_ones() {
+    fn affine_expressions_are_recognised() {
         let signals = ["u", "x", "price"].iter().enumerate().map(|(i, n)| ((*n).to_owned(), (i, Unit::one())));
         let scope = Scope { signals: signals.collect(), dt: 1.0, ..Scope::default() };
         let affine = |text: &str| Program::compile(text, &scope).unwrap().is_affine(&|s| s < 2);

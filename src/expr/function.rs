@@ -3,19 +3,19 @@
 /// A function that an expression may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Function {
-    /// `if(c, a, b)`: a where c is true (not 0), else b.
+    /// `if(c, a, b)`: a if c is true (not 0), else b.
     If,
-    /// Smallest of two or more.
+    /// Smallest of two or more values.
     Min,
-    /// Largest of two or more.
+    /// Largest of two or more values.
     Max,
     Abs,
-    /// `clip(x, lo, hi)`.
+    /// `clip(x, low, high)`: x limited to low..high.
     Clip,
     Exp,
     Ln,
     Sqrt,
-    /// Of an angle in radians.
+    /// Sine of an angle in radians.
     Sin,
     Cos,
     Floor,
@@ -23,11 +23,11 @@ pub enum Function {
     Round,
     /// `lag(x, n)`: the signal x, n steps ago.
     Lag,
-    /// `sum(x, n)`: the signal x over the n steps before this one, added up; what is under way in a pipeline.
+    /// `sum(x, n)`: the sum of the signal x over the n steps before this one, e.g. the goods in transit.
     Sum,
 }
 
-/// Name, function, fewest and most arguments, how it is called.
+/// Name, function, minimum and maximum number of arguments, usage.
 const FUNCTIONS: [(&str, Function, usize, usize, &str); 14] = [
     ("if", Function::If, 3, 3, "if(condition, then, else)"),
     ("min", Function::Min, 2, usize::MAX, "min(a, b, ...)"),
@@ -46,7 +46,7 @@ const FUNCTIONS: [(&str, Function, usize, usize, &str); 14] = [
 ];
 
 impl Function {
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         FUNCTIONS.iter().find(|f| f.0 == name).map(|f| f.1)
     }
 
@@ -62,7 +62,7 @@ impl Function {
         self.row().0
     }
 
-    /// How it is called, for messages.
+    /// Its usage, for messages.
     pub(super) fn usage(self) -> &'static str {
         self.row().4
     }

@@ -1,8 +1,8 @@
-//! The operations of a program, each as one loop over a block of rows.
+//! The operations of a program, each one a loop over a block of rows.
 //!
-//! Loops are plain and branch-free, so that the compiler turns them into SIMD for any target.
+//! The loops have no branches, so that the compiler can vectorise them.
 
-/// One operation. Constants are folded with the same functions, so folding changes no bit.
+/// An operation. Constants are folded with the same functions, so that folding does not change results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Op {
     Add,
@@ -10,7 +10,7 @@ pub(super) enum Op {
     Mul,
     Div,
     Pow,
-    /// Whole exponent, by repeated squaring.
+    /// Power with a whole exponent, by repeated squaring.
     Powi(i32),
     Min,
     Max,
@@ -32,29 +32,29 @@ pub(super) enum Op {
     Cos,
     Floor,
     Round,
-    /// Second where the first is true, else third.
+    /// The second operand if the first is true, else the third.
     Select,
 }
 
-/// Where an operand's values lie.
+/// The values of an operand.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Source<'a> {
+pub(super) enum Values<'a> {
     Rows(&'a [f64]),
     Constant(f64),
 }
 
-/// True is anything but 0 and NaN.
+/// Everything except 0 and NaN is true.
 #[inline(always)]
-fn truth(c: f64) -> bool {
+fn is_true(c: f64) -> bool {
     c.abs() > 0.0
 }
 
 #[inline(always)]
-fn flag(c: bool) -> f64 {
+fn from_bool(c: bool) -> f64 {
     if c { 1.0 } else { 0.0 }
 }
 
-/// NaN when either is: a missing value stays missing.
+/// NaN if an operand is NaN, so that missing values are not hidden.
 #[inline(always)]
 fn max(a: f64, b: f64) -> f64 {
     if a > b || a.is_nan() { a } else { b }
@@ -78,24 +78,24 @@ fn powi(x: f64, n: i32) -> f64 {
     if n < 0 { 1.0 / out } else { out }
 }
 
-/// 1.5 · 2^52: adding it rounds to the nearest whole number, and leaves that number in the low bits.
-const ROUNDER: f64 = 6_755_399_441_055_744.0;
+/// 1.5 · 2^52. Adding it rounds to the nearest whole number, which is then in the low bits.
+const ROUND_TO_WHOLE: f64 = 6_755_399_441_055_744.0;
 
-/// e^x within 1 ulp (2 ulp where the result is subnormal); 0 and infinity where it leaves the range of f64.
+/// e^x with an error of at most 1 ulp (2 ulp if the result is subnormal). 0 or infinity outside the range of f64.
 ///
-/// Method: x = k·ln 2 + r with ln 2 in two parts (Cody & Waite 1980), e^r by its Taylor polynomial of degree 13
-/// (remainder below 4e-18), and 2^k in two factors, so that results near both ends of the range are right.
+/// Method: x = k·ln 2 + r with ln 2 in two parts (Cody & Waite 1980). e^r is its Taylor polynomial of degree 13 (remainder
+/// below 4e-18). 2^k is computed as two factors, so that results near both ends of the range are correct.
 #[inline(always)]
 pub(super) fn exp(x: f64) -> f64 {
     const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
     const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     let x = if x > 710.0 { 710.0 } else { x };
     let x = if x < -746.0 { -746.0 } else { x };
-    let k = (x * std::f64::consts::LOG2_E + ROUNDER) - ROUNDER;
+    let k = (x * std::f64::consts::LOG2_E + ROUND_TO_WHOLE) - ROUND_TO_WHOLE;
     let r = (x - k * LN2_HIGH) - k * LN2_LOW;
     let r2 = r * r;
     let r4 = r2 * r2;
-    // Pairs of coefficients 1/n!, combined as in Estrin (1960): short dependency chains.
+    // pairs of coefficients 1/n!, combined as in Estrin (1960) for short dependency chains
     let a = 1.0 / 2.0 + r * (1.0 / 6.0);
     let b = 1.0 / 24.0 + r * (1.0 / 120.0);
     let c = 1.0 / 720.0 + r * (1.0 / 5_040.0);
@@ -104,69 +104,69 @@ pub(super) fn exp(x: f64) -> f64 {
     let f = 1.0 / 479_001_600.0 + r * (1.0 / 6_227_020_800.0);
     let tail = (a + r2 * b) + r4 * ((c + r2 * d) + r4 * (e + r2 * f));
     let p = 1.0 + (r + r2 * tail);
-    let half = (k * 0.5 + ROUNDER) - ROUNDER;
+    let half = (k * 0.5 + ROUND_TO_WHOLE) - ROUND_TO_WHOLE;
     p * power_of_two(half) * power_of_two(k - half)
 }
 
-/// 2^k of a whole k in −1022..=1023.
+/// 2^k for a whole k in −1022..=1023.
 #[inline(always)]
 fn power_of_two(k: f64) -> f64 {
-    f64::from_bits(((k + ROUNDER).to_bits() << 52).wrapping_add(1023 << 52))
+    f64::from_bits(((k + ROUND_TO_WHOLE).to_bits() << 52).wrapping_add(1023 << 52))
 }
 
-/// 2^52: from here on every f64 is whole.
-const WHOLE: f64 = 4_503_599_627_370_496.0;
+/// 2^52. All larger f64 are whole numbers.
+const FIRST_ALL_WHOLE: f64 = 4_503_599_627_370_496.0;
 
-/// As `f64::floor`, without a call (baseline x86-64 has no instruction for it).
+/// Like `f64::floor`, without a function call (baseline x86-64 has no instruction for it).
 #[inline(always)]
 fn floor(x: f64) -> f64 {
-    let near = ((x.abs() + WHOLE) - WHOLE).copysign(x);
+    let near = ((x.abs() + FIRST_ALL_WHOLE) - FIRST_ALL_WHOLE).copysign(x);
     let down = if near > x { near - 1.0 } else { near };
-    if x.abs() < WHOLE { down } else { x }
+    if x.abs() < FIRST_ALL_WHOLE { down } else { x }
 }
 
-/// As `f64::round`.
+/// Like `f64::round`, without a function call.
 #[inline(always)]
 fn round(x: f64) -> f64 {
     let size = x.abs();
-    let even = (size + WHOLE) - WHOLE;
+    let even = (size + FIRST_ALL_WHOLE) - FIRST_ALL_WHOLE;
     let away = if size - even == 0.5 { even + 1.0 } else { even };
-    if size < WHOLE { away.copysign(x) } else { x }
+    if size < FIRST_ALL_WHOLE { away.copysign(x) } else { x }
 }
 
 #[inline(always)]
-fn unary(a: Source, out: &mut [f64], f: impl Fn(f64) -> f64) {
+fn unary(a: Values, out: &mut [f64], f: impl Fn(f64) -> f64) {
     match a {
-        Source::Rows(a) => {
+        Values::Rows(a) => {
             for (o, a) in out.iter_mut().zip(a) {
                 *o = f(*a);
             }
         }
-        Source::Constant(a) => out.fill(f(a)),
+        Values::Constant(a) => out.fill(f(a)),
     }
 }
 
 #[inline(always)]
-fn binary(a: Source, b: Source, out: &mut [f64], f: impl Fn(f64, f64) -> f64) {
+fn binary(a: Values, b: Values, out: &mut [f64], f: impl Fn(f64, f64) -> f64) {
     match (a, b) {
-        (Source::Rows(a), Source::Rows(b)) => {
+        (Values::Rows(a), Values::Rows(b)) => {
             for ((o, a), b) in out.iter_mut().zip(a).zip(b) {
                 *o = f(*a, *b);
             }
         }
-        (Source::Rows(a), Source::Constant(b)) => unary(Source::Rows(a), out, |a| f(a, b)),
-        (Source::Constant(a), b) => unary(b, out, |b| f(a, b)),
+        (Values::Rows(a), Values::Constant(b)) => unary(Values::Rows(a), out, |a| f(a, b)),
+        (Values::Constant(a), b) => unary(b, out, |b| f(a, b)),
     }
 }
 
 #[inline(always)]
-fn select(c: Source, a: Source, b: Source, out: &mut [f64]) {
-    let pick = |c: f64, a: f64, b: f64| if truth(c) { a } else { b };
+fn select(c: Values, a: Values, b: Values, out: &mut [f64]) {
+    let pick = |c: f64, a: f64, b: f64| if is_true(c) { a } else { b };
     match (c, a, b) {
-        (Source::Constant(c), a, b) => unary(if truth(c) { a } else { b }, out, |x| x),
-        (c, a, Source::Constant(b)) => binary(c, a, out, |c, a| pick(c, a, b)),
-        (c, Source::Constant(a), b) => binary(c, b, out, |c, b| pick(c, a, b)),
-        (Source::Rows(c), Source::Rows(a), Source::Rows(b)) => {
+        (Values::Constant(c), a, b) => unary(if is_true(c) { a } else { b }, out, |x| x),
+        (c, a, Values::Constant(b)) => binary(c, a, out, |c, a| pick(c, a, b)),
+        (c, Values::Constant(a), b) => binary(c, b, out, |c, b| pick(c, a, b)),
+        (Values::Rows(c), Values::Rows(a), Values::Rows(b)) => {
             for (((o, c), a), b) in out.iter_mut().zip(c).zip(a).zip(b) {
                 *o = pick(*c, *a, *b);
             }
@@ -174,8 +174,8 @@ fn select(c: Source, a: Source, b: Source, out: &mut [f64]) {
     }
 }
 
-/// `out = op(a, b, c)`, row by row; all rows have the length of `out`.
-pub(super) fn run(op: Op, a: Source, b: Source, c: Source, out: &mut [f64]) {
+/// `out = op(a, b, c)` for every row. The operands have the length of `out`.
+pub(super) fn run(op: Op, a: Values, b: Values, c: Values, out: &mut [f64]) {
     match op {
         Op::Add => binary(a, b, out, |a, b| a + b),
         Op::Sub => binary(a, b, out, |a, b| a - b),
@@ -185,28 +185,28 @@ pub(super) fn run(op: Op, a: Source, b: Source, c: Source, out: &mut [f64]) {
         Op::Powi(2) => unary(a, out, |a| a * a),
         Op::Powi(3) => unary(a, out, |a| a * (a * a)),
         Op::Powi(n) => unary(a, out, |a| powi(a, n)),
-        // With a constant on one side the hardware's own minimum does: it returns its second operand for NaN.
+        // with one constant, the minimum instruction is sufficient: it returns its second operand for NaN
         Op::Min => match (a, b) {
-            (Source::Constant(k), x) | (x, Source::Constant(k)) if !k.is_nan() => {
+            (Values::Constant(k), x) | (x, Values::Constant(k)) if !k.is_nan() => {
                 unary(x, out, |x| if k < x { k } else { x });
             }
             _ => binary(a, b, out, min),
         },
         Op::Max => match (a, b) {
-            (Source::Constant(k), x) | (x, Source::Constant(k)) if !k.is_nan() => {
+            (Values::Constant(k), x) | (x, Values::Constant(k)) if !k.is_nan() => {
                 unary(x, out, |x| if k > x { k } else { x });
             }
             _ => binary(a, b, out, max),
         },
-        Op::Lt => binary(a, b, out, |a, b| flag(a < b)),
-        Op::Le => binary(a, b, out, |a, b| flag(a <= b)),
-        Op::Gt => binary(a, b, out, |a, b| flag(a > b)),
-        Op::Ge => binary(a, b, out, |a, b| flag(a >= b)),
-        Op::Eq => binary(a, b, out, |a, b| flag(a == b)),
-        Op::Ne => binary(a, b, out, |a, b| flag(a != b)),
-        Op::And => binary(a, b, out, |a, b| flag(truth(a) & truth(b))),
-        Op::Or => binary(a, b, out, |a, b| flag(truth(a) | truth(b))),
-        Op::Not => unary(a, out, |a| flag(!truth(a))),
+        Op::Lt => binary(a, b, out, |a, b| from_bool(a < b)),
+        Op::Le => binary(a, b, out, |a, b| from_bool(a <= b)),
+        Op::Gt => binary(a, b, out, |a, b| from_bool(a > b)),
+        Op::Ge => binary(a, b, out, |a, b| from_bool(a >= b)),
+        Op::Eq => binary(a, b, out, |a, b| from_bool(a == b)),
+        Op::Ne => binary(a, b, out, |a, b| from_bool(a != b)),
+        Op::And => binary(a, b, out, |a, b| from_bool(is_true(a) & is_true(b))),
+        Op::Or => binary(a, b, out, |a, b| from_bool(is_true(a) | is_true(b))),
+        Op::Not => unary(a, out, |a| from_bool(!is_true(a))),
         Op::Neg => unary(a, out, |a| -a),
         Op::Abs => unary(a, out, f64::abs),
         Op::Exp => unary(a, out, exp),
@@ -220,10 +220,10 @@ pub(super) fn run(op: Op, a: Source, b: Source, c: Source, out: &mut [f64]) {
     }
 }
 
-/// The operation on single values.
+/// The operation on constants.
 pub(super) fn fold(op: Op, [a, b, c]: [f64; 3]) -> f64 {
     let mut out = [0.0];
-    run(op, Source::Rows(&[a]), Source::Rows(&[b]), Source::Rows(&[c]), &mut out);
+    run(op, Values::Rows(&[a]), Values::Rows(&[b]), Values::Rows(&[c]), &mut out);
     out[0]
 }
 
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn exp_at_the_ends() {
+    fn exp_is_accurate_at_the_ends_of_its_range() {
         for x in
             [0.0, -0.0, 1.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 709.78, 709.79, 1e308, -1e308, 1e-320]
         {
@@ -260,7 +260,7 @@ mod tests {
         }
 
         #[test]
-        fn whole_numbers_are_as_in_std(bits in any::<u64>(), n in -1_000_000i32..1_000_000) {
+        fn floor_and_round_equal_std(bits in any::<u64>(), n in -1_000_000i32..1_000_000) {
             for x in [f64::from_bits(bits), f64::from(n) * 0.5, f64::from(n) * 0.1, f64::from(n) * 1e12] {
                 for (got, std) in [(floor(x), x.floor()), (round(x), x.round())] {
                     prop_assert!(got.to_bits() == std.to_bits() || (got.is_nan() && std.is_nan()), "{} {}", x, got);
@@ -269,13 +269,13 @@ mod tests {
         }
 
         #[test]
-        fn a_constant_side_changes_nothing(x in prop_oneof![-9.0..9.0f64, Just(f64::NAN)], k in -9.0..9.0f64) {
+        fn min_and_max_with_a_constant_equal_the_general_case(x in prop_oneof![-9.0..9.0f64, Just(f64::NAN)], k in -9.0..9.0f64) {
             for op in [Op::Min, Op::Max] {
                 for (a, b) in [(x, k), (k, x)] {
                     let general = fold(op, [a, b, 0.0]);
                     let mut out = [0.0];
-                    let as_source = |v: f64, slot| if v.to_bits() == k.to_bits() { Source::Constant(k) } else { Source::Rows(slot) };
-                    run(op, as_source(a, &[a]), as_source(b, &[b]), Source::Constant(0.0), &mut out);
+                    let as_values = |v: f64, slot| if v.to_bits() == k.to_bits() { Values::Constant(k) } else { Values::Rows(slot) };
+                    run(op, as_values(a, &[a]), as_values(b, &[b]), Values::Constant(0.0), &mut out);
                     prop_assert!(ulps(general, out[0]) == 0);
                     prop_assert_eq!(general.is_nan(), x.is_nan());
                 }

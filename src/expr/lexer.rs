@@ -1,17 +1,17 @@
-//! Text to tokens.
+//! The lexer: splits the text of an expression into tokens.
 
 use std::ops::Range;
 
-use super::ExprFault;
+use super::fault::ExprFault;
 
-/// A word of the language.
+/// The kind of a token, with its value.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Word<'a> {
+pub(super) enum TokenKind<'a> {
     Number(f64),
     Name(&'a str),
-    /// What stands between `[` and `]`: the unit of a number.
+    /// The text between `[` and `]`: the unit of a number.
     Unit(&'a str),
-    /// An operator, spelt in one way only.
+    /// An operator, in its normal spelling.
     Operator(&'static str),
     Open,
     Close,
@@ -21,11 +21,11 @@ pub(super) enum Word<'a> {
 
 #[derive(Debug, Clone)]
 pub(super) struct Token<'a> {
-    pub word: Word<'a>,
+    pub kind: TokenKind<'a>,
     pub span: Range<usize>,
 }
 
-/// Spellings of the operators, the longer first.
+/// Spelling and normal spelling of the operators; longer spellings first.
 const OPERATORS: [(&str, &str); 25] = [
     ("**", "^"),
     ("<=", "<="),
@@ -54,7 +54,7 @@ const OPERATORS: [(&str, &str); 25] = [
     ("!", "!"),
 ];
 
-/// All tokens; the last one is [`Word::End`].
+/// All tokens of `text`; the last one is [`TokenKind::End`].
 pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, ExprFault> {
     let mut out = Vec::new();
     let mut at = 0;
@@ -62,18 +62,18 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, ExprFault> {
         at += text[at..].len() - text[at..].trim_start().len();
         let rest = &text[at..];
         let Some(c) = rest.chars().next() else {
-            out.push(Token { word: Word::End, span: at..at });
+            out.push(Token { kind: TokenKind::End, span: at..at });
             return Ok(out);
         };
-        let (word, length) = match c {
-            '(' => (Word::Open, 1),
-            ')' => (Word::Close, 1),
-            ',' => (Word::Comma, 1),
+        let (kind, length) = match c {
+            '(' => (TokenKind::Open, 1),
+            ')' => (TokenKind::Close, 1),
+            ',' => (TokenKind::Comma, 1),
             '[' => {
                 let end = rest.find(']').ok_or_else(|| {
-                    fault(at..at + 1, "`[` opens a unit that is not closed", "write the unit like `27[degC]`")
+                    fault(at..at + 1, "`[` has no matching `]`", "write a number with a unit like `27[degC]`")
                 })?;
-                (Word::Unit(&rest[1..end]), end + 1)
+                (TokenKind::Unit(&rest[1..end]), end + 1)
             }
             c if c.is_ascii_digit() || (c == '.' && rest[1..].starts_with(|d: char| d.is_ascii_digit())) => {
                 let length = number_length(rest);
@@ -81,29 +81,29 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, ExprFault> {
                 if !value.is_finite() {
                     return Err(fault(at..at + length, "the number is too large", "use a number below 1.8e308"));
                 }
-                (Word::Number(value), length)
+                (TokenKind::Number(value), length)
             }
             c if c.is_alphabetic() || c == '_' => {
                 let name = &rest[..name_length(rest)];
-                let word = match name {
-                    "and" => Word::Operator("&&"),
-                    "or" => Word::Operator("||"),
-                    "not" => Word::Operator("not"),
-                    _ => Word::Name(name),
+                let kind = match name {
+                    "and" => TokenKind::Operator("&&"),
+                    "or" => TokenKind::Operator("||"),
+                    "not" => TokenKind::Operator("not"),
+                    _ => TokenKind::Name(name),
                 };
-                (word, name.len())
+                (kind, name.len())
             }
             _ => match OPERATORS.iter().find(|o| rest.starts_with(o.0)) {
-                Some((spelling, operator)) => (Word::Operator(operator), spelling.len()),
-                None => return Err(stray(c, at..at + c.len_utf8())),
+                Some((spelling, operator)) => (TokenKind::Operator(operator), spelling.len()),
+                None => return Err(unexpected(c, at..at + c.len_utf8())),
             },
         };
-        out.push(Token { word, span: at..at + length });
+        out.push(Token { kind, span: at..at + length });
         at += length;
     }
 }
 
-/// Digits, a fraction, an exponent.
+/// Length of the number at the start of `text`: digits, a fraction and an exponent.
 fn number_length(text: &str) -> usize {
     let digits = |from: usize| text[from..].bytes().take_while(u8::is_ascii_digit).count();
     let mut n = digits(0);
@@ -120,8 +120,15 @@ fn number_length(text: &str) -> usize {
     n
 }
 
-/// Letters, digits and `_`; also `.` in between, as in `TIC101.PV`.
-pub(super) fn name_length(text: &str) -> usize {
+/// Whether `name` is valid for a signal or parameter: letters, digits, `_` and `.` between them, not starting with a digit,
+/// and not a keyword.
+pub fn is_name(name: &str) -> bool {
+    let first = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
+    first && name_length(name) == name.len() && !["dt", "and", "or", "not"].contains(&name)
+}
+
+/// Length of the name at the start of `text`: letters, digits, `_`, and `.` between them, as in `TIC101.PV`.
+fn name_length(text: &str) -> usize {
     let inner = |c: char| c.is_alphanumeric() && !matches!(c, '²' | '³') || c == '_';
     let mut length = 0;
     let mut chars = text.char_indices().peekable();
@@ -139,18 +146,19 @@ fn fault(span: Range<usize>, message: &str, help: &str) -> ExprFault {
     ExprFault { code: "syntax", span, message: message.into(), help: help.into() }
 }
 
-fn stray(c: char, span: Range<usize>) -> ExprFault {
+fn unexpected(c: char, span: Range<usize>) -> ExprFault {
     let help = match c {
         '=' => "compare with `==`".to_owned(),
         '&' => "write `&&` or `and`".to_owned(),
         '|' => "write `||` or `or`".to_owned(),
-        '%' => "write the fraction (0.05) or a number with a unit (5[%]); there is no modulo".to_owned(),
+        '%' => "write a fraction (0.05) or a number with a unit (5[%]); there is no modulo operator".to_owned(),
         '?' | ':' => "write `if(condition, then, else)`".to_owned(),
         '"' | '\'' | '`' => "write names without quotes".to_owned(),
-        ';' => "separate arguments by `,`".to_owned(),
-        ']' => "a unit stands right after its number, like `27[degC]`".to_owned(),
+        ';' => "separate arguments with `,`".to_owned(),
+        ']' => "write the unit directly after its number, like `27[degC]`".to_owned(),
         '{' | '}' => "use `(` and `)`".to_owned(),
-        _ => "known are numbers, names, + - * / ^, comparisons, `and or not`, ( ) and functions".to_owned(),
+        _ => "an expression may contain numbers, names, + - * / ^, comparisons, `and or not`, ( ) and functions"
+            .to_owned(),
     };
     ExprFault { code: "syntax", span, message: format!("`{}` is not expected here", c.escape_debug()), help }
 }

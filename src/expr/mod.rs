@@ -1,102 +1,61 @@
-//! The small expression language over signal names: parse, check units, evaluate column at a time.
+//! The expression language over signal names: parse, check units, evaluate whole columns.
 //!
 //! ```text
-//! hvac_power + it_power                          sums convert units: kW + W is in kW
-//! if(outdoor_temp > 25, 16, 18)                  a bare number has the unit of what stands beside it
+//! hvac_power + it_power                          units are converted: kW + W is in kW
+//! if(outdoor_temp > 25, 16, 18)                  a number without unit takes the unit of the other operand
 //! level + dt * (inflow - outflow) / area         dt: sample time; parameters are constants with units
-//! stock + lag(order, lead - 1) - sales           a signal some steps ago
+//! stock + lag(order, lead - 1) - sales           the value of a signal some steps ago
 //! 1 - ln(1 + abs(level - target) / 0.001[m])     a number with a unit
 //! ```
-//! Operators from loose to tight: `or`, `and`, `not`, comparisons, `+ -`, `* /`, `-x` and `!x`, `^` (to the right).
-//! Functions: `if min max abs clip exp ln sqrt sin cos floor round lag sum`; `time` is the time since 1970, UTC. Numbers are worked on in the signals' declared units;
-//! units are worked out once, at compile time:
 //!
-//! - `+ - min max`, comparisons, `if`, `clip` take one dimension; the result is in the first operand's unit.
-//! - Products and quotients multiply units. `%` and the like count as fractions there.
-//! - `degC - degC` is K, `degC ± K` is degC; what depends on the scale's zero (`degC + degC`, `2 * degC`) is refused.
+//! # Grammar
+//!
+//! ```text
+//! expression = or
+//! or         = and { ( "or" | "||" ) and }
+//! and        = not { ( "and" | "&&" ) not }
+//! not        = "not" not | comparison
+//! comparison = sum [ ( "<" | "<=" | ">" | ">=" | "==" | "!=" ) sum ]
+//! sum        = product { ( "+" | "-" ) product }
+//! product    = sign { ( "*" | "/" ) sign }
+//! sign       = ( "-" | "+" | "!" ) sign | power
+//! power      = atom [ ( "^" | "**" ) sign ]
+//! atom       = number [ "[" unit "]" ] | name | function "(" [ expression { "," expression } ] ")" | "(" expression ")"
+//! number     = ( digits [ "." [ digits ] ] | "." digits ) [ ( "e" | "E" ) [ "+" | "-" ] digits ]
+//! name       = ( letter | "_" ) { letter | digit | "_" | "." }
+//! function   = "if" | "min" | "max" | "abs" | "clip" | "exp" | "ln" | "sqrt" | "sin" | "cos" | "floor" | "round" | "lag" | "sum"
+//! ```
+//! `dt` is the sample time and `time` is the time since 1970 (UTC), both in seconds. True is 1, false is 0.
+//!
+//! # Units
+//!
+//! Numbers are in the declared units of the signals. Units and conversions are determined once, when an expression is
+//! compiled.
+//!
+//! - The operands of `+ - min max if clip` and of comparisons must have the same dimension. The result is in the unit of
+//!   the first operand that has one.
+//! - Products and quotients multiply and divide units. Dimensionless units such as `%` are converted to fractions first.
+//! - The arguments of `exp ln sin cos`, the exponent of `^` and conditions must be dimensionless.
+//! - `degC - degC` is in K, and `degC ± K` is in degC. Operations that depend on the zero of the scale (`degC + degC`,
+//!   `2 * degC`) are faults.
 
 mod affine;
+mod compile;
+mod fault;
 mod function;
 mod kernel;
 mod lexer;
 mod program;
 mod residual;
-mod syntax;
-mod typed;
-
 mod scope;
+mod syntax;
+mod value;
 
-#[allow(unused_imports)]
-pub(crate) use scope::Open;
-pub use scope::schema;
-
-use std::collections::HashMap;
-use std::ops::Range;
-
-use crate::error;
-use crate::schema::Schema;
-use crate::units::Unit;
-
+pub use fault::ExprFault;
 pub use function::Function;
+pub use lexer::is_name;
 pub use program::{Program, Registers};
-pub use residual::{Residual, STRETCH};
-pub use syntax::{DEEPEST, Expression, LONGEST};
-
-/// What is wrong with an expression, and where in its text.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ExprFault {
-    /// `syntax`, `too-long`, `too-deep`, `unknown-name`, `unknown-function`, `unknown-unit`, `unit-mismatch`, `arity`,
-    /// `bad-lag`, `bad-bounds`.
-    pub code: &'static str,
-    /// Byte range in the expression's text.
-    pub span: Range<usize>,
-    pub message: String,
-    pub help: String,
-}
-
-/// The names that an expression may use.
-#[derive(Debug, Clone, Default)]
-pub struct Scope {
-    /// Signal name → column and unit.
-    pub signals: HashMap<String, (usize, Unit)>,
-    /// Parameter name → value and unit.
-    pub parameters: HashMap<String, (f64, Unit)>,
-    /// Sample time in seconds: the value of the name `dt`.
-    pub dt: f64,
-}
-
-impl Scope {
-    /// All signals of a schema, and no parameters.
-    pub fn of(schema: &Schema, dt: f64) -> Self {
-        let signals = schema.signals.iter().enumerate().map(|(i, s)| (s.name.clone(), (i, s.unit.clone()))).collect();
-        Self { signals, parameters: HashMap::new(), dt }
-    }
-}
-
-impl Program {
-    /// Parses, checks dimensions and compiles.
-    pub fn compile(text: &str, scope: &Scope) -> Result<Self, ExprFault> {
-        Expression::parse(text)?.compile(scope)
-    }
-}
-
-/// Whether a signal or parameter of this name can be used in expressions: letters, digits, `_`, inner `.`; not
-/// starting with a digit; none of the language's own words.
-pub fn is_name(name: &str) -> bool {
-    let first = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
-    first && lexer::name_length(name) == name.len() && !["dt", "and", "or", "not"].contains(&name)
-}
-
-/// `did you mean ...?`, or what is known.
-fn nearest_help<'a>(name: &str, known: impl Iterator<Item = &'a str>, what: &str) -> String {
-    let known: Vec<&str> = known.collect();
-    match error::nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => format!("there are no {what}"),
-        None => {
-            let some: Vec<&str> = known.iter().take(12).copied().collect();
-            let more = if known.len() > 12 { ", ..." } else { "" };
-            format!("known {what} are {}{more}", some.join(", "))
-        }
-    }
-}
+pub use residual::{Residual, SCALE_STEP};
+pub(crate) use scope::UntypedSignal;
+pub use scope::{Scope, schema};
+pub use syntax::{Expression, MAX_DEPTH, MAX_LENGTH};

@@ -1,15 +1,15 @@
-//! The compiled expression: a flat list of operations over registers, run block by block.
+//! The compiled expression: a list of operations on registers, evaluated block by block.
 
 use std::collections::HashMap;
 
-use super::kernel::{self, Op, Source};
+use super::kernel::{self, Op, Values};
 use crate::trajectory::Frame;
 use crate::units::Unit;
 
-/// Rows that run through all operations together: a handful of registers of this length stay in the L1 cache.
+/// Number of rows that pass through all operations together. A few registers of this length fit into the L1 cache.
 const BLOCK: usize = 512;
 
-/// Where an operation finds a value.
+/// An operand of an operation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Operand {
     Constant(f64),
@@ -19,7 +19,7 @@ pub(super) enum Operand {
     },
     /// Seconds since 1970, UTC, at the start of the step.
     Time,
-    /// The result of operation number so many.
+    /// The result of the operation with this number.
     Value(usize),
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Operation {
 
 type Key = (Op, [(u8, u64, u64); 3]);
 
-/// Operations under construction, in single-assignment form; constants are folded and equal operations shared.
+/// Builds a list of operations in static single assignment form. Folds constants and shares equal operations.
 #[derive(Debug, Default)]
 pub(super) struct Builder {
     operations: Vec<Operation>,
@@ -50,7 +50,7 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    pub(super) fn of(operations: Vec<Operation>) -> Self {
+    pub(super) fn with_operations(operations: Vec<Operation>) -> Self {
         Self { operations, known: HashMap::new() }
     }
 
@@ -81,8 +81,8 @@ impl Builder {
         Operand::Value(at)
     }
 
-    /// The program that yields `result`; operations that it does not need are dropped.
-    pub(super) fn finish(self, result: Operand, meaning: Meaning, unit: Unit) -> Program {
+    /// The program that computes `result`, without unnecessary operations.
+    pub(super) fn finish(self, result: Operand, kind: ValueKind, unit: Unit) -> Program {
         let mut needed = vec![false; self.operations.len()];
         if let Operand::Value(v) = result {
             needed[v] = true;
@@ -110,82 +110,82 @@ impl Builder {
             }
         }
         let result = rename(result, &renamed);
-        let shown = if meaning == Meaning::Either { unit.difference() } else { unit.clone() };
+        let shown = if kind == ValueKind::Ambiguous { unit.difference() } else { unit.clone() };
         let mut program =
-            Program { unit: shown, reads: Vec::new(), operations, result, registers: Vec::new(), meaning, base: unit };
+            Program { unit: shown, reads: Vec::new(), operations, result, registers: Vec::new(), kind, base: unit };
         program.allocate();
         program
     }
 }
 
-/// How a value stands to its unit.
+/// How a value relates to its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// Made of bare numbers: takes any unit.
-    Bare,
-    /// In its unit.
-    Plain,
+pub(super) enum ValueKind {
+    /// Computed from numbers without units: takes the unit that the context requires.
+    Number,
+    /// Has its unit.
+    Quantity,
     /// A difference of two temperatures on scales with their own zero.
     Difference,
-    /// `degC − number`: the difference to that many degrees, or a temperature so much lower; `number + difference`: a
-    /// larger difference, or a temperature. The number is the same; the context decides, and a difference is meant when
-    /// nothing does. The unit is the temperature's.
-    Either,
+    /// Either a difference or a temperature: `degC − number` (the difference from that temperature, or a temperature that
+    /// is lower by that number) and `number + difference`. Both readings give the same number. The context decides; if
+    /// it does not, the value is a difference. The unit is that of the temperature.
+    Ambiguous,
 }
 
-/// A compiled expression. Evaluation runs whole columns and allocates nothing once `Registers` are warm.
+/// A compiled expression. It evaluates whole columns, and allocates nothing after the first use of its `Registers`.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// Unit of the result.
     pub unit: Unit,
-    /// Every (signal, lag) that it reads, ascending.
+    /// The (signal, lag) pairs that it reads, ascending.
     pub reads: Vec<(usize, usize)>,
     pub(super) operations: Vec<Operation>,
     pub(super) result: Operand,
     /// Register of each operation; the last operation writes to the output.
     registers: Vec<usize>,
-    pub(super) meaning: Meaning,
-    /// What the operations' result is in; differs from `unit` for [`Meaning::Either`].
+    pub(super) kind: ValueKind,
+    /// Unit of the computed number; differs from `unit` for [`ValueKind::Ambiguous`].
     base: Unit,
 }
 
-/// Scratch columns of an evaluation; reusable between programs.
+/// Scratch memory of an evaluation; any programs can share it.
 #[derive(Debug, Default, Clone)]
 pub struct Registers {
     blocks: Vec<Vec<f64>>,
 }
 
 impl Program {
-    /// The same expression with its result converted to `unit`; the message says why it cannot be. An expression of
-    /// bare numbers (`18`, `if(t > 25, 16, 18)`) takes the unit as it is.
+    /// The same expression with its result converted to `unit`. An expression of numbers without units (`18`,
+    /// `if(t > 25, 16, 18)`) takes the unit without conversion. The error says why a conversion is impossible.
     pub fn in_unit(self, unit: &Unit) -> Result<Self, String> {
-        let point = unit.is_affine() && (self.meaning == Meaning::Either || self.base.is_affine());
-        let (factor, shift) = match self.meaning {
-            Meaning::Bare => (1.0, 0.0),
-            Meaning::Either if !point => (self.unit.factor(unit)?, 0.0),
+        let point = unit.is_affine() && (self.kind == ValueKind::Ambiguous || self.base.is_affine());
+        let (factor, shift) = match self.kind {
+            ValueKind::Number => (1.0, 0.0),
+            ValueKind::Ambiguous if !point => (self.unit.factor(unit)?, 0.0),
             _ => self.base.conversion(unit)?,
         };
-        if unit.is_affine() && !point && self.meaning != Meaning::Bare {
+        if unit.is_affine() && !point && self.kind != ValueKind::Number {
             return Err(format!(
-                "the expression is in `{}`, which may be a difference of temperatures, and `{unit}` has a zero of its \
-                 own; give its numbers units, like `18[{unit}] + x`, or declare `{}`",
+                "the expression is in `{}`, which may be a difference of temperatures, but `{unit}` has its own zero; give its \
+                 numbers units, like `18[{unit}] + x`, or declare `{}`",
                 self.unit,
                 unit.difference()
             ));
         }
-        let mut builder = Builder::of(self.operations);
+        let mut builder = Builder::with_operations(self.operations);
         let result = builder.binary(Op::Mul, self.result, Operand::Constant(factor));
         let result = if shift == 0.0 { result } else { builder.binary(Op::Add, result, Operand::Constant(shift)) };
-        Ok(builder.finish(result, Meaning::Plain, unit.clone()))
+        Ok(builder.finish(result, ValueKind::Quantity, unit.clone()))
     }
 
-    /// Largest lag that it reads.
+    /// The largest lag that it reads.
     pub fn depth(&self) -> usize {
         self.reads.iter().map(|r| r.1).max().unwrap_or(0)
     }
 
-    /// Whether it depends on the clock.
-    pub fn tells_time(&self) -> bool {
+    /// Whether it depends on `time`.
+    pub fn uses_time(&self) -> bool {
         let operands = self.operations.iter().flat_map(|o| o.operands).chain([self.result]);
         operands.into_iter().any(|o| o == Operand::Time)
     }
@@ -195,16 +195,16 @@ impl Program {
         self.reads.iter().any(|r| r.0 == signal)
     }
 
-    /// Operations that every row takes.
+    /// The number of operations for each row.
     pub fn operations(&self) -> usize {
         self.operations.len()
     }
 
     /// Evaluates for all rows of `frame` into `out`: `[rows]`.
     ///
-    /// Numbers are as in IEEE 754: x/0 is ±infinity, 0/0, `ln` and `sqrt` of negative numbers are NaN, and NaN
-    /// (a missing value) goes through arithmetic, `min`, `max` and `clip`. A comparison with NaN is 0 (`!=`: 1), and a
-    /// NaN condition counts as false.
+    /// Numbers follow IEEE 754: x/0 is ±infinity; 0/0 and `ln` and `sqrt` of negative numbers are NaN. Arithmetic, `min`,
+    /// `max` and `clip` return NaN if an operand is NaN (a missing value). A comparison with NaN is 0 (`!=`: 1), and a NaN
+    /// condition is false.
     pub fn eval<F: Frame + ?Sized>(&self, frame: &F, registers: &mut Registers, out: &mut [f64]) {
         match self.result {
             Operand::Constant(c) => return out.fill(c),
@@ -215,22 +215,22 @@ impl Program {
             Operand::Column { signal, lag } => return out.copy_from_slice(&frame.column(signal, lag)[..out.len()]),
             Operand::Value(_) => {}
         }
-        registers.warm(self.registers.iter().max().map_or(0, |r| r + 1));
+        registers.grow(self.registers.iter().max().map_or(0, |r| r + 1));
         for (number, block) in out.chunks_mut(BLOCK).enumerate() {
             let rows = number * BLOCK..number * BLOCK + block.len();
             for (at, operation) in self.operations.iter().enumerate() {
                 let last = at + 1 == self.operations.len();
-                // The target leaves the registers while the operands are borrowed from them.
+                // take the target out of the registers, because the operands borrow them
                 let target = self.registers[at];
                 let mut own = if last { Vec::new() } else { std::mem::take(&mut registers.blocks[target]) };
                 let source = |operand| match operand {
-                    Operand::Constant(c) => Source::Constant(c),
+                    Operand::Constant(c) => Values::Constant(c),
                     Operand::Time => match frame.row_seconds() {
-                        Some(seconds) => Source::Rows(&seconds[rows.clone()]),
-                        None => Source::Constant(seconds(frame)),
+                        Some(seconds) => Values::Rows(&seconds[rows.clone()]),
+                        None => Values::Constant(seconds(frame)),
                     },
-                    Operand::Column { signal, lag } => Source::Rows(&frame.column(signal, lag)[rows.clone()]),
-                    Operand::Value(v) => Source::Rows(&registers.blocks[self.registers[v]][..rows.len()]),
+                    Operand::Column { signal, lag } => Values::Rows(&frame.column(signal, lag)[rows.clone()]),
+                    Operand::Value(v) => Values::Rows(&registers.blocks[self.registers[v]][..rows.len()]),
                 };
                 let [a, b, c] = operation.operands.map(source);
                 let into = if last { &mut *block } else { &mut own[..rows.len()] };
@@ -242,7 +242,8 @@ impl Program {
         }
     }
 
-    /// Collects the reads, and gives every operation a register that none of its operands and no later-read value holds.
+    /// Collects `reads`, and assigns a register to every operation that contains neither its operands nor a value that is
+    /// used later.
     fn allocate(&mut self) {
         self.reads.clear();
         let mut last_use = vec![0; self.operations.len()];
@@ -286,7 +287,7 @@ fn seconds<F: Frame + ?Sized>(frame: &F) -> f64 {
 }
 
 impl Registers {
-    fn warm(&mut self, count: usize) {
+    fn grow(&mut self, count: usize) {
         while self.blocks.len() < count {
             self.blocks.push(vec![0.0; BLOCK]);
         }

@@ -1,44 +1,43 @@
-//! What an expression measures the smallness of: the arguments of absolute values and squares.
+//! Residuals of a cost expression: the arguments of its absolute values and squares.
 //!
-//! A cost like `ln(1 + abs(level - target) / f)` has no useful curvature of its own: it is concave but for its kink at
-//! zero. Gauss-Newton methods want the residual `level - target` and by how much its size counts.
+//! A cost like `ln(1 + abs(level - target) / f)` has no useful second derivative, because it is concave except at its kink
+//! at zero. Gauss-Newton methods use the residual `level - target` and the derivative of the cost with respect to its size.
 
 use super::kernel::Op;
-use super::program::{Builder, Meaning, Operand, Operation, Program};
+use super::program::{Builder, Operand, Operation, Program, ValueKind};
 
-/// By how much [`Residual::stretched`] is larger.
-pub const STRETCH: f64 = 1e-4;
+/// Relative increase of |r| or r² in [`Residual::scaled`]: the step of a finite difference (guess).
+pub const SCALE_STEP: f64 = 1e-4;
 
-/// One |r| or r² inside an expression.
+/// An |r| or r² in an expression.
 #[derive(Debug, Clone)]
 pub struct Residual {
     /// r.
-    pub of: Program,
-    /// r² (else |r|).
+    pub inner: Program,
+    /// Whether it is r² (else |r|).
     pub square: bool,
-    /// The expression with |r| or r² replaced by (1 + [`STRETCH`]) times itself: with its value at hand, the slope of the
-    /// expression against |r| or r².
-    pub stretched: Program,
-    /// Number of its operation.
+    /// The expression with |r| or r² multiplied by 1 + [`SCALE_STEP`]. The difference from the expression itself gives its
+    /// derivative with respect to |r| or r².
+    pub scaled: Program,
+    /// Number of the operation that computes |r| or r².
     site: usize,
 }
 
 impl Program {
-    /// The same expression with every signal that `of` knows an expression for replaced by it.
-    pub fn inlined<'a>(&self, of: &dyn Fn(usize) -> Option<&'a Program>) -> Self {
+    /// The same expression with signals replaced by the expressions that `definition` returns for them.
+    pub fn inlined<'a>(&self, definition: &dyn Fn(usize) -> Option<&'a Program>) -> Self {
         let mut builder = Builder::default();
-        let result = splice(self, 0, of, &mut builder);
-        builder.finish(result, self.meaning, self.unit.clone())
+        let result = splice(self, 0, definition, &mut builder);
+        builder.finish(result, self.kind, self.unit.clone())
     }
 
-    /// Its absolute values and squares of what reads a signal, in the order of evaluation; of those inside each other the
-    /// outer one.
+    /// Its absolute values and squares in the order of evaluation. If they are nested, only the outer one is returned.
     pub fn residuals(&self) -> Vec<Residual> {
         let (mut sites, mut left) = (Vec::new(), vec![self.result]);
-        let mut met = vec![false; self.operations.len()];
+        let mut visited = vec![false; self.operations.len()];
         while let Some(operand) = left.pop() {
             let Operand::Value(at) = operand else { continue };
-            if std::mem::replace(&mut met[at], true) {
+            if std::mem::replace(&mut visited[at], true) {
                 continue;
             }
             match self.operations[at].squares() {
@@ -48,13 +47,13 @@ impl Program {
         }
         sites.sort_unstable();
         let residual = |(at, square): (usize, bool)| {
-            let of = self.part(self.operations[at].operands[0]);
-            Residual { of, square, stretched: self.stretched(at), site: at }
+            let inner = self.part(self.operations[at].operands[0]);
+            Residual { inner, square, scaled: self.scaled(at), site: at }
         };
         sites.into_iter().map(residual).collect()
     }
 
-    /// Whether it depends on signals only through `residuals`, which are its own.
+    /// Whether it depends on signals and time only through `residuals`, which are its own.
     pub fn is_made_of(&self, residuals: &[Residual]) -> bool {
         let mut left = vec![self.result];
         while let Some(operand) = left.pop() {
@@ -69,27 +68,31 @@ impl Program {
         true
     }
 
-    /// The program that yields one operand of this one.
+    /// The program that computes one operand of this one.
     fn part(&self, result: Operand) -> Self {
-        let builder = Builder::of(self.operations.clone());
-        builder.finish(result, Meaning::Plain, self.unit.clone())
+        let builder = Builder::with_operations(self.operations.clone());
+        builder.finish(result, ValueKind::Quantity, self.unit.clone())
     }
 
-    fn stretched(&self, site: usize) -> Self {
+    fn scaled(&self, site: usize) -> Self {
         let mut builder = Builder::default();
         let mut values = Vec::new();
         for (at, operation) in self.operations.iter().enumerate() {
             let operands = operation.operands.map(|o| copied(o, &values));
             let value = builder.emit(operation.op, operands);
             let stretch = at == site;
-            values.push(if stretch { builder.binary(Op::Mul, value, Operand::Constant(1.0 + STRETCH)) } else { value });
+            values.push(if stretch {
+                builder.binary(Op::Mul, value, Operand::Constant(1.0 + SCALE_STEP))
+            } else {
+                value
+            });
         }
-        builder.finish(copied(self.result, &values), Meaning::Plain, self.unit.clone())
+        builder.finish(copied(self.result, &values), ValueKind::Quantity, self.unit.clone())
     }
 }
 
 impl Operation {
-    /// Whether it squares its operand (else takes its absolute value); `None`: neither.
+    /// `Some(true)` if it squares its operand, `Some(false)` if it takes the absolute value.
     fn squares(&self) -> Option<bool> {
         let [a, b, _] = self.operands;
         match self.op {
@@ -108,18 +111,18 @@ fn copied(operand: Operand, values: &[Operand]) -> Operand {
     }
 }
 
-/// Writes the operations of `program`, read `lag` steps ago, and returns its result.
+/// Emits the operations of `program` evaluated `lag` steps ago, and returns the result.
 fn splice<'a>(
     program: &Program,
     lag: usize,
-    of: &dyn Fn(usize) -> Option<&'a Program>,
+    definition: &dyn Fn(usize) -> Option<&'a Program>,
     builder: &mut Builder,
 ) -> Operand {
     let mut values = Vec::new();
     let place = |operand: Operand, values: &[Operand], builder: &mut Builder| match operand {
-        Operand::Column { signal, lag: back } => match of(signal) {
-            // The clock of an earlier step is another one.
-            Some(inner) if lag + back == 0 || !inner.tells_time() => splice(inner, lag + back, of, builder),
+        Operand::Column { signal, lag: back } => match definition(signal) {
+            // an expression that uses `time` would get the wrong time at a lag
+            Some(inner) if lag + back == 0 || !inner.uses_time() => splice(inner, lag + back, definition, builder),
             _ => Operand::Column { signal, lag: lag + back },
         },
         other => copied(other, values),
@@ -156,22 +159,22 @@ mod tests {
     }
 
     #[test]
-    fn residuals_and_their_slopes_are_found_behind_other_signals() {
+    fn residuals_and_their_derivatives_are_found_in_inlined_signals() {
         let error = compile("abs(x - target)");
         let cost = compile("1 - ln(1 + error / 0.5) + 3 * (x - 1)^2").inlined(&|s| (s == 2).then_some(&error));
         assert!(!cost.reads_signal(2));
         let residuals = cost.residuals();
         assert_eq!(residuals.iter().map(|r| r.square).collect::<Vec<_>>(), [false, true]);
         let (x, target) = (3.0, 5.0);
-        assert_eq!(residuals.iter().map(|r| value(&r.of, x, target)).collect::<Vec<_>>(), [-2.0, 2.0]);
+        assert_eq!(residuals.iter().map(|r| value(&r.inner, x, target)).collect::<Vec<_>>(), [-2.0, 2.0]);
         for (residual, (size, slope)) in residuals.iter().zip([(2.0, -1.0 / 2.5), (4.0, 3.0)]) {
-            let rise = value(&residual.stretched, x, target) - value(&cost, x, target);
-            assert!((rise / (STRETCH * size) - slope).abs() < 1e-4, "{}", rise / (STRETCH * size));
+            let rise = value(&residual.scaled, x, target) - value(&cost, x, target);
+            assert!((rise / (SCALE_STEP * size) - slope).abs() < 1e-4, "{}", rise / (SCALE_STEP * size));
         }
         assert!(cost.is_made_of(&residuals) && !cost.is_made_of(&residuals[..1]));
         assert!(compile("x + 2").residuals().is_empty());
         let nested = compile("(abs(x - target) - 0.5)^2").residuals();
-        assert_eq!(nested.iter().map(|r| (r.square, value(&r.of, x, target))).collect::<Vec<_>>(), [(true, 1.5)]);
+        assert_eq!(nested.iter().map(|r| (r.square, value(&r.inner, x, target))).collect::<Vec<_>>(), [(true, 1.5)]);
     }
 
     #[test]

@@ -1,19 +1,38 @@
-//! The names of a twin, for its expressions; and the tag list with the units of derived signals.
+//! The names that the expressions of a twin may use, and the units of derived signals.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{ExprFault, Program, Scope};
+use super::fault::ExprFault;
+use super::program::Program;
 use crate::config::{self, At, Change, Complaint, TwinSpec};
 use crate::schema::{Role, Schema};
 use crate::units::Unit;
 
+/// The names that an expression may use.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// Signal name → column and unit.
+    pub signals: HashMap<String, (usize, Unit)>,
+    /// Parameter name → value and unit.
+    pub parameters: HashMap<String, (f64, Unit)>,
+    /// Sample time in seconds: the value of the name `dt`.
+    pub dt: f64,
+}
+
 impl Scope {
-    /// The signals and parameters of a twin, the parameters after a scenario's `changes`.
+    /// All signals of a schema, without parameters.
+    pub fn from_schema(schema: &Schema, dt: f64) -> Self {
+        let signals = schema.signals.iter().enumerate().map(|(i, s)| (s.name.clone(), (i, s.unit.clone()))).collect();
+        Self { signals, parameters: HashMap::new(), dt }
+    }
+
+    /// The signals and parameters of a twin, with the parameters changed by a scenario.
     ///
-    /// A derived signal that declares no unit has the unit of its expression.
-    /// Fails with the first thing that is wrong, and its place in the file.
+    /// A derived signal that declares no unit has the unit of its expression. The error is the first fault, with its place
+    /// in the file.
     pub fn new(
         spec: &TwinSpec,
         schema: &Schema,
@@ -21,7 +40,7 @@ impl Scope {
     ) -> std::result::Result<Self, Complaint> {
         let mut scope = Self { dt: spec.step.seconds(), ..Self::default() };
         if let Some((name, change)) = changes.iter().find(|(name, _)| !spec.parameters.contains_key(*name)) {
-            return Err((format!("`{name}` is no parameter of the twin"), change.span.clone()));
+            return Err((format!("`{name}` is not a parameter of the twin"), change.span.clone()));
         }
         for (name, parameter) in &spec.parameters {
             let unit = match &parameter.value.unit {
@@ -32,31 +51,34 @@ impl Scope {
             let value = changes.get(name).map_or(own, |change| change.apply(own));
             scope.parameters.insert(name.clone(), (value, unit));
         }
-        let mut open = Vec::new();
+        let mut untyped = Vec::new();
         for (i, signal) in schema.signals.iter().enumerate() {
             let own = spec.signals.iter().find(|s| s.name.value == signal.name);
             match own.filter(|s| s.unit.is_none() && *s.role == Role::Derived).and_then(|s| s.expr.as_ref()) {
-                Some(expr) => open.push(Open { signal: i, name: &signal.name, expr }),
+                Some(expr) => untyped.push(UntypedSignal { signal: i, name: &signal.name, expr }),
                 None => {
                     scope.signals.insert(signal.name.clone(), (i, signal.unit.clone()));
                 }
             }
         }
-        match scope.close(open).first() {
+        match scope.infer_units(untyped).first() {
             None => Ok(scope),
-            Some((left, fault)) => {
-                Err((format!("`{}`: {}; {}", left.name, fault.message, fault.help), left.expr.span.clone()))
+            Some((signal, fault)) => {
+                Err((format!("`{}`: {}; {}", signal.name, fault.message, fault.help), signal.expr.span.clone()))
             }
         }
     }
 
-    /// Gives every open signal the unit of its expression, in the order in which they depend on each other; returns
-    /// those that have none, each with its fault.
-    pub(crate) fn close<'a>(&mut self, mut open: Vec<Open<'a>>) -> Vec<(Open<'a>, ExprFault)> {
+    /// Gives every signal the unit of its expression, in the order of their dependencies. Returns the signals whose
+    /// expressions have faults.
+    pub(crate) fn infer_units<'a>(
+        &mut self,
+        mut untyped: Vec<UntypedSignal<'a>>,
+    ) -> Vec<(UntypedSignal<'a>, ExprFault)> {
         loop {
             let mut left = Vec::new();
-            let before = open.len();
-            for signal in open {
+            let before = untyped.len();
+            for signal in untyped {
                 match Program::compile(signal.expr, self) {
                     Ok(program) => {
                         self.signals.insert(signal.name.to_owned(), (signal.signal, program.unit));
@@ -67,21 +89,21 @@ impl Scope {
             if left.is_empty() || left.len() == before {
                 return left;
             }
-            open = left.into_iter().map(|(signal, _)| signal).collect();
+            untyped = left.into_iter().map(|(signal, _)| signal).collect();
         }
     }
 }
 
-/// A derived signal whose unit is not known yet.
+/// A derived signal whose unit follows from its expression.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Open<'a> {
+pub(crate) struct UntypedSignal<'a> {
     /// Column in the schema.
     pub signal: usize,
     pub name: &'a str,
     pub expr: &'a At<String>,
 }
 
-/// The tag list of a twin, with the units of derived signals that declare none taken from their expressions.
+/// The schema of a twin. Derived signals that declare no unit get the unit of their expressions.
 pub fn schema(spec: &TwinSpec) -> std::result::Result<Arc<Schema>, Vec<Complaint>> {
     let plain = config::schema(spec)?;
     let scope = Scope::new(spec, &plain, &IndexMap::new()).map_err(|complaint| vec![complaint])?;

@@ -1,17 +1,17 @@
-//! The parsed expression, and the parser.
+//! The parsed expression, and its parser.
 
 use std::fmt;
 use std::ops::Range;
 
+use super::fault::{ExprFault, nearest_help};
 use super::function::Function;
-use super::lexer::{Token, Word, tokens};
-use super::{ExprFault, nearest_help};
+use super::lexer::{Token, TokenKind, tokens};
 use crate::units::Unit;
 
-/// Longest text, in bytes.
-pub const LONGEST: usize = 16_384;
-/// Deepest nesting of parentheses, calls, signs and powers.
-pub const DEEPEST: usize = 100;
+/// Longest expression, in bytes (guess).
+pub const MAX_LENGTH: usize = 16_384;
+/// Deepest nesting of parentheses, calls, signs and powers; limits the recursion of the parser (guess).
+pub const MAX_DEPTH: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Binary {
@@ -30,9 +30,9 @@ pub enum Binary {
     Or,
 }
 
-/// A node; operands are indices of earlier nodes.
+/// An operation or a leaf. Operands are indices of earlier nodes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Number(f64),
     /// A number with a unit: `0.001[m]`.
     Quantity(f64, Unit),
@@ -45,15 +45,15 @@ pub(super) enum Kind {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
-    pub kind: Kind,
+    pub kind: NodeKind,
     /// Byte range in the text, without surrounding parentheses.
     pub span: Range<usize>,
 }
 
-/// A parsed expression: syntax is right, names and units are not looked at yet.
+/// A parsed expression. Its syntax is correct; its names and units have not been checked.
 ///
-/// Nodes are stored operands first, so that walking them takes a loop and no recursion. `Display` writes the expression
-/// with the fewest parentheses; parsing that again gives the same nodes.
+/// Nodes are stored after their operands, so that a loop can visit them without recursion. `Display` writes the expression
+/// with as few parentheses as possible; parsing that text gives the same nodes.
 #[derive(Debug, Clone)]
 pub struct Expression {
     pub(super) text: String,
@@ -63,49 +63,49 @@ pub struct Expression {
 impl Expression {
     /// Parses `text`. Faults: `syntax`, `too-long`, `too-deep`, `unknown-function`, `unknown-unit`, `arity`.
     pub fn parse(text: &str) -> Result<Self, ExprFault> {
-        if text.len() > LONGEST {
+        if text.len() > MAX_LENGTH {
             return Err(ExprFault {
                 code: "too-long",
                 span: 0..0,
-                message: format!("the expression is longer than {LONGEST} bytes"),
+                message: format!("the expression is longer than {MAX_LENGTH} bytes"),
                 help: "split it into derived signals".into(),
             });
         }
         let mut parser = Parser { tokens: tokens(text)?, at: 0, nodes: Vec::new() };
         parser.expression(0, 0)?;
         let next = parser.peek().clone();
-        match next.word {
-            Word::End => Ok(Self { text: text.to_owned(), nodes: parser.nodes }),
+        match next.kind {
+            TokenKind::End => Ok(Self { text: text.to_owned(), nodes: parser.nodes }),
             _ => Err(parser.trailing(&next)),
         }
     }
 
-    /// Every signal or parameter name it uses, with its place, in the order of the text.
+    /// The signal and parameter names in the expression, with their places, in the order of the text.
     pub fn names(&self) -> Vec<(&str, Range<usize>)> {
-        let named = |n: &'_ Node| matches!(n.kind, Kind::Name(_));
-        let mut out: Vec<_> = self.nodes.iter().filter(|n| named(n)).collect();
+        let is_name = |n: &'_ Node| matches!(n.kind, NodeKind::Name(_));
+        let mut out: Vec<_> = self.nodes.iter().filter(|n| is_name(n)).collect();
         out.sort_by_key(|n| n.span.start);
         out.into_iter()
             .filter_map(|n| match &n.kind {
-                Kind::Name(name) if name != "dt" => Some((name.as_str(), n.span.clone())),
+                NodeKind::Name(name) if name != "dt" => Some((name.as_str(), n.span.clone())),
                 _ => None,
             })
             .collect()
     }
 
-    /// The text that it was parsed from.
+    /// The text from which it was parsed.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether two expressions have the same nodes, wherever these stand in their texts.
+    /// Whether two expressions have the same nodes, even if their texts differ.
     pub fn same(&self, other: &Self) -> bool {
         self.nodes.len() == other.nodes.len() && self.nodes.iter().zip(&other.nodes).all(|(a, b)| a.kind == b.kind)
     }
 }
 
-/// Binding strength of binary operators; `^` alone binds to the right.
-fn strength(operator: &str) -> Option<(u8, Binary)> {
+/// Precedence of a binary operator. Only `^` is right-associative.
+fn precedence(operator: &str) -> Option<(u8, Binary)> {
     Some(match operator {
         "||" => (1, Binary::Or),
         "&&" => (2, Binary::And),
@@ -136,46 +136,47 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// The next token; the last one (`End`) is never passed.
+    /// The next token.
     fn peek(&self) -> &Token<'a> {
         &self.tokens[self.at]
     }
 
+    /// Returns the next token and moves on, but never past the last one (`End`).
     fn take(&mut self) -> Token<'a> {
         let token = self.tokens[self.at].clone();
         self.at = (self.at + 1).min(self.tokens.len() - 1);
         token
     }
 
-    fn push(&mut self, kind: Kind, span: Range<usize>) -> usize {
+    fn push(&mut self, kind: NodeKind, span: Range<usize>) -> usize {
         self.nodes.push(Node { kind, span });
         self.nodes.len() - 1
     }
 
-    /// Precedence climbing (Richards 1979): operators of at least strength `least`. Returns the node and the range
-    /// that it covers with its parentheses.
+    /// Parses operators of at least precedence `least` by precedence climbing (Richards 1979). Returns the node and its
+    /// range in the text, including parentheses.
     fn expression(&mut self, least: u8, depth: usize) -> Result<(usize, Range<usize>), ExprFault> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(ExprFault {
                 code: "too-deep",
                 span: self.peek().span.clone(),
-                message: format!("the expression nests deeper than {DEEPEST} levels"),
+                message: format!("the expression nests deeper than {MAX_DEPTH} levels"),
                 help: "split it into derived signals".into(),
             });
         }
         let (mut left, mut covered) = self.operand(depth)?;
         loop {
             let token = self.peek().clone();
-            let Word::Operator(operator) = token.word else { break };
-            let Some((strength, binary)) = strength(operator).filter(|s| s.0 >= least) else { break };
+            let TokenKind::Operator(operator) = token.kind else { break };
+            let Some((precedence, binary)) = precedence(operator).filter(|s| s.0 >= least) else { break };
             self.take();
-            let right_least = if binary == Binary::Pow { POWER } else { strength + 1 };
-            let (right, to) = self.expression(right_least, depth + 1)?;
-            covered = covered.start..to.end;
-            left = self.push(Kind::Binary(binary, left, right), covered.clone());
+            let right_least = if binary == Binary::Pow { POWER } else { precedence + 1 };
+            let (right, right_span) = self.expression(right_least, depth + 1)?;
+            covered = covered.start..right_span.end;
+            left = self.push(NodeKind::Binary(binary, left, right), covered.clone());
             let next = self.peek();
-            if strength == COMPARE
-                && matches!(next.word, Word::Operator(o) if self::strength(o).is_some_and(|s| s.0 == COMPARE))
+            if precedence == COMPARE
+                && matches!(next.kind, TokenKind::Operator(o) if self::precedence(o).is_some_and(|s| s.0 == COMPARE))
             {
                 return Err(ExprFault {
                     code: "syntax",
@@ -191,36 +192,38 @@ impl<'a> Parser<'a> {
     fn operand(&mut self, depth: usize) -> Result<(usize, Range<usize>), ExprFault> {
         let token = self.take();
         let span = token.span.clone();
-        let node = match token.word {
-            Word::Number(value) => return self.number(value, span),
-            Word::Name(name) if self.peek().word == Word::Open => return self.call(name, span, depth),
-            Word::Name(name) => self.push(Kind::Name(name.to_owned()), span.clone()),
-            Word::Open => {
+        let node = match token.kind {
+            TokenKind::Number(value) => return self.number(value, span),
+            TokenKind::Name(name) if self.peek().kind == TokenKind::Open => return self.call(name, span, depth),
+            TokenKind::Name(name) => self.push(NodeKind::Name(name.to_owned()), span.clone()),
+            TokenKind::Open => {
                 let (node, _) = self.expression(0, depth + 1)?;
                 let close = self.close(&span, "the parenthesis")?;
                 return Ok((node, span.start..close.end));
             }
-            Word::Operator("+") => return self.expression(SIGN, depth + 1),
-            Word::Operator(operator @ ("-" | "!" | "not")) => {
+            TokenKind::Operator("+") => return self.expression(SIGN, depth + 1),
+            TokenKind::Operator(operator @ ("-" | "!" | "not")) => {
                 let least = if operator == "not" { COMPARE } else { SIGN };
-                let (of, to) = self.expression(least, depth + 1)?;
-                let kind = if operator == "-" { Kind::Negate(of) } else { Kind::Not(of) };
-                let span = span.start..to.end;
+                let (operand, operand_span) = self.expression(least, depth + 1)?;
+                let kind = if operator == "-" { NodeKind::Negate(operand) } else { NodeKind::Not(operand) };
+                let span = span.start..operand_span.end;
                 return Ok((self.push(kind, span.clone()), span));
             }
-            Word::End => {
-                return Err(syntax(span, "the expression ends too early", "a name, number or `(` is missing here"));
+            TokenKind::End => {
+                return Err(syntax(span, "the expression is incomplete", "add a name, a number or `(` here"));
             }
-            Word::Operator(operator) => {
-                let help = "an operator stands between two values: complete or remove it";
-                return Err(syntax(span, format!("`{operator}` has no value on its left"), help));
+            TokenKind::Operator(operator) => {
+                let help = "write an operand on both sides of an operator, or remove it";
+                return Err(syntax(span, format!("`{operator}` has no left operand"), help));
             }
-            Word::Close => return Err(syntax(span, "`)` closes nothing, or an empty pair", "remove it")),
-            Word::Comma => {
-                return Err(syntax(span, "a value is missing before `,`", "give the argument or remove `,`"));
+            TokenKind::Close => {
+                return Err(syntax(span, "`)` has no matching `(`, or nothing is between them", "remove it"));
             }
-            Word::Unit(_) => {
-                return Err(syntax(span, "a unit needs its number", "write the number first, like `27[degC]`"));
+            TokenKind::Comma => {
+                return Err(syntax(span, "a value is missing before `,`", "add the argument or remove `,`"));
+            }
+            TokenKind::Unit(_) => {
+                return Err(syntax(span, "a unit must follow a number", "write the number first, like `27[degC]`"));
             }
         };
         Ok((node, span))
@@ -228,7 +231,7 @@ impl<'a> Parser<'a> {
 
     fn number(&mut self, value: f64, span: Range<usize>) -> Result<(usize, Range<usize>), ExprFault> {
         let next = self.peek().clone();
-        if let Word::Unit(text) = next.word {
+        if let TokenKind::Unit(text) = next.kind {
             self.take();
             let unit = Unit::parse(text).map_err(|message| ExprFault {
                 code: "unknown-unit",
@@ -237,13 +240,13 @@ impl<'a> Parser<'a> {
                 help: "write a known unit in the brackets, like `0.001[m]`".into(),
             })?;
             let span = span.start..next.span.end;
-            return Ok((self.push(Kind::Quantity(value, unit), span.clone()), span));
+            return Ok((self.push(NodeKind::Quantity(value, unit), span.clone()), span));
         }
-        Ok((self.push(Kind::Number(value), span.clone()), span))
+        Ok((self.push(NodeKind::Number(value), span.clone()), span))
     }
 
     fn call(&mut self, name: &str, span: Range<usize>, depth: usize) -> Result<(usize, Range<usize>), ExprFault> {
-        let Some(function) = Function::named(name) else {
+        let Some(function) = Function::from_name(name) else {
             let other = [
                 ("log", "ln"),
                 ("pow", "^"),
@@ -263,10 +266,10 @@ impl<'a> Parser<'a> {
         };
         let open = self.take().span;
         let mut arguments = Vec::new();
-        if self.peek().word != Word::Close {
+        if self.peek().kind != TokenKind::Close {
             loop {
                 arguments.push(self.expression(0, depth + 1)?.0);
-                if self.peek().word != Word::Comma {
+                if self.peek().kind != TokenKind::Comma {
                     break;
                 }
                 self.take();
@@ -279,31 +282,38 @@ impl<'a> Parser<'a> {
             return Err(ExprFault {
                 code: "arity",
                 span,
-                message: format!("`{name}` does not take {}", crate::error::plural(n, "argument")),
+                message: format!("`{name}` does not take {}", crate::error::plural(n, "argument", "arguments")),
                 help: format!("write `{}`", function.usage()),
             });
         }
-        Ok((self.push(Kind::Call(function, arguments), span.clone()), span))
+        Ok((self.push(NodeKind::Call(function, arguments), span.clone()), span))
     }
 
-    /// The `)` of the `(` at `open`.
+    /// Parses the `)` that matches the `(` at `open`.
     fn close(&mut self, open: &Range<usize>, what: &str) -> Result<Range<usize>, ExprFault> {
         let next = self.peek().clone();
-        match next.word {
-            Word::Close => Ok(self.take().span),
-            Word::End => Err(syntax(open.clone(), format!("{what} is not closed"), "add `)`")),
-            Word::Comma => Err(syntax(next.span, "`,` separates arguments of functions only", "remove it")),
+        match next.kind {
+            TokenKind::Close => Ok(self.take().span),
+            TokenKind::End => Err(syntax(open.clone(), format!("{what} has no matching `)`"), "add `)`")),
+            TokenKind::Comma => {
+                Err(syntax(next.span, "`,` is only allowed between the arguments of a function", "remove it"))
+            }
             _ => Err(self.trailing(&next)),
         }
     }
 
-    /// Something stands where an operator should.
+    /// The fault for a token in the place of an operator.
     fn trailing(&self, token: &Token) -> ExprFault {
-        let (message, help) = match token.word {
-            Word::Close => ("`)` closes nothing", "remove it, or add the `(`"),
-            Word::Comma => ("`,` separates arguments of functions only", "remove it; decimals have a point: `0.5`"),
-            Word::Unit(_) => ("only a number can be given a unit", "signals and parameters have their own; remove it"),
-            _ => ("an operator is missing before this", "write it out: `2 * x`"),
+        let (message, help) = match token.kind {
+            TokenKind::Close => ("`)` has no matching `(`", "remove it, or add `(`"),
+            TokenKind::Comma => (
+                "`,` is only allowed between the arguments of a function",
+                "remove it; the decimal separator is a point: `0.5`",
+            ),
+            TokenKind::Unit(_) => {
+                ("only a number can have a unit here", "remove it; signals and parameters declare their units")
+            }
+            _ => ("an operator is missing before this", "write multiplication as `2 * x`"),
         };
         syntax(token.span.clone(), message, help)
     }
@@ -314,6 +324,7 @@ fn syntax(span: Range<usize>, message: impl Into<String>, help: &str) -> ExprFau
 }
 
 impl Binary {
+    /// Precedence and text.
     fn written(self) -> (u8, &'static str) {
         match self {
             Self::Or => (1, " or "),
@@ -332,7 +343,7 @@ impl Binary {
         }
     }
 
-    /// As in messages: `+`.
+    /// The symbol without spaces, for messages.
     pub(super) fn symbol(self) -> &'static str {
         self.written().1.trim()
     }
@@ -340,7 +351,7 @@ impl Binary {
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Every node is the operand of one later node, so its text can be moved there.
+        // every node is an operand of exactly one later node, so its text can be moved there
         let mut texts: Vec<(u8, String)> = Vec::with_capacity(self.nodes.len());
         let wrapped = |part: &mut (u8, String), least: u8| {
             let text = std::mem::take(&mut part.1);
@@ -348,24 +359,24 @@ impl fmt::Display for Expression {
         };
         for node in &self.nodes {
             let text = match &node.kind {
-                Kind::Number(v) => (ATOM, format!("{v:?}")),
-                Kind::Quantity(v, unit) => (ATOM, format!("{v:?}[{unit}]")),
-                Kind::Name(name) => (ATOM, name.clone()),
-                Kind::Negate(a) => (SIGN, format!("-{}", wrapped(&mut texts[*a], SIGN))),
-                Kind::Not(a) => (SIGN, format!("!{}", wrapped(&mut texts[*a], SIGN))),
-                Kind::Binary(operator, a, b) => {
-                    let (strength, written) = operator.written();
+                NodeKind::Number(v) => (ATOM, format!("{v:?}")),
+                NodeKind::Quantity(v, unit) => (ATOM, format!("{v:?}[{unit}]")),
+                NodeKind::Name(name) => (ATOM, name.clone()),
+                NodeKind::Negate(a) => (SIGN, format!("-{}", wrapped(&mut texts[*a], SIGN))),
+                NodeKind::Not(a) => (SIGN, format!("!{}", wrapped(&mut texts[*a], SIGN))),
+                NodeKind::Binary(operator, a, b) => {
+                    let (precedence, written) = operator.written();
                     let (left, right) = match operator {
                         Binary::Pow => (ATOM, SIGN),
-                        _ if strength == COMPARE => (COMPARE + 1, COMPARE + 1),
-                        _ => (strength, strength + 1),
+                        _ if precedence == COMPARE => (COMPARE + 1, COMPARE + 1),
+                        _ => (precedence, precedence + 1),
                     };
                     let mut text = wrapped(&mut texts[*a], left);
                     text.push_str(written);
                     text.push_str(&wrapped(&mut texts[*b], right));
-                    (strength, text)
+                    (precedence, text)
                 }
-                Kind::Call(function, arguments) => {
+                NodeKind::Call(function, arguments) => {
                     let list: Vec<String> = arguments.iter().map(|a| wrapped(&mut texts[*a], 0)).collect();
                     (ATOM, format!("{}({})", function.name(), list.join(", ")))
                 }

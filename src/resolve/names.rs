@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::faults::{Faults, short, suggest};
 use crate::config::{At, Change, Loaded, SignalSpec, TimeSpan, TwinSpec, inner_place, key_place, signals};
 use crate::error::nearest;
-use crate::expr::{Open, Program, Scope};
+use crate::expr::{Program, Scope, UntypedSignal};
 use crate::schema::{Role, Schema};
 use crate::units::Unit;
 
@@ -51,7 +51,7 @@ impl<'a> Names<'a> {
             names.signals.insert(&signal.name, signal);
             let expr = signal.expr.as_ref().filter(|_| *signal.role == Role::Derived && signal.unit.is_none());
             if let Some(expr) = expr {
-                open.push(Open { signal: i, name: &signal.name, expr });
+                open.push(UntypedSignal { signal: i, name: &signal.name, expr });
                 continue;
             }
             let unit = names.unit_or_one(&signal.name, signal.unit.as_ref());
@@ -61,7 +61,8 @@ impl<'a> Names<'a> {
             let unit = names.unit_or_one(name, parameter.unit.as_ref());
             names.scope.parameters.insert(name.clone(), (*parameter.value.value, unit));
         }
-        let left: Vec<Open<'_>> = names.scope.close(open).into_iter().map(|(signal, _)| signal).collect();
+        let left: Vec<UntypedSignal<'_>> =
+            names.scope.infer_units(open).into_iter().map(|(signal, _)| signal).collect();
         for signal in left {
             names.unsure.insert(signal.name.to_owned());
             names.scope.signals.insert(signal.name.to_owned(), (signal.signal, Unit::one()));

@@ -1,33 +1,36 @@
-//! Text to factors and back: `W/(m2*K)` ↔ [(W, 1), (m, −2), (K, −1)].
+//! Parsing and printing of units: `W/(m2*K)` ↔ [(W, 1), (m, −2), (K, −1)].
 
 use super::table;
 
 /// A symbol and its exponent.
 pub(super) type Factor = (String, i32);
 
-const LONGEST: usize = 120;
-const DEEPEST: usize = 8;
-const LARGEST_EXPONENT: i32 = 12;
+/// Longest text, in bytes (guess).
+const MAX_LENGTH: usize = 120;
+/// Deepest nesting of parentheses (guess).
+const MAX_DEPTH: usize = 8;
+/// Largest exponent (guess).
+const MAX_EXPONENT: i32 = 12;
 
-/// Factors in the order of the text, equal symbols merged, cancelled ones gone.
+/// The factors of a unit in the order of the text. Equal symbols are merged, and may cancel.
 pub(super) fn factors(text: &str) -> Result<Vec<Factor>, String> {
     let text = text.trim();
     if text.is_empty() {
-        return Err("a unit is empty; a plain number has the unit `1`".into());
+        return Err("the unit is empty; write `1` for a plain number".into());
     }
-    if text.len() > LONGEST {
-        return Err(format!("a unit is longer than {LONGEST} bytes"));
+    if text.len() > MAX_LENGTH {
+        return Err(format!("the unit is longer than {MAX_LENGTH} bytes"));
     }
     let mut parser = Parser { text, rest: text };
     let mut out = Vec::new();
     parser.product(1, 0, &mut out)?;
     if !parser.rest.is_empty() {
-        return Err(parser.stray());
+        return Err(parser.unexpected());
     }
     merge(&out).ok_or_else(|| format!("an exponent of the unit `{text}` is out of range"))
 }
 
-/// Merges equal symbols; `None` when an exponent is out of range.
+/// Merges equal symbols; `None` if an exponent is out of range.
 pub(super) fn merge(factors: &[Factor]) -> Option<Vec<Factor>> {
     let mut out: Vec<Factor> = Vec::new();
     for (symbol, e) in factors {
@@ -37,21 +40,21 @@ pub(super) fn merge(factors: &[Factor]) -> Option<Vec<Factor>> {
         }
     }
     out.retain(|f| f.1 != 0);
-    out.iter().all(|f| f.1.abs() <= LARGEST_EXPONENT).then_some(out)
+    out.iter().all(|f| f.1.abs() <= MAX_EXPONENT).then_some(out)
 }
 
-/// `W*h/(m^2*K)`; `1` without factors.
+/// The text of factors, like `W*h/(m^2*K)`; `1` if there are none.
 pub(super) fn text(factors: &[Factor]) -> String {
     let side = |sign: i32| -> Vec<String> {
-        let of = factors.iter().filter(|f| f.1.signum() == sign);
-        of.map(|(s, e)| if e.abs() == 1 { s.clone() } else { format!("{s}^{}", e.abs()) }).collect()
+        let chosen = factors.iter().filter(|f| f.1.signum() == sign);
+        chosen.map(|(s, e)| if e.abs() == 1 { s.clone() } else { format!("{s}^{}", e.abs()) }).collect()
     };
-    let (above, below) = (side(1), side(-1));
-    let above = if above.is_empty() { "1".to_owned() } else { above.join("*") };
-    match below.as_slice() {
-        [] => above,
-        [one] => format!("{above}/{one}"),
-        more => format!("{above}/({})", more.join("*")),
+    let (numerator, denominator) = (side(1), side(-1));
+    let numerator = if numerator.is_empty() { "1".to_owned() } else { numerator.join("*") };
+    match denominator.as_slice() {
+        [] => numerator,
+        [one] => format!("{numerator}/{one}"),
+        more => format!("{numerator}/({})", more.join("*")),
     }
 }
 
@@ -62,7 +65,7 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn product(&mut self, sign: i32, depth: usize, out: &mut Vec<Factor>) -> Result<(), String> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(format!("the unit `{}` nests too deeply", self.text));
         }
         self.term(sign, depth, out)?;
@@ -113,15 +116,15 @@ impl Parser<'_> {
         let run = self.rest.find(|c: char| !is_symbol(c)).unwrap_or(self.rest.len());
         let whole = &self.rest[..run];
         if whole.is_empty() || whole.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(self.stray());
+            return Err(self.unexpected());
         }
-        // `inH2O` has a digit of its own, `m3` an exponent.
+        // the digit is part of the symbol in `inH2O`, but an exponent in `m3`
         let bare =
             if table::find(whole).is_some() { whole } else { whole.trim_end_matches(|c: char| c.is_ascii_digit()) };
         if table::find(bare).is_none() {
             let help = match table::nearest(bare) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "known are for example degC, kW, kWh, m3/h, bar, EUR/MWh, item, %, 1".to_owned(),
+                None => "examples of units are degC, kW, kWh, m3/h, bar, EUR/MWh, item, %, 1".to_owned(),
             };
             return Err(format!("`{bare}` is not a known unit; {help}"));
         }
@@ -130,7 +133,7 @@ impl Parser<'_> {
         Ok(bare)
     }
 
-    /// `^2`, `^-1`, `^(-1)`, `2`, `-1`, `²`; 1 when there is none.
+    /// Parses an exponent: `^2`, `^-1`, `^(-1)`, `2`, `-1` or `²`. The default is 1.
     fn exponent(&mut self) -> Result<i32, String> {
         const RAISED: [(char, i32); 6] = [('¹', 1), ('²', 2), ('³', 3), ('⁴', 4), ('⁵', 5), ('⁶', 6)];
         let mut chars = self.rest.chars();
@@ -152,12 +155,12 @@ impl Parser<'_> {
         let n = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
         if n == 0 {
             return if caret {
-                Err(format!("an exponent of the unit `{}` is no whole number", self.text))
+                Err(format!("an exponent of the unit `{}` is not a whole number", self.text))
             } else {
                 Ok(1)
             };
         }
-        let e = digits[..n].parse::<i32>().ok().filter(|e| *e <= LARGEST_EXPONENT);
+        let e = digits[..n].parse::<i32>().ok().filter(|e| *e <= MAX_EXPONENT);
         let e = e.ok_or_else(|| format!("an exponent of the unit `{}` is out of range", self.text))?;
         rest = &digits[n..];
         if paren {
@@ -169,13 +172,13 @@ impl Parser<'_> {
         Ok(if minus { -e } else { e })
     }
 
-    fn stray(&self) -> String {
+    fn unexpected(&self) -> String {
         match self.rest.chars().next() {
             Some(c) => format!(
                 "`{c}` is not expected in the unit `{}`; write units like `m3/h`, `EUR/MWh`, `W/(m2*K)`",
                 self.text
             ),
-            None => format!("the unit `{}` ends too early", self.text),
+            None => format!("the unit `{}` is incomplete", self.text),
         }
     }
 }

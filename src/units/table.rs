@@ -1,9 +1,9 @@
-//! The symbols that users may write, and what they are in SI.
+//! The known unit symbols, and their values in SI.
 
 use super::Dimension;
 use crate::error;
 
-/// What one symbol means: `si = value * scale + offset`.
+/// The definition of a symbol: `si = value * scale + offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Symbol {
     pub dimension: Dimension,
@@ -11,7 +11,7 @@ pub(super) struct Symbol {
     pub offset: f64,
 }
 
-/// Which SI prefixes a symbol takes. `mt` (milli-tonne) and `ks` would be typing errors, so few take all.
+/// The SI prefixes that a symbol accepts. `mt` (milli-tonne) or `ks` would be typing errors, so few symbols accept all.
 #[derive(Clone, Copy, PartialEq)]
 enum Prefixes {
     None,
@@ -49,7 +49,7 @@ const AMOUNT: Dimension = [0, 0, 0, 0, 0, 1, 0, 0];
 pub(super) const MONEY: Dimension = [0, 0, 0, 0, 0, 0, 1, 0];
 const ITEM: Dimension = [0, 0, 0, 0, 0, 0, 0, 1];
 
-/// Zero of the Celsius scale, and of the Fahrenheit scale (459.67 · 5/9), in K.
+/// Zero of the Celsius scale and of the Fahrenheit scale (459.67 · 5/9), in K.
 const ZERO_C: f64 = 273.15;
 const ZERO_F: f64 = 459.67 / 1.8;
 
@@ -85,11 +85,11 @@ const SYMBOLS: &[(&str, Dimension, f64, f64, Prefixes)] = &[
     ("pcs", ITEM, 1.0, 0.0, Bare), ("pc", ITEM, 1.0, 0.0, Bare),
 ];
 
-/// Proposed for what looks like money; any three capitals are taken.
+/// Currencies for suggestions; any three capital letters are accepted as a currency.
 const CURRENCIES: [&str; 5] = ["EUR", "USD", "GBP", "CHF", "JPY"];
 
-/// What people write and mean something else by.
-const MEANT: &[(&str, &str)] = &[
+/// Common wrong spellings and the right ones.
+const CORRECTIONS: &[(&str, &str)] = &[
     ("c", "degC"),
     ("celsius", "degC"),
     ("f", "degF"),
@@ -129,7 +129,7 @@ const MEANT: &[(&str, &str)] = &[
     ("lpm", "l/min"),
 ];
 
-/// The meaning of a symbol, with its prefix.
+/// The definition of a symbol, which may have a prefix.
 pub(super) fn find(symbol: &str) -> Option<Symbol> {
     plain(symbol).or_else(|| currency(symbol).map(|(_, scale)| Symbol { dimension: MONEY, scale, offset: 0.0 }))
 }
@@ -149,7 +149,7 @@ fn plain(symbol: &str) -> Option<Symbol> {
     with(&BIG, &[Big, All]).or_else(|| with(&SMALL, &[Small, All])).or_else(|| with(&MID, &[All]))
 }
 
-/// Code and scale of a currency: three capitals that are no misspelt unit (`KWH`), also in thousands (`kEUR`) and
+/// Code and scale of a currency: three capital letters that are not a misspelt unit (`KWH`), also in thousands (`kEUR`) or
 /// millions (`MEUR`).
 pub(super) fn currency(symbol: &str) -> Option<(&str, f64)> {
     let is_code = |s: &str| s.len() == 3 && s.bytes().all(|b| b.is_ascii_uppercase());
@@ -163,8 +163,8 @@ pub(super) fn currency(symbol: &str) -> Option<(&str, f64)> {
     (is_code(code) && plain(code).is_none() && same_but_for_case(code).is_none()).then_some((code, scale))
 }
 
-/// All symbols but money, the commoner reading first.
-fn proposals() -> impl Iterator<Item = String> {
+/// All symbols except currencies, the more common ones first.
+fn suggestions() -> impl Iterator<Item = String> {
     let prefixed = |prefixes: &'static [(&'static str, f64)], allowed: &'static [Prefixes]| {
         SYMBOLS
             .iter()
@@ -175,21 +175,21 @@ fn proposals() -> impl Iterator<Item = String> {
 }
 
 fn same_but_for_case(symbol: &str) -> Option<String> {
-    proposals().find(|k| k.len() > 1 && k.eq_ignore_ascii_case(symbol))
+    suggestions().find(|k| k.len() > 1 && k.eq_ignore_ascii_case(symbol))
 }
 
-/// The known symbol that was most likely meant.
+/// The known symbol that was most likely intended.
 pub(super) fn nearest(symbol: &str) -> Option<String> {
     let lower = symbol.to_lowercase();
-    if let Some((_, meant)) = MEANT.iter().find(|m| m.0 == lower) {
+    if let Some((_, meant)) = CORRECTIONS.iter().find(|m| m.0 == lower) {
         return Some((*meant).to_owned());
     }
-    // Of one or two letters everything is near everything: only the case may be wrong.
-    let by_case = proposals().chain(CURRENCIES.map(str::to_owned)).find(|k| k.eq_ignore_ascii_case(symbol));
+    // one or two letters are near too many symbols, so only a wrong case is corrected
+    let by_case = suggestions().chain(CURRENCIES.map(str::to_owned)).find(|k| k.eq_ignore_ascii_case(symbol));
     if by_case.is_some() || symbol.chars().count() < 3 {
         return by_case;
     }
     let known: Vec<String> =
-        proposals().filter(|k| k.chars().count() > 1).chain(CURRENCIES.map(str::to_owned)).collect();
+        suggestions().filter(|k| k.chars().count() > 1).chain(CURRENCIES.map(str::to_owned)).collect();
     error::nearest(symbol, known.iter().map(String::as_str)).map(str::to_owned)
 }

@@ -1,0 +1,523 @@
+//! The compiler: resolves names, determines units and inserts conversions, and emits the operations of a [`Program`].
+
+use std::ops::Range;
+
+use super::fault::{ExprFault, nearest_help};
+use super::function::Function;
+use super::kernel::Op;
+use super::program::{Builder, Operand, Program, ValueKind};
+use super::scope::Scope;
+use super::syntax::{Binary, Expression, Node, NodeKind};
+use super::value::{Typed, difference_minus_temperature, mismatch, sum_of_temperatures};
+use crate::units::Unit;
+
+/// Longest lag, in steps: about two years of 1-minute steps (guess).
+const MAX_LAG: f64 = 1_048_576.0;
+/// Longest `sum`, in steps. Every step is an operation (guess).
+const MAX_SUM: usize = 4096;
+
+impl Program {
+    /// Parses `text`, checks its units and compiles it.
+    pub fn compile(text: &str, scope: &Scope) -> Result<Self, ExprFault> {
+        Expression::parse(text)?.compile(scope)
+    }
+}
+
+impl Expression {
+    /// Checks names and dimensions, and compiles. Faults: `unknown-name`, `unit-mismatch`, `bad-lag`, `bad-bounds`.
+    pub fn compile(&self, scope: &Scope) -> Result<Program, ExprFault> {
+        let mut compiler = Compiler { expression: self, scope, builder: Builder::default(), values: Vec::new() };
+        for node in &self.nodes {
+            let value = compiler.node(node)?;
+            compiler.values.push(value);
+        }
+        let result = compiler.values.pop().unwrap_or_else(|| Typed::number(Operand::Constant(0.0)));
+        Ok(compiler.builder.finish(result.operand, result.kind, result.unit))
+    }
+}
+
+struct Compiler<'a> {
+    expression: &'a Expression,
+    scope: &'a Scope,
+    builder: Builder,
+    /// Values of the nodes so far.
+    values: Vec<Typed>,
+}
+
+impl Compiler<'_> {
+    fn node(&mut self, node: &Node) -> Result<Typed, ExprFault> {
+        let span = &node.span;
+        match &node.kind {
+            NodeKind::Number(v) => Ok(Typed::number(Operand::Constant(*v))),
+            NodeKind::Quantity(v, unit) => Ok(Typed::quantity(Operand::Constant(*v), unit.clone())),
+            NodeKind::Name(name) => self.name(name, span),
+            NodeKind::Negate(a) => {
+                // `-5[degC]` is a temperature, but `-t` of a temperature t depends on the zero of the scale
+                if let NodeKind::Quantity(v, unit) = &self.expression.nodes[*a].kind {
+                    return Ok(Typed::quantity(Operand::Constant(-v), unit.clone()));
+                }
+                let a = self.without_zero(*a, span, "the negative of")?;
+                Ok(Typed { operand: self.builder.unary(Op::Neg, a.operand), ..a })
+            }
+            NodeKind::Not(a) => {
+                let a = self.dimensionless(*a, "`not`")?;
+                Ok(Typed::quantity(self.builder.unary(Op::Not, a.operand), Unit::one()))
+            }
+            NodeKind::Binary(operator, a, b) => self.binary(*operator, *a, *b, span),
+            NodeKind::Call(function, arguments) => self.call(*function, arguments, span),
+        }
+    }
+
+    fn name(&mut self, name: &str, span: &Range<usize>) -> Result<Typed, ExprFault> {
+        if name == "dt" {
+            return Ok(Typed::quantity(Operand::Constant(self.scope.dt), Unit::second()));
+        }
+        if name == "time" && !self.scope.signals.contains_key(name) && !self.scope.parameters.contains_key(name) {
+            return Ok(Typed::quantity(Operand::Time, Unit::second()));
+        }
+        if let Some((signal, unit)) = self.scope.signals.get(name) {
+            return Ok(Typed::quantity(Operand::Column { signal: *signal, lag: 0 }, unit.clone()));
+        }
+        if let Some((value, unit)) = self.scope.parameters.get(name) {
+            return Ok(Typed::quantity(Operand::Constant(*value), unit.clone()));
+        }
+        // sorted, because maps have no order and messages must not vary
+        let mut known: Vec<&str> = self
+            .scope
+            .signals
+            .keys()
+            .chain(self.scope.parameters.keys())
+            .map(String::as_str)
+            .chain(["dt", "time"])
+            .collect();
+        known.sort_unstable();
+        let help = match Function::from_name(name) {
+            Some(f) => format!("`{name}` is a function: write `{}`", f.usage()),
+            None => nearest_help(name, known.into_iter(), "names"),
+        };
+        let message = format!("`{name}` is neither a signal nor a parameter");
+        Err(ExprFault { code: "unknown-name", span: span.clone(), message, help })
+    }
+
+    fn binary(&mut self, operator: Binary, a: usize, b: usize, span: &Range<usize>) -> Result<Typed, ExprFault> {
+        match operator {
+            Binary::Add => self.sum(a, b, false, span),
+            Binary::Sub => self.sum(a, b, true, span),
+            Binary::Mul => self.product(a, b, false, span),
+            Binary::Div => self.product(a, b, true, span),
+            Binary::Pow => self.power(a, b, span),
+            Binary::And | Binary::Or => {
+                let op = if operator == Binary::And { Op::And } else { Op::Or };
+                let what = format!("`{}`", operator.symbol());
+                let (a, b) = (self.dimensionless(a, &what)?, self.dimensionless(b, &what)?);
+                Ok(Typed::quantity(self.builder.binary(op, a.operand, b.operand), Unit::one()))
+            }
+            Binary::Lt => self.comparison(Op::Lt, a, b, span),
+            Binary::Le => self.comparison(Op::Le, a, b, span),
+            Binary::Gt => self.comparison(Op::Gt, a, b, span),
+            Binary::Ge => self.comparison(Op::Ge, a, b, span),
+            Binary::Eq => self.comparison(Op::Eq, a, b, span),
+            Binary::Ne => self.comparison(Op::Ne, a, b, span),
+        }
+    }
+
+    fn comparison(&mut self, op: Op, a: usize, b: usize, span: &Range<usize>) -> Result<Typed, ExprFault> {
+        let (operands, _, _) = self.unified(&[a, b], "compare", span)?;
+        Ok(Typed::quantity(self.builder.binary(op, operands[0], operands[1]), Unit::one()))
+    }
+
+    fn call(&mut self, function: Function, arguments: &[usize], span: &Range<usize>) -> Result<Typed, ExprFault> {
+        match function {
+            Function::If => {
+                let condition = self.dimensionless(arguments[0], "a condition")?;
+                let (branch, kind, unit) = self.unified(&arguments[1..], "choose between", span)?;
+                let operand = self.builder.emit(Op::Select, [condition.operand, branch[0], branch[1]]);
+                Ok(Typed { operand, kind, unit })
+            }
+            Function::Min | Function::Max => {
+                let op = if function == Function::Min { Op::Min } else { Op::Max };
+                let (operands, kind, unit) = self.unified(arguments, "compare", span)?;
+                let mut operand = operands[0];
+                for next in &operands[1..] {
+                    operand = self.builder.binary(op, operand, *next);
+                }
+                Ok(Typed { operand, kind, unit })
+            }
+            Function::Clip => {
+                let (operands, kind, unit) = self.unified(arguments, "clip", span)?;
+                if let [_, Operand::Constant(low), Operand::Constant(high)] = operands[..]
+                    && low > high
+                {
+                    return Err(ExprFault {
+                        code: "bad-bounds",
+                        span: self.span(arguments[1]).start..self.span(arguments[2]).end,
+                        message: format!("the lower limit {low} is above the upper limit {high}"),
+                        help: format!("write `{}`", function.usage()),
+                    });
+                }
+                let raised = self.builder.binary(Op::Max, operands[0], operands[1]);
+                Ok(Typed { operand: self.builder.binary(Op::Min, raised, operands[2]), kind, unit })
+            }
+            Function::Abs => {
+                let a = self.without_zero(arguments[0], span, "the absolute value of")?;
+                Ok(Typed { operand: self.builder.unary(Op::Abs, a.operand), ..a })
+            }
+            Function::Floor | Function::Round => {
+                let op = if function == Function::Floor { Op::Floor } else { Op::Round };
+                let a = self.values[arguments[0]].clone();
+                Ok(Typed { operand: self.builder.unary(op, a.operand), ..a })
+            }
+            Function::Exp | Function::Ln | Function::Sin | Function::Cos => {
+                let op = match function {
+                    Function::Exp => Op::Exp,
+                    Function::Ln => Op::Ln,
+                    Function::Sin => Op::Sin,
+                    _ => Op::Cos,
+                };
+                let a = self.dimensionless(arguments[0], &format!("`{}`", function.name()))?;
+                Ok(Typed { operand: self.builder.unary(op, a.operand), ..a })
+            }
+            Function::Sqrt => self.raised(arguments[0], 0.5, span),
+            Function::Lag => {
+                let (value, signal, lag) = self.past(function, arguments)?;
+                Ok(Typed { operand: Operand::Column { signal, lag }, ..value })
+            }
+            Function::Sum => self.moving_sum(arguments),
+        }
+    }
+
+    fn moving_sum(&mut self, arguments: &[usize]) -> Result<Typed, ExprFault> {
+        let (value, signal, steps) = self.past(Function::Sum, arguments)?;
+        let bad = |code, span, message, help: &str| Err(ExprFault { code, span, message, help: help.into() });
+        if value.is_affine() {
+            let message = format!("temperatures in `{}` cannot be summed", value.unit);
+            return bad("unit-mismatch", self.span(arguments[0]), message, "declare the signal in K");
+        }
+        if steps > MAX_SUM {
+            let message = format!("a sum over {steps} steps is longer than {MAX_SUM}");
+            return bad("bad-lag", self.span(arguments[1]), message, "use fewer steps");
+        }
+        let mut operand = Operand::Constant(0.0);
+        for lag in 1..=steps {
+            let column = Operand::Column { signal, lag };
+            operand = if lag == 1 { column } else { self.builder.binary(Op::Add, operand, column) };
+        }
+        Ok(Typed { operand, ..value })
+    }
+
+    /// The arguments of `lag` and `sum`: the present value of the signal, its column, and the number of steps.
+    fn past(&self, function: Function, arguments: &[usize]) -> Result<(Typed, usize, usize), ExprFault> {
+        let fault = |span: Range<usize>, message: String, help: &str| {
+            Err(ExprFault { code: "bad-lag", span, message, help: help.into() })
+        };
+        let (value, steps) = (&self.values[arguments[0]], &self.values[arguments[1]]);
+        let (NodeKind::Name(_), Operand::Column { signal, .. }) =
+            (&self.expression.nodes[arguments[0]].kind, value.operand)
+        else {
+            let help =
+                "use the lag of each signal, `lag(a, 2) + lag(b, 2)` instead of `lag(a + b, 2)`, or a derived signal";
+            let message = format!("the first argument of `{}` must be the name of a signal", function.name());
+            return fault(self.span(arguments[0]), message, help);
+        };
+        let n = match steps.operand {
+            Operand::Constant(n) if steps.unit.is_dimensionless() => n * steps.unit.scale,
+            Operand::Constant(_) => {
+                let message = format!("the lag `{}` is in `{}`, not in steps", self.text(arguments[1]), steps.unit);
+                return fault(self.span(arguments[1]), message, "lags are whole numbers of steps: divide by `dt`");
+            }
+            _ => {
+                let message = format!("the lag `{}` is not constant", self.text(arguments[1]));
+                return fault(self.span(arguments[1]), message, "use numbers and parameters only");
+            }
+        };
+        // a lead time divided by dt may differ from the whole number by a rounding error
+        let whole = n.round();
+        if !((n - whole).abs() <= 1e-9 * whole.abs().max(1.0) && (0.0..=MAX_LAG).contains(&whole)) {
+            let help = if n < 0.0 { "the future is unknown; use 0 or more" } else { "use a whole number of steps" };
+            return fault(self.span(arguments[1]), format!("a lag of {n} steps is not valid"), help);
+        }
+        Ok((value.clone(), signal, whole as usize))
+    }
+
+    /// `a + b` or `a - b`.
+    fn sum(&mut self, a: usize, b: usize, minus: bool, span: &Range<usize>) -> Result<Typed, ExprFault> {
+        use ValueKind::{Ambiguous, Difference, Number, Quantity};
+        let op = if minus { Op::Sub } else { Op::Add };
+        let (mut l, mut r) = (self.values[a].clone(), self.values[b].clone());
+        if l.kind != Number && r.kind != Number && !l.unit.same_dimension(&r.unit) {
+            return Err(mismatch(if minus { "subtract" } else { "add" }, self.described(a), self.described(b), span));
+        }
+        if l.kind == Ambiguous && r.kind == Ambiguous && l.unit != r.unit {
+            (l, r) = (l.resolved(), r.resolved());
+        }
+        let (l_affine, r_affine) = (l.is_affine(), r.is_affine());
+        // kind and unit of the result; the operands are converted where necessary
+        let (kind, unit) = match (l.kind, r.kind) {
+            (Number, Number) => (Number, l.unit.clone()),
+            // `t - 20` is a difference or a lower temperature, as the context requires; `t + 2` is a temperature
+            (_, Number) if l_affine => (if minus { Ambiguous } else { Quantity }, l.unit.clone()),
+            (Number, _) if r_affine && minus => (Difference, r.unit.difference()),
+            // the same for `18 + 0.2 * (t - 8)`
+            (Difference, Number) if !minus => (Ambiguous, l.unit.scale_with_zero()),
+            (Number, Difference) => (Ambiguous, r.unit.scale_with_zero()),
+            (_, Number) => (l.kind, l.unit.clone()),
+            (Number, _) => (r.kind, r.unit.clone()),
+            _ if l_affine && r_affine => {
+                if !minus {
+                    return Err(sum_of_temperatures(&self.text(a), &self.text(b), span));
+                }
+                r.operand = self.converted(&r, &l.unit, true);
+                (Difference, l.unit.difference())
+            }
+            _ if l_affine => {
+                if r.kind == Ambiguous && minus && r.unit == l.unit {
+                    (Ambiguous, l.unit.clone())
+                } else {
+                    let r_resolved = r.clone().resolved();
+                    r.operand = self.converted(&r_resolved, &l.unit.difference(), false);
+                    (Quantity, l.unit.clone())
+                }
+            }
+            _ if r_affine && !minus => {
+                let l_resolved = l.clone().resolved();
+                l.operand = self.converted(&l_resolved, &r.unit.difference(), false);
+                (Quantity, r.unit.clone())
+            }
+            _ if r_affine => {
+                if l.kind != Ambiguous {
+                    return Err(difference_minus_temperature(&self.text(a), &self.text(b), span));
+                }
+                r.operand = self.converted(&r, &l.unit, true);
+                (Difference, l.unit.difference())
+            }
+            (Ambiguous, Ambiguous) => (Ambiguous, l.unit.clone()),
+            (Ambiguous, _) => {
+                r.operand = self.converted(&r, &l.unit.difference(), false);
+                (Ambiguous, l.unit.clone())
+            }
+            (_, Ambiguous) if !minus => {
+                l.operand = self.converted(&l, &r.unit.difference(), false);
+                (Ambiguous, r.unit.clone())
+            }
+            (left, right) => {
+                let r_resolved = r.clone().resolved();
+                r.operand = self.converted(&r_resolved, &l.unit, false);
+                let both = left == Difference && matches!(right, Difference | Ambiguous);
+                (if both { Difference } else { Quantity }, l.unit.clone())
+            }
+        };
+        Ok(Typed { operand: self.builder.binary(op, l.operand, r.operand), kind, unit })
+    }
+
+    /// `a * b` or `a / b`. Units are multiplied or divided, and numbers are not converted. But a dimensionless operand
+    /// (`%`) or result is converted to the unit 1.
+    fn product(&mut self, a: usize, b: usize, divide: bool, span: &Range<usize>) -> Result<Typed, ExprFault> {
+        let what = if divide { "a quotient with" } else { "a product with" };
+        let (mut l, mut r) = (self.without_zero(a, span, what)?, self.without_zero(b, span, what)?);
+        let op = if divide { Op::Div } else { Op::Mul };
+        let (kind, unit) = match (l.kind, r.kind) {
+            (ValueKind::Number, ValueKind::Number) => (ValueKind::Number, Unit::one()),
+            (_, ValueKind::Number) => (l.kind, l.unit.clone()),
+            (ValueKind::Number, _) if !divide => (r.kind, r.unit.clone()),
+            _ => {
+                l = self.as_fraction(l);
+                r = self.as_fraction(r);
+                let unit = if divide { l.unit.per(&r.unit) } else { l.unit.times(&r.unit) };
+                let unit = unit.map_err(|message| ExprFault {
+                    code: "unit-mismatch",
+                    span: span.clone(),
+                    message,
+                    help: "use one currency, and lower powers".into(),
+                })?;
+                let keeps = |x: &Typed, by: &Typed| x.kind == ValueKind::Difference && by.unit.is_dimensionless();
+                let difference = keeps(&l, &r) || (!divide && keeps(&r, &l));
+                (if difference { ValueKind::Difference } else { ValueKind::Quantity }, unit)
+            }
+        };
+        let operand = self.builder.binary(op, l.operand, r.operand);
+        let product = Typed { operand, kind, unit };
+        // otherwise the number of `kW / W` would be too small by a factor of 1000
+        let both_have_units = l.kind != ValueKind::Number && r.kind != ValueKind::Number;
+        Ok(if both_have_units { self.as_fraction(product) } else { product })
+    }
+
+    fn power(&mut self, a: usize, b: usize, span: &Range<usize>) -> Result<Typed, ExprFault> {
+        let exponent = self.dimensionless(b, "an exponent")?;
+        if let Operand::Constant(n) = exponent.operand {
+            return self.raised(a, n, span);
+        }
+        let base = &self.values[a];
+        if !base.unit.is_dimensionless() {
+            return Err(ExprFault {
+                code: "unit-mismatch",
+                span: self.span(b),
+                message: format!("`{}` has the unit `{}`, but its exponent is not constant", self.text(a), base.unit),
+                help: "use a constant exponent, or divide by a reference first: `(x / 1[m])^n`".into(),
+            });
+        }
+        let base = self.dimensionless(a, "a power")?;
+        let operand = self.builder.binary(Op::Pow, base.operand, exponent.operand);
+        let bare = base.kind == ValueKind::Number && exponent.kind == ValueKind::Number;
+        Ok(if bare { Typed::number(operand) } else { Typed::quantity(operand, Unit::one()) })
+    }
+
+    /// `a ^ n` with a constant n.
+    fn raised(&mut self, a: usize, n: f64, span: &Range<usize>) -> Result<Typed, ExprFault> {
+        let base = self.without_zero(a, span, "a power of")?;
+        let base = self.as_fraction(base);
+        let op = if n == 0.5 {
+            Op::Sqrt
+        } else if n == n.round() && n.abs() <= 64.0 {
+            Op::Powi(n as i32)
+        } else {
+            Op::Pow
+        };
+        let operand = match op {
+            Op::Pow => self.builder.binary(op, base.operand, Operand::Constant(n)),
+            _ => self.builder.unary(op, base.operand),
+        };
+        if base.kind == ValueKind::Number {
+            return Ok(Typed::number(operand));
+        }
+        if n == 1.0 {
+            return Ok(Typed { operand, ..base });
+        }
+        let (unit, factor) = base.unit.power(n).map_err(|_| ExprFault {
+            code: "unit-mismatch",
+            span: span.clone(),
+            message: format!("`{}` ^ {n} is not a unit", base.unit),
+            help: "divide by a reference first: `(x / 1[m])^n`, or give constants units: `sqrt(2 * 9.81[m/s2] * h)`"
+                .into(),
+        })?;
+        let operand = self.builder.binary(Op::Mul, operand, Operand::Constant(factor));
+        Ok(Typed::quantity(operand, unit))
+    }
+
+    /// Converts operands that must have the same dimension (of `min`, `if`, `<`) to one unit. Returns their kind and unit.
+    fn unified(
+        &mut self,
+        nodes: &[usize],
+        verb: &str,
+        span: &Range<usize>,
+    ) -> Result<(Vec<Operand>, ValueKind, Unit), ExprFault> {
+        let mut values: Vec<Typed> = nodes.iter().map(|n| self.values[*n].clone()).collect();
+        let Some(first) = values.iter().position(|v| v.kind != ValueKind::Number) else {
+            return Ok((values.iter().map(|v| v.operand).collect(), ValueKind::Number, Unit::one()));
+        };
+        for (at, value) in values.iter().enumerate() {
+            if value.kind != ValueKind::Number && !value.unit.same_dimension(&values[first].unit) {
+                return Err(mismatch(verb, self.described(nodes[first]), self.described(nodes[at]), span));
+            }
+        }
+        let affine = values.iter().position(Typed::is_affine);
+        let difference =
+            |v: &Typed| !v.unit.is_affine() && matches!(v.kind, ValueKind::Quantity | ValueKind::Difference);
+        if let Some(temperature) = affine
+            && let Some(at) = values.iter().position(difference)
+        {
+            let (point, other) = (&values[temperature].unit, &values[at].unit);
+            return Err(ExprFault {
+                code: "unit-mismatch",
+                span: span.clone(),
+                message: format!(
+                    "cannot {verb} the temperature `{}` in `{point}` and `{}` in `{other}`, which may be a difference",
+                    self.text(nodes[temperature]),
+                    self.text(nodes[at])
+                ),
+                help: "use two temperatures or two differences; to convert an absolute temperature x from K to degC, write \
+                       `0[degC] + (x - 273.15)`"
+                    .into(),
+            });
+        }
+        let known = values.iter().filter(|v| v.kind != ValueKind::Number);
+        let all_either = known.clone().all(|v| v.kind == ValueKind::Ambiguous && v.unit == values[first].unit);
+        let kind = if affine.is_some() {
+            ValueKind::Quantity
+        } else if all_either {
+            ValueKind::Ambiguous
+        } else if known.clone().any(|v| matches!(v.kind, ValueKind::Difference | ValueKind::Ambiguous)) {
+            ValueKind::Difference
+        } else {
+            ValueKind::Quantity
+        };
+        if affine.is_none() && !all_either {
+            values = values.into_iter().map(Typed::resolved).collect();
+        }
+        let unit = values[affine.unwrap_or(first)].unit.clone();
+        let operands = values.iter().map(|v| self.converted(v, &unit, affine.is_some())).collect();
+        Ok((operands, kind, unit))
+    }
+
+    /// Converts `value` to `unit`, which has the same dimension: as a point on the scale if `point`, else as a difference.
+    fn converted(&mut self, value: &Typed, unit: &Unit, point: bool) -> Operand {
+        if value.kind == ValueKind::Number || value.unit == *unit {
+            return value.operand;
+        }
+        let factor = value.unit.scale / unit.scale;
+        let scaled = self.builder.binary(Op::Mul, value.operand, Operand::Constant(factor));
+        let shift = if point { (value.unit.offset - unit.offset) / unit.scale } else { 0.0 };
+        if shift == 0.0 { scaled } else { self.builder.binary(Op::Add, scaled, Operand::Constant(shift)) }
+    }
+
+    /// Converts a dimensionless value in a unit like `%` or `kW/W` to the unit 1; others are unchanged.
+    fn as_fraction(&mut self, value: Typed) -> Typed {
+        if value.kind == ValueKind::Number || !value.unit.is_dimensionless() || value.unit.text == "1" {
+            return value;
+        }
+        Typed::quantity(self.converted(&value, &Unit::one(), false), Unit::one())
+    }
+
+    /// The value of a node that must be dimensionless, in the unit 1.
+    fn dimensionless(&mut self, node: usize, what: &str) -> Result<Typed, ExprFault> {
+        let value = self.values[node].clone();
+        if !value.unit.is_dimensionless() {
+            return Err(ExprFault {
+                code: "unit-mismatch",
+                span: self.span(node),
+                message: format!(
+                    "{what} must be a plain number, but `{}` is in `{}`",
+                    self.text(node),
+                    value.resolved().unit
+                ),
+                help: "compare it with a value, or divide it by a value in the same unit, like `x / 0.001[m]`".into(),
+            });
+        }
+        Ok(self.as_fraction(value))
+    }
+
+    /// The value of a node in an operation that is not defined for temperatures on a scale with its own zero.
+    fn without_zero(&mut self, node: usize, span: &Range<usize>, what: &str) -> Result<Typed, ExprFault> {
+        let value = self.values[node].clone();
+        if value.is_affine() {
+            return Err(ExprFault {
+                code: "unit-mismatch",
+                span: span.clone(),
+                message: format!(
+                    "{what} `{}` is not defined, because the zero of a temperature in `{}` is arbitrary",
+                    self.text(node),
+                    value.unit
+                ),
+                help: format!(
+                    "use a difference, like `{0} - 20`, or declare the signal in K; write the mean of two temperatures as `a + 0.5 * (b - a)`",
+                    self.text(node)
+                ),
+            });
+        }
+        Ok(value.resolved())
+    }
+
+    /// Text and value of a node, for messages.
+    fn described(&self, node: usize) -> (String, &Typed) {
+        (self.text(node), &self.values[node])
+    }
+
+    fn span(&self, node: usize) -> Range<usize> {
+        self.expression.nodes[node].span.clone()
+    }
+
+    /// The text of a node as the user wrote it, shortened for messages.
+    fn text(&self, node: usize) -> String {
+        let text = self.expression.text.get(self.span(node)).unwrap_or_default();
+        if text.chars().count() <= 40 { text.to_owned() } else { text.chars().take(37).chain("...".chars()).collect() }
+    }
+}

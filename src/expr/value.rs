@@ -1,0 +1,78 @@
+//! A value during compilation, and the faults of its unit.
+
+use std::ops::Range;
+
+use super::fault::ExprFault;
+use super::program::{Operand, ValueKind};
+use crate::units::Unit;
+
+/// The value of a node, with its unit.
+#[derive(Debug, Clone)]
+pub(super) struct Typed {
+    pub operand: Operand,
+    pub kind: ValueKind,
+    /// `1` for bare numbers.
+    pub unit: Unit,
+}
+
+impl Typed {
+    pub fn quantity(operand: Operand, unit: Unit) -> Self {
+        Self { operand, kind: ValueKind::Quantity, unit }
+    }
+
+    pub fn number(operand: Operand) -> Self {
+        Self { operand, kind: ValueKind::Number, unit: Unit::one() }
+    }
+
+    /// Whether it is a temperature on a scale with its own zero.
+    pub fn is_affine(&self) -> bool {
+        self.kind == ValueKind::Quantity && self.unit.is_affine()
+    }
+
+    /// Turns [`ValueKind::Ambiguous`] into a difference; others are unchanged.
+    pub fn resolved(self) -> Self {
+        match self.kind {
+            ValueKind::Ambiguous => Self { kind: ValueKind::Difference, unit: self.unit.difference(), ..self },
+            _ => self,
+        }
+    }
+}
+
+/// The fault of an operation on different dimensions. `a` and `b` are the texts and values of the operands.
+pub(super) fn mismatch(verb: &str, a: (String, &Typed), b: (String, &Typed), span: &Range<usize>) -> ExprFault {
+    let (l, r) = (a.1.clone().resolved().unit, b.1.clone().resolved().unit);
+    let help = match (l.currency(), r.currency()) {
+        (Some(x), Some(y)) if x != y => "convert one of them to the currency of the other first".to_owned(),
+        _ if r.is_dimensionless() => format!("give the second operand a unit, like `3[{l}]`"),
+        _ if l.is_dimensionless() => format!("give the first operand a unit, like `3[{r}]`"),
+        _ => {
+            format!("`{l}` has the dimension {}, and `{r}` has {}; check the formula and the units", l.kind(), r.kind())
+        }
+    };
+    ExprFault {
+        code: "unit-mismatch",
+        span: span.clone(),
+        message: format!("cannot {verb} `{}` in `{l}` and `{}` in `{r}`", a.0, b.0),
+        help,
+    }
+}
+
+/// The fault of adding two temperatures.
+pub(super) fn sum_of_temperatures(a: &str, b: &str, span: &Range<usize>) -> ExprFault {
+    ExprFault {
+        code: "unit-mismatch",
+        span: span.clone(),
+        message: format!("the sum of the temperatures `{a}` and `{b}` is not defined"),
+        help: "subtract them, or write their mean as `a + 0.5 * (b - a)`".into(),
+    }
+}
+
+/// The fault of subtracting a temperature from a difference.
+pub(super) fn difference_minus_temperature(a: &str, b: &str, span: &Range<usize>) -> ExprFault {
+    ExprFault {
+        code: "unit-mismatch",
+        span: span.clone(),
+        message: format!("cannot subtract the temperature `{b}` from the difference `{a}`"),
+        help: "exchange them, or use the same temperature unit for both".into(),
+    }
+}
