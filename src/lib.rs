@@ -36,11 +36,7 @@
 //! | t, H | step of the grid, control horizon in steps | [`trajectory::Trajectory`] |
 //! | B | rows of a batch: particles, or candidates × particles | [`trajectory::Window`] |
 //! | N, p, q | rows, inputs and targets of a dataset | [`learn::Dataset`] |
-//! | h, s | horizon in steps, start row of an open-loop run | [`learn::Rollouts`] |
-//! | e, φ, L, ε, o | one-step error, its lag-1 correlation, factor of the innovations, white noise, offset | [`learn::NoiseProcess`] |
-//! | σ_h, w, Z | standard deviation at horizon h, local width, standardised error | [`learn::Calibration`] |
-//! | θ, γ, α | logarithm of the width factor, its gain, target share of misses | [`learn::Tracking`] |
-//! | ℓ | relative loss by which models are compared | [`learn::learn`] |
+//! | e, φ, L | one-step error, its lag-1 correlation, factor of its innovations | [`learn::NoiseModel`] |
 //! | J | objective: Σ price × KPI | [`value::Objective`] |
 
 #![forbid(unsafe_code)]

@@ -4,9 +4,6 @@
 //! function and the name says which one it is. "Type" is the numbering of Hyndman & Fan (1996). Every function takes
 //! its sample in ascending order and returns NaN (or `None`) if the sample is empty.
 
-/// Standard deviation of a normal distribution over its median absolute deviation.
-pub const MAD_TO_SD: f64 = 1.4826;
-
 /// The finite values, in ascending order.
 pub fn sorted_finite(values: &[f64]) -> Vec<f64> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();

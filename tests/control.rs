@@ -457,7 +457,7 @@ fn an_interrupt_leaves_a_complete_log() {
         let id = lines.child.id().to_string();
         assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
         let ended = Ended::from(lines.child.wait_with_output().unwrap()).expect(code);
-        assert!(ended.stderr.contains("interrupted; the log of the loop is whole"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("interrupted; the log of the loop is complete"), "{}", ended.stderr);
         let file = std::fs::File::open(&seen).unwrap();
         let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
         assert_eq!(reader.metadata().file_metadata().num_rows(), 5);
@@ -484,7 +484,7 @@ fn an_existing_log_is_never_overwritten() {
 fn advice_states_the_move_its_benefit_and_when_to_undo_it() {
     let room = room("");
     let ended = room.run(&["advise", "data/room"]).expect(0).says(&["the log ended"]);
-    for word in ["heat", "advised", "undo it if room_temp is not within", "% of futures"] {
+    for word in ["heat", "advised", "undo the change if room_temp is not between", "% of the futures"] {
         assert!(ended.stdout.contains(word), "{word}: {}", ended.stdout);
     }
     let advice = room.run(&["advise", "data/room", "--json", "--quiet"]).expect(0).document();
@@ -537,7 +537,7 @@ fn a_plan_that_exceeds_its_budget_is_still_used() {
     let room = room("settle = 1\nbudget = \"200ms\"\n");
     let (spec, _) = check::load_twin(&room.path("data/room")).unwrap();
     let source = plant::read(spec, twinopt::compute::cpu(), &|_| ()).unwrap();
-    let plant = plant::published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
+    let plant = plant::open_published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
     // 20 answers of the loop by a clock that goes on by `pace` at every look, and the number of looks
     let answers = |pace: Option<u64>| -> (Vec<Answer>, u64) {
         let looks = Arc::new(AtomicU64::new(0));

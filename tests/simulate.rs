@@ -413,7 +413,7 @@ cooling = [{ at = "06:00", days = "mon-fri", value = 0.7 }, { at = "18:00", valu
     let out = plant.run(&twin, &log, 24, 1, schedule.as_mut()).unwrap().trajectory;
     for t in 8..out.steps {
         let time: Timestamp = out.time(t);
-        let local = time.to_zoned(TimeZone::get("Europe/Berlin").unwrap());
+        let local = time.to_zoned_datetime(TimeZone::get("Europe/Berlin").unwrap());
         let weekend = local.weekday().to_monday_zero_offset() >= 5;
         let day = (6..18).contains(&local.hour()) && !weekend;
         let settled = !matches!(local.hour(), 6..8 | 18..20);

@@ -38,7 +38,11 @@ fn fit_run_and_report_work_from_log_to_report() {
     assert!(fit.stdout.contains("chosen: linear"), "{}", fit.stdout);
     let run = room.run(&["run", "scenarios/room"]).expect(0);
     assert!(run.stdout.contains("planned") && run.stderr.contains("report: "), "{run:?}");
-    assert!(!run.stderr.contains("anew") && !run.stderr.contains("no model"), "the stored model loads: {}", run.stderr);
+    assert!(
+        !run.stderr.contains("fitting") && !run.stderr.contains("no model"),
+        "the stored model loads: {}",
+        run.stderr
+    );
     assert_eq!(room.outputs().keys().collect::<Vec<_>>(), FILES);
 
     let results: Results = serde_json::from_slice(&room.read("reports/room/results.json")).unwrap();

@@ -23,7 +23,11 @@ fn time_columns_of_every_kind_read_the_same() {
     let rfc = |us: &i64| jiff::Timestamp::from_microsecond(*us).unwrap().to_string();
     let wall = |us: &i64| {
         let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
-        jiff::Timestamp::from_microsecond(*us).unwrap().to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
+        jiff::Timestamp::from_microsecond(*us)
+            .unwrap()
+            .to_zoned_datetime(zone)
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string()
     };
     let units = |per: i64| m.time.iter().map(|t| t / (1_000_000 / per)).collect::<Vec<_>>();
     let ns: Vec<i64> = m.time.iter().map(|t| t * 1_000).collect();

@@ -1,4 +1,4 @@
-//! A small project in a folder of its own: a heated room, its log, its twin and three scenarios; and the built binary.
+//! A small project in a temporary folder (a heated room with a log, a twin and three scenarios), and the built binary.
 #![allow(dead_code, reason = "each test crate uses its part")]
 
 use std::collections::BTreeMap;
@@ -98,7 +98,7 @@ impl Noise {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// Even in [0, 1).
+    /// Uniform in [0, 1).
     pub fn even(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -115,8 +115,8 @@ impl Noise {
 /// Columns of a log.
 pub type Columns = Vec<(&'static str, Vec<f64>)>;
 
-/// A heated room: it loses 8 % of its difference to outdoors every hour, and 1 kW warms it by 0.35 K an hour; from row
-/// `changed` on by `later` K.
+/// The log of a heated room. Every hour it loses 8 % of the temperature difference to outdoors, and 1 kW warms it by 0.35 K,
+/// or by `later` K from row `changed` on.
 pub fn log(rows: usize, changed: usize, later: f64) -> Columns {
     let mut noise = Noise::new(7);
     let (mut temp, mut heat, mut drift) = (20.0, 3.0, 0.0);
@@ -137,7 +137,7 @@ pub fn log(rows: usize, changed: usize, later: f64) -> Columns {
     ["room_temp_c", "power_kw", "heater_kw", "outdoor_temp_c"].into_iter().zip(columns).collect()
 }
 
-/// A room whose temperature and power are noise.
+/// The log of a room in which temperature and power are noise.
 pub fn white_noise() -> Columns {
     let mut noise = Noise::new(3);
     let mut columns = log(ROWS, ROWS, 0.35);
@@ -152,7 +152,7 @@ pub fn write_log(file: &Path, columns: &Columns) {
     let rows = columns[0].1.len() as i64;
     let times = TimestampMillisecondArray::from_iter_values((0..rows).map(|k| START_MS + k * HOUR_MS));
     let times: ArrayRef = Arc::new(times.with_timezone("UTC"));
-    // NaN stands for no sample
+    // NaN is a missing sample
     let column = |v: &Vec<f64>| -> ArrayRef {
         Arc::new(v.iter().map(|v| v.is_finite().then_some(*v)).collect::<Float64Array>())
     };
@@ -163,14 +163,14 @@ pub fn write_log(file: &Path, columns: &Columns) {
     writer.close().unwrap();
 }
 
-/// A project in a folder that goes when it is dropped.
+/// A project in a temporary folder, which is deleted on drop.
 pub struct Room {
     _dir: tempfile::TempDir,
     pub root: PathBuf,
 }
 
 impl Room {
-    /// With a log of [`ROWS`] hours and no model yet.
+    /// A project with a log of [`ROWS`] hours and without a model.
     pub fn new() -> Self {
         Self::with(&log(ROWS, ROWS, 0.35))
     }
@@ -179,7 +179,7 @@ impl Room {
         Self::at("room project", columns)
     }
 
-    /// In a folder called `name`.
+    /// A project in a folder called `name`.
     pub fn at(name: &str, columns: &Columns) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let room = Self { root: dir.path().join(name), _dir: dir };
@@ -191,7 +191,7 @@ impl Room {
         room
     }
 
-    /// Fitted.
+    /// A project with a fitted model.
     pub fn fitted() -> Self {
         let room = Self::new();
         room.run(&["fit", "data/room", "--quiet"]).expect(0);
@@ -231,7 +231,7 @@ impl Room {
         self.write(file, &text.replacen(find, write, 1));
     }
 
-    /// The binary, in the project's folder.
+    /// A command of the binary, in the folder of the project.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_twinopt"));
         command.current_dir(&self.root).args(args).stdin(Stdio::null());
@@ -242,14 +242,14 @@ impl Room {
         Ended::of(&mut self.command(args))
     }
 
-    /// What a run leaves in the report folder, by file name; without hidden files.
+    /// Content of the files in the report folder by name, without hidden files.
     pub fn outputs(&self) -> BTreeMap<String, Vec<u8>> {
         let entries = std::fs::read_dir(self.path("reports/room")).unwrap().flatten();
         let files = entries.filter(|e| e.path().is_file() && !e.file_name().to_string_lossy().starts_with('.'));
         files.map(|e| (e.file_name().to_string_lossy().into_owned(), std::fs::read(e.path()).unwrap())).collect()
     }
 
-    /// Every file of the project with its content.
+    /// Content of all files of the project.
     pub fn everything(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut all = BTreeMap::new();
         let mut open = vec![self.root.clone()];
@@ -268,7 +268,7 @@ impl Room {
     }
 }
 
-/// How a run of the binary ended.
+/// Exit code and output of the binary.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -281,7 +281,7 @@ impl Ended {
         Self::from(command.output().unwrap())
     }
 
-    /// Checks the exit code, and that no panic reached the user.
+    /// Checks the exit code, and that there was no panic.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
@@ -289,7 +289,7 @@ impl Ended {
         self
     }
 
-    /// Checks that standard error says all of `words`.
+    /// Checks that standard error contains all of `words`.
     #[track_caller]
     pub fn says(self, words: &[&str]) -> Self {
         for word in words {
@@ -311,7 +311,7 @@ impl Ended {
 impl From<Output> for Ended {
     fn from(out: Output) -> Self {
         Self {
-            // as a shell tells it: 128 + the signal that ended the process
+            // as in a shell: 128 plus the signal that ended the process
             code: out.status.code().or_else(|| Some(128 + out.status.signal()?)),
             stdout: String::from_utf8(out.stdout).unwrap(),
             stderr: String::from_utf8(out.stderr).unwrap(),

@@ -1,0 +1,31 @@
+//! Tests of the built binary, by topic.
+
+mod environment;
+mod exit_codes;
+mod models;
+mod output;
+#[path = "../room/mod.rs"]
+mod room;
+mod run;
+
+use room::Room;
+
+/// Name and exit code of the scenarios in results.json.
+fn codes(room: &Room) -> Vec<(String, u64)> {
+    let results = room.json("reports/room/results.json");
+    let all = results["scenarios"].as_array().unwrap().iter();
+    all.map(|s| (s["name"].as_str().unwrap().to_owned(), s["exit_code"].as_u64().unwrap())).collect()
+}
+
+fn champion(room: &Room) -> String {
+    let list = room.run(&["models", "data/room", "list", "--json"]).expect(0).document();
+    list["champion"].as_str().unwrap_or("none").to_owned()
+}
+
+/// Damages a file.
+fn flip(room: &Room, file: &str) {
+    let mut bytes = room.read(file);
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    std::fs::write(room.path(file), bytes).unwrap();
+}

@@ -1,0 +1,174 @@
+//! `retrain`, `models`, `status` and `schedule`.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::room::{Ended, ROWS, Room, log, write_log};
+use crate::{champion, flip};
+use serde_json::Value;
+
+#[test]
+fn retrain_keeps_the_champion_unless_the_challenger_is_significantly_better() {
+    let room = Room::new();
+    let first = room.run(&["retrain", "data/room"]).expect(0);
+    assert!(first.stdout.contains("first model"), "{}", first.stdout);
+    let one = champion(&room);
+    room.run(&["status", "--json"]).expect(0).document();
+    // runs use the model of the last retraining
+    let run = room.run(&["run", "scenarios/room"]).expect(0);
+    assert!(!run.stderr.contains("fitting") && !run.stderr.contains("no model"), "{}", run.stderr);
+    assert_eq!(room.json("reports/room/provenance.json")["model_version"], one.as_str());
+
+    let again = room.run(&["retrain", "data/room", "--json"]).expect(3).says(&["champion kept"]);
+    let document = again.document();
+    assert_eq!(
+        (&document["status"]["gate"], &document["status"]["champion"]),
+        (&Value::from("kept"), &Value::from(one.as_str()))
+    );
+    assert_eq!(champion(&room), one);
+
+    // the heater becomes weaker, and two more months are logged
+    write_log(&room.log_file(), &log(2 * ROWS, ROWS, 0.25));
+    let retrained = room.run(&["retrain", "data/room"]).expect(0);
+    assert!(retrained.stdout.contains("challenger promoted"), "{}", retrained.stdout);
+    let two = champion(&room);
+    assert_ne!(one, two);
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
+    assert_eq!(room.json("reports/room/provenance.json")["model_version"], two.as_str());
+
+    room.run(&["models", "data/room", "rollback"]).expect(0);
+    assert_eq!(champion(&room), one);
+    let events = room.run(&["models", "data/room", "list"]).expect(0).stdout;
+    assert!(events.contains("promoted") && events.contains("refused") && events.contains("rolled"), "{events}");
+    room.run(&["models", "data/room", "show", &two[..6]]).expect(0);
+
+    room.run(&["models", "data/room", "verify"]).expect(0);
+    flip(&room, &format!("models/room/versions/{one}/model.bin"));
+    room.run(&["models", "data/room", "verify"]).expect(65).says(&[one.as_str(), "rollback"]);
+    // verify also fails if the version of the champion is missing
+    let versions = room.path("models/room/versions");
+    std::fs::remove_dir_all(&versions).unwrap();
+    std::fs::create_dir(&versions).unwrap();
+    room.run(&["models", "data/room", "verify"]).expect(65).says(&[one.as_str()]);
+}
+
+#[test]
+fn a_champion_that_cannot_be_read_is_never_replaced_without_the_gate() {
+    let room = Room::fitted();
+    let one = champion(&room);
+    room.run(&["fit", "data/room", "--seed", "5", "--quiet"]).expect(0);
+    let two = champion(&room);
+    let retrain = || room.run(&["retrain", "data/room"]);
+    let run = || room.run(&["run", "scenarios/room/cold.toml"]);
+
+    // a missing file may be restored, so the champion stays
+    let file = room.path(&format!("models/room/versions/{two}/model.bin"));
+    let away = room.path("away.bin");
+    std::fs::rename(&file, &away).unwrap();
+    for ended in [retrain(), run()] {
+        ended.expect(66).says(&["model.bin", "champion unchanged", "data/room rollback", "twinopt fit"]);
+    }
+    assert_eq!(champion(&room), two);
+    std::fs::rename(&away, &file).unwrap();
+
+    // the previous champion replaces a damaged one, but a run does not promote it
+    flip(&room, &format!("models/room/versions/{two}/model.bin"));
+    run().expect(0).says(&["damaged", &one, "stands in", "data/room rollback"]);
+    assert_eq!(room.json("reports/room/cold/provenance.json")["model_version"], one.as_str());
+    retrain().expect(3).says(&["champion kept", "compared with the earlier champion", &one]);
+    assert_eq!(champion(&room), two);
+
+    // all versions are damaged
+    flip(&room, &format!("models/room/versions/{one}/model.bin"));
+    for ended in [retrain(), run()] {
+        ended.expect(65).says(&["damaged", "champion unchanged", "twinopt fit"]);
+    }
+    assert_eq!(champion(&room), two);
+    room.run(&["fit", "data/room", "--quiet"]).expect(0);
+    retrain().expect(3).says(&["champion kept"]);
+
+    // a champion for another twin.toml cannot be compared
+    room.edit("data/room/twin.toml", "lags    = 2", "lags    = 3");
+    let retrained = room.run(&["retrain", "data/room", "--json"]).expect(0).document();
+    assert_eq!(retrained["status"]["gate"], "replaced", "{retrained:#}");
+    assert_eq!(retrained["status"]["champion"], champion(&room).as_str());
+}
+
+#[test]
+fn a_damaged_version_is_detected_skipped_and_replaced() {
+    let room = Room::fitted();
+    let one = champion(&room);
+    room.run(&["fit", "data/room", "--seed", "5", "--quiet"]).expect(0);
+    let two = champion(&room);
+    assert_ne!(one, two, "another seed is another version");
+    flip(&room, &format!("models/room/versions/{two}/card.json"));
+    room.run(&["models", "data/room", "show"]).expect(65).says(&["card.json", "damaged"]);
+    let verify = room.run(&["models", "data/room", "verify", "--json"]).expect(65);
+    assert_eq!(verify.document()["damaged"][0][0], two.as_str());
+    let clock = Instant::now();
+    let ended = room.run(&["models", "data/room", "rollback"]).expect(0);
+    assert!(clock.elapsed() < Duration::from_secs(1));
+    assert!(!ended.stderr.contains("fitted with other"), "{}", ended.stderr);
+    assert_eq!(champion(&room), one);
+    room.run(&["models", "data/room", "rollback"]).expect(2);
+}
+
+#[test]
+fn status_becomes_stale() {
+    let room = Room::new();
+    room.run(&["status"]).expect(3).says(&["room", "retrain"]);
+    room.run(&["retrain", "data/room", "--quiet"]).expect(0);
+    assert!(room.run(&["status"]).expect(0).stdout.contains("good"));
+    std::thread::sleep(Duration::from_millis(2_100));
+    let stale = room.run(&["status", "--max-age", "1s", "--json"]).expect(3).says(&["room"]);
+    assert_eq!(stale.document()["plants"][0]["stale"], true);
+    room.run(&["status", "data/room"]).expect(0);
+    room.run(&["status", "data/nosuch"]).expect(66).says(&["nosuch"]);
+    flip(&room, &format!("models/room/versions/{}/model.bin", champion(&room)));
+    assert!(room.run(&["status"]).expect(3).stdout.contains("damaged"));
+}
+
+#[test]
+fn schedules_use_absolute_paths() {
+    let room = Room::new();
+    let root = room.root.canonicalize().unwrap().to_str().unwrap().to_owned();
+    let at = ["schedule", "data/room", "--at", "02:30", "--run", "scenarios/room"];
+    let print = |kind: &str| room.run(&[&at[..], &[kind]].concat()).expect(0).stdout;
+    let systemd = print("--systemd");
+    for part in [
+        "[Unit]",
+        "[Service]",
+        "[Timer]",
+        "[Install]",
+        "OnCalendar=*-*-* 02:30:00 UTC",
+        "Persistent=true",
+        "OnFailure=",
+        "TimeoutStartSec=",
+        "MemoryMax=",
+        "SuccessExitStatus=3 75",
+        &format!("WorkingDirectory={root}\n"),
+        &format!(" retrain '{root}/data/room' --quiet\n"),
+        &format!(" run '{root}/scenarios/room' --quiet\n"),
+    ] {
+        assert!(systemd.contains(part), "{part}: {systemd}");
+    }
+    let cron = print("--cron");
+    assert!(cron.starts_with(&format!("30 2 * * * cd '{root}' && {{ ")) && cron.lines().count() == 1, "{cron}");
+    // a shell can run the command of the crontab line
+    let ended = Ended::of(Command::new("sh").args(["-c", cron.splitn(6, ' ').nth(5).unwrap()]).current_dir("/"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.is_empty(), "cron would send the output as mail: {ended:?}");
+    assert!(room.path("reports/room/index.html").exists());
+    let kubernetes = print("--kubernetes");
+    for part in [
+        "kind: CronJob",
+        "schedule: \"30 2 * * *\"",
+        "timeZone: Etc/UTC",
+        "Forbid",
+        "startingDeadlineSeconds",
+        "memory",
+    ] {
+        assert!(kubernetes.contains(part), "{part}: {kubernetes}");
+    }
+    assert!(kubernetes.contains(&format!("retrain '{root}/data/room'")));
+}

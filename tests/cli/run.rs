@@ -1,0 +1,174 @@
+//! `run`: batches with failing scenarios, resuming, and interrupts.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::codes;
+use crate::room::{Ended, Room};
+
+#[test]
+fn a_failing_scenario_does_not_stop_the_others() {
+    let room = Room::new();
+    let winter = room.text("scenarios/room/winter.toml");
+    room.write("scenarios/room/a_syntax.toml", "question = \"what\ntwin = ");
+    room.write("scenarios/room/b_signal.toml", &winter.replace("{ heat = 3.0 }", "{ heet = 3.0 }"));
+    room.write("scenarios/room/c_late.toml", &winter.replace("2024-02-20", "2031-02-20"));
+    room.write("scenarios/room/d_twin.toml", &winter.replace("\"room\"", "\"rom\""));
+    room.write("scenarios/room/e_escape.toml", &winter.replace("\"room\"", "\"../../room\""));
+    room.write("scenarios/room/more/winter.toml", &winter);
+    std::fs::write(room.path("scenarios/room/f_bytes.toml"), [0xff, 0xfe, 0x00]).unwrap();
+    let ended = room.run(&["run", "scenarios/room", "--json"]).expect(78).says(&[
+        "a_syntax.toml:",
+        "b_signal.toml:",
+        "did you mean `heat`",
+        "c_late",
+        "d_twin.toml:",
+        "e_escape.toml:",
+        "f_bytes.toml",
+        "winter.toml",
+    ]);
+    let seen = codes(&room);
+    let codes_of = |name: &str| seen.iter().filter(|(n, _)| n == name).map(|(_, c)| *c).collect::<Vec<_>>();
+    for (name, code) in [("a_syntax", 78), ("b_signal", 78), ("c_late", 65), ("d_twin", 78), ("e_escape", 78)] {
+        assert_eq!(codes_of(name), [code], "{name}: {seen:?}");
+    }
+    assert!(codes_of("f_bytes")[0] != 0 && codes_of("cold") == [0] && codes_of("planned") == [0], "{seen:?}");
+    let mut winters = codes_of("winter");
+    winters.sort_unstable();
+    assert_eq!(winters, [0, 78]);
+    let document = ended.document();
+    assert_eq!(document["exit_code"], 78);
+    assert_eq!(document["plants"][0]["scenarios"].as_array().unwrap().len(), seen.len());
+    // a failed scenario is on the page although it has no trajectory
+    assert!(room.text("reports/room/index.html").contains("a_syntax"));
+    room.run(&["report", "reports/room"]).expect(0);
+}
+
+#[test]
+fn a_plant_that_fails_does_not_stop_another() {
+    let room = Room::new();
+    for (from, to) in
+        [("data/room/twin.toml", "data/attic/twin.toml"), ("scenarios/room/cold.toml", "scenarios/attic/cold.toml")]
+    {
+        room.write(to, &room.text(from).replace("\"room\"", "\"attic\""));
+    }
+    let ended = room.run(&["run", "scenarios", "--json"]).expect(66).says(&["attic"]);
+    let document = ended.document();
+    assert_eq!(document["plants"].as_array().unwrap().len(), 2, "{document:#}");
+    assert_eq!(codes(&room).len(), 3);
+}
+
+#[test]
+fn resume_repeats_only_outdated_scenarios() {
+    let room = Room::new();
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
+    let first = room.outputs();
+    let times = || {
+        let modified = |n: &str| {
+            std::fs::metadata(room.path(&format!("reports/room/.parts/{n}.json"))).unwrap().modified().unwrap()
+        };
+        ["cold", "planned", "winter"].map(modified)
+    };
+    let before = times();
+    std::thread::sleep(Duration::from_millis(20));
+    room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
+    assert_eq!(times(), before, "nothing is outdated");
+    assert_eq!(room.outputs(), first);
+
+    room.edit("scenarios/room/cold.toml", "-5.0", "-6.0");
+    room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
+    let after = times();
+    assert_eq!([after[0] > before[0], after[1] > before[1], after[2] > before[2]], [true, false, false]);
+    assert_ne!(room.outputs()["results.json"], first["results.json"]);
+
+    // a truncated or missing part is computed again
+    room.edit("scenarios/room/cold.toml", "-6.0", "-5.0");
+    std::fs::write(room.path("reports/room/.parts/winter.json"), b"{\"name\":").unwrap();
+    std::fs::remove_file(room.path("reports/room/.parts/planned.parquet")).unwrap();
+    room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
+    assert_eq!(room.outputs(), first, "the result equals that of a clean run");
+    // all scenarios depend on the twin
+    room.edit("data/room/twin.toml", "value = 90", "value = 91");
+    let before = times();
+    std::thread::sleep(Duration::from_millis(20));
+    room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
+    assert!(times().iter().zip(before).all(|(a, b)| *a > b));
+}
+
+fn wait_for(child: &mut Child, ready: impl Fn() -> bool) {
+    let clock = Instant::now();
+    while !ready() {
+        assert!(child.try_wait().unwrap().is_none(), "the process ended too early");
+        assert!(clock.elapsed() < Duration::from_secs(60), "timed out");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn signal(child: Child, name: &str) -> (Ended, Duration) {
+    let clock = Instant::now();
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+    let out = child.wait_with_output().unwrap();
+    (Ended::from(out), clock.elapsed())
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_stops_within_a_second_and_resumes_to_the_same_result() {
+    let long = |room: &Room| {
+        room.edit("scenarios/room/planned.toml", "\"1d\"", "\"3d\"");
+        room.edit("scenarios/room/planned.toml", "population = 16, iterations = 2", "population = 512, iterations = 4");
+    };
+    let clean = Room::fitted();
+    long(&clean);
+    clean.run(&["run", "scenarios/room", "--quiet", "--jobs", "2"]).expect(0);
+
+    let room = Room::fitted();
+    long(&room);
+    for (name, code) in [("-TERM", 143), ("-INT", 130)] {
+        let _ = std::fs::remove_dir_all(room.path("reports"));
+        let mut command = room.command(&["run", "scenarios/room", "--jobs", "2"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for(&mut child, || room.path("reports/room/.parts/cold.json").exists());
+        let (ended, time) = signal(child, name);
+        ended.expect(code).says(&["interrupted", "--resume"]);
+        assert!(time < Duration::from_secs(1), "{time:?}");
+    }
+    assert!(!room.path("reports/room/index.html").exists() && !room.path("reports/room/.parts/planned.json").exists());
+    let kept = room.path("reports/room/.parts/cold.json");
+    let before = std::fs::metadata(&kept).unwrap().modified().unwrap();
+    room.run(&["run", "scenarios/room", "--resume", "--quiet"]).expect(0);
+    assert_eq!(std::fs::metadata(&kept).unwrap().modified().unwrap(), before);
+    assert_eq!(room.outputs(), clean.outputs());
+}
+
+#[test]
+fn running_one_file_does_not_change_the_report_of_its_folder() {
+    let room = Room::fitted();
+    room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
+    let all = room.outputs();
+    room.run(&["run", "scenarios/room/cold.toml"]).expect(0).says(&["reports/room/cold/index.html"]);
+    assert!(room.outputs() == all, "the folder's report has changed");
+    let names = |file: &str| -> Vec<String> {
+        let results = room.json(file);
+        results["scenarios"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("reports/room/cold/results.json"), ["cold"]);
+    let glob = ["run", "scenarios/room/cold.toml", "scenarios/room/planned.toml", "scenarios/room/winter.toml"];
+    room.run(&[&glob[..], &["--resume"]].concat()).expect(0).says(&["reports/room/index.html"]);
+    assert!(room.outputs() == all, "giving all files of a folder equals giving the folder");
+}
+
+#[test]
+fn plans_are_rescored_on_other_members_of_the_model() {
+    let room = Room::fitted();
+    room.run(&["run", "scenarios/room/planned.toml", "--quiet"]).expect(0);
+    let results = room.json("reports/room/planned/results.json");
+    let cases = results["scenarios"][0]["cases"].as_array().unwrap();
+    let [replay, mpc] = [&cases[0], &cases[1]];
+    assert!(replay.get("optimism_check").is_none(), "only MPC makes plans");
+    let check = &mpc["optimism_check"];
+    // 24 steps, 3 particles
+    assert_eq!(check["plans"], 9, "one plan in eight: {check}");
+    let [promised, kept] = ["promised", "kept"].map(|key| check[key].as_f64().unwrap());
+    assert!(promised > 0.0 && kept != promised && (kept - promised).abs() < promised, "{check}");
+}
