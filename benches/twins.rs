@@ -19,9 +19,8 @@ use std::time::Instant;
 use jiff::tz::TimeZone;
 use twinopt::compute::cpu;
 use twinopt::config;
-use twinopt::control::mpc::ResolvedMpc;
 use twinopt::control::{
-    self, Context, Control, Controller, ControllerSettings, Forecast, HoldSettings, Mpc, Observation,
+    self, Context, Control, Controller, ControllerSettings, Forecast, HoldSettings, LiveSettings, Mpc, Observation,
 };
 use twinopt::error::Result;
 use twinopt::ops::plant::{self, Source};
@@ -153,7 +152,7 @@ fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
     for _ in 0..ROUNDS {
         for ((learned, (_, _, planner, _)), ours) in learned.iter().zip(cases).zip(&mut ours) {
             let Ok(learned) = learned else { continue };
-            let mpc = Mpc::build(&ResolvedMpc::of_twin(&learned.source.spec)?, &learned.context())?;
+            let mpc = Mpc::build(&LiveSettings::of_twin(&learned.source.spec)?.mpc, &learned.context())?;
             assert_eq!(mpc.planner(), planner);
             let mut timed = Timed { mpc, ms: Vec::with_capacity(STEPS) };
             pool.install(|| learned.run(&mut timed, STEPS, 1))?;

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use twinopt::compute::cpu;
 use twinopt::config::{Damage, Loaded, ModelSpec, TimeSpan, TwinSpec};
 use twinopt::control::mpc::{ResolvedMpc, TunedMpc, TuningTrial};
-use twinopt::control::{Context, Controller, Forecast, Mpc};
+use twinopt::control::{Context, Controller, Forecast, LiveSettings, Mpc};
 use twinopt::expr;
 use twinopt::learn::{Preselected, Selection, Split, TrainingData, learn};
 use twinopt::rng::Key;
@@ -91,7 +91,7 @@ impl Tank {
     }
 
     fn mpc(&self) -> ResolvedMpc {
-        ResolvedMpc::of_twin(&self.spec).unwrap()
+        LiveSettings::of_twin(&self.spec).unwrap().mpc
     }
 
     fn tuned(&self) -> TunedMpc {

@@ -4,8 +4,7 @@ use super::plant::Plant;
 use super::signals::season;
 use crate::config::ForecastSpec::Seasonal;
 use crate::config::{At, ControllerSpec, MpcSpec, ScenarioSpec, TimeSpan};
-use crate::control::ControllerSettings;
-use crate::control::mpc::ResolvedMpc;
+use crate::control::{ControllerSettings, LiveSettings};
 use crate::resolve::Faults;
 
 /// The controller of a scenario's case.
@@ -26,7 +25,7 @@ pub(super) fn controller(
 
 /// `[mpc]` of the twin.
 pub(super) fn live(faults: &mut Faults<'_>, plant: &Plant<'_>) {
-    ResolvedMpc::live(faults, plant);
+    LiveSettings::resolve(faults, plant);
     if let Some(spec) = &plant.spec().mpc {
         mpc(faults, None, plant, "[mpc]", spec);
     }

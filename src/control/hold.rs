@@ -2,11 +2,10 @@
 
 use indexmap::IndexMap;
 
-use super::settings::all;
 use super::{Control, Controller, Observation};
 use crate::config::At;
 use crate::error::Result;
-use crate::resolve::{Faults, Names};
+use crate::resolve::{Faults, Names, all};
 
 /// The columns that are held, and their values.
 #[derive(Debug, Clone)]

@@ -25,7 +25,7 @@ pub use pid::Pid;
 pub use replay::Replay;
 pub use rule::Rule;
 pub use schedule::Schedule;
-pub use settings::ControllerSettings;
+pub use settings::{ControllerSettings, LiveSettings};
 
 use crate::error::Result;
 use crate::schema::Schema;

@@ -2,12 +2,11 @@
 
 use indexmap::IndexMap;
 
-use super::settings::all;
 use super::{Control, Controller, Observation};
 use crate::config::At;
 use crate::error::Result;
 use crate::expr::{Program, Registers};
-use crate::resolve::{Faults, Names, Wanted};
+use crate::resolve::{Faults, Names, Wanted, all};
 
 /// The columns that follow rules, and the rules in the units of the columns.
 #[derive(Debug, Clone)]

@@ -7,11 +7,10 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::settings::all;
 use super::{Control, Controller, Observation};
 use crate::config::{At, ScheduleEntry, Weekdays, key_place};
 use crate::error::Result;
-use crate::resolve::{Faults, Names};
+use crate::resolve::{Faults, Names, all};
 use crate::trajectory::Frame;
 
 const MINUTES_PER_DAY: u32 = 24 * 60;

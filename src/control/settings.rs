@@ -8,7 +8,7 @@ use super::rule::RuleSettings;
 use super::schedule::ScheduleSettings;
 use crate::config::{At, ControllerSpec, Loaded, ScenarioSpec, TwinSpec};
 use crate::error::{Error, Result};
-use crate::resolve::{Faults, Names};
+use crate::resolve::{Faults, Names, all};
 use crate::schema::Role;
 
 /// What a controller is built from: columns, numbers and programs.
@@ -83,30 +83,37 @@ impl ControllerSettings {
     }
 }
 
-/// Largest number of steps for which `settle` may leave the plant to its own controller.
+/// Largest number of steps for which `settle` may leave the plant to its own controller (guess).
 const MOST_SETTLE_STEPS: usize = 100_000;
 
-impl ResolvedMpc {
-    /// Resolves `[mpc]` of the twin, as [`ResolvedMpc::live`].
+/// What `control` and `advise` are built from.
+#[derive(Debug, Clone, Default)]
+pub struct LiveSettings {
+    pub mpc: ResolvedMpc,
+    /// The controller that takes over while there is no plan.
+    pub safe: Option<ControllerSettings>,
+}
+
+impl LiveSettings {
+    /// Resolves `[mpc]` of the twin.
     ///
     /// # Errors
     /// [`Error::Config`] with all faults of the table.
     pub fn of_twin(file: &Loaded<TwinSpec>) -> Result<Self> {
         let mut faults = Faults::new(file);
-        let settings = Self::live(&mut faults, &Names::new(file));
+        let settings = Self::resolve(&mut faults, &Names::new(file));
         faults.into_result()?;
         settings.ok_or_else(unresolved)
     }
 
-    /// Resolves `[mpc]` of the twin, by which `control` and `advise` plan; the defaults if there is none. `None` if it has
-    /// a fault.
-    pub fn live(faults: &mut Faults<'_>, names: &Names<'_>) -> Option<Self> {
+    /// Resolves `[mpc]` of the twin; the defaults if there is none. `None` if it has a fault.
+    pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>) -> Option<Self> {
         let Some(spec) = &names.spec().mpc else {
             let controls = names.with_role(&[Role::Control]);
             let controls = controls.into_iter().filter_map(|name| names.column(name)).collect();
-            return Some(Self { controls, ..Self::default() });
+            return Some(Self { mpc: ResolvedMpc { controls, ..ResolvedMpc::default() }, safe: None });
         };
-        let settings = Self::resolve(faults, names, "[mpc]", spec, &spec.span);
+        let mpc = ResolvedMpc::resolve(faults, names, "[mpc]", spec, &spec.span);
         let safe = match spec.safe.as_deref() {
             None => None,
             Some(At { value: ControllerSpec::Mpc(_) | ControllerSpec::Replay {}, span }) => {
@@ -114,7 +121,7 @@ impl ResolvedMpc {
                 faults.add("wrong-value", span, message, "write e.g. `safe.hold`, `safe.rule` or `safe.pid`");
                 return None;
             }
-            Some(safe) => Some(Box::new(ControllerSettings::resolve(faults, names, "[mpc] safe", safe)?)),
+            Some(safe) => Some(ControllerSettings::resolve(faults, names, "[mpc] safe", safe)?),
         };
         if let Some(settle) = spec.settle.as_ref().filter(|n| ***n > MOST_SETTLE_STEPS) {
             let message =
@@ -122,16 +129,10 @@ impl ResolvedMpc {
             faults.add("out-of-range", &settle.span, message, "write a few steps more than the model's `lags`");
             return None;
         }
-        Some(Self { safe, ..settings? })
+        Some(Self { mpc: mpc?, safe })
     }
 }
 
 fn unresolved() -> Error {
     Error::Internal("settings are unresolved but no fault was reported".into())
-}
-
-/// All items, or `None` if one is missing. Every item is made, so that each reports its faults.
-pub(super) fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
-    let items: Vec<Option<T>> = items.collect();
-    items.into_iter().collect()
 }

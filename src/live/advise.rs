@@ -40,7 +40,7 @@ pub fn advise(
     extrapolate: bool,
     clock: Option<&Clock>,
 ) -> Result<Advice> {
-    let settings = plant.mpc(&compiled.objective)?;
+    let settings = plant.live(&compiled.objective)?.mpc;
     let context = plant.context(compiled, seed, clock)?;
     let mut mpc = Mpc::build(&settings, &context)?;
     let horizon = judged_horizon(plant, &settings, &mpc);

@@ -6,8 +6,7 @@ use super::estimator::past::Past;
 use super::limits::ControlLimits;
 use super::support::{states_known, supported};
 use crate::config::TimeSpan;
-use crate::control::mpc::ResolvedMpc;
-use crate::control::{self, Context, Control, Controller, Mpc, Observation};
+use crate::control::{self, Context, Control, Controller, LiveSettings, Mpc, Observation};
 use crate::error::Result;
 use crate::scenario::Plant;
 use crate::twin::{Dynamics, Support};
@@ -59,11 +58,16 @@ enum Attempt {
 impl<'a> Fallback<'a> {
     /// # Errors
     /// [`crate::error::Error::Config`] for wrong settings; see [`Mpc::build`] and [`control::build`].
-    pub fn new(plant: &'a Plant, mpc: &ResolvedMpc, context: &Context<'a>, settings: FallbackSettings) -> Result<Self> {
+    pub fn new(
+        plant: &'a Plant,
+        live: &LiveSettings,
+        context: &Context<'a>,
+        settings: FallbackSettings,
+    ) -> Result<Self> {
         Ok(Self {
             dynamics: context.dynamics,
-            mpc: Mpc::build(mpc, context)?,
-            safe: mpc.safe.as_deref().map(|safe| control::build(safe, context)).transpose()?,
+            mpc: Mpc::build(&live.mpc, context)?,
+            safe: live.safe.as_ref().map(|safe| control::build(safe, context)).transpose()?,
             on_safe: false,
             settings,
             limits: ControlLimits::new(plant),

@@ -59,16 +59,16 @@ impl<'a> Session<'a> {
     /// be converted, [`crate::error::Error::Write`] if the file of the log exists already.
     pub fn new(plant: &'a Plant, compiled: &'a Compiled, settings: &Settings<'a>) -> Result<Self> {
         settings.log.map_or(Ok(()), require_new)?;
-        let mpc = plant.mpc(&compiled.objective)?;
+        let live = plant.live(&compiled.objective)?;
         let context = plant.context(compiled, settings.seed, settings.clock)?;
-        let settle = mpc.settle.unwrap_or(plant.twin.map.depth() - 1);
+        let settle = live.mpc.settle.unwrap_or(plant.twin.map.depth() - 1);
         let levels = FallbackSettings { settle, shadow: settings.shadow, extrapolate: settings.extrapolate };
-        let fallback = Fallback::new(plant, &mpc, &context, levels)?;
+        let fallback = Fallback::new(plant, &live, &context, levels)?;
         let notes = plant.warning().into_iter().chain(fallback.skill_horizon()).collect();
         Ok(Self {
             plant,
             protocol: Protocol::new(plant, notes)?,
-            estimator: Estimator::new(plant, compiled, mpc, fallback.limits.controls.len()),
+            estimator: Estimator::new(plant, compiled, live.mpc, fallback.limits.controls.len()),
             fallback,
             journal: Journal::new(settings.log),
         })

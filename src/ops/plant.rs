@@ -9,7 +9,8 @@ use indexmap::IndexMap;
 use super::{Event, EventKind, Registry, Version, now};
 use crate::compute::Compute;
 use crate::config::{self, Loaded, ModelSpec, TwinSpec};
-use crate::control::mpc::{ResolvedMpc, TunedMpc};
+use crate::control::LiveSettings;
+use crate::control::mpc::TunedMpc;
 use crate::error::{Error, Fault, Result};
 use crate::expr;
 use crate::learn::{
@@ -157,7 +158,7 @@ impl Source {
         if !self.spec.value.tunes() || !plans || !learns {
             return Ok(None);
         }
-        let (timezone, mpc) = (self.spec.value.zone()?, ResolvedMpc::of_twin(&self.spec)?);
+        let (timezone, mpc) = (self.spec.value.zone()?, LiveSettings::of_twin(&self.spec)?.mpc);
         let ground = TuningInputs {
             schema: &self.schema,
             spec: &self.spec.value,

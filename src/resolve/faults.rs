@@ -111,6 +111,12 @@ impl<'a> Faults<'a> {
     }
 }
 
+/// All items, or `None` if one is missing. Every item is made, so that each reports its faults.
+pub fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let items: Vec<Option<T>> = items.collect();
+    items.into_iter().collect()
+}
+
 /// `did you mean …?`, or the list of what there is.
 pub fn suggest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();

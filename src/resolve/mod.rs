@@ -8,5 +8,5 @@
 mod faults;
 mod names;
 
-pub use faults::{Faults, listed, short, suggest};
+pub use faults::{Faults, all, listed, short, suggest};
 pub use names::{Names, Wanted, role_name};

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::results::ModelCard;
 use crate::config::{At, Change, Loaded, TimeSpan, TwinSpec};
 use crate::control::mpc::{ResolvedMpc, TunedMpc};
-use crate::control::{Clock, Context};
+use crate::control::{Clock, Context, LiveSettings};
 use crate::error::{Error, Fault, Result};
 use crate::expr::Scope;
 use crate::learn::Equations;
@@ -86,8 +86,9 @@ impl Plant {
     ///
     /// # Errors
     /// [`Error::Config`] with the faults of `[mpc]`.
-    pub fn mpc(&self, objective: &Objective) -> Result<ResolvedMpc> {
-        Ok(self.tuned(ResolvedMpc::of_twin(&self.spec)?, objective))
+    pub fn live(&self, objective: &Objective) -> Result<LiveSettings> {
+        let LiveSettings { mpc, safe } = LiveSettings::of_twin(&self.spec)?;
+        Ok(LiveSettings { mpc: self.tuned(mpc, objective), safe })
     }
 
     /// Fills absent settings from the tuned ones. Uses the model's control horizon if nothing was tuned, or if the terminal

@@ -4,11 +4,9 @@ use std::ops::Range;
 
 use super::totals::{TotalSettings, is_control};
 use crate::config::{At, ForecastSpec, MpcSpec, PlannedStock, PlannerSpec, TimeSpan, key_place};
-use crate::control::ControllerSettings;
 use crate::control::planner::check_planner;
-use crate::control::settings::all;
 use crate::expr::Program;
-use crate::resolve::{Faults, Names, Wanted};
+use crate::resolve::{Faults, Names, Wanted, all};
 use crate::schema::{Bounds, Role};
 use crate::value::resolve_prices;
 
@@ -18,7 +16,7 @@ const LARGEST_RANK: u32 = 3;
 const MOST_PARTICLES: usize = 1000;
 const LARGEST_PESSIMISM: f64 = 100.0;
 
-/// What MPC is built from. The fields are those of [`MpcSpec`]; an absent one has the default that is given there.
+/// What MPC is built from. The fields are those of [`MpcSpec`]. Absent ones have the defaults that are given there.
 #[derive(Debug, Clone, Default)]
 pub struct ResolvedMpc {
     /// Columns of the planned controls.
@@ -42,7 +40,6 @@ pub struct ResolvedMpc {
     pub totals: Vec<TotalSettings>,
     pub budget: Option<TimeSpan>,
     pub planner: Option<PlannerSpec>,
-    pub safe: Option<Box<ControllerSettings>>,
     pub settle: Option<usize>,
 }
 
