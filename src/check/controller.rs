@@ -15,11 +15,11 @@ pub(super) fn controller(
     case: &str,
     at: &At<ControllerSpec>,
 ) {
-    let whose = format!("case `{case}`");
-    ControllerSettings::resolve(faults, plant, &whose, at);
+    let owner = format!("case `{case}`");
+    ControllerSettings::resolve(faults, plant, &owner, at);
     if let ControllerSpec::Mpc(spec) = &at.value {
-        mpc(faults, Some(scenario), plant, &whose, spec);
-        seasonal_past(faults, scenario, plant, &whose, spec);
+        mpc(faults, Some(scenario), plant, &owner, spec);
+        seasonal_past(faults, scenario, plant, &owner, spec);
     }
 }
 
@@ -32,12 +32,12 @@ pub(super) fn live(faults: &mut Faults<'_>, plant: &Plant<'_>) {
 }
 
 /// The horizon against the scenario and the hold-out, and the forecast against the log.
-fn mpc(faults: &mut Faults<'_>, scenario: Option<&ScenarioSpec>, plant: &Plant<'_>, whose: &str, spec: &MpcSpec) {
+fn mpc(faults: &mut Faults<'_>, scenario: Option<&ScenarioSpec>, plant: &Plant<'_>, owner: &str, spec: &MpcSpec) {
     if let Some(horizon) = &spec.horizon {
-        reach(faults, scenario, plant, whose, horizon);
+        reach(faults, scenario, plant, owner, horizon);
     }
     if let Some(forecast) = &spec.forecast {
-        season(faults, plant, forecast, whose);
+        season(faults, plant, forecast, owner);
     }
 }
 
@@ -45,23 +45,23 @@ fn reach(
     faults: &mut Faults<'_>,
     scenario: Option<&ScenarioSpec>,
     plant: &Plant<'_>,
-    whose: &str,
+    owner: &str,
     horizon: &At<TimeSpan>,
 ) {
     let twin = plant.spec();
     let length = scenario.map(|s| &s.length).filter(|l| l.ms() > 0 && !l.span.is_empty());
     if let Some(length) = length.filter(|l| **horizon > ***l) {
-        let message = format!("{whose}: the horizon {} is longer than the scenario ({})", horizon.value, length.value);
+        let message = format!("{owner}: the horizon {} is longer than the scenario ({})", horizon.value, length.value);
         faults.add("too-long", &horizon.span, message, "shorten `horizon` or lengthen the scenario");
     } else if *twin.model.holdout < **horizon && twin.model.holdout.ms() > 0 {
         let message = format!(
-            "{whose}: the horizon {} is longer than the twin's hold-out {}",
+            "{owner}: the horizon {} is longer than the twin's hold-out {}",
             horizon.value, twin.model.holdout.value
         );
         faults.add("too-long", &horizon.span, message, "shorten `horizon`: the twin is not validated that far");
     } else if *twin.model.horizon < **horizon && !plant.file.damage.any {
         let message = format!(
-            "{whose}: the horizon {} is longer than the control horizon {} for which the twin is scored",
+            "{owner}: the horizon {} is longer than the control horizon {} for which the twin is scored",
             horizon.value, twin.model.horizon.value
         );
         let help = format!("write `horizon = \"{}\"` under `[model]` of the twin, or shorten it here", horizon.value);
@@ -72,7 +72,7 @@ fn reach(
 }
 
 /// A seasonal forecast needs one season of the log before the start.
-fn seasonal_past(faults: &mut Faults<'_>, scenario: &ScenarioSpec, plant: &Plant<'_>, whose: &str, spec: &MpcSpec) {
+fn seasonal_past(faults: &mut Faults<'_>, scenario: &ScenarioSpec, plant: &Plant<'_>, owner: &str, spec: &MpcSpec) {
     let Some((first, last)) = plant.log.span() else { return };
     let past = scenario.start.as_millisecond() - first.as_millisecond();
     if past < 0 || *scenario.start >= last {
@@ -93,7 +93,7 @@ fn seasonal_past(faults: &mut Faults<'_>, scenario: &ScenarioSpec, plant: &Plant
     if season.ms() > past && plant.log.length().is_none_or(|log| season <= log) {
         let before = TimeSpan::from_ms(past);
         let message =
-            format!("{whose}: {what} needs {season} of the log before the start, but it begins {before} before");
+            format!("{owner}: {what} needs {season} of the log before the start, but there are only {before}");
         faults.add_about_log("outside-log", place, message, "start later, or use a shorter season");
     }
 }

@@ -312,20 +312,20 @@ fn forecast(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
 }
 
 /// Checks a season against the sample time and the log.
-pub(super) fn season(faults: &mut Faults<'_>, plant: &Plant<'_>, at: &At<ForecastSpec>, whose: &str) {
+pub(super) fn season(faults: &mut Faults<'_>, plant: &Plant<'_>, at: &At<ForecastSpec>, owner: &str) {
     let ForecastSpec::Seasonal(season) = at.value else { return };
     let step = &plant.spec().step;
     if step.span.is_empty() || step.ms() <= 0 {
         return;
     }
     if season < step.value {
-        let message = format!("{whose}: the season {season} is shorter than the step {}", step.value);
+        let message = format!("{owner}: the season {season} is shorter than the step {}", step.value);
         faults.add("too-short", &at.span, message, "write a day or a week, like `{ seasonal = \"1d\" }`");
     } else if season.ms() % step.ms() != 0 {
-        let message = format!("{whose}: the season {season} is not a whole number of steps ({})", step.value);
+        let message = format!("{owner}: the season {season} is not a whole number of steps ({})", step.value);
         faults.add("odd-span", &at.span, message, format!("write a multiple of {}, like `\"1d\"`", step.value));
     } else if let Some(log) = plant.log.length().filter(|log| season > *log) {
-        let message = format!("{whose}: the season {season} is longer than the log ({log})");
+        let message = format!("{owner}: the season {season} is longer than the log ({log})");
         faults.add(
             "too-long",
             &at.span,

@@ -19,13 +19,13 @@ impl BaseStockSettings {
     pub(super) fn resolve(
         faults: &mut Faults<'_>,
         names: &Names<'_>,
-        whose: &str,
+        owner: &str,
         spec: &BaseStockLoop,
     ) -> Option<Self> {
         let order = names.control(faults, &spec.order, &spec.order.span);
         let unit = names.unit(&spec.order);
         let mut program = |key: &str, text: &At<String>| {
-            names.expression(faults, text, &Wanted { what: format!("{whose}, `{key}`"), unit })
+            names.expression(faults, text, &Wanted { what: format!("{owner}, `{key}`"), unit })
         };
         let (position, level) = (program("position", &spec.position), program("level", &spec.level));
         let reorder = match &spec.reorder {

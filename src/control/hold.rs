@@ -18,12 +18,12 @@ impl HoldSettings {
     pub(super) fn resolve(
         faults: &mut Faults<'_>,
         names: &Names<'_>,
-        whose: &str,
+        owner: &str,
         values: &IndexMap<String, At<f64>>,
     ) -> Option<Self> {
         let signals = all(values.iter().map(|(name, value)| {
             let signal = names.control_key(faults, name, &value.span)?;
-            names.within_limits(faults, name, value, whose);
+            names.within_limits(faults, name, value, owner);
             Some(signal)
         }));
         Some(Self { signals: signals?, values: values.values().map(|v| v.value).collect() })

@@ -39,19 +39,19 @@ enum Setpoint {
 }
 
 impl PidSettings {
-    pub(super) fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, spec: &PidLoop) -> Option<Self> {
+    pub(super) fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &PidLoop) -> Option<Self> {
         let control = names.control(faults, &spec.control, &spec.control.span);
         let name = &spec.measurement;
         let measurement = names.expect(faults, name, &name.span, &MEASURED, "a measured signal").map(|s| &s.name.value);
-        let setpoint = setpoint(faults, names, whose, &spec.setpoint, measurement);
+        let setpoint = setpoint(faults, names, owner, &spec.setpoint, measurement);
         if *spec.kp == 0.0 {
-            let message = format!("{whose}: a loop with `kp = 0` does nothing");
+            let message = format!("{owner}: a loop with `kp = 0` does nothing");
             let help = "write control units per measurement unit, negative if more control lowers the measurement";
             faults.add("out-of-range", &spec.kp.span, message, help);
         }
         for (key, time) in [("ti", &spec.ti), ("td", &spec.td)] {
             if let Some(time) = time.as_ref().filter(|t| t.ms() <= 0) {
-                let message = format!("{whose}: `{key}` must be longer than 0");
+                let message = format!("{owner}: `{key}` must be longer than 0");
                 let help = format!("remove `{key}`, or write e.g. `{key} = \"30min\"`");
                 faults.add("out-of-range", &time.span, message, help);
             }
@@ -71,7 +71,7 @@ impl PidSettings {
 fn setpoint(
     faults: &mut Faults<'_>,
     names: &Names<'_>,
-    whose: &str,
+    owner: &str,
     reference: &At<Reference>,
     measurement: Option<&String>,
 ) -> Option<Setpoint> {
@@ -85,7 +85,7 @@ fn setpoint(
         Ok((factor, offset)) => Some(Setpoint::Signal { signal: names.column(name)?, factor, offset }),
         Err(_) => {
             let message =
-                format!("{whose}: the set-point `{name}` is in `{}`, the measurement in `{}`", from.text, to.text);
+                format!("{owner}: the set-point `{name}` is in `{}`, the measurement in `{}`", from.text, to.text);
             faults.add("unit-mismatch", &reference.span, message, "use a set-point of the same quantity");
             None
         }

@@ -19,12 +19,12 @@ impl RuleSettings {
     pub(super) fn resolve(
         faults: &mut Faults<'_>,
         names: &Names<'_>,
-        whose: &str,
+        owner: &str,
         rules: &IndexMap<String, At<String>>,
     ) -> Option<Self> {
         let resolved = all(rules.iter().map(|(name, text)| {
             let signal = names.control_key(faults, name, &text.span);
-            let wanted = Wanted { what: format!("{whose}, rule for `{name}`"), unit: names.unit(name) };
+            let wanted = Wanted { what: format!("{owner}, rule for `{name}`"), unit: names.unit(name) };
             let program = names.expression(faults, text, &wanted);
             signal.zip(program)
         }));

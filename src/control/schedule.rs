@@ -29,7 +29,7 @@ impl ScheduleSettings {
     pub(super) fn resolve(
         faults: &mut Faults<'_>,
         names: &Names<'_>,
-        whose: &str,
+        owner: &str,
         controls: &IndexMap<String, Vec<At<ScheduleEntry>>>,
         place: &Range<usize>,
     ) -> Option<Self> {
@@ -38,11 +38,11 @@ impl ScheduleSettings {
             let signal = names.control_key(faults, name, near);
             if entries.is_empty() && !faults.any_damage() {
                 let place = key_place(faults.text(), name, near);
-                let message = format!("{whose}: the schedule of `{name}` is empty");
+                let message = format!("{owner}: the schedule of `{name}` is empty");
                 faults.add("missing-value", &place, message, "add entries, like `{ at = \"06:00\", value = 20.0 }`");
             }
             for entry in entries {
-                names.within_limits(faults, name, &entry.value.value, whose);
+                names.within_limits(faults, name, &entry.value.value, owner);
             }
             signal.zip(week(faults, name, entries))
         }));

@@ -39,8 +39,8 @@ impl ControllerSettings {
         settings.ok_or_else(unresolved)
     }
 
-    /// Resolves the controller at `at`; `whose` names it in messages, like "case `warmer`". `None` if it has a fault.
-    pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, at: &At<ControllerSpec>) -> Option<Self> {
+    /// Resolves the controller at `at`; `owner` names it in messages, like "case `warmer`". `None` if it has a fault.
+    pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, at: &At<ControllerSpec>) -> Option<Self> {
         let (kind, empty) = match &at.value {
             ControllerSpec::Hold(values) => ("hold", values.is_empty()),
             ControllerSpec::Schedule(values) => ("schedule", values.is_empty()),
@@ -50,34 +50,34 @@ impl ControllerSettings {
             ControllerSpec::Replay {} | ControllerSpec::Mpc(_) => ("", false),
         };
         if empty && !faults.is_damaged(&at.span) {
-            let message = format!("{whose}: `{kind}` names no control");
+            let message = format!("{owner}: `{kind}` names no control");
             faults.add("missing-value", &at.span, message, "name the controls that it moves");
         }
         match &at.value {
             ControllerSpec::Replay {} => Some(Self::Replay),
-            ControllerSpec::Hold(values) => HoldSettings::resolve(faults, names, whose, values).map(Self::Hold),
+            ControllerSpec::Hold(values) => HoldSettings::resolve(faults, names, owner, values).map(Self::Hold),
             ControllerSpec::Schedule(controls) => {
-                ScheduleSettings::resolve(faults, names, whose, controls, &at.span).map(Self::Schedule)
+                ScheduleSettings::resolve(faults, names, owner, controls, &at.span).map(Self::Schedule)
             }
-            ControllerSpec::Rule(rules) => RuleSettings::resolve(faults, names, whose, rules).map(Self::Rule),
+            ControllerSpec::Rule(rules) => RuleSettings::resolve(faults, names, owner, rules).map(Self::Rule),
             ControllerSpec::Pid(loops) => {
                 faults.require_distinct(loops.iter().map(|l| &l.control), "loops");
-                all(loops.iter().map(|l| PidSettings::resolve(faults, names, whose, l))).map(Self::Pid)
+                all(loops.iter().map(|l| PidSettings::resolve(faults, names, owner, l))).map(Self::Pid)
             }
             ControllerSpec::BaseStock(loops) => {
                 faults.require_distinct(loops.iter().map(|l| &l.order), "loops");
-                all(loops.iter().map(|l| BaseStockSettings::resolve(faults, names, whose, l))).map(Self::BaseStock)
+                all(loops.iter().map(|l| BaseStockSettings::resolve(faults, names, owner, l))).map(Self::BaseStock)
             }
             ControllerSpec::Mpc(spec) => {
                 for (key, span) in
                     [("safe", spec.safe.as_ref().map(|s| &s.span)), ("settle", spec.settle.as_ref().map(|s| &s.span))]
                 {
                     if let Some(span) = span {
-                        let message = format!("{whose}: `{key}` belongs to `[mpc]` of the twin, not to a scenario");
+                        let message = format!("{owner}: `{key}` belongs to `[mpc]` of the twin, not to a scenario");
                         faults.add("wrong-place", span, message, "move it to `[mpc]` in the twin");
                     }
                 }
-                ResolvedMpc::resolve(faults, names, whose, spec, &at.span).map(|mpc| Self::Mpc(Box::new(mpc)))
+                ResolvedMpc::resolve(faults, names, owner, spec, &at.span).map(|mpc| Self::Mpc(Box::new(mpc)))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The names of a twin, as far as they are valid.
+//! The names of a twin.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -218,14 +218,14 @@ impl<'a> Names<'a> {
     }
 
     /// Reports a value outside the hard limits of the control `signal`, or one that is not a multiple of its step size.
-    pub fn within_limits(&self, faults: &mut Faults<'_>, signal: &str, value: &At<f64>, whose: &str) {
+    pub fn within_limits(&self, faults: &mut Faults<'_>, signal: &str, value: &At<f64>, owner: &str) {
         let Some(signal) = self.signals.get(signal) else { return };
         let name = &signal.name.value;
         if let Some(hard) = signal.hard.as_ref().filter(|h| h[0] <= h[1] && !(**value >= h[0] && **value <= h[1])) {
             let unit = signal.unit.as_ref().map_or(String::new(), |u| format!(" {}", u.value));
             let number = short(**value);
             let message =
-                format!("{whose}: {number}{unit} is outside the hard limits [{}, {}] of `{name}`", hard[0], hard[1]);
+                format!("{owner}: {number}{unit} is outside the hard limits [{}, {}] of `{name}`", hard[0], hard[1]);
             let nearest = value.max(hard[0]).min(hard[1]);
             faults.add(
                 "outside-limits",
@@ -237,7 +237,7 @@ impl<'a> Names<'a> {
             let rounded = (**value / **multiple).round();
             if (**value / **multiple - rounded).abs() > 1e-9 {
                 let message =
-                    format!("{whose}: {} is not a multiple of {} of `{name}`", short(**value), multiple.value);
+                    format!("{owner}: {} is not a multiple of {} of `{name}`", short(**value), multiple.value);
                 let help = format!("write e.g. {}", short(rounded * **multiple));
                 faults.add("outside-limits", &value.span, message, help);
             }

@@ -86,26 +86,26 @@ impl ResolvedMpc {
         self.within_log.unwrap_or(true)
     }
 
-    /// Resolves the table at `place`; `whose` names it in messages. `None` if it has a fault in what names a signal or KPI.
+    /// Resolves the table at `place`; `owner` names it in messages. `None` if it has a fault in what names a signal or KPI.
     pub(in crate::control) fn resolve(
         faults: &mut Faults<'_>,
         names: &Names<'_>,
-        whose: &str,
+        owner: &str,
         spec: &MpcSpec,
         place: &Range<usize>,
     ) -> Option<Self> {
-        times(faults, names, whose, spec);
-        numbers(faults, whose, spec);
+        times(faults, names, owner, spec);
+        numbers(faults, owner, spec);
         if let Some(planner) = &spec.planner {
-            check_planner(faults, whose, planner);
+            check_planner(faults, owner, planner);
         }
-        let controls = controls(faults, names, whose, spec, place);
-        let base_stock = stocks(faults, names, whose, spec);
-        let totals = totals(faults, names, whose, spec);
-        let ranks = ranks(faults, names, whose, spec);
+        let controls = controls(faults, names, owner, spec, place);
+        let base_stock = stocks(faults, names, owner, spec);
+        let totals = totals(faults, names, owner, spec);
+        let ranks = ranks(faults, names, owner, spec);
         let terminal = resolve_prices(faults, names, &spec.terminal);
         if names.spec().objective.is_empty() && !names.file.damage.any {
-            let message = format!("{whose}: MPC minimises the twin's `[objective]`, but the twin has none");
+            let message = format!("{owner}: MPC minimises the twin's `[objective]`, but the twin has none");
             let help = format!("add `[objective]` with the price of each KPI to {}", names.file.path.display());
             faults.add("no-objective", place, message, help);
         }
@@ -121,21 +121,21 @@ impl ResolvedMpc {
 }
 
 /// Spans against each other and against the sample time.
-fn times(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, spec: &MpcSpec) {
+fn times(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec) {
     let (step, horizon) = (names.step(), spec.horizon.as_ref());
     if let (Some(step), Some(horizon)) = (step, horizon)
         && horizon.value < step
     {
-        let message = format!("{whose}: the horizon {} is shorter than the step {step}", horizon.value);
+        let message = format!("{owner}: the horizon {} is shorter than the step {step}", horizon.value);
         faults.add("too-short", &horizon.span, message, "write several steps, like `horizon = \"4h\"`");
     }
     if let Some(replan) = &spec.replan {
         let longest = horizon.unwrap_or(&names.spec().model.horizon).value;
         if let Some(horizon) = horizon.filter(|h| replan.value > h.value) {
-            let message = format!("{whose}: `replan` {} is longer than `horizon` {}", replan.value, horizon.value);
+            let message = format!("{owner}: `replan` {} is longer than `horizon` {}", replan.value, horizon.value);
             faults.add("too-long", &replan.span, message, "`replan` must not be longer than `horizon`");
         } else if let Some(step) = step.filter(|s| replan.value < *s) {
-            let message = format!("{whose}: `replan` {} is shorter than the step {step}", replan.value);
+            let message = format!("{owner}: `replan` {} is shorter than the step {step}", replan.value);
             faults.add("too-short", &replan.span, message, format!("write at least `replan = \"{step}\"`"));
         } else if replan.value <= longest {
             names.whole_steps(faults, replan, "replan");
@@ -147,25 +147,25 @@ fn times(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, spec: &MpcSpec
             faults.add(
                 "out-of-range",
                 &n.span,
-                format!("{whose}: `moves` must be 1 or more"),
+                format!("{owner}: `moves` must be 1 or more"),
                 "write e.g. `moves = 6`",
             );
         } else if **n > steps {
-            let message = format!("{whose}: {} moves do not fit into a horizon of {steps} steps", n.value);
+            let message = format!("{owner}: {} moves do not fit into a horizon of {steps} steps", n.value);
             faults.add("out-of-range", &n.span, message, format!("write at most `moves = {steps}`"));
         }
     }
     if let Some(budget) = spec.budget.as_ref().filter(|b| b.ms() <= 0) {
-        let message = format!("{whose}: `budget` must be longer than 0");
+        let message = format!("{owner}: `budget` must be longer than 0");
         faults.add("out-of-range", &budget.span, message, "write e.g. `budget = \"200ms\"`, or remove it");
     }
 }
 
 /// Numbers that must be within a range.
-fn numbers(faults: &mut Faults<'_>, whose: &str, spec: &MpcSpec) {
+fn numbers(faults: &mut Faults<'_>, owner: &str, spec: &MpcSpec) {
     let mut range = |key: &str, at: &At<f64>, valid: bool, range: &str, help: String| {
         if !valid {
-            let message = format!("{whose}: `{key}` must be {range}, but it is {}", at.value);
+            let message = format!("{owner}: `{key}` must be {range}, but it is {}", at.value);
             faults.add("out-of-range", &at.span, message, help);
         }
     };
@@ -190,11 +190,11 @@ fn numbers(faults: &mut Faults<'_>, whose: &str, spec: &MpcSpec) {
     }
     if let (Some(c), Some(false)) = (spec.cost_to_go.as_ref().filter(|c| c.value), spec.tune.as_ref().map(|t| t.value))
     {
-        let message = format!("{whose}: `cost_to_go` is learned while MPC is tuned, but `tune` is false");
+        let message = format!("{owner}: `cost_to_go` is learned while MPC is tuned, but `tune` is false");
         faults.add("missing-value", &c.span, message, "remove one of the two");
     }
     if let Some(n) = spec.particles.as_ref().filter(|n| !(1..=MOST_PARTICLES).contains(&n.value)) {
-        let message = format!("{whose}: `particles` must be between 1 and {MOST_PARTICLES}, but it is {}", n.value);
+        let message = format!("{owner}: `particles` must be between 1 and {MOST_PARTICLES}, but it is {}", n.value);
         faults.add("out-of-range", &n.span, message, "write e.g. `particles = 4`");
     }
 }
@@ -211,14 +211,14 @@ fn share(value: f64, low: f64, key: &str, otherwise: &str) -> String {
 fn controls(
     faults: &mut Faults<'_>,
     names: &Names<'_>,
-    whose: &str,
+    owner: &str,
     spec: &MpcSpec,
     place: &Range<usize>,
 ) -> Option<Vec<usize>> {
     let Some(list) = &spec.controls else {
         let controls = names.with_role(&[Role::Control]);
         if controls.is_empty() && !names.file.damage.any {
-            let message = format!("{whose}: the twin has no control to move");
+            let message = format!("{owner}: the twin has no control to move");
             faults.add(
                 "no-control",
                 place,
@@ -229,7 +229,7 @@ fn controls(
         return all(controls.into_iter().map(|name| names.column(name)));
     };
     if list.is_empty() {
-        let message = format!("{whose}: `controls` is empty");
+        let message = format!("{owner}: `controls` is empty");
         faults.add("missing-value", place, message, "name the controls, or remove `controls` to move all of them");
     }
     faults.require_distinct(list.iter(), "entries of `controls`");
@@ -244,7 +244,7 @@ fn moves(spec: &MpcSpec, name: &str) -> bool {
 fn stocks(
     faults: &mut Faults<'_>,
     names: &Names<'_>,
-    whose: &str,
+    owner: &str,
     spec: &MpcSpec,
 ) -> Option<Vec<PlannedStockSettings>> {
     faults.require_distinct(spec.base_stock.iter().map(|s| &s.order), "entries of `base_stock`");
@@ -252,7 +252,7 @@ fn stocks(
         let PlannedStock { order: name, position, level } = &stock.value;
         let order = names.control(faults, name, &name.span);
         if is_control(names, name) && !moves(spec, name) {
-            let message = format!("{whose}: the plan does not move `{}`", name.value);
+            let message = format!("{owner}: the plan does not move `{}`", name.value);
             faults.add("unknown-signal", &name.span, message, "add it to `controls`");
         }
         let [low, high] = level.value;
@@ -262,44 +262,44 @@ fn stocks(
             } else {
                 "write `level = [lowest, highest]`, like `level = [20, 200]`".to_owned()
             };
-            let message = format!("{whose}: `level` [{low}, {high}] is not a finite range");
+            let message = format!("{owner}: `level` [{low}, {high}] is not a finite range");
             faults.add("out-of-range", &level.span, message, help);
         }
         let unit = names.unit(name).filter(|_| order.is_some());
-        let wanted = Wanted { what: format!("{whose}, `position`"), unit };
+        let wanted = Wanted { what: format!("{owner}, `position`"), unit };
         let position = names.expression(faults, position, &wanted);
         Some(PlannedStockSettings { order: order?, position: position?, level: Bounds { low, high } })
     }))
 }
 
-fn totals(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, spec: &MpcSpec) -> Option<Vec<TotalSettings>> {
+fn totals(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec) -> Option<Vec<TotalSettings>> {
     // an open horizon is tuned, up to that of the model
     let horizon = spec.horizon.as_ref().unwrap_or(&names.spec().model.horizon).value;
     all(spec.totals.iter().map(|total| {
         let name = &total.control;
         if is_control(names, name) && !moves(spec, name) {
-            let message = format!("{whose}: the plan does not move `{}`, whose total it must limit", name.value);
+            let message = format!("{owner}: the plan does not move `{}`, whose total it must limit", name.value);
             faults.add("unknown-signal", &name.span, message, "add it to `controls`");
         } else if is_control(names, name) && spec.base_stock.iter().any(|s| s.order.value == name.value) {
             let message =
-                format!("{whose}: the plan moves the level of `{}`, so it cannot limit the total", name.value);
+                format!("{owner}: the plan moves the level of `{}`, so it cannot limit the total", name.value);
             faults.add("out-of-range", &name.span, message, "remove the total, or the entry of `base_stock`");
         }
-        TotalSettings::resolve(faults, names, whose, total, horizon)
+        TotalSettings::resolve(faults, names, owner, total, horizon)
     }))
 }
 
 /// Only what the plant does can be ranked, and only if it has a soft limit.
-fn ranks(faults: &mut Faults<'_>, names: &Names<'_>, whose: &str, spec: &MpcSpec) -> Option<Vec<(usize, u32)>> {
+fn ranks(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec) -> Option<Vec<(usize, u32)>> {
     all(spec.ranks.iter().map(|(name, rank)| {
         if !(1..=LARGEST_RANK).contains(&rank.value) {
-            let message = format!("{whose}: the rank of `{name}` must be 1, 2 or 3, but it is {}", rank.value);
+            let message = format!("{owner}: the rank of `{name}` must be 1, 2 or 3, but it is {}", rank.value);
             faults.add("out-of-range", &rank.span, message, "write 1 for the limits that come first");
         }
         let place = key_place(faults.text(), name, &rank.span);
         let signal = names.expect(faults, name, &place, &RANKED, "a state, an output or a derived signal")?;
         if signal.soft.as_ref().is_none_or(|s| s.value == [f64::NEG_INFINITY, f64::INFINITY]) {
-            let message = format!("{whose}: `{name}` is ranked but has no soft limit");
+            let message = format!("{owner}: `{name}` is ranked but has no soft limit");
             let help = format!("add `soft = [low, high]` to the signal `{name}`, or remove its rank");
             faults.add("missing-value", &place, message, help);
         }

@@ -19,7 +19,7 @@ impl TotalSettings {
     pub(super) fn resolve(
         faults: &mut Faults<'_>,
         names: &Names<'_>,
-        whose: &str,
+        owner: &str,
         spec: &At<TotalSpec>,
         horizon: TimeSpan,
     ) -> Option<Self> {
@@ -27,22 +27,22 @@ impl TotalSettings {
         let valid_per = spec.per.as_ref().is_none_or(|p| p.ms() > 0);
         if let Some(per) = spec.per.as_ref().filter(|_| !valid_per) {
             let help = "write e.g. `per = \"1d\"`, or remove it to limit the total over the horizon";
-            faults.add("out-of-range", &per.span, format!("{whose}: `per` must be positive"), help);
+            faults.add("out-of-range", &per.span, format!("{owner}: `per` must be positive"), help);
         }
         for (key, end) in [("at_least", &spec.at_least), ("at_most", &spec.at_most)] {
             if let Some(end) = end.as_ref().filter(|e| e.is_nan()) {
-                let message = format!("{whose}: `{key}` must be a number");
+                let message = format!("{owner}: `{key}` must be a number");
                 faults.add("out-of-range", &end.span, message, format!("write e.g. `{key} = 400`"));
             }
         }
         match (&spec.at_least, &spec.at_most) {
             (None, None) => {
-                let message = format!("{whose}: the total of `{}` has no limit", spec.control.value);
+                let message = format!("{owner}: the total of `{}` has no limit", spec.control.value);
                 faults.add("missing-value", &spec.span, message, "write `at_most`, `at_least`, or both");
                 return None;
             }
             (Some(least), Some(most)) if **least > **most => {
-                let message = format!("{whose}: `at_least` {} is above `at_most` {}", least.value, most.value);
+                let message = format!("{owner}: `at_least` {} is above `at_most` {}", least.value, most.value);
                 let help = format!("swap the two: `at_least = {}, at_most = {}`", most.value, least.value);
                 faults.add("out-of-range", &least.span, message, help);
                 return None;
@@ -57,7 +57,7 @@ impl TotalSettings {
             && let Some((message, help)) =
                 total.infeasible(&spec.control, Bounds { low: hard[0], high: hard[1] }, horizon.steps(step, 1), step)
         {
-            faults.add("out-of-range", &spec.span, format!("{whose}: {message}"), help);
+            faults.add("out-of-range", &spec.span, format!("{owner}: {message}"), help);
         }
         Some(total)
     }

@@ -5,9 +5,9 @@ use std::fmt::Display;
 use crate::config::{At, PlannerSpec};
 use crate::resolve::Faults;
 
-/// Reports every setting of `planner` that is out of its range; `whose` names the controller in messages.
-pub fn check_planner(faults: &mut Faults<'_>, whose: &str, planner: &PlannerSpec) {
-    let mut ranges = Ranges { faults, whose };
+/// Reports every setting of `planner` that is out of its range; `owner` names the controller in messages.
+pub fn check_planner(faults: &mut Faults<'_>, owner: &str, planner: &PlannerSpec) {
+    let mut ranges = Ranges { faults, owner };
     match planner {
         PlannerSpec::GaussNewton { iterations, starts } => {
             ranges.within("iterations", iterations, 0, 100, "3");
@@ -49,7 +49,7 @@ pub fn check_planner(faults: &mut Faults<'_>, whose: &str, planner: &PlannerSpec
 
 struct Ranges<'r, 'f> {
     faults: &'r mut Faults<'f>,
-    whose: &'r str,
+    owner: &'r str,
 }
 
 impl Ranges<'_, '_> {
@@ -66,7 +66,7 @@ impl Ranges<'_, '_> {
     }
 
     fn fault<T: Display>(&mut self, key: &str, value: &At<T>, range: &str, typical: &str) {
-        let message = format!("{}: `{key}` must {range}, but it is {}", self.whose, value.value);
+        let message = format!("{}: `{key}` must {range}, but it is {}", self.owner, value.value);
         self.faults.add("out-of-range", &value.span, message, format!("a typical value is {typical}"));
     }
 }
