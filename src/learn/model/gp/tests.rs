@@ -162,7 +162,7 @@ fn derivatives_are_central_differences() {
             let x: Vec<&[f64]> = places.iter().map(Vec::as_slice).collect();
             let cotangent = vec![vec![1.0, -2.0, 0.5, 3.0]];
             let mut slopes = vec![vec![f64::NAN; 4]; 2];
-            assert!(model.vjp(&x, &[Particle { member, rows: 0..4 }], &cotangent, &mut slopes));
+            model.vjp(&x, &[Particle { member, rows: 0..4 }], &cotangent, &mut slopes);
             for k in 0..2 {
                 let at = |by: f64| {
                     let mut places = places.clone();
