@@ -7,10 +7,12 @@
 mod alarms;
 mod chart;
 mod clock;
+mod colours;
 mod csv;
 mod data;
 mod diff;
 mod duration;
+mod evidence;
 mod front;
 mod model;
 mod number;
@@ -18,6 +20,7 @@ mod page;
 mod scenario;
 mod table;
 mod text;
+mod trends;
 mod verdict;
 mod year;
 

@@ -5,11 +5,12 @@ use crate::scenario::results::Results;
 use askama::Template;
 
 use super::clock::Clock;
+use super::colours::Colours;
 use super::data::{self, Data};
 use super::front::{self, Front};
 use super::model::{self, Model};
 use super::number;
-use super::scenario::{self, Colours, Section};
+use super::scenario::{self, Section};
 use super::verdict;
 use super::year::{self, Year};
 

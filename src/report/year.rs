@@ -4,8 +4,8 @@ use crate::error::Result;
 use crate::scenario::results::{Difference, Results};
 
 use super::chart::{self, Head, Whisker};
+use super::colours::Colours;
 use super::number::{self, PROSE, Quantity, with_unit};
-use super::scenario::Colours;
 use super::table::{Cell, Change, Column, Row, Table, economics_rows, kpi_rows};
 use super::text::readable;
 use super::verdict::{self, Pick};

@@ -1,0 +1,28 @@
+//! The colours of the cases.
+
+use super::chart;
+use super::verdict::{self, Pick};
+use crate::scenario::results::Results;
+
+/// The palette entry of every case, the same in all scenarios.
+#[derive(Debug)]
+pub struct Colours<'a>(Vec<&'a str>);
+
+impl<'a> Colours<'a> {
+    /// The order is: the baseline, the case of page one, the other cases.
+    pub fn new(results: &'a Results, picks: &[Pick<'a>]) -> Self {
+        let baseline = verdict::ran(results).filter_map(|s| s.cases.first()).map(|c| c.name.as_str()).take(1);
+        let others = verdict::ran(results).flat_map(|s| s.cases.iter().skip(1)).map(|c| c.name.as_str());
+        let mut names: Vec<&str> = Vec::new();
+        for name in baseline.chain(picks.first().map(|p| p.case)).chain(others) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Self(names)
+    }
+
+    pub fn get(&self, name: &str) -> usize {
+        chart::colour(self.0.iter().position(|n| *n == name).unwrap_or(0))
+    }
+}

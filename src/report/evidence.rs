@@ -1,0 +1,120 @@
+//! The section of page one on how reliable the result is.
+
+use crate::error::plural;
+use crate::log::FindingClass;
+use crate::scenario::results::Results;
+
+use super::clock::Clock;
+use super::duration::ahead;
+use super::number::{self, PROSE};
+use super::text::{short, tag};
+use super::verdict::{self, Pick};
+
+/// Label and text of each row.
+pub fn evidence(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
+    let mut out = vec![("Basis", "simulated, not measured".to_owned())];
+    let p = number::percent_text;
+    if let Some(s) = pick.map(|p| p.support) {
+        out.push(("Log range", format!("{} inside, {} at the edge, {} outside", p(s.inside), p(s.edge), p(s.outside))));
+    }
+    out.extend(forecasts(results));
+    let m = &results.model;
+    if !m.model.is_empty() {
+        let age = clock
+            .days_between(&m.trained_until, &results.provenance.as_of)
+            .map(|d| format!(", {} days old", number::plain(d.max(0.0).round(), PROSE).text));
+        out.push((
+            "Model",
+            match age {
+                Some(age) => format!("{}{age}", short(&m.model, 30)),
+                None => format!("{}, trained on data until {}", short(&m.model, 30), clock.date(&m.trained_until)),
+            },
+        ));
+    }
+    out.push(("Data", data(results)));
+    out
+}
+
+/// The accuracy of the forecasts and the coverage of their intervals.
+fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
+    let mut out = Vec::new();
+    let p = number::percent_text;
+    let m = &results.model;
+    let scores = verdict::scores_at_horizon(results);
+    if let Some(h) = scores.first().map(|s| s.horizon) {
+        let ahead = ahead(h, &m.step);
+        let useless: Vec<String> = scores.iter().filter(|s| s.skill <= 0.0).map(|s| tag(&s.signal, 40)).collect();
+        let useful = scores.iter().map(|s| s.skill).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
+        let grade = match useful {
+            v if v.is_infinite() => "none",
+            v if v >= 0.5 => "good",
+            v if v >= 0.2 => "fair",
+            _ => "weak",
+        };
+        let but = match useless.as_slice() {
+            [] => String::new(),
+            [one] => format!(", except for {one}"),
+            more => format!(" for {} of {} signals", scores.len() - more.len(), scores.len()),
+        };
+        out.push((
+            "Forecasts",
+            match useful.is_finite() {
+                true => {
+                    format!("{grade}{but}: at least {} less squared error than “no change”, {ahead} ahead", p(useful))
+                }
+                false => format!("no skill: not better than “no change”, {ahead} ahead"),
+            },
+        ));
+        // A signal without forecast error has no interval.
+        let (low, high) = scores
+            .iter()
+            .filter(|s| s.rmse > 0.0)
+            .map(|s| s.coverage[2])
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        if low.is_finite() {
+            out.push(("90 % intervals", format!("cover {} of measured values", shares(low, high))));
+        }
+    }
+    out
+}
+
+/// Gaps and missing values of the log.
+fn data(results: &Results) -> String {
+    let q = &results.quality;
+    // Gaps of all signals split the log. Without such gaps, gaps of single signals are shown.
+    let gaps_of = |all_signals: bool| {
+        q.findings
+            .iter()
+            .filter(|f| f.class == FindingClass::Gap && f.signal.is_empty() == all_signals)
+            .map(|f| f.count)
+            .sum::<usize>()
+    };
+    let gaps = match (gaps_of(true), gaps_of(false)) {
+        (0, 0) => None,
+        (0, n) => Some(format!("{} in single signals", plural(n, "gap", "gaps"))),
+        (n, _) => Some(plural(n, "gap", "gaps")),
+    };
+    let signals = q.signals.iter().filter(|s| s.coverage.is_finite());
+    let worst = signals.min_by(|a, b| a.coverage.total_cmp(&b.coverage));
+    let incomplete = worst.filter(|w| w.coverage < 0.9995);
+    let incomplete =
+        incomplete.map(|w| format!("{} {} complete", tag(&w.signal, 40), number::percent_text(w.coverage)));
+    match (gaps, worst.is_some(), incomplete) {
+        (None, false, _) => "no gaps".to_owned(),
+        (None, true, None) => "complete, no gaps".to_owned(),
+        (None, true, Some(incomplete)) => format!("no gaps; {incomplete}"),
+        (Some(gaps), false, _) => gaps,
+        (Some(gaps), true, None) => format!("{gaps}, otherwise complete"),
+        (Some(gaps), true, Some(incomplete)) => format!("{gaps}; {incomplete}"),
+    }
+}
+
+/// `40–76 %`.
+fn shares(low: f64, high: f64) -> String {
+    let (low, high) = (number::percent_text(low), number::percent_text(high));
+    match low.strip_suffix("\u{a0}%") {
+        _ if low == high => high,
+        Some(digits) if !low.starts_with('\u{2212}') => format!("{digits}–{high}"),
+        _ => format!("{low} to {high}"),
+    }
+}
