@@ -61,7 +61,7 @@ pub fn one_line(text: &str) -> String {
 
 /// At most `most` characters of `text`, escaped for HTML and SVG.
 pub fn escaped(text: &str, most: usize) -> String {
-    let mut out = String::with_capacity(text.len().min(4 * most) + 8);
+    let mut out = String::with_capacity(text.len().min(most.saturating_mul(4)) + 8);
     // Writing to a String cannot fail.
     let _ = Plain.write_escaped_str(&mut out, &short(text, most));
     out
