@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::globals::Globals;
 use crate::error::{Error, Result};
+use crate::report::is_deceptive;
 
 /// Version of the JSON that verbs print.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -60,9 +61,7 @@ pub fn plain(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => c,
-            // directional overrides can make a text look like another one
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-            c if c.is_control() => '\u{fffd}',
+            c if is_deceptive(c) => '\u{fffd}',
             c => c,
         })
         .collect()

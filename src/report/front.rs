@@ -391,7 +391,7 @@ fn run(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {
     let name = |s: &str| if s.is_empty() { "–".to_owned() } else { short(s, 12) };
     vec![
         ("Run", name(&p.run_id)),
-        // The report's time is its data's end.
+        // The report has the time of the end of its data.
         (
             "Data",
             format!(

@@ -27,3 +27,4 @@ mod year;
 pub use csv::kpi_csv;
 pub use diff::{KpiChange, ReportDiff, ReportOrigin, diff};
 pub use page::render;
+pub use text::is_deceptive;

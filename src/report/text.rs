@@ -27,7 +27,7 @@ impl Escaper for Plain {
                 '"' => "&quot;",
                 '\'' => "&#39;",
                 '\n' | '\t' => continue,
-                c if hides(c) => "\u{fffd}",
+                c if is_deceptive(c) => "\u{fffd}",
                 _ => continue,
             };
             dest.write_str(&text[from..i])?;
@@ -38,8 +38,8 @@ impl Escaper for Plain {
     }
 }
 
-/// Control characters, and those that change the direction of what follows.
-fn hides(c: char) -> bool {
+/// Whether `c` is a control character or a direction mark, which can hide or reorder the text next to it.
+pub fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -50,7 +50,7 @@ pub fn one_line(text: &str) -> String {
         .map(|c| {
             if matches!(c, '\n' | '\t') {
                 ' '
-            } else if hides(c) {
+            } else if is_deceptive(c) {
                 '\u{fffd}'
             } else {
                 c
