@@ -1,4 +1,4 @@
-//! What every model of the list must do, and how the learned ones do on a real log.
+//! Requirements on all models, and the accuracy of the learned ones on a real log.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use twinopt::units::Unit;
 
 mod table;
 
-/// A whole fit on the processor.
+/// A full fit on the CPU.
 fn fit(
     name: &str,
     data: &Dataset,
@@ -108,7 +108,7 @@ fn learned_models_recover_a_linear_plant() {
         let f = fitted(name, &log, &spec());
         let held = f.data.rows_in(&f.split.holdout);
         let r2 = r2(&f.data, &held, &predict(&*f.model, &f.data.x, f.data.len(), &mean_of_all(f.data.len())));
-        // The noise itself bounds what can be explained.
+        // The noise limits the explained variance.
         for (r2, least) in r2.iter().zip([0.99, 0.97, 0.999]) {
             assert!(r2 > &least, "{name}: {r2:?}");
         }
@@ -116,13 +116,13 @@ fn learned_models_recover_a_linear_plant() {
 }
 
 #[test]
-fn without_noise_the_coefficients_are_the_plants() {
+fn without_noise_the_coefficients_are_those_of_the_plant() {
     let f = fitted("linear", &linear_plant(3000, 0.0), &spec());
     let c = f.model.coefficients().unwrap();
     let at = |j: usize, signal: usize, lag: usize| {
         c.weights[j][f.data.layout.inputs.iter().position(|i| *i == (signal, lag)).unwrap()]
     };
-    // Lagged states make the equations redundant; what is unique is the prediction, and the gain of what moves now.
+    // Lagged states make the coefficients ambiguous. The predictions and the gains of current inputs are unique.
     let predicted = predict(&*f.model, &f.data.x, f.data.len(), &mean_of_all(f.data.len()));
     for (y, p) in f.data.y.iter().zip(&predicted) {
         let worst = y.iter().zip(p).map(|(y, p)| (y - p).abs()).fold(0.0, f64::max);
@@ -132,7 +132,7 @@ fn without_noise_the_coefficients_are_the_plants() {
 }
 
 #[test]
-fn stepped_open_loop_the_map_follows_the_plant() {
+fn an_open_loop_simulation_follows_the_plant() {
     let log = linear_plant(3000, 0.0);
     let f = fitted("linear", &log, &spec());
     let map = StepMap {
@@ -158,7 +158,7 @@ fn stepped_open_loop_the_map_follows_the_plant() {
 }
 
 #[test]
-fn persistence_repeats() {
+fn persistence_repeats_the_last_values() {
     let f = fitted("persistence", &linear_plant(1500, 0.1), &spec());
     let p = predict(&*f.model, &f.data.x, f.data.len(), &mean_of_all(f.data.len()));
     assert!(p[0].iter().chain(&p[1]).all(|v| *v == 0.0));
@@ -198,7 +198,7 @@ fn encoding_is_exact_and_damage_is_an_error() {
         assert_eq!(decode(name, &bytes[..bytes.len() - 1]).unwrap_err().exit_code(), 65);
         assert!(decode(name, &[]).is_err() && decode(name, &[0xff; 64]).is_err());
         assert!(decode(name, &[bytes.as_slice(), &[0]].concat()).is_err());
-        // Any damage is an error or another finite model of its own shape, never a panic.
+        // Damaged bytes give an error or a valid model of the same shape, never a panic.
         let key = Key::new(9);
         for i in 0..300 {
             let mut damaged = bytes.clone();
@@ -237,7 +237,7 @@ fn members_differ_and_scatter_around_the_mean() {
 #[test]
 fn derivatives_are_those_of_the_predictions() {
     let log = linear_plant(1500, 0.1);
-    // (model, change of an input, largest error in largest derivatives): networks predict in single precision
+    // (model, change of an input, tolerance relative to the largest derivative). Networks work in single precision.
     for (name, step, most) in [("linear", 1e-2, 1e-6), ("gp", 1e-4, 1e-3), ("ensemble", 2e-2, 3e-2)] {
         let f = fitted(name, &log, &spec());
         let ((p, q), n) = (f.model.shape(), 6);
@@ -304,7 +304,7 @@ fn finite_inputs_give_finite_outputs() {
 }
 
 #[test]
-fn too_little_data_and_unknown_names_are_errors() {
+fn too_few_rows_and_unknown_names_are_errors() {
     let log = linear_plant(1500, 0.1);
     let spec = spec();
     let equations = Equations::default();
@@ -317,7 +317,7 @@ fn too_little_data_and_unknown_names_are_errors() {
     assert!(e.to_string().contains("did you mean `forest`?"), "{e}");
 }
 
-/// Prints one-step R² on hold-out and the seconds of a fit (`--nocapture`).
+/// Prints the one-step R² on the hold-out and the duration of the fit (`--nocapture`).
 #[test]
 fn a_real_log_is_learned_in_seconds() {
     let root = std::env::var_os("TWINOPT_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
@@ -365,7 +365,7 @@ fn a_real_log_is_learned_in_seconds() {
     }
 }
 
-/// The same functions, whose spread is that of [`Regressor::epistemic`]'s own words.
+/// The same model with the default implementation of [`Regressor::epistemic`].
 #[derive(Debug)]
 struct Members(Arc<dyn Regressor>);
 
@@ -388,9 +388,9 @@ impl Regressor for Members {
 }
 
 #[test]
-fn models_with_a_spread_of_their_own_spread_as_their_members_do() {
+fn own_epistemic_uncertainty_equals_the_sd_over_members() {
     let log = linear_plant(1500, 0.3);
-    // An ensemble's networks work in single precision.
+    // Networks work in single precision.
     for (name, error) in [("forest", 1e-9), ("ensemble", 1e-5)] {
         let f = fitted(name, &log, &spec());
         let columns: Vec<&[f64]> = f.data.x.iter().map(Vec::as_slice).collect();

@@ -1,6 +1,6 @@
-//! The twin in the closed loop: controllers, limits, noise, support, artefact.
+//! Closed-loop simulations of a twin: controllers, limits, noise, support and the model file.
 
-// A list of one stretch of training rows.
+// Lists of one range of training rows.
 #![allow(clippy::single_range_in_vec_init)]
 
 mod plant;
@@ -72,7 +72,7 @@ fn pid_does_not_wind_up() {
     let text = r#"controller.pid = [{ control = "inflow", measurement = "level", setpoint = "level_sp", kp = 0.2, ti = "20s" }]"#;
     let mut pid = plant.controller(&twin, text).unwrap();
     let out = plant.run(&twin, &log, 1, 1, pid.as_mut()).unwrap();
-    // Once the level comes down to 2 the integral must not hold it up.
+    // After the level has fallen to 2, the integral must not keep it higher.
     assert!((out.trajectory.columns[0][398] - 2.0).abs() < 0.05, "{}", out.trajectory.columns[0][398]);
     let reached = out.trajectory.columns[0].iter().skip(149).position(|x| *x < 2.05).unwrap();
     assert!(reached < 200, "{reached}");
@@ -120,7 +120,7 @@ fn base_stock_keeps_a_serial_chain_stocked() {
     let [shop, depot, demand, order, buy, shipped] =
         ["shop", "depot", "demand", "order_shop", "order_depot", "shipped"].map(|n| &out.columns[plant.column(n)]);
     for t in 2..out.steps - 1 {
-        // On order at the start of a day are the shipments of the last two.
+        // The shipments of the last two days are on order at the start of a day.
         let position = shop[t] + shipped[t - 1] + shipped[t - 2];
         assert_eq!(order[t], (50.0 - position).clamp(0.0, 50.0), "day {t}");
         let wanted = if depot[t] <= 40.0 { 60.0 - depot[t] } else { 0.0 };
@@ -155,7 +155,8 @@ fn room(log: &Trajectory, plant: &Plant, members: usize) -> Twin {
     )
 }
 
-/// A log that the room's equations made, with moves of the control and a daily outdoor temperature.
+/// A log simulated with the equations of the room, with changes of the control and a daily cycle of the outdoor
+/// temperature.
 fn room_log(plant: &Plant, steps: usize) -> Trajectory {
     let mut log = plant.log(steps);
     let key = Key::new(11);
@@ -222,7 +223,7 @@ fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
     let spread = one[0].trajectory.at(0, 100);
     assert!(spread.iter().any(|v| (v - spread[0]).abs() > 0.05), "particles differ");
 
-    // Common random numbers: in a linear plant the difference of two cases is free of noise.
+    // Common random numbers: the difference between two cases of a linear plant contains no noise.
     let mut twin = room(&log, &plant, 1);
     twin.noise_model = noise(2, 0.6, 0.3);
     let run = |text: &str| {
@@ -237,10 +238,10 @@ fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
 }
 
 #[test]
-fn the_mean_path_starts_from_the_last_error_and_forgets_it() {
+fn the_noise_of_the_mean_model_decays_from_the_last_error() {
     let plant = Plant::new(ROOM);
     let mut log = room_log(&plant, 60);
-    // At step 30 the room is 1 K warmer than the model says; from there a mean run carries 0.8, 0.64 … of it as noise.
+    // At step 30 the room is 1 K warmer than predicted. The noise of the next steps is 0.8, 0.64 … of that.
     log.columns[0][30] += 1.0;
     let mut twin = room(&log, &plant, 1);
     twin.noise_model = noise(2, 0.8, 0.0);
@@ -254,21 +255,21 @@ fn the_mean_path_starts_from_the_last_error_and_forgets_it() {
     twin.step(&mut batch);
     assert!((batch.window.column(0, 0)[0] - expected).abs() < 1e-9);
     assert!((batch.noise[0][0] - 0.8).abs() < 1e-9);
-    // where the past begins, the step before is only a copy of the present, and its error would be the plant's own move
+    // At the start of the past, the step before is a copy of the current one, so there is no error.
     let window = twinopt::trajectory::Window::from_trajectory(&log, 30, 30, twin.depth(), 2);
     let mut batch = Batch::candidates(window, 1, 1, None);
     twin.begin(&mut batch);
     assert_eq!(batch.noise, [[0.0], [0.0]]);
 }
 
-/// Moves far and wide.
-struct Wild {
+/// Sets random values.
+struct RandomController {
     signals: Vec<usize>,
     key: Key,
     scale: f64,
 }
 
-impl Controller for Wild {
+impl Controller for RandomController {
     fn signals(&self) -> &[usize] {
         &self.signals
     }
@@ -298,8 +299,8 @@ proptest! {
         plant.schema = Arc::new(schema);
         let log = Arc::new(room_log(&plant, 60));
         let twin = room(&log, &plant, 1);
-        let mut wild = Wild { signals: vec![2], key: Key::new(seed), scale };
-        let out = plant.run(&twin, &log, 10, 4, &mut wild).unwrap().trajectory;
+        let mut random = RandomController { signals: vec![2], key: Key::new(seed), scale };
+        let out = plant.run(&twin, &log, 10, 4, &mut random).unwrap().trajectory;
         for p in 0..4 {
             let mut before = log.columns[2][9];
             for t in 0..out.steps {
@@ -313,7 +314,7 @@ proptest! {
     }
 }
 
-/// Records what it is shown.
+/// Records its observations.
 #[derive(Default)]
 struct Witness {
     power: Vec<f64>,
@@ -347,7 +348,7 @@ fn a_controller_sees_the_last_output_and_missing_inputs_are_held_and_counted() {
 }
 
 #[test]
-fn what_cannot_be_computed_is_said() {
+fn values_that_cannot_be_computed_are_reported() {
     let plant = Plant::new(ROOM);
     let log = room_log(&plant, 60);
     let twin = room(&log, &plant, 1);
@@ -383,7 +384,7 @@ fn what_cannot_be_computed_is_said() {
 }
 
 #[test]
-fn faults_of_a_controller_have_a_place_and_a_cure() {
+fn faults_of_a_controller_have_a_position_and_help() {
     let plant = Plant::new(ROOM);
     let twin = room(&room_log(&plant, 60), &plant, 1);
     let fault = |text: &str| match plant.controller(&twin, text).map(|_| ()).unwrap_err() {
@@ -432,7 +433,7 @@ cooling = [{ at = "06:00", days = "mon-fri", value = 0.7 }, { at = "18:00", valu
 }
 
 #[test]
-fn a_forecast_shapes_nothing_but_what_it_is_asked_for() {
+fn a_seasonal_and_a_perfect_forecast_have_the_expected_values() {
     let plant = Plant::new(ROOM);
     let log = Arc::new(room_log(&plant, 100));
     let forecast = Forecast::new(&plant.spec, log.clone(), 48, None);
@@ -447,7 +448,7 @@ fn a_forecast_shapes_nothing_but_what_it_is_asked_for() {
     assert_eq!(out[..], before[54..78]);
 }
 
-/// A twin with a real model, so that it can be saved.
+/// A twin with a fitted model, which can be saved.
 fn fitted() -> (Plant, Twin) {
     let plant = Plant::new(ROOM);
     let log = room_log(&plant, 900);
@@ -473,7 +474,7 @@ fn fitted() -> (Plant, Twin) {
 }
 
 #[test]
-fn an_artefact_comes_back_bit_for_bit_or_not_at_all() {
+fn a_model_file_is_restored_exactly_or_rejected() {
     let (plant, twin) = fitted();
     let bytes = twin.save().unwrap();
     let load = |bytes: &[u8], spec: &TwinSpec| {
@@ -496,7 +497,7 @@ fn an_artefact_comes_back_bit_for_bit_or_not_at_all() {
     let run = |t: &Twin| plant.run(t, &log, 24, 5, &mut Witness::default()).unwrap();
     assert_eq!(run(&twin), run(&back));
 
-    // Every byte of the head, and a sample of the rest.
+    // Every byte of the header, and a sample of the payload.
     for at in (0..400.min(bytes.len())).chain((400..bytes.len()).step_by(61)) {
         let mut broken = bytes.clone();
         broken[at] ^= 0x10;
@@ -517,13 +518,13 @@ fn an_artefact_comes_back_bit_for_bit_or_not_at_all() {
 }
 
 #[test]
-fn a_twin_knows_what_it_has_seen() {
+fn a_twin_knows_its_logged_range() {
     let plant = Plant::new(ROOM);
     let log = room_log(&plant, 1000);
     let twin = room(&log, &plant, 1);
     let seen: ops::RangeInclusive<f64> = twin.logged_range(2).low..=twin.logged_range(2).high;
     assert!((seen.start() - 0.4).abs() < 1e-9 && (seen.end() - 0.6).abs() < 1e-9, "{seen:?}");
-    // Holding the control where the log never was is outside the support.
+    // A control outside the logged range is outside the support.
     let mut hold = plant.controller(&twin, "controller.hold = { cooling = 0.95 }").unwrap();
     let out = plant.run(&twin, &Arc::new(log), 24, 1, hold.as_mut()).unwrap();
     assert!(out.support[10..].iter().all(|s| *s == Support::Outside));

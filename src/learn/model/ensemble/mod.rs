@@ -96,14 +96,14 @@ impl Ensemble {
                 *y -= f;
             }
         }
-        let scales = Scales::of(data, &y, rows);
+        let scales = Scales::estimate(data, &y, rows);
         let samples = Samples::new(data, &y, rows, &scales);
         let key = Key::new(seed).fold(0x656e_7365_6d62);
         let hidden: Vec<usize> = spec.layers.iter().map(|w| w.value.max(1)).collect();
         let mut networks = Networks::new(spec.members.value.max(1), p, &hidden, q, key.fold(0));
         let blocks = Blocks::new(data, rows, &[]);
         let bags = Bags::new(&blocks, networks.members, key.fold(1));
-        let mut settings = Settings::of(spec);
+        let mut settings = Settings::new(spec);
         if let [epochs, ..] = hyper {
             (settings.limit, settings.patience) = (epochs.max(1.0) as usize, None);
         }

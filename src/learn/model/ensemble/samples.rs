@@ -1,4 +1,4 @@
-//! Training rows as the networks see them, and which member sees which.
+//! Standardised training rows, and the bootstrap samples of the members.
 
 use super::networks::Pass;
 use super::scales::Scales;
@@ -6,7 +6,7 @@ use crate::learn::dataset::Dataset;
 use crate::learn::model::blocks::Blocks;
 use crate::rng::Key;
 
-/// Rows that are fetched side by side: what they become in a column is one line of the cache.
+/// Rows that are copied together: their values in a column fill one cache line.
 const SIDE: usize = 16;
 
 /// Standardised training rows.
@@ -14,12 +14,12 @@ const SIDE: usize = 16;
 pub struct Samples {
     pub inputs: usize,
     pub targets: usize,
-    /// `[rows][inputs, then targets]`: a row is fetched whole.
+    /// `[rows][inputs, then targets]`, because rows are read in random order.
     values: Vec<f32>,
 }
 
 impl Samples {
-    /// `y`: `[targets][transitions]`, what is to be predicted.
+    /// `y`: the targets of the networks, `[targets][transitions]`.
     pub fn new(data: &Dataset, y: &[Vec<f64>], rows: &[usize], scales: &Scales) -> Self {
         let (inputs, targets) = (data.x.len(), y.len());
         let mut values = Vec::with_capacity(rows.len() * (inputs + targets));
@@ -40,7 +40,7 @@ impl Samples {
         &self.values[row * width..(row + 1) * width]
     }
 
-    /// Writes the rows of every member (`[members]` of equally many) into columns: inputs into `pass`, targets into `t`
+    /// Copies the rows of every member, the same number for each, into columns: inputs into `pass`, targets into `t`
     /// `[members][targets][rows]`.
     pub fn gather(&self, rows: &[Vec<usize>], pass: &mut Pass, t: &mut Vec<f32>) {
         let n = rows.first().map_or(0, Vec::len);
@@ -66,11 +66,10 @@ impl Samples {
     }
 }
 
-/// Which blocks each member is fitted to and which it is stopped on: a bootstrap sample of the blocks, and those that
-/// the sample left out.
+/// For each member, a bootstrap sample of the blocks for training, and the blocks that it left out for early stopping.
 #[derive(Debug)]
 pub struct Bags {
-    /// `[members]`: blocks, drawn ones as often as they were drawn.
+    /// Blocks, repeated as often as they were drawn: `[members]`.
     pub drawn: Vec<Vec<usize>>,
     pub left_out: Vec<Vec<usize>>,
 }
@@ -82,7 +81,7 @@ impl Bags {
             let counts = blocks.bootstrap(key.fold(m as u64));
             let drawn = counts.iter().enumerate().flat_map(|(b, &n)| std::iter::repeat_n(b, n as usize)).collect();
             let mut left_out: Vec<usize> = (0..counts.len()).filter(|&b| counts[b] == 0).collect();
-            // So few blocks that all were drawn.
+            // There are so few blocks that all were drawn.
             if left_out.is_empty() {
                 left_out = (0..counts.len()).collect();
             }
@@ -93,7 +92,7 @@ impl Bags {
     }
 }
 
-/// Puts a list into a random order (Fisher & Yates; Durstenfeld 1964).
+/// Shuffles a list (Fisher & Yates; Durstenfeld 1964).
 pub fn shuffle<T>(list: &mut [T], key: Key) {
     for i in (1..list.len()).rev() {
         list.swap(i, key.below(i as u64, i + 1));

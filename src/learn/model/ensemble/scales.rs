@@ -1,4 +1,4 @@
-//! Between physical units and what networks see.
+//! Conversion between physical units and the standardised inputs and targets of the networks.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,28 +6,27 @@ use crate::learn::dataset::{Dataset, Scaling};
 
 /// Standardisation of inputs and targets.
 ///
-/// A past value is seen as the difference to the one after it: levels that follow each other are nearly the same, and
-/// what a plant does next often lies in their differences, which would be lost beside the levels.
+/// A lagged input enters as its difference from the value one step later. Consecutive values are nearly equal, and their
+/// small differences are informative about the next step.
 ///
-/// Inputs are kept within what was seen in training, for beyond it a network's answer is arbitrary: there its part of
-/// a prediction stays what it was at the edge.
+/// Inputs are clamped to their range in the training data, because networks extrapolate badly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scales {
-    /// Of each input: the input one frame later, of which the difference is taken.
+    /// For each lagged input, the input one step later, from which it is subtracted: `[inputs]`.
     pub later: Vec<Option<usize>>,
-    /// Of the inputs, or differences: `[inputs]` each; the limits are of standardised values.
+    /// Of the inputs or their differences: `[inputs]`. `low` and `high` bound the standardised values.
     pub mean: Vec<f64>,
     pub inverse: Vec<f64>,
     pub low: Vec<f32>,
     pub high: Vec<f32>,
-    /// Of what the networks predict: `[targets]` each.
+    /// Of the targets of the networks: `[targets]`.
     pub target_mean: Vec<f64>,
     pub target_sd: Vec<f64>,
 }
 
 impl Scales {
-    /// `y`: `[targets][transitions]`, what is to be predicted.
-    pub fn of(data: &Dataset, y: &[Vec<f64>], rows: &[usize]) -> Self {
+    /// `y`: the targets of the networks, `[targets][transitions]`.
+    pub fn estimate(data: &Dataset, y: &[Vec<f64>], rows: &[usize]) -> Self {
         let inputs = &data.layout.inputs;
         let later = |&(signal, lag): &(usize, usize)| inputs.iter().position(|i| *i == (signal, lag.wrapping_sub(1)));
         let later: Vec<Option<usize>> = inputs.iter().map(later).collect();
@@ -55,30 +54,30 @@ impl Scales {
         scales
     }
 
-    /// Standardised input `k` of a row whose inputs `x` gives, without limits.
+    /// Standardised input `k` of a row, not clamped. `x` returns the inputs of the row.
     pub fn free(&self, k: usize, x: impl Fn(usize) -> f64) -> f32 {
         let value = self.later[k].map_or(0.0, &x) - x(k);
         ((if self.later[k].is_some() { value } else { -value } - self.mean[k]) * self.inverse[k]) as f32
     }
 
-    /// Standardised input `k`, within its limits; what is not a number stays so.
+    /// Standardised input `k`, clamped; NaN stays NaN.
     pub fn input(&self, k: usize, x: impl Fn(usize) -> f64) -> f32 {
         self.free(k, x).clamp(self.low[k], self.high[k])
     }
 
-    /// How standardised inputs change with input `k`: (which, by how much).
+    /// Derivatives with respect to input `k`: (standardised input, derivative).
     pub fn slopes(&self, k: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         let own = if self.later[k].is_some() { -self.inverse[k] } else { self.inverse[k] };
         let earlier = self.later.iter().enumerate().filter(move |(_, l)| **l == Some(k));
         std::iter::once((k, own)).chain(earlier.map(|(e, _)| (e, self.inverse[e])))
     }
 
-    /// Standardised value of target `j`; 0 for one that does not vary.
+    /// Standardised value of target `j`; 0 if the target is constant.
     pub fn target(&self, j: usize, y: f64) -> f32 {
         if self.target_sd[j] > 0.0 { ((y - self.target_mean[j]) / self.target_sd[j]) as f32 } else { 0.0 }
     }
 
-    /// Whether sizes and values make sense, for scales that were read from bytes.
+    /// Whether sizes and values are valid, for scales that were restored from bytes.
     pub fn is_sound(&self, inputs: usize, targets: usize) -> bool {
         let wide = [self.later.len(), self.mean.len(), self.inverse.len(), self.low.len(), self.high.len()];
         wide == [inputs; 5]

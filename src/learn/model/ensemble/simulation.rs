@@ -1,4 +1,9 @@
-//! Training to simulate: back-propagation through the steps of open-loop runs.
+//! Training on simulations: back-propagation through time over open-loop simulations of windows of the log.
+//!
+//! Let d(t) be the deviation of the simulated from the logged state of a target, in standard deviations of the network's
+//! target, and e(t) the error of one step: the mean of the network minus its target, plus the effect of the deviations of
+//! its inputs on the linear part. Then d(t + 1) = d(t) + e(t) for increments and d = e for levels. The loss is the mean of
+//! d² over windows and steps, weighted so that all targets count the same.
 
 use super::loss::Loss;
 use super::networks::{Networks, Pass};
@@ -12,36 +17,32 @@ use crate::learn::model::feedback::{Fed, Feedback, windows};
 use crate::learn::model::linear::Linear;
 use crate::rng::Key;
 
-/// Windows per member and step of the optimiser, at least.
-const LEAST: usize = 16;
-/// Windows that a row is in, per epoch.
+/// Minimum number of windows per member in a batch (guess).
+const LEAST_BATCH: usize = 16;
+/// Number of windows per epoch that contain a row (guess).
 const OVERLAP: usize = 4;
-/// Windows that training is stopped on, per member, at most.
-const HELD: usize = 256;
+/// Maximum number of windows per member for early stopping (guess).
+const VALIDATION_WINDOWS: usize = 256;
 
-/// An open-loop run in the networks' units, as deviations from the log.
-///
-/// `d` is how far the simulated state of a target is off, in standard deviations of what the networks predict. With e
-/// the network's mean minus its standardised target plus what the linear part makes of the deviations of its inputs, an
-/// increment's deviation is `d(t+1) = d(t) + e(t)`, and that of a level is e.
+/// A simulation in standardised units, as deviations from the log.
 #[derive(Debug)]
 pub struct Simulation<'a> {
     samples: &'a Samples,
     scales: &'a Scales,
     feedback: &'a Feedback,
     ties: Vec<Tie>,
-    /// Change of each target's e with each fed state's deviation, through the linear part: `[targets][fed]`.
+    /// Derivative of e with respect to the deviation of each fed-back state through the linear part: `[targets][fed]`.
     direct: Vec<Vec<f32>>,
-    /// Weight of each target's mean squared deviation, and that itself, of the last run.
+    /// Weight of each target, and its mean squared deviation in the last simulation.
     weight: Vec<f32>,
     squares: Vec<f64>,
     steps: Vec<Step>,
     bound_grad: Vec<f32>,
-    /// Standardised targets of the step that the way forward is at, and of the first.
+    /// Standardised targets of the current step and of the first step.
     t: Vec<f32>,
     first: Vec<f32>,
     loss: Loss,
-    /// Of the step that the way back is at.
+    /// Gradients of the current step of the backward pass.
     weight_grad: Vec<f32>,
     x_grad: Vec<f32>,
 }
@@ -55,15 +56,15 @@ struct Tie {
     gain: f32,
 }
 
-/// What a step back needs of its step forward.
+/// Values of a forward step that its backward step needs.
 #[derive(Debug, Default)]
 struct Step {
     pass: Pass,
-    /// Deviations before the step, of increments: `[members][targets][windows]`.
+    /// Deviations of increments before the step: `[members][targets][windows]`.
     before: Vec<f32>,
-    /// Deviations after the step; of levels: in it.
+    /// Deviations of increments after the step, and of levels in it.
     after: Vec<f32>,
-    /// Inputs, before they are kept within their limits: `[members][inputs][windows]`.
+    /// Inputs before clamping: `[members][inputs][windows]`.
     free: Vec<f32>,
     /// Gradients with respect to `before`.
     adjoint: Vec<f32>,
@@ -105,8 +106,8 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Runs all windows: `starts` `[members]` of equally many first rows. Returns the weighted mean squared deviation,
-    /// mean over targets.
+    /// Simulates all windows. `starts`: first rows, the same number for each member. Returns the weighted mean squared
+    /// deviation, averaged over targets.
     fn forward(&mut self, networks: &Networks, starts: &[Vec<usize>], compute: &Compute) -> Result<f64> {
         let n = starts.first().map_or(0, Vec::len);
         let (q, members) = (networks.targets(), networks.members);
@@ -175,9 +176,9 @@ impl<'a> Simulation<'a> {
         Ok(self.squares.iter().zip(&self.weight).map(|(s, w)| s * f64::from(*w)).sum::<f64>() / q as f64)
     }
 
-    /// The way back of the last [`Simulation::forward`]: the gradients of the sum over members of its weighted mean
-    /// squared deviations, and, for the log-variances and their bounds, of the likelihood of the first step, whose inputs
-    /// are all measured. Overwrites `weight_grad`.
+    /// The backward pass of the last [`Simulation::forward`]: gradients of its loss, summed over members. The log-variances
+    /// and their bounds have the gradient of the likelihood of the first step, whose inputs are all measured. Overwrites
+    /// `weight_grad`.
     fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
         let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
         let inputs = networks.inputs();
@@ -194,7 +195,7 @@ impl<'a> Simulation<'a> {
             let (earlier, here) = before.split_at_mut(at);
             let Some(step) = here.first_mut() else { break };
             if at == 0 {
-                // The means are taught by the whole run; here only how far they are off.
+                // The means have the gradient of the whole simulation; the likelihood only acts on the log-variances.
                 self.loss.evaluate(networks, &step.pass.out, &self.first, n);
                 self.bound_grad.clone_from(&self.loss.bound_grad);
             } else {
@@ -253,12 +254,12 @@ impl<'a> Simulation<'a> {
     }
 }
 
-/// Trains networks that already predict one step to simulate many, each member from windows that begin in its bag of
-/// blocks. `ends`: [`crate::learn::model::feedback::ends`]; the rest as in
-/// [`super::training::train`]. Returns how many epochs they had.
+/// Trains networks on simulations, after one-step training. The windows of each member begin in its bag of blocks. `ends`
+/// is [`crate::learn::model::feedback::ends`], the other parameters are those of [`super::training::train`]. Returns the
+/// number of epochs.
 ///
 /// # Errors
-/// As [`crate::compute::Backend`].
+/// Those of [`crate::compute::Backend`].
 #[allow(clippy::too_many_arguments, reason = "networks, their data and how to train them")]
 pub fn train(
     simulation: &mut Simulation,
@@ -278,11 +279,11 @@ pub fn train(
         bag.iter().enumerate().flat_map(of).collect()
     };
     let held: Vec<Vec<usize>> = bags.left_out.iter().map(|b| starts(b, length.div_ceil(2), None)).collect();
-    let n = held.iter().map(Vec::len).min().unwrap_or(0).min(HELD);
+    let n = held.iter().map(Vec::len).min().unwrap_or(0).min(VALIDATION_WINDOWS);
     let held: Vec<Vec<usize>> = held.iter().map(|h| (0..n).map(|i| h[i * h.len() / n]).collect()).collect();
-    let per_step = (settings.batch / length).max(LEAST);
+    let per_step = (settings.batch / length).max(LEAST_BATCH);
 
-    // Every target counts alike, whatever its errors add up to.
+    // All targets get the same weight in the loss at the start.
     if n > 0 {
         simulation.forward(networks, &held, compute)?;
         simulation.weight = simulation.squares.iter().map(|s| if *s > 0.0 { 1.0 / *s as f32 } else { 0.0 }).collect();
@@ -353,14 +354,14 @@ mod tests {
     }
 
     #[test]
-    fn deviations_are_those_of_a_run_and_gradients_what_differences_give() {
+    fn deviations_match_a_simulation_and_gradients_match_differences() {
         let data = data(60);
         let rows: Vec<usize> = (0..60).collect();
-        let scales = Scales::of(&data, &data.y, &rows);
+        let scales = Scales::estimate(&data, &data.y, &rows);
         let samples = Samples::new(&data, &data.y, &rows, &scales);
         let feedback = Feedback::new(&data.layout);
         let mut networks = Networks::new(2, 3, &[5, 4], 2, Key::new(5));
-        // Without weights of the log-variances, all gradients are those of the run.
+        // If the weights of the log-variances are zero, all gradients are those of the simulation.
         let size = Net::size(&networks.widths);
         for weights in networks.weights.chunks_exact_mut(size) {
             let last = weights.len() - 5 * 4;
@@ -374,7 +375,7 @@ mod tests {
         let mut grad = vec![0.0; networks.weights.len()];
         simulation.backward(&networks, &compute, &mut grad).unwrap();
 
-        // Step by step, in physical units.
+        // The same simulation in physical units.
         let mut sum = 0.0;
         for (m, starts) in starts.iter().enumerate() {
             for &start in starts {
@@ -418,10 +419,10 @@ mod tests {
     }
 
     #[test]
-    fn training_to_simulate_lowers_what_runs_deviate_by() {
+    fn training_on_simulations_reduces_their_deviations() {
         let data = data(400);
         let rows: Vec<usize> = (0..400).collect();
-        let scales = Scales::of(&data, &data.y, &rows);
+        let scales = Scales::estimate(&data, &data.y, &rows);
         let samples = Samples::new(&data, &data.y, &rows, &scales);
         let feedback = Feedback::new(&data.layout);
         let blocks = Blocks::new(&data, &rows, &[]);

@@ -1,4 +1,8 @@
-//! Training to predict one step ahead.
+//! One-step training with mini-batches and early stopping.
+//!
+//! All members are trained together, each on its own bootstrap sample. The learning rate decays along half a cosine
+//! (Loshchilov & Hutter 2017). After every epoch the loss on the left-out blocks is evaluated; training ends if it has not
+//! improved for `patience` epochs, and the best networks are returned.
 
 use super::adam::Adam;
 use super::loss::Loss;
@@ -10,17 +14,18 @@ use crate::error::Result;
 use crate::learn::model::blocks::Blocks;
 use crate::rng::Key;
 
-/// Rows that training is stopped on, per member, at most.
-const HELD: usize = 2_000;
+/// Maximum number of rows per member for early stopping (guess).
+const VALIDATION_ROWS: usize = 2_000;
 
-/// What the optimiser is told.
+/// Settings of the optimiser.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Over which the step size falls.
+    /// Number of epochs over which the learning rate decays.
     pub epochs: usize,
-    /// Epochs that are run, at most.
+    /// Maximum number of epochs.
     pub limit: usize,
-    /// Epochs without progress after which it ends; `None`: all epochs are run, and the last networks are taken.
+    /// Number of epochs without improvement after which training ends. `None`: all epochs are run, and the last networks
+    /// are returned.
     pub patience: Option<usize>,
     pub batch: usize,
     pub rate: f32,
@@ -28,7 +33,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub fn of(spec: &EnsembleSpec) -> Self {
+    pub fn new(spec: &EnsembleSpec) -> Self {
         Self {
             epochs: spec.epochs.value.max(1),
             limit: spec.epochs.value.max(1),
@@ -41,15 +46,14 @@ impl Settings {
 }
 
 impl Settings {
-    /// Those of an epoch (from 1): the step size falls from its whole to nothing along half a cosine (Loshchilov & Hutter
-    /// 2017), so that the last epochs average over the noise of the batches.
+    /// The settings of an epoch (from 1), with its learning rate.
     pub fn at(&self, epoch: usize) -> Self {
         let done = (epoch - 1) as f32 / self.epochs as f32;
         Self { rate: self.rate * 0.5 * (1.0 + (std::f32::consts::PI * done).cos()), ..*self }
     }
 }
 
-/// Optimisers of all parameters.
+/// The optimisers of all parameters.
 #[derive(Debug)]
 pub struct Descent {
     weights: Adam,
@@ -65,7 +69,7 @@ impl Descent {
         Self { weights: Adam::new(n), least: bounds.clone(), most: bounds, weight_grad: vec![0.0; n] }
     }
 
-    /// One step with the gradients of the weights, here, and of the bounds.
+    /// One step with the gradients of the weights, in `weight_grad`, and of the bounds.
     pub fn step(&mut self, networks: &mut Networks, bound_grad: &[f32], settings: &Settings) {
         let q = networks.targets();
         self.weights.step(&mut networks.weights, &self.weight_grad, settings.rate, settings.decay);
@@ -87,7 +91,7 @@ impl Best {
         Self { networks: networks.clone(), epoch: 0, loss: f64::INFINITY }
     }
 
-    /// Keeps `networks` if they are better; whether patience is at its end, or their loss no number any more.
+    /// Keeps `networks` if they are better. Returns whether training ends: patience is used up, or the loss is NaN.
     pub fn keep(&mut self, networks: &Networks, epoch: usize, loss: f64, patience: Option<usize>) -> bool {
         if loss < self.loss {
             self.networks.clone_from(networks);
@@ -97,16 +101,16 @@ impl Best {
     }
 }
 
-/// A loss that makes the last networks the best, as long as they are numbers.
+/// A loss for which the last finite networks are the best.
 pub fn last(networks: &Networks, epoch: usize) -> f64 {
     if networks.weights.iter().all(|w| w.is_finite()) { -(epoch as f64) } else { f64::NAN }
 }
 
-/// Trains all members side by side by mini-batches, every member on its own bag of blocks; with patience, the networks
-/// of the epoch that predicts the blocks left out best, by the mean over members. Returns how many epochs they had.
+/// Trains all members, each on its own bag of blocks. With patience, the result is the epoch with the lowest loss on the
+/// left-out blocks, averaged over members. Returns its number of epochs.
 ///
 /// # Errors
-/// As [`crate::compute::Backend`].
+/// Those of [`crate::compute::Backend`].
 pub fn train(
     networks: &mut Networks,
     samples: &Samples,
@@ -119,7 +123,7 @@ pub fn train(
     let rows_of = |list: &[usize]| -> Vec<usize> { list.iter().flat_map(|&b| blocks.ranges[b].clone()).collect() };
     let mut order: Vec<Vec<usize>> = bags.drawn.iter().map(|b| rows_of(b)).collect();
     let left_out: Vec<Vec<usize>> = bags.left_out.iter().map(|b| rows_of(b)).collect();
-    let held = left_out.iter().map(Vec::len).min().unwrap_or(0).min(HELD);
+    let held = left_out.iter().map(Vec::len).min().unwrap_or(0).min(VALIDATION_ROWS);
     let held: Vec<Vec<usize>> =
         left_out.iter().map(|rows| (0..held).map(|i| rows[i * rows.len() / held]).collect()).collect();
 
@@ -134,7 +138,7 @@ pub fn train(
         }
         for start in (0..n).step_by(settings.batch) {
             let rows = settings.batch.min(n - start);
-            // Bags differ a little in size.
+            // Bags differ slightly in size.
             let picked: Vec<Vec<usize>> =
                 order.iter().map(|o| (start..start + rows).map(|i| o[i % o.len()]).collect()).collect();
             samples.gather(&picked, &mut pass, &mut t);
