@@ -59,9 +59,9 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     let needed = (2 * (data.x.len() + 1)).max(30);
     if inliers.rows.len() < needed && !data.y.is_empty() {
         return Err(Error::Data(format!(
-            "too little to fit `{name}` on: {} where every signal is measured at {} in a row, and at least {needed} are \
-             needed for {}; see `inspect` for what is missing, use a longer log, fewer `model.lags`, or name signals \
-             that no model needs in `model.ignore`",
+            "the log is too short to fit `{name}`: there are {} with measurements of all signals over {} in a row, and at \
+             least {needed} are needed for {}; `inspect` lists missing values; use a longer log, fewer `model.lags`, or \
+             name signals that no model needs in `model.ignore`",
             plural(inliers.rows.len(), "training row", "training rows"),
             plural(options.lags.value + 1, "step", "steps"),
             plural(data.x.len(), "input", "inputs"),
