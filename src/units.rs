@@ -122,7 +122,12 @@ impl Unit {
 
     /// `(factor, shift)` with `value in other = value in self * factor + shift`.
     pub fn conversion(&self, other: &Self) -> Result<(f64, f64), String> {
-        self.factor(other).map(|f| (f, (self.offset - other.offset) / other.scale))
+        self.factor(other).map(|_| self.affine_to(other))
+    }
+
+    /// [`Self::conversion`] for two units that are known to have the same dimension.
+    pub(crate) fn affine_to(&self, other: &Self) -> (f64, f64) {
+        (self.scale / other.scale, (self.offset - other.offset) / other.scale)
     }
 
     /// Converts a value in this unit to `other`.

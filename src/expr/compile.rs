@@ -453,10 +453,9 @@ impl Compiler<'_> {
         if value.kind == ValueKind::Number || value.unit == *unit {
             return value.operand;
         }
-        let factor = value.unit.scale / unit.scale;
+        let (factor, shift) = value.unit.affine_to(unit);
         let scaled = self.builder.binary(Op::Mul, value.operand, Operand::Constant(factor));
-        let shift = if point { (value.unit.offset - unit.offset) / unit.scale } else { 0.0 };
-        if shift == 0.0 { scaled } else { self.builder.binary(Op::Add, scaled, Operand::Constant(shift)) }
+        if !point || shift == 0.0 { scaled } else { self.builder.binary(Op::Add, scaled, Operand::Constant(shift)) }
     }
 
     /// Converts a dimensionless value in a unit like `%` or `kW/W` to the unit 1; others are unchanged.
