@@ -12,9 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use parse::Factor;
-
-/// Exponents of the base dimensions: kg, m, s, K, A, mol, money, item (a countable unit of goods).
-pub type Dimension = [i8; 8];
+pub use table::Dimension;
 
 /// A unit of measure: `si = value * scale + offset`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

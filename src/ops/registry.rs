@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(r.rollback("now", "test").unwrap(), made[0]);
         assert_eq!(r.champion().unwrap().as_ref(), Some(&made[0]));
         assert_eq!(r.rollback("now", "test").unwrap_err().exit_code(), 2);
-        // and a new champion stands on what it replaced
+        // a new champion follows the one that it replaced
         let d = publish(b"d");
         r.record(&event(EventKind::Promoted, &d)).unwrap();
         assert_eq!(r.champions().unwrap(), [made[0].clone(), d]);

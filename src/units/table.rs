@@ -1,7 +1,9 @@
 //! The known unit symbols, and their values in SI.
 
-use super::Dimension;
 use crate::error;
+
+/// Exponents of the base dimensions: kg, m, s, K, A, mol, money, item (a countable unit of goods).
+pub type Dimension = [i8; 8];
 
 /// The definition of a symbol: `si = value * scale + offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
