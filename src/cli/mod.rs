@@ -44,7 +44,7 @@ const EXAMPLES: &str = "\
 Examples:
   twinopt init data/plant1 --log export.parquet   start a project from an exported log
   twinopt check                                   list all faults of all files
-  twinopt run scenarios/datacenter                fit if needed, simulate every case, write the report
+  twinopt run scenarios/datacenter                fit if needed, simulate, write the report
   twinopt report diff reports/a reports/b         compare two runs
 
 Exit codes: 0 success, 1 bug in twinopt, 2 wrong usage, 3 finished but needs attention, 65 bad data,

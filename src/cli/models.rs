@@ -29,7 +29,9 @@ pub enum Action {
     /// Show the model card of a version
     Show {
         /// Version, or the first characters of its name (default: the champion)
-        version: Option<String>,
+        // not `version`, which is the id of the flag `--version`
+        #[arg(value_name = "VERSION")]
+        name: Option<String>,
     },
     /// Make the previous champion champion again
     Rollback,
@@ -43,7 +45,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let registry = Registry::open(Project::find(&args.dir)?.model_dir(&name));
     match &args.action {
         Action::List => list(&registry, &name, globals),
-        Action::Show { version } => show(&registry, &name, version.as_deref(), globals),
+        Action::Show { name: version } => show(&registry, &name, version.as_deref(), globals),
         Action::Rollback => {
             // fails before anything is locked or written
             registry.previous()?;

@@ -2,6 +2,7 @@
 
 mod environment;
 mod exit_codes;
+mod help;
 mod models;
 mod output;
 #[path = "../room/mod.rs"]
