@@ -1,6 +1,6 @@
 //! Limits of a control at one step.
 
-use super::planner::Allowed;
+use super::planner::ControlConstraints;
 use crate::schema::{Bounds, Signal};
 use crate::trajectory::{Frame, Window};
 
@@ -17,7 +17,9 @@ pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64
     }
     if signal.switching.least > 0.0 {
         let Signal { max_move, multiple, switching, .. } = *signal;
-        return hard.clamp(Allowed { bounds: hard, max_move, multiple, switching }.next(previous, since, wanted));
+        return hard.clamp(
+            ControlConstraints { bounds: hard, max_move, multiple, switching }.nearest(previous, since, wanted),
+        );
     }
     let reach = signal.max_move.reach(previous);
     let both = Bounds { low: hard.low.max(reach.low), high: hard.high.min(reach.high) };

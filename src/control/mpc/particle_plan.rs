@@ -3,7 +3,7 @@
 use super::optimism::OptimismCheck;
 use super::rollout::{Start, Workspace, paths};
 use super::setup::Setup;
-use crate::control::planner::{Local, Plan, Planner, Price, Problem, project};
+use crate::control::planner::{CostFunction, Linearisation, Plan, Planner, Problem, project};
 
 /// One particle's plan.
 #[derive(Default)]
@@ -50,7 +50,7 @@ impl ParticlePlan {
         let mut problem = Problem {
             moves: setup.blocks.count(),
             steps: setup.blocks.lengths().collect(),
-            allowed: setup.limits.iter().map(|l| l.allowed.over(block)).collect(),
+            allowed: setup.limits.iter().map(|l| l.allowed.per_move(block)).collect(),
             totals: setup.totals.clone(),
             previous: start.previous.clone(),
             since: start.since.clone(),
@@ -98,12 +98,12 @@ struct InFutures<'a, 'p> {
     workspace: &'a mut Workspace,
 }
 
-impl Price for InFutures<'_, '_> {
+impl CostFunction for InFutures<'_, '_> {
     fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
         self.workspace.price(self.setup, self.start, candidates, costs);
     }
 
-    fn near(&mut self, at: &[f64]) -> Option<Local> {
+    fn near(&mut self, at: &[f64]) -> Option<Linearisation> {
         self.workspace.near(self.setup, self.start, at)
     }
 }

@@ -7,7 +7,7 @@ use super::local::Trace;
 use super::margins::Margins;
 use super::setup::Setup;
 use super::violation::ConstraintViolation;
-use crate::control::planner::Allowed;
+use crate::control::planner::ControlConstraints;
 use crate::expr::Registers;
 use crate::rng::Key;
 use crate::schema::Bounds;
@@ -48,7 +48,7 @@ pub(super) struct Workspace {
     registers: Registers,
     /// What the noise starts from, `[targets][particles]`; filled once per plan.
     noise: Option<Vec<Vec<f64>>>,
-    /// Price of breaking a hard limit, set by the first candidates of a plan.
+    /// CostFunction of breaking a hard limit, set by the first candidates of a plan.
     limit_price: Option<f64>,
     /// Scratch for one candidate's futures.
     each: Vec<f64>,
@@ -75,7 +75,7 @@ struct Rollout {
     known: Vec<f64>,
 }
 
-/// Price of an excess of one over a limit of the last rank, in spreads of the objective over the first candidates: beyond
+/// CostFunction of an excess of one over a limit of the last rank, in spreads of the objective over the first candidates: beyond
 /// what money can outweigh.
 const LIMIT_PRICE: f64 = 1e3;
 
@@ -242,7 +242,7 @@ pub(super) fn paths(setup: &Setup, start: &Start, candidates: &[Vec<f64>], path:
         let (done, rest) = path.split_at_mut(h * controls * n);
         for c in 0..controls {
             // Bounds are in the wishes.
-            let allowed = Allowed { bounds: Bounds::OPEN, ..setup.limits[c].allowed };
+            let allowed = ControlConstraints { bounds: Bounds::OPEN, ..setup.limits[c].allowed };
             let since = &mut since[c * n..(c + 1) * n];
             let wish = candidates.iter().map(|s| s[block * controls + c]);
             let now = &mut rest[c * n..(c + 1) * n];

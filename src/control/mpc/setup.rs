@@ -12,7 +12,7 @@ use super::rollout::Start;
 use super::skill_horizon::SkillHorizon;
 use super::stock::Stock;
 use crate::config::{MpcSpec, PlannerSpec, TimeSpan};
-use crate::control::planner::Total;
+use crate::control::planner::TotalLimit;
 use crate::control::{Observation, since};
 use crate::rng::Key;
 use crate::schema::{Bounds, Role};
@@ -51,7 +51,7 @@ pub(in crate::control) struct Setup<'a> {
     pub residuals: Option<Residuals>,
     /// Gain of the estimate of the model's bias.
     pub correction: f64,
-    pub totals: Vec<Total>,
+    pub totals: Vec<TotalLimit>,
     /// Of each planned control that the plan moves through a level.
     pub stocks: Vec<Option<Stock>>,
     /// Milliseconds for one plan.
@@ -80,7 +80,7 @@ impl<'a> Setup<'a> {
         let share = horizon as f64 / asked as f64;
         let totals = settings.totals.iter().filter_map(|t| total(t, &controls, asked, step));
         let totals =
-            totals.map(|t| Total { range: Bounds { low: share * t.range.low, high: share * t.range.high }, ..t });
+            totals.map(|t| TotalLimit { range: Bounds { low: share * t.range.low, high: share * t.range.high }, ..t });
         let totals = totals.collect();
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
         let smooth = has_slopes(settings, dynamics);

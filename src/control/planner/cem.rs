@@ -1,22 +1,29 @@
-//! The cross-entropy method.
+//! The cross-entropy method (CEM) with truncated normals, as in PETS (Chua et al. 2018).
+//!
+//! Algorithm, `iterations` times (default 4, guess):
+//! 1. Draw `population` (default 64, guess) sequences from a diagonal normal N(μ, σ²), truncated at ±2σ and at the bounds.
+//!    The first iteration includes μ and holding.
+//! 2. Take the `elites` (default 10 %, guess) with the lowest cost.
+//! 3. μ ← α μ + (1 − α) mean of the elites, σ² likewise, with α = `smoothing` (default 0.1, PETS).
+//!
+//! μ starts from the last plan, σ from the typical variation of each control. The best sequence of all iterations is the plan.
 
-use super::search::{Search, elite_count};
-use super::trial::{empty_plan, hold};
-use super::{Plan, Planner, Problem};
+use super::candidates::{empty_plan, hold_sequence};
+use super::problem::{Plan, Planner, Problem};
+use super::sampler::{Sampler, elite_count};
 use crate::rng::{Key, normal_quantile};
 use crate::schema::Bounds;
 use crate::stats::normal_cdf;
 
-/// Cross-entropy method with truncated normals, as in PETS (Chua et al. 2018): draw, keep the elites, move mean and
-/// variance to theirs; the best sequence ever seen is the plan.
+/// The cross-entropy method.
 #[derive(Debug, Clone, Copy)]
 pub struct Cem {
     /// Candidates per iteration.
     pub population: usize,
-    /// Share of candidates that shape the next iteration.
+    /// Share of the candidates to which the distribution is fitted.
     pub elites: f64,
     pub iterations: usize,
-    /// Weight of the last mean and variance.
+    /// Weight of the previous mean and variance.
     pub smoothing: f64,
 }
 
@@ -29,40 +36,40 @@ impl Planner for Cem {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut search = Search::new(problem, warm);
+        let mut sampler = Sampler::new(problem, warm);
         let population = self.population.max(2);
         let elites = elite_count(self.elites, population);
-        search.resize(population);
+        sampler.resize(population);
         for iteration in 0..self.iterations.max(1) {
             let key = problem.key.fold(iteration as u64);
             let mut drawn = 0;
             if iteration == 0 {
-                search.trial.candidates[0].clone_from(&search.mean);
-                search.trial.candidates[1] = hold(problem);
+                sampler.batch.candidates[0].clone_from(&sampler.mean);
+                sampler.batch.candidates[1] = hold_sequence(problem);
                 drawn = 2;
             }
             for c in drawn..population {
                 let stream = key.fold(c as u64);
                 for i in 0..problem.len() {
-                    let bounds = problem.allowed[i % problem.controls()].bounds;
-                    let (mean, deviation) = (search.mean[i], search.deviation[i]);
-                    search.trial.candidates[c][i] = truncated(stream, i as u64, mean, deviation, bounds);
+                    let bounds = problem.constraints[i % problem.controls()].bounds;
+                    let (mean, deviation) = (sampler.mean[i], sampler.deviation[i]);
+                    sampler.batch.candidates[c][i] = truncated(stream, i as u64, mean, deviation, bounds);
                 }
             }
-            search.trial.score(problem);
-            search.learn(elites, self.smoothing);
-            if search.converged() || (problem.late)() {
+            sampler.batch.score(problem);
+            sampler.fit_elites(elites, self.smoothing);
+            if sampler.converged() || (problem.out_of_time)() {
                 break;
             }
         }
-        search.trial.finish(Vec::new())
+        sampler.batch.into_plan(Vec::new())
     }
 }
 
-/// Number `i` of `stream` from the normal of `mean` and `deviation`, truncated at two deviations and at `bounds`.
+/// Draw `i` of `stream` from the normal distribution, truncated at two standard deviations and at `bounds`.
 ///
-/// PETS shrinks the deviation to half the distance to the nearer bound instead, so that a mean on a bound never leaves
-/// it; plans that start from the last one are often there.
+/// PETS instead shrinks the deviation to half of the distance to the nearer bound. A mean on a bound then never leaves it,
+/// and means that start from the last plan are often on a bound.
 fn truncated(stream: Key, i: u64, mean: f64, deviation: f64, bounds: Bounds) -> f64 {
     if deviation <= 0.0 {
         return mean;
@@ -77,11 +84,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draws_stay_within_bounds_and_have_the_right_mean() {
+    fn truncated_draws_stay_within_bounds_and_have_the_expected_mean() {
         let bounds = Bounds { low: -1.0, high: 0.0 };
         let draws: Vec<f64> = (0..20_000).map(|i| truncated(Key::new(2), i, 0.0, 0.5, bounds)).collect();
         assert!(draws.iter().all(|v| *v >= -1.0 - 1e-6 && *v <= 1e-6));
-        // Mean of half a normal that is cut at two deviations: −σ(φ(0) − φ(2))/(Φ(2) − Φ(0)).
+        // Mean of a normal truncated to [−2σ, 0]: −σ(φ(0) − φ(2))/(Φ(2) − Φ(0)).
         let mean = draws.iter().sum::<f64>() / draws.len() as f64;
         assert!((mean + 0.5 * (0.398_942 - 0.053_991) / 0.477_250).abs() < 0.006, "{mean}");
     }

@@ -1,38 +1,49 @@
-//! Bounded Gauss-Newton.
+//! Damped Gauss-Newton (Levenberg 1944, Marquardt 1963) with constraints.
+//!
+//! Algorithm:
+//! 1. Evaluate the initial candidates (last plan, holding, constants) and keep the `starts` cheapest (default 2, guess).
+//! 2. For each start u, `iterations` times (default 5, guess), and only for the cheapest after the first iteration:
+//!    - linearise all residuals of the horizon in one batch: J, r, g;
+//!    - for four dampings λ, solve min ½ ‖r + Jδ‖² + gᵀδ + ½ λ δᵀDδ subject to bounds, move limits, totals and the plant's
+//!      limits in the order of their ranks (`quadratic.rs`);
+//!    - evaluate u + tδ for three step lengths t, all in one batch, and take the best. If none is better, multiply λ by 300
+//!      and try once more.
+//! 3. Stop if the relative gain is below 10⁻⁹ or the time is up.
+//!
+//! Without derivatives, the best initial candidate is the plan.
 
 use nalgebra::DVector;
 
-use super::local::{by_rank, rows, units};
+use super::candidates::{CandidateBatch, empty_plan};
+use super::linearisation::Linearisation;
+use super::problem::{Plan, Planner, Problem};
 use super::quadratic::{Quadratic, Row};
-use super::trial::{Trial, empty_plan};
-use super::{Local, Plan, Planner, Problem};
+use super::step::{control_rows, limit_rows, scales, solve_by_rank};
 
-/// Damped Gauss-Newton (Levenberg 1944, Marquardt 1963) on few held moves over a long horizon: the slopes of the whole
-/// rollout in one batch, steps that hold bounds and moves by a small quadratic program, several dampings and three step
-/// lengths priced in one batch. It starts from the best of the last plan, holding and a few constants; without slopes
-/// that best start is the plan.
+/// Damped Gauss-Newton for objectives made of squares, absolute values and exceedances.
 #[derive(Debug, Clone, Copy)]
 pub struct GaussNewton {
-    /// Steps of the best start.
+    /// Iterations of the best start.
     pub iterations: usize,
-    /// Starts that take a first step; the best of them goes on.
+    /// Number of starts that make the first iteration; the best of them continues.
     pub starts: usize,
 }
 
-/// Dampings tried at once, around the one that won last.
+/// Dampings that are tried in one batch, relative to the last one that succeeded (guess).
 const DAMPINGS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
-/// Lengths of the step tried at once. Where the cost is concave in the size of a residual (ln, |r|), the squares lie above
-/// it and their least point stops short of its own: twice as far is tried, too (over-relaxation).
+/// Step lengths that are tried in one batch. If the cost is concave in the size of a residual (ln, |r|), the squares
+/// over-estimate it and the step is too short. Length 2 (over-relaxation) makes up for that.
 const LENGTHS: [f64; 3] = [2.0, 1.0, 0.4];
+/// Damping of the first iteration (guess).
 const FIRST_DAMPING: f64 = 0.01;
-/// How much stronger the damping becomes when no step was better.
-const RETREAT: f64 = 300.0;
-/// Relative gain below which nothing is left to find.
-const GAIN: f64 = 1e-9;
-/// Curvature of broken limits, in largest curvatures of the cost.
+/// Factor on the damping if no step was better (guess).
+const DAMPING_INCREASE: f64 = 300.0;
+/// Relative gain below which the search has converged.
+const MINIMUM_GAIN: f64 = 1e-9;
+/// Weight of the squared violation of a limit, relative to the largest curvature of the cost (guess).
 const LIMIT_CURVATURE: f64 = 1e3;
-/// Steps towards the kinks and multipliers of broken limits.
-const LIMIT_ROUNDS: usize = 4;
+/// Iterations of the method of multipliers for violated limits (guess).
+const MULTIPLIER_ITERATIONS: usize = 4;
 
 impl Planner for GaussNewton {
     fn name(&self) -> &'static str {
@@ -43,146 +54,151 @@ impl Planner for GaussNewton {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut trial = Trial::begun(problem, warm);
-        let mut branches: Vec<Branch> = trial
+        let mut batch = CandidateBatch::with_initial(problem, warm);
+        let mut iterates: Vec<Iterate> = batch
             .ranked(self.starts.max(1))
-            .map(|i| Branch {
-                at: trial.candidates[i].clone(),
-                cost: trial.costs[i],
+            .map(|i| Iterate {
+                at: batch.candidates[i].clone(),
+                cost: batch.costs[i],
                 damping: FIRST_DAMPING,
-                gain: true,
+                improved: true,
             })
             .collect();
         for iteration in 0..self.iterations {
-            let mut late = false;
-            for branch in &mut branches {
-                late = (problem.late)();
-                if late {
+            let mut out_of_time = false;
+            for iterate in &mut iterates {
+                out_of_time = (problem.out_of_time)();
+                if out_of_time {
                     break;
                 }
-                branch.advance(problem, &mut trial);
+                iterate.advance(problem, &mut batch);
             }
-            branches.sort_by(|a, b| a.cost.total_cmp(&b.cost));
-            branches.truncate(1);
-            if late || iteration + 1 < self.iterations && !branches.iter().any(|b| b.gain) {
+            iterates.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+            iterates.truncate(1);
+            if out_of_time || iteration + 1 < self.iterations && !iterates.iter().any(|b| b.improved) {
                 break;
             }
         }
-        trial.finish(Vec::new())
+        batch.into_plan(Vec::new())
     }
 }
 
-/// A sequence on its way down.
-struct Branch {
+/// A sequence that is being improved.
+struct Iterate {
     at: Vec<f64>,
     cost: f64,
     damping: f64,
-    /// Whether the last step was worth taking.
-    gain: bool,
+    /// Whether the last step gained more than [`MINIMUM_GAIN`].
+    improved: bool,
 }
 
-impl Branch {
-    /// Takes the best of the steps tried, if it is better than none.
-    fn advance(&mut self, problem: &mut Problem, trial: &mut Trial) {
-        self.gain = false;
-        let Some(local) = problem.price.near(&self.at).filter(|l| l.is_known(self.at.len())) else { return };
-        let step = Step::new(problem, &self.at, &local);
+impl Iterate {
+    /// Takes the best of the candidate steps if it lowers the cost.
+    fn advance(&mut self, problem: &mut Problem, batch: &mut CandidateBatch) {
+        self.improved = false;
+        let Some(model) = problem.cost_function.linearise(&self.at).filter(|l| l.is_finite(self.at.len())) else {
+            return;
+        };
+        let subproblem = Subproblem::new(problem, &self.at, &model);
         for _ in 0..2 {
-            trial.candidates.clear();
+            batch.candidates.clear();
             let mut dampings = Vec::with_capacity(DAMPINGS.len() * LENGTHS.len());
             for damping in DAMPINGS.map(|d| d * self.damping) {
-                let Some(change) = step.change(damping) else { continue };
+                let Some(change) = subproblem.solve(damping) else { continue };
                 for length in LENGTHS {
-                    trial.candidates.push(self.at.iter().zip(&change).map(|(u, d)| u + length * d).collect());
+                    batch.candidates.push(self.at.iter().zip(&change).map(|(u, d)| u + length * d).collect());
                     dampings.push(damping);
                 }
             }
             if dampings.is_empty() {
                 return;
             }
-            trial.score(problem);
-            if let Some(first) = trial.first().filter(|i| trial.costs[*i] < self.cost) {
-                self.gain = self.cost - trial.costs[first] > GAIN * self.cost.abs();
-                self.at.clone_from(&trial.candidates[first]);
-                self.cost = trial.costs[first];
+            batch.score(problem);
+            if let Some(first) = batch.best_index().filter(|i| batch.costs[*i] < self.cost) {
+                self.improved = self.cost - batch.costs[first] > MINIMUM_GAIN * self.cost.abs();
+                self.at.clone_from(&batch.candidates[first]);
+                self.cost = batch.costs[first];
                 self.damping = dampings[first].clamp(1e-8, 1e8);
                 return;
             }
-            self.damping *= RETREAT;
+            self.damping *= DAMPING_INCREASE;
         }
     }
 }
 
-/// The model of one iteration, in units of `scale`.
-struct Step {
+/// The quadratic program of one iteration, in units of `scale`.
+struct Subproblem {
     scale: Vec<f64>,
-    /// What a change must hold.
+    /// Bounds, move limits and totals.
     rows: Vec<Row>,
     /// Limits of the plant, with their ranks.
     limits: Vec<(u32, Row)>,
     quadratic: Quadratic,
-    /// What the damping multiplies.
-    diagonal: Vec<f64>,
+    /// Diagonal matrix D that the damping multiplies.
+    damping_diagonal: Vec<f64>,
 }
 
-impl Step {
-    fn new(problem: &Problem, at: &[f64], local: &Local) -> Self {
-        let scale = units(problem);
-        let quadratic = local.quadratic(&scale);
-        let most = quadratic.hessian.diagonal().max();
-        // Where squares say nothing, one unit of damping is a step of one unit of scale down the gradient.
-        let slope = local.gradient.iter().zip(&scale).map(|(g, s)| (g * s).abs()).fold(0.0, f64::max);
-        let floor = 1e-3 * most + slope + f64::MIN_POSITIVE.sqrt();
-        let diagonal = quadratic.hessian.diagonal().iter().map(|h| h + floor).collect();
+impl Subproblem {
+    fn new(problem: &Problem, at: &[f64], model: &Linearisation) -> Self {
+        let scale = scales(problem);
+        let quadratic = model.quadratic(&scale);
+        let largest_curvature = quadratic.hessian.diagonal().max();
+        // Without squares, a damping of one gives a step of at most one unit of scale along the negative gradient.
+        let slope = model.gradient.iter().zip(&scale).map(|(g, s)| (g * s).abs()).fold(0.0, f64::max);
+        let floor = 1e-3 * largest_curvature + slope + f64::MIN_POSITIVE.sqrt();
+        let damping_diagonal = quadratic.hessian.diagonal().iter().map(|h| h + floor).collect();
         Self {
-            rows: rows(problem, at, &scale),
-            limits: local.limit_rows(problem, at, &scale),
+            rows: control_rows(problem, at, &scale),
+            limits: limit_rows(model, problem, at, &scale),
             quadratic,
-            diagonal,
+            damping_diagonal,
             scale,
         }
     }
 
-    /// The best change, `[moves * controls]`, in the controls' units.
-    fn change(&self, damping: f64) -> Option<Vec<f64>> {
+    /// The step `[moves * controls]` in the units of the controls.
+    fn solve(&self, damping: f64) -> Option<Vec<f64>> {
         let mut model = self.quadratic.clone();
-        for (i, d) in self.diagonal.iter().enumerate() {
+        for (i, d) in self.damping_diagonal.iter().enumerate() {
             model.hessian[(i, i)] += damping * d;
         }
-        let x = by_rank(self.rows.clone(), &self.limits, |rows, broken| mend(&model, rows, broken))?;
+        let x = solve_by_rank(self.rows.clone(), &self.limits, |rows, violated| {
+            solve_with_soft_limits(&model, rows, violated)
+        })?;
         Some(x.iter().zip(&self.scale).map(|(x, s)| x * s).collect())
     }
 }
 
-/// The least point of `model` that holds `rows`; broken limits are one-sided squares.
-fn mend(model: &Quadratic, rows: &[Row], broken: &[Row]) -> Option<DVector<f64>> {
-    if broken.is_empty() {
-        return model.least(rows);
+/// The minimiser of `model` subject to `rows`. `violated` rows enter as one-sided quadratic penalties, with the method of
+/// multipliers (Hestenes 1969).
+fn solve_with_soft_limits(model: &Quadratic, rows: &[Row], violated: &[Row]) -> Option<DVector<f64>> {
+    if violated.is_empty() {
+        return model.minimise(rows);
     }
     let curvature = LIMIT_CURVATURE * model.hessian.diagonal().max();
-    // What is asked of each broken limit, none when it mends by itself.
-    let mut asked: Vec<Option<f64>> = broken.iter().map(|row| Some(row.bound)).collect();
-    let mut mended = None;
-    for _ in 0..LIMIT_ROUNDS {
-        let mut kinked = model.clone();
-        for (row, bound) in broken.iter().zip(&asked).filter_map(|(row, asked)| Some((row, (*asked)?))) {
-            for (i, a) in &row.slopes {
-                kinked.gradient[*i] -= curvature * a * bound;
-                row.slopes.iter().for_each(|(j, b)| kinked.hessian[(*i, *j)] += curvature * a * b);
+    // Shifted bound of each violated limit; `None` while the limit is inactive.
+    let mut shifted: Vec<Option<f64>> = violated.iter().map(|row| Some(row.bound)).collect();
+    let mut solution = None;
+    for _ in 0..MULTIPLIER_ITERATIONS {
+        let mut penalised = model.clone();
+        for (row, bound) in violated.iter().zip(&shifted).filter_map(|(row, bound)| Some((row, (*bound)?))) {
+            for (i, a) in &row.coefficients {
+                penalised.gradient[*i] -= curvature * a * bound;
+                row.coefficients.iter().for_each(|(j, b)| penalised.hessian[(*i, *j)] += curvature * a * b);
             }
         }
-        let x = kinked.least(rows)?;
-        for (row, asked) in broken.iter().zip(&mut asked) {
+        let x = penalised.minimise(rows)?;
+        for (row, shifted) in violated.iter().zip(&mut shifted) {
             let excess = row.dot(&x) - row.bound;
-            // A square gives in to the cost by a little: ask for that much more, as a multiplier would.
-            *asked = match *asked {
+            // The penalty leaves a small violation. Shifting the bound by it acts like updating the multiplier.
+            *shifted = match *shifted {
                 Some(bound) if excess > 0.0 => Some(bound - excess),
                 Some(bound) if bound < row.bound => Some(bound),
                 _ if excess > 0.0 => Some(row.bound),
                 _ => None,
             };
         }
-        mended = Some(x);
+        solution = Some(x);
     }
-    mended
+    solution
 }

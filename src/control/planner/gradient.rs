@@ -1,33 +1,41 @@
-//! Projected quasi-Newton descent.
+//! Projected quasi-Newton descent (L-BFGS: Nocedal 1980).
+//!
+//! Algorithm, from the best initial candidate, `iterations` times (default 8, guess):
+//! 1. Gradient g from the linearisation, or by forward differences in one batch.
+//! 2. Fix the values that lie on a bound and whose descent direction leaves it.
+//! 3. Direction −Hg from the two-loop recursion over the last `memory` pairs (default 6, guess), and −g.
+//! 4. Evaluate six step lengths along each direction in one batch, projected, and take the best.
+//! 5. If the relative gain is below 10⁻¹⁰, discard the pairs and try once more, then stop.
+//!
+//! It suits objectives that are not sums of squares. With `polish = true` it also refines the plan of a sampler.
 
 use std::collections::VecDeque;
 
-use super::local::units;
-use super::trial::{Trial, empty_plan};
-use super::{Plan, Planner, Problem};
+use super::candidates::{CandidateBatch, empty_plan};
+use super::problem::{Plan, Planner, Problem};
+use super::step::scales;
 
-/// L-BFGS (Nocedal 1980; two-loop recursion) with projection: values that lie on a bound and want to leave are held, all
-/// step lengths of a line search are priced in one batch. Slopes come from the price, or else from forward differences in
-/// one batch. For objectives that are no sum of squares, and as a polish of another planner's plan.
+/// Projected L-BFGS.
 #[derive(Debug, Clone, Copy)]
 pub struct Gradient {
     pub iterations: usize,
-    /// Past steps that shape the next one.
+    /// Number of curvature pairs of the L-BFGS approximation.
     pub memory: usize,
 }
 
-/// Lengths tried at once, in quasi-Newton steps; and down the slopes, in steps whose largest change is one unit.
+/// Step lengths along the quasi-Newton direction, and along the negative gradient scaled to a largest change of one unit
+/// (guess).
 const LENGTHS: [f64; 6] = [2.0, 1.0, 0.5, 0.2, 0.05, 0.01];
 const STEEPEST: [f64; 6] = [3.0, 1.0, 0.3, 0.1, 0.03, 0.003];
-/// Forward differences in units.
+/// Size of forward differences, in units of the control's scale.
 const DIFFERENCE: f64 = 1e-5;
-/// Relative gain below which nothing is left to find.
-const GAIN: f64 = 1e-10;
+/// Relative gain below which the search has converged.
+const MINIMUM_GAIN: f64 = 1e-10;
 
-/// A step and the change of slopes along it, in units.
-struct Pair {
+/// A step and the change of the gradient along it, in scaled units.
+struct CurvaturePair {
     step: Vec<f64>,
-    turn: Vec<f64>,
+    gradient_change: Vec<f64>,
 }
 
 impl Planner for Gradient {
@@ -39,44 +47,46 @@ impl Planner for Gradient {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut trial = Trial::begun(problem, warm);
-        self.descend(problem, &mut trial);
-        trial.finish(Vec::new())
+        let mut batch = CandidateBatch::with_initial(problem, warm);
+        self.descend(problem, &mut batch);
+        batch.into_plan(Vec::new())
     }
 }
 
 impl Gradient {
-    /// From the best sequence seen.
-    fn descend(&self, problem: &mut Problem, trial: &mut Trial) {
-        let unit = units(problem);
-        let mut past: VecDeque<Pair> = VecDeque::new();
-        let mut last: Option<(Vec<f64>, Vec<f64>)> = None;
+    /// Improves the best sequence of `batch`.
+    fn descend(&self, problem: &mut Problem, batch: &mut CandidateBatch) {
+        let unit = scales(problem);
+        let mut pairs: VecDeque<CurvaturePair> = VecDeque::new();
+        let mut previous: Option<(Vec<f64>, Vec<f64>)> = None;
         for _ in 0..self.iterations {
-            if (problem.late)() || !trial.best().cost.is_finite() {
+            if (problem.out_of_time)() || !batch.best().cost.is_finite() {
                 return;
             }
-            let (at, cost) = (trial.best().controls.clone(), trial.best().cost);
-            let slopes = slopes(problem, &at, cost, &unit);
-            if let Some((from, before)) = last.replace((at.clone(), slopes.clone())) {
+            let (at, cost) = (batch.best().controls.clone(), batch.best().cost);
+            let gradient = gradient(problem, &at, cost, &unit);
+            if let Some((from, before)) = previous.replace((at.clone(), gradient.clone())) {
                 let step: Vec<f64> = at.iter().zip(&from).zip(&unit).map(|((a, b), u)| (a - b) / u).collect();
-                let turn: Vec<f64> = slopes.iter().zip(&before).map(|(a, b)| a - b).collect();
-                // Only upward curvature is a quasi-Newton's.
-                if dot(&step, &turn) > 1e-10 * dot(&step, &step).sqrt() * dot(&turn, &turn).sqrt() {
-                    past.push_back(Pair { step, turn });
-                    if past.len() > self.memory.max(1) {
-                        past.pop_front();
+                let gradient_change: Vec<f64> = gradient.iter().zip(&before).map(|(a, b)| a - b).collect();
+                // L-BFGS needs positive curvature along each step.
+                if dot(&step, &gradient_change)
+                    > 1e-10 * dot(&step, &step).sqrt() * dot(&gradient_change, &gradient_change).sqrt()
+                {
+                    pairs.push_back(CurvaturePair { step, gradient_change });
+                    if pairs.len() > self.memory.max(1) {
+                        pairs.pop_front();
                     }
                 }
             }
-            let free = free(problem, &at, &slopes);
-            let downhill: Vec<f64> = slopes.iter().zip(&free).map(|(g, free)| if *free { -g } else { 0.0 }).collect();
+            let free = free_variables(problem, &at, &gradient);
+            let downhill: Vec<f64> = gradient.iter().zip(&free).map(|(g, free)| if *free { -g } else { 0.0 }).collect();
             let most = downhill.iter().fold(0.0f64, |m, v| m.max(v.abs()));
             if most <= 0.0 || !most.is_finite() {
                 return;
             }
-            trial.candidates.clear();
+            batch.candidates.clear();
             let mut ray = |direction: &[f64], lengths: &[f64], size: f64| {
-                trial.candidates.extend(lengths.iter().map(|length| {
+                batch.candidates.extend(lengths.iter().map(|length| {
                     at.iter()
                         .zip(direction)
                         .zip(&unit)
@@ -84,39 +94,39 @@ impl Gradient {
                         .collect::<Vec<f64>>()
                 }));
             };
-            if !past.is_empty() {
-                let mut newton = two_loops(&past, &downhill);
+            if !pairs.is_empty() {
+                let mut newton = two_loop_recursion(&pairs, &downhill);
                 newton.iter_mut().zip(&free).filter(|(_, free)| !**free).for_each(|(v, _)| *v = 0.0);
                 if dot(&newton, &downhill) > 0.0 {
                     ray(&newton, &LENGTHS, 1.0);
                 }
             }
             ray(&downhill, &STEEPEST, most.recip());
-            trial.score(problem);
-            if cost - trial.best().cost <= GAIN * cost.abs() {
-                // The past may mislead; without it, this was the last try.
-                if past.is_empty() {
+            batch.score(problem);
+            if cost - batch.best().cost <= MINIMUM_GAIN * cost.abs() {
+                // The pairs may be misleading. Without them the search has converged.
+                if pairs.is_empty() {
                     return;
                 }
-                past.clear();
-                last = None;
+                pairs.clear();
+                previous = None;
             }
         }
     }
 }
 
-/// Slopes of the cost per unit of each value.
-fn slopes(problem: &mut Problem, at: &[f64], cost: f64, unit: &[f64]) -> Vec<f64> {
-    if let Some(local) = problem.price.near(at).filter(|l| l.is_known(at.len())) {
-        return local.slopes().iter().zip(unit).map(|(g, u)| g * u).collect();
+/// Gradient of the cost in scaled units.
+fn gradient(problem: &mut Problem, at: &[f64], cost: f64, unit: &[f64]) -> Vec<f64> {
+    if let Some(model) = problem.cost_function.linearise(at).filter(|l| l.is_finite(at.len())) {
+        return model.full_gradient().iter().zip(unit).map(|(g, u)| g * u).collect();
     }
     let mut changes = Vec::with_capacity(at.len());
     let candidates: Vec<Vec<f64>> = (0..at.len())
         .map(|i| {
-            let allowed = &problem.allowed[i % problem.controls()];
-            let size = if allowed.multiple > 0.0 { allowed.multiple } else { DIFFERENCE * unit[i] };
-            // From the upper bound only the way down is left.
-            let change = if at[i] + size <= allowed.bounds.high { size } else { -size };
+            let constraints = &problem.constraints[i % problem.controls()];
+            let size = if constraints.multiple > 0.0 { constraints.multiple } else { DIFFERENCE * unit[i] };
+            // At the upper bound, take the difference downwards.
+            let change = if at[i] + size <= constraints.bounds.high { size } else { -size };
             changes.push(change);
             let mut moved = at.to_vec();
             moved[i] += change;
@@ -124,37 +134,37 @@ fn slopes(problem: &mut Problem, at: &[f64], cost: f64, unit: &[f64]) -> Vec<f64
         })
         .collect();
     let mut costs = Vec::new();
-    problem.price.cost(&candidates, &mut costs);
+    problem.cost_function.evaluate(&candidates, &mut costs);
     costs.resize(at.len(), f64::NAN);
-    let slope = |((c, change), u): ((&f64, &f64), &f64)| if c.is_finite() { (c - cost) / change * u } else { 0.0 };
-    costs.iter().zip(&changes).zip(unit).map(slope).collect()
+    let derivative = |((c, change), u): ((&f64, &f64), &f64)| if c.is_finite() { (c - cost) / change * u } else { 0.0 };
+    costs.iter().zip(&changes).zip(unit).map(derivative).collect()
 }
 
-/// Values that may follow the slopes down: all but those on a bound that holds them back.
-fn free(problem: &Problem, at: &[f64], slopes: &[f64]) -> Vec<bool> {
+/// Values that can move along the negative gradient without leaving their bounds.
+fn free_variables(problem: &Problem, at: &[f64], gradient: &[f64]) -> Vec<bool> {
     let controls = problem.controls();
-    let held = |(i, (v, g)): (usize, (&f64, &f64))| {
-        let bounds = problem.allowed[i % controls].bounds;
+    let blocked = |(i, (v, g)): (usize, (&f64, &f64))| {
+        let bounds = problem.constraints[i % controls].bounds;
         (*v >= bounds.high && *g < 0.0) || (*v <= bounds.low && *g > 0.0)
     };
-    at.iter().zip(slopes).enumerate().map(|pair| !held(pair)).collect()
+    at.iter().zip(gradient).enumerate().map(|pair| !blocked(pair)).collect()
 }
 
-/// The inverse Hessian that the past tells of, times `vector`.
-fn two_loops(past: &VecDeque<Pair>, vector: &[f64]) -> Vec<f64> {
+/// The L-BFGS approximation of the inverse Hessian times `vector`.
+fn two_loop_recursion(pairs: &VecDeque<CurvaturePair>, vector: &[f64]) -> Vec<f64> {
     let mut q = vector.to_vec();
-    let mut shares = Vec::with_capacity(past.len());
-    for pair in past.iter().rev() {
-        let share = dot(&pair.step, &q) / dot(&pair.step, &pair.turn);
-        q.iter_mut().zip(&pair.turn).for_each(|(q, y)| *q -= share * y);
+    let mut shares = Vec::with_capacity(pairs.len());
+    for pair in pairs.iter().rev() {
+        let share = dot(&pair.step, &q) / dot(&pair.step, &pair.gradient_change);
+        q.iter_mut().zip(&pair.gradient_change).for_each(|(q, y)| *q -= share * y);
         shares.push(share);
     }
-    if let Some(newest) = past.back() {
-        let scale = dot(&newest.step, &newest.turn) / dot(&newest.turn, &newest.turn);
+    if let Some(newest) = pairs.back() {
+        let scale = dot(&newest.step, &newest.gradient_change) / dot(&newest.gradient_change, &newest.gradient_change);
         q.iter_mut().for_each(|q| *q *= scale);
     }
-    for (pair, share) in past.iter().zip(shares.iter().rev()) {
-        let back = dot(&pair.turn, &q) / dot(&pair.step, &pair.turn);
+    for (pair, share) in pairs.iter().zip(shares.iter().rev()) {
+        let back = dot(&pair.gradient_change, &q) / dot(&pair.step, &pair.gradient_change);
         q.iter_mut().zip(&pair.step).for_each(|(q, s)| *q += (share - back) * s);
     }
     q
@@ -164,24 +174,24 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// A planner whose plans are improved by a few steps of [`Gradient`].
-pub struct Polished {
+/// A planner whose plan is refined by a few iterations of [`Gradient`].
+pub struct PolishedPlanner {
     pub planner: Box<dyn Planner>,
     pub gradient: Gradient,
 }
 
-impl Planner for Polished {
+impl Planner for PolishedPlanner {
     fn name(&self) -> &'static str {
         self.planner.name()
     }
 
     fn plan(&self, problem: &mut Problem, warm: Option<&Plan>) -> Plan {
         let plan = self.planner.plan(problem, warm);
-        if problem.is_empty() || !plan.cost.is_finite() || (problem.late)() {
+        if problem.is_empty() || !plan.cost.is_finite() || (problem.out_of_time)() {
             return plan;
         }
-        let mut trial = Trial::of(problem, vec![plan.controls]);
-        self.gradient.descend(problem, &mut trial);
-        trial.finish(plan.memory)
+        let mut batch = CandidateBatch::scored(problem, vec![plan.controls]);
+        self.gradient.descend(problem, &mut batch);
+        batch.into_plan(plan.memory)
     }
 }

@@ -1,29 +1,37 @@
-//! The improved cross-entropy method.
+//! The improved cross-entropy method (iCEM: Pinneri et al. 2020).
+//!
+//! Like CEM, with these changes:
+//! 1. The noise is coloured: its power spectral density is ∝ 1/f^β (`beta`, default 2.5, in the range of the paper), so that slow plants
+//!    are excited for long enough to respond.
+//! 2. A share `keep` (default 0.3, paper) of the elites survives from iteration to iteration and, shifted in time, from plan
+//!    to plan.
+//! 3. The population shrinks by `decay` (default 1.25, paper) per iteration, but stays at twice the number of elites or more.
+//! 4. The mean is a candidate of the first and of the last iteration.
+//!
+//! Other defaults: population 64 and 4 iterations (guesses), elites 10 % and smoothing 0.1 (as CEM).
 
 use std::f64::consts::PI;
 
-use super::search::{Search, elite_count};
-use super::trial::{empty_plan, hold};
-use super::{Plan, Planner, Problem};
+use super::candidates::{empty_plan, hold_sequence};
+use super::problem::{Plan, Planner, Problem};
+use super::sampler::{Sampler, elite_count};
 use crate::rng::Key;
 
-/// iCEM (Pinneri et al. 2020): CEM with coloured noise, so that slow plants are moved long enough to answer; elites that
-/// survive from iteration to iteration and from plan to plan; a population that shrinks; and the mean as a candidate of
-/// the last iteration.
+/// The improved cross-entropy method.
 #[derive(Debug, Clone, Copy)]
 pub struct Icem {
     /// Candidates of the first iteration.
     pub population: usize,
-    /// Share of candidates that shape the next iteration.
+    /// Share of the candidates to which the distribution is fitted.
     pub elites: f64,
     pub iterations: usize,
-    /// Weight of the last mean and variance.
+    /// Weight of the previous mean and variance.
     pub smoothing: f64,
-    /// Power spectral density of the noise ∝ 1/f^β.
+    /// Exponent β of the power spectral density 1/f^β of the noise.
     pub beta: f64,
     /// The population shrinks by this factor each iteration.
     pub decay: f64,
-    /// Share of elites kept between iterations and between plans.
+    /// Share of the elites that is reused in the next iteration and in the next plan.
     pub keep: f64,
 }
 
@@ -36,60 +44,65 @@ impl Planner for Icem {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut search = Search::new(problem, warm);
-        let mut noise = Noise::new(problem.moves, self.beta);
+        let mut sampler = Sampler::new(problem, warm);
+        let mut noise = ColouredNoise::new(problem.moves, self.beta);
         let population = self.population.max(2);
         let elites = elite_count(self.elites, population);
-        let keep = ((self.keep * elites as f64).ceil() as usize).min(elites);
-        let mut kept = warm.map_or_else(Vec::new, |w| self.restart(&w.memory, keep, &search, problem));
+        let reused = ((self.keep * elites as f64).ceil() as usize).min(elites);
+        let mut carried = warm.map_or_else(Vec::new, |w| self.reuse_elites(&w.memory, reused, &sampler, problem));
         let last = self.iterations.max(1) - 1;
         for iteration in 0..=last {
             let shrunk = population as f64 * self.decay.max(1.0).powi(-(iteration as i32));
-            let mut first = std::mem::take(&mut kept);
+            let mut first = std::mem::take(&mut carried);
             if iteration == 0 {
-                first.push(hold(problem));
+                first.push(hold_sequence(problem));
             }
             if iteration == 0 || iteration == last {
-                first.push(search.mean.clone());
+                first.push(sampler.mean.clone());
             }
             let n = (shrunk as usize).max(2 * elites).max(first.len());
-            search.resize(n);
+            sampler.resize(n);
             let drawn = first.len();
-            for (slot, candidate) in search.trial.candidates.iter_mut().zip(first) {
+            for (slot, candidate) in sampler.batch.candidates.iter_mut().zip(first) {
                 *slot = candidate;
             }
             let key = problem.key.fold(iteration as u64);
             for c in drawn..n {
-                noise.draw(key.fold(c as u64), problem.controls(), &search.deviation, &mut search.trial.candidates[c]);
-                for (v, mean) in search.trial.candidates[c].iter_mut().zip(&search.mean) {
+                noise.draw(
+                    key.fold(c as u64),
+                    problem.controls(),
+                    &sampler.deviation,
+                    &mut sampler.batch.candidates[c],
+                );
+                for (v, mean) in sampler.batch.candidates[c].iter_mut().zip(&sampler.mean) {
                     *v += mean;
                 }
             }
-            search.trial.score(problem);
-            search.learn(elites, self.smoothing);
-            kept = search.trial.elites(keep).cloned().collect();
-            if search.converged() || (problem.late)() {
+            sampler.batch.score(problem);
+            sampler.fit_elites(elites, self.smoothing);
+            carried = sampler.batch.elites(reused).cloned().collect();
+            if sampler.converged() || (problem.out_of_time)() {
                 break;
             }
         }
-        search.trial.finish(kept)
+        sampler.batch.into_plan(carried)
     }
 }
 
 impl Icem {
-    /// Elites of the last plan, shifted to now; their last move, which is new, is drawn at random.
-    fn restart(&self, memory: &[Vec<f64>], keep: usize, search: &Search, problem: &Problem) -> Vec<Vec<f64>> {
+    /// Elites of the last plan, already shifted in time. Their last move is new and is drawn at random.
+    fn reuse_elites(&self, memory: &[Vec<f64>], reused: usize, sampler: &Sampler, problem: &Problem) -> Vec<Vec<f64>> {
         let key = problem.key.fold(u64::MAX);
         let controls = problem.controls();
-        let fresh = problem.len() - controls;
-        let usable = memory.iter().filter(|e| e.len() == problem.len()).take(keep);
+        let last_move = problem.len() - controls;
+        let usable = memory.iter().filter(|e| e.len() == problem.len()).take(reused);
         usable
             .enumerate()
             .map(|(k, elite)| {
                 let mut elite = elite.clone();
                 let stream = key.fold(k as u64);
-                for (i, v) in elite.iter_mut().enumerate().skip(fresh) {
-                    *v = search.mean[i] + stream.normal(i as u64) * search.first[i];
+                for (i, v) in elite.iter_mut().enumerate().skip(last_move) {
+                    *v = sampler.mean[i] + stream.normal(i as u64) * sampler.initial_deviation[i];
                 }
                 elite
             })
@@ -97,20 +110,20 @@ impl Icem {
     }
 }
 
-/// Noise over the moves with a power spectral density ∝ 1/f^β and variance one, as a sum of sinusoids with normal
-/// amplitudes (Timmer & König 1995); the constant part is as strong as the slowest wave.
-struct Noise {
+/// Noise over the moves with a power spectral density ∝ 1/f^β and unit variance, as a sum of sinusoids with normal amplitudes
+/// (Timmer & König 1995). The constant part has the power of the lowest frequency.
+struct ColouredNoise {
     moves: usize,
-    /// `[moves][waves]`.
+    /// `[moves][terms]`.
     basis: Vec<f64>,
-    waves: usize,
+    terms: usize,
     amplitudes: Vec<f64>,
 }
 
-impl Noise {
+impl ColouredNoise {
     fn new(moves: usize, beta: f64) -> Self {
         let n = moves as f64;
-        // Constant; cosine and sine of each frequency below Nyquist; cosine of the Nyquist frequency of even lengths.
+        // A constant, cosine and sine of each frequency below the Nyquist frequency, and its cosine if the length is even.
         let mut terms: Vec<(f64, f64, f64)> = vec![(1.0, 0.0, 0.0)];
         for k in 1..=moves / 2 {
             let (weight, frequency) = ((k as f64).powf(-0.5 * beta), 2.0 * PI * k as f64 / n);
@@ -124,7 +137,7 @@ impl Noise {
         let basis = (0..moves)
             .flat_map(|t| terms.iter().map(move |(w, f, phase)| size * w * (f * t as f64 + phase).cos()))
             .collect();
-        Self { moves, basis, waves: terms.len(), amplitudes: vec![0.0; terms.len()] }
+        Self { moves, basis, terms: terms.len(), amplitudes: vec![0.0; terms.len()] }
     }
 
     /// Writes deviation × noise, independent for each control.
@@ -132,7 +145,7 @@ impl Noise {
         for c in 0..controls {
             key.fold(c as u64).fill_normal(&mut self.amplitudes);
             for t in 0..self.moves {
-                let row = &self.basis[t * self.waves..(t + 1) * self.waves];
+                let row = &self.basis[t * self.terms..(t + 1) * self.terms];
                 let noise: f64 = row.iter().zip(&self.amplitudes).map(|(b, a)| b * a).sum();
                 out[t * controls + c] = deviation[t * controls + c] * noise;
             }
@@ -144,14 +157,14 @@ impl Noise {
 mod tests {
     use super::*;
 
-    /// Power at frequency `k` of `n`-long draws, and their variance.
+    /// Power at frequency `k` of draws of length `n`, and their variance.
     fn spectrum(n: usize, beta: f64, k: usize) -> (f64, f64) {
-        let mut noise = Noise::new(n, beta);
+        let mut noise = ColouredNoise::new(n, beta);
         let (mut power, mut variance) = (0.0, 0.0);
         let trials = 4000;
-        for trial in 0..trials {
+        for batch in 0..trials {
             let mut x = vec![0.0; n];
-            noise.draw(Key::new(trial), 1, &vec![1.0; n], &mut x);
+            noise.draw(Key::new(batch), 1, &vec![1.0; n], &mut x);
             let (mut re, mut im) = (0.0, 0.0);
             for (t, v) in x.iter().enumerate() {
                 let angle = 2.0 * PI * (k * t) as f64 / n as f64;
@@ -165,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_its_colour_and_unit_variance() {
+    fn noise_has_the_requested_spectrum_and_unit_variance() {
         for beta in [0.0, 2.5] {
             let ((slow, variance), (fast, _)) = (spectrum(12, beta, 1), spectrum(12, beta, 4));
             assert!((variance - 1.0).abs() < 0.05, "variance {variance}");
-            let wanted = 4f64.powf(beta);
-            assert!((slow / fast / wanted - 1.0).abs() < 0.15, "β {beta}: {}", slow / fast);
+            let expected = 4f64.powf(beta);
+            assert!((slow / fast / expected - 1.0).abs() < 0.15, "β {beta}: {}", slow / fast);
         }
         for n in [1, 2, 3] {
             assert!((spectrum(n, 2.5, 0).1 - 1.0).abs() < 0.06);

@@ -1,45 +1,52 @@
-//! Monte-Carlo tree search over moves on a grid.
+//! Monte-Carlo tree search over moves on a grid, for discrete or staged equipment.
+//!
+//! The tree has one level per move. Algorithm, until `population` sequences (default 256, guess) are evaluated:
+//! 1. Select a path from the root: a node gets a new child while it has fewer than 1.5 √visits (progressive widening: Coulom
+//!    2007), else the child with the largest pUCT bound is followed (constants of MuZero: Schrittwieser et al. 2020).
+//! 2. Complete the sequence by holding its last values, or every other time at random.
+//! 3. Evaluate the leaves in batches of 16, with a virtual loss so that the paths of a batch differ.
+//! 4. Back up the cost. The plant is deterministic here, so a node's value is that of the best sequence through it, scaled to
+//!    [0, 1] between its worst and best sibling.
+//!
+//! A control without multiples has `levels` values (default 5, guess) between its bounds.
 
-use super::trial::{Trial, empty_plan};
-use super::{Plan, Planner, Problem};
+use super::candidates::{CandidateBatch, empty_plan};
+use super::problem::{Plan, Planner, Problem};
 use crate::rng::Key;
 
-/// Tree search for discrete and staged equipment: one level of the tree per move, children drawn from the grid of each
-/// control as a node is visited more (progressive widening, Coulom 2007), chosen by pUCT with the constants of MuZero
-/// (Schrittwieser et al. 2020). A leaf's sequence is completed by holding, or at random, and leaves are priced in batches,
-/// with a virtual loss so that the paths of one batch differ. Plants are deterministic here: a node is worth the best
-/// sequence through it, between the worst and the best of its siblings.
+/// Monte-Carlo tree search.
 #[derive(Debug, Clone, Copy)]
 pub struct Mcts {
-    /// Sequences priced.
+    /// Number of sequences.
     pub population: usize,
-    /// Values of a control without multiples, from bound to bound.
+    /// Number of values of a control without multiples, from bound to bound.
     pub levels: usize,
 }
 
-/// Leaves priced at once.
+/// Leaves per batch (guess).
 const BATCH: usize = 16;
-const C1: f64 = 1.25;
-const C2: f64 = 19_652.0;
-/// A node may have this many children, times the root of its visits.
+/// Constants of pUCT (MuZero).
+const PUCT_C1: f64 = 1.25;
+const PUCT_C2: f64 = 19_652.0;
+/// A node may have this times √visits children (guess).
 const WIDENING: f64 = 1.5;
-/// Draws for one new child.
-const TRIES: u64 = 8;
+/// Number of draws to find a new child (guess).
+const EXPANSION_DRAWS: u64 = 8;
 
 struct Node {
-    /// Controls of its move.
+    /// Control values of this move.
     values: Vec<f64>,
-    /// Steps for which they have been on, or off, at the end of the move.
+    /// Number of steps for which each control has been on, or off, at the end of the move.
     since: Vec<usize>,
     visits: usize,
-    /// Visits of the batch under way.
+    /// Visits in the current batch, whose costs are not known yet.
     pending: usize,
-    /// Least cost of the sequences through it.
+    /// Lowest cost of the sequences through this node.
     best: f64,
     children: Vec<usize>,
 }
 
-/// The root is node 0: the controls in force.
+/// Node 0 is the root, with the current controls.
 struct Tree {
     nodes: Vec<Node>,
 }
@@ -53,36 +60,36 @@ impl Planner for Mcts {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut trial = Trial::begun(problem, warm);
+        let mut batch = CandidateBatch::with_initial(problem, warm);
         let mut tree = Tree::new(problem);
-        for (start, cost) in trial.candidates.iter().zip(&trial.costs) {
+        for (start, cost) in batch.candidates.iter().zip(&batch.costs) {
             let path = tree.insert(problem, start);
             tree.back_up(&path, *cost);
         }
-        let mut drawn = trial.candidates.len();
-        while drawn < self.population && !(problem.late)() {
+        let mut drawn = batch.candidates.len();
+        while drawn < self.population && !(problem.out_of_time)() {
             let n = BATCH.min(self.population - drawn);
-            trial.candidates.clear();
+            batch.candidates.clear();
             let mut paths = Vec::with_capacity(n);
             for k in drawn..drawn + n {
                 let key = problem.key.fold(k as u64);
                 let path = tree.select(self, problem, key);
-                trial.candidates.push(self.complete(problem, &tree, &path, (k % 2 == 1).then_some(key)));
+                batch.candidates.push(self.complete(problem, &tree, &path, (k % 2 == 1).then_some(key)));
                 paths.push(path);
             }
-            trial.score(problem);
-            for (path, cost) in paths.iter().zip(&trial.costs) {
+            batch.score(problem);
+            for (path, cost) in paths.iter().zip(&batch.costs) {
                 path.iter().for_each(|&node| tree.nodes[node].pending -= 1);
                 tree.back_up(path, *cost);
             }
             drawn += n;
         }
-        trial.finish(Vec::new())
+        batch.into_plan(Vec::new())
     }
 }
 
 impl Mcts {
-    /// The moves of `path`, and then its last values held, or levels drawn from `random`.
+    /// The moves of `path`, followed by its last values, or by levels drawn from `random`.
     fn complete(&self, problem: &Problem, tree: &Tree, path: &[usize], random: Option<Key>) -> Vec<f64> {
         let controls = problem.controls();
         let mut sequence: Vec<f64> = path[1..].iter().flat_map(|&n| tree.nodes[n].values.iter().copied()).collect();
@@ -93,16 +100,16 @@ impl Mcts {
         sequence
     }
 
-    /// One of a control's levels; `share` is uniform.
-    fn level(&self, problem: &Problem, control: usize, share: f64) -> f64 {
-        let reach = problem.reach(control);
-        let multiple = problem.allowed[control].multiple;
+    /// A level of `control`; `uniform` is in [0, 1).
+    fn level(&self, problem: &Problem, control: usize, uniform: f64) -> f64 {
+        let bounds = problem.finite_bounds(control);
+        let multiple = problem.constraints[control].multiple;
         if multiple > 0.0 {
-            let (first, last) = ((reach.low / multiple).ceil(), (reach.high / multiple).floor());
-            return (first + (share * (last - first + 1.0).max(1.0)).floor()) * multiple;
+            let (first, last) = ((bounds.low / multiple).ceil(), (bounds.high / multiple).floor());
+            return (first + (uniform * (last - first + 1.0).max(1.0)).floor()) * multiple;
         }
         let steps = (self.levels.max(2) - 1) as f64;
-        reach.low + (share * (steps + 1.0)).floor() / steps * (reach.high - reach.low)
+        bounds.low + (uniform * (steps + 1.0)).floor() / steps * (bounds.high - bounds.low)
     }
 }
 
@@ -111,12 +118,12 @@ impl Tree {
         Self { nodes: vec![Node::new(problem.previous.clone(), problem.since.clone())] }
     }
 
-    /// Nodes of a whole sequence, from the root; those that are missing are added.
+    /// The nodes of a complete sequence, from the root. Missing nodes are added.
     fn insert(&mut self, problem: &Problem, sequence: &[f64]) -> Vec<usize> {
         let mut path = vec![0];
         let mut at = 0;
-        for (k, wish) in sequence.chunks(problem.controls()).enumerate() {
-            let (values, since) = self.nodes[at].next(problem, k, wish);
+        for (k, target) in sequence.chunks(problem.controls()).enumerate() {
+            let (values, since) = self.nodes[at].next(problem, k, target);
             at = match self.child(at, &values) {
                 Some(child) => child,
                 None => self.add(at, values, since),
@@ -126,14 +133,15 @@ impl Tree {
         path
     }
 
-    /// From the root to a new node, or to the end of a sequence; counted as pending.
+    /// A path from the root to a new node or to the last move. Its visits are pending.
     fn select(&mut self, mcts: &Mcts, problem: &Problem, key: Key) -> Vec<usize> {
         let mut path = vec![0];
         let mut at = 0;
         for depth in 0..problem.moves {
             let node = &self.nodes[at];
-            let room = (WIDENING * ((node.visits + node.pending + 1) as f64).sqrt()).ceil() as usize;
-            let new = if node.children.len() < room { self.expand(mcts, problem, at, depth, key) } else { None };
+            let most_children = (WIDENING * ((node.visits + node.pending + 1) as f64).sqrt()).ceil() as usize;
+            let new =
+                if node.children.len() < most_children { self.expand(mcts, problem, at, depth, key) } else { None };
             let chosen = new.or_else(|| self.choose(at));
             let Some(child) = chosen else { break };
             path.push(child);
@@ -146,19 +154,19 @@ impl Tree {
         path
     }
 
-    /// A child that `at` does not have yet: one control moved, or all.
+    /// Adds a child that `at` does not have yet, with one control or all controls changed. `None` if none was found.
     fn expand(&mut self, mcts: &Mcts, problem: &Problem, at: usize, depth: usize, key: Key) -> Option<usize> {
         let controls = problem.controls();
-        for attempt in 0..TRIES {
+        for attempt in 0..EXPANSION_DRAWS {
             let stream = key.fold(depth as u64).fold(attempt);
-            let one = (stream.uniform(0) < 0.5).then(|| stream.below(1, controls));
-            let wish: Vec<f64> = (0..controls)
-                .map(|c| match one {
-                    Some(only) if only != c => self.nodes[at].values[c],
+            let only = (stream.uniform(0) < 0.5).then(|| stream.below(1, controls));
+            let target: Vec<f64> = (0..controls)
+                .map(|c| match only {
+                    Some(moved) if moved != c => self.nodes[at].values[c],
                     _ => mcts.level(problem, c, stream.uniform(2 + c as u64)),
                 })
                 .collect();
-            let (values, since) = self.nodes[at].next(problem, depth, &wish);
+            let (values, since) = self.nodes[at].next(problem, depth, &target);
             if self.child(at, &values).is_none() {
                 return Some(self.add(at, values, since));
             }
@@ -166,27 +174,27 @@ impl Tree {
         None
     }
 
-    /// The child with the largest upper bound.
+    /// The child with the largest pUCT bound.
     fn choose(&self, at: usize) -> Option<usize> {
         let node = &self.nodes[at];
         let costs = || node.children.iter().map(|&c| self.nodes[c].best).filter(|b| b.is_finite());
         let (low, high) = costs().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), c| (l.min(c), h.max(c)));
         let total = (node.visits + node.pending) as f64;
-        let explore = total.sqrt() * (C1 + ((total + C2 + 1.0) / C2).ln()) / node.children.len() as f64;
+        let explore = total.sqrt() * (PUCT_C1 + ((total + PUCT_C2 + 1.0) / PUCT_C2).ln()) / node.children.len() as f64;
         let bound = |child: usize| {
             let Node { visits, pending, best, .. } = self.nodes[child];
-            let seen = (visits + pending) as f64;
-            let worth = if !best.is_finite() {
+            let all_visits = (visits + pending) as f64;
+            let value = if !best.is_finite() {
                 0.0
             } else if high > low {
                 (high - best) / (high - low)
             } else {
                 1.0
             };
-            // Pending visits count as lost.
-            worth * visits as f64 / seen.max(1.0) + explore / (1.0 + seen)
+            // Virtual loss: pending visits count with value 0.
+            value * visits as f64 / all_visits.max(1.0) + explore / (1.0 + all_visits)
         };
-        // The first of equals, whatever comes after.
+        // On a tie, the first child wins.
         node.children.iter().map(|&c| (bound(c), c)).reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|b| b.1)
     }
 
@@ -215,11 +223,12 @@ impl Node {
         Self { values, since, visits: 0, pending: 0, best: f64::INFINITY, children: Vec::new() }
     }
 
-    /// Allowed values of move `k` after this one, nearest to `wish`, and how long they will have been on or off.
-    fn next(&self, problem: &Problem, k: usize, wish: &[f64]) -> (Vec<f64>, Vec<usize>) {
-        let each = problem.allowed.iter().zip(wish).enumerate().map(|(c, (allowed, wish))| {
-            let value = allowed.next(self.values[c], self.since[c], *wish);
-            (value, allowed.since(self.values[c], self.since[c], value, problem.steps[k]))
+    /// The allowed values of move `k` after this node that are nearest to `target`, and for how many steps they will have been
+    /// on or off.
+    fn next(&self, problem: &Problem, k: usize, target: &[f64]) -> (Vec<f64>, Vec<usize>) {
+        let each = problem.constraints.iter().zip(target).enumerate().map(|(c, (constraints, target))| {
+            let value = constraints.nearest(self.values[c], self.since[c], *target);
+            (value, constraints.since(self.values[c], self.since[c], value, problem.steps[k]))
         });
         each.unzip()
     }

@@ -1,22 +1,29 @@
-//! Model-predictive path integral control.
+//! Model-predictive path integral control (MPPI: Williams et al. 2017).
+//!
+//! Algorithm, `iterations` times (default 4, guess):
+//! 1. Draw `population` (default 64, guess) sequences μ + σ ε. The noise is smoothed over the moves (Nagabandi et al. 2019):
+//!    εₖ = (1 − s) εₖ₋₁ + √(1 − (1 − s)²) nₖ with s = `smoothing` (default 0.6, guess). μ and holding are candidates, too.
+//! 2. μ ← weighted mean of all candidates, with weights exp(−(J − J_min) / λ) and λ = `temperature` (default 0.1, guess)
+//!    × (median J − J_min).
+//! 3. σ ← `decay` σ (default 0.8, guess).
+//!
+//! The plan is the best of all sequences, including the last μ.
 
-use super::search::Search;
-use super::trial::{empty_plan, hold};
-use super::{Plan, Planner, Problem};
+use super::candidates::{empty_plan, hold_sequence};
+use super::problem::{Plan, Planner, Problem};
+use super::sampler::Sampler;
 
-/// MPPI (Williams et al. 2017) with noise smoothed over the moves (Nagabandi et al. 2019): the mean moves to the average
-/// of all candidates, weighted by exp(−(cost − least cost) / λ). The plan is the best of all sequences seen, the last
-/// mean among them.
+/// Model-predictive path integral control.
 #[derive(Debug, Clone, Copy)]
 pub struct Mppi {
     /// Candidates per iteration.
     pub population: usize,
     pub iterations: usize,
-    /// λ, in spreads of the iteration's costs (median − least).
+    /// λ relative to the spread of the iteration's costs (median − minimum).
     pub temperature: f64,
-    /// Share of new noise in each move, the rest is that of the move before; 1 is white.
+    /// Share of new noise in each move; the rest comes from the previous move. 1 gives white noise.
     pub smoothing: f64,
-    /// The noise shrinks by this factor each iteration.
+    /// Factor on the standard deviation after each iteration.
     pub decay: f64,
 }
 
@@ -29,36 +36,40 @@ impl Planner for Mppi {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut search = Search::new(problem, warm);
+        let mut sampler = Sampler::new(problem, warm);
         let population = self.population.max(3);
         for iteration in 0..self.iterations.max(1) {
-            search.resize(population);
-            search.trial.candidates[0].clone_from(&search.mean);
-            search.trial.candidates[1] = hold(problem);
+            sampler.resize(population);
+            sampler.batch.candidates[0].clone_from(&sampler.mean);
+            sampler.batch.candidates[1] = hold_sequence(problem);
             let key = problem.key.fold(iteration as u64);
             for c in 2..population {
                 let stream = key.fold(c as u64);
-                self.draw(problem.controls(), &search.mean, &search.deviation, &mut search.trial.candidates[c], |i| {
-                    stream.normal(i as u64)
-                });
+                self.draw(
+                    problem.controls(),
+                    &sampler.mean,
+                    &sampler.deviation,
+                    &mut sampler.batch.candidates[c],
+                    |i| stream.normal(i as u64),
+                );
             }
-            search.trial.score(problem);
-            if !self.average(&mut search) || (problem.late)() {
+            sampler.batch.score(problem);
+            if !self.update_mean(&mut sampler) || (problem.out_of_time)() {
                 break;
             }
-            search.deviation.iter_mut().for_each(|d| *d *= self.decay);
+            sampler.deviation.iter_mut().for_each(|d| *d *= self.decay);
         }
-        if !(problem.late)() {
-            search.trial.candidates.truncate(1);
-            search.trial.candidates[0].clone_from(&search.mean);
-            search.trial.score(problem);
+        if !(problem.out_of_time)() {
+            sampler.batch.candidates.truncate(1);
+            sampler.batch.candidates[0].clone_from(&sampler.mean);
+            sampler.batch.score(problem);
         }
-        search.trial.finish(Vec::new())
+        sampler.batch.into_plan(Vec::new())
     }
 }
 
 impl Mppi {
-    /// Mean + deviation × noise, which keeps variance one whatever the smoothing.
+    /// Writes mean + deviation × noise. The noise has unit variance for every smoothing.
     fn draw(
         &self,
         controls: usize,
@@ -70,7 +81,7 @@ impl Mppi {
         let new = self.smoothing.clamp(0.01, 1.0);
         let (old, new) = (1.0 - new, (1.0 - (1.0 - new).powi(2)).sqrt());
         for i in 0..candidate.len() {
-            // The candidate holds the noise first.
+            // `candidate` first stores the noise.
             candidate[i] = if i < controls { normal(i) } else { old * candidate[i - controls] + new * normal(i) };
         }
         for ((v, m), d) in candidate.iter_mut().zip(mean).zip(deviation) {
@@ -78,19 +89,19 @@ impl Mppi {
         }
     }
 
-    /// Moves the mean; false when no candidate has a finite cost.
-    fn average(&self, search: &mut Search) -> bool {
-        let Search { mean, trial, .. } = search;
-        let finite = trial.ranked(usize::MAX).count();
-        let Some(least) = trial.ranked(1).next().map(|i| trial.costs[i]) else { return false };
-        let median = trial.ranked(usize::MAX).nth(finite / 2).map_or(least, |i| trial.costs[i]);
-        let size = (self.temperature * (median - least)).max(f64::MIN_POSITIVE);
+    /// Moves the mean to the weighted average. Returns false if no candidate has a finite cost.
+    fn update_mean(&self, sampler: &mut Sampler) -> bool {
+        let Sampler { mean, batch, .. } = sampler;
+        let finite = batch.ranked(usize::MAX).count();
+        let Some(least) = batch.ranked(1).next().map(|i| batch.costs[i]) else { return false };
+        let median = batch.ranked(usize::MAX).nth(finite / 2).map_or(least, |i| batch.costs[i]);
+        let lambda = (self.temperature * (median - least)).max(f64::MIN_POSITIVE);
         mean.fill(0.0);
         let mut sum = 0.0;
-        for i in trial.ranked(usize::MAX) {
-            let weight = (-(trial.costs[i] - least) / size).exp();
+        for i in batch.ranked(usize::MAX) {
+            let weight = (-(batch.costs[i] - least) / lambda).exp();
             sum += weight;
-            mean.iter_mut().zip(&trial.candidates[i]).for_each(|(m, v)| *m += weight * v);
+            mean.iter_mut().zip(&batch.candidates[i]).for_each(|(m, v)| *m += weight * v);
         }
         mean.iter_mut().for_each(|m| *m /= sum);
         true
@@ -103,7 +114,7 @@ mod tests {
     use crate::rng::Key;
 
     #[test]
-    fn smoothed_noise_keeps_its_variance() {
+    fn smoothed_noise_has_unit_variance() {
         let mppi = Mppi { population: 9, iterations: 1, temperature: 0.1, smoothing: 0.3, decay: 1.0 };
         let (mut square, mut product) = (0.0, 0.0);
         let draws = 20_000;

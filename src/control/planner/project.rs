@@ -1,62 +1,65 @@
-//! The one place where a sequence of moves is made to hold its limits.
+//! Projection of a sequence of moves onto the feasible set.
 
-use super::{Problem, Total};
+use super::problem::{Problem, TotalLimit};
 
-/// Makes `sequence`, `[moves * controls]`, feasible: what each control may take ([`super::Allowed`]), and totals.
+/// Makes `sequence`, `[moves * controls]`, satisfy the constraints of each control ([`super::ControlConstraints`]) and the
+/// totals.
 ///
-/// Moves are taken in order, each to the allowed value nearest to the wished one. A control that takes too much in total
-/// is then scaled back towards its low bound, one that takes too little up towards its high bound, by the least share
-/// that does; where no share does, it goes all the way. Projecting twice changes nothing.
+/// First, each move in order is set to the allowed value nearest to its target. Then a control whose total is too large is
+/// shifted towards its low bound, and one whose total is too small towards its high bound, by the smallest share of the
+/// distance that satisfies the limit. If no share does, the control goes to the bound. The projection is idempotent.
 pub fn project(problem: &Problem, sequence: &mut [f64]) {
     for c in 0..problem.controls() {
-        walk(problem, c, sequence, |wish| wish);
+        project_control(problem, c, sequence, |v| v);
     }
     for total in &problem.totals {
-        let taken = total.taken(problem, sequence);
-        if !total.range.contains(taken) {
-            scale(problem, total, sequence, taken);
+        let sum = total.sum(problem, sequence);
+        if !total.bounds.contains(sum) {
+            enforce_total(problem, total, sequence, sum);
         }
     }
 }
 
-/// Sets control `c` of each move to the allowed value nearest to what `wish` makes of it.
-fn walk(problem: &Problem, c: usize, sequence: &mut [f64], wish: impl Fn(f64) -> f64) {
-    let (allowed, controls) = (&problem.allowed[c], problem.controls());
+/// Sets control `c` of each move to the allowed value nearest to `target` of the current value.
+fn project_control(problem: &Problem, c: usize, sequence: &mut [f64], target: impl Fn(f64) -> f64) {
+    let (constraints, controls) = (&problem.constraints[c], problem.controls());
     let (mut last, mut since) = (problem.previous[c], problem.since[c]);
     for (value, steps) in sequence.iter_mut().skip(c).step_by(controls).zip(&problem.steps) {
-        *value = allowed.next(last, since, wish(*value));
-        since = allowed.since(last, since, *value, *steps);
+        *value = constraints.nearest(last, since, target(*value));
+        since = constraints.since(last, since, *value, *steps);
         last = *value;
     }
 }
 
-/// Moves a control's values towards the end of its bounds by the least share that brings the total into its range.
-fn scale(problem: &Problem, total: &Total, sequence: &mut [f64], taken: f64) {
-    let reach = problem.reach(total.control);
-    let (end, low) = if taken > total.range.high { (reach.low, 0.0) } else { (reach.high, 1.0) };
-    let given = sequence.to_vec();
+/// Shifts a control towards the end of its bounds by the smallest share of the distance that satisfies the total.
+fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], sum: f64) {
+    let bounds = problem.finite_bounds(total.control);
+    let too_large = sum > total.bounds.high;
+    let end = if too_large { bounds.low } else { bounds.high };
+    let targets = sequence.to_vec();
     let mut attempt = |share: f64| {
-        sequence.copy_from_slice(&given);
-        walk(problem, total.control, sequence, |wish| wish + share * (end - wish));
-        total.taken(problem, sequence)
+        sequence.copy_from_slice(&targets);
+        project_control(problem, total.control, sequence, |v| v + share * (end - v));
+        total.sum(problem, sequence)
     };
-    let enough = |taken: f64| if low == 0.0 { taken <= total.range.high } else { taken >= total.range.low };
+    let satisfied = |sum: f64| if too_large { sum <= total.bounds.high } else { sum >= total.bounds.low };
+    // Bisection to 2⁻³⁰ of the distance.
     let (mut less, mut more) = (0.0, 1.0);
     for _ in 0..30 {
         let share = 0.5 * (less + more);
-        if enough(attempt(share)) { more = share } else { less = share }
+        if satisfied(attempt(share)) { more = share } else { less = share }
     }
     attempt(more);
-    let multiple = problem.allowed[total.control].multiple;
-    if multiple <= 0.0 || taken <= total.range.high {
+    let multiple = problem.constraints[total.control].multiple;
+    if multiple <= 0.0 || sum <= total.bounds.high {
         return;
     }
-    // One share for all moves may drop several multiples at once: what still fits is given back, the first move first.
+    // With one share for all moves, several multiples may drop at once. Give back those that fit, from the first move on.
     for i in (total.control..sequence.len()).step_by(problem.controls()) {
         let before = sequence.to_vec();
         sequence[i] += multiple;
-        walk(problem, total.control, sequence, |wish| wish);
-        if sequence[i] > given[i] || total.taken(problem, sequence) > total.range.high {
+        project_control(problem, total.control, sequence, |v| v);
+        if sequence[i] > targets[i] || total.sum(problem, sequence) > total.bounds.high {
             sequence.copy_from_slice(&before);
         }
     }
@@ -64,27 +67,28 @@ fn scale(problem: &Problem, total: &Total, sequence: &mut [f64], taken: f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Allowed, Price};
+    use super::super::constraints::ControlConstraints;
+    use super::super::problem::CostFunction;
     use super::*;
     use crate::rng::Key;
     use crate::schema::{Bounds, MoveLimit, Switching};
 
-    fn projected(allowed: Allowed, total: Bounds, wish: &[f64]) -> Vec<f64> {
+    fn projected(constraints: ControlConstraints, total: Bounds, targets: &[f64]) -> Vec<f64> {
         let mut none = |_: &[Vec<f64>], _: &mut Vec<f64>| {};
-        let price: &mut dyn Price = &mut none;
+        let cost_function: &mut dyn CostFunction = &mut none;
         let problem = Problem {
-            moves: wish.len(),
-            steps: vec![2; wish.len()],
-            allowed: vec![allowed],
-            totals: vec![Total { control: 0, range: total }],
+            moves: targets.len(),
+            steps: vec![2; targets.len()],
+            constraints: vec![constraints],
+            totals: vec![TotalLimit { control: 0, bounds: total }],
             previous: vec![0.0],
             since: vec![9],
             scale: vec![1.0],
-            price,
+            cost_function,
             key: Key::new(1),
-            late: &|| false,
+            out_of_time: &|| false,
         };
-        let mut once = wish.to_vec();
+        let mut once = targets.to_vec();
         project(&problem, &mut once);
         let mut twice = once.clone();
         project(&problem, &mut twice);
@@ -93,27 +97,31 @@ mod tests {
     }
 
     #[test]
-    fn totals_hold() {
+    fn totals_are_within_their_limits() {
         let bounds = Bounds { low: 0.0, high: 10.0 };
-        let free = Allowed { bounds, ..Allowed::ANY };
-        let most = |high| Bounds { low: f64::NEG_INFINITY, high };
+        let free = ControlConstraints { bounds, ..ControlConstraints::UNCONSTRAINED };
+        let at_most = |high| Bounds { low: f64::NEG_INFINITY, high };
         let sum = |u: &[f64]| 2.0 * u.iter().sum::<f64>();
-        let u = projected(free, most(24.0), &[4.0, 8.0, 12.0]);
+        let u = projected(free, at_most(24.0), &[4.0, 8.0, 12.0]);
         assert!((sum(&u) - 24.0).abs() < 1e-6 && sum(&u) <= 24.0 && (u[1] / u[0] - 2.0).abs() < 1e-6, "{u:?}");
-        let u = projected(Allowed { multiple: 3.0, ..free }, most(24.0), &[4.0, 8.0, 12.0]);
+        let u = projected(ControlConstraints { multiple: 3.0, ..free }, at_most(24.0), &[4.0, 8.0, 12.0]);
         assert!(sum(&u) <= 24.0 && sum(&u) > 18.0 && u.iter().all(|v| v % 3.0 == 0.0), "{u:?}");
         let u = projected(free, Bounds { low: 30.0, high: f64::INFINITY }, &[4.0, 0.0, 1.0]);
         assert!((sum(&u) - 30.0).abs() < 1e-6, "{u:?}");
-        // All the way is not enough.
+        // The limit cannot be satisfied: the control goes to its bound.
         assert_eq!(projected(free, Bounds { low: 90.0, high: 99.0 }, &[4.0, 0.0, 1.0]), [10.0; 3]);
-        let slow = Allowed { max_move: MoveLimit { down: 1.0, up: 3.0 }, ..free };
+        let slow = ControlConstraints { max_move: MoveLimit { down: 1.0, up: 3.0 }, ..free };
         assert_eq!(projected(slow, Bounds::OPEN, &[9.0, 9.0, 0.0]), [3.0, 6.0, 5.0]);
     }
 
     #[test]
-    fn minimum_run_times_hold() {
+    fn minimum_on_and_off_times_are_respected() {
         let switching = Switching { least: 2.0, run: 4, stop: 4 };
-        let machine = Allowed { bounds: Bounds { low: 0.0, high: 10.0 }, switching, ..Allowed::ANY };
+        let machine = ControlConstraints {
+            bounds: Bounds { low: 0.0, high: 10.0 },
+            switching,
+            ..ControlConstraints::UNCONSTRAINED
+        };
         assert_eq!(projected(machine, Bounds::OPEN, &[5.0, 0.0, 0.0, 5.0, 5.0]), [5.0, 2.0, 0.0, 0.0, 5.0]);
     }
 }

@@ -1,27 +1,37 @@
-//! Sequential quadratic programs.
+//! Sequential quadratic programming with the interior-point solver Clarabel (Goulart & Chen 2024).
+//!
+//! Algorithm, `iterations` times (default 5, guess):
+//! 1. Linearise the plant along the best sequence u; H = JᵀJ and g from [`super::Linearisation`].
+//! 2. Solve min ½ δᵀHδ + gᵀδ subject to bounds, move limits, totals, the trust region |δᵢ| ≤ r, and the plant's limits.
+//!    Violated limits get a slack variable with a linear and a quadratic penalty, rank by rank.
+//! 3. Evaluate u + λδ for λ ∈ {1, 0.5, 0.2, 0.05} and keep the best.
+//! 4. Set r from the length that won; shrink it if none was better. Stop at a relative gain below 10⁻⁹.
+//!
+//! Two QP solvers exist because the problems differ. This one has a slack variable per violated limit and may have a singular
+//! Hessian (a linear cost), which suits a sparse interior-point method. Gauss-Newton solves many small, strictly convex
+//! programs per plan, for which the active-set method of `quadratic.rs` is faster.
 
 use clarabel::algebra::CscMatrix;
 use clarabel::solver::{DefaultSettings, DefaultSolver, IPSolver, NonnegativeConeT, SolverStatus};
 use nalgebra::DVector;
 
-use super::local::{by_rank, rows, units};
+use super::candidates::{CandidateBatch, empty_plan};
+use super::problem::{Plan, Planner, Problem};
 use super::quadratic::{Quadratic, Row};
-use super::trial::{Trial, empty_plan};
-use super::{Plan, Planner, Problem};
+use super::step::{control_rows, limit_rows, scales, solve_by_rank};
 
-/// Linearises along the best sequence, solves the constrained quadratic program (Clarabel, an interior-point method:
-/// Goulart & Chen 2024), and repeats within a trust region. One iteration is exact where the twin is linear and the cost
-/// quadratic; of a cost to go it knows the slope alone. Limits of the plant that the sequence breaks are soft constraints at
-/// a price that nothing outweighs, so that there is always a plan.
+/// Sequential quadratic programming. One iteration is exact if the twin is linear and the cost is quadratic. A terminal cost
+/// enters with its gradient only. Violated limits of the plant become soft constraints with an exact penalty, so that
+/// there is always a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Qp {
     pub iterations: usize,
 }
 
-/// Shares of the step tried at once.
+/// Step lengths that are evaluated in one batch (guess).
 const LENGTHS: [f64; 4] = [1.0, 0.5, 0.2, 0.05];
-/// Price of a broken limit, in largest slopes of the cost.
-const LIMIT_PRICE: f64 = 1e3;
+/// Penalty on the violation of a limit, relative to the largest derivative of the cost (guess).
+const LIMIT_PENALTY: f64 = 1e3;
 
 impl Planner for Qp {
     fn name(&self) -> &'static str {
@@ -32,54 +42,56 @@ impl Planner for Qp {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut trial = Trial::begun(problem, warm);
-        let scale = units(problem);
+        let mut batch = CandidateBatch::with_initial(problem, warm);
+        let scale = scales(problem);
         let mut radius = f64::INFINITY;
         for _ in 0..self.iterations {
-            if (problem.late)() || !trial.best().cost.is_finite() {
+            if (problem.out_of_time)() || !batch.best().cost.is_finite() {
                 break;
             }
-            let (at, cost) = (trial.best().controls.clone(), trial.best().cost);
-            let Some(local) = problem.price.near(&at).filter(|l| l.is_known(at.len())) else { break };
-            let mut rows = rows(problem, &at, &scale);
+            let (at, cost) = (batch.best().controls.clone(), batch.best().cost);
+            let Some(model) = problem.cost_function.linearise(&at).filter(|l| l.is_finite(at.len())) else { break };
+            let mut rows = control_rows(problem, &at, &scale);
             if radius.is_finite() {
-                let within = |i: usize| [1.0, -1.0].map(|sign| Row { slopes: vec![(i, sign)], bound: radius });
+                let within = |i: usize| [1.0, -1.0].map(|sign| Row { coefficients: vec![(i, sign)], bound: radius });
                 rows.extend((0..at.len()).flat_map(within));
             }
-            let model = local.quadratic(&scale);
-            let limits = local.limit_rows(problem, &at, &scale);
-            let Some(step) = by_rank(rows, &limits, |rows, broken| solve(&model, rows, broken)) else { break };
+            let quadratic = model.quadratic(&scale);
+            let limits = limit_rows(&model, problem, &at, &scale);
+            let Some(step) = solve_by_rank(rows, &limits, |rows, violated| solve(&quadratic, rows, violated)) else {
+                break;
+            };
             let size = step.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-            trial.candidates = LENGTHS
+            batch.candidates = LENGTHS
                 .iter()
                 .map(|length| at.iter().zip(&step).zip(&scale).map(|((a, d), s)| a + length * d * s).collect())
                 .collect();
-            trial.score(problem);
-            match trial.first().filter(|_| trial.best().cost < cost) {
-                Some(0) if cost - trial.best().cost <= 1e-9 * cost.abs() => break,
+            batch.score(problem);
+            match batch.best_index().filter(|_| batch.best().cost < cost) {
+                Some(0) if cost - batch.best().cost <= 1e-9 * cost.abs() => break,
                 Some(0) => radius = radius.max(2.0 * size),
                 Some(k) => radius = 2.0 * LENGTHS[k] * size,
                 None => radius = LENGTHS[LENGTHS.len() - 1] * size,
             }
         }
-        trial.finish(Vec::new())
+        batch.into_plan(Vec::new())
     }
 }
 
-/// The best step that holds `rows` and breaks `broken` least, in units; none when there is no solution.
-fn solve(model: &Quadratic, rows: &[Row], broken: &[Row]) -> Option<DVector<f64>> {
+/// The best step, in scaled units, that satisfies `rows` and violates `violated` least; `None` if the solver fails.
+fn solve(model: &Quadratic, rows: &[Row], violated: &[Row]) -> Option<DVector<f64>> {
     let n = model.gradient.len();
     let mut rows = rows.to_vec();
     let mut variables = n;
-    // One more variable per broken limit: its excess, in units of the control that moves it most.
-    for row in broken {
-        let mut slopes = row.slopes.clone();
-        slopes.push((variables, -1.0));
-        rows.push(Row { slopes, bound: row.bound });
-        rows.push(Row { slopes: vec![(variables, -1.0)], bound: 0.0 });
+    // One slack variable per violated limit, in units of the control that affects it most.
+    for row in violated {
+        let mut coefficients = row.coefficients.clone();
+        coefficients.push((variables, -1.0));
+        rows.push(Row { coefficients, bound: row.bound });
+        rows.push(Row { coefficients: vec![(variables, -1.0)], bound: 0.0 });
         variables += 1;
     }
-    // Costs of order one, whatever the currency.
+    // Scale the cost to order one, whatever the currency.
     let size = model.gradient.amax().max(model.hessian.diagonal().amax());
     if size <= 0.0 || !size.is_finite() {
         return None;
@@ -96,19 +108,19 @@ fn solve(model: &Quadratic, rows: &[Row], broken: &[Row]) -> Option<DVector<f64>
         for row in 0..column {
             set(row, column, model.hessian[(row, column)] / size);
         }
-        // A cost that does not curve has many least points: the nearest one.
+        // Without curvature there are many minimisers; this picks the smallest step.
         set(column, column, model.hessian[(column, column)] / size + 1e-9);
     }
-    (n..variables).for_each(|s| set(s, s, LIMIT_PRICE));
+    (n..variables).for_each(|s| set(s, s, LIMIT_PENALTY));
     let hessian = CscMatrix::new_from_triplets(variables, variables, i, j, v);
     let mut gradient: Vec<f64> = model.gradient.iter().map(|g| g / size).collect();
-    gradient.resize(variables, LIMIT_PRICE);
+    gradient.resize(variables, LIMIT_PENALTY);
     let (mut i, mut j, mut v) = (Vec::new(), Vec::new(), Vec::new());
     for (row, r) in rows.iter().enumerate() {
-        for (column, slope) in &r.slopes {
+        for (column, coefficient) in &r.coefficients {
             i.push(row);
             j.push(*column);
-            v.push(*slope);
+            v.push(*coefficient);
         }
     }
     let left = CscMatrix::new_from_triplets(rows.len(), variables, i, j, v);

@@ -1,16 +1,19 @@
-//! Random shooting.
+//! Random shooting (as in Nagabandi et al. 2018): the baseline for every other planner.
+//!
+//! Draws `population` (default 256, guess) sequences uniformly between the bounds, after the initial candidates, and returns
+//! the cheapest one.
 
-use super::trial::{Trial, empty_plan};
-use super::{Plan, Planner, Problem};
+use super::candidates::{CandidateBatch, empty_plan};
+use super::problem::{Plan, Planner, Problem};
 
-/// Sequences drawn evenly between the bounds, the cheapest one wins (as in Nagabandi et al. 2018): the measure of every
-/// other planner.
+/// Random shooting.
 #[derive(Debug, Clone, Copy)]
 pub struct RandomShooting {
+    /// Number of sequences.
     pub population: usize,
 }
 
-/// Candidates priced at once.
+/// Candidates per batch.
 const BATCH: usize = 64;
 
 impl Planner for RandomShooting {
@@ -22,22 +25,22 @@ impl Planner for RandomShooting {
         if problem.is_empty() {
             return empty_plan(problem);
         }
-        let mut trial = Trial::begun(problem, warm);
-        let mut drawn = trial.candidates.len();
-        while drawn < self.population && !(problem.late)() {
+        let mut batch = CandidateBatch::with_initial(problem, warm);
+        let mut drawn = batch.candidates.len();
+        while drawn < self.population && !(problem.out_of_time)() {
             let n = BATCH.min(self.population - drawn);
-            trial.candidates.resize(n, Vec::new());
-            for (k, candidate) in trial.candidates.iter_mut().enumerate() {
+            batch.candidates.resize(n, Vec::new());
+            for (k, candidate) in batch.candidates.iter_mut().enumerate() {
                 let stream = problem.key.fold((drawn + k) as u64);
                 candidate.clear();
                 candidate.extend((0..problem.len()).map(|i| {
-                    let reach = problem.reach(i % problem.controls());
-                    reach.low + stream.uniform(i as u64) * (reach.high - reach.low)
+                    let bounds = problem.finite_bounds(i % problem.controls());
+                    bounds.low + stream.uniform(i as u64) * (bounds.high - bounds.low)
                 }));
             }
-            trial.score(problem);
+            batch.score(problem);
             drawn += n;
         }
-        trial.finish(Vec::new())
+        batch.into_plan(Vec::new())
     }
 }

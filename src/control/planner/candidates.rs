@@ -1,48 +1,49 @@
-//! Candidates with their costs, and the best sequence ever seen.
+//! A batch of candidates with their costs, and the best sequence so far.
 
-use super::{Plan, Problem, project};
+use super::problem::{Plan, Problem};
+use super::project::project;
 
-/// A batch of sequences that is priced at once; every planner prices through it.
-pub(super) struct Trial {
+/// Candidates whose costs are computed together. Every planner evaluates costs through it.
+pub(super) struct CandidateBatch {
     /// `[candidates][moves * controls]`.
     pub candidates: Vec<Vec<f64>>,
-    /// Infinite where not finite.
+    /// Infinite for a cost that is not finite.
     pub costs: Vec<f64>,
-    /// Candidates by cost, the cheapest first.
+    /// Candidate indices by increasing cost.
     order: Vec<usize>,
     best: Plan,
 }
 
-impl Trial {
-    /// Without candidates; the best sequence is to hold, at an infinite cost.
+impl CandidateBatch {
+    /// An empty batch. The best sequence so far holds the controls, at an infinite cost.
     pub fn new(problem: &Problem) -> Self {
-        let mut hold = hold(problem);
+        let mut hold = hold_sequence(problem);
         project(problem, &mut hold);
         let best = Plan { controls: hold, cost: f64::INFINITY, memory: Vec::new() };
         Self { candidates: Vec::new(), costs: Vec::new(), order: Vec::new(), best }
     }
 
-    /// With its first candidates priced.
-    pub fn of(problem: &mut Problem, candidates: Vec<Vec<f64>>) -> Self {
-        let mut trial = Self { candidates, ..Self::new(problem) };
-        trial.score(problem);
-        trial
+    /// A batch of `candidates` with their costs.
+    pub fn scored(problem: &mut Problem, candidates: Vec<Vec<f64>>) -> Self {
+        let mut batch = Self { candidates, ..Self::new(problem) };
+        batch.score(problem);
+        batch
     }
 
-    /// From all that a search without a past may start from ([`starts`]).
-    pub fn begun(problem: &mut Problem, warm: Option<&Plan>) -> Self {
-        let candidates = starts(problem, warm);
-        Self::of(problem, candidates)
+    /// A batch of all [`initial_candidates`] with their costs.
+    pub fn with_initial(problem: &mut Problem, warm: Option<&Plan>) -> Self {
+        let candidates = initial_candidates(problem, warm);
+        Self::scored(problem, candidates)
     }
 
-    /// Projects and prices the candidates, ranks them and remembers the best ever. Costs that are not finite rank last;
-    /// equal costs rank in the order of the candidates.
+    /// Projects the candidates, computes their costs, ranks them and updates the best sequence. Costs that are not finite
+    /// rank last; candidates with equal costs keep their order.
     pub fn score(&mut self, problem: &mut Problem) {
         for candidate in &mut self.candidates {
             project(problem, candidate);
         }
         self.costs.clear();
-        problem.price.cost(&self.candidates, &mut self.costs);
+        problem.cost_function.evaluate(&self.candidates, &mut self.costs);
         self.costs.resize(self.candidates.len(), f64::NAN);
         for cost in &mut self.costs {
             if !cost.is_finite() {
@@ -52,7 +53,7 @@ impl Trial {
         self.order.clear();
         self.order.extend(0..self.candidates.len());
         self.order.sort_by(|a, b| self.costs[*a].total_cmp(&self.costs[*b]));
-        if let Some(first) = self.first()
+        if let Some(first) = self.best_index()
             && self.costs[first] < self.best.cost
         {
             self.best.cost = self.costs[first];
@@ -60,8 +61,8 @@ impl Trial {
         }
     }
 
-    /// The cheapest candidate of the last batch; none when no cost is finite.
-    pub fn first(&self) -> Option<usize> {
+    /// Index of the cheapest candidate of the last batch; `None` if no cost is finite.
+    pub fn best_index(&self) -> Option<usize> {
         self.order.first().copied().filter(|i| self.costs[*i].is_finite())
     }
 
@@ -70,36 +71,37 @@ impl Trial {
         self.ranked(n).map(|i| &self.candidates[i])
     }
 
-    /// Numbers of the [`Trial::elites`].
+    /// Indices of the [`CandidateBatch::elites`].
     pub fn ranked(&self, n: usize) -> impl Iterator<Item = usize> + Clone {
         self.order.iter().copied().take(n).filter(|i| self.costs[*i].is_finite())
     }
 
+    /// The best sequence of all batches so far.
     pub fn best(&self) -> &Plan {
         &self.best
     }
 
-    pub fn finish(self, memory: Vec<Vec<f64>>) -> Plan {
+    pub fn into_plan(self, memory: Vec<Vec<f64>>) -> Plan {
         Plan { memory, ..self.best }
     }
 }
 
-/// The controls in force, as a wish for every move.
-pub(super) fn hold(problem: &Problem) -> Vec<f64> {
+/// The sequence that keeps every control at its current value.
+pub(super) fn hold_sequence(problem: &Problem) -> Vec<f64> {
     problem.previous.repeat(problem.moves)
 }
 
-/// What a search without a past may start from, feasible and all different: `warm`, holding, and the low end, the middle
-/// and the high end of the bounds, for one control at a time and for all together.
-fn starts(problem: &Problem, warm: Option<&Plan>) -> Vec<Vec<f64>> {
+/// Starting points of a search, feasible and all different: `warm`, holding the controls, and constants at the low end, the
+/// middle and the high end of the bounds, for all controls together and for one control at a time.
+fn initial_candidates(problem: &Problem, warm: Option<&Plan>) -> Vec<Vec<f64>> {
     let (n, controls) = (problem.len(), problem.controls());
-    let held = hold(problem);
+    let held = hold_sequence(problem);
     let mut all: Vec<Vec<f64>> = warm.map(|w| w.controls.clone()).filter(|w| w.len() == n).into_iter().collect();
     all.push(held.clone());
     for share in [0.0, 0.5, 1.0] {
         let value = |c: usize| {
-            let reach = problem.reach(c);
-            reach.low + share * (reach.high - reach.low)
+            let bounds = problem.finite_bounds(c);
+            bounds.low + share * (bounds.high - bounds.low)
         };
         all.push((0..n).map(|i| value(i % controls)).collect());
         if controls > 1 {
@@ -120,10 +122,10 @@ fn starts(problem: &Problem, warm: Option<&Plan>) -> Vec<Vec<f64>> {
     different
 }
 
-/// A plan over nothing: no controls or no moves.
+/// The plan of a problem without controls or without moves.
 pub(super) fn empty_plan(problem: &mut Problem) -> Plan {
     let mut costs = Vec::new();
-    problem.price.cost(&[Vec::new()], &mut costs);
+    problem.cost_function.evaluate(&[Vec::new()], &mut costs);
     let cost = costs.first().copied().filter(|c| c.is_finite()).unwrap_or(f64::INFINITY);
     Plan { controls: Vec::new(), cost, memory: Vec::new() }
 }

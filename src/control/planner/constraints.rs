@@ -1,0 +1,126 @@
+//! Constraints on the values of one control.
+
+use crate::schema::{Bounds, MoveLimit, Switching};
+
+/// Constraints on the sequence of values of one control.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ControlConstraints {
+    /// Hard limits, usually narrowed to the logged range.
+    pub bounds: Bounds,
+    /// Largest change per move. The first move counts from the current value.
+    pub max_move: MoveLimit,
+    /// Values are whole multiples of this (0: any value).
+    pub multiple: f64,
+    /// Minimum value while on, and minimum on and off times in steps.
+    pub switching: Switching,
+}
+
+impl ControlConstraints {
+    pub const UNCONSTRAINED: Self =
+        Self { bounds: Bounds::OPEN, max_move: MoveLimit::NONE, multiple: 0.0, switching: Switching::NONE };
+
+    /// The constraints of moves that are `steps` steps long; `self` has those of one step.
+    pub fn per_move(&self, steps: f64) -> Self {
+        Self { max_move: self.max_move.times(steps), ..*self }
+    }
+
+    /// The allowed value nearest to `target` in the move after `last`, which has been on or off for `since` steps.
+    ///
+    /// If the constraints contradict each other, the move limit takes precedence. A control that starts outside its bounds,
+    /// between two multiples, or between off and its minimum, returns as fast as the move limit allows. A target that is not
+    /// finite is replaced by `last`.
+    pub fn nearest(&self, last: f64, since: usize, target: f64) -> f64 {
+        let target = self.bounds.clamp(if target.is_finite() { target } else { last });
+        let reach = self.max_move.reach(last);
+        let both = Bounds { low: self.bounds.low.max(reach.low), high: self.bounds.high.min(reach.high) };
+        if self.switching.least > 0.0 {
+            return self.nearest_switched(last, since, target, both).unwrap_or_else(|| reach.clamp(target));
+        }
+        if self.multiple <= 0.0 {
+            return reach.clamp(target);
+        }
+        match self.nearest_multiple(target, both) {
+            Some(value) => value,
+            None => reach.clamp(self.nearest_multiple(target, self.bounds).unwrap_or(target)),
+        }
+    }
+
+    /// Number of steps for which the control will have been on, or off, after `steps` steps at `value` that follow `last`.
+    pub fn since(&self, last: f64, since: usize, value: f64, steps: usize) -> usize {
+        let switched = self.switching.is_on(value) != self.switching.is_on(last);
+        if switched { steps } else { since.saturating_add(steps) }
+    }
+
+    /// Zero or a value above the minimum, whichever is allowed and nearer to `target`.
+    fn nearest_switched(&self, last: f64, since: usize, target: f64, both: Bounds) -> Option<f64> {
+        let Switching { least, run, stop } = self.switching;
+        let was_on = self.switching.is_on(last);
+        let stays = last.is_finite() && since < if was_on { run } else { stop };
+        let off = both.contains(0.0) && !(stays && was_on);
+        let range = Bounds { low: both.low.max(least), high: both.high };
+        let on = if stays && !was_on { None } else { self.nearest_multiple(target, range) };
+        match on {
+            Some(on) if !off || (on - target).abs() < target.abs() => Some(on),
+            _ => off.then_some(0.0),
+        }
+    }
+
+    /// The value in `range` nearest to `target`, rounded to a whole multiple if values must be multiples.
+    fn nearest_multiple(&self, target: f64, range: Bounds) -> Option<f64> {
+        if self.multiple <= 0.0 {
+            return (range.low <= range.high).then(|| range.clamp(target));
+        }
+        // A bound that is a whole multiple must not be excluded by rounding errors.
+        let slack = 1e-9;
+        let (first, last) = ((range.low / self.multiple - slack).ceil(), (range.high / self.multiple + slack).floor());
+        (first <= last).then(|| (target / self.multiple).round().max(first).min(last) * self.multiple)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control(high: f64, max_move: f64, multiple: f64) -> ControlConstraints {
+        ControlConstraints {
+            bounds: Bounds { low: 0.0, high },
+            max_move: MoveLimit::both(max_move),
+            multiple,
+            ..ControlConstraints::UNCONSTRAINED
+        }
+    }
+
+    #[test]
+    fn the_move_limit_takes_precedence_over_bounds_and_multiples() {
+        let inf = f64::INFINITY;
+        assert_eq!(control(10.0, 1.0, 0.0).nearest(5.0, 0, 9.0), 6.0);
+        assert_eq!(control(10.0, 1.0, 0.0).nearest(20.0, 0, 9.0), 19.0);
+        assert_eq!(control(10.0, inf, 0.0).nearest(20.0, 0, 12.0), 10.0);
+        // From 4 the multiple 3 is reachable. From 4.5 no multiple is, so the control moves on towards 9.
+        assert_eq!(control(10.0, 1.0, 3.0).nearest(4.0, 0, 9.0), 3.0);
+        assert_eq!(control(10.0, 1.0, 3.0).nearest(4.5, 0, 9.0), 5.5);
+        assert_eq!(control(10.0, 4.0, 3.0).nearest(0.0, 0, 4.6), 3.0);
+        assert_eq!(control(10.0, 1.0, 3.0).nearest(3.0, 0, 9.0), 3.0);
+        assert_eq!(control(0.3, inf, 0.1).nearest(0.0, 0, 9.0), 0.1 * 3.0);
+        assert_eq!(control(10.0, 1.0, 0.0).nearest(5.0, 0, f64::NAN), 5.0);
+        assert_eq!(control(10.0, 1.0, 0.0).nearest(f64::NAN, 0, 7.0), 7.0);
+        assert_eq!(
+            ControlConstraints { bounds: Bounds { low: 4.0, high: 4.0 }, ..ControlConstraints::UNCONSTRAINED }
+                .nearest(4.0, 0, 7.0),
+            4.0
+        );
+    }
+
+    #[test]
+    fn a_switched_control_is_off_or_above_its_minimum() {
+        let machine =
+            ControlConstraints { switching: Switching { least: 4.0, run: 3, stop: 2 }, ..control(10.0, 5.0, 3.0) };
+        // The multiples above the minimum are 6 and 9, which one move of at most 5 cannot reach from 0.
+        assert_eq!([0.0, 2.9, 4.5, 9.0].map(|t| machine.nearest(0.0, 9, t)), [0.0; 4]);
+        let quick = ControlConstraints { max_move: MoveLimit { down: 6.0, up: 9.0 }, ..machine };
+        assert_eq!([0.0, 2.9, 3.1, 9.0].map(|t| quick.nearest(0.0, 9, t)), [0.0, 0.0, 6.0, 9.0]);
+        assert_eq!([1, 2].map(|since| quick.nearest(0.0, since, 9.0)), [0.0, 9.0]);
+        assert_eq!([2, 3].map(|since| quick.nearest(6.0, since, 0.0)), [6.0, 0.0]);
+        assert_eq!(quick.nearest(9.0, 9, 0.0), 6.0);
+    }
+}
