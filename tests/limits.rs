@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use plant::{Known, Plant, noise};
 use twinopt::config::{MpcSpec, PlannerSpec};
-use twinopt::control::mpc::{ResolvedMpc, planner_of};
+use twinopt::control::mpc::{ResolvedMpc, select_planner};
 use twinopt::learn::Target;
 use twinopt::simulate::Simulated;
 use twinopt::trajectory::Trajectory;
@@ -175,7 +175,7 @@ fn a_linear_twin_with_limits_is_planned_by_quadratic_programs() {
         let plant = Plant::new(text);
         let spec: MpcSpec = toml::from_str("horizon = '10min'\nwithin_log = false").unwrap();
         let settings = ResolvedMpc { controls: vec![plant.column("valve")], ..ResolvedMpc::from(&spec) };
-        planner_of(&settings, &plant.known())
+        select_planner(&settings, &plant.known())
     };
     assert_eq!(chosen(TANKS), PlannerSpec::qp());
     let limited = TANKS.replace("2 * lower\"", "2 * lower\", hard = [-inf, 9]");

@@ -53,7 +53,7 @@ pub fn advise(
     }
     let signals = mpc.signals().to_vec();
     let requested: Vec<f64> = signals.iter().map(|&c| first.trajectory.at(c, 0)[0]).collect();
-    let plan = (0..horizon).map_while(|h| mpc.wished(h).map(<[f64]>::to_vec)).collect();
+    let plan = (0..horizon).map_while(|h| mpc.planned_controls(h).map(<[f64]>::to_vec)).collect();
     let base_stock: Option<&mut dyn Controller> = if settings.base_stock.is_empty() { None } else { Some(&mut mpc) };
     let mut follow = Follow { signals: signals.clone(), advised: requested.clone(), plan, base_stock, fixed: None };
     let candidates = candidates(&ahead, &signals, requested.clone(), extrapolate)?;

@@ -180,7 +180,7 @@ impl<'a> Fallback<'a> {
             self.mpc.cheapest(&observation, &self.planned_only(&candidates))
         });
         let chosen = candidates.swap_remove(best.flatten().unwrap_or(0));
-        let moves = (0..self.mpc.horizon()).map_while(|h| self.mpc.wished(h).map(<[f64]>::to_vec));
+        let moves = (0..self.mpc.horizon()).map_while(|h| self.mpc.planned_controls(h).map(<[f64]>::to_vec));
         self.limits.write(past, &chosen);
         self.last_plan = self.mpc.planned_at().map(|row| LastPlan { row, moves: moves.collect() });
         Ok(Attempt::Planned(chosen))

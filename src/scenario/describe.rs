@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::card::change_unit;
 use super::plant::{Compiled, Plant};
 use crate::config::{Change, ControllerSpec, PlannerSpec, ScenarioSpec, TimeSpan};
-use crate::control::mpc::{ResolvedMpc, planner_of};
+use crate::control::mpc::{ResolvedMpc, select_planner};
 use crate::control::{ControllerSettings, Forecast};
 use crate::trajectory::Trajectory;
 use crate::value::Objective;
@@ -69,7 +69,7 @@ pub fn controller(
         }
         ControllerSpec::Mpc(_) => {
             let ControllerSettings::Mpc(mpc) = settings else { return "MPC".into() };
-            let planner = match planner_of(mpc, &plant.twin) {
+            let planner = match select_planner(mpc, &plant.twin) {
                 PlannerSpec::GaussNewton { .. } => "Gauss-Newton",
                 PlannerSpec::Gradient { .. } => "gradient",
                 PlannerSpec::Qp { .. } => "QP",

@@ -26,13 +26,13 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     // The saving is reduced by the optimism of the plans.
     let mut optimistic = good.clone();
     for s in optimistic.scenarios.iter_mut().filter(|s| s.cases.len() > 2) {
-        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, promised: 100.0, kept: 90.0 });
+        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 90.0 });
     }
     assert_eq!(headline(&optimistic), headline(&good), "a loss of a tenth does not count");
     let text = render(&optimistic).unwrap().replace('\u{a0}', " ");
     assert!(text.contains("save 10 % less than predicted"));
     for s in &mut optimistic.scenarios {
-        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, promised: 100.0, kept: 70.0 });
+        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 70.0 });
     }
     assert!(
         headline(&optimistic).starts_with("Try “mpc”. It saves about 3 200 EUR a year"),

@@ -1,16 +1,16 @@
-//! Move blocking: a plan has few free moves over a long horizon.
+//! Move blocking: few free moves over a long horizon.
 
-/// Steps of the horizon in blocks; the wish for a control stays the same within one.
+/// Partition of the horizon into blocks. The target of a control is constant within a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Blocks {
-    /// First step of each block, and the horizon at the end.
+    /// First step of each block, followed by the horizon.
     starts: Vec<usize>,
 }
 
 impl Blocks {
-    /// The first block is the replan interval, since no later moment of the plan is acted on. With as many moves as
-    /// intervals all are that long (the last one shorter); with fewer, their ends grow quadratically up to the horizon;
-    /// with more, the horizon is divided evenly.
+    /// With `moves` = horizon / replan, every block is one replan interval (the last one may be shorter). With fewer moves the
+    /// block lengths grow, starting from one replan interval, so that the block ends grow quadratically up to the horizon.
+    /// With more moves the horizon is divided evenly.
     pub fn new(horizon: usize, replan: usize, moves: usize) -> Self {
         let (horizon, replan) = (horizon.max(1), replan.max(1));
         let n = moves.clamp(1, horizon);
@@ -40,11 +40,11 @@ impl Blocks {
         self.starts[self.count()]
     }
 
-    /// Steps of the shortest block: what a control can do in one is within its reach in all. The last one may be cut
-    /// short by the horizon and does not count.
+    /// Length of the shortest block, from which the move limit per block follows. The last block may be cut short by the
+    /// horizon and does not count.
     pub fn shortest(&self) -> usize {
-        let whole = (self.count() - 1).max(1);
-        (0..whole).map(|k| self.starts[k + 1] - self.starts[k]).min().unwrap_or(1).max(1)
+        let complete = (self.count() - 1).max(1);
+        (0..complete).map(|k| self.starts[k + 1] - self.starts[k]).min().unwrap_or(1).max(1)
     }
 
     /// Steps of each block.
@@ -52,16 +52,16 @@ impl Blocks {
         self.starts.windows(2).map(|w| w[1] - w[0])
     }
 
-    /// Block that step `h` lies in; the last one beyond the horizon.
-    pub fn of(&self, h: usize) -> usize {
+    /// The block of step `h`; beyond the horizon, the last block.
+    pub fn at(&self, h: usize) -> usize {
         self.starts.partition_point(|s| *s <= h).clamp(1, self.count()) - 1
     }
 
-    /// What a sequence `[blocks * controls]` made `elapsed` steps ago asks for from now on.
+    /// Shifts a sequence `[blocks * controls]` in time by `elapsed` steps.
     pub fn shift(&self, sequence: &mut [f64], controls: usize, elapsed: usize) {
         for k in 0..self.count() {
-            // Never an earlier block: the copy runs forwards in place.
-            let from = self.of(self.starts[k] + elapsed);
+            // `from` is never an earlier block, so the copy can run forwards in place.
+            let from = self.at(self.starts[k] + elapsed);
             sequence.copy_within(from * controls..(from + 1) * controls, k * controls);
         }
     }
@@ -87,9 +87,9 @@ mod tests {
     }
 
     #[test]
-    fn steps_find_their_block_and_plans_shift() {
+    fn steps_map_to_blocks_and_plans_shift_in_time() {
         let b = Blocks::new(24, 3, 4);
-        assert_eq!([0, 2, 3, 7, 8, 23, 99].map(|h| b.of(h)), [0, 0, 1, 1, 2, 3, 3]);
+        assert_eq!([0, 2, 3, 7, 8, 23, 99].map(|h| b.at(h)), [0, 0, 1, 1, 2, 3, 3]);
         assert_eq!(b.shortest(), 3);
         let even = Blocks::new(8, 2, 4);
         let mut plan = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0, 4.0, 40.0];

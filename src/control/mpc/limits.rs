@@ -1,117 +1,140 @@
-//! What plans must hold: of controls, of the plant, of totals.
+//! Limits: of the planned controls, of the plant, and of totals.
 
+use super::frame::CompletedFrame;
 use super::resolved::ResolvedMpc;
-use super::rollout::Completed;
 use super::totals::TotalSettings;
 use crate::config::TimeSpan;
-use crate::control::planner::{Allowed, Total};
+use crate::control::planner::{ControlConstraints, TotalLimit};
 use crate::schema::{Bounds, MoveLimit, Role};
 use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 
+/// All limits that plans must satisfy.
+pub(super) struct Limits {
+    /// `[controls]`.
+    pub controls: Vec<ControlLimit>,
+    /// Limits on states, outputs and derived signals: hard limits first, then soft limits by their rank.
+    pub plant: Vec<PlantLimit>,
+    /// Probability with which the limits of the plant are satisfied at each step; `None`: limits are not tightened.
+    pub confidence: Option<f64>,
+    pub totals: Vec<TotalLimit>,
+}
+
+/// The limits of a planned control.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ControlLimit {
     pub hard: Bounds,
-    /// Per step.
-    pub allowed: Allowed,
+    /// Constraints per step.
+    pub constraints: ControlConstraints,
+    /// Typical variation of the control.
     pub scale: f64,
 }
 
-/// A limit on what the plant does.
-pub(super) struct Limit {
+/// A limit on a state, an output or a derived signal.
+pub(super) struct PlantLimit {
     pub signal: usize,
-    pub range: Bounds,
-    /// Size of an excess that counts one.
+    pub bounds: Bounds,
+    /// Violations are divided by this.
     pub scale: f64,
-    /// States are known one step ahead; outputs belong to the completed frame.
+    /// Whether the signal is known one step ahead. States are; outputs belong to the completed frame.
     pub ahead: bool,
-    /// Of a soft limit; 0 is a hard one.
+    /// Rank of a soft limit; 0 is a hard limit.
     pub rank: u32,
-    /// What an excess counts, in excesses over a limit of the last rank.
+    /// Weight of a violation, relative to limits of the last rank.
     pub weight: f64,
 }
 
-impl Limit {
-    /// The values of a completed step that the limit is about: `[rows]`.
-    pub fn column<'f>(&self, frame: &'f Completed) -> &'f [f64] {
+impl PlantLimit {
+    /// The values of a completed step to which the limit applies: `[rows]`.
+    pub fn column<'f>(&self, frame: &'f CompletedFrame) -> &'f [f64] {
         frame.window.column(self.signal, usize::from(!self.ahead))
     }
 }
 
-/// The limit of a planned control's total, over the whole horizon; `None` if the plan does not move the control.
-pub(super) fn total(settings: &TotalSettings, controls: &[usize], horizon: usize, step: TimeSpan) -> Option<Total> {
+/// The limit of a planned control's total over the horizon; `None` if the plan does not move the control.
+pub(super) fn total_limit(
+    settings: &TotalSettings,
+    controls: &[usize],
+    horizon: usize,
+    step: TimeSpan,
+) -> Option<TotalLimit> {
     let control = controls.iter().position(|&c| c == settings.control)?;
-    Some(Total { control, range: settings.over(horizon, step) })
+    Some(TotalLimit { control, bounds: settings.over(horizon, step) })
 }
 
+/// The limits of the control in column `signal`.
 pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> ControlLimit {
     let s = &dynamics.schema().signals[signal];
-    let mut seen = dynamics.logged_range(signal);
-    let known = seen.low.is_finite() && seen.high.is_finite() && seen.low <= seen.high;
-    let width = if known { seen.high - seen.low } else { s.hard.high - s.hard.low };
+    let mut logged = dynamics.logged_range(signal);
+    let known = logged.low.is_finite() && logged.high.is_finite() && logged.low <= logged.high;
+    let width = if known { logged.high - logged.low } else { s.hard.high - s.hard.low };
     if known && s.multiple > 0.0 {
-        seen.low = (seen.low / s.multiple + 1e-9).floor() * s.multiple;
-        seen.high = (seen.high / s.multiple - 1e-9).ceil() * s.multiple;
+        logged.low = (logged.low / s.multiple + 1e-9).floor() * s.multiple;
+        logged.high = (logged.high / s.multiple - 1e-9).ceil() * s.multiple;
     }
     let bounds = if known && within_log {
-        Bounds { low: s.hard.clamp(seen.low), high: s.hard.clamp(seen.high) }
+        Bounds { low: s.hard.clamp(logged.low), high: s.hard.clamp(logged.high) }
     } else {
         s.hard
     };
-    // A control that the log has only seen on may still be switched off.
+    // A control may be switched off even if it is always on in the log.
     let bounds =
         if s.switching.least > 0.0 { Bounds { low: bounds.low.min(0.0).max(s.hard.low), ..bounds } } else { bounds };
-    // A move of whole multiples is itself one.
+    // Between multiples, moves are multiples, too.
     let whole = |size: f64| match s.multiple > 0.0 && size.is_finite() {
         true => (size / s.multiple + 1e-9).floor() * s.multiple,
         false => size,
     };
     let max_move = MoveLimit { down: whole(s.max_move.down), up: whole(s.max_move.up) };
-    let allowed = Allowed { bounds, max_move, multiple: s.multiple, switching: s.switching };
-    ControlLimit { hard: s.hard, allowed, scale: 0.25 * width }
+    let constraints = ControlConstraints { bounds, max_move, multiple: s.multiple, switching: s.switching };
+    ControlLimit { hard: s.hard, constraints, scale: 0.25 * width }
 }
 
-/// Ranks differ by this factor, or by less when there are so many that double precision would lose the last one.
-const APART: f64 = 1e4;
-/// Between the first and the last rank.
-const MOST_APART: f64 = 1e9;
+/// Factor between the weights of two ranks (guess).
+const RANK_FACTOR: f64 = 1e4;
+/// Largest factor between the first and the last rank, so that double precision resolves both.
+const LARGEST_RANK_FACTOR: f64 = 1e9;
 
-/// The limits on what the plant does, hard ones first, then soft ones by their rank.
-pub(super) fn plant_limits(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> Vec<Limit> {
+/// The limits of the plant: hard limits first, then soft limits by their rank.
+pub(super) fn plant_limits(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> Vec<PlantLimit> {
     let schema = dynamics.schema();
     let within_log = settings.within_log();
-    let soft = |&(signal, rank): &(usize, u32)| limit(dynamics, signal, schema.signals[signal].soft, rank);
-    let mut limits: Vec<Limit> = (0..schema.len()).filter_map(|s| hard_limit(dynamics, s, within_log)).collect();
+    let soft = |&(signal, rank): &(usize, u32)| plant_limit(dynamics, signal, schema.signals[signal].soft, rank);
+    let mut limits: Vec<PlantLimit> = (0..schema.len()).filter_map(|s| hard_limit(dynamics, s, within_log)).collect();
     limits.extend(settings.ranks.iter().filter_map(soft));
     limits.sort_by_key(|l| l.rank);
     let ranks = || limits.chunk_by(|a, b| a.rank == b.rank).count() - 1;
-    let apart = if limits.is_empty() { 1.0 } else { APART.min(MOST_APART.powf((ranks().max(1) as f64).recip())) };
+    let factor = if limits.is_empty() {
+        1.0
+    } else {
+        RANK_FACTOR.min(LARGEST_RANK_FACTOR.powf((ranks().max(1) as f64).recip()))
+    };
     let mut weight = 1.0;
     for same in limits.chunk_by_mut(|a, b| a.rank == b.rank).rev() {
         same.iter_mut().for_each(|l| l.weight = weight);
-        weight *= apart;
+        weight *= factor;
     }
     limits
 }
 
-/// The hard limit of a signal. States stay within what the log has seen of them, too: a slow target, or one that cannot be
-/// reached, else drives the plant to where nothing is known of it.
-fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<Limit> {
+/// The hard limit of a signal. Learned states must also stay within their widened logged range. Otherwise an unreachable
+/// target would drive the plant to where the model knows nothing.
+fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<PlantLimit> {
     let s = &dynamics.schema().signals[signal];
-    let kept = within_log && s.role == Role::State && dynamics.is_learned(signal);
-    let kept = if kept { dynamics.widened_range(signal) } else { Bounds::OPEN };
-    limit(dynamics, signal, Bounds { low: s.hard.low.max(kept.low), high: s.hard.high.min(kept.high) }, 0)
+    let learned = within_log && s.role == Role::State && dynamics.is_learned(signal);
+    let range = if learned { dynamics.widened_range(signal) } else { Bounds::OPEN };
+    plant_limit(dynamics, signal, Bounds { low: s.hard.low.max(range.low), high: s.hard.high.min(range.high) }, 0)
 }
 
-/// None where the range is open, and of what the plant is given.
-fn limit(dynamics: &dyn Dynamics, signal: usize, range: Bounds, rank: u32) -> Option<Limit> {
+/// `None` if `bounds` are open, or if the signal is an input of the plant.
+fn plant_limit(dynamics: &dyn Dynamics, signal: usize, bounds: Bounds, rank: u32) -> Option<PlantLimit> {
     let role = dynamics.schema().signals[signal].role;
-    let seen = dynamics.logged_range(signal);
-    let given = range.low.is_finite() || range.high.is_finite();
-    if !given || !matches!(role, Role::State | Role::Output | Role::Derived) {
+    let logged = dynamics.logged_range(signal);
+    let limited = bounds.low.is_finite() || bounds.high.is_finite();
+    if !limited || !matches!(role, Role::State | Role::Output | Role::Derived) {
         return None;
     }
-    let widths = [range.high - range.low, seen.high - seen.low];
+    let widths = [bounds.high - bounds.low, logged.high - logged.low];
     let scale = widths.into_iter().find(|w| w.is_finite() && *w > 0.0).unwrap_or(1.0);
-    Some(Limit { signal, range, scale, ahead: role == Role::State, rank, weight: 1.0 })
+    Some(PlantLimit { signal, bounds, scale, ahead: role == Role::State, rank, weight: 1.0 })
 }

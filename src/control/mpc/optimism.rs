@@ -1,37 +1,41 @@
-//! What plans promise, and what of it is left on members of the model that they were not made for.
+//! Check for over-optimistic plans.
 
 use serde::{Deserialize, Serialize};
 
-/// Savings of plans against holding the controls, over their horizons, added up (SUP-5, the winner's curse): a plan is the
-/// best of many by the futures that it was made for, and so partly by their errors.
+/// Savings of plans against holding the controls, over their horizons, summed over plans (SUP-5). A plan is the best of many
+/// candidates in the futures under which it was optimised, and therefore profits from their errors (the optimiser's curse:
+/// Smith & Winkler 2006). Held-out futures show how much.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct OptimismCheck {
+    /// Number of re-scored plans.
     pub plans: usize,
-    /// On the futures that the plans were made for, in the money of the objective.
-    pub promised: f64,
-    /// On others.
-    pub kept: f64,
+    /// Saving in the futures under which the plans were optimised, in the unit of the objective.
+    #[serde(alias = "promised")]
+    pub predicted: f64,
+    /// Saving of the same plans in held-out futures.
+    #[serde(alias = "kept")]
+    pub rescored: f64,
 }
 
-/// A promise of which more than this is lost is over-optimistic.
+/// Savings are discounted if more than this share of the predicted saving is lost (guess).
 const OVER_OPTIMISTIC: f64 = 0.25;
 
 impl OptimismCheck {
-    /// Takes in the plans of another; savings that are not finite tell nothing.
+    /// Adds the plans of `other`, unless its savings are not finite.
     pub fn add(&mut self, other: &Self) {
-        if other.promised.is_finite() && other.kept.is_finite() {
+        if other.predicted.is_finite() && other.rescored.is_finite() {
             self.plans += other.plans;
-            self.promised += other.promised;
-            self.kept += other.kept;
+            self.predicted += other.predicted;
+            self.rescored += other.rescored;
         }
     }
 
-    /// Share of the promise that is lost on other futures; `None` where nothing was promised.
+    /// Share of the predicted saving that is lost in held-out futures; `None` if no saving was predicted.
     pub fn gap(&self) -> Option<f64> {
-        (self.promised > 0.0).then(|| (self.promised - self.kept) / self.promised)
+        (self.predicted > 0.0).then(|| (self.predicted - self.rescored) / self.predicted)
     }
 
-    /// Share of the saving to count on, from 0 to 1: below 1 where the promise is over-optimistic.
+    /// Factor from 0 to 1 by which savings are discounted; 1 unless the plans are over-optimistic.
     pub fn share(&self) -> f64 {
         match self.gap() {
             Some(gap) if gap > OVER_OPTIMISTIC => (1.0 - gap).max(0.0),
@@ -45,14 +49,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_broken_promise_is_discounted() {
-        let of = |promised, kept| OptimismCheck { plans: 1, promised, kept };
-        assert_eq!([of(100.0, 100.0), of(100.0, 76.0), of(100.0, 140.0)].map(|p| p.share()), [1.0; 3]);
-        assert_eq!([of(100.0, 60.0), of(100.0, 0.0), of(100.0, -50.0)].map(|p| p.share()), [0.6, 0.0, 0.0]);
-        assert_eq!((of(0.0, -1.0).gap(), of(0.0, -1.0).share()), (None, 1.0));
-        let mut sum = of(10.0, 5.0);
-        sum.add(&of(30.0, 25.0));
-        sum.add(&of(f64::NAN, 1.0));
-        assert_eq!(sum, OptimismCheck { plans: 2, promised: 40.0, kept: 30.0 });
+    fn only_over_optimistic_savings_are_discounted() {
+        let check = |predicted, rescored| OptimismCheck { plans: 1, predicted, rescored };
+        assert_eq!([check(100.0, 100.0), check(100.0, 76.0), check(100.0, 140.0)].map(|p| p.share()), [1.0; 3]);
+        assert_eq!([check(100.0, 60.0), check(100.0, 0.0), check(100.0, -50.0)].map(|p| p.share()), [0.6, 0.0, 0.0]);
+        assert_eq!((check(0.0, -1.0).gap(), check(0.0, -1.0).share()), (None, 1.0));
+        let mut sum = check(10.0, 5.0);
+        sum.add(&check(30.0, 25.0));
+        sum.add(&check(f64::NAN, 1.0));
+        assert_eq!(sum, OptimismCheck { plans: 2, predicted: 40.0, rescored: 30.0 });
     }
 }

@@ -1,4 +1,4 @@
-//! A plant of few equations, for the tests of this folder.
+//! A plant with two equations, for the tests of this folder.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub const POWER: usize = 3;
 pub struct Oven {
     pub schema: Arc<Schema>,
     pub members: usize,
-    /// Steps ahead at which each signal is forecast with skill.
+    /// Horizon of skill of each signal.
     pub reach: [Option<usize>; 4],
     pub support: Support,
 }

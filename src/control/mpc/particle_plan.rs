@@ -1,63 +1,68 @@
-//! One particle's plan.
+//! The plan of one particle.
 
+use super::evaluator::Evaluator;
+use super::linearise::linearise;
 use super::optimism::OptimismCheck;
-use super::rollout::{Start, Workspace, paths};
+use super::rollout::control_paths;
 use super::setup::Setup;
+use super::start::PlanStart;
+use super::tighten::tighten;
 use crate::control::planner::{CostFunction, Linearisation, Plan, Planner, Problem, project};
 
-/// One particle's plan.
+/// The plan of one particle.
 #[derive(Default)]
 pub(super) struct ParticlePlan {
     pub plan: Option<Plan>,
     /// Controls until the next plan: `[replan][controls]`.
     pub path: Vec<f64>,
-    /// How wrong the model has been lately: `[targets]`.
+    /// State of the disturbance observer: `[targets]`.
     pub bias: Vec<f64>,
+    /// Number of failed plans that were not counted yet.
     pub failures: usize,
-    /// Of the last plan.
+    /// Check of the last plan.
     pub optimism_check: OptimismCheck,
 }
 
 impl ParticlePlan {
-    /// Makes the next plan; `again`: and looks at what it promises in futures that it was not made for.
+    /// Makes the next plan, `elapsed` steps after the last one.
     pub fn plan(
         &mut self,
         setup: &Setup,
         planner: &dyn Planner,
-        start: &Start,
+        start: &PlanStart,
         elapsed: usize,
-        again: bool,
-        workspace: &mut Workspace,
+        evaluator: &mut Evaluator,
     ) {
-        let controls = setup.controls.len();
+        let (controls, blocks) = (setup.controls.len(), &setup.horizon.blocks);
         if let Some(last) = &mut self.plan {
-            setup.blocks.shift(&mut last.controls, controls, elapsed);
-            last.memory.iter_mut().for_each(|m| setup.blocks.shift(m, controls, elapsed));
+            blocks.shift(&mut last.controls, controls, elapsed);
+            last.memory.iter_mut().for_each(|m| blocks.shift(m, controls, elapsed));
         }
-        workspace.begin_plan(setup.futures(start));
-        match &self.plan {
-            Some(last) => workspace.tighten(setup, start, &last.controls),
-            None => workspace.tighten(setup, start, &start.previous.repeat(setup.blocks.count())),
-        }
-        let mut price = InFutures { setup, start, workspace };
-        // In one block a control can ramp for its whole length.
-        let block = setup.blocks.shortest() as f64;
-        let began = setup.clock.map(|clock| clock());
-        let late = || match (began, setup.clock, setup.budget) {
-            (Some(began), Some(clock), Some(budget)) => clock().saturating_sub(began) >= budget,
-            _ => false,
+        evaluator.begin_plan(setup.futures(start));
+        let margins = match &self.plan {
+            Some(last) => tighten(evaluator, setup, start, &last.controls),
+            None => tighten(evaluator, setup, start, &start.previous.repeat(blocks.count())),
         };
+        evaluator.set_margins(margins);
+        let mut cost_function = SimulatedCost { setup, start, evaluator };
+        let out_of_time = setup.budget.start();
         let mut problem = Problem {
-            moves: setup.blocks.count(),
-            steps: setup.blocks.lengths().collect(),
-            allowed: setup.limits.iter().map(|l| l.allowed.per_move(block)).collect(),
-            totals: setup.totals.clone(),
+            moves: blocks.count(),
+            steps: blocks.lengths().collect(),
+            // Within a block a control can move in every step.
+            constraints: setup
+                .limits
+                .controls
+                .iter()
+                .map(|l| l.constraints.per_move(blocks.shortest() as f64))
+                .collect(),
+            totals: setup.limits.totals.clone(),
             previous: start.previous.clone(),
             since: start.since.clone(),
-            scale: setup.limits.iter().map(|l| l.scale).collect(),
-            price: &mut price,
+            scale: setup.limits.controls.iter().map(|l| l.scale).collect(),
+            cost_function: &mut cost_function,
             key: start.key.fold(1),
-            late: &late,
+            out_of_time: &out_of_time,
         };
         let mut plan = planner.plan(&mut problem, self.plan.as_ref());
         let failed = !plan.cost.is_finite();
@@ -69,41 +74,42 @@ impl ParticlePlan {
             }
         }
         self.optimism_check = OptimismCheck::default();
-        if again && !failed {
+        if start.rescore && !failed {
             let mut held: Vec<f64> = start.previous.iter().copied().cycle().take(plan.controls.len()).collect();
             project(&problem, &mut held);
-            self.optimism_check = optimism_check(setup, start, workspace, &[plan.controls.clone(), held]);
+            self.optimism_check = check_optimism(setup, start, evaluator, &[plan.controls.clone(), held]);
         }
-        let sequence = std::slice::from_ref(&plan.controls);
-        paths(setup, start, sequence, &mut self.path);
-        self.path.truncate(setup.replan * controls);
-        // After a failure nothing is known to be good: the next plan starts afresh, yet may fall back on this one.
+        control_paths(setup, start, std::slice::from_ref(&plan.controls), &mut self.path);
+        self.path.truncate(setup.horizon.replan * controls);
+        // The memory of a failed plan is useless, but its controls may be needed again if the next plan fails, too.
         self.plan = Some(Plan { memory: if failed { Vec::new() } else { plan.memory }, ..plan });
     }
 }
 
-/// What a plan saves against holding the controls (the pair), in the futures that it was made for and in others; nothing where
-/// there are no others.
-fn optimism_check(setup: &Setup, start: &Start, workspace: &mut Workspace, pair: &[Vec<f64>; 2]) -> OptimismCheck {
-    let Some(unseen) = workspace.futures().unseen(setup.dynamics.members()) else { return OptimismCheck::default() };
-    let promised = workspace.saving(setup, start, pair);
-    workspace.begin_plan(unseen);
-    OptimismCheck { plans: 1, promised, kept: workspace.saving(setup, start, pair) }
+/// Saving of the first of two sequences against the second, in the plan's futures and in held-out futures. Empty if there are
+/// no held-out futures.
+fn check_optimism(setup: &Setup, start: &PlanStart, evaluator: &mut Evaluator, pair: &[Vec<f64>; 2]) -> OptimismCheck {
+    let Some(held_out) = evaluator.futures().held_out(setup.dynamics.members()) else {
+        return OptimismCheck::default();
+    };
+    let predicted = evaluator.saving(setup, start, pair);
+    evaluator.begin_plan(held_out);
+    OptimismCheck { plans: 1, predicted, rescored: evaluator.saving(setup, start, pair) }
 }
 
-/// What candidates cost over the simulated futures of one particle.
-struct InFutures<'a, 'p> {
+/// The cost of candidates in the simulated futures of one particle.
+struct SimulatedCost<'a, 'p> {
     setup: &'a Setup<'p>,
-    start: &'a Start<'a>,
-    workspace: &'a mut Workspace,
+    start: &'a PlanStart<'a>,
+    evaluator: &'a mut Evaluator,
 }
 
-impl CostFunction for InFutures<'_, '_> {
-    fn cost(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
-        self.workspace.price(self.setup, self.start, candidates, costs);
+impl CostFunction for SimulatedCost<'_, '_> {
+    fn evaluate(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        self.evaluator.evaluate(self.setup, self.start, candidates, costs);
     }
 
-    fn near(&mut self, at: &[f64]) -> Option<Linearisation> {
-        self.workspace.near(self.setup, self.start, at)
+    fn linearise(&mut self, at: &[f64]) -> Option<Linearisation> {
+        linearise(self.evaluator, self.setup, self.start, at)
     }
 }

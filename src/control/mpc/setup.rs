@@ -1,21 +1,20 @@
 //! What stays the same from plan to plan.
 
-use super::Clock;
 use super::blocks::Blocks;
-use super::choice::has_slopes;
+use super::budget::Budget;
 use super::futures::Futures;
-use super::limits::{ControlLimit, Limit, control_limit, plant_limits, total};
-use super::local::Residuals;
-use super::particle_plan::ParticlePlan;
-use super::resolved::ResolvedMpc;
-use super::rollout::Start;
+use super::limits::{ControlLimit, Limits, control_limit, plant_limits, total_limit};
+use super::order_up_to::OrderUpTo;
+use super::planner_choice::is_differentiable;
+use super::residuals::Residuals;
+use super::resolved::{PlannedStockSettings, ResolvedMpc};
 use super::skill_horizon::SkillHorizon;
-use super::stock::Stock;
+use super::start::PlanStart;
 use crate::config::{MpcSpec, PlannerSpec, TimeSpan};
-use crate::control::planner::TotalLimit;
+use crate::control::planner::{Plan, TotalLimit};
 use crate::control::{Observation, since};
 use crate::rng::Key;
-use crate::schema::{Bounds, Role};
+use crate::schema::{Bounds, MoveLimit, Role, Switching};
 use crate::trajectory::{Frame, Window};
 use crate::twin::{Batch, Dynamics, Support};
 use crate::value::Objective;
@@ -24,39 +23,49 @@ use crate::value::Objective;
 pub(in crate::control) struct Setup<'a> {
     pub dynamics: &'a dyn Dynamics,
     pub objective: Objective,
+    /// The objective as residuals; `None` if the plant or a control is not differentiable.
+    pub residuals: Option<Residuals>,
+    /// Number of frames of the windows.
+    pub depth: usize,
     /// Schema columns of the planned controls.
     pub controls: Vec<usize>,
-    /// Of each planned control.
-    pub limits: Vec<ControlLimit>,
+    /// `[controls]`: `Some` if the plan moves an order-up-to level instead of the control itself.
+    pub orders: Vec<Option<OrderUpTo>>,
+    pub limits: Limits,
+    pub horizon: Horizon,
+    pub sampling: Sampling,
+    /// Gain of the disturbance observer.
+    pub correction: f64,
+    pub budget: Budget<'a>,
+    /// Whether some plans are re-scored in held-out futures.
+    pub rescoring: bool,
+}
+
+/// How far plans look ahead, and how often they are made.
+pub(super) struct Horizon {
+    /// Move blocking over the horizon.
     pub blocks: Blocks,
-    /// Why plans look less far than they were to.
-    pub skill_horizon: Option<SkillHorizon>,
     /// Steps between plans.
     pub replan: usize,
-    /// Futures per plan.
+    /// `Some` if the horizon was shortened to the skill of the model.
+    pub skill: Option<SkillHorizon>,
+}
+
+impl Horizon {
+    /// Steps that a plan looks ahead.
+    pub fn steps(&self) -> usize {
+        self.blocks.horizon()
+    }
+}
+
+/// How the cost of a candidate follows from its simulated futures.
+pub(super) struct Sampling {
+    /// Number of futures per plan.
     pub particles: usize,
-    /// Quantile of the objective over futures that is least; `None`: the mean.
+    /// Quantile of the objective over futures that is minimised; `None`: the mean.
     pub risk: Option<f64>,
-    /// Standard deviations of the cost over members that are added to it where the model may be wrong; 0: none.
+    /// Number of standard deviations over members that are added to the mean outside the support.
     pub pessimism: f64,
-    /// What some plans promise is looked at again on members that they were not made for.
-    pub rescored: bool,
-    /// What plans keep of states, outputs and derived signals: hard limits, then soft ones by their rank.
-    pub kept: Vec<Limit>,
-    /// Probability with which they hold; `None`: in the futures of the plan alone.
-    pub confidence: Option<f64>,
-    /// Frames of the windows.
-    pub depth: usize,
-    /// What the objective measures the smallness of; `None` when the plant or a control has no slopes.
-    pub residuals: Option<Residuals>,
-    /// Gain of the estimate of the model's bias.
-    pub correction: f64,
-    pub totals: Vec<TotalLimit>,
-    /// Of each planned control that the plan moves through a level.
-    pub stocks: Vec<Option<Stock>>,
-    /// Milliseconds for one plan.
-    pub budget: Option<u64>,
-    pub clock: Option<&'a Clock>,
 }
 
 impl<'a> Setup<'a> {
@@ -68,55 +77,68 @@ impl<'a> Setup<'a> {
     ) -> Self {
         let controls = settings.controls.clone();
         let step = TimeSpan::from_ms(dynamics.step_ms());
-        let asked = settings.horizon.map_or(1, |h| h.steps(step, 1));
-        let skill_horizon = SkillHorizon::of(asked, dynamics, &objective);
-        let horizon = skill_horizon.map_or(asked, |skill_horizon| skill_horizon.reach);
+        let requested = settings.horizon.map_or(1, |h| h.steps(step, 1));
+        let skill = SkillHorizon::new(requested, dynamics, &objective);
+        let horizon = skill.map_or(requested, |skill| skill.reach);
         let replan = settings.replan.map_or(1, |r| r.steps(step, 1)).min(horizon);
         let moves = settings.moves.unwrap_or(MpcSpec::MOST_MOVES.min(horizon.div_ceil(replan)));
         let within_log = settings.within_log();
-        let limits: Vec<_> = controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect();
         let signals = &dynamics.schema().signals;
-        // a plan that is cut takes its share of what the whole one may take
-        let share = horizon as f64 / asked as f64;
-        let totals = settings.totals.iter().filter_map(|t| total(t, &controls, asked, step));
-        let totals =
-            totals.map(|t| TotalLimit { range: Bounds { low: share * t.range.low, high: share * t.range.high }, ..t });
-        let totals = totals.collect();
+        // A shortened plan has its share of the total.
+        let share = horizon as f64 / requested as f64;
+        let totals = settings.totals.iter().filter_map(|t| total_limit(t, &controls, requested, step));
+        let totals = totals
+            .map(|t| TotalLimit { bounds: Bounds { low: share * t.bounds.low, high: share * t.bounds.high }, ..t });
+        let limits = Limits {
+            controls: controls.iter().map(|&c| control_limit(dynamics, c, within_log)).collect(),
+            plant: plant_limits(settings, dynamics),
+            confidence: settings.confidence,
+            totals: totals.collect(),
+        };
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
-        let smooth = has_slopes(settings, dynamics);
+        let differentiable = is_differentiable(settings, dynamics);
         let one_future = planner.follows_slopes() && settings.risk.is_none();
         let mut setup = Self {
-            stocks: controls.iter().map(|_| None).collect(),
+            orders: controls.iter().map(|_| None).collect(),
             controls,
             limits,
-            blocks: Blocks::new(horizon, replan, moves),
-            residuals: smooth.then(|| Residuals::of(&objective, horizon, dynamics)),
-            skill_horizon,
-            replan,
+            horizon: Horizon { blocks: Blocks::new(horizon, replan, moves), replan, skill },
+            residuals: differentiable.then(|| Residuals::new(&objective, horizon, dynamics)),
             correction: settings.correction.unwrap_or(MpcSpec::CORRECTION),
-            particles: settings.particles.unwrap_or(if one_future { 1 } else { MpcSpec::PARTICLES }).max(1),
-            risk: settings.risk,
-            pessimism: pessimism(settings, dynamics),
-            rescored: false,
-            kept: plant_limits(settings, dynamics),
-            confidence: settings.confidence,
-            // A completed frame is read at lag 1, and its own past from there.
+            sampling: Sampling {
+                particles: settings.particles.unwrap_or(if one_future { 1 } else { MpcSpec::PARTICLES }).max(1),
+                risk: settings.risk,
+                pessimism: pessimism(settings, dynamics),
+            },
+            // A completed frame is read at lag 1, and its past from there on.
             depth: (dynamics.depth() + 1).max(objective.depth() + 2).max(switching + 2),
-            totals,
-            budget: settings.budget.map(|b| b.ms().unsigned_abs()),
-            clock: None,
+            budget: Budget { limit_ms: settings.budget.map(|b| b.ms().unsigned_abs()), clock: None },
+            rescoring: false,
             objective,
             dynamics,
         };
         setup.plan_levels(&settings.base_stock);
         setup
     }
+
+    /// Makes the plan move the order-up-to levels of `settings` instead of the orders.
+    fn plan_levels(&mut self, settings: &[PlannedStockSettings]) {
+        for stock in settings {
+            let Some(c) = self.controls.iter().position(|s| *s == stock.order) else { continue };
+            self.depth = self.depth.max(stock.position.depth() + 2);
+            let ControlLimit { hard, constraints, scale } = &mut self.limits.controls[c];
+            self.orders[c] = Some(OrderUpTo::new(stock, *hard, constraints.multiple));
+            let level = stock.level;
+            (*hard, constraints.bounds, *scale) = (level, level, 0.1 * (level.high - level.low));
+            (constraints.max_move, constraints.switching) = (MoveLimit::both(f64::INFINITY), Switching::NONE);
+        }
+    }
 }
 
 impl Setup<'_> {
-    /// Moves the estimate of the model's bias by the error of its last step: the steady Kalman filter of an integrating
-    /// disturbance (Pannocchia & Rawlings 2003). It waits until the past of a step is known.
-    pub fn learn_bias(&self, observation: &Observation, row: usize, bias: &mut Vec<f64>) {
+    /// Updates the estimate of the model's bias by the error of its last step: the steady-state Kalman filter of an
+    /// integrating disturbance (Pannocchia & Rawlings 2003). Does nothing until the past that a step reads is known.
+    pub fn update_bias(&self, observation: &Observation, row: usize, bias: &mut Vec<f64>) {
         let (dynamics, from) = (self.dynamics, observation.window);
         if self.correction <= 0.0 || from.known() < dynamics.depth() {
             return;
@@ -131,62 +153,71 @@ impl Setup<'_> {
         }
     }
 
+    /// The start of a plan for particle `row`, without re-scoring. `last` is the last plan and `bias` the state of the
+    /// disturbance observer.
     pub fn start<'s>(
         &self,
         observation: &Observation<'s>,
         row: usize,
-        told: &'s [(usize, Vec<f64>)],
-        follower: &ParticlePlan,
+        forecasts: &'s [(usize, Vec<f64>)],
+        last: Option<&Plan>,
+        bias: &[f64],
         key: Key,
-    ) -> Start<'s> {
+    ) -> PlanStart<'s> {
         let window = observation.window;
         let value = |signal: usize, lag: usize| window.column(signal, lag)[row];
-        let previous = self.controls.iter().zip(&self.limits).enumerate().map(|(i, (&c, limit))| {
-            if self.stocks[i].is_some() {
+        let previous = self.controls.iter().zip(&self.limits.controls).enumerate().map(|(i, (&c, limit))| {
+            if self.orders[i].is_some() {
                 // The last level, or one in the middle.
                 let Bounds { low, high } = limit.hard;
-                let last = follower.plan.as_ref().map_or(0.5 * (low + high), |p| p.controls[i]);
-                let multiple = limit.allowed.multiple;
+                let last = last.map_or(0.5 * (low + high), |p| p.controls[i]);
+                let multiple = limit.constraints.multiple;
                 return if multiple > 0.0 { (last / multiple).round() * multiple } else { last };
             }
-            let known = [value(c, 1), value(c, 0), limit.allowed.bounds.low].into_iter().find(|v| v.is_finite());
+            let known = [value(c, 1), value(c, 0), limit.constraints.bounds.low].into_iter().find(|v| v.is_finite());
             limit.hard.clamp(known.unwrap_or(0.0))
         });
-        let given = |s: &usize| {
+        let is_held_input = |s: &usize| {
             let role = self.dynamics.schema().signals[*s].role;
             matches!(role, Role::Control | Role::Disturbance | Role::Setpoint)
                 && !self.controls.contains(s)
-                && !told.iter().any(|(t, _)| t == s)
+                && !forecasts.iter().any(|(t, _)| t == s)
         };
-        let kept = (0..self.dynamics.schema().len()).filter(given).map(|s| (s, value(s, 0))).collect();
+        let held_inputs = (0..self.dynamics.schema().len()).filter(is_held_input).map(|s| (s, value(s, 0))).collect();
         let signals = &self.dynamics.schema().signals;
         let since = self.controls.iter().map(|&c| since(&signals[c], c, window, row)).collect();
         let previous: Vec<f64> = previous.collect();
-        let known = self.pessimism <= 0.0 || self.support(window, row, &previous) == Support::Inside;
-        Start { window, row, told, kept, previous, since, bias: follower.bias.clone(), key, known }
+        let inside_support = self.sampling.pessimism <= 0.0 || self.support(window, row, &previous) == Support::Inside;
+        let bias = bias.to_vec();
+        PlanStart { window, row, forecasts, held_inputs, previous, since, bias, key, rescore: false, inside_support }
     }
 
-    /// Support of the present with the controls in force.
+    /// Support of the current state with the current controls.
     fn support(&self, from: &Window, row: usize, previous: &[f64]) -> Support {
         let dynamics = self.dynamics;
         let mut window = Window::new(dynamics.schema().len(), self.depth, 1, from.time(), dynamics.step_ms());
         window.broadcast_from(from, row);
-        for ((&control, value), stock) in self.controls.iter().zip(previous).zip(&self.stocks) {
-            if stock.is_none() {
+        for ((&control, value), order) in self.controls.iter().zip(previous).zip(&self.orders) {
+            if order.is_none() {
                 window.column_mut(control, 0).fill(*value);
             }
         }
         dynamics.support(&window).first().copied().unwrap_or(Support::Outside)
     }
 
-    /// What a plan from `start` is made for.
-    pub fn futures(&self, start: &Start) -> Futures {
+    /// The futures in which a plan from `start` is optimised.
+    pub fn futures(&self, start: &PlanStart) -> Futures {
         let members = self.dynamics.members();
-        if start.known { Futures::planned(self.particles, members) } else { Futures::doubted(members, self.pessimism) }
+        if start.inside_support {
+            Futures::planned(self.sampling.particles, members)
+        } else {
+            Futures::pessimistic(members, self.sampling.pessimism)
+        }
     }
 }
 
-/// Weight of doubt: none where the model has one member, and where plans minimise a quantile, which is cautious by itself.
+/// The weight of pessimism. It is zero for a model with one member, and for plans that minimise a quantile, which is cautious
+/// by itself.
 fn pessimism(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> f64 {
     if settings.risk.is_some() || dynamics.members() < 2 {
         return 0.0;

@@ -1,46 +1,53 @@
-//! How far candidates are beyond the limits of what the plant does.
+//! Violation of the plant's limits by candidates.
 
-use super::limits::Limit;
+use super::frame::CompletedFrame;
+use super::limits::PlantLimit;
 use super::margins::Margins;
-use super::rollout::Completed;
 
-/// Excesses over all limits, in widths and by the weight of their rank.
+/// Weighted violation of all limits, summed over steps, for each row of a batch.
 #[derive(Default)]
 pub(super) struct ConstraintViolation {
-    /// Per row, `p * candidates + c`; NaN where a limited signal is.
+    /// Row `future * candidates + candidate`; NaN if a limited signal is NaN.
     rows: Vec<f64>,
 }
 
-/// A step beyond a limit counts this besides its excess, so that small excesses are avoided too.
-const STEP_BEYOND: f64 = 0.1;
+/// Added to the scaled violation of every step, so that small violations are avoided, too (guess).
+const PER_STEP: f64 = 0.1;
 
 impl ConstraintViolation {
-    /// None yet.
-    pub fn begin(&mut self, rows: usize) {
+    /// Sets the violation of `rows` rows to zero.
+    pub fn reset(&mut self, rows: usize) {
         self.rows.clear();
         self.rows.resize(rows, 0.0);
     }
 
-    /// Takes in a completed step of all rows.
-    pub fn add(&mut self, limits: &[Limit], margins: &Margins, candidates: usize, step: usize, frame: &Completed) {
+    /// Adds the violation of a completed step.
+    pub fn add(
+        &mut self,
+        limits: &[PlantLimit],
+        margins: &Margins,
+        candidates: usize,
+        step: usize,
+        frame: &CompletedFrame,
+    ) {
         for (l, limit) in limits.iter().enumerate() {
             let (scale, weight) = (limit.scale.recip(), limit.weight);
             let futures = self.rows.chunks_exact_mut(candidates).zip(limit.column(frame).chunks_exact(candidates));
             for (p, (rows, values)) in futures.enumerate() {
-                let range = margins.range(l, limit.range, step, p);
-                for (beyond, v) in rows.iter_mut().zip(values) {
+                let bounds = margins.tightened(l, limit.bounds, step, p);
+                for (violation, v) in rows.iter_mut().zip(values) {
                     if v.is_nan() {
-                        *beyond = f64::NAN;
+                        *violation = f64::NAN;
                     }
-                    let excess = range.excess(*v) * scale;
-                    *beyond += if excess > 1e-9 { weight * (excess + STEP_BEYOND) } else { 0.0 };
+                    let excess = bounds.excess(*v) * scale;
+                    *violation += if excess > 1e-9 { weight * (excess + PER_STEP) } else { 0.0 };
                 }
             }
         }
     }
 
-    /// The mean over futures of a candidate's.
-    pub fn of(&self, candidate: usize, candidates: usize) -> f64 {
+    /// The mean violation of `candidate` over futures.
+    pub fn mean(&self, candidate: usize, candidates: usize) -> f64 {
         let futures = (self.rows.len() / candidates).max(1) as f64;
         self.rows.iter().skip(candidate).step_by(candidates).sum::<f64>() / futures
     }

@@ -1,0 +1,265 @@
+//! The MPC controller.
+
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::evaluator::Evaluator;
+use super::limits::control_limit;
+use super::optimism::OptimismCheck;
+use super::particle_plan::ParticlePlan;
+use super::planner_choice::select_planner;
+use super::resolved::ResolvedMpc;
+use super::setup::Setup;
+use super::skill_horizon::SkillHorizon;
+use super::tighten::tighten;
+use crate::config::TimeSpan;
+use crate::control::planner::{self, Planner};
+use crate::control::{Context, Control, Controller, Forecast, Observation};
+use crate::error::{Error, Result};
+use crate::expr::Registers;
+use crate::rng::Key;
+use crate::trajectory::Frame;
+use crate::twin::Dynamics;
+use crate::value::{Kpi, Objective};
+
+/// One plan in this many is re-scored (SUP-5). With a Gaussian process, re-scoring costs ten times as much as planning.
+const RESCORED_ONE_IN: usize = 8;
+/// RNG stream that selects those plans.
+const RESCORING_STREAM: u64 = 3;
+
+const NO_TERMINAL_COST: &str = "no terminal cost is available: the log does not support one, `fit` did not tune MPC, or the \
+                                objective has changed since; remove `cost_to_go`, or run `fit` again";
+
+/// The MPC controller; the module's documentation states its optimisation problem.
+pub struct Mpc<'a> {
+    pub(super) setup: Setup<'a>,
+    planner: Box<dyn Planner>,
+    key: Key,
+    pub(super) particles: Vec<ParticlePlan>,
+    /// Step at which the last plan was made.
+    planned_at: Option<usize>,
+    /// (signal, forecast): `[horizon]` each.
+    forecasts: Vec<(usize, Vec<f64>)>,
+    /// Evaluators that no thread uses.
+    evaluators: Mutex<Vec<Evaluator>>,
+    failures: usize,
+    optimism_check: OptimismCheck,
+    /// Number of replanning steps so far.
+    replans: usize,
+    registers: Registers,
+    position: Vec<f64>,
+}
+
+/// Key of the plan of particle `row` at `step`.
+fn plan_key(key: Key, row: usize, step: usize) -> Key {
+    key.fold(row as u64).fold(step as u64)
+}
+
+impl<'a> Mpc<'a> {
+    /// The controller with `settings`, which minimises the twin's objective.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if there is no terminal cost for `cost_to_go`, or if the limits of a total cannot be satisfied within
+    /// the logged range of its control.
+    pub fn build(settings: &ResolvedMpc, context: &Context<'a>) -> Result<Self> {
+        let dynamics = context.dynamics;
+        let step = TimeSpan::from_ms(dynamics.step_ms());
+        let horizon = settings.horizon.map_or(1, |h| h.steps(step, 1));
+        for total in &settings.totals {
+            let bounds = control_limit(dynamics, total.control, settings.within_log()).constraints.bounds;
+            let name = &context.schema.signals[total.control].name;
+            if let Some((message, help)) = total.infeasible(name, bounds, horizon, step) {
+                return Err(Error::Data(format!("{message}; {help}")));
+            }
+        }
+        let mut objective = context.objective.clone();
+        objective.terms.extend(Objective::new(context.kpis, settings.terminal.iter().copied()).terms);
+        if settings.cost_to_go == Some(true) {
+            let reach = SkillHorizon::new(horizon, dynamics, &objective).map_or(horizon, |cut| cut.reach);
+            let own = context.terminal_cost.filter(|t| t.is_of(context.objective));
+            let Some(kpi) = own.and_then(|t| Kpi::terminal_cost(t, reach, context.schema)) else {
+                return Err(Error::Data(NO_TERMINAL_COST.into()));
+            };
+            objective.terms.push((kpi, 1.0));
+        }
+        // The stream differs from that of the plant's noise, which a plan must not know.
+        let key = Key::new(context.seed).fold(0x6D70_6300);
+        let mut mpc = Self::new(settings, dynamics, objective, key);
+        mpc.setup.budget.clock = context.clock;
+        mpc.setup.rescoring = context.rescored;
+        Ok(mpc)
+    }
+
+    /// `key` must not be that of the plant's noise.
+    pub fn new(settings: &ResolvedMpc, dynamics: &'a dyn Dynamics, objective: Objective, key: Key) -> Self {
+        let planner = select_planner(settings, dynamics);
+        let setup = Setup::new(settings, &planner, dynamics, objective);
+        Self {
+            setup,
+            planner: planner::build(&planner),
+            key,
+            particles: Vec::new(),
+            planned_at: None,
+            forecasts: Vec::new(),
+            evaluators: Mutex::new(Vec::new()),
+            failures: 0,
+            optimism_check: OptimismCheck::default(),
+            replans: 0,
+            registers: Registers::default(),
+            position: Vec::new(),
+        }
+    }
+
+    /// Number of failed plans so far, over all particles.
+    pub fn failures(&self) -> usize {
+        self.failures
+    }
+
+    fn update_forecasts(&mut self, forecast: &Forecast, step: usize) {
+        let horizon = self.setup.horizon.steps();
+        self.forecasts.resize(forecast.signals.len(), (0, Vec::new()));
+        for (i, ((signal, _), (to, values))) in forecast.signals.iter().zip(&mut self.forecasts).enumerate() {
+            *to = *signal;
+            values.resize(horizon, 0.0);
+            forecast.fill(i, step, values);
+        }
+    }
+
+    fn plan_all(&mut self, observation: &Observation, elapsed: usize) {
+        self.update_forecasts(observation.forecast, observation.step);
+        let Self { setup, planner, key, particles, forecasts, evaluators, replans, .. } = self;
+        let (setup, planner, forecasts, evaluators, replans) =
+            (&*setup, planner.as_ref(), &*forecasts, &*evaluators, *replans);
+        let lock = || evaluators.lock().unwrap_or_else(PoisonError::into_inner);
+        // A plan depends on the particle's number and on the step only, so the result is the same for any number of threads.
+        particles.par_iter_mut().enumerate().for_each(|(row, particle)| {
+            let mut evaluator = lock().pop().unwrap_or_default();
+            let key = plan_key(*key, row, observation.step);
+            let mut start = setup.start(observation, row, forecasts, particle.plan.as_ref(), &particle.bias, key);
+            // Random, because a fixed stride would alias with the time of day.
+            start.rescore =
+                setup.rescoring && (replans + row == 0 || key.fold(RESCORING_STREAM).below(0, RESCORED_ONE_IN) == 0);
+            particle.plan(setup, planner, &start, elapsed, &mut evaluator);
+            lock().push(evaluator);
+        });
+        self.replans += 1;
+        self.failures += self.particles.iter_mut().map(|f| std::mem::take(&mut f.failures)).sum::<usize>();
+        self.particles.iter().for_each(|f| self.optimism_check.add(&f.optimism_check));
+    }
+}
+
+impl Controller for Mpc<'_> {
+    fn signals(&self) -> &[usize] {
+        &self.setup.controls
+    }
+
+    fn depth(&self) -> usize {
+        self.setup.depth
+    }
+
+    fn skill_horizon(&self) -> Option<SkillHorizon> {
+        self.setup.horizon.skill
+    }
+
+    fn optimism_check(&self) -> Option<OptimismCheck> {
+        Some(self.optimism_check).filter(|p| p.plans > 0)
+    }
+
+    fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()> {
+        let rows = observation.window.rows();
+        if self.particles.len() != rows {
+            self.restart();
+            self.particles.resize_with(rows, ParticlePlan::default);
+        }
+        let setup = &self.setup;
+        let particles = self.particles.par_iter_mut().enumerate();
+        particles.for_each(|(row, particle)| setup.update_bias(observation, row, &mut particle.bias));
+        let elapsed = self.planned_at.and_then(|p| observation.step.checked_sub(p));
+        if elapsed.is_none_or(|e| e >= self.setup.horizon.replan) {
+            if elapsed.is_none() {
+                self.particles.iter_mut().for_each(|f| f.plan = None);
+            }
+            self.plan_all(observation, elapsed.unwrap_or(0));
+            self.planned_at = Some(observation.step);
+        }
+        let offset = observation.step - self.planned_at.unwrap_or(observation.step);
+        let controls = self.setup.controls.len();
+        for (c, column) in control.values.iter_mut().enumerate() {
+            for (value, particle) in column.iter_mut().zip(&self.particles) {
+                *value = particle.path[offset * controls + c];
+            }
+            if let Some(order) = &self.setup.orders[c] {
+                order.order(observation.window, &mut self.registers, &mut self.position, column);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Access to the plan of the first particle, for live operation.
+impl Mpc<'_> {
+    /// Name of the planner.
+    pub fn planner(&self) -> &'static str {
+        self.planner.name()
+    }
+
+    /// Number of steps that a plan looks ahead.
+    pub fn horizon(&self) -> usize {
+        self.setup.horizon.steps()
+    }
+
+    /// The controls that the last plan has for `ahead` steps after it was made: `[controls]`. They are within their limits if
+    /// the plan is followed. `None` beyond the plan, or if the plan has order-up-to levels.
+    pub fn planned_controls(&self, ahead: usize) -> Option<&[f64]> {
+        if self.setup.orders.iter().any(Option::is_some) {
+            return None;
+        }
+        let (plan, n) = (self.particles.first()?.plan.as_ref()?, self.setup.controls.len());
+        let block = self.setup.horizon.blocks.at(ahead);
+        plan.controls.get(block * n..(block + 1) * n)
+    }
+
+    /// Replaces the next move of the current plan by each of `first`, `[controls]` each, and returns the index of the one with
+    /// the lowest cost of the whole plan. Totals and the time budget are not considered. `None` if there is no plan, if it
+    /// has order-up-to levels, or if no cost is finite.
+    pub fn cheapest(&mut self, observation: &Observation, first: &[Vec<f64>]) -> Option<usize> {
+        self.update_forecasts(observation.forecast, observation.step);
+        let Self { setup, particles, forecasts, planned_at, key, .. } = self;
+        if setup.orders.iter().any(Option::is_some) {
+            return None;
+        }
+        let ParticlePlan { plan, bias, .. } = particles.first()?;
+        let mut rest = plan.as_ref()?.controls.clone();
+        let elapsed = observation.step.checked_sub((*planned_at)?)?;
+        setup.horizon.blocks.shift(&mut rest, setup.controls.len(), elapsed);
+        let key = plan_key(*key, 0, observation.step);
+        let start = setup.start(observation, 0, forecasts, plan.as_ref(), bias, key);
+        let with_first = |moves: &Vec<f64>| [moves, &rest[moves.len()..]].concat();
+        let candidates: Vec<Vec<f64>> = first.iter().map(with_first).collect();
+        let (mut evaluator, mut costs) = (Evaluator::default(), Vec::new());
+        evaluator.begin_plan(setup.futures(&start));
+        let margins = tighten(&mut evaluator, setup, &start, &rest);
+        evaluator.set_margins(margins);
+        evaluator.evaluate(setup, &start, &candidates, &mut costs);
+        let finite = costs.iter().enumerate().filter(|(_, c)| c.is_finite());
+        finite.min_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i)
+    }
+
+    /// Step at which the last plan was made.
+    pub fn planned_at(&self) -> Option<usize> {
+        self.planned_at
+    }
+
+    /// Discards the plans, so that the next one does not start from them.
+    pub fn forget(&mut self) {
+        self.planned_at = None;
+        self.particles.iter_mut().for_each(|f| f.plan = None);
+    }
+
+    /// Begins a new run: discards the plans and the state of the disturbance observer.
+    pub fn restart(&mut self) {
+        self.planned_at = None;
+        self.particles.clear();
+    }
+}

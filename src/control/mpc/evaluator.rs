@@ -1,0 +1,197 @@
+//! The cost of candidates.
+
+use super::futures::Futures;
+use super::margins::Margins;
+use super::residuals::Trace;
+use super::rollout::{Observer, Rollout, control_paths};
+use super::setup::Setup;
+use super::start::PlanStart;
+use super::violation::ConstraintViolation;
+use crate::expr::Registers;
+use crate::stats::{mean_and_sample_sd, quantile_type_6};
+
+/// Penalty on a scaled violation of one in the last rank, in units of the spread of the first candidates' objectives. It is so
+/// large that no saving outweighs a violation (guess).
+const VIOLATION_PENALTY: f64 = 1e3;
+
+/// Computes the cost of candidates in simulated futures. Its memory is reused from plan to plan.
+#[derive(Default)]
+pub(super) struct Evaluator {
+    plan: PlanState,
+    /// One per number of candidates and kind of futures.
+    rollouts: Vec<Rollout>,
+    /// Rollout of many futures of one sequence.
+    simulation: Option<Rollout>,
+    violation: ConstraintViolation,
+    /// For each candidate of the last batch, what pessimism adds to its cost.
+    uncertainty_costs: Vec<f64>,
+    /// Of the last linearisation.
+    pub trace: Trace,
+    scratch: Scratch,
+}
+
+/// What belongs to the current plan.
+#[derive(Default)]
+struct PlanState {
+    futures: Futures,
+    margins: Margins,
+    /// Noise at the start of a rollout, `[targets][particles]`.
+    noise: Option<Vec<Vec<f64>>>,
+    /// Penalty on violations of limits, set by the first candidates of the plan.
+    violation_penalty: Option<f64>,
+}
+
+#[derive(Default)]
+struct Scratch {
+    /// Controls over the horizon: `[horizon][controls][candidates]`.
+    path: Vec<f64>,
+    registers: Registers,
+    /// Objectives of one candidate: `[futures]`.
+    objectives: Vec<f64>,
+}
+
+impl Evaluator {
+    /// Forgets the last plan. From now on, candidates are evaluated in `futures`, with limits that are not tightened.
+    pub fn begin_plan(&mut self, futures: Futures) {
+        self.plan = PlanState { futures, ..PlanState::default() };
+    }
+
+    /// The futures in which candidates are evaluated.
+    pub fn futures(&self) -> &Futures {
+        &self.plan.futures
+    }
+
+    pub fn margins(&self) -> &Margins {
+        &self.plan.margins
+    }
+
+    /// Tightens the limits of the plan by `margins`.
+    pub fn set_margins(&mut self, margins: Margins) {
+        self.plan.margins = margins;
+    }
+
+    /// For each candidate of the last batch, what pessimism adds to its cost.
+    pub fn uncertainty_costs(&self) -> &[f64] {
+        &self.uncertainty_costs
+    }
+
+    /// The cost of each candidate, `[moves * controls]`: mean or risk quantile of the objective over futures, plus the
+    /// pessimism, plus the penalty on mean violations of limits. NaN if a future diverges.
+    pub fn evaluate(&mut self, setup: &Setup, start: &PlanStart, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
+        self.evaluate_with(setup, start, candidates, costs, &mut |_, _, _| {});
+    }
+
+    /// Like [`Evaluator::evaluate`]; `observer` is called with every completed frame.
+    pub fn evaluate_with(
+        &mut self,
+        setup: &Setup,
+        start: &PlanStart,
+        candidates: &[Vec<f64>],
+        costs: &mut Vec<f64>,
+        observer: &mut Observer,
+    ) {
+        let n = candidates.len();
+        let Self { plan, rollouts, violation, uncertainty_costs, scratch, .. } = self;
+        let at = match rollouts.iter().position(|r| r.candidates == n && r.futures == plan.futures) {
+            Some(at) => at,
+            None => {
+                rollouts.push(Rollout::new(setup, n, &plan.futures));
+                rollouts.len() - 1
+            }
+        };
+        control_paths(setup, start, candidates, &mut scratch.path);
+        let rollout = &mut rollouts[at];
+        let margins = &plan.margins;
+        violation.reset(n * plan.futures.count());
+        let registers = &mut scratch.registers;
+        rollout.run(setup, start, &scratch.path, &mut plan.noise, registers, &mut |step, frame, registers| {
+            violation.add(&setup.limits.plant, margins, n, step, frame);
+            observer(step, frame, registers);
+        });
+        rollout.sum(setup);
+        costs.clear();
+        uncertainty_costs.clear();
+        let objectives = &mut scratch.objectives;
+        for c in 0..n {
+            objectives.clear();
+            objectives.extend(rollout.total.iter().skip(c).step_by(n));
+            // A candidate with a diverged future has no cost.
+            let (cost, uncertainty) = if objectives.iter().all(|v| v.is_finite()) {
+                match setup.sampling.risk {
+                    Some(risk) => {
+                        objectives.sort_unstable_by(f64::total_cmp);
+                        (quantile_type_6(objectives, risk), 0.0)
+                    }
+                    None => {
+                        let (mean, sd) = mean_and_sample_sd(objectives.iter().copied());
+                        (mean, plan.futures.pessimism * sd)
+                    }
+                }
+            } else {
+                (f64::NAN, 0.0)
+            };
+            costs.push(cost + uncertainty);
+            uncertainty_costs.push(uncertainty);
+        }
+        let penalty = *plan.violation_penalty.get_or_insert_with(|| violation_penalty(costs));
+        for (c, cost) in costs.iter_mut().enumerate() {
+            *cost += penalty * violation.mean(c, n);
+        }
+    }
+
+    /// Saving of the first of two candidates against the second, mean over futures, without the penalty on violations.
+    pub fn saving(&mut self, setup: &Setup, start: &PlanStart, pair: &[Vec<f64>; 2]) -> f64 {
+        self.evaluate(setup, start, pair, &mut Vec::new());
+        let Self { plan, rollouts, .. } = self;
+        let rollout = rollouts.iter().find(|r| r.candidates == pair.len() && r.futures == plan.futures);
+        let differences = rollout.map_or(&[][..], |r| &r.total).chunks_exact(pair.len()).map(|t| t[1] - t[0]);
+        differences.sum::<f64>() / plan.futures.count() as f64
+    }
+
+    /// Simulates `futures` futures with noise of one sequence, `[moves * controls]`. Rows are futures; the first ones have the
+    /// members and the noise of the plan's futures.
+    pub fn simulate(
+        &mut self,
+        setup: &Setup,
+        start: &PlanStart,
+        sequence: &[f64],
+        futures: usize,
+        observer: &mut Observer,
+    ) {
+        let wanted = self.plan.futures.extended(futures, setup.dynamics.members());
+        if self.simulation.as_ref().is_none_or(|rollout| rollout.futures != wanted) {
+            self.simulation = Some(Rollout::new(setup, 1, &wanted));
+        }
+        let Some(rollout) = &mut self.simulation else { return };
+        let Scratch { path, registers, .. } = &mut self.scratch;
+        control_paths(setup, start, &[sequence.to_vec()], path);
+        rollout.run(setup, start, path, &mut None, registers, observer);
+    }
+
+    /// Gradient of a term of the objective, mean over futures: differences between the other candidates of the last batch and
+    /// the first one, divided by `differences`. `None` if it is not finite.
+    pub fn term_gradient(&mut self, setup: &Setup, term: usize, differences: &[f64]) -> Option<Vec<f64>> {
+        let n = differences.len() + 1;
+        let Self { plan, rollouts, .. } = self;
+        let futures = plan.futures.count() as f64;
+        let rollout = rollouts.iter_mut().find(|r| r.candidates == n && r.futures == plan.futures)?;
+        let (kpi, price) = &setup.objective.terms[term];
+        kpi.value(&rollout.terms[term], &mut rollout.value);
+        // As in the cost, a term without a value or without a price does not count.
+        if *price == 0.0 || rollout.value.iter().all(|v| v.is_nan()) {
+            return Some(vec![0.0; differences.len()]);
+        }
+        let mean = |c: usize| price * rollout.value.iter().skip(c).step_by(n).sum::<f64>() / futures;
+        let base = mean(0);
+        let gradient: Vec<f64> = differences.iter().enumerate().map(|(k, d)| (mean(k + 1) - base) / d).collect();
+        gradient.iter().all(|s| s.is_finite()).then_some(gradient)
+    }
+}
+
+/// The penalty from the spread of the first candidates' `costs`.
+fn violation_penalty(costs: &[f64]) -> f64 {
+    let finite = || costs.iter().copied().filter(|c| c.is_finite());
+    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), c| (l.min(c), h.max(c)));
+    let size = low.abs().max(high.abs());
+    if low <= high { VIOLATION_PENALTY * (high - low).max(1e-6 * size).max(1e-12) } else { VIOLATION_PENALTY }
+}

@@ -1,0 +1,37 @@
+//! Orders that are planned through an order-up-to level.
+//!
+//! An open-loop plan of orders cannot react to demand that it does not know yet, so it orders too early or too much. With a
+//! planned level, the order in every future is the level minus the inventory position. Such base-stock policies are optimal
+//! for serial supply chains (Clark & Scarf 1960).
+
+use super::resolved::PlannedStockSettings;
+use crate::expr::{Program, Registers};
+use crate::schema::Bounds;
+use crate::trajectory::{Frame, Window};
+
+/// How the level of a planned control becomes an order.
+pub(super) struct OrderUpTo {
+    /// Inventory position.
+    position: Program,
+    /// Hard limits of the order.
+    hard: Bounds,
+    multiple: f64,
+}
+
+impl OrderUpTo {
+    /// `hard` and `multiple` are those of the order.
+    pub fn new(settings: &PlannedStockSettings, hard: Bounds, multiple: f64) -> Self {
+        Self { position: settings.position.clone(), hard, multiple }
+    }
+
+    /// Turns levels into orders at the current frame of `window`: `[rows]`.
+    pub fn order(&self, window: &Window, registers: &mut Registers, position: &mut Vec<f64>, levels: &mut [f64]) {
+        position.resize(window.rows(), 0.0);
+        self.position.eval(window, registers, position);
+        for (level, position) in levels.iter_mut().zip(position.iter()) {
+            let missing = *level - position;
+            let order = if self.multiple > 0.0 { (missing / self.multiple).round() * self.multiple } else { missing };
+            *level = self.hard.clamp(order);
+        }
+    }
+}

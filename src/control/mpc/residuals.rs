@@ -1,0 +1,167 @@
+//! The objective as a sum of residuals, for Gauss-Newton.
+//!
+//! A term of the objective that contains |r| or r², possibly inside another function, or an exceedance, gives a residual r.
+//! Its weight is chosen so that ½ w r² has the derivative of the term with respect to |r|.
+
+use super::frame::CompletedFrame;
+use super::limits::PlantLimit;
+use crate::expr::{Program, Registers, SCALE_STEP};
+use crate::schema::Bounds;
+use crate::trajectory::Frame;
+use crate::twin::Dynamics;
+use crate::value::{Objective, PerStep};
+
+/// A residual counts as no smaller than this share of its root mean square over the plan. Otherwise a step that happens to be
+/// on target would outweigh all others (guess).
+pub(super) const SMALLEST: f64 = 1e-3;
+
+/// A quantity whose size the objective minimises: |r|, r² or an exceedance.
+pub(super) struct Residual {
+    quantity: Quantity,
+    /// Index of its term in the objective.
+    pub term: usize,
+    /// Price per unit of its expression and step.
+    weight: f64,
+}
+
+enum Quantity {
+    Size(Box<Size>),
+    Excess {
+        signal: usize,
+        bounds: Bounds,
+        /// Smaller violations get the weight of this one.
+        smallest: f64,
+    },
+}
+
+/// |r| or r² inside an expression.
+struct Size {
+    r: Program,
+    square: bool,
+    /// The whole expression.
+    expression: Program,
+    /// The expression with |r| or r² scaled by a small step, from which its derivative follows.
+    stretched: Program,
+}
+
+/// The residuals of an objective.
+pub(super) struct Residuals {
+    pub list: Vec<Residual>,
+    /// Terms whose gradient is more than that of their residuals.
+    pub other_terms: Vec<usize>,
+}
+
+impl Residuals {
+    /// The residuals of `objective` over `steps` steps. Derived signals are replaced by their expressions.
+    pub fn new(objective: &Objective, steps: usize, dynamics: &dyn Dynamics) -> Self {
+        let (mut list, mut other_terms) = (Vec::new(), Vec::new());
+        for (term, (kpi, price)) in objective.terms.iter().enumerate() {
+            match kpi.per_step(steps) {
+                PerStep::Expression(program, factor) => {
+                    let expression = program.inlined(&|s| dynamics.derived(s));
+                    let found = expression.residuals();
+                    if !expression.is_made_of(&found) {
+                        other_terms.push(term);
+                    }
+                    list.extend(found.into_iter().map(|r| {
+                        let (square, stretched) = (r.square, r.scaled);
+                        let size = Size { r: r.inner, square, expression: expression.clone(), stretched };
+                        Residual { quantity: Quantity::Size(Box::new(size)), term, weight: price * factor }
+                    }));
+                }
+                PerStep::Excess(signal, bounds, factor) => {
+                    let logged = dynamics.logged_range(signal);
+                    let width = logged.high - logged.low;
+                    let smallest = if width.is_finite() { SMALLEST * width } else { 0.0 };
+                    let quantity = Quantity::Excess { signal, bounds, smallest };
+                    list.push(Residual { quantity, term, weight: price * factor });
+                }
+                PerStep::Other => other_terms.push(term),
+            }
+        }
+        Self { list, other_terms }
+    }
+}
+
+impl Residual {
+    /// Writes r of every row and the weight of ½ r².
+    fn measure(
+        &self,
+        frame: &CompletedFrame,
+        registers: &mut Registers,
+        scratch: &mut [Vec<f64>; 2],
+        r: &mut [f64],
+        weight: &mut [f64],
+    ) {
+        match &self.quantity {
+            Quantity::Size(size) => {
+                let Size { r: program, square, expression, stretched } = size.as_ref();
+                let [low, high] = scratch;
+                low.resize(r.len(), 0.0);
+                high.resize(r.len(), 0.0);
+                program.eval(frame, registers, r);
+                expression.eval(frame, registers, low);
+                stretched.eval(frame, registers, high);
+                for (((w, r), low), high) in weight.iter_mut().zip(r.iter()).zip(low.iter()).zip(high.iter()) {
+                    let rise = self.weight * (high - low) / SCALE_STEP;
+                    // With rise = derivative × size, the weight of ½ r² is derivative / |r| for |r| and 2 × derivative for r².
+                    *w = if *square { 2.0 } else { 1.0 } * rise / (r * r);
+                }
+            }
+            Quantity::Excess { signal, bounds, smallest } => {
+                for ((w, r), v) in weight.iter_mut().zip(r.iter_mut()).zip(frame.column(*signal, 0)) {
+                    let excess = bounds.excess(*v);
+                    *r = if *v > bounds.high { excess } else { -excess };
+                    *w = if excess > 0.0 { self.weight / excess.max(*smallest) } else { 0.0 };
+                }
+            }
+        }
+    }
+
+    /// Whether the term is not differentiable at r = 0.
+    pub fn is_kinked(&self) -> bool {
+        matches!(&self.quantity, Quantity::Size(size) if !size.square)
+    }
+}
+
+/// Residuals and limited signals of a batch of rollouts: `[steps][rows]` each.
+#[derive(Default)]
+pub(super) struct Trace {
+    /// `[residuals]`: r, and the weight of ½ r².
+    pub residuals: Vec<(Vec<f64>, Vec<f64>)>,
+    /// `[limits]`.
+    pub limits: Vec<Vec<f64>>,
+    scratch: [Vec<f64>; 2],
+}
+
+impl Trace {
+    /// Makes room for `size` = steps × rows values of each residual and limit.
+    pub fn resize(&mut self, residuals: usize, limits: usize, size: usize) {
+        self.residuals.resize_with(residuals, Default::default);
+        self.limits.resize_with(limits, Default::default);
+        for (r, w) in &mut self.residuals {
+            r.resize(size, 0.0);
+            w.resize(size, 0.0);
+        }
+        self.limits.iter_mut().for_each(|l| l.resize(size, 0.0));
+    }
+
+    /// Records a completed frame.
+    pub fn add(
+        &mut self,
+        residuals: &Residuals,
+        limits: &[PlantLimit],
+        step: usize,
+        frame: &CompletedFrame,
+        registers: &mut Registers,
+    ) {
+        let rows = frame.rows();
+        let at = step * rows..(step + 1) * rows;
+        for (residual, (r, w)) in residuals.list.iter().zip(&mut self.residuals) {
+            residual.measure(frame, registers, &mut self.scratch, &mut r[at.clone()], &mut w[at.clone()]);
+        }
+        for (limit, values) in limits.iter().zip(&mut self.limits) {
+            values[at.clone()].copy_from_slice(limit.column(frame));
+        }
+    }
+}

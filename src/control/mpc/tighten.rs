@@ -1,0 +1,54 @@
+//! Constraint tightening: the margin by which a limit is satisfied with a given probability.
+//!
+//! A plan is evaluated in a few futures, often in their mean only. `FUTURES` simulated futures of the last plan give the
+//! standard deviation σ of each limited signal at each step. The limit is tightened by Φ⁻¹(confidence) σ (Mesbah 2016). For a
+//! linear twin σ does not depend on the plan.
+
+use super::evaluator::Evaluator;
+use super::futures::Noise;
+use super::margins::Margins;
+use super::setup::Setup;
+use super::start::PlanStart;
+use crate::rng::normal_quantile;
+use crate::stats::mean_and_sample_sd;
+
+/// Number of simulated futures; σ is known to about 9 %.
+const FUTURES: usize = 64;
+
+/// Margins from simulated futures of `sequence`, `[moves * controls]`. Empty without a confidence or without limits.
+pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStart, sequence: &[f64]) -> Margins {
+    let limits = &setup.limits.plant;
+    let Some(confidence) = setup.limits.confidence.filter(|_| !limits.is_empty()) else { return Margins::default() };
+    let (horizon, planned) = (setup.horizon.steps(), evaluator.futures().count());
+    // Without noise the futures of a plan are the mean one, or members whose deviation is no noise.
+    let noisy = evaluator.futures().noise != Noise::None;
+    let mut margins = Margins {
+        futures: planned,
+        widths: vec![vec![0.0; horizon]; limits.len()],
+        deviations: vec![vec![0.0; horizon * planned]; limits.len()],
+    };
+    let Margins { widths, deviations, .. } = &mut margins;
+    let quantile = normal_quantile(confidence);
+    // The first of these futures are those of the plan, with the same noise.
+    evaluator.simulate(setup, start, sequence, FUTURES.max(planned), &mut |step, frame, _| {
+        for (l, limit) in limits.iter().enumerate() {
+            let values = limit.column(frame);
+            let (mean, deviation) = mean_and_deviation(values);
+            widths[l][step] = quantile * deviation;
+            if noisy {
+                let own = &mut deviations[l][step * planned..(step + 1) * planned];
+                own.iter_mut().zip(values).for_each(|(o, v)| *o = if v.is_finite() { v - mean } else { 0.0 });
+            }
+        }
+    });
+    margins
+}
+
+/// Mean and standard deviation of the finite values; zero if there are fewer than two.
+fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
+    let finite = || values.iter().copied().filter(|v| v.is_finite());
+    if finite().count() < 2 {
+        return (0.0, 0.0);
+    }
+    mean_and_sample_sd(finite())
+}
