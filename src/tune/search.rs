@@ -1,229 +1,233 @@
-//! The search: model and lags first, then one setting after the other.
+//! The search over settings: the model and its lags first, then one setting after the other.
 
 use rayon::prelude::*;
 
 use super::TuningInputs;
-use super::loops::{Loops, Outcome};
+use super::closed_loop::{ClosedLoopTests, LoopResults, Segments};
 use super::pool::{ModelPool, REFERENCE_FAMILY};
 use crate::config::TimeSpan;
 use crate::control::mpc::{MpcSettings, ResolvedMpc, TunedMpc, TuningTrial};
 use crate::error::{Error, Result};
 use crate::stats::mean;
 
-/// The control horizon is divided by these.
-const PARTS: [usize; 3] = [1, 2, 4];
-/// Free moves.
+/// Divisors of the horizon (guess).
+const HORIZON_DIVISORS: [usize; 3] = [1, 2, 4];
+/// Numbers of free moves (guess).
 const MOVES: [usize; 3] = [12, 6, 3];
-/// Gains of the estimate of the model's bias.
+/// Gains of the disturbance observer (guess).
 const CORRECTIONS: [f64; 3] = [0.1, 0.0, 0.3];
-/// Steps between plans.
+/// Replan intervals in steps (guess).
 const REPLANS: [usize; 3] = [1, 2, 4];
 
-/// Runs of every model, after which the worse half is out.
-const HEATS: usize = 2;
-/// Models that stay in, at least.
+/// Number of runs after which the worse half of the models is dropped (guess).
+const FIRST_RUNS: usize = 2;
+/// Minimum number of models that make all runs (guess).
 const FINALISTS: usize = 3;
-/// Standard errors of their paired difference within which two settings do alike: of models the simpler one is taken (Breiman
-/// et al. 1984), of the rest the one that stands, which looks far ahead, moves often and trusts the model by nine tenths.
-const ALIKE: f64 = 0.5;
-/// Rarer plans or another correction must be better by this share of what plans gain over the log: what stands makes up for
-/// what the models do not know of the plant, and of that a model that plays the plant shows little.
-const WORTH: f64 = 0.01;
+/// Two settings tie if their paired difference is within this many standard errors. On a tie the simpler model, or the current
+/// setting, is kept. (Breiman et al. 1984 use 1; 0.5 is a guess.)
+const TIE_STANDARD_ERRORS: f64 = 0.5;
+/// A new replan interval or correction must gain at least this share of what MPC gains over the log (guess). Frequent plans and
+/// a correction compensate model errors, which are smaller between two models than between a model and the real plant.
+const MINIMUM_GAIN_SHARE: f64 = 0.01;
 
-/// Tries what `ground` leaves open and tells what is best; `None` when the log is too short for closed loops on both of its
-/// halves. `tell` hears what is being done.
+/// Chooses the settings that `inputs` leave open. `None` if the log is too short for closed-loop tests on both halves.
+/// `progress` is called with the name of each stage.
 ///
 /// # Errors
-/// Faults of the `[mpc]` table.
-pub fn tune(ground: &TuningInputs, tell: &dyn Fn(&str)) -> Result<Option<TunedMpc>> {
-    let step = TimeSpan::from_ms(ground.log.step_ms);
-    tell("tuning plans: fitting the players");
-    let players = match ModelPool::fit(ground) {
-        // halves are shorter than what is learned from in the end
+/// [`Error::Data`] if the file requires a terminal cost that cannot be learned; errors of building the controller.
+pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<TunedMpc>> {
+    let step = TimeSpan::from_ms(inputs.log.step_ms);
+    progress("tuning MPC: fitting the models");
+    let pool = match ModelPool::fit(inputs) {
+        // Half of a log may be too short, even if the log is not.
         Err(Error::Data(_)) => return Ok(None),
         other => other?,
     };
-    let ResolvedMpc { horizon, moves, correction, replan, cost_to_go, .. } = *ground.mpc;
-    let least = replan.map_or(1, |r| r.steps(step, 1));
-    let told = players.terminal_cost.iter().chain([&players.full_terminal_cost]).all(Option::is_some);
-    if cost_to_go == Some(true) && !told {
+    let ResolvedMpc { horizon, moves, correction, replan, cost_to_go, .. } = *inputs.mpc;
+    let shortest_replan = replan.map_or(1, |r| r.steps(step, 1));
+    let has_terminal_cost = pool.terminal_costs.iter().chain([&pool.full_terminal_cost]).all(Option::is_some);
+    if cost_to_go == Some(true) && !has_terminal_cost {
         let message = "a terminal cost would explain less than half of the variance, or the objective is not a sum over \
                        steps; remove `cost_to_go`, and price what is left at the end of a plan with `terminal`";
         return Err(Error::Data(message.into()));
     }
-    let own = || ground.model.horizon.steps(step, 1).max(least);
-    let longest = horizon.map_or_else(own, |h| h.steps(step, 1));
-    let Some(loops) = Loops::new(ground, &players, longest) else { return Ok(None) };
-    let most = moves.unwrap_or(MOVES[0]);
+    let model_horizon = || inputs.model.horizon.steps(step, 1).max(shortest_replan);
+    let longest = horizon.map_or_else(model_horizon, |h| h.steps(step, 1));
+    let Some(loops) = ClosedLoopTests::new(inputs, &pool, longest) else { return Ok(None) };
+    let most_moves = moves.unwrap_or(MOVES[0]);
     let first = |model: &str, lags: usize| MpcSettings {
         model: model.to_owned(),
         lags,
         horizon: longest,
-        moves: most.min(longest),
+        moves: most_moves.min(longest),
         correction: correction.unwrap_or(CORRECTIONS[0]),
-        replan: least,
+        replan: shortest_replan,
         cost_to_go: cost_to_go.unwrap_or(false),
     };
-    let mut search = Search { loops: &loops, tried: Vec::new(), handicaps: Vec::new() };
-    tell("tuning plans: model and lags in closed loop");
-    let all = |m: &&'static str| players.lags.iter().map(|&l| first(m, l)).collect::<Vec<_>>();
-    let measured = players.planners.iter().copied().filter(|m| players.measurable(m));
-    search.compare(all(&REFERENCE_FAMILY), measured.collect())?;
-    let Some(mut best) = search.race(players.planners.iter().flat_map(all).collect())? else { return Ok(None) };
-    // totals are over the whole horizon
-    let parts = if horizon.is_none() && ground.mpc.totals.is_empty() { &PARTS[..] } else { &[1] };
-    let counted = if cost_to_go.is_none() && told { &[false, true][..] } else { &[false] };
-    let ways: Vec<(usize, bool)> = counted.iter().flat_map(|&c| parts.iter().map(move |&p| (p, c))).collect();
-    if ways.len() > 1 {
-        tell("tuning plans: horizon in closed loop");
-        best = search.change(best, &ways, 0.0, |s, (parts, counted)| {
-            let horizon = (longest / parts).max(least);
-            MpcSettings { horizon, moves: most.min(horizon), cost_to_go: s.cost_to_go || counted, ..s }
+    let mut search = TuningSearch { loops: &loops, candidates: Vec::new(), adjustments: Vec::new() };
+    progress("tuning MPC: choosing model and lags in closed loop");
+    let with_all_lags = |m: &&'static str| pool.lags.iter().map(|&l| first(m, l)).collect::<Vec<_>>();
+    let adjusted = pool.controller_families.iter().copied().filter(|m| pool.has_other_plants(m));
+    search.measure_difficulty(with_all_lags(&REFERENCE_FAMILY), adjusted.collect())?;
+    let Some(mut best) = search.choose_model(pool.controller_families.iter().flat_map(with_all_lags).collect())? else {
+        return Ok(None);
+    };
+    // Totals apply to the whole horizon, so it must not change.
+    let divisors = if horizon.is_none() && inputs.mpc.totals.is_empty() { &HORIZON_DIVISORS[..] } else { &[1] };
+    let terminal_costs = if cost_to_go.is_none() && has_terminal_cost { &[false, true][..] } else { &[false] };
+    let horizons: Vec<(usize, bool)> =
+        terminal_costs.iter().flat_map(|&c| divisors.iter().map(move |&p| (p, c))).collect();
+    if horizons.len() > 1 {
+        progress("tuning MPC: choosing the horizon in closed loop");
+        best = search.vary(best, &horizons, 0.0, |s, (divisor, terminal_cost)| {
+            let horizon = (longest / divisor).max(shortest_replan);
+            MpcSettings { horizon, moves: most_moves.min(horizon), cost_to_go: s.cost_to_go || terminal_cost, ..s }
         })?;
     }
     if moves.is_none() {
-        tell("tuning plans: moves in closed loop");
-        best = search.change(best, &MOVES, 0.0, |s, m| MpcSettings { moves: m.min(s.horizon), ..s })?;
+        progress("tuning MPC: choosing the number of moves in closed loop");
+        best = search.vary(best, &MOVES, 0.0, |s, m| MpcSettings { moves: m.min(s.horizon), ..s })?;
     }
     if replan.is_none() {
-        tell("tuning plans: time between plans in closed loop");
-        best = search.change(best, &REPLANS, WORTH, |s, r| MpcSettings { replan: r.min(s.horizon), ..s })?;
+        progress("tuning MPC: choosing the replan interval in closed loop");
+        best = search.vary(best, &REPLANS, MINIMUM_GAIN_SHARE, |s, r| MpcSettings { replan: r.min(s.horizon), ..s })?;
     }
     if correction.is_none() {
-        tell("tuning plans: correction in closed loop");
-        best = search.change(best, &CORRECTIONS, WORTH, |s, correction| MpcSettings { correction, ..s })?;
+        progress("tuning MPC: choosing the correction in closed loop");
+        best = search.vary(best, &CORRECTIONS, MINIMUM_GAIN_SHARE, |s, correction| MpcSettings { correction, ..s })?;
     }
-    tell("tuning plans: testing the choice");
+    progress("tuning MPC: testing the chosen settings");
     let setting = search.setting(best);
-    let test = loops.run(&setting, 0..usize::MAX, true)?;
-    Ok(Some(TunedMpc { terminal_cost: players.full_terminal_cost.clone(), ..search.tell(best, setting, &test) }))
+    let test = loops.run(&setting, 0..usize::MAX, Segments::Test)?;
+    Ok(Some(TunedMpc { terminal_cost: pool.full_terminal_cost.clone(), ..search.into_result(best, setting, &test) }))
 }
 
-/// What was tried so far.
-struct Search<'a> {
-    loops: &'a Loops<'a>,
-    tried: Vec<(MpcSettings, Outcome)>,
-    /// Of each family that plans for other plants than the yardstick: objective of the yardstick on its own plants less that on
-    /// theirs, `[runs]`. Others are compared as they are.
-    handicaps: Vec<(&'static str, Vec<f64>)>,
+/// The candidates so far and their results.
+struct TuningSearch<'a> {
+    loops: &'a ClosedLoopTests<'a>,
+    candidates: Vec<(MpcSettings, LoopResults)>,
+    /// For each family whose plants differ from those of the reference family: objective of the reference on its own plants minus
+    /// that on the plants of the family, `[runs]`. The objectives of other families are not adjusted.
+    adjustments: Vec<(&'static str, Vec<f64>)>,
 }
 
-impl Search<'_> {
-    /// Families plan for different plants, since none plans for itself: the best of `yardsticks`, settings of one family, tells
-    /// on each of these plants how much there is to reach.
-    fn compare(&mut self, yardsticks: Vec<MpcSettings>, families: Vec<&'static str>) -> Result<()> {
-        let numbers = self.run(yardsticks, self.loops.runs())?;
-        let Some(best) = self.least(numbers.into_iter()) else { return Ok(()) };
-        let (setting, own) = &self.tried[best];
-        let handicap = |family: &'static str| {
-            let there = self.loops.run_for(family, setting, 0..own.objectives.len(), false)?;
+impl TuningSearch<'_> {
+    /// Measures how difficult the plants of each of `families` are. `references` are settings of the reference family; the best
+    /// of them is run on all plants.
+    fn measure_difficulty(&mut self, references: Vec<MpcSettings>, families: Vec<&'static str>) -> Result<()> {
+        let indices = self.run(references, self.loops.runs())?;
+        let Some(best) = self.best(indices.into_iter()) else { return Ok(()) };
+        let (setting, own) = &self.candidates[best];
+        let adjustment = |family: &'static str| {
+            let there = self.loops.run_for(family, setting, 0..own.objectives.len(), Segments::Comparison)?;
             let gaps = own.objectives.iter().zip(&there.objectives).map(|(own, there)| own - there);
             Ok((family, gaps.collect::<Vec<f64>>()))
         };
-        let all: Result<Vec<(&'static str, Vec<f64>)>> = families.into_par_iter().map(handicap).collect();
-        self.handicaps = all?.into_iter().filter(|(_, gaps)| gaps.iter().all(|g| g.is_finite())).collect();
+        let all: Result<Vec<(&'static str, Vec<f64>)>> = families.into_par_iter().map(adjustment).collect();
+        self.adjustments = all?.into_iter().filter(|(_, gaps)| gaps.iter().all(|g| g.is_finite())).collect();
         Ok(())
     }
 
-    /// Objectives of number `i`, `[runs]`, as on the plant of the yardstick.
+    /// Adjusted objectives of candidate `i`: `[runs]`.
     fn objectives(&self, i: usize) -> Vec<f64> {
-        let (setting, outcome) = &self.tried[i];
-        let handicap = self.handicaps.iter().find(|(family, _)| *family == setting.model);
-        let gap = |run: usize| handicap.map_or(0.0, |(_, gaps)| gaps[run]);
-        outcome.objectives.iter().enumerate().map(|(run, v)| v + gap(run)).collect()
+        let (setting, results) = &self.candidates[i];
+        let adjustment = self.adjustments.iter().find(|(family, _)| *family == setting.model);
+        let gap = |run: usize| adjustment.map_or(0.0, |(_, gaps)| gaps[run]);
+        results.objectives.iter().enumerate().map(|(run, v)| v + gap(run)).collect()
     }
 
-    /// Makes the first `runs` of each setting, as far as they are not made, in parallel; numbers of the settings.
+    /// Makes those of the first `runs` runs of each setting that are missing, in parallel. Returns the candidates' indices.
     fn run(&mut self, settings: Vec<MpcSettings>, runs: usize) -> Result<Vec<usize>> {
-        let mut numbers = Vec::new();
+        let mut indices = Vec::new();
         for setting in settings {
-            let number = self.tried.iter().position(|(s, _)| *s == setting).unwrap_or(self.tried.len());
-            if number == self.tried.len() {
-                self.tried.push((setting, Outcome::default()));
+            let index = self.candidates.iter().position(|(s, _)| *s == setting).unwrap_or(self.candidates.len());
+            if index == self.candidates.len() {
+                self.candidates.push((setting, LoopResults::default()));
             }
-            if !numbers.contains(&number) {
-                numbers.push(number);
+            if !indices.contains(&index) {
+                indices.push(index);
             }
         }
         let more = |&i: &usize| {
-            let (setting, outcome) = &self.tried[i];
-            self.loops.run(setting, outcome.objectives.len()..runs.max(outcome.objectives.len()), false)
+            let (setting, results) = &self.candidates[i];
+            let done = results.objectives.len();
+            self.loops.run(setting, done..runs.max(done), Segments::Comparison)
         };
-        let outcomes: Vec<Result<Outcome>> = numbers.par_iter().map(more).collect();
-        for (&i, more) in numbers.iter().zip(outcomes) {
-            self.tried[i].1.append(more?);
+        let results: Vec<Result<LoopResults>> = indices.par_iter().map(more).collect();
+        for (&i, more) in indices.iter().zip(results) {
+            self.candidates[i].1.append(more?);
         }
-        Ok(numbers)
+        Ok(indices)
     }
 
-    /// A few runs of each of `settings`, simplest first, of the better half all runs, and the first of them that does as well
-    /// as the best; `None` when all failed.
-    fn race(&mut self, settings: Vec<MpcSettings>) -> Result<Option<usize>> {
-        let mut numbers = self.run(settings, HEATS)?;
-        let heat = |i: usize| mean(&self.objectives(i)[..HEATS.min(self.loops.runs())]);
-        numbers.sort_by(|&a, &b| heat(a).total_cmp(&heat(b)));
-        numbers.truncate(numbers.len().div_ceil(2).max(FINALISTS));
-        numbers.sort_unstable();
-        let numbers = self.run(numbers.iter().map(|&i| self.setting(i)).collect(), self.loops.runs())?;
-        let Some(best) = self.least(numbers.iter().copied()) else { return Ok(None) };
-        Ok(numbers.into_iter().find(|&i| self.alike(i, best)))
+    /// Makes a few runs of each of `settings`, which are ordered from simple to complex, and all runs of the better half. Returns
+    /// the first that ties with the best; `None` if all failed.
+    fn choose_model(&mut self, settings: Vec<MpcSettings>) -> Result<Option<usize>> {
+        let mut indices = self.run(settings, FIRST_RUNS)?;
+        let first_mean = |i: usize| mean(&self.objectives(i)[..FIRST_RUNS.min(self.loops.runs())]);
+        indices.sort_by(|&a, &b| first_mean(a).total_cmp(&first_mean(b)));
+        indices.truncate(indices.len().div_ceil(2).max(FINALISTS));
+        indices.sort_unstable();
+        let indices = self.run(indices.iter().map(|&i| self.setting(i)).collect(), self.loops.runs())?;
+        let Some(best) = self.best(indices.iter().copied()) else { return Ok(None) };
+        Ok(indices.into_iter().find(|&i| self.ties(i, best)))
     }
 
-    /// All runs of number `now` with one thing changed to each of `values`: the best, or `now` where that does as well, or
-    /// less worse than `worth`, a share of what `now` gains over the log.
-    fn change<T: Copy>(
+    /// Makes all runs of candidate `current` with one setting changed to each of `values`. Returns the best, or `current` if it
+    /// ties with the best, or if the best gains less than `gain_share` of what `current` gains over the log.
+    fn vary<T: Copy>(
         &mut self,
-        now: usize,
+        current: usize,
         values: &[T],
-        worth: f64,
-        to: impl Fn(MpcSettings, T) -> MpcSettings,
+        gain_share: f64,
+        with: impl Fn(MpcSettings, T) -> MpcSettings,
     ) -> Result<usize> {
-        let settings = values.iter().map(|&v| to(self.setting(now), v)).collect();
-        let numbers = self.run(settings, self.loops.runs())?;
-        let gained = self.loops.logged(false) - self.mean(now);
-        let least = if gained.is_finite() { worth * gained } else { 0.0 };
-        let stays = |best: usize| self.alike(now, best) || self.mean(now) - self.mean(best) < least;
-        Ok(self.least(numbers.into_iter()).filter(|&best| !stays(best)).unwrap_or(now))
+        let settings = values.iter().map(|&v| with(self.setting(current), v)).collect();
+        let indices = self.run(settings, self.loops.runs())?;
+        let gain = self.loops.logged(Segments::Comparison) - self.mean(current);
+        let minimum_gain = if gain.is_finite() { gain_share * gain } else { 0.0 };
+        let is_kept = |best: usize| self.ties(current, best) || self.mean(current) - self.mean(best) < minimum_gain;
+        Ok(self.best(indices.into_iter()).filter(|&best| !is_kept(best)).unwrap_or(current))
     }
 
-    /// Whether `a` does as well as the better `b`.
-    fn alike(&self, a: usize, b: usize) -> bool {
+    /// Whether `a` ties with the better `b`.
+    fn ties(&self, a: usize, b: usize) -> bool {
         let gap = self.mean(a) - self.mean(b);
-        gap.is_finite() && gap <= ALIKE * self.error(a, b)
+        gap.is_finite() && gap <= TIE_STANDARD_ERRORS * self.error(a, b)
     }
 
-    /// The number with the least mean, as far as there is one.
-    fn least(&self, numbers: impl Iterator<Item = usize>) -> Option<usize> {
-        let known = numbers.filter(|&i| self.mean(i).is_finite());
-        known.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)))
+    /// The candidate with the lowest mean objective; `None` if no mean is finite.
+    fn best(&self, indices: impl Iterator<Item = usize>) -> Option<usize> {
+        let finite = indices.filter(|&i| self.mean(i).is_finite());
+        finite.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)))
     }
 
     fn setting(&self, i: usize) -> MpcSettings {
-        self.tried[i].0.clone()
+        self.candidates[i].0.clone()
     }
 
     fn mean(&self, i: usize) -> f64 {
         mean(&self.objectives(i))
     }
 
-    /// Standard error of the mean difference of two in the runs that both have made.
+    /// Standard error of the paired difference between two candidates, over the runs that both have made.
     fn error(&self, a: usize, b: usize) -> f64 {
         let d: Vec<f64> = self.objectives(a).iter().zip(&self.objectives(b)).map(|(a, b)| a - b).collect();
         let (m, n) = (mean(&d), d.len() as f64);
         (d.iter().map(|x| (x - m).powi(2)).sum::<f64>() / (n - 1.0).max(1.0) / n).sqrt()
     }
 
-    fn tell(self, best: usize, setting: MpcSettings, test: &Outcome) -> TunedMpc {
+    fn into_result(self, best: usize, setting: MpcSettings, test: &LoopResults) -> TunedMpc {
         let reason = format!(
-            "no simpler or more usual one of {} ways to plan held up as well in closed loop, on a plant that another family \
-             of models plays, fitted to the other half of the log ({} runs of {} steps)",
-            self.tried.len(),
+            "simplest of {} MPC settings within half a standard error of the best, tested in closed loop against a plant model \
+             of a different family that was fitted to the other half of the log ({} runs of {} steps)",
+            self.candidates.len(),
             self.loops.runs(),
             self.loops.steps,
         );
         let trial = |i: usize| TuningTrial {
             setting: self.setting(i),
-            runs: self.tried[i].1.objectives.len(),
+            runs: self.candidates[i].1.objectives.len(),
             objective: self.mean(i),
             error: self.error(i, best),
         };
@@ -232,9 +236,9 @@ impl Search<'_> {
             reason,
             runs: self.loops.runs(),
             steps: self.loops.steps,
-            trials: (0..self.tried.len()).map(trial).collect(),
+            trials: (0..self.candidates.len()).map(trial).collect(),
             planned: test.mean(),
-            logged: self.loops.logged(true),
+            logged: self.loops.logged(Segments::Test),
             expected: self.loops.expected(test),
             terminal_cost: None,
         }
