@@ -1,4 +1,4 @@
-//! The closed loop.
+//! Simulation of a controller and a plant in closed loop.
 
 use std::sync::Arc;
 
@@ -9,49 +9,49 @@ use crate::schema::{Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics, Support};
 
-/// Steps of a run at which the support is asked for, at most, evenly spaced: neighbours hardly differ, and the share of a
-/// long run that lies outside is known to a fraction of a percent from as many. Of many particles fewer steps are asked
-/// for, down to the fewest, because a label costs as much as several steps.
-const MOST_LABELED: usize = 500;
-const FEWEST_LABELED: usize = 24;
-/// Labels at most, unless the fewest steps have more.
-const LABELS: usize = 100_000;
+/// Largest number of steps at which the support is computed, evenly spaced over the run. A support label costs as much as
+/// several steps and hardly differs between neighbouring steps. This many labels give the share of a run outside the support
+/// to within a few per cent.
+const MOST_LABELLED_STEPS: usize = 500;
+/// Smallest number of such steps, for runs with many particles (guess).
+const FEWEST_LABELLED_STEPS: usize = 24;
+/// Number of labels, steps × particles, above which fewer steps are labelled (guess).
+const MOST_LABELS: usize = 100_000;
 
-/// One case: a plant, what happens to it, and for how long.
+/// A simulation run: the plant, its inputs and the length of the run.
 pub struct Run<'a> {
     pub dynamics: &'a dyn Dynamics,
-    /// `past` steps of history and then the run, 1 particle: disturbances and set-points as the scenario has them, the
-    /// log's own controls.
+    /// `past` steps of history, followed by the run; one particle. It has the disturbances and set-points of the scenario and
+    /// the logged controls.
     pub realised: &'a Arc<Trajectory>,
     pub past: usize,
     pub steps: usize,
     pub particles: usize,
-    /// The same key gives every case the same noise (common random numbers).
+    /// Runs with the same key have the same noise (common random numbers).
     pub key: Key,
-    /// What the controller is told.
+    /// The forecasts that the controller gets.
     pub forecast: Forecast,
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulated {
     /// All signals, `steps` × `particles`.
     pub trajectory: Trajectory,
-    /// `[steps * particles]`, in the order of a trajectory's columns; between the steps at which it was asked for, the last.
+    /// `[steps * particles]`, in the order of a trajectory's columns. Steps between labelled ones have the previous label.
     pub support: Vec<Support>,
-    /// Steps in which a missing value of the log was replaced by the last known one: `[signals]`.
+    /// Number of steps of the run at which a missing value was replaced by the last known one: `[signals]`.
     pub held: Vec<usize>,
-    /// Steps up to the start for which a state without a measurement was carried by the plant's own prediction:
-    /// `[signals]`.
+    /// Number of steps up to the start of the run at which a missing state was predicted by the plant: `[signals]`.
     pub carried: Vec<usize>,
 }
 
-/// Runs `controller` on the plant. In every step: the realised disturbances and set-points and the last step's states
-/// make the frame, the controller acts on it, its controls are brought within their limits, the plant steps.
+/// Runs `controller` on the plant. In every step, the frame gets the states, the disturbances and the set-points; the
+/// controller computes its controls; these are clamped to their limits; and the plant makes a step.
 ///
 /// # Errors
-/// [`Error::Interrupted`] when `stop` says so; [`Error::Data`] when a value is missing before the run starts, and when a
-/// state or control stops being finite.
+/// [`Error::Interrupted`] if `stop` returns true. [`Error::Data`] if a value is missing at the start of the run, or if a state
+/// or a control is not finite later.
 pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> bool) -> Result<Simulated> {
     let (schema, realised) = (run.dynamics.schema(), run.realised);
     let fits = realised.schema.len() == schema.len()
@@ -75,8 +75,8 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     let mut trajectory =
         Trajectory::empty(schema.clone(), realised.time(run.past), realised.step_ms, run.steps, run.particles);
     let mut support = Vec::with_capacity(run.steps * run.particles);
-    let labeled = (LABELS / run.particles).clamp(FEWEST_LABELED, MOST_LABELED);
-    let (mut labels, every) = (Vec::new(), run.steps.div_ceil(labeled).max(1));
+    let labelled_steps = (MOST_LABELS / run.particles).clamp(FEWEST_LABELLED_STEPS, MOST_LABELLED_STEPS);
+    let (mut labels, every) = (Vec::new(), run.steps.div_ceil(labelled_steps).max(1));
     let mut control = Control::new(controller.signals().to_vec(), run.particles);
     for t in 0..run.steps {
         if stop() {
@@ -88,7 +88,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
                 Role::Control | Role::Disturbance | Role::Setpoint => {
                     batch.window.column_mut(s, 0).fill(inputs.at(s, run.past + t)[0]);
                 }
-                // Not known yet: the last known value stands in.
+                // Outputs and derived signals are not known yet; use their last known values.
                 Role::Output | Role::Derived if t > 0 => {
                     batch.window.column_mut(s, 0).copy_from_slice(trajectory.at(s, t - 1));
                 }
@@ -114,16 +114,17 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     Ok(Simulated { trajectory, support, held, carried })
 }
 
-/// The realised signals with missing states before the run carried by the plant's own prediction, and other missing values
-/// replaced by the last known ones of their segment: inputs over the whole run, what the plant makes only up to the run's
-/// start. Counts the replaced values inside the run, and the steps that states were carried for.
+/// The realised signals without missing values. Missing states before the run are predicted by the plant. Other missing values
+/// are replaced by the last known one of the segment: those of inputs over the whole run, those of other signals up to the
+/// start of the run. Also returns how many values were replaced during the run, and how many states were predicted.
 fn carried_forward(run: &Run, first: usize) -> Result<(Trajectory, Vec<usize>, Vec<usize>)> {
     let mut inputs = run.realised.as_ref().clone();
     let carried = run.dynamics.carry(&mut inputs, first, run.past)?;
     let mut held = vec![0; inputs.schema.len()];
     for (s, column) in inputs.columns.iter_mut().enumerate() {
-        let given = matches!(run.realised.schema.signals[s].role, Role::Control | Role::Disturbance | Role::Setpoint);
-        let end = if given { run.past + run.steps } else { run.past + 1 };
+        let is_input =
+            matches!(run.realised.schema.signals[s].role, Role::Control | Role::Disturbance | Role::Setpoint);
+        let end = if is_input { run.past + run.steps } else { run.past + 1 };
         let mut last = f64::NAN;
         for (t, v) in column.iter_mut().enumerate().take(end).skip(first) {
             if v.is_finite() {
@@ -137,7 +138,7 @@ fn carried_forward(run: &Run, first: usize) -> Result<(Trajectory, Vec<usize>, V
     Ok((inputs, held, carried))
 }
 
-/// Every state must be finite at every step, and every input from the start.
+/// Checks that every state is finite, and at the start of the run also every control and disturbance.
 fn check(schema: &Schema, window: &Window, t: usize) -> Result<()> {
     for (s, signal) in schema.signals.iter().enumerate() {
         let checked = match signal.role {
@@ -151,27 +152,27 @@ fn check(schema: &Schema, window: &Window, t: usize) -> Result<()> {
         let (name, time) = (&signal.name, window.time());
         return Err(Error::Data(if t == 0 {
             format!(
-                "`{name}` has no value at or before the start of the run ({time}); choose a start at which the log has one"
+                "`{name}` has no value at or before the start of the run ({time}); choose a start at which it is logged"
             )
         } else {
             format!(
-                "state `{name}` is not finite at step {t} ({time}): the run left what the model can compute; \
-                 keep the controls nearer to what the log has seen, or shorten the run"
+                "the simulation diverged: state `{name}` is not finite at step {t} ({time}); \
+                 keep the controls closer to their logged range, or shorten the run"
             )
         }));
     }
     Ok(())
 }
 
-/// Writes the controller's controls into the current frame, within their limits.
+/// Writes the controls into the current frame, clamped to their limits.
 fn apply(schema: &Schema, control: &Control, window: &mut Window, t: usize) -> Result<()> {
     for (&s, values) in control.signals.iter().zip(&control.values) {
         let signal = &schema.signals[s];
-        for (row, wanted) in values.iter().enumerate() {
-            let value = limited(signal, window.column(s, 1)[row], since(signal, s, window, row), *wanted);
+        for (row, requested) in values.iter().enumerate() {
+            let value = limited(signal, window.column(s, 1)[row], since(signal, s, window, row), *requested);
             if !value.is_finite() {
                 return Err(Error::Data(format!(
-                    "the controller gives control `{}` no finite value at step {t} ({}); \
+                    "the controller computed a value for `{}` at step {t} ({}) that is not finite; \
                      look for a missing set-point, a division by zero or a missing hard limit",
                     signal.name,
                     window.time()

@@ -1,6 +1,6 @@
-//! MPC in the closed loop: levels in place of orders, offset-free, in time, within limits.
+//! MPC in closed loop: order-up-to levels, offset-free tracking, time budgets, terminal costs, limits.
 
-// A list of one stretch of training rows.
+// Lists of one range of training rows.
 #![allow(clippy::single_range_in_vec_init)]
 
 mod plant;
@@ -22,7 +22,7 @@ use twinopt::simulate::Simulated;
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::twin::{Batch, Dynamics, Support, Twin};
 
-/// What is ordered arrives two days later; demand is known only when the day begins, and a shortage is made up for.
+/// An inventory with a lead time of two days. Demand is known when the day begins, and backlog is delivered later.
 const STOCK: &str = r#"
 name = "stock"
 step = "1d"
@@ -55,7 +55,7 @@ fn stock(plant: &Plant) -> (Twin, Arc<Trajectory>) {
 }
 
 #[test]
-fn a_plan_of_levels_is_no_worse_than_a_plan_of_orders() {
+fn planning_order_up_to_levels_is_no_worse_than_planning_orders() {
     let plant = Plant::new(STOCK);
     let (twin, log) = stock(&plant);
     let run = |text: &str| plant.run(&twin, &log, 10, 8, plant.controller(&twin, text).unwrap().as_mut()).unwrap();
@@ -67,23 +67,25 @@ fn a_plan_of_levels_is_no_worse_than_a_plan_of_orders() {
         let levels = run(&format!("controller.mpc = {{ {settings}, replan = '{replan}', {levels} }}"));
         (plant.value(&orders), plant.value(&levels))
     };
-    let (often, seldom) = (by("1d"), by("4d"));
-    // The best of all fixed levels, which no plan is told.
+    let (daily, every_four_days) = (by("1d"), by("4d"));
+    // The best fixed level, which the plans do not know.
     let fixed = |level: usize| {
         let loops = format!("{{ order = 'ordered', position = '{position}', level = '{level}' }}");
         plant.value(&run(&format!("controller.base_stock = [{loops}]")))
     };
     let best = (26..=50).step_by(2).map(fixed).fold(f64::INFINITY, f64::min);
-    println!("orders and levels: {often:.2?} replanned every day, {seldom:.2?} every four; best fixed level {best:.2}");
-    // Between two plans only levels react; with a plan for every day both do, and differ by what sampling leaves.
-    assert!(seldom.1 < 0.95 * seldom.0, "{seldom:?}");
-    assert!(often.1 < 1.05 * often.0, "{often:?}");
-    // A few futures see less of rare shortages than it takes to find that level.
-    assert!(seldom.1.max(often.1) < 1.2 * best, "{often:?}, {seldom:?} against {best}");
+    println!(
+        "orders and levels: {daily:.2?} replanned daily, {every_four_days:.2?} every four days; best fixed level {best:.2}"
+    );
+    // Between two plans only levels react to demand. With daily plans both do, and differ by sampling noise only.
+    assert!(every_four_days.1 < 0.95 * every_four_days.0, "{every_four_days:?}");
+    assert!(daily.1 < 1.05 * daily.0, "{daily:?}");
+    // A few futures contain too few shortages to find the best level exactly.
+    assert!(every_four_days.1.max(daily.1) < 1.2 * best, "{daily:?}, {every_four_days:?} against {best}");
 }
 
 #[test]
-fn plans_of_many_particles_are_the_same_on_any_number_of_threads() {
+fn plans_of_many_particles_do_not_depend_on_the_number_of_threads() {
     let plant = Plant::new(STOCK);
     let (twin, log) = stock(&plant);
     let text = "controller.mpc = { horizon = '8d', moves = 4, particles = 8, within_log = false, planner.icem = { population = 32 } }";
@@ -97,12 +99,12 @@ fn plans_of_many_particles_are_the_same_on_any_number_of_threads() {
         run.trajectory.columns.iter().map(|c| c.iter().map(|v| v.to_bits()).collect()).collect()
     };
     assert_eq!(bits(&one), bits(&two));
-    // Each particle has its own plan, or the threads share no work.
+    // The particles have different plans, so the threads do share work.
     let ordered = one.trajectory.at(plant.column("ordered"), 9);
     assert!(ordered.iter().any(|v| *v != ordered[0]), "{ordered:?}");
 }
 
-/// A tank that loses a tenth of its level every minute, and more than its model knows through a leak.
+/// A tank that loses a tenth of its level every minute, and more through a leak that its model may not know.
 const LEAKY: &str = r#"
 name = "tank"
 step = "1min"
@@ -134,7 +136,7 @@ fn tank_log(plant: &Plant) -> Arc<Trajectory> {
 }
 
 #[test]
-fn a_biased_model_reaches_its_setpoint_by_correction_only() {
+fn a_biased_model_reaches_its_setpoint_only_with_correction() {
     let plant = Plant::new(LEAKY);
     let log = tank_log(&plant);
     let (model, real) = (tank(&plant, 0.0, &log), tank(&plant, 1.0, &log));
@@ -148,12 +150,12 @@ fn a_biased_model_reaches_its_setpoint_by_correction_only() {
     };
     let [without, with] = [0.0, 0.3].map(ends);
     println!("largest distance to the set-point at the end: {without:.4} without correction, {with:.6} with it");
-    // The model misses the leak of every step.
+    // Without correction, the offset is the leak per step.
     assert!((without - 0.1).abs() < 0.01, "{without}");
     assert!(with < 1e-3, "{with}");
 }
 
-/// A twin that counts the rows that it steps.
+/// A twin that counts the rows that it simulates.
 struct Counted<'a> {
     twin: &'a Twin,
     rows: AtomicUsize,
@@ -197,7 +199,7 @@ impl Dynamics for Counted<'_> {
 }
 
 #[test]
-fn a_plan_that_is_late_is_the_best_so_far() {
+fn a_plan_out_of_time_is_the_best_so_far() {
     let plant = Plant::new(LEAKY);
     let log = tank_log(&plant);
     let twin = tank(&plant, 1.0, &log);
@@ -215,23 +217,25 @@ fn a_plan_that_is_late_is_the_best_so_far() {
             drop(mpc);
             (simulated, counted.rows.load(Ordering::Relaxed), asked.load(Ordering::Relaxed))
         };
-        let (free, all, _) = run("", None);
-        // A clock that stands still changes nothing, and nobody asks it without a budget.
+        let (unlimited, all, _) = run("", None);
+        // A stopped clock changes nothing. Without a budget the clock is not read.
         let (still, same, asked) = run(", budget = '200ms'", Some(0));
-        assert_eq!((&still, same, asked > 0), (&free, all, true), "{planner}");
-        // Every look at the clock takes 150 ms: the second one after the start finds that it is too late.
+        assert_eq!((&still, same, asked > 0), (&unlimited, all, true), "{planner}");
+        // Each reading advances the clock by 150 ms, so the second one after the start is beyond the budget.
         let (late, few, asked) = run(", budget = '200ms'", Some(150));
         assert!(few < all / 2, "{planner}: {few} of {all} rows");
         assert!(asked <= 3 * 120, "{planner}: {asked}");
-        let (value, best) = (plant.value(&late), plant.value(&free));
-        println!("{planner}: {few} of {all} rows; tracking {value:.4}, in time {best:.4}, held {held:.4}");
+        let (value, best) = (plant.value(&late), plant.value(&unlimited));
+        println!(
+            "{planner}: {few} of {all} rows; tracking error {value:.4}, without a budget {best:.4}, held {held:.4}"
+        );
         assert!(value < held, "{planner}: {value} is worse than {held}");
     }
 }
 
 const HOLD: &str = "controller.hold = { inflow = 0.2 }";
 
-/// The log's control, held.
+/// Holds a constant control.
 struct Held(f64);
 
 impl Controller for Held {
@@ -244,7 +248,7 @@ impl Controller for Held {
     }
 }
 
-/// Filling costs; what is in the tank at the end of a plan is worth something in plans only.
+/// Filling the tank costs money. Its final level has a price in plans only.
 const FILLED: &str = r#"
 name = "filled"
 step = "1min"
@@ -255,13 +259,13 @@ signals = [
 ]
 [kpi]
 cost = { sum = "inflow" }
-worth = { final = "level" }
+stored = { final = "level" }
 [objective]
 cost = 1.0
 "#;
 
 #[test]
-fn what_is_left_at_the_end_of_a_plan_counts_in_plans_only() {
+fn terminal_prices_count_in_plans_only() {
     let plant = Plant::new(FILLED);
     let twin = plant.known();
     let mut log = plant.log(30);
@@ -272,17 +276,17 @@ fn what_is_left_at_the_end_of_a_plan_counts_in_plans_only() {
         let mut controller = plant.controller(&twin, &text).unwrap();
         plant.value(&plant.run(&twin, &log, 10, 1, controller.as_mut()).unwrap())
     };
-    // The objective of the run is the cost alone. The last inflow of a plan comes too late for its end.
-    assert_eq!([run(""), run(", terminal = { worth = -3.0 }")].map(|v| v.round()), [0.0, 40.0]);
-    let unknown = plant.controller(&twin, "controller.mpc = { horizon = '4min', terminal = { wroth = -3.0 } }");
+    // The objective of the run is the cost only. The last inflow of a plan arrives after its end.
+    assert_eq!([run(""), run(", terminal = { stored = -3.0 }")].map(|v| v.round()), [0.0, 40.0]);
+    let unknown = plant.controller(&twin, "controller.mpc = { horizon = '4min', terminal = { sotred = -3.0 } }");
     let Err(Error::Config(faults)) = unknown.map(|_| ()) else { panic!("a price of no KPI") };
     assert_eq!(faults[0].code, "unknown-kpi");
 }
 
-/// Passes an MPC's controls on, and checks that they need no limiting.
-struct Watched<'a>(Mpc<'a>, Signal);
+/// An MPC whose controls are checked to be within their limits already.
+struct Checked<'a>(Mpc<'a>, Signal);
 
-impl Controller for Watched<'_> {
+impl Controller for Checked<'_> {
     fn signals(&self) -> &[usize] {
         self.0.signals()
     }
@@ -292,14 +296,14 @@ impl Controller for Watched<'_> {
     fn act(&mut self, observation: &Observation, control: &mut Control) -> twinopt::error::Result<()> {
         self.0.act(observation, control)?;
         for (row, v) in control.values[0].iter().enumerate() {
-            let held = limited(&self.1, observation.window.column(SUPPLY, 1)[row], usize::MAX, *v);
-            assert!((held - v).abs() < 1e-9, "{v} breaks a limit at step {}", observation.step);
+            let clamped = limited(&self.1, observation.window.column(SUPPLY, 1)[row], usize::MAX, *v);
+            assert!((clamped - v).abs() < 1e-9, "{v} violates a limit at step {}", observation.step);
         }
         Ok(())
     }
 }
 
-/// What is bought in one step is worth something in the next ones, which a plan of one step does not see.
+/// A purchase pays off in later steps, beyond the horizon of a plan of one step.
 const CHARGE: &str = r#"
 name = "charge"
 step = "1h"
@@ -318,7 +322,7 @@ money = 1.0
 "#;
 
 #[test]
-fn a_short_plan_that_counts_what_is_to_come_does_as_well_as_a_long_one() {
+fn a_short_plan_with_a_terminal_cost_is_as_good_as_a_long_plan() {
     let mut plant = Plant::new(CHARGE);
     let (charge, wanted, bought) = (plant.column("charge"), plant.column("wanted"), plant.column("bought"));
     let mut log = plant.log(900);
@@ -326,26 +330,27 @@ fn a_short_plan_that_counts_what_is_to_come_does_as_well_as_a_long_one() {
     let mut level = 2.0;
     for t in 0..log.steps {
         let sp = 2.0 + (t as f64 / 60.0).sin();
-        // a poor controller, and a restless one
+        // A poor controller with a dither.
         let u = (0.2 * sp + 0.3 * (sp - level) + 0.2 * key.normal(t as u64)).clamp(0.0, 2.0);
         log.at_mut(charge, t)[0] = level;
         log.at_mut(wanted, t)[0] = sp;
         log.at_mut(bought, t)[0] = u;
         level = 0.8 * level + u;
     }
-    plant.learn_to_go(&log, 10);
-    let told = plant.terminal_cost.as_ref().unwrap();
-    assert!(told.steps == 10 && told.skill > 0.6, "{told:?}");
+    plant.learn_terminal_cost(&log, 10);
+    let learned = plant.terminal_cost.as_ref().unwrap();
+    assert!(learned.steps == 10 && learned.skill > 0.6, "{learned:?}");
     let (twin, log) = (plant.known(), Arc::new(log));
     let cost = |plant: &Plant, text: &str| {
         let text = format!("controller.mpc = {{ within_log = false, {text} }}");
         plant.value(&plant.run(&twin, &log, 500, 1, plant.controller(&twin, &text).unwrap().as_mut()).unwrap())
     };
-    let (blind, seeing) = (cost(&plant, "horizon = '1h'"), cost(&plant, "horizon = '1h', cost_to_go = true"));
+    let (short, with_terminal_cost) =
+        (cost(&plant, "horizon = '1h'"), cost(&plant, "horizon = '1h', cost_to_go = true"));
     let long = cost(&plant, "horizon = '10h'");
-    println!("one step {blind:.1}, with what is to come {seeing:.1}, ten steps {long:.1}");
-    assert!(blind > 5.0 * long && seeing < 1.2 * long, "{blind} {seeing} {long}");
-    // a scenario cannot ask for what the log did not tell
+    println!("one step {short:.1}, with a terminal cost {with_terminal_cost:.1}, ten steps {long:.1}");
+    assert!(short > 5.0 * long && with_terminal_cost < 1.2 * long, "{short} {with_terminal_cost} {long}");
+    // A scenario cannot use a terminal cost that was not learned.
     plant.terminal_cost = None;
     let error = plant.controller(&twin, "controller.mpc = { horizon = '1h', cost_to_go = true }").err().unwrap();
     assert!(error.to_string().contains("no terminal cost is available"), "{error}");
@@ -356,9 +361,9 @@ fn mpc_settings(text: &str) -> ResolvedMpc {
     ResolvedMpc { controls: vec![SUPPLY], ..ResolvedMpc::from(&spec) }
 }
 
-fn mpc<'a>(room: &'a Room, text: &str) -> Watched<'a> {
+fn mpc<'a>(room: &'a Room, text: &str) -> Checked<'a> {
     let mpc = Mpc::new(&mpc_settings(text), room, room.objective(), Key::new(9));
-    Watched(mpc, room.schema.signals[SUPPLY].clone())
+    Checked(mpc, room.schema.signals[SUPPLY].clone())
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -366,7 +371,7 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 #[test]
-fn mpc_beats_the_best_held_control_and_holds_every_limit() {
+fn mpc_beats_the_best_constant_control_within_all_limits() {
     let room = Room { noise: 0.1, members: 3, ..Room::new() };
     let held =
         (12..=24).map(|v| mean(&room.value(&room.run(&mut Held(f64::from(v)), 144, 4)))).fold(f64::INFINITY, f64::min);
@@ -385,7 +390,7 @@ fn mpc_beats_the_best_held_control_and_holds_every_limit() {
 }
 
 #[test]
-fn lots_and_hard_limits_of_states_hold() {
+fn multiples_and_hard_limits_of_states_are_satisfied() {
     let mut room = Room::new();
     room.schema = Arc::new(Schema::new({
         let mut signals = room.schema.signals.clone();
@@ -394,16 +399,17 @@ fn lots_and_hard_limits_of_states_hold() {
         signals[SUPPLY].multiple = 0.5;
         signals
     }));
-    let simulated = room.run_told(&mut mpc(&room, "horizon = '4h'\nreplan = '10min'"), 144, 1, ForecastSpec::Perfect);
+    let simulated =
+        room.run_with_forecast(&mut mpc(&room, "horizon = '4h'\nreplan = '10min'"), 144, 1, ForecastSpec::Perfect);
     let t = &simulated.trajectory;
     assert!(t.columns[SUPPLY].iter().all(|v| (v * 2.0 - (v * 2.0).round()).abs() < 1e-9));
     let hottest = t.columns[TEMP].iter().copied().fold(0.0, f64::max);
     assert!(hottest <= 25.5 + 1e-9, "{hottest}");
-    // Energy alone would let it run as hot as the limit allows.
+    // Saving energy drives the temperature up to the limit.
     assert!(hottest > 25.0, "{hottest}");
 }
 
-/// Wants to switch at every step.
+/// Requests a switch at every step.
 struct Flip;
 
 impl Controller for Flip {
@@ -417,7 +423,7 @@ impl Controller for Flip {
 }
 
 #[test]
-fn the_loop_holds_run_times() {
+fn simulation_enforces_minimum_on_and_off_times() {
     let mut room = Room::new();
     let mut signals = room.schema.signals.clone();
     signals[SUPPLY].hard.low = 0.0;
@@ -430,8 +436,8 @@ fn the_loop_holds_run_times() {
         .map(|r| (r[0] > 0.0, r.len()))
         .collect();
     assert!(runs.len() > 5, "{runs:?}");
-    let whole = &runs[1..runs.len() - 1];
-    assert!(whole.iter().all(|(on, length)| *length >= if *on { 4 } else { 3 }), "{runs:?}");
+    let complete = &runs[1..runs.len() - 1];
+    assert!(complete.iter().all(|(on, length)| *length >= if *on { 4 } else { 3 }), "{runs:?}");
 }
 
 #[test]
@@ -447,8 +453,8 @@ fn plans_do_not_depend_on_threads() {
 }
 
 #[test]
-fn a_control_outside_the_log_comes_back_at_its_pace() {
-    let room = Room { seen: Bounds { low: 20.0, high: 22.0 }, ..Room::new() };
+fn a_control_outside_the_logged_range_returns_within_its_move_limit() {
+    let room = Room { logged: Bounds { low: 20.0, high: 22.0 }, ..Room::new() };
     let simulated = room.run(&mut mpc(&room, "horizon = '2h'"), 12, 1);
     assert_eq!(simulated.trajectory.columns[SUPPLY][..2], [19.0, 20.0]);
     let free = room.run(&mut mpc(&room, "horizon = '2h'\nwithin_log = false"), 60, 1);
@@ -456,7 +462,7 @@ fn a_control_outside_the_log_comes_back_at_its_pace() {
 }
 
 #[test]
-fn a_plant_that_gives_no_numbers_is_held() {
+fn controls_are_held_if_every_candidate_diverges() {
     struct Broken(Room);
     impl Dynamics for Broken {
         fn schema(&self) -> &Arc<Schema> {
@@ -473,7 +479,7 @@ fn a_plant_that_gives_no_numbers_is_held() {
         }
         fn observe(&self, _: &mut Batch) {}
         fn step(&self, batch: &mut Batch) {
-            // Only the controls in force can be computed.
+            // The plant diverges unless the control stays at its current value.
             let held: Vec<bool> = batch.window.column(SUPPLY, 0).iter().map(|u| *u == 18.0).collect();
             self.0.step(batch);
             for (v, held) in batch.window.column_mut(TEMP, 0).iter_mut().zip(held) {

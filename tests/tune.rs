@@ -1,4 +1,4 @@
-//! Plans tuned on a log alone, and what they are worth on the plant that made it.
+//! MPC tuned on a log alone, tested on the plant that made the log.
 
 mod plant;
 
@@ -19,7 +19,7 @@ use twinopt::trajectory::Trajectory;
 use twinopt::tune::{TuningInputs, tune};
 use twinopt::twin::{Provenance, Twin};
 
-/// A tank that runs out by gravity, filled by a pump; `law` is its own.
+/// A tank that empties by gravity and is filled by a pump. `law` is the equation of its level, if the twin knows it.
 fn text(law: &str, more: &str) -> String {
     format!(
         r#"
@@ -49,14 +49,14 @@ fn text(law: &str, more: &str) -> String {
 
 const LAW: &str = r#", next = "level + 0.1 * pump - 0.15 * sqrt(level)""#;
 
-/// The tank under a slow PI loop with a dither, its set-point now here, now there; some of its noise is its own.
+/// A log of the tank under a slow PI controller with a dither and a random set-point. The level has process noise.
 fn log(plant: &plant::Plant, steps: usize) -> Trajectory {
     let mut log = plant.log(steps);
     let (level, wanted, pump) = (plant.column("level"), plant.column("wanted"), plant.column("pump"));
     let key = Key::new(5);
     let (mut h, mut sum, mut sp) = (1.0_f64, 1.5, 1.0);
     for t in 0..steps {
-        let draw = |what: u64| key.fold(what).fold(t as u64).normal(0);
+        let draw = |stream: u64| key.fold(stream).fold(t as u64).normal(0);
         if t % 40 == 0 {
             sp = 1.0 + 0.6 * draw(1).clamp(-1.0, 1.5);
         }
@@ -96,7 +96,7 @@ impl Tank {
 
     fn tuned(&self) -> TunedMpc {
         let zone = self.spec.value.zone().unwrap();
-        let ground = TuningInputs {
+        let inputs = TuningInputs {
             schema: &self.plant.schema,
             spec: &self.spec.value,
             model: &self.spec.value.model,
@@ -106,10 +106,10 @@ impl Tank {
             compute: &cpu(),
             timezone: &zone,
         };
-        tune(&ground, &|_| ()).unwrap().unwrap()
+        tune(&inputs, &|_| ()).unwrap().unwrap()
     }
 
-    /// What plans as tuned miss on the tank itself, on average over the hold-out.
+    /// Mean tracking error of the tuned MPC on the true tank, over the hold-out.
     fn truth(&self, tuned: &TunedMpc) -> f64 {
         let s = &tuned.setting;
         let model =
@@ -156,28 +156,31 @@ impl Tank {
 }
 
 #[test]
-fn a_closed_loop_on_the_log_alone_finds_how_to_plan_and_what_it_is_worth() {
+fn closed_loop_tests_on_the_log_predict_the_saving_on_the_plant() {
     let tank = Tank::new("");
     let tuned = tank.tuned();
     println!("{tuned:#?}");
     let (setting, trials) = (&tuned.setting, &tuned.trials);
-    // a tank without dead time needs no past, and what a second value adds is little
+    // A tank without dead time needs one lag; a second one adds little.
     assert!(setting.model == "gp" && setting.lags <= 2, "{trials:#?}");
     assert!(trials.iter().all(|t| t.objective.is_finite()));
     let chosen = trials.iter().find(|t| t.setting == *setting).unwrap();
-    let whole = || trials.iter().filter(|t| t.runs == tuned.runs);
-    assert!(whole().all(|t| chosen.objective <= t.objective + t.error), "nothing else did clearly better: {trials:#?}");
-    assert!(whole().any(|t| chosen.objective < 0.9 * t.objective), "it matters how plans are made: {trials:#?}");
+    let complete = || trials.iter().filter(|t| t.runs == tuned.runs);
+    assert!(
+        complete().all(|t| chosen.objective <= t.objective + t.error),
+        "another candidate was clearly better: {trials:#?}"
+    );
+    assert!(complete().any(|t| chosen.objective < 0.9 * t.objective), "the settings make no difference: {trials:#?}");
     let expected = &tuned.expected[0];
     assert!(expected.planned < 0.9 * expected.logged, "{expected:?}");
     let truth = tank.truth(&tuned);
     let saving = (expected.logged - truth) / (expected.logged - expected.planned);
-    println!("promised {} of {}, realised {truth}: {saving:.2}", expected.planned, expected.logged);
+    println!("expected {} instead of {}, realised {truth}: {saving:.2}", expected.planned, expected.logged);
     assert!((0.8..=1.2).contains(&saving), "{saving}");
 }
 
 #[test]
-fn what_the_file_gives_is_not_tuned() {
+fn settings_in_the_file_are_not_tuned() {
     let tank = Tank::new("horizon = \"40s\"\nreplan = \"20s\"\nmoves = 2\ncorrection = 0.05\ncost_to_go = false");
     let tuned = tank.tuned();
     let given = |t: &TuningTrial| {
@@ -186,5 +189,5 @@ fn what_the_file_gives_is_not_tuned() {
     };
     assert!(tuned.trials.iter().all(given) && tuned.trials.len() == 8, "{tuned:#?}");
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    assert_eq!(one.install(|| tank.tuned()), tuned, "one thread, the same choice");
+    assert_eq!(one.install(|| tank.tuned()), tuned, "the choice depends on the number of threads");
 }

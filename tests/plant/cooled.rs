@@ -1,4 +1,4 @@
-//! A cooled room, as its own dynamics.
+//! A cooled room with known dynamics.
 
 use std::sync::Arc;
 
@@ -16,13 +16,14 @@ use twinopt::value::{Kpi, Objective, evaluate};
 
 pub const STEP_MS: i64 = 600_000;
 
-/// A room: temperature relaxes to the supply temperature plus what the load adds; the chiller's power rises as the supply
-/// gets colder. Members differ in gain.
+/// A room whose temperature relaxes to the supply temperature plus a contribution of the load. The chiller's power rises as
+/// the supply temperature falls. Members differ in their gain.
 pub struct Room {
     pub schema: Arc<Schema>,
     pub noise: f64,
     pub members: usize,
-    pub seen: Bounds,
+    /// Logged range of the supply temperature.
+    pub logged: Bounds,
 }
 
 pub const TEMP: usize = 0;
@@ -41,7 +42,7 @@ impl Room {
         let load = signal("load", Role::Disturbance, "kW");
         let power = signal("power", Role::Output, "kW");
         let schema = Arc::new(Schema::new(vec![temp, supply, load, power]));
-        Self { schema, noise: 0.0, members: 1, seen: Bounds { low: 12.0, high: 24.0 } }
+        Self { schema, noise: 0.0, members: 1, logged: Bounds { low: 12.0, high: 24.0 } }
     }
 
     pub fn objective(&self) -> Objective {
@@ -53,7 +54,7 @@ impl Room {
         Objective { terms: vec![(energy, 0.2), (heat, 20.0)] }
     }
 
-    /// A day and more of a load that swings, 1 particle; the log's own control holds 18 °C.
+    /// A log with an oscillating load and a constant supply temperature of 18 °C; one particle.
     fn realised(&self, steps: usize) -> Arc<Trajectory> {
         let mut t = Trajectory::empty(self.schema.clone(), Timestamp::UNIX_EPOCH, STEP_MS, steps, 1);
         t.columns[TEMP].fill(24.0);
@@ -66,10 +67,10 @@ impl Room {
     }
 
     pub fn run(&self, controller: &mut dyn Controller, steps: usize, particles: usize) -> Simulated {
-        self.run_told(controller, steps, particles, ForecastSpec::Persistence)
+        self.run_with_forecast(controller, steps, particles, ForecastSpec::Persistence)
     }
 
-    pub fn run_told(
+    pub fn run_with_forecast(
         &self,
         controller: &mut dyn Controller,
         steps: usize,
@@ -126,6 +127,6 @@ impl Dynamics for Room {
         vec![Support::Inside; window.rows()]
     }
     fn logged_range(&self, signal: usize) -> Bounds {
-        if signal == SUPPLY { self.seen } else { Bounds { low: 0.0, high: 40.0 } }
+        if signal == SUPPLY { self.logged } else { Bounds { low: 0.0, high: 40.0 } }
     }
 }

@@ -1,5 +1,5 @@
-//! A plant in memory, from the text of a twin: its equations, a learned part that the tests know, its loop.
-#![allow(dead_code, reason = "each test crate uses its part")]
+//! A plant in memory, built from the text of a twin, with a learned part that the tests define.
+#![allow(dead_code, reason = "no test crate uses all of it")]
 
 pub mod cooled;
 
@@ -23,7 +23,7 @@ use twinopt::value::{Kpi, Objective, TerminalCost, evaluate, resolve_prices};
 
 pub const START: &str = "2024-07-01T00:00:00Z";
 
-/// A learned function that the tests know: each target is `weights · inputs`, members differ by a thousandth.
+/// A learned function that the tests define: each target is `weights · inputs`. Members differ by a thousandth.
 #[derive(Debug)]
 pub struct Known {
     pub weights: Vec<Vec<f64>>,
@@ -68,7 +68,7 @@ impl Regressor for Known {
     }
 }
 
-/// A plant as the tests hold it.
+/// A plant with its objective.
 pub struct Plant {
     pub spec: TwinSpec,
     pub file: Loaded<TwinSpec>,
@@ -76,7 +76,7 @@ pub struct Plant {
     pub scope: Scope,
     kpis: Vec<Kpi>,
     objective: Objective,
-    /// What is to come behind plans.
+    /// `None` until it is learned.
     pub terminal_cost: Option<TerminalCost>,
 }
 
@@ -122,17 +122,17 @@ impl Plant {
         Self { spec, file, schema, scope, kpis, objective, terminal_cost: None }
     }
 
-    /// Learns from a log what is to come in the next `steps`.
-    pub fn learn_to_go(&mut self, log: &Trajectory, steps: usize) {
-        let whole = 0..log.steps;
-        self.terminal_cost = TerminalCost::fit(log, std::slice::from_ref(&whole), &self.objective, steps);
+    /// Learns a terminal cost over the next `steps` steps from `log`.
+    pub fn learn_terminal_cost(&mut self, log: &Trajectory, steps: usize) {
+        let rows = 0..log.steps;
+        self.terminal_cost = TerminalCost::fit(log, std::slice::from_ref(&rows), &self.objective, steps);
     }
 
     pub fn equations(&self) -> Equations {
         Equations::compile(&self.spec, &self.schema, &self.scope).unwrap()
     }
 
-    /// All signals NaN.
+    /// A log whose values are all NaN.
     pub fn log(&self, steps: usize) -> Trajectory {
         Trajectory::empty(self.schema.clone(), START.parse().unwrap(), self.spec.step.ms(), steps, 1)
     }
@@ -141,7 +141,7 @@ impl Plant {
         self.schema.find(name).unwrap()
     }
 
-    /// A twin whose learned part is `weights` over `inputs`, trained on all of `log`.
+    /// A twin with the learned part `regressor` over `inputs`, whose training data is all of `log`.
     pub fn twin(&self, inputs: &[(usize, usize)], targets: &[Target], regressor: Known, log: &Trajectory) -> Twin {
         let layout = Layout { inputs: inputs.to_vec(), targets: targets.to_vec() };
         let map = StepMap {
@@ -155,7 +155,7 @@ impl Plant {
         Twin::new(map, noise(targets.len(), 0.0, 0.0), log, &training, provenance).with_envelope(log, &training)
     }
 
-    /// A twin that only knows equations.
+    /// A twin with equations only.
     pub fn known(&self) -> Twin {
         self.twin(&[], &[], Known { weights: vec![], members: 1 }, &self.log(0))
     }
@@ -164,7 +164,7 @@ impl Plant {
         self.timed(dynamics, text, None)
     }
 
-    /// The controller whose plans keep their budget by `clock`.
+    /// The controller, with `clock` for its time budget.
     pub fn timed<'a>(
         &'a self,
         dynamics: &'a dyn Dynamics,
@@ -195,7 +195,7 @@ impl Plant {
         build(&settings.unwrap(), &context)
     }
 
-    /// The objective of a run, mean over particles.
+    /// The objective of a run, averaged over particles.
     pub fn value(&self, simulated: &Simulated) -> f64 {
         let kpis: Vec<Kpi> = self.objective.terms.iter().map(|t| t.0.clone()).collect();
         let t = &simulated.trajectory;
@@ -218,7 +218,7 @@ impl Plant {
     }
 }
 
-/// AR(1) noise, equal for all targets.
+/// AR(1) noise that is the same for all targets.
 pub fn noise(targets: usize, phi: f64, sd: f64) -> NoiseModel {
     let mut factor = vec![vec![0.0; targets]; targets];
     (0..targets).for_each(|i| factor[i][i] = sd);
