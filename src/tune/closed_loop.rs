@@ -69,7 +69,12 @@ impl LoopResults {
         self.kpis.append(&mut more.kpis);
     }
 
-    impl<'a> ClosedLoopTests<'a> {
+    pub fn mean(&self) -> f64 {
+        mean(&self.objectives)
+    }
+}
+
+impl<'a> ClosedLoopTests<'a> {
     /// `None` if a half has no segment that is long enough.
     pub fn new(inputs: &'a TuningInputs<'a>, pool: &'a ModelPool, horizon: usize) -> Option<Self> {
         let steps = MINIMUM_STEPS.max(MINIMUM_HORIZONS * horizon);
