@@ -60,7 +60,7 @@ fn the_verdicts_have_their_golden_text() {
     let mut caveats = good.clone();
     for s in &mut caveats.scenarios {
         s.cases[2].perfect_forecast = vec!["cpu_load".into()];
-        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, promised: 100.0, kept: 70.0 });
+        s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 70.0 });
     }
     all += &format!("== try\n{}", verdict(&caveats));
 
