@@ -169,6 +169,6 @@ fn plans_are_rescored_on_other_members_of_the_model() {
     let check = &mpc["optimism_check"];
     // 24 steps, 3 particles
     assert_eq!(check["plans"], 9, "one plan in eight: {check}");
-    let [promised, kept] = ["promised", "kept"].map(|key| check[key].as_f64().unwrap());
-    assert!(promised > 0.0 && kept != promised && (kept - promised).abs() < promised, "{check}");
+    let [predicted, rescored] = ["predicted", "rescored"].map(|key| check[key].as_f64().unwrap());
+    assert!(predicted > 0.0 && rescored != predicted && (rescored - predicted).abs() < predicted, "{check}");
 }
