@@ -370,11 +370,12 @@ fn all_commands_report_the_same_faults() {
             f["warning"] == false && f["file"] == mistake.file && f["code"] != "no-log" && f["code"] != "outside-log"
         });
         for error in errors {
-            let line = format!(":{}:{}: error: {}", error["line"], error["column"], text(error, "message"));
+            let place = format!(":{}:{}\n", error["line"], error["column"]);
+            let title = format!("error[{}]: {}", text(error, "code"), text(error, "message"));
             for command in readers(mistake.file) {
                 let out = twinopt(dir.path(), command);
                 let shown = String::from_utf8_lossy(&out.stderr);
-                let same = [line.clone(), text(error, "code"), text(error, "help")].iter().all(|t| shown.contains(t));
+                let same = [&place, &title, &text(error, "help")].iter().all(|t| shown.contains(t.as_str()));
                 assert!(same && out.status.code() == Some(78), "{command:?}, `{}`: {error:#}\n{shown}", mistake.write);
             }
         }
@@ -448,8 +449,8 @@ fn text_and_json_output_agree() {
     let shown = String::from_utf8_lossy(&out.stderr);
     let (document, _) = faults(dir.path());
     let fault = &document["faults"][0];
-    let place = format!("{SUMMER}:{}:{}: error: ", fault["line"], fault["column"]);
-    assert!(shown.starts_with(&place), "{shown}");
+    let place = format!("--> {SUMMER}:{}:{}\n", fault["line"], fault["column"]);
+    assert!(shown.contains(&place), "{shown}");
     for key in ["message", "help", "source", "code"] {
         assert!(shown.contains(fault[key].as_str().unwrap()), "{key}: {shown}");
     }
