@@ -1,7 +1,7 @@
 //! The distribution of a model's multi-step errors, recalibrated on held-out blocks of time.
 //!
-//! Each block of the training rows is forecast by a model that was fitted without it. For a scored signal and horizon h the
-//! calibrated distribution of the error, measured − predicted, is that of
+//! A model fitted without a block of training rows forecasts that block. For a scored signal and horizon h, the calibrated
+//! distribution of the error, measured − predicted, is that of
 //!
 //! ```text
 //! σ_h · w(g) · Z,   w(g) = √(s² + g²) / median √(s² + g²)
@@ -15,15 +15,15 @@
 //! | w | local width: 1 on average; constant 1 if the model's own standard deviation does not help |
 //! | Z | standardised error, with one set of quantiles for each band of horizons 1, 2, 3–4, 5–8, 9–16 … |
 //!
-//! How σ, w and Z are estimated is itself selected for each signal and band. A [`RecalibrationMethod`] combines
+//! The method that estimates σ, w and Z is selected for each signal and band. A [`RecalibrationMethod`] combines
 //!
 //! - the shape of Z: scaled normal, isotonic (Kuleshov et al. 2018) or split-conformal (Lei et al. 2018),
-//! - recent or equal weights of the blocks,
+//! - equal weights of the blocks, or larger weights of recent blocks,
 //! - local or constant width.
 //!
-//! Every method is fitted on blocks 1 … b − 1 and scored on block b, for each b ≥ 3. The method with the lowest continuous
-//! ranked probability score (CRPS) is selected if it is better than the default method, isotonic with equal weights and
-//! constant width, by 0.3 %. It is then fitted on all blocks. [`super::tracking`] adapts the widths later.
+//! Every method is fitted on blocks 1 … b − 1 and scored on block b, for each b ≥ 3. The default is isotonic with equal
+//! weights and constant width. The method with the lowest continuous ranked probability score (CRPS) is selected if it
+//! improves on the default by at least 0.3 %, and is then fitted on all blocks. [`super::tracking`] adapts the widths later.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,8 +47,8 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Selects a method for each signal and band, and fits it. `runs`: open-loop runs over blocks of time, oldest first, all
-    /// over the same signals. `typical`: a standard deviation for each signal, used at horizons without measurements.
+    /// Selects a method for each signal and band, and fits it. `runs`: open-loop runs over blocks of time, oldest first, with
+    /// the same signals. `typical`: a standard deviation for each signal, used at horizons without measurements.
     pub fn fit(runs: &[Rollouts], typical: &[f64]) -> Self {
         let Some(first) = runs.first() else { return Self::default() };
         let horizon = first.horizon;
@@ -103,7 +103,7 @@ impl Calibration {
             && self.shape.iter().all(|bands| !bands.is_empty() && bands.iter().all(|quantiles| !quantiles.is_empty()))
     }
 
-    /// σ of scored signal number `k` at horizon `h` (1-based). Beyond the last horizon, that of the last.
+    /// σ of scored signal number `k` at horizon `h` (1-based). Beyond the last horizon, σ stays constant.
     pub fn sd_at(&self, k: usize, h: usize) -> f64 {
         let column = &self.sd[k];
         column[(h.max(1) - 1).min(column.len() - 1)]
@@ -127,8 +127,8 @@ impl Calibration {
         (sd * low, sd * high)
     }
 
-    /// The share of the calibration errors that this interval covers, its ends included: `level`, or more if one value is
-    /// frequent, such as an error of exactly zero.
+    /// Share of the calibration errors that [`Self::interval`] covers, including its ends. It exceeds `level` if one value,
+    /// such as an error of exactly zero, is frequent.
     pub fn expected_coverage(&self, k: usize, h: usize, level: f64) -> f64 {
         let shape = self.shape_at(k, h);
         let (low, high) = central(shape, level);
@@ -170,7 +170,7 @@ mod tests {
     use crate::learn::starts::Start;
     use crate::rng::Key;
 
-    /// Blocks of runs of one signal, predicted as zero.
+    /// Blocks of runs with one signal, whose predictions are all zero.
     fn runs(blocks: usize, starts: usize, horizon: usize, error: impl Fn(usize, usize, usize) -> f64) -> Vec<Rollouts> {
         (0..blocks)
             .map(|b| Rollouts {
@@ -206,7 +206,7 @@ mod tests {
             let (low, high) = c.interval(0, h, 0.9);
             assert!((high / h as f64 - 1.645).abs() < 0.12 && (low / h as f64 + 1.645).abs() < 0.12, "{low} {high}");
         }
-        // Only a normal shape is as good as the default for normal errors.
+        // For normal errors, recent weights are an advantage with the scaled normal shape at most.
         assert!(c.method[0].iter().all(|m| !m.recent || m.shape == ErrorShape::ScaledNormal), "{:?}", c.method);
     }
 
@@ -234,8 +234,8 @@ mod tests {
     }
 
     #[test]
-    fn errors_that_are_mostly_zero_keep_narrow_intervals() {
-        // The error is zero in four of five cases at the third horizon, in seven of eight at the fourth, always at the fifth.
+    fn mostly_zero_errors_give_narrow_intervals() {
+        // At horizon 3, four of five errors are zero; at horizon 4, seven of eight; at horizon 5, all.
         let key = Key::new(10);
         let every = |h: usize| [1, 1, 5, 8, usize::MAX][h];
         let error = |b, h, s: usize| match s % every(h) {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn skewed_errors_select_their_quantiles() {
+    fn skewed_errors_select_empirical_quantiles() {
         let key = Key::new(5);
         let error = |b, h, s| -key.fold(b as u64).fold(h as u64).uniform(s as u64).ln() - 1.0;
         let c = Calibration::fit(&runs(5, 600, 2, error), &[1.0]);
@@ -262,9 +262,9 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_knows_where_it_errs_gets_local_widths() {
+    fn an_informative_model_sd_selects_local_widths() {
         let key = Key::new(6);
-        // At every tenth start the error and the model's own standard deviation are thirty times as large.
+        // At every tenth start, both the error and the model's own standard deviation are thirty times larger.
         let size = |s: usize| if s.is_multiple_of(10) { 3.0 } else { 0.1 };
         let error = |b, h, s: usize| size(s) * key.fold(b as u64).fold(h as u64).normal(s as u64);
         let mut runs = runs(5, 600, 2, error);

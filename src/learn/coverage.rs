@@ -1,11 +1,11 @@
-//! Which measured coverage of an interval is acceptable, given how many forecasts are independent.
+//! The range of acceptable coverages of an interval, given the number of independent forecasts.
 
-/// Half the width of the range in which a coverage is acceptable if there is enough data (CAL-1).
+/// Accepted deviation from the nominal coverage if there are enough forecasts (CAL-1).
 const TOLERANCE: f64 = 0.03;
 
-/// Effective number of independent values in `series`, which is in order of time: n / (1 + 2 Σ ρ_l), ρ_l the
-/// autocorrelation at lag l. The sum ends before the first pair of lags with a negative sum (initial positive sequence;
-/// Geyer 1992). `None` if the series does not vary.
+/// Effective number of independent values in the time series `series`: n / (1 + 2 Σ ρ_l), where ρ_l is the autocorrelation
+/// at lag l. The sum ends before the first pair of lags whose sum is negative (initial positive sequence; Geyer 1992).
+/// `None` if the series does not vary.
 pub fn effective_sample_size(series: &[f64]) -> Option<f64> {
     let n = series.len();
     let mean = series.iter().sum::<f64>() / n.max(1) as f64;
@@ -27,8 +27,8 @@ pub fn effective_sample_size(series: &[f64]) -> Option<f64> {
     Some((n as f64 / (1.0 + 2.0 * sum)).clamp(1.0, n as f64))
 }
 
-/// Acceptable coverages of an interval at `level` over `n` independent forecasts: ± 3 percentage points, or the 95 % range of
-/// chance if that is wider.
+/// Acceptable coverages of an interval at `level` over `n` independent forecasts: ± 3 percentage points, or the 95 % range
+/// of the sampling error if that is wider.
 pub fn acceptable(level: f64, n: f64) -> (f64, f64) {
     let half = (1.96 * (level * (1.0 - level) / n.max(1.0)).sqrt()).max(TOLERANCE);
     ((level - half).max(0.0), (level + half).min(1.0))
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_acceptable_range_is_three_points_or_chance() {
+    fn the_acceptable_range_is_three_points_or_the_sampling_error() {
         let (low, high) = acceptable(0.9, 10_000.0);
         assert!((low - 0.87).abs() < 1e-12 && (high - 0.93).abs() < 1e-12);
         let (low, high) = acceptable(0.9, 49.0);

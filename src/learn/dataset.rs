@@ -1,4 +1,4 @@
-//! Transitions of a log as columns to which a regressor is fitted.
+//! The transitions of a log, as columns of numbers to which a regressor is fitted.
 
 use std::ops::Range;
 
@@ -9,15 +9,15 @@ use crate::stats::quantile_nearest;
 use crate::trajectory::Trajectory;
 
 /// Targets further than this many robust standard deviations from their median are outliers: start-ups, trips and sensor
-/// jumps, not dynamics (guess).
+/// jumps, which the model should not learn (guess).
 const OUTLIER: f64 = 6.0;
 /// 99.5th percentile of the standard normal distribution.
 const TAIL: f64 = 2.575_829_303_5;
-/// Scale of the median absolute deviation that makes it the standard deviation of a normal sample.
+/// Ratio of the standard deviation to the median absolute deviation of a normal sample.
 const MAD_TO_SD: f64 = 1.4826;
 
-/// The transitions of a log, oldest first, in the units of the signals. There is one for every grid row at which all inputs at
-/// all lags and all targets are known within one segment.
+/// The transitions of a log, oldest first, in the units of the signals. There is one for every grid row whose targets and
+/// lagged inputs are all known and in the same segment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     pub layout: Layout,
@@ -31,7 +31,7 @@ pub struct Dataset {
     pub step_ms: i64,
 }
 
-/// Transitions without outliers.
+/// The transitions that are not outliers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inliers {
     pub rows: Vec<usize>,
@@ -47,7 +47,7 @@ pub struct Scaling {
 }
 
 impl Dataset {
-    /// The transitions of `log`, which has one particle and whose constants and derived signals are filled
+    /// The transitions of `log`, which has one particle and whose constants and derived signals are filled in
     /// ([`Equations::fill`]).
     pub fn new(log: &Trajectory, layout: &Layout, equations: &Equations) -> Self {
         let next: Vec<Option<Vec<f64>>> = layout.targets.iter().map(|t| known_next(log, *t, equations)).collect();
@@ -85,7 +85,7 @@ impl Dataset {
         self.row.is_empty()
     }
 
-    /// The transitions within `ranges` of grid rows, including their lags and their next row.
+    /// The transitions whose lags and next row are all within the same one of `ranges`.
     pub fn rows_in(&self, ranges: &[Range<usize>]) -> Vec<usize> {
         let past = self.layout.depth() - 1;
         let ahead = usize::from(self.layout.targets.iter().any(|t| t.is_next()));
@@ -101,7 +101,7 @@ impl Dataset {
     /// `rows` without those in which a target is further than 6 robust standard deviations from its median.
     ///
     /// The robust standard deviation is the larger of the scaled median absolute deviation and the scaled distance between
-    /// the 0.5th and 99.5th percentiles. The latter keeps the moves of a signal that is constant most of the time.
+    /// the 0.5th and 99.5th percentiles. Because of the latter, the moves of a mostly constant signal are not outliers.
     pub fn inliers(&self, rows: &[usize]) -> Inliers {
         let bounds: Vec<(f64, f64)> = self.y.iter().map(|y| inlier_range(y, rows)).collect();
         let mut outliers = vec![0; self.y.len()];
@@ -130,7 +130,7 @@ impl Dataset {
 }
 
 impl Scaling {
-    /// Over `rows` of `columns`.
+    /// Mean and standard deviation of each of `columns` over `rows`.
     pub fn estimate(columns: &[Vec<f64>], rows: &[usize]) -> Self {
         let n = rows.len().max(1) as f64;
         let (mut mean, mut sd) = (Vec::with_capacity(columns.len()), Vec::with_capacity(columns.len()));
@@ -138,7 +138,7 @@ impl Scaling {
             let m = rows.iter().map(|&r| c[r]).sum::<f64>() / n;
             let s = (rows.iter().map(|&r| (c[r] - m).powi(2)).sum::<f64>() / n).sqrt();
             mean.push(m);
-            // A smaller deviation is rounding of the mean.
+            // A smaller deviation is a rounding error.
             sd.push(if s > 1e-12 * m.abs() { s } else { 0.0 });
         }
         Self { mean, sd }
@@ -150,7 +150,7 @@ impl Scaling {
     }
 }
 
-/// The next value by the known equation of a residual target, at every row.
+/// The next value that the known equation of a residual target predicts, at every row.
 fn known_next(log: &Trajectory, target: Target, equations: &Equations) -> Option<Vec<f64>> {
     let Target::Residual(s) = target else { return None };
     let program = &equations.next.iter().find(|n| n.signal == s)?.program;
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_column_has_no_scale() {
+    fn a_constant_column_has_zero_scale() {
         let s = Scaling::estimate(&[vec![1.0, 3.0], vec![0.1, 0.1]], &[0, 1]);
         assert_eq!((s.mean[0], s.sd[0], s.sd[1]), (2.0, 1.0, 0.0));
         assert_eq!(s.inverse(), vec![1.0, 0.0]);

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! with the epistemic standard deviation σ_k ([`super::Regressor::epistemic`]) and the standard deviation e_k of the
-//! out-of-fold one-step error. The thresholds are the 95th and the 99th percentile over rows of the training blocks, each
-//! evaluated by the refit without that block.
+//! out-of-fold one-step error. The thresholds are the 95th and the 99th percentile over the training folds, each evaluated
+//! with the refit without that fold.
 
 use std::ops::Range;
 
@@ -19,15 +19,15 @@ use super::starts::{Start, starts, thin, window_at};
 use crate::stats::quantile_type_1;
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Most rows of each fold that are evaluated (guess).
+/// Maximum number of rows evaluated in each fold (guess).
 const ROWS: usize = 600;
-/// Percentile from which the uncertainty is high, and from which it is extreme (guess).
+/// Percentiles above which the uncertainty is high, and extreme (guess).
 const PERCENTILES: (f64, f64) = (0.95, 0.99);
 
 /// Thresholds on the epistemic uncertainty of a model (SUP-1). Empty if the model has no ensemble.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpistemicThresholds {
-    /// e of each target; zero for a target that does not count: `[targets]`.
+    /// e of each target; zero for a target that is ignored: `[targets]`.
     scale: Vec<f64>,
     high: f64,
     extreme: f64,
@@ -37,14 +37,15 @@ pub struct EpistemicThresholds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EpistemicLevel {
     Normal,
-    /// Above the 95th percentile of the training blocks.
+    /// Above the 95th percentile of the training folds.
     High,
     /// Above the 99th percentile.
     Extreme,
 }
 
 impl EpistemicThresholds {
-    /// `refits`: the model fitted without each of `folds`. `scale`: its one-step errors, `[targets]`.
+    /// `refits`: the model refitted without each of `folds`. `scale`: standard deviations of its one-step errors,
+    /// `[targets]`.
     pub fn fit(refits: &[StepMap], log: &Trajectory, folds: &[Vec<Range<usize>>], scale: &[f64]) -> Self {
         let thresholds = Self { scale: scale.to_vec(), high: f64::INFINITY, extreme: f64::INFINITY };
         let mut all = Vec::new();
@@ -82,7 +83,7 @@ impl EpistemicThresholds {
         (self.scale.is_empty() || self.scale.len() == targets) && !self.high.is_nan() && !self.extreme.is_nan()
     }
 
-    /// The epistemic uncertainty of each row; infinite if it is not a number.
+    /// The epistemic uncertainty of each row; infinite instead of NaN.
     fn uncertainty(&self, map: &StepMap, window: &Window) -> Vec<f64> {
         let rows = window.rows();
         let mut sd = vec![vec![0.0; rows]; self.scale.len()];

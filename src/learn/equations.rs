@@ -12,10 +12,10 @@ use crate::trajectory::Trajectory;
 pub struct Equations {
     /// Signals with a constant value.
     pub constants: Vec<Constant>,
-    /// Derived signals of x, d, set-points and the past, which are known before the controls are. Each follows those that it
-    /// reads.
+    /// Derived signals of states, disturbances, set-points and past values, which are known before the controls are. In order
+    /// of evaluation.
     pub early: Vec<Derived>,
-    /// Derived signals that also read u or y. Each follows those that it reads.
+    /// Derived signals that also read current controls or outputs. In order of evaluation.
     pub late: Vec<Derived>,
     /// States with a known equation.
     pub next: Vec<NextState>,
@@ -26,7 +26,7 @@ pub struct Equations {
 pub struct Constant {
     /// Column of the schema.
     pub signal: usize,
-    /// In the unit of the signal.
+    /// Value in the unit of the signal.
     pub value: f64,
 }
 
@@ -45,19 +45,19 @@ pub struct NextState {
     pub signal: usize,
     /// x(t + 1), in the unit of the state.
     pub program: Program,
-    /// Whether a model learns the difference of x(t + 1) from the equation.
+    /// Whether a model learns the difference between x(t + 1) and the equation.
     pub has_residual: bool,
 }
 
-/// A fault, and the byte range in `twin.toml` of the text with the fault.
+/// A fault, and the byte range of the faulty expression in `twin.toml`.
 type PlacedFault = (Range<usize>, ExprFault);
 
 impl Equations {
     /// Compiles the `value`, `expr` and `next` of every signal of `spec`; `schema` has the same signals.
     ///
     /// # Errors
-    /// Every fault of every expression, each with the span of its text in `twin.toml`. The spans within the faults are
-    /// relative to that text.
+    /// All faults of all expressions, each with the span of its expression in `twin.toml`. The spans within the faults are
+    /// relative to the expression.
     pub fn compile(spec: &TwinSpec, schema: &Schema, scope: &Scope) -> Result<Self, Vec<PlacedFault>> {
         let mut equations = Self::default();
         let mut derived = Vec::new();
@@ -119,8 +119,8 @@ impl Equations {
         1 + derived.chain(self.next.iter().map(|n| n.program.depth())).max().unwrap_or(0)
     }
 
-    /// Writes the constants, and the derived signals at every row of every segment, into a measured or simulated
-    /// trajectory. Lags do not reach into another segment.
+    /// Writes the constants and the derived signals into every row of a measured or simulated trajectory. Lags do not reach
+    /// into another segment.
     pub fn fill(&self, log: &mut Trajectory) {
         for &Constant { signal, value } in &self.constants {
             log.columns[signal].fill(value);
@@ -141,7 +141,7 @@ impl Equations {
     }
 }
 
-/// A derived signal before the signals are ordered.
+/// A derived signal that is not yet in the order of evaluation.
 struct Unordered {
     signal: usize,
     program: Program,
@@ -149,7 +149,8 @@ struct Unordered {
     late: bool,
 }
 
-/// Compiles `text` and converts the result to the unit of `target`, which must be possible if that unit is `declared`.
+/// Compiles `text` and converts the result to the unit of `target`. If that unit is `declared` and the conversion is not
+/// possible, this is a fault.
 fn compile(
     text: &At<String>,
     scope: &Scope,
@@ -174,7 +175,7 @@ fn compile(
     }
 }
 
-/// Orders the derived signals so that each follows those that it reads. A cycle is a fault even if it goes through lags,
+/// Orders the derived signals so that each comes after those that it reads. A cycle is a fault even if it contains lags,
 /// because its first value is undefined.
 fn in_order(derived: &[Unordered], schema: &Schema) -> Result<Vec<usize>, Vec<PlacedFault>> {
     struct Search<'a> {
@@ -248,7 +249,7 @@ mod tests {
     use crate::trajectory::{Frame, Window};
     use crate::units::Unit;
 
-    /// A tank: level and flow in, a pump, a heater whose power is an output.
+    /// A tank with a level, an inflow, a pump, and a heater whose power is an output.
     fn twin(signals: &str) -> (TwinSpec, Arc<Schema>, Scope) {
         let text = format!(
             "name = 'tank'\nstep = '1min'\nlog = {{ files = 'log/*.parquet', time = 'timestamp' }}\nsignals = [\n\
@@ -385,7 +386,7 @@ mod tests {
         map.step(&mut window, &[Particle { member: None, rows: 0..1 }], None, &mut scratch);
         let spend = window.column(column(&schema, "spend"), 1)[0];
         assert!((spend - 7.0 * 90.0 / 1e6).abs() < 1e-12, "{spend}");
-        // The equation reads the pump one step later. The residual is added.
+        // The equation reads the pump of the step before, and the residual is added.
         assert!((window.column(0, 0)[0] - 1.25).abs() < 1e-12);
         assert!((window.column(1, 0)[0] - 3.0).abs() < 1e-12);
     }

@@ -23,7 +23,7 @@ impl Target {
         }
     }
 
-    /// Whether the target belongs to the next step; otherwise it belongs to the current one.
+    /// Whether the target belongs to the next step and not to the current one.
     pub fn is_next(self) -> bool {
         !matches!(self, Self::Level(_))
     }
@@ -41,7 +41,8 @@ impl Layout {
     /// Layout of a learned model.
     ///
     /// Inputs: the states, controls and disturbances of the last `spec.lags` frames, except constants and the signals in
-    /// `spec.ignore`; and the current `spec.features`. Outputs are not inputs, so a simulation never needs measured outputs.
+    /// `spec.ignore`, and the current values of `spec.features`. Outputs are not inputs, so a simulation never needs measured
+    /// outputs.
     ///
     /// Targets: the increments of states without `next`, the residuals of states with `residual = true`, and the outputs.
     pub fn new(schema: &Schema, spec: &ModelSpec, equations: &Equations) -> Self {
@@ -59,7 +60,7 @@ impl Layout {
         Self { inputs, targets: targets(schema, equations) }
     }
 
-    /// Layout of the `persistence` model: the same targets, and the last values of the outputs as inputs.
+    /// Layout of the `persistence` model: the targets of [`Layout::new`], and the last values of the outputs as inputs.
     pub fn persistence(schema: &Schema, equations: &Equations) -> Self {
         let targets = targets(schema, equations);
         let inputs = targets.iter().filter(|t| !t.is_next()).map(|t| (t.signal(), 1)).collect();

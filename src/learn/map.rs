@@ -1,4 +1,4 @@
-//! The one-step map of a plant: known equations and derived signals, and a regressor for what is not known.
+//! The one-step map of a plant: known equations and derived signals, and a regressor for the unknown part.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::expr::Registers;
 use crate::schema::Schema;
 use crate::trajectory::{Frame, Window};
 
-/// Known equations and a regressor over one schema. Deterministic: noise is passed to each step.
+/// Known equations and a regressor over one schema. The map is deterministic: noise is an argument of each step.
 #[derive(Debug, Clone)]
 pub struct StepMap {
     pub schema: Arc<Schema>,
@@ -18,11 +18,11 @@ pub struct StepMap {
     pub regressor: Arc<dyn Regressor>,
 }
 
-/// Buffers of a [`StepMap`]. They grow to the batch size on the first step and are then reused.
+/// Buffers of a [`StepMap`], which grow to the batch size on the first step and are then reused.
 #[derive(Debug, Default)]
 pub struct StepScratch {
     pub registers: Registers,
-    /// Outputs of the regressor: `[targets][rows]`. After a step: the next states and the outputs that it predicted.
+    /// Outputs of the regressor, and after a step the predicted next states and outputs: `[targets][rows]`.
     pub out: Vec<Vec<f64>>,
     /// One column: `[rows]`.
     column: Vec<f64>,
@@ -137,8 +137,8 @@ fn add(to: &mut [f64], from: &[f64]) {
 ///
 /// The input columns borrow from the window, so a list of them cannot outlive a step, and a new list would allocate at every
 /// step. The standard library's in-place `collect` reuses the allocation of a `Vec` if the element size is the same. The
-/// closure never runs; it only changes the lifetime in the type. `a_second_step_reuses_its_buffers` tests that the
-/// allocation is kept.
+/// closure never runs and only changes the lifetime in the type. The test `a_second_step_reuses_its_buffers` checks that the
+/// allocation is reused.
 fn recycled<'b>(mut list: Vec<&[f64]>) -> Vec<&'b [f64]> {
     list.clear();
     list.into_iter().map(|_| -> &'b [f64] { &[] }).collect()
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn layouts_list_inputs_and_targets() {
+    fn a_layout_contains_the_inputs_and_targets() {
         let map = map();
         assert_eq!(map.layout.inputs, vec![(0, 0), (0, 1), (2, 0), (2, 1)]);
         assert_eq!(map.layout.targets, vec![Target::Delta(0), Target::Level(1)]);

@@ -1,19 +1,20 @@
-//! Learns a plant from its log: fits models, scores them by multi-step open-loop error, calibrates them, and chooses one.
+//! Learns a model of a plant from its log: fits models, scores them by multi-step open-loop error, calibrates them, and
+//! chooses one.
 //!
-//! In the order of the data:
+//! The files in the order of the data flow:
 //!
 //! | file | content |
 //! |---|---|
-//! | `equations`, `layout` | what is known of the plant, and which columns a model reads and predicts |
+//! | `equations`, `layout` | the known equations of the plant, and the columns that a model reads and predicts |
 //! | `dataset`, `split` | the log as transitions, divided into training folds and a hold-out |
 //! | `regressor`, `model` | the interface of the models, and the models |
-//! | `map` | known equations and a model as a one-step map |
+//! | `map` | the one-step map of the plant: known equations and a model |
 //! | `starts`, `rollouts` | open-loop runs over the log |
 //! | `residuals`, `noise_process` | one-step errors, and the noise that simulations add |
-//! | `recalibration`, `calibration`, `tracking` | the distribution of multi-step errors, and its adaptive widths |
-//! | `noise_model` | both of them, made consistent |
+//! | `recalibration`, `calibration`, `tracking` | the distribution of multi-step errors, with adaptive widths |
+//! | `noise_model` | the noise process scaled to be consistent with that distribution |
 //! | `score`, `coverage`, `response`, `epistemic` | skill, interval coverage, step responses, epistemic uncertainty |
-//! | `choose` | the choice of the model, its reasons and its refusal |
+//! | `choose` | the choice of the model, with its reasons, or its refusal |
 //! | `validated` | models for closed-loop tuning |
 
 mod calibration;

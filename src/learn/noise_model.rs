@@ -1,21 +1,21 @@
-//! The noise model of a learned model: how its simulations and its forecasts differ from the plant.
+//! The noise model of a learned model: the errors of its simulations and of its forecasts.
 //!
-//! Two descriptions of the same out-of-fold errors, for two uses:
+//! It describes the same out-of-fold errors in two ways:
 //!
 //! - [`NoiseProcess`]: one-step errors, which a simulation adds to every step.
-//! - [`Calibration`] and [`Tracking`]: the distribution of multi-step errors, from which the intervals of a forecast are made.
+//! - [`Calibration`] and [`Tracking`]: the distribution of multi-step errors, which gives the intervals of a forecast.
 //!
-//! The two must agree: simulated particles should spread as far as the forecast intervals say. For each target, let
+//! The two must agree: the spread of simulated particles should match the forecast intervals. For each target, let
 //!
 //! ```text
 //! a   mean over the horizon of the variance of the calibrated errors
 //! v₀  mean over the horizon of the variance of simulated particles without noise (only their ensemble members differ)
-//! v   the same with noise
+//! v   mean over the horizon of the variance of simulated particles with noise
 //! ```
 //!
-//! Its row of L is scaled by s ← s √(max(a − v₀, 0) / (v − v₀)), clamped to 0.3 ≤ s ≤ 5. Three rounds are made because the
-//! targets are coupled. Each variance is that of the normal distribution with the same central 90 % interval, so that a few
-//! trips do not count.
+//! The target's row of L is scaled by s ← s √(max(a − v₀, 0) / (v − v₀)), clamped to 0.3 ≤ s ≤ 5. This is repeated three
+//! times, because the targets are coupled. Each variance is that of the normal distribution with the same central 90 %
+//! interval, so that a few trips have little effect.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,21 +32,21 @@ use crate::stats::quantile_type_5;
 use crate::trajectory::{Frame, Trajectory};
 
 /// Level of the central interval whose width is matched (guess).
-const CENTRE: f64 = 0.9;
+const LEVEL: f64 = 0.9;
 /// Rounds of scaling (guess).
 const ROUNDS: usize = 3;
-/// Least and largest inflation (guess).
+/// Minimum and maximum of s (guess).
 const INFLATION: (f64, f64) = (0.3, 5.0);
 
-/// Noise process of the one-step map and distribution of its multi-step errors. Both are estimated out of fold.
+/// Noise process of a one-step map and distribution of its multi-step errors, both estimated out of fold.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NoiseModel {
     pub process: NoiseProcess,
-    /// s, by which each row of L was multiplied: `[targets]`.
+    /// Factor s by which each row of L was multiplied: `[targets]`.
     pub inflation: Vec<f64>,
     /// Distribution of the multi-step errors.
     pub calibration: Calibration,
-    /// Factors on the widths of its intervals, adapted to the newest forecasts of the log.
+    /// Factors on the widths of the forecast intervals, adapted to the newest forecasts of the log.
     pub tracking: Tracking,
 }
 
@@ -61,7 +61,7 @@ impl NoiseModel {
         }
     }
 
-    /// Scales the innovations so that particles simulated with `map` from `starts` spread as far as the calibrated errors.
+    /// Scales the innovations so that particles simulated with `map` from `starts` have the variance of the calibrated errors.
     pub fn inflate(&mut self, map: &StepMap, log: &Trajectory, starts: &[Start], particles: usize, key: Key) {
         let aims = self.calibrated_variances();
         if aims.is_empty() || starts.is_empty() {
@@ -83,19 +83,19 @@ impl NoiseModel {
         }
     }
 
-    /// Mean over the horizon of the variance of each target's calibrated errors, their widths tracked: `[targets]`. Empty if
+    /// Mean over the horizon of the variance of each target's calibrated errors with tracked widths: `[targets]`. Empty if
     /// nothing was calibrated.
     fn calibrated_variances(&self) -> Vec<f64> {
         let horizon = self.calibration.sd.first().map_or(0, Vec::len);
         let width = |i: usize, h: usize| {
-            let (low, high) = self.calibration.interval(i, h, CENTRE);
+            let (low, high) = self.calibration.interval(i, h, LEVEL);
             normal_variance(self.tracking.width(i, h) * (high - low))
         };
         let aim = |i: usize| (1..=horizon).map(|h| width(i, h)).sum::<f64>() / horizon as f64;
         if horizon == 0 { Vec::new() } else { (0..self.process.phi.len()).map(aim).collect() }
     }
 
-    /// The same of simulated particles, by their deviations from the mean of the particles of their start: `[targets]`. NaN
+    /// Mean over the horizon of the variance of simulated particles about the mean particle of their start: `[targets]`. NaN
     /// if a particle diverged. Without `key`, the particles have no noise.
     fn simulated_variances(
         &self,
@@ -134,7 +134,7 @@ impl NoiseModel {
                 }
                 deviations.sort_unstable_by(f64::total_cmp);
                 let end = |p: f64| quantile_type_5(&deviations, p);
-                *v += correction * normal_variance(end(0.5 + 0.5 * CENTRE) - end(0.5 - 0.5 * CENTRE)) / horizon as f64;
+                *v += correction * normal_variance(end(0.5 + 0.5 * LEVEL) - end(0.5 - 0.5 * LEVEL)) / horizon as f64;
             }
         }
         variance
@@ -146,7 +146,7 @@ impl NoiseModel {
     }
 }
 
-/// Variance of the normal distribution whose central interval at level [`CENTRE`] has this width.
+/// Variance of the normal distribution whose central interval at level [`LEVEL`] has this width.
 fn normal_variance(width: f64) -> f64 {
-    (0.5 * width / normal_quantile(0.5 + 0.5 * CENTRE)).powi(2)
+    (0.5 * width / normal_quantile(0.5 + 0.5 * LEVEL)).powi(2)
 }

@@ -12,11 +12,11 @@
 //! | ε(t) | independent draws of mean zero and variance one | quantiles of the components of L⁻¹ η, or standard normal if there are too few |
 //! | o | offset of a particle, drawn once: o ~ N(0, ω²) | of an output: ω² = mean square of the means of e over long stretches; of a state: 0 |
 //!
-//! The output's φ minimises the squared error of the forecast φʰ e(t) of e(t + h), because the error of an output at horizon
-//! h is e(t + h) itself. The error of a state at horizon h is a sum of one-step errors, so the lag-1 correlation is used.
+//! The error of an output at horizon h is e(t + h) itself, so its φ minimises the squared error of the forecast φʰ e(t) of
+//! e(t + h). The error of a state at horizon h is a sum of one-step errors, so its φ is the lag-1 correlation.
 //!
-//! Simulated particles need not spread as far as the model erred out of fold. [`super::NoiseModel::inflate`] therefore
-//! scales the rows of L.
+//! The variance of simulated particles may differ from that of the out-of-fold errors. [`super::NoiseModel::inflate`]
+//! therefore scales the rows of L.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -27,22 +27,22 @@ use super::residuals::{
 use crate::rng::Key;
 use crate::stats::quantile_type_5;
 
-/// Particles whose noise one task draws (guess).
+/// Number of particles per parallel task (guess).
 const CHUNK: usize = 1_024;
-/// Stream of the offsets. Steps name the other streams, and no step has this number.
+/// Random stream of the offsets. The other streams have the numbers of the steps, which never reach this one.
 const OFFSETS: u64 = u64::MAX;
 
-/// Autoregressive process of the one-step errors. The module's documentation defines the symbols.
+/// Autoregressive process of the one-step errors. The file's documentation defines the symbols.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NoiseProcess {
     /// φ: `[targets]`.
     pub phi: Vec<f64>,
-    /// L, row by row, inflated: `[targets][targets]`.
+    /// L, row by row, scaled by the inflation: `[targets][targets]`.
     pub factor: Vec<Vec<f64>>,
-    /// Quantiles of ε at equal steps of probability, of mean zero and unit variance: `[targets][quantiles]`. ε is standard
-    /// normal for a target without quantiles.
+    /// Quantiles of ε at equal steps of probability, scaled to mean zero and unit variance: `[targets][quantiles]`. ε is
+    /// standard normal for a target without quantiles.
     pub shape: Vec<Vec<f64>>,
-    /// ω: `[targets]`. Each particle keeps its offset, so a bias does not average out over a long run.
+    /// ω: `[targets]`. The offset of a particle is constant, so a bias does not average out over a long run.
     pub offset: Vec<f64>,
 }
 
@@ -64,8 +64,8 @@ impl NoiseProcess {
 
     /// Replaces the errors of the last step, `noise` (`[targets][particles]`), by those of step `step`.
     ///
-    /// Particle `p` of target `j` draws number `p` of the stream (step, j). Particle `p` therefore has the same noise in
-    /// every case that is compared.
+    /// For target `j`, particle `p` draws number `p` of the stream (step, j). Particle `p` therefore has the same noise in all
+    /// cases of a comparison.
     pub fn advance(&self, noise: &mut [Vec<f64>], key: Key, step: u64) {
         if noise.first().is_none_or(|n| n.len() <= CHUNK) {
             return self.advance_chunk(noise, 0, key, step);
@@ -83,7 +83,7 @@ impl NoiseProcess {
         numbered.for_each(|(i, mut chunk)| self.advance_chunk(&mut chunk, i * CHUNK, key, step));
     }
 
-    /// [`Self::advance`] for a chunk of particles, of which `first` is the number of the first.
+    /// [`Self::advance`] for a chunk of particles; `first` is the number of the first particle.
     fn advance_chunk(&self, noise: &mut [impl AsMut<[f64]>], first: usize, key: Key, step: u64) {
         self.decay(noise);
         let offsets = key.fold(OFFSETS);
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn simulated_noise_has_the_skew_of_the_residuals() {
-        // exponential errors of mean zero
+        // Exponential errors, shifted to mean zero.
         let key = Key::new(8);
         let errors = vec![(0..20_000).map(|t| -key.uniform(t).ln() - 1.0).collect()];
         let process = NoiseProcess::estimate(&[Residuals { rows: (0..20_000).collect(), errors }], &[true], 12);

@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A remark on a model that its users must know.
+/// A remark on a model that its users should read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     pub kind: NoteKind,
-    /// One sentence; names of signals stand in backticks.
+    /// One sentence, with signal names in backticks.
     pub text: String,
 }
 
-/// What a remark is about.
+/// The subject of a remark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoteKind {

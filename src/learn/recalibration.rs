@@ -1,15 +1,15 @@
-//! Recalibration methods: how the errors of held-out blocks become the distribution of later errors.
+//! Recalibration methods, which estimate the distribution of future errors from the errors of held-out blocks.
 //!
 //! For one signal and one band of horizons, the steps are:
 //!
 //! ```text
-//! u = (measured − predicted) / w                   constant width for a typical model_sd
-//! r_h = √(Σ ω min(|u|, q_h)² / Σ ω)                winsorised size at horizon h, q_h: 98 % quantile of |u|
-//! σ_h = r_h · √(Σ_h Σ ω u² / Σ_h Σ ω r_h²)         the band keeps its root mean square
-//! z = u / σ_h                                      from these the quantiles of Z
+//! u = (measured − predicted) / w                   remove the local width
+//! r_h = √(Σ ω min(|u|, q_h)² / Σ ω)                winsorised RMS at horizon h; q_h: 98 % quantile of |u|
+//! σ_h = r_h · √(Σ_h Σ ω u² / Σ_h Σ ω r_h²)         restore the RMS of the band
+//! z = u / σ_h                                      sample that gives the quantiles of Z
 //! ```
 //!
-//! The weights ω are 1, or ½ for each block of age. A single outlier widens the band, not the horizon at which it happened.
+//! The weights ω are 1, or halve with each newer block. A single outlier widens all horizons of the band, not only its own.
 
 use std::ops::Range;
 
@@ -19,28 +19,28 @@ use super::rollouts::Rollouts;
 use crate::rng::normal_quantile;
 use crate::stats::{WeightedSample, half_mean_difference, quantile_right_inverse};
 
-/// Points of a stored error distribution: its quantiles (j + ½) / POINTS.
+/// Number of quantiles (j + ½) / POINTS in a stored error distribution.
 const POINTS: usize = 99;
-/// Relative gain in CRPS for which another method replaces the default (guess).
+/// Minimum relative gain in CRPS for which another method replaces the default (guess).
 const LEAST_GAIN: f64 = 0.003;
-/// Least sample size for estimating the shape of the distribution (guess).
+/// Minimum sample size for estimating the shape of the distribution (guess).
 const LEAST_FOR_SHAPE: usize = 20;
-/// Least sample size for estimating the size of the errors (guess).
+/// Minimum sample size for estimating the RMS of the errors (guess).
 const LEAST_FOR_SIZE: usize = 5;
 /// Quantile of the absolute errors at which they are winsorised (guess).
 const WINSORISED: f64 = 0.98;
-/// Scale of the median absolute deviation that makes it the standard deviation of a normal sample.
+/// Ratio of the standard deviation to the median absolute deviation of a normal sample.
 const MAD_TO_SD: f64 = 1.4826;
-/// Least and largest local width (guess).
+/// Minimum and maximum of the local width (guess).
 const LOCAL_WIDTH: (f64, f64) = (0.05, 100.0);
-/// The first is the default, with which the others are compared.
+/// Shapes to select from. The first is the default.
 const SHAPES: [ErrorShape; 3] = [ErrorShape::Isotonic, ErrorShape::ScaledNormal, ErrorShape::Conformal];
 
-/// How the errors of held-out blocks become a distribution.
+/// A method to estimate the distribution of future errors from the errors of held-out blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecalibrationMethod {
     pub shape: ErrorShape,
-    /// Whether the weight of a block halves with every newer block.
+    /// Whether the weight of a block halves with each newer block.
     pub recent: bool,
     /// Whether the width follows the model's own standard deviation along the run.
     pub local: bool,
@@ -58,7 +58,7 @@ pub enum ErrorShape {
     Conformal,
 }
 
-/// Local width of a distribution: w(g) = √(s² + g²) / median √(s² + g²), g being the model's own standard deviation.
+/// Local width of a distribution: w(g) = √(s² + g²) / median √(s² + g²), where g is the model's own standard deviation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct LocalWidth {
     /// s: robust standard deviation of the one-step errors.
@@ -68,7 +68,7 @@ pub struct LocalWidth {
 }
 
 impl LocalWidth {
-    /// Of signal number `k`.
+    /// Estimates the local width of signal number `k`.
     fn fit(runs: &[Rollouts], k: usize) -> Self {
         let median = |mut values: Vec<f64>| {
             values.sort_by(f64::total_cmp);
@@ -107,19 +107,19 @@ pub(super) struct ErrorDistribution {
 struct StandardisedErrors {
     /// σ of each horizon of the band.
     sd: Vec<f64>,
-    /// (z, ω).
+    /// Pairs (z, ω).
     errors: Vec<(f64, f64)>,
 }
 
 impl<'a> HeldOutErrors<'a> {
-    /// Errors of signal number `k`. `typical`: standard deviation if nothing was measured; `floor`: the least standard
+    /// Errors of signal number `k`. `typical`: standard deviation if nothing was measured. `floor`: minimum standard
     /// deviation.
     pub fn new(runs: &'a [Rollouts], k: usize, typical: f64, floor: f64) -> Self {
         Self { k, runs, local: LocalWidth::fit(runs, k), typical, floor }
     }
 
-    /// The distribution by `method`, from all blocks. `before`: standard deviation at the horizon before the first of
-    /// `horizons`.
+    /// The distribution that `method` estimates from all blocks. `before`: standard deviation at the horizon before the first
+    /// of `horizons`.
     pub fn distribution(&self, method: RecalibrationMethod, horizons: Range<usize>, before: f64) -> ErrorDistribution {
         let StandardisedErrors { sd, errors } =
             self.standardised(method.recent, method.local, self.runs.len(), horizons, before);
@@ -131,7 +131,7 @@ impl<'a> HeldOutErrors<'a> {
         let mut losses: Vec<(RecalibrationMethod, f64)> = Vec::new();
         for (local, recent) in [(false, false), (false, true), (true, false), (true, true)] {
             let mut loss = [0.0; SHAPES.len()];
-            // From the third block on: one block alone says little about the next.
+            // Starts with the third block, because a single block is not enough to fit a method.
             for block in 2..self.runs.len() {
                 let fitted = self.standardised(recent, local, block, horizons.clone(), self.typical);
                 for (loss, kind) in loss.iter_mut().zip(SHAPES) {
@@ -149,7 +149,7 @@ impl<'a> HeldOutErrors<'a> {
         if best.1 < (1.0 - LEAST_GAIN) * default.1 { best.0 } else { default.0 }
     }
 
-    /// (error, w) of a block.
+    /// Pairs (error, w) of a block.
     fn errors(&self, block: usize, h: usize, local: bool) -> impl Iterator<Item = (f64, f64)> + '_ {
         let width = move |model_sd| if local { self.local.at(model_sd) } else { 1.0 };
         self.runs[block].pairs(self.k, h).map(move |p| (p.error(), width(p.model_sd)))
@@ -165,10 +165,10 @@ impl<'a> HeldOutErrors<'a> {
         before: f64,
     ) -> StandardisedErrors {
         let weight = |block: usize| if recent { 0.5f64.powi((blocks - 1 - block) as i32) } else { 1.0 };
-        let of_horizon = |h: usize| -> Vec<(f64, f64)> {
+        let weighted_errors = |h: usize| -> Vec<(f64, f64)> {
             (0..blocks).flat_map(|b| self.errors(b, h, local).map(move |(e, width)| (e / width, weight(b)))).collect()
         };
-        let all: Vec<Vec<(f64, f64)>> = horizons.map(of_horizon).collect();
+        let all: Vec<Vec<(f64, f64)>> = horizons.map(weighted_errors).collect();
         let sizes: Vec<f64> = all.iter().map(|errors| self.winsorised_rms(errors)).collect();
         let (mut squares, mut winsorised) = (0.0, 0.0);
         for (errors, size) in all.iter().zip(&sizes).filter(|(_, size)| size.is_finite()) {
@@ -186,13 +186,13 @@ impl<'a> HeldOutErrors<'a> {
         StandardisedErrors { sd, errors }
     }
 
-    /// r_h: root mean square of the errors at one horizon, winsorised; NaN if there are too few.
+    /// r_h: winsorised root mean square of the errors at one horizon; NaN if there are too few errors.
     fn winsorised_rms(&self, errors: &[(f64, f64)]) -> f64 {
         if errors.len() < LEAST_FOR_SIZE {
             return f64::NAN;
         }
         let sizes = WeightedSample::new(errors.iter().map(|(e, weight)| (e.abs(), *weight)));
-        // If nearly all errors are zero, the few others must count in full.
+        // If nearly all errors are zero, the others are not winsorised.
         let bound = sizes.quantile(WINSORISED);
         let bound = if bound > self.floor { bound } else { f64::INFINITY };
         let (squares, sum) = errors
@@ -202,14 +202,14 @@ impl<'a> HeldOutErrors<'a> {
     }
 }
 
-/// CRPS of the distribution with quantiles sd · `shape` at `error`: E|X − y| − ½ E|X − X'| (Gneiting & Raftery 2007).
+/// CRPS at `error` of the distribution with quantiles sd · `shape`: E|X − y| − ½ E|X − X'| (Gneiting & Raftery 2007).
 pub(super) fn crps(shape: &[f64], sd: f64, error: f64) -> f64 {
     let z = error / sd;
     let distance = shape.iter().map(|x| (x - z).abs()).sum::<f64>() / shape.len() as f64;
     sd * (distance - half_mean_difference(shape))
 }
 
-/// Quantiles of Z from (z, ω); those of the standard normal if there are too few errors.
+/// Quantiles of Z from pairs (z, ω); standard normal quantiles if there are too few pairs.
 fn quantiles(shape: ErrorShape, errors: &[(f64, f64)]) -> Vec<f64> {
     let at = (0..POINTS).map(|j| (j as f64 + 0.5) / POINTS as f64);
     if shape == ErrorShape::ScaledNormal || errors.len() < LEAST_FOR_SHAPE {

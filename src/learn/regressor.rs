@@ -1,4 +1,4 @@
-//! The interface of the learned models: columns of inputs in, columns of targets out.
+//! The interface of the learned models, which map input columns to target columns.
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -21,10 +21,10 @@ pub trait Regressor: Send + Sync + Debug {
     fn name(&self) -> &'static str;
     /// (p, q): numbers of input and output columns.
     fn shape(&self) -> (usize, usize);
-    /// Number of ensemble members (bootstrap members, groups of trees); 1 if there is only the mean model.
+    /// Number of ensemble members (bootstrap models, groups of trees, posterior draws); 1 if there is only the mean model.
     fn members(&self) -> usize;
     /// Predicts the targets. `x`: p columns `[rows]`; `out`: q columns `[rows]`, overwritten for the rows of the particles.
-    /// Member numbers wrap around. The result of a row does not depend on the other rows.
+    /// Member numbers are taken modulo the number of members. The result of a row does not depend on the other rows.
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]);
     /// The model as bytes. [`super::model::decode`] restores it bit for bit.
     fn encode(&self) -> Vec<u8>;
@@ -45,8 +45,8 @@ pub trait Regressor: Send + Sync + Debug {
     fn aleatoric(&self, _x: &[&[f64]], _particles: &[Particle], _out: &mut [Vec<f64>]) -> bool {
         false
     }
-    /// Epistemic standard deviation of each target at each of `rows` rows: the standard deviation over the ensemble members,
-    /// unless the model has it in closed form.
+    /// Epistemic standard deviation of each target at each of `rows` rows. The default is the standard deviation over the
+    /// ensemble members.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let members = self.members().max(1);
         let q = self.shape().1;
@@ -72,11 +72,11 @@ pub trait Regressor: Send + Sync + Debug {
             }
         }
     }
-    /// How the model was fitted, if a user should know it.
+    /// A remark on the fit for the user, if there is one.
     fn note(&self) -> Option<String> {
         None
     }
-    /// Hyper-parameters from which a refit on other rows may start ([`Fit::hyper`]); empty if there are none.
+    /// Hyper-parameters from which a refit on other rows can start ([`Fit::hyper`]); empty if there are none.
     fn hyper(&self) -> Vec<f64> {
         Vec::new()
     }
@@ -94,18 +94,17 @@ pub struct Coefficients {
 /// The data and the settings of a fit.
 #[derive(Debug, Clone, Copy)]
 pub struct Fit<'a> {
-    /// Its layout is that of the model ([`super::layout::Layout::for_model`]).
+    /// All transitions, in the layout of the model ([`super::layout::Layout::for_model`]).
     pub data: &'a Dataset,
     /// Transitions of `data` to which the model is fitted.
     pub rows: &'a [usize],
-    /// Blocks of transitions in order of time, for tuning hyper-parameters. Transitions that are not in `rows` are not
-    /// used.
+    /// Blocks of transitions in order of time, for tuning hyper-parameters. Transitions outside `rows` are ignored.
     pub folds: &'a [Vec<usize>],
     pub options: &'a ModelSpec,
     pub seed: u64,
     pub compute: &'a Compute,
-    /// Whether this is a refit without a fold. Only its errors are used, so it may be cheaper and less exact.
+    /// Whether this is a refit without a fold, which may be cheaper and less exact because only its errors are used.
     pub draft: bool,
-    /// For a refit without a fold: [`Regressor::hyper`] of the model that was fitted on all training rows. Otherwise empty.
+    /// In a refit without a fold: [`Regressor::hyper`] of the model that was fitted on all training rows. Otherwise empty.
     pub hyper: &'a [f64],
 }

@@ -5,15 +5,15 @@ use super::starts::{Start, one_step_errors};
 use crate::stats::{mean_and_population_sd, quantile_type_5};
 use crate::trajectory::Trajectory;
 
-/// Least number of innovations for estimating their shape; fewer are assumed normal (guess).
+/// Minimum number of innovations for estimating their distribution; fewer are assumed normal (guess).
 const LEAST_FOR_SHAPE: usize = 200;
-/// Quantiles of a shape. More would reach further into the tails than [`clip`] leaves them.
+/// Number of quantiles of a shape. More would resolve the tails that [`clip`] removes.
 const QUANTILES: usize = 512;
-/// A standard deviation of whitened innovations below this is rounding.
+/// A smaller standard deviation of whitened innovations is a rounding error.
 const ROUNDING: f64 = 1e-6;
-/// Share of the errors that [`clip`] limits at either end (guess).
+/// Share of the errors that [`clip`] limits at each end (guess).
 const CLIPPED: f64 = 0.001;
-/// Least and largest lag-1 correlation of a state's error (guess).
+/// Minimum and maximum of the lag-1 correlation of a state's error (guess).
 const LAG_ONE: (f64, f64) = (-0.5, 0.98);
 
 /// One-step errors, measured − predicted, in one block of time.
@@ -26,7 +26,7 @@ pub struct Residuals {
 }
 
 impl Residuals {
-    /// The errors of `map` at `starts`.
+    /// Measures the one-step errors of `map` at `starts`.
     pub fn measure(map: &StepMap, log: &Trajectory, starts: &[Start]) -> Self {
         if starts.is_empty() {
             return Self { rows: Vec::new(), errors: vec![Vec::new(); map.layout.targets.len()] };
@@ -41,7 +41,7 @@ impl Residuals {
 }
 
 /// Limits the errors of each target to the range from their 0.1 % to their 99.9 % quantile, so that a trip or a start-up does
-/// not shape the noise of normal operation.
+/// not change the noise of normal operation.
 pub(super) fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
     let mut clipped = residuals.to_vec();
     for i in 0..targets {
@@ -80,16 +80,16 @@ pub(super) fn phi_by_lag_one(residuals: &[Residuals], i: usize) -> f64 {
     correlation(residuals, i, 1).clamp(LAG_ONE.0, LAG_ONE.1)
 }
 
-/// The φ of target `i` whose powers forecast the errors best over the horizon: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h) for 0 ≤ φ < 1. For
-/// an AR(1) process this is its φ. For white noise on a slow offset it is close to the φ of the offset.
+/// The φ of target `i` that forecasts the errors best over the horizon: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h) for 0 ≤ φ < 1. For an
+/// AR(1) process this is its φ. For white noise plus a slow offset it is close to the φ of the offset.
 pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
-    // At most 48 lags: more of a long horizon would add little.
+    // At most 48 lags, because more lags of a long horizon would change little.
     let stride = horizon.div_ceil(48);
     let lags: Vec<(i32, f64)> =
         (1..=horizon).step_by(stride).map(|h| (h as i32, correlation(residuals, i, h))).collect();
     let loss = |phi: f64| lags.iter().map(|(h, rho)| phi.powi(2 * h) - 2.0 * phi.powi(*h) * rho).sum::<f64>();
     let mut best = (f64::INFINITY, 0.0);
-    // A grid that is finer towards one, where a small difference matters for many steps.
+    // The grid is finer near one, where a small difference has a large effect over many steps.
     for j in 0..=400 {
         let phi = (1.0 - (1.0 - f64::from(j) / 400.0).powi(2)).min(0.999);
         let l = loss(phi);
@@ -100,11 +100,11 @@ pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) 
     best.1
 }
 
-/// ω of target `i`: root mean square of the means of its errors over long stretches of time, each a fifth of a fold and at
-/// least two horizons; 0 if there are fewer than four.
+/// ω of target `i`: root mean square of the mean errors over periods of a fifth of a fold, but at least two horizons; 0 if
+/// there are fewer than four periods.
 ///
-/// The part that the AR(1) process explains is not subtracted: the inflation corrects it, and overestimating the uncertainty
-/// of a long run is safer than underestimating it.
+/// The part that the AR(1) process explains is not subtracted. The inflation corrects for it, and overestimating the
+/// uncertainty of a long run is safer than underestimating it.
 pub(super) fn offset_sd(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
     let (mut squares, mut count) = (0.0, 0.0);
     for block in residuals {
@@ -138,10 +138,10 @@ pub(super) fn covariance(innovations: &[Vec<f64>], targets: usize) -> Vec<Vec<f6
     (0..targets).map(|i| (0..targets).map(|j| lower[i.max(j)][i.min(j)]).collect()).collect()
 }
 
-/// Quantiles of each component of ε = L⁻¹ η, scaled to mean zero and unit variance: `[targets][quantiles]`. Empty, for the
-/// normal distribution, if there are too few innovations or they do not vary.
+/// Quantiles of each component of ε = L⁻¹ η, scaled to mean zero and unit variance: `[targets][quantiles]`. Empty, which
+/// stands for the normal distribution, if there are too few innovations or they do not vary.
 ///
-/// Most errors of a good model are small and a few are large. A KPI may depend on that.
+/// Errors of a good model often have heavy tails, which a normal distribution would not reproduce in the KPIs.
 pub(super) fn shapes(innovations: &[Vec<f64>], factor: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut white: Vec<Vec<f64>> = vec![Vec::with_capacity(innovations.len()); factor.len()];
     for innovation in innovations {
@@ -169,8 +169,8 @@ fn shape(mut z: Vec<f64>) -> Vec<f64> {
     quantiles
 }
 
-/// L: lower-triangular Cholesky factor of a covariance. A column becomes zero if its pivot is rounding, so that a target may
-/// be a linear function of others.
+/// L: lower-triangular Cholesky factor of a covariance. A column becomes zero if its pivot is a rounding error, as for a
+/// target that is a linear function of others.
 pub(super) fn cholesky(covariance: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let q = covariance.len();
     let mut l = vec![vec![0.0; q]; q];
@@ -194,7 +194,7 @@ mod tests {
     use crate::rng::Key;
 
     #[test]
-    fn rows_beside_a_gap_are_not_neighbours() {
+    fn rows_on_both_sides_of_a_gap_are_not_neighbours() {
         let residuals = Residuals { rows: vec![0, 1, 2, 10, 11, 12, 13, 20], errors: vec![vec![1.0; 8]] };
         assert_eq!(residuals.neighbours().count(), 5);
         assert_eq!(innovations(&[residuals], &[0.25]), vec![vec![0.75]; 5]);
@@ -208,8 +208,8 @@ mod tests {
 
     #[test]
     fn a_shape_has_the_quantiles_of_the_whitened_innovations() {
-        // The first target has many small and a few large errors. The second is half of the first plus normal noise. The
-        // third does not vary.
+        // The first target has many small and a few large errors. The second is half the first plus normal noise. The third
+        // does not vary.
         let key = Key::new(3);
         let rare = |i: u64| if key.fold(0).uniform(i) < 0.04 { 5.0 } else { 0.2 };
         let draw = |i: u64| {

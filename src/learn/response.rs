@@ -1,4 +1,4 @@
-//! Learned step responses and steady-state gains: what a control engineer looks at before trusting a model.
+//! Step responses and steady-state gains of a learned model.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,37 +9,39 @@ use crate::schema::{Bounds, Role};
 use crate::stats::{mean_and_population_sd, quantile_right_inverse, quantile_type_7};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Most ensemble members for which a response is computed (guess).
+/// Maximum number of ensemble members for which responses are computed (guess).
 const MEMBERS: usize = 30;
-/// Most points of a response that are stored (guess).
+/// Maximum number of stored points of a response (guess).
 const POINTS: usize = 240;
-/// A state is at rest if it changes in a step by at most this share of its standard deviation (guess).
+/// A state is at rest if its change per step is at most this share of its standard deviation (guess).
 const AT_REST: f64 = 1e-4;
-/// A state that is further than this many standard deviations from its mean has left the training data (guess).
-const LEFT: f64 = 4.0;
-/// A response is settled if its last values stay within this share of its largest one (guess).
+/// A state further than this many standard deviations from its mean is outside the training data (guess).
+const OUTSIDE: f64 = 4.0;
+/// A response has settled if its last values differ by at most this share of its largest value (guess).
 const SETTLED: f64 = 5e-3;
 
-/// Response of one signal to a step of one control, from rest at the training means, with all other inputs constant.
+/// Response of one signal to a step of one control. The plant starts at rest at the training means, and all other inputs are
+/// constant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     /// Columns of the schema.
     pub control: usize,
     pub signal: usize,
-    /// Size of the control's step, in its unit. Negative if only a step down stays within the training data.
+    /// Size of the step, in the control's unit. Negative if only a step down stays within the training data.
     pub step: f64,
-    /// Time steps after the step of the control at 0: `[points]`. At `k`, a state is x(k) and an output is y(k).
+    /// Number of time steps since the step of the control: `[points]`. At `k`, a state is x(k) and an output is y(k).
     pub at: Vec<usize>,
-    /// Change per unit of the control, of the mean model and the 10th and 90th percentile of the members: `[points]`.
+    /// Change per unit of the control: that of the mean model, and the 10th and 90th percentile over the ensemble members:
+    /// `[points]`.
     pub mean: Vec<f64>,
     pub low: Vec<f64>,
     pub high: Vec<f64>,
     /// Steady-state gain of the mean model: the last value.
     pub gain: f64,
-    /// 5th and 95th percentile of the gain over the members.
+    /// 5th and 95th percentile of the gain over the ensemble members.
     pub gain_low: f64,
     pub gain_high: f64,
-    /// Whether the response was at rest when the run ended; that of an integrating plant never is.
+    /// Whether the response had settled when the run ended. The response of an integrating plant never settles.
     pub settled: bool,
 }
 
@@ -48,12 +50,12 @@ pub struct Response {
 pub struct SignalMoments {
     pub mean: f64,
     pub sd: f64,
-    /// 1st to 99th percentile.
+    /// Range from the 1st to the 99th percentile.
     pub central_range: Bounds,
 }
 
 impl SignalMoments {
-    /// Of the finite values of `signal` in `rows`; zero if there are none.
+    /// Statistics of the finite values of `signal` in `rows`; zero if there are none.
     pub fn estimate(log: &Trajectory, signal: usize, rows: &[std::ops::Range<usize>]) -> Self {
         let column = &log.columns[signal];
         let mut values: Vec<f64> =
@@ -67,7 +69,7 @@ impl SignalMoments {
         Self { mean, sd, central_range: Bounds { low: at(0.01), high: at(0.99) } }
     }
 
-    /// Whether the signal varies by more than rounding.
+    /// Whether the signal varies by more than rounding errors.
     pub fn varies(&self) -> bool {
         self.sd > 1e-9 * self.mean.abs().max(1e-9)
     }
@@ -75,9 +77,9 @@ impl SignalMoments {
 
 /// Responses of every scored signal to every control that moved in the training rows.
 ///
-/// The model is first brought to rest at the training means. Then the control is moved by one standard deviation, or by less
-/// or downwards if that would leave its 1–99 % range. The response is the difference from a run without the step. It is
-/// computed for at least three horizons, until it has settled, and for at most twelve.
+/// The model is first simulated at the training means until it is at rest. Then the control moves up by one standard
+/// deviation, or by less or down if that would leave its 1–99 % range. The response is the difference from a run without the
+/// step. The run ends when the response has settled, after at least three and at most twelve horizons.
 pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], horizon: usize) -> Vec<Response> {
     let steps: Vec<(usize, f64)> = map
         .schema
@@ -91,7 +93,8 @@ pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], hor
     }
     let members = map.regressor.members().max(1);
     let members = if members > 1 { members.min(MEMBERS) } else { 0 };
-    // Block 0 is the mean model, each other block a member. A block has one row without a step and one row per control.
+    // Block 0 is the mean model, and each other block is a member. A block has one row without a step and one row per
+    // control.
     let width = steps.len() + 1;
     let blocks = members + 1;
     let particles: Vec<Particle> =
@@ -100,7 +103,7 @@ pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], hor
     run.settle(&signals, moments, 12 * horizon.clamp(10, 200));
     let longest = 12 * horizon.clamp(4, 500);
     let shortest = 3 * horizon.clamp(4, 500);
-    // `[signal][control][block]` → points
+    // `[signals][controls][blocks][points]`.
     let mut paths = vec![vec![vec![Vec::new(); blocks]; steps.len()]; signals.len()];
     let mut length = 0;
     while length < longest {
@@ -133,14 +136,14 @@ pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], hor
     found
 }
 
-/// One standard deviation, up or down, within the 1–99 % range.
+/// At most one standard deviation, up or down, within the 1–99 % range; `None` if the control does not vary.
 fn step_size(m: &SignalMoments) -> Option<f64> {
     if !m.varies() {
         return None;
     }
     let (up, down) = (m.central_range.high - m.mean, m.mean - m.central_range.low);
     let step = if up >= m.sd || up >= down { m.sd.min(up) } else { -m.sd.min(down) };
-    // The 1–99 % range of a control that hardly ever moves has no width, so the step is one standard deviation.
+    // The 1–99 % range of a control that rarely moves has width zero, so the step is one standard deviation.
     Some(if step.abs() > 1e-3 * m.sd { step } else { m.sd })
 }
 
@@ -175,7 +178,7 @@ impl<'a> ConstantInputRun<'a> {
         Self { map, inputs, window, particles, scratch: StepScratch::default() }
     }
 
-    /// One step at mean inputs plus `change(signal, row)`.
+    /// Simulates one step with mean inputs plus `change(signal, row)`.
     fn step(&mut self, change: impl Fn(usize, usize) -> f64) {
         for &(signal, value) in &self.inputs {
             for (row, v) in self.window.column_mut(signal, 0).iter_mut().enumerate() {
@@ -186,9 +189,9 @@ impl<'a> ConstantInputRun<'a> {
         self.map.step(&mut self.window, &self.particles, None, &mut self.scratch);
     }
 
-    /// Steps until every state is at rest, at most `limit` times. Stops before a state leaves the training data, as an
-    /// integrator does if its mean inputs do not balance. Any remaining drift cancels, because a response is the difference of
-    /// two runs.
+    /// Simulates at most `limit` steps, until every state is at rest. Stops before a state leaves the training data, as an
+    /// integrator does if its mean inputs do not balance. Any remaining drift cancels, because a response is the difference
+    /// between two runs.
     fn settle(&mut self, signals: &[usize], moments: &[SignalMoments], limit: usize) {
         let states: Vec<usize> =
             signals.iter().copied().filter(|&s| self.map.schema.signals[s].role == Role::State).collect();
@@ -196,15 +199,15 @@ impl<'a> ConstantInputRun<'a> {
             let start = self.window.clone();
             self.step(|_, _| 0.0);
             let mut at_rest = true;
-            let mut left = false;
+            let mut outside = false;
             for &s in &states {
                 let m = &moments[s];
                 for (now, was) in self.window.column(s, 0).iter().zip(start.column(s, 0)) {
                     at_rest &= (now - was).abs() <= AT_REST * m.sd;
-                    left |= now.is_nan() || (now - m.mean).abs() > LEFT * m.sd;
+                    outside |= now.is_nan() || (now - m.mean).abs() > OUTSIDE * m.sd;
                 }
             }
-            if left {
+            if outside {
                 self.window = start;
                 return;
             }
@@ -215,7 +218,7 @@ impl<'a> ConstantInputRun<'a> {
     }
 }
 
-/// Whether the last `span` values differ from the last one by at most 0.5 % of the largest.
+/// Whether the last `span` values differ from the final one by at most 0.5 % of the largest.
 fn settled(path: &[f64], span: usize) -> bool {
     let Some(last) = path.last() else { return false };
     let largest = path.iter().fold(0.0, |m: f64, v| m.max(v.abs()));

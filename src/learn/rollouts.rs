@@ -1,8 +1,8 @@
-//! Open-loop runs over a log: from many start rows, the model predicts several steps ahead from its own predictions and the
-//! logged controls and disturbances.
+//! Open-loop runs over a log: from each of many start rows, the model predicts several steps ahead from its own predictions
+//! and the logged controls and disturbances.
 //!
-//! Horizon `h` from start row `s` is x(s + h) for a state and y(s + h − 1) for an output: the output of the `h`-th step after
-//! the start. The persistence forecast is the last value that is known at the start: x(s) or y(s − 1).
+//! The prediction at horizon `h` from start row `s` is x(s + h) for a state and y(s + h − 1) for an output, because a step
+//! from row t gives y(t) and x(t + 1). The persistence forecast is the last value known at the start: x(s) or y(s − 1).
 
 use super::map::{StepMap, StepScratch};
 use super::noise_process::NoiseProcess;
@@ -21,13 +21,13 @@ pub struct Rollouts {
     pub starts: Vec<Start>,
     /// `[signals][horizon * starts]`, horizon-major; NaN beyond a start's reach.
     pub predicted: Vec<Vec<f64>>,
-    /// The same shape; NaN if there is no measurement.
+    /// Measurements, in the shape of `predicted`; NaN if there is no measurement.
     pub measured: Vec<Vec<f64>>,
-    /// The same shape: the model's own one-step standard deviation, as the root mean square over the steps of the run so far
-    /// at which a band of horizons begins. Epistemic, plus aleatoric for heteroscedastic models. Zero for signals that are not
-    /// targets and for models without an ensemble.
+    /// The model's own one-step standard deviation, in the shape of `predicted`: epistemic, plus aleatoric for heteroscedastic
+    /// models. It is evaluated at the first step of each band of horizons, and its value is the root mean square of the
+    /// evaluations so far. Zero for signals that are not targets and for models without an ensemble.
     pub model_sd: Vec<Vec<f64>>,
-    /// Last value that is known at the start: `[signals][starts]`.
+    /// Last values known at the starts: `[signals][starts]`.
     pub last: Vec<Vec<f64>>,
 }
 
@@ -49,8 +49,8 @@ impl ForecastPair {
     }
 }
 
-/// Runs `map` open loop from every start over `horizon` steps. With `noise`, the last one-step error before each start is
-/// carried along and decays, as in a forecast.
+/// Runs `map` open loop from every start over `horizon` steps. With `noise`, the decaying last one-step error before each
+/// start is added, as in a forecast.
 pub fn rollouts(
     map: &StepMap,
     log: &Trajectory,
@@ -133,7 +133,7 @@ pub fn rollouts(
     Rollouts { signals, horizon, starts, predicted, measured, model_sd, last }
 }
 
-/// Bounds of predictions, ten ranges beyond the measured values: diverged runs score badly without overflowing.
+/// Bounds of predictions, ten ranges beyond the measured values, so that diverged runs score badly without overflow.
 fn clamp_bounds(column: &[f64]) -> (f64, f64) {
     let finite = column.iter().filter(|v| v.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
@@ -175,7 +175,7 @@ impl Rollouts {
         Self { model_sd, ..self.clone() }
     }
 
-    /// The pairs of signal number `k` at horizon `h` (1-based) with both values known.
+    /// The pairs of signal number `k` at horizon `h` (1-based) in which both values are known.
     pub fn pairs(&self, k: usize, h: usize) -> impl Iterator<Item = ForecastPair> + '_ {
         (0..self.starts.len()).filter_map(move |start| self.pair(k, h, start))
     }

@@ -1,16 +1,17 @@
 //! Scores of multi-step open-loop forecasts on the hold-out.
 //!
 //! The hold-out is the newest part of the log (`model.holdout`), separated from the training rows by a gap of the lags plus
-//! one horizon. From many start rows in it the model runs open loop: it receives the logged controls and disturbances, and
-//! its own predictions of the states. The skill at horizon h is
+//! one horizon. The model runs open loop from many start rows in the hold-out: its inputs are the logged controls and
+//! disturbances, and its own predictions of the states. The skill at horizon h is
 //!
 //! ```text
 //! 1 − Σ_s (ŷ_s(h) − y_s(h))² / Σ_s (b_s(h) − y_s(h))²
 //! ```
 //!
 //! over the starts s, with the model's prediction ŷ, the measurement y and the baseline b: persistence (the last value known
-//! at the start), the linear model, or the training mean. It is 1 for a perfect model and 0 for one that is as good as the
-//! baseline. The CRPS and the coverage use the calibrated distribution with its tracked widths at the time of the forecast.
+//! at the start), the linear model, or the training mean. The skill is 1 for a perfect model and 0 for a model that is only
+//! as good as the baseline. The CRPS and the coverage use the calibrated distribution with the widths that were tracked up to
+//! the time of the forecast.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ use super::tracking::TrackedWidths;
 
 /// Levels of the central intervals whose coverage is reported.
 pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
-/// Index in [`LEVELS`] of the interval that is checked and tracked.
+/// Index in [`LEVELS`] of the interval whose coverage is checked (CAL-1).
 pub(super) const INTERVAL_90: usize = 2;
 
 /// Scores of one model for one signal at one horizon, in the signal's unit.
@@ -54,8 +55,8 @@ pub struct ScoreRow {
     pub independent: f64,
     /// Expected coverage of the intervals ([`Calibration::expected_coverage`]).
     pub expected: [f64; 4],
-    /// Share of the measurements in each tenth of the forecast distribution (histogram of the probability integral
-    /// transform).
+    /// Share of the measurements in each tenth of the forecast distribution: the histogram of the probability integral
+    /// transform.
     pub pit: [f64; 10],
 }
 
@@ -66,7 +67,7 @@ impl ScoreRow {
     }
 }
 
-/// Forecasts by the baselines, from the same starts.
+/// Forecasts by the baselines, from the same starts as those of the models.
 #[derive(Debug, Clone)]
 pub struct Baselines {
     pub persistence: Rollouts,
@@ -127,7 +128,7 @@ pub fn score(
                 crps: crps / count,
                 coverage: inside.map(|c| c / count),
                 coverage_fixed: fixed.map(|c| c / count),
-                // If all forecasts are covered, or none, the autocorrelation is that of the absolute errors.
+                // If all forecasts are covered, or none, their autocorrelation is undefined. Use that of the absolute errors.
                 independent: effective_sample_size(&covered).or_else(|| effective_sample_size(&sizes)).unwrap_or(count),
                 expected: LEVELS.map(|level| calibration.expected_coverage(k, h, level)),
                 pit: pit.map(|c| c / count),

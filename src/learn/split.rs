@@ -4,7 +4,7 @@
 //! | fold 1 | gap | fold 2 | gap | … | fold 5 | gap | hold-out |
 //! ```
 //!
-//! A gap is as long as the lags plus one horizon, so that no forecast in one part uses or predicts a row of another.
+//! A gap has the length of the lags plus one horizon, so that no forecast in one part uses or predicts a row of another.
 
 use std::ops::Range;
 
@@ -12,14 +12,14 @@ use crate::config::{ModelSpec, TimeSpan};
 use crate::error::{Error, Result, plural};
 use crate::trajectory::Trajectory;
 
-/// Folds of the training rows. They give out-of-fold residuals, and models tune their hyper-parameters on them (guess).
+/// Number of training folds, for out-of-fold residuals and for tuning hyper-parameters (guess).
 pub const FOLDS: usize = 5;
 
 /// A time-ordered split. Each part is a list of ranges of grid rows, oldest first, each within one segment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {
     pub train: Vec<Range<usize>>,
-    /// Consecutive blocks of `train`. The gaps between them belong to `train`, but to no fold.
+    /// Consecutive blocks of `train`. The gaps between them are part of `train`, but of no fold.
     pub folds: Vec<Vec<Range<usize>>>,
     /// The newest rows.
     pub holdout: Vec<Range<usize>>,
@@ -28,11 +28,11 @@ pub struct Split {
 }
 
 impl Split {
-    /// Splits the segments of `log`: the newest rows, of the length `spec.holdout`, a gap, and [`FOLDS`] blocks of the rest.
+    /// Splits the segments of `log` into a hold-out of the newest rows, of length `spec.holdout`, a gap, and [`FOLDS`] folds of
+    /// the remaining rows.
     ///
     /// # Errors
-    /// [`Error::Data`] if a part would be shorter than one forecast. The message says how many rows there are, how many are
-    /// needed, and what to change.
+    /// [`Error::Data`] if a part would be shorter than one forecast.
     pub fn new(log: &Trajectory, spec: &ModelSpec, step: TimeSpan) -> Result<Self> {
         let rows: usize = log.segments.iter().map(Range::len).sum();
         let holdout = spec.holdout.steps(step, 1);
@@ -98,7 +98,7 @@ fn before_row(ranges: &[Range<usize>], end: usize) -> Vec<Range<usize>> {
     ranges.iter().map(|s| s.start..s.end.min(end)).filter(|s| !s.is_empty()).collect()
 }
 
-/// The duration of a number of rows; in days if it is two days or more.
+/// The duration of a number of rows as text; in whole days from two days on.
 fn duration(rows: usize, step: TimeSpan) -> String {
     let ms = step.ms().saturating_mul(rows as i64);
     let days = ms as f64 / 86_400_000.0;

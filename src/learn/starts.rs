@@ -8,7 +8,7 @@ use super::regressor::Particle;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// If fewer starts than this reach the whole horizon, shorter ones are used too (guess).
+/// If fewer starts than this reach the full horizon, shorter runs are used too (guess).
 const FEW_STARTS: usize = 30;
 
 /// A row of the log from which an open-loop run starts.
@@ -17,16 +17,16 @@ pub struct Start {
     pub row: usize,
     /// First row of its segment.
     pub first: usize,
-    /// Steps until the segment, the block or the known inputs end, at most the horizon.
+    /// Number of steps, at most the horizon, until the segment, the block or the known inputs end.
     pub reach: usize,
 }
 
-/// The signals that must be known for a map to run.
+/// The signals whose values must be known in an open-loop run.
 #[derive(Debug, Clone)]
 struct RequiredSignals {
-    /// Before the start: every signal that the map reads.
+    /// Before the start row: every signal that the map reads.
     past: Vec<usize>,
-    /// At the start row: those without outputs and derived signals.
+    /// At the start row: the same signals without outputs and derived signals.
     present: Vec<usize>,
     /// From the start row on: controls, disturbances and set-points.
     future: Vec<usize>,
@@ -73,9 +73,8 @@ pub fn scored_signals(map: &StepMap, log: &Trajectory) -> Vec<usize> {
 
 /// At most `limit` rows of `blocks`, evenly spaced, from which `map` can run open loop in `log`.
 ///
-/// There are `map.depth()` complete rows before a start in its segment, so that the last one-step error before it is known:
-/// the forecast continues that error. Only starts that reach the whole horizon are used, unless there are fewer than 30 of
-/// them.
+/// Each start has `map.depth()` complete rows before it in its segment, so that the one-step error of the row before is known,
+/// which the forecast continues. If at least 30 starts reach the full horizon, shorter runs are not used.
 pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon: usize, limit: usize) -> Vec<Start> {
     let required = RequiredSignals::new(map, log);
     let depth = map.depth();
@@ -126,8 +125,8 @@ pub fn thin<T: Copy>(items: &[T], limit: usize) -> Vec<T> {
     (0..limit).map(|i| items[i * n / limit]).collect()
 }
 
-/// A window with `copies` rows per start, at `row − back`. Outputs and derived signals of the current frame are not known at
-/// that time, so they repeat the frame before.
+/// A window with `copies` rows per start, `back` rows before each start. Outputs and derived signals of the current frame are
+/// not known at that time, so they have the values of the previous frame.
 pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copies: usize, back: usize) -> Window {
     let depth = map.depth().max(2);
     let rows = starts.len() * copies;
@@ -149,8 +148,8 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
     window
 }
 
-/// Writes the logged inputs `ahead` rows after each start into the current frame. Beyond a start's reach, they repeat the last
-/// ones.
+/// Writes the logged inputs `ahead` rows after each start into the current frame. Beyond the reach of a start, the last inputs
+/// are repeated.
 pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Start], copies: usize, ahead: usize) {
     for (signal, spec) in log.schema.signals.iter().enumerate() {
         if !is_exogenous(spec.role) {
@@ -164,8 +163,8 @@ pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Star
     }
 }
 
-/// One-step errors, measured − predicted, of every target, `back` steps before every start: `[targets][starts]`. NaN if there
-/// is no measurement.
+/// One-step errors, measured − predicted, of all targets `back` steps before each start: `[targets][starts]`. NaN if there is
+/// no measurement.
 pub(crate) fn one_step_errors(map: &StepMap, log: &Trajectory, starts: &[Start], back: usize) -> Vec<Vec<f64>> {
     let mut window = window_at(map, log, starts, 1, back);
     let mut scratch = StepScratch::default();

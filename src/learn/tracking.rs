@@ -1,7 +1,7 @@
 //! Adaptive interval widths: adaptive conformal inference.
 //!
-//! The plant may change after the calibration, or the final model may err less than the refits that it was calibrated with.
-//! For each signal and horizon, a factor e^θ on the calibrated width therefore follows the outcomes of earlier forecasts:
+//! The plant may change after the calibration, or the final model may be more accurate than the refits that it was calibrated
+//! with. For each signal and horizon, a factor e^θ on the calibrated width therefore adapts to the errors of earlier forecasts:
 //!
 //! ```text
 //! interval_t = e^θ_t · w · [σ q_0.05, σ q_0.95]
@@ -10,13 +10,13 @@
 //!
 //! miss_t is 1 if the error was outside the interval and 0 otherwise, and α = 1 − the expected coverage of the interval (0.1
 //! for continuous errors). This is quantile tracking (Gibbs & Candès 2021, 2024; Angelopoulos, Candès & Tibshirani 2023) on a
-//! logarithmic scale. Over n forecasts the share of misses differs from α by |θ_n − θ_0| / (γ n), plus the forecasts that are
-//! still open, unless θ is at a bound.
+//! logarithmic scale. Unless θ is at a bound, the share of misses over n forecasts with known errors differs from α by
+//! |θ_n − θ_0| / (γ n).
 //!
-//! The gain γ is selected for each signal among [`GAINS`]: the one with the lowest interval score (Gneiting & Raftery 2007)
-//! on later blocks, calibrated on the blocks before them.
+//! The gain γ of each signal is the one of [`GAINS`] with the lowest interval score (Gneiting & Raftery 2007) on later blocks,
+//! with a calibration fitted on the blocks before them.
 //!
-//! The outcome of a forecast of h steps made at row t is known at row t + h. No width uses a later outcome.
+//! The error of a forecast of h steps made at row t is known at row t + h. No width depends on an error that is known later.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,10 +25,10 @@ use super::rollouts::Rollouts;
 
 /// Level of the interval that is tracked.
 const LEVEL: f64 = 0.9;
-/// Gains γ to select from (guess). With the least one, a width changes by half within some hundred forecasts; slower ones
+/// Gains γ to select from (guess). With the smallest, a width changes by half within a few hundred forecasts; smaller gains
 /// would not adapt by the end of a hold-out.
 const GAINS: [f64; 4] = [0.04, 0.07, 0.12, 0.2];
-/// Largest factor on a width, and inverse of the least (guess).
+/// Maximum factor on a width, and inverse of the minimum factor (guess).
 const LARGEST_FACTOR: f64 = 10.0;
 
 /// Factors on the calibrated widths, for each signal and horizon.
@@ -42,7 +42,7 @@ pub struct Tracking {
     theta: Vec<Vec<f64>>,
 }
 
-/// The factors e^θ on the calibrated widths, at the time of each forecast.
+/// The factors e^θ on the calibrated widths at the time of each forecast.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrackedWidths {
     starts: usize,
@@ -51,15 +51,15 @@ pub struct TrackedWidths {
 }
 
 impl TrackedWidths {
-    /// For signal number `k`, horizon `h` (1-based) and start number `start`; 1 if nothing is tracked.
+    /// The factor for signal number `k`, horizon `h` (1-based) and start number `start`; 1 if nothing is tracked.
     pub fn at(&self, k: usize, h: usize, start: usize) -> f64 {
         self.widths.get(k).and_then(|w| w.get((h.max(1) - 1) * self.starts + start)).copied().unwrap_or(1.0)
     }
 }
 
 impl Tracking {
-    /// Selects the gains, and tracks the widths over `runs`: training blocks, oldest first, to which `calibration` was
-    /// fitted.
+    /// Selects the gains and tracks the widths over `runs`, the training blocks to which `calibration` was fitted, oldest
+    /// first.
     pub fn fit(runs: &[Rollouts], calibration: &Calibration) -> Self {
         let zero: Vec<Vec<f64>> = calibration.sd.iter().map(|sd| vec![0.0; sd.len()]).collect();
         let signals = zero.len();
@@ -89,7 +89,7 @@ impl Tracking {
         tracking
     }
 
-    /// Tracks the widths over a later run. Returns the factors at the time of each of its forecasts.
+    /// Tracks the widths over a later run, and returns the factors at the time of each of its forecasts.
     pub fn update(&mut self, calibration: &Calibration, run: &Rollouts) -> TrackedWidths {
         let Self { gain, theta, .. } = self;
         let each = gain.iter().zip(theta).enumerate();
@@ -103,7 +103,7 @@ impl Tracking {
         Self { theta: self.before_holdout.clone(), ..self.clone() }
     }
 
-    /// The factors over `run` if it followed the training blocks directly.
+    /// The factors over `run` as if it came directly after the training blocks.
     pub fn replay(&self, calibration: &Calibration, run: &Rollouts) -> TrackedWidths {
         self.before_holdout().update(calibration, run)
     }
@@ -115,7 +115,7 @@ impl Tracking {
     }
 }
 
-/// Tracks signal number `k` over `run` and updates θ. Returns the factor at each start: `[horizon * starts]`.
+/// Tracks signal number `k` over `run`, updates θ, and returns the factor at each start: `[horizon * starts]`.
 fn track(k: usize, gain: f64, theta: &mut [f64], calibration: &Calibration, run: &Rollouts) -> Vec<f64> {
     let n = run.starts.len();
     let bound = LARGEST_FACTOR.ln();
@@ -126,7 +126,7 @@ fn track(k: usize, gain: f64, theta: &mut [f64], calibration: &Calibration, run:
         let widths = &mut widths[(h - 1) * n..h * n];
         // An interval of width zero cannot be scaled.
         let gain = if low < high { gain } else { 0.0 };
-        // The first forecast whose outcome is still unknown.
+        // The first forecast whose error is not yet known.
         let mut open = 0;
         for (start, row) in run.starts.iter().map(|s| s.row).chain([usize::MAX]).enumerate() {
             while open < n && run.starts[open].row + h <= row {
@@ -146,8 +146,8 @@ fn track(k: usize, gain: f64, theta: &mut [f64], calibration: &Calibration, run:
     widths
 }
 
-/// Interval score of signal number `k`: the width, plus 2 / (1 − level) times the distance of a miss, relative to the
-/// standard deviation of the horizon.
+/// Interval score of signal number `k`: the width plus 2 / (1 − level) times the distance of a miss from the interval,
+/// relative to the standard deviation at the horizon.
 fn interval_score(k: usize, widths: &[f64], calibration: &Calibration, run: &Rollouts) -> f64 {
     let n = run.starts.len();
     let mut sum = 0.0;
@@ -171,7 +171,7 @@ mod tests {
     use crate::learn::starts::Start;
     use crate::rng::Key;
 
-    /// One signal, predicted as zero from every row.
+    /// A run from consecutive rows with one signal, whose predictions are all zero.
     fn run(first: usize, starts: usize, horizon: usize, error: impl Fn(usize, usize) -> f64) -> Rollouts {
         let rows = first..first + starts;
         Rollouts {
@@ -207,7 +207,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
-        /// The scale of the errors jumps and drifts. The coverage of fixed intervals would be far from nominal.
+        /// The scale of the errors jumps and drifts, so the coverage of fixed intervals would be far from nominal.
         #[test]
         fn coverage_stays_nominal_if_the_scale_of_the_errors_changes(
             seed in 0u64..1000, jump in -0.7f64..0.7, drift in -0.6f64..0.6, period in 100.0f64..900.0,
@@ -224,9 +224,9 @@ mod tests {
             }
         }
 
-        /// The width at row t does not depend on outcomes after t.
+        /// The width at row t does not depend on measurements after t.
         #[test]
-        fn widths_do_not_use_later_outcomes(seed in 0u64..1000, at in 5usize..95, horizon in 1usize..9) {
+        fn widths_do_not_depend_on_the_future(seed in 0u64..1000, at in 5usize..95, horizon in 1usize..9) {
             let (runs, calibration) = calibrated(seed, horizon);
             let tracking = Tracking::fit(&runs, &calibration);
             let key = Key::new(seed).fold(8);
@@ -236,13 +236,13 @@ mod tests {
             for h in 1..=horizon {
                 prop_assert!((0..=at).all(|s| a.at(0, h, s) == b.at(0, h, s)));
             }
-            // One row later the first of these outcomes is known.
+            // One row later the first of these measurements is known.
             prop_assert!(a.at(0, 1, at + 1) < b.at(0, 1, at + 1));
         }
     }
 
     #[test]
-    fn a_replay_keeps_the_state_and_widths_are_bounded() {
+    fn a_replay_does_not_change_the_state_and_widths_are_bounded() {
         let (runs, calibration) = calibrated(3, 2);
         let mut tracking = Tracking::fit(&runs, &calibration);
         let before = tracking.clone();

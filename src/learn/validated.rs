@@ -15,24 +15,24 @@ use super::starts::starts;
 use crate::error::Result;
 use crate::stats::mean;
 
-/// Most open-loop runs for the validation (guess).
+/// Maximum number of open-loop runs for the validation (guess).
 const STARTS: usize = 120;
-/// Blocks of the training part on which a model tunes its hyper-parameters (guess).
+/// Number of blocks of the training part for tuning hyper-parameters (guess).
 const BLOCKS: usize = 4;
 
 /// A model that was fitted on one part of the log and validated on another.
 #[derive(Debug, Clone)]
 pub struct ValidatedModel {
     pub map: StepMap,
-    /// From its one-step errors on the validation part.
+    /// Noise model estimated from the one-step errors on the validation part.
     pub noise_model: NoiseModel,
-    /// Mean squared error of open-loop runs over the validation part, relative to persistence: mean over targets and over the
-    /// first step, half and the whole horizon. Infinite if nothing could be compared.
+    /// Mean squared error of open-loop runs over the validation part relative to that of persistence, averaged over targets
+    /// and over the first step, half the horizon and the full horizon. Infinite if nothing could be compared.
     pub relative_error: f64,
 }
 
 impl TrainingData<'_> {
-    /// Fits the model called `name` on the rows `training` only, and validates it on the rows `validation`.
+    /// Fits the model called `name` on the rows `training` only and validates it on the rows `validation`.
     ///
     /// # Errors
     /// [`crate::error::Error::Data`] if there are too few transitions.

@@ -1,25 +1,26 @@
 //! Compares the candidates and chooses one.
 //!
-//! Let ℓ_mf be the loss of model m on fold f, and b the model with the lowest mean loss. The first candidate is linear, the
-//! simplest. With the paired differences d_f = ℓ_linear,f − ℓ_bf over F folds, b is chosen if
+//! Let ℓ_mf be the loss of model m on fold f, and b the model with the lowest mean loss. The first candidate is the linear
+//! model, which is the simplest. With the paired differences d_f = ℓ_linear,f − ℓ_bf over F folds, b is chosen if
 //!
 //! ```text
 //! mean(d) > sd(d) / √F   and   mean(d) > 0.01 · mean(ℓ_linear)
 //! ```
 //!
-//! and linear otherwise. If linear contradicts a known effect and b does not, b is chosen without this test.
+//! and the linear model otherwise. If the linear model contradicts a known effect and b does not, b is chosen without this
+//! test.
 
 use super::judge::Candidate;
 use crate::stats::mean_or_zero;
 
-/// Least relative gain over linear for which a more complex model is chosen (guess).
+/// Minimum relative gain over the linear model for which a more complex model is chosen (guess).
 const LEAST_GAIN: f64 = 0.01;
 
 /// The chosen model.
 pub(super) struct Choice {
     /// Number of the candidate.
     pub index: usize,
-    /// Why it was chosen; goes on from the model's name and does not repeat it.
+    /// Why it was chosen, worded to follow the model's name.
     pub reason: String,
 }
 
@@ -28,7 +29,7 @@ pub(super) fn choose(candidates: &[Candidate], eligible: &[usize], horizon: &str
     let best = eligible.iter().copied().min_by(|&a, &b| candidates[a].loss().total_cmp(&candidates[b].loss()));
     let best = best.unwrap_or(0);
     if candidates[best].map.layout.targets.is_empty() {
-        return Choice { index: best, reason: "every state has a known equation, so nothing is learned".into() };
+        return Choice { index: best, reason: "every state has a known equation, so there is nothing to learn".into() };
     }
     let losses: Vec<String> =
         eligible.iter().map(|&i| format!("{} {:.3}", candidates[i].name, candidates[i].loss())).collect();

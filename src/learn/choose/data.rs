@@ -1,4 +1,4 @@
-//! The log, its split and the settings with which every model is fitted and judged.
+//! The log, its split and the settings that are common to all models.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use crate::learn::response::SignalMoments;
 use crate::learn::split::Split;
 use crate::trajectory::Trajectory;
 
-/// The data on which every model is fitted and judged.
+/// The data and settings with which every model is fitted and judged.
 pub struct TrainingData<'a> {
-    /// Its constants and derived signals are filled ([`Equations::fill`]).
+    /// The log, with constants and derived signals filled in ([`Equations::fill`]).
     pub log: &'a Trajectory,
     pub equations: &'a Equations,
     pub spec: &'a ModelSpec,
     pub compute: &'a Compute,
     pub split: Split,
-    /// Of each signal over the training rows: `[signals]`.
+    /// Statistics of each signal over the training rows: `[signals]`.
     pub(in crate::learn) moments: Vec<SignalMoments>,
     /// Control horizon in steps.
     pub horizon: usize,
 }
 
-/// Which rows were fitted and which were held out.
+/// The training rows and the hold-out rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SplitSummary {
     pub train_rows: usize,
@@ -45,10 +45,10 @@ pub struct SplitSummary {
 }
 
 impl<'a> TrainingData<'a> {
-    /// Splits `log` as `spec` says.
+    /// Splits `log` as specified in `spec`.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] if the log is too short to be split.
+    /// [`crate::error::Error::Data`] if the log is too short to split.
     pub fn new(
         log: &'a Trajectory,
         equations: &'a Equations,

@@ -1,8 +1,8 @@
-//! Explains a choice: remarks on the chosen model, and why a model is refused.
+//! Explains a choice: remarks on the chosen model, and reasons to refuse it.
 //!
-//! A model is refused if, on the hold-out and at the control horizon, the mean over targets of its RMSE relative to that of
-//! persistence, or of the training mean, is [`NO_BETTER`] or more. It is also refused if every model contradicts an effect
-//! in `twin.toml`.
+//! A model is refused if it has no skill: on the hold-out, at the control horizon, the ratio of its RMSE to that of
+//! persistence or of the training mean, averaged over targets, is at least [`NO_SKILL_RATIO`]. It is also refused if every
+//! model contradicts an effect in `twin.toml`.
 
 use super::data::TrainingData;
 use super::judge::Candidate;
@@ -16,17 +16,17 @@ use crate::learn::score::{Baselines, INTERVAL_90, ScoreRow};
 use crate::schema::Role;
 use crate::stats::mean_or_zero;
 
-/// A steady-state change by one step of a control that is too small to count, in standard deviations of the signal (guess).
+/// Steady-state changes by a step of a control are ignored below this number of standard deviations of the signal (guess).
 const NEGLIGIBLE: f64 = 0.05;
-/// Relative RMSE from which a model counts as no better than a baseline: smaller gains may be chance (guess).
-const NO_BETTER: f64 = 0.98;
+/// Ratio of RMSEs from which a model has no skill: smaller gains over a baseline may be due to chance (guess).
+const NO_SKILL_RATIO: f64 = 0.98;
 /// What to do if a model has no skill.
-const ADVICE: &str = "Run `inspect` to find signals that are constant or missing and controls that were not moved. Add the \
+const ADVICE: &str = "Run `inspect` to find signals that are constant or missing and controls that never moved. Add the \
                       disturbance that drives the plant, change `model.lags` or `model.horizon`, or use a longer log";
 
-/// The step responses of each candidate, if known effects require them, and the effects that it contradicts.
+/// The step responses of each candidate, and the known effects that they contradict.
 pub(super) struct EffectCheck {
-    /// `[candidates]`; `None`: not computed.
+    /// `[candidates]`; `None` if there are no known effects to check.
     pub responses: Vec<Option<Vec<Response>>>,
     /// `[candidates]`: one sentence for each contradicted effect.
     pub contradictions: Vec<Vec<String>>,
@@ -47,7 +47,7 @@ impl EffectCheck {
         check
     }
 
-    /// Numbers of the candidates that contradict no effect.
+    /// Indices of the candidates that contradict no effect.
     pub fn consistent(&self) -> Vec<usize> {
         (0..self.contradictions.len()).filter(|&i| self.contradictions[i].is_empty()).collect()
     }
@@ -64,18 +64,18 @@ impl EffectCheck {
         notes
     }
 
-    /// Why a model is refused if every model contradicts an effect. `best`: number of the best candidate, called `name`.
+    /// The refusal if every model contradicts an effect. `best`: index of the best candidate, called `name`.
     pub fn refusal(&self, best: usize, name: &str) -> String {
         format!(
             "every model contradicts a known effect. The best of them is {name}: {}. In a log recorded under feedback, a \
-             control often follows the signal that it acts on: use a period in which operators moved it independently, use \
+             control often follows the signal that it acts on. Use a period in which operators moved it independently, use \
              fewer `model.lags`, or add the disturbance that drives both. If the sign is wrong, change `effects` in twin.toml",
             self.contradictions[best].join("; "),
         )
     }
 }
 
-/// The known effects whose sign the steady-state gains contradict: the 90 % range of the gain over the members excludes it.
+/// Known effects whose sign is outside the 90 % range of the steady-state gain over the ensemble members.
 fn contradictions(data: &TrainingData, effects: &[KnownEffect], found: &[Response]) -> Vec<String> {
     let mut contradicted = Vec::new();
     for &KnownEffect { control, signal, effect } in effects {
@@ -91,7 +91,7 @@ fn contradictions(data: &TrainingData, effects: &[KnownEffect], found: &[Respons
         };
         if wrong {
             contradicted.push(format!(
-                "`{}` {known} `{}`, but the model's steady-state gain is {:.3} ({:.3} to {:.3} over its members)",
+                "`{}` {known} `{}`, but the model's steady-state gain is {:.3} ({:.3} to {:.3} over its ensemble members)",
                 data.name(control),
                 data.name(signal),
                 r.gain,
@@ -104,7 +104,7 @@ fn contradictions(data: &TrainingData, effects: &[KnownEffect], found: &[Respons
 }
 
 /// Remarks on the controls that never moved in the training rows.
-pub(super) fn constant_controls(data: &TrainingData) -> Vec<Note> {
+pub(super) fn constant_control_notes(data: &TrainingData) -> Vec<Note> {
     let controls = data.log.schema.with_role(Role::Control).into_iter();
     controls
         .filter(|c| !data.moments[*c].varies())
@@ -121,10 +121,11 @@ pub(super) fn constant_controls(data: &TrainingData) -> Vec<Note> {
 
 /// The error of a model on the hold-out at the control horizon, relative to the baselines.
 pub(super) struct HoldoutSkill {
-    /// RMSE over that of persistence for each target; `None` if nothing was measured or persistence has no error.
-    to_persistence: Vec<Option<f64>>,
-    /// RMSE over that of the training mean.
-    to_mean: Vec<Option<f64>>,
+    /// Ratio of the RMSE to that of persistence, for each target; `None` if nothing was measured or persistence has no
+    /// error.
+    over_persistence: Vec<Option<f64>>,
+    /// Ratio of the RMSE to that of the training mean.
+    over_mean: Vec<Option<f64>>,
 }
 
 impl HoldoutSkill {
@@ -136,26 +137,26 @@ impl HoldoutSkill {
             };
             (0..targets).map(ratio).collect()
         };
-        Self { to_persistence: ratios(&baselines.persistence), to_mean: ratios(&baselines.mean) }
+        Self { over_persistence: ratios(&baselines.persistence), over_mean: ratios(&baselines.mean) }
     }
 
     /// Why the model called `name` must not be used, with advice. `horizon`: the control horizon in words.
     pub fn refusal(&self, name: &str, horizon: &str) -> Option<String> {
-        if self.to_persistence.is_empty() {
+        if self.over_persistence.is_empty() {
             return None;
         }
-        let Some(ratio) = mean_of_known(&self.to_persistence) else {
-            return Some(format!("no learned signal moves on the hold-out, so {name} cannot be judged. {ADVICE}"));
+        let Some(ratio) = mean_of_known(&self.over_persistence) else {
+            return Some(format!("no learned signal changes on the hold-out, so {name} cannot be scored. {ADVICE}"));
         };
-        let signals = plural(self.to_persistence.len(), "signal", "signals");
-        if ratio >= NO_BETTER {
+        let signals = plural(self.over_persistence.len(), "signal", "signals");
+        if ratio >= NO_SKILL_RATIO {
             return Some(format!(
                 "{name} does not beat persistence {horizon} ahead on the hold-out: its error is {ratio:.2} times that of \
                  persistence (mean over {signals}). {ADVICE}"
             ));
         }
-        match mean_of_known(&self.to_mean) {
-            Some(ratio) if ratio >= NO_BETTER => Some(format!(
+        match mean_of_known(&self.over_mean) {
+            Some(ratio) if ratio >= NO_SKILL_RATIO => Some(format!(
                 "{name} does not beat the training mean {horizon} ahead on the hold-out: its error is {ratio:.2} times that \
                  of the training mean (mean over {signals}). {ADVICE}"
             )),
@@ -163,23 +164,23 @@ impl HoldoutSkill {
         }
     }
 
-    /// Remarks on the signals that are not predicted better than by persistence, or not scored. `signals`: columns of the
-    /// targets.
+    /// Remarks on signals that the model does not predict better than persistence, or that could not be scored. `signals`:
+    /// columns of the targets.
     pub fn notes(&self, data: &TrainingData, signals: &[usize]) -> Vec<Note> {
         let horizon = data.spec.horizon.to_string();
         let mut notes = Vec::new();
-        for (ratio, &signal) in self.to_persistence.iter().zip(signals) {
+        for (ratio, &signal) in self.over_persistence.iter().zip(signals) {
             let name = data.name(signal);
             match ratio {
                 None => notes.push(Note::new(
                     NoteKind::Unscored,
-                    format!("`{name}` could not be scored {horizon} ahead, because it is not measured or never moves"),
+                    format!("`{name}` could not be scored {horizon} ahead, because it is not measured or never changes"),
                 )),
                 Some(ratio) if *ratio >= 1.0 => notes.push(Note::new(
                     NoteKind::NoSkill,
                     format!(
-                        "`{name}` is not predicted better than by persistence {horizon} ahead on the hold-out ({ratio:.2} \
-                         times its error): do not base decisions on it"
+                        "the model does not predict `{name}` better than persistence {horizon} ahead on the hold-out \
+                         ({ratio:.2} times its error): do not base decisions on this signal"
                     ),
                 )),
                 Some(_) => {}
@@ -194,17 +195,17 @@ fn mean_of_known(ratios: &[Option<f64>]) -> Option<f64> {
     (!known.is_empty()).then(|| mean_or_zero(&known))
 }
 
-/// Remarks on the 90 % intervals of the model called `name` that cover clearly less or more of the hold-out than they
-/// should (CAL-1), at the first step, at half and at the whole horizon.
-pub(super) fn miscovered(data: &TrainingData, scores: &[ScoreRow], name: &str) -> Vec<Note> {
+/// Remarks on the 90 % intervals of the model called `name` whose coverage of the hold-out is not acceptable (CAL-1), at the
+/// first step, half the horizon and the full horizon.
+pub(super) fn coverage_notes(data: &TrainingData, scores: &[ScoreRow], name: &str) -> Vec<Note> {
     let horizons = [1, data.horizon.div_ceil(2), data.horizon];
     let mut notes = Vec::new();
     for row in scores.iter().filter(|r| r.model == name && horizons.contains(&r.horizon) && r.rmse > 0.0) {
         let (low, high) = row.acceptable_coverage()[INTERVAL_90];
         if !(low..=high).contains(&row.coverage[INTERVAL_90]) {
             let text = format!(
-                "90 % intervals of `{}` {} ahead cover {:.0} % of the hold-out instead of {:.0} to {:.0} % ({:.0} independent \
-                 forecasts): the hold-out differs from the training period",
+                "the 90 % intervals of `{}` {} ahead cover {:.0} % of the hold-out instead of {:.0} to {:.0} % ({:.0} \
+                 independent forecasts): the hold-out differs from the training period",
                 data.name(row.signal),
                 TimeSpan::from_ms(row.horizon as i64 * data.log.step_ms),
                 100.0 * row.coverage[INTERVAL_90],

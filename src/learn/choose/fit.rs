@@ -53,7 +53,7 @@ impl FittedModel {
     }
 }
 
-/// `ranges` without `fold` and `gap` rows on both sides of it.
+/// `ranges` without `fold` and without `gap` rows on both sides of it.
 fn without(ranges: &[Range<usize>], fold: &[Range<usize>], gap: usize) -> Vec<Range<usize>> {
     let mut left = ranges.to_vec();
     for f in fold {

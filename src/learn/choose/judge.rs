@@ -7,8 +7,8 @@
 //! ℓ_mf = mean over targets k of min(5, Σ_h Σ_s CRPS(m, k, h, s) / Σ_h Σ_s CRPS(persistence, k, h, s))
 //! ```
 //!
-//! with horizons h = 1 … H and starts s in the fold. Both forecasts are calibrated. On the hold-out, the models that were
-//! fitted on all training rows are only scored.
+//! with horizons h = 1 … H and starts s in the fold. Both forecasts are calibrated. The hold-out serves only to score the
+//! models that were fitted on all training rows.
 
 use rayon::prelude::*;
 
@@ -25,16 +25,16 @@ use crate::learn::starts::{Start, scored_signals, starts};
 use crate::learn::tracking::Tracking;
 use crate::stats::mean_or_zero;
 
-/// Most starts on the hold-out (guess).
+/// Maximum number of starts on the hold-out (guess).
 const HOLDOUT_STARTS: usize = 600;
-/// Most starts over all folds together (guess).
+/// Maximum number of starts over all folds (guess).
 const FOLD_STARTS: usize = 750;
-/// Most forecast steps of a model over the hold-out, or over all folds (guess). Long horizons get fewer starts, because
-/// their forecasts overlap more.
+/// Maximum number of forecast steps of a model over the hold-out, or over all folds (guess). Long horizons get fewer starts,
+/// because their forecasts overlap more.
 const FORECAST_STEPS: usize = 100_000;
-/// Fewest starts to which [`FORECAST_STEPS`] may reduce them (guess).
+/// [`FORECAST_STEPS`] never reduces the number of starts below this (guess).
 const LEAST_STARTS: usize = 100;
-/// Largest loss of one target (guess). Without it, a signal that persistence predicts almost exactly would decide alone.
+/// Maximum loss of one target (guess). Without this limit, a signal that persistence predicts almost exactly would dominate.
 const LARGEST_LOSS: f64 = 5.0;
 
 /// A fitted model with its noise model and its out-of-fold losses.
@@ -46,7 +46,7 @@ pub(super) struct Candidate {
     /// Open-loop forecasts of each fold by its refit.
     pub runs: Vec<Rollouts>,
     pub noise_model: NoiseModel,
-    /// ℓ of each fold.
+    /// Loss ℓ on each fold.
     pub losses: Vec<f64>,
 }
 
@@ -62,13 +62,13 @@ impl Candidate {
     }
 }
 
-/// Start rows and the persistence forecast, with which every model is judged.
+/// Judges all models with the same start rows and the same persistence forecast.
 pub(super) struct Judge<'a> {
     data: &'a TrainingData<'a>,
     /// Starts of each fold.
     pub fold_starts: Vec<Vec<Start>>,
     holdout_starts: Vec<Start>,
-    /// Made with the forecasts of the first model.
+    /// Computed together with the forecasts of the first model.
     persistence: Option<PersistenceForecast>,
 }
 
@@ -80,10 +80,10 @@ struct PersistenceForecast {
 
 /// Forecasts of the hold-out, and their scores.
 pub(super) struct Holdout {
-    /// Of each candidate.
+    /// Forecasts of each candidate.
     pub runs: Vec<Rollouts>,
     pub baselines: Baselines,
-    /// Of persistence and of each candidate.
+    /// Scores of persistence and of each candidate.
     pub scores: Vec<ScoreRow>,
 }
 
@@ -99,7 +99,7 @@ impl<'a> Judge<'a> {
         if holdout_starts.is_empty() {
             return Err(Error::Data(format!(
                 "the models cannot be scored: no row of the hold-out ({}) has {} complete rows before it and known inputs \
-                 after it. Run `inspect` to see what is missing, or make `model.holdout` longer in twin.toml",
+                 after it. Run `inspect` to find missing values, or make `model.holdout` longer in twin.toml",
                 data.spec.holdout.value,
                 map.depth(),
             )));
@@ -167,7 +167,7 @@ impl<'a> Judge<'a> {
         let mut scores = score("persistence", &baselines.persistence, calibration, &widths, &baselines);
         for (c, run) in candidates.iter_mut().zip(&runs) {
             let NoiseModel { calibration, tracking, .. } = &mut c.noise_model;
-            // Each forecast is scored with the widths of its own start. Simulations use the widths after the last one.
+            // Each forecast is scored with the widths at its own start. Simulations use the widths after the last forecast.
             let widths = tracking.update(calibration, run);
             scores.extend(score(c.label(), run, &c.noise_model.calibration, &widths, &baselines));
         }
@@ -175,8 +175,8 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// ℓ of one fold: mean over targets of the CRPS of `model` over that of `reference`, each summed over horizons and starts.
-/// `None` if nothing was measured.
+/// Loss ℓ on one fold: the ratio of the CRPS of `model` to that of `reference`, each summed over horizons and starts, as the
+/// mean over targets. `None` if nothing was measured.
 fn relative_crps(
     model: (&Rollouts, &Calibration),
     reference: (&Rollouts, &Calibration),

@@ -2,11 +2,11 @@
 //!
 //! 1. `fit`: each model of the list is fitted on the training rows, and again without each fold.
 //! 2. `judge`: the refits forecast the folds that they were fitted without. That gives each model's noise model and loss.
-//! 3. `stacking`: a weighted mean of the models competes as one more model, if the list asks for it.
-//! 4. `compare`: the model with the lowest loss is chosen, or linear if the difference is within chance.
+//! 3. `stacking`: if the list contains `stack`, a weighted mean of the models is one more candidate.
+//! 4. `compare`: the model with the lowest loss is chosen, or the linear model if the difference may be due to chance.
 //! 5. `explain`: the chosen model is refused if it has no skill on the hold-out or contradicts known effects.
 //!
-//! The choice uses out-of-fold forecasts only. The hold-out serves to report scores and to refuse a model.
+//! The choice uses out-of-fold forecasts only. The hold-out serves only to report scores and to refuse a model.
 
 mod compare;
 mod data;
@@ -20,7 +20,7 @@ pub use data::{SplitSummary, TrainingData};
 pub use selection::{KnownEffect, Preselected, Selection};
 
 use compare::Choice;
-use explain::{EffectCheck, HoldoutSkill, constant_controls, miscovered};
+use explain::{EffectCheck, HoldoutSkill, constant_control_notes, coverage_notes};
 use fit::FittedModel;
 use judge::{Candidate, Judge};
 
@@ -36,11 +36,11 @@ use super::starts::{Start, thin};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
-/// Simulated particles per start from which the spread of simulations is estimated (guess).
+/// Simulated particles per start for estimating the spread of simulations (guess).
 const PARTICLES: usize = 32;
-/// Starts from which they are simulated (guess).
+/// Number of starts for estimating the spread of simulations (guess).
 const INFLATION_STARTS: usize = 24;
-/// Random stream of these simulations.
+/// Random stream of the simulations that estimate the spread.
 const INFLATION_STREAM: u64 = 0x7370_7265_6164;
 
 /// A fitted, scored and calibrated model.
@@ -48,10 +48,10 @@ const INFLATION_STREAM: u64 = 0x7370_7265_6164;
 pub struct Learned {
     pub map: StepMap,
     pub noise_model: NoiseModel,
-    /// The noise model with the interval widths as they were before the hold-out: a replay of the hold-out is a fair test
-    /// with this one only.
+    /// The noise model with the interval widths from before the hold-out. A replay of the hold-out must use this one, because
+    /// the other widths are already adapted to the hold-out.
     pub noise_before_holdout: NoiseModel,
-    /// Epistemic uncertainty beyond which the model must not be trusted.
+    /// Thresholds above which the epistemic uncertainty is high or extreme.
     pub epistemic: EpistemicThresholds,
     /// Scores on the hold-out of every fitted model and of persistence.
     pub scores: Vec<ScoreRow>,
@@ -59,16 +59,16 @@ pub struct Learned {
     pub responses: Vec<Response>,
     /// Name of the chosen model; `equations` if there was nothing to learn.
     pub chosen: String,
-    /// Why it was chosen; goes on from the model's name.
+    /// Why it was chosen, worded to follow the model's name.
     pub reason: String,
-    /// What users of the model must know.
+    /// Remarks that users of the model should read.
     pub notes: Vec<Note>,
     pub split: SplitSummary,
     /// Why the model must not be used, with advice; `None` if it may be used.
     pub refusal: Option<String>,
 }
 
-/// Learns the plant of `data`. `progress` receives a few words on each step.
+/// Learns a model of the plant from `data`. `progress` receives a few words on each step.
 ///
 /// # Errors
 /// [`Error::Data`] if the log is too short or too incomplete to fit or score a model, and errors of the models. A model
@@ -87,10 +87,10 @@ pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)
     let candidate = &candidates[chosen];
     let (name, label) = (candidate.name, candidate.label());
     let skill = HoldoutSkill::new(&holdout.runs[chosen], &holdout.baselines, candidate.map.layout.targets.len());
-    let mut notes = constant_controls(data);
+    let mut notes = constant_control_notes(data);
     notes.extend(effects.notes(&candidates, chosen));
     notes.extend(skill.notes(data, &holdout.runs[chosen].signals));
-    notes.extend(miscovered(data, &holdout.scores, label));
+    notes.extend(coverage_notes(data, &holdout.scores, label));
     let refusal = if consistent.is_empty() {
         Some(effects.refusal(chosen, name))
     } else {
@@ -127,7 +127,7 @@ pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)
     })
 }
 
-/// Fits and judges every model of the list. `linear`, or `persistence` if there is nothing to learn, is always the first.
+/// Fits and judges every model of the list. The first is always `linear`, or `persistence` if there is nothing to learn.
 fn candidates<'a>(data: &'a TrainingData<'a>, progress: &dyn Fn(&str)) -> Result<(Vec<Candidate>, Judge<'a>)> {
     let targets = Layout::new(&data.log.schema, data.spec, data.equations).targets.len();
     let mut names = vec![if targets > 0 { "linear" } else { "persistence" }];
@@ -165,7 +165,7 @@ fn candidates<'a>(data: &'a TrainingData<'a>, progress: &dyn Fn(&str)) -> Result
     Ok((candidates, judge))
 }
 
-/// The preselected model if it is `eligible`, or the best of the comparison.
+/// The preselected model if it is `eligible`, otherwise the best of the comparison.
 fn choose(candidates: &[Candidate], eligible: &[usize], selection: &Selection, horizon: &str) -> Choice {
     let preselected = selection.preselected.and_then(|p| {
         let index = eligible.iter().copied().find(|&i| candidates[i].name == p.model)?;

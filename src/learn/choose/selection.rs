@@ -1,11 +1,11 @@
-//! What restricts the choice of the model.
+//! Restrictions on the choice of the model.
 
 use crate::config::Effect;
 
-/// What restricts the choice of the model.
+/// Restrictions on the choice of the model.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Selection<'a> {
-    /// Models that contradict one of these are not chosen.
+    /// Models that contradict one of these effects are not chosen.
     pub effects: &'a [KnownEffect],
     /// A model that is chosen without comparison.
     pub preselected: Option<Preselected<'a>>,
@@ -21,11 +21,11 @@ pub struct KnownEffect {
     pub effect: Effect,
 }
 
-/// A model that was chosen before, e.g. in closed loop. It is compared all the same if it contradicts a known effect.
+/// A model that was chosen before, e.g. in closed loop. If it contradicts a known effect, the models are compared instead.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preselected<'a> {
     /// Name in the list of models.
     pub model: &'a str,
-    /// Why it was chosen; goes on from the model's name.
+    /// Why it was chosen, worded to follow the model's name.
     pub reason: &'a str,
 }

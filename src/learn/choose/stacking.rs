@@ -10,15 +10,15 @@ use crate::learn::map::StepMap;
 use crate::learn::model::{STACK, Stack};
 use crate::learn::rollouts::Rollouts;
 
-/// Steps of the gradient descent. The third digit of the weights settles long before (guess).
+/// Steps of the gradient descent (guess; the weights converge to three digits in far fewer).
 const STEPS: usize = 400;
 /// Step size of the gradient descent (guess).
 const RATE: f64 = 0.5;
-/// Smaller weights become zero: such a model costs time and changes little (guess).
+/// Smaller weights become zero, because such a model takes time and changes little (guess).
 const LEAST_WEIGHT: f64 = 0.02;
 
-/// Stacks the candidates. The weights of the stack come from all folds; those of its refit without a fold come from the
-/// other folds.
+/// Stacks the candidates. The weights of the stack come from all folds, and those of a refit without a fold from the other
+/// folds.
 pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<FittedModel> {
     let layout = &candidates[0].map.layout;
     let folds = 0..data.split.folds.len();
@@ -33,22 +33,23 @@ pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<Fit
     Ok(FittedModel { name: STACK, map: stack(None)?, refits })
 }
 
-/// Weights of every candidate for every target, `[candidates][targets]`: not negative, with sum one, minimising the
-/// multi-step CRPS of the runs. `runs`: `[candidates][folds]`, over the same starts.
+/// Weight of each candidate for each target, `[candidates][targets]`: non-negative weights of sum one that minimise the
+/// multi-step CRPS of the runs. `runs`: `[candidates][folds]`, from the same starts.
 ///
 /// A calibrated normal forecast of standard deviation σ has the expected CRPS σ / √π. The weights therefore minimise the
 /// sum over horizons of the root mean squared error of the weighted mean, each relative to that of equal weights.
 fn weights(runs: &[Vec<&Rollouts>], targets: usize) -> Vec<Vec<f64>> {
     let mut weights = vec![vec![0.0; targets]; runs.len()];
     for k in 0..targets {
-        for (of_model, w) in weights.iter_mut().zip(minimise(&covariances(runs, k))) {
-            of_model[k] = w;
+        for (model_weights, w) in weights.iter_mut().zip(minimise(&covariances(runs, k))) {
+            model_weights[k] = w;
         }
     }
     weights
 }
 
-/// Mean products of the candidates' errors in signal number `k`, for each horizon with data: `[candidates²]`.
+/// Mean products of the errors of each pair of candidates in signal number `k`, for each horizon with data:
+/// `[candidates²]`.
 fn covariances(runs: &[Vec<&Rollouts>], k: usize) -> Vec<Vec<f64>> {
     let m = runs.len();
     let Some(first) = runs.first().and_then(|r| r.first()) else { return Vec::new() };
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_model_that_only_adds_noise_gets_no_weight() {
-        // The errors of the second are those of the first plus noise.
+        // The errors of the second model are those of the first plus noise.
         let w = minimise(&[vec![1.0, 1.0, 1.0, 2.0], vec![3.0, 3.0, 3.0, 5.0]]);
         assert_eq!(w, [1.0, 0.0]);
         assert_eq!(minimise(&[vec![0.0; 4]]), [0.5, 0.5]);
