@@ -174,7 +174,9 @@ impl HoldoutSkill {
             match ratio {
                 None => notes.push(Note::new(
                     NoteKind::Unscored,
-                    format!("`{name}` could not be scored {horizon} ahead, because it is not measured or never changes"),
+                    format!(
+                        "`{name}` could not be scored {horizon} ahead, because it is not measured or never changes"
+                    ),
                 )),
                 Some(ratio) if *ratio >= 1.0 => notes.push(Note::new(
                     NoteKind::NoSkill,
