@@ -49,7 +49,7 @@ impl ControllerSettings {
             ControllerSpec::BaseStock(loops) => ("base_stock", loops.is_empty()),
             ControllerSpec::Replay {} | ControllerSpec::Mpc(_) => ("", false),
         };
-        if empty && !faults.is_damaged(&at.span) {
+        if empty && !faults.any_damage() {
             let message = format!("{owner}: `{kind}` names no control");
             faults.add("missing-value", &at.span, message, "name the controls that it moves");
         }
