@@ -10,14 +10,14 @@
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
+use twinopt::bench::{EnsembleSpec, Fit, Layout, MeanSpec, Particle, Target, fit as fit_model};
 use twinopt::compute::{Net, Tape, cpu};
-use twinopt::config::{EnsembleSpec, MeanSpec, ModelSpec};
-use twinopt::learn::model;
-use twinopt::learn::{Dataset, Fit, Layout, Particle, Regressor, Target};
 use twinopt::rng::Key;
+use twinopt::{Dataset, ModelSpec, Regressor};
 
 mod measure;
-#[path = "../tests/table/mod.rs"]
+#[allow(dead_code, reason = "the bench needs one function of it")]
+#[path = "../tests/internal/table/mod.rs"]
 mod table;
 
 use measure::{Peer, best, cpu_s, peak, peers};
@@ -139,7 +139,7 @@ fn fit(name: &str, data: &Dataset, options: &ModelSpec) -> std::sync::Arc<dyn Re
     let folds: Vec<Vec<usize>> = rows.chunks(data.len().div_ceil(5)).map(<[usize]>::to_vec).collect();
     let compute = cpu();
     let fit = Fit { data, rows: &rows, folds: &folds, options, seed: 1, compute: &compute, draft: false, hyper: &[] };
-    match model::fit(name, &fit) {
+    match fit_model(name, &fit) {
         Ok(model) => model,
         Err(e) => panic!("{e}"),
     }

@@ -7,9 +7,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use twinopt::expr::{Program, Registers, Scope};
-use twinopt::trajectory::Window;
-use twinopt::units::Unit;
+use twinopt::Window;
+use twinopt::bench::{Program, Registers, Scope, Unit};
 
 const ROWS: usize = 1024;
 const CASES: [(&str, &str); 3] = [

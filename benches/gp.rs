@@ -15,8 +15,8 @@ use arrow_array::{Array, Float64Array};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use twinopt::bench::{Effort, Hyper, Observed, spread_out, tune, tune_inducing};
 use twinopt::compute::{Compute, Family, GpFunctions, Kernel, Points, Solve, cpu};
-use twinopt::learn::model::gp::{Effort, Hyper, Observed, spread_out, tune, tune_inducing};
 use twinopt::rng::Key;
 
 const TEST_ROWS: usize = 10_000;

@@ -17,18 +17,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::tz::TimeZone;
+use twinopt::bench::{ControllerSettings, HoldSettings, LiveSettings, build};
 use twinopt::compute::cpu;
-use twinopt::config;
-use twinopt::control::{
-    self, Context, Control, Controller, ControllerSettings, Forecast, HoldSettings, LiveSettings, Mpc, Observation,
-};
-use twinopt::error::Result;
-use twinopt::ops::plant::{self, Source};
+use twinopt::registry_plant::{self as plant, Source};
 use twinopt::rng::Key;
-use twinopt::schema::Role;
-use twinopt::simulate::{Run, Simulated, simulate};
-use twinopt::trajectory::Trajectory;
-use twinopt::twin::{Dynamics, Twin};
+use twinopt::{
+    Context, Control, Controller, Dynamics, Forecast, Mpc, Observation, Result, Role, Run, Simulated, Trajectory, Twin,
+    load_twin, simulate,
+};
 
 mod measure;
 
@@ -78,7 +74,7 @@ impl Learned {
         if let Err(e) = std::fs::copy(&log, folder.path().join("log/log.parquet")) {
             println!("{}: {e}", log.display());
         }
-        let source = plant::read(config::load_twin(folder.path())?, cpu(), &|_| ())?;
+        let source = plant::read(load_twin(folder.path())?, cpu(), &|_| ())?;
         let twin = source.fit(&source.log, &source.spec.value.model, None, None, &|_| ())?.twin;
         let chosen = twin.map.regressor.name();
         assert_eq!(chosen, model, "another model was chosen for {name}");
@@ -195,7 +191,7 @@ fn what_if(shared: &Path, _: Option<&Path>) -> Result<()> {
     let mut first: Option<Simulated> = None;
     for _ in 0..ROUNDS {
         for (i, pool) in pools.iter().enumerate() {
-            let mut controller = control::build(&hold, &learned.context())?;
+            let mut controller = build(&hold, &learned.context())?;
             let (wall_start, cpu_start) = (wall_s(), cpu_s());
             let run = pool.install(|| learned.run(controller.as_mut(), STEPS, SCENARIOS))?;
             (wall[i], cpu[i]) = (wall[i].min(wall_s() - wall_start), cpu[i].min(cpu_s() - cpu_start));

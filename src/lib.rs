@@ -1,80 +1,113 @@
 //! From the logs of a running plant to decisions that its staff act on.
 //!
-//! The straight line, on the chain of warehouses that ships with the crate: a log becomes a trajectory, the trajectory a
-//! twin, the twin a simulated trajectory, and KPIs are read off either.
+//! The data flow on the supply chain that ships with the crate: a log becomes a trajectory, the trajectory a twin, and the
+//! twin a simulated trajectory. The same KPIs are computed from a measured and a simulated trajectory.
 //!
 //! ```
-//! use std::{path::Path, sync::Arc};
-//! use twinopt::{compute, expr, learn, log, scenario::Compiled, config, value};
+//! use std::path::Path;
+//! use twinopt::{Compiled, TrainingData, compute, evaluate, learn, load_twin, read_log, resolve_schema};
 //!
-//! # fn main() -> twinopt::error::Result<()> {
+//! # fn main() -> twinopt::Result<()> {
 //! let dir = Path::new("data/inventory");
-//! let spec = config::load_twin(dir)?;
-//! let schema = expr::schema(&spec.value).expect("checked units");
-//! let (mut measured, quality) = log::read(dir, &spec.value, &schema)?;
+//! let spec = load_twin(dir)?;
+//! let schema = resolve_schema(&spec.value).expect("valid units");
+//! let (mut measured, quality) = read_log(dir, &spec.value, &schema)?;
 //! quality.require_complete()?;
 //!
 //! let plant = Compiled::new(&spec, &schema, &Default::default())?;
 //! plant.equations.fill(&mut measured);
 //! let compute = compute::cpu();
-//! let data = learn::TrainingData::new(&measured, &plant.equations, &spec.value.model, &compute)?;
-//! let learned = learn::learn(&data, &Default::default(), &|_| ())?;
+//! let data = TrainingData::new(&measured, &plant.equations, &spec.value.model, &compute)?;
+//! let learned = learn(&data, &Default::default(), &|_| ())?;
 //! assert_eq!(learned.refusal, None);
 //!
-//! // the same KPIs over history that a report reads off simulated futures
-//! let history = value::evaluate(&plant.kpis, &measured, &measured.segments);
-//! let fill_rate = plant.kpis.iter().position(|k| k.name == "fill_rate").expect("in twin.toml");
+//! // the report computes the same KPIs from simulated futures
+//! let history = evaluate(&plant.kpis, &measured, &measured.segments);
+//! let fill_rate = plant.kpis.iter().position(|k| k.name == "fill_rate").expect("a KPI of twin.toml");
 //! assert!(history[fill_rate][0] > 0.99);
-//! # let _: Arc<twinopt::schema::Schema> = schema;
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! | symbol | meaning | in code |
 //! |---|---|---|
-//! | x, y, u, d | states, outputs, controls, disturbances | [`schema::Role`] |
-//! | t, H | step of the grid, control horizon in steps | [`trajectory::Trajectory`] |
-//! | B | rows of a batch: particles, or candidates × particles | [`trajectory::Window`] |
-//! | N, p, q | rows, inputs and targets of a dataset | [`learn::Dataset`] |
-//! | e, φ, L | one-step error, its lag-1 correlation, factor of its innovations | [`learn::NoiseModel`] |
-//! | J | objective: Σ price × KPI | [`value::Objective`] |
+//! | x, y, u, d | states, outputs, controls, disturbances | [`Role`] |
+//! | t, H | step of the grid, control horizon in steps | [`Trajectory`] |
+//! | B | rows of a batch: particles, or candidates × particles | [`Window`] |
+//! | N, p, q | rows, inputs and targets of a dataset | [`Dataset`] |
+//! | e, φ, L | one-step error, its lag-1 correlation, Cholesky factor of its innovations | [`NoiseModel`] |
+//! | J | objective: Σ price × KPI | [`Objective`] |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
 
+// tests/internal is part of the unit tests and names the crate as users of the library do
+#[cfg(test)]
+extern crate self as twinopt;
+
 pub use twinopt_kernels as compute;
 pub use twinopt_kernels::rng;
 
-pub mod config;
-pub mod disk;
-pub mod error;
-pub mod schema;
-pub mod stats;
-pub mod trajectory;
-pub mod units;
+mod check;
+mod cli;
+mod config;
+mod control;
+mod disk;
+mod error;
+mod expr;
+mod learn;
+mod live;
+mod log;
+mod ops;
+mod report;
+mod resolve;
+mod scenario;
+mod schema;
+mod simulate;
+mod stats;
+mod trajectory;
+mod tune;
+mod twin;
+mod units;
+mod value;
 
-pub mod expr;
-pub mod log;
+#[cfg(test)]
+#[path = "../tests/internal/mod.rs"]
+mod internal;
 
-pub mod learn;
-pub mod resolve;
-pub mod value;
+// files of the user, and their faults
+pub use check::load_twin as check_twin;
+pub use config::{
+    ModelSpec, MpcSpec, ScenarioSpec, TwinSpec, load_scenario, load_twin, scenario_json_schema, twin_json_schema,
+};
+pub use error::{Error, Fault, Result};
+// the log
+pub use expr::schema as resolve_schema;
+pub use log::{Quality, read as read_log};
+pub use schema::{Bounds, Role, Schema, Signal};
+pub use trajectory::{Frame, Trajectory, Window};
+// the twin
+pub use learn::{Calibration, Dataset, Learned, NoiseModel, Regressor, Selection, StepMap, TrainingData, learn};
+pub use twin::{Dynamics, Support, Twin};
+// scenarios and their value
+pub use control::{Context, Control, Controller, Forecast, Mpc, Observation};
+pub use report::render as render_report;
+pub use scenario::{Compiled, Plant, results};
+pub use simulate::{Run, Simulated, simulate};
+pub use value::{Difference, Economics, Estimate, Kpi, Objective, evaluate};
+// operation
+pub use cli::main as cli_main;
+pub use live::{Answer, FallbackLevel, Reply, Session, Settings as SessionSettings};
+pub use ops::{Lock, Registry, plant as registry_plant};
 
-pub mod twin;
-
-pub mod check;
-
-pub mod control;
-
-pub mod simulate;
-
-pub mod report;
-pub mod scenario;
-
-pub mod tune;
-
-pub mod live;
-
-pub mod ops;
-
-pub mod cli;
+/// What the benches measure: kernels and models by themselves. Not part of the interface.
+#[doc(hidden)]
+pub mod bench {
+    pub use crate::config::{EnsembleSpec, MeanSpec};
+    pub use crate::control::{ControllerSettings, HoldSettings, LiveSettings, build};
+    pub use crate::expr::{Program, Registers, Scope};
+    pub use crate::learn::model::fit;
+    pub use crate::learn::model::gp::{Effort, Hyper, Observed, spread_out, tune, tune_inducing};
+    pub use crate::learn::{Fit, Layout, Particle, Target};
+    pub use crate::units::Unit;
+}

@@ -1,3 +1,3 @@
 fn main() -> std::process::ExitCode {
-    twinopt::cli::main()
+    twinopt::cli_main()
 }

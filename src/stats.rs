@@ -100,10 +100,6 @@ impl WeightedSample {
         self.values.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
     /// Quantile `p`, linear between the values; with equal weights that of [`quantile_type_5`], up to rounding.
     pub fn quantile(&self, p: f64) -> f64 {
         let at = self.values.partition_point(|v| v.1 < p);

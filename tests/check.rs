@@ -591,8 +591,8 @@ fn init_accepts_every_real_log() {
 #[test]
 fn json_schemas_are_up_to_date() {
     let schemas = [
-        ("schemas/twin.schema.json", twinopt::config::twin_json_schema()),
-        ("schemas/scenario.schema.json", twinopt::config::scenario_json_schema()),
+        ("schemas/twin.schema.json", twinopt::twin_json_schema()),
+        ("schemas/scenario.schema.json", twinopt::scenario_json_schema()),
     ];
     for (file, schema) in schemas {
         let path = main_dir().join(file);

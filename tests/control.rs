@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use room::{Ended, Noise, Room};
 use serde_json::{Value, json};
-use twinopt::check;
-use twinopt::live::{Answer, FallbackLevel, Reply, Session, Settings};
-use twinopt::ops::{Registry, plant};
+use twinopt::check_twin;
+use twinopt::{Answer, FallbackLevel, Registry, Reply, Session, SessionSettings as Settings, registry_plant as plant};
 
 const MPC: &str = r#"
 [mpc]
@@ -535,7 +534,7 @@ fn advice_on_levels_is_evaluated_by_their_orders() {
 #[test]
 fn a_plan_that_exceeds_its_budget_is_still_used() {
     let room = room("settle = 1\nbudget = \"200ms\"\n");
-    let (spec, _) = check::load_twin(&room.path("data/room")).unwrap();
+    let (spec, _) = check_twin(&room.path("data/room")).unwrap();
     let source = plant::read(spec, twinopt::compute::cpu(), &|_| ()).unwrap();
     let plant = plant::open_published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
     // 20 answers of the loop by a clock that goes on by `pace` at every look, and the number of looks

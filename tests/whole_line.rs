@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use room::{ROWS, Room, log, write_log};
-use twinopt::scenario::results::{LimitKind, Results};
+use twinopt::results::{LimitKind, Results};
 
 const FILES: [&str; 5] = ["index.html", "kpi.csv", "provenance.json", "results.json", "runs.parquet"];
 
@@ -50,7 +50,7 @@ fn fit_run_and_report_work_from_log_to_report() {
     assert_eq!(names, ["cold", "planned", "winter"]);
     assert!(results.scenarios.iter().all(|s| s.exit_code == 0 && s.cases[0].name == "baseline"));
     assert_eq!(results.model.version, results.provenance.model_version);
-    let at_horizon = |s: &&twinopt::scenario::results::Score| s.model == "linear" && s.horizon == results.model.horizon;
+    let at_horizon = |s: &&twinopt::results::Score| s.model == "linear" && s.horizon == results.model.horizon;
     let scores: Vec<_> = results.model.scores.iter().filter(at_horizon).collect();
     assert!(!scores.is_empty() && scores.iter().all(|s| s.skill > 0.5), "{scores:?}");
     // the steady-state gain of the plant: 0.35 K/h per kW against a loss of 8 % per hour

@@ -23,7 +23,7 @@ pub use at::At;
 pub use clock::{TimeOfDay, Weekdays};
 pub use json_schema::{scenario_json_schema, twin_json_schema};
 pub use load::{
-    Damage, Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse, parse_scenario, parse_twin, twin_file,
+    Damage, Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse_scenario, parse_twin, twin_file,
 };
 pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
 pub use mpc::{MpcSpec, PlannedStock};
@@ -34,6 +34,6 @@ pub use span::TimeSpan;
 pub use tags::{Complaint, schema, signals};
 pub use total::TotalSpec;
 pub use twin::{
-    EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, MaxMove, ParameterSpec, PriceBasis,
-    Resample, RetrainSpec, SignalSpec, TwinSpec, UpDown,
+    EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, PriceBasis, Resample, RetrainSpec,
+    SignalSpec, TwinSpec,
 };

@@ -17,10 +17,13 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 pub use base_stock::BaseStock;
-pub use forecast::{Forecast, Present};
-pub use hold::{Hold, HoldSettings};
+pub use forecast::Forecast;
+#[cfg(test)]
+pub use forecast::Present;
+pub use hold::Hold;
+pub use hold::HoldSettings;
 pub use limit::{limited, since};
-pub use mpc::{Clock, Mpc, OptimismCheck, ResolvedMpc, SkillHorizon};
+pub use mpc::{Clock, Mpc, OptimismCheck, SkillHorizon};
 pub use pid::Pid;
 pub use replay::Replay;
 pub use rule::Rule;

@@ -52,10 +52,10 @@ mod syntax;
 mod value;
 
 pub use fault::ExprFault;
-pub use function::Function;
 pub use lexer::is_name;
 pub use program::{Program, Registers};
-pub use residual::{Residual, SCALE_STEP};
+pub use residual::SCALE_STEP;
 pub(crate) use scope::UntypedSignal;
 pub use scope::{Scope, schema};
-pub use syntax::{Expression, MAX_DEPTH, MAX_LENGTH};
+#[cfg(test)]
+pub use syntax::Expression;

@@ -81,6 +81,7 @@ impl Expression {
     }
 
     /// The signal and parameter names in the expression, with their places, in the order of the text.
+    #[cfg(test)]
     pub fn names(&self) -> Vec<(&str, Range<usize>)> {
         let is_name = |n: &'_ Node| matches!(n.kind, NodeKind::Name(_));
         let mut out: Vec<_> = self.nodes.iter().filter(|n| is_name(n)).collect();
@@ -93,12 +94,8 @@ impl Expression {
             .collect()
     }
 
-    /// The text from which it was parsed.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
     /// Whether two expressions have the same nodes, even if their texts differ.
+    #[cfg(test)]
     pub fn same(&self, other: &Self) -> bool {
         self.nodes.len() == other.nodes.len() && self.nodes.iter().zip(&other.nodes).all(|(a, b)| a.kind == b.kind)
     }

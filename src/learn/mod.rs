@@ -41,22 +41,23 @@ mod tracking;
 mod validated;
 
 pub use calibration::Calibration;
-pub use choose::{KnownEffect, Learned, Preselected, Selection, SplitSummary, TrainingData, learn};
-pub use dataset::{Dataset, Inliers, Scaling};
+pub use choose::{KnownEffect, Learned, Preselected, Selection, TrainingData, learn};
+pub use dataset::Dataset;
 pub use epistemic::{EpistemicLevel, EpistemicThresholds};
-pub use equations::{Constant, Derived, Equations, NextState};
-pub use layout::{Layout, Target};
+#[cfg(test)]
+pub use equations::NextState;
+pub use equations::{Constant, Derived, Equations};
+pub use layout::Layout;
+pub use layout::Target;
 pub use map::{StepMap, StepScratch};
 pub use noise_model::NoiseModel;
+#[cfg(test)]
 pub use noise_process::NoiseProcess;
 pub use note::{Note, NoteKind};
-pub use recalibration::{ErrorShape, RecalibrationMethod};
-pub use regressor::{Coefficients, Fit, Particle, Regressor};
-pub use residuals::Residuals;
-pub use response::{Response, SignalMoments, responses};
-pub use rollouts::{ForecastPair, Rollouts, rollouts};
-pub use score::{Baselines, LEVELS, ScoreRow};
-pub use split::{FOLDS, Split};
-pub use starts::{Start, starts};
-pub use tracking::{TrackedWidths, Tracking};
-pub use validated::ValidatedModel;
+pub use regressor::Fit;
+pub use regressor::{Particle, Regressor};
+pub use rollouts::{Rollouts, rollouts};
+#[cfg(test)]
+pub use score::ScoreRow;
+pub use split::Split;
+pub use starts::starts;

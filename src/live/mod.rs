@@ -17,9 +17,6 @@ mod support;
 
 pub use advise::advice::Advice;
 pub use advise::advise;
-pub use advise::change::KpiChange;
-pub use advise::reason::ControlAdvice;
-pub use advise::undo::Undo;
 pub use decision::FallbackLevel;
 pub use journal::tally::Tally;
 pub use protocol::answer::Answer;

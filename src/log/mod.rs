@@ -43,9 +43,11 @@ mod wide;
 mod window;
 
 pub use column::ColumnMapping;
-pub use describe::{ColumnSummary, LogSpan, describe, time_span};
+pub use describe::{ColumnSummary, describe, time_span};
 pub use files::files;
 pub use footer::{Column, ColumnKind, columns};
-pub use quality::{Excitation, Finding, FindingAction, FindingClass, Quality, SignalQuality, Source};
+#[cfg(test)]
+pub use quality::{Excitation, Finding, SignalQuality};
+pub use quality::{FindingClass, Quality, Source};
 pub use read::read;
 pub use render::render;

@@ -12,7 +12,7 @@ pub mod schedule;
 pub mod status;
 
 pub use lock::Lock;
-pub use registry::{Event, EventKind, Manifest, Registry, Version};
+pub use registry::{Event, EventKind, Registry, Version};
 
 /// The present time in UTC, rounded down to a second.
 pub fn now() -> String {

@@ -25,6 +25,6 @@ mod verdict;
 mod year;
 
 pub use csv::kpi_csv;
-pub use diff::{KpiChange, ReportDiff, ReportOrigin, diff};
+pub use diff::diff;
 pub use page::render;
 pub use text::is_deceptive;

@@ -20,6 +20,5 @@ mod provenance;
 
 pub use artefact::MODEL_FILE;
 pub use dynamics::{Batch, Dynamics, Support};
-pub use envelope::Envelope;
 pub use learned::Twin;
 pub use provenance::{Provenance, config_hash};

@@ -15,7 +15,9 @@ pub mod terminal_cost;
 pub use accumulator::Accumulator;
 pub use annual::{WeightedScenario, annualise};
 pub use compare::{Difference, Estimate};
-pub use economics::{Economics, Investment};
-pub use kpi::{Aggregation, Figures, Kpi, KpiKind, PerStep, evaluate, figures};
+pub use economics::Economics;
+#[cfg(test)]
+pub use kpi::Aggregation;
+pub use kpi::{Figures, Kpi, KpiKind, PerStep, evaluate, figures};
 pub use objective::{Objective, resolve_prices};
 pub use terminal_cost::TerminalCost;

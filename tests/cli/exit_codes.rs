@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::room::{Columns, Ended, ROWS, Room, log, white_noise};
 use crate::{champion, codes};
-use twinopt::ops::Lock;
+use twinopt::Lock;
 
 #[test]
 fn wrong_usage_exits_with_2() {

@@ -16,6 +16,7 @@ pub struct ControlConstraints {
 }
 
 impl ControlConstraints {
+    #[cfg(test)]
     pub const UNCONSTRAINED: Self =
         Self { bounds: Bounds::OPEN, max_move: MoveLimit::NONE, multiple: 0.0, switching: Switching::NONE };
 

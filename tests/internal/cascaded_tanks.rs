@@ -1,6 +1,6 @@
 //! The cascaded-tanks benchmark (Schoukens et al. 2016): a model that was fitted to one record simulates another.
 
-mod table;
+use super::table;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! MPC tuned on a log alone, tested on the plant that made the log.
 
-mod plant;
+use super::plant;
 
 use std::path::PathBuf;
 use std::sync::Arc;

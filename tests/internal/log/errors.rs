@@ -3,8 +3,8 @@
 use parquet::basic::Compression;
 use tempfile::TempDir;
 
-use crate::fixture::{SYNTHETIC_TWIN, data_error, read, save_long, synthetic};
-use crate::table::{floats, integers, texts, times, write, write_as};
+use super::fixture::{SYNTHETIC_TWIN, data_error, read, save_long, synthetic};
+use super::table::{floats, integers, texts, times, write, write_as};
 
 #[test]
 fn errors_name_the_file_the_column_and_the_help() {

@@ -1,9 +1,8 @@
 //! MPC in closed loop: order-up-to levels, offset-free tracking, time budgets, terminal costs, limits.
 
 // Lists of one range of training rows.
-#![allow(clippy::single_range_in_vec_init)]
 
-mod plant;
+use super::plant;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -4,7 +4,7 @@ use tempfile::TempDir;
 use twinopt::log::{self, Quality};
 use twinopt::rng::Key;
 
-use crate::fixture::{MIN, SYNTHETIC_TWIN, Synthetic, T0, count, data_error, read, same, shuffled, synthetic};
+use super::fixture::{MIN, SYNTHETIC_TWIN, Synthetic, T0, count, data_error, read, same, shuffled, synthetic};
 
 /// DQ-1: each class of fault, injected at a random place with a random length, is found under its class in at least 95 % of
 /// the trials.

@@ -8,8 +8,8 @@ use twinopt::log::{self, FindingClass, Quality};
 use twinopt::rng::Key;
 use twinopt::trajectory::Trajectory;
 
-use crate::fixture::{count, data_error, read, shared};
-use crate::table::{self, floats, write};
+use super::fixture::{count, data_error, read, shared};
+use super::table::{self, floats, write};
 
 struct Real {
     file: &'static str,

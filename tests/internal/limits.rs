@@ -1,9 +1,8 @@
 //! Limits of what the plant does, kept by plans: hard ones, soft ones by rank, and by how much futures spread.
 
 // A list of one stretch of training rows.
-#![allow(clippy::single_range_in_vec_init)]
 
-mod plant;
+use super::plant;
 
 use std::sync::Arc;
 

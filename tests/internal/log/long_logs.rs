@@ -6,8 +6,8 @@ use arrow_array::types::Int8Type;
 use arrow_array::{Array, BooleanArray, DictionaryArray, Int64Array, StringViewArray, UInt8Array, UInt16Array};
 use tempfile::TempDir;
 
-use crate::fixture::{LONG, SYNTHETIC_TWIN, count, read, same, save_long, synthetic};
-use crate::table::{floats, texts, times, write, write_as};
+use super::fixture::{LONG, SYNTHETIC_TWIN, count, read, same, save_long, synthetic};
+use super::table::{floats, texts, times, write, write_as};
 
 /// The row groups are larger than a batch, and not a multiple of it.
 #[test]

@@ -5,8 +5,8 @@ use twinopt::control::planner::{ControlConstraints, TotalLimit, project};
 use twinopt::rng::Key;
 use twinopt::schema::{Bounds, MoveLimit, Switching};
 
-use crate::costs::Tracking;
-use crate::{defaults, planner, problem};
+use super::costs::Tracking;
+use super::{defaults, planner, problem};
 
 #[test]
 fn plant_limits_are_satisfied_or_violated_least() {

@@ -15,7 +15,7 @@ use twinopt::schema::{Role, Schema, Signal};
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::units::Unit;
 
-mod table;
+use super::table;
 
 /// A full fit on the CPU.
 fn fit(

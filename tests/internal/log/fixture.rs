@@ -12,7 +12,7 @@ use twinopt::schema::{Bounds, MoveLimit, Schema, Signal, Switching};
 use twinopt::trajectory::Trajectory;
 use twinopt::units::Unit;
 
-use crate::table::{Column, floats, texts, times, write, write_as};
+use super::table::{Column, floats, texts, times, write, write_as};
 
 /// The folder of real and simulated logs, if it exists.
 pub fn shared() -> Option<PathBuf> {

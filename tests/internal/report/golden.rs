@@ -1,4 +1,4 @@
-//! The text of the report on the fixture, compared with the files in `tests/report/golden`.
+//! The text of the report on the fixture, compared with the files in `tests/internal/report/golden`.
 //!
 //! `UPDATE=1 cargo test --release --test report` rewrites the files.
 
@@ -11,7 +11,7 @@ use super::{fixture, visible};
 
 /// Compares `text` with the golden file `name` and shows the first line that differs.
 fn assert_golden(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/golden").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/internal/report/golden").join(name);
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, text).unwrap();
     }

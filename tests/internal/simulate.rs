@@ -1,9 +1,8 @@
 //! Closed-loop simulations of a twin: controllers, limits, noise, support and the model file.
 
 // Lists of one range of training rows.
-#![allow(clippy::single_range_in_vec_init)]
 
-mod plant;
+use super::plant;
 
 use std::ops;
 use std::path::Path;

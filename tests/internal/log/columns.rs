@@ -12,8 +12,8 @@ use parquet::basic::{BrotliLevel, Compression, GzipLevel};
 use tempfile::TempDir;
 use twinopt::log::{self, ColumnKind};
 
-use crate::fixture::{MIN, SYNTHETIC_TWIN, T0, count, read, same, save_long, spec, synthetic};
-use crate::table::{Column, column, floats, integers, texts, times, write, write_as};
+use super::fixture::{MIN, SYNTHETIC_TWIN, T0, count, read, same, save_long, spec, synthetic};
+use super::table::{Column, column, floats, integers, texts, times, write, write_as};
 
 /// DT-2: the same instants in every type of time column.
 #[test]

@@ -5,7 +5,7 @@ use twinopt::control::planner::{CostFunction, Linearisation, LinearisedLimit, Pl
 use twinopt::rng::Key;
 use twinopt::schema::Bounds;
 
-use crate::problem;
+use super::problem;
 
 /// Σ (u − target)² + slope Σ u for one control, with derivatives and a soft upper limit on every value.
 pub struct Tracking {

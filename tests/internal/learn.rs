@@ -16,7 +16,7 @@ use twinopt::schema::{Role, Schema, Signal};
 use twinopt::trajectory::Trajectory;
 use twinopt::units::Unit;
 
-mod table;
+use super::table;
 
 const HOUR: i64 = 3_600_000;
 

@@ -1,5 +1,4 @@
 //! Parquet files as tables, for tests that write or read logs.
-#![allow(dead_code, reason = "no test crate uses all of it")]
 
 use std::fs::File;
 use std::path::Path;

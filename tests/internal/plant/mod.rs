@@ -1,5 +1,4 @@
 //! A plant in memory, built from the text of a twin, with a learned part that the tests define.
-#![allow(dead_code, reason = "no test crate uses all of it")]
 
 pub mod cooled;
 

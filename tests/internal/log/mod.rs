@@ -6,5 +6,4 @@ mod errors;
 mod fixture;
 mod long_logs;
 mod real_logs;
-#[path = "../table/mod.rs"]
-mod table;
+use super::table;

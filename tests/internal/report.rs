@@ -1,14 +1,9 @@
 //! The rendered report: its contents, its verdict, and its safety against hostile names.
 
-#[path = "report/export.rs"]
 mod export;
-#[path = "report/fixture.rs"]
 mod fixture;
-#[path = "report/golden.rs"]
 mod golden;
-#[path = "report/safety.rs"]
 mod safety;
-#[path = "report/verdict.rs"]
 mod verdict;
 
 use std::collections::HashSet;
