@@ -15,7 +15,7 @@ use arrow_array::{Array, Float64Array};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use twinopt::bench::{Effort, Hyper, Observed, spread_out, tune, tune_inducing};
+use twinopt::bench::{Effort, Hyper, Observed, select_inducing_points, tune, tune_inducing};
 use twinopt::compute::{Compute, Family, GpFunctions, Kernel, Points, Solve, cpu};
 use twinopt::rng::Key;
 
@@ -215,7 +215,7 @@ fn inducing(compute: &Compute, workload: &Workload, peers: Option<&Path>) {
     let started = Instant::now();
     let from = clock(started);
     hyper = tune(compute, few.observed(), &hyper, effort).map_or(hyper, |t| t.hyper);
-    let mut z = spread_out(compute, &hyper.kernel, workload.sample(6000).observed().x, m).expect("points");
+    let mut z = select_inducing_points(compute, &hyper.kernel, workload.sample(6000).observed().x, m).expect("points");
     let chosen = clock(started) - from;
     let points = workload.sample(m);
     let points = points.observed().x;

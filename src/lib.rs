@@ -107,7 +107,7 @@ pub mod bench {
     pub use crate::control::{ControllerSettings, HoldSettings, LiveSettings, build};
     pub use crate::expr::{Program, Registers, Scope};
     pub use crate::learn::model::fit;
-    pub use crate::learn::model::gp::{Effort, Hyper, Observed, spread_out, tune, tune_inducing};
+    pub use crate::learn::model::gp::{Effort, Hyper, Observed, select_inducing_points, tune, tune_inducing};
     pub use crate::learn::{Fit, Layout, Particle, Target};
     pub use crate::units::Unit;
 }

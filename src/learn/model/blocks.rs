@@ -6,11 +6,11 @@ use std::ops::Range;
 use crate::learn::dataset::Dataset;
 use crate::rng::Key;
 
-/// Maximum number of blocks (guess; more take memory and do not improve the bootstrap).
+/// Maximum number of blocks (guess; more would take memory without improving the bootstrap).
 const MAX_BLOCKS: usize = 250;
 const DAY_MS: i64 = 86_400_000;
 
-/// Training rows in blocks of about a day, and of at least 20 steps (guess). Each block lies in one fold.
+/// Training rows in blocks of about a day and at least 20 steps (guess). No block contains rows of two folds.
 #[derive(Debug)]
 pub struct Blocks {
     /// Positions in the list of training rows.
@@ -28,7 +28,7 @@ impl Blocks {
             }
         }
         let day = usize::try_from(DAY_MS / data.step_ms.max(1)).unwrap_or(1);
-        // At least ten blocks, also if the log is short.
+        // At least ten blocks, even if the log is short.
         let longest = day.max(20).min(rows.len().div_ceil(10)).max(rows.len().div_ceil(MAX_BLOCKS)).max(1);
         let mut blocks = Self { ranges: Vec::new(), folds: Vec::new() };
         let mut start = 0;
@@ -43,7 +43,7 @@ impl Blocks {
         blocks
     }
 
-    /// Number of times that bootstrap sample `key` contains each block. It draws as many blocks as there are, with
+    /// Number of times that the bootstrap sample of `key` contains each block. As many blocks as there are are drawn with
     /// replacement.
     pub fn bootstrap(&self, key: Key) -> Vec<u32> {
         let mut counts = vec![0; self.ranges.len()];

@@ -1,5 +1,5 @@
-//! Feedback: the predictions that are inputs of the next steps in a simulation, and the windows of the log in which a
-//! simulation can run.
+//! Feedback in a simulation: the inputs that are earlier predictions, and the windows of the log in which a simulation can
+//! run.
 
 use std::ops::Range;
 
@@ -7,19 +7,19 @@ use crate::learn::dataset::Dataset;
 use crate::learn::layout::{Layout, Target};
 use crate::rng::Key;
 
-/// The inputs of a layout that are fed back. States with known equations, controls and disturbances are not: in the
-/// simulations of a fit they come from the log.
+/// The inputs of a layout that are fed back. In the simulations of a fit, states with known equations, controls and
+/// disturbances come from the log instead.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feedback {
     /// Inputs that are states whose increments are targets.
-    pub fed: Vec<Fed>,
+    pub inputs: Vec<FeedbackInput>,
     /// Whether each target is an increment: `[targets]`.
     pub increments: Vec<bool>,
 }
 
 /// An input that is the state of a target, `lag` frames ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fed {
+pub struct FeedbackInput {
     pub input: usize,
     pub target: usize,
     pub lag: usize,
@@ -27,19 +27,19 @@ pub struct Fed {
 
 impl Feedback {
     pub fn new(layout: &Layout) -> Self {
-        let fed = |(input, &(signal, lag)): (usize, &(usize, usize))| {
+        let feedback_input = |(input, &(signal, lag)): (usize, &(usize, usize))| {
             let target = layout.targets.iter().position(|t| *t == Target::Delta(signal))?;
-            Some(Fed { input, target, lag })
+            Some(FeedbackInput { input, target, lag })
         };
         Self {
-            fed: layout.inputs.iter().enumerate().filter_map(fed).collect(),
+            inputs: layout.inputs.iter().enumerate().filter_map(feedback_input).collect(),
             increments: layout.targets.iter().map(|t| matches!(t, Target::Delta(_))).collect(),
         }
     }
 }
 
 /// For each position in `rows`, the end of the sequence of consecutive transitions that contains it.
-pub fn ends(data: &Dataset, rows: &[usize]) -> Vec<usize> {
+pub fn sequence_ends(data: &Dataset, rows: &[usize]) -> Vec<usize> {
     let mut ends = vec![rows.len(); rows.len()];
     for i in (1..rows.len()).rev() {
         ends[i - 1] = if data.row[rows[i]] == data.row[rows[i - 1]] + 1 { ends[i] } else { i };
@@ -48,11 +48,11 @@ pub fn ends(data: &Dataset, rows: &[usize]) -> Vec<usize> {
 }
 
 /// Length of the longest possible window, at most `length`.
-pub fn longest(ends: &[usize], length: usize) -> usize {
+pub fn longest_window(ends: &[usize], length: usize) -> usize {
     ends.iter().enumerate().map(|(i, end)| end - i).max().unwrap_or(1).min(length).max(1)
 }
 
-/// Start positions of windows of `length` consecutive transitions that begin in `block`, one every `stride`. The first
+/// Start positions of windows of `length` consecutive transitions, `stride` positions apart, that begin in `block`. The first
 /// position is random, or the start of the block if `key` is `None`.
 pub fn windows(
     block: Range<usize>,
@@ -76,8 +76,8 @@ mod tests {
             targets: vec![Target::Level(3), Target::Residual(1), Target::Delta(0)],
         };
         let feedback = Feedback::new(&layout);
-        let fed = |input, lag| Fed { input, target: 2, lag };
-        assert_eq!(feedback.fed, [fed(0, 0), fed(1, 1)]);
+        let expected = |input, lag| FeedbackInput { input, target: 2, lag };
+        assert_eq!(feedback.inputs, [expected(0, 0), expected(1, 1)]);
         assert_eq!(feedback.increments, [false, false, true]);
     }
 
@@ -91,9 +91,9 @@ mod tests {
             step_ms: 1000,
         };
         let rows = [0, 1, 2, 3, 4, 6, 7];
-        let ends = ends(&data, &rows);
+        let ends = sequence_ends(&data, &rows);
         assert_eq!(ends, [3, 3, 3, 5, 5, 7, 7]);
-        assert_eq!((longest(&ends, 9), longest(&ends, 2)), (3, 2));
+        assert_eq!((longest_window(&ends, 9), longest_window(&ends, 2)), (3, 2));
         let starts = |block, length, key| windows(block, &ends, length, 2, key).collect::<Vec<_>>();
         assert_eq!(starts(0..7, 2, None), [0]);
         assert_eq!(starts(0..7, 1, None), [0, 2, 4, 6]);

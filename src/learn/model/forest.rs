@@ -3,8 +3,8 @@
 //! > y = b + w · x + mean over trees of f_t(x)
 //!
 //! Trees cannot extrapolate: outside the training data they add a constant to the linear model. The members are groups of
-//! trees. Each group is grown on a bootstrap sample of whole blocks of about a day ([`Blocks`]), with half of the inputs
-//! tried at each split. Growing takes O(p n log n) per tree, a prediction O(depth) per row and tree.
+//! trees. Each group is grown on a bootstrap sample of blocks of about a day ([`Blocks`]), and each split considers half of
+//! the inputs. Growing takes O(p n log n) per tree, a prediction O(depth) per row and tree.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artefact;
 use super::blocks::Blocks;
-use super::grow::{Growth, features, grow};
+use super::grow::{ForestSettings, features, grow};
 use super::linear::Linear;
 use super::tree::{TILE, Tree};
 use crate::error::{Error, Result};
@@ -23,14 +23,14 @@ use crate::rng::Key;
 
 /// Number of ensemble members, each a group of trees (guess).
 const GROUPS: usize = 6;
-/// Trees in a group (guess).
+/// Number of trees in a group (guess).
 const TREES: usize = 6;
-/// Maximum number of rows that trees are grown on (guess; more take longer and hardly improve the forest).
+/// Maximum number of rows for growing trees (guess; more rows take longer and hardly improve the forest).
 const MOST_ROWS: usize = 20_000;
-/// The same for refits without a fold (guess).
+/// Maximum number of rows in refits without a fold (guess).
 const DRAFT_ROWS: usize = 8_000;
-/// Maximum number of levels. A residual with heavy tails needs deep trees, because each split separates few extreme rows:
-/// on a zone temperature, 14 levels have more than twice the error of 24 levels (measured).
+/// Maximum number of levels. A residual with heavy tails needs deep trees, because each split separates few extreme rows. For
+/// a zone temperature, the error with 14 levels was more than twice that with 24 levels (measured).
 const LEVELS: u16 = 24;
 /// Minimum number of rows in a leaf (guess).
 const LEAF: usize = 8;
@@ -43,7 +43,7 @@ const TILE_SIZE: usize = 8192;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
     linear: Linear,
-    /// Of each input. The trees read (x − mean) · inverse in single precision.
+    /// Mean and inverse standard deviation of each input. The trees read (x − mean) · inverse in single precision.
     mean: Vec<f64>,
     inverse: Vec<f64>,
     /// `[targets][groups * trees]`; empty for a target that the linear model explains.
@@ -57,7 +57,7 @@ impl Forest {
         let (p, q) = (data.x.len(), data.y.len());
         if p + 1 > TILE_SIZE {
             return Err(Error::Data(format!(
-                "the forest cannot have {p} inputs; use fewer `model.lags`, or name signals in `model.ignore`"
+                "the forest cannot have {p} inputs: use fewer `model.lags`, or list signals in `model.ignore`"
             )));
         }
         let scaling = data.input_scaling(rows);
@@ -66,7 +66,7 @@ impl Forest {
             return Ok(Self { linear, mean, inverse, trees: vec![Vec::new(); q] });
         }
 
-        // Blocks of all rows, so that their duration does not depend on the stride of the selected rows.
+        // The blocks are made from all rows, so that their duration does not depend on the stride of the selected rows.
         let blocks = Blocks::new(data, rows, &[]);
         let n = rows.len().min(if draft { DRAFT_ROWS } else { MOST_ROWS });
         let picked: Vec<usize> = (0..n).map(|i| i * rows.len() / n).collect();
@@ -107,14 +107,14 @@ impl Forest {
         let grown: Result<Vec<Vec<Tree>>> = tasks
             .par_iter()
             .map(|&(j, g)| {
-                let growth = Growth {
+                let settings = ForestSettings {
                     trees: TREES,
                     depth: LEVELS,
                     least_leaf: LEAF,
                     features_per_split: p.div_ceil(2),
                     seed: key.fold(0x7365_6564).fold(j as u64).bits(g as u64),
                 };
-                grow(&x, &residuals[j], &weights[g], growth, p)
+                grow(&x, &residuals[j], &weights[g], settings, p)
             })
             .collect();
         let mut trees = vec![Vec::new(); q];

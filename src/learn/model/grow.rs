@@ -1,23 +1,23 @@
 //! Regression trees grown by smartcore.
 //!
-//! smartcore has no access to the nodes of a tree and predicts row by row, which is slow. Its models can be serialised,
-//! however, so this file reads the serialised forest into structures of the same layout and flattens the trees. The
-//! layout is private to smartcore: `Cargo.toml` fixes the minor version, a layout that differs gives an error or fails the
-//! test below, which compares all predictions, and every tree is checked ([`Tree::flatten`]).
+//! smartcore gives no access to the nodes of a tree and predicts row by row, which is slow. Its models can be serialised,
+//! however, so this file reads the serialised forest into structures of the same layout and flattens the trees. The layout is
+//! private to smartcore. `Cargo.toml` therefore fixes the minor version, [`Tree::flatten`] checks every tree, and the test
+//! below compares all predictions.
 
 use serde::Deserialize;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
-use super::tree::{Grown, Tree};
+use super::tree::{GrownNode, Tree};
 use crate::error::{Error, Result};
 
 pub type Features = DenseMatrix<f32>;
-type Fitted = RandomForestRegressor<f32, f64, Features, Vec<f64>>;
+type SmartcoreRegressor = RandomForestRegressor<f32, f64, Features, Vec<f64>>;
 
 /// Settings of a forest.
 #[derive(Debug, Clone, Copy)]
-pub struct Growth {
+pub struct ForestSettings {
     pub trees: usize,
     /// Maximum number of levels, including the root.
     pub depth: u16,
@@ -26,7 +26,7 @@ pub struct Growth {
     pub seed: u64,
 }
 
-/// The features from one list of columns, `[features][rows]`.
+/// The matrix of features from a list of columns, `[features][rows]`.
 ///
 /// # Errors
 /// [`Error::Internal`] if the list does not have features × rows values.
@@ -38,35 +38,41 @@ pub fn features(values: Vec<f32>, rows: usize, features: usize) -> Result<Featur
 ///
 /// # Errors
 /// [`Error::Internal`] if smartcore rejects the data, or if its model does not have the expected layout.
-pub fn grow(x: &Features, y: &Vec<f64>, weights: &[f64], growth: Growth, features: usize) -> Result<Vec<Tree>> {
-    flatten(&fit(x, y, weights, growth)?, features)
+pub fn grow(
+    x: &Features,
+    y: &Vec<f64>,
+    weights: &[f64],
+    settings: ForestSettings,
+    features: usize,
+) -> Result<Vec<Tree>> {
+    flatten(&fit(x, y, weights, settings)?, features)
 }
 
-fn fit(x: &Features, y: &Vec<f64>, weights: &[f64], growth: Growth) -> Result<Fitted> {
+fn fit(x: &Features, y: &Vec<f64>, weights: &[f64], settings: ForestSettings) -> Result<SmartcoreRegressor> {
     let parameters = RandomForestRegressorParameters::default()
-        .with_n_trees(growth.trees)
-        .with_max_depth(growth.depth)
-        .with_min_samples_leaf(growth.least_leaf)
-        .with_min_samples_split(2 * growth.least_leaf)
-        .with_m(growth.features_per_split)
-        .with_seed(growth.seed);
-    Fitted::fit_with_weights(x, y, weights, parameters).map_err(internal)
+        .with_n_trees(settings.trees)
+        .with_max_depth(settings.depth)
+        .with_min_samples_leaf(settings.least_leaf)
+        .with_min_samples_split(2 * settings.least_leaf)
+        .with_m(settings.features_per_split)
+        .with_seed(settings.seed);
+    SmartcoreRegressor::fit_with_weights(x, y, weights, parameters).map_err(internal)
 }
 
-fn flatten(fitted: &Fitted, features: usize) -> Result<Vec<Tree>> {
+fn flatten(fitted: &SmartcoreRegressor, features: usize) -> Result<Vec<Tree>> {
     let bytes = postcard::to_allocvec(fitted).map_err(internal)?;
     let trees = read(&bytes)?;
     trees
         .iter()
         .map(|tree| {
-            let grown: Vec<Grown> = tree.nodes.iter().map(SmartcoreNode::grown).collect();
+            let grown: Vec<GrownNode> = tree.nodes.iter().map(SmartcoreNode::grown).collect();
             Tree::flatten(&grown, features)
                 .ok_or_else(|| Error::Internal("the nodes of a grown tree are not a tree".into()))
         })
         .collect()
 }
 
-/// The trees in the bytes of a serialised forest, of which none may be left over.
+/// Reads the trees of a serialised forest. All bytes must be used.
 fn read(bytes: &[u8]) -> Result<Vec<SmartcoreTree>> {
     match postcard::take_from_bytes::<SmartcoreModel>(bytes).map_err(internal)? {
         (SmartcoreModel { forest_regressor: Some(SmartcoreForest { trees: Some(trees), .. }) }, []) => Ok(trees),
@@ -78,7 +84,7 @@ fn internal(e: impl std::fmt::Display) -> Error {
     Error::Internal(format!("growing a forest failed: {e}"))
 }
 
-// The layout of the models of smartcore 0.7. Unused fields are needed to skip their bytes.
+// The layout of the models of smartcore 0.7. Unused fields are declared so that their bytes are skipped.
 
 #[derive(Deserialize)]
 struct SmartcoreModel {
@@ -130,13 +136,13 @@ enum Splitter {
 }
 
 impl SmartcoreNode {
-    /// A node without children is a leaf, also if it has a split.
-    fn grown(&self) -> Grown {
+    /// The node in the form that [`Tree::flatten`] reads. A node without children is a leaf, even if it has a split.
+    fn grown(&self) -> GrownNode {
         match (self.split_value, self.true_child, self.false_child) {
             (Some(threshold), Some(low), Some(high)) => {
-                Grown::Branch { feature: self.split_feature, threshold, children: [low, high] }
+                GrownNode::Branch { feature: self.split_feature, threshold, children: [low, high] }
             }
-            _ => Grown::Leaf(self.output),
+            _ => GrownNode::Leaf(self.output),
         }
     }
 }
@@ -159,8 +165,8 @@ mod tests {
             .collect();
         let weights: Vec<f64> = (0..n).map(|r| if r / 100 % 3 == 0 { 0.0 } else { 1.0 }).collect();
         let x = features(values.clone(), n, p).unwrap();
-        let growth = Growth { trees: 36, depth: 24, least_leaf: 8, features_per_split: 6, seed: 11 };
-        let fitted = fit(&x, &y, &weights, growth).unwrap();
+        let settings = ForestSettings { trees: 36, depth: 24, least_leaf: 8, features_per_split: 6, seed: 11 };
+        let fitted = fit(&x, &y, &weights, settings).unwrap();
         let start = Instant::now();
         let theirs: Vec<f64> = fitted.predict(&x).unwrap();
         let their_seconds = start.elapsed().as_secs_f64();
@@ -180,7 +186,7 @@ mod tests {
         let seconds = start.elapsed().as_secs_f64();
         println!("{:.0} rows/s, {:.1} times as fast as smartcore", n as f64 / seconds, their_seconds / seconds);
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a / trees.len() as f64 - b).abs()).fold(0.0, f64::max);
-        // The values of leaves are rounded to single precision. A wrong leaf would give a much larger difference.
+        // Leaf values are rounded to single precision. A wrong leaf would give a much larger difference.
         assert!(worst < 1e-6, "{worst}");
     }
 }

@@ -1,14 +1,14 @@
-//! Fits of linear models to the errors of simulations over several steps.
+//! Fits linear models to minimise the errors of simulations over several steps.
 //!
-//! One-step fits with noisy measurements underestimate how slow a plant is (attenuation). This fit minimises
+//! One-step fits to noisy measurements underestimate the time constants of a plant (attenuation). This fit minimises
 //!
 //! > Σ_j c_j mean over windows and steps of d_j(t)² + Σ_j λ_j ‖w_j‖²
 //!
-//! where d is the deviation of a simulated from the measured target, in standardised units. With e the error of one step,
-//! whose inputs contain the earlier deviations of the states, d(t + 1) = d(t) + e(t) for increments and d = e for other
-//! targets. The weight c_j is the ratio of the one-step error to the multi-step error at the start, so that the penalty
-//! λ_j keeps its relative weight. The gradient comes from reverse-mode differentiation of the simulation; the minimiser
-//! is L-BFGS ([`super::lbfgs`]). One evaluation takes O(windows · length · p) operations per target.
+//! where d is the deviation of a simulated target from its measurement, in standardised units. Let e be the error of one step,
+//! whose inputs include the earlier deviations of the states. Then d(t + 1) = d(t) + e(t) for increments of states, and d = e
+//! for other targets. The weight c_j is the ratio of the one-step error to the multi-step error at the start, so that the
+//! penalty λ_j keeps its relative weight. The minimiser is L-BFGS ([`super::lbfgs`]) with gradients by reverse-mode
+//! differentiation of the simulation. One evaluation takes O(windows · length · p) operations per target.
 
 use std::ops::Range;
 
@@ -16,11 +16,11 @@ use nalgebra::DVector;
 use rayon::prelude::*;
 
 use super::blocks::Blocks;
-use super::feedback::{Fed, Feedback, ends, longest, windows};
+use super::feedback::{Feedback, FeedbackInput, longest_window, sequence_ends, windows};
 use super::lbfgs::{self, minimise};
 use crate::learn::dataset::{Dataset, Scaling};
 
-/// Windows that are simulated together (guess).
+/// Number of windows simulated together (guess).
 const WINDOWS: usize = 64;
 
 /// Intercept and weights of each target, for standardised columns.
@@ -37,12 +37,12 @@ pub struct Horizon<'a> {
     /// Change of each fed-back input per unit of the deviation of its state, both standardised.
     gain: Vec<f64>,
     length: usize,
-    /// (first transition, block) of each window.
+    /// Pairs (first transition, block), one for each window.
     windows: Vec<(usize, usize)>,
 }
 
 impl<'a> Horizon<'a> {
-    /// Windows of `length` transitions that overlap by half; shorter ones if no window has that length.
+    /// Uses windows of `length` transitions that overlap by half, or shorter windows if none has that length.
     pub fn new(
         data: &'a Dataset,
         rows: &[usize],
@@ -51,8 +51,8 @@ impl<'a> Horizon<'a> {
         y: &'a Scaling,
         length: usize,
     ) -> Self {
-        let ends = ends(data, rows);
-        let length = longest(&ends, length);
+        let ends = sequence_ends(data, rows);
+        let length = longest_window(&ends, length);
         let stride = length.div_ceil(2);
         let in_block = |(b, block): (usize, &Range<usize>)| {
             windows(block.clone(), &ends, length, stride, None).map(move |i| (rows[i], b)).collect::<Vec<_>>()
@@ -60,7 +60,7 @@ impl<'a> Horizon<'a> {
         let feedback = Feedback::new(&data.layout);
         let inverse = [x.inverse(), y.inverse()];
         Self {
-            gain: feedback.fed.iter().map(|f| y.sd[f.target] * inverse[0][f.input]).collect(),
+            gain: feedback.inputs.iter().map(|f| y.sd[f.target] * inverse[0][f.input]).collect(),
             windows: blocks.ranges.iter().enumerate().flat_map(in_block).collect(),
             data,
             x,
@@ -71,8 +71,8 @@ impl<'a> Horizon<'a> {
         }
     }
 
-    /// Minimises the error of simulations from `start` on, in at most `iterations`. `ridges`: λ of each target; `counts`:
-    /// the number of times that the bootstrap sample contains each block. Returns `start` if nothing better is found.
+    /// Minimises the error of simulations, starting at `start`, in at most `iterations` iterations. `ridges`: λ of each target.
+    /// `counts`: number of times that the bootstrap sample contains each block. Returns `start` if nothing better is found.
     pub fn improve(
         &self,
         start: &Solution,
@@ -92,7 +92,7 @@ impl<'a> Horizon<'a> {
         let near = Problem { length: 1, ..problem.clone() }.run(&from).squares;
         problem.weight = far.iter().zip(&near).map(|(f, n)| if *f > 0.0 { n / f } else { 0.0 }).collect();
         let settings = lbfgs::Settings { iterations, evaluations: usize::MAX, relative_gain: None, scaled: false };
-        // A failed line search gives no iterate. Then the result is the start.
+        // A failed line search gives no iterate; then `start` is returned.
         let minimum = minimise(&|p| Ok(Some(problem.value_and_gradient(p))), from.clone(), settings);
         let found = minimum.ok().flatten().and_then(|m| m.iterate).unwrap_or_else(|| from.clone());
         let better = |p: &[f64]| problem.run(p).cost(&problem, p);
@@ -125,7 +125,7 @@ fn solution(flat: &[f64], targets: usize) -> Solution {
 struct Problem<'a> {
     horizon: &'a Horizon<'a>,
     length: usize,
-    /// (first transition, count) of each window.
+    /// Pairs (first transition, count), one for each window.
     windows: &'a [(usize, f64)],
     ridges: &'a [f64],
     /// c: `[targets]`.
@@ -178,7 +178,7 @@ impl Problem<'_> {
         sum
     }
 
-    /// Simulates some windows, and differentiates in reverse. Returns sums instead of means.
+    /// Simulates some windows and differentiates them in reverse mode. Returns sums instead of means.
     fn sums(&self, windows: &[(usize, f64)], parameters: &[f64]) -> WindowErrors {
         let Horizon { feedback, gain, .. } = self.horizon;
         let length = self.length;
@@ -195,7 +195,7 @@ impl Problem<'_> {
                     *x = self.horizon.input(k, w.0 + t);
                 }
             }
-            for (f, gain) in feedback.fed.iter().zip(gain).filter(|(f, _)| f.lag < t) {
+            for (f, gain) in feedback.inputs.iter().zip(gain).filter(|(f, _)| f.lag < t) {
                 let from = &d[((t - f.lag) * q + f.target) * n..][..n];
                 add(&mut x[f.input * n..][..n], *gain, from);
             }
@@ -233,7 +233,9 @@ impl Problem<'_> {
                 if feedback.increments[j] {
                     add(&mut adjoint[(t * q + j) * n..][..n], 1.0, &g);
                 }
-                for (Fed { input, target, lag }, gain) in feedback.fed.iter().zip(gain).filter(|(f, _)| f.lag < t) {
+                for (FeedbackInput { input, target, lag }, gain) in
+                    feedback.inputs.iter().zip(gain).filter(|(f, _)| f.lag < t)
+                {
                     add(&mut adjoint[((t - lag) * q + target) * n..][..n], gain * own[1 + input], &g);
                 }
             }
@@ -304,7 +306,7 @@ mod tests {
         let blocks = Blocks::new(&data, &rows, &[]);
         let horizon = Horizon::new(&data, &rows, &blocks, &x, &y, 40);
         let pole = |s: &Solution| 1.0 + s[1].1[0] * y.sd[1] / x.sd[0];
-        let grams = super::super::ridge::Gram::of_blocks(&data, &rows, &blocks, &x, &y);
+        let grams = super::super::ridge::Gram::from_blocks(&data, &rows, &blocks, &x, &y);
         let mut gram = super::super::ridge::Gram::zero(2, 2);
         grams.iter().for_each(|g| gram.add(g, 1.0));
         let basis = super::super::ridge::Basis::new(&gram).unwrap();

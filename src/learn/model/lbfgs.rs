@@ -1,8 +1,8 @@
 //! Minimisation of a smooth function by L-BFGS: an adapter to argmin for functions whose value and gradient come from
 //! one computation.
 //!
-//! The method is that of Liu & Nocedal (1989) with the line search of Moré & Thuente (1994). Time is that of the
-//! function evaluations plus O(10 n) per iteration for n parameters.
+//! The method is that of Liu & Nocedal (1989) with the line search of Moré & Thuente (1994). For n parameters, an iteration
+//! takes O(10 n) in addition to the function evaluations.
 
 use std::cell::{Cell, RefCell};
 
@@ -12,9 +12,9 @@ use argmin::solver::quasinewton::LBFGS;
 
 use crate::error::{Error, Result};
 
-/// Stored pairs of steps and gradient changes (guess; 3 to 20 are usual).
+/// Number of stored pairs of steps and gradient changes (guess; 3 to 20 are usual).
 const MEMORY: usize = 10;
-/// Stands for an undefined value: larger than any value that a line search would accept (guess).
+/// Replaces an undefined value. It is larger than any value that a line search would accept (guess).
 const UNDEFINED: f64 = 1e10;
 
 /// Value and gradient at a point; `None` if the function is undefined there.
@@ -22,32 +22,32 @@ pub type Evaluation = Option<(f64, Vec<f64>)>;
 /// A function of several parameters.
 pub type Function<'a> = dyn Fn(&[f64]) -> Result<Evaluation> + 'a;
 
-/// When the search stops, and how it starts.
+/// Settings of a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
     pub iterations: u64,
     /// Maximum number of evaluations of the function.
     pub evaluations: usize,
-    /// Stop after an iteration that improves by less than this, relative to 1 + |value at the start|; `None`: argmin's
-    /// default tolerances.
+    /// Stop after an iteration that improves by less than this, relative to 1 + |value at the start|. If `None`, the default
+    /// tolerances of argmin apply.
     pub relative_gain: Option<f64>,
-    /// Scale the function such that the first step has at most length one.
+    /// Whether to scale the function so that the first step has at most length one.
     pub scaled: bool,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Minimum {
     /// The best end point of a line search; `None` if a line search failed or the evaluations were used up.
     pub iterate: Option<Vec<f64>>,
-    /// The best of all evaluated points, also within line searches.
+    /// The best of all evaluated points, including those within line searches.
     pub best: Vec<f64>,
-    /// The value there.
+    /// Value at `best`.
     pub value: f64,
     pub evaluations: usize,
 }
 
-/// Minimises `function` from `start` on. `None` if the function is undefined at `start`.
+/// Minimises `function`, starting at `start`. `None` if the function is undefined at `start`.
 ///
 /// # Errors
 /// Those of the function.
@@ -59,7 +59,7 @@ pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Res
         scale: if settings.scaled { 1.0 / steepness.max(1.0) } else { 1.0 },
         last: RefCell::new((start.clone(), Some((value, gradient)))),
         best: RefCell::new(Minimum { iterate: None, best: start.clone(), value, evaluations: 1 }),
-        left: Cell::new(settings.evaluations.saturating_sub(1)),
+        remaining: Cell::new(settings.evaluations.saturating_sub(1)),
         failure: RefCell::new(None),
     };
     let mut solver = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY);
@@ -74,7 +74,7 @@ pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Res
         .configure(|state| state.param(start).max_iters(settings.iterations))
         .timer(false)
         .run();
-    // An error here is a failed line search or the end of the evaluations; the function's own errors are in `failure`.
+    // An error here means that a line search failed or no evaluations remain. Errors of the function are in `failure`.
     let iterate = run.ok().and_then(|mut r| r.state.take_best_param());
     match problem.failure.into_inner() {
         Some(e) => Err(e),
@@ -82,14 +82,14 @@ pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Res
     }
 }
 
-/// The function as argmin asks for it: value and gradient one after the other, so the last evaluation is stored.
+/// The function in the form of argmin, which requests value and gradient separately, so the last evaluation is stored.
 struct Problem<'a> {
     function: &'a Function<'a>,
     scale: f64,
     last: RefCell<(Vec<f64>, Evaluation)>,
     best: RefCell<Minimum>,
     /// Remaining evaluations.
-    left: Cell<usize>,
+    remaining: Cell<usize>,
     failure: RefCell<Option<Error>>,
 }
 
@@ -98,10 +98,10 @@ impl Problem<'_> {
         if self.last.borrow().0 == at {
             return Ok(());
         }
-        if self.left.get() == 0 {
-            return Err(Stop::msg("no evaluations are left"));
+        if self.remaining.get() == 0 {
+            return Err(Stop::msg("no evaluations remain"));
         }
-        self.left.set(self.left.get() - 1);
+        self.remaining.set(self.remaining.get() - 1);
         let evaluation = (self.function)(at).map_err(|e| {
             let stop = Stop::msg(e.to_string());
             *self.failure.borrow_mut() = Some(e);
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_search_turns_back_if_the_function_is_undefined() {
-        // x − ln x has its minimum 1 at 1
+        // x − ln x has its minimum 1 at 1.
         let f = |p: &[f64]| Ok((p[0] > 0.0).then(|| (p[0] - p[0].ln(), vec![1.0 - 1.0 / p[0]])));
         let found = minimise(&f, vec![0.01], SETTINGS).unwrap().unwrap();
         assert!((found.value - 1.0).abs() < 1e-9, "{found:?}");

@@ -2,11 +2,11 @@
 //!
 //! > y = b + w · x
 //!
-//! with b and w of [`super::ridge`], and optionally refined by [`super::horizon`]: then the least-squares solution is the
-//! start of a fit to the errors of simulations over `rollout_loss` steps.
+//! with b and w from [`super::ridge`]. If `rollout_loss` is more than one step, [`super::horizon`] refines them to minimise
+//! the errors of simulations over that many steps.
 //!
-//! The members are fits to bootstrap samples of whole blocks of about a day ([`Blocks`]). A prediction takes O(p) per row
-//! and target.
+//! The members are fitted to bootstrap samples of blocks of about a day ([`Blocks`]). A prediction takes O(p) per row and
+//! target.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::artefact;
 use super::blocks::Blocks;
 use super::horizon::{Horizon, Solution};
-use super::ridge::{Basis, Gram, choose};
+use super::ridge::{Basis, Gram, select_penalties};
 use crate::error::Result;
 use crate::learn::dataset::Scaling;
 use crate::learn::regressor::{Coefficients, Fit, Particle, Regressor};
@@ -24,10 +24,10 @@ use crate::rng::Key;
 
 /// Number of ensemble members (guess).
 const MEMBERS: usize = 16;
-/// Maximum number of L-BFGS iterations of the mean model and of each member, which starts at the mean model (guesses).
+/// Maximum number of L-BFGS iterations for the mean model, and for each member, which starts near the mean model (guesses).
 const ITERATIONS: u64 = 200;
 const MEMBER_ITERATIONS: u64 = 20;
-/// Rows that are predicted at a time: 27 input columns of them fit the first-level cache.
+/// Number of rows predicted at a time: with 27 input columns they fit the first-level cache.
 const TILE: usize = 128;
 
 /// A linear model with members.
@@ -35,7 +35,7 @@ const TILE: usize = 128;
 pub struct Linear {
     inputs: usize,
     targets: usize,
-    /// In physical units: the mean model and then the members, the intercept first:
+    /// Intercepts and weights in physical units, of the mean model and then of the members:
     /// `[1 + members][targets][1 + inputs]`.
     weights: Vec<f64>,
 }
@@ -46,7 +46,7 @@ impl Linear {
         let (p, q) = (data.x.len(), data.y.len());
         let (x, y) = (data.input_scaling(rows), data.target_scaling(rows));
         let blocks = Blocks::new(data, rows, folds);
-        let grams = Gram::of_blocks(data, rows, &blocks, &x, &y);
+        let grams = Gram::from_blocks(data, rows, &blocks, &x, &y);
         let sum = |weight: &dyn Fn(usize) -> f64| {
             let mut total = Gram::zero(p, q);
             for (b, gram) in grams.iter().enumerate() {
@@ -59,7 +59,7 @@ impl Linear {
         };
         let folds: Vec<Gram> =
             (0..folds.len()).map(|k| sum(&|b| f64::from(u8::from(blocks.folds[b] == Some(k))))).collect();
-        let ridges = choose(&folds, q)?;
+        let ridges = select_penalties(&folds, q)?;
         let length = options.rollout_loss.value;
         let horizon = (length > 1).then(|| Horizon::new(data, rows, &blocks, &x, &y, length));
         let mut weights = Vec::with_capacity((1 + MEMBERS) * q * (1 + p));
@@ -80,7 +80,7 @@ impl Linear {
             let counts = blocks.bootstrap(key.fold(m as u64));
             let mut member = solve(&sum(&|b| f64::from(counts[b])))?;
             if let (Some(horizon), Some(mean)) = (&horizon, &mean) {
-                // The start differs from the mean model as the one-step solutions differ.
+                // The start is the mean model plus the difference between the one-step solutions.
                 for (((b, w), (b_1, w_1)), (b_k, w_k)) in member.iter_mut().zip(&one_step).zip(mean) {
                     *b += b_k - b_1;
                     *w += w_k - w_1;
@@ -124,7 +124,7 @@ impl Linear {
                 };
                 let out = &mut out[tile.clone()];
                 out.fill(intercept);
-                // Four columns at a time, to pass over `out` less often.
+                // Four columns at a time need fewer passes over `out`.
                 let (fours, rest) = weights.as_chunks::<4>();
                 for (w, x) in fours.iter().zip(x.chunks_exact(4)) {
                     let [a, b, c, d] = [0, 1, 2, 3].map(|k| &x[k][tile.clone()]);

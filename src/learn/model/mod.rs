@@ -7,9 +7,9 @@
 //! | `forest` | linear + mean of regression trees | random forest on the residual, O(trees · p n log n) |
 //! | `gp` | mean function + Gaussian process | marginal likelihood, O(n³), or O(n m²) with m inducing points |
 //! | `ensemble` | linear + mean of neural networks | stochastic gradient descent, O(epochs · n · weights) |
-//! | `stack` | weighted mean of the others | non-negative least squares on out-of-fold predictions |
+//! | `stack` | weighted mean of the others | weights that minimise the out-of-fold multi-step CRPS |
 //!
-//! n: rows, p: inputs. Every model also has ensemble members, which differ as much as the training data leave open.
+//! n: rows, p: inputs. The learned models also have ensemble members, whose differences show the epistemic uncertainty.
 
 mod artefact;
 mod blocks;
@@ -39,8 +39,8 @@ pub use linear::Linear;
 pub use persistence::Persistence;
 pub use stack::{STACK, Stack};
 
-/// Names of the models. A new model needs a file in this folder, a name, and a line in [`fit`] and [`decode`]. A
-/// [`Stack`] is made from fitted models.
+/// Names of the models. A new model needs a file in this folder, a name here, and a line in [`fit`] and [`decode`]. The
+/// [`Stack`] is not in the list, because it is made from fitted models.
 pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp", "ensemble"];
 
 /// Fits the model `name`. Outliers are left out ([`super::Dataset::inliers`]).
@@ -60,7 +60,7 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     if inliers.rows.len() < needed && !data.y.is_empty() {
         return Err(Error::Data(format!(
             "the log is too short to fit `{name}`: there are {} with measurements of all signals over {} in a row, and at \
-             least {needed} are needed for {}; `inspect` lists missing values; use a longer log, fewer `model.lags`, or \
+             least {needed} are needed for {}. Run `inspect` to find missing values, and use a longer log, fewer `model.lags`, or \
              name signals that no model needs in `model.ignore`",
             plural(inliers.rows.len(), "training row", "training rows"),
             plural(options.lags.value + 1, "step", "steps"),

@@ -1,4 +1,4 @@
-//! Persistence: everything stays as it is. Other models are compared with it.
+//! The persistence model, which repeats the last values. It is the baseline for the other models.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,9 +2,9 @@
 //!
 //! > w = argmin Σ_r (y_r − b − w · x_r)² / n + λ ‖w‖² = V (Λ + λ I)⁻¹ Vᵀ cov(x, y)
 //!
-//! with the eigendecomposition V Λ Vᵀ of the covariance of the standardised inputs. One pass over the data computes the
-//! Gram matrix of each block, in O(n p²). The sum of the matrices of some blocks gives any fold or bootstrap sample: its
-//! decomposition takes O(p³), and then each penalty λ takes O(p²).
+//! with the eigendecomposition V Λ Vᵀ of the covariance of the standardised inputs. One pass over the data computes the Gram
+//! matrix of each block, in O(n p²). The Gram matrix of a fold or bootstrap sample is a sum over its blocks. Its decomposition
+//! takes O(p³), and then the solution for each penalty λ takes O(p²).
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use rayon::prelude::*;
@@ -13,7 +13,7 @@ use super::blocks::Blocks;
 use crate::error::{Error, Result};
 use crate::learn::dataset::{Dataset, Scaling};
 
-/// Rows that are standardised at a time (guess; they fit the first-level cache).
+/// Number of rows standardised at a time (guess; they fit the first-level cache).
 const TILE: usize = 128;
 
 /// Sums of products of the standardised columns (1, x, y) of a block of rows.
@@ -50,7 +50,7 @@ impl Gram {
         self.sums[0]
     }
 
-    fn of_rows(data: &Dataset, rows: &[usize], x: &Scaling, y: &Scaling) -> Self {
+    fn from_rows(data: &Dataset, rows: &[usize], x: &Scaling, y: &Scaling) -> Self {
         let mut gram = Self::zero(data.x.len(), data.y.len());
         let width = gram.width();
         let scaled = data.x.iter().zip(x.mean.iter().zip(x.inverse()));
@@ -76,8 +76,8 @@ impl Gram {
     }
 
     /// The Gram matrix of every block, in order.
-    pub fn of_blocks(data: &Dataset, rows: &[usize], blocks: &Blocks, x: &Scaling, y: &Scaling) -> Vec<Self> {
-        blocks.ranges.par_iter().map(|b| Self::of_rows(data, &rows[b.clone()], x, y)).collect()
+    pub fn from_blocks(data: &Dataset, rows: &[usize], blocks: &Blocks, x: &Scaling, y: &Scaling) -> Vec<Self> {
+        blocks.ranges.par_iter().map(|b| Self::from_rows(data, &rows[b.clone()], x, y)).collect()
     }
 
     /// Sum of squared errors of a linear model of target `j` on the rows of this Gram matrix.
@@ -92,7 +92,7 @@ impl Gram {
     }
 }
 
-/// Dot product. Eight partial sums fix the order and let the compiler use vector instructions.
+/// Dot product. Eight partial sums in a fixed order let the compiler use vector instructions.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
@@ -116,7 +116,7 @@ pub struct Basis {
 
 impl Basis {
     /// # Errors
-    /// [`Error::Internal`] if the decomposition does not converge. It does for finite data.
+    /// [`Error::Internal`] if the decomposition does not converge, which does not happen for finite data.
     pub fn new(gram: &Gram) -> Result<Self> {
         let (p, q, n) = (gram.inputs, gram.targets, gram.rows().max(1.0));
         let x_mean = DVector::from_fn(p, |k, _| gram.at(0, 1 + k) / n);
@@ -143,12 +143,12 @@ impl Basis {
     }
 }
 
-/// The penalty λ of each target by cross-validation: the one with the least squared one-step error over the folds, of
-/// 10⁻⁹ to 10 in half decades; 10⁻⁶ if there are fewer than two folds (guesses).
+/// Selects the penalty λ of each target by cross-validation: the value from 10⁻⁹ to 10, in half decades, with the smallest
+/// squared one-step error over the folds; 10⁻⁶ if there are fewer than two folds (guesses).
 ///
 /// # Errors
 /// Those of [`Basis::new`].
-pub fn choose(folds: &[Gram], targets: usize) -> Result<Vec<f64>> {
+pub fn select_penalties(folds: &[Gram], targets: usize) -> Result<Vec<f64>> {
     let used: Vec<&Gram> = folds.iter().filter(|g| g.rows() > 0.0).collect();
     if used.len() < 2 {
         return Ok(vec![1e-6; targets]);

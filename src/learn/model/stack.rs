@@ -3,7 +3,7 @@
 //! > y_j = Σ_i w_ij y_ij with w_ij ≥ 0 and Σ_i w_ij = 1 for each target j
 //!
 //! (stacking: Wolpert 1992; constraints on the weights: Breiman 1996). The epistemic variance is that of a mixture,
-//! Σ_i w_ij (σ_ij² + (y_ij − y_j)²), in which σ_ij is the epistemic standard deviation of part i.
+//! Σ_i w_ij (σ_ij² + (y_ij − y_j)²), where σ_ij is the epistemic standard deviation of part i.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +17,7 @@ use crate::learn::regressor::{Particle, Regressor};
 /// Name of the stack in the list of models.
 pub const STACK: &str = "stack";
 
-/// Several models of the same layout. Member m is the weighted mean of the members m of all parts.
+/// A weighted mean of several models of the same layout. Its member m is the weighted mean of member m of each part.
 #[derive(Debug)]
 pub struct Stack {
     parts: Vec<Arc<dyn Regressor>>,
@@ -30,16 +30,16 @@ pub struct Stack {
 /// The serialised form.
 #[derive(Serialize, Deserialize)]
 struct StoredStack {
-    /// (name, bytes) of each part.
+    /// Pairs (name, bytes), one for each part.
     parts: Vec<(String, Vec<u8>)>,
     weights: Vec<Vec<f64>>,
 }
 
 impl Stack {
-    /// `weights`: `[parts][targets]`. Parts without weight are left out.
+    /// Stacks `parts` with `weights` `[parts][targets]`. Parts without weight are left out.
     ///
     /// # Errors
-    /// [`Error::Internal`] if there is no part, or if shapes differ.
+    /// [`Error::Internal`] if there are no parts, or if their shapes differ.
     pub fn new(parts: Vec<Arc<dyn Regressor>>, weights: Vec<Vec<f64>>) -> Result<Self> {
         let shape = parts.first().map(|p| p.shape());
         let fits = parts.len() == weights.len()
@@ -55,7 +55,7 @@ impl Stack {
 
     pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
         let StoredStack { parts, weights } = artefact::decode(STACK, bytes)?;
-        // A stack must not contain a stack, which could nest without limit.
+        // A stack must not contain another stack, because the nesting would have no limit.
         let known = |name: &str| super::NAMES.contains(&name);
         let part = |(name, bytes): &(String, Vec<u8>)| match known(name) {
             true => decode(name, bytes, compute),
@@ -69,7 +69,7 @@ impl Stack {
         }
     }
 
-    /// Sums the columns that `part(i, …)` writes, weighted by `weight(i, j)` for part i and column j.
+    /// Sums the columns that `part(i, …)` writes, with weight `weight(i, j)` for part i and column j.
     fn sum(
         &self,
         particles: &[Particle],

@@ -1,13 +1,14 @@
-//! Regression trees as flat lists of nodes of eight bytes, evaluated for many rows at once.
+//! Regression trees as flat lists of eight-byte nodes, evaluated for many rows at once.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// Maximum number of rows that are evaluated at once (guess; see `forest` in `benches/ensemble.rs`).
+/// Maximum number of rows evaluated at once (guess; see `forest` in `benches/ensemble.rs`).
 pub const TILE: usize = 64;
 
-/// A branch or a leaf. At a branch, rows with `feature` > `value` go to node `child + 1`, others and NaN to `child`.
+/// A branch or a leaf. At a branch, rows with `feature` > `value` go to node `child + 1`, and other rows, including NaN, to
+/// `child`.
 ///
 /// At a leaf, `value` is the prediction, `child` is the leaf itself, and `feature` is one past the last feature: a column
 /// of −∞, which keeps every row at the leaf. All rows can therefore take the same number of steps without a test for
@@ -19,11 +20,11 @@ pub struct Node {
     child: u16,
 }
 
-/// A node of a tree with children at any index.
+/// A node of a tree whose children can have any index.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Grown {
+pub enum GrownNode {
     Leaf(f64),
-    /// Rows with `feature` ≤ `threshold` go to the first child, others to the second. `children` are indices.
+    /// Rows with `feature` ≤ `threshold` go to the first child, other rows to the second. `children` are indices.
     Branch {
         feature: usize,
         threshold: f64,
@@ -33,7 +34,7 @@ pub enum Grown {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tree {
-    /// Largest number of branches between the root and a leaf.
+    /// Maximum number of branches between the root and a leaf.
     depth: u16,
     /// Node 0 is the root.
     nodes: Vec<Node>,
@@ -42,7 +43,7 @@ pub struct Tree {
 impl Tree {
     /// Flattens a tree over `features` single-precision features; node 0 is the root. `None` if the nodes are not a tree,
     /// or if there are too many.
-    pub fn flatten(grown: &[Grown], features: usize) -> Option<Self> {
+    pub fn flatten(grown: &[GrownNode], features: usize) -> Option<Self> {
         let leaf_feature = u16::try_from(features).ok()?;
         let mut nodes = vec![Node { value: 0.0, feature: leaf_feature, child: 0 }];
         let mut queue = VecDeque::from([(0usize, 0usize, 0u16)]);
@@ -50,12 +51,12 @@ impl Tree {
         while let Some((from, to, level)) = queue.pop_front() {
             depth = depth.max(level);
             match *grown.get(from)? {
-                Grown::Leaf(value) => {
+                GrownNode::Leaf(value) => {
                     nodes[to] = Node { value: value as f32, feature: leaf_feature, child: u16::try_from(to).ok()? };
                 }
-                Grown::Branch { feature, threshold, children } => {
+                GrownNode::Branch { feature, threshold, children } => {
                     let child = nodes.len();
-                    // More nodes than in the input: the children form a cycle.
+                    // If there are more nodes than in the input, the children form a cycle.
                     if child + 1 >= usize::from(u16::MAX) || child > grown.len() {
                         return None;
                     }
@@ -82,7 +83,7 @@ impl Tree {
                     feature < features && child > i && child + 1 < self.nodes.len()
                 }
         };
-        // Children come after their parents, so one pass gives the levels.
+        // Children come after their parents, so one pass computes all levels.
         let mut level = vec![0u16; self.nodes.len()];
         !self.nodes.is_empty()
             && self.nodes.len() <= usize::from(u16::MAX)
@@ -109,7 +110,7 @@ impl Tree {
         let at = &mut at[..sums.len()];
         let nodes = self.nodes.as_slice();
         for _ in 0..self.depth {
-            // Most rows reach a leaf long before the deepest one.
+            // Stop when all rows are at a leaf, which is usually long before the maximum depth.
             let mut moved = false;
             for (i, at) in at.iter_mut().enumerate() {
                 let node = nodes[usize::from(*at)];
@@ -139,13 +140,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_reach_the_right_leaf() {
+    fn each_row_reaches_its_leaf() {
         let grown = [
-            Grown::Branch { feature: 1, threshold: 0.5, children: [1, 2] },
-            Grown::Leaf(-1.0),
-            Grown::Branch { feature: 0, threshold: 2.0, children: [3, 4] },
-            Grown::Leaf(10.0),
-            Grown::Leaf(20.0),
+            GrownNode::Branch { feature: 1, threshold: 0.5, children: [1, 2] },
+            GrownNode::Leaf(-1.0),
+            GrownNode::Branch { feature: 0, threshold: 2.0, children: [3, 4] },
+            GrownNode::Leaf(10.0),
+            GrownNode::Leaf(20.0),
         ];
         let tree = Tree::flatten(&grown, 2).unwrap();
         assert!(tree.is_sound(2));
@@ -155,12 +156,12 @@ mod tests {
         tree.add(&tile, 3, &mut sums);
         assert_eq!(sums, [-1.0, 10.0, 120.0]);
         assert!(!tree.is_sound(1));
-        let cycle = [Grown::Branch { feature: 0, threshold: 0.0, children: [0, 0] }];
+        let cycle = [GrownNode::Branch { feature: 0, threshold: 0.0, children: [0, 0] }];
         assert_eq!(Tree::flatten(&cycle, 1), None);
     }
 
     #[test]
-    fn rounded_thresholds_split_features_as_the_exact_ones() {
+    fn rounded_and_exact_thresholds_split_features_in_the_same_way() {
         for v in [0.1f64, 1.0 / 3.0, -0.7, 1.0, 1e-9] {
             let t = round_down(v);
             assert!(f64::from(t) <= v && f64::from(t.next_up()) > v);

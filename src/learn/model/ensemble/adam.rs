@@ -7,7 +7,7 @@ use rayon::prelude::*;
 const BETA: [f32; 2] = [0.9, 0.999];
 /// Added to the root of the second moment (Kingma & Ba 2015).
 const EPSILON: f32 = 1e-8;
-/// Parameters that one task updates (guess).
+/// Number of parameters per parallel task (guess).
 const CHUNK: usize = 16_384;
 
 /// The moments of one list of parameters.
@@ -23,13 +23,13 @@ impl Adam {
         Self { first: vec![0.0; parameters], second: vec![0.0; parameters], steps: 0 }
     }
 
-    /// One step against `grad`. `decay` is the weight decay per unit of `rate`.
+    /// Descends one step along `grad`. `decay` is the weight decay per unit of `rate`.
     pub fn step(&mut self, parameters: &mut [f32], grad: &[f32], rate: f32, decay: f32) {
         self.steps = self.steps.saturating_add(1);
         let [a, b] = BETA;
         let rate_1 = rate / (1.0 - a.powi(self.steps));
         let root_2 = 1.0 / (1.0 - b.powi(self.steps)).sqrt();
-        let kept = 1.0 - rate * decay;
+        let shrinkage = 1.0 - rate * decay;
         let chunks = parameters.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK));
         let moments = self.first.par_chunks_mut(CHUNK).zip(self.second.par_chunks_mut(CHUNK));
         chunks.zip(moments).for_each(|((p, g), (m, v))| {
@@ -37,7 +37,7 @@ impl Adam {
                 for (((p, g), m), v) in p.iter_mut().zip(g).zip(m.iter_mut()).zip(v.iter_mut()) {
                     *m = a * *m + (1.0 - a) * g;
                     *v = b * *v + (1.0 - b) * g * g;
-                    *p = *p * kept - rate_1 * *m / (v.sqrt() * root_2 + EPSILON);
+                    *p = *p * shrinkage - rate_1 * *m / (v.sqrt() * root_2 + EPSILON);
                 }
             });
         });
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_step_has_the_length_of_the_rate_and_a_minimum_is_found() {
+    fn the_first_step_has_the_length_of_the_rate_and_the_minimum_is_found() {
         let mut adam = Adam::new(2);
         let mut p = [1.0, -3.0];
         adam.step(&mut p, &[0.5, -1e-3], 0.1, 0.0);

@@ -2,7 +2,7 @@
 //!
 //! > mean of (t − μ)² / σ² + ln σ², plus 0.01 · Σ_j (most_j − least_j)
 //!
-//! over members, targets and rows. The log-variance ln σ² is the output v of a network with soft bounds:
+//! over members, targets and rows. The log-variance ln σ² is an output v of the network with the soft bounds least and most:
 //! l = most − softplus(most − v), ln σ² = least + softplus(l − least).
 
 use super::networks::Networks;
@@ -24,7 +24,7 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Replaces outputs of the networks by log-variances of one target, with soft bounds.
+    /// Applies the soft bounds: replaces outputs of the networks for one target by log-variances.
     pub fn bound(&mut self, out: &mut [f32], least: f32, most: f32) {
         for v in out.iter_mut() {
             *v = most - *v;
@@ -39,8 +39,8 @@ impl Loss {
         }
     }
 
-    /// The loss without the term of the bounds. The gradients are those of its sum over members, with that term. `out`:
-    /// `[members][2 targets][rows]`; `t`: `[members][targets][rows]`.
+    /// Returns the loss without the penalty on the bounds, and sets the gradients of the loss with that penalty, summed over
+    /// members. `out`: `[members][2 targets][rows]`; `t`: `[members][targets][rows]`.
     pub fn evaluate(&mut self, networks: &Networks, out: &[f32], t: &[f32], rows: usize) -> f64 {
         let q = networks.targets();
         self.out_grad.resize(out.len(), 0.0);

@@ -2,10 +2,10 @@
 //!
 //! > y = b + w · x + μ_m(x) + σ_m(x) ε for member m
 //!
-//! The networks learn the residual of a linear model by default: most plants are nearly linear, and outside the training
-//! data the networks stay at their value at the edge while the linear model extrapolates. Each member minimises the
-//! Gaussian negative log-likelihood (see `loss`) on a bootstrap sample of whole blocks of about a day, and is stopped early
-//! on the blocks that its sample left out. The mean model averages the members. Training takes O(epochs · n · weights).
+//! By default the networks learn the residual of a linear model, because most plants are nearly linear. Outside the training
+//! data the networks are constant and the linear model extrapolates. Each member minimises the Gaussian negative
+//! log-likelihood (see `loss`) on a bootstrap sample of blocks of about a day, with early stopping on the blocks that are not
+//! in its sample. The mean model averages the members. Training takes O(epochs · n · weights).
 
 mod adam;
 mod loss;
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artefact;
 use super::blocks::Blocks;
-use super::feedback::{Feedback, ends, longest};
+use super::feedback::{Feedback, longest_window, sequence_ends};
 use super::linear::Linear;
 use crate::compute::Compute;
 use crate::config::MeanSpec;
@@ -37,7 +37,7 @@ use scales::Scales;
 use simulation::Simulation;
 use training::{Settings, train};
 
-/// Rows that are evaluated at a time (guess).
+/// Number of rows evaluated at a time (guess).
 const TILE: usize = 256;
 
 /// A linear model and an ensemble of networks.
@@ -45,7 +45,7 @@ const TILE: usize = 256;
 pub struct Ensemble {
     stored: StoredEnsemble,
     compute: Compute,
-    /// Buffers, one set for each concurrent prediction.
+    /// One set of buffers for each concurrent prediction.
     buffers: Mutex<Vec<Vec<Tile>>>,
 }
 
@@ -55,7 +55,7 @@ struct StoredEnsemble {
     linear: Option<Linear>,
     scales: Scales,
     networks: Networks,
-    /// Number of epochs of one-step training, and of training on simulations if there was one.
+    /// Number of epochs of one-step training, followed by that of training on simulations if there was any.
     epochs: Vec<usize>,
 }
 
@@ -81,8 +81,8 @@ impl Ensemble {
         let (p, q) = (data.x.len(), data.y.len());
         if p == 0 || q == 0 {
             return Err(Error::Data(
-                "the ensemble has no inputs: every signal is a constant, an output or named in `model.ignore`; remove one from \
-                 `model.ignore`, or remove `ensemble` from `model.choose`"
+                "the ensemble has no inputs: every signal is a constant, an output or listed in `model.ignore`. Remove a signal \
+                 from `model.ignore`, or remove `ensemble` from `model.choose`"
                     .into(),
             ));
         }
@@ -111,8 +111,8 @@ impl Ensemble {
         let length = options.rollout_loss.value;
         if length > 1 {
             let feedback = Feedback::new(&data.layout);
-            let ends = ends(data, rows);
-            let length = longest(&ends, length);
+            let ends = sequence_ends(data, rows);
+            let length = longest_window(&ends, length);
             let mut simulation = Simulation::new(&samples, &scales, &feedback, linear.as_ref(), length);
             if let [_, epochs] = hyper {
                 settings.limit = epochs.max(1.0) as usize;
@@ -150,8 +150,8 @@ impl Ensemble {
         Ok(Self::new(stored, compute))
     }
 
-    /// Evaluates the networks for all rows and calls `work` for one tile after the other. Its `pass` contains the outputs
-    /// `[members or 1][2 targets][rows]`. The columns of `out` are NaN in the rows for which the device fails.
+    /// Evaluates the networks for all rows and calls `work` for each tile, whose `pass` contains the outputs
+    /// `[members or 1][2 targets][rows]`. If the device fails for some rows, the columns of `out` are NaN there.
     fn for_each_tile(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>], work: &TileTask) {
         let networks = &self.stored.networks;
         // Several tiles per thread balance the load. With one thread, one tile stays in the cache.
@@ -188,7 +188,7 @@ impl Ensemble {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(tiles);
     }
 
-    /// Evaluates the networks for all tiles, then calls `work` for one tile after the other.
+    /// Evaluates the networks for all tiles in parallel, then calls `work` for each tile in order.
     fn pass(&self, x: &[&[f64]], tiles: &mut [Tile], out: &mut [Vec<f64>], work: &TileTask) {
         tiles.par_iter_mut().for_each(|tile| tile.failed = self.forward(x, tile).is_err());
         for tile in tiles {
@@ -368,7 +368,7 @@ mod tests {
     use crate::learn::dataset::Dataset;
     use crate::learn::layout::{Layout, Target};
 
-    /// Two inputs, a lag of the first; one target that bends and whose noise grows with the second input.
+    /// Two inputs, a lag of the first, and a nonlinear target whose noise grows with the second input.
     fn data(n: usize) -> Dataset {
         let z = |k: u64, t: usize| Key::new(k).normal(t as u64);
         let column = |f: &dyn Fn(usize) -> f64| (1..=n).map(f).collect::<Vec<f64>>();
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_bends_is_learned_and_so_is_where_it_is_noisy() {
+    fn a_nonlinear_mean_and_its_noise_level_are_learned() {
         let data = data(3000);
         let model = fitted(&data, small(), false, &[]);
         let n = data.len();
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn vector_jacobian_products_are_what_differences_give() {
+    fn vector_jacobian_products_agree_with_central_differences() {
         let data = data(600);
         for mean in [MeanSpec::Linear, MeanSpec::Constant] {
             let model = fitted(&data, EnsembleSpec { mean: mean.into(), ..small() }, false, &[]);
@@ -466,29 +466,29 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_repeats_the_epochs_of_the_whole_fit() {
+    fn a_draft_repeats_the_epochs_of_the_full_fit() {
         let data = data(600);
-        let whole = fitted(&data, small(), false, &[]);
-        let hyper = whole.hyper();
+        let full = fitted(&data, small(), false, &[]);
+        let hyper = full.hyper();
         assert_eq!(hyper.len(), 1);
-        assert_eq!(fitted(&data, small(), true, &hyper).encode(), whole.encode());
+        assert_eq!(fitted(&data, small(), true, &hyper).encode(), full.encode());
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(400))]
 
-        /// Damaged bytes are an error, or another model that predicts without a panic.
+        /// The predictions of a model decoded from damaged bytes must not panic.
         #[test]
-        fn damage_is_an_error_or_another_model(
+        fn damaged_bytes_give_an_error_or_a_valid_model(
             flips in prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 1..4),
             keep in prop::option::of(any::<prop::sample::Index>()),
         ) {
-            static WHOLE: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
-            let whole = WHOLE.get_or_init(|| {
+            static ENCODED: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+            let encoded = ENCODED.get_or_init(|| {
                 let spec = EnsembleSpec { layers: vec![3.into()], epochs: 1.into(), ..small() };
                 fitted(&data(100), spec, false, &[]).encode()
             });
-            let mut bytes = whole.clone();
+            let mut bytes = encoded.clone();
             for (at, bit) in &flips {
                 let at = at.index(bytes.len());
                 bytes[at] ^= 1 << bit;
@@ -503,7 +503,7 @@ mod tests {
                 let x: Vec<&[f64]> = x.iter().map(|c| c.as_slice()).collect();
                 model.predict(&x, &[Particle { member: Some(0), rows: 0..2 }], &mut out);
             } else {
-                prop_assert_ne!(&bytes, whole);
+                prop_assert_ne!(&bytes, encoded);
             }
         }
     }

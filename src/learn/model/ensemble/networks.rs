@@ -64,7 +64,7 @@ impl Networks {
         Net { members: 1, weights: &self.weights[member * size..(member + 1) * size], ..self.net() }
     }
 
-    /// Whether sizes and values are valid, for networks that were restored from bytes.
+    /// Whether the sizes and values of networks restored from bytes are valid.
     pub fn is_sound(&self) -> bool {
         let targets = self.least.len();
         let numbers = |w: &[usize]| w[0].checked_add(1)?.checked_mul(w[1]);

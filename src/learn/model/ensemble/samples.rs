@@ -6,7 +6,7 @@ use crate::learn::dataset::Dataset;
 use crate::learn::model::blocks::Blocks;
 use crate::rng::Key;
 
-/// Rows that are copied together: their values in a column fill one cache line.
+/// Number of rows copied together: their values in a column fill one cache line.
 const SIDE: usize = 16;
 
 /// Standardised training rows.
@@ -40,7 +40,7 @@ impl Samples {
         &self.values[row * width..(row + 1) * width]
     }
 
-    /// Copies the rows of every member, the same number for each, into columns: inputs into `pass`, targets into `t`
+    /// Copies the same number of rows for each member into columns: inputs into `pass`, targets into `t`
     /// `[members][targets][rows]`.
     pub fn gather(&self, rows: &[Vec<usize>], pass: &mut Pass, t: &mut Vec<f32>) {
         let n = rows.first().map_or(0, Vec::len);
@@ -66,7 +66,7 @@ impl Samples {
     }
 }
 
-/// For each member, a bootstrap sample of the blocks for training, and the blocks that it left out for early stopping.
+/// For each member, a bootstrap sample of the blocks for training, and the other blocks for early stopping.
 #[derive(Debug)]
 pub struct Bags {
     /// Blocks, repeated as often as they were drawn: `[members]`.
@@ -81,7 +81,7 @@ impl Bags {
             let counts = blocks.bootstrap(key.fold(m as u64));
             let drawn = counts.iter().enumerate().flat_map(|(b, &n)| std::iter::repeat_n(b, n as usize)).collect();
             let mut left_out: Vec<usize> = (0..counts.len()).filter(|&b| counts[b] == 0).collect();
-            // There are so few blocks that all were drawn.
+            // If all blocks were drawn, which happens only with few blocks, all serve for early stopping.
             if left_out.is_empty() {
                 left_out = (0..counts.len()).collect();
             }

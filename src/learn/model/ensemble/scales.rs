@@ -6,20 +6,20 @@ use crate::learn::dataset::{Dataset, Scaling};
 
 /// Standardisation of inputs and targets.
 ///
-/// A lagged input enters as its difference from the value one step later. Consecutive values are nearly equal, and their
-/// small differences are informative about the next step.
+/// A lagged input is replaced by its difference from the value one step later, because consecutive values are nearly equal
+/// and their small differences are informative about the next step.
 ///
 /// Inputs are clamped to their range in the training data, because networks extrapolate badly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scales {
     /// For each lagged input, the input one step later, from which it is subtracted: `[inputs]`.
     pub later: Vec<Option<usize>>,
-    /// Of the inputs or their differences: `[inputs]`. `low` and `high` bound the standardised values.
+    /// Statistics of the inputs or their differences: `[inputs]`. `low` and `high` bound the standardised values.
     pub mean: Vec<f64>,
     pub inverse: Vec<f64>,
     pub low: Vec<f32>,
     pub high: Vec<f32>,
-    /// Of the targets of the networks: `[targets]`.
+    /// Statistics of the targets of the networks: `[targets]`.
     pub target_mean: Vec<f64>,
     pub target_sd: Vec<f64>,
 }
@@ -65,7 +65,7 @@ impl Scales {
         self.free(k, x).clamp(self.low[k], self.high[k])
     }
 
-    /// Derivatives with respect to input `k`: (standardised input, derivative).
+    /// Pairs (standardised input, its derivative with respect to input `k`).
     pub fn slopes(&self, k: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         let own = if self.later[k].is_some() { -self.inverse[k] } else { self.inverse[k] };
         let earlier = self.later.iter().enumerate().filter(move |(_, l)| **l == Some(k));
@@ -77,7 +77,7 @@ impl Scales {
         if self.target_sd[j] > 0.0 { ((y - self.target_mean[j]) / self.target_sd[j]) as f32 } else { 0.0 }
     }
 
-    /// Whether sizes and values are valid, for scales that were restored from bytes.
+    /// Whether the sizes and values of scales restored from bytes are valid.
     pub fn is_sound(&self, inputs: usize, targets: usize) -> bool {
         let wide = [self.later.len(), self.mean.len(), self.inverse.len(), self.low.len(), self.high.len()];
         wide == [inputs; 5]

@@ -1,25 +1,25 @@
 //! Training on simulations: back-propagation through time over open-loop simulations of windows of the log.
 //!
-//! Let d(t) be the deviation of the simulated from the logged state of a target, in standard deviations of the network's
-//! target, and e(t) the error of one step: the mean of the network minus its target, plus the effect of the deviations of
-//! its inputs on the linear part. Then d(t + 1) = d(t) + e(t) for increments and d = e for levels. The loss is the mean of
-//! d² over windows and steps, weighted so that all targets count the same.
+//! Let d(t) be the deviation of a simulated target from the log, in standard deviations of the network's target, and e(t)
+//! the error of one step: the mean of the network minus its target, plus the change of the linear part due to the deviations
+//! of its inputs. Then d(t + 1) = d(t) + e(t) for increments of states, and d = e for levels. The loss is the mean of d² over
+//! windows and steps, with weights that make all targets count equally.
 
 use super::loss::Loss;
 use super::networks::{Networks, Pass};
 use super::samples::{Bags, Samples, shuffle};
 use super::scales::Scales;
-use super::training::{Best, Descent, Settings, last};
+use super::training::{BestNetworks, Optimisers, Settings, loss_without_validation};
 use crate::compute::Compute;
 use crate::error::Result;
 use crate::learn::model::blocks::Blocks;
-use crate::learn::model::feedback::{Fed, Feedback, windows};
+use crate::learn::model::feedback::{Feedback, FeedbackInput, windows};
 use crate::learn::model::linear::Linear;
 use crate::rng::Key;
 
 /// Minimum number of windows per member in a batch (guess).
 const LEAST_BATCH: usize = 16;
-/// Number of windows per epoch that contain a row (guess).
+/// Number of windows in an epoch that contain a given row (guess).
 const OVERLAP: usize = 4;
 /// Maximum number of windows per member for early stopping (guess).
 const VALIDATION_WINDOWS: usize = 256;
@@ -30,10 +30,11 @@ pub struct Simulation<'a> {
     samples: &'a Samples,
     scales: &'a Scales,
     feedback: &'a Feedback,
-    ties: Vec<Tie>,
-    /// Derivative of e with respect to the deviation of each fed-back state through the linear part: `[targets][fed]`.
-    direct: Vec<Vec<f32>>,
-    /// Weight of each target, and its mean squared deviation in the last simulation.
+    links: Vec<InputLink>,
+    /// Derivative of e, through the linear part, with respect to the deviation of each fed-back input:
+    /// `[targets][fed-back inputs]`.
+    linear_slopes: Vec<Vec<f32>>,
+    /// Weight of each target in the loss, and its mean squared deviation in the last simulation.
     weight: Vec<f32>,
     squares: Vec<f64>,
     steps: Vec<Step>,
@@ -47,22 +48,22 @@ pub struct Simulation<'a> {
     x_grad: Vec<f32>,
 }
 
-/// A standardised input that changes with the deviation of a state.
+/// A standardised input that depends on the deviation of a state.
 #[derive(Debug, Clone, Copy)]
-struct Tie {
+struct InputLink {
     input: usize,
     target: usize,
     lag: usize,
     gain: f32,
 }
 
-/// Values of a forward step that its backward step needs.
+/// Values of a forward step that the backward pass needs.
 #[derive(Debug, Default)]
 struct Step {
     pass: Pass,
     /// Deviations of increments before the step: `[members][targets][windows]`.
     before: Vec<f32>,
-    /// Deviations of increments after the step, and of levels in it.
+    /// Deviations of increments after the step, and of levels at the step.
     after: Vec<f32>,
     /// Inputs before clamping: `[members][inputs][windows]`.
     free: Vec<f32>,
@@ -81,15 +82,15 @@ impl<'a> Simulation<'a> {
         let sd = &scales.target_sd;
         let per = |a: f64, j: usize| if sd[j] > 0.0 { (a / sd[j]) as f32 } else { 0.0 };
         let weights = |j: usize, k: usize| linear.map_or(0.0, |l| l.weight(j, k));
-        let ties = |f: &Fed| {
-            let Fed { input, target, lag } = *f;
-            let tie = move |(input, slope)| Tie { input, target, lag, gain: (sd[target] * slope) as f32 };
-            scales.slopes(input).map(tie).collect::<Vec<_>>()
+        let links = |f: &FeedbackInput| {
+            let FeedbackInput { input, target, lag } = *f;
+            let link = move |(input, slope)| InputLink { input, target, lag, gain: (sd[target] * slope) as f32 };
+            scales.slopes(input).map(link).collect::<Vec<_>>()
         };
         Self {
-            ties: feedback.fed.iter().flat_map(ties).collect(),
-            direct: (0..sd.len())
-                .map(|j| feedback.fed.iter().map(|f| per(weights(j, f.input) * sd[f.target], j)).collect())
+            links: feedback.inputs.iter().flat_map(links).collect(),
+            linear_slopes: (0..sd.len())
+                .map(|j| feedback.inputs.iter().map(|f| per(weights(j, f.input) * sd[f.target], j)).collect())
                 .collect(),
             weight: vec![1.0; sd.len()],
             squares: vec![0.0; sd.len()],
@@ -126,12 +127,12 @@ impl<'a> Simulation<'a> {
                 None => step.before.resize(members * q * n, 0.0),
             }
             step.free.clone_from(&step.pass.x);
-            for tie in self.ties.iter().filter(|t| t.lag < at) {
-                let d = if tie.lag == 0 { &step.before } else { &earlier[at - tie.lag].before };
+            for link in self.links.iter().filter(|t| t.lag < at) {
+                let d = if link.lag == 0 { &step.before } else { &earlier[at - link.lag].before };
                 for m in 0..members {
-                    let d = &d[(m * q + tie.target) * n..][..n];
-                    for (x, d) in step.free[(m * inputs + tie.input) * n..][..n].iter_mut().zip(d) {
-                        *x += tie.gain * d;
+                    let d = &d[(m * q + link.target) * n..][..n];
+                    for (x, d) in step.free[(m * inputs + link.input) * n..][..n].iter_mut().zip(d) {
+                        *x += link.gain * d;
                     }
                 }
             }
@@ -153,7 +154,7 @@ impl<'a> Simulation<'a> {
                     for ((a, mean), t) in after.iter_mut().zip(means).zip(&self.t[(m * q + j) * n..]) {
                         *a = mean - t;
                     }
-                    for (from, a) in self.feedback.fed.iter().zip(&self.direct[j]) {
+                    for (from, a) in self.feedback.inputs.iter().zip(&self.linear_slopes[j]) {
                         if at <= from.lag || *a == 0.0 {
                             continue;
                         }
@@ -176,8 +177,8 @@ impl<'a> Simulation<'a> {
         Ok(self.squares.iter().zip(&self.weight).map(|(s, w)| s * f64::from(*w)).sum::<f64>() / q as f64)
     }
 
-    /// The backward pass of the last [`Simulation::forward`]: gradients of its loss, summed over members. The log-variances
-    /// and their bounds have the gradient of the likelihood of the first step, whose inputs are all measured. Overwrites
+    /// The backward pass of the last [`Simulation::forward`]: gradients of its loss, summed over members. The gradient of the
+    /// log-variances and their bounds is that of the likelihood of the first step, whose inputs are all measured. Overwrites
     /// `weight_grad`.
     fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
         let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
@@ -195,7 +196,7 @@ impl<'a> Simulation<'a> {
             let (earlier, here) = before.split_at_mut(at);
             let Some(step) = here.first_mut() else { break };
             if at == 0 {
-                // The means have the gradient of the whole simulation; the likelihood only acts on the log-variances.
+                // The gradient of the means comes from the simulation, and only that of the log-variances from the likelihood.
                 self.loss.evaluate(networks, &step.pass.out, &self.first, n);
                 self.bound_grad.clone_from(&self.loss.bound_grad);
             } else {
@@ -219,7 +220,7 @@ impl<'a> Simulation<'a> {
                             *a += g;
                         }
                     }
-                    for (from, a) in self.feedback.fed.iter().zip(&self.direct[j]) {
+                    for (from, a) in self.feedback.inputs.iter().zip(&self.linear_slopes[j]) {
                         if at > from.lag && *a != 0.0 {
                             let to = if from.lag == 0 { &mut *step } else { &mut earlier[at - from.lag] };
                             for (d, g) in to.adjoint[(m * q + from.target) * n..].iter_mut().zip(grads.iter()) {
@@ -236,15 +237,15 @@ impl<'a> Simulation<'a> {
             for (sum, g) in weight_grad.iter_mut().zip(&self.weight_grad) {
                 *sum += g;
             }
-            for tie in self.ties.iter().filter(|t| t.lag < at) {
-                let (low, high) = (self.scales.low[tie.input], self.scales.high[tie.input]);
-                let adjoint = if tie.lag == 0 { &mut step.adjoint } else { &mut earlier[at - tie.lag].adjoint };
+            for link in self.links.iter().filter(|t| t.lag < at) {
+                let (low, high) = (self.scales.low[link.input], self.scales.high[link.input]);
+                let adjoint = if link.lag == 0 { &mut step.adjoint } else { &mut earlier[at - link.lag].adjoint };
                 for m in 0..members {
-                    let own = (m * inputs + tie.input) * n;
+                    let own = (m * inputs + link.input) * n;
                     let grads = self.x_grad[own..own + n].iter().zip(&step.free[own..]);
-                    for (a, (g, x)) in adjoint[(m * q + tie.target) * n..][..n].iter_mut().zip(grads) {
+                    for (a, (g, x)) in adjoint[(m * q + link.target) * n..][..n].iter_mut().zip(grads) {
                         if (low..=high).contains(x) {
-                            *a += tie.gain * g;
+                            *a += link.gain * g;
                         }
                     }
                 }
@@ -255,8 +256,8 @@ impl<'a> Simulation<'a> {
 }
 
 /// Trains networks on simulations, after one-step training. The windows of each member begin in its bag of blocks. `ends`
-/// is [`crate::learn::model::feedback::ends`], the other parameters are those of [`super::training::train`]. Returns the
-/// number of epochs.
+/// comes from [`crate::learn::model::feedback::sequence_ends`], and the other parameters are those of
+/// [`super::training::train`]. Returns the number of epochs.
 ///
 /// # Errors
 /// Those of [`crate::compute::Backend`].
@@ -273,24 +274,24 @@ pub fn train(
 ) -> Result<usize> {
     let length = simulation.steps.len();
     let starts = |bag: &[usize], stride: usize, key: Option<Key>| -> Vec<usize> {
-        let of = |(i, &b): (usize, &usize)| {
+        let in_block = |(i, &b): (usize, &usize)| {
             windows(blocks.ranges[b].clone(), ends, length, stride, key.map(|k| k.fold(i as u64)))
         };
-        bag.iter().enumerate().flat_map(of).collect()
+        bag.iter().enumerate().flat_map(in_block).collect()
     };
-    let held: Vec<Vec<usize>> = bags.left_out.iter().map(|b| starts(b, length.div_ceil(2), None)).collect();
-    let n = held.iter().map(Vec::len).min().unwrap_or(0).min(VALIDATION_WINDOWS);
-    let held: Vec<Vec<usize>> = held.iter().map(|h| (0..n).map(|i| h[i * h.len() / n]).collect()).collect();
+    let validation: Vec<Vec<usize>> = bags.left_out.iter().map(|b| starts(b, length.div_ceil(2), None)).collect();
+    let n = validation.iter().map(Vec::len).min().unwrap_or(0).min(VALIDATION_WINDOWS);
+    let validation: Vec<Vec<usize>> = validation.iter().map(|h| (0..n).map(|i| h[i * h.len() / n]).collect()).collect();
     let per_step = (settings.batch / length).max(LEAST_BATCH);
 
-    // All targets get the same weight in the loss at the start.
+    // At the start, all targets contribute equally to the loss.
     if n > 0 {
-        simulation.forward(networks, &held, compute)?;
+        simulation.forward(networks, &validation, compute)?;
         simulation.weight = simulation.squares.iter().map(|s| if *s > 0.0 { 1.0 / *s as f32 } else { 0.0 }).collect();
     }
 
-    let mut descent = Descent::new(networks);
-    let mut best = Best::new(networks);
+    let mut optimisers = Optimisers::new(networks);
+    let mut best = BestNetworks::new(networks);
     for epoch in 1..=settings.limit {
         let now = settings.at(epoch);
         let order: Vec<Vec<usize>> = bags
@@ -312,14 +313,14 @@ pub fn train(
             let here = start..windows.min(start + per_step);
             let picked: Vec<Vec<usize>> = order.iter().map(|o| o[here.clone()].to_vec()).collect();
             simulation.forward(networks, &picked, compute)?;
-            simulation.backward(networks, compute, &mut descent.weight_grad)?;
-            descent.step(networks, &simulation.bound_grad, &now);
+            simulation.backward(networks, compute, &mut optimisers.weight_grad)?;
+            optimisers.step(networks, &simulation.bound_grad, &now);
         }
-        let held = match settings.patience {
-            Some(_) if n > 0 => simulation.forward(networks, &held, compute)?,
-            _ => last(networks, epoch),
+        let loss = match settings.patience {
+            Some(_) if n > 0 => simulation.forward(networks, &validation, compute)?,
+            _ => loss_without_validation(networks, epoch),
         };
-        if best.keep(networks, epoch, held, settings.patience) {
+        if best.update(networks, epoch, loss, settings.patience) {
             break;
         }
     }
@@ -333,9 +334,9 @@ mod tests {
     use crate::compute::{Net, cpu};
     use crate::learn::dataset::Dataset;
     use crate::learn::layout::{Layout, Target};
-    use crate::learn::model::feedback::ends;
+    use crate::learn::model::feedback::sequence_ends;
 
-    /// A state 0 with two lags, a control 1 and an output 2 of a noisy plant.
+    /// Data of a noisy plant: signal 0 is a state with two lags, signal 1 a control and signal 2 an output.
     fn data(n: usize) -> Dataset {
         let z = |k: u64, t: usize| Key::new(k).normal(t as u64);
         let mut state = vec![0.0, 0.1];
@@ -354,14 +355,14 @@ mod tests {
     }
 
     #[test]
-    fn deviations_match_a_simulation_and_gradients_match_differences() {
+    fn deviations_match_a_simulation_and_gradients_match_finite_differences() {
         let data = data(60);
         let rows: Vec<usize> = (0..60).collect();
         let scales = Scales::estimate(&data, &data.y, &rows);
         let samples = Samples::new(&data, &data.y, &rows, &scales);
         let feedback = Feedback::new(&data.layout);
         let mut networks = Networks::new(2, 3, &[5, 4], 2, Key::new(5));
-        // If the weights of the log-variances are zero, all gradients are those of the simulation.
+        // With zero weights of the log-variances, all gradients are those of the simulation.
         let size = Net::size(&networks.widths);
         for weights in networks.weights.chunks_exact_mut(size) {
             let last = weights.len() - 5 * 4;
@@ -400,14 +401,14 @@ mod tests {
         assert!((value - mean).abs() < 1e-4 * mean, "{value} {mean}");
 
         let mut differ = 0.0f64;
-        #[allow(clippy::needless_range_loop, reason = "one weight at a time is moved")]
+        #[allow(clippy::needless_range_loop, reason = "the index selects the weight to change")]
         for i in 0..grad.len() {
             let mut moved = |by: f32| {
                 let mut other = networks.clone();
                 other.weights[i] += by;
                 simulation.forward(&other, &starts, &compute).unwrap()
             };
-            // The gradient is that of the sum over members.
+            // `backward` returns the gradient of the sum over the two members.
             let slope = 2.0 * (moved(4e-3) - moved(-4e-3)) / 8e-3;
             let at = i % size;
             let variance = (size - 2..size).contains(&at) || (size - 20 + 8..size - 20 + 16).contains(&at);
@@ -432,7 +433,7 @@ mod tests {
         let mut simulation = Simulation::new(&samples, &scales, &feedback, None, 8);
         let starts = vec![vec![10, 100, 200, 300]; 2];
         let before = simulation.forward(&networks, &starts, &cpu()).unwrap();
-        let ends = ends(&data, &rows);
+        let ends = sequence_ends(&data, &rows);
         let key = Key::new(7);
         let epochs = train(&mut simulation, &mut networks, &blocks, &ends, &bags, &settings, &cpu(), key).unwrap();
         simulation.weight = vec![1.0; 2];

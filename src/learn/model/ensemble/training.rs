@@ -24,8 +24,8 @@ pub struct Settings {
     pub epochs: usize,
     /// Maximum number of epochs.
     pub limit: usize,
-    /// Number of epochs without improvement after which training ends. `None`: all epochs are run, and the last networks
-    /// are returned.
+    /// Number of epochs without improvement after which training ends. If `None`, training runs all epochs and returns the
+    /// last networks.
     pub patience: Option<usize>,
     pub batch: usize,
     pub rate: f32,
@@ -46,7 +46,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// The settings of an epoch (from 1), with its learning rate.
+    /// The settings with the learning rate of an epoch (1-based).
     pub fn at(&self, epoch: usize) -> Self {
         let done = (epoch - 1) as f32 / self.epochs as f32;
         Self { rate: self.rate * 0.5 * (1.0 + (std::f32::consts::PI * done).cos()), ..*self }
@@ -55,14 +55,14 @@ impl Settings {
 
 /// The optimisers of all parameters.
 #[derive(Debug)]
-pub struct Descent {
+pub struct Optimisers {
     weights: Adam,
     least: Adam,
     most: Adam,
     pub weight_grad: Vec<f32>,
 }
 
-impl Descent {
+impl Optimisers {
     pub fn new(networks: &Networks) -> Self {
         let n = networks.weights.len();
         let bounds = Adam::new(networks.targets());
@@ -80,19 +80,20 @@ impl Descent {
 
 /// The best networks so far.
 #[derive(Debug)]
-pub struct Best {
+pub struct BestNetworks {
     pub networks: Networks,
     pub epoch: usize,
     loss: f64,
 }
 
-impl Best {
+impl BestNetworks {
     pub fn new(networks: &Networks) -> Self {
         Self { networks: networks.clone(), epoch: 0, loss: f64::INFINITY }
     }
 
-    /// Keeps `networks` if they are better. Returns whether training ends: patience is used up, or the loss is NaN.
-    pub fn keep(&mut self, networks: &Networks, epoch: usize, loss: f64, patience: Option<usize>) -> bool {
+    /// Keeps `networks` if they are better. Returns whether training must end, because there was no improvement for `patience`
+    /// epochs or the loss is NaN.
+    pub fn update(&mut self, networks: &Networks, epoch: usize, loss: f64, patience: Option<usize>) -> bool {
         if loss < self.loss {
             self.networks.clone_from(networks);
             (self.epoch, self.loss) = (epoch, loss);
@@ -101,13 +102,13 @@ impl Best {
     }
 }
 
-/// A loss for which the last finite networks are the best.
-pub fn last(networks: &Networks, epoch: usize) -> f64 {
+/// A loss that decreases with each epoch, so that the last networks are the best; NaN if a weight is not finite.
+pub fn loss_without_validation(networks: &Networks, epoch: usize) -> f64 {
     if networks.weights.iter().all(|w| w.is_finite()) { -(epoch as f64) } else { f64::NAN }
 }
 
-/// Trains all members, each on its own bag of blocks. With patience, the result is the epoch with the lowest loss on the
-/// left-out blocks, averaged over members. Returns its number of epochs.
+/// Trains all members, each on its own bag of blocks. With patience, the result is the networks of the epoch with the lowest
+/// loss on the left-out blocks, averaged over members. Returns the number of that epoch.
 ///
 /// # Errors
 /// Those of [`crate::compute::Backend`].
@@ -123,13 +124,13 @@ pub fn train(
     let rows_of = |list: &[usize]| -> Vec<usize> { list.iter().flat_map(|&b| blocks.ranges[b].clone()).collect() };
     let mut order: Vec<Vec<usize>> = bags.drawn.iter().map(|b| rows_of(b)).collect();
     let left_out: Vec<Vec<usize>> = bags.left_out.iter().map(|b| rows_of(b)).collect();
-    let held = left_out.iter().map(Vec::len).min().unwrap_or(0).min(VALIDATION_ROWS);
-    let held: Vec<Vec<usize>> =
-        left_out.iter().map(|rows| (0..held).map(|i| rows[i * rows.len() / held]).collect()).collect();
+    let validation = left_out.iter().map(Vec::len).min().unwrap_or(0).min(VALIDATION_ROWS);
+    let validation: Vec<Vec<usize>> =
+        left_out.iter().map(|rows| (0..validation).map(|i| rows[i * rows.len() / validation]).collect()).collect();
 
-    let mut descent = Descent::new(networks);
+    let mut optimisers = Optimisers::new(networks);
     let (mut pass, mut loss, mut t) = (Pass::default(), Loss::default(), Vec::new());
-    let mut best = Best::new(networks);
+    let mut best = BestNetworks::new(networks);
     let n = samples.len();
     for epoch in 1..=settings.limit {
         let now = settings.at(epoch);
@@ -138,7 +139,7 @@ pub fn train(
         }
         for start in (0..n).step_by(settings.batch) {
             let rows = settings.batch.min(n - start);
-            // Bags differ slightly in size.
+            // Bags differ slightly in size, so the smaller ones repeat rows.
             let picked: Vec<Vec<usize>> =
                 order.iter().map(|o| (start..start + rows).map(|i| o[i % o.len()]).collect()).collect();
             samples.gather(&picked, &mut pass, &mut t);
@@ -146,20 +147,20 @@ pub fn train(
             pass.fit(&net, rows);
             pass.forward(&net, rows, compute)?;
             loss.evaluate(networks, &pass.out, &t, rows);
-            compute.backward(&net, &pass.x, rows, &mut pass.tape, &loss.out_grad, &mut descent.weight_grad, None)?;
-            descent.step(networks, &loss.bound_grad, &now);
+            compute.backward(&net, &pass.x, rows, &mut pass.tape, &loss.out_grad, &mut optimisers.weight_grad, None)?;
+            optimisers.step(networks, &loss.bound_grad, &now);
         }
-        let held = if settings.patience.is_some() {
-            let rows = held.first().map_or(0, Vec::len);
-            samples.gather(&held, &mut pass, &mut t);
+        let validation_loss = if settings.patience.is_some() {
+            let rows = validation.first().map_or(0, Vec::len);
+            samples.gather(&validation, &mut pass, &mut t);
             let net = networks.net();
             pass.fit(&net, rows);
             pass.forward(&net, rows, compute)?;
             loss.evaluate(networks, &pass.out, &t, rows)
         } else {
-            last(networks, epoch)
+            loss_without_validation(networks, epoch)
         };
-        if best.keep(networks, epoch, held, settings.patience) {
+        if best.update(networks, epoch, validation_loss, settings.patience) {
             break;
         }
     }

@@ -1,6 +1,6 @@
 //! The hyper-parameters of a process, and the maximisation of its marginal likelihood.
 
-use super::search::{Effort, Found, maximise};
+use super::search::{Effort, Optimum, maximise};
 use crate::compute::{Compute, Family, Kernel, Points};
 use crate::error::Result;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 const LENGTH: [f64; 2] = [1e-3, 1e3];
 const VARIANCE: [f64; 2] = [1e-3, 1e3];
 const NOISE: [f64; 2] = [1e-6, 10.0];
-/// Curvature of the penalty outside the bounds: a logarithm 0.1 outside costs 5 nats (guess).
+/// Curvature of the penalty outside the bounds: 5 nats if a logarithm is 0.1 outside (guess).
 const PENALTY: f64 = 1e3;
 /// Added to the diagonal of K_uu, relative to the variance, for numerical stability (guess).
 pub const JITTER: f64 = 1e-6;
@@ -43,7 +43,7 @@ impl Hyper {
         all.map(|v| v.ln()).collect()
     }
 
-    /// From the first d + 2 of `logarithms`.
+    /// Hyper-parameters from the first d + 2 of `logarithms`.
     fn from_logarithms(family: Family, logarithms: &[f64], d: usize) -> Self {
         let lengths = logarithms[..d].iter().map(|v| v.exp()).collect();
         let (variance, noise) = (logarithms[d].exp(), logarithms[d + 1].exp());
@@ -51,7 +51,8 @@ impl Hyper {
     }
 }
 
-/// A quadratic penalty on logarithms outside the bounds, to be added to a log likelihood. Adds its gradient to `gradient`.
+/// A quadratic penalty on logarithms outside the bounds, to be added to a log likelihood. Also adds its gradient to
+/// `gradient`.
 fn penalty(logarithms: &[f64], d: usize, gradient: &mut [f64]) -> f64 {
     let mut sum = 0.0;
     for (i, (v, g)) in logarithms.iter().zip(gradient).take(d + 2).enumerate() {
@@ -67,12 +68,12 @@ fn penalty(logarithms: &[f64], d: usize, gradient: &mut [f64]) -> f64 {
     sum
 }
 
-/// Whether the logarithms are in the range in which the likelihood is evaluated.
+/// Whether the logarithms are in the range where the likelihood can be evaluated.
 fn in_range(logarithms: &[f64], d: usize) -> bool {
     logarithms.iter().take(d + 2).all(|v| v.abs() < 20.0)
 }
 
-/// Maximises the log marginal likelihood of an exact process from `start` on. Returns `start` if nothing better is found.
+/// Maximises the log marginal likelihood of an exact process, starting at `start`. Returns `start` if nothing better is found.
 ///
 /// # Errors
 /// Those of the device; [`crate::error::Error::Data`] if the likelihood is undefined at the start.
@@ -89,12 +90,12 @@ pub fn tune(compute: &Compute, observed: Observed, start: &Hyper, effort: Effort
             (e.value + penalty, e.gradient)
         }))
     };
-    let Found { at, value, evaluations } = maximise(&likelihood, start.logarithms(), effort)?;
+    let Optimum { at, value, evaluations } = maximise(&likelihood, start.logarithms(), effort)?;
     Ok(Tuned { hyper: Hyper::from_logarithms(family, &at, d), value, evaluations })
 }
 
-/// Maximises the lower bound of a process with inducing points over the hyper-parameters and the points `z` `[d][m]`,
-/// which are replaced.
+/// Maximises the lower bound of a process with inducing points over the hyper-parameters and over the points `z` `[d][m]`,
+/// which are overwritten.
 ///
 /// # Errors
 /// Those of [`tune`].
@@ -121,7 +122,7 @@ pub fn tune_inducing(
     };
     let mut logarithms = start.logarithms();
     logarithms.extend_from_slice(z);
-    let Found { at, value, evaluations } = maximise(&bound, logarithms, effort)?;
+    let Optimum { at, value, evaluations } = maximise(&bound, logarithms, effort)?;
     z.copy_from_slice(&at[d + 2..]);
     Ok(Tuned { hyper: Hyper::from_logarithms(family, &at, d), value, evaluations })
 }

@@ -1,15 +1,15 @@
-//! Initial inducing points.
+//! Selection of initial inducing points.
 
 use super::hyper::JITTER;
 use crate::compute::{Compute, Kernel, Points};
 use crate::error::Result;
 
-/// Selects up to `most` of the points, `[d][m]`. Each is the point with the largest variance given the earlier ones: they
-/// are the pivots of a Cholesky decomposition of the kernel matrix (Burt, Rasmussen & van der Wilk 2020). O(n m²).
+/// Selects up to `most` of the points, `[d][m]`. Each is the point with the largest variance given the previous ones, that is,
+/// a pivot of the Cholesky decomposition of the kernel matrix (Burt, Rasmussen & van der Wilk 2020). Takes O(n m²).
 ///
 /// # Errors
 /// Those of the device.
-pub fn spread_out(compute: &Compute, kernel: &Kernel, points: Points, most: usize) -> Result<Vec<f64>> {
+pub fn select_inducing_points(compute: &Compute, kernel: &Kernel, points: Points, most: usize) -> Result<Vec<f64>> {
     let n = points.n;
     let point = |i: usize| -> Vec<f64> { points.values.iter().skip(i).step_by(n).copied().collect() };
     let mut left = vec![kernel.variance; n];
@@ -19,13 +19,13 @@ pub fn spread_out(compute: &Compute, kernel: &Kernel, points: Points, most: usiz
     let mut column = vec![0.0; n];
     while picked.len() < most.min(n) {
         let pivot = (0..n).fold(0, |best, i| if left[i] > left[best] { i } else { best });
-        // The remaining variance is below the jitter.
+        // Stop if the remaining variance is below the jitter.
         if left[pivot] < JITTER * kernel.variance && !picked.is_empty() {
             break;
         }
         let at = point(pivot);
         compute.kernel(kernel, points, Points { values: &at, n: 1 }, &mut column)?;
-        // Two earlier columns at a time, to pass over `column` less often.
+        // Two columns at a time need fewer passes over `column`.
         let (pairs, rest) = (factor.chunks_exact(2 * n), factor.chunks_exact(2 * n).remainder());
         for pair in pairs {
             let (a, b) = pair.split_at(n);
@@ -60,15 +60,15 @@ mod tests {
     use crate::rng::Key;
 
     #[test]
-    fn points_are_spread_out_and_duplicates_are_selected_once() {
+    fn selected_points_are_spread_out_and_distinct() {
         let kernel = Kernel { family: Family::SquaredExponential, variance: 2.0, lengths: vec![1.0] };
         let mut x = vec![0.0; 40];
         Key::new(1).fill_normal(&mut x[..20]);
         x.copy_within(0..20, 20);
         (x[3], x[4]) = (-30.0, 30.0);
-        let z = spread_out(&cpu(), &kernel, Points { values: &x, n: 40 }, 6).unwrap();
+        let z = select_inducing_points(&cpu(), &kernel, Points { values: &x, n: 40 }, 6).unwrap();
         assert!(z.len() == 6 && z.contains(&-30.0) && z.contains(&30.0), "{z:?}");
-        let all = spread_out(&cpu(), &kernel, Points { values: &x, n: 40 }, 40).unwrap();
+        let all = select_inducing_points(&cpu(), &kernel, Points { values: &x, n: 40 }, 40).unwrap();
         assert!(all.len() <= 22, "{}", all.len());
     }
 }

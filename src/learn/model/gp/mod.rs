@@ -4,9 +4,9 @@
 //!
 //! with one process per target and one length-scale per input. Outside the training data the prediction returns to the
 //! mean function m, which is linear or constant. Up to `model.gp.max_points` rows the posterior is exact: fitting takes
-//! O(n³), a prediction O(n). Above, it uses m inducing points (Titsias 2009): O(n m²) and O(m). The hyper-parameters
-//! maximise the marginal likelihood, or its lower bound. The members are functions drawn from the posterior by pathwise
-//! conditioning (Wilson et al. 2020).
+//! O(n³), a prediction O(n). With more rows it uses m inducing points (Titsias 2009): fitting takes O(n m²), a prediction
+//! O(m). The hyper-parameters maximise the marginal likelihood or its lower bound. The members are functions drawn from the
+//! posterior by pathwise conditioning (Wilson et al. 2020).
 
 mod hyper;
 mod inducing;
@@ -31,16 +31,16 @@ use crate::learn::regressor::{Fit, Particle, Regressor};
 use crate::rng::Key;
 pub use hyper::{Hyper, Observed};
 pub use hyper::{tune, tune_inducing};
-pub use inducing::spread_out;
+pub use inducing::select_inducing_points;
 use mean::Mean;
 use process::{Process, ProcessFit};
 pub use search::Effort;
 
 /// Residuals with a smaller standard deviation, relative to that of the target, are not learned (guess).
 const LEAST_RESIDUAL: f64 = 1e-3;
-/// Rows that are predicted at a time (guess).
+/// Number of rows predicted at a time (guess).
 const ROWS: usize = 1024;
-/// Up to this number of rows per function, one pass for all functions is faster than one pass for each (guess).
+/// Up to this number of rows per function, one joint pass is faster than one pass per function (guess).
 const FEW: usize = 16;
 /// Maximum number of drawn functions (guess).
 const SAMPLES: usize = 1000;
@@ -48,7 +48,7 @@ const SAMPLES: usize = 1000;
 /// A mean function and one Gaussian process per target.
 #[derive(Debug, Clone)]
 pub struct Gp {
-    fitted: Fitted,
+    fitted: StoredGp,
     /// Indices of the inputs that vary in the training data.
     active: Vec<usize>,
     compute: Compute,
@@ -56,9 +56,10 @@ pub struct Gp {
 
 /// The serialised part.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Fitted {
+struct StoredGp {
     mean: Mean,
-    /// Of each input. A process reads (x − mean) · inverse of the inputs whose inverse is not zero.
+    /// Mean and inverse standard deviation of each input. A process reads (x − mean) · inverse of the inputs whose inverse is
+    /// not zero.
     x_mean: Vec<f64>,
     x_inverse: Vec<f64>,
     seed: u64,
@@ -121,12 +122,12 @@ impl Gp {
             })
             .collect();
         let samples = *options.gp.samples;
-        let fitted = Fitted { mean, x_mean, x_inverse, seed, samples, processes: processes? };
+        let fitted = StoredGp { mean, x_mean, x_inverse, seed, samples, processes: processes? };
         Ok(Self { fitted, active, compute: compute.clone() })
     }
 
     pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
-        let mut fitted: Fitted = artefact::decode("gp", bytes)?;
+        let mut fitted: StoredGp = artefact::decode("gp", bytes)?;
         fitted.mean.check()?;
         let (p, q) = fitted.mean.shape();
         let sizes = [fitted.x_mean.len(), fitted.x_inverse.len(), fitted.processes.len()];
@@ -194,7 +195,7 @@ impl Gp {
         }
     }
 
-    /// As [`Gp::add`], in one pass for all functions: faster for few rows of many functions.
+    /// Does the same as [`Gp::add`] in one pass for all functions, which is faster for few rows of many functions.
     fn add_few(&self, x: &[&[f64]], groups: &[(Option<usize>, Vec<usize>)], out: &mut [Vec<f64>]) {
         let rows: Vec<usize> = groups.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
         let (mut all, mut tile) = (Vec::new(), Vec::new());
@@ -304,7 +305,7 @@ impl Regressor for Gp {
             let points = Points { values: &tile, n: rows.len() };
             for (j, process) in self.processes() {
                 let out = &mut out[j][rows[0]..rows[0] + rows.len()];
-                if process.spread(&self.compute, points, out).is_err() {
+                if process.posterior_sd(&self.compute, points, out).is_err() {
                     out.fill(f64::NAN);
                 }
                 for v in out {
@@ -314,8 +315,8 @@ impl Regressor for Gp {
         }
     }
 
-    /// For each target: ln length-scale of each input, ln variance and ln noise, in physical units; NaN if there is no
-    /// process or the input is constant.
+    /// For each target: the logarithms of the length-scale of each input, of the variance and of the noise, in physical units.
+    /// NaN if there is no process or the input is constant.
     fn hyper(&self) -> Vec<f64> {
         let p = self.shape().0;
         let mut all = Vec::new();
@@ -340,9 +341,9 @@ impl Regressor for Gp {
         let rows = plural(first.rows, "row", "rows");
         let most = self.processes().map(|(_, p)| p.size()).max().unwrap_or(0);
         Some(if first.is_sparse() {
-            format!("{rows} through {}", plural(most, "inducing point", "inducing points"))
+            format!("fitted to {rows} with {}", plural(most, "inducing point", "inducing points"))
         } else {
-            format!("{rows}, exactly")
+            format!("fitted to {rows} with an exact posterior")
         })
     }
 }
@@ -361,7 +362,7 @@ impl EarlierFit<'_> {
     fn hyper(&self, target: usize, scale: f64) -> Option<Hyper> {
         let own = self.numbers.chunks_exact(self.p + 2).nth(target)?;
         let unit = scale.powi(2);
-        // An input that was constant in the earlier fit gets a large length-scale, which makes it irrelevant.
+        // An input that was constant in the earlier fit gets a large length-scale, so that it has no effect.
         let length = |&k: &usize| if own[k].is_finite() { own[k].exp() * self.inverse[k] } else { 1e3 };
         let lengths: Vec<f64> = self.active.iter().map(length).collect();
         let (variance, noise) = (own[self.p].exp() / unit, own[self.p + 1].exp() / unit);
@@ -370,7 +371,7 @@ impl EarlierFit<'_> {
     }
 }
 
-/// The rows of the particles as ranges; adjacent particles share one.
+/// The rows of the particles as ranges, one for each sequence of adjacent particles.
 fn row_ranges(particles: &[Particle]) -> impl Iterator<Item = Range<usize>> {
     particles.chunk_by(|a, b| a.rows.end == b.rows.start).filter_map(|group| match group {
         [first, .., last] | [first @ last] => Some(first.rows.start..last.rows.end),

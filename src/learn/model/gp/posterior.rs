@@ -1,14 +1,14 @@
-//! The posterior of a process, as weights of kernels.
+//! The posterior of a process, represented by kernel weights.
 
 use super::hyper::{Hyper, JITTER, Observed};
 use crate::compute::{Compute, Inducing, Points, RandomFourierFeatures, Solve};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
-/// Jitters that are added to the diagonal of a kernel matrix, relative to the variance, until it has a factor (guess).
+/// Jitters to try on the diagonal of a kernel matrix, relative to the variance, until it has a Cholesky factor (guess).
 const JITTERS: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
 
-/// Mean and drawn functions of a posterior.
+/// Mean of a posterior, and functions drawn from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Posterior {
     /// Centres of the kernels: `[d][m]`.
@@ -17,8 +17,8 @@ pub struct Posterior {
     pub weights: Vec<f64>,
     /// Noise variance, including the jitter.
     pub noise: f64,
-    /// Lower triangle, column by column, of P in the posterior variance k(x, x) − k(x, Z) P k(Z, x). Empty if the
-    /// points are the observations: then [`precision`] computes it.
+    /// Lower triangle, column by column, of P in the posterior variance k(x, x) − k(x, Z) P k(Z, x). Empty for an exact
+    /// posterior, for which [`precision`] computes P.
     pub precision: Vec<f64>,
 }
 
@@ -27,7 +27,7 @@ pub struct Posterior {
 ///
 /// # Errors
 /// Those of the device; [`Error::Data`] if no jitter makes the kernel matrix positive definite.
-pub fn exact(
+pub fn exact_posterior(
     compute: &Compute,
     observed: Observed,
     hyper: &Hyper,
@@ -57,8 +57,8 @@ pub fn exact(
 /// k(x, Z) K_uu⁻¹ (u − waves(Z)), with u drawn from the optimal Gaussian over the inducing values (Titsias 2009).
 ///
 /// # Errors
-/// Those of [`exact`].
-pub fn through(
+/// Those of [`exact_posterior`].
+pub fn sparse_posterior(
     compute: &Compute,
     observed: Observed,
     hyper: &Hyper,
@@ -121,7 +121,7 @@ pub fn precision(compute: &Compute, hyper: &Hyper, points: Points, lower: &[f64]
     Ok(p)
 }
 
-/// L of K + noise · I.
+/// Cholesky factor L of K + noise · I.
 fn factor(compute: &Compute, hyper: &Hyper, noise: f64, x: Points) -> Result<Option<Vec<f64>>> {
     let mut a = vec![0.0; x.n * x.n];
     compute.kernel(&hyper.kernel, x, x, &mut a)?;
@@ -141,8 +141,8 @@ fn transposed(a: &[f64], m: usize) -> Vec<f64> {
 
 fn not_definite() -> Error {
     Error::Data(
-        "the kernel matrix of `gp` is not positive definite, even with 1e-4 of its variance added to the diagonal: \
-         training rows or inputs are duplicates; use fewer `model.lags`, name such signals in `model.ignore`, or remove \
+        "the kernel matrix of `gp` is not positive definite, even with 1e-4 of its variance added to the diagonal. Training \
+         rows or inputs are duplicates: use fewer `model.lags`, list duplicate signals in `model.ignore`, or remove \
          `gp` from `model.choose`"
             .into(),
     )

@@ -5,26 +5,28 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use super::hyper::{Hyper, Observed, Tuned, tune, tune_inducing};
-use super::inducing::spread_out;
-use super::posterior::{Posterior, exact, precision, through};
+use super::inducing::select_inducing_points;
+use super::posterior::{Posterior, exact_posterior, precision, sparse_posterior};
 use super::search::Effort;
 use crate::compute::{Compute, Family, GpFunctions, Kernel, Points, RandomFourierFeatures};
 use crate::config::GpSpec;
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
-/// Rows of the first search, which compares the starts, and of the second, which continues from the best (guesses).
+/// Number of rows in the first search, which compares several starts, and in the second, which continues from the best
+/// (guesses).
 const FIRST_ROWS: usize = 400;
 const NEXT_ROWS: usize = 600;
 /// Number of starts (guess).
 const STARTS: usize = 3;
 /// Effort of the first search (guess).
 const FIRST: Effort = Effort { iterations: 20, evaluations: 30, gain: 1e-5 };
-/// Floating-point operations of the second search, and of a third one on all rows of an exact process (guesses); maximum
-/// number of their evaluations (guess).
+/// Maximum number of floating-point operations in the second search, and in a third search on all rows of an exact process
+/// (guesses).
 const WORK: [f64; 2] = [5e9, 3e10];
+/// Maximum number of evaluations in each of these two searches (guess).
 const EVALUATIONS: usize = 60;
-/// Rows and effort of the search for inducing points (guesses).
+/// Number of rows and effort of the search for inducing points (guesses).
 const BOUND_ROWS: usize = 4000;
 const BOUND: Effort = Effort { iterations: 20, evaluations: 20, gain: 1e-6 };
 /// Number of candidates for inducing points (guess).
@@ -48,7 +50,7 @@ pub struct Process {
     precision: Vec<f64>,
     #[serde(skip)]
     waves: Vec<RandomFourierFeatures>,
-    /// The complete matrix P, computed on first use.
+    /// The full matrix P, computed on first use.
     #[serde(skip)]
     full_precision: OnceLock<Vec<f64>>,
 }
@@ -77,16 +79,16 @@ impl Process {
         let draws = key.fold(1);
         let posterior = if n <= *spec.max_points {
             let waves = waves(&hyper.kernel, *spec.samples, key);
-            exact(compute, observed, &hyper, &waves, draws)?
+            exact_posterior(compute, observed, &hyper, &waves, draws)?
         } else {
-            let sample = Thinned::new(observed, CANDIDATES, key.fold(4));
-            let mut z = spread_out(compute, &hyper.kernel, sample.observed().x, *spec.inducing)?;
+            let sample = Subsample::new(observed, CANDIDATES, key.fold(4));
+            let mut z = select_inducing_points(compute, &hyper.kernel, sample.observed().x, *spec.inducing)?;
             if task.hyper.is_none() {
-                let sample = Thinned::new(observed, BOUND_ROWS, key.fold(5));
+                let sample = Subsample::new(observed, BOUND_ROWS, key.fold(5));
                 hyper = tune_inducing(compute, sample.observed(), &hyper, &mut z, BOUND)?.hyper;
             }
             let waves = waves(&hyper.kernel, *spec.samples, key);
-            through(compute, observed, &hyper, z, &waves, draws)?
+            sparse_posterior(compute, observed, &hyper, z, &waves, draws)?
         };
         let Posterior { points, weights, noise, precision } = posterior;
         let kernel = hyper.kernel;
@@ -103,12 +105,12 @@ impl Process {
         self.points.len() / self.kernel.lengths.len().max(1)
     }
 
-    /// Whether it has inducing points.
+    /// Whether the process has inducing points.
     pub fn is_sparse(&self) -> bool {
         !self.precision.is_empty()
     }
 
-    /// Completes a process that was restored from bytes. The error says which part is invalid.
+    /// Checks and completes a process that was restored from bytes. The error describes the invalid part.
     pub fn restore(&mut self, d: usize, samples: usize, key: Key) -> std::result::Result<(), &'static str> {
         let m = self.points.len().checked_div(d).unwrap_or(0);
         let positive = |v: &f64| v.is_finite() && *v > 0.0;
@@ -147,7 +149,7 @@ impl Process {
         Ok(())
     }
 
-    /// Kernel sums of all functions at `x`, `[1 + draws][rows]`, without the part of [`Process::add_waves`].
+    /// Kernel sums of all functions at `x`, `[1 + draws][rows]`, without the prior functions ([`Process::add_waves`]).
     pub fn sums(&self, compute: &Compute, x: Points, out: &mut [f64]) -> Result<()> {
         Ok(compute.gp_predict(&GpFunctions { weights: &self.weights, ..self.function(None) }, x, out, None)?)
     }
@@ -158,16 +160,16 @@ impl Process {
     }
 
     /// Posterior standard deviation of the function at `x`, in multiples of `scale`.
-    pub fn spread(&self, compute: &Compute, x: Points, out: &mut [f64]) -> Result<()> {
-        let whole = match self.full_precision.get() {
-            Some(whole) => whole,
+    pub fn posterior_sd(&self, compute: &Compute, x: Points, out: &mut [f64]) -> Result<()> {
+        let full = match self.full_precision.get() {
+            Some(full) => full,
             None => {
                 let points = Points { values: &self.points, n: self.size() };
-                let whole = precision(compute, &self.hyper(), points, &self.precision)?;
-                self.full_precision.get_or_init(|| whole)
+                let full = precision(compute, &self.hyper(), points, &self.precision)?;
+                self.full_precision.get_or_init(|| full)
             }
         };
-        let functions = GpFunctions { precision: Some(whole), ..self.function(None) };
+        let functions = GpFunctions { precision: Some(full), ..self.function(None) };
         let mut mean = vec![0.0; x.n];
         compute.gp_predict(&functions, x, &mut mean, Some(out))?;
         for v in out {
@@ -198,9 +200,9 @@ fn waves(kernel: &Kernel, samples: usize, key: Key) -> Vec<RandomFourierFeatures
 }
 
 impl ProcessFit<'_> {
-    /// Hyper-parameters by maximum likelihood: several starts with few rows, then the best of them with more rows.
+    /// Maximum-likelihood hyper-parameters: searches from several starts on few rows, then from the best on more rows.
     fn search(&self) -> Result<Hyper> {
-        let few = Thinned::new(self.observed, FIRST_ROWS, self.key.fold(6));
+        let few = Subsample::new(self.observed, FIRST_ROWS, self.key.fold(6));
         let mut best: Option<Tuned> = None;
         for start in self.starts() {
             let found = tune(self.compute, few.observed(), &start, FIRST)?;
@@ -210,13 +212,13 @@ impl ProcessFit<'_> {
         }
         let mut hyper = best.ok_or_else(|| Error::Internal("a search has no start".into()))?.hyper;
         let n = self.observed.x.n;
-        // An exact process continues with all its rows if that is affordable.
+        // For an exact process, a third search uses all rows.
         let last = if n <= *self.spec.max_points { n } else { n.min(NEXT_ROWS) };
         for (rows, work) in [n.min(NEXT_ROWS), last].into_iter().zip(WORK) {
             let evaluations = ((work / (rows as f64).powi(3)) as usize).min(EVALUATIONS);
             if evaluations > 2 {
                 let effort = Effort { iterations: evaluations as u64, evaluations, gain: 1e-7 };
-                let sample = Thinned::new(self.observed, rows, self.key.fold(7));
+                let sample = Subsample::new(self.observed, rows, self.key.fold(7));
                 hyper = tune(self.compute, sample.observed(), &hyper, effort)?.hyper;
             }
             if rows == last {
@@ -226,8 +228,8 @@ impl ProcessFit<'_> {
         Ok(hyper)
     }
 
-    /// A smooth function with little noise, a smoother one with much noise, and a random one. The typical distance of two
-    /// standardised points is √(2 d).
+    /// Starts of the search: a smooth function with little noise, a smoother one with much noise, and a random one. The
+    /// typical distance between two standardised points is √(2 d).
     fn starts(&self) -> Vec<Hyper> {
         let d = self.observed.x.dimensions();
         let far = (d as f64).sqrt();
@@ -246,14 +248,14 @@ impl ProcessFit<'_> {
     }
 }
 
-/// A sample of the observations, one from each of as many equal parts.
-struct Thinned {
+/// A sample of the observations, one from each of several equal parts.
+struct Subsample {
     x: Vec<f64>,
     y: Vec<f64>,
 }
 
-impl Thinned {
-    /// Draws at random, because a fixed stride could select the same hour of each day.
+impl Subsample {
+    /// Draws at most `most` observations at random, because a fixed stride could select the same hour of each day.
     fn new(observed: Observed, most: usize, key: Key) -> Self {
         let n = observed.x.n;
         let count = n.min(most);

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::learn::model::lbfgs::{Evaluation, Minimum, Settings, minimise};
 
-/// How far to search.
+/// Limits of a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Effort {
     pub iterations: u64,
@@ -15,13 +15,14 @@ pub struct Effort {
 
 /// The best point that a search evaluated.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub struct Optimum {
     pub at: Vec<f64>,
     pub value: f64,
     pub evaluations: usize,
 }
 
-/// Maximises `function` of logarithms of hyper-parameters from `start` on. The first step has length one at most.
+/// Maximises `function`, starting at `start`. The first step has at most length one, which suits logarithms of
+/// hyper-parameters.
 ///
 /// # Errors
 /// Those of the function; [`Error::Data`] if it is undefined at the start.
@@ -29,14 +30,14 @@ pub fn maximise(
     function: &dyn Fn(&[f64]) -> Result<Evaluation>,
     start: Vec<f64>,
     Effort { iterations, evaluations, gain }: Effort,
-) -> Result<Found> {
+) -> Result<Optimum> {
     let settings = Settings { iterations, evaluations, relative_gain: Some(gain), scaled: true };
     let negated = |at: &[f64]| -> Result<Evaluation> {
         let evaluation = if at.iter().all(|v| v.is_finite()) { function(at)? } else { None };
         Ok(evaluation.map(|(value, gradient)| (-value, gradient.iter().map(|g| -g).collect())))
     };
     match minimise(&negated, start, settings)? {
-        Some(Minimum { best, value, evaluations, .. }) => Ok(Found { at: best, value: -value, evaluations }),
+        Some(Minimum { best, value, evaluations, .. }) => Ok(Optimum { at: best, value: -value, evaluations }),
         None => Err(Error::Data("the likelihood is undefined where the search for hyper-parameters starts".into())),
     }
 }
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_search_turns_back_if_the_function_is_undefined() {
-        // ln x − x has its maximum −1 at 1
+        // ln x − x has its maximum −1 at 1.
         let f = |p: &[f64]| Ok((p[0] > 0.0).then(|| (p[0].ln() - p[0], vec![1.0 / p[0] - 1.0])));
         let found = maximise(&f, vec![0.01], EFFORT).unwrap();
         assert!((found.value + 1.0).abs() < 1e-9, "{found:?}");

@@ -1,4 +1,4 @@
-//! The model against textbook posteriors.
+//! Compares the model with textbook formulas of the posterior.
 
 use super::*;
 use crate::compute::cpu;
@@ -34,19 +34,19 @@ fn predicted(model: &Gp, x: &[Vec<f64>], member: Option<usize>) -> Vec<f64> {
     out.remove(0)
 }
 
-fn spread(model: &Gp, x: &[Vec<f64>]) -> Vec<f64> {
+fn posterior_sd(model: &Gp, x: &[Vec<f64>]) -> Vec<f64> {
     let x: Vec<&[f64]> = x.iter().map(Vec::as_slice).collect();
     let mut out = vec![vec![f64::NAN; x[0].len()]];
     model.epistemic(&x, x[0].len(), &mut out);
     out.remove(0)
 }
 
-/// Inside the data, at its edge, and far away.
+/// Points inside the data, at their edge, and far away.
 fn places() -> Vec<Vec<f64>> {
     vec![vec![10.0, 11.5, 14.0, 30.0], vec![10.0, 8.0, 13.0, -20.0]]
 }
 
-/// Gauss-Jordan inverse and ln determinant.
+/// Inverse (Gauss-Jordan) and logarithm of the determinant.
 fn inverse(a: &[f64], n: usize) -> (Vec<f64>, f64) {
     let (mut a, mut b) = (a.to_vec(), vec![0.0; n * n]);
     (0..n).for_each(|i| b[i * n + i] = 1.0);
@@ -112,7 +112,7 @@ fn mean_sd_and_draws_match_the_exact_posterior() {
         };
         let (inverse, _) = inverse(&(0..n * n).map(entry).collect::<Vec<_>>(), n);
         let places = places();
-        let (mean, sd) = (predicted(&model, &places, None), spread(&model, &places));
+        let (mean, sd) = (predicted(&model, &places, None), posterior_sd(&model, &places));
         let draws: Vec<Vec<f64>> = (0..1000).map(|m| predicted(&model, &places, Some(m))).collect();
         for r in 0..places[0].len() {
             let k: Vec<f64> = x.iter().map(|x| textbook_kernel(&hyper, x, &scaled(&places, r))).collect();
@@ -130,16 +130,16 @@ fn mean_sd_and_draws_match_the_exact_posterior() {
 }
 
 #[test]
-fn with_inducing_points_draws_match_the_posterior_sd() {
+fn draws_with_inducing_points_match_the_posterior_sd() {
     let data = data(800);
     let gp = GpSpec { max_points: 100.into(), inducing: 60.into(), samples: 1000.into(), ..GpSpec::default() };
     let model = fitted(&data, gp, &[]);
-    assert!(model.note().unwrap().starts_with("800 rows through "), "{:?}", model.note());
+    assert!(model.note().unwrap().starts_with("fitted to 800 rows with "), "{:?}", model.note());
     let exact = fitted(&data, GpSpec::default(), &[]);
-    assert_eq!(exact.note().unwrap(), "800 rows, exactly");
+    assert_eq!(exact.note().unwrap(), "fitted to 800 rows with an exact posterior");
     let places = places();
-    let (mean, sd) = (predicted(&model, &places, None), spread(&model, &places));
-    let (exact_mean, exact_sd) = (predicted(&exact, &places, None), spread(&exact, &places));
+    let (mean, sd) = (predicted(&model, &places, None), posterior_sd(&model, &places));
+    let (exact_mean, exact_sd) = (predicted(&exact, &places, None), posterior_sd(&exact, &places));
     let draws: Vec<Vec<f64>> = (0..1000).map(|m| predicted(&model, &places, Some(m))).collect();
     for r in 0..4 {
         let average = draws.iter().map(|d| d[r]).sum::<f64>() / 1000.0;
@@ -153,7 +153,7 @@ fn with_inducing_points_draws_match_the_posterior_sd() {
 }
 
 #[test]
-fn derivatives_are_central_differences() {
+fn derivatives_agree_with_central_differences() {
     let data = data(150);
     for mean in [MeanSpec::Linear, MeanSpec::Constant] {
         let model = fitted(&data, GpSpec { mean, samples: 3.into(), ..GpSpec::default() }, &[]);
@@ -266,7 +266,7 @@ fn damaged_bytes_give_an_error_or_a_valid_model() {
         for member in [None, Some(1)] {
             assert_eq!(predicted(&back, &data.x, member), predicted(&model, &data.x, member));
         }
-        assert_eq!(spread(&back, &data.x), spread(&model, &data.x));
+        assert_eq!(posterior_sd(&back, &data.x), posterior_sd(&model, &data.x));
     }
 }
 
