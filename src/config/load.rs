@@ -1,13 +1,12 @@
 //! Parses a file, and reports all faults of its structure in one pass.
 
-use std::collections::BTreeSet;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, Deserializer};
 
+use super::damage::Damage;
 use super::shape::Shape;
 use super::{ScenarioSpec, TwinSpec, syntax};
 use crate::error::{Error, Fault, Result, line_column};
@@ -20,19 +19,6 @@ pub struct Loaded<T> {
     pub value: T,
     /// What was left out of the value because of faults in the file's structure.
     pub damage: Damage,
-}
-
-/// What was left out of a value so that the rest of the file can be checked.
-#[derive(Debug, Clone, Default)]
-pub struct Damage {
-    /// Whether something was left out or replaced by a placeholder.
-    pub any: bool,
-    /// Names that the file defines, or may define, in parts that were left out.
-    pub names: BTreeSet<String>,
-    /// Tables from which something was left out.
-    pub tables: Vec<Range<usize>>,
-    /// 1-based numbers of the lines with a syntax error; nothing else is reported on them.
-    pub lines: BTreeSet<usize>,
 }
 
 impl<T> Loaded<T> {

@@ -4,10 +4,12 @@
 
 mod at;
 mod clock;
+mod controller;
+mod damage;
+mod forecast;
 mod json_schema;
 mod load;
 mod model;
-mod mpc;
 mod place;
 mod planner;
 mod scenario;
@@ -21,19 +23,18 @@ mod words;
 
 pub use at::At;
 pub use clock::{TimeOfDay, Weekdays};
+pub use controller::{BaseStockLoop, ControllerSpec, MpcSpec, PidLoop, PlannedStock, Reference, ScheduleEntry};
+pub use damage::Damage;
+pub use forecast::ForecastSpec;
 pub use json_schema::{scenario_json_schema, twin_json_schema};
-pub use load::{
-    Damage, Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse_scenario, parse_twin, twin_file,
-};
+pub use load::{Loaded, Parsed, is_plant_name, load_scenario, load_twin, parse_scenario, parse_twin, twin_file};
 pub use model::{EnsembleSpec, GpKernel, GpSpec, MeanSpec, ModelSpec};
-pub use mpc::{MpcSpec, PlannedStock};
 pub use place::{inner_place, key_place};
 pub use planner::PlannerSpec;
-pub use scenario::{BaseStockLoop, CaseSpec, Change, ControllerSpec, PidLoop, Reference, ScenarioSpec, ScheduleEntry};
+pub use scenario::{CaseSpec, Change, ScenarioSpec};
 pub use span::TimeSpan;
 pub use tags::{Complaint, schema, signals};
 pub use total::TotalSpec;
 pub use twin::{
-    EconomicsSpec, Effect, Files, ForecastSpec, KpiSpec, LogSpec, LongSpec, PriceBasis, Resample, RetrainSpec,
-    SignalSpec, TwinSpec,
+    EconomicsSpec, Effect, Files, KpiSpec, LogSpec, LongSpec, PriceBasis, Resample, RetrainSpec, SignalSpec, TwinSpec,
 };

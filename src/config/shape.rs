@@ -3,7 +3,9 @@
 //! Walks the whole tree once and reports everything that does not match the schema. Faulty parts are left out of the tree
 //! (a misspelt key is read as the key that was probably meant), so that the rest can be deserialised and checked.
 
+mod findings;
 mod kind;
+mod placeholder;
 mod wording;
 
 use std::borrow::Cow;
@@ -15,11 +17,13 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::clock::{TimeOfDay, Weekdays, time_of_day_help, weekday_help};
-use super::load::Damage;
+use super::damage::Damage;
 use super::span::TimeSpan;
 use super::words::{example, noun};
-use crate::error::{Fault, line_column, nearest};
-use kind::{Kind, required};
+use crate::error::{Fault, nearest};
+use findings::Findings;
+use kind::{FileSchema, Kind, required};
+use placeholder::{placeholder, placeholder_key};
 use wording::{fitting, no_span, no_time};
 
 type Node<'i> = Spanned<DeValue<'i>>;
@@ -35,29 +39,27 @@ struct Spot<'a> {
 }
 
 pub(super) struct Shape<'s, 'i> {
-    schema: &'s Value,
-    file: &'s Path,
-    text: &'s str,
-    faults: Vec<Fault>,
-    damage: Damage,
+    schema: FileSchema<'s>,
+    findings: Findings<'s>,
     /// Keys of the root that are under a header by mistake.
     strays: Vec<(Key<'i>, Node<'i>)>,
 }
 
 impl<'s, 'i> Shape<'s, 'i> {
     pub(super) fn new(schema: &'s Value, file: &'s Path, text: &'s str, damage: Damage) -> Self {
-        Self { schema, file, text, faults: Vec::new(), damage, strays: Vec::new() }
+        let findings = Findings { file, text, faults: Vec::new(), damage };
+        Self { schema: FileSchema { root: schema }, findings, strays: Vec::new() }
     }
 
     pub(super) fn into_parts(self) -> (Vec<Fault>, Damage) {
-        (self.faults, self.damage)
+        (self.findings.faults, self.findings.damage)
     }
 
     /// The tree without everything that does not match, and with placeholders for missing keys of the root.
     pub(super) fn fit_root(&mut self, tree: DeTable<'i>) -> DeTable<'i> {
-        let title = if self.schema["properties"].get("question").is_some() { "ScenarioSpec" } else { "TwinSpec" };
+        let title = if self.schema.root["properties"].get("question").is_some() { "ScenarioSpec" } else { "TwinSpec" };
         let noun = noun(title).unwrap_or("the file");
-        let schema = self.schema;
+        let schema = self.schema.root;
         let mut fitted = self.fit_keys(schema, noun, tree, &(0..0));
         for (key, node) in std::mem::take(&mut self.strays) {
             if fitted.get(key.get_ref().as_ref()).is_none()
@@ -69,9 +71,9 @@ impl<'s, 'i> Shape<'s, 'i> {
         }
         for key in required(schema) {
             if fitted.get(key).is_none() {
-                self.missing(key, &schema["properties"][key], noun, None);
-                fitted.insert(placeholder_key(key), self.placeholder(&schema["properties"][key]));
-                self.damage.any = true;
+                self.findings.missing(self.schema, key, &schema["properties"][key], noun, None);
+                fitted.insert(placeholder_key(key), placeholder(self.schema, &schema["properties"][key]));
+                self.findings.damage.any = true;
             }
         }
         fitted
@@ -79,7 +81,7 @@ impl<'s, 'i> Shape<'s, 'i> {
 
     fn fit(&mut self, schema: &'s Value, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
         let span = node.span();
-        match self.kind(schema) {
+        match self.schema.kind(schema) {
             Kind::Text if node.get_ref().is_str() => Some(node),
             Kind::Flag if node.get_ref().is_bool() => Some(node),
             Kind::Number => self.fit_number(spot, node),
@@ -92,19 +94,25 @@ impl<'s, 'i> Shape<'s, 'i> {
             Kind::Table(table) => {
                 let DeValue::Table(_) = node.get_ref() else { return self.wrong(schema, spot, &node) };
                 let DeValue::Table(keys) = node.into_inner() else { return None };
-                let faults = self.faults.len();
+                let faults = self.findings.faults.len();
                 let fitted = self.fit_keys(table, spot.noun, keys, &span);
                 let lacks: Vec<&str> = required(table).filter(|key| fitted.get(*key).is_none()).collect();
                 for key in &lacks {
                     // an invalid value of a required key has been reported already
-                    if !self.damage.tables.contains(&span) || self.faults.len() == faults {
-                        self.missing(key, &table["properties"][*key], spot.noun, Some(span.clone()));
+                    if !self.findings.damage.tables.contains(&span) || self.findings.faults.len() == faults {
+                        self.findings.missing(
+                            self.schema,
+                            key,
+                            &table["properties"][*key],
+                            spot.noun,
+                            Some(span.clone()),
+                        );
                     }
                 }
                 if lacks.is_empty() {
                     return Some(Spanned::new(span, DeValue::Table(fitted)));
                 }
-                self.lose(&fitted, spot.key);
+                self.findings.lose(&fitted, spot.key);
                 None
             }
             Kind::Map(of) => {
@@ -113,14 +121,14 @@ impl<'s, 'i> Shape<'s, 'i> {
                 let mut fitted = DeTable::new();
                 for (key, value) in keys {
                     let name = key.get_ref().clone();
-                    match self.fit(of, &Spot { key: &name, noun: self.noun_of(of, &name) }, value) {
+                    match self.fit(of, &Spot { key: &name, noun: self.schema.noun_of(of, &name) }, value) {
                         Some(value) => {
                             fitted.insert(key, value);
                         }
                         None => {
-                            self.damage.names.insert(name.into_owned());
-                            self.damage.tables.push(span.clone());
-                            self.damage.any = true;
+                            self.findings.damage.names.insert(name.into_owned());
+                            self.findings.damage.tables.push(span.clone());
+                            self.findings.damage.any = true;
                         }
                     }
                 }
@@ -128,7 +136,7 @@ impl<'s, 'i> Shape<'s, 'i> {
             }
             Kind::Choice(variants) => self.fit_choice(&variants, schema, spot, node),
             Kind::Either(schemas) => {
-                let fits = schemas.iter().find(|s| self.accepts(s, node.get_ref()));
+                let fits = schemas.iter().find(|s| self.schema.accepts(s, node.get_ref()));
                 match fits {
                     Some(s) => self.fit(s, spot, node),
                     None => self.wrong(schema, spot, &node),
@@ -147,20 +155,20 @@ impl<'s, 'i> Shape<'s, 'i> {
         for (key, value) in keys {
             let name = key.get_ref().clone();
             if let Some(wanted) = schema["properties"].get(name.as_ref()) {
-                let noun = self.noun_of(wanted, &name);
+                let noun = self.schema.noun_of(wanted, &name);
                 match self.fit(wanted, &Spot { key: &name, noun }, value) {
                     Some(value) => {
                         fitted.insert(key, value);
                     }
-                    None => self.damaged(table),
+                    None => self.findings.damaged(table),
                 }
                 continue;
             }
             let free = known.keys().map(String::as_str);
             let meant = nearest(&name, free).map(str::to_owned);
-            let at_root = std::ptr::eq(schema, self.schema);
-            if !at_root && self.schema["properties"].get(name.as_ref()).is_some() && meant.is_none() {
-                self.report(
+            let at_root = std::ptr::eq(schema, self.schema.root);
+            if !at_root && self.schema.root["properties"].get(name.as_ref()).is_some() && meant.is_none() {
+                self.findings.report(
                     "misplaced-key",
                     key.span(),
                     format!("`{name}` is a top-level key, but it is under a header here"),
@@ -169,21 +177,22 @@ impl<'s, 'i> Shape<'s, 'i> {
                 self.strays.push((key, value));
                 continue;
             }
-            let help = self.help_for_unknown(known, &name, meant.as_deref(), &present, !at_root || table.is_empty());
-            self.report("unknown-key", key.span(), format!("`{name}` is not a key of {noun}"), help);
+            let help =
+                self.schema.help_for_unknown(known, &name, meant.as_deref(), &present, !at_root || table.is_empty());
+            self.findings.report("unknown-key", key.span(), format!("`{name}` is not a key of {noun}"), help);
             match meant {
                 // continue as if it were spelt correctly
                 Some(meant) if !present.contains(&meant) && fitted.get(meant.as_str()).is_none() => {
                     let wanted = &schema["properties"][meant.as_str()];
-                    let noun = self.noun_of(wanted, &meant);
+                    let noun = self.schema.noun_of(wanted, &meant);
                     match self.fit(wanted, &Spot { key: &meant, noun }, value) {
                         Some(value) => {
                             fitted.insert(Spanned::new(key.span(), Cow::Owned(meant)), value);
                         }
-                        None => self.damaged(table),
+                        None => self.findings.damaged(table),
                     }
                 }
-                _ => self.damaged(table),
+                _ => self.findings.damaged(table),
             }
         }
         fitted
@@ -195,7 +204,7 @@ impl<'s, 'i> Shape<'s, 'i> {
             DeValue::Integer(_) => 0.0,
             DeValue::String(text) if text.trim().parse::<f64>().is_ok() => {
                 let help = format!("write it without quotes: `{} = {}`", spot.key, text.trim());
-                self.report(
+                self.findings.report(
                     "wrong-type",
                     node.span(),
                     format!("`{}` must be a number, but it is a string", spot.key),
@@ -205,12 +214,13 @@ impl<'s, 'i> Shape<'s, 'i> {
             }
             other => {
                 let fits = |e: &DeValue<'_>| e.is_float() || e.is_integer();
-                return self.mismatch("a number", fitting(spot.key, fits), spot, node.span(), other);
+                self.findings.mismatch("a number", fitting(spot.key, fits), spot.key, node.span(), other);
+                return None;
             }
         };
         if value.is_nan() || (value.is_infinite() && !["soft", "hard", "valid"].contains(&spot.key)) {
             let help = format!("write a finite number, e.g. `{}`", example(spot.key).unwrap_or("1.5"));
-            self.report("wrong-value", node.span(), format!("`{}` must be a finite number", spot.key), help);
+            self.findings.report("wrong-value", node.span(), format!("`{}` must be a finite number", spot.key), help);
             return None;
         }
         Some(node)
@@ -219,7 +229,8 @@ impl<'s, 'i> Shape<'s, 'i> {
     fn fit_integer(&mut self, lowest: Option<i64>, spot: &Spot<'_>, node: Node<'i>) -> Option<Node<'i>> {
         let DeValue::Integer(digits) = node.get_ref() else {
             let sample = fitting(spot.key, |e| e.is_integer());
-            return self.mismatch("a whole number", sample, spot, node.span(), node.get_ref());
+            self.findings.mismatch("a whole number", sample, spot.key, node.span(), node.get_ref());
+            return None;
         };
         let value = i64::from_str_radix(digits.as_str(), digits.radix()).ok();
         let highest = if lowest.is_none() { i64::from(i32::MAX) } else { i64::MAX };
@@ -228,7 +239,12 @@ impl<'s, 'i> Shape<'s, 'i> {
         }
         let bound = lowest.map_or("in range".to_owned(), |l| format!("{l} or more"));
         let help = format!("write a whole number {bound}, e.g. `{} = {}`", spot.key, example(spot.key).unwrap_or("1"));
-        self.report("wrong-value", node.span(), format!("`{}` must be a whole number, {bound}", spot.key), help);
+        self.findings.report(
+            "wrong-value",
+            node.span(),
+            format!("`{}` must be a whole number, {bound}", spot.key),
+            help,
+        );
         None
     }
 
@@ -237,7 +253,7 @@ impl<'s, 'i> Shape<'s, 'i> {
             DeValue::String(text) if text.parse::<TimeSpan>().is_ok() => return Some(node),
             other => no_span(spot.key, other),
         };
-        self.report(code, node.span(), what, help);
+        self.findings.report(code, node.span(), what, help);
         None
     }
 
@@ -245,7 +261,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         let Some(text) = node.get_ref().as_str() else { return self.wrong(schema, spot, &node) };
         let Err(message) = text.parse::<TimeOfDay>() else { return Some(node) };
         let help = time_of_day_help(spot.key, text);
-        self.report("wrong-value", node.span(), message, help);
+        self.findings.report("wrong-value", node.span(), message, help);
         None
     }
 
@@ -253,7 +269,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         let Some(text) = node.get_ref().as_str() else { return self.wrong(schema, spot, &node) };
         let Err(word) = text.parse::<Weekdays>() else { return Some(node) };
         let help = weekday_help(&word);
-        self.report("wrong-value", node.span(), format!("`{word}` is not a day of the week"), help);
+        self.findings.report("wrong-value", node.span(), format!("`{word}` is not a day of the week"), help);
         None
     }
 
@@ -266,7 +282,7 @@ impl<'s, 'i> Shape<'s, 'i> {
             return Some(node);
         }
         let (what, help) = no_time(spot.key, node.get_ref());
-        self.report("wrong-type", node.span(), what, help);
+        self.findings.report("wrong-type", node.span(), what, help);
         None
     }
 
@@ -280,26 +296,27 @@ impl<'s, 'i> Shape<'s, 'i> {
     ) -> Option<Node<'i>> {
         let span = node.span();
         let DeValue::Array(list) = node.get_ref() else {
-            if exactly.is_none() && self.accepts(of, node.get_ref()) {
-                let raw = self.text.get(span.clone()).filter(|r| r.len() < 60 && !r.contains('\n')).unwrap_or("…");
+            if exactly.is_none() && self.schema.accepts(of, node.get_ref()) {
+                let raw =
+                    self.findings.text.get(span.clone()).filter(|r| r.len() < 60 && !r.contains('\n')).unwrap_or("…");
                 let help = format!("write it as a list of one: `{} = [{raw}]`", spot.key);
-                self.report("wrong-type", span, format!("`{}` must be a list", spot.key), help);
+                self.findings.report("wrong-type", span, format!("`{}` must be a list", spot.key), help);
                 return None;
             }
             return self.wrong(schema, spot, &node);
         };
         if let Some(n) = exactly.filter(|n| *n != list.len()) {
-            let sample = self.sample(schema, spot.key).unwrap_or_else(|| "[…, …]".into());
-            let numbers = matches!(self.kind(of), Kind::Number);
+            let sample = self.schema.sample(schema, spot.key).unwrap_or_else(|| "[…, …]".into());
+            let numbers = matches!(self.schema.kind(of), Kind::Number);
             let what = format!("`{}` must have {n} values, but it has {}", spot.key, list.len());
             let ends = if numbers { "; `-inf` and `inf` leave an end open" } else { "" };
             let help = format!("write {n} values, like `{} = {sample}`{ends}", spot.key);
-            self.report("wrong-value", span, what, help);
+            self.findings.report("wrong-value", span, what, help);
             return None;
         }
         let DeValue::Array(list) = node.into_inner() else { return None };
         let before = list.len();
-        let item_noun = self.noun_of(of, spot.key);
+        let item_noun = self.schema.noun_of(of, spot.key);
         let item = Spot { key: spot.key, noun: item_noun };
         let mut fitted = Vec::with_capacity(before);
         for value in list {
@@ -308,8 +325,8 @@ impl<'s, 'i> Shape<'s, 'i> {
             }
         }
         if fitted.len() < before {
-            self.damage.tables.push(span.clone());
-            self.damage.any = true;
+            self.findings.damage.tables.push(span.clone());
+            self.findings.damage.any = true;
             if exactly.is_some() {
                 return None;
             }
@@ -335,7 +352,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 let text = text.clone();
                 match variants.iter().find(|(tag, _)| *tag == text) {
                     Some((_, None)) => Some(node),
-                    Some((tag, Some(inner))) if matches!(self.kind(inner), Kind::Table(settings) if required(settings).next().is_none()) =>
+                    Some((tag, Some(inner))) if matches!(self.schema.kind(inner), Kind::Table(settings) if required(settings).next().is_none()) =>
                     {
                         let settings = Spanned::new(span.clone(), DeValue::Table(DeTable::new()));
                         let mut table = DeTable::new();
@@ -344,7 +361,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                     }
                     Some((tag, inner)) => {
                         let what = format!("`{tag}` needs settings and cannot be just a word");
-                        self.report("wrong-type", span, what, format!("write {}", written(tag, *inner)));
+                        self.findings.report("wrong-type", span, what, format!("write {}", written(tag, *inner)));
                         None
                     }
                     None => {
@@ -354,7 +371,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                             None => format!("use one of {}", known()),
                         };
                         let what = format!("\"{text}\" is not one of the choices of `{}`", spot.key);
-                        self.report("unknown-choice", span.clone(), what, help);
+                        self.findings.report("unknown-choice", span.clone(), what, help);
                         let meant = variants.iter().find(|(tag, inner)| Some(*tag) == meant && inner.is_none())?;
                         Some(Spanned::new(span, DeValue::String(Cow::Owned(meant.0.to_owned()))))
                     }
@@ -367,7 +384,7 @@ impl<'s, 'i> Shape<'s, 'i> {
             }
             DeValue::Table(table) if table.is_empty() => {
                 let what = format!("`{}` must name one of its choices", spot.key);
-                self.report("missing-key", span, what, format!("use one of {}", known()));
+                self.findings.report("missing-key", span, what, format!("use one of {}", known()));
                 None
             }
             DeValue::Table(table) => {
@@ -395,7 +412,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                         format!("keep exactly one of {}", known()),
                     ),
                 };
-                self.report("wrong-type", place, what, help);
+                self.findings.report("wrong-type", place, what, help);
                 let table = match node.into_inner() {
                     DeValue::Table(t) => t,
                     _ => return None,
@@ -407,7 +424,12 @@ impl<'s, 'i> Shape<'s, 'i> {
             }
             DeValue::Integer(n) if variants.iter().any(|(tag, _)| *tag == n.as_str()) => {
                 let help = format!("write it in quotes: `{} = \"{}\"`", spot.key, n.as_str());
-                self.report("wrong-type", span, format!("`{}` must be a string, but it is a number", spot.key), help);
+                self.findings.report(
+                    "wrong-type",
+                    span,
+                    format!("`{}` must be a string, but it is a number", spot.key),
+                    help,
+                );
                 None
             }
             _ => self.wrong(schema, spot, &node),
@@ -434,23 +456,28 @@ impl<'s, 'i> Shape<'s, 'i> {
                 spot.key,
                 example(word).unwrap_or("{ … }")
             );
-            self.report("wrong-type", key.span(), format!("`{tag}` is not a key of a choice"), help);
+            self.findings.report("wrong-type", key.span(), format!("`{tag}` is not a key of a choice"), help);
             return None;
         }
         if found.is_none() {
             let meant = nearest(&tag, variants.iter().map(|(t, _)| *t));
             let help = meant.map_or_else(|| format!("use one of {known}"), |m| format!("did you mean `{m}`?"));
             let noun = if spot.noun == spot.key { format!("`{}`", spot.key) } else { spot.noun.to_owned() };
-            self.report("unknown-choice", key.span(), format!("`{tag}` is not one of the choices of {noun}"), help);
+            self.findings.report(
+                "unknown-choice",
+                key.span(),
+                format!("`{tag}` is not one of the choices of {noun}"),
+                help,
+            );
             found = variants.iter().find(|(t, _)| Some(*t) == meant);
         }
         let (tag, inner) = found?;
         let Some(inner) = inner else {
             let help = format!("write `{} = \"{tag}\"`", spot.key);
-            self.report("wrong-type", span, format!("`{tag}` has no settings"), help);
+            self.findings.report("wrong-type", span, format!("`{tag}` has no settings"), help);
             return None;
         };
-        let noun = self.noun_of(inner, tag);
+        let noun = self.schema.noun_of(inner, tag);
         let quoted = format!("`{tag}`");
         let noun = if noun == *tag { quoted.as_str() } else { noun };
         let fitted = self.fit(inner, &Spot { key: tag, noun }, value)?;
@@ -459,51 +486,11 @@ impl<'s, 'i> Shape<'s, 'i> {
         Some(Spanned::new(span, DeValue::Table(table)))
     }
 
-    fn report(&mut self, code: &'static str, span: Range<usize>, message: String, help: String) {
-        self.damage.any = true;
-        if self.damage.lines.contains(&line_column(self.text, span.start).0) {
-            return;
-        }
-        self.faults.push(Fault::new(code, self.file, self.text, Some(span), message, help));
+    /// Reports that `node` does not match `schema`.
+    fn wrong(&mut self, schema: &'s Value, spot: &Spot<'_>, node: &Node<'i>) -> Option<Node<'i>> {
+        let wanted = self.schema.wanted(schema);
+        let sample = self.schema.sample(schema, spot.key);
+        self.findings.mismatch(&wanted, sample, spot.key, node.span(), node.get_ref());
+        None
     }
-
-    fn damaged(&mut self, table: &Range<usize>) {
-        self.damage.tables.push(table.clone());
-        self.damage.any = true;
-    }
-
-    /// Records the name of a table that is left out.
-    fn lose(&mut self, table: &DeTable<'i>, key: &str) {
-        let name = table.get("name").and_then(|n| n.get_ref().as_str()).unwrap_or(key);
-        self.damage.names.insert(name.to_owned());
-        self.damage.any = true;
-    }
-
-    /// A placeholder for a missing value; its place is `0..0`.
-    fn placeholder(&self, schema: &'s Value) -> Node<'i> {
-        let value = match self.kind(schema) {
-            Kind::Span => DeValue::String(Cow::Borrowed("1h")),
-            Kind::Time => DeValue::Datetime(toml::value::Datetime {
-                date: Some(toml::value::Date { year: 1970, month: 1, day: 1 }),
-                time: Some(toml::value::Time { hour: 0, minute: 0, second: Some(0), nanosecond: None }),
-                offset: Some(toml::value::Offset::Z),
-            }),
-            Kind::List { .. } => DeValue::Array(std::iter::empty().collect()),
-            Kind::Map(_) => DeValue::Table(DeTable::new()),
-            Kind::Table(table) => {
-                let mut keys = DeTable::new();
-                for key in required(table) {
-                    keys.insert(placeholder_key(key), self.placeholder(&table["properties"][key]));
-                }
-                DeValue::Table(keys)
-            }
-            Kind::Either(several) if !several.is_empty() => return self.placeholder(several[0]),
-            _ => DeValue::String(Cow::Borrowed("")),
-        };
-        Spanned::new(0..0, value)
-    }
-}
-
-fn placeholder_key<'i>(key: &str) -> Key<'i> {
-    Spanned::new(0..0, Cow::Owned(key.to_owned()))
 }

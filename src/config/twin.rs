@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, ModelSpec, MpcSpec, TimeSpan};
+use super::{At, ForecastSpec, ModelSpec, MpcSpec, TimeSpan};
 use crate::error::{Error, Result};
 use crate::schema::Role;
 
@@ -243,18 +243,6 @@ pub struct ParameterSpec {
     pub value: At<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<At<String>>,
-}
-
-/// How controllers forecast a disturbance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ForecastSpec {
-    /// The current value persists.
-    Persistence,
-    /// The value one season ago plus the current difference to a season ago, which fades over one season.
-    Seasonal(TimeSpan),
-    /// The true future; reports state that it was used.
-    Perfect,
 }
 
 /// Currency and assumptions of the economic evaluation.

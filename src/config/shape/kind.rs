@@ -3,8 +3,6 @@
 use serde_json::Value;
 use toml::de::DeValue;
 
-use super::Shape;
-
 /// What a schema requires.
 pub(super) enum Kind<'s> {
     Text,
@@ -30,16 +28,23 @@ pub(super) enum Kind<'s> {
     Either(Vec<&'s Value>),
 }
 
-impl<'s, 'i> Shape<'s, 'i> {
-    pub(super) fn resolve(&self, schema: &'s Value) -> &'s Value {
+/// The JSON Schema of a file: `$ref`s in its parts refer to its definitions.
+#[derive(Clone, Copy)]
+pub(super) struct FileSchema<'s> {
+    pub root: &'s Value,
+}
+
+impl<'s> FileSchema<'s> {
+    /// The definition that `schema` refers to, or `schema` itself.
+    pub(super) fn resolve(self, schema: &'s Value) -> &'s Value {
         let mut schema = schema;
         while let Some(name) = definition(schema) {
-            schema = &self.schema["$defs"][name];
+            schema = &self.root["$defs"][name];
         }
         schema
     }
 
-    pub(super) fn kind(&self, schema: &'s Value) -> Kind<'s> {
+    pub(super) fn kind(self, schema: &'s Value) -> Kind<'s> {
         match definition(schema) {
             Some("TimeSpan") => return Kind::Span,
             Some("TimeOfDay") => return Kind::TimeOfDay,
@@ -87,7 +92,7 @@ impl<'s, 'i> Shape<'s, 'i> {
     }
 
     /// Whether the type of the value matches, without looking inside.
-    pub(super) fn accepts(&self, schema: &'s Value, value: &DeValue<'i>) -> bool {
+    pub(super) fn accepts(self, schema: &'s Value, value: &DeValue<'_>) -> bool {
         match self.kind(schema) {
             Kind::Text | Kind::Span | Kind::TimeOfDay | Kind::Weekdays => value.is_str(),
             Kind::Time => value.is_datetime(),

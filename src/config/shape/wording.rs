@@ -1,25 +1,15 @@
-//! Messages and helps of structural faults.
-
-use std::ops::Range;
+//! Words for the messages and helps of structural faults.
 
 use serde_json::Value;
 use toml::de::DeValue;
 
-use super::kind::{Kind, definition};
-use super::{Node, Shape, Spot};
+use super::kind::{FileSchema, Kind, definition};
 use crate::config::span::TimeSpan;
 use crate::config::words::{example, noun};
-use crate::error::Fault;
 
-impl<'s, 'i> Shape<'s, 'i> {
-    /// Reports that `node` does not match `schema`.
-    pub(super) fn wrong(&mut self, schema: &'s Value, spot: &Spot<'_>, node: &Node<'i>) -> Option<Node<'i>> {
-        let wanted = self.wanted(schema);
-        self.mismatch(&wanted, self.sample(schema, spot.key), spot, node.span(), node.get_ref())
-    }
-
+impl<'s> FileSchema<'s> {
     /// An example of a value of `key` that matches `schema`.
-    pub(super) fn sample(&self, schema: &'s Value, key: &str) -> Option<String> {
+    pub(super) fn sample(self, schema: &'s Value, key: &str) -> Option<String> {
         let numbers = |n: usize| (1..=n).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
         fitting(key, |value| self.accepts(schema, value)).or_else(|| match self.kind(schema) {
             Kind::List { of, exactly: Some(n) } if matches!(self.kind(of), Kind::Number) => {
@@ -29,51 +19,9 @@ impl<'s, 'i> Shape<'s, 'i> {
         })
     }
 
-    /// Reports that the value `is` is not `wanted`; `sample` is an example of what is.
-    pub(super) fn mismatch(
-        &mut self,
-        wanted: &str,
-        sample: Option<String>,
-        spot: &Spot<'_>,
-        span: Range<usize>,
-        is: &DeValue<'i>,
-    ) -> Option<Node<'i>> {
-        let sample = sample.map(|e| format!(", e.g. `{} = {e}`", spot.key)).unwrap_or_default();
-        let help = match is {
-            _ if wanted == "a string" && !matches!(is, DeValue::Array(_) | DeValue::Table(_)) => {
-                let raw = self.text.get(span.clone()).unwrap_or("…");
-                format!("put it in quotes: `{} = \"{raw}\"`", spot.key)
-            }
-            _ => format!("write {wanted}{sample}"),
-        };
-        // a placeholder of the parser, whose syntax error has been reported
-        if span.is_empty() {
-            self.damage.any = true;
-            return None;
-        }
-        self.report("wrong-type", span, format!("`{}` must be {wanted}, but it is {}", spot.key, described(is)), help);
-        None
-    }
-
-    pub(super) fn missing(&mut self, key: &str, schema: &Value, noun: &str, table: Option<Range<usize>>) {
-        // after a syntax error, a key may be missing only because its line could not be parsed
-        if !self.damage.lines.is_empty() {
-            return;
-        }
-        let doc = schema["description"].as_str().or_else(|| self.resolve(schema)["description"].as_str());
-        let doc = doc.map(|d| format!(": {}", first_sentence(d))).unwrap_or_default();
-        let help = match example(key) {
-            Some(e) => format!("add `{key} = {e}`{doc}"),
-            None => format!("add `{key}`{doc}"),
-        };
-        let code = "missing-key";
-        let message = format!("{noun} needs the key `{key}`");
-        self.faults.push(Fault::new(code, self.file, self.text, table, message, help));
-    }
-
     /// The help for the unknown key `name`; `meant` is the key that was probably meant.
     pub(super) fn help_for_unknown(
-        &self,
+        self,
         known: &serde_json::Map<String, Value>,
         name: &str,
         meant: Option<&str>,
@@ -98,7 +46,7 @@ impl<'s, 'i> Shape<'s, 'i> {
     }
 
     /// What the schema requires, in words.
-    fn wanted(&self, schema: &'s Value) -> String {
+    pub(super) fn wanted(self, schema: &'s Value) -> String {
         match self.kind(schema) {
             Kind::Text => "a string".into(),
             Kind::Time => "a time".into(),
@@ -126,7 +74,7 @@ impl<'s, 'i> Shape<'s, 'i> {
     }
 
     /// What a table under `key` is called.
-    pub(super) fn noun_of<'a>(&self, schema: &'s Value, key: &'a str) -> &'a str
+    pub(super) fn noun_of<'a>(self, schema: &'s Value, key: &'a str) -> &'a str
     where
         's: 'a,
     {
@@ -144,8 +92,8 @@ impl<'s, 'i> Shape<'s, 'i> {
     }
 
     /// The table elsewhere in the file that has a key `name`.
-    fn home_of(&self, name: &str) -> Option<String> {
-        let definitions = self.schema["$defs"].as_object()?;
+    fn home_of(self, name: &str) -> Option<String> {
+        let definitions = self.root["$defs"].as_object()?;
         let homes: Vec<&str> = definitions
             .iter()
             .filter(|(_, d)| d["properties"].get(name).is_some())
@@ -204,7 +152,7 @@ pub(super) fn no_time(key: &str, is: &DeValue<'_>) -> (String, String) {
 }
 
 /// The type of a value, in words.
-fn described(value: &DeValue<'_>) -> &'static str {
+pub(super) fn described(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
@@ -216,7 +164,7 @@ fn described(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn first_sentence(doc: &str) -> String {
+pub(super) fn first_sentence(doc: &str) -> String {
     let doc = doc.replace('\n', " ");
     let end = doc.find(". ").unwrap_or(doc.len());
     doc[..end].trim_end_matches('.').to_owned()

@@ -1,10 +1,87 @@
-//! Settings of model-predictive control.
+//! Controllers and their settings.
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{At, ControllerSpec, ForecastSpec, PlannerSpec, TimeSpan, TotalSpec};
+use super::{At, ForecastSpec, PlannerSpec, TimeOfDay, TimeSpan, TotalSpec, Weekdays};
+
+/// A controller. Controls that it does not name are replayed from the log.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[allow(clippy::large_enum_variant, reason = "a scenario has a handful")]
+pub enum ControllerSpec {
+    /// The controls of the log.
+    Replay {},
+    /// Constant values: control name → value.
+    Hold(IndexMap<String, At<f64>>),
+    /// Values by time of day and week: control name → entries.
+    Schedule(IndexMap<String, Vec<At<ScheduleEntry>>>),
+    /// Expressions over signals: control name → expression.
+    Rule(IndexMap<String, At<String>>),
+    /// PID loops.
+    Pid(Vec<At<PidLoop>>),
+    /// Order-up-to policies.
+    BaseStock(Vec<At<BaseStockLoop>>),
+    /// Model-predictive control.
+    Mpc(MpcSpec),
+}
+
+/// A value that a control has from a time of day on, until the next entry.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleEntry {
+    /// Local time, `HH:MM`.
+    pub at: At<TimeOfDay>,
+    /// Days of the week, like `mon-fri` or `sat,sun` (default: every day).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<At<Weekdays>>,
+    pub value: At<f64>,
+}
+
+/// A number or the name of a signal.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Reference {
+    Value(f64),
+    Signal(String),
+}
+
+/// One PID loop in the ideal form u = bias + kp·(e + ∫e/ti + td·de/dt), e = set-point − measurement,
+/// with anti-windup by clamping.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PidLoop {
+    pub control: At<String>,
+    pub measurement: At<String>,
+    pub setpoint: At<Reference>,
+    /// Control units per measurement unit; negative for reverse action.
+    pub kp: At<f64>,
+    /// Integral time (default: no integral action).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ti: Option<At<TimeSpan>>,
+    /// Derivative time (default: no derivative action).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub td: Option<At<TimeSpan>>,
+    /// Control value at zero error (default: the value of the control at the start of the run).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias: Option<At<f64>>,
+}
+
+/// Order-up-to policy on an inventory position; with `reorder` the (s, S) policy.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BaseStockLoop {
+    /// The control that orders.
+    pub order: At<String>,
+    /// Inventory position: on hand + on order − backlog, as an expression.
+    pub position: At<String>,
+    /// Order-up-to level S, as an expression, e.g. `"120"`.
+    pub level: At<String>,
+    /// Reorder point s, as an expression: order only if the position is at or below it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reorder: Option<At<String>>,
+}
 
 /// Model-predictive control: plans on the twin and minimises the twin's `[objective]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
