@@ -1,8 +1,8 @@
 //! Quantiles, moments and the normal distribution function.
 //!
-//! Quantile rules differ in small samples, and results are reproducible to the last bit, so each rule has its own
-//! function and the name says which one it is. "Type" is the numbering of Hyndman & Fan (1996). Every function takes
-//! its sample in ascending order and returns NaN (or `None`) if the sample is empty.
+//! Quantile rules give different results in small samples, and results must be reproducible to the last bit. Each rule
+//! therefore has its own function, named by its type in Hyndman & Fan (1996) if it has one. The quantile functions take a
+//! sample in ascending order and return NaN or `None` if it is empty.
 
 /// The finite values, in ascending order.
 pub fn sorted_finite(values: &[f64]) -> Vec<f64> {
@@ -13,13 +13,13 @@ pub fn sorted_finite(values: &[f64]) -> Vec<f64> {
 
 /// Type 1, the inverse of the empirical distribution function: the smallest value x with F(x) ≥ p.
 ///
-/// It is always one of the values ("nearest rank"), so it also works on `f32`.
+/// The result is always one of the values ("nearest rank"), so the function also works on `f32`.
 pub fn quantile_type_1<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
     let rank = ((sorted.len() as f64 * p).ceil() as usize).max(1);
     sorted.get(rank - 1).copied()
 }
 
-/// Type 5 (Hazen): linear between the values; value j of n (from zero) has the probability (j + ½) / n.
+/// Type 5 (Hazen): linear interpolation; value j of n (0-based) has the probability (j + ½) / n.
 pub fn quantile_type_5(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let x = (p * sorted.len() as f64 - 0.5).clamp(0.0, last as f64);
@@ -28,9 +28,10 @@ pub fn quantile_type_5(sorted: &[f64], p: f64) -> f64 {
     sorted[i] + (x - i as f64) * (next - sorted[i])
 }
 
-/// Type 6 (Weibull): linear between the values, at rank p·(n + 1), clamped to the first and the last value.
+/// Type 6 (Weibull): linear interpolation at rank p·(n + 1), clamped to the first and the last value.
 ///
-/// A new value of the same distribution is below it with probability p, also for small n: intervals are not too narrow.
+/// A new value of the same distribution is below the result with probability p even for small n, so intervals are not too
+/// narrow.
 pub fn quantile_type_6(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let rank = (p * (sorted.len() + 1) as f64 - 1.0).clamp(0.0, last as f64);
@@ -39,7 +40,7 @@ pub fn quantile_type_6(sorted: &[f64], p: f64) -> f64 {
     a + (rank - below as f64) * (b - a)
 }
 
-/// Type 7: linear between the values, at the position p·(n − 1).
+/// Type 7: linear interpolation at the 0-based position p·(n − 1).
 pub fn quantile_type_7(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let x = p * last as f64;
@@ -48,17 +49,17 @@ pub fn quantile_type_7(sorted: &[f64], p: f64) -> f64 {
     sorted[i] + (x - i as f64) * (next - sorted[i])
 }
 
-/// The value nearest to the position p·(n − 1), halves rounded up (NumPy's `nearest`).
+/// The value nearest to the 0-based position p·(n − 1), with halves rounded up.
 pub fn quantile_nearest(sorted: &[f64], p: f64) -> f64 {
     at_position(sorted, |last| (last * p).round())
 }
 
-/// The value at the position ⌊p·(n − 1)⌋ (NumPy's `lower`).
+/// The value at the 0-based position ⌊p·(n − 1)⌋ (NumPy's `lower`).
 pub fn quantile_lower(sorted: &[f64], p: f64) -> f64 {
     at_position(sorted, |last| (p * last).floor())
 }
 
-/// The value at the position ⌈p·(n − 1)⌉ (NumPy's `higher`).
+/// The value at the 0-based position ⌈p·(n − 1)⌉ (NumPy's `higher`).
 pub fn quantile_higher(sorted: &[f64], p: f64) -> f64 {
     at_position(sorted, |last| (p * last).ceil())
 }
@@ -68,21 +69,21 @@ fn at_position(sorted: &[f64], position: impl Fn(f64) -> f64) -> f64 {
     sorted[(position(last as f64) as usize).min(last)]
 }
 
-/// The smallest value x with F(x) > p, F the empirical distribution function; the largest value if there is none.
+/// The smallest value x with F(x) > p, where F is the empirical distribution function; the largest value if there is none.
 pub fn quantile_right_inverse(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     sorted[((p * sorted.len() as f64) as usize).min(last)]
 }
 
-/// A sample whose values have weights.
+/// A weighted sample.
 #[derive(Debug, Clone)]
 pub struct WeightedSample {
-    /// (value, probability up to the middle of its weight), ascending.
+    /// Pairs (value, cumulative probability at the middle of its weight), in ascending order.
     values: Vec<(f64, f64)>,
 }
 
 impl WeightedSample {
-    /// From pairs (value, weight) in any order.
+    /// A sample of pairs (value, weight) in any order.
     pub fn new(values: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let mut values: Vec<(f64, f64)> = values.into_iter().collect();
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -100,7 +101,7 @@ impl WeightedSample {
         self.values.len()
     }
 
-    /// Quantile `p`, linear between the values; with equal weights that of [`quantile_type_5`], up to rounding.
+    /// Quantile `p` by linear interpolation. With equal weights it equals [`quantile_type_5`] up to rounding.
     pub fn quantile(&self, p: f64) -> f64 {
         let at = self.values.partition_point(|v| v.1 < p);
         let Some(&(high, above)) = self.values.get(at) else { return self.values.last().map_or(f64::NAN, |v| v.0) };
@@ -109,7 +110,7 @@ impl WeightedSample {
     }
 }
 
-/// ½ E|X − X'|, half of Gini's mean difference, of the empirical distribution of `sorted`.
+/// Half of Gini's mean difference, ½ E|X − X'|, of the empirical distribution of `sorted`.
 pub fn half_mean_difference(sorted: &[f64]) -> f64 {
     let n = sorted.len() as f64;
     sorted.iter().enumerate().map(|(i, x)| x * (2.0 * i as f64 + 1.0 - n)).sum::<f64>() / (n * n)
@@ -215,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn half_the_mean_difference_agrees_with_all_pairs() {
+    fn half_mean_difference_agrees_with_the_sum_over_all_pairs() {
         let sorted = [-1.0, 0.5, 2.0, 7.0];
         let pairs = sorted.iter().flat_map(|a| sorted.iter().map(move |b| f64::abs(a - b)));
         assert!((half_mean_difference(&sorted) - 0.5 * pairs.sum::<f64>() / 16.0).abs() < 1e-12);
     }
 
     #[test]
-    fn normal_cdf_matches_tables_and_inverts_the_quantile() {
+    fn normal_cdf_matches_tables_and_inverts_normal_quantile() {
         for (z, p) in [(-2.0, 0.022_750_13), (0.0, 0.5), (1.0, 0.841_344_75), (2.0, 0.977_249_87)] {
             assert!((normal_cdf(z) - p).abs() < 1e-7);
         }

@@ -1,8 +1,8 @@
-//! A twin as a file. Loading restores it to the last bit.
+//! Saves a twin to a file and loads it again, bit for bit.
 //!
-//! `model.bin` contains: magic (8 bytes), version (u32, little endian), length of the header (u32), BLAKE3 hash of the
+//! `model.bin` contains: signature (8 bytes), version (u32, little endian), length of the header (u32), BLAKE3 hash of the
 //! header (32 bytes), the header (JSON), the payload (postcard). The header contains the length and the BLAKE3 hash of
-//! the payload. The known equations are not stored: they are compiled from `twin.toml`, whose hash must match.
+//! the payload. The known equations are not stored. They are compiled from `twin.toml`, whose hash must match.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ const MAGIC: [u8; 8] = *b"TWINOPT\n";
 const VERSION: u32 = 5;
 /// Bytes before the header.
 const PRELUDE: usize = 8 + 4 + 4 + 32;
-/// Maximum sizes in bytes, so that a damaged length cannot allocate all memory (guesses).
+/// Maximum sizes in bytes, so that a damaged length cannot exhaust the memory (guesses).
 const MAX_HEADER: usize = 1 << 20;
 const MAX_PAYLOAD: usize = 1 << 30;
-/// Maximum lag of an input, for the same reason (guess).
+/// Maximum lag of an input, so that a damaged lag cannot exhaust the memory (guess).
 const MAX_LAG: usize = 1 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ struct Payload {
 }
 
 impl Twin {
-    /// The content of a [`MODEL_FILE`].
+    /// Serialises the twin to the content of a [`MODEL_FILE`].
     ///
     /// # Errors
     /// [`Error::Internal`] if the twin cannot be serialised or exceeds the size limits of the format.
@@ -96,8 +96,7 @@ impl Twin {
         Ok(bytes)
     }
 
-    /// Restores a twin from the `bytes` that [`Twin::save`] returned. `file` is named in errors; `equations` are those
-    /// of `spec`.
+    /// Restores a twin from the `bytes` that [`Twin::save`] returned. Errors name `file`. `equations` are those of `spec`.
     ///
     /// # Errors
     /// [`Error::Data`] if the bytes are damaged, or if a part of `twin.toml` that the model depends on has changed.
@@ -114,7 +113,7 @@ impl Twin {
         if header.provenance.config_hash != config_hash(spec)? || !header.signals.iter().eq(schema.names()) {
             return Err(Error::Data(format!(
                 "{}: the signals, the sample time or the [model] settings in twin.toml have changed since the model was \
-                 fitted; fit again (`twinopt fit`)",
+                 fitted. Fit again (`twinopt fit`)",
                 file.display()
             )));
         }
@@ -155,7 +154,7 @@ impl Twin {
         })
     }
 
-    /// The provenance in a [`MODEL_FILE`]. Checks all hashes and does not need `twin.toml`.
+    /// Reads the provenance from the bytes of a [`MODEL_FILE`]. Checks all hashes and does not need `twin.toml`.
     pub fn provenance(bytes: &[u8], file: &Path) -> Result<Provenance> {
         split(bytes).map(|(header, _)| header.provenance).map_err(|what| corrupt(file, &what))
     }
@@ -163,12 +162,12 @@ impl Twin {
 
 fn corrupt(file: &Path, what: &str) -> Error {
     Error::Data(format!(
-        "{}: the model file is damaged: {what}; use another version (`twinopt models rollback`) or fit again (`twinopt fit`)",
+        "{}: the model file is damaged: {what}. Use another version (`twinopt models rollback`) or fit again (`twinopt fit`)",
         file.display()
     ))
 }
 
-/// Splits a file into header and payload. Checks lengths and hashes.
+/// Splits a file into header and payload, and checks lengths and hashes.
 fn split(bytes: &[u8]) -> std::result::Result<(Header, &[u8]), String> {
     let (prelude, rest) = bytes.split_at_checked(PRELUDE).ok_or("it is too short")?;
     if prelude[..8] != MAGIC {
@@ -176,7 +175,7 @@ fn split(bytes: &[u8]) -> std::result::Result<(Header, &[u8]), String> {
     }
     let number = |at: usize| u32::from_le_bytes([prelude[at], prelude[at + 1], prelude[at + 2], prelude[at + 3]]);
     if number(8) != VERSION {
-        return Err(format!("its format version is {}, this program reads version {VERSION}", number(8)));
+        return Err(format!("its format version is {}, but this program reads version {VERSION}", number(8)));
     }
     let length = number(12) as usize;
     if length > MAX_HEADER {

@@ -1,4 +1,4 @@
-//! Missing states: predictions of the model replace them for a limited time.
+//! Replaces missing states by predictions of the model, for a limited time.
 
 use crate::config::TimeSpan;
 use crate::error::{Error, Result, plural};
@@ -6,10 +6,10 @@ use crate::learn::{Particle, StepMap, StepScratch};
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Replaces missing states in rows `first..=row` of `log` (1 particle) by one-step predictions of `map` from the rows
-/// before. Returns for each signal the number of consecutive steps up to `row` that were replaced.
+/// Replaces missing states in rows `first..=row` of `log` (1 particle) by one-step predictions of `map` from the previous
+/// rows. Returns for each signal the number of consecutive steps up to `row` that were replaced.
 ///
-/// A state without any value since `first` stays missing, and so does one whose prediction needs another missing value.
+/// A state stays missing if it has no value since `first`, or if its prediction needs another missing value.
 ///
 /// # Errors
 /// [`Error::Data`] if a state would have to be replaced for more than `most` steps.
@@ -18,7 +18,7 @@ pub(super) fn carry(map: &StepMap, log: &mut Trajectory, first: usize, row: usiz
     let states: Vec<usize> = log.schema.with_role(Role::State);
     let depth = map.depth().max(2);
     let missing = |log: &Trajectory, s: usize, t: usize| !log.at(s, t)[0].is_finite();
-    // Earlier rows have no effect on a run that starts at `row`.
+    // Earlier rows cannot affect `row`.
     let from = row.saturating_sub(most + 2 * depth).max(first);
     let mut scratch = StepScratch::default();
     for t in from..=row {
@@ -43,8 +43,8 @@ pub(super) fn carry(map: &StepMap, log: &mut Trajectory, first: usize, row: usiz
         let ever = (first..=row).any(|t| !missing(log, s, t));
         if ever && carried[s] > most {
             return Err(Error::Data(format!(
-                "state `{}` has had no valid value for {} at {}, longer than predictions may replace it ({}); repair the \
-                 sensor, choose another start, or increase `carry` under `[model]` in twin.toml",
+                "at {2}, state `{0}` has had no valid value for {1}, but predictions may replace it for at most {3}. Repair \
+                 the sensor, choose another start, or increase `carry` under `[model]` in twin.toml",
                 log.schema.signals[s].name,
                 plural(carried[s], "step", "steps"),
                 log.time(row),
@@ -52,7 +52,7 @@ pub(super) fn carry(map: &StepMap, log: &mut Trajectory, first: usize, row: usiz
             )));
         }
         if missing(log, s, row) {
-            // It could not be predicted.
+            // The state could not be predicted.
             carried[s] = 0;
         }
     }

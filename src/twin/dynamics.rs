@@ -1,4 +1,4 @@
-//! What controllers and the simulation require of a plant.
+//! The interface through which controllers and simulations use a plant.
 
 use std::sync::Arc;
 
@@ -16,24 +16,25 @@ use crate::trajectory::{Frame, Trajectory, Window};
 pub struct Batch {
     pub window: Window,
     pub particles: Vec<Particle>,
-    /// `None`: no noise.
+    /// Random key of the noise; `None` for a simulation without noise.
     pub key: Option<Key>,
     /// Noise of the last step, which is correlated in time: `[targets][particles]`.
     pub noise: Vec<Vec<f64>>,
-    /// Value that the noise decays to, the mean of the recent model errors: `[targets][particles]`; empty: zero.
+    /// Mean of the recent model errors, to which the noise decays: `[targets][particles]`. Zero if empty.
     pub bias: Vec<Vec<f64>>,
     pub scratch: StepScratch,
 }
 
 impl Batch {
-    /// One row per particle. Particle `p` follows member `p mod members`.
+    /// A batch with one row per particle. Particle `p` uses ensemble member `p mod members`.
     pub fn particles(window: Window, members: usize, key: Key) -> Self {
         let rows = window.rows();
         let particles = (0..rows).map(|p| Particle { member: Some(p % members.max(1)), rows: p..p + 1 }).collect();
         Self::new(window, particles, Some(key))
     }
 
-    /// Every candidate under each of `particles` particles: candidate `c` of particle `p` is row `p * candidates + c`.
+    /// A batch of candidate control sequences, each simulated with all particles: candidate `c` of particle `p` is row
+    /// `p * candidates + c`.
     pub fn candidates(window: Window, particles: usize, members: usize, key: Option<Key>) -> Self {
         let candidates = window.rows() / particles.max(1);
         let particles = (0..particles)
@@ -54,11 +55,11 @@ impl Batch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Support {
-    /// Its distance is below the 95th percentile of the distances among the training data.
+    /// The distance is below the 95th percentile of the distances among the training data.
     Inside,
-    /// Between the 95th and the 99th percentile.
+    /// The distance is between the 95th and the 99th percentile.
     Edge,
-    /// Beyond the 99th percentile.
+    /// The distance is above the 99th percentile.
     Outside,
 }
 
@@ -93,7 +94,7 @@ pub trait Dynamics: Send + Sync {
     fn derived(&self, _signal: usize) -> Option<&Program> {
         None
     }
-    /// Whether a signal is predicted by a learned model (and not computed from known equations).
+    /// Whether a signal is predicted by a learned model and not computed from known equations.
     fn is_learned(&self, _signal: usize) -> bool {
         false
     }
@@ -105,18 +106,18 @@ pub trait Dynamics: Send + Sync {
     fn is_linear(&self, _signals: &[usize]) -> bool {
         false
     }
-    /// Largest horizon, in steps, at which forecasts of a signal beat persistence on the hold-out. `None`: they beat it
-    /// at all scored horizons, or were not scored.
+    /// Largest horizon, in steps, at which forecasts of a signal beat persistence on the hold-out. `None` if they beat it at
+    /// all scored horizons, or were not scored.
     fn skill_horizon(&self, _signal: usize) -> Option<usize> {
         None
     }
-    /// The 1st to the 99th percentile of a signal in the training data.
+    /// The range from the 1st to the 99th percentile of a signal in the training data.
     fn logged_range(&self, signal: usize) -> Bounds;
     /// The minimum and the maximum of a signal in the training data.
     fn extremes(&self, signal: usize) -> Bounds {
         self.logged_range(signal)
     }
-    /// [`Dynamics::extremes`], widened by 25 % of their distance at both ends (guess).
+    /// The range of [`Dynamics::extremes`], extended by 25 % of its width at both ends (guess).
     fn widened_range(&self, signal: usize) -> Bounds {
         let Bounds { low, high } = self.extremes(signal);
         let more = 0.25 * (high - low);

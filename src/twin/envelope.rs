@@ -1,23 +1,23 @@
 //! The envelope of support: whether a point is close to the training data in all signals jointly (SUP-1).
 //!
 //! Let z be the states, controls and disturbances that the model reads, at lag 0, standardised by their mean and
-//! standard deviation over the training rows. R is a set of at most 6,000 reference rows, one drawn from each of as many
-//! equal parts of the training data, and
+//! standard deviation over the training rows. R is a set of at most 6,000 reference rows: the training data are divided into
+//! equal parts, and one row is drawn from each part. Then
 //!
 //! > D(z) = min { ‖z − r‖² : r ∈ R }
 //!
-//! is the squared distance to the nearest reference row. The distances among the training data give the thresholds: for
-//! up to 3,000 rows q that are not in R (if R is the whole training data: rows of R), D(q) counts reference rows of
-//! another period only, because a plant is always close to its state of a moment ago. With these distances
+//! is the squared distance to the nearest reference row. The thresholds are percentiles of D(q) over up to 3,000 training
+//! rows q. These rows are not in R, unless R contains all training rows. D(q) ignores reference rows from the same period as
+//! q, because a plant is always close to its recent states. With these percentiles, a point is
 //!
-//! > inside: D(z) ≤ max(95th percentile, ½ resolution), edge: D(z) ≤ 99th percentile, outside: beyond
+//! > inside if D(z) ≤ max(95th percentile, ½ resolution), at the edge if D(z) ≤ 99th percentile, otherwise outside,
 //!
-//! where the resolution is the smallest difference between two logged values of each signal: the values between two
-//! whole numbers are not far from a log of whole numbers. In addition, a point is outside if one of its signals alone is
-//! ([`MarginalSupport`]), and a missing value is outside.
+//! where the resolution is the smallest difference between two logged values of each signal. Without it, 20.5 would be
+//! outside if the log contained whole numbers only. A point is also outside if the value of any single signal is outside
+//! ([`MarginalSupport`]) or missing.
 //!
-//! Fitting takes O(3,000 · 6,000 · d) operations for d signals, labelling at most O(6,000 · d) per row; most rows take far
-//! fewer, because R is sorted by its first signal and the first close row ends the search.
+//! Fitting takes O(3,000 · 6,000 · d) operations for d signals, and labelling at most O(6,000 · d) per row. Most rows take far
+//! fewer, because R is sorted by its first signal and the search ends at the first close row.
 
 use std::ops::Range;
 
@@ -30,11 +30,11 @@ use crate::rng::Key;
 use crate::stats::{mean_and_population_sd, quantile_type_1};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Maximum number of reference rows (guess; the cost of a label grows with it).
+/// Maximum number of reference rows (guess; the time per label is proportional to it).
 const POINTS: usize = 6_000;
-/// Maximum number of rows whose distances give the thresholds (guess).
-const LEFT_OUT: usize = 3_000;
-/// Minimum number of rows that one thread labels at a time (guess).
+/// Maximum number of rows q for the thresholds (guess).
+const QUERIES: usize = 3_000;
+/// Minimum number of rows per parallel task (guess).
 const MIN_ROWS: usize = 64;
 /// Squared distances below this are rounding errors.
 const ROUNDING: f32 = 1e-10;
@@ -61,8 +61,8 @@ impl Envelope {
         Self::default()
     }
 
-    /// The envelope of `signals` over the training rows of `log` (1 particle). Rows with missing values are left out.
-    /// Rows at most `apart` from each other belong to the same period.
+    /// The envelope of `signals` over the training rows of `log` (1 particle). Rows with missing values are ignored. Rows of
+    /// the same period are at most `apart` rows from each other.
     pub fn fit(log: &Trajectory, training: &[Range<usize>], signals: &[usize], apart: usize) -> Self {
         let complete = |t: &usize| signals.iter().all(|&s| log.columns[s][*t].is_finite());
         let rows: Vec<usize> = training.iter().cloned().flatten().filter(|t| *t < log.steps).filter(complete).collect();
@@ -83,14 +83,15 @@ impl Envelope {
         let marginals = signals.iter().enumerate().map(marginal).collect();
         let mut envelope = Self { signals: signals.to_vec(), mean, scale, marginals, ..Self::default() };
 
-        let (kept, left_out) = stratified(&rows, POINTS);
-        let mut points: Vec<(Vec<f32>, usize)> = kept.iter().map(|&t| (envelope.standardised(log, t), t)).collect();
+        let (reference, others) = stratified(&rows, POINTS);
+        let mut points: Vec<(Vec<f32>, usize)> =
+            reference.iter().map(|&t| (envelope.standardised(log, t), t)).collect();
         points.sort_by(|(a, _), (b, _)| {
             a.iter().zip(b).map(|(x, y)| x.total_cmp(y)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
         });
         envelope.points = points.iter().flat_map(|(p, _)| p).copied().collect();
 
-        let (queries, _) = stratified(if left_out.is_empty() { &kept } else { &left_out }, LEFT_OUT);
+        let (queries, _) = stratified(if others.is_empty() { &reference } else { &others }, QUERIES);
         let nearest = |t: &usize| {
             let point = envelope.standardised(log, *t);
             let others = points.iter().filter(|(_, row)| row.abs_diff(*t) > apart);
@@ -99,7 +100,7 @@ impl Envelope {
         let mut distances: Vec<f32> = queries.par_iter().map(nearest).filter(|d| d.is_finite()).collect();
         distances.sort_by(f32::total_cmp);
         let (Some(p95), Some(p99)) = (quantile_type_1(&distances, 0.95), quantile_type_1(&distances, 0.99)) else {
-            // All rows belong to one period, so there are no distances.
+            // All rows belong to the same period, so there are no distances.
             return Self::open();
         };
         let halves = resolutions.iter().zip(&envelope.scale).map(|(resolution, scale)| 0.5 * resolution / scale);
@@ -160,7 +161,7 @@ impl Envelope {
         };
         let (from, at) = (first_at(point[0] - reach, false), first_at(point[0], false));
         let to = first_at(point[0] + reach, true).max(at);
-        // From the point outwards: a close row ends the search.
+        // Searches outwards from the position of the point, until a row is close.
         let mut below = self.points[from.min(at) * d..at * d].rchunks_exact(d);
         let mut above = self.points[at * d..to * d].chunks_exact(d);
         let mut found = Support::Outside;
@@ -194,7 +195,7 @@ fn distance(a: &[f32], b: &[f32], limit: f32) -> Option<f32> {
     (sum <= limit).then_some(sum)
 }
 
-/// Mean and standard deviation. The deviation of a constant signal is so small that any other value is far away.
+/// Mean and standard deviation. A constant signal gets a deviation so small that any other value is far away.
 fn mean_and_scale(column: &[f64], rows: &[usize]) -> (f64, f64) {
     let (mean, deviation) = mean_and_population_sd(rows.iter().map(|&t| column[t]));
     (mean, deviation.max(1e-6 * mean.abs().max(1e-3)))
@@ -208,8 +209,8 @@ fn resolution(column: &[f64], rows: &[usize]) -> f64 {
     steps.min_by(f64::total_cmp).unwrap_or(0.0)
 }
 
-/// At most `n` of `rows`, one drawn from each of `n` equal parts (a fixed stride could select the same hour of each day),
-/// and the other rows.
+/// Divides `rows` into a sample of at most `n` rows and the other rows. The sample has one random row from each of `n` equal
+/// parts, because a fixed stride could select the same hour of each day.
 fn stratified(rows: &[usize], n: usize) -> (Vec<usize>, Vec<usize>) {
     if rows.len() <= n {
         return (rows.to_vec(), Vec::new());
@@ -224,9 +225,8 @@ fn stratified(rows: &[usize], n: usize) -> (Vec<usize>, Vec<usize>) {
     (pick(true), pick(false))
 }
 
-// Lists of one range of training rows.
 #[cfg(test)]
-#[allow(clippy::single_range_in_vec_init)]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of one range")]
 mod tests {
     use std::sync::Arc;
 
@@ -269,8 +269,8 @@ mod tests {
     }
 
     #[test]
-    fn new_rows_of_the_same_distribution_are_labelled_95_4_1_percent() {
-        // The second part has the distribution of the first one, which is the training data.
+    fn of_new_rows_95_percent_are_inside_and_4_percent_at_the_edge() {
+        // The second half of the log has the same distribution as the first half, which is the training data.
         let log = cloud(12_000, 4);
         let envelope = Envelope::fit(&log, &[0..6_000], &[0, 1, 2, 3], 0);
         let [inside, edge, outside] = shares(&envelope.label(&window_of(&log, 6_000..12_000)));
@@ -279,16 +279,16 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_of_a_short_log_leave_one_row_out() {
+    fn thresholds_of_a_short_log_come_from_leave_one_out_distances() {
         let log = cloud(1_000, 3);
         let envelope = Envelope::fit(&log, &[0..1_000], &[0, 1, 2], 0);
-        // Every row has distance zero to itself; the thresholds come from the distances to other rows.
+        // Every row has distance zero to itself, but the thresholds come from the distances to other rows.
         assert_eq!(shares(&envelope.label(&window_of(&log, 0..1_000))), [1.0, 0.0, 0.0]);
         assert!(envelope.inside > 0.01 && envelope.edge > envelope.inside);
     }
 
     #[test]
-    fn rows_of_the_same_period_give_no_distances() {
+    fn distances_within_a_period_are_ignored() {
         // A slow random walk: every row is close to the previous one and far from all others.
         let mut log = cloud(4_000, 3);
         for column in &mut log.columns {

@@ -1,4 +1,4 @@
-//! The digital twin: a learned plant.
+//! The digital twin: a plant with a learned model.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::schema::{Bounds, Role, Schema};
 use crate::stats::{quantile_higher, quantile_lower};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// A learned plant: a one-step map, its noise model, and the range of states in which it is reliable.
+/// A plant with a learned model: a one-step map, its noise model, and the support in which it is reliable.
 #[derive(Debug, Clone)]
 pub struct Twin {
     pub map: StepMap,
@@ -25,7 +25,7 @@ pub struct Twin {
     /// Thresholds on the epistemic uncertainty of the model.
     pub epistemic: EpistemicThresholds,
     pub envelope: Envelope,
-    /// 1st to 99th percentile of each signal over the training rows: `[signals]`.
+    /// Range from the 1st to the 99th percentile of each signal over the training rows: `[signals]`.
     pub logged_ranges: Vec<Bounds>,
     /// Minimum and maximum of each signal over the training rows: `[signals]`.
     pub extremes: Vec<Bounds>,
@@ -33,13 +33,13 @@ pub struct Twin {
     pub step_ms: i64,
     /// Maximum number of steps for which predictions may replace a missing state.
     pub carry: usize,
-    /// [`Dynamics::skill_horizon`] of each signal: `[signals]`; empty if unknown.
+    /// [`Dynamics::skill_horizon`] of each signal: `[signals]`. Empty if unknown.
     pub skill_horizons: Vec<Option<usize>>,
     pub provenance: Provenance,
 }
 
 impl Twin {
-    /// A twin whose support is unlimited. `training`: the rows of `log` (1 particle) that `map` was fitted on.
+    /// A twin with unlimited support. `training`: the rows of `log` (1 particle) on which `map` was fitted.
     pub fn new(
         map: StepMap,
         noise_model: NoiseModel,
@@ -62,7 +62,7 @@ impl Twin {
         }
     }
 
-    /// The same twin with the envelope of the training rows of `log`.
+    /// The twin with its support limited to the envelope of the training rows of `log`.
     #[must_use]
     pub fn with_envelope(self, log: &Trajectory, training: &[Range<usize>]) -> Self {
         // Rows whose forecasts overlap belong to the same period.
@@ -70,8 +70,7 @@ impl Twin {
         Self { envelope: Envelope::fit(log, training, &input_signals(&self.map), apart), ..self }
     }
 
-    /// The same plant with other known equations: for scenarios that change parameters, or that replace a constant by a
-    /// time series (which removes it from the constants of the equations).
+    /// The twin with other known equations, for scenarios that change parameters or replace a constant by a time series.
     #[must_use]
     pub fn with_equations(&self, equations: Equations) -> Self {
         let mut twin = self.clone();
@@ -80,7 +79,7 @@ impl Twin {
     }
 }
 
-/// The states, controls and disturbances that the model reads, in schema order; none if nothing is learned.
+/// The states, controls and disturbances that the model reads, in schema order. Empty if nothing is learned.
 fn input_signals(map: &StepMap) -> Vec<usize> {
     let read = |s: &usize| {
         let role = map.schema.signals[*s].role;
@@ -115,7 +114,7 @@ impl Dynamics for Twin {
         self.step_ms
     }
 
-    /// One frame more than the map reads, because [`Dynamics::begin`] repeats the last step.
+    /// One frame more than the map reads, because [`Dynamics::begin`] predicts the last step again.
     fn depth(&self) -> usize {
         self.map.depth() + 1
     }
@@ -148,7 +147,7 @@ impl Dynamics for Twin {
         self.map.observe(&mut past, &mut scratch);
         self.map.step(&mut past, &rows, None, &mut scratch);
         for (noise, target) in noise.iter_mut().zip(&self.map.layout.targets) {
-            // Outputs are those of the completed step, states those of the current one.
+            // The last step gave the outputs of the previous frame and the states of the current one.
             let (signal, lag) = (target.signal(), usize::from(!target.is_next()));
             let (measured, predicted) = (window.column(signal, lag), past.column(signal, lag));
             for (i, e) in noise.iter_mut().enumerate() {
@@ -177,7 +176,7 @@ impl Dynamics for Twin {
         self.map.step(window, particles, Some(noise), scratch);
     }
 
-    /// The worse of two labels: the distance to the training data, and the epistemic uncertainty of the model.
+    /// The worse of two labels: by the distance to the training data, and by the epistemic uncertainty of the model.
     fn support(&self, window: &Window) -> Vec<Support> {
         let mut labels = self.envelope.label(window);
         for (label, level) in labels.iter_mut().zip(self.epistemic.levels(&self.map, window)) {

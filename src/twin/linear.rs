@@ -1,17 +1,17 @@
-//! Whether a plant is linear: then one quadratic program gives the optimal plan.
+//! Tests whether a plant is linear, so that one quadratic program gives the optimal plan.
 
 use crate::learn::{Derived, Equations, StepMap};
 use crate::schema::Role;
 
-/// Whether states, outputs and the given signals are affine functions of past states and of controls, for any
-/// disturbances: the learned model has coefficients, and all equations in between are affine.
+/// Whether states, outputs and the given signals are affine functions of past states and controls for any disturbances: the
+/// learned model is linear, and all equations involved are affine.
 pub(super) fn is_linear(map: &StepMap, signals: &[usize]) -> bool {
     let Equations { constants, early, late, next } = &map.equations;
     let roles = || map.schema.signals.iter().map(|s| s.role);
     let mut varies: Vec<bool> =
         roles().map(|r| matches!(r, Role::State | Role::Output | Role::Control | Role::Derived)).collect();
     constants.iter().for_each(|c| varies[c.signal] = false);
-    // Equations are in the order of evaluation. One that reads the past of a later one counts as not affine.
+    // The equations are in the order of evaluation. An equation that reads past values of a later one is treated as not affine.
     let mut affine: Vec<bool> = roles().map(|r| r != Role::Derived).collect();
     for Derived { signal, program } in early.iter().chain(late) {
         varies[*signal] = program.reads.iter().any(|r| varies[r.0]);

@@ -1,13 +1,13 @@
 //! The values of a single signal that occur in the training data, and the gaps between them.
 //!
-//! In many dimensions the training data are sparse, so a joint distance is coarse: a temperature range in which the plant
-//! never ran can be within it. A single signal is densely covered, and a gap is visible at once.
+//! In many dimensions the training data are sparse, so a joint distance is coarse: it may accept a temperature range in which
+//! the plant never ran. The values of a single signal are dense, so that a gap is clearly visible.
 //!
-//! The neighbourhood of a value is the range, to one side, that contains [`VISITS`] different values from as many
-//! different periods. Two neighbouring values are separated by a gap if their difference exceeds [`GAP`] times the
-//! neighbourhoods next to it, [`LEAST_GAP`] standard deviations and the resolution of the signal. Between gaps a value is
-//! inside. Up to one neighbourhood beyond the first and the last value of a range it is at the edge, and outside from
-//! there on.
+//! The neighbourhood of a value is the range on one side of it that contains [`VISITS`] different values from [`VISITS`]
+//! different periods. There is a gap between two neighbouring values if their difference exceeds [`GAP`] times the larger
+//! adjacent neighbourhood, [`LEAST_GAP`] standard deviations and the resolution of the signal. The gaps divide the values into
+//! ranges. A value in a range is inside, a value up to one neighbourhood beyond its ends is at the edge, and any other value is
+//! outside.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ use super::dynamics::Support;
 
 /// Number of periods, and of different values, in a neighbourhood (guess).
 const VISITS: usize = 5;
-/// Minimum width of a gap, in neighbourhoods (guess) …
+/// Minimum width of a gap, in neighbourhoods (guess).
 const GAP: f64 = 2.0;
-/// … and in standard deviations (guess).
+/// Minimum width of a gap, in standard deviations (guess).
 const LEAST_GAP: f64 = 0.2;
 /// Minimum width of the edge, in standard deviations (guess).
 const LEAST_MARGIN: f64 = 0.01;
@@ -37,8 +37,8 @@ struct ValueRange {
 }
 
 impl MarginalSupport {
-    /// From pairs (value, row of the log). Rows at most `apart` from each other belong to one period; `sd` is the
-    /// standard deviation of the signal, `resolution` the smallest difference between two of its values.
+    /// Fits the ranges to pairs (value, row of the log). Rows of the same period are at most `apart` rows from each other. `sd`
+    /// is the standard deviation of the signal, and `resolution` the smallest difference between two of its values.
     pub fn fit(mut values: Vec<(f64, usize)>, apart: usize, sd: f64, resolution: f64) -> Self {
         values.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let Some(&(first, _)) = values.first() else { return Self::default() };
@@ -86,7 +86,7 @@ impl MarginalSupport {
     }
 }
 
-/// Width of the neighbourhood of the first of `values`, pairs (value, row) that move away from it.
+/// Width of the neighbourhood of the first of `values`, which are pairs (value, row) in order of distance from it.
 fn neighbourhood<'a>(values: impl Iterator<Item = &'a (f64, usize)>, apart: usize) -> f64 {
     let mut visits: Vec<usize> = Vec::with_capacity(VISITS);
     let (mut different, mut first, mut last) = (0, None, f64::NAN);
@@ -103,7 +103,7 @@ fn neighbourhood<'a>(values: impl Iterator<Item = &'a (f64, usize)>, apart: usiz
             return (value - start).abs();
         }
     }
-    // There are too few values: the neighbourhood is all of them.
+    // With too few values, the neighbourhood contains all of them.
     first.map_or(0.0, |start| (last - start).abs())
 }
 
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn sparse_tails_discrete_levels_and_constants_have_no_gaps() {
+    fn sparse_tails_discrete_values_and_constants_have_no_gaps() {
         let tails = MarginalSupport::fit(normal(3000, |_| true), 3, 1.0, 0.0);
         assert!(tails.ranges.len() <= 2, "{tails:?}");
         let levels = (0..3000).map(|t| (5.0 * (t / 40 % 7) as f64, t)).collect();
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn one_excursion_counts_as_one_period() {
-        // The highest values were reached once, for a long time: a slightly higher value is at the edge.
+        // The highest values are from a single long excursion, so a slightly higher value is only at the edge.
         let walk: Vec<(f64, usize)> =
             (0..4000).map(|t| ((t as f64 / 300.0).sin() * (1.0 + t as f64 / 8000.0), t)).collect();
         let highest = walk.iter().fold(0.0f64, |h, v| h.max(v.0));

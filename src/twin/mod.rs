@@ -2,12 +2,12 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `dynamics` | what controllers and the simulation require of a plant |
-//! | `learned` | a fitted model as such a plant |
+//! | `dynamics` | the interface through which controllers and simulations use a plant |
+//! | `learned` | the twin: a fitted model as such a plant |
 //! | `envelope`, `marginal` | whether a point is close to the training data: jointly, and signal by signal |
-//! | `carry` | predictions in place of missing measurements |
-//! | `linear` | whether a twin is linear |
-//! | `artefact`, `provenance` | a twin as a file, and what it was made from |
+//! | `carry` | replacement of missing states by predictions |
+//! | `linear` | test whether a twin is linear |
+//! | `artefact`, `provenance` | the file of a twin, and the data and configuration that it was made from |
 
 mod artefact;
 mod carry;

@@ -1,4 +1,4 @@
-//! The data, the configuration and the program version that a model was made from.
+//! The provenance of a model.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::config::{SignalSpec, TwinSpec};
 use crate::error::{Error, Result};
 use crate::log::Source;
 
-/// What a model was made from.
+/// The data, the configuration and the program version that a model was made from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of this program.
@@ -16,13 +16,13 @@ pub struct Provenance {
     /// [`config_hash`] of the `twin.toml` that the model was fitted with.
     pub config_hash: String,
     pub seed: u64,
-    /// Files of the log, with their rows and hashes.
+    /// Files of the log, with their numbers of rows and their hashes.
     pub sources: Vec<Source>,
     /// Grid rows that the model was fitted on.
     pub training: Vec<Range<usize>>,
-    /// Grid rows that were not used in fitting.
+    /// Grid rows of the hold-out.
     pub holdout: Vec<Range<usize>>,
-    /// Time stamp of the end of the training data: UTC, RFC 3339.
+    /// End of the training data, as an RFC 3339 time stamp in UTC.
     pub trained_until: String,
 }
 
@@ -47,9 +47,9 @@ impl Provenance {
     }
 }
 
-/// BLAKE3 hash, hexadecimal, of the part of `twin.toml` that a model depends on: the sample time, the signals with their
-/// columns, units and equations, the names of the parameters, and `[model]`. Limits, prices, KPIs and forecasts can
-/// change without a new fit. If a residual of an equation is learned, the values of the parameters are included.
+/// Hexadecimal BLAKE3 hash of the part of `twin.toml` that a model depends on: the sample time, the signals with their
+/// columns, units and equations, the names and units of the parameters, and `[model]`. If the residual of an equation is
+/// learned, the values of the parameters are included. Limits, prices, KPIs and forecasts can change without a new fit.
 pub fn config_hash(spec: &TwinSpec) -> Result<String> {
     #[derive(Serialize)]
     struct HashedPart<'a> {
@@ -79,7 +79,7 @@ pub fn config_hash(spec: &TwinSpec) -> Result<String> {
     Ok(blake3::hash(&text).to_hex().to_string())
 }
 
-/// A signal without the settings that no model depends on. Of a constant, only its existence counts.
+/// The signal without the settings that no model depends on, such as limits and the value of a constant.
 fn hashed_signal(s: &SignalSpec) -> SignalSpec {
     let mut s = s.clone();
     (s.soft, s.hard, s.max_move, s.multiple, s.forecast) = (None, None, None, None, None);
@@ -117,11 +117,11 @@ mod tests {
         let hash =
             |s: &str| config_hash(&spec(|t| t.replace(s.split('|').next().unwrap(), s.split('|').nth(1).unwrap())));
         let base = config_hash(&spec(str::to_owned)).unwrap();
-        for kept in ["soft = [0.0, 1.0]|soft = [0.0, 0.9]", "value = 90.0|value = 95.0", "value = 0.5|value = 0.6"] {
-            assert_eq!(hash(kept).unwrap(), base, "{kept}");
+        for edit in ["soft = [0.0, 1.0]|soft = [0.0, 0.9]", "value = 90.0|value = 95.0", "value = 0.5|value = 0.6"] {
+            assert_eq!(hash(edit).unwrap(), base, "{edit}");
         }
-        for changed in ["\"m\"|\"mm\"", "\"1s\"|\"2s\"", "k = {|q = {", "\"level\"|\"height\""] {
-            assert_ne!(hash(changed).unwrap(), base, "{changed}");
+        for edit in ["\"m\"|\"mm\"", "\"1s\"|\"2s\"", "k = {|q = {", "\"level\"|\"height\""] {
+            assert_ne!(hash(edit).unwrap(), base, "{edit}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The cascaded-tanks benchmark (Schoukens et al. 2016): a model that was fitted to one record simulates another.
+//! The cascaded-tanks benchmark (Schoukens et al. 2016): a model fitted to one record simulates another one.
 
 use super::table;
 
@@ -15,7 +15,7 @@ use twinopt::schema::{Role, Schema, Signal};
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
 
-/// As in `[model]` of twin.toml. Chosen on parts of the fitted record.
+/// Settings in the syntax of `[model]` in twin.toml, tuned on parts of the fitted record.
 const SETTINGS: &str = r"
 lags         = 8
 rollout_loss = 60
@@ -30,7 +30,7 @@ fn record(level: &[f64], pump: &[f64]) -> Trajectory {
     log
 }
 
-/// Root mean square error of one open-loop run over the whole record, which starts from its first measured values.
+/// Root mean square error of one open-loop run over the whole record, starting from its first measured values.
 fn free_run(map: &StepMap, log: &Trajectory) -> f64 {
     let start = map.depth() - 1;
     let mut window = Window::from_trajectory(log, start, 0, map.depth(), 1);

@@ -1,4 +1,4 @@
-//! A twin reports states in a gap of its training data as outside its support (SUP-1).
+//! Tests that states in a gap of the training data are outside the support of the twin (SUP-1).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use twinopt::ops::plant::{self, Source};
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::twin::{Dynamics, Support, Twin};
 
-/// Most rows of the log for which the support is evaluated.
+/// Maximum number of rows for which the support is evaluated.
 const ROWS: usize = 1500;
 
 fn source(dir: &Path) -> Source {
     let (mut spec, _) = check::load_twin(dir).unwrap();
-    // The test is about the support of the twin, which does not depend on the model, so the fastest one will do.
+    // The support does not depend on the model, so the test uses the fastest one.
     spec.value.model.choose = vec!["linear".to_owned().into()];
     plant::read(spec, cpu(), &|_| ()).unwrap()
 }
 
-/// Shares of the rows that are inside, at the edge of and outside the support.
+/// Shares of the rows inside, at the edge of and outside the support.
 fn shares(twin: &Twin, log: &Trajectory, rows: &[usize]) -> [f64; 3] {
     let rows: Vec<usize> = rows.iter().copied().step_by(rows.len().div_ceil(ROWS).max(1)).collect();
     assert!(rows.len() >= 200, "{} rows", rows.len());
@@ -36,8 +36,8 @@ fn shares(twin: &Twin, log: &Trajectory, rows: &[usize]) -> [f64; 3] {
         .map(|s| labels.iter().filter(|l| **l == s).count() as f64 / labels.len() as f64)
 }
 
-/// Fits the plant of `dir` to a log without the rows at which `signal` is in `region`. Nearly all of these rows must be outside
-/// the support, and few rows of the hold-out.
+/// Fits the plant of `dir` to a log without the rows in which `signal` is in `region`. Nearly all of these rows must be outside
+/// the support, but only a few rows of the hold-out.
 fn check_gap(dir: &Path, signal: &str, region: std::ops::Range<f64>) {
     let mut source = source(dir);
     let step = source.spec.value.step.value;
@@ -89,7 +89,7 @@ fn a_range_of_a_control_that_is_not_in_the_log_is_outside() {
 }
 
 #[test]
-fn a_gap_in_the_log_of_a_reactor_is_outside() {
+fn a_range_of_reactor_temperatures_that_is_not_in_the_log_is_outside() {
     let root = std::env::var_os("TWINOPT_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     let log = crate_dir.join(root).join("data/rollouts/cstr.parquet");

@@ -1,4 +1,4 @@
-//! Scores, calibration, the choice of the model and step responses, on simulated plants with known truth and on real logs.
+//! Tests scores, calibration, the choice of the model and step responses on simulated plants and on real logs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ fn gains_and_responses_are_recovered() {
     assert!((x.gain / 2.0 - 1.0).abs() < 0.02, "{}", x.gain);
     assert!((y.gain / -4.0 - 1.0).abs() < 0.02, "{}", y.gain);
     assert!(x.settled && y.settled && x.gain_low <= x.gain && x.gain <= x.gain_high);
-    // x responds after one step. y rises by 2 at once and then falls: an inverse response.
+    // x responds after one step. y has an inverse response: it rises by 2 immediately and then falls.
     assert!(x.mean[0] == 0.0 && (x.mean[1] - 0.2).abs() < 0.01);
     assert!((y.mean[0] - 2.0).abs() < 0.05 && (x.mean[7] - 2.0 * (1.0 - 0.9f64.powi(7))).abs() < 0.03);
     assert!(learned.refusal.is_none(), "{:?}", learned.refusal);
@@ -140,7 +140,7 @@ fn intervals_have_their_nominal_coverage() {
     let noise = &learned.noise_model;
     assert!((noise.process.phi[1] - 0.8).abs() < 0.05, "{:?}", noise.process.phi);
     assert!(noise.inflation.iter().all(|i| (0.8..1.25).contains(i)), "{:?}", noise.inflation);
-    // The error grows as in theory: Var = σ² (1 − 0.9^2h) / (1 − 0.81).
+    // The variance of the error grows with the horizon as in theory: σ² (1 − 0.9^2h) / (1 − 0.81).
     for h in [1, 6, 12] {
         let theory = (0.09 * (1.0 - 0.81f64.powi(h as i32)) / 0.19).sqrt();
         assert!(
@@ -152,7 +152,7 @@ fn intervals_have_their_nominal_coverage() {
 }
 
 #[test]
-fn a_model_of_white_noise_or_a_random_walk_is_refused_with_advice() {
+fn models_of_white_noise_and_of_a_random_walk_are_refused_with_advice() {
     let n = 6000;
     let key = Key::new(3);
     let white: Vec<f64> = (0..n).map(|t| key.normal(t as u64)).collect();
@@ -190,7 +190,7 @@ fn models_that_contradict_known_effects_are_refused() {
 }
 
 #[test]
-fn a_control_that_never_moved_is_noted() {
+fn a_control_that_never_moved_gives_a_note() {
     let mut log = plant(4000, 0.05);
     log.columns[2][..3520].fill(0.5);
     let learned = fit(&log, &spec(1, "12h", "20d", &[]), &[]);
@@ -203,7 +203,7 @@ fn a_control_that_never_moved_is_noted() {
 }
 
 #[test]
-fn a_plant_of_known_equations_is_scored_without_a_fit() {
+fn a_plant_with_known_equations_is_scored_without_a_fit() {
     let n = 2000;
     let key = Key::new(8);
     let flow = |k| (0..n).map(|t| (20.0 * key.fold(k).uniform(t as u64)).round()).collect::<Vec<f64>>();
@@ -276,7 +276,7 @@ fn the_forest_is_chosen_for_a_nonlinear_plant() {
     assert!(row(&learned, "forest", 0, 6).skill_linear > 0.8 && learned.refusal.is_none());
 }
 
-// ---------------------------------------------------------------------------------------------- real logs
+// -------------------------------------------------------------------------------- tests on real logs
 
 fn shared(file: &str) -> Option<PathBuf> {
     let root = std::env::var_os("TWINOPT_SHARED")
@@ -288,7 +288,7 @@ fn shared(file: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// Reads a wide log onto its grid, without cleaning. A change of `episode` or a missing row starts a new segment.
+/// Reads a wide log onto its grid without cleaning it. A change of `episode` or a missing row starts a new segment.
 fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)]) -> Option<Trajectory> {
     let table = table::read(&shared(file)?);
     let time = table::millis(&table, "timestamp");
@@ -316,13 +316,14 @@ fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)
     Some(log)
 }
 
-/// Learns, prints the results, and returns the mean over targets of the RMSE at the horizon relative to persistence.
+/// Learns a model, prints the results, and returns the ratio of its RMSE at the horizon to that of persistence, averaged over
+/// targets.
 fn report(title: &str, log: &Trajectory, spec: &ModelSpec) -> (Learned, f64) {
     let clock = Instant::now();
-    let say = |what: &str| println!("  {:5.1} s {what}", clock.elapsed().as_secs_f64());
+    let progress = |step: &str| println!("  {:5.1} s {step}", clock.elapsed().as_secs_f64());
     let (equations, compute) = (Equations::default(), cpu());
     let data = TrainingData::new(log, &equations, spec, &compute).unwrap();
-    let learned = learn(&data, &Selection::default(), &say).unwrap();
+    let learned = learn(&data, &Selection::default(), &progress).unwrap();
     let h = learned.split.horizon;
     println!("\n{title}: {} rows, {} segments, {:.1} s", log.steps, log.segments.len(), clock.elapsed().as_secs_f64());
     println!("  {} ({}), {h} steps", learned.chosen, learned.reason);
@@ -353,7 +354,7 @@ fn report(title: &str, log: &Trajectory, spec: &ModelSpec) -> (Learned, f64) {
 
 const LIST: [&str; 2] = ["linear", "forest"];
 
-// Only the linear model: the forest would take ten seconds here.
+// This test fits only the linear model, because the forest would take ten seconds.
 #[test]
 fn datacenter_beats_persistence() {
     let signals = [

@@ -1,4 +1,4 @@
-//! Requirements on all models, and the accuracy of the learned ones on a real log.
+//! Tests requirements on all models, and the accuracy of the learned models on a real log.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use twinopt::units::Unit;
 
 use super::table;
 
-/// A full fit on the CPU.
+/// Fits a model on the CPU, not as a draft.
 fn fit(
     name: &str,
     data: &Dataset,
@@ -106,8 +106,8 @@ fn learned_models_recover_a_linear_plant() {
     let log = linear_plant(3000, 0.02);
     for name in NAMES.iter().filter(|n| **n != "persistence") {
         let f = fitted(name, &log, &spec());
-        let held = f.data.rows_in(&f.split.holdout);
-        let r2 = r2(&f.data, &held, &predict(&*f.model, &f.data.x, f.data.len(), &mean_of_all(f.data.len())));
+        let holdout = f.data.rows_in(&f.split.holdout);
+        let r2 = r2(&f.data, &holdout, &predict(&*f.model, &f.data.x, f.data.len(), &mean_of_all(f.data.len())));
         // The noise limits the explained variance.
         for (r2, least) in r2.iter().zip([0.99, 0.97, 0.999]) {
             assert!(r2 > &least, "{name}: {r2:?}");
@@ -116,7 +116,7 @@ fn learned_models_recover_a_linear_plant() {
 }
 
 #[test]
-fn without_noise_the_coefficients_are_those_of_the_plant() {
+fn the_linear_model_recovers_the_coefficients_of_a_plant_without_noise() {
     let f = fitted("linear", &linear_plant(3000, 0.0), &spec());
     let c = f.model.coefficients().unwrap();
     let at = |j: usize, signal: usize, lag: usize| {
@@ -167,7 +167,7 @@ fn persistence_repeats_the_last_values() {
 }
 
 #[test]
-fn one_thread_or_two_give_the_same_bytes() {
+fn fits_on_one_and_two_threads_give_the_same_bytes() {
     let log = linear_plant(1500, 0.1);
     for name in NAMES {
         let bytes: Vec<Vec<u8>> = [1, 2]
@@ -180,7 +180,7 @@ fn one_thread_or_two_give_the_same_bytes() {
 }
 
 #[test]
-fn encoding_is_exact_and_damage_is_an_error() {
+fn a_decoded_model_is_identical_and_damaged_bytes_do_not_panic() {
     let log = linear_plant(1500, 0.1);
     for name in NAMES {
         let f = fitted(name, &log, &spec());
@@ -235,9 +235,9 @@ fn members_differ_and_scatter_around_the_mean() {
 }
 
 #[test]
-fn derivatives_are_those_of_the_predictions() {
+fn derivatives_agree_with_central_differences() {
     let log = linear_plant(1500, 0.1);
-    // (model, change of an input, tolerance relative to the largest derivative). Networks work in single precision.
+    // Model, change of an input, tolerance relative to the largest derivative. Networks use single precision.
     for (name, step, most) in [("linear", 1e-2, 1e-6), ("gp", 1e-4, 1e-3), ("ensemble", 2e-2, 3e-2)] {
         let f = fitted(name, &log, &spec());
         let ((p, q), n) = (f.model.shape(), 6);
@@ -270,7 +270,7 @@ fn derivatives_are_those_of_the_predictions() {
 }
 
 #[test]
-fn a_row_is_the_same_alone_and_in_a_batch() {
+fn predictions_of_a_row_are_the_same_alone_and_in_a_batch() {
     let log = linear_plant(1500, 0.1);
     for name in NAMES {
         let f = fitted(name, &log, &spec());
@@ -319,11 +319,11 @@ fn too_few_rows_and_unknown_names_are_errors() {
 
 /// Prints the one-step R² on the hold-out and the duration of the fit (`--nocapture`).
 #[test]
-fn a_real_log_is_learned_in_seconds() {
+fn learned_models_explain_a_real_log() {
     let root = std::env::var_os("TWINOPT_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(root).join("data/rollouts/datacenter_crac.parquet");
     if !file.exists() {
-        println!("skipped: there is no {}", file.display());
+        println!("skipped: {} does not exist", file.display());
         return;
     }
     let tags = [
@@ -339,10 +339,10 @@ fn a_real_log_is_learned_in_seconds() {
         ("outdoor_temp_c", Role::Disturbance),
         ("outdoor_wetbulb_c", Role::Disturbance),
     ];
-    let whole = table::read(&file);
-    let mut log = Trajectory::empty(schema(&tags), Timestamp::UNIX_EPOCH, 600_000, whole.num_rows(), 1);
+    let table = table::read(&file);
+    let mut log = Trajectory::empty(schema(&tags), Timestamp::UNIX_EPOCH, 600_000, table.num_rows(), 1);
     for (c, (tag, _)) in tags.iter().enumerate() {
-        log.columns[c] = table::numbers(&whole, tag);
+        log.columns[c] = table::numbers(&table, tag);
     }
     let spec = ModelSpec::default();
     for (name, least) in [("linear", 0.5), ("forest", 0.55)] {
@@ -365,7 +365,7 @@ fn a_real_log_is_learned_in_seconds() {
     }
 }
 
-/// The same model with the default implementation of [`Regressor::epistemic`].
+/// A wrapper whose epistemic uncertainty is the default, the standard deviation over members.
 #[derive(Debug)]
 struct Members(Arc<dyn Regressor>);
 
@@ -388,19 +388,19 @@ impl Regressor for Members {
 }
 
 #[test]
-fn own_epistemic_uncertainty_equals_the_sd_over_members() {
+fn a_custom_epistemic_uncertainty_equals_the_sd_over_members() {
     let log = linear_plant(1500, 0.3);
-    // Networks work in single precision.
+    // Networks use single precision.
     for (name, error) in [("forest", 1e-9), ("ensemble", 1e-5)] {
         let f = fitted(name, &log, &spec());
         let columns: Vec<&[f64]> = f.data.x.iter().map(Vec::as_slice).collect();
         let n = 333;
-        let spread = |model: &dyn Regressor| {
+        let epistemic = |model: &dyn Regressor| {
             let mut out = vec![vec![f64::NAN; n]; model.shape().1];
             model.epistemic(&columns, n, &mut out);
             out
         };
-        let (own, members) = (spread(&*f.model), spread(&Members(f.model.clone())));
+        let (own, members) = (epistemic(&*f.model), epistemic(&Members(f.model.clone())));
         assert!(own.iter().flatten().any(|v| *v > 0.0));
         for (a, b) in own.iter().flatten().zip(members.iter().flatten()) {
             assert!((a - b).abs() <= error * (1.0 + b), "{name}: {a} {b}");
@@ -409,7 +409,7 @@ fn own_epistemic_uncertainty_equals_the_sd_over_members() {
 }
 
 #[test]
-fn particles_of_a_large_batch_are_the_same_on_one_thread_or_two() {
+fn predictions_of_a_large_batch_are_the_same_on_one_and_two_threads() {
     let log = linear_plant(2500, 0.3);
     for name in NAMES {
         let f = fitted(name, &log, &spec());

@@ -1,10 +1,7 @@
 //! Closed-loop simulations of a twin: controllers, limits, noise, support and the model file.
 
-// Lists of one range of training rows.
-
 use super::plant;
 
-use std::ops;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,24 +51,24 @@ fn pid_brings_the_tank_to_its_setpoint() {
     let (level, inflow) = (&out.trajectory.columns[0], &out.trajectory.columns[1]);
     assert!(level.iter().rev().take(100).all(|x| (x - 2.0).abs() < 1e-3), "ends at {:?}", level.last());
     assert!(level.iter().all(|x| *x < 2.3), "overshoots to {:?}", level.iter().copied().fold(0.0, f64::max));
-    // The steady inflow is k sqrt(level); the first move starts from the log's control.
+    // The steady inflow is k sqrt(level). The first move starts at the logged control.
     assert!((inflow[397] - 0.1 * 2f64.sqrt()).abs() < 1e-3);
     assert!((inflow[0] - 0.15).abs() < 1e-12, "{}", inflow[0]);
-    assert!(out.support.iter().all(|s| *s == Support::Inside), "known physics is inside everywhere");
+    assert!(out.support.iter().all(|s| *s == Support::Inside), "known equations are valid everywhere");
 }
 
 #[test]
 fn pid_does_not_wind_up() {
     let plant = Plant::new(TANK);
     let twin = plant.known();
-    // The set-point cannot be reached for 150 s (it would need an inflow of 0.5), then falls to 2.
+    // For 150 s the set-point cannot be reached, because that would need an inflow of 0.5. Then it falls to 2.
     let mut log = tank_log(&plant, 400, 25.0).as_ref().clone();
     log.columns[2][150..].fill(2.0);
     let log = Arc::new(log);
     let text = r#"controller.pid = [{ control = "inflow", measurement = "level", setpoint = "level_sp", kp = 0.2, ti = "20s" }]"#;
     let mut pid = plant.controller(&twin, text).unwrap();
     let out = plant.run(&twin, &log, 1, 1, pid.as_mut()).unwrap();
-    // After the level has fallen to 2, the integral must not keep it higher.
+    // When the set-point is 2 again, the integral must not keep the level higher.
     assert!((out.trajectory.columns[0][398] - 2.0).abs() < 0.05, "{}", out.trajectory.columns[0][398]);
     let reached = out.trajectory.columns[0].iter().skip(149).position(|x| *x < 2.05).unwrap();
     assert!(reached < 200, "{reached}");
@@ -106,7 +103,7 @@ fn serial_log(plant: &Plant) -> Arc<Trajectory> {
 }
 
 #[test]
-fn base_stock_keeps_a_serial_chain_stocked() {
+fn base_stock_policies_keep_a_serial_supply_chain_stocked() {
     let plant = Plant::new(SERIAL);
     let twin = plant.known();
     let log = serial_log(&plant);
@@ -119,7 +116,7 @@ fn base_stock_keeps_a_serial_chain_stocked() {
     let [shop, depot, demand, order, buy, shipped] =
         ["shop", "depot", "demand", "order_shop", "order_depot", "shipped"].map(|n| &out.columns[plant.column(n)]);
     for t in 2..out.steps - 1 {
-        // The shipments of the last two days are on order at the start of a day.
+        // At the start of a day, the shipments of the last two days have not arrived yet.
         let position = shop[t] + shipped[t - 1] + shipped[t - 2];
         assert_eq!(order[t], (50.0 - position).clamp(0.0, 50.0), "day {t}");
         let wanted = if depot[t] <= 40.0 { 60.0 - depot[t] } else { 0.0 };
@@ -127,7 +124,7 @@ fn base_stock_keeps_a_serial_chain_stocked() {
         assert_eq!(shop[t + 1], shop[t] + shipped[t - 2] - demand[t], "the balance closes on day {t}");
         assert_eq!(depot[t + 1], depot[t] + buy[t] - shipped[t]);
     }
-    assert!(shop.iter().skip(10).all(|x| *x > 0.0), "the shop never runs dry");
+    assert!(shop.iter().skip(10).all(|x| *x > 0.0), "the shop is never out of stock");
     assert!(buy.iter().filter(|b| **b == 0.0).count() > 50, "a reorder point batches orders");
 }
 
@@ -167,7 +164,7 @@ fn room_log(plant: &Plant, steps: usize) -> Trajectory {
     log.columns[0][0] = 22.0;
     for t in 1..steps {
         let c = |s: usize, lag: usize| log.columns[s][(t - 1usize).saturating_sub(lag)];
-        // In the order of the regressor's sum, so that the replay is exact to the last bit.
+        // The terms are in the order of the regressor's sum, so that the replay is exact to the last bit.
         log.columns[0][t] = (-0.1 * c(0, 0) + 0.0 * c(2, 0) + -2.0 * c(2, 1) + 0.1 * c(3, 0)) + c(0, 0);
     }
     log
@@ -200,7 +197,7 @@ fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
     let mut twin = room(&log, &plant, 3);
     twin.noise_model = noise(2, 0.6, 0.3);
     let cases = ["controller.replay = {}", "controller.hold = { cooling = 0.6 }", "controller.replay = {}"];
-    let on = |threads: usize| -> Vec<Simulated> {
+    let simulate_on = |threads: usize| -> Vec<Simulated> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             cases
@@ -213,14 +210,14 @@ fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
         })
     };
     let bits = |s: &Simulated| -> Vec<u64> { s.trajectory.columns.iter().flatten().map(|v| v.to_bits()).collect() };
-    let (one, two) = (on(1), on(2));
+    let (one, two) = (simulate_on(1), simulate_on(2));
     for (a, b) in one.iter().zip(&two) {
         assert_eq!(bits(a), bits(b));
         assert_eq!(a.support, b.support);
     }
     assert_eq!(bits(&one[0]), bits(&one[2]));
-    let spread = one[0].trajectory.at(0, 100);
-    assert!(spread.iter().any(|v| (v - spread[0]).abs() > 0.05), "particles differ");
+    let particles = one[0].trajectory.at(0, 100);
+    assert!(particles.iter().any(|v| (v - particles[0]).abs() > 0.05), "particles differ");
 
     // Common random numbers: the difference between two cases of a linear plant contains no noise.
     let mut twin = room(&log, &plant, 1);
@@ -240,7 +237,7 @@ fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
 fn the_noise_of_the_mean_model_decays_from_the_last_error() {
     let plant = Plant::new(ROOM);
     let mut log = room_log(&plant, 60);
-    // At step 30 the room is 1 K warmer than predicted. The noise of the next steps is 0.8, 0.64 … of that.
+    // At step 30 the room is 1 K warmer than predicted. The noise of the next steps is 0.8 K, 0.64 K …
     log.columns[0][30] += 1.0;
     let mut twin = room(&log, &plant, 1);
     twin.noise_model = noise(2, 0.8, 0.0);
@@ -254,14 +251,14 @@ fn the_noise_of_the_mean_model_decays_from_the_last_error() {
     twin.step(&mut batch);
     assert!((batch.window.column(0, 0)[0] - expected).abs() < 1e-9);
     assert!((batch.noise[0][0] - 0.8).abs() < 1e-9);
-    // At the start of the past, the step before is a copy of the current one, so there is no error.
+    // If the known past starts at row 30, the error of the previous step is unknown, so the noise starts at zero.
     let window = twinopt::trajectory::Window::from_trajectory(&log, 30, 30, twin.depth(), 2);
     let mut batch = Batch::candidates(window, 1, 1, None);
     twin.begin(&mut batch);
     assert_eq!(batch.noise, [[0.0], [0.0]]);
 }
 
-/// Sets random values.
+/// Sets random control values.
 struct RandomController {
     signals: Vec<usize>,
     key: Key,
@@ -284,7 +281,7 @@ impl Controller for RandomController {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
-    fn limits_hold_for_any_controller(
+    fn the_moves_of_any_controller_respect_the_limits(
         seed in any::<u64>(),
         scale in prop_oneof![0.1..2.0, Just(1e6)],
         low in 0.0..0.4,
@@ -313,14 +310,14 @@ proptest! {
     }
 }
 
-/// Records its observations.
+/// Records its observations and moves no control.
 #[derive(Default)]
-struct Witness {
+struct RecordingController {
     power: Vec<f64>,
     outdoor: Vec<f64>,
 }
 
-impl Controller for Witness {
+impl Controller for RecordingController {
     fn signals(&self) -> &[usize] {
         &[]
     }
@@ -332,17 +329,17 @@ impl Controller for Witness {
 }
 
 #[test]
-fn a_controller_sees_the_last_output_and_missing_inputs_are_held_and_counted() {
+fn a_controller_observes_the_last_output_and_held_values_of_missing_inputs() {
     let plant = Plant::new(ROOM);
     let mut log = room_log(&plant, 100);
     log.columns[3][50..53].fill(f64::NAN);
     let log = Arc::new(log);
     let twin = room(&log, &plant, 1);
-    let mut witness = Witness::default();
-    let out = plant.run(&twin, &log, 40, 1, &mut witness).unwrap();
-    assert_eq!(witness.power[0], log.columns[1][39]);
-    assert_eq!(witness.power[1..], out.trajectory.columns[1][..59]);
-    assert_eq!(witness.outdoor[10..13], [log.columns[3][49]; 3]);
+    let mut recorder = RecordingController::default();
+    let out = plant.run(&twin, &log, 40, 1, &mut recorder).unwrap();
+    assert_eq!(recorder.power[0], log.columns[1][39]);
+    assert_eq!(recorder.power[1..], out.trajectory.columns[1][..59]);
+    assert_eq!(recorder.outdoor[10..13], [log.columns[3][49]; 3]);
     assert_eq!(out.held, [0, 0, 0, 3]);
 }
 
@@ -378,7 +375,7 @@ fn values_that_cannot_be_computed_are_reported() {
         Run { dynamics: &twin, realised: &realised, past: 10, steps: 50, particles: 1, key: Key::new(1), forecast };
     let calls = std::cell::Cell::new(0);
     let stop = || calls.replace(calls.get() + 1) == 4;
-    assert!(matches!(simulate(&run, &mut Witness::default(), &stop), Err(Error::Interrupted)));
+    assert!(matches!(simulate(&run, &mut RecordingController::default(), &stop), Err(Error::Interrupted)));
     assert_eq!(calls.get(), 5);
 }
 
@@ -402,11 +399,11 @@ fn faults_of_a_controller_have_a_position_and_help() {
 }
 
 #[test]
-fn schedules_and_rules_act() {
+fn schedules_and_rules_set_the_expected_controls() {
     let plant = Plant::new(ROOM);
     let log = Arc::new(room_log(&plant, 24 * 8));
     let twin = room(&log, &plant, 1);
-    // Local time is UTC + 2 in July; the log starts on a Monday.
+    // In July, local time is UTC + 2. The log starts on a Monday.
     let text = r#"[controller.schedule]
 cooling = [{ at = "06:00", days = "mon-fri", value = 0.7 }, { at = "18:00", value = 0.3 }]"#;
     let mut schedule = plant.controller(&twin, text).unwrap();
@@ -493,10 +490,10 @@ fn a_model_file_is_restored_exactly_or_rejected() {
         (&twin.envelope, &twin.noise_model, &twin.provenance)
     );
     let log = Arc::new(room_log(&plant, 200));
-    let run = |t: &Twin| plant.run(t, &log, 24, 5, &mut Witness::default()).unwrap();
+    let run = |t: &Twin| plant.run(t, &log, 24, 5, &mut RecordingController::default()).unwrap();
     assert_eq!(run(&twin), run(&back));
 
-    // Every byte of the header, and a sample of the payload.
+    // Damages each byte of the header, and a sample of the bytes of the payload.
     for at in (0..400.min(bytes.len())).chain((400..bytes.len()).step_by(61)) {
         let mut broken = bytes.clone();
         broken[at] ^= 0x10;
@@ -511,19 +508,18 @@ fn a_model_file_is_restored_exactly_or_rejected() {
 
     let changed = Plant::new(&ROOM.replace("1h", "2h"));
     let e = load(&bytes, &changed.spec).unwrap_err();
-    assert!(e.to_string().contains("fit again"), "{e}");
+    assert!(e.to_string().contains("Fit again"), "{e}");
     let softer = Plant::new(&ROOM.replace("unit = \"kW\"", "unit = \"kW\", soft = [0, 4]"));
-    assert!(load(&bytes, &softer.spec).is_ok(), "limits are no part of the model");
+    assert!(load(&bytes, &softer.spec).is_ok(), "limits are not part of the model");
 }
 
 #[test]
-fn a_twin_knows_its_logged_range() {
+fn a_control_outside_the_logged_range_is_outside_the_support() {
     let plant = Plant::new(ROOM);
     let log = room_log(&plant, 1000);
     let twin = room(&log, &plant, 1);
-    let seen: ops::RangeInclusive<f64> = twin.logged_range(2).low..=twin.logged_range(2).high;
-    assert!((seen.start() - 0.4).abs() < 1e-9 && (seen.end() - 0.6).abs() < 1e-9, "{seen:?}");
-    // A control outside the logged range is outside the support.
+    let range = twin.logged_range(2);
+    assert!((range.low - 0.4).abs() < 1e-9 && (range.high - 0.6).abs() < 1e-9, "{range:?}");
     let mut hold = plant.controller(&twin, "controller.hold = { cooling = 0.95 }").unwrap();
     let out = plant.run(&twin, &Arc::new(log), 24, 1, hold.as_mut()).unwrap();
     assert!(out.support[10..].iter().all(|s| *s == Support::Outside));
