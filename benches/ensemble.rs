@@ -2,10 +2,11 @@
 //!
 //!     cargo bench --bench ensemble -- DATA [part..] [--threads N] [--peers FOLDER]
 //!
-//! Parts: `net`, `fit`, `forest`; by default all. DATA is the output folder of the peers' `gen_data.py` (or the environment
-//! variable `TWINOPT_PEERS_DATA`); without it, `fit` and `forest` are skipped. FOLDER contains the peers' scripts and their
-//! Python environment `v1`. With `--peers`, our rounds and those of each peer alternate, on the same number of threads, and
-//! the best round of each counts. Widths and sizes are those in the headers of `ensemble_fit.py` and `forest.py`.
+//! Parts: `net`, `fit`, `forest`; the default is all. DATA is the output folder of the peers' `gen_data.py` (or the
+//! environment variable `TWINOPT_PEERS_DATA`); without it, `fit` and `forest` are skipped. FOLDER contains the peers'
+//! scripts and their Python environment `v1`. With `--peers`, our rounds and those of each peer alternate, on the same
+//! number of threads, and the best round of each counts. Widths and sizes are those of `ensemble_fit.py` and
+//! `forest.py`.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ fn flops(widths: &[usize]) -> f64 {
 /// Rounds per side; our rounds and those of the peers alternate.
 const ROUNDS: usize = 3;
 
-/// Threads, peers and the peak of the processor.
+/// Threads, peers and the peak performance of the processor.
 struct Setting {
     threads: usize,
     /// Folder of the peers' scripts.

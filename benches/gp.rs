@@ -2,8 +2,8 @@
 //!
 //!     cargo bench --bench gp -- data/gp.parquet [part..] [--peers FOLDER]
 //!
-//! Parts: `evidence`, `fit`, `inducing`, `predict`; by default all. FOLDER contains `gp_fit.py` and its Python environment
-//! `v1`. With `--peers`, our rounds and those of each peer alternate, and the best round of each counts.
+//! Parts: `evidence`, `fit`, `inducing`, `predict`; the default is all. FOLDER contains `gp_fit.py` and its Python
+//! environment `v1`. With `--peers`, our rounds and those of each peer alternate, and the best round of each counts.
 
 use std::fs::File;
 use std::hint::black_box;

@@ -107,7 +107,7 @@ impl Learned {
     }
 }
 
-/// MPC that measures the time of each plan.
+/// An MPC controller that measures the time of each plan.
 struct Timed<'a> {
     mpc: Mpc<'a>,
     ms: Vec<f64>,

@@ -123,7 +123,7 @@ impl Unit {
         self.factor(other).map(|_| self.affine_to(other))
     }
 
-    /// [`Self::conversion`] for two units that are known to have the same dimension.
+    /// Like [`Self::conversion`], for two units that are known to have the same dimension.
     pub(crate) fn affine_to(&self, other: &Self) -> (f64, f64) {
         (self.scale / other.scale, (self.offset - other.offset) / other.scale)
     }
@@ -236,7 +236,7 @@ impl Unit {
         collapsed(&factors).and_then(|f| Self::composed(&f, None).ok()).unwrap_or_else(|| self.clone())
     }
 
-    /// The factors of the unit. The text of every `Unit` can be parsed.
+    /// The factors of the unit. The text of every `Unit` can be parsed again.
     fn factors(&self) -> Vec<Factor> {
         parse::factors(&self.text).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Shared by the benches: clocks, the peak of the processor, and peers.
+//! Code that the benches share: clocks, the peak performance of the processor, and peers.
 #![allow(dead_code, reason = "no bench uses everything")]
 
 use std::hint::black_box;

@@ -1,9 +1,9 @@
 //! Checks and times every device of this machine: `cargo run --release --example device_check [-- --quick] [OPERATION]`.
 //!
-//! First, every operation is compared with plain loops in f64, on the processor and on the GPU, whatever the size. Then,
-//! unless `--quick` is given, both devices are timed at realistic sizes, and the error is the distance between GPU and
-//! processor. Without a GPU, only times are printed. The exit status is 1 if an error exceeds its tolerance. The binary can be
-//! copied to another machine and run there on its own.
+//! First, every operation is compared with plain loops in f64, on the processor and on the GPU, whatever the size.
+//! Then, unless `--quick` is given, both devices are timed at realistic sizes; the error in this table is the distance
+//! between GPU and processor. Without a GPU, only times are printed. The exit status is 1 if an error exceeds its
+//! tolerance. The binary can be copied to another machine and run there on its own.
 
 mod conformance;
 mod timing;

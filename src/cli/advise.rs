@@ -1,4 +1,4 @@
-//! `twinopt advise`: recommended set-points for the end of the log.
+//! `twinopt advise`: recommended set-points for the step after the end of the log.
 
 use std::path::PathBuf;
 
@@ -13,12 +13,12 @@ use crate::error::Result;
 use crate::live::{Advice, advise};
 use crate::ops::plant;
 
-/// Recommend set-points, from the newest rows of the log.
+/// Recommend set-points, based on the newest rows of the log.
 ///
-/// Plans from the end of the log with the settings in `[mpc]` of the twin. For every control it prints the present value,
-/// the advised value, the change, the allowed range and the reason. It also prints how far the plan is from the training
-/// data, how confident the model is, and when to undo the change. It gives no advice (exit code 3) if no fraction of
-/// the change stays within the range of the training data, unless only disturbances such as the weather are new.
+/// Plans from the end of the log with the settings in `[mpc]` of the twin. For every control, prints the present value,
+/// the advised value, the change, the allowed range and the reason. Also prints how far the plan is from the training
+/// data, how confident the model is, and when to undo the change. Gives no advice (exit code 3) if even a fraction of
+/// the change leaves the range of the training data, unless only disturbances, such as the weather, are outside of it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt advise data/datacenter\n  twinopt advise data/datacenter --json")]
 pub struct Args {
@@ -29,7 +29,7 @@ pub struct Args {
     pub allow_extrapolation: bool,
 }
 
-/// A log that ended more than this number of steps ago gives a note (guess).
+/// Print a note if the log ended more than this number of steps ago (guess).
 const OLD_STEPS: i64 = 10;
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
@@ -49,7 +49,8 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if globals.json { output::versioned(&advice) } else { output::print(&plain(&table(&advice))) }
 }
 
-/// `ms` in whole days, hours, minutes or seconds: the largest unit of which there are at least two.
+/// Rounds `ms` down to whole days, hours, minutes or seconds: the largest of these units that `ms` contains at least
+/// twice.
 fn rounded(ms: i64) -> TimeSpan {
     let unit = [86_400_000, 3_600_000, 60_000].into_iter().find(|unit| ms >= 2 * unit).unwrap_or(1_000);
     TimeSpan::from_ms(ms / unit * unit)

@@ -13,8 +13,8 @@ use crate::ops::project::{Project, distinct};
 
 /// Report all faults in twins and scenarios, each with a hint.
 ///
-/// Checks keys, types, names, units, limits and times of the files, also against each other and against the columns and
-/// the time span of the log. Exits with 78 if there are faults; warnings alone exit with 0.
+/// Checks the keys, types, names, units, limits and times in the files, and that the files agree with each other and
+/// with the columns and the time span of the log. Exits with 78 if there are faults; warnings alone exit with 0.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt check\n  twinopt check data/datacenter\n  twinopt check scenarios/datacenter/heatwave.toml --json"
@@ -55,7 +55,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 struct Files {
     twins: BTreeSet<PathBuf>,
     scenarios: BTreeSet<PathBuf>,
-    /// Whole folders of scenarios were given, so that their weights must add up to a year.
+    /// Whole folders of scenarios were given, so their weights must add up to one year.
     complete: bool,
 }
 
@@ -143,7 +143,7 @@ impl Files {
             }
         }
         let mut loaded = Vec::new();
-        // scenarios that one run could contain, by project: their names must differ
+        // all scenarios of a project, since one run may contain them and their names must differ
         let mut by_project: BTreeMap<PathBuf, Vec<&Loaded<ScenarioSpec>>> = BTreeMap::new();
         for (file, parsed) in &scenarios {
             faults.extend(parsed.faults.iter().cloned());

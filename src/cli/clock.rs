@@ -1,8 +1,8 @@
-//! The clock that limits the time of a plan.
+//! The clock that limits the computing time of a plan.
 
 use std::time::Instant;
 
-/// A function that returns the milliseconds since this call.
+/// Starts a clock: a function that returns the milliseconds since this call.
 pub fn start() -> impl Fn() -> u64 + Sync {
     let start = Instant::now();
     move || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)

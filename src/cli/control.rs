@@ -13,13 +13,13 @@ use crate::error::{Error, Result};
 use crate::live::{Flag, FlagKind, LONGEST_LINE, Reply, Session, Settings, Tally};
 use crate::ops::plant;
 
-/// Control a plant in closed loop: JSON lines on standard input and output.
+/// Control a plant in closed loop, with JSON lines on standard input and output.
 ///
 /// Reads `{"describe": …}` first, then one `{"k": …, "obs": {…}}` per step of the plant. Replies to each step with
-/// `{"u": {…}, "decided_by": …, "support": …, "predicted": {…}, "ms": …}` until `{"end": …}`. The names are those of the columns
-/// of the log. No input line can stop the loop: missing, late or implausible values are flagged in the reply, and the
-/// controls then come from the new plan, the rest of the last plan, the safe policy or the present controls, in this
-/// order. A summary is printed on standard error at the end.
+/// `{"u": {…}, "decided_by": …, "support": …, "predicted": {…}, "ms": …}` until `{"end": …}`. Signals have the names of
+/// their columns in the log. No input line stops the loop. Missing, late and implausible values are flagged in the
+/// reply. If a new plan cannot be made, the controls come from the rest of the last plan, the safe policy or the
+/// present controls, in this order. Prints a summary on standard error at the end.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt control data/plant1 --shadow --log loop.parquet\n  twinopt control data/plant1 --log loop.parquet"
@@ -30,10 +30,10 @@ pub struct Args {
     /// Compute and log plans, but reply with the present controls of the plant
     #[arg(long)]
     pub shadow: bool,
-    /// Write observations, plans and predictions to this Parquet file, which must not exist
+    /// Write observations, plans and predictions to this Parquet file, which must not exist yet
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Follow plans that leave the range of the training data
+    /// Follow plans even if they leave the range of the training data
     #[arg(long)]
     pub allow_extrapolation: bool,
 }
@@ -44,8 +44,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// After an interrupt, the process is ended after this time even if a plan or the writing of the log has not finished
 /// (guess).
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
-/// Message about the log that an interrupted loop leaves.
-const LOG_WRITTEN: &str = "; the log of the loop is complete up to here";
+/// Message about the log of an interrupted loop.
+const LOG_WRITTEN: &str = "; the log of the loop is complete up to this point";
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let PlantFolder { name, spec, registry, compute } = PlantFolder::open(&args.dir, globals)?;
@@ -64,7 +64,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let guard = interrupt::guard(GRACE_PERIOD);
     let lines = read_lines();
     let ended = serve(&mut session, &lines, &guard, globals);
-    // the log is written however the loop ended
+    // the log is written even if the loop ended with an error
     let written = session.write();
     if args.log.is_some() && written.is_ok() {
         guard.set_message(LOG_WRITTEN);
@@ -74,7 +74,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if guard.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
-/// The bytes of a line, and whether it was too long; then the bytes are empty.
+/// The bytes of a line, and whether the line was too long. If it was, the bytes are empty.
 type InputLine = (Vec<u8>, bool);
 
 /// Reads the lines of standard input on another thread, so that interrupts are handled while no line arrives.
@@ -91,8 +91,8 @@ fn read_lines() -> Receiver<InputLine> {
     receiver
 }
 
-/// The next line without its line end. Never holds more than [`LONGEST_LINE`] bytes in memory. `None` at the end of the input
-/// or after a read error.
+/// The next line, without its line ending. Never holds more than [`LONGEST_LINE`] bytes in memory. `None` at the end of
+/// the input or after a read error.
 fn next_line(input: &mut impl BufRead) -> Option<InputLine> {
     let (mut bytes, mut too_long, mut any) = (Vec::new(), false, false);
     loop {

@@ -29,7 +29,7 @@ pub(super) struct Draft {
     left_out: Vec<(String, &'static str)>,
 }
 
-/// `twin.toml`. All texts are TOML already.
+/// `twin.toml`. All strings are valid TOML.
 #[derive(Template)]
 #[template(path = "init_twin.toml", escape = "none")]
 struct TwinFile<'a> {
@@ -105,14 +105,14 @@ impl Draft {
             }
         };
         let length = span.1.as_millisecond() - span.0.as_millisecond();
-        // relative times start at 0 in every episode, so that the episodes overlap
+        // relative times start at 0 in every episode, so the episodes overlap
         let rows = if time.span.is_none() { rows / episode.map_or(1, |e| e.distinct.max(1)) } else { rows };
         let mean = length / i64::try_from(rows).unwrap_or(i64::MAX).max(2).saturating_sub(1);
         let step = time.step.filter(|s| s.ms() > 0).unwrap_or_else(|| TimeSpan::from_ms(mean.max(1)));
         let step = round_step(step);
         if length < 20 * step.ms() {
             return Err(Error::Data(format!(
-                "{}: {} from {} to {} are too few to fit a twin; export more of the log",
+                "{}: {} from {} to {} are too few to fit a twin; export a longer log",
                 file.display(),
                 plural(rows, "row", "rows"),
                 span.0,
@@ -155,7 +155,7 @@ impl Draft {
             return Err(Error::Data(format!("{}: no column contains numbers that change", file.display())));
         }
         if !draft.signals.iter().any(|s| matches!(s.role, Role::State | Role::Output)) {
-            // a twin must predict something; without a better guess it is the last column
+            // a twin must predict something; the default is the last column
             if let Some(last) = draft.signals.last_mut() {
                 last.role = Role::State;
                 last.reason = format!("role by default, {}", last.reason);
@@ -212,7 +212,7 @@ impl Draft {
         file.render().map_err(|e| Error::Internal(format!("the draft of twin.toml: {e}")))
     }
 
-    /// The first signal whose set-point is logged, and its set-point.
+    /// The first signal with a logged set-point, and that set-point.
     fn controlled(&self) -> Option<(&str, &str)> {
         let setpoints = self.signals.iter().filter(|s| s.role == Role::Setpoint);
         let mut pairs = setpoints.filter_map(|sp| {
@@ -232,7 +232,8 @@ impl Draft {
         pairs.next()
     }
 
-    /// Energy if a power is logged, else the control error if a set-point is logged, else the mean of an output or state.
+    /// The KPI is the energy if a power is logged, else the control error if a set-point is logged, else the mean of an
+    /// output or state.
     fn kpi(&self) -> Option<KpiLine> {
         let powers = || {
             self.signals.iter().filter(|s| {
@@ -270,7 +271,7 @@ impl Draft {
         let length = round_span((end - start).min(7 * day), self.step);
         let control = self.first(Role::Control);
         let question = control.map_or_else(
-            || "What did the plant do in the newest days of the log?".to_owned(),
+            || "What did the plant do in the last days of the log?".to_owned(),
             |c| format!("What if {} stayed at its mean?", c.name),
         );
         let mean = |c: &Guess| {
@@ -311,7 +312,7 @@ fn signal_line(signal: &Guess) -> SignalLine {
     SignalLine { keys, reason }
 }
 
-/// `mean` rounded to three digits, within the limits in the draft.
+/// `mean` rounded to three significant digits, within the limits in the draft.
 fn round_mean(mean: f64, min: f64, max: f64) -> f64 {
     let text = format!("{mean:.2e}");
     let short: f64 = text.parse().unwrap_or(mean);

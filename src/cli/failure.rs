@@ -1,4 +1,4 @@
-//! Prints the error of a verb and determines the exit code of the process.
+//! Prints the error of a verb, and maps it to the exit code of the process.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
@@ -70,7 +70,7 @@ pub(super) fn install_panic_hook() {
         let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
         let written = file.and_then(|mut f| f.write_all(text.as_bytes())).is_ok();
         let request = if written { format!("; please report it with {}", path.display()) } else { String::new() };
-        // the code that catches the panic says what it ended: one scenario or the whole process
+        // the code that catches the panic reports whether it ended one scenario or the whole process
         let _ = writeln!(std::io::stderr().lock(), "error: this is a bug in twinopt{request}");
     }));
 }

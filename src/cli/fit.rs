@@ -15,8 +15,8 @@ use crate::scenario::results::ModelCard;
 
 /// Fit, validate, calibrate and publish a model of a plant.
 ///
-/// Fits every model in `choose`, scores them on the hold-out at every horizon against persistence and a linear model, and
-/// publishes the best one in `models/<plant>`. A model without skill is refused (exit code 3).
+/// Fits every model in `choose`, scores them on the hold-out at every horizon against persistence and a linear model,
+/// and publishes the best one in `models/<plant>`. Refuses a model without skill (exit code 3).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  twinopt fit data/datacenter")]
 pub struct Args {
@@ -36,7 +36,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             let refused = fitted.refused.take();
             return Ok((source.with_fitted(fitted)?, refused));
         }
-        // locked before the work, so that a second process fails at once
+        // lock before the fit, so that a second process fails at once
         let _lock = registry.lock("fit")?;
         plant::fit_and_publish(plant::read(spec, compute, progress)?, &registry, globals.seed, progress)
     })?;

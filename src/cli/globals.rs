@@ -11,10 +11,10 @@ pub struct Globals {
     /// Print results as JSON on standard output
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print errors only, no progress and no notes
+    /// Print errors only, without progress and notes
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Random seed, instead of the one in the files
+    /// Random seed; overrides the seeds in the files
     #[arg(long, global = true, value_name = "N")]
     pub seed: Option<u64>,
     /// Number of threads (default: all cores); results do not depend on it
@@ -37,7 +37,7 @@ pub enum Device {
 }
 
 impl Device {
-    /// Opens the device. A GPU takes about a second, so only verbs that compute keep it.
+    /// Opens the device. Opening a GPU takes about a second.
     ///
     /// # Errors
     /// Those of [`compute::open`].

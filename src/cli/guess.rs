@@ -199,7 +199,7 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     })
 }
 
-/// Whether a name looks like a count of goods.
+/// Whether a name looks like that of a number of goods.
 fn is_goods(lower: &str) -> bool {
     ["on_hand", "on_order", "backlog", "order_", "demand", "sales", "units_", "stock", "shipped", "ordered"]
         .iter()
@@ -258,14 +258,14 @@ pub(super) fn long(columns: &[ColumnSummary]) -> Option<(&ColumnSummary, &Column
         .then(|| (tag, value, named(&["quality", "status", "flag"])))
 }
 
-/// `v` rounded to two digits: down for a lower limit, up for an upper one.
+/// `v` rounded to two significant digits: down for a lower limit, up for an upper one.
 pub(super) fn round_outwards(v: f64, up: bool) -> f64 {
     if v == 0.0 || !v.is_finite() {
         return 0.0;
     }
     let unit = 10f64.powi(v.abs().log10().floor() as i32 - 1);
     let n = v / unit;
-    // a limit that has two digits already does not change
+    // a limit that already has two digits does not change
     let n = if (n - n.round()).abs() < 1e-9 {
         n.round()
     } else if up {
@@ -273,7 +273,7 @@ pub(super) fn round_outwards(v: f64, up: bool) -> f64 {
     } else {
         n.floor()
     };
-    // division by a whole power of ten gives the number that prints with few digits
+    // division by a whole power of ten gives the double that prints with the fewest digits
     if unit < 1.0 { n / (1.0 / unit).round() } else { n * unit }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Exit codes of a shell for a process that a signal ended: 128 plus the number of the signal.
+/// The exit codes that shells use for a process ended by a signal: 128 plus the number of the signal.
 const SIGINT_CODE: u8 = 130;
 const SIGTERM_CODE: u8 = 143;
 
@@ -21,7 +21,7 @@ static GUARDED: AtomicBool = AtomicBool::new(false);
 /// Message to print after "interrupted", and how long guarded work may take to stop.
 static WORK: Mutex<(&str, Duration)> = Mutex::new(("", Duration::ZERO));
 
-/// What interrupted work leaves, in words that follow "interrupted".
+/// The files that the interrupted work leaves, as a text to print after "interrupted".
 pub(super) fn message() -> &'static str {
     WORK.lock().unwrap_or_else(PoisonError::into_inner).0
 }
@@ -48,7 +48,7 @@ pub fn guard(grace_period: Duration) -> InterruptGuard {
 }
 
 impl InterruptGuard {
-    /// Sets what the work leaves if it is interrupted from now on.
+    /// Sets the text to print after "interrupted" from now on.
     pub fn set_message(&self, message: &'static str) {
         WORK.lock().unwrap_or_else(PoisonError::into_inner).0 = message;
     }

@@ -1,4 +1,4 @@
-//! The command line, with one file per verb. Only this module prints errors and ends the process.
+//! The command line, with one file per verb. No other module prints errors or ends the process.
 
 mod advise;
 mod check;
@@ -51,31 +51,20 @@ Exit codes: 0 success, 1 bug in twinopt, 2 wrong usage, 3 finished but needs att
 66 missing input, 73/74 cannot write, 75 in use by another process, 78 faults in the configuration,
 130 interrupted (143 by SIGTERM).";
 
+// The help text of each verb is the doc comment of its arguments.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Write a commented twin.toml and a first scenario from a Parquet log
     Init(init::Args),
-    /// Report all faults in twins and scenarios, each with a hint
     Check(check::Args),
-    /// Show the quality of a log: coverage, gaps, bad samples, movement of controls
     Inspect(inspect::Args),
-    /// Fit, validate, calibrate and publish a model of a plant
     Fit(fit::Args),
-    /// Simulate every case of scenarios and write the report
     Run(run::Args),
-    /// Write the report again from stored results, or compare two reports
     Report(report::Args),
-    /// Fit a challenger and promote it if it beats the champion
     Retrain(retrain::Args),
-    /// Print a nightly retraining job for systemd, cron or Kubernetes
     Schedule(schedule::Args),
-    /// List, show, roll back or verify the models of a plant
     Models(models::Args),
-    /// Show the age and state of the model of each plant
     Status(status::Args),
-    /// Recommend set-points, from the newest rows of the log
     Advise(advise::Args),
-    /// Control a plant in closed loop: JSON lines on standard input and output
     Control(control::Args),
 }
 

@@ -33,7 +33,7 @@ pub enum Action {
         #[arg(value_name = "VERSION")]
         name: Option<String>,
     },
-    /// Make the previous champion champion again
+    /// Restore the previous champion
     Rollback,
     /// Check all files of all versions for damage
     Verify,
@@ -47,7 +47,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         Action::List => list(&registry, &name, globals),
         Action::Show { name: version } => show(&registry, &name, version.as_deref(), globals),
         Action::Rollback => {
-            // fails before anything is locked or written
+            // fail before locking or writing anything
             registry.previous()?;
             let _lock = registry.lock("models rollback")?;
             let version = registry.rollback(&ops::now(), "requested on the command line")?;
@@ -56,7 +56,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
                 let help = format!(
                     "restore the old twin.toml as well, or fit a model for the present one with `twinopt fit {dir}`"
                 );
-                note(globals, &format!("{why}, so no verb will use it; {help}"));
+                note(globals, &format!("{why}, so no command will use it; {help}"));
             }
             if globals.json {
                 return output::json(&json!({ "schema_version": SCHEMA_VERSION, "champion": version.name }));
@@ -120,7 +120,7 @@ fn verify(registry: &Registry, name: &str, globals: &Globals) -> Result<()> {
     let versions = registry.versions()?;
     let mut damaged: Vec<(String, String)> =
         versions.iter().filter_map(|v| Some((v.clone(), registry.check(v).err()?.to_string()))).collect();
-    // the champion must be known and exist
+    // the champion must exist
     match registry.champion() {
         Ok(Some(champion)) if !versions.contains(&champion.name) => {
             damaged.extend(registry.check(&champion.name).err().map(|e| (champion.name, e.to_string())));

@@ -13,8 +13,8 @@ use crate::report::is_deceptive;
 /// Version of the JSON that verbs print.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Writes `text` and a line end to standard output. A closed pipe is not an error: its reader has read enough, and the
-/// exit code still gives the outcome of the work.
+/// Writes `text` and a newline to standard output. A closed pipe is not an error: the reader has stopped reading, and
+/// the exit code still reports the outcome of the work.
 ///
 /// # Errors
 /// [`Error::Write`]
@@ -56,7 +56,8 @@ pub fn note(globals: &Globals, text: &str) {
     }
 }
 
-/// `text` without control characters other than line ends and tabs, so that names from files cannot control a terminal.
+/// `text` without control characters other than newlines and tabs, so that names from files cannot send commands to the
+/// terminal.
 pub fn plain(text: &str) -> String {
     text.chars()
         .map(|c| match c {

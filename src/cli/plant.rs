@@ -1,4 +1,4 @@
-//! What the verbs that fit or use a model need of a plant: its twin, its model registry, and the device.
+//! The folder of a plant, as the verbs that fit or use a model open it.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::ops::Registry;
 use crate::ops::project::Project;
 
-/// The twin in a folder, without faults, and its surroundings.
+/// A twin without faults, its model registry, and the device to compute on.
 pub(super) struct PlantFolder {
     pub name: String,
     pub spec: Loaded<TwinSpec>,

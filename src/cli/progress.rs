@@ -11,7 +11,8 @@ use super::output::note;
 /// Interval between two frames of a spinner.
 const TICK: Duration = Duration::from_millis(120);
 
-/// A progress bar with the remaining time, on standard error. It is hidden if `--quiet` or not on a terminal.
+/// A progress bar with the remaining time, on standard error. Hidden with `--quiet`, or if standard error is not a
+/// terminal.
 pub fn bar(globals: &Globals, total: u64, label: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(total), target(globals));
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len}, {eta} left") {

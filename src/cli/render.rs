@@ -21,7 +21,7 @@ impl Sources {
     }
 }
 
-/// All faults, each with its place, the line in question and the help; then the number of faults.
+/// All faults, each with its place, the line in the file and help, followed by the number of faults.
 pub(super) fn text(faults: &[Fault], colour: bool) -> String {
     let colour = colour && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };

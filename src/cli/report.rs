@@ -59,7 +59,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
 }
 
-/// Reads stored results; returns their folder as well.
+/// Reads stored results. Also returns their folder.
 fn read(path: &Path) -> Result<(PathBuf, Results)> {
     let file = if path.is_file() {
         path.to_path_buf()

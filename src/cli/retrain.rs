@@ -34,7 +34,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let comparison = &retrained.comparison;
         output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": status, "comparison": comparison }))?;
     } else if !globals.quiet {
-        // the reason for keeping a champion is printed once, with `attention`
+        // the reason for keeping a champion is printed only once, by the error `attention`
         let reason =
             if status.gate == GateResult::Kept { String::new() } else { format!("{name}: {}\n", status.reason) };
         output::print(&format!("{reason}champion: {}", status.champion))?;

@@ -14,7 +14,7 @@ use crate::ops::run::{CheckedRun, OpenRun, PlantScenarios, group_by_plant};
 use crate::scenario::Progress;
 use crate::scenario::results::{Results, ScenarioResult};
 
-/// Simulate every case of scenarios and write the report.
+/// Simulate all cases of scenarios and write the report.
 ///
 /// Fits a model first if the plant has none. A scenario that fails does not stop the others, and the exit code is that of
 /// the worst failure. The results index.html, kpi.csv, results.json, runs.parquet and provenance.json replace the old ones
@@ -28,7 +28,7 @@ pub struct Args {
     /// Scenario files, or folders of scenario files
     #[arg(required = true)]
     pub scenarios: Vec<PathBuf>,
-    /// Simulate only the scenarios whose results are missing or out of date
+    /// Only simulate scenarios whose results are missing or out of date
     #[arg(long)]
     pub resume: bool,
     /// Check the scenarios and list those that would run, without writing anything
@@ -38,8 +38,8 @@ pub struct Args {
 
 /// After an interrupt, the process is ended after this time even if the simulation has not stopped (guess).
 const GRACE_PERIOD: Duration = Duration::from_millis(600);
-/// Message about the files that an interrupted run leaves.
-const RESUMABLE: &str = "; finished scenarios are saved, and the same command with `--resume` continues from there";
+/// Message about the files of an interrupted run.
+const RESUMABLE: &str = "; finished scenarios are saved; continue with the same command and `--resume`";
 
 /// Results of the run of one plant.
 struct VerbOutput {
@@ -80,7 +80,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     worst.map_or(Ok(()), Err)
 }
 
-/// Prints all errors but the worst, and returns that. Faults of several files are merged into one error.
+/// Prints all errors except the worst one, which it returns. Faults of several files are merged into one error.
 fn print_all_but_worst(errors: Vec<Error>) -> Option<Error> {
     /// Exit codes, from the mildest to the worst.
     const BY_SEVERITY: [u8; 9] = [3, 2, 75, 66, 65, 78, 73, 74, 1];
@@ -93,7 +93,7 @@ fn print_all_but_worst(errors: Vec<Error>) -> Option<Error> {
         }
     }
     rest.extend((!faults.is_empty()).then_some(Error::Config(faults)));
-    // reversed, because `max_by_key` returns the last of equal elements and the first is wanted
+    // reversed, because `max_by_key` returns the last of several equal elements, and the first is wanted
     let at = (0..rest.len()).rev().max_by_key(|&i| severity(&rest[i]))?;
     let worst = rest.remove(at);
     rest.iter().for_each(failure::print);

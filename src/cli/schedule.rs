@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::ops::project::Project;
 use crate::ops::schedule::Job;
 
-/// Print a nightly retraining job for systemd, cron or Kubernetes.
+/// Print the configuration of a nightly retraining job for systemd, cron or Kubernetes.
 ///
 /// Nothing is installed. Review the output, then install it.
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ use crate::ops::schedule::Job;
 pub struct Args {
     /// Folder of the twin, e.g. data/datacenter
     pub dir: PathBuf,
-    /// Start time, HH:MM: UTC for systemd and Kubernetes, local time for cron
+    /// Start time HH:MM, in UTC for systemd and Kubernetes and in local time for cron
     #[arg(long, value_name = "HH:MM", default_value = "02:30")]
     pub at: String,
     /// Folder of scenarios to run after the retraining

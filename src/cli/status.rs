@@ -22,7 +22,7 @@ pub struct Args {
     /// Folder of a project, or of one twin
     #[arg(default_value = ".")]
     pub dir: PathBuf,
-    /// Maximum age of a retraining, e.g. 26h (default: `max_age` of the twin, or 26h)
+    /// Maximum age of the last retraining, e.g. 26h (default: `max_age` of the twin, or 26h)
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     pub max_age: Option<TimeSpan>,
 }

@@ -12,7 +12,8 @@ enum Shape {
 }
 
 impl Program {
-    /// Whether it is an affine function of the signals for which `is_variable` is true, for all values of the others.
+    /// Whether the expression is an affine function of the signals for which `is_variable` is true, for all values of
+    /// the other signals.
     pub fn is_affine(&self, is_variable: &dyn Fn(usize) -> bool) -> bool {
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.operations.len());
         for operation in &self.operations {

@@ -1,7 +1,8 @@
-//! The compiler: resolves names, determines units and inserts conversions, and emits the operations of a [`Program`].
+//! Compilation of each kind of node: resolves names, determines units and emits the operations of a [`Program`].
 
 use std::ops::Range;
 
+use super::compiler::Compiler;
 use super::fault::{ExprFault, nearest_help};
 use super::function::Function;
 use super::kernel::Op;
@@ -11,9 +12,9 @@ use super::syntax::{Binary, Expression, Node, NodeKind};
 use super::value::{Typed, difference_minus_temperature, mismatch, sum_of_temperatures};
 use crate::units::Unit;
 
-/// Longest lag, in steps: about two years of 1-minute steps (guess).
+/// Maximum lag, in steps (guess: about two years of one-minute steps).
 const MAX_LAG: f64 = 1_048_576.0;
-/// Longest `sum`, in steps. Every step is an operation (guess).
+/// Maximum number of steps of `sum`, each of which is an operation (guess).
 const MAX_SUM: usize = 4096;
 
 impl Program {
@@ -34,14 +35,6 @@ impl Expression {
         let result = compiler.values.pop().unwrap_or_else(|| Typed::number(Operand::Constant(0.0)));
         Ok(compiler.builder.finish(result.operand, result.kind, result.unit))
     }
-}
-
-struct Compiler<'a> {
-    expression: &'a Expression,
-    scope: &'a Scope,
-    builder: Builder,
-    /// Values of the nodes so far.
-    values: Vec<Typed>,
 }
 
 impl Compiler<'_> {
@@ -391,132 +384,5 @@ impl Compiler<'_> {
         })?;
         let operand = self.builder.binary(Op::Mul, operand, Operand::Constant(factor));
         Ok(Typed::quantity(operand, unit))
-    }
-
-    /// Converts operands that must have the same dimension (of `min`, `if`, `<`) to one unit. Returns their kind and unit.
-    fn unified(
-        &mut self,
-        nodes: &[usize],
-        verb: &str,
-        span: &Range<usize>,
-    ) -> Result<(Vec<Operand>, ValueKind, Unit), ExprFault> {
-        let mut values: Vec<Typed> = nodes.iter().map(|n| self.values[*n].clone()).collect();
-        let Some(first) = values.iter().position(|v| v.kind != ValueKind::Number) else {
-            return Ok((values.iter().map(|v| v.operand).collect(), ValueKind::Number, Unit::one()));
-        };
-        for (at, value) in values.iter().enumerate() {
-            if value.kind != ValueKind::Number && !value.unit.same_dimension(&values[first].unit) {
-                return Err(mismatch(verb, self.described(nodes[first]), self.described(nodes[at]), span));
-            }
-        }
-        let affine = values.iter().position(Typed::is_affine);
-        let difference =
-            |v: &Typed| !v.unit.is_affine() && matches!(v.kind, ValueKind::Quantity | ValueKind::Difference);
-        if let Some(temperature) = affine
-            && let Some(at) = values.iter().position(difference)
-        {
-            let (point, other) = (&values[temperature].unit, &values[at].unit);
-            return Err(ExprFault {
-                code: "unit-mismatch",
-                span: span.clone(),
-                message: format!(
-                    "cannot {verb} the temperature `{}` in `{point}` and `{}` in `{other}`, which may be a difference",
-                    self.text(nodes[temperature]),
-                    self.text(nodes[at])
-                ),
-                help: "use two temperatures or two differences; to convert an absolute temperature x from K to degC, write \
-                       `0[degC] + (x - 273.15)`"
-                    .into(),
-            });
-        }
-        let known = values.iter().filter(|v| v.kind != ValueKind::Number);
-        let all_either = known.clone().all(|v| v.kind == ValueKind::Ambiguous && v.unit == values[first].unit);
-        let kind = if affine.is_some() {
-            ValueKind::Quantity
-        } else if all_either {
-            ValueKind::Ambiguous
-        } else if known.clone().any(|v| matches!(v.kind, ValueKind::Difference | ValueKind::Ambiguous)) {
-            ValueKind::Difference
-        } else {
-            ValueKind::Quantity
-        };
-        if affine.is_none() && !all_either {
-            values = values.into_iter().map(Typed::resolved).collect();
-        }
-        let unit = values[affine.unwrap_or(first)].unit.clone();
-        let operands = values.iter().map(|v| self.converted(v, &unit, affine.is_some())).collect();
-        Ok((operands, kind, unit))
-    }
-
-    /// Converts `value` to `unit`, which has the same dimension: as a point on the scale if `point`, else as a difference.
-    fn converted(&mut self, value: &Typed, unit: &Unit, point: bool) -> Operand {
-        if value.kind == ValueKind::Number || value.unit == *unit {
-            return value.operand;
-        }
-        let (factor, shift) = value.unit.affine_to(unit);
-        let scaled = self.builder.binary(Op::Mul, value.operand, Operand::Constant(factor));
-        if !point || shift == 0.0 { scaled } else { self.builder.binary(Op::Add, scaled, Operand::Constant(shift)) }
-    }
-
-    /// Converts a dimensionless value in a unit like `%` or `kW/W` to the unit 1; others are unchanged.
-    fn as_fraction(&mut self, value: Typed) -> Typed {
-        if value.kind == ValueKind::Number || !value.unit.is_dimensionless() || value.unit.text == "1" {
-            return value;
-        }
-        Typed::quantity(self.converted(&value, &Unit::one(), false), Unit::one())
-    }
-
-    /// The value of a node that must be dimensionless, in the unit 1.
-    fn dimensionless(&mut self, node: usize, what: &str) -> Result<Typed, ExprFault> {
-        let value = self.values[node].clone();
-        if !value.unit.is_dimensionless() {
-            return Err(ExprFault {
-                code: "unit-mismatch",
-                span: self.span(node),
-                message: format!(
-                    "{what} must be a plain number, but `{}` is in `{}`",
-                    self.text(node),
-                    value.resolved().unit
-                ),
-                help: "compare it with a value, or divide it by a value in the same unit, like `x / 0.001[m]`".into(),
-            });
-        }
-        Ok(self.as_fraction(value))
-    }
-
-    /// The value of a node in an operation that is not defined for temperatures on a scale with its own zero.
-    fn without_zero(&mut self, node: usize, span: &Range<usize>, what: &str) -> Result<Typed, ExprFault> {
-        let value = self.values[node].clone();
-        if value.is_affine() {
-            return Err(ExprFault {
-                code: "unit-mismatch",
-                span: span.clone(),
-                message: format!(
-                    "{what} `{}` is not defined, because the zero of a temperature in `{}` is arbitrary",
-                    self.text(node),
-                    value.unit
-                ),
-                help: format!(
-                    "use a difference, like `{0} - 20`, or declare the signal in K; write the mean of two temperatures as `a + 0.5 * (b - a)`",
-                    self.text(node)
-                ),
-            });
-        }
-        Ok(value.resolved())
-    }
-
-    /// Text and value of a node, for messages.
-    fn described(&self, node: usize) -> (String, &Typed) {
-        (self.text(node), &self.values[node])
-    }
-
-    fn span(&self, node: usize) -> Range<usize> {
-        self.expression.nodes[node].span.clone()
-    }
-
-    /// The text of a node as the user wrote it, shortened for messages.
-    fn text(&self, node: usize) -> String {
-        let text = self.expression.text.get(self.span(node)).unwrap_or_default();
-        if text.chars().count() <= 40 { text.to_owned() } else { text.chars().take(37).chain("...".chars()).collect() }
     }
 }

@@ -81,7 +81,8 @@ fn powi(x: f64, n: i32) -> f64 {
 /// 1.5 · 2^52. Adding it rounds to the nearest whole number, which is then in the low bits.
 const ROUND_TO_WHOLE: f64 = 6_755_399_441_055_744.0;
 
-/// e^x with an error of at most 1 ulp (2 ulp if the result is subnormal). 0 or infinity outside the range of f64.
+/// Computes e^x with an error of at most 1 ulp (2 ulp if the result is subnormal). 0 or infinity outside the range of
+/// f64.
 ///
 /// Method: x = k·ln 2 + r with ln 2 in two parts (Cody & Waite 1980). e^r is its Taylor polynomial of degree 13 (remainder
 /// below 4e-18). 2^k is computed as two factors, so that results near both ends of the range are correct.
@@ -114,7 +115,7 @@ fn power_of_two(k: f64) -> f64 {
     f64::from_bits(((k + ROUND_TO_WHOLE).to_bits() << 52).wrapping_add(1023 << 52))
 }
 
-/// 2^52. All larger f64 are whole numbers.
+/// 2^52. All `f64` values of larger magnitude are whole numbers.
 const FIRST_ALL_WHOLE: f64 = 4_503_599_627_370_496.0;
 
 /// Like `f64::floor`, without a function call (baseline x86-64 has no instruction for it).
@@ -185,7 +186,7 @@ pub(super) fn run(op: Op, a: Values, b: Values, c: Values, out: &mut [f64]) {
         Op::Powi(2) => unary(a, out, |a| a * a),
         Op::Powi(3) => unary(a, out, |a| a * (a * a)),
         Op::Powi(n) => unary(a, out, |a| powi(a, n)),
-        // with one constant, the minimum instruction is sufficient: it returns its second operand for NaN
+        // if one operand is constant, the minimum instruction is sufficient: it returns its second operand for NaN
         Op::Min => match (a, b) {
             (Values::Constant(k), x) | (x, Values::Constant(k)) if !k.is_nan() => {
                 unary(x, out, |x| if k < x { k } else { x });

@@ -41,6 +41,7 @@
 
 mod affine;
 mod compile;
+mod compiler;
 mod fault;
 mod function;
 mod kernel;

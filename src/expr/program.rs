@@ -127,9 +127,9 @@ pub(super) enum ValueKind {
     Quantity,
     /// A difference of two temperatures on scales with their own zero.
     Difference,
-    /// Either a difference or a temperature: `degC − number` (the difference from that temperature, or a temperature that
-    /// is lower by that number) and `number + difference`. Both readings give the same number. The context decides; if
-    /// it does not, the value is a difference. The unit is that of the temperature.
+    /// Either a temperature difference or a temperature: `degC − number` (the difference from that temperature, or a
+    /// temperature that is lower by that number) and `number + difference`. Both readings give the same number. The
+    /// context decides; if it does not, the value is a difference. The unit is that of the temperature.
     Ambiguous,
 }
 
@@ -149,7 +149,7 @@ pub struct Program {
     base: Unit,
 }
 
-/// Scratch memory of an evaluation; any programs can share it.
+/// Scratch memory of an evaluation. Several programs can share it.
 #[derive(Debug, Default, Clone)]
 pub struct Registers {
     blocks: Vec<Vec<f64>>,
@@ -220,7 +220,7 @@ impl Program {
             let rows = number * BLOCK..number * BLOCK + block.len();
             for (at, operation) in self.operations.iter().enumerate() {
                 let last = at + 1 == self.operations.len();
-                // take the target out of the registers, because the operands borrow them
+                // remove the target register from the list, because the operands borrow the list
                 let target = self.registers[at];
                 let mut own = if last { Vec::new() } else { std::mem::take(&mut registers.blocks[target]) };
                 let source = |operand| match operand {

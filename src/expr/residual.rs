@@ -121,7 +121,7 @@ fn splice<'a>(
     let mut values = Vec::new();
     let place = |operand: Operand, values: &[Operand], builder: &mut Builder| match operand {
         Operand::Column { signal, lag: back } => match definition(signal) {
-            // an expression that uses `time` would get the wrong time at a lag
+            // the time would be wrong for an expression that uses `time` at a lag
             Some(inner) if lag + back == 0 || !inner.uses_time() => splice(inner, lag + back, definition, builder),
             _ => Operand::Column { signal, lag: lag + back },
         },

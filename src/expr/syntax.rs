@@ -348,7 +348,7 @@ impl Binary {
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // every node is an operand of exactly one later node, so its text can be moved there
+        // every node is an operand of exactly one later node, which can take its text
         let mut texts: Vec<(u8, String)> = Vec::with_capacity(self.nodes.len());
         let wrapped = |part: &mut (u8, String), least: u8| {
             let text = std::mem::take(&mut part.1);

@@ -73,6 +73,6 @@ pub(super) fn difference_minus_temperature(a: &str, b: &str, span: &Range<usize>
         code: "unit-mismatch",
         span: span.clone(),
         message: format!("cannot subtract the temperature `{b}` from the difference `{a}`"),
-        help: "exchange them, or use the same temperature unit for both".into(),
+        help: "swap them, or use the same temperature unit for both".into(),
     }
 }

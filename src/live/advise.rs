@@ -24,15 +24,15 @@ use crate::scenario::{Compiled, Plant};
 use crate::simulate::Simulated;
 use crate::twin::Support;
 
-/// Simulated futures in which the advice is compared with keeping the controls (guess: a confidence in steps of 2.5 %).
+/// Number of simulated futures in which the advice is compared with unchanged controls (guess; the confidence has steps
+/// of 2.5 %).
 const FUTURES: usize = 40;
 
-/// Advises on the step after the newest row of the plant's log. `clock`: the clock by which the plan keeps its budget.
+/// Advises on the step after the newest row of the plant's log. `clock` limits the computing time of the plan.
 ///
 /// # Errors
-/// [`Error::Data`] if a state has been missing for too long. [`Error::Attention`] if no plan has a finite cost, or if its
-/// first move leaves the support as in the live loop and `extrapolate` is not set. [`Error::Config`] for wrong `[mpc]`
-/// settings.
+/// [`Error::Data`] if a state has been missing for too long. [`Error::Attention`] if no plan has a finite cost, or if
+/// `extrapolate` is not set and no part of its first move is supported. [`Error::Config`] for wrong `[mpc]` settings.
 pub fn advise(
     plant: &Plant,
     compiled: &Compiled,
@@ -48,7 +48,7 @@ pub fn advise(
     let ahead = Ahead::new(plant, horizon, context.seed, settings.forecast)?;
     let first = ahead.run(&mut mpc, 1, 1)?;
     if mpc.failures() > 0 {
-        let cause = "no plan has a finite cost from the newest rows of the log";
+        let cause = "no plan that starts from the newest rows of the log has a finite cost";
         return Err(Error::Attention(format!("{cause}; look for missing disturbances with `twinopt inspect`")));
     }
     let signals = mpc.signals().to_vec();
@@ -91,14 +91,14 @@ pub fn advise(
     })
 }
 
-/// The steps over which a plan is judged: its horizon, and the steps that its terminal cost covers.
+/// The number of steps over which a plan is evaluated: its horizon plus the steps that its terminal cost covers.
 fn judged_horizon(plant: &Plant, settings: &ResolvedMpc, mpc: &Mpc) -> usize {
     let terminal = plant.terminal_cost().filter(|_| settings.cost_to_go == Some(true));
     mpc.horizon() + terminal.map_or(0, |t| t.steps)
 }
 
-/// The moves that may be advised in place of the plan's first move `requested`, `[signals]` of the plan each: see
-/// [`supported`].
+/// The moves that may be advised instead of `requested`, the plan's first move; see [`supported`]. Each is `[signals]`
+/// of the plan.
 fn candidates(ahead: &Ahead, signals: &[usize], requested: Vec<f64>, extrapolate: bool) -> Result<Vec<Vec<f64>>> {
     if extrapolate {
         return Ok(vec![requested]);

@@ -10,7 +10,7 @@ use crate::twin::Support;
 pub enum FallbackLevel {
     /// The plant's own controller; the plan was only computed.
     Shadow,
-    /// As `Safe` or `Hold`, because too few steps have been measured to plan from.
+    /// Like `Safe` or `Hold`, because too few steps have been measured for a plan.
     Settle,
     /// The plan made at this step.
     Plan,
@@ -18,7 +18,7 @@ pub enum FallbackLevel {
     LastPlan,
     /// The safe policy of the twin, or the plant's own controller.
     Safe,
-    /// The controls in force stay.
+    /// The present controls are kept.
     Hold,
 }
 
@@ -41,8 +41,8 @@ pub struct Decision {
     pub decided_by: FallbackLevel,
     pub controls: Vec<f64>,
     pub support: Support,
-    /// The first move of the plan, also if another level decided.
+    /// The first move of the plan, even if another level decided.
     pub planned: Option<Vec<f64>>,
-    /// The plant's own controller was followed, so it may continue between two steps of the twin.
+    /// The decision follows the plant's own controller, which may change the controls between two steps of the twin.
     pub follows_baseline: bool,
 }

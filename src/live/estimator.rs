@@ -42,9 +42,9 @@ pub struct Estimator<'a> {
 /// How the present step was filled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filled {
-    /// A state has been unknown for longer than the twin may carry it.
+    /// A state has been missing for longer than the twin's predictions may replace it.
     pub lost: bool,
-    /// A state was measured again after the twin's prediction stood in for it.
+    /// A state was measured again after the twin's prediction had replaced it.
     pub recovered: bool,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Estimator<'a> {
         }
     }
 
-    /// A new run begins at `start`, or by default after the log. Returns its start.
+    /// Starts a new run at `start`, or by default after the log. Returns its start.
     pub fn begin(&mut self, start: Option<Timestamp>) -> Timestamp {
         self.past = Past::new(self.plant, &self.mpc, start);
         self.collected.clear();
@@ -99,7 +99,7 @@ impl<'a> Estimator<'a> {
                 let hard = self.plant.schema.signals[c].hard;
                 let clamped = hard.clamp(self.values[c]);
                 if hard.excess(self.values[c]) > SINGLE_PRECISION * clamped.abs().max(1.0) {
-                    // It cannot have been applied. The last answer is the better guess.
+                    // The value cannot have been applied. The last answer is a better estimate.
                     flags.push(Flag::value(FlagKind::Applied, &self.plant.schema.signals[c].name));
                     self.values[c] = if force.is_finite() { *force } else { clamped };
                 } else {
@@ -126,7 +126,7 @@ impl<'a> Estimator<'a> {
         }
     }
 
-    /// Completes the step that has just ended, fills the steps of lines that never came, and opens step `row` of the run.
+    /// Completes the step that has just ended, fills steps without lines, and opens step `row` of the run.
     pub fn advance(&mut self, row: usize, tags: &Tags, limits: &ControlLimits, flags: &mut Vec<Flag>) -> Filled {
         let equations = &self.compiled.equations;
         if self.past.rows() > 0 {
@@ -165,13 +165,13 @@ impl<'a> Estimator<'a> {
         filled
     }
 
-    /// Predicts from the present step, whose controls are decided.
+    /// Predicts from the present step, whose controls have been decided.
     pub fn predict(&mut self) {
         self.predicted = self.past.predict(&self.plant.twin);
     }
 
-    /// Writes the collected values into the present row, and predictions or last values in place of missing ones. With
-    /// `flags: None` the step had no line, and everything is missing.
+    /// Writes the collected values into the present row, and predictions or last values in place of missing ones.
+    /// `flags: None`: the step had no line, and all values are missing.
     fn fill(&mut self, tags: &Tags, mut flags: Option<&mut Vec<Flag>>) -> Filled {
         let mut filled = Filled::default();
         for tag in &tags.list {
@@ -201,7 +201,7 @@ impl<'a> Estimator<'a> {
         filled
     }
 
-    /// The value in place of a missing one: the twin's prediction of a state, else the last value.
+    /// The substitute for a missing value: the twin's prediction of a state, else the last value.
     fn stand_in(&mut self, signal: usize, role: Role) -> f64 {
         let predicted = self.predicted[signal];
         if role != Role::State || !predicted.is_finite() {

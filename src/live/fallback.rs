@@ -27,7 +27,7 @@ pub struct Fallback<'a> {
     dynamics: &'a dyn Dynamics,
     mpc: Mpc<'a>,
     safe: Option<Box<dyn Controller + 'a>>,
-    /// The safe policy decided the last step.
+    /// The safe policy made the last decision.
     on_safe: bool,
     settings: FallbackSettings,
     pub limits: ControlLimits,
@@ -49,7 +49,7 @@ enum Attempt {
     Planned(Vec<f64>),
     /// No plan has a finite cost, or a state has been unknown for too long.
     Failed,
-    /// Every share of the first move leaves the support.
+    /// Every part of the first move leaves the support.
     Outside,
     /// Planning waits until enough of the past is measured.
     Settling,
@@ -186,8 +186,8 @@ impl<'a> Fallback<'a> {
         Ok(Attempt::Planned(chosen))
     }
 
-    /// The moves that may be made in place of the plan's `first` move: see [`supported`]. Only `first` itself if plans may leave
-    /// the support.
+    /// The moves that may be made instead of the plan's `first` move; see [`supported`]. Only `first` itself if plans
+    /// may leave the support.
     fn supported(&self, past: &mut Past, own: Vec<f64>, in_force: &[f64], first: Vec<f64>) -> Result<Vec<Vec<f64>>> {
         if self.settings.extrapolate {
             return Ok(vec![first]);
@@ -222,7 +222,7 @@ impl<'a> Fallback<'a> {
         moves.iter().map(|m| at.iter().map(|&i| m[i]).collect()).collect()
     }
 
-    /// The move of the last plan for the present row, if it extends so far.
+    /// The move of the last plan for the present row, if the plan extends that far.
     fn last_plan(&self, past: &Past, baseline: &[f64], in_force: &[f64]) -> Option<Vec<f64>> {
         let plan = self.last_plan.as_ref()?;
         let moves = plan.moves.get((past.rows() - 1).checked_sub(plan.row)?)?;
@@ -239,7 +239,8 @@ impl<'a> Fallback<'a> {
         let Some(safe) = &mut self.safe else { return Ok(None) };
         let mut control = Control::new(safe.signals().to_vec(), 1);
         let window = past.window(self.dynamics.depth().max(safe.depth()).max(2));
-        // At step 0 a policy resets its state to the controls in force, as it must if another level decided before.
+        // At step 0 a policy resets its state to the controls in force. This is necessary if another level made the
+        // last decision.
         let step = if self.on_safe { past.rows() } else { 0 };
         safe.act(&Observation { window: &window, step, forecast: past.forecast() }, &mut control)?;
         if control.values.iter().flatten().any(|v| !v.is_finite()) {

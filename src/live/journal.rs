@@ -17,10 +17,10 @@ use super::protocol::Protocol;
 use crate::config::LogSpec;
 use crate::error::Result;
 
-/// What a loop writes down.
+/// The record of a live loop.
 pub struct Journal<'a> {
     file: Option<&'a Path>,
-    /// The log's rows, from the first run on.
+    /// The rows of the log, once the first run has begun.
     account: Option<Account>,
     pub tally: Tally,
 }

@@ -13,7 +13,7 @@ pub struct ControlLimits {
     /// Schema columns of the controls.
     pub controls: Vec<usize>,
     signals: Vec<Signal>,
-    /// Values that stand in for unknown controls: the log's last one, else the middle of the logged range.
+    /// Substitutes for unknown controls: the log's last one, else the middle of the logged range.
     initial: Vec<f64>,
 }
 
@@ -33,8 +33,8 @@ impl ControlLimits {
         }
     }
 
-    /// Narrows the hard limits of the twin by the ranges that the plant accepts. A range that leaves nothing is ignored and
-    /// gives a note.
+    /// Narrows the hard limits of the twin by the ranges that the plant accepts. A range that does not overlap them is
+    /// ignored, with a note.
     pub fn narrow(&mut self, plant: &Plant, tags: &Tags, description: &Description) -> Vec<String> {
         let mut notes = Vec::new();
         for (&control, limit) in self.controls.iter().zip(&mut self.signals) {

@@ -1,4 +1,4 @@
-//! The protocol: which step a line belongs to, what its names and units mean, and what the plant has said of itself.
+//! The protocol: which step a line belongs to, what its names and units mean, and how the plant describes itself.
 
 pub mod answer;
 pub mod description;
@@ -35,7 +35,7 @@ pub struct Protocol<'a> {
     notes: Vec<String>,
     /// A description was ignored, and the next answer must say so.
     flag_ignored_description: bool,
-    /// The user has been told that descriptions are ignored.
+    /// The user has been notified that descriptions are ignored.
     noted_ignored_description: bool,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Protocol<'a> {
         self.run.start.as_millisecond() + n.saturating_mul(self.pace.dt_ms)
     }
 
-    /// Takes in a description. `false`: it does not fit the twin and was ignored, because a run has begun.
+    /// Takes in a description. Returns `false` if it does not fit the twin and was ignored because a run has begun.
     ///
     /// # Errors
     /// [`crate::error::Error::Data`] if it does not fit the twin and no run has begun.
@@ -118,7 +118,7 @@ impl<'a> Protocol<'a> {
                 if !std::mem::replace(&mut self.noted_ignored_description, true) {
                     let old = TimeSpan::from_ms(self.pace.dt_ms);
                     self.notes.push(format!(
-                        "{error}; this description came during a run and is ignored, and lines are still taken to be {old} apart"
+                        "{error}; this description arrived during a run and is ignored; the sample time is still assumed to be {old}"
                     ));
                 }
                 return Ok(false);
@@ -150,7 +150,7 @@ impl<'a> Protocol<'a> {
         }
     }
 
-    /// Notes the names that belong to no signal. `true`: some of them are new.
+    /// Notes the names that belong to no signal. Returns `true` if some of them are new.
     fn note_unknown<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> bool {
         let unknown = self.tags.new_unknown(names);
         let new = !unknown.is_empty();
@@ -188,7 +188,7 @@ impl<'a> Protocol<'a> {
         Some(place)
     }
 
-    /// When a run without a time stamp begins if another run came before it: after that run.
+    /// The start of a run without a time stamp that follows another run: after that run.
     pub fn next_start(&self) -> Option<Timestamp> {
         let ms = self.line_ms(0) + (self.run.line + 1).saturating_mul(self.pace.dt_ms) + self.plant.log.step_ms;
         (self.run.count > 0).then(|| Timestamp::from_millisecond(ms).ok())?

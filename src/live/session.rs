@@ -30,7 +30,7 @@ pub struct Settings<'a> {
     /// The Parquet file, which must be new, for measurements, plans and predictions.
     pub log: Option<&'a Path>,
     pub seed: Option<u64>,
-    /// The clock by which plans keep their budget. `None`: they take the time that they need.
+    /// The clock that limits the computing time of plans. `None`: no limit.
     pub clock: Option<&'a Clock>,
 }
 
@@ -79,7 +79,7 @@ impl<'a> Session<'a> {
         self.protocol.take_notes()
     }
 
-    /// Takes in one line, without its line end. `flags`: the faults that are already known.
+    /// Processes one line, given without its line ending. `flags`: the known faults of the line.
     ///
     /// # Errors
     /// [`crate::error::Error::Data`] if the plant, before its first sample, describes itself with a sample time that does not
@@ -148,7 +148,7 @@ impl<'a> Session<'a> {
         Ok(self.answer(flags))
     }
 
-    /// A new run begins. Nothing before it counts.
+    /// Starts a new run, which ignores everything before it.
     fn begin(&mut self, sample: &Sample) {
         let start = self.estimator.begin(sample.time.or_else(|| self.protocol.next_start()));
         self.protocol.begin(start);
@@ -180,7 +180,8 @@ impl<'a> Session<'a> {
         let Self { protocol, estimator, fallback, .. } = self;
         let filled = estimator.advance(row, &protocol.tags, &fallback.limits, flags);
         if filled.recovered {
-            // The distance between a measurement and its stand-in is not an error of the model.
+            // The difference between a measurement and the prediction that had replaced it must not count as a model
+            // error.
             fallback.forget_plans();
         }
         fallback.decide(&mut estimator.past, baseline, &estimator.before_step, filled.lost)?;

@@ -14,7 +14,7 @@ use super::text::duration;
 use crate::config::{Resample, TwinSpec};
 use crate::schema::{Role, Signal};
 
-/// Findings on where the time line was split.
+/// Findings on the splits of the time line.
 pub(super) fn segment_findings(
     s: &Segments,
     grid: &Grid,
@@ -61,7 +61,7 @@ pub(super) struct ResampledSignal<'a> {
     pub how: Resample,
     pub samples: &'a Samples,
     pub resampled: &'a Resampled,
-    /// Its values were held until the next sample, however long that took.
+    /// Whether its values were held until the next sample, regardless of the time between them.
     pub hold_forever: bool,
     pub coverage: f64,
 }
@@ -129,7 +129,7 @@ pub(super) fn resampling_findings(
     ));
 }
 
-/// Relative change from which a control has moved: rounding errors.
+/// Relative changes of a control below this are rounding errors, not moves.
 const LEAST_MOVE: f64 = 1e-9;
 
 /// The row of a signal in the quality table.
@@ -170,7 +170,7 @@ pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segmen
     }
 }
 
-/// Replaces findings on rows that all `signals` signals share by one finding on the time line.
+/// Merges findings on rows that all `signals` signals share into one finding on the time line.
 pub(super) fn merge_shared(findings: &[Finding], signals: usize) -> Vec<Finding> {
     const OF_ROWS: [FindingClass; 7] = [
         FindingClass::OutOfOrder,

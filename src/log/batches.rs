@@ -35,7 +35,7 @@ pub(super) struct Batches<'a> {
     /// Sets of row groups that are still to be read, the next one last.
     pending: Vec<Vec<usize>>,
     readers: Vec<ParquetRecordBatchReader>,
-    /// Rows that the present row groups still have to deliver.
+    /// Rows of the present row groups that are still to be read.
     left: usize,
 }
 

@@ -35,7 +35,7 @@ pub(super) fn floats(array: &dyn Array, out: &mut Vec<f64>) -> Option<()> {
         D::Decimal64(_, scale) => each::<Decimal64Type>(array, out, |v| scaled(v as f64, *scale)),
         D::Decimal128(_, scale) => each::<Decimal128Type>(array, out, |v| scaled(v as f64, *scale)),
         D::Decimal256(_, scale) => each::<Decimal256Type>(array, out, |v| {
-            // Of the magnitude, because the two parts of a negative number would cancel.
+            // Computed from the magnitude, because the two parts of a negative number would cancel.
             let (low, high) = v.wrapping_abs().to_parts();
             let magnitude = high as f64 * 2_f64.powi(128) + low as f64;
             scaled(if v.is_negative() { -magnitude } else { magnitude }, *scale)
@@ -63,7 +63,7 @@ fn each<T: ArrowPrimitiveType>(array: &dyn Array, out: &mut Vec<f64>, to: impl F
     out.extend(array.as_primitive::<T>().values().iter().map(|v| to(*v)));
 }
 
-/// Divides once, so that the result is the `f64` nearest to the decimal.
+/// A single division gives the `f64` nearest to the decimal.
 fn scaled(unscaled: f64, scale: i8) -> f64 {
     let power = 10_f64.powi(i32::from(scale.unsigned_abs()));
     if scale < 0 { unscaled * power } else { unscaled / power }

@@ -13,10 +13,10 @@ use super::samples::Samples;
 use super::scan::Raw;
 use super::text::duration;
 
-/// A larger value is a fault (guess). No plant has one, and products of a few such values would overflow.
+/// Larger values are faults (guess): no plant has them, and products of a few such values would overflow.
 const LARGEST: f64 = 1e30;
 
-/// What is known of a signal before its samples are read.
+/// What is known about a signal before its samples are read.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub signal: String,
@@ -27,9 +27,9 @@ pub(super) struct Rule {
     pub temperature: bool,
     /// Absolute zero in the signal's unit, for temperatures.
     pub absolute_zero: Option<f64>,
-    /// Longer gaps split the log, µs.
+    /// Gaps longer than this split the log, µs.
     pub max_gap: i64,
-    /// First and last time (µs) of the log. Samples outside are those of a clock that was not set.
+    /// First and last time (µs) of the log. Samples outside of it come from a clock that was not set.
     pub window: (i64, i64),
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Cleaned {
     pub findings: Vec<Finding>,
 }
 
-/// Drops unusable samples, converts, sorts, and looks for faults.
+/// Drops unusable samples, converts and sorts the others, and looks for faults in them.
 pub(super) fn clean(raw: &Raw, rule: &Rule, episodes: Option<&Episodes>) -> Cleaned {
     let mut out = Cleaned { read: raw.value.len() + raw.flagged.count, ..Cleaned::default() };
     let name = rule.signal.as_str();
@@ -101,7 +101,11 @@ impl Unusable {
         };
         dropped(&self.null, FindingClass::Missing, "rows without a value".into());
         dropped(&self.not_finite, FindingClass::NotFinite, "values that are not finite numbers".into());
-        dropped(&self.huge, FindingClass::OutOfRange, format!("values beyond {LARGEST:e}, which no plant has"));
+        dropped(
+            &self.huge,
+            FindingClass::OutOfRange,
+            format!("values beyond {LARGEST:e}, which are not plausible for any plant"),
+        );
         dropped(
             &self.outside_window,
             FindingClass::StrayTime,
@@ -164,7 +168,7 @@ fn sort(s: &mut Samples) {
         return;
     }
     let mut order: Vec<usize> = (0..s.time.len()).collect();
-    // Stable: of equal times, the later row stays the later one.
+    // The sort is stable, so rows with equal times stay in order.
     order.sort_by_key(|&i| s.time[i]);
     s.value = order.iter().map(|&i| s.value[i]).collect();
     s.time = Arc::new(order.iter().map(|&i| s.time[i]).collect());
@@ -231,7 +235,7 @@ fn flat(s: &mut Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
             FindingClass::FlatLine,
             FindingAction::Dropped,
             format!(
-                "stays the same for longer than flat = {}; {}; the first sample of each run was kept",
+                "stays the same for longer than flat = {}; {}; the first sample of each such period was kept",
                 duration(limit),
                 detect::longest(s, &stuck)
             ),
@@ -246,14 +250,14 @@ fn flat(s: &mut Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
             FindingClass::FlatLine,
             FindingAction::Kept,
             format!(
-                "usually varies but stays exactly the same; {}; if the sensor was stuck, set `flat` for this signal",
+                "usually varies, but sometimes stays exactly the same; {}; if the sensor was stuck, set `flat` for this signal",
                 detect::longest(s, &stuck)
             ),
         ));
     }
 }
 
-/// Looks for values that seem wrong, and leaves them for the user to judge.
+/// Reports values that seem wrong. The user must judge them, so they are kept.
 fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
     let name = rule.signal.as_str();
     let mut kept = |o: Occurrences, class, text: String| note(o.finding(name, class, FindingAction::Kept, text));

@@ -1,6 +1,6 @@
 //! Faults of the log's clock: rows out of order, and a clock that was set forward or back.
 //!
-//! The thresholds are guesses, checked by the tests that inject such faults (`tests/log`).
+//! The thresholds are guesses, checked by the tests that inject such faults (`tests/internal/log`).
 
 use jiff::Timestamp;
 use jiff::civil::Weekday;
@@ -18,11 +18,12 @@ pub(super) struct ClockFaults {
     pub notes: Vec<String>,
 }
 
-/// Most differences that the typical interval is taken from. Of a longer log only every n-th difference is used.
+/// Maximum number of differences from which the typical interval is computed. In a longer log, only every n-th
+/// difference is used.
 const MOST_DIFFERENCES: usize = 20_000;
-/// Share of equal intervals from which a log is regular.
+/// A log is regular if at least this share of its intervals are equal.
 const REGULAR: f64 = 0.9;
-/// Most clock steps that a finding describes.
+/// Maximum number of clock steps that a finding describes.
 const MOST_NOTES: usize = 4;
 
 /// The typical interval of sorted time stamps, which is the median of their positive differences, and the share of the
@@ -41,8 +42,9 @@ pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
     Some((median, equal as f64 / gaps.len() as f64))
 }
 
-/// Examines time stamps (µs) in the order of the file. `breaks` are the rows at which a file begins; the order of rows of
-/// different files means nothing. `value` distinguishes a clock that was set back from rows that were written twice.
+/// Examines time stamps (µs) in the order of the file. `breaks` are the rows at which a file begins; the order of rows
+/// in different files has no meaning. `value` distinguishes a clock that was set back from rows that were written
+/// twice.
 pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFaults {
     let mut faults = ClockFaults::default();
     let sorted = time.windows(2).all(|w| w[0] <= w[1]);

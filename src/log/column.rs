@@ -1,5 +1,5 @@
-//! The meaning of a column: how its values become values of a signal. Decided here for the log and for the live lines, so
-//! that both are read in the same way.
+//! The meaning of a column: how its values become values of a signal. Both the log and the live lines use this mapping,
+//! so that they are read in the same way.
 
 use crate::config::{Resample, SignalSpec, TimeSpan};
 use crate::error::{Error, Result};
@@ -13,14 +13,14 @@ pub struct ColumnMapping {
     pub column: String,
     /// How the samples of one step become one value. Default: hold for controls and set-points, else mean.
     pub resample: Resample,
-    /// Values may stay the same for long without a fault: controls, set-points, and columns that are held.
+    /// Values may stay the same for a long time without a fault, as those of controls, set-points and held columns do.
     pub holds: bool,
     /// `signal = gain * column + shift`.
     gain: f64,
     shift: f64,
     /// Values outside are dropped; in the unit of the signal.
     pub valid: Option<Bounds>,
-    /// A value that stays the same for longer is that of a stuck sensor.
+    /// If a value stays the same for longer, the sensor is stuck.
     pub flat: Option<TimeSpan>,
 }
 
@@ -48,7 +48,7 @@ impl ColumnMapping {
     /// A value of the column, in the unit of the signal.
     #[inline]
     pub fn to_signal(&self, value: f64) -> f64 {
-        // Without a conversion every bit stays as it is, also that of -0.
+        // Without a conversion every bit is preserved, including the sign of -0.
         if self.gain == 1.0 && self.shift == 0.0 { value } else { self.gain * value + self.shift }
     }
 
@@ -68,7 +68,7 @@ impl ColumnMapping {
         self.flat.map(|flat| flat.ms().saturating_mul(1_000))
     }
 
-    /// Whether a value that has stayed the same for `us` µs is that of a stuck sensor.
+    /// Whether the sensor is stuck if its value has stayed the same for `us` µs.
     pub fn is_stuck(&self, us: i64) -> bool {
         self.flat_us().is_some_and(|flat| us > flat)
     }

@@ -1,4 +1,4 @@
-//! A summary of each column of a file, for `init` and `check`. Needs no list of signals.
+//! A summary of each column of a file, for `init` and `check`. It needs no list of signals.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,11 +17,11 @@ use super::time::{NO_TIME, TimeKind, TimeReader};
 use crate::config::{LogSpec, TimeSpan};
 use crate::error::{Error, Result};
 
-/// The summary of a column. Numbers that the kind does not have are NaN.
+/// The summary of a column. Numbers that do not apply to the kind of the column are NaN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnSummary {
     pub name: String,
-    /// Text that reads as time is `Time`.
+    /// Text that can be read as times is `Time`.
     pub kind: ColumnKind,
     pub rows: usize,
     pub min: f64,
@@ -51,9 +51,9 @@ pub struct LogSpan {
     pub sampling: Option<TimeSpan>,
 }
 
-/// Distinct values up to which a column is counted (guess).
+/// Distinct values are counted up to this number (guess).
 const MOST_DISTINCT: usize = 1_000;
-/// Distinct texts that are kept as examples (guess).
+/// Number of distinct texts that are kept as examples (guess).
 const MOST_EXAMPLES: usize = 50;
 
 /// Running summary of numbers.
@@ -236,7 +236,7 @@ fn times(files: &[LogFile], name: &str, zone: TimeZone) -> Result<(Vec<i64>, usi
 /// As [`super::read`]: if there is no file, no such column, or no row with a time.
 pub fn time_span(dir: &Path, spec: &LogSpec) -> Result<LogSpan> {
     let files = footer::open(dir, spec)?;
-    // Instants in UTC need no time zone, which may be unknown.
+    // Instants in UTC need no time zone; the zone may be unknown.
     let instants = files
         .iter()
         .all(|f| f.find(&spec.time).is_some_and(|c| matches!(c.data_type, DataType::Timestamp(_, Some(_)))));

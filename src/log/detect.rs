@@ -1,8 +1,8 @@
 //! Detectors of values that look wrong in a clean series of samples: flat lines, changes of unit, spikes, counters that
 //! restart, codes for missing values. They report and never repair, because the user must judge.
 //!
-//! Their thresholds are guesses, checked by the tests that inject faults (`tests/log`): each class of fault is found in at
-//! least 95 % of the trials, and clean logs give at most one false finding per signal and month.
+//! Their thresholds are guesses, checked by the tests that inject faults (`tests/internal/log`): each class of fault is
+//! found in at least 95 % of the trials, and clean logs give at most one false finding per signal and month.
 
 use super::occurrences::Occurrences;
 use super::samples::Samples;
@@ -17,11 +17,11 @@ pub(super) struct SampleRange {
     pub to: usize,
 }
 
-/// Fewest samples of a series for flat lines, spikes and counters.
+/// Minimum number of samples in which to look for flat lines, spikes and counters.
 const FEWEST_SAMPLES: usize = 50;
-/// A value farther from the others than this many times their range is far away.
+/// A value is far from the others if its distance exceeds this many times their range.
 const FAR_RANGES: f64 = 5.0;
-/// Most values that a quantile is taken from. Of a longer series only every n-th value is used.
+/// Maximum number of values from which a quantile is computed. In a longer series, only every n-th value is used.
 const MOST_VALUES: usize = 20_000;
 
 /// Quantiles of `value`, without interpolation: the nearest order statistic.
@@ -53,10 +53,10 @@ pub(super) fn runs(s: &Samples, max_gap: i64) -> Vec<SampleRange> {
 pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
     /// Shortest flat line.
     const FEWEST: usize = 12;
-    /// With a larger share of repeated values a signal does not usually vary.
+    /// A signal with a larger share of repeated values does not count as one that usually varies.
     const MOST_REPEATS: f64 = 0.9;
     let n = s.value.len();
-    // A stuck sensor stays stuck over a gap.
+    // A stuck sensor remains stuck across a gap.
     let runs = runs(s, i64::MAX);
     let longest = runs.iter().map(|r| r.to - r.from).max().unwrap_or(0);
     if n < FEWEST_SAMPLES || longest < FEWEST {
@@ -95,7 +95,7 @@ pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
 struct Conversion {
     gain: f64,
     shift: f64,
-    /// How the values look; follows "some values seem to be".
+    /// What the values seem to be; follows "some values seem to be" in the message.
     name: &'static str,
 }
 
@@ -105,7 +105,7 @@ const FAR_BELOW: f64 = 0.02;
 /// A temperature jumps if it moves by more than this times the 99th percentile of its moves, and by at least 5 units.
 const JUMP_MOVES: f64 = 6.0;
 const LEAST_JUMP: f64 = 5.0;
-/// Most changes of unit that are reported per signal.
+/// Maximum number of changes of unit that are reported per signal.
 const MOST_JUMPS: usize = 64;
 
 const SCALES: [Conversion; 2] = [
@@ -120,8 +120,8 @@ const TEMPERATURES: [Conversion; 4] = [
     Conversion { gain: 1.0, shift: -273.15, name: "in degC instead of K" },
 ];
 
-/// Ranges that look as if logged in another unit: the level jumps by the conversion, the values after the jump are unlike the
-/// rest of the series, and converted back they have the same level and variability as the rest.
+/// Ranges that seem to be logged in another unit: the level jumps by the conversion, the values after the jump are
+/// unlike the rest of the series, and converted back they have the same level and variability as the rest.
 pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(SampleRange, &'static str)> {
     let v = &s.value;
     let n = v.len();

@@ -7,7 +7,7 @@ use super::text::rfc3339;
 use crate::config::TwinSpec;
 use crate::error::{Error, Result};
 
-/// A part of the time line that belongs to one episode. Both ends (µs UTC) belong to it.
+/// A part of the time line that belongs to one episode. Both ends (µs UTC) are included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Block {
     pub from: i64,
@@ -20,7 +20,7 @@ pub(super) struct Block {
 #[derive(Debug, Default)]
 pub(super) struct Episodes {
     pub blocks: Vec<Block>,
-    /// Rows of an episode that began before another one ended. They have no place on one time line.
+    /// Rows of an episode that began before another one ended. They cannot be placed on a single time line.
     pub overlap: Occurrences,
     pub rows: usize,
 }

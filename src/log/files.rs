@@ -7,7 +7,7 @@ use glob::{MatchOptions, Pattern, glob_with};
 use crate::config::LogSpec;
 use crate::error::{Error, Result};
 
-/// Most names of a folder that a message lists (guess).
+/// Maximum number of file names that a message lists (guess).
 const MOST_NAMES: usize = 5;
 
 /// `*` and `?` match within the name of one file or folder. Hidden files are handled by [`is_named`], because `glob` would never
@@ -38,7 +38,7 @@ pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
 
 /// The files in `dir` that `pattern` matches.
 fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
-    // `glob` leaves out leading `.` components, so they are taken off before and put back after.
+    // `glob` omits leading `.` components, so they are removed before and restored afterwards.
     let base: PathBuf = dir.components().filter(|c| *c != Component::CurDir).collect();
     // Brackets are literal, because they are common in names of exported files, and `**` is the same as `*`.
     let mut plain = pattern.replace('[', "[[]");

@@ -42,7 +42,7 @@ impl ColumnKind {
     }
 }
 
-/// A column of a log, as `check` and `init` need it.
+/// A column of a log, for `check` and `init`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
     pub name: String,

@@ -10,9 +10,9 @@ use super::text::{duration, rfc3339};
 use crate::config::TwinSpec;
 use crate::error::{Error, Result};
 
-/// A grid with more steps is a mistake in `step` or in a time stamp (guess: 160 MB per signal).
+/// A grid with more steps indicates a mistake in `step` or in a time stamp (guess: 160 MB per signal).
 const MOST_STEPS: i64 = 20_000_000;
-/// Most time stamps from which the phase of the grid is found (guess).
+/// Maximum number of time stamps from which the phase of the grid is computed (guess).
 const MOST_SAMPLED: usize = 100_000;
 
 /// A regular grid. All times are in µs UTC. A sample up to `slack` before a step belongs to that step.
@@ -89,7 +89,7 @@ fn phase(signals: &[&Samples], step: i64) -> Phase {
             (s + ds, c + dc)
         });
         let mean = (sin.atan2(cos) / turn).round() as i64;
-        // A phase close to zero is jitter around the full step.
+        // A phase close to zero is jitter around whole multiples of the step.
         let mean = if mean.abs() <= step / 10 { 0 } else { mean.rem_euclid(step) };
         if !(one_per_step && 10 * near(mean, step / 10) >= 9 * n) {
             return Phase::default();
@@ -123,7 +123,7 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
         FindingClass::Jitter,
         FindingAction::Kept,
         format!(
-            "time stamps a little before or after the full step; those up to {} before a step belong to that step",
+            "time stamps slightly before or after the start of a step; those up to {} before a step were assigned to that step",
             duration(slack)
         ),
     ));

@@ -1,4 +1,4 @@
-//! The signals of a log: which columns they are read from, and by which rules.
+//! The signals of a log: the columns from which they are read, and the rules for reading them.
 
 use super::clean::Rule;
 use super::column::ColumnMapping;
@@ -48,7 +48,8 @@ pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(
     Ok((out, columns))
 }
 
-/// Absolute zero in a unit with its own zero (degC, degF). K has none here, because temperature differences are also in K.
+/// Absolute zero in a unit with its own zero (degC, degF). There is none for K, because temperature differences are
+/// also in K.
 fn absolute_zero(unit: &Unit) -> Option<f64> {
     (unit.offset != 0.0 && unit.scale > 0.0).then(|| -unit.offset / unit.scale)
 }

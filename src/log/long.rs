@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 
 /// The code of a tag that is not wanted.
 const OTHER_TAG: u32 = u32::MAX;
-/// Most unwanted tags that are remembered for suggestions (guess).
+/// Maximum number of unwanted tags that are kept for suggestions (guess).
 const MOST_OTHER_TAGS: usize = 10_000;
 
 /// The flags of good samples.
@@ -45,7 +45,7 @@ impl GoodFlags {
             ColumnKind::Boolean => {
                 let good = listed().filter_map(|g| g.to_lowercase().parse().ok()).map(|g: bool| f64::from(u8::from(g)));
                 let good: Vec<f64> = good.collect();
-                // The default list of good flags has no boolean. Then `true` is good.
+                // The default list of good flags contains no boolean. Then `true` is good.
                 Ok(Self::Number(if good.is_empty() { vec![1.0] } else { good }))
             }
             _ => Ok(Self::Number(listed().filter_map(|g| g.parse().ok()).collect())),
@@ -146,8 +146,8 @@ impl LongReader<'_> {
         })
     }
 
-    /// Adds the samples of a batch with the columns time, tag, value, and if there are any episode and quality. The error is
-    /// the index of a column with the wrong type.
+    /// Adds the samples of a batch with the columns time, tag and value, and optionally episode and quality. The error
+    /// is the index of a column with the wrong type.
     fn take(&mut self, columns: &[ArrayRef], good: Option<&GoodFlags>) -> std::result::Result<(), usize> {
         let (wanted, other_tags) = (&self.wanted, &mut self.other_tags);
         let codes = cast::codes(&columns[1], |tag| {

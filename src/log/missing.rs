@@ -1,9 +1,9 @@
 //! Missing values between reading and cleaning.
 //!
-//! A column is read into plain `f64`s, 8 bytes per sample, without a separate mask. Three kinds of missing values must be
-//! distinguished until `clean` has counted and dropped them: a null of the file, a column that the file lacks, and a NaN that
-//! the file contains. The first two are NaNs with a payload of their own. They are only ever copied and compared by their
-//! bits; arithmetic could lose the payload.
+//! A column is read into plain `f64`s, 8 bytes per sample, without a separate mask. Three kinds of missing values must
+//! be distinguished until `clean` has counted and dropped them: a null of the file, a column that the file lacks, and a
+//! NaN that the file contains. Each of the first two is a NaN with its own payload. They are only copied, and compared
+//! by their bits, because arithmetic could lose the payload.
 
 /// A null in the file.
 pub(super) const NULL: f64 = f64::from_bits(0x7ff8_0000_0000_0001);

@@ -1,6 +1,6 @@
 //! Parquet files → one clean, regular [`Trajectory`](crate::trajectory::Trajectory), and a report on its quality.
 //!
-//! `read` is the whole path:
+//! `read` runs all stages:
 //!
 //! 1. `files` finds the files and `footer` reads their footers.
 //! 2. `batches` decodes the columns that are needed, `cast` turns them into plain numbers and texts, and `time` turns time

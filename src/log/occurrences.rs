@@ -35,7 +35,7 @@ impl Occurrences {
         self.last = self.last.max(other.last);
     }
 
-    /// The finding; `None` without an occurrence. An empty `signal` stands for the time line.
+    /// The finding; `None` without an occurrence. An empty `signal` means the time line.
     pub fn finding(
         &self,
         signal: &str,

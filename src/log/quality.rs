@@ -25,7 +25,7 @@ pub struct Finding {
     pub first: String,
     pub last: String,
     pub action: FindingAction,
-    /// One sentence for a person.
+    /// One sentence for the user.
     pub note: String,
 }
 
@@ -46,9 +46,9 @@ pub enum FindingClass {
     DstFold,
     /// Times in the hour that is skipped when summer time begins.
     DstGap,
-    /// Time stamps a little before or after the full step.
+    /// Time stamps slightly before or after the start of a step.
     Jitter,
-    /// For some time no signal was logged, or one signal was not.
+    /// A period without any samples, or without samples of one signal.
     Gap,
     /// Changes of the episode.
     Episode,
@@ -69,7 +69,7 @@ pub enum FindingClass {
     Duplicate,
     /// Rows that repeat a time stamp with another value.
     DuplicateConflict,
-    /// A value that stays exactly the same for unusually long.
+    /// A value that stays exactly the same for an unusually long time.
     FlatLine,
     /// A signal that never changes.
     Constant,
@@ -204,7 +204,7 @@ pub struct Quality {
     pub segments: usize,
     pub signals: Vec<SignalQuality>,
     pub findings: Vec<Finding>,
-    /// Signals below the required completeness. With such a signal nothing may be fitted.
+    /// Signals below the required completeness. No model may be fitted if there are any.
     pub incomplete: Vec<String>,
     /// The required completeness.
     #[serde(default)]

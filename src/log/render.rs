@@ -4,7 +4,7 @@ use super::quality::{Excitation, Quality};
 use super::text::percent;
 use crate::error::plural;
 
-/// Fewer moves of a control than this are few (guess).
+/// A control with fewer moves is reported as rarely moved (guess).
 const FEW_MOVES: usize = 10;
 
 /// A number with up to four significant digits.

@@ -23,7 +23,7 @@ pub(super) struct Resampled {
 
 /// Resamples within each segment. Steps outside of the segments are NaN.
 ///
-/// `hold_forever`: a value is held until the next sample of its segment, however long that takes, because the tag is logged
+/// `hold_forever`: a value is held until the next sample of its segment, without a limit, because the tag is logged
 /// only when it changes.
 pub(super) fn resample(
     s: &Samples,

@@ -10,7 +10,7 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// Drops the samples that are not to be kept.
+    /// Drops the samples for which `keep` is false.
     pub fn retain(&mut self, keep: &[bool]) {
         let kept = |i: &usize| keep[*i];
         *self = Self {

@@ -31,7 +31,7 @@ pub(super) struct Raw {
     pub flagged: Occurrences,
 }
 
-/// A log as it was read.
+/// The content of a log, before cleaning.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub tags: Vec<Raw>,
@@ -54,7 +54,7 @@ pub(super) fn zone(spec: &LogSpec) -> Result<TimeZone> {
     }
 }
 
-/// How the time column of a file is to be read.
+/// How to read the time column of a file.
 pub(super) fn time_kind(file: &LogFile, name: &str) -> Result<TimeKind> {
     let Some(column) = file.find(name) else {
         let hint = suggestion(name, file.columns.iter().map(|c| c.name.as_str()));

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::episodes::Episodes;
 use super::grid::Grid;
 
-/// The segments of a grid, and the reasons for their ends.
+/// The segments of a grid, and the reasons why they end.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
     pub segments: Vec<Range<usize>>,

@@ -4,7 +4,7 @@ use jiff::{Timestamp, TimestampRound, Unit};
 
 use crate::error::nearest;
 
-/// Most names that a suggestion lists (guess).
+/// Maximum number of names that a suggestion lists (guess).
 const MOST_NAMES: usize = 12;
 
 /// µs since 1970 → RFC 3339 in UTC, rounded to milliseconds.
@@ -30,7 +30,7 @@ pub(super) fn duration(us: i64) -> String {
     format!("{} {unit}", text.strip_suffix(".0").unwrap_or(&text))
 }
 
-/// A share as `99.9 %`. Never rounded up to 100 % or down to 0 %.
+/// A share as `99.9 %`. It is never rounded up to 100 % or down to 0 %.
 pub(super) fn percent(share: f64) -> String {
     let p = (share * 1e3).round() / 10.0;
     let p = if share < 1.0 { p.min(99.9) } else { p };

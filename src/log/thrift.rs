@@ -1,8 +1,9 @@
 //! A check of the Parquet footer before the Parquet library reads it.
 //!
-//! The library (`parquet` 59) allocates room for as many list members as the footer claims. In a damaged file that can exceed
-//! the memory, and the process is aborted, which no error handling can prevent. This file can be deleted once the library
-//! bounds its allocations by the size of the footer. The test `absurd_counts_in_a_file_are_errors` (`tests/log`) would find out.
+//! The library (`parquet` 59) allocates room for as many list members as the footer claims. In a damaged file that can
+//! exceed the memory, and the process is aborted, which no error handling can prevent. This file can be deleted once
+//! the library bounds its allocations by the size of the footer. The test `absurd_counts_in_a_file_are_errors`
+//! (`tests/internal/log`) shows whether it does.
 //!
 //! The footer is a struct in Thrift's compact protocol:
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.

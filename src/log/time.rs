@@ -19,7 +19,7 @@ const PLAUSIBLE: std::ops::Range<i64> = -2_208_988_800_000_000..7_258_118_400_00
 /// Time zones change their offset only at quarter hours, so an offset is the same throughout a quarter hour.
 const QUARTER_US: i64 = 900_000_000;
 
-/// Parsed texts that are remembered (guess).
+/// Number of parsed texts to cache (guess).
 const CACHED_TEXTS: usize = 4096;
 
 /// How a file represents time.
@@ -97,8 +97,8 @@ impl TimeReader {
         self.kind
     }
 
-    /// Learns the unit of an epoch column from the size of the first values of a file. The limits are the numbers that mean
-    /// the year 5138 in seconds, milliseconds and microseconds.
+    /// Learns the unit of an epoch column from the size of the first values of a file. The limits are the year 5138 in
+    /// seconds, milliseconds and microseconds.
     pub fn learn_epoch(&mut self, values: impl Iterator<Item = f64>) {
         if self.epoch.is_none() {
             self.epoch = values.map(f64::abs).filter(|v| v.is_finite() && *v > 0.0).reduce(f64::max).map(|v| match v {
@@ -244,7 +244,7 @@ impl TimeReader {
                 "",
                 FindingClass::BadTime,
                 FindingAction::Dropped,
-                format!("rows whose `{column}` is missing or not a time between 1900 and 2200, such as `{example}`"),
+                format!("rows in which `{column}` is missing or is not a time between 1900 and 2200, for example `{example}`"),
             );
             if let Some(f) = &mut f {
                 f.first.clear();

@@ -145,7 +145,7 @@ fn read_column(file: &LogFile, name: &str, rows: usize, out: &mut Vec<f64>) -> R
     Ok(())
 }
 
-/// Drops rows after the first `from`. `keep`: which of them stay.
+/// Drops rows after the first `from`. `keep`: which of them to keep.
 fn drop_rows<T>(values: &mut Vec<T>, from: usize, keep: &[bool]) {
     let mut row = 0;
     values.retain(|_| {

@@ -7,9 +7,9 @@ use super::scan::Raw;
 const DAY_US: i64 = 86_400_000_000;
 /// At most one of this many rows may lie outside the window (guess).
 const ROWS_PER_STRAY: usize = 1_000;
-/// Fewest rows for which the window is narrowed (guess).
+/// Minimum number of rows for which the window is narrowed (guess).
 const FEWEST_ROWS: usize = 100;
-/// Fewest days between the window and a row outside it (guess: a plant may stand still for a few months).
+/// Minimum number of days between the window and a row outside it (guess: a plant may be shut down for a few months).
 const FEWEST_DAYS: i64 = 365;
 
 /// First and last time (µs) of the log without a few rows that are years away from all others, such as those of a clock at

@@ -1,4 +1,5 @@
-//! The gate between champion and challenger: both forecast the same newest blocks, which were not used to fit either.
+//! The gate, which compares champion and challenger. Both forecast the same newest blocks of the log, which were not
+//! used to fit either of them.
 
 use std::ops::Range;
 
@@ -32,7 +33,7 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// Fewer blocks are too few for a bootstrap (guess).
+/// Minimum number of blocks for a bootstrap (guess).
 const MIN_BLOCKS: usize = 8;
 /// Number of bootstrap resamples (guess).
 const RESAMPLES: u64 = 2000;
@@ -52,7 +53,7 @@ pub fn compare(
 ) -> Result<Comparison> {
     let day = (86_400_000 / log.step_ms.max(1)).max(1) as usize;
     let length = day.max(horizon).max(1);
-    // both models start at the same rows, so the model that reads further back determines them
+    // both models start at the same rows, which the model with the longer past determines
     let deeper = if champion.0.depth() >= challenger.0.depth() { champion.0 } else { challenger.0 };
     let common = starts(deeper, log, segments, horizon, 4000);
     let run =
@@ -145,7 +146,7 @@ fn losses(run: &Rollouts, spread: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64)
     let n = run.starts.len();
     let (mut sum, mut count) = (vec![0.0; n], vec![0usize; n]);
     let (mut inside, mut all) = (0usize, 0usize);
-    // widths are tracked from the training blocks on, as if each forecast had been made at its start
+    // interval widths are tracked from the training blocks on, as if each forecast had been made in real time
     let widths = spread.tracking.replay(&spread.calibration, run);
     for (k, scale) in scale.iter().enumerate() {
         for h in 1..=run.horizon {

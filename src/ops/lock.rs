@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::disk::make_dir;
 use crate::error::{Error, Result};
 
-/// A held lock. It is released when it is dropped or the process ends.
+/// A held lock. The lock is released when it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -32,7 +32,7 @@ impl Lock {
                 let owner =
                     if holder.trim().is_empty() { "another process".to_owned() } else { holder.trim().to_owned() };
                 return Err(Error::Busy(format!(
-                    "{} is in use by {owner}, so nothing was changed; try again when that has ended",
+                    "{} is in use by {owner}, so nothing was changed; try again when that process has ended",
                     dir.display()
                 )));
             }

@@ -44,7 +44,7 @@ pub struct FittedTwin {
     pub twin: Twin,
     pub card: ModelCard,
     pub holdout: Vec<Range<usize>>,
-    /// The noise model without the widths tracked on the hold-out, for replaying the hold-out.
+    /// The noise model before its widths were tracked on the hold-out, for the replay of the hold-out.
     pub untracked: NoiseModel,
     /// The reason if the model should not be used.
     pub refused: Option<String>,
@@ -58,7 +58,7 @@ pub struct StoredModel {
 
 /// The champion of a plant in its registry.
 pub enum Champion {
-    /// There is none, because no version was ever promoted.
+    /// No version has been promoted yet.
     Absent,
     /// It is undamaged and fits the present `twin.toml`.
     Intact(Box<StoredModel>),
@@ -132,7 +132,7 @@ impl Source {
         let first = self.log.step_at(log.start).unwrap_or(0);
         let rows = |list: &[Range<usize>]| list.iter().map(|r| r.start + first..r.end + first).collect();
         let (training, holdout) = (rows(&split.train), rows(&split.holdout));
-        // the hash of the file as it is, because a version must match the file when it is loaded
+        // the hash of the unchanged file, because a version must match the file when it is loaded
         let sources = self.quality.sources.clone();
         let mut provenance = Provenance::new(spec, sources, training, holdout, card.trained_until.clone())?;
         provenance.seed = model.seed.value;
@@ -212,8 +212,8 @@ impl Source {
     /// The champion, or the earlier champion that replaces it.
     ///
     /// # Errors
-    /// [`Error::NoInput`] if the files of the champion cannot be read, since they may become readable again.
-    /// [`Error::Data`] if they are damaged and there is no undamaged earlier champion.
+    /// [`Error::NoInput`] if the files of the champion cannot be read; they may become readable again. [`Error::Data`]
+    /// if they are damaged and there is no undamaged earlier champion.
     pub fn champion(&self, registry: &Registry) -> Result<Champion> {
         let mut champions = registry.champions()?;
         let Some(newest) = champions.pop() else { return Ok(Champion::Absent) };
@@ -310,16 +310,16 @@ pub fn open(
 ) -> Result<Plant> {
     let name = source.name().to_owned();
     match source.champion(registry)? {
-        // also if it was fitted with another seed, because only the gate may replace a champion
+        // even if it was fitted with another seed, because only the gate may replace a champion
         Champion::Intact(stored) => return Ok(source.with_stored(*stored)),
         Champion::StandIn { stored, why } => {
             let (version, dir) = (&stored.card.version, source.dir());
             note(&format!(
-                "{why}\nthe earlier champion {version} stands in for it; to make it champion, run `twinopt models {dir} rollback`"
+                "{why}\nthe earlier champion {version} is used instead; to make it the champion, run `twinopt models {dir} rollback`"
             ));
             return Ok(source.with_stored(*stored));
         }
-        Champion::Absent => note(&format!("{name} has no model yet; fitting one first")),
+        Champion::Absent => note(&format!("{name} has no model yet; fitting one now")),
         Champion::Outdated(version) => note(&format!("{}; fitting {name} again", outdated(&version))),
     }
     let _lock = registry.lock("run")?;
@@ -340,7 +340,7 @@ pub fn open_published(source: Source, registry: &Registry, note: &dyn Fn(&str)) 
     match source.champion(registry)? {
         Champion::Intact(stored) => Ok(source.with_stored(*stored)),
         Champion::StandIn { stored, why } => {
-            note(&format!("{why}\nthe earlier champion {} stands in for it", stored.card.version));
+            note(&format!("{why}\nthe earlier champion {} is used instead", stored.card.version));
             Ok(source.with_stored(*stored))
         }
         Champion::Absent => {

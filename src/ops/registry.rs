@@ -24,13 +24,13 @@ pub struct Manifest {
     pub parent: Option<String>,
 }
 
-/// What an event did with a version.
+/// The effect of an event on a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// Became champion.
     Promoted,
-    /// Was not better than the champion, or had no skill.
+    /// The version was not better than the champion, or had no skill.
     Refused,
     /// Became champion again.
     RolledBack,
@@ -85,7 +85,7 @@ impl Registry {
         for folder in [&self.dir, &self.dir.join("events")] {
             for name in names_in(folder)? {
                 let path = folder.join(&name);
-                // errors are ignored, because a file that stays does no harm
+                // errors are ignored, because a remaining file does no harm
                 if name.starts_with(STAGING) {
                     let _ = fs::remove_dir_all(path);
                 } else if name.ends_with(".tmp") {
@@ -147,7 +147,8 @@ impl Registry {
         let number = self.event_files()?.last().map_or(1, |(n, _)| n + 1);
         let path = folder.join(format!("{number:08}.json"));
         let text = serde_json::to_vec_pretty(event).map_err(|e| Error::Internal(e.to_string()))?;
-        // written to a temporary file and linked, so that the event is complete, and so that a number in use is an error
+        // written to a temporary file and then linked, so that the event is complete and an existing number gives an
+        // error
         let staged = folder.join(format!(".{number:08}.{}.tmp", std::process::id()));
         let write = || -> std::io::Result<()> {
             let mut f = OpenOptions::new().write(true).create(true).truncate(true).open(&staged)?;
@@ -291,7 +292,7 @@ fn damaged(path: &Path) -> Error {
     ))
 }
 
-/// Names in a folder; none when it does not exist.
+/// Names in a folder; empty if it does not exist.
 fn names_in(folder: &Path) -> Result<Vec<String>> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect()),

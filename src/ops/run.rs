@@ -1,5 +1,5 @@
 //! A run of the scenarios of one plant, in three steps: check, open (which fits if there is no model), and simulate and
-//! report. The caller decides between the steps how the user sees progress and interrupts the work.
+//! report. Between the steps, the caller decides how to show progress and how to handle interrupts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -55,8 +55,8 @@ impl PlantScenarios {
         plant_reports.join(names.join("+"))
     }
 
-    /// Rejects the scenarios that fail the check. A start or end outside the log passes here: the simulation reports it
-    /// as bad data.
+    /// Rejects the scenarios that fail the check. A start or end outside the log is accepted here, because the
+    /// simulation reports it as bad data.
     fn check(&mut self, plant: &check::Plant<'_>, seed: Option<u64>) {
         for scenario in std::mem::take(&mut self.runnable) {
             let mut faults = check::scenario(&scenario, plant);
@@ -69,7 +69,7 @@ impl PlantScenarios {
 /// Scenarios by project root and plant name.
 pub type ScenariosByPlant = IndexMap<(PathBuf, String), PlantScenarios>;
 
-/// Parses the scenario `files` and groups them by plant. Returns the errors of files that belong to no plant as well.
+/// Parses the scenario `files` and groups them by plant. Also returns the errors of files that belong to no plant.
 pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(ScenariosByPlant, Vec<Error>)> {
     if files.is_empty() {
         return Err(Error::Usage("give a scenario file or folder".into()));
@@ -274,7 +274,7 @@ fn assemble(
     seed: Option<u64>,
 ) -> Result<Results> {
     let compiled = &plant.compiled;
-    // without the weight of an unreadable file the annual sums are unknown
+    // the annual sums are unknown without the weight of an unreadable file
     let all_readable = scenarios.iter().all(|s| s.exit_code == 0 || !s.start.is_empty());
     let annual =
         if all_readable { annual(plant, &compiled.kpis, &compiled.objective, specs, &scenarios) } else { Vec::new() };

@@ -87,7 +87,8 @@ impl Job {
         let name: String = self.plant.to_lowercase().chars().take(40).collect();
         let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let name = name.trim_matches('-');
-        // 3: finished, but the champion was kept; 75: another process uses the plant; neither means that the job failed
+        // 3: finished, but the champion was kept; 75: another process uses the plant; the job has not failed in either
+        // case
         let tolerate = |c: String| format!("{c} || {{ c=$?; [ $c = 3 ] || [ $c = 75 ] || exit $c; }}");
         let script: Vec<String> = self.commands("twinopt").into_iter().map(tolerate).collect();
         let script = serde_json::Value::from(script.join("; ")).to_string();

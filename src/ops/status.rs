@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     pub plant: String,
-    /// When the last retraining finished (UTC), whatever the gate decided.
+    /// When the last retraining finished (UTC), regardless of the decision of the gate.
     pub last_success: String,
     pub seconds: f64,
     pub rows: usize,
@@ -75,7 +75,8 @@ impl Status {
         }
     }
 
-    /// Age at `now`, and whether it exceeds `max_age` (default: that of the twin, or 26 hours, which is a day and a margin).
+    /// Age at `now`, and whether it exceeds `max_age` (default: the `max_age` of the twin, or 26 hours: a day plus a
+    /// margin).
     pub fn age(&self, now: Timestamp, max_age: Option<TimeSpan>) -> (TimeSpan, bool) {
         let then = self.last_success.parse::<Timestamp>().unwrap_or(Timestamp::UNIX_EPOCH);
         let age = TimeSpan::from_ms((now.as_millisecond() - then.as_millisecond()).max(0));

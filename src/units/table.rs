@@ -13,7 +13,8 @@ pub(super) struct Symbol {
     pub offset: f64,
 }
 
-/// The SI prefixes that a symbol accepts. `mt` (milli-tonne) or `ks` would be typing errors, so few symbols accept all.
+/// The SI prefixes that a symbol accepts. Few symbols accept all prefixes, because `mt` (milli-tonne) or `ks` are
+/// probably typing errors.
 #[derive(Clone, Copy, PartialEq)]
 enum Prefixes {
     None,
@@ -180,13 +181,13 @@ fn same_but_for_case(symbol: &str) -> Option<String> {
     suggestions().find(|k| k.len() > 1 && k.eq_ignore_ascii_case(symbol))
 }
 
-/// The known symbol that was most likely intended.
+/// The known symbol that was most likely meant.
 pub(super) fn nearest(symbol: &str) -> Option<String> {
     let lower = symbol.to_lowercase();
     if let Some((_, meant)) = CORRECTIONS.iter().find(|m| m.0 == lower) {
         return Some((*meant).to_owned());
     }
-    // one or two letters are near too many symbols, so only a wrong case is corrected
+    // one or two letters are close to too many symbols, so only wrong case is corrected
     let by_case = suggestions().chain(CURRENCIES.map(str::to_owned)).find(|k| k.eq_ignore_ascii_case(symbol));
     if by_case.is_some() || symbol.chars().count() < 3 {
         return by_case;

@@ -33,7 +33,7 @@ fn a_closed_pipe_is_not_an_error() {
         assert!(ended.stderr.is_empty(), "{args:?}: {ended:?}");
         assert_eq!(ended.code, Some(0), "{args:?}");
     }
-    // and the exit code still gives the outcome of the work
+    // the exit code still reports the outcome of the work
     room.edit("scenarios/room/cold.toml", "2024-02-22", "2025-02-22");
     for args in [&["run", "scenarios/room/cold.toml"][..], &["run", "scenarios/room/cold.toml", "--json"]] {
         let mut child = room.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

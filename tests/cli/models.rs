@@ -100,7 +100,7 @@ fn a_damaged_version_is_detected_skipped_and_replaced() {
     let one = champion(&room);
     room.run(&["fit", "data/room", "--seed", "5", "--quiet"]).expect(0);
     let two = champion(&room);
-    assert_ne!(one, two, "another seed is another version");
+    assert_ne!(one, two, "another seed gives another version");
     flip(&room, &format!("models/room/versions/{two}/card.json"));
     room.run(&["models", "data/room", "show"]).expect(65).says(&["card.json", "damaged"]);
     let verify = room.run(&["models", "data/room", "verify", "--json"]).expect(65);

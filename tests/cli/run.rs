@@ -39,7 +39,7 @@ fn a_failing_scenario_does_not_stop_the_others() {
     let document = ended.document();
     assert_eq!(document["exit_code"], 78);
     assert_eq!(document["plants"][0]["scenarios"].as_array().unwrap().len(), seen.len());
-    // a failed scenario is on the page although it has no trajectory
+    // a failed scenario appears on the page, although it has no trajectory
     assert!(room.text("reports/room/index.html").contains("a_syntax"));
     room.run(&["report", "reports/room"]).expect(0);
 }

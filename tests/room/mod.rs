@@ -1,5 +1,5 @@
 //! A small project in a temporary folder (a heated room with a log, a twin and three scenarios), and the built binary.
-#![allow(dead_code, reason = "each test crate uses its part")]
+#![allow(dead_code, reason = "each test crate uses only a part of this module")]
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -106,7 +106,7 @@ impl Noise {
         (self.0 >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Nearly normal, mean 0, standard deviation 1.
+    /// Nearly normal, with mean 0 and standard deviation 1.
     pub fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.even()).sum::<f64>() - 6.0
     }
@@ -311,7 +311,7 @@ impl Ended {
 impl From<Output> for Ended {
     fn from(out: Output) -> Self {
         Self {
-            // as in a shell: 128 plus the signal that ended the process
+            // as in a shell: 128 plus the number of the signal that ended the process
             code: out.status.code().or_else(|| Some(128 + out.status.signal()?)),
             stdout: String::from_utf8(out.stdout).unwrap(),
             stderr: String::from_utf8(out.stderr).unwrap(),

@@ -11,7 +11,7 @@ use crate::net::{Net, Tape};
 /// # Errors
 /// Every operation returns [`crate::Error::Failed`] if a slice has the wrong size or the device fails.
 pub trait Backend: Send + Sync + Debug {
-    /// Name of the device for people: `cpu (2 threads)`, `cuda (NVIDIA H100)`.
+    /// Name of the device for messages: `cpu (2 threads)`, `cuda (NVIDIA H100)`.
     fn name(&self) -> String;
 
     /// Kernel matrix: `out[i + j n] = k(a_i, b_j)`, `[n × m]` for the n points `a` and the m points `b`. O(n m d).

@@ -113,7 +113,7 @@ struct Apply<'a> {
     x: &'a mut [f32],
 }
 
-// No closures on the way to the registers: a closure that is not inlined is compiled for the oldest processor.
+// Uses no closures, because a closure that is not inlined is compiled for the oldest processor.
 impl WithSimd for Apply<'_> {
     type Output = ();
 

@@ -3,7 +3,7 @@
 /// Why an operation has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The requested device is unavailable: what is missing, and the help.
+    /// The requested device is unavailable. The text says what is missing and how to get it.
     #[error("{0}")]
     Unavailable(String),
     /// A slice has the wrong size, or a device failed.

@@ -1,15 +1,16 @@
-//! The few operations of `twinopt` that cost time, behind one trait, [`Backend`], so that a device is one module.
+//! The expensive operations of `twinopt`, behind one trait, [`Backend`], which each device implements in one module.
 //!
 //! - Gaussian processes (Rasmussen & Williams 2006): kernel matrices, Cholesky factors, the log marginal likelihood and
-//!   its gradient, predictions and their derivatives. Exact, O(N³), or with M inducing points (Titsias 2009), O(N M²).
+//!   its gradient, predictions and their derivatives. Exact GPs cost O(N³), those with M inducing points (Titsias 2009)
+//!   O(N M²).
 //! - Draws from a GP prior as [`RandomFourierFeatures`] (Rahimi & Recht 2007).
-//! - Dense networks ([`Net`]), an ensemble's members in one batch: forward and backward passes.
+//! - Forward and backward passes of dense networks ([`Net`]), with all members of an ensemble in one batch.
 //! - Random numbers that depend on a key and a counter alone ([`rng::Key`]).
 //!
 //! Operations take and return host slices. Matrices are column-major: a column, which is a signal or a feature over all
 //! rows, is contiguous. [`Cpu`] is the reference; every other device agrees with it within a stated tolerance.
 
-// allowed again in `cuda` alone, which calls the driver
+// only allowed in `cuda`, which calls the driver
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
 

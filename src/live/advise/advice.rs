@@ -20,13 +20,13 @@ pub struct Advice {
     pub horizon: String,
     pub controls: Vec<ControlAdvice>,
     pub support: Support,
-    /// Share of simulated futures in which following the plan is better than keeping the controls.
+    /// Share of simulated futures in which the plan is better than unchanged controls.
     pub confidence: f64,
-    /// Change of the objective over the horizon against keeping the controls: mean over futures.
+    /// Mean change of the objective over the horizon, compared with unchanged controls.
     pub objective_change: f64,
     /// Changes over the horizon, the one with the largest price first.
     pub kpis: Vec<KpiChange>,
-    /// When to undo the move: if a state lies outside these bounds one step later.
+    /// The move should be undone if a state lies outside these bounds one step later.
     pub undo: Vec<Undo>,
     /// Reasons to distrust the advice.
     pub warnings: Vec<String>,

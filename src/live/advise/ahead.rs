@@ -1,4 +1,4 @@
-//! The time ahead of the log: the step after its newest row, and the horizon from there.
+//! The period after the log: the step after its newest row, and the horizon from there.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The effect of a plan on the KPIs, against keeping the controls.
+//! The effect of a plan on the KPIs, compared with unchanged controls.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::ahead::Ahead;
 use crate::scenario::{Compiled, run_figures};
 use crate::simulate::Simulated;
 
-/// Change of a KPI over the horizon against keeping the controls: mean over futures.
+/// Mean change of a KPI over the horizon, compared with unchanged controls.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KpiChange {
     pub name: String,

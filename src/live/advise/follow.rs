@@ -8,16 +8,16 @@ pub struct Follow<'m> {
     pub signals: Vec<usize>,
     /// The first move, `[signals]`.
     pub advised: Vec<f64>,
-    /// The plan, `[steps][signals]`. After its end the last move is kept.
+    /// The plan, `[steps][signals]`. After the end of the plan, its last move is kept.
     pub plan: Vec<Vec<f64>>,
-    /// A base-stock policy in place of `plan`: each simulated future needs its own orders.
+    /// A base-stock policy instead of `plan`, because each simulated future needs its own orders.
     pub base_stock: Option<&'m mut (dyn Controller + 'm)>,
-    /// Keeps one control, by its index among `signals`, at a value instead.
+    /// A control (index among `signals`) that is kept at a fixed value.
     pub fixed: Option<(usize, f64)>,
 }
 
 impl<'m> Follow<'m> {
-    /// Follows only a first move.
+    /// A controller that makes only a first move.
     pub fn once(signals: &[usize], advised: &[f64]) -> Self {
         Self { signals: signals.to_vec(), advised: advised.to_vec(), plan: Vec::new(), base_stock: None, fixed: None }
     }

@@ -43,7 +43,7 @@ pub fn warnings(plant: &Plant) -> Vec<String> {
         if twin.support(&window).first() == Some(&Support::Outside) {
             list.push(
                 "the newest row lies outside the model's training data, so predictions from there are unreliable; check the \
-                 sensors, or fit again with such rows"
+                 sensors, or refit with such rows"
                     .to_owned(),
             );
         }

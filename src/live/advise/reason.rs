@@ -8,9 +8,9 @@ use crate::scenario::Plant;
 use crate::schema::{Bounds, Signal};
 use crate::twin::Dynamics;
 
-/// Distances below this share of a control's range are zero: rounding errors.
+/// Differences below this share of a control's range are rounding errors.
 const SAME: f64 = 1e-6;
-/// Largest range for [`SAME`], for controls without limits (guess).
+/// Upper bound of the range that [`SAME`] refers to, for controls without limits (guess).
 const LARGEST_RANGE: f64 = 1e12;
 
 /// The advice for one control.
@@ -21,7 +21,8 @@ pub struct ControlAdvice {
     pub now: f64,
     pub advised: f64,
     pub change: f64,
-    /// The range of the next step by hard limits, move limits and, if plans stay within it, the logged range; `null` if open.
+    /// The allowed range at the next step, from the hard limits, the move limits and, if plans must stay within it, the
+    /// logged range. `null`: unbounded.
     pub allowed: [Option<f64>; 2],
     pub reason: String,
     /// The most important KPI change of moving this control, given the moves of the others.
@@ -70,7 +71,7 @@ impl ControlAdvice {
     }
 }
 
-/// The range of the next step: `bounds`, and one move from `now`.
+/// The allowed range at the next step: the part of `bounds` that one move reaches from `now`.
 fn allowed(signal: &Signal, bounds: Bounds, now: f64) -> Bounds {
     let mut allowed =
         Bounds { low: bounds.low.max(now - signal.max_move.down), high: bounds.high.min(now + signal.max_move.up) };

@@ -1,4 +1,4 @@
-//! When to undo advice: the bounds of each state after its first step.
+//! When to undo advice: if a state is outside its bounds after the first step.
 
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use super::super::protocol::tags::Tag;
 use crate::config::Resample;
 
-/// Sums over lines. Lines without a value of a signal do not count for it.
+/// Sums over lines. A line without a value of a signal does not count towards its mean.
 #[derive(Debug, Clone, Default)]
 pub struct Collected {
     /// `[signals]` each.
@@ -33,7 +33,7 @@ impl Collected {
 
     /// The mean of a signal; NaN without a value.
     pub fn mean(&self, signal: usize) -> f64 {
-        // A single value keeps every bit.
+        // A single value is returned unchanged.
         if self.count[signal] == 1.0 { self.last[signal] } else { self.sum[signal] / self.count[signal] }
     }
 

@@ -14,7 +14,7 @@ use crate::schema::{Role, Signal};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics};
 
-/// Rows that are kept, and at most twice as many are in memory. 20,160 rows are two weeks of minutes (guess).
+/// Number of rows to keep (guess: two weeks of one-minute rows). Up to twice as many are in memory.
 const KEPT_ROWS: usize = 20_160;
 
 /// The rows of a run, preceded by the rows of the log that seasonal forecasts need.
@@ -24,11 +24,11 @@ pub struct Past {
     forecast: Forecast,
     /// Index of the run's first row in the trajectory.
     first: usize,
-    /// Index of the first row that later ones may look back on.
+    /// Index of the first row whose values later rows may use.
     earliest: usize,
     /// Rows of the run that were dropped at its beginning.
     dropped: usize,
-    /// The rows from `earliest` on in which every state was measured.
+    /// Number of rows from `earliest` on in which every state was measured.
     measured: usize,
     registers: Registers,
 }
@@ -67,8 +67,8 @@ impl Past {
         self.forecast.realised.steps - self.first + self.dropped
     }
 
-    /// Rows with every state measured, among those that the newest row may look back on, itself included. Rows filled
-    /// with stand-ins do not count.
+    /// Number of rows in which every state was measured, among the newest row and the rows whose values it may use.
+    /// Rows with substituted values do not count.
     pub fn measured(&self) -> usize {
         self.measured
     }
@@ -92,7 +92,7 @@ impl Past {
         self.forecast.realised.time(self.first)
     }
 
-    /// Ends the usable past: no later row looks back on the newest one, which lacks a value.
+    /// Ends the usable past: later rows do not use the newest row, which lacks a value.
     pub fn skip(&mut self) {
         self.earliest = self.forecast.realised.steps;
         self.measured = 0;
@@ -104,8 +104,8 @@ impl Past {
         if lag < self.in_memory() { t.columns[signal][t.steps - 1 - lag] } else { f64::NAN }
     }
 
-    /// Steps for which the control `signal` in `column` has been on, or off, before the present row. Before the run it is
-    /// taken to have been so for long enough to switch.
+    /// Number of steps before the present row for which the control `signal` in `column` has been on, or off. Before
+    /// the run, it is assumed to have been in that state long enough to switch.
     pub fn since(&self, signal: &Signal, column: usize) -> usize {
         let memory = signal.switching.memory();
         if memory == 0 || self.in_memory() == 0 {
@@ -182,7 +182,7 @@ impl Past {
         }
     }
 
-    /// The last `depth` rows. The first usable row stands in for those before it.
+    /// The last `depth` rows. The first usable row replaces those before it.
     pub fn window(&self, depth: usize) -> Window {
         let t = &self.forecast.realised;
         Window::from_trajectory(t, t.steps.saturating_sub(1), self.earliest(), depth, 1)

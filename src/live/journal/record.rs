@@ -14,7 +14,7 @@ use crate::disk::{try_new, write_file};
 use crate::error::{Error, Result};
 use crate::twin::Support;
 
-/// New rows after which the file is written again, or a tenth of its rows if that is more (guess).
+/// The file is rewritten after this number of new rows, or a tenth of its rows if that is more (guess).
 const WRITE_INTERVAL: usize = 200;
 
 /// The rows, all in memory. Each write replaces the whole file.
@@ -64,7 +64,7 @@ pub fn require_new(file: &Path) -> Result<()> {
 }
 
 impl Record {
-    /// `time`, `episode`: names of these columns in the twin's log. `names`: the numeric columns, each once.
+    /// `time`, `episode`: names of these columns in the twin's log. `names`: the numeric columns, without duplicates.
     pub fn new(file: &Path, time: &str, episode: Option<&str>, names: Vec<String>) -> Self {
         Self {
             file: file.to_path_buf(),

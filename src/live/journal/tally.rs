@@ -8,9 +8,9 @@ use super::super::protocol::answer::Answer;
 use crate::stats::{quantile_type_6, sorted_finite};
 use crate::twin::Support;
 
-/// Newest answers whose time is remembered (guess: 18 hours of answers once per second).
+/// Number of answers whose times are kept (guess: 18 hours with one answer per second).
 const TIMES: usize = 65_536;
-/// Most KPIs that are averaged (guess).
+/// Maximum number of KPIs that are averaged (guess).
 const MOST_KPIS: usize = 64;
 /// A larger KPI is not a measurement (guess).
 const LARGEST_KPI: f64 = 1e15;
@@ -90,7 +90,7 @@ impl Tally {
         })
     }
 
-    /// The summary for a person.
+    /// The summary as text.
     pub fn text(&self) -> String {
         let counts = |map: &BTreeMap<&'static str, usize>| {
             let list: Vec<String> = map.iter().map(|(name, n)| format!("{name} {n}")).collect();

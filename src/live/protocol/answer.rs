@@ -17,11 +17,11 @@ pub struct Answer {
     pub flags: Vec<Flag>,
 }
 
-/// Most flags in one answer, so that a hostile line cannot make a long answer (guess).
+/// Maximum number of flags in one answer, so that a hostile line cannot cause a long answer (guess).
 const MOST_FLAGS: usize = 16;
 
 impl Answer {
-    /// The JSON line, without its line end. `ms` is the time that the answer took.
+    /// The JSON line, without its line ending. `ms`: the time that the answer took.
     pub fn line(&self, ms: f64) -> String {
         let table = |list: &[(String, f64)]| -> Map<String, Value> {
             list.iter().map(|(name, v)| (name.clone(), json!(v))).collect()

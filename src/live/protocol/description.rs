@@ -6,7 +6,7 @@ use crate::config::TimeSpan;
 use crate::error::{Error, Result};
 use crate::schema::Bounds;
 
-/// Most KPIs that are recorded (guess).
+/// Maximum number of KPIs that are recorded (guess).
 const MOST_KPIS: usize = 64;
 
 /// The usable part of a description.
@@ -54,7 +54,7 @@ impl Description {
         }
     }
 
-    /// The pace of the lines, for a twin with steps of `step_ms` milliseconds.
+    /// How many lines make up a step of `step_ms` milliseconds.
     ///
     /// # Errors
     /// [`Error::Data`] if the step is not a whole multiple of the sample time.

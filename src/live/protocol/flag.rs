@@ -17,7 +17,7 @@ pub enum FlagKind {
     NoK,
     /// `time` is not an RFC 3339 time stamp.
     Time,
-    /// The line's number was answered already; its values are ignored.
+    /// A line with this number has already been answered; the values are ignored.
     OldK,
     /// Lines are missing before this one.
     Gap,

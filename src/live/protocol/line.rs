@@ -36,7 +36,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Whether the line reports nothing about an earlier interval, like the first line of a run.
+    /// Whether the line reports nothing about an earlier interval, as the first line of a run does.
     pub fn is_fresh(&self) -> bool {
         !self.obs.is_empty() && self.kpi.is_empty() && self.applied.is_empty()
     }

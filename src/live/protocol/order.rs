@@ -1,6 +1,6 @@
 //! The order of lines: which step of the plant a line belongs to if its number is missing, repeated or wrong.
 
-/// Consecutive unexpected numbers, each one more than the last, after which they are accepted as a new count (guess).
+/// Unexpected numbers are accepted as a new count after this many in sequence, each one more than the last (guess).
 const ACCEPT_AFTER: usize = 3;
 /// The same for numbers that start at 0 or at the run's first number (guess).
 const ACCEPT_AFTER_FROM_START: usize = 2;
@@ -8,7 +8,7 @@ const ACCEPT_AFTER_FROM_START: usize = 2;
 /// The place of a line in its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Line `n` of the run, counted from 0. Earlier lines taken for line `n` or later are to be forgotten.
+    /// Line `n` of the run, counted from 0. Earlier lines that were assumed to be line `n` or later must be dropped.
     Step {
         n: i64,
         /// Lines are missing before this one.
@@ -27,17 +27,18 @@ pub struct Order {
     span: Option<(i64, i64)>,
     /// No line has had a number yet.
     unnumbered: bool,
-    /// Length of the latest run of lines whose number was assumed.
+    /// Number of consecutive newest lines whose numbers were assumed.
     assumed: i64,
     /// The last unexpected number, and how many consecutive ones there were.
     unexpected: (i64, usize),
-    /// Last number of the count that a fresh first line has just ended.
+    /// Last number of the count that has just been ended by a line that seemed to start a new one.
     ended_at: Option<i64>,
 }
 
 impl Order {
-    /// Places a line with number `k`. A jump of more than `most` lines is not accepted at once, and at most `most` assumed
-    /// lines are taken back. `fresh`: the line reports nothing about an earlier interval, like the first line of a run.
+    /// Places a line with number `k`. A jump of more than `most` lines is not accepted at once, and at most `most`
+    /// assumed lines are taken back. `fresh`: the line reports nothing about an earlier interval, as the first line of
+    /// a run does.
     pub fn place(&mut self, k: Option<i64>, fresh: bool, most: i64) -> Place {
         let Some((first, last)) = self.span else {
             self.unnumbered = k.is_none();
@@ -54,7 +55,8 @@ impl Order {
             return self.start(k);
         }
         if ended_at.is_some_and(|ended| k > ended && k - ended <= most) {
-            // The old count continues after all. The line that seemed to start a new one becomes its first line.
+            // The old count continues after all. The line that seemed to start a new count becomes the first line of
+            // the run.
             *self = Self { span: Some((k - 1, k)), ..Self::default() };
             return Place::Step { n: 1, gap: false };
         }
@@ -86,7 +88,7 @@ impl Order {
         Place::Start
     }
 
-    /// Takes the line for the one after the last, whatever its number. `gap`: its number says that lines are missing.
+    /// Places the line after the last one, whatever its number. `gap`: according to its number, lines are missing.
     fn assume_next(&mut self, first: i64, last: i64, gap: bool) -> Place {
         self.assumed += 1;
         self.span = Some((first, last + 1));

@@ -17,7 +17,8 @@ use crate::twin::Dynamics;
 const PLAUSIBLE_WIDTHS: f64 = 10.0;
 /// The largest plausible absolute value of a signal that never moved in the log, and of controls and set-points (guess).
 const PLAUSIBLE_SIZE: f64 = 1e15;
-/// Unknown names that are remembered, so that each is reported once (guess: bounds the memory that a hostile plant uses).
+/// Number of unknown names to remember, so that each is reported once (guess; limits the memory that a hostile plant
+/// can use).
 const MOST_UNKNOWN_NAMES: usize = 64;
 
 /// One signal with a column.
@@ -139,7 +140,7 @@ impl Tags {
 /// The range outside which a value is not a measurement, from the `logged` range of the signal.
 fn plausible(role: Role, logged: Bounds) -> Bounds {
     let width = logged.high - logged.low;
-    // A controller may set a value that the log does not contain.
+    // A controller may set values that the log does not contain.
     let is_set = matches!(role, Role::Control | Role::Setpoint);
     if width.is_finite() && width > 0.0 && !is_set {
         Bounds { low: logged.low - PLAUSIBLE_WIDTHS * width, high: logged.high + PLAUSIBLE_WIDTHS * width }

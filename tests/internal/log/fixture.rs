@@ -163,7 +163,7 @@ pub fn save_long(m: &Synthetic, path: &Path, bad: impl Fn(usize, usize) -> bool)
         q.push("Good");
     }
     let columns = vec![times("timestamp", &t), texts("tag", &tag), floats("value", &v), texts("quality", &q)];
-    // Row groups that end in the middle of a time stamp.
+    // Row groups that end between rows of the same time stamp.
     write_as(path, columns, |p| p.set_max_row_group_row_count(Some(1_001)));
 }
 

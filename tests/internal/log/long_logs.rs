@@ -53,7 +53,7 @@ fn bad_flags_are_dropped_before_resampling() {
     let m = synthetic(1_500, 9);
     let dir = TempDir::new().unwrap();
     save_long(&m, &dir.path().join("long.parquet"), |i, s| s == 0 && i % 10 == 3);
-    // In steps of half an hour, every third mean would contain a value of −1e6.
+    // With half-hour steps, every third mean would contain a value of −1e6.
     let text = SYNTHETIC_TWIN
         .replace("time = \"timestamp\"", &format!("time = \"timestamp\", {LONG}"))
         .replace("step = \"10min\"", "step = \"30min\"");

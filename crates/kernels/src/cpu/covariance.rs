@@ -60,8 +60,8 @@ impl Radial for Matern52 {
     }
 }
 
-/// A computation on covariances. Its loops become vector instructions only if everything is inlined: every function that
-/// it calls on the way to them is `inline(always)`, and none is a closure passed as an argument.
+/// A computation on covariances. Its loops become vector instructions only if everything is inlined: every function
+/// called between here and the loops is `inline(always)`, and none is a closure passed as an argument.
 pub trait Work {
     type Output;
     fn run<K: Radial>(self) -> Self::Output;

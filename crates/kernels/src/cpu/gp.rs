@@ -7,7 +7,7 @@ use super::{covariance, evidence as exact, factor, inducing as sparse, predict a
 use crate::error::{Error, Result};
 use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 
-/// An error of `operation` unless its slices have the right sizes.
+/// Returns an error of `operation` unless its slices have the right sizes.
 fn sizes(operation: &str, right: bool) -> Result<()> {
     if right { Ok(()) } else { Err(Error::Failed(format!("{operation}: a slice has the wrong size"))) }
 }

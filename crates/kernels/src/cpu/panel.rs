@@ -38,8 +38,8 @@ pub fn pairs_mut<S: Simd>(panel: &mut [f32]) -> &mut [Pair<S>] {
     S::as_mut_simd_f32s(panel).0.as_chunks_mut().0
 }
 
-/// Receives the sums of a product. A trait and not a closure, because a closure that is not inlined is compiled for the
-/// oldest processor.
+/// Receives the sums of a product. A trait instead of a closure, because a closure that is not inlined is compiled for
+/// the oldest processor.
 pub trait Finish<S: Simd> {
     /// Takes the sums of column `at`.
     fn take(&mut self, s: S, at: usize, sums: Pair<S>);
@@ -94,7 +94,8 @@ fn step<S: Simd>(s: S, mut sums: [Pair<S>; BLOCK], a: Pair<S>, w: [f32; BLOCK]) 
     sums
 }
 
-/// Passes on the sums of the columns from `first` on, at most `left` of them. Not a loop, so that they stay in registers.
+/// Passes on the sums of the columns from `first` on, at most `left` of them. Without a loop, so that they stay in
+/// registers.
 #[inline(always)]
 fn finish_block<S: Simd>(s: S, finish: &mut impl Finish<S>, first: usize, left: usize, sums: [Pair<S>; BLOCK]) {
     let [a, b, c, d, e] = sums;

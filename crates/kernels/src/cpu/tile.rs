@@ -3,8 +3,8 @@
 use super::covariance::{GROUP, gather};
 use crate::kernel::Points;
 
-/// Rows divided by the length-scales, in groups of four, and the remaining rows one by one. The arithmetic of a row is the
-/// same in both, so its result does not depend on its position.
+/// Rows divided by the length-scales, in groups of four, and the remaining rows one by one. The arithmetic is the same
+/// for both, so its result does not depend on its position.
 #[derive(Debug, Default)]
 pub struct Tile {
     /// `[group][d]`.

@@ -1,4 +1,4 @@
-//! NVIDIA GPUs: cuBLAS, cuSOLVER and a few kernels of our own, all loaded at run time.
+//! NVIDIA GPUs: cuBLAS, cuSOLVER and a few custom kernels, all loaded at run time.
 //!
 //! This is the only module with `unsafe` code: calls of the driver and its libraries. The sizes of all arguments are
 //! checked before each call. No CUDA library is linked. If one is missing, the program still runs, and [`Cuda::open`]
@@ -39,9 +39,9 @@ mod threshold {
 /// Floating-point operations per covariance, in addition to two per coordinate (guess).
 const COVARIANCE: usize = 20;
 
-/// The first GPU. Work that is too small for it is computed by [`Cpu`]. Only one operation runs at a time; calls from
-/// several threads wait for each other. A [`Tape`] is not used: the backward pass repeats the forward pass, which takes less
-/// time than copying the tape to the host and back.
+/// The first GPU. Work that is too small for it is computed by [`Cpu`]. Only one operation runs at a time; concurrent
+/// calls wait for each other. A [`Tape`] is not used: the backward pass repeats the forward pass, which takes less time
+/// than copying the tape to the host and back.
 ///
 /// The same call gives the same bytes. Results agree with those of [`Cpu`] within rounding: the relative error of the norm
 /// is below 1e-9 in f64 and below 1e-5 in f32. The libraries choose algorithms by size, so the last bits of a row can
@@ -49,7 +49,7 @@ const COVARIANCE: usize = 20;
 pub struct Cuda {
     device: Mutex<Device>,
     name: String,
-    /// Whether to use the GPU for small work, too.
+    /// Whether to use the GPU for small work as well.
     everything: bool,
 }
 

@@ -1,0 +1,149 @@
+//! Operands of the compiler: their conversion to the unit that an operation requires.
+
+use std::ops::Range;
+
+use super::fault::ExprFault;
+use super::kernel::Op;
+use super::program::{Builder, Operand, ValueKind};
+use super::scope::Scope;
+use super::syntax::Expression;
+use super::value::{Typed, mismatch};
+use crate::units::Unit;
+
+/// The state of the compilation of one expression.
+pub(super) struct Compiler<'a> {
+    pub expression: &'a Expression,
+    pub scope: &'a Scope,
+    pub builder: Builder,
+    /// Values of the nodes so far.
+    pub values: Vec<Typed>,
+}
+
+impl Compiler<'_> {
+    /// Converts operands that must have the same dimension (of `min`, `if`, `<`) to one unit. Returns their kind and unit.
+    pub(super) fn unified(
+        &mut self,
+        nodes: &[usize],
+        verb: &str,
+        span: &Range<usize>,
+    ) -> Result<(Vec<Operand>, ValueKind, Unit), ExprFault> {
+        let mut values: Vec<Typed> = nodes.iter().map(|n| self.values[*n].clone()).collect();
+        let Some(first) = values.iter().position(|v| v.kind != ValueKind::Number) else {
+            return Ok((values.iter().map(|v| v.operand).collect(), ValueKind::Number, Unit::one()));
+        };
+        for (at, value) in values.iter().enumerate() {
+            if value.kind != ValueKind::Number && !value.unit.same_dimension(&values[first].unit) {
+                return Err(mismatch(verb, self.described(nodes[first]), self.described(nodes[at]), span));
+            }
+        }
+        let affine = values.iter().position(Typed::is_affine);
+        let difference =
+            |v: &Typed| !v.unit.is_affine() && matches!(v.kind, ValueKind::Quantity | ValueKind::Difference);
+        if let Some(temperature) = affine
+            && let Some(at) = values.iter().position(difference)
+        {
+            let (point, other) = (&values[temperature].unit, &values[at].unit);
+            return Err(ExprFault {
+                code: "unit-mismatch",
+                span: span.clone(),
+                message: format!(
+                    "cannot {verb} the temperature `{}` in `{point}` and `{}` in `{other}`, which may be a difference",
+                    self.text(nodes[temperature]),
+                    self.text(nodes[at])
+                ),
+                help: "use two temperatures or two differences; to convert an absolute temperature x from K to degC, write \
+                       `0[degC] + (x - 273.15)`"
+                    .into(),
+            });
+        }
+        let known = values.iter().filter(|v| v.kind != ValueKind::Number);
+        let all_either = known.clone().all(|v| v.kind == ValueKind::Ambiguous && v.unit == values[first].unit);
+        let kind = if affine.is_some() {
+            ValueKind::Quantity
+        } else if all_either {
+            ValueKind::Ambiguous
+        } else if known.clone().any(|v| matches!(v.kind, ValueKind::Difference | ValueKind::Ambiguous)) {
+            ValueKind::Difference
+        } else {
+            ValueKind::Quantity
+        };
+        if affine.is_none() && !all_either {
+            values = values.into_iter().map(Typed::resolved).collect();
+        }
+        let unit = values[affine.unwrap_or(first)].unit.clone();
+        let operands = values.iter().map(|v| self.converted(v, &unit, affine.is_some())).collect();
+        Ok((operands, kind, unit))
+    }
+
+    /// Converts `value` to `unit`, which has the same dimension: as a point on the scale if `point`, else as a difference.
+    pub(super) fn converted(&mut self, value: &Typed, unit: &Unit, point: bool) -> Operand {
+        if value.kind == ValueKind::Number || value.unit == *unit {
+            return value.operand;
+        }
+        let (factor, shift) = value.unit.affine_to(unit);
+        let scaled = self.builder.binary(Op::Mul, value.operand, Operand::Constant(factor));
+        if !point || shift == 0.0 { scaled } else { self.builder.binary(Op::Add, scaled, Operand::Constant(shift)) }
+    }
+
+    /// Converts a dimensionless value in a unit like `%` or `kW/W` to the unit 1; others are unchanged.
+    pub(super) fn as_fraction(&mut self, value: Typed) -> Typed {
+        if value.kind == ValueKind::Number || !value.unit.is_dimensionless() || value.unit.text == "1" {
+            return value;
+        }
+        Typed::quantity(self.converted(&value, &Unit::one(), false), Unit::one())
+    }
+
+    /// The value of a node that must be dimensionless, in the unit 1.
+    pub(super) fn dimensionless(&mut self, node: usize, what: &str) -> Result<Typed, ExprFault> {
+        let value = self.values[node].clone();
+        if !value.unit.is_dimensionless() {
+            return Err(ExprFault {
+                code: "unit-mismatch",
+                span: self.span(node),
+                message: format!(
+                    "{what} must be a plain number, but `{}` is in `{}`",
+                    self.text(node),
+                    value.resolved().unit
+                ),
+                help: "compare it with a value, or divide it by a value in the same unit, like `x / 0.001[m]`".into(),
+            });
+        }
+        Ok(self.as_fraction(value))
+    }
+
+    /// The value of a node in an operation that is not defined for temperatures on a scale with its own zero.
+    pub(super) fn without_zero(&mut self, node: usize, span: &Range<usize>, what: &str) -> Result<Typed, ExprFault> {
+        let value = self.values[node].clone();
+        if value.is_affine() {
+            return Err(ExprFault {
+                code: "unit-mismatch",
+                span: span.clone(),
+                message: format!(
+                    "{what} `{}` is not defined, because the zero of a temperature in `{}` is arbitrary",
+                    self.text(node),
+                    value.unit
+                ),
+                help: format!(
+                    "use a difference, like `{0} - 20`, or declare the signal in K; write the mean of two temperatures as `a + 0.5 * (b - a)`",
+                    self.text(node)
+                ),
+            });
+        }
+        Ok(value.resolved())
+    }
+
+    /// Text and value of a node, for messages.
+    pub(super) fn described(&self, node: usize) -> (String, &Typed) {
+        (self.text(node), &self.values[node])
+    }
+
+    pub(super) fn span(&self, node: usize) -> Range<usize> {
+        self.expression.nodes[node].span.clone()
+    }
+
+    /// The text of a node as the user wrote it, shortened for messages.
+    pub(super) fn text(&self, node: usize) -> String {
+        let text = self.expression.text.get(self.span(node)).unwrap_or_default();
+        if text.chars().count() <= 40 { text.to_owned() } else { text.chars().take(37).chain("...".chars()).collect() }
+    }
+}
