@@ -148,7 +148,7 @@ fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
     for _ in 0..ROUNDS {
         for ((learned, (_, _, planner, _)), ours) in learned.iter().zip(cases).zip(&mut ours) {
             let Ok(learned) = learned else { continue };
-            let mpc = Mpc::build(&LiveSettings::of_twin(&learned.source.spec)?.mpc, &learned.context())?;
+            let mpc = Mpc::build(&LiveSettings::from_twin(&learned.source.spec)?.mpc, &learned.context())?;
             assert_eq!(mpc.planner(), planner);
             let mut timed = Timed { mpc, ms: Vec::with_capacity(STEPS) };
             pool.install(|| learned.run(&mut timed, STEPS, 1))?;

@@ -9,11 +9,11 @@ use crate::schema::{Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics, Support};
 
-/// Largest number of steps at which the support is computed, evenly spaced over the run. A support label costs as much as
-/// several steps and hardly differs between neighbouring steps. This many labels give the share of a run outside the support
-/// to within a few per cent.
+/// Largest number of steps at which the support is computed, evenly spaced over the run. A support label costs as much
+/// as several steps and hardly differs between neighbouring steps. This many labels estimate the share of a run outside
+/// the support to within a few per cent.
 const MOST_LABELLED_STEPS: usize = 500;
-/// Smallest number of such steps, for runs with many particles (guess).
+/// Smallest number of labelled steps, for runs with many particles (guess).
 const FEWEST_LABELLED_STEPS: usize = 24;
 /// Number of labels, steps × particles, above which fewer steps are labelled (guess).
 const MOST_LABELS: usize = 100_000;
@@ -61,7 +61,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
         && run.past < realised.steps
         && run.past + run.steps <= realised.steps;
     if !fits {
-        return Err(Error::Internal("the realised signals do not fit the run".into()));
+        return Err(Error::Internal("the realised signals do not match the steps and signals of the run".into()));
     }
     let first = realised.segments.iter().find(|s| s.contains(&run.past)).map_or(0, |s| s.start);
     let (inputs, held, carried) = carried_forward(run, first)?;

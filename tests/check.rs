@@ -14,12 +14,13 @@ const STOCK: &str = "data/stock/twin.toml";
 const SUMMER: &str = "scenarios/datacenter/summer.toml";
 const ORDERS: &str = "scenarios/stock/orders.toml";
 
-/// An edit, the place where it must be reported, and words of the help.
+/// An edit, the place at which its fault must be reported, and words that the help must contain.
 struct Mistake {
     file: &'static str,
     find: &'static str,
     write: &'static str,
-    /// The fault must be on the line of this text. Empty: on the line of the edit; `1`: on the first line.
+    /// Text on the line on which the fault must be reported. If empty, the fault must be on the line of the edit; if
+    /// `1`, on the first line.
     at: &'static str,
     help: &'static [&'static str],
 }
@@ -191,7 +192,7 @@ const MISTAKES: &[Mistake] = &[
     m(SUMMER, "risk = 0.95", "risk = 0.95, confidence = 0.2", "", &["typical value is 0.95"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, ranks = { server_inlet_tmp = 1 }", "", &["server_inlet_temp"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, ranks = { supply_setpoint = 1 }", "", &["a state, an output or a derived signal"]),
-    m(SUMMER, "risk = 0.95", "risk = 0.95, ranks = { server_inlet_temp = 4 }", "", &["come first"]),
+    m(SUMMER, "risk = 0.95", "risk = 0.95, ranks = { server_inlet_temp = 4 }", "", &["highest priority"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, ranks = { total_power = 1 }", "", &["soft = [low, high]"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, terminal = { energy_cots = 1.0 }", "", &["energy_cost"]),
     m(SUMMER, "risk = 0.95", "risk = 0.95, terminal = { energy_cost = inf }", "", &["-1.0"]),
@@ -224,7 +225,7 @@ fn main_dir() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The valid files and logs in a new folder.
+/// A new folder with valid files and logs.
 fn project() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for file in [TWIN, STOCK, SUMMER, ORDERS] {
@@ -308,21 +309,21 @@ fn seeded_mistakes_are_reported_on_their_line_with_help() {
     let mut misses = Vec::new();
     for (i, mistake) in MISTAKES.iter().enumerate() {
         let path = dir.path().join(mistake.file);
-        let sound = std::fs::read_to_string(&path).unwrap();
-        assert!(sound.contains(mistake.find), "{i}: `{}` is not in {}", mistake.find, mistake.file);
-        let broken = sound.replacen(mistake.find, mistake.write, 1);
+        let valid = std::fs::read_to_string(&path).unwrap();
+        assert!(valid.contains(mistake.find), "{i}: `{}` is not in {}", mistake.find, mistake.file);
+        let broken = valid.replacen(mistake.find, mistake.write, 1);
         std::fs::write(&path, &broken).unwrap();
         let (document, code) = faults(dir.path());
-        std::fs::write(&path, &sound).unwrap();
+        std::fs::write(&path, &valid).unwrap();
 
         let wanted = match mistake.at {
             "1" => 1,
-            "" => line_of(&sound, mistake.find) + common_lines(mistake.find, mistake.write),
+            "" => line_of(&valid, mistake.find) + common_lines(mistake.find, mistake.write),
             part => line_of(&broken, part),
         };
         let all = document["faults"].as_array().unwrap();
         let errors: Vec<&Value> = all.iter().filter(|f| f["warning"] == false).collect();
-        assert!(!errors.is_empty() && code == Some(78), "{i}: `{}` is not found (exit {code:?})", mistake.write);
+        assert!(!errors.is_empty() && code == Some(78), "{i}: `{}` is not reported (exit {code:?})", mistake.write);
         let here = |f: &&&Value| f["line"] == wanted && f["file"] == mistake.file;
         let text = |f: &&Value| f["help"].as_str().unwrap_or("").to_owned();
         let found: Vec<String> = errors.iter().filter(here).map(text).collect();
@@ -343,10 +344,13 @@ fn seeded_mistakes_are_reported_on_their_line_with_help() {
         println!("{miss}");
     }
     assert!(n >= 60);
-    assert!(lines * 100 >= n * 95 && helps * 100 >= n * 90, "{lines} lines and {helps} helps of {n} are right");
+    assert!(
+        lines * 100 >= n * 95 && helps * 100 >= n * 90,
+        "of {n} mistakes, {lines} are reported on the right line and {helps} with the right help"
+    );
 }
 
-/// Commands that read the file of a mistake.
+/// Commands that read the file with a mistake.
 fn readers(file: &str) -> &'static [&'static [&'static str]] {
     match file {
         TWIN => &[&["fit", "data/datacenter"], &["control", "data/datacenter"]],
@@ -361,8 +365,8 @@ fn all_commands_report_the_same_faults() {
     let dir = project();
     for mistake in MISTAKES {
         let path = dir.path().join(mistake.file);
-        let sound = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, sound.replacen(mistake.find, mistake.write, 1)).unwrap();
+        let valid = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, valid.replacen(mistake.find, mistake.write, 1)).unwrap();
         let (document, _) = faults(dir.path());
         let text = |f: &Value, key: &str| f[key].as_str().unwrap().to_owned();
         // faults of the log are data errors of the commands that read it
@@ -390,11 +394,11 @@ fn all_commands_report_the_same_faults() {
                 assert!(shown.contains(&place) && shown.contains(&text(same, "help")), "{command:?}: {shown}");
             }
         }
-        std::fs::write(&path, &sound).unwrap();
+        std::fs::write(&path, &valid).unwrap();
     }
 }
 
-/// Number of lines that find and replacement have in common at the start: the edit is after them.
+/// Number of leading lines that the text and its replacement have in common; the edit is after them.
 fn common_lines(find: &str, write: &str) -> u64 {
     find.lines().zip(write.lines()).take_while(|(a, b)| a == b).count() as u64
 }
@@ -443,8 +447,8 @@ fn several_mistakes_are_all_reported() {
 fn an_exclusive_lower_bound_is_shown_as_above_zero() {
     let dir = project();
     let path = dir.path().join(SUMMER);
-    let sound = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, sound.replace("population = 128", "population = 128, elites = 0")).unwrap();
+    let valid = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, valid.replace("population = 128", "population = 128, elites = 0")).unwrap();
     let (document, _) = faults(dir.path());
     let message = document["faults"][0]["message"].as_str().unwrap();
     assert!(message.contains("`elites` must be above 0 and at most 0.5"), "{message}");
@@ -470,16 +474,16 @@ fn text_and_json_output_agree() {
 }
 
 #[test]
-fn a_choice_with_default_settings_can_be_just_its_name() {
+fn a_choice_with_default_settings_can_be_written_as_its_name_alone() {
     let dir = project();
     let path = dir.path().join(SUMMER);
-    let sound = std::fs::read_to_string(&path).unwrap();
+    let valid = std::fs::read_to_string(&path).unwrap();
     for (long, short) in [
         ("planner.icem = { population = 128 }", "planner = \"qp\""),
         ("controller.replay = {}", "controller = \"replay\""),
     ] {
-        assert!(sound.contains(long));
-        std::fs::write(&path, sound.replace(long, short)).unwrap();
+        assert!(valid.contains(long));
+        std::fs::write(&path, valid.replace(long, short)).unwrap();
         let (document, code) = faults(dir.path());
         assert_eq!(code, Some(0), "{short}: {document:#}");
     }
@@ -500,8 +504,8 @@ fn warnings_do_not_fail_check() {
 fn a_minimum_run_time_that_is_not_a_whole_number_of_steps_is_a_warning() {
     let dir = project();
     let path = dir.path().join(STOCK);
-    let sound = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, sound.replace("multiple = 10", "multiple = 10\nmin_on = 10\nmin_run = \"36h\"")).unwrap();
+    let valid = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, valid.replace("multiple = 10", "multiple = 10\nmin_on = 10\nmin_run = \"36h\"")).unwrap();
     let (document, code) = faults(dir.path());
     assert_eq!((document["warnings"].as_u64(), code), (Some(1), Some(0)), "{document:#}");
     let fault = &document["faults"][0];
@@ -560,7 +564,7 @@ fn init_writes_files_that_pass_check_and_does_not_overwrite() {
     assert_eq!(std::fs::read_to_string(root.join("data/plant1/twin.toml")).unwrap(), twin);
 }
 
-/// Every shared Parquet file becomes a twin that passes check.
+/// `init` makes a twin that passes `check` from every shared Parquet file.
 #[test]
 fn init_accepts_every_real_log() {
     let shared = std::env::var_os("TWINOPT_SHARED").map_or_else(|| main_dir().join("../shared"), PathBuf::from);

@@ -1,4 +1,4 @@
-//! `twinopt control` and `twinopt advise`: the built binary beside a plant that the test plays.
+//! `twinopt control` and `twinopt advise`: the built binary, with a plant that the test simulates.
 
 mod room;
 
@@ -21,7 +21,7 @@ particles = 1
 planner.icem = { population = 8, iterations = 2 }
 "#;
 
-/// A fitted room with `[mpc]`, and `more` in it.
+/// A fitted room whose twin has an `[mpc]` table that ends with `more`.
 fn room(more: &str) -> Room {
     let room = Room::fitted();
     let text = room.text("data/room/twin.toml");
@@ -36,7 +36,7 @@ fn describe(dt: f64) -> Value {
     }})
 }
 
-/// The binary at work, line by line.
+/// A running `twinopt control`.
 struct Loop {
     child: Child,
     input: Option<ChildStdin>,
@@ -51,7 +51,7 @@ impl Loop {
         Self { child, input, output }
     }
 
-    fn say(&mut self, line: &[u8]) {
+    fn send(&mut self, line: &[u8]) {
         let input = self.input.as_mut().unwrap();
         input.write_all(line).unwrap();
         input.write_all(b"\n").unwrap();
@@ -65,7 +65,7 @@ impl Loop {
     }
 
     fn ask(&mut self, line: &Value) -> Value {
-        self.say(line.to_string().as_bytes());
+        self.send(line.to_string().as_bytes());
         self.answer()
     }
 
@@ -75,7 +75,7 @@ impl Loop {
     }
 }
 
-/// The room itself.
+/// A simulation of the room.
 struct Plant {
     temp: f64,
     outdoor: f64,
@@ -118,8 +118,8 @@ fn flags(answer: &Value) -> Vec<&str> {
     answer["flags"].as_array().map_or_else(Vec::new, |list| list.iter().map(|f| f.as_str().unwrap()).collect())
 }
 
-/// One of many ways in which a line can be wrong.
-fn hostile(line: &Value, kind: usize) -> Vec<u8> {
+/// The line with the malformation number `kind`.
+fn malformed(line: &Value, kind: usize) -> Vec<u8> {
     let mut bad = line.clone();
     let text = line.to_string();
     match kind {
@@ -151,7 +151,7 @@ fn hostile(line: &Value, kind: usize) -> Vec<u8> {
 fn every_line_is_answered_even_if_a_fifth_are_malformed() {
     let room = room("");
     let mut lines = Loop::start(&room, &["--quiet", "--json"]);
-    lines.say(describe(3600.0).to_string().as_bytes());
+    lines.send(describe(3600.0).to_string().as_bytes());
     let (mut plant, mut chance, mut kinds) = (Plant::new(), Noise::new(5), BTreeMap::<usize, usize>::new());
     let mut last: Option<f64> = None;
     let mut planned = 0;
@@ -160,9 +160,9 @@ fn every_line_is_answered_even_if_a_fifth_are_malformed() {
         if chance.even() < 0.2 {
             let kind = (20.0 * chance.even()) as usize;
             *kinds.entry(kind).or_default() += 1;
-            lines.say(&hostile(&line, kind));
+            lines.send(&malformed(&line, kind));
         } else {
-            lines.say(line.to_string().as_bytes());
+            lines.send(line.to_string().as_bytes());
         }
         let answer = lines.answer();
         let heat = answer["u"]["heater_kw"].as_f64().unwrap();
@@ -172,10 +172,10 @@ fn every_line_is_answered_even_if_a_fifth_are_malformed() {
         planned += usize::from(decided_by(&answer) == "plan");
         plant.step(&answer);
     }
-    assert_eq!(kinds.len(), 20, "every kind came: {kinds:?}");
+    assert_eq!(kinds.len(), 20, "some kinds did not occur: {kinds:?}");
     assert!(planned > 8_000, "{planned} plans");
     assert!((15.0..25.0).contains(&plant.temp), "{}", plant.temp);
-    lines.say(br#"{"end":"steps"}"#);
+    lines.send(br#"{"end":"steps"}"#);
     let ended = lines.end().expect(0);
     let summary: Value = serde_json::from_str(&ended.stderr).unwrap_or_else(|e| panic!("{e}: {}", ended.stderr));
     assert_eq!(summary["lines"], 10_000);
@@ -183,26 +183,30 @@ fn every_line_is_answered_even_if_a_fifth_are_malformed() {
         assert!(summary["flags"][kind].as_u64() > Some(0), "{kind}: {summary:#}");
     }
     assert_eq!(summary["kpi_means"]["reward"], 1.0);
-    assert_eq!(ended.stdout, "", "no line beyond the answers");
+    assert_eq!(ended.stdout, "", "there is more output than the answers");
 }
 
 #[test]
 fn equal_input_gives_equal_answers() {
     let room = room("");
     let (mut plant, mut chance) = (Plant::new(), Noise::new(9));
-    let mut told: Vec<Vec<u8>> = Vec::new();
-    let mut run = |told: &mut Vec<Vec<u8>>, jobs: &str| -> Vec<Value> {
+    let mut sent: Vec<Vec<u8>> = Vec::new();
+    let mut run = |sent: &mut Vec<Vec<u8>>, jobs: &str| -> Vec<Value> {
         let mut lines = Loop::start(&room, &["--quiet", "--jobs", jobs]);
-        lines.say(describe(3600.0).to_string().as_bytes());
-        let record = told.is_empty();
+        lines.send(describe(3600.0).to_string().as_bytes());
+        let record = sent.is_empty();
         let mut answers = Vec::new();
         for i in 0..60 {
             if record {
                 let line = plant.line();
                 let bad = chance.even() < 0.2;
-                told.push(if bad { hostile(&line, (20.0 * chance.even()) as usize) } else { line.to_string().into() });
+                sent.push(if bad {
+                    malformed(&line, (20.0 * chance.even()) as usize)
+                } else {
+                    line.to_string().into()
+                });
             }
-            lines.say(&told[i]);
+            lines.send(&sent[i]);
             let mut answer = lines.answer();
             if record {
                 plant.step(&answer);
@@ -213,17 +217,17 @@ fn equal_input_gives_equal_answers() {
         lines.end().expect(0);
         answers
     };
-    let first = run(&mut told, "1");
+    let first = run(&mut sent, "1");
     assert!(first.iter().any(|a| decided_by(a) == "plan"));
-    assert_eq!(first, run(&mut told, "2"));
+    assert_eq!(first, run(&mut sent, "2"));
 }
 
 #[test]
 fn shadow_mode_answers_with_the_plants_own_controls_and_its_log_can_be_fitted() {
     let room = room("");
-    let seen = room.path("data/room/log/seen.parquet");
-    let mut lines = Loop::start(&room, &["--shadow", "--log", seen.to_str().unwrap()]);
-    lines.say(describe(3600.0).to_string().as_bytes());
+    let loop_log = room.path("data/room/log/loop.parquet");
+    let mut lines = Loop::start(&room, &["--shadow", "--log", loop_log.to_str().unwrap()]);
+    lines.send(describe(3600.0).to_string().as_bytes());
     let mut plant = Plant::new();
     for k in 0..40 {
         let mut line = plant.line();
@@ -237,8 +241,8 @@ fn shadow_mode_answers_with_the_plants_own_controls_and_its_log_can_be_fitted() 
     assert!(ended.stderr.contains("ms per answer"), "{}", ended.stderr);
 
     let quality = room.run(&["inspect", "data/room", "--json", "--quiet"]).expect(0).document();
-    assert_eq!(quality["grid_steps"], room::ROWS + 40, "the log goes on where it ended");
-    let file = std::fs::File::open(&seen).unwrap();
+    assert_eq!(quality["grid_steps"], room::ROWS + 40, "the new rows extend the log");
+    let file = std::fs::File::open(&loop_log).unwrap();
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     let names: Vec<String> = reader.schema().fields().iter().map(|f| f.name().clone()).collect();
     let expected = [
@@ -256,22 +260,22 @@ fn shadow_mode_answers_with_the_plants_own_controls_and_its_log_can_be_fitted() 
     assert_eq!(names, expected);
     let batch = reader.build().unwrap().next().unwrap().unwrap();
     let known = |name: &str| batch.num_rows() - batch.column_by_name(name).unwrap().null_count();
-    // settled for one step; what the last step realised was never told
+    // the first step is for settling, and the KPIs of the last step were not sent
     assert_eq!([known("planned_heater_kw"), known("power_kw"), known("heater_kw")], [39, 39, 40]);
 }
 
 #[test]
 fn a_control_with_max_move_is_not_moved_before_its_value_is_known() {
     let room = room("settle = 0\n");
-    for told in [false, true] {
+    for sent in [false, true] {
         let mut lines = Loop::start(&room, &[]);
-        lines.say(describe(3600.0).to_string().as_bytes());
+        lines.send(describe(3600.0).to_string().as_bytes());
         let mut line = json!({ "k": 0, "obs": { "room_temp_c": 20.0, "outdoor_temp_c": 5.0 } });
-        if told {
+        if sent {
             line["applied"] = json!({ "heater_kw": 4.0 });
         }
         let first = lines.ask(&line);
-        assert_eq!(decided_by(&first), if told { "plan" } else { "settle" });
+        assert_eq!(decided_by(&first), if sent { "plan" } else { "settle" });
         line["k"] = json!(1);
         assert_eq!(decided_by(&lines.ask(&line)), "plan");
         lines.end().expect(0);
@@ -279,10 +283,10 @@ fn a_control_with_max_move_is_not_moved_before_its_value_is_known() {
 }
 
 #[test]
-fn each_fallback_level_follows_the_one_before_and_planning_resumes() {
+fn fallback_levels_follow_in_order_and_planning_resumes() {
     let room = room("settle = 4\nsafe.hold = { heat = 2.0 }\n");
     let mut lines = Loop::start(&room, &[]);
-    lines.say(describe(3600.0).to_string().as_bytes());
+    lines.send(describe(3600.0).to_string().as_bytes());
     let mut plant = Plant::new();
     let mut levels: Vec<String> = Vec::new();
     for k in 0..40 {
@@ -298,7 +302,7 @@ fn each_fallback_level_follows_the_one_before_and_planning_resumes() {
     }
     lines.end().expect(0);
     let runs: Vec<(&str, usize)> = levels.chunk_by(|a, b| a == b).map(|run| (run[0].as_str(), run.len())).collect();
-    // a state is carried for the control horizon of 6 steps, and the last plan reaches as far
+    // predictions replace a missing state for the control horizon of 6 steps, which is also the length of the last plan
     assert_eq!(runs, [("settle", 4), ("plan", 12), ("last_plan", 5), ("safe", 9), ("plan", 10)]);
 }
 
@@ -306,7 +310,7 @@ fn each_fallback_level_follows_the_one_before_and_planning_resumes() {
 fn carried_states_and_unapplied_controls_do_not_mislead_plans() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);
-    lines.say(describe(3600.0).to_string().as_bytes());
+    lines.send(describe(3600.0).to_string().as_bytes());
     let mut plant = Plant::new();
     for k in 0..40 {
         let mut line = plant.line();
@@ -333,11 +337,11 @@ fn carried_states_and_unapplied_controls_do_not_mislead_plans() {
 fn without_safe_policy_and_baseline_the_controls_are_held() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);
-    lines.say(describe(3600.0).to_string().as_bytes());
+    lines.send(describe(3600.0).to_string().as_bytes());
     let line = |k: u64, temp: f64| json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 }, "applied": { "heater_kw": 4.0 } });
     assert_eq!(decided_by(&lines.ask(&line(0, 21.0))), "settle");
     assert_eq!(decided_by(&lines.ask(&line(1, 21.0))), "plan");
-    // far outside of what the log has seen
+    // far outside the range of the log
     let answer = lines.ask(&line(2, 45.0));
     assert_eq!(
         (decided_by(&answer), answer["support"].as_str(), answer["u"]["heater_kw"].as_f64()),
@@ -357,20 +361,20 @@ fn without_safe_policy_and_baseline_the_controls_are_held() {
 fn a_plant_with_a_shorter_step_is_planned_at_the_steps_of_the_twin() {
     let room = room("settle = 2\n");
     let mut lines = Loop::start(&room, &[]);
-    lines.say(describe(1200.0).to_string().as_bytes());
+    lines.send(describe(1200.0).to_string().as_bytes());
     let (mut last, mut temp) = (f64::NAN, 20.0);
     for k in 0..30 {
         let answer = lines.ask(&json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 } }));
         let heat = answer["u"]["heater_kw"].as_f64().unwrap();
         assert_eq!(decided_by(&answer), if k < 6 { "settle" } else { "plan" }, "{k}");
-        assert!(k % 3 == 0 || heat == last, "{k}: the control in force stays between steps");
+        assert!(k % 3 == 0 || heat == last, "{k}: the control must not change between steps of the twin");
         last = heat;
-        // a third of an hour
+        // the step is a third of an hour
         temp += (0.08 * (5.0 - temp) + 0.35 * heat) / 3.0;
     }
     lines.end().expect(0);
     let mut lines = Loop::start(&room, &[]);
-    lines.say(describe(700.0).to_string().as_bytes());
+    lines.send(describe(700.0).to_string().as_bytes());
     lines.end().expect(65).says(&["700 s does not divide the twin's step of 1h"]);
 }
 
@@ -378,15 +382,15 @@ fn a_plant_with_a_shorter_step_is_planned_at_the_steps_of_the_twin() {
 fn an_invalid_description_does_not_stop_a_running_loop() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);
-    lines.say(describe(3600.0).to_string().as_bytes());
+    lines.send(describe(3600.0).to_string().as_bytes());
     let mut plant = Plant::new();
     for k in 0..8 {
         if k == 4 || k == 6 {
-            lines.say(describe(700.0).to_string().as_bytes());
+            lines.send(describe(700.0).to_string().as_bytes());
         }
         let answer = lines.ask(&plant.line());
         assert_eq!(flags(&answer), if k == 4 || k == 6 { vec!["describe"] } else { vec![] }, "{k}");
-        assert_eq!(decided_by(&answer), if k == 0 { "settle" } else { "plan" }, "{k}: the run goes on");
+        assert_eq!(decided_by(&answer), if k == 0 { "settle" } else { "plan" }, "{k}: the run must continue");
         plant.step(&answer);
     }
     let ended = lines.end().expect(0);
@@ -397,43 +401,43 @@ fn an_invalid_description_does_not_stop_a_running_loop() {
 fn a_plant_that_restarts_without_notice_is_a_new_run() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);
-    lines.say(describe(3600.0).to_string().as_bytes());
-    let mut told = Vec::new();
+    lines.send(describe(3600.0).to_string().as_bytes());
+    let mut sent = Vec::new();
     for _ in 0..2 {
         let mut plant = Plant::new();
         for _ in 0..5 {
             let answer = lines.ask(&plant.line());
-            told.push((decided_by(&answer).to_owned(), flags(&answer).contains(&"restart")));
+            sent.push((decided_by(&answer).to_owned(), flags(&answer).contains(&"restart")));
             plant.step(&answer);
         }
     }
     lines.end().expect(0);
     let expected =
         |again: bool| [("settle".to_owned(), again)].into_iter().chain((0..4).map(|_| ("plan".to_owned(), false)));
-    assert_eq!(told, expected(false).chain(expected(true)).collect::<Vec<_>>());
+    assert_eq!(sent, expected(false).chain(expected(true)).collect::<Vec<_>>());
 }
 
 #[test]
 fn malformed_lines_do_not_count_as_settling_steps() {
     let room = room("settle = 3\n");
     let mut lines = Loop::start(&room, &[]);
-    lines.say(describe(3600.0).to_string().as_bytes());
+    lines.send(describe(3600.0).to_string().as_bytes());
     let mut plant = Plant::new();
     let mut levels = Vec::new();
     for k in 0..10 {
         let line = plant.line().to_string();
-        lines.say(if (1..6).contains(&k) { b"{broken" } else { line.as_bytes() });
+        lines.send(if (1..6).contains(&k) { b"{broken" } else { line.as_bytes() });
         let answer = lines.answer();
         levels.push(decided_by(&answer).to_owned());
         plant.step(&answer);
     }
     lines.end().expect(0);
-    // three lines were seen: 0, 6 and 7
+    // the three valid lines before the first plan are 0, 6 and 7
     assert_eq!(levels.iter().position(|r| r == "plan"), Some(8), "{levels:?}");
 }
 
 #[test]
-fn errors_before_the_loop_have_help() {
+fn errors_before_the_loop_starts_have_help() {
     let bare = Room::new();
     bare.run(&["control", "data/room"]).expect(66).says(&["no model yet", "twinopt fit data/room"]);
     bare.run(&["advise", "data/room"]).expect(66).says(&["twinopt fit data/room"]);
@@ -446,8 +450,8 @@ fn errors_before_the_loop_have_help() {
 fn an_interrupt_leaves_a_complete_log() {
     let room = room("");
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
-        let seen = room.path(&format!("seen{signal}.parquet"));
-        let mut lines = Loop::start(&room, &["--log", seen.to_str().unwrap()]);
+        let loop_log = room.path(&format!("loop{signal}.parquet"));
+        let mut lines = Loop::start(&room, &["--log", loop_log.to_str().unwrap()]);
         let mut plant = Plant::new();
         for _ in 0..5 {
             let answer = lines.ask(&plant.line());
@@ -457,7 +461,7 @@ fn an_interrupt_leaves_a_complete_log() {
         assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
         let ended = Ended::from(lines.child.wait_with_output().unwrap()).expect(code);
         assert!(ended.stderr.contains("interrupted; the log of the loop is complete"), "{}", ended.stderr);
-        let file = std::fs::File::open(&seen).unwrap();
+        let file = std::fs::File::open(&loop_log).unwrap();
         let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
         assert_eq!(reader.metadata().file_metadata().num_rows(), 5);
     }
@@ -475,12 +479,12 @@ fn an_existing_log_is_never_overwritten() {
         assert_eq!(ended.stdout, "");
     }
     assert!(std::fs::read(room.log_file()).unwrap() == own, "the plant's own log has changed");
-    let ended = room.run(&["control", "data/room", "--log", "nowhere/seen.parquet"]).expect(74);
+    let ended = room.run(&["control", "data/room", "--log", "nowhere/loop.parquet"]).expect(74);
     assert!(ended.stderr.contains("its folder does not exist") && ended.stdout.is_empty(), "{}", ended.stderr);
 }
 
 #[test]
-fn advice_states_the_move_its_benefit_and_when_to_undo_it() {
+fn advice_states_the_move_its_benefit_and_when_to_undo_the_move() {
     let room = room("");
     let ended = room.run(&["advise", "data/room"]).expect(0).says(&["the log ended"]);
     for word in ["heat", "advised", "undo the change if room_temp is not between", "% of the futures"] {
@@ -494,16 +498,16 @@ fn advice_states_the_move_its_benefit_and_when_to_undo_it() {
     assert!((now - advised).abs() <= 1.0 + 1e-9 && (0.0..=8.0).contains(&advised), "{advice:#}");
     assert!(advised >= number(&heat["allowed"][0]) - 1e-9 && advised <= number(&heat["allowed"][1]) + 1e-9);
     assert!((0.0..=1.0).contains(&number(&advice["confidence"])));
-    assert!(number(&advice["objective_change"]) <= 0.0, "a plan is never worse than keeping: {advice:#}");
+    assert!(number(&advice["objective_change"]) <= 0.0, "a plan is never worse than holding the controls: {advice:#}");
     assert!(number(&advice["undo"][0]["low"]) < number(&advice["undo"][0]["high"]));
     assert!(
         heat["alone"]["change"].is_number() && heat["reason"].as_str().unwrap().contains("moving this control changes")
     );
-    assert_eq!(advice["from"], "2024-03-03T12:00:00Z", "the step after the newest row");
+    assert_eq!(advice["from"], "2024-03-03T12:00:00Z", "the advice must be for the step after the newest row");
 }
 
 #[test]
-fn advice_from_implausible_rows_says_so() {
+fn advice_from_implausible_rows_has_a_warning() {
     let room = room("");
     let advise =
         || room.run(&["advise", "data/room", "--json", "--quiet", "--allow-extrapolation"]).expect(0).document();
@@ -521,7 +525,8 @@ fn advice_from_implausible_rows_says_so() {
 
 #[test]
 fn advice_on_levels_is_evaluated_by_their_orders() {
-    // heat is ordered up to a level that is never reached: from now on more than the 3 kW of the log's end
+    // the position is always 0, so the order is the level of 6 to 8 kW, which is more than the 3 kW at the end of the
+    // log
     let room = room("base_stock = [{ order = 'heat', position = '0 * heat', level = [6, 8] }]\n");
     let advice = room.run(&["advise", "data/room", "--json", "--quiet", "--allow-extrapolation"]).expect(0).document();
     let heat = &advice["controls"][0];
@@ -537,10 +542,10 @@ fn a_plan_that_exceeds_its_budget_is_still_used() {
     let (spec, _) = check_twin(&room.path("data/room")).unwrap();
     let source = plant::read(spec, twinopt::compute::cpu(), &|_| ()).unwrap();
     let plant = plant::open_published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
-    // 20 answers of the loop by a clock that goes on by `pace` at every look, and the number of looks
+    // 20 answers of the loop with a clock that advances by `pace` at every reading, and the number of readings
     let answers = |pace: Option<u64>| -> (Vec<Answer>, u64) {
-        let looks = Arc::new(AtomicU64::new(0));
-        let count = looks.clone();
+        let readings = Arc::new(AtomicU64::new(0));
+        let count = readings.clone();
         let clock = move || pace.unwrap_or(0) * count.fetch_add(1, Ordering::Relaxed);
         let settings = Settings { clock: pace.map(|_| &clock as _), ..Settings::default() };
         let mut session = Session::new(&plant, &plant.compiled, &settings).unwrap();
@@ -553,14 +558,15 @@ fn a_plan_that_exceeds_its_budget_is_still_used() {
             room.step(&serde_json::from_str(&answer.line(0.0)).unwrap());
             answers.push(answer);
         }
-        (answers, looks.load(Ordering::Relaxed))
+        (answers, readings.load(Ordering::Relaxed))
     };
     let ((free, none), (still, all), (late, few)) = (answers(None), answers(Some(0)), answers(Some(1_000)));
-    assert_eq!(still, free, "a clock that stands still changes nothing");
+    assert_eq!(still, free, "a stopped clock must not change the answers");
     for answers in [&free, &late] {
         assert!(answers[1..].iter().all(|a| a.decided_by == FallbackLevel::Plan), "{answers:?}");
     }
-    // Of 19 plans: one look at the start, and one after each of the two iterations, or after the first one only.
+    // Each of the 19 plans reads the clock at its start and after each of its two iterations, or only after the first
+    // one if the time is up then.
     assert_eq!((none, all, few), (0, 3 * 19, 2 * 19));
-    assert_ne!(late, free, "a second iteration is worth something");
+    assert_ne!(late, free, "the second iteration must change the plan");
 }

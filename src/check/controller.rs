@@ -1,4 +1,4 @@
-//! Controllers against the scenario and the log.
+//! Checks controllers against the scenario and the log.
 
 use super::plant::Plant;
 use super::signals::season;
@@ -31,7 +31,7 @@ pub(super) fn live(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// The horizon against the scenario and the hold-out, and the forecast against the log.
+/// Checks the horizon against the scenario and the hold-out, and the forecast against the log.
 fn mpc(faults: &mut Faults<'_>, scenario: Option<&ScenarioSpec>, plant: &Plant<'_>, owner: &str, spec: &MpcSpec) {
     if let Some(horizon) = &spec.horizon {
         reach(faults, scenario, plant, owner, horizon);
@@ -61,7 +61,7 @@ fn reach(
         faults.add("too-long", &horizon.span, message, "shorten `horizon`: the twin is not validated that far");
     } else if *twin.model.horizon < **horizon && !plant.file.damage.any {
         let message = format!(
-            "{owner}: the horizon {} is longer than the control horizon {} for which the twin is scored",
+            "{owner}: the horizon {} is longer than the control horizon {} up to which the twin is scored",
             horizon.value, twin.model.horizon.value
         );
         let help = format!("write `horizon = \"{}\"` under `[model]` of the twin, or shorten it here", horizon.value);

@@ -50,7 +50,12 @@ fn economics(faults: &mut Faults<'_>, plant: &Plant<'_>, economics: &At<Economic
     }
     if economics.benefit.is_empty() {
         let message = "`benefit` names no KPI";
-        faults.add("missing-value", &economics.span, message, "name the KPIs in money whose decrease is the benefit");
+        faults.add(
+            "missing-value",
+            &economics.span,
+            message,
+            "name the KPIs in the currency whose decrease is the benefit",
+        );
     }
     let kpis = &plant.spec().kpi;
     for name in &economics.benefit {
@@ -76,9 +81,9 @@ fn economics(faults: &mut Faults<'_>, plant: &Plant<'_>, economics: &At<Economic
             return;
         }
         let percent = if value.abs() > 1.0 && value.abs() <= 100.0 {
-            format!("write a share, not per cent: `{key} = {}`", short(**value / 100.0))
+            format!("write it as a share, not in per cent: `{key} = {}`", short(**value / 100.0))
         } else {
-            format!("write a share, like `{key} = {}`", if key == "persistence" { "0.97" } else { "0.08" })
+            format!("write it as a share, like `{key} = {}`", if key == "persistence" { "0.97" } else { "0.08" })
         };
         let range = if low < 0.0 { "between -1 and 1" } else { "above 0 and at most 1" };
         faults.add("out-of-range", &value.span, format!("`{key}` must be {range}, but it is {}", value.value), percent);

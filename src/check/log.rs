@@ -1,4 +1,4 @@
-//! The files and columns of the log against the twin.
+//! Checks the files and columns of the log against the twin.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -165,7 +165,7 @@ fn twice(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// Limits against the range of the logged values, in the signal's unit.
+/// Checks limits against the range of the logged values, in the signal's unit.
 fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, column: &At<String>) {
     let Some((min, max)) = plant.log.ranges.get(column.as_str()).copied() else { return };
     let Some(unit) = plant.unit(&signal.name) else { return };
@@ -195,13 +195,13 @@ fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, colum
             }
         } else if key == "hard" && (min < low || max > high) {
             let message = format!("`hard` [{low}, {high}] of `{name}` is narrower than the range of the log ({data})");
-            let help = "widen the limits, or keep them if the plant must no longer leave them";
+            let help = "widen the limits, or keep them if the plant must stay within them from now on";
             faults.warn("limits-exclude-log", &limits.span, message, help);
         }
     }
 }
 
-/// The unit in which the limits would contain the data: a power of ten, or °F for °C.
+/// The unit in which the limits would contain the data: it differs by a power of ten, or is °F instead of °C.
 fn other_unit(from: &Unit, unit: &Unit, data: (f64, f64), limits: (f64, f64)) -> Option<String> {
     let fits = |f: &dyn Fn(f64) -> f64| f(data.1) >= limits.0 && f(data.0) <= limits.1;
     if unit.is_affine() || unit.text == "K" {
@@ -211,7 +211,10 @@ fn other_unit(from: &Unit, unit: &Unit, data: (f64, f64), limits: (f64, f64)) ->
             let limit = |v: f64| read.convert(v, unit).unwrap_or(f64::NAN);
             if other != unit.text && limit(limits.1) >= data.0 && limit(limits.0) <= data.1 {
                 let (low, high) = (short(limit(limits.0)), short(limit(limits.1)));
-                return Some(format!("are the limits in {other}? In `{}` they are [{low}, {high}]", unit.text));
+                return Some(format!(
+                    "are the limits in {other}? Converted to `{}` they are [{low}, {high}]",
+                    unit.text
+                ));
             }
             if other != from.text && fits(&convert) {
                 return Some(format!("is the column in {other}? Then add `column_unit = \"{other}\"`"));

@@ -9,7 +9,7 @@ use crate::config::{Loaded, LogSpec, TimeSpan, TwinSpec};
 use crate::error::Error;
 use crate::log::{self, Column, ColumnKind};
 
-/// The values of larger logs are not read, so that limits are not compared with their ranges (guess).
+/// Logs with more values than this are not read, so limits are not compared with the ranges of their values (guess).
 const MOST_VALUES: usize = 20_000_000;
 
 /// What the files of a log contain.

@@ -1,7 +1,7 @@
-//! `check`: the twin and its scenarios against each other, and against the columns and the time span of the log.
+//! `check`: compares the twin and its scenarios with each other, and with the columns and the time span of the log.
 //!
-//! The structure of the files (keys and types) is checked by [`crate::config`]. Controllers and what they name are checked
-//! where they are resolved ([`crate::resolve`]).
+//! The structure of the files (keys and types) is checked by [`crate::config`]. Controllers and the names in them are
+//! checked when they are resolved ([`crate::resolve`]).
 
 mod controller;
 mod kpi;
@@ -37,7 +37,8 @@ pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
 /// Reads and checks `twin.toml` in `dir`; returns it with its warnings.
 ///
 /// # Errors
-/// [`Error::Config`] with all faults. A log that cannot be read is not a fault here: the error of reading it says more.
+/// [`Error::Config`] with all faults. A log that cannot be read is not a fault here, because reading it gives a more
+/// specific error.
 pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     let parsed = config::parse_twin(&config::twin_file(dir))?;
     let faults = match &parsed.loaded {

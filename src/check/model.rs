@@ -23,8 +23,10 @@ fn features(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
                 "name derived signals only: models always read states, controls and disturbances, and never outputs";
             faults.add("bad-feature", &name.span, message, help);
         } else if let Some(needed) = late(plant, &name.value, 0) {
-            let message =
-                format!("`{}` depends on `{needed}`, which is known only after the model was evaluated", name.value);
+            let message = format!(
+                "`{}` depends on `{needed}`, which is known only after the model has been evaluated",
+                name.value
+            );
             let help = "use signals that are neither controls nor outputs, or past values: `lag(x, 1)`";
             faults.add("bad-feature", &name.span, message, help);
         }
@@ -53,7 +55,7 @@ pub(super) fn file(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         let folder = plant.file.path.parent().and_then(|p| p.canonicalize().ok());
         let folder = folder.as_ref().and_then(|p| p.file_name()).and_then(|n| n.to_str());
         if let Some(folder) = folder.filter(|f| *f != name.value) {
-            let message = format!("the plant is called `{}`, but its folder `{folder}`", name.value);
+            let message = format!("the plant is called `{}`, but its folder is `{folder}`", name.value);
             let help = format!("write `name = \"{folder}\"`, or rename the folder");
             faults.warn("bad-name", &name.span, message, help);
         }
@@ -75,7 +77,7 @@ pub(super) fn file(faults: &mut Faults<'_>, plant: &Plant<'_>) {
             "odd-span",
             &step.span,
             message,
-            format!("write `step = \"{sampling}\"`: the log has no information in between"),
+            format!("write `step = \"{sampling}\"`: the log has no samples in between"),
         );
     }
     if let Some(zone) = &spec.timezone {
@@ -114,7 +116,7 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         }
     }
     if *model.lags == 0 {
-        let message = "`lags` must be 1 or more: the current value counts";
+        let message = "`lags` must be at least 1, which is the current value alone";
         faults.add("out-of-range", &model.lags.span, message, "write e.g. `lags = 3`");
     } else if *model.lags > 100 {
         let message = format!("`lags` must be at most 100, but it is {}", model.lags.value);
@@ -168,9 +170,9 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
     if let Some(share) = spec.log.completeness.as_ref().filter(|s| !(***s > 0.0 && ***s <= 1.0)) {
         let help = if **share > 1.0 && **share <= 100.0 {
-            format!("write a share, not per cent: `completeness = {}`", **share / 100.0)
+            format!("write it as a share, not in per cent: `completeness = {}`", **share / 100.0)
         } else {
-            "write a share, like `completeness = 0.8`".to_owned()
+            "write it as a share, like `completeness = 0.8`".to_owned()
         };
         let message = format!("`completeness` must be above 0 and at most 1, but it is {}", share.value);
         faults.add("out-of-range", &share.span, message, help);
@@ -186,7 +188,7 @@ fn gp(faults: &mut Faults<'_>, gp: &GpSpec) {
     } else if points > 20_000 {
         let gigabytes = (points as f64).powi(2) * 8.0 / 1e9;
         let message = format!(
-            "an exact process with {points} points needs {gigabytes:.0} GB per target, and its time grows with their cube"
+            "an exact process with {points} points needs {gigabytes:.0} GB per target, and the time of its fit grows with the cube of their number"
         );
         let help = "write at most 20000; with more rows the process uses inducing points";
         faults.add("out-of-range", &gp.max_points.span, message, help);
@@ -262,19 +264,19 @@ fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
     if let Some(log) = plant.log.length().filter(|log| *retrain.window > *log) {
         let message = format!("the window {} is longer than the log ({log})", retrain.window.value);
-        faults.warn("too-long", &retrain.window.span, message, "all of the log will be used");
+        faults.warn("too-long", &retrain.window.span, message, "the whole log will be used");
     }
     if let Some(age) = retrain.max_age.as_ref().filter(|a| a.ms() <= 0) {
         faults.add("out-of-range", &age.span, "`max_age` must be longer than 0", "write e.g. `max_age = \"26h\"`");
     }
 }
 
-/// The place of a value; that of the step if the value is a default, because the two do not fit together.
+/// The place of the value, or that of the step if the value is a default.
 fn some_place(span: &std::ops::Range<usize>, plant: &Plant<'_>) -> std::ops::Range<usize> {
     if span.is_empty() { plant.spec().step.span.clone() } else { span.clone() }
 }
 
-/// Whole days, hours or steps near `ms`.
+/// A time span near `ms`, in whole days, hours or steps.
 fn round_span(ms: i64, step: i64) -> i64 {
     for unit in [86_400_000, 3_600_000] {
         if ms >= 2 * unit {

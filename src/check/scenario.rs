@@ -67,7 +67,7 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
     faults.into_list()
 }
 
-/// Reports changes of parameters with which an expression of the twin is invalid, like a negative lag.
+/// Reports changes of parameters that make an expression of the twin invalid, e.g. by a negative lag.
 fn expressions(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let (twin, parameters) = (plant.file, &plant.spec().parameters);
     let changes = spec.parameter.iter().filter(|(name, _)| parameters.contains_key(*name));
@@ -178,7 +178,7 @@ fn cases(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     faults.add("no-baseline", &place.unwrap_or(0..0), "there is no case `baseline`", help);
 }
 
-/// Start and length against the log and the step.
+/// Checks start and length against the log and the step.
 fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let step = &plant.spec().step;
     if spec.length.ms() > 0 && !step.span.is_empty() && *spec.length < **step {
@@ -192,7 +192,12 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let runs = format!("the log runs from {first} to {last}");
     if start < first || start >= last {
         let message = format!("the start {start} is outside the log");
-        faults.add_about_log("outside-log", &spec.start.span, message, format!("{runs}: start within that time"));
+        faults.add_about_log(
+            "outside-log",
+            &spec.start.span,
+            message,
+            format!("{runs}; choose a start within that time"),
+        );
         return;
     }
     let end = start.as_millisecond().saturating_add(spec.length.ms());
@@ -215,7 +220,7 @@ pub fn same_name<'a>(
 ) -> Option<Fault> {
     let same = others.into_iter().find(|o| o.value.twin == file.value.twin && o.stem() == file.stem())?;
     let message = format!("{} has the same name", same.path.display());
-    let help = "rename one of the two files: a scenario is called like its file";
+    let help = "rename one of the two files: the name of a scenario is that of its file";
     Some(Fault::new("duplicate-name", &file.path, &file.text, None, message, help))
 }
 

@@ -220,7 +220,7 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
             faults.add("out-of-range", &max_move.span, message, help);
         } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > least) {
             let message = format!(
-                "`max_move` of `{name}` is less than its `multiple` of {}, so that it can never move",
+                "`max_move` of `{name}` is less than its `multiple` of {}, so the control can never move",
                 **multiple
             );
             faults.add(
@@ -234,7 +234,8 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
             && (hard[1] - hard[0]).is_finite()
             && least > hard[1] - hard[0]
         {
-            let message = format!("`max_move` of `{name}` is wider than its hard limits and has no effect");
+            let message =
+                format!("`max_move` of `{name}` is larger than the range of its hard limits and has no effect");
             faults.warn("out-of-range", &max_move.span, message, "write the largest change per step, or remove it");
         }
     }
@@ -274,7 +275,7 @@ fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
     }
     if let Some(hard) = signal.hard.as_ref().filter(|h| h[0] > 0.0 || h[1] < value) {
         let message = format!("`{name}` is 0 or at least {value}, but its hard limits are [{}, {}]", hard[0], hard[1]);
-        faults.add("limits-crossed", &least.span, message, "let `hard` contain both 0 and `min_on`");
+        faults.add("limits-crossed", &least.span, message, "include both 0 and `min_on` in `hard`");
     }
     if let Some(max_move) = &signal.max_move {
         let (down, up) = max_move.value.limits();
@@ -293,8 +294,10 @@ fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
 fn times(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     let step = plant.spec().step.value;
     if let Some(flat) = signal.flat.as_ref().filter(|flat| ***flat <= step) {
-        let message =
-            format!("`flat` of `{}` is {}, but must be longer than one step ({step})", signal.name.value, flat.value);
+        let message = format!(
+            "`flat` of `{}` is {}, but it must be longer than one step ({step})",
+            signal.name.value, flat.value
+        );
         let help = "write how long the sensor may show the same value, like `flat = \"6h\"`";
         faults.add("too-short", &flat.span, message, help);
     }
@@ -369,7 +372,7 @@ fn roles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         return;
     }
     if plant.with_role(&[Role::State, Role::Output]).is_empty() {
-        let message = "no signal is a state or an output, so that there is nothing to predict";
+        let message = "no signal is a state or an output, so there is nothing to predict";
         faults.add(
             "no-state",
             place,
@@ -378,7 +381,7 @@ fn roles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         );
     }
     if plant.with_role(&[Role::Control]).is_empty() {
-        let message = "no signal is a control, so that scenarios can change only disturbances";
+        let message = "no signal is a control, so scenarios can change only disturbances";
         faults.warn("no-control", place, message, "give signals that operators can change `role = \"control\"`");
     }
 }
@@ -388,7 +391,7 @@ fn circles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let derived: Vec<&SignalSpec> =
         spec.signals.iter().map(|s| &s.value).filter(|s| *s.role == Role::Derived && s.expr.is_some()).collect();
-    // Signals without a valid unit are in the scope, too, so that all dependencies are found.
+    // Signals without a valid unit are in the scope as well, so that all dependencies are found.
     let reads: HashMap<&str, Vec<&str>> = derived
         .iter()
         .filter_map(|s| {
@@ -416,12 +419,7 @@ fn circles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         } else {
             format!("derived signals depend on each other in a circle: {}", listed(&circle))
         };
-        faults.add(
-            "circular",
-            &place,
-            message,
-            "break the circle, e.g. with `lag(x, 1)`, the value of the step before",
-        );
+        faults.add("circular", &place, message, "break the cycle, e.g. with `lag(x, 1)`, the value at the step before");
     }
 }
 
@@ -443,7 +441,7 @@ fn words_outside_lag(expr: &str) -> Vec<&str> {
     words
 }
 
-/// The names on a dependency circle through `start`, if there is one.
+/// The names on a dependency cycle through `start`, if there is one.
 fn circle_from<'n>(start: &'n str, reads: &HashMap<&'n str, Vec<&'n str>>) -> Option<Vec<&'n str>> {
     fn walk<'n>(at: &'n str, start: &str, reads: &HashMap<&'n str, Vec<&'n str>>, path: &mut Vec<&'n str>) -> bool {
         path.push(at);

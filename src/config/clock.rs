@@ -60,7 +60,7 @@ impl Weekdays {
         (0..7).filter(move |&day| self.0[day as usize])
     }
 
-    /// Minutes of the week, counted from Monday 00:00, at which it is `time` on one of the days.
+    /// `time` on each of the days, in minutes since Monday 00:00.
     pub fn minutes_of_week(self, time: TimeOfDay) -> impl Iterator<Item = u32> {
         self.days().map(move |day| day * MINUTES_PER_DAY + time.minutes())
     }

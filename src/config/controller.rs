@@ -15,7 +15,7 @@ pub enum ControllerSpec {
     Replay {},
     /// Constant values: control name → value.
     Hold(IndexMap<String, At<f64>>),
-    /// Values by time of day and week: control name → entries.
+    /// Values by time of day and day of the week: control name → entries.
     Schedule(IndexMap<String, Vec<At<ScheduleEntry>>>),
     /// Expressions over signals: control name → expression.
     Rule(IndexMap<String, At<String>>),
@@ -27,7 +27,7 @@ pub enum ControllerSpec {
     Mpc(MpcSpec),
 }
 
-/// A value that a control has from a time of day on, until the next entry.
+/// The value of a control from a time of day until the next entry.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleEntry {
@@ -47,15 +47,15 @@ pub enum Reference {
     Signal(String),
 }
 
-/// One PID loop in the ideal form u = bias + kp·(e + ∫e/ti + td·de/dt), e = set-point − measurement,
-/// with anti-windup by clamping.
+/// A PID loop in the ideal form u = bias + kp·(e + ∫e/ti + td·de/dt), e = set-point − measurement, with anti-windup by
+/// clamping.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PidLoop {
     pub control: At<String>,
     pub measurement: At<String>,
     pub setpoint: At<Reference>,
-    /// Control units per measurement unit; negative for reverse action.
+    /// Proportional gain in control units per measurement unit; negative if more control lowers the measurement.
     pub kp: At<f64>,
     /// Integral time (default: no integral action).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,8 +87,8 @@ pub struct BaseStockLoop {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MpcSpec {
-    /// In a twin: whether `fit` chooses the model, its lags and the absent ones of horizon, replan, moves, correction and
-    /// cost_to_go in closed loops on the log (default true).
+    /// In a twin: whether `fit` tunes MPC in closed-loop simulations based on the log (default true). Tuning chooses
+    /// the model and its lags, and horizon, replan, moves, correction and cost_to_go if they are absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tune: Option<At<bool>>,
     /// How far a plan looks ahead (default: as tuned, else the model's control horizon).
@@ -100,24 +100,25 @@ pub struct MpcSpec {
     /// Plans minimise this quantile of the objective over particles (default: the mean); 0.95 is cautious.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<At<f64>>,
-    /// Number of standard deviations of the objective over ensemble members (at most 3 of them) that are added to its mean
-    /// while the current state is at the edge of the training data or outside (default 1; 0: none). Has no effect with
-    /// `risk`, which is cautious by itself.
+    /// While the current state is at the edge of the training data or outside, this many standard deviations of the
+    /// objective over ensemble members (at most 3) are added to its mean (default 1; 0: none). Has no effect together
+    /// with `risk`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pessimism: Option<At<f64>>,
-    /// Simulated futures per plan (default 4; 1, the expected future, for planners that use derivatives).
+    /// Number of simulated futures per plan (default 4; for planners that use derivatives 1, the expected future).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
-    /// Free moves over the horizon; controls are held in between (default: as tuned, else one per replan interval, at most
-    /// 12).
+    /// Number of free moves over the horizon; controls are held in between (default: as tuned, else one per replan
+    /// interval, at most 12).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moves: Option<At<usize>>,
-    /// Gain of the disturbance observer: the share of the last one-step error by which the estimate of the model's bias is
-    /// corrected in each step. It removes the offset of a biased twin (default: as tuned, else 0.1; 0: none).
+    /// Gain of the disturbance observer, from 0 to 1: how far the estimate of the model's bias follows the last
+    /// one-step error. It removes the steady-state offset that a biased twin causes (default: as tuned, else 0.1; 0:
+    /// none).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<At<f64>>,
-    /// Orders that are planned through order-up-to levels: in every future the order is the level minus the position, so
-    /// that the plan can react to what is still unknown.
+    /// Orders for which order-up-to levels are planned: in every future the order is the level minus the position, so
+    /// that the plan reacts to demand that is not known yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base_stock: Vec<At<PlannedStock>>,
     /// The controls that are planned (default: all).
@@ -129,26 +130,26 @@ pub struct MpcSpec {
     /// One forecast method for all disturbances, instead of those in the twin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<ForecastSpec>>,
-    /// Soft limits that plans satisfy in the order of their ranks: signal = rank, 1 to 3. Limits of rank 1 come before
-    /// those of rank 2, and all of them before money. Hard limits come first.
+    /// Priorities of soft limits: signal = rank, 1 to 3. Hard limits take precedence over limits of rank 1, these over
+    /// limits of rank 2, and all limits over the objective.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub ranks: IndexMap<String, At<u32>>,
-    /// Probability with which hard limits and ranked soft limits hold at each step (chance constraint): limits are
-    /// tightened by the spread of simulated futures (default: no tightening).
+    /// Probability with which hard limits and ranked soft limits are satisfied at each step (chance constraint): limits
+    /// are tightened according to the spread of simulated futures (default: no tightening).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<At<f64>>,
-    /// Prices of KPIs that count only in plans, not in reports: the value of what is left at the end of the horizon, like
-    /// stock.
+    /// Terminal prices: prices of KPIs that apply in plans but not in reports, e.g. to value the stock that is left at
+    /// the end of the horizon.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub terminal: IndexMap<String, At<f64>>,
     /// Add a terminal cost learned from the log, which allows a shorter horizon (default: as tuned, else false). `fit`
-    /// learns it while it tunes.
+    /// learns it when it tunes MPC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_to_go: Option<At<bool>>,
     /// Limits on the sum of a control over the horizon.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub totals: Vec<At<TotalSpec>>,
-    /// Computing time for one plan; the best plan found by then is used (default: no limit).
+    /// Maximum computing time per plan, after which the best plan found so far is used (default: no limit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<At<TimeSpan>>,
     /// The optimiser. Default: `qp` if the twin is linear and has hard or ranked limits, else `gauss_newton` if the twin
@@ -159,9 +160,9 @@ pub struct MpcSpec {
     /// it reports what it would do).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safe: Option<Box<At<ControllerSpec>>>,
-    /// In a twin: steps at the start during which the plant's own controller is followed, because the past is not known yet
-    /// (default: the number of past steps that the model reads). The start also lasts until the values of controls with
-    /// `max_move` or `min_on` are known.
+    /// In a twin: number of steps at the start during which the plant's own controller is followed while past values
+    /// are collected (default: the number of past steps that the model reads). The start lasts at least until the
+    /// values of controls with `max_move` or `min_on` are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settle: Option<At<usize>>,
 }
@@ -176,13 +177,13 @@ impl MpcSpec {
     /// Default of `correction` (guess).
     pub const CORRECTION: f64 = 0.1;
 
-    /// Whether `fit` chooses absent settings in closed loops on the log.
+    /// Whether `fit` tunes absent settings.
     pub fn tunes(&self) -> bool {
         self.tune.as_ref().is_none_or(|t| t.value)
     }
 }
 
-/// An order that is planned through its order-up-to level.
+/// An order whose order-up-to level is planned.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedStock {

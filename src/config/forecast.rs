@@ -11,7 +11,8 @@ use super::TimeSpan;
 pub enum ForecastSpec {
     /// The current value persists.
     Persistence,
-    /// The value one season ago plus the current difference to a season ago, which fades over one season.
+    /// The value one season earlier, plus the difference between the current value and that of one season ago, which
+    /// fades to zero over one season.
     Seasonal(TimeSpan),
     /// The true future; reports state that it was used.
     Perfect,

@@ -76,7 +76,7 @@ pub fn is_plant_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// Adds a fault for an invalid name, from which no command may make a path.
+/// Adds a fault for an invalid plant name, because commands make paths from it.
 fn named(mut parsed: Parsed<TwinSpec>) -> Parsed<TwinSpec> {
     let Some(loaded) = &parsed.loaded else { return parsed };
     let name = &loaded.value.name;

@@ -1,4 +1,5 @@
-//! The two files that a user writes, `twin.toml` and scenarios, as types: plain data with the places of its values.
+//! The types of the two kinds of files that a user writes, `twin.toml` and scenarios: plain data, with the place of
+//! each value in its file.
 //!
 //! Loading checks the structure (keys and types). [`crate::resolve`] and [`crate::check`] check the meaning.
 

@@ -50,9 +50,9 @@ pub struct EnsembleSpec {
     pub layers: Vec<At<usize>>,
     /// Maximum number of passes over the training rows; the learning rate decays to zero over them (default 40).
     pub epochs: At<usize>,
-    /// Early stopping: training ends after this number of passes without progress on held-out blocks, and the best networks
-    /// are used (default 10). With 0 there are no held-out blocks, and the networks of the last pass are used: for short
-    /// logs.
+    /// Early stopping: training ends after this number of passes without progress on held-out blocks, and the best
+    /// networks are used (default 10). Use 0 for short logs: no blocks are held out, and the networks of the last pass
+    /// are used.
     pub patience: At<usize>,
     /// Rows per step of the optimiser (default 256).
     pub batch: At<usize>,

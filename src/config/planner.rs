@@ -102,8 +102,8 @@ pub enum PlannerSpec {
         #[serde(default = "default_memory")]
         memory: At<usize>,
     },
-    /// Sequential quadratic programming: linearises and solves the constrained QP. Exact for linear twins with quadratic
-    /// costs.
+    /// Sequential quadratic programming: linearises the twin and solves the constrained QP. Exact for linear twins with
+    /// quadratic costs.
     #[serde(rename_all = "snake_case")]
     Qp {
         #[serde(default = "default_steps")]
@@ -137,8 +137,8 @@ impl PlannerSpec {
         Self::Mcts { population: default_sequences(), levels: default_levels(), polish: default_polish() }
     }
 
-    /// Whether it uses derivatives of the cost of one future.
-    pub fn follows_slopes(&self) -> bool {
+    /// Whether the planner uses derivatives of the cost in a single future.
+    pub fn uses_derivatives(&self) -> bool {
         matches!(self, Self::GaussNewton { .. } | Self::Gradient { .. } | Self::Qp { .. })
     }
 }

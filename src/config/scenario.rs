@@ -21,7 +21,7 @@ pub struct ScenarioSpec {
     pub start: At<Timestamp>,
     /// Length of the run.
     pub length: At<TimeSpan>,
-    /// Number of days of the year that the scenario represents; those of a folder add up to 365.
+    /// Number of days of the year that the scenario represents; the scenarios of a folder add up to 365.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days_per_year: Option<At<f64>>,
     /// Simulated futures per case, with the same random numbers in every case (default 20).

@@ -360,7 +360,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                         Some(Spanned::new(span, DeValue::Table(table)))
                     }
                     Some((tag, inner)) => {
-                        let what = format!("`{tag}` needs settings and cannot be just a word");
+                        let what = format!("`{tag}` needs settings; its name alone is not enough");
                         self.findings.report("wrong-type", span, what, format!("write {}", written(tag, *inner)));
                         None
                     }
@@ -395,8 +395,8 @@ impl<'s, 'i> Shape<'s, 'i> {
                     Some(kind) => {
                         let tag =
                             table.get(kind.get_ref().as_ref()).and_then(|v| v.get_ref().as_str()).unwrap_or("hold");
-                        let help = format!("write `{} = {{ {tag} = {{ … }} }}`: the choice is the key", spot.key);
-                        (kind.span(), format!("`{}` is not a key of a choice", kind.get_ref()), help)
+                        let help = format!("use the choice as the key: `{} = {{ {tag} = {{ … }} }}`", spot.key);
+                        (kind.span(), format!("`{}` is not a key here", kind.get_ref()), help)
                     }
                     None if several > 1 => (
                         extra.get(1).map_or(span.clone(), |k| k.span()),
@@ -452,11 +452,11 @@ impl<'s, 'i> Shape<'s, 'i> {
             && let Some(word) = value.get_ref().as_str()
         {
             let help = format!(
-                "write `{} = {{ {word} = {} }}`: the choice is the key",
+                "use the choice as the key: `{} = {{ {word} = {} }}`",
                 spot.key,
                 example(word).unwrap_or("{ … }")
             );
-            self.findings.report("wrong-type", key.span(), format!("`{tag}` is not a key of a choice"), help);
+            self.findings.report("wrong-type", key.span(), format!("`{tag}` is not a key here"), help);
             return None;
         }
         if found.is_none() {

@@ -34,7 +34,7 @@ impl TimeSpan {
     }
 
     /// The span of `steps` steps.
-    pub fn of_steps(steps: usize, step_ms: i64) -> Self {
+    pub fn from_steps(steps: usize, step_ms: i64) -> Self {
         Self::from_ms(i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(step_ms))
     }
 

@@ -72,7 +72,7 @@ pub(super) fn unclosed(text: &str) -> Option<Range<usize>> {
                 continue;
             }
             b'{' | b'[' => {
-                // the header of a table at the start of a line is not an array
+                // a table header at the start of a line is not an array
                 if open.is_empty() && text[..at].rsplit('\n').next().is_some_and(|head| head.trim().is_empty()) {
                     at += text[at..].find('\n').unwrap_or(text.len() - at);
                     continue;

@@ -1,4 +1,4 @@
-//! Limits on what a control sums up to over a plan.
+//! Limits on the sum of a control over a plan.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

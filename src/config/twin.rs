@@ -182,7 +182,7 @@ pub struct SignalSpec {
     /// Column of a wide log, or tag of a long one (default: the name).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<At<String>>,
-    /// Unit of the column, when it differs: values are converted on reading.
+    /// Unit of the column, if it differs; values are converted when they are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column_unit: Option<At<String>>,
     /// Limits `[low, high]` that should be kept; `-inf` and `inf` leave an end open.
@@ -201,10 +201,10 @@ pub struct SignalSpec {
     /// Largest change of a control from one step to the next: a number, or `{ up = 1.0, down = 0.5 }`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_move: Option<At<MaxMove>>,
-    /// A control takes only whole multiples of this, like a lot size.
+    /// The control takes only whole multiples of this value, e.g. a lot size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiple: Option<At<f64>>,
-    /// A control is either off (0) or at least this: a minimum load, a minimum order.
+    /// The control is either off (0) or at least this value, e.g. a minimum load or a minimum order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_on: Option<At<f64>>,
     /// With `min_on`: minimum time on.
@@ -231,7 +231,7 @@ pub struct SignalSpec {
     /// With `next`: learn the error of the equation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residual: Option<At<bool>>,
-    /// Known signs of effects: control name → `"+"`, `"-"` or `"0"`. A model that contradicts one is refused.
+    /// Known signs of effects: control name → `"+"`, `"-"` or `"0"`. A model that contradicts one is rejected.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub effects: IndexMap<String, At<Effect>>,
 }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::resolve::{Faults, Names, Wanted};
 
-/// One order and the expressions that it follows from, in its unit.
+/// One order and its expressions, in the unit of the order.
 #[derive(Debug, Clone)]
 pub struct BaseStockSettings {
     order: usize,

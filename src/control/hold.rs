@@ -30,7 +30,7 @@ impl HoldSettings {
     }
 }
 
-/// u(t) = c for each named control. `max_move` limits how fast a control gets there.
+/// u(t) = c for each named control. `max_move` limits how fast a control reaches its value.
 #[derive(Debug, Clone)]
 pub struct Hold(HoldSettings);
 

@@ -33,8 +33,8 @@ pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64
     hard.clamp(nearest)
 }
 
-/// Number of steps for which `signal` has been on, or off, before the current frame of the window. If the window is too
-/// short to tell, it is the longest time that matters.
+/// Number of steps for which `signal` has been on, or off, before the current frame of the window. If the window does
+/// not reach back to the last switch, it is the longest minimum time.
 pub fn since(signal: &Signal, column: usize, window: &Window, row: usize) -> usize {
     let switching = signal.switching;
     let known = |lag: usize| lag < window.depth() && window.column(column, lag)[row].is_finite();

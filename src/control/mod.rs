@@ -72,11 +72,12 @@ pub trait Controller: Send {
     fn depth(&self) -> usize {
         1
     }
-    /// Why its plans are shorter than the horizon that was asked for.
+    /// The skill horizon, if its plans are shorter than requested.
     fn skill_horizon(&self) -> Option<SkillHorizon> {
         None
     }
-    /// Predicted against re-scored costs of its plans so far; `None` if it does not plan, or was not asked to re-score.
+    /// Predicted against re-scored costs of its plans so far; `None` if the controller does not plan or does not
+    /// re-score.
     fn optimism_check(&self) -> Option<OptimismCheck> {
         None
     }
@@ -84,7 +85,7 @@ pub trait Controller: Send {
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()>;
 }
 
-/// The plant for which a controller is built, and how it computes.
+/// The plant for which a controller is built, and the resources for its computations.
 #[derive(Clone)]
 pub struct Context<'a> {
     pub schema: &'a Arc<Schema>,
@@ -99,7 +100,7 @@ pub struct Context<'a> {
     pub timezone: TimeZone,
     /// Seed of the planner's random numbers.
     pub seed: u64,
-    /// Clock by which plans keep their budget; `None`: no budget.
+    /// Clock for the time budget of plans; `None`: no budget.
     pub clock: Option<&'a Clock>,
     /// Whether some plans are re-scored on members of the model that they were not optimised on ([`OptimismCheck`]).
     pub rescored: bool,

@@ -70,7 +70,7 @@ fn week(faults: &mut Faults<'_>, name: &str, entries: &[At<ScheduleEntry>]) -> O
 }
 
 /// u(t) = the value of the last entry at or before the local time at which the step starts. Before the first entry of a
-/// week, the last one of the week before holds.
+/// week, the last one of the week before applies.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     settings: ScheduleSettings,

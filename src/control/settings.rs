@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::resolve::{Faults, Names, all};
 use crate::schema::Role;
 
-/// What a controller is built from: columns, numbers and programs.
+/// Resolved settings of a controller: columns, numbers and programs.
 #[derive(Debug, Clone)]
 pub enum ControllerSettings {
     Replay,
@@ -29,7 +29,7 @@ impl ControllerSettings {
     ///
     /// # Errors
     /// [`Error::Config`] with the faults of all controllers.
-    pub fn of_scenario(file: &Loaded<ScenarioSpec>, names: &Names<'_>) -> Result<Vec<Self>> {
+    pub fn from_scenario(file: &Loaded<ScenarioSpec>, names: &Names<'_>) -> Result<Vec<Self>> {
         let mut faults = Faults::new(file);
         let cases = file.value.case.iter();
         let settings =
@@ -86,7 +86,7 @@ impl ControllerSettings {
 /// Largest number of steps for which `settle` may leave the plant to its own controller (guess).
 const MOST_SETTLE_STEPS: usize = 100_000;
 
-/// What `control` and `advise` are built from.
+/// Resolved settings of `control` and `advise`.
 #[derive(Debug, Clone, Default)]
 pub struct LiveSettings {
     pub mpc: ResolvedMpc,
@@ -99,7 +99,7 @@ impl LiveSettings {
     ///
     /// # Errors
     /// [`Error::Config`] with all faults of the table.
-    pub fn of_twin(file: &Loaded<TwinSpec>) -> Result<Self> {
+    pub fn from_twin(file: &Loaded<TwinSpec>) -> Result<Self> {
         let mut faults = Faults::new(file);
         let settings = Self::resolve(&mut faults, &Names::new(file));
         faults.into_result()?;

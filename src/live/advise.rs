@@ -64,7 +64,7 @@ pub fn advise(
     let kpis = changes(compiled, &ahead, &planned, &kept);
     let now: Vec<f64> = signals.iter().map(|&c| ahead.realised.at(c, ahead.past - 1)[0]).collect();
     let alone = effects_alone(compiled, &ahead, &mut follow, &planned, &now, &kpis)?;
-    let span = TimeSpan::of_steps(horizon, plant.log.step_ms);
+    let span = TimeSpan::from_steps(horizon, plant.log.step_ms);
     let within_log = settings.within_log();
     let moved = signals.iter().zip(moves.into_iter().zip(requested));
     let controls = moved.zip(now.into_iter().zip(alone)).map(|((&c, (value, requested)), (now, alone))| {

@@ -158,7 +158,7 @@ impl Source {
         if !self.spec.value.tunes() || !plans || !learns {
             return Ok(None);
         }
-        let (timezone, mpc) = (self.spec.value.zone()?, LiveSettings::of_twin(&self.spec)?.mpc);
+        let (timezone, mpc) = (self.spec.value.zone()?, LiveSettings::from_twin(&self.spec)?.mpc);
         let ground = TuningInputs {
             schema: &self.schema,
             spec: &self.spec.value,

@@ -214,7 +214,7 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
         out.push(format!(
             "Plans cover {} in {}{}{}. These settings are the simplest of {} candidates that perform as well as the best one, tested in closed loop \
              ({}, {} each) against a plant model of another family that was trained on the other half of the log",
-            crate::config::TimeSpan::of_steps(setting.horizon, step_ms(m)),
+            crate::config::TimeSpan::from_steps(setting.horizon, step_ms(m)),
             crate::error::plural(setting.moves, "move", "moves"),
             if setting.replan > 1 { format!(", replanned every {} steps", setting.replan) } else { String::new() },
             if setting.cost_to_go { ", with a terminal cost learned from the log" } else { "" },

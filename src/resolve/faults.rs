@@ -84,7 +84,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Adds a fault of the log, not of the file ([`Fault::about_log`]).
+    /// Adds a fault that concerns the log, not the file ([`Fault::about_log`]).
     pub fn add_about_log(
         &mut self,
         code: &'static str,
@@ -99,7 +99,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Reports every control that is named twice; `what` are the entries that name it.
+    /// Reports every control that is named twice; `what` says in messages what names it.
     pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, what: &str) {
         let mut known = HashSet::new();
         for name in names {
@@ -111,13 +111,13 @@ impl<'a> Faults<'a> {
     }
 }
 
-/// All items, or `None` if one is missing. Every item is made, so that each reports its faults.
+/// All items, or `None` if one is missing. All items are evaluated, so that each reports its faults.
 pub fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let items: Vec<Option<T>> = items.collect();
     items.into_iter().collect()
 }
 
-/// `did you mean …?`, or the list of what there is.
+/// `did you mean …?`, or the list of known names.
 pub fn suggest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(name, known.iter().copied()) {

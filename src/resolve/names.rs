@@ -21,11 +21,11 @@ pub struct Names<'a> {
     pub scope: Scope,
     /// The signals; those with an invalid unit have the unit `1`.
     pub schema: Schema,
-    /// Names whose unit is at fault. Faults that follow from it are not reported.
+    /// Names with an invalid unit. Faults that follow from it are not reported.
     unsure: HashSet<String>,
 }
 
-/// What an expression must be.
+/// What is required of an expression.
 pub struct Wanted<'u> {
     /// The setting that the expression belongs to, for messages.
     pub what: String,
@@ -117,7 +117,7 @@ impl<'a> Names<'a> {
         self.scope.signals.get(signal).map(|(_, unit)| unit)
     }
 
-    /// Whether an expression reads a name whose unit is at fault.
+    /// Whether an expression reads a name with an invalid unit.
     pub fn is_unsure(&self, expr: &str) -> bool {
         expr.split(|c: char| !c.is_alphanumeric() && c != '_')
             .any(|n| self.unsure.contains(n) || self.file.damage.names.contains(n))
@@ -153,7 +153,8 @@ impl<'a> Names<'a> {
             None if self.is_lost(faults, name) => {}
             None if self.spec().parameters.contains_key(name) => wrong_role(faults, "a parameter"),
             None => {
-                // A typing error is nearer to a name of the right role; for any other signal the help states the role.
+                // Suggest a similar name with the right role. If only other signals are similar, the help also states
+                // the role.
                 let near = |among: &mut dyn Iterator<Item = &'a str>| nearest(name, among);
                 let (own, other) = (near(&mut known.iter().copied()), near(&mut self.signals.keys().copied()));
                 let help = match (own, other) {
@@ -236,8 +237,11 @@ impl<'a> Names<'a> {
         } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > 0.0) {
             let rounded = (**value / **multiple).round();
             if (**value / **multiple - rounded).abs() > 1e-9 {
-                let message =
-                    format!("{owner}: {} is not a multiple of {} of `{name}`", short(**value), multiple.value);
+                let message = format!(
+                    "{owner}: {} is not a multiple of {}, as `{name}` requires",
+                    short(**value),
+                    multiple.value
+                );
                 let help = format!("write e.g. {}", short(rounded * **multiple));
                 faults.add("outside-limits", &value.span, message, help);
             }

@@ -35,7 +35,7 @@ pub fn run_scenario(
     let mut compiled = Compiled::new(&plant.spec, &plant.schema, &s.parameter)?;
     let steps = plant.steps(s.length.value);
     let (past, realised) = conditions::realise(plant, &mut compiled, scenario, steps)?;
-    let settings = ControllerSettings::of_scenario(scenario, &plant.names().with(&s.parameter))?;
+    let settings = ControllerSettings::from_scenario(scenario, &plant.names().with(&s.parameter))?;
     let closed_loop = ClosedLoop {
         plant,
         twin: &plant.twin.with_equations(compiled.equations.clone()),

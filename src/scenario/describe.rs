@@ -80,7 +80,7 @@ pub fn controller(
                 PlannerSpec::Icem { .. } => "iCEM",
             };
             let ResolvedMpc { horizon, replan, risk, .. } = plant.tuned((**mpc).clone(), objective);
-            let every_step = TimeSpan::of_steps(1, plant.log.step_ms);
+            let every_step = TimeSpan::from_steps(1, plant.log.step_ms);
             let replan = replan.filter(|r| *r != every_step);
             let replan = replan.map_or_else(|| "every step".into(), |r| format!("every {r}"));
             let risk = risk.map_or_else(|| "mean".into(), |r| format!("{r} quantile"));

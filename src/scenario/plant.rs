@@ -87,7 +87,7 @@ impl Plant {
     /// # Errors
     /// [`Error::Config`] with the faults of `[mpc]`.
     pub fn live(&self, objective: &Objective) -> Result<LiveSettings> {
-        let LiveSettings { mpc, safe } = LiveSettings::of_twin(&self.spec)?;
+        let LiveSettings { mpc, safe } = LiveSettings::from_twin(&self.spec)?;
         Ok(LiveSettings { mpc: self.tuned(mpc, objective), safe })
     }
 
@@ -104,7 +104,7 @@ impl Plant {
             None => suited.map_or(1, |s| s.replan),
         };
         let steps = suited.map_or(self.card.horizon, |s| s.horizon).max(replan);
-        let span = |steps| TimeSpan::of_steps(steps, self.log.step_ms);
+        let span = |steps| TimeSpan::from_steps(steps, self.log.step_ms);
         ResolvedMpc {
             replan: settings.replan.or(Some(span(replan))),
             cost_to_go: settings.cost_to_go.or(suited.map(|s| s.cost_to_go)),

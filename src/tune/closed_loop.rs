@@ -118,7 +118,7 @@ impl<'a> ClosedLoopTests<'a> {
         }
     }
 
-    /// Makes the runs number `runs` of `setting` with the plants of its own family.
+    /// Makes the runs with the numbers `runs` of `setting`, with the plants of its own family.
     ///
     /// # Errors
     /// Errors of building the controller.
@@ -228,10 +228,10 @@ impl<'a> ClosedLoopTests<'a> {
 /// The twin's `[mpc]` table with the values of `setting`.
 fn with_settings(inputs: &TuningInputs, setting: &MpcSettings) -> ResolvedMpc {
     ResolvedMpc {
-        horizon: Some(TimeSpan::of_steps(setting.horizon, inputs.log.step_ms)),
+        horizon: Some(TimeSpan::from_steps(setting.horizon, inputs.log.step_ms)),
         moves: Some(setting.moves),
         correction: Some(setting.correction),
-        replan: Some(TimeSpan::of_steps(setting.replan, inputs.log.step_ms)),
+        replan: Some(TimeSpan::from_steps(setting.replan, inputs.log.step_ms)),
         cost_to_go: Some(setting.cost_to_go),
         budget: None,
         ..inputs.mpc.clone()

@@ -39,7 +39,7 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
     let step = TimeSpan::from_ms(inputs.log.step_ms);
     progress("tuning MPC: fitting the models");
     let pool = match ModelPool::fit(inputs) {
-        // Half of a log may be too short, even if the log is not.
+        // Half of a log may be too short even if the whole log is not.
         Err(Error::Data(_)) => return Ok(None),
         other => other?,
     };
@@ -48,7 +48,7 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
     let has_terminal_cost = pool.terminal_costs.iter().chain([&pool.full_terminal_cost]).all(Option::is_some);
     if cost_to_go == Some(true) && !has_terminal_cost {
         let message = "a terminal cost would explain less than half of the variance, or the objective is not a sum over \
-                       steps; remove `cost_to_go`, and price what is left at the end of a plan with `terminal`";
+                       steps; remove `cost_to_go`, and use `terminal` to price the state at the end of a plan";
         return Err(Error::Data(message.into()));
     }
     let model_horizon = || inputs.model.horizon.steps(step, 1).max(shortest_replan);
@@ -173,8 +173,9 @@ impl TuningSearch<'_> {
         Ok(indices.into_iter().find(|&i| self.ties(i, best)))
     }
 
-    /// Makes all runs of candidate `current` with one setting changed to each of `values`. Returns the best, or `current` if it
-    /// ties with the best, or if the best gains less than `gain_share` of what `current` gains over the log.
+    /// Makes all runs of candidate `current` with one setting changed to each of `values`. Returns the best, or
+    /// `current` if it ties with the best, or if the gain of the best is less than `gain_share` of the gain of
+    /// `current` over the log.
     fn vary<T: Copy>(
         &mut self,
         current: usize,

@@ -1,6 +1,4 @@
-//! Limits of what the plant does, kept by plans: hard ones, soft ones by rank, and by how much futures spread.
-
-// A list of one stretch of training rows.
+//! Plans satisfy the limits of the plant: hard limits, soft limits by rank, and tightened limits.
 
 use super::plant;
 
@@ -14,7 +12,8 @@ use twinopt::simulate::Simulated;
 use twinopt::trajectory::Trajectory;
 use twinopt::twin::Twin;
 
-/// What warms one room cools the other: `a` settles at u, `b` at 10 − u. Both should stay below 4, and money wants AIM.
+/// A control with opposite effects on two states: `a` settles at u, `b` at 10 − u. Both should stay below 4. The
+/// objective alone would choose u = AIM.
 const SEESAW: &str = r#"
 name = "seesaw"
 step = "1min"
@@ -30,7 +29,7 @@ money = { sum = "(u - AIM)^2" }
 money = PRICE
 "#;
 
-/// Where the control settles.
+/// The value at which the control settles.
 fn settles(least: &str, aim: &str, price: &str, mpc: &str, planner: &str) -> f64 {
     let plant = Plant::new(&SEESAW.replace("LEAST", least).replace("AIM", aim).replace("PRICE", price));
     let twin = plant.known();
@@ -45,9 +44,9 @@ fn settles(least: &str, aim: &str, price: &str, mpc: &str, planner: &str) -> f64
 }
 
 #[test]
-fn a_higher_rank_has_strict_priority_over_lower_ranks_and_money() {
+fn limits_of_a_rank_have_strict_priority_over_later_ranks_and_the_objective() {
     let planners = ["gauss_newton = {}", "qp = {}", "icem = { population = 64, iterations = 6 }"];
-    // (least a, aim of money, ranks, where the control settles)
+    // (hard lower limit of `a`, AIM, ranks, value at which the control settles)
     let cases = [
         ("-inf", "5", "", 5.0),
         ("-inf", "5", "ranks = { a = 1, b = 2 },", 4.0),
@@ -55,7 +54,7 @@ fn a_higher_rank_has_strict_priority_over_lower_ranks_and_money() {
         ("-inf", "5", "ranks = { a = 2, b = 1 },", 6.0),
         ("-inf", "1", "ranks = { a = 3, b = 1 },", 6.0),
         ("-inf", "9", "ranks = { a = 2 },", 4.0),
-        // The hard limit stands above both: rank 1 is broken as little as it allows.
+        // The hard limit takes precedence: the limit of rank 1 is violated as little as the hard limit allows.
         ("5", "9", "ranks = { a = 1, b = 2 },", 5.0),
         ("7", "1", "ranks = { a = 1, b = 2 },", 7.0),
     ];
@@ -70,7 +69,7 @@ fn a_higher_rank_has_strict_priority_over_lower_ranks_and_money() {
     }
 }
 
-/// More yields more, up to a limit; half a unit of noise at every step.
+/// A first-order plant whose limit is below the target of the objective, with process noise of half a unit.
 const NOISY: &str = r#"
 name = "noisy"
 step = "1min"
@@ -96,7 +95,7 @@ fn noisy(limit: &str) -> (Plant, Twin, Arc<Trajectory>) {
     (plant, twin, Arc::new(log))
 }
 
-/// Of the noisy plant under MPC, settled.
+/// States of the noisy plant under MPC, after it has settled.
 fn levels(limit: &str, mpc: &str) -> Vec<f64> {
     let (plant, twin, log) = noisy(limit);
     let text = format!("controller.mpc = {{ horizon = '6min', within_log = false, correction = 0.0, {mpc} }}");
@@ -110,7 +109,7 @@ fn share_above(levels: &[f64], limit: f64) -> f64 {
 }
 
 #[test]
-fn limits_hold_with_the_requested_confidence() {
+fn limits_are_satisfied_with_the_requested_confidence() {
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     for limit in ["hard = [-inf, 10]", "soft = [-inf, 10]"] {
         let soft = limit.starts_with("soft");
@@ -134,7 +133,7 @@ fn limits_hold_with_the_requested_confidence() {
             assert!(with < 0.065 && most < 0.02, "{limit} {planner}: {with} {most}");
             if !planner.starts_with("icem") {
                 assert!(without > 0.3, "{limit} {planner}: {without}");
-                // No more distance than it takes.
+                // Limits are not tightened more than necessary.
                 assert!(with > 0.03 && most > 0.003, "{limit} {planner}: {with} {most}");
             }
         }
@@ -142,7 +141,7 @@ fn limits_hold_with_the_requested_confidence() {
 }
 
 #[test]
-fn contradicting_tightened_limits_keep_the_middle() {
+fn the_state_stays_in_the_middle_of_contradicting_tightened_limits() {
     for planner in ["gauss_newton = {}", "qp = {}"] {
         let mpc = format!("ranks = {{ x = 1 }}, confidence = 0.95, planner.{planner}");
         let levels = levels("soft = [9.5, 10.5]", &mpc);
@@ -151,7 +150,7 @@ fn contradicting_tightened_limits_keep_the_middle() {
     }
 }
 
-/// Two tanks in a row behind one valve; money wants more in the upper one than the lower one can take.
+/// Two tanks in series behind one valve. At the optimum without limits, the lower tank would be too full.
 const TANKS: &str = r#"
 name = "tanks"
 step = "1min"
@@ -201,6 +200,6 @@ fn a_linear_twin_with_limits_is_planned_by_quadratic_programs() {
     let (exact, gauss_newton) = (run(""), run(", planner.gauss_newton = {}"));
     println!("qp {exact:.6}, gauss_newton {gauss_newton:.6}");
     assert_eq!(exact, run(", planner.qp = {}"));
-    // what is best over a plan is not what is best over the run
+    // the best plans do not give exactly the best run
     assert!(exact <= gauss_newton * (1.0 + 1e-3), "{exact} against {gauss_newton}");
 }

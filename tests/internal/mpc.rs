@@ -1,7 +1,5 @@
 //! MPC in closed loop: order-up-to levels, offset-free tracking, time budgets, terminal costs, limits.
 
-// Lists of one range of training rows.
-
 use super::plant;
 
 use std::sync::Arc;
@@ -61,12 +59,12 @@ fn planning_order_up_to_levels_is_no_worse_than_planning_orders() {
     let position = "on_hand + lag(ordered, 1) + lag(ordered, 2)";
     let settings = "horizon = '8d', moves = 4, particles = 8, within_log = false, planner.icem = { population = 32 }";
     let levels = format!("base_stock = [{{ order = 'ordered', position = '{position}', level = [10, 80] }}]");
-    let by = |replan: &str| {
+    let costs = |replan: &str| {
         let orders = run(&format!("controller.mpc = {{ {settings}, replan = '{replan}' }}"));
         let levels = run(&format!("controller.mpc = {{ {settings}, replan = '{replan}', {levels} }}"));
         (plant.value(&orders), plant.value(&levels))
     };
-    let (daily, every_four_days) = (by("1d"), by("4d"));
+    let (daily, every_four_days) = (costs("1d"), costs("4d"));
     // The best fixed level, which the plans do not know.
     let fixed = |level: usize| {
         let loops = format!("{{ order = 'ordered', position = '{position}', level = '{level}' }}");
@@ -76,7 +74,8 @@ fn planning_order_up_to_levels_is_no_worse_than_planning_orders() {
     println!(
         "orders and levels: {daily:.2?} replanned daily, {every_four_days:.2?} every four days; best fixed level {best:.2}"
     );
-    // Between two plans only levels react to demand. With daily plans both do, and differ by sampling noise only.
+    // Between two plans only levels react to demand. With daily plans both methods react, and differ by sampling noise
+    // only.
     assert!(every_four_days.1 < 0.95 * every_four_days.0, "{every_four_days:?}");
     assert!(daily.1 < 1.05 * daily.0, "{daily:?}");
     // A few futures contain too few shortages to find the best level exactly.
@@ -198,7 +197,7 @@ impl Dynamics for Counted<'_> {
 }
 
 #[test]
-fn a_plan_out_of_time_is_the_best_so_far() {
+fn a_plan_that_runs_out_of_time_is_the_best_so_far() {
     let plant = Plant::new(LEAKY);
     let log = tank_log(&plant);
     let twin = tank(&plant, 1.0, &log);
@@ -264,7 +263,7 @@ cost = 1.0
 "#;
 
 #[test]
-fn terminal_prices_count_in_plans_only() {
+fn terminal_prices_apply_only_in_plans() {
     let plant = Plant::new(FILLED);
     let twin = plant.known();
     let mut log = plant.log(30);
@@ -278,11 +277,11 @@ fn terminal_prices_count_in_plans_only() {
     // The objective of the run is the cost only. The last inflow of a plan arrives after its end.
     assert_eq!([run(""), run(", terminal = { stored = -3.0 }")].map(|v| v.round()), [0.0, 40.0]);
     let unknown = plant.controller(&twin, "controller.mpc = { horizon = '4min', terminal = { sotred = -3.0 } }");
-    let Err(Error::Config(faults)) = unknown.map(|_| ()) else { panic!("a price of no KPI") };
+    let Err(Error::Config(faults)) = unknown.map(|_| ()) else { panic!("an unknown KPI must be a fault") };
     assert_eq!(faults[0].code, "unknown-kpi");
 }
 
-/// An MPC whose controls are checked to be within their limits already.
+/// An MPC controller. Checks that its controls are within their limits before they are clamped.
 struct Checked<'a>(Mpc<'a>, Signal);
 
 impl Controller for Checked<'_> {
@@ -329,7 +328,7 @@ fn a_short_plan_with_a_terminal_cost_is_as_good_as_a_long_plan() {
     let mut level = 2.0;
     for t in 0..log.steps {
         let sp = 2.0 + (t as f64 / 60.0).sin();
-        // A poor controller with a dither.
+        // A log under a poor controller with a dither.
         let u = (0.2 * sp + 0.3 * (sp - level) + 0.2 * key.normal(t as u64)).clamp(0.0, 2.0);
         log.at_mut(charge, t)[0] = level;
         log.at_mut(wanted, t)[0] = sp;
@@ -440,7 +439,7 @@ fn simulation_enforces_minimum_on_and_off_times() {
 }
 
 #[test]
-fn plans_do_not_depend_on_threads() {
+fn plans_with_ensemble_members_do_not_depend_on_the_number_of_threads() {
     let room = Room { noise: 0.1, members: 3, ..Room::new() };
     let bits = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

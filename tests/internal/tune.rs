@@ -1,4 +1,4 @@
-//! MPC tuned on a log alone, tested on the plant that made the log.
+//! MPC is tuned on a log alone and tested on the plant that generated the log.
 
 use super::plant;
 
@@ -91,7 +91,7 @@ impl Tank {
     }
 
     fn mpc(&self) -> ResolvedMpc {
-        LiveSettings::of_twin(&self.spec).unwrap().mpc
+        LiveSettings::from_twin(&self.spec).unwrap().mpc
     }
 
     fn tuned(&self) -> TunedMpc {
@@ -123,10 +123,10 @@ impl Tank {
         let twin = Twin::new(learned.map, learned.noise_model, &self.log, &split.train, Provenance::default())
             .with_envelope(&self.log, &split.train);
         let mpc = ResolvedMpc {
-            horizon: Some(TimeSpan::of_steps(s.horizon, self.log.step_ms)),
+            horizon: Some(TimeSpan::from_steps(s.horizon, self.log.step_ms)),
             moves: Some(s.moves),
             correction: Some(s.correction),
-            replan: Some(TimeSpan::of_steps(s.replan, self.log.step_ms)),
+            replan: Some(TimeSpan::from_steps(s.replan, self.log.step_ms)),
             cost_to_go: Some(s.cost_to_go),
             ..self.mpc()
         };

@@ -18,19 +18,19 @@ const VIOLATION_PENALTY: f64 = 1e3;
 #[derive(Default)]
 pub(super) struct Evaluator {
     plan: PlanState,
-    /// One per number of candidates and kind of futures.
+    /// One for each combination of a number of candidates and a kind of futures.
     rollouts: Vec<Rollout>,
     /// Rollout of many futures of one sequence.
     simulation: Option<Rollout>,
     violation: ConstraintViolation,
-    /// For each candidate of the last batch, what pessimism adds to its cost.
+    /// The pessimism in the cost of each candidate of the last batch.
     uncertainty_costs: Vec<f64>,
     /// Of the last linearisation.
     pub trace: Trace,
     scratch: Scratch,
 }
 
-/// What belongs to the current plan.
+/// The state of the current plan.
 #[derive(Default)]
 struct PlanState {
     futures: Futures,
@@ -70,7 +70,7 @@ impl Evaluator {
         self.plan.margins = margins;
     }
 
-    /// For each candidate of the last batch, what pessimism adds to its cost.
+    /// The pessimism in the cost of each candidate of the last batch.
     pub fn uncertainty_costs(&self) -> &[f64] {
         &self.uncertainty_costs
     }

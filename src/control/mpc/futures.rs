@@ -22,8 +22,8 @@ pub(super) enum Noise {
 
 /// Largest number of members on which a plan of the mean is re-scored (guess).
 const MOST_RESCORED: usize = 8;
-/// Largest number of members with pessimism. Each costs as much as planning on the mean, and a member of a Gaussian process
-/// ten times that.
+/// Largest number of members of a plan with pessimism. Each costs as much as planning on the mean, and a member of a
+/// Gaussian process ten times that.
 const MOST_PESSIMISTIC: usize = 3;
 
 impl Futures {

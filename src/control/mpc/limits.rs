@@ -36,7 +36,7 @@ pub(super) struct PlantLimit {
     pub bounds: Bounds,
     /// Violations are divided by this.
     pub scale: f64,
-    /// Whether the signal is known one step ahead. States are; outputs belong to the completed frame.
+    /// Whether the value after the step is limited, as for states. Outputs belong to the completed frame.
     pub ahead: bool,
     /// Rank of a soft limit; 0 is a hard limit.
     pub rank: u32,
@@ -80,7 +80,7 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
     // A control may be switched off even if it is always on in the log.
     let bounds =
         if s.switching.least > 0.0 { Bounds { low: bounds.low.min(0.0).max(s.hard.low), ..bounds } } else { bounds };
-    // Between multiples, moves are multiples, too.
+    // Moves between multiples are multiples themselves.
     let whole = |size: f64| match s.multiple > 0.0 && size.is_finite() {
         true => (size / s.multiple + 1e-9).floor() * s.multiple,
         false => size,
@@ -117,8 +117,8 @@ pub(super) fn plant_limits(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> V
     limits
 }
 
-/// The hard limit of a signal. Learned states must also stay within their widened logged range. Otherwise an unreachable
-/// target would drive the plant to where the model knows nothing.
+/// The hard limit of a signal. Learned states must also stay within their widened logged range. Otherwise an
+/// unreachable target would drive the plant out of the training data.
 fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<PlantLimit> {
     let s = &dynamics.schema().signals[signal];
     let learned = within_log && s.role == Role::State && dynamics.is_learned(signal);

@@ -50,7 +50,8 @@ pub(super) fn linearise(
     model.filter(|l| l.cost.is_finite() && l.gradient.iter().all(|g| g.is_finite()))
 }
 
-/// The model from the trace of a batch whose first candidate is the point and whose others are changed by `differences`.
+/// The model from a traced batch: its first candidate is the point itself, and in the others one value each is changed,
+/// by `differences`.
 fn local_model(
     evaluator: &mut Evaluator,
     setup: &Setup,
@@ -83,7 +84,7 @@ fn local_model(
                 *g += w * r[at] * derivative(k);
             }
             if w < 0.0 {
-                // A residual that should be large has a gradient, but no square to minimise.
+                // A residual that is maximised contributes its gradient, but no square to minimise.
                 model.gradient.iter_mut().enumerate().for_each(|(k, g)| *g += w * r[at] * derivative(k));
                 continue;
             }

@@ -64,7 +64,7 @@
 //! **Optimism check.** The first plan and one in eight later plans, chosen at random, are re-scored in held-out futures
 //! ([`OptimismCheck`]).
 //!
-//! The defaults stand at the fields of [`crate::config::MpcSpec`]. The optimisers are in [`super::planner`].
+//! The defaults are documented at the fields of [`crate::config::MpcSpec`]. The optimisers are in [`super::planner`].
 
 mod blocks;
 mod budget;

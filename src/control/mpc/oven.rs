@@ -21,7 +21,7 @@ pub const POWER: usize = 3;
 pub struct Oven {
     pub schema: Arc<Schema>,
     pub members: usize,
-    /// Horizon of skill of each signal.
+    /// Skill horizon of each signal.
     pub reach: [Option<usize>; 4],
     pub support: Support,
 }

@@ -81,7 +81,7 @@ impl ParticlePlan {
         }
         control_paths(setup, start, std::slice::from_ref(&plan.controls), &mut self.path);
         self.path.truncate(setup.horizon.replan * controls);
-        // The memory of a failed plan is useless, but its controls may be needed again if the next plan fails, too.
+        // The memory of a failed plan is useless, but its controls may be needed again if the next plan also fails.
         self.plan = Some(Plan { memory: if failed { Vec::new() } else { plan.memory }, ..plan });
     }
 }

@@ -13,7 +13,7 @@ const MOST_TREE_VALUES: f64 = 8.0;
 /// planner that needs derivatives if there are none.
 pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> PlannerSpec {
     let differentiable = is_differentiable(settings, dynamics);
-    if let Some(planner) = settings.planner.as_ref().filter(|p| !p.follows_slopes() || differentiable) {
+    if let Some(planner) = settings.planner.as_ref().filter(|p| !p.uses_derivatives() || differentiable) {
         return planner.clone();
     }
     let controls = &settings.controls;

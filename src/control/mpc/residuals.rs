@@ -47,7 +47,7 @@ struct Size {
 /// The residuals of an objective.
 pub(super) struct Residuals {
     pub list: Vec<Residual>,
-    /// Terms whose gradient is more than that of their residuals.
+    /// Terms whose gradient is not only that of their residuals.
     pub other_terms: Vec<usize>,
 }
 
@@ -135,7 +135,7 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// Makes room for `size` = steps × rows values of each residual and limit.
+    /// Resizes the trace to `size` = steps × rows values of each residual and limit.
     pub fn resize(&mut self, residuals: usize, limits: usize, size: usize) {
         self.residuals.resize_with(residuals, Default::default);
         self.limits.resize_with(limits, Default::default);

@@ -16,7 +16,8 @@ const LARGEST_RANK: u32 = 3;
 const MOST_PARTICLES: usize = 1000;
 const LARGEST_PESSIMISM: f64 = 100.0;
 
-/// What MPC is built from. The fields are those of [`MpcSpec`]. Absent ones have the defaults that are given there.
+/// The resolved settings of MPC. The fields are those of [`MpcSpec`]; absent settings have the defaults documented
+/// there.
 #[derive(Debug, Clone, Default)]
 pub struct ResolvedMpc {
     /// Columns of the planned controls.
@@ -86,7 +87,7 @@ impl ResolvedMpc {
         self.within_log.unwrap_or(true)
     }
 
-    /// Resolves the table at `place`; `owner` names it in messages. `None` if it has a fault in what names a signal or KPI.
+    /// Resolves the table at `place`; `owner` names it in messages. `None` if it names an invalid signal or KPI.
     pub(in crate::control) fn resolve(
         faults: &mut Faults<'_>,
         names: &Names<'_>,
@@ -273,28 +274,30 @@ fn stocks(
 }
 
 fn totals(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec) -> Option<Vec<TotalSettings>> {
-    // an open horizon is tuned, up to that of the model
+    // if absent, the horizon is tuned, up to that of the model
     let horizon = spec.horizon.as_ref().unwrap_or(&names.spec().model.horizon).value;
     all(spec.totals.iter().map(|total| {
         let name = &total.control;
         if is_control(names, name) && !moves(spec, name) {
-            let message = format!("{owner}: the plan does not move `{}`, whose total it must limit", name.value);
+            let message = format!("{owner}: `{}` has a limit on its total, but the plan does not move it", name.value);
             faults.add("unknown-signal", &name.span, message, "add it to `controls`");
         } else if is_control(names, name) && spec.base_stock.iter().any(|s| s.order.value == name.value) {
-            let message =
-                format!("{owner}: the plan moves the level of `{}`, so it cannot limit the total", name.value);
+            let message = format!(
+                "{owner}: the total of `{}` cannot be limited, because its order-up-to level is planned",
+                name.value
+            );
             faults.add("out-of-range", &name.span, message, "remove the total, or the entry of `base_stock`");
         }
         TotalSettings::resolve(faults, names, owner, total, horizon)
     }))
 }
 
-/// Only what the plant does can be ranked, and only if it has a soft limit.
+/// Only states, outputs and derived signals with a soft limit can be ranked.
 fn ranks(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec) -> Option<Vec<(usize, u32)>> {
     all(spec.ranks.iter().map(|(name, rank)| {
         if !(1..=LARGEST_RANK).contains(&rank.value) {
             let message = format!("{owner}: the rank of `{name}` must be 1, 2 or 3, but it is {}", rank.value);
-            faults.add("out-of-range", &rank.span, message, "write 1 for the limits that come first");
+            faults.add("out-of-range", &rank.span, message, "rank 1 has the highest priority");
         }
         let place = key_place(faults.text(), name, &rank.span);
         let signal = names.expect(faults, name, &place, &RANKED, "a state, an output or a derived signal")?;

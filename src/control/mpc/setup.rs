@@ -1,4 +1,4 @@
-//! What stays the same from plan to plan.
+//! The part of the planning problem that is the same for all plans.
 
 use super::blocks::Blocks;
 use super::budget::Budget;
@@ -19,7 +19,7 @@ use crate::trajectory::{Frame, Window};
 use crate::twin::{Batch, Dynamics, Support};
 use crate::value::Objective;
 
-/// What stays the same from plan to plan.
+/// The part of the planning problem that is the same for all plans.
 pub(in crate::control) struct Setup<'a> {
     pub dynamics: &'a dyn Dynamics,
     pub objective: Objective,
@@ -84,7 +84,7 @@ impl<'a> Setup<'a> {
         let moves = settings.moves.unwrap_or(MpcSpec::MOST_MOVES.min(horizon.div_ceil(replan)));
         let within_log = settings.within_log();
         let signals = &dynamics.schema().signals;
-        // A shortened plan has its share of the total.
+        // If the horizon is shortened, totals are reduced in proportion.
         let share = horizon as f64 / requested as f64;
         let totals = settings.totals.iter().filter_map(|t| total_limit(t, &controls, requested, step));
         let totals = totals
@@ -97,7 +97,7 @@ impl<'a> Setup<'a> {
         };
         let switching = controls.iter().map(|&c| signals[c].switching.memory()).max().unwrap_or(0);
         let differentiable = is_differentiable(settings, dynamics);
-        let one_future = planner.follows_slopes() && settings.risk.is_none();
+        let one_future = planner.uses_derivatives() && settings.risk.is_none();
         let mut setup = Self {
             orders: controls.iter().map(|_| None).collect(),
             controls,
@@ -168,7 +168,7 @@ impl Setup<'_> {
         let value = |signal: usize, lag: usize| window.column(signal, lag)[row];
         let previous = self.controls.iter().zip(&self.limits.controls).enumerate().map(|(i, (&c, limit))| {
             if self.orders[i].is_some() {
-                // The last level, or one in the middle.
+                // The last level, or the middle of the bounds.
                 let Bounds { low, high } = limit.hard;
                 let last = last.map_or(0.5 * (low + high), |p| p.controls[i]);
                 let multiple = limit.constraints.multiple;

@@ -1,4 +1,4 @@
-//! The skill horizon: plans end where the model stops to beat persistence (SUP-3).
+//! The skill horizon: plans end where the model stops beating persistence (SUP-3).
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub struct SkillHorizon {
     pub signal: usize,
     /// Horizon of the plans, in steps.
     pub reach: usize,
-    /// Horizon that was asked for, in steps.
+    /// Requested horizon, in steps.
     pub horizon: usize,
 }
 
@@ -44,7 +44,7 @@ impl SkillHorizon {
 
     /// The message for the user, with the remedies.
     pub fn text(&self, schema: &Schema, step: TimeSpan) -> String {
-        let span = |steps: usize| TimeSpan::of_steps(steps, step.ms());
+        let span = |steps: usize| TimeSpan::from_steps(steps, step.ms());
         let (reach, name) = (span(self.reach), &schema.signals[self.signal].name);
         format!(
             "plans look {reach} ahead instead of {}, because beyond {reach} the model forecasts `{name}` no better than \

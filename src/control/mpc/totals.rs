@@ -1,4 +1,4 @@
-//! Limits on what a control sums up to over a plan.
+//! Limits on the sum of a control over a plan.
 
 use crate::config::{At, TimeSpan, TotalSpec};
 use crate::resolve::{Faults, Names};
@@ -62,7 +62,7 @@ impl TotalSettings {
         Some(total)
     }
 
-    /// How often `per` fits into `horizon` steps.
+    /// Number of times that `per` fits into `horizon` steps.
     fn periods(&self, horizon: usize, step: TimeSpan) -> f64 {
         self.per.map_or(1.0, |p| horizon as f64 * step.seconds() / p.seconds())
     }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::value::TerminalCost;
 use crate::value::json::number_or_nan;
 
-/// MPC settings chosen in closed loop on the log alone. The controller's twin and the simulated plant are models of two
-/// different families, fitted to different halves of the training rows.
+/// MPC settings chosen in closed-loop simulations, from the log alone. The controller's twin and the simulated plant
+/// are models of two different families, fitted to different halves of the training rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TunedMpc {
     pub setting: MpcSettings,
@@ -74,7 +74,7 @@ fn each_step() -> usize {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TuningTrial {
     pub setting: MpcSettings,
-    /// Number of runs; candidates that lost the first heat have fewer than the others.
+    /// Number of runs; candidates that were dropped early have fewer.
     pub runs: usize,
     /// Mean objective per run, adjusted for the difficulty of the family's plant models; infinite (`null` in JSON) if a
     /// run failed.

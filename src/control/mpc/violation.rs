@@ -11,7 +11,7 @@ pub(super) struct ConstraintViolation {
     rows: Vec<f64>,
 }
 
-/// Added to the scaled violation of every step, so that small violations are avoided, too (guess).
+/// Added to the scaled violation of every step, so that small violations are avoided as well (guess).
 const PER_STEP: f64 = 0.1;
 
 impl ConstraintViolation {

@@ -15,7 +15,7 @@ pub(super) struct CandidateBatch {
 }
 
 impl CandidateBatch {
-    /// An empty batch. The best sequence so far holds the controls, at an infinite cost.
+    /// An empty batch. At first, the best sequence holds the controls and has an infinite cost.
     pub fn new(problem: &Problem) -> Self {
         let mut hold = hold_sequence(problem);
         project(problem, &mut hold);

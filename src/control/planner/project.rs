@@ -54,7 +54,8 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
     if multiple <= 0.0 || sum <= total.bounds.high {
         return;
     }
-    // With one share for all moves, several multiples may drop at once. Give back those that fit, from the first move on.
+    // The same share for all moves may lower several of them by a multiple. Restore those that fit, from the first move
+    // on.
     for i in (total.control..sequence.len()).step_by(problem.controls()) {
         let before = sequence.to_vec();
         sequence[i] += multiple;

@@ -149,7 +149,7 @@ impl Lqr {
         let (moves, controls) = (self.horizon, self.b.ncols());
         let mut problem = problem(moves, controls, self);
         problem.key = Key::new(seed);
-        // A little wider than the optimum needs.
+        // A little wider than the optimum.
         problem.constraints[0].bounds = Bounds { low: -1.5, high: 1.5 };
         planner.plan(&mut problem, warm)
     }

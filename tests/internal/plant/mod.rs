@@ -22,7 +22,8 @@ use twinopt::value::{Kpi, Objective, TerminalCost, evaluate, resolve_prices};
 
 pub const START: &str = "2024-07-01T00:00:00Z";
 
-/// A learned function that the tests define: each target is `weights · inputs`. Members differ by a thousandth.
+/// A learned function that the tests define: each target is `weights · inputs`. The weights of the members differ by a
+/// thousandth.
 #[derive(Debug)]
 pub struct Known {
     pub weights: Vec<Vec<f64>>,
@@ -79,7 +80,7 @@ pub struct Plant {
     pub terminal_cost: Option<TerminalCost>,
 }
 
-/// `value` as read from `text`.
+/// A loaded file with the given path, text and value.
 pub fn loaded<T>(path: &str, text: &str, value: T) -> Loaded<T> {
     Loaded { path: path.into(), text: text.to_owned(), value, damage: Damage::default() }
 }
