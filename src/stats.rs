@@ -1,8 +1,8 @@
 //! Quantiles, moments and the normal distribution function.
 //!
 //! Quantile rules give different results in small samples, and results must be reproducible to the last bit. Each rule
-//! therefore has its own function, named by its type in Hyndman & Fan (1996) if it has one. The quantile functions take a
-//! sample in ascending order and return NaN or `None` if it is empty.
+//! therefore has its own function, named by its type in Hyndman & Fan (1996) if it has one. The quantile functions take
+//! a sample in ascending order and return NaN or `None` if it is empty.
 
 /// The finite values, in ascending order.
 pub fn sorted_finite(values: &[f64]) -> Vec<f64> {
@@ -30,8 +30,8 @@ pub fn quantile_type_5(sorted: &[f64], p: f64) -> f64 {
 
 /// Type 6 (Weibull): linear interpolation at rank p·(n + 1), clamped to the first and the last value.
 ///
-/// A new value of the same distribution is below the result with probability p even for small n, so intervals are not too
-/// narrow.
+/// A new value of the same distribution is below the result with probability p even for small n, so intervals are not
+/// too narrow.
 pub fn quantile_type_6(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let rank = (p * (sorted.len() + 1) as f64 - 1.0).clamp(0.0, last as f64);
@@ -69,7 +69,8 @@ fn at_position(sorted: &[f64], position: impl Fn(f64) -> f64) -> f64 {
     sorted[(position(last as f64) as usize).min(last)]
 }
 
-/// The smallest value x with F(x) > p, where F is the empirical distribution function; the largest value if there is none.
+/// The smallest value x with F(x) > p, where F is the empirical distribution function; the largest value if there is
+/// none.
 pub fn quantile_right_inverse(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     sorted[((p * sorted.len() as f64) as usize).min(last)]

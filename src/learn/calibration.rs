@@ -1,7 +1,7 @@
 //! The distribution of a model's multi-step errors, recalibrated on held-out blocks of time.
 //!
-//! A model fitted without a block of training rows forecasts that block. For a scored signal and horizon h, the calibrated
-//! distribution of the error, measured − predicted, is that of
+//! A model fitted without a block of training rows forecasts that block. For a scored signal and horizon h, the
+//! calibrated distribution of the error, measured − predicted, is that of
 //!
 //! ```text
 //! σ_h · w(g) · Z,   w(g) = √(s² + g²) / median √(s² + g²)
@@ -23,7 +23,8 @@
 //!
 //! Every method is fitted on blocks 1 … b − 1 and scored on block b, for each b ≥ 3. The default is isotonic with equal
 //! weights and constant width. The method with the lowest continuous ranked probability score (CRPS) is selected if it
-//! improves on the default by at least 0.3 %, and is then fitted on all blocks. [`super::tracking`] adapts the widths later.
+//! improves on the default by at least 0.3 %, and is then fitted on all blocks. [`super::tracking`] adapts the widths
+//! later.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,8 +48,9 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Selects a method for each signal and band, and fits it. `runs`: open-loop runs over blocks of time, oldest first, with
-    /// the same signals. `typical`: a standard deviation for each signal, used at horizons without measurements.
+    /// Selects a method for each signal and band, and fits it. `runs`: open-loop runs over blocks of time, oldest
+    /// first, with the same signals. `typical`: a standard deviation for each signal, used at horizons without
+    /// measurements.
     pub fn fit(runs: &[Rollouts], typical: &[f64]) -> Self {
         let Some(first) = runs.first() else { return Self::default() };
         let horizon = first.horizon;
@@ -127,8 +129,8 @@ impl Calibration {
         (sd * low, sd * high)
     }
 
-    /// Share of the calibration errors that [`Self::interval`] covers, including its ends. It exceeds `level` if one value,
-    /// such as an error of exactly zero, is frequent.
+    /// Share of the calibration errors that [`Self::interval`] covers, including its ends. It exceeds `level` if one
+    /// value, such as an error of exactly zero, is frequent.
     pub fn expected_coverage(&self, k: usize, h: usize, level: f64) -> f64 {
         let shape = self.shape_at(k, h);
         let (low, high) = central(shape, level);

@@ -3,9 +3,9 @@
 /// Accepted deviation from the nominal coverage if there are enough forecasts (CAL-1).
 const TOLERANCE: f64 = 0.03;
 
-/// Effective number of independent values in the time series `series`: n / (1 + 2 Σ ρ_l), where ρ_l is the autocorrelation
-/// at lag l. The sum ends before the first pair of lags whose sum is negative (initial positive sequence; Geyer 1992).
-/// `None` if the series does not vary.
+/// Effective number of independent values in the time series `series`: n / (1 + 2 Σ ρ_l), where ρ_l is the
+/// autocorrelation at lag l. The sum ends before the first pair of lags whose sum is negative (initial positive
+/// sequence; Geyer 1992). `None` if the series does not vary.
 pub fn effective_sample_size(series: &[f64]) -> Option<f64> {
     let n = series.len();
     let mean = series.iter().sum::<f64>() / n.max(1) as f64;
@@ -27,8 +27,8 @@ pub fn effective_sample_size(series: &[f64]) -> Option<f64> {
     Some((n as f64 / (1.0 + 2.0 * sum)).clamp(1.0, n as f64))
 }
 
-/// Acceptable coverages of an interval at `level` over `n` independent forecasts: ± 3 percentage points, or the 95 % range
-/// of the sampling error if that is wider.
+/// Acceptable coverages of an interval at `level` over `n` independent forecasts: ± 3 percentage points, or the 95 %
+/// range of the sampling error if that is wider.
 pub fn acceptable(level: f64, n: f64) -> (f64, f64) {
     let half = (1.96 * (level * (1.0 - level) / n.max(1.0)).sqrt()).max(TOLERANCE);
     ((level - half).max(0.0), (level + half).min(1.0))

@@ -8,16 +8,16 @@ use crate::expr::Registers;
 use crate::stats::quantile_nearest;
 use crate::trajectory::Trajectory;
 
-/// Targets further than this many robust standard deviations from their median are outliers: start-ups, trips and sensor
-/// jumps, which the model should not learn (guess).
+/// Targets further than this many robust standard deviations from their median are outliers: start-ups, trips and
+/// sensor jumps, which the model should not learn (guess).
 const OUTLIER: f64 = 6.0;
 /// 99.5th percentile of the standard normal distribution.
 const TAIL: f64 = 2.575_829_303_5;
 /// Ratio of the standard deviation to the median absolute deviation of a normal sample.
 const MAD_TO_SD: f64 = 1.4826;
 
-/// The transitions of a log, oldest first, in the units of the signals. There is one for every grid row whose targets and
-/// lagged inputs are all known and in the same segment.
+/// The transitions of a log, oldest first, in the units of the signals. There is one for every grid row whose targets
+/// and lagged inputs are all known and in the same segment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     pub layout: Layout,
@@ -100,8 +100,9 @@ impl Dataset {
 
     /// `rows` without those in which a target is further than 6 robust standard deviations from its median.
     ///
-    /// The robust standard deviation is the larger of the scaled median absolute deviation and the scaled distance between
-    /// the 0.5th and 99.5th percentiles. Because of the latter, the moves of a mostly constant signal are not outliers.
+    /// The robust standard deviation is the larger of the scaled median absolute deviation and the scaled distance
+    /// between the 0.5th and 99.5th percentiles. Because of the latter, the moves of a mostly constant signal are not
+    /// outliers.
     pub fn inliers(&self, rows: &[usize]) -> Inliers {
         let bounds: Vec<(f64, f64)> = self.y.iter().map(|y| inlier_range(y, rows)).collect();
         let mut outliers = vec![0; self.y.len()];

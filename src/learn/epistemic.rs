@@ -7,8 +7,8 @@
 //! ```
 //!
 //! with the epistemic standard deviation σ_k ([`super::Regressor::epistemic`]) and the standard deviation e_k of the
-//! out-of-fold one-step error. The thresholds are the 95th and the 99th percentile over the training folds, each evaluated
-//! with the refit without that fold.
+//! out-of-fold one-step error. The thresholds are the 95th and the 99th percentile over the training folds, each
+//! evaluated with the refit without that fold.
 
 use std::ops::Range;
 

@@ -12,8 +12,8 @@ use crate::trajectory::Trajectory;
 pub struct Equations {
     /// Signals with a constant value.
     pub constants: Vec<Constant>,
-    /// Derived signals of states, disturbances, set-points and past values, which are known before the controls are. In order
-    /// of evaluation.
+    /// Derived signals of states, disturbances, set-points and past values, which are known before the controls are. In
+    /// order of evaluation.
     pub early: Vec<Derived>,
     /// Derived signals that also read current controls or outputs. In order of evaluation.
     pub late: Vec<Derived>,
@@ -56,8 +56,8 @@ impl Equations {
     /// Compiles the `value`, `expr` and `next` of every signal of `spec`; `schema` has the same signals.
     ///
     /// # Errors
-    /// All faults of all expressions, each with the span of its expression in `twin.toml`. The spans within the faults are
-    /// relative to the expression.
+    /// All faults of all expressions, each with the span of its expression in `twin.toml`. The spans within the faults
+    /// are relative to the expression.
     pub fn compile(spec: &TwinSpec, schema: &Schema, scope: &Scope) -> Result<Self, Vec<PlacedFault>> {
         let mut equations = Self::default();
         let mut derived = Vec::new();
@@ -119,8 +119,8 @@ impl Equations {
         1 + derived.chain(self.next.iter().map(|n| n.program.depth())).max().unwrap_or(0)
     }
 
-    /// Writes the constants and the derived signals into every row of a measured or simulated trajectory. Lags do not reach
-    /// into another segment.
+    /// Writes the constants and the derived signals into every row of a measured or simulated trajectory. Lags do not
+    /// reach into another segment.
     pub fn fill(&self, log: &mut Trajectory) {
         for &Constant { signal, value } in &self.constants {
             log.columns[signal].fill(value);
@@ -149,8 +149,8 @@ struct Unordered {
     late: bool,
 }
 
-/// Compiles `text` and converts the result to the unit of `target`. If that unit is `declared` and the conversion is not
-/// possible, this is a fault.
+/// Compiles `text` and converts the result to the unit of `target`. If that unit is `declared` and the conversion is
+/// not possible, this is a fault.
 fn compile(
     text: &At<String>,
     scope: &Scope,
@@ -175,8 +175,8 @@ fn compile(
     }
 }
 
-/// Orders the derived signals so that each comes after those that it reads. A cycle is a fault even if it contains lags,
-/// because its first value is undefined.
+/// Orders the derived signals so that each comes after those that it reads. A cycle is a fault even if it contains
+/// lags, because its first value is undefined.
 fn in_order(derived: &[Unordered], schema: &Schema) -> Result<Vec<usize>, Vec<PlacedFault>> {
     struct Search<'a> {
         derived: &'a [Unordered],

@@ -40,11 +40,12 @@ pub struct Layout {
 impl Layout {
     /// Layout of a learned model.
     ///
-    /// Inputs: the states, controls and disturbances of the last `spec.lags` frames, except constants and the signals in
-    /// `spec.ignore`, and the current values of `spec.features`. Outputs are not inputs, so a simulation never needs measured
-    /// outputs.
+    /// Inputs: the states, controls and disturbances of the last `spec.lags` frames, except constants and the signals
+    /// in `spec.ignore`, and the current values of `spec.features`. Outputs are not inputs, so a simulation never needs
+    /// measured outputs.
     ///
-    /// Targets: the increments of states without `next`, the residuals of states with `residual = true`, and the outputs.
+    /// Targets: the increments of states without `next`, the residuals of states with `residual = true`, and the
+    /// outputs.
     pub fn new(schema: &Schema, spec: &ModelSpec, equations: &Equations) -> Self {
         let mut inputs = Vec::new();
         for (s, signal) in schema.signals.iter().enumerate() {

@@ -52,9 +52,9 @@ impl StepMap {
 
     /// Completes the current frame (outputs and late derived signals), advances the window and writes the next states.
     ///
-    /// `window` must be at least [`StepMap::depth`] deep, and [`StepMap::observe`] must have been called for its current
-    /// frame. `particles` cover all its rows. `noise` is added to the targets: `[targets][particles]`, in the target's unit.
-    /// Values that are not finite propagate; nothing is clamped.
+    /// `window` must be at least [`StepMap::depth`] deep, and [`StepMap::observe`] must have been called for its
+    /// current frame. `particles` cover all its rows. `noise` is added to the targets: `[targets][particles]`, in the
+    /// target's unit. Values that are not finite propagate; nothing is clamped.
     pub fn step(
         &self,
         window: &mut Window,
@@ -135,10 +135,10 @@ fn add(to: &mut [f64], from: &[f64]) {
 
 /// Empties `list` and returns its allocation as a list of slices with another lifetime.
 ///
-/// The input columns borrow from the window, so a list of them cannot outlive a step, and a new list would allocate at every
-/// step. The standard library's in-place `collect` reuses the allocation of a `Vec` if the element size is the same. The
-/// closure never runs and only changes the lifetime in the type. The test `a_second_step_reuses_its_buffers` checks that the
-/// allocation is reused.
+/// The input columns borrow from the window, so a list of them cannot outlive a step, and a new list would allocate at
+/// every step. The standard library's in-place `collect` reuses the allocation of a `Vec` if the element size is the
+/// same. The closure never runs and only changes the lifetime in the type. The test `a_second_step_reuses_its_buffers`
+/// checks that the allocation is reused.
 fn recycled<'b>(mut list: Vec<&[f64]>) -> Vec<&'b [f64]> {
     list.clear();
     list.into_iter().map(|_| -> &'b [f64] { &[] }).collect()

@@ -13,9 +13,9 @@
 //! v   mean over the horizon of the variance of simulated particles with noise
 //! ```
 //!
-//! The target's row of L is scaled by s ← s √(max(a − v₀, 0) / (v − v₀)), clamped to 0.3 ≤ s ≤ 5. This is repeated three
-//! times, because the targets are coupled. Each variance is that of the normal distribution with the same central 90 %
-//! interval, so that a few trips have little effect.
+//! The target's row of L is scaled by s ← s √(max(a − v₀, 0) / (v − v₀)), clamped to 0.3 ≤ s ≤ 5. This is repeated
+//! three times, because the targets are coupled. Each variance is that of the normal distribution with the same central
+//! 90 % interval, so that a few trips have little effect.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +51,8 @@ pub struct NoiseModel {
 }
 
 impl NoiseModel {
-    /// Estimates the noise process from one-step residuals in blocks of time. The inflation is one, and the calibration is
-    /// still empty. `is_output`: whether each target is an output.
+    /// Estimates the noise process from one-step residuals in blocks of time. The inflation is one, and the calibration
+    /// is still empty. `is_output`: whether each target is an output.
     pub fn from_residuals(residuals: &[Residuals], is_output: &[bool], horizon: usize) -> Self {
         Self {
             process: NoiseProcess::estimate(residuals, is_output, horizon),
@@ -61,7 +61,8 @@ impl NoiseModel {
         }
     }
 
-    /// Scales the innovations so that particles simulated with `map` from `starts` have the variance of the calibrated errors.
+    /// Scales the innovations so that particles simulated with `map` from `starts` have the variance of the calibrated
+    /// errors.
     pub fn inflate(&mut self, map: &StepMap, log: &Trajectory, starts: &[Start], particles: usize, key: Key) {
         let aims = self.calibrated_variances();
         if aims.is_empty() || starts.is_empty() {
@@ -83,8 +84,8 @@ impl NoiseModel {
         }
     }
 
-    /// Mean over the horizon of the variance of each target's calibrated errors with tracked widths: `[targets]`. Empty if
-    /// nothing was calibrated.
+    /// Mean over the horizon of the variance of each target's calibrated errors with tracked widths: `[targets]`. Empty
+    /// if nothing was calibrated.
     fn calibrated_variances(&self) -> Vec<f64> {
         let horizon = self.calibration.sd.first().map_or(0, Vec::len);
         let width = |i: usize, h: usize| {
@@ -95,8 +96,8 @@ impl NoiseModel {
         if horizon == 0 { Vec::new() } else { (0..self.process.phi.len()).map(aim).collect() }
     }
 
-    /// Mean over the horizon of the variance of simulated particles about the mean particle of their start: `[targets]`. NaN
-    /// if a particle diverged. Without `key`, the particles have no noise.
+    /// Mean over the horizon of the variance of simulated particles about the mean particle of their start:
+    /// `[targets]`. NaN if a particle diverged. Without `key`, the particles have no noise.
     fn simulated_variances(
         &self,
         map: &StepMap,

@@ -12,8 +12,8 @@
 //! | ε(t) | independent draws of mean zero and variance one | quantiles of the components of L⁻¹ η, or standard normal if there are too few |
 //! | o | offset of a particle, drawn once: o ~ N(0, ω²) | of an output: ω² = mean square of the means of e over long stretches; of a state: 0 |
 //!
-//! The error of an output at horizon h is e(t + h) itself, so its φ minimises the squared error of the forecast φʰ e(t) of
-//! e(t + h). The error of a state at horizon h is a sum of one-step errors, so its φ is the lag-1 correlation.
+//! The error of an output at horizon h is e(t + h) itself, so its φ minimises the squared error of the forecast φʰ e(t)
+//! of e(t + h). The error of a state at horizon h is a sum of one-step errors, so its φ is the lag-1 correlation.
 //!
 //! The variance of simulated particles may differ from that of the out-of-fold errors. [`super::NoiseModel::inflate`]
 //! therefore scales the rows of L.
@@ -39,8 +39,8 @@ pub struct NoiseProcess {
     pub phi: Vec<f64>,
     /// L, row by row, scaled by the inflation: `[targets][targets]`.
     pub factor: Vec<Vec<f64>>,
-    /// Quantiles of ε at equal steps of probability, scaled to mean zero and unit variance: `[targets][quantiles]`. ε is
-    /// standard normal for a target without quantiles.
+    /// Quantiles of ε at equal steps of probability, scaled to mean zero and unit variance: `[targets][quantiles]`. ε
+    /// is standard normal for a target without quantiles.
     pub shape: Vec<Vec<f64>>,
     /// ω: `[targets]`. The offset of a particle is constant, so a bias does not average out over a long run.
     pub offset: Vec<f64>,
@@ -64,8 +64,8 @@ impl NoiseProcess {
 
     /// Replaces the errors of the last step, `noise` (`[targets][particles]`), by those of step `step`.
     ///
-    /// For target `j`, particle `p` draws number `p` of the stream (step, j). Particle `p` therefore has the same noise in all
-    /// cases of a comparison.
+    /// For target `j`, particle `p` draws number `p` of the stream (step, j). Particle `p` therefore has the same noise
+    /// in all cases of a comparison.
     pub fn advance(&self, noise: &mut [Vec<f64>], key: Key, step: u64) {
         if noise.first().is_none_or(|n| n.len() <= CHUNK) {
             return self.advance_chunk(noise, 0, key, step);

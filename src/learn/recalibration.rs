@@ -9,7 +9,8 @@
 //! z = u / σ_h                                      sample that gives the quantiles of Z
 //! ```
 //!
-//! The weights ω are 1, or halve with each newer block. A single outlier widens all horizons of the band, not only its own.
+//! The weights ω are 1, or halve with each newer block. A single outlier widens all horizons of the band, not only its
+//! own.
 
 use std::ops::Range;
 
@@ -118,8 +119,8 @@ impl<'a> HeldOutErrors<'a> {
         Self { k, runs, local: LocalWidth::fit(runs, k), typical, floor }
     }
 
-    /// The distribution that `method` estimates from all blocks. `before`: standard deviation at the horizon before the first
-    /// of `horizons`.
+    /// The distribution that `method` estimates from all blocks. `before`: standard deviation at the horizon before the
+    /// first of `horizons`.
     pub fn distribution(&self, method: RecalibrationMethod, horizons: Range<usize>, before: f64) -> ErrorDistribution {
         let StandardisedErrors { sd, errors } =
             self.standardised(method.recent, method.local, self.runs.len(), horizons, before);

@@ -21,10 +21,12 @@ pub trait Regressor: Send + Sync + Debug {
     fn name(&self) -> &'static str;
     /// (p, q): numbers of input and output columns.
     fn shape(&self) -> (usize, usize);
-    /// Number of ensemble members (bootstrap models, groups of trees, posterior draws); 1 if there is only the mean model.
+    /// Number of ensemble members (bootstrap models, groups of trees, posterior draws); 1 if there is only the mean
+    /// model.
     fn members(&self) -> usize;
-    /// Predicts the targets. `x`: p columns `[rows]`; `out`: q columns `[rows]`, overwritten for the rows of the particles.
-    /// Member numbers are taken modulo the number of members. The result of a row does not depend on the other rows.
+    /// Predicts the targets. `x`: p columns `[rows]`; `out`: q columns `[rows]`, overwritten for the rows of the
+    /// particles. Member numbers are taken modulo the number of members. The result of a row does not depend on the
+    /// other rows.
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]);
     /// The model as bytes. [`super::model::decode`] restores it bit for bit.
     fn encode(&self) -> Vec<u8>;
@@ -36,17 +38,17 @@ pub trait Regressor: Send + Sync + Debug {
     fn is_differentiable(&self) -> bool {
         false
     }
-    /// Vector-Jacobian product `out[k][r] = Σ_j cotangent[j][r] · ∂y_j/∂x_k` at row r of each particle, for its ensemble
-    /// member. `cotangent`: q columns; `out`: p columns, overwritten for the rows of the particles. Writes nothing if
-    /// the model is not differentiable.
+    /// Vector-Jacobian product `out[k][r] = Σ_j cotangent[j][r] · ∂y_j/∂x_k` at row r of each particle, for its
+    /// ensemble member. `cotangent`: q columns; `out`: p columns, overwritten for the rows of the particles. Writes
+    /// nothing if the model is not differentiable.
     fn vjp(&self, _x: &[&[f64]], _particles: &[Particle], _cotangent: &[Vec<f64>], _out: &mut [Vec<f64>]) {}
     /// Aleatoric standard deviation of each target at each row, for the ensemble member of each particle. `out` as in
     /// [`Regressor::predict`]. Returns `false` and writes nothing if the model is homoscedastic.
     fn aleatoric(&self, _x: &[&[f64]], _particles: &[Particle], _out: &mut [Vec<f64>]) -> bool {
         false
     }
-    /// Epistemic standard deviation of each target at each of `rows` rows. The default is the standard deviation over the
-    /// ensemble members.
+    /// Epistemic standard deviation of each target at each of `rows` rows. The default is the standard deviation over
+    /// the ensemble members.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let members = self.members().max(1);
         let q = self.shape().1;
@@ -105,6 +107,7 @@ pub struct Fit<'a> {
     pub compute: &'a Compute,
     /// Whether this is a refit without a fold, which may be cheaper and less exact because only its errors are used.
     pub draft: bool,
-    /// In a refit without a fold: [`Regressor::hyper`] of the model that was fitted on all training rows. Otherwise empty.
+    /// In a refit without a fold: [`Regressor::hyper`] of the model that was fitted on all training rows. Otherwise
+    /// empty.
     pub hyper: &'a [f64],
 }

@@ -40,8 +40,8 @@ impl Residuals {
     }
 }
 
-/// Limits the errors of each target to the range from their 0.1 % to their 99.9 % quantile, so that a trip or a start-up does
-/// not change the noise of normal operation.
+/// Limits the errors of each target to the range from their 0.1 % to their 99.9 % quantile, so that a trip or a
+/// start-up does not change the noise of normal operation.
 pub(super) fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
     let mut clipped = residuals.to_vec();
     for i in 0..targets {
@@ -80,8 +80,8 @@ pub(super) fn phi_by_lag_one(residuals: &[Residuals], i: usize) -> f64 {
     correlation(residuals, i, 1).clamp(LAG_ONE.0, LAG_ONE.1)
 }
 
-/// The φ of target `i` that forecasts the errors best over the horizon: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h) for 0 ≤ φ < 1. For an
-/// AR(1) process this is its φ. For white noise plus a slow offset it is close to the φ of the offset.
+/// The φ of target `i` that forecasts the errors best over the horizon: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h) for 0 ≤ φ < 1. For
+/// an AR(1) process this is its φ. For white noise plus a slow offset it is close to the φ of the offset.
 pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
     // At most 48 lags, because more lags of a long horizon would change little.
     let stride = horizon.div_ceil(48);
@@ -100,8 +100,8 @@ pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) 
     best.1
 }
 
-/// ω of target `i`: root mean square of the mean errors over periods of a fifth of a fold, but at least two horizons; 0 if
-/// there are fewer than four periods.
+/// ω of target `i`: root mean square of the mean errors over periods of a fifth of a fold, but at least two horizons; 0
+/// if there are fewer than four periods.
 ///
 /// The part that the AR(1) process explains is not subtracted. The inflation corrects for it, and overestimating the
 /// uncertainty of a long run is safer than underestimating it.
@@ -138,8 +138,8 @@ pub(super) fn covariance(innovations: &[Vec<f64>], targets: usize) -> Vec<Vec<f6
     (0..targets).map(|i| (0..targets).map(|j| lower[i.max(j)][i.min(j)]).collect()).collect()
 }
 
-/// Quantiles of each component of ε = L⁻¹ η, scaled to mean zero and unit variance: `[targets][quantiles]`. Empty, which
-/// stands for the normal distribution, if there are too few innovations or they do not vary.
+/// Quantiles of each component of ε = L⁻¹ η, scaled to mean zero and unit variance: `[targets][quantiles]`. Empty,
+/// which stands for the normal distribution, if there are too few innovations or they do not vary.
 ///
 /// Errors of a good model often have heavy tails, which a normal distribution would not reproduce in the KPIs.
 pub(super) fn shapes(innovations: &[Vec<f64>], factor: &[Vec<f64>]) -> Vec<Vec<f64>> {
@@ -169,8 +169,8 @@ fn shape(mut z: Vec<f64>) -> Vec<f64> {
     quantiles
 }
 
-/// L: lower-triangular Cholesky factor of a covariance. A column becomes zero if its pivot is a rounding error, as for a
-/// target that is a linear function of others.
+/// L: lower-triangular Cholesky factor of a covariance. A column becomes zero if its pivot is a rounding error, as for
+/// a target that is a linear function of others.
 pub(super) fn cholesky(covariance: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let q = covariance.len();
     let mut l = vec![vec![0.0; q]; q];
@@ -208,8 +208,8 @@ mod tests {
 
     #[test]
     fn a_shape_has_the_quantiles_of_the_whitened_innovations() {
-        // The first target has many small and a few large errors. The second is half the first plus normal noise. The third
-        // does not vary.
+        // The first target has many small and a few large errors. The second is half the first plus normal noise. The
+        // third does not vary.
         let key = Key::new(3);
         let rare = |i: u64| if key.fold(0).uniform(i) < 0.04 { 5.0 } else { 0.2 };
         let draw = |i: u64| {

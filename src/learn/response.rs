@@ -20,8 +20,8 @@ const OUTSIDE: f64 = 4.0;
 /// A response has settled if its last values differ by at most this share of its largest value (guess).
 const SETTLED: f64 = 5e-3;
 
-/// Response of one signal to a step of one control. The plant starts at rest at the training means, and all other inputs are
-/// constant.
+/// Response of one signal to a step of one control. The plant starts at rest at the training means, and all other
+/// inputs are constant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     /// Columns of the schema.
@@ -31,8 +31,8 @@ pub struct Response {
     pub step: f64,
     /// Number of time steps since the step of the control: `[points]`. At `k`, a state is x(k) and an output is y(k).
     pub at: Vec<usize>,
-    /// Change per unit of the control: that of the mean model, and the 10th and 90th percentile over the ensemble members:
-    /// `[points]`.
+    /// Change per unit of the control: that of the mean model, and the 10th and 90th percentile over the ensemble
+    /// members: `[points]`.
     pub mean: Vec<f64>,
     pub low: Vec<f64>,
     pub high: Vec<f64>,
@@ -78,8 +78,8 @@ impl SignalMoments {
 /// Responses of every scored signal to every control that moved in the training rows.
 ///
 /// The model is first simulated at the training means until it is at rest. Then the control moves up by one standard
-/// deviation, or by less or down if that would leave its 1–99 % range. The response is the difference from a run without the
-/// step. The run ends when the response has settled, after at least three and at most twelve horizons.
+/// deviation, or by less or down if that would leave its 1–99 % range. The response is the difference from a run
+/// without the step. The run ends when the response has settled, after at least three and at most twelve horizons.
 pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], horizon: usize) -> Vec<Response> {
     let steps: Vec<(usize, f64)> = map
         .schema
@@ -189,9 +189,9 @@ impl<'a> ConstantInputRun<'a> {
         self.map.step(&mut self.window, &self.particles, None, &mut self.scratch);
     }
 
-    /// Simulates at most `limit` steps, until every state is at rest. Stops before a state leaves the training data, as an
-    /// integrator does if its mean inputs do not balance. Any remaining drift cancels, because a response is the difference
-    /// between two runs.
+    /// Simulates at most `limit` steps, until every state is at rest. Stops before a state leaves the training data, as
+    /// an integrator does if its mean inputs do not balance. Any remaining drift cancels, because a response is the
+    /// difference between two runs.
     fn settle(&mut self, signals: &[usize], moments: &[SignalMoments], limit: usize) {
         let states: Vec<usize> =
             signals.iter().copied().filter(|&s| self.map.schema.signals[s].role == Role::State).collect();

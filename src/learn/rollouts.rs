@@ -1,8 +1,9 @@
-//! Open-loop runs over a log: from each of many start rows, the model predicts several steps ahead from its own predictions
-//! and the logged controls and disturbances.
+//! Open-loop runs over a log: from each of many start rows, the model predicts several steps ahead from its own
+//! predictions and the logged controls and disturbances.
 //!
-//! The prediction at horizon `h` from start row `s` is x(s + h) for a state and y(s + h − 1) for an output, because a step
-//! from row t gives y(t) and x(t + 1). The persistence forecast is the last value known at the start: x(s) or y(s − 1).
+//! The prediction at horizon `h` from start row `s` is x(s + h) for a state and y(s + h − 1) for an output, because a
+//! step from row t gives y(t) and x(t + 1). The persistence forecast is the last value known at the start: x(s) or y(s
+//! − 1).
 
 use super::map::{StepMap, StepScratch};
 use super::noise_process::NoiseProcess;
@@ -23,9 +24,9 @@ pub struct Rollouts {
     pub predicted: Vec<Vec<f64>>,
     /// Measurements, in the shape of `predicted`; NaN if there is no measurement.
     pub measured: Vec<Vec<f64>>,
-    /// The model's own one-step standard deviation, in the shape of `predicted`: epistemic, plus aleatoric for heteroscedastic
-    /// models. It is evaluated at the first step of each band of horizons, and its value is the root mean square of the
-    /// evaluations so far. Zero for signals that are not targets and for models without an ensemble.
+    /// The model's own one-step standard deviation, in the shape of `predicted`: epistemic, plus aleatoric for
+    /// heteroscedastic models. It is evaluated at the first step of each band of horizons, and its value is the root
+    /// mean square of the evaluations so far. Zero for signals that are not targets and for models without an ensemble.
     pub model_sd: Vec<Vec<f64>>,
     /// Last values known at the starts: `[signals][starts]`.
     pub last: Vec<Vec<f64>>,
@@ -49,8 +50,8 @@ impl ForecastPair {
     }
 }
 
-/// Runs `map` open loop from every start over `horizon` steps. With `noise`, the decaying last one-step error before each
-/// start is added, as in a forecast.
+/// Runs `map` open loop from every start over `horizon` steps. With `noise`, the decaying last one-step error before
+/// each start is added, as in a forecast.
 pub fn rollouts(
     map: &StepMap,
     log: &Trajectory,
@@ -188,7 +189,8 @@ impl Rollouts {
         (predicted.is_finite() && measured.is_finite()).then_some(ForecastPair { start, predicted, measured, model_sd })
     }
 
-    /// Mean squared errors of `self` and `other` for signal number `k` at horizon `h`, over the starts that both predict.
+    /// Mean squared errors of `self` and `other` for signal number `k` at horizon `h`, over the starts that both
+    /// predict.
     pub fn paired_mse(&self, other: &Self, k: usize, h: usize) -> (f64, f64) {
         let n = self.starts.len();
         let (mut a, mut b, mut count) = (0.0, 0.0, 0.0);

@@ -1,17 +1,17 @@
 //! Scores of multi-step open-loop forecasts on the hold-out.
 //!
-//! The hold-out is the newest part of the log (`model.holdout`), separated from the training rows by a gap of the lags plus
-//! one horizon. The model runs open loop from many start rows in the hold-out: its inputs are the logged controls and
-//! disturbances, and its own predictions of the states. The skill at horizon h is
+//! The hold-out is the newest part of the log (`model.holdout`), separated from the training rows by a gap of the lags
+//! plus one horizon. The model runs open loop from many start rows in the hold-out: its inputs are the logged controls
+//! and disturbances, and its own predictions of the states. The skill at horizon h is
 //!
 //! ```text
 //! 1 − Σ_s (ŷ_s(h) − y_s(h))² / Σ_s (b_s(h) − y_s(h))²
 //! ```
 //!
-//! over the starts s, with the model's prediction ŷ, the measurement y and the baseline b: persistence (the last value known
-//! at the start), the linear model, or the training mean. The skill is 1 for a perfect model and 0 for a model that is only
-//! as good as the baseline. The CRPS and the coverage use the calibrated distribution with the widths that were tracked up to
-//! the time of the forecast.
+//! over the starts s, with the model's prediction ŷ, the measurement y and the baseline b: persistence (the last value
+//! known at the start), the linear model, or the training mean. The skill is 1 for a perfect model and 0 for a model
+//! that is only as good as the baseline. The CRPS and the coverage use the calibrated distribution with the widths that
+//! were tracked up to the time of the forecast.
 
 use serde::{Deserialize, Serialize};
 
@@ -128,7 +128,8 @@ pub fn score(
                 crps: crps / count,
                 coverage: inside.map(|c| c / count),
                 coverage_fixed: fixed.map(|c| c / count),
-                // If all forecasts are covered, or none, their autocorrelation is undefined. Use that of the absolute errors.
+                // If all forecasts are covered, or none, their autocorrelation is undefined. Use that of the absolute
+                // errors.
                 independent: effective_sample_size(&covered).or_else(|| effective_sample_size(&sizes)).unwrap_or(count),
                 expected: LEVELS.map(|level| calibration.expected_coverage(k, h, level)),
                 pit: pit.map(|c| c / count),

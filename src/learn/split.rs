@@ -4,7 +4,8 @@
 //! | fold 1 | gap | fold 2 | gap | … | fold 5 | gap | hold-out |
 //! ```
 //!
-//! A gap has the length of the lags plus one horizon, so that no forecast in one part uses or predicts a row of another.
+//! A gap has the length of the lags plus one horizon, so that no forecast in one part uses or predicts a row of
+//! another.
 
 use std::ops::Range;
 
@@ -28,8 +29,8 @@ pub struct Split {
 }
 
 impl Split {
-    /// Splits the segments of `log` into a hold-out of the newest rows, of length `spec.holdout`, a gap, and [`FOLDS`] folds of
-    /// the remaining rows.
+    /// Splits the segments of `log` into a hold-out of the newest rows, of length `spec.holdout`, a gap, and [`FOLDS`]
+    /// folds of the remaining rows.
     ///
     /// # Errors
     /// [`Error::Data`] if a part would be shorter than one forecast.

@@ -73,8 +73,8 @@ pub fn scored_signals(map: &StepMap, log: &Trajectory) -> Vec<usize> {
 
 /// At most `limit` rows of `blocks`, evenly spaced, from which `map` can run open loop in `log`.
 ///
-/// Each start has `map.depth()` complete rows before it in its segment, so that the one-step error of the row before is known,
-/// which the forecast continues. If at least 30 starts reach the full horizon, shorter runs are not used.
+/// Each start has `map.depth()` complete rows before it in its segment, so that the one-step error of the row before is
+/// known, which the forecast continues. If at least 30 starts reach the full horizon, shorter runs are not used.
 pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon: usize, limit: usize) -> Vec<Start> {
     let required = RequiredSignals::new(map, log);
     let depth = map.depth();
@@ -125,8 +125,8 @@ pub fn thin<T: Copy>(items: &[T], limit: usize) -> Vec<T> {
     (0..limit).map(|i| items[i * n / limit]).collect()
 }
 
-/// A window with `copies` rows per start, `back` rows before each start. Outputs and derived signals of the current frame are
-/// not known at that time, so they have the values of the previous frame.
+/// A window with `copies` rows per start, `back` rows before each start. Outputs and derived signals of the current
+/// frame are not known at that time, so they have the values of the previous frame.
 pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copies: usize, back: usize) -> Window {
     let depth = map.depth().max(2);
     let rows = starts.len() * copies;
@@ -148,8 +148,8 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
     window
 }
 
-/// Writes the logged inputs `ahead` rows after each start into the current frame. Beyond the reach of a start, the last inputs
-/// are repeated.
+/// Writes the logged inputs `ahead` rows after each start into the current frame. Beyond the reach of a start, the last
+/// inputs are repeated.
 pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Start], copies: usize, ahead: usize) {
     for (signal, spec) in log.schema.signals.iter().enumerate() {
         if !is_exogenous(spec.role) {
@@ -163,8 +163,8 @@ pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Star
     }
 }
 
-/// One-step errors, measured − predicted, of all targets `back` steps before each start: `[targets][starts]`. NaN if there is
-/// no measurement.
+/// One-step errors, measured − predicted, of all targets `back` steps before each start: `[targets][starts]`. NaN if
+/// there is no measurement.
 pub(crate) fn one_step_errors(map: &StepMap, log: &Trajectory, starts: &[Start], back: usize) -> Vec<Vec<f64>> {
     let mut window = window_at(map, log, starts, 1, back);
     let mut scratch = StepScratch::default();

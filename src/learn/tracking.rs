@@ -1,22 +1,25 @@
 //! Adaptive interval widths: adaptive conformal inference.
 //!
-//! The plant may change after the calibration, or the final model may be more accurate than the refits that it was calibrated
-//! with. For each signal and horizon, a factor e^θ on the calibrated width therefore adapts to the errors of earlier forecasts:
+//! The plant may change after the calibration, or the final model may be more accurate than the refits that it was
+//! calibrated with. For each signal and horizon, a factor e^θ on the calibrated width therefore adapts to the errors of
+//! earlier forecasts:
 //!
 //! ```text
 //! interval_t = e^θ_t · w · [σ q_0.05, σ q_0.95]
 //! θ_{t+1} = clamp(θ_t + γ (miss_t − α), −ln 10, ln 10)
 //! ```
 //!
-//! miss_t is 1 if the error was outside the interval and 0 otherwise, and α = 1 − the expected coverage of the interval (0.1
-//! for continuous errors). This is quantile tracking (Gibbs & Candès 2021, 2024; Angelopoulos, Candès & Tibshirani 2023) on a
-//! logarithmic scale. Unless θ is at a bound, the share of misses over n forecasts with known errors differs from α by
+//! miss_t is 1 if the error was outside the interval and 0 otherwise, and α = 1 − the expected coverage of the interval
+//! (0.1 for continuous errors). This is quantile tracking (Gibbs & Candès 2021, 2024; Angelopoulos, Candès & Tibshirani
+//! 2023) on a logarithmic scale. Unless θ is at a bound, the share of misses over n forecasts with known errors differs
+//! from α by
 //! |θ_n − θ_0| / (γ n).
 //!
-//! The gain γ of each signal is the one of [`GAINS`] with the lowest interval score (Gneiting & Raftery 2007) on later blocks,
-//! with a calibration fitted on the blocks before them.
+//! The gain γ of each signal is the one of [`GAINS`] with the lowest interval score (Gneiting & Raftery 2007) on later
+//! blocks, with a calibration fitted on the blocks before them.
 //!
-//! The error of a forecast of h steps made at row t is known at row t + h. No width depends on an error that is known later.
+//! The error of a forecast of h steps made at row t is known at row t + h. No width depends on an error that is known
+//! later.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +28,8 @@ use super::rollouts::Rollouts;
 
 /// Level of the interval that is tracked.
 const LEVEL: f64 = 0.9;
-/// Gains γ to select from (guess). With the smallest, a width changes by half within a few hundred forecasts; smaller gains
-/// would not adapt by the end of a hold-out.
+/// Gains γ to select from (guess). With the smallest, a width changes by half within a few hundred forecasts; smaller
+/// gains would not adapt by the end of a hold-out.
 const GAINS: [f64; 4] = [0.04, 0.07, 0.12, 0.2];
 /// Maximum factor on a width, and inverse of the minimum factor (guess).
 const LARGEST_FACTOR: f64 = 10.0;
@@ -58,8 +61,8 @@ impl TrackedWidths {
 }
 
 impl Tracking {
-    /// Selects the gains and tracks the widths over `runs`, the training blocks to which `calibration` was fitted, oldest
-    /// first.
+    /// Selects the gains and tracks the widths over `runs`, the training blocks to which `calibration` was fitted,
+    /// oldest first.
     pub fn fit(runs: &[Rollouts], calibration: &Calibration) -> Self {
         let zero: Vec<Vec<f64>> = calibration.sd.iter().map(|sd| vec![0.0; sd.len()]).collect();
         let signals = zero.len();

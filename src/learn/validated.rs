@@ -26,8 +26,8 @@ pub struct ValidatedModel {
     pub map: StepMap,
     /// Noise model estimated from the one-step errors on the validation part.
     pub noise_model: NoiseModel,
-    /// Mean squared error of open-loop runs over the validation part relative to that of persistence, averaged over targets
-    /// and over the first step, half the horizon and the full horizon. Infinite if nothing could be compared.
+    /// Mean squared error of open-loop runs over the validation part relative to that of persistence, averaged over
+    /// targets and over the first step, half the horizon and the full horizon. Infinite if nothing could be compared.
     pub relative_error: f64,
 }
 

@@ -1,8 +1,8 @@
 //! Saves a twin to a file and loads it again, bit for bit.
 //!
-//! `model.bin` contains: signature (8 bytes), version (u32, little endian), length of the header (u32), BLAKE3 hash of the
-//! header (32 bytes), the header (JSON), the payload (postcard). The header contains the length and the BLAKE3 hash of
-//! the payload. The known equations are not stored. They are compiled from `twin.toml`, whose hash must match.
+//! `model.bin` contains: signature (8 bytes), version (u32, little endian), length of the header (u32), BLAKE3 hash of
+//! the header (32 bytes), the header (JSON), the payload (postcard). The header contains the length and the BLAKE3 hash
+//! of the payload. The known equations are not stored. They are compiled from `twin.toml`, whose hash must match.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -96,7 +96,8 @@ impl Twin {
         Ok(bytes)
     }
 
-    /// Restores a twin from the `bytes` that [`Twin::save`] returned. Errors name `file`. `equations` are those of `spec`.
+    /// Restores a twin from the `bytes` that [`Twin::save`] returned. Errors name `file`. `equations` are those of
+    /// `spec`.
     ///
     /// # Errors
     /// [`Error::Data`] if the bytes are damaged, or if a part of `twin.toml` that the model depends on has changed.

@@ -6,8 +6,8 @@ use crate::learn::{Particle, StepMap, StepScratch};
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Replaces missing states in rows `first..=row` of `log` (1 particle) by one-step predictions of `map` from the previous
-/// rows. Returns for each signal the number of consecutive steps up to `row` that were replaced.
+/// Replaces missing states in rows `first..=row` of `log` (1 particle) by one-step predictions of `map` from the
+/// previous rows. Returns for each signal the number of consecutive steps up to `row` that were replaced.
 ///
 /// A state stays missing if it has no value since `first`, or if its prediction needs another missing value.
 ///

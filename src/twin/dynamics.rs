@@ -106,8 +106,8 @@ pub trait Dynamics: Send + Sync {
     fn is_linear(&self, _signals: &[usize]) -> bool {
         false
     }
-    /// Largest horizon, in steps, at which forecasts of a signal beat persistence on the hold-out. `None` if they beat it at
-    /// all scored horizons, or were not scored.
+    /// Largest horizon, in steps, at which forecasts of a signal beat persistence on the hold-out. `None` if they beat
+    /// it at all scored horizons, or were not scored.
     fn skill_horizon(&self, _signal: usize) -> Option<usize> {
         None
     }

@@ -1,23 +1,23 @@
 //! The envelope of support: whether a point is close to the training data in all signals jointly (SUP-1).
 //!
 //! Let z be the states, controls and disturbances that the model reads, at lag 0, standardised by their mean and
-//! standard deviation over the training rows. R is a set of at most 6,000 reference rows: the training data are divided into
-//! equal parts, and one row is drawn from each part. Then
+//! standard deviation over the training rows. R is a set of at most 6,000 reference rows: the training data are divided
+//! into equal parts, and one row is drawn from each part. Then
 //!
 //! > D(z) = min { ‖z − r‖² : r ∈ R }
 //!
-//! is the squared distance to the nearest reference row. The thresholds are percentiles of D(q) over up to 3,000 training
-//! rows q. These rows are not in R, unless R contains all training rows. D(q) ignores reference rows from the same period as
-//! q, because a plant is always close to its recent states. With these percentiles, a point is
+//! is the squared distance to the nearest reference row. The thresholds are percentiles of D(q) over up to 3,000
+//! training rows q. These rows are not in R, unless R contains all training rows. D(q) ignores reference rows from the
+//! same period as q, because a plant is always close to its recent states. With these percentiles, a point is
 //!
 //! > inside if D(z) ≤ max(95th percentile, ½ resolution), at the edge if D(z) ≤ 99th percentile, otherwise outside,
 //!
 //! where the resolution is the smallest difference between two logged values of each signal. Without it, 20.5 would be
-//! outside if the log contained whole numbers only. A point is also outside if the value of any single signal is outside
-//! ([`MarginalSupport`]) or missing.
+//! outside if the log contained whole numbers only. A point is also outside if the value of any single signal is
+//! outside ([`MarginalSupport`]) or missing.
 //!
-//! Fitting takes O(3,000 · 6,000 · d) operations for d signals, and labelling at most O(6,000 · d) per row. Most rows take far
-//! fewer, because R is sorted by its first signal and the search ends at the first close row.
+//! Fitting takes O(3,000 · 6,000 · d) operations for d signals, and labelling at most O(6,000 · d) per row. Most rows
+//! take far fewer, because R is sorted by its first signal and the search ends at the first close row.
 
 use std::ops::Range;
 
@@ -61,8 +61,8 @@ impl Envelope {
         Self::default()
     }
 
-    /// The envelope of `signals` over the training rows of `log` (1 particle). Rows with missing values are ignored. Rows of
-    /// the same period are at most `apart` rows from each other.
+    /// The envelope of `signals` over the training rows of `log` (1 particle). Rows with missing values are ignored.
+    /// Rows of the same period are at most `apart` rows from each other.
     pub fn fit(log: &Trajectory, training: &[Range<usize>], signals: &[usize], apart: usize) -> Self {
         let complete = |t: &usize| signals.iter().all(|&s| log.columns[s][*t].is_finite());
         let rows: Vec<usize> = training.iter().cloned().flatten().filter(|t| *t < log.steps).filter(complete).collect();
@@ -209,8 +209,8 @@ fn resolution(column: &[f64], rows: &[usize]) -> f64 {
     steps.min_by(f64::total_cmp).unwrap_or(0.0)
 }
 
-/// Divides `rows` into a sample of at most `n` rows and the other rows. The sample has one random row from each of `n` equal
-/// parts, because a fixed stride could select the same hour of each day.
+/// Divides `rows` into a sample of at most `n` rows and the other rows. The sample has one random row from each of `n`
+/// equal parts, because a fixed stride could select the same hour of each day.
 fn stratified(rows: &[usize], n: usize) -> (Vec<usize>, Vec<usize>) {
     if rows.len() <= n {
         return (rows.to_vec(), Vec::new());

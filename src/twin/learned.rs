@@ -70,7 +70,8 @@ impl Twin {
         Self { envelope: Envelope::fit(log, training, &input_signals(&self.map), apart), ..self }
     }
 
-    /// The twin with other known equations, for scenarios that change parameters or replace a constant by a time series.
+    /// The twin with other known equations, for scenarios that change parameters or replace a constant by a time
+    /// series.
     #[must_use]
     pub fn with_equations(&self, equations: Equations) -> Self {
         let mut twin = self.clone();

@@ -1,13 +1,13 @@
 //! The values of a single signal that occur in the training data, and the gaps between them.
 //!
-//! In many dimensions the training data are sparse, so a joint distance is coarse: it may accept a temperature range in which
-//! the plant never ran. The values of a single signal are dense, so that a gap is clearly visible.
+//! In many dimensions the training data are sparse, so a joint distance is coarse: it may accept a temperature range in
+//! which the plant never ran. The values of a single signal are dense, so that a gap is clearly visible.
 //!
-//! The neighbourhood of a value is the range on one side of it that contains [`VISITS`] different values from [`VISITS`]
-//! different periods. There is a gap between two neighbouring values if their difference exceeds [`GAP`] times the larger
-//! adjacent neighbourhood, [`LEAST_GAP`] standard deviations and the resolution of the signal. The gaps divide the values into
-//! ranges. A value in a range is inside, a value up to one neighbourhood beyond its ends is at the edge, and any other value is
-//! outside.
+//! The neighbourhood of a value is the range on one side of it that contains [`VISITS`] different values from
+//! [`VISITS`] different periods. There is a gap between two neighbouring values if their difference exceeds [`GAP`]
+//! times the larger adjacent neighbourhood, [`LEAST_GAP`] standard deviations and the resolution of the signal. The
+//! gaps divide the values into ranges. A value in a range is inside, a value up to one neighbourhood beyond its ends is
+//! at the edge, and any other value is outside.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +37,9 @@ struct ValueRange {
 }
 
 impl MarginalSupport {
-    /// Fits the ranges to pairs (value, row of the log). Rows of the same period are at most `apart` rows from each other. `sd`
-    /// is the standard deviation of the signal, and `resolution` the smallest difference between two of its values.
+    /// Fits the ranges to pairs (value, row of the log). Rows of the same period are at most `apart` rows from each
+    /// other. `sd` is the standard deviation of the signal, and `resolution` the smallest difference between two of its
+    /// values.
     pub fn fit(mut values: Vec<(f64, usize)>, apart: usize, sd: f64, resolution: f64) -> Self {
         values.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let Some(&(first, _)) = values.first() else { return Self::default() };

@@ -48,8 +48,9 @@ impl Provenance {
 }
 
 /// Hexadecimal BLAKE3 hash of the part of `twin.toml` that a model depends on: the sample time, the signals with their
-/// columns, units and equations, the names and units of the parameters, and `[model]`. If the residual of an equation is
-/// learned, the values of the parameters are included. Limits, prices, KPIs and forecasts can change without a new fit.
+/// columns, units and equations, the names and units of the parameters, and `[model]`. If the residual of an equation
+/// is learned, the values of the parameters are included. Limits, prices, KPIs and forecasts can change without a new
+/// fit.
 pub fn config_hash(spec: &TwinSpec) -> Result<String> {
     #[derive(Serialize)]
     struct HashedPart<'a> {

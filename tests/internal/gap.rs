@@ -36,8 +36,8 @@ fn shares(twin: &Twin, log: &Trajectory, rows: &[usize]) -> [f64; 3] {
         .map(|s| labels.iter().filter(|l| **l == s).count() as f64 / labels.len() as f64)
 }
 
-/// Fits the plant of `dir` to a log without the rows in which `signal` is in `region`. Nearly all of these rows must be outside
-/// the support, but only a few rows of the hold-out.
+/// Fits the plant of `dir` to a log without the rows in which `signal` is in `region`. Nearly all of these rows must be
+/// outside the support, but only a few rows of the hold-out.
 fn check_gap(dir: &Path, signal: &str, region: std::ops::Range<f64>) {
     let mut source = source(dir);
     let step = source.spec.value.step.value;

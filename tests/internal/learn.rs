@@ -316,8 +316,8 @@ fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)
     Some(log)
 }
 
-/// Learns a model, prints the results, and returns the ratio of its RMSE at the horizon to that of persistence, averaged over
-/// targets.
+/// Learns a model, prints the results, and returns the ratio of its RMSE at the horizon to that of persistence,
+/// averaged over targets.
 fn report(title: &str, log: &Trajectory, spec: &ModelSpec) -> (Learned, f64) {
     let clock = Instant::now();
     let progress = |step: &str| println!("  {:5.1} s {step}", clock.elapsed().as_secs_f64());

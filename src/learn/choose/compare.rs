@@ -1,14 +1,15 @@
 //! Compares the candidates and chooses one.
 //!
-//! Let ℓ_mf be the loss of model m on fold f, and b the model with the lowest mean loss. The first candidate is the linear
-//! model, which is the simplest. With the paired differences d_f = ℓ_linear,f − ℓ_bf over F folds, b is chosen if
+//! Let ℓ_mf be the loss of model m on fold f, and b the model with the lowest mean loss. The first candidate is the
+//! linear model, which is the simplest. With the paired differences d_f = ℓ_linear,f − ℓ_bf over F folds, b is chosen
+//! if
 //!
 //! ```text
 //! mean(d) > sd(d) / √F   and   mean(d) > 0.01 · mean(ℓ_linear)
 //! ```
 //!
-//! and the linear model otherwise. If the linear model contradicts a known effect and b does not, b is chosen without this
-//! test.
+//! and the linear model otherwise. If the linear model contradicts a known effect and b does not, b is chosen without
+//! this test.
 
 use super::judge::Candidate;
 use crate::stats::mean_or_zero;

@@ -1,8 +1,8 @@
 //! Explains a choice: remarks on the chosen model, and reasons to refuse it.
 //!
 //! A model is refused if it has no skill: on the hold-out, at the control horizon, the ratio of its RMSE to that of
-//! persistence or of the training mean, averaged over targets, is at least [`NO_SKILL_RATIO`]. It is also refused if every
-//! model contradicts an effect in `twin.toml`.
+//! persistence or of the training mean, averaged over targets, is at least [`NO_SKILL_RATIO`]. It is also refused if
+//! every model contradicts an effect in `twin.toml`.
 
 use super::data::TrainingData;
 use super::judge::Candidate;
@@ -16,7 +16,8 @@ use crate::learn::score::{Baselines, INTERVAL_90, ScoreRow};
 use crate::schema::Role;
 use crate::stats::mean_or_zero;
 
-/// Steady-state changes by a step of a control are ignored below this number of standard deviations of the signal (guess).
+/// Steady-state changes by a step of a control are ignored below this number of standard deviations of the signal
+/// (guess).
 const NEGLIGIBLE: f64 = 0.05;
 /// Ratio of RMSEs from which a model has no skill: smaller gains over a baseline may be due to chance (guess).
 const NO_SKILL_RATIO: f64 = 0.98;
@@ -164,8 +165,8 @@ impl HoldoutSkill {
         }
     }
 
-    /// Remarks on signals that the model does not predict better than persistence, or that could not be scored. `signals`:
-    /// columns of the targets.
+    /// Remarks on signals that the model does not predict better than persistence, or that could not be scored.
+    /// `signals`: columns of the targets.
     pub fn notes(&self, data: &TrainingData, signals: &[usize]) -> Vec<Note> {
         let horizon = data.spec.horizon.to_string();
         let mut notes = Vec::new();
@@ -197,8 +198,8 @@ fn mean_of_known(ratios: &[Option<f64>]) -> Option<f64> {
     (!known.is_empty()).then(|| mean_or_zero(&known))
 }
 
-/// Remarks on the 90 % intervals of the model called `name` whose coverage of the hold-out is not acceptable (CAL-1), at the
-/// first step, half the horizon and the full horizon.
+/// Remarks on the 90 % intervals of the model called `name` whose coverage of the hold-out is not acceptable (CAL-1),
+/// at the first step, half the horizon and the full horizon.
 pub(super) fn coverage_notes(data: &TrainingData, scores: &[ScoreRow], name: &str) -> Vec<Note> {
     let horizons = [1, data.horizon.div_ceil(2), data.horizon];
     let mut notes = Vec::new();

@@ -7,8 +7,8 @@
 //! ℓ_mf = mean over targets k of min(5, Σ_h Σ_s CRPS(m, k, h, s) / Σ_h Σ_s CRPS(persistence, k, h, s))
 //! ```
 //!
-//! with horizons h = 1 … H and starts s in the fold. Both forecasts are calibrated. The hold-out serves only to score the
-//! models that were fitted on all training rows.
+//! with horizons h = 1 … H and starts s in the fold. Both forecasts are calibrated. The hold-out serves only to score
+//! the models that were fitted on all training rows.
 
 use rayon::prelude::*;
 
@@ -29,12 +29,13 @@ use crate::stats::mean_or_zero;
 const HOLDOUT_STARTS: usize = 600;
 /// Maximum number of starts over all folds (guess).
 const FOLD_STARTS: usize = 750;
-/// Maximum number of forecast steps of a model over the hold-out, or over all folds (guess). Long horizons get fewer starts,
-/// because their forecasts overlap more.
+/// Maximum number of forecast steps of a model over the hold-out, or over all folds (guess). Long horizons get fewer
+/// starts, because their forecasts overlap more.
 const FORECAST_STEPS: usize = 100_000;
 /// [`FORECAST_STEPS`] never reduces the number of starts below this (guess).
 const LEAST_STARTS: usize = 100;
-/// Maximum loss of one target (guess). Without this limit, a signal that persistence predicts almost exactly would dominate.
+/// Maximum loss of one target (guess). Without this limit, a signal that persistence predicts almost exactly would
+/// dominate.
 const LARGEST_LOSS: f64 = 5.0;
 
 /// A fitted model with its noise model and its out-of-fold losses.
@@ -167,7 +168,8 @@ impl<'a> Judge<'a> {
         let mut scores = score("persistence", &baselines.persistence, calibration, &widths, &baselines);
         for (c, run) in candidates.iter_mut().zip(&runs) {
             let NoiseModel { calibration, tracking, .. } = &mut c.noise_model;
-            // Each forecast is scored with the widths at its own start. Simulations use the widths after the last forecast.
+            // Each forecast is scored with the widths at its own start. Simulations use the widths after the last
+            // forecast.
             let widths = tracking.update(calibration, run);
             scores.extend(score(c.label(), run, &c.noise_model.calibration, &widths, &baselines));
         }
@@ -175,8 +177,8 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Loss ℓ on one fold: the ratio of the CRPS of `model` to that of `reference`, each summed over horizons and starts, as the
-/// mean over targets. `None` if nothing was measured.
+/// Loss ℓ on one fold: the ratio of the CRPS of `model` to that of `reference`, each summed over horizons and starts,
+/// as the mean over targets. `None` if nothing was measured.
 fn relative_crps(
     model: (&Rollouts, &Calibration),
     reference: (&Rollouts, &Calibration),

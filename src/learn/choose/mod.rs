@@ -48,8 +48,8 @@ const INFLATION_STREAM: u64 = 0x7370_7265_6164;
 pub struct Learned {
     pub map: StepMap,
     pub noise_model: NoiseModel,
-    /// The noise model with the interval widths from before the hold-out. A replay of the hold-out must use this one, because
-    /// the other widths are already adapted to the hold-out.
+    /// The noise model with the interval widths from before the hold-out. A replay of the hold-out must use this one,
+    /// because the other widths are already adapted to the hold-out.
     pub noise_before_holdout: NoiseModel,
     /// Thresholds above which the epistemic uncertainty is high or extreme.
     pub epistemic: EpistemicThresholds,
@@ -127,7 +127,8 @@ pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)
     })
 }
 
-/// Fits and judges every model of the list. The first is always `linear`, or `persistence` if there is nothing to learn.
+/// Fits and judges every model of the list. The first is always `linear`, or `persistence` if there is nothing to
+/// learn.
 fn candidates<'a>(data: &'a TrainingData<'a>, progress: &dyn Fn(&str)) -> Result<(Vec<Candidate>, Judge<'a>)> {
     let targets = Layout::new(&data.log.schema, data.spec, data.equations).targets.len();
     let mut names = vec![if targets > 0 { "linear" } else { "persistence" }];

@@ -21,7 +21,8 @@ pub struct KnownEffect {
     pub effect: Effect,
 }
 
-/// A model that was chosen before, e.g. in closed loop. If it contradicts a known effect, the models are compared instead.
+/// A model that was chosen before, e.g. in closed loop. If it contradicts a known effect, the models are compared
+/// instead.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preselected<'a> {
     /// Name in the list of models.

@@ -17,8 +17,8 @@ const RATE: f64 = 0.5;
 /// Smaller weights become zero, because such a model takes time and changes little (guess).
 const LEAST_WEIGHT: f64 = 0.02;
 
-/// Stacks the candidates. The weights of the stack come from all folds, and those of a refit without a fold from the other
-/// folds.
+/// Stacks the candidates. The weights of the stack come from all folds, and those of a refit without a fold from the
+/// other folds.
 pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<FittedModel> {
     let layout = &candidates[0].map.layout;
     let folds = 0..data.split.folds.len();
@@ -36,8 +36,8 @@ pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<Fit
 /// Weight of each candidate for each target, `[candidates][targets]`: non-negative weights of sum one that minimise the
 /// multi-step CRPS of the runs. `runs`: `[candidates][folds]`, from the same starts.
 ///
-/// A calibrated normal forecast of standard deviation σ has the expected CRPS σ / √π. The weights therefore minimise the
-/// sum over horizons of the root mean squared error of the weighted mean, each relative to that of equal weights.
+/// A calibrated normal forecast of standard deviation σ has the expected CRPS σ / √π. The weights therefore minimise
+/// the sum over horizons of the root mean squared error of the weighted mean, each relative to that of equal weights.
 fn weights(runs: &[Vec<&Rollouts>], targets: usize) -> Vec<Vec<f64>> {
     let mut weights = vec![vec![0.0; targets]; runs.len()];
     for k in 0..targets {

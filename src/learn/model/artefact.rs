@@ -5,7 +5,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
-/// Serialises a model. Serialising plain data cannot fail. If it did, the result would be empty, which [`decode`] rejects.
+/// Serialises a model. Serialising plain data cannot fail. If it did, the result would be empty, which [`decode`]
+/// rejects.
 pub fn encode<T: Serialize>(model: &T) -> Vec<u8> {
     postcard::to_allocvec(model).unwrap_or_default()
 }

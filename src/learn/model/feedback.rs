@@ -1,5 +1,5 @@
-//! Feedback in a simulation: the inputs that are earlier predictions, and the windows of the log in which a simulation can
-//! run.
+//! Feedback in a simulation: the inputs that are earlier predictions, and the windows of the log in which a simulation
+//! can run.
 
 use std::ops::Range;
 
@@ -52,8 +52,8 @@ pub fn longest_window(ends: &[usize], length: usize) -> usize {
     ends.iter().enumerate().map(|(i, end)| end - i).max().unwrap_or(1).min(length).max(1)
 }
 
-/// Start positions of windows of `length` consecutive transitions, `stride` positions apart, that begin in `block`. The first
-/// position is random, or the start of the block if `key` is `None`.
+/// Start positions of windows of `length` consecutive transitions, `stride` positions apart, that begin in `block`. The
+/// first position is random, or the start of the block if `key` is `None`.
 pub fn windows(
     block: Range<usize>,
     ends: &[usize],

@@ -2,9 +2,9 @@
 //!
 //! > y = b + w · x + mean over trees of f_t(x)
 //!
-//! Trees cannot extrapolate: outside the training data they add a constant to the linear model. The members are groups of
-//! trees. Each group is grown on a bootstrap sample of blocks of about a day ([`Blocks`]), and each split considers half of
-//! the inputs. Growing takes O(p n log n) per tree, a prediction O(depth) per row and tree.
+//! Trees cannot extrapolate: outside the training data they add a constant to the linear model. The members are groups
+//! of trees. Each group is grown on a bootstrap sample of blocks of about a day ([`Blocks`]), and each split considers
+//! half of the inputs. Growing takes O(p n log n) per tree, a prediction O(depth) per row and tree.
 
 use std::ops::Range;
 
@@ -29,8 +29,8 @@ const TREES: usize = 6;
 const MOST_ROWS: usize = 20_000;
 /// Maximum number of rows in refits without a fold (guess).
 const DRAFT_ROWS: usize = 8_000;
-/// Maximum number of levels. A residual with heavy tails needs deep trees, because each split separates few extreme rows. For
-/// a zone temperature, the error with 14 levels was more than twice that with 24 levels (measured).
+/// Maximum number of levels. A residual with heavy tails needs deep trees, because each split separates few extreme
+/// rows. For a zone temperature, the error with 14 levels was more than twice that with 24 levels (measured).
 const LEVELS: u16 = 24;
 /// Minimum number of rows in a leaf (guess).
 const LEAF: usize = 8;

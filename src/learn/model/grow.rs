@@ -1,9 +1,9 @@
 //! Regression trees grown by smartcore.
 //!
-//! smartcore gives no access to the nodes of a tree and predicts row by row, which is slow. Its models can be serialised,
-//! however, so this file reads the serialised forest into structures of the same layout and flattens the trees. The layout is
-//! private to smartcore. `Cargo.toml` therefore fixes the minor version, [`Tree::flatten`] checks every tree, and the test
-//! below compares all predictions.
+//! smartcore gives no access to the nodes of a tree and predicts row by row, which is slow. Its models can be
+//! serialised, however, so this file reads the serialised forest into structures of the same layout and flattens the
+//! trees. The layout is private to smartcore. `Cargo.toml` therefore fixes the minor version, [`Tree::flatten`] checks
+//! every tree, and the test below compares all predictions.
 
 use serde::Deserialize;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
@@ -34,7 +34,8 @@ pub fn features(values: Vec<f32>, rows: usize, features: usize) -> Result<Featur
     DenseMatrix::new(rows, features, values, true).map_err(internal)
 }
 
-/// Grows trees that predict `y` from `x`. Rows are drawn with replacement, with probabilities proportional to `weights`.
+/// Grows trees that predict `y` from `x`. Rows are drawn with replacement, with probabilities proportional to
+/// `weights`.
 ///
 /// # Errors
 /// [`Error::Internal`] if smartcore rejects the data, or if its model does not have the expected layout.

@@ -4,11 +4,12 @@
 //!
 //! > Σ_j c_j mean over windows and steps of d_j(t)² + Σ_j λ_j ‖w_j‖²
 //!
-//! where d is the deviation of a simulated target from its measurement, in standardised units. Let e be the error of one step,
-//! whose inputs include the earlier deviations of the states. Then d(t + 1) = d(t) + e(t) for increments of states, and d = e
-//! for other targets. The weight c_j is the ratio of the one-step error to the multi-step error at the start, so that the
-//! penalty λ_j keeps its relative weight. The minimiser is L-BFGS ([`super::lbfgs`]) with gradients by reverse-mode
-//! differentiation of the simulation. One evaluation takes O(windows · length · p) operations per target.
+//! where d is the deviation of a simulated target from its measurement, in standardised units. Let e be the error of
+//! one step, whose inputs include the earlier deviations of the states. Then d(t + 1) = d(t) + e(t) for increments of
+//! states, and d = e for other targets. The weight c_j is the ratio of the one-step error to the multi-step error at
+//! the start, so that the penalty λ_j keeps its relative weight. The minimiser is L-BFGS ([`super::lbfgs`]) with
+//! gradients by reverse-mode differentiation of the simulation. One evaluation takes O(windows · length · p) operations
+//! per target.
 
 use std::ops::Range;
 
@@ -71,8 +72,9 @@ impl<'a> Horizon<'a> {
         }
     }
 
-    /// Minimises the error of simulations, starting at `start`, in at most `iterations` iterations. `ridges`: λ of each target.
-    /// `counts`: number of times that the bootstrap sample contains each block. Returns `start` if nothing better is found.
+    /// Minimises the error of simulations, starting at `start`, in at most `iterations` iterations. `ridges`: λ of each
+    /// target. `counts`: number of times that the bootstrap sample contains each block. Returns `start` if nothing
+    /// better is found.
     pub fn improve(
         &self,
         start: &Solution,

@@ -1,8 +1,8 @@
 //! Minimisation of a smooth function by L-BFGS: an adapter to argmin for functions whose value and gradient come from
 //! one computation.
 //!
-//! The method is that of Liu & Nocedal (1989) with the line search of Moré & Thuente (1994). For n parameters, an iteration
-//! takes O(10 n) in addition to the function evaluations.
+//! The method is that of Liu & Nocedal (1989) with the line search of Moré & Thuente (1994). For n parameters, an
+//! iteration takes O(10 n) in addition to the function evaluations.
 
 use std::cell::{Cell, RefCell};
 
@@ -28,8 +28,8 @@ pub struct Settings {
     pub iterations: u64,
     /// Maximum number of evaluations of the function.
     pub evaluations: usize,
-    /// Stop after an iteration that improves by less than this, relative to 1 + |value at the start|. If `None`, the default
-    /// tolerances of argmin apply.
+    /// Stop after an iteration that improves by less than this, relative to 1 + |value at the start|. If `None`, the
+    /// default tolerances of argmin apply.
     pub relative_gain: Option<f64>,
     /// Whether to scale the function so that the first step has at most length one.
     pub scaled: bool,

@@ -2,11 +2,11 @@
 //!
 //! > y = b + w · x
 //!
-//! with b and w from [`super::ridge`]. If `rollout_loss` is more than one step, [`super::horizon`] refines them to minimise
-//! the errors of simulations over that many steps.
+//! with b and w from [`super::ridge`]. If `rollout_loss` is more than one step, [`super::horizon`] refines them to
+//! minimise the errors of simulations over that many steps.
 //!
-//! The members are fitted to bootstrap samples of blocks of about a day ([`Blocks`]). A prediction takes O(p) per row and
-//! target.
+//! The members are fitted to bootstrap samples of blocks of about a day ([`Blocks`]). A prediction takes O(p) per row
+//! and target.
 
 use std::ops::Range;
 
@@ -24,7 +24,8 @@ use crate::rng::Key;
 
 /// Number of ensemble members (guess).
 const MEMBERS: usize = 16;
-/// Maximum number of L-BFGS iterations for the mean model, and for each member, which starts near the mean model (guesses).
+/// Maximum number of L-BFGS iterations for the mean model, and for each member, which starts near the mean model
+/// (guesses).
 const ITERATIONS: u64 = 200;
 const MEMBER_ITERATIONS: u64 = 20;
 /// Number of rows predicted at a time: with 27 input columns they fit the first-level cache.

@@ -2,9 +2,9 @@
 //!
 //! > w = argmin Σ_r (y_r − b − w · x_r)² / n + λ ‖w‖² = V (Λ + λ I)⁻¹ Vᵀ cov(x, y)
 //!
-//! with the eigendecomposition V Λ Vᵀ of the covariance of the standardised inputs. One pass over the data computes the Gram
-//! matrix of each block, in O(n p²). The Gram matrix of a fold or bootstrap sample is a sum over its blocks. Its decomposition
-//! takes O(p³), and then the solution for each penalty λ takes O(p²).
+//! with the eigendecomposition V Λ Vᵀ of the covariance of the standardised inputs. One pass over the data computes the
+//! Gram matrix of each block, in O(n p²). The Gram matrix of a fold or bootstrap sample is a sum over its blocks. Its
+//! decomposition takes O(p³), and then the solution for each penalty λ takes O(p²).
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use rayon::prelude::*;
@@ -143,8 +143,8 @@ impl Basis {
     }
 }
 
-/// Selects the penalty λ of each target by cross-validation: the value from 10⁻⁹ to 10, in half decades, with the smallest
-/// squared one-step error over the folds; 10⁻⁶ if there are fewer than two folds (guesses).
+/// Selects the penalty λ of each target by cross-validation: the value from 10⁻⁹ to 10, in half decades, with the
+/// smallest squared one-step error over the folds; 10⁻⁶ if there are fewer than two folds (guesses).
 ///
 /// # Errors
 /// Those of [`Basis::new`].

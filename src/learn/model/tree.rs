@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 /// Maximum number of rows evaluated at once (guess; see `forest` in `benches/ensemble.rs`).
 pub const TILE: usize = 64;
 
-/// A branch or a leaf. At a branch, rows with `feature` > `value` go to node `child + 1`, and other rows, including NaN, to
-/// `child`.
+/// A branch or a leaf. At a branch, rows with `feature` > `value` go to node `child + 1`, and other rows, including
+/// NaN, to `child`.
 ///
-/// At a leaf, `value` is the prediction, `child` is the leaf itself, and `feature` is one past the last feature: a column
-/// of −∞, which keeps every row at the leaf. All rows can therefore take the same number of steps without a test for
-/// leaves.
+/// At a leaf, `value` is the prediction, `child` is the leaf itself, and `feature` is one past the last feature: a
+/// column of −∞, which keeps every row at the leaf. All rows can therefore take the same number of steps without a test
+/// for leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     value: f32,
@@ -41,8 +41,8 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Flattens a tree over `features` single-precision features; node 0 is the root. `None` if the nodes are not a tree,
-    /// or if there are too many.
+    /// Flattens a tree over `features` single-precision features; node 0 is the root. `None` if the nodes are not a
+    /// tree, or if there are too many.
     pub fn flatten(grown: &[GrownNode], features: usize) -> Option<Self> {
         let leaf_feature = u16::try_from(features).ok()?;
         let mut nodes = vec![Node { value: 0.0, feature: leaf_feature, child: 0 }];

@@ -2,8 +2,8 @@
 //!
 //! > mean of (t − μ)² / σ² + ln σ², plus 0.01 · Σ_j (most_j − least_j)
 //!
-//! over members, targets and rows. The log-variance ln σ² is an output v of the network with the soft bounds least and most:
-//! l = most − softplus(most − v), ln σ² = least + softplus(l − least).
+//! over members, targets and rows. The log-variance ln σ² is an output v of the network with the soft bounds least and
+//! most: l = most − softplus(most − v), ln σ² = least + softplus(l − least).
 
 use super::networks::Networks;
 use crate::compute::Elementwise;
@@ -39,8 +39,8 @@ impl Loss {
         }
     }
 
-    /// Returns the loss without the penalty on the bounds, and sets the gradients of the loss with that penalty, summed over
-    /// members. `out`: `[members][2 targets][rows]`; `t`: `[members][targets][rows]`.
+    /// Returns the loss without the penalty on the bounds, and sets the gradients of the loss with that penalty, summed
+    /// over members. `out`: `[members][2 targets][rows]`; `t`: `[members][targets][rows]`.
     pub fn evaluate(&mut self, networks: &Networks, out: &[f32], t: &[f32], rows: usize) -> f64 {
         let q = networks.targets();
         self.out_grad.resize(out.len(), 0.0);

@@ -2,10 +2,10 @@
 //!
 //! > y = b + w · x + μ_m(x) + σ_m(x) ε for member m
 //!
-//! By default the networks learn the residual of a linear model, because most plants are nearly linear. Outside the training
-//! data the networks are constant and the linear model extrapolates. Each member minimises the Gaussian negative
-//! log-likelihood (see `loss`) on a bootstrap sample of blocks of about a day, with early stopping on the blocks that are not
-//! in its sample. The mean model averages the members. Training takes O(epochs · n · weights).
+//! By default the networks learn the residual of a linear model, because most plants are nearly linear. Outside the
+//! training data the networks are constant and the linear model extrapolates. Each member minimises the Gaussian
+//! negative log-likelihood (see `loss`) on a bootstrap sample of blocks of about a day, with early stopping on the
+//! blocks that are not in its sample. The mean model averages the members. Training takes O(epochs · n · weights).
 
 mod adam;
 mod loss;

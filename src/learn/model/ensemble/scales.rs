@@ -6,8 +6,8 @@ use crate::learn::dataset::{Dataset, Scaling};
 
 /// Standardisation of inputs and targets.
 ///
-/// A lagged input is replaced by its difference from the value one step later, because consecutive values are nearly equal
-/// and their small differences are informative about the next step.
+/// A lagged input is replaced by its difference from the value one step later, because consecutive values are nearly
+/// equal and their small differences are informative about the next step.
 ///
 /// Inputs are clamped to their range in the training data, because networks extrapolate badly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,9 +1,9 @@
 //! Training on simulations: back-propagation through time over open-loop simulations of windows of the log.
 //!
-//! Let d(t) be the deviation of a simulated target from the log, in standard deviations of the network's target, and e(t)
-//! the error of one step: the mean of the network minus its target, plus the change of the linear part due to the deviations
-//! of its inputs. Then d(t + 1) = d(t) + e(t) for increments of states, and d = e for levels. The loss is the mean of d² over
-//! windows and steps, with weights that make all targets count equally.
+//! Let d(t) be the deviation of a simulated target from the log, in standard deviations of the network's target, and
+//! e(t) the error of one step: the mean of the network minus its target, plus the change of the linear part due to the
+//! deviations of its inputs. Then d(t + 1) = d(t) + e(t) for increments of states, and d = e for levels. The loss is
+//! the mean of d² over windows and steps, with weights that make all targets count equally.
 
 use super::loss::Loss;
 use super::networks::{Networks, Pass};
@@ -177,9 +177,9 @@ impl<'a> Simulation<'a> {
         Ok(self.squares.iter().zip(&self.weight).map(|(s, w)| s * f64::from(*w)).sum::<f64>() / q as f64)
     }
 
-    /// The backward pass of the last [`Simulation::forward`]: gradients of its loss, summed over members. The gradient of the
-    /// log-variances and their bounds is that of the likelihood of the first step, whose inputs are all measured. Overwrites
-    /// `weight_grad`.
+    /// The backward pass of the last [`Simulation::forward`]: gradients of its loss, summed over members. The gradient
+    /// of the log-variances and their bounds is that of the likelihood of the first step, whose inputs are all
+    /// measured. Overwrites `weight_grad`.
     fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
         let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
         let inputs = networks.inputs();
@@ -196,7 +196,8 @@ impl<'a> Simulation<'a> {
             let (earlier, here) = before.split_at_mut(at);
             let Some(step) = here.first_mut() else { break };
             if at == 0 {
-                // The gradient of the means comes from the simulation, and only that of the log-variances from the likelihood.
+                // The gradient of the means comes from the simulation, and only that of the log-variances from the
+                // likelihood.
                 self.loss.evaluate(networks, &step.pass.out, &self.first, n);
                 self.bound_grad.clone_from(&self.loss.bound_grad);
             } else {
@@ -255,8 +256,8 @@ impl<'a> Simulation<'a> {
     }
 }
 
-/// Trains networks on simulations, after one-step training. The windows of each member begin in its bag of blocks. `ends`
-/// comes from [`crate::learn::model::feedback::sequence_ends`], and the other parameters are those of
+/// Trains networks on simulations, after one-step training. The windows of each member begin in its bag of blocks.
+/// `ends` comes from [`crate::learn::model::feedback::sequence_ends`], and the other parameters are those of
 /// [`super::training::train`]. Returns the number of epochs.
 ///
 /// # Errors

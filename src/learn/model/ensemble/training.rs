@@ -1,8 +1,8 @@
 //! One-step training with mini-batches and early stopping.
 //!
 //! All members are trained together, each on its own bootstrap sample. The learning rate decays along half a cosine
-//! (Loshchilov & Hutter 2017). After every epoch the loss on the left-out blocks is evaluated; training ends if it has not
-//! improved for `patience` epochs, and the best networks are returned.
+//! (Loshchilov & Hutter 2017). After every epoch the loss on the left-out blocks is evaluated; training ends if it has
+//! not improved for `patience` epochs, and the best networks are returned.
 
 use super::adam::Adam;
 use super::loss::Loss;
@@ -24,8 +24,8 @@ pub struct Settings {
     pub epochs: usize,
     /// Maximum number of epochs.
     pub limit: usize,
-    /// Number of epochs without improvement after which training ends. If `None`, training runs all epochs and returns the
-    /// last networks.
+    /// Number of epochs without improvement after which training ends. If `None`, training runs all epochs and returns
+    /// the last networks.
     pub patience: Option<usize>,
     pub batch: usize,
     pub rate: f32,
@@ -91,8 +91,8 @@ impl BestNetworks {
         Self { networks: networks.clone(), epoch: 0, loss: f64::INFINITY }
     }
 
-    /// Keeps `networks` if they are better. Returns whether training must end, because there was no improvement for `patience`
-    /// epochs or the loss is NaN.
+    /// Keeps `networks` if they are better. Returns whether training must end, because there was no improvement for
+    /// `patience` epochs or the loss is NaN.
     pub fn update(&mut self, networks: &Networks, epoch: usize, loss: f64, patience: Option<usize>) -> bool {
         if loss < self.loss {
             self.networks.clone_from(networks);
@@ -107,8 +107,8 @@ pub fn loss_without_validation(networks: &Networks, epoch: usize) -> f64 {
     if networks.weights.iter().all(|w| w.is_finite()) { -(epoch as f64) } else { f64::NAN }
 }
 
-/// Trains all members, each on its own bag of blocks. With patience, the result is the networks of the epoch with the lowest
-/// loss on the left-out blocks, averaged over members. Returns the number of that epoch.
+/// Trains all members, each on its own bag of blocks. With patience, the result is the networks of the epoch with the
+/// lowest loss on the left-out blocks, averaged over members. Returns the number of that epoch.
 ///
 /// # Errors
 /// Those of [`crate::compute::Backend`].

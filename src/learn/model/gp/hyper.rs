@@ -73,7 +73,8 @@ fn in_range(logarithms: &[f64], d: usize) -> bool {
     logarithms.iter().take(d + 2).all(|v| v.abs() < 20.0)
 }
 
-/// Maximises the log marginal likelihood of an exact process, starting at `start`. Returns `start` if nothing better is found.
+/// Maximises the log marginal likelihood of an exact process, starting at `start`. Returns `start` if nothing better is
+/// found.
 ///
 /// # Errors
 /// Those of the device; [`crate::error::Error::Data`] if the likelihood is undefined at the start.
@@ -94,8 +95,8 @@ pub fn tune(compute: &Compute, observed: Observed, start: &Hyper, effort: Effort
     Ok(Tuned { hyper: Hyper::from_logarithms(family, &at, d), value, evaluations })
 }
 
-/// Maximises the lower bound of a process with inducing points over the hyper-parameters and over the points `z` `[d][m]`,
-/// which are overwritten.
+/// Maximises the lower bound of a process with inducing points over the hyper-parameters and over the points `z`
+/// `[d][m]`, which are overwritten.
 ///
 /// # Errors
 /// Those of [`tune`].

@@ -4,8 +4,9 @@ use super::hyper::JITTER;
 use crate::compute::{Compute, Kernel, Points};
 use crate::error::Result;
 
-/// Selects up to `most` of the points, `[d][m]`. Each is the point with the largest variance given the previous ones, that is,
-/// a pivot of the Cholesky decomposition of the kernel matrix (Burt, Rasmussen & van der Wilk 2020). Takes O(n m²).
+/// Selects up to `most` of the points, `[d][m]`. Each is the point with the largest variance given the previous ones,
+/// that is, a pivot of the Cholesky decomposition of the kernel matrix (Burt, Rasmussen & van der Wilk 2020). Takes O(n
+/// m²).
 ///
 /// # Errors
 /// Those of the device.

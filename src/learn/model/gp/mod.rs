@@ -4,9 +4,9 @@
 //!
 //! with one process per target and one length-scale per input. Outside the training data the prediction returns to the
 //! mean function m, which is linear or constant. Up to `model.gp.max_points` rows the posterior is exact: fitting takes
-//! O(n³), a prediction O(n). With more rows it uses m inducing points (Titsias 2009): fitting takes O(n m²), a prediction
-//! O(m). The hyper-parameters maximise the marginal likelihood or its lower bound. The members are functions drawn from the
-//! posterior by pathwise conditioning (Wilson et al. 2020).
+//! O(n³), a prediction O(n). With more rows it uses m inducing points (Titsias 2009): fitting takes O(n m²), a
+//! prediction O(m). The hyper-parameters maximise the marginal likelihood or its lower bound. The members are functions
+//! drawn from the posterior by pathwise conditioning (Wilson et al. 2020).
 
 mod hyper;
 mod inducing;
@@ -58,8 +58,8 @@ pub struct Gp {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct StoredGp {
     mean: Mean,
-    /// Mean and inverse standard deviation of each input. A process reads (x − mean) · inverse of the inputs whose inverse is
-    /// not zero.
+    /// Mean and inverse standard deviation of each input. A process reads (x − mean) · inverse of the inputs whose
+    /// inverse is not zero.
     x_mean: Vec<f64>,
     x_inverse: Vec<f64>,
     seed: u64,
@@ -315,8 +315,8 @@ impl Regressor for Gp {
         }
     }
 
-    /// For each target: the logarithms of the length-scale of each input, of the variance and of the noise, in physical units.
-    /// NaN if there is no process or the input is constant.
+    /// For each target: the logarithms of the length-scale of each input, of the variance and of the noise, in physical
+    /// units. NaN if there is no process or the input is constant.
     fn hyper(&self) -> Vec<f64> {
         let p = self.shape().0;
         let mut all = Vec::new();

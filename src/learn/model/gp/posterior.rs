@@ -22,8 +22,8 @@ pub struct Posterior {
     pub precision: Vec<f64>,
 }
 
-/// The exact posterior. Draw i is the prior function `waves[i]` plus the correction k(x, X) (K + σ²I)⁻¹ (y − waves(X) − ε)
-/// (Matheron's rule; Wilson et al. 2020), with ε drawn from `key`.
+/// The exact posterior. Draw i is the prior function `waves[i]` plus the correction k(x, X) (K + σ²I)⁻¹ (y − waves(X) −
+/// ε) (Matheron's rule; Wilson et al. 2020), with ε drawn from `key`.
 ///
 /// # Errors
 /// Those of the device; [`Error::Data`] if no jitter makes the kernel matrix positive definite.

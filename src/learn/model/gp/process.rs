@@ -21,8 +21,8 @@ const NEXT_ROWS: usize = 600;
 const STARTS: usize = 3;
 /// Effort of the first search (guess).
 const FIRST: Effort = Effort { iterations: 20, evaluations: 30, gain: 1e-5 };
-/// Maximum number of floating-point operations in the second search, and in a third search on all rows of an exact process
-/// (guesses).
+/// Maximum number of floating-point operations in the second search, and in a third search on all rows of an exact
+/// process (guesses).
 const WORK: [f64; 2] = [5e9, 3e10];
 /// Maximum number of evaluations in each of these two searches (guess).
 const EVALUATIONS: usize = 60;
