@@ -97,7 +97,7 @@ impl Calibration {
     }
 
     /// Whether a calibration that was read from a file is valid for a schema of `signals` signals.
-    pub fn is_sound(&self, signals: usize) -> bool {
+    pub fn is_valid(&self, signals: usize) -> bool {
         let n = self.signals.len();
         self.signals.iter().all(|s| *s < signals)
             && [self.sd.len(), self.shape.len(), self.method.len(), self.local.len()] == [n; 4]
@@ -208,7 +208,7 @@ mod tests {
             let (low, high) = c.interval(0, h, 0.9);
             assert!((high / h as f64 - 1.645).abs() < 0.12 && (low / h as f64 + 1.645).abs() < 0.12, "{low} {high}");
         }
-        // For normal errors, recent weights are an advantage with the scaled normal shape at most.
+        // The errors are normal and stationary, so recent weights can only be selected with the scaled normal shape.
         assert!(c.method[0].iter().all(|m| !m.recent || m.shape == ErrorShape::ScaledNormal), "{:?}", c.method);
     }
 

@@ -79,7 +79,7 @@ impl EpistemicThresholds {
     }
 
     /// Whether thresholds that were read from a file are valid for a model of `targets` targets.
-    pub fn is_sound(&self, targets: usize) -> bool {
+    pub fn is_valid(&self, targets: usize) -> bool {
         (self.scale.is_empty() || self.scale.len() == targets) && !self.high.is_nan() && !self.extreme.is_nan()
     }
 

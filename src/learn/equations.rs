@@ -168,7 +168,7 @@ fn compile(
             span: 0..text.len(),
             message,
             help: format!(
-                "make the unit of the expression that of `{}`, `{}`, or change the unit of the signal",
+                "give the expression the unit of `{}`, `{}`, or change the unit of the signal",
                 signal.name, signal.unit.text
             ),
         }),
@@ -181,7 +181,7 @@ fn in_order(derived: &[Unordered], schema: &Schema) -> Result<Vec<usize>, Vec<Pl
     struct Search<'a> {
         derived: &'a [Unordered],
         schema: &'a Schema,
-        /// 0: not visited, 1: on the path, 2: done.
+        /// State of the search for each signal. 0: not visited, 1: on the current path, 2: done.
         mark: Vec<u8>,
         path: Vec<usize>,
         order: Vec<usize>,
@@ -386,7 +386,7 @@ mod tests {
         map.step(&mut window, &[Particle { member: None, rows: 0..1 }], None, &mut scratch);
         let spend = window.column(column(&schema, "spend"), 1)[0];
         assert!((spend - 7.0 * 90.0 / 1e6).abs() < 1e-12, "{spend}");
-        // The equation reads the pump of the step before, and the residual is added.
+        // The equation reads the pump at the previous step, and the residual is added.
         assert!((window.column(0, 0)[0] - 1.25).abs() < 1e-12);
         assert!((window.column(1, 0)[0] - 3.0).abs() < 1e-12);
     }

@@ -4,7 +4,7 @@ use super::equations::Equations;
 use crate::config::ModelSpec;
 use crate::schema::{Role, Schema};
 
-/// What an output column of a regressor predicts.
+/// The quantity that an output column of a regressor predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Target {
     /// The increment x(t + 1) − x(t) of a state.

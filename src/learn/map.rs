@@ -53,8 +53,8 @@ impl StepMap {
     /// Completes the current frame (outputs and late derived signals), advances the window and writes the next states.
     ///
     /// `window` must be at least [`StepMap::depth`] deep, and [`StepMap::observe`] must have been called for its
-    /// current frame. `particles` cover all its rows. `noise` is added to the targets: `[targets][particles]`, in the
-    /// target's unit. Values that are not finite propagate; nothing is clamped.
+    /// current frame. `particles` must cover all its rows. `noise` is added to the targets: `[targets][particles]`, in
+    /// the target's unit. Values that are not finite propagate, and nothing is clamped.
     pub fn step(
         &self,
         window: &mut Window,

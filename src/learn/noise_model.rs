@@ -129,9 +129,9 @@ impl NoiseModel {
                 let signal = self.calibration.signals[i];
                 let lag = usize::from(log.schema.signals[signal].role == Role::Output);
                 deviations.clear();
-                for cloud in window.column(signal, lag).chunks(particles) {
-                    let mean = cloud.iter().sum::<f64>() / particles as f64;
-                    deviations.extend(cloud.iter().map(|v| v - mean));
+                for chunk in window.column(signal, lag).chunks(particles) {
+                    let mean = chunk.iter().sum::<f64>() / particles as f64;
+                    deviations.extend(chunk.iter().map(|v| v - mean));
                 }
                 deviations.sort_unstable_by(f64::total_cmp);
                 let end = |p: f64| quantile_type_5(&deviations, p);
@@ -142,8 +142,8 @@ impl NoiseModel {
     }
 
     /// Whether a noise model that was read from a file is valid for a model of `targets` targets.
-    pub fn is_sound(&self, targets: usize) -> bool {
-        self.process.is_sound(targets) && self.inflation.len() == targets
+    pub fn is_valid(&self, targets: usize) -> bool {
+        self.process.is_valid(targets) && self.inflation.len() == targets
     }
 }
 

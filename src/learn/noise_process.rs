@@ -116,7 +116,7 @@ impl NoiseProcess {
     }
 
     /// Whether a process that was read from a file is valid for a model of `targets` targets.
-    pub fn is_sound(&self, targets: usize) -> bool {
+    pub fn is_valid(&self, targets: usize) -> bool {
         self.phi.len() == targets
             && self.offset.len() == targets
             && self.factor.len() == targets

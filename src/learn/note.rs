@@ -18,7 +18,7 @@ pub enum NoteKind {
     ConstantControl,
     /// The chosen model contradicts a known effect.
     Contradiction,
-    /// A model that was not chosen contradicts a known effect.
+    /// Another candidate contradicts a known effect.
     OtherContradiction,
     /// A signal whose forecasts could not be scored.
     Unscored,
@@ -28,7 +28,7 @@ pub enum NoteKind {
     Coverage,
     /// How the chosen model was fitted.
     Fit,
-    /// Plans did worse than the log when they were tuned in closed loop.
+    /// In closed-loop tuning, plans performed worse than the logged operation.
     Tuning,
 }
 

@@ -23,11 +23,11 @@ use crate::stats::{WeightedSample, half_mean_difference, quantile_right_inverse}
 /// Number of quantiles (j + ½) / POINTS in a stored error distribution.
 const POINTS: usize = 99;
 /// Minimum relative gain in CRPS for which another method replaces the default (guess).
-const LEAST_GAIN: f64 = 0.003;
+const MIN_GAIN: f64 = 0.003;
 /// Minimum sample size for estimating the shape of the distribution (guess).
-const LEAST_FOR_SHAPE: usize = 20;
+const MIN_FOR_SHAPE: usize = 20;
 /// Minimum sample size for estimating the RMS of the errors (guess).
-const LEAST_FOR_SIZE: usize = 5;
+const MIN_FOR_RMS: usize = 5;
 /// Quantile of the absolute errors at which they are winsorised (guess).
 const WINSORISED: f64 = 0.98;
 /// Ratio of the standard deviation to the median absolute deviation of a normal sample.
@@ -147,7 +147,7 @@ impl<'a> HeldOutErrors<'a> {
         }
         let default = losses[0];
         let best = losses.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(default);
-        if best.1 < (1.0 - LEAST_GAIN) * default.1 { best.0 } else { default.0 }
+        if best.1 < (1.0 - MIN_GAIN) * default.1 { best.0 } else { default.0 }
     }
 
     /// Pairs (error, w) of a block.
@@ -189,7 +189,7 @@ impl<'a> HeldOutErrors<'a> {
 
     /// r_h: winsorised root mean square of the errors at one horizon; NaN if there are too few errors.
     fn winsorised_rms(&self, errors: &[(f64, f64)]) -> f64 {
-        if errors.len() < LEAST_FOR_SIZE {
+        if errors.len() < MIN_FOR_RMS {
             return f64::NAN;
         }
         let sizes = WeightedSample::new(errors.iter().map(|(e, weight)| (e.abs(), *weight)));
@@ -213,7 +213,7 @@ pub(super) fn crps(shape: &[f64], sd: f64, error: f64) -> f64 {
 /// Quantiles of Z from pairs (z, ω); standard normal quantiles if there are too few pairs.
 fn quantiles(shape: ErrorShape, errors: &[(f64, f64)]) -> Vec<f64> {
     let at = (0..POINTS).map(|j| (j as f64 + 0.5) / POINTS as f64);
-    if shape == ErrorShape::ScaledNormal || errors.len() < LEAST_FOR_SHAPE {
+    if shape == ErrorShape::ScaledNormal || errors.len() < MIN_FOR_SHAPE {
         return at.map(normal_quantile).collect();
     }
     let conformal = shape == ErrorShape::Conformal;

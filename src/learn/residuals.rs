@@ -6,7 +6,7 @@ use crate::stats::{mean_and_population_sd, quantile_type_5};
 use crate::trajectory::Trajectory;
 
 /// Minimum number of innovations for estimating their distribution; fewer are assumed normal (guess).
-const LEAST_FOR_SHAPE: usize = 200;
+const MIN_FOR_SHAPE: usize = 200;
 /// Number of quantiles of a shape. More would resolve the tails that [`clip`] removes.
 const QUANTILES: usize = 512;
 /// A smaller standard deviation of whitened innovations is a rounding error.
@@ -155,7 +155,7 @@ pub(super) fn shapes(innovations: &[Vec<f64>], factor: &[Vec<f64>]) -> Vec<Vec<f
 }
 
 fn shape(mut z: Vec<f64>) -> Vec<f64> {
-    if z.len() < LEAST_FOR_SHAPE {
+    if z.len() < MIN_FOR_SHAPE {
         return Vec::new();
     }
     z.sort_by(f64::total_cmp);
@@ -229,7 +229,7 @@ mod tests {
         assert!((half(&shapes[1]) - 0.674).abs() < 0.04, "{}", half(&shapes[1]));
         assert!(half(&shapes[0]) < 0.2, "{}", half(&shapes[0]));
         assert!(shapes[2].is_empty(), "a target that does not vary has no shape");
-        assert!(shape((0..LEAST_FOR_SHAPE - 1).map(|i| i as f64).collect()).is_empty(), "too few");
-        assert!(shape(vec![0.1 + 0.2; LEAST_FOR_SHAPE]).is_empty(), "constant");
+        assert!(shape((0..MIN_FOR_SHAPE - 1).map(|i| i as f64).collect()).is_empty(), "too few");
+        assert!(shape(vec![0.1 + 0.2; MIN_FOR_SHAPE]).is_empty(), "constant");
     }
 }

@@ -73,8 +73,8 @@ pub fn scored_signals(map: &StepMap, log: &Trajectory) -> Vec<usize> {
 
 /// At most `limit` rows of `blocks`, evenly spaced, from which `map` can run open loop in `log`.
 ///
-/// Each start has `map.depth()` complete rows before it in its segment, so that the one-step error of the row before is
-/// known, which the forecast continues. If at least 30 starts reach the full horizon, shorter runs are not used.
+/// Each start has `map.depth()` complete rows before it in its segment, because a forecast continues the one-step error
+/// of the previous row. If at least 30 starts reach the full horizon, shorter runs are not used.
 pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon: usize, limit: usize) -> Vec<Start> {
     let required = RequiredSignals::new(map, log);
     let depth = map.depth();
@@ -86,7 +86,8 @@ pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon:
             if from + 1 >= to {
                 continue;
             }
-            // Complete rows directly before `t`, and rows with known inputs from `t` on.
+            // `past`: number of complete rows directly before `t`. `future`: number of rows with known inputs from `t`
+            // on.
             let mut past = 0;
             let mut ready = vec![false; to - from];
             for t in from.saturating_sub(depth).max(segment.start)..to {

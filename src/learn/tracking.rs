@@ -1,4 +1,4 @@
-//! Adaptive interval widths: adaptive conformal inference.
+//! Adapts the widths of intervals by adaptive conformal inference.
 //!
 //! The plant may change after the calibration, or the final model may be more accurate than the refits that it was
 //! calibrated with. For each signal and horizon, a factor e^θ on the calibrated width therefore adapts to the errors of
@@ -32,7 +32,7 @@ const LEVEL: f64 = 0.9;
 /// gains would not adapt by the end of a hold-out.
 const GAINS: [f64; 4] = [0.04, 0.07, 0.12, 0.2];
 /// Maximum factor on a width, and inverse of the minimum factor (guess).
-const LARGEST_FACTOR: f64 = 10.0;
+const MAX_FACTOR: f64 = 10.0;
 
 /// Factors on the calibrated widths, for each signal and horizon.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -121,7 +121,7 @@ impl Tracking {
 /// Tracks signal number `k` over `run`, updates θ, and returns the factor at each start: `[horizon * starts]`.
 fn track(k: usize, gain: f64, theta: &mut [f64], calibration: &Calibration, run: &Rollouts) -> Vec<f64> {
     let n = run.starts.len();
-    let bound = LARGEST_FACTOR.ln();
+    let bound = MAX_FACTOR.ln();
     let mut widths = vec![1.0; theta.len() * n];
     for (h, theta) in (1..=run.horizon).zip(theta) {
         let (low, high) = calibration.interval(k, h, LEVEL);
@@ -253,11 +253,11 @@ mod tests {
         let replayed = tracking.replay(&calibration, &wild);
         assert_eq!(tracking, before);
         assert_eq!(tracking.update(&calibration, &wild), replayed);
-        assert!((tracking.width(0, 2) / LARGEST_FACTOR - 1.0).abs() < 1e-9 && before.width(0, 2) < 1.5);
+        assert!((tracking.width(0, 2) / MAX_FACTOR - 1.0).abs() < 1e-9 && before.width(0, 2) < 1.5);
         let quiet = run(2000, 800, 2, |t, h| 1e-6 * Key::new(4).fold(h as u64).normal(t as u64));
         let mut narrowed = before.clone();
         narrowed.update(&calibration, &quiet);
-        assert!((narrowed.width(0, 2) * LARGEST_FACTOR - 1.0).abs() < 1e-9, "{}", narrowed.width(0, 2));
+        assert!((narrowed.width(0, 2) * MAX_FACTOR - 1.0).abs() < 1e-9, "{}", narrowed.width(0, 2));
     }
 
     #[test]

@@ -41,7 +41,7 @@ struct Header {
     step_ms: i64,
     /// Length of the payload in bytes.
     payload: usize,
-    /// BLAKE3 hash of the payload, hexadecimal.
+    /// Hexadecimal BLAKE3 hash of the payload.
     payload_hash: String,
 }
 
@@ -127,13 +127,13 @@ impl Twin {
             && header.layout.inputs.iter().all(|i| i.1 < MAX_LAG)
             && payload.logged_ranges.len() == schema.len()
             && payload.extremes.len() == schema.len()
-            && payload.noise_model.is_sound(targets)
-            && payload.noise_model.calibration.is_sound(schema.len())
-            && payload.epistemic.is_sound(targets)
-            && payload.envelope.is_sound(schema.len())
+            && payload.noise_model.is_valid(targets)
+            && payload.noise_model.calibration.is_valid(schema.len())
+            && payload.epistemic.is_valid(targets)
+            && payload.envelope.is_valid(schema.len())
             && header.step_ms > 0;
         if !sound {
-            return Err(corrupt("its parts do not match"));
+            return Err(corrupt("its parts are inconsistent"));
         }
         let regressor =
             model::decode(&header.model, &payload.regressor, compute).map_err(|e| corrupt(&e.to_string()))?;

@@ -12,14 +12,20 @@ use crate::trajectory::{Frame, Trajectory, Window};
 /// A state stays missing if it has no value since `first`, or if its prediction needs another missing value.
 ///
 /// # Errors
-/// [`Error::Data`] if a state would have to be replaced for more than `most` steps.
-pub(super) fn carry(map: &StepMap, log: &mut Trajectory, first: usize, row: usize, most: usize) -> Result<Vec<usize>> {
+/// [`Error::Data`] if a state would have to be replaced for more than `max_steps` steps.
+pub(super) fn carry(
+    map: &StepMap,
+    log: &mut Trajectory,
+    first: usize,
+    row: usize,
+    max_steps: usize,
+) -> Result<Vec<usize>> {
     let mut carried = vec![0; log.schema.len()];
     let states: Vec<usize> = log.schema.with_role(Role::State);
     let depth = map.depth().max(2);
     let missing = |log: &Trajectory, s: usize, t: usize| !log.at(s, t)[0].is_finite();
     // Earlier rows cannot affect `row`.
-    let from = row.saturating_sub(most + 2 * depth).max(first);
+    let from = row.saturating_sub(max_steps + 2 * depth).max(first);
     let mut scratch = StepScratch::default();
     for t in from..=row {
         let bad: Vec<usize> = states.iter().copied().filter(|&s| missing(log, s, t)).collect();
@@ -41,14 +47,14 @@ pub(super) fn carry(map: &StepMap, log: &mut Trajectory, first: usize, row: usiz
     }
     for &s in &states {
         let ever = (first..=row).any(|t| !missing(log, s, t));
-        if ever && carried[s] > most {
+        if ever && carried[s] > max_steps {
             return Err(Error::Data(format!(
                 "at {2}, state `{0}` has had no valid value for {1}, but predictions may replace it for at most {3}. Repair \
                  the sensor, choose another start, or increase `carry` under `[model]` in twin.toml",
                 log.schema.signals[s].name,
                 plural(carried[s], "step", "steps"),
                 log.time(row),
-                TimeSpan::from_ms(most as i64 * log.step_ms),
+                TimeSpan::from_ms(max_steps as i64 * log.step_ms),
             )));
         }
         if missing(log, s, row) {

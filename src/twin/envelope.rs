@@ -57,7 +57,7 @@ pub struct Envelope {
 
 impl Envelope {
     /// An envelope without limits: every point is inside.
-    pub fn open() -> Self {
+    pub fn unlimited() -> Self {
         Self::default()
     }
 
@@ -67,7 +67,7 @@ impl Envelope {
         let complete = |t: &usize| signals.iter().all(|&s| log.columns[s][*t].is_finite());
         let rows: Vec<usize> = training.iter().cloned().flatten().filter(|t| *t < log.steps).filter(complete).collect();
         if signals.is_empty() || rows.len() < 2 {
-            return Self::open();
+            return Self::unlimited();
         }
         let (mean, scale): (Vec<f64>, Vec<f64>) =
             signals.iter().map(|&s| mean_and_scale(&log.columns[s], &rows)).unzip();
@@ -101,7 +101,7 @@ impl Envelope {
         distances.sort_by(f32::total_cmp);
         let (Some(p95), Some(p99)) = (quantile_type_1(&distances, 0.95), quantile_type_1(&distances, 0.99)) else {
             // All rows belong to the same period, so there are no distances.
-            return Self::open();
+            return Self::unlimited();
         };
         let halves = resolutions.iter().zip(&envelope.scale).map(|(resolution, scale)| 0.5 * resolution / scale);
         let resolution = halves.map(|h| h * h).sum::<f64>() as f32 * (1.0 + 1e-5);
@@ -125,19 +125,19 @@ impl Envelope {
             let worst = columns.iter().zip(&self.marginals).map(|(c, marginal)| marginal.label(c[row])).max();
             match worst {
                 Some(Support::Outside) => Support::Outside,
-                worst => self.place(point).max(worst.unwrap_or(Support::Inside)),
+                worst => self.label_by_distance(point).max(worst.unwrap_or(Support::Inside)),
             }
         })
         .collect()
     }
 
     /// Whether the sizes match, for a schema of `signals` columns.
-    pub(super) fn is_sound(&self, signals: usize) -> bool {
+    pub(super) fn is_valid(&self, signals: usize) -> bool {
         let d = self.signals.len();
         self.signals.iter().all(|&s| s < signals)
             && self.mean.len() == d
             && self.scale.len() == d
-            && self.marginals.iter().all(MarginalSupport::is_sound)
+            && self.marginals.iter().all(MarginalSupport::is_valid)
             && if d == 0 { self.points.is_empty() } else { self.points.len().is_multiple_of(d) }
     }
 
@@ -146,8 +146,8 @@ impl Envelope {
         (0..self.signals.len()).map(value).collect()
     }
 
-    /// Support by the distance to the nearest reference row.
-    fn place(&self, point: &[f32]) -> Support {
+    /// The label from the distance to the nearest reference row alone.
+    fn label_by_distance(&self, point: &[f32]) -> Support {
         let d = point.len();
         let reach = self.edge.sqrt() * (1.0 + 1e-6);
         let first_at = |bound: f32, inclusive: bool| {
@@ -236,7 +236,7 @@ mod tests {
     use crate::schema::{self, MoveLimit, Role, Schema, Signal, Switching};
     use crate::units::Unit;
 
-    fn cloud(steps: usize, signals: usize) -> Trajectory {
+    fn random_log(steps: usize, signals: usize) -> Trajectory {
         let signal = |i| Signal {
             name: format!("x{i}"),
             role: Role::State,
@@ -269,9 +269,9 @@ mod tests {
     }
 
     #[test]
-    fn of_new_rows_95_percent_are_inside_and_4_percent_at_the_edge() {
+    fn new_rows_are_95_percent_inside_and_4_percent_at_the_edge() {
         // The second half of the log has the same distribution as the first half, which is the training data.
-        let log = cloud(12_000, 4);
+        let log = random_log(12_000, 4);
         let envelope = Envelope::fit(&log, &[0..6_000], &[0, 1, 2, 3], 0);
         let [inside, edge, outside] = shares(&envelope.label(&window_of(&log, 6_000..12_000)));
         assert!((inside - 0.95).abs() < 0.012 && (edge - 0.04).abs() < 0.012, "{inside} {edge} {outside}");
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn thresholds_of_a_short_log_come_from_leave_one_out_distances() {
-        let log = cloud(1_000, 3);
+        let log = random_log(1_000, 3);
         let envelope = Envelope::fit(&log, &[0..1_000], &[0, 1, 2], 0);
         // Every row has distance zero to itself, but the thresholds come from the distances to other rows.
         assert_eq!(shares(&envelope.label(&window_of(&log, 0..1_000))), [1.0, 0.0, 0.0]);
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn distances_within_a_period_are_ignored() {
         // A slow random walk: every row is close to the previous one and far from all others.
-        let mut log = cloud(4_000, 3);
+        let mut log = random_log(4_000, 3);
         for column in &mut log.columns {
             let mut level = 0.0;
             column.iter_mut().for_each(|v| {
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn distant_and_missing_values_and_changes_of_a_constant_are_outside() {
-        let mut log = cloud(3_000, 3);
+        let mut log = random_log(3_000, 3);
         log.columns[2].fill(7.0);
         let envelope = Envelope::fit(&log, &[0..3_000], &[0, 1, 2], 0);
         let mut w = Window::new(3, 1, 4, log.start, log.step_ms);
@@ -317,12 +317,12 @@ mod tests {
         w.column_mut(2, 0).copy_from_slice(&[7.0, 7.0, 7.0, 8.0]);
         use Support::{Inside, Outside};
         assert_eq!(envelope.label(&w), [Inside, Outside, Outside, Outside]);
-        assert_eq!(Envelope::open().label(&w), [Inside; 4]);
+        assert_eq!(Envelope::unlimited().label(&w), [Inside; 4]);
     }
 
     #[test]
     fn values_between_whole_numbers_are_inside() {
-        let mut log = cloud(3_000, 1);
+        let mut log = random_log(3_000, 1);
         log.columns[0].iter_mut().for_each(|v| *v = (20.0 + 5.0 * *v).round());
         let envelope = Envelope::fit(&log, &[0..3_000], &[0], 0);
         let mut w = Window::new(1, 1, 3, log.start, log.step_ms);
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn the_sorted_search_agrees_with_a_full_search() {
-        let log = cloud(4_000, 5);
+        let log = random_log(4_000, 5);
         let envelope = Envelope::fit(&log, &[0..2_000], &[0, 1, 2, 3, 4], 0);
         for t in 2_000..2_400 {
             let p = envelope.standardised(&log, t);
@@ -345,13 +345,13 @@ mod tests {
             } else {
                 Support::Outside
             };
-            assert_eq!(envelope.place(&p), full);
+            assert_eq!(envelope.label_by_distance(&p), full);
         }
     }
 
     #[test]
     fn twenty_particles_over_a_thousand_steps_are_labelled_within_two_seconds() {
-        let log = cloud(20_000, 9);
+        let log = random_log(20_000, 9);
         let envelope = Envelope::fit(&log, &[0..10_000], &(0..9).collect::<Vec<_>>(), 0);
         let began = std::time::Instant::now();
         let labels = envelope.label(&window_of(&log, 0..20_000));

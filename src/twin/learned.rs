@@ -52,7 +52,7 @@ impl Twin {
             map,
             noise_model,
             epistemic: EpistemicThresholds::default(),
-            envelope: Envelope::open(),
+            envelope: Envelope::unlimited(),
             logged_ranges: ranges(0.01),
             extremes: ranges(0.0),
             step_ms: log.step_ms,

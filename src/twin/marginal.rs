@@ -5,7 +5,7 @@
 //!
 //! The neighbourhood of a value is the range on one side of it that contains [`VISITS`] different values from
 //! [`VISITS`] different periods. There is a gap between two neighbouring values if their difference exceeds [`GAP`]
-//! times the larger adjacent neighbourhood, [`LEAST_GAP`] standard deviations and the resolution of the signal. The
+//! times the larger adjacent neighbourhood, [`MIN_GAP`] standard deviations and the resolution of the signal. The
 //! gaps divide the values into ranges. A value in a range is inside, a value up to one neighbourhood beyond its ends is
 //! at the edge, and any other value is outside.
 
@@ -18,9 +18,9 @@ const VISITS: usize = 5;
 /// Minimum width of a gap, in neighbourhoods (guess).
 const GAP: f64 = 2.0;
 /// Minimum width of a gap, in standard deviations (guess).
-const LEAST_GAP: f64 = 0.2;
+const MIN_GAP: f64 = 0.2;
 /// Minimum width of the edge, in standard deviations (guess).
-const LEAST_MARGIN: f64 = 0.01;
+const MIN_MARGIN: f64 = 0.01;
 
 /// Ranges of values without gaps, in ascending order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -45,12 +45,12 @@ impl MarginalSupport {
         let Some(&(first, _)) = values.first() else { return Self::default() };
         let upwards = |i: usize| neighbourhood(values[i..].iter(), apart);
         let downwards = |i: usize| neighbourhood(values[..=i].iter().rev(), apart);
-        let margin = |width: f64| width.max(LEAST_MARGIN * sd).max(0.5 * resolution);
+        let margin = |width: f64| width.max(MIN_MARGIN * sd).max(0.5 * resolution);
         let mut ranges = Vec::new();
         let (mut low, mut below) = (first, margin(upwards(0)));
         for i in 1..values.len() {
             let gap = values[i].0 - values[i - 1].0;
-            if gap <= LEAST_GAP * sd || gap <= resolution {
+            if gap <= MIN_GAP * sd || gap <= resolution {
                 continue;
             }
             let (left, right) = (downwards(i - 1), upwards(i));
@@ -81,7 +81,7 @@ impl MarginalSupport {
     }
 
     /// Whether the ranges are valid and in ascending order.
-    pub fn is_sound(&self) -> bool {
+    pub fn is_valid(&self) -> bool {
         self.ranges.iter().all(|s| s.low <= s.high && s.margin.iter().all(|m| *m >= 0.0))
             && self.ranges.windows(2).all(|w| w[0].high < w[1].low)
     }
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn only_the_gap_in_the_middle_is_outside() {
         let support = MarginalSupport::fit(normal(8000, |v| !(0.3..1.2).contains(&v)), 3, 1.0, 0.0);
-        assert!(support.is_sound() && support.ranges.len() == 2, "{support:?}");
+        assert!(support.is_valid() && support.ranges.len() == 2, "{support:?}");
         let labels: Vec<Support> =
             normal(8000, |v| (0.3..1.2).contains(&v)).iter().map(|v| support.label(v.0)).collect();
         let outside = labels.iter().filter(|l| **l == Outside).count();

@@ -276,7 +276,7 @@ fn the_forest_is_chosen_for_a_nonlinear_plant() {
     assert!(row(&learned, "forest", 0, 6).skill_linear > 0.8 && learned.refusal.is_none());
 }
 
-// -------------------------------------------------------------------------------- tests on real logs
+// Tests on real logs.
 
 fn shared(file: &str) -> Option<PathBuf> {
     let root = std::env::var_os("TWINOPT_SHARED")

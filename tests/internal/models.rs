@@ -17,7 +17,7 @@ use twinopt::units::Unit;
 
 use super::table;
 
-/// Fits a model on the CPU, not as a draft.
+/// Fits a model on the CPU.
 fn fit(
     name: &str,
     data: &Dataset,

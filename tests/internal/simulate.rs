@@ -125,7 +125,7 @@ fn base_stock_policies_keep_a_serial_supply_chain_stocked() {
         assert_eq!(depot[t + 1], depot[t] + buy[t] - shipped[t]);
     }
     assert!(shop.iter().skip(10).all(|x| *x > 0.0), "the shop is never out of stock");
-    assert!(buy.iter().filter(|b| **b == 0.0).count() > 50, "a reorder point batches orders");
+    assert!(buy.iter().filter(|b| **b == 0.0).count() > 50, "the reorder point combines orders into batches");
 }
 
 const ROOM: &str = r#"

@@ -15,17 +15,17 @@ use super::judge::Candidate;
 use crate::stats::mean_or_zero;
 
 /// Minimum relative gain over the linear model for which a more complex model is chosen (guess).
-const LEAST_GAIN: f64 = 0.01;
+const MIN_GAIN: f64 = 0.01;
 
 /// The chosen model.
 pub(super) struct Choice {
-    /// Number of the candidate.
+    /// Index of the chosen candidate.
     pub index: usize,
-    /// Why it was chosen, worded to follow the model's name.
+    /// Reason for the choice, worded so that it can follow the model's name.
     pub reason: String,
 }
 
-/// Chooses among the `eligible` candidates. `horizon`: the control horizon in words.
+/// Chooses among the `eligible` candidates. `horizon`: the control horizon as text.
 pub(super) fn choose(candidates: &[Candidate], eligible: &[usize], horizon: &str) -> Choice {
     let best = eligible.iter().copied().min_by(|&a, &b| candidates[a].loss().total_cmp(&candidates[b].loss()));
     let best = best.unwrap_or(0);
@@ -44,7 +44,7 @@ pub(super) fn choose(candidates: &[Candidate], eligible: &[usize], horizon: &str
     let n = gains.len() as f64;
     let gain = mean_or_zero(&gains);
     let variance = gains.iter().map(|g| (g - gain).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-    if gain > (variance / n).sqrt() && gain > LEAST_GAIN * linear.loss() {
+    if gain > (variance / n).sqrt() && gain > MIN_GAIN * linear.loss() {
         Choice { index: best, reason: lowest }
     } else {
         let reason =

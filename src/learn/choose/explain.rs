@@ -111,7 +111,7 @@ pub(super) fn constant_control_notes(data: &TrainingData) -> Vec<Note> {
         .filter(|c| !data.moments[*c].varies())
         .map(|c| {
             let text = format!(
-                "`{}` never moved in the training rows, so its effect cannot be learned; do not trust results for other values \
+                "`{}` never moved in the training rows, so its effect cannot be learned. Do not trust results for other values \
                  of it",
                 data.name(c)
             );
@@ -141,7 +141,7 @@ impl HoldoutSkill {
         Self { over_persistence: ratios(&baselines.persistence), over_mean: ratios(&baselines.mean) }
     }
 
-    /// Why the model called `name` must not be used, with advice. `horizon`: the control horizon in words.
+    /// Why the model called `name` must not be used, with advice. `horizon`: the control horizon as text.
     pub fn refusal(&self, name: &str, horizon: &str) -> Option<String> {
         if self.over_persistence.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! Fits a model on all training rows, and again without each fold.
+//! Fits a model on all training rows, and refits it without each of the folds.
 
 use std::ops::Range;
 
@@ -12,12 +12,12 @@ use crate::learn::map::StepMap;
 use crate::learn::model;
 use crate::learn::regressor::Fit;
 
-/// A fitted model and its refits without each fold.
+/// A fitted model and its refits, each without one fold.
 pub(super) struct FittedModel {
     pub name: &'static str,
     /// Fitted on all training rows.
     pub map: StepMap,
-    /// Fitted without each fold, oldest fold first.
+    /// Refits, each without one fold, oldest fold first.
     pub refits: Vec<StepMap>,
 }
 

@@ -1,6 +1,6 @@
 //! Judges fitted models by open-loop forecasts of rows that they were not fitted on.
 //!
-//! Out of fold, each refit forecasts the fold that it was fitted without. These errors determine the noise model, the
+//! Each refit forecasts the fold that it was fitted without. These out-of-fold errors determine the noise model, the
 //! calibration, and the loss of model m on fold f:
 //!
 //! ```text
@@ -33,16 +33,16 @@ const FOLD_STARTS: usize = 750;
 /// starts, because their forecasts overlap more.
 const FORECAST_STEPS: usize = 100_000;
 /// [`FORECAST_STEPS`] never reduces the number of starts below this (guess).
-const LEAST_STARTS: usize = 100;
+const MIN_STARTS: usize = 100;
 /// Maximum loss of one target (guess). Without this limit, a signal that persistence predicts almost exactly would
 /// dominate.
-const LARGEST_LOSS: f64 = 5.0;
+const MAX_LOSS: f64 = 5.0;
 
 /// A fitted model with its noise model and its out-of-fold losses.
 pub(super) struct Candidate {
     pub name: &'static str,
     pub map: StepMap,
-    /// Fitted without each fold, oldest fold first.
+    /// Refits, each without one fold, oldest fold first.
     pub refits: Vec<StepMap>,
     /// Open-loop forecasts of each fold by its refit.
     pub runs: Vec<Rollouts>,
@@ -52,7 +52,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// The name to report: `equations` if every state has a known equation, so that no model of the list was needed.
+    /// The name for reports: `equations` if every state has a known equation, so that no model was needed.
     pub fn label(&self) -> &'static str {
         if self.map.layout.targets.is_empty() { "equations" } else { self.name }
     }
@@ -94,7 +94,7 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// [`Error::Data`] if no forecast can start in the hold-out.
     pub fn new(data: &'a TrainingData<'a>, map: &StepMap) -> Result<Self> {
-        let limit = |starts: usize| starts.min((FORECAST_STEPS / data.horizon).max(LEAST_STARTS));
+        let limit = |starts: usize| starts.min((FORECAST_STEPS / data.horizon).max(MIN_STARTS));
         let per_fold = limit(FOLD_STARTS) / data.split.folds.len().max(1);
         let holdout_starts = starts(map, data.log, &data.split.holdout, data.horizon, limit(HOLDOUT_STARTS));
         if holdout_starts.is_empty() {
@@ -177,8 +177,8 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Loss ℓ on one fold: the ratio of the CRPS of `model` to that of `reference`, each summed over horizons and starts,
-/// as the mean over targets. `None` if nothing was measured.
+/// Loss ℓ on one fold: mean over targets of the ratio of the CRPS of `model` to that of `reference`, each summed over
+/// horizons and starts. `None` if nothing was measured.
 fn relative_crps(
     model: (&Rollouts, &Calibration),
     reference: (&Rollouts, &Calibration),
@@ -195,7 +195,7 @@ fn relative_crps(
     let ratios: Vec<f64> = (0..targets)
         .map(|k| (total(model, k), total(reference, k)))
         .filter(|(_, reference)| *reference > 0.0)
-        .map(|(model, reference)| (model / reference).min(LARGEST_LOSS))
+        .map(|(model, reference)| (model / reference).min(MAX_LOSS))
         .collect();
     (!ratios.is_empty()).then(|| mean_or_zero(&ratios))
 }

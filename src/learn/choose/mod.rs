@@ -59,7 +59,7 @@ pub struct Learned {
     pub responses: Vec<Response>,
     /// Name of the chosen model; `equations` if there was nothing to learn.
     pub chosen: String,
-    /// Why it was chosen, worded to follow the model's name.
+    /// Reason for the choice, worded so that it can follow the model's name.
     pub reason: String,
     /// Remarks that users of the model should read.
     pub notes: Vec<Note>,
@@ -68,7 +68,7 @@ pub struct Learned {
     pub refusal: Option<String>,
 }
 
-/// Learns a model of the plant from `data`. `progress` receives a few words on each step.
+/// Learns a model of the plant from `data`. `progress` is called with a short description of each step.
 ///
 /// # Errors
 /// [`Error::Data`] if the log is too short or too incomplete to fit or score a model, and errors of the models. A model

@@ -11,7 +11,7 @@ pub struct Selection<'a> {
     pub preselected: Option<Preselected<'a>>,
 }
 
-/// A known sign of a steady-state gain.
+/// The known sign of a steady-state gain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KnownEffect {
     /// Column of the control.
@@ -27,6 +27,6 @@ pub struct KnownEffect {
 pub struct Preselected<'a> {
     /// Name in the list of models.
     pub model: &'a str,
-    /// Why it was chosen, worded to follow the model's name.
+    /// Reason for the choice, worded so that it can follow the model's name.
     pub reason: &'a str,
 }

@@ -15,7 +15,7 @@ const STEPS: usize = 400;
 /// Step size of the gradient descent (guess).
 const RATE: f64 = 0.5;
 /// Smaller weights become zero, because such a model takes time and changes little (guess).
-const LEAST_WEIGHT: f64 = 0.02;
+const MIN_WEIGHT: f64 = 0.02;
 
 /// Stacks the candidates. The weights of the stack come from all folds, and those of a refit without a fold from the
 /// other folds.
@@ -95,7 +95,7 @@ fn minimise(covariances: &[Vec<f64>]) -> Vec<f64> {
         let sum: f64 = w.iter().sum();
         w.iter_mut().for_each(|w| *w /= sum);
     }
-    w.iter_mut().for_each(|w| *w = if *w < LEAST_WEIGHT { 0.0 } else { *w });
+    w.iter_mut().for_each(|w| *w = if *w < MIN_WEIGHT { 0.0 } else { *w });
     let sum: f64 = w.iter().sum();
     w.into_iter().map(|w| w / sum).collect()
 }

@@ -15,7 +15,7 @@ pub fn encode<T: Serialize>(model: &T) -> Vec<u8> {
 pub fn decode<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
     match postcard::take_from_bytes(bytes) {
         Ok((model, [])) => Ok(model),
-        Ok((_, rest)) => Err(corrupt(name, &format!("{} bytes are left over", rest.len()))),
+        Ok((_, rest)) => Err(corrupt(name, &format!("it has {} unexpected bytes at the end", rest.len()))),
         Err(e) => Err(corrupt(name, &e.to_string())),
     }
 }

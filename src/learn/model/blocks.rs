@@ -43,8 +43,8 @@ impl Blocks {
         blocks
     }
 
-    /// Number of times that the bootstrap sample of `key` contains each block. As many blocks as there are are drawn
-    /// with replacement.
+    /// Number of times that the bootstrap sample of `key` contains each block. The blocks are drawn with replacement,
+    /// and the sample has as many blocks as the list.
     pub fn bootstrap(&self, key: Key) -> Vec<u32> {
         let mut counts = vec![0; self.ranges.len()];
         for i in 0..counts.len() {

@@ -26,7 +26,7 @@ const GROUPS: usize = 6;
 /// Number of trees in a group (guess).
 const TREES: usize = 6;
 /// Maximum number of rows for growing trees (guess; more rows take longer and hardly improve the forest).
-const MOST_ROWS: usize = 20_000;
+const MAX_ROWS: usize = 20_000;
 /// Maximum number of rows in refits without a fold (guess).
 const DRAFT_ROWS: usize = 8_000;
 /// Maximum number of levels. A residual with heavy tails needs deep trees, because each split separates few extreme
@@ -35,7 +35,7 @@ const LEVELS: u16 = 24;
 /// Minimum number of rows in a leaf (guess).
 const LEAF: usize = 8;
 /// Residuals with a smaller standard deviation, relative to that of the target, are not learned (guess).
-const LEAST_RESIDUAL: f64 = 1e-3;
+const MIN_RESIDUAL_SD: f64 = 1e-3;
 /// Size of a tile in single-precision numbers: 32 KiB, the size of a first-level cache.
 const TILE_SIZE: usize = 8192;
 
@@ -68,7 +68,7 @@ impl Forest {
 
         // The blocks are made from all rows, so that their duration does not depend on the stride of the selected rows.
         let blocks = Blocks::new(data, rows, &[]);
-        let n = rows.len().min(if draft { DRAFT_ROWS } else { MOST_ROWS });
+        let n = rows.len().min(if draft { DRAFT_ROWS } else { MAX_ROWS });
         let picked: Vec<usize> = (0..n).map(|i| i * rows.len() / n).collect();
         let mut block = vec![0; rows.len()];
         for (b, range) in blocks.ranges.iter().enumerate() {
@@ -101,7 +101,7 @@ impl Forest {
         let left_over = Scaling::estimate(&residuals, &everything).sd;
         let target_sd = data.target_scaling(rows).sd;
         let tasks: Vec<(usize, usize)> = (0..q)
-            .filter(|&j| left_over[j] > LEAST_RESIDUAL * target_sd[j])
+            .filter(|&j| left_over[j] > MIN_RESIDUAL_SD * target_sd[j])
             .flat_map(|j| (0..GROUPS).map(move |g| (j, g)))
             .collect();
         let grown: Result<Vec<Vec<Tree>>> = tasks
@@ -110,7 +110,7 @@ impl Forest {
                 let settings = ForestSettings {
                     trees: TREES,
                     depth: LEVELS,
-                    least_leaf: LEAF,
+                    min_leaf: LEAF,
                     features_per_split: p.div_ceil(2),
                     seed: key.fold(0x7365_6564).fold(j as u64).bits(g as u64),
                 };
@@ -133,12 +133,12 @@ impl Forest {
             && [model.mean.len(), model.inverse.len(), model.trees.len()] == [p, p, q]
             && model.trees.iter().all(whole);
         if !fits {
-            return Err(artefact::corrupt("forest", "its parts do not match"));
+            return Err(artefact::corrupt("forest", "its parts are inconsistent"));
         }
         if model.mean.iter().chain(&model.inverse).any(|v| !v.is_finite()) {
             return Err(artefact::corrupt("forest", "a scale is not a number"));
         }
-        if !model.trees.iter().flatten().all(|t| t.is_sound(p)) {
+        if !model.trees.iter().flatten().all(|t| t.is_valid(p)) {
             return Err(artefact::corrupt("forest", "a tree is not valid"));
         }
         Ok(model)
@@ -210,7 +210,7 @@ impl Regressor for Forest {
         if self.trees.iter().all(Vec::is_empty) {
             return;
         }
-        let most = (TILE_SIZE / (x.len() + 1)).clamp(1, TILE);
+        let tile_rows = (TILE_SIZE / (x.len() + 1)).clamp(1, TILE);
         let mut tile = [0.0; TILE_SIZE];
         let mut rows = [0; TILE];
         // Rows of the same member are evaluated together, because particles may have few rows each.
@@ -221,7 +221,7 @@ impl Regressor for Forest {
                 for row in start..end {
                     rows[n] = row;
                     n += 1;
-                    if n == most {
+                    if n == tile_rows {
                         self.add_trees(x, &rows[..n], function, &mut tile, out);
                         n = 0;
                     }
@@ -237,17 +237,17 @@ impl Regressor for Forest {
         artefact::encode(self)
     }
 
-    /// The standard deviation over the groups of trees. The linear model is the same for all of them.
+    /// The standard deviation over the groups of trees, to which the linear model does not contribute.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         out.iter_mut().for_each(|o| o[..rows].fill(0.0));
         if self.trees.iter().all(Vec::is_empty) {
             return;
         }
-        let most = (TILE_SIZE / (x.len() + 1)).clamp(1, TILE);
+        let tile_rows = (TILE_SIZE / (x.len() + 1)).clamp(1, TILE);
         let mut tile = [0.0; TILE_SIZE];
         let mut numbers = [0; TILE];
-        for start in (0..rows).step_by(most) {
-            let n = most.min(rows - start);
+        for start in (0..rows).step_by(tile_rows) {
+            let n = tile_rows.min(rows - start);
             numbers.iter_mut().zip(start..start + n).for_each(|(number, row)| *number = row);
             self.load(x, &numbers[..n], &mut tile);
             for (trees, out) in self.trees.iter().zip(out.iter_mut()).filter(|(trees, _)| !trees.is_empty()) {

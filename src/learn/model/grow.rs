@@ -21,7 +21,7 @@ pub struct ForestSettings {
     pub trees: usize,
     /// Maximum number of levels, including the root.
     pub depth: u16,
-    pub least_leaf: usize,
+    pub min_leaf: usize,
     pub features_per_split: usize,
     pub seed: u64,
 }
@@ -53,8 +53,8 @@ fn fit(x: &Features, y: &Vec<f64>, weights: &[f64], settings: ForestSettings) ->
     let parameters = RandomForestRegressorParameters::default()
         .with_n_trees(settings.trees)
         .with_max_depth(settings.depth)
-        .with_min_samples_leaf(settings.least_leaf)
-        .with_min_samples_split(2 * settings.least_leaf)
+        .with_min_samples_leaf(settings.min_leaf)
+        .with_min_samples_split(2 * settings.min_leaf)
         .with_m(settings.features_per_split)
         .with_seed(settings.seed);
     SmartcoreRegressor::fit_with_weights(x, y, weights, parameters).map_err(internal)
@@ -68,7 +68,7 @@ fn flatten(fitted: &SmartcoreRegressor, features: usize) -> Result<Vec<Tree>> {
         .map(|tree| {
             let grown: Vec<GrownNode> = tree.nodes.iter().map(SmartcoreNode::grown).collect();
             Tree::flatten(&grown, features)
-                .ok_or_else(|| Error::Internal("the nodes of a grown tree are not a tree".into()))
+                .ok_or_else(|| Error::Internal("the nodes of a grown tree do not form a tree".into()))
         })
         .collect()
 }
@@ -166,14 +166,14 @@ mod tests {
             .collect();
         let weights: Vec<f64> = (0..n).map(|r| if r / 100 % 3 == 0 { 0.0 } else { 1.0 }).collect();
         let x = features(values.clone(), n, p).unwrap();
-        let settings = ForestSettings { trees: 36, depth: 24, least_leaf: 8, features_per_split: 6, seed: 11 };
+        let settings = ForestSettings { trees: 36, depth: 24, min_leaf: 8, features_per_split: 6, seed: 11 };
         let fitted = fit(&x, &y, &weights, settings).unwrap();
         let start = Instant::now();
         let theirs: Vec<f64> = fitted.predict(&x).unwrap();
         let their_seconds = start.elapsed().as_secs_f64();
         let trees = flatten(&fitted, p).unwrap();
         assert_eq!(trees.len(), 36);
-        assert!(trees.iter().all(|t| t.is_sound(p) && t.nodes() > 100));
+        assert!(trees.iter().all(|t| t.is_valid(p) && t.nodes() > 100));
         let start = Instant::now();
         let mut ours = vec![0.0; n];
         let mut tile = vec![f32::NEG_INFINITY; (p + 1) * TILE];

@@ -90,15 +90,15 @@ impl<'a> Horizon<'a> {
         let weight = vec![1.0; ridges.len()];
         let mut problem = Problem { horizon: self, length: self.length, windows: &drawn, ridges, weight };
         let from = flat(start);
-        let far = problem.run(&from).squares;
-        let near = Problem { length: 1, ..problem.clone() }.run(&from).squares;
-        problem.weight = far.iter().zip(&near).map(|(f, n)| if *f > 0.0 { n / f } else { 0.0 }).collect();
+        let multi_step = problem.run(&from).squares;
+        let one_step = Problem { length: 1, ..problem.clone() }.run(&from).squares;
+        problem.weight = multi_step.iter().zip(&one_step).map(|(m, o)| if *m > 0.0 { o / m } else { 0.0 }).collect();
         let settings = lbfgs::Settings { iterations, evaluations: usize::MAX, relative_gain: None, scaled: false };
         // A failed line search gives no iterate; then `start` is returned.
         let minimum = minimise(&|p| Ok(Some(problem.value_and_gradient(p))), from.clone(), settings);
         let found = minimum.ok().flatten().and_then(|m| m.iterate).unwrap_or_else(|| from.clone());
-        let better = |p: &[f64]| problem.run(p).cost(&problem, p);
-        if better(&found) < better(&from) { solution(&found, start.len()) } else { start.clone() }
+        let cost = |p: &[f64]| problem.run(p).cost(&problem, p);
+        if cost(&found) < cost(&from) { solution(&found, start.len()) } else { start.clone() }
     }
 
     /// Standardised input `k` of a transition.
@@ -112,7 +112,7 @@ impl<'a> Horizon<'a> {
     }
 }
 
-/// The parameters as one list: intercept and weights, target by target.
+/// The parameters as one list: the intercept and the weights of each target in turn.
 fn flat(solution: &Solution) -> Vec<f64> {
     solution.iter().flat_map(|(b, w)| std::iter::once(*b).chain(w.iter().copied())).collect()
 }

@@ -31,7 +31,7 @@ const MEMBER_ITERATIONS: u64 = 20;
 /// Number of rows predicted at a time: with 27 input columns they fit the first-level cache.
 const TILE: usize = 128;
 
-/// A linear model with members.
+/// A linear model with ensemble members.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Linear {
     inputs: usize,
@@ -105,7 +105,7 @@ impl Linear {
         let width = self.inputs.checked_add(1).and_then(|w| w.checked_mul(self.targets));
         let expected = width.and_then(|w| w.checked_mul(1 + MEMBERS));
         if expected != Some(self.weights.len()) {
-            return Err(artefact::corrupt("linear", "its parts do not match"));
+            return Err(artefact::corrupt("linear", "its parts are inconsistent"));
         }
         if self.weights.iter().any(|w| !w.is_finite()) {
             return Err(artefact::corrupt("linear", "a weight is not a number"));

@@ -1,4 +1,4 @@
-//! The models that can learn a plant.
+//! The models from which the model of a plant is chosen.
 //!
 //! | model | prediction of a target | fit |
 //! |---|---|---|
@@ -61,7 +61,7 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
         return Err(Error::Data(format!(
             "the log is too short to fit `{name}`: there are {} with measurements of all signals over {} in a row, and at \
              least {needed} are needed for {}. Run `inspect` to find missing values, and use a longer log, fewer `model.lags`, or \
-             name signals that no model needs in `model.ignore`",
+             list unimportant signals in `model.ignore`",
             plural(inliers.rows.len(), "training row", "training rows"),
             plural(options.lags.value + 1, "step", "steps"),
             plural(data.x.len(), "input", "inputs"),

@@ -46,7 +46,7 @@ impl Stack {
             && parts.iter().all(|p| Some(p.shape()) == shape)
             && weights.iter().all(|w| Some(w.len()) == shape.map(|s| s.1));
         if !fits || parts.is_empty() {
-            return Err(Error::Internal("the parts of a stack do not match".into()));
+            return Err(Error::Internal("the parts of a stack are inconsistent".into()));
         }
         let (parts, weights) =
             parts.into_iter().zip(weights).filter(|(_, w)| w.iter().any(|w| *w > 0.0)).unzip::<_, _, Vec<_>, Vec<_>>();
@@ -59,13 +59,13 @@ impl Stack {
         let known = |name: &str| super::NAMES.contains(&name);
         let part = |(name, bytes): &(String, Vec<u8>)| match known(name) {
             true => decode(name, bytes, compute),
-            false => Err(artefact::corrupt(STACK, "a part is not a model of the list")),
+            false => Err(artefact::corrupt(STACK, "it contains a part with an unknown model name")),
         };
         let parts = parts.iter().map(part).collect::<Result<Vec<_>>>()?;
         let sound = weights.iter().flatten().all(|w| (0.0..=1.0).contains(w));
         match Self::new(parts, weights) {
             Ok(stack) if sound && !stack.parts.is_empty() => Ok(stack),
-            _ => Err(artefact::corrupt(STACK, "its parts do not match")),
+            _ => Err(artefact::corrupt(STACK, "its parts are inconsistent")),
         }
     }
 

@@ -73,7 +73,7 @@ impl Tree {
     }
 
     /// Whether every path ends at a leaf with a finite value.
-    pub fn is_sound(&self, features: usize) -> bool {
+    pub fn is_valid(&self, features: usize) -> bool {
         let sound = |(i, n): (usize, &Node)| {
             let (feature, child) = (usize::from(n.feature), usize::from(n.child));
             n.value.is_finite()
@@ -149,13 +149,13 @@ mod tests {
             GrownNode::Leaf(20.0),
         ];
         let tree = Tree::flatten(&grown, 2).unwrap();
-        assert!(tree.is_sound(2));
+        assert!(tree.is_valid(2));
         let inf = f32::NEG_INFINITY;
         let tile = [9.0, 2.0, 2.1, 0.5, 0.6, 0.7, inf, inf, inf];
         let mut sums = [0.0, 0.0, 100.0];
         tree.add(&tile, 3, &mut sums);
         assert_eq!(sums, [-1.0, 10.0, 120.0]);
-        assert!(!tree.is_sound(1));
+        assert!(!tree.is_valid(1));
         let cycle = [GrownNode::Branch { feature: 0, threshold: 0.0, children: [0, 0] }];
         assert_eq!(Tree::flatten(&cycle, 1), None);
     }

@@ -1,9 +1,9 @@
 //! The Gaussian negative log-likelihood with learned bounds (Chua et al. 2018).
 //!
-//! > mean of (t − μ)² / σ² + ln σ², plus 0.01 · Σ_j (most_j − least_j)
+//! > mean of (t − μ)² / σ² + ln σ², plus 0.01 · Σ_j (upper_j − lower_j)
 //!
-//! over members, targets and rows. The log-variance ln σ² is an output v of the network with the soft bounds least and
-//! most: l = most − softplus(most − v), ln σ² = least + softplus(l − least).
+//! over members, targets and rows. The log-variance ln σ² is an output v of the network with the soft bounds lower and
+//! upper: l = upper − softplus(upper − v), ln σ² = lower + softplus(l − lower).
 
 use super::networks::Networks;
 use crate::compute::Elementwise;
@@ -14,9 +14,9 @@ const BOUNDS: f32 = 0.01;
 /// Gradients of the loss, and reusable buffers.
 #[derive(Debug, Default)]
 pub struct Loss {
-    /// With respect to the outputs of the networks: `[members][2 targets][rows]`.
+    /// Gradient with respect to the outputs of the networks: `[members][2 targets][rows]`.
     pub out_grad: Vec<f32>,
-    /// With respect to the bounds: `[least, then most][targets]`.
+    /// Gradient with respect to the bounds: `[lower, then upper][targets]`.
     pub bound_grad: Vec<f32>,
     above: Vec<f32>,
     below: Vec<f32>,
@@ -25,17 +25,17 @@ pub struct Loss {
 
 impl Loss {
     /// Applies the soft bounds: replaces outputs of the networks for one target by log-variances.
-    pub fn bound(&mut self, out: &mut [f32], least: f32, most: f32) {
+    pub fn bound(&mut self, out: &mut [f32], lower: f32, upper: f32) {
         for v in out.iter_mut() {
-            *v = most - *v;
+            *v = upper - *v;
         }
         Elementwise::Softplus.apply(out);
         for v in out.iter_mut() {
-            *v = most - *v - least;
+            *v = upper - *v - lower;
         }
         Elementwise::Softplus.apply(out);
         for v in out.iter_mut() {
-            *v += least;
+            *v += lower;
         }
     }
 
@@ -56,14 +56,14 @@ impl Loss {
             let (mean_grad, variance_grad) = grad.split_at_mut(q * rows);
             for (j, t) in t.chunks_exact(rows).enumerate() {
                 let at = j * rows..(j + 1) * rows;
-                let (least, most) = (networks.least[j], networks.most[j]);
-                // a = most − out, lv₁ = most − softplus(a), b = lv₁ − least, lv = least + softplus(b)
+                let (lower, upper) = (networks.lower[j], networks.upper[j]);
+                // a = upper − out, lv₁ = upper − softplus(a), b = lv₁ − lower, lv = lower + softplus(b)
                 self.above.clear();
-                self.above.extend(variances[at.clone()].iter().map(|v| most - v));
+                self.above.extend(variances[at.clone()].iter().map(|v| upper - v));
                 self.below.clone_from(&self.above);
                 Elementwise::Softplus.apply(&mut self.below);
                 for b in &mut self.below {
-                    *b = most - *b - least;
+                    *b = upper - *b - lower;
                 }
                 self.slope.clone_from(&self.below);
                 Elementwise::Logistic.apply(&mut self.slope);
@@ -72,7 +72,7 @@ impl Loss {
                 let mut precision = std::mem::take(&mut self.below);
                 let mut sum = 0.0;
                 for lv in &mut precision {
-                    *lv += least;
+                    *lv += lower;
                     sum += *lv;
                     *lv = -*lv;
                 }
@@ -112,16 +112,16 @@ mod tests {
         let mut sum = 0.0;
         for m in 0..networks.members {
             for j in 0..q {
-                let (least, most) = (f64::from(networks.least[j]), f64::from(networks.most[j]));
+                let (lower, upper) = (f64::from(networks.lower[j]), f64::from(networks.upper[j]));
                 for r in 0..rows {
                     let at = |k: usize| f64::from(out[(m * 2 * q + k) * rows + r]);
-                    let lv = most - softplus(most - at(q + j));
-                    let lv = least + softplus(lv - least);
+                    let lv = upper - softplus(upper - at(q + j));
+                    let lv = lower + softplus(lv - lower);
                     sum += (at(j) - f64::from(t[(m * q + j) * rows + r])).powi(2) * (-lv).exp() + lv;
                 }
             }
         }
-        let bounds: f64 = networks.most.iter().zip(&networks.least).map(|(m, l)| f64::from(m - l)).sum();
+        let bounds: f64 = networks.upper.iter().zip(&networks.lower).map(|(m, l)| f64::from(m - l)).sum();
         sum / (q * rows) as f64 + 0.01 * bounds
     }
 
@@ -129,13 +129,13 @@ mod tests {
     fn the_gradients_agree_with_central_differences() {
         let (members, q, rows) = (2, 3, 19);
         let mut networks = Networks::new(members, 1, &[2], q, Key::new(1));
-        networks.least = vec![-2.0, -1.0, -3.0];
-        networks.most = vec![0.5, 0.1, 1.0];
+        networks.lower = vec![-2.0, -1.0, -3.0];
+        networks.upper = vec![0.5, 0.1, 1.0];
         let numbers = |n: usize, key: u64| (0..n).map(|i| Key::new(key).normal(i as u64) as f32).collect::<Vec<f32>>();
         let (out, t) = (numbers(members * 2 * q * rows, 2), numbers(members * q * rows, 3));
         let mut loss = Loss::default();
         let mean = loss.evaluate(&networks, &out, &t, rows);
-        let bounds = 0.01 * networks.most.iter().zip(&networks.least).map(|(m, l)| f64::from(m - l)).sum::<f64>();
+        let bounds = 0.01 * networks.upper.iter().zip(&networks.lower).map(|(m, l)| f64::from(m - l)).sum::<f64>();
         assert!((mean * members as f64 + bounds - total(&networks, &out, &t, rows)).abs() < 1e-4);
         for i in 0..out.len() {
             let mut other = out.clone();
@@ -149,9 +149,9 @@ mod tests {
             let moved = |by: f32| {
                 let mut other = networks.clone();
                 if i < q {
-                    other.least[i] += by
+                    other.lower[i] += by
                 } else {
-                    other.most[i - q] += by
+                    other.upper[i - q] += by
                 }
                 total(&other, &out, &t, rows)
             };

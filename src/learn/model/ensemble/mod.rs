@@ -59,7 +59,7 @@ struct StoredEnsemble {
     epochs: Vec<usize>,
 }
 
-/// Processes the outputs of the networks for a tile.
+/// A function that uses the outputs of the networks for a tile.
 type TileTask<'a> = dyn Fn(&mut Tile, Option<usize>, &mut [Vec<f64>]) -> Result<()> + 'a;
 
 /// Rows of one member, or of the mean of all members, with their buffers.
@@ -138,13 +138,13 @@ impl Ensemble {
     pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
         let stored: StoredEnsemble = artefact::decode("ensemble", bytes)?;
         let StoredEnsemble { linear, scales, networks, .. } = &stored;
-        if !networks.is_sound() || !scales.is_sound(networks.inputs(), networks.targets()) {
-            return Err(artefact::corrupt("ensemble", "its parts do not match, or contain NaN"));
+        if !networks.is_valid() || !scales.is_valid(networks.inputs(), networks.targets()) {
+            return Err(artefact::corrupt("ensemble", "its parts are inconsistent, or contain NaN"));
         }
         if let Some(linear) = linear {
             linear.check()?;
             if linear.shape() != (networks.inputs(), networks.targets()) {
-                return Err(artefact::corrupt("ensemble", "the shape of its linear part does not match"));
+                return Err(artefact::corrupt("ensemble", "the shape of its linear part does not match its networks"));
             }
         }
         Ok(Self::new(stored, compute))
@@ -155,7 +155,7 @@ impl Ensemble {
     fn for_each_tile(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>], work: &TileTask) {
         let networks = &self.stored.networks;
         // Several tiles per thread balance the load. With one thread, one tile stays in the cache.
-        let most = match rayon::current_num_threads() {
+        let max_tiles = match rayon::current_num_threads() {
             1 => 1,
             threads => 4 * threads,
         };
@@ -173,13 +173,13 @@ impl Ensemble {
                 tile.function = function;
                 tile.rows.push(row);
                 full += usize::from(tile.rows.len() == TILE);
-                if full == most {
+                if full == max_tiles {
                     self.pass(x, &mut tiles[..full], out, work);
                     full = 0;
                 }
             }
             full += usize::from(tiles.get(full).is_some_and(|tile| !tile.rows.is_empty()));
-            if full == most {
+            if full == max_tiles {
                 self.pass(x, &mut tiles[..full], out, work);
                 full = 0;
             }
@@ -301,7 +301,7 @@ impl Regressor for Ensemble {
             for (i, &r) in tile.rows.iter().enumerate() {
                 for (k, out) in out.iter_mut().enumerate().take(p) {
                     for (z, slope) in scales.slopes(k) {
-                        let value = scales.free(z, |k| x[k][r]);
+                        let value = scales.unclamped(z, |k| x[k][r]);
                         if (scales.low[z]..=scales.high[z]).contains(&value) {
                             let grads = tile.x_grad[z * n + i..].iter().step_by(p * n);
                             out[r] += slope * grads.map(|g| f64::from(*g)).sum::<f64>();
@@ -322,7 +322,7 @@ impl Regressor for Ensemble {
             for (j, out) in out.iter_mut().enumerate().take(q) {
                 for m in 0..members {
                     let lv = &mut tile.pass.out[(m * 2 * q + q + j) * n..][..n];
-                    tile.loss.bound(lv, networks.least[j], networks.most[j]);
+                    tile.loss.bound(lv, networks.lower[j], networks.upper[j]);
                 }
                 for (i, &r) in tile.rows.iter().enumerate() {
                     let lv = tile.pass.out[(q + j) * n + i..].iter().step_by(2 * q * n);
@@ -335,7 +335,7 @@ impl Regressor for Ensemble {
         true
     }
 
-    /// The standard deviation over the members. The linear part is the same for all of them.
+    /// The standard deviation over the members, to which the linear part does not contribute.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let StoredEnsemble { scales, networks, .. } = &self.stored;
         let (q, members) = (networks.targets(), networks.members as f64);

@@ -8,23 +8,23 @@ use crate::error::Result;
 use crate::rng::{Key, normal_quantile};
 
 /// Initial soft bounds of the log-variances (Chua et al. 2018).
-const LEAST: f32 = -10.0;
-const MOST: f32 = 0.5;
+const LOWER: f32 = -10.0;
+const UPPER: f32 = 0.5;
 /// Φ(−2), the standard normal distribution function at −2.
 const TAIL: f64 = 0.022_750_131_948;
 
-/// Networks of one shape, one for each member. The inputs are standardised; the outputs are the means and then the
-/// log-variances of the standardised targets.
+/// The networks of the members, all of the same shape. The inputs are standardised; the outputs are the means and then
+/// the log-variances of the standardised targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Networks {
     pub members: usize,
     /// Widths of the layers: inputs, hidden layers, twice the targets.
     pub widths: Vec<usize>,
-    /// In the order of [`Net::weights`].
+    /// Weights of all networks, in the order of [`Net::weights`].
     pub weights: Vec<f32>,
     /// Soft bounds of the log-variances, shared by all members: `[targets]`.
-    pub least: Vec<f32>,
-    pub most: Vec<f32>,
+    pub lower: Vec<f32>,
+    pub upper: Vec<f32>,
 }
 
 impl Networks {
@@ -43,7 +43,7 @@ impl Networks {
                 weights.resize(weights.len() + w[1], 0.0);
             }
         }
-        Self { members, widths, weights, least: vec![LEAST; targets], most: vec![MOST; targets] }
+        Self { members, widths, weights, lower: vec![LOWER; targets], upper: vec![UPPER; targets] }
     }
 
     pub fn inputs(&self) -> usize {
@@ -51,7 +51,7 @@ impl Networks {
     }
 
     pub fn targets(&self) -> usize {
-        self.least.len()
+        self.lower.len()
     }
 
     pub fn net(&self) -> Net<'_> {
@@ -65,17 +65,17 @@ impl Networks {
     }
 
     /// Whether the sizes and values of networks restored from bytes are valid.
-    pub fn is_sound(&self) -> bool {
-        let targets = self.least.len();
+    pub fn is_valid(&self) -> bool {
+        let targets = self.lower.len();
         let numbers = |w: &[usize]| w[0].checked_add(1)?.checked_mul(w[1]);
         let size = self.widths.windows(2).try_fold(0usize, |sum, w| sum.checked_add(numbers(w)?));
         self.members > 0
             && self.widths.len() >= 2
             && !self.widths.contains(&0)
             && self.widths.last() == targets.checked_mul(2).as_ref()
-            && self.most.len() == targets
+            && self.upper.len() == targets
             && size.and_then(|s| s.checked_mul(self.members)) == Some(self.weights.len())
-            && self.weights.iter().chain(&self.least).chain(&self.most).all(|v| v.is_finite())
+            && self.weights.iter().chain(&self.lower).chain(&self.upper).all(|v| v.is_finite())
     }
 }
 

@@ -14,7 +14,7 @@ const SIDE: usize = 16;
 pub struct Samples {
     pub inputs: usize,
     pub targets: usize,
-    /// `[rows][inputs, then targets]`, because rows are read in random order.
+    /// Values row by row, because rows are read in random order: `[rows][inputs, then targets]`.
     values: Vec<f32>,
 }
 
@@ -34,7 +34,7 @@ impl Samples {
         self.values.len() / (self.inputs + self.targets).max(1)
     }
 
-    /// Standardised inputs, then targets, of a row.
+    /// Standardised inputs and targets of a row, in this order.
     pub fn row(&self, row: usize) -> &[f32] {
         let width = self.inputs + self.targets;
         &self.values[row * width..(row + 1) * width]

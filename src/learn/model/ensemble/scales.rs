@@ -46,7 +46,7 @@ impl Scales {
             target_sd: y.sd,
         };
         for k in 0..data.x.len() {
-            let z = rows.iter().map(|&r| scales.free(k, |k| data.x[k][r]));
+            let z = rows.iter().map(|&r| scales.unclamped(k, |k| data.x[k][r]));
             let (low, high) = z.fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), z| (l.min(z), h.max(z)));
             scales.low.push(low.min(high));
             scales.high.push(high.max(low));
@@ -55,14 +55,14 @@ impl Scales {
     }
 
     /// Standardised input `k` of a row, not clamped. `x` returns the inputs of the row.
-    pub fn free(&self, k: usize, x: impl Fn(usize) -> f64) -> f32 {
+    pub fn unclamped(&self, k: usize, x: impl Fn(usize) -> f64) -> f32 {
         let value = self.later[k].map_or(0.0, &x) - x(k);
         ((if self.later[k].is_some() { value } else { -value } - self.mean[k]) * self.inverse[k]) as f32
     }
 
     /// Standardised input `k`, clamped; NaN stays NaN.
     pub fn input(&self, k: usize, x: impl Fn(usize) -> f64) -> f32 {
-        self.free(k, x).clamp(self.low[k], self.high[k])
+        self.unclamped(k, x).clamp(self.low[k], self.high[k])
     }
 
     /// Pairs (standardised input, its derivative with respect to input `k`).
@@ -78,7 +78,7 @@ impl Scales {
     }
 
     /// Whether the sizes and values of scales restored from bytes are valid.
-    pub fn is_sound(&self, inputs: usize, targets: usize) -> bool {
+    pub fn is_valid(&self, inputs: usize, targets: usize) -> bool {
         let wide = [self.later.len(), self.mean.len(), self.inverse.len(), self.low.len(), self.high.len()];
         wide == [inputs; 5]
             && self.later.iter().flatten().all(|l| *l < inputs)

@@ -18,7 +18,7 @@ use crate::learn::model::linear::Linear;
 use crate::rng::Key;
 
 /// Minimum number of windows per member in a batch (guess).
-const LEAST_BATCH: usize = 16;
+const MIN_BATCH: usize = 16;
 /// Number of windows in an epoch that contain a given row (guess).
 const OVERLAP: usize = 4;
 /// Maximum number of windows per member for early stopping (guess).
@@ -66,7 +66,7 @@ struct Step {
     /// Deviations of increments after the step, and of levels at the step.
     after: Vec<f32>,
     /// Inputs before clamping: `[members][inputs][windows]`.
-    free: Vec<f32>,
+    unclamped: Vec<f32>,
     /// Gradients with respect to `before`.
     adjoint: Vec<f32>,
 }
@@ -126,20 +126,20 @@ impl<'a> Simulation<'a> {
                 Some(last) => step.before.extend_from_slice(&last.after),
                 None => step.before.resize(members * q * n, 0.0),
             }
-            step.free.clone_from(&step.pass.x);
+            step.unclamped.clone_from(&step.pass.x);
             for link in self.links.iter().filter(|t| t.lag < at) {
                 let d = if link.lag == 0 { &step.before } else { &earlier[at - link.lag].before };
                 for m in 0..members {
                     let d = &d[(m * q + link.target) * n..][..n];
-                    for (x, d) in step.free[(m * inputs + link.input) * n..][..n].iter_mut().zip(d) {
+                    for (x, d) in step.unclamped[(m * inputs + link.input) * n..][..n].iter_mut().zip(d) {
                         *x += link.gain * d;
                     }
                 }
             }
-            for (i, (x, free)) in step.pass.x.chunks_exact_mut(n).zip(step.free.chunks_exact(n)).enumerate() {
+            for (i, (x, unclamped)) in step.pass.x.chunks_exact_mut(n).zip(step.unclamped.chunks_exact(n)).enumerate() {
                 let (low, high) = (self.scales.low[i % inputs], self.scales.high[i % inputs]);
-                for (x, free) in x.iter_mut().zip(free) {
-                    *x = free.clamp(low, high);
+                for (x, unclamped) in x.iter_mut().zip(unclamped) {
+                    *x = unclamped.clamp(low, high);
                 }
             }
             if at == 0 {
@@ -243,7 +243,7 @@ impl<'a> Simulation<'a> {
                 let adjoint = if link.lag == 0 { &mut step.adjoint } else { &mut earlier[at - link.lag].adjoint };
                 for m in 0..members {
                     let own = (m * inputs + link.input) * n;
-                    let grads = self.x_grad[own..own + n].iter().zip(&step.free[own..]);
+                    let grads = self.x_grad[own..own + n].iter().zip(&step.unclamped[own..]);
                     for (a, (g, x)) in adjoint[(m * q + link.target) * n..][..n].iter_mut().zip(grads) {
                         if (low..=high).contains(x) {
                             *a += link.gain * g;
@@ -283,7 +283,7 @@ pub fn train(
     let validation: Vec<Vec<usize>> = bags.left_out.iter().map(|b| starts(b, length.div_ceil(2), None)).collect();
     let n = validation.iter().map(Vec::len).min().unwrap_or(0).min(VALIDATION_WINDOWS);
     let validation: Vec<Vec<usize>> = validation.iter().map(|h| (0..n).map(|i| h[i * h.len() / n]).collect()).collect();
-    let per_step = (settings.batch / length).max(LEAST_BATCH);
+    let per_step = (settings.batch / length).max(MIN_BATCH);
 
     // At the start, all targets contribute equally to the loss.
     if n > 0 {

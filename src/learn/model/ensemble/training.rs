@@ -1,8 +1,8 @@
 //! One-step training with mini-batches and early stopping.
 //!
 //! All members are trained together, each on its own bootstrap sample. The learning rate decays along half a cosine
-//! (Loshchilov & Hutter 2017). After every epoch the loss on the left-out blocks is evaluated; training ends if it has
-//! not improved for `patience` epochs, and the best networks are returned.
+//! (Loshchilov & Hutter 2017). After every epoch, the loss on the left-out blocks is evaluated. Training ends if this
+//! loss has not improved for `patience` epochs, and returns the best networks.
 
 use super::adam::Adam;
 use super::loss::Loss;
@@ -57,8 +57,8 @@ impl Settings {
 #[derive(Debug)]
 pub struct Optimisers {
     weights: Adam,
-    least: Adam,
-    most: Adam,
+    lower: Adam,
+    upper: Adam,
     pub weight_grad: Vec<f32>,
 }
 
@@ -66,15 +66,15 @@ impl Optimisers {
     pub fn new(networks: &Networks) -> Self {
         let n = networks.weights.len();
         let bounds = Adam::new(networks.targets());
-        Self { weights: Adam::new(n), least: bounds.clone(), most: bounds, weight_grad: vec![0.0; n] }
+        Self { weights: Adam::new(n), lower: bounds.clone(), upper: bounds, weight_grad: vec![0.0; n] }
     }
 
-    /// One step with the gradients of the weights, in `weight_grad`, and of the bounds.
+    /// Makes one step with the gradients `weight_grad` of the weights and `bound_grad` of the bounds.
     pub fn step(&mut self, networks: &mut Networks, bound_grad: &[f32], settings: &Settings) {
         let q = networks.targets();
         self.weights.step(&mut networks.weights, &self.weight_grad, settings.rate, settings.decay);
-        self.least.step(&mut networks.least, &bound_grad[..q], settings.rate, 0.0);
-        self.most.step(&mut networks.most, &bound_grad[q..], settings.rate, 0.0);
+        self.lower.step(&mut networks.lower, &bound_grad[..q], settings.rate, 0.0);
+        self.upper.step(&mut networks.upper, &bound_grad[q..], settings.rate, 0.0);
     }
 }
 

@@ -4,21 +4,21 @@ use super::hyper::JITTER;
 use crate::compute::{Compute, Kernel, Points};
 use crate::error::Result;
 
-/// Selects up to `most` of the points, `[d][m]`. Each is the point with the largest variance given the previous ones,
+/// Selects up to `count` of the points, `[d][m]`. Each is the point with the largest variance given the previous ones,
 /// that is, a pivot of the Cholesky decomposition of the kernel matrix (Burt, Rasmussen & van der Wilk 2020). Takes O(n
 /// m²).
 ///
 /// # Errors
 /// Those of the device.
-pub fn select_inducing_points(compute: &Compute, kernel: &Kernel, points: Points, most: usize) -> Result<Vec<f64>> {
+pub fn select_inducing_points(compute: &Compute, kernel: &Kernel, points: Points, count: usize) -> Result<Vec<f64>> {
     let n = points.n;
     let point = |i: usize| -> Vec<f64> { points.values.iter().skip(i).step_by(n).copied().collect() };
     let mut left = vec![kernel.variance; n];
     // Columns of the Cholesky factor.
-    let mut factor: Vec<f64> = Vec::with_capacity(most.min(n) * n);
-    let mut picked: Vec<usize> = Vec::with_capacity(most.min(n));
+    let mut factor: Vec<f64> = Vec::with_capacity(count.min(n) * n);
+    let mut picked: Vec<usize> = Vec::with_capacity(count.min(n));
     let mut column = vec![0.0; n];
-    while picked.len() < most.min(n) {
+    while picked.len() < count.min(n) {
         let pivot = (0..n).fold(0, |best, i| if left[i] > left[best] { i } else { best });
         // Stop if the remaining variance is below the jitter.
         if left[pivot] < JITTER * kernel.variance && !picked.is_empty() {

@@ -37,7 +37,7 @@ use process::{Process, ProcessFit};
 pub use search::Effort;
 
 /// Residuals with a smaller standard deviation, relative to that of the target, are not learned (guess).
-const LEAST_RESIDUAL: f64 = 1e-3;
+const MIN_RESIDUAL_SD: f64 = 1e-3;
 /// Number of rows predicted at a time (guess).
 const ROWS: usize = 1024;
 /// Up to this number of rows per function, one joint pass is faster than one pass per function (guess).
@@ -104,7 +104,7 @@ impl Gp {
                 let residual = residual(j);
                 let all: Vec<usize> = (0..rows.len()).collect();
                 let scale = Scaling::estimate(std::slice::from_ref(&residual), &all).sd[0];
-                if active.is_empty() || scale <= LEAST_RESIDUAL * targets[j] {
+                if active.is_empty() || scale <= MIN_RESIDUAL_SD * targets[j] {
                     return Ok(None);
                 }
                 let y: Vec<f64> = residual.iter().map(|v| v / scale).collect();
@@ -132,7 +132,7 @@ impl Gp {
         let (p, q) = fitted.mean.shape();
         let sizes = [fitted.x_mean.len(), fitted.x_inverse.len(), fitted.processes.len()];
         if sizes != [p, p, q] || fitted.samples > SAMPLES {
-            return Err(artefact::corrupt("gp", "its parts do not match"));
+            return Err(artefact::corrupt("gp", "its parts are inconsistent"));
         }
         if fitted.x_mean.iter().chain(&fitted.x_inverse).any(|v| !v.is_finite()) {
             return Err(artefact::corrupt("gp", "a scale is not a number"));
@@ -196,7 +196,7 @@ impl Gp {
     }
 
     /// Does the same as [`Gp::add`] in one pass for all functions, which is faster for few rows of many functions.
-    fn add_few(&self, x: &[&[f64]], groups: &[(Option<usize>, Vec<usize>)], out: &mut [Vec<f64>]) {
+    fn add_jointly(&self, x: &[&[f64]], groups: &[(Option<usize>, Vec<usize>)], out: &mut [Vec<f64>]) {
         let rows: Vec<usize> = groups.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
         let (mut all, mut tile) = (Vec::new(), Vec::new());
         self.standardised(x, &rows, &mut all);
@@ -213,7 +213,7 @@ impl Gp {
                 if let Some(m) = *function {
                     tile.clear();
                     all.chunks_exact(rows.len()).for_each(|c| tile.extend_from_slice(&c[start..start + own.len()]));
-                    process.add_waves(m, Points { values: &tile, n: own.len() }, values);
+                    process.add_prior_draw(m, Points { values: &tile, n: own.len() }, values);
                 }
                 for (&r, v) in own.iter().zip(values.iter()) {
                     out[j][r] += process.scale * v;
@@ -244,7 +244,7 @@ impl Regressor for Gp {
         let groups = self.groups(particles);
         let rows: usize = groups.iter().map(|(_, rows)| rows.len()).sum();
         if groups.len() > 1 && rows <= FEW * groups.len() {
-            self.add_few(x, &groups, out);
+            self.add_jointly(x, &groups, out);
         } else {
             self.add(x, &groups, out);
         }
@@ -339,9 +339,9 @@ impl Regressor for Gp {
     fn note(&self) -> Option<String> {
         let (_, first) = self.processes().next()?;
         let rows = plural(first.rows, "row", "rows");
-        let most = self.processes().map(|(_, p)| p.size()).max().unwrap_or(0);
+        let points = self.processes().map(|(_, p)| p.size()).max().unwrap_or(0);
         Some(if first.is_sparse() {
-            format!("fitted to {rows} with {}", plural(most, "inducing point", "inducing points"))
+            format!("fitted to {rows} with {}", plural(points, "inducing point", "inducing points"))
         } else {
             format!("fitted to {rows} with an exact posterior")
         })

@@ -11,7 +11,7 @@ const JITTERS: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
 /// Mean of a posterior, and functions drawn from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Posterior {
-    /// Centres of the kernels: `[d][m]`.
+    /// Points at which the kernels are centred: `[d][m]`.
     pub points: Vec<f64>,
     /// Weights of the mean, and of the correction of each draw: `[1 + draws][m]`.
     pub weights: Vec<f64>,
@@ -22,8 +22,8 @@ pub struct Posterior {
     pub precision: Vec<f64>,
 }
 
-/// The exact posterior. Draw i is the prior function `waves[i]` plus the correction k(x, X) (K + σ²I)⁻¹ (y − waves(X) −
-/// ε) (Matheron's rule; Wilson et al. 2020), with ε drawn from `key`.
+/// The exact posterior. Draw i is the prior function `prior_draws[i]` plus the correction k(x, X) (K + σ²I)⁻¹ (y −
+/// prior_draws(X) − ε) (Matheron's rule; Wilson et al. 2020), with ε drawn from `key`.
 ///
 /// # Errors
 /// Those of the device; [`Error::Data`] if no jitter makes the kernel matrix positive definite.
@@ -31,17 +31,17 @@ pub fn exact_posterior(
     compute: &Compute,
     observed: Observed,
     hyper: &Hyper,
-    waves: &[RandomFourierFeatures],
+    prior_draws: &[RandomFourierFeatures],
     key: Key,
 ) -> Result<Posterior> {
     let n = observed.x.n;
     for jitter in JITTERS {
         let noise = hyper.noise + jitter * hyper.kernel.variance;
         let Some(factor) = factor(compute, hyper, noise, observed.x)? else { continue };
-        let mut weights = observed.y.repeat(1 + waves.len());
-        for (i, (wave, column)) in waves.iter().zip(weights.chunks_exact_mut(n).skip(1)).enumerate() {
+        let mut weights = observed.y.repeat(1 + prior_draws.len());
+        for (i, (prior_draw, column)) in prior_draws.iter().zip(weights.chunks_exact_mut(n).skip(1)).enumerate() {
             let mut prior = vec![0.0; n];
-            wave.add(observed.x, &mut prior);
+            prior_draw.add(observed.x, &mut prior);
             let (key, sd) = (key.fold(i as u64), noise.sqrt());
             for (r, (w, f)) in column.iter_mut().zip(prior).enumerate() {
                 *w -= f + sd * key.normal(r as u64);
@@ -53,8 +53,8 @@ pub fn exact_posterior(
     Err(not_definite())
 }
 
-/// The posterior with inducing points `z` `[d][m]`. Draw i is the prior function `waves[i]` plus the correction
-/// k(x, Z) K_uu⁻¹ (u − waves(Z)), with u drawn from the optimal Gaussian over the inducing values (Titsias 2009).
+/// The posterior with inducing points `z` `[d][m]`. Draw i is the prior function `prior_draws[i]` plus the correction
+/// k(x, Z) K_uu⁻¹ (u − prior_draws(Z)), with u drawn from the optimal Gaussian over the inducing values (Titsias 2009).
 ///
 /// # Errors
 /// Those of [`exact_posterior`].
@@ -63,7 +63,7 @@ pub fn sparse_posterior(
     observed: Observed,
     hyper: &Hyper,
     z: Vec<f64>,
-    waves: &[RandomFourierFeatures],
+    prior_draws: &[RandomFourierFeatures],
     key: Key,
 ) -> Result<Posterior> {
     let m = z.len() / hyper.kernel.lengths.len().max(1);
@@ -73,11 +73,11 @@ pub fn sparse_posterior(
         let inducing = compute.gp_inducing(&hyper.kernel, hyper.noise, more * JITTER, x, y, points, false)?;
         let Some(Inducing { weights: mean, prior, data, .. }) = inducing else { continue };
         // K_uu⁻¹ u = w + L⁻ᵀ M⁻ᵀ ξ with ξ ~ N(0, I)
-        let mut drawn = vec![0.0; waves.len() * m];
+        let mut drawn = vec![0.0; prior_draws.len() * m];
         let mut own = drawn.clone();
-        for (i, wave) in waves.iter().enumerate() {
+        for (i, prior_draw) in prior_draws.iter().enumerate() {
             key.fold(i as u64).fill_normal(&mut drawn[i * m..(i + 1) * m]);
-            wave.add(points, &mut own[i * m..(i + 1) * m]);
+            prior_draw.add(points, &mut own[i * m..(i + 1) * m]);
         }
         compute.solve(&data, m, &mut drawn, Solve::Backward)?;
         compute.solve(&prior, m, &mut drawn, Solve::Backward)?;
@@ -100,7 +100,7 @@ pub fn sparse_posterior(
     Err(not_definite())
 }
 
-/// The complete `[m × m]` matrix P of a posterior.
+/// The full `[m × m]` matrix P of a posterior.
 ///
 /// # Errors
 /// Those of the device.
@@ -113,8 +113,8 @@ pub fn precision(compute: &Compute, hyper: &Hyper, points: Points, lower: &[f64]
         return Ok(p);
     }
     let mut p = vec![0.0; m * m];
-    let places = (0..m).flat_map(|j| (j..m).map(move |i| (i, j)));
-    for ((i, j), v) in places.zip(lower) {
+    let entries = (0..m).flat_map(|j| (j..m).map(move |i| (i, j)));
+    for ((i, j), v) in entries.zip(lower) {
         p[i + j * m] = *v;
         p[j + i * m] = *v;
     }

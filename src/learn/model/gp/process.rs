@@ -36,7 +36,7 @@ const FEATURES: usize = 256;
 /// Maximum number of points of a stored process (guess).
 const MAX_POINTS: usize = 50_000;
 
-/// A target in units of its own standard deviation, over standardised inputs that vary.
+/// A Gaussian process over the standardised inputs that vary. Its target is in units of its own standard deviation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Process {
     /// Standard deviation of the target, in its unit.
@@ -49,7 +49,7 @@ pub struct Process {
     weights: Vec<f64>,
     precision: Vec<f64>,
     #[serde(skip)]
-    waves: Vec<RandomFourierFeatures>,
+    prior_draws: Vec<RandomFourierFeatures>,
     /// The full matrix P, computed on first use.
     #[serde(skip)]
     full_precision: OnceLock<Vec<f64>>,
@@ -64,7 +64,7 @@ pub struct ProcessFit<'a> {
     pub spec: &'a GpSpec,
     pub family: Family,
     pub key: Key,
-    /// Known hyper-parameters, which are not tuned.
+    /// Hyper-parameters from an earlier fit, which are then not tuned.
     pub hyper: Option<&'a Hyper>,
 }
 
@@ -78,8 +78,8 @@ impl Process {
         };
         let draws = key.fold(1);
         let posterior = if n <= *spec.max_points {
-            let waves = waves(&hyper.kernel, *spec.samples, key);
-            exact_posterior(compute, observed, &hyper, &waves, draws)?
+            let prior_draws = prior_draws(&hyper.kernel, *spec.samples, key);
+            exact_posterior(compute, observed, &hyper, &prior_draws, draws)?
         } else {
             let sample = Subsample::new(observed, CANDIDATES, key.fold(4));
             let mut z = select_inducing_points(compute, &hyper.kernel, sample.observed().x, *spec.inducing)?;
@@ -87,13 +87,23 @@ impl Process {
                 let sample = Subsample::new(observed, BOUND_ROWS, key.fold(5));
                 hyper = tune_inducing(compute, sample.observed(), &hyper, &mut z, BOUND)?.hyper;
             }
-            let waves = waves(&hyper.kernel, *spec.samples, key);
-            sparse_posterior(compute, observed, &hyper, z, &waves, draws)?
+            let prior_draws = prior_draws(&hyper.kernel, *spec.samples, key);
+            sparse_posterior(compute, observed, &hyper, z, &prior_draws, draws)?
         };
         let Posterior { points, weights, noise, precision } = posterior;
         let kernel = hyper.kernel;
-        let waves = waves(&kernel, *spec.samples, key);
-        Ok(Self { scale, kernel, noise, rows: n, points, weights, precision, waves, full_precision: OnceLock::new() })
+        let prior_draws = prior_draws(&kernel, *spec.samples, key);
+        Ok(Self {
+            scale,
+            kernel,
+            noise,
+            rows: n,
+            points,
+            weights,
+            precision,
+            prior_draws,
+            full_precision: OnceLock::new(),
+        })
     }
 
     pub fn hyper(&self) -> Hyper {
@@ -120,7 +130,7 @@ impl Process {
             || self.weights.len() != (1 + samples) * m
             || !(self.precision.is_empty() || self.precision.len() == m * (m + 1) / 2)
         {
-            return Err("its parts do not match");
+            return Err("its parts are inconsistent");
         }
         let scales = self.kernel.lengths.iter().chain([&self.kernel.variance, &self.noise, &self.scale]);
         if !scales.clone().all(positive) || !scales.map(|v| 1.0 / v).all(|v| v.is_finite()) {
@@ -129,7 +139,7 @@ impl Process {
         if self.points.iter().chain(&self.weights).chain(&self.precision).any(|v| !v.is_finite()) {
             return Err("a weight is not finite");
         }
-        self.waves = waves(&self.kernel, samples, key);
+        self.prior_draws = prior_draws(&self.kernel, samples, key);
         Ok(())
     }
 
@@ -144,19 +154,20 @@ impl Process {
     pub fn predict(&self, compute: &Compute, member: Option<usize>, x: Points, out: &mut [f64]) -> Result<()> {
         compute.gp_predict(&self.function(member), x, out, None)?;
         if let Some(m) = member {
-            self.waves[m].add(x, out);
+            self.prior_draws[m].add(x, out);
         }
         Ok(())
     }
 
-    /// Kernel sums of all functions at `x`, `[1 + draws][rows]`, without the prior functions ([`Process::add_waves`]).
+    /// Kernel sums of all functions at `x`, `[1 + draws][rows]`, without the prior functions
+    /// ([`Process::add_prior_draw`]).
     pub fn sums(&self, compute: &Compute, x: Points, out: &mut [f64]) -> Result<()> {
         Ok(compute.gp_predict(&GpFunctions { weights: &self.weights, ..self.function(None) }, x, out, None)?)
     }
 
     /// Adds the prior function of a draw.
-    pub fn add_waves(&self, member: usize, x: Points, out: &mut [f64]) {
-        self.waves[member].add(x, out);
+    pub fn add_prior_draw(&self, member: usize, x: Points, out: &mut [f64]) {
+        self.prior_draws[member].add(x, out);
     }
 
     /// Posterior standard deviation of the function at `x`, in multiples of `scale`.
@@ -189,13 +200,13 @@ impl Process {
     ) -> Result<()> {
         compute.gp_vjp(&self.function(member), x, cotangent, out)?;
         if let Some(m) = member {
-            self.waves[m].add_derivatives(x, cotangent, out);
+            self.prior_draws[m].add_derivatives(x, cotangent, out);
         }
         Ok(())
     }
 }
 
-fn waves(kernel: &Kernel, samples: usize, key: Key) -> Vec<RandomFourierFeatures> {
+fn prior_draws(kernel: &Kernel, samples: usize, key: Key) -> Vec<RandomFourierFeatures> {
     (0..samples).map(|m| RandomFourierFeatures::new(kernel, FEATURES, key.fold(2).fold(m as u64))).collect()
 }
 
@@ -210,7 +221,7 @@ impl ProcessFit<'_> {
                 best = Some(found);
             }
         }
-        let mut hyper = best.ok_or_else(|| Error::Internal("a search has no start".into()))?.hyper;
+        let mut hyper = best.ok_or_else(|| Error::Internal("the hyper-parameter search has no start".into()))?.hyper;
         let n = self.observed.x.n;
         // For an exact process, a third search uses all rows.
         let last = if n <= *self.spec.max_points { n } else { n.min(NEXT_ROWS) };
@@ -255,10 +266,10 @@ struct Subsample {
 }
 
 impl Subsample {
-    /// Draws at most `most` observations at random, because a fixed stride could select the same hour of each day.
-    fn new(observed: Observed, most: usize, key: Key) -> Self {
+    /// Draws at most `max_rows` observations at random, because a fixed stride could select the same hour of each day.
+    fn new(observed: Observed, max_rows: usize, key: Key) -> Self {
         let n = observed.x.n;
-        let count = n.min(most);
+        let count = n.min(max_rows);
         let pick = |i: usize| {
             let (start, end) = (i * n / count, (i + 1) * n / count);
             start + key.below(i as u64, end - start)

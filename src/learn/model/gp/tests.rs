@@ -6,7 +6,7 @@ use crate::config::{GpSpec, MeanSpec, ModelSpec};
 use crate::learn::dataset::Dataset;
 use crate::learn::layout::{Layout, Target};
 
-/// y = 3 sin x₀ + x₁ / 2 + noise of 0.3, on normal inputs.
+/// y = 3 sin x₀ + x₁ / 2 with normal inputs and noise of standard deviation 0.3.
 fn data(n: usize) -> Dataset {
     let key = Key::new(4);
     let x: Vec<Vec<f64>> =
@@ -42,7 +42,7 @@ fn posterior_sd(model: &Gp, x: &[Vec<f64>]) -> Vec<f64> {
 }
 
 /// Points inside the data, at their edge, and far away.
-fn places() -> Vec<Vec<f64>> {
+fn test_points() -> Vec<Vec<f64>> {
     vec![vec![10.0, 11.5, 14.0, 30.0], vec![10.0, 8.0, 13.0, -20.0]]
 }
 
@@ -111,11 +111,11 @@ fn mean_sd_and_draws_match_the_exact_posterior() {
             textbook_kernel(&hyper, &x[i], &x[j]) + if i == j { hyper.noise } else { 0.0 }
         };
         let (inverse, _) = inverse(&(0..n * n).map(entry).collect::<Vec<_>>(), n);
-        let places = places();
-        let (mean, sd) = (predicted(&model, &places, None), posterior_sd(&model, &places));
-        let draws: Vec<Vec<f64>> = (0..1000).map(|m| predicted(&model, &places, Some(m))).collect();
-        for r in 0..places[0].len() {
-            let k: Vec<f64> = x.iter().map(|x| textbook_kernel(&hyper, x, &scaled(&places, r))).collect();
+        let test_points = test_points();
+        let (mean, sd) = (predicted(&model, &test_points, None), posterior_sd(&model, &test_points));
+        let draws: Vec<Vec<f64>> = (0..1000).map(|m| predicted(&model, &test_points, Some(m))).collect();
+        for r in 0..test_points[0].len() {
+            let k: Vec<f64> = x.iter().map(|x| textbook_kernel(&hyper, x, &scaled(&test_points, r))).collect();
             let sum = |b: &[f64]| -> f64 { (0..n * n).map(|at| k[at / n] * inverse[at] * b[at % n]).sum() };
             let exact = center + process.scale * sum(&y);
             let variance = (hyper.kernel.variance - sum(&k)) * process.scale.powi(2);
@@ -137,10 +137,10 @@ fn draws_with_inducing_points_match_the_posterior_sd() {
     assert!(model.note().unwrap().starts_with("fitted to 800 rows with "), "{:?}", model.note());
     let exact = fitted(&data, GpSpec::default(), &[]);
     assert_eq!(exact.note().unwrap(), "fitted to 800 rows with an exact posterior");
-    let places = places();
-    let (mean, sd) = (predicted(&model, &places, None), posterior_sd(&model, &places));
-    let (exact_mean, exact_sd) = (predicted(&exact, &places, None), posterior_sd(&exact, &places));
-    let draws: Vec<Vec<f64>> = (0..1000).map(|m| predicted(&model, &places, Some(m))).collect();
+    let test_points = test_points();
+    let (mean, sd) = (predicted(&model, &test_points, None), posterior_sd(&model, &test_points));
+    let (exact_mean, exact_sd) = (predicted(&exact, &test_points, None), posterior_sd(&exact, &test_points));
+    let draws: Vec<Vec<f64>> = (0..1000).map(|m| predicted(&model, &test_points, Some(m))).collect();
     for r in 0..4 {
         let average = draws.iter().map(|d| d[r]).sum::<f64>() / 1000.0;
         let scatter = draws.iter().map(|d| (d[r] - mean[r]).powi(2)).sum::<f64>() / 1000.0;
@@ -157,17 +157,17 @@ fn derivatives_agree_with_central_differences() {
     let data = data(150);
     for mean in [MeanSpec::Linear, MeanSpec::Constant] {
         let model = fitted(&data, GpSpec { mean, samples: 3.into(), ..GpSpec::default() }, &[]);
-        let places = places();
+        let test_points = test_points();
         for member in [None, Some(0), Some(2), Some(4)] {
-            let x: Vec<&[f64]> = places.iter().map(Vec::as_slice).collect();
+            let x: Vec<&[f64]> = test_points.iter().map(Vec::as_slice).collect();
             let cotangent = vec![vec![1.0, -2.0, 0.5, 3.0]];
             let mut slopes = vec![vec![f64::NAN; 4]; 2];
             model.vjp(&x, &[Particle { member, rows: 0..4 }], &cotangent, &mut slopes);
             for k in 0..2 {
                 let at = |by: f64| {
-                    let mut places = places.clone();
-                    places[k].iter_mut().for_each(|v| *v += by);
-                    predicted(&model, &places, member)
+                    let mut test_points = test_points.clone();
+                    test_points[k].iter_mut().for_each(|v| *v += by);
+                    predicted(&model, &test_points, member)
                 };
                 let (above, below) = (at(1e-5), at(-1e-5));
                 for r in 0..4 {
@@ -230,11 +230,11 @@ fn a_draft_uses_the_hyper_parameters_of_the_full_fit() {
     for (a, b) in Regressor::hyper(&draft).iter().zip(&hyper) {
         assert!((a - b).abs() < 1e-9);
     }
-    let places = places();
-    for (a, b) in predicted(&draft, &places, None).iter().zip(predicted(&full, &places, None)) {
+    let test_points = test_points();
+    for (a, b) in predicted(&draft, &test_points, None).iter().zip(predicted(&full, &test_points, None)) {
         assert!((a - b).abs() < 1e-6, "{a} {b}");
     }
-    // Hyper-parameters of another size are ignored.
+    // Hyper-parameters of a different size are ignored.
     assert!(Regressor::hyper(&fitted(&data, GpSpec::default(), &[0.0])).iter().all(|h| h.is_finite()));
 }
 
