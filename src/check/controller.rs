@@ -92,8 +92,7 @@ fn seasonal_past(faults: &mut Faults<'_>, scenario: &ScenarioSpec, plant: &Plant
     };
     if season.ms() > past && plant.log.length().is_none_or(|log| season <= log) {
         let before = TimeSpan::from_ms(past);
-        let message =
-            format!("{owner}: {what} needs {season} of the log before the start, but there are only {before}");
+        let message = format!("{owner}: {what} needs {season} of the log before the start, but there is only {before}");
         faults.add_about_log("outside-log", place, message, "start later, or use a shorter season");
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn log(faults: &mut Faults<'_>, plant: &Plant<'_>) {
             for signal in plant.signals.values() {
                 wide_column(faults, plant, signal, &all, &names(&NUMERIC));
             }
-            twice(faults, plant);
+            shared_columns(faults, plant);
         }
     }
 }
@@ -154,7 +154,7 @@ fn contents(kind: ColumnKind) -> &'static str {
 }
 
 /// Reports signals that read the same column.
-fn twice(faults: &mut Faults<'_>, plant: &Plant<'_>) {
+fn shared_columns(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let mut readers: HashMap<&str, &str> = HashMap::new();
     for signal in plant.signals.values() {
         let Some(column) = &signal.column else { continue };

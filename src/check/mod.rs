@@ -45,14 +45,14 @@ pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
         Some(loaded) => twin(&Plant::new(loaded)),
         None => Vec::new(),
     };
-    sound(parsed, faults)
+    without_faults(parsed, faults)
 }
 
 /// The twin of `parsed` and all warnings, if neither it nor `more` has a fault.
 ///
 /// # Errors
 /// As [`load_twin`].
-pub fn sound(parsed: Parsed<TwinSpec>, more: Vec<Fault>) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
+pub fn without_faults(parsed: Parsed<TwinSpec>, more: Vec<Fault>) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     let mut faults = parsed.faults;
     faults.extend(more);
     faults.retain(|f| !f.about_log);

@@ -22,7 +22,7 @@ fn features(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
             let help =
                 "name derived signals only: models always read states, controls and disturbances, and never outputs";
             faults.add("bad-feature", &name.span, message, help);
-        } else if let Some(needed) = late(plant, &name.value, 0) {
+        } else if let Some(needed) = late_input(plant, &name.value, 0) {
             let message = format!(
                 "`{}` depends on `{needed}`, which is known only after the model has been evaluated",
                 name.value
@@ -34,7 +34,7 @@ fn features(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
 }
 
 /// The control or output of the same step on which the derived signal `name` depends.
-fn late<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a str> {
+fn late_input<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a str> {
     let signals = &plant.spec().signals;
     let expr = signals.iter().find(|s| s.name.value == name)?.expr.as_ref()?;
     let program = Program::compile(expr, &plant.scope).ok()?;
@@ -42,7 +42,7 @@ fn late<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a str> {
     now.filter(|s| s.value.value.is_none()).find_map(|s| match *s.role {
         Role::Control | Role::Output => Some(s.name.as_str()),
         // circular dependencies are reported elsewhere
-        Role::Derived if depth < signals.len() => late(plant, &s.name.value, depth + 1),
+        Role::Derived if depth < signals.len() => late_input(plant, &s.name.value, depth + 1),
         _ => None,
     })
 }

@@ -32,7 +32,7 @@ pub(super) fn signals(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         }
     }
     roles(faults, plant);
-    circles(faults, plant);
+    dependency_cycles(faults, plant);
 }
 
 /// A similar name that expressions can use.
@@ -143,7 +143,7 @@ fn units(faults: &mut Faults<'_>, signal: &SignalSpec) {
 
 /// The unit that was probably meant.
 pub(super) fn unit_help(text: &str) -> String {
-    const USUAL: [(&[&str], &str); 16] = [
+    const COMMON: [(&[&str], &str); 16] = [
         (&["c", "°c", "celsius", "deg c", "degree c", "grad", "degree celsius", "degrees celsius"], "degC"),
         (&["f", "°f", "fahrenheit", "deg f"], "degF"),
         (&["kelvin", "degk"], "K"),
@@ -162,7 +162,7 @@ pub(super) fn unit_help(text: &str) -> String {
         (&["none", "-", "", "unitless", "dimensionless", "number"], "1"),
     ];
     let lower = text.trim().to_lowercase();
-    match USUAL.iter().find(|(words, _)| words.contains(&lower.as_str())) {
+    match COMMON.iter().find(|(words, _)| words.contains(&lower.as_str())) {
         Some((_, unit)) => format!("write `unit = \"{unit}\"`"),
         None => {
             let known = [
@@ -377,7 +377,7 @@ fn roles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
             "no-state",
             place,
             message,
-            "give dynamic quantities `role = \"state\"`, and meters of the current step `role = \"output\"`",
+            "give quantities with dynamics `role = \"state\"`, and those that follow the inputs at once, like a power, `role = \"output\"`",
         );
     }
     if plant.with_role(&[Role::Control]).is_empty() {
@@ -387,7 +387,7 @@ fn roles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
 }
 
 /// Reports derived signals that depend on each other at the same step.
-fn circles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
+fn dependency_cycles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let derived: Vec<&SignalSpec> =
         spec.signals.iter().map(|s| &s.value).filter(|s| *s.role == Role::Derived && s.expr.is_some()).collect();
@@ -409,15 +409,15 @@ fn circles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         .collect();
     let mut reported: HashSet<&str> = HashSet::new();
     for signal in &derived {
-        let Some(circle) = circle_from(&signal.name, &reads) else { continue };
-        if circle.iter().any(|n| !reported.insert(n)) {
+        let Some(cycle) = cycle_from(&signal.name, &reads) else { continue };
+        if cycle.iter().any(|n| !reported.insert(n)) {
             continue;
         }
         let place = signal.expr.as_ref().map_or(0..0, |e| e.span.clone());
-        let message = if circle.len() == 1 {
-            format!("the derived signal `{}` depends on itself", circle[0])
+        let message = if cycle.len() == 1 {
+            format!("the derived signal `{}` depends on itself", cycle[0])
         } else {
-            format!("derived signals depend on each other in a circle: {}", listed(&circle))
+            format!("derived signals depend on each other in a cycle: {}", listed(&cycle))
         };
         faults.add("circular", &place, message, "break the cycle, e.g. with `lag(x, 1)`, the value at the step before");
     }
@@ -442,7 +442,7 @@ fn words_outside_lag(expr: &str) -> Vec<&str> {
 }
 
 /// The names on a dependency cycle through `start`, if there is one.
-fn circle_from<'n>(start: &'n str, reads: &HashMap<&'n str, Vec<&'n str>>) -> Option<Vec<&'n str>> {
+fn cycle_from<'n>(start: &'n str, reads: &HashMap<&'n str, Vec<&'n str>>) -> Option<Vec<&'n str>> {
     fn walk<'n>(at: &'n str, start: &str, reads: &HashMap<&'n str, Vec<&'n str>>, path: &mut Vec<&'n str>) -> bool {
         path.push(at);
         for next in reads.get(at).into_iter().flatten() {

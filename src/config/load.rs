@@ -103,13 +103,13 @@ pub fn parse_scenario(file: &Path) -> Result<Parsed<ScenarioSpec>> {
 fn read<T>(file: &Path, help: &str) -> Result<std::result::Result<String, Parsed<T>>> {
     let bytes = std::fs::read(file).map_err(|e| Error::no_input(file, format!("{}; {help}", reason(&e))))?;
     Ok(String::from_utf8(bytes).map_err(|e| {
-        let good = e.utf8_error().valid_up_to();
-        let head = String::from_utf8_lossy(&e.as_bytes()[..good]).into_owned();
+        let valid = e.utf8_error().valid_up_to();
+        let head = String::from_utf8_lossy(&e.as_bytes()[..valid]).into_owned();
         let fault = Fault::new(
             "encoding",
             file,
             &head,
-            Some(good..good),
+            Some(valid..valid),
             "the file is not valid UTF-8 from here on",
             "save it as UTF-8 in your editor",
         );
@@ -156,8 +156,9 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
             continue;
         }
         let empty = text[span.start..].chars().next().is_none_or(|c| c == '\n' || c == '\r' || c == '#');
-        let said = if e.message().contains("must be quoted") && empty { "missing value" } else { e.message() };
-        let (message, help) = syntax::explain(said);
+        let parser_message =
+            if e.message().contains("must be quoted") && empty { "missing value" } else { e.message() };
+        let (message, help) = syntax::explain(parser_message);
         faults.push(Fault::new("syntax", file, text, Some(span), message, help));
     }
     if errors.iter().any(|e| syntax::is_open_ended(e.message())) {

@@ -96,8 +96,8 @@ impl<'s, 'i> Shape<'s, 'i> {
                 let DeValue::Table(keys) = node.into_inner() else { return None };
                 let faults = self.findings.faults.len();
                 let fitted = self.fit_keys(table, spot.noun, keys, &span);
-                let lacks: Vec<&str> = required(table).filter(|key| fitted.get(*key).is_none()).collect();
-                for key in &lacks {
+                let missing: Vec<&str> = required(table).filter(|key| fitted.get(*key).is_none()).collect();
+                for key in &missing {
                     // an invalid value of a required key has been reported already
                     if !self.findings.damage.tables.contains(&span) || self.findings.faults.len() == faults {
                         self.findings.missing(
@@ -109,7 +109,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                         );
                     }
                 }
-                if lacks.is_empty() {
+                if missing.is_empty() {
                     return Some(Spanned::new(span, DeValue::Table(fitted)));
                 }
                 self.findings.lose(&fitted, spot.key);

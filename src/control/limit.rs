@@ -90,8 +90,8 @@ mod tests {
         assert_eq!([1.9, 2.1, 4.0, 7.0].map(|w| limited(&signal, 0.0, 2, w)), [0.0, 4.0, 4.0, 7.0]);
         assert_eq!(limited(&signal, 0.0, 1, 7.0), 0.0);
         assert_eq!((limited(&signal, 6.0, 2, 0.0), limited(&signal, 6.0, 3, 0.0)), (4.0, 0.0));
-        let uneven = Signal { max_move: MoveLimit { down: 1.0, up: 4.0 }, ..signal };
-        assert_eq!((limited(&uneven, 0.0, 9, 9.0), limited(&uneven, 6.0, 9, 0.0)), (4.0, 5.0));
+        let asymmetric = Signal { max_move: MoveLimit { down: 1.0, up: 4.0 }, ..signal };
+        assert_eq!((limited(&asymmetric, 0.0, 9, 9.0), limited(&asymmetric, 6.0, 9, 0.0)), (4.0, 5.0));
     }
 
     proptest! {

@@ -95,9 +95,9 @@ fn setpoint(
 /// u = bias + kp·(e + ∫e dt/ti + td·de/dt), e = set-point − measurement, clamped to the hard limits.
 ///
 /// Ideal form, per particle. The integral stops while the control is at a limit and the error would push it further
-/// (clamping anti-windup). Without a `bias` the loop starts from the control in force before the run, so that only the
-/// proportional term can make a step at the start. An output is measured one step late: its value of the current step is
-/// not known yet.
+/// (clamping anti-windup). Without a `bias` the loop starts at the value of the control before the run, so that only
+/// the proportional term can cause a step at the start. Outputs are measured with a delay of one step, because their
+/// values at the current step are not known yet.
 #[derive(Debug, Clone)]
 pub struct Pid {
     signals: Vec<usize>,
@@ -108,7 +108,7 @@ pub struct Pid {
 struct Loop {
     settings: PidSettings,
     hard: Bounds,
-    /// Per particle, from the first step on.
+    /// One per particle; empty before the first step.
     particles: Vec<Particle>,
 }
 
@@ -157,8 +157,8 @@ impl Loop {
             let slope = (error - p.error) / dt;
             let free = p.bias + self.settings.kp * (error + p.integral + self.settings.td * slope);
             let push = self.settings.kp * error;
-            let wound = (free >= self.hard.high && push > 0.0) || (free <= self.hard.low && push < 0.0);
-            if !wound {
+            let winds_up = (free >= self.hard.high && push > 0.0) || (free <= self.hard.low && push < 0.0);
+            if !winds_up {
                 p.integral += error * dt / self.settings.ti;
             }
             p.error = error;

@@ -33,8 +33,8 @@ impl RuleSettings {
     }
 }
 
-/// u(t) = f(signals at t, and `lag` of them). Controls in the expression are those of the log; outputs are the last
-/// measured ones.
+/// u(t) = f(signals at t and earlier). In the expression, controls have their logged values and outputs their last
+/// measured values.
 #[derive(Debug)]
 pub struct Rule {
     settings: RuleSettings,

@@ -62,11 +62,11 @@ impl<'a> Faults<'a> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        let made_in_code = span.is_empty() && span.start == 0;
-        if made_in_code && self.damage.any || self.damage.lines.contains(&line_column(self.text, span.start).0) {
+        let has_no_place = span.is_empty() && span.start == 0;
+        if has_no_place && self.damage.any || self.damage.lines.contains(&line_column(self.text, span.start).0) {
             return;
         }
-        let span = (!made_in_code).then(|| span.clone());
+        let span = (!has_no_place).then(|| span.clone());
         self.list.push(Fault::new(code, self.path, self.text, span, message, help));
     }
 

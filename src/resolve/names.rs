@@ -22,7 +22,7 @@ pub struct Names<'a> {
     /// The signals; those with an invalid unit have the unit `1`.
     pub schema: Schema,
     /// Names with an invalid unit. Faults that follow from it are not reported.
-    unsure: HashSet<String>,
+    invalid_units: HashSet<String>,
 }
 
 /// What is required of an expression.
@@ -41,7 +41,7 @@ impl<'a> Names<'a> {
             signals: IndexMap::new(),
             scope: Scope { dt: spec.step.seconds(), ..Scope::default() },
             schema: Schema::new(signals(spec, |_, _| {})),
-            unsure: HashSet::new(),
+            invalid_units: HashSet::new(),
         };
         let mut open = Vec::new();
         for (i, signal) in spec.signals.iter().enumerate() {
@@ -64,7 +64,7 @@ impl<'a> Names<'a> {
         let left: Vec<UntypedSignal<'_>> =
             names.scope.infer_units(open).into_iter().map(|(signal, _)| signal).collect();
         for signal in left {
-            names.unsure.insert(signal.name.to_owned());
+            names.invalid_units.insert(signal.name.to_owned());
             names.scope.signals.insert(signal.name.to_owned(), (signal.signal, Unit::one()));
         }
         for signal in &mut names.schema.signals {
@@ -77,7 +77,7 @@ impl<'a> Names<'a> {
 
     fn unit_or_one(&mut self, name: &str, text: Option<&At<String>>) -> Unit {
         text.map_or_else(|| Ok(Unit::one()), |text| Unit::parse(text)).unwrap_or_else(|_| {
-            self.unsure.insert(name.to_owned());
+            self.invalid_units.insert(name.to_owned());
             Unit::one()
         })
     }
@@ -111,16 +111,16 @@ impl<'a> Names<'a> {
 
     /// Unit of a signal, if it is valid.
     pub fn unit(&self, signal: &str) -> Option<&Unit> {
-        if self.unsure.contains(signal) {
+        if self.invalid_units.contains(signal) {
             return None;
         }
         self.scope.signals.get(signal).map(|(_, unit)| unit)
     }
 
     /// Whether an expression reads a name with an invalid unit.
-    pub fn is_unsure(&self, expr: &str) -> bool {
+    pub fn has_invalid_unit(&self, expr: &str) -> bool {
         expr.split(|c: char| !c.is_alphanumeric() && c != '_')
-            .any(|n| self.unsure.contains(n) || self.file.damage.names.contains(n))
+            .any(|n| self.invalid_units.contains(n) || self.file.damage.names.contains(n))
     }
 
     /// Whether the twin's file, or the file of `faults`, defines `name` in a part that was left out.
@@ -182,10 +182,10 @@ impl<'a> Names<'a> {
     /// Compiles an expression and converts its value to the wanted unit. A fault is reported at its place inside the
     /// quotes.
     pub fn expression(&self, faults: &mut Faults<'_>, expr: &At<String>, wanted: &Wanted<'_>) -> Option<Program> {
-        let unsure = self.is_unsure(expr);
+        let unit_is_unknown = self.has_invalid_unit(expr);
         match Program::compile(expr, &self.scope) {
             Ok(program) => {
-                let Some(unit) = wanted.unit.filter(|_| !unsure) else { return Some(program) };
+                let Some(unit) = wanted.unit.filter(|_| !unit_is_unknown) else { return Some(program) };
                 match program.clone().in_unit(unit) {
                     // a plain number has no unit to convert
                     Ok(_) if program.reads.is_empty() && program.unit.dimension == Unit::one().dimension => {
@@ -206,7 +206,7 @@ impl<'a> Names<'a> {
                 let name = expr.get(fault.span.clone()).unwrap_or("");
                 let follows = match fault.code {
                     "unknown-name" => self.is_lost(faults, name),
-                    "unit-mismatch" => unsure,
+                    "unit-mismatch" => unit_is_unknown,
                     _ => false,
                 };
                 if !follows {

@@ -116,7 +116,7 @@ impl Kpi {
         let mut valid = signal.is_none_or(|(signal, roles)| named(faults, names, name, signal, roles));
         for (text, part) in &expressions {
             let wanted = Wanted { what: format!("KPI `{name}`{part}"), unit: None };
-            valid &= names.expression(faults, text, &wanted).is_some() && !names.is_unsure(text);
+            valid &= names.expression(faults, text, &wanted).is_some() && !names.has_invalid_unit(text);
         }
         valid &= signal.is_none_or(|(signal, _)| names.unit(signal).is_some());
         if let (KpiSpec::Peak { window, .. }, Some(step)) = (spec, names.step())

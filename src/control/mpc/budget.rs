@@ -13,7 +13,7 @@ pub(super) struct Budget<'a> {
 }
 
 impl<'a> Budget<'a> {
-    /// Starts the clock of a plan. The result says whether the time is used up.
+    /// Starts the time of a plan. The returned function says whether it is used up.
     pub fn start(self) -> impl Fn() -> bool + use<'a> {
         let started = self.clock.map(|clock| clock());
         move || match (started, self.clock, self.limit_ms) {

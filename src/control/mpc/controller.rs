@@ -25,7 +25,7 @@ use crate::value::{Kpi, Objective};
 
 /// One plan in this many is re-scored (SUP-5). With a Gaussian process, re-scoring costs ten times as much as planning.
 const RESCORED_ONE_IN: usize = 8;
-/// RNG stream that selects those plans.
+/// RNG stream that selects the plans to re-score.
 const RESCORING_STREAM: u64 = 3;
 
 const NO_TERMINAL_COST: &str = "no terminal cost is available: the log does not support one, `fit` did not tune MPC, or the \
@@ -41,7 +41,7 @@ pub struct Mpc<'a> {
     planned_at: Option<usize>,
     /// (signal, forecast): `[horizon]` each.
     forecasts: Vec<(usize, Vec<f64>)>,
-    /// Evaluators that no thread uses.
+    /// Evaluators that are not in use.
     evaluators: Mutex<Vec<Evaluator>>,
     failures: usize,
     optimism_check: OptimismCheck,

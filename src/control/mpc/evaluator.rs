@@ -25,7 +25,7 @@ pub(super) struct Evaluator {
     violation: ConstraintViolation,
     /// The pessimism in the cost of each candidate of the last batch.
     uncertainty_costs: Vec<f64>,
-    /// Of the last linearisation.
+    /// Recorded during the last linearisation.
     pub trace: Trace,
     scratch: Scratch,
 }

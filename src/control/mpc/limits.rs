@@ -36,7 +36,8 @@ pub(super) struct PlantLimit {
     pub bounds: Bounds,
     /// Violations are divided by this.
     pub scale: f64,
-    /// Whether the value after the step is limited, as for states. Outputs belong to the completed frame.
+    /// Whether the limit applies to the value at the end of the step, as for states, or to the completed frame, as for
+    /// outputs.
     pub ahead: bool,
     /// Rank of a soft limit; 0 is a hard limit.
     pub rank: u32,

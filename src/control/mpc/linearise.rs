@@ -6,8 +6,8 @@ use super::setup::Setup;
 use super::start::PlanStart;
 use crate::control::planner::{Linearisation, LinearisedLimit};
 
-/// Size of the differences, relative to the width of the control's bounds. Rounding errors of single precision and the
-/// curvature are both small at this size.
+/// Size of the differences, relative to the width of the control's bounds. At this size, both the rounding errors of
+/// single precision and the error due to curvature are small.
 const DIFFERENCE: f64 = 1e-3;
 /// Limits with more slack than this, relative to their scale, cannot become active in one step (guess).
 const ACTIVE_SLACK: f64 = 0.5;
@@ -41,7 +41,8 @@ pub(super) fn linearise(
     let mut model = local_model(evaluator, setup, residuals, &trace, costs[0], &differences);
     evaluator.trace = trace;
     if let Some(model) = &mut model {
-        // The standard deviation over members is not a sum of squares over futures, so it enters by its own differences.
+        // The standard deviation over members is not a sum of squares over futures, so its gradient is computed
+        // separately, by finite differences.
         let uncertainty = evaluator.uncertainty_costs();
         for (k, g) in model.gradient.iter_mut().enumerate() {
             *g += (uncertainty[k + 1] - uncertainty[0]) / differences[k];

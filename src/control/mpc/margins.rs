@@ -14,8 +14,8 @@ pub(super) struct Margins {
 }
 
 impl Margins {
-    /// The tightened bounds of `limit` at `step` for the future `future` of the plan. If nothing is left between them, both
-    /// are at the middle.
+    /// The tightened bounds of `limit` at `step` for the future `future` of the plan. If no room is left between them,
+    /// both are at the middle.
     pub fn tightened(&self, limit: usize, bounds: Bounds, step: usize, future: usize) -> Bounds {
         let Some(width) = self.widths.get(limit).map(|w| w[step]) else { return bounds };
         let deviation = self.deviations[limit][step * self.futures + future];

@@ -41,7 +41,7 @@ struct Size {
     /// The whole expression.
     expression: Program,
     /// The expression with |r| or r² scaled by a small step, from which its derivative follows.
-    stretched: Program,
+    scaled: Program,
 }
 
 /// The residuals of an objective.
@@ -64,8 +64,8 @@ impl Residuals {
                         other_terms.push(term);
                     }
                     list.extend(found.into_iter().map(|r| {
-                        let (square, stretched) = (r.square, r.scaled);
-                        let size = Size { r: r.inner, square, expression: expression.clone(), stretched };
+                        let (square, scaled) = (r.square, r.scaled);
+                        let size = Size { r: r.inner, square, expression: expression.clone(), scaled };
                         Residual { quantity: Quantity::Size(Box::new(size)), term, weight: price * factor }
                     }));
                 }
@@ -95,13 +95,13 @@ impl Residual {
     ) {
         match &self.quantity {
             Quantity::Size(size) => {
-                let Size { r: program, square, expression, stretched } = size.as_ref();
+                let Size { r: program, square, expression, scaled } = size.as_ref();
                 let [low, high] = scratch;
                 low.resize(r.len(), 0.0);
                 high.resize(r.len(), 0.0);
                 program.eval(frame, registers, r);
                 expression.eval(frame, registers, low);
-                stretched.eval(frame, registers, high);
+                scaled.eval(frame, registers, high);
                 for (((w, r), low), high) in weight.iter_mut().zip(r.iter()).zip(low.iter()).zip(high.iter()) {
                     let rise = self.weight * (high - low) / SCALE_STEP;
                     // With rise = derivative × size, the weight of ½ r² is derivative / |r| for |r| and 2 × derivative for r².

@@ -203,7 +203,7 @@ fn numbers(faults: &mut Faults<'_>, owner: &str, spec: &MpcSpec) {
 /// The help for a share of at least `low` that may have been written in per cent.
 fn share(value: f64, low: f64, key: &str, otherwise: &str) -> String {
     if value > 1.0 && value < 100.0 && value / 100.0 >= low {
-        format!("write a share, not per cent: `{key} = {}`", value / 100.0)
+        format!("write it as a share, not in per cent: `{key} = {}`", value / 100.0)
     } else {
         otherwise.to_owned()
     }

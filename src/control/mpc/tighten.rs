@@ -20,7 +20,7 @@ pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStar
     let limits = &setup.limits.plant;
     let Some(confidence) = setup.limits.confidence.filter(|_| !limits.is_empty()) else { return Margins::default() };
     let (horizon, planned) = (setup.horizon.steps(), evaluator.futures().count());
-    // Without noise the futures of a plan are the mean one, or members whose deviations are not noise.
+    // Without noise, a plan has only the mean future, or futures of members, whose deviations are not noise.
     let noisy = evaluator.futures().noise != Noise::None;
     let mut margins = Margins {
         futures: planned,

@@ -56,10 +56,10 @@ impl ControlConstraints {
     fn nearest_switched(&self, last: f64, since: usize, target: f64, both: Bounds) -> Option<f64> {
         let Switching { least, run, stop } = self.switching;
         let was_on = self.switching.is_on(last);
-        let stays = last.is_finite() && since < if was_on { run } else { stop };
-        let off = both.contains(0.0) && !(stays && was_on);
+        let must_stay = last.is_finite() && since < if was_on { run } else { stop };
+        let off = both.contains(0.0) && !(must_stay && was_on);
         let range = Bounds { low: both.low.max(least), high: both.high };
-        let on = if stays && !was_on { None } else { self.nearest_multiple(target, range) };
+        let on = if must_stay && !was_on { None } else { self.nearest_multiple(target, range) };
         match on {
             Some(on) if !off || (on - target).abs() < target.abs() => Some(on),
             _ => off.then_some(0.0),

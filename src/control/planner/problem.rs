@@ -85,7 +85,7 @@ impl Problem<'_> {
         let ControlConstraints { bounds, multiple, switching, .. } = self.constraints[control];
         let width = bounds.high - bounds.low;
         let scale = self.scale(control, if width.is_finite() { 0.25 * width } else { 1.0 });
-        // With more than half of the width most draws would be clamped to the bounds.
+        // With a larger deviation, most draws would be clamped to the bounds.
         scale.max(0.5 * multiple).max(switching.least).min(0.5 * width)
     }
 
