@@ -33,7 +33,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         if args.dry_run {
             let source = plant::read(spec, compute, progress)?;
             let mut fitted = source.fit(&source.log, &source.spec.value.model, None, globals.seed, progress)?;
-            let refused = fitted.refused.take();
+            let refused = fitted.refusal.take();
             return Ok((source.with_fitted(fitted)?, refused));
         }
         // lock before the fit, so that a second process fails at once

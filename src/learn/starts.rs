@@ -97,15 +97,15 @@ pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon:
                 past = if known(&required.past, t) { past + 1 } else { 0 };
             }
             let mut future = 0;
-            let mut here = Vec::new();
+            let mut block_starts = Vec::new();
             for t in (from..to - 1).rev() {
                 future = if known(&required.future, t) { future + 1 } else { 0 };
                 if ready[t - from] && future > 0 {
-                    here.push(Start { row: t, first: segment.start, reach: future.min(horizon) });
+                    block_starts.push(Start { row: t, first: segment.start, reach: future.min(horizon) });
                 }
             }
-            here.reverse();
-            found.append(&mut here);
+            block_starts.reverse();
+            found.append(&mut block_starts);
         }
     }
     found.sort_by_key(|s| s.row);

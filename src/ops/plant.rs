@@ -45,9 +45,9 @@ pub struct FittedTwin {
     pub card: ModelCard,
     pub holdout: Vec<Range<usize>>,
     /// The noise model before its widths were tracked on the hold-out, for the replay of the hold-out.
-    pub untracked: NoiseModel,
+    pub noise_before_holdout: NoiseModel,
     /// The reason if the model should not be used.
-    pub refused: Option<String>,
+    pub refusal: Option<String>,
 }
 
 /// A model version from the registry; its name is in the card.
@@ -146,8 +146,8 @@ impl Source {
             twin,
             card,
             holdout: split.holdout,
-            untracked: learned.noise_before_holdout,
-            refused: learned.refusal,
+            noise_before_holdout: learned.noise_before_holdout,
+            refusal: learned.refusal,
         })
     }
 
@@ -177,10 +177,10 @@ impl Source {
         let seed = fitted.twin.provenance.seed;
         let config_hash = blake3::hash(self.spec.text.as_bytes()).to_hex().to_string();
         let Self { spec, schema, log, quality, compiled, .. } = self;
-        let FittedTwin { mut twin, card, holdout, untracked, .. } = fitted;
+        let FittedTwin { mut twin, card, holdout, noise_before_holdout, .. } = fitted;
         twin.skill_horizons = card.reach(&schema);
         let mut plant = Plant { spec, schema, log, quality, compiled, twin, card, config_hash };
-        let twin = Twin { noise_model: untracked, ..plant.twin.clone() };
+        let twin = Twin { noise_model: noise_before_holdout, ..plant.twin.clone() };
         plant.card.replay = replay_checks(&plant, &twin, &holdout, seed)?;
         Ok(plant)
     }
@@ -368,7 +368,7 @@ pub fn fit_and_publish(
     progress: &dyn Fn(&str),
 ) -> Result<(Plant, Option<String>)> {
     let mut fitted = source.fit(&source.log, &source.spec.value.model, None, seed, progress)?;
-    let refused = fitted.refused.take();
+    let refused = fitted.refusal.take();
     let mut plant = source.with_fitted(fitted)?;
     let version = publish(registry, &plant)?;
     match &refused {

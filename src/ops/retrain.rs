@@ -90,7 +90,7 @@ fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &
         champion: champion_name.clone().unwrap_or_else(|| NO_CHAMPION.into()),
         comparison,
     };
-    if let Some(why) = challenger.refused.take() {
+    if let Some(why) = challenger.refusal.take() {
         return Ok(keep(format!("champion unchanged: {why}"), None));
     }
     let (reference, caveat) = match &champion {

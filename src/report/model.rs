@@ -346,10 +346,10 @@ fn chosen<'a>(m: &'a ModelCard, signal: &'a str) -> impl Iterator<Item = &'a Sco
 fn coverage(m: &ModelCard, horizons: &[usize]) -> Vec<Group<CoverageRow>> {
     let row = |s: &Score| {
         let cell = |(c, (low, high)): (&f64, &(f64, f64))| (number::percent(*c), !(low..=high).contains(&c));
-        let (low, high) = s.right[2];
+        let (low, high) = s.acceptable_coverage[2];
         CoverageRow {
             ahead: ahead(s.horizon, &m.step),
-            shares: s.coverage.iter().zip(&s.right).map(cell).collect(),
+            shares: s.coverage.iter().zip(&s.acceptable_coverage).map(cell).collect(),
             expected: format!("{:.0} to {:.0}\u{a0}%", 100.0 * low, 100.0 * high),
             independent: number::count(s.independent.max(1.0) as usize),
         }
@@ -368,8 +368,10 @@ fn reliability(m: &ModelCard, horizons: &[usize]) -> Result<Vec<ReliabilityChart
             .filter_map(|h| scores.iter().find(|s| s.horizon == *h))
             .map(|s| ReliabilityLine { ahead: ahead(s.horizon, &m.step), pit: s.pit })
             .collect();
-        let points: Vec<CoveragePoint> =
-            scores.iter().map(|s| (hours(s.horizon, m), s.coverage[2], s.right[2].0, s.right[2].1)).collect();
+        let points: Vec<CoveragePoint> = scores
+            .iter()
+            .map(|s| (hours(s.horizon, m), s.coverage[2], s.acceptable_coverage[2].0, s.acceptable_coverage[2].1))
+            .collect();
         let below = last.pit[..5].iter().sum::<f64>();
         let quantiles = Head {
             id: &format!("reliability-{}", i + 1),

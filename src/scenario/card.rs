@@ -69,7 +69,8 @@ pub struct Score {
     pub coverage_fixed: [f64; 4],
     /// Lowest and highest measured coverage that is consistent with a correct interval, given the number of independent
     /// forecasts and the share of exact forecasts.
-    pub right: [(f64, f64); 4],
+    #[serde(rename = "right")]
+    pub acceptable_coverage: [(f64, f64); 4],
     /// Effective number of independent forecasts for the coverage of the 90 % interval.
     #[serde(deserialize_with = "number_or_nan")]
     pub independent: f64,
@@ -137,7 +138,7 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
         crps: s.crps,
         coverage: s.coverage,
         coverage_fixed: s.coverage_fixed,
-        right: s.acceptable_coverage(),
+        acceptable_coverage: s.acceptable_coverage(),
         independent: s.independent,
         pit: s.pit,
     });

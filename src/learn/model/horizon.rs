@@ -154,9 +154,9 @@ impl WindowErrors {
 impl Problem<'_> {
     /// The cost and its gradient.
     fn value_and_gradient(&self, parameters: &[f64]) -> (f64, Vec<f64>) {
-        let outcome = self.run(parameters);
-        let cost = outcome.cost(self, parameters);
-        let mut gradient = outcome.gradient;
+        let errors = self.run(parameters);
+        let cost = errors.cost(self, parameters);
+        let mut gradient = errors.gradient;
         let width = parameters.len() / self.ridges.len();
         for ((g, p), ridge) in gradient.chunks_exact_mut(width).zip(parameters.chunks_exact(width)).zip(self.ridges) {
             add(&mut g[1..], 2.0 * ridge, &p[1..]);
@@ -215,7 +215,7 @@ impl Problem<'_> {
                 }
             }
         }
-        let mut outcome = WindowErrors { squares: vec![0.0; q], gradient: vec![0.0; parameters.len()] };
+        let mut errors = WindowErrors { squares: vec![0.0; q], gradient: vec![0.0; parameters.len()] };
         let mut adjoint = vec![0.0; (length + 1) * q * n];
         let mut g = vec![0.0; n];
         for t in (0..length).rev() {
@@ -224,10 +224,10 @@ impl Problem<'_> {
                 let at = ((t + 1) * q + j) * n;
                 let after = d[at..at + n].iter().zip(windows).zip(&adjoint[at..at + n]);
                 for (g, ((d, w), a)) in g.iter_mut().zip(after) {
-                    outcome.squares[j] += w.1 * d * d;
+                    errors.squares[j] += w.1 * d * d;
                     *g = a + 2.0 * self.weight[j] * w.1 * d;
                 }
-                let gradient = &mut outcome.gradient[j * width..(j + 1) * width];
+                let gradient = &mut errors.gradient[j * width..(j + 1) * width];
                 gradient[0] += g.iter().sum::<f64>();
                 for (sum, x) in gradient[1..].iter_mut().zip(x.chunks_exact(n)) {
                     *sum += g.iter().zip(x).map(|(g, x)| g * x).sum::<f64>();
@@ -242,7 +242,7 @@ impl Problem<'_> {
                 }
             }
         }
-        outcome
+        errors
     }
 }
 

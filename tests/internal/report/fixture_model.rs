@@ -46,7 +46,7 @@ pub fn scores() -> Vec<Score> {
                         0.951 + 0.5 * off,
                     ],
                     coverage_fixed: [0.47, 0.76, 0.86, 0.93],
-                    right: [(0.41, 0.59), (0.73, 0.87), (0.846, 0.954), (0.91, 0.99)],
+                    acceptable_coverage: [(0.41, 0.59), (0.73, 0.87), (0.846, 0.954), (0.91, 0.99)],
                     independent: 120.0,
                     pit: std::array::from_fn(|i| 0.1 + 0.5 * off * (i as f64 - 4.5) / 4.5),
                 });

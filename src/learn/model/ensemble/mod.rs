@@ -161,30 +161,30 @@ impl Ensemble {
         };
         let pop = || self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut tiles = pop().unwrap_or_default();
-        let mut full = 0;
+        let mut filled = 0;
         // Rows of the same member are evaluated together, because particles may have few rows each.
         for function in (0..=networks.members).map(|m| m.checked_sub(1)) {
-            let follows = |p: &&Particle| p.member.map(|m| m % networks.members) == function;
-            for row in particles.iter().filter(follows).flat_map(|p| p.rows.clone()) {
-                if tiles.len() == full {
+            let uses_function = |p: &&Particle| p.member.map(|m| m % networks.members) == function;
+            for row in particles.iter().filter(uses_function).flat_map(|p| p.rows.clone()) {
+                if tiles.len() == filled {
                     tiles.push(Tile::default());
                 }
-                let tile = &mut tiles[full];
+                let tile = &mut tiles[filled];
                 tile.function = function;
                 tile.rows.push(row);
-                full += usize::from(tile.rows.len() == TILE);
-                if full == max_tiles {
-                    self.pass(x, &mut tiles[..full], out, work);
-                    full = 0;
+                filled += usize::from(tile.rows.len() == TILE);
+                if filled == max_tiles {
+                    self.pass(x, &mut tiles[..filled], out, work);
+                    filled = 0;
                 }
             }
-            full += usize::from(tiles.get(full).is_some_and(|tile| !tile.rows.is_empty()));
-            if full == max_tiles {
-                self.pass(x, &mut tiles[..full], out, work);
-                full = 0;
+            filled += usize::from(tiles.get(filled).is_some_and(|tile| !tile.rows.is_empty()));
+            if filled == max_tiles {
+                self.pass(x, &mut tiles[..filled], out, work);
+                filled = 0;
             }
         }
-        self.pass(x, &mut tiles[..full], out, work);
+        self.pass(x, &mut tiles[..filled], out, work);
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(tiles);
     }
 

@@ -48,7 +48,7 @@ const SAMPLES: usize = 1000;
 /// A mean function and one Gaussian process per target.
 #[derive(Debug, Clone)]
 pub struct Gp {
-    fitted: StoredGp,
+    stored: StoredGp,
     /// Indices of the inputs that vary in the training data.
     active: Vec<usize>,
     compute: Compute,
@@ -122,36 +122,36 @@ impl Gp {
             })
             .collect();
         let samples = *options.gp.samples;
-        let fitted = StoredGp { mean, x_mean, x_inverse, seed, samples, processes: processes? };
-        Ok(Self { fitted, active, compute: compute.clone() })
+        let stored = StoredGp { mean, x_mean, x_inverse, seed, samples, processes: processes? };
+        Ok(Self { stored, active, compute: compute.clone() })
     }
 
     pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
-        let mut fitted: StoredGp = artefact::decode("gp", bytes)?;
-        fitted.mean.check()?;
-        let (p, q) = fitted.mean.shape();
-        let sizes = [fitted.x_mean.len(), fitted.x_inverse.len(), fitted.processes.len()];
-        if sizes != [p, p, q] || fitted.samples > SAMPLES {
+        let mut stored: StoredGp = artefact::decode("gp", bytes)?;
+        stored.mean.check()?;
+        let (p, q) = stored.mean.shape();
+        let sizes = [stored.x_mean.len(), stored.x_inverse.len(), stored.processes.len()];
+        if sizes != [p, p, q] || stored.samples > SAMPLES {
             return Err(artefact::corrupt("gp", "its parts are inconsistent"));
         }
-        if fitted.x_mean.iter().chain(&fitted.x_inverse).any(|v| !v.is_finite()) {
+        if stored.x_mean.iter().chain(&stored.x_inverse).any(|v| !v.is_finite()) {
             return Err(artefact::corrupt("gp", "a scale is not a number"));
         }
-        let active = active(&fitted.x_inverse);
-        let (seed, samples) = (fitted.seed, fitted.samples);
-        let restored: std::result::Result<(), &str> = fitted
+        let active = active(&stored.x_inverse);
+        let (seed, samples) = (stored.seed, stored.samples);
+        let restored: std::result::Result<(), &str> = stored
             .processes
             .par_iter_mut()
             .enumerate()
             .filter_map(|(j, process)| process.as_mut().map(|p| p.restore(active.len(), samples, key(seed, j))))
             .collect();
         restored.map_err(|reason| artefact::corrupt("gp", reason))?;
-        Ok(Self { fitted, active, compute: compute.clone() })
+        Ok(Self { stored, active, compute: compute.clone() })
     }
 
     /// The rows of the particles, grouped by member.
     fn groups(&self, particles: &[Particle]) -> Vec<(Option<usize>, Vec<usize>)> {
-        let samples = self.fitted.samples;
+        let samples = self.stored.samples;
         let mut rows = vec![Vec::new(); 1 + samples];
         for particle in particles {
             let function = particle.member.filter(|_| samples > 0).map_or(0, |m| 1 + m % samples);
@@ -165,13 +165,13 @@ impl Gp {
     fn standardised(&self, x: &[&[f64]], rows: &[usize], to: &mut Vec<f64>) {
         to.clear();
         for &k in &self.active {
-            let (mean, inverse) = (self.fitted.x_mean[k], self.fitted.x_inverse[k]);
+            let (mean, inverse) = (self.stored.x_mean[k], self.stored.x_inverse[k]);
             to.extend(rows.iter().map(|&r| (x[k][r] - mean) * inverse));
         }
     }
 
     fn processes(&self) -> impl Iterator<Item = (usize, &Process)> {
-        self.fitted.processes.iter().enumerate().filter_map(|(j, p)| p.as_ref().map(|p| (j, p)))
+        self.stored.processes.iter().enumerate().filter_map(|(j, p)| p.as_ref().map(|p| (j, p)))
     }
 
     /// Adds the predictions of the processes to `out`; NaN if the device fails.
@@ -201,7 +201,7 @@ impl Gp {
         let (mut all, mut tile) = (Vec::new(), Vec::new());
         self.standardised(x, &rows, &mut all);
         let points = Points { values: &all, n: rows.len() };
-        let mut sums = vec![0.0; (1 + self.fitted.samples) * rows.len()];
+        let mut sums = vec![0.0; (1 + self.stored.samples) * rows.len()];
         for (j, process) in self.processes() {
             if process.sums(&self.compute, points, &mut sums).is_err() {
                 sums.fill(f64::NAN);
@@ -230,16 +230,16 @@ impl Regressor for Gp {
     }
 
     fn shape(&self) -> (usize, usize) {
-        self.fitted.mean.shape()
+        self.stored.mean.shape()
     }
 
     fn members(&self) -> usize {
-        self.fitted.samples.max(1)
+        self.stored.samples.max(1)
     }
 
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) {
         for rows in row_ranges(particles) {
-            self.fitted.mean.predict_rows(x, rows, out);
+            self.stored.mean.predict_rows(x, rows, out);
         }
         let groups = self.groups(particles);
         let rows: usize = groups.iter().map(|(_, rows)| rows.len()).sum();
@@ -251,7 +251,7 @@ impl Regressor for Gp {
     }
 
     fn encode(&self) -> Vec<u8> {
-        artefact::encode(&self.fitted)
+        artefact::encode(&self.stored)
     }
 
     fn is_differentiable(&self) -> bool {
@@ -263,7 +263,7 @@ impl Regressor for Gp {
             for (k, out) in out.iter_mut().enumerate() {
                 out[rows.clone()].fill(0.0);
                 for (j, cotangent) in cotangent.iter().enumerate() {
-                    if let Some(slopes) = self.fitted.mean.slopes(j) {
+                    if let Some(slopes) = self.stored.mean.slopes(j) {
                         for (o, c) in out[rows.clone()].iter_mut().zip(&cotangent[rows.clone()]) {
                             *o += c * slopes[k];
                         }
@@ -286,7 +286,7 @@ impl Regressor for Gp {
                     }
                     for (&k, slopes) in self.active.iter().zip(slopes.chunks_exact(rows.len())) {
                         for (&r, s) in rows.iter().zip(slopes) {
-                            out[k][r] += s * self.fitted.x_inverse[k];
+                            out[k][r] += s * self.stored.x_inverse[k];
                         }
                     }
                 }
@@ -320,12 +320,12 @@ impl Regressor for Gp {
     fn hyper(&self) -> Vec<f64> {
         let p = self.shape().0;
         let mut all = Vec::new();
-        for process in &self.fitted.processes {
+        for process in &self.stored.processes {
             let mut own = vec![f64::NAN; p + 2];
             if let Some(process) = process {
                 let Hyper { kernel, noise } = process.hyper();
                 for (&k, length) in self.active.iter().zip(&kernel.lengths) {
-                    own[k] = (length / self.fitted.x_inverse[k]).ln();
+                    own[k] = (length / self.stored.x_inverse[k]).ln();
                 }
                 let unit = process.scale.powi(2);
                 own[p] = (kernel.variance * unit).ln();

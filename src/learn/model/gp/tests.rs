@@ -97,10 +97,10 @@ fn mean_sd_and_draws_match_the_exact_posterior() {
     for kernel in [GpKernel::Matern52, GpKernel::SquaredExponential] {
         let gp = GpSpec { kernel, mean: MeanSpec::Constant, samples: 1000.into(), ..GpSpec::default() };
         let model = fitted(&data, gp, &[]);
-        let process = model.fitted.processes[0].as_ref().unwrap();
+        let process = model.stored.processes[0].as_ref().unwrap();
         let hyper = process.hyper();
         let scaled = |x: &[Vec<f64>], r: usize| -> Vec<f64> {
-            (0..2).map(|k| (x[k][r] - model.fitted.x_mean[k]) * model.fitted.x_inverse[k]).collect()
+            (0..2).map(|k| (x[k][r] - model.stored.x_mean[k]) * model.stored.x_inverse[k]).collect()
         };
         let n = data.len();
         let x: Vec<Vec<f64>> = (0..n).map(|r| scaled(&data.x, r)).collect();
