@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import differential_evolution
 
 LEAD = 4  # days, of both orders
-COVERS = (5, 10, 11)  # days from an order of each stage to its sale, including the day of the order
+COVER_DAYS = (5, 10, 11)  # days from an order of each stage to its sale, including the day of the order
 
 
 class Chain:
@@ -52,10 +52,10 @@ class Chain:
 
 def levels(x, steps):
     """Levels of each stage: a multiple of the mean demand over its cover plus a multiple of the square root of it."""
-    t = np.arange(steps + max(COVERS))
+    t = np.arange(steps + max(COVER_DAYS))
     mean = 20 * (1 + 0.25 * np.sin(2 * np.pi * t / 7) + 0.2 * np.sin(2 * np.pi * t / 365)) * (1 + 0.02 * 0.8)
     total = np.concatenate([[0], np.cumsum(mean)])
-    ahead = [total[days : days + steps] - total[:steps] for days in COVERS]
+    ahead = [total[days : days + steps] - total[:steps] for days in COVER_DAYS]
     return [a * m + z * np.sqrt(m) for (a, z), m in zip(x.reshape(3, 2), ahead)]
 
 

@@ -9,7 +9,7 @@ use super::conformance::cases::{Gp, Nets, normals};
 use super::conformance::{DOUBLE, EVIDENCE, SINGLE, wide};
 
 /// A timing whose runs took longer than this in total is not repeated.
-const PATIENCE_MS: f64 = 3000.0;
+const MAX_TOTAL_MS: f64 = 3000.0;
 
 type Run = Box<dyn Fn(&dyn Backend) -> Result<(f64, Vec<f64>)>>;
 
@@ -28,7 +28,7 @@ impl Timing {
         let (mut spent, out) = (self.run)(device)?;
         let mut best = spent;
         for _ in 0..5 {
-            if spent > PATIENCE_MS {
+            if spent > MAX_TOTAL_MS {
                 break;
             }
             let again = (self.run)(device)?.0;

@@ -10,7 +10,7 @@ use super::output::{SCHEMA_VERSION, note, plain};
 use super::plant::PlantFolder;
 use super::{clock, interrupt, progress};
 use crate::error::{Error, Result};
-use crate::live::{Flag, FlagKind, LONGEST_LINE, Reply, Session, Settings, Tally};
+use crate::live::{Flag, FlagKind, MAX_LINE_BYTES, Reply, Session, Settings, Tally};
 use crate::ops::plant;
 
 /// Control a plant in closed loop, with JSON lines on standard input and output.
@@ -91,7 +91,7 @@ fn read_lines() -> Receiver<InputLine> {
     receiver
 }
 
-/// The next line, without its line ending. Never holds more than [`LONGEST_LINE`] bytes in memory. `None` at the end of
+/// The next line, without its line ending. Never holds more than [`MAX_LINE_BYTES`] bytes in memory. `None` at the end of
 /// the input or after a read error.
 fn next_line(input: &mut impl BufRead) -> Option<InputLine> {
     let (mut bytes, mut too_long, mut any) = (Vec::new(), false, false);
@@ -107,7 +107,7 @@ fn next_line(input: &mut impl BufRead) -> Option<InputLine> {
         any = true;
         let end = buffer.iter().position(|b| *b == b'\n');
         let part = &buffer[..end.unwrap_or(buffer.len())];
-        if bytes.len() + part.len() > LONGEST_LINE {
+        if bytes.len() + part.len() > MAX_LINE_BYTES {
             (too_long, bytes) = (true, Vec::new());
         } else if !too_long {
             bytes.extend_from_slice(part);
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_does_not_affect_the_next_one() {
-        let mut bytes = vec![b'x'; LONGEST_LINE + 5];
+        let mut bytes = vec![b'x'; MAX_LINE_BYTES + 5];
         bytes.extend_from_slice(b"\nshort\n\nlast");
         let mut input = std::io::BufReader::with_capacity(64, bytes.as_slice());
         let lines: Vec<InputLine> = std::iter::from_fn(|| next_line(&mut input)).collect();

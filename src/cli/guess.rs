@@ -149,12 +149,12 @@ const WORDS: [(&str, Role); 62] = [
 ];
 
 /// Columns about the log or an experiment rather than the plant.
-const NOT_OF_PLANT: [&str; 7] = ["reward", "tracking_error", "anomaly", "changepoint", "label", "index", "row"];
+const NOT_SIGNALS: [&str; 7] = ["reward", "tracking_error", "anomaly", "changepoint", "label", "index", "row"];
 
 /// The guess for a column; the error says why it is not a signal.
 pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     let lower = column.name.to_lowercase();
-    if NOT_OF_PLANT.contains(&lower.as_str()) {
+    if NOT_SIGNALS.contains(&lower.as_str()) {
         return Err("describes the log, not the plant");
     }
     if !matches!(column.kind, ColumnKind::Float | ColumnKind::Integer) {

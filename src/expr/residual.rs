@@ -33,16 +33,16 @@ impl Program {
 
     /// Its absolute values and squares in the order of evaluation. If they are nested, only the outer one is returned.
     pub fn residuals(&self) -> Vec<Residual> {
-        let (mut sites, mut left) = (Vec::new(), vec![self.result]);
+        let (mut sites, mut pending) = (Vec::new(), vec![self.result]);
         let mut visited = vec![false; self.operations.len()];
-        while let Some(operand) = left.pop() {
+        while let Some(operand) = pending.pop() {
             let Operand::Value(at) = operand else { continue };
             if std::mem::replace(&mut visited[at], true) {
                 continue;
             }
             match self.operations[at].squares() {
                 Some(square) => sites.push((at, square)),
-                None => left.extend(self.operations[at].operands),
+                None => pending.extend(self.operations[at].operands),
             }
         }
         sites.sort_unstable();
@@ -54,13 +54,13 @@ impl Program {
     }
 
     /// Whether it depends on signals and time only through `residuals`, which are its own.
-    pub fn is_made_of(&self, residuals: &[Residual]) -> bool {
-        let mut left = vec![self.result];
-        while let Some(operand) = left.pop() {
+    pub fn depends_only_on(&self, residuals: &[Residual]) -> bool {
+        let mut pending = vec![self.result];
+        while let Some(operand) = pending.pop() {
             match operand {
                 Operand::Column { .. } | Operand::Time => return false,
                 Operand::Value(v) if residuals.iter().all(|r| r.site != v) => {
-                    left.extend(self.operations[v].operands);
+                    pending.extend(self.operations[v].operands);
                 }
                 _ => {}
             }
@@ -80,8 +80,7 @@ impl Program {
         for (at, operation) in self.operations.iter().enumerate() {
             let operands = operation.operands.map(|o| copied(o, &values));
             let value = builder.emit(operation.op, operands);
-            let stretch = at == site;
-            values.push(if stretch {
+            values.push(if at == site {
                 builder.binary(Op::Mul, value, Operand::Constant(1.0 + SCALE_STEP))
             } else {
                 value
@@ -171,7 +170,7 @@ mod tests {
             let rise = value(&residual.scaled, x, target) - value(&cost, x, target);
             assert!((rise / (SCALE_STEP * size) - slope).abs() < 1e-4, "{}", rise / (SCALE_STEP * size));
         }
-        assert!(cost.is_made_of(&residuals) && !cost.is_made_of(&residuals[..1]));
+        assert!(cost.depends_only_on(&residuals) && !cost.depends_only_on(&residuals[..1]));
         assert!(compile("x + 2").residuals().is_empty());
         let nested = compile("(abs(x - target) - 0.5)^2").residuals();
         assert_eq!(nested.iter().map(|r| (r.square, value(&r.inner, x, target))).collect::<Vec<_>>(), [(true, 1.5)]);

@@ -150,9 +150,9 @@ impl<'a> Parser<'a> {
         self.nodes.len() - 1
     }
 
-    /// Parses operators of at least precedence `least` by precedence climbing (Richards 1979). Returns the node and its
+    /// Parses operators of at min_precedence precedence `min_precedence` by precedence climbing (Richards 1979). Returns the node and its
     /// range in the text, including parentheses.
-    fn expression(&mut self, least: u8, depth: usize) -> Result<(usize, Range<usize>), ExprFault> {
+    fn expression(&mut self, min_precedence: u8, depth: usize) -> Result<(usize, Range<usize>), ExprFault> {
         if depth > MAX_DEPTH {
             return Err(ExprFault {
                 code: "too-deep",
@@ -165,10 +165,10 @@ impl<'a> Parser<'a> {
         loop {
             let token = self.peek().clone();
             let TokenKind::Operator(operator) = token.kind else { break };
-            let Some((precedence, binary)) = precedence(operator).filter(|s| s.0 >= least) else { break };
+            let Some((precedence, binary)) = precedence(operator).filter(|s| s.0 >= min_precedence) else { break };
             self.take();
-            let right_least = if binary == Binary::Pow { POWER } else { precedence + 1 };
-            let (right, right_span) = self.expression(right_least, depth + 1)?;
+            let right_precedence = if binary == Binary::Pow { POWER } else { precedence + 1 };
+            let (right, right_span) = self.expression(right_precedence, depth + 1)?;
             covered = covered.start..right_span.end;
             left = self.push(NodeKind::Binary(binary, left, right), covered.clone());
             let next = self.peek();
@@ -200,8 +200,8 @@ impl<'a> Parser<'a> {
             }
             TokenKind::Operator("+") => return self.expression(SIGN, depth + 1),
             TokenKind::Operator(operator @ ("-" | "!" | "not")) => {
-                let least = if operator == "not" { COMPARE } else { SIGN };
-                let (operand, operand_span) = self.expression(least, depth + 1)?;
+                let min_precedence = if operator == "not" { COMPARE } else { SIGN };
+                let (operand, operand_span) = self.expression(min_precedence, depth + 1)?;
                 let kind = if operator == "-" { NodeKind::Negate(operand) } else { NodeKind::Not(operand) };
                 let span = span.start..operand_span.end;
                 return Ok((self.push(kind, span.clone()), span));
@@ -350,9 +350,9 @@ impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // every node is an operand of exactly one later node, which can take its text
         let mut texts: Vec<(u8, String)> = Vec::with_capacity(self.nodes.len());
-        let wrapped = |part: &mut (u8, String), least: u8| {
+        let wrapped = |part: &mut (u8, String), min_precedence: u8| {
             let text = std::mem::take(&mut part.1);
-            if part.0 < least { format!("({text})") } else { text }
+            if part.0 < min_precedence { format!("({text})") } else { text }
         };
         for node in &self.nodes {
             let text = match &node.kind {

@@ -15,9 +15,9 @@ use crate::scenario::{Compiled, Plant};
 use crate::schema::Role;
 use crate::twin::Dynamics;
 
-/// An applied control may exceed its hard limit by this share of its size: plants that compute in single precision exceed
-/// a limit that they are at by about 1e-7.
-const SINGLE_PRECISION: f64 = 1e-6;
+/// An applied control may exceed its hard limit by this share of its size, because plants that compute in single
+/// precision exceed their limits by about 1e-7.
+const LIMIT_TOLERANCE: f64 = 1e-6;
 
 /// The estimated state of the plant.
 pub struct Estimator<'a> {
@@ -98,7 +98,7 @@ impl<'a> Estimator<'a> {
             if self.values[c].is_finite() {
                 let hard = self.plant.schema.signals[c].hard;
                 let clamped = hard.clamp(self.values[c]);
-                if hard.excess(self.values[c]) > SINGLE_PRECISION * clamped.abs().max(1.0) {
+                if hard.excess(self.values[c]) > LIMIT_TOLERANCE * clamped.abs().max(1.0) {
                     // The value cannot have been applied. The last answer is a better estimate.
                     flags.push(Flag::value(FlagKind::Applied, &self.plant.schema.signals[c].name));
                     self.values[c] = if force.is_finite() { *force } else { clamped };
@@ -192,17 +192,17 @@ impl<'a> Estimator<'a> {
             {
                 flags.push(Flag::value(FlagKind::Missing, tag.column()));
             }
-            let stand_in = self.stand_in(s, tag.role);
-            self.past.set(s, 0, stand_in);
+            let substitute = self.substitute(s, tag.role);
+            self.past.set(s, 0, substitute);
             filled.lost |=
-                tag.role == Role::State && (self.missing[s] > self.plant.twin.carry || !stand_in.is_finite());
+                tag.role == Role::State && (self.missing[s] > self.plant.twin.carry || !substitute.is_finite());
         }
         self.past.derive(&self.compiled.equations, 0, false);
         filled
     }
 
     /// The substitute for a missing value: the twin's prediction of a state, else the last value.
-    fn stand_in(&mut self, signal: usize, role: Role) -> f64 {
+    fn substitute(&mut self, signal: usize, role: Role) -> f64 {
         let predicted = self.predicted[signal];
         if role != Role::State || !predicted.is_finite() {
             return self.past.value(signal, 1);

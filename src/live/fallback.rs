@@ -14,9 +14,9 @@ use crate::twin::{Dynamics, Support};
 /// Settings of the fallback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FallbackSettings {
-    /// Measured steps at the start of a run before the first plan.
+    /// Number of measured steps at the start of a run before the first plan.
     pub settle: usize,
-    /// Answer with the plant's own controller, and only compute plans.
+    /// Compute plans, but answer with the plant's own controller.
     pub shadow: bool,
     /// Plans may leave the support.
     pub extrapolate: bool,
@@ -215,7 +215,7 @@ impl<'a> Fallback<'a> {
         self.limits.controls.iter().map(|c| at(c).map_or(f64::NAN, &value)).collect()
     }
 
-    /// Reduces each of `moves`, by control, to the controls that the plan moves, in the plan's order.
+    /// `moves` (`[controls]` each), reduced to the controls that the plan moves, in the order of the plan.
     fn planned_only(&self, moves: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let planned = self.mpc.signals().iter();
         let at: Vec<usize> = planned.filter_map(|s| self.limits.controls.iter().position(|c| c == s)).collect();

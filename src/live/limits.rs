@@ -73,8 +73,8 @@ impl ControlLimits {
         .collect()
     }
 
-    /// `requested` within the limits at the present row of `past`, reached from the controls in force: `[controls]`. A value
-    /// that is not finite is replaced by the one in force.
+    /// The values nearest to `requested` that the limits at the present row of `past` allow, given the controls in force:
+    /// `[controls]`. A value that is not finite is replaced by the one in force.
     pub fn within(&self, past: &Past, in_force: &[f64], requested: &[f64]) -> Vec<f64> {
         let held = self.held(past, in_force);
         let each = self.controls.iter().zip(&self.signals).zip(in_force).zip(requested.iter().zip(&held));
@@ -85,8 +85,8 @@ impl ControlLimits {
         .collect()
     }
 
-    /// As [`Self::within`], but a value of `baseline` within the hard limits is not changed: shadow mode must not change the
-    /// plant.
+    /// Like [`Self::within`], but values of `baseline` within the hard limits are unchanged, because shadow mode must not
+    /// affect the plant.
     pub fn baseline(&self, past: &Past, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
         let within = self.within(past, in_force, baseline);
         let each = baseline.iter().zip(&self.signals).zip(within);

@@ -21,5 +21,5 @@ pub use decision::FallbackLevel;
 pub use journal::tally::Tally;
 pub use protocol::answer::Answer;
 pub use protocol::flag::{Flag, FlagKind};
-pub use protocol::line::LONGEST_LINE;
+pub use protocol::line::MAX_LINE_BYTES;
 pub use session::{Reply, Session, Settings};

@@ -107,7 +107,7 @@ impl<'a> Protocol<'a> {
         self.run.start.as_millisecond() + n.saturating_mul(self.pace.dt_ms)
     }
 
-    /// Takes in a description. Returns `false` if it does not fit the twin and was ignored because a run has begun.
+    /// Processes a description. Returns `false` if it does not fit the twin and was ignored because a run has begun.
     ///
     /// # Errors
     /// [`crate::error::Error::Data`] if it does not fit the twin and no run has begun.
@@ -135,7 +135,7 @@ impl<'a> Protocol<'a> {
         Ok(true)
     }
 
-    /// Notes the inputs of the twin that the description does not list.
+    /// Adds a note on each input of the twin that the description does not list.
     fn note_undescribed(&mut self, description: &Description) {
         let names = &description.names;
         // A description that lists only controls says nothing about the other signals.
@@ -150,7 +150,7 @@ impl<'a> Protocol<'a> {
         }
     }
 
-    /// Notes the names that belong to no signal. Returns `true` if some of them are new.
+    /// Adds a note on each new name that belongs to no signal. Returns `true` if some of them are new.
     fn note_unknown<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> bool {
         let unknown = self.tags.new_unknown(names);
         let new = !unknown.is_empty();

@@ -23,11 +23,11 @@ use crate::twin::Support;
 /// Settings of a live loop.
 #[derive(Clone, Default)]
 pub struct Settings<'a> {
-    /// Plan and record, but answer with the plant's own controller.
+    /// Compute and record plans, but answer with the plant's own controller.
     pub shadow: bool,
     /// Plans may leave the support.
     pub extrapolate: bool,
-    /// The Parquet file, which must be new, for measurements, plans and predictions.
+    /// New Parquet file for measurements, plans and predictions.
     pub log: Option<&'a Path>,
     pub seed: Option<u64>,
     /// The clock that limits the computing time of plans. `None`: no limit.
@@ -44,7 +44,7 @@ pub enum Reply {
     End,
 }
 
-/// A live loop between two lines.
+/// The state of a live loop between two lines.
 pub struct Session<'a> {
     plant: &'a Plant,
     protocol: Protocol<'a>,
@@ -156,7 +156,7 @@ impl<'a> Session<'a> {
         self.journal.begin(&self.plant.spec.value.log, &self.protocol, &self.fallback.limits.controls);
     }
 
-    /// Takes back the lines of the run from line `n` on.
+    /// Undoes the lines of the run from line `n` on.
     fn rewind(&mut self, n: i64) {
         let row = self.protocol.step_of_line(n);
         self.estimator.rewind(if self.protocol.begins_step(n) { row } else { row + 1 });
@@ -164,7 +164,7 @@ impl<'a> Session<'a> {
         self.journal.rewind(self.protocol.run().episode(), n);
     }
 
-    /// Takes in the values of line `n`. Returns the controls of the plant's own controller, `[controls]`.
+    /// Reads the values of line `n`. Returns the controls of the plant's own controller, `[controls]`.
     fn collect(&mut self, sample: &Sample, n: i64, flags: &mut Vec<Flag>) -> Vec<f64> {
         let Self { protocol, estimator, fallback, journal, .. } = self;
         journal.tally.add_kpis(&sample.kpi);

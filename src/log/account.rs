@@ -70,7 +70,7 @@ pub(super) struct ResampledSignal<'a> {
 pub(super) fn resampling_findings(
     signal: &ResampledSignal,
     grid: &Grid,
-    last_alive: usize,
+    last_step: usize,
     max_gap: i64,
     findings: &mut Vec<Finding>,
 ) {
@@ -112,9 +112,9 @@ pub(super) fn resampling_findings(
         return;
     }
     let end = s.time.last().and_then(|t| grid.bin(*t)).unwrap_or(0);
-    let silent = last_alive.saturating_sub(end) as i64 * grid.step;
+    let silent = last_step.saturating_sub(end) as i64 * grid.step;
     if !s.time.is_empty() && silent > max_gap && !hold_forever {
-        note(Occurrences::between(last_alive - end, grid.time(end + 1), grid.time(last_alive)).finding(
+        note(Occurrences::between(last_step - end, grid.time(end + 1), grid.time(last_step)).finding(
             name,
             FindingClass::Stale,
             FindingAction::Kept,
@@ -130,7 +130,7 @@ pub(super) fn resampling_findings(
 }
 
 /// Relative changes of a control below this are rounding errors, not moves.
-const LEAST_MOVE: f64 = 1e-9;
+const MIN_RELATIVE_MOVE: f64 = 1e-9;
 
 /// The row of a signal in the quality table.
 pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segments: &Segments) -> SignalQuality {
@@ -145,7 +145,7 @@ pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segmen
             .segments
             .iter()
             .flat_map(|s| r.value[s.clone()].windows(2))
-            .filter(|w| (w[1] - w[0]).abs() > LEAST_MOVE * (w[0].abs() + w[1].abs()))
+            .filter(|w| (w[1] - w[0]).abs() > MIN_RELATIVE_MOVE * (w[0].abs() + w[1].abs()))
             .count();
         let variance = values().map(|v| (v - mean) * (v - mean) / n as f64).sum::<f64>();
         let hard = signal.hard.high - signal.hard.low;
@@ -172,7 +172,7 @@ pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segmen
 
 /// Merges findings on rows that all `signals` signals share into one finding on the time line.
 pub(super) fn merge_shared(findings: &[Finding], signals: usize) -> Vec<Finding> {
-    const OF_ROWS: [FindingClass; 7] = [
+    const ROW_CLASSES: [FindingClass; 7] = [
         FindingClass::OutOfOrder,
         FindingClass::Duplicate,
         FindingClass::ClockStep,
@@ -187,7 +187,7 @@ pub(super) fn merge_shared(findings: &[Finding], signals: usize) -> Vec<Finding>
     let mut out: Vec<Finding> = Vec::with_capacity(findings.len());
     for f in findings {
         let shared =
-            signals > 1 && OF_ROWS.contains(&f.class) && findings.iter().filter(|g| same(f, g)).count() == signals;
+            signals > 1 && ROW_CLASSES.contains(&f.class) && findings.iter().filter(|g| same(f, g)).count() == signals;
         if !shared {
             out.push(f.clone());
         } else if !out.iter().any(|g| g.signal.is_empty() && same(f, g)) {

@@ -15,11 +15,11 @@ use super::pages::{Chunks, rows};
 use crate::error::{Error, Result};
 
 /// Rows per batch (guess: a column of a batch fits into the L2 cache).
-const ROWS: usize = 65_536;
+const BATCH_ROWS: usize = 65_536;
 
 /// How a column is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum As {
+pub(super) enum Decoding {
     /// By its type.
     Plain,
     /// Text as a dictionary, for [`codes`](super::cast::codes).
@@ -36,25 +36,27 @@ pub(super) struct Batches<'a> {
     pending: Vec<Vec<usize>>,
     readers: Vec<ParquetRecordBatchReader>,
     /// Rows of the present row groups that are still to be read.
-    left: usize,
+    rows_left: usize,
 }
 
 impl<'a> Batches<'a> {
     /// `select`: names of columns of `file`.
-    pub fn new(file: &'a LogFile, select: &[(&str, As)]) -> Result<Self> {
+    pub fn new(file: &'a LogFile, select: &[(&str, Decoding)]) -> Result<Self> {
         let index = |name: &str| {
             let at = file.columns.iter().position(|c| c.name == name);
             at.ok_or_else(|| Error::Internal(format!("{} has no column `{name}`", file.name)))
         };
         let columns = select.iter().map(|(name, _)| index(name)).collect::<Result<Vec<_>>>()?;
-        let coded =
-            columns.iter().zip(select).filter(|(c, s)| s.1 == As::Codes && file.columns[**c].kind == ColumnKind::Text);
+        let coded = columns
+            .iter()
+            .zip(select)
+            .filter(|(c, s)| s.1 == Decoding::Codes && file.columns[**c].kind == ColumnKind::Text);
         let coded: Vec<usize> = coded.map(|(c, _)| *c).collect();
         let groups = 0..file.meta.metadata().num_row_groups();
         // Each row group has its own dictionary, and a batch over two row groups has none.
         let pending = if coded.is_empty() { vec![groups.collect()] } else { groups.rev().map(|g| vec![g]).collect() };
         let meta = with_dictionaries(&file.meta, &coded);
-        Ok(Self { file, meta, columns, pending, readers: Vec::new(), left: 0 })
+        Ok(Self { file, meta, columns, pending, readers: Vec::new(), rows_left: 0 })
     }
 
     /// The next rows, one array per column; `None` at the end of the file.
@@ -65,21 +67,21 @@ impl<'a> Batches<'a> {
         loop {
             if self.readers.is_empty() {
                 let Some(groups) = self.pending.pop() else { return Ok(None) };
-                self.left = rows(self.meta.metadata(), &groups);
+                self.rows_left = rows(self.meta.metadata(), &groups);
                 self.readers = self.columns.iter().map(|c| self.open(*c, &groups)).collect::<Result<_>>()?;
             }
             let file = self.file;
             let read: Vec<Result<Option<ArrayRef>>> = self.readers.par_iter_mut().map(|r| decode(file, r)).collect();
             let read: Vec<Option<ArrayRef>> = read.into_iter().collect::<Result<_>>()?;
             let height = read.first().and_then(|a| a.as_ref()).map_or(0, |a| a.len());
-            if height > self.left || read.iter().any(|a| a.as_ref().map_or(0, |a| a.len()) != height) {
+            if height > self.rows_left || read.iter().any(|a| a.as_ref().map_or(0, |a| a.len()) != height) {
                 return Err(damaged(file, "its columns do not have the same number of rows"));
             }
-            self.left -= height;
+            self.rows_left -= height;
             if height > 0 {
                 return Ok(Some(read.into_iter().flatten().collect()));
             }
-            if self.left > 0 {
+            if self.rows_left > 0 {
                 return Err(damaged(file, "it contains fewer rows than its footer says"));
             }
             self.readers.clear();
@@ -95,7 +97,7 @@ impl<'a> Batches<'a> {
             let mask = ProjectionMask::roots(self.meta.parquet_schema(), [column]);
             let levels =
                 parquet_to_arrow_field_levels(self.meta.parquet_schema(), mask, Some(self.meta.schema().fields()))?;
-            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &chunks, ROWS, None)
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &chunks, BATCH_ROWS, None)
         })
     }
 }
@@ -103,7 +105,7 @@ impl<'a> Batches<'a> {
 /// Passes the batches of a file to `take`, in order. The next batch is decoded in the meantime.
 pub(super) fn each_batch(
     file: &LogFile,
-    select: &[(&str, As)],
+    select: &[(&str, Decoding)],
     mut take: impl FnMut(&[ArrayRef]) -> Result<()> + Send,
 ) -> Result<()> {
     let mut batches = Batches::new(file, select)?;

@@ -10,11 +10,11 @@ use super::missing::{is_absent, is_null};
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::samples::Samples;
-use super::scan::Raw;
+use super::scan::RawSamples;
 use super::text::duration;
 
 /// Larger values are faults (guess): no plant has them, and products of a few such values would overflow.
-const LARGEST: f64 = 1e30;
+const MAX_VALUE: f64 = 1e30;
 
 /// What is known about a signal before its samples are read.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub(super) struct Cleaned {
 }
 
 /// Drops unusable samples, converts and sorts the others, and looks for faults in them.
-pub(super) fn clean(raw: &Raw, rule: &Rule, episodes: Option<&Episodes>) -> Cleaned {
+pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) -> Cleaned {
     let mut out = Cleaned { read: raw.value.len() + raw.flagged.count, ..Cleaned::default() };
     let name = rule.signal.as_str();
     let mut note = |f: Option<Finding>| out.findings.extend(f);
@@ -104,7 +104,7 @@ impl Unusable {
         dropped(
             &self.huge,
             FindingClass::OutOfRange,
-            format!("values beyond {LARGEST:e}, which are not plausible for any plant"),
+            format!("values beyond {MAX_VALUE:e}, which are not plausible for any plant"),
         );
         dropped(
             &self.outside_window,
@@ -119,8 +119,13 @@ impl Unusable {
     }
 }
 
-/// The samples that have a usable value at a usable time, in the unit of the signal.
-fn take_usable(raw: &Raw, rule: &Rule, episodes: Option<&Episodes>, note: &mut impl FnMut(Option<Finding>)) -> Samples {
+/// The samples with a usable value and a usable time, in the unit of the signal.
+fn take_usable(
+    raw: &RawSamples,
+    rule: &Rule,
+    episodes: Option<&Episodes>,
+    note: &mut impl FnMut(Option<Finding>),
+) -> Samples {
     let mut unusable = Unusable::default();
     let mut keep = vec![true; raw.value.len()];
     let mut value = raw.value.clone();
@@ -135,7 +140,7 @@ fn take_usable(raw: &Raw, rule: &Rule, episodes: Option<&Episodes>, note: &mut i
             }
         } else if v.is_infinite() {
             Some(&mut unusable.not_finite)
-        } else if v.abs() > LARGEST {
+        } else if v.abs() > MAX_VALUE {
             Some(&mut unusable.huge)
         } else if t < rule.window.0 || t > rule.window.1 {
             Some(&mut unusable.outside_window)
@@ -323,12 +328,12 @@ mod tests {
         }
     }
 
-    fn raw(pairs: &[(i64, f64)]) -> Raw {
-        Raw {
+    fn raw(pairs: &[(i64, f64)]) -> RawSamples {
+        RawSamples {
             time: Arc::new(pairs.iter().map(|p| p.0 * 1_000_000).collect()),
             value: pairs.iter().map(|p| p.1).collect(),
             breaks: Arc::new(vec![0]),
-            ..Raw::default()
+            ..RawSamples::default()
         }
     }
 

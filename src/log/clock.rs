@@ -14,22 +14,22 @@ use super::text::{duration, rfc3339};
 pub(super) struct ClockFaults {
     pub out_of_order: Occurrences,
     pub steps: Occurrences,
-    /// The first few clock steps in words.
+    /// Descriptions of the first few clock steps.
     pub notes: Vec<String>,
 }
 
 /// Maximum number of differences from which the typical interval is computed. In a longer log, only every n-th
 /// difference is used.
-const MOST_DIFFERENCES: usize = 20_000;
+const MAX_DIFFERENCES: usize = 20_000;
 /// A log is regular if at least this share of its intervals are equal.
-const REGULAR: f64 = 0.9;
+const REGULAR_SHARE: f64 = 0.9;
 /// Maximum number of clock steps that a finding describes.
-const MOST_NOTES: usize = 4;
+const MAX_NOTES: usize = 4;
 
 /// The typical interval of sorted time stamps, which is the median of their positive differences, and the share of the
 /// differences that equal it within 0.5 %.
 pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
-    let stride = (sorted.len() / MOST_DIFFERENCES).max(1);
+    let stride = (sorted.len() / MAX_DIFFERENCES).max(1);
     let mut gaps: Vec<i64> =
         sorted.windows(2).step_by(stride).map(|w| w[1].saturating_sub(w[0])).filter(|d| *d > 0).collect();
     if gaps.is_empty() {
@@ -60,7 +60,7 @@ pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFau
     if !sorted {
         find_backward(time, value, breaks, dt, &mut faults, &mut backward);
     }
-    if share >= REGULAR {
+    if share >= REGULAR_SHARE {
         find_forward(time, breaks, dt, &backward, &mut faults);
     }
     faults
@@ -113,7 +113,7 @@ fn find_backward(
         }
         i = end;
     }
-    // If the rows are shuffled, some runs look by chance like a clock that was set back.
+    // In shuffled rows, some runs look like a clock that was set back by chance.
     if 10 * late_rows.count > time.len() || steps.len() > 1 + time.len() / 500 {
         steps.iter().for_each(|s| late_rows.merge(&Occurrences::between(s.2, s.0, s.0)));
         steps.clear();
@@ -161,7 +161,7 @@ fn summer_time(before: i64, d: i64, dt: i64) -> bool {
 }
 
 fn note(faults: &mut ClockFaults, at: i64, by: i64) {
-    if faults.notes.len() < MOST_NOTES {
+    if faults.notes.len() < MAX_NOTES {
         let way = if by < 0 { "back" } else { "forward" };
         faults.notes.push(format!("{way} by {} at {}", duration(by.abs()), rfc3339(at)));
     }

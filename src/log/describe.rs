@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
-use super::batches::{As, Batches, each_batch};
+use super::batches::{Batches, Decoding, each_batch};
 use super::cast;
 use super::clock::typical_interval;
 use super::footer::{self, ColumnKind, FileColumn, LogFile};
@@ -52,9 +52,9 @@ pub struct LogSpan {
 }
 
 /// Distinct values are counted up to this number (guess).
-const MOST_DISTINCT: usize = 1_000;
+const MAX_DISTINCT: usize = 1_000;
 /// Number of distinct texts that are kept as examples (guess).
-const MOST_EXAMPLES: usize = 50;
+const MAX_EXAMPLES: usize = 50;
 
 /// Running summary of numbers.
 #[derive(Default)]
@@ -92,7 +92,7 @@ impl Numbers {
         self.last = Some(v);
         self.min = Some(self.min.map_or(v, |m| m.min(v)));
         self.max = Some(self.max.map_or(v, |m| m.max(v)));
-        if self.distinct.len() < MOST_DISTINCT {
+        if self.distinct.len() < MAX_DISTINCT {
             self.distinct.insert((v + 0.0).to_bits());
         }
     }
@@ -107,7 +107,7 @@ impl Texts {
             return;
         }
         self.last = Some(v.into());
-        if self.distinct.len() < MOST_DISTINCT && !self.distinct.contains(v) {
+        if self.distinct.len() < MAX_DISTINCT && !self.distinct.contains(v) {
             self.distinct.insert(v.into());
         }
     }
@@ -162,7 +162,7 @@ fn summary(file: &LogFile, column: &FileColumn) -> Result<ColumnSummary> {
 fn summarise_numbers(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
     let name = out.name.as_str();
     let (mut n, mut values) = (Numbers::default(), Vec::new());
-    let mut batches = Batches::new(file, &[(name, As::Plain)])?;
+    let mut batches = Batches::new(file, &[(name, Decoding::Plain)])?;
     while let Some(columns) = batches.next()? {
         values.clear();
         columns.iter().try_for_each(|c| cast::floats(c, &mut values).ok_or_else(|| wrong_type(file, name, c)))?;
@@ -180,7 +180,7 @@ fn summarise_numbers(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
 fn summarise_texts(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
     let name = out.name.as_str();
     let mut t = Texts::default();
-    let mut batches = Batches::new(file, &[(name, As::Codes)])?;
+    let mut batches = Batches::new(file, &[(name, Decoding::Codes)])?;
     while let Some(columns) = batches.next()? {
         for c in &columns {
             cast::Texts::new(c).ok_or_else(|| wrong_type(file, name, c))?.iter().for_each(|v| t.add(v));
@@ -189,7 +189,7 @@ fn summarise_texts(file: &LogFile, out: &mut ColumnSummary) -> Result<()> {
     out.distinct = t.distinct.len();
     out.null_share = share(file.rows.saturating_sub(t.count), file.rows);
     out.zero_moves = share(t.still, t.count.saturating_sub(1));
-    out.examples = t.distinct.into_iter().take(MOST_EXAMPLES).collect();
+    out.examples = t.distinct.into_iter().take(MAX_EXAMPLES).collect();
     Ok(())
 }
 
@@ -204,7 +204,7 @@ fn summarise_times(file: &LogFile, out: &mut ColumnSummary) {
     times.sort_unstable();
     times.dedup();
     out.kind = ColumnKind::Time;
-    out.distinct = times.len().min(MOST_DISTINCT);
+    out.distinct = times.len().min(MAX_DISTINCT);
     out.step = interval(&times);
     let at = |t: Option<&i64>| t.and_then(|t| Timestamp::from_microsecond(*t).ok());
     out.span = at(times.first()).zip(at(times.last()));
@@ -220,7 +220,7 @@ fn times(files: &[LogFile], name: &str, zone: TimeZone) -> Result<(Vec<i64>, usi
     let (mut reader, mut times) = (TimeReader::new(zone, 1), Vec::new());
     for file in files {
         reader.start(time_kind(file, name)?);
-        each_batch(file, &[(name, As::Plain)], |columns| {
+        each_batch(file, &[(name, Decoding::Plain)], |columns| {
             columns.iter().try_for_each(|c| {
                 read_times(&mut reader, c, |_| 0, &mut times).ok_or_else(|| wrong_type(file, name, c))
             })
@@ -233,7 +233,7 @@ fn times(files: &[LogFile], name: &str, zone: TimeZone) -> Result<(Vec<i64>, usi
 /// First and last time stamp of the log and its typical interval. Reads only the time column.
 ///
 /// # Errors
-/// As [`super::read`]: if there is no file, no such column, or no row with a time.
+/// As [`super::read`], if there is no file, no such column, or no row with a time.
 pub fn time_span(dir: &Path, spec: &LogSpec) -> Result<LogSpan> {
     let files = footer::open(dir, spec)?;
     // Instants in UTC need no time zone; the zone may be unknown.

@@ -1,5 +1,5 @@
 //! Detectors of values that look wrong in a clean series of samples: flat lines, changes of unit, spikes, counters that
-//! restart, codes for missing values. They report and never repair, because the user must judge.
+//! restart, codes for missing values. They only report, because the user must decide what to repair.
 //!
 //! Their thresholds are guesses, checked by the tests that inject faults (`tests/internal/log`): each class of fault is
 //! found in at least 95 % of the trials, and clean logs give at most one false finding per signal and month.
@@ -18,15 +18,15 @@ pub(super) struct SampleRange {
 }
 
 /// Minimum number of samples in which to look for flat lines, spikes and counters.
-const FEWEST_SAMPLES: usize = 50;
+const MIN_SAMPLES: usize = 50;
 /// A value is far from the others if its distance exceeds this many times their range.
 const FAR_RANGES: f64 = 5.0;
 /// Maximum number of values from which a quantile is computed. In a longer series, only every n-th value is used.
-const MOST_VALUES: usize = 20_000;
+const MAX_VALUES: usize = 20_000;
 
 /// Quantiles of `value`, without interpolation: the nearest order statistic.
 pub(super) fn quantiles<const N: usize>(value: impl Iterator<Item = f64>, len: usize, p: [f64; N]) -> [f64; N] {
-    let stride = (len / MOST_VALUES).max(1);
+    let stride = (len / MAX_VALUES).max(1);
     let mut v: Vec<f64> = value.step_by(stride).filter(|v| v.is_finite()).collect();
     v.sort_unstable_by(f64::total_cmp);
     p.map(|p| quantile_nearest(&v, p))
@@ -52,30 +52,30 @@ pub(super) fn runs(s: &Samples, max_gap: i64) -> Vec<SampleRange> {
 /// of about ln n / −ln z.
 pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
     /// Shortest flat line.
-    const FEWEST: usize = 12;
+    const MIN_RUN: usize = 12;
     /// A signal with a larger share of repeated values does not count as one that usually varies.
-    const MOST_REPEATS: f64 = 0.9;
+    const MAX_REPEATS: f64 = 0.9;
     let n = s.value.len();
     // A stuck sensor remains stuck across a gap.
     let runs = runs(s, i64::MAX);
     let longest = runs.iter().map(|r| r.to - r.from).max().unwrap_or(0);
-    if n < FEWEST_SAMPLES || longest < FEWEST {
+    if n < MIN_SAMPLES || longest < MIN_RUN {
         return Vec::new();
     }
     let mut lengths: Vec<usize> = runs.iter().map(|r| r.to - r.from).collect();
     lengths.sort_unstable_by(|a, b| b.cmp(a));
-    // The longest percent of the runs must not raise the share of repeats that is expected of them.
+    // The longest one percent of the runs must not raise the expected share of repeats.
     let cap = lengths[lengths.len() / 100];
     let capped: usize = lengths.iter().map(|l| (*l).min(cap)).sum();
     let z = 1.0 - lengths.len() as f64 / capped as f64;
-    if z > MOST_REPEATS {
+    if z > MAX_REPEATS {
         return Vec::new();
     }
     let by_chance = (n as f64).ln() / -z.max(1e-9).ln();
     let typical = lengths[(3 + lengths.len() / 500).min(lengths.len() - 1)];
-    let bar = (FEWEST as f64).max(3.0 * by_chance).max(4.0 * typical as f64);
+    let min_length = (MIN_RUN as f64).max(3.0 * by_chance).max(4.0 * typical as f64);
     let mut out = Vec::new();
-    for r in runs.iter().filter(|r| (r.to - r.from) as f64 >= bar) {
+    for r in runs.iter().filter(|r| (r.to - r.from) as f64 >= min_length) {
         let value = s.value[r.from];
         let other = runs
             .iter()
@@ -104,9 +104,9 @@ const FAR_ABOVE: f64 = 50.0;
 const FAR_BELOW: f64 = 0.02;
 /// A temperature jumps if it moves by more than this times the 99th percentile of its moves, and by at least 5 units.
 const JUMP_MOVES: f64 = 6.0;
-const LEAST_JUMP: f64 = 5.0;
+const MIN_JUMP: f64 = 5.0;
 /// Maximum number of changes of unit that are reported per signal.
-const MOST_JUMPS: usize = 64;
+const MAX_JUMPS: usize = 64;
 
 const SCALES: [Conversion; 2] = [
     Conversion { gain: 1e3, shift: 0.0, name: "1000 times too large" },
@@ -132,7 +132,7 @@ pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(SampleRange, &'
     let [size40, size60] = quantiles(v.iter().map(|v| v.abs()), n, [0.4, 0.6]);
     let mut out: Vec<(SampleRange, &'static str)> = Vec::new();
     let mut i = 1;
-    while i < n && out.len() < MOST_JUMPS {
+    while i < n && out.len() < MAX_JUMPS {
         let other_scale = || if temperature { temperature_jump(v, i, move99) } else { None };
         match scale_jump(v, i, size40, size60).or_else(other_scale) {
             Some((to, c)) if is_converted(v, i, to, c) => {
@@ -167,7 +167,7 @@ fn scale_jump(v: &[f64], i: usize, size40: f64, size60: f64) -> Option<(usize, C
 fn temperature_jump(v: &[f64], i: usize, move99: f64) -> Option<(usize, Conversion)> {
     let (a, b) = (v[i - 1], v[i]);
     let jump = (b - a).abs();
-    if jump <= JUMP_MOVES * move99 || jump < LEAST_JUMP {
+    if jump <= JUMP_MOVES * move99 || jump < MIN_JUMP {
         return None;
     }
     let fits = |from: f64, to: f64, c: &Conversion| {
@@ -212,7 +212,7 @@ fn is_converted(v: &[f64], from: usize, to: usize, c: Conversion) -> bool {
 pub(super) fn spikes(s: &Samples) -> Occurrences {
     let v = &s.value;
     let mut found = Occurrences::default();
-    if v.len() < FEWEST_SAMPLES {
+    if v.len() < MIN_SAMPLES {
         return found;
     }
     let [low, high] = quantiles(v.iter().copied(), v.len(), [0.005, 0.995]);
@@ -235,7 +235,7 @@ pub(super) fn rollovers(s: &Samples) -> Occurrences {
         up += usize::from(w[1] > w[0]);
         down += usize::from(w[1] < w[0]);
     }
-    if v.len() < FEWEST_SAMPLES || 2 * up < v.len() || 200 * down > v.len() {
+    if v.len() < MIN_SAMPLES || 2 * up < v.len() || 200 * down > v.len() {
         return found;
     }
     let mut highest = f64::NEG_INFINITY;

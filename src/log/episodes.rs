@@ -2,7 +2,7 @@
 
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
-use super::scan::Raw;
+use super::scan::RawSamples;
 use super::text::rfc3339;
 use crate::config::TwinSpec;
 use crate::error::{Error, Result};
@@ -73,7 +73,7 @@ impl Episodes {
 /// # Errors
 /// [`Error::Data`] if more than 5 % of the rows overlap with another episode (guess).
 pub(super) fn episodes(
-    tags: &[Raw],
+    tags: &[RawSamples],
     long: bool,
     labels: &[String],
     spec: &TwinSpec,

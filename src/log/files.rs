@@ -8,7 +8,7 @@ use crate::config::LogSpec;
 use crate::error::{Error, Result};
 
 /// Maximum number of file names that a message lists (guess).
-const MOST_NAMES: usize = 5;
+const MAX_NAMES: usize = 5;
 
 /// `*` and `?` match within the name of one file or folder. Hidden files are handled by [`is_named`], because `glob` would never
 /// match them.
@@ -80,8 +80,8 @@ fn no_match(dir: &Path, pattern: &str) -> String {
     } else if names.is_empty() {
         format!("no file matches `{pattern}`: the folder is empty; put the Parquet files there or correct `log.files`")
     } else {
-        let more = names.len().saturating_sub(MOST_NAMES);
-        names.truncate(MOST_NAMES);
+        let more = names.len().saturating_sub(MAX_NAMES);
+        names.truncate(MAX_NAMES);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         format!("no file matches `{pattern}`; the folder contains {}{more}; correct `log.files`", names.join(", "))
     }
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn stars_match_within_a_name_and_brackets_are_literal() {
         let root = tempfile::TempDir::new().unwrap();
-        // A folder whose name looks like a pattern.
+        // A folder with a name that looks like a pattern.
         let dir = root.path().join("[a]*");
         std::fs::create_dir_all(dir.join("sub/deeper.parquet")).unwrap();
         for name in ["a.parquet", "b1.parquet", "b[1].parquet", ".hidden.parquet", "a.csv", "sub/c.parquet"] {

@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 
 use super::files::files;
-use super::quality::Source;
+use super::quality::SourceFile;
 use super::{pages, thrift};
 use crate::config::LogSpec;
 use crate::error::{Error, Result};
@@ -119,7 +119,7 @@ impl LogFile {
     ///
     /// # Errors
     /// [`Error::NoInput`] if the file cannot be read.
-    pub fn source(&self) -> Result<Source> {
+    pub fn source(&self) -> Result<SourceFile> {
         let mut reader = File::open(&self.path).map_err(|e| Error::no_input(&self.path, e))?;
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; 1 << 18];
@@ -130,7 +130,7 @@ impl LogFile {
             }
             hasher.update(&buffer[..n]);
         }
-        Ok(Source { file: self.name.clone(), rows: self.rows, hash: hasher.finalize().to_hex().to_string() })
+        Ok(SourceFile { file: self.name.clone(), rows: self.rows, hash: hasher.finalize().to_hex().to_string() })
     }
 }
 

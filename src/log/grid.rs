@@ -11,9 +11,9 @@ use crate::config::TwinSpec;
 use crate::error::{Error, Result};
 
 /// A grid with more steps indicates a mistake in `step` or in a time stamp (guess: 160 MB per signal).
-const MOST_STEPS: i64 = 20_000_000;
+const MAX_STEPS: i64 = 20_000_000;
 /// Maximum number of time stamps from which the phase of the grid is computed (guess).
-const MOST_SAMPLED: usize = 100_000;
+const MAX_TIMES: usize = 100_000;
 
 /// A regular grid. All times are in µs UTC. A sample up to `slack` before a step belongs to that step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Grid {
 /// Where the steps of a grid begin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Phase {
-    /// Start of the steps after a whole multiple of the step, µs.
+    /// Offset of the steps from whole multiples of the step, µs.
     start: i64,
     slack: i64,
     /// The sampled time stamps that need slack.
@@ -56,7 +56,7 @@ struct Phase {
 /// The shares are guesses.
 fn phase(signals: &[&Samples], step: i64) -> Phase {
     let total: usize = signals.iter().map(|s| s.time.len()).sum();
-    let stride = (total / MOST_SAMPLED).max(1);
+    let stride = (total / MAX_TIMES).max(1);
     let sampled = || signals.iter().flat_map(|s| s.time.iter().copied()).step_by(stride);
     let mut residues: Vec<i64> = sampled().map(|t| t.rem_euclid(step)).collect();
     if residues.is_empty() {
@@ -129,7 +129,7 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
     ));
     let start = first + slack - (first + slack - phase).rem_euclid(step);
     let steps = (last + slack - start).div_euclid(step).saturating_add(1);
-    if steps > MOST_STEPS {
+    if steps > MAX_STEPS {
         return Err(Error::Data(format!(
             "the log spans {} to {}, which is {steps} steps of {}; check `step` and the time stamps",
             rfc3339(*first),
@@ -141,8 +141,8 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
 }
 
 /// Steps in which any signal has a sample.
-pub(super) fn alive(samples: &[&Samples], grid: &Grid) -> Vec<bool> {
-    let mut alive = vec![false; grid.steps];
+pub(super) fn steps_with_samples(samples: &[&Samples], grid: &Grid) -> Vec<bool> {
+    let mut steps_with_samples = vec![false; grid.steps];
     let mut done: Vec<*const Vec<i64>> = Vec::new();
     for s in samples {
         // The columns of a wide log share their time stamps.
@@ -151,9 +151,9 @@ pub(super) fn alive(samples: &[&Samples], grid: &Grid) -> Vec<bool> {
             continue;
         }
         done.push(shared);
-        s.time.iter().filter_map(|t| grid.bin(*t)).for_each(|k| alive[k] = true);
+        s.time.iter().filter_map(|t| grid.bin(*t)).for_each(|k| steps_with_samples[k] = true);
     }
-    alive
+    steps_with_samples
 }
 
 #[cfg(test)]

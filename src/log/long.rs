@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 
-use super::batches::{As, each_batch};
+use super::batches::{Decoding, each_batch};
 use super::cast;
 use super::footer::{ColumnKind, LogFile};
 use super::occurrences::Occurrences;
 use super::scan::{
-    Raw, Scan, no_usable_times, read_labels, read_times, require, require_labels, sort_labels, time_kind, wrong_type,
-    zone,
+    RawSamples, Scan, no_usable_times, read_labels, read_times, require, require_labels, sort_labels, time_kind,
+    wrong_type, zone,
 };
 use super::text::suggestion;
 use super::time::{NO_TIME, TimeReader};
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 /// The code of a tag that is not wanted.
 const OTHER_TAG: u32 = u32::MAX;
 /// Maximum number of unwanted tags that are kept for suggestions (guess).
-const MOST_OTHER_TAGS: usize = 10_000;
+const MAX_OTHER_TAGS: usize = 10_000;
 
 /// The flags of good samples.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
     let (labels, new_codes) = sort_labels(reader.labels);
     let tags = reader.tags.into_iter().map(|mut s| {
         s.episode.iter_mut().for_each(|c| *c = new_codes[*c as usize]);
-        Raw {
+        RawSamples {
             time: Arc::new(s.time),
             value: s.value,
             episode: spec.episode.is_some().then(|| Arc::new(s.episode)),
@@ -131,14 +131,17 @@ impl LongReader<'_> {
         let Self { spec, long, .. } = *self;
         let kind = time_kind(file, &spec.time)?;
         require_tag_and_value(file, long)?;
-        let mut select =
-            vec![(spec.time.as_str(), As::Plain), (long.tag.as_str(), As::Codes), (long.value.as_str(), As::Plain)];
+        let mut select = vec![
+            (spec.time.as_str(), Decoding::Plain),
+            (long.tag.as_str(), Decoding::Codes),
+            (long.value.as_str(), Decoding::Plain),
+        ];
         if let Some(episode) = &spec.episode {
             require_labels(file, episode)?;
-            select.push((episode.as_str(), As::Codes));
+            select.push((episode.as_str(), Decoding::Codes));
         }
         let good = long.quality.as_ref().map(|name| GoodFlags::new(file, long, name)).transpose()?;
-        select.extend(long.quality.iter().map(|name| (name.as_str(), As::Codes)));
+        select.extend(long.quality.iter().map(|name| (name.as_str(), Decoding::Codes)));
         self.times.start(kind);
         self.tags.iter_mut().for_each(|t| t.breaks.push(t.time.len()));
         each_batch(file, &select, |columns| {
@@ -153,7 +156,7 @@ impl LongReader<'_> {
         let codes = cast::codes(&columns[1], |tag| {
             let tag = tag.unwrap_or("");
             wanted.get(tag).copied().unwrap_or_else(|| {
-                if other_tags.len() < MOST_OTHER_TAGS {
+                if other_tags.len() < MAX_OTHER_TAGS {
                     other_tags.insert(tag.to_owned());
                 }
                 OTHER_TAG

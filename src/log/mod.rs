@@ -48,6 +48,6 @@ pub use files::files;
 pub use footer::{Column, ColumnKind, columns};
 #[cfg(test)]
 pub use quality::{Excitation, Finding, SignalQuality};
-pub use quality::{FindingClass, Quality, Source};
+pub use quality::{FindingClass, Quality, SourceFile};
 pub use read::read;
 pub use render::render;

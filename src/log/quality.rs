@@ -8,7 +8,7 @@ use crate::error::{Error, Result, plural};
 
 /// One input file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Source {
+pub struct SourceFile {
     pub file: String,
     pub rows: usize,
     /// BLAKE3 hash of the file, in hex.
@@ -195,7 +195,7 @@ pub struct SignalQuality {
 /// The quality of a log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceFile>,
     /// Start of the first step and end of the last; UTC, RFC 3339.
     pub start: String,
     pub end: String,

@@ -10,7 +10,7 @@ use super::account::{ResampledSignal, merge_shared, resampling_findings, segment
 use super::clean::{Cleaned, clean};
 use super::episodes::episodes;
 use super::footer::{self, LogFile};
-use super::grid::{Grid, alive, grid};
+use super::grid::{Grid, grid, steps_with_samples};
 use super::input::{Input, inputs};
 use super::quality::{Finding, Quality};
 use super::resample::{Resampled, resample};
@@ -66,11 +66,12 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     drop(tags);
     let samples: Vec<&Samples> = cleaned.iter().map(|c| &c.samples).collect();
     let grid = grid(&samples, step, spec, &mut findings)?;
-    let alive = alive(&samples, &grid);
-    let segments = split(&grid, &alive, episodes.as_ref(), max_gap);
+    let steps_with_samples = steps_with_samples(&samples, &grid);
+    let segments = split(&grid, &steps_with_samples, episodes.as_ref(), max_gap);
     segment_findings(&segments, &grid, episodes.as_ref(), spec, max_gap, &mut findings);
 
-    let on_grid = OnGrid { last_alive: alive.iter().rposition(|a| *a).unwrap_or(0), grid, segments, max_gap };
+    let on_grid =
+        OnGrid { last_step: steps_with_samples.iter().rposition(|a| *a).unwrap_or(0), grid, segments, max_gap };
     let resampled: Vec<ResampledInput> =
         inputs.par_iter().zip(&cleaned).map(|(i, c)| on_grid.resample(i, c, is_long)).collect();
     let mut trajectory = Trajectory::empty(Arc::clone(schema), on_grid.start()?, spec.step.ms(), on_grid.grid.steps, 1);
@@ -103,7 +104,7 @@ struct OnGrid {
     grid: Grid,
     segments: Segments,
     /// The last step with a sample of any signal.
-    last_alive: usize,
+    last_step: usize,
     max_gap: i64,
 }
 
@@ -154,7 +155,7 @@ impl OnGrid {
             hold_forever: on_grid.hold_forever,
             coverage: row.coverage,
         };
-        resampling_findings(&resampled, &self.grid, self.last_alive, self.max_gap, &mut findings);
+        resampling_findings(&resampled, &self.grid, self.last_step, self.max_gap, &mut findings);
         let is_required = matches!(signal.role, Role::State | Role::Output | Role::Control);
         if is_required && row.coverage < quality.completeness {
             quality.incomplete.push(signal.name.clone());

@@ -23,8 +23,8 @@ fn short(v: f64) -> String {
 
 fn moved(e: &Excitation) -> String {
     match e.moves {
-        _ if !e.learnable => "never moves, cannot be learned".into(),
-        n if n < FEW_MOVES => format!("hardly moves ({n} times)"),
+        _ if !e.learnable => "never moves; cannot be learned".into(),
+        n if n < FEW_MOVES => format!("rarely moves ({n} times)"),
         n => format!("{n} moves, {} … {}", short(e.low), short(e.high)),
     }
 }
@@ -101,7 +101,7 @@ pub fn render(q: &Quality) -> String {
     for s in &q.signals {
         if s.excitation.as_ref().is_some_and(|e| !e.learnable) {
             out.push_str(&format!(
-                "\nThe control `{}` never moves in this log, so its effect cannot be learned. Move it in a test, or make it a parameter.\n",
+                "\nThe control `{}` never moves in this log, so its effect cannot be learned. Move it in a plant test, or make it a parameter.\n",
                 plain(&s.signal)
             ));
         }

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 
 /// The samples of one column or tag, in the order of the files. See [`super::missing`] for missing values.
 #[derive(Debug, Default)]
-pub(super) struct Raw {
+pub(super) struct RawSamples {
     /// µs UTC. All columns of a wide log share it.
     pub time: Arc<Vec<i64>>,
     pub value: Vec<f64>,
@@ -34,14 +34,14 @@ pub(super) struct Raw {
 /// The content of a log, before cleaning.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    pub tags: Vec<Raw>,
+    pub tags: Vec<RawSamples>,
     /// Episode labels, sorted.
     pub labels: Vec<String>,
     pub findings: Vec<Finding>,
     pub long: bool,
 }
 
-/// The time zone of time stamps that carry none.
+/// The time zone of time stamps without one.
 pub(super) fn zone(spec: &LogSpec) -> Result<TimeZone> {
     match &spec.timezone {
         None => Ok(TimeZone::UTC),

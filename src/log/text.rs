@@ -5,7 +5,7 @@ use jiff::{Timestamp, TimestampRound, Unit};
 use crate::error::nearest;
 
 /// Maximum number of names that a suggestion lists (guess).
-const MOST_NAMES: usize = 12;
+const MAX_NAMES: usize = 12;
 
 /// µs since 1970 → RFC 3339 in UTC, rounded to milliseconds.
 pub(super) fn rfc3339(us: i64) -> String {
@@ -46,8 +46,8 @@ pub(super) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str
     let mut names: Vec<&str> = known.into_iter().collect();
     names.sort_unstable();
     names.dedup();
-    let more = names.len().saturating_sub(MOST_NAMES);
-    names.truncate(MOST_NAMES);
+    let more = names.len().saturating_sub(MAX_NAMES);
+    names.truncate(MAX_NAMES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("use one of {}{more}", names.join(", "))
 }

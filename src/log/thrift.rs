@@ -9,7 +9,7 @@
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
 
 /// Deepest nesting of structs (guess). The footer of a flat log has four levels.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// Whether every list of the footer can have as many members as it claims, and every value ends within the footer.
 pub(super) fn is_consistent(bytes: &[u8]) -> bool {
@@ -70,7 +70,7 @@ impl Walk<'_> {
                 self.skip(length)
             }
             9 | 10 => self.list(depth),
-            12 if depth < DEEPEST => self.structure(depth + 1),
+            12 if depth < MAX_DEPTH => self.structure(depth + 1),
             // A footer has no maps.
             _ => None,
         }
@@ -82,7 +82,7 @@ impl Walk<'_> {
             15 => self.varint()?,
             few => usize::from(few),
         };
-        if members > self.left.len() || depth >= DEEPEST {
+        if members > self.left.len() || depth >= MAX_DEPTH {
             return None;
         }
         (0..members).try_for_each(|_| self.value(header & 0x0f, depth + 1))

@@ -39,7 +39,7 @@ pub(super) enum TimeKind {
 
 /// The state of one clock, of the log or of one tag, while a file is read in local time.
 #[derive(Debug, Clone, Copy, Default)]
-struct Clock {
+struct ClockState {
     last: Option<i64>,
     interval: i64,
     /// In the hour that occurs twice, the clock is in its second pass.
@@ -52,7 +52,7 @@ pub(super) struct TimeReader {
     kind: TimeKind,
     /// Units per second of [`TimeKind::Epoch`], once known.
     epoch: Option<f64>,
-    clocks: Vec<Clock>,
+    clocks: Vec<ClockState>,
     quarter: Option<(i64, AmbiguousOffset)>,
     texts: HashMap<String, Option<Civil>>,
     bad: usize,
@@ -75,7 +75,7 @@ impl TimeReader {
             zone,
             kind: TimeKind::Epoch,
             epoch: None,
-            clocks: vec![Clock::default(); clocks.max(1)],
+            clocks: vec![ClockState::default(); clocks.max(1)],
             quarter: None,
             texts: HashMap::new(),
             bad: 0,
@@ -89,7 +89,7 @@ impl TimeReader {
     pub fn start(&mut self, kind: TimeKind) {
         self.kind = kind;
         self.epoch = None;
-        self.clocks.fill(Clock::default());
+        self.clocks.fill(ClockState::default());
         self.texts.clear();
     }
 
@@ -180,8 +180,9 @@ impl TimeReader {
         NO_TIME
     }
 
-    /// Local time of the log's zone → UTC. In the hour that occurs twice, when clocks are set back, a clock that has passed the
-    /// time before is in its second pass. In the hour that does not exist, the offset before the change applies.
+    /// Local time of the log's zone → UTC. In the hour that occurs twice, when clocks are set back, a clock that has
+    /// already shown a time is in its second pass. In the hour that does not exist, the offset before the change
+    /// applies.
     fn local_to_utc(&mut self, local: i64, clock: usize) -> i64 {
         if local == NO_TIME {
             return NO_TIME;
@@ -230,7 +231,7 @@ impl TimeReader {
         us
     }
 
-    /// The number of rows without a usable time, and one of them as it is in the file.
+    /// The number of rows without a usable time, and the time of one of them as written in the file.
     pub fn bad(&self) -> (usize, Option<&str>) {
         (self.bad, self.example.as_deref())
     }

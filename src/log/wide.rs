@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::batches::{As, Batches, each_batch};
+use super::batches::{Batches, Decoding, each_batch};
 use super::cast;
 use super::footer::LogFile;
 use super::missing::ABSENT;
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::scan::{
-    Raw, Scan, no_usable_times, read_labels, read_times, require_labels, sort_labels, time_kind, wrong_type, zone,
+    RawSamples, Scan, no_usable_times, read_labels, read_times, require_labels, sort_labels, time_kind, wrong_type,
+    zone,
 };
 use super::text::suggestion;
 use super::time::{NO_TIME, TimeReader};
@@ -55,7 +56,7 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Resu
     rows.episode.iter_mut().for_each(|c| *c = new_codes[*c as usize]);
     let (time, breaks) = (Arc::new(rows.time), Arc::new(rows.breaks));
     let episode = spec.episode.is_some().then(|| Arc::new(rows.episode));
-    let tags = rows.values.into_iter().map(|value| Raw {
+    let tags = rows.values.into_iter().map(|value| RawSamples {
         time: Arc::clone(&time),
         value,
         episode: episode.clone(),
@@ -69,10 +70,10 @@ impl Rows<'_> {
     fn read(&mut self, file: &LogFile) -> Result<()> {
         let Self { spec, wanted, .. } = *self;
         let kind = time_kind(file, &spec.time)?;
-        let mut select = vec![(spec.time.as_str(), As::Plain)];
+        let mut select = vec![(spec.time.as_str(), Decoding::Plain)];
         if let Some(episode) = &spec.episode {
             require_labels(file, episode)?;
-            select.push((episode.as_str(), As::Codes));
+            select.push((episode.as_str(), Decoding::Codes));
         }
         for column in wanted.iter().filter_map(|name| file.find(name)) {
             column.require_numeric().map_err(|help| {
@@ -93,7 +94,7 @@ impl Rows<'_> {
             }
             Ok(())
         })?;
-        // Column by column, so that at most as many columns are decoded at once as there are threads.
+        // Reads column by column, so that the number of columns decoded at once does not exceed the number of threads.
         let rows = self.time.len();
         let columns = wanted.par_iter().zip(&mut self.values).map(|(name, v)| read_column(file, name, rows, v));
         columns.collect::<Vec<_>>().into_iter().collect::<Result<()>>()?;
@@ -136,7 +137,7 @@ fn absent_columns(files: &[LogFile], wanted: &[String]) -> Result<Vec<Finding>> 
 /// Appends a column of a file, so that there are `rows` values.
 fn read_column(file: &LogFile, name: &str, rows: usize, out: &mut Vec<f64>) -> Result<()> {
     if file.find(name).is_some() {
-        let mut batches = Batches::new(file, &[(name, As::Plain)])?;
+        let mut batches = Batches::new(file, &[(name, Decoding::Plain)])?;
         while let Some(columns) = batches.next()? {
             columns.iter().try_for_each(|c| cast::floats(c, out).ok_or_else(|| wrong_type(file, name, c)))?;
         }

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::scan::Raw;
+use super::scan::RawSamples;
 
 const DAY_US: i64 = 86_400_000_000;
 /// At most one of this many rows may lie outside the window (guess).
 const ROWS_PER_STRAY: usize = 1_000;
 /// Minimum number of rows for which the window is narrowed (guess).
-const FEWEST_ROWS: usize = 100;
+const MIN_ROWS: usize = 100;
 /// Minimum number of days between the window and a row outside it (guess: a plant may be shut down for a few months).
-const FEWEST_DAYS: i64 = 365;
+const MIN_DAYS: i64 = 365;
 
 /// First and last time (µs) of the log without a few rows that are years away from all others, such as those of a clock at
 /// 1970 or in 2106. With them the grid would consist almost entirely of empty steps.
-pub(super) fn plausible_window(tags: &[Raw], long: bool) -> (i64, i64) {
+pub(super) fn plausible_window(tags: &[RawSamples], long: bool) -> (i64, i64) {
     let mut days = rows_per_day(if long { tags } else { &tags[..1] });
     let total: usize = days.iter().map(|d| d.1).sum();
     let few = (total / ROWS_PER_STRAY).max(1);
@@ -30,12 +30,12 @@ pub(super) fn plausible_window(tags: &[Raw], long: bool) -> (i64, i64) {
     };
     let backwards: Vec<_> = days.iter().rev().copied().collect();
     let span = core(&backwards, 3 * few) - core(&days, 3 * few);
-    while days.len() > 1 && total >= FEWEST_ROWS {
+    while days.len() > 1 && total >= MIN_ROWS {
         let Some(cut) = (1..days.len()).max_by_key(|&i| days[i].0 - days[i - 1].0) else { break };
         let gap = days[cut].0 - days[cut - 1].0;
         let rows = |d: &[(i64, usize)]| d.iter().map(|d| d.1).sum::<usize>();
         let (before, after) = (rows(&days[..cut]), rows(&days[cut..]));
-        if gap < FEWEST_DAYS || gap < 2 * span || before.min(after) > few {
+        if gap < MIN_DAYS || gap < 2 * span || before.min(after) > few {
             break;
         }
         if before < after {
@@ -51,7 +51,7 @@ pub(super) fn plausible_window(tags: &[Raw], long: bool) -> (i64, i64) {
 }
 
 /// (day since 1970, number of rows) in the order of the days.
-fn rows_per_day(tags: &[Raw]) -> Vec<(i64, usize)> {
+fn rows_per_day(tags: &[RawSamples]) -> Vec<(i64, usize)> {
     let mut days: BTreeMap<i64, usize> = BTreeMap::new();
     for raw in tags {
         let mut run = (i64::MIN, 0);
@@ -82,7 +82,7 @@ mod tests {
     fn a_clock_at_1970_does_not_stretch_the_log() {
         let mut time: Vec<i64> = (0..5_000).map(|i| 1_704_067_200_000_000 + i * 600_000_000).collect();
         time[7] = 0;
-        let raw = Raw { time: Arc::new(time), ..Raw::default() };
+        let raw = RawSamples { time: Arc::new(time), ..RawSamples::default() };
         let (from, to) = plausible_window(&[raw], false);
         assert!(from > 1_700_000_000_000_000 && to < 1_710_000_000_000_000);
     }

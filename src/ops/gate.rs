@@ -54,10 +54,9 @@ pub fn compare(
     let day = (86_400_000 / log.step_ms.max(1)).max(1) as usize;
     let length = day.max(horizon).max(1);
     // both models start at the same rows, which the model with the longer past determines
-    let deeper = if champion.0.depth() >= challenger.0.depth() { champion.0 } else { challenger.0 };
-    let common = starts(deeper, log, segments, horizon, 4000);
-    let run =
-        |(map, spread): (&StepMap, &NoiseModel)| rollouts(map, log, common.clone(), horizon, Some(&spread.process));
+    let longer_past = if champion.0.depth() >= challenger.0.depth() { champion.0 } else { challenger.0 };
+    let common = starts(longer_past, log, segments, horizon, 4000);
+    let run = |(map, noise): (&StepMap, &NoiseModel)| rollouts(map, log, common.clone(), horizon, Some(&noise.process));
     let (old, new) = (run(champion), run(challenger));
     let scale = scales(&old.persistence());
     let (old_loss, _) = losses(&old, champion.1, &scale);
@@ -142,18 +141,18 @@ fn scales(persistence: &Rollouts) -> Vec<f64> {
 }
 
 /// Loss of each start (NaN if it has no pair), and coverage of the 90 % interval at the last horizon.
-fn losses(run: &Rollouts, spread: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64) {
+fn losses(run: &Rollouts, noise: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64) {
     let n = run.starts.len();
     let (mut sum, mut count) = (vec![0.0; n], vec![0usize; n]);
     let (mut inside, mut all) = (0usize, 0usize);
     // interval widths are tracked from the training blocks on, as if each forecast had been made in real time
-    let widths = spread.tracking.replay(&spread.calibration, run);
+    let widths = noise.tracking.replay(&noise.calibration, run);
     for (k, scale) in scale.iter().enumerate() {
         for h in 1..=run.horizon {
-            let (low, high) = spread.calibration.interval(k, h, 0.9);
+            let (low, high) = noise.calibration.interval(k, h, 0.9);
             for pair in run.pairs(k, h) {
-                let width = spread.calibration.local_width(k, h, pair.model_sd) * widths.at(k, h, pair.start);
-                sum[pair.start] += spread.calibration.crps(k, h, width, pair.error()) / scale;
+                let width = noise.calibration.local_width(k, h, pair.model_sd) * widths.at(k, h, pair.start);
+                sum[pair.start] += noise.calibration.crps(k, h, width, pair.error()) / scale;
                 count[pair.start] += 1;
                 // an interval of width 0 (a signal without error) says nothing about coverage
                 if h == run.horizon && low < high {

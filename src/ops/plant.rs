@@ -62,8 +62,8 @@ pub enum Champion {
     Absent,
     /// It is undamaged and fits the present `twin.toml`.
     Intact(Box<StoredModel>),
-    /// It is damaged, as `why` explains; the newest undamaged earlier champion replaces it.
-    StandIn { stored: Box<StoredModel>, why: String },
+    /// It is damaged, as `why` explains; the newest undamaged earlier champion is used instead.
+    Replacement { stored: Box<StoredModel>, why: String },
     /// It was fitted with other signals, sample time or `[model]` settings than those in `twin.toml` now.
     Outdated(String),
 }
@@ -128,7 +128,7 @@ impl Source {
         let warning = tuned.as_ref().and_then(TunedMpc::warning);
         card.notes.extend(warning.map(|text| Note::new(NoteKind::Tuning, text)));
         card.tuned = tuned;
-        // rows count from the start of the whole log, also if only a part of it was used
+        // rows count from the start of the whole log, even if only part of it was used
         let first = self.log.step_at(log.start).unwrap_or(0);
         let rows = |list: &[Range<usize>]| list.iter().map(|r| r.start + first..r.end + first).collect();
         let (training, holdout) = (rows(&split.train), rows(&split.holdout));
@@ -159,7 +159,7 @@ impl Source {
             return Ok(None);
         }
         let (timezone, mpc) = (self.spec.value.zone()?, LiveSettings::from_twin(&self.spec)?.mpc);
-        let ground = TuningInputs {
+        let inputs = TuningInputs {
             schema: &self.schema,
             spec: &self.spec.value,
             model,
@@ -169,7 +169,7 @@ impl Source {
             compute: &self.compute,
             timezone: &timezone,
         };
-        tune(&ground, progress)
+        tune(&inputs, progress)
     }
 
     /// The plant with a fitted twin. Adds the replay of the hold-out to the model card.
@@ -235,7 +235,7 @@ impl Source {
         };
         let earlier = champions.iter().rev().find_map(|v| self.load(registry, &v.name).ok().flatten());
         match earlier {
-            Some(stored) => Ok(Champion::StandIn { stored: Box::new(stored), why }),
+            Some(stored) => Ok(Champion::Replacement { stored: Box::new(stored), why }),
             None => Err(Error::Data(format!(
                 "{why}\nno earlier champion is undamaged and fits twin.toml; champion unchanged; fit a new one with `twinopt fit \
                  {dir}`"
@@ -312,7 +312,7 @@ pub fn open(
     match source.champion(registry)? {
         // even if it was fitted with another seed, because only the gate may replace a champion
         Champion::Intact(stored) => return Ok(source.with_stored(*stored)),
-        Champion::StandIn { stored, why } => {
+        Champion::Replacement { stored, why } => {
             let (version, dir) = (&stored.card.version, source.dir());
             note(&format!(
                 "{why}\nthe earlier champion {version} is used instead; to make it the champion, run `twinopt models {dir} rollback`"
@@ -339,7 +339,7 @@ pub fn open_published(source: Source, registry: &Registry, note: &dyn Fn(&str)) 
     let (name, dir) = (source.name().to_owned(), source.dir());
     match source.champion(registry)? {
         Champion::Intact(stored) => Ok(source.with_stored(*stored)),
-        Champion::StandIn { stored, why } => {
+        Champion::Replacement { stored, why } => {
             note(&format!("{why}\nthe earlier champion {} is used instead", stored.card.version));
             Ok(source.with_stored(*stored))
         }
@@ -381,11 +381,11 @@ pub fn fit_and_publish(
 
 /// The known effects of all controls.
 fn effects(schema: &Schema, spec: &TwinSpec) -> Vec<KnownEffect> {
-    let of = |(i, s): (usize, &crate::config::At<crate::config::SignalSpec>)| {
+    let effects_of = |(i, s): (usize, &crate::config::At<crate::config::SignalSpec>)| {
         let pairs = s.value.effects.iter().filter_map(move |(control, e)| {
             Some(KnownEffect { control: schema.find(control)?, signal: i, effect: e.value })
         });
         pairs.collect::<Vec<_>>()
     };
-    spec.signals.iter().enumerate().flat_map(of).collect()
+    spec.signals.iter().enumerate().flat_map(effects_of).collect()
 }

@@ -102,11 +102,11 @@ impl Project {
     }
 }
 
-/// `files`, sorted and without duplicates, even if the same file is written in two ways.
+/// `files`, sorted and without duplicates, even if two paths name the same file.
 pub fn distinct(mut files: Vec<PathBuf>) -> Vec<PathBuf> {
     files.sort();
-    let mut seen = BTreeSet::new();
-    files.retain(|f| seen.insert(f.canonicalize().unwrap_or_else(|_| f.clone())));
+    let mut known = BTreeSet::new();
+    files.retain(|f| known.insert(f.canonicalize().unwrap_or_else(|_| f.clone())));
     files
 }
 

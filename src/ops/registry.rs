@@ -128,7 +128,7 @@ impl Registry {
                 f.sync_all()?;
             }
             sync_dir(&staging)?;
-            // a folder of this name has the same content but is damaged
+            // an existing folder of this name is damaged, since it should have the same content
             let _ = fs::remove_dir_all(&path);
             fs::rename(&staging, &path)?;
             sync_dir(&versions)
@@ -287,7 +287,7 @@ fn version_name(manifest: &[u8]) -> String {
 
 fn damaged(path: &Path) -> Error {
     Error::Data(format!(
-        "{} is damaged: its content differs from what was published; return to an undamaged version with `twinopt models DIR rollback`",
+        "{} is damaged: its content differs from the published content; return to an undamaged version with `twinopt models DIR rollback`",
         path.display()
     ))
 }

@@ -43,7 +43,7 @@ pub fn retrain(
     progress: &dyn Fn(&str),
 ) -> Result<Retrained> {
     let clock = Instant::now();
-    // locked before the work, so that a second process fails at once
+    // lock before the work, so that a second process fails at once
     let _lock = registry.lock("retrain")?;
     let unchanged = |e| match e {
         Error::Data(why) if !why.contains("champion unchanged") => Error::Data(format!("{why}\nchampion unchanged")),
@@ -78,7 +78,7 @@ fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &
     let (log, model) = newest(&source);
     // the challenger keeps the MPC settings of the champion
     let tuned = match &champion {
-        Champion::Intact(stored) | Champion::StandIn { stored, .. } => {
+        Champion::Intact(stored) | Champion::Replacement { stored, .. } => {
             stored.card.tuned.as_ref().filter(|_| source.spec.value.tunes())
         }
         Champion::Absent | Champion::Outdated(_) => None,
@@ -95,7 +95,7 @@ fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &
     }
     let (reference, caveat) = match &champion {
         Champion::Intact(stored) => (Some(stored), String::new()),
-        Champion::StandIn { stored, why } => {
+        Champion::Replacement { stored, why } => {
             (Some(stored), format!("; compared with the earlier champion {}: {why}", stored.card.version))
         }
         Champion::Absent | Champion::Outdated(_) => (None, String::new()),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{SignalSpec, TwinSpec};
 use crate::error::{Error, Result};
-use crate::log::Source;
+use crate::log::SourceFile;
 
 /// The data, the configuration and the program version that a model was made from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct Provenance {
     pub config_hash: String,
     pub seed: u64,
     /// Files of the log, with their numbers of rows and their hashes.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceFile>,
     /// Grid rows that the model was fitted on.
     pub training: Vec<Range<usize>>,
     /// Grid rows of the hold-out.
@@ -30,7 +30,7 @@ impl Provenance {
     /// Provenance of a new model, with the version of this program.
     pub fn new(
         spec: &TwinSpec,
-        sources: Vec<Source>,
+        sources: Vec<SourceFile>,
         training: Vec<Range<usize>>,
         holdout: Vec<Range<usize>>,
         trained_until: String,

@@ -27,18 +27,18 @@ fn a_failing_scenario_does_not_stop_the_others() {
         "f_bytes.toml",
         "winter.toml",
     ]);
-    let seen = codes(&room);
-    let codes_of = |name: &str| seen.iter().filter(|(n, _)| n == name).map(|(_, c)| *c).collect::<Vec<_>>();
+    let scenarios = codes(&room);
+    let codes_of = |name: &str| scenarios.iter().filter(|(n, _)| n == name).map(|(_, c)| *c).collect::<Vec<_>>();
     for (name, code) in [("a_syntax", 78), ("b_signal", 78), ("c_late", 65), ("d_twin", 78), ("e_escape", 78)] {
-        assert_eq!(codes_of(name), [code], "{name}: {seen:?}");
+        assert_eq!(codes_of(name), [code], "{name}: {scenarios:?}");
     }
-    assert!(codes_of("f_bytes")[0] != 0 && codes_of("cold") == [0] && codes_of("planned") == [0], "{seen:?}");
+    assert!(codes_of("f_bytes")[0] != 0 && codes_of("cold") == [0] && codes_of("planned") == [0], "{scenarios:?}");
     let mut winters = codes_of("winter");
     winters.sort_unstable();
     assert_eq!(winters, [0, 78]);
     let document = ended.document();
     assert_eq!(document["exit_code"], 78);
-    assert_eq!(document["plants"][0]["scenarios"].as_array().unwrap().len(), seen.len());
+    assert_eq!(document["plants"][0]["scenarios"].as_array().unwrap().len(), scenarios.len());
     // a failed scenario appears on the page, although it has no trajectory
     assert!(room.text("reports/room/index.html").contains("a_syntax"));
     room.run(&["report", "reports/room"]).expect(0);

@@ -4,7 +4,7 @@
 /// 1.5 · 2⁵². Adding it to a number below 2⁵¹ in magnitude rounds that number to an integer, stored in the lowest bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 /// exp is clamped below this argument; exp(−700) ≈ 1e-304.
-const LEAST: f64 = -700.0;
+const MIN_ARGUMENT: f64 = -700.0;
 /// ln 2 as a sum of two numbers. Products of the first with integers below 2²⁰ are exact.
 const LN2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
 /// 1 / k! for k = 12, 11, …, 0.
@@ -43,7 +43,7 @@ const SIN: [f64; 11] = [
 /// With x = n ln 2 + r and |r| ≤ ½ ln 2: the Taylor series of eʳ, times 2ⁿ from its bit pattern.
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
-    let x = if x < LEAST { LEAST } else { x };
+    let x = if x < MIN_ARGUMENT { MIN_ARGUMENT } else { x };
     let shifted = x.mul_add(std::f64::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = n.mul_add(-LN2[1], n.mul_add(-LN2[0], x));

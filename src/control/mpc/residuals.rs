@@ -60,7 +60,7 @@ impl Residuals {
                 PerStep::Expression(program, factor) => {
                     let expression = program.inlined(&|s| dynamics.derived(s));
                     let found = expression.residuals();
-                    if !expression.is_made_of(&found) {
+                    if !expression.depends_only_on(&found) {
                         other_terms.push(term);
                     }
                     list.extend(found.into_iter().map(|r| {

@@ -19,8 +19,8 @@ pub fn warnings(plant: &Plant) -> Vec<String> {
         let finite = |v: &&f64| v.is_finite();
         let is_missing = column.last().is_some_and(|v| !v.is_finite()) && column.iter().any(|v| v.is_finite());
         if is_missing && signal.role != Role::Output {
-            let stand_in = if signal.role == Role::State { "the model's prediction" } else { "its last value" };
-            list.push(format!("`{}` has no value in the newest row; {stand_in} is used instead", signal.name));
+            let substitute = if signal.role == Role::State { "the model's prediction" } else { "its last value" };
+            list.push(format!("`{}` has no value in the newest row; {substitute} is used instead", signal.name));
             complete &= signal.role == Role::Setpoint;
         }
         let (low, high) = column[..newest]

@@ -9,9 +9,9 @@ use crate::schema::{Bounds, Signal};
 use crate::twin::Dynamics;
 
 /// Differences below this share of a control's range are rounding errors.
-const SAME: f64 = 1e-6;
-/// Upper bound of the range that [`SAME`] refers to, for controls without limits (guess).
-const LARGEST_RANGE: f64 = 1e12;
+const TOLERANCE: f64 = 1e-6;
+/// Upper bound of the range that [`TOLERANCE`] refers to, for controls without limits (guess).
+const MAX_RANGE: f64 = 1e12;
 
 /// The advice for one control.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -87,7 +87,7 @@ fn allowed(signal: &Signal, bounds: Bounds, now: f64) -> Bounds {
 /// The limit that the advised value is at, if any.
 fn binding(signal: &Signal, bounds: Bounds, now: f64, advised: f64) -> Option<String> {
     let width = if bounds.high - bounds.low > 0.0 { bounds.high - bounds.low } else { 1.0 };
-    let same = |a: f64, b: f64| (a - b).abs() <= SAME * width.min(LARGEST_RANGE);
+    let same = |a: f64, b: f64| (a - b).abs() <= TOLERANCE * width.min(MAX_RANGE);
     if same(advised, now) {
         Some("no better value was found".to_owned())
     } else if same(now - advised, signal.max_move.down) || same(advised - now, signal.max_move.up) {

@@ -9,11 +9,11 @@ use crate::stats::{quantile_type_6, sorted_finite};
 use crate::twin::Support;
 
 /// Number of answers whose times are kept (guess: 18 hours with one answer per second).
-const TIMES: usize = 65_536;
+const MAX_TIMES: usize = 65_536;
 /// Maximum number of KPIs that are averaged (guess).
-const MOST_KPIS: usize = 64;
+const MAX_KPIS: usize = 64;
 /// A larger KPI is not a measurement (guess).
-const LARGEST_KPI: f64 = 1e15;
+const MAX_KPI: f64 = 1e15;
 
 /// Counts since the loop began.
 #[derive(Debug, Clone, Default)]
@@ -30,10 +30,10 @@ pub struct Tally {
 
 impl Tally {
     pub fn add(&mut self, answer: &Answer, ms: f64) {
-        if self.ms.len() < TIMES {
+        if self.ms.len() < MAX_TIMES {
             self.ms.push(ms);
         } else {
-            self.ms[self.lines % TIMES] = ms;
+            self.ms[self.lines % MAX_TIMES] = ms;
         }
         self.lines += 1;
         *self.decided_by.entry(answer.decided_by.as_str()).or_default() += 1;
@@ -50,9 +50,9 @@ impl Tally {
     /// Adds the KPIs that the plant reports for its last interval.
     pub fn add_kpis(&mut self, kpis: &Map<String, Value>) {
         for (name, value) in kpis {
-            let Some(v) = value.as_f64().filter(|v| v.abs() < LARGEST_KPI) else { continue };
+            let Some(v) = value.as_f64().filter(|v| v.abs() < MAX_KPI) else { continue };
             if !self.kpis.contains_key(name) {
-                if self.kpis.len() >= MOST_KPIS {
+                if self.kpis.len() >= MAX_KPIS {
                     continue;
                 }
                 self.kpis.insert(name.clone(), (0.0, 0));

@@ -18,7 +18,7 @@ pub struct Answer {
 }
 
 /// Maximum number of flags in one answer, so that a hostile line cannot cause a long answer (guess).
-const MOST_FLAGS: usize = 16;
+const MAX_FLAGS: usize = 16;
 
 impl Answer {
     /// The JSON line, without its line ending. `ms`: the time that the answer took.
@@ -34,7 +34,7 @@ impl Answer {
             "ms": (ms * 1e3).round() / 1e3,
         });
         if !self.flags.is_empty() {
-            line["flags"] = self.flags.iter().take(MOST_FLAGS).map(Flag::text).collect();
+            line["flags"] = self.flags.iter().take(MAX_FLAGS).map(Flag::text).collect();
         }
         line.to_string()
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::schema::Bounds;
 
 /// Maximum number of KPIs that are recorded (guess).
-const MOST_KPIS: usize = 64;
+const MAX_KPIS: usize = 64;
 
 /// The usable part of a description.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,7 +49,7 @@ impl Description {
         Self {
             dt_seconds: map.get("dt_seconds").and_then(Value::as_f64),
             names: ["states", "disturbances", "setpoints", "controls"].map(names).concat(),
-            kpis: names("kpis").into_iter().take(MOST_KPIS).collect(),
+            kpis: names("kpis").into_iter().take(MAX_KPIS).collect(),
             ranges: controls.into_iter().flatten().filter_map(|(n, v)| Some((n.clone(), range(v)?))).collect(),
         }
     }

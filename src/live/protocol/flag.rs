@@ -3,7 +3,7 @@
 /// The kind of a flag. Its text is part of the protocol and stays stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FlagKind {
-    /// The line is longer than [`super::line::LONGEST_LINE`] and was not read.
+    /// The line is longer than [`super::line::MAX_LINE_BYTES`] and was not read.
     TooLong,
     /// The line contains bytes that are not UTF-8.
     Utf8,

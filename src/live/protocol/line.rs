@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use super::flag::{Flag, FlagKind};
 
 /// Longest line that is read, in bytes; a longer line is answered but not read (guess).
-pub const LONGEST_LINE: usize = 1 << 20;
+pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Largest line number. Above 2^53 ≈ 9e15 an `f64` cannot represent every integer.
-const LARGEST_K: f64 = 9e15;
+const MAX_LINE_NUMBER: f64 = 9e15;
 
 /// A line.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,9 +121,9 @@ fn nan_to_null(text: &str) -> String {
     out
 }
 
-/// A non-negative integer up to [`LARGEST_K`].
+/// A non-negative integer up to [`MAX_LINE_NUMBER`].
 fn line_number(value: &Value) -> Option<i64> {
-    let v = value.as_f64().filter(|v| v.fract() == 0.0 && (0.0..=LARGEST_K).contains(v))?;
+    let v = value.as_f64().filter(|v| v.fract() == 0.0 && (0.0..=MAX_LINE_NUMBER).contains(v))?;
     Some(v as i64)
 }
 

@@ -19,7 +19,7 @@ const PLAUSIBLE_WIDTHS: f64 = 10.0;
 const PLAUSIBLE_SIZE: f64 = 1e15;
 /// Number of unknown names to remember, so that each is reported once (guess; limits the memory that a hostile plant
 /// can use).
-const MOST_UNKNOWN_NAMES: usize = 64;
+const MAX_UNKNOWN_NAMES: usize = 64;
 
 /// One signal with a column.
 #[derive(Debug, Clone)]
@@ -90,7 +90,7 @@ impl Tags {
         self.list.iter().find(|t| t.signal == signal)
     }
 
-    /// Reads the signals of `map` whose role is `wanted` into `values`, by signal. A value that is not usable leaves NaN and
+    /// Reads the signals of `map` whose role is `wanted` into `values`, by signal. An unusable value gives NaN and
     /// a flag. Unknown names are ignored here.
     pub fn read(
         &self,
@@ -124,7 +124,7 @@ impl Tags {
     pub fn new_unknown<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> Vec<String> {
         let mut new = Vec::new();
         for name in names.into_iter().filter(|n| !self.names.contains_key(*n)) {
-            if self.unknown.len() < MOST_UNKNOWN_NAMES && self.unknown.insert(name.clone()) {
+            if self.unknown.len() < MAX_UNKNOWN_NAMES && self.unknown.insert(name.clone()) {
                 new.push(name.clone());
             }
         }

@@ -1,7 +1,7 @@
 //! The model and the log of the fixture.
 
 use twinopt::config::Effect;
-use twinopt::log::{Excitation, Finding, Quality, SignalQuality, Source};
+use twinopt::log::{Excitation, Finding, Quality, SignalQuality, SourceFile};
 use twinopt::scenario::results::{Score, StepResponse};
 
 use super::noise;
@@ -111,7 +111,7 @@ pub fn quality() -> Quality {
     };
     Quality {
         completeness: 0.8,
-        sources: vec![Source {
+        sources: vec![SourceFile {
             file: "log/datacenter_crac.parquet".into(),
             rows: 26_000,
             hash: "6d1e0b6e6b0ac9f1f1b9a3d5b4f3e2a1".into(),

@@ -162,7 +162,7 @@ fn quadratic(kernels: &[Lanes], count: usize, rows: usize, n: usize, precision: 
     let mut sums = vec![[0.0; LANES]; rows];
     let blocks = n / LANES;
     for j in (0..n).step_by(GROUP) {
-        // the last column fills the missing ones; their products are multiplied by zero below
+        // the last column replaces missing ones, whose products are multiplied by zero below
         let columns: [&[f64]; GROUP] = std::array::from_fn(|c| &precision[(j + c).min(n - 1) * n..][..n]);
         let [p0, p1, p2, p3] = columns.map(|c| &c.as_chunks::<LANES>().0[..blocks]);
         let ends: [Lanes; GROUP] =
