@@ -96,7 +96,7 @@ impl Plant {
     pub fn tuned(&self, settings: ResolvedMpc, objective: &Objective) -> ResolvedMpc {
         let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
         let own = settings.horizon.is_some();
-        let learned = self.terminal_cost().is_some_and(|t| t.is_of(objective));
+        let learned = self.terminal_cost().is_some_and(|t| t.is_for(objective));
         // the other tuned settings suit the tuned horizon only
         let suited = setting.filter(|s| !own && (learned || !s.cost_to_go));
         let replan = match settings.replan {

@@ -9,8 +9,10 @@ pub mod compare;
 pub mod economics;
 pub mod json;
 pub mod kpi;
+mod kpi_compile;
 pub mod objective;
 pub mod terminal_cost;
+mod terminal_fit;
 
 pub use accumulator::Accumulator;
 pub use annual::{WeightedScenario, annualise};

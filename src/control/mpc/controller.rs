@@ -77,7 +77,7 @@ impl<'a> Mpc<'a> {
         objective.terms.extend(Objective::new(context.kpis, settings.terminal.iter().copied()).terms);
         if settings.cost_to_go == Some(true) {
             let reach = SkillHorizon::new(horizon, dynamics, &objective).map_or(horizon, |cut| cut.reach);
-            let own = context.terminal_cost.filter(|t| t.is_of(context.objective));
+            let own = context.terminal_cost.filter(|t| t.is_for(context.objective));
             let Some(kpi) = own.and_then(|t| Kpi::terminal_cost(t, reach, context.schema)) else {
                 return Err(Error::Data(NO_TERMINAL_COST.into()));
             };
