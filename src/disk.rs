@@ -30,7 +30,7 @@ pub fn try_new(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Creates the folder `dir` and its missing parents, and syncs their names to disk.
+/// Creates the folder `dir` and its missing parents, and syncs the new directory entries to disk.
 pub fn make_dir(dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
@@ -38,14 +38,14 @@ pub fn make_dir(dir: &Path) -> io::Result<()> {
     let parent_dir = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make_dir(parent_dir)?;
     match fs::create_dir(dir) {
-        // another process may have created it in the meantime
+        // Another process may have created the folder in the meantime.
         Err(e) if !(e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir()) => return Err(e),
         _ => {}
     }
     sync_dir(parent_dir)
 }
 
-/// Syncs the names in `dir` to disk, after a file was created, renamed or removed.
+/// Syncs the entries of `dir` to disk after a file was created, renamed or removed.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }

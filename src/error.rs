@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// A mistake in a configuration file, with its place and what to do about it.
+/// A mistake in a configuration file, with its place and advice on how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
     /// Short code that does not change between versions, e.g. `unknown-key`, `unknown-signal`, `unit-mismatch`.
@@ -17,13 +17,13 @@ pub struct Fault {
     pub line: usize,
     /// Column of the start of `span` in characters, from 1.
     pub column: usize,
-    /// What is wrong, without the help.
+    /// What is wrong.
     pub message: String,
-    /// What to do about it.
+    /// How to correct it.
     pub help: String,
-    /// A warning does not fail `check`.
+    /// Whether it is a warning, with which `check` still succeeds.
     pub warning: bool,
-    /// The log is missing or does not cover a run. Commands that read the log report this themselves, as bad data.
+    /// Whether the log is missing or does not cover a run. Commands that read the log report this themselves, as bad data.
     #[serde(skip)]
     pub about_log: bool,
 }
@@ -70,7 +70,7 @@ pub enum Error {
     /// All faults of all configuration files.
     #[error("{} in the configuration: {}", plural(.0.len(), "fault", "faults"), .0.first().map_or("", |f| &f.message))]
     Config(Vec<Fault>),
-    /// Bad data: what is wrong, where (file, signal, row), and what to do about it.
+    /// Bad data. The text says what is wrong, where (file, signal, row), and what to do.
     #[error("{0}")]
     Data(String),
     /// A file or folder does not exist or cannot be read.
@@ -79,7 +79,7 @@ pub enum Error {
     /// A file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    /// The work finished, but a person must look at the result: a model without skill, a refused challenger.
+    /// The work finished, but a person must check the result, such as a model without skill or a rejected challenger.
     #[error("{0}")]
     Attention(String),
     /// Another process uses the plant.
@@ -99,7 +99,7 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Exit status of the process, as in sysexits(3) if that has one for the case.
+    /// Exit status of the process. It follows sysexits(3) if that defines a status for the error.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Internal(_) => 1,
@@ -145,8 +145,8 @@ pub fn plural(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
-/// The known name that `name` is probably a typing error of: the nearest one by optimal string alignment distance, if that
-/// is small.
+/// The known name that `name` is probably a misspelling of: the nearest one by optimal string alignment distance, if it
+/// is close enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     known
@@ -154,7 +154,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|k| (strsim::osa_distance(&lower, &k.to_lowercase()), k))
         .filter(|(d, k)| {
             let (a, b) = (k.chars().count(), name.chars().count());
-            // at least half of the letters must agree, so that `+` is not suggested for `up`
+            // At least half of the letters must agree, so that `+` is not suggested for `up`.
             *d <= 2.max(a.min(b) / 3) && 2 * d < a.max(b)
         })
         .min_by_key(|(d, _)| *d)
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn nearest_finds_typing_errors_and_no_distant_names() {
+    fn nearest_finds_misspelled_names_but_no_distant_ones() {
         assert_eq!(nearest("outdor_temp", ["outdoor_temp", "cpu_load"]), Some("outdoor_temp"));
         assert_eq!(nearest("hodl", ["hold", "replay"]), Some("hold"));
         assert_eq!(nearest("pressure", ["outdoor_temp", "cpu_load"]), None);

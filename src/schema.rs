@@ -40,7 +40,7 @@ impl Role {
     }
 }
 
-/// Lower and upper bound; infinite if there is none.
+/// Lower and upper bound; infinite if there is no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
     pub low: f64,
@@ -58,7 +58,7 @@ impl Bounds {
         v.max(self.low).min(self.high)
     }
 
-    /// By how much `v` exceeds the bounds; zero inside.
+    /// The amount by which `v` lies outside the bounds; zero inside.
     pub fn excess(&self, v: f64) -> f64 {
         (v - self.high).max(self.low - v).max(0.0)
     }
@@ -93,7 +93,7 @@ impl MoveLimit {
 /// The on/off behaviour of a control that is either 0 (off) or at least `least` (on).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Switching {
-    /// Smallest value while on. 0: the control has no off state, and the other fields do not apply.
+    /// Smallest value while on. With 0, the control has no off state, and the other fields do not apply.
     pub least: f64,
     /// Minimum number of steps on.
     pub run: usize,
@@ -108,7 +108,7 @@ impl Switching {
         value > 0.5 * self.least
     }
 
-    /// Number of past steps that determine whether it may switch.
+    /// Number of past steps that determine whether the control may switch.
     pub fn memory(&self) -> usize {
         if self.least > 0.0 { self.run.max(self.stop) } else { 0 }
     }
@@ -126,7 +126,7 @@ pub struct Signal {
     pub soft: Bounds,
     /// Largest change of a control from one step to the next.
     pub max_move: MoveLimit,
-    /// Values of the control are whole multiples of this (0: any value).
+    /// Values of the control are integer multiples of this; with 0, any value is allowed.
     pub multiple: f64,
     /// On/off behaviour of a control.
     pub switching: Switching,

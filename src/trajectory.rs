@@ -1,4 +1,4 @@
-//! Signals on a regular time grid, measured or simulated: the data that all parts of the crate exchange.
+//! Signals on a regular time grid, measured or simulated. All parts of the crate exchange data in these types.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,13 +16,14 @@ pub trait Frame {
     fn column(&self, signal: usize, lag: usize) -> &[f64];
     /// UTC time at the start of the step.
     fn time(&self) -> Timestamp;
-    /// Seconds since 1970 of every row, if the times of the rows differ: `[rows]`.
+    /// Time of every row in seconds since 1970, if the rows differ in time: `[rows]`.
     fn row_seconds(&self) -> Option<&[f64]> {
         None
     }
 }
 
-/// Signals × regular time grid (× particles). Times are UTC. Missing values are NaN.
+/// The values of all signals at all steps of a regular time grid, for one or more particles. Times are UTC. Missing values
+/// are NaN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trajectory {
     pub schema: Arc<Schema>,
@@ -34,7 +35,7 @@ pub struct Trajectory {
     pub particles: usize,
     /// `[signals][steps * particles]`; the particles of one step are contiguous.
     pub columns: Vec<Vec<f64>>,
-    /// Ranges of steps without a gap or a new episode; consecutive steps of different segments are not a transition.
+    /// Ranges of steps without a gap or a new episode. The step from one segment to the next is not a transition of the plant.
     pub segments: Vec<Range<usize>>,
 }
 
@@ -139,7 +140,7 @@ pub struct Window {
     steps: usize,
     /// Seconds since 1970 of the current frame, `[rows]`; empty if all rows have the same time.
     seconds: Vec<f64>,
-    /// Number of frames with values of their own; older frames repeat the oldest of these.
+    /// Number of distinct frames; older frames repeat the oldest of these.
     known: usize,
 }
 
@@ -180,7 +181,7 @@ impl Window {
         w
     }
 
-    /// Copies row `row` of `other` into all rows, for as many lags as both windows have. The signals must be the same.
+    /// Copies row `row` of `other`, which has the same signals, into all rows. Lags that `other` lacks repeat its oldest frame.
     pub fn broadcast_from(&mut self, other: &Self, row: usize) {
         self.start = other.time();
         self.steps = 0;
@@ -199,7 +200,7 @@ impl Window {
         self.depth
     }
 
-    /// Number of frames with values of their own, including the current one. Older frames repeat the oldest of these.
+    /// Number of distinct frames, including the current one. Older frames repeat the oldest of these.
     pub fn known(&self) -> usize {
         self.known
     }
@@ -219,7 +220,7 @@ impl Window {
         self.step_ms as f64 / 1e3
     }
 
-    /// Starts the next frame: lag 0 becomes lag 1. The new current frame contains old values until the caller overwrites
+    /// Starts the next frame: lag 0 becomes lag 1. The new current frame contains outdated values until the caller overwrites
     /// them.
     pub fn advance(&mut self) {
         self.head = (self.head + 1) % self.depth;
@@ -268,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_counts_the_frames_that_are_not_repeated() {
+    fn a_window_counts_its_distinct_frames() {
         let schema = Arc::new(Schema::new(Vec::new()));
         let past = Trajectory::empty(schema, Timestamp::UNIX_EPOCH, 1000, 9, 1);
         let known = |t| Window::from_trajectory(&past, t, 4, 3, 1).known();

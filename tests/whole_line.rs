@@ -13,7 +13,7 @@ use twinopt::results::{LimitKind, Results};
 
 const FILES: [&str; 5] = ["index.html", "kpi.csv", "provenance.json", "results.json", "runs.parquet"];
 
-/// Median path of `signal` in a case.
+/// The median of `signal` at every step of a case.
 fn path(room: &Room, scenario: &str, case: &str, signal: &str) -> Vec<f64> {
     let file = File::open(room.path("reports/room/runs.parquet")).unwrap();
     let mut values = Vec::new();
@@ -32,7 +32,7 @@ fn path(room: &Room, scenario: &str, case: &str, signal: &str) -> Vec<f64> {
 }
 
 #[test]
-fn fit_run_and_report_work_from_log_to_report() {
+fn fit_run_and_report_turn_a_log_into_a_report() {
     let room = Room::new();
     let fit = room.run(&["fit", "data/room"]).expect(0);
     assert!(fit.stdout.contains("chosen: linear"), "{}", fit.stdout);
@@ -53,10 +53,10 @@ fn fit_run_and_report_work_from_log_to_report() {
     let at_horizon = |s: &&twinopt::results::Score| s.model == "linear" && s.horizon == results.model.horizon;
     let scores: Vec<_> = results.model.scores.iter().filter(at_horizon).collect();
     assert!(!scores.is_empty() && scores.iter().all(|s| s.skill > 0.5), "{scores:?}");
-    // the steady-state gain of the plant: 0.35 K/h per kW against a loss of 8 % per hour
+    // The steady-state gain of the plant is 0.35 K/h per kW divided by a loss of 8 % per hour.
     let response = results.model.responses.iter().find(|r| r.signal == "room_temp" && r.control == "heat").unwrap();
     assert!((3.0..6.0).contains(&response.gain), "{}", response.gain);
-    // every controller respects the hard limits and the move limits
+    // Every controller respects the hard limits and the move limits.
     for (scenario, case) in [("winter", "pid"), ("cold", "pid"), ("planned", "mpc")] {
         let s = results.scenarios.iter().find(|s| s.name == scenario).unwrap();
         let c = s.cases.iter().find(|c| c.name == case).unwrap();
@@ -67,12 +67,12 @@ fn fit_run_and_report_work_from_log_to_report() {
         assert!(heat.iter().all(|v| (0.0..=8.0).contains(v)));
         assert!(heat.windows(2).all(|w| (w[1] - w[0]).abs() <= 1.0 + 1e-9), "{heat:?}");
     }
-    // no sum over the year: the PID case is in two of three scenarios only
+    // There is no sum over the year, because the PID case is in only two of three scenarios.
     assert!(results.annual.is_empty(), "{:?}", results.annual.iter().map(|a| &a.case).collect::<Vec<_>>());
     assert!(room.text("reports/room/index.html").contains("</html>"));
     assert!(room.text("reports/room/kpi.csv").lines().count() > 9);
 
-    // `report` renders the same page from the stored results
+    // `report` renders the same page from the stored results.
     let before = room.outputs();
     std::fs::remove_file(room.path("reports/room/index.html")).unwrap();
     room.run(&["report", "reports/room"]).expect(0);
@@ -118,12 +118,12 @@ fn identical_inputs_give_identical_bytes_on_one_or_two_threads() {
         assert_eq!(differing(outputs, &runs[0].1), Vec::<String>::new());
     }
 
-    // without a separate `fit`
+    // The outputs are the same without a separate `fit`.
     let room = Room::new();
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
     assert_eq!(differing(&room.outputs(), &runs[0].1), Vec::<String>::new(), "a stored model equals the one in memory");
 
-    // in the same project: a second run, a second fit, and another seed
+    // In the same project, run again, fit again, and run with another seed.
     let room = Room::fitted();
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
     assert_eq!(differing(&room.outputs(), &runs[0].1), Vec::<String>::new());

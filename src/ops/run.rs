@@ -41,7 +41,7 @@ impl PlantScenarios {
     }
 
     fn reject_file(&mut self, file: &Path, error: Error) {
-        self.failed.push((scenario::unread(file, &error), Some(error)));
+        self.failed.push((scenario::unreadable(file, &error), Some(error)));
     }
 
     /// Folder of the report on these scenarios, given the report folder of the plant.

@@ -2,13 +2,13 @@
 
 use crate::scenario::results::{Note, NoteKind, ReplayCheck, Results};
 
-use super::duration::spelled_out;
+use super::duration::hours_text;
 use super::number::{self, PROSE, with_unit};
 use super::text::{list, readable, short};
-use super::verdict::{self, Pick};
+use super::verdict::{self, RankedCase};
 
 /// Sentences on what needs attention, the most serious one first.
-pub fn alarms(results: &Results, picks: &[Pick<'_>]) -> Vec<String> {
+pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
     let mut out = Vec::new();
     let failed: Vec<&str> = verdict::failed(results).map(|s| s.name.as_str()).collect();
     if !failed.is_empty() {
@@ -29,7 +29,7 @@ pub fn alarms(results: &Results, picks: &[Pick<'_>]) -> Vec<String> {
         let contradicted: Vec<&str> = contradicted.iter().map(String::as_str).collect();
         out.push(format!("The learned effect has the wrong sign: {}.", list(&contradicted, 2)));
     }
-    // Priced KPIs are often wrong together, so one of them is enough.
+    // Errors of priced KPIs are often related, so one of them is enough.
     if let Some(r) = verdict::priced_replays(results).filter(|r| !r.inside).min_by_key(|r| r.within) {
         out.push(not_reproduced(r));
     }
@@ -44,7 +44,7 @@ pub fn alarms(results: &Results, picks: &[Pick<'_>]) -> Vec<String> {
             list(&narrow, 2)
         ));
     }
-    if let Some(pick) = picks.first() {
+    if let Some(pick) = ranked.first() {
         let mut perfect: Vec<&str> = Vec::new();
         for name in pick.runs.iter().flat_map(|r| &r.case.perfect_forecast) {
             if !perfect.contains(&name.as_str()) {
@@ -53,21 +53,21 @@ pub fn alarms(results: &Results, picks: &[Pick<'_>]) -> Vec<String> {
         }
         if !perfect.is_empty() {
             out.push(format!(
-                "“{}” knew the true future of {}. Expect a smaller saving.",
+                "“{}” received the true future of {}. Expect a smaller saving.",
                 short(&readable(pick.case), 40),
                 list(&perfect, 3)
             ));
         }
         let saves_more =
-            |p: &&Pick<'_>| p.saving.measurable && p.saving.mean > pick.saving.mean && !p.broken.is_empty();
-        if let Some(p) = picks[1..].iter().find(saves_more) {
+            |p: &&RankedCase<'_>| p.saving.measurable && p.saving.mean > pick.saving.mean && !p.violated.is_empty();
+        if let Some(p) = ranked[1..].iter().find(saves_more) {
             let case = short(&readable(p.case), 40);
-            out.push(format!("“{case}” would save more but violates limits of {}.", p.broken_signals()));
+            out.push(format!("“{case}” would save more, but it violates limits of {}.", p.violated_signals()));
         }
     }
-    // Notes on models that were not chosen, and on intervals (see above), are no matter for page one.
-    let aside = |n: &&Note| matches!(n.kind, NoteKind::Coverage | NoteKind::OtherContradiction);
-    out.extend(results.model.notes.iter().filter(|n| !aside(n)).map(|n| short(&n.text, 160)));
+    // Page one omits notes on models that were not chosen, and notes on intervals, which are covered above.
+    let omitted = |n: &&Note| matches!(n.kind, NoteKind::Coverage | NoteKind::OtherContradiction);
+    out.extend(results.model.notes.iter().filter(|n| !omitted(n)).map(|n| short(&n.text, 160)));
     out
 }
 
@@ -83,7 +83,7 @@ fn not_reproduced(r: &ReplayCheck) -> String {
         short(&readable(&r.kpi), 40),
         all.saturating_sub(r.within),
         all,
-        spelled_out(r.hours),
+        hours_text(r.hours),
         measured.text,
         with_unit(&simulated.value.text, &unit)
     )

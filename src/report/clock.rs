@@ -20,7 +20,7 @@ impl Clock {
         }
     }
 
-    /// The name of the unknown zone that UTC replaces.
+    /// The requested zone, if it is unknown and replaced by UTC.
     pub fn unknown(&self) -> Option<&str> {
         self.unknown.as_deref()
     }
@@ -29,7 +29,7 @@ impl Clock {
         utc.parse::<Timestamp>().ok().map(|t| t.to_zoned_datetime(self.zone.clone()))
     }
 
-    /// `15 Jul 2024`; `utc` itself if it is not a time.
+    /// `15 Jul 2024`; returns `utc` unchanged if it is not a time.
     pub fn date(&self, utc: &str) -> String {
         self.format(utc, "%-d %b %Y")
     }
@@ -60,20 +60,20 @@ impl Clock {
         Some(seconds as f64 / 86_400.0)
     }
 
-    /// Ticks of the time axis of a run: (hours since the start, label), at round local times.
-    pub fn ticks(&self, start: &str, hours: f64, most: usize) -> Vec<(f64, String)> {
+    /// At most about `limit` ticks of the time axis of a run, at round local times: (hours since the start, label).
+    pub fn ticks(&self, start: &str, hours: f64, limit: usize) -> Vec<(f64, String)> {
         let Some(start) = self.local(start).filter(|_| hours > 0.0 && hours < 2e6) else { return Vec::new() };
         const MINUTES: [i64; 10] = [1, 2, 5, 10, 15, 30, 60, 180, 360, 720];
         const DAYS: [i64; 5] = [1, 2, 3, 7, 14];
-        let most = most as f64;
-        if hours / 24.0 / 14.0 > most {
-            return self.months(&start, hours, most);
+        let limit = limit as f64;
+        if hours / 24.0 / 14.0 > limit {
+            return self.months(&start, hours, limit);
         }
-        let within_day = MINUTES.into_iter().find(|m| hours * 60.0 / *m as f64 <= most);
+        let within_day = MINUTES.into_iter().find(|m| hours * 60.0 / *m as f64 <= limit);
         let (day_step, minutes) = match within_day {
             Some(m) => (1, m),
             None => {
-                let step = DAYS.into_iter().find(|d| hours / 24.0 / *d as f64 <= most);
+                let step = DAYS.into_iter().find(|d| hours / 24.0 / *d as f64 <= limit);
                 (step.unwrap_or(14), 1440)
             }
         };
@@ -116,11 +116,11 @@ impl Clock {
     }
 
     /// Ticks at the first days of months, or of years.
-    fn months(&self, start: &ZonedDateTime, hours: f64, most: f64) -> Vec<(f64, String)> {
+    fn months(&self, start: &ZonedDateTime, hours: f64, limit: f64) -> Vec<(f64, String)> {
         const MONTHS: [i16; 9] = [1, 2, 3, 6, 12, 24, 60, 120, 240];
-        let step = MONTHS.into_iter().find(|m| hours / 730.5 / f64::from(*m) <= most).unwrap_or(600);
+        let step = MONTHS.into_iter().find(|m| hours / 730.5 / f64::from(*m) <= limit).unwrap_or(600);
         let mut ticks = Vec::new();
-        // Counted from January of the first year, so that ticks are at round months.
+        // Months count from January of the first year, so that ticks are at quarters and half-years.
         let mut month = 0i16;
         for _ in 0..4_000 {
             let year = start.date().year() + month / 12;

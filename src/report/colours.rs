@@ -1,7 +1,7 @@
 //! The colours of the cases.
 
 use super::chart;
-use super::verdict::{self, Pick};
+use super::verdict::{self, RankedCase};
 use crate::scenario::results::Results;
 
 /// The palette entry of every case, the same in all scenarios.
@@ -10,11 +10,11 @@ pub struct Colours<'a>(Vec<&'a str>);
 
 impl<'a> Colours<'a> {
     /// The order is: the baseline, the case of page one, the other cases.
-    pub fn new(results: &'a Results, picks: &[Pick<'a>]) -> Self {
-        let baseline = verdict::ran(results).filter_map(|s| s.cases.first()).map(|c| c.name.as_str()).take(1);
-        let others = verdict::ran(results).flat_map(|s| s.cases.iter().skip(1)).map(|c| c.name.as_str());
+    pub fn new(results: &'a Results, ranked: &[RankedCase<'a>]) -> Self {
+        let baseline = verdict::completed(results).filter_map(|s| s.cases.first()).map(|c| c.name.as_str()).take(1);
+        let others = verdict::completed(results).flat_map(|s| s.cases.iter().skip(1)).map(|c| c.name.as_str());
         let mut names: Vec<&str> = Vec::new();
-        for name in baseline.chain(picks.first().map(|p| p.case)).chain(others) {
+        for name in baseline.chain(ranked.first().map(|p| p.case)).chain(others) {
             if !names.contains(&name) {
                 names.push(name);
             }

@@ -10,7 +10,7 @@ pub struct KpiRow<'a> {
     pub case: &'a str,
     pub kpi: &'a str,
     pub unit: &'a str,
-    /// `None` if only the change is known (the objective over the year).
+    /// `None` if only the change is known, as for the objective over the year.
     pub value: Option<Estimate>,
     pub change: Option<Difference>,
 }
@@ -45,8 +45,8 @@ pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<KpiRow<'a>> {
     out
 }
 
-/// The KPIs as CSV (RFC 4180, with `\n` at line ends). Numbers have full precision. A text that a spreadsheet could take
-/// for a formula gets an apostrophe in front. A failed scenario has one row with its exit code.
+/// The KPIs as CSV (RFC 4180, but with `\n` at line ends). Numbers have full precision. A text that a spreadsheet could
+/// interpret as a formula is prefixed with an apostrophe. A failed scenario has one row with its exit code.
 pub fn kpi_csv(results: &Results) -> String {
     let currency = super::verdict::currency(results);
     let mut out = String::from(
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_inert_and_numbers_stay_numbers() {
+    fn formulas_are_escaped_and_numbers_are_not() {
         assert_eq!(field("=1+1"), "\"'=1+1\"");
         assert_eq!(field("@SUM(A1)"), "\"'@SUM(A1)\"");
         assert_eq!(field("-2\"x"), "\"'-2\"\"x\"");

@@ -8,7 +8,7 @@ use super::number::{self, PROSE, Quantity, TABLE, with_unit};
 #[derive(Debug)]
 pub struct Data {
     pub summary: String,
-    /// A sentence on an unknown time zone.
+    /// A sentence on the time zone if it is unknown.
     pub zone: String,
     pub incomplete: Vec<String>,
     pub signals: Vec<SignalRow>,
@@ -53,7 +53,7 @@ pub struct SourceRow {
 pub fn data(results: &Results, clock: &Clock) -> Data {
     let q = &results.quality;
     let summary = if q.grid_steps == 0 {
-        "There are no facts about the log.".to_owned()
+        "The results do not describe the log.".to_owned()
     } else {
         format!(
             "{} to {}: {} steps of {} in {}.",
@@ -75,8 +75,8 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
             .signals
             .iter()
             .map(|s| {
-                let three = number::aligned(&[s.min, s.mean, s.max], TABLE);
-                let [min, mean, max] = [0, 1, 2].map(|i| three[i].clone());
+                let values = number::aligned(&[s.min, s.mean, s.max], TABLE);
+                let [min, mean, max] = [0, 1, 2].map(|i| values[i].clone());
                 let moved = match &s.excitation {
                     None => String::new(),
                     Some(e) if !e.learnable => "never moved, so its effect cannot be learned".to_owned(),
@@ -126,7 +126,7 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
     }
 }
 
-/// The time of a finding: with hours and minutes if it lasts two days or less, else dates only.
+/// The time of a finding, with hours and minutes if it lasts at most two days.
 fn span(first: &str, last: &str, clock: &Clock) -> String {
     if first == last {
         return clock.moment(first);

@@ -9,12 +9,12 @@ use crate::scenario::results::Results;
 use super::csv::{KpiRow, rows};
 use super::{number, text, verdict};
 
-/// The KPIs that differ between results `a` and `b`.
+/// The KPIs that differ between the results `a` and `b`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReportDiff {
     pub a: ReportOrigin,
     pub b: ReportOrigin,
-    /// KPIs that differ, or that only one of the two has.
+    /// KPIs that differ or that only one of the two reports contains.
     pub changes: Vec<KpiChange>,
     /// Number of KPIs that are equal to the last bit.
     pub equal: usize,
@@ -36,7 +36,7 @@ pub struct KpiChange {
     pub case: String,
     pub kpi: String,
     pub unit: String,
-    /// Median; for the objective over the year, the change to the baseline.
+    /// Median; for the objective over the year, the change from the baseline.
     pub a: Option<f64>,
     pub b: Option<f64>,
 }
@@ -57,7 +57,7 @@ pub fn diff(a: &Results, b: &Results) -> ReportDiff {
     for y in rows_b.iter().filter(|y| !rows_a.iter().any(|x| same(x, y))) {
         changes.push(change(y, None, Some(y)));
     }
-    ReportDiff { a: side(a), b: side(b), changes, equal }
+    ReportDiff { a: origin(a), b: origin(b), changes, equal }
 }
 
 fn change(name: &KpiRow<'_>, a: Option<&KpiRow<'_>>, b: Option<&KpiRow<'_>>) -> KpiChange {
@@ -72,7 +72,7 @@ fn change(name: &KpiRow<'_>, a: Option<&KpiRow<'_>>, b: Option<&KpiRow<'_>>) -> 
     }
 }
 
-fn side(r: &Results) -> ReportOrigin {
+fn origin(r: &Results) -> ReportOrigin {
     let p = &r.provenance;
     ReportOrigin {
         plant: r.plant.clone(),
@@ -107,7 +107,7 @@ impl fmt::Display for ReportDiff {
                 _ => 4,
             };
             let figure = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| number::plain(v, digits).text);
-            let by = match (c.a, c.b) {
+            let difference = match (c.a, c.b) {
                 (Some(a), Some(b)) if a == b => "interval only".to_owned(),
                 (Some(a), Some(b)) => number::signed(b - a, 3).text,
                 (None, _) => "new".to_owned(),
@@ -119,7 +119,7 @@ impl fmt::Display for ReportDiff {
                 text::short(&c.kpi, 32),
                 figure(c.a),
                 figure(c.b),
-                by,
+                difference,
                 number::unit(&c.unit),
             ]);
         }

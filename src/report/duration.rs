@@ -5,7 +5,7 @@ use crate::config::TimeSpan;
 use crate::error::plural;
 
 /// A duration in days, hours, minutes or seconds: `14 days`, `24 h`, `30 min`, `10 s`.
-pub fn spelled_out(hours: f64) -> String {
+pub fn hours_text(hours: f64) -> String {
     let (value, unit) = match hours {
         h if h >= 48.0 => (h / 24.0, "days"),
         h if h >= 1.0 => (h, "h"),
@@ -18,7 +18,7 @@ pub fn spelled_out(hours: f64) -> String {
 /// The length of `steps` steps: 24 steps of `10min` → `4 h`.
 pub fn ahead(steps: usize, step: &str) -> String {
     match step.parse::<TimeSpan>() {
-        Ok(s) => spelled_out(s.seconds() * steps as f64 / 3600.0),
+        Ok(s) => hours_text(s.seconds() * steps as f64 / 3600.0),
         Err(_) => plural(steps, "step", "steps"),
     }
 }

@@ -8,14 +8,17 @@ use super::clock::Clock;
 use super::duration::ahead;
 use super::number::{self, PROSE};
 use super::text::{short, tag};
-use super::verdict::{self, Pick};
+use super::verdict::{self, RankedCase};
 
 /// Label and text of each row.
-pub fn evidence(results: &Results, pick: Option<&Pick<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
+pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
     let mut out = vec![("Basis", "simulated, not measured".to_owned())];
     let p = number::percent_text;
     if let Some(s) = pick.map(|p| p.support) {
-        out.push(("Log range", format!("{} inside, {} at the edge, {} outside", p(s.inside), p(s.edge), p(s.outside))));
+        out.push((
+            "Logged range",
+            format!("{} inside, {} at the edge, {} outside", p(s.inside), p(s.edge), p(s.outside)),
+        ));
     }
     out.extend(forecasts(results));
     let m = &results.model;
@@ -43,24 +46,27 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
     let scores = verdict::scores_at_horizon(results);
     if let Some(h) = scores.first().map(|s| s.horizon) {
         let ahead = ahead(h, &m.step);
-        let useless: Vec<String> = scores.iter().filter(|s| s.skill <= 0.0).map(|s| tag(&s.signal, 40)).collect();
-        let useful = scores.iter().map(|s| s.skill).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
-        let grade = match useful {
+        let without_skill: Vec<String> = scores.iter().filter(|s| s.skill <= 0.0).map(|s| tag(&s.signal, 40)).collect();
+        let lowest_skill = scores.iter().map(|s| s.skill).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
+        let grade = match lowest_skill {
             v if v.is_infinite() => "none",
             v if v >= 0.5 => "good",
             v if v >= 0.2 => "fair",
             _ => "weak",
         };
-        let but = match useless.as_slice() {
+        let exceptions = match without_skill.as_slice() {
             [] => String::new(),
             [one] => format!(", except for {one}"),
             more => format!(" for {} of {} signals", scores.len() - more.len(), scores.len()),
         };
         out.push((
             "Forecasts",
-            match useful.is_finite() {
+            match lowest_skill.is_finite() {
                 true => {
-                    format!("{grade}{but}: at least {} less squared error than “no change”, {ahead} ahead", p(useful))
+                    format!(
+                        "{grade}{exceptions}: at least {} less squared error than “no change”, {ahead} ahead",
+                        p(lowest_skill)
+                    )
                 }
                 false => format!("no skill: not better than “no change”, {ahead} ahead"),
             },
@@ -81,7 +87,7 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
 /// Gaps and missing values of the log.
 fn data(results: &Results) -> String {
     let q = &results.quality;
-    // Gaps of all signals split the log. Without such gaps, gaps of single signals are shown.
+    // Gaps in all signals split the log. Gaps in single signals are reported only if there are none.
     let gaps_of = |all_signals: bool| {
         q.findings
             .iter()

@@ -9,9 +9,9 @@ use super::duration::per_step_text;
 use super::evidence::evidence;
 use super::number::{self, Interval, PROSE, Quantity, allowed_range, with_unit};
 use super::text::{Markup, list, marked, readable, short, tag};
-use super::verdict::{self, Answer, CaseRun, Pick, Words};
+use super::verdict::{self, Answer, CaseRun, RankedCase, Words};
 
-/// Most rows of each table on page one; the tables of the scenarios have all rows.
+/// Maximum number of rows of each table on page one. The sections of the scenarios have all rows.
 const MOST_SETPOINTS: usize = 5;
 const MOST_RISKS: usize = 3;
 const MOST_ALARMS: usize = 5;
@@ -19,7 +19,7 @@ const MOST_ALARMS: usize = 5;
 #[derive(Debug)]
 pub struct Front {
     pub answer: Answer,
-    /// There are so many rows that print needs a denser layout to fit on one page.
+    /// Whether page one has so many rows that its print layout must be denser.
     pub crowded: bool,
     pub headline: Markup,
     pub audience: String,
@@ -27,13 +27,13 @@ pub struct Front {
     pub figures: Vec<KeyFigure>,
     pub setpoints: Vec<SetPoint>,
     pub setpoints_left: usize,
-    /// The set-points are advised; else they were only tested.
+    /// Whether the set-points are advised. If not, they were only tested.
     pub advises: bool,
-    /// The step of the ramp, e.g. `10 min`.
+    /// The time step of the ramp, e.g. `10 min`.
     pub step: String,
     /// The controller that moves the set-points.
-    pub how: Markup,
-    pub undo: Markup,
+    pub controller: Markup,
+    pub revert: Markup,
     pub risks: Vec<Risk>,
     pub risks_left: usize,
     /// A sentence on limits that are not in the table.
@@ -44,7 +44,7 @@ pub struct Front {
     pub run: Vec<(&'static str, String)>,
 }
 
-/// One of the large numbers.
+/// A key figure, which page one shows in large print.
 #[derive(Debug)]
 pub struct KeyFigure {
     pub label: String,
@@ -64,7 +64,7 @@ pub struct SetPoint {
     pub advised: Quantity,
     /// Lowest and highest advised value, if the control moves.
     pub moves: Option<(Quantity, &'static str, Quantity)>,
-    /// `None`: no change.
+    /// `None` if the rounded values are equal.
     pub change: Option<Quantity>,
     pub allowed: String,
     pub ramp: String,
@@ -83,12 +83,12 @@ pub struct Risk {
     pub worse: bool,
 }
 
-pub fn front(results: &Results, picks: &[Pick<'_>], currency: &str, clock: &Clock) -> Front {
-    let pick = picks.first();
+pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock: &Clock) -> Front {
+    let pick = ranked.first();
     let money = number::unit(currency);
     let words = verdict::words(results);
-    let (answer, text, because) = headline(results, picks, &money, words);
-    let all_alarms = alarms(results, picks);
+    let (answer, text, because) = headline(results, ranked, &money, words);
+    let all_alarms = alarms(results, ranked);
     let setpoints = pick.map(setpoints).unwrap_or_default();
     let (risks, no_risk) = pick.map(|p| risks(p, clock)).unwrap_or_default();
     let rows = setpoints.len().min(MOST_SETPOINTS) + risks.len().min(MOST_RISKS) + all_alarms.len().min(MOST_ALARMS);
@@ -107,10 +107,10 @@ pub fn front(results: &Results, picks: &[Pick<'_>], currency: &str, clock: &Cloc
         figures: pick.map(|p| figures(results, p, &money, words)).unwrap_or_default(),
         setpoints_left: setpoints.len().saturating_sub(MOST_SETPOINTS),
         setpoints: setpoints.into_iter().take(MOST_SETPOINTS).collect(),
-        how: marked(&pick.map(how).unwrap_or_default()),
+        controller: marked(&pick.map(controller).unwrap_or_default()),
         step: per_step_text(&results.model.step),
         advises: answer != Answer::Dont,
-        undo: marked(&pick.filter(|_| answer != Answer::Dont).map(undo).unwrap_or_default()),
+        revert: marked(&pick.filter(|_| answer != Answer::Dont).map(revert).unwrap_or_default()),
         risks_left: risks.len().saturating_sub(MOST_RISKS),
         risks: risks.into_iter().take(MOST_RISKS).collect(),
         no_risk: marked(&no_risk),
@@ -122,18 +122,18 @@ pub fn front(results: &Results, picks: &[Pick<'_>], currency: &str, clock: &Cloc
 }
 
 /// The answer, the headline, and up to two sentences of reasons.
-fn headline(results: &Results, picks: &[Pick<'_>], money: &str, words: Words) -> (Answer, String, Vec<String>) {
-    let Some(pick) = picks.first() else {
+fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Words) -> (Answer, String, Vec<String>) {
+    let Some(pick) = ranked.first() else {
         let failed = verdict::failed(results).count();
         let reason = match (failed, results.scenarios.len()) {
-            (0, 0) => "There is no scenario.".to_owned(),
+            (0, 0) => "There are no scenarios.".to_owned(),
             (0, _) => "Only the baseline was simulated, so there is nothing to compare it with.".to_owned(),
             (n, all) if n == all => "No scenario was completed. See the errors below.".to_owned(),
             (n, _) => {
                 format!("No case can be compared with its baseline: {} failed.", plural(n, "scenario", "scenarios"))
             }
         };
-        return (Answer::Dont, "change anything because of this report.".into(), vec![reason]);
+        return (Answer::Dont, "change anything based on this report.".into(), vec![reason]);
     };
     let case = short(&readable(pick.case), 40);
     let sum = pick.headline();
@@ -148,7 +148,7 @@ fn headline(results: &Results, picks: &[Pick<'_>], money: &str, words: Words) ->
         }
         Answer::Dont if pick.runs.iter().all(|r| r.case.kpis.iter().all(|k| k.samples.len() == 1)) => {
             because.push(format!("The best case, “{case}”, {gain} in the only simulated future."));
-            "change anything yet: a single simulated future does not separate a saving from chance. Increase `particles`.".into()
+            "change anything yet: a single simulated future cannot distinguish a saving from chance. Increase `particles`.".into()
         }
         Answer::Dont if !pick.saving.measurable => {
             because.push(format!("The best case, “{case}”, {gain}. This difference can be due to chance."));
@@ -158,8 +158,8 @@ fn headline(results: &Results, picks: &[Pick<'_>], money: &str, words: Words) ->
             because.push(format!("The best case, “{case}”, {gain}."));
             "change anything: no case is better than the present operation.".into()
         }
-        Answer::Dont if !pick.broken.is_empty() => {
-            let signals = pick.broken_signals();
+        Answer::Dont if !pick.violated.is_empty() => {
+            let signals = pick.violated_signals();
             because.push(format!("It {gain}, but at a higher risk."));
             format!("run “{case}”: it violates limits of {signals} more often than the present operation.")
         }
@@ -173,7 +173,7 @@ fn headline(results: &Results, picks: &[Pick<'_>], money: &str, words: Words) ->
         }
         Answer::Dont => {
             because.push(format!(
-                "{} of the time is outside the logged operating range, so the gain is a guess.",
+                "{} of the time is outside the logged range, so the gain is unreliable.",
                 number::percent_text(pick.support.outside)
             ));
             format!("run “{case}”: the log contains no similar operation.")
@@ -188,7 +188,7 @@ fn cost_exceeds_gain(e: &Economics, gain: &str) -> String {
     format!("It {gain}, but over {years} years this is less than the cost.")
 }
 
-/// As [`list`], for pieces that are already shortened and marked up.
+/// Like [`list`], for pieces that are already shortened and marked up.
 fn join(pieces: &[&str], most: usize) -> String {
     match pieces {
         [all @ .., last] if pieces.len() <= most && !all.is_empty() => format!("{} and {last}", all.join(", ")),
@@ -198,13 +198,13 @@ fn join(pieces: &[&str], most: usize) -> String {
 }
 
 /// The controller of the case, if it is the same in all scenarios.
-fn how(pick: &Pick<'_>) -> String {
+fn controller(pick: &RankedCase<'_>) -> String {
     let Some(first) = pick.runs.first().map(|r| r.case.controller.as_str()) else { return String::new() };
     let same = pick.runs.iter().all(|r| r.case.controller == first);
     if same && !first.is_empty() { format!("{}.", short(first, 110)) } else { String::new() }
 }
 
-fn figures(results: &Results, pick: &Pick<'_>, money: &str, words: Words) -> Vec<KeyFigure> {
+fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) -> Vec<KeyFigure> {
     let sum = pick.headline();
     let ranged = |label: &str, i: Interval, what| KeyFigure {
         label: label.to_owned(),
@@ -235,7 +235,7 @@ fn figures(results: &Results, pick: &Pick<'_>, money: &str, words: Words) -> Vec
             out.push(payback);
         }
         None if pick.annual.is_some() => {
-            out.push(single("One-time cost, payback", None, "", "[economics] is not given"))
+            out.push(single("One-time cost, payback", None, "", "no [economics] in twin.toml"))
         }
         None => out.push(single("Money per year", None, "", &no_year(results))),
     }
@@ -255,7 +255,7 @@ pub fn no_year(results: &Results) -> String {
     }
 }
 
-fn setpoints(pick: &Pick<'_>) -> Vec<SetPoint> {
+fn setpoints(pick: &RankedCase<'_>) -> Vec<SetPoint> {
     let mut names: Vec<&str> = Vec::new();
     for c in pick.runs.iter().flat_map(|r| &r.case.controls) {
         if !names.contains(&c.signal.as_str()) {
@@ -265,8 +265,8 @@ fn setpoints(pick: &Pick<'_>) -> Vec<SetPoint> {
     names.into_iter().filter_map(|name| setpoint(pick, name)).collect()
 }
 
-/// One control over all scenarios; means have the weights of the year.
-fn setpoint(pick: &Pick<'_>, name: &str) -> Option<SetPoint> {
+/// The values of one control over all scenarios. Means use the weights of the scenarios.
+fn setpoint(pick: &RankedCase<'_>, name: &str) -> Option<SetPoint> {
     let uses: Vec<(f64, &ControlUse)> = pick
         .runs
         .iter()
@@ -301,8 +301,8 @@ fn setpoint(pick: &Pick<'_>, name: &str) -> Option<SetPoint> {
     })
 }
 
-/// The rule for a return to the present operation.
-fn undo(pick: &Pick<'_>) -> String {
+/// The conditions under which staff should return to the present operation.
+fn revert(pick: &RankedCase<'_>) -> String {
     let controls: Vec<&str> = pick.runs.iter().flat_map(|r| &r.case.controls).map(|c| c.signal.as_str()).collect();
     let mut rules: Vec<String> = Vec::new();
     let mut used: Vec<(&str, u8)> = Vec::new();
@@ -312,7 +312,7 @@ fn undo(pick: &Pick<'_>) -> String {
         let low = l.low.filter(|v| v.is_finite()).map(|v| format!("{} falls below {}", tag(&l.signal, 40), at(v)));
         let high = l.high.filter(|v| v.is_finite()).map(|v| format!("{} exceeds {}", tag(&l.signal, 40), at(v)));
         for (end, rule) in [(0, high), (1, low)].into_iter().filter_map(|(end, r)| Some((end, r?))) {
-            // One limit at each end of a signal is enough.
+            // Each end of the range of a signal is listed once.
             if !used.contains(&(l.signal.as_str(), end)) && rules.len() < 2 {
                 used.push((&l.signal, end));
                 rules.push(rule);
@@ -325,14 +325,14 @@ fn undo(pick: &Pick<'_>) -> String {
     if rest.is_empty() { format!("{last}.") } else { format!("{}, or {last}.", rest.join(", ")) }
 }
 
-/// Each limit in the scenario where the case violates it most or comes closest to it, and a sentence on limits of
-/// controls that neither the case nor the baseline violates; those are not listed.
-fn risks(pick: &Pick<'_>, clock: &Clock) -> (Vec<Risk>, String) {
+/// Each limit once, for the scenario in which the case violates it most. Limits of controls that neither the case nor the
+/// baseline violates are not in the list; the returned sentence covers them.
+fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
     let contains = |list: &[(CaseRun<'_>, &LimitUse)], run: &CaseRun<'_>, l: &LimitUse| {
         list.iter().any(|(r, b)| r.scenario.name == run.scenario.name && b.signal == l.signal && b.kind == l.kind)
     };
     let key = |run: &CaseRun<'_>, l: &LimitUse| {
-        (contains(&pick.broken, run, l), contains(&pick.strained, run, l), l.chance, l.share_beyond, l.worst)
+        (contains(&pick.violated, run, l), contains(&pick.tolerated, run, l), l.chance, l.share_beyond, l.worst)
     };
     let mut worst: Vec<(CaseRun<'_>, &LimitUse)> = Vec::new();
     let mut unlisted = 0;
@@ -369,11 +369,11 @@ fn risks(pick: &Pick<'_>, clock: &Clock) -> (Vec<Risk>, String) {
                     _ => String::new(),
                 },
                 unit,
-                worse: contains(&pick.broken, &run, l),
+                worse: contains(&pick.violated, &run, l),
             }
         })
         .collect();
-    // Limits that are violated more than now come first, then hard limits, then by chance.
+    // Limits that are violated more often than now come first, then hard limits, then the most probable violations.
     risks.sort_by(|a, b| {
         let key = |r: &Risk| (!r.worse, r.kind != LimitKind::Hard);
         key(a).cmp(&key(b)).then(b.then.value.total_cmp(&a.then.value))
@@ -391,7 +391,7 @@ fn run(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {
     let name = |s: &str| if s.is_empty() { "–".to_owned() } else { short(s, 12) };
     vec![
         ("Run", name(&p.run_id)),
-        // The report has the time of the end of its data.
+        // The time of the report is the end of its data.
         (
             "Data",
             format!(

@@ -7,7 +7,7 @@ use crate::scenario::results::{ModelCard, ReplayCheck, Results, Score, StepRespo
 
 use super::chart::{self, CoveragePoint, Head, ReliabilityLine, SkillLine};
 use super::clock::Clock;
-use super::duration::{ahead, spelled_out, step_text};
+use super::duration::{ahead, hours_text, step_text};
 use super::number::{self, Interval, PROSE, Quantity, TABLE};
 use super::text::{Markup, marked, readable, tag};
 use super::verdict;
@@ -27,8 +27,8 @@ pub struct Model {
     pub controls: Vec<String>,
     pub responses: Vec<ResponseCells>,
     pub gains: Vec<GainRow>,
-    /// A sentence on controls that no learned signal responds to.
-    pub silent: Markup,
+    /// A sentence on controls to which no learned signal responds.
+    pub ineffective: Markup,
     pub replay: Vec<ReplayRow>,
 }
 
@@ -72,7 +72,7 @@ pub struct ScoreCells {
 #[derive(Debug)]
 pub struct CoverageRow {
     pub ahead: String,
-    /// (coverage, whether it differs from the nominal one by more than chance).
+    /// (coverage, whether its difference from the nominal coverage is too large to be due to chance).
     pub shares: Vec<(Quantity, bool)>,
     /// Coverage of a correct 90 % interval: `87 to 93 %`.
     pub expected: String,
@@ -90,7 +90,7 @@ pub struct ResponseCells {
 pub struct ResponseCell {
     pub svg: String,
     pub unit: String,
-    pub sign: String,
+    pub known_effect: String,
     pub agrees: bool,
 }
 
@@ -102,7 +102,7 @@ pub struct GainRow {
     /// (after, mean, low, high).
     pub points: Vec<(String, Interval)>,
     pub gain: Quantity,
-    pub expected: String,
+    pub known_effect: String,
     pub agrees: bool,
 }
 
@@ -122,7 +122,7 @@ pub struct ReplayRow {
 pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
     let m = &results.model;
     let horizons = table_horizons(m);
-    let (moved, silent) = effective_responses(m);
+    let (moved, ineffective) = effective_responses(m);
     let controls = distinct(moved.iter().map(|r| r.control.as_str()));
     Ok(Model {
         name: m.model.clone(),
@@ -138,13 +138,13 @@ pub fn model(results: &Results, clock: &Clock) -> Result<Model> {
         responses: responses(&moved, &controls, results)?,
         controls: controls.into_iter().map(str::to_owned).collect(),
         gains: moved.iter().map(|r| gain(r, results)).collect(),
-        silent: marked(&silent),
+        ineffective: marked(&ineffective),
         replay: m.replay.iter().map(|r| replay(r, results)).collect(),
     })
 }
 
 fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
-    let kpi = verdict::ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis).find(|k| k.name == r.kpi);
+    let kpi = verdict::completed(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis).find(|k| k.name == r.kpi);
     let share = kpi.is_some_and(|k| k.kind.is_share());
     let within = |v: f64| match share {
         true => Interval::shares(v, r.simulated.p10, r.simulated.p90, TABLE, "%"),
@@ -158,10 +158,10 @@ fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
             true => "–".to_owned(),
             false => unit,
         },
-        // The measured value is rounded as the simulated ones.
+        // The measured value is rounded like the simulated ones.
         measured: within(r.measured).value,
         simulated: within(r.simulated.p50),
-        within: format!("{} of {} segments of {}", r.within, r.segments, spelled_out(r.hours)),
+        within: format!("{} of {} segments of {}", r.within, r.segments, hours_text(r.hours)),
         inside: r.inside,
         priced: verdict::priced_replays(results).any(|p| p.kpi == r.kpi),
     }
@@ -171,7 +171,7 @@ fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
 fn effective_responses(m: &ModelCard) -> (Vec<&StepResponse>, String) {
     let moves = |r: &&StepResponse| r.mean.iter().chain(&r.low).chain(&r.high).any(|v| *v != 0.0);
     let moving: Vec<&str> = distinct(m.responses.iter().filter(moves).map(|r| r.control.as_str()));
-    let silent: Vec<String> = distinct(m.responses.iter().map(|r| r.control.as_str()))
+    let ineffective: Vec<String> = distinct(m.responses.iter().map(|r| r.control.as_str()))
         .into_iter()
         .filter(|c| !moving.contains(c))
         .map(|c| tag(c, 60))
@@ -180,11 +180,11 @@ fn effective_responses(m: &ModelCard) -> (Vec<&StepResponse>, String) {
     // A signal that responds to no control would have an empty row.
     let shown: Vec<&StepResponse> =
         shown.filter(|r| m.responses.iter().filter(|o| o.signal == r.signal).any(|o| moves(&o))).collect();
-    let sentence = match silent.len() {
+    let sentence = match ineffective.len() {
         0 => String::new(),
         _ => format!(
-            "No learned signal responds to {}. The effect of these controls is given by the known equations of the twin, or there is none.",
-            silent.join(", ")
+            "No learned signal responds to {}. These controls act only through the known equations of the twin, or not at all.",
+            ineffective.join(", ")
         ),
     };
     (shown, sentence)
@@ -212,8 +212,8 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
     }
     if let Some(TunedMpc { setting, trials, runs, steps, .. }) = &m.tuned {
         out.push(format!(
-            "Plans cover {} in {}{}{}. These settings are the simplest of {} candidates that perform as well as the best one, tested in closed loop \
-             ({}, {} each) against a plant model of another family that was trained on the other half of the log",
+            "Plans cover {} in {}{}{}. These are the simplest settings of {} candidates that perform as well as the best one. The candidates were tested in \
+             closed loop ({}, {} each) against a plant model of another family, trained on the other half of the log",
             crate::config::TimeSpan::from_steps(setting.horizon, step_ms(m)),
             crate::error::plural(setting.moves, "move", "moves"),
             if setting.replan > 1 { format!(", replanned every {} steps", setting.replan) } else { String::new() },
@@ -236,7 +236,7 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     out
 }
 
-/// The horizons of the tables: the first step, half and all of the control horizon, or the nearest scored ones.
+/// The horizons of the tables: the first step, half the control horizon and the control horizon, or the nearest scored ones.
 fn table_horizons(m: &ModelCard) -> Vec<usize> {
     let mut scored: Vec<usize> = m.scores.iter().map(|s| s.horizon).collect();
     scored.sort_unstable();
@@ -271,7 +271,7 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
         .into_iter()
         .enumerate()
         .map(|(i, signal)| {
-            // Persistence has skill zero by definition. It is the zero line of the chart.
+            // The skill of persistence is zero by definition; it is the zero line of the chart.
             let lines: Vec<SkillLine<'_>> = models
                 .iter()
                 .enumerate()
@@ -298,7 +298,7 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
         .collect()
 }
 
-/// A skill. A value far below zero carries no information, so it is cut off.
+/// A skill for a table. How far a value is below −10 is of no interest.
 fn score(skill: f64) -> Option<Quantity> {
     let mut q = number::fixed(skill, 2);
     if skill < -9.99 {
@@ -338,7 +338,7 @@ fn groups<T>(m: &ModelCard, rows: impl Fn(&str) -> Vec<T>) -> Vec<Group<T>> {
         .collect()
 }
 
-/// Scores of the chosen model, without signals that have no error.
+/// Scores of the chosen model for a signal, without those that have no error.
 fn chosen<'a>(m: &'a ModelCard, signal: &'a str) -> impl Iterator<Item = &'a Score> {
     m.scores.iter().filter(move |s| s.signal == signal && s.model == m.model && s.rmse > 0.0)
 }
@@ -376,7 +376,7 @@ fn reliability(m: &ModelCard, horizons: &[usize]) -> Result<Vec<ReliabilityChart
         let quantiles = Head {
             id: &format!("reliability-{}", i + 1),
             title: &format!("Share of measured values of {signal} below each quantile of their forecast"),
-            description: &format!("At the longest horizon {} are below the median.", number::percent_text(below)),
+            description: &format!("At the longest horizon, {} are below the median.", number::percent_text(below)),
         };
         let coverage = Head {
             id: &format!("coverage-{}", i + 1),
@@ -401,7 +401,7 @@ fn responses(all: &[&StepResponse], controls: &[&str], results: &Results) -> Res
         .into_iter()
         .map(|signal| {
             let response_to = |control: &str| all.iter().copied().find(|r| r.signal == signal && r.control == control);
-            // Charts of one row have the same scale if the controls have the same unit.
+            // Charts in one row have the same scale if they have the same unit.
             let row: Vec<&StepResponse> = controls.iter().filter_map(|c| response_to(c)).collect();
             let cells = controls
                 .iter()
@@ -423,7 +423,7 @@ fn responses(all: &[&StepResponse], controls: &[&str], results: &Results) -> Res
                     Ok(Some(ResponseCell {
                         svg: chart::response(head, r, range)?,
                         unit,
-                        sign: expected(r),
+                        known_effect: known_effect(r),
                         agrees: r.agrees,
                     }))
                 })
@@ -433,18 +433,18 @@ fn responses(all: &[&StepResponse], controls: &[&str], results: &Results) -> Res
         .collect()
 }
 
-fn expected(r: &StepResponse) -> String {
+fn known_effect(r: &StepResponse) -> String {
     match r.expected {
-        Some(Effect::Up) => "known to raise it".into(),
-        Some(Effect::Down) => "known to lower it".into(),
-        Some(Effect::None) => "known to have no effect on it".into(),
+        Some(Effect::Up) => "increase".into(),
+        Some(Effect::Down) => "decrease".into(),
+        Some(Effect::None) => "none".into(),
         None => String::new(),
     }
 }
 
 /// `kWh/l/s` → `kWh/(l/s)` for a control in l/s.
 fn gain_unit(r: &StepResponse, results: &Results) -> String {
-    let mut uses = verdict::ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.controls);
+    let mut uses = verdict::completed(results).flat_map(|s| &s.cases).flat_map(|c| &c.controls);
     let control = uses.find(|u| u.signal == r.control).map(|u| u.unit.as_str()).filter(|u| u.contains('/'));
     let bracketed = control.and_then(|u| Some(format!("{}/({u})", r.unit.strip_suffix(u)?.strip_suffix('/')?)));
     number::unit(bracketed.as_deref().unwrap_or(&r.unit))
@@ -456,7 +456,7 @@ fn gain(r: &StepResponse, results: &Results) -> GainRow {
         .filter(|_| n >= 3)
         .map(|k| {
             let i = (k * (n - 1)) / 3;
-            (spelled_out(r.hours[i]), number::within(r.mean[i], r.low[i], r.high[i], PROSE))
+            (hours_text(r.hours[i]), number::within(r.mean[i], r.low[i], r.high[i], PROSE))
         })
         .collect();
     let (low, high) = (r.low.last().copied().unwrap_or(r.gain), r.high.last().copied().unwrap_or(r.gain));
@@ -466,7 +466,7 @@ fn gain(r: &StepResponse, results: &Results) -> GainRow {
         unit: gain_unit(r, results),
         points,
         gain: number::within(r.gain, low, high, PROSE).value.with_sign(),
-        expected: expected(r),
+        known_effect: known_effect(r),
         agrees: r.agrees,
     }
 }

@@ -32,7 +32,7 @@ impl Quantity {
 
     /// The number with a plus sign if it is positive.
     pub fn with_sign(self) -> Self {
-        Self { text: plus(self.value, self.text), ..self }
+        Self { text: with_plus(self.value, self.text), ..self }
     }
 
     /// The HTML element. The text contains digits, signs and spaces only.
@@ -101,16 +101,16 @@ fn at_place(v: f64, place: i32) -> String {
 fn scientific(v: f64, decimals: i32) -> String {
     let text = format!("{:.*e}", usize::try_from(decimals).unwrap_or(0), v);
     let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
-    let raised: String = power.chars().map(|c| if c == '-' { '⁻' } else { raise(c) }).collect();
+    let raised: String = power.chars().map(|c| if c == '-' { '⁻' } else { superscript(c) }).collect();
     format!("{}×10{raised}", mantissa.replace('-', &MINUS.to_string()))
 }
 
 /// A digit as superscript; other characters stay unchanged.
-fn raised_digit(c: char) -> char {
-    if c.is_ascii_digit() { raise(c) } else { c }
+fn superscript_digit(c: char) -> char {
+    if c.is_ascii_digit() { superscript(c) } else { c }
 }
 
-fn raise(c: char) -> char {
+fn superscript(c: char) -> char {
     const UP: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     c.to_digit(10).and_then(|d| UP.get(d as usize)).copied().unwrap_or(c)
 }
@@ -131,7 +131,7 @@ fn trim(text: String) -> String {
     }
 }
 
-/// `v` rounded to the same place as `other`; empty if it is zero then.
+/// `v` rounded to the same place as `other`; the text is empty if the result is zero.
 pub fn rounded_like(v: f64, other: &Quantity) -> Quantity {
     let mut text = at_place(v, other.place);
     if !text.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
@@ -140,7 +140,7 @@ pub fn rounded_like(v: f64, other: &Quantity) -> Quantity {
     Quantity::new(v, text, other.place)
 }
 
-/// `10–25`, or `−5 to 10`, because a dash next to a minus sign is hard to read.
+/// A range: `10–25`, or `−5 to 10`, because a dash next to a minus sign is hard to read.
 pub fn span(low: &Quantity, high: &Quantity) -> String {
     format!("{}{}{}", low.text, dash(low, high), high.text)
 }
@@ -150,12 +150,12 @@ pub fn dash(low: &Quantity, high: &Quantity) -> &'static str {
     if low.text.starts_with(MINUS) || high.text.starts_with(MINUS) { " to " } else { "–" }
 }
 
-/// Several numbers with the same number of decimals, which the largest of them determines.
+/// Several numbers with the same number of decimals, which follows from the largest number.
 pub fn aligned(values: &[f64], digits: i32) -> Vec<Quantity> {
     at_common_place(values, common_place(values, digits))
 }
 
-/// As [`aligned`], with enough decimals to resolve a hundredth of `range`, if given.
+/// Like [`aligned`], with enough decimals to resolve a hundredth of `range`, if given.
 pub fn aligned_within(values: &[f64], digits: i32, range: Option<f64>) -> Vec<Quantity> {
     let place = common_place(values, digits);
     at_common_place(values, range.filter(|r| *r > 0.0 && r.is_finite()).map_or(place, |r| place.min(exponent(r) - 2)))
@@ -173,7 +173,7 @@ fn at_common_place(values: &[f64], place: i32) -> Vec<Quantity> {
     zip.map(|(v, t)| Quantity::new(*v, t[..t.len() - zeros].trim_end_matches('.').to_owned(), place)).collect()
 }
 
-/// `value` in [`low`, `high`], rounded to the place that the half-width of the interval gives.
+/// `value` and its interval from `low` to `high`, rounded to the place that follows from the half-width.
 pub fn within(value: f64, low: f64, high: f64, digits: i32) -> Interval {
     let half = (high - low).abs() / 2.0;
     let place = last_place(value, half, digits);
@@ -187,20 +187,20 @@ pub fn within(value: f64, low: f64, high: f64, digits: i32) -> Interval {
 }
 
 impl Interval {
-    /// Shares as percentages; `what` is the unit, e.g. `%`.
-    pub fn shares(value: f64, low: f64, high: f64, digits: i32, what: &str) -> Self {
+    /// Shares as percentages, followed by `unit`, e.g. `%`.
+    pub fn shares(value: f64, low: f64, high: f64, digits: i32, unit: &str) -> Self {
         let i = within(100.0 * value, 100.0 * low, 100.0 * high, digits);
-        let q = |q: Quantity, v| Quantity::new(v, format!("{}\u{a0}{what}", q.text), q.place - 2);
+        let q = |q: Quantity, v| Quantity::new(v, format!("{}\u{a0}{unit}", q.text), q.place - 2);
         Self { value: q(i.value, value), low: q(i.low, low), high: q(i.high, high) }
     }
 
-    /// The interval with plus signs at positive numbers.
+    /// The interval with a plus sign before each positive number.
     pub fn with_signs(self) -> Self {
         Self { value: self.value.with_sign(), low: self.low.with_sign(), high: self.high.with_sign() }
     }
 }
 
-/// A number from a configuration file, such as a limit, with all its digits.
+/// A number from a configuration file, such as a limit, with up to six digits.
 pub fn exact(v: f64) -> Quantity {
     plain(v, 6)
 }
@@ -215,7 +215,7 @@ pub fn signed(v: f64, digits: i32) -> Quantity {
     plain(v, digits).with_sign()
 }
 
-fn plus(v: f64, text: String) -> String {
+fn with_plus(v: f64, text: String) -> String {
     if v > 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b)) { format!("+{text}") } else { text }
 }
 
@@ -285,7 +285,7 @@ pub fn unit(text: &str) -> String {
     for c in text.chars().chain(['\0']) {
         if c.is_alphanumeric() || (raised && c == '-') {
             if raised {
-                out.push(if c == '-' { '⁻' } else { raise(c) })
+                out.push(if c == '-' { '⁻' } else { superscript(c) })
             } else {
                 word.push(c)
             }
@@ -297,8 +297,8 @@ pub fn unit(text: &str) -> String {
             "degF" => out.push_str("°F"),
             "deg" => out.push('°'),
             "Ohm" | "ohm" => out.push('Ω'),
-            "m2" | "km2" | "cm2" | "mm2" | "ft2" => out.extend(word.chars().map(raised_digit)),
-            "m3" | "cm3" | "dm3" | "ft3" => out.extend(word.chars().map(raised_digit)),
+            "m2" | "km2" | "cm2" | "mm2" | "ft2" => out.extend(word.chars().map(superscript_digit)),
+            "m3" | "cm3" | "dm3" | "ft3" => out.extend(word.chars().map(superscript_digit)),
             other => out.push_str(other),
         }
         word.clear();
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_end_where_the_interval_ends() {
+    fn the_interval_determines_the_number_of_digits() {
         assert_eq!(interval(12_345.0, 10_245.0, 14_445.0), "12_300 (10_200 to 14_400)");
         assert_eq!(interval(34.21, 25.9, 42.5), "34 (26 to 43)");
         assert_eq!(interval(1.2345, 1.2145, 1.2545), "1.23 (1.21 to 1.25)");
@@ -376,7 +376,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_printed_number_reads_back_within_its_rounding(v in -1e9f64..1e9, half in 0.0f64..1e6) {
+        fn printed_numbers_parse_back_within_the_rounding_error(v in -1e9f64..1e9, half in 0.0f64..1e6) {
             let i = within(v, v - half, v + half, TABLE);
             let read: f64 = i.value.text.replace(MINUS, "-").replace(GAP, "").parse().unwrap();
             let place = 10f64.powi(last_place(v, half, TABLE));

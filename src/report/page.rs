@@ -1,4 +1,4 @@
-//! The page: the data of the template.
+//! The page: the data for the template.
 
 use crate::error::{Error, Result};
 use crate::scenario::results::Results;
@@ -56,19 +56,19 @@ struct Formula {
 /// Renders the report as one self-contained HTML file. The same results give the same bytes.
 ///
 /// # Errors
-/// [`Error::Internal`] if a chart or the template fails, which is a defect of the program.
+/// [`Error::Internal`] if a chart or the template fails, which is a bug in the program.
 pub fn render(results: &Results) -> Result<String> {
     let clock = Clock::new(&results.timezone);
     let currency = verdict::currency(results);
-    let picks = verdict::rank(results);
-    let colours = Colours::new(results, &picks);
+    let ranked = verdict::rank(results);
+    let colours = Colours::new(results, &ranked);
     let sections = scenario::sections(results, &clock, &currency, &colours)?;
-    let year = year::year(results, &picks, &currency, &colours)?;
+    let year = year::year(results, &ranked, &currency, &colours)?;
     let page = Page {
         style: STYLE,
         plant_short: super::text::short(&super::text::readable(&results.plant), 80),
         money: number::unit(&currency),
-        front: front::front(results, &picks, &currency, &clock),
+        front: front::front(results, &ranked, &currency, &clock),
         orders: orders(&sections),
         failures: verdict::failed(results).count(),
         sections,
@@ -102,7 +102,7 @@ fn orders(sections: &[Section]) -> Vec<Order> {
 
 fn formulas(results: &Results, currency: &str) -> Vec<Formula> {
     let mut out: Vec<Formula> = Vec::new();
-    for k in verdict::ran(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis) {
+    for k in verdict::completed(results).flat_map(|s| &s.cases).flat_map(|c| &c.kpis) {
         if !out.iter().any(|f| f.name == k.name) {
             let unit = number::unit(&k.unit);
             let share = k.kind.is_share();

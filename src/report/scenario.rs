@@ -11,7 +11,7 @@ use super::text::{Markup, list, marked, readable, short, tag};
 use super::trends::{ChartFigure, charts};
 use super::verdict;
 
-/// Most charts per scenario and per report, so that the report stays readable and small enough for a mail (guess).
+/// Maximum number of charts per scenario and per report. It keeps the report readable and small enough for an e-mail (guess).
 const MOST_CHARTS: usize = 8;
 const MOST_CHARTS_IN_ALL: usize = 160;
 
@@ -99,10 +99,10 @@ pub struct LimitCell {
     pub when: String,
 }
 
-/// Sections of all scenarios; failed scenarios come first.
+/// The sections of all scenarios, those of failed scenarios first.
 pub fn sections(results: &Results, clock: &Clock, currency: &str, colours: &Colours<'_>) -> Result<Vec<Section>> {
     let most = (MOST_CHARTS_IN_ALL / results.scenarios.len().max(1)).clamp(3, MOST_CHARTS);
-    let ordered = verdict::failed(results).chain(verdict::ran(results));
+    let ordered = verdict::failed(results).chain(verdict::completed(results));
     ordered.enumerate().map(|(i, s)| section(i + 1, s, clock, currency, colours, most)).collect()
 }
 
@@ -117,7 +117,10 @@ fn section(
     let id = format!("s{n}");
     let failed = s.exit_code != 0 || s.error.is_some() || s.cases.is_empty();
     let failure = failed.then(|| {
-        (s.exit_code, s.error.clone().unwrap_or_else(|| "There are no results and no error message.".to_owned()))
+        (
+            s.exit_code,
+            s.error.clone().unwrap_or_else(|| "The scenario has neither results nor an error message.".to_owned()),
+        )
     });
     let cases: &[CaseResult] = if failed { &[] } else { &s.cases };
     let (violated, kept) = limits(cases, clock, colours);
@@ -185,7 +188,7 @@ fn kpis(cases: &[CaseResult], currency: &str, colours: &Colours<'_>) -> Table {
     Table { columns: columns(cases, colours), rows }
 }
 
-/// `outdoor_temp + 6 K` with its name as a tag.
+/// A change such as `outdoor_temp + 6 K`, with the name of the signal as a tag.
 fn change(text: &str) -> String {
     match text.split_once(' ') {
         Some((name, rest)) if !text.contains('`') => format!("{} {rest}", tag(name, 60)),
@@ -221,13 +224,15 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
     }
 }
 
-/// The sentence on the re-scoring of plans on unseen ensemble members.
+/// The sentence on the re-scoring of plans on other ensemble members.
 fn optimism_check(p: &OptimismCheck) -> Option<String> {
     let gap = p.gap()?;
     let verdict = if p.share() < 1.0 { ", so they are too optimistic" } else { "" };
     let lost = number::percent_text(gap.abs());
     let difference = if gap >= 0.0 { format!("{lost} less") } else { format!("{lost} more") };
-    Some(format!("re-scored on unseen ensemble members, its plans save {difference} than predicted{verdict}"))
+    Some(format!(
+        "on ensemble members that were not used for planning, its plans save {difference} than predicted{verdict}"
+    ))
 }
 
 fn controls(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<ControlRow> {
@@ -238,7 +243,7 @@ fn controls(cases: &[CaseResult], colours: &Colours<'_>) -> Vec<ControlRow> {
 fn control(first: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> ControlRow {
     let uses: Vec<(&CaseResult, &ControlUse)> =
         cases.iter().filter_map(|c| c.controls.iter().find(|u| u.signal == first.signal).map(|u| (c, u))).collect();
-    // All cases have the same number of decimals.
+    // The values of all cases have the same number of decimals.
     let range = first.low.zip(first.high).map(|(l, h)| h - l);
     let means: Vec<f64> = uses.iter().map(|(_, u)| u.mean).collect();
     let means = number::aligned_within(&means, PROSE, range);

@@ -25,7 +25,7 @@ pub struct Row {
     pub unit: String,
     /// Price in the objective, in words.
     pub priced: String,
-    /// A sum, separated by a line.
+    /// Whether the row is a sum, which a line separates from the others.
     pub total: bool,
     pub cells: Vec<Cell>,
 }
@@ -54,7 +54,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// `price` determines which direction is better: a KPI with a positive price should decrease.
+    /// The sign of `price` gives the better direction: a KPI with a positive price should decrease.
     pub fn new(d: &Difference, price: Option<f64>) -> Self {
         Self::from_interval(d, number::difference(d, TABLE), price)
     }
@@ -72,7 +72,7 @@ impl Change {
             Some(true) => "good",
             Some(false) => "bad",
         };
-        // The half-width is rounded as the change; if it is zero then, it is not printed.
+        // The half-width is rounded like the change. If the result is zero, it is not printed.
         let share = i.value.text.contains('%');
         let half = (symmetric && !share).then(|| number::rounded_like(half, &i.value).text);
         Self { value: i.value, half, low: i.low, high: i.high, measurable: d.measurable, tone }
@@ -155,7 +155,7 @@ pub fn economics_rows(cases: &[&Economics], noun: &str) -> Vec<Row> {
         v => years(v),
     };
     let share = |e: &Economics, v: Option<f64>, none: &str| match v {
-        // A larger value is not credible with more digits.
+        // More digits of such a large value would not be credible.
         Some(v) if v > 10.0 => Cell::note("above 1\u{202f}000\u{a0}%"),
         Some(v) => Cell { value: Some(number::percent(v)), ..Cell::default() },
         None if e.capex <= 0.0 => Cell::note("no investment"),

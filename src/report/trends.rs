@@ -26,7 +26,7 @@ pub struct ChartFigure {
     pub rows: Vec<(String, Vec<String>)>,
 }
 
-/// The signals for charts: those with limits, those of priced KPIs, the controls, the outputs, and those of other KPIs.
+/// The signals for charts, in this order: signals with limits, those of priced KPIs, controls, outputs, those of other KPIs.
 fn important(cases: &[CaseResult]) -> Vec<&Trend> {
     let Some(first) = cases.first() else { return Vec::new() };
     let simulated = |t: &Trend| matches!(t.role, Role::Derived | Role::Output | Role::State);
@@ -146,7 +146,7 @@ fn limit_lines(signal: &str, cases: &[CaseResult]) -> Vec<Limit> {
             out.push(Limit { name, value });
         }
     };
-    // The allowed range of a control is given by its hard limits.
+    // The hard limits of a control are its allowed range.
     for l in cases.iter().flat_map(|c| &c.limits).filter(|l| l.signal == signal) {
         let name = if l.kind == LimitKind::Hard { "hard limit" } else { "soft limit" };
         add(name, l.low);

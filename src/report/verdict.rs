@@ -1,11 +1,12 @@
-//! The verdict: do, try or don't. It names the case to run and is computed from the results alone.
+//! The verdict: do, try or don't, and the case to run. It depends on the results alone.
 //!
-//! The rule, which the report prints as well:
-//! - A case other than the baseline is a candidate if it violates no limit more often than the baseline (a soft limit:
-//!   over all scenarios, or in one scenario for more than 1 % of the time), if it is within the logged range for most of
-//!   the time, and if its gain pays for its cost. The candidate with the largest saving is chosen.
+//! The report prints these rules in its section on the method:
+//! - A case other than the baseline is a candidate if it is within the logged range for at least half of the time, if its
+//!   gain pays for its cost, and if it violates no limit more often than the baseline. More violations of a soft limit in
+//!   one scenario are tolerated if they last less than 1 % of the time and if there are none over all scenarios. The
+//!   candidate with the largest saving is chosen.
 //! - The answer is **don't** if there is no candidate, or if its saving is not measurable.
-//! - The answer is **try** if there is a caveat ([`Pick::caveats`]), else **do**.
+//! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), else **do**.
 
 use crate::scenario::results::{
     AnnualResult, CaseResult, Difference, Economics, Estimate, LimitKind, LimitUse, OptimismCheck, ReplayCheck,
@@ -22,15 +23,15 @@ const SLACK_SHARE: f64 = 0.001;
 const SLACK_SOFT: f64 = 0.01;
 /// More than this share of the time outside the logged range is a caveat (guess).
 const OUTSIDE_TRY: f64 = 0.05;
-/// More than this share of the time outside the logged range rules a case out (guess).
+/// More than this share of the time outside the logged range excludes a case (guess).
 const OUTSIDE_DONT: f64 = 0.5;
-/// A 90 % interval with a lower measured coverage than this at the control horizon is too narrow (guess).
+/// A 90 % interval is too narrow if its measured coverage at the control horizon is lower than this (guess).
 pub const LEAST_COVERAGE: f64 = 0.8;
-/// A violation by a relative increase up to this factor does not count (guess).
+/// A relative increase of the time in violation by up to this factor does not count (guess).
 const SLACK_FACTOR: f64 = 1.1;
-/// The chance of a violation is an estimate over particles: an increase below so many particles does not count (guess).
+/// An increase of the chance of a violation by fewer than this number of particles does not count (guess).
 const SLACK_PARTICLES: f64 = 1.5;
-/// Nor does an increase of the chance below this, with any number of particles (guess).
+/// An increase of the chance of a violation below this does not count, whatever the number of particles (guess).
 const SLACK_CHANCE: f64 = 0.05;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Answer {
         }
     }
 
-    /// CSS class.
+    /// The CSS class.
     pub fn class(self) -> &'static str {
         match self {
             Self::Do => "do",
@@ -65,42 +66,42 @@ pub struct CaseRun<'a> {
     pub scenario: &'a ScenarioResult,
     pub baseline: &'a CaseResult,
     pub case: &'a CaseResult,
-    /// Days of the year, or hours if no scenario has days.
+    /// Days of the year that the scenario represents, or its hours if no scenario has days.
     pub weight: f64,
 }
 
-/// A case over all scenarios, and its verdict.
+/// A case with its results in all scenarios and its verdict.
 #[derive(Debug, Clone)]
-pub struct Pick<'a> {
+pub struct RankedCase<'a> {
     pub case: &'a str,
     pub runs: Vec<CaseRun<'a>>,
-    /// Saving of the objective, −(case − baseline), reduced by the optimism of the plans.
+    /// Decrease of the objective, baseline − case, discounted if its plans are over-optimistic.
     pub saving: Difference,
-    /// Re-scoring of its plans, over all runs.
+    /// Re-scoring of its plans in all runs.
     pub optimism_check: OptimismCheck,
     /// The sum over the year, if the scenarios have weights.
     pub annual: Option<&'a AnnualResult>,
     pub economics: Option<&'a Economics>,
     pub support: SupportShare,
     /// Limits that the case violates more often than the baseline.
-    pub broken: Vec<(CaseRun<'a>, &'a LimitUse)>,
+    pub violated: Vec<(CaseRun<'a>, &'a LimitUse)>,
     /// Soft limits that the case violates more often in one scenario, but not over all scenarios.
-    pub strained: Vec<(CaseRun<'a>, &'a LimitUse)>,
+    pub tolerated: Vec<(CaseRun<'a>, &'a LimitUse)>,
     /// Reasons to doubt the result.
     pub caveats: Vec<String>,
     pub answer: Answer,
 }
 
-impl Pick<'_> {
-    /// The median net present value is negative.
+impl RankedCase<'_> {
+    /// Whether the median net present value is negative.
     pub fn loses_money(&self) -> bool {
         self.economics.is_some_and(|e| e.npv.p50 < 0.0)
     }
 
-    /// The signals whose limits the case violates more than the baseline: `a`, `a and b`, or `a, b and 2 more`.
-    pub fn broken_signals(&self) -> String {
+    /// The signals whose limits the case violates more often than the baseline: `a`, `a and b`, or `a, b and 2 more`.
+    pub fn violated_signals(&self) -> String {
         let mut names: Vec<String> = Vec::new();
-        for (_, used) in &self.broken {
+        for (_, used) in &self.violated {
             let name = tag(&used.signal, 40);
             if !names.contains(&name) {
                 names.push(name);
@@ -126,9 +127,9 @@ impl Pick<'_> {
         }
     }
 
-    /// The saving that page one shows: the yearly benefit of the economics if there is one, else the saving of the objective.
+    /// The saving that page one shows: the yearly benefit from the economics if there is one, else the saving of the objective.
     pub fn headline(&self) -> Saving {
-        // A benefit with the opposite sign of the saving would mislead.
+        // A benefit with the opposite sign of the saving would be misleading.
         let economics = self.economics.filter(|e| (e.benefit_per_year.p50 >= 0.0) == (self.saving.mean >= 0.0));
         match economics {
             Some(e) => Saving {
@@ -156,13 +157,13 @@ pub struct Saving {
     pub per: String,
 }
 
-/// −d: a decrease of the objective is a saving.
+/// The saving: a decrease of the objective.
 pub fn saving(d: &Difference) -> Difference {
     Difference { mean: -d.mean, low: -d.high, high: -d.low, measurable: d.measurable }
 }
 
-/// Completed scenarios.
-pub fn ran(results: &Results) -> impl Iterator<Item = &ScenarioResult> {
+/// Scenarios that ran without an error.
+pub fn completed(results: &Results) -> impl Iterator<Item = &ScenarioResult> {
     results.scenarios.iter().filter(|s| s.exit_code == 0 && s.error.is_none() && !s.cases.is_empty())
 }
 
@@ -183,11 +184,11 @@ pub fn currency(results: &Results) -> String {
     "cost units".into()
 }
 
-/// Words for a decrease of the objective.
+/// The wording for a decrease of the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
     pub noun: &'static str,
-    /// The verb, and the text after the amount.
+    /// The verb and the text after the amount.
     gains: (&'static str, &'static str),
     loses: (&'static str, &'static str),
 }
@@ -205,19 +206,19 @@ impl Words {
     }
 }
 
-/// A negative objective is an income: a decrease is then a gain, not a saving.
+/// The wording: a decrease of a negative objective, which is an income, is a gain and not a saving.
 pub fn words(results: &Results) -> Words {
     let weight = |s: &ScenarioResult| s.days_per_year.unwrap_or(1.0) / s.hours.max(1e-9);
-    let now: f64 = ran(results).filter_map(|s| Some(weight(s) * s.cases.first()?.objective.p50)).sum();
+    let now: f64 = completed(results).filter_map(|s| Some(weight(s) * s.cases.first()?.objective.p50)).sum();
     match now < 0.0 {
         true => Words { noun: "Gain", gains: ("earns", " more"), loses: ("earns", " less") },
         false => Words { noun: "Saving", gains: ("saves", ""), loses: ("costs", " more") },
     }
 }
 
-/// Replay checks of the KPIs that have a price or count as benefit.
+/// Replay checks of the KPIs that have a price or contribute to the benefit.
 pub fn priced_replays(results: &Results) -> impl Iterator<Item = &ReplayCheck> {
-    let priced: Vec<&str> = ran(results)
+    let priced: Vec<&str> = completed(results)
         .take(1)
         .flat_map(|s| s.cases.iter().take(1))
         .flat_map(|c| &c.kpis)
@@ -227,21 +228,22 @@ pub fn priced_replays(results: &Results) -> impl Iterator<Item = &ReplayCheck> {
     results.model.replay.iter().filter(move |r| priced.contains(&r.kpi.as_str()))
 }
 
-/// All cases, the best one first; it is the case of page one. Empty if no case can be compared with a baseline.
-pub fn rank(results: &Results) -> Vec<Pick<'_>> {
-    let mut picks: Vec<Pick<'_>> = names(results).into_iter().filter_map(|name| assess(results, name)).collect();
-    let most = picks.iter().map(|p| p.runs.len()).max().unwrap_or(0);
-    picks.sort_by(|a, b| {
-        let key = |p: &Pick<'_>| (p.runs.len() < most, p.answer == Answer::Dont);
+/// All cases except the baseline, the best one first. Page one is about the best one. Empty if no case can be compared
+/// with a baseline.
+pub fn rank(results: &Results) -> Vec<RankedCase<'_>> {
+    let mut ranked: Vec<RankedCase<'_>> = names(results).into_iter().filter_map(|name| assess(results, name)).collect();
+    let most = ranked.iter().map(|p| p.runs.len()).max().unwrap_or(0);
+    ranked.sort_by(|a, b| {
+        let key = |p: &RankedCase<'_>| (p.runs.len() < most, p.answer == Answer::Dont);
         key(a).cmp(&key(b)).then(b.saving.mean.total_cmp(&a.saving.mean))
     });
-    picks
+    ranked
 }
 
 /// Cases other than the baseline, in order of appearance.
 fn names(results: &Results) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for case in ran(results).flat_map(|s| s.cases.iter().skip(1)) {
+    for case in completed(results).flat_map(|s| s.cases.iter().skip(1)) {
         if !names.contains(&case.name.as_str()) {
             names.push(&case.name);
         }
@@ -249,9 +251,9 @@ fn names(results: &Results) -> Vec<&str> {
     names
 }
 
-fn assess<'a>(results: &'a Results, name: &'a str) -> Option<Pick<'a>> {
-    let weighted = ran(results).any(|s| s.days_per_year.is_some());
-    let runs: Vec<CaseRun<'a>> = ran(results)
+fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
+    let weighted = completed(results).any(|s| s.days_per_year.is_some());
+    let runs: Vec<CaseRun<'a>> = completed(results)
         .filter_map(|scenario| {
             let baseline = scenario.cases.first()?;
             let case = scenario.cases.iter().skip(1).find(|c| c.name == name)?;
@@ -266,26 +268,26 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<Pick<'a>> {
     };
     let mut optimism_check = OptimismCheck::default();
     runs.iter().filter_map(|r| r.case.optimism_check.as_ref()).for_each(|p| optimism_check.add(p));
-    // without the part of the saving that plans achieve only on the members that they were optimised for
+    // If the plans are over-optimistic, only the saving on the other ensemble members counts.
     let saved = saved.scaled(optimism_check.share());
     let support = mean_support(&runs);
-    let (broken, strained): (Vec<_>, Vec<_>) =
-        runs.iter().flat_map(|run| violated_more(*run)).partition(|(run, used)| rules_out(*run, used, &runs));
-    let mut pick = Pick {
+    let (violated, tolerated): (Vec<_>, Vec<_>) =
+        runs.iter().flat_map(|run| violated_more(*run)).partition(|(run, used)| excludes(*run, used, &runs));
+    let mut pick = RankedCase {
         case: name,
         saving: saved,
         optimism_check,
         economics: annual.and_then(|a| a.economics.as_ref()),
         annual,
         support,
-        broken,
-        strained,
+        violated,
+        tolerated,
         caveats: Vec::new(),
         answer: Answer::Dont,
         runs,
     };
     pick.caveats = caveats(results, &pick);
-    let bad = !pick.broken.is_empty() || support.outside > OUTSIDE_DONT || !saved.measurable || saved.mean <= 0.0;
+    let bad = !pick.violated.is_empty() || support.outside > OUTSIDE_DONT || !saved.measurable || saved.mean <= 0.0;
     pick.answer = match (bad || pick.loses_money(), pick.caveats.is_empty()) {
         (true, _) => Answer::Dont,
         (false, false) => Answer::Try,
@@ -322,7 +324,7 @@ fn mean_support(runs: &[CaseRun<'_>]) -> SupportShare {
     s
 }
 
-/// Limits that `run.case` violates more often than its baseline, beyond the accuracy of the number of particles.
+/// Limits that `run.case` violates more often than its baseline, by more than the resolution of the simulated futures.
 fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
     let slack_chance = (SLACK_PARTICLES / run.scenario.particles.max(1) as f64).max(SLACK_CHANCE);
     let mut out = Vec::new();
@@ -337,8 +339,8 @@ fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
     out
 }
 
-/// Whether more violations of a limit in one scenario rule the case out.
-fn rules_out(run: CaseRun<'_>, used: &LimitUse, runs: &[CaseRun<'_>]) -> bool {
+/// Whether additional violations of a limit in one scenario exclude the case.
+fn excludes(run: CaseRun<'_>, used: &LimitUse, runs: &[CaseRun<'_>]) -> bool {
     if used.kind == LimitKind::Hard {
         return true;
     }
@@ -357,8 +359,8 @@ pub fn counterpart<'a>(used: &LimitUse, case: &'a CaseResult) -> Option<&'a Limi
     case.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }
 
-/// Clauses for [`marked`](super::text::marked), the most serious one first.
-fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
+/// Caveats as clauses for [`marked`](super::text::marked), the most serious one first.
+fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     let mut out = Vec::new();
     let runs = &pick.runs;
     if pick.support.outside > OUTSIDE_TRY {
@@ -376,12 +378,12 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
     }
     if pick.optimism_check.share() < 1.0 {
         let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));
-        out.push(format!("plans lose {gap} of their predicted saving on unseen ensemble members (already subtracted)"));
+        out.push(format!("plans lose {gap} of their predicted saving on other ensemble members (already subtracted)"));
     }
     if pick.economics.is_some_and(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {
         out.push("it may not pay back".into());
     }
-    if let Some((run, used)) = pick.strained.first() {
+    if let Some((run, used)) = pick.tolerated.first() {
         out.push(format!(
             "in “{}” it may violate a limit of {} more often than now",
             short(&readable(&run.scenario.name), 30),
@@ -389,7 +391,7 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
         ));
     }
     if runs.iter().any(|r| !r.case.perfect_forecast.is_empty()) {
-        out.push("the controller knew the true future".into());
+        out.push("the controller received the true future".into());
     }
     let at_horizon = scores_at_horizon(results);
     let worst = at_horizon.iter().min_by(|a, b| a.skill.total_cmp(&b.skill));
@@ -397,7 +399,7 @@ fn caveats(results: &Results, pick: &Pick<'_>) -> Vec<String> {
         out.push(format!("the model forecasts {} no better than “no change”", tag(&worst.signal, 40)));
     }
     if at_horizon.iter().any(|s| s.coverage[2] < LEAST_COVERAGE) {
-        out.push("the model’s 90 % intervals are too narrow".into());
+        out.push("the 90 % intervals of the model are too narrow".into());
     }
     if let Some(r) = priced_replays(results).find(|r| !r.inside) {
         let all = r.segments.max(1);

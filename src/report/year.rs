@@ -8,13 +8,13 @@ use super::colours::Colours;
 use super::number::{self, PROSE, Quantity, with_unit};
 use super::table::{Cell, Change, Column, Row, Table, economics_rows, kpi_rows};
 use super::text::readable;
-use super::verdict::{self, Pick};
+use super::verdict::{self, RankedCase};
 
 #[derive(Debug)]
 pub struct Year {
     pub days: String,
     pub noun: &'static str,
-    /// Shares of the time inside, at the edge of and outside the logged range.
+    /// One row per case.
     pub support: Vec<Support>,
     pub savings: String,
     /// The case of the breakdown by KPI, and the chart.
@@ -35,7 +35,12 @@ pub struct Support {
 }
 
 /// `None` if the scenarios have no weights.
-pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Colours<'_>) -> Result<Option<Year>> {
+pub fn year(
+    results: &Results,
+    ranked: &[RankedCase<'_>],
+    currency: &str,
+    colours: &Colours<'_>,
+) -> Result<Option<Year>> {
     let Some(first) = results.annual.first() else { return Ok(None) };
     let money = number::unit(currency);
     let noun = verdict::words(results).noun;
@@ -73,15 +78,15 @@ pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Col
             .map(|a| Cell { change: Some(Change::new(&a.objective_change, Some(1.0))), ..Cell::default() })
             .collect(),
     });
-    let with: Vec<_> = results.annual.iter().filter(|a| a.economics.is_some()).collect();
-    let economics: Vec<_> = with.iter().filter_map(|a| a.economics.as_ref()).collect();
+    let with_economics: Vec<_> = results.annual.iter().filter(|a| a.economics.is_some()).collect();
+    let economics: Vec<_> = with_economics.iter().filter_map(|a| a.economics.as_ref()).collect();
     Ok(Some(Year {
         days: number::plain(first.days, PROSE).text,
         noun,
         support: results
             .annual
             .iter()
-            .filter_map(|a| picks.iter().find(|p| p.case == a.case))
+            .filter_map(|a| ranked.iter().find(|p| p.case == a.case))
             .map(|p| Support {
                 case: readable(p.case),
                 colour: colours.get(p.case),
@@ -91,17 +96,17 @@ pub fn year(results: &Results, picks: &[Pick<'_>], currency: &str, colours: &Col
             })
             .collect(),
         savings,
-        sources: sources(picks, colours, &money, noun)?,
+        sources: sources(ranked, colours, &money, noun)?,
         kpis: Table { columns: results.annual.iter().map(|a| column(&a.case)).collect(), rows: kpi },
         money: Table {
-            columns: with.iter().map(|a| column(&a.case)).collect(),
+            columns: with_economics.iter().map(|a| column(&a.case)).collect(),
             rows: economics_rows(&economics, noun),
         },
         assumptions: economics.first().map(|e| e.assumptions.iter().map(|a| sentence(a)).collect()).unwrap_or_default(),
     }))
 }
 
-/// The text with a capital letter and a full stop.
+/// The text as a sentence with a capital letter and a full stop.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
@@ -110,8 +115,13 @@ fn sentence(text: &str) -> String {
 }
 
 /// The saving of the case of page one by KPI: −price × change.
-fn sources(picks: &[Pick<'_>], colours: &Colours<'_>, money: &str, noun: &str) -> Result<Option<(String, String)>> {
-    let Some((pick, annual)) = picks.first().and_then(|p| p.annual.map(|a| (p, a))) else { return Ok(None) };
+fn sources(
+    ranked: &[RankedCase<'_>],
+    colours: &Colours<'_>,
+    money: &str,
+    noun: &str,
+) -> Result<Option<(String, String)>> {
+    let Some((pick, annual)) = ranked.first().and_then(|p| p.annual.map(|a| (p, a))) else { return Ok(None) };
     let mut rows: Vec<Whisker> = annual
         .kpis
         .iter()

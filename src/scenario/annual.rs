@@ -1,4 +1,4 @@
-//! Scenarios summed to a year, and the economics of each case.
+//! The sum of the scenarios over a year, and the economics of each case.
 
 use super::case::BASELINE;
 use super::plant::Plant;
@@ -8,7 +8,7 @@ use crate::config::{Loaded, ScenarioSpec};
 use crate::twin::Dynamics;
 use crate::value::{Difference, Economics, Figures, Kpi, Objective, WeightedScenario, annualise};
 
-/// One entry per case that is in every weighted scenario; empty without weights.
+/// One entry per case that is in every weighted scenario; empty if no scenario has a weight.
 pub fn annual(
     plant: &Plant,
     kpis: &[Kpi],
@@ -18,7 +18,7 @@ pub fn annual(
 ) -> Vec<AnnualResult> {
     let weighted: Vec<&ScenarioResult> =
         results.iter().filter(|r| r.exit_code == 0 && r.days_per_year.is_some_and(|d| d > 0.0)).collect();
-    // the days of a failed scenario are missing, so there is no sum over the year
+    // Without the days of a failed scenario, there is no sum over the year.
     let failed = results.iter().any(|r| r.exit_code != 0 && r.days_per_year.is_some_and(|d| d > 0.0));
     let Some(first) = weighted.first().filter(|_| !failed) else { return Vec::new() };
     let find = |r: &ScenarioResult, name: &str| r.cases.iter().position(|c| c.name == name);
@@ -38,7 +38,7 @@ pub fn annual(
     };
     let Some(baseline) = year(BASELINE) else { return Vec::new() };
     let members = plant.twin.members();
-    // economics need a complete year
+    // Economics require a complete year.
     let complete = (364.0..=366.5).contains(&days);
     let names = first.cases.iter().map(|c| c.name.as_str()).filter(|n| *n != BASELINE);
     names
@@ -78,7 +78,7 @@ fn economics(
             *b += before - after;
         }
     }
-    // the same equipment serves every scenario, so it is bought once, at the highest price of all scenarios
+    // All scenarios use the same equipment, so it is bought once, at the highest price in any scenario.
     let cost = |pick: fn(&crate::config::CaseSpec) -> Option<f64>| {
         specs.iter().filter_map(|s| pick(&s.value.case.get(case)?.value)).fold(0.0, f64::max)
     };
@@ -89,6 +89,6 @@ fn economics(
 
 fn figures(kpi: &KpiResult) -> Figures {
     let numbers = |list: &[Option<f64>]| list.iter().map(|v| v.unwrap_or(f64::NAN)).collect::<Vec<f64>>();
-    let ratio = kpi.ratio.as_ref().map(|[above, below]| (numbers(above), numbers(below)));
+    let ratio = kpi.ratio.as_ref().map(|[numerator, denominator]| (numbers(numerator), numbers(denominator)));
     Figures { values: numbers(&kpi.samples), ratio, missing: 0.0 }
 }

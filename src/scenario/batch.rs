@@ -1,4 +1,4 @@
-//! A batch of scenarios: it runs in parallel, it can be resumed, and a failed scenario does not stop the others.
+//! A batch of scenarios, which run in parallel. A batch can be resumed, and a failed scenario does not stop the others.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -14,17 +14,17 @@ use crate::config::{Loaded, ScenarioSpec};
 use crate::control::Clock;
 use crate::error::{Error, Fault, Result};
 
-/// The scenarios to run, and how.
+/// The scenarios to run and the options of the run.
 pub struct Batch<'a> {
     pub plant: &'a Plant,
     pub scenarios: &'a [Loaded<ScenarioSpec>],
     /// Report folder of the plant; its `.parts` stores finished scenarios.
     pub dir: &'a Path,
-    /// Reuse a finished scenario from `.parts` if its inputs have not changed.
+    /// Whether to reuse finished scenarios from `.parts` if their inputs have not changed.
     pub resume: bool,
     /// Replaces the seeds of the scenarios.
     pub seed: Option<u64>,
-    /// Enforces the time budget of plans; `None`: plans have no time limit.
+    /// Enforces the time budget of plans. Without a clock, plans have no time limit.
     pub clock: Option<&'a Clock>,
 }
 
@@ -42,8 +42,8 @@ impl Batch<'_> {
 /// The result of a scenario, and its error if it failed.
 pub type ScenarioOutcome = (ScenarioResult, Option<Error>);
 
-/// Runs every scenario and returns one outcome each, in order. Only an interrupt or a write error ends the batch early;
-/// it can then be resumed from the finished scenarios.
+/// Runs every scenario and returns the outcomes in order. Only an interrupt or a write error ends the batch early; it can
+/// then be resumed from the finished scenarios.
 pub fn run(batch: &Batch, progress: &Progress, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<ScenarioOutcome>> {
     batch
         .scenarios
@@ -62,7 +62,7 @@ pub fn run(batch: &Batch, progress: &Progress, stop: &(dyn Fn() -> bool + Sync))
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 run_scenario(batch.plant, scenario, batch.seed, batch.clock, progress, stop)
             }))
-            .unwrap_or_else(|_| Err(Error::Internal("a defect of the program ended the scenario".into())));
+            .unwrap_or_else(|_| Err(Error::Internal("the scenario stopped because of a bug in the program".into())));
             match outcome {
                 Ok((mut result, trajectories)) => {
                     result.inputs = inputs;
@@ -86,12 +86,12 @@ pub fn failed(scenario: &Loaded<ScenarioSpec>, seed: Option<u64>, error: &Error)
         days_per_year: s.days_per_year.as_ref().map(|d| d.value),
         particles: s.particles.value,
         seed: seed.unwrap_or(s.seed.value),
-        ..unread(&scenario.path, error)
+        ..unreadable(&scenario.path, error)
     }
 }
 
 /// The result of a scenario file that cannot be read; only its name is known.
-pub fn unread(file: &Path, error: &Error) -> ScenarioResult {
+pub fn unreadable(file: &Path, error: &Error) -> ScenarioResult {
     let text = match error {
         Error::Config(faults) => {
             let line = |f: &Fault| format!("line {}: {}; {}", f.line, f.message, f.help);

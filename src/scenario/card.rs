@@ -1,4 +1,4 @@
-//! The model card: what was learned, with names and units in place of the column indices of `learn`.
+//! The model card: the results of `learn`, with names and units instead of column indices.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +16,9 @@ pub struct ModelCard {
     pub version: String,
     /// Chosen model.
     pub model: String,
-    /// The reason for the choice. It continues the name of the model and does not repeat it.
+    /// The reason for the choice. It follows the name of the model in the report and does not repeat it.
     pub reason: String,
-    /// UTC; end of the training data.
+    /// End of the training data, in UTC.
     pub trained_until: String,
     pub train_rows: usize,
     pub holdout_rows: usize,
@@ -35,7 +35,7 @@ pub struct ModelCard {
     pub replay: Vec<ReplayCheck>,
     /// Remarks for the reader, e.g. that a control never moved.
     pub notes: Vec<Note>,
-    /// Tuned MPC settings; `None`: not tuned.
+    /// Tuned MPC settings; `None` if MPC was not tuned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuned: Option<TunedMpc>,
 }
@@ -97,7 +97,7 @@ pub struct StepResponse {
     /// Steady-state gain (last value).
     #[serde(deserialize_with = "number_or_nan")]
     pub gain: f64,
-    /// Known sign from `effects`, if given, and whether the model agrees with it.
+    /// Known direction from `effects`, if given, and whether the model agrees with it.
     pub expected: Option<Effect>,
     pub agrees: bool,
 }

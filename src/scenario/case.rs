@@ -1,4 +1,4 @@
-//! One scenario: every case in closed loop, and its KPIs against those of the baseline.
+//! One scenario: every case in closed loop, and the comparison of its KPIs with those of the baseline.
 
 use std::sync::Arc;
 
@@ -85,14 +85,14 @@ pub fn run_scenario(
     Ok((result, names.zip(cases.into_iter().map(|c| c.run.simulated.trajectory)).collect()))
 }
 
-/// The controller of a case: as in the file, and resolved.
+/// The controller of a case, as written in the file and as resolved.
 struct CaseController<'a> {
     case: &'a str,
     spec: &'a ControllerSpec,
     settings: &'a ControllerSettings,
 }
 
-/// The controllers of all cases, that of the baseline first.
+/// The controllers of all cases, the baseline's first.
 fn baseline_first<'a>(
     scenario: &'a Loaded<ScenarioSpec>,
     settings: &'a [ControllerSettings],
@@ -133,7 +133,9 @@ impl Case {
             let mut row =
                 summary::kpi(plant, kpi, &self.kpis[k].values, compared.map(|b| b.kpis[k].values.as_slice()), members);
             let ratio = self.kpis[k].ratio.as_ref();
-            row.ratio = ratio.map(|(above, below)| [summary::finite_values(above), summary::finite_values(below)]);
+            row.ratio = ratio.map(|(numerator, denominator)| {
+                [summary::finite_values(numerator), summary::finite_values(denominator)]
+            });
             row
         });
         let simulated = &self.run.simulated;

@@ -17,17 +17,17 @@ pub struct ClosedLoop<'a> {
     pub plant: &'a Plant,
     pub twin: &'a Twin,
     pub compiled: &'a Compiled,
-    /// `past` steps of history, then the run; one particle.
+    /// `past` steps of history, followed by the steps of the run; one particle.
     pub realised: &'a Arc<Trajectory>,
     pub past: usize,
     pub steps: usize,
     pub particles: usize,
     pub seed: u64,
-    /// Enforces the time budget of plans; without a clock, plans have no time limit.
+    /// Enforces the time budget of plans. Without a clock, plans have no time limit.
     pub clock: Option<&'a Clock>,
 }
 
-/// What one controller did.
+/// The result of one controller.
 pub struct ClosedLoopRun {
     pub simulated: Simulated,
     pub optimism_check: Option<OptimismCheck>,
@@ -35,9 +35,9 @@ pub struct ClosedLoopRun {
 }
 
 impl ClosedLoop<'_> {
-    /// Runs `controller` over all particles. Every controller faces the same simulated futures.
+    /// Runs `controller` over all particles. Every controller gets the same simulated futures.
     pub fn run(&self, controller: &ControllerSettings, stop: &dyn Fn() -> bool) -> Result<ClosedLoopRun> {
-        let all = match controller {
+        let forecast = match controller {
             ControllerSettings::Mpc(mpc) => mpc.forecast,
             _ => None,
         };
@@ -60,7 +60,7 @@ impl ClosedLoop<'_> {
             steps: self.steps,
             particles: self.particles,
             key: Key::new(self.seed),
-            forecast: Forecast::new(&self.plant.spec.value, self.realised.clone(), self.past, all),
+            forecast: Forecast::new(&self.plant.spec.value, self.realised.clone(), self.past, forecast),
         };
         let simulated = simulate(&run, controller.as_mut(), stop)?;
         Ok(ClosedLoopRun {
@@ -71,8 +71,8 @@ impl ClosedLoop<'_> {
     }
 }
 
-/// KPIs over `run`, which starts at row `past` of `realised`. Lags at the start of the run read the history, which all
-/// particles share.
+/// KPIs over `run`, which starts at row `past` of `realised`. Lags at the start of the run read the history, which is the
+/// same for all particles.
 pub fn run_figures(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> Vec<Figures> {
     let depth = kpis.iter().map(Kpi::depth).max().unwrap_or(0).max(1).min(past);
     let (schema, steps) = (run.schema.clone(), depth + run.steps);

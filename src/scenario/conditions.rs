@@ -1,4 +1,4 @@
-//! The conditions of a scenario: a part of the log with the scenario's changes applied.
+//! The conditions of a scenario: a part of the log with the changes of the scenario applied.
 
 use jiff::tz::TimeZone;
 
@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::schema::{Bounds, Role};
 use crate::trajectory::Trajectory;
 
-/// The part of the log that the scenario covers, preceded by its history, with the scenario's changes applied; returns
-/// (history steps, trajectory). A constant signal that the scenario changes becomes an ordinary signal.
+/// Returns (history steps, trajectory). The trajectory is the history, followed by the part of the log that the scenario
+/// covers with the changes of the scenario applied. A constant signal that the scenario changes becomes an ordinary signal.
 pub fn realise(
     plant: &Plant,
     compiled: &mut Compiled,
@@ -29,7 +29,7 @@ pub fn realise(
     let (past, mut t) = plant.slice(start, steps);
     for (name, change) in &s.disturbance {
         let Some(signal) = plant.schema.find(name) else { continue };
-        // a changed value must stay within the valid range of the sensor
+        // A changed value must stay within the valid range of the sensor.
         let valid = plant.spec.value.signals[signal].valid.as_ref();
         let limits = valid.map_or(Bounds::OPEN, |v| Bounds { low: v[0], high: v[1] });
         let hours = Hours::new(plant, &change.value)?;
@@ -56,7 +56,7 @@ pub fn realise(
     Ok((past, t))
 }
 
-/// When a change applies: always, or between two minutes of the local day.
+/// The time of day at which a change applies: always, or between two minutes of the local day.
 struct Hours {
     zone: TimeZone,
     between: Option<(u32, u32)>,

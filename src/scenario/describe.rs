@@ -1,4 +1,4 @@
-//! Text on a scenario: its changes, its controllers, and what was missing in the log.
+//! Descriptions for the report: the changes of a scenario, its controllers, and missing values in the log.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::control::{ControllerSettings, Forecast};
 use crate::trajectory::Trajectory;
 use crate::value::Objective;
 
-/// The scenario's changes, one line each.
+/// The changes of the scenario, one line each.
 pub fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
     let word = |name: &str, unit: &str, c: &Change| {
         let unit = if unit == "1" { String::new() } else { format!(" {unit}") };
@@ -30,7 +30,7 @@ pub fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
     };
     let signals = s.disturbance.iter().map(|(name, c)| {
         let unit = plant.schema.find(name).map_or("1", |i| &plant.schema.signals[i].unit.text);
-        // a change of temperature is in kelvins
+        // A change of temperature is in kelvins.
         let unit = if c.set.is_none() { change_unit(unit) } else { unit };
         word(name, unit, c)
     });
@@ -104,14 +104,14 @@ pub fn perfect_forecast(
     forecast.perfect().filter(|i| !constant(i)).map(|i| plant.schema.signals[i].name.clone()).collect()
 }
 
-/// Signals that the log lacks within the run; `steps` counts the missing steps per signal.
+/// A clause on each signal that the log lacks during the run; `steps` counts the missing steps per signal.
 pub fn held(plant: &Plant, steps: &[usize]) -> Vec<String> {
     let hours = plant.log.step_seconds() / 3600.0;
     let missing = plant.schema.signals.iter().zip(steps).filter(|(_, n)| **n > 0);
     missing
         .map(|(s, n)| {
             format!(
-                "{} is missing in the log for {:.1} h of the run and keeps its last value there",
+                "{} is missing in the log for {:.1} h of the run and keeps its last value during this time",
                 s.name,
                 *n as f64 * hours
             )
@@ -119,14 +119,14 @@ pub fn held(plant: &Plant, steps: &[usize]) -> Vec<String> {
         .collect()
 }
 
-/// Sensors without a good value when the run starts; `steps` counts the steps since the last good value.
+/// A clause on each sensor without a valid value when the run starts; `steps` counts the steps since the last valid value.
 pub fn carried(plant: &Plant, steps: &[usize]) -> Vec<String> {
     let minutes = plant.log.step_seconds() / 60.0;
     let missing = plant.schema.signals.iter().zip(steps).filter(|(_, n)| **n > 0);
     missing
         .map(|(s, n)| {
             format!(
-                "{} has no good value in the last {:.0} min before the start, so the run starts from the model's prediction",
+                "{} has no valid value in the last {:.0} min before the start, so the run starts from the model's prediction",
                 s.name,
                 *n as f64 * minutes
             )

@@ -16,7 +16,7 @@ mod runs;
 mod summary;
 
 pub use annual::annual;
-pub use batch::{Batch, ScenarioOutcome, failed, run, unread};
+pub use batch::{Batch, ScenarioOutcome, failed, run, unreadable};
 pub use card::model_card;
 pub use closed_loop::run_figures;
 pub use parts::{folder as parts_folder, join};

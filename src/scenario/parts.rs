@@ -51,11 +51,11 @@ pub fn load(dir: &Path, name: &str, inputs: &str) -> Option<ScenarioResult> {
     (result.inputs == inputs && part(dir, name, "parquet").exists()).then_some(result)
 }
 
-/// Stores a finished scenario. The trajectories come first, so that a stored result always has its trajectories.
+/// Stores a finished scenario. The trajectories are written first, so that a stored result always has its trajectories.
 pub fn save(dir: &Path, result: &ScenarioResult, cases: &[(String, Trajectory)]) -> Result<()> {
     let folder = folder(dir);
     fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
-    // an older result must not be combined with these trajectories
+    // An older result must not be combined with these trajectories.
     let _ = fs::remove_file(part(dir, &result.name, "json"));
     let path = part(dir, &result.name, "parquet");
     let batches = cases.iter().map(|(case, t)| rows(&result.name, case, t)).collect::<Result<Vec<_>>>()?;

@@ -19,15 +19,15 @@ use crate::trajectory::Trajectory;
 use crate::twin::Twin;
 use crate::value::{Kpi, Objective, TerminalCost, resolve_prices};
 
-/// Steps of history before a run, for lags, forecasts and controllers: two weeks at steps of one minute, which is longer
-/// than the longest window of `sum`.
+/// Steps of history before a run, for lags, forecasts and controllers. It is two weeks at steps of one minute, which is
+/// longer than the longest window of `sum`.
 pub const HISTORY: usize = 20_160;
 
-/// A plant, as all of its scenarios share it.
+/// A plant: the data that all of its scenarios share.
 pub struct Plant {
     pub spec: Loaded<TwinSpec>,
     pub schema: Arc<Schema>,
-    /// Clean measured log, derived signals filled.
+    /// The cleaned log with complete derived signals.
     pub log: Trajectory,
     pub quality: Quality,
     /// Equations and KPIs with the twin's own parameters.
@@ -77,12 +77,12 @@ impl Plant {
         span.steps(self.spec.value.step.value, 1)
     }
 
-    /// What the settings of controllers refer to: the names of the twin.
+    /// The names of the twin, to which the settings of controllers refer.
     pub fn names(&self) -> Names<'_> {
         Names::new(&self.spec)
     }
 
-    /// How `control` and `advise` plan for `objective`: `[mpc]` of the twin.
+    /// The settings with which `control` and `advise` plan for `objective`, from `[mpc]` of the twin.
     ///
     /// # Errors
     /// [`Error::Config`] with the faults of `[mpc]`.
@@ -97,28 +97,28 @@ impl Plant {
         let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
         let own = settings.horizon.is_some();
         let learned = self.terminal_cost().is_some_and(|t| t.is_for(objective));
-        // the other tuned settings suit the tuned horizon only
-        let suited = setting.filter(|s| !own && (learned || !s.cost_to_go));
+        // The other tuned settings apply only with the tuned horizon.
+        let applicable = setting.filter(|s| !own && (learned || !s.cost_to_go));
         let replan = match settings.replan {
             Some(replan) => self.steps(replan),
-            None => suited.map_or(1, |s| s.replan),
+            None => applicable.map_or(1, |s| s.replan),
         };
-        let steps = suited.map_or(self.card.horizon, |s| s.horizon).max(replan);
+        let steps = applicable.map_or(self.card.horizon, |s| s.horizon).max(replan);
         let span = |steps| TimeSpan::from_steps(steps, self.log.step_ms);
         ResolvedMpc {
             replan: settings.replan.or(Some(span(replan))),
-            cost_to_go: settings.cost_to_go.or(suited.map(|s| s.cost_to_go)),
+            cost_to_go: settings.cost_to_go.or(applicable.map(|s| s.cost_to_go)),
             horizon: settings.horizon.or(Some(span(steps))),
             moves: match settings.moves {
                 Some(moves) => Some(if own { moves } else { moves.min(steps) }),
-                None => suited.map(|s| s.moves),
+                None => applicable.map(|s| s.moves),
             },
             correction: settings.correction.or(setting.map(|s| s.correction)),
             ..settings
         }
     }
 
-    /// The plant as controllers see it under the parameters of `compiled`.
+    /// The context of controllers under the parameters of `compiled`.
     ///
     /// # Errors
     /// [`Error::Usage`] for an unknown time zone.

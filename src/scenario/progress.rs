@@ -1,4 +1,4 @@
-//! How far a batch of scenarios is.
+//! The progress of a batch of scenarios.
 
 /// Reports finished simulation steps of all threads, for a progress bar.
 pub struct Progress<'a> {
@@ -6,7 +6,7 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Calls `on_steps` with the number of steps that have just finished.
+    /// `on_steps` is called with the number of steps that have just finished.
     pub fn new(on_steps: &'a (dyn Fn(u64) + Sync)) -> Self {
         Self { on_steps }
     }

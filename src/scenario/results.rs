@@ -52,7 +52,7 @@ pub struct ScenarioResult {
     pub inputs: String,
     /// Changes to the log, one line each.
     pub changes: Vec<String>,
-    /// 0 if the scenario ran; else the exit code of its error.
+    /// 0 if the scenario ran, else the exit code of its error.
     pub exit_code: u8,
     pub error: Option<String>,
     /// The baseline first.
@@ -69,7 +69,7 @@ pub struct CaseResult {
     pub kpis: Vec<KpiResult>,
     /// Σ price × KPI.
     pub objective: Estimate,
-    /// Paired difference of the objective to the baseline (case − baseline).
+    /// Paired difference of the objective, case − baseline.
     pub objective_change: Option<Difference>,
     pub controls: Vec<ControlUse>,
     pub limits: Vec<LimitUse>,
@@ -79,7 +79,7 @@ pub struct CaseResult {
     /// Remarks on the controller, e.g. that its horizon was shortened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Re-scoring of plans on unseen ensemble members; `None` if nothing was planned or the model has one member.
+    /// Re-scoring of plans on other ensemble members; `None` if there were no plans or if the model has one member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimism_check: Option<OptimismCheck>,
 }
@@ -96,7 +96,7 @@ pub struct KpiResult {
     /// Price in the objective, if it has one.
     pub price: Option<f64>,
     pub value: Estimate,
-    /// Against the baseline; `None` for the baseline itself.
+    /// Difference from the baseline; `None` for the baseline itself.
     pub change: Option<Difference>,
     /// Value of every particle; `None` if it is undefined.
     #[serde(default)]
@@ -120,12 +120,12 @@ pub struct ControlUse {
     pub max: f64,
     #[serde(deserialize_with = "number_or_nan")]
     pub baseline_mean: f64,
-    /// Allowed range (hard limits); `None`: unlimited.
+    /// Allowed range, from the hard limits; `None` if it is unlimited.
     pub low: Option<f64>,
     pub high: Option<f64>,
     /// Largest move per step; the smaller one if up and down differ.
     pub max_move: Option<f64>,
-    /// Number of moves over the run, of the median over particles.
+    /// Number of moves of the median over particles during the run.
     pub moves: usize,
 }
 
@@ -165,7 +165,7 @@ pub struct LimitUse {
     pub worst_time: Option<String>,
 }
 
-/// Shares of particle-steps by support.
+/// Shares of particle-steps inside, at the edge of and outside the support.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SupportShare {
     pub inside: f64,
@@ -173,7 +173,7 @@ pub struct SupportShare {
     pub outside: f64,
 }
 
-/// One signal over the run, thinned to at most ~600 points.
+/// One signal over the run, thinned to at most about 600 points.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trend {
     pub signal: String,
@@ -197,7 +197,7 @@ pub struct AnnualResult {
     pub economics: Option<Economics>,
 }
 
-/// The inputs and the version of a run.
+/// The origin of the results: inputs and versions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     pub crate_version: String,

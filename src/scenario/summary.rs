@@ -1,4 +1,4 @@
-//! Simulated trajectories reduced to what a report shows.
+//! Summaries of simulated trajectories for the report.
 
 use super::plant::Plant;
 use super::results::{ControlUse, KpiResult, LimitKind, LimitUse, SupportShare, Trend};
@@ -8,7 +8,7 @@ use crate::trajectory::Trajectory;
 use crate::twin::Support;
 use crate::value::{Difference, Estimate, Kpi};
 
-/// Points of a trend at most: two per pixel of a chart that is 300 pixels wide (guess).
+/// Maximum number of points of a trend: two per pixel of a chart that is 300 pixels wide (guess).
 const TREND_POINTS: usize = 600;
 
 fn finite(v: f64) -> Option<f64> {
@@ -20,8 +20,8 @@ pub fn finite_values(values: &[f64]) -> Vec<Option<f64>> {
     values.iter().copied().map(finite).collect()
 }
 
-/// `kpi` as a row of a table: its `values` per particle, and their difference to the `baseline`. Particles of the same
-/// ensemble member share the error of that member; there are `members` of them.
+/// The result of `kpi` from its `values` per particle, and their difference from the `baseline`. Particles of the same
+/// ensemble member share the error of that member; the twin has `members` members.
 pub fn kpi(plant: &Plant, kpi: &Kpi, values: &[f64], baseline: Option<&[f64]>, members: usize) -> KpiResult {
     KpiResult {
         name: kpi.name.clone(),
@@ -88,7 +88,7 @@ pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
 
 fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitUse {
     let signal = &t.schema.signals[i];
-    // a control at its limit does not violate it by a rounding error
+    // Rounding errors of a control at its limit do not count as violations.
     let slack = 1e-9 * [range.low, range.high].iter().filter(|v| v.is_finite()).fold(1.0f64, |m, v| m.max(v.abs()));
     let mut violates = vec![false; t.particles];
     let (mut beyond, mut worst, mut when) = (0usize, 0.0f64, None);
@@ -119,7 +119,7 @@ fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitU
 
 /// The share of steps with each label.
 pub fn support(labels: &[Support]) -> SupportShare {
-    let share = |of: Support| labels.iter().filter(|l| **l == of).count() as f64 / labels.len().max(1) as f64;
+    let share = |label: Support| labels.iter().filter(|l| **l == label).count() as f64 / labels.len().max(1) as f64;
     SupportShare { inside: share(Support::Inside), edge: share(Support::Edge), outside: share(Support::Outside) }
 }
 
@@ -140,7 +140,7 @@ pub fn trends(t: &Trajectory) -> Vec<Trend> {
             p90: pick(|e| e.p90),
         }
     });
-    // JSON has no NaN, so a signal with missing values is left out
+    // A signal with missing values is left out, because JSON has no NaN.
     trends.filter(|t| t.p50.iter().chain(&t.p10).chain(&t.p90).all(|v| v.is_finite())).collect()
 }
 

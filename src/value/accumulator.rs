@@ -1,16 +1,16 @@
 //! Running sums of a KPI for all rows of a batch.
 
-/// The running sums of one KPI, one set per row. [`super::Kpi::start`] creates it and [`super::Kpi::add`] adds a frame.
-/// [`Accumulator::reset`] makes it reusable.
+/// The running sums of one KPI for every row. [`super::Kpi::start`] creates an accumulator, [`super::Kpi::add`] adds a
+/// frame, and [`Accumulator::reset`] clears it for the next run.
 #[derive(Debug, Clone)]
 pub struct Accumulator {
     pub(super) rows: usize,
     /// Frames added.
     pub(super) steps: usize,
-    /// Sum, count, numerator, or last known value.
+    /// Sum, count, numerator or last known value, depending on the KPI.
     pub(super) sum: Vec<f64>,
     /// Denominator of ratios.
-    pub(super) below: Vec<f64>,
+    pub(super) denominator: Vec<f64>,
     /// Known steps per row.
     pub(super) known: Vec<f64>,
     /// Values of the expressions at the current step.
@@ -26,7 +26,7 @@ impl Accumulator {
             rows,
             steps: 0,
             sum: vec![0.0; rows],
-            below: vec![0.0; second],
+            denominator: vec![0.0; second],
             known: vec![0.0; rows],
             x: vec![0.0; rows],
             y: vec![0.0; second],
@@ -36,11 +36,11 @@ impl Accumulator {
         new
     }
 
-    /// Clears all sums and keeps the memory.
+    /// Resets all sums to zero without freeing memory.
     pub fn reset(&mut self) {
         self.steps = 0;
         self.sum.fill(0.0);
-        self.below.fill(0.0);
+        self.denominator.fill(0.0);
         self.known.fill(0.0);
         if let Some(peak) = &mut self.peak {
             peak.reset();
@@ -82,24 +82,24 @@ pub(super) fn tally(x: &[f64], sum: &mut [f64], known: &mut [f64], f: impl Fn(f6
 
 /// Adds x and y to their sums if both are finite.
 #[inline]
-pub(super) fn tally_pair(x: &[f64], y: &[f64], sum: &mut [f64], below: &mut [f64], known: &mut [f64]) {
-    for ((((x, y), sum), below), known) in x.iter().zip(y).zip(sum).zip(below).zip(known) {
+pub(super) fn tally_pair(x: &[f64], y: &[f64], sum: &mut [f64], denominator: &mut [f64], known: &mut [f64]) {
+    for ((((x, y), sum), denominator), known) in x.iter().zip(y).zip(sum).zip(denominator).zip(known) {
         let ok = x.is_finite() && y.is_finite();
         *sum += if ok { *x } else { 0.0 };
-        *below += if ok { *y } else { 0.0 };
+        *denominator += if ok { *y } else { 0.0 };
         *known += if ok { 1.0 } else { 0.0 };
     }
 }
 
 /// Largest mean over a sliding window of steps.
 ///
-/// A window counts if it is complete and at least half of its values are known. If a segment is shorter than the window,
-/// its own mean is used.
+/// A window counts if it is complete and at least half of its values are known. If no window is complete, the mean of a
+/// shorter segment is used.
 #[derive(Debug, Clone)]
 pub(super) struct Peak {
     window: usize,
     rows: usize,
-    /// `[window][rows]`; missing is NaN.
+    /// `[window][rows]`; missing values are NaN.
     ring: Vec<f64>,
     /// Slot of the next frame.
     head: usize,

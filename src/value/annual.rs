@@ -14,7 +14,7 @@ pub struct WeightedScenario<'a> {
 }
 
 impl WeightedScenario<'_> {
-    /// How often the scenario occurs in the year.
+    /// Number of times that the scenario occurs in the year.
     fn times(&self) -> f64 {
         if self.hours > 0.0 { self.days * 24.0 / self.hours } else { 0.0 }
     }
@@ -31,7 +31,7 @@ impl WeightedScenario<'_> {
 /// is ignored. A particle that lacks a value in one scenario has no value in the year.
 pub fn annualise(aggregation: Aggregation, scenarios: &[WeightedScenario]) -> Vec<f64> {
     let scenarios: Vec<&WeightedScenario> =
-        scenarios.iter().filter(|p| p.days > 0.0 && !p.figures.values.is_empty()).collect();
+        scenarios.iter().filter(|s| s.days > 0.0 && !s.figures.values.is_empty()).collect();
     let rows = scenarios.iter().map(|p| p.figures.values.len()).max().unwrap_or(0);
     let days: f64 = scenarios.iter().map(|p| p.days).sum();
     let at = |column: &[f64], row: usize| column[row % column.len()];
@@ -48,9 +48,9 @@ pub fn annualise(aggregation: Aggregation, scenarios: &[WeightedScenario]) -> Ve
             Aggregation::Ratio => {
                 let mut sums = (0.0, 0.0);
                 for scenario in &scenarios {
-                    let Some((above, below)) = &scenario.figures.ratio else { return mean(row) };
-                    sums.0 += scenario.times() * at(above, row);
-                    sums.1 += scenario.times() * at(below, row);
+                    let Some((numerator, denominator)) = &scenario.figures.ratio else { return mean(row) };
+                    sums.0 += scenario.times() * at(numerator, row);
+                    sums.1 += scenario.times() * at(denominator, row);
                 }
                 sums.0 / sums.1
             }

@@ -87,7 +87,7 @@ impl Difference {
         Self::among(&differences, scale, members)
     }
 
-    /// Summary of paired differences, `[particles]`; `scale`: size of the compared values.
+    /// Summary of paired differences, `[particles]`. `scale` is the size of the compared values.
     pub fn over(differences: &[f64], scale: f64) -> Self {
         Self::among(differences, scale, usize::MAX)
     }
@@ -95,7 +95,7 @@ impl Difference {
     fn among(differences: &[f64], scale: f64, members: usize) -> Self {
         let sorted = sorted_finite(differences);
         let n = sorted.len();
-        // with one member, the particles differ by their noise only, which is independent
+        // With one member, the particles differ only in their noise, which is independent.
         let independent = if members > 1 { n.min(members) } else { n };
         let mean = mean(&sorted);
         let (low, high) = match independent {
@@ -119,7 +119,7 @@ const T95: [f64; 17] = [
     1.7531, 1.7459, 1.7396,
 ];
 
-/// Mean of ascending values, clamped between the first and the last because of rounding.
+/// Mean of ascending values, clamped to their range to remove rounding errors.
 fn mean(sorted: &[f64]) -> f64 {
     match (sorted.first(), sorted.last()) {
         (Some(first), Some(last)) => stats::mean(sorted).clamp(*first, *last),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::compare::Estimate;
 use crate::config::{EconomicsSpec, PriceBasis};
 
-/// The cost of an investment, and how its benefit develops.
+/// The cost of an investment and the growth of its benefit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Investment {
     /// One-time cost, spent now.
@@ -19,7 +19,7 @@ pub struct Investment {
     /// Per year, e.g. 0.08.
     pub discount_rate: f64,
     pub lifetime_years: f64,
-    /// Yearly rise of the prices of the benefit.
+    /// Yearly rise of the prices that determine the benefit.
     pub escalation: f64,
     /// Share of the saving that remains after each year.
     pub persistence: f64,
@@ -41,7 +41,7 @@ pub struct Economics {
     pub discounted_payback: Option<f64>,
     /// `None` if there is no IRR or if it is not unique.
     pub irr: Option<f64>,
-    /// Why there is no IRR.
+    /// The reason that there is no IRR.
     pub irr_note: Option<String>,
     pub roi: Option<f64>,
     /// The assumptions in words: price base, basis, escalation, persistence.
@@ -67,11 +67,11 @@ impl Economics {
         let flows = investment.flows(benefit_per_year.p50);
         let (irr, irr_note) = match irr(&flows) {
             Ok(rate) => (Some(rate), None),
-            Err(why) => (
+            Err(reason) => (
                 None,
                 Some(match investment.airr(benefit_per_year.p50) {
-                    Some(airr) => format!("{why}; adjusted rate of return (AIRR) {:.1} % a year", 100.0 * airr),
-                    None => why,
+                    Some(airr) => format!("{reason}; adjusted rate of return (AIRR) {:.1} % a year", 100.0 * airr),
+                    None => reason,
                 }),
             ),
         };
@@ -105,7 +105,7 @@ fn assumptions(spec: &EconomicsSpec, investment: &Investment) -> Vec<String> {
     vec![
         format!("prices of {}, {basis}", spec.price_base.value),
         format!("discount rate {} % a year, cash flows at the end of each year", percent(investment.discount_rate)),
-        format!("lifetime {} years, no residual value", trim(investment.lifetime_years)),
+        format!("lifetime {} years, no residual value", short_number(investment.lifetime_years)),
         format!("prices of the benefit rise by {} % a year", percent(investment.escalation)),
         format!("{} % of the saving remains after each year", percent(investment.persistence)),
         "each simulated future keeps its model error over all years".to_owned(),
@@ -113,7 +113,7 @@ fn assumptions(spec: &EconomicsSpec, investment: &Investment) -> Vec<String> {
     ]
 }
 
-fn trim(v: f64) -> String {
+fn short_number(v: f64) -> String {
     let text = format!("{v:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -210,7 +210,7 @@ pub fn irr(flows: &[Flow]) -> Result<f64, String> {
     if flows.iter().any(|f| !f.amount.is_finite()) {
         return Err("no IRR: the cash flow is not finite".into());
     }
-    // In g = ln(1 + rate), from −99.99 % to far beyond any real project.
+    // Bisection in g = ln(1 + rate), from −99.99 % to far above the rate of any real project.
     let value = |g: f64| flows.iter().map(|f| f.amount * (-g * f.year).exp()).sum::<f64>();
     let (mut low, mut high) = (1e-4f64.ln(), 1e6f64.ln());
     let rising = value(low) < 0.0;
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
     use crate::config::TimeSpan;
 
-    const GOLDEN: Investment = Investment {
+    const REFERENCE: Investment = Investment {
         capex: 100_000.0,
         opex_per_year: 0.0,
         discount_rate: 0.03,
@@ -242,7 +242,7 @@ mod tests {
         persistence: 1.0,
     };
 
-    /// Share of a sum that has to be paid back in each of `years` years: r / (1 − (1 + r)^−n).
+    /// Constant yearly payment that repays a loan of 1 in `years` years: r / (1 − (1 + r)^−n).
     fn capital_recovery_factor(rate: f64, years: f64) -> f64 {
         rate / (1.0 - (1.0 + rate).powf(-years))
     }
@@ -256,17 +256,17 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_investment_keeps_its_figures() {
+    fn figures_of_a_reference_investment_are_correct() {
         let b = 25_000.0;
-        let f = GOLDEN.flows(b);
-        near(GOLDEN.npv(b), 113_255.07, 0.005);
-        near(GOLDEN.sir(b).unwrap(), 2.132_551, 5e-7);
-        near(GOLDEN.airr(b).unwrap(), 0.111_034, 5e-7);
+        let f = REFERENCE.flows(b);
+        near(REFERENCE.npv(b), 113_255.07, 0.005);
+        near(REFERENCE.sir(b).unwrap(), 2.132_551, 5e-7);
+        near(REFERENCE.airr(b).unwrap(), 0.111_034, 5e-7);
         near(irr(&f).unwrap(), 0.214_065, 5e-7);
         near(payback(&f, 0.0).unwrap(), 4.0, 1e-12);
         near(payback(&f, 0.03).unwrap(), 4.3247, 5e-5);
         near(capital_recovery_factor(0.03, 10.0), 0.117_230_5, 5e-8);
-        near(GOLDEN.roi(b).unwrap(), 1.5, 1e-12);
+        near(REFERENCE.roi(b).unwrap(), 1.5, 1e-12);
     }
 
     #[test]
@@ -286,12 +286,12 @@ mod tests {
         assert!(rate < 0.0);
         near(npv(&loss, rate), 0.0, 1e-6);
         assert_eq!(payback(&loss, 0.0), None);
-        assert_eq!(payback(&GOLDEN.flows(-5.0), 0.0), None);
+        assert_eq!(payback(&REFERENCE.flows(-5.0), 0.0), None);
     }
 
     #[test]
     fn an_investment_without_capital_pays_back_at_once() {
-        let free = Investment { capex: 0.0, ..GOLDEN };
+        let free = Investment { capex: 0.0, ..REFERENCE };
         assert_eq!(payback(&free.flows(10.0), 0.03), Some(0.0));
         assert_eq!(payback(&free.flows(-10.0), 0.03), None);
         assert_eq!((free.sir(10.0), free.roi(10.0)), (None, None));
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_fractional_last_year_counts_in_proportion() {
-        let short = Investment { lifetime_years: 2.5, opex_per_year: 10.0, ..GOLDEN };
+        let short = Investment { lifetime_years: 2.5, opex_per_year: 10.0, ..REFERENCE };
         let f = short.flows(110.0);
         assert_eq!(f.len(), 4);
         near(f[3].year, 2.5, 1e-12);
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn escalation_and_persistence_apply_from_the_second_year_on() {
-        let fading = Investment { escalation: 0.1, persistence: 0.5, lifetime_years: 3.0, ..GOLDEN };
+        let fading = Investment { escalation: 0.1, persistence: 0.5, lifetime_years: 3.0, ..REFERENCE };
         let amounts: Vec<f64> = fading.flows(100.0)[1..].iter().map(|f| f.amount).collect();
         for (a, b) in amounts.iter().zip([100.0, 55.0, 30.25]) {
             near(*a, b, 1e-9);

@@ -1,4 +1,4 @@
-//! KPIs. Reports and planners compute them with the same code.
+//! Compiled KPIs and their computation, which is the same in reports and planners.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use crate::units::Unit;
 /// How the values of a KPI over several periods are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aggregation {
-    /// Adds up over time: integrals, sums, counts.
+    /// Sum over time: integrals, sums, counts.
     Total,
     /// Mean weighted by time: means, shares, final values.
     Mean,
@@ -83,13 +83,13 @@ pub(super) enum Kind {
     Terminal(Box<TerminalTerms>),
 }
 
-/// How a KPI adds up over the steps of a run.
+/// A KPI as a sum over the steps of a run.
 pub enum PerStep<'a> {
     /// Sum of the expression over the steps, times the factor.
     Expression(&'a Program, f64),
     /// Sum of the amounts by which a signal exceeds its limits, times the factor.
     Excess(usize, Bounds, f64),
-    /// It is not a sum over steps.
+    /// The KPI is not a sum over steps.
     Other,
 }
 
@@ -156,12 +156,12 @@ impl Kpi {
             Kind::Ratio(p, q) | Kind::FillRate(p, q) => of(&[p, q]),
             Kind::Moves(signal, _) | Kind::Travel(signal) => vec![*signal],
             Kind::Exceedance(signal, _) | Kind::ExceedanceShare(signal, _) => vec![*signal],
-            // the terminal cost must not shorten the horizon
+            // The signals of the terminal cost must not shorten the horizon.
             Kind::Terminal(_) => Vec::new(),
         }
     }
 
-    /// How its value over `steps` steps adds up.
+    /// The KPI over `steps` steps as a sum over steps.
     pub fn per_step(&self, steps: usize) -> PerStep<'_> {
         match &self.kind {
             Kind::Sum(p) => PerStep::Expression(p, self.factor),
@@ -192,10 +192,10 @@ impl Kpi {
         Accumulator::new(rows, two, window)
     }
 
-    /// Adds one completed frame with as many rows as `acc`. Missing values (not finite) are left out and counted.
+    /// Adds one completed frame with as many rows as `acc`. Missing values, which are not finite, are left out and counted.
     pub fn add<F: Frame + ?Sized>(&self, acc: &mut Accumulator, frame: &F, registers: &mut Registers) {
         acc.steps += 1;
-        let Accumulator { sum, below, known, x, y, peak, .. } = acc;
+        let Accumulator { sum, denominator, known, x, y, peak, .. } = acc;
         match &self.kind {
             Kind::Sum(p) | Kind::Mean(p) => {
                 p.eval(frame, registers, x);
@@ -214,7 +214,7 @@ impl Kpi {
             Kind::Ratio(p, q) | Kind::FillRate(p, q) => {
                 p.eval(frame, registers, x);
                 q.eval(frame, registers, y);
-                tally_pair(x, y, sum, below, known);
+                tally_pair(x, y, sum, denominator, known);
             }
             Kind::Moves(signal, tolerance) => {
                 moves(frame, *signal, x);
@@ -232,11 +232,11 @@ impl Kpi {
             }
             Kind::Final(p) => {
                 p.eval(frame, registers, x);
-                last(x, sum, known);
+                keep_latest(x, sum, known);
             }
             Kind::Terminal(terms) => {
                 terms.eval(frame, x);
-                last(x, sum, known);
+                keep_latest(x, sum, known);
             }
             Kind::ServiceLevel(p) => {
                 p.eval(frame, registers, x);
@@ -249,7 +249,7 @@ impl Kpi {
         }
     }
 
-    /// Writes the value so far per row, `[rows]`, in the KPI's unit. It is NaN if no value is known yet, or if the
+    /// Writes the current value of each row, `[rows]`, in the KPI's unit. It is NaN if no value is known yet or if the
     /// denominator of a ratio is zero. The fill rate is 1 if the demand is zero.
     pub fn value(&self, acc: &Accumulator, out: &mut [f64]) {
         match &self.kind {
@@ -266,10 +266,10 @@ impl Kpi {
             Kind::Ratio(..) | Kind::FillRate(..) => {
                 let empty = if matches!(self.kind, Kind::FillRate(..)) { 1.0 } else { f64::NAN };
                 for (r, out) in out.iter_mut().enumerate() {
-                    let nothing = acc.below[r] == 0.0;
+                    let zero_denominator = acc.denominator[r] == 0.0;
                     *out = match acc.known[r] > 0.0 {
-                        true if nothing => empty,
-                        true => self.factor * acc.sum[r] / acc.below[r],
+                        true if zero_denominator => empty,
+                        true => self.factor * acc.sum[r] / acc.denominator[r],
                         false => f64::NAN,
                     };
                 }
@@ -286,22 +286,22 @@ impl Kpi {
         let mut values = vec![f64::NAN; acc.rows()];
         self.value(acc, &mut values);
         let ratio = (self.aggregation() == Aggregation::Ratio)
-            .then(|| (acc.sum.iter().map(|v| self.factor * v).collect(), acc.below.clone()));
+            .then(|| (acc.sum.iter().map(|v| self.factor * v).collect(), acc.denominator.clone()));
         Figures { values, ratio, missing: acc.missing() }
     }
 }
 
-/// Replaces `kept` by the values that are finite.
-fn last(x: &[f64], kept: &mut [f64], known: &mut [f64]) {
-    for ((x, kept), known) in x.iter().zip(kept).zip(known) {
+/// Copies the finite values of `x` to `latest`.
+fn keep_latest(x: &[f64], latest: &mut [f64], known: &mut [f64]) {
+    for ((x, latest), known) in x.iter().zip(latest).zip(known) {
         if x.is_finite() {
-            *kept = *x;
+            *latest = *x;
             *known += 1.0;
         }
     }
 }
 
-/// Sizes of the moves of `signal` since the last step.
+/// Absolute moves of `signal` since the last step.
 fn moves<F: Frame + ?Sized>(frame: &F, signal: usize, out: &mut [f64]) {
     let (now, last) = (frame.column(signal, 0), frame.column(signal, 1));
     for ((out, now), last) in out.iter_mut().zip(now).zip(last) {
@@ -316,7 +316,7 @@ pub fn evaluate(kpis: &[Kpi], trajectory: &Trajectory, periods: &[Range<usize>])
     figures(kpis, trajectory, periods).into_iter().map(|f| f.values).collect()
 }
 
-/// As [`evaluate`], with the other figures that annual sums and the report need.
+/// Like [`evaluate`], with the additional figures that annual sums and the report need.
 pub fn figures(kpis: &[Kpi], trajectory: &Trajectory, periods: &[Range<usize>]) -> Vec<Figures> {
     let mut registers = Registers::default();
     let mut accs: Vec<Accumulator> = kpis.iter().map(|k| k.start(trajectory.particles)).collect();

@@ -11,14 +11,14 @@ use crate::resolve::{Faults, Names, Wanted};
 use crate::schema::{Bounds, Role, Schema};
 use crate::units::Unit;
 
-/// A fault of a KPI: the byte range of the text in `twin.toml`, and the fault within that text.
+/// A fault of a KPI: the byte range of the expression or name in `twin.toml`, and the fault within it.
 pub type KpiFault = (Range<usize>, ExprFault);
 
 impl Kpi {
     /// Resolves the KPI `name` of a twin; `None` if it has a fault.
     pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, name: &str, spec: &KpiSpec) -> Option<Self> {
         let (signal, expressions) = parts(spec);
-        let mut valid = signal.is_none_or(|(signal, roles)| named(faults, names, name, signal, roles));
+        let mut valid = signal.is_none_or(|(signal, roles)| is_signal(faults, names, name, signal, roles));
         for (text, part) in &expressions {
             let wanted = Wanted { what: format!("KPI `{name}`{part}"), unit: None };
             valid &= names.expression(faults, text, &wanted).is_some() && !names.has_invalid_unit(text);
@@ -41,7 +41,7 @@ impl Kpi {
     /// Compiles `spec` against the names of `scope` (its `dt` is the sample time) and the limits in `schema`.
     pub fn compile(name: &str, spec: &KpiSpec, scope: &Scope, schema: &Schema) -> Result<Self, KpiFault> {
         let program = |text: &At<String>| Program::compile(text, scope).map_err(|fault| (text.span.clone(), fault));
-        let shown = |text: &At<String>| program(text).map(in_shown_unit);
+        let in_preferred = |text: &At<String>| program(text).map(in_preferred_unit);
         let over_time = |text: &At<String>, unit: &Unit| {
             integral(unit, scope.dt).map_err(|message| (text.span.clone(), fault("unit-mismatch", text, message, HELP)))
         };
@@ -52,17 +52,17 @@ impl Kpi {
                 (Kind::Sum(p), unit, factor, format!("integral of `{}` over time", of.value))
             }
             KpiSpec::Sum(of) => {
-                let p = shown(of)?;
+                let p = in_preferred(of)?;
                 let unit = p.unit.clone();
                 (Kind::Sum(p), unit, 1.0, format!("sum of `{}` over all steps", of.value))
             }
             KpiSpec::Mean(of) => {
-                let p = shown(of)?;
+                let p = in_preferred(of)?;
                 let unit = p.unit.clone();
                 (Kind::Mean(p), unit, 1.0, format!("mean of `{}` over time", of.value))
             }
             KpiSpec::Peak { of, window } => {
-                let p = shown(of)?;
+                let p = in_preferred(of)?;
                 let unit = p.unit.clone();
                 let step = TimeSpan::from_ms((scope.dt * 1e3).round() as i64);
                 let steps = window.steps(step, 1);
@@ -72,7 +72,7 @@ impl Kpi {
             KpiSpec::Exceedance(of) => {
                 let (i, soft, beyond) = soft_limits(of, schema)?;
                 let (unit, factor) = over_time(of, &schema.signals[i].unit)?;
-                let formula = format!("integral over time of how far `{}` is {beyond}", of.value);
+                let formula = format!("integral over time of the amount by which `{}` is {beyond}", of.value);
                 (Kind::Exceedance(i, soft), unit, factor, formula)
             }
             KpiSpec::ExceedanceShare(of) => {
@@ -106,10 +106,10 @@ impl Kpi {
             KpiSpec::Travel(of) => {
                 let i = control(of, schema)?;
                 let unit = schema.signals[i].unit.difference();
-                (Kind::Travel(i), unit, 1.0, format!("sum of the sizes of all moves of `{}`", of.value))
+                (Kind::Travel(i), unit, 1.0, format!("sum of the absolute moves of `{}`", of.value))
             }
             KpiSpec::Final(of) => {
-                let p = shown(of)?;
+                let p = in_preferred(of)?;
                 let unit = p.unit.clone();
                 (Kind::Final(p), unit, 1.0, format!("last value of `{}`", of.value))
             }
@@ -121,7 +121,7 @@ impl Kpi {
                 let p = program(of)?;
                 let (unit, factor) = over_time(of, &p.unit)?;
                 let above_text = with_unit(above.value, &p.unit);
-                let formula = format!("integral over time of how far `{}` is above {above_text}", of.value);
+                let formula = format!("integral over time of the amount by which `{}` is above {above_text}", of.value);
                 (Kind::DegreeHours(p, above.value), unit, factor, formula)
             }
         };
@@ -130,7 +130,7 @@ impl Kpi {
 
     /// The terminal cost of a plan of `horizon` steps; `None` if `schema` lacks one of its signals.
     pub fn terminal_cost(cost: &TerminalCost, horizon: usize, schema: &Schema) -> Option<Self> {
-        let formula = format!("cost of the next {} steps, as the log has it", cost.steps);
+        let formula = format!("cost of the next {} steps, estimated from the log", cost.steps);
         let kind = Kind::Terminal(Box::new(cost.compile(horizon, schema)?));
         Some(Self { name: "cost to go".into(), unit: Unit::one(), formula, kind, factor: 1.0 })
     }
@@ -139,16 +139,16 @@ impl Kpi {
 const HELP: &str = "check the units of the signals in the expression; parameters can have units, too";
 
 /// The program with its result in the preferred unit.
-fn in_shown_unit(program: Program) -> Program {
-    let shown = program.unit.preferred();
-    if shown == program.unit {
+fn in_preferred_unit(program: Program) -> Program {
+    let preferred = program.unit.preferred();
+    if preferred == program.unit {
         return program;
     }
-    program.clone().in_unit(&shown).unwrap_or(program)
+    program.clone().in_unit(&preferred).unwrap_or(program)
 }
 
 /// Unit of the integral over time of values in `unit`, and the factor that converts the sum over steps of `dt` seconds to
-/// it. If the step is a day or more, days are used instead of hours, unless the quantity has a preferred unit.
+/// it. For steps of a day or more, the integral is in days instead of hours, unless the quantity has a preferred unit.
 fn integral(unit: &Unit, dt: f64) -> Result<(Unit, f64), String> {
     let mut shown = unit.integral()?;
     if dt >= 86_400.0
@@ -168,7 +168,7 @@ fn quotient(above: &Unit, below: &Unit) -> Result<(Unit, f64), String> {
     Ok((shown, factor))
 }
 
-/// The signal that a KPI names, with the roles that it may have, and its expressions with their parts in messages.
+/// The signal that a KPI names with its permitted roles, and the expressions of the KPI with their suffixes in messages.
 type Parts<'s> = (Option<(&'s At<String>, &'static [Role])>, Vec<(&'s At<String>, &'static str)>);
 
 fn parts(spec: &KpiSpec) -> Parts<'_> {
@@ -188,8 +188,8 @@ fn parts(spec: &KpiSpec) -> Parts<'_> {
     }
 }
 
-/// Whether `signal` is the name of a signal with one of `roles`.
-fn named(faults: &mut Faults<'_>, names: &Names<'_>, kpi: &str, signal: &At<String>, roles: &[Role]) -> bool {
+/// Whether `signal` is the name of a signal with one of `roles`. Adds a fault if it is not.
+fn is_signal(faults: &mut Faults<'_>, names: &Names<'_>, kpi: &str, signal: &At<String>, roles: &[Role]) -> bool {
     if signal.chars().any(|c| "+-*/^()<> ".contains(c)) && !names.signals.contains_key(signal.as_str()) {
         let message = format!("KPI `{kpi}` needs the name of a signal here, not an expression");
         let help = "define a derived signal with this expression and name it here";
@@ -209,18 +209,18 @@ fn signal(name: &At<String>, schema: &Schema) -> Result<usize, KpiFault> {
     schema.find(name).ok_or_else(|| {
         let help = match nearest(name, schema.names()) {
             Some(known) => format!("did you mean `{known}`?"),
-            None => "name a signal of the tag list; this kind of KPI does not accept an expression".to_owned(),
+            None => "write the name of a signal; this kind of KPI does not accept an expression".to_owned(),
         };
         (name.span.clone(), fault("unknown-signal", name, format!("there is no signal `{}`", name.value), help))
     })
 }
 
-/// `27 degC`; a plain number has no unit.
+/// A value with its unit, e.g. `27 degC`.
 fn with_unit(value: f64, unit: &Unit) -> String {
     if unit.text == "1" { value.to_string() } else { format!("{value} {}", unit.text) }
 }
 
-/// Column and soft limits of the signal named `name`, and the words for exceeding them.
+/// Column and soft limits of the signal named `name`, and the phrase for a violation, e.g. `above 27 degC`.
 fn soft_limits(name: &At<String>, schema: &Schema) -> Result<(usize, Bounds, String), KpiFault> {
     let i = signal(name, schema)?;
     let Bounds { low, high } = schema.signals[i].soft;

@@ -1,4 +1,4 @@
-//! The objective, by which cases are compared and which MPC minimises.
+//! The objective, which compares cases and is minimised by MPC.
 
 use indexmap::IndexMap;
 
@@ -14,7 +14,7 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// The objective with `prices` of `kpis`: (number of the KPI, price).
+    /// The objective with `prices` of `kpis`: (index of the KPI, price).
     pub fn new(kpis: &[Kpi], prices: impl IntoIterator<Item = (usize, f64)>) -> Self {
         Self { terms: prices.into_iter().map(|(kpi, price)| (kpis[kpi].clone(), price)).collect() }
     }
@@ -48,7 +48,7 @@ impl Objective {
     }
 }
 
-/// Resolves prices of KPIs to (number of the KPI in the twin, price); `None` if one has a fault.
+/// Resolves prices of KPIs to (index of the KPI in the twin, price); `None` if one has a fault.
 pub fn resolve_prices(
     faults: &mut Faults<'_>,
     names: &Names<'_>,
@@ -57,8 +57,8 @@ pub fn resolve_prices(
     let kpis = &names.spec().kpi;
     let mut resolved = Some(Vec::new());
     for (name, price) in prices {
-        let number = kpis.get_index_of(name);
-        if number.is_none() && !names.is_lost(faults, name) {
+        let index = kpis.get_index_of(name);
+        if index.is_none() && !names.is_lost(faults, name) {
             let place = key_place(faults.text(), name, &price.span);
             let known = suggest(name, kpis.keys().map(String::as_str));
             let help = format!("{known}, or add it under `[kpi]` of the twin");
@@ -68,15 +68,15 @@ pub fn resolve_prices(
             let message = format!("the price of `{name}` must be a finite number");
             faults.add("out-of-range", &price.span, message, "write money per unit of the KPI, like `-1.0`");
         }
-        resolved = resolved.zip(number).map(|(mut list, number)| {
-            list.push((number, price.value));
+        resolved = resolved.zip(index).map(|(mut list, index)| {
+            list.push((index, price.value));
             list
         });
     }
     resolved
 }
 
-/// With a price of zero, a NaN value has no effect.
+/// Adds price × value to `out`. With a price of zero, a NaN value has no effect.
 fn add_priced(price: f64, column: &[f64], out: &mut [f64]) {
     if price != 0.0 {
         for (o, v) in out.iter_mut().zip(column) {

@@ -12,8 +12,8 @@ use twinopt::report::{kpi_csv, render};
 use twinopt::scenario::results::{Note, NoteKind, Results};
 use verdict::front;
 
-/// Writes the page to `TWINOPT_REPORT_DIR` if that is set, for a look at it.
-fn keep(name: &str, html: &str) {
+/// Writes the page to the folder `TWINOPT_REPORT_DIR` if that is set, for inspection.
+fn save_page(name: &str, html: &str) {
     if let Some(dir) = std::env::var_os("TWINOPT_REPORT_DIR") {
         std::fs::write(std::path::Path::new(&dir).join(name), html).unwrap();
     }
@@ -25,7 +25,7 @@ fn a_signal_that_never_moved_does_not_limit_the_horizon() {
     let mut card = fixture::datacenter().model;
     let (model, name) = (card.model.clone(), card.scores[0].signal.clone());
     let schema = Schema::new(vec![Signal::open(&name, Role::State, twinopt::units::Unit::one())]);
-    // better than persistence at all horizons but the last
+    // The model is better than persistence at all horizons except the last one.
     let last = card.scores.iter().map(|s| s.horizon).max().unwrap();
     for s in card.scores.iter_mut().filter(|s| s.model == model && s.signal == name) {
         s.skill = if s.horizon == last { -1e300 } else { 0.5 };
@@ -38,7 +38,7 @@ fn a_signal_that_never_moved_does_not_limit_the_horizon() {
     assert_eq!(card.reach(&schema), [None]);
 }
 
-/// The visible text of a piece of HTML.
+/// The visible text of some HTML.
 fn visible(html: &str) -> String {
     let mut out = String::new();
     let mut tag = false;
@@ -77,7 +77,7 @@ fn printed(html: &str) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// A printed number as a number.
+/// Parses a printed number.
 fn read(text: &str) -> f64 {
     let clean: String =
         text.replace('\u{2212}', "-").chars().filter(|c| c.is_ascii_digit() || "-.".contains(*c)).collect();
@@ -91,7 +91,7 @@ fn the_report_is_one_self_contained_file() {
     let start = std::time::Instant::now();
     let html = render(&results).unwrap();
     println!("{} KB in {:?}", html.len() / 1024, start.elapsed());
-    keep("report.html", &html);
+    save_page("report.html", &html);
     assert!(html.len() < 500_000, "{} bytes", html.len());
     assert!(html.contains("default-src 'none'; style-src 'unsafe-inline'; img-src data:"));
     for bad in
@@ -106,7 +106,7 @@ fn the_report_is_one_self_contained_file() {
 }
 
 #[test]
-fn ids_are_unique_and_links_and_labels_have_targets() {
+fn ids_are_unique_and_every_link_and_label_has_a_target() {
     let html = render(&fixture::datacenter()).unwrap();
     let all = |key: &str| -> Vec<String> {
         html.split(key).skip(1).map(|p| p.split('"').next().unwrap().to_owned()).collect()
@@ -140,7 +140,7 @@ fn page_one_is_short_and_in_order() {
     let html = render(&fixture::datacenter()).unwrap();
     let front = visible(between(&html, "<section class=\"front", "</section>"));
     println!("{}", front.split_whitespace().collect::<Vec<_>>().join(" "));
-    // The thin space between thousands does not separate words.
+    // The thin space between groups of digits does not separate words.
     let joined = front.replace('\u{202f}', "");
     let words = joined.split_whitespace().filter(|w| w.chars().any(char::is_alphanumeric)).count();
     println!("page one: {words} words");
@@ -153,7 +153,7 @@ fn page_one_is_short_and_in_order() {
         "Net present value",
         "Payback",
         "Set-points",
-        "Go back when",
+        "Revert if",
         "Risk of limit violations",
         "Evidence",
         "simulated",
@@ -193,7 +193,7 @@ fn crowded() -> Results {
 #[test]
 fn a_crowded_page_one_is_shortened() {
     let html = render(&crowded()).unwrap();
-    keep("crowded.html", &html);
+    save_page("crowded.html", &html);
     let front = visible(between(&html, "<section class=\"front", "</section>"));
     let words = front.split_whitespace().filter(|w| w.chars().any(char::is_alphabetic)).count();
     println!("{}", front.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -205,7 +205,7 @@ fn a_crowded_page_one_is_shortened() {
     }
 }
 
-/// REP-2: a report on fifty scenarios is small enough for a mail.
+/// REP-2: a report on fifty scenarios is small enough for an e-mail.
 #[test]
 fn fifty_scenarios_fit_in_two_megabytes() {
     let mut results = fixture::datacenter();
@@ -233,7 +233,7 @@ fn printed_kpis_equal_those_in_the_results() {
         }
         let shown = read(text);
         let digits = text.split_once('.').map_or(0, |(_, d)| d.chars().filter(char::is_ascii_digit).count());
-        // Zeros at the end of an integer can be due to rounding.
+        // Trailing zeros of an integer can be due to rounding.
         let zeros = if digits == 0 {
             text.chars().rev().filter(char::is_ascii_digit).take_while(|c| *c == '0').count()
         } else {
@@ -270,7 +270,7 @@ fn printed_kpis_equal_those_in_the_results() {
 }
 
 #[test]
-fn missing_inputs_are_named() {
+fn the_report_names_missing_inputs() {
     let mut results = fixture::datacenter();
     results.timezone = "Mars/Olympus".into();
     results.currency = None;
@@ -313,12 +313,12 @@ fn a_failed_scenario_comes_first_and_does_not_affect_others() {
     let mut results = fixture::datacenter();
     results.scenarios.push(fixture::failed());
     let html = render(&results).unwrap();
-    keep("failed.html", &html);
+    save_page("failed.html", &html);
     let at = |what: &str| html.find(what).unwrap_or_else(|| panic!("{what}"));
     assert!(at("</span> winter</h2>") < at("</span> summer</h2>"));
     assert!(html.contains("winter.toml:3"));
     assert!(html.contains("Did not run: winter."));
-    // Failures first in every order of the overview.
+    // Failed scenarios come first in every order of the overview.
     for order in html.split("<div class=\"scroll order ").skip(1) {
         let row = order.split("<tbody>").nth(1).unwrap();
         assert!(row.find("winter").unwrap() < row.find("summer").unwrap());
@@ -380,7 +380,7 @@ fn incomplete_results_still_give_a_page() {
 
     for (name, results) in pages {
         let html = render(&results).unwrap();
-        keep(name, &html);
+        save_page(name, &html);
         assert!(html.contains("id=\"verdict\"") && html.trim_end().ends_with("</html>"), "{name}");
         let text = visible(&html);
         assert!(text.split_whitespace().all(|w| !w.contains("NaN") && w != "inf"), "{name}");

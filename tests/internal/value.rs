@@ -130,12 +130,15 @@ fn kpis_have_customary_units() {
 
 #[test]
 fn formulas_are_described_in_words() {
-    assert_eq!(kpi(r#"exceedance = "inlet""#).formula, "integral over time of how far `inlet` is above 27 degC");
+    assert_eq!(
+        kpi(r#"exceedance = "inlet""#).formula,
+        "integral over time of the amount by which `inlet` is above 27 degC"
+    );
     assert_eq!(kpi(r#"peak = { of = "total", window = "15min" }"#).formula, "largest mean of `total` over any 15min");
 }
 
 #[test]
-fn faults_have_place_code_and_help() {
+fn faults_have_a_place_a_code_and_help() {
     let schema = schema();
     let text = "k = { exceedance = \"inlat\" }";
     #[derive(serde::Deserialize)]
@@ -179,7 +182,7 @@ fn windows_and_lags_stop_at_segments_but_lags_read_rows_before_a_period() {
     let both = evaluate(&kpis, &t, &t.segments.clone());
     near(both[0][0], 19.0 / 3.0);
     near(both[1][0], 2.0);
-    // The stretch 1..3 lies inside a segment: its first step compares with step 0.
+    // Period 1..3 starts within a segment, so its first move is relative to step 0.
     near(evaluate(&kpis, &t, std::slice::from_ref(&(1..3)))[1][0], 2.0);
 }
 

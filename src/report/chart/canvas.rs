@@ -42,7 +42,7 @@ pub fn draw(head: Head<'_>, width: f64, height: f64, marks: impl for<'a> FnOnce(
     ))
 }
 
-/// Pixels to whole units.
+/// Converts pixels to whole units.
 pub fn units(pixels: f64) -> i32 {
     (pixels * UNITS_PER_PIXEL).round() as i32
 }
@@ -76,7 +76,7 @@ fn widened((low, high): (f64, f64)) -> (f64, f64) {
     (low - room, low + room)
 }
 
-/// The colour that stands for `ink` (see the module [`super`]).
+/// The colour that encodes `ink` (see the module [`super`]).
 pub fn colour(ink: Ink) -> RGBColor {
     RGBColor(0, 0, ink.code())
 }

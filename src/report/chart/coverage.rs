@@ -1,4 +1,4 @@
-//! Coverage of the 90 % interval by hours ahead, with the band that a correct interval would have.
+//! Coverage of the 90 % interval by hours ahead, with the range that is consistent with a correct interval.
 
 use super::Ink;
 use super::canvas::{self, Anchor, Head, Margins, units};

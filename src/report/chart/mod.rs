@@ -1,10 +1,9 @@
 //! Charts as inline SVG.
 //!
-//! plotters computes the coordinates and writes SVG, but it knows colours only. It writes them into every element, where
-//! neither the dark mode nor the print layout of the page can change them. The style sheet of the page must decide the
-//! colours. So each mark goes three steps:
+//! plotters computes the coordinates and writes SVG with a fixed colour in every element. The dark mode and the print
+//! layout of the page need CSS classes instead. Each mark is therefore drawn in three steps:
 //!
-//! 1. A chart (`trend`, `skill`, …) draws each mark with an [`Ink`], which names its role: axis, grid, line of case 2.
+//! 1. A chart (`trend`, `skill`, …) draws each mark with an [`Ink`], which is its role: axis, grid, line of case 2.
 //! 2. `canvas` passes the ink to plotters as a colour whose blue channel is [`Ink::code`], e.g. `#000012`.
 //! 3. `svg` reads the SVG of plotters, turns each of these colours back into an ink and writes a CSS class in its place.
 //!    It also shortens paths, which makes a report several times smaller.
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn inks_become_classes() {
+    fn inks_have_css_classes() {
         assert_eq!(colour(0), 0);
         assert!((1..40).all(|i| (1..PALETTE).contains(&colour(i))));
         assert_eq!(Ink::class(Ink::Fill(3).code()), "b3");

@@ -1,5 +1,5 @@
-//! Reliability diagram: the share of measured values below each quantile of their forecast. The line of a calibrated
-//! forecast is the diagonal.
+//! Reliability diagram: the share of measured values below each forecast quantile. A calibrated forecast follows the
+//! diagonal.
 
 use super::Ink;
 use super::canvas::{self, Anchor, Head, Margins, units};

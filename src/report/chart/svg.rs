@@ -10,7 +10,7 @@ use super::Ink;
 /// Coordinates are in half pixels, because plotters rounds them to integers.
 pub const UNITS_PER_PIXEL: f64 = 2.0;
 
-/// Largest distance of a dropped point from the line, in units.
+/// Maximum distance of a dropped point from the simplified line, in units.
 const TOLERANCE: f64 = 0.6;
 
 /// The marks of the plotters document `raw`, without its root element.

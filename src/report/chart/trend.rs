@@ -126,7 +126,7 @@ fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, (low, high): 
     }
     labels.sort_by_key(|(y, _, _)| *y);
     let (gap, top, bottom) = (units(14.0), units(MARGINS.top), units(HEIGHT - MARGINS.bottom));
-    // First from the top down, then from the bottom up.
+    // Labels are moved down where they overlap, then up where they would leave the chart.
     let mut least = top;
     for label in &mut labels {
         label.0 = label.0.max(least);

@@ -5,7 +5,7 @@ use twinopt::report::{diff, kpi_csv};
 use super::fixture;
 
 #[test]
-fn the_csv_is_inert_and_exact() {
+fn the_csv_escapes_formulas_and_has_exact_numbers() {
     let mut results = fixture::datacenter();
     results.scenarios.push(fixture::failed());
     results.scenarios[0].name = "=HYPERLINK(\"x\")".into();
@@ -25,7 +25,7 @@ fn the_csv_is_inert_and_exact() {
 }
 
 #[test]
-fn diff_lists_changed_kpis_only() {
+fn diff_lists_only_changed_kpis() {
     let a = fixture::datacenter();
     let mut b = a.clone();
     assert_eq!(diff(&a, &b).changes, []);

@@ -10,7 +10,7 @@ use model::{quality, responses, scores};
 
 const POINTS: usize = 600;
 
-/// A pseudo-random number in 0..1 that depends on its arguments only.
+/// A pseudo-random number from 0 to 1 that depends only on its arguments.
 fn noise(a: usize, b: usize) -> f64 {
     let mut z = (a as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (b as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -27,7 +27,7 @@ fn difference(mean: f64, half: f64) -> Difference {
     Difference { mean, low, high, measurable: low > 0.0 || high < 0.0 }
 }
 
-/// The conditions of a scenario: warmth in K, load factor, price in EUR/MWh, days per year.
+/// The conditions of a scenario: temperature offset in K, load factor, price in EUR/MWh, days per year.
 struct Weather {
     name: &'static str,
     question: &'static str,
@@ -55,7 +55,7 @@ const WEATHER: [Weather; 4] = [
         load: 1.0,
         price: 90.0,
         days: 10.0,
-        changes: &["outdoor_temp: + 6 degC"],
+        changes: &["outdoor_temp + 6 K"],
     },
     Weather {
         name: "it_load",
@@ -64,7 +64,7 @@ const WEATHER: [Weather; 4] = [
         load: 1.2,
         price: 90.0,
         days: 45.0,
-        changes: &["cpu_load: × 1.2", "it_power: × 1.2"],
+        changes: &["cpu_load × 1.2", "it_power × 1.2"],
     },
     Weather {
         name: "price_peak",
@@ -73,22 +73,22 @@ const WEATHER: [Weather; 4] = [
         load: 1.0,
         price: 210.0,
         days: 20.0,
-        changes: &["price: 17:00 to 21:00 set to 270 EUR/MWh"],
+        changes: &["price set to 270 EUR/MWh between 17:00 and 21:00"],
     },
 ];
 
 const CASES: [(&str, &str); 3] = [
-    ("baseline", "Replay of the log"),
-    ("warmer", "Hold: supply_setpoint 20 °C"),
-    ("mpc", "MPC (icem), horizon 4h, replan 30min"),
+    ("baseline", "the logged controls"),
+    ("warmer", "hold supply_setpoint = 20"),
+    ("mpc", "MPC (iCEM), horizon 4h, replanned every 30min"),
 ];
 
 /// Effect of each case: reduction of power in percent, and rise of temperature in K.
 const EFFECT: [(f64, f64); 3] = [(0.0, 0.0), (3.1, 1.3), (6.4, 0.9)];
 
-fn trend(signal: &str, unit: &str, role: Role, of: impl Fn(f64, usize) -> (f64, f64)) -> Trend {
+fn trend(signal: &str, unit: &str, role: Role, value: impl Fn(f64, usize) -> (f64, f64)) -> Trend {
     let hours: Vec<f64> = (0..POINTS).map(|i| i as f64 * 168.0 / (POINTS - 1) as f64).collect();
-    let at: Vec<(f64, f64)> = hours.iter().enumerate().map(|(i, h)| of(*h, i)).collect();
+    let at: Vec<(f64, f64)> = hours.iter().enumerate().map(|(i, h)| value(*h, i)).collect();
     Trend {
         signal: signal.into(),
         unit: unit.into(),
@@ -207,7 +207,7 @@ fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
             "violation",
             KpiKind::Exceedance,
             "K*h",
-            "integral of what server_inlet_temp exceeds its soft limits by",
+            "integral over time of the amount by which server_inlet_temp is above 27 degC",
             Some(PRICE_OF_VIOLATION),
             scale * n.violation,
             scale * b.violation,
@@ -392,7 +392,7 @@ pub fn datacenter() -> Results {
         model: ModelCard {
             version: "9f3a6c1d2e4b".into(),
             model: "forest".into(),
-            reason: "lowest multi-step error on the hold-out; 31 % less squared error than linear 4 h ahead.".into(),
+            reason: "lowest multi-step error on held-out blocks; 31 % less squared error than linear 4 h ahead.".into(),
             trained_until: "2024-10-14T13:20:00Z".into(),
             train_rows: 23_984,
             holdout_rows: 2_016,
@@ -471,7 +471,7 @@ pub fn failed() -> ScenarioResult {
         inputs: String::new(),
         changes: Vec::new(),
         exit_code: 65,
-        error: Some("scenarios/datacenter/winter.toml:3: `start` 2024-12-15T00:00:00Z lies outside the log, which ends 2024-10-28T13:20:00Z; choose a start within it".into()),
+        error: Some("scenarios/datacenter/winter.toml:3: `start` 2024-12-15T00:00:00Z is outside the log, which ends at 2024-10-28T13:20:00Z; choose a start within the log".into()),
         cases: Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
-//! The text of the report on the fixture, compared with the files in `tests/internal/report/golden`.
+//! Compares the text of the report on the fixture with the files in `tests/internal/report/golden`.
 //!
-//! `UPDATE=1 cargo test --release --test report` rewrites the files.
+//! `UPDATE=1 cargo test --lib report::golden` rewrites the files.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ fn page_text(results: &Results) -> String {
 }
 
 #[test]
-fn the_report_has_its_golden_text() {
+fn the_report_matches_its_golden_file() {
     let mut results = fixture::datacenter();
     results.scenarios.truncate(2);
     results.scenarios.push(fixture::failed());
@@ -53,7 +53,7 @@ fn verdict(results: &Results) -> String {
 }
 
 #[test]
-fn the_verdicts_have_their_golden_text() {
+fn the_verdicts_match_their_golden_file() {
     let good = fixture::datacenter();
     let mut all = format!("== do\n{}", verdict(&good));
 
@@ -94,7 +94,7 @@ fn the_verdicts_have_their_golden_text() {
 }
 
 #[test]
-fn the_diff_has_its_golden_text() {
+fn the_diff_matches_its_golden_file() {
     let a = fixture::datacenter();
     let mut b = a.clone();
     b.scenarios[2].cases[1].kpis[0].value.p50 += 1.5;

@@ -1,10 +1,10 @@
-//! Hostile and very long names stay inert text.
+//! Hostile and very long names are printed as inert text.
 
 use serde_json::Value;
 use twinopt::report::render;
 use twinopt::scenario::results::{Note, NoteKind, Results};
 
-use super::{fixture, keep};
+use super::{fixture, save_page};
 
 const HOSTILE: [&str; 9] = [
     "<script>alert(1)</script>",
@@ -21,18 +21,18 @@ const HOSTILE: [&str; 9] = [
 /// Fields of `results.json` that are enums.
 const ENUMS: [&str; 5] = ["kind", "role", "expected", "class", "action"];
 
-/// Every string of the results replaced by `text` (with a number, so that names stay distinct where they were).
+/// The results with every string replaced by `text` and a number, so that different names stay different.
 fn poisoned(results: &Results, text: &str) -> Results {
     fn walk(v: &mut Value, text: &str, n: &mut usize) {
         match v {
             Value::String(s) => {
-                // Trends, scores and cases are joined by name: equal names stay equal.
+                // Trends, scores and cases are joined by name, so equal names must stay equal.
                 let id = s.bytes().fold(7u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)));
                 *s = format!("{text}{id}");
                 *n += 1;
             }
             Value::Array(a) => a.iter_mut().for_each(|v| walk(v, text, n)),
-            // Fields that are enums take no free text.
+            // Enums cannot contain free text.
             Value::Object(o) => {
                 o.iter_mut().filter(|(k, _)| !ENUMS.contains(&k.as_str())).for_each(|(_, v)| walk(v, text, n));
             }
@@ -46,7 +46,7 @@ fn poisoned(results: &Results, text: &str) -> Results {
     serde_json::from_value(value).unwrap()
 }
 
-/// Keeps the times, which determine the shape of a page, and poisons the rest.
+/// Like [`poisoned`], but with the original times, which determine the structure of a page.
 fn half_poisoned(results: &Results, text: &str) -> Results {
     let mut out = poisoned(results, text);
     for (s, t) in out.scenarios.iter_mut().zip(&results.scenarios) {
@@ -56,7 +56,7 @@ fn half_poisoned(results: &Results, text: &str) -> Results {
 }
 
 #[test]
-fn hostile_text_stays_text() {
+fn hostile_text_is_inert() {
     let mut results = fixture::datacenter();
     results.scenarios.truncate(1);
     results.scenarios[0].cases.truncate(2);
@@ -65,7 +65,7 @@ fn hostile_text_stays_text() {
     for (i, text) in HOSTILE.iter().enumerate() {
         for (how, bad) in [("all", poisoned(&results, text)), ("half", half_poisoned(&results, text))] {
             let html = render(&bad).unwrap();
-            keep(&format!("hostile-{i}-{how}.html"), &html);
+            save_page(&format!("hostile-{i}-{how}.html"), &html);
             for needle in [
                 "<script",
                 "<img",
@@ -113,6 +113,6 @@ fn very_long_names_are_cut_off() {
         }
     }
     let html = render(&results).unwrap();
-    keep("long.html", &html);
+    save_page("long.html", &html);
     assert!(html.len() < 500_000, "{}", html.len());
 }

@@ -28,7 +28,7 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     for s in optimistic.scenarios.iter_mut().filter(|s| s.cases.len() > 2) {
         s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 90.0 });
     }
-    assert_eq!(headline(&optimistic), headline(&good), "a loss of a tenth does not count");
+    assert_eq!(headline(&optimistic), headline(&good), "a loss of 10 % does not count");
     let text = render(&optimistic).unwrap().replace('\u{a0}', " ");
     assert!(text.contains("save 10 % less than predicted"));
     for s in &mut optimistic.scenarios {
@@ -52,7 +52,7 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     assert!(
         render(&risky)
             .unwrap()
-            .contains("“mpc” would save more but violates limits of <span class=\"tag\">server_inlet_temp</span>.")
+            .contains("“mpc” would save more, but it violates limits of <span class=\"tag\">server_inlet_temp</span>.")
     );
     for s in &mut risky.scenarios {
         s.cases.remove(1);
@@ -90,7 +90,7 @@ pub fn front(r: &Results) -> String {
 #[test]
 fn a_priced_kpi_that_is_not_reproduced_needs_attention() {
     let mut results = fixture::datacenter();
-    // The third check is not priced.
+    // The KPI of the third check has no price.
     (results.model.replay[2].inside, results.model.replay[2].within) = (false, 3);
     assert!(front(&results).contains("Do run “mpc”") && !front(&results).contains("replays"));
     (results.model.replay[0].inside, results.model.replay[0].within) = (false, 12);
@@ -109,7 +109,7 @@ fn a_priced_kpi_that_is_not_reproduced_needs_attention() {
 }
 
 #[test]
-fn an_income_is_a_gain_and_not_a_saving() {
+fn a_higher_income_is_a_gain_and_not_a_saving() {
     let mut results = fixture::datacenter();
     for c in results.scenarios.iter_mut().flat_map(|s| &mut s.cases) {
         let o = &mut c.objective;
@@ -127,7 +127,7 @@ fn an_income_is_a_gain_and_not_a_saving() {
 }
 
 #[test]
-fn a_case_that_does_not_pay_back_is_not_advised() {
+fn a_case_that_does_not_pay_back_is_not_recommended() {
     let mut results = fixture::datacenter();
     let e = results.annual[1].economics.as_mut().unwrap();
     (e.npv.p10, e.npv.p50, e.npv.p90) = (-9_000.0, -4_000.0, 1_000.0);
@@ -135,7 +135,7 @@ fn a_case_that_does_not_pay_back_is_not_advised() {
     results.scenarios.iter_mut().for_each(|s| drop(s.cases.remove(1)));
     let text = front(&results);
     assert!(text.contains("Don’t buy “mpc”: the gain does not pay for the cost."), "{text}");
-    assert!(text.contains("Tested set-points") && text.contains("Tested") && !text.contains("Go back when"), "{text}");
+    assert!(text.contains("Tested set-points") && text.contains("Tested") && !text.contains("Revert if"), "{text}");
     let e = results.annual[0].economics.as_mut().unwrap();
     (e.npv.p50, e.npv.p90) = (2_000.0, 9_000.0);
     assert!(front(&results).contains("supervision, because it may not pay back"), "{}", front(&results));
@@ -144,22 +144,22 @@ fn a_case_that_does_not_pay_back_is_not_advised() {
 #[test]
 fn violations_of_a_soft_limit_count_over_all_scenarios() {
     let mut results = fixture::datacenter();
-    let of = |r: &mut Results, share: f64| {
+    let violate = |r: &mut Results, share: f64| {
         let l = &mut r.scenarios[2].cases[2].limits[0];
         assert_eq!(l.kind, LimitKind::Soft);
         (l.share_beyond, l.chance, l.worst) = (share, 0.5, 0.4);
     };
     let now = results.scenarios[2].cases[0].limits[0].share_beyond;
-    // Far better elsewhere, a little worse here.
+    // The case is much better in the other scenarios and slightly worse in this one.
     for s in [0, 1, 3] {
         results.scenarios[s].cases[0].limits[0].share_beyond = 0.2;
     }
-    of(&mut results, now + 0.005);
+    violate(&mut results, now + 0.005);
     assert!(
         front(&results).contains("Try “mpc”") && front(&results).contains("it may violate a limit of"),
         "{}",
         front(&results)
     );
-    of(&mut results, now + 0.05);
+    violate(&mut results, now + 0.05);
     assert!(!front(&results).contains("Try “mpc”"), "{}", front(&results));
 }
