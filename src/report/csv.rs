@@ -76,12 +76,12 @@ pub fn kpi_csv(results: &Results) -> String {
     out
 }
 
-/// The shortest decimal that reads back as the same number; empty without a number.
+/// The shortest decimal that parses to the same number; empty if there is no number.
 fn figure(v: Option<f64>) -> String {
     v.filter(|v| v.is_finite()).map_or_else(String::new, |v| format!("{v:?}"))
 }
 
-/// Text that no spreadsheet takes for a formula, quoted if necessary.
+/// Text that no spreadsheet interprets as a formula, quoted if necessary.
 fn field(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     if formula {

@@ -16,7 +16,7 @@ pub struct ReportDiff {
     pub b: ReportOrigin,
     /// KPIs that differ or that only one of the two reports contains.
     pub changes: Vec<KpiChange>,
-    /// Number of KPIs that are equal to the last bit.
+    /// Number of KPIs that are exactly equal.
     pub equal: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The section of page one on how reliable the result is.
+//! The section of page one on the evidence for the result.
 
 use crate::error::plural;
 use crate::log::FindingClass;

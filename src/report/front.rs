@@ -284,7 +284,7 @@ fn setpoint(pick: &RankedCase<'_>, name: &str) -> Option<SetPoint> {
     let range = first.low.zip(first.high).map(|(l, h)| h - l);
     let mut means = number::aligned_within(&[now, advised], PROSE, range).into_iter();
     let (now_q, advised_q) = (means.next()?, means.next()?);
-    // The ends are rounded separately, because those of an integer control are integers.
+    // The extremes are rounded separately from the means, because those of an integer control are integers.
     let mut ends = number::aligned_within(&[low, high], PROSE, range).into_iter();
     let (low_q, high_q) = (ends.next()?, ends.next()?);
     let unchanged = now_q.text == advised_q.text;

@@ -1,4 +1,4 @@
-//! The report as one offline HTML file, the KPIs as CSV, and the difference of two reports.
+//! The report as one offline HTML file, the KPIs as CSV, and the difference between two reports.
 //!
 //! `page` and one file per section turn the [`Results`](crate::scenario::results::Results) into the data of the askama
 //! templates in `templates/`. This module reads no file, no clock and no twin: the results contain everything that the

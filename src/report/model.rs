@@ -115,7 +115,7 @@ pub struct ReplayRow {
     /// `18 of 20 segments of 24 h`.
     pub within: String,
     pub inside: bool,
-    /// The KPI has a price, so an error is a caveat of the verdict.
+    /// Whether the KPI has a price. Only then is an error a caveat of the verdict.
     pub priced: bool,
 }
 
@@ -167,7 +167,7 @@ fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
     }
 }
 
-/// Responses to the controls that have an effect, and a sentence on controls without one.
+/// Responses to the controls that have an effect, and a sentence on controls without an effect.
 fn effective_responses(m: &ModelCard) -> (Vec<&StepResponse>, String) {
     let moves = |r: &&StepResponse| r.mean.iter().chain(&r.low).chain(&r.high).any(|v| *v != 0.0);
     let moving: Vec<&str> = distinct(m.responses.iter().filter(moves).map(|r| r.control.as_str()));
@@ -298,7 +298,7 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
         .collect()
 }
 
-/// A skill for a table. How far a value is below −10 is of no interest.
+/// A skill for a table. A skill below −9.99 is printed as `<−10`.
 fn score(skill: f64) -> Option<Quantity> {
     let mut q = number::fixed(skill, 2);
     if skill < -9.99 {
@@ -338,7 +338,7 @@ fn groups<T>(m: &ModelCard, rows: impl Fn(&str) -> Vec<T>) -> Vec<Group<T>> {
         .collect()
 }
 
-/// Scores of the chosen model for a signal, without those that have no error.
+/// Scores of the chosen model for `signal` at horizons where the forecast has an error.
 fn chosen<'a>(m: &'a ModelCard, signal: &'a str) -> impl Iterator<Item = &'a Score> {
     m.scores.iter().filter(move |s| s.signal == signal && s.model == m.model && s.rmse > 0.0)
 }
@@ -375,7 +375,7 @@ fn reliability(m: &ModelCard, horizons: &[usize]) -> Result<Vec<ReliabilityChart
         let below = last.pit[..5].iter().sum::<f64>();
         let quantiles = Head {
             id: &format!("reliability-{}", i + 1),
-            title: &format!("Share of measured values of {signal} below each quantile of their forecast"),
+            title: &format!("Share of measured values of {signal} below each forecast quantile"),
             description: &format!("At the longest horizon, {} are below the median.", number::percent_text(below)),
         };
         let coverage = Head {

@@ -68,7 +68,7 @@ fn last_place(value: f64, half: f64, digits: i32) -> i32 {
     }
 }
 
-/// `v` rounded to 10^`place`, in decimal notation if it is not very large or very small.
+/// `v` rounded to 10^`place`, in decimal notation unless it is very large or very small.
 fn at_place(v: f64, place: i32) -> String {
     if !v.is_finite() {
         return "n/a".into();
@@ -122,7 +122,7 @@ pub fn plain(v: f64, digits: i32) -> Quantity {
     Quantity::new(v, trim(text), place)
 }
 
-/// Removes trailing zeros after the decimal point: they would suggest a known accuracy.
+/// Removes trailing zeros after the decimal point, which would suggest a higher accuracy.
 fn trim(text: String) -> String {
     if text.contains('.') && !text.contains('×') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -273,7 +273,7 @@ pub fn allowed_range(low: Option<f64>, high: Option<f64>) -> String {
     }
 }
 
-/// A unit in usual notation: `degC` → `°C`, `m^3/h` → `m³/h`, `K*h` → `K·h`, `1` → empty.
+/// A unit in common notation: `degC` → `°C`, `m^3/h` → `m³/h`, `K*h` → `K·h`, `1` → empty.
 pub fn unit(text: &str) -> String {
     let text = text.trim();
     if text == "1" {
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_in_usual_notation() {
+    fn units_are_in_common_notation() {
         assert_eq!([unit("mg/m3"), unit("m2"), unit("s3")], ["mg/m³", "m²", "s3"]);
         assert_eq!([unit("degC"), unit("m^3/h"), unit("K*h"), unit("1")], ["°C", "m³/h", "K·h", ""]);
         assert_eq!([unit("degC/degC"), unit("W*m^-2"), unit("EUR/MWh"), unit("%")], ["°C/°C", "W·m⁻²", "EUR/MWh", "%"]);

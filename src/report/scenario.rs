@@ -247,7 +247,7 @@ fn control(first: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> C
     let range = first.low.zip(first.high).map(|(l, h)| h - l);
     let means: Vec<f64> = uses.iter().map(|(_, u)| u.mean).collect();
     let means = number::aligned_within(&means, PROSE, range);
-    // The ends are rounded separately, because those of an integer control are integers.
+    // The extremes are rounded separately from the means, because those of an integer control are integers.
     let ends: Vec<f64> = uses.iter().flat_map(|(_, u)| [u.min, u.max]).collect();
     let ends = number::aligned_within(&ends, PROSE, range);
     let row = |(((c, u), mean), ends): ((&(&CaseResult, &ControlUse), &Quantity), &[Quantity])| ControlCell {

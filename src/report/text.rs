@@ -44,7 +44,7 @@ pub fn is_deceptive(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `text` in one line, without control characters and direction marks. plotters escapes markup itself.
+/// `text` in one line, without control characters and direction marks. Markup is not escaped, because plotters does that.
 pub fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| {

@@ -1,9 +1,9 @@
-//! The verdict: do, try or don't, and the case to run. It depends on the results alone.
+//! The verdict: do, try or don't, and the case to run. It depends only on the results.
 //!
 //! The report prints these rules in its section on the method:
 //! - A case other than the baseline is a candidate if it is within the logged range for at least half of the time, if its
 //!   gain pays for its cost, and if it violates no limit more often than the baseline. More violations of a soft limit in
-//!   one scenario are tolerated if they last less than 1 % of the time and if there are none over all scenarios. The
+//!   one scenario are tolerated if they last less than 1 % of the time and do not increase the total over all scenarios. The
 //!   candidate with the largest saving is chosen.
 //! - The answer is **don't** if there is no candidate, or if its saving is not measurable.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), else **do**.
@@ -206,7 +206,7 @@ impl Words {
     }
 }
 
-/// The wording: a decrease of a negative objective, which is an income, is a gain and not a saving.
+/// The wording for these results. If the objective is negative, it is an income, and its decrease is a gain.
 pub fn words(results: &Results) -> Words {
     let weight = |s: &ScenarioResult| s.days_per_year.unwrap_or(1.0) / s.hours.max(1e-9);
     let now: f64 = completed(results).filter_map(|s| Some(weight(s) * s.cases.first()?.objective.p50)).sum();

@@ -71,7 +71,7 @@ pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed:
     Ok(compiled.kpis.iter().enumerate().filter_map(check).collect())
 }
 
-/// Whether the central 90 % interval of `simulated` covers `measured`. A KPI that depends on the controls alone must be
+/// Whether the central 90 % interval of `simulated` covers `measured`. A KPI that depends only on the controls must be
 /// equal up to rounding.
 fn is_reproduced(measured: f64, simulated: &[f64]) -> bool {
     let sorted = sorted_finite(simulated);

@@ -105,7 +105,7 @@ pub struct Figures {
 }
 
 impl Kpi {
-    /// Whether it depends only on the last frame.
+    /// Whether the KPI depends only on the last frame.
     pub fn is_terminal(&self) -> bool {
         matches!(self.kind, Kind::Terminal(_))
     }
@@ -128,7 +128,7 @@ impl Kpi {
         }
     }
 
-    /// Largest lag that it reads.
+    /// Largest lag that the KPI reads.
     pub fn depth(&self) -> usize {
         match &self.kind {
             Kind::Sum(p)
@@ -143,7 +143,7 @@ impl Kpi {
         }
     }
 
-    /// Signals that it reads; a signal may occur more than once.
+    /// Signals that the KPI reads; a signal may occur more than once.
     pub fn reads(&self) -> Vec<usize> {
         let of = |programs: &[&Program]| programs.iter().flat_map(|p| &p.reads).map(|(signal, _)| *signal).collect();
         match &self.kind {

@@ -90,7 +90,7 @@ impl Kpi {
             KpiSpec::FillRate([served, demanded]) => {
                 let (p, q) = (program(served)?, program(demanded)?);
                 let factor = p.unit.factor(&q.unit).map_err(|message| {
-                    let help = "give both as the same quantity per step";
+                    let help = "use the same quantity per step for both expressions";
                     (demanded.span.clone(), fault("unit-mismatch", demanded, message, help))
                 })?;
                 let formula = format!("sum of `{}` over sum of `{}`", served.value, demanded.value);
@@ -136,7 +136,7 @@ impl Kpi {
     }
 }
 
-const HELP: &str = "check the units of the signals in the expression; parameters can have units, too";
+const HELP: &str = "check the units of the signals in the expression; parameters can have units as well";
 
 /// The program with its result in the preferred unit.
 fn in_preferred_unit(program: Program) -> Program {
@@ -230,7 +230,7 @@ fn soft_limits(name: &At<String>, schema: &Schema) -> Result<(usize, Bounds, Str
         (true, false) => format!("below {low_text}"),
         (false, true) => format!("above {high_text}"),
         (false, false) => {
-            let message = format!("`{}` has no soft limits to exceed", name.value);
+            let message = format!("`{}` has no soft limits", name.value);
             let help = format!("add `soft = [low, high]` to the signal `{}`", name.value);
             return Err((name.span.clone(), fault("missing-key", name, message, help)));
         }

@@ -19,7 +19,7 @@ impl Objective {
         Self { terms: prices.into_iter().map(|(kpi, price)| (kpis[kpi].clone(), price)).collect() }
     }
 
-    /// Largest lag that its terms read.
+    /// Largest lag that the terms read.
     pub fn depth(&self) -> usize {
         self.terms.iter().map(|(kpi, _)| kpi.depth()).max().unwrap_or(0)
     }
@@ -66,7 +66,7 @@ pub fn resolve_prices(
         }
         if !price.is_finite() {
             let message = format!("the price of `{name}` must be a finite number");
-            faults.add("out-of-range", &price.span, message, "write money per unit of the KPI, like `-1.0`");
+            faults.add("out-of-range", &price.span, message, "write a price per unit of the KPI, e.g. `-1.0`");
         }
         resolved = resolved.zip(index).map(|(mut list, index)| {
             list.push((index, price.value));

@@ -18,7 +18,7 @@ const ROWS: usize = 6000;
 const VALIDATION_SHARE: f64 = 0.25;
 /// Minimum share of the variance of the validation rows that the terminal cost must explain (guess).
 const MIN_SKILL: f64 = 0.5;
-/// Ridge penalty for inputs that are scaled to unit variance, relative to the number of rows (guess).
+/// Ridge penalty per row, for inputs that are scaled to unit variance (guess).
 const RIDGE: f64 = 1e-3;
 /// Minimum length of the validation rows in horizons (guess).
 const MIN_HORIZONS: usize = 3;
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::config::KpiSpec;
     use crate::expr::Scope;
-    use crate::schema::Signal;
+    use crate::schema::{Schema, Signal};
     use crate::units::Unit;
     use crate::value::Kpi;
 

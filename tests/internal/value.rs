@@ -1,4 +1,4 @@
-//! KPIs over trajectories: reference values, units, missing values, and the same result from the planner's frames.
+//! KPIs over trajectories: reference values, units, missing values, and equality with those of the planner.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -242,7 +242,7 @@ fn kinds() -> Vec<Kpi> {
 }
 
 proptest! {
-    /// The planner's ring of frames, used twice, and the report's trajectory give the same bits.
+    /// A planner's window of frames, even if reused, and the trajectory of a report give exactly the same KPIs.
     #[test]
     fn frames_of_windows_and_trajectories_give_the_same_kpis(values in prop::collection::vec(prop_oneof![9 => -9.0..9.0f64, 1 => Just(f64::NAN)], 7 * 12 * 2)) {
         let schema = schema();
@@ -277,7 +277,7 @@ proptest! {
         }
     }
 
-    /// The sliding peak against its definition.
+    /// Compares the peak over a sliding window with its definition.
     #[test]
     fn peak_is_the_largest_window_mean(values in prop::collection::vec(-9.0..9.0f64, 1..40), window in 1usize..6) {
         let peak = one(&format!(r#"peak = {{ of = "total", window = "{window}h" }}"#), &[("total", &values)]);

@@ -3,7 +3,7 @@
 //! plotters computes the coordinates and writes SVG with a fixed colour in every element. The dark mode and the print
 //! layout of the page need CSS classes instead. Each mark is therefore drawn in three steps:
 //!
-//! 1. A chart (`trend`, `skill`, …) draws each mark with an [`Ink`], which is its role: axis, grid, line of case 2.
+//! 1. A chart (`trend`, `skill`, …) draws each mark with an [`Ink`] for its role: axis, grid, line of a case.
 //! 2. `canvas` passes the ink to plotters as a colour whose blue channel is [`Ink::code`], e.g. `#000012`.
 //! 3. `svg` reads the SVG of plotters, turns each of these colours back into an ink and writes a CSS class in its place.
 //!    It also shortens paths, which makes a report several times smaller.
