@@ -35,7 +35,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
     }
     let narrow: Vec<&str> = verdict::scores_at_horizon(results)
         .into_iter()
-        .filter(|s| s.coverage[2] < verdict::LEAST_COVERAGE)
+        .filter(|s| s.coverage[2] < verdict::MIN_COVERAGE)
         .map(|s| s.signal.as_str())
         .collect();
     if !narrow.is_empty() {

@@ -12,9 +12,9 @@ use super::text::{Markup, list, marked, readable, short, tag};
 use super::verdict::{self, Answer, CaseRun, RankedCase, Words};
 
 /// Maximum number of rows of each table on page one. The sections of the scenarios have all rows.
-const MOST_SETPOINTS: usize = 5;
-const MOST_RISKS: usize = 3;
-const MOST_ALARMS: usize = 5;
+const MAX_SETPOINTS: usize = 5;
+const MAX_RISKS: usize = 3;
+const MAX_ALARMS: usize = 5;
 
 #[derive(Debug)]
 pub struct Front {
@@ -91,7 +91,7 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
     let all_alarms = alarms(results, ranked);
     let setpoints = pick.map(setpoints).unwrap_or_default();
     let (risks, no_risk) = pick.map(|p| risks(p, clock)).unwrap_or_default();
-    let rows = setpoints.len().min(MOST_SETPOINTS) + risks.len().min(MOST_RISKS) + all_alarms.len().min(MOST_ALARMS);
+    let rows = setpoints.len().min(MAX_SETPOINTS) + risks.len().min(MAX_RISKS) + all_alarms.len().min(MAX_ALARMS);
     Front {
         answer,
         crowded: rows > 7,
@@ -99,24 +99,24 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
         audience: match answer {
             Answer::Dont => format!("For the operators of {}.", short(&readable(&results.plant), 60)),
             _ => format!(
-                "For the operators of {}, from the next shift, compared with the present operation.",
+                "For the operators of {}. Savings are relative to the present operation.",
                 short(&readable(&results.plant), 60)
             ),
         },
         because: because.iter().map(|b| marked(b)).collect(),
         figures: pick.map(|p| figures(results, p, &money, words)).unwrap_or_default(),
-        setpoints_left: setpoints.len().saturating_sub(MOST_SETPOINTS),
-        setpoints: setpoints.into_iter().take(MOST_SETPOINTS).collect(),
+        setpoints_left: setpoints.len().saturating_sub(MAX_SETPOINTS),
+        setpoints: setpoints.into_iter().take(MAX_SETPOINTS).collect(),
         controller: marked(&pick.map(controller).unwrap_or_default()),
         step: per_step_text(&results.model.step),
         advises: answer != Answer::Dont,
         revert: marked(&pick.filter(|_| answer != Answer::Dont).map(revert).unwrap_or_default()),
-        risks_left: risks.len().saturating_sub(MOST_RISKS),
-        risks: risks.into_iter().take(MOST_RISKS).collect(),
+        risks_left: risks.len().saturating_sub(MAX_RISKS),
+        risks: risks.into_iter().take(MAX_RISKS).collect(),
         no_risk: marked(&no_risk),
         evidence: evidence(results, pick, clock).into_iter().map(|(label, text)| (label, marked(&text))).collect(),
-        alarms_left: all_alarms.len().saturating_sub(MOST_ALARMS),
-        alarms: all_alarms.iter().take(MOST_ALARMS).map(|a| marked(a)).collect(),
+        alarms_left: all_alarms.len().saturating_sub(MAX_ALARMS),
+        alarms: all_alarms.iter().take(MAX_ALARMS).map(|a| marked(a)).collect(),
         run: run(results, clock),
     }
 }
@@ -189,11 +189,11 @@ fn cost_exceeds_gain(e: &Economics, gain: &str) -> String {
 }
 
 /// Like [`list`], for pieces that are already shortened and marked up.
-fn join(pieces: &[&str], most: usize) -> String {
+fn join(pieces: &[&str], limit: usize) -> String {
     match pieces {
-        [all @ .., last] if pieces.len() <= most && !all.is_empty() => format!("{} and {last}", all.join(", ")),
+        [all @ .., last] if pieces.len() <= limit && !all.is_empty() => format!("{} and {last}", all.join(", ")),
         [one] => (*one).to_owned(),
-        _ => pieces.iter().take(most).copied().collect::<Vec<_>>().join(" and "),
+        _ => pieces.iter().take(limit).copied().collect::<Vec<_>>().join(" and "),
     }
 }
 

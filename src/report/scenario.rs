@@ -12,8 +12,8 @@ use super::trends::{ChartFigure, charts};
 use super::verdict;
 
 /// Maximum number of charts per scenario and per report. It keeps the report readable and small enough for an e-mail (guess).
-const MOST_CHARTS: usize = 8;
-const MOST_CHARTS_IN_ALL: usize = 160;
+const MAX_CHARTS: usize = 8;
+const MAX_CHARTS_IN_REPORT: usize = 160;
 
 #[derive(Debug)]
 pub struct Section {
@@ -101,9 +101,9 @@ pub struct LimitCell {
 
 /// The sections of all scenarios, those of failed scenarios first.
 pub fn sections(results: &Results, clock: &Clock, currency: &str, colours: &Colours<'_>) -> Result<Vec<Section>> {
-    let most = (MOST_CHARTS_IN_ALL / results.scenarios.len().max(1)).clamp(3, MOST_CHARTS);
+    let limit = (MAX_CHARTS_IN_REPORT / results.scenarios.len().max(1)).clamp(3, MAX_CHARTS);
     let ordered = verdict::failed(results).chain(verdict::completed(results));
-    ordered.enumerate().map(|(i, s)| section(i + 1, s, clock, currency, colours, most)).collect()
+    ordered.enumerate().map(|(i, s)| section(i + 1, s, clock, currency, colours, limit)).collect()
 }
 
 fn section(
@@ -112,7 +112,7 @@ fn section(
     clock: &Clock,
     currency: &str,
     colours: &Colours<'_>,
-    most: usize,
+    limit: usize,
 ) -> Result<Section> {
     let id = format!("s{n}");
     let failed = s.exit_code != 0 || s.error.is_some() || s.cases.is_empty();
@@ -124,7 +124,7 @@ fn section(
     });
     let cases: &[CaseResult] = if failed { &[] } else { &s.cases };
     let (violated, kept) = limits(cases, clock, colours);
-    let (charts, charts_left) = charts(&id, s, cases, clock, colours, most)?;
+    let (charts, charts_left) = charts(&id, s, cases, clock, colours, limit)?;
     Ok(Section {
         name: readable(&s.name),
         question: s.question.replace("degC", "°C"),

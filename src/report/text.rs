@@ -59,11 +59,11 @@ pub fn one_line(text: &str) -> String {
         .collect()
 }
 
-/// At most `most` characters of `text`, escaped for HTML and SVG.
-pub fn escaped(text: &str, most: usize) -> String {
-    let mut out = String::with_capacity(text.len().min(most.saturating_mul(4)) + 8);
+/// At most `limit` characters of `text`, escaped for HTML and SVG.
+pub fn escaped(text: &str, limit: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(limit.saturating_mul(4)) + 8);
     // Writing to a String cannot fail.
-    let _ = Plain.write_escaped_str(&mut out, &short(text, most));
+    let _ = Plain.write_escaped_str(&mut out, &short(text, limit));
     out
 }
 
@@ -99,8 +99,8 @@ pub fn marked(text: &str) -> Markup {
 }
 
 /// The name of a tag in a sentence for [`marked`].
-pub fn tag(name: &str, most: usize) -> String {
-    format!("`{}`", short(&name.replace('`', "'"), most))
+pub fn tag(name: &str, limit: usize) -> String {
+    format!("`{}`", short(&name.replace('`', "'"), limit))
 }
 
 /// A name without underscores: `energy_cost` → `energy cost`.
@@ -108,18 +108,18 @@ pub fn readable(name: &str) -> String {
     name.replace('_', " ")
 }
 
-/// At most `most` characters of `text`, with an ellipsis if some are left out.
-pub fn short(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+/// At most `limit` characters of `text`, with an ellipsis if some are left out.
+pub fn short(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
         None => text.to_owned(),
-        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+        Some(_) => text.chars().take(limit.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
-/// `a`, `a and b`, or `a, b and c`; at most `most` names, then the number of the others.
-pub fn list(names: &[&str], most: usize) -> String {
-    let left = names.len().saturating_sub(most);
-    let mut parts: Vec<String> = names.iter().take(most).map(|n| short(n, 60)).collect();
+/// `a`, `a and b`, or `a, b and c`; at most `limit` names, then the number of the others.
+pub fn list(names: &[&str], limit: usize) -> String {
+    let left = names.len().saturating_sub(limit);
+    let mut parts: Vec<String> = names.iter().take(limit).map(|n| short(n, 60)).collect();
     if left > 0 {
         parts.push(format!("{left} more"));
     }

@@ -62,24 +62,24 @@ fn important(cases: &[CaseResult]) -> Vec<&Trend> {
     out
 }
 
-/// At most `most` charts of a scenario, and the number of further signals.
+/// At most `limit` charts of a scenario, and the number of further signals.
 pub fn charts(
     id: &str,
     s: &ScenarioResult,
     cases: &[CaseResult],
     clock: &Clock,
     colours: &Colours<'_>,
-    most: usize,
+    limit: usize,
 ) -> Result<(Vec<ChartFigure>, usize)> {
     let signals = important(cases);
     let ticks = clock.ticks(&s.start, s.hours, 8);
     let figures = signals
         .iter()
-        .take(most)
+        .take(limit)
         .enumerate()
         .map(|(i, t)| figure(&format!("{id}-c{}", i + 1), t, s, cases, clock, &ticks, colours))
         .collect::<Result<Vec<_>>>()?;
-    Ok((figures, signals.len().saturating_sub(most)))
+    Ok((figures, signals.len().saturating_sub(limit)))
 }
 
 fn figure(

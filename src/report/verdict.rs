@@ -26,7 +26,7 @@ const OUTSIDE_TRY: f64 = 0.05;
 /// More than this share of the time outside the logged range excludes a case (guess).
 const OUTSIDE_DONT: f64 = 0.5;
 /// A 90 % interval is too narrow if its measured coverage at the control horizon is lower than this (guess).
-pub const LEAST_COVERAGE: f64 = 0.8;
+pub const MIN_COVERAGE: f64 = 0.8;
 /// A relative increase of the time in violation by up to this factor does not count (guess).
 const SLACK_FACTOR: f64 = 1.1;
 /// An increase of the chance of a violation by fewer than this number of particles does not count (guess).
@@ -232,9 +232,9 @@ pub fn priced_replays(results: &Results) -> impl Iterator<Item = &ReplayCheck> {
 /// with a baseline.
 pub fn rank(results: &Results) -> Vec<RankedCase<'_>> {
     let mut ranked: Vec<RankedCase<'_>> = names(results).into_iter().filter_map(|name| assess(results, name)).collect();
-    let most = ranked.iter().map(|p| p.runs.len()).max().unwrap_or(0);
+    let run_count = ranked.iter().map(|p| p.runs.len()).max().unwrap_or(0);
     ranked.sort_by(|a, b| {
-        let key = |p: &RankedCase<'_>| (p.runs.len() < most, p.answer == Answer::Dont);
+        let key = |p: &RankedCase<'_>| (p.runs.len() < run_count, p.answer == Answer::Dont);
         key(a).cmp(&key(b)).then(b.saving.mean.total_cmp(&a.saving.mean))
     });
     ranked
@@ -398,7 +398,7 @@ fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     if let Some(worst) = worst.filter(|s| s.skill <= 0.0) {
         out.push(format!("the model forecasts {} no better than “no change”", tag(&worst.signal, 40)));
     }
-    if at_horizon.iter().any(|s| s.coverage[2] < LEAST_COVERAGE) {
+    if at_horizon.iter().any(|s| s.coverage[2] < MIN_COVERAGE) {
         out.push("the 90 % intervals of the model are too narrow".into());
     }
     if let Some(r) = priced_replays(results).find(|r| !r.inside) {

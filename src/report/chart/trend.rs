@@ -127,15 +127,15 @@ fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, (low, high): 
     labels.sort_by_key(|(y, _, _)| *y);
     let (gap, top, bottom) = (units(14.0), units(MARGINS.top), units(HEIGHT - MARGINS.bottom));
     // Labels are moved down where they overlap, then up where they would leave the chart.
-    let mut least = top;
+    let mut highest = top;
     for label in &mut labels {
-        label.0 = label.0.max(least);
-        least = label.0 + gap;
+        label.0 = label.0.max(highest);
+        highest = label.0 + gap;
     }
-    let mut most = bottom;
+    let mut lowest = bottom;
     for label in labels.iter_mut().rev() {
-        label.0 = label.0.min(most);
-        most = label.0 - gap;
+        label.0 = label.0.min(lowest);
+        lowest = label.0 - gap;
     }
     for (y, text, ink) in labels {
         canvas::text(root, (x, y), &text, ink, Anchor::Start)?;
