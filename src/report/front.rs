@@ -99,7 +99,7 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
         audience: match answer {
             Answer::Dont => format!("For the operators of {}.", short(&readable(&results.plant), 60)),
             _ => format!(
-                "For the operators of {}. Savings are relative to the present operation.",
+                "For the operators of {}. All changes are relative to the present operation.",
                 short(&readable(&results.plant), 60)
             ),
         },
