@@ -225,7 +225,7 @@ fn equal_input_gives_equal_answers() {
 #[test]
 fn shadow_mode_answers_with_the_plants_own_controls_and_its_log_can_be_fitted() {
     let room = room("");
-    let loop_log = room.path("data/room/log/loop.parquet");
+    let loop_log = room.path("data/room/log/shadow.parquet");
     let mut lines = Loop::start(&room, &["--shadow", "--log", loop_log.to_str().unwrap()]);
     lines.send(describe(3600.0).to_string().as_bytes());
     let mut plant = Plant::new();

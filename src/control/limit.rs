@@ -4,9 +4,9 @@ use super::planner::ControlConstraints;
 use crate::schema::{Bounds, Signal};
 use crate::trajectory::{Frame, Window};
 
-/// The value nearest to `wanted` that `signal` may take after `previous`: within the hard limits, at most `max_move` away
-/// from `previous` (NaN: unknown, no limit), and a whole multiple. A control with `min_on` is either 0 or at least `min_on`,
-/// and switches only after its minimum time on or off; it has been on or off for `since` steps.
+/// The value nearest to `wanted` that `signal` may take after `previous`: within the hard limits, at most `max_move`
+/// away from `previous` (no limit if that is NaN), and a whole multiple. A control with `min_on` is either 0 or at
+/// least `min_on`, and switches only after its minimum time on or off; it has been on or off for `since` steps.
 ///
 /// If these rules contradict each other (the last value in the log is outside the hard limits, or between two multiples that
 /// are further apart than a move), the hard limits take precedence, then the multiple, then the move.
@@ -112,7 +112,7 @@ mod tests {
                 let v = limited(&signal, previous, 0, w);
                 prop_assert!(signal.hard.contains(v));
                 prop_assert!((v - previous).abs() <= max_move + 1e-9 || !reachable);
-                prop_assert!(lots(v) || !reachable, "{v} is no multiple of {multiple}");
+                prop_assert!(lots(v) || !reachable, "{v} is not a multiple of {multiple}");
                 previous = v;
             }
         }

@@ -26,8 +26,9 @@ const FINALISTS: usize = 3;
 /// Two settings tie if their paired difference is within this many standard errors. On a tie the simpler model, or the current
 /// setting, is kept. (Breiman et al. 1984 use 1; 0.5 is a guess.)
 const TIE_STANDARD_ERRORS: f64 = 0.5;
-/// A new replan interval or correction must gain at least this share of what MPC gains over the log (guess). Frequent plans and
-/// a correction compensate model errors, which are smaller between two models than between a model and the real plant.
+/// A new replan interval or correction must gain at least this share of the gain of MPC over the log (guess). Frequent
+/// plans and a correction compensate model errors, which are smaller between two models than between a model and the
+/// real plant.
 const MINIMUM_GAIN_SHARE: f64 = 0.01;
 
 /// Chooses the settings that `inputs` leave open. `None` if the log is too short for closed-loop tests on both halves.
@@ -136,7 +137,7 @@ impl TuningSearch<'_> {
         results.objectives.iter().enumerate().map(|(run, v)| v + gap(run)).collect()
     }
 
-    /// Makes those of the first `runs` runs of each setting that are missing, in parallel. Returns the candidates' indices.
+    /// Makes the missing runs among the first `runs` of each setting, in parallel. Returns the candidates' indices.
     fn run(&mut self, settings: Vec<MpcSettings>, runs: usize) -> Result<Vec<usize>> {
         let mut indices = Vec::new();
         for setting in settings {
