@@ -1,8 +1,8 @@
 //! Explains a choice: remarks on the chosen model, and reasons to refuse it.
 //!
-//! A model is refused if it has no skill: on the hold-out, at the control horizon, the ratio of its RMSE to that of
-//! persistence or of the training mean, averaged over targets, is at least [`NO_SKILL_RATIO`]. It is also refused if
-//! every model contradicts an effect in `twin.toml`.
+//! A model is refused if it has no skill on the hold-out at the control horizon: its RMSE is at least [`NO_SKILL_RATIO`]
+//! times that of persistence or of the training mean, on average over targets. It is also refused if every model
+//! contradicts an effect in `twin.toml`.
 
 use super::data::TrainingData;
 use super::judge::Candidate;

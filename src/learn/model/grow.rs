@@ -2,7 +2,7 @@
 //!
 //! smartcore gives no access to the nodes of a tree and predicts row by row, which is slow. Its models can be
 //! serialised, however, so this file reads the serialised forest into structures of the same layout and flattens the
-//! trees. The layout is private to smartcore. `Cargo.toml` therefore fixes the minor version, [`Tree::flatten`] checks
+//! trees. The layout is private to smartcore. `Cargo.toml` therefore pins the minor version, [`Tree::flatten`] checks
 //! every tree, and the test below compares all predictions.
 
 use serde::Deserialize;
