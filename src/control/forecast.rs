@@ -129,7 +129,7 @@ mod tests {
         ForecastSpec::Seasonal(TimeSpan::from_ms(hours * 3_600_000))
     }
 
-    fn values(f: &Forecast, t: usize, n: usize) -> Vec<f64> {
+    fn forecast_values(f: &Forecast, t: usize, n: usize) -> Vec<f64> {
         let mut out = vec![0.0; n];
         f.fill(0, t, &mut out);
         out
@@ -137,25 +137,28 @@ mod tests {
 
     #[test]
     fn persistence_keeps_the_last_known_value() {
-        assert_eq!(values(&forecast(vec![1.0, 2.0, f64::NAN, 9.0], 2, ForecastSpec::Persistence), 0, 3), [2.0; 3]);
+        assert_eq!(
+            forecast_values(&forecast(vec![1.0, 2.0, f64::NAN, 9.0], 2, ForecastSpec::Persistence), 0, 3),
+            [2.0; 3]
+        );
     }
 
     #[test]
     fn the_seasonal_forecast_adds_a_fading_difference() {
         // Season of 4; at step 4 the load is 8 above the step a season ago.
         let f = forecast(vec![0.0, 10.0, 20.0, 30.0, 8.0, -1.0, -1.0], 4, seasonal_of(4));
-        assert_eq!(values(&f, 0, 6), [16.0, 24.0, 32.0, 8.0, 10.0, 20.0]);
+        assert_eq!(forecast_values(&f, 0, 6), [16.0, 24.0, 32.0, 8.0, 10.0, 20.0]);
         // A missing value is replaced by the one a season earlier.
         let f = forecast(vec![1.0, 2.0, 1.0, f64::NAN, 1.0], 4, seasonal_of(2));
-        assert_eq!(values(&f, 0, 2), [2.0, 1.0]);
+        assert_eq!(forecast_values(&f, 0, 2), [2.0, 1.0]);
         // No season of history.
-        assert_eq!(values(&forecast(vec![3.0, 4.0], 1, seasonal_of(4)), 0, 2), [4.0, 4.0]);
+        assert_eq!(forecast_values(&forecast(vec![3.0, 4.0], 1, seasonal_of(4)), 0, 2), [4.0, 4.0]);
     }
 
     #[test]
     fn the_perfect_forecast_is_the_future_and_then_holds_the_last_value() {
         let f = forecast(vec![1.0, 2.0, 3.0, f64::NAN, 5.0], 0, ForecastSpec::Perfect);
-        assert_eq!(values(&f, 1, 5), [3.0, 3.0, 5.0, 5.0, 5.0]);
+        assert_eq!(forecast_values(&f, 1, 5), [3.0, 3.0, 5.0, 5.0, 5.0]);
     }
 
     proptest! {
@@ -174,7 +177,7 @@ mod tests {
             }
             for how in [ForecastSpec::Persistence, seasonal_of(season)] {
                 let bits = |v: &[f64]| -> Vec<u64> {
-                    values(&forecast(v.to_vec(), past, how), t, 20).iter().map(|x| x.to_bits()).collect()
+                    forecast_values(&forecast(v.to_vec(), past, how), t, 20).iter().map(|x| x.to_bits()).collect()
                 };
                 prop_assert_eq!(bits(&values), bits(&other));
             }
