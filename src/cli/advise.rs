@@ -29,7 +29,7 @@ pub struct Args {
     pub allow_extrapolation: bool,
 }
 
-/// Print a note if the log ended more than this number of steps ago (guess).
+/// A note is printed if the log ended more than this number of steps ago (guess).
 const OLD_STEPS: i64 = 10;
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
@@ -76,7 +76,7 @@ fn table(a: &Advice) -> String {
     }
     let support = serde_json::to_value(a.support).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
     text += &format!(
-        "\nfrom {}, planned over {}; support: {support}; better than constant controls in {:.0} % of the futures\n",
+        "\nfrom {}, planned over {}; support: {support}; better than constant controls in {:.0} % of the simulated futures\n",
         a.from,
         a.horizon,
         100.0 * a.confidence

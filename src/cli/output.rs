@@ -44,7 +44,8 @@ pub fn versioned<T: Serialize>(value: &T) -> Result<()> {
     json(&value)
 }
 
-/// Whether [`json`] has printed its document. A later error goes to standard error, because two documents do not parse.
+/// Whether [`json`] has printed its document. A later error goes to standard error, because two documents would not be
+/// valid JSON.
 pub(super) fn json_was_printed() -> bool {
     JSON_PRINTED.load(Ordering::SeqCst)
 }

@@ -302,8 +302,8 @@ impl Compiler<'_> {
         Ok(Typed { operand: self.builder.binary(op, l.operand, r.operand), kind, unit })
     }
 
-    /// `a * b` or `a / b`. Units are multiplied or divided, and numbers are not converted. But a dimensionless operand
-    /// (`%`) or result is converted to the unit 1.
+    /// `a * b` or `a / b`. Units are multiplied or divided, and numbers are not converted. However, a dimensionless
+    /// operand (`%`) or result is converted to the unit 1.
     fn product(&mut self, a: usize, b: usize, divide: bool, span: &Range<usize>) -> Result<Typed, ExprFault> {
         let what = if divide { "a quotient with" } else { "a product with" };
         let (mut l, mut r) = (self.without_zero(a, span, what)?, self.without_zero(b, span, what)?);
@@ -320,7 +320,7 @@ impl Compiler<'_> {
                     code: "unit-mismatch",
                     span: span.clone(),
                     message,
-                    help: "use one currency, and lower powers".into(),
+                    help: "use a single currency and lower powers".into(),
                 })?;
                 let keeps = |x: &Typed, by: &Typed| x.kind == ValueKind::Difference && by.unit.is_dimensionless();
                 let difference = keeps(&l, &r) || (!divide && keeps(&r, &l));

@@ -29,8 +29,8 @@
 //!
 //! # Units
 //!
-//! Numbers are in the declared units of the signals. Units and conversions are determined once, when an expression is
-//! compiled.
+//! The numbers are in the declared units of the signals. Units and conversions are determined once, when an expression
+//! is compiled.
 //!
 //! - The operands of `+ - min max if clip` and of comparisons must have the same dimension. The result is in the unit of
 //!   the first operand that has one.

@@ -10,7 +10,7 @@ pub mod undo;
 
 use self::advice::Advice;
 use self::ahead::Ahead;
-use self::change::{KpiChange, changes, heaviest, objectives};
+use self::change::{KpiChange, changes, most_important, objectives};
 use self::follow::Follow;
 use self::newest::warnings;
 use self::reason::{ControlAdvice, Move};
@@ -118,7 +118,7 @@ fn judge(ahead: &Ahead, signals: &[usize], moves: &mut [f64]) -> Result<Support>
     Ok(run.support.first().copied().unwrap_or(Support::Outside))
 }
 
-/// The candidate with the lowest cost if the rest of the plan follows it, and its simulation.
+/// The candidate with the lowest cost, if it is followed by the rest of the plan, and its simulation.
 fn cheapest(
     compiled: &Compiled,
     ahead: &Ahead,
@@ -155,14 +155,14 @@ fn effects_alone(
     kpis: &[KpiChange],
 ) -> Result<Vec<Option<KpiChange>>> {
     if let [_] = now {
-        return Ok(vec![heaviest(kpis)]);
+        return Ok(vec![most_important(kpis)]);
     }
     let horizon = ahead.realised.steps - ahead.past;
     let mut effects = Vec::with_capacity(now.len());
     for (index, value) in now.iter().enumerate() {
         follow.fixed = Some((index, *value));
         let without = ahead.run(follow, horizon, FUTURES)?;
-        effects.push(heaviest(&changes(compiled, ahead, planned, &without)));
+        effects.push(most_important(&changes(compiled, ahead, planned, &without)));
     }
     Ok(effects)
 }

@@ -1,4 +1,4 @@
-//! The decision at one step of the twin, and which level of the fallback made it.
+//! The decision at one step of the twin, and the level of the fallback that made it.
 
 use serde::Serialize;
 

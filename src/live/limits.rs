@@ -13,7 +13,7 @@ pub struct ControlLimits {
     /// Schema columns of the controls.
     pub controls: Vec<usize>,
     signals: Vec<Signal>,
-    /// Substitutes for unknown controls: the log's last one, else the middle of the logged range.
+    /// Substitutes for unknown controls: the last logged value, else the middle of the logged range.
     initial: Vec<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! A twin next to the running plant: the closed loop, line by line, and advice from the log's end.
+//! A twin that runs alongside the plant: the closed loop, line by line, and advice from the newest rows of the log.
 //!
 //! `session` takes a line through the four parts of the loop. `protocol` finds the step that the line belongs to and reads
 //! its values. `estimator` completes the past and fills in missing values. `fallback` decides the controls within their

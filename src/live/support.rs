@@ -77,7 +77,7 @@ pub fn states_known(dynamics: &dyn Dynamics, value: impl Fn(usize) -> f64) -> bo
 mod tests {
     use super::*;
 
-    /// The move from 1 towards 5 if values above `edge` are outside the support.
+    /// The supported moves from 1 towards 5 if values above `edge` are outside the support.
     fn up_to(edge: f64, states_known: bool) -> Option<Vec<f64>> {
         let judge = |moves: &mut [f64]| Ok(if moves[0] > edge { Support::Outside } else { Support::Inside });
         supported(vec![1.0], Vec::new(), vec![5.0], states_known, judge).unwrap().pop()

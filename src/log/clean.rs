@@ -314,7 +314,7 @@ mod tests {
     use super::*;
     use crate::units::Unit;
 
-    /// The rule of a signal in degC with some `keys` in the twin file.
+    /// The rule of a signal in degC with the given `keys` in the twin file.
     fn rule(keys: &str) -> Rule {
         let spec = toml::from_str(&format!("name = \"x\"\nrole = \"state\"\n{keys}")).unwrap();
         Rule {

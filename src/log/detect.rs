@@ -280,7 +280,7 @@ pub(super) fn missing_value_codes(s: &Samples) -> Option<(f64, Occurrences)> {
     })
 }
 
-/// A clause about the longest of some ranges.
+/// A clause of a message, on the longest of some ranges.
 pub(super) fn longest(s: &Samples, ranges: &[SampleRange]) -> String {
     let length = |r: &SampleRange| s.time[r.to - 1] - s.time[r.from];
     ranges.iter().max_by_key(|r| length(r)).map_or(String::new(), |r| {

@@ -1,5 +1,5 @@
-//! The quality of a log: what was found in it, and what was done about it. Plain data for `inspect`, the report and the
-//! registry.
+//! The quality of a log: the faults that were found, and how they were handled. Plain data for `inspect`, the report
+//! and the registry.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ pub enum FindingClass {
     BadTime,
     /// A few rows years away from all others.
     StrayTime,
-    /// Rows that are not in the order of time.
+    /// Rows that are not in chronological order.
     OutOfOrder,
     /// The clock was set forward or back.
     ClockStep,
@@ -120,7 +120,7 @@ impl FindingClass {
     }
 }
 
-/// What was done about a fault.
+/// How a fault was handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingAction {

@@ -70,7 +70,7 @@ fn fill(s: &Samples, rows: Range<usize>, grid: &Grid, how: Resample, out: &mut R
         let samples = &s.value[i..end];
         let sum = || samples.iter().sum::<f64>();
         out.value[k] = match how {
-            // A single sample keeps every bit.
+            // A single sample is used unchanged.
             _ if samples.len() == 1 => samples[0],
             Resample::Mean => sum() / samples.len() as f64,
             Resample::Sum => sum(),

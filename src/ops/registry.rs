@@ -265,7 +265,7 @@ impl Registry {
         })
     }
 
-    /// Makes [`Registry::previous`] champion again.
+    /// Restores [`Registry::previous`] as champion.
     pub fn rollback(&self, at: &str, reason: &str) -> Result<Version> {
         let target = self.previous()?;
         let name = &target.name;

@@ -23,7 +23,7 @@ use crate::scenario::{self, Batch, Plant, Progress, ScenarioOutcome, annual, joi
 pub struct PlantScenarios {
     runnable: Vec<Loaded<ScenarioSpec>>,
     failed: Vec<ScenarioOutcome>,
-    /// The folder contains scenarios that were not requested.
+    /// Whether the folder contains scenarios that were not requested.
     partial: bool,
 }
 

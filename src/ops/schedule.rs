@@ -12,7 +12,7 @@ pub struct Job {
     pub binary: String,
     pub hour: u8,
     pub minute: u8,
-    /// Scenario folder to run after a retrain.
+    /// Scenario folder to run after the retraining.
     pub run: Option<String>,
     /// Global flags to add to the commands.
     pub flags: Vec<String>,

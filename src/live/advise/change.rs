@@ -16,8 +16,8 @@ pub struct KpiChange {
     pub priced: Option<f64>,
 }
 
-/// The first KPI of `kpis` with a price, else the first one, if it changes.
-pub fn heaviest(kpis: &[KpiChange]) -> Option<KpiChange> {
+/// The first KPI of `kpis` with a price, else the first KPI. `None` if it does not change.
+pub fn most_important(kpis: &[KpiChange]) -> Option<KpiChange> {
     kpis.iter().find(|k| k.priced.is_some()).or(kpis.first()).filter(|k| k.change != 0.0).cloned()
 }
 

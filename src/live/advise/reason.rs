@@ -75,7 +75,7 @@ impl ControlAdvice {
 fn allowed(signal: &Signal, bounds: Bounds, now: f64) -> Bounds {
     let mut allowed =
         Bounds { low: bounds.low.max(now - signal.max_move.down), high: bounds.high.min(now + signal.max_move.up) };
-    // A control beyond its bounds returns to them at the pace of its move limit.
+    // A control outside its bounds returns to them as fast as its move limit allows.
     if now > bounds.high {
         allowed.high = allowed.high.max(allowed.low);
     } else {

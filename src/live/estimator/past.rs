@@ -34,8 +34,8 @@ pub struct Past {
 }
 
 impl Past {
-    /// A run without rows that begins at `start` (default: the end of the log). Before it only the signals with a
-    /// seasonal forecast have values, from the log.
+    /// A run without rows that begins at `start` (default: the end of the log). Before it, only signals with a seasonal
+    /// forecast have values, which come from the log.
     pub fn new(plant: &Plant, mpc: &ResolvedMpc, start: Option<Timestamp>) -> Self {
         let log = &plant.log;
         let start = start.unwrap_or_else(|| log.time(log.steps));

@@ -25,7 +25,7 @@ pub enum FlagKind {
     Restart,
     /// A description in the middle of a run was ignored.
     Describe,
-    /// `time` is not later than that of the line before; the measurements are ignored.
+    /// `time` is not later than that of the previous line; the measurements are ignored.
     Stale,
     /// The line uses a name that belongs to no signal.
     Unknown,

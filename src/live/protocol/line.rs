@@ -43,7 +43,7 @@ impl Sample {
 }
 
 impl Line {
-    /// Parses `bytes`, which contain no line end, and adds what is wrong to `flags`.
+    /// Parses `bytes`, which contain no newline, and adds everything that is wrong with them to `flags`.
     pub fn parse(bytes: &[u8], flags: &mut Vec<Flag>) -> Self {
         let text = String::from_utf8_lossy(bytes);
         if matches!(text, std::borrow::Cow::Owned(_)) {

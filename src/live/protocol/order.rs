@@ -121,7 +121,7 @@ mod tests {
     fn a_later_number_takes_back_an_assumed_line() {
         // the line without a number was line 1
         assert_eq!(places(&[Some(0), None, Some(2)])[1..], [step(1), step(2)]);
-        // the line without a number was not a line of the count: line 1 comes after it
+        // the line without a number does not count, because line 1 comes after it
         assert_eq!(places(&[Some(0), None, Some(1)])[1..], [step(1), step(1)]);
     }
 

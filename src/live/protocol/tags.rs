@@ -71,7 +71,7 @@ impl Tags {
                 tags.list.push(Tag { signal, role: own.role, mapping, plausible });
             }
         }
-        // The name of a column takes precedence over the equal name of another signal.
+        // The name of a column takes precedence over another signal of the same name.
         for (i, tag) in tags.list.iter().enumerate() {
             tags.names.insert(tag.column().to_owned(), (i, true));
         }
