@@ -3,7 +3,7 @@
 //! First, every operation is compared with plain loops in f64, on the processor and on the GPU, whatever the size.
 //! Then, unless `--quick` is given, both devices are timed at realistic sizes; the error in this table is the distance
 //! between GPU and processor. Without a GPU, only times are printed. The exit status is 1 if an error exceeds its
-//! tolerance. The binary can be copied to another machine and run there on its own.
+//! tolerance. The binary can be copied to another machine and run there without the repository.
 
 mod conformance;
 mod timing;

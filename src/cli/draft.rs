@@ -252,7 +252,7 @@ impl Draft {
         }
         if let Some((signal, sp)) = self.controlled() {
             let definition = format!("{{ mean = \"abs({signal} - {sp})\" }}");
-            return line(format!("miss_{signal}"), definition, format!(": {sp} is its set-point"));
+            return line(format!("tracking_error_{signal}"), definition, format!(": {sp} is its set-point"));
         }
         let shown = self.first(Role::Output).or_else(|| self.first(Role::State))?;
         line(format!("mean_{}", shown.name), format!("{{ mean = \"{}\" }}", shown.name), String::new())

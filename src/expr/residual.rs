@@ -53,7 +53,7 @@ impl Program {
         sites.into_iter().map(residual).collect()
     }
 
-    /// Whether it depends on signals and time only through `residuals`, which are its own.
+    /// Whether it depends on signals and time only through its own `residuals`.
     pub fn depends_only_on(&self, residuals: &[Residual]) -> bool {
         let mut pending = vec![self.result];
         while let Some(operand) = pending.pop() {

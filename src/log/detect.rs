@@ -248,7 +248,8 @@ pub(super) fn rollovers(s: &Samples) -> Occurrences {
     found
 }
 
-/// A code that loggers write for a missing value: exactly one of these numbers, and far outside the other values.
+/// A code that loggers write for a missing value: exactly one of these numbers, and far outside the range of the other
+/// values.
 pub(super) fn missing_value_codes(s: &Samples) -> Option<(f64, Occurrences)> {
     const CODES: [f64; 12] = [
         -9999.0,

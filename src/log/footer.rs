@@ -182,7 +182,7 @@ fn footer_bytes(mut file: &File) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The footer with the column types that `hint` returns, or as it was if the reader cannot convert to them.
+/// The footer with the column types that `hint` returns, or unchanged if the reader cannot convert to them.
 pub(super) fn retyped(meta: &ArrowReaderMetadata, hint: impl Fn(usize, &DataType) -> DataType) -> ArrowReaderMetadata {
     let schema = meta.schema();
     let fields = schema.fields().iter().enumerate();

@@ -101,7 +101,7 @@ pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &
         spec,
         long,
         wanted: wanted.iter().enumerate().map(|(i, n)| (n.as_str(), i as u32)).collect(),
-        // Each tag has a clock of its own, and all other tags share one.
+        // Each wanted tag has its own clock, and all other tags share one.
         times: TimeReader::new(zone(spec)?, wanted.len() + 1),
         tags: wanted.iter().map(|_| TagSamples::default()).collect(),
         other_tags: BTreeSet::new(),

@@ -14,7 +14,8 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-/// Some row groups of a file, for one reader. Each reader needs a file handle of its own to read in parallel.
+/// Some row groups of a file, for one reader. Each reader needs its own file handle, so that readers can run in
+/// parallel.
 pub(super) struct Chunks {
     pub file: Arc<File>,
     pub meta: Arc<ParquetMetaData>,

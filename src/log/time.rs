@@ -69,7 +69,7 @@ enum Civil {
 }
 
 impl TimeReader {
-    /// `clocks`: the number of tags with time stamps of their own (1 for a wide log).
+    /// `clocks`: the number of tags with their own time stamps (1 for a wide log).
     pub fn new(zone: TimeZone, clocks: usize) -> Self {
         Self {
             zone,

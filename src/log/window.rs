@@ -12,8 +12,8 @@ const MIN_ROWS: usize = 100;
 /// Minimum number of days between the window and a row outside it (guess: a plant may be shut down for a few months).
 const MIN_DAYS: i64 = 365;
 
-/// First and last time (µs) of the log without a few rows that are years away from all others, such as those of a clock at
-/// 1970 or in 2106. With them the grid would consist almost entirely of empty steps.
+/// First and last time (µs) of the log without a few rows that are years away from all others, such as those of a clock
+/// that shows 1970 or 2106. With them the grid would consist almost entirely of empty steps.
 pub(super) fn plausible_window(tags: &[RawSamples], long: bool) -> (i64, i64) {
     let mut days = rows_per_day(if long { tags } else { &tags[..1] });
     let total: usize = days.iter().map(|d| d.1).sum();

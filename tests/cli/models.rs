@@ -73,7 +73,7 @@ fn a_champion_that_cannot_be_read_is_never_replaced_without_the_gate() {
 
     // the previous champion replaces a damaged one, but a run does not promote it
     flip(&room, &format!("models/room/versions/{two}/model.bin"));
-    run().expect(0).says(&["damaged", &one, "stands in", "data/room rollback"]);
+    run().expect(0).says(&["damaged", &one, "is used instead", "data/room rollback"]);
     assert_eq!(room.json("reports/room/cold/provenance.json")["model_version"], one.as_str());
     retrain().expect(3).says(&["champion kept", "compared with the earlier champion", &one]);
     assert_eq!(champion(&room), two);

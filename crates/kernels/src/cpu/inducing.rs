@@ -92,7 +92,7 @@ fn task_rows(n: usize, i: usize) -> Range<usize> {
     i * n / TASKS..(i + 1) * n / TASKS
 }
 
-/// Copies rows of `x` into `buffer` as points of their own.
+/// Copies rows of `x` into `buffer` as separate points.
 fn copy_rows<'a>(x: Points, rows: Range<usize>, buffer: &'a mut Vec<f64>) -> Points<'a> {
     buffer.clear();
     x.values.chunks_exact(x.n).for_each(|column| buffer.extend_from_slice(&column[rows.clone()]));
