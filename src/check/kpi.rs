@@ -50,12 +50,8 @@ fn economics(faults: &mut Faults<'_>, plant: &Plant<'_>, economics: &At<Economic
     }
     if economics.benefit.is_empty() {
         let message = "`benefit` names no KPI";
-        faults.add(
-            "missing-value",
-            &economics.span,
-            message,
-            "name the KPIs in the currency whose decrease is the benefit",
-        );
+        let help = "name the KPIs in the currency whose decrease is the benefit";
+        faults.add("missing-value", &economics.span, message, help);
     }
     let kpis = &plant.spec().kpi;
     for name in &economics.benefit {
@@ -92,12 +88,9 @@ fn economics(faults: &mut Faults<'_>, plant: &Plant<'_>, economics: &At<Economic
     share(&economics.escalation, "escalation", -1.0, 0.999_999);
     share(&economics.persistence, "persistence", 0.0, 1.0);
     if economics.lifetime.ms() <= 0 {
-        faults.add(
-            "out-of-range",
-            &economics.lifetime.span,
-            "`lifetime` must be longer than 0",
-            "write e.g. `\"10y\"`",
-        );
+        let message = "`lifetime` must be longer than 0";
+        let help = "write e.g. `\"10y\"`";
+        faults.add("out-of-range", &economics.lifetime.span, message, help);
     } else if economics.lifetime.seconds() < 30.0 * 86_400.0 {
         let message = format!("a lifetime of {} is too short for a yearly cash flow", economics.lifetime.value);
         faults.add("out-of-range", &economics.lifetime.span, message, "write e.g. `lifetime = \"10y\"`");

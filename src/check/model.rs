@@ -62,23 +62,16 @@ pub(super) fn file(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
     let step = &spec.step;
     if step.ms() <= 0 {
-        faults.add(
-            "out-of-range",
-            &step.span,
-            "the step must be longer than 0",
-            "write the sample time, like `step = \"10min\"`",
-        );
+        let message = "the step must be longer than 0";
+        let help = "write the sample time, like `step = \"10min\"`";
+        faults.add("out-of-range", &step.span, message, help);
     } else if step.ms() < 86_400_000 && 86_400_000 % step.ms() != 0 {
         let message = format!("a day is not a whole number of steps of {}", step.value);
         faults.warn("odd-span", &step.span, message, "use a step that divides a day, like 5min, 10min, 15min, 1h");
     } else if let Some(sampling) = plant.log.sampling.filter(|s| step.ms() * 2 < s.ms()) {
         let message = format!("the step {} is much shorter than the log's sampling (about {sampling})", step.value);
-        faults.warn(
-            "odd-span",
-            &step.span,
-            message,
-            format!("write `step = \"{sampling}\"`: the log has no samples in between"),
-        );
+        let help = format!("write `step = \"{sampling}\"`: the log has no samples in between");
+        faults.warn("odd-span", &step.span, message, help);
     }
     if let Some(zone) = &spec.timezone {
         timezone(faults, zone);
@@ -138,12 +131,8 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
             model.holdout.value
         );
         let fifth = crate::config::TimeSpan::from_ms(round_span(log.ms() / 5, step.ms()));
-        faults.add(
-            "too-long",
-            &place,
-            message,
-            format!("write about a fifth of the log: `holdout = \"{fifth}\"` under `[model]`"),
-        );
+        let help = format!("write about a fifth of the log: `holdout = \"{fifth}\"` under `[model]`");
+        faults.add("too-long", &place, message, help);
     } else if let Some(log) = log.filter(|log| model.holdout.ms() * 2 > log.ms()) {
         let place = some_place(&model.holdout.span, plant);
         let message = format!("the hold-out {} is more than half of the log ({log})", model.holdout.value);
@@ -152,12 +141,8 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     if !step.span.is_empty() && *model.horizon < **step {
         let place = some_place(&model.horizon.span, plant);
         let message = format!("the horizon {} is shorter than the step {}", model.horizon.value, step.value);
-        faults.add(
-            "too-short",
-            &place,
-            message,
-            format!("write at least `horizon = \"{}\"` under `[model]`", step.value),
-        );
+        let help = format!("write at least `horizon = \"{}\"` under `[model]`", step.value);
+        faults.add("too-short", &place, message, help);
     } else if *model.horizon > *model.holdout && model.holdout.ms() > 0 {
         let place = some_place(&model.horizon.span, plant);
         let message = format!(

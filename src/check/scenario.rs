@@ -116,12 +116,9 @@ fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
         faults.warn("missing-value", &spec.question.span, "the question is empty", help);
     }
     if spec.length.ms() <= 0 {
-        faults.add(
-            "out-of-range",
-            &spec.length.span,
-            "the length must be longer than 0",
-            "write e.g. `length = \"7d\"`",
-        );
+        let message = "the length must be longer than 0";
+        let help = "write e.g. `length = \"7d\"`";
+        faults.add("out-of-range", &spec.length.span, message, help);
     }
     if *spec.particles == 0 {
         let message = "`particles` must be 1 or more";
@@ -132,12 +129,8 @@ fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     }
     if let Some(days) = spec.days_per_year.as_ref().filter(|d| !(***d >= 0.0 && ***d <= 366.0)) {
         let message = format!("`days_per_year` must be between 0 and 366, but it is {}", days.value);
-        faults.add(
-            "out-of-range",
-            &days.span,
-            message,
-            "write the number of days of the year that the scenario represents",
-        );
+        let help = "write the number of days of the year that the scenario represents";
+        faults.add("out-of-range", &days.span, message, help);
     }
     for (table, changes) in [("disturbance", &spec.disturbance), ("parameter", &spec.parameter)] {
         for (name, at) in changes {
@@ -192,12 +185,8 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let runs = format!("the log runs from {first} to {last}");
     if start < first || start >= last {
         let message = format!("the start {start} is outside the log");
-        faults.add_about_log(
-            "outside-log",
-            &spec.start.span,
-            message,
-            format!("{runs}; choose a start within that time"),
-        );
+        let help = format!("{runs}; choose a start within that time");
+        faults.add_about_log("outside-log", &spec.start.span, message, help);
         return;
     }
     let end = start.as_millisecond().saturating_add(spec.length.ms());

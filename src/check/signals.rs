@@ -23,12 +23,9 @@ pub(super) fn signals(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         effects(faults, plant, signal);
         equations(faults, plant, signal);
         if let Some(m) = signal.multiple.as_ref().filter(|m| !(***m > 0.0 && m.is_finite())) {
-            faults.add(
-                "out-of-range",
-                &m.span,
-                "`multiple` must be above 0",
-                "write the lot size, like `multiple = 10`",
-            );
+            let message = "`multiple` must be above 0";
+            let help = "write the lot size, like `multiple = 10`";
+            faults.add("out-of-range", &m.span, message, help);
         }
     }
     roles(faults, plant);
@@ -106,12 +103,8 @@ fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
     if let (Some(true), None) = (signal.residual.as_ref().map(|r| r.value), &signal.next) {
         let place = signal.residual.as_ref().map_or(0..0, |r| r.span.clone());
         let message = format!("`residual` of `{}` needs an equation", signal.name.value);
-        faults.add(
-            "missing-key",
-            &place,
-            message,
-            "add `next = \"…\"`, or remove `residual`: without `next` the whole signal is learned",
-        );
+        let help = "add `next = \"…\"`, or remove `residual`: without `next` the whole signal is learned";
+        faults.add("missing-key", &place, message, help);
     }
     if let (Some(value), Some(column)) = (&signal.value, &signal.column) {
         let message = format!("`{}` has both a constant value ({}) and a column", signal.name.value, value.value);
@@ -184,23 +177,15 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
         let [low, high] = limits.value;
         if low > high {
             let help = format!("write the lower limit first: `{key} = [{high}, {low}]`");
-            faults.add(
-                "limits-crossed",
-                &limits.span,
-                format!("`{key}` of `{name}`: the lower limit {low} is above the upper limit {high}"),
-                help,
-            );
+            let message = format!("`{key}` of `{name}`: the lower limit {low} is above the upper limit {high}");
+            faults.add("limits-crossed", &limits.span, message, help);
         } else if low == high {
             let message = format!("`{key}` of `{name}` allows a single value");
             faults.warn("limits-crossed", &limits.span, message, "widen the limits");
         } else if low == f64::INFINITY || high == f64::NEG_INFINITY {
             let message = format!("`{key}` of `{name}` allows no value");
-            faults.add(
-                "limits-crossed",
-                &limits.span,
-                message,
-                "write `-inf` for an open lower end, `inf` for an open upper end",
-            );
+            let help = "write `-inf` for an open lower end, `inf` for an open upper end";
+            faults.add("limits-crossed", &limits.span, message, help);
         }
     }
     if let (Some(soft), Some(hard)) = (&signal.soft, &signal.hard)
@@ -223,12 +208,8 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
                 "`max_move` of `{name}` is less than its `multiple` of {}, so the control can never move",
                 **multiple
             );
-            faults.add(
-                "out-of-range",
-                &max_move.span,
-                message,
-                "allow moves of at least one multiple, or remove one of the two",
-            );
+            let help = "allow moves of at least one multiple, or remove one of the two";
+            faults.add("out-of-range", &max_move.span, message, help);
         } else if let Some(hard) = &signal.hard
             && hard[1] > hard[0]
             && (hard[1] - hard[0]).is_finite()
@@ -257,12 +238,8 @@ fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
         for (key, at) in [("min_run", &signal.min_run), ("min_stop", &signal.min_stop)] {
             if let Some(at) = at {
                 let message = format!("`{key}` of `{name}` needs `min_on`");
-                faults.add(
-                    "out-of-range",
-                    &at.span,
-                    message,
-                    "add `min_on`, the smallest value of the control while it is on",
-                );
+                let help = "add `min_on`, the smallest value of the control while it is on";
+                faults.add("out-of-range", &at.span, message, help);
             }
         }
         return;
@@ -281,12 +258,8 @@ fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
         let (down, up) = max_move.value.limits();
         if down.min(up) < value {
             let message = format!("`{name}` can never switch on or off: `max_move` is smaller than `min_on`, {value}");
-            faults.add(
-                "out-of-range",
-                &max_move.span,
-                message,
-                "write a `max_move` of at least `min_on` in both directions",
-            );
+            let help = "write a `max_move` of at least `min_on` in both directions";
+            faults.add("out-of-range", &max_move.span, message, help);
         }
     }
 }
@@ -329,12 +302,8 @@ pub(super) fn season(faults: &mut Faults<'_>, plant: &Plant<'_>, at: &At<Forecas
         faults.add("odd-span", &at.span, message, format!("write a multiple of {}, like `\"1d\"`", step.value));
     } else if let Some(log) = plant.log.length().filter(|log| season > *log) {
         let message = format!("{owner}: the season {season} is longer than the log ({log})");
-        faults.add(
-            "too-long",
-            &at.span,
-            message,
-            "write a shorter season, like `{ seasonal = \"1d\" }`, or `\"persistence\"`",
-        );
+        let help = "write a shorter season, like `{ seasonal = \"1d\" }`, or `\"persistence\"`";
+        faults.add("too-long", &at.span, message, help);
     }
 }
 

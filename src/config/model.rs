@@ -12,7 +12,7 @@ pub struct ModelSpec {
     /// Models to fit; the one with the best multi-step score on the hold-out is used. `persistence` and `linear` are always
     /// fitted (default `["linear", "forest"]`).
     pub choose: Vec<At<String>>,
-    /// Number of values of every input that a model reads, the present one included (default 3).
+    /// Number of values of every input that a model reads, including the present one (default 3).
     pub lags: At<usize>,
     /// The newest part of the log, kept for validation: no part of the fit uses it (default `14d`).
     pub holdout: At<TimeSpan>,

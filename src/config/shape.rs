@@ -168,12 +168,9 @@ impl<'s, 'i> Shape<'s, 'i> {
             let meant = nearest(&name, free).map(str::to_owned);
             let at_root = std::ptr::eq(schema, self.schema.root);
             if !at_root && self.schema.root["properties"].get(name.as_ref()).is_some() && meant.is_none() {
-                self.findings.report(
-                    "misplaced-key",
-                    key.span(),
-                    format!("`{name}` is a top-level key, but it is under a header here"),
-                    format!("move `{name} = …` above the first `[header]` of the file"),
-                );
+                let message = format!("`{name}` is a top-level key, but it is under a header here");
+                let help = format!("move `{name} = …` above the first `[header]` of the file");
+                self.findings.report("misplaced-key", key.span(), message, help);
                 self.strays.push((key, value));
                 continue;
             }
@@ -204,12 +201,8 @@ impl<'s, 'i> Shape<'s, 'i> {
             DeValue::Integer(_) => 0.0,
             DeValue::String(text) if text.trim().parse::<f64>().is_ok() => {
                 let help = format!("write it without quotes: `{} = {}`", spot.key, text.trim());
-                self.findings.report(
-                    "wrong-type",
-                    node.span(),
-                    format!("`{}` must be a number, but it is a string", spot.key),
-                    help,
-                );
+                let message = format!("`{}` must be a number, but it is a string", spot.key);
+                self.findings.report("wrong-type", node.span(), message, help);
                 return None;
             }
             other => {
@@ -239,12 +232,8 @@ impl<'s, 'i> Shape<'s, 'i> {
         }
         let bound = lowest.map_or("in range".to_owned(), |l| format!("{l} or more"));
         let help = format!("write a whole number {bound}, e.g. `{} = {}`", spot.key, example(spot.key).unwrap_or("1"));
-        self.findings.report(
-            "wrong-value",
-            node.span(),
-            format!("`{}` must be a whole number, {bound}", spot.key),
-            help,
-        );
+        let message = format!("`{}` must be a whole number, {bound}", spot.key);
+        self.findings.report("wrong-value", node.span(), message, help);
         None
     }
 
@@ -424,12 +413,8 @@ impl<'s, 'i> Shape<'s, 'i> {
             }
             DeValue::Integer(n) if variants.iter().any(|(tag, _)| *tag == n.as_str()) => {
                 let help = format!("write it in quotes: `{} = \"{}\"`", spot.key, n.as_str());
-                self.findings.report(
-                    "wrong-type",
-                    span,
-                    format!("`{}` must be a string, but it is a number", spot.key),
-                    help,
-                );
+                let message = format!("`{}` must be a string, but it is a number", spot.key);
+                self.findings.report("wrong-type", span, message, help);
                 None
             }
             _ => self.wrong(schema, spot, &node),
@@ -463,12 +448,8 @@ impl<'s, 'i> Shape<'s, 'i> {
             let meant = nearest(&tag, variants.iter().map(|(t, _)| *t));
             let help = meant.map_or_else(|| format!("use one of {known}"), |m| format!("did you mean `{m}`?"));
             let noun = if spot.noun == spot.key { format!("`{}`", spot.key) } else { spot.noun.to_owned() };
-            self.findings.report(
-                "unknown-choice",
-                key.span(),
-                format!("`{tag}` is not one of the choices of {noun}"),
-                help,
-            );
+            let message = format!("`{tag}` is not one of the choices of {noun}");
+            self.findings.report("unknown-choice", key.span(), message, help);
             found = variants.iter().find(|(t, _)| Some(*t) == meant);
         }
         let (tag, inner) = found?;

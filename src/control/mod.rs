@@ -66,9 +66,9 @@ impl Control {
 
 /// A policy in the closed loop; one instance runs all particles of a case.
 pub trait Controller: Send {
-    /// Schema columns that it moves. The other controls are replayed from the log.
+    /// Schema columns that the controller moves. The other controls are replayed from the log.
     fn signals(&self) -> &[usize];
-    /// Number of frames that it reads, the present one included.
+    /// Number of frames that the controller reads, including the present one.
     fn depth(&self) -> usize {
         1
     }

@@ -228,12 +228,8 @@ impl<'a> Names<'a> {
             let message =
                 format!("{owner}: {number}{unit} is outside the hard limits [{}, {}] of `{name}`", hard[0], hard[1]);
             let nearest = value.max(hard[0]).min(hard[1]);
-            faults.add(
-                "outside-limits",
-                &value.span,
-                message,
-                format!("write a value inside, like {}", short(nearest)),
-            );
+            let help = format!("write a value inside, like {}", short(nearest));
+            faults.add("outside-limits", &value.span, message, help);
         } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > 0.0) {
             let rounded = (**value / **multiple).round();
             if (**value / **multiple - rounded).abs() > 1e-9 {

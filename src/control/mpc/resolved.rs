@@ -145,12 +145,9 @@ fn times(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec
     if let Some(n) = &spec.moves {
         let steps = step.and_then(|step| Some(horizon?.steps(step, 1))).unwrap_or(usize::MAX);
         if **n == 0 {
-            faults.add(
-                "out-of-range",
-                &n.span,
-                format!("{owner}: `moves` must be 1 or more"),
-                "write e.g. `moves = 6`",
-            );
+            let message = format!("{owner}: `moves` must be 1 or more");
+            let help = "write e.g. `moves = 6`";
+            faults.add("out-of-range", &n.span, message, help);
         } else if **n > steps {
             let message = format!("{owner}: {} moves do not fit into a horizon of {steps} steps", n.value);
             faults.add("out-of-range", &n.span, message, format!("write at most `moves = {steps}`"));
@@ -220,12 +217,8 @@ fn controls(
         let controls = names.with_role(&[Role::Control]);
         if controls.is_empty() && !names.file.damage.any {
             let message = format!("{owner}: the twin has no control to move");
-            faults.add(
-                "no-control",
-                place,
-                message,
-                "give each signal that may be moved `role = \"control\"` in the twin",
-            );
+            let help = "give each signal that may be moved `role = \"control\"` in the twin";
+            faults.add("no-control", place, message, help);
         }
         return all(controls.into_iter().map(|name| names.column(name)));
     };

@@ -78,7 +78,7 @@ fn totals_are_within_their_limits() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// From every feasible start, whatever the target.
+    /// The start is any feasible value, and the target may be outside the bounds.
     #[test]
     fn plans_satisfy_the_limits_of_their_controls(
         moves in 1usize..8,
@@ -136,7 +136,7 @@ fn a_control_outside_its_bounds_returns_within_its_move_limit() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// From every state of the switch.
+    /// The control starts in any state of its switch.
     #[test]
     fn plans_respect_minimum_on_and_off_times(
         run in 0usize..5,

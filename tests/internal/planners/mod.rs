@@ -25,7 +25,7 @@ fn defaults() -> Vec<Box<dyn Planner>> {
     NAMES.map(|name| planner(&format!("{name} = {{}}"))).into_iter().chain(polished).collect()
 }
 
-/// A problem with bounds of ±10 and no other constraints, from zero.
+/// A problem with bounds of ±10 and no other constraints, whose controls start at zero.
 fn problem<'a>(moves: usize, controls: usize, cost_function: &'a mut dyn CostFunction) -> Problem<'a> {
     let bounds = Bounds { low: -10.0, high: 10.0 };
     Problem {
@@ -56,7 +56,7 @@ fn gauss_newton_converges_in_few_iterations_on_concave_costs() {
     assert!(few < 1.02 * many, "{few} {many}");
 }
 
-/// (planner with enough iterations to converge, its largest relative gap to the LQR optimum).
+/// (planner with enough iterations to converge, its largest allowed relative gap to the LQR optimum).
 const GAPS: [(&str, f64); 8] = [
     ("random_shooting = { population = 20000 }", 0.3),
     ("cem = { population = 200, iterations = 30 }", 0.01),
