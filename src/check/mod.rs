@@ -21,7 +21,6 @@ use crate::config::{self, Loaded, Parsed, TwinSpec};
 use crate::error::{Error, Fault, Result};
 use crate::resolve::Faults;
 
-/// Faults of a twin file.
 pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
     let mut faults = Faults::new(plant.file);
     model::file(&mut faults, plant);

@@ -4,12 +4,10 @@ use serde_json::{Value, json};
 
 use super::{ScenarioSpec, TwinSpec};
 
-/// JSON Schema of `twin.toml`.
 pub fn twin_json_schema() -> Value {
     titled(schemars::schema_for!(TwinSpec).to_value(), "twin.toml of twinopt")
 }
 
-/// JSON Schema of a scenario file.
 pub fn scenario_json_schema() -> Value {
     titled(schemars::schema_for!(ScenarioSpec).to_value(), "scenario file of twinopt")
 }

@@ -54,7 +54,6 @@ pub fn load_twin(dir: &Path) -> Result<Loaded<TwinSpec>> {
     parse_twin(&twin_file(dir))?.into_result()
 }
 
-/// Reads a scenario file.
 pub fn load_scenario(file: &Path) -> Result<Loaded<ScenarioSpec>> {
     parse_scenario(file)?.into_result()
 }

@@ -43,7 +43,6 @@ pub struct Observation<'a> {
     /// on them; its controls are those of the log. Outputs and derived signals that depend on controls or outputs have the
     /// values of the step before.
     pub window: &'a Window,
-    /// Step of the run.
     pub step: usize,
     pub forecast: &'a Forecast,
 }
@@ -96,7 +95,6 @@ pub struct Context<'a> {
     pub kpis: &'a [Kpi],
     /// `None` if none was learned.
     pub terminal_cost: Option<&'a TerminalCost>,
-    /// Time zone of schedules.
     pub timezone: TimeZone,
     /// Seed of the planner's random numbers.
     pub seed: u64,

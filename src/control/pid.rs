@@ -13,7 +13,6 @@ const MEASURED: [Role; 4] = [Role::State, Role::Output, Role::Disturbance, Role:
 const SETPOINTS: [Role; 6] =
     [Role::Setpoint, Role::State, Role::Output, Role::Disturbance, Role::Derived, Role::Control];
 
-/// One PID loop.
 #[derive(Debug, Clone)]
 pub struct PidSettings {
     control: usize,

@@ -99,12 +99,12 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Reports every control that is named twice; `what` says in messages what names it.
-    pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, what: &str) {
+    /// Reports every control that two entries name; `entries` is what messages call them.
+    pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, entries: &str) {
         let mut known = HashSet::new();
         for name in names {
             if !known.insert(name.as_str()) {
-                let message = format!("two {what} move `{}`", name.value);
+                let message = format!("two {entries} move `{}`", name.value);
                 self.add("duplicate-name", &name.span, message, "keep one for each control and remove the other");
             }
         }
@@ -122,7 +122,7 @@ pub fn suggest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Stri
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(name, known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None if known.is_empty() => "there is none to choose from".to_owned(),
+        None if known.is_empty() => "none is available".to_owned(),
         None => format!("use one of {}", listed(&known)),
     }
 }

@@ -44,11 +44,9 @@ pub enum Segments {
     Test,
 }
 
-/// The closed-loop tests of a log.
 pub struct ClosedLoopTests<'a> {
     inputs: &'a TuningInputs<'a>,
     pool: &'a ModelPool,
-    /// Steps of each run.
     pub steps: usize,
     comparison: Vec<TestSegment>,
     test: Vec<TestSegment>,

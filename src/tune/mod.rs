@@ -46,7 +46,6 @@ use crate::scenario::Compiled;
 use crate::schema::Schema;
 use crate::trajectory::Trajectory;
 
-/// Inputs of the tuning procedure.
 #[derive(Clone, Copy)]
 pub struct TuningInputs<'a> {
     pub schema: &'a Arc<Schema>,

@@ -21,7 +21,6 @@ const PLANT_FAMILY: &str = "gp";
 /// The rows of the older and of the newer half of the training rows.
 pub type Halves = [Vec<Range<usize>>; 2];
 
-/// A model fitted to one half.
 pub struct HalfModel {
     pub family: &'static str,
     pub lags: usize,

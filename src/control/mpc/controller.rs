@@ -51,7 +51,6 @@ pub struct Mpc<'a> {
     position: Vec<f64>,
 }
 
-/// Key of the plan of particle `row` at `step`.
 fn plan_key(key: Key, row: usize, step: usize) -> Key {
     key.fold(row as u64).fold(step as u64)
 }
@@ -199,7 +198,6 @@ impl Controller for Mpc<'_> {
 
 /// Access to the plan of the first particle, for live operation.
 impl Mpc<'_> {
-    /// Name of the planner.
     pub fn planner(&self) -> &'static str {
         self.planner.name()
     }

@@ -30,7 +30,6 @@ pub(super) struct Evaluator {
     scratch: Scratch,
 }
 
-/// The state of the current plan.
 #[derive(Default)]
 struct PlanState {
     futures: Futures,

@@ -20,7 +20,6 @@ pub(super) struct Limits {
     pub totals: Vec<TotalLimit>,
 }
 
-/// The limits of a planned control.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ControlLimit {
     pub hard: Bounds,
@@ -63,7 +62,6 @@ pub(super) fn total_limit(
     Some(TotalLimit { control, bounds: settings.over(horizon, step) })
 }
 
-/// The limits of the control in column `signal`.
 pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> ControlLimit {
     let s = &dynamics.schema().signals[signal];
     let mut logged = dynamics.logged_range(signal);

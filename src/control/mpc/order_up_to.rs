@@ -11,7 +11,6 @@ use crate::trajectory::{Frame, Window};
 
 /// How the level of a planned control becomes an order.
 pub(super) struct OrderUpTo {
-    /// Inventory position.
     position: Program,
     /// Hard limits of the order.
     hard: Bounds,

@@ -9,7 +9,6 @@ use super::start::PlanStart;
 use super::tighten::tighten;
 use crate::control::planner::{CostFunction, Linearisation, Plan, Planner, Problem, project};
 
-/// The plan of one particle.
 #[derive(Default)]
 pub(super) struct ParticlePlan {
     pub plan: Option<Plan>,

@@ -38,13 +38,11 @@ enum Quantity {
 struct Size {
     r: Program,
     square: bool,
-    /// The whole expression.
     expression: Program,
     /// The expression with |r| or r² scaled by a small step, from which its derivative follows.
     scaled: Program,
 }
 
-/// The residuals of an objective.
 pub(super) struct Residuals {
     pub list: Vec<Residual>,
     /// Terms whose gradient is not only that of their residuals.

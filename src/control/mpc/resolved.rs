@@ -47,7 +47,6 @@ pub struct ResolvedMpc {
 /// An order that is planned through its order-up-to level.
 #[derive(Debug, Clone)]
 pub struct PlannedStockSettings {
-    /// Column of the order.
     pub order: usize,
     /// Inventory position, in the unit of the order.
     pub position: Program,

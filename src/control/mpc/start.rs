@@ -5,7 +5,6 @@ use crate::trajectory::Window;
 
 /// The state from which a plan starts, for one particle.
 pub(super) struct PlanStart<'a> {
-    /// The observed window.
     pub window: &'a Window,
     /// The particle's row of the window.
     pub row: usize,

@@ -7,7 +7,6 @@ use crate::schema::{Bounds, Role};
 /// A limit on the sum of a control's values over the steps of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TotalSettings {
-    /// Column of the control.
     pub control: usize,
     /// Limits of the sum over `per`.
     pub bounds: Bounds,

@@ -104,7 +104,7 @@ impl Gradient {
             ray(&downhill, &STEEPEST, most.recip());
             batch.score(problem);
             if cost - batch.best().cost <= MINIMUM_GAIN * cost.abs() {
-                // The pairs may be misleading. Without them the search has converged.
+                // The failure may be due to the pairs. Without pairs, the search has converged.
                 if pairs.is_empty() {
                     return;
                 }

@@ -3,7 +3,7 @@
 //! The tree has one level per move. Algorithm, until `population` sequences (default 256, guess) are evaluated:
 //! 1. Select a path from the root: a node gets a new child while it has fewer than 1.5 √visits (progressive widening: Coulom
 //!    2007), else the child with the largest pUCT bound is followed (constants of MuZero: Schrittwieser et al. 2020).
-//! 2. Complete the sequence by holding its last values, or every other time at random.
+//! 2. Complete the sequence, alternately by holding its last values and at random.
 //! 3. Evaluate the leaves in batches of 16, with a virtual loss so that the paths of a batch differ.
 //! 4. Back up the cost. The plant is deterministic here, so a node's value is that of the best sequence through it, scaled to
 //!    [0, 1] between its worst and best sibling.
@@ -30,7 +30,7 @@ const PUCT_C1: f64 = 1.25;
 const PUCT_C2: f64 = 19_652.0;
 /// A node may have this times √visits children (guess).
 const WIDENING: f64 = 1.5;
-/// Number of draws to find a new child (guess).
+/// Maximum number of draws to find a new child (guess).
 const EXPANSION_DRAWS: u64 = 8;
 
 struct Node {

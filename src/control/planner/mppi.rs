@@ -1,8 +1,9 @@
 //! Model-predictive path integral control (MPPI: Williams et al. 2017).
 //!
 //! Algorithm, `iterations` times (default 4, guess):
-//! 1. Draw `population` (default 64, guess) sequences μ + σ ε. The noise is smoothed over the moves (Nagabandi et al. 2019):
-//!    εₖ = (1 − s) εₖ₋₁ + √(1 − (1 − s)²) nₖ with s = `smoothing` (default 0.6, guess). μ and holding are candidates, too.
+//! 1. Draw `population` (default 64, guess) sequences μ + σ ε. The noise is smoothed over the moves (Nagabandi et al.
+//!    2019): εₖ = (1 − s) εₖ₋₁ + √(1 − (1 − s)²) nₖ with s = `smoothing` (default 0.6, guess). μ and holding are
+//!    candidates as well.
 //! 2. μ ← weighted mean of all candidates, with weights exp(−(J − J_min) / λ) and λ = `temperature` (default 0.1, guess)
 //!    × (median J − J_min).
 //! 3. σ ← `decay` σ (default 0.8, guess).

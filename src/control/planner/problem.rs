@@ -5,7 +5,7 @@ use super::linearisation::Linearisation;
 use crate::rng::Key;
 use crate::schema::Bounds;
 
-/// The cost that a planner minimises. Closures over candidates and costs implement it without derivatives.
+/// The cost that a planner minimises. Closures over candidates and costs implement it, but have no derivatives.
 pub trait CostFunction {
     /// Appends the cost of each candidate, `[moves * controls]` each. NaN marks a cost that cannot be computed; it ranks last.
     fn evaluate(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>);
@@ -38,7 +38,8 @@ pub struct Problem<'a> {
     pub scale: Vec<f64>,
     pub cost_function: &'a mut dyn CostFunction,
     pub key: Key,
-    /// Whether the time budget is used up. Planners ask between batches and then return the best plan found so far.
+    /// Whether the time budget is used up. Planners check it between batches, and then return the best plan found so
+    /// far.
     pub out_of_time: &'a dyn Fn() -> bool,
 }
 

@@ -6,7 +6,6 @@
 use super::candidates::{CandidateBatch, empty_plan};
 use super::problem::{Plan, Planner, Problem};
 
-/// Random shooting.
 #[derive(Debug, Clone, Copy)]
 pub struct RandomShooting {
     /// Number of sequences.
