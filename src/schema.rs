@@ -114,7 +114,6 @@ impl Switching {
     }
 }
 
-/// One signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
     pub name: String,
@@ -128,7 +127,6 @@ pub struct Signal {
     pub max_move: MoveLimit,
     /// Values of the control are integer multiples of this; with 0, any value is allowed.
     pub multiple: f64,
-    /// On/off behaviour of a control.
     pub switching: Switching,
 }
 

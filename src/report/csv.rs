@@ -2,7 +2,6 @@
 
 use crate::scenario::results::{Difference, Estimate, Results};
 
-/// One KPI of one case.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KpiRow<'a> {
     /// Scenario name, or `year` for the sum over the year.

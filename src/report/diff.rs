@@ -20,7 +20,6 @@ pub struct ReportDiff {
     pub equal: usize,
 }
 
-/// The origin of a report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReportOrigin {
     pub plant: String,

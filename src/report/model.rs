@@ -48,7 +48,6 @@ pub struct ReliabilityCharts {
     pub coverage: String,
 }
 
-/// The rows of one signal.
 #[derive(Debug)]
 pub struct Group<T> {
     pub signal: String,
@@ -76,7 +75,6 @@ pub struct CoverageRow {
     pub shares: Vec<(Quantity, bool)>,
     /// Coverage of a correct 90 % interval: `87 to 93 %`.
     pub expected: String,
-    /// Effective number of independent forecasts.
     pub independent: String,
 }
 

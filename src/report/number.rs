@@ -246,7 +246,6 @@ pub fn percent_text(share: f64) -> String {
     percent(share).text.replace("&lt;", "<").replace("&gt;", ">")
 }
 
-/// A count.
 pub fn count(n: usize) -> String {
     at_place(n as f64, 0)
 }

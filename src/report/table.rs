@@ -5,7 +5,6 @@ use crate::scenario::results::{Difference, Economics, Estimate, KpiResult};
 use super::number::{self, Interval, Quantity, TABLE};
 use super::text::readable;
 
-/// A table with one column per case.
 #[derive(Debug, Default)]
 pub struct Table {
     pub columns: Vec<Column>,
@@ -136,7 +135,6 @@ pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
         .collect()
 }
 
-/// The economics of several cases.
 pub fn economics_rows(cases: &[&Economics], noun: &str) -> Vec<Row> {
     let Some(first) = cases.first() else { return Vec::new() };
     let currency = number::unit(&first.currency);

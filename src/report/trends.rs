@@ -13,7 +13,6 @@ use super::text::{list, readable, short};
 /// Rows of the data table of a chart.
 const CHART_ROWS: usize = 8;
 
-/// A chart and its data.
 #[derive(Debug)]
 pub struct ChartFigure {
     pub signal: String,

@@ -50,7 +50,6 @@ impl Answer {
         }
     }
 
-    /// The CSS class.
     pub fn class(self) -> &'static str {
         match self {
             Self::Do => "do",
@@ -87,7 +86,7 @@ pub struct RankedCase<'a> {
     pub violated: Vec<(CaseRun<'a>, &'a LimitUse)>,
     /// Soft limits that the case violates more often in one scenario, but not over all scenarios.
     pub tolerated: Vec<(CaseRun<'a>, &'a LimitUse)>,
-    /// Reasons to doubt the result.
+    /// Reasons for caution.
     pub caveats: Vec<String>,
     pub answer: Answer,
 }
@@ -172,7 +171,6 @@ pub fn failed(results: &Results) -> impl Iterator<Item = &ScenarioResult> {
     results.scenarios.iter().filter(|s| !(s.exit_code == 0 && s.error.is_none() && !s.cases.is_empty()))
 }
 
-/// The currency of the objective.
 pub fn currency(results: &Results) -> String {
     if let Some(currency) = results.currency.as_ref().filter(|c| !c.is_empty()) {
         return currency.clone();

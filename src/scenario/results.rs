@@ -36,7 +36,6 @@ pub struct Results {
     pub provenance: Provenance,
 }
 
-/// One scenario and its outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScenarioResult {
     /// File stem.
@@ -179,7 +178,7 @@ pub struct Trend {
     pub signal: String,
     pub unit: String,
     pub role: Role,
-    /// Hours since the start of the scenario.
+    /// Since the start of the scenario.
     pub hours: Vec<f64>,
     pub p10: Vec<f64>,
     pub p50: Vec<f64>,

@@ -107,7 +107,6 @@ pub(super) fn features(inputs: usize, each: &mut impl FnMut(usize, (Option<usize
     }
 }
 
-/// Number of features.
 pub(super) fn width(inputs: usize) -> usize {
     1 + inputs + if inputs > MAX_PAIRED { inputs } else { inputs * (inputs + 1) / 2 }
 }

@@ -111,12 +111,10 @@ pub fn text(root: &Root<'_>, at: (i32, i32), words: &str, ink: Ink, side: Anchor
     root.draw(&Text::new(one_line(words), (at.0, at.1 + units(4.0)), style))
 }
 
-/// A dot, in units.
 pub fn dot(root: &Root<'_>, at: (i32, i32), radius: f64, ink: Ink) -> Drawn {
     root.draw(&Circle::new(at, units(radius), colour(ink).filled()))
 }
 
-/// A straight line, in units.
 pub fn stroke(root: &Root<'_>, from: (i32, i32), to: (i32, i32), ink: Ink) -> Drawn {
     root.draw(&PathElement::new(vec![from, to], colour(ink)))
 }

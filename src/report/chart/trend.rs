@@ -21,7 +21,6 @@ pub struct Band<'a> {
     pub p90: &'a [f64],
 }
 
-/// A limit line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limit {
     /// E.g. `soft limit`.

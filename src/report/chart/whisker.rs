@@ -10,7 +10,6 @@ const WIDTH: f64 = 832.0;
 const ROW: f64 = 26.0;
 const MARGINS: Margins = Margins { left: 140.0, top: 6.0, right: 268.0, bottom: 26.0 };
 
-/// One row.
 #[derive(Debug, Clone)]
 pub struct Whisker {
     pub name: String,
