@@ -1,6 +1,6 @@
 //! Checks and times every device of this machine: `cargo run --release --example device_check [-- --quick] [OPERATION]`.
 //!
-//! First, every operation is compared with plain loops in f64, on the processor and on the GPU, whatever the size.
+//! First, every operation is compared with plain loops in f64, on the processor and on the GPU, regardless of size.
 //! Then, unless `--quick` is given, both devices are timed at realistic sizes; the error in this table is the distance
 //! between GPU and processor. Without a GPU, only times are printed. The exit status is 1 if an error exceeds its
 //! tolerance. The binary can be copied to another machine and run there without the repository.
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|a| a.starts_with("--"));
     let quick = flags.iter().any(|f| f == "--quick");
     let selected = |operation: &str| names.is_empty() || names.iter().any(|n| operation.contains(n.as_str()));
-    let cuda = Cuda::open().map(Cuda::everything);
+    let cuda = Cuda::open().map(Cuda::at_any_size);
     if let Err(why) = &cuda {
         println!("{why}\n");
     }

@@ -171,7 +171,7 @@ impl<'a> Session<'a> {
         estimator.values.fill(f64::NAN);
         protocol.read(sample, &mut estimator.values, flags);
         estimator.collect(&protocol.tags, &fallback.limits, n > 0, protocol.dt_ms(), flags);
-        journal.realised(protocol, estimator, n - 1, &sample.kpi);
+        journal.complete_row(protocol, estimator, n - 1, &sample.kpi);
         protocol.read_baseline(&sample.baseline, &fallback.limits.controls, flags)
     }
 

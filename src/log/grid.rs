@@ -27,7 +27,7 @@ pub(super) struct Grid {
 impl Grid {
     /// The step that a time belongs to, if it lies on the grid.
     #[inline]
-    pub fn bin(&self, time: i64) -> Option<usize> {
+    pub fn step_of(&self, time: i64) -> Option<usize> {
         let k = usize::try_from((time - self.start + self.slack).div_euclid(self.step)).ok()?;
         (k < self.steps).then_some(k)
     }
@@ -151,7 +151,7 @@ pub(super) fn steps_with_samples(samples: &[&Samples], grid: &Grid) -> Vec<bool>
             continue;
         }
         done.push(shared);
-        s.time.iter().filter_map(|t| grid.bin(*t)).for_each(|k| steps_with_samples[k] = true);
+        s.time.iter().filter_map(|t| grid.step_of(*t)).for_each(|k| steps_with_samples[k] = true);
     }
     steps_with_samples
 }
@@ -181,7 +181,7 @@ mod tests {
         let Phase { start, slack, jitter } = phase(&[&s], 10 * MIN);
         assert!(start == 0 && slack == MIN && jitter.count > 400, "{start} {slack} {jitter:?}");
         let grid = Grid { start, step: 10 * MIN, steps: 500, slack };
-        let steps: Vec<Option<usize>> = s.time.iter().map(|t| grid.bin(*t)).collect();
+        let steps: Vec<Option<usize>> = s.time.iter().map(|t| grid.step_of(*t)).collect();
         assert_eq!(steps, (0..500).map(Some).collect::<Vec<_>>());
     }
 }

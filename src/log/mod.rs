@@ -4,15 +4,14 @@
 //!
 //! 1. `files` finds the files and `footer` reads their footers.
 //! 2. `batches` decodes the columns that are needed, `cast` turns them into plain numbers and texts, and `time` turns time
-//!    stamps into UTC. `wide` and `long` read the two layouts; `scan` is what they share.
+//!    stamps into UTC. `wide` and `long` read the two layouts; `scan` contains the code that they share.
 //! 3. `column` decides what a column means, `clean` drops unusable samples and looks for faults (`clock`, `detect`), and
 //!    `window` and `episodes` bound the time line.
 //! 4. `grid` places the steps, `segments` splits them at gaps and episodes, and `resample` gives each step its value.
-//! 5. `account` sums up in a `quality`, which `render` prints.
+//! 5. `summary` writes the results of all stages into a `quality`, which `render` prints.
 //!
 //! `thrift` and `pages` protect against damaged files, which could otherwise make the Parquet reader run out of memory.
 
-mod account;
 mod batches;
 mod cast;
 mod clean;
@@ -36,6 +35,7 @@ mod resample;
 mod samples;
 mod scan;
 mod segments;
+mod summary;
 mod text;
 mod thrift;
 mod time;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use super::account::{ResampledSignal, merge_shared, resampling_findings, segment_findings, signal_quality};
 use super::clean::{Cleaned, clean};
 use super::episodes::episodes;
 use super::footer::{self, LogFile};
@@ -17,6 +16,7 @@ use super::resample::{Resampled, resample};
 use super::samples::Samples;
 use super::scan::Scan;
 use super::segments::{Segments, split};
+use super::summary::{ResampledSignal, merge_shared, resampling_findings, segment_findings, signal_quality};
 use super::text::rfc3339;
 use super::window::plausible_window;
 use super::{long, wide};
@@ -79,7 +79,7 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     let mut quality = on_grid.quality(&files, spec)?;
     let mut of_signals = Vec::new();
     for ((input, c), r) in inputs.iter().zip(cleaned).zip(resampled) {
-        of_signals.extend(on_grid.account(input, c, &r, schema, &mut quality));
+        of_signals.extend(on_grid.summarise(input, c, &r, schema, &mut quality));
         trajectory.columns[input.signal] = r.resampled.value;
     }
     for s in &spec.signals {
@@ -136,7 +136,7 @@ impl OnGrid {
     }
 
     /// Adds the row of a signal to `quality`, and returns the findings on the signal.
-    fn account(
+    fn summarise(
         &self,
         input: &Input,
         cleaned: Cleaned,

@@ -16,7 +16,7 @@ pub(super) struct Resampled {
     pub interpolated: Occurrences,
     /// Steps within the segments without a value, and runs of such steps longer than `max_gap`.
     pub missing: Occurrences,
-    pub holes: Occurrences,
+    pub long_gaps: Occurrences,
     /// Number of steps that have samples.
     pub sampled: usize,
 }
@@ -36,7 +36,7 @@ pub(super) fn resample(
     let mut out = Resampled { value: vec![f64::NAN; grid.steps], ..Resampled::default() };
     let mut at = 0;
     for segment in segments {
-        let bin = |i: usize| grid.bin(s.time[i]);
+        let bin = |i: usize| grid.step_of(s.time[i]);
         while at < s.time.len() && bin(at).is_none_or(|k| k < segment.start) {
             at += 1;
         }
@@ -59,12 +59,12 @@ pub(super) fn resample(
 fn fill(s: &Samples, rows: Range<usize>, grid: &Grid, how: Resample, out: &mut Resampled) {
     let mut i = rows.start;
     while i < rows.end {
-        let Some(k) = grid.bin(s.time[i]) else {
+        let Some(k) = grid.step_of(s.time[i]) else {
             i += 1;
             continue;
         };
         let mut end = i + 1;
-        while end < rows.end && grid.bin(s.time[end]) == Some(k) {
+        while end < rows.end && grid.step_of(s.time[end]) == Some(k) {
             end += 1;
         }
         let samples = &s.value[i..end];
@@ -137,7 +137,7 @@ fn count_missing(grid: &Grid, segment: &Range<usize>, max_gap: i64, out: &mut Re
         }
         if run > 0 && (!out.value[k].is_nan() || k + 1 == segment.end) {
             if run as i64 * grid.step > max_gap {
-                out.holes.merge(&Occurrences::between(1, grid.time(k + 1 - run), grid.time(k)));
+                out.long_gaps.merge(&Occurrences::between(1, grid.time(k + 1 - run), grid.time(k)));
             }
             run = 0;
         }

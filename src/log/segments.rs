@@ -16,12 +16,12 @@ pub(super) struct Segments {
 }
 
 /// Splits the grid at gaps, in which no signal has a sample for longer than `max_gap` µs, and at changes of the episode.
-pub(super) fn split(grid: &Grid, alive: &[bool], episodes: Option<&Episodes>, max_gap: i64) -> Segments {
+pub(super) fn split(grid: &Grid, has_sample: &[bool], episodes: Option<&Episodes>, max_gap: i64) -> Segments {
     let mut out = Segments::default();
     let mut cut = vec![false; grid.steps + 1];
     let mut mixed = vec![false; grid.steps];
     for pair in episodes.map_or(&[][..], |e| &e.blocks).windows(2) {
-        let (Some(last), Some(first)) = (grid.bin(pair[0].to), grid.bin(pair[1].from)) else { continue };
+        let (Some(last), Some(first)) = (grid.step_of(pair[0].to), grid.step_of(pair[1].from)) else { continue };
         cut[first] = true;
         mixed[first] |= last == first;
     }
@@ -33,7 +33,7 @@ pub(super) fn split(grid: &Grid, alive: &[bool], episodes: Option<&Episodes>, ma
         }
     };
     for k in 0..grid.steps {
-        if !alive[k] && !cut[k] {
+        if !has_sample[k] && !cut[k] {
             continue;
         }
         if let Some(l) = last
@@ -73,10 +73,10 @@ mod tests {
 
     #[test]
     fn only_gaps_longer_than_max_gap_split_the_log() {
-        let mut alive = vec![true; 20];
-        alive[4..6].fill(false);
-        alive[10..15].fill(false);
-        let s = split(&grid(20), &alive, None, 30);
+        let mut has_sample = vec![true; 20];
+        has_sample[4..6].fill(false);
+        has_sample[10..15].fill(false);
+        let s = split(&grid(20), &has_sample, None, 30);
         assert_eq!((s.segments, s.gaps.len(), s.gaps[0].clone()), (vec![0..10, 15..20], 1, 10..15));
     }
 

@@ -50,12 +50,12 @@ pub struct Cuda {
     device: Mutex<Device>,
     name: String,
     /// Whether to use the GPU for small work as well.
-    everything: bool,
+    any_size: bool,
 }
 
 impl fmt::Debug for Cuda {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.debug_struct("Cuda").field("name", &self.name).field("everything", &self.everything).finish()
+        f.debug_struct("Cuda").field("name", &self.name).field("any_size", &self.any_size).finish()
     }
 }
 
@@ -67,18 +67,18 @@ impl Cuda {
     pub fn open() -> Result<Self> {
         let device = Device::open()?;
         let name = format!("cuda ({})", device.name());
-        Ok(Self { device: Mutex::new(device), name, everything: false })
+        Ok(Self { device: Mutex::new(device), name, any_size: false })
     }
 
-    /// Computes on the GPU whatever the size. For tests of the GPU.
+    /// Computes on the GPU regardless of size. For tests of the GPU.
     #[must_use]
-    pub fn everything(self) -> Self {
-        Self { everything: true, ..self }
+    pub fn at_any_size(self) -> Self {
+        Self { any_size: true, ..self }
     }
 
     /// Whether the GPU computes an operation on `values` values that takes `work`. It never computes empty operations.
-    fn takes(&self, values: usize, work: f64, least: f64) -> bool {
-        values > 0 && (self.everything || work >= least)
+    fn takes(&self, values: usize, work: f64, min_work: f64) -> bool {
+        values > 0 && (self.any_size || work >= min_work)
     }
 
     fn enter(&self) -> Result<MutexGuard<'_, Device>> {
@@ -114,7 +114,7 @@ impl Backend for Cuda {
 
     fn solve(&self, l: &[f64], n: usize, b: &mut [f64], which: Solve) -> Result<()> {
         let columns = b.len().checked_div(n).unwrap_or(0);
-        let few = columns < threshold::SOLVE_COLUMNS && !self.everything;
+        let few = columns < threshold::SOLVE_COLUMNS && !self.any_size;
         if few || !self.takes(b.len(), n as f64 * b.len() as f64, threshold::SOLVE) {
             return Cpu.solve(l, n, b, which);
         }

@@ -13,7 +13,7 @@ use crate::schema::Role;
 
 /// The log of a loop: the columns of the twin's log, the plant's other KPIs, `planned_*` for each control and `predicted_*`
 /// for each state.
-pub struct Account {
+pub struct LoopLog {
     record: Record,
     /// KPIs that are not signals, and their columns.
     kpis: Vec<(String, usize)>,
@@ -30,7 +30,7 @@ struct TagColumns {
     control: Option<usize>,
 }
 
-impl Account {
+impl LoopLog {
     /// `controls`: schema columns of all controls. `kpis`: names that are not signals.
     pub fn new(file: &Path, log: &LogSpec, tags: &Tags, controls: &[usize], kpis: &[String]) -> Self {
         let mut names: Vec<String> = Vec::new();
@@ -66,7 +66,7 @@ impl Account {
 
     /// Completes the newest row, if it is line `line` of `episode`, with values that the following line reports: controls
     /// that were in force (`[controls]`), outputs (`values`, by signal) and KPIs.
-    pub fn realised(
+    pub fn complete_row(
         &mut self,
         (episode, line): (i64, i64),
         tags: &Tags,

@@ -111,7 +111,7 @@ pub(super) fn resampling_findings(
         ));
         return;
     }
-    let end = s.time.last().and_then(|t| grid.bin(*t)).unwrap_or(0);
+    let end = s.time.last().and_then(|t| grid.step_of(*t)).unwrap_or(0);
     let silent = last_step.saturating_sub(end) as i64 * grid.step;
     if !s.time.is_empty() && silent > max_gap && !hold_forever {
         note(Occurrences::between(last_step - end, grid.time(end + 1), grid.time(last_step)).finding(
@@ -121,7 +121,7 @@ pub(super) fn resampling_findings(
             format!("no sample in the last {} of the log", duration(silent)),
         ));
     }
-    note(r.holes.finding(
+    note(r.long_gaps.finding(
         name,
         FindingClass::Gap,
         FindingAction::Kept,
