@@ -94,7 +94,7 @@ impl<'a> Horizon<'a> {
         let one_step = Problem { length: 1, ..problem.clone() }.run(&from).squares;
         problem.weight = multi_step.iter().zip(&one_step).map(|(m, o)| if *m > 0.0 { o / m } else { 0.0 }).collect();
         let settings = lbfgs::Settings { iterations, evaluations: usize::MAX, relative_gain: None, scaled: false };
-        // A failed line search gives no iterate; then `start` is returned.
+        // If the search ended before its first iterate, the result is `start`.
         let minimum = minimise(&|p| Ok(Some(problem.value_and_gradient(p))), from.clone(), settings);
         let found = minimum.ok().flatten().and_then(|m| m.iterate).unwrap_or_else(|| from.clone());
         let cost = |p: &[f64]| problem.run(p).cost(&problem, p);

@@ -38,7 +38,7 @@ pub struct Settings {
 /// The result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Minimum {
-    /// The best end point of a line search; `None` if a line search failed or the evaluations were used up.
+    /// The best end point of a line search; `None` if the search ended before the first one.
     pub iterate: Option<Vec<f64>>,
     /// The best of all evaluated points, including those within line searches.
     pub best: Vec<f64>,
@@ -74,7 +74,8 @@ pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Res
         .configure(|state| state.param(start).max_iters(settings.iterations))
         .timer(false)
         .run();
-    // An error here means that a line search failed or no evaluations remain. Errors of the function are in `failure`.
+    // A failed line search, or the end of the evaluations, ends the search without an error. Errors of the function are
+    // in `failure`.
     let iterate = run.ok().and_then(|mut r| r.state.take_best_param());
     match problem.failure.into_inner() {
         Some(e) => Err(e),
@@ -167,7 +168,7 @@ mod tests {
     fn the_evaluations_are_limited() {
         let few = Settings { evaluations: 7, ..SETTINGS };
         let found = minimise(&rosenbrock, vec![-1.2, 1.0], few).unwrap().unwrap();
-        assert!(found.evaluations == 7 && found.value < 24.2 && found.iterate.is_none(), "{found:?}");
+        assert!(found.evaluations == 7 && found.value < 24.2 && found.iterate.is_some(), "{found:?}");
     }
 
     #[test]
