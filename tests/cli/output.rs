@@ -60,7 +60,7 @@ fn quiet_runs_print_nothing() {
 fn read_only_verbs_write_nothing() {
     let room = Room::fitted();
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
-    let before = room.at_any_size();
+    let before = room.everything();
     room.run(&["fit", "data/room", "--dry-run"]).expect(0);
     let dry = room.run(&["run", "scenarios/room", "--dry-run"]).expect(0);
     assert_eq!(dry.stdout.trim(), "room: cold, planned, winter");
@@ -77,15 +77,15 @@ fn read_only_verbs_write_nothing() {
     }
     room.run(&["status"]).expect(3);
     room.run(&["models", "data/room", "rollback"]).expect(2);
-    let after = room.at_any_size();
+    let after = room.everything();
     let touched: Vec<_> = after.iter().filter(|(p, b)| before.get(*p) != Some(*b)).map(|(p, _)| p).collect();
     assert!(touched.is_empty() && before.len() == after.len(), "{touched:?}");
 
     let fresh = Room::new();
-    let before = fresh.at_any_size();
+    let before = fresh.everything();
     fresh.run(&["fit", "data/room", "--dry-run"]).expect(0);
     fresh.run(&["run", "scenarios/room", "--dry-run"]).expect(0);
     fresh.edit("scenarios/room/cold.toml", "heat\"", "heet\"");
     fresh.run(&["run", "scenarios/room", "--dry-run"]).expect(78).says(&["heet"]);
-    assert_eq!(fresh.at_any_size().len(), before.len());
+    assert_eq!(fresh.everything().len(), before.len());
 }
