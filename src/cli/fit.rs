@@ -106,7 +106,7 @@ pub fn table(card: &ModelCard) -> String {
         text += &format!("  {}\n", s.unit);
     }
     text += &format!(
-        "\nskill: 1 - MSE / MSE of persistence on the hold-out, {} to {}. Horizons are in steps of {}. in 90%: coverage of the \
+        "\nskill: 1 - MSE / MSE of persistence on the hold-out, {} to {}. Horizons are in steps of {}. `in 90%`: coverage of the \
          90 % intervals on the hold-out, with adaptive widths (`--json` also has the coverage with fixed widths).\n",
         card.holdout_start, card.holdout_end, card.step
     );

@@ -150,8 +150,8 @@ impl<'a> Parser<'a> {
         self.nodes.len() - 1
     }
 
-    /// Parses operators of at min_precedence precedence `min_precedence` by precedence climbing (Richards 1979). Returns the node and its
-    /// range in the text, including parentheses.
+    /// Parses operators of at least precedence `min_precedence` by precedence climbing (Richards 1979). Returns the node
+    /// and its range in the text, including parentheses.
     fn expression(&mut self, min_precedence: u8, depth: usize) -> Result<(usize, Range<usize>), ExprFault> {
         if depth > MAX_DEPTH {
             return Err(ExprFault {

@@ -83,7 +83,7 @@ pub(super) fn wrong_type(file: &LogFile, name: &str, array: &dyn Array) -> Error
     Error::Data(format!("{}: column `{name}` cannot be read because it has the type {}", file.name, array.data_type()))
 }
 
-/// Appends the times of a batch to `out`, in µs UTC; `NO_TIME` for a row without one. `clock(row)` is the clock of the row.
+/// Appends the times of a batch to `out`, in µs UTC; `NO_TIME` for a row without one. `clock(row)`: the index of the clock of a row.
 /// `None`: the column contains no times.
 pub(super) fn read_times(
     reader: &mut TimeReader,
