@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Savings of plans against holding the controls, over their horizons, summed over plans (SUP-5). A plan is the best of many
-/// candidates in the futures under which it was optimised, and therefore profits from their errors (the optimiser's curse:
-/// Smith & Winkler 2006). Held-out futures show how much.
+/// Savings of plans against holding the controls, over their horizons, summed over plans (SUP-5). A plan is the best of
+/// many candidates in the futures under which it was optimised, and therefore profits from their errors (the
+/// optimiser's curse: Smith & Winkler 2006). Re-scoring in held-out futures shows by how much.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct OptimismCheck {
     /// Number of re-scored plans.

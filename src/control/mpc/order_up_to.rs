@@ -1,8 +1,8 @@
 //! Orders that are planned through an order-up-to level.
 //!
-//! An open-loop plan of orders cannot react to demand that it does not know yet, so it orders too early or too much. With a
-//! planned level, the order in every future is the level minus the inventory position. Such base-stock policies are optimal
-//! for serial supply chains (Clark & Scarf 1960).
+//! An open-loop plan of orders cannot react to demand that is not known when it is made, so it orders too early or too
+//! much. With a planned level, the order in every future is the level minus the inventory position. Such base-stock
+//! policies are optimal for serial supply chains (Clark & Scarf 1960).
 
 use super::resolved::PlannedStockSettings;
 use crate::expr::{Program, Registers};

@@ -1,7 +1,7 @@
 //! The objective as a sum of residuals, for Gauss-Newton.
 //!
-//! A term of the objective that contains |r| or r², possibly inside another function, or an exceedance, gives a residual r.
-//! Its weight is chosen so that ½ w r² has the derivative of the term with respect to |r|.
+//! A term of the objective that contains |r|, r² (also inside another function) or an exceedance has a residual r. Its
+//! weight is chosen so that ½ w r² has the derivative of the term with respect to |r|.
 
 use super::frame::CompletedFrame;
 use super::limits::PlantLimit;
@@ -11,8 +11,8 @@ use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Objective, PerStep};
 
-/// A residual counts as no smaller than this share of its root mean square over the plan. Otherwise a step that happens to be
-/// on target would outweigh all others (guess).
+/// For its weight, a residual is taken as at least this share of its root mean square over the plan. Otherwise a step
+/// that happens to be on target would outweigh all others (guess).
 pub(super) const SMALLEST: f64 = 1e-3;
 
 /// A quantity whose size the objective minimises: |r|, r² or an exceedance.
