@@ -12,7 +12,7 @@ pub enum PlannerSpec {
     /// Cross-entropy method with truncated normal distributions (Chua et al. 2018).
     #[serde(rename_all = "snake_case")]
     Cem {
-        /// Candidates per iteration.
+        /// Number of candidates per iteration.
         #[serde(default = "default_population")]
         population: At<usize>,
         /// Share of candidates to which the next distribution is fitted.
@@ -30,10 +30,10 @@ pub enum PlannerSpec {
     /// Bounded Gauss-Newton method with derivatives of the whole rollout; several damping factors are tried at once.
     #[serde(rename_all = "snake_case")]
     GaussNewton {
-        /// Iterations from the best starting point.
+        /// Number of iterations from the best starting point.
         #[serde(default = "default_steps")]
         iterations: At<usize>,
-        /// Starting points for which one iteration is made; the best one is continued.
+        /// Number of starting points for which one iteration is made; the search continues from the best one.
         #[serde(default = "default_starts")]
         starts: At<usize>,
     },
@@ -65,7 +65,7 @@ pub enum PlannerSpec {
     /// 2017).
     #[serde(rename_all = "snake_case")]
     Mppi {
-        /// Candidates per iteration.
+        /// Number of candidates per iteration.
         #[serde(default = "default_population")]
         population: At<usize>,
         #[serde(default = "default_iterations")]

@@ -230,9 +230,10 @@ impl<'s, 'i> Shape<'s, 'i> {
         if value.is_some_and(|v| v >= lowest.unwrap_or(i64::from(i32::MIN)) && v <= highest) {
             return Some(node);
         }
-        let bound = lowest.map_or("in range".to_owned(), |l| format!("{l} or more"));
+        let bound =
+            lowest.map_or_else(|| format!("between {} and {}", i32::MIN, i32::MAX), |l| format!("of at least {l}"));
         let help = format!("write a whole number {bound}, e.g. `{} = {}`", spot.key, example(spot.key).unwrap_or("1"));
-        let message = format!("`{}` must be a whole number, {bound}", spot.key);
+        let message = format!("`{}` must be a whole number {bound}", spot.key);
         self.findings.report("wrong-value", node.span(), message, help);
         None
     }
