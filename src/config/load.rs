@@ -98,7 +98,7 @@ pub fn parse_scenario(file: &Path) -> Result<Parsed<ScenarioSpec>> {
     Ok(read(file, "name a scenario file or folder")?.map_or_else(|faults| faults, |text| parse(file, &text, &schema)))
 }
 
-/// The content of the file. The inner error is a file that is not UTF-8.
+/// The content of the file. The inner error reports that it is not UTF-8.
 fn read<T>(file: &Path, help: &str) -> Result<std::result::Result<String, Parsed<T>>> {
     let bytes = std::fs::read(file).map_err(|e| Error::no_input(file, format!("{}; {help}", reason(&e))))?;
     Ok(String::from_utf8(bytes).map_err(|e| {
@@ -136,7 +136,7 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
     if let Some(open) = (!errors.is_empty()).then(|| syntax::unclosed(text)).flatten() {
         let bracket = &text[open.clone()];
         let (what, help) = syntax::explain(if bracket == "{" { "unclosed inline table" } else { "unclosed array" });
-        // after an unclosed bracket nothing can be trusted; faults before it are valid
+        // nothing after an unclosed bracket can be trusted, but faults before it are valid
         faults.push(Fault::new("syntax", file, text, Some(open.clone()), what, help));
         let line = line_column(text, open.start).0;
         for e in errors.iter().filter(|e| e.span().is_some_and(|s| line_column(text, s.start).0 < line)) {

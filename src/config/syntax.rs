@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-/// Message and help for a syntax error, from the message of the parser. Only messages for which there is a clear help are
-/// replaced.
+/// Message and help for a syntax error, from the message of the parser. Messages without a clear help are not replaced.
 pub(super) fn explain(message: &str) -> (String, String) {
     const KNOWN: [(&str, &str, &str); 15] = [
         ("duplicate key", "this key or table is defined twice", "keep one of them and remove the other"),
