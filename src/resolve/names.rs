@@ -222,8 +222,14 @@ impl<'a> Names<'a> {
     pub fn within_limits(&self, faults: &mut Faults<'_>, signal: &str, value: &At<f64>, owner: &str) {
         let Some(signal) = self.signals.get(signal) else { return };
         let name = &signal.name.value;
-        if let Some(hard) = signal.hard.as_ref().filter(|h| h[0] <= h[1] && !(**value >= h[0] && **value <= h[1])) {
-            let unit = signal.unit.as_ref().map_or(String::new(), |u| format!(" {}", u.value));
+        if !value.is_finite() {
+            let message = format!("{owner}: the value of `{name}` must be a finite number");
+            faults.add("wrong-value", &value.span, message, "write a finite number");
+        } else if let Some(hard) =
+            signal.hard.as_ref().filter(|h| h[0] <= h[1] && !(**value >= h[0] && **value <= h[1]))
+        {
+            let unit =
+                signal.unit.as_ref().filter(|u| u.value != "1").map_or(String::new(), |u| format!(" {}", u.value));
             let number = short(**value);
             let message =
                 format!("{owner}: {number}{unit} is outside the hard limits [{}, {}] of `{name}`", hard[0], hard[1]);

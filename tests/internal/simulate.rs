@@ -366,8 +366,8 @@ fn values_that_cannot_be_computed_are_reported() {
     let e = plant.run(&hot, &Arc::new(infinite), 10, 2, replay.as_mut()).unwrap_err();
     assert!(e.exit_code() == 65 && e.to_string().contains("state `temp` is not finite at step 6"), "{e}");
 
-    let e = fail(log.clone(), "controller.hold = { cooling = nan }");
-    assert!(e.to_string().contains("control `cooling`") && e.to_string().contains("step 0"), "{e}");
+    let e = plant.controller(&twin, "controller.hold = { cooling = nan }").map(|_| ()).unwrap_err();
+    assert!(e.to_string().contains("`cooling` must be a finite number") && e.exit_code() == 78, "{e}");
 
     let realised = Arc::new(log);
     let forecast = Forecast::new(&plant.spec, realised.clone(), 10, None);
@@ -389,7 +389,7 @@ fn faults_of_a_controller_have_a_position_and_help() {
     };
     let f = fault("controller.hold = { coling = 0.5 }");
     assert_eq!((f.code, f.line, f.help.as_str()), ("unknown-signal", 1, "did you mean `cooling`?"));
-    assert_eq!(fault("controller.hold = { temp = 20 }").code, "unknown-signal");
+    assert_eq!(fault("controller.hold = { temp = 20 }").code, "wrong-role");
     let f = fault("[controller.rule]\ncooling = \"0.5 + tmp / 1[K]\"");
     assert_eq!((f.code, f.line), ("unknown-name", 2));
     assert_eq!(fault("[controller.rule]\ncooling = \"temp\"").code, "unit-mismatch");

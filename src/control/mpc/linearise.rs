@@ -119,4 +119,5 @@ fn local_model(
 }
 
 #[cfg(test)]
+#[path = "../../../tests/unit/control/mpc/linearise.rs"]
 mod tests;

@@ -156,7 +156,6 @@ impl Device {
         let part = memory.try_slice_mut(..host.len());
         let mut part = part.ok_or_else(|| failed("copy to the device", "the allocation is too short"))?;
         self.stream.memcpy_htod(host, &mut part).map_err(|e| failed("copy to the device", e))?;
-        drop(part);
         Ok(memory)
     }
 

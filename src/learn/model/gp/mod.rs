@@ -15,6 +15,7 @@ mod posterior;
 mod process;
 mod search;
 #[cfg(test)]
+#[path = "../../../../tests/unit/learn/model/gp.rs"]
 mod tests;
 
 use std::ops::Range;

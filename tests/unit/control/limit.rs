@@ -1,0 +1,67 @@
+//! Tests of `src/control/limit.rs`.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::schema::{MoveLimit, Role, Switching};
+use crate::units::Unit;
+
+fn control(low: f64, high: f64, max_move: f64, multiple: f64) -> Signal {
+    Signal {
+        name: "u".into(),
+        role: Role::Control,
+        unit: Unit::one(),
+        hard: Bounds { low, high },
+        soft: Bounds::OPEN,
+        max_move: MoveLimit::both(max_move),
+        multiple,
+        switching: Switching::NONE,
+    }
+}
+
+#[test]
+fn contradicting_limits_have_a_precedence() {
+    assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 5.0, 0, 9.0), 6.0);
+    assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 20.0, 0, 9.0), 10.0);
+    assert_eq!(limited(&control(0.0, 10.0, 4.0, 3.0), 0.0, 0, 4.4), 3.0);
+    assert_eq!(limited(&control(0.0, 10.0, 1.0, 3.0), 4.5, 0, 9.0), 6.0);
+    assert_eq!(limited(&control(1.0, 2.0, f64::INFINITY, 3.0), 1.0, 0, 9.0), 2.0);
+    assert_eq!(limited(&control(0.0, 0.3, f64::INFINITY, 0.1), 0.0, 0, 9.0), 0.3);
+    assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), f64::NAN, 0, 9.0), 9.0);
+    assert_eq!(limited(&control(0.0, 10.0, 1.0, 0.0), 5.0, 0, f64::INFINITY), 6.0);
+}
+
+#[test]
+fn minimum_times_on_and_off_are_kept() {
+    let switching = Switching { least: 4.0, run: 3, stop: 2 };
+    let signal = Signal { switching, ..control(0.0, 10.0, f64::INFINITY, 0.0) };
+    assert_eq!([1.9, 2.1, 4.0, 7.0].map(|w| limited(&signal, 0.0, 2, w)), [0.0, 4.0, 4.0, 7.0]);
+    assert_eq!(limited(&signal, 0.0, 1, 7.0), 0.0);
+    assert_eq!((limited(&signal, 6.0, 2, 0.0), limited(&signal, 6.0, 3, 0.0)), (4.0, 0.0));
+    let asymmetric = Signal { max_move: MoveLimit { down: 1.0, up: 4.0 }, ..signal };
+    assert_eq!((limited(&asymmetric, 0.0, 9, 9.0), limited(&asymmetric, 6.0, 9, 0.0)), (4.0, 5.0));
+}
+
+proptest! {
+    #[test]
+    fn all_limits_are_kept_from_any_feasible_value(
+        low in -50.0..0.0,
+        width in 1.0..100.0,
+        max_move in prop_oneof![0.1..20.0, Just(f64::INFINITY)],
+        multiple in prop_oneof![Just(0.0), 0.1..5.0],
+        start in -100.0..100.0,
+        wanted in prop::collection::vec(-200.0..200.0, 30),
+    ) {
+        let signal = control(low, low + width, max_move, multiple);
+        let mut previous = limited(&signal, f64::NAN, 0, start);
+        let lots = |v: f64| multiple == 0.0 || (v / multiple - (v / multiple).round()).abs() < 1e-6;
+        let reachable = lots(previous);
+        for w in wanted {
+            let v = limited(&signal, previous, 0, w);
+            prop_assert!(signal.hard.contains(v));
+            prop_assert!((v - previous).abs() <= max_move + 1e-9 || !reachable);
+            prop_assert!(lots(v) || !reachable, "{v} is not a multiple of {multiple}");
+            previous = v;
+        }
+    }
+}
