@@ -39,6 +39,8 @@
 //! | J | objective: Σ price × KPI | [`Objective`] |
 
 #![forbid(unsafe_code)]
+// contributors read the docs with `--document-private-items`
+#![allow(rustdoc::private_intra_doc_links)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
 
 // tests/internal is part of the unit tests and names the crate as users of the library do

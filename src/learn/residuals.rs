@@ -1,4 +1,4 @@
-//! Out-of-fold one-step errors, and the estimators of the noise process ([`super::NoiseProcess`] defines the symbols).
+//! Out-of-fold one-step errors, and the estimators of the noise process ([`super::noise_process::NoiseProcess`] defines the symbols).
 
 use super::map::StepMap;
 use super::starts::{Start, one_step_errors};

@@ -46,7 +46,7 @@ pub struct ScoreRow {
     pub skill_mean: f64,
     /// Continuous ranked probability score.
     pub crps: f64,
-    /// Coverage of the intervals at [`LEVELS`] with tracked widths ([`super::Tracking`]).
+    /// Coverage of the intervals at [`LEVELS`] with tracked widths ([`super::tracking::Tracking`]).
     pub coverage: [f64; 4],
     /// Coverage of the same intervals with the calibrated widths.
     pub coverage_fixed: [f64; 4],

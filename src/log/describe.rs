@@ -233,7 +233,7 @@ fn times(files: &[LogFile], name: &str, zone: TimeZone) -> Result<(Vec<i64>, usi
 /// First and last time stamp of the log and its typical interval. Reads only the time column.
 ///
 /// # Errors
-/// As [`super::read`], if there is no file, no such column, or no row with a time.
+/// As [`super::read()`], if there is no file, no such column, or no row with a time.
 pub fn time_span(dir: &Path, spec: &LogSpec) -> Result<LogSpan> {
     let files = footer::open(dir, spec)?;
     // Instants in UTC need no time zone; the zone may be unknown.

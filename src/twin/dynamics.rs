@@ -51,7 +51,7 @@ impl Batch {
     }
 }
 
-/// Whether a point is close to the training data (SUP-1); see [`super::Envelope`].
+/// Whether a point is close to the training data (SUP-1); see [`super::envelope::Envelope`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Support {

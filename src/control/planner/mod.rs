@@ -3,7 +3,7 @@
 //! A planner minimises a [`CostFunction`] over sequences of moves. The samplers (random shooting, CEM, iCEM, MPPI, MCTS)
 //! use costs only. Gauss-Newton, QP and gradient descent also use derivatives ([`CostFunction::linearise`]).
 //!
-//! Every sequence is made feasible by [`project`] before its cost is computed. The cost is therefore the cost of what the
+//! Every sequence is made feasible by [`project()`] before its cost is computed. The cost is therefore the cost of what the
 //! plant would do, and every plan satisfies the limits of its controls.
 
 mod candidates;

@@ -99,7 +99,7 @@ impl Problem<'_> {
 /// The result of a planner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// `[moves * controls]`, feasible ([`project`]).
+    /// `[moves * controls]`, feasible ([`super::project()`]).
     pub controls: Vec<f64>,
     /// Infinite if no candidate had a finite cost; the controls then stay at their current values.
     pub cost: f64,
