@@ -1,4 +1,4 @@
-//! The layers: imports only go down, and no files import each other in a circle.
+//! The layers: a folder imports only folders below it, and no files import each other in a circle.
 
 #[path = "architecture/files.rs"]
 mod files;

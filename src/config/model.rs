@@ -9,8 +9,8 @@ use super::{At, TimeSpan};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSpec {
-    /// Models to fit; the one with the best multi-step score on the hold-out is used. `persistence` and `linear` are always
-    /// fitted (default `["linear", "forest"]`).
+    /// Models to fit; the one with the best multi-step score on out-of-fold blocks is used. `linear` is always fitted, and
+    /// `persistence` if there is nothing to learn (default `["linear", "forest"]`).
     pub choose: Vec<At<String>>,
     /// Number of values of every input that a model reads, including the present one (default 3).
     pub lags: At<usize>,

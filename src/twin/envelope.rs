@@ -348,16 +348,4 @@ mod tests {
             assert_eq!(envelope.label_by_distance(&p), full);
         }
     }
-
-    #[test]
-    fn twenty_particles_over_a_thousand_steps_are_labelled_within_two_seconds() {
-        let log = random_log(20_000, 9);
-        let envelope = Envelope::fit(&log, &[0..10_000], &(0..9).collect::<Vec<_>>(), 0);
-        let began = std::time::Instant::now();
-        let labels = envelope.label(&window_of(&log, 0..20_000));
-        let took = began.elapsed();
-        println!("20,000 labels in {took:?}");
-        assert_eq!(labels.len(), 20_000);
-        assert!(took.as_secs_f64() < 2.0, "{took:?}");
-    }
 }
