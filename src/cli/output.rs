@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::report::is_deceptive;
 
 /// Version of the JSON that verbs print.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Writes `text` and a newline to standard output. A closed pipe is not an error: the reader has stopped reading, and
 /// the exit code still reports the outcome of the work.

@@ -59,6 +59,12 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
 }
 
+/// The part of a results file that every version has.
+#[derive(serde::Deserialize)]
+struct Layout {
+    schema_version: u32,
+}
+
 /// Reads stored results. Also returns their folder.
 fn read(path: &Path) -> Result<(PathBuf, Results)> {
     let file = if path.is_file() {
@@ -72,16 +78,15 @@ fn read(path: &Path) -> Result<(PathBuf, Results)> {
         path.join("results.json")
     };
     let bytes = std::fs::read(&file).map_err(|e| Error::no_input(&file, format!("{e}; `twinopt run` writes it")))?;
-    let results: Results = serde_json::from_slice(&bytes).map_err(|e| {
-        Error::Data(format!("{}: not a results file of this version ({e}); run the scenarios again", file.display()))
-    })?;
-    if results.schema_version != SCHEMA_VERSION {
+    let parse_error = |e| Error::Data(format!("{}: not a results file ({e}); run the scenarios again", file.display()));
+    let Layout { schema_version } = serde_json::from_slice(&bytes).map_err(parse_error)?;
+    if schema_version != SCHEMA_VERSION {
         return Err(Error::Data(format!(
-            "{}: the results have schema version {}, not {SCHEMA_VERSION}; run the scenarios again",
-            file.display(),
-            results.schema_version
+            "{}: the results have schema version {schema_version}, not {SCHEMA_VERSION}; run the scenarios again",
+            file.display()
         )));
     }
+    let results: Results = serde_json::from_slice(&bytes).map_err(parse_error)?;
     let folder = file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     Ok((folder, results))
 }

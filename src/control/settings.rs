@@ -2,7 +2,7 @@
 
 use super::base_stock::BaseStockSettings;
 use super::hold::HoldSettings;
-use super::mpc::ResolvedMpc;
+use super::mpc::{ResolvedMpc, require_objective};
 use super::pid::PidSettings;
 use super::rule::RuleSettings;
 use super::schedule::ScheduleSettings;
@@ -101,7 +101,11 @@ impl LiveSettings {
     /// [`Error::Config`] with all faults of the table.
     pub fn from_twin(file: &Loaded<TwinSpec>) -> Result<Self> {
         let mut faults = Faults::new(file);
-        let settings = Self::resolve(&mut faults, &Names::new(file));
+        let names = Names::new(file);
+        let settings = Self::resolve(&mut faults, &names);
+        if names.spec().mpc.is_none() {
+            require_objective(&mut faults, &names, "the defaults of [mpc]", &(0..0));
+        }
         faults.into_result()?;
         settings.ok_or_else(unresolved)
     }

@@ -4,10 +4,28 @@ use serde::{Deserialize, Serialize};
 
 /// A remark on a model that its users should read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredNote")]
 pub struct Note {
     pub kind: NoteKind,
     /// One sentence, with signal names in backticks.
     pub text: String,
+}
+
+/// A note as stored: cards of older versions have the sentence only, which counts as a remark on the fit.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredNote {
+    Note { kind: NoteKind, text: String },
+    Text(String),
+}
+
+impl From<StoredNote> for Note {
+    fn from(stored: StoredNote) -> Self {
+        match stored {
+            StoredNote::Note { kind, text } => Self { kind, text },
+            StoredNote::Text(text) => Self { kind: NoteKind::Fit, text },
+        }
+    }
 }
 
 /// The subject of a remark.
@@ -35,5 +53,18 @@ pub enum NoteKind {
 impl Note {
     pub fn new(kind: NoteKind, text: String) -> Self {
         Self { kind, text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_of_an_older_card_is_read() {
+        let read = |text| serde_json::from_str::<Note>(text).unwrap();
+        assert_eq!(read(r#""a remark""#), Note::new(NoteKind::Fit, "a remark".into()));
+        let note = Note::new(NoteKind::Coverage, "another".into());
+        assert_eq!(read(&serde_json::to_string(&note).unwrap()), note);
     }
 }

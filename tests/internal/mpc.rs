@@ -497,3 +497,20 @@ fn controls_are_held_if_every_candidate_diverges() {
     let simulated = room.run(&mut controller, 6, 1);
     assert_eq!(simulated.trajectory.columns[SUPPLY], [18.0; 6]);
 }
+
+#[test]
+fn live_plans_need_an_objective_with_and_without_an_mpc_table() {
+    let read = |table: &str| {
+        let text = format!(
+            "name = 'x'\nstep = '1min'\nlog = {{ files = '*.parquet', time = 'time' }}\nsignals = [{{ name = 'u', role = \
+             'control', hard = [0, 1] }}]\n{table}"
+        );
+        let file = super::plant::loaded("twin.toml", &text, toml::from_str(&text).unwrap());
+        match twinopt::control::LiveSettings::from_twin(&file).map(|_| ()).unwrap_err() {
+            twinopt::Error::Config(faults) => faults.iter().map(|f| f.code.to_owned()).collect::<Vec<_>>(),
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!(read(""), ["no-objective"]);
+    assert_eq!(read("[mpc]\nhorizon = '5min'"), ["no-objective"]);
+}

@@ -303,7 +303,7 @@ impl Ended {
     pub fn document(&self) -> Value {
         let document: Value =
             serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}\n{}", self.stdout, self.stderr));
-        assert_eq!(document["schema_version"], 1, "{document:#}");
+        assert_eq!(document["schema_version"], 2, "{document:#}");
         document
     }
 }

@@ -96,6 +96,6 @@ pub use self::budget::Clock;
 pub use self::controller::Mpc;
 pub use self::optimism::OptimismCheck;
 pub use self::planner_choice::select_planner;
-pub use self::resolved::ResolvedMpc;
+pub use self::resolved::{ResolvedMpc, require_objective};
 pub use self::skill_horizon::SkillHorizon;
 pub use self::tuning::{ExpectedKpi, MpcSettings, TunedMpc, TuningTrial};

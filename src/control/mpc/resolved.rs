@@ -104,11 +104,7 @@ impl ResolvedMpc {
         let totals = totals(faults, names, owner, spec);
         let ranks = ranks(faults, names, owner, spec);
         let terminal = resolve_prices(faults, names, &spec.terminal);
-        if names.spec().objective.is_empty() && !names.file.damage.any {
-            let message = format!("{owner}: MPC minimises the twin's `[objective]`, but the twin has none");
-            let help = format!("add `[objective]` with the price of each KPI to {}", names.file.path.display());
-            faults.add("no-objective", place, message, help);
-        }
+        require_objective(faults, names, owner, place);
         Some(Self {
             controls: controls?,
             base_stock: base_stock?,
@@ -117,6 +113,15 @@ impl ResolvedMpc {
             terminal: terminal?,
             ..Self::from(spec)
         })
+    }
+}
+
+/// Reports that the twin has no objective, which MPC needs.
+pub fn require_objective(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, place: &Range<usize>) {
+    if names.spec().objective.is_empty() && !names.file.damage.any {
+        let message = format!("{owner}: MPC minimises the twin's `[objective]`, but the twin has none");
+        let help = format!("add `[objective]` with the price of each KPI to {}", names.file.path.display());
+        faults.add("no-objective", place, message, help);
     }
 }
 

@@ -27,7 +27,7 @@ pub struct TunedMpc {
     /// The same comparison for each KPI.
     pub expected: Vec<ExpectedKpi>,
     /// `None` if no terminal cost can be learned from the log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, alias = "to_go", skip_serializing_if = "Option::is_none")]
     pub terminal_cost: Option<TerminalCost>,
 }
 
