@@ -1,16 +1,16 @@
-# `just check` runs exactly what CI runs.
+# `just check` runs the same checks as CI.
 check:
     bash .ci/run
 
-# Answers a what-if question: the first command of the README.
+# Runs the first command of the README, which answers a what-if question.
 run:
     cargo run --release -- run scenarios/datacenter
 
-# All shipped plants.
+# Runs the scenarios of all shipped plants.
 shipped:
     for p in datacenter chiller gas_turbine distillation inventory; do cargo run --release -- run scenarios/$p; done
 
-# Runs every shipped plant with the build of commit `base` and with this one, and compares all numbers of their results.
+# Runs every shipped plant with builds of commit `base` and of this checkout, and compares all numbers in their results.
 same-numbers base:
     #!/usr/bin/env bash
     set -euo pipefail
@@ -25,13 +25,13 @@ same-numbers base:
     done
     python3 benches/same_numbers.py "$work/base/reports" "$work/new/reports"
 
-# The table of docs/accuracy.md: all models on the shipped plants and on the examples with a log. Takes a while.
+# Prints the table in docs/accuracy.md: all models on the shipped plants and on the examples that have a log.
 accuracy:
     cargo build --release
     python3 benches/accuracy.py "${CARGO_TARGET_DIR:-target}/release/twinopt"
 
-# Closed loops on the shared plants: each under its own controller and under `twinopt control`, with the same seeds. Creates the
-# Python environment of the plants in target/plants. Takes half an hour.
+# Runs each shared plant in closed loop under its own controller and under `twinopt control`, with the same seeds. Creates
+# the Python environment of the plants in target/plants. This takes half an hour.
 plants shared="../shared" *names:
     cargo build --release
     mkdir -p target/plants
@@ -41,7 +41,7 @@ plants shared="../shared" *names:
 bench:
     cargo bench
 
-# Creates the Python environments of the peers (8 GiB each) and their data in target/peers.
+# Creates the Python environments of the reference libraries (8 GiB each) and the benchmark data in target/peers.
 peers shared="../shared":
     mkdir -p target/peers
     cp {{shared}}/peers/* target/peers
@@ -49,15 +49,16 @@ peers shared="../shared":
     cd target/peers && (test -x v2/bin/python || (python3.11 -m venv v2 && v2/bin/pip install -q -r requirements-mbrl.txt && v2/bin/pip install -q --no-deps mbrl==0.2.0 sk-video))
     cd target/peers && (test -d data || v1/bin/python gen_data.py --out data)
 
-# Networks and forests compared with their peers (run `just peers` first).
+# Compares networks and forests with the reference libraries. Run `just peers` first.
 bench-ensemble peers="target/peers" *parts:
     cargo bench --bench ensemble -- {{peers}}/data --peers {{peers}} {{parts}}
 
-# One MPC plan compared with do-mpc, and what-if runs on one thread and on two.
+# Compares the time of one MPC plan with do-mpc, and times what-if runs on one and on two threads.
 bench-twins shared="../shared" peers="target/peers" *parts:
     cargo bench --bench twins -- {{shared}} --peers {{peers}} {{parts}}
 
-# Time to the same closed-loop cost as the CEM of mbrl-lib (`just plants ../shared cstr` creates the Python environment).
+# Compares the planning time for the same closed-loop cost with the CEM of mbrl-lib. Run `just peers` and
+# `just plants ../shared cstr` first.
 bench-loop shared="../shared" peers="target/peers" python="target/plants/venv/bin/python":
     cargo build --release
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE {{peers}}/v2/bin/python benches/mbrl_cstr.py --shared {{shared}} --python {{python}} --twinopt "${CARGO_TARGET_DIR:-target}/release/twinopt" --project target/plants
@@ -70,10 +71,10 @@ deny:
 schemas:
     UPDATE=1 cargo test --release --test check schemas
 
-# Lines per file. More than 500 need a reason.
+# Lists the longest source files. A file with more than 500 lines needs a reason.
 size:
     git ls-files '*.rs' | xargs wc -l | sort -rn | head -30
 
-# Time of each crate in a clean build.
+# Reports the compile time of each crate in a clean build.
 timings:
     CARGO_TARGET_DIR=$(mktemp -d) cargo build --release --timings

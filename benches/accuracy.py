@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Hold-out skill of every model on every plant at the control horizon, as the table in docs/accuracy.md.
+"""Prints the table in docs/accuracy.md: the hold-out skill of every model on every plant at the control horizon.
 
     python3 benches/accuracy.py [BINARY] [PLANT ...]
 
-Fits copies of the shipped twins, and of the examples with a log in `examples/NAME/log`, with all models as candidates
-(`twinopt fit --dry-run --json`). The chosen model is bold, with the hold-out coverage of its 90 % interval in brackets. The
-script fails if the chosen model has a lower mean skill over signals than `linear`.
+The script copies the shipped twins and all examples that have a log in `examples/NAME/log`. It fits the copies with all
+models as candidates (`twinopt fit --dry-run --json`). The chosen model is printed in bold, and the hold-out coverage of
+its 90 % interval in brackets. The script fails if the mean skill of a chosen model over all signals is lower than that
+of `linear`.
 """
 
 import json
@@ -17,7 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ["linear", "forest", "gp", "ensemble", "stack"]
-# Loss of mean skill that is attributed to chance, because the choice is made on other rows (guess).
+# A loss of mean skill up to this bound is attributed to chance, because the model is not chosen on the hold-out rows
+# (not tuned).
 TOLERANCE = 0.005
 
 
@@ -35,18 +37,18 @@ def card(binary, plant):
         text = (plant / "twin.toml").read_text()
         text, changed = re.subn(r"(?m)^choose\s*=.*$", f"choose = {json.dumps(MODELS)}", text)
         assert changed == 1, f"{plant}/twin.toml: no line `choose = …` under [model]"
-        # tuning of the plans is not part of this table
+        # MPC settings are not tuned, because this table is only about models
         text = re.sub(r"(?m)^\[mpc\]$", "[mpc]\ntune = false", text)
         (copy / "twin.toml").write_text(text)
         done = subprocess.run([binary, "fit", copy, "--dry-run", "--json", "--quiet"], stdout=subprocess.PIPE)
-        # 3: fitted, but the model was refused
+        # exit code 3 means that a model was fitted but refused
         assert done.returncode in (0, 3), f"{plant.name}: exit code {done.returncode}"
         return json.loads(done.stdout)["card"]
 
 
 def rows(card):
     last = [s for s in card["scores"] if s["horizon"] == card["horizon"]]
-    # signals with exact known equations do not compare models
+    # signals with known equations are left out, because they do not depend on the model
     signals = [s["signal"] for s in last if s["model"] == card["model"] and s["rmse"] > 1e-9 and s["skill"] is not None]
     return signals, {(s["model"], s["signal"]): s for s in last}
 

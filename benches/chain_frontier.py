@@ -1,23 +1,24 @@
-"""Best trade-off of order-up-to policies on the shared supply chain: profit and the share of demand served at once.
+"""Finds the best trade-off between profit and immediately served demand for order-up-to policies on the supply chain.
 
     python chain_frontier.py --shared DIR [--seeds 101,102,...] [--steps 400]
 
-Echelon base-stock levels are the optimal policy of a serial chain (Clark & Scarf 1960). Here they know the true mean demand
-of each day of the week and year, but not the days of promotions. Their safety stocks are optimised on the same demand on
-which they are evaluated, once for each penalty per item not served at once, so the result is an upper bound. Profit is
-relative to the plant's own controller on the same demand. The equations are those of
-examples/serial_inventory/twin.toml; the first line of the output compares them with the plant.
+Echelon base-stock levels are the optimal policy of a serial chain (Clark & Scarf 1960). In this script, the policy
+knows the true mean demand of each day of the week and of the year, but not the days of promotions. The safety stocks
+are optimised and evaluated on the same demand, so the result is an upper bound. They are optimised once for each value
+of the penalty per item that is not served immediately. Profit is reported relative to that of the plant's own
+controller for the same demand. The equations are those of examples/serial_inventory/twin.toml. The first line of the
+output compares them with the plant.
 """
 import argparse, os, sys
 import numpy as np
 from scipy.optimize import differential_evolution
 
-LEAD = 4  # days, of both orders
-COVER_DAYS = (5, 10, 11)  # days from an order of each stage to its sale, including the day of the order
+LEAD = 4  # lead time in days
+COVER_DAYS = (5, 10, 11)  # days from an order of each stage to the sale of its goods, including the order day
 
 
 class Chain:
-    """The chain for all seeds at once: arrays `[seeds]`, and orders in transit `[days][seeds]`."""
+    """Simulates the chain for all seeds at once. Arrays have the shape `[seeds]`, orders in transit `[days][seeds]`."""
 
     def __init__(self, demand):
         n = len(demand)
@@ -51,7 +52,7 @@ class Chain:
 
 
 def levels(x, steps):
-    """Levels of each stage: a multiple of the mean demand over its cover plus a multiple of the square root of it."""
+    """Order-up-to level of each stage: a multiple of its mean demand over the cover plus a multiple of the square root."""
     t = np.arange(steps + max(COVER_DAYS))
     mean = 20 * (1 + 0.25 * np.sin(2 * np.pi * t / 7) + 0.2 * np.sin(2 * np.pi * t / 365)) * (1 + 0.02 * 0.8)
     total = np.concatenate([[0], np.cumsum(mean)])
@@ -60,7 +61,8 @@ def levels(x, steps):
 
 
 def own(make, seeds, steps):
-    """The plant under its own controller: demand, mean profit and share served for each seed, and the orders of the first."""
+    """Runs the plant under its own controller. Returns the demand, mean profit and share served for each seed, and the
+    orders of the first seed."""
     demand, profit, served, orders = [], [], [], []
     for seed in seeds:
         plant = make("serial_inventory")

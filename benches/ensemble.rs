@@ -1,12 +1,12 @@
-//! Ensembles and forests in CPU seconds, compared with their peers.
+//! CPU time of ensembles and forests, compared with the reference libraries PyTorch and scikit-learn.
 //!
 //!     cargo bench --bench ensemble -- DATA [part..] [--threads N] [--peers FOLDER]
 //!
-//! Parts: `net`, `fit`, `forest`; the default is all. DATA is the output folder of the peers' `gen_data.py` (or the
-//! environment variable `TWINOPT_PEERS_DATA`); without it, `fit` and `forest` are skipped. FOLDER contains the peers'
-//! scripts and their Python environment `v1`. With `--peers`, our rounds and those of each peer alternate, on the same
-//! number of threads, and the best round of each counts. Widths and sizes are those of `ensemble_fit.py` and
-//! `forest.py`.
+//! Parts are `net`, `fit` and `forest`. By default, all parts run. DATA is the folder that `gen_data.py` writes; the
+//! environment variable `TWINOPT_PEERS_DATA` can name it instead. Without DATA, the parts `fit` and `forest` are
+//! skipped. FOLDER contains the scripts of the reference libraries and their Python environment `v1`. With `--peers`,
+//! rounds of twinopt and of each reference library alternate on the same number of threads, and the fastest round of
+//! each is reported. The layer widths and data sizes are the same as in `ensemble_fit.py` and `forest.py`.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use twinopt::rng::Key;
 use twinopt::{Dataset, ModelSpec, Regressor};
 
 mod measure;
-#[allow(dead_code, reason = "the bench needs one function of it")]
+#[allow(dead_code, reason = "this benchmark uses only some functions of the module")]
 #[path = "../tests/internal/table/mod.rs"]
 mod table;
 
@@ -26,25 +26,26 @@ use measure::{Peer, best, cpu_s, peak, peers};
 const WIDTHS: [usize; 6] = [6, 200, 200, 200, 200, 8];
 const MEMBERS: usize = 5;
 
-/// Floating-point operations per row: two per weight.
+/// Number of floating-point operations per row, counted as two per weight.
 fn flops(widths: &[usize]) -> f64 {
     2.0 * widths.windows(2).map(|w| w[0] * w[1]).sum::<usize>() as f64
 }
 
-/// Rounds per side; our rounds and those of the peers alternate.
+/// Number of rounds of twinopt and of each reference library.
 const ROUNDS: usize = 3;
 
-/// Threads, peers and the peak performance of the processor.
+/// Number of threads, folder of the reference libraries, and peak performance of the processor.
 struct Setting {
     threads: usize,
-    /// Folder of the peers' scripts.
+    /// Folder with the scripts of the reference libraries.
     peers: Option<PathBuf>,
-    /// GFLOP/s of one core.
+    /// Peak performance of one core in GFLOP/s.
     peak: f64,
 }
 
 impl Setting {
-    /// Runs a peer and returns the numbers `fields` of the line that it prints. `None` without peers.
+    /// Runs the script of a reference library and returns the values of `fields` in the JSON line that it prints.
+    /// `None` if `--peers` is not given.
     fn peer<const N: usize>(&self, peer: &Peer, fields: [&str; N]) -> Option<[f64; N]> {
         peer.run(self.peers.as_ref()?, self.threads, fields)
     }
@@ -63,7 +64,7 @@ fn main() {
     let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else { return };
     pool.install(|| {
         let setting = Setting { threads, peers, peak: peak() };
-        println!("{threads} threads; single-precision peak of one core {:.1} GFLOP/s", setting.peak);
+        println!("{threads} threads; the single-precision peak of one core is {:.1} GFLOP/s", setting.peak);
         if wants("net") {
             passes(&setting);
         }
@@ -74,7 +75,7 @@ fn main() {
                 _ if !wants(name) => {}
                 Some(file) => run(&setting, &file),
                 None => {
-                    println!("{name}: no {file}: create it with `python gen_data.py --out data` and pass that folder")
+                    println!("{name}: no {file}; run `python gen_data.py --out data` and pass that folder")
                 }
             }
         }
@@ -131,7 +132,7 @@ fn dataset(x: Vec<Vec<f64>>, y: Vec<Vec<f64>>) -> Dataset {
         inputs: (0..x.len()).map(|k| (k, 0)).collect(),
         targets: (0..y.len()).map(|j| Target::Level(x.len() + j)).collect(),
     };
-    // odd row numbers are left out, so that no row follows another
+    // only even row numbers are used, so that no row is the successor of another one
     Dataset { layout, row: (0..y[0].len()).map(|t| 2 * t).collect(), x, y, step_ms: 600_000 }
 }
 
@@ -150,12 +151,13 @@ fn slices(x: &[Vec<f64>]) -> Vec<&[f64]> {
     x.iter().map(Vec::as_slice).collect()
 }
 
-/// Training as in `ensemble_fit.py`, and the negative log-likelihood of its test rows in standardised units.
+/// Trains an ensemble as `ensemble_fit.py` does, and computes the negative log-likelihood of the test rows in
+/// standardised units.
 fn ensemble(setting: &Setting, file: &Path) {
     const EPOCHS: usize = 20;
     let whole = table::read(file);
     let column = |name: String| table::numbers(&whole, &name);
-    // training rows come first
+    // the training rows come before the test rows
     let Some(split) = whole.column_by_name("split") else { panic!("{}: no column `split`", file.display()) };
     let train = split.as_string::<i32>().iter().filter(|s| *s == Some("train")).count();
     let states: Vec<Vec<f64>> = (0..4).map(|i| column(format!("s{i}"))).collect();
@@ -189,7 +191,7 @@ fn ensemble(setting: &Setting, file: &Path) {
     let run_torch = || setting.peer(&torch, ["epoch_cpu_s", "nll_mixture", "rmse"]);
     let (model, mut seconds) = timed();
     let mut theirs = run_torch();
-    // a second round if there is a peer
+    // if the reference library was run, twinopt and the reference library run a second round
     if let Some(theirs) = &mut theirs {
         seconds = seconds.min(timed().1);
         theirs[0] = theirs[0].min(run_torch().map_or(f64::INFINITY, |[s, ..]| s));
@@ -222,7 +224,7 @@ fn ensemble(setting: &Setting, file: &Path) {
         / (4 * n) as f64)
         .sqrt();
     println!(
-        "training, 5 x (4x200), {train} rows, batch 256, {EPOCHS} epochs; our learning rate follows a cosine schedule"
+        "training, 5 x (4x200), {train} rows, batch 256, {EPOCHS} epochs; twinopt uses a cosine learning rate schedule"
     );
     println!(
         "  CPU s per epoch; mixture NLL, RMSE       {seconds:9.3} {:9.3} {rmse:9.4}",
@@ -236,7 +238,7 @@ fn ensemble(setting: &Setting, file: &Path) {
     }
 }
 
-/// Prediction as in `forest.py`.
+/// Times the predictions of a forest, as `forest.py` does.
 fn forest(setting: &Setting, file: &Path) {
     const TREES: usize = 36;
     let whole = table::read(file);

@@ -1,7 +1,7 @@
-//! Node evaluations per second of expressions on batches of 1,024 rows.
+//! Measures how many nodes of an expression are evaluated per second, on batches of 1,024 rows.
 //!
-//! A node evaluation is one operation (arithmetic, comparison or function) on one row. Reading signals and constants is not
-//! counted.
+//! A node evaluation is one operation (arithmetic, comparison or function) on one row. Reads of signals and constants
+//! are not counted.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

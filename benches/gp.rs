@@ -1,9 +1,10 @@
-//! Gaussian processes on the shared workload (`shared/peers/gp_fit.py`), in CPU seconds on one thread.
+//! CPU time of Gaussian processes on one thread, for the same workload as `shared/peers/gp_fit.py`.
 //!
 //!     cargo bench --bench gp -- data/gp.parquet [part..] [--peers FOLDER]
 //!
-//! Parts: `evidence`, `fit`, `inducing`, `predict`; the default is all. FOLDER contains `gp_fit.py` and its Python
-//! environment `v1`. With `--peers`, our rounds and those of each peer alternate, and the best round of each counts.
+//! Parts are `evidence`, `fit`, `inducing` and `predict`. By default, all parts run. FOLDER contains `gp_fit.py` and
+//! its Python environment `v1`. With `--peers`, rounds of twinopt and of each reference library (NumPy, GPyTorch)
+//! alternate, and the fastest round of each is reported.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -22,13 +23,14 @@ use twinopt::rng::Key;
 const TEST_ROWS: usize = 10_000;
 const ROUNDS: usize = 3;
 
-/// The workload, column by column; the last column is the target.
+/// The data of the workload by column. The last column is the target.
 struct Workload {
     columns: Vec<Vec<f64>>,
     rows: usize,
 }
 
-/// Training rows (the first, with standardised y) and test rows (the last, in original units).
+/// The first rows of the workload as training data with a standardised target, and its last rows as test data in
+/// original units.
 struct Sample {
     d: usize,
     x: Vec<f64>,
@@ -75,7 +77,7 @@ impl Sample {
         Hyper { kernel: Kernel { family, variance: 1.0, lengths: vec![0.5; self.d] }, noise: 0.1 }
     }
 
-    /// RMSE and negative log predictive density of the test rows, in original units.
+    /// RMSE and negative log predictive density of the test rows in original units.
     fn score(&self, compute: &Compute, hyper: &Hyper, z: &[f64], weights: &[f64], precision: &[f64]) -> (f64, f64) {
         let n = z.len() / self.d;
         let points = Points { values: z, n };
@@ -94,14 +96,14 @@ impl Sample {
     }
 }
 
-/// CPU seconds of this thread, or wall-clock seconds if the system does not report them.
+/// CPU time of this thread in seconds, or wall-clock time if the system does not report CPU time.
 fn clock(start: Instant) -> f64 {
     let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let nanos = schedstat.and_then(|t| t.split(' ').next().and_then(|n| n.parse::<f64>().ok()));
     nanos.map_or_else(|| start.elapsed().as_secs_f64(), |n| n / 1e9)
 }
 
-/// Mean seconds per call, over at least half a second because the clock is coarse.
+/// Mean time per call in seconds. The calls are repeated for at least half a second, because the clock is coarse.
 fn seconds(mut call: impl FnMut()) -> f64 {
     let start = Instant::now();
     let (from, mut calls) = (clock(start), 0.0);
@@ -115,7 +117,7 @@ fn seconds(mut call: impl FnMut()) -> f64 {
     }
 }
 
-/// GFLOP/s of a matrix product that fits in the cache: the current peak of one core.
+/// Peak performance of one core in GFLOP/s, measured with a matrix product that fits in the cache.
 fn peak() -> f64 {
     let n = 256;
     let a = Mat::<f64>::from_fn(n, n, |i, j| ((i * 7 + j) as f64).sin());
@@ -126,7 +128,7 @@ fn peak() -> f64 {
     2.0 * (n as f64).powi(3) / best / 1e9
 }
 
-/// Runs a peer and returns the number `field` of the line that it prints.
+/// Runs `gp_fit.py` and returns the value of `field` in the JSON line that it prints.
 fn peer(folder: Option<&Path>, arguments: &str, field: &str) -> Option<f64> {
     let folder = folder?;
     let data = ["--threads", "1", "--data", "data/gp.parquet"];
@@ -209,7 +211,7 @@ fn inducing(compute: &Compute, workload: &Workload, peers: Option<&Path>) {
     println!("\ninducing points, N = {n}, M = {m}, squared exponential; CPU seconds");
     let sample = workload.sample(n);
     let mut hyper = sample.start(Family::SquaredExponential);
-    // like the model, tune the hyperparameters on few rows first
+    // as in the GP model, the hyperparameters are first tuned on a few rows
     let few = workload.sample(1000);
     let effort = Effort { iterations: 40, evaluations: 60, gain: 1e-7 };
     let started = Instant::now();
@@ -228,13 +230,13 @@ fn inducing(compute: &Compute, workload: &Workload, peers: Option<&Path>) {
         })
         .fold(f64::INFINITY, f64::min);
     let rate = 4.0 * n as f64 * (m * m) as f64 / bound / 1e9;
-    println!("bound and gradient {bound:.3}: {rate:.1} GFLOP/s of 4 N M^2, {:.0} % of peak", 100.0 * rate / peak());
+    println!("bound and gradient {bound:.3} s: {rate:.1} GFLOP/s for 4 N M^2, {:.0} % of peak", 100.0 * rate / peak());
     let report = |hyper: &Hyper, z: &[f64], spent: f64, what: &str| {
         let m = z.len() / sample.d;
         let posterior = compute
             .gp_inducing(&hyper.kernel, hyper.noise, 1e-6, x, y, Points { values: z, n: m }, false)
             .expect("a bound");
-        let Some(posterior) = posterior else { return println!("{what}: not positive definite") };
+        let Some(posterior) = posterior else { return println!("{what}: a matrix is not positive definite") };
         // L^-T (I - (M M^T)^-1) L^-1
         let mut p: Vec<f64> = (0..m * m).map(|at| f64::from(u8::from(at % m == at / m))).collect();
         compute.solve(&posterior.data, m, &mut p, Solve::Both).expect("a solution");
@@ -245,7 +247,7 @@ fn inducing(compute: &Compute, workload: &Workload, peers: Option<&Path>) {
         let (rmse, nlpd) = sample.score(compute, hyper, z, &posterior.weights, &p);
         println!("{what}, M = {m}: bound {:.1}, RMSE {rmse:.5}, NLPD {nlpd:.4}, {spent:.1} s", posterior.value);
     };
-    report(&hyper, &z, chosen, "greedily selected rows, hyperparameters from 1,000 rows");
+    report(&hyper, &z, chosen, "greedily selected inducing points, hyperparameters tuned on 1,000 rows");
     for evaluations in [10, 20] {
         let effort = Effort { iterations: 100, evaluations, gain: 0.0 };
         if let Ok(found) = tune_inducing(compute, sample.observed(), &hyper, &mut z, effort) {
@@ -280,7 +282,7 @@ fn predict(compute: &Compute) {
         let both = seconds(|| compute.gp_predict(&gp, x, &mut out, Some(&mut variance)).expect("a prediction"));
         let vjp = seconds(|| compute.gp_vjp(&gp, x, &w[..1].repeat(rows), &mut derivatives).expect("derivatives"));
         let rate = |seconds: f64| rows as f64 / seconds;
-        // three operations per coordinate for the distance; the exponential is not counted
+        // a distance takes three operations per coordinate; the exponential function is not counted
         let share = 100.0 * rate(mean) * (3 * m * d) as f64 / 1e9 / peak;
         println!(
             "{family:?}: mean {:.0} rows/s ({share:.0} % of peak in distances alone), with variance {:.0}, derivatives {:.0}",
@@ -300,12 +302,12 @@ fn main() {
     let given = parts.iter().position(|a| a.ends_with(".parquet")).map(|at| PathBuf::from(parts.remove(at)));
     let data = given.or_else(|| std::env::var_os("TWINOPT_GP_DATA").map(PathBuf::from));
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
-    // one thread, so that the thread clock measures all work
+    // all work runs on this thread, because `clock` measures only the time of one thread
     if let Err(e) = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global() {
         return println!("cannot start a pool of one thread: {e}");
     }
     let compute = cpu();
-    println!("peak of one core: {:.1} GFLOP/s (product of 256 x 256 matrices)", peak());
+    println!("the peak of one core is {:.1} GFLOP/s (product of 256 x 256 matrices)", peak());
     match data.map(|path| Workload::read(&path)) {
         Some(Ok(workload)) => {
             if wanted("evidence") {
@@ -320,8 +322,8 @@ fn main() {
         }
         Some(Err(e)) => println!("cannot read the data: {e}"),
         None => println!(
-            "no data: run `python gen_data.py --out data` in shared/peers and pass data/gp.parquet as an argument or in \
-             TWINOPT_GP_DATA"
+            "no data: run `python gen_data.py --out data` in shared/peers and pass the path of data/gp.parquet as an \
+             argument or in TWINOPT_GP_DATA"
         ),
     }
     if wanted("predict") {

@@ -1,20 +1,21 @@
-"""Computing time to reach the same closed-loop reward on the stirred reactor: `twinopt control` and the CEM of mbrl-lib.
+"""Compares the planning time of `twinopt control` and of mbrl-lib's CEM for the same reward on the stirred reactor.
 
     PEERS/v2/bin/python benches/mbrl_cstr.py --shared DIR --twinopt PATH --project DIR --python PYTHON [--seeds 101,102] [--steps 100]
 
-PYTHON is the Python of the plants (created by `just plants`); the other options are those of plants.py. Both controllers
-learn from data/rollouts/cstr.parquet only and control the same plant with the same seeds on one thread, with a horizon of
-8 steps (2 min).
+PYTHON is the Python interpreter of the plants (created by `just plants`). The other options are those of plants.py.
+Both controllers learn from data/rollouts/cstr.parquet only. They control the same plant with the same seeds on one
+thread, with a horizon of 8 steps (2 min).
 
-- twinopt: examples/cstr with its settings. Planning time is the sum of `ms` in its answers (wall clock).
-- mbrl-lib 0.2.0: its probabilistic ensemble (5 members, 2 x 64 SiLU like our default, targets are differences, normalised
-  inputs, bootstrap samples, Adam 1e-3, up to 200 epochs, patience 20, 15 % validation rows) and its CEM with the settings of its PETS
-  configuration (5 iterations, elite ratio 0.1, alpha 0.1, warm start, TSinf, 5 particles). The population doubles from 20 until
-  the mean reward per step is at least ours minus 0.002. The set-point is constant over the horizon, as in ours. Planning time
-  is the CPU time of the planning call.
+- twinopt uses examples/cstr with its settings. Its planning time is the sum of `ms` in its answers (wall clock).
+- mbrl-lib 0.2.0 uses its probabilistic ensemble: 5 members with 2 x 64 SiLU units like the default of twinopt,
+  differences as targets, normalised inputs, bootstrap samples, Adam with 1e-3, up to 200 epochs, patience 20, and 15 %
+  validation rows. It plans with its CEM and the settings of its PETS configuration (5 iterations, elite ratio 0.1,
+  alpha 0.1, warm start, TSinf, 5 particles). The population starts at 20 and is doubled until the mean reward per step
+  is at least that of twinopt minus 0.002. As in twinopt, the set-point is constant over the horizon. Planning time is
+  the CPU time of the planning call.
 
-Prints one line per population, then the CPU seconds of the first population that reaches our reward, or of the best one if
-none does. Training time is not counted on either side.
+The script prints one line per population, and then the CPU seconds of the first population that reaches the reward of
+twinopt, or of the best population if none does. Training time is not included on either side.
 """
 import argparse, json, math, os, sys, time
 
@@ -43,7 +44,7 @@ def transitions(file):
 
 
 class Cem:
-    """mbrl-lib's planner on mbrl-lib's model of the log."""
+    """The CEM planner of mbrl-lib with a model that mbrl-lib learned from the log."""
 
     def __init__(self, file, seed):
         torch.set_num_threads(1)
@@ -130,7 +131,7 @@ if __name__ == "__main__":
     p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[101, 102])
     p.add_argument("--populations", type=lambda t: [int(s) for s in t.split(",")], default=[20, 40, 80, 160, 320, 640])
     p.add_argument("--steps", type=int, default=100)
-    p.add_argument("--option", action="append", default=[], help="an option of `twinopt control`")
+    p.add_argument("--option", action="append", default=[], help="additional option of `twinopt control`")
     a = p.parse_args()
     a.shared, a.twinopt, a.project, a.python = map(os.path.abspath, (a.shared, a.twinopt, a.project, a.python))
     os.makedirs(a.project, exist_ok=True)

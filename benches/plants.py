@@ -1,33 +1,36 @@
-"""Closed loops on the shared plants: each plant under its own controller and under `twinopt control`, with the same seeds.
+"""Runs each shared plant in closed loop under its own controller and under `twinopt control`, with the same seeds.
 
     python plants.py --shared DIR --twinopt PATH --project DIR [--seeds 101,102,...] [--steps 400] [NAME...]
 
-The run of each plant's own controller is also recorded (`control --shadow --log`). A scenario over that record, with the
-same model, predicts the saving of MPC. The last column of the table is the realised saving over the predicted one.
+The run under the plant's own controller is also recorded (`control --shadow --log`). A scenario over that record, with
+the same model, predicts the saving of MPC. The last column of the table is the ratio of the realised to the predicted
+saving.
 
-`--shared` contains plants/serve.py, which runs in the Python of this script unless `--python` is given, and
-data/rollouts/NAME.parquet. In `--project`, the script creates data/NAME with the log and the twin.toml of examples/NAME and
-fits a model, unless they exist. It prints one table row per plant and writes plants.json.
+The folder `--shared` contains plants/serve.py and data/rollouts/NAME.parquet. The interpreter `--python` runs serve.py;
+the default is the interpreter of this script. In the folder `--project`, the script creates data/NAME with the log and
+the twin.toml of examples/NAME, and fits a model, unless these already exist. It prints one table row per plant and
+writes plants.json.
 """
 import argparse, json, math, os, shutil, statistics, subprocess, sys, time, tomllib
 from datetime import datetime, timedelta
 
-# The KPI of each plant whose mean per step is compared.
+# The KPI of each plant that is compared, as its mean per step.
 MEASURE = {
     "cstr": "reward", "four_tank": "reward", "ph_neutralization": "reward", "distillation": "reward",
     "serial_inventory": "profit", "datacenter_crac": "total_power_w",
 }
-# The corresponding KPI of the twin, and the conversion of its value over `hours` and `steps` to a mean per step.
+# The corresponding KPI of the twin, and a function that converts its value over a run of `hours` and `steps` to a mean
+# per step.
 TWIN_KPI = {
     "cstr": ("tracking", lambda v, hours, steps: v), "four_tank": ("tracking", lambda v, hours, steps: v),
     "ph_neutralization": ("tracking", lambda v, hours, steps: v), "distillation": ("tracking", lambda v, hours, steps: v),
     "serial_inventory": ("profit", lambda v, hours, steps: v / steps),
     "datacenter_crac": ("energy", lambda v, hours, steps: v * 1000 / hours),  # kWh to W
 }
-# Steps at the start of a record that precede the scenario: the past that models and forecasts need.
+# Number of steps at the start of a record that precede the scenario, because models and forecasts need past values.
 PAST = 12
-# Plants whose twin uses the calendar: the start date of a run, as in the log, and the period in days after which the
-# calendar repeats.
+# Plants whose twin uses the calendar. Each entry is the start date of a run, as in the log, and the number of days
+# after which the calendar repeats.
 START = {"serial_inventory": ("2024-01-01", 7 * 365)}
 
 
@@ -38,8 +41,8 @@ def serve(a, name, seed):
 
 
 def loop(a, name, seed, answer):
-    """Runs one loop with `answer(line) -> line`. Returns the messages with KPIs, observations and applied controls of each step,
-    and how the loop ended."""
+    """Runs one closed loop, in which `answer(line)` returns the answer to a line of the plant. Returns the messages of
+    each step, with KPIs, observations and applied controls, and the reason for which the loop ended."""
     plant = serve(a, name, seed)
     steps, end = [], "?"
     for line in plant.stdout:
@@ -87,7 +90,7 @@ class Control:
         return reply
 
     def ms(self, step):
-        """Median time of an answer with a new plan. There is one per step of the twin; the other answers reuse it."""
+        """Median time of the answers with a new plan. The twin plans once per step; other answers reuse the plan."""
         times = sorted((a["ms"] for a in self.answers if a["decided_by"] == "plan"), reverse=True)
         plans = times[: max(1, round(len(times) * self.dt / step))]
         return statistics.median(plans) if plans else None
@@ -98,13 +101,13 @@ class Control:
 
 
 def mean_kpi(steps, kpi, wanted):
-    """Mean of a KPI per step. After a trip, a tracking run scores 0 for the remaining steps."""
+    """Mean of a KPI per step. After a trip, a tracking reward counts as 0 in all remaining steps."""
     values = [s["kpi"][kpi] for s in steps]
     return sum(values) / (wanted if kpi == "reward" else max(len(values), 1))
 
 
 def fit(a, name):
-    """Fits a model unless there is one. Returns the seconds of the fit, or `None`."""
+    """Fits a model unless the project already has one. Returns the duration of the fit in seconds, or `None`."""
     folder = os.path.join(a.project, "data", name)
     if not os.path.exists(folder):
         os.makedirs(os.path.join(folder, "log"))
@@ -121,7 +124,7 @@ def fit(a, name):
 
 
 def inline(value):
-    """Writes a value as TOML."""
+    """Formats a value as inline TOML."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{k} = {inline(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list):
@@ -143,19 +146,20 @@ def step_of(a, name):
 
 def beyond(a, name, steps):
     """Number of steps after which a measurement violates its hard or soft limits, or `None` if there are no limits. The
-    examples measure in the units of their columns. The plants themselves keep the controls within limits."""
+    limits need no conversion, because the signals of the examples have the units of their columns. Controls are not
+    checked, because the plants keep them within their limits."""
     measured = [s for s in twin_of(a, name)["signals"] if s["role"] in ("state", "output")]
     limits = [(s.get("column", s["name"]), limit) for s in measured for limit in (s.get("hard"), s.get("soft")) if limit]
     if not limits:
         return None
-    # the plants compute in single precision
+    # the tolerance covers rounding errors of the plants, which compute in single precision
     out = lambda value, low, high: value < low - 1e-6 * abs(low) or value > high + 1e-6 * abs(high)
     values = lambda s: {**s["kpi"], **s["obs"]}
     return sum(any(out(v[column], *limit) for column, limit in limits) for v in map(values, steps))
 
 
 def after_log(a, name):
-    """Start of a run after the end of the log: soon after it, or on the next date with the same calendar as `START`."""
+    """Start of a run: shortly after the end of the log, or on the next later date with the same calendar as `START`."""
     versions = os.path.join(a.project, "models", name, "versions")
     with open(os.path.join(versions, os.listdir(versions)[0], "card.json")) as f:
         end = datetime.fromisoformat(json.load(f)["holdout_end"]).replace(tzinfo=None)
@@ -168,13 +172,13 @@ def after_log(a, name):
 
 
 def predicted_kpi(a, name, seed, record, start, steps):
-    """Mean KPI per step that the twin predicts for MPC, under the disturbances of the recorded run, which began at `start`."""
+    """Mean KPI per step that the twin predicts for MPC with the disturbances of the run that was recorded from `start` on."""
     folder = f"{name}-{seed}"
     at = os.path.join(a.project, "data", folder)
     os.makedirs(os.path.join(at, "log"), exist_ok=True)
     shutil.copytree(os.path.join(a.project, "data", name), at, dirs_exist_ok=True)
     os.replace(record, os.path.join(at, "log", "record.parquet"))
-    # the same model as in the closed loop, which was fitted without the record
+    # the model of the closed loop is used, which was fitted without the record
     shutil.copytree(os.path.join(a.project, "models", name), os.path.join(a.project, "models", folder), dirs_exist_ok=True)
     twin, seconds = twin_of(a, name), step_of(a, name)
     start += timedelta(seconds=PAST * seconds)
@@ -223,7 +227,7 @@ def plant_row(a, name):
                    beyond=[beyond(a, name, base), beyond(a, name, ours)])
         if name == "serial_inventory":
             for key, steps in (("fill_base", base), ("fill_ours", ours)):
-                # demand that is not served at once enters the backlog
+                # demand that is not served immediately enters the backlog
                 demand = sum(s["kpi"]["demand"] for s in steps)
                 run[key] = 1 - sum(min(s["kpi"]["demand"], s["kpi"]["backlog"]) for s in steps) / demand
         lines = step_of(a, name) / shadow.dt  # per step of the twin
@@ -252,8 +256,8 @@ if __name__ == "__main__":
     p.add_argument("--project", required=True)
     p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[101, 102, 103, 104, 105])
     p.add_argument("--steps", type=int, default=400)
-    p.add_argument("--python", default=sys.executable, help="Python of the plants")
-    p.add_argument("--option", action="append", default=[], help="an option of `twinopt control`")
+    p.add_argument("--python", default=sys.executable, help="Python interpreter that runs the plants")
+    p.add_argument("--option", action="append", default=[], help="additional option of `twinopt control`")
     a = p.parse_args()
     a.shared, a.twinopt, a.project = (os.path.abspath(p) for p in (a.shared, a.twinopt, a.project))
     os.makedirs(a.project, exist_ok=True)

@@ -1,20 +1,22 @@
-"""Compares the results of two builds: every number in kpi.csv and results.json of every scenario folder must be equal.
+"""Checks that two builds give the same results: all numbers in kpi.csv and results.json of all report folders must be
+equal.
 
     python3 same_numbers.py OLD_REPORTS NEW_REPORTS
 
-Each argument is a folder with one report folder per plant. `RENAMED` maps old keys of results.json to new ones; a value
-under a new key that has the old value counts as moved. Exits with 1 if a number differs or is missing.
+Each argument is a folder that contains one report folder per plant. `RENAMED` maps old keys of results.json to new
+keys. A value that is found under another key counts as moved. The script exits with 1 if a number differs or is
+missing.
 """
 import csv, json, os, sys
 from collections import Counter
 
 RENAMED = {"promise": "optimism_check"}
-# Provenance, which names the build and its files.
+# Keys that are not compared, because they identify the build and its input files.
 IGNORED = {"schema_version", "provenance", "version", "config_hash", "crate_version", "model_version"}
 
 
 def numbers(node, path=()):
-    """Every number below `node` as (path, value)."""
+    """Yields every number in `node` and below as (path, value)."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key not in IGNORED:
@@ -37,7 +39,7 @@ def compare(name, old, new):
         faults.append("kpi.csv differs")
     a, b = (dict(numbers(json.load(open(os.path.join(d, "results.json"))))) for d in (old, new))
     differ = [p for p in a if p in b and a[p] != b[p]]
-    # a value that moved to another key is still there: count values that only one side has
+    # a value that only moved to another key is not missing, so compare how often each value occurs on one side only
     gone = Counter(a[p] for p in a if p not in b) - Counter(b[p] for p in b if p not in a)
     faults += [f"{'.'.join(map(str, p))}: {a[p]!r} is now {b[p]!r}" for p in differ]
     faults += [f"{'.'.join(map(str, p))}: {a[p]!r} is gone" for p in a if p not in b and gone[a[p]] > 0]

@@ -1,16 +1,19 @@
-//! Twins learned from the logs of the shared plants: the time of one MPC plan and of what-if runs.
+//! Time of one MPC plan and of what-if runs, with twins that are learned from the logs in `shared/`.
 //!
 //!     cargo bench --bench twins -- SHARED [step] [whatif] [--peers FOLDER]
 //!
-//! SHARED contains data/rollouts. By default both parts run. The twins are those of `examples`, with one model each.
+//! SHARED is the folder that contains data/rollouts. By default, both parts run. The twins are those in `examples/`,
+//! each with a single candidate model.
 //!
-//! `step`: closed loop on the twin itself, with the settings of the example and the given planner. Each plan starts from
-//! the previous one. The median wall-clock time of `Mpc::act` on one thread is reported. FOLDER contains `nmpc_cstr.py` and
-//! its Python environment `v1`. With `--peers`, our rounds alternate with do-mpc: its NMPC example of a stirred reactor, with
-//! four states and two inputs over 20 steps, with its scenario tree of nine futures and without.
+//! The part `step` runs MPC in closed loop on the twin itself, with the settings of the example and a given planner.
+//! Each plan is warm-started from the previous one. The part reports the median wall-clock time of `Mpc::act` on one
+//! thread. FOLDER contains `nmpc_cstr.py` and its Python environment `v1`. With `--peers`, rounds of twinopt alternate
+//! with rounds of do-mpc. These use the NMPC example of do-mpc, a stirred reactor with four states, two inputs and a
+//! horizon of 20 steps. The example is run once with its scenario tree of nine futures and once without it.
 //!
-//! `whatif`: 10,000 particles of the ensemble twin of four tanks over 288 steps with constant controls. Times `simulate` with
-//! noise, members and support, on one thread and on two alternately.
+//! The part `whatif` simulates 10,000 particles of the ensemble twin of four tanks over 288 steps with constant
+//! controls. The part reports the time of `simulate`, including noise, ensemble members and support, on one thread and
+//! on two.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +42,7 @@ fn main() {
     let named = |a: &String| parts.iter().any(|(name, _)| name == a);
     let all = !args.iter().any(named);
     let Some(shared) = args.iter().find(|a| !named(a)).map(PathBuf::from) else {
-        println!("pass the folder that contains data/rollouts: cargo bench --bench twins -- SHARED");
+        println!("the argument SHARED is missing: cargo bench --bench twins -- SHARED");
         return;
     };
     for (name, part) in parts {
@@ -54,14 +57,15 @@ fn main() {
 
 type Part = fn(&Path, Option<&Path>) -> Result<()>;
 
-/// The files of a plant and the twin learned from them.
+/// The files of a plant and the twin that was learned from them.
 struct Learned {
     source: Source,
     twin: Twin,
 }
 
 impl Learned {
-    /// The example `name` with `model` as the only model and `more` appended to its `[mpc]` table.
+    /// Learns the twin of the example `name`, with `model` as the only candidate model and the lines `more` appended to
+    /// the `[mpc]` table.
     fn new(shared: &Path, name: &str, model: &str, more: &str) -> Result<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name).join("twin.toml");
@@ -107,7 +111,7 @@ impl Learned {
     }
 }
 
-/// An MPC controller that measures the time of each plan.
+/// An MPC controller that records the time of each plan.
 struct Timed<'a> {
     mpc: Mpc<'a>,
     ms: Vec<f64>,
@@ -152,8 +156,8 @@ fn step(shared: &Path, peers: Option<&Path>) -> Result<()> {
             assert_eq!(mpc.planner(), planner);
             let mut timed = Timed { mpc, ms: Vec::with_capacity(STEPS) };
             pool.install(|| learned.run(&mut timed, STEPS, 1))?;
-            assert_eq!(timed.mpc.failures(), 0, "plans failed");
-            // the first plan has no previous plan to start from
+            assert_eq!(timed.mpc.failures(), 0, "some plans failed");
+            // the first plan is left out, because it has no previous plan to start from
             let ms = &mut timed.ms[1..];
             ms.sort_by(f64::total_cmp);
             *ours = ours.min(ms[ms.len() / 2]);
@@ -202,7 +206,7 @@ fn what_if(shared: &Path, _: Option<&Path>) -> Result<()> {
     let all = (SCENARIOS * STEPS) as f64;
     println!("  scenario-steps per CPU s, one thread     {:9.0}", all / cpu[0]);
     println!(
-        "  scenario-steps per s, one thread, two    {:9.0} {:9.0} ({:.2}x)",
+        "  scenario-steps per s, 1 and 2 threads    {:9.0} {:9.0} ({:.2}x)",
         all / wall[0],
         all / wall[1],
         wall[0] / wall[1]

@@ -1,4 +1,4 @@
-//! Atomic writes: a reader sees a complete file or none, even after a power failure.
+//! Atomic file writes: a reader finds either a complete file or no file, even after a power failure.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Writes `path` atomically: writes a temporary file in the same folder, syncs it and renames it.
+/// Writes the file `path` atomically, as a temporary file in the same folder that is synced and then renamed.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
     let staged = path.with_extension(format!("{extension}.{}.tmp", std::process::id()));
@@ -24,7 +24,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Tests whether a new file `path` can be created, by creating and removing it.
+/// Tests whether a new file can be created at `path`, by creating it and removing it again.
 pub fn try_new(path: &Path) -> io::Result<()> {
     File::create_new(path)?;
     fs::remove_file(path)

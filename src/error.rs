@@ -5,31 +5,33 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// A mistake in a configuration file, with its place and advice on how to correct it.
+/// A mistake in a configuration file, with its position and advice on how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// Short code that does not change between versions, e.g. `unknown-key`, `unknown-signal`, `unit-mismatch`.
+    /// Short code, which does not change between versions, e.g. `unknown-key`, `unknown-signal`, `unit-mismatch`.
     pub code: &'static str,
     pub file: PathBuf,
     /// Byte range in the file; `None` if the fault concerns the whole file.
     pub span: Option<Range<usize>>,
-    /// Line of the start of `span`, from 1.
+    /// Number of the line in which `span` starts, counted from 1.
     pub line: usize,
-    /// Column of the start of `span` in characters, from 1.
+    /// Column in which `span` starts, in characters and counted from 1.
     pub column: usize,
     /// What is wrong.
     pub message: String,
     /// How to correct it.
     pub help: String,
-    /// Whether it is a warning, with which `check` still succeeds.
+    /// Whether the fault is only a warning, with which `check` still succeeds.
     pub warning: bool,
-    /// Whether the log is missing or does not cover a run. Commands that read the log report this themselves, as bad data.
+    /// Whether the fault concerns a log that is missing or does not cover a run. Commands that read the log report
+    /// these problems themselves, as bad data.
     #[serde(skip)]
     pub about_log: bool,
 }
 
 impl Fault {
-    /// A fault at byte range `span` of `file`. Line and column are computed from `text`, the content of the file.
+    /// Creates a fault at the byte range `span` of `file`. Line and column are computed from `text`, the content of the
+    /// file.
     pub fn new(
         code: &'static str,
         file: &Path,
@@ -53,7 +55,7 @@ impl Fault {
     }
 }
 
-/// Line and column (in characters) of byte `at`, from 1.
+/// Line and column of byte `at`. Both are counted from 1, and the column is in characters.
 pub fn line_column(text: &str, at: usize) -> (usize, usize) {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
@@ -64,13 +66,13 @@ pub fn line_column(text: &str, at: usize) -> (usize, usize) {
     (head.matches('\n').count() + 1, head[line_start..].chars().count() + 1)
 }
 
-/// Any error of the crate. The binary prints it once and exits with [`Error::exit_code`].
+/// The errors of this crate. The binary prints an error once and exits with [`Error::exit_code`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// All faults of all configuration files.
+    /// All faults found in the configuration files.
     #[error("{} in the configuration: {}", plural(.0.len(), "fault", "faults"), .0.first().map_or("", |f| &f.message))]
     Config(Vec<Fault>),
-    /// Bad data. The text says what is wrong, where (file, signal, row), and what to do.
+    /// Bad data. The text names the problem, its location (file, signal, row) and a remedy.
     #[error("{0}")]
     Data(String),
     /// A file or folder does not exist or cannot be read.
@@ -79,16 +81,17 @@ pub enum Error {
     /// A file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
-    /// The work finished, but a person must check the result, such as a model without skill or a rejected challenger.
+    /// The command finished, but a person must check the result, for example because the model has no skill or because
+    /// the challenger was rejected.
     #[error("{0}")]
     Attention(String),
-    /// Another process uses the plant.
+    /// Another process is using the plant.
     #[error("{0}")]
     Busy(String),
     /// Wrong arguments on the command line.
     #[error("{0}")]
     Usage(String),
-    /// The user stopped the work.
+    /// The user interrupted the command.
     #[error("interrupted")]
     Interrupted,
     /// A bug in the program.
@@ -99,7 +102,7 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Exit status of the process. It follows sysexits(3) if that defines a status for the error.
+    /// Exit status of the process, which follows sysexits(3) if sysexits(3) defines a status for the error.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Internal(_) => 1,
@@ -140,13 +143,13 @@ impl From<twinopt_kernels::Error> for Error {
     }
 }
 
-/// A count with its noun: `1 fault`, `2 faults`.
+/// Formats a count with its noun, e.g. `1 fault` or `2 faults`.
 pub fn plural(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
-/// The known name that `name` is probably a misspelling of: the nearest one by optimal string alignment distance, if it
-/// is close enough.
+/// The known name of which `name` is probably a misspelling: the name with the smallest optimal string alignment
+/// distance, if it is close enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     known
@@ -154,7 +157,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|k| (strsim::osa_distance(&lower, &k.to_lowercase()), k))
         .filter(|(d, k)| {
             let (a, b) = (k.chars().count(), name.chars().count());
-            // At least half of the letters must agree, so that `+` is not suggested for `up`.
+            // At least half of the letters must agree, so that `+` is not suggested in place of `up`.
             *d <= 2.max(a.min(b) / 3) && 2 * d < a.max(b)
         })
         .min_by_key(|(d, _)| *d)

@@ -1,7 +1,7 @@
-//! From the logs of a running plant to decisions that its staff act on.
+//! Turns the logs of a running plant into decisions for its staff.
 //!
-//! The data flow on the supply chain that ships with the crate: a log becomes a trajectory, the trajectory a twin, and the
-//! twin a simulated trajectory. The same KPIs are computed from a measured and a simulated trajectory.
+//! The following example uses the supply chain that ships with the crate. The example reads a log as a trajectory and
+//! learns a model from the trajectory. KPIs are computed in the same way from measured and from simulated trajectories.
 //!
 //! ```
 //! use std::path::Path;
@@ -39,11 +39,11 @@
 //! | J | objective: Σ price × KPI | [`Objective`] |
 
 #![forbid(unsafe_code)]
-// contributors read the docs with `--document-private-items`
+// the docs for contributors are built with `--document-private-items`
 #![allow(rustdoc::private_intra_doc_links)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
 
-// tests/internal is part of the unit tests and names the crate as users of the library do
+// `tests/internal` is part of the unit tests but refers to the crate as `twinopt`, like users of the library
 #[cfg(test)]
 extern crate self as twinopt;
 
@@ -77,7 +77,7 @@ mod value;
 #[path = "../tests/internal/mod.rs"]
 mod internal;
 
-// files of the user, and their faults
+// configuration files and the faults in them
 pub use check::load_twin as check_twin;
 pub use config::{
     ModelSpec, MpcSpec, ScenarioSpec, TwinSpec, load_scenario, load_twin, scenario_json_schema, twin_json_schema,
@@ -102,7 +102,7 @@ pub use cli::main as cli_main;
 pub use live::{Answer, FallbackLevel, Reply, Session, Settings as SessionSettings};
 pub use ops::{Lock, Registry, plant as registry_plant};
 
-/// What the benches measure: kernels and models by themselves. Not part of the interface.
+/// Kernels and models that the benches measure separately. This module is not part of the public interface.
 #[doc(hidden)]
 pub mod bench {
     pub use crate::config::{EnsembleSpec, MeanSpec};

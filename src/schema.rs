@@ -1,4 +1,4 @@
-//! The ordered list of signals of a twin, which maps names to column indices.
+//! The ordered list of the signals of a twin, which maps names to column indices.
 
 use std::collections::HashMap;
 
@@ -11,16 +11,16 @@ use crate::units::Unit;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// x: known at the start of a step; the twin predicts its value at the next step.
+    /// x: the value is known at the start of a step, and the twin predicts the value at the next step.
     State,
-    /// y: measured over a step; the twin predicts it from x, u and d (a controlled variable, a meter).
+    /// y: measured over a step, such as a controlled variable or a meter. The twin predicts an output from x, u and d.
     Output,
     /// u: manipulated variable, set by staff or a controller.
     Control,
-    /// d: measured but not controllable. Simulations replay it or change it as a scenario says; controllers may have a
-    /// forecast of it.
+    /// d: measured but not controllable. Simulations replay the logged values of a disturbance or change them according
+    /// to the scenario. Controllers may have a forecast of a disturbance.
     Disturbance,
-    /// Target value set by the operator; known to controllers, never an input of a learned model.
+    /// Target value set by the operator. Controllers read set-points, but learned models never do.
     Setpoint,
     /// Computed from other signals by an expression at every step.
     Derived,
@@ -40,7 +40,7 @@ impl Role {
     }
 }
 
-/// Lower and upper bound; infinite if there is no bound.
+/// A lower and an upper bound, which are infinite if there is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
     pub low: f64,
@@ -64,7 +64,7 @@ impl Bounds {
     }
 }
 
-/// Largest decrease and increase of a control per step; infinite if there is no limit.
+/// Largest decrease and largest increase of a control per step; infinite if there is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MoveLimit {
     pub down: f64,
@@ -79,12 +79,12 @@ impl MoveLimit {
         Self { down: size, up: size }
     }
 
-    /// The values that one move from `last` can reach; all values if `last` is not finite.
+    /// The range of values that a control can reach from `last` in one move; unlimited if `last` is not finite.
     pub fn reach(&self, last: f64) -> Bounds {
         if last.is_finite() { Bounds { low: last - self.down, high: last + self.up } } else { Bounds::OPEN }
     }
 
-    /// The limit over `n` steps.
+    /// The limit for the total change over `n` steps.
     pub fn times(&self, n: f64) -> Self {
         Self { down: self.down * n, up: self.up * n }
     }
@@ -93,11 +93,12 @@ impl MoveLimit {
 /// The on/off behaviour of a control that is either 0 (off) or at least `least` (on).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Switching {
-    /// Smallest value while on. With 0, the control has no off state, and the other fields do not apply.
+    /// Smallest value while the control is on. If this value is 0, the control has no off state, and the other fields
+    /// do not apply.
     pub least: f64,
-    /// Minimum number of steps on.
+    /// Minimum on-time, in steps.
     pub run: usize,
-    /// Minimum number of steps off.
+    /// Minimum off-time, in steps.
     pub stop: usize,
 }
 
@@ -119,13 +120,13 @@ pub struct Signal {
     pub name: String,
     pub role: Role,
     pub unit: Unit,
-    /// Hard limits: a control never violates them, and plans must not violate those of a state or output.
+    /// Hard limits. A control never violates its hard limits, and plans must not violate those of states and outputs.
     pub hard: Bounds,
-    /// Soft limits: KPIs price their violation.
+    /// Soft limits, whose violation can be priced by KPIs.
     pub soft: Bounds,
     /// Largest change of a control from one step to the next.
     pub max_move: MoveLimit,
-    /// Values of the control are integer multiples of this; with 0, any value is allowed.
+    /// Values of the control are integer multiples of this number; if it is 0, any value is allowed.
     pub multiple: f64,
     pub switching: Switching,
 }
@@ -168,7 +169,7 @@ impl Schema {
         self.signals.iter().map(|s| s.name.as_str())
     }
 
-    /// Columns of the signals with `role`, in order.
+    /// Columns of the signals with role `role`, in ascending order.
     pub fn with_role(&self, role: Role) -> Vec<usize> {
         (0..self.len()).filter(|&i| self.signals[i].role == role).collect()
     }

@@ -9,49 +9,52 @@ use crate::schema::{Role, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics, Support};
 
-/// Largest number of steps at which the support is computed, evenly spaced over the run. A support label costs as much
-/// as several steps and hardly differs between neighbouring steps. This many labels estimate the share of a run outside
-/// the support to within a few per cent.
+/// Maximum number of steps of a run at which support labels are computed; these steps are evenly spaced. A label costs
+/// as much as several simulation steps and rarely changes from one step to the next. With 500 labels, the share of a
+/// run outside the support is accurate to within a few per cent.
 const MOST_LABELLED_STEPS: usize = 500;
-/// Smallest number of labelled steps, for runs with many particles (guess).
+/// Minimum number of labelled steps, which applies to runs with many particles (not tuned).
 const FEWEST_LABELLED_STEPS: usize = 24;
-/// Number of labels, steps × particles, above which fewer steps are labelled (guess).
+/// Maximum number of labels (steps × particles); beyond it, fewer steps are labelled (not tuned).
 const MOST_LABELS: usize = 100_000;
 
 /// A simulation run: the plant, its inputs and the length of the run.
 pub struct Run<'a> {
     pub dynamics: &'a dyn Dynamics,
-    /// `past` steps of history, followed by the run; one particle. It has the disturbances and set-points of the scenario and
-    /// the logged controls.
+    /// `past` steps of history, followed by the steps of the run, for one particle. The trajectory contains the
+    /// disturbances and set-points of the scenario, and the logged controls.
     pub realised: &'a Arc<Trajectory>,
     pub past: usize,
     pub steps: usize,
     pub particles: usize,
-    /// Runs with the same key have the same noise (common random numbers).
+    /// Random key of the noise. Runs with the same key have the same noise (common random numbers).
     pub key: Key,
-    /// The forecasts that the controller gets.
+    /// The forecasts that the controller receives.
     pub forecast: Forecast,
 }
 
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulated {
-    /// All signals, `steps` × `particles`.
+    /// The simulated values of all signals, for `steps` steps and `particles` particles.
     pub trajectory: Trajectory,
-    /// `[steps * particles]`, in the order of a trajectory's columns. Steps between labelled ones have the previous label.
+    /// Support labels, `[steps * particles]`, in the order of a trajectory's columns. Steps without a computed label
+    /// repeat the previous one.
     pub support: Vec<Support>,
-    /// Number of steps of the run at which a missing value was replaced by the last known one: `[signals]`.
+    /// Number of steps of the run at which a missing value was replaced by the last known value: `[signals]`.
     pub held: Vec<usize>,
-    /// Number of steps up to the start of the run at which a missing state was predicted by the plant: `[signals]`.
+    /// Number of steps up to the start of the run at which the plant's prediction replaced a missing state:
+    /// `[signals]`.
     pub carried: Vec<usize>,
 }
 
-/// Runs `controller` on the plant. In every step, the frame gets the states, the disturbances and the set-points; the
-/// controller computes its controls; these are clamped to their limits; and the plant makes a step.
+/// Runs `controller` on the plant. In every step, the current frame contains the states, disturbances and set-points.
+/// The controller computes the controls, which are clamped to their limits, and then the plant is simulated for one
+/// step.
 ///
 /// # Errors
-/// [`Error::Interrupted`] if `stop` returns true. [`Error::Data`] if a value is missing at the start of the run, or if a state
-/// or a control is not finite later.
+/// [`Error::Interrupted`] if `stop` returns true. [`Error::Data`] if a value is missing at the start of the run, or if
+/// a state or a control becomes infinite or NaN later.
 pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> bool) -> Result<Simulated> {
     let (schema, realised) = (run.dynamics.schema(), run.realised);
     let fits = realised.schema.len() == schema.len()
@@ -65,7 +68,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     }
     let first = realised.segments.iter().find(|s| s.contains(&run.past)).map_or(0, |s| s.start);
     let (inputs, held, carried) = carried_forward(run, first)?;
-    // A completed frame is read at lag 1.
+    // Completed frames are read at lag 1, so one more frame is needed.
     let switching = schema.signals.iter().map(|s| s.switching.memory()).max().unwrap_or(0);
     let depth = run.dynamics.depth().max(controller.depth()).max(switching + 2);
     let window = Window::from_trajectory(&inputs, run.past, first, depth, run.particles);
@@ -88,7 +91,7 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
                 Role::Control | Role::Disturbance | Role::Setpoint => {
                     batch.window.column_mut(s, 0).fill(inputs.at(s, run.past + t)[0]);
                 }
-                // Outputs and derived signals are not known yet; use their last known values.
+                // Outputs and derived signals of this step are not known yet, so use their previous values.
                 Role::Output | Role::Derived if t > 0 => {
                     batch.window.column_mut(s, 0).copy_from_slice(trajectory.at(s, t - 1));
                 }
@@ -114,9 +117,10 @@ pub fn simulate(run: &Run, controller: &mut dyn Controller, stop: &dyn Fn() -> b
     Ok(Simulated { trajectory, support, held, carried })
 }
 
-/// The realised signals without missing values. Missing states before the run are predicted by the plant. Other missing values
-/// are replaced by the last known one of the segment: those of inputs over the whole run, those of other signals up to the
-/// start of the run. Also returns how many values were replaced during the run, and how many states were predicted.
+/// Returns the realised signals with missing values replaced. Missing states before the run are predicted by the plant.
+/// Other missing values are replaced by the last known value of the same signal: over the whole run for inputs, and up
+/// to the start of the run for other signals. Also returns the number of values replaced during the run, and the number
+/// of states predicted, per signal.
 fn carried_forward(run: &Run, first: usize) -> Result<(Trajectory, Vec<usize>, Vec<usize>)> {
     let mut inputs = run.realised.as_ref().clone();
     let carried = run.dynamics.carry(&mut inputs, first, run.past)?;
@@ -138,7 +142,7 @@ fn carried_forward(run: &Run, first: usize) -> Result<(Trajectory, Vec<usize>, V
     Ok((inputs, held, carried))
 }
 
-/// Checks that every state is finite, and at the start of the run also every control and disturbance.
+/// Checks that all states are finite. At the start of the run, also checks that controls and disturbances are finite.
 fn check(schema: &Schema, window: &Window, t: usize) -> Result<()> {
     for (s, signal) in schema.signals.iter().enumerate() {
         let checked = match signal.role {
@@ -152,7 +156,8 @@ fn check(schema: &Schema, window: &Window, t: usize) -> Result<()> {
         let (name, time) = (&signal.name, window.time());
         return Err(Error::Data(if t == 0 {
             format!(
-                "`{name}` has no value at or before the start of the run ({time}); choose a start at which it is logged"
+                "`{name}` has no value at or before the start of the run ({time}); \
+                 choose a start at which `{name}` is logged"
             )
         } else {
             format!(

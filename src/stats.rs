@@ -1,10 +1,10 @@
 //! Quantiles, moments and the normal distribution function.
 //!
-//! Quantile rules give different results in small samples, and results must be reproducible to the last bit. Each rule
-//! therefore has its own function, named by its type in Hyndman & Fan (1996) if it has one. The quantile functions take
-//! a sample in ascending order and return NaN or `None` if it is empty.
+//! Quantile rules differ in small samples, and results must be reproducible to the last bit. Each rule therefore has
+//! its own function, which is named after its type in Hyndman & Fan (1996) if it has one. The quantile functions take a
+//! sample in ascending order and return NaN or `None` if it is empty.
 
-/// The finite values, in ascending order.
+/// Returns the finite values in ascending order.
 pub fn sorted_finite(values: &[f64]) -> Vec<f64> {
     let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -13,13 +13,14 @@ pub fn sorted_finite(values: &[f64]) -> Vec<f64> {
 
 /// Type 1, the inverse of the empirical distribution function: the smallest value x with F(x) ≥ p.
 ///
-/// The result is always one of the values ("nearest rank"), so the function also works on `f32`.
+/// The result is always one of the values ("nearest rank"), so no interpolation is needed, and values of type `f32` are
+/// possible.
 pub fn quantile_type_1<T: Copy>(sorted: &[T], p: f64) -> Option<T> {
     let rank = ((sorted.len() as f64 * p).ceil() as usize).max(1);
     sorted.get(rank - 1).copied()
 }
 
-/// Type 5 (Hazen): linear interpolation; value j of n (0-based) has the probability (j + ½) / n.
+/// Type 5 (Hazen): linear interpolation, in which value j of n (0-based) has the cumulative probability (j + ½) / n.
 pub fn quantile_type_5(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let x = (p * sorted.len() as f64 - 0.5).clamp(0.0, last as f64);
@@ -30,8 +31,8 @@ pub fn quantile_type_5(sorted: &[f64], p: f64) -> f64 {
 
 /// Type 6 (Weibull): linear interpolation at rank p·(n + 1), clamped to the first and the last value.
 ///
-/// A new value of the same distribution is below the result with probability p even for small n, so intervals are not
-/// too narrow.
+/// Even for small n, a new value from the same distribution is below the result with probability p, so intervals
+/// between two such quantiles are not too narrow.
 pub fn quantile_type_6(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let rank = (p * (sorted.len() + 1) as f64 - 1.0).clamp(0.0, last as f64);
@@ -69,8 +70,8 @@ fn at_position(sorted: &[f64], position: impl Fn(f64) -> f64) -> f64 {
     sorted[(position(last as f64) as usize).min(last)]
 }
 
-/// The smallest value x with F(x) > p, where F is the empirical distribution function; the largest value if there is
-/// none.
+/// The smallest value x with F(x) > p, where F is the empirical distribution function; the largest value if there is no
+/// such x.
 pub fn quantile_right_inverse(sorted: &[f64], p: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     sorted[((p * sorted.len() as f64) as usize).min(last)]
@@ -79,12 +80,12 @@ pub fn quantile_right_inverse(sorted: &[f64], p: f64) -> f64 {
 /// A weighted sample.
 #[derive(Debug, Clone)]
 pub struct WeightedSample {
-    /// Pairs (value, cumulative probability at the middle of its weight), in ascending order.
+    /// Pairs (value, cumulative probability at the middle of its weight), in ascending order of the values.
     values: Vec<(f64, f64)>,
 }
 
 impl WeightedSample {
-    /// A sample of pairs (value, weight) in any order.
+    /// Creates a sample from pairs (value, weight) in any order.
     pub fn new(values: impl IntoIterator<Item = (f64, f64)>) -> Self {
         let mut values: Vec<(f64, f64)> = values.into_iter().collect();
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -102,7 +103,8 @@ impl WeightedSample {
         self.values.len()
     }
 
-    /// Quantile `p` by linear interpolation. With equal weights it equals [`quantile_type_5`] up to rounding.
+    /// Quantile `p` by linear interpolation. With equal weights, the result equals that of [`quantile_type_5`] up to
+    /// rounding.
     pub fn quantile(&self, p: f64) -> f64 {
         let at = self.values.partition_point(|v| v.1 < p);
         let Some(&(high, above)) = self.values.get(at) else { return self.values.last().map_or(f64::NAN, |v| v.0) };
@@ -127,27 +129,27 @@ pub fn mean_or_zero(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Mean and standard deviation with divisor n (of the population).
+/// Mean and population standard deviation, with divisor n.
 pub fn mean_and_population_sd(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let (n, mean, squares) = mean_and_squares(values);
     (mean, (squares / n).sqrt())
 }
 
-/// Mean and standard deviation with divisor n − 1 (of the sample); the deviation of one value is zero.
+/// Mean and sample standard deviation, with divisor n − 1. For a single value, the standard deviation is zero.
 pub fn mean_and_sample_sd(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let (n, mean, squares) = mean_and_squares(values);
     (mean, (squares / (n - 1.0).max(1.0)).sqrt())
 }
 
-/// Number of values, their mean and the sum of squared deviations from it.
+/// Number of values, their mean, and the sum of squared deviations from the mean.
 fn mean_and_squares(values: impl Iterator<Item = f64> + Clone) -> (f64, f64, f64) {
     let n = values.clone().count() as f64;
     let mean = values.clone().sum::<f64>() / n;
     (n, mean, values.map(|v| (v - mean) * (v - mean)).sum())
 }
 
-/// Distribution function Φ of the standard normal distribution, with an error below 7.5e-8: polynomial 26.2.17 of
-/// Abramowitz & Stegun (1964). Its inverse is [`crate::rng::normal_quantile`].
+/// Cumulative distribution function Φ of the standard normal distribution, by formula 26.2.17 of Abramowitz & Stegun
+/// (1964), with an error below 7.5e-8. Its inverse is [`crate::rng::normal_quantile`].
 pub fn normal_cdf(z: f64) -> f64 {
     const B: [f64; 5] = [0.319_381_530, -0.356_563_782, 1.781_477_937, -1.821_255_978, 1.330_274_429];
     let t = 1.0 / (1.0 + 0.231_641_9 * z.abs());

@@ -1,4 +1,4 @@
-//! Signals on a regular time grid, measured or simulated. All parts of the crate exchange data in these types.
+//! Signals on a regular time grid, measured or simulated. All parts of the crate exchange data as these types.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,16 +7,17 @@ use jiff::Timestamp;
 
 use crate::schema::Schema;
 
-/// The values that an expression, a KPI or a model reads at one step: the present and past values of every signal, for all
-/// rows of a batch.
+/// The values that an expression, KPI or model can read at one step: the present and past values of every signal, for
+/// all rows of a batch.
 pub trait Frame {
     /// Number of rows in the batch: particles, or candidates × particles while planning.
     fn rows(&self) -> usize;
-    /// Values of `signal`, `lag` steps ago: `[rows]`. A lag before the first step gives the values at the first step.
+    /// Values of `signal`, `lag` steps ago: `[rows]`. If the lag reaches back before the first step, the values at the
+    /// first step are returned.
     fn column(&self, signal: usize, lag: usize) -> &[f64];
     /// UTC time at the start of the step.
     fn time(&self) -> Timestamp;
-    /// Time of every row in seconds since 1970, if the rows differ in time: `[rows]`.
+    /// Time of every row in seconds since 1970, `[rows]`; `None` if all rows have the same time.
     fn row_seconds(&self) -> Option<&[f64]> {
         None
     }
@@ -35,18 +36,19 @@ pub struct Trajectory {
     pub particles: usize,
     /// `[signals][steps * particles]`; the particles of one step are contiguous.
     pub columns: Vec<Vec<f64>>,
-    /// Ranges of steps without a gap or a new episode. The step from one segment to the next is not a transition of the plant.
+    /// Ranges of steps without a gap and within one episode. The change from one segment to the next is not a
+    /// transition of the plant.
     pub segments: Vec<Range<usize>>,
 }
 
 impl Trajectory {
-    /// A trajectory of NaN in one segment.
+    /// A trajectory with one segment, in which all values are NaN.
     pub fn empty(schema: Arc<Schema>, start: Timestamp, step_ms: i64, steps: usize, particles: usize) -> Self {
         let columns = vec![vec![f64::NAN; steps * particles]; schema.len()];
         Self { schema, start, step_ms, steps, particles, columns, segments: vec![0..steps] }
     }
 
-    /// The part with the steps `rows`.
+    /// Returns the part of the trajectory with the steps `rows`.
     #[must_use]
     pub fn part(&self, rows: Range<usize>) -> Self {
         let k = self.particles;
@@ -70,7 +72,7 @@ impl Trajectory {
         time_after(self.start, self.step_ms, t)
     }
 
-    /// The step whose interval contains `time`; `None` outside the grid.
+    /// The step whose interval contains `time`; `None` if `time` is outside the grid.
     pub fn step_at(&self, time: Timestamp) -> Option<usize> {
         let ms = time.as_millisecond() - self.start.as_millisecond();
         let t = usize::try_from(ms.div_euclid(self.step_ms)).ok()?;
@@ -91,7 +93,8 @@ impl Trajectory {
         &mut self.columns[signal][t * self.particles..(t + 1) * self.particles]
     }
 
-    /// The frame at step `t`. Lags reach back to `first` at most, the start of its segment or simulation.
+    /// The frame at step `t`. Lags reach back to step `first` at most, which is the start of the segment or of the
+    /// simulation.
     pub fn frame(&self, t: usize, first: usize) -> TrajectoryFrame<'_> {
         TrajectoryFrame { trajectory: self, t, first }
     }
@@ -102,7 +105,7 @@ fn time_after(start: Timestamp, step_ms: i64, t: usize) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
 }
 
-/// One step of a [`Trajectory`] as a [`Frame`].
+/// One step of a [`Trajectory`], as a [`Frame`].
 #[derive(Debug, Clone, Copy)]
 pub struct TrajectoryFrame<'a> {
     trajectory: &'a Trajectory,
@@ -126,26 +129,26 @@ impl Frame for TrajectoryFrame<'_> {
 
 /// The last `depth` frames of a batch, in a ring buffer that a rollout reads and writes in place.
 ///
-/// Layout `[depth][signals][rows]`; the current frame is lag 0.
+/// The layout is `[depth][signals][rows]`, and the current frame has lag 0.
 #[derive(Debug, Clone)]
 pub struct Window {
     signals: usize,
     depth: usize,
     rows: usize,
     data: Vec<f64>,
-    /// Slot of the current frame.
+    /// Index of the current frame in the ring buffer.
     head: usize,
     start: Timestamp,
     step_ms: i64,
     steps: usize,
     /// Seconds since 1970 of the current frame, `[rows]`; empty if all rows have the same time.
     seconds: Vec<f64>,
-    /// Number of distinct frames; older frames repeat the oldest of these.
+    /// Number of distinct frames. Older frames repeat the oldest distinct frame.
     known: usize,
 }
 
 impl Window {
-    /// A window of NaN; `start` is the time of the current frame.
+    /// A window in which all values are NaN; `start` is the time of the current frame.
     pub fn new(signals: usize, depth: usize, rows: usize, start: Timestamp, step_ms: i64) -> Self {
         let depth = depth.max(1);
         Self {
@@ -162,8 +165,8 @@ impl Window {
         }
     }
 
-    /// A window whose current frame is step `t` of `past`. Each particle is repeated in `rows / particles` consecutive rows
-    /// (row `p * k + c`). Lags before `first` repeat the oldest frame.
+    /// A window whose current frame is step `t` of `past`. Each particle `p` is repeated in k = `rows / particles`
+    /// consecutive rows, from row `p * k` on. Lags before `first` repeat the oldest frame.
     pub fn from_trajectory(past: &Trajectory, t: usize, first: usize, depth: usize, rows: usize) -> Self {
         let mut w = Self::new(past.schema.len(), depth, rows, past.time(t), past.step_ms);
         w.known = w.depth.min((t + 1).saturating_sub(first));
@@ -181,7 +184,8 @@ impl Window {
         w
     }
 
-    /// Copies row `row` of `other`, which has the same signals, into all rows. Lags that `other` lacks repeat its oldest frame.
+    /// Copies row `row` of `other`, which has the same signals, into all rows. Lags beyond the depth of `other` repeat
+    /// its oldest frame.
     pub fn broadcast_from(&mut self, other: &Self, row: usize) {
         self.start = other.time();
         self.steps = 0;
@@ -200,7 +204,7 @@ impl Window {
         self.depth
     }
 
-    /// Number of distinct frames, including the current one. Older frames repeat the oldest of these.
+    /// Number of distinct frames, including the current one. Older frames repeat the oldest distinct frame.
     pub fn known(&self) -> usize {
         self.known
     }
@@ -210,7 +214,7 @@ impl Window {
         self.seconds = seconds;
     }
 
-    /// Number of calls of [`Window::advance`].
+    /// Number of times that [`Window::advance`] was called.
     pub fn steps(&self) -> usize {
         self.steps
     }
@@ -220,8 +224,8 @@ impl Window {
         self.step_ms as f64 / 1e3
     }
 
-    /// Starts the next frame: lag 0 becomes lag 1. The new current frame contains outdated values until the caller overwrites
-    /// them.
+    /// Starts the next frame: lag 0 becomes lag 1. The new current frame contains old values until the caller
+    /// overwrites them.
     pub fn advance(&mut self) {
         self.head = (self.head + 1) % self.depth;
         self.steps += 1;

@@ -1,8 +1,9 @@
 //! Units of measure: parsing, conversion, and the units of products, powers and integrals.
 //!
-//! A unit is written as factors with exponents, like `W/(m2*K)`, `EUR/MWh` or `m^3/h`. It has a dimension (exponents of the
-//! base dimensions), a scale to SI and, for temperature scales, an offset. `degC` and `degF` count as points on their scale
-//! when they stand alone, and as differences in products.
+//! A unit is written as a product of factors with exponents, like `W/(m2*K)`, `EUR/MWh` or `m^3/h`. A unit has a
+//! dimension (the exponents of the base dimensions), a scale to SI and, for temperature scales, an offset. A value in
+//! `degC` or `degF` is a point on the temperature scale. Within a product of units, however, `degC` and `degF` are
+//! temperature differences.
 
 mod parse;
 mod table;
@@ -14,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use parse::Factor;
 pub use table::Dimension;
 
-/// A unit of measure: `si = value * scale + offset`.
+/// A unit of measure. A value is converted to SI by `si = value * scale + offset`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unit {
-    /// As the user wrote it, or composed from the factors of a computed unit.
+    /// The unit as the user wrote it, or the text that is composed from the factors of a computed unit.
     pub text: String,
     pub dimension: Dimension,
     pub scale: f64,
@@ -25,7 +26,7 @@ pub struct Unit {
     pub offset: f64,
 }
 
-/// Preferred units of integrals and products, one for each dimension; `$` is replaced by the currency.
+/// Preferred units of integrals and products, one per dimension. `$` stands for the currency.
 const PREFERRED: [&str; 11] =
     ["kWh", "kW", "$", "$/h", "$/MWh", "$/item", "$/(item*d)", "K*h", "item*d", "kWh/item", "g/kWh"];
 
@@ -35,7 +36,7 @@ impl Unit {
         Self { text: "1".into(), dimension: [0; 8], scale: 1.0, offset: 0.0 }
     }
 
-    /// The second, the unit of `dt`.
+    /// The second, which is the unit of `dt`.
     pub fn second() -> Self {
         Self { text: "s".into(), dimension: [0, 0, 1, 0, 0, 0, 0, 0], scale: 1.0, offset: 0.0 }
     }
@@ -47,7 +48,7 @@ impl Unit {
         Self::composed(&parse::factors(text)?, Some(text))
     }
 
-    /// The unit with these factors; its text is `text` or composed from them.
+    /// Builds the unit with the given factors. If `text` is `None`, the text is composed from the factors.
     fn composed(factors: &[Factor], text: Option<&str>) -> Result<Self, String> {
         let name = || text.map_or_else(|| parse::text(factors), str::to_owned);
         let mut unit = Self { text: name(), ..Self::one() };
@@ -67,7 +68,7 @@ impl Unit {
             }
             for (sum, d) in unit.dimension.iter_mut().zip(known.dimension) {
                 let d = i32::from(*sum) + i32::from(d) * e;
-                *sum = i8::try_from(d).map_err(|_| format!("the unit `{}` has too high a power", name()))?;
+                *sum = i8::try_from(d).map_err(|_| format!("an exponent in the unit `{}` is too large", name()))?;
             }
             unit.scale *= known.scale.powi(*e);
             if factors.len() == 1 && *e == 1 {
@@ -75,22 +76,24 @@ impl Unit {
             }
         }
         if !unit.scale.is_finite() || unit.scale == 0.0 {
-            return Err(format!("the unit `{}` is too large or too small", name()));
+            return Err(format!("the scale of the unit `{}` is too large or too small", name()));
         }
         Ok(unit)
     }
 
-    /// Whether the unit has its own zero (`degC`, `degF`). Only differences of such values can be multiplied or added.
+    /// Whether the unit has its own zero (`degC`, `degF`). For such a unit, only differences of values can be added or
+    /// multiplied.
     pub fn is_affine(&self) -> bool {
         self.offset != 0.0
     }
 
-    /// Whether the unit has no dimension; its scale may differ from 1 (`1`, `%`, `ppm`, `kW/W`).
+    /// Whether the unit has no dimension, such as `1`, `%`, `ppm` and `kW/W`. The scale of such a unit may differ from
+    /// 1.
     pub fn is_dimensionless(&self) -> bool {
         self.dimension == [0; 8]
     }
 
-    /// The unit of the difference of two values: `degC` → `K`, `degF` → `delta_degF`; others are unchanged.
+    /// The unit of the difference of two values: `K` for `degC`, `delta_degF` for `degF`, otherwise the unit itself.
     #[must_use]
     pub fn difference(&self) -> Self {
         if !self.is_affine() {
@@ -100,12 +103,13 @@ impl Unit {
         Self { text: text.into(), offset: 0.0, ..self.clone() }
     }
 
-    /// The temperature scale of a difference: `K` → `degC`, `delta_degF` → `degF`. The inverse of [`Unit::difference`].
+    /// The temperature scale of a difference: `degC` for `K`, `degF` for `delta_degF`. The inverse of
+    /// [`Unit::difference`].
     pub(crate) fn scale_with_zero(&self) -> Self {
         Self::parse(if self.scale == 1.0 { "degC" } else { "degF" }).unwrap_or_else(|_| self.clone())
     }
 
-    /// The currency of a unit of money (`EUR/MWh` → `EUR`).
+    /// The currency in a unit that contains money, e.g. `EUR` in `EUR/MWh`.
     pub fn currency(&self) -> Option<String> {
         if self.dimension[6] == 0 {
             return None;
@@ -113,17 +117,17 @@ impl Unit {
         self.factors().iter().find_map(|f| table::currency(&f.0).map(|c| c.0.to_owned()))
     }
 
-    /// Whether values can be converted to `other`, which needs the same dimension and the same currency.
+    /// Whether values can be converted to `other`, which requires the same dimension and the same currency.
     pub fn same_dimension(&self, other: &Self) -> bool {
         self.dimension == other.dimension && (self.dimension[6] == 0 || self.currency() == other.currency())
     }
 
-    /// `(factor, shift)` with `value in other = value in self * factor + shift`.
+    /// Returns `(factor, shift)` such that `value in other = value in self * factor + shift`.
     pub fn conversion(&self, other: &Self) -> Result<(f64, f64), String> {
         self.factor(other).map(|_| self.affine_to(other))
     }
 
-    /// Like [`Self::conversion`], for two units that are known to have the same dimension.
+    /// Like [`Self::conversion`], but for two units that are known to have the same dimension.
     pub(crate) fn affine_to(&self, other: &Self) -> (f64, f64) {
         (self.scale / other.scale, (self.offset - other.offset) / other.scale)
     }
@@ -144,7 +148,7 @@ impl Unit {
         Ok(self.scale / other.scale)
     }
 
-    /// The dimension as text in base units, like `kg*m^2/s^3`.
+    /// The dimension as text in base units, e.g. `kg*m^2/s^3`.
     pub fn kind(&self) -> String {
         if self.is_dimensionless() {
             return "a plain number".into();
@@ -155,15 +159,15 @@ impl Unit {
         parse::text(&factors.into_iter().filter(|f| f.1 != 0).collect::<Vec<_>>())
     }
 
-    /// The unit of a product. `degC` and `degF` count as differences.
+    /// The unit of a product, in which `degC` and `degF` are treated as temperature differences.
     ///
     /// # Errors
-    /// If the currencies differ or an exponent is too large.
+    /// Returns an error if the currencies differ or if an exponent is too large.
     pub fn times(&self, other: &Self) -> Result<Self, String> {
         self.product(other, 1)
     }
 
-    /// The unit of a quotient, with the rules of [`Unit::times`].
+    /// The unit of a quotient, by the same rules as [`Unit::times`].
     pub fn per(&self, other: &Self) -> Result<Self, String> {
         self.product(other, -1)
     }
@@ -172,14 +176,15 @@ impl Unit {
         let mut factors = self.difference().factors();
         factors.extend(other.difference().factors().into_iter().map(|(s, e)| (s, sign * e)));
         let merged = parse::merge(&factors)
-            .ok_or_else(|| format!("the product of `{self}` and `{other}` has too high a power"))?;
+            .ok_or_else(|| format!("an exponent in the product of `{self}` and `{other}` is too large"))?;
         Self::composed(&merged, None)
     }
 
-    /// The unit of a power, and the factor for the number: `m2 ^ 0.5` gives (`m`, 1), and `(kJ/kg) ^ 0.5` gives (`m/s`, √1000).
+    /// The unit of a power, and the factor by which the number must be multiplied: `m2 ^ 0.5` gives (`m`, 1), and
+    /// `(kJ/kg) ^ 0.5` gives (`m/s`, √1000).
     ///
     /// # Errors
-    /// If an exponent would not be a whole number.
+    /// Returns an error if an exponent of the result is not a whole number.
     pub fn power(&self, n: f64) -> Result<(Self, f64), String> {
         let whole = |e: f64| {
             let r = (e * n).round();
@@ -189,7 +194,7 @@ impl Unit {
         let factors: Option<Vec<Factor>> =
             unit.factors().into_iter().map(|(s, e)| whole(f64::from(e)).map(|e| (s, e))).collect();
         if let Some(factors) = factors {
-            let merged = parse::merge(&factors).ok_or_else(|| format!("`{self}` ^ {n} has too high a power"))?;
+            let merged = parse::merge(&factors).ok_or_else(|| format!("an exponent of `{self}` ^ {n} is too large"))?;
             return Ok((Self::composed(&merged, None)?, 1.0));
         }
         let fail = || format!("`{self}` ^ {n} is not a unit");
@@ -203,15 +208,17 @@ impl Unit {
         Ok((Self::composed(&base, None)?, unit.scale.powf(n)))
     }
 
-    /// The preferred unit of an integral over time: W → kWh, K → K*h, `W*EUR/MWh` → EUR, `m3/h` → m3, 1 → h. The factor for
-    /// the number is `unit.times(&Unit::second())?.factor(&integral)`. `degC` and `degF` count as differences.
+    /// The preferred unit of a time integral: kWh for W, K*h for K, EUR for `W*EUR/MWh`, m3 for `m3/h`, and h for 1.
+    /// The factor by which the number must be multiplied is `unit.times(&Unit::second())?.factor(&integral)`. In
+    /// integrals, `degC` and `degF` are treated as temperature differences.
     pub fn integral(&self) -> Result<Self, String> {
         let product = self.times(&Self::second())?;
         if product.text == "s" { Self::parse("h") } else { Ok(product.preferred()) }
     }
 
-    /// The unit in which to print a result. Simple units (`kW`, `EUR/MWh`, `m3/h`) are unchanged. Others become kWh for
-    /// energy, the currency for money, `1` for plain numbers, kg for `kg*h/s`, and mbar*h for `mbar*s`.
+    /// The unit in which to print a result. Simple units (`kW`, `EUR/MWh`, `m3/h`) are unchanged. Other units become
+    /// kWh for energy, the currency for money, `1` for plain numbers, and are simplified otherwise: `kg*h/s` becomes
+    /// kg, and `mbar*s` becomes mbar*h.
     #[must_use]
     pub fn preferred(&self) -> Self {
         let factors = self.factors();
@@ -236,7 +243,7 @@ impl Unit {
         collapsed(&factors).and_then(|f| Self::composed(&f, None).ok()).unwrap_or_else(|| self.clone())
     }
 
-    /// The factors of the unit. The text of every `Unit` can be parsed again.
+    /// The factors of the unit, parsed from its text. The text of every `Unit` can be parsed.
     fn factors(&self) -> Vec<Factor> {
         parse::factors(&self.text).unwrap_or_default()
     }
@@ -254,7 +261,7 @@ impl fmt::Display for Unit {
     }
 }
 
-/// Merges factors of the same dimension (into `h` for times). They may cancel.
+/// Merges factors of the same dimension, which may cancel. Factors of time are merged into `h`.
 fn collapsed(factors: &[Factor]) -> Option<Vec<Factor>> {
     let time = Unit::second().dimension;
     let mut out: Vec<(Dimension, Factor)> = Vec::new();

@@ -1,4 +1,4 @@
-//! The layers: a folder imports only folders below it, and no files import each other in a circle.
+//! Tests of the module structure: a module imports only from lower layers, and no files import each other in a circle.
 
 #[path = "architecture/files.rs"]
 mod files;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use files::Crate;
 
-/// Modules of the library, lowest layer first. A module may import from lower layers and from itself.
+/// Modules of the library, lowest layer first. A module may import only from lower layers and from itself.
 const LAYERS: &[&[&str]] = &[
     &["error", "stats"],
     &["disk", "units"],
@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["ops"],
 ];
 
-/// Finer rules: (module, what it must not import).
+/// Additional rules: each pair is a module and another module that it must not import.
 const NEVER: &[(&str, &str)] = &[
     ("learn", "value"),
     ("value", "learn"),
@@ -53,7 +53,7 @@ fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-/// The sources of all crates.
+/// The source files of all crates.
 fn all_sources() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
@@ -64,8 +64,8 @@ fn all_sources() -> Vec<PathBuf> {
     files
 }
 
-/// Top-level modules named by `crate::x` paths in `text`, also in lists over several lines, with their lines; comments
-/// left out.
+/// Top-level modules that `text` imports by `crate::x` paths, each with its line number. Import lists may span several
+/// lines. Comments are ignored.
 fn imports(text: &str) -> Vec<(usize, String)> {
     let code: String = text.lines().map(|l| l.split("//").next().unwrap_or("").to_owned() + "\n").collect();
     let mut found = Vec::new();
@@ -84,7 +84,7 @@ fn imports(text: &str) -> Vec<(usize, String)> {
                 c if begins && !c.is_whitespace() => add(start + i),
                 _ => {}
             }
-            // a member of the list itself, not of a list in it
+            // only direct members of the list count, not those of a nested list
             begins = depth == 1 && (matches!(c, '{' | ',') || begins && c.is_whitespace());
             if depth == 0 {
                 break;
@@ -95,7 +95,7 @@ fn imports(text: &str) -> Vec<(usize, String)> {
 }
 
 #[test]
-fn lists_of_imports_are_read_whole() {
+fn all_members_of_an_import_list_are_found() {
     let text = "use crate::{\n    // crate::no\n    a::{b, c},\n    d,\n};\nuse crate::e::f;\nlet x = crate::{g, h};\n";
     let seen = imports(text);
     let expected = [(3, "a"), (4, "d"), (6, "e"), (7, "g"), (7, "h")];
@@ -107,7 +107,7 @@ fn first_word(text: &str) -> String {
 }
 
 #[test]
-fn imports_only_go_down() {
+fn modules_import_only_from_lower_layers() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&src, &mut files);
@@ -116,9 +116,9 @@ fn imports_only_go_down() {
     for file in &files {
         let relative = file.strip_prefix(&src).unwrap();
         let module = first_word(relative.components().next().unwrap().as_os_str().to_str().unwrap());
-        // the binary and the crate root stand above all layers
+        // the binary and the crate root may import from every layer
         let Some(here) = layer(&module) else {
-            assert!(["main", "lib", "cli"].contains(&module.as_str()), "{module} has no layer: name it in LAYERS");
+            assert!(["main", "lib", "cli"].contains(&module.as_str()), "{module} has no layer: add it to LAYERS");
             continue;
         };
         for (line, import) in imports(&fs::read_to_string(file).unwrap()) {
@@ -129,12 +129,12 @@ fn imports_only_go_down() {
             }
         }
     }
-    assert!(seen > 50, "the test reads imports: {seen}");
+    assert!(seen > 50, "the test found too few imports: {seen}");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
-fn only_the_gpu_is_unsafe() {
+fn only_the_gpu_backend_contains_unsafe_code() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut wrong, mut seen) = (Vec::new(), 0);
     for file in &all_sources() {
@@ -148,28 +148,28 @@ fn only_the_gpu_is_unsafe() {
             wrong.push(relative.display().to_string());
         }
     }
-    assert!(seen > 5, "the test sees unsafe code: {seen}");
+    assert!(seen > 5, "the test found too little unsafe code: {seen}");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
-fn every_file_is_one_noun() {
+fn no_file_is_longer_than_600_lines() {
     let long: Vec<String> = all_sources()
         .iter()
         .map(|f| (fs::read_to_string(f).unwrap().lines().count(), f))
         .filter(|(n, _)| *n > 600)
         .map(|(n, f)| format!("{n} {}", f.display()))
         .collect();
-    assert!(long.is_empty(), "split these: {long:#?}");
+    assert!(long.is_empty(), "these files are too long: {long:#?}");
 }
 
 #[test]
-fn only_the_rim_prints_or_reads_the_clock() {
+fn only_permitted_modules_print_or_read_the_clock_and_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut wrong = Vec::new();
     for file in &all_sources() {
         let relative = file.strip_prefix(root).unwrap();
-        // as `src` and `crates/NAME/src` contain them
+        // paths of files in `src` are relative to that folder, and all other paths to the repository
         let relative = relative.strip_prefix("src").unwrap_or(relative).to_str().unwrap().to_owned();
         let text = fs::read_to_string(file).unwrap();
         let text = text.split("#[cfg(test)]").next().unwrap();
@@ -191,13 +191,13 @@ fn only_the_rim_prints_or_reads_the_clock() {
 }
 
 #[test]
-fn files_do_not_import_each_other_in_a_circle() {
+fn no_files_import_each_other_in_a_circle() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for src in ["src", "crates/kernels/src"] {
         let modules = Crate::read(&root.join(src));
         let imports: usize = modules.imports().values().map(|i| i.len()).sum();
-        assert!(imports > 20, "the test sees the imports of {src}: {imports}");
+        assert!(imports > 20, "the test found too few imports in {src}: {imports}");
         let circles = modules.circles();
-        assert!(circles.is_empty(), "circles of files: {circles:#?}");
+        assert!(circles.is_empty(), "these files import each other in a circle: {circles:#?}");
     }
 }

@@ -1,4 +1,5 @@
-//! Seeded mistakes (CLI-2): each is one small edit of valid files, and `check` must report its line and a help.
+//! Tests of `check` on seeded mistakes (CLI-2). Each mistake is one small edit of a valid file, and `check` must report
+//! its line with a helpful hint.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -14,13 +15,13 @@ const STOCK: &str = "data/stock/twin.toml";
 const SUMMER: &str = "scenarios/datacenter/summer.toml";
 const ORDERS: &str = "scenarios/stock/orders.toml";
 
-/// An edit, the place at which its fault must be reported, and words that the help must contain.
+/// A mistake in a file, the place at which it must be reported, and words that the help must contain.
 struct Mistake {
     file: &'static str,
     find: &'static str,
     write: &'static str,
-    /// Text on the line on which the fault must be reported. If empty, the fault must be on the line of the edit; if
-    /// `1`, on the first line.
+    /// Text on the line on which the fault must be reported. If `at` is empty, the fault must be reported on the line
+    /// of the edit. If `at` is `1`, the fault must be reported on the first line of the file.
     at: &'static str,
     help: &'static [&'static str],
 }
@@ -160,7 +161,7 @@ const MISTAKES: &[Mistake] = &[
     m(TWIN, "blocks  = \"7d\"", "blocks  = \"120d\"", "", &["window"]),
     // Scenarios.
     m(SUMMER, "twin          = \"datacenter\"", "twin          = \"datacentre\"", "", &["datacenter"]),
-    m(SUMMER, "2024-07-15T00:00:00Z", "2023-07-15T00:00:00Z", "", &["the log runs from"]),
+    m(SUMMER, "2024-07-15T00:00:00Z", "2023-07-15T00:00:00Z", "", &["the log covers"]),
     m(SUMMER, "length        = \"7d\"", "length        = \"300d\"", "", &["shorten"]),
     m(SUMMER, "length        = \"7d\"", "length        = \"5min\"", "", &["length = \"7d\""]),
     m(SUMMER, "particles     = 50", "particles     = 0", "", &["particles = 20"]),
@@ -225,7 +226,7 @@ fn main_dir() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A new folder with valid files and logs.
+/// A new project folder with valid configuration files and logs.
 fn project() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for file in [TWIN, STOCK, SUMMER, ORDERS] {
@@ -290,7 +291,7 @@ fn faults(dir: &Path) -> (Value, Option<i32>) {
 }
 
 fn line_of(text: &str, part: &str) -> u64 {
-    let at = text.find(part).unwrap_or_else(|| panic!("`{part}` is not in the file"));
+    let at = text.find(part).unwrap_or_else(|| panic!("`{part}` was not found in the file"));
     text[..at].matches('\n').count() as u64 + 1
 }
 
@@ -346,11 +347,11 @@ fn seeded_mistakes_are_reported_on_their_line_with_help() {
     assert!(n >= 60);
     assert!(
         lines * 100 >= n * 95 && helps * 100 >= n * 90,
-        "of {n} mistakes, {lines} are reported on the right line and {helps} with the right help"
+        "of {n} mistakes, only {lines} are reported on the right line and {helps} with the right help"
     );
 }
 
-/// Commands that read the file with a mistake.
+/// Commands that read `file` and must therefore report its mistakes.
 fn readers(file: &str) -> &'static [&'static [&'static str]] {
     match file {
         TWIN => &[&["fit", "data/datacenter"], &["control", "data/datacenter"]],
@@ -369,7 +370,7 @@ fn all_commands_report_the_same_faults() {
         std::fs::write(&path, valid.replacen(mistake.find, mistake.write, 1)).unwrap();
         let (document, _) = faults(dir.path());
         let text = |f: &Value, key: &str| f[key].as_str().unwrap().to_owned();
-        // faults of the log are data errors of the commands that read it
+        // faults in the log are left out, because other commands report them as data errors
         let errors: Vec<&Value> = document["faults"]
             .as_array()
             .unwrap()
@@ -398,7 +399,7 @@ fn all_commands_report_the_same_faults() {
     }
 }
 
-/// Number of leading lines that the text and its replacement have in common; the edit is after them.
+/// Number of leading lines that a text and its replacement have in common, and that therefore precede the edit.
 fn common_lines(find: &str, write: &str) -> u64 {
     find.lines().zip(write.lines()).take_while(|(a, b)| a == b).count() as u64
 }
@@ -455,7 +456,7 @@ fn an_exclusive_lower_bound_is_shown_as_above_zero() {
 }
 
 #[test]
-fn text_and_json_output_agree() {
+fn text_output_contains_the_fields_of_json_output() {
     let dir = project();
     let path = dir.path().join(SUMMER);
     let text = std::fs::read_to_string(&path).unwrap();
@@ -474,7 +475,7 @@ fn text_and_json_output_agree() {
 }
 
 #[test]
-fn a_choice_with_default_settings_can_be_written_as_its_name_alone() {
+fn a_planner_or_controller_with_default_settings_can_be_written_as_its_name() {
     let dir = project();
     let path = dir.path().join(SUMMER);
     let valid = std::fs::read_to_string(&path).unwrap();
@@ -564,7 +565,7 @@ fn init_writes_files_that_pass_check_and_does_not_overwrite() {
     assert_eq!(std::fs::read_to_string(root.join("data/plant1/twin.toml")).unwrap(), twin);
 }
 
-/// `init` makes a twin that passes `check` from every shared Parquet file.
+/// From every Parquet file in `shared/`, `init` creates a twin that passes `check`.
 #[test]
 fn init_accepts_every_real_log() {
     let shared = std::env::var_os("TWINOPT_SHARED").map_or_else(|| main_dir().join("../shared"), PathBuf::from);
@@ -591,7 +592,7 @@ fn init_accepts_every_real_log() {
     }
 }
 
-/// The committed JSON Schemas are those of the types; `UPDATE=1` rewrites them.
+/// The committed JSON Schemas equal those generated from the types. `UPDATE=1` rewrites them.
 #[test]
 fn json_schemas_are_up_to_date() {
     let schemas = [

@@ -1,4 +1,4 @@
-//! `twinopt control` and `twinopt advise`: the built binary, with a plant that the test simulates.
+//! Tests of `twinopt control` and `twinopt advise`: the built binary controls a plant that the test simulates.
 
 mod room;
 
@@ -21,7 +21,7 @@ particles = 1
 planner.icem = { population = 8, iterations = 2 }
 "#;
 
-/// A fitted room whose twin has an `[mpc]` table that ends with `more`.
+/// A project with a fitted room whose twin has an `[mpc]` table that ends with the lines `more`.
 fn room(more: &str) -> Room {
     let room = Room::fitted();
     let text = room.text("data/room/twin.toml");
@@ -36,7 +36,7 @@ fn describe(dt: f64) -> Value {
     }})
 }
 
-/// A running `twinopt control`.
+/// A running process of `twinopt control`.
 struct Loop {
     child: Child,
     input: Option<ChildStdin>,
@@ -75,7 +75,7 @@ impl Loop {
     }
 }
 
-/// A simulation of the room.
+/// A simulation of the room that `twinopt control` controls.
 struct Plant {
     temp: f64,
     outdoor: f64,
@@ -118,7 +118,7 @@ fn flags(answer: &Value) -> Vec<&str> {
     answer["flags"].as_array().map_or_else(Vec::new, |list| list.iter().map(|f| f.as_str().unwrap()).collect())
 }
 
-/// The line with the malformation number `kind`.
+/// A damaged copy of `line`. The number `kind` selects one of 20 kinds of damage.
 fn malformed(line: &Value, kind: usize) -> Vec<u8> {
     let mut bad = line.clone();
     let text = line.to_string();
@@ -183,7 +183,7 @@ fn every_line_is_answered_even_if_a_fifth_are_malformed() {
         assert!(summary["flags"][kind].as_u64() > Some(0), "{kind}: {summary:#}");
     }
     assert_eq!(summary["kpi_means"]["reward"], 1.0);
-    assert_eq!(ended.stdout, "", "there is more output than the answers");
+    assert_eq!(ended.stdout, "", "there must be no output after the last answer");
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn shadow_mode_answers_with_the_plants_own_controls_and_its_log_can_be_fitted() 
     assert!(ended.stderr.contains("ms per answer"), "{}", ended.stderr);
 
     let quality = room.run(&["inspect", "data/room", "--json", "--quiet"]).expect(0).document();
-    assert_eq!(quality["grid_steps"], room::ROWS + 40, "the new rows extend the log");
+    assert_eq!(quality["grid_steps"], room::ROWS + 40, "the log must contain the new rows");
     let file = std::fs::File::open(&loop_log).unwrap();
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     let names: Vec<String> = reader.schema().fields().iter().map(|f| f.name().clone()).collect();
@@ -260,7 +260,7 @@ fn shadow_mode_answers_with_the_plants_own_controls_and_its_log_can_be_fitted() 
     assert_eq!(names, expected);
     let batch = reader.build().unwrap().next().unwrap().unwrap();
     let known = |name: &str| batch.num_rows() - batch.column_by_name(name).unwrap().null_count();
-    // the first step is for settling, and the KPIs of the last step were not sent
+    // the first step has no plan because the loop is settling, and the KPIs of the last step were not sent
     assert_eq!([known("planned_heater_kw"), known("power_kw"), known("heater_kw")], [39, 39, 40]);
 }
 
@@ -302,12 +302,13 @@ fn fallback_levels_follow_in_order_and_planning_resumes() {
     }
     lines.end().expect(0);
     let runs: Vec<(&str, usize)> = levels.chunk_by(|a, b| a == b).map(|run| (run[0].as_str(), run.len())).collect();
-    // predictions replace a missing state for the control horizon of 6 steps, which is also the length of the last plan
+    // predictions replace a missing state for 6 steps (the horizon), and then the last plan is used for its remaining 5
+    // steps
     assert_eq!(runs, [("settle", 4), ("plan", 12), ("last_plan", 5), ("safe", 9), ("plan", 10)]);
 }
 
 #[test]
-fn carried_states_and_unapplied_controls_do_not_mislead_plans() {
+fn plans_stay_plausible_after_missing_states_and_implausible_applied_controls() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);
     lines.send(describe(3600.0).to_string().as_bytes());
@@ -334,14 +335,14 @@ fn carried_states_and_unapplied_controls_do_not_mislead_plans() {
 }
 
 #[test]
-fn without_safe_policy_and_baseline_the_controls_are_held() {
+fn without_a_safe_policy_and_a_baseline_the_controls_are_held() {
     let room = room("settle = 1\n");
     let mut lines = Loop::start(&room, &[]);
     lines.send(describe(3600.0).to_string().as_bytes());
     let line = |k: u64, temp: f64| json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 }, "applied": { "heater_kw": 4.0 } });
     assert_eq!(decided_by(&lines.ask(&line(0, 21.0))), "settle");
     assert_eq!(decided_by(&lines.ask(&line(1, 21.0))), "plan");
-    // far outside the range of the log
+    // 45 °C is far outside the range of the log
     let answer = lines.ask(&line(2, 45.0));
     assert_eq!(
         (decided_by(&answer), answer["support"].as_str(), answer["u"]["heater_kw"].as_f64()),
@@ -354,11 +355,11 @@ fn without_safe_policy_and_baseline_the_controls_are_held() {
     }
     let answer = lines.ask(&line(2, 45.0));
     assert_eq!((decided_by(&answer), answer["support"].as_str()), ("plan", Some("outside")));
-    lines.end().expect(0).says(&["has not described itself"]);
+    lines.end().expect(0).says(&["has not sent a description"]);
 }
 
 #[test]
-fn a_plant_with_a_shorter_step_is_planned_at_the_steps_of_the_twin() {
+fn a_plant_with_a_shorter_step_gets_one_plan_per_step_of_the_twin() {
     let room = room("settle = 2\n");
     let mut lines = Loop::start(&room, &[]);
     lines.send(describe(1200.0).to_string().as_bytes());
@@ -367,9 +368,9 @@ fn a_plant_with_a_shorter_step_is_planned_at_the_steps_of_the_twin() {
         let answer = lines.ask(&json!({ "k": k, "obs": { "room_temp_c": temp, "outdoor_temp_c": 5.0 } }));
         let heat = answer["u"]["heater_kw"].as_f64().unwrap();
         assert_eq!(decided_by(&answer), if k < 6 { "settle" } else { "plan" }, "{k}");
-        assert!(k % 3 == 0 || heat == last, "{k}: the control must not change between steps of the twin");
+        assert!(k % 3 == 0 || heat == last, "line {k}: the control must not change between two steps of the twin");
         last = heat;
-        // the step is a third of an hour
+        // one step of the plant is a third of an hour
         temp += (0.08 * (5.0 - temp) + 0.35 * heat) / 3.0;
     }
     lines.end().expect(0);
@@ -390,7 +391,7 @@ fn an_invalid_description_does_not_stop_a_running_loop() {
         }
         let answer = lines.ask(&plant.line());
         assert_eq!(flags(&answer), if k == 4 || k == 6 { vec!["describe"] } else { vec![] }, "{k}");
-        assert_eq!(decided_by(&answer), if k == 0 { "settle" } else { "plan" }, "{k}: the run must continue");
+        assert_eq!(decided_by(&answer), if k == 0 { "settle" } else { "plan" }, "line {k}: the run must continue");
         plant.step(&answer);
     }
     let ended = lines.end().expect(0);
@@ -432,7 +433,7 @@ fn malformed_lines_do_not_count_as_settling_steps() {
         plant.step(&answer);
     }
     lines.end().expect(0);
-    // the three valid lines before the first plan are 0, 6 and 7
+    // the first plan needs three valid lines before it, which are lines 0, 6 and 7
     assert_eq!(levels.iter().position(|r| r == "plan"), Some(8), "{levels:?}");
 }
 
@@ -475,10 +476,10 @@ fn an_existing_log_is_never_overwritten() {
     for more in [&[][..], &["--shadow"]] {
         let args = [&["control", "data/room", "--log", file.to_str().unwrap()], more].concat();
         let ended = room.run(&args).expect(73);
-        assert!(ended.stderr.contains("name another file"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("choose another file name"), "{}", ended.stderr);
         assert_eq!(ended.stdout, "");
     }
-    assert!(std::fs::read(room.log_file()).unwrap() == own, "the plant's own log has changed");
+    assert!(std::fs::read(room.log_file()).unwrap() == own, "the log of the plant must not change");
     let ended = room.run(&["control", "data/room", "--log", "nowhere/loop.parquet"]).expect(74);
     assert!(ended.stderr.contains("its folder does not exist") && ended.stdout.is_empty(), "{}", ended.stderr);
 }
@@ -525,8 +526,8 @@ fn advice_from_implausible_rows_has_a_warning() {
 
 #[test]
 fn advice_on_levels_is_evaluated_by_their_orders() {
-    // the position is always 0, so the order is the level of 6 to 8 kW, which is more than the 3 kW at the end of the
-    // log
+    // the position is always 0, so the order equals the level. The level is between 6 and 8 kW, which is more than the
+    // 3 kW at the end of the log
     let room = room("base_stock = [{ order = 'heat', position = '0 * heat', level = [6, 8] }]\n");
     let advice = room.run(&["advise", "data/room", "--json", "--quiet", "--allow-extrapolation"]).expect(0).document();
     let heat = &advice["controls"][0];
@@ -542,7 +543,8 @@ fn a_plan_that_exceeds_its_budget_is_still_used() {
     let (spec, _) = check_twin(&room.path("data/room")).unwrap();
     let source = plant::read(spec, twinopt::compute::cpu(), &|_| ()).unwrap();
     let plant = plant::open_published(source, &Registry::open(room.path("models/room")), &|_| ()).unwrap();
-    // 20 answers of the loop with a clock that advances by `pace` at every reading, and the number of readings
+    // returns 20 answers of the loop and the number of clock readings, for a clock that advances by `pace` at every
+    // reading
     let answers = |pace: Option<u64>| -> (Vec<Answer>, u64) {
         let readings = Arc::new(AtomicU64::new(0));
         let count = readings.clone();
@@ -565,8 +567,8 @@ fn a_plan_that_exceeds_its_budget_is_still_used() {
     for answers in [&free, &late] {
         assert!(answers[1..].iter().all(|a| a.decided_by == FallbackLevel::Plan), "{answers:?}");
     }
-    // Each of the 19 plans reads the clock at its start and after each of its two iterations, or only after the first
-    // one if the time is up then.
+    // Each of the 19 plans reads the clock at its start and after each of its two iterations. If the time is up after
+    // the first iteration, there is no second iteration.
     assert_eq!((none, all, few), (0, 3 * 19, 2 * 19));
-    assert_ne!(late, free, "the second iteration must change the plan");
+    assert_ne!(late, free, "without the second iteration, the plan must be different");
 }

@@ -30,7 +30,8 @@ fn a_gpu_conforms_if_there_is_one() {
     }
 }
 
-/// Largest difference between a component of the reference's gradients and the finite difference of its values.
+/// Largest difference between a gradient component of the reference implementation and the finite difference of its
+/// values.
 fn reference_gradients() -> f64 {
     let gp = Gp::new(Family::Matern52, 12, 2, 13);
     let value = |logs: &[f64]| {

@@ -1,4 +1,4 @@
-//! End-to-end runs on a small log: from Parquet to the report, with identical bytes every time.
+//! End-to-end tests on a small log, from the Parquet file to the report. Every run must produce identical bytes.
 
 mod room;
 
@@ -13,7 +13,7 @@ use twinopt::results::{LimitKind, Results};
 
 const FILES: [&str; 5] = ["index.html", "kpi.csv", "provenance.json", "results.json", "runs.parquet"];
 
-/// The median of `signal` at every step of a case.
+/// The median of `signal` over all particles, at every step of a case.
 fn path(room: &Room, scenario: &str, case: &str, signal: &str) -> Vec<f64> {
     let file = File::open(room.path("reports/room/runs.parquet")).unwrap();
     let mut values = Vec::new();
@@ -40,7 +40,7 @@ fn fit_run_and_report_turn_a_log_into_a_report() {
     assert!(run.stdout.contains("planned") && run.stderr.contains("report: "), "{run:?}");
     assert!(
         !run.stderr.contains("fitting") && !run.stderr.contains("no model"),
-        "the stored model loads: {}",
+        "`run` must use the stored model: {}",
         run.stderr
     );
     assert_eq!(room.outputs().keys().collect::<Vec<_>>(), FILES);
@@ -53,7 +53,8 @@ fn fit_run_and_report_turn_a_log_into_a_report() {
     let at_horizon = |s: &&twinopt::results::Score| s.model == "linear" && s.horizon == results.model.horizon;
     let scores: Vec<_> = results.model.scores.iter().filter(at_horizon).collect();
     assert!(!scores.is_empty() && scores.iter().all(|s| s.skill > 0.5), "{scores:?}");
-    // The steady-state gain of the plant is 0.35 K/h per kW divided by a loss of 8 % per hour.
+    // The steady-state gain of the plant is 0.35 K/h per kW divided by a heat loss of 8 % per hour, which is 4.4 K per
+    // kW.
     let response = results.model.responses.iter().find(|r| r.signal == "room_temp" && r.control == "heat").unwrap();
     assert!((3.0..6.0).contains(&response.gain), "{}", response.gain);
     // Every controller respects the hard limits and the move limits.
@@ -67,7 +68,7 @@ fn fit_run_and_report_turn_a_log_into_a_report() {
         assert!(heat.iter().all(|v| (0.0..=8.0).contains(v)));
         assert!(heat.windows(2).all(|w| (w[1] - w[0]).abs() <= 1.0 + 1e-9), "{heat:?}");
     }
-    // There is no sum over the year, because the PID case is in only two of three scenarios.
+    // There is no annual total, because the PID case is in only two of the three scenarios.
     assert!(results.annual.is_empty(), "{:?}", results.annual.iter().map(|a| &a.case).collect::<Vec<_>>());
     assert!(room.text("reports/room/index.html").contains("</html>"));
     assert!(room.text("reports/room/kpi.csv").lines().count() > 9);
@@ -118,19 +119,27 @@ fn identical_inputs_give_identical_bytes_on_one_or_two_threads() {
         assert_eq!(differing(outputs, &runs[0].1), Vec::<String>::new());
     }
 
-    // The outputs are the same without a separate `fit`.
+    // The outputs are the same if `run` fits the model itself, without a separate `fit` before.
     let room = Room::new();
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
-    assert_eq!(differing(&room.outputs(), &runs[0].1), Vec::<String>::new(), "a stored model equals the one in memory");
+    assert_eq!(
+        differing(&room.outputs(), &runs[0].1),
+        Vec::<String>::new(),
+        "a stored model must give the same outputs as a model in memory"
+    );
 
-    // In the same project, run again, fit again, and run with another seed.
+    // In the same project, repeating `run` or `fit` does not change the outputs, but another seed does.
     let room = Room::fitted();
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
     assert_eq!(differing(&room.outputs(), &runs[0].1), Vec::<String>::new());
     room.run(&["fit", "data/room", "--quiet"]).expect(0);
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
-    assert_eq!(differing(&room.outputs(), &runs[0].1), Vec::<String>::new(), "an equal model has the same version");
+    assert_eq!(
+        differing(&room.outputs(), &runs[0].1),
+        Vec::<String>::new(),
+        "fitting an identical model again must not change its version"
+    );
     let seeded = room.run(&["run", "scenarios/room", "--seed", "9"]).expect(0);
-    assert!(!seeded.stderr.contains("fitting"), "another seed of a run does not refit the model: {}", seeded.stderr);
+    assert!(!seeded.stderr.contains("fitting"), "another seed of a run must not refit the model: {}", seeded.stderr);
     assert_eq!(differing(&room.outputs(), &runs[0].1), FILES);
 }

@@ -1,5 +1,5 @@
-//! Code that the benches share: clocks, the peak performance of the processor, and peers.
-#![allow(dead_code, reason = "no bench uses everything")]
+//! Code that the benchmarks share: clocks, the peak performance of the processor, and runs of reference libraries.
+#![allow(dead_code, reason = "no benchmark uses all functions of this module")]
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -16,24 +16,24 @@ pub fn peers(args: &mut Vec<String>) -> Option<PathBuf> {
     match folder.canonicalize() {
         Ok(absolute) => Some(absolute),
         Err(e) => {
-            println!("{}: {e}; peers are skipped", folder.display());
+            println!("{}: {e}; the reference libraries are skipped", folder.display());
             None
         }
     }
 }
 
-/// A peer: a Python script in the folder of peers, and its arguments.
+/// A benchmark of a reference library: a Python script and its arguments.
 pub struct Peer<'a> {
     pub name: &'a str,
-    /// Folder of its Python environment: `v1`, or `v2` for mbrl-lib.
+    /// Folder of the Python environment in which the script runs: `v1`, or `v2` for mbrl-lib.
     pub environment: &'a str,
     pub script: &'a str,
     pub arguments: &'a str,
 }
 
 impl Peer<'_> {
-    /// Runs the script on `threads` threads and returns the numbers `fields` of the line that it prints. Prints the reason if
-    /// there is no such line.
+    /// Runs the script on `threads` threads and returns the values of `fields` in the JSON line that it prints. If the
+    /// script fails, prints the reason and returns `None`.
     pub fn run<const N: usize>(&self, folder: &Path, threads: usize, fields: [&str; N]) -> Option<[f64; N]> {
         let output = Command::new(folder.join(self.environment).join("bin/python"))
             .current_dir(folder)
@@ -59,7 +59,7 @@ impl Peer<'_> {
     }
 }
 
-/// CPU seconds of all running threads, or wall-clock seconds if the system does not report them.
+/// CPU time of all running threads in seconds, or wall-clock time if the system does not report CPU time.
 pub fn cpu_s() -> f64 {
     let nanos = |task: std::fs::DirEntry| {
         let schedstat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
@@ -77,7 +77,8 @@ pub fn wall_s() -> f64 {
     START.elapsed().as_secs_f64()
 }
 
-/// Seconds per call in the fastest of some rounds. A round takes at least half a second, because the clock is coarse.
+/// Time per call in seconds, in the fastest of `rounds` rounds. A round takes at least half a second, because the clock
+/// is coarse.
 pub fn best(rounds: usize, clock: fn() -> f64, mut call: impl FnMut()) -> f64 {
     let round = |_| {
         let (start, mut calls) = (clock(), 0.0);
@@ -93,7 +94,7 @@ pub fn best(rounds: usize, clock: fn() -> f64, mut call: impl FnMut()) -> f64 {
     (0..rounds).map(round).fold(f64::INFINITY, f64::min)
 }
 
-/// GFLOP/s of one core in independent multiply-adds on registers.
+/// Peak performance of one core in GFLOP/s, measured with independent multiply-add operations on registers.
 pub fn peak() -> f64 {
     const ROUNDS: usize = 200_000;
     struct Busy;

@@ -1,9 +1,11 @@
-//! Checks and times every device of this machine: `cargo run --release --example device_check [-- --quick] [OPERATION]`.
+//! Checks and times the numerical operations on every device of this machine. The command is `cargo run --release
+//! --example device_check -- [--quick] [OPERATION]`.
 //!
-//! First, every operation is compared with plain loops in f64, on the processor and on the GPU, regardless of size.
-//! Then, unless `--quick` is given, both devices are timed at realistic sizes; the error in this table is the distance
-//! between GPU and processor. Without a GPU, only times are printed. The exit status is 1 if an error exceeds its
-//! tolerance. The binary can be copied to another machine and run there without the repository.
+//! First, the results of every operation on the processor and on the GPU are compared with plain loops in f64. Then,
+//! unless `--quick` is given, both devices are timed at realistic sizes. The error in the second table is the distance
+//! between the results of the GPU and of the processor. Without a GPU, the second table contains only times. The exit
+//! status is 1 if an error exceeds its tolerance. The binary can be copied to another machine and run there without the
+//! repository.
 
 mod conformance;
 mod timing;
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
     if table.wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints the time of the processor and, if there is a GPU, its time and its distance from the processor.
+/// Prints the time of the processor. If there is a GPU, also prints its time and the distance between both results.
 fn compare(table: &mut Table, timing: &timing::Timing, cuda: Option<&dyn Backend>) {
     let best = |device: &dyn Backend| timing.best(device);
     let cpu = match best(&Cpu) {
@@ -72,7 +74,8 @@ impl Table {
         println!("|---|---|---|--:|--:|---|--:|--:|--:|");
     }
 
-    /// `error`: `None` if nothing was compared. `times`: milliseconds on the processor and on the device.
+    /// Prints a row of the table. `error` is `None` if no results were compared. `times` are the milliseconds on the
+    /// processor and on the device.
     fn row(
         &mut self,
         operation: &str,

@@ -1,4 +1,4 @@
-//! Times of the operations at realistic sizes.
+//! Measures the time of the operations at realistic sizes.
 
 use std::time::Instant;
 
@@ -8,22 +8,22 @@ use twinopt::rng::Key;
 use super::conformance::cases::{Gp, Nets, normals};
 use super::conformance::{DOUBLE, EVIDENCE, SINGLE, wide};
 
-/// A timing whose runs took longer than this in total is not repeated.
+/// An operation is not repeated if its runs took longer than this in total, in milliseconds.
 const MAX_TOTAL_MS: f64 = 3000.0;
 
 type Run = Box<dyn Fn(&dyn Backend) -> Result<(f64, Vec<f64>)>>;
 
-/// One operation at one size.
+/// A timing of one operation at one size.
 pub struct Timing {
     pub operation: &'static str,
     pub size: String,
-    /// Tolerance of the distance between two devices: twice that of one device.
+    /// Tolerance of the distance between the results of two devices, which is twice the tolerance of one device.
     pub tolerance: f64,
     run: Run,
 }
 
 impl Timing {
-    /// Milliseconds of the fastest run, and the result. Up to five runs after the first, which warms up.
+    /// Milliseconds of the fastest run, and the result of the first run. The first run is followed by up to five more.
     pub fn best(&self, device: &dyn Backend) -> Result<(f64, Vec<f64>)> {
         let (mut spent, out) = (self.run)(device)?;
         let mut best = spent;
@@ -76,7 +76,7 @@ fn kernel(n: usize, m: usize) -> Timing {
     }
 }
 
-/// A kernel matrix with noise, computed by the device itself.
+/// A kernel matrix with noise on its diagonal, computed by the device itself.
 fn noisy(device: &dyn Backend, n: usize) -> Result<Vec<f64>> {
     let gp = gp(n, 3);
     let mut a = vec![0.0; n * n];
@@ -136,7 +136,7 @@ fn predict(n: usize, rows: usize) -> Timing {
         run: Box::new(move |device| {
             let (gp, at) = (gp(n, 7), gp(rows, 8));
             let weights = normals(Key::new(9), 3 * n);
-            // the time does not depend on the matrix, so it need not be an inverse
+            // any matrix can serve as the precision, because the time does not depend on its values
             let precision = noisy(device, n)?;
             let functions = gp.functions(&weights, Some(&precision));
             let (mut out, mut variance) = (vec![0.0; 3 * rows], vec![0.0; rows]);

@@ -1,4 +1,4 @@
-//! Checks controllers against the scenario and the log.
+//! Checks controllers against the scenario, the twin and the log.
 
 use super::plant::Plant;
 use super::signals::season;
@@ -7,7 +7,7 @@ use crate::config::{At, ControllerSpec, MpcSpec, ScenarioSpec, TimeSpan};
 use crate::control::{ControllerSettings, LiveSettings};
 use crate::resolve::Faults;
 
-/// The controller of a scenario's case.
+/// Checks the controller of a case of a scenario.
 pub(super) fn controller(
     faults: &mut Faults<'_>,
     scenario: &ScenarioSpec,
@@ -23,7 +23,7 @@ pub(super) fn controller(
     }
 }
 
-/// `[mpc]` of the twin.
+/// Checks the `[mpc]` settings of the twin.
 pub(super) fn live(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     LiveSettings::resolve(faults, plant);
     if let Some(spec) = &plant.spec().mpc {
@@ -31,7 +31,8 @@ pub(super) fn live(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// Checks the horizon against the scenario and the hold-out, and the forecast against the log.
+/// Checks the MPC horizon against the length of the scenario and of the hold-out, and the season of the forecast
+/// against the log.
 fn mpc(faults: &mut Faults<'_>, scenario: Option<&ScenarioSpec>, plant: &Plant<'_>, owner: &str, spec: &MpcSpec) {
     if let Some(horizon) = &spec.horizon {
         reach(faults, scenario, plant, owner, horizon);
@@ -58,20 +59,21 @@ fn reach(
             "{owner}: the horizon {} is longer than the twin's hold-out {}",
             horizon.value, twin.model.holdout.value
         );
-        faults.add("too-long", &horizon.span, message, "shorten `horizon`: the twin is not validated that far");
+        let help = "shorten `horizon`, because the twin is not validated for longer horizons";
+        faults.add("too-long", &horizon.span, message, help);
     } else if *twin.model.horizon < **horizon && !plant.file.damage.any {
         let message = format!(
-            "{owner}: the horizon {} is longer than the control horizon {} up to which the twin is scored",
+            "{owner}: the horizon {} is longer than the control horizon {}, up to which the model is scored",
             horizon.value, twin.model.horizon.value
         );
-        let help = format!("write `horizon = \"{}\"` under `[model]` of the twin, or shorten it here", horizon.value);
+        let help = format!("write `horizon = \"{}\"` under `[model]` of the twin, or shorten this one", horizon.value);
         faults.warn("too-long", &horizon.span, message, help);
     } else if **horizon >= *twin.step {
         plant.whole_steps(faults, horizon, "horizon");
     }
 }
 
-/// A seasonal forecast needs one season of the log before the start.
+/// Checks that the log covers one season before the start of the scenario, which a seasonal forecast needs.
 fn seasonal_past(faults: &mut Faults<'_>, scenario: &ScenarioSpec, plant: &Plant<'_>, owner: &str, spec: &MpcSpec) {
     let Some((first, last)) = plant.log.span() else { return };
     let past = scenario.start.as_millisecond() - first.as_millisecond();

@@ -1,4 +1,4 @@
-//! KPIs, the objective and the economics.
+//! Checks KPIs, the objective and the economics.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ pub(super) fn kpis(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     resolve_prices(faults, plant, &spec.objective);
     if !spec.objective.is_empty() && spec.objective.values().all(|p| **p == 0.0) {
         let place = spec.objective.values().next().map_or(0..0, |p| p.span.clone());
-        faults.warn("no-objective", &place, "every price of the objective is 0", "give at least one KPI a price");
+        faults.warn("no-objective", &place, "all prices in the objective are 0", "give at least one KPI a price");
     }
     if let Some(economics) = &spec.economics {
         self::economics(faults, plant, economics, &units);
@@ -50,7 +50,7 @@ fn economics(faults: &mut Faults<'_>, plant: &Plant<'_>, economics: &At<Economic
     }
     if economics.benefit.is_empty() {
         let message = "`benefit` names no KPI";
-        let help = "name the KPIs in the currency whose decrease is the benefit";
+        let help = "list the KPIs in this currency whose decrease counts as a benefit";
         faults.add("missing-value", &economics.span, message, help);
     }
     let kpis = &plant.spec().kpi;
@@ -65,7 +65,7 @@ fn economics(faults: &mut Faults<'_>, plant: &Plant<'_>, economics: &At<Economic
                 let own = Unit::parse(code).is_ok_and(|money| money.same_dimension(unit));
                 if !own {
                     let message = format!("the benefit `{}` is in `{}`, not in {}", name.value, unit.text, code.value);
-                    let help = "name a KPI in that currency, e.g. the integral of a power times a price";
+                    let help = "use a KPI whose unit is this currency, e.g. the integral of a power times a price";
                     faults.add("unit-mismatch", &name.span, message, help);
                 }
             }
@@ -77,9 +77,9 @@ fn economics(faults: &mut Faults<'_>, plant: &Plant<'_>, economics: &At<Economic
             return;
         }
         let percent = if value.abs() > 1.0 && value.abs() <= 100.0 {
-            format!("write it as a share, not in per cent: `{key} = {}`", short(**value / 100.0))
+            format!("write it as a fraction, not in per cent: `{key} = {}`", short(**value / 100.0))
         } else {
-            format!("write it as a share, like `{key} = {}`", if key == "persistence" { "0.97" } else { "0.08" })
+            format!("write it as a fraction, like `{key} = {}`", if key == "persistence" { "0.97" } else { "0.08" })
         };
         let range = if low < 0.0 { "between -1 and 1" } else { "above 0 and at most 1" };
         faults.add("out-of-range", &value.span, format!("`{key}` must be {range}, but it is {}", value.value), percent);
@@ -92,7 +92,7 @@ fn economics(faults: &mut Faults<'_>, plant: &Plant<'_>, economics: &At<Economic
         let help = "write e.g. `\"10y\"`";
         faults.add("out-of-range", &economics.lifetime.span, message, help);
     } else if economics.lifetime.seconds() < 30.0 * 86_400.0 {
-        let message = format!("a lifetime of {} is too short for a yearly cash flow", economics.lifetime.value);
+        let message = format!("a lifetime of {} is too short for yearly cash flows", economics.lifetime.value);
         faults.add("out-of-range", &economics.lifetime.span, message, "write e.g. `lifetime = \"10y\"`");
     }
     if !(1950..=2150).contains(&*economics.price_base) {

@@ -17,7 +17,7 @@ pub(super) fn log(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     if let Some(failure) = &plant.log.failure {
         let text = match failure {
             Error::NoInput { path, reason } => match path.file_name() {
-                // If no file matches, the reason already names the pattern.
+                // If no file matches, the reason already contains the file pattern.
                 _ if reason.contains("no file matches") => reason.clone(),
                 Some(name) => format!("{}: {reason}", name.to_string_lossy()),
                 None => reason.clone(),
@@ -33,7 +33,7 @@ pub(super) fn log(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let step = &plant.spec().step;
     if let Some(gap) = spec.max_gap.as_ref().filter(|g| !step.span.is_empty() && ***g < **step) {
         let message =
-            format!("`max_gap` {} is shorter than the step {}: every step would count as a gap", gap.value, step.value);
+            format!("`max_gap` {} is shorter than the step {}, so every step would be a gap", gap.value, step.value);
         faults.add("too-short", &gap.span, message, format!("write at least `max_gap = \"{}\"`", step.value));
     }
     let Some(columns) = &plant.log.columns else { return };
@@ -90,7 +90,7 @@ fn time_column(faults: &mut Faults<'_>, plant: &Plant<'_>, name: &At<String>, ti
                 || (!times.is_empty() && !matches!(column.kind, ColumnKind::Time | ColumnKind::Text)) =>
         {
             let message = format!("the time column `{}` contains {}, not times", name.value, contents(column.kind));
-            faults.add("wrong-column", &name.span, message, help("name the column with the time stamps".to_owned()));
+            faults.add("wrong-column", &name.span, message, help("use the column with the time stamps".to_owned()));
         }
         Some(_) => {}
     }
@@ -113,7 +113,7 @@ fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, 
                     let longer = all.iter().find(|c| c.starts_with(column.as_str()) || c.ends_with(column.as_str()));
                     let help = match longer {
                         Some(longer) => format!("did you mean `column = \"{longer}\"`?"),
-                        None => format!("add `column = \"…\"`, one of {}; or `value = …` for a constant", listed(all)),
+                        None => format!("add `column = \"…\"` (one of {}), or `value = …` for a constant", listed(all)),
                     };
                     (format!("the log has no column `{}` for this signal", column.value), help)
                 }
@@ -131,9 +131,9 @@ fn wide_column(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, 
 fn not_numbers(faults: &mut Faults<'_>, place: &Range<usize>, column: &Column, numeric: &[&str]) {
     let message = format!("the column `{}` contains {}, not numbers", column.name, contents(column.kind));
     let help = if numeric.is_empty() {
-        "name a column with numbers".to_owned()
+        "use a column that contains numbers".to_owned()
     } else {
-        format!("name a column with numbers: {}", listed(numeric))
+        format!("use a column that contains numbers: {}", listed(numeric))
     };
     faults.add("wrong-column", place, message, help);
 }
@@ -153,19 +153,19 @@ fn contents(kind: ColumnKind) -> &'static str {
     }
 }
 
-/// Reports signals that read the same column.
+/// Warns about signals that read the same column.
 fn shared_columns(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let mut readers: HashMap<&str, &str> = HashMap::new();
     for signal in plant.signals.values() {
         let Some(column) = &signal.column else { continue };
         if let Some(other) = readers.insert(column.as_str(), signal.name.as_str()) {
             let message = format!("`{other}` and `{}` read the same column `{}`", signal.name.value, column.value);
-            faults.warn("duplicate-column", &column.span, message, "give each signal a column of its own");
+            faults.warn("duplicate-column", &column.span, message, "give each signal its own column");
         }
     }
 }
 
-/// Checks limits against the range of the logged values, in the signal's unit.
+/// Checks the limits of a signal against the range of its logged values, in the unit of the signal.
 fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, column: &At<String>) {
     let Some((min, max)) = plant.log.ranges.get(column.as_str()).copied() else { return };
     let Some(unit) = plant.unit(&signal.name) else { return };
@@ -184,7 +184,7 @@ fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, colum
             let help = match other_unit(&from, unit, (min, max), (low, high)) {
                 Some(hint) => hint,
                 None => {
-                    "correct the limits or the unit: `unit` is the unit of the limits, `column_unit` that of the column"
+                    "correct the limits or the units: `unit` applies to the limits, and `column_unit` to the column"
                         .to_owned()
                 }
             };
@@ -195,13 +195,14 @@ fn ranges(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, colum
             }
         } else if key == "hard" && (min < low || max > high) {
             let message = format!("`hard` [{low}, {high}] of `{name}` is narrower than the range of the log ({data})");
-            let help = "widen the limits, or keep them if the plant must stay within them from now on";
+            let help = "widen the limits, unless the plant has to stay within them from now on";
             faults.warn("limits-exclude-log", &limits.span, message, help);
         }
     }
 }
 
-/// The unit in which the limits would contain the data: it differs by a power of ten, or is °F instead of °C.
+/// Suggests another unit in which the limits would overlap the data: one that differs by a power of ten, or another
+/// temperature unit.
 fn other_unit(from: &Unit, unit: &Unit, data: (f64, f64), limits: (f64, f64)) -> Option<String> {
     let fits = |f: &dyn Fn(f64) -> f64| f(data.1) >= limits.0 && f(data.0) <= limits.1;
     if unit.is_affine() || unit.text == "K" {
@@ -211,10 +212,7 @@ fn other_unit(from: &Unit, unit: &Unit, data: (f64, f64), limits: (f64, f64)) ->
             let limit = |v: f64| read.convert(v, unit).unwrap_or(f64::NAN);
             if other != unit.text && limit(limits.1) >= data.0 && limit(limits.0) <= data.1 {
                 let (low, high) = (short(limit(limits.0)), short(limit(limits.1)));
-                return Some(format!(
-                    "are the limits in {other}? Converted to `{}` they are [{low}, {high}]",
-                    unit.text
-                ));
+                return Some(format!("if the limits are in {other}, convert them to `{}`: [{low}, {high}]", unit.text));
             }
             if other != from.text && fits(&convert) {
                 return Some(format!("is the column in {other}? Then add `column_unit = \"{other}\"`"));
@@ -224,7 +222,7 @@ fn other_unit(from: &Unit, unit: &Unit, data: (f64, f64), limits: (f64, f64)) ->
     for factor in [1e-3, 1e3, 1e-6, 1e6, 1e-2, 1e2] {
         if fits(&|v| v * factor) {
             return Some(format!(
-                "limits and data seem to differ by a factor of {factor}: correct `unit` or `column_unit`"
+                "the limits and the data seem to differ by a factor of {factor}; correct `unit` or `column_unit`"
             ));
         }
     }

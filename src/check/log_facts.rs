@@ -1,4 +1,4 @@
-//! What the files of a log contain: columns, time span and ranges of values.
+//! Reads the columns, the time span and the ranges of values of a log.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,20 +9,21 @@ use crate::config::{Loaded, LogSpec, TimeSpan, TwinSpec};
 use crate::error::Error;
 use crate::log::{self, Column, ColumnKind};
 
-/// Logs with more values than this are not read, so limits are not compared with the ranges of their values (guess).
+/// Logs with more values than this are not read, so limits are not compared with the ranges of their values (not
+/// tuned).
 const MOST_VALUES: usize = 20_000_000;
 
-/// What the files of a log contain.
+/// The columns, the time span and the ranges of values of a log.
 #[derive(Debug, Default)]
 pub(super) struct LogFacts {
-    /// Absent if the files cannot be read.
+    /// `None` if the files of the log cannot be read.
     pub(super) columns: Option<Vec<Column>>,
     pub(super) failure: Option<Error>,
     span: Option<(Timestamp, Timestamp)>,
-    /// Typical time between rows of a wide log.
+    /// Typical time between two rows of a wide log.
     pub(super) sampling: Option<TimeSpan>,
     rows: usize,
-    /// Smallest and largest value of a numeric column.
+    /// Smallest and largest value of each numeric column.
     pub(super) ranges: HashMap<String, (f64, f64)>,
 }
 
@@ -36,7 +37,7 @@ impl LogFacts {
             Ok(columns) => Self { columns: Some(columns), ..Self::default() },
             Err(failure) => return Self { failure: Some(failure), ..Self::default() },
         };
-        // A time column that is missing or contains no times is reported with its place by `super::log`.
+        // A time column that is missing or does not contain times is reported by `super::log`, with its location.
         let any_times = facts.columns.iter().flatten().any(|c| c.kind == ColumnKind::Time);
         if facts.find(&spec.time).is_some_and(|c| !any_times || matches!(c.kind, ColumnKind::Time | ColumnKind::Text))
             && let Ok(span) = log::time_span(dir, spec)
@@ -65,7 +66,7 @@ impl LogFacts {
         }
     }
 
-    /// First and last time stamp.
+    /// Returns the first and the last time stamp.
     pub(super) fn span(&self) -> Option<(Timestamp, Timestamp)> {
         self.span
     }

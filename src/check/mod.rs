@@ -1,7 +1,8 @@
-//! `check`: compares the twin and its scenarios with each other, and with the columns and the time span of the log.
+//! The command `check`, which compares the twin and its scenarios with each other, and with the columns and the time
+//! span of the log.
 //!
-//! The structure of the files (keys and types) is checked by [`crate::config`]. Controllers and the names in them are
-//! checked when they are resolved ([`crate::resolve`]).
+//! The structure of the files (keys and types) is checked by [`crate::config`]. Controllers are checked when they are
+//! resolved ([`crate::resolve`]).
 
 mod controller;
 mod kpi;
@@ -33,11 +34,11 @@ pub fn twin(plant: &Plant<'_>) -> Vec<Fault> {
     faults.into_list()
 }
 
-/// Reads and checks `twin.toml` in `dir`; returns it with its warnings.
+/// Reads and checks `twin.toml` in the folder `dir`. Returns the twin with its warnings.
 ///
 /// # Errors
-/// [`Error::Config`] with all faults. A log that cannot be read is not a fault here, because reading it gives a more
-/// specific error.
+/// Returns [`Error::Config`] with all faults if there is one that is not a warning. A log that cannot be read is not
+/// reported here, because reading the log later gives a more specific error.
 pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     let parsed = config::parse_twin(&config::twin_file(dir))?;
     let faults = match &parsed.loaded {
@@ -47,10 +48,10 @@ pub fn load_twin(dir: &Path) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     without_faults(parsed, faults)
 }
 
-/// The twin of `parsed` and all warnings, if neither it nor `more` has a fault.
+/// Returns the parsed twin and all warnings, if neither `parsed` nor `more` contains a fault that is not a warning.
 ///
 /// # Errors
-/// As [`load_twin`].
+/// Returns the errors of [`load_twin`].
 pub fn without_faults(parsed: Parsed<TwinSpec>, more: Vec<Fault>) -> Result<(Loaded<TwinSpec>, Vec<Fault>)> {
     let mut faults = parsed.faults;
     faults.extend(more);

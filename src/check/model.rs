@@ -1,4 +1,4 @@
-//! Name, sample time, `[model]` and `[retrain]` of a twin.
+//! Checks the name, the sample time, `[model]` and `[retrain]` of a twin.
 
 use super::plant::Plant;
 use super::signals::known_signals;
@@ -7,12 +7,12 @@ use crate::expr::Program;
 use crate::resolve::{Faults, suggest};
 use crate::schema::Role;
 
-/// Models that `choose` may name.
+/// Names of the models that `choose` may contain.
 fn models() -> impl Iterator<Item = &'static str> {
     crate::learn::model::NAMES.iter().copied().chain([crate::learn::model::STACK])
 }
 
-/// Features must be derived signals that can be computed before the controls are known.
+/// Checks that features are derived signals that can be computed before the controls are known.
 fn features(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
     known_signals(faults, plant, names);
     for name in names {
@@ -20,20 +20,21 @@ fn features(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
         if *signal.role != Role::Derived {
             let message = format!("`{}` is not a derived signal", name.value);
             let help =
-                "name derived signals only: models always read states, controls and disturbances, and never outputs";
+                "use only derived signals; models always read states, controls and disturbances, and never outputs";
             faults.add("bad-feature", &name.span, message, help);
         } else if let Some(needed) = late_input(plant, &name.value, 0) {
             let message = format!(
                 "`{}` depends on `{needed}`, which is known only after the model has been evaluated",
                 name.value
             );
-            let help = "use signals that are neither controls nor outputs, or past values: `lag(x, 1)`";
+            let help = "use signals that are neither controls nor outputs, or use past values: `lag(x, 1)`";
             faults.add("bad-feature", &name.span, message, help);
         }
     }
 }
 
-/// The control or output of the same step on which the derived signal `name` depends.
+/// Returns a control or output that the derived signal `name` reads at the same step, directly or indirectly, if there
+/// is one.
 fn late_input<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a str> {
     let signals = &plant.spec().signals;
     let expr = signals.iter().find(|s| s.name.value == name)?.expr.as_ref()?;
@@ -41,7 +42,7 @@ fn late_input<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a 
     let now = program.reads.iter().filter(|(_, lag)| *lag == 0).filter_map(|(i, _)| signals.get(*i));
     now.filter(|s| s.value.value.is_none()).find_map(|s| match *s.role {
         Role::Control | Role::Output => Some(s.name.as_str()),
-        // circular dependencies are reported elsewhere
+        // circular dependencies are reported by `signals::dependency_cycles`
         Role::Derived if depth < signals.len() => late_input(plant, &s.name.value, depth + 1),
         _ => None,
     })
@@ -50,12 +51,12 @@ fn late_input<'a>(plant: &'a Plant<'_>, name: &str, depth: usize) -> Option<&'a 
 pub(super) fn file(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let name = &spec.name;
-    // an invalid name was reported when the file was parsed
+    // an invalid name was already reported when the file was parsed
     if is_plant_name(name) {
         let folder = plant.file.path.parent().and_then(|p| p.canonicalize().ok());
         let folder = folder.as_ref().and_then(|p| p.file_name()).and_then(|n| n.to_str());
         if let Some(folder) = folder.filter(|f| *f != name.value) {
-            let message = format!("the plant is called `{}`, but its folder is `{folder}`", name.value);
+            let message = format!("the plant is called `{}`, but its folder is called `{folder}`", name.value);
             let help = format!("write `name = \"{folder}\"`, or rename the folder");
             faults.warn("bad-name", &name.span, message, help);
         }
@@ -66,11 +67,11 @@ pub(super) fn file(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         let help = "write the sample time, like `step = \"10min\"`";
         faults.add("out-of-range", &step.span, message, help);
     } else if step.ms() < 86_400_000 && 86_400_000 % step.ms() != 0 {
-        let message = format!("a day is not a whole number of steps of {}", step.value);
-        faults.warn("odd-span", &step.span, message, "use a step that divides a day, like 5min, 10min, 15min, 1h");
+        let message = format!("a day does not contain a whole number of steps of {}", step.value);
+        faults.warn("odd-span", &step.span, message, "use a step that divides a day, like 5min, 10min, 15min or 1h");
     } else if let Some(sampling) = plant.log.sampling.filter(|s| step.ms() * 2 < s.ms()) {
-        let message = format!("the step {} is much shorter than the log's sampling (about {sampling})", step.value);
-        let help = format!("write `step = \"{sampling}\"`: the log has no samples in between");
+        let message = format!("the step {} is much shorter than the log's sample time (about {sampling})", step.value);
+        let help = format!("write `step = \"{sampling}\"`, because the log has no samples in between");
         faults.warn("odd-span", &step.span, message, help);
     }
     if let Some(zone) = &spec.timezone {
@@ -84,7 +85,8 @@ pub(super) fn timezone(faults: &mut Faults<'_>, zone: &At<String>) {
     }
     let names: Vec<String> = jiff::tz::db().available().map(|n| n.as_str().to_owned()).collect();
     if names.is_empty() {
-        let message = format!("cannot look up the time zone `{}`: this machine has no time-zone data", zone.value);
+        let message =
+            format!("the time zone `{}` cannot be looked up, because this machine has no time-zone data", zone.value);
         faults.add("time-zone", &zone.span, message, "install the package `tzdata`, or use `UTC`");
         return;
     }
@@ -109,7 +111,7 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         }
     }
     if *model.lags == 0 {
-        let message = "`lags` must be at least 1, which is the current value alone";
+        let message = "`lags` must be at least 1, which means only the current value";
         faults.add("out-of-range", &model.lags.span, message, "write e.g. `lags = 3`");
     } else if *model.lags > 100 {
         let message = format!("`lags` must be at most 100, but it is {}", model.lags.value);
@@ -122,12 +124,12 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     rollout_loss(faults, model);
     let log = plant.log.length();
     if model.holdout.ms() <= 0 {
-        let message = "`holdout` must be longer than 0: models are scored on it";
+        let message = "`holdout` must be longer than 0, because models are scored on the hold-out";
         faults.add("out-of-range", &model.holdout.span, message, "write e.g. `holdout = \"14d\"`");
     } else if let Some(log) = log.filter(|log| *model.holdout >= *log) {
         let place = some_place(&model.holdout.span, plant);
         let message = format!(
-            "the hold-out {} is not shorter than the log ({log}): nothing is left for the fit",
+            "the hold-out {} is not shorter than the log ({log}), so no data are left for the fit",
             model.holdout.value
         );
         let fifth = crate::config::TimeSpan::from_ms(round_span(log.ms() / 5, step.ms()));
@@ -146,7 +148,7 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     } else if *model.horizon > *model.holdout && model.holdout.ms() > 0 {
         let place = some_place(&model.horizon.span, plant);
         let message = format!(
-            "the horizon {} is longer than the hold-out {}, on which it is scored",
+            "the horizon {} is longer than the hold-out {}, on which models are scored",
             model.horizon.value, model.holdout.value
         );
         faults.add("too-long", &place, message, "shorten `horizon` or lengthen `holdout`");
@@ -155,9 +157,9 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
     if let Some(share) = spec.log.completeness.as_ref().filter(|s| !(***s > 0.0 && ***s <= 1.0)) {
         let help = if **share > 1.0 && **share <= 100.0 {
-            format!("write it as a share, not in per cent: `completeness = {}`", **share / 100.0)
+            format!("write it as a fraction, not in per cent: `completeness = {}`", **share / 100.0)
         } else {
-            "write it as a share, like `completeness = 0.8`".to_owned()
+            "write it as a fraction, like `completeness = 0.8`".to_owned()
         };
         let message = format!("`completeness` must be above 0 and at most 1, but it is {}", share.value);
         faults.add("out-of-range", &share.span, message, help);
@@ -168,14 +170,15 @@ pub(super) fn model(faults: &mut Faults<'_>, plant: &Plant<'_>) {
 fn gp(faults: &mut Faults<'_>, gp: &GpSpec) {
     let points = *gp.max_points;
     if points < 30 {
-        let message = format!("`max_points` must be at least 30, but it is {points}: a fit needs that many rows");
+        let message = format!("`max_points` must be at least 30, the number of rows that a fit needs, but is {points}");
         faults.add("out-of-range", &gp.max_points.span, message, "write e.g. `max_points = 3000`");
     } else if points > 20_000 {
         let gigabytes = (points as f64).powi(2) * 8.0 / 1e9;
         let message = format!(
-            "an exact process with {points} points needs {gigabytes:.0} GB per target, and the time of its fit grows with the cube of their number"
+            "an exact Gaussian process with {points} points needs {gigabytes:.0} GB per target, and its fitting time \
+             grows with the cube of the number of points"
         );
-        let help = "write at most 20000; with more rows the process uses inducing points";
+        let help = "write at most 20000; with more rows, the process uses inducing points";
         faults.add("out-of-range", &gp.max_points.span, message, help);
     }
     let inducing = *gp.inducing;
@@ -226,7 +229,7 @@ fn rollout_loss(faults: &mut Faults<'_>, model: &ModelSpec) {
     let steps = &model.rollout_loss;
     if !(1..=1000).contains(&**steps) {
         let message = format!("`rollout_loss` must be between 1 and 1000 steps, but it is {}", steps.value);
-        let help = "write 1 to fit one-step predictions, or about the control horizon to fit simulations";
+        let help = "write 1 to fit one-step predictions, or about the control horizon to fit open-loop predictions";
         faults.add("out-of-range", &steps.span, message, help);
     }
 }
@@ -241,7 +244,8 @@ fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
             "too-long",
             &retrain.blocks.span,
             message,
-            "the window contains the training data and the newest blocks; write e.g. `window = \"90d\"`, `blocks = \"7d\"`",
+            "the window has to contain the training data and the newest blocks; write e.g. `window = \"90d\"` and \
+             `blocks = \"7d\"`",
         );
     } else if *retrain.blocks < *model.horizon {
         let message = format!("`blocks` {} is shorter than the horizon {}", retrain.blocks.value, model.horizon.value);
@@ -249,19 +253,19 @@ fn retrain(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
     if let Some(log) = plant.log.length().filter(|log| *retrain.window > *log) {
         let message = format!("the window {} is longer than the log ({log})", retrain.window.value);
-        faults.warn("too-long", &retrain.window.span, message, "the whole log will be used");
+        faults.warn("too-long", &retrain.window.span, message, "shorten `window`; otherwise the whole log is used");
     }
     if let Some(age) = retrain.max_age.as_ref().filter(|a| a.ms() <= 0) {
         faults.add("out-of-range", &age.span, "`max_age` must be longer than 0", "write e.g. `max_age = \"26h\"`");
     }
 }
 
-/// The place of the value, or that of the step if the value is a default.
+/// Returns `span`, or the byte range of the step if the value is a default.
 fn some_place(span: &std::ops::Range<usize>, plant: &Plant<'_>) -> std::ops::Range<usize> {
     if span.is_empty() { plant.spec().step.span.clone() } else { span.clone() }
 }
 
-/// A time span near `ms`, in whole days, hours or steps.
+/// Rounds `ms` down to whole days, hours or steps.
 fn round_span(ms: i64, step: i64) -> i64 {
     for unit in [86_400_000, 3_600_000] {
         if ms >= 2 * unit {

@@ -1,4 +1,4 @@
-//! A twin file, ready to be checked.
+//! A twin file that is ready to be checked.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::log_facts::LogFacts;
 use crate::config::{At, Change, Loaded, TwinSpec};
 use crate::resolve::Names;
 
-/// The names of a twin, and what the files of its log contain.
+/// The names that are defined in a twin, and the contents of its log.
 #[derive(Clone)]
 pub struct Plant<'a> {
     names: Names<'a>,
@@ -17,12 +17,12 @@ pub struct Plant<'a> {
 }
 
 impl<'a> Plant<'a> {
-    /// Reads the columns and the time span of the log (not its values).
+    /// Reads the columns and the time span of the log, and the ranges of its values if they are needed.
     pub fn new(file: &'a Loaded<TwinSpec>) -> Self {
         Self { names: Names::new(file), log: Arc::new(LogFacts::read(file)) }
     }
 
-    /// The plant with the parameters that a scenario changes.
+    /// Returns a copy of the plant in which a scenario's changes to parameters are applied.
     pub(super) fn with(&self, changes: &IndexMap<String, At<Change>>) -> Self {
         Self { names: self.names.with(changes), ..self.clone() }
     }

@@ -1,4 +1,4 @@
-//! Scenarios against their twin.
+//! Checks scenarios against their twin.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::resolve::{Faults, listed, role_name, short, suggest};
 use crate::scenario::Compiled;
 use crate::schema::Role;
 
-/// Largest number of particles per case (guess).
+/// Largest number of particles per case (not tuned).
 const MOST_PARTICLES: usize = 10_000;
 
-/// Faults of a scenario whose twin is `plant`.
+/// Returns the faults of a scenario whose twin is `plant`.
 pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
     let mut faults = Faults::new(file);
     let spec = &file.value;
@@ -46,7 +46,7 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
         }
     }
     expressions(&mut faults, spec, plant);
-    // the expressions of the cases use the changed parameters
+    // expressions in the cases use the changed parameters
     let changed = plant.with(&spec.parameter);
     for (name, case) in &spec.case {
         controller(&mut faults, spec, &changed, name, &case.controller);
@@ -60,14 +60,14 @@ pub fn scenario(file: &Loaded<ScenarioSpec>, plant: &Plant<'_>) -> Vec<Fault> {
             }
             if key == "capex" && **money < 0.0 {
                 let message = format!("case `{name}`: `capex` must be 0 or more");
-                faults.add("out-of-range", &money.span, message, "write the investment as a positive number");
+                faults.add("out-of-range", &money.span, message, "write the investment as a positive number, or 0");
             }
         }
     }
     faults.into_list()
 }
 
-/// Reports changes of parameters that make an expression of the twin invalid, e.g. by a negative lag.
+/// Reports changes to parameters that make an expression of the twin invalid, e.g. because a lag becomes negative.
 fn expressions(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let (twin, parameters) = (plant.file, &plant.spec().parameters);
     let changes = spec.parameter.iter().filter(|(name, _)| parameters.contains_key(*name));
@@ -85,7 +85,7 @@ fn expressions(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) 
     let Some((name, change)) = alone.or(changes.first()) else { return };
     let place = key_place(faults.text(), name, &change.span);
     let message = format!(
-        "with this value of `{name}`, line {} of {} is invalid: {}",
+        "with this change of `{name}`, line {} of {} is invalid: {}",
         wrong.line,
         twin.path.display(),
         wrong.message
@@ -93,7 +93,7 @@ fn expressions(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) 
     faults.add(wrong.code, &place, message, wrong.help);
 }
 
-/// Faults of a scenario whose twin cannot be read; `known` are the names of all twins.
+/// Returns the faults of a scenario whose twin cannot be read. `known` contains the names of all twins.
 pub fn scenario_without_twin(file: &Loaded<ScenarioSpec>, known: &[String]) -> Vec<Fault> {
     let mut faults = Faults::new(file);
     alone(&mut faults, &file.value);
@@ -109,7 +109,7 @@ pub fn scenario_without_twin(file: &Loaded<ScenarioSpec>, known: &[String]) -> V
     faults.into_list()
 }
 
-/// Checks that do not need the twin.
+/// Makes the checks that do not need the twin.
 fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     if spec.question.trim().is_empty() {
         let help = "write the question that the scenario answers";
@@ -143,10 +143,10 @@ fn alone(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
 fn change(faults: &mut Faults<'_>, table: &str, name: &str, at: &At<Change>) {
     if at.set.is_some() && (at.add.is_some() || at.scale.is_some()) {
         let message = format!("`{table}.{name}`: `set` cannot be combined with `add` or `scale`");
-        faults.add("contradiction", &at.span, message, "keep `set`, or keep `scale` and `add`");
+        faults.add("contradiction", &at.span, message, "keep only `set`, or only `scale` and `add`");
     } else if at.set.is_none() && at.add.is_none() && at.scale.is_none() && !faults.is_damaged(&at.span) {
         let message = format!("`{table}.{name}` changes nothing");
-        faults.warn("missing-value", &at.span, message, "give it `add`, `scale` or `set`, like `{ add = 6.0 }`");
+        faults.warn("missing-value", &at.span, message, "add one of `add`, `scale` and `set`, like `{ add = 6.0 }`");
     }
 }
 
@@ -154,7 +154,8 @@ fn cases(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     for (name, case) in &spec.case {
         if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-') {
             let place = key_place(faults.text(), name, &case.span);
-            faults.add("bad-name", &place, format!("`{name}` cannot name a case"), "use letters, digits, `_` and `-`");
+            let message = format!("`{name}` cannot be the name of a case");
+            faults.add("bad-name", &place, message, "use letters, digits, `_` and `-`");
         }
     }
     if spec.case.contains_key("baseline") || faults.is_lost("baseline") {
@@ -165,13 +166,13 @@ fn cases(faults: &mut Faults<'_>, spec: &ScenarioSpec) {
     let place = meant.and_then(|n| spec.case.get(n).map(|c| key_place(faults.text(), n, &c.span)));
     let help = match meant {
         Some(name) => format!("rename the case `{name}` to `baseline`"),
-        None => "add `[case.baseline]` with `controller.replay = {}`: all other cases are compared with it".to_owned(),
+        None => "add `[case.baseline]` with `controller.replay = {}`; all other cases are compared with it".to_owned(),
     };
     let place = place.or_else(|| spec.case.values().next().map(|c| c.span.clone()));
     faults.add("no-baseline", &place.unwrap_or(0..0), "there is no case `baseline`", help);
 }
 
-/// Checks start and length against the log and the step.
+/// Checks the start and the length of a scenario against the log and the step.
 fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     let step = &plant.spec().step;
     if spec.length.ms() > 0 && !step.span.is_empty() && *spec.length < **step {
@@ -182,10 +183,10 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
     }
     let Some((first, last)) = plant.log.span() else { return };
     let start = *spec.start;
-    let runs = format!("the log runs from {first} to {last}");
+    let runs = format!("the log covers {first} to {last}");
     if start < first || start >= last {
         let message = format!("the start {start} is outside the log");
-        let help = format!("{runs}; choose a start within that time");
+        let help = format!("{runs}; choose a start in this period");
         faults.add_about_log("outside-log", &spec.start.span, message, help);
         return;
     }
@@ -196,24 +197,24 @@ fn time(faults: &mut Faults<'_>, spec: &ScenarioSpec, plant: &Plant<'_>) {
         let days = left.ms() / 86_400_000;
         let room = if days > 0 { format!("{days}d") } else { left.to_string() };
         let message = format!("the run extends beyond the end of the log ({last})");
-        let help = format!("shorten it to at most `length = \"{room}\"`, or start earlier");
+        let help = format!("shorten the run to at most `length = \"{room}\"`, or start it earlier");
         faults.add_about_log("outside-log", &spec.length.span, message, help);
     }
 }
 
-/// The fault of `file` if one of `others`, which run together with it, has the same twin and name: the results of a
-/// scenario are stored under its name.
+/// Returns a fault if one of `others`, which are run together with `file`, has the same twin and the same name. Results
+/// are stored under the name of the scenario, so names must be unique.
 pub fn same_name<'a>(
     file: &Loaded<ScenarioSpec>,
     others: impl IntoIterator<Item = &'a Loaded<ScenarioSpec>>,
 ) -> Option<Fault> {
     let same = others.into_iter().find(|o| o.value.twin == file.value.twin && o.stem() == file.stem())?;
-    let message = format!("{} has the same name", same.path.display());
-    let help = "rename one of the two files: the name of a scenario is that of its file";
+    let message = format!("the scenario file {} has the same name", same.path.display());
+    let help = "rename one of the two files; the name of a scenario is the name of its file";
     Some(Fault::new("duplicate-name", &file.path, &file.text, None, message, help))
 }
 
-/// Faults of a folder: the days of its scenarios must add up to a year, per twin.
+/// Checks the scenarios of a folder: for each twin, their `days_per_year` should add up to a year.
 pub fn folder(files: &[&Loaded<ScenarioSpec>]) -> Vec<Fault> {
     let mut twins: BTreeMap<(&Path, &str), Vec<&Loaded<ScenarioSpec>>> = BTreeMap::new();
     for file in files {
@@ -230,8 +231,8 @@ pub fn folder(files: &[&Loaded<ScenarioSpec>]) -> Vec<Fault> {
         }
         let mut faults = Faults::new(last);
         let stems: Vec<&str> = weighted.iter().filter_map(|f| f.path.file_stem()?.to_str()).collect();
-        let message = format!("the scenarios of this folder add up to {} days a year, not 365", short(sum));
-        let help = format!("change `days_per_year` of {} so that they add up to 365", listed(&stems));
+        let message = format!("the scenarios in this folder represent {} days per year, not 365", short(sum));
+        let help = format!("change `days_per_year` of {} so that the values add up to 365", listed(&stems));
         let place = last.value.days_per_year.as_ref().map_or(0..0, |d| d.span.clone());
         faults.warn("days-per-year", &place, message, help);
         list.extend(faults.into_list());

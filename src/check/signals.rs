@@ -32,7 +32,7 @@ pub(super) fn signals(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     dependency_cycles(faults, plant);
 }
 
-/// A similar name that expressions can use.
+/// Returns a similar name that can be used in expressions.
 fn as_name(name: &str) -> String {
     let mut out: String =
         name.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
@@ -49,19 +49,19 @@ fn name(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec, again: 
     let name = &signal.name;
     if !is_name(name) {
         let help =
-            format!("use letters, digits and `_`, like `{}`; write the name in the log as `column`", as_name(name));
+            format!("use letters, digits and `_`, like `{}`; set `column` to the name in the log", as_name(name));
         faults.add("bad-name", &name.span, format!("`{}` cannot be a name in expressions", name.value), help);
     }
     if again {
-        let help = "rename or remove one of the two";
+        let help = "rename or remove one of the two signals";
         faults.add("duplicate-name", &name.span, format!("there are two signals called `{}`", name.value), help);
     } else if plant.spec().parameters.contains_key(name.as_str()) {
-        let message = format!("`{}` is the name of a signal and of a parameter", name.value);
-        faults.add("duplicate-name", &name.span, message, "rename one of the two");
+        let message = format!("`{}` is the name of both a signal and a parameter", name.value);
+        faults.add("duplicate-name", &name.span, message, "rename the signal or the parameter");
     }
 }
 
-/// A key, its place if it is present, and the roles for which it is valid.
+/// A key, its byte range if it is present, and the roles for which it is valid.
 type Rule = (&'static str, Option<Range<usize>>, &'static [Role]);
 
 /// Reports keys that are not valid for the role of the signal.
@@ -93,17 +93,17 @@ fn keys_of_role(faults: &mut Faults<'_>, signal: &SignalSpec) {
         let Some(place) = place.filter(|_| !roles.contains(&role)) else { continue };
         let place = key_place(faults.text(), key, &place);
         let of = roles.iter().map(|r| role_name(*r)).collect::<Vec<_>>().join(", ");
-        let message = format!("`{key}` is not valid for {}: `{}`", role_name(role), signal.name.value);
+        let message = format!("`{key}` is not valid for `{}`, which is {}", signal.name.value, role_name(role));
         faults.add("wrong-role", &place, message, format!("remove it, or correct the role; `{key}` is valid for {of}"));
     }
     if role == Derived && signal.expr.is_none() && !faults.is_damaged(&signal.role.span) {
         let message = format!("the derived signal `{}` has no expression", signal.name.value);
-        faults.add("missing-key", &signal.name.span, message, "add `expr = \"…\"`, an expression over other signals");
+        faults.add("missing-key", &signal.name.span, message, "add `expr = \"…\"`, an expression of other signals");
     }
     if let (Some(true), None) = (signal.residual.as_ref().map(|r| r.value), &signal.next) {
         let place = signal.residual.as_ref().map_or(0..0, |r| r.span.clone());
-        let message = format!("`residual` of `{}` needs an equation", signal.name.value);
-        let help = "add `next = \"…\"`, or remove `residual`: without `next` the whole signal is learned";
+        let message = format!("`residual` of `{}` needs the key `next`", signal.name.value);
+        let help = "add `next = \"…\"`, or remove `residual`, because without `next` the whole signal is learned";
         faults.add("missing-key", &place, message, help);
     }
     if let (Some(value), Some(column)) = (&signal.value, &signal.column) {
@@ -134,7 +134,7 @@ fn units(faults: &mut Faults<'_>, signal: &SignalSpec) {
     }
 }
 
-/// The unit that was probably meant.
+/// Help text for an invalid unit, which suggests the unit that was probably meant.
 pub(super) fn unit_help(text: &str) -> String {
     const COMMON: [(&[&str], &str); 16] = [
         (&["c", "°c", "celsius", "deg c", "degree c", "grad", "degree celsius", "degrees celsius"], "degC"),
@@ -180,11 +180,11 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
             let message = format!("`{key}` of `{name}`: the lower limit {low} is above the upper limit {high}");
             faults.add("limits-crossed", &limits.span, message, help);
         } else if low == high {
-            let message = format!("`{key}` of `{name}` allows a single value");
+            let message = format!("`{key}` of `{name}` allows only a single value");
             faults.warn("limits-crossed", &limits.span, message, "widen the limits");
         } else if low == f64::INFINITY || high == f64::NEG_INFINITY {
             let message = format!("`{key}` of `{name}` allows no value");
-            let help = "write `-inf` for an open lower end, `inf` for an open upper end";
+            let help = "use `-inf` for no lower limit and `inf` for no upper limit";
             faults.add("limits-crossed", &limits.span, message, help);
         }
     }
@@ -194,21 +194,21 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
         && (soft[0] > hard[1] || soft[1] < hard[0])
     {
         let message = format!("the soft limits of `{name}` are entirely outside its hard limits");
-        faults.add("limits-crossed", &soft.span, message, "write soft limits inside the hard limits");
+        faults.add("limits-crossed", &soft.span, message, "choose soft limits within the hard limits");
     }
     if let Some(max_move) = signal.max_move.as_ref().filter(|_| *signal.role == Role::Control) {
         let (down, up) = max_move.value.limits();
         let least = down.min(up);
         if least.is_nan() || least <= 0.0 {
             let message = format!("`max_move` of `{name}` must be above 0, but it is {least}");
-            let help = "write the largest change per step; without `max_move` any move is allowed";
+            let help = "write the largest change per step, or remove `max_move` to allow any move";
             faults.add("out-of-range", &max_move.span, message, help);
         } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > least) {
             let message = format!(
                 "`max_move` of `{name}` is less than its `multiple` of {}, so the control can never move",
                 **multiple
             );
-            let help = "allow moves of at least one multiple, or remove one of the two";
+            let help = "increase `max_move` to at least one multiple, or remove `max_move` or `multiple`";
             faults.add("out-of-range", &max_move.span, message, help);
         } else if let Some(hard) = &signal.hard
             && hard[1] > hard[0]
@@ -217,7 +217,7 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
         {
             let message =
                 format!("`max_move` of `{name}` is larger than the range of its hard limits and has no effect");
-            faults.warn("out-of-range", &max_move.span, message, "write the largest change per step, or remove it");
+            faults.warn("out-of-range", &max_move.span, message, "write the largest change per step or remove the key");
         }
     }
     switching(faults, signal);
@@ -226,12 +226,12 @@ fn limits(faults: &mut Faults<'_>, signal: &SignalSpec) {
         && hard[1] > hard[0]
         && (hard[1] / **multiple).floor() < (hard[0] / **multiple).ceil()
     {
-        let message = format!("no multiple of {} is inside the hard limits of `{name}`", multiple.value);
+        let message = format!("no multiple of {} is within the hard limits of `{name}`", multiple.value);
         faults.add("out-of-range", &multiple.span, message, "correct `multiple` or `hard`");
     }
 }
 
-/// Checks that a control with `min_on` can be both off and on, and can switch in one step.
+/// Checks that a control with `min_on` can be both off and on, and can switch between them in one step.
 fn switching(faults: &mut Faults<'_>, signal: &SignalSpec) {
     let name = &signal.name.value;
     let Some(least) = &signal.min_on else {
@@ -271,7 +271,7 @@ fn times(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
             "`flat` of `{}` is {}, but it must be longer than one step ({step})",
             signal.name.value, flat.value
         );
-        let help = "write how long the sensor may show the same value, like `flat = \"6h\"`";
+        let help = "write how long a working sensor can show the same value, like `flat = \"6h\"`";
         faults.add("too-short", &flat.span, message, help);
     }
     for (key, at) in [("min_run", &signal.min_run), ("min_stop", &signal.min_stop)] {
@@ -287,7 +287,7 @@ fn forecast(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     }
 }
 
-/// Checks a season against the sample time and the log.
+/// Checks the season of a forecast against the sample time and the log.
 pub(super) fn season(faults: &mut Faults<'_>, plant: &Plant<'_>, at: &At<ForecastSpec>, owner: &str) {
     let ForecastSpec::Seasonal(season) = at.value else { return };
     let step = &plant.spec().step;
@@ -296,7 +296,7 @@ pub(super) fn season(faults: &mut Faults<'_>, plant: &Plant<'_>, at: &At<Forecas
     }
     if season < step.value {
         let message = format!("{owner}: the season {season} is shorter than the step {}", step.value);
-        faults.add("too-short", &at.span, message, "write a day or a week, like `{ seasonal = \"1d\" }`");
+        faults.add("too-short", &at.span, message, "use a day or a week, like `{ seasonal = \"1d\" }`");
     } else if season.ms() % step.ms() != 0 {
         let message = format!("{owner}: the season {season} is not a whole number of steps ({})", step.value);
         faults.add("odd-span", &at.span, message, format!("write a multiple of {}, like `\"1d\"`", step.value));
@@ -332,7 +332,7 @@ fn equations(faults: &mut Faults<'_>, plant: &Plant<'_>, signal: &SignalSpec) {
     }
 }
 
-/// Checks that the twin has a signal to predict and a control.
+/// Checks that the twin has at least one signal to predict and one control.
 fn roles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let place = &(0..0);
     if plant.spec().signals.is_empty() {
@@ -346,21 +346,22 @@ fn roles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
             "no-state",
             place,
             message,
-            "give quantities with dynamics `role = \"state\"`, and those that follow the inputs at once, like a power, `role = \"output\"`",
+            "set `role = \"state\"` for quantities with dynamics, and `role = \"output\"` for quantities that follow \
+             the inputs immediately, like a power",
         );
     }
     if plant.with_role(&[Role::Control]).is_empty() {
         let message = "no signal is a control, so scenarios can change only disturbances";
-        faults.warn("no-control", place, message, "give signals that operators can change `role = \"control\"`");
+        faults.warn("no-control", place, message, "set `role = \"control\"` for signals that operators can change");
     }
 }
 
-/// Reports derived signals that depend on each other at the same step.
+/// Reports derived signals that depend on each other in a cycle within the same step.
 fn dependency_cycles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     let spec = plant.spec();
     let derived: Vec<&SignalSpec> =
         spec.signals.iter().map(|s| &s.value).filter(|s| *s.role == Role::Derived && s.expr.is_some()).collect();
-    // Signals without a valid unit are in the scope as well, so that all dependencies are found.
+    // The scope also contains signals without a valid unit, so that all dependencies are found.
     let reads: HashMap<&str, Vec<&str>> = derived
         .iter()
         .filter_map(|s| {
@@ -388,11 +389,12 @@ fn dependency_cycles(faults: &mut Faults<'_>, plant: &Plant<'_>) {
         } else {
             format!("derived signals depend on each other in a cycle: {}", listed(&cycle))
         };
-        faults.add("circular", &place, message, "break the cycle, e.g. with `lag(x, 1)`, the value at the step before");
+        let help = "break the cycle, e.g. with `lag(x, 1)`, the value at the previous step";
+        faults.add("circular", &place, message, help);
     }
 }
 
-/// The names in an expression that does not compile, without those inside `lag(…)`.
+/// Returns the names in an expression that does not compile, except for those inside `lag(…)`.
 fn words_outside_lag(expr: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = expr;
@@ -410,7 +412,7 @@ fn words_outside_lag(expr: &str) -> Vec<&str> {
     words
 }
 
-/// The names on a dependency cycle through `start`, if there is one.
+/// Returns the names on a dependency cycle through `start`, if there is one.
 fn cycle_from<'n>(start: &'n str, reads: &HashMap<&'n str, Vec<&'n str>>) -> Option<Vec<&'n str>> {
     fn walk<'n>(at: &'n str, start: &str, reads: &HashMap<&'n str, Vec<&'n str>>, path: &mut Vec<&'n str>) -> bool {
         path.push(at);
@@ -426,7 +428,7 @@ fn cycle_from<'n>(start: &'n str, reads: &HashMap<&'n str, Vec<&'n str>>) -> Opt
     walk(start, start, reads, &mut path).then_some(path)
 }
 
-/// Checks names and units of the parameters.
+/// Checks the names and units of the parameters.
 pub(super) fn parameters(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     for (name, parameter) in &plant.spec().parameters {
         if !is_name(name) {
@@ -442,7 +444,7 @@ pub(super) fn parameters(faults: &mut Faults<'_>, plant: &Plant<'_>) {
     }
 }
 
-/// Reports names that are not signals.
+/// Reports each of `names` that is not the name of a signal.
 pub(super) fn known_signals(faults: &mut Faults<'_>, plant: &Plant<'_>, names: &[At<String>]) {
     for name in names {
         if !plant.signals.contains_key(name.as_str()) && !faults.is_lost(name) {

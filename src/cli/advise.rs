@@ -17,8 +17,9 @@ use crate::ops::plant;
 ///
 /// Plans from the end of the log with the settings in `[mpc]` of the twin. For every control, prints the present value,
 /// the advised value, the change, the allowed range and the reason. Also prints how far the plan is from the training
-/// data, how confident the model is, and when to undo the change. Gives no advice (exit code 3) if even a fraction of
-/// the change leaves the range of the training data, unless only disturbances, such as the weather, are outside of it.
+/// data, how confident the model is, and when to undo the change. Gives no advice (exit code 3) if even a smaller
+/// change would leave the range of the training data, unless only disturbances, such as the weather, are outside this
+/// range.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt advise data/datacenter\n  twinopt advise data/datacenter --json")]
 pub struct Args {
@@ -29,7 +30,7 @@ pub struct Args {
     pub allow_extrapolation: bool,
 }
 
-/// A note is printed if the log ended more than this number of steps ago (guess).
+/// A note is printed if the log ended more than this number of steps ago (not tuned).
 const OLD_STEPS: i64 = 10;
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
@@ -43,20 +44,20 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let age = Timestamp::now().as_millisecond() - end.as_millisecond();
     if age > OLD_STEPS * step {
         let age = rounded(age);
-        note(globals, &format!("the log ended {age} ago, at {end}; the advice is for that time, not for now"));
+        note(globals, &format!("the log ended {age} ago, at {end}; the advice is for that time, not for the present"));
     }
     advice.warnings.iter().for_each(|text| note(globals, text));
     if globals.json { output::versioned(&advice) } else { output::print(&plain(&table(&advice))) }
 }
 
-/// Rounds `ms` down to whole days, hours, minutes or seconds: the largest of these units that `ms` contains at least
-/// twice.
+/// Rounds `ms` down to whole days, hours, minutes or seconds, using the largest of these units that fits into `ms` at
+/// least twice.
 fn rounded(ms: i64) -> TimeSpan {
     let unit = [86_400_000, 3_600_000, 60_000].into_iter().find(|unit| ms >= 2 * unit).unwrap_or(1_000);
     TimeSpan::from_ms(ms / unit * unit)
 }
 
-/// The unit to print after a number; empty for dimensionless numbers.
+/// The unit to print after a number, or an empty text for dimensionless numbers.
 fn unit_suffix(text: &str) -> String {
     if text == "1" { String::new() } else { format!(" {text}") }
 }
@@ -76,7 +77,7 @@ fn table(a: &Advice) -> String {
     }
     let support = serde_json::to_value(a.support).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
     text += &format!(
-        "\nfrom {}, planned over {}; support: {support}; better than constant controls in {:.0} % of the simulated futures\n",
+        "\nplanned from {} over {}; support: {support}; better than constant controls in {:.0} % of the simulated futures\n",
         a.from,
         a.horizon,
         100.0 * a.confidence

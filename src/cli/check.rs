@@ -1,4 +1,4 @@
-//! `twinopt check`: all faults of twins and scenarios.
+//! `twinopt check`: reports all faults in twins and scenarios.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +11,9 @@ use crate::config::{self, Loaded, Parsed, ScenarioSpec, TwinSpec};
 use crate::error::{Error, Fault, Result, plural};
 use crate::ops::project::{Project, distinct};
 
-/// Report all faults in twins and scenarios, each with a hint.
+/// Report all faults in twins and scenarios, with a hint for each.
 ///
-/// Checks the keys, types, names, units, limits and times in the files, and that the files agree with each other and
+/// Checks keys, types, names, units, limits and times. Also checks that the files are consistent with each other and
 /// with the columns and the time span of the log. Exits with 78 if there are faults; warnings alone exit with 0.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -55,7 +55,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
 struct Files {
     twins: BTreeSet<PathBuf>,
     scenarios: BTreeSet<PathBuf>,
-    /// Whole folders of scenarios were given, so their weights must add up to one year.
+    /// Whether whole folders of scenarios were given, in which case the weights must add up to one year.
     complete: bool,
 }
 
@@ -88,7 +88,7 @@ impl Files {
             return twins.iter().try_for_each(|dir| self.add_twin(dir));
         }
         if path.is_dir() && in_data(path) {
-            let help = "it contains no twin.toml; write one with `twinopt init`";
+            let help = "the folder contains no twin.toml; create one with `twinopt init`";
             return Err(Error::no_input(path, help));
         }
         self.complete |= path.is_dir();
@@ -109,7 +109,7 @@ impl Files {
         Ok(())
     }
 
-    /// All faults of all files.
+    /// Checks all files and returns their faults, sorted by file and position.
     fn check(&mut self) -> Result<Vec<Fault>> {
         let files = distinct(self.scenarios.iter().cloned().collect());
         let scenarios: Vec<(PathBuf, Parsed<ScenarioSpec>)> =
@@ -143,7 +143,7 @@ impl Files {
             }
         }
         let mut loaded = Vec::new();
-        // all scenarios of a project, since one run may contain them and their names must differ
+        // the scenarios of a project must have different names, because one run may contain all of them
         let mut by_project: BTreeMap<PathBuf, Vec<&Loaded<ScenarioSpec>>> = BTreeMap::new();
         for (file, parsed) in &scenarios {
             faults.extend(parsed.faults.iter().cloned());

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-/// Starts a clock: a function that returns the milliseconds since this call.
+/// Starts a clock, which is a function that returns the milliseconds since it was created.
 pub fn start() -> impl Fn() -> u64 + Sync {
     let start = Instant::now();
     move || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)

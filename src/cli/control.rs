@@ -16,10 +16,10 @@ use crate::ops::plant;
 /// Control a plant in closed loop, with JSON lines on standard input and output.
 ///
 /// Reads `{"describe": …}` first, then one `{"k": …, "obs": {…}}` per step of the plant. Replies to each step with
-/// `{"u": {…}, "decided_by": …, "support": …, "predicted": {…}, "ms": …}` until `{"end": …}`. Signals have the names of
-/// their columns in the log. No input line stops the loop. Missing, late and implausible values are flagged in the
-/// reply. If a new plan cannot be made, the controls come from the rest of the last plan, the safe policy or the
-/// present controls, in this order. Prints a summary on standard error at the end.
+/// `{"u": {…}, "decided_by": …, "support": …, "predicted": {…}, "ms": …}` until `{"end": …}`. Signals are named like
+/// their columns in the log. An invalid input line does not stop the loop. Missing, late and implausible values are
+/// flagged in the reply. If no new plan can be made, the rest of the last plan is used, else the safe policy, else the
+/// present controls. Prints a summary on standard error at the end.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt control data/plant1 --shadow --log loop.parquet\n  twinopt control data/plant1 --log loop.parquet"
@@ -38,13 +38,12 @@ pub struct Args {
     pub allow_extrapolation: bool,
 }
 
-/// How often to check for an interrupt while no line arrives.
+/// Interval between two checks for an interrupt while no line arrives.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// After an interrupt, the process is ended after this time even if a plan or the writing of the log has not finished
-/// (guess).
+/// Time from an interrupt to the forced end of the process, even if a plan or the log is not finished (not tuned).
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
-/// Message about the log of an interrupted loop.
+/// Message about the log after an interrupted loop.
 const LOG_WRITTEN: &str = "; the log of the loop is complete up to this point";
 
 pub fn run(args: &Args, globals: &Globals) -> Result<()> {
@@ -74,7 +73,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     if guard.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
-/// The bytes of a line, and whether the line was too long. If it was, the bytes are empty.
+/// The bytes of a line, and whether the line was too long. The bytes of a line that was too long are dropped.
 type InputLine = (Vec<u8>, bool);
 
 /// Reads the lines of standard input on another thread, so that interrupts are handled while no line arrives.
@@ -91,8 +90,8 @@ fn read_lines() -> Receiver<InputLine> {
     receiver
 }
 
-/// The next line, without its line ending. Never holds more than [`MAX_LINE_BYTES`] bytes in memory. `None` at the end of
-/// the input or after a read error.
+/// The next line, without its line ending. At most [`MAX_LINE_BYTES`] bytes of a line are kept in memory. `None` at the
+/// end of the input or after a read error.
 fn next_line(input: &mut impl BufRead) -> Option<InputLine> {
     let (mut bytes, mut too_long, mut any) = (Vec::new(), false, false);
     loop {
@@ -157,7 +156,7 @@ fn serve(
     Ok(())
 }
 
-/// Prints the summary on standard error, because standard output is for replies to the plant.
+/// Prints the summary on standard error, because standard output is reserved for replies to the plant.
 fn print_summary(tally: &Tally, globals: &Globals) {
     let text = if globals.json {
         let mut summary = tally.json();

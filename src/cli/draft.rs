@@ -1,4 +1,4 @@
-//! A first `twin.toml` and scenario, guessed from the columns of a log.
+//! Drafts a first `twin.toml` and a first scenario from the columns of a log.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -13,19 +13,19 @@ use crate::error::{Error, Result, plural};
 use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
 
-/// The guesses that the two files are written from.
+/// The guesses from which `twin.toml` and the first scenario are written.
 pub(super) struct Draft {
     name: String,
     time: String,
     episode: Option<String>,
-    /// Tag, value and quality columns of a log with one row per sample.
+    /// Names of the tag, value and quality columns of a log in long format, which has one row per sample.
     long: Option<(String, String, Option<String>)>,
     step: TimeSpan,
     span: (Timestamp, Timestamp),
     holdout: TimeSpan,
     horizon: TimeSpan,
     pub signals: Vec<Guess>,
-    /// Columns that are not signals, and why.
+    /// Columns that are not used as signals, each with the reason.
     left_out: Vec<(String, &'static str)>,
 }
 
@@ -69,12 +69,12 @@ struct ScenarioFile<'a> {
     start: Timestamp,
     length: TimeSpan,
     disturbance: Option<&'a str>,
-    /// A control, and its mean in the log.
+    /// A control and its mean in the log.
     constant: Option<(&'a str, String)>,
 }
 
 impl Draft {
-    /// Guesses the twin of plant `name` from the `columns` of its log `file`.
+    /// Drafts the twin of plant `name` from the `columns` of its log `file`.
     pub fn new(name: &str, file: &Path, columns: &[ColumnSummary]) -> Result<Self> {
         let time = guess::time(columns).ok_or_else(|| {
             let names = columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -134,7 +134,7 @@ impl Draft {
             left_out: Vec::new(),
         };
         match long {
-            // for a long log the tags are known, but not the range of their values
+            // the tags of a log in long format are known, but not the ranges of their values
             Some((tag, value, _)) => {
                 for text in &tag.examples {
                     let column =
@@ -155,7 +155,7 @@ impl Draft {
             return Err(Error::Data(format!("{}: no column contains numbers that change", file.display())));
         }
         if !draft.signals.iter().any(|s| matches!(s.role, Role::State | Role::Output)) {
-            // a twin must predict something; the default is the last column
+            // a twin needs a signal to predict, so the last column becomes a state
             if let Some(last) = draft.signals.last_mut() {
                 last.role = Role::State;
                 last.reason = format!("role by default, {}", last.reason);
@@ -212,7 +212,7 @@ impl Draft {
         file.render().map_err(|e| Error::Internal(format!("the draft of twin.toml: {e}")))
     }
 
-    /// The first signal with a logged set-point, and that set-point.
+    /// The first signal with a logged set-point, and the set-point.
     fn controlled(&self) -> Option<(&str, &str)> {
         let setpoints = self.signals.iter().filter(|s| s.role == Role::Setpoint);
         let mut pairs = setpoints.filter_map(|sp| {
@@ -252,7 +252,11 @@ impl Draft {
         }
         if let Some((signal, sp)) = self.controlled() {
             let definition = format!("{{ mean = \"abs({signal} - {sp})\" }}");
-            return line(format!("tracking_error_{signal}"), definition, format!(": {sp} is its set-point"));
+            return line(
+                format!("tracking_error_{signal}"),
+                definition,
+                format!(": control error against the set-point {sp}"),
+            );
         }
         let shown = self.first(Role::Output).or_else(|| self.first(Role::State))?;
         line(format!("mean_{}", shown.name), format!("{{ mean = \"{}\" }}", shown.name), String::new())
@@ -264,7 +268,7 @@ impl Draft {
         let end = self.span.1.as_millisecond();
         let begin = self.span.0.as_millisecond();
         let start = end - self.holdout.ms();
-        // start at midnight if the hold-out is long enough
+        // the scenario starts at midnight if the hold-out is long enough
         let start = if self.holdout.ms() >= 2 * day { start.div_euclid(day) * day + day } else { start };
         let step = self.step.ms();
         let start = begin + (start - begin).div_euclid(step) * step;
@@ -329,7 +333,7 @@ fn round_span(ms: i64, step: TimeSpan) -> TimeSpan {
     TimeSpan::from_ms((ms / step.ms()).max(1) * step.ms())
 }
 
-/// The nominal sample time for a measured one: 599,870 ms becomes 10 min.
+/// Rounds a measured sample time to the nominal one: 599,870 ms becomes 10 min.
 fn round_step(step: TimeSpan) -> TimeSpan {
     for unit in [86_400_000, 3_600_000, 60_000, 1_000] {
         let n = (step.ms() + unit / 2) / unit;

@@ -1,4 +1,4 @@
-//! Prints the error of a verb, and maps it to the exit code of the process.
+//! Prints the error of a command and maps it to the exit code of the process.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
@@ -12,7 +12,7 @@ use super::output::{SCHEMA_VERSION, plain};
 use super::{interrupt, render};
 use crate::error::Error;
 
-/// Prints `error`, as JSON if that is requested, and returns its exit code.
+/// Prints `error`, as JSON with `--json`, and returns its exit code.
 pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
     let code = match error {
         Error::Interrupted => interrupt::exit_code(),
@@ -46,13 +46,15 @@ pub(super) fn print(error: &Error) {
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
 }
 
-/// Prints that a panic ended the process. The panic hook has already named the file with the details.
+/// Prints a message that the process ended early because of a panic. The panic hook has already printed the name of the
+/// file with the details.
 pub(super) fn print_panic() {
     let text = "the process ended early; all files written so far are complete";
     let _ = writeln!(std::io::stderr().lock(), "error: {text}");
 }
 
-/// Replaces the text of a panic by one line that names a file with the details, in the temporary folder.
+/// Replaces the message of a panic with one line. The line names a file in the temporary folder to which the details
+/// are written.
 pub(super) fn install_panic_hook() {
     static PRINTED: AtomicBool = AtomicBool::new(false);
     std::panic::set_hook(Box::new(|panic| {

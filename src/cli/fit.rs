@@ -15,8 +15,8 @@ use crate::scenario::results::ModelCard;
 
 /// Fit, validate, calibrate and publish a model of a plant.
 ///
-/// Fits every model in `choose`, scores them on the hold-out at every horizon against persistence and a linear model,
-/// and publishes the best one in `models/<plant>`. Refuses a model without skill (exit code 3).
+/// Fits every model in `choose` and publishes the best one in `models/<plant>`. Scores the models on the hold-out at
+/// every horizon, compared with persistence and a linear model. Refuses a model without skill (exit code 3).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  twinopt fit data/datacenter")]
 pub struct Args {
@@ -36,7 +36,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
             let refused = fitted.refusal.take();
             return Ok((source.with_fitted(fitted)?, refused));
         }
-        // lock before the fit, so that a second process fails at once
+        // take the lock before the fit, so that a second process fails at once
         let _lock = registry.lock("fit")?;
         plant::fit_and_publish(plant::read(spec, compute, progress)?, &registry, globals.seed, progress)
     })?;
@@ -62,7 +62,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
 }
 
-/// The tuned MPC settings, and the expected KPIs.
+/// The tuned MPC settings and the expected KPIs.
 fn plans(tuned: &TunedMpc, step: &str) -> String {
     let MpcSettings { model, lags, horizon, moves, correction, replan, cost_to_go } = &tuned.setting;
     let mut text = format!(
@@ -107,7 +107,7 @@ pub fn table(card: &ModelCard) -> String {
     }
     text += &format!(
         "\nskill: 1 - MSE / MSE of persistence on the hold-out, {} to {}. Horizons are in steps of {}. `in 90%`: coverage of the \
-         90 % intervals on the hold-out, with adaptive widths (`--json` also has the coverage with fixed widths).\n",
+         90 % intervals on the hold-out, with adaptive widths (`--json` also gives the coverage with fixed widths).\n",
         card.holdout_start, card.holdout_end, card.step
     );
     text += &format!("chosen: {}: {}\n", card.model, card.reason);

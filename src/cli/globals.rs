@@ -1,11 +1,11 @@
-//! The flags that all verbs accept.
+//! The flags that all commands accept.
 
 use clap::ValueEnum;
 
 use crate::compute::{self, Compute};
 use crate::error::Result;
 
-/// Flags that all verbs accept.
+/// Flags that all commands accept.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Globals {
     /// Print results as JSON on standard output
@@ -40,7 +40,7 @@ impl Device {
     /// Opens the device. Opening a GPU takes about a second.
     ///
     /// # Errors
-    /// Those of [`compute::open`].
+    /// Returns the errors of [`compute::open`].
     pub fn compute(self) -> Result<Compute> {
         Ok(compute::open(match self {
             Self::Auto => compute::Device::Auto,

@@ -1,10 +1,10 @@
-//! Guesses about the columns of a log: role, unit and name from the name of a column, limits from its values.
+//! Guesses the role, unit and name of a signal from the name of its column, and the limits from its values.
 
 use crate::log::{ColumnKind, ColumnSummary};
 use crate::schema::Role;
 use crate::units::Unit;
 
-/// A guess of which signal a column is.
+/// A signal guessed from a column of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Guess {
     pub name: String,
@@ -148,10 +148,10 @@ const WORDS: [(&str, Role); 62] = [
     ("voltage", Role::Disturbance),
 ];
 
-/// Columns about the log or an experiment rather than the plant.
+/// Names of columns that describe the log or an experiment, not the plant.
 const NOT_SIGNALS: [&str; 7] = ["reward", "tracking_error", "anomaly", "changepoint", "label", "index", "row"];
 
-/// The guess for a column; the error says why it is not a signal.
+/// Guesses the signal in a column. Returns an error with the reason if the column is not a signal.
 pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     let lower = column.name.to_lowercase();
     if NOT_SIGNALS.contains(&lower.as_str()) {
@@ -199,7 +199,7 @@ pub(super) fn signal(column: &ColumnSummary) -> Result<Guess, &'static str> {
     })
 }
 
-/// Whether a name looks like that of a number of goods.
+/// Whether a column name suggests a number of goods, such as stock or orders.
 fn is_goods(lower: &str) -> bool {
     ["on_hand", "on_order", "backlog", "order_", "demand", "sales", "units_", "stock", "shipped", "ordered"]
         .iter()
@@ -219,7 +219,7 @@ pub(super) fn name(text: &str) -> String {
     if crate::expr::is_name(&out) { out } else { format!("{out}_value") }
 }
 
-/// The time column, if there is one.
+/// The column with the time stamps, if there is one.
 pub(super) fn time(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
     let named = |c: &&ColumnSummary| {
         let lower = c.name.to_lowercase();
@@ -249,7 +249,7 @@ pub(super) fn episode(columns: &[ColumnSummary]) -> Option<&ColumnSummary> {
         .or_else(|| columns.iter().filter(|c| c.kind == ColumnKind::Text).find(mostly_constant))
 }
 
-/// Tag, value and quality columns of a long log, which has one row per sample.
+/// The tag, value and quality columns of a log in long format, which has one row per sample.
 pub(super) fn long(columns: &[ColumnSummary]) -> Option<(&ColumnSummary, &ColumnSummary, Option<&ColumnSummary>)> {
     let named = |words: &[&str]| columns.iter().find(|c| words.contains(&c.name.to_lowercase().as_str()));
     let tag = named(&["tag", "tagname", "tag_name", "point", "sensor", "variable", "signal"])?;
@@ -265,7 +265,7 @@ pub(super) fn round_outwards(v: f64, up: bool) -> f64 {
     }
     let unit = 10f64.powi(v.abs().log10().floor() as i32 - 1);
     let n = v / unit;
-    // a limit that already has two digits does not change
+    // a limit with at most two digits stays unchanged
     let n = if (n - n.round()).abs() < 1e-9 {
         n.round()
     } else if up {
@@ -273,7 +273,7 @@ pub(super) fn round_outwards(v: f64, up: bool) -> f64 {
     } else {
         n.floor()
     };
-    // division by a whole power of ten gives the double that prints with the fewest digits
+    // division by an integer power of ten gives the floating-point number with the shortest decimal text
     if unit < 1.0 { n / (1.0 / unit).round() } else { n * unit }
 }
 

@@ -1,4 +1,4 @@
-//! `twinopt init`: a first twin and scenario from the log of a plant.
+//! `twinopt init`: drafts a first twin and scenario from the log of a plant.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,10 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let scenario_file = project.scenario_dir(&name).join("first.toml");
     for file in [&twin_file, &log_file, &scenario_file] {
         if file.exists() {
-            let text = format!("{} exists, so nothing was written; remove it or choose another folder", file.display());
+            let text = format!(
+                "{} already exists, so nothing was written; remove it or choose another folder",
+                file.display()
+            );
             return Err(Error::Usage(text));
         }
     }
@@ -94,7 +97,7 @@ fn root_and_plant(dir: &Path) -> Result<(PathBuf, String)> {
             Ok((root.to_path_buf(), name.to_owned()))
         }
         None => Err(Error::Usage(format!(
-            "the folder of a plant must be in a folder `data`; use `twinopt init {} …`",
+            "the folder of a plant must be inside a folder named `data`; use `twinopt init {} …`",
             dir.parent().unwrap_or(Path::new("")).join("data").join(name).display()
         ))),
     }

@@ -1,4 +1,4 @@
-//! `twinopt inspect`: the quality of a log.
+//! `twinopt inspect`: shows the quality of a log.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use crate::{expr, log};
 
 /// Show the quality of a log: coverage, gaps, bad samples, movement of controls.
 ///
-/// Reads the log like `fit`, and reports which samples were dropped, held or interpolated, and when. The effect of a
-/// control that never moves cannot be learned.
+/// Reads the log in the same way as `fit`, and reports which samples were dropped, held or interpolated, and when. The
+/// effect of a control that never moves cannot be learned.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  twinopt inspect data/datacenter\n  twinopt inspect data/datacenter --json")]
 pub struct Args {

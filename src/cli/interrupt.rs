@@ -1,5 +1,5 @@
-//! SIGINT (Ctrl-C) and SIGTERM (service managers). Both stop the work in the same way but give different exit codes.
-//! Every file is written completely or not at all, so an interrupt leaves no partial file.
+//! Handles SIGINT (Ctrl-C) and SIGTERM (sent by service managers). Both signals stop the work in the same way but give
+//! different exit codes. Every file is written completely or not at all, so an interrupt leaves no partial file.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -13,20 +13,20 @@ use signal_hook::iterator::Signals;
 const SIGINT_CODE: u8 = 130;
 const SIGTERM_CODE: u8 = 143;
 
-/// Exit code of the signal that arrived while a guard existed; 0 if none did.
+/// Exit code for the signal that arrived while a guard existed, or 0 if no signal has arrived.
 static CAUGHT: AtomicU8 = AtomicU8::new(0);
 /// Whether an [`InterruptGuard`] exists.
 static GUARDED: AtomicBool = AtomicBool::new(false);
 
-/// Message to print after "interrupted", and how long guarded work may take to stop.
+/// Text to print after "interrupted", and the time that guarded work may take to stop.
 static WORK: Mutex<(&str, Duration)> = Mutex::new(("", Duration::ZERO));
 
-/// The files that the interrupted work leaves, as a text to print after "interrupted".
+/// Text to print after "interrupted", about the files that the interrupted work leaves behind.
 pub(super) fn message() -> &'static str {
     WORK.lock().unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// Exit code of interrupted work.
+/// Exit code of an interrupted process.
 pub(super) fn exit_code() -> u8 {
     match CAUGHT.load(Ordering::SeqCst) {
         0 => SIGINT_CODE,
@@ -35,7 +35,8 @@ pub(super) fn exit_code() -> u8 {
 }
 
 /// Defers the first signal. The owner polls [`InterruptGuard::is_interrupted`] and returns
-/// [`crate::error::Error::Interrupted`]. A second signal ends the process at once, as the first does without a guard.
+/// [`crate::error::Error::Interrupted`]. A second signal ends the process at once, and so does the first signal if
+/// there is no guard.
 #[derive(Debug)]
 pub struct InterruptGuard(());
 
@@ -65,8 +66,8 @@ impl Drop for InterruptGuard {
     }
 }
 
-/// Starts the thread that handles signals. If that fails, the default action of the system ends the process, and only the
-/// newest rows of a `control` log are lost.
+/// Starts the thread that handles signals. If this fails, signals have their default action: they end the process, and
+/// only the newest rows of a `control` log are lost.
 pub(super) fn listen() {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
     std::thread::spawn(move || {

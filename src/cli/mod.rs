@@ -1,4 +1,4 @@
-//! The command line, with one file per verb. No other module prints errors or ends the process.
+//! The command line, with one file per command. No other module prints errors or ends the process.
 
 mod advise;
 mod check;
@@ -51,7 +51,7 @@ Exit codes: 0 success, 1 bug in twinopt, 2 wrong usage, 3 finished but needs att
 66 missing input, 73/74 cannot write, 75 in use by another process, 78 faults in the configuration,
 130 interrupted (143 by SIGTERM).";
 
-// The help text of each verb is the doc comment of its arguments.
+// The help text of each command is the doc comment of its arguments.
 #[derive(Debug, Subcommand)]
 enum Verb {
     Init(init::Args),
@@ -68,7 +68,7 @@ enum Verb {
     Control(control::Args),
 }
 
-/// Parses the command line, runs the verb and returns the exit code.
+/// Parses the command line, runs the command and returns the exit code.
 pub fn main() -> ExitCode {
     failure::install_panic_hook();
     interrupt::listen();
@@ -76,7 +76,7 @@ pub fn main() -> ExitCode {
         let cli = match Cli::try_parse() {
             Ok(cli) => cli,
             Err(error) => {
-                // clap returns help and version as errors as well; a closed pipe is ignored
+                // clap also returns help and version texts as errors; a closed pipe is ignored
                 let _ = error.print();
                 return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
             }
@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<()> {
     let globals = &cli.globals;
-    // every verb fails at once if the requested device does not exist
+    // every command fails at once if the requested device does not exist
     globals.device.compute()?;
     if let Some(jobs) = globals.jobs {
         rayon::ThreadPoolBuilder::new()

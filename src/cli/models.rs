@@ -29,8 +29,8 @@ pub enum Action {
     /// Show the model card of a version
     Show {
         /// Version, or the first characters of its name (default: the champion)
-        // not `version`, which is the id of the flag `--version`
         #[arg(value_name = "VERSION")]
+        // not named `version`, because that is the id of the flag `--version`
         name: Option<String>,
     },
     /// Restore the previous champion
@@ -47,14 +47,14 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         Action::List => list(&registry, &name, globals),
         Action::Show { name: version } => show(&registry, &name, version.as_deref(), globals),
         Action::Rollback => {
-            // fail before locking or writing anything
+            // fail before taking the lock or writing anything
             registry.previous()?;
             let _lock = registry.lock("models rollback")?;
             let version = registry.rollback(&ops::now(), "requested on the command line")?;
             if let Some(why) = plant::warning(&registry, &version.name, &spec)? {
                 let dir = args.dir.display();
                 let help = format!(
-                    "restore the old twin.toml as well, or fit a model for the present one with `twinopt fit {dir}`"
+                    "also restore the old twin.toml, or fit a model for the present twin.toml with `twinopt fit {dir}`"
                 );
                 note(globals, &format!("{why}, so no command will use it; {help}"));
             }

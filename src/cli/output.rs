@@ -1,4 +1,4 @@
-//! Standard output and standard error.
+//! Prints to standard output and standard error.
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -10,11 +10,11 @@ use super::globals::Globals;
 use crate::error::{Error, Result};
 use crate::report::is_deceptive;
 
-/// Version of the JSON that verbs print.
+/// Version of the JSON format that commands print.
 pub const SCHEMA_VERSION: u32 = 2;
 
-/// Writes `text` and a newline to standard output. A closed pipe is not an error: the reader has stopped reading, and
-/// the exit code still reports the outcome of the work.
+/// Writes `text` and a newline to standard output. A closed pipe is not an error, because the reader has chosen to stop
+/// reading. The exit code still reports the outcome of the work.
 ///
 /// # Errors
 /// [`Error::Write`]

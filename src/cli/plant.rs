@@ -1,4 +1,4 @@
-//! The folder of a plant, as the verbs that fit or use a model open it.
+//! Opens the folder of a plant for the commands that fit or use a model.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Progress: a bar or spinner on a terminal, and one line for each stage elsewhere.
+//! Shows progress as a bar or spinner on a terminal, and as one line per stage elsewhere.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -21,7 +21,8 @@ pub fn bar(globals: &Globals, total: u64, label: &str) -> ProgressBar {
     bar.with_message(label.to_owned())
 }
 
-/// Runs `work` with a spinner. Its first argument shows the present stage, its second one prints a note to the user.
+/// Runs `work` with a spinner. `work` receives two functions: the first shows the present stage, and the second prints
+/// a note to the user.
 pub fn with_spinner<T>(globals: &Globals, label: &str, work: impl FnOnce(&dyn Fn(&str), &dyn Fn(&str)) -> T) -> T {
     let spinner = spinner(globals, label);
     let as_lines = !globals.quiet && !std::io::stderr().is_terminal();

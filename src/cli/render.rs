@@ -1,4 +1,4 @@
-//! Faults as text with an excerpt of the file, and as JSON.
+//! Formats faults as text with an excerpt of the file, or as JSON.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::output::{SCHEMA_VERSION, plain};
 use crate::error::{Fault, plural};
 
-/// The content of files, read once.
+/// The content of the files with faults. Each file is read only once.
 #[derive(Default)]
 struct Sources(HashMap<PathBuf, Option<String>>);
 
@@ -21,7 +21,7 @@ impl Sources {
     }
 }
 
-/// All faults, each with its place, the line in the file and help, followed by the number of faults.
+/// Formats all faults, each with its position, the line in the file and a hint, followed by the number of faults.
 pub(super) fn text(faults: &[Fault], colour: bool) -> String {
     let colour = colour && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
@@ -40,7 +40,7 @@ pub(super) fn text(faults: &[Fault], colour: bool) -> String {
     } + "\n"
 }
 
-/// One fault, as rustc prints errors.
+/// Formats one fault in the style of a rustc error.
 fn excerpt(fault: &Fault, source: Option<&str>, renderer: &Renderer) -> String {
     let level = if fault.warning { Level::WARNING } else { Level::ERROR };
     let title = level.primary_title(one_line(&fault.message)).id(fault.code);
@@ -55,7 +55,7 @@ fn excerpt(fault: &Fault, source: Option<&str>, renderer: &Renderer) -> String {
     renderer.render(&[group.element(Level::HELP.message(one_line(&fault.help)))])
 }
 
-/// The part of `span` on its first line, without trailing white space.
+/// The part of `span` that is on its first line, without trailing white space.
 fn first_line_of(span: &Range<usize>, source: &str) -> Range<usize> {
     let floor = |mut at: usize| {
         at = at.min(source.len());

@@ -59,7 +59,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     }
 }
 
-/// The part of a results file that every version has.
+/// The field that results files of every version contain.
 #[derive(serde::Deserialize)]
 struct Layout {
     schema_version: u32,
@@ -77,7 +77,8 @@ fn read(path: &Path) -> Result<(PathBuf, Results)> {
     } else {
         path.join("results.json")
     };
-    let bytes = std::fs::read(&file).map_err(|e| Error::no_input(&file, format!("{e}; `twinopt run` writes it")))?;
+    let bytes = std::fs::read(&file)
+        .map_err(|e| Error::no_input(&file, format!("{e}; run the scenarios to create this file")))?;
     let parse_error = |e| Error::Data(format!("{}: not a results file ({e}); run the scenarios again", file.display()));
     let Layout { schema_version } = serde_json::from_slice(&bytes).map_err(parse_error)?;
     if schema_version != SCHEMA_VERSION {

@@ -14,9 +14,9 @@ use crate::ops::status::GateResult;
 
 /// Fit a challenger and promote it if it beats the champion.
 ///
-/// Both models forecast the newest blocks of the log, which were not used to fit either of them. The champion is replaced
-/// only if the loss of the challenger is significantly lower and its intervals have the right coverage. Otherwise the exit
-/// code is 3 and the message gives the reason.
+/// Both models forecast the newest blocks of the log, which were not used to fit either of them. The champion is
+/// replaced only if the loss of the challenger is significantly lower and its intervals have the right coverage. If the
+/// champion is kept, the exit code is 3 and the message gives the reason.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  twinopt retrain data/datacenter")]
 pub struct Args {
@@ -34,7 +34,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let comparison = &retrained.comparison;
         output::json(&json!({ "schema_version": SCHEMA_VERSION, "status": status, "comparison": comparison }))?;
     } else if !globals.quiet {
-        // the reason for keeping a champion is printed only once, by the error `attention`
+        // if the champion is kept, the reason is printed only by the error below
         let reason =
             if status.gate == GateResult::Kept { String::new() } else { format!("{name}: {}\n", status.reason) };
         output::print(&format!("{reason}champion: {}", status.champion))?;

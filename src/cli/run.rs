@@ -14,12 +14,12 @@ use crate::ops::run::{CheckedRun, OpenRun, PlantScenarios, group_by_plant};
 use crate::scenario::Progress;
 use crate::scenario::results::{Results, ScenarioResult};
 
-/// Simulate all cases of scenarios and write the report.
+/// Simulate all cases of the given scenarios and write the report.
 ///
-/// Fits a model first if the plant has none. A scenario that fails does not stop the others, and the exit code is that of
-/// the worst failure. The results index.html, kpi.csv, results.json, runs.parquet and provenance.json replace the old ones
-/// in `reports/<plant>`. If only some files of a folder are given, their results go to `reports/<plant>/<scenario>`
-/// (several names are joined by `+`), and the report of the folder does not change.
+/// Fits a model first if the plant has none. A scenario that fails does not stop the others, and the exit code is that
+/// of the worst failure. The results index.html, kpi.csv, results.json, runs.parquet and provenance.json replace the
+/// old ones in `reports/<plant>`. If only some files of a folder are given, their results go to
+/// `reports/<plant>/<scenario>` (several names are joined by `+`), and the report of the folder does not change.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  twinopt run scenarios/datacenter\n  twinopt run scenarios/datacenter/heatwave.toml --seed 7\n  twinopt run scenarios/datacenter --resume"
@@ -36,12 +36,12 @@ pub struct Args {
     pub dry_run: bool,
 }
 
-/// After an interrupt, the process is ended after this time even if the simulation has not stopped (guess).
+/// Time from an interrupt to the forced end of the process, even if the simulation has not stopped (not tuned).
 const GRACE_PERIOD: Duration = Duration::from_millis(600);
-/// Message about the files of an interrupted run.
+/// Message about the files after an interrupted run.
 const RESUMABLE: &str = "; finished scenarios are saved; continue with the same command and `--resume`";
 
-/// Results of the run of one plant.
+/// Output and errors of the run of one plant.
 struct VerbOutput {
     summary: serde_json::Value,
     errors: Vec<Error>,
@@ -93,7 +93,8 @@ fn print_all_but_worst(errors: Vec<Error>) -> Option<Error> {
         }
     }
     rest.extend((!faults.is_empty()).then_some(Error::Config(faults)));
-    // reversed, because `max_by_key` returns the last of several equal elements, and the first is wanted
+    // the order is reversed, because `max_by_key` returns the last of several equal elements and the first one is
+    // needed
     let at = (0..rest.len()).rev().max_by_key(|&i| severity(&rest[i]))?;
     let worst = rest.remove(at);
     rest.iter().for_each(failure::print);
@@ -114,7 +115,7 @@ fn run_plant(
     let compute = globals.device.compute()?;
     let open = progress::with_spinner(globals, name, |progress, note| checked.open(compute, progress, note))?;
 
-    // from here until the report is written, Ctrl-C stops between two simulation steps
+    // from here until the report is written, Ctrl-C stops the run between two simulation steps
     let guard = interrupt::guard(GRACE_PERIOD);
     guard.set_message(RESUMABLE);
     let clock = clock::start();
@@ -163,7 +164,7 @@ fn summary(s: &ScenarioResult) -> serde_json::Value {
     json!({ "name": s.name, "exit_code": s.exit_code, "error": s.error, "cases": cases })
 }
 
-/// Objective by scenario and case: means over futures, as on the first page of the report.
+/// Table of the mean objective over the simulated futures by scenario and case, as on the first page of the report.
 fn table(results: &Results) -> String {
     let mut text = format!(
         "{:<18} {:<16} {:>14}  mean change against the baseline (90 % interval)\n",
@@ -178,7 +179,7 @@ fn table(results: &Results) -> String {
                 let single_future = c.kpis.iter().all(|k| k.samples.len() == 1);
                 let remark = match (d.measurable, single_future) {
                     (true, _) => "",
-                    (_, true) => "  one future gives no interval: raise `particles`",
+                    (_, true) => "  one future gives no interval; increase `particles`",
                     (_, false) => "  no measurable change",
                 };
                 format!("{:+.4} ({:+.4} to {:+.4}){remark}", d.mean, d.low, d.high)

@@ -1,4 +1,4 @@
-//! `twinopt schedule`: the configuration of a scheduler that runs `retrain` every night.
+//! `twinopt schedule`: prints the configuration of a scheduler that runs `retrain` every night.
 
 use std::path::{Path, PathBuf};
 
@@ -68,7 +68,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     output::print(&text)
 }
 
-/// The global flags that affect how the commands compute.
+/// The global flags that affect the computations of the scheduled commands.
 fn flags(globals: &Globals) -> Vec<String> {
     let device = globals.device.to_possible_value().filter(|_| globals.device != Device::Auto);
     let device = device.map(|d| format!("--device {}", d.get_name()));

@@ -1,4 +1,4 @@
-//! `twinopt status`: age and state of the model of each plant.
+//! `twinopt status`: shows the age and state of the model of each plant.
 
 use std::path::PathBuf;
 
@@ -54,7 +54,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         let (age, old) = status.age(now, args.max_age);
         // a retraining that left no champion was not successful, however recent it is
         let missing = status.champion == NO_CHAMPION;
-        // the champion may have been rolled back or damaged since
+        // the champion may have been rolled back or damaged since the last retraining
         let mut damaged = false;
         if let Some(champion) = registry.champion().ok().flatten() {
             damaged = registry.check(&champion.name).is_err();

@@ -1,4 +1,4 @@
-//! A value with its place in its file.
+//! Values with their location in the file.
 
 use std::ops::{Deref, Range};
 
@@ -25,7 +25,7 @@ impl<T> Deref for At<T> {
     }
 }
 
-/// Two values are equal even if their places differ.
+/// Values are compared without their locations.
 impl<T: PartialEq> PartialEq for At<T> {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value

@@ -28,7 +28,7 @@ impl TimeOfDay {
     }
 }
 
-/// Reads `06:30` or `6:30`.
+/// Parses `06:30` or `6:30`.
 impl FromStr for TimeOfDay {
     type Err = String;
 
@@ -60,13 +60,14 @@ impl Weekdays {
         (0..7).filter(move |&day| self.0[day as usize])
     }
 
-    /// `time` on each of the days, in minutes since Monday 00:00.
+    /// `time` on each day of the set, in minutes since Monday 00:00.
     pub fn minutes_of_week(self, time: TimeOfDay) -> impl Iterator<Item = u32> {
         self.days().map(move |day| day * MINUTES_PER_DAY + time.minutes())
     }
 }
 
-/// Reads `mon`, `mon-fri`, `fri-mon` (over the weekend) or `sat,sun`, in any case. The error is the word that is not a day.
+/// Parses `mon`, `mon-fri`, `fri-mon` (across the weekend) or `sat,sun`, in upper or lower case. The error contains the
+/// first word that is not the name of a day.
 impl FromStr for Weekdays {
     type Err = String;
 
@@ -85,7 +86,7 @@ impl FromStr for Weekdays {
     }
 }
 
-/// Three or more consecutive days are shown as a range: `mon-fri,sun`.
+/// Formats three or more consecutive days as a range: `mon-fri,sun`.
 impl fmt::Display for Weekdays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
@@ -103,7 +104,7 @@ impl fmt::Display for Weekdays {
     }
 }
 
-/// The help for a text that is not a time of day: the corrected time if it can be guessed.
+/// Help text for an invalid time of day, which suggests a corrected time if possible.
 pub(super) fn time_of_day_help(key: &str, text: &str) -> String {
     let guess = || -> Option<TimeOfDay> {
         let mut parts = text.trim().split([':', '.', 'h']);
@@ -113,14 +114,14 @@ pub(super) fn time_of_day_help(key: &str, text: &str) -> String {
     };
     match guess() {
         Some(time) => format!("write `{key} = \"{time}\"`"),
-        None => "write hours and minutes from 00:00 to 23:59, like `06:30`".to_owned(),
+        None => "write a time from 00:00 to 23:59, like `06:30`".to_owned(),
     }
 }
 
-/// The help for a word that is not a day of the week.
+/// Help text for a word that is not a day of the week.
 pub(super) fn weekday_help(word: &str) -> String {
     match DAYS.iter().find(|d| word.to_lowercase().starts_with(*d)) {
-        Some(day) => format!("write `{day}`: the days are mon, tue, wed, thu, fri, sat, sun"),
+        Some(day) => format!("write `{day}`; the valid days are mon, tue, wed, thu, fri, sat, sun"),
         None => "write days like `mon`, `mon-fri` or `sat,sun`".to_owned(),
     }
 }

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{At, ForecastSpec, PlannerSpec, TimeOfDay, TimeSpan, TotalSpec, Weekdays};
 
-/// A controller. Controls that it does not name are replayed from the log.
+/// A controller. Controls that the controller does not set are replayed from the log.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[allow(clippy::large_enum_variant, reason = "a scenario has a handful")]
 pub enum ControllerSpec {
-    /// The controls of the log.
+    /// Replays the logged controls.
     Replay {},
     /// Constant values: control name → value.
     Hold(IndexMap<String, At<f64>>),
@@ -68,116 +68,120 @@ pub struct PidLoop {
     pub bias: Option<At<f64>>,
 }
 
-/// Order-up-to policy on an inventory position; with `reorder` the (s, S) policy.
+/// Order-up-to policy for an inventory position. If `reorder` is set, the policy is an (s, S) policy.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BaseStockLoop {
-    /// The control that orders.
+    /// Name of the control that sets the order quantity.
     pub order: At<String>,
-    /// Inventory position: on hand + on order − backlog, as an expression.
+    /// Expression for the inventory position: on hand + on order − backlog.
     pub position: At<String>,
-    /// Order-up-to level S, as an expression, e.g. `"120"`.
+    /// Expression for the order-up-to level S, such as `"120"`.
     pub level: At<String>,
-    /// Reorder point s, as an expression: order only if the position is at or below it.
+    /// Expression for the reorder point s. An order is placed only if the inventory position is at or below s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reorder: Option<At<String>>,
 }
 
-/// Model-predictive control: plans on the twin and minimises the twin's `[objective]`.
+/// Settings of model-predictive control, which plans with the twin as its model and minimises the twin's `[objective]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MpcSpec {
-    /// In a twin: whether `fit` tunes MPC in closed-loop simulations based on the log (default true). Tuning chooses
-    /// the model and its lags, and horizon, replan, moves, correction and cost_to_go if they are absent.
+    /// Only in `twin.toml`: whether `fit` tunes MPC in closed-loop simulations based on the log (default true). Tuning
+    /// chooses the model and its lags. Tuning also chooses `horizon`, `replan`, `moves`, `correction` and `cost_to_go`
+    /// if they are absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tune: Option<At<bool>>,
-    /// How far a plan looks ahead (default: as tuned, else the model's control horizon).
+    /// Length of the planning horizon (default: the tuned value, else the model's control horizon).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub horizon: Option<At<TimeSpan>>,
-    /// Time between plans; in between, the last plan is followed (default: as tuned, else one sample time).
+    /// Time between two plans, during which the last plan is followed (default: the tuned value, else one sample time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replan: Option<At<TimeSpan>>,
-    /// Plans minimise this quantile of the objective over particles (default: the mean); 0.95 is cautious.
+    /// Plans minimise this quantile of the objective over all particles, e.g. 0.95 for cautious plans (default: the
+    /// mean).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub risk: Option<At<f64>>,
-    /// While the current state is at the edge of the training data or outside, this many standard deviations of the
-    /// objective over ensemble members (at most 3) are added to its mean (default 1; 0: none). Has no effect together
-    /// with `risk`.
+    /// Weight of the model's epistemic uncertainty in plans (default 1; with 0 the uncertainty is ignored). While the
+    /// current state is at or beyond the edge of the training data, plans minimise the mean of the objective over up to
+    /// three ensemble members, plus this many standard deviations. This setting has no effect if `risk` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pessimism: Option<At<f64>>,
-    /// Number of simulated futures per plan (default 4; for planners that use derivatives 1, the expected future).
+    /// Number of simulated futures per plan (default 4). Planners that use derivatives default to 1, the expected
+    /// future.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub particles: Option<At<usize>>,
-    /// Number of free moves over the horizon; controls are held in between (default: as tuned, else one per replan
-    /// interval, at most 12).
+    /// Number of free moves over the horizon; controls are held constant between moves (default: the tuned value, else
+    /// one per replan interval, at most 12).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moves: Option<At<usize>>,
-    /// Gain of the disturbance observer, from 0 to 1: how far the estimate of the model's bias follows the last
-    /// one-step error. It removes the steady-state offset that a biased twin causes (default: as tuned, else 0.1; 0:
-    /// none).
+    /// Gain of the disturbance observer, from 0 to 1 (default: the tuned value, else 0.1; 0 disables the observer). The
+    /// observer updates its estimate of the model's bias from one-step prediction errors, which removes the
+    /// steady-state offset that a biased twin causes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<At<f64>>,
-    /// Orders for which order-up-to levels are planned: in every future the order is the level minus the position, so
-    /// that the plan reacts to demand that is not known yet.
+    /// Orders for which order-up-to levels are planned. In every simulated future, the order is the level minus the
+    /// inventory position, so that the plan reacts to demand that is not yet known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub base_stock: Vec<At<PlannedStock>>,
-    /// The controls that are planned (default: all).
+    /// Controls that MPC plans (default: all).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controls: Option<Vec<At<String>>>,
-    /// Whether plans stay within the logged range of each control (default true).
+    /// Whether plans keep each control within its logged range (default true).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within_log: Option<At<bool>>,
-    /// One forecast method for all disturbances, instead of those in the twin.
+    /// Forecast method for all disturbances, which overrides the methods set in the twin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<ForecastSpec>>,
-    /// Priorities of soft limits: signal = rank, 1 to 3. Hard limits take precedence over limits of rank 1, these over
-    /// limits of rank 2, and all limits over the objective.
+    /// Priorities of soft limits: signal name → rank, from 1 (highest) to 3. Hard limits take precedence over all soft
+    /// limits. Hard limits and ranked soft limits take precedence over the objective.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub ranks: IndexMap<String, At<u32>>,
-    /// Probability with which hard limits and ranked soft limits are satisfied at each step (chance constraint): limits
-    /// are tightened according to the spread of simulated futures (default: no tightening).
+    /// Probability with which hard limits and ranked soft limits should be satisfied at each step (chance constraint).
+    /// Limits are tightened according to the spread of simulated futures (default: no tightening).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<At<f64>>,
-    /// Terminal prices: prices of KPIs that apply in plans but not in reports, e.g. to value the stock that is left at
-    /// the end of the horizon.
+    /// Prices of KPIs that apply in plans but not in reports: KPI name → price. Such prices can, for example, assign a
+    /// value to the stock that is left at the end of the horizon.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub terminal: IndexMap<String, At<f64>>,
-    /// Add a terminal cost learned from the log, which allows a shorter horizon (default: as tuned, else false). `fit`
-    /// learns it when it tunes MPC.
+    /// Whether plans include a terminal cost, which allows a shorter horizon (default: the tuned value, else false).
+    /// `fit` learns the terminal cost from the log when it tunes MPC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_to_go: Option<At<bool>>,
-    /// Limits on the sum of a control over the horizon.
+    /// Limits on the sum of a control's values over the horizon.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub totals: Vec<At<TotalSpec>>,
-    /// Maximum computing time per plan, after which the best plan found so far is used (default: no limit).
+    /// Maximum computing time per plan (default: no limit). After this time, the best plan found so far is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<At<TimeSpan>>,
-    /// The optimiser. Default: `qp` if the twin is linear and has hard or ranked limits, else `gauss_newton` if the twin
-    /// and the controls are differentiable, else `mcts` if every control has few values, else `icem`.
+    /// The optimiser. The default planner is `qp` if the twin is linear and has hard or ranked limits, else
+    /// `gauss_newton` if the twin and the controls are differentiable, else `mcts` if every control has few values,
+    /// else `icem`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planner: Option<PlannerSpec>,
-    /// In a twin: the controller that takes over while there is no plan to follow (default: the plant's own controller, if
-    /// it reports what it would do).
+    /// Only in `twin.toml`: the controller that takes over while there is no plan to follow (default: the plant's own
+    /// controller, if the plant reports what that controller would do).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safe: Option<Box<At<ControllerSpec>>>,
-    /// In a twin: number of steps at the start during which the plant's own controller is followed while past values
-    /// are collected (default: the number of past steps that the model reads). The start lasts at least until the
-    /// values of controls with `max_move` or `min_on` are known.
+    /// Only in `twin.toml`: number of steps at the start of a run during which no plans are made because past values
+    /// are still being collected (default: the number of past steps that the model reads). No plan is made before the
+    /// values of all controls with `max_move` or `min_on` are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settle: Option<At<usize>>,
 }
 
 impl MpcSpec {
-    /// Default of `pessimism`, measured by benches/plants.py.
+    /// Default of `pessimism`, chosen from the results of benches/plants.py.
     pub const PESSIMISM: f64 = 1.0;
-    /// Default of `particles` (guess).
+    /// Default of `particles` (not tuned).
     pub const PARTICLES: usize = 4;
-    /// Largest default of `moves` (guess).
+    /// Largest default of `moves` (not tuned).
     pub const MOST_MOVES: usize = 12;
-    /// Default of `correction` (guess).
+    /// Default of `correction` (not tuned).
     pub const CORRECTION: f64 = 0.1;
 
-    /// Whether `fit` tunes absent settings.
+    /// Whether `fit` tunes the settings that are absent.
     pub fn tunes(&self) -> bool {
         self.tune.as_ref().is_none_or(|t| t.value)
     }
@@ -187,10 +191,10 @@ impl MpcSpec {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedStock {
-    /// The control that orders.
+    /// Name of the control that sets the order quantity.
     pub order: At<String>,
-    /// Inventory position: on hand + on order − backlog, as an expression.
+    /// Expression for the inventory position: on hand + on order − backlog.
     pub position: At<String>,
-    /// Lowest and highest level.
+    /// Lowest and highest order-up-to level.
     pub level: At<[f64; 2]>,
 }

@@ -1,4 +1,4 @@
-//! JSON Schemas of the two files. Editors use them, and so does the structural check ([`super::load`]).
+//! JSON Schemas of `twin.toml` and of scenario files, for editors and for the structural check ([`super::load`]).
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,8 @@ fn titled(mut schema: Value, title: &str) -> Value {
     schema
 }
 
-/// The name of a choice `{ name = { … } }` if all its settings have defaults: the name can then be written alone.
+/// Returns the name of a choice `{ name = { … } }` if all its settings have defaults, because then the name alone is
+/// enough.
 fn word(variant: &Value) -> Option<String> {
     let (tag, inner) = variant["properties"].as_object()?.iter().next()?;
     let settings = inner["type"] == "object" && inner["additionalProperties"] == false;

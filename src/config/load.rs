@@ -1,4 +1,4 @@
-//! Parses a file, and reports all faults of its structure in one pass.
+//! Parses `twin.toml` and scenario files, and reports all structural faults of a file in one pass.
 
 use std::path::{Path, PathBuf};
 
@@ -11,36 +11,36 @@ use super::shape::Shape;
 use super::{ScenarioSpec, TwinSpec, syntax};
 use crate::error::{Error, Fault, Result, line_column};
 
-/// A file and its typed value.
+/// A configuration file and its parsed value.
 #[derive(Debug, Clone)]
 pub struct Loaded<T> {
     pub path: PathBuf,
     pub text: String,
     pub value: T,
-    /// What was left out of the value because of faults in the file's structure.
+    /// Parts of the file that are missing from the value because of structural faults.
     pub damage: Damage,
 }
 
 impl<T> Loaded<T> {
-    /// File name without its extension: the name of a scenario.
+    /// File name without its extension, which is the name of a scenario.
     pub fn stem(&self) -> &str {
         self.path.file_stem().and_then(|s| s.to_str()).unwrap_or("scenario")
     }
 }
 
-/// The result of parsing: a value, if possible, and all faults.
+/// The result of parsing a file: its value, if it could be read, and all faults.
 #[derive(Debug)]
 pub struct Parsed<T> {
-    /// Absent if too little of the file could be read.
+    /// `None` if the faults are too severe to build a value.
     pub loaded: Option<Loaded<T>>,
     pub faults: Vec<Fault>,
 }
 
 impl<T> Parsed<T> {
-    /// The value of a file without faults.
+    /// Returns the loaded file if it has no faults.
     ///
     /// # Errors
-    /// [`Error::Config`] with all faults.
+    /// Returns [`Error::Config`] with all faults if the file has any.
     pub fn into_result(self) -> Result<Loaded<T>> {
         match self.loaded {
             Some(loaded) if self.faults.is_empty() => Ok(loaded),
@@ -49,7 +49,7 @@ impl<T> Parsed<T> {
     }
 }
 
-/// Reads `twin.toml` in folder `dir`; `dir` may name the file itself.
+/// Loads `twin.toml` from the folder `dir`, which may also be the path of the file itself.
 pub fn load_twin(dir: &Path) -> Result<Loaded<TwinSpec>> {
     parse_twin(&twin_file(dir))?.into_result()
 }
@@ -63,23 +63,23 @@ pub fn twin_file(dir: &Path) -> PathBuf {
     if dir.is_file() { dir.to_path_buf() } else { dir.join("twin.toml") }
 }
 
-/// Reads and parses a twin file. Fails only if it cannot be read.
+/// Reads and parses a twin file. Fails only if the file cannot be read.
 pub fn parse_twin(file: &Path) -> Result<Parsed<TwinSpec>> {
     let schema = super::twin_json_schema();
-    let parsed = read(file, "create one with `twinopt init`")?;
+    let parsed = read(file, "create a twin file with `twinopt init`")?;
     Ok(parsed.map_or_else(|faults| faults, |text| named(parse(file, &text, &schema))))
 }
 
-/// Whether `name` is valid for a plant: it is used in names of folders and in systemd units.
+/// Whether `name` is a valid plant name, which is used in folder names and in systemd units.
 pub fn is_plant_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// Adds a fault for an invalid plant name, because commands make paths from it.
+/// Adds a fault if the plant name is invalid, because commands build paths from it.
 fn named(mut parsed: Parsed<TwinSpec>) -> Parsed<TwinSpec> {
     let Some(loaded) = &parsed.loaded else { return parsed };
     let name = &loaded.value.name;
-    // a missing name, or one on a line with a syntax error, has been reported
+    // a name that is missing, or is on a line with a syntax error, has already been reported
     let reported = name.span.is_empty() && loaded.damage.any
         || loaded.damage.lines.contains(&line_column(&loaded.text, name.span.start).0);
     if !is_plant_name(name) && !reported {
@@ -92,13 +92,14 @@ fn named(mut parsed: Parsed<TwinSpec>) -> Parsed<TwinSpec> {
     parsed
 }
 
-/// Reads and parses a scenario file. Fails only if it cannot be read.
+/// Reads and parses a scenario file. Fails only if the file cannot be read.
 pub fn parse_scenario(file: &Path) -> Result<Parsed<ScenarioSpec>> {
     let schema = super::scenario_json_schema();
-    Ok(read(file, "name a scenario file or folder")?.map_or_else(|faults| faults, |text| parse(file, &text, &schema)))
+    let parsed = read(file, "pass the path of a scenario file or folder")?;
+    Ok(parsed.map_or_else(|faults| faults, |text| parse(file, &text, &schema)))
 }
 
-/// The content of the file. The inner error reports that it is not UTF-8.
+/// Reads a file as text. The inner error contains the fault of a file that is not valid UTF-8.
 fn read<T>(file: &Path, help: &str) -> Result<std::result::Result<String, Parsed<T>>> {
     let bytes = std::fs::read(file).map_err(|e| Error::no_input(file, format!("{}; {help}", reason(&e))))?;
     Ok(String::from_utf8(bytes).map_err(|e| {
@@ -110,13 +111,13 @@ fn read<T>(file: &Path, help: &str) -> Result<std::result::Result<String, Parsed
             &head,
             Some(valid..valid),
             "the file is not valid UTF-8 from here on",
-            "save it as UTF-8 in your editor",
+            "save the file as UTF-8 in your editor",
         );
         Parsed { loaded: None, faults: vec![fault] }
     }))
 }
 
-/// The reason of an I/O error.
+/// Describes the cause of an I/O error.
 fn reason(e: &std::io::Error) -> String {
     match e.kind() {
         std::io::ErrorKind::NotFound => "the file does not exist".to_owned(),
@@ -127,8 +128,9 @@ fn reason(e: &std::io::Error) -> String {
 
 /// Parses `text`, the content of `file`, against `schema`, the JSON Schema of `T`.
 ///
-/// The syntax is checked first, and errors are skipped line by line. Then the structure of the whole tree is checked
-/// (unknown and missing keys, wrong types), and faulty parts are left out. The rest is deserialised.
+/// The syntax is checked first, and lines with syntax errors are skipped. Then the structure of the whole tree is
+/// checked for unknown keys, missing keys and wrong types, and faulty parts are left out. The rest of the tree is
+/// deserialised.
 pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: &serde_json::Value) -> Parsed<T> {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let mut faults: Vec<Fault> = Vec::new();
@@ -136,7 +138,7 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
     if let Some(open) = (!errors.is_empty()).then(|| syntax::unclosed(text)).flatten() {
         let bracket = &text[open.clone()];
         let (what, help) = syntax::explain(if bracket == "{" { "unclosed inline table" } else { "unclosed array" });
-        // nothing after an unclosed bracket can be trusted, but faults before it are valid
+        // errors after an unclosed bracket are unreliable, so only those before it are reported
         faults.push(Fault::new("syntax", file, text, Some(open.clone()), what, help));
         let line = line_column(text, open.start).0;
         for e in errors.iter().filter(|e| e.span().is_some_and(|s| line_column(text, s.start).0 < line)) {
@@ -150,7 +152,7 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
     for e in &errors {
         let span = e.span().unwrap_or(0..0);
         let (line, _) = line_column(text, span.start);
-        // one mistake can cause several errors on its line; the first one is reported
+        // one mistake can cause several errors on its line, so only the first of them is reported
         if !damage.lines.insert(line) {
             continue;
         }
@@ -176,7 +178,7 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(file: &Path, text: &str, schema: 
     let loaded = match T::deserialize(Deserializer::from(toml::Spanned::new(0..text.len(), tree))) {
         Ok(value) => Some(Loaded { path: file.to_path_buf(), text: text.to_owned(), value, damage }),
         Err(e) => {
-            // the structure is valid, so this is a value that the schema cannot describe
+            // the structure is valid, so the error is in a value that the schema cannot check
             if faults.is_empty() {
                 faults.push(Fault::new("value", file, text, e.span(), e.message(), "correct the value"));
             }

@@ -1,7 +1,8 @@
-//! The types of the two kinds of files that a user writes, `twin.toml` and scenarios: plain data, with the place of
-//! each value in its file.
+//! Types of the two kinds of files that users write: `twin.toml` and scenario files. The types are plain data, and
+//! store the location of each value in its file.
 //!
-//! Loading checks the structure (keys and types). [`crate::resolve`] and [`crate::check`] check the meaning.
+//! Loading a file checks only its structure (keys and types). The meaning of the settings is checked by
+//! [`crate::resolve`] and [`crate::check`].
 
 mod at;
 mod clock;

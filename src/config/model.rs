@@ -5,32 +5,34 @@ use serde::{Deserialize, Serialize};
 
 use super::{At, TimeSpan};
 
-/// How the model of the plant is learned.
+/// Settings for learning the model of the plant.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSpec {
-    /// Models to fit; the one with the best multi-step score on out-of-fold blocks is used. `linear` is always fitted, and
-    /// `persistence` if there is nothing to learn (default `["linear", "forest"]`).
+    /// Models to fit (default `["linear", "forest"]`). The model with the best multi-step score on out-of-fold blocks
+    /// is used. `linear` is always fitted, and `persistence` is fitted if there is nothing to learn.
     pub choose: Vec<At<String>>,
-    /// Number of values of every input that a model reads, including the present one (default 3).
+    /// Number of values of each input that a model reads: the current value and past values (default 3).
     pub lags: At<usize>,
-    /// The newest part of the log, kept for validation: no part of the fit uses it (default `14d`).
+    /// Length of the newest part of the log, which is held out for validation and never used in the fit (default
+    /// `14d`).
     pub holdout: At<TimeSpan>,
-    /// Control horizon: models are scored up to it, and must beat persistence (default `4h`).
+    /// Control horizon (default `4h`). Models are scored on predictions up to this horizon, and must beat persistence.
     pub horizon: At<TimeSpan>,
-    /// Signals that no model reads.
+    /// Signals that are not used as model inputs.
     pub ignore: Vec<At<String>>,
-    /// Derived signals that models read besides states, controls and disturbances. They may depend only on states,
-    /// disturbances, set-points, past values and the clock. `sin(6.2832 * time / 7[d])` encodes the time of the week.
+    /// Derived signals that models read in addition to states, controls and disturbances. These signals may depend only
+    /// on states, disturbances, set-points, past values and the clock. `sin(6.2832 * time / 7[d])` encodes the time of
+    /// the week.
     pub features: Vec<At<String>>,
     /// How long the model's own prediction may replace a missing measurement of a state (default `horizon`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carry: Option<At<TimeSpan>>,
-    /// Number of steps over which `linear` and `ensemble` are fitted in open loop, on their own predictions of the states
-    /// (default 1: one step ahead, from measured values). A model that predicts one step well can still drift in open loop
-    /// if states are slow, noisy or not all measured.
+    /// Number of steps over which `linear` and `ensemble` are fitted in open loop, starting each step from their own
+    /// predictions of the states (default 1: one-step predictions from measured values). A model that predicts one step
+    /// well can still drift in open loop if states are slow, noisy or not all measured.
     pub rollout_loss: At<usize>,
-    /// Seed of all random numbers of the fit (default 1).
+    /// Seed of all random numbers in the fit (default 1).
     pub seed: At<u64>,
     /// Settings of the model `gp`.
     #[serde(skip_serializing_if = "GpSpec::is_default")]
@@ -48,13 +50,13 @@ pub struct EnsembleSpec {
     pub members: At<usize>,
     /// Width of each hidden layer (default `[64, 64]`).
     pub layers: Vec<At<usize>>,
-    /// Maximum number of passes over the training rows; the learning rate decays to zero over them (default 40).
+    /// Maximum number of passes over the training rows, during which the learning rate decays to zero (default 40).
     pub epochs: At<usize>,
     /// Early stopping: training ends after this number of passes without progress on held-out blocks, and the best
-    /// networks are used (default 10). Use 0 for short logs: no blocks are held out, and the networks of the last pass
-    /// are used.
+    /// networks are used (default 10). With 0, which suits short logs, no blocks are held out and the networks of the
+    /// last pass are used.
     pub patience: At<usize>,
-    /// Rows per step of the optimiser (default 256).
+    /// Number of training rows per optimiser step (default 256).
     pub batch: At<usize>,
     /// Initial learning rate of Adam (default 0.005).
     pub learning_rate: At<f64>,
@@ -89,14 +91,14 @@ impl EnsembleSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MeanSpec {
-    /// The model `linear`. Predictions return to it away from the data.
+    /// The model `linear`. Far from the training data, predictions return to the linear model.
     Linear,
     /// The mean of each target.
     Constant,
 }
 
 impl ModelSpec {
-    /// Number of steps for which the model's prediction may replace a missing state.
+    /// Number of steps for which the model's prediction may replace a missing measurement of a state.
     pub fn carry_steps(&self, step: TimeSpan) -> usize {
         self.carry.as_ref().unwrap_or(&self.horizon).steps(step, 0)
     }
@@ -126,13 +128,14 @@ impl Default for ModelSpec {
 pub struct GpSpec {
     /// Covariance function (default `matern52`).
     pub kernel: GpKernel,
-    /// Mean function of the process (default `linear`).
+    /// Mean function of the Gaussian process (default `linear`).
     pub mean: MeanSpec,
-    /// Largest number of training rows for an exact process; with more rows it uses inducing points (default 1000).
+    /// Largest number of training rows for which the Gaussian process is exact; with more rows, it uses inducing points
+    /// (default 1000).
     pub max_points: At<usize>,
     /// Number of inducing points (default 256).
     pub inducing: At<usize>,
-    /// Number of functions that are drawn from the posterior; each particle follows one (default 16).
+    /// Number of functions that are drawn from the posterior; each particle uses one of them (default 16).
     pub samples: At<usize>,
 }
 
@@ -154,12 +157,12 @@ impl GpSpec {
     }
 }
 
-/// Covariance function of the model `gp`, with a length scale per input.
+/// Covariance function of the model `gp`, with one length scale per input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GpKernel {
-    /// Matérn 5/2: functions that are twice differentiable.
+    /// Matérn 5/2, whose sample functions are twice differentiable.
     Matern52,
-    /// Squared exponential: functions that are infinitely differentiable.
+    /// Squared exponential, whose sample functions are infinitely differentiable.
     SquaredExponential,
 }

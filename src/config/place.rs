@@ -1,22 +1,22 @@
-//! Places of keys, and places inside quoted strings.
+//! Finds the byte ranges of keys and of parts of quoted strings.
 
 use std::ops::Range;
 
-/// Byte range in `text` of the key `name` whose value (or table header) is at `value`; `value` itself if the key is not
-/// found.
+/// Byte range of the key `name` in `text`. `value` is the byte range of the key's value or table header, and is
+/// returned if the key is not found.
 pub fn key_place(text: &str, name: &str, value: &Range<usize>) -> Range<usize> {
     let (Some(head), Some(own)) = (text.get(..value.start), text.get(value.clone())) else { return value.clone() };
     let line_start = head.rfind('\n').map_or(0, |i| i + 1);
     let found = head[line_start..].rfind(name).map(|i| line_start + i);
     let found = found.or_else(|| {
-        // in a header the name of the table is last: `[case.mpc]`
+        // in a table header, the key is the last name: `[case.mpc]`
         own.lines().next().and_then(|first| first.rfind(name)).map(|i| value.start + i)
     });
     found.map_or_else(|| value.clone(), |start| start..start + name.len())
 }
 
-/// Byte range in the file of the bytes `part` of the decoded string whose literal is at `quoted`. Handles escapes and all
-/// kinds of quotes.
+/// Converts `part`, a byte range of a decoded string, to a byte range of `text`. `quoted` is the byte range of the
+/// string literal, which may have any kind of quotes and may contain escapes.
 pub fn inner_place(text: &str, quoted: &Range<usize>, part: &Range<usize>) -> Range<usize> {
     let Some(raw) = text.get(quoted.clone()) else { return quoted.clone() };
     let (open, escapes) = if raw.starts_with("\"\"\"") {
@@ -32,7 +32,7 @@ pub fn inner_place(text: &str, quoted: &Range<usize>, part: &Range<usize>) -> Ra
     };
     let mut skip = open;
     if open == 3 {
-        // a newline right after the opening quotes is not part of the string
+        // a newline directly after the opening quotes is not part of the string
         skip += raw[3..].len() - raw[3..].trim_start_matches('\r').strip_prefix('\n').map_or(raw[3..].len(), str::len);
     }
     let body = &raw[skip..raw.len().saturating_sub(open).max(skip)];
@@ -50,13 +50,13 @@ pub fn inner_place(text: &str, quoted: &Range<usize>, part: &Range<usize>) -> Ra
     start..place(part.end).max(start)
 }
 
-/// Number of bytes of the first character, decoded and raw.
+/// Length in bytes of the first character of `s`, decoded and as written.
 fn character(s: &str) -> (usize, usize) {
     let n = s.chars().next().map_or(1, char::len_utf8);
     (n, n)
 }
 
-/// Number of bytes of the escape sequence at the start of `s`, decoded and raw.
+/// Length in bytes of the escape sequence at the start of `s`, decoded and as written.
 fn escape(s: &str) -> (usize, usize) {
     let coded = |digits: usize| {
         let code = s.get(2..2 + digits).and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);

@@ -15,25 +15,27 @@ pub enum PlannerSpec {
         /// Number of candidates per iteration.
         #[serde(default = "default_population")]
         population: At<usize>,
-        /// Share of candidates to which the next distribution is fitted.
+        /// Fraction of the candidates that become elites. The next distribution is fitted to the elites.
         #[serde(default = "default_elites")]
         elites: At<f64>,
         #[serde(default = "default_iterations")]
         iterations: At<usize>,
-        /// Weight of the previous mean and variance.
+        /// Weight of the previous mean and variance in the next distribution.
         #[serde(default = "default_smoothing")]
         smoothing: At<f64>,
-        /// Improve the best sequence by a few steps of `gradient`.
+        /// Whether the best sequence is improved by a few steps of the planner `gradient`.
         #[serde(default = "default_polish")]
         polish: At<bool>,
     },
-    /// Bounded Gauss-Newton method with derivatives of the whole rollout; several damping factors are tried at once.
+    /// Bounded Gauss-Newton method, which uses derivatives of the whole rollout and tries several damping factors at
+    /// once.
     #[serde(rename_all = "snake_case")]
     GaussNewton {
         /// Number of iterations from the best starting point.
         #[serde(default = "default_steps")]
         iterations: At<usize>,
-        /// Number of starting points for which one iteration is made; the search continues from the best one.
+        /// Number of starting points. One iteration is made from each starting point, and the search continues from the
+        /// best result.
         #[serde(default = "default_starts")]
         starts: At<usize>,
     },
@@ -48,21 +50,22 @@ pub enum PlannerSpec {
         iterations: At<usize>,
         #[serde(default = "default_smoothing")]
         smoothing: At<f64>,
-        /// The power spectral density of the noise is ∝ 1/f^β: 0 is white, 2 to 4 suits slow plants.
+        /// Exponent β of the noise, whose power spectral density is ∝ 1/f^β. A β of 0 means white noise, and values
+        /// from 2 to 4 suit slow plants.
         #[serde(default = "default_beta")]
         beta: At<f64>,
-        /// The population is divided by this factor after each iteration.
+        /// Factor by which the population is divided after each iteration.
         #[serde(default = "default_decay")]
         decay: At<f64>,
-        /// Share of elites that is reused in the next iteration and in the next plan.
+        /// Fraction of the elites that are reused in the next iteration and in the next plan.
         #[serde(default = "default_keep")]
         keep: At<f64>,
-        /// Improve the best sequence by a few steps of `gradient`.
+        /// Whether the best sequence is improved by a few steps of the planner `gradient`.
         #[serde(default = "default_polish")]
         polish: At<bool>,
     },
-    /// Model-predictive path integral control: averages weighted by exp(−cost/λ), with smoothed noise (Williams et al.
-    /// 2017).
+    /// Model-predictive path integral control with smoothed noise (Williams et al. 2017). The plan is the average of
+    /// the candidates, weighted by exp(−cost/λ).
     #[serde(rename_all = "snake_case")]
     Mppi {
         /// Number of candidates per iteration.
@@ -70,26 +73,26 @@ pub enum PlannerSpec {
         population: At<usize>,
         #[serde(default = "default_iterations")]
         iterations: At<usize>,
-        /// λ, as a multiple of the difference between the median and the lowest cost.
+        /// The parameter λ, as a multiple of the difference between the median cost and the lowest cost.
         #[serde(default = "default_temperature")]
         temperature: At<f64>,
-        /// Share of new noise in each move; with 1 the noise is white.
+        /// Fraction of new noise in each move; 1 means white noise.
         #[serde(default = "default_new_noise")]
         smoothing: At<f64>,
-        /// The noise is multiplied by this factor after each iteration.
+        /// Factor by which the noise is multiplied after each iteration.
         #[serde(default = "default_shrink")]
         decay: At<f64>,
-        /// Improve the best sequence by a few steps of `gradient`.
+        /// Whether the best sequence is improved by a few steps of the planner `gradient`.
         #[serde(default = "default_polish")]
         polish: At<bool>,
     },
-    /// Sequences drawn uniformly between the bounds; the cheapest one is used.
+    /// Random shooting: sequences are drawn uniformly between the bounds, and the one with the lowest cost is used.
     #[serde(rename_all = "snake_case")]
     RandomShooting {
-        /// Number of sequences that are evaluated.
+        /// Number of control sequences that are evaluated.
         #[serde(default = "default_sequences")]
         population: At<usize>,
-        /// Improve the best sequence by a few steps of `gradient`.
+        /// Whether the best sequence is improved by a few steps of the planner `gradient`.
         #[serde(default = "default_polish")]
         polish: At<bool>,
     },
@@ -98,12 +101,12 @@ pub enum PlannerSpec {
     Gradient {
         #[serde(default = "default_descents")]
         iterations: At<usize>,
-        /// Number of past steps from which the Hessian is approximated.
+        /// Number of previous optimiser steps from which the Hessian is approximated.
         #[serde(default = "default_memory")]
         memory: At<usize>,
     },
-    /// Sequential quadratic programming: linearises the twin and solves the constrained QP. Exact for linear twins with
-    /// quadratic costs.
+    /// Sequential quadratic programming: linearises the twin and solves the constrained QP. The solution is exact for
+    /// linear twins with quadratic costs.
     #[serde(rename_all = "snake_case")]
     Qp {
         #[serde(default = "default_steps")]
@@ -112,13 +115,13 @@ pub enum PlannerSpec {
     /// Monte Carlo tree search over moves on a grid, for discrete or staged equipment.
     #[serde(rename_all = "snake_case")]
     Mcts {
-        /// Number of sequences that are evaluated.
+        /// Number of control sequences that are evaluated.
         #[serde(default = "default_sequences")]
         population: At<usize>,
-        /// Number of grid values, from bound to bound, of a control without `multiple`.
+        /// Number of grid values between the bounds of a control that has no `multiple`.
         #[serde(default = "default_levels")]
         levels: At<usize>,
-        /// Improve the best sequence by a few steps of `gradient`.
+        /// Whether the best sequence is improved by a few steps of the planner `gradient`.
         #[serde(default = "default_polish")]
         polish: At<bool>,
     },
@@ -137,7 +140,7 @@ impl PlannerSpec {
         Self::Mcts { population: default_sequences(), levels: default_levels(), polish: default_polish() }
     }
 
-    /// Whether the planner uses derivatives of the cost in a single future.
+    /// Whether the planner uses derivatives of the cost of a single simulated future.
     pub fn uses_derivatives(&self) -> bool {
         matches!(self, Self::GaussNewton { .. } | Self::Gradient { .. } | Self::Qp { .. })
     }

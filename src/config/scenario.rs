@@ -13,30 +13,31 @@ use super::{At, ControllerSpec, TimeOfDay, TimeSpan};
 pub struct ScenarioSpec {
     /// The question that the scenario answers.
     pub question: At<String>,
-    /// Folder name of the twin under `data`.
+    /// Name of the twin's folder under `data`.
     pub twin: At<String>,
-    /// Start of the run within the log, e.g. `2024-07-15T00:00:00Z`.
+    /// Start of the run within the log, such as `2024-07-15T00:00:00Z`.
     #[serde(with = "toml_time")]
     #[schemars(schema_with = "toml_time::schema")]
     pub start: At<Timestamp>,
     /// Length of the run.
     pub length: At<TimeSpan>,
-    /// Number of days of the year that the scenario represents; the scenarios of a folder add up to 365.
+    /// Number of days of the year that the scenario represents. The days of all scenarios in a folder should add up to
+    /// 365.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days_per_year: Option<At<f64>>,
-    /// Simulated futures per case, with the same random numbers in every case (default 20).
+    /// Number of simulated futures per case (default 20). All cases use the same random numbers.
     #[serde(default = "particles")]
     pub particles: At<usize>,
     /// Seed of all random numbers (default 1).
     #[serde(default = "one")]
     pub seed: At<u64>,
-    /// Changes of disturbances. Others are replayed from the log.
+    /// Changes to disturbances. Disturbances without a change are replayed from the log.
     #[serde(default)]
     pub disturbance: IndexMap<String, At<Change>>,
-    /// Changes of the twin's parameters.
+    /// Changes to the twin's parameters.
     #[serde(default)]
     pub parameter: IndexMap<String, At<Change>>,
-    /// The cases. `baseline` is required: all others are compared with it.
+    /// The cases to compare. The case `baseline` is required, because all other cases are compared with it.
     pub case: IndexMap<String, At<CaseSpec>>,
 }
 
@@ -48,7 +49,7 @@ fn one() -> At<u64> {
     1.into()
 }
 
-/// A change of a signal or parameter: v · `scale` + `add`, or `set` to a constant.
+/// A change to a signal or parameter, which replaces each value v by v · `scale` + `add` or by the constant `set`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
@@ -58,7 +59,8 @@ pub struct Change {
     pub scale: Option<At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<At<f64>>,
-    /// For disturbances: change only between these times of day, `["17:00", "21:00"]`, in the twin's time zone.
+    /// Only for disturbances: times of day between which the change applies, in the twin's time zone, such as
+    /// `["17:00", "21:00"]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub between: Option<At<[TimeOfDay; 2]>>,
 }
@@ -72,7 +74,7 @@ impl Change {
     }
 }
 
-/// One way to run the plant, and its cost.
+/// One way to operate the plant, with its costs.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaseSpec {
@@ -85,7 +87,7 @@ pub struct CaseSpec {
     pub opex_per_year: Option<At<f64>>,
 }
 
-/// TOML's own date-time (`2024-07-15T00:00:00Z`) to and from a UTC time stamp.
+/// Converts TOML date-times (`2024-07-15T00:00:00Z`) to and from UTC time stamps.
 mod toml_time {
     use jiff::Timestamp;
     use schemars::{Schema, SchemaGenerator, json_schema};
@@ -101,7 +103,7 @@ mod toml_time {
         let at = At::<toml::value::Datetime>::deserialize(d)?;
         let value = at.value.to_string().parse().map_err(|_| {
             serde::de::Error::custom(format!(
-                "`{}` is not a UTC time; write date, time and zone, like 2024-07-15T00:00:00Z",
+                "`{}` is not a full time stamp; write date, time and time zone, like 2024-07-15T00:00:00Z",
                 at.value
             ))
         })?;

@@ -1,7 +1,8 @@
-//! The structural check: a TOML tree against the JSON Schema of its type.
+//! Structural check of a TOML tree against the JSON Schema of its type.
 //!
-//! Walks the whole tree once and reports everything that does not match the schema. Faulty parts are left out of the tree
-//! (a misspelt key is read as the key that was probably meant), so that the rest can be deserialised and checked.
+//! The check walks the whole tree once and reports everything that does not match the schema. Faulty parts are left out
+//! of the tree so that the rest can be deserialised and checked. A misspelt key is read as the key that was probably
+//! meant.
 
 mod findings;
 mod kind;
@@ -29,19 +30,19 @@ use wording::{fitting, no_span, no_time};
 type Node<'i> = Spanned<DeValue<'i>>;
 type Key<'i> = Spanned<DeString<'i>>;
 
-/// A position in the tree.
+/// A position in the TOML tree.
 #[derive(Clone, Copy)]
 struct Spot<'a> {
-    /// The key, as it appears in messages: `max_move`, or the name of an entry.
+    /// The key as it appears in messages: `max_move`, or the name of an entry.
     key: &'a str,
-    /// What the table under the key is called in messages, if it is one.
+    /// Name of the value in messages, if the value is a table.
     noun: &'a str,
 }
 
 pub(super) struct Shape<'s, 'i> {
     schema: FileSchema<'s>,
     findings: Findings<'s>,
-    /// Keys of the root that are under a header by mistake.
+    /// Top-level keys that are under a `[header]` by mistake.
     strays: Vec<(Key<'i>, Node<'i>)>,
 }
 
@@ -55,7 +56,8 @@ impl<'s, 'i> Shape<'s, 'i> {
         (self.findings.faults, self.findings.damage)
     }
 
-    /// The tree without everything that does not match, and with placeholders for missing keys of the root.
+    /// Returns the tree without the parts that do not match the schema, and with placeholders for missing top-level
+    /// keys.
     pub(super) fn fit_root(&mut self, tree: DeTable<'i>) -> DeTable<'i> {
         let title = if self.schema.root["properties"].get("question").is_some() { "ScenarioSpec" } else { "TwinSpec" };
         let noun = noun(title).unwrap_or("the file");
@@ -98,7 +100,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 let fitted = self.fit_keys(table, spot.noun, keys, &span);
                 let missing: Vec<&str> = required(table).filter(|key| fitted.get(*key).is_none()).collect();
                 for key in &missing {
-                    // an invalid value of a required key has been reported already
+                    // a required key with an invalid value has already been reported
                     if !self.findings.damage.tables.contains(&span) || self.findings.faults.len() == faults {
                         self.findings.missing(
                             self.schema,
@@ -146,7 +148,7 @@ impl<'s, 'i> Shape<'s, 'i> {
         }
     }
 
-    /// The valid keys of a table. The caller handles missing required keys.
+    /// Returns the valid keys of a table. The caller has to handle missing required keys.
     fn fit_keys(&mut self, schema: &'s Value, noun: &str, keys: DeTable<'i>, table: &Range<usize>) -> DeTable<'i> {
         let none = serde_json::Map::new();
         let known = schema["properties"].as_object().map_or(&none, |p| p);
@@ -168,7 +170,7 @@ impl<'s, 'i> Shape<'s, 'i> {
             let meant = nearest(&name, free).map(str::to_owned);
             let at_root = std::ptr::eq(schema, self.schema.root);
             if !at_root && self.schema.root["properties"].get(name.as_ref()).is_some() && meant.is_none() {
-                let message = format!("`{name}` is a top-level key, but it is under a header here");
+                let message = format!("`{name}` is a top-level key, but here it is under a header");
                 let help = format!("move `{name} = …` above the first `[header]` of the file");
                 self.findings.report("misplaced-key", key.span(), message, help);
                 self.strays.push((key, value));
@@ -178,7 +180,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 self.schema.help_for_unknown(known, &name, meant.as_deref(), &present, !at_root || table.is_empty());
             self.findings.report("unknown-key", key.span(), format!("`{name}` is not a key of {noun}"), help);
             match meant {
-                // continue as if it were spelt correctly
+                // continue as if the key were spelt correctly
                 Some(meant) if !present.contains(&meant) && fitted.get(meant.as_str()).is_none() => {
                     let wanted = &schema["properties"][meant.as_str()];
                     let noun = self.schema.noun_of(wanted, &meant);
@@ -299,7 +301,7 @@ impl<'s, 'i> Shape<'s, 'i> {
             let sample = self.schema.sample(schema, spot.key).unwrap_or_else(|| "[…, …]".into());
             let numbers = matches!(self.schema.kind(of), Kind::Number);
             let what = format!("`{}` must have {n} values, but it has {}", spot.key, list.len());
-            let ends = if numbers { "; `-inf` and `inf` leave an end open" } else { "" };
+            let ends = if numbers { "; use `-inf` or `inf` for no limit" } else { "" };
             let help = format!("write {n} values, like `{} = {sample}`{ends}", spot.key);
             self.findings.report("wrong-value", span, what, help);
             return None;
@@ -373,7 +375,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 self.fit_variant(variants, spot, span, key, value, &known())
             }
             DeValue::Table(table) if table.is_empty() => {
-                let what = format!("`{}` must name one of its choices", spot.key);
+                let what = format!("`{}` must name a choice, but it is empty", spot.key);
                 self.findings.report("missing-key", span, what, format!("use one of {}", known()));
                 None
             }
@@ -386,7 +388,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                         let tag =
                             table.get(kind.get_ref().as_ref()).and_then(|v| v.get_ref().as_str()).unwrap_or("hold");
                         let help = format!("use the choice as the key: `{} = {{ {tag} = {{ … }} }}`", spot.key);
-                        (kind.span(), format!("`{}` is not a key here", kind.get_ref()), help)
+                        (kind.span(), format!("`{}` is not a valid key here", kind.get_ref()), help)
                     }
                     None if several > 1 => (
                         extra.get(1).map_or(span.clone(), |k| k.span()),
@@ -407,7 +409,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                     DeValue::Table(t) => t,
                     _ => return None,
                 };
-                // continue with the first key that is a choice
+                // continue with the first key that names a choice
                 let (key, value) =
                     table.into_iter().find(|(k, _)| variants.iter().any(|(tag, _)| *tag == k.get_ref()))?;
                 self.fit_variant(variants, spot, span, key, value, &known())
@@ -442,7 +444,7 @@ impl<'s, 'i> Shape<'s, 'i> {
                 spot.key,
                 example(word).unwrap_or("{ … }")
             );
-            self.findings.report("wrong-type", key.span(), format!("`{tag}` is not a key here"), help);
+            self.findings.report("wrong-type", key.span(), format!("`{tag}` is not a valid key here"), help);
             return None;
         }
         if found.is_none() {

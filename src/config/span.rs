@@ -33,12 +33,12 @@ impl TimeSpan {
         self.0 as f64 / 1e3
     }
 
-    /// The span of `steps` steps.
+    /// Duration of `steps` steps of `step_ms` milliseconds each.
     pub fn from_steps(steps: usize, step_ms: i64) -> Self {
         Self::from_ms(i64::try_from(steps).unwrap_or(i64::MAX).saturating_mul(step_ms))
     }
 
-    /// Number of steps in this span, rounded to the nearest whole number, at least `least`.
+    /// Number of steps in this time span, rounded to the nearest integer and at least `least`.
     pub fn steps(self, step: Self, least: usize) -> usize {
         let n = (self.0 + step.0 / 2) / step.0.max(1);
         usize::try_from(n).unwrap_or(0).max(least)
@@ -53,7 +53,7 @@ impl FromStr for TimeSpan {
         let cut = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
         let (number, unit) = (&text[..cut], text[cut..].trim());
         let bad = || {
-            format!("`{text}` is not a time span; write a number and ms, s, min, h, d, w or y, like `10min` or `7d`")
+            format!("`{text}` is not a time span; write a number followed by ms, s, min, h, d, w or y, like `10min`")
         };
         let value: f64 = number.parse().map_err(|_| bad())?;
         let (_, ms) = UNITS.iter().find(|(u, _)| *u == unit).ok_or_else(bad)?;

@@ -1,12 +1,13 @@
-//! Syntax errors of TOML.
+//! Explains TOML syntax errors.
 
 use std::ops::Range;
 
-/// Message and help for a syntax error, from the message of the parser. Messages without a clear help are not replaced.
+/// Returns a message and a help text for a syntax error, given the parser's message. An unknown parser message is
+/// included in the returned message.
 pub(super) fn explain(message: &str) -> (String, String) {
     const KNOWN: [(&str, &str, &str); 15] = [
         ("duplicate key", "this key or table is defined twice", "keep one of them and remove the other"),
-        ("string values must be quoted", "a string needs quotes", "put it in quotes, e.g. `\"10min\"`"),
+        ("string values must be quoted", "a string needs quotes", "put the string in quotes, like `\"10min\"`"),
         (
             "invalid basic string",
             "the closing quote is missing, or a `\\` is not escaped",
@@ -21,13 +22,13 @@ pub(super) fn explain(message: &str) -> (String, String) {
         ("missing comma", "a comma is missing", "separate the elements with `,`"),
         ("missing assignment", "`=` is missing between key and value", "write `key = value`"),
         ("key with no value", "this key has no value", "write `key = value`"),
-        ("missing value", "the value is missing", "write one after `=`"),
+        ("missing value", "the value is missing", "write a value after `=`"),
         (
             "invalid unquoted key",
             "this name contains a character that needs quotes",
             "use letters, digits, `_` and `-`, or put the name in quotes",
         ),
-        ("unexpected key or value", "there is something after the end of the value", "write each key on its own line"),
+        ("unexpected key or value", "there is extra text after the end of the value", "write each key on its own line"),
     ];
     match KNOWN.iter().find(|(theirs, ..)| message.contains(theirs)) {
         Some((_, what, help)) => ((*what).to_owned(), (*help).to_owned()),
@@ -38,15 +39,15 @@ pub(super) fn explain(message: &str) -> (String, String) {
     }
 }
 
-/// Whether the rest of the file after the error cannot be trusted.
+/// Whether the rest of the file cannot be parsed reliably after a syntax error with this message.
 pub(super) fn is_open_ended(message: &str) -> bool {
     ["unclosed", "multi-line", "recursion"].iter().any(|m| message.contains(m))
 }
 
-/// The bracket that is never closed, if there is one: the innermost open bracket at which a table header or a key begins,
-/// another kind of bracket closes, or the file ends.
+/// Byte range of the bracket that is never closed, if there is one. The result is the innermost bracket that is still
+/// open where a table header or a key begins, a bracket of the other kind closes, or the file ends.
 pub(super) fn unclosed(text: &str) -> Option<Range<usize>> {
-    // (bracket, place, last significant character inside it)
+    // each element is (bracket, position, last non-blank character inside the bracket)
     let mut open: Vec<(u8, usize, u8)> = Vec::new();
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -76,7 +77,7 @@ pub(super) fn unclosed(text: &str) -> Option<Range<usize>> {
                     at += text[at..].find('\n').unwrap_or(text.len() - at);
                     continue;
                 }
-                // inside braces a value can only follow `=`
+                // inside braces, a value can only follow `=`
                 if open.last().is_some_and(|(bracket, _, last)| *bracket == b'{' && *last != b'=') {
                     return top;
                 }
@@ -102,7 +103,7 @@ pub(super) fn unclosed(text: &str) -> Option<Range<usize>> {
     open.last().map(|(_, place, _)| *place..*place + 1)
 }
 
-/// The end of the string that begins at `at`. A string that is not closed ends with its line.
+/// Byte index after the end of the string that begins at `at`. An unclosed string ends at the end of its line.
 fn end_of_string(text: &str, at: usize) -> usize {
     let rest = &text[at..];
     let quote = &rest[..1];
@@ -126,7 +127,7 @@ fn end_of_string(text: &str, at: usize) -> usize {
     text.len()
 }
 
-/// Whether the line is a header `[table]` or `[[table]]`, and not an array in an array.
+/// Whether the line is a header `[table]` or `[[table]]` rather than a nested array.
 fn is_header(line: &str) -> bool {
     let line = line.split('#').next().unwrap_or("").trim();
     let inner = line.strip_prefix('[').and_then(|l| l.strip_suffix(']'));

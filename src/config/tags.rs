@@ -1,4 +1,4 @@
-//! The tag list of a twin file as a [`Schema`].
+//! Converts the tag list of a twin file to a [`Schema`].
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -8,15 +8,16 @@ use super::{At, SignalSpec, TwinSpec};
 use crate::schema::{self, Schema, Signal};
 use crate::units::Unit;
 
-/// A message, and its place in the file.
+/// A message, and the byte range of the file that it refers to.
 pub type Complaint = (String, Range<usize>);
 
-/// The tag list as a schema. Open limits and missing move limits are filled in.
+/// Converts the tag list to a schema. Limits that are absent become infinite.
 ///
-/// A derived signal without a unit has the unit `1` here; `expr::schema` gives it the unit of its expression.
+/// A derived signal without a unit gets the unit `1` here. `expr::schema` replaces this unit by the unit of the
+/// signal's expression.
 ///
 /// # Errors
-/// Every invalid unit and every name that occurs twice.
+/// Returns a message for every invalid unit and for every name that occurs twice.
 pub fn schema(spec: &TwinSpec) -> std::result::Result<Arc<Schema>, Vec<Complaint>> {
     let mut complaints = Vec::new();
     let mut names = HashSet::new();
@@ -29,7 +30,7 @@ pub fn schema(spec: &TwinSpec) -> std::result::Result<Arc<Schema>, Vec<Complaint
     if complaints.is_empty() { Ok(Arc::new(Schema::new(signals))) } else { Err(complaints) }
 }
 
-/// The signals of the tag list. `invalid` receives every invalid unit, which becomes `1`.
+/// Returns the signals of the tag list. `invalid` is called for every invalid unit, which is replaced by the unit `1`.
 pub fn signals(spec: &TwinSpec, mut invalid: impl FnMut(String, &At<String>)) -> Vec<Signal> {
     let mut unit = |text: Option<&At<String>>| {
         let Some(text) = text else { return Unit::one() };

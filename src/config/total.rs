@@ -1,4 +1,4 @@
-//! Limits on the sum of a control over a plan.
+//! Limits on the sum of a control's values over a plan.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,8 @@ pub struct TotalSpec {
     pub at_most: Option<At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_least: Option<At<f64>>,
-    /// Time over which the limits apply; they are scaled to the horizon (default: the horizon).
+    /// Time to which the limits refer (default: the horizon). For each plan, the limits are scaled from this time to
+    /// the horizon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per: Option<At<TimeSpan>>,
 }

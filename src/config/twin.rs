@@ -9,19 +9,20 @@ use super::{At, ForecastSpec, ModelSpec, MpcSpec, TimeSpan};
 use crate::error::{Error, Result};
 use crate::schema::Role;
 
-/// A plant: its log, its tag list, its KPIs and prices, and how its model is learned.
+/// Description of a plant: its log, tag list, KPIs and prices, and the settings for learning its model.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TwinSpec {
-    /// Name of the plant: letters, digits, `_` and `-`; also the name of its folders under `models` and `reports`.
+    /// Name of the plant, which consists of letters, digits, `_` and `-`. The plant's folders under `models` and
+    /// `reports` have the same name.
     pub name: At<String>,
-    /// Sample time of the twin, e.g. `10min`.
+    /// Sample time of the twin, such as `10min`.
     pub step: At<TimeSpan>,
-    /// IANA time zone of schedules and of the report, e.g. `Europe/Berlin` (default `UTC`).
+    /// IANA time zone of schedules and of the report, such as `Europe/Berlin` (default `UTC`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<At<String>>,
     pub log: LogSpec,
-    /// The tag list; its order is the column order everywhere.
+    /// The tag list, which also defines the order of the columns.
     pub signals: Vec<At<SignalSpec>>,
     /// Named constants for expressions; scenarios may change them.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
@@ -32,12 +33,13 @@ pub struct TwinSpec {
     pub model: ModelSpec,
     #[serde(default)]
     pub kpi: IndexMap<String, At<KpiSpec>>,
-    /// KPI = price per unit, in money or in any common unit of cost. MPC minimises the sum; the report shows it.
+    /// Prices per unit of the KPIs: KPI name → price, in money or in any common unit of cost. MPC minimises the sum of
+    /// the priced KPIs, and the report shows that sum.
     #[serde(default)]
     pub objective: IndexMap<String, At<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrain: Option<At<RetrainSpec>>,
-    /// How `control` and `advise` plan.
+    /// MPC settings of the commands `control` and `advise`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mpc: Option<At<MpcSpec>>,
 }
@@ -51,39 +53,41 @@ impl TwinSpec {
     /// Time zone of schedules, daily windows and the report.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a time zone that is not known.
+    /// Returns [`Error::Usage`] if the time zone is unknown.
     pub fn zone(&self) -> Result<TimeZone> {
         let name = self.timezone.as_ref().map_or("UTC", |z| z.value.as_str());
         TimeZone::get(name).map_err(|_| Error::Usage(format!("`{name}` is not a time zone; see `twinopt check`")))
     }
 }
 
-/// Where the log is and how it is laid out.
+/// Location and layout of the log.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogSpec {
     /// Parquet files, relative to the twin's folder; `*` matches within a folder.
     pub files: At<Files>,
-    /// The time column.
+    /// Name of the time column.
     pub time: At<String>,
-    /// A column whose changes split the log into episodes.
+    /// Name of the column that identifies episodes: a new episode starts whenever its value changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub episode: Option<At<String>>,
-    /// IANA time zone of time stamps that carry none (default `UTC`).
+    /// IANA time zone of time stamps without a time zone (default `UTC`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<At<String>>,
-    /// A longer gap splits the log (default three sample times).
+    /// Longest gap that does not split the log into segments (default: three sample times).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_gap: Option<At<TimeSpan>>,
-    /// Layout of a long log: one row per sample. Absent for a wide log: one column per signal.
+    /// Layout of a log in long format, which has one row per sample. If `long` is absent, the log has wide format, with
+    /// one column per signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<At<LongSpec>>,
-    /// Smallest share of usable rows of each learned signal and control; nothing is fitted below it (default 0.8).
+    /// Smallest fraction of usable rows that each learned signal and each control must have; otherwise nothing is
+    /// fitted (default 0.8).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completeness: Option<At<f64>>,
 }
 
-/// One pattern or several.
+/// One file name pattern or several.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Files {
@@ -108,7 +112,8 @@ pub struct LongSpec {
     pub value: At<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<At<String>>,
-    /// Values of the quality column that mark good samples (default `["good", "192"]`). Numbers are compared as text.
+    /// Values of the quality column that mark good samples (default `["good", "192"]`). Numbers in the quality column
+    /// are compared as text.
     #[serde(default = "good_flags")]
     pub good: Vec<String>,
 }
@@ -117,21 +122,21 @@ fn good_flags() -> Vec<String> {
     vec!["good".into(), "192".into()]
 }
 
-/// How the samples of one step become one value.
+/// How the samples within one step are combined into one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Resample {
-    /// Mean of the samples in the step (default of states, outputs and disturbances).
+    /// Mean of the samples in the step (default for states, outputs and disturbances).
     Mean,
-    /// Last value, held over empty steps up to `max_gap` (default of controls and set-points).
+    /// Last value, held over empty steps up to `max_gap` (default for controls and set-points).
     Hold,
-    /// Sum of the samples in the step (counts, energies per sample).
+    /// Sum of the samples in the step, e.g. for counts or energies per sample.
     Sum,
-    /// Linear interpolation between samples up to `max_gap` apart.
+    /// Linear interpolation between samples that are at most `max_gap` apart.
     Linear,
 }
 
-/// The known direction in which a control moves a state or output in steady state.
+/// Known sign of the steady-state effect of a control on a state or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum Effect {
     #[serde(rename = "+")]
@@ -142,7 +147,8 @@ pub enum Effect {
     None,
 }
 
-/// Largest change of a control per step: one number for both directions, or one for each; an absent direction has no limit.
+/// Largest change of a control per step, as one number for both directions or as one per direction. A direction without
+/// a number has no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MaxMove {
@@ -150,7 +156,7 @@ pub enum MaxMove {
     Apart(UpDown),
 }
 
-/// Largest change upwards and downwards.
+/// Largest changes upwards and downwards.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpDown {
@@ -161,7 +167,7 @@ pub struct UpDown {
 }
 
 impl MaxMove {
-    /// (down, up); infinite if there is no limit.
+    /// Returns the limits as (down, up), which are infinite if absent.
     pub fn limits(&self) -> (f64, f64) {
         match *self {
             Self::Both(size) => (size, size),
@@ -170,7 +176,7 @@ impl MaxMove {
     }
 }
 
-/// One line of the tag list.
+/// One signal in the tag list.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignalSpec {
@@ -179,23 +185,24 @@ pub struct SignalSpec {
     /// Unit of the signal in the twin (default `1`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<At<String>>,
-    /// Column of a wide log, or tag of a long one (default: the name).
+    /// Column name in a wide log or tag in a long log (default: the name of the signal).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<At<String>>,
-    /// Unit of the column, if it differs; values are converted when they are read.
+    /// Unit of the column, if it differs from `unit`. Values are converted when the log is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column_unit: Option<At<String>>,
-    /// Limits `[low, high]` that should be kept; `-inf` and `inf` leave an end open.
+    /// Limits `[low, high]` that should be satisfied. Use `-inf` or `inf` for no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soft: Option<At<[f64; 2]>>,
-    /// Limits `[low, high]` that must be kept.
+    /// Limits `[low, high]` that must be satisfied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hard: Option<At<[f64; 2]>>,
-    /// Measured values outside `[low, high]` are sensor faults: they are dropped and counted.
+    /// Valid range `[low, high]` of measured values. Values outside this range are treated as sensor faults: they are
+    /// dropped and counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<At<[f64; 2]>>,
-    /// A sensor that shows the same value for longer than this is stuck: its values are dropped and counted. If absent, flat
-    /// lines are only reported.
+    /// Longest time for which a working sensor can show the same value. The values of a sensor that is constant for
+    /// longer are dropped and counted. If this time is absent, constant values are reported but not dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flat: Option<At<TimeSpan>>,
     /// Largest change of a control from one step to the next: a number, or `{ up = 1.0, down = 0.5 }`.
@@ -207,36 +214,37 @@ pub struct SignalSpec {
     /// The control is either off (0) or at least this value, e.g. a minimum load or a minimum order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_on: Option<At<f64>>,
-    /// With `min_on`: minimum time on.
+    /// Minimum on-time of a control with `min_on`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_run: Option<At<TimeSpan>>,
-    /// With `min_on`: minimum time off.
+    /// Minimum off-time of a control with `min_on`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_stop: Option<At<TimeSpan>>,
-    /// How the samples of one step become one value.
+    /// How the samples within one step are combined into one value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resample: Option<At<Resample>>,
     /// How controllers forecast a disturbance (default `persistence`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<At<ForecastSpec>>,
-    /// A constant instead of a column.
+    /// Constant value of a signal that has no column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<At<f64>>,
     /// Expression of a derived signal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expr: Option<At<String>>,
-    /// Known equation of a state: its value at the next step.
+    /// Expression for the value of a state at the next step, if the equation of the state is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<At<String>>,
-    /// With `next`: learn the error of the equation.
+    /// Whether a model of the error of the equation in `next` is learned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residual: Option<At<bool>>,
-    /// Known signs of effects: control name → `"+"`, `"-"` or `"0"`. A model that contradicts one is rejected.
+    /// Known signs of steady-state effects: control name → `"+"`, `"-"` or `"0"`. A model that contradicts any of these
+    /// signs is rejected.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub effects: IndexMap<String, At<Effect>>,
 }
 
-/// A named constant.
+/// A named constant for expressions.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParameterSpec {
@@ -251,18 +259,18 @@ pub struct ParameterSpec {
 pub struct EconomicsSpec {
     /// ISO 4217 code, e.g. `EUR`.
     pub currency: At<String>,
-    /// KPIs in that currency; a decrease is the benefit.
+    /// KPIs in this currency whose decrease counts as a benefit.
     pub benefit: Vec<At<String>>,
     /// Discount rate per year, e.g. 0.08.
     pub discount_rate: At<f64>,
     pub lifetime: At<TimeSpan>,
-    /// Year of the prices, e.g. 2024.
+    /// Year to which the prices refer, e.g. 2024.
     pub price_base: At<i32>,
     /// Whether the discount rate and the escalation are real or nominal.
     pub basis: At<PriceBasis>,
-    /// Price increase of the benefit per year, e.g. 0.02.
+    /// Annual rate at which the value of the benefit rises, e.g. 0.02.
     pub escalation: At<f64>,
-    /// Share of the saving that remains after each year; 0.97 loses 3 % a year.
+    /// Fraction of the saving that is retained from one year to the next, e.g. 0.97 for a loss of 3 % per year.
     pub persistence: At<f64>,
 }
 
@@ -273,36 +281,36 @@ pub enum PriceBasis {
     Nominal,
 }
 
-/// A key performance indicator. Its unit follows from the units of the signals. Arguments are expressions unless stated
-/// otherwise.
+/// A key performance indicator. The unit of a KPI follows from the units of its signals. Arguments of KPIs are
+/// expressions unless stated otherwise.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum KpiSpec {
     /// Integral over time.
     Integral(At<String>),
-    /// Sum over steps (goods per step, counts, money per step).
+    /// Sum over steps, e.g. of counts, or of goods or money per step.
     Sum(At<String>),
     /// Mean over time.
     Mean(At<String>),
-    /// Largest mean over any window of the given length.
+    /// Largest mean of an expression over any window of the given length.
     Peak { of: At<String>, window: At<TimeSpan> },
-    /// Integral of the amount by which a signal (a name) exceeds its soft limits, e.g. in K·h.
+    /// Integral of the amount by which a signal, given by its name, violates its soft limits, e.g. in K·h.
     Exceedance(At<String>),
-    /// Share of time during which a signal (a name) is outside its soft limits.
+    /// Fraction of time during which a signal, given by its name, is outside its soft limits.
     ExceedanceShare(At<String>),
     /// Ratio of the integrals of two expressions.
     Ratio([At<String>; 2]),
-    /// Number of moves of a control (a name).
+    /// Number of changes of a control, given by its name.
     Moves(At<String>),
-    /// Sum of |move| of a control (a name).
+    /// Sum of the absolute changes of a control, given by its name.
     Travel(At<String>),
-    /// Last value.
+    /// Value of an expression at the end of the run.
     Final(At<String>),
-    /// Share of the demand that is served: [served, demanded], both per step.
+    /// Fraction of the demand that is served. The arguments are `[served, demanded]`, both per step.
     FillRate([At<String>; 2]),
-    /// Share of steps in which the expression (shortage) is zero.
+    /// Fraction of steps in which the shortage, given as an expression, is zero.
     ServiceLevel(At<String>),
-    /// Integral of max(0, of − above), e.g. in K·d.
+    /// Integral of max(0, `of` − `above`), e.g. in K·d.
     DegreeHours { of: At<String>, above: At<f64> },
 }
 
@@ -310,11 +318,11 @@ pub enum KpiSpec {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetrainSpec {
-    /// The newest part of the log, from which the challenger learns.
+    /// Length of the newest part of the log, on which the challenger is trained.
     pub window: At<TimeSpan>,
-    /// The newest part of the window, on which champion and challenger are compared.
+    /// Length of the newest part of the window, on which champion and challenger are compared.
     pub blocks: At<TimeSpan>,
-    /// `status` reports a champion that is older than this as stale.
+    /// Age above which `status` reports the champion as stale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<At<TimeSpan>>,
 }

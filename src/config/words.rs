@@ -1,6 +1,6 @@
-//! Words for the structural check: names of tables and examples of values.
+//! Names of tables and examples of values, for the messages of the structural check.
 
-/// What a table of type `definition` is called in messages.
+/// Name of a table of type `definition` in messages.
 pub(super) fn noun(definition: &str) -> Option<&'static str> {
     Some(match definition {
         "TwinSpec" => "the twin file",
@@ -30,7 +30,7 @@ pub(super) fn noun(definition: &str) -> Option<&'static str> {
     })
 }
 
-/// An example of a value of `key`.
+/// An example value for `key`, as TOML text.
 pub(super) fn example(key: &str) -> Option<&'static str> {
     Some(match key {
         "name" => "\"outdoor_temp\"",

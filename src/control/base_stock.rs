@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::resolve::{Faults, Names, Wanted};
 
-/// One order and its expressions, in the unit of the order.
+/// A control that places orders and the expressions of its policy, all in the unit of the order.
 #[derive(Debug, Clone)]
 pub struct BaseStockSettings {
     order: usize,
@@ -36,9 +36,9 @@ impl BaseStockSettings {
     }
 }
 
-/// Base stock: order = max(0, S − position) in every step. With a reorder point s, the (s, S) policy: the same, but only
-/// if position ≤ s (Arrow, Harris & Marschak 1951). S, s and the inventory position are expressions, all in the unit of
-/// the order.
+/// The base-stock policy: in every step, order = max(0, S − position). With a reorder point s, the policy becomes the
+/// (s, S) policy, which orders only if position ≤ s (Arrow, Harris & Marschak 1951). The level S, the reorder point s
+/// and the inventory position are expressions in the unit of the order.
 #[derive(Debug)]
 pub struct BaseStock {
     signals: Vec<usize>,

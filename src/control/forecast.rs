@@ -9,25 +9,27 @@ use crate::trajectory::Trajectory;
 /// Forecasts of all disturbances and set-points, made at each step from the values known at that step.
 #[derive(Debug, Clone)]
 pub struct Forecast {
-    /// The realised signals of the run, preceded by its history; 1 particle.
+    /// Realised signals of the run, preceded by its history, with one particle.
     pub realised: Arc<Trajectory>,
     pub present: Present,
     /// (signal, forecast method).
     pub signals: Vec<(usize, ForecastSpec)>,
 }
 
-/// Which row of the realised signals is the present.
+/// Defines which row of the realised signals is the present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Present {
-    /// Row `history + t` at step `t` of the run, for a run whose future is already realised.
+    /// The present at step `t` is row `history + t`, as in runs whose future is already contained in the realised
+    /// signals.
     AfterHistory(usize),
-    /// The newest row at every step, for a live run.
+    /// The present is always the newest row, as in live runs.
     NewestRow,
 }
 
 impl Forecast {
-    /// Forecasts of all disturbances and set-points of the twin, by the methods in its file (default: persistence), or all
-    /// by the method `all`. Signals with a `perfect` forecast in the file always keep it.
+    /// Creates forecasts of all disturbances and set-points of the twin. Each forecast uses the method `all` if it is
+    /// given, otherwise the method in the twin's file (default: persistence). A signal with a `perfect` forecast in the
+    /// file always keeps it.
     pub fn new(spec: &TwinSpec, realised: Arc<Trajectory>, past: usize, all: Option<ForecastSpec>) -> Self {
         let method = |name: &str| {
             let line = spec.signals.iter().find(|s| s.name.value == name);
@@ -45,20 +47,20 @@ impl Forecast {
         Self { realised, present: Present::AfterHistory(past), signals }
     }
 
-    /// As [`Self::new`], for a live run whose present is always the newest row.
+    /// Same as [`Self::new`], but for a live run, in which the present is always the newest row.
     pub fn live(spec: &TwinSpec, realised: Arc<Trajectory>, all: Option<ForecastSpec>) -> Self {
         Self { present: Present::NewestRow, ..Self::new(spec, realised, 0, all) }
     }
 
-    /// Columns with a perfect forecast.
+    /// Columns of the signals with a perfect forecast.
     pub fn perfect(&self) -> impl Iterator<Item = usize> + '_ {
         self.signals.iter().filter(|(_, how)| *how == ForecastSpec::Perfect).map(|(s, _)| *s)
     }
 
-    /// Values of forecast signal number `i` for steps `t + 1 ..= t + out.len()` of the run, made at step `t`.
+    /// Writes to `out` the forecast of `signals[i]` for steps `t + 1 ..= t + out.len()` of the run, made at step `t`.
     ///
-    /// A missing current value is replaced by the last known one. Only `perfect` reads beyond step `t`; after the end of the
-    /// realised signals it holds the last value.
+    /// A missing current value is replaced by the last known value. Only the method `perfect` reads values after step
+    /// `t`. Beyond the end of the realised signals, `perfect` repeats the last value.
     pub fn fill(&self, i: usize, t: usize, out: &mut [f64]) {
         let (signal, how) = self.signals[i];
         let column = &self.realised.columns[signal];
@@ -91,8 +93,9 @@ fn persistence(known: &[f64]) -> f64 {
     known.iter().rev().copied().find(|v| v.is_finite()).unwrap_or(f64::NAN)
 }
 
-/// The value one season before the target, plus the current difference to one season ago, which fades linearly to zero over
-/// one season. A missing value is replaced by the one a season earlier. Without a season of history: persistence.
+/// Forecasts each value as the value one season earlier, plus the current deviation from the value one season ago. The
+/// deviation from the last season is assumed to fade linearly to zero over one season. A missing value is replaced by
+/// the value one season before it. Without a full season of history, the forecast is persistence.
 fn seasonal(known: &[f64], season: usize, out: &mut [f64]) {
     let back = |at: usize| (0..=at).rev().step_by(season).map(|k| known[k]).find(|v| v.is_finite());
     let present = known.iter().rposition(|v| v.is_finite());

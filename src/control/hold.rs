@@ -7,7 +7,7 @@ use crate::config::At;
 use crate::error::Result;
 use crate::resolve::{Faults, Names, all};
 
-/// The columns that are held, and their values.
+/// Columns of the controls that are held constant, and their values.
 #[derive(Debug, Clone)]
 pub struct HoldSettings {
     pub signals: Vec<usize>,
@@ -30,7 +30,7 @@ impl HoldSettings {
     }
 }
 
-/// u(t) = c for each named control. `max_move` limits how fast a control reaches its value.
+/// Holds each named control at a constant value c: u(t) = c. `max_move` limits how fast a control reaches its value.
 #[derive(Debug, Clone)]
 pub struct Hold(HoldSettings);
 

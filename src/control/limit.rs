@@ -4,12 +4,14 @@ use super::planner::ControlConstraints;
 use crate::schema::{Bounds, Signal};
 use crate::trajectory::{Frame, Window};
 
-/// The value nearest to `wanted` that `signal` may take after `previous`: within the hard limits, at most `max_move`
-/// away from `previous` (no limit if that is NaN), and a whole multiple. A control with `min_on` is either 0 or at
-/// least `min_on`, and switches only after its minimum time on or off; it has been on or off for `since` steps.
+/// Returns the value nearest to `wanted` that `signal` may take after `previous`. The value is within the hard limits,
+/// differs from `previous` by at most `max_move` (unless `previous` is NaN), and is an integer multiple of `multiple`.
+/// A control with `min_on` is either 0 or at least `min_on`. The control has been on or off for `since` steps, and
+/// switches only after its minimum on-time or off-time.
 ///
-/// If these rules contradict each other (the last value in the log is outside the hard limits, or between two multiples that
-/// are further apart than a move), the hard limits take precedence, then the multiple, then the move.
+/// If these rules contradict each other, the hard limits take precedence over the multiple, and the multiple takes
+/// precedence over the move limit. For example, the last logged value may be outside the hard limits, or too far from
+/// the next multiple for one move.
 pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64 {
     let hard = signal.hard;
     if wanted.is_nan() {
@@ -34,7 +36,7 @@ pub fn limited(signal: &Signal, previous: f64, since: usize, wanted: f64) -> f64
 }
 
 /// Number of steps for which `signal` has been on, or off, before the current frame of the window. If the window does
-/// not reach back to the last switch, it is the longest minimum time.
+/// not contain the last switch, returns the larger of the minimum on-time and the minimum off-time.
 pub fn since(signal: &Signal, column: usize, window: &Window, row: usize) -> usize {
     let switching = signal.switching;
     let known = |lag: usize| lag < window.depth() && window.column(column, lag)[row].is_finite();
@@ -43,9 +45,9 @@ pub fn since(signal: &Signal, column: usize, window: &Window, row: usize) -> usi
     (1..=memory).find(|&lag| known(lag + 1) && on(lag + 1) != on(1)).unwrap_or(memory)
 }
 
-/// The multiple of `step` nearest to `v` inside `range`.
+/// Returns the multiple of `step` inside `range` that is nearest to `v`.
 fn multiple_within(v: f64, step: f64, range: Bounds) -> Option<f64> {
-    // the tolerance keeps bounds that are multiples themselves
+    // The tolerance ensures that rounding errors do not exclude a bound that is itself a multiple.
     let (low, high) = ((range.low / step - 1e-9).ceil(), (range.high / step + 1e-9).floor());
     (low <= high).then(|| (v / step).round().clamp(low, high) * step)
 }

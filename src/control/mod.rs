@@ -1,4 +1,4 @@
-//! Controllers: simple ones, and MPC with its planners.
+//! Controllers: simple policies, and MPC with its planners.
 
 mod base_stock;
 pub mod forecast;
@@ -36,12 +36,12 @@ use crate::trajectory::Window;
 use crate::twin::Dynamics;
 use crate::value::{Kpi, Objective, TerminalCost};
 
-/// What a controller knows at a step: the present, the past and forecasts, but not the future.
+/// Information that a controller has at a step: the present, the past and forecasts, but not the actual future.
 #[derive(Clone, Copy)]
 pub struct Observation<'a> {
-    /// One row per particle. The current frame contains states, disturbances, set-points and the derived signals that depend
-    /// on them; its controls are those of the log. Outputs and derived signals that depend on controls or outputs have the
-    /// values of the step before.
+    /// One row per particle. The current frame contains states, disturbances, set-points and the derived signals that
+    /// depend only on these. The controls in the current frame are the logged controls. Outputs, and derived signals
+    /// that depend on controls or outputs, have their values from the previous step.
     pub window: &'a Window,
     pub step: usize,
     pub forecast: &'a Forecast,
@@ -50,7 +50,7 @@ pub struct Observation<'a> {
 /// The controls of one step.
 #[derive(Debug, Clone)]
 pub struct Control {
-    /// Schema columns that the controller moves.
+    /// Schema columns of the controls that the controller sets.
     pub signals: Vec<usize>,
     /// `[signals][rows]`.
     pub values: Vec<Vec<f64>>,
@@ -63,51 +63,51 @@ impl Control {
     }
 }
 
-/// A policy in the closed loop; one instance runs all particles of a case.
+/// A control policy for the closed loop. One instance controls all particles of a case.
 pub trait Controller: Send {
-    /// Schema columns that the controller moves. The other controls are replayed from the log.
+    /// Schema columns of the controls that the controller sets. All other controls are replayed from the log.
     fn signals(&self) -> &[usize];
-    /// Number of frames that the controller reads, including the present one.
+    /// Number of frames that the controller reads, including the current frame.
     fn depth(&self) -> usize {
         1
     }
-    /// The skill horizon, if its plans are shorter than requested.
+    /// The skill horizon, if it makes the plans of the controller shorter than requested.
     fn skill_horizon(&self) -> Option<SkillHorizon> {
         None
     }
-    /// Predicted against re-scored costs of its plans so far; `None` if the controller does not plan or does not
-    /// re-score.
+    /// Predicted and re-scored savings of the plans so far; `None` if no plan has been re-scored.
     fn optimism_check(&self) -> Option<OptimismCheck> {
         None
     }
-    /// Writes its controls for the current step. They are clamped to their limits afterwards ([`limited`]).
+    /// Writes the controls of the current step to `control`. The caller then clamps the controls to their limits
+    /// ([`limited`]).
     fn act(&mut self, observation: &Observation, control: &mut Control) -> Result<()>;
 }
 
-/// The plant for which a controller is built, and the resources for its computations.
+/// Inputs for building a controller, in addition to its settings.
 #[derive(Clone)]
 pub struct Context<'a> {
     pub schema: &'a Arc<Schema>,
     pub dynamics: &'a dyn Dynamics,
-    /// What MPC minimises.
+    /// The objective that MPC minimises.
     pub objective: &'a Objective,
-    /// All KPIs of the twin, for terminal prices.
+    /// All KPIs of the twin, to which the prices in `terminal` refer.
     pub kpis: &'a [Kpi],
-    /// `None` if none was learned.
+    /// Terminal cost learned from the log; `None` if none was learned.
     pub terminal_cost: Option<&'a TerminalCost>,
     pub timezone: TimeZone,
     /// Seed of the planner's random numbers.
     pub seed: u64,
-    /// Clock for the time budget of plans; `None`: no budget.
+    /// Clock that measures the time budget of plans. If the clock is `None`, plans have no time limit.
     pub clock: Option<&'a Clock>,
-    /// Whether some plans are re-scored on members of the model that they were not optimised on ([`OptimismCheck`]).
+    /// Whether some plans are re-scored on ensemble members for which they were not optimised ([`OptimismCheck`]).
     pub rescored: bool,
 }
 
-/// The controller with `settings`.
+/// Builds the controller that `settings` describe.
 ///
 /// # Errors
-/// As [`Mpc::build`].
+/// The errors of [`Mpc::build`].
 pub fn build<'a>(settings: &ControllerSettings, context: &Context<'a>) -> Result<Box<dyn Controller + 'a>> {
     Ok(match settings {
         ControllerSettings::Replay => Box::new(Replay),

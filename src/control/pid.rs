@@ -7,9 +7,9 @@ use crate::resolve::{Faults, Names};
 use crate::schema::{Bounds, Role, Schema};
 use crate::trajectory::Frame;
 
-/// Signals that a loop can measure.
+/// Roles of the signals that a PID loop can measure.
 const MEASURED: [Role; 4] = [Role::State, Role::Output, Role::Disturbance, Role::Derived];
-/// Signals that can be a set-point.
+/// Roles of the signals that can be the set-point of a PID loop.
 const SETPOINTS: [Role; 6] =
     [Role::Setpoint, Role::State, Role::Output, Role::Disturbance, Role::Derived, Role::Control];
 
@@ -19,9 +19,9 @@ pub struct PidSettings {
     measurement: usize,
     setpoint: Setpoint,
     kp: f64,
-    /// Seconds; infinite: no integral action.
+    /// Integral time in seconds; infinite if there is no integral action.
     ti: f64,
-    /// Seconds.
+    /// Derivative time in seconds; 0 if there is no derivative action.
     td: f64,
     bias: Option<f64>,
 }
@@ -29,7 +29,7 @@ pub struct PidSettings {
 #[derive(Debug, Clone, Copy)]
 enum Setpoint {
     Value(f64),
-    /// A signal, which `factor * v + offset` converts to the unit of the measurement.
+    /// A signal; `factor * v + offset` converts its value v to the unit of the measurement.
     Signal {
         signal: usize,
         factor: f64,
@@ -45,7 +45,8 @@ impl PidSettings {
         let setpoint = setpoint(faults, names, owner, &spec.setpoint, measurement);
         if *spec.kp == 0.0 {
             let message = format!("{owner}: a loop with `kp = 0` does nothing");
-            let help = "write control units per measurement unit, negative if more control lowers the measurement";
+            let help = "write `kp` in control units per measurement unit; it is negative if a larger control lowers \
+                        the measurement";
             faults.add("out-of-range", &spec.kp.span, message, help);
         }
         for (key, time) in [("ti", &spec.ti), ("td", &spec.td)] {
@@ -84,19 +85,20 @@ fn setpoint(
         Ok((factor, offset)) => Some(Setpoint::Signal { signal: names.column(name)?, factor, offset }),
         Err(_) => {
             let message =
-                format!("{owner}: the set-point `{name}` is in `{}`, the measurement in `{}`", from.text, to.text);
+                format!("{owner}: the set-point `{name}` is in `{}`, the measurement is in `{}`", from.text, to.text);
             faults.add("unit-mismatch", &reference.span, message, "use a set-point of the same quantity");
             None
         }
     }
 }
 
-/// u = bias + kp·(e + ∫e dt/ti + td·de/dt), e = set-point − measurement, clamped to the hard limits.
+/// A PID controller: u = bias + kp·(e + ∫e dt/ti + td·de/dt) with e = set-point − measurement, clamped to the hard
+/// limits.
 ///
-/// Ideal form, per particle. The integral stops while the control is at a limit and the error would push it further
-/// (clamping anti-windup). Without a `bias` the loop starts at the value of the control before the run, so that only
-/// the proportional term can cause a step at the start. Outputs are measured with a delay of one step, because their
-/// values at the current step are not known yet.
+/// The PID controller has the ideal form, and each particle has its own controller state. The integral is frozen while
+/// the control is at a limit and the error would push it beyond this limit (anti-windup by clamping). If `bias` is not
+/// given, it is the value of the control before the run, so that only the proportional term can cause a jump at the
+/// start. Outputs are measured with a delay of one step, because their values at the current step are not known yet.
 #[derive(Debug, Clone)]
 pub struct Pid {
     signals: Vec<usize>,
@@ -107,14 +109,14 @@ pub struct Pid {
 struct Loop {
     settings: PidSettings,
     hard: Bounds,
-    /// One per particle; empty before the first step.
+    /// State of the controller for each particle; empty before the first step.
     particles: Vec<Particle>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Particle {
     bias: f64,
-    /// ∫e dt / ti, in units of the measurement.
+    /// ∫e dt / ti, in the unit of the measurement.
     integral: f64,
     error: f64,
 }

@@ -1,9 +1,9 @@
-//! The controls of the log.
+//! Replay of the logged controls.
 
 use super::{Control, Controller, Observation};
 use crate::error::Result;
 
-/// Moves no control: all controls are replayed from the log.
+/// A controller that sets no control, so that all controls are replayed from the log.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Replay;
 

@@ -1,4 +1,4 @@
-//! Controls as expressions over signals.
+//! Controls that are computed from signals by expressions.
 
 use indexmap::IndexMap;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::expr::{Program, Registers};
 use crate::resolve::{Faults, Names, Wanted, all};
 
-/// The columns that follow rules, and the rules in the units of the columns.
+/// Columns of the controls that follow rules, and the rules, each in the unit of its control.
 #[derive(Debug, Clone)]
 pub struct RuleSettings {
     signals: Vec<usize>,
@@ -33,8 +33,8 @@ impl RuleSettings {
     }
 }
 
-/// u(t) = f(signals at t and earlier). In the expression, controls have their logged values and outputs their last
-/// measured values.
+/// Computes each control with an expression: u(t) = f(signals at t and earlier). In the expression, controls have their
+/// logged values, and outputs have their last measured values.
 #[derive(Debug)]
 pub struct Rule {
     settings: RuleSettings,

@@ -1,4 +1,4 @@
-//! Controls by time of day and day of the week.
+//! Controls that depend on the time of day and the day of the week.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -15,14 +15,14 @@ use crate::trajectory::Frame;
 
 const MINUTES_PER_DAY: u32 = 24 * 60;
 
-/// The columns that follow a schedule, and their weeks.
+/// Columns of the controls that follow a schedule, and the weekly schedule of each control.
 #[derive(Debug, Clone)]
 pub struct ScheduleSettings {
     signals: Vec<usize>,
     weeks: Vec<Week>,
 }
 
-/// (minute of the local week since Monday 00:00, value), ascending and not empty.
+/// Weekly schedule with entries (minutes since Monday 00:00 local time, value), in ascending order and not empty.
 type Week = Vec<(u32, f64)>;
 
 impl ScheduleSettings {
@@ -60,7 +60,7 @@ fn week(faults: &mut Faults<'_>, name: &str, entries: &[At<ScheduleEntry>]) -> O
         taken.extend(minutes.iter().copied());
         if taken.len() < before + minutes.len() {
             let message = format!("`{name}` has two values at {} on the same day", entry.at.value);
-            faults.add("duplicate-name", &entry.at.span, message, "remove one, or give them different `days`");
+            faults.add("duplicate-name", &entry.at.span, message, "remove one value, or give them different `days`");
             distinct = false;
         }
         week.extend(minutes.into_iter().map(|minute| (minute, entry.value.value.value)));
@@ -69,8 +69,8 @@ fn week(faults: &mut Faults<'_>, name: &str, entries: &[At<ScheduleEntry>]) -> O
     Some(week).filter(|week| distinct && !week.is_empty())
 }
 
-/// u(t) = the value of the last entry at or before the local time at which the step starts. Before the first entry of a
-/// week, the last one of the week before applies.
+/// Sets each control to the value of the last entry at or before the local time at which the step starts. Before the
+/// first entry of a week, the last entry of the previous week applies.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     settings: ScheduleSettings,
@@ -113,7 +113,7 @@ mod tests {
     fn local_time_follows_daylight_saving_time() {
         let settings = ScheduleSettings { signals: vec![], weeks: vec![] };
         let schedule = Schedule::new(&settings, &TimeZone::get("Europe/Berlin").unwrap());
-        // Monday 08:00 local, before and after the change of 2024-03-31.
+        // Both times are Monday 08:00 local time, before and after the start of daylight saving time on 2024-03-31.
         let before = "2024-03-25T07:00:00Z".parse().unwrap();
         let after = "2024-04-01T06:00:00Z".parse().unwrap();
         assert_eq!(schedule.minute_of_week(before), 480);

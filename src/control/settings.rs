@@ -1,4 +1,4 @@
-//! Settings of controllers, resolved from the files.
+//! Settings of controllers, resolved from the twin and scenario files.
 
 use super::base_stock::BaseStockSettings;
 use super::hold::HoldSettings;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::resolve::{Faults, Names, all};
 use crate::schema::Role;
 
-/// Resolved settings of a controller: columns, numbers and programs.
+/// Resolved settings of a controller: signal names are replaced by columns, and expressions by programs.
 #[derive(Debug, Clone)]
 pub enum ControllerSettings {
     Replay,
@@ -24,11 +24,11 @@ pub enum ControllerSettings {
 }
 
 impl ControllerSettings {
-    /// Resolves the controller of every case of a scenario, in the order of the file; `names` are those of its twin with
-    /// the scenario's parameters.
+    /// Resolves the controller of every case of a scenario, in the order of the file. `names` are the names defined in
+    /// the scenario's twin, with the parameter values of the scenario.
     ///
     /// # Errors
-    /// [`Error::Config`] with the faults of all controllers.
+    /// [`Error::Config`] with the faults in the settings of all controllers.
     pub fn from_scenario(file: &Loaded<ScenarioSpec>, names: &Names<'_>) -> Result<Vec<Self>> {
         let mut faults = Faults::new(file);
         let cases = file.value.case.iter();
@@ -39,7 +39,8 @@ impl ControllerSettings {
         settings.ok_or_else(unresolved)
     }
 
-    /// Resolves the controller at `at`; `owner` names it in messages, like "case `warmer`". `None` if it has a fault.
+    /// Resolves the controller at `at`. `owner` is the name of the controller in messages, for example "case `warmer`".
+    /// Returns `None` if the settings have a fault.
     pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, at: &At<ControllerSpec>) -> Option<Self> {
         let (kind, empty) = match &at.value {
             ControllerSpec::Hold(values) => ("hold", values.is_empty()),
@@ -51,7 +52,7 @@ impl ControllerSettings {
         };
         if empty && !faults.any_damage() {
             let message = format!("{owner}: `{kind}` names no control");
-            faults.add("missing-value", &at.span, message, "name the controls that it moves");
+            faults.add("missing-value", &at.span, message, "list the controls that this controller sets");
         }
         match &at.value {
             ControllerSpec::Replay {} => Some(Self::Replay),
@@ -73,8 +74,8 @@ impl ControllerSettings {
                     [("safe", spec.safe.as_ref().map(|s| &s.span)), ("settle", spec.settle.as_ref().map(|s| &s.span))]
                 {
                     if let Some(span) = span {
-                        let message = format!("{owner}: `{key}` belongs to `[mpc]` of the twin, not to a scenario");
-                        faults.add("wrong-place", span, message, "move it to `[mpc]` in the twin");
+                        let message = format!("{owner}: `{key}` belongs in `[mpc]` of the twin, not in a scenario");
+                        faults.add("wrong-place", span, message, "move this key to `[mpc]` in the twin");
                     }
                 }
                 ResolvedMpc::resolve(faults, names, owner, spec, &at.span).map(|mpc| Self::Mpc(Box::new(mpc)))
@@ -83,22 +84,22 @@ impl ControllerSettings {
     }
 }
 
-/// Largest number of steps for which `settle` may leave the plant to its own controller (guess).
+/// Largest value of `settle`, the number of steps for which the plant's own controller is followed (not tuned).
 const MOST_SETTLE_STEPS: usize = 100_000;
 
-/// Resolved settings of `control` and `advise`.
+/// Resolved settings of the commands `control` and `advise`.
 #[derive(Debug, Clone, Default)]
 pub struct LiveSettings {
     pub mpc: ResolvedMpc,
-    /// The controller that takes over while there is no plan.
+    /// The controller that is used while there is no plan.
     pub safe: Option<ControllerSettings>,
 }
 
 impl LiveSettings {
-    /// Resolves `[mpc]` of the twin.
+    /// Resolves the table `[mpc]` of the twin.
     ///
     /// # Errors
-    /// [`Error::Config`] with all faults of the table.
+    /// [`Error::Config`] with all faults in the table.
     pub fn from_twin(file: &Loaded<TwinSpec>) -> Result<Self> {
         let mut faults = Faults::new(file);
         let names = Names::new(file);
@@ -110,7 +111,8 @@ impl LiveSettings {
         settings.ok_or_else(unresolved)
     }
 
-    /// Resolves `[mpc]` of the twin; the defaults if there is none. `None` if it has a fault.
+    /// Resolves the table `[mpc]` of the twin, or returns the defaults if there is no such table. Returns `None` if the
+    /// table has a fault.
     pub fn resolve(faults: &mut Faults<'_>, names: &Names<'_>) -> Option<Self> {
         let Some(spec) = &names.spec().mpc else {
             let controls = names.with_role(&[Role::Control]);
@@ -130,7 +132,7 @@ impl LiveSettings {
         if let Some(settle) = spec.settle.as_ref().filter(|n| ***n > MOST_SETTLE_STEPS) {
             let message =
                 format!("[mpc]: `settle` must be at most {MOST_SETTLE_STEPS} steps, but it is {}", settle.value);
-            faults.add("out-of-range", &settle.span, message, "write a few steps more than the model's `lags`");
+            faults.add("out-of-range", &settle.span, message, "write slightly more steps than the model's `lags`");
             return None;
         }
         Some(Self { mpc: mpc?, safe })
@@ -138,5 +140,5 @@ impl LiveSettings {
 }
 
 fn unresolved() -> Error {
-    Error::Internal("settings are unresolved but no fault was reported".into())
+    Error::Internal("the settings could not be resolved, but no fault was reported".into())
 }

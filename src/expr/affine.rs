@@ -3,7 +3,7 @@
 use super::kernel::Op;
 use super::program::{Operand, Program};
 
-/// How a value depends on the variable signals, from the simplest.
+/// How a value depends on the variable signals, ordered from simplest to most general.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Shape {
     Constant,

@@ -1,4 +1,5 @@
-//! Compilation of each kind of node: resolves names, determines units and emits the operations of a [`Program`].
+//! Compiles expressions: for each kind of node, resolves names, determines units and emits the operations of a
+//! [`Program`].
 
 use std::ops::Range;
 
@@ -12,9 +13,9 @@ use super::syntax::{Binary, Expression, Node, NodeKind};
 use super::value::{Typed, difference_minus_temperature, mismatch, sum_of_temperatures};
 use crate::units::Unit;
 
-/// Maximum lag, in steps (guess: about two years of one-minute steps).
+/// Maximum lag in steps, about two years of one-minute steps (not tuned).
 const MAX_LAG: f64 = 1_048_576.0;
-/// Maximum number of steps of `sum`, each of which is an operation (guess).
+/// Maximum number of steps of `sum`, each of which costs one operation (not tuned).
 const MAX_SUM: usize = 4096;
 
 impl Program {
@@ -25,7 +26,8 @@ impl Program {
 }
 
 impl Expression {
-    /// Checks names and dimensions, and compiles. Faults: `unknown-name`, `unit-mismatch`, `bad-lag`, `bad-bounds`.
+    /// Checks names and dimensions, and compiles the expression. Possible faults: `unknown-name`, `unit-mismatch`,
+    /// `bad-lag`, `bad-bounds`.
     pub fn compile(&self, scope: &Scope) -> Result<Program, ExprFault> {
         let mut compiler = Compiler { expression: self, scope, builder: Builder::default(), values: Vec::new() };
         for node in &self.nodes {
@@ -45,7 +47,8 @@ impl Compiler<'_> {
             NodeKind::Quantity(v, unit) => Ok(Typed::quantity(Operand::Constant(*v), unit.clone())),
             NodeKind::Name(name) => self.name(name, span),
             NodeKind::Negate(a) => {
-                // `-5[degC]` is a temperature, but `-t` of a temperature t depends on the zero of the scale
+                // `-5[degC]` is a temperature, but the negative `-t` of a temperature `t` depends on the zero of its
+                // scale
                 if let NodeKind::Quantity(v, unit) = &self.expression.nodes[*a].kind {
                     return Ok(Typed::quantity(Operand::Constant(-v), unit.clone()));
                 }
@@ -74,7 +77,7 @@ impl Compiler<'_> {
         if let Some((value, unit)) = self.scope.parameters.get(name) {
             return Ok(Typed::quantity(Operand::Constant(*value), unit.clone()));
         }
-        // sorted, because maps have no order and messages must not vary
+        // sort the names: a map has no fixed order, and the message must be the same in every run
         let mut known: Vec<&str> = self
             .scope
             .signals
@@ -198,7 +201,8 @@ impl Compiler<'_> {
         Ok(Typed { operand, ..value })
     }
 
-    /// The arguments of `lag` and `sum`: the present value of the signal, its column, and the number of steps.
+    /// Evaluates the arguments of `lag` and `sum`. Returns the present value of the signal, its column, and the number
+    /// of steps.
     fn past(&self, function: Function, arguments: &[usize]) -> Result<(Typed, usize, usize), ExprFault> {
         let fault = |span: Range<usize>, message: String, help: &str| {
             Err(ExprFault { code: "bad-lag", span, message, help: help.into() })
@@ -216,17 +220,19 @@ impl Compiler<'_> {
             Operand::Constant(n) if steps.unit.is_dimensionless() => n * steps.unit.scale,
             Operand::Constant(_) => {
                 let message = format!("the lag `{}` is in `{}`, not in steps", self.text(arguments[1]), steps.unit);
-                return fault(self.span(arguments[1]), message, "lags are whole numbers of steps: divide by `dt`");
+                let help = "a lag is a whole number of steps; divide a time by `dt`";
+                return fault(self.span(arguments[1]), message, help);
             }
             _ => {
                 let message = format!("the lag `{}` is not constant", self.text(arguments[1]));
-                return fault(self.span(arguments[1]), message, "use numbers and parameters only");
+                return fault(self.span(arguments[1]), message, "write the lag with numbers and parameters only");
             }
         };
-        // a lead time divided by dt may differ from the whole number by a rounding error
+        // a lead time divided by `dt` may differ from a whole number by a rounding error
         let whole = n.round();
         if !((n - whole).abs() <= 1e-9 * whole.abs().max(1.0) && (0.0..=MAX_LAG).contains(&whole)) {
-            let help = if n < 0.0 { "the future is unknown; use 0 or more" } else { "use a whole number of steps" };
+            let help =
+                if n < 0.0 { "the future is unknown; use 0 or more steps" } else { "use a whole number of steps" };
             return fault(self.span(arguments[1]), format!("a lag of {n} steps is not valid"), help);
         }
         Ok((value.clone(), signal, whole as usize))
@@ -244,13 +250,14 @@ impl Compiler<'_> {
             (l, r) = (l.resolved(), r.resolved());
         }
         let (l_affine, r_affine) = (l.is_affine(), r.is_affine());
-        // kind and unit of the result; the operands are converted where necessary
+        // kind and unit of the result; operands are converted if necessary
         let (kind, unit) = match (l.kind, r.kind) {
             (Number, Number) => (Number, l.unit.clone()),
-            // `t - 20` is a difference or a lower temperature, as the context requires; `t + 2` is a temperature
+            // `t - 20` is either a difference or a lower temperature, depending on the context; `t + 2` is a
+            // temperature
             (_, Number) if l_affine => (if minus { Ambiguous } else { Quantity }, l.unit.clone()),
             (Number, _) if r_affine && minus => (Difference, r.unit.difference()),
-            // the same for `18 + 0.2 * (t - 8)`
+            // `18 + 0.2 * (t - 8)` is ambiguous in the same way
             (Difference, Number) if !minus => (Ambiguous, l.unit.scale_with_zero()),
             (Number, Difference) => (Ambiguous, r.unit.scale_with_zero()),
             (_, Number) => (l.kind, l.unit.clone()),
@@ -302,8 +309,8 @@ impl Compiler<'_> {
         Ok(Typed { operand: self.builder.binary(op, l.operand, r.operand), kind, unit })
     }
 
-    /// `a * b` or `a / b`. Units are multiplied or divided, and numbers are not converted. However, a dimensionless
-    /// operand (`%`) or result is converted to the unit 1.
+    /// `a * b` or `a / b`. Units are multiplied or divided, and numbers are not converted, except that a dimensionless
+    /// operand (such as `%`) or result is converted to the unit 1.
     fn product(&mut self, a: usize, b: usize, divide: bool, span: &Range<usize>) -> Result<Typed, ExprFault> {
         let what = if divide { "a quotient with" } else { "a product with" };
         let (mut l, mut r) = (self.without_zero(a, span, what)?, self.without_zero(b, span, what)?);
@@ -320,7 +327,7 @@ impl Compiler<'_> {
                     code: "unit-mismatch",
                     span: span.clone(),
                     message,
-                    help: "use a single currency and lower powers".into(),
+                    help: "use a single currency and smaller exponents".into(),
                 })?;
                 let keeps = |x: &Typed, by: &Typed| x.kind == ValueKind::Difference && by.unit.is_dimensionless();
                 let difference = keeps(&l, &r) || (!divide && keeps(&r, &l));
@@ -329,7 +336,7 @@ impl Compiler<'_> {
         };
         let operand = self.builder.binary(op, l.operand, r.operand);
         let product = Typed { operand, kind, unit };
-        // otherwise the number of `kW / W` would be too small by a factor of 1000
+        // otherwise the result of `kW / W` would be too small by a factor of 1000
         let both_have_units = l.kind != ValueKind::Number && r.kind != ValueKind::Number;
         Ok(if both_have_units { self.as_fraction(product) } else { product })
     }
@@ -345,7 +352,7 @@ impl Compiler<'_> {
                 code: "unit-mismatch",
                 span: self.span(b),
                 message: format!("`{}` has the unit `{}`, but its exponent is not constant", self.text(a), base.unit),
-                help: "use a constant exponent, or divide by a reference first: `(x / 1[m])^n`".into(),
+                help: "use a constant exponent, or divide by a reference value first: `(x / 1[m])^n`".into(),
             });
         }
         let base = self.dimensionless(a, "a power")?;
@@ -379,7 +386,7 @@ impl Compiler<'_> {
             code: "unit-mismatch",
             span: span.clone(),
             message: format!("`{}` ^ {n} is not a unit", base.unit),
-            help: "divide by a reference first: `(x / 1[m])^n`, or give constants units: `sqrt(2 * 9.81[m/s2] * h)`"
+            help: "divide by a reference value: `(x / 1[m])^n`, or give units to constants: `sqrt(2 * 9.81[m/s2] * h)`"
                 .into(),
         })?;
         let operand = self.builder.binary(Op::Mul, operand, Operand::Constant(factor));

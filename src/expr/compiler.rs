@@ -1,4 +1,4 @@
-//! Operands of the compiler: their conversion to the unit that an operation requires.
+//! The state of the compiler, and the conversion of operands to the unit that an operation requires.
 
 use std::ops::Range;
 
@@ -15,12 +15,13 @@ pub(super) struct Compiler<'a> {
     pub expression: &'a Expression,
     pub scope: &'a Scope,
     pub builder: Builder,
-    /// Values of the nodes so far.
+    /// Values of the nodes that have been compiled so far.
     pub values: Vec<Typed>,
 }
 
 impl Compiler<'_> {
-    /// Converts operands that must have the same dimension (of `min`, `if`, `<`) to one unit. Returns their kind and unit.
+    /// Converts operands that must have the same dimension, such as those of `min`, `if` and `<`, to a common unit.
+    /// Also returns their common kind and unit.
     pub(super) fn unified(
         &mut self,
         nodes: &[usize],
@@ -47,7 +48,8 @@ impl Compiler<'_> {
                 code: "unit-mismatch",
                 span: span.clone(),
                 message: format!(
-                    "cannot {verb} the temperature `{}` in `{point}` and `{}` in `{other}`, which may be a difference",
+                    "cannot {verb} the temperature `{}` in `{point}` and `{}` in `{other}`, because the \
+                     second may be a temperature difference",
                     self.text(nodes[temperature]),
                     self.text(nodes[at])
                 ),
@@ -75,7 +77,8 @@ impl Compiler<'_> {
         Ok((operands, kind, unit))
     }
 
-    /// Converts `value` to `unit`, which has the same dimension: as a point on the scale if `point`, else as a difference.
+    /// Converts `value` to `unit`, which has the same dimension. The value is a point on the scale if `point` is true,
+    /// otherwise a difference.
     pub(super) fn converted(&mut self, value: &Typed, unit: &Unit, point: bool) -> Operand {
         if value.kind == ValueKind::Number || value.unit == *unit {
             return value.operand;
@@ -85,7 +88,7 @@ impl Compiler<'_> {
         if !point || shift == 0.0 { scaled } else { self.builder.binary(Op::Add, scaled, Operand::Constant(shift)) }
     }
 
-    /// Converts a dimensionless value in a unit like `%` or `kW/W` to the unit 1; others are unchanged.
+    /// Converts a dimensionless value in a unit such as `%` or `kW/W` to the unit 1. Other values are unchanged.
     pub(super) fn as_fraction(&mut self, value: Typed) -> Typed {
         if value.kind == ValueKind::Number || !value.unit.is_dimensionless() || value.unit.text == "1" {
             return value;
@@ -93,7 +96,7 @@ impl Compiler<'_> {
         Typed::quantity(self.converted(&value, &Unit::one(), false), Unit::one())
     }
 
-    /// The value of a node that must be dimensionless, in the unit 1.
+    /// Returns the value of a node that must be dimensionless, converted to the unit 1.
     pub(super) fn dimensionless(&mut self, node: usize, what: &str) -> Result<Typed, ExprFault> {
         let value = self.values[node].clone();
         if !value.unit.is_dimensionless() {
@@ -105,13 +108,14 @@ impl Compiler<'_> {
                     self.text(node),
                     value.resolved().unit
                 ),
-                help: "compare it with a value, or divide it by a value in the same unit, like `x / 0.001[m]`".into(),
+                help: "compare it with a value, or divide it by a value in the same unit, as in `x / 0.001[m]`".into(),
             });
         }
         Ok(self.as_fraction(value))
     }
 
-    /// The value of a node in an operation that is not defined for temperatures on a scale with its own zero.
+    /// Returns the value of a node. A temperature on a scale with its own zero is a fault, because the operation is not
+    /// defined for such temperatures.
     pub(super) fn without_zero(&mut self, node: usize, span: &Range<usize>, what: &str) -> Result<Typed, ExprFault> {
         let value = self.values[node].clone();
         if value.is_affine() {
@@ -124,7 +128,8 @@ impl Compiler<'_> {
                     value.unit
                 ),
                 help: format!(
-                    "use a difference, like `{0} - 20`, or declare the signal in K; write the mean of two temperatures as `a + 0.5 * (b - a)`",
+                    "use a difference such as `{0} - 20`, or declare the signal in K; write the mean of two temperatures \
+                     as `a + 0.5 * (b - a)`",
                     self.text(node)
                 ),
             });

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use crate::error;
 
-/// A mistake in an expression, with its place in the text.
+/// A mistake in an expression, with its position in the text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExprFault {
-    /// `syntax`, `too-long`, `too-deep`, `unknown-name`, `unknown-function`, `unknown-unit`, `unit-mismatch`, `arity`,
-    /// `bad-lag`, `bad-bounds`.
+    /// One of `syntax`, `too-long`, `too-deep`, `unknown-name`, `unknown-function`, `unknown-unit`, `unit-mismatch`,
+    /// `arity`, `bad-lag` and `bad-bounds`.
     pub code: &'static str,
     /// Byte range in the expression's text.
     pub span: Range<usize>,
@@ -16,7 +16,7 @@ pub struct ExprFault {
     pub help: String,
 }
 
-/// `did you mean ...?`, or a list of the known names.
+/// Help for an unknown name: `did you mean ...?`, or a list of the known names.
 pub(super) fn nearest_help<'a>(name: &str, known: impl Iterator<Item = &'a str>, what: &str) -> String {
     let known: Vec<&str> = known.collect();
     match error::nearest(name, known.iter().copied()) {

@@ -1,16 +1,16 @@
-//! The functions of the language.
+//! The functions of the expression language.
 
 /// A function that an expression may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Function {
-    /// `if(c, a, b)`: a if c is true (not 0), else b.
+    /// `if(c, a, b)`: a if c is true (neither 0 nor NaN), else b.
     If,
     /// Smallest of two or more values.
     Min,
     /// Largest of two or more values.
     Max,
     Abs,
-    /// `clip(x, low, high)`: x limited to low..high.
+    /// `clip(x, low, high)`: x limited to the range from low to high.
     Clip,
     Exp,
     Ln,
@@ -19,15 +19,15 @@ pub enum Function {
     Sin,
     Cos,
     Floor,
-    /// To the nearest whole number, halves away from zero.
+    /// Rounds to the nearest whole number, and halves away from zero.
     Round,
-    /// `lag(x, n)`: the signal x, n steps ago.
+    /// `lag(x, n)`: the value of the signal x, n steps ago.
     Lag,
-    /// `sum(x, n)`: the sum of the signal x over the n steps before this one, e.g. the goods in transit.
+    /// `sum(x, n)`: the sum of the signal x over the n previous steps, e.g. the goods in transit.
     Sum,
 }
 
-/// Name, function, minimum and maximum number of arguments, usage.
+/// Name, function, minimum and maximum number of arguments, and usage.
 const FUNCTIONS: [(&str, Function, usize, usize, &str); 14] = [
     ("if", Function::If, 3, 3, "if(condition, then, else)"),
     ("min", Function::Min, 2, usize::MAX, "min(a, b, ...)"),

@@ -2,7 +2,7 @@
 //!
 //! The loops have no branches, so that the compiler can vectorise them.
 
-/// An operation. Constants are folded with the same functions, so that folding does not change results.
+/// An operation. Constant folding calls the same functions, so it does not change results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Op {
     Add,
@@ -10,7 +10,7 @@ pub(super) enum Op {
     Mul,
     Div,
     Pow,
-    /// Power with a whole exponent, by repeated squaring.
+    /// Power with an integer exponent, by repeated squaring.
     Powi(i32),
     Min,
     Max,
@@ -32,18 +32,18 @@ pub(super) enum Op {
     Cos,
     Floor,
     Round,
-    /// The second operand if the first is true, else the third.
+    /// Returns the second operand if the first is true, else the third.
     Select,
 }
 
-/// The values of an operand.
+/// The values of an operand in a block of rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Values<'a> {
     Rows(&'a [f64]),
     Constant(f64),
 }
 
-/// Everything except 0 and NaN is true.
+/// Every value except 0 and NaN counts as true.
 #[inline(always)]
 fn is_true(c: f64) -> bool {
     c.abs() > 0.0
@@ -54,7 +54,7 @@ fn from_bool(c: bool) -> f64 {
     if c { 1.0 } else { 0.0 }
 }
 
-/// NaN if an operand is NaN, so that missing values are not hidden.
+/// Returns NaN if an operand is NaN, so that missing values are not hidden.
 #[inline(always)]
 fn max(a: f64, b: f64) -> f64 {
     if a > b || a.is_nan() { a } else { b }
@@ -78,14 +78,16 @@ fn powi(x: f64, n: i32) -> f64 {
     if n < 0 { 1.0 / out } else { out }
 }
 
-/// 1.5 · 2^52. Adding it rounds to the nearest whole number, which is then in the low bits.
+/// 1.5 · 2^52. Adding this constant rounds a number to the nearest whole number, which is then in the low bits of the
+/// sum.
 const ROUND_TO_WHOLE: f64 = 6_755_399_441_055_744.0;
 
-/// Computes e^x with an error of at most 1 ulp (2 ulp if the result is subnormal). 0 or infinity outside the range of
-/// f64.
+/// Computes e^x with an error of at most 1 ulp (2 ulp if the result is subnormal). The result is 0 or infinity if it is
+/// outside the range of f64.
 ///
-/// Method: x = k·ln 2 + r with ln 2 in two parts (Cody & Waite 1980). e^r is its Taylor polynomial of degree 13 (remainder
-/// below 4e-18). 2^k is computed as two factors, so that results near both ends of the range are correct.
+/// Method: x = k·ln 2 + r with ln 2 in two parts (Cody & Waite 1980). e^r is approximated by its Taylor polynomial of
+/// degree 13 (remainder below 4e-18). 2^k is applied as two factors, so that results near both ends of the range are
+/// correct.
 #[inline(always)]
 pub(super) fn exp(x: f64) -> f64 {
     const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
@@ -96,7 +98,7 @@ pub(super) fn exp(x: f64) -> f64 {
     let r = (x - k * LN2_HIGH) - k * LN2_LOW;
     let r2 = r * r;
     let r4 = r2 * r2;
-    // pairs of coefficients 1/n!, combined as in Estrin (1960) for short dependency chains
+    // Estrin's scheme (1960) evaluates pairs of terms, which gives short dependency chains
     let a = 1.0 / 2.0 + r * (1.0 / 6.0);
     let b = 1.0 / 24.0 + r * (1.0 / 120.0);
     let c = 1.0 / 720.0 + r * (1.0 / 5_040.0);
@@ -186,7 +188,8 @@ pub(super) fn run(op: Op, a: Values, b: Values, c: Values, out: &mut [f64]) {
         Op::Powi(2) => unary(a, out, |a| a * a),
         Op::Powi(3) => unary(a, out, |a| a * (a * a)),
         Op::Powi(n) => unary(a, out, |a| powi(a, n)),
-        // if one operand is constant, the minimum instruction is sufficient: it returns its second operand for NaN
+        // if one operand is constant, the minimum instruction is sufficient, because it returns its second operand if
+        // either is NaN
         Op::Min => match (a, b) {
             (Values::Constant(k), x) | (x, Values::Constant(k)) if !k.is_nan() => {
                 unary(x, out, |x| if k < x { k } else { x });

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use super::fault::ExprFault;
 
-/// The kind of a token, with its value.
+/// The kind and the value of a token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum TokenKind<'a> {
     Number(f64),
     Name(&'a str),
     /// The text between `[` and `]`: the unit of a number.
     Unit(&'a str),
-    /// An operator, in its normal spelling.
+    /// An operator in its canonical spelling.
     Operator(&'static str),
     Open,
     Close,
@@ -25,7 +25,7 @@ pub(super) struct Token<'a> {
     pub span: Range<usize>,
 }
 
-/// Spelling and normal spelling of the operators; longer spellings first.
+/// The spellings of the operators, each with its canonical spelling; longer spellings first.
 const OPERATORS: [(&str, &str); 25] = [
     ("**", "^"),
     ("<=", "<="),
@@ -71,7 +71,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, ExprFault> {
             ',' => (TokenKind::Comma, 1),
             '[' => {
                 let end = rest.find(']').ok_or_else(|| {
-                    fault(at..at + 1, "`[` has no matching `]`", "write a number with a unit like `27[degC]`")
+                    fault(at..at + 1, "`[` has no matching `]`", "write a number with its unit as `27[degC]`")
                 })?;
                 (TokenKind::Unit(&rest[1..end]), end + 1)
             }
@@ -103,7 +103,8 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, ExprFault> {
     }
 }
 
-/// Length of the number at the start of `text`: digits, a fraction and an exponent.
+/// Length of the number at the start of `text`. A number consists of digits, an optional fraction and an optional
+/// exponent.
 fn number_length(text: &str) -> usize {
     let digits = |from: usize| text[from..].bytes().take_while(u8::is_ascii_digit).count();
     let mut n = digits(0);
@@ -120,14 +121,15 @@ fn number_length(text: &str) -> usize {
     n
 }
 
-/// Whether `name` is valid for a signal or parameter: letters, digits, `_` and `.` between them, not starting with a digit,
-/// and not a keyword.
+/// Whether `name` is a valid name of a signal or parameter: letters, digits and `_`, with `.` between them, not
+/// starting with a digit, and not a keyword.
 pub fn is_name(name: &str) -> bool {
     let first = name.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
     first && name_length(name) == name.len() && !["dt", "and", "or", "not"].contains(&name)
 }
 
-/// Length of the name at the start of `text`: letters, digits, `_`, and `.` between them, as in `TIC101.PV`.
+/// Length of the name at the start of `text`. A name consists of letters, digits and `_`, with `.` between them, as in
+/// `TIC101.PV`.
 fn name_length(text: &str) -> usize {
     let inner = |c: char| c.is_alphanumeric() && !matches!(c, '²' | '³') || c == '_';
     let mut length = 0;

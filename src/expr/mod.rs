@@ -1,4 +1,5 @@
-//! The expression language over signal names: parse, check units, evaluate whole columns.
+//! The expression language: parses expressions over signal names, checks their units and evaluates them for whole
+//! columns.
 //!
 //! ```text
 //! hvac_power + it_power                          units are converted: kW + W is in kW
@@ -25,16 +26,18 @@
 //! name       = ( letter | "_" ) { letter | digit | "_" | "." }
 //! function   = "if" | "min" | "max" | "abs" | "clip" | "exp" | "ln" | "sqrt" | "sin" | "cos" | "floor" | "round" | "lag" | "sum"
 //! ```
-//! `dt` is the sample time and `time` is the time since 1970 (UTC), both in seconds. True is 1, false is 0.
+//! `dt` is the sample time and `time` is the time since 1970 (UTC), both in seconds. In expressions, true is 1 and
+//! false is 0.
 //!
 //! # Units
 //!
-//! The numbers are in the declared units of the signals. Units and conversions are determined once, when an expression
-//! is compiled.
+//! Expressions read the values of signals in their declared units. Units and conversions are determined once, when an
+//! expression is compiled.
 //!
 //! - The operands of `+ - min max if clip` and of comparisons must have the same dimension. The result is in the unit of
 //!   the first operand that has one.
-//! - Products and quotients multiply and divide units. Dimensionless units such as `%` are converted to fractions first.
+//! - In products and quotients, units are multiplied or divided. Dimensionless units such as `%` are first converted to
+//!   fractions.
 //! - The arguments of `exp ln sin cos`, the exponent of `^` and conditions must be dimensionless.
 //! - `degC - degC` is in K, and `degC ± K` is in degC. Operations that depend on the zero of the scale (`degC + degC`,
 //!   `2 * degC`) are faults.

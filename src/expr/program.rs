@@ -6,7 +6,8 @@ use super::kernel::{self, Op, Values};
 use crate::trajectory::Frame;
 use crate::units::Unit;
 
-/// Number of rows that pass through all operations together. A few registers of this length fit into the L1 cache.
+/// Number of rows in a block; all operations run on one block before the next. A few registers with this number of rows
+/// fit into the L1 cache.
 const BLOCK: usize = 512;
 
 /// An operand of an operation.
@@ -19,7 +20,7 @@ pub(super) enum Operand {
     },
     /// Seconds since 1970, UTC, at the start of the step.
     Time,
-    /// The result of the operation with this number.
+    /// The result of the operation with this index.
     Value(usize),
 }
 
@@ -42,7 +43,7 @@ pub(super) struct Operation {
 
 type Key = (Op, [(u8, u64, u64); 3]);
 
-/// Builds a list of operations in static single assignment form. Folds constants and shares equal operations.
+/// Builds a list of operations in static single assignment form. Folds constants and emits equal operations only once.
 #[derive(Debug, Default)]
 pub(super) struct Builder {
     operations: Vec<Operation>,
@@ -81,7 +82,7 @@ impl Builder {
         Operand::Value(at)
     }
 
-    /// The program that computes `result`, without unnecessary operations.
+    /// Returns the program that computes `result`, without the operations that it does not need.
     pub(super) fn finish(self, result: Operand, kind: ValueKind, unit: Unit) -> Program {
         let mut needed = vec![false; self.operations.len()];
         if let Operand::Value(v) = result {
@@ -121,43 +122,46 @@ impl Builder {
 /// How a value relates to its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueKind {
-    /// Computed from numbers without units: takes the unit that the context requires.
+    /// A value computed from numbers without units, which takes the unit that the context requires.
     Number,
-    /// Has its unit.
+    /// A value with a unit.
     Quantity,
     /// A difference of two temperatures on scales with their own zero.
     Difference,
-    /// Either a temperature difference or a temperature: `degC − number` (the difference from that temperature, or a
-    /// temperature that is lower by that number) and `number + difference`. Both readings give the same number. The
-    /// context decides; if it does not, the value is a difference. The unit is that of the temperature.
+    /// A value that is either a temperature difference or a temperature, depending on the context. `degC − number` may
+    /// be the difference from that temperature, or a temperature that is lower by that number; `number + difference` is
+    /// ambiguous in the same way. Both interpretations give the same number, so the context decides between them, and
+    /// the default is a difference. The unit of the value is that of the temperature.
     Ambiguous,
 }
 
-/// A compiled expression. It evaluates whole columns, and allocates nothing after the first use of its `Registers`.
+/// A compiled expression, which is evaluated for whole columns. Evaluation allocates no memory after the first use of
+/// its `Registers`.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// Unit of the result.
     pub unit: Unit,
-    /// The (signal, lag) pairs that it reads, ascending.
+    /// The (signal, lag) pairs that the program reads, in ascending order.
     pub reads: Vec<(usize, usize)>,
     pub(super) operations: Vec<Operation>,
     pub(super) result: Operand,
     /// Register of each operation; the last operation writes to the output.
     registers: Vec<usize>,
     pub(super) kind: ValueKind,
-    /// Unit of the computed number; differs from `unit` for [`ValueKind::Ambiguous`].
+    /// Unit of the computed number, which differs from `unit` if the kind is [`ValueKind::Ambiguous`].
     base: Unit,
 }
 
-/// Scratch memory of an evaluation. Several programs can share it.
+/// Scratch memory for evaluations, which several programs can share.
 #[derive(Debug, Default, Clone)]
 pub struct Registers {
     blocks: Vec<Vec<f64>>,
 }
 
 impl Program {
-    /// The same expression with its result converted to `unit`. An expression of numbers without units (`18`,
-    /// `if(t > 25, 16, 18)`) takes the unit without conversion. The error says why a conversion is impossible.
+    /// Returns the same expression with its result converted to `unit`. An expression that consists of numbers without
+    /// units, such as `18` or `if(t > 25, 16, 18)`, takes the unit without conversion. The error says why a conversion
+    /// is impossible.
     pub fn in_unit(self, unit: &Unit) -> Result<Self, String> {
         let point = unit.is_affine() && (self.kind == ValueKind::Ambiguous || self.base.is_affine());
         let (factor, shift) = match self.kind {
@@ -167,8 +171,8 @@ impl Program {
         };
         if unit.is_affine() && !point && self.kind != ValueKind::Number {
             return Err(format!(
-                "the expression is in `{}`, which may be a difference of temperatures, but `{unit}` has its own zero; give its \
-                 numbers units, like `18[{unit}] + x`, or declare `{}`",
+                "the unit of the expression is `{}`, so its value may be a temperature difference, but `{unit}` has its \
+                 own zero; give units to the numbers in the expression, like `18[{unit}] + x`, or declare the unit `{}`",
                 self.unit,
                 unit.difference()
             ));
@@ -179,28 +183,28 @@ impl Program {
         Ok(builder.finish(result, ValueKind::Quantity, unit.clone()))
     }
 
-    /// The largest lag that it reads.
+    /// The largest lag that the program reads.
     pub fn depth(&self) -> usize {
         self.reads.iter().map(|r| r.1).max().unwrap_or(0)
     }
 
-    /// Whether it depends on `time`.
+    /// Whether the program depends on `time`.
     pub fn uses_time(&self) -> bool {
         let operands = self.operations.iter().flat_map(|o| o.operands).chain([self.result]);
         operands.into_iter().any(|o| o == Operand::Time)
     }
 
-    /// Whether it reads `signal`, at any lag.
+    /// Whether the program reads `signal` at any lag.
     pub fn reads_signal(&self, signal: usize) -> bool {
         self.reads.iter().any(|r| r.0 == signal)
     }
 
-    /// The number of operations for each row.
+    /// The number of operations per row.
     pub fn operations(&self) -> usize {
         self.operations.len()
     }
 
-    /// Evaluates for all rows of `frame` into `out`: `[rows]`.
+    /// Evaluates the expression for all rows of `frame` and writes the results to `out`, `[rows]`.
     ///
     /// Numbers follow IEEE 754: x/0 is ±infinity; 0/0 and `ln` and `sqrt` of negative numbers are NaN. Arithmetic, `min`,
     /// `max` and `clip` return NaN if an operand is NaN (a missing value). A comparison with NaN is 0 (`!=`: 1), and a NaN
@@ -220,7 +224,7 @@ impl Program {
             let rows = number * BLOCK..number * BLOCK + block.len();
             for (at, operation) in self.operations.iter().enumerate() {
                 let last = at + 1 == self.operations.len();
-                // remove the target register from the list, because the operands borrow the list
+                // take the target register out of the list, because the operands borrow the list
                 let target = self.registers[at];
                 let mut own = if last { Vec::new() } else { std::mem::take(&mut registers.blocks[target]) };
                 let source = |operand| match operand {
@@ -242,8 +246,8 @@ impl Program {
         }
     }
 
-    /// Collects `reads`, and assigns a register to every operation that contains neither its operands nor a value that is
-    /// used later.
+    /// Collects `reads` and assigns a register to every operation. A register is reused only if it contains neither an
+    /// operand of the operation nor a value that is used later.
     fn allocate(&mut self) {
         self.reads.clear();
         let mut last_use = vec![0; self.operations.len()];

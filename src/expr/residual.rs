@@ -1,37 +1,40 @@
 //! Residuals of a cost expression: the arguments of its absolute values and squares.
 //!
-//! A cost like `ln(1 + abs(level - target) / f)` has no useful second derivative, because it is concave except at its kink
-//! at zero. Gauss-Newton methods use the residual `level - target` and the derivative of the cost with respect to its size.
+//! A cost like `ln(1 + abs(level - target) / f)` has no useful second derivative, because it is concave except at its
+//! kink at zero. Gauss-Newton methods use the residual `level - target` and the derivative of the cost with respect to
+//! its absolute value.
 
 use super::kernel::Op;
 use super::program::{Builder, Operand, Operation, Program, ValueKind};
 
-/// Relative increase of |r| or r² in [`Residual::scaled`]: the step of a finite difference (guess).
+/// Relative increase of |r| or r² in [`Residual::scaled`], which is the step of a finite difference (not tuned).
 pub const SCALE_STEP: f64 = 1e-4;
 
-/// An |r| or r² in an expression.
+/// A subexpression of the form |r| or r².
 #[derive(Debug, Clone)]
 pub struct Residual {
-    /// r.
+    /// The residual r.
     pub inner: Program,
-    /// Whether it is r² (else |r|).
+    /// Whether the subexpression is r²; otherwise it is |r|.
     pub square: bool,
-    /// The expression with |r| or r² multiplied by 1 + [`SCALE_STEP`]. The difference from the expression itself gives its
-    /// derivative with respect to |r| or r².
+    /// The whole expression with |r| or r² multiplied by 1 + [`SCALE_STEP`]. The difference between this expression and
+    /// the original one gives the derivative with respect to |r| or r².
     pub scaled: Program,
-    /// Number of the operation that computes |r| or r².
+    /// Index of the operation that computes |r| or r².
     site: usize,
 }
 
 impl Program {
-    /// The same expression with signals replaced by the expressions that `definition` returns for them.
+    /// Returns the same expression, in which signals are replaced by the expressions that `definition` returns for
+    /// them.
     pub fn inlined<'a>(&self, definition: &dyn Fn(usize) -> Option<&'a Program>) -> Self {
         let mut builder = Builder::default();
         let result = splice(self, 0, definition, &mut builder);
         builder.finish(result, self.kind, self.unit.clone())
     }
 
-    /// Its absolute values and squares in the order of evaluation. If they are nested, only the outer one is returned.
+    /// Returns the absolute values and squares in the expression, in the order of evaluation. If they are nested, only
+    /// the outermost is returned.
     pub fn residuals(&self) -> Vec<Residual> {
         let (mut sites, mut pending) = (Vec::new(), vec![self.result]);
         let mut visited = vec![false; self.operations.len()];
@@ -53,7 +56,7 @@ impl Program {
         sites.into_iter().map(residual).collect()
     }
 
-    /// Whether it depends on signals and time only through its own `residuals`.
+    /// Whether the expression depends on signals and time only through its `residuals`.
     pub fn depends_only_on(&self, residuals: &[Residual]) -> bool {
         let mut pending = vec![self.result];
         while let Some(operand) = pending.pop() {
@@ -68,7 +71,7 @@ impl Program {
         true
     }
 
-    /// The program that computes one operand of this one.
+    /// Returns the program that computes one operand of this program.
     fn part(&self, result: Operand) -> Self {
         let builder = Builder::with_operations(self.operations.clone());
         builder.finish(result, ValueKind::Quantity, self.unit.clone())
@@ -91,7 +94,7 @@ impl Program {
 }
 
 impl Operation {
-    /// `Some(true)` if it squares its operand, `Some(false)` if it takes the absolute value.
+    /// `Some(true)` if the operation squares its operand, `Some(false)` if it takes the absolute value.
     fn squares(&self) -> Option<bool> {
         let [a, b, _] = self.operands;
         match self.op {
@@ -110,7 +113,7 @@ fn copied(operand: Operand, values: &[Operand]) -> Operand {
     }
 }
 
-/// Emits the operations of `program` evaluated `lag` steps ago, and returns the result.
+/// Emits the operations of `program` with all lags increased by `lag` steps, and returns the result.
 fn splice<'a>(
     program: &Program,
     lag: usize,
@@ -120,7 +123,7 @@ fn splice<'a>(
     let mut values = Vec::new();
     let place = |operand: Operand, values: &[Operand], builder: &mut Builder| match operand {
         Operand::Column { signal, lag: back } => match definition(signal) {
-            // the time would be wrong for an expression that uses `time` at a lag
+            // an expression that uses `time` is not inlined at a lag, because its time would be wrong
             Some(inner) if lag + back == 0 || !inner.uses_time() => splice(inner, lag + back, definition, builder),
             _ => Operand::Column { signal, lag: lag + back },
         },

@@ -14,11 +14,11 @@ use crate::units::Unit;
 /// The names that an expression may use.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
-    /// Signal name → column and unit.
+    /// Map from the name of a signal to its column and unit.
     pub signals: HashMap<String, (usize, Unit)>,
-    /// Parameter name → value and unit.
+    /// Map from the name of a parameter to its value and unit.
     pub parameters: HashMap<String, (f64, Unit)>,
-    /// Sample time in seconds: the value of the name `dt`.
+    /// Sample time in seconds, which expressions read as `dt`.
     pub dt: f64,
 }
 
@@ -29,10 +29,10 @@ impl Scope {
         Self { signals, parameters: HashMap::new(), dt }
     }
 
-    /// The signals and parameters of a twin, with the parameters changed by a scenario.
+    /// The signals and parameters of a twin, including the changes that a scenario makes to the parameters.
     ///
-    /// A derived signal that declares no unit has the unit of its expression. The error is the first fault, with its place
-    /// in the file.
+    /// A derived signal without a declared unit has the unit of its expression. The error is the first fault, with its
+    /// position in the file.
     pub fn new(
         spec: &TwinSpec,
         schema: &Schema,
@@ -69,8 +69,8 @@ impl Scope {
         }
     }
 
-    /// Gives every signal the unit of its expression, in the order of their dependencies. Returns the signals whose
-    /// expressions have faults.
+    /// Gives every signal the unit of its expression, in dependency order. Returns the signals whose expressions have
+    /// faults.
     pub(crate) fn infer_units<'a>(
         &mut self,
         mut untyped: Vec<UntypedSignal<'a>>,
@@ -103,7 +103,7 @@ pub(crate) struct UntypedSignal<'a> {
     pub expr: &'a At<String>,
 }
 
-/// The schema of a twin. Derived signals that declare no unit get the unit of their expressions.
+/// The schema of a twin. Derived signals without a declared unit get the unit of their expressions.
 pub fn schema(spec: &TwinSpec) -> std::result::Result<Arc<Schema>, Vec<Complaint>> {
     let plain = config::schema(spec)?;
     let scope = Scope::new(spec, &plain, &IndexMap::new()).map_err(|complaint| vec![complaint])?;

@@ -8,9 +8,9 @@ use super::function::Function;
 use super::lexer::{Token, TokenKind, tokens};
 use crate::units::Unit;
 
-/// Longest expression, in bytes (guess).
+/// Maximum length of an expression in bytes (not tuned).
 pub const MAX_LENGTH: usize = 16_384;
-/// Deepest nesting of parentheses, calls, signs and powers; limits the recursion of the parser (guess).
+/// Maximum nesting depth of parentheses, calls, signs and powers, which limits the recursion of the parser (not tuned).
 pub const MAX_DEPTH: usize = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,14 +46,14 @@ pub(super) enum NodeKind {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
     pub kind: NodeKind,
-    /// Byte range in the text, without surrounding parentheses.
+    /// Byte range of the node in the text, without surrounding parentheses.
     pub span: Range<usize>,
 }
 
-/// A parsed expression. Its syntax is correct; its names and units have not been checked.
+/// A parsed expression. Its syntax is correct, but its names and units have not been checked.
 ///
-/// Nodes are stored after their operands, so that a loop can visit them without recursion. `Display` writes the expression
-/// with as few parentheses as possible; parsing that text gives the same nodes.
+/// Every node is stored after its operands, so a loop can visit the nodes without recursion. `Display` writes the
+/// expression with as few parentheses as possible. Parsing that text gives the same nodes.
 #[derive(Debug, Clone)]
 pub struct Expression {
     pub(super) text: String,
@@ -61,14 +61,14 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// Parses `text`. Faults: `syntax`, `too-long`, `too-deep`, `unknown-function`, `unknown-unit`, `arity`.
+    /// Parses `text`. Possible faults: `syntax`, `too-long`, `too-deep`, `unknown-function`, `unknown-unit`, `arity`.
     pub fn parse(text: &str) -> Result<Self, ExprFault> {
         if text.len() > MAX_LENGTH {
             return Err(ExprFault {
                 code: "too-long",
                 span: 0..0,
                 message: format!("the expression is longer than {MAX_LENGTH} bytes"),
-                help: "split it into derived signals".into(),
+                help: "split the expression into derived signals".into(),
             });
         }
         let mut parser = Parser { tokens: tokens(text)?, at: 0, nodes: Vec::new() };
@@ -80,7 +80,7 @@ impl Expression {
         }
     }
 
-    /// The signal and parameter names in the expression, with their places, in the order of the text.
+    /// The names of signals and parameters in the expression, in textual order, with their byte ranges.
     #[cfg(test)]
     pub fn names(&self) -> Vec<(&str, Range<usize>)> {
         let is_name = |n: &'_ Node| matches!(n.kind, NodeKind::Name(_));
@@ -150,15 +150,15 @@ impl<'a> Parser<'a> {
         self.nodes.len() - 1
     }
 
-    /// Parses operators of at least precedence `min_precedence` by precedence climbing (Richards 1979). Returns the node
-    /// and its range in the text, including parentheses.
+    /// Parses an expression whose binary operators have at least the precedence `min_precedence`, by precedence
+    /// climbing (Richards 1979). Returns the node and its byte range in the text, including parentheses.
     fn expression(&mut self, min_precedence: u8, depth: usize) -> Result<(usize, Range<usize>), ExprFault> {
         if depth > MAX_DEPTH {
             return Err(ExprFault {
                 code: "too-deep",
                 span: self.peek().span.clone(),
-                message: format!("the expression nests deeper than {MAX_DEPTH} levels"),
-                help: "split it into derived signals".into(),
+                message: format!("the expression is nested more than {MAX_DEPTH} levels deep"),
+                help: "split the expression into derived signals".into(),
             });
         }
         let (mut left, mut covered) = self.operand(depth)?;
@@ -214,13 +214,13 @@ impl<'a> Parser<'a> {
                 return Err(syntax(span, format!("`{operator}` has no left operand"), help));
             }
             TokenKind::Close => {
-                return Err(syntax(span, "`)` has no matching `(`, or nothing is between them", "remove it"));
+                return Err(syntax(span, "`)` has no matching `(`, or the parentheses are empty", "remove it"));
             }
             TokenKind::Comma => {
                 return Err(syntax(span, "a value is missing before `,`", "add the argument or remove `,`"));
             }
             TokenKind::Unit(_) => {
-                return Err(syntax(span, "a unit must follow a number", "write the number first, like `27[degC]`"));
+                return Err(syntax(span, "a unit must follow a number", "write the number first, as in `27[degC]`"));
             }
         };
         Ok((node, span))
@@ -234,7 +234,7 @@ impl<'a> Parser<'a> {
                 code: "unknown-unit",
                 span: next.span.clone(),
                 message,
-                help: "write a known unit in the brackets, like `0.001[m]`".into(),
+                help: "write a known unit in the brackets, as in `0.001[m]`".into(),
             })?;
             let span = span.start..next.span.end;
             return Ok((self.push(NodeKind::Quantity(value, unit), span.clone()), span));
@@ -299,7 +299,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The fault for a token in the place of an operator.
+    /// The fault for a token at a position where only an operator is valid.
     fn trailing(&self, token: &Token) -> ExprFault {
         let (message, help) = match token.kind {
             TokenKind::Close => ("`)` has no matching `(`", "remove it, or add `(`"),
@@ -308,9 +308,9 @@ impl<'a> Parser<'a> {
                 "remove it; the decimal separator is a point: `0.5`",
             ),
             TokenKind::Unit(_) => {
-                ("only a number can have a unit here", "remove it; signals and parameters declare their units")
+                ("only a number can have a unit here", "remove the unit; names have the units declared in twin.toml")
             }
-            _ => ("an operator is missing before this", "write multiplication as `2 * x`"),
+            _ => ("an operator is missing before this text", "write multiplication as `2 * x`"),
         };
         syntax(token.span.clone(), message, help)
     }
@@ -321,7 +321,7 @@ fn syntax(span: Range<usize>, message: impl Into<String>, help: &str) -> ExprFau
 }
 
 impl Binary {
-    /// Precedence and text.
+    /// Precedence of the operator and its text.
     fn written(self) -> (u8, &'static str) {
         match self {
             Self::Or => (1, " or "),
@@ -340,7 +340,7 @@ impl Binary {
         }
     }
 
-    /// The symbol without spaces, for messages.
+    /// The operator's symbol without surrounding spaces, for messages.
     pub(super) fn symbol(self) -> &'static str {
         self.written().1.trim()
     }
@@ -348,7 +348,7 @@ impl Binary {
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // every node is an operand of exactly one later node, which can take its text
+        // every node is an operand of exactly one later node, so that node can take its text without a copy
         let mut texts: Vec<(u8, String)> = Vec::with_capacity(self.nodes.len());
         let wrapped = |part: &mut (u8, String), min_precedence: u8| {
             let text = std::mem::take(&mut part.1);

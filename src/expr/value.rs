@@ -1,4 +1,4 @@
-//! A value during compilation, and the faults of its unit.
+//! Values during compilation, and faults in their units.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::units::Unit;
 pub(super) struct Typed {
     pub operand: Operand,
     pub kind: ValueKind,
-    /// `1` for bare numbers.
+    /// The unit of the value; `1` for a number without a unit.
     pub unit: Unit,
 }
 
@@ -24,12 +24,12 @@ impl Typed {
         Self { operand, kind: ValueKind::Number, unit: Unit::one() }
     }
 
-    /// Whether it is a temperature on a scale with its own zero.
+    /// Whether the value is a temperature on a scale with its own zero.
     pub fn is_affine(&self) -> bool {
         self.kind == ValueKind::Quantity && self.unit.is_affine()
     }
 
-    /// Turns [`ValueKind::Ambiguous`] into a difference; others are unchanged.
+    /// Turns [`ValueKind::Ambiguous`] into a difference; other kinds are unchanged.
     pub fn resolved(self) -> Self {
         match self.kind {
             ValueKind::Ambiguous => Self { kind: ValueKind::Difference, unit: self.unit.difference(), ..self },
@@ -38,11 +38,11 @@ impl Typed {
     }
 }
 
-/// The fault of an operation on different dimensions. `a` and `b` are the texts and values of the operands.
+/// The fault for an operation on values of different dimensions. `a` and `b` are the texts and values of the operands.
 pub(super) fn mismatch(verb: &str, a: (String, &Typed), b: (String, &Typed), span: &Range<usize>) -> ExprFault {
     let (l, r) = (a.1.clone().resolved().unit, b.1.clone().resolved().unit);
     let help = match (l.currency(), r.currency()) {
-        (Some(x), Some(y)) if x != y => "convert one of them to the currency of the other first".to_owned(),
+        (Some(x), Some(y)) if x != y => "convert one of the operands to the currency of the other first".to_owned(),
         _ if r.is_dimensionless() => format!("give the second operand a unit, like `3[{l}]`"),
         _ if l.is_dimensionless() => format!("give the first operand a unit, like `3[{r}]`"),
         _ => {
@@ -57,22 +57,22 @@ pub(super) fn mismatch(verb: &str, a: (String, &Typed), b: (String, &Typed), spa
     }
 }
 
-/// The fault of adding two temperatures.
+/// The fault for adding two temperatures.
 pub(super) fn sum_of_temperatures(a: &str, b: &str, span: &Range<usize>) -> ExprFault {
     ExprFault {
         code: "unit-mismatch",
         span: span.clone(),
         message: format!("the sum of the temperatures `{a}` and `{b}` is not defined"),
-        help: "subtract them, or write their mean as `a + 0.5 * (b - a)`".into(),
+        help: "subtract the temperatures, or write their mean as `a + 0.5 * (b - a)`".into(),
     }
 }
 
-/// The fault of subtracting a temperature from a difference.
+/// The fault for subtracting a temperature from a temperature difference.
 pub(super) fn difference_minus_temperature(a: &str, b: &str, span: &Range<usize>) -> ExprFault {
     ExprFault {
         code: "unit-mismatch",
         span: span.clone(),
-        message: format!("cannot subtract the temperature `{b}` from the difference `{a}`"),
-        help: "swap them, or use the same temperature unit for both".into(),
+        message: format!("cannot subtract the temperature `{b}` from the temperature difference `{a}`"),
+        help: "swap the operands, or use the same temperature unit for both".into(),
     }
 }

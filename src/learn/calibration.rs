@@ -1,7 +1,8 @@
 //! The distribution of a model's multi-step errors, recalibrated on held-out blocks of time.
 //!
-//! A model fitted without a block of training rows forecasts that block. For a scored signal and horizon h, the
-//! calibrated distribution of the error, measured − predicted, is that of
+//! Each held-out block of training rows is forecast by a model that was fitted without it. For a scored signal and
+//! horizon h, the calibrated distribution of the error (measured − predicted) is the distribution of the following
+//! product:
 //!
 //! ```text
 //! σ_h · w(g) · Z,   w(g) = √(s² + g²) / median √(s² + g²)
@@ -15,16 +16,17 @@
 //! | w | local width: 1 on average; constant 1 if the model's own standard deviation does not help |
 //! | Z | standardised error, with one set of quantiles for each band of horizons 1, 2, 3–4, 5–8, 9–16 … |
 //!
-//! The method that estimates σ, w and Z is selected for each signal and band. A [`RecalibrationMethod`] combines
+//! The method that estimates σ, w and Z is selected for each signal and band. A [`RecalibrationMethod`] has three
+//! properties:
 //!
-//! - the shape of Z: scaled normal, isotonic (Kuleshov et al. 2018) or split-conformal (Lei et al. 2018),
-//! - equal weights of the blocks, or larger weights of recent blocks,
-//! - local or constant width.
+//! - The shape of Z is scaled normal, isotonic (Kuleshov et al. 2018) or split-conformal (Lei et al. 2018).
+//! - The blocks have equal weights, or recent blocks have larger weights.
+//! - The width is local or constant.
 //!
-//! Every method is fitted on blocks 1 … b − 1 and scored on block b, for each b ≥ 3. The default is isotonic with equal
-//! weights and constant width. The method with the lowest continuous ranked probability score (CRPS) is selected if it
-//! improves on the default by at least 0.3 %, and is then fitted on all blocks. [`super::tracking`] adapts the widths
-//! later.
+//! Every method is fitted on blocks 1 … b − 1 and scored on block b, for each b ≥ 3. The default method is isotonic
+//! with equal weights and constant width. The method with the lowest continuous ranked probability score (CRPS) is
+//! selected if it improves on the default by at least 0.3 %, and is then fitted on all blocks. The module
+//! [`super::tracking`] then adapts the widths of the intervals to the newest errors.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,25 +34,25 @@ use super::recalibration::{HeldOutErrors, LocalWidth, RecalibrationMethod, crps}
 use super::rollouts::Rollouts;
 use crate::stats::quantile_type_5;
 
-/// Calibrated distribution of a model's multi-step errors, measured − predicted.
+/// Calibrated distribution of a model's multi-step errors (measured − predicted).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Schema column of each scored signal, targets first.
+    /// Schema column of each scored signal. The targets come first.
     pub signals: Vec<usize>,
-    /// σ at horizon `h + 1`: `[signals][horizon]`.
+    /// Standard deviation σ at each horizon: `[signals][horizon]`. Index `h` refers to horizon `h + 1`.
     pub sd: Vec<Vec<f64>>,
-    /// Quantiles of Z, ascending, at equal steps of probability: `[signals][bands][quantiles]`.
+    /// Quantiles of Z at equally spaced probabilities, ascending: `[signals][bands][quantiles]`.
     pub shape: Vec<Vec<Vec<f64>>>,
     /// The selected methods: `[signals][bands]`.
     pub method: Vec<Vec<RecalibrationMethod>>,
-    /// w: `[signals]`.
+    /// Local width w of each signal: `[signals]`.
     pub local: Vec<LocalWidth>,
 }
 
 impl Calibration {
-    /// Selects a method for each signal and band, and fits it. `runs`: open-loop runs over blocks of time, oldest
-    /// first, with the same signals. `typical`: a standard deviation for each signal, used at horizons without
-    /// measurements.
+    /// Selects a method for each signal and band, and fits it. `runs`: one set of open-loop runs for each held-out
+    /// block, oldest block first, all with the same signals. `typical`: standard deviation of each signal, used at
+    /// horizons without measurements.
     pub fn fit(runs: &[Rollouts], typical: &[f64]) -> Self {
         let Some(first) = runs.first() else { return Self::default() };
         let horizon = first.horizon;
@@ -75,12 +77,12 @@ impl Calibration {
         calibration
     }
 
-    /// Fits the selected methods on other blocks.
+    /// Fits the methods that were already selected to the errors in `runs`, without a new selection.
     pub(super) fn refit(&self, runs: &[Rollouts]) -> Self {
         let Some(horizon) = runs.first().map(|r| r.horizon) else { return self.clone() };
         let mut other = self.clone();
         for k in 0..self.signals.len() {
-            // Used at horizons without measurements in `runs`.
+            // The typical standard deviation is used at horizons without measurements in `runs`.
             let typical = self.sd_at(k, 1);
             let largest = self.sd[k].iter().copied().fold(0.0, f64::max);
             let errors = HeldOutErrors::new(runs, k, typical, 1e-9 * largest);
@@ -96,7 +98,7 @@ impl Calibration {
         other
     }
 
-    /// Whether a calibration that was read from a file is valid for a schema of `signals` signals.
+    /// Whether a calibration that was read from a file is valid for a schema with `signals` signals.
     pub fn is_valid(&self, signals: usize) -> bool {
         let n = self.signals.len();
         self.signals.iter().all(|s| *s < signals)
@@ -111,26 +113,26 @@ impl Calibration {
         column[(h.max(1) - 1).min(column.len() - 1)]
     }
 
-    /// w(g) for a forecast along which the model's own standard deviation is `model_sd`.
+    /// Local width w(g) of a forecast for which the model's own one-step standard deviation g is `model_sd`.
     pub fn local_width(&self, k: usize, h: usize, model_sd: f64) -> f64 {
         let methods = &self.method[k];
         let method = methods[band(h.max(1)).min(methods.len() - 1)];
         if method.local { self.local[k].at(model_sd) } else { 1.0 }
     }
 
-    /// Quantile `p` of σ_h · Z.
+    /// Quantile of σ_h · Z at probability `p`.
     pub fn quantile(&self, k: usize, h: usize, p: f64) -> f64 {
         self.sd_at(k, h) * quantile_type_5(self.shape_at(k, h), p)
     }
 
-    /// Central interval of σ_h · Z that covers the share `level`.
+    /// Central interval of σ_h · Z with coverage `level`.
     pub fn interval(&self, k: usize, h: usize, level: f64) -> (f64, f64) {
         let (sd, (low, high)) = (self.sd_at(k, h), central(self.shape_at(k, h), level));
         (sd * low, sd * high)
     }
 
-    /// Share of the calibration errors that [`Self::interval`] covers, including its ends. It exceeds `level` if one
-    /// value, such as an error of exactly zero, is frequent.
+    /// Share of the calibration errors that lie in the closed interval [`Self::interval`]. The share exceeds `level` if
+    /// one error value is frequent, such as exactly zero.
     pub fn expected_coverage(&self, k: usize, h: usize, level: f64) -> f64 {
         let shape = self.shape_at(k, h);
         let (low, high) = central(shape, level);
@@ -149,17 +151,17 @@ impl Calibration {
     }
 }
 
-/// Central interval of `shape` that covers the share `level`.
+/// Central interval with coverage `level` of the distribution whose quantiles are `shape`.
 fn central(shape: &[f64], level: f64) -> (f64, f64) {
     (quantile_type_5(shape, 0.5 - 0.5 * level), quantile_type_5(shape, 0.5 + 0.5 * level))
 }
 
-/// Band of horizon `h`: 1 → 0, 2 → 1, 3–4 → 2, 5–8 → 3 …
+/// Index of the band that contains horizon `h`: 1 → 0, 2 → 1, 3–4 → 2, 5–8 → 3 …
 fn band(h: usize) -> usize {
     if h <= 1 { 0 } else { (h - 1).ilog2() as usize + 1 }
 }
 
-/// Horizons of a band, up to `last`.
+/// Horizons in a band, up to and including `last`.
 fn horizons(band: usize, last: usize) -> std::ops::Range<usize> {
     let (from, to) = if band == 0 { (1, 2) } else { ((1 << (band - 1)) + 1, (1 << band) + 1) };
     from..to.min(last + 1)

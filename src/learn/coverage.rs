@@ -1,11 +1,11 @@
-//! The range of acceptable coverages of an interval, given the number of independent forecasts.
+//! The range of acceptable coverages of a forecast interval, given the number of independent forecasts.
 
-/// Accepted deviation from the nominal coverage if there are enough forecasts (CAL-1).
+/// Acceptable deviation from the nominal coverage if the number of forecasts is large (CAL-1).
 const TOLERANCE: f64 = 0.03;
 
 /// Effective number of independent values in the time series `series`: n / (1 + 2 Σ ρ_l), where ρ_l is the
-/// autocorrelation at lag l. The sum ends before the first pair of lags whose sum is negative (initial positive
-/// sequence; Geyer 1992). `None` if the series does not vary.
+/// autocorrelation at lag l. The sum ends before the first pair of consecutive lags whose autocorrelations have a
+/// negative sum (initial positive sequence; Geyer 1992). The result is `None` if the series is constant.
 pub fn effective_sample_size(series: &[f64]) -> Option<f64> {
     let n = series.len();
     let mean = series.iter().sum::<f64>() / n.max(1) as f64;
@@ -27,8 +27,8 @@ pub fn effective_sample_size(series: &[f64]) -> Option<f64> {
     Some((n as f64 / (1.0 + 2.0 * sum)).clamp(1.0, n as f64))
 }
 
-/// Acceptable coverages of an interval at `level` over `n` independent forecasts: ± 3 percentage points, or the 95 %
-/// range of the sampling error if that is wider.
+/// Minimum and maximum acceptable coverage of an interval with nominal coverage `level` over `n` independent forecasts:
+/// `level` ± 3 percentage points, or the 95 % range of the sampling error if that is wider.
 pub fn acceptable(level: f64, n: f64) -> (f64, f64) {
     let half = (1.96 * (level * (1.0 - level) / n.max(1.0)).sqrt()).max(TOLERANCE);
     ((level - half).max(0.0), (level + half).min(1.0))

@@ -1,4 +1,4 @@
-//! The transitions of a log, as columns of numbers to which a regressor is fitted.
+//! The transitions of a log from one row to the next, as the numeric columns to which a regressor is fitted.
 
 use std::ops::Range;
 
@@ -8,16 +8,16 @@ use crate::expr::Registers;
 use crate::stats::quantile_nearest;
 use crate::trajectory::Trajectory;
 
-/// Targets further than this many robust standard deviations from their median are outliers: start-ups, trips and
-/// sensor jumps, which the model should not learn (guess).
+/// A target value that is more than this many robust standard deviations from the median is an outlier (not tuned).
+/// Outliers are start-ups, trips and sensor jumps, which the model should not learn.
 const OUTLIER: f64 = 6.0;
 /// 99.5th percentile of the standard normal distribution.
 const TAIL: f64 = 2.575_829_303_5;
-/// Ratio of the standard deviation to the median absolute deviation of a normal sample.
+/// Ratio of the standard deviation to the median absolute deviation of a normal distribution.
 const MAD_TO_SD: f64 = 1.4826;
 
-/// The transitions of a log, oldest first, in the units of the signals. There is one for every grid row whose targets
-/// and lagged inputs are all known and in the same segment.
+/// The transitions of a log, oldest first, in the units of the signals. There is one transition for every grid row
+/// whose targets and lagged inputs are all known and in the same segment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     pub layout: Layout,
@@ -27,7 +27,7 @@ pub struct Dataset {
     pub y: Vec<Vec<f64>>,
     /// Grid row t of each transition, ascending.
     pub row: Vec<usize>,
-    /// Sample time, milliseconds.
+    /// Sample time in milliseconds.
     pub step_ms: i64,
 }
 
@@ -39,7 +39,7 @@ pub struct Inliers {
     pub outliers: Vec<usize>,
 }
 
-/// Mean and standard deviation of each column. A constant column has standard deviation 0.
+/// Mean and standard deviation of each column. The standard deviation of a constant column is 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scaling {
     pub mean: Vec<f64>,
@@ -47,8 +47,8 @@ pub struct Scaling {
 }
 
 impl Dataset {
-    /// The transitions of `log`, which has one particle and whose constants and derived signals are filled in
-    /// ([`Equations::fill`]).
+    /// Collects the transitions of `log`. The log must have one particle, and its constants and derived signals must be
+    /// filled in ([`Equations::fill`]).
     pub fn new(log: &Trajectory, layout: &Layout, equations: &Equations) -> Self {
         let next: Vec<Option<Vec<f64>>> = layout.targets.iter().map(|t| known_next(log, *t, equations)).collect();
         let past = layout.depth() - 1;
@@ -85,7 +85,7 @@ impl Dataset {
         self.row.is_empty()
     }
 
-    /// The transitions whose lags and next row are all within the same one of `ranges`.
+    /// Indices of the transitions whose lagged rows and next row all lie in the same range of `ranges`.
     pub fn rows_in(&self, ranges: &[Range<usize>]) -> Vec<usize> {
         let past = self.layout.depth() - 1;
         let ahead = usize::from(self.layout.targets.iter().any(|t| t.is_next()));
@@ -98,11 +98,11 @@ impl Dataset {
         rows
     }
 
-    /// `rows` without those in which a target is further than 6 robust standard deviations from its median.
+    /// Removes from `rows` the transitions in which a target is more than 6 robust standard deviations from its median.
     ///
     /// The robust standard deviation is the larger of the scaled median absolute deviation and the scaled distance
-    /// between the 0.5th and 99.5th percentiles. Because of the latter, the moves of a mostly constant signal are not
-    /// outliers.
+    /// between the 0.5th and 99.5th percentiles. The percentiles ensure that the rare changes of a mostly constant
+    /// signal are not outliers.
     pub fn inliers(&self, rows: &[usize]) -> Inliers {
         let bounds: Vec<(f64, f64)> = self.y.iter().map(|y| inlier_range(y, rows)).collect();
         let mut outliers = vec![0; self.y.len()];
@@ -139,19 +139,19 @@ impl Scaling {
             let m = rows.iter().map(|&r| c[r]).sum::<f64>() / n;
             let s = (rows.iter().map(|&r| (c[r] - m).powi(2)).sum::<f64>() / n).sqrt();
             mean.push(m);
-            // A smaller deviation is a rounding error.
+            // A standard deviation below this bound is only rounding error.
             sd.push(if s > 1e-12 * m.abs() { s } else { 0.0 });
         }
         Self { mean, sd }
     }
 
-    /// 1 / sd; 0 for a constant column.
+    /// Inverse standard deviation of each column; 0 for a constant column.
     pub fn inverse(&self) -> Vec<f64> {
         self.sd.iter().map(|&s| if s > 0.0 { 1.0 / s } else { 0.0 }).collect()
     }
 }
 
-/// The next value that the known equation of a residual target predicts, at every row.
+/// At every row, the next value that the known equation of a residual target predicts. `None` for other targets.
 fn known_next(log: &Trajectory, target: Target, equations: &Equations) -> Option<Vec<f64>> {
     let Target::Residual(s) = target else { return None };
     let program = &equations.next.iter().find(|n| n.signal == s)?.program;

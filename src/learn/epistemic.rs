@@ -1,14 +1,14 @@
-//! Thresholds on a model's epistemic uncertainty, taken from out-of-fold rows.
+//! Thresholds on a model's epistemic uncertainty, estimated on out-of-fold rows.
 //!
-//! The epistemic uncertainty at a point is
+//! The epistemic uncertainty at a point x is defined as follows:
 //!
 //! ```text
 //! max over targets k of σ_k(x) / e_k
 //! ```
 //!
-//! with the epistemic standard deviation σ_k ([`super::Regressor::epistemic`]) and the standard deviation e_k of the
-//! out-of-fold one-step error. The thresholds are the 95th and the 99th percentile over the training folds, each
-//! evaluated with the refit without that fold.
+//! where σ_k is the epistemic standard deviation ([`super::Regressor::epistemic`]) and e_k the standard deviation of
+//! the out-of-fold one-step error. The thresholds are the 95th and 99th percentiles of this uncertainty over the
+//! training folds, where each fold is evaluated with the refit without that fold.
 
 use std::ops::Range;
 
@@ -19,33 +19,34 @@ use super::starts::{Start, starts, thin, window_at};
 use crate::stats::quantile_type_1;
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Maximum number of rows evaluated in each fold (guess).
+/// Maximum number of rows in each fold at which the uncertainty is evaluated (not tuned).
 const ROWS: usize = 600;
-/// Percentiles above which the uncertainty is high, and extreme (guess).
+/// Percentiles above which the epistemic uncertainty is high and extreme, respectively (not tuned).
 const PERCENTILES: (f64, f64) = (0.95, 0.99);
 
-/// Thresholds on the epistemic uncertainty of a model (SUP-1). Empty if the model has no ensemble.
+/// Thresholds on the epistemic uncertainty of a model (SUP-1); empty if the model has no ensemble.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpistemicThresholds {
-    /// e of each target; zero for a target that is ignored: `[targets]`.
+    /// Standard deviation e of the one-step error of each target: `[targets]`. Targets with a standard deviation of
+    /// zero are ignored.
     scale: Vec<f64>,
     high: f64,
     extreme: f64,
 }
 
-/// How large the epistemic uncertainty is at a point.
+/// Level of the epistemic uncertainty at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EpistemicLevel {
     Normal,
-    /// Above the 95th percentile of the training folds.
+    /// The uncertainty is above its 95th percentile over the training folds.
     High,
-    /// Above the 99th percentile.
+    /// The uncertainty is above its 99th percentile over the training folds.
     Extreme,
 }
 
 impl EpistemicThresholds {
-    /// `refits`: the model refitted without each of `folds`. `scale`: standard deviations of its one-step errors,
-    /// `[targets]`.
+    /// `refits`: one refit of the model for each of `folds`, fitted without that fold. `scale`: standard deviation of
+    /// the model's one-step error for each target.
     pub fn fit(refits: &[StepMap], log: &Trajectory, folds: &[Vec<Range<usize>>], scale: &[f64]) -> Self {
         let thresholds = Self { scale: scale.to_vec(), high: f64::INFINITY, extreme: f64::INFINITY };
         let mut all = Vec::new();
@@ -65,7 +66,7 @@ impl EpistemicThresholds {
         }
     }
 
-    /// The level of each row of the window's current frame: `[rows]`. Empty if the model has no ensemble.
+    /// Uncertainty level of each row in the current frame of `window`: `[rows]`; empty if the model has no ensemble.
     pub fn levels(&self, map: &StepMap, window: &Window) -> Vec<EpistemicLevel> {
         if self.scale.is_empty() {
             return Vec::new();
@@ -78,12 +79,12 @@ impl EpistemicThresholds {
         self.uncertainty(map, window).into_iter().map(level).collect()
     }
 
-    /// Whether thresholds that were read from a file are valid for a model of `targets` targets.
+    /// Whether thresholds that were read from a file are valid for a model with `targets` targets.
     pub fn is_valid(&self, targets: usize) -> bool {
         (self.scale.is_empty() || self.scale.len() == targets) && !self.high.is_nan() && !self.extreme.is_nan()
     }
 
-    /// The epistemic uncertainty of each row; infinite instead of NaN.
+    /// The epistemic uncertainty of each row. A NaN is replaced by infinity.
     fn uncertainty(&self, map: &StepMap, window: &Window) -> Vec<f64> {
         let rows = window.rows();
         let mut sd = vec![vec![0.0; rows]; self.scale.len()];

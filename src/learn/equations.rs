@@ -1,4 +1,4 @@
-//! The known equations of a plant: constants, derived signals and next values of states, compiled and ordered.
+//! The known equations of a plant: constants, derived signals and state equations, compiled and in order of evaluation.
 
 use std::ops::Range;
 
@@ -12,10 +12,10 @@ use crate::trajectory::Trajectory;
 pub struct Equations {
     /// Signals with a constant value.
     pub constants: Vec<Constant>,
-    /// Derived signals of states, disturbances, set-points and past values, which are known before the controls are. In
-    /// order of evaluation.
+    /// Derived signals that read only states, disturbances, set-points and past values, in order of evaluation. The
+    /// values of these signals are known before the controls are chosen.
     pub early: Vec<Derived>,
-    /// Derived signals that also read current controls or outputs. In order of evaluation.
+    /// Derived signals that also read current controls or outputs, in order of evaluation.
     pub late: Vec<Derived>,
     /// States with a known equation.
     pub next: Vec<NextState>,
@@ -26,7 +26,7 @@ pub struct Equations {
 pub struct Constant {
     /// Column of the schema.
     pub signal: usize,
-    /// Value in the unit of the signal.
+    /// Value of the constant, in the unit of the signal.
     pub value: f64,
 }
 
@@ -45,19 +45,19 @@ pub struct NextState {
     pub signal: usize,
     /// x(t + 1), in the unit of the state.
     pub program: Program,
-    /// Whether a model learns the difference between x(t + 1) and the equation.
+    /// Whether a model learns the difference between x(t + 1) and the value of the equation.
     pub has_residual: bool,
 }
 
-/// A fault, and the byte range of the faulty expression in `twin.toml`.
+/// A fault in an expression, and the byte range of the expression in `twin.toml`.
 type PlacedFault = (Range<usize>, ExprFault);
 
 impl Equations {
-    /// Compiles the `value`, `expr` and `next` of every signal of `spec`; `schema` has the same signals.
+    /// Compiles the `value`, `expr` and `next` of every signal in `spec`. `schema` must contain the same signals.
     ///
     /// # Errors
-    /// All faults of all expressions, each with the span of its expression in `twin.toml`. The spans within the faults
-    /// are relative to the expression.
+    /// All faults in all expressions, each with the span of its expression in `twin.toml`. The span inside a fault is
+    /// relative to the start of the expression.
     pub fn compile(spec: &TwinSpec, schema: &Schema, scope: &Scope) -> Result<Self, Vec<PlacedFault>> {
         let mut equations = Self::default();
         let mut derived = Vec::new();
@@ -119,8 +119,8 @@ impl Equations {
         1 + derived.chain(self.next.iter().map(|n| n.program.depth())).max().unwrap_or(0)
     }
 
-    /// Writes the constants and the derived signals into every row of a measured or simulated trajectory. Lags do not
-    /// reach into another segment.
+    /// Writes the constants and the derived signals into every row of a measured or simulated trajectory. Lagged values
+    /// are taken from the same segment only.
     pub fn fill(&self, log: &mut Trajectory) {
         for &Constant { signal, value } in &self.constants {
             log.columns[signal].fill(value);
@@ -141,7 +141,7 @@ impl Equations {
     }
 }
 
-/// A derived signal that is not yet in the order of evaluation.
+/// A compiled derived signal whose position in the order of evaluation is not yet known.
 struct Unordered {
     signal: usize,
     program: Program,
@@ -149,8 +149,8 @@ struct Unordered {
     late: bool,
 }
 
-/// Compiles `text` and converts the result to the unit of `target`. If that unit is `declared` and the conversion is
-/// not possible, this is a fault.
+/// Compiles `text` and converts the result to the unit of `target`. An impossible conversion is a fault if the unit of
+/// `target` is `declared`. Otherwise, the program keeps its own unit.
 fn compile(
     text: &At<String>,
     scope: &Scope,
@@ -168,20 +168,20 @@ fn compile(
             span: 0..text.len(),
             message,
             help: format!(
-                "give the expression the unit of `{}`, `{}`, or change the unit of the signal",
+                "give the expression the same unit as `{}` (`{}`), or change the unit of the signal",
                 signal.name, signal.unit.text
             ),
         }),
     }
 }
 
-/// Orders the derived signals so that each comes after those that it reads. A cycle is a fault even if it contains
-/// lags, because its first value is undefined.
+/// Orders the derived signals so that each comes after the derived signals that it reads. A cyclic dependency is a
+/// fault even if it contains lags, because its first value is undefined.
 fn in_order(derived: &[Unordered], schema: &Schema) -> Result<Vec<usize>, Vec<PlacedFault>> {
     struct Search<'a> {
         derived: &'a [Unordered],
         schema: &'a Schema,
-        /// State of the search for each signal. 0: not visited, 1: on the current path, 2: done.
+        /// Search state of each derived signal (0 = not visited, 1 = on the current path, 2 = done).
         mark: Vec<u8>,
         path: Vec<usize>,
         order: Vec<usize>,
@@ -218,7 +218,7 @@ fn in_order(derived: &[Unordered], schema: &Schema) -> Result<Vec<usize>, Vec<Pl
                 help: "break the cycle. A signal that depends on its own past must be a state with `next = \"…\"`"
                     .into(),
             };
-            // A signal in several cycles is reported once.
+            // A signal that belongs to several cycles is reported only once.
             if !self.faults.iter().any(|f| f.0 == span) {
                 self.faults.push((span, fault));
             }

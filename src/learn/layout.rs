@@ -9,7 +9,7 @@ use crate::schema::{Role, Schema};
 pub enum Target {
     /// The increment x(t + 1) − x(t) of a state.
     Delta(usize),
-    /// x(t + 1) minus its known equation, of a state with `residual = true`.
+    /// The difference between x(t + 1) and the value of its known equation, for a state with `residual = true`.
     Residual(usize),
     /// The value y(t) of an output.
     Level(usize),
@@ -23,7 +23,7 @@ impl Target {
         }
     }
 
-    /// Whether the target belongs to the next step and not to the current one.
+    /// Whether the target is a value at the next step rather than at the current step.
     pub fn is_next(self) -> bool {
         !matches!(self, Self::Level(_))
     }
@@ -32,7 +32,7 @@ impl Target {
 /// The columns that a regressor reads and writes.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Layout {
-    /// (signal, lag) of each input column.
+    /// Pair (signal, lag) of each input column.
     pub inputs: Vec<(usize, usize)>,
     pub targets: Vec<Target>,
 }
@@ -40,11 +40,11 @@ pub struct Layout {
 impl Layout {
     /// Layout of a learned model.
     ///
-    /// Inputs: the states, controls and disturbances of the last `spec.lags` frames, except constants and the signals
-    /// in `spec.ignore`, and the current values of `spec.features`. Outputs are not inputs, so a simulation never needs
-    /// measured outputs.
+    /// The inputs are the states, controls and disturbances of the last `spec.lags` frames, except constants and the
+    /// signals in `spec.ignore`, and the current values of the signals in `spec.features`. Outputs are not used as
+    /// inputs, so a simulation never needs measured outputs.
     ///
-    /// Targets: the increments of states without `next`, the residuals of states with `residual = true`, and the
+    /// The targets are the increments of states without `next`, the residuals of states with `residual = true`, and the
     /// outputs.
     pub fn new(schema: &Schema, spec: &ModelSpec, equations: &Equations) -> Self {
         let mut inputs = Vec::new();
@@ -61,7 +61,8 @@ impl Layout {
         Self { inputs, targets: targets(schema, equations) }
     }
 
-    /// Layout of the `persistence` model: the targets of [`Layout::new`], and the last values of the outputs as inputs.
+    /// Layout of the `persistence` model, with the targets of [`Layout::new`] and the last values of the outputs as
+    /// inputs.
     pub fn persistence(schema: &Schema, equations: &Equations) -> Self {
         let targets = targets(schema, equations);
         let inputs = targets.iter().filter(|t| !t.is_next()).map(|t| (t.signal(), 1)).collect();

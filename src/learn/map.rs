@@ -1,4 +1,5 @@
-//! The one-step map of a plant: known equations and derived signals, and a regressor for the unknown part.
+//! The one-step map of a plant, which consists of known equations, derived signals, and a regressor for the unknown
+//! part.
 
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use crate::expr::Registers;
 use crate::schema::Schema;
 use crate::trajectory::{Frame, Window};
 
-/// Known equations and a regressor over one schema. The map is deterministic: noise is an argument of each step.
+/// Known equations and a regressor that share a schema. The map is deterministic, because noise is an argument of each
+/// step.
 #[derive(Debug, Clone)]
 pub struct StepMap {
     pub schema: Arc<Schema>,
@@ -22,7 +24,8 @@ pub struct StepMap {
 #[derive(Debug, Default)]
 pub struct StepScratch {
     pub registers: Registers,
-    /// Outputs of the regressor, and after a step the predicted next states and outputs: `[targets][rows]`.
+    /// Predictions of the regressor: `[targets][rows]`. After a step, `out` contains the predicted next states and
+    /// outputs.
     pub out: Vec<Vec<f64>>,
     /// One column: `[rows]`.
     column: Vec<f64>,
@@ -38,7 +41,7 @@ impl StepMap {
         self.layout.depth().max(self.equations.depth())
     }
 
-    /// Writes the constants and the early derived signals of the current frame.
+    /// Writes the constants and the early derived signals into the current frame.
     pub fn observe(&self, window: &mut Window, scratch: &mut StepScratch) {
         for &Constant { signal, value } in &self.equations.constants {
             window.column_mut(signal, 0).fill(value);
@@ -50,11 +53,12 @@ impl StepMap {
         }
     }
 
-    /// Completes the current frame (outputs and late derived signals), advances the window and writes the next states.
+    /// Writes the outputs and the late derived signals into the current frame, advances the window, and writes the next
+    /// states.
     ///
     /// `window` must be at least [`StepMap::depth`] deep, and [`StepMap::observe`] must have been called for its
-    /// current frame. `particles` must cover all its rows. `noise` is added to the targets: `[targets][particles]`, in
-    /// the target's unit. Values that are not finite propagate, and nothing is clamped.
+    /// current frame. `particles` must cover all rows of the window. `noise` (`[targets][particles]`, in the units of
+    /// the targets) is added to the targets. Non-finite values propagate, and no value is clamped.
     pub fn step(
         &self,
         window: &mut Window,
@@ -133,12 +137,12 @@ fn add(to: &mut [f64], from: &[f64]) {
     }
 }
 
-/// Empties `list` and returns its allocation as a list of slices with another lifetime.
+/// Empties `list` and reuses its allocation for an empty list of slices with another lifetime.
 ///
 /// The input columns borrow from the window, so a list of them cannot outlive a step, and a new list would allocate at
 /// every step. The standard library's in-place `collect` reuses the allocation of a `Vec` if the element size is the
-/// same. The closure never runs and only changes the lifetime in the type. The test `a_second_step_reuses_its_buffers`
-/// checks that the allocation is reused.
+/// same. The closure is never called; it only changes the lifetime in the type. The test
+/// `a_second_step_reuses_its_buffers` checks that the allocation is reused.
 fn recycled<'b>(mut list: Vec<&[f64]>) -> Vec<&'b [f64]> {
     list.clear();
     list.into_iter().map(|_| -> &'b [f64] { &[] }).collect()

@@ -1,7 +1,7 @@
-//! Learns a model of a plant from its log: fits models, scores them by multi-step open-loop error, calibrates them, and
-//! chooses one.
+//! Learns a model of a plant from its log. Candidate models are fitted, scored by their multi-step open-loop errors and
+//! calibrated, and one of them is chosen.
 //!
-//! The files in the order of the data flow:
+//! The table lists the files in the order of the data flow.
 //!
 //! | file | content |
 //! |---|---|

@@ -1,11 +1,13 @@
-//! The noise model of a learned model: the errors of its simulations and of its forecasts.
+//! The noise model of a learned model describes the errors of its simulations and of its forecasts.
 //!
-//! It describes the same out-of-fold errors in two ways:
+//! The noise model describes the same out-of-fold errors in two ways:
 //!
-//! - [`NoiseProcess`]: one-step errors, which a simulation adds to every step.
-//! - [`Calibration`] and [`Tracking`]: the distribution of multi-step errors, which gives the intervals of a forecast.
+//! - [`NoiseProcess`] describes the one-step errors, which a simulation adds at every step.
+//! - [`Calibration`] and [`Tracking`] describe the distribution of multi-step errors, which determines the forecast
+//!   intervals.
 //!
-//! The two must agree: the spread of simulated particles should match the forecast intervals. For each target, let
+//! The two descriptions must agree: the spread of simulated particles should match the forecast intervals. For each
+//! target, let
 //!
 //! ```text
 //! a   mean over the horizon of the variance of the calibrated errors
@@ -13,9 +15,9 @@
 //! v   mean over the horizon of the variance of simulated particles with noise
 //! ```
 //!
-//! The target's row of L is scaled by s ← s √(max(a − v₀, 0) / (v − v₀)), clamped to 0.3 ≤ s ≤ 5. This is repeated
-//! three times, because the targets are coupled. Each variance is that of the normal distribution with the same central
-//! 90 % interval, so that a few trips have little effect.
+//! The target's row of the matrix L is scaled by a factor s, which is updated by s ← s √(max(a − v₀, 0) / (v − v₀)) and
+//! clamped to 0.3 ≤ s ≤ 5. The update is repeated three times, because the targets are coupled. Each variance is that
+//! of a normal distribution with the same central 90 % interval, so that a few trips have little effect.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,28 +33,28 @@ use crate::schema::Role;
 use crate::stats::quantile_type_5;
 use crate::trajectory::{Frame, Trajectory};
 
-/// Level of the central interval whose width is matched (guess).
+/// Level of the central interval whose width is matched between simulations and forecasts (not tuned).
 const LEVEL: f64 = 0.9;
-/// Rounds of scaling (guess).
+/// Number of iterations of the scaling (not tuned).
 const ROUNDS: usize = 3;
-/// Minimum and maximum of s (guess).
+/// Minimum and maximum of the inflation factor s (not tuned).
 const INFLATION: (f64, f64) = (0.3, 5.0);
 
-/// Noise process of a one-step map and distribution of its multi-step errors, both estimated out of fold.
+/// Noise process of a one-step map and distribution of its multi-step errors, both estimated from out-of-fold errors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NoiseModel {
     pub process: NoiseProcess,
-    /// Factor s by which each row of L was multiplied: `[targets]`.
+    /// Factor s by which each row of the matrix L was multiplied: `[targets]`.
     pub inflation: Vec<f64>,
     /// Distribution of the multi-step errors.
     pub calibration: Calibration,
-    /// Factors on the widths of the forecast intervals, adapted to the newest forecasts of the log.
+    /// Factors on the widths of the forecast intervals, adapted to the errors of the newest forecasts in the log.
     pub tracking: Tracking,
 }
 
 impl NoiseModel {
-    /// Estimates the noise process from one-step residuals in blocks of time. The inflation is one, and the calibration
-    /// is still empty. `is_output`: whether each target is an output.
+    /// Estimates the noise process from one-step residuals in blocks of time. The inflation factors of the result are
+    /// one, and its calibration is empty. `is_output`: whether each target is an output.
     pub fn from_residuals(residuals: &[Residuals], is_output: &[bool], horizon: usize) -> Self {
         Self {
             process: NoiseProcess::estimate(residuals, is_output, horizon),
@@ -61,8 +63,8 @@ impl NoiseModel {
         }
     }
 
-    /// Scales the innovations so that particles simulated with `map` from `starts` have the variance of the calibrated
-    /// errors.
+    /// Scales the innovations so that the variance of particles simulated with `map` from `starts` matches the variance
+    /// of the calibrated errors.
     pub fn inflate(&mut self, map: &StepMap, log: &Trajectory, starts: &[Start], particles: usize, key: Key) {
         let aims = self.calibrated_variances();
         if aims.is_empty() || starts.is_empty() {
@@ -84,8 +86,8 @@ impl NoiseModel {
         }
     }
 
-    /// Mean over the horizon of the variance of each target's calibrated errors with tracked widths: `[targets]`. Empty
-    /// if nothing was calibrated.
+    /// Variance of the calibrated errors with tracked widths, averaged over the horizon: `[targets]`. The result is
+    /// empty if there is no calibration.
     fn calibrated_variances(&self) -> Vec<f64> {
         let horizon = self.calibration.sd.first().map_or(0, Vec::len);
         let width = |i: usize, h: usize| {
@@ -96,8 +98,8 @@ impl NoiseModel {
         if horizon == 0 { Vec::new() } else { (0..self.process.phi.len()).map(aim).collect() }
     }
 
-    /// Mean over the horizon of the variance of simulated particles about the mean particle of their start:
-    /// `[targets]`. NaN if a particle diverged. Without `key`, the particles have no noise.
+    /// Variance of simulated particles about the mean of the particles with the same start, averaged over the horizon:
+    /// `[targets]`. The result is NaN if a particle diverged. If `key` is `None`, the particles have no noise.
     fn simulated_variances(
         &self,
         map: &StepMap,
@@ -116,7 +118,7 @@ impl NoiseModel {
         let mut scratch = StepScratch::default();
         let mut deviations = Vec::with_capacity(n * particles);
         let mut variance = vec![0.0; targets];
-        // The mean is estimated from the same particles (Bessel's correction).
+        // Bessel's correction is needed, because the mean is estimated from the same particles.
         let correction = particles as f64 / (particles as f64 - 1.0).max(1.0);
         for h in 0..horizon {
             write_inputs(&mut window, log, starts, particles, h);
@@ -141,13 +143,13 @@ impl NoiseModel {
         variance
     }
 
-    /// Whether a noise model that was read from a file is valid for a model of `targets` targets.
+    /// Whether a noise model that was read from a file is valid for a model with `targets` targets.
     pub fn is_valid(&self, targets: usize) -> bool {
         self.process.is_valid(targets) && self.inflation.len() == targets
     }
 }
 
-/// Variance of the normal distribution whose central interval at level [`LEVEL`] has this width.
+/// Variance of the normal distribution whose central interval at level [`LEVEL`] has the width `width`.
 fn normal_variance(width: f64) -> f64 {
     (0.5 * width / normal_quantile(0.5 + 0.5 * LEVEL)).powi(2)
 }

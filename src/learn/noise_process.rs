@@ -1,4 +1,4 @@
-//! The noise of a simulation: one-step errors as a vector autoregressive process of order one.
+//! The noise of a simulation. The one-step errors are modelled as a first-order vector autoregressive process.
 //!
 //! ```text
 //! e(t) = o + φ ∘ (e(t − 1) − o) + L ε(t)
@@ -6,17 +6,18 @@
 //!
 //! | symbol | meaning | estimated as |
 //! |---|---|---|
-//! | e(t) | one-step error of each target, measured − predicted, in the target's unit | out of fold |
+//! | e(t) | one-step error of each target, measured − predicted, in the target's unit | out-of-fold predictions |
 //! | φ | lag-1 correlation of each target's error (∘: element by element) | of a state: ρ₁, the autocorrelation about zero at lag 1, clamped to [−0.5, 0.98]; of an output: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h) over the horizon |
 //! | L | lower-triangular factor of the innovations' covariance Σ = L Lᵀ | Σ = mean of η ηᵀ, η(t) = e(t) − φ ∘ e(t − 1) |
 //! | ε(t) | independent draws of mean zero and variance one | quantiles of the components of L⁻¹ η, or standard normal if there are too few |
-//! | o | offset of a particle, drawn once: o ~ N(0, ω²) | of an output: ω² = mean square of the means of e over long stretches; of a state: 0 |
+//! | o | offset of a particle, drawn once: o ~ N(0, ω²) | of an output: ω² = mean square of the means of e over long periods; of a state: 0 |
 //!
-//! The error of an output at horizon h is e(t + h) itself, so its φ minimises the squared error of the forecast φʰ e(t)
-//! of e(t + h). The error of a state at horizon h is a sum of one-step errors, so its φ is the lag-1 correlation.
+//! The forecast error of an output at horizon h is e(t + h) itself, so φ of an output minimises the squared error with
+//! which φʰ e(t) forecasts e(t + h). The forecast error of a state at horizon h is a sum of one-step errors, so φ of a
+//! state is the lag-1 correlation.
 //!
 //! The variance of simulated particles may differ from that of the out-of-fold errors. [`super::NoiseModel::inflate`]
-//! therefore scales the rows of L.
+//! therefore scales the rows of the matrix L.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -27,22 +28,24 @@ use super::residuals::{
 use crate::rng::Key;
 use crate::stats::quantile_type_5;
 
-/// Number of particles per parallel task (guess).
+/// Number of particles per parallel task (not tuned).
 const CHUNK: usize = 1_024;
-/// Random stream of the offsets. The other streams have the numbers of the steps, which never reach this one.
+/// Number of the random stream of the offsets. The other streams are numbered by simulation step, and no step has this
+/// number.
 const OFFSETS: u64 = u64::MAX;
 
-/// Autoregressive process of the one-step errors. The file's documentation defines the symbols.
+/// Autoregressive process of the one-step errors. The symbols are defined in the module documentation.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NoiseProcess {
     /// φ: `[targets]`.
     pub phi: Vec<f64>,
-    /// L, row by row, scaled by the inflation: `[targets][targets]`.
+    /// Matrix L, row by row, including the inflation factors: `[targets][targets]`.
     pub factor: Vec<Vec<f64>>,
-    /// Quantiles of ε at equal steps of probability, scaled to mean zero and unit variance: `[targets][quantiles]`. ε
-    /// is standard normal for a target without quantiles.
+    /// Quantiles of ε at equally spaced probabilities, scaled to zero mean and unit variance: `[targets][quantiles]`.
+    /// For a target without quantiles, ε is standard normal.
     pub shape: Vec<Vec<f64>>,
-    /// ω: `[targets]`. The offset of a particle is constant, so a bias does not average out over a long run.
+    /// Standard deviation ω of the offset: `[targets]`. The offset of a particle is constant, so a bias does not
+    /// average out over a long run.
     pub offset: Vec<f64>,
 }
 
@@ -62,10 +65,10 @@ impl NoiseProcess {
         Self { phi, factor, shape, offset }
     }
 
-    /// Replaces the errors of the last step, `noise` (`[targets][particles]`), by those of step `step`.
+    /// Advances `noise` (`[targets][particles]`) from the errors of the previous step to those of step `step`.
     ///
-    /// For target `j`, particle `p` draws number `p` of the stream (step, j). Particle `p` therefore has the same noise
-    /// in all cases of a comparison.
+    /// For target `j`, particle `p` uses number `p` of the random stream (step, j). When scenarios are compared,
+    /// particle `p` therefore has the same noise in all of them.
     pub fn advance(&self, noise: &mut [Vec<f64>], key: Key, step: u64) {
         if noise.first().is_none_or(|n| n.len() <= CHUNK) {
             return self.advance_chunk(noise, 0, key, step);
@@ -83,7 +86,8 @@ impl NoiseProcess {
         numbered.for_each(|(i, mut chunk)| self.advance_chunk(&mut chunk, i * CHUNK, key, step));
     }
 
-    /// [`Self::advance`] for a chunk of particles; `first` is the number of the first particle.
+    /// Does the work of [`Self::advance`] for a chunk of particles. `first` is the number of the first particle in the
+    /// chunk.
     fn advance_chunk(&self, noise: &mut [impl AsMut<[f64]>], first: usize, key: Key, step: u64) {
         self.decay(noise);
         let offsets = key.fold(OFFSETS);
@@ -108,14 +112,14 @@ impl NoiseProcess {
         }
     }
 
-    /// The expected errors of the next step: e ← φ ∘ e.
+    /// Replaces the errors by their expected values at the next step: e ← φ ∘ e.
     pub fn decay(&self, noise: &mut [impl AsMut<[f64]>]) {
         for (column, phi) in noise.iter_mut().zip(&self.phi) {
             column.as_mut().iter_mut().for_each(|e| *e *= phi);
         }
     }
 
-    /// Whether a process that was read from a file is valid for a model of `targets` targets.
+    /// Whether a process that was read from a file is valid for a model with `targets` targets.
     pub fn is_valid(&self, targets: usize) -> bool {
         self.phi.len() == targets
             && self.offset.len() == targets

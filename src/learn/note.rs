@@ -2,16 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A remark on a model that its users should read.
+/// A remark on a model, for the users of the model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "StoredNote")]
 pub struct Note {
     pub kind: NoteKind,
-    /// One sentence, with signal names in backticks.
+    /// Text of the remark, with signal names in backticks.
     pub text: String,
 }
 
-/// A note as stored: cards of older versions have the sentence only, which counts as a remark on the fit.
+/// The stored form of a note. Model cards of older versions contain only the text, which is then read as a remark on
+/// the fit.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum StoredNote {
@@ -32,19 +33,19 @@ impl From<StoredNote> for Note {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoteKind {
-    /// A control that never moved in the training rows.
+    /// A control never moved in the training rows.
     ConstantControl,
     /// The chosen model contradicts a known effect.
     Contradiction,
     /// Another candidate contradicts a known effect.
     OtherContradiction,
-    /// A signal whose forecasts could not be scored.
+    /// The forecasts of a signal could not be scored.
     Unscored,
-    /// A signal that the model predicts no better than persistence.
+    /// The model predicts a signal no better than persistence does.
     NoSkill,
-    /// A forecast interval that covers too much or too little of the hold-out.
+    /// The coverage of a forecast interval on the hold-out is too high or too low.
     Coverage,
-    /// How the chosen model was fitted.
+    /// Describes how the chosen model was fitted.
     Fit,
     /// In closed-loop tuning, plans performed worse than the logged operation.
     Tuning,

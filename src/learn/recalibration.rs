@@ -1,6 +1,6 @@
-//! Recalibration methods, which estimate the distribution of future errors from the errors of held-out blocks.
+//! Recalibration methods, which estimate the distribution of future forecast errors from the errors on held-out blocks.
 //!
-//! For one signal and one band of horizons, the steps are:
+//! For each signal and each band of horizons, the distribution is estimated in four steps:
 //!
 //! ```text
 //! u = (measured − predicted) / w                   remove the local width
@@ -9,8 +9,8 @@
 //! z = u / σ_h                                      sample that gives the quantiles of Z
 //! ```
 //!
-//! The weights ω are 1, or halve with each newer block. A single outlier widens all horizons of the band, not only its
-//! own.
+//! The weights ω of the blocks are either all 1, or they are halved from each block to the next older one. A single
+//! outlier widens the distribution at all horizons of the band, not only at its own horizon.
 
 use std::ops::Range;
 
@@ -20,39 +20,39 @@ use super::rollouts::Rollouts;
 use crate::rng::normal_quantile;
 use crate::stats::{WeightedSample, half_mean_difference, quantile_right_inverse};
 
-/// Number of quantiles (j + ½) / POINTS in a stored error distribution.
+/// Number of quantiles in a stored error distribution. Their probabilities are (j + ½) / POINTS.
 const POINTS: usize = 99;
-/// Minimum relative gain in CRPS for which another method replaces the default (guess).
+/// Minimum relative reduction of the CRPS for which another method replaces the default (not tuned).
 const MIN_GAIN: f64 = 0.003;
-/// Minimum sample size for estimating the shape of the distribution (guess).
+/// Minimum sample size for estimating the shape of the distribution (not tuned).
 const MIN_FOR_SHAPE: usize = 20;
-/// Minimum sample size for estimating the RMS of the errors (guess).
+/// Minimum sample size for estimating the RMS of the errors (not tuned).
 const MIN_FOR_RMS: usize = 5;
-/// Quantile of the absolute errors at which they are winsorised (guess).
+/// Quantile at which the absolute errors are winsorised (not tuned).
 const WINSORISED: f64 = 0.98;
-/// Ratio of the standard deviation to the median absolute deviation of a normal sample.
+/// Ratio of the standard deviation to the median absolute deviation of a normal distribution.
 const MAD_TO_SD: f64 = 1.4826;
-/// Minimum and maximum of the local width (guess).
+/// Minimum and maximum of the local width w (not tuned).
 const LOCAL_WIDTH: (f64, f64) = (0.05, 100.0);
-/// Shapes to select from. The first is the default.
+/// Shapes of the error distribution from which one is selected. The first shape is the default.
 const SHAPES: [ErrorShape; 3] = [ErrorShape::Isotonic, ErrorShape::ScaledNormal, ErrorShape::Conformal];
 
-/// A method to estimate the distribution of future errors from the errors of held-out blocks.
+/// A method that estimates the distribution of future forecast errors from the errors on held-out blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecalibrationMethod {
     pub shape: ErrorShape,
-    /// Whether the weight of a block halves with each newer block.
+    /// Whether recent blocks have larger weights: the weight is halved from each block to the next older one.
     pub recent: bool,
-    /// Whether the width follows the model's own standard deviation along the run.
+    /// Whether the width of the distribution follows the model's own standard deviation along the run.
     pub local: bool,
 }
 
-/// How the quantiles of the standardised errors are estimated.
+/// Method by which the quantiles of the standardised errors are estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorShape {
-    /// Normal distribution whose standard deviation is scaled to the errors.
+    /// Quantiles of a normal distribution whose standard deviation is scaled to that of the errors.
     ScaledNormal,
-    /// Empirical quantiles: a monotone map of the normal quantiles (Kuleshov et al. 2018).
+    /// Empirical quantiles, which are a monotone map of the normal quantiles (Kuleshov et al. 2018).
     Isotonic,
     /// Symmetric intervals from the quantiles of the absolute errors, corrected for the finite sample (split-conformal
     /// prediction; Lei et al. 2018).
@@ -62,7 +62,7 @@ pub enum ErrorShape {
 /// Local width of a distribution: w(g) = √(s² + g²) / median √(s² + g²), where g is the model's own standard deviation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct LocalWidth {
-    /// s: robust standard deviation of the one-step errors.
+    /// Robust standard deviation s of the one-step errors.
     floor: f64,
     /// Median of √(s² + g²) over the held-out blocks.
     median: f64,
@@ -80,14 +80,14 @@ impl LocalWidth {
         Self { floor, median: median(pairs().map(|p| floor.hypot(p.model_sd)).collect()) }
     }
 
-    /// w(g); 1 if nothing was measured.
+    /// Local width w(g); 1 if there are no measurements.
     pub(super) fn at(&self, model_sd: f64) -> f64 {
         let (least, largest) = LOCAL_WIDTH;
         if self.median > 0.0 { (self.floor.hypot(model_sd) / self.median).clamp(least, largest) } else { 1.0 }
     }
 }
 
-/// Errors of one signal in blocks of time, oldest first.
+/// Errors of one signal in held-out blocks of time, oldest block first.
 pub(super) struct HeldOutErrors<'a> {
     k: usize,
     runs: &'a [Rollouts],
@@ -96,43 +96,44 @@ pub(super) struct HeldOutErrors<'a> {
     floor: f64,
 }
 
-/// The distribution of the errors over one band of horizons.
+/// The distribution of the errors in one band of horizons.
 pub(super) struct ErrorDistribution {
-    /// σ of each horizon of the band.
+    /// Standard deviation σ at each horizon of the band.
     pub sd: Vec<f64>,
     /// Quantiles of Z.
     pub shape: Vec<f64>,
 }
 
-/// Errors over one band of horizons, divided by their standard deviation.
+/// Errors in one band of horizons, divided by their standard deviation.
 struct StandardisedErrors {
-    /// σ of each horizon of the band.
+    /// Standard deviation σ at each horizon of the band.
     sd: Vec<f64>,
-    /// Pairs (z, ω).
+    /// Pairs (z, ω) of a standardised error and its weight.
     errors: Vec<(f64, f64)>,
 }
 
 impl<'a> HeldOutErrors<'a> {
-    /// Errors of signal number `k`. `typical`: standard deviation if nothing was measured. `floor`: minimum standard
-    /// deviation.
+    /// Collects the errors of signal number `k`. `typical`: standard deviation that is used if there are no
+    /// measurements. `floor`: minimum standard deviation.
     pub fn new(runs: &'a [Rollouts], k: usize, typical: f64, floor: f64) -> Self {
         Self { k, runs, local: LocalWidth::fit(runs, k), typical, floor }
     }
 
-    /// The distribution that `method` estimates from all blocks. `before`: standard deviation at the horizon before the
-    /// first of `horizons`.
+    /// Estimates the distribution with `method` from all blocks. `before`: standard deviation at the horizon that
+    /// precedes `horizons`.
     pub fn distribution(&self, method: RecalibrationMethod, horizons: Range<usize>, before: f64) -> ErrorDistribution {
         let StandardisedErrors { sd, errors } =
             self.standardised(method.recent, method.local, self.runs.len(), horizons, before);
         ErrorDistribution { shape: quantiles(method.shape, &errors), sd }
     }
 
-    /// The method with the lowest CRPS on later blocks when fitted on the blocks before them.
+    /// Selects the method with the lowest CRPS, where each block is scored with a distribution fitted on the blocks
+    /// before it.
     pub fn select_method(&self, horizons: Range<usize>) -> RecalibrationMethod {
         let mut losses: Vec<(RecalibrationMethod, f64)> = Vec::new();
         for (local, recent) in [(false, false), (false, true), (true, false), (true, true)] {
             let mut loss = [0.0; SHAPES.len()];
-            // Starts with the third block, because a single block is not enough to fit a method.
+            // Scoring starts with the third block, because a single block is not enough to fit a method.
             for block in 2..self.runs.len() {
                 let fitted = self.standardised(recent, local, block, horizons.clone(), self.typical);
                 for (loss, kind) in loss.iter_mut().zip(SHAPES) {
@@ -150,13 +151,13 @@ impl<'a> HeldOutErrors<'a> {
         if best.1 < (1.0 - MIN_GAIN) * default.1 { best.0 } else { default.0 }
     }
 
-    /// Pairs (error, w) of a block.
+    /// Pairs (error, w) of the errors in a block at horizon `h` and their local widths.
     fn errors(&self, block: usize, h: usize, local: bool) -> impl Iterator<Item = (f64, f64)> + '_ {
         let width = move |model_sd| if local { self.local.at(model_sd) } else { 1.0 };
         self.runs[block].pairs(self.k, h).map(move |p| (p.error(), width(p.model_sd)))
     }
 
-    /// The standardised errors of the first `blocks` blocks.
+    /// Standardises the errors of the first `blocks` blocks.
     fn standardised(
         &self,
         recent: bool,
@@ -187,13 +188,13 @@ impl<'a> HeldOutErrors<'a> {
         StandardisedErrors { sd, errors }
     }
 
-    /// r_h: winsorised root mean square of the errors at one horizon; NaN if there are too few errors.
+    /// Winsorised root mean square r_h of the errors at one horizon; NaN if there are too few errors.
     fn winsorised_rms(&self, errors: &[(f64, f64)]) -> f64 {
         if errors.len() < MIN_FOR_RMS {
             return f64::NAN;
         }
         let sizes = WeightedSample::new(errors.iter().map(|(e, weight)| (e.abs(), *weight)));
-        // If nearly all errors are zero, the others are not winsorised.
+        // If nearly all errors are zero, the bound would be close to zero, so the errors are not winsorised.
         let bound = sizes.quantile(WINSORISED);
         let bound = if bound > self.floor { bound } else { f64::INFINITY };
         let (squares, sum) = errors
@@ -203,14 +204,15 @@ impl<'a> HeldOutErrors<'a> {
     }
 }
 
-/// CRPS at `error` of the distribution with quantiles sd · `shape`: E|X − y| − ½ E|X − X'| (Gneiting & Raftery 2007).
+/// CRPS of the distribution with the quantiles `sd` · `shape` at the observed value `error`. The CRPS is E|X − y| − ½
+/// E|X − X'| (Gneiting & Raftery 2007).
 pub(super) fn crps(shape: &[f64], sd: f64, error: f64) -> f64 {
     let z = error / sd;
     let distance = shape.iter().map(|x| (x - z).abs()).sum::<f64>() / shape.len() as f64;
     sd * (distance - half_mean_difference(shape))
 }
 
-/// Quantiles of Z from pairs (z, ω); standard normal quantiles if there are too few pairs.
+/// Quantiles of Z, estimated from pairs (z, ω); standard normal quantiles if there are too few pairs.
 fn quantiles(shape: ErrorShape, errors: &[(f64, f64)]) -> Vec<f64> {
     let at = (0..POINTS).map(|j| (j as f64 + 0.5) / POINTS as f64);
     if shape == ErrorShape::ScaledNormal || errors.len() < MIN_FOR_SHAPE {
@@ -238,7 +240,7 @@ mod tests {
     fn crps_of_a_normal_sample_has_the_known_values() {
         let n = 4000;
         let sample: Vec<f64> = (0..n).map(|i| normal_quantile((f64::from(i) + 0.5) / f64::from(n))).collect();
-        // Closed form of N(0, 1) (Gneiting & Raftery 2007).
+        // The expected values are from the closed form of the CRPS for N(0, 1) (Gneiting & Raftery 2007).
         for (error, expected) in [(0.0, 0.233_695_0), (1.0, 0.602_441_4), (-2.0, 1.452_846_2)] {
             assert!((crps(&sample, 1.0, error) - expected).abs() < 2e-4);
             assert!((crps(&sample, 2.0, 2.0 * error) - 2.0 * expected).abs() < 4e-4);

@@ -7,7 +7,7 @@ use super::dataset::Dataset;
 use crate::compute::Compute;
 use crate::config::ModelSpec;
 
-/// The rows of a batch that belong to one particle. They share one ensemble member and one noise sequence.
+/// The rows of a batch that belong to one particle and therefore share one ensemble member and one noise sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Particle {
     /// Ensemble member; `None` for the mean model.
@@ -15,22 +15,22 @@ pub struct Particle {
     pub rows: Range<usize>,
 }
 
-/// A function from p input columns to q output columns, in the physical units of the layout.
+/// A function that maps p input columns to q output columns, in the physical units of the signals.
 pub trait Regressor: Send + Sync + Debug {
-    /// Name in the list of models.
+    /// Name of the model in the list of models.
     fn name(&self) -> &'static str;
-    /// (p, q): numbers of input and output columns.
+    /// Pair (p, q): the numbers of input and output columns.
     fn shape(&self) -> (usize, usize);
-    /// Number of ensemble members (bootstrap models, groups of trees, posterior draws); 1 if there is only the mean
-    /// model.
+    /// Number of ensemble members, such as bootstrap models, groups of trees or posterior draws; 1 if there is only the
+    /// mean model.
     fn members(&self) -> usize;
-    /// Predicts the targets. `x`: p columns `[rows]`; `out`: q columns `[rows]`, overwritten for the rows of the
-    /// particles. Member numbers are taken modulo the number of members. The result of a row does not depend on the
-    /// other rows.
+    /// Predicts the targets. `x`: p input columns of length `rows`. `out`: q output columns, overwritten at the rows of
+    /// the particles. Member numbers are taken modulo the number of members. The prediction for a row does not depend
+    /// on other rows.
     fn predict(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]);
-    /// The model as bytes. [`super::model::decode`] restores it bit for bit.
+    /// Serialises the model. [`super::model::decode`] restores the model bit for bit.
     fn encode(&self) -> Vec<u8>;
-    /// The coefficients, if the model is linear.
+    /// The coefficients of the model if it is linear.
     fn coefficients(&self) -> Option<Coefficients> {
         None
     }
@@ -38,17 +38,18 @@ pub trait Regressor: Send + Sync + Debug {
     fn is_differentiable(&self) -> bool {
         false
     }
-    /// Vector-Jacobian product `out[k][r] = Σ_j cotangent[j][r] · ∂y_j/∂x_k` at row r of each particle, for its
-    /// ensemble member. `cotangent`: q columns; `out`: p columns, overwritten for the rows of the particles. Writes
-    /// nothing if the model is not differentiable.
+    /// Computes the vector-Jacobian product `out[k][r] = Σ_j cotangent[j][r] · ∂y_j/∂x_k` at every row r of a particle,
+    /// for the particle's ensemble member. `cotangent` has q columns. `out` has p columns and is overwritten at the
+    /// rows of the particles. Nothing is written if the model is not differentiable.
     fn vjp(&self, _x: &[&[f64]], _particles: &[Particle], _cotangent: &[Vec<f64>], _out: &mut [Vec<f64>]) {}
-    /// Aleatoric standard deviation of each target at each row, for the ensemble member of each particle. `out` as in
-    /// [`Regressor::predict`]. Returns `false` and writes nothing if the model is homoscedastic.
+    /// Computes the aleatoric standard deviation of each target at each row, for the ensemble member of each particle.
+    /// `out` has the same layout as in [`Regressor::predict`]. Returns `false` and writes nothing if the model is
+    /// homoscedastic.
     fn aleatoric(&self, _x: &[&[f64]], _particles: &[Particle], _out: &mut [Vec<f64>]) -> bool {
         false
     }
-    /// Epistemic standard deviation of each target at each of `rows` rows. The default is the standard deviation over
-    /// the ensemble members.
+    /// Computes the epistemic standard deviation of each target at each of the first `rows` rows. The default
+    /// implementation returns the standard deviation of the predictions over the ensemble members.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let members = self.members().max(1);
         let q = self.shape().1;
@@ -59,7 +60,7 @@ pub trait Regressor: Send + Sync + Debug {
             self.predict(x, &[Particle { member: Some(m), rows: 0..rows }], &mut predicted);
             for j in 0..q {
                 for r in 0..rows {
-                    // Deviations from the mean model avoid cancellation in the variance.
+                    // The variance is computed from deviations from the mean model to avoid numerical cancellation.
                     let d = predicted[j][r] - out[j][r];
                     sum[j][r] += d;
                     squares[j][r] += d * d;
@@ -74,11 +75,12 @@ pub trait Regressor: Send + Sync + Debug {
             }
         }
     }
-    /// A remark on the fit for the user, if there is one.
+    /// An optional remark for the user on how the model was fitted.
     fn note(&self) -> Option<String> {
         None
     }
-    /// Hyper-parameters from which a refit on other rows can start ([`Fit::hyper`]); empty if there are none.
+    /// Hyper-parameters that a refit on other rows can reuse ([`Fit::hyper`]); empty if the model has no
+    /// hyper-parameters.
     fn hyper(&self) -> Vec<f64> {
         Vec::new()
     }
@@ -93,21 +95,22 @@ pub struct Coefficients {
     pub weights: Vec<Vec<f64>>,
 }
 
-/// The data and the settings of a fit.
+/// The data and the settings for fitting a model.
 #[derive(Debug, Clone, Copy)]
 pub struct Fit<'a> {
     /// All transitions, in the layout of the model ([`super::layout::Layout::for_model`]).
     pub data: &'a Dataset,
-    /// Transitions of `data` to which the model is fitted.
+    /// Indices of the transitions in `data` to which the model is fitted.
     pub rows: &'a [usize],
     /// Blocks of transitions in order of time, for tuning hyper-parameters. Transitions outside `rows` are ignored.
     pub folds: &'a [Vec<usize>],
     pub options: &'a ModelSpec,
     pub seed: u64,
     pub compute: &'a Compute,
-    /// Whether this is a refit without a fold, which may be cheaper and less exact because only its errors are used.
+    /// Whether a cheaper and less exact fit is sufficient, as it is for a refit without a fold, of which only the
+    /// errors are used.
     pub draft: bool,
-    /// In a refit without a fold: [`Regressor::hyper`] of the model that was fitted on all training rows. Otherwise
-    /// empty.
+    /// Hyper-parameters of the model that was fitted on all training rows ([`Regressor::hyper`]), for a refit without a
+    /// fold. Empty for other fits.
     pub hyper: &'a [f64],
 }

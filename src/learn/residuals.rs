@@ -1,32 +1,35 @@
-//! Out-of-fold one-step errors, and the estimators of the noise process ([`super::noise_process::NoiseProcess`] defines the symbols).
+//! Out-of-fold one-step errors, and the estimators for the noise process. The symbols are defined in
+//! [`super::noise_process`].
 
 use super::map::StepMap;
 use super::starts::{Start, one_step_errors};
 use crate::stats::{mean_and_population_sd, quantile_type_5};
 use crate::trajectory::Trajectory;
 
-/// Minimum number of innovations for estimating their distribution; fewer are assumed normal (guess).
+/// Minimum number of innovations for estimating their distribution (not tuned). If there are fewer innovations, a
+/// normal distribution is assumed.
 const MIN_FOR_SHAPE: usize = 200;
-/// Number of quantiles of a shape. More would resolve the tails that [`clip`] removes.
+/// Number of quantiles that describe the distribution of an innovation. More quantiles would resolve only the tails
+/// that [`clip`] removes.
 const QUANTILES: usize = 512;
-/// A smaller standard deviation of whitened innovations is a rounding error.
+/// A standard deviation of whitened innovations below this value is only rounding error.
 const ROUNDING: f64 = 1e-6;
-/// Share of the errors that [`clip`] limits at each end (guess).
+/// Share of the errors that [`clip`] limits at each end of their distribution (not tuned).
 const CLIPPED: f64 = 0.001;
-/// Minimum and maximum of the lag-1 correlation of a state's error (guess).
+/// Minimum and maximum of the lag-1 correlation φ of a state's one-step error (not tuned).
 const LAG_ONE: (f64, f64) = (-0.5, 0.98);
 
-/// One-step errors, measured − predicted, in one block of time.
+/// One-step errors (measured − predicted) in one block of time.
 #[derive(Debug, Clone, Default)]
 pub struct Residuals {
-    /// Rows of the log, ascending.
+    /// Rows of the log at which the errors were measured, ascending.
     pub rows: Vec<usize>,
     /// `[targets][rows]`.
     pub errors: Vec<Vec<f64>>,
 }
 
 impl Residuals {
-    /// Measures the one-step errors of `map` at `starts`.
+    /// Computes the one-step errors of `map` at the rows of `starts`.
     pub fn measure(map: &StepMap, log: &Trajectory, starts: &[Start]) -> Self {
         if starts.is_empty() {
             return Self { rows: Vec::new(), errors: vec![Vec::new(); map.layout.targets.len()] };
@@ -34,14 +37,14 @@ impl Residuals {
         Self { rows: starts.iter().map(|s| s.row).collect(), errors: one_step_errors(map, log, starts, 0) }
     }
 
-    /// Indices (i, i + 1) of errors one step apart.
+    /// Pairs of indices (i, i + 1) of errors that are one time step apart.
     fn neighbours(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         self.rows.windows(2).enumerate().filter(|(_, w)| w[1] == w[0] + 1).map(|(i, _)| (i, i + 1))
     }
 }
 
-/// Limits the errors of each target to the range from their 0.1 % to their 99.9 % quantile, so that a trip or a
-/// start-up does not change the noise of normal operation.
+/// Limits the errors of each target to the range between their 0.1 % and 99.9 % quantiles, so that a trip or a start-up
+/// does not affect the noise of normal operation.
 pub(super) fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
     let mut clipped = residuals.to_vec();
     for i in 0..targets {
@@ -59,7 +62,7 @@ pub(super) fn clip(residuals: &[Residuals], targets: usize) -> Vec<Residuals> {
     clipped
 }
 
-/// ρ at lag `lag`: autocorrelation about zero of the errors of target `i`.
+/// Autocorrelation ρ about zero of the errors of target `i`, at lag `lag`.
 fn correlation(residuals: &[Residuals], i: usize, lag: usize) -> f64 {
     let (mut cross, mut square) = (0.0, 0.0);
     for block in residuals {
@@ -75,21 +78,22 @@ fn correlation(residuals: &[Residuals], i: usize, lag: usize) -> f64 {
     if square > 0.0 { cross / square } else { 0.0 }
 }
 
-/// φ of target `i` as the lag-1 correlation of its errors.
+/// Estimates φ of target `i` as the lag-1 correlation of its errors.
 pub(super) fn phi_by_lag_one(residuals: &[Residuals], i: usize) -> f64 {
     correlation(residuals, i, 1).clamp(LAG_ONE.0, LAG_ONE.1)
 }
 
-/// The φ of target `i` that forecasts the errors best over the horizon: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h) for 0 ≤ φ < 1. For
-/// an AR(1) process this is its φ. For white noise plus a slow offset it is close to the φ of the offset.
+/// Estimates φ of target `i` as the value that forecasts the errors best over the horizon: argmin Σ_h (φ²ʰ − 2 φʰ ρ_h)
+/// for 0 ≤ φ < 1. If the errors are an AR(1) process, the estimate is the coefficient of that process. If the errors
+/// are white noise plus a slowly varying offset, the estimate is close to the coefficient of the offset.
 pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
-    // At most 48 lags, because more lags of a long horizon would change little.
+    // At most 48 lags are used, because for a long horizon more lags would hardly change the result.
     let stride = horizon.div_ceil(48);
     let lags: Vec<(i32, f64)> =
         (1..=horizon).step_by(stride).map(|h| (h as i32, correlation(residuals, i, h))).collect();
     let loss = |phi: f64| lags.iter().map(|(h, rho)| phi.powi(2 * h) - 2.0 * phi.powi(*h) * rho).sum::<f64>();
     let mut best = (f64::INFINITY, 0.0);
-    // The grid is finer near one, where a small difference has a large effect over many steps.
+    // The grid of φ is finer near one, where a small difference has a large effect over many steps.
     for j in 0..=400 {
         let phi = (1.0 - (1.0 - f64::from(j) / 400.0).powi(2)).min(0.999);
         let l = loss(phi);
@@ -100,11 +104,11 @@ pub(super) fn phi_by_horizon(residuals: &[Residuals], i: usize, horizon: usize) 
     best.1
 }
 
-/// ω of target `i`: root mean square of the mean errors over periods of a fifth of a fold, but at least two horizons; 0
-/// if there are fewer than four periods.
+/// Estimates ω of target `i` as the root mean square of the mean errors over periods. A period is a fifth of a fold,
+/// but at least two horizons. The estimate is 0 if there are fewer than four periods.
 ///
-/// The part that the AR(1) process explains is not subtracted. The inflation corrects for it, and overestimating the
-/// uncertainty of a long run is safer than underestimating it.
+/// The part of ω that the AR(1) process already explains is not subtracted, because the inflation of the noise corrects
+/// for that part. Overestimating the uncertainty of a long run is also safer than underestimating it.
 pub(super) fn offset_sd(residuals: &[Residuals], i: usize, horizon: usize) -> f64 {
     let (mut squares, mut count) = (0.0, 0.0);
     for block in residuals {
@@ -130,7 +134,7 @@ pub(super) fn innovations(residuals: &[Residuals], phi: &[f64]) -> Vec<Vec<f64>>
     all.filter(|innovation| innovation.iter().all(|e| e.is_finite())).collect()
 }
 
-/// Σ: covariance of the innovations about zero, `[targets][targets]`.
+/// Covariance Σ of the innovations about zero: `[targets][targets]`.
 pub(super) fn covariance(innovations: &[Vec<f64>], targets: usize) -> Vec<Vec<f64>> {
     let scale = 1.0 / innovations.len().max(1) as f64;
     let element = |i: usize, j: usize| scale * innovations.iter().map(|e| e[i] * e[j]).sum::<f64>();
@@ -138,10 +142,12 @@ pub(super) fn covariance(innovations: &[Vec<f64>], targets: usize) -> Vec<Vec<f6
     (0..targets).map(|i| (0..targets).map(|j| lower[i.max(j)][i.min(j)]).collect()).collect()
 }
 
-/// Quantiles of each component of ε = L⁻¹ η, scaled to mean zero and unit variance: `[targets][quantiles]`. Empty,
-/// which stands for the normal distribution, if there are too few innovations or they do not vary.
+/// Quantiles of each component of ε = L⁻¹ η, scaled to zero mean and unit variance: `[targets][quantiles]`. The list of
+/// quantiles of a target is empty, which means a normal distribution, if there are too few innovations or if they do
+/// not vary.
 ///
-/// Errors of a good model often have heavy tails, which a normal distribution would not reproduce in the KPIs.
+/// The errors of a good model often have heavy tails. A normal distribution would not reproduce the effect of these
+/// tails on the KPIs.
 pub(super) fn shapes(innovations: &[Vec<f64>], factor: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut white: Vec<Vec<f64>> = vec![Vec::with_capacity(innovations.len()); factor.len()];
     for innovation in innovations {
@@ -169,8 +175,8 @@ fn shape(mut z: Vec<f64>) -> Vec<f64> {
     quantiles
 }
 
-/// L: lower-triangular Cholesky factor of a covariance. A column becomes zero if its pivot is a rounding error, as for
-/// a target that is a linear function of others.
+/// Lower-triangular Cholesky factor L of a covariance matrix. A column is set to zero if its pivot is only rounding
+/// error, which happens for a target that is a linear function of other targets.
 pub(super) fn cholesky(covariance: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let q = covariance.len();
     let mut l = vec![vec![0.0; q]; q];
@@ -208,8 +214,8 @@ mod tests {
 
     #[test]
     fn a_shape_has_the_quantiles_of_the_whitened_innovations() {
-        // The first target has many small and a few large errors. The second is half the first plus normal noise. The
-        // third does not vary.
+        // The first target has many small and a few large errors. The error of the second target is half that of the
+        // first plus normal noise. The error of the third target does not vary.
         let key = Key::new(3);
         let rare = |i: u64| if key.fold(0).uniform(i) < 0.04 { 5.0 } else { 0.2 };
         let draw = |i: u64| {
@@ -224,11 +230,11 @@ mod tests {
             let (mean, square) = (shape.iter().sum::<f64>() / n, shape.iter().map(|v| v * v).sum::<f64>() / n);
             assert!(mean.abs() < 1e-12 && (square - 1.0).abs() < 1e-12, "{mean} {square}");
         }
-        // Half of a normal sample lies within 0.674 standard deviations.
+        // Half of a normal distribution lies within 0.674 standard deviations of the mean.
         let half = |s: &[f64]| 0.5 * (quantile_type_5(s, 0.75) - quantile_type_5(s, 0.25));
         assert!((half(&shapes[1]) - 0.674).abs() < 0.04, "{}", half(&shapes[1]));
         assert!(half(&shapes[0]) < 0.2, "{}", half(&shapes[0]));
-        assert!(shapes[2].is_empty(), "a target that does not vary has no shape");
+        assert!(shapes[2].is_empty(), "a target whose errors do not vary has no quantiles");
         assert!(shape((0..MIN_FOR_SHAPE - 1).map(|i| i as f64).collect()).is_empty(), "too few");
         assert!(shape(vec![0.1 + 0.2; MIN_FOR_SHAPE]).is_empty(), "constant");
     }

@@ -9,39 +9,42 @@ use crate::schema::{Bounds, Role};
 use crate::stats::{mean_and_population_sd, quantile_right_inverse, quantile_type_7};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Maximum number of ensemble members for which responses are computed (guess).
+/// Maximum number of ensemble members for which step responses are computed (not tuned).
 const MEMBERS: usize = 30;
-/// Maximum number of stored points of a response (guess).
+/// Maximum number of stored points per step response (not tuned).
 const POINTS: usize = 240;
-/// A state is at rest if its change per step is at most this share of its standard deviation (guess).
+/// A state is at rest if its change per step is at most this fraction of its standard deviation (not tuned).
 const AT_REST: f64 = 1e-4;
-/// A state further than this many standard deviations from its mean is outside the training data (guess).
+/// A state that is more than this many standard deviations from its mean is outside the training data (not tuned).
 const OUTSIDE: f64 = 4.0;
-/// A response has settled if its last values differ by at most this share of its largest value (guess).
+/// A step response has settled if its last values differ from the final one by at most this fraction of its largest
+/// value (not tuned).
 const SETTLED: f64 = 5e-3;
 
-/// Response of one signal to a step of one control. The plant starts at rest at the training means, and all other
-/// inputs are constant.
+/// Response of one signal to a step change of one control. The plant starts at rest at the training means, and all
+/// other inputs are constant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     /// Columns of the schema.
     pub control: usize,
     pub signal: usize,
-    /// Size of the step, in the control's unit. Negative if only a step down stays within the training data.
+    /// Size of the step change, in the unit of the control. The step is negative if only a downward step stays within
+    /// the training data.
     pub step: f64,
-    /// Number of time steps since the step of the control: `[points]`. At `k`, a state is x(k) and an output is y(k).
+    /// Number of time steps since the step change of the control: `[points]`. After k time steps, a state is x(k) and
+    /// an output is y(k).
     pub at: Vec<usize>,
-    /// Change per unit of the control: that of the mean model, and the 10th and 90th percentile over the ensemble
-    /// members: `[points]`.
+    /// Change of the signal per unit of the control: `[points]`. The fields contain the response of the mean model, and
+    /// the 10th and 90th percentiles over the ensemble members.
     pub mean: Vec<f64>,
     pub low: Vec<f64>,
     pub high: Vec<f64>,
-    /// Steady-state gain of the mean model: the last value.
+    /// Steady-state gain of the mean model, which is the last value of its response.
     pub gain: f64,
-    /// 5th and 95th percentile of the gain over the ensemble members.
+    /// 5th and 95th percentiles of the steady-state gain over the ensemble members.
     pub gain_low: f64,
     pub gain_high: f64,
-    /// Whether the response had settled when the run ended. The response of an integrating plant never settles.
+    /// Whether the response had settled by the end of the run. The response of an integrating plant never settles.
     pub settled: bool,
 }
 
@@ -55,7 +58,8 @@ pub struct SignalMoments {
 }
 
 impl SignalMoments {
-    /// Statistics of the finite values of `signal` in `rows`; zero if there are none.
+    /// Computes the statistics of the finite values of `signal` in `rows`. All statistics are zero if there are no
+    /// finite values.
     pub fn estimate(log: &Trajectory, signal: usize, rows: &[std::ops::Range<usize>]) -> Self {
         let column = &log.columns[signal];
         let mut values: Vec<f64> =
@@ -69,17 +73,18 @@ impl SignalMoments {
         Self { mean, sd, central_range: Bounds { low: at(0.01), high: at(0.99) } }
     }
 
-    /// Whether the signal varies by more than rounding errors.
+    /// Whether the variation of the signal is larger than rounding error.
     pub fn varies(&self) -> bool {
         self.sd > 1e-9 * self.mean.abs().max(1e-9)
     }
 }
 
-/// Responses of every scored signal to every control that moved in the training rows.
+/// Computes the step responses of every scored signal to every control that moved in the training rows.
 ///
-/// The model is first simulated at the training means until it is at rest. Then the control moves up by one standard
-/// deviation, or by less or down if that would leave its 1–99 % range. The response is the difference from a run
-/// without the step. The run ends when the response has settled, after at least three and at most twelve horizons.
+/// The model is first simulated at the training means until it is at rest. Then each control is raised by one standard
+/// deviation in a separate run. The step is smaller, or downwards, if the control would otherwise leave the range
+/// between its 1st and 99th percentiles. The response is the difference from a run without the step. The run ends when
+/// the response has settled, after at least three and at most twelve horizons.
 pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], horizon: usize) -> Vec<Response> {
     let steps: Vec<(usize, f64)> = map
         .schema
@@ -93,8 +98,8 @@ pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], hor
     }
     let members = map.regressor.members().max(1);
     let members = if members > 1 { members.min(MEMBERS) } else { 0 };
-    // Block 0 is the mean model, and each other block is a member. A block has one row without a step and one row per
-    // control.
+    // The rows form blocks. Block 0 belongs to the mean model, and every other block belongs to one ensemble member.
+    // Each block has one row without a step and one row with a step of each control.
     let width = steps.len() + 1;
     let blocks = members + 1;
     let particles: Vec<Particle> =
@@ -136,18 +141,19 @@ pub fn responses(map: &StepMap, log: &Trajectory, moments: &[SignalMoments], hor
     found
 }
 
-/// At most one standard deviation, up or down, within the 1–99 % range; `None` if the control does not vary.
+/// Step of at most one standard deviation, up or down, that stays between the 1st and 99th percentiles of the control;
+/// `None` if the control does not vary.
 fn step_size(m: &SignalMoments) -> Option<f64> {
     if !m.varies() {
         return None;
     }
     let (up, down) = (m.central_range.high - m.mean, m.mean - m.central_range.low);
     let step = if up >= m.sd || up >= down { m.sd.min(up) } else { -m.sd.min(down) };
-    // The 1–99 % range of a control that rarely moves has width zero, so the step is one standard deviation.
+    // For a control that rarely moves, the 1st and 99th percentiles are equal, so the step is one standard deviation.
     Some(if step.abs() > 1e-3 * m.sd { step } else { m.sd })
 }
 
-/// A batch of runs at constant inputs.
+/// A batch of simulations with constant inputs.
 struct ConstantInputRun<'a> {
     map: &'a StepMap,
     inputs: Vec<(usize, f64)>,
@@ -178,7 +184,7 @@ impl<'a> ConstantInputRun<'a> {
         Self { map, inputs, window, particles, scratch: StepScratch::default() }
     }
 
-    /// Simulates one step with mean inputs plus `change(signal, row)`.
+    /// Simulates one step. Each input is its training mean plus `change(signal, row)`.
     fn step(&mut self, change: impl Fn(usize, usize) -> f64) {
         for &(signal, value) in &self.inputs {
             for (row, v) in self.window.column_mut(signal, 0).iter_mut().enumerate() {
@@ -189,9 +195,9 @@ impl<'a> ConstantInputRun<'a> {
         self.map.step(&mut self.window, &self.particles, None, &mut self.scratch);
     }
 
-    /// Simulates at most `limit` steps, until every state is at rest. Stops before a state leaves the training data, as
-    /// an integrator does if its mean inputs do not balance. Any remaining drift cancels, because a response is the
-    /// difference between two runs.
+    /// Simulates until every state is at rest, for at most `limit` steps. Stops before a state leaves the range of the
+    /// training data, which can happen for an integrating state because the mean inputs need not balance. The remaining
+    /// drift cancels, because a response is the difference between two runs.
     fn settle(&mut self, signals: &[usize], moments: &[SignalMoments], limit: usize) {
         let states: Vec<usize> =
             signals.iter().copied().filter(|&s| self.map.schema.signals[s].role == Role::State).collect();
@@ -218,7 +224,7 @@ impl<'a> ConstantInputRun<'a> {
     }
 }
 
-/// Whether the last `span` values differ from the final one by at most 0.5 % of the largest.
+/// Whether the last `span` values of `path` differ from the final value by at most 0.5 % of the largest value.
 fn settled(path: &[f64], span: usize) -> bool {
     let Some(last) = path.last() else { return false };
     let largest = path.iter().fold(0.0, |m: f64, v| m.max(v.abs()));

@@ -1,9 +1,9 @@
-//! Open-loop runs over a log: from each of many start rows, the model predicts several steps ahead from its own
-//! predictions and the logged controls and disturbances.
+//! Open-loop runs over a log. From each of many start rows, the model predicts several steps ahead, using its own
+//! predictions of the states and the logged controls and disturbances.
 //!
 //! The prediction at horizon `h` from start row `s` is x(s + h) for a state and y(s + h − 1) for an output, because a
-//! step from row t gives y(t) and x(t + 1). The persistence forecast is the last value known at the start: x(s) or y(s
-//! − 1).
+//! step from row t gives y(t) and x(t + 1). The persistence forecast is the last value that is known at the start, x(s)
+//! or y(s − 1).
 
 use super::map::{StepMap, StepScratch};
 use super::noise_process::NoiseProcess;
@@ -12,30 +12,31 @@ use super::starts::{Start, one_step_errors, scored_signals, window_at, write_inp
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory};
 
-/// Predictions of open-loop runs, and the measurements at the same rows.
+/// Predictions of open-loop runs, and the corresponding measurements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rollouts {
-    /// Schema column of each scored signal: the targets, then the measured states with a known equation.
+    /// Schema columns of the scored signals: the targets, followed by the measured states with a known equation.
     pub signals: Vec<usize>,
     /// Number of steps.
     pub horizon: usize,
     pub starts: Vec<Start>,
-    /// `[signals][horizon * starts]`, horizon-major; NaN beyond a start's reach.
+    /// Predictions, in horizon-major order: `[signals][horizon * starts]`; NaN for steps beyond the reach of a start.
     pub predicted: Vec<Vec<f64>>,
-    /// Measurements, in the shape of `predicted`; NaN if there is no measurement.
+    /// Measurements, in the same shape as `predicted`; NaN if there is no measurement.
     pub measured: Vec<Vec<f64>>,
-    /// The model's own one-step standard deviation, in the shape of `predicted`: epistemic, plus aleatoric for
-    /// heteroscedastic models. It is evaluated at the first step of each band of horizons, and its value is the root
-    /// mean square of the evaluations so far. Zero for signals that are not targets and for models without an ensemble.
+    /// One-step standard deviation according to the model, in the same shape as `predicted`. The standard deviation is
+    /// epistemic, combined with the aleatoric one for heteroscedastic models. The model is evaluated at the first step
+    /// of each band of horizons, and each entry is the root mean square of all evaluations up to that horizon. Entries
+    /// are zero for signals that are not targets and for models without an ensemble.
     pub model_sd: Vec<Vec<f64>>,
-    /// Last values known at the starts: `[signals][starts]`.
+    /// Last known value of each signal at each start: `[signals][starts]`.
     pub last: Vec<Vec<f64>>,
 }
 
-/// A prediction and its measurement.
+/// A prediction of a signal and the corresponding measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ForecastPair {
-    /// Number of the start.
+    /// Index of the start from which the prediction was made.
     pub start: usize,
     pub predicted: f64,
     pub measured: f64,
@@ -50,8 +51,8 @@ impl ForecastPair {
     }
 }
 
-/// Runs `map` open loop from every start over `horizon` steps. With `noise`, the decaying last one-step error before
-/// each start is added, as in a forecast.
+/// Runs `map` open loop from every start over `horizon` steps. If `noise` is given, the last one-step error before the
+/// start is added to every step and decays along the run, as in a forecast.
 pub fn rollouts(
     map: &StepMap,
     log: &Trajectory,
@@ -134,7 +135,8 @@ pub fn rollouts(
     Rollouts { signals, horizon, starts, predicted, measured, model_sd, last }
 }
 
-/// Bounds of predictions, ten ranges beyond the measured values, so that diverged runs score badly without overflow.
+/// Bounds on the predictions, ten times the width of the measured range beyond that range on either side. A diverged
+/// run therefore gets a poor score but does not overflow.
 fn clamp_bounds(column: &[f64]) -> (f64, f64) {
     let finite = column.iter().filter(|v| v.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
@@ -161,7 +163,7 @@ impl Rollouts {
         other
     }
 
-    /// A constant forecast from the same starts, with one value per signal.
+    /// A constant forecast from the same starts. `values` contains one value per signal.
     #[must_use]
     pub fn constant(&self, values: &[f64]) -> Self {
         let mut other = self.without_model_sd();
@@ -176,12 +178,13 @@ impl Rollouts {
         Self { model_sd, ..self.clone() }
     }
 
-    /// The pairs of signal number `k` at horizon `h` (1-based) in which both values are known.
+    /// The pairs of prediction and measurement for signal number `k` at horizon `h` (1-based). Pairs with a missing
+    /// value are skipped.
     pub fn pairs(&self, k: usize, h: usize) -> impl Iterator<Item = ForecastPair> + '_ {
         (0..self.starts.len()).filter_map(move |start| self.pair(k, h, start))
     }
 
-    /// The pair of start number `start`; `None` unless both values are known.
+    /// The pair of prediction and measurement for start number `start`; `None` if one of them is missing.
     pub fn pair(&self, k: usize, h: usize, start: usize) -> Option<ForecastPair> {
         let at = (h - 1) * self.starts.len() + start;
         let [predicted, measured, model_sd] =
@@ -189,8 +192,8 @@ impl Rollouts {
         (predicted.is_finite() && measured.is_finite()).then_some(ForecastPair { start, predicted, measured, model_sd })
     }
 
-    /// Mean squared errors of `self` and `other` for signal number `k` at horizon `h`, over the starts that both
-    /// predict.
+    /// Mean squared errors of `self` and `other` for signal number `k` at horizon `h`, over the starts for which both
+    /// have a prediction.
     pub fn paired_mse(&self, other: &Self, k: usize, h: usize) -> (f64, f64) {
         let n = self.starts.len();
         let (mut a, mut b, mut count) = (0.0, 0.0, 0.0);

@@ -1,17 +1,18 @@
 //! Scores of multi-step open-loop forecasts on the hold-out.
 //!
-//! The hold-out is the newest part of the log (`model.holdout`), separated from the training rows by a gap of the lags
-//! plus one horizon. The model runs open loop from many start rows in the hold-out: its inputs are the logged controls
-//! and disturbances, and its own predictions of the states. The skill at horizon h is
+//! The hold-out is the newest part of the log (`model.holdout`). A gap of the lags plus one horizon separates the
+//! hold-out from the training rows. The model runs open loop from many start rows in the hold-out. The inputs of the
+//! model are the logged controls and disturbances, and its own predictions of the states. The skill at horizon h is
+//! defined as follows:
 //!
 //! ```text
 //! 1 − Σ_s (ŷ_s(h) − y_s(h))² / Σ_s (b_s(h) − y_s(h))²
 //! ```
 //!
-//! over the starts s, with the model's prediction ŷ, the measurement y and the baseline b: persistence (the last value
-//! known at the start), the linear model, or the training mean. The skill is 1 for a perfect model and 0 for a model
-//! that is only as good as the baseline. The CRPS and the coverage use the calibrated distribution with the widths that
-//! were tracked up to the time of the forecast.
+//! The sums are over the starts s. ŷ is the prediction of the model, y is the measurement, and b is the forecast of a
+//! baseline: persistence (the last value known at the start), the linear model, or the training mean. The skill is 1
+//! for a perfect model and 0 for a model that is only as good as the baseline. The CRPS and the coverage use the
+//! calibrated distribution with the interval widths that were tracked up to the time of the forecast.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +23,10 @@ use super::tracking::TrackedWidths;
 
 /// Levels of the central intervals whose coverage is reported.
 pub const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
-/// Index in [`LEVELS`] of the interval whose coverage is checked (CAL-1).
+/// Index in [`LEVELS`] of the 90 % interval, whose coverage is checked (CAL-1).
 pub(super) const INTERVAL_90: usize = 2;
 
-/// Scores of one model for one signal at one horizon, in the signal's unit.
+/// Scores of one model for one signal at one horizon, in the unit of the signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScoreRow {
     pub model: String,
@@ -36,47 +37,48 @@ pub struct ScoreRow {
     /// Number of forecasts that were scored.
     pub n: usize,
     pub rmse: f64,
-    /// Mean of predicted − measured.
+    /// Mean error, predicted − measured.
     pub bias: f64,
-    /// 1 − MSE / MSE of persistence.
+    /// Skill relative to persistence: 1 − MSE / MSE of persistence.
     pub skill: f64,
-    /// 1 − MSE / MSE of the linear model.
+    /// Skill relative to the linear model: 1 − MSE / MSE of the linear model.
     pub skill_linear: f64,
-    /// 1 − MSE / MSE of the training mean.
+    /// Skill relative to the training mean: 1 − MSE / MSE of the training mean.
     pub skill_mean: f64,
     /// Continuous ranked probability score.
     pub crps: f64,
     /// Coverage of the intervals at [`LEVELS`] with tracked widths ([`super::tracking::Tracking`]).
     pub coverage: [f64; 4],
-    /// Coverage of the same intervals with the calibrated widths.
+    /// Coverage of the intervals at [`LEVELS`] with the calibrated widths, without tracking.
     pub coverage_fixed: [f64; 4],
-    /// Effective number of independent forecasts for the coverage of the 90 % interval
+    /// Effective number of independent forecasts from which the coverage of the 90 % interval was estimated
     /// ([`coverage::effective_sample_size`]).
     pub independent: f64,
-    /// Expected coverage of the intervals ([`Calibration::expected_coverage`]).
+    /// Expected coverage of the intervals at [`LEVELS`] ([`Calibration::expected_coverage`]).
     pub expected: [f64; 4],
-    /// Share of the measurements in each tenth of the forecast distribution: the histogram of the probability integral
-    /// transform.
+    /// Histogram of the probability integral transform: the share of the measurements in each tenth of the forecast
+    /// distribution.
     pub pit: [f64; 10],
 }
 
 impl ScoreRow {
-    /// Acceptable coverages of the intervals at [`LEVELS`].
+    /// Minimum and maximum acceptable coverage of the intervals at [`LEVELS`].
     pub fn acceptable_coverage(&self) -> [(f64, f64); 4] {
         self.expected.map(|share| coverage::acceptable(share, self.independent))
     }
 }
 
-/// Forecasts by the baselines, from the same starts as those of the models.
+/// Forecasts of the baselines, from the same starts as the forecasts of the models.
 #[derive(Debug, Clone)]
 pub struct Baselines {
     pub persistence: Rollouts,
     pub linear: Rollouts,
-    /// The training mean.
+    /// Constant forecast of the training mean.
     pub mean: Rollouts,
 }
 
-/// Scores of every signal and horizon. `widths`: factors on the calibrated widths at the time of each forecast.
+/// Scores a model for every signal and horizon. `widths`: factors on the calibrated interval widths at the time of each
+/// forecast.
 pub fn score(
     model: &str,
     run: &Rollouts,
@@ -99,7 +101,7 @@ pub fn score(
                 let local = calibration.local_width(k, h, pair.model_sd);
                 let width = local * widths.at(k, h, pair.start);
                 crps += calibration.crps(k, h, width, error);
-                // Scaling the error is the same as scaling the interval.
+                // Dividing the error by the width is equivalent to scaling the interval.
                 let scaled = error / width;
                 for (i, (low, high)) in intervals.into_iter().enumerate() {
                     inside[i] += f64::from(u8::from((low..=high).contains(&scaled)));
@@ -128,8 +130,8 @@ pub fn score(
                 crps: crps / count,
                 coverage: inside.map(|c| c / count),
                 coverage_fixed: fixed.map(|c| c / count),
-                // If all forecasts are covered, or none, their autocorrelation is undefined. Use that of the absolute
-                // errors.
+                // If all measurements are covered, or none of them, the autocorrelation of the coverage is undefined.
+                // The autocorrelation of the absolute errors is then used instead.
                 independent: effective_sample_size(&covered).or_else(|| effective_sample_size(&sizes)).unwrap_or(count),
                 expected: LEVELS.map(|level| calibration.expected_coverage(k, h, level)),
                 pit: pit.map(|c| c / count),
@@ -139,7 +141,7 @@ pub fn score(
     rows
 }
 
-/// 1 − MSE / reference MSE; zero if both are zero.
+/// Skill, 1 − MSE / reference MSE. The skill is zero if both errors are zero.
 pub fn skill((mse, reference): (f64, f64)) -> f64 {
     if mse <= 0.0 && reference <= 0.0 { 0.0 } else { 1.0 - mse / reference.max(f64::MIN_POSITIVE) }
 }

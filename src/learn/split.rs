@@ -1,11 +1,11 @@
-//! Splits the rows of a log in order of time: training folds and a hold-out.
+//! Splits the rows of a log in order of time into training folds and a hold-out.
 //!
 //! ```text
 //! | fold 1 | gap | fold 2 | gap | … | fold 5 | gap | hold-out |
 //! ```
 //!
-//! A gap has the length of the lags plus one horizon, so that no forecast in one part uses or predicts a row of
-//! another.
+//! A gap is as long as the lags plus one horizon, so that a forecast in one part never uses or predicts a row of
+//! another part.
 
 use std::ops::Range;
 
@@ -13,14 +13,14 @@ use crate::config::{ModelSpec, TimeSpan};
 use crate::error::{Error, Result, plural};
 use crate::trajectory::Trajectory;
 
-/// Number of training folds, for out-of-fold residuals and for tuning hyper-parameters (guess).
+/// Number of training folds, which are used for out-of-fold residuals and for tuning hyper-parameters (not tuned).
 pub const FOLDS: usize = 5;
 
 /// A time-ordered split. Each part is a list of ranges of grid rows, oldest first, each within one segment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {
     pub train: Vec<Range<usize>>,
-    /// Consecutive blocks of `train`. The gaps between them are part of `train`, but of no fold.
+    /// Consecutive blocks of `train`. The gaps between the folds belong to `train`, but not to any fold.
     pub folds: Vec<Vec<Range<usize>>>,
     /// The newest rows.
     pub holdout: Vec<Range<usize>>,
@@ -29,8 +29,8 @@ pub struct Split {
 }
 
 impl Split {
-    /// Splits the segments of `log` into a hold-out of the newest rows, of length `spec.holdout`, a gap, and [`FOLDS`]
-    /// folds of the remaining rows.
+    /// Splits the segments of `log` into folds and a hold-out. The newest rows form the hold-out of length
+    /// `spec.holdout`, which is preceded by a gap. The remaining rows are divided into [`FOLDS`] folds.
     ///
     /// # Errors
     /// [`Error::Data`] if a part would be shorter than one forecast.
@@ -41,7 +41,7 @@ impl Split {
         let gap = spec.lags.value.max(1) + horizon;
         if holdout < gap {
             return Err(Error::Data(format!(
-                "the hold-out of {} ({}) is shorter than one forecast, which needs {} before its start and a horizon of {} \
+                "the hold-out of {} ({}) is shorter than one forecast, which needs {} of history and a horizon of {} \
                  ({}). Make `model.holdout` longer or `model.horizon` shorter in twin.toml",
                 spec.holdout.value,
                 plural(holdout, "row", "rows"),
@@ -54,9 +54,10 @@ impl Split {
         let needed = blocks + gap + holdout;
         if rows < needed {
             return Err(Error::Data(format!(
-                "the log is too short to fit and test a model: it has {} of {step} ({}) in {}, but {} needed ({}): {holdout} \
-                 for the hold-out of {}, {blocks} for {FOLDS} training blocks with at least one forecast of {} each, and a gap \
-                 of {gap}. Add older log files, or make `model.holdout` or `model.horizon` shorter in twin.toml",
+                "the log is too short to fit and test a model: it has {} of {step} ({}) in {}, but {} needed ({}): \
+                 {holdout} for the hold-out of {}, {blocks} for {FOLDS} training blocks with at least one forecast of \
+                 {} each, and a gap of {gap}. Add older log files, or make `model.holdout` or `model.horizon` shorter \
+                 in twin.toml",
                 plural(rows, "row", "rows"),
                 duration(rows, step),
                 plural(log.segments.len(), "segment", "segments"),
@@ -81,7 +82,7 @@ impl Split {
     }
 }
 
-/// The first `rows` rows of `ranges`, and the rest.
+/// Splits `ranges` into the first `rows` rows and the remaining rows.
 fn split_at(ranges: &[Range<usize>], rows: usize) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
     let (mut head, mut tail) = (Vec::new(), Vec::new());
     let mut left = rows;
@@ -94,12 +95,12 @@ fn split_at(ranges: &[Range<usize>], rows: usize) -> (Vec<Range<usize>>, Vec<Ran
     (head, tail)
 }
 
-/// The part of `ranges` before grid row `end`.
+/// Returns the part of `ranges` before grid row `end`.
 fn before_row(ranges: &[Range<usize>], end: usize) -> Vec<Range<usize>> {
     ranges.iter().map(|s| s.start..s.end.min(end)).filter(|s| !s.is_empty()).collect()
 }
 
-/// The duration of a number of rows as text; in whole days from two days on.
+/// The duration of a number of rows as text. Durations of two days or more are given in whole days.
 fn duration(rows: usize, step: TimeSpan) -> String {
     let ms = step.ms().saturating_mul(rows as i64);
     let days = ms as f64 / 86_400_000.0;

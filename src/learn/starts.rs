@@ -1,4 +1,4 @@
-//! Start rows of open-loop runs, and the windows and inputs of a batch of such runs.
+//! Selects the start rows of open-loop runs, and prepares the windows and inputs for a batch of such runs.
 
 use std::ops::Range;
 
@@ -8,27 +8,28 @@ use super::regressor::Particle;
 use crate::schema::Role;
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// If fewer starts than this reach the full horizon, shorter runs are used too (guess).
+/// If fewer starts than this reach the full horizon, shorter runs are used as well (not tuned).
 const FEW_STARTS: usize = 30;
 
 /// A row of the log from which an open-loop run starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
     pub row: usize,
-    /// First row of its segment.
+    /// First row of the segment that contains the start.
     pub first: usize,
-    /// Number of steps, at most the horizon, until the segment, the block or the known inputs end.
+    /// Number of steps until the end of the segment, of the block or of the known inputs, but at most the horizon.
     pub reach: usize,
 }
 
-/// The signals whose values must be known in an open-loop run.
+/// The signals whose values must be known for an open-loop run.
 #[derive(Debug, Clone)]
 struct RequiredSignals {
-    /// Before the start row: every signal that the map reads.
+    /// Signals that must be known before the start row: every signal that the map reads.
     past: Vec<usize>,
-    /// At the start row: the same signals without outputs and derived signals.
+    /// Signals that must be known at the start row: every signal that the map reads, except outputs and derived
+    /// signals.
     present: Vec<usize>,
-    /// From the start row on: controls, disturbances and set-points.
+    /// Signals that must be known from the start row on: controls, disturbances and set-points.
     future: Vec<usize>,
 }
 
@@ -60,7 +61,8 @@ fn is_exogenous(role: Role) -> bool {
     matches!(role, Role::Control | Role::Disturbance | Role::Setpoint)
 }
 
-/// Columns of the signals to score: the targets in their order, then the logged states with a known equation.
+/// Schema columns of the signals to score: the targets in their order, followed by the logged states with a known
+/// equation.
 pub fn scored_signals(map: &StepMap, log: &Trajectory) -> Vec<usize> {
     let mut signals: Vec<usize> = map.layout.targets.iter().map(|t| t.signal()).collect();
     for state in map.equations.next.iter().map(|n| n.signal) {
@@ -71,10 +73,10 @@ pub fn scored_signals(map: &StepMap, log: &Trajectory) -> Vec<usize> {
     signals
 }
 
-/// At most `limit` rows of `blocks`, evenly spaced, from which `map` can run open loop in `log`.
+/// Selects at most `limit` evenly spaced rows of `blocks` from which `map` can run open loop in `log`.
 ///
-/// Each start has `map.depth()` complete rows before it in its segment, because a forecast continues the one-step error
-/// of the previous row. If at least 30 starts reach the full horizon, shorter runs are not used.
+/// The segment of each start contains `map.depth()` complete rows before it, because a forecast carries forward the
+/// one-step error of the previous row. If at least 30 starts reach the full horizon, shorter runs are not used.
 pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon: usize, limit: usize) -> Vec<Start> {
     let required = RequiredSignals::new(map, log);
     let depth = map.depth();
@@ -86,8 +88,8 @@ pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon:
             if from + 1 >= to {
                 continue;
             }
-            // `past`: number of complete rows directly before `t`. `future`: number of rows with known inputs from `t`
-            // on.
+            // `past` is the number of complete rows directly before row `t`, and `future` is the number of rows with
+            // known inputs from row `t` on.
             let mut past = 0;
             let mut ready = vec![false; to - from];
             for t in from.saturating_sub(depth).max(segment.start)..to {
@@ -117,7 +119,7 @@ pub fn starts(map: &StepMap, log: &Trajectory, blocks: &[Range<usize>], horizon:
     thin(&found, limit)
 }
 
-/// At most `limit` of `items`, evenly spaced and in order.
+/// Selects at most `limit` evenly spaced elements of `items`, in order.
 pub fn thin<T: Copy>(items: &[T], limit: usize) -> Vec<T> {
     let (n, limit) = (items.len(), limit.max(1));
     if n <= limit {
@@ -126,8 +128,8 @@ pub fn thin<T: Copy>(items: &[T], limit: usize) -> Vec<T> {
     (0..limit).map(|i| items[i * n / limit]).collect()
 }
 
-/// A window with `copies` rows per start, `back` rows before each start. Outputs and derived signals of the current
-/// frame are not known at that time, so they have the values of the previous frame.
+/// Creates a window with `copies` rows per start, whose current frame is `back` rows before the start. Outputs and
+/// derived signals of the current frame are not yet known, so they are set to their values in the previous frame.
 pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copies: usize, back: usize) -> Window {
     let depth = map.depth().max(2);
     let rows = starts.len() * copies;
@@ -149,8 +151,8 @@ pub(crate) fn window_at(map: &StepMap, log: &Trajectory, starts: &[Start], copie
     window
 }
 
-/// Writes the logged inputs `ahead` rows after each start into the current frame. Beyond the reach of a start, the last
-/// inputs are repeated.
+/// Writes into the current frame the inputs that were logged `ahead` rows after each start. Beyond the reach of a
+/// start, its last inputs are repeated.
 pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Start], copies: usize, ahead: usize) {
     for (signal, spec) in log.schema.signals.iter().enumerate() {
         if !is_exogenous(spec.role) {
@@ -164,7 +166,7 @@ pub(crate) fn write_inputs(window: &mut Window, log: &Trajectory, starts: &[Star
     }
 }
 
-/// One-step errors, measured − predicted, of all targets `back` steps before each start: `[targets][starts]`. NaN if
+/// One-step errors (measured − predicted) of all targets, `back` steps before each start: `[targets][starts]`; NaN if
 /// there is no measurement.
 pub(crate) fn one_step_errors(map: &StepMap, log: &Trajectory, starts: &[Start], back: usize) -> Vec<Vec<f64>> {
     let mut window = window_at(map, log, starts, 1, back);

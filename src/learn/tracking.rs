@@ -1,8 +1,8 @@
-//! Adapts the widths of intervals by adaptive conformal inference.
+//! Adapts the widths of forecast intervals by adaptive conformal inference.
 //!
-//! The plant may change after the calibration, or the final model may be more accurate than the refits that it was
-//! calibrated with. For each signal and horizon, a factor e^θ on the calibrated width therefore adapts to the errors of
-//! earlier forecasts:
+//! The plant may change after the calibration, or the final model may be more accurate than the refits whose errors
+//! were used for the calibration. The calibrated width of each signal and horizon is therefore multiplied by a factor
+//! e^θ, which adapts to the errors of earlier forecasts:
 //!
 //! ```text
 //! interval_t = e^θ_t · w · [σ q_0.05, σ q_0.95]
@@ -10,28 +10,27 @@
 //! ```
 //!
 //! miss_t is 1 if the error was outside the interval and 0 otherwise, and α = 1 − the expected coverage of the interval
-//! (0.1 for continuous errors). This is quantile tracking (Gibbs & Candès 2021, 2024; Angelopoulos, Candès & Tibshirani
-//! 2023) on a logarithmic scale. Unless θ is at a bound, the share of misses over n forecasts with known errors differs
-//! from α by
-//! |θ_n − θ_0| / (γ n).
+//! (0.1 for continuous errors). The method is quantile tracking (Gibbs & Candès 2021, 2024; Angelopoulos, Candès &
+//! Tibshirani 2023) on a logarithmic scale. If θ never reaches a bound, the share of misses over n forecasts with known
+//! errors differs from α by |θ_n − θ_0| / (γ n).
 //!
-//! The gain γ of each signal is the one of [`GAINS`] with the lowest interval score (Gneiting & Raftery 2007) on later
-//! blocks, with a calibration fitted on the blocks before them.
+//! The gain γ of each signal is selected from [`GAINS`]. The selected gain has the lowest interval score (Gneiting &
+//! Raftery 2007), where each block is scored with a calibration fitted on the blocks before it.
 //!
-//! The error of a forecast of h steps made at row t is known at row t + h. No width depends on an error that is known
-//! later.
+//! The error of an h-step forecast made at row t is known at row t + h. The interval width of a forecast depends only
+//! on errors that are already known when the forecast is made.
 
 use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
 use super::rollouts::Rollouts;
 
-/// Level of the interval that is tracked.
+/// Level of the interval whose width is tracked.
 const LEVEL: f64 = 0.9;
-/// Gains γ to select from (guess). With the smallest, a width changes by half within a few hundred forecasts; smaller
-/// gains would not adapt by the end of a hold-out.
+/// Gains γ from which one is selected (not tuned). With the smallest gain, a width can change by half within a few
+/// hundred forecasts. Smaller gains would adapt too slowly to have an effect within a hold-out.
 const GAINS: [f64; 4] = [0.04, 0.07, 0.12, 0.2];
-/// Maximum factor on a width, and inverse of the minimum factor (guess).
+/// Maximum factor on a calibrated interval width (not tuned). The minimum factor is the inverse of the maximum factor.
 const MAX_FACTOR: f64 = 10.0;
 
 /// Factors on the calibrated widths, for each signal and horizon.
@@ -39,13 +38,13 @@ const MAX_FACTOR: f64 = 10.0;
 pub struct Tracking {
     /// γ: `[signals]`.
     gain: Vec<f64>,
-    /// θ at the end of the training blocks: `[signals][horizon]`.
+    /// Value of θ at the end of the training blocks: `[signals][horizon]`.
     before_holdout: Vec<Vec<f64>>,
-    /// θ at the end of the log: `[signals][horizon]`.
+    /// Value of θ at the end of the log: `[signals][horizon]`.
     theta: Vec<Vec<f64>>,
 }
 
-/// The factors e^θ on the calibrated widths at the time of each forecast.
+/// The factors e^θ on the calibrated interval widths at the time of each forecast.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrackedWidths {
     starts: usize,
@@ -54,15 +53,15 @@ pub struct TrackedWidths {
 }
 
 impl TrackedWidths {
-    /// The factor for signal number `k`, horizon `h` (1-based) and start number `start`; 1 if nothing is tracked.
+    /// The factor for signal number `k`, horizon `h` (1-based) and start number `start`; 1 if no widths are tracked.
     pub fn at(&self, k: usize, h: usize, start: usize) -> f64 {
         self.widths.get(k).and_then(|w| w.get((h.max(1) - 1) * self.starts + start)).copied().unwrap_or(1.0)
     }
 }
 
 impl Tracking {
-    /// Selects the gains and tracks the widths over `runs`, the training blocks to which `calibration` was fitted,
-    /// oldest first.
+    /// Selects the gains and tracks the widths over `runs`, which are the training blocks to which `calibration` was
+    /// fitted, oldest first.
     pub fn fit(runs: &[Rollouts], calibration: &Calibration) -> Self {
         let zero: Vec<Vec<f64>> = calibration.sd.iter().map(|sd| vec![0.0; sd.len()]).collect();
         let signals = zero.len();
@@ -100,18 +99,18 @@ impl Tracking {
         TrackedWidths { starts: run.starts.len(), widths }
     }
 
-    /// The state at the end of the training blocks.
+    /// The state of the tracking at the end of the training blocks.
     #[must_use]
     pub fn before_holdout(&self) -> Self {
         Self { theta: self.before_holdout.clone(), ..self.clone() }
     }
 
-    /// The factors over `run` as if it came directly after the training blocks.
+    /// The factors over `run`, computed as if it followed the training blocks directly.
     pub fn replay(&self, calibration: &Calibration, run: &Rollouts) -> TrackedWidths {
         self.before_holdout().update(calibration, run)
     }
 
-    /// Factor on the width of signal number `k` at horizon `h` (1-based) at the end of the log.
+    /// Factor on the interval width of signal number `k` at horizon `h` (1-based), as tracked up to the end of the log.
     pub fn width(&self, k: usize, h: usize) -> f64 {
         let theta = self.theta.get(k).map_or(&[][..], Vec::as_slice);
         theta.get((h.max(1) - 1).min(theta.len().saturating_sub(1))).map_or(1.0, |theta| theta.exp())
@@ -127,9 +126,9 @@ fn track(k: usize, gain: f64, theta: &mut [f64], calibration: &Calibration, run:
         let (low, high) = calibration.interval(k, h, LEVEL);
         let alpha = 1.0 - calibration.expected_coverage(k, h, LEVEL);
         let widths = &mut widths[(h - 1) * n..h * n];
-        // An interval of width zero cannot be scaled.
+        // The gain is zero for an interval of width zero, because such an interval cannot be scaled.
         let gain = if low < high { gain } else { 0.0 };
-        // The first forecast whose error is not yet known.
+        // Index of the first forecast whose error is not yet known.
         let mut open = 0;
         for (start, row) in run.starts.iter().map(|s| s.row).chain([usize::MAX]).enumerate() {
             while open < n && run.starts[open].row + h <= row {
@@ -149,8 +148,8 @@ fn track(k: usize, gain: f64, theta: &mut [f64], calibration: &Calibration, run:
     widths
 }
 
-/// Interval score of signal number `k`: the width plus 2 / (1 − level) times the distance of a miss from the interval,
-/// relative to the standard deviation at the horizon.
+/// Interval score of signal number `k`, relative to the standard deviation at the horizon. The score of a forecast is
+/// the width of the interval plus 2 / (1 − level) times the distance of the error from the interval.
 fn interval_score(k: usize, widths: &[f64], calibration: &Calibration, run: &Rollouts) -> f64 {
     let n = run.starts.len();
     let mut sum = 0.0;

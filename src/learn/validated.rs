@@ -15,9 +15,9 @@ use super::starts::starts;
 use crate::error::Result;
 use crate::stats::mean;
 
-/// Maximum number of open-loop runs for the validation (guess).
+/// Maximum number of open-loop runs used for the validation (not tuned).
 const STARTS: usize = 120;
-/// Number of blocks of the training part for tuning hyper-parameters (guess).
+/// Number of blocks into which the training part is divided for tuning hyper-parameters (not tuned).
 const BLOCKS: usize = 4;
 
 /// A model that was fitted on one part of the log and validated on another.
@@ -26,13 +26,14 @@ pub struct ValidatedModel {
     pub map: StepMap,
     /// Noise model estimated from the one-step errors on the validation part.
     pub noise_model: NoiseModel,
-    /// Mean squared error of open-loop runs over the validation part relative to that of persistence, averaged over
-    /// targets and over the first step, half the horizon and the full horizon. Infinite if nothing could be compared.
+    /// Mean squared error of open-loop runs over the validation part, divided by that of persistence and averaged over
+    /// the targets and three horizons: the first step, half the horizon and the full horizon. The error is infinite if
+    /// no forecast could be compared.
     pub relative_error: f64,
 }
 
 impl TrainingData<'_> {
-    /// Fits the model called `name` on the rows `training` only and validates it on the rows `validation`.
+    /// Fits the model called `name` on the rows `training` and validates it on the rows `validation`.
     ///
     /// # Errors
     /// [`crate::error::Error::Data`] if there are too few transitions.

@@ -1,4 +1,4 @@
-//! Advice from the newest rows of the log: the next set-points, and the evidence for them.
+//! Computes advice from the newest rows of the log: the next values of the controls, and the evidence for them.
 
 pub mod advice;
 mod ahead;
@@ -24,15 +24,16 @@ use crate::scenario::{Compiled, Plant};
 use crate::simulate::Simulated;
 use crate::twin::Support;
 
-/// Number of simulated futures in which the advice is compared with unchanged controls (guess; the confidence has steps
-/// of 2.5 %).
+/// Number of simulated futures in which the advice is compared with unchanged controls (not tuned). With 40 futures,
+/// the confidence has a resolution of 2.5 %.
 const FUTURES: usize = 40;
 
 /// Advises on the step after the newest row of the plant's log. `clock` limits the computing time of the plan.
 ///
 /// # Errors
-/// [`Error::Data`] if a state has been missing for too long. [`Error::Attention`] if no plan has a finite cost, or if
-/// `extrapolate` is not set and no part of its first move is supported. [`Error::Config`] for wrong `[mpc]` settings.
+/// Returns [`Error::Data`] if a state has been missing for too long. Returns [`Error::Attention`] if no plan has a
+/// finite cost, or if `extrapolate` is `false` and no part of the plan's first move is supported by the model. Returns
+/// [`Error::Config`] if the `[mpc]` settings are invalid.
 pub fn advise(
     plant: &Plant,
     compiled: &Compiled,
@@ -97,8 +98,8 @@ fn judged_horizon(plant: &Plant, settings: &ResolvedMpc, mpc: &Mpc) -> usize {
     mpc.horizon() + terminal.map_or(0, |t| t.steps)
 }
 
-/// The moves that may be advised instead of `requested`, the plan's first move; see [`supported`]. Each is `[signals]`
-/// of the plan.
+/// Returns the moves that may be advised, given the plan's first move, `requested`; see [`supported`]. Each of these
+/// moves has one value per planned control.
 fn candidates(ahead: &Ahead, signals: &[usize], requested: Vec<f64>, extrapolate: bool) -> Result<Vec<Vec<f64>>> {
     if extrapolate {
         return Ok(vec![requested]);
@@ -109,7 +110,7 @@ fn candidates(ahead: &Ahead, signals: &[usize], requested: Vec<f64>, extrapolate
     supported(unplanned, Vec::new(), requested, known, |moves| judge(ahead, signals, moves))
 }
 
-/// Brings `moves` of `signals` within their limits, and returns their support.
+/// Clamps the `moves` of the controls `signals` to their limits, and returns their support.
 fn judge(ahead: &Ahead, signals: &[usize], moves: &mut [f64]) -> Result<Support> {
     let run = ahead.run(&mut Follow::once(signals, moves), 1, 1)?;
     for (v, &c) in moves.iter_mut().zip(signals) {
@@ -118,7 +119,8 @@ fn judge(ahead: &Ahead, signals: &[usize], moves: &mut [f64]) -> Result<Support>
     Ok(run.support.first().copied().unwrap_or(Support::Outside))
 }
 
-/// The candidate with the lowest cost, if it is followed by the rest of the plan, and its simulation.
+/// Returns the candidate with the lowest cost, and its simulation. In its simulation, each candidate is followed by the
+/// rest of the plan.
 fn cheapest(
     compiled: &Compiled,
     ahead: &Ahead,
@@ -145,7 +147,7 @@ fn cheapest(
     })
 }
 
-/// For each control, the most important KPI change of moving it, given the moves of the other controls.
+/// For each control, returns the most important KPI change that its move causes if the other controls move as advised.
 fn effects_alone(
     compiled: &Compiled,
     ahead: &Ahead,

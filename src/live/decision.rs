@@ -1,24 +1,26 @@
-//! The decision at one step of the twin, and the level of the fallback that made it.
+//! The decision at one step of the twin, and the fallback level that made it.
 
 use serde::Serialize;
 
 use crate::twin::Support;
 
-/// Who decided the controls. From `Plan` to `Hold` each level is the fallback of the one before it.
+/// The level of the fallback sequence that decided the controls. From `Plan` to `Hold`, each level is the fallback of
+/// the previous one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FallbackLevel {
-    /// The plant's own controller; the plan was only computed.
+    /// The plant's own controller, in shadow mode: a plan was computed but not used.
     Shadow,
-    /// Like `Safe` or `Hold`, because too few steps have been measured for a plan.
+    /// The start of a run, at which too few steps have been measured for a plan, so the controls are decided as for
+    /// `Safe` or `Hold`.
     Settle,
-    /// The plan made at this step.
+    /// The plan that was made at this step.
     Plan,
     /// A later move of the last successful plan.
     LastPlan,
-    /// The safe policy of the twin, or the plant's own controller.
+    /// The safe policy set in the twin, or the plant's own controller.
     Safe,
-    /// The present controls are kept.
+    /// The controls keep their current values.
     Hold,
 }
 
@@ -35,14 +37,15 @@ impl FallbackLevel {
     }
 }
 
-/// The decision at one step of the twin. Values are in the twin's units, `[controls]`.
+/// The decision at one step of the twin, with one value per control, in the twin's units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     pub decided_by: FallbackLevel,
     pub controls: Vec<f64>,
     pub support: Support,
-    /// The first move of the plan, even if another level decided.
+    /// The first move of the plan, even if another fallback level decided the controls.
     pub planned: Option<Vec<f64>>,
-    /// The decision follows the plant's own controller, which may change the controls between two steps of the twin.
+    /// Whether the decision follows the plant's own controller, which may change the controls between two steps of the
+    /// twin.
     pub follows_baseline: bool,
 }

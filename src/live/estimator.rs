@@ -1,4 +1,4 @@
-//! The estimator: the past of the plant on the twin's grid, with estimates in place of missing values.
+//! The estimator records the past of the plant at the steps of the twin, and replaces missing values by estimates.
 
 pub mod collected;
 pub mod past;
@@ -15,7 +15,7 @@ use crate::scenario::{Compiled, Plant};
 use crate::schema::Role;
 use crate::twin::Dynamics;
 
-/// An applied control may exceed its hard limit by this share of its size, because plants that compute in single
+/// Relative tolerance by which an applied control may exceed its hard limit, because plants that compute in single
 /// precision exceed their limits by about 1e-7.
 const LIMIT_TOLERANCE: f64 = 1e-6;
 
@@ -26,25 +26,26 @@ pub struct Estimator<'a> {
     mpc: ResolvedMpc,
     pub past: Past,
     collected: Collected,
-    /// Values of the newest line, by signal.
+    /// Values in the newest line, one per signal.
     pub values: Vec<f64>,
-    /// Controls in force now, and before the present step of the twin; `[controls]`, NaN if unknown.
+    /// Controls that are in force now, NaN if unknown.
     pub in_force: Vec<f64>,
+    /// Controls that were in force before the current step, NaN if unknown.
     pub before_step: Vec<f64>,
-    /// The twin's prediction from the present step: `[signals]`.
+    /// The twin's prediction from the current step, one value per signal.
     pub predicted: Vec<f64>,
-    /// Steps for which each signal has had no measurement.
+    /// Number of consecutive steps without a measurement, for each signal.
     missing: Vec<usize>,
     /// Last value of each signal, and the number of lines since it changed.
     unchanged: Vec<(f64, i64)>,
 }
 
-/// How the present step was filled.
+/// Describes how missing states of the current step were replaced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filled {
-    /// A state has been missing for longer than the twin's predictions may replace it.
+    /// Whether a state has been missing for longer than the twin's predictions may replace it.
     pub lost: bool,
-    /// A state was measured again after the twin's prediction had replaced it.
+    /// Whether a state was measured again after a prediction of the twin had replaced it.
     pub recovered: bool,
 }
 
@@ -66,7 +67,7 @@ impl<'a> Estimator<'a> {
         }
     }
 
-    /// Starts a new run at `start`, or by default after the log. Returns its start.
+    /// Starts a new run at `start`, or at the end of the log if `start` is `None`. Returns the start of the run.
     pub fn begin(&mut self, start: Option<Timestamp>) -> Timestamp {
         self.past = Past::new(self.plant, &self.mpc, start);
         self.collected.clear();
@@ -78,14 +79,15 @@ impl<'a> Estimator<'a> {
         self.past.begin()
     }
 
-    /// Forgets the steps after the first `rows`.
+    /// Discards all steps after the first `rows` steps.
     pub fn rewind(&mut self, rows: usize) {
         self.past.truncate(rows);
         self.collected.clear();
     }
 
-    /// Adds the values of a line to its step. Corrects impossible applied controls, and drops the values of stuck sensors.
-    /// `after_start`: the line is not the first one of its run. `dt_ms`: milliseconds between lines.
+    /// Adds the values of a line to the current step. Corrects applied controls outside the hard limits, and drops the
+    /// values of stuck sensors. `after_start` is `false` for the first line of a run. `dt_ms` is the number of
+    /// milliseconds between lines.
     pub fn collect(
         &mut self,
         tags: &Tags,
@@ -99,7 +101,8 @@ impl<'a> Estimator<'a> {
                 let hard = self.plant.schema.signals[c].hard;
                 let clamped = hard.clamp(self.values[c]);
                 if hard.excess(self.values[c]) > LIMIT_TOLERANCE * clamped.abs().max(1.0) {
-                    // The value cannot have been applied. The last answer is a better estimate.
+                    // A control outside the hard limits cannot have been applied, so the last answer is a better
+                    // estimate.
                     flags.push(Flag::value(FlagKind::Applied, &self.plant.schema.signals[c].name));
                     self.values[c] = if force.is_finite() { *force } else { clamped };
                 } else {
@@ -126,7 +129,8 @@ impl<'a> Estimator<'a> {
         }
     }
 
-    /// Completes the step that has just ended, fills steps without lines, and opens step `row` of the run.
+    /// Completes the step that has just ended, estimates the values of steps without lines, and starts step `row` of
+    /// the run.
     pub fn advance(&mut self, row: usize, tags: &Tags, limits: &ControlLimits, flags: &mut Vec<Flag>) -> Filled {
         let equations = &self.compiled.equations;
         if self.past.rows() > 0 {
@@ -165,13 +169,13 @@ impl<'a> Estimator<'a> {
         filled
     }
 
-    /// Predicts from the present step, whose controls have been decided.
+    /// Updates the prediction from the current step, whose controls have already been decided.
     pub fn predict(&mut self) {
         self.predicted = self.past.predict(&self.plant.twin);
     }
 
-    /// Writes the collected values into the present row, and predictions or last values in place of missing ones.
-    /// `flags: None`: the step had no line, and all values are missing.
+    /// Writes the collected values into the newest row. Missing values are replaced by predictions or by the last
+    /// values. If `flags` is `None`, the step had no line and all its values are missing.
     fn fill(&mut self, tags: &Tags, mut flags: Option<&mut Vec<Flag>>) -> Filled {
         let mut filled = Filled::default();
         for tag in &tags.list {
@@ -201,13 +205,15 @@ impl<'a> Estimator<'a> {
         filled
     }
 
-    /// The substitute for a missing value: the twin's prediction of a state, else the last value.
+    /// Returns the substitute for a missing value: the twin's prediction for a state, the last value for any other
+    /// signal.
     fn substitute(&mut self, signal: usize, role: Role) -> f64 {
         let predicted = self.predicted[signal];
         if role != Role::State || !predicted.is_finite() {
             return self.past.value(signal, 1);
         }
-        // A model that runs without measurements may drift out of the logged range. No plan starts from there.
+        // A model that runs without measurements may drift out of the logged range. Plans must not start from a state
+        // outside this range.
         let range = self.plant.twin.widened_range(signal);
         if !range.contains(predicted) {
             self.missing[signal] = self.missing[signal].max(self.plant.twin.carry + 1);

@@ -1,5 +1,5 @@
-//! The fallback sequence, which decides the controls at each step: the plan, else a later move of the last plan, else the safe
-//! policy, else the controls in force.
+//! The fallback sequence, which decides the controls at each step. The possible sources are, in this order, a new plan,
+//! a later move of the last plan, the safe policy and the controls in force.
 
 use super::decision::{Decision, FallbackLevel};
 use super::estimator::past::Past;
@@ -11,23 +11,24 @@ use crate::error::Result;
 use crate::scenario::Plant;
 use crate::twin::{Dynamics, Support};
 
-/// Settings of the fallback.
+/// Settings of the fallback sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FallbackSettings {
-    /// Number of measured steps at the start of a run before the first plan.
+    /// Number of measured steps that are required before the first plan of a run.
     pub settle: usize,
-    /// Compute plans, but answer with the plant's own controller.
+    /// Whether the loop runs in shadow mode, in which plans are computed but answers contain the values of the plant's
+    /// own controller.
     pub shadow: bool,
-    /// Plans may leave the support.
+    /// Whether plans may leave the range of the training data.
     pub extrapolate: bool,
 }
 
-/// The controllers of a live loop, and the newest decision.
+/// The controllers of a live loop, and their newest decision.
 pub struct Fallback<'a> {
     dynamics: &'a dyn Dynamics,
     mpc: Mpc<'a>,
     safe: Option<Box<dyn Controller + 'a>>,
-    /// The safe policy made the last decision.
+    /// Whether the safe policy made the last decision.
     on_safe: bool,
     settings: FallbackSettings,
     pub limits: ControlLimits,
@@ -35,29 +36,29 @@ pub struct Fallback<'a> {
     pub decision: Option<Decision>,
 }
 
-/// The last successful plan, whose later moves can be followed.
+/// The last successful plan, whose later moves can be used if no new plan is found.
 struct LastPlan {
-    /// Row of the run at which it was made.
+    /// Row of the run at which the plan was made.
     row: usize,
     /// `[horizon][controls of the plan]`.
     moves: Vec<Vec<f64>>,
 }
 
-/// The result of planning at one step.
+/// Result of an attempt to plan at one step.
 enum Attempt {
     /// The first move, `[controls]`.
     Planned(Vec<f64>),
-    /// No plan has a finite cost, or a state has been unknown for too long.
+    /// Planning failed: no plan has a finite cost, or a state has been missing for too long.
     Failed,
-    /// Every part of the first move leaves the support.
+    /// The first move leaves the range of the training data, even if it is reduced.
     Outside,
-    /// Planning waits until enough of the past is measured.
+    /// No plan was made because too few past steps have been measured.
     Settling,
 }
 
 impl<'a> Fallback<'a> {
     /// # Errors
-    /// [`crate::error::Error::Config`] for wrong settings; see [`Mpc::build`] and [`control::build`].
+    /// Returns [`crate::error::Error::Config`] for invalid settings; see [`Mpc::build`] and [`control::build`].
     pub fn new(
         plant: &'a Plant,
         live: &LiveSettings,
@@ -76,31 +77,31 @@ impl<'a> Fallback<'a> {
         })
     }
 
-    /// A note for the user if the skill horizon shortens the plans.
+    /// Returns a note for the user if the skill horizon shortens the plans.
     pub fn skill_horizon(&self) -> Option<String> {
         let step = TimeSpan::from_ms(self.dynamics.step_ms());
         Some(self.mpc.skill_horizon()?.text(self.dynamics.schema(), step))
     }
 
-    /// A new run begins.
+    /// Resets the fallback sequence for a new run.
     pub fn begin(&mut self) {
         self.decision = None;
         self.forget_plans();
     }
 
-    /// Forgets every earlier plan.
+    /// Discards all earlier plans.
     pub fn forget_plans(&mut self) {
         self.mpc.restart();
         self.last_plan = None;
         self.on_safe = false;
     }
 
-    /// Decides for the present row of `past`, and writes the controls there. `baseline` and `in_force`: `[controls]`, NaN if
-    /// unknown. `lost`: a state has been unknown for too long.
+    /// Decides the controls of the newest row of `past`, and writes them into that row. `baseline` and `in_force` have
+    /// one value per control, NaN if unknown. `lost` means that a state has been missing for too long.
     pub fn decide(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64], lost: bool) -> Result<()> {
         let settling = past.measured() <= self.settings.settle || !self.limits.may_move(in_force);
         let attempt = if settling { Attempt::Settling } else { self.plan(past, baseline, in_force, lost)? };
-        // If the new plan leaves the support, the last plan probably does too.
+        // If the new plan leaves the range of the training data, the last plan probably leaves it as well.
         let may_follow = matches!(attempt, Attempt::Planned(_) | Attempt::Failed);
         let planned = match attempt {
             Attempt::Planned(moves) => Some(moves),
@@ -133,8 +134,8 @@ impl<'a> Fallback<'a> {
         Ok(())
     }
 
-    /// Updates the decision at a later line of its step, for the controls that the plant's own controller moves.
-    /// `before_step`: the controls in force before the step.
+    /// Updates the decision when another line of the same step arrives, because the plant's own controller may have
+    /// changed its values. `before_step` contains the controls that were in force before the step.
     pub fn update_baseline(&mut self, past: &Past, before_step: &[f64], baseline: &[f64]) {
         let Some(last) = &self.decision else { return };
         let controls = match last.decided_by {
@@ -186,8 +187,8 @@ impl<'a> Fallback<'a> {
         Ok(Attempt::Planned(chosen))
     }
 
-    /// The moves that may be made instead of the plan's `first` move; see [`supported`]. Only `first` itself if plans
-    /// may leave the support.
+    /// Returns the moves that may be made, given the plan's `first` move; see [`supported`]. Returns only `first` if
+    /// plans may leave the range of the training data.
     fn supported(&self, past: &mut Past, own: Vec<f64>, in_force: &[f64], first: Vec<f64>) -> Result<Vec<Vec<f64>>> {
         if self.settings.extrapolate {
             return Ok(vec![first]);
@@ -202,27 +203,29 @@ impl<'a> Fallback<'a> {
         })
     }
 
-    /// `values` for the controls that the plan moves, and `own`, from the plant's own controller, for the others.
+    /// Combines `values` for the planned controls with `own`, the values of the plant's own controller, for all other
+    /// controls.
     fn with_unplanned(&self, mut values: Vec<f64>, own: &[f64]) -> Vec<f64> {
         let each = values.iter_mut().zip(own).zip(&self.limits.controls);
         each.filter(|(_, c)| !self.mpc.signals().contains(c)).for_each(|((v, own), _)| *v = *own);
         values
     }
 
-    /// The values of `signals` by control; NaN for the other controls.
+    /// Returns one value per control, which is NaN for controls that are not in `signals`.
     fn by_control(&self, signals: &[usize], value: impl Fn(usize) -> f64) -> Vec<f64> {
         let at = |c: &usize| signals.iter().position(|s| s == c);
         self.limits.controls.iter().map(|c| at(c).map_or(f64::NAN, &value)).collect()
     }
 
-    /// `moves` (`[controls]` each), reduced to the controls that the plan moves, in the order of the plan.
+    /// Reduces each element of `moves`, which has one value per control, to the planned controls, in the order of the
+    /// plan.
     fn planned_only(&self, moves: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let planned = self.mpc.signals().iter();
         let at: Vec<usize> = planned.filter_map(|s| self.limits.controls.iter().position(|c| c == s)).collect();
         moves.iter().map(|m| at.iter().map(|&i| m[i]).collect()).collect()
     }
 
-    /// The move of the last plan for the present row, if the plan extends that far.
+    /// Returns the move of the last plan for the newest row, if the plan extends that far.
     fn last_plan(&self, past: &Past, baseline: &[f64], in_force: &[f64]) -> Option<Vec<f64>> {
         let plan = self.last_plan.as_ref()?;
         let moves = plan.moves.get((past.rows() - 1).checked_sub(plan.row)?)?;
@@ -230,7 +233,8 @@ impl<'a> Fallback<'a> {
         Some(self.limits.within(past, in_force, &self.with_unplanned(planned, baseline)))
     }
 
-    /// The controls of the twin's safe policy. The plant's own controller moves those that the policy does not.
+    /// Returns the controls of the twin's safe policy. Controls that the policy does not set have the values of the
+    /// plant's own controller.
     fn safe(&mut self, past: &mut Past, baseline: &[f64], in_force: &[f64]) -> Result<Option<Vec<f64>>> {
         if self.safe.is_none() {
             return Ok(None);
@@ -239,8 +243,8 @@ impl<'a> Fallback<'a> {
         let Some(safe) = &mut self.safe else { return Ok(None) };
         let mut control = Control::new(safe.signals().to_vec(), 1);
         let window = past.window(self.dynamics.depth().max(safe.depth()).max(2));
-        // At step 0 a policy resets its state to the controls in force. This is necessary if another level made the
-        // last decision.
+        // At step 0, a policy resets its state to the controls in force. A reset is necessary if another fallback level
+        // made the last decision.
         let step = if self.on_safe { past.rows() } else { 0 };
         safe.act(&Observation { window: &window, step, forecast: past.forecast() }, &mut control)?;
         if control.values.iter().flatten().any(|v| !v.is_finite()) {
@@ -253,7 +257,7 @@ impl<'a> Fallback<'a> {
         Ok(Some(self.limits.within(past, in_force, &requested)))
     }
 
-    /// The support of the present row with the controls written there.
+    /// Returns the support of the newest row with the controls in that row.
     fn support(&self, past: &Past) -> Support {
         let window = past.window(self.dynamics.depth().max(2));
         self.dynamics.support(&window).first().copied().unwrap_or(Support::Outside)

@@ -1,4 +1,4 @@
-//! The journal: the log and the counts of a live loop.
+//! The journal, which contains the log and the counts of a live loop.
 
 pub mod loop_log;
 pub mod record;
@@ -20,32 +20,32 @@ use crate::error::Result;
 /// The record of a live loop.
 pub struct Journal<'a> {
     file: Option<&'a Path>,
-    /// The rows of the log, once the first run has begun.
+    /// The rows of the log. `None` before the first run or if no log is written.
     loop_log: Option<LoopLog>,
     pub tally: Tally,
 }
 
 impl<'a> Journal<'a> {
-    /// `file`: where the log is written, if anywhere.
+    /// Creates an empty journal. The log is written to `file`, if there is one.
     pub fn new(file: Option<&'a Path>) -> Self {
         Self { file, loop_log: None, tally: Tally::default() }
     }
 
-    /// A new run begins.
+    /// Prepares the log for a new run.
     pub fn begin(&mut self, log: &LogSpec, protocol: &Protocol, controls: &[usize]) {
         if let (None, Some(file)) = (&self.loop_log, self.file) {
             self.loop_log = Some(LoopLog::new(file, log, &protocol.tags, controls, &protocol.kpis));
         }
     }
 
-    /// Drops the rows of the run `episode` from `line` on.
+    /// Drops the rows of the run `episode` from line `line` onwards.
     pub fn rewind(&mut self, episode: i64, line: i64) {
         if let Some(loop_log) = &mut self.loop_log {
             loop_log.rewind(episode, line);
         }
     }
 
-    /// Completes the row of `line` with the values that were realised after it.
+    /// Completes the row of line `line` with values that only the following line reports.
     pub fn complete_row(&mut self, protocol: &Protocol, estimator: &Estimator, line: i64, kpi: &Map<String, Value>) {
         if let Some(loop_log) = &mut self.loop_log {
             let episode = protocol.run().episode();
@@ -56,7 +56,7 @@ impl<'a> Journal<'a> {
     /// Adds a row for the newest line.
     ///
     /// # Errors
-    /// As [`LoopLog::write_if_due`].
+    /// Returns the errors of [`LoopLog::write_if_due`].
     pub fn push(&mut self, protocol: &Protocol, estimator: &Estimator, decision: &Decision) -> Result<()> {
         let Some(loop_log) = &mut self.loop_log else { return Ok(()) };
         let run = protocol.run();
@@ -74,7 +74,7 @@ impl<'a> Journal<'a> {
     /// Writes the log, if there is one.
     ///
     /// # Errors
-    /// As [`LoopLog::write`].
+    /// Returns the errors of [`LoopLog::write`].
     pub fn write(&mut self) -> Result<()> {
         self.loop_log.as_mut().map_or(Ok(()), LoopLog::write)
     }

@@ -1,4 +1,4 @@
-//! The limits of the controls in the loop: those of the twin, narrowed by what the plant accepts.
+//! Limits of the controls in a live loop: the twin's limits, narrowed to the ranges that the plant accepts.
 
 use super::estimator::past::Past;
 use super::protocol::description::Description;
@@ -8,12 +8,12 @@ use crate::scenario::Plant;
 use crate::schema::{Bounds, MoveLimit, Role, Signal, Switching};
 use crate::twin::Dynamics;
 
-/// All controls, with their limits.
+/// All controls of the twin with their limits.
 pub struct ControlLimits {
     /// Schema columns of the controls.
     pub controls: Vec<usize>,
     signals: Vec<Signal>,
-    /// Substitutes for unknown controls: the last logged value, else the middle of the logged range.
+    /// Substitutes for unknown control values: the last logged value, else the middle of the logged range.
     initial: Vec<f64>,
 }
 
@@ -33,8 +33,8 @@ impl ControlLimits {
         }
     }
 
-    /// Narrows the hard limits of the twin by the ranges that the plant accepts. A range that does not overlap them is
-    /// ignored, with a note.
+    /// Narrows the twin's hard limits to the ranges that the plant accepts. A range that does not overlap the hard
+    /// limits is ignored. Returns a note for each range that is ignored.
     pub fn narrow(&mut self, plant: &Plant, tags: &Tags, description: &Description) -> Vec<String> {
         let mut notes = Vec::new();
         for (&control, limit) in self.controls.iter().zip(&mut self.signals) {
@@ -56,15 +56,15 @@ impl ControlLimits {
         notes
     }
 
-    /// Whether each control can be moved now. A control with limited moves or switching can only be moved if its value in force
-    /// is known.
+    /// Whether all controls can be moved now. A control with move limits or minimum on and off times can only be moved
+    /// if its value in force is known.
     pub fn may_move(&self, in_force: &[f64]) -> bool {
         let free = |limit: &Signal| limit.max_move == MoveLimit::NONE && limit.switching == Switching::NONE;
         self.signals.iter().zip(in_force).all(|(limit, force)| force.is_finite() || free(limit))
     }
 
-    /// The controls in force at the present row of `past`, within their limits: `[controls]`. Unknown ones have their
-    /// initial value.
+    /// Returns the controls in force, clamped to their limits at the newest row of `past`. Unknown controls get their
+    /// initial values.
     pub fn held(&self, past: &Past, in_force: &[f64]) -> Vec<f64> {
         let each = in_force.iter().zip(&self.initial).zip(self.controls.iter().zip(&self.signals));
         each.map(|((v, initial), (&c, signal))| {
@@ -73,8 +73,8 @@ impl ControlLimits {
         .collect()
     }
 
-    /// The values nearest to `requested` that the limits at the present row of `past` allow, given the controls in force:
-    /// `[controls]`. A value that is not finite is replaced by the one in force.
+    /// Returns the values nearest to `requested` that the limits at the newest row of `past` allow, given the controls
+    /// in force. A requested value that is not finite is replaced by the value in force.
     pub fn within(&self, past: &Past, in_force: &[f64], requested: &[f64]) -> Vec<f64> {
         let held = self.held(past, in_force);
         let each = self.controls.iter().zip(&self.signals).zip(in_force).zip(requested.iter().zip(&held));
@@ -85,15 +85,15 @@ impl ControlLimits {
         .collect()
     }
 
-    /// Like [`Self::within`], but values of `baseline` within the hard limits are unchanged, because shadow mode must not
-    /// affect the plant.
+    /// Like [`Self::within`] for the values of `baseline`, but values within the hard limits are not changed, because
+    /// shadow mode must not affect the plant.
     pub fn baseline(&self, past: &Past, baseline: &[f64], in_force: &[f64]) -> Vec<f64> {
         let within = self.within(past, in_force, baseline);
         let each = baseline.iter().zip(&self.signals).zip(within);
         each.map(|((v, signal), within)| if signal.hard.contains(*v) { *v } else { within }).collect()
     }
 
-    /// Writes `controls` into the present row of `past`.
+    /// Writes `controls` into the newest row of `past`.
     pub fn write(&self, past: &mut Past, controls: &[f64]) {
         for (&c, v) in self.controls.iter().zip(controls) {
             past.set(c, 0, *v);

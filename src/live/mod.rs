@@ -1,9 +1,10 @@
-//! A twin that runs alongside the plant: the closed loop, line by line, and advice from the newest rows of the log.
+//! Runs a twin alongside the plant, either in closed loop, line by line, or to give advice from the newest rows of the
+//! log.
 //!
-//! `session` takes a line through the four parts of the loop. `protocol` finds the step that the line belongs to and reads
-//! its values. `estimator` completes the past and fills in missing values. `fallback` decides the controls within their
-//! `limits`; `support` reduces moves that the model does not support. `journal` records and counts. `advise` plans once from
-//! the newest rows of the log.
+//! `session` passes each line through the four parts of the loop. `protocol` finds the step that the line belongs to
+//! and reads its values. `estimator` adds the line to the past and replaces missing values. `fallback` decides the
+//! controls within their `limits`, and uses `support` to reduce moves that the model does not support. `journal` writes
+//! the log and counts decisions and flags. `advise` makes one plan from the newest rows of the log.
 
 mod advise;
 mod decision;

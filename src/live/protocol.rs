@@ -1,4 +1,5 @@
-//! The protocol: which step a line belongs to, what its names and units mean, and how the plant describes itself.
+//! The protocol of a live loop: the step that a line belongs to, the meaning of its names and units, and the plant's
+//! description of itself.
 
 pub mod answer;
 pub mod description;
@@ -20,29 +21,29 @@ use crate::error::Result;
 use crate::scenario::Plant;
 use crate::schema::Role;
 
-/// The state of the conversation between two lines.
+/// The state of the protocol between two lines.
 pub struct Protocol<'a> {
     plant: &'a Plant,
     pub tags: Tags,
     pace: Pace,
     described: bool,
     order: Order,
-    /// Time stamp of the run's last line that had one.
+    /// The last time stamp that a line of the run contained.
     last_time: Option<Timestamp>,
     run: Run,
     /// Names of the plant's KPIs that are not signals.
     pub kpis: Vec<String>,
     notes: Vec<String>,
-    /// A description was ignored, and the next answer must say so.
+    /// Whether a description was ignored and the next answer must report it by a flag.
     flag_ignored_description: bool,
-    /// The user has been notified that descriptions are ignored.
+    /// Whether the user has been notified that a description was ignored.
     noted_ignored_description: bool,
 }
 
 /// The newest line within its run.
 #[derive(Debug, Clone, Copy)]
 pub struct Run {
-    /// Runs so far.
+    /// Number of runs so far.
     count: usize,
     pub start: Timestamp,
     /// Number of the newest line, counted from the start of the run.
@@ -50,7 +51,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// The number of the run in the log: the seconds since 1970 at its start.
+    /// Number of the run in the log, which is its start in seconds since 1970.
     pub fn episode(&self) -> i64 {
         self.start.as_second()
     }
@@ -58,7 +59,7 @@ impl Run {
 
 impl<'a> Protocol<'a> {
     /// # Errors
-    /// As [`Tags::new`].
+    /// Returns the errors of [`Tags::new`].
     pub fn new(plant: &'a Plant, notes: Vec<String>) -> Result<Self> {
         Ok(Self {
             plant,
@@ -75,7 +76,7 @@ impl<'a> Protocol<'a> {
         })
     }
 
-    /// Takes the notes for the user that have accumulated.
+    /// Returns the notes for the user since the last call, and removes them.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
@@ -92,7 +93,7 @@ impl<'a> Protocol<'a> {
         self.pace.dt_ms
     }
 
-    /// The step of the twin that line `n` of the run belongs to.
+    /// Returns the step of the twin that line `n` of the run belongs to.
     pub fn step_of_line(&self, n: i64) -> usize {
         usize::try_from(n / self.pace.lines_per_step).unwrap_or(0)
     }
@@ -102,15 +103,16 @@ impl<'a> Protocol<'a> {
         n % self.pace.lines_per_step == 0
     }
 
-    /// The time of line `n` of the run, in ms since 1970.
+    /// Returns the time of line `n` of the run, in milliseconds since 1970.
     pub fn line_ms(&self, n: i64) -> i64 {
         self.run.start.as_millisecond() + n.saturating_mul(self.pace.dt_ms)
     }
 
-    /// Processes a description. Returns `false` if it does not fit the twin and was ignored because a run has begun.
+    /// Processes a description of the plant. Returns `false` if the description does not fit the twin and is ignored
+    /// because a run has already begun.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] if it does not fit the twin and no run has begun.
+    /// Returns [`crate::error::Error::Data`] if the description does not fit the twin and no run has begun.
     pub fn describe(&mut self, description: &Description) -> Result<bool> {
         let pace = match description.pace(self.plant.log.step_ms) {
             Err(error) if self.run.count > 0 => {
@@ -118,7 +120,8 @@ impl<'a> Protocol<'a> {
                 if !std::mem::replace(&mut self.noted_ignored_description, true) {
                     let old = TimeSpan::from_ms(self.pace.dt_ms);
                     self.notes.push(format!(
-                        "{error}; this description arrived during a run and is ignored; the sample time is still assumed to be {old}"
+                        "{error}; this description arrived during a run and is ignored; the sample time is still \
+                         assumed to be {old}"
                     ));
                 }
                 return Ok(false);
@@ -135,10 +138,10 @@ impl<'a> Protocol<'a> {
         Ok(true)
     }
 
-    /// Adds a note on each input of the twin that the description does not list.
+    /// Adds a note for each input of the twin that is missing from the description.
     fn note_undescribed(&mut self, description: &Description) {
         let names = &description.names;
-        // A description that lists only controls says nothing about the other signals.
+        // If a description lists only controls, other signals are not considered missing from it.
         let lists_more = names.iter().any(|n| description.ranges.iter().all(|(control, _)| control != n));
         let inputs = [Role::State, Role::Control, Role::Disturbance, Role::Setpoint];
         for tag in self.tags.list.iter().filter(|t| inputs.contains(&t.role)) {
@@ -150,7 +153,8 @@ impl<'a> Protocol<'a> {
         }
     }
 
-    /// Adds a note on each new name that belongs to no signal. Returns `true` if some of them are new.
+    /// Adds a note for each name that does not belong to a signal and has not been noted before. Returns `true` if a
+    /// note was added.
     fn note_unknown<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> bool {
         let unknown = self.tags.new_unknown(names);
         let new = !unknown.is_empty();
@@ -158,12 +162,12 @@ impl<'a> Protocol<'a> {
         new
     }
 
-    /// Finds the place of a line in its run. `None`: the line is old, and its values are ignored.
+    /// Finds the place of a line in its run. Returns `None` if the line is old, in which case its values are ignored.
     pub fn place(&mut self, sample: &Sample, flags: &mut Vec<Flag>) -> Option<Place> {
         if !self.described {
             self.described = true;
             self.notes
-                .push("the plant has not described itself; its sample time is assumed to be the twin's step".into());
+                .push("the plant has not sent a description; its sample time is assumed to be the twin's step".into());
         }
         if std::mem::take(&mut self.flag_ignored_description) {
             flags.push(Flag::line(FlagKind::Describe));
@@ -188,24 +192,25 @@ impl<'a> Protocol<'a> {
         Some(place)
     }
 
-    /// The start of a run without a time stamp that follows another run: after that run.
+    /// Returns the assumed start of a run that follows another run and has no time stamp: a time after the end of the
+    /// previous run.
     pub fn next_start(&self) -> Option<Timestamp> {
         let ms = self.line_ms(0) + (self.run.line + 1).saturating_mul(self.pace.dt_ms) + self.plant.log.step_ms;
         (self.run.count > 0).then(|| Timestamp::from_millisecond(ms).ok())?
     }
 
-    /// A new run begins at `start`.
+    /// Begins a new run at `start`.
     pub fn begin(&mut self, start: Timestamp) {
         self.run = Run { count: self.run.count + 1, start, line: 0 };
         self.last_time = None;
     }
 
-    /// The newest line is line `n` of the run.
+    /// Records that the newest line is line `n` of the run.
     pub fn set_line(&mut self, n: i64) {
         self.run.line = n;
     }
 
-    /// Reads the measurements, outputs and applied controls of a line into `values`, by signal.
+    /// Reads the measurements, outputs and applied controls of a line into `values`, which has one element per signal.
     pub fn read(&mut self, sample: &Sample, values: &mut [f64], flags: &mut Vec<Flag>) {
         let stale = match (sample.time, self.last_time) {
             (Some(now), Some(before)) if now <= before => true,
@@ -224,7 +229,7 @@ impl<'a> Protocol<'a> {
         self.tags.read(&sample.applied, |r| r == Role::Control, values, flags);
     }
 
-    /// Reads the controls of the plant's own controller, `[controls]`; NaN without a value.
+    /// Reads the values of the plant's own controller, one per control. Missing values are NaN.
     pub fn read_baseline(&self, baseline: &Map<String, Value>, controls: &[usize], flags: &mut Vec<Flag>) -> Vec<f64> {
         let mut values = vec![f64::NAN; self.plant.schema.len()];
         self.tags.read(baseline, |r| r == Role::Control, &mut values, flags);

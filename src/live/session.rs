@@ -1,4 +1,4 @@
-//! A live loop: one line of the plant in, one answer out.
+//! A live loop, which reads one line of the plant at a time and returns one answer.
 
 use std::path::Path;
 
@@ -23,14 +23,15 @@ use crate::twin::Support;
 /// Settings of a live loop.
 #[derive(Clone, Default)]
 pub struct Settings<'a> {
-    /// Compute and record plans, but answer with the plant's own controller.
+    /// Whether the loop runs in shadow mode, in which plans are computed and recorded but answers contain the values of
+    /// the plant's own controller.
     pub shadow: bool,
-    /// Plans may leave the support.
+    /// Whether plans may leave the range of the training data.
     pub extrapolate: bool,
-    /// New Parquet file for measurements, plans and predictions.
+    /// Path of a new Parquet file for measurements, plans and predictions.
     pub log: Option<&'a Path>,
     pub seed: Option<u64>,
-    /// The clock that limits the computing time of plans. `None`: no limit.
+    /// The clock that limits the computing time of plans. `None` means no limit.
     pub clock: Option<&'a Clock>,
 }
 
@@ -38,7 +39,7 @@ pub struct Settings<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
     Answer(Answer),
-    /// The line needs no answer.
+    /// The line does not need an answer.
     Nothing,
     /// The plant has ended the loop.
     End,
@@ -55,8 +56,8 @@ pub struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// # Errors
-    /// [`crate::error::Error::Config`] for wrong `[mpc]` settings, [`crate::error::Error::Data`] for column units that cannot
-    /// be converted, [`crate::error::Error::Write`] if the file of the log exists already.
+    /// Returns [`crate::error::Error::Config`] for invalid `[mpc]` settings, [`crate::error::Error::Data`] for column
+    /// units that cannot be converted, and [`crate::error::Error::Write`] if the log file already exists.
     pub fn new(plant: &'a Plant, compiled: &'a Compiled, settings: &Settings<'a>) -> Result<Self> {
         settings.log.map_or(Ok(()), require_new)?;
         let live = plant.live(&compiled.objective)?;
@@ -74,16 +75,17 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Takes the notes for the user that have accumulated.
+    /// Returns the notes for the user since the last call, and removes them.
     pub fn notes(&mut self) -> Vec<String> {
         self.protocol.take_notes()
     }
 
-    /// Processes one line, given without its line ending. `flags`: the known faults of the line.
+    /// Processes one line, given without its line ending. `flags` are the faults of the line that are already known.
     ///
     /// # Errors
-    /// [`crate::error::Error::Data`] if the plant, before its first sample, describes itself with a sample time that does not
-    /// divide the twin's step; [`crate::error::Error::Write`] if the log cannot be written. No other line is an error.
+    /// Returns [`crate::error::Error::Data`] if the plant, before its first sample, sends a description with a sample
+    /// time that does not divide the twin's step. Returns [`crate::error::Error::Write`] if the log cannot be written.
+    /// All other faults of a line become flags.
     pub fn take(&mut self, bytes: &[u8], mut flags: Vec<Flag>) -> Result<Reply> {
         match Line::parse(bytes, &mut flags) {
             Line::End => Ok(Reply::End),
@@ -95,12 +97,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Counts an answer, and the milliseconds that it took.
+    /// Counts an answer, and records its computing time `ms` in milliseconds.
     pub fn count(&mut self, answer: &Answer, ms: f64) {
         self.journal.tally.add(answer, ms);
     }
 
-    /// The counts since the loop began.
+    /// Returns the counts since the loop began.
     pub fn tally(&self) -> &Tally {
         &self.journal.tally
     }
@@ -148,7 +150,7 @@ impl<'a> Session<'a> {
         Ok(self.answer(flags))
     }
 
-    /// Starts a new run, which ignores everything before it.
+    /// Starts a new run, which does not use any earlier values.
     fn begin(&mut self, sample: &Sample) {
         let start = self.estimator.begin(sample.time.or_else(|| self.protocol.next_start()));
         self.protocol.begin(start);
@@ -156,7 +158,7 @@ impl<'a> Session<'a> {
         self.journal.begin(&self.plant.spec.value.log, &self.protocol, &self.fallback.limits.controls);
     }
 
-    /// Undoes the lines of the run from line `n` on.
+    /// Undoes the effects of all lines of the run from line `n` onwards.
     fn rewind(&mut self, n: i64) {
         let row = self.protocol.step_of_line(n);
         self.estimator.rewind(if self.protocol.begins_step(n) { row } else { row + 1 });
@@ -164,7 +166,7 @@ impl<'a> Session<'a> {
         self.journal.rewind(self.protocol.run().episode(), n);
     }
 
-    /// Reads the values of line `n`. Returns the controls of the plant's own controller, `[controls]`.
+    /// Reads the values of line `n`. Returns the values of the plant's own controller, one per control.
     fn collect(&mut self, sample: &Sample, n: i64, flags: &mut Vec<Flag>) -> Vec<f64> {
         let Self { protocol, estimator, fallback, journal, .. } = self;
         journal.tally.add_kpis(&sample.kpi);
@@ -175,13 +177,13 @@ impl<'a> Session<'a> {
         protocol.read_baseline(&sample.baseline, &fallback.limits.controls, flags)
     }
 
-    /// Opens step `row` of the run, and decides its controls.
+    /// Starts step `row` of the run, and decides its controls.
     fn step(&mut self, row: usize, baseline: &[f64], flags: &mut Vec<Flag>) -> Result<()> {
         let Self { protocol, estimator, fallback, .. } = self;
         let filled = estimator.advance(row, &protocol.tags, &fallback.limits, flags);
         if filled.recovered {
-            // The difference between a measurement and the prediction that had replaced it must not count as a model
-            // error.
+            // The difference between the new measurement and the prediction that had replaced it must not count as a
+            // model error.
             fallback.forget_plans();
         }
         fallback.decide(&mut estimator.past, baseline, &estimator.before_step, filled.lost)?;

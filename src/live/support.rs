@@ -1,25 +1,26 @@
-//! Which part of a requested move stays within the support of the model.
+//! Finds the part of a requested move that stays within the support of the model.
 
 use crate::error::Result;
 use crate::schema::Role;
 use crate::twin::{Dynamics, Support};
 
-/// Shares of a move that are tried if all of it leaves the support, the largest first (guess).
+/// Fractions of a move that are tried if the whole move leaves the support, largest first (not tuned).
 const SHARES: [f64; 3] = [0.75, 0.5, 0.25];
 
-/// The moves that may be made in place of `requested`, `[controls]` each.
+/// Returns the moves that may be made if `requested` is the preferred one. Each move has one value per control.
 ///
-/// - If `requested` stays within the support: only `requested`.
-/// - Else the largest supported share of the move from `unplanned` (the controls without a plan) and from each of `others`,
-///   with all controls reduced together, and with each control reduced alone.
-/// - If `unplanned` leaves the support too, for example because of weather that the log does not contain, the move adds
-///   no new extrapolation: `requested`, as long as `states_known` (see [`states_known`]).
-/// - Empty if none of these exists.
+/// - If `requested` stays within the support, it is the only result.
+/// - Otherwise, the move is reduced to its largest supported fraction, starting from `unplanned` (the controls without
+///   a plan) and from each of `others`. Either all controls are reduced together, or one control is reduced alone.
+/// - If `unplanned` also leaves the support, for example because of weather that the log does not contain, `requested`
+///   causes no additional extrapolation. In this case, `requested` is the result if `states_known` is `true`; see the
+///   function [`states_known`].
+/// - If no supported move exists, the result is empty.
 ///
-/// `judge` brings controls within their limits and returns their support at the present step.
+/// The function `judge` clamps controls to their limits and returns their support at the current step.
 ///
 /// # Errors
-/// Those of `judge`.
+/// Returns the errors of `judge`.
 pub fn supported(
     mut unplanned: Vec<f64>,
     others: Vec<Vec<f64>>,
@@ -60,14 +61,15 @@ pub fn supported(
     Ok(moves)
 }
 
-/// `requested`, but with one control, or with all of them, only `share` of the way from `origin`.
+/// Returns `requested` with one control or all controls reduced to the fraction `share` of the move from `origin`.
+/// `control` is the index of the reduced control, or `None` for all controls.
 fn between(origin: &[f64], requested: &[f64], control: Option<usize>, share: f64) -> Vec<f64> {
     let is_reduced = |c: usize| control.is_none_or(|one| one == c);
     let each = origin.iter().zip(requested).enumerate();
     each.map(|(c, (from, to))| if is_reduced(c) { from + share * (to - from) } else { *to }).collect()
 }
 
-/// Whether every learned state, whose present value is `value`, is within or close to its logged range.
+/// Whether every learned state is within or close to its logged range. `value` returns the current value of a state.
 pub fn states_known(dynamics: &dyn Dynamics, value: impl Fn(usize) -> f64) -> bool {
     let states = dynamics.schema().with_role(Role::State).into_iter().filter(|&s| dynamics.is_learned(s));
     states.into_iter().all(|s| value(s).is_finite() && dynamics.widened_range(s).contains(value(s)))
@@ -77,7 +79,7 @@ pub fn states_known(dynamics: &dyn Dynamics, value: impl Fn(usize) -> f64) -> bo
 mod tests {
     use super::*;
 
-    /// The supported moves from 1 towards 5 if values above `edge` are outside the support.
+    /// Returns a supported move from 1 towards 5, where values above `edge` are outside the support.
     fn up_to(edge: f64, states_known: bool) -> Option<Vec<f64>> {
         let judge = |moves: &mut [f64]| Ok(if moves[0] > edge { Support::Outside } else { Support::Inside });
         supported(vec![1.0], Vec::new(), vec![5.0], states_known, judge).unwrap().pop()
@@ -85,14 +87,14 @@ mod tests {
 
     #[test]
     fn controls_are_reduced_together_or_one_alone() {
-        // A sum above 6 is outside the support.
+        // Moves with a sum above 6 are outside the support.
         let judge = |moves: &mut [f64]| Ok(if moves[0] + moves[1] > 6.0 { Support::Outside } else { Support::Edge });
         let from = |unplanned: [f64; 2], other: [f64; 2], states_known: bool| {
             supported(unplanned.to_vec(), vec![other.to_vec()], vec![4.0, 4.0], states_known, judge).unwrap()
         };
         assert_eq!(from([0.0, 0.0], [0.0, 0.0], true), [[3.0, 3.0], [2.0, 4.0], [4.0, 2.0]]);
         assert_eq!(from([0.0, 0.0], [4.0, 0.0], false), [[3.0, 3.0], [4.0, 2.0], [2.0, 4.0]]);
-        // No move starts from an origin outside the support.
+        // Origins outside the support are not used.
         assert_eq!(from([1.0, 1.0], [9.0, 0.0], true), [[2.5, 2.5], [1.75, 4.0], [4.0, 1.75]]);
         assert_eq!(from([9.0, 0.0], [2.0, 2.0], true), [[4.0, 4.0]]);
         assert!(from([9.0, 0.0], [2.0, 2.0], false).is_empty());
@@ -102,8 +104,8 @@ mod tests {
     fn the_largest_supported_share_of_a_move_is_made() {
         assert_eq!(up_to(5.0, false), Some(vec![5.0]));
         assert_eq!(up_to(3.5, true), Some(vec![3.0]));
-        assert_eq!(up_to(1.0, true), None, "no share is supported, and the controls without a plan are");
+        assert_eq!(up_to(1.0, true), None, "no fraction of the move is supported, but the controls without a plan are");
         let both_outside = (up_to(0.0, true), up_to(0.0, false));
-        assert_eq!(both_outside, (Some(vec![5.0]), None), "it depends on the states alone");
+        assert_eq!(both_outside, (Some(vec![5.0]), None), "the result depends only on whether the states are known");
     }
 }

@@ -1,4 +1,5 @@
-//! The columns of one file, batch by batch. Only the selected columns are read, and at most two batches are in memory.
+//! Reads the columns of one file batch by batch. Only the selected columns are read, and at most two batches are held
+//! in memory.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,33 +15,34 @@ use super::footer::{ColumnKind, LogFile, retyped};
 use super::pages::{Chunks, rows};
 use crate::error::{Error, Result};
 
-/// Rows per batch (guess: a column of a batch fits into the L2 cache).
+/// Rows per batch, chosen so that one column of a batch fits into the L2 cache (not tuned).
 const BATCH_ROWS: usize = 65_536;
 
 /// How a column is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decoding {
-    /// By its type.
+    /// According to its type.
     Plain,
-    /// Text as a dictionary, for [`codes`](super::cast::codes).
+    /// Text is decoded as a dictionary, so that [`codes`](super::cast::codes) processes each dictionary value only
+    /// once.
     Codes,
 }
 
-/// Reads columns of one file in parallel.
+/// Reads the selected columns of one file in parallel.
 pub(super) struct Batches<'a> {
     file: &'a LogFile,
     meta: ArrowReaderMetadata,
-    /// Indices of the columns in the file.
+    /// Indices of the selected columns in the file.
     columns: Vec<usize>,
-    /// Sets of row groups that are still to be read, the next one last.
+    /// Sets of row groups that have not been read yet, in reverse order: the last set is read next.
     pending: Vec<Vec<usize>>,
     readers: Vec<ParquetRecordBatchReader>,
-    /// Rows of the present row groups that are still to be read.
+    /// Number of rows of the current row groups that have not been read yet.
     rows_left: usize,
 }
 
 impl<'a> Batches<'a> {
-    /// `select`: names of columns of `file`.
+    /// `select` contains the name and the decoding of each column of `file` to read.
     pub fn new(file: &'a LogFile, select: &[(&str, Decoding)]) -> Result<Self> {
         let index = |name: &str| {
             let at = file.columns.iter().position(|c| c.name == name);
@@ -53,16 +55,17 @@ impl<'a> Batches<'a> {
             .filter(|(c, s)| s.1 == Decoding::Codes && file.columns[**c].kind == ColumnKind::Text);
         let coded: Vec<usize> = coded.map(|(c, _)| *c).collect();
         let groups = 0..file.meta.metadata().num_row_groups();
-        // Each row group has its own dictionary, and a batch over two row groups has none.
+        // Each row group has its own dictionary, so row groups are read one at a time if a column is decoded as a
+        // dictionary.
         let pending = if coded.is_empty() { vec![groups.collect()] } else { groups.rev().map(|g| vec![g]).collect() };
         let meta = with_dictionaries(&file.meta, &coded);
         Ok(Self { file, meta, columns, pending, readers: Vec::new(), rows_left: 0 })
     }
 
-    /// The next rows, one array per column; `None` at the end of the file.
+    /// Returns the next rows as one array per column, or `None` at the end of the file.
     ///
     /// # Errors
-    /// [`Error::Data`] when the file is damaged.
+    /// [`Error::Data`] if the file is damaged.
     pub fn next(&mut self) -> Result<Option<Vec<ArrayRef>>> {
         loop {
             if self.readers.is_empty() {
@@ -75,20 +78,20 @@ impl<'a> Batches<'a> {
             let read: Vec<Option<ArrayRef>> = read.into_iter().collect::<Result<_>>()?;
             let height = read.first().and_then(|a| a.as_ref()).map_or(0, |a| a.len());
             if height > self.rows_left || read.iter().any(|a| a.as_ref().map_or(0, |a| a.len()) != height) {
-                return Err(damaged(file, "its columns do not have the same number of rows"));
+                return Err(damaged(file, "the columns of the file do not have the same number of rows"));
             }
             self.rows_left -= height;
             if height > 0 {
                 return Ok(Some(read.into_iter().flatten().collect()));
             }
             if self.rows_left > 0 {
-                return Err(damaged(file, "it contains fewer rows than its footer says"));
+                return Err(damaged(file, "the file contains fewer rows than its footer states"));
             }
             self.readers.clear();
         }
     }
 
-    /// A reader of one column.
+    /// Opens a reader for one column.
     fn open(&self, column: usize, groups: &[usize]) -> Result<ParquetRecordBatchReader> {
         let path = &self.file.path;
         let file = Arc::new(File::open(path).map_err(|e| Error::no_input(path, e))?);
@@ -102,7 +105,7 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// Passes the batches of a file to `take`, in order. The next batch is decoded in the meantime.
+/// Passes the batches of a file to `take` in order, and decodes the next batch while `take` runs.
 pub(super) fn each_batch(
     file: &LogFile,
     select: &[(&str, Decoding)],
@@ -118,7 +121,8 @@ pub(super) fn each_batch(
     Ok(())
 }
 
-/// The footer with dictionary types for the text columns `coded`, if the reader can decode them so.
+/// Returns the footer with dictionary types for the text columns `coded`, or unchanged if the reader does not support
+/// dictionaries for these columns.
 fn with_dictionaries(meta: &ArrowReaderMetadata, coded: &[usize]) -> ArrowReaderMetadata {
     if coded.is_empty() {
         return meta.clone();
@@ -132,7 +136,7 @@ fn decode(file: &LogFile, reader: &mut ParquetRecordBatchReader) -> Result<Optio
     Ok(batch.and_then(|b| b.columns().first().map(Arc::clone)))
 }
 
-/// Turns a panic of the decoder into an error. A damaged page can cause one.
+/// Turns a panic of the decoder, which a damaged page can cause, into an error.
 fn catch_panics<T, E: std::fmt::Display>(
     file: &LogFile,
     decode: impl FnOnce() -> std::result::Result<T, E>,

@@ -1,4 +1,4 @@
-//! Casts from Arrow arrays to plain numbers, integers, texts and codes.
+//! Converts Arrow arrays to floats, integers, strings and integer codes.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,8 +15,8 @@ use arrow_schema::{DataType as D, TimeUnit};
 
 use super::missing::{NULL, non_null};
 
-/// Appends a column of numbers or booleans to `out`. A null becomes [`NULL`]. `None`: the column has another type, and
-/// nothing is appended.
+/// Appends a column of numbers or booleans to `out` as `f64`. A null becomes [`NULL`]. Returns `None` and appends
+/// nothing if the column contains neither numbers nor booleans.
 pub(super) fn floats(array: &dyn Array, out: &mut Vec<f64>) -> Option<()> {
     let from = out.len();
     match array.data_type() {
@@ -35,7 +35,8 @@ pub(super) fn floats(array: &dyn Array, out: &mut Vec<f64>) -> Option<()> {
         D::Decimal64(_, scale) => each::<Decimal64Type>(array, out, |v| scaled(v as f64, *scale)),
         D::Decimal128(_, scale) => each::<Decimal128Type>(array, out, |v| scaled(v as f64, *scale)),
         D::Decimal256(_, scale) => each::<Decimal256Type>(array, out, |v| {
-            // Computed from the magnitude, because the two parts of a negative number would cancel.
+            // The value is computed from its magnitude, because adding the two parts of a negative number would cause
+            // cancellation.
             let (low, high) = v.wrapping_abs().to_parts();
             let magnitude = high as f64 * 2_f64.powi(128) + low as f64;
             scaled(if v.is_negative() { -magnitude } else { magnitude }, *scale)
@@ -63,13 +64,13 @@ fn each<T: ArrowPrimitiveType>(array: &dyn Array, out: &mut Vec<f64>, to: impl F
     out.extend(array.as_primitive::<T>().values().iter().map(|v| to(*v)));
 }
 
-/// A single division gives the `f64` nearest to the decimal.
+/// Scales a decimal. Dividing once by a power of ten gives the `f64` nearest to the decimal value.
 fn scaled(unscaled: f64, scale: i8) -> f64 {
     let power = 10_f64.powi(i32::from(scale.unsigned_abs()));
     if scale < 0 { unscaled * power } else { unscaled / power }
 }
 
-/// The dictionary key of each row (any key for a null), and the values of the dictionary.
+/// Returns the dictionary key of each row (an arbitrary key for a null) and the values of the dictionary.
 fn keys(array: &dyn Array) -> (Vec<usize>, &dyn Array) {
     let dictionary = array.as_any_dictionary();
     let values = dictionary.values().as_ref();
@@ -77,14 +78,14 @@ fn keys(array: &dyn Array) -> (Vec<usize>, &dyn Array) {
     (keys, values)
 }
 
-/// A column of integers, time stamps or dates, in its own unit.
+/// A column of integers, time stamps or dates as integers in the unit of the column.
 pub(super) struct Integers<'a> {
     array: &'a dyn Array,
     values: Cow<'a, [i64]>,
 }
 
 impl<'a> Integers<'a> {
-    /// `None`: the column has another type.
+    /// Returns `None` if the column contains no integers, time stamps or dates.
     pub fn new(array: &'a dyn Array) -> Option<Self> {
         fn wide<T: ArrowPrimitiveType<Native = i64>>(array: &dyn Array) -> Cow<'_, [i64]> {
             Cow::Borrowed(array.as_primitive::<T>().values())
@@ -123,7 +124,7 @@ impl<'a> Integers<'a> {
     }
 }
 
-/// A column of texts in any storage.
+/// A column of strings in any Arrow representation.
 pub(super) struct Texts<'a> {
     array: &'a dyn Array,
     storage: Storage<'a>,
@@ -137,7 +138,7 @@ enum Storage<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// `None`: the column has another type.
+    /// Returns `None` if the column contains no strings.
     pub fn new(array: &'a dyn Array) -> Option<Self> {
         let storage = match array.data_type() {
             D::Utf8 => Storage::Small(array.as_string()),
@@ -169,8 +170,9 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// The code of each row from its text, or from its number as text. `code` is called once per value of a dictionary and once
-/// per run of equal texts. `None`: the column contains neither text, numbers nor booleans.
+/// Returns a code for each row, which `code` computes from the string in the row, or from the number in the row
+/// formatted as a string. `code` is called once per dictionary value, run of equal strings or distinct number. Returns
+/// `None` if the column contains neither text, numbers nor booleans.
 pub(super) fn codes(array: &dyn Array, mut code: impl FnMut(Option<&str>) -> u32) -> Option<Vec<u32>> {
     if let Some(texts) = Texts::new(array) {
         return Some(match &texts.storage {

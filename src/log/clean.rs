@@ -1,4 +1,4 @@
-//! Cleaning: the raw samples of one signal → clean samples, and findings on everything that was dropped or looks wrong.
+//! Cleans the raw samples of one signal, and reports a finding for everything that was dropped or looks wrong.
 
 use std::sync::Arc;
 
@@ -13,23 +13,24 @@ use super::samples::Samples;
 use super::scan::RawSamples;
 use super::text::duration;
 
-/// Larger values are faults (guess): no plant has them, and products of a few such values would overflow.
+/// Values of a larger magnitude are dropped, because they are implausible for any plant and their products can overflow
+/// (not tuned).
 const MAX_VALUE: f64 = 1e30;
 
-/// What is known about a signal before its samples are read.
+/// Properties of a signal that are known before its samples are read.
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub signal: String,
     /// Unit of the signal, for messages.
     pub unit: String,
     pub mapping: ColumnMapping,
-    /// The signal may have been logged in degC, degF or K.
+    /// Whether the signal is a temperature, which may have been logged in degC, degF or K.
     pub temperature: bool,
-    /// Absolute zero in the signal's unit, for temperatures.
+    /// Absolute zero in the unit of the signal, if that unit is degC or degF.
     pub absolute_zero: Option<f64>,
-    /// Gaps longer than this split the log, µs.
+    /// The longest gap (µs) that does not split the log.
     pub max_gap: i64,
-    /// First and last time (µs) of the log. Samples outside of it come from a clock that was not set.
+    /// First and last plausible time (µs) of the log. Samples outside this window come from a clock that was not set.
     pub window: (i64, i64),
 }
 
@@ -59,14 +60,14 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
         name,
         FindingClass::OutOfOrder,
         FindingAction::Sorted,
-        "rows that follow a later row in their file",
+        "rows with an earlier time than a preceding row of the same file",
     ));
     note(clock.steps.finding(
         name,
         FindingClass::ClockStep,
         FindingAction::Kept,
         format!(
-            "the clock of the log was set {}; set the logger to UTC, or write `log.timezone`",
+            "the clock of the logger was set {}; set the logger to UTC, or set `log.timezone`",
             clock.notes.join(", ")
         ),
     ));
@@ -81,7 +82,7 @@ pub(super) fn clean(raw: &RawSamples, rule: &Rule, episodes: Option<&Episodes>) 
     out
 }
 
-/// The samples that cannot be used.
+/// Counts of the samples that cannot be used, by reason.
 #[derive(Default)]
 struct Unusable {
     null: Occurrences,
@@ -89,7 +90,7 @@ struct Unusable {
     huge: Occurrences,
     outside_window: Occurrences,
     invalid: Occurrences,
-    /// Smallest and largest invalid value.
+    /// The smallest and the largest value outside `valid`.
     invalid_range: Option<(f64, f64)>,
 }
 
@@ -104,12 +105,12 @@ impl Unusable {
         dropped(
             &self.huge,
             FindingClass::OutOfRange,
-            format!("values beyond {MAX_VALUE:e}, which are not plausible for any plant"),
+            format!("values of magnitude above {MAX_VALUE:e}, which is implausible for any plant"),
         );
         dropped(
             &self.outside_window,
             FindingClass::StrayTime,
-            "a few rows years away from all others; the clock was probably not set".into(),
+            "a few rows whose times are years away from all others; the clock was probably not set".into(),
         );
         if let (Some(valid), Some((low, high))) = (rule.mapping.valid, self.invalid_range) {
             let text =
@@ -119,7 +120,7 @@ impl Unusable {
     }
 }
 
-/// The samples with a usable value and a usable time, in the unit of the signal.
+/// Returns the samples with a usable value and a usable time, converted to the unit of the signal.
 fn take_usable(
     raw: &RawSamples,
     rule: &Rule,
@@ -173,7 +174,7 @@ fn sort(s: &mut Samples) {
         return;
     }
     let mut order: Vec<usize> = (0..s.time.len()).collect();
-    // The sort is stable, so rows with equal times stay in order.
+    // The sort is stable, so rows with equal times keep their order.
     order.sort_by_key(|&i| s.time[i]);
     s.value = order.iter().map(|&i| s.value[i]).collect();
     s.time = Arc::new(order.iter().map(|&i| s.time[i]).collect());
@@ -213,11 +214,11 @@ fn drop_duplicates(s: &mut Samples, name: &str, note: &mut impl FnMut(Option<Fin
         name,
         FindingClass::DuplicateConflict,
         FindingAction::Dropped,
-        "rows that repeat a time stamp with another value; the last one in the file was kept",
+        "rows that repeat a time stamp with a different value; only the last of these rows was kept",
     ));
 }
 
-/// Drops the samples of a stuck sensor if `flat` is set, and otherwise only looks for them.
+/// Drops the samples of a stuck sensor if `flat` is set, and otherwise only reports flat lines that look suspicious.
 fn flat(s: &mut Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
     let name = rule.signal.as_str();
     let occurrences = |s: &Samples, runs: &[detect::SampleRange], skip: usize| {
@@ -255,21 +256,21 @@ fn flat(s: &mut Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
             FindingClass::FlatLine,
             FindingAction::Kept,
             format!(
-                "usually varies, but sometimes stays exactly the same; {}; if the sensor was stuck, set `flat` for this signal",
+                "the signal usually varies, but is sometimes constant; {}; if the sensor was stuck, set `flat` for the signal",
                 detect::longest(s, &stuck)
             ),
         ));
     }
 }
 
-/// Reports values that seem wrong. The user must judge them, so they are kept.
+/// Reports values that seem wrong, but keeps them, because only the user can judge them.
 fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
     let name = rule.signal.as_str();
     let mut kept = |o: Occurrences, class, text: String| note(o.finding(name, class, FindingAction::Kept, text));
     let (Some(first), Some(last)) = (s.time.first(), s.time.last()) else { return };
     if s.value.len() > 1 && !rule.mapping.holds && s.value.windows(2).all(|w| w[0] == w[1]) {
         let all = Occurrences::between(s.value.len(), *first, *last);
-        kept(all, FindingClass::Constant, format!("never changes; it is always {}", s.value[0]));
+        kept(all, FindingClass::Constant, format!("the value never changes; it is always {}", s.value[0]));
         return;
     }
     let jumps = detect::unit_jumps(s, rule.temperature);
@@ -295,16 +296,16 @@ fn examine(s: &Samples, rule: &Rule, note: &mut impl FnMut(Option<Finding>)) {
         let text = format!("{code} looks like a code for a missing value; set `valid` so that it is dropped");
         kept(occurrences, FindingClass::OutOfRange, text);
     } else if jumps.is_empty() {
-        let text = "single samples far from all others; set `valid` if they are impossible".to_owned();
+        let text = "single samples far from all others; if such values are impossible, set `valid`".to_owned();
         kept(detect::spikes(s), FindingClass::RateOfChange, text);
     }
     if let Some(zero) = rule.absolute_zero {
         let mut below = Occurrences::default();
         s.value.iter().zip(s.time.iter()).filter(|(v, _)| **v < zero).for_each(|(_, t)| below.add(*t));
-        let text = format!("below absolute zero, {zero:.2} {}; check the unit, or set `valid`", rule.unit);
+        let text = format!("values below absolute zero ({zero:.2} {}); check the unit, or set `valid`", rule.unit);
         kept(below, FindingClass::OutOfRange, text);
     }
-    let text = "a counter that restarted; log its increase per step instead".to_owned();
+    let text = "the signal seems to be a counter that restarts; log its increase per step instead".to_owned();
     kept(detect::rollovers(s), FindingClass::Rollover, text);
 }
 

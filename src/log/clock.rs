@@ -1,6 +1,6 @@
-//! Faults of the log's clock: rows out of order, and a clock that was set forward or back.
+//! Detects clock faults in a log: rows that are out of order, and a clock that was set forward or back.
 //!
-//! The thresholds are guesses, checked by the tests that inject such faults (`tests/internal/log`).
+//! The thresholds are not tuned, but checked by tests that inject clock faults (`tests/internal/log`).
 
 use jiff::Timestamp;
 use jiff::civil::Weekday;
@@ -9,7 +9,7 @@ use jiff::tz::Offset;
 use super::occurrences::Occurrences;
 use super::text::{duration, rfc3339};
 
-/// What the order of the rows reveals about the clock.
+/// Clock faults that the order of the rows reveals.
 #[derive(Debug, Default)]
 pub(super) struct ClockFaults {
     pub out_of_order: Occurrences,
@@ -21,13 +21,13 @@ pub(super) struct ClockFaults {
 /// Maximum number of differences from which the typical interval is computed. In a longer log, only every n-th
 /// difference is used.
 const MAX_DIFFERENCES: usize = 20_000;
-/// A log is regular if at least this share of its intervals are equal.
+/// A log is regular if at least this share of its sampling intervals equals the typical interval.
 const REGULAR_SHARE: f64 = 0.9;
-/// Maximum number of clock steps that a finding describes.
+/// Maximum number of clock steps that a finding describes individually.
 const MAX_NOTES: usize = 4;
 
-/// The typical interval of sorted time stamps, which is the median of their positive differences, and the share of the
-/// differences that equal it within 0.5 %.
+/// Returns the typical interval of sorted time stamps (the median of their positive differences) and the share of these
+/// differences that lie within 0.5 % of it.
 pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
     let stride = (sorted.len() / MAX_DIFFERENCES).max(1);
     let mut gaps: Vec<i64> =
@@ -42,9 +42,9 @@ pub(super) fn typical_interval(sorted: &[i64]) -> Option<(i64, f64)> {
     Some((median, equal as f64 / gaps.len() as f64))
 }
 
-/// Examines time stamps (µs) in the order of the file. `breaks` are the rows at which a file begins; the order of rows
-/// in different files has no meaning. `value` distinguishes a clock that was set back from rows that were written
-/// twice.
+/// Looks for clock faults in time stamps (µs) in the order of the rows. `breaks` contains the first row of each file,
+/// because the order of rows from different files has no meaning. The values of the rows (`value`) help to distinguish
+/// a clock that was set back from rows that were written twice.
 pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFaults {
     let mut faults = ClockFaults::default();
     let sorted = time.windows(2).all(|w| w[0] <= w[1]);
@@ -66,8 +66,9 @@ pub(super) fn examine(time: &[i64], value: &[f64], breaks: &[usize]) -> ClockFau
     faults
 }
 
-/// Finds rows earlier than the newest time so far. A regular run of rows through a time that was already logged is a clock
-/// that was set back; other such rows are late. `backward` gets the lengths of the clock steps.
+/// Finds rows whose time is earlier than the latest time so far. If such rows form a regular run over a period that was
+/// already logged, the clock was set back; otherwise, the rows are late. Adds the lengths of the clock steps to
+/// `backward`.
 fn find_backward(
     time: &[i64],
     value: &[f64],
@@ -113,7 +114,7 @@ fn find_backward(
         }
         i = end;
     }
-    // In shuffled rows, some runs look like a clock that was set back by chance.
+    // In shuffled rows, some runs look by chance as if the clock had been set back.
     if 10 * late_rows.count > time.len() || steps.len() > 1 + time.len() / 500 {
         steps.iter().for_each(|s| late_rows.merge(&Occurrences::between(s.2, s.0, s.0)));
         steps.clear();
@@ -126,8 +127,9 @@ fn find_backward(
     }
 }
 
-/// Finds clocks that were set forward in a regular log. A jump to another phase is a clock step. A jump by whole intervals
-/// is one if the clock is set back by as much elsewhere, or if it looks like the change to summer time.
+/// Finds the times at which the clock of a regular log was set forward. A jump that is not a whole number of intervals
+/// is a clock step. A jump by a whole number of intervals is a clock step only if the clock is set back by the same
+/// amount elsewhere, or if the jump looks like the start of summer time.
 fn find_forward(time: &[i64], breaks: &[usize], dt: i64, backward: &[i64], faults: &mut ClockFaults) {
     let near = |d: i64| (d - dt).abs() <= dt / 100;
     for i in 4..time.len().saturating_sub(3) {
@@ -149,7 +151,7 @@ fn find_forward(time: &[i64], breaks: &[usize], dt: i64, backward: &[i64], fault
     }
 }
 
-/// Whether one hour is skipped between midnight and four o'clock on a Sunday in a month in which clocks change.
+/// Whether one hour is skipped between 00:00 and 04:00 on a Sunday in a month in which summer time begins or ends.
 fn summer_time(before: i64, d: i64, dt: i64) -> bool {
     const HOUR: i64 = 3_600_000_000;
     if dt > HOUR / 2 || (d - HOUR - dt).abs() > dt / 50 {

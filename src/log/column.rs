@@ -1,31 +1,33 @@
-//! The meaning of a column: how its values become values of a signal. Both the log and the live lines use this mapping,
-//! so that they are read in the same way.
+//! Converts the values of a column to values of a signal. Logs and live input lines use the same mapping, so that both
+//! are read in the same way.
 
 use crate::config::{Resample, SignalSpec, TimeSpan};
 use crate::error::{Error, Result};
 use crate::schema::{Bounds, Role};
 use crate::units::Unit;
 
-/// How the values of one column become values of its signal.
+/// Describes how the values of one column are converted to values of its signal.
 #[derive(Debug, Clone)]
 pub struct ColumnMapping {
-    /// Name of the column, or tag of a long log.
+    /// Name of the column in a wide log, or tag in a long log.
     pub column: String,
-    /// How the samples of one step become one value. Default: hold for controls and set-points, else mean.
+    /// How the samples in a step are combined into one value (default: hold for controls and set-points, mean for all
+    /// other signals).
     pub resample: Resample,
-    /// Values may stay the same for a long time without a fault, as those of controls, set-points and held columns do.
+    /// Whether a value may stay constant for a long time without being a fault, as is the case for controls, set-points
+    /// and columns that are resampled with hold.
     pub holds: bool,
     /// `signal = gain * column + shift`.
     gain: f64,
     shift: f64,
-    /// Values outside are dropped; in the unit of the signal.
+    /// Range of valid values, in the unit of the signal. Values outside this range are dropped.
     pub valid: Option<Bounds>,
-    /// If a value stays the same for longer, the sensor is stuck.
+    /// A sensor is stuck if its value stays the same for longer than this.
     pub flat: Option<TimeSpan>,
 }
 
 impl ColumnMapping {
-    /// The mapping of the column of `spec`, whose signal has `unit`.
+    /// Creates the mapping for the signal `spec`, whose unit is `unit`.
     ///
     /// # Errors
     /// [`Error::Data`] if `column_unit` is not a unit or cannot be converted to `unit`.
@@ -45,36 +47,36 @@ impl ColumnMapping {
         })
     }
 
-    /// A value of the column, in the unit of the signal.
+    /// Converts a value of the column to the unit of the signal.
     #[inline]
     pub fn to_signal(&self, value: f64) -> f64 {
-        // Without a conversion every bit is preserved, including the sign of -0.
+        // If the units are equal, every bit is preserved, including the sign of -0.
         if self.gain == 1.0 && self.shift == 0.0 { value } else { self.gain * value + self.shift }
     }
 
-    /// A value of the signal, in the unit of the column.
+    /// Converts a value of the signal to the unit of the column.
     pub fn to_column(&self, value: f64) -> f64 {
         (value - self.shift) / self.gain
     }
 
-    /// Whether `valid` allows a value of the signal.
+    /// Whether a value of the signal lies within `valid`.
     #[inline]
     pub fn is_valid(&self, value: f64) -> bool {
         self.valid.is_none_or(|valid| valid.contains(value))
     }
 
-    /// The longest time (µs) that a working sensor's value may stay the same.
+    /// The longest time (µs) for which the value of a working sensor may stay the same.
     pub fn flat_us(&self) -> Option<i64> {
         self.flat.map(|flat| flat.ms().saturating_mul(1_000))
     }
 
-    /// Whether the sensor is stuck if its value has stayed the same for `us` µs.
+    /// Whether a sensor whose value has stayed the same for `us` µs is stuck.
     pub fn is_stuck(&self, us: i64) -> bool {
         self.flat_us().is_some_and(|flat| us > flat)
     }
 }
 
-/// Gain and shift from the unit of the column to that of the signal.
+/// Returns the gain and shift that convert from the unit of the column to the unit of the signal.
 fn conversion(spec: &SignalSpec, unit: &Unit) -> Result<(f64, f64)> {
     let Some(text) = &spec.column_unit else { return Ok((1.0, 0.0)) };
     let (name, column_unit) = (&spec.name.value, &text.value);
@@ -82,7 +84,7 @@ fn conversion(spec: &SignalSpec, unit: &Unit) -> Result<(f64, f64)> {
         .map_err(|e| Error::Data(format!("signal `{name}`: `column_unit = \"{column_unit}\"`: {e}")))?;
     from.conversion(unit).map_err(|_| {
         Error::Data(format!(
-            "signal `{name}`: `column_unit = \"{column_unit}\"` cannot be converted to its unit `{}`; correct one of them",
+            "signal `{name}`: `column_unit = \"{column_unit}\"` cannot be converted to the unit of the signal, `{}`; correct one of them",
             unit.text
         ))
     })
@@ -119,7 +121,7 @@ mod tests {
     #[test]
     fn a_unit_of_another_dimension_is_refused() {
         let error = mapping("column_unit = \"kW\"", "degC").unwrap_err().to_string();
-        assert!(error.contains("cannot be converted to its unit `degC`"), "{error}");
+        assert!(error.contains("cannot be converted to the unit of the signal, `degC`"), "{error}");
     }
 
     #[test]

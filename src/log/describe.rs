@@ -1,4 +1,4 @@
-//! A summary of each column of a file, for `init` and `check`. It needs no list of signals.
+//! Summarises each column of a file for `init` and `check`, without a list of signals.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,11 +17,11 @@ use super::time::{NO_TIME, TimeKind, TimeReader};
 use crate::config::{LogSpec, TimeSpan};
 use crate::error::{Error, Result};
 
-/// The summary of a column. Numbers that do not apply to the kind of the column are NaN.
+/// Summary of one column. Statistics that do not apply to the kind of the column are NaN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnSummary {
     pub name: String,
-    /// Text that can be read as times is `Time`.
+    /// Kind of the column. Text that can be parsed as times counts as `Time`.
     pub kind: ColumnKind,
     pub rows: usize,
     pub min: f64,
@@ -31,13 +31,13 @@ pub struct ColumnSummary {
     pub distinct: usize,
     /// Share of rows that are null or not finite.
     pub null_share: f64,
-    /// Share of rows with the same value as the row before.
+    /// Share of rows with the same value as the previous row.
     pub zero_moves: f64,
-    /// Typical interval between distinct time stamps, for times.
+    /// Typical interval between distinct time stamps, for a time column.
     pub step: Option<TimeSpan>,
-    /// First and last time stamp, for times.
+    /// First and last time stamp, for a time column.
     pub span: Option<(Timestamp, Timestamp)>,
-    /// Up to 50 distinct values in sorted order, for texts.
+    /// Up to 50 distinct values in sorted order, for a text column.
     pub examples: Vec<String>,
 }
 
@@ -51,9 +51,9 @@ pub struct LogSpan {
     pub sampling: Option<TimeSpan>,
 }
 
-/// Distinct values are counted up to this number (guess).
+/// Distinct values are counted up to this number (not tuned).
 const MAX_DISTINCT: usize = 1_000;
-/// Number of distinct texts that are kept as examples (guess).
+/// Maximum number of distinct strings that are kept as examples (not tuned).
 const MAX_EXAMPLES: usize = 50;
 
 /// Running summary of numbers.
@@ -69,7 +69,7 @@ struct Numbers {
     distinct: BTreeSet<u64>,
 }
 
-/// Running summary of texts.
+/// Running summary of strings.
 #[derive(Default)]
 struct Texts {
     count: usize,
@@ -116,7 +116,7 @@ impl Texts {
 /// Summarises every column of one Parquet file.
 ///
 /// # Errors
-/// [`Error::NoInput`] if it cannot be read; [`Error::Data`] if it is damaged.
+/// [`Error::NoInput`] if the file cannot be read, and [`Error::Data`] if it is damaged.
 pub fn describe(file: &Path) -> Result<Vec<ColumnSummary>> {
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let file = LogFile::open(folder, file)?;
@@ -210,12 +210,12 @@ fn summarise_times(file: &LogFile, out: &mut ColumnSummary) {
     out.span = at(times.first()).zip(at(times.last()));
 }
 
-/// The typical interval between `times`, in µs and sorted.
+/// The typical interval between the sorted times `times` (µs).
 fn interval(times: &[i64]) -> Option<TimeSpan> {
     typical_interval(times).map(|(dt, _)| TimeSpan::from_ms((dt + 500) / 1_000))
 }
 
-/// The time stamps of all files in µs, without those that cannot be read, and the number of rows.
+/// Returns all readable time stamps of the files (µs) and the total number of rows.
 fn times(files: &[LogFile], name: &str, zone: TimeZone) -> Result<(Vec<i64>, usize)> {
     let (mut reader, mut times) = (TimeReader::new(zone, 1), Vec::new());
     for file in files {
@@ -230,13 +230,13 @@ fn times(files: &[LogFile], name: &str, zone: TimeZone) -> Result<(Vec<i64>, usi
     Ok((times, files.iter().map(|f| f.rows).sum()))
 }
 
-/// First and last time stamp of the log and its typical interval. Reads only the time column.
+/// Returns the first and last time stamp of the log and its typical sampling interval. Only the time column is read.
 ///
 /// # Errors
-/// As [`super::read()`], if there is no file, no such column, or no row with a time.
+/// Fails like [`super::read()`] if there is no file, no time column, or no row with a time.
 pub fn time_span(dir: &Path, spec: &LogSpec) -> Result<LogSpan> {
     let files = footer::open(dir, spec)?;
-    // Instants in UTC need no time zone; the zone may be unknown.
+    // Time stamps in UTC need no time zone, so an unknown `log.timezone` is not an error if all files use UTC.
     let instants = files
         .iter()
         .all(|f| f.find(&spec.time).is_some_and(|c| matches!(c.data_type, DataType::Timestamp(_, Some(_)))));

@@ -1,8 +1,10 @@
-//! Detectors of values that look wrong in a clean series of samples: flat lines, changes of unit, spikes, counters that
-//! restart, codes for missing values. They only report, because the user must decide what to repair.
+//! Detects values that look wrong in a clean series of samples: flat lines, changes of unit, spikes, counters that
+//! restart, and codes for missing values. Suspicious values are only reported, because the user must decide what to
+//! repair.
 //!
-//! Their thresholds are guesses, checked by the tests that inject faults (`tests/internal/log`): each class of fault is
-//! found in at least 95 % of the trials, and clean logs give at most one false finding per signal and month.
+//! The thresholds of the detectors are not tuned. Tests that inject faults (`tests/internal/log`) check that each class
+//! of fault is found in at least 95 % of the trials, and that clean logs give at most one false finding per signal and
+//! month.
 
 use super::occurrences::Occurrences;
 use super::samples::Samples;
@@ -17,14 +19,14 @@ pub(super) struct SampleRange {
     pub to: usize,
 }
 
-/// Minimum number of samples in which to look for flat lines, spikes and counters.
+/// Minimum number of samples required to look for flat lines, spikes and counters that restart.
 const MIN_SAMPLES: usize = 50;
-/// A value is far from the others if its distance exceeds this many times their range.
+/// A value is far from the others if its distance from them exceeds this many times their range.
 const FAR_RANGES: f64 = 5.0;
 /// Maximum number of values from which a quantile is computed. In a longer series, only every n-th value is used.
 const MAX_VALUES: usize = 20_000;
 
-/// Quantiles of `value`, without interpolation: the nearest order statistic.
+/// Quantiles of `value`, computed as the nearest order statistic without interpolation.
 pub(super) fn quantiles<const N: usize>(value: impl Iterator<Item = f64>, len: usize, p: [f64; N]) -> [f64; N] {
     let stride = (len / MAX_VALUES).max(1);
     let mut v: Vec<f64> = value.step_by(stride).filter(|v| v.is_finite()).collect();
@@ -32,7 +34,7 @@ pub(super) fn quantiles<const N: usize>(value: impl Iterator<Item = f64>, len: u
     p.map(|p| quantile_nearest(&v, p))
 }
 
-/// Runs of exactly the same value. A gap longer than `max_gap` ends a run.
+/// Splits the samples into runs of exactly equal values. A gap longer than `max_gap` ends a run.
 pub(super) fn runs(s: &Samples, max_gap: i64) -> Vec<SampleRange> {
     let mut out = Vec::new();
     let mut from = 0;
@@ -45,18 +47,19 @@ pub(super) fn runs(s: &Samples, max_gap: i64) -> Vec<SampleRange> {
     out
 }
 
-/// Flat lines of a signal that usually varies: runs several times longer than expected by chance, than the other long runs,
-/// and than the other runs at the same value, at which the signal may saturate.
+/// Finds flat lines in a signal that usually varies. A flat line is a run of equal values that is several times longer
+/// than expected by chance and than the other long runs. A flat line must also be several times longer than other runs
+/// of the same value, because the signal may saturate at that value.
 ///
-/// By chance, if a share `z` of independent samples repeats the value before, the longest run among n samples has a length
-/// of about ln n / −ln z.
+/// If a share `z` of independent samples repeats the previous value, the longest run among n samples is expected to
+/// have a length of about ln n / −ln z.
 pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
-    /// Shortest flat line.
+    /// Minimum length of a flat line, in samples.
     const MIN_RUN: usize = 12;
-    /// A signal with a larger share of repeated values does not count as one that usually varies.
+    /// A signal counts as usually varying if at most this share of its samples repeat the previous value.
     const MAX_REPEATS: f64 = 0.9;
     let n = s.value.len();
-    // A stuck sensor remains stuck across a gap.
+    // Gaps do not end a run, because a stuck sensor remains stuck across a gap.
     let runs = runs(s, i64::MAX);
     let longest = runs.iter().map(|r| r.to - r.from).max().unwrap_or(0);
     if n < MIN_SAMPLES || longest < MIN_RUN {
@@ -64,7 +67,7 @@ pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
     }
     let mut lengths: Vec<usize> = runs.iter().map(|r| r.to - r.from).collect();
     lengths.sort_unstable_by(|a, b| b.cmp(a));
-    // The longest one percent of the runs must not raise the expected share of repeats.
+    // The longest one percent of the runs are capped, so that they do not raise the expected share of repeats.
     let cap = lengths[lengths.len() / 100];
     let capped: usize = lengths.iter().map(|l| (*l).min(cap)).sum();
     let z = 1.0 - lengths.len() as f64 / capped as f64;
@@ -95,17 +98,19 @@ pub(super) fn flat_lines(s: &Samples) -> Vec<SampleRange> {
 struct Conversion {
     gain: f64,
     shift: f64,
-    /// What the values seem to be; follows "some values seem to be" in the message.
+    /// Text that completes the message "some values seem to be …".
     name: &'static str,
 }
 
-/// A scale that is off by 1000 is noticed if values are beyond 50 times the typical size, or below 2 % of it.
+/// A scale that is wrong by a factor of 1000 is detected if values are above 50 times the typical magnitude, or below 2
+/// % of it.
 const FAR_ABOVE: f64 = 50.0;
 const FAR_BELOW: f64 = 0.02;
-/// A temperature jumps if it moves by more than this times the 99th percentile of its moves, and by at least 5 units.
+/// A temperature jumps if it changes by more than this many times the 99th percentile of its step changes, and by at
+/// least 5 units.
 const JUMP_MOVES: f64 = 6.0;
 const MIN_JUMP: f64 = 5.0;
-/// Maximum number of changes of unit that are reported per signal.
+/// Maximum number of changes of unit reported per signal.
 const MAX_JUMPS: usize = 64;
 
 const SCALES: [Conversion; 2] = [
@@ -120,8 +125,9 @@ const TEMPERATURES: [Conversion; 4] = [
     Conversion { gain: 1.0, shift: -273.15, name: "in degC instead of K" },
 ];
 
-/// Ranges that seem to be logged in another unit: the level jumps by the conversion, the values after the jump are
-/// unlike the rest of the series, and converted back they have the same level and variability as the rest.
+/// Finds ranges that seem to have been logged in another unit. At the start of a range in another unit, the level jumps
+/// as the unit conversion predicts. The values in such a range differ from the rest of the series, but have the same
+/// level and variability as the rest once they are converted back.
 pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(SampleRange, &'static str)> {
     let v = &s.value;
     let n = v.len();
@@ -145,8 +151,8 @@ pub(super) fn unit_jumps(s: &Samples, temperature: bool) -> Vec<(SampleRange, &'
     out
 }
 
-/// The end of a range that begins at sample `i` and whose scale is off by 1000. `size40`, `size60`: quantiles of the absolute
-/// values.
+/// Returns the end of a range that begins at sample `i` and whose scale is wrong by a factor of 1000. `size40` and
+/// `size60` are the 40 % and 60 % quantiles of the absolute values.
 fn scale_jump(v: &[f64], i: usize, size40: f64, size60: f64) -> Option<(usize, Conversion)> {
     let (a, b) = (v[i - 1].abs(), v[i].abs());
     SCALES.iter().find_map(|c| {
@@ -162,8 +168,8 @@ fn scale_jump(v: &[f64], i: usize, size40: f64, size60: f64) -> Option<(usize, C
     })
 }
 
-/// The end of a range that begins at sample `i` and is on another temperature scale. `move99`: the 99th percentile of the
-/// absolute moves.
+/// Returns the end of a range that begins at sample `i` and uses another temperature scale. `move99` is the 99th
+/// percentile of the absolute step changes.
 fn temperature_jump(v: &[f64], i: usize, move99: f64) -> Option<(usize, Conversion)> {
     let (a, b) = (v[i - 1], v[i]);
     let jump = (b - a).abs();
@@ -182,7 +188,8 @@ fn temperature_jump(v: &[f64], i: usize, move99: f64) -> Option<(usize, Conversi
     })
 }
 
-/// Whether the samples `from..to` lie outside the range of the others, and converted back lie within it and vary as much.
+/// Whether the samples `from..to` lie outside the range of the other samples but, once converted back, lie within it
+/// and vary by a similar amount.
 fn is_converted(v: &[f64], from: usize, to: usize, c: Conversion) -> bool {
     let length = to - from;
     if length < 3 || v.len() - length < 10 {
@@ -196,7 +203,8 @@ fn is_converted(v: &[f64], from: usize, to: usize, c: Conversion) -> bool {
     if (q01..=q99).contains(&middle) || !(low - margin..=high + margin).contains(&back) {
         return false;
     }
-    // A signal may also fall to a thousandth because the plant shuts down, but then its noise does not shrink as much.
+    // A signal can also fall to a thousandth of its level because the plant shuts down, but then its noise does not
+    // shrink by the same factor.
     let variability = |w: &[f64]| quantiles(w.windows(2).map(|w| (w[1] - w[0]).abs()), w.len(), [0.75])[0];
     let window = &v[from..to];
     if length < 6 {
@@ -208,7 +216,7 @@ fn is_converted(v: &[f64], from: usize, to: usize, c: Conversion) -> bool {
     (0.05..=20.0).contains(&ratio)
 }
 
-/// Single samples far outside the range of the others, with neighbours that agree.
+/// Finds single samples that are far outside the range of the others and whose two neighbours agree.
 pub(super) fn spikes(s: &Samples) -> Occurrences {
     let v = &s.value;
     let mut found = Occurrences::default();
@@ -226,7 +234,8 @@ pub(super) fn spikes(s: &Samples) -> Occurrences {
     found
 }
 
-/// Restarts of a counter: a series that nearly always rises falls to less than a tenth of its highest value.
+/// Finds restarts of a counter. A counter almost never falls, but a restart makes it fall to less than a tenth of its
+/// highest value so far.
 pub(super) fn rollovers(s: &Samples) -> Occurrences {
     let v = &s.value;
     let mut found = Occurrences::default();
@@ -248,8 +257,8 @@ pub(super) fn rollovers(s: &Samples) -> Occurrences {
     found
 }
 
-/// A code that loggers write for a missing value: exactly one of these numbers, and far outside the range of the other
-/// values.
+/// Finds a code that loggers write for a missing value: one of a few known numbers that lies far outside the range of
+/// the other values.
 pub(super) fn missing_value_codes(s: &Samples) -> Option<(f64, Occurrences)> {
     const CODES: [f64; 12] = [
         -9999.0,
@@ -281,11 +290,16 @@ pub(super) fn missing_value_codes(s: &Samples) -> Option<(f64, Occurrences)> {
     })
 }
 
-/// A clause of a message, on the longest of some ranges.
+/// Describes the longest of some ranges, as a clause of a message.
 pub(super) fn longest(s: &Samples, ranges: &[SampleRange]) -> String {
     let length = |r: &SampleRange| s.time[r.to - 1] - s.time[r.from];
     ranges.iter().max_by_key(|r| length(r)).map_or(String::new(), |r| {
-        format!("the longest lasts {} from {}, at {}", duration(length(r)), rfc3339(s.time[r.from]), s.value[r.from])
+        format!(
+            "the longest such period lasts {} from {}, with an initial value of {}",
+            duration(length(r)),
+            rfc3339(s.time[r.from]),
+            s.value[r.from]
+        )
     })
 }
 

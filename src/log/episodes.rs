@@ -1,4 +1,4 @@
-//! Episodes: the parts of a time line between which the plant was stopped or reset.
+//! Divides the timeline of a log into episodes, between which the plant was stopped or reset.
 
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
@@ -7,7 +7,7 @@ use super::text::rfc3339;
 use crate::config::TwinSpec;
 use crate::error::{Error, Result};
 
-/// A part of the time line that belongs to one episode. Both ends (µs UTC) are included.
+/// A part of the timeline that belongs to one episode, from its first to its last row (µs UTC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Block {
     pub from: i64,
@@ -16,18 +16,19 @@ pub(super) struct Block {
     pub label: u32,
 }
 
-/// The time line as a sequence of episodes.
+/// The timeline as a sequence of episodes.
 #[derive(Debug, Default)]
 pub(super) struct Episodes {
     pub blocks: Vec<Block>,
-    /// Rows of an episode that began before another one ended. They cannot be placed on a single time line.
+    /// Rows of an episode that began before another episode ended. Rows of overlapping episodes do not fit on a single
+    /// timeline.
     pub overlap: Occurrences,
     pub rows: usize,
 }
 
 impl Episodes {
-    /// An episode continues as long as its next row is at most `max_gap` away. Rows of other episodes in between overlap
-    /// with it.
+    /// Finds the episodes. An episode continues as long as its next row is at most `max_gap` away. Rows of other
+    /// episodes between the rows of an episode count as overlapping.
     pub fn new(time: &[i64], label: &[u32], max_gap: i64) -> Self {
         let mut order: Vec<usize> = (0..time.len()).collect();
         order.sort_by_key(|&i| (time[i], label[i]));
@@ -56,22 +57,22 @@ impl Episodes {
         out
     }
 
-    /// Whether a row of episode `label` at `time` is on the time line.
+    /// Whether the timeline belongs to episode `label` at `time`.
     pub fn contains(&self, time: i64, label: u32) -> bool {
         let after = self.blocks.partition_point(|b| b.from <= time);
         self.blocks[..after].last().is_some_and(|b| b.label == label && time <= b.to)
     }
 
-    /// Changes of episode.
+    /// Number of changes from one episode to the next.
     pub fn changes(&self) -> usize {
         self.blocks.len().saturating_sub(1)
     }
 }
 
-/// The episodes of the log, if it has an episode column.
+/// Returns the episodes of the log, if it has an episode column.
 ///
 /// # Errors
-/// [`Error::Data`] if more than 5 % of the rows overlap with another episode (guess).
+/// [`Error::Data`] if more than 5 % of the rows overlap with another episode (not tuned).
 pub(super) fn episodes(
     tags: &[RawSamples],
     long: bool,
@@ -89,7 +90,7 @@ pub(super) fn episodes(
     if 20 * e.overlap.count > e.rows {
         let some: Vec<&str> = e.blocks.iter().take(2).map(|b| name(b.label)).collect();
         return Err(Error::Data(format!(
-            "episodes of column `{}` overlap in time ({} of {} rows, from {} to {}; for example episodes {}), but a log has one time line. If the clock restarts with each episode, add the duration of all earlier episodes to its times; if the episodes ran in parallel, make a separate log of each",
+            "episodes in column `{}` overlap in time ({} of {} rows, from {} to {}; for example episodes {}), but a log must have a single timeline. If the clock restarts with each episode, add the duration of all earlier episodes to the times of each episode; if the episodes ran in parallel, write a separate log for each",
             column.value,
             e.overlap.count,
             e.rows,

@@ -1,4 +1,4 @@
-//! The files of a log: patterns → paths.
+//! Finds the files of a log that match the patterns in `log.files`.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,18 +7,18 @@ use glob::{MatchOptions, Pattern, glob_with};
 use crate::config::LogSpec;
 use crate::error::{Error, Result};
 
-/// Maximum number of file names that a message lists (guess).
+/// Maximum number of file names that a message lists (not tuned).
 const MAX_NAMES: usize = 5;
 
-/// `*` and `?` match within the name of one file or folder. Hidden files are handled by [`is_named`], because `glob` would never
-/// match them.
+/// `*` and `?` match within the name of one file or folder. Hidden files are filtered by [`is_named`], because `glob`
+/// with `require_literal_leading_dot` would never match them.
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
 
-/// The files that the patterns of `spec` match, sorted by name.
+/// Returns the files that match the patterns in `spec`, sorted by name.
 ///
 /// # Errors
-/// [`Error::NoInput`] if a pattern matches no file, with the names in its folder.
+/// [`Error::NoInput`] if a pattern matches no file. The message lists the names in the folder of the pattern.
 pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for pattern in spec.files.patterns() {
@@ -31,16 +31,16 @@ pub fn files(dir: &Path, spec: &LogSpec) -> Result<Vec<PathBuf>> {
     found.sort();
     found.dedup();
     if found.is_empty() {
-        return Err(Error::no_input(dir, "`log.files` is empty; write a pattern such as \"log/*.parquet\""));
+        return Err(Error::no_input(dir, "`log.files` is empty; add a pattern such as \"log/*.parquet\""));
     }
     Ok(found)
 }
 
-/// The files in `dir` that `pattern` matches.
+/// Returns the files in `dir` that match `pattern`.
 fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
-    // `glob` omits leading `.` components, so they are removed before and restored afterwards.
+    // `glob` omits leading `.` components, so they are removed from `dir` before the search and restored afterwards.
     let base: PathBuf = dir.components().filter(|c| *c != Component::CurDir).collect();
-    // Brackets are literal, because they are common in names of exported files, and `**` is the same as `*`.
+    // Brackets are literal, because they are common in the names of exported files, and `**` is treated as `*`.
     let mut plain = pattern.replace('[', "[[]");
     while plain.contains("**") {
         plain = plain.replace("**", "*");
@@ -54,7 +54,7 @@ fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
     paths.flatten().filter_map(in_dir).filter(|path| path.is_file()).collect()
 }
 
-/// Whether every hidden file or folder of `path` is matched by a part of `pattern` that begins with a dot.
+/// Whether each hidden file or folder in `path` is matched by a component of `pattern` that begins with a dot.
 fn is_named(pattern: &str, path: &Path) -> bool {
     let names = |path: &Path| -> Vec<String> {
         let normal = path.components().filter(|c| *c != Component::CurDir);
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn stars_match_within_a_name_and_brackets_are_literal() {
         let root = tempfile::TempDir::new().unwrap();
-        // A folder with a name that looks like a pattern.
+        // The name of this folder looks like a pattern.
         let dir = root.path().join("[a]*");
         std::fs::create_dir_all(dir.join("sub/deeper.parquet")).unwrap();
         for name in ["a.parquet", "b1.parquet", "b[1].parquet", ".hidden.parquet", "a.csv", "sub/c.parquet"] {

@@ -1,4 +1,4 @@
-//! The footers of the log's files: rows and columns, without reading any data.
+//! Reads the footers of the files of a log, which state their rows and columns. No data are read.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -16,7 +16,7 @@ use super::{pages, thrift};
 use crate::config::LogSpec;
 use crate::error::{Error, Result};
 
-/// The kind of a column, for a user.
+/// The kind of a column, as shown to the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
     Float,
@@ -42,7 +42,7 @@ impl ColumnKind {
     }
 }
 
-/// A column of a log, for `check` and `init`.
+/// A column of a log, as used by `check` and `init`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column {
     pub name: String,
@@ -53,11 +53,11 @@ pub struct Column {
 #[derive(Debug, Clone)]
 pub(super) struct LogFile {
     pub path: PathBuf,
-    /// Relative to the twin's folder.
+    /// Path relative to the folder of the twin.
     pub name: String,
     pub rows: usize,
     pub columns: Vec<FileColumn>,
-    /// The footer. Columns that are stored with a dictionary have the type of their values.
+    /// The footer, in which dictionary-encoded columns have the type of their values.
     pub meta: ArrowReaderMetadata,
 }
 
@@ -91,7 +91,8 @@ impl LogFile {
             return Err(bad("its footer is damaged".into()));
         }
         let load = |skip| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_skip_arrow_metadata(skip));
-        // Some writers embed an Arrow schema that the Arrow library does not know. The Parquet schema is enough then.
+        // Some writers embed an Arrow schema that the Arrow library does not support. A file with an unsupported Arrow
+        // schema is read with its Parquet schema alone.
         let meta = catch_unwind(AssertUnwindSafe(|| load(false).or_else(|_| load(true))))
             .unwrap_or_else(|_| Err(ParquetError::General("the Parquet reader panicked".into())))
             .map_err(|e| bad(e.to_string()))?;
@@ -115,7 +116,7 @@ impl LogFile {
         self.columns.iter().find(|c| c.name == name)
     }
 
-    /// Name, rows and hash.
+    /// Returns the name, the number of rows and the hash of the file.
     ///
     /// # Errors
     /// [`Error::NoInput`] if the file cannot be read.
@@ -135,13 +136,13 @@ impl LogFile {
 }
 
 impl FileColumn {
-    /// Whether the column can be read as numbers; the error says what to do if not.
+    /// Checks that the column can be read as numbers, and returns advice for the user if it cannot.
     pub fn require_numeric(&self) -> std::result::Result<(), &'static str> {
         match (self.kind, &self.data_type) {
             (ColumnKind::Float | ColumnKind::Integer | ColumnKind::Boolean, _) | (_, DataType::Null) => Ok(()),
             (ColumnKind::Text, _) => Err("it contains text; convert it to numbers in the export"),
-            (ColumnKind::Time, _) => Err("it contains times, not numbers; name another column"),
-            _ => Err("it does not contain numbers; name another column"),
+            (ColumnKind::Time, _) => Err("it contains times, not numbers; choose another column"),
+            _ => Err("it does not contain numbers; choose another column"),
         }
     }
 }
@@ -151,10 +152,10 @@ pub(super) fn open(dir: &Path, spec: &LogSpec) -> Result<Vec<LogFile>> {
     files(dir, spec)?.iter().map(|path| LogFile::open(dir, path)).collect()
 }
 
-/// The columns of all files of the log, in the order of their first appearance. Reads footers only.
+/// Returns the columns of all files of the log, in order of first appearance. Only the footers are read.
 ///
 /// # Errors
-/// [`Error::NoInput`] if no file matches; [`Error::Data`] if one is not a Parquet file.
+/// [`Error::NoInput`] if no file matches, and [`Error::Data`] if a matching file is not a Parquet file.
 pub fn columns(dir: &Path, spec: &LogSpec) -> Result<Vec<Column>> {
     let mut out: Vec<Column> = Vec::new();
     for file in open(dir, spec)? {
@@ -167,7 +168,8 @@ pub fn columns(dir: &Path, spec: &LogSpec) -> Result<Vec<Column>> {
     Ok(out)
 }
 
-/// The footer in bytes; `None` if the file has no readable trailer, which the Parquet reader reports.
+/// Returns the bytes of the footer, or `None` if the file has no readable trailer (a fault that the Parquet reader
+/// reports).
 fn footer_bytes(mut file: &File) -> Option<Vec<u8>> {
     let end = file.seek(SeekFrom::End(-8)).ok()?;
     let mut tail = [0; 8];
@@ -182,7 +184,7 @@ fn footer_bytes(mut file: &File) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The footer with the column types that `hint` returns, or unchanged if the reader cannot convert to them.
+/// Returns the footer with the column types given by `hint`, or unchanged if the reader cannot convert to these types.
 pub(super) fn retyped(meta: &ArrowReaderMetadata, hint: impl Fn(usize, &DataType) -> DataType) -> ArrowReaderMetadata {
     let schema = meta.schema();
     let fields = schema.fields().iter().enumerate();

@@ -1,4 +1,4 @@
-//! The regular grid of a log: where its steps begin, and which of them have samples.
+//! Determines the regular time grid of a log and which of its steps have samples.
 
 use std::sync::Arc;
 
@@ -10,12 +10,14 @@ use super::text::{duration, rfc3339};
 use crate::config::TwinSpec;
 use crate::error::{Error, Result};
 
-/// A grid with more steps indicates a mistake in `step` or in a time stamp (guess: 160 MB per signal).
+/// A grid with more steps indicates a mistake in `step` or in a time stamp (not tuned; this number of steps takes 160
+/// MB per signal).
 const MAX_STEPS: i64 = 20_000_000;
-/// Maximum number of time stamps from which the phase of the grid is computed (guess).
+/// Maximum number of time stamps from which the phase of the grid is computed (not tuned).
 const MAX_TIMES: usize = 100_000;
 
-/// A regular grid. All times are in µs UTC. A sample up to `slack` before a step belongs to that step.
+/// A regular time grid. All times are in µs UTC. A sample up to `slack` before the start of a step belongs to that
+/// step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Grid {
     pub start: i64,
@@ -25,7 +27,7 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// The step that a time belongs to, if it lies on the grid.
+    /// Returns the step that contains `time`, or `None` if `time` is outside the grid.
     #[inline]
     pub fn step_of(&self, time: i64) -> Option<usize> {
         let k = usize::try_from((time - self.start + self.slack).div_euclid(self.step)).ok()?;
@@ -37,23 +39,24 @@ impl Grid {
     }
 }
 
-/// Where the steps of a grid begin.
+/// The phase of a grid, which determines the start times of its steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Phase {
-    /// Offset of the steps from whole multiples of the step, µs.
+    /// Offset (µs) of the start of each step from a whole multiple of the step size.
     start: i64,
     slack: i64,
-    /// The sampled time stamps that need slack.
+    /// Time stamps that do not lie exactly at the start of a step.
     jitter: Occurrences,
 }
 
 /// Finds the phase of a grid with the period `step`.
 ///
-/// - If at least half of the samples have the same phase, it is that phase.
-/// - If the log has about one sample per step, up to a tenth of a step early or late, it is the mean phase, with slack.
-/// - Otherwise the steps begin at whole multiples of the step.
+/// - If at least half of the samples have the same phase, the grid has that phase.
+/// - If the log has about one sample per step, and the samples are at most a tenth of a step early or late, the grid
+///   has their mean phase, with a tolerance (`slack`).
+/// - Otherwise, the steps begin at whole multiples of the step size.
 ///
-/// The shares are guesses.
+/// The thresholds for the phase of the grid are not tuned.
 fn phase(signals: &[&Samples], step: i64) -> Phase {
     let total: usize = signals.iter().map(|s| s.time.len()).sum();
     let stride = (total / MAX_TIMES).max(1);
@@ -82,14 +85,14 @@ fn phase(signals: &[&Samples], step: i64) -> Phase {
     let (phase, share) = if 2 * best.1 >= n {
         best
     } else {
-        // Circular mean of the residues.
+        // Circular mean of the times modulo the step size.
         let turn = std::f64::consts::TAU / step as f64;
         let (sin, cos) = residues.iter().fold((0.0, 0.0), |(s, c), r| {
             let (ds, dc) = (*r as f64 * turn).sin_cos();
             (s + ds, c + dc)
         });
         let mean = (sin.atan2(cos) / turn).round() as i64;
-        // A phase close to zero is jitter around whole multiples of the step.
+        // A mean phase close to zero is treated as jitter around whole multiples of the step size.
         let mean = if mean.abs() <= step / 10 { 0 } else { mean.rem_euclid(step) };
         if !(one_per_step && 10 * near(mean, step / 10) >= 9 * n) {
             return Phase::default();
@@ -105,7 +108,7 @@ fn phase(signals: &[&Samples], step: i64) -> Phase {
     Phase { start, slack: step / 10, jitter }
 }
 
-/// The grid over all clean samples.
+/// Returns the grid that spans all clean samples.
 ///
 /// # Errors
 /// [`Error::Data`] if no sample is left, or if the time stamps span too many steps.
@@ -114,7 +117,7 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
     let last = samples.iter().filter_map(|s| s.time.last()).max();
     let (Some(first), Some(last)) = (first, last) else {
         return Err(Error::Data(
-            "no signal has a usable sample: all are missing, flagged bad or outside `valid`; check the columns, the good flags and `valid`".into(),
+            "no signal has a usable sample: all samples are missing, flagged as bad, or outside `valid`; check the columns, the list of good flags, and `valid`".into(),
         ));
     };
     let Phase { start: phase, slack, jitter } = phase(samples, step);
@@ -123,7 +126,7 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
         FindingClass::Jitter,
         FindingAction::Kept,
         format!(
-            "time stamps slightly before or after the start of a step; those up to {} before a step were assigned to that step",
+            "time stamps slightly before or after the start of a step; those at most {} early were assigned to the step that follows",
             duration(slack)
         ),
     ));
@@ -140,12 +143,12 @@ pub(super) fn grid(samples: &[&Samples], step: i64, spec: &TwinSpec, findings: &
     Ok(Grid { start, step, steps: usize::try_from(steps).unwrap_or(1), slack })
 }
 
-/// Steps in which any signal has a sample.
+/// Returns, for each step, whether any signal has a sample in it.
 pub(super) fn steps_with_samples(samples: &[&Samples], grid: &Grid) -> Vec<bool> {
     let mut steps_with_samples = vec![false; grid.steps];
     let mut done: Vec<*const Vec<i64>> = Vec::new();
     for s in samples {
-        // The columns of a wide log share their time stamps.
+        // The columns of a wide log share their time stamps, which need to be processed only once.
         let shared = Arc::as_ptr(&s.time);
         if done.contains(&shared) {
             continue;

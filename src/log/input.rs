@@ -1,4 +1,4 @@
-//! The signals of a log: the columns from which they are read, and the rules for reading them.
+//! The signals of a log, with the columns from which they are read and the rules for reading them.
 
 use super::clean::Rule;
 use super::column::ColumnMapping;
@@ -7,16 +7,16 @@ use crate::error::{Error, Result};
 use crate::schema::{Role, Schema};
 use crate::units::Unit;
 
-/// One signal that has a column.
+/// A signal that is read from a column of the log.
 pub(super) struct Input {
-    /// Its index in the schema.
+    /// Index of the signal in the schema.
     pub signal: usize,
     pub rule: Rule,
-    /// Index of its column among the columns that are read.
+    /// Index of the signal's column among the columns that are read.
     pub column: usize,
 }
 
-/// The signals that have a column, and the names of the columns to read.
+/// Returns the signals that have a column in the log, and the names of the columns to read.
 pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(Vec<Input>, Vec<String>)> {
     let mut columns: Vec<String> = Vec::new();
     let mut out = Vec::new();
@@ -48,13 +48,13 @@ pub(super) fn inputs(spec: &TwinSpec, schema: &Schema, max_gap: i64) -> Result<(
     Ok((out, columns))
 }
 
-/// Absolute zero in a unit with its own zero (degC, degF). There is none for K, because temperature differences are
-/// also in K.
+/// Returns absolute zero in a temperature unit with an offset (degC, degF). Returns `None` for K, because temperature
+/// differences are also given in K.
 fn absolute_zero(unit: &Unit) -> Option<f64> {
     (unit.offset != 0.0 && unit.scale > 0.0).then(|| -unit.offset / unit.scale)
 }
 
-/// Whether a signal may have been logged on another temperature scale.
+/// Whether a signal with this unit is a temperature, which may have been logged on another scale.
 fn is_temperature(unit: &Unit) -> bool {
     unit.dimension == [0, 0, 0, 1, 0, 0, 0, 0]
 }

@@ -1,4 +1,5 @@
-//! A long log, as historians export it: one row per sample, with its tag and its quality flag.
+//! Reads a long log, as exported by historians, in which each row contains one sample with its tag and its quality
+//! flag.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,17 +19,17 @@ use super::time::{NO_TIME, TimeReader};
 use crate::config::{LogSpec, LongSpec};
 use crate::error::{Error, Result};
 
-/// The code of a tag that is not wanted.
+/// Code for all tags that are not read.
 const OTHER_TAG: u32 = u32::MAX;
-/// Maximum number of unwanted tags that are kept for suggestions (guess).
+/// Maximum number of unread tags whose names are kept for suggestions (not tuned).
 const MAX_OTHER_TAGS: usize = 10_000;
 
-/// The flags of good samples.
+/// Quality flags that mark a sample as good.
 #[derive(Debug, Clone)]
 enum GoodFlags {
-    /// Texts, compared without case.
+    /// Text flags, compared without regard to case.
     Text(Vec<String>),
-    /// Numbers. `true` is 1.
+    /// Numeric flags, where `true` counts as 1.
     Number(Vec<f64>),
 }
 
@@ -38,21 +39,21 @@ impl GoodFlags {
         let listed = || long.good.iter().map(|g| g.trim());
         match column.kind {
             ColumnKind::Other | ColumnKind::Time => Err(Error::Data(format!(
-                "{}: the quality column `{name}` has the type {}; write it as text or int32",
+                "{}: the quality column `{name}` has the type {}; export it as text or int32",
                 file.name, column.data_type
             ))),
             ColumnKind::Text => Ok(Self::Text(listed().map(str::to_owned).collect())),
             ColumnKind::Boolean => {
                 let good = listed().filter_map(|g| g.to_lowercase().parse().ok()).map(|g: bool| f64::from(u8::from(g)));
                 let good: Vec<f64> = good.collect();
-                // The default list of good flags contains no boolean. Then `true` is good.
+                // If the list of good flags contains no boolean, which is the default, `true` counts as good.
                 Ok(Self::Number(if good.is_empty() { vec![1.0] } else { good }))
             }
             _ => Ok(Self::Number(listed().filter_map(|g| g.parse().ok()).collect())),
         }
     }
 
-    /// Whether each row of a batch is good; a null is not. `None`: the column has another type.
+    /// Returns whether each row of a batch is good (a null is not good), or `None` if the column has another type.
     fn are_good(&self, array: &dyn Array) -> Option<Vec<bool>> {
         match self {
             Self::Text(good) => {
@@ -75,33 +76,33 @@ struct TagSamples {
     time: Vec<i64>,
     value: Vec<f64>,
     episode: Vec<u32>,
-    /// The sample at which each file begins.
+    /// Index of the first sample of each file.
     breaks: Vec<usize>,
     flagged: Occurrences,
 }
 
-/// The samples that have been read so far.
+/// State of the reader of a long log, with the samples that have been read so far.
 struct LongReader<'a> {
     spec: &'a LogSpec,
     long: &'a LongSpec,
-    /// Wanted tag → its index.
+    /// Index of each tag to read, by name.
     wanted: HashMap<&'a str, u32>,
     times: TimeReader,
     tags: Vec<TagSamples>,
     other_tags: BTreeSet<String>,
     labels: HashMap<String, u32>,
-    /// Times and values of a batch.
+    /// Buffers for the times and values of one batch.
     batch_times: Vec<i64>,
     batch_values: Vec<f64>,
 }
 
-/// Reads a long log. `wanted`: the tags to read.
+/// Reads the tags `wanted` from a long log.
 pub(super) fn read(files: &[LogFile], spec: &LogSpec, long: &LongSpec, wanted: &[String]) -> Result<Scan> {
     let mut reader = LongReader {
         spec,
         long,
         wanted: wanted.iter().enumerate().map(|(i, n)| (n.as_str(), i as u32)).collect(),
-        // Each wanted tag has its own clock, and all other tags share one.
+        // Each tag in `wanted` has its own clock, and all other tags share one clock.
         times: TimeReader::new(zone(spec)?, wanted.len() + 1),
         tags: wanted.iter().map(|_| TagSamples::default()).collect(),
         other_tags: BTreeSet::new(),
@@ -149,8 +150,8 @@ impl LongReader<'_> {
         })
     }
 
-    /// Adds the samples of a batch with the columns time, tag and value, and optionally episode and quality. The error
-    /// is the index of a column with the wrong type.
+    /// Adds the samples of a batch with the columns time, tag and value, optionally followed by episode and quality. If
+    /// a column has the wrong type, the error is the index of that column.
     fn take(&mut self, columns: &[ArrayRef], good: Option<&GoodFlags>) -> std::result::Result<(), usize> {
         let (wanted, other_tags) = (&self.wanted, &mut self.other_tags);
         let codes = cast::codes(&columns[1], |tag| {
@@ -190,7 +191,7 @@ impl LongReader<'_> {
         Ok(())
     }
 
-    /// Checks that every wanted tag is in the log.
+    /// Checks that the log contains every tag in `wanted`.
     fn require_samples(&self, files: &[LogFile], wanted: &[String]) -> Result<()> {
         for (name, samples) in wanted.iter().zip(&self.tags) {
             if !samples.time.is_empty() || samples.flagged.count > 0 {
@@ -213,7 +214,7 @@ fn require_tag_and_value(file: &LogFile, long: &LongSpec) -> Result<()> {
     let tag = require(file, &long.tag, "tag")?;
     if !matches!(tag.kind, ColumnKind::Text | ColumnKind::Integer) {
         return Err(Error::Data(format!(
-            "{}: the tag column `{}` has the type {}; write it as text",
+            "{}: the tag column `{}` has the type {}; export it as text",
             file.name, long.tag.value, tag.data_type
         )));
     }

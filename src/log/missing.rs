@@ -1,13 +1,13 @@
-//! Missing values between reading and cleaning.
+//! Representation of missing values between reading and cleaning a log.
 //!
-//! A column is read into plain `f64`s, 8 bytes per sample, without a separate mask. Three kinds of missing values must
-//! be distinguished until `clean` has counted and dropped them: a null of the file, a column that the file lacks, and a
-//! NaN that the file contains. Each of the first two is a NaN with its own payload. They are only copied, and compared
-//! by their bits, because arithmetic could lose the payload.
+//! A column is read into plain `f64` values (8 bytes per sample) without a separate mask. Three kinds of missing values
+//! must be distinguished until `clean` has counted and dropped them: a null in the file, a value of a column that the
+//! file lacks, and a NaN in the file. Nulls and values of absent columns are represented by NaNs with different
+//! payloads. NaNs with a payload are only copied and compared bitwise, because arithmetic could change the payload.
 
 /// A null in the file.
 pub(super) const NULL: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
-/// A column that the file lacks.
+/// A value of a column that the file lacks.
 pub(super) const ABSENT: f64 = f64::from_bits(0x7ff8_0000_0000_0002);
 
 pub(super) fn is_null(value: f64) -> bool {
@@ -18,7 +18,7 @@ pub(super) fn is_absent(value: f64) -> bool {
     value.to_bits() == ABSENT.to_bits()
 }
 
-/// The value; `None` for a null.
+/// Returns the value, or `None` for a null.
 pub(super) fn non_null(value: f64) -> Option<f64> {
     (!is_null(value)).then_some(value)
 }

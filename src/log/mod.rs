@@ -1,14 +1,16 @@
-//! Parquet files → one clean, regular [`Trajectory`](crate::trajectory::Trajectory), and a report on its quality.
+//! Reads Parquet files into one clean, regular [`Trajectory`](crate::trajectory::Trajectory), and reports on the
+//! quality of the log.
 //!
-//! `read` runs all stages:
+//! `read` runs these stages in order:
 //!
 //! 1. `files` finds the files and `footer` reads their footers.
-//! 2. `batches` decodes the columns that are needed, `cast` turns them into plain numbers and texts, and `time` turns time
-//!    stamps into UTC. `wide` and `long` read the two layouts; `scan` contains the code that they share.
-//! 3. `column` decides what a column means, `clean` drops unusable samples and looks for faults (`clock`, `detect`), and
-//!    `window` and `episodes` bound the time line.
-//! 4. `grid` places the steps, `segments` splits them at gaps and episodes, and `resample` gives each step its value.
-//! 5. `summary` writes the results of all stages into a `quality`, which `render` prints.
+//! 2. `batches` decodes the required columns, `cast` converts them to plain numbers and strings, and `time` converts
+//!    time stamps to UTC. `wide` and `long` read the two log layouts, and `scan` contains the code that they share.
+//! 3. `column` maps the values of a column to its signal, and `clean` drops unusable samples and looks for faults
+//!    (`clock`, `detect`). `window` limits the timeline, and `episodes` divides it into episodes.
+//! 4. `grid` determines the time steps, `segments` splits them at gaps and changes of episode, and `resample` computes
+//!    the value of each step.
+//! 5. `summary` collects the results of all stages in a [`Quality`], which `render` formats as text.
 //!
 //! `thrift` and `pages` protect against damaged files, which could otherwise make the Parquet reader run out of memory.
 

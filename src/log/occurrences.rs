@@ -1,9 +1,9 @@
-//! Counting the occurrences of a fault.
+//! Counts the occurrences of a fault.
 
 use super::quality::{Finding, FindingAction, FindingClass};
 use super::text::rfc3339;
 
-/// How often a fault occurred, and the first and last time (µs UTC).
+/// The number of occurrences of a fault, and the times (µs UTC) of the first and the last of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Occurrences {
     pub count: usize,
@@ -24,7 +24,7 @@ impl Occurrences {
         self.last = self.last.max(time);
     }
 
-    /// `count` occurrences between two times.
+    /// Creates `count` occurrences between the times `first` and `last`.
     pub fn between(count: usize, first: i64, last: i64) -> Self {
         Self { count, first, last }
     }
@@ -35,7 +35,8 @@ impl Occurrences {
         self.last = self.last.max(other.last);
     }
 
-    /// The finding; `None` without an occurrence. An empty `signal` means the time line.
+    /// Returns the finding, or `None` if the fault did not occur. If `signal` is empty, the finding concerns the
+    /// timeline.
     pub fn finding(
         &self,
         signal: &str,

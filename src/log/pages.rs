@@ -1,8 +1,8 @@
-//! A check of the pages of a column before the Parquet library decodes them.
+//! Checks the pages of a column before the Parquet library decodes them.
 //!
-//! The library (`parquet` 59) allocates room for as many values as a page claims. In a damaged file that can exceed the memory,
-//! and the process is aborted, as with the footer (see `thrift`). This file can be deleted once the library bounds its
-//! allocations by the size of the page.
+//! The library (`parquet` 59) allocates memory for as many values as a page claims to contain. With a damaged page, the
+//! allocation can exceed the available memory and abort the process, as with a damaged footer (see `thrift`). This
+//! module can be deleted once the library bounds its allocations by the size of the page.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-/// Some row groups of a file, for one reader. Each reader needs its own file handle, so that readers can run in
+/// The row groups of a file that one reader reads. Each reader needs its own file handle, so that readers can run in
 /// parallel.
 pub(super) struct Chunks {
     pub file: Arc<File>,
@@ -41,13 +41,13 @@ impl RowGroups for Chunks {
     }
 }
 
-/// The number of rows of some row groups, as the footer claims.
+/// Returns the number of rows in some row groups, as stated in the footer.
 pub(super) fn rows(meta: &ParquetMetaData, groups: &[usize]) -> usize {
     let count = |g: &usize| usize::try_from(meta.row_group(*g).num_rows()).unwrap_or(0);
     groups.iter().map(count).fold(0, usize::saturating_add)
 }
 
-/// One column, one row group after the other.
+/// The pages of one column, one row group after another.
 struct Chunk {
     file: Arc<File>,
     meta: Arc<ParquetMetaData>,
@@ -69,10 +69,10 @@ impl Iterator for Chunk {
 
 impl PageIterator for Chunk {}
 
-/// A page reader that refuses impossible pages.
+/// A page reader that rejects impossible pages.
 struct Checked {
     pages: SerializedPageReader<File>,
-    /// The pages begin with definition levels.
+    /// Whether the pages begin with definition levels.
     optional: bool,
 }
 
@@ -111,7 +111,7 @@ impl PageReader for Checked {
 /// Whether a page of a flat column can contain as many values as it claims.
 fn is_possible(page: &Page, optional: bool) -> bool {
     let (values, encoding, claimed) = match page {
-        // A value of a dictionary takes at least one byte.
+        // Each value of a dictionary takes at least one byte.
         Page::DictionaryPage { buf, num_values, .. } => return *num_values as usize <= buf.len(),
         Page::DataPage { buf, encoding, num_values, .. } => {
             let levels = match buf.first_chunk::<4>() {
@@ -125,7 +125,7 @@ fn is_possible(page: &Page, optional: bool) -> bool {
             (usize::try_from(levels).ok().and_then(|l| buf.get(l..)), encoding, num_values)
         }
     };
-    // Pages with these encodings begin with the number of lengths that follow.
+    // Pages with these delta encodings begin with the number of lengths that they contain.
     match (encoding, values) {
         (Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BYTE_ARRAY, Some(values)) => {
             claimed_lengths(values).is_none_or(|n| n <= u64::from(*claimed))
@@ -134,7 +134,8 @@ fn is_possible(page: &Page, optional: bool) -> bool {
     }
 }
 
-/// The third number in the header of delta encoding: block size, number of miniblocks, number of values.
+/// Returns the number of values from the header of a delta encoding, where it follows the block size and the number of
+/// miniblocks.
 fn claimed_lengths(block: &[u8]) -> Option<u64> {
     let mut bytes = block.iter();
     let mut number = || {
@@ -162,7 +163,7 @@ mod tests {
     }
 
     fn texts(count: &[u8]) -> Page {
-        // Two bytes of levels, then blocks of 128 values with four miniblocks.
+        // The page contains two bytes of levels, followed by blocks of 128 values with four miniblocks.
         let buf = [&[2, 0, 0, 0, 6, 1, 0x80, 1, 4], count, &[0]].concat();
         Page::DataPage {
             buf: buf.into(),

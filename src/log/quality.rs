@@ -1,5 +1,5 @@
-//! The quality of a log: the faults that were found, and how they were handled. Plain data for `inspect`, the report
-//! and the registry.
+//! The quality of a log: the faults that were found, and how they were handled. This module contains plain data for
+//! `inspect`, the report and the registry.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,17 +15,17 @@ pub struct SourceFile {
     pub hash: String,
 }
 
-/// One class of fault in one signal, or in the time line if `signal` is empty.
+/// One class of fault in one signal, or in the timeline if `signal` is empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     pub signal: String,
     pub class: FindingClass,
     pub count: usize,
-    /// First and last time; UTC, RFC 3339. Empty for a class without times.
+    /// Times of the first and last occurrence (UTC, RFC 3339), or empty if the fault has no times.
     pub first: String,
     pub last: String,
     pub action: FindingAction,
-    /// One sentence for the user.
+    /// Explanation for the user, in one sentence.
     pub note: String,
 }
 
@@ -33,10 +33,10 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingClass {
-    // Faults of the time line.
+    // Faults of the timeline.
     /// Rows whose time cannot be read.
     BadTime,
-    /// A few rows years away from all others.
+    /// A few rows whose times are years away from all others.
     StrayTime,
     /// Rows that are not in chronological order.
     OutOfOrder,
@@ -50,7 +50,7 @@ pub enum FindingClass {
     Jitter,
     /// A period without any samples, or without samples of one signal.
     Gap,
-    /// Changes of the episode.
+    /// Changes from one episode to the next.
     Episode,
     /// Rows of an episode that begins before another one ends.
     EpisodeOverlap,
@@ -67,7 +67,7 @@ pub enum FindingClass {
     OutOfRange,
     /// Rows that repeat a time stamp and its value.
     Duplicate,
-    /// Rows that repeat a time stamp with another value.
+    /// Rows that repeat a time stamp with a different value.
     DuplicateConflict,
     /// A value that stays exactly the same for an unusually long time.
     FlatLine,
@@ -79,16 +79,16 @@ pub enum FindingClass {
     RateOfChange,
     /// A counter that restarted.
     Rollover,
-    /// No sample at the end of the log.
+    /// The signal has no samples at the end of the log.
     Stale,
     /// Fewer samples than steps.
     SlowSamples,
-    /// A tag that is logged only when it changes.
+    /// A tag that is logged only when its value changes.
     ReportOnChange,
 }
 
 impl FindingClass {
-    /// The name in text and JSON.
+    /// Returns the name that is used in text and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BadTime => "bad-time",
@@ -124,22 +124,22 @@ impl FindingClass {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingAction {
-    /// The samples are not used.
+    /// The affected samples were not used.
     Dropped,
     /// The last value was held.
     Held,
     /// Values were interpolated.
     Interpolated,
-    /// Nothing; the samples are used as they are.
+    /// The samples were used as they are.
     Kept,
     /// The rows were sorted.
     Sorted,
-    /// The log was split there.
+    /// The log was split at the fault.
     Split,
 }
 
 impl FindingAction {
-    /// The name in text and JSON.
+    /// Returns the name that is used in text and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dropped => "dropped",
@@ -152,19 +152,20 @@ impl FindingAction {
     }
 }
 
-/// How much a control was moved.
+/// How much a control moved in the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Excitation {
     pub moves: usize,
-    /// Standard deviation as a share of the hard range, or of the logged range without hard limits.
+    /// Standard deviation divided by the range between the hard limits, or by the logged range if there are no hard
+    /// limits.
     #[serde(with = "or_null")]
     pub spread: f64,
-    /// 1st and 99th percentile.
+    /// The 1st and 99th percentiles of the control.
     #[serde(with = "or_null")]
     pub low: f64,
     #[serde(with = "or_null")]
     pub high: f64,
-    /// `false`: the control never moved, and its effect cannot be learned.
+    /// `false` if the control never moved, so that its effect cannot be learned.
     pub learnable: bool,
 }
 
@@ -173,16 +174,16 @@ pub struct Excitation {
 pub struct SignalQuality {
     pub signal: String,
     pub unit: String,
-    /// Samples in the files, and how many of them were dropped.
+    /// Number of samples in the files, and how many of them were dropped.
     pub samples: usize,
     pub dropped: usize,
-    /// Numbers of grid steps within the segments.
+    /// Numbers of grid steps within the segments whose value was held, interpolated or missing.
     pub held: usize,
     pub interpolated: usize,
     pub missing: usize,
     /// Share of the grid steps within the segments that have a value.
     pub coverage: f64,
-    /// NaN (null in JSON) if there is no value at all.
+    /// NaN (null in JSON) if the signal has no value.
     #[serde(with = "or_null")]
     pub min: f64,
     #[serde(with = "or_null")]
@@ -196,7 +197,7 @@ pub struct SignalQuality {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     pub sources: Vec<SourceFile>,
-    /// Start of the first step and end of the last; UTC, RFC 3339.
+    /// Start of the first step and end of the last step (UTC, RFC 3339).
     pub start: String,
     pub end: String,
     pub step: String,
@@ -204,18 +205,18 @@ pub struct Quality {
     pub segments: usize,
     pub signals: Vec<SignalQuality>,
     pub findings: Vec<Finding>,
-    /// Signals below the required completeness. No model may be fitted if there are any.
+    /// Signals below the required completeness. No model may be fitted unless this list is empty.
     pub incomplete: Vec<String>,
-    /// The required completeness.
+    /// Share of steps in which a learned signal or a control must have a value.
     #[serde(default)]
     pub completeness: f64,
 }
 
 impl Quality {
-    /// Refuses a log in which a learned signal or a control is missing too often.
+    /// Returns an error if a learned signal or a control lacks a value in too many steps.
     ///
     /// # Errors
-    /// [`Error::Data`] with a sentence and a help per signal.
+    /// [`Error::Data`] with an explanation for each incomplete signal, and advice.
     pub fn require_complete(&self) -> Result<()> {
         if self.incomplete.is_empty() {
             return Ok(());
@@ -227,7 +228,7 @@ impl Quality {
         for name in &self.incomplete {
             let coverage = self.signals.iter().find(|s| &s.signal == name).map_or(0.0, |s| s.coverage);
             text.push_str(&format!(
-                "\n  `{name}` has a value in {} of the steps, and {} are required",
+                "\n  `{name}` has a value in {} of the steps, but {} are required",
                 percent(coverage),
                 percent(self.completeness)
             ));
@@ -237,12 +238,12 @@ impl Quality {
                 text.push_str(&format!("; {}: {}", f.class.as_str(), f.note));
             }
         }
-        text.push_str("\n  repair or exclude that part of the log, choose another signal, or lower `log.completeness`");
+        text.push_str("\n  repair or exclude bad parts of the log, choose another signal, or lower `log.completeness`");
         Err(Error::Data(text))
     }
 }
 
-/// Writes NaN as null in text formats, which cannot represent it, and as NaN in binary ones.
+/// Writes NaN as null in text formats, which cannot represent NaN, and as NaN in binary formats.
 mod or_null {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -290,7 +291,7 @@ pub(super) mod tests {
     fn an_incomplete_log_is_refused_with_the_coverage_of_each_signal() {
         let e = quality().require_complete().unwrap_err();
         assert_eq!(e.exit_code(), 65);
-        assert!(e.to_string().contains("`inlet` has a value in 50 % of the steps, and 80 % are required"), "{e}");
+        assert!(e.to_string().contains("`inlet` has a value in 50 % of the steps, but 80 % are required"), "{e}");
         assert!(Quality::default().require_complete().is_ok());
     }
 

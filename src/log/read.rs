@@ -1,4 +1,4 @@
-//! Reading a log: from files to a clean, regular trajectory.
+//! Reads the files of a log into a clean, regular trajectory.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,26 +25,27 @@ use crate::error::{Error, Result};
 use crate::schema::{Role, Schema};
 use crate::trajectory::Trajectory;
 
-/// Default of `log.completeness`: the share of steps in which a learned signal must have a value (guess).
+/// Default of `log.completeness`: the share of steps in which a learned signal must have a value (not tuned).
 const COMPLETENESS: f64 = 0.8;
-/// Default of `log.max_gap`, in steps (guess).
+/// Default of `log.max_gap`, in steps (not tuned).
 const MAX_GAP_STEPS: i64 = 3;
 
-/// Reads the log of the twin in folder `dir`: scan, clean, resample, split.
+/// Reads the log of the twin in folder `dir`, cleans and resamples it, and splits it into segments.
 ///
-/// The trajectory has one particle and one column per signal of `schema`, in the unit of the signal. Derived signals are
-/// NaN, and constants (`value`) are filled in. Time stamps mark the start of a step. The quality reports everything that was
-/// dropped, held, interpolated or looks wrong. Nothing is repaired silently.
+/// The trajectory has one particle and one column per signal of `schema`, in the unit of the signal. Columns of derived
+/// signals are NaN, and those of constant signals (`value`) contain the constant. Each time stamp marks the start of a
+/// step. The returned quality lists everything that was dropped, held or interpolated, or that looks wrong. Nothing is
+/// repaired silently.
 ///
 /// # Errors
-/// [`Error::NoInput`] if no file matches or one cannot be opened. [`Error::Data`] if a file is damaged, if a column or tag is
-/// missing or has the wrong type, if no row is usable, if episodes overlap in time, or if the time stamps span too many
-/// steps.
+/// [`Error::NoInput`] if no file matches or a file cannot be opened. [`Error::Data`] if a file is damaged, if a column
+/// or tag is missing or has the wrong type, if no row is usable, if episodes overlap in time, or if the time stamps
+/// span too many steps.
 pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajectory, Quality)> {
     let files = footer::open(dir, &spec.log)?;
     let step = spec.step.ms().saturating_mul(1_000);
     if step <= 0 {
-        return Err(Error::Data("`step` must be positive; write the sample time, such as `10min`".into()));
+        return Err(Error::Data("`step` must be positive; set it to the sample time, such as `10min`".into()));
     }
     let max_gap = spec.log.max_gap.as_ref().map_or(MAX_GAP_STEPS * step, |g| g.ms().saturating_mul(1_000)).max(step);
     let (mut inputs, columns) = inputs(spec, schema, max_gap)?;
@@ -93,7 +94,7 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     Ok((trajectory, quality))
 }
 
-/// One signal on the grid.
+/// A signal that was resampled onto the grid.
 struct ResampledInput {
     resampled: Resampled,
     hold_forever: bool,
@@ -103,7 +104,7 @@ struct ResampledInput {
 struct OnGrid {
     grid: Grid,
     segments: Segments,
-    /// The last step with a sample of any signal.
+    /// The last step in which any signal has a sample.
     last_step: usize,
     max_gap: i64,
 }
@@ -111,7 +112,7 @@ struct OnGrid {
 impl OnGrid {
     fn start(&self) -> Result<Timestamp> {
         Timestamp::from_microsecond(self.grid.start)
-            .map_err(|e| Error::Data(format!("the log begins beyond the calendar: {e}")))
+            .map_err(|e| Error::Data(format!("the log begins outside the supported range of dates: {e}")))
     }
 
     fn resample(&self, input: &Input, cleaned: &Cleaned, is_long: bool) -> ResampledInput {
@@ -121,7 +122,7 @@ impl OnGrid {
         ResampledInput { resampled, hold_forever }
     }
 
-    /// The quality of the log without its signals and findings.
+    /// Creates the quality of the log, still without its signals and findings.
     fn quality(&self, files: &[LogFile], spec: &TwinSpec) -> Result<Quality> {
         Ok(Quality {
             sources: files.par_iter().map(LogFile::source).collect::<Result<_>>()?,
@@ -135,7 +136,7 @@ impl OnGrid {
         })
     }
 
-    /// Adds the row of a signal to `quality`, and returns the findings on the signal.
+    /// Adds the row of a signal to `quality`, and returns the findings about that signal.
     fn summarise(
         &self,
         input: &Input,

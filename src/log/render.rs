@@ -1,13 +1,13 @@
-//! The quality of a log as text for a terminal.
+//! Formats the quality of a log as text for a terminal.
 
 use super::quality::{Excitation, Quality};
 use super::text::percent;
 use crate::error::plural;
 
-/// A control with fewer moves is reported as rarely moved (guess).
+/// A control with fewer moves than this is reported as rarely moving (not tuned).
 const FEW_MOVES: usize = 10;
 
-/// A number with up to four significant digits.
+/// Formats a number with up to four significant digits.
 fn short(v: f64) -> String {
     if !v.is_finite() {
         return "–".into();
@@ -23,17 +23,18 @@ fn short(v: f64) -> String {
 
 fn moved(e: &Excitation) -> String {
     match e.moves {
-        _ if !e.learnable => "never moves; cannot be learned".into(),
+        _ if !e.learnable => "never moves; its effect cannot be learned".into(),
         n if n < FEW_MOVES => format!("rarely moves ({n} times)"),
         n => format!("{n} moves, {} … {}", short(e.low), short(e.high)),
     }
 }
 
-/// Renders the extent of the log, one row per signal, the findings, and what cannot be learned.
+/// Renders the time span of the log, a table with one row per signal, the findings, and the signals that cannot be
+/// learned.
 pub fn render(q: &Quality) -> String {
     let rows: usize = q.sources.iter().map(|s| s.rows).sum();
     let mut out = format!(
-        "{} with {} rows, {} to {}\n{} of {} in {}\n\n",
+        "{} with {} rows from {} to {}\n{} of {} in {}\n\n",
         plural(q.sources.len(), "file", "files"),
         rows,
         q.start,
@@ -85,7 +86,7 @@ pub fn render(q: &Quality) -> String {
                 (a, b) if a == b => a.to_owned(),
                 (a, b) => format!("{a} … {b}"),
             };
-            let signal = if f.signal.is_empty() { "(time line)".into() } else { plain(&f.signal) };
+            let signal = if f.signal.is_empty() { "(timeline)".into() } else { plain(&f.signal) };
             table.push(vec![
                 signal,
                 f.class.as_str().to_owned(),
@@ -101,14 +102,14 @@ pub fn render(q: &Quality) -> String {
     for s in &q.signals {
         if s.excitation.as_ref().is_some_and(|e| !e.learnable) {
             out.push_str(&format!(
-                "\nThe control `{}` never moves in this log, so its effect cannot be learned. Move it in a plant test, or make it a parameter.\n",
+                "\nThe control `{}` never moves in this log, so its effect cannot be learned. Vary the control in a plant test, or make it a parameter.\n",
                 plain(&s.signal)
             ));
         }
     }
     if !q.incomplete.is_empty() {
         out.push_str(&format!(
-            "\nToo incomplete to learn from (less than {}): {}\n",
+            "\nSignals that are too incomplete to learn from (values in less than {} of the steps): {}\n",
             percent(q.completeness),
             q.incomplete.iter().map(|s| plain(s)).collect::<Vec<_>>().join(", ")
         ));
@@ -116,14 +117,14 @@ pub fn render(q: &Quality) -> String {
     out
 }
 
-/// Replaces characters that control a terminal. Names and notes come from files.
+/// Replaces terminal control characters in names and notes, because these come from files.
 fn plain(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '?' } else { c })
         .collect()
 }
 
-/// Writes `table` with two spaces between columns. The columns `left` are aligned left, the others right.
+/// Writes `table` with two spaces between columns. The columns in `left` are aligned left, and all others right.
 fn align(table: &[Vec<String>], left: &[usize], out: &mut String) {
     let columns = table.first().map_or(0, Vec::len);
     let width = |c: usize| table.iter().map(|r| r[c].chars().count()).max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Resampling: irregular samples → one value per step of a regular grid.
+//! Resamples irregular samples to one value per step of a regular grid.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use super::occurrences::Occurrences;
 use super::samples::Samples;
 use crate::config::Resample;
 
-/// One signal on the grid.
+/// A signal that was resampled onto the grid.
 #[derive(Debug, Default)]
 pub(super) struct Resampled {
     pub value: Vec<f64>,
@@ -21,10 +21,10 @@ pub(super) struct Resampled {
     pub sampled: usize,
 }
 
-/// Resamples within each segment. Steps outside of the segments are NaN.
+/// Resamples a signal within each segment. Steps outside the segments are NaN.
 ///
-/// `hold_forever`: a value is held until the next sample of its segment, without a limit, because the tag is logged
-/// only when it changes.
+/// If `hold_forever` is true, each value is held until the next sample of its segment, without a time limit, because
+/// the tag is logged only when its value changes.
 pub(super) fn resample(
     s: &Samples,
     grid: &Grid,
@@ -55,7 +55,7 @@ pub(super) fn resample(
     out
 }
 
-/// Gives each step that has samples its value.
+/// Computes the value of each step that has samples.
 fn fill(s: &Samples, rows: Range<usize>, grid: &Grid, how: Resample, out: &mut Resampled) {
     let mut i = rows.start;
     while i < rows.end {
@@ -82,7 +82,7 @@ fn fill(s: &Samples, rows: Range<usize>, grid: &Grid, how: Resample, out: &mut R
     }
 }
 
-/// Gives steps without samples the last value, for at most `longest` µs.
+/// Fills steps without samples with the last value, for at most `longest` µs.
 fn hold(grid: &Grid, segment: &Range<usize>, longest: i64, out: &mut Resampled) {
     let mut last: Option<usize> = None;
     for k in segment.clone() {

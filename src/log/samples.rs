@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Times (µs UTC) that strictly increase, and their values.
+/// Strictly increasing times (µs UTC) and the values at these times.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Samples {
     pub time: Arc<Vec<i64>>,
@@ -19,8 +19,8 @@ impl Samples {
         };
     }
 
-    /// Whether the tag is logged only when it changes: repeats are rare (at most 5 %), and gaps longer than `max_gap` are
-    /// common (at least a quarter). Both shares are guesses.
+    /// Whether the tag seems to be logged only when its value changes: at most 5 % of the samples repeat the previous
+    /// value, and at least a quarter of the intervals are longer than `max_gap` (neither share is tuned).
     pub fn is_logged_on_change(&self, max_gap: i64) -> bool {
         let n = self.value.len();
         if n < 5 {

@@ -1,4 +1,4 @@
-//! The raw samples of a log, and the parts of reading that wide and long logs share.
+//! The raw samples of a log, and the code that the readers of wide and long logs share.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,17 +17,18 @@ use super::time::{TimeKind, TimeReader};
 use crate::config::LogSpec;
 use crate::error::{Error, Result};
 
-/// The samples of one column or tag, in the order of the files. See [`super::missing`] for missing values.
+/// The samples of one column or tag, in the order of the files. The module [`super::missing`] describes how missing
+/// values are represented.
 #[derive(Debug, Default)]
 pub(super) struct RawSamples {
-    /// µs UTC. All columns of a wide log share it.
+    /// Times in µs UTC. All columns of a wide log share one vector of times.
     pub time: Arc<Vec<i64>>,
     pub value: Vec<f64>,
     /// Index into [`Scan::labels`].
     pub episode: Option<Arc<Vec<u32>>>,
-    /// The index at which each file begins.
+    /// Index of the first sample of each file.
     pub breaks: Arc<Vec<usize>>,
-    /// Samples with a bad flag, which are not among the values.
+    /// Samples that are flagged as bad and therefore not contained in `value`.
     pub flagged: Occurrences,
 }
 
@@ -41,7 +42,7 @@ pub(super) struct Scan {
     pub long: bool,
 }
 
-/// The time zone of time stamps without one.
+/// Returns the time zone of time stamps that do not specify a time zone.
 pub(super) fn zone(spec: &LogSpec) -> Result<TimeZone> {
     match &spec.timezone {
         None => Ok(TimeZone::UTC),
@@ -54,7 +55,7 @@ pub(super) fn zone(spec: &LogSpec) -> Result<TimeZone> {
     }
 }
 
-/// How to read the time column of a file.
+/// Determines how to read the time column of a file.
 pub(super) fn time_kind(file: &LogFile, name: &str) -> Result<TimeKind> {
     let Some(column) = file.find(name) else {
         let hint = suggestion(name, file.columns.iter().map(|c| c.name.as_str()));
@@ -73,18 +74,18 @@ pub(super) fn time_kind(file: &LogFile, name: &str) -> Result<TimeKind> {
 
 fn not_a_time(file: &LogFile, column: &FileColumn) -> Error {
     Error::Data(format!(
-        "{}: the time column `{}` has the type {}; write it as a timestamp, as RFC 3339 text or as seconds since 1970",
+        "{}: the time column `{}` has the type {}; export it as a timestamp, as RFC 3339 text or as seconds since 1970",
         file.name, column.name, column.data_type
     ))
 }
 
-/// The error for a column whose data do not have the type that the footer states.
+/// Returns the error for a column whose data do not have the type stated in the footer.
 pub(super) fn wrong_type(file: &LogFile, name: &str, array: &dyn Array) -> Error {
     Error::Data(format!("{}: column `{name}` cannot be read because it has the type {}", file.name, array.data_type()))
 }
 
-/// Appends the times of a batch to `out`, in µs UTC; `NO_TIME` for a row without one. `clock(row)`: the index of the clock of a row.
-/// `None`: the column contains no times.
+/// Appends the times of a batch to `out` in µs UTC, with `NO_TIME` for rows without a time. `clock(row)` returns the
+/// index of the clock that belongs to a row. Returns `None` if the column contains no times.
 pub(super) fn read_times(
     reader: &mut TimeReader,
     array: &dyn Array,
@@ -108,8 +109,8 @@ pub(super) fn read_times(
     Some(())
 }
 
-/// Codes of the episode labels, in the order of their first appearance; [`sort_labels`] sorts them at the end. `None`: the
-/// column contains no labels.
+/// Returns the code of the episode label of each row. Codes are assigned in order of first appearance, and
+/// [`sort_labels`] renumbers them later. Returns `None` if the column contains no labels.
 pub(super) fn read_labels(array: &dyn Array, labels: &mut HashMap<String, u32>) -> Option<Vec<u32>> {
     cast::codes(array, |label| {
         let label = label.unwrap_or("");
@@ -121,7 +122,8 @@ pub(super) fn read_labels(array: &dyn Array, labels: &mut HashMap<String, u32>) 
     })
 }
 
-/// Sorted labels, and the new code of every old one, so that results do not depend on the order of rows.
+/// Returns the sorted labels and the new code for each old code, so that results do not depend on the order of the
+/// rows.
 pub(super) fn sort_labels(labels: HashMap<String, u32>) -> (Vec<String>, Vec<u32>) {
     let mut pairs: Vec<(String, u32)> = labels.into_iter().collect();
     pairs.sort();
@@ -138,13 +140,13 @@ pub(super) fn no_usable_times(files: &[LogFile], column: &str, times: &TimeReade
     match times.bad() {
         _ if rows == 0 => Error::Data(format!("{names}: the log has no rows; export it again with data")),
         (_, Some(example)) => Error::Data(format!(
-            "{names}: no row of the time column `{column}` can be read as a time, for example `{example}`; write time stamps, RFC 3339 text such as 2024-06-01T12:00:00Z, or seconds since 1970"
+            "{names}: no row of the time column `{column}` can be read as a time, for example `{example}`; export time stamps, RFC 3339 text such as 2024-06-01T12:00:00Z, or seconds since 1970"
         )),
-        _ => Error::Data(format!("{names}: the log has no row of any signal")),
+        _ => Error::Data(format!("{names}: the log has no rows for any signal")),
     }
 }
 
-/// The column `name`, which is the `role` column of the log.
+/// Returns the column `name`, which has the role `role` in the log, or an error if the file lacks it.
 pub(super) fn require<'a>(file: &'a LogFile, name: &str, role: &str) -> Result<&'a FileColumn> {
     file.find(name).ok_or_else(|| {
         let hint = suggestion(name, file.columns.iter().map(|c| c.name.as_str()));
@@ -157,14 +159,14 @@ pub(super) fn require_labels(file: &LogFile, name: &str) -> Result<()> {
     let column = require(file, name, "episode")?;
     if matches!(column.kind, ColumnKind::Other | ColumnKind::Time) {
         return Err(Error::Data(format!(
-            "{}: the episode column `{name}` has the type {}; write it as text or int64",
+            "{}: the episode column `{name}` has the type {}; export it as text or int64",
             file.name, column.data_type
         )));
     }
     Ok(())
 }
 
-/// The number of `unit`s per second.
+/// Returns how many of `unit` make up one second.
 fn per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Second => 1,

@@ -1,21 +1,21 @@
-//! The segments of a grid, which end at gaps and at changes of the episode.
+//! Splits a grid into segments, which end at gaps and at changes of episode.
 
 use std::ops::Range;
 
 use super::episodes::Episodes;
 use super::grid::Grid;
 
-/// The segments of a grid, and the reasons why they end.
+/// The segments of a grid, and the reasons for the splits between them.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
     pub segments: Vec<Range<usize>>,
-    /// Parts of the grid without any sample that are longer than `max_gap`.
+    /// Parts of the grid that are longer than `max_gap` and contain no sample of any signal.
     pub gaps: Vec<Range<usize>>,
-    /// Steps with samples of two episodes, which are left out.
+    /// Number of steps with samples from two episodes, which belong to no segment.
     pub mixed: usize,
 }
 
-/// Splits the grid at gaps, in which no signal has a sample for longer than `max_gap` µs, and at changes of the episode.
+/// Splits the grid at changes of episode, and at gaps in which no signal has a sample for more than `max_gap` µs.
 pub(super) fn split(grid: &Grid, has_sample: &[bool], episodes: Option<&Episodes>, max_gap: i64) -> Segments {
     let mut out = Segments::default();
     let mut cut = vec![false; grid.steps + 1];
@@ -43,7 +43,7 @@ pub(super) fn split(grid: &Grid, has_sample: &[bool], episodes: Option<&Episodes
             out.gaps.push(l + 1..k);
         }
         if cut[k] {
-            // Empty steps before the change belong to neither episode.
+            // Steps without samples before a change of episode belong to neither episode.
             if let Some(l) = last {
                 close(&mut start, l + 1, &mut out);
             }

@@ -1,4 +1,4 @@
-//! The summary of a log: findings on gaps, episodes and resampling, and the row of each signal in the quality table.
+//! Summarises a log: the findings about gaps, episodes and resampling, and the row of each signal in the quality table.
 
 use super::clean::Cleaned;
 use super::clock::typical_interval;
@@ -14,7 +14,7 @@ use super::text::duration;
 use crate::config::{Resample, TwinSpec};
 use crate::schema::{Role, Signal};
 
-/// Findings on the splits of the time line.
+/// Adds findings about the gaps and changes of episode that split the timeline.
 pub(super) fn segment_findings(
     s: &Segments,
     grid: &Grid,
@@ -31,7 +31,7 @@ pub(super) fn segment_findings(
             FindingClass::Gap,
             FindingAction::Split,
             format!(
-                "no signal was logged for longer than {}; the gaps last {} in total ({:.1} % of the time span), the longest {}",
+                "gaps of more than {} in which no signal was logged; they last {} in total ({:.1} % of the time span), the longest one {}",
                 duration(max_gap),
                 duration(total as i64 * grid.step),
                 100.0 * total as f64 / grid.steps as f64,
@@ -44,7 +44,7 @@ pub(super) fn segment_findings(
     if let (Some(first), Some(last)) = (e.blocks.get(1), e.blocks.last()) {
         let mixed = match s.mixed {
             0 => String::new(),
-            n => format!("; {n} steps with samples of two episodes were left out"),
+            n => format!("; {n} steps with samples from two episodes were left out"),
         };
         findings.extend(Occurrences::between(e.changes(), first.from, last.from).finding(
             "",
@@ -61,12 +61,12 @@ pub(super) struct ResampledSignal<'a> {
     pub how: Resample,
     pub samples: &'a Samples,
     pub resampled: &'a Resampled,
-    /// Whether its values were held until the next sample, regardless of the time between them.
+    /// Whether each value was held until the next sample, regardless of the length of the gap.
     pub hold_forever: bool,
     pub coverage: f64,
 }
 
-/// Findings on the resampling of one signal.
+/// Adds findings about the resampling of one signal.
 pub(super) fn resampling_findings(
     signal: &ResampledSignal,
     grid: &Grid,
@@ -95,7 +95,7 @@ pub(super) fn resampling_findings(
         name,
         FindingClass::Gap,
         FindingAction::Interpolated,
-        format!("steps without a sample, between samples at most {} apart", duration(max_gap)),
+        format!("steps without a sample, interpolated between samples at most {} apart", duration(max_gap)),
     ));
     let interval = typical_interval(&s.time).map_or(0, |i| i.0);
     if matches!(how, Resample::Mean | Resample::Sum) && 2 * interval > 3 * grid.step && coverage < 0.9 {
@@ -125,14 +125,14 @@ pub(super) fn resampling_findings(
         name,
         FindingClass::Gap,
         FindingAction::Kept,
-        format!("gaps longer than {} in which other signals have values", duration(max_gap)),
+        format!("gaps of more than {} during which other signals have values", duration(max_gap)),
     ));
 }
 
-/// Relative changes of a control below this are rounding errors, not moves.
+/// Relative changes of a control below this threshold count as rounding errors, not as moves.
 const MIN_RELATIVE_MOVE: f64 = 1e-9;
 
-/// The row of a signal in the quality table.
+/// Returns the row of a signal in the quality table.
 pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segments: &Segments) -> SignalQuality {
     let inside: usize = segments.segments.iter().map(|s| s.len()).sum();
     let values = || segments.segments.iter().flat_map(|s| &r.value[s.clone()]).copied().filter(|v| !v.is_nan());
@@ -170,7 +170,7 @@ pub(super) fn signal_quality(signal: &Signal, c: &Cleaned, r: &Resampled, segmen
     }
 }
 
-/// Merges findings on rows that all `signals` signals share into one finding on the time line.
+/// Merges findings about rows that all `signals` signals share into a single finding about the timeline.
 pub(super) fn merge_shared(findings: &[Finding], signals: usize) -> Vec<Finding> {
     const ROW_CLASSES: [FindingClass; 7] = [
         FindingClass::OutOfOrder,

@@ -1,17 +1,18 @@
-//! A check of the Parquet footer before the Parquet library reads it.
+//! Checks the Parquet footer before the Parquet library reads it.
 //!
-//! The library (`parquet` 59) allocates room for as many list members as the footer claims. In a damaged file that can
-//! exceed the memory, and the process is aborted, which no error handling can prevent. This file can be deleted once
-//! the library bounds its allocations by the size of the footer. The test `absurd_counts_in_a_file_are_errors`
-//! (`tests/internal/log`) shows whether it does.
+//! The library (`parquet` 59) allocates memory for as many list members as the footer claims to contain. With a damaged
+//! footer, the allocation can exceed the available memory and abort the process, which no error handling can prevent.
+//! This module can be deleted once the library bounds its allocations by the size of the footer. The test
+//! `impossible_counts_in_a_file_never_abort_the_process` (`tests/internal/log`) shows whether this check is still
+//! needed.
 //!
 //! The footer is a struct in Thrift's compact protocol:
 //! <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
 
-/// Deepest nesting of structs (guess). The footer of a flat log has four levels.
+/// Maximum nesting depth of structs (not tuned). The footer of a flat log has four levels.
 const MAX_DEPTH: usize = 64;
 
-/// Whether every list of the footer can have as many members as it claims, and every value ends within the footer.
+/// Whether every list in the footer can have as many members as it claims, and every value ends within the footer.
 pub(super) fn is_consistent(bytes: &[u8]) -> bool {
     Walk { left: bytes }.structure(0).is_some()
 }
@@ -71,7 +72,7 @@ impl Walk<'_> {
             }
             9 | 10 => self.list(depth),
             12 if depth < MAX_DEPTH => self.structure(depth + 1),
-            // A footer has no maps.
+            // A Parquet footer contains no maps.
             _ => None,
         }
     }
@@ -95,7 +96,8 @@ mod tests {
 
     #[test]
     fn a_footer_that_ends_early_or_claims_too_much_is_inconsistent() {
-        // 1: i32 = 2, 2: list of three i32, 3: binary of two bytes, 5: list of one struct with a boolean
+        // The fields are 1: i32 = 2, 2: list of three i32, 3: binary of two bytes, 5: list of one struct with a
+        // boolean.
         let complete = [0x15, 4, 0x19, 0x35, 2, 4, 6, 0x18, 2, 7, 7, 0x29, 0x1c, 0x11, 0, 0];
         assert!(is_consistent(&complete));
         assert!((0..complete.len()).all(|n| !is_consistent(&complete[..n])));

@@ -1,4 +1,4 @@
-//! Time columns of every kind → µs UTC.
+//! Converts time columns of every kind to µs UTC.
 
 use std::collections::HashMap;
 
@@ -9,17 +9,17 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use super::occurrences::Occurrences;
 use super::quality::{Finding, FindingAction, FindingClass};
 
-/// A row without a usable time.
+/// Marks a row without a usable time.
 pub(super) const NO_TIME: i64 = i64::MIN;
 
-/// The time stamps that the log of a plant may contain: from 1900 to 2200. Others come from a clock that was not set or a
-/// misread unit.
+/// The range of plausible time stamps, from 1900 to 2200. Other time stamps come from a clock that was not set, or from
+/// a wrongly inferred unit.
 const PLAUSIBLE: std::ops::Range<i64> = -2_208_988_800_000_000..7_258_118_400_000_000;
 
-/// Time zones change their offset only at quarter hours, so an offset is the same throughout a quarter hour.
+/// Time zones change their offset only at quarter hours, so the offset is constant within each quarter hour.
 const QUARTER_US: i64 = 900_000_000;
 
-/// Number of parsed texts to cache (guess).
+/// Maximum number of parsed strings in the cache (not tuned).
 const CACHED_TEXTS: usize = 4096;
 
 /// How a file represents time.
@@ -27,30 +27,30 @@ const CACHED_TEXTS: usize = 4096;
 pub(super) enum TimeKind {
     /// Integers in UTC, with `per_second` units per second.
     Instant { per_second: i64 },
-    /// The same in the local time of the log's time zone.
+    /// Integers in the local time of the log's time zone, with `per_second` units per second.
     Local { per_second: i64 },
     /// Days in local time.
     LocalDays,
-    /// Numbers since 1970, whose unit follows from their size.
+    /// Numbers since 1970, whose unit is inferred from their magnitude.
     Epoch,
-    /// RFC 3339, or `YYYY-MM-DD HH:MM:SS` in local time.
+    /// Text in RFC 3339, or `YYYY-MM-DD HH:MM:SS` in local time.
     Text,
 }
 
-/// The state of one clock, of the log or of one tag, while a file is read in local time.
+/// The state of the clock of a log or of one tag while a file in local time is read.
 #[derive(Debug, Clone, Copy, Default)]
 struct ClockState {
     last: Option<i64>,
     interval: i64,
-    /// In the hour that occurs twice, the clock is in its second pass.
+    /// Whether the clock is in its second pass through the hour that occurs twice when clocks are set back.
     second_pass: bool,
 }
 
-/// Turns time stamps into µs UTC, and counts those that could not be read or were ambiguous.
+/// Converts time stamps to µs UTC, and counts those that could not be read or were ambiguous.
 pub(super) struct TimeReader {
     zone: TimeZone,
     kind: TimeKind,
-    /// Units per second of [`TimeKind::Epoch`], once known.
+    /// Units per second of an epoch column ([`TimeKind::Epoch`]), once known.
     epoch: Option<f64>,
     clocks: Vec<ClockState>,
     quarter: Option<(i64, AmbiguousOffset)>,
@@ -69,7 +69,7 @@ enum Civil {
 }
 
 impl TimeReader {
-    /// `clocks`: the number of tags with their own time stamps (1 for a wide log).
+    /// Creates a reader. `clocks` is the number of tags with their own time stamps (1 for a wide log).
     pub fn new(zone: TimeZone, clocks: usize) -> Self {
         Self {
             zone,
@@ -97,8 +97,8 @@ impl TimeReader {
         self.kind
     }
 
-    /// Learns the unit of an epoch column from the size of the first values of a file. The limits are the year 5138 in
-    /// seconds, milliseconds and microseconds.
+    /// Infers the unit of an epoch column from the magnitude of the first values of a file. The limits between the
+    /// units correspond to the year 5138 in seconds, milliseconds and microseconds.
     pub fn learn_epoch(&mut self, values: impl Iterator<Item = f64>) {
         if self.epoch.is_none() {
             self.epoch = values.map(f64::abs).filter(|v| v.is_finite() && *v > 0.0).reduce(f64::max).map(|v| match v {
@@ -110,7 +110,7 @@ impl TimeReader {
         }
     }
 
-    /// One number of an epoch column.
+    /// Converts one number of an epoch column to µs UTC.
     pub fn epoch(&mut self, value: Option<f64>) -> i64 {
         let per_second = self.epoch.unwrap_or(1.0);
         match value {
@@ -123,7 +123,7 @@ impl TimeReader {
         }
     }
 
-    /// One integer of a time column. `clock`: the index of its tag.
+    /// Converts one integer of a time column to µs UTC. `clock` is the index of the tag, or 0 for a wide log.
     pub fn integer(&mut self, value: Option<i64>, clock: usize) -> i64 {
         let Some(v) = value else { return self.reject("null".into()) };
         match self.kind {
@@ -137,7 +137,7 @@ impl TimeReader {
                 self.local_to_utc(local, clock)
             }
             TimeKind::Epoch => {
-                // Exact for every unit, unlike a conversion by f64.
+                // This conversion is exact for every unit, unlike a conversion through `f64`.
                 let per_second = self.epoch.unwrap_or(1.0) as i64;
                 self.plausible(to_us(v, per_second), || v.to_string())
             }
@@ -145,7 +145,7 @@ impl TimeReader {
         }
     }
 
-    /// One text of a time column. `clock`: the index of its tag.
+    /// Converts one string of a time column to µs UTC. `clock` is the index of the tag, or 0 for a wide log.
     pub fn text(&mut self, value: Option<&str>, clock: usize) -> i64 {
         let Some(text) = value else { return self.reject("null".into()) };
         let civil = match self.texts.get(text) {
@@ -180,9 +180,9 @@ impl TimeReader {
         NO_TIME
     }
 
-    /// Local time of the log's zone → UTC. In the hour that occurs twice, when clocks are set back, a clock that has
-    /// already shown a time is in its second pass. In the hour that does not exist, the offset before the change
-    /// applies.
+    /// Converts local time in the log's time zone to UTC. In the hour that occurs twice when clocks are set back, a
+    /// repeated time or a jump back in time starts the second pass. In the hour that is skipped when clocks are set
+    /// forward, the offset before the change applies.
     fn local_to_utc(&mut self, local: i64, clock: usize) -> i64 {
         if local == NO_TIME {
             return NO_TIME;
@@ -231,7 +231,7 @@ impl TimeReader {
         us
     }
 
-    /// The number of rows without a usable time, and the time of one of them as written in the file.
+    /// Returns the number of rows without a usable time, and the time of one such row as written in the file.
     pub fn bad(&self) -> (usize, Option<&str>) {
         (self.bad, self.example.as_deref())
     }
@@ -258,7 +258,7 @@ impl TimeReader {
             FindingClass::DstFold,
             FindingAction::Kept,
             format!(
-                "time stamps in an hour that occurs twice in {zone}; the order of rows distinguishes its two passes"
+                "time stamps in an hour that occurs twice in {zone}; the two passes were distinguished by the order of the rows"
             ),
         ));
         out.extend(self.gap.finding(

@@ -1,4 +1,4 @@
-//! A wide log: one column per signal, one row per time stamp.
+//! Reads a wide log, which has one column per signal and one row per time stamp.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -30,11 +30,11 @@ struct Rows<'a> {
     labels: HashMap<String, u32>,
     /// `[wanted][rows]`.
     values: Vec<Vec<f64>>,
-    /// The row at which each file begins.
+    /// Index of the first row of each file.
     breaks: Vec<usize>,
 }
 
-/// Reads a wide log. `wanted`: the names of the columns to read.
+/// Reads the columns `wanted` from a wide log.
 pub(super) fn read(files: &[LogFile], spec: &LogSpec, wanted: &[String]) -> Result<Scan> {
     let mut findings = absent_columns(files, wanted)?;
     let mut rows = Rows {
@@ -94,7 +94,7 @@ impl Rows<'_> {
             }
             Ok(())
         })?;
-        // Reads column by column, so that the number of columns decoded at once does not exceed the number of threads.
+        // Each thread reads one column at a time, so at most as many columns as threads are decoded at once.
         let rows = self.time.len();
         let columns = wanted.par_iter().zip(&mut self.values).map(|(name, v)| read_column(file, name, rows, v));
         columns.collect::<Vec<_>>().into_iter().collect::<Result<()>>()?;
@@ -108,10 +108,10 @@ impl Rows<'_> {
     }
 }
 
-/// Findings on wanted columns that some files lack.
+/// Returns a finding for each column in `wanted` that some files lack.
 ///
 /// # Errors
-/// [`Error::Data`] if all files lack one.
+/// [`Error::Data`] if a column is missing from all files.
 fn absent_columns(files: &[LogFile], wanted: &[String]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for name in wanted {
@@ -134,7 +134,7 @@ fn absent_columns(files: &[LogFile], wanted: &[String]) -> Result<Vec<Finding>> 
     Ok(findings)
 }
 
-/// Appends a column of a file, so that there are `rows` values.
+/// Appends a column of a file to `out`, which then contains `rows` values.
 fn read_column(file: &LogFile, name: &str, rows: usize, out: &mut Vec<f64>) -> Result<()> {
     if file.find(name).is_some() {
         let mut batches = Batches::new(file, &[(name, Decoding::Plain)])?;
@@ -146,7 +146,7 @@ fn read_column(file: &LogFile, name: &str, rows: usize, out: &mut Vec<f64>) -> R
     Ok(())
 }
 
-/// Drops rows after the first `from`. `keep`: which of them to keep.
+/// Keeps the first `from` rows, and those of the following rows for which `keep` is true.
 fn drop_rows<T>(values: &mut Vec<T>, from: usize, keep: &[bool]) {
     let mut row = 0;
     values.retain(|_| {

@@ -1,24 +1,26 @@
-//! The time window of a log: without the few rows of a clock that was not set.
+//! Finds the time window of a log, which excludes the few rows that were logged while the clock was not set.
 
 use std::collections::BTreeMap;
 
 use super::scan::RawSamples;
 
 const DAY_US: i64 = 86_400_000_000;
-/// At most one of this many rows may lie outside the window (guess).
+/// At most one in this many rows may lie outside the window (not tuned).
 const ROWS_PER_STRAY: usize = 1_000;
-/// Minimum number of rows for which the window is narrowed (guess).
+/// Minimum number of rows in a log for which the window is narrowed (not tuned).
 const MIN_ROWS: usize = 100;
-/// Minimum number of days between the window and a row outside it (guess: a plant may be shut down for a few months).
+/// Minimum number of days between the window and a row outside it (not tuned; a plant may be shut down for a few
+/// months).
 const MIN_DAYS: i64 = 365;
 
-/// First and last time (µs) of the log without a few rows that are years away from all others, such as those of a clock
-/// that shows 1970 or 2106. With them the grid would consist almost entirely of empty steps.
+/// Returns the first and last time (µs) of the log, excluding a few rows that are years away from all others, such as
+/// rows logged by a clock that shows 1970 or 2106. If such stray rows were included, the grid would consist almost
+/// entirely of empty steps.
 pub(super) fn plausible_window(tags: &[RawSamples], long: bool) -> (i64, i64) {
     let mut days = rows_per_day(if long { tags } else { &tags[..1] });
     let total: usize = days.iter().map(|d| d.1).sum();
     let few = (total / ROWS_PER_STRAY).max(1);
-    // The days between which all but a few rows lie.
+    // Returns the first day on which the number of rows so far exceeds `left`.
     let core = |days: &[(i64, usize)], mut left: usize| {
         days.iter()
             .find(|d| {
@@ -50,7 +52,7 @@ pub(super) fn plausible_window(tags: &[RawSamples], long: bool) -> (i64, i64) {
     }
 }
 
-/// (day since 1970, number of rows) in the order of the days.
+/// Returns pairs of a day (counted from 1970) and the number of rows on that day, in chronological order.
 fn rows_per_day(tags: &[RawSamples]) -> Vec<(i64, usize)> {
     let mut days: BTreeMap<i64, usize> = BTreeMap::new();
     for raw in tags {

@@ -1,5 +1,5 @@
-//! The gate, which compares champion and challenger. Both forecast the same newest blocks of the log, which were not
-//! used to fit either of them.
+//! The gate, which compares champion and challenger. Both models forecast the same newest blocks of the log, which were
+//! not used to fit either of them.
 
 use std::ops::Range;
 
@@ -13,9 +13,9 @@ use crate::trajectory::Trajectory;
 /// Comparison of champion and challenger on the same blocks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// Number of blocks of time, which count as independent samples.
+    /// Number of time blocks, each of which counts as one independent sample.
     pub blocks: usize,
-    /// Relative change of the loss from champion to challenger; negative is better.
+    /// Relative change of the loss from champion to challenger. Negative values mean that the challenger is better.
     pub change: f64,
     /// Upper end of the one-sided 95 % confidence interval of `change`, by bootstrap over blocks.
     pub bound: f64,
@@ -33,16 +33,18 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// Minimum number of blocks for a bootstrap (guess).
+/// Minimum number of blocks for a bootstrap (not tuned).
 const MIN_BLOCKS: usize = 8;
-/// Number of bootstrap resamples (guess).
+/// Number of bootstrap resamples (not tuned).
 const RESAMPLES: u64 = 2000;
 
-/// Scores both models on the rows `segments` of `log` (derived signals filled) up to `horizon` steps ahead.
+/// Scores both models on the rows `segments` of `log`, up to `horizon` steps ahead. The derived signals of `log` must
+/// be filled.
 ///
-/// The loss of a start is the mean over signals and horizons of the continuous ranked probability score, in units of the
-/// mean error of persistence. Starts are grouped into blocks that are at least one day and at least the horizon long. The
-/// blocks are resampled (Künsch 1989), because the errors of neighbouring forecasts are correlated.
+/// The loss of a forecast start is the continuous ranked probability score divided by the mean absolute error of
+/// persistence, averaged over signals and horizons. Starts are grouped into blocks that are at least one day long and
+/// at least as long as the horizon. The blocks are resampled (Künsch 1989), because the errors of neighbouring
+/// forecasts are correlated.
 pub fn compare(
     champion: (&StepMap, &NoiseModel),
     challenger: (&StepMap, &NoiseModel),
@@ -53,7 +55,7 @@ pub fn compare(
 ) -> Result<Comparison> {
     let day = (86_400_000 / log.step_ms.max(1)).max(1) as usize;
     let length = day.max(horizon).max(1);
-    // both models start at the same rows, which the model with the longer past determines
+    // both models start at the same rows, which depend on the model that needs more past values
     let longer_past = if champion.0.depth() >= challenger.0.depth() { champion.0 } else { challenger.0 };
     let common = starts(longer_past, log, segments, horizon, 4000);
     let run = |(map, noise): (&StepMap, &NoiseModel)| rollouts(map, log, common.clone(), horizon, Some(&noise.process));
@@ -79,8 +81,8 @@ pub fn compare(
     }
     if blocks.len() < MIN_BLOCKS {
         return Err(Error::Attention(format!(
-            "the gate needs {MIN_BLOCKS} blocks of {length} steps that were not used to fit either model, and there are {}; \
-             champion unchanged; wait for more data, or lengthen `blocks` in [retrain]",
+            "the gate needs {MIN_BLOCKS} blocks of {length} steps that were not used to fit either model, but there \
+             are only {}; champion unchanged; wait for more data, or lengthen `blocks` in [retrain]",
             blocks.len()
         )));
     }
@@ -101,16 +103,21 @@ pub fn compare(
         change: ratio(&|i| i),
         bound: changes[(changes.len() * 95) / 100],
         coverage,
-        // 1.96 standard errors of a share of 0.9, with one independent sample per block; clamped (guess)
+        // 1.96 standard errors of a coverage of 0.9 with one independent sample per block, within bounds that are not
+        // tuned
         tolerance: (1.96 * (0.09 / blocks.len() as f64).sqrt()).clamp(0.03, 0.12),
     })
 }
 
-/// Promotes a challenger that is significantly better and has the right coverage.
+/// Promotes a challenger that is significantly better and whose intervals have the right coverage.
 pub fn decide(c: &Comparison) -> Decision {
     let percent = |v: f64| format!("{:+.1} %", 100.0 * v);
-    let evidence =
-        format!("over {} blocks its loss changes by {} (95 % bound {})", c.blocks, percent(c.change), percent(c.bound));
+    let evidence = format!(
+        "over {} blocks, the challenger changes the loss by {} (95 % bound {})",
+        c.blocks,
+        percent(c.change),
+        percent(c.bound)
+    );
     let (promote, reason) = if !(c.change.is_finite() && c.bound.is_finite() && c.coverage.is_finite()) {
         (false, "champion kept: the challenger has no finite score".to_owned())
     } else if c.bound >= 0.0 {
@@ -140,12 +147,13 @@ fn scales(persistence: &Rollouts) -> Vec<f64> {
         .collect()
 }
 
-/// Loss of each start (NaN if it has no pair), and coverage of the 90 % interval at the last horizon.
+/// Loss of each start (NaN without a pair of forecast and measurement), and coverage of the 90 % interval at the last
+/// horizon.
 fn losses(run: &Rollouts, noise: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64) {
     let n = run.starts.len();
     let (mut sum, mut count) = (vec![0.0; n], vec![0usize; n]);
     let (mut inside, mut all) = (0usize, 0usize);
-    // interval widths are tracked from the training blocks on, as if each forecast had been made in real time
+    // interval widths adapt to the errors of earlier forecasts, as if each forecast had been made in real time
     let widths = noise.tracking.replay(&noise.calibration, run);
     for (k, scale) in scale.iter().enumerate() {
         for h in 1..=run.horizon {
@@ -154,7 +162,7 @@ fn losses(run: &Rollouts, noise: &NoiseModel, scale: &[f64]) -> (Vec<f64>, f64) 
                 let width = noise.calibration.local_width(k, h, pair.model_sd) * widths.at(k, h, pair.start);
                 sum[pair.start] += noise.calibration.crps(k, h, width, pair.error()) / scale;
                 count[pair.start] += 1;
-                // an interval of width 0 (a signal without error) says nothing about coverage
+                // an interval of width 0 (for a signal without error) says nothing about coverage
                 if h == run.horizon && low < high {
                     all += 1;
                     inside += usize::from((low..=high).contains(&(pair.error() / width)));

@@ -1,4 +1,4 @@
-//! One writer per plant: an advisory file lock that the system releases when its process ends.
+//! An advisory file lock that allows one writer per plant. The system releases the lock when the process ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -14,10 +14,10 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of the folder `dir` for `verb`.
+    /// Takes the lock of the folder `dir` for the command `verb`.
     ///
     /// # Errors
-    /// [`Error::Busy`] at once, with the name of the holder, if another process holds the lock.
+    /// Returns [`Error::Busy`] at once, with the name of the holder, if another process holds the lock.
     pub fn take(dir: &Path, verb: &str) -> Result<Self> {
         make_dir(dir).map_err(|e| Error::write(dir, e))?;
         let path = dir.join(".lock");

@@ -1,4 +1,4 @@
-//! From the files of a plant to its twin: read the log, fit, publish, and open the champion.
+//! Turns the files of a plant into its twin: reads the log, fits and publishes models, and opens the champion.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -44,13 +44,13 @@ pub struct FittedTwin {
     pub twin: Twin,
     pub card: ModelCard,
     pub holdout: Vec<Range<usize>>,
-    /// The noise model before its widths were tracked on the hold-out, for the replay of the hold-out.
+    /// The noise model before its interval widths adapted to the hold-out, which the replay of the hold-out needs.
     pub noise_before_holdout: NoiseModel,
-    /// The reason if the model should not be used.
+    /// The reason why the model should not be used, if there is one.
     pub refusal: Option<String>,
 }
 
-/// A model version from the registry; its name is in the card.
+/// A model version from the registry, whose name is in the model card.
 pub struct StoredModel {
     pub twin: Twin,
     pub card: ModelCard,
@@ -60,11 +60,12 @@ pub struct StoredModel {
 pub enum Champion {
     /// No version has been promoted yet.
     Absent,
-    /// It is undamaged and fits the present `twin.toml`.
+    /// The champion is undamaged and matches the present `twin.toml`.
     Intact(Box<StoredModel>),
-    /// It is damaged, as `why` explains; the newest undamaged earlier champion is used instead.
+    /// The champion is damaged, as `why` explains. The newest undamaged earlier champion is used instead.
     Replacement { stored: Box<StoredModel>, why: String },
-    /// It was fitted with other signals, sample time or `[model]` settings than those in `twin.toml` now.
+    /// The champion was fitted with other signals, another sample time or other `[model]` settings than those in the
+    /// present `twin.toml`.
     Outdated(String),
 }
 
@@ -92,9 +93,9 @@ impl Source {
         &self.spec.value.name.value
     }
 
-    /// Tunes the settings that `[mpc]` leaves open, then fits, scores and calibrates on `log`: the whole log or its newest
-    /// part. `model` may have another hold-out than the file (for a challenger). `seed` replaces the seed of `model`, and
-    /// `tuned` skips the tuning.
+    /// Tunes the settings that `[mpc]` leaves open, then fits, scores and calibrates a model on `log`, which is the
+    /// whole log or its newest part. For a challenger, the hold-out in `model` may differ from that in `twin.toml`.
+    /// `seed` replaces the seed of `model`. Tuning is skipped if `tuned` is given.
     pub fn fit(
         &self,
         log: &Trajectory,
@@ -128,11 +129,12 @@ impl Source {
         let warning = tuned.as_ref().and_then(TunedMpc::warning);
         card.notes.extend(warning.map(|text| Note::new(NoteKind::Tuning, text)));
         card.tuned = tuned;
-        // rows count from the start of the whole log, even if only part of it was used
+        // rows are counted from the start of the whole log, even if only part of the log was used
         let first = self.log.step_at(log.start).unwrap_or(0);
         let rows = |list: &[Range<usize>]| list.iter().map(|r| r.start + first..r.end + first).collect();
         let (training, holdout) = (rows(&split.train), rows(&split.holdout));
-        // the hash of the unchanged file, because a version must match the file when it is loaded
+        // the provenance contains the hash of the unchanged file, because a version must match the file when it is
+        // loaded
         let sources = self.quality.sources.clone();
         let mut provenance = Provenance::new(spec, sources, training, holdout, card.trained_until.clone())?;
         provenance.seed = model.seed.value;
@@ -151,7 +153,7 @@ impl Source {
         })
     }
 
-    /// The best MPC settings; `None` if the file does not request tuning or the log is too short.
+    /// Tunes the MPC settings. Returns `None` if `twin.toml` does not request tuning or the log is too short.
     fn tune(&self, log: &Trajectory, model: &ModelSpec, progress: &dyn Fn(&str)) -> Result<Option<TunedMpc>> {
         let plans = !self.compiled.objective.terms.is_empty() && !self.schema.with_role(Role::Control).is_empty();
         let learns = !Layout::new(&self.schema, model, &self.compiled.equations).targets.is_empty();
@@ -197,7 +199,7 @@ impl Source {
     /// Loads `version`; `None` if it was fitted for another `twin.toml`.
     ///
     /// # Errors
-    /// [`Error::Data`] if its files are damaged, [`Error::NoInput`] if they cannot be read.
+    /// Returns [`Error::Data`] if files of the version are damaged, and [`Error::NoInput`] if they cannot be read.
     pub fn load(&self, registry: &Registry, version: &str) -> Result<Option<StoredModel>> {
         let bytes = registry.read(version, MODEL_FILE)?;
         let file = model_file(registry, version);
@@ -212,8 +214,9 @@ impl Source {
     /// The champion, or the earlier champion that replaces it.
     ///
     /// # Errors
-    /// [`Error::NoInput`] if the files of the champion cannot be read; they may become readable again. [`Error::Data`]
-    /// if they are damaged and there is no undamaged earlier champion.
+    /// Returns [`Error::NoInput`] if the files of the champion cannot be read. An earlier champion is not used in this
+    /// case, because the files may become readable again. Returns [`Error::Data`] if the files are damaged and there is
+    /// no undamaged earlier champion.
     pub fn champion(&self, registry: &Registry) -> Result<Champion> {
         let mut champions = registry.champions()?;
         let Some(newest) = champions.pop() else { return Ok(Champion::Absent) };
@@ -237,8 +240,8 @@ impl Source {
         match earlier {
             Some(stored) => Ok(Champion::Replacement { stored: Box::new(stored), why }),
             None => Err(Error::Data(format!(
-                "{why}\nno earlier champion is undamaged and fits twin.toml; champion unchanged; fit a new one with `twinopt fit \
-                 {dir}`"
+                "{why}\nno undamaged earlier champion matches twin.toml; champion unchanged; fit a new one with \
+                 `twinopt fit {dir}`"
             ))),
         }
     }
@@ -261,7 +264,7 @@ fn fits(bytes: &[u8], file: &Path, spec: &TwinSpec) -> Result<bool> {
 /// A warning if `version` cannot be used because it was fitted for another `twin.toml`.
 ///
 /// # Errors
-/// Those of [`Source::load`].
+/// Returns the errors of [`Source::load`].
 pub fn warning(registry: &Registry, version: &str, spec: &TwinSpec) -> Result<Option<String>> {
     let bytes = registry.read(version, MODEL_FILE)?;
     Ok((!fits(&bytes, &model_file(registry, version), spec)?).then(|| outdated(version)))
@@ -270,11 +273,11 @@ pub fn warning(registry: &Registry, version: &str, spec: &TwinSpec) -> Result<Op
 /// The model card of `version`.
 ///
 /// # Errors
-/// Those of [`Source::load`].
+/// Returns the errors of [`Source::load`].
 pub fn card(registry: &Registry, version: &str) -> Result<ModelCard> {
     let text = registry.read(version, CARD_FILE)?;
     let mut card: ModelCard = serde_json::from_slice(&text)
-        .map_err(|e| Error::Data(format!("the card of version {version}: {e}; run `twinopt fit` again")))?;
+        .map_err(|e| Error::Data(format!("the model card of version {version}: {e}; run `twinopt fit` again")))?;
     version.clone_into(&mut card.version);
     Ok(card)
 }
@@ -300,7 +303,7 @@ pub fn record(registry: &Registry, plant: &Plant, version: &Version, kind: Event
 /// messages to the user.
 ///
 /// # Errors
-/// Those of [`Source::champion`], and [`Error::Attention`] if the new model is refused.
+/// Returns the errors of [`Source::champion`], and [`Error::Attention`] if the new model is refused.
 pub fn open(
     source: Source,
     registry: &Registry,
@@ -310,7 +313,7 @@ pub fn open(
 ) -> Result<Plant> {
     let name = source.name().to_owned();
     match source.champion(registry)? {
-        // even if it was fitted with another seed, because only the gate may replace a champion
+        // the champion is used even if it was fitted with another seed, because only the gate may replace it
         Champion::Intact(stored) => return Ok(source.with_stored(*stored)),
         Champion::Replacement { stored, why } => {
             let (version, dir) = (&stored.card.version, source.dir());
@@ -330,11 +333,11 @@ pub fn open(
     }
 }
 
-/// The plant with its champion, without ever fitting a model.
+/// The plant with its champion. Never fits a model.
 ///
 /// # Errors
-/// Those of [`Source::champion`]. [`Error::NoInput`] if there is no model, and [`Error::Data`] if it was fitted for another
-/// `twin.toml`.
+/// Returns the errors of [`Source::champion`], [`Error::NoInput`] if there is no model, and [`Error::Data`] if the
+/// champion was fitted for another `twin.toml`.
 pub fn open_published(source: Source, registry: &Registry, note: &dyn Fn(&str)) -> Result<Plant> {
     let (name, dir) = (source.name().to_owned(), source.dir());
     match source.champion(registry)? {
@@ -352,10 +355,10 @@ pub fn open_published(source: Source, registry: &Registry, note: &dyn Fn(&str)) 
     }
 }
 
-/// Why `version` cannot be used.
+/// The reason why `version` cannot be used.
 pub(super) fn outdated(version: &str) -> String {
     format!(
-        "model {version} was fitted with other signals, sample time or [model] settings than those in twin.toml now"
+        "model {version} was fitted with signals, a sample time or [model] settings that differ from those in twin.toml"
     )
 }
 

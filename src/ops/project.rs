@@ -12,11 +12,11 @@ pub struct Project {
 }
 
 impl Project {
-    /// Finds the project of `path`, which is its root or a file or folder in it.
+    /// Finds the project that contains `path`, or whose root is `path`.
     ///
     /// The root is the nearest folder, from `path` upwards, that contains a twin in `data`, or both `data` and
-    /// `scenarios`. If there is none, it is the nearest folder that contains `data`. The root is relative if `path`
-    /// is, so that messages name files the way the user does.
+    /// `scenarios`. If no folder meets this condition, the root is the nearest folder that contains `data`. A relative
+    /// `path` gives a relative root, so that messages name files in the same way as the user.
     pub fn find(path: &Path) -> Result<Self> {
         let ancestors = upwards(path);
         let has_twin = |p: &Path| entries(&p.join("data")).iter().any(|plant| plant.join("twin.toml").is_file());
@@ -67,7 +67,7 @@ impl Project {
     /// The scenario files at `path`: the file itself, or all `.toml` files in the folder and its subfolders, sorted.
     ///
     /// # Errors
-    /// [`Error::NoInput`] if there are none.
+    /// Returns [`Error::NoInput`] if there are no scenario files.
     pub fn scenario_files(path: &Path) -> Result<Vec<PathBuf>> {
         if path.is_file() {
             return Ok(vec![path.to_path_buf()]);
@@ -92,7 +92,7 @@ impl Project {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("PLANT");
             return Err(Error::no_input(
                 path,
-                format!("it contains a twin, not a scenario; did you mean `scenarios/{name}`?"),
+                format!("the folder contains a twin, not a scenario; did you mean `scenarios/{name}`?"),
             ));
         }
         if files.is_empty() {
@@ -118,7 +118,7 @@ fn upwards(path: &Path) -> Vec<PathBuf> {
         .map(|p| if p.as_os_str().is_empty() { PathBuf::from(".") } else { p.to_path_buf() })
         .filter(|p| p.components().next_back() != Some(Component::ParentDir))
         .collect();
-    // the ancestors of a relative path end at the working directory; the project may begin above that
+    // the ancestors of a relative path end at the working directory, but the project may begin above it
     if own.is_relative()
         && let Ok(here) = std::env::current_dir()
     {
@@ -171,7 +171,8 @@ mod tests {
         for place in ["", "data/a", "data/a/twin.toml", "scenarios/a/x.toml", "scenarios"] {
             assert_eq!(Project::find(&root.join(place)).unwrap().root, root);
         }
-        // a project inside another, without scenarios yet; a folder `data` inside a twin is not a project
+        // a project inside another project may have no scenarios yet, and a folder `data` inside a twin is not a
+        // project
         let inner = root.join("inner");
         std::fs::create_dir_all(inner.join("data/b/data")).unwrap();
         std::fs::write(inner.join("data/b/twin.toml"), "").unwrap();

@@ -1,8 +1,9 @@
 //! Model versions as files: immutable folders named by their content, and an append-only log of events.
 //!
-//! `versions/<hash>/` contains the files of a version and `manifest.json`, whose hash is the name of the folder.
-//! `events/NNNNNNNN.json` are the events in order. The champion is the version of the last promotion or rollback. A
-//! version is written to a staging folder, synced and renamed, so that a reader sees a complete version or none.
+//! `versions/<hash>/` contains the files of a version and `manifest.json`, whose hash is the name of the folder. The
+//! files `events/NNNNNNNN.json` contain the events in order. The champion is the version of the last promotion or
+//! rollback. A version is written to a staging folder, synced and renamed, so that a reader sees a complete version or
+//! none.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -20,7 +21,7 @@ use crate::error::{Error, Result};
 pub struct Manifest {
     /// File name → BLAKE3 hash of its content, in hex.
     pub files: BTreeMap<String, String>,
-    /// The champion when this version was published.
+    /// Name of the version that was champion when this version was published.
     pub parent: Option<String>,
 }
 
@@ -30,13 +31,13 @@ pub struct Manifest {
 pub enum EventKind {
     /// Became champion.
     Promoted,
-    /// The version was not better than the champion, or had no skill.
+    /// The version did not become champion, because it was not better than the champion or had no skill.
     Refused,
     /// Became champion again.
     RolledBack,
 }
 
-/// One line of the event log.
+/// One entry of the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     #[serde(rename = "verdict")]
@@ -46,7 +47,7 @@ pub struct Event {
     pub at: String,
     /// The reason, in one sentence.
     pub reason: String,
-    /// Newest row of the log that was used (UTC).
+    /// Time of the newest row of the log that was used (UTC).
     pub data_end: String,
 }
 
@@ -57,7 +58,7 @@ pub struct Version {
     pub path: PathBuf,
 }
 
-/// The model folder of one plant.
+/// The model registry of one plant, which is a folder.
 #[derive(Debug, Clone)]
 pub struct Registry {
     dir: PathBuf,
@@ -67,7 +68,7 @@ const MANIFEST: &str = "manifest.json";
 const STAGING: &str = ".staging-";
 
 impl Registry {
-    /// The registry in `dir`, which is created with the first version.
+    /// Opens the registry in `dir`. The folder is created when the first version is published.
     pub fn open(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
@@ -79,13 +80,13 @@ impl Registry {
     /// Takes the lock of the registry for `verb`, and removes temporary files of processes that were killed.
     ///
     /// # Errors
-    /// [`Error::Busy`] if another process holds the lock.
+    /// Returns [`Error::Busy`] if another process holds the lock.
     pub fn lock(&self, verb: &str) -> Result<Lock> {
         let lock = Lock::take(&self.dir, verb)?;
         for folder in [&self.dir, &self.dir.join("events")] {
             for name in names_in(folder)? {
                 let path = folder.join(&name);
-                // errors are ignored, because a remaining file does no harm
+                // errors are ignored, because leftover files do no harm
                 if name.starts_with(STAGING) {
                     let _ = fs::remove_dir_all(path);
                 } else if name.ends_with(".tmp") {
@@ -96,8 +97,8 @@ impl Registry {
         Ok(lock)
     }
 
-    /// Writes a version. The same files and parent give the same name, and writing them again changes nothing. If the files
-    /// are those of the champion, this returns the champion.
+    /// Writes a version. The same files and parent give the same name, and writing them again changes nothing. Returns
+    /// the champion if it has the same files.
     pub fn publish(&self, files: &[(&str, &[u8])]) -> Result<Version> {
         let champion = self.champion()?;
         let hashes: BTreeMap<String, String> =
@@ -128,7 +129,7 @@ impl Registry {
                 f.sync_all()?;
             }
             sync_dir(&staging)?;
-            // an existing folder of this name is damaged, since it should have the same content
+            // an existing folder of this name is damaged, because an undamaged one would have been returned above
             let _ = fs::remove_dir_all(&path);
             fs::rename(&staging, &path)?;
             sync_dir(&versions)
@@ -147,8 +148,8 @@ impl Registry {
         let number = self.event_files()?.last().map_or(1, |(n, _)| n + 1);
         let path = folder.join(format!("{number:08}.json"));
         let text = serde_json::to_vec_pretty(event).map_err(|e| Error::Internal(e.to_string()))?;
-        // written to a temporary file and then linked, so that the event is complete and an existing number gives an
-        // error
+        // the event is written to a temporary file and then linked, so that it is complete and an existing number gives
+        // an error
         let staged = folder.join(format!(".{number:08}.{}.tmp", std::process::id()));
         let write = || -> std::io::Result<()> {
             let mut f = OpenOptions::new().write(true).create(true).truncate(true).open(&staged)?;
@@ -167,7 +168,7 @@ impl Registry {
         for (_, path) in self.event_files()? {
             let text = fs::read(&path).map_err(|e| Error::no_input(&path, e))?;
             events.push(serde_json::from_slice(&text).map_err(|e| {
-                Error::Data(format!("{}: {e}; move the file away to continue without it", path.display()))
+                Error::Data(format!("{}: {e}; to continue without this event, move the file away", path.display()))
             })?);
         }
         Ok(events)
@@ -197,7 +198,8 @@ impl Registry {
         Ok(names)
     }
 
-    /// The content of `file` in `version`, checked against the manifest, which is checked against the name.
+    /// Reads `file` in `version`. Checks the content against the manifest, and the manifest against the name of the
+    /// version.
     pub fn read(&self, version: &str, file: &str) -> Result<Vec<u8>> {
         let manifest = self.manifest(version)?;
         let expected = manifest
@@ -231,7 +233,7 @@ impl Registry {
     }
 
     /// The history of champions, from the oldest to the present one. A promotion is appended. A rollback removes all
-    /// champions after its target, so that a second rollback goes further back.
+    /// champions after its target from the history, so that a second rollback goes further back.
     pub fn champions(&self) -> Result<Vec<Version>> {
         let mut champions: Vec<String> = Vec::new();
         for Event { kind, version, .. } in self.events()? {
@@ -254,7 +256,7 @@ impl Registry {
     /// The newest undamaged version that was champion before the present one.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there is none.
+    /// Returns [`Error::Usage`] if there is no such version.
     pub fn previous(&self) -> Result<Version> {
         let target = self.champions()?.into_iter().rev().skip(1).find(|v| self.check(&v.name).is_ok());
         target.ok_or_else(|| {
@@ -292,7 +294,7 @@ fn damaged(path: &Path) -> Error {
     ))
 }
 
-/// Names in a folder; empty if it does not exist.
+/// Names of the entries in a folder, or an empty list if the folder does not exist.
 fn names_in(folder: &Path) -> Result<Vec<String>> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect()),

@@ -16,11 +16,11 @@ use crate::trajectory::Trajectory;
 /// The result of a retraining.
 pub struct Retrained {
     pub status: Status,
-    /// Comparison of champion and challenger, if the gate made one.
+    /// Comparison of champion and challenger. `None` if there was no champion to compare with or too little data.
     pub comparison: Option<Comparison>,
 }
 
-/// The result before it is written as a [`Status`].
+/// The result of a retraining before it is written as a [`Status`].
 struct Promotion {
     gate: GateResult,
     reason: String,
@@ -28,13 +28,13 @@ struct Promotion {
     comparison: Option<Comparison>,
 }
 
-/// Fits a challenger on the newest window of the log, promotes it if it beats the champion on blocks that were not used to
-/// fit either, and writes the status of the plant. `seed` replaces the seed of the twin. `progress` is called with the
-/// name of each stage.
+/// Fits a challenger on the newest window of the log, promotes it if it beats the champion on blocks that were not used
+/// to fit either of them, and writes the status of the plant. `seed` replaces the seed of the twin. `progress` is
+/// called with the name of each stage.
 ///
 /// # Errors
-/// [`Error::Busy`] at once if another process holds the registry, and the errors of reading and fitting. After an error
-/// the champion is unchanged.
+/// Returns [`Error::Busy`] at once if another process holds the lock of the registry, and the errors of reading and
+/// fitting. After an error the champion is unchanged.
 pub fn retrain(
     spec: Loaded<TwinSpec>,
     compute: Compute,
@@ -43,7 +43,7 @@ pub fn retrain(
     progress: &dyn Fn(&str),
 ) -> Result<Retrained> {
     let clock = Instant::now();
-    // lock before the work, so that a second process fails at once
+    // take the lock before the work, so that a second process fails at once
     let _lock = registry.lock("retrain")?;
     let unchanged = |e| match e {
         Error::Data(why) if !why.contains("champion unchanged") => Error::Data(format!("{why}\nchampion unchanged")),
@@ -103,7 +103,7 @@ fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &
     let comparison = match reference {
         Some(stored) => {
             let StoredModel { twin, card } = stored.as_ref();
-            // the blocks are the hold-out of the challenger, whose rows count from the start of the shortened log
+            // the blocks are the hold-out of the challenger, whose rows are counted from the start of the shortened log
             let offset = source.log.steps - log.steps;
             let blocks = held_out(&source.log, &challenger.holdout, offset, card)?;
             let (old, new) = ((&twin.map, &twin.noise_model), (&challenger.twin.map, &challenger.twin.noise_model));
@@ -137,7 +137,8 @@ fn challenge(source: Source, registry: &Registry, seed: Option<u64>, progress: &
     Ok(Promotion { gate, reason, champion: version.name, comparison })
 }
 
-/// The newest training window of the log and the blocks after it, and model settings that make the blocks the hold-out.
+/// Returns the part of the log with the newest training window and the blocks after it, and model settings that use
+/// these blocks as the hold-out.
 fn newest(source: &Source) -> (Trajectory, ModelSpec) {
     let spec = &source.spec.value;
     let step = spec.step.value;
@@ -155,7 +156,8 @@ fn newest(source: &Source) -> (Trajectory, ModelSpec) {
     (log.part(log.steps - keep..log.steps), model)
 }
 
-/// The rows of the challenger's hold-out, counted in the whole log, that are later than the training data of the champion.
+/// The rows of the challenger's hold-out that are later than the training data of the champion. Rows are counted from
+/// the start of the whole log.
 fn held_out(
     log: &Trajectory,
     holdout: &[Range<usize>],

@@ -1,5 +1,6 @@
-//! A run of the scenarios of one plant, in three steps: check, open (which fits if there is no model), and simulate and
-//! report. Between the steps, the caller decides how to show progress and how to handle interrupts.
+//! Runs the scenarios of one plant in three steps: check the files, open the plant (which fits a model if there is
+//! none), and simulate and report. Between the steps, the caller decides how to show progress and how to handle
+//! interrupts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use crate::scenario::{self, Batch, Plant, Progress, ScenarioOutcome, annual, joi
 pub struct PlantScenarios {
     runnable: Vec<Loaded<ScenarioSpec>>,
     failed: Vec<ScenarioOutcome>,
-    /// Whether the folder contains scenarios that were not requested.
+    /// Whether the folder of a requested scenario contains other scenarios that were not requested.
     partial: bool,
 }
 
@@ -44,7 +45,8 @@ impl PlantScenarios {
         self.failed.push((scenario::unreadable(file, &error), Some(error)));
     }
 
-    /// Folder of the report on these scenarios, given the report folder of the plant.
+    /// Folder of the report on these scenarios: the report folder of the plant, or a folder inside it if only some
+    /// scenarios were requested.
     fn report_dir(&self, plant_reports: &Path) -> PathBuf {
         if !self.partial {
             return plant_reports.to_path_buf();
@@ -85,7 +87,7 @@ pub fn group_by_plant(files: &[PathBuf], seed: Option<u64>) -> Result<(Scenarios
             }
         };
         let known = project.twins();
-        // the folder of a file gives the plant if its `twin` does not
+        // if `twin` does not name a known plant, the folder of the file determines the plant
         let folder = file.parent().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or("").to_owned();
         let by_folder = known.contains(&folder).then(|| (project.root.clone(), folder));
         let (loaded, faults) = match config::parse_scenario(file) {
@@ -144,7 +146,7 @@ impl CheckedRun {
     /// Checks the twin of plant `name` and its scenarios before any expensive work.
     ///
     /// # Errors
-    /// [`Error::Config`] if the twin has faults. A scenario with faults does not stop the others.
+    /// Returns [`Error::Config`] if the twin has faults. A scenario with faults does not stop the others.
     pub fn new(project: &Project, name: &str, mut scenarios: PlantScenarios, seed: Option<u64>) -> Result<Self> {
         let parsed = config::parse_twin(&config::twin_file(&project.twin_dir(name)))?;
         let faults = match &parsed.loaded {
@@ -181,7 +183,7 @@ impl CheckedRun {
     /// Opens the champion of the plant, or fits a model if there is none, and locks the report folder.
     ///
     /// # Errors
-    /// Those of [`plant::open`], and [`Error::Busy`] if another run of this plant is in progress.
+    /// Returns the errors of [`plant::open`], and [`Error::Busy`] if another run of this plant is in progress.
     pub fn open(self, compute: Compute, report_progress: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<OpenRun> {
         let Self { registry, twin, scenarios, failed, plant_reports, report_dir, seed } = self;
         let source = plant::read(twin, compute, report_progress)?;
@@ -214,8 +216,8 @@ pub struct RunReport {
 }
 
 impl OpenRun {
-    /// The simulations of this run. `resume` reuses finished scenarios that are up to date. `clock` limits the time of
-    /// each plan.
+    /// The simulations of this run. `resume` reuses finished scenarios that are up to date. `clock` limits the
+    /// computing time of each plan.
     pub fn batch<'a>(&'a self, resume: bool, clock: Option<&'a Clock>) -> Batch<'a> {
         Batch {
             plant: &self.plant,
@@ -230,7 +232,8 @@ impl OpenRun {
     /// Simulates every case of every scenario of `batch`.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] if `stop` returned true, and errors of writing. The error of a scenario is in its outcome.
+    /// Returns [`Error::Interrupted`] if `stop` returned true, and errors when files cannot be written. The error of a
+    /// single scenario is in its outcome.
     pub fn simulate(
         batch: &Batch,
         progress: &Progress,
@@ -253,7 +256,7 @@ impl OpenRun {
     }
 }
 
-/// Adds the name of the scenario to its error. `several`: other scenarios ran.
+/// Adds the name of the scenario to its error. `several` is true if other scenarios ran.
 fn with_scenario(name: &str, several: bool, error: Error) -> Error {
     let prefixed = |text: String| if text.contains(name) { text } else { format!("scenario {name}: {text}") };
     match error {
@@ -274,7 +277,7 @@ fn assemble(
     seed: Option<u64>,
 ) -> Result<Results> {
     let compiled = &plant.compiled;
-    // the annual sums are unknown without the weight of an unreadable file
+    // if a file is unreadable, its weight is unknown, and so are the annual sums
     let all_readable = scenarios.iter().all(|s| s.exit_code == 0 || !s.start.is_empty());
     let annual =
         if all_readable { annual(plant, &compiled.kpis, &compiled.objective, specs, &scenarios) } else { Vec::new() };

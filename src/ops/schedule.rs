@@ -1,6 +1,6 @@
 //! Configurations of systemd, cron and Kubernetes that run `retrain` every night.
 
-/// The commands to run, and when.
+/// The commands to run and their start time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     /// Folder of the twin, absolute.
@@ -27,7 +27,7 @@ impl Job {
         commands
     }
 
-    /// A systemd service, its timer and a service that reports failures: three files in one text.
+    /// A systemd service, its timer and a service that reports failures. The three files are returned as one text.
     pub fn systemd(&self) -> String {
         let unit = format!("twinopt-{}", self.plant);
         // escapes the specifiers (%) and variables ($) of systemd
@@ -75,7 +75,7 @@ impl Job {
         )
     }
 
-    /// A crontab entry. Cron uses the local time zone, and `%` must be escaped.
+    /// A crontab entry. Cron uses the local time zone and gives `%` a special meaning, so `%` is escaped.
     pub fn cron(&self) -> String {
         let line = format!("cd {} && {{ {}; }}", quote(&self.root), self.commands(&self.binary).join("; "));
         format!("{} {} * * * {}\n", self.minute, self.hour, line.replace('%', "\\%"))
@@ -87,8 +87,7 @@ impl Job {
         let name: String = self.plant.to_lowercase().chars().take(40).collect();
         let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let name = name.trim_matches('-');
-        // 3: finished, but the champion was kept; 75: another process uses the plant; the job has not failed in either
-        // case
+        // exit codes 3 (the champion was kept) and 75 (another process uses the plant) do not mean that the job failed
         let tolerate = |c: String| format!("{c} || {{ c=$?; [ $c = 3 ] || [ $c = 75 ] || exit $c; }}");
         let script: Vec<String> = self.commands("twinopt").into_iter().map(tolerate).collect();
         let script = serde_json::Value::from(script.join("; ")).to_string();

@@ -17,13 +17,13 @@ pub struct Status {
     pub last_success: String,
     pub seconds: f64,
     pub rows: usize,
-    /// Newest row of the log (UTC).
+    /// Time of the newest row of the log (UTC).
     pub data_end: String,
     pub champion: String,
     pub gate: GateResult,
     /// One sentence.
     pub reason: String,
-    /// Maximum age from the twin.
+    /// Maximum age of the last retraining, as set in the twin.
     pub max_age: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub struct Status {
 pub enum GateResult {
     /// The challenger won the comparison.
     Promoted,
-    /// The champion is unchanged, or there is still none.
+    /// The champion is unchanged, or there is still no champion.
     Kept,
     /// There was no champion before.
     First,
@@ -52,7 +52,7 @@ impl fmt::Display for GateResult {
     }
 }
 
-/// The name of the champion if there is none.
+/// Value of `champion` if there is no champion.
 pub const NO_CHAMPION: &str = "none";
 
 const FILE: &str = "status.json";
@@ -69,14 +69,14 @@ impl Status {
         match std::fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
                 .map(Some)
-                .map_err(|e| Error::Data(format!("{}: {e}; the next retraining replaces it", path.display()))),
+                .map_err(|e| Error::Data(format!("{}: {e}; the next retraining replaces this file", path.display()))),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::no_input(path, e)),
         }
     }
 
-    /// Age at `now`, and whether it exceeds `max_age` (default: the `max_age` of the twin, or 26 hours: a day plus a
-    /// margin).
+    /// Age of the last retraining at `now`, and whether it exceeds `max_age` (default: the `max_age` of the twin, or 26
+    /// hours: a day plus a margin).
     pub fn age(&self, now: Timestamp, max_age: Option<TimeSpan>) -> (TimeSpan, bool) {
         let then = self.last_success.parse::<Timestamp>().unwrap_or(Timestamp::UNIX_EPOCH);
         let age = TimeSpan::from_ms((now.as_millisecond() - then.as_millisecond()).max(0));

@@ -1,4 +1,4 @@
-//! The section of page one that lists what needs attention.
+//! The section “Needs attention” on the first page.
 
 use crate::scenario::results::{Note, NoteKind, ReplayCheck, Results};
 
@@ -7,7 +7,7 @@ use super::number::{self, PROSE, with_unit};
 use super::text::{list, readable, short};
 use super::verdict::{self, RankedCase};
 
-/// Sentences on what needs attention, the most serious one first.
+/// Sentences for the section “Needs attention”, the most serious one first.
 pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
     let mut out = Vec::new();
     let failed: Vec<&str> = verdict::failed(results).map(|s| s.name.as_str()).collect();
@@ -27,9 +27,9 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
         .collect();
     if !contradicted.is_empty() {
         let contradicted: Vec<&str> = contradicted.iter().map(String::as_str).collect();
-        out.push(format!("The learned effect has the wrong sign: {}.", list(&contradicted, 2)));
+        out.push(format!("The learned effect contradicts the known effect: {}.", list(&contradicted, 2)));
     }
-    // Errors of priced KPIs are often related, so one of them is enough.
+    // Errors of priced KPIs are usually correlated, so only the worst one is reported.
     if let Some(r) = verdict::priced_replays(results).filter(|r| !r.inside).min_by_key(|r| r.within) {
         out.push(not_reproduced(r));
     }
@@ -40,7 +40,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
         .collect();
     if !narrow.is_empty() {
         out.push(format!(
-            "Forecast intervals are too narrow: {}. The true interval of the saving is wider.",
+            "Forecast intervals are too narrow: {}. The saving is more uncertain than its interval shows.",
             list(&narrow, 2)
         ));
     }
@@ -53,7 +53,7 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
         }
         if !perfect.is_empty() {
             out.push(format!(
-                "“{}” received the true future of {}. Expect a smaller saving.",
+                "“{}” knew the true future of {}. Expect a smaller saving.",
                 short(&readable(pick.case), 40),
                 list(&perfect, 3)
             ));
@@ -65,13 +65,13 @@ pub fn alarms(results: &Results, ranked: &[RankedCase<'_>]) -> Vec<String> {
             out.push(format!("“{case}” would save more, but it violates limits of {}.", p.violated_signals()));
         }
     }
-    // Page one omits notes on models that were not chosen, and notes on intervals, which are covered above.
+    // Notes on models that were not chosen are omitted, and so are notes on coverage, which is reported above.
     let omitted = |n: &&Note| matches!(n.kind, NoteKind::Coverage | NoteKind::OtherContradiction);
     out.extend(results.model.notes.iter().filter(|n| !omitted(n)).map(|n| short(&n.text, 160)));
     out
 }
 
-/// The sentence on a KPI that the replay does not reproduce.
+/// Describes a KPI that the replay of the log does not reproduce.
 fn not_reproduced(r: &ReplayCheck) -> String {
     let all = r.segments.max(1);
     let unit = number::unit(&r.unit);

@@ -1,4 +1,4 @@
-//! Local times as text, from times in UTC.
+//! Formats times in UTC as local times.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
@@ -12,7 +12,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The zone `name` of the IANA database; UTC if it is unknown.
+    /// The clock of the IANA time zone `name`, or of UTC if the name is unknown.
     pub fn new(name: &str) -> Self {
         match TimeZone::get(name) {
             Ok(zone) => Self { zone, name: name.to_owned(), unknown: None },
@@ -20,7 +20,7 @@ impl Clock {
         }
     }
 
-    /// The requested zone, if it is unknown and replaced by UTC.
+    /// The requested time zone if it is unknown, in which case UTC is used.
     pub fn unknown(&self) -> Option<&str> {
         self.unknown.as_deref()
     }
@@ -48,7 +48,7 @@ impl Clock {
         self.local(utc).map_or_else(|| utc.to_owned(), |z| z.strftime(pattern).to_string())
     }
 
-    /// The zone and its offset at `utc`: `Europe/Berlin, UTC+02:00`, or `UTC`.
+    /// The time zone and its offset at `utc`: `Europe/Berlin, UTC+02:00`, or `UTC`.
     pub fn zone_at(&self, utc: &str) -> String {
         let offset = self.local(utc).map_or_else(|| "+00:00".to_owned(), |z| z.strftime("%:z").to_string());
         if self.name == "UTC" { "UTC".to_owned() } else { format!("{}, UTC{offset}", self.name) }
@@ -60,7 +60,7 @@ impl Clock {
         Some(seconds as f64 / 86_400.0)
     }
 
-    /// At most about `limit` ticks of the time axis of a run, at round local times: (hours since the start, label).
+    /// Ticks of the time axis of a run, at round local times and at most about `limit`: (hours since the start, label).
     pub fn ticks(&self, start: &str, hours: f64, limit: usize) -> Vec<(f64, String)> {
         let Some(start) = self.local(start).filter(|_| hours > 0.0 && hours < 2e6) else { return Vec::new() };
         const MINUTES: [i64; 10] = [1, 2, 5, 10, 15, 30, 60, 180, 360, 720];
@@ -107,7 +107,7 @@ impl Clock {
         ticks
     }
 
-    /// Adds the date to the first label, for ticks that are all on the same day.
+    /// Adds the date to the first label, which is needed if all ticks are on the same day.
     fn with_date(mut ticks: Vec<(f64, String)>, start: &ZonedDateTime) -> Vec<(f64, String)> {
         if let Some((_, label)) = ticks.first_mut() {
             *label = format!("{} {label}", start.strftime("%-d %b"));
@@ -115,12 +115,12 @@ impl Clock {
         ticks
     }
 
-    /// Ticks at the first days of months, or of years.
+    /// Ticks on the first day of months or years.
     fn months(&self, start: &ZonedDateTime, hours: f64, limit: f64) -> Vec<(f64, String)> {
         const MONTHS: [i16; 9] = [1, 2, 3, 6, 12, 24, 60, 120, 240];
         let step = MONTHS.into_iter().find(|m| hours / 730.5 / f64::from(*m) <= limit).unwrap_or(600);
         let mut ticks = Vec::new();
-        // Months count from January of the first year, so that ticks are at quarters and half-years.
+        // Months are counted from January of the first year, so that ticks fall on quarters and half-years.
         let mut month = 0i16;
         for _ in 0..4_000 {
             let year = start.date().year() + month / 12;

@@ -14,12 +14,12 @@ pub struct KpiRow<'a> {
     pub change: Option<Difference>,
 }
 
-/// Name of the row of the objective.
+/// Value of the column `kpi` in the rows of the objective.
 pub const OBJECTIVE: &str = "objective";
-/// Scenario name of the sum over the year.
+/// Value of the column `scenario` in the rows with the sums over the year.
 pub const YEAR: &str = "year";
 
-/// All KPIs of the scenarios, then those of the year.
+/// The rows of all scenarios, followed by the sums over the year.
 pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<KpiRow<'a>> {
     let mut out = Vec::new();
     for s in &results.scenarios {
@@ -44,7 +44,7 @@ pub fn rows<'a>(results: &'a Results, currency: &'a str) -> Vec<KpiRow<'a>> {
     out
 }
 
-/// The KPIs as CSV (RFC 4180, but with `\n` at line ends). Numbers have full precision. A text that a spreadsheet could
+/// The KPIs as CSV (RFC 4180, but with `\n` line endings). Numbers have full precision. Text that a spreadsheet could
 /// interpret as a formula is prefixed with an apostrophe. A failed scenario has one row with its exit code.
 pub fn kpi_csv(results: &Results) -> String {
     let currency = super::verdict::currency(results);
@@ -80,7 +80,7 @@ fn figure(v: Option<f64>) -> String {
     v.filter(|v| v.is_finite()).map_or_else(String::new, |v| format!("{v:?}"))
 }
 
-/// Text that no spreadsheet interprets as a formula, quoted if necessary.
+/// Escapes `text` so that no spreadsheet interprets it as a formula, and quotes it if necessary.
 fn field(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     if formula {

@@ -8,7 +8,7 @@ use super::number::{self, PROSE, Quantity, TABLE, with_unit};
 #[derive(Debug)]
 pub struct Data {
     pub summary: String,
-    /// A sentence on the time zone if it is unknown.
+    /// A sentence that reports an unknown time zone, or an empty text.
     pub zone: String,
     pub incomplete: Vec<String>,
     pub signals: Vec<SignalRow>,
@@ -29,7 +29,7 @@ pub struct SignalRow {
     pub min: Quantity,
     pub mean: Quantity,
     pub max: Quantity,
-    /// The moves of a control.
+    /// Number and range of the moves of a control.
     pub moved: String,
 }
 
@@ -53,10 +53,10 @@ pub struct SourceRow {
 pub fn data(results: &Results, clock: &Clock) -> Data {
     let q = &results.quality;
     let summary = if q.grid_steps == 0 {
-        "The results do not describe the log.".to_owned()
+        "The results contain no description of the log.".to_owned()
     } else {
         format!(
-            "{} to {}: {} steps of {} in {}.",
+            "The log covers {} to {}, with {} steps of {} in {}.",
             clock.date(&q.start),
             clock.date(&q.end),
             number::count(q.grid_steps),
@@ -79,7 +79,7 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
                 let [min, mean, max] = [0, 1, 2].map(|i| values[i].clone());
                 let moved = match &s.excitation {
                     None => String::new(),
-                    Some(e) if !e.learnable => "never moved, so its effect cannot be learned".to_owned(),
+                    Some(e) if !e.learnable => "this control never moved, so its effect cannot be learned".to_owned(),
                     Some(e) => {
                         let ends = number::aligned(&[e.low, e.high], PROSE);
                         let high = with_unit(&ends[1].text, &number::unit(&s.unit));
@@ -126,7 +126,7 @@ pub fn data(results: &Results, clock: &Clock) -> Data {
     }
 }
 
-/// The time of a finding, with hours and minutes if it lasts at most two days.
+/// Time span of a finding, with hours and minutes if the finding lasts at most two days.
 fn span(first: &str, last: &str, clock: &Clock) -> String {
     if first == last {
         return clock.moment(first);

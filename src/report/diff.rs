@@ -14,7 +14,7 @@ use super::{number, text, verdict};
 pub struct ReportDiff {
     pub a: ReportOrigin,
     pub b: ReportOrigin,
-    /// KPIs that differ or that only one of the two reports contains.
+    /// KPIs that differ, and KPIs that only one of the two reports contains.
     pub changes: Vec<KpiChange>,
     /// Number of KPIs that are exactly equal.
     pub equal: usize,
@@ -35,7 +35,7 @@ pub struct KpiChange {
     pub case: String,
     pub kpi: String,
     pub unit: String,
-    /// Median; for the objective over the year, the change from the baseline.
+    /// Median of the KPI, or the change from the baseline for the objective over the year.
     pub a: Option<f64>,
     pub b: Option<f64>,
 }
@@ -98,7 +98,7 @@ impl fmt::Display for ReportDiff {
         }
         let mut table = vec![["scenario", "case", "kpi", "a", "b", "change", "unit"].map(str::to_owned)];
         for c in &self.changes {
-            // Enough digits to show the difference.
+            // Use enough digits to show the difference.
             let digits = match (c.a, c.b) {
                 (Some(a), Some(b)) if a != b && a != 0.0 => {
                     ((a / (b - a)).abs().log10().ceil() as i32 + 2).clamp(4, 12)
@@ -128,7 +128,7 @@ impl fmt::Display for ReportDiff {
             let mut line = String::new();
             for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 let padding = " ".repeat(width - cell.chars().count());
-                // Numbers are aligned to the right, text to the left.
+                // Numbers are right-aligned, and text is left-aligned.
                 if (3..6).contains(&i) {
                     line += &(padding + cell)
                 } else {

@@ -4,7 +4,7 @@ use super::number::{self, PROSE, with_unit};
 use crate::config::TimeSpan;
 use crate::error::plural;
 
-/// A duration in days, hours, minutes or seconds: `14 days`, `24 h`, `30 min`, `10 s`.
+/// Formats a duration in days, hours, minutes or seconds: `14 days`, `24 h`, `30 min`, `10 s`.
 pub fn hours_text(hours: f64) -> String {
     let (value, unit) = match hours {
         h if h >= 48.0 => (h / 24.0, "days"),
@@ -23,13 +23,13 @@ pub fn ahead(steps: usize, step: &str) -> String {
     }
 }
 
-/// A step with a space before the unit: `1min` → `1 min`.
+/// Formats a step with a space before the unit: `1min` → `1 min`.
 pub fn step_text(step: &str) -> String {
     let (n, unit) = split(step);
     with_unit(n, unit)
 }
 
-/// A step after the word "per": `1min` → `min`, `10min` → `10 min`.
+/// Formats a step for use after the word "per": `1min` → `min`, `10min` → `10 min`.
 pub fn per_step_text(step: &str) -> String {
     match split(step) {
         ("1", unit) => unit.to_owned(),
@@ -37,7 +37,7 @@ pub fn per_step_text(step: &str) -> String {
     }
 }
 
-/// The number and the unit of a span such as `10min`.
+/// Splits a time span such as `10min` into number and unit.
 fn split(span: &str) -> (&str, &str) {
     let (n, unit) = span.split_at(span.find(|c: char| c.is_alphabetic()).unwrap_or(span.len()));
     (n.trim(), unit)

@@ -1,4 +1,4 @@
-//! The section of page one on the evidence for the result.
+//! The section “Evidence” on the first page.
 
 use crate::error::plural;
 use crate::log::FindingClass;
@@ -10,7 +10,7 @@ use super::number::{self, PROSE};
 use super::text::{short, tag};
 use super::verdict::{self, RankedCase};
 
-/// Label and text of each row.
+/// The rows of the section as (label, text).
 pub fn evidence(results: &Results, pick: Option<&RankedCase<'_>>, clock: &Clock) -> Vec<(&'static str, String)> {
     let mut out = vec![("Basis", "simulated, not measured".to_owned())];
     let p = number::percent_text;
@@ -64,11 +64,11 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
             match lowest_skill.is_finite() {
                 true => {
                     format!(
-                        "{grade}{exceptions}: at least {} less squared error than “no change”, {ahead} ahead",
+                        "{grade}{exceptions}: at least {} lower squared error than “no change”, {ahead} ahead",
                         p(lowest_skill)
                     )
                 }
-                false => format!("no skill: not better than “no change”, {ahead} ahead"),
+                false => format!("no skill: forecasts are no better than “no change”, {ahead} ahead"),
             },
         ));
         // A signal without forecast error has no interval.
@@ -84,10 +84,11 @@ fn forecasts(results: &Results) -> Vec<(&'static str, String)> {
     out
 }
 
-/// Gaps and missing values of the log.
+/// Describes gaps and missing values in the log.
 fn data(results: &Results) -> String {
     let q = &results.quality;
-    // Gaps in all signals split the log. Gaps in single signals are reported only if there are none.
+    // A gap in all signals splits the log into segments. Gaps in single signals are reported only if no gap affects all
+    // signals.
     let gaps_of = |all_signals: bool| {
         q.findings
             .iter()

@@ -1,4 +1,4 @@
-//! Page one: the advice, its gain, the set-points, the risks, the evidence, and what needs attention.
+//! The first page of the report: advice, gain, set-points, risks, evidence, and problems that need attention.
 
 use crate::error::plural;
 use crate::scenario::results::{ControlUse, Economics, LimitKind, LimitUse, Results, ScenarioResult};
@@ -11,7 +11,7 @@ use super::number::{self, Interval, PROSE, Quantity, allowed_range, with_unit};
 use super::text::{Markup, list, marked, readable, short, tag};
 use super::verdict::{self, Answer, CaseRun, RankedCase, Words};
 
-/// Maximum number of rows of each table on page one. The sections of the scenarios have all rows.
+/// Maximum number of rows of each table on the first page. The scenario sections contain all rows.
 const MAX_SETPOINTS: usize = 5;
 const MAX_RISKS: usize = 3;
 const MAX_ALARMS: usize = 5;
@@ -19,7 +19,7 @@ const MAX_ALARMS: usize = 5;
 #[derive(Debug)]
 pub struct Front {
     pub answer: Answer,
-    /// Whether page one has so many rows that its print layout must be denser.
+    /// Whether the first page has so many rows that it needs a denser print layout.
     pub crowded: bool,
     pub headline: Markup,
     pub audience: String,
@@ -27,16 +27,16 @@ pub struct Front {
     pub figures: Vec<KeyFigure>,
     pub setpoints: Vec<SetPoint>,
     pub setpoints_left: usize,
-    /// Whether the set-points are advised. If not, they were only tested.
+    /// Whether the set-points are advised. If `false`, the set-points were only tested.
     pub advises: bool,
-    /// The time step of the ramp, e.g. `10 min`.
+    /// The time step to which the ramp refers, e.g. `10 min`.
     pub step: String,
     /// The controller that moves the set-points.
     pub controller: Markup,
     pub revert: Markup,
     pub risks: Vec<Risk>,
     pub risks_left: usize,
-    /// A sentence on limits that are not in the table.
+    /// A sentence about the limits that are not in the table.
     pub no_risk: Markup,
     pub evidence: Vec<(&'static str, Markup)>,
     pub alarms: Vec<Markup>,
@@ -44,7 +44,7 @@ pub struct Front {
     pub run: Vec<(&'static str, String)>,
 }
 
-/// A key figure, which page one shows in large print.
+/// A key figure that the first page shows in large print.
 #[derive(Debug)]
 pub struct KeyFigure {
     pub label: String,
@@ -52,7 +52,7 @@ pub struct KeyFigure {
     pub unit: String,
     /// Low, high, and the name of the interval.
     pub range: Option<(Quantity, Quantity, &'static str)>,
-    /// Shown instead of a value.
+    /// Text to show instead of a value.
     pub note: String,
 }
 
@@ -99,7 +99,7 @@ pub fn front(results: &Results, ranked: &[RankedCase<'_>], currency: &str, clock
         audience: match answer {
             Answer::Dont => format!("For the operators of {}.", short(&readable(&results.plant), 60)),
             _ => format!(
-                "For the operators of {}. All changes are relative to the present operation.",
+                "For the operators of {}. Changes are relative to the present operation.",
                 short(&readable(&results.plant), 60)
             ),
         },
@@ -151,7 +151,7 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
             "change anything yet: a single simulated future cannot distinguish a saving from chance. Increase `particles`.".into()
         }
         Answer::Dont if !pick.saving.measurable => {
-            because.push(format!("The best case, “{case}”, {gain}. This difference can be due to chance."));
+            because.push(format!("The best case, “{case}”, {gain}. This difference may be due to chance."));
             "change anything: no case makes a measurable difference.".into()
         }
         Answer::Dont if pick.saving.mean <= 0.0 => {
@@ -160,20 +160,20 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
         }
         Answer::Dont if !pick.violated.is_empty() => {
             let signals = pick.violated_signals();
-            because.push(format!("It {gain}, but at a higher risk."));
+            because.push(format!("It {gain}, but at a higher risk of limit violations."));
             format!("run “{case}”: it violates limits of {signals} more often than the present operation.")
         }
         Answer::Dont if pick.loses_money() => {
             let purchase = pick.economics.filter(|e| e.capex > 0.0);
             because.extend(pick.economics.map(|e| cost_exceeds_gain(e, &gain)));
             match purchase {
-                Some(_) => format!("buy “{case}”: the gain does not pay for the cost."),
+                Some(_) => format!("buy “{case}”: its gain does not cover its cost."),
                 None => format!("run “{case}”: it costs more than it gains."),
             }
         }
         Answer::Dont => {
             because.push(format!(
-                "{} of the time is outside the logged range, so the gain is unreliable.",
+                "{} of the time is spent outside the logged range, so the gain is unreliable.",
                 number::percent_text(pick.support.outside)
             ));
             format!("run “{case}”: the log contains no similar operation.")
@@ -182,13 +182,13 @@ fn headline(results: &Results, ranked: &[RankedCase<'_>], money: &str, words: Wo
     (pick.answer, headline, because)
 }
 
-/// The sentence on a gain that is smaller than the cost.
+/// A sentence that says that the gain is smaller than the cost.
 fn cost_exceeds_gain(e: &Economics, gain: &str) -> String {
     let years = number::plain(e.lifetime_years, PROSE).text;
     format!("It {gain}, but over {years} years this is less than the cost.")
 }
 
-/// Like [`list`], for pieces that are already shortened and marked up.
+/// Like [`list`], but for texts that are already shortened and marked up.
 fn join(pieces: &[&str], limit: usize) -> String {
     match pieces {
         [all @ .., last] if pieces.len() <= limit && !all.is_empty() => format!("{} and {last}", all.join(", ")),
@@ -242,7 +242,7 @@ fn figures(results: &Results, pick: &RankedCase<'_>, money: &str, words: Words) 
     out
 }
 
-/// The reason that there is no sum over the year.
+/// The reason why there is no sum over the year.
 pub fn no_year(results: &Results) -> String {
     let weighted = |s: &&ScenarioResult| s.days_per_year.is_some_and(|d| d > 0.0);
     if !results.scenarios.iter().any(|s| weighted(&s)) {
@@ -250,7 +250,7 @@ pub fn no_year(results: &Results) -> String {
     }
     let failed: Vec<&str> = verdict::failed(results).filter(weighted).map(|s| s.name.as_str()).collect();
     match failed.is_empty() {
-        true => "no case ran in every scenario with days_per_year".into(),
+        true => "no case ran in all scenarios that have days_per_year".into(),
         false => format!("unknown: {} did not run", list(&failed, 2)),
     }
 }
@@ -265,7 +265,7 @@ fn setpoints(pick: &RankedCase<'_>) -> Vec<SetPoint> {
     names.into_iter().filter_map(|name| setpoint(pick, name)).collect()
 }
 
-/// The values of one control over all scenarios. Means use the weights of the scenarios.
+/// Summarises the values of one control over all scenarios. Means are weighted by scenario.
 fn setpoint(pick: &RankedCase<'_>, name: &str) -> Option<SetPoint> {
     let uses: Vec<(f64, &ControlUse)> = pick
         .runs
@@ -284,7 +284,7 @@ fn setpoint(pick: &RankedCase<'_>, name: &str) -> Option<SetPoint> {
     let range = first.low.zip(first.high).map(|(l, h)| h - l);
     let mut means = number::aligned_within(&[now, advised], PROSE, range).into_iter();
     let (now_q, advised_q) = (means.next()?, means.next()?);
-    // The extremes are rounded separately from the means, because those of an integer control are integers.
+    // The extremes are rounded separately from the means, because the extremes of an integer control are integers.
     let mut ends = number::aligned_within(&[low, high], PROSE, range).into_iter();
     let (low_q, high_q) = (ends.next()?, ends.next()?);
     let unchanged = now_q.text == advised_q.text;
@@ -312,21 +312,21 @@ fn revert(pick: &RankedCase<'_>) -> String {
         let low = l.low.filter(|v| v.is_finite()).map(|v| format!("{} falls below {}", tag(&l.signal, 40), at(v)));
         let high = l.high.filter(|v| v.is_finite()).map(|v| format!("{} exceeds {}", tag(&l.signal, 40), at(v)));
         for (end, rule) in [(0, high), (1, low)].into_iter().filter_map(|(end, r)| Some((end, r?))) {
-            // Each end of the range of a signal is listed once.
+            // Each end of a signal's range is listed only once.
             if !used.contains(&(l.signal.as_str(), end)) && rules.len() < 2 {
                 used.push((&l.signal, end));
                 rules.push(rule);
             }
         }
     }
-    rules.push("conditions leave the logged range".into());
+    rules.push("operating conditions leave the logged range".into());
     let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
     let (last, rest) = rules.split_last().map_or(("", &rules[..0]), |(l, r)| (*l, r));
     if rest.is_empty() { format!("{last}.") } else { format!("{}, or {last}.", rest.join(", ")) }
 }
 
-/// Each limit once, for the scenario in which the case violates it most. Limits of controls that neither the case nor the
-/// baseline violates are not in the list; the returned sentence covers them.
+/// Lists each limit once, for the scenario in which the case violates it most. Limits of controls that neither the case
+/// nor the baseline violates are left out of the list and summarised in the returned sentence.
 fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
     let contains = |list: &[(CaseRun<'_>, &LimitUse)], run: &CaseRun<'_>, l: &LimitUse| {
         list.iter().any(|(r, b)| r.scenario.name == run.scenario.name && b.signal == l.signal && b.kind == l.kind)
@@ -373,14 +373,15 @@ fn risks(pick: &RankedCase<'_>, clock: &Clock) -> (Vec<Risk>, String) {
             }
         })
         .collect();
-    // Limits that are violated more often than now come first, then hard limits, then the most probable violations.
+    // Limits that are violated more often than in the baseline come first, then hard limits. Ties are sorted by the
+    // chance of a violation.
     risks.sort_by(|a, b| {
         let key = |r: &Risk| (!r.worse, r.kind != LimitKind::Hard);
         key(a).cmp(&key(b)).then(b.then.value.total_cmp(&a.then.value))
     });
     let sentence = match (unlisted, risks.is_empty()) {
         (0, _) => "",
-        (_, true) => "Only controls have limits, and all stay within them.",
+        (_, true) => "Only controls have limits, and all controls stay within them.",
         (_, false) => "All controls stay within their limits.",
     };
     (risks, sentence.to_owned())
@@ -391,7 +392,7 @@ fn run(results: &Results, clock: &Clock) -> Vec<(&'static str, String)> {
     let name = |s: &str| if s.is_empty() { "–".to_owned() } else { short(s, 12) };
     vec![
         ("Run", name(&p.run_id)),
-        // The time of the report is the end of its data.
+        // The time of a report is the time of its newest data.
         (
             "Data",
             format!(

@@ -1,8 +1,8 @@
-//! The report as one offline HTML file, the KPIs as CSV, and the difference between two reports.
+//! Writes the report as one offline HTML file and the KPIs as CSV, and compares two reports.
 //!
 //! `page` and one file per section turn the [`Results`](crate::scenario::results::Results) into the data of the askama
-//! templates in `templates/`. This module reads no file, no clock and no twin: the results contain everything that the
-//! report shows.
+//! templates in `templates/`. This module reads no files, no clock and no twin, because the results contain everything
+//! that the report shows.
 
 mod alarms;
 mod chart;

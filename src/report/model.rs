@@ -1,4 +1,4 @@
-//! The model: how it was chosen and how accurate it is.
+//! The section on the model: how it was chosen and how accurate it is.
 
 use crate::config::Effect;
 use crate::control::mpc::TunedMpc;
@@ -27,7 +27,7 @@ pub struct Model {
     pub controls: Vec<String>,
     pub responses: Vec<ResponseCells>,
     pub gains: Vec<GainRow>,
-    /// A sentence on controls to which no learned signal responds.
+    /// A sentence about controls to which no learned signal responds.
     pub ineffective: Markup,
     pub replay: Vec<ReplayRow>,
 }
@@ -38,7 +38,7 @@ pub struct SkillChart {
     pub svg: String,
 }
 
-/// Charts on the calibration of the forecasts of a signal.
+/// Calibration charts for the forecasts of one signal.
 #[derive(Debug)]
 pub struct ReliabilityCharts {
     pub signal: String,
@@ -59,9 +59,9 @@ pub struct Group<T> {
 pub struct ScoreCells {
     pub model: String,
     pub chosen: bool,
-    /// Skill at each of [`Model::horizons`].
+    /// Skill at each horizon in [`Model::horizons`].
     pub skills: Vec<Option<Quantity>>,
-    /// `None` if there is no comparison.
+    /// Skill relative to the linear model. `None` for the linear model and persistence.
     pub skill_linear: Option<Quantity>,
     pub rmse: Quantity,
     pub bias: Quantity,
@@ -71,9 +71,10 @@ pub struct ScoreCells {
 #[derive(Debug)]
 pub struct CoverageRow {
     pub ahead: String,
-    /// (coverage, whether its difference from the nominal coverage is too large to be due to chance).
+    /// Pairs (coverage, flag). The flag is set if the difference from the nominal coverage is too large to be due to
+    /// chance.
     pub shares: Vec<(Quantity, bool)>,
-    /// Coverage of a correct 90 % interval: `87 to 93 %`.
+    /// Range of coverage expected of a calibrated 90 % interval, e.g. `87 to 93 %`.
     pub expected: String,
     pub independent: String,
 }
@@ -113,7 +114,8 @@ pub struct ReplayRow {
     /// `18 of 20 segments of 24 h`.
     pub within: String,
     pub inside: bool,
-    /// Whether the KPI has a price. Only then is an error a caveat of the verdict.
+    /// Whether the KPI has a price or contributes to the benefit. Replay errors of other KPIs do not affect the
+    /// verdict.
     pub priced: bool,
 }
 
@@ -156,7 +158,7 @@ fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
             true => "–".to_owned(),
             false => unit,
         },
-        // The measured value is rounded like the simulated ones.
+        // The measured value is rounded to the same place as the simulated ones.
         measured: within(r.measured).value,
         simulated: within(r.simulated.p50),
         within: format!("{} of {} segments of {}", r.within, r.segments, hours_text(r.hours)),
@@ -165,7 +167,7 @@ fn replay(r: &ReplayCheck, results: &Results) -> ReplayRow {
     }
 }
 
-/// Responses to the controls that have an effect, and a sentence on controls without an effect.
+/// Responses to the controls that have an effect, and a sentence about the controls that have none.
 fn effective_responses(m: &ModelCard) -> (Vec<&StepResponse>, String) {
     let moves = |r: &&StepResponse| r.mean.iter().chain(&r.low).chain(&r.high).any(|v| *v != 0.0);
     let moving: Vec<&str> = distinct(m.responses.iter().filter(moves).map(|r| r.control.as_str()));
@@ -175,7 +177,7 @@ fn effective_responses(m: &ModelCard) -> (Vec<&StepResponse>, String) {
         .map(|c| tag(c, 60))
         .collect();
     let shown = m.responses.iter().filter(|r| moving.contains(&r.control.as_str()));
-    // A signal that responds to no control would have an empty row.
+    // A signal that responds to no control is left out, because its row would be empty.
     let shown: Vec<&StepResponse> =
         shown.filter(|r| m.responses.iter().filter(|o| o.signal == r.signal).any(|o| moves(&o))).collect();
     let sentence = match ineffective.len() {
@@ -195,7 +197,7 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
     }
     if m.holdout_rows > 0 {
         out.push(format!(
-            "Tested on {} rows of the hold-out, {} to {}",
+            "Tested on {} rows of the hold-out ({} to {})",
             number::count(m.holdout_rows),
             clock.date(&m.holdout_start),
             clock.date(&m.holdout_end)
@@ -210,8 +212,9 @@ fn facts(m: &ModelCard, clock: &Clock) -> Vec<String> {
     }
     if let Some(TunedMpc { setting, trials, runs, steps, .. }) = &m.tuned {
         out.push(format!(
-            "Plans cover {} in {}{}{}. These are the simplest settings of {} candidates that perform as well as the best one. The candidates were tested in \
-             closed loop ({}, {} each) against a plant model of another family, trained on the other half of the log",
+            "Plans cover {} in {}{}{}. These settings were chosen from {} candidates: they are the simplest ones that \
+             perform as well as the best candidate. The candidates were tested in closed loop ({}, {} each) against a \
+             plant model of a different family, which was trained on the other half of the log",
             crate::config::TimeSpan::from_steps(setting.horizon, step_ms(m)),
             crate::error::plural(setting.moves, "move", "moves"),
             if setting.replan > 1 { format!(", replanned every {} steps", setting.replan) } else { String::new() },
@@ -234,7 +237,8 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     out
 }
 
-/// The horizons of the tables: the first step, half the control horizon and the control horizon, or the nearest scored ones.
+/// The horizons in the tables: the first step, half the control horizon and the full control horizon, or the scored
+/// horizons nearest to them.
 fn table_horizons(m: &ModelCard) -> Vec<usize> {
     let mut scored: Vec<usize> = m.scores.iter().map(|s| s.horizon).collect();
     scored.sort_unstable();
@@ -255,7 +259,7 @@ fn hours(steps: usize, m: &ModelCard) -> f64 {
     step_ms(m) as f64 / 3_600_000.0 * steps as f64
 }
 
-/// Models in the order of charts and tables: the chosen one first, persistence last.
+/// Models in the order of the charts and tables: the chosen model first, persistence last.
 fn models(m: &ModelCard) -> Vec<&str> {
     let mut names = distinct(m.scores.iter().map(|s| s.model.as_str()));
     names.sort_by_key(|n| (*n != m.model, *n == "persistence"));
@@ -269,7 +273,7 @@ fn skills(m: &ModelCard) -> Result<Vec<SkillChart>> {
         .into_iter()
         .enumerate()
         .map(|(i, signal)| {
-            // The skill of persistence is zero by definition; it is the zero line of the chart.
+            // The skill of persistence is zero by definition, so the zero line of the chart represents it.
             let lines: Vec<SkillLine<'_>> = models
                 .iter()
                 .enumerate()
@@ -336,7 +340,7 @@ fn groups<T>(m: &ModelCard, rows: impl Fn(&str) -> Vec<T>) -> Vec<Group<T>> {
         .collect()
 }
 
-/// Scores of the chosen model for `signal` at horizons where the forecast has an error.
+/// Scores of the chosen model for `signal` at the horizons at which its forecast error is not zero.
 fn chosen<'a>(m: &'a ModelCard, signal: &'a str) -> impl Iterator<Item = &'a Score> {
     m.scores.iter().filter(move |s| s.signal == signal && s.model == m.model && s.rmse > 0.0)
 }
@@ -374,7 +378,10 @@ fn reliability(m: &ModelCard, horizons: &[usize]) -> Result<Vec<ReliabilityChart
         let quantiles = Head {
             id: &format!("reliability-{}", i + 1),
             title: &format!("Share of measured values of {signal} below each forecast quantile"),
-            description: &format!("At the longest horizon, {} are below the median.", number::percent_text(below)),
+            description: &format!(
+                "At the longest horizon, {} of the measured values are below the median.",
+                number::percent_text(below)
+            ),
         };
         let coverage = Head {
             id: &format!("coverage-{}", i + 1),

@@ -1,14 +1,15 @@
-//! The format of every number in a report.
+//! Formats the numbers in a report.
 //!
-//! A number is rounded to the last place that its uncertainty supports, with a maximum number of significant digits. The
-//! last place follows the rule of the Particle Data Group (Review of Particle Physics, §5.3): two digits of the
-//! half-width of the interval if they are 10 to 35, else one. Thousands are separated by a narrow no-break space.
+//! A number is rounded to the last place that its uncertainty supports, with a maximum number of significant digits.
+//! The last place follows the rule of the Particle Data Group (Review of Particle Physics, §5.3): the half-width of the
+//! interval keeps two digits if they are between 10 and 35, else one. Thousands are separated by a narrow no-break
+//! space.
 
 use askama::filters::Safe;
 
 use crate::scenario::results::{Difference, Estimate};
 
-/// Significant digits in sentences and on page one.
+/// Significant digits in sentences and on the first page.
 pub const PROSE: i32 = 3;
 /// Significant digits in tables.
 pub const TABLE: i32 = 4;
@@ -35,7 +36,7 @@ impl Quantity {
         Self { text: with_plus(self.value, self.text), ..self }
     }
 
-    /// The HTML element. The text contains digits, signs and spaces only.
+    /// The HTML element. The text contains only digits, signs and spaces, so it needs no escaping.
     pub fn html(&self) -> Safe<String> {
         Safe(format!("<data value=\"{:?}\">{}</data>", self.value, self.text))
     }
@@ -122,7 +123,7 @@ pub fn plain(v: f64, digits: i32) -> Quantity {
     Quantity::new(v, trim(text), place)
 }
 
-/// Removes trailing zeros after the decimal point, which would suggest a higher accuracy.
+/// Removes trailing zeros after the decimal point, because they would suggest a higher accuracy.
 fn trim(text: String) -> String {
     if text.contains('.') && !text.contains('×') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -131,7 +132,7 @@ fn trim(text: String) -> String {
     }
 }
 
-/// `v` rounded to the same place as `other`; the text is empty if the result is zero.
+/// `v` rounded to the same place as `other`. The text is empty if the rounded value is zero.
 pub fn rounded_like(v: f64, other: &Quantity) -> Quantity {
     let mut text = at_place(v, other.place);
     if !text.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
@@ -140,22 +141,22 @@ pub fn rounded_like(v: f64, other: &Quantity) -> Quantity {
     Quantity::new(v, text, other.place)
 }
 
-/// A range: `10–25`, or `−5 to 10`, because a dash next to a minus sign is hard to read.
+/// Formats a range as `10–25`, or as `−5 to 10`, because a dash next to a minus sign is hard to read.
 pub fn span(low: &Quantity, high: &Quantity) -> String {
     format!("{}{}{}", low.text, dash(low, high), high.text)
 }
 
-/// The text between the ends of a range.
+/// The separator between the two ends of a range.
 pub fn dash(low: &Quantity, high: &Quantity) -> &'static str {
     if low.text.starts_with(MINUS) || high.text.starts_with(MINUS) { " to " } else { "–" }
 }
 
-/// Several numbers with the same number of decimals, which follows from the largest number.
+/// Formats several numbers with the same number of decimals, which depends on the largest number.
 pub fn aligned(values: &[f64], digits: i32) -> Vec<Quantity> {
     at_common_place(values, common_place(values, digits))
 }
 
-/// Like [`aligned`], with enough decimals to resolve a hundredth of `range`, if given.
+/// Like [`aligned`], but if `range` is given, with enough decimals to resolve a hundredth of it.
 pub fn aligned_within(values: &[f64], digits: i32, range: Option<f64>) -> Vec<Quantity> {
     let place = common_place(values, digits);
     at_common_place(values, range.filter(|r| *r > 0.0 && r.is_finite()).map_or(place, |r| place.min(exponent(r) - 2)))
@@ -173,7 +174,7 @@ fn at_common_place(values: &[f64], place: i32) -> Vec<Quantity> {
     zip.map(|(v, t)| Quantity::new(*v, t[..t.len() - zeros].trim_end_matches('.').to_owned(), place)).collect()
 }
 
-/// `value` and its interval from `low` to `high`, rounded to the place that follows from the half-width.
+/// Formats `value` and its interval from `low` to `high`, rounded to the place that the half-width determines.
 pub fn within(value: f64, low: f64, high: f64, digits: i32) -> Interval {
     let half = (high - low).abs() / 2.0;
     let place = last_place(value, half, digits);
@@ -200,7 +201,7 @@ impl Interval {
     }
 }
 
-/// A number from a configuration file, such as a limit, with up to six digits.
+/// Formats a number from a configuration file, such as a limit, with up to six digits.
 pub fn exact(v: f64) -> Quantity {
     plain(v, 6)
 }
@@ -219,12 +220,12 @@ fn with_plus(v: f64, text: String) -> String {
     if v > 0.0 && text.bytes().any(|b| (b'1'..=b'9').contains(&b)) { format!("+{text}") } else { text }
 }
 
-/// A paired difference: mean with sign, and its 90 % interval.
+/// Formats a paired difference as its signed mean and its 90 % interval.
 pub fn difference(d: &Difference, digits: i32) -> Interval {
     within(d.mean, d.low, d.high, digits).with_signs()
 }
 
-/// A share as a percentage. It has one decimal below 10 % and above 99 %, except for exactly 0 and 100 %.
+/// A share as a percentage. Percentages below 10 % and above 99 % have one decimal, except for exactly 0 % and 100 %.
 pub fn percent(share: f64) -> Quantity {
     let p = share * 100.0;
     let text = if !p.is_finite() {
@@ -241,7 +242,7 @@ pub fn percent(share: f64) -> Quantity {
     Quantity::new(share, text.replace(' ', "\u{a0}").replace('<', "&lt;").replace('>', "&gt;"), -3)
 }
 
-/// A share as a percentage in plain text, not escaped.
+/// A share as a percentage in plain text, without HTML escapes.
 pub fn percent_text(share: f64) -> String {
     percent(share).text.replace("&lt;", "<").replace("&gt;", ">")
 }
@@ -250,7 +251,7 @@ pub fn count(n: usize) -> String {
     at_place(n as f64, 0)
 }
 
-/// A number with exactly `decimals` decimals, for columns of scores.
+/// Formats a number with exactly `decimals` decimals, for columns of scores.
 pub fn fixed(v: f64, decimals: i32) -> Quantity {
     Quantity::new(v, at_place(v, -decimals), -decimals)
 }

@@ -1,4 +1,4 @@
-//! The page: the data for the template.
+//! Collects the data of all sections and renders the page.
 
 use crate::error::{Error, Result};
 use crate::scenario::results::Results;
@@ -37,7 +37,7 @@ struct Page {
     provenance: Vec<(&'static str, String)>,
 }
 
-/// The rows of the overview in one order, as indices of the sections.
+/// One order of the rows in the overview, as indices of the scenario sections.
 #[derive(Debug)]
 struct Order {
     id: &'static str,
@@ -53,7 +53,7 @@ struct Formula {
     price: String,
 }
 
-/// Renders the report as one self-contained HTML file. The same results give the same bytes.
+/// Renders the report as one self-contained HTML file. Equal results give identical files.
 ///
 /// # Errors
 /// [`Error::Internal`] if a chart or the template fails, which is a bug in the program.
@@ -84,7 +84,7 @@ pub fn render(results: &Results) -> Result<String> {
     page.render().map_err(|e| Error::Internal(format!("report template: {e}")))
 }
 
-/// Failed scenarios come first in every order.
+/// The orders in which the overview can list the scenarios. Failed scenarios always come first.
 fn orders(sections: &[Section]) -> Vec<Order> {
     let all = || (0..sections.len()).collect::<Vec<usize>>();
     let (mut by_saving, mut by_name) = (all(), all());

@@ -11,7 +11,8 @@ use super::text::{Markup, list, marked, readable, short, tag};
 use super::trends::{ChartFigure, charts};
 use super::verdict;
 
-/// Maximum number of charts per scenario and per report. It keeps the report readable and small enough for an e-mail (guess).
+/// Maximum number of charts per scenario and per report, which keeps the report readable and small enough for an e-mail
+/// (not tuned).
 const MAX_CHARTS: usize = 8;
 const MAX_CHARTS_IN_REPORT: usize = 160;
 
@@ -53,7 +54,7 @@ pub struct CaseFacts {
     pub name: String,
     pub colour: usize,
     pub controller: String,
-    /// Signals whose true future the controller received.
+    /// Signals whose true future the controller knew.
     pub perfect_forecast: String,
     /// Remarks on the controller.
     pub notes: Vec<String>,
@@ -99,7 +100,7 @@ pub struct LimitCell {
     pub when: String,
 }
 
-/// The sections of all scenarios, those of failed scenarios first.
+/// The sections of all scenarios, with failed scenarios first.
 pub fn sections(results: &Results, clock: &Clock, currency: &str, colours: &Colours<'_>) -> Result<Vec<Section>> {
     let limit = (MAX_CHARTS_IN_REPORT / results.scenarios.len().max(1)).clamp(3, MAX_CHARTS);
     let ordered = verdict::failed(results).chain(verdict::completed(results));
@@ -188,7 +189,7 @@ fn kpis(cases: &[CaseResult], currency: &str, colours: &Colours<'_>) -> Table {
     Table { columns: columns(cases, colours), rows }
 }
 
-/// A change such as `outdoor_temp + 6 K`, with the name of the signal as a tag.
+/// Formats a change such as `outdoor_temp + 6 K`, with the name of the signal as a tag.
 fn change(text: &str) -> String {
     match text.split_once(' ') {
         Some((name, rest)) if !text.contains('`') => format!("{} {rest}", tag(name, 60)),
@@ -224,10 +225,10 @@ fn case_facts(c: &CaseResult, colours: &Colours<'_>) -> CaseFacts {
     }
 }
 
-/// The sentence on the re-scoring of plans on other ensemble members.
+/// Describes how the plans score on ensemble members that were not used for planning.
 fn optimism_check(p: &OptimismCheck) -> Option<String> {
     let gap = p.gap()?;
-    let verdict = if p.share() < 1.0 { ", so they are too optimistic" } else { "" };
+    let verdict = if p.share() < 1.0 { " (too optimistic)" } else { "" };
     let lost = number::percent_text(gap.abs());
     let difference = if gap >= 0.0 { format!("{lost} less") } else { format!("{lost} more") };
     Some(format!(
@@ -247,7 +248,7 @@ fn control(first: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> C
     let range = first.low.zip(first.high).map(|(l, h)| h - l);
     let means: Vec<f64> = uses.iter().map(|(_, u)| u.mean).collect();
     let means = number::aligned_within(&means, PROSE, range);
-    // The extremes are rounded separately from the means, because those of an integer control are integers.
+    // The extremes are rounded separately from the means, because the extremes of an integer control are integers.
     let ends: Vec<f64> = uses.iter().flat_map(|(_, u)| [u.min, u.max]).collect();
     let ends = number::aligned_within(&ends, PROSE, range);
     let row = |(((c, u), mean), ends): ((&(&CaseResult, &ControlUse), &Quantity), &[Quantity])| ControlCell {
@@ -266,7 +267,8 @@ fn control(first: &ControlUse, cases: &[CaseResult], colours: &Colours<'_>) -> C
     }
 }
 
-/// Limits that a case violates, with an entry for every case, and limits that no case violates.
+/// Returns the limits that at least one case violates, with an entry for every case, and the limits that no case
+/// violates.
 fn limits(cases: &[CaseResult], clock: &Clock, colours: &Colours<'_>) -> (Vec<LimitGroup>, Vec<(String, String)>) {
     let Some(first) = cases.iter().find(|c| !c.limits.is_empty()) else { return (Vec::new(), Vec::new()) };
     let (violated, kept): (Vec<&LimitUse>, Vec<&LimitUse>) = first

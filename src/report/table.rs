@@ -22,9 +22,9 @@ pub struct Column {
 pub struct Row {
     pub name: String,
     pub unit: String,
-    /// Price in the objective, in words.
+    /// Description of the price in the objective.
     pub priced: String,
-    /// Whether the row is a sum, which a line separates from the others.
+    /// Whether the row is a total, which a line separates from the rows above.
     pub total: bool,
     pub cells: Vec<Cell>,
 }
@@ -35,7 +35,7 @@ pub struct Cell {
     /// P10 and P90.
     pub range: Option<(Quantity, Quantity)>,
     pub change: Option<Change>,
-    /// Shown instead of a value.
+    /// Text to show instead of a value.
     pub note: String,
 }
 
@@ -43,7 +43,8 @@ pub struct Cell {
 #[derive(Debug)]
 pub struct Change {
     pub value: Quantity,
-    /// Half-width if the interval is symmetric about the value; empty if it is zero after rounding.
+    /// Half-width of the interval if it is symmetric about the value. The text is empty if the half-width rounds to
+    /// zero.
     pub half: Option<String>,
     pub low: Quantity,
     pub high: Quantity,
@@ -71,7 +72,7 @@ impl Change {
             Some(true) => "good",
             Some(false) => "bad",
         };
-        // The half-width is rounded like the change. If the result is zero, it is not printed.
+        // The half-width is rounded to the same place as the change. A half-width that rounds to zero is not printed.
         let share = i.value.text.contains('%');
         let half = (symmetric && !share).then(|| number::rounded_like(half, &i.value).text);
         Self { value: i.value, half, low: i.low, high: i.high, measurable: d.measurable, tone }
@@ -101,7 +102,7 @@ impl Cell {
     }
 }
 
-/// One row per KPI of the first column; a case without the KPI has an empty cell.
+/// One row per KPI of the first column. The cell of a case without this KPI shows a dash.
 pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
     let Some(first) = columns.first() else { return Vec::new() };
     first
@@ -118,7 +119,7 @@ pub fn kpi_rows(columns: &[&[KpiResult]], currency: &str) -> Vec<Row> {
             Row {
                 name: readable(&k.name),
                 priced: match k.price {
-                    // `1 EUR per EUR` carries no information.
+                    // The price `1 EUR per EUR` would tell the reader nothing.
                     Some(p) if p == 1.0 && k.unit == currency => "counts in full".to_owned(),
                     Some(p) => format!("priced at {} {currency}{per}", number::plain(p, TABLE).text),
                     None => String::new(),
@@ -153,7 +154,7 @@ pub fn economics_rows(cases: &[&Economics], noun: &str) -> Vec<Row> {
         v => years(v),
     };
     let share = |e: &Economics, v: Option<f64>, none: &str| match v {
-        // More digits of such a large value would not be credible.
+        // An exact figure would not be credible for such a large value.
         Some(v) if v > 10.0 => Cell::note("above 1\u{202f}000\u{a0}%"),
         Some(v) => Cell { value: Some(number::percent(v)), ..Cell::default() },
         None if e.capex <= 0.0 => Cell::note("no investment"),

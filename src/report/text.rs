@@ -1,10 +1,11 @@
-//! Escaping: names from files and logs become inert, visible text. Every string of a template passes through this module.
+//! Escapes names from files and logs, so that they become inert, visible text. Every string of a template passes
+//! through this module.
 
 use std::fmt::{self, Write};
 
 use askama::filters::Escaper;
 
-/// Longest text that is printed, in characters.
+/// Maximum length of a printed text, in characters.
 const LONGEST: usize = 2_000;
 
 /// Escapes text for HTML and quoted attributes. Replaces control characters and direction marks by U+FFFD, because they
@@ -44,7 +45,8 @@ pub fn is_deceptive(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `text` in one line, without control characters and direction marks. Markup is not escaped, because plotters does that.
+/// `text` on one line, without control characters and direction marks. Markup is not escaped here, because plotters
+/// escapes it.
 pub fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| {
@@ -67,7 +69,7 @@ pub fn escaped(text: &str, limit: usize) -> String {
     out
 }
 
-/// Escaped HTML from [`marked`]. Templates print it with `|safe`.
+/// Escaped HTML from [`marked`]. Templates print this type with the filter `|safe`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Markup(String);
 
@@ -98,7 +100,7 @@ pub fn marked(text: &str) -> Markup {
     Markup(out)
 }
 
-/// The name of a tag in a sentence for [`marked`].
+/// Quotes the name of a tag for a sentence that [`marked`] formats.
 pub fn tag(name: &str, limit: usize) -> String {
     format!("`{}`", short(&name.replace('`', "'"), limit))
 }
@@ -116,7 +118,7 @@ pub fn short(text: &str, limit: usize) -> String {
     }
 }
 
-/// `a`, `a and b`, or `a, b and c`; at most `limit` names, then the number of the others.
+/// Joins names as `a`, `a and b`, or `a, b and c`. Only `limit` names are listed, followed by the number of the others.
 pub fn list(names: &[&str], limit: usize) -> String {
     let left = names.len().saturating_sub(limit);
     let mut parts: Vec<String> = names.iter().take(limit).map(|n| short(n, 60)).collect();

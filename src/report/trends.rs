@@ -10,7 +10,7 @@ use super::colours::Colours;
 use super::number::{self, PROSE, with_unit};
 use super::text::{list, readable, short};
 
-/// Rows of the data table of a chart.
+/// Number of rows in the data table of a chart.
 const CHART_ROWS: usize = 8;
 
 #[derive(Debug)]
@@ -25,7 +25,8 @@ pub struct ChartFigure {
     pub rows: Vec<(String, Vec<String>)>,
 }
 
-/// The signals for charts, in this order: signals with limits, those of priced KPIs, controls, outputs, those of other KPIs.
+/// The signals that get a chart, in this order: signals with limits, signals of priced KPIs, controls, measured signals
+/// of other KPIs, outputs, and derived signals of other KPIs.
 fn important(cases: &[CaseResult]) -> Vec<&Trend> {
     let Some(first) = cases.first() else { return Vec::new() };
     let simulated = |t: &Trend| matches!(t.role, Role::Derived | Role::Output | Role::State);
@@ -61,7 +62,7 @@ fn important(cases: &[CaseResult]) -> Vec<&Trend> {
     out
 }
 
-/// At most `limit` charts of a scenario, and the number of further signals.
+/// Returns at most `limit` charts of a scenario, and the number of signals that got no chart.
 pub fn charts(
     id: &str,
     s: &ScenarioResult,
@@ -125,7 +126,7 @@ fn figure(
     })
 }
 
-/// A sentence that describes one line of a chart.
+/// A sentence for screen readers that describes one line of a chart.
 fn describe(case: &str, t: &Trend, unit: &str) -> String {
     let finite = || t.p50.iter().copied().filter(|v| v.is_finite());
     let n = finite().count();
@@ -158,7 +159,7 @@ fn limit_lines(signal: &str, cases: &[CaseResult]) -> Vec<Limit> {
     out
 }
 
-/// Some points of a chart as text: the time, then the median (P10 to P90) of each case.
+/// The rows of the data table of a chart: the time, then the median (P10 to P90) of each case.
 fn sampled(trends: &[(&CaseResult, &Trend)], s: &ScenarioResult, clock: &Clock) -> Vec<(String, Vec<String>)> {
     let Some((_, first)) = trends.first() else { return Vec::new() };
     let n = first.hours.len();

@@ -1,10 +1,10 @@
-//! The verdict: do, try or don't, and the case to run. It depends only on the results.
+//! The verdict: do, try or don't, and the case to run. The verdict depends only on the results.
 //!
 //! The report prints these rules in its section on the method:
-//! - A case other than the baseline is a candidate if it is within the logged range for at least half of the time, if its
-//!   gain pays for its cost, and if it violates no limit more often than the baseline. More violations of a soft limit in
-//!   one scenario are tolerated if they last less than 1 % of the time and do not increase the total over all scenarios. The
-//!   candidate with the largest saving is chosen.
+//! - A case other than the baseline is a candidate if it is within the logged range for at least half of the time, if
+//!   its gain covers its cost, and if it violates no limit more often than the baseline. Additional violations of a
+//!   soft limit in one scenario are tolerated if they last less than 1 % of the time and do not increase the total over
+//!   all scenarios. The candidate with the largest saving is chosen.
 //! - The answer is **don't** if there is no candidate, or if its saving is not measurable.
 //! - The answer is **try** if there is a caveat ([`RankedCase::caveats`]), else **do**.
 
@@ -16,22 +16,24 @@ use crate::scenario::results::{
 use super::number::{self, with_unit};
 use super::text::{readable, short, tag};
 
-/// A case counts as worse than the baseline if it violates a limit for more than this additional share of the time (guess).
+/// Violating a limit for up to this additional share of the time does not count as worse than the baseline (not tuned).
 const SLACK_SHARE: f64 = 0.001;
-/// A soft limit may be violated for this additional share of the time in one scenario, if it is not violated more often
-/// over all scenarios (guess).
+/// A soft limit may be violated for up to this additional share of the time in one scenario, if it is not violated more
+/// often over all scenarios (not tuned).
 const SLACK_SOFT: f64 = 0.01;
-/// More than this share of the time outside the logged range is a caveat (guess).
+/// A case that spends more than this share of the time outside the logged range gets a caveat (not tuned).
 const OUTSIDE_TRY: f64 = 0.05;
-/// More than this share of the time outside the logged range excludes a case (guess).
+/// A case that spends more than this share of the time outside the logged range is excluded (not tuned).
 const OUTSIDE_DONT: f64 = 0.5;
-/// A 90 % interval is too narrow if its measured coverage at the control horizon is lower than this (guess).
+/// A 90 % interval counts as too narrow if its measured coverage at the control horizon is below this value (not
+/// tuned).
 pub const MIN_COVERAGE: f64 = 0.8;
-/// A relative increase of the time in violation by up to this factor does not count (guess).
+/// An increase of the time in violation by up to this factor is ignored (not tuned).
 const SLACK_FACTOR: f64 = 1.1;
-/// An increase of the chance of a violation by fewer than this number of particles does not count (guess).
+/// An increase of the chance of a violation is ignored if it corresponds to at most this number of particles (not
+/// tuned).
 const SLACK_PARTICLES: f64 = 1.5;
-/// An increase of the chance of a violation below this does not count, whatever the number of particles (guess).
+/// An increase of the chance of a violation by up to this value is ignored for any number of particles (not tuned).
 const SLACK_CHANCE: f64 = 0.05;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +67,7 @@ pub struct CaseRun<'a> {
     pub scenario: &'a ScenarioResult,
     pub baseline: &'a CaseResult,
     pub case: &'a CaseResult,
-    /// Days of the year that the scenario represents, or its hours if no scenario has days.
+    /// Days of the year that the scenario represents, or its length in hours if no scenario has `days_per_year`.
     pub weight: f64,
 }
 
@@ -74,9 +76,9 @@ pub struct CaseRun<'a> {
 pub struct RankedCase<'a> {
     pub case: &'a str,
     pub runs: Vec<CaseRun<'a>>,
-    /// Decrease of the objective, baseline − case, discounted if its plans are over-optimistic.
+    /// Decrease of the objective from the baseline to the case, reduced if the plans of the case are over-optimistic.
     pub saving: Difference,
-    /// Re-scoring of its plans in all runs.
+    /// Re-scoring of the plans of all runs on ensemble members that were not used for planning.
     pub optimism_check: OptimismCheck,
     /// The sum over the year, if the scenarios have weights.
     pub annual: Option<&'a AnnualResult>,
@@ -126,9 +128,10 @@ impl RankedCase<'_> {
         }
     }
 
-    /// The saving that page one shows: the yearly benefit from the economics if there is one, else the saving of the objective.
+    /// The saving on the first page: the yearly benefit from the economics if there is one, else the saving of the
+    /// objective.
     pub fn headline(&self) -> Saving {
-        // A benefit with the opposite sign of the saving would be misleading.
+        // The benefit is not shown if its sign differs from that of the saving, because it would be misleading.
         let economics = self.economics.filter(|e| (e.benefit_per_year.p50 >= 0.0) == (self.saving.mean >= 0.0));
         match economics {
             Some(e) => Saving {
@@ -156,7 +159,7 @@ pub struct Saving {
     pub per: String,
 }
 
-/// The saving: a decrease of the objective.
+/// Converts a change of the objective to a saving. A decrease of the objective is a positive saving.
 pub fn saving(d: &Difference) -> Difference {
     Difference { mean: -d.mean, low: -d.high, high: -d.low, measurable: d.measurable }
 }
@@ -186,7 +189,7 @@ pub fn currency(results: &Results) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
     pub noun: &'static str,
-    /// The verb and the text after the amount.
+    /// The verb before the amount, and the text after the amount.
     gains: (&'static str, &'static str),
     loses: (&'static str, &'static str),
 }
@@ -204,7 +207,7 @@ impl Words {
     }
 }
 
-/// The wording for these results. If the objective is negative, it is an income, and its decrease is a gain.
+/// Chooses the wording for these results. A negative objective is an income, so a decrease is worded as a gain.
 pub fn words(results: &Results) -> Words {
     let weight = |s: &ScenarioResult| s.days_per_year.unwrap_or(1.0) / s.hours.max(1e-9);
     let now: f64 = completed(results).filter_map(|s| Some(weight(s) * s.cases.first()?.objective.p50)).sum();
@@ -226,8 +229,8 @@ pub fn priced_replays(results: &Results) -> impl Iterator<Item = &ReplayCheck> {
     results.model.replay.iter().filter(move |r| priced.contains(&r.kpi.as_str()))
 }
 
-/// All cases except the baseline, the best one first. Page one is about the best one. Empty if no case can be compared
-/// with a baseline.
+/// All cases except the baseline, the best one first. The first page presents the best case. Empty if no case can be
+/// compared with a baseline.
 pub fn rank(results: &Results) -> Vec<RankedCase<'_>> {
     let mut ranked: Vec<RankedCase<'_>> = names(results).into_iter().filter_map(|name| assess(results, name)).collect();
     let run_count = ranked.iter().map(|p| p.runs.len()).max().unwrap_or(0);
@@ -266,7 +269,7 @@ fn assess<'a>(results: &'a Results, name: &'a str) -> Option<RankedCase<'a>> {
     };
     let mut optimism_check = OptimismCheck::default();
     runs.iter().filter_map(|r| r.case.optimism_check.as_ref()).for_each(|p| optimism_check.add(p));
-    // If the plans are over-optimistic, only the saving on the other ensemble members counts.
+    // If the plans are over-optimistic, only the saving on ensemble members that were not used for planning counts.
     let saved = saved.scaled(optimism_check.share());
     let support = mean_support(&runs);
     let (violated, tolerated): (Vec<_>, Vec<_>) =
@@ -322,7 +325,8 @@ fn mean_support(runs: &[CaseRun<'_>]) -> SupportShare {
     s
 }
 
-/// Limits that `run.case` violates more often than its baseline, by more than the resolution of the simulated futures.
+/// Limits that `run.case` violates more often than its baseline. Differences that the number of simulated futures
+/// cannot resolve are ignored.
 fn violated_more(run: CaseRun<'_>) -> Vec<(CaseRun<'_>, &LimitUse)> {
     let slack_chance = (SLACK_PARTICLES / run.scenario.particles.max(1) as f64).max(SLACK_CHANCE);
     let mut out = Vec::new();
@@ -357,7 +361,7 @@ pub fn counterpart<'a>(used: &LimitUse, case: &'a CaseResult) -> Option<&'a Limi
     case.limits.iter().find(|l| l.signal == used.signal && l.kind == used.kind)
 }
 
-/// Caveats as clauses for [`marked`](super::text::marked), the most serious one first.
+/// Caveats of a case, the most serious one first, as clauses that [`marked`](super::text::marked) formats.
 fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
     let mut out = Vec::new();
     let runs = &pick.runs;
@@ -372,24 +376,26 @@ fn caveats(results: &Results, pick: &RankedCase<'_>) -> Vec<String> {
                 )
             });
         let share = number::percent_text(pick.support.outside);
-        out.push(format!("{share} of the time is outside the logged range{far}"));
+        out.push(format!("{share} of the time is spent outside the logged range{far}"));
     }
     if pick.optimism_check.share() < 1.0 {
         let gap = number::percent_text(pick.optimism_check.gap().unwrap_or(0.0));
-        out.push(format!("plans lose {gap} of their predicted saving on other ensemble members (already subtracted)"));
+        out.push(format!(
+            "plans save {gap} less than predicted on ensemble members that were not used for planning (already subtracted)"
+        ));
     }
     if pick.economics.is_some_and(|e| e.npv.p10 < 0.0 && e.capex > 0.0) {
-        out.push("it may not pay back".into());
+        out.push("the investment may not pay for itself".into());
     }
     if let Some((run, used)) = pick.tolerated.first() {
         out.push(format!(
-            "in “{}” it may violate a limit of {} more often than now",
+            "in “{}”, the case may violate a limit of {} more often than the present operation",
             short(&readable(&run.scenario.name), 30),
             tag(&used.signal, 40)
         ));
     }
     if runs.iter().any(|r| !r.case.perfect_forecast.is_empty()) {
-        out.push("the controller received the true future".into());
+        out.push("the controller knew the true future".into());
     }
     let at_horizon = scores_at_horizon(results);
     let worst = at_horizon.iter().min_by(|a, b| a.skill.total_cmp(&b.skill));

@@ -1,4 +1,4 @@
-//! The year: sums over the scenarios, the sources of the saving, and the economics.
+//! The section on the year: sums over the scenarios, the sources of the saving, and the economics.
 
 use crate::error::Result;
 use crate::scenario::results::{Difference, Results};
@@ -17,7 +17,7 @@ pub struct Year {
     /// One row per case.
     pub support: Vec<Support>,
     pub savings: String,
-    /// The case of the breakdown by KPI, and the chart.
+    /// Name of the case whose saving is broken down by KPI, and the chart.
     pub sources: Option<(String, String)>,
     pub kpis: Table,
     pub money: Table,
@@ -34,7 +34,7 @@ pub struct Support {
     pub outside: Quantity,
 }
 
-/// `None` if the scenarios have no weights.
+/// Builds the section on the year. Returns `None` if the scenarios have no weights.
 pub fn year(
     results: &Results,
     ranked: &[RankedCase<'_>],
@@ -106,7 +106,7 @@ pub fn year(
     }))
 }
 
-/// The text as a sentence with a capital letter and a full stop.
+/// Turns `text` into a sentence with a capital letter and a full stop.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
@@ -114,7 +114,7 @@ fn sentence(text: &str) -> String {
     format!("{first}{}{stop}", chars.as_str())
 }
 
-/// The saving of the case of page one by KPI: −price × change.
+/// Breaks down the saving of the case on the first page by KPI. The saving by a KPI is −price × change.
 fn sources(
     ranked: &[RankedCase<'_>],
     colours: &Colours<'_>,

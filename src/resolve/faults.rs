@@ -1,4 +1,4 @@
-//! The faults of one file.
+//! Collects the faults of one file.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::config::{At, Damage, Loaded};
 use crate::error::{Error, Fault, Result, line_column, nearest};
 
-/// Collects the faults of one file. A fault that only follows from a part that the structural check left out is not
-/// reported again.
+/// Collects the faults of one file. Faults that are only a consequence of parts that the structural check left out are
+/// not reported.
 pub struct Faults<'a> {
     path: &'a Path,
     text: &'a str,
@@ -21,7 +21,7 @@ impl<'a> Faults<'a> {
         Self { path: &file.path, text: &file.text, damage: &file.damage, list: Vec::new() }
     }
 
-    /// The faults in the order of their places in the file.
+    /// Returns the faults, sorted by their location in the file.
     pub fn into_list(mut self) -> Vec<Fault> {
         self.list.sort_by_key(|f| (f.line, f.column));
         self.list.dedup();
@@ -29,28 +29,28 @@ impl<'a> Faults<'a> {
     }
 
     /// # Errors
-    /// [`Error::Config`] with all faults if one of them is not a warning.
+    /// Returns [`Error::Config`] with all faults if at least one of them is not a warning.
     pub fn into_result(self) -> Result<()> {
         let list = self.into_list();
         if list.iter().all(|f| f.warning) { Ok(()) } else { Err(Error::Config(list)) }
     }
 
-    /// The content of the file.
+    /// Returns the text of the file.
     pub fn text(&self) -> &'a str {
         self.text
     }
 
-    /// Whether the file defines `name` in a part that was left out.
+    /// Whether `name` is, or may be, defined in a part of the file that was left out.
     pub fn is_lost(&self, name: &str) -> bool {
         self.damage.names.contains(name)
     }
 
-    /// Whether something was left out of the table at `span`.
+    /// Whether an entry was left out of the table at `span`.
     pub fn is_damaged(&self, span: &Range<usize>) -> bool {
         self.damage.tables.contains(span)
     }
 
-    /// Whether something was left out of the file.
+    /// Whether any part of the file was left out.
     pub fn any_damage(&self) -> bool {
         self.damage.any
     }
@@ -84,7 +84,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Adds a fault that concerns the log, not the file ([`Fault::about_log`]).
+    /// Adds a fault that concerns the log rather than the file ([`Fault::about_log`]).
     pub fn add_about_log(
         &mut self,
         code: &'static str,
@@ -99,41 +99,42 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Reports every control that two entries name; `entries` is what messages call them.
+    /// Reports every control that is named by two entries. `entries` is the word that messages use for such entries.
     pub fn require_distinct<'n>(&mut self, names: impl Iterator<Item = &'n At<String>>, entries: &str) {
         let mut known = HashSet::new();
         for name in names {
             if !known.insert(name.as_str()) {
                 let message = format!("two {entries} move `{}`", name.value);
-                self.add("duplicate-name", &name.span, message, "keep one for each control and remove the other");
+                self.add("duplicate-name", &name.span, message, "keep one of them and remove the other");
             }
         }
     }
 }
 
-/// All items, or `None` if one is missing. All items are evaluated, so that each reports its faults.
+/// Returns all items, or `None` if one of them is `None`. All items are evaluated, so that each of them reports its
+/// faults.
 pub fn all<T>(items: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let items: Vec<Option<T>> = items.collect();
     items.into_iter().collect()
 }
 
-/// `did you mean …?`, or the list of known names.
+/// Returns `did you mean …?` if a known name is similar to `name`, or else the list of known names.
 pub fn suggest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(name, known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None if known.is_empty() => "none is available".to_owned(),
+        None if known.is_empty() => "no name is available".to_owned(),
         None => format!("use one of {}", listed(&known)),
     }
 }
 
-/// `` `a`, `b`, `c` ``, cut short after 12 names.
+/// Formats names as `` `a`, `b`, `c` ``. The list is truncated after 12 names.
 pub fn listed(names: &[&str]) -> String {
     let shown = names.iter().take(12).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
     if names.len() > 12 { format!("{shown} … ({} in all)", names.len()) } else { shown }
 }
 
-/// The number with up to four significant digits.
+/// Formats a number with up to four significant digits.
 pub fn short(v: f64) -> String {
     if v == 0.0 || !v.is_finite() {
         return v.to_string();

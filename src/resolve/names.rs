@@ -1,4 +1,4 @@
-//! The names of a twin.
+//! The names that are defined in a twin.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -16,20 +16,20 @@ use crate::units::Unit;
 #[derive(Clone)]
 pub struct Names<'a> {
     pub file: &'a Loaded<TwinSpec>,
-    /// The first signal of each name.
+    /// The signals by name. If a name occurs twice, the first signal is used.
     pub signals: IndexMap<&'a str, &'a SignalSpec>,
     pub scope: Scope,
-    /// The signals; those with an invalid unit have the unit `1`.
+    /// Schema of the signals. A signal with an invalid unit has the unit `1` here.
     pub schema: Schema,
-    /// Names with an invalid unit. Faults that follow from it are not reported.
+    /// Names with an invalid unit. Faults that follow from an invalid unit are not reported.
     invalid_units: HashSet<String>,
 }
 
-/// What is required of an expression.
+/// Requirements on an expression.
 pub struct Wanted<'u> {
-    /// The setting that the expression belongs to, for messages.
+    /// Name of the setting that the expression belongs to, for messages.
     pub what: String,
-    /// The unit that the value is converted to; any unit if absent.
+    /// The unit to which the value is converted. `None` allows any unit.
     pub unit: Option<&'u Unit>,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// The names with the parameters that a scenario changes.
+    /// Returns a copy of the names in which a scenario's changes to parameters are applied.
     #[must_use]
     pub fn with(&self, changes: &IndexMap<String, At<Change>>) -> Self {
         let mut names = self.clone();
@@ -98,7 +98,7 @@ impl<'a> Names<'a> {
         &self.file.value
     }
 
-    /// The sample time, if the file has a valid one.
+    /// Returns the sample time, if the file contains a valid one.
     pub fn step(&self) -> Option<TimeSpan> {
         let step = &self.spec().step;
         (!step.span.is_empty() && step.ms() > 0).then_some(step.value)
@@ -117,23 +117,24 @@ impl<'a> Names<'a> {
         self.scope.signals.get(signal).map(|(_, unit)| unit)
     }
 
-    /// Whether an expression reads a name with an invalid unit.
+    /// Whether an expression contains a name whose unit is invalid.
     pub fn has_invalid_unit(&self, expr: &str) -> bool {
         expr.split(|c: char| !c.is_alphanumeric() && c != '_')
             .any(|n| self.invalid_units.contains(n) || self.file.damage.names.contains(n))
     }
 
-    /// Whether the twin's file, or the file of `faults`, defines `name` in a part that was left out.
+    /// Whether `name` is, or may be, defined in a part of `twin.toml` or of the file of `faults` that was left out.
     pub fn is_lost(&self, faults: &Faults<'_>, name: &str) -> bool {
         faults.is_lost(name) || self.file.damage.names.contains(name)
     }
 
-    /// Names of the signals with one of `roles`.
+    /// Returns the names of the signals that have one of `roles`.
     pub fn with_role(&self, roles: &[Role]) -> Vec<&'a str> {
         self.signals.iter().filter(|(_, s)| roles.contains(&s.role)).map(|(name, _)| *name).collect()
     }
 
-    /// The signal called `name`, which must have one of `roles`; else a fault at `place`. `wanted` describes the roles.
+    /// Returns the signal called `name`. If there is no such signal with one of `roles`, adds a fault at `place`.
+    /// `wanted` describes the roles in messages.
     pub fn expect(
         &self,
         faults: &mut Faults<'_>,
@@ -144,7 +145,7 @@ impl<'a> Names<'a> {
     ) -> Option<&'a SignalSpec> {
         let known = self.with_role(roles);
         let wrong_role = |faults: &mut Faults<'_>, is: &str| {
-            let help = format!("{wanted} is needed here: {}", suggest(name, known.iter().copied()));
+            let help = format!("this setting needs {wanted}; {}", suggest(name, known.iter().copied()));
             faults.add("wrong-role", place, format!("`{name}` is {is}"), help);
         };
         match self.signals.get(name).copied() {
@@ -153,12 +154,12 @@ impl<'a> Names<'a> {
             None if self.is_lost(faults, name) => {}
             None if self.spec().parameters.contains_key(name) => wrong_role(faults, "a parameter"),
             None => {
-                // Suggest a similar name with the right role. If only other signals are similar, the help also states
-                // the role.
+                // Suggest a similar name with the right role. If only signals with other roles have a similar name, the
+                // help also states the role.
                 let near = |among: &mut dyn Iterator<Item = &'a str>| nearest(name, among);
                 let (own, other) = (near(&mut known.iter().copied()), near(&mut self.signals.keys().copied()));
                 let help = match (own, other) {
-                    (None, Some(other)) => format!("did you mean `{other}`? {wanted} is needed here"),
+                    (None, Some(other)) => format!("did you mean `{other}`? This setting needs {wanted}"),
                     _ => suggest(name, known.iter().copied()),
                 };
                 faults.add("unknown-signal", place, format!("there is no signal `{name}`"), help);
@@ -167,34 +168,35 @@ impl<'a> Names<'a> {
         None
     }
 
-    /// Column of the control called `name`; else a fault at `place`.
+    /// Returns the column of the control called `name`. If there is no such control, adds a fault at `place`.
     pub fn control(&self, faults: &mut Faults<'_>, name: &str, place: &Range<usize>) -> Option<usize> {
         self.expect(faults, name, place, &[Role::Control], "a control")?;
         self.column(name)
     }
 
-    /// Column of the control whose name is a key; its value is at `value` in the file.
+    /// Returns the column of the control whose name is a key in the file. `value` is the byte range of the value of
+    /// that key.
     pub fn control_key(&self, faults: &mut Faults<'_>, name: &str, value: &Range<usize>) -> Option<usize> {
         let place = key_place(faults.text(), name, value);
         self.control(faults, name, &place)
     }
 
-    /// Compiles an expression and converts its value to the wanted unit. A fault is reported at its place inside the
-    /// quotes.
+    /// Compiles an expression and converts its value to the wanted unit. Faults are reported at their location inside
+    /// the quotes.
     pub fn expression(&self, faults: &mut Faults<'_>, expr: &At<String>, wanted: &Wanted<'_>) -> Option<Program> {
         let unit_is_unknown = self.has_invalid_unit(expr);
         match Program::compile(expr, &self.scope) {
             Ok(program) => {
                 let Some(unit) = wanted.unit.filter(|_| !unit_is_unknown) else { return Some(program) };
                 match program.clone().in_unit(unit) {
-                    // a plain number has no unit to convert
+                    // a plain number has no unit, so it is not converted
                     Ok(_) if program.reads.is_empty() && program.unit.dimension == Unit::one().dimension => {
                         Some(program)
                     }
                     Ok(converted) => Some(converted),
                     Err(why) => {
                         let help = format!(
-                            "change the expression so that it is in `{}`, or correct the units of the signals in it",
+                            "change the expression so that its unit is `{}`, or correct the units of the signals in it",
                             unit.text
                         );
                         faults.add("unit-mismatch", &expr.span, format!("{}: {why}", wanted.what), help);
@@ -218,7 +220,8 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Reports a value outside the hard limits of the control `signal`, or one that is not a multiple of its step size.
+    /// Reports a value that is outside the hard limits of the control `signal`, or is not a multiple of the control's
+    /// `multiple`.
     pub fn within_limits(&self, faults: &mut Faults<'_>, signal: &str, value: &At<f64>, owner: &str) {
         let Some(signal) = self.signals.get(signal) else { return };
         let name = &signal.name.value;
@@ -234,13 +237,13 @@ impl<'a> Names<'a> {
             let message =
                 format!("{owner}: {number}{unit} is outside the hard limits [{}, {}] of `{name}`", hard[0], hard[1]);
             let nearest = value.max(hard[0]).min(hard[1]);
-            let help = format!("write a value inside, like {}", short(nearest));
+            let help = format!("write a value within the limits, like {}", short(nearest));
             faults.add("outside-limits", &value.span, message, help);
         } else if let Some(multiple) = signal.multiple.as_ref().filter(|m| ***m > 0.0) {
             let rounded = (**value / **multiple).round();
             if (**value / **multiple - rounded).abs() > 1e-9 {
                 let message = format!(
-                    "{owner}: {} is not a multiple of {}, as `{name}` requires",
+                    "{owner}: the value {} of `{name}` is not a multiple of {}",
                     short(**value),
                     multiple.value
                 );
@@ -250,17 +253,17 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Warns if a span is not a whole number of steps: it would be rounded.
+    /// Warns if a time span is not a whole number of steps, because it would be rounded.
     pub fn whole_steps(&self, faults: &mut Faults<'_>, span: &At<TimeSpan>, key: &str) {
         let Some(step) = self.step().filter(|step| span.ms() % step.ms() != 0) else { return };
         let n = span.steps(step, 1) as i64;
-        let message = format!("`{key}` {} is not a whole number of steps ({step})", span.value);
+        let message = format!("`{key}` is {}, which is not a whole number of steps of {step}", span.value);
         let help = format!("write a multiple of the step, like `\"{}\"`", TimeSpan::from_ms(n * step.ms()));
         faults.warn("odd-span", &span.span, message, help);
     }
 }
 
-/// A role with its article.
+/// Name of a role with its article.
 pub fn role_name(role: Role) -> &'static str {
     match role {
         Role::State => "a state",

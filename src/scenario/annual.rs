@@ -1,4 +1,4 @@
-//! The sum of the scenarios over a year, and the economics of each case.
+//! The KPIs of all scenarios, summed over a year, and the economics of each case.
 
 use super::case::BASELINE;
 use super::plant::Plant;
@@ -8,7 +8,7 @@ use crate::config::{Loaded, ScenarioSpec};
 use crate::twin::Dynamics;
 use crate::value::{Difference, Economics, Figures, Kpi, Objective, WeightedScenario, annualise};
 
-/// One entry per case that is in every weighted scenario; empty if no scenario has a weight.
+/// Returns one entry per case that occurs in every scenario with `days_per_year`. Empty if there is no such scenario.
 pub fn annual(
     plant: &Plant,
     kpis: &[Kpi],
@@ -18,7 +18,7 @@ pub fn annual(
 ) -> Vec<AnnualResult> {
     let weighted: Vec<&ScenarioResult> =
         results.iter().filter(|r| r.exit_code == 0 && r.days_per_year.is_some_and(|d| d > 0.0)).collect();
-    // Without the days of a failed scenario, there is no sum over the year.
+    // If a scenario failed, its days are missing, so there is no sum over the year.
     let failed = results.iter().any(|r| r.exit_code != 0 && r.days_per_year.is_some_and(|d| d > 0.0));
     let Some(first) = weighted.first().filter(|_| !failed) else { return Vec::new() };
     let find = |r: &ScenarioResult, name: &str| r.cases.iter().position(|c| c.name == name);
@@ -61,7 +61,8 @@ pub fn annual(
         .collect()
 }
 
-/// The decrease of the benefit KPIs over the year as cash flows; `None` if the twin has no `[economics]`.
+/// Economics of a case, whose benefit is the decrease of the benefit KPIs over the year. `None` if the twin has no
+/// `[economics]`.
 fn economics(
     plant: &Plant,
     kpis: &[Kpi],
@@ -78,7 +79,7 @@ fn economics(
             *b += before - after;
         }
     }
-    // All scenarios use the same equipment, so it is bought once, at the highest price in any scenario.
+    // All scenarios use the same equipment, so its cost counts once, at the highest value in any scenario.
     let cost = |pick: fn(&crate::config::CaseSpec) -> Option<f64>| {
         specs.iter().filter_map(|s| pick(&s.value.case.get(case)?.value)).fold(0.0, f64::max)
     };

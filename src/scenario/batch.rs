@@ -1,4 +1,5 @@
-//! A batch of scenarios, which run in parallel. A batch can be resumed, and a failed scenario does not stop the others.
+//! Runs a batch of scenarios in parallel. An interrupted batch can be resumed, and a failed scenario does not stop the
+//! others.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -22,14 +23,14 @@ pub struct Batch<'a> {
     pub dir: &'a Path,
     /// Whether to reuse finished scenarios from `.parts` if their inputs have not changed.
     pub resume: bool,
-    /// Replaces the seeds of the scenarios.
+    /// Seed that replaces the seeds in the scenario files, if set.
     pub seed: Option<u64>,
-    /// Enforces the time budget of plans. Without a clock, plans have no time limit.
+    /// Clock that enforces the time budget of plans. Without a clock, plans have no time limit.
     pub clock: Option<&'a Clock>,
 }
 
 impl Batch<'_> {
-    /// Simulation steps of the whole batch.
+    /// Number of simulation steps in the whole batch.
     pub fn steps(&self) -> u64 {
         self.scenarios.iter().map(|s| self.steps_of(s)).sum()
     }
@@ -42,8 +43,8 @@ impl Batch<'_> {
 /// The result of a scenario, and its error if it failed.
 pub type ScenarioOutcome = (ScenarioResult, Option<Error>);
 
-/// Runs every scenario and returns the outcomes in order. Only an interrupt or a write error ends the batch early; it can
-/// then be resumed from the finished scenarios.
+/// Runs every scenario and returns the outcomes in the order of the scenarios. Only an interrupt or a write error ends
+/// the batch early. A later call can then reuse the finished scenarios.
 pub fn run(batch: &Batch, progress: &Progress, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<ScenarioOutcome>> {
     batch
         .scenarios

@@ -1,4 +1,4 @@
-//! The model card: the results of `learn`, with names and units instead of column indices.
+//! The model card contains the results of `learn`, with names and units instead of column indices.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,8 @@ pub struct ModelCard {
     pub version: String,
     /// Chosen model.
     pub model: String,
-    /// The reason for the choice. It follows the name of the model in the report and does not repeat it.
+    /// The reason for the choice of the model. In the report, this text follows the name of the model and does not
+    /// repeat it.
     pub reason: String,
     /// End of the training data, in UTC.
     pub trained_until: String,
@@ -53,10 +54,12 @@ pub struct Score {
     pub rmse: f64,
     #[serde(deserialize_with = "number_or_nan")]
     pub bias: f64,
-    /// 1 − MSE / MSE of persistence; NaN, and `null` in JSON, if persistence has no error.
+    /// Skill against persistence: 1 − MSE / MSE of persistence. The skill is NaN (`null` in JSON) if persistence has no
+    /// error.
     #[serde(deserialize_with = "number_or_nan")]
     pub skill: f64,
-    /// 1 − MSE / MSE of the linear model; NaN if the linear model has no error.
+    /// Skill against the linear model: 1 − MSE / MSE of the linear model. The skill is NaN if the linear model has no
+    /// error.
     #[serde(deserialize_with = "number_or_nan")]
     pub skill_linear: f64,
     #[serde(deserialize_with = "number_or_nan")]
@@ -64,64 +67,66 @@ pub struct Score {
     /// Measured coverage of the 50, 80, 90 and 95 % intervals, whose widths adapt to the errors of earlier forecasts.
     #[serde(deserialize_with = "numbers_or_nan")]
     pub coverage: [f64; 4],
-    /// Coverage with the fixed widths that were calibrated on the training blocks.
+    /// Coverage of intervals with fixed widths, which were calibrated on the training blocks.
     #[serde(default, deserialize_with = "numbers_or_nan")]
     pub coverage_fixed: [f64; 4],
-    /// Lowest and highest measured coverage that is consistent with a correct interval, given the number of independent
+    /// Lowest and highest measured coverage that are consistent with correct intervals, given the number of independent
     /// forecasts and the share of exact forecasts.
     #[serde(rename = "right")]
     pub acceptable_coverage: [(f64, f64); 4],
-    /// Effective number of independent forecasts for the coverage of the 90 % interval.
+    /// Effective number of independent forecasts in the estimated coverage of the 90 % interval.
     #[serde(deserialize_with = "number_or_nan")]
     pub independent: f64,
-    /// Share of the measured values in each tenth of the forecast distribution; uniform if the forecast is calibrated.
+    /// Share of the measured values that fall into each tenth of the forecast distribution. All shares are equal if the
+    /// forecast is calibrated.
     pub pit: [f64; 10],
 }
 
-/// Learned response of a signal to a step of a control from the training mean.
+/// Learned response of a signal to a step in a control, starting from the training mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepResponse {
     pub control: String,
     pub signal: String,
     /// Unit of the gain, e.g. `degC/degC`.
     pub unit: String,
-    /// Size of the step.
+    /// Size of the step in the control.
     #[serde(deserialize_with = "number_or_nan")]
     pub step: f64,
-    /// Hours after the step.
+    /// Times since the step in the control, in hours.
     pub hours: Vec<f64>,
-    /// Change of the signal per unit of control: mean and range over ensemble members.
+    /// Change of the signal per unit of the control: mean and range over ensemble members.
     pub mean: Vec<f64>,
     pub low: Vec<f64>,
     pub high: Vec<f64>,
     /// Steady-state gain (last value).
     #[serde(deserialize_with = "number_or_nan")]
     pub gain: f64,
-    /// Known direction from `effects`, if given, and whether the model agrees with it.
+    /// Known direction of the effect, if `effects` gives one, and whether the model agrees with it.
     pub expected: Option<Effect>,
     pub agrees: bool,
 }
 
-/// A KPI of the replay of the logged controls through the twin over segments of the hold-out (SUP-4).
+/// One KPI in a replay of the logged controls through the twin, over segments of the hold-out (SUP-4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReplayCheck {
     pub kpi: String,
     pub unit: String,
-    /// Value in the newest segment.
+    /// Measured value of the KPI in the newest segment.
     #[serde(deserialize_with = "number_or_nan")]
     pub measured: f64,
     pub simulated: Estimate,
-    /// Length of a segment.
+    /// Length of a segment in hours.
     pub hours: f64,
-    /// Number of segments, and in how many of them the 90 % interval of the simulated values covers the measured value.
+    /// Number of segments, and the number in which the 90 % interval of the simulated values covers the measured value.
     #[serde(alias = "stretches")]
     pub segments: usize,
     pub within: usize,
-    /// The interval covers the measured value in at least three quarters of the segments.
+    /// Whether the interval covers the measured value in at least three quarters of the segments.
     pub inside: bool,
 }
 
-/// The card of a newly learned model with `lags` past values. The caller adds the version and the replay checks.
+/// Builds the card of a newly learned model that reads `lags` past values. The caller adds the version and the replay
+/// checks.
 pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Schema) -> ModelCard {
     let name = |i: usize| schema.signals[i].name.clone();
     let unit = |i: usize| schema.signals[i].unit.text.clone();
@@ -186,10 +191,12 @@ pub fn model_card(learned: &Learned, lags: usize, spec: &TwinSpec, schema: &Sche
 }
 
 impl ModelCard {
-    /// The largest horizon, in steps, at which the model beats persistence on the hold-out, per signal.
+    /// The skill horizon of each signal: the largest number of steps at which the model beats persistence on the
+    /// hold-out.
     ///
-    /// `None` (unlimited) if the model beats persistence at the last scored horizon, if the signal was not scored, or if it
-    /// never moved in the hold-out: persistence has no error then, so the comparison says nothing about the model.
+    /// `None` (unlimited) if the model beats persistence at the last scored horizon, or if the signal was not scored.
+    /// Also `None` if the signal was constant in the hold-out, because persistence then has no error, and the
+    /// comparison says nothing about the model.
     pub fn reach(&self, schema: &Schema) -> Vec<Option<usize>> {
         let signal_reach = |name: &str| -> Option<usize> {
             self.scores.iter().find(|s| s.model == "persistence" && s.signal == name && s.rmse > 0.0)?;

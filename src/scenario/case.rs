@@ -1,4 +1,4 @@
-//! One scenario: every case in closed loop, and the comparison of its KPIs with those of the baseline.
+//! Runs a scenario: simulates every case in closed loop and compares its KPIs with those of the baseline.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use crate::value::{Difference, Estimate, Figures};
 /// Name of the case that all other cases are compared with.
 pub const BASELINE: &str = "baseline";
 
-/// The trajectories of a scenario by case.
+/// The trajectories of a scenario, one for each case.
 pub type Trajectories = Vec<(String, Trajectory)>;
 
-/// Runs all cases with common random numbers. `seed` replaces the seed of the scenario.
+/// Runs all cases of a scenario with common random numbers. `seed` replaces the seed of the scenario.
 pub fn run_scenario(
     plant: &Plant,
     scenario: &Loaded<ScenarioSpec>,
@@ -85,14 +85,14 @@ pub fn run_scenario(
     Ok((result, names.zip(cases.into_iter().map(|c| c.run.simulated.trajectory)).collect()))
 }
 
-/// The controller of a case, as written in the file and as resolved.
+/// The controller of a case: its settings as written in the file, and as resolved.
 struct CaseController<'a> {
     case: &'a str,
     spec: &'a ControllerSpec,
     settings: &'a ControllerSettings,
 }
 
-/// The controllers of all cases, the baseline's first.
+/// The controllers of all cases, starting with that of the baseline.
 fn baseline_first<'a>(
     scenario: &'a Loaded<ScenarioSpec>,
     settings: &'a [ControllerSettings],
@@ -103,12 +103,13 @@ fn baseline_first<'a>(
         .collect();
     controllers.sort_by_key(|c| c.case != BASELINE);
     if controllers.first().is_none_or(|c| c.case != BASELINE) {
-        return Err(Error::Usage(format!("{}: there is no [case.baseline] to compare with", scenario.path.display())));
+        let path = scenario.path.display();
+        return Err(Error::Usage(format!("{path}: the scenario has no [case.baseline], so no comparison is possible")));
     }
     Ok(controllers)
 }
 
-/// A finished run with its KPIs.
+/// The finished run of a case, with its KPIs.
 struct Case {
     run: ClosedLoopRun,
     /// One entry per KPI.

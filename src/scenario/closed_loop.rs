@@ -12,22 +12,22 @@ use crate::trajectory::Trajectory;
 use crate::twin::Twin;
 use crate::value::{Figures, Kpi, figures};
 
-/// The plant under the conditions of one scenario. Any controller can run on it.
+/// The plant under the conditions of one scenario, on which any controller can run.
 pub struct ClosedLoop<'a> {
     pub plant: &'a Plant,
     pub twin: &'a Twin,
     pub compiled: &'a Compiled,
-    /// `past` steps of history, followed by the steps of the run; one particle.
+    /// The realised signals: `past` steps of history, followed by the steps of the run, for one particle.
     pub realised: &'a Arc<Trajectory>,
     pub past: usize,
     pub steps: usize,
     pub particles: usize,
     pub seed: u64,
-    /// Enforces the time budget of plans. Without a clock, plans have no time limit.
+    /// Clock that enforces the time budget of plans. Without a clock, plans have no time limit.
     pub clock: Option<&'a Clock>,
 }
 
-/// The result of one controller.
+/// The result of running one controller.
 pub struct ClosedLoopRun {
     pub simulated: Simulated,
     pub optimism_check: Option<OptimismCheck>,
@@ -71,8 +71,8 @@ impl ClosedLoop<'_> {
     }
 }
 
-/// KPIs over `run`, which starts at row `past` of `realised`. Lags at the start of the run read the history, which is the
-/// same for all particles.
+/// Computes the KPIs over `run`, which starts at row `past` of `realised`. At the start of the run, lags read the
+/// history, which is the same for all particles.
 pub fn run_figures(kpis: &[Kpi], run: &Trajectory, realised: &Trajectory, past: usize) -> Vec<Figures> {
     let depth = kpis.iter().map(Kpi::depth).max().unwrap_or(0).max(1).min(past);
     let (schema, steps) = (run.schema.clone(), depth + run.steps);

@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::schema::{Bounds, Role};
 use crate::trajectory::Trajectory;
 
-/// Returns (history steps, trajectory). The trajectory is the history, followed by the part of the log that the scenario
-/// covers with the changes of the scenario applied. A constant signal that the scenario changes becomes an ordinary signal.
+/// Returns the number of history steps, and a trajectory: the history, followed by the period of the scenario with its
+/// changes applied to the log. If the scenario changes a constant signal, it becomes an ordinary signal.
 pub fn realise(
     plant: &Plant,
     compiled: &mut Compiled,
@@ -41,7 +41,8 @@ pub fn realise(
         }
         compiled.equations.constants.retain(|c| c.signal != signal);
     }
-    // Derived signals keep their logged values in the history; the simulation computes those of the run.
+    // Derived signals keep their logged values in the history. The simulation computes the values of derived signals
+    // during the run.
     let states = plant.schema.with_role(Role::State);
     if let Some(&state) = states.iter().find(|&&i| !t.at(i, past)[0].is_finite()) {
         let name = &plant.schema.signals[state].name;
@@ -56,7 +57,7 @@ pub fn realise(
     Ok((past, t))
 }
 
-/// The time of day at which a change applies: always, or between two minutes of the local day.
+/// The time of day at which a change applies: all day, or between two local times, in minutes since midnight.
 struct Hours {
     zone: TimeZone,
     between: Option<(u32, u32)>,

@@ -30,7 +30,7 @@ pub fn changes(plant: &Plant, s: &ScenarioSpec) -> Vec<String> {
     };
     let signals = s.disturbance.iter().map(|(name, c)| {
         let unit = plant.schema.find(name).map_or("1", |i| &plant.schema.signals[i].unit.text);
-        // A change of temperature is in kelvins.
+        // A change of a temperature is given in kelvins.
         let unit = if c.set.is_none() { change_unit(unit) } else { unit };
         word(name, unit, c)
     });
@@ -90,7 +90,7 @@ pub fn controller(
     }
 }
 
-/// Signals whose true future the controller receives as a forecast; constant signals are left out.
+/// Signals whose true future the controller receives as its forecast, except constant signals.
 pub fn perfect_forecast(
     plant: &Plant,
     compiled: &Compiled,
@@ -104,7 +104,7 @@ pub fn perfect_forecast(
     forecast.perfect().filter(|i| !constant(i)).map(|i| plant.schema.signals[i].name.clone()).collect()
 }
 
-/// A clause on each signal that the log lacks during the run; `steps` counts the missing steps per signal.
+/// One clause for each signal with missing values during the run; `steps` is the number of missing steps per signal.
 pub fn held(plant: &Plant, steps: &[usize]) -> Vec<String> {
     let hours = plant.log.step_seconds() / 3600.0;
     let missing = plant.schema.signals.iter().zip(steps).filter(|(_, n)| **n > 0);
@@ -119,14 +119,16 @@ pub fn held(plant: &Plant, steps: &[usize]) -> Vec<String> {
         .collect()
 }
 
-/// A clause on each sensor without a valid value when the run starts; `steps` counts the steps since the last valid value.
+/// One clause for each state without a valid value when the run starts; `steps` is the number of steps since its last
+/// valid value.
 pub fn carried(plant: &Plant, steps: &[usize]) -> Vec<String> {
     let minutes = plant.log.step_seconds() / 60.0;
     let missing = plant.schema.signals.iter().zip(steps).filter(|(_, n)| **n > 0);
     missing
         .map(|(s, n)| {
             format!(
-                "{} has no valid value in the last {:.0} min before the start, so the run starts from the model's prediction",
+                "{} has no valid value in the last {:.0} min before the start, so the run starts from a prediction of \
+                 the model",
                 s.name,
                 *n as f64 * minutes
             )

@@ -35,7 +35,7 @@ pub fn fingerprint(plant: &Plant, scenario: &Loaded<ScenarioSpec>, seed: Option<
     hash.finalize().to_hex()[..32].to_owned()
 }
 
-/// Folder of the finished scenarios of the report folder `dir`.
+/// Folder, within the report folder `dir`, in which finished scenarios are stored.
 pub fn folder(dir: &Path) -> PathBuf {
     dir.join(".parts")
 }
@@ -44,7 +44,7 @@ fn part(dir: &Path, name: &str, extension: &str) -> PathBuf {
     folder(dir).join(format!("{name}.{extension}"))
 }
 
-/// The finished result of scenario `name` if its inputs have the hash `inputs`.
+/// Loads the stored result of scenario `name`; `None` unless its inputs have the hash `inputs`.
 pub fn load(dir: &Path, name: &str, inputs: &str) -> Option<ScenarioResult> {
     let text = fs::read(part(dir, name, "json")).ok()?;
     let result: ScenarioResult = serde_json::from_slice(&text).ok()?;
@@ -55,7 +55,7 @@ pub fn load(dir: &Path, name: &str, inputs: &str) -> Option<ScenarioResult> {
 pub fn save(dir: &Path, result: &ScenarioResult, cases: &[(String, Trajectory)]) -> Result<()> {
     let folder = folder(dir);
     fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
-    // An older result must not be combined with these trajectories.
+    // Remove an older result first, so that it is never combined with the new trajectories.
     let _ = fs::remove_file(part(dir, &result.name, "json"));
     let path = part(dir, &result.name, "parquet");
     let batches = cases.iter().map(|(case, t)| rows(&result.name, case, t)).collect::<Result<Vec<_>>>()?;
@@ -65,7 +65,7 @@ pub fn save(dir: &Path, result: &ScenarioResult, cases: &[(String, Trajectory)])
     write_file(&path, &text)
 }
 
-/// Joins the trajectories of the scenarios `names` in `dir` into the file `path`.
+/// Joins the stored trajectories of the scenarios `names` into the single file `path`.
 pub fn join(dir: &Path, names: &[&str], path: &Path) -> Result<()> {
     let mut batches = Vec::new();
     for name in names {

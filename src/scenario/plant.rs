@@ -1,4 +1,4 @@
-//! A plant with its log, its twin and its model card, and its equations and KPIs compiled for a scenario.
+//! A plant with its log, twin and model card, and with equations and KPIs that are compiled for a scenario.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::trajectory::Trajectory;
 use crate::twin::Twin;
 use crate::value::{Kpi, Objective, TerminalCost, resolve_prices};
 
-/// Steps of history before a run, for lags, forecasts and controllers. It is two weeks at steps of one minute, which is
-/// longer than the longest window of `sum`.
+/// Maximum number of history steps before a run, for lags, forecasts and controllers. This is two weeks of one-minute
+/// steps, and more than the maximum number of steps of `sum`.
 pub const HISTORY: usize = 20_160;
 
-/// A plant: the data that all of its scenarios share.
+/// A plant, with the data that all of its scenarios share.
 pub struct Plant {
     pub spec: Loaded<TwinSpec>,
     pub schema: Arc<Schema>,
@@ -34,11 +34,11 @@ pub struct Plant {
     pub compiled: Compiled,
     pub twin: Twin,
     pub card: ModelCard,
-    /// BLAKE3 of `twin.toml`.
+    /// BLAKE3 hash of the file `twin.toml`.
     pub config_hash: String,
 }
 
-/// Equations, KPIs and objective of a plant for the parameters of a scenario.
+/// Equations, KPIs and objective of a plant, compiled with the parameters of a scenario.
 pub struct Compiled {
     pub scope: Scope,
     pub equations: Equations,
@@ -72,17 +72,17 @@ impl Compiled {
 }
 
 impl Plant {
-    /// Steps of `span` on the plant's grid.
+    /// Number of steps of `span` on the plant's time grid.
     pub fn steps(&self, span: TimeSpan) -> usize {
         span.steps(self.spec.value.step.value, 1)
     }
 
-    /// The names of the twin, to which the settings of controllers refer.
+    /// The names defined in the twin, to which the settings of controllers refer.
     pub fn names(&self) -> Names<'_> {
         Names::new(&self.spec)
     }
 
-    /// The settings with which `control` and `advise` plan for `objective`, from `[mpc]` of the twin.
+    /// The settings in `[mpc]` of the twin, with which `control` and `advise` minimise `objective`.
     ///
     /// # Errors
     /// [`Error::Config`] with the faults of `[mpc]`.
@@ -91,13 +91,13 @@ impl Plant {
         Ok(LiveSettings { mpc: self.tuned(mpc, objective), safe })
     }
 
-    /// Fills absent settings from the tuned ones. Uses the model's control horizon if nothing was tuned, or if the terminal
-    /// cost belongs to another objective.
+    /// Uses the tuned values for settings that the file omits. Uses the control horizon of the model if nothing was
+    /// tuned, or if the tuned terminal cost was learned for a different objective.
     pub fn tuned(&self, settings: ResolvedMpc, objective: &Objective) -> ResolvedMpc {
         let setting = self.card.tuned.as_ref().filter(|_| self.spec.value.tunes()).map(|t| &t.setting);
         let own = settings.horizon.is_some();
         let learned = self.terminal_cost().is_some_and(|t| t.is_for(objective));
-        // The other tuned settings apply only with the tuned horizon.
+        // All tuned settings except the correction apply only together with the tuned horizon.
         let applicable = setting.filter(|s| !own && (learned || !s.cost_to_go));
         let replan = match settings.replan {
             Some(replan) => self.steps(replan),
@@ -118,7 +118,7 @@ impl Plant {
         }
     }
 
-    /// The context of controllers under the parameters of `compiled`.
+    /// The context of controllers, with the equations and KPIs in `compiled`.
     ///
     /// # Errors
     /// [`Error::Usage`] for an unknown time zone.
@@ -151,8 +151,8 @@ impl Plant {
         self.card.tuned.as_ref()?.terminal_cost.as_ref()
     }
 
-    /// The log from at most [`HISTORY`] steps before row `start` up to row `start + steps`; returns (history steps,
-    /// trajectory).
+    /// The part of the log with the `steps` rows from `start` on, preceded by at most [`HISTORY`] rows of history.
+    /// Returns the number of history rows and the trajectory.
     pub fn slice(&self, start: usize, steps: usize) -> (usize, Trajectory) {
         let past = start.min(HISTORY);
         (past, self.log.part(start - past..start + steps))

@@ -1,12 +1,12 @@
 //! The progress of a batch of scenarios.
 
-/// Reports finished simulation steps of all threads, for a progress bar.
+/// Collects the finished simulation steps of all threads for a progress bar.
 pub struct Progress<'a> {
     on_steps: &'a (dyn Fn(u64) + Sync),
 }
 
 impl<'a> Progress<'a> {
-    /// `on_steps` is called with the number of steps that have just finished.
+    /// Calls `on_steps` with the number of steps finished since the previous call.
     pub fn new(on_steps: &'a (dyn Fn(u64) + Sync)) -> Self {
         Self { on_steps }
     }

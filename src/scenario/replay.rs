@@ -1,4 +1,4 @@
-//! Replay of the hold-out: a test of whether the twin reproduces the logged KPIs from the logged controls.
+//! Replay of the hold-out, which tests whether the twin reproduces the logged KPIs if it receives the logged controls.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use crate::value::{Estimate, Kpi, evaluate, figures};
 /// Replays the logged controls through `twin` over segments of the hold-out and compares the KPIs (SUP-4). The noise
 /// model of `twin` was fitted without the hold-out.
 ///
-/// A segment lasts one day, limited to between one and four control horizons. At most 20 segments are used, spread
+/// A segment lasts one day, but at least one and at most four control horizons. At most 20 segments are used, spread
 /// evenly over the hold-out. With a correct 90 % interval, the probability that it covers fewer than 15 of 20 segments
 /// is about 1 in 90 (binomial distribution).
 pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed: u64) -> Result<Vec<ReplayCheck>> {
-    const PARTICLES: usize = 40; // (guess)
-    const SEGMENTS: usize = 20; // (guess)
+    const PARTICLES: usize = 40; // (not tuned)
+    const SEGMENTS: usize = 20; // (not tuned)
     let (compiled, depth) = (&plant.compiled, twin.depth());
     let (day, horizon) = (plant.steps(TimeSpan::from_ms(86_400_000)), plant.card.horizon);
     let steps = day.min(4 * horizon).max(horizon);
@@ -38,7 +38,7 @@ pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed:
         .par_iter()
         .map(|&start| {
             let (past, mut realised) = plant.slice(start, steps);
-            // Lags must not reach back before the segment, because they cannot do so in the simulated run.
+            // Lags must not read values before the segment, because they cannot do so in the simulated run either.
             let segments = std::mem::take(&mut realised.segments);
             realised.segments = vec![past..past + steps];
             let measured = figures(&compiled.kpis, &realised, &[past..past + steps]);
@@ -51,7 +51,7 @@ pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed:
         })
         .collect::<Result<Vec<_>>>()?;
     let check = |(k, kpi): (usize, &Kpi)| {
-        // A measured sum with missing values is not comparable.
+        // Skip segments with missing measured values, because a sum with missing values cannot be compared.
         let complete = runs.iter().filter(|(m, _)| m[k].missing == 0.0).map(|(m, v)| (m[k].values[0], &v[k]));
         let known = complete.filter(|(m, v)| m.is_finite() && v[0].is_finite());
         let known: Vec<(f64, &Vec<f64>)> = known.collect();
@@ -71,8 +71,8 @@ pub fn replay_checks(plant: &Plant, twin: &Twin, holdout: &[Range<usize>], seed:
     Ok(compiled.kpis.iter().enumerate().filter_map(check).collect())
 }
 
-/// Whether the central 90 % interval of `simulated` covers `measured`. A KPI that depends only on the controls must be
-/// equal up to rounding.
+/// Whether the central 90 % interval of `simulated` covers `measured`. If a KPI depends only on the controls, the
+/// simulated value must equal the measured one up to rounding.
 fn is_reproduced(measured: f64, simulated: &[f64]) -> bool {
     let sorted = sorted_finite(simulated);
     let slack = 1e-9 * measured.abs().max(1e-12);

@@ -1,6 +1,6 @@
-//! The contents of `results.json`: everything that the report shows.
+//! The contents of `results.json`, which include everything that the report shows.
 //!
-//! JSON has no NaN: a missing number is `null`, which is read as NaN. All times are UTC, RFC 3339.
+//! JSON has no NaN, so a missing number is written as `null` and read as NaN. All times are in UTC and follow RFC 3339.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::schema::Role;
 use crate::value::json::number_or_nan;
 pub use crate::value::{Difference, Economics, Estimate, KpiKind};
 
-/// Version of the `results.json` layout.
+/// Version of the layout of `results.json`.
 pub const SCHEMA_VERSION: u32 = 2;
 
 /// The results of all scenarios of a plant.
@@ -24,12 +24,12 @@ pub struct Results {
     /// Currency of the objective and of the economics; `None` if the twin has no `[economics]`.
     #[serde(default)]
     pub currency: Option<String>,
-    /// KPIs whose decrease is the benefit of `[economics]`.
+    /// KPIs whose decrease counts as the benefit in `[economics]`.
     #[serde(default)]
     pub benefit: Vec<String>,
     pub scenarios: Vec<ScenarioResult>,
-    /// Sums over the year, weighted by `days_per_year`: one entry per case that is in every weighted scenario, without
-    /// the baseline.
+    /// KPIs over the year, weighted by `days_per_year`. One entry per case, except the baseline, that occurs in every
+    /// scenario with `days_per_year`.
     pub annual: Vec<AnnualResult>,
     pub model: ModelCard,
     pub quality: Quality,
@@ -47,14 +47,14 @@ pub struct ScenarioResult {
     pub days_per_year: Option<f64>,
     pub particles: usize,
     pub seed: u64,
-    /// Hash of all inputs of the result; `--resume` compares it.
+    /// Hash of all inputs of the result, which `--resume` compares with the current inputs.
     pub inputs: String,
-    /// Changes to the log, one line each.
+    /// Changes that the scenario makes to the log, one line each.
     pub changes: Vec<String>,
-    /// 0 if the scenario ran, else the exit code of its error.
+    /// Exit code of the error if the scenario failed; 0 if the scenario ran.
     pub exit_code: u8,
     pub error: Option<String>,
-    /// The baseline first.
+    /// All cases, starting with the baseline.
     pub cases: Vec<CaseResult>,
 }
 
@@ -63,12 +63,12 @@ pub struct CaseResult {
     pub name: String,
     /// The controller in one line, e.g. `MPC (iCEM), horizon 4h, replanned every 30min, minimises the mean of the cost`.
     pub controller: String,
-    /// Signals whose true future the controller receives as a forecast.
+    /// Signals whose true future the controller receives as its forecast.
     pub perfect_forecast: Vec<String>,
     pub kpis: Vec<KpiResult>,
     /// Σ price × KPI.
     pub objective: Estimate,
-    /// Paired difference of the objective, case − baseline.
+    /// Paired difference of the objective, case minus baseline.
     pub objective_change: Option<Difference>,
     pub controls: Vec<ControlUse>,
     pub limits: Vec<LimitUse>,
@@ -78,7 +78,8 @@ pub struct CaseResult {
     /// Remarks on the controller, e.g. that its horizon was shortened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Re-scoring of plans on other ensemble members; `None` if there were no plans or if the model has one member.
+    /// Result of re-scoring plans on other ensemble members; `None` if no plans were made or if the model has only one
+    /// member.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimism_check: Option<OptimismCheck>,
 }
@@ -90,27 +91,27 @@ pub struct KpiResult {
     /// Signals that the KPI reads.
     pub signals: Vec<String>,
     pub unit: String,
-    /// The formula in words.
+    /// The formula of the KPI in words.
     pub formula: String,
-    /// Price in the objective, if it has one.
+    /// Price of the KPI in the objective; `None` if the KPI is not priced.
     pub price: Option<f64>,
     pub value: Estimate,
     /// Difference from the baseline; `None` for the baseline itself.
     pub change: Option<Difference>,
-    /// Value of every particle; `None` if it is undefined.
+    /// Value of the KPI for every particle; `None` if undefined.
     #[serde(default)]
     pub samples: Vec<Option<f64>>,
-    /// Numerator and denominator of a ratio, per particle.
+    /// Numerator and denominator per particle, if the KPI is a ratio.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<[Vec<Option<f64>>; 2]>,
 }
 
-/// The use of a control in a case, compared with the baseline.
+/// Statistics of a control in a case, compared with the baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ControlUse {
     pub signal: String,
     pub unit: String,
-    /// Mean over time, lowest and highest value of the median over particles.
+    /// Mean, minimum and maximum over time of the median over particles.
     #[serde(deserialize_with = "number_or_nan")]
     pub mean: f64,
     #[serde(deserialize_with = "number_or_nan")]
@@ -119,12 +120,12 @@ pub struct ControlUse {
     pub max: f64,
     #[serde(deserialize_with = "number_or_nan")]
     pub baseline_mean: f64,
-    /// Allowed range, from the hard limits; `None` if it is unlimited.
+    /// Allowed range according to the hard limits; `None` if there is no limit.
     pub low: Option<f64>,
     pub high: Option<f64>,
-    /// Largest move per step; the smaller one if up and down differ.
+    /// Largest allowed move per step; the smaller one if the limits for increase and decrease differ.
     pub max_move: Option<f64>,
-    /// Number of moves of the median over particles during the run.
+    /// Number of moves during the run, counted on the median over particles.
     pub moves: usize,
 }
 
@@ -153,18 +154,18 @@ pub struct LimitUse {
     pub kind: LimitKind,
     pub low: Option<f64>,
     pub high: Option<f64>,
-    /// Share of particle-steps beyond the limit.
+    /// Share of all (particle, step) pairs at which the limit is violated.
     pub share_beyond: f64,
     /// Share of particles that violate the limit at least once.
     pub chance: f64,
-    /// Largest violation, as a difference in the unit of the signal.
+    /// Size of the largest violation, in the unit of a difference of the signal.
     #[serde(deserialize_with = "number_or_nan")]
     pub worst: f64,
     /// Time of the largest violation.
     pub worst_time: Option<String>,
 }
 
-/// Shares of particle-steps inside, at the edge of and outside the support.
+/// Shares of all (particle, step) pairs inside, at the edge of and outside the support.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SupportShare {
     pub inside: f64,
@@ -178,14 +179,14 @@ pub struct Trend {
     pub signal: String,
     pub unit: String,
     pub role: Role,
-    /// Since the start of the scenario.
+    /// Time since the start of the scenario, in hours.
     pub hours: Vec<f64>,
     pub p10: Vec<f64>,
     pub p50: Vec<f64>,
     pub p90: Vec<f64>,
 }
 
-/// A case over the year.
+/// The result of a case over the year.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnnualResult {
     pub case: String,
@@ -196,7 +197,7 @@ pub struct AnnualResult {
     pub economics: Option<Economics>,
 }
 
-/// The origin of the results: inputs and versions.
+/// The origin of the results: the inputs and their versions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     pub crate_version: String,
@@ -205,7 +206,7 @@ pub struct Provenance {
     pub data_start: String,
     pub data_end: String,
     pub seed: u64,
-    /// End of the data, which is the time stamp of the report.
+    /// End of the data in the log, which is the time stamp of the report.
     pub as_of: String,
     pub run_id: String,
 }

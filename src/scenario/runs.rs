@@ -1,4 +1,4 @@
-//! `runs.parquet`: quantiles over particles of every signal in every case.
+//! The contents of `runs.parquet`: quantiles over particles of every signal in every case.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn arrow_schema() -> Arc<ArrowSchema> {
     ]))
 }
 
-/// One row per step and signal: quantiles over particles.
+/// Quantiles over particles, one row per step and signal.
 pub fn rows(scenario: &str, case: &str, t: &Trajectory) -> Result<RecordBatch> {
     let n = t.steps * t.schema.len();
     let mut quantiles: [Vec<f64>; 4] = std::array::from_fn(|_| Vec::with_capacity(n));
@@ -64,7 +64,7 @@ pub fn rows(scenario: &str, case: &str, t: &Trajectory) -> Result<RecordBatch> {
     RecordBatch::try_new(arrow_schema(), columns).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// A complete Parquet file of `batches`; errors name `path`.
+/// Returns the bytes of a Parquet file with all `batches`. Errors name `path`.
 pub fn parquet_bytes(path: &Path, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<Vec<u8>> {
     let fail = |e: parquet::errors::ParquetError| Error::write(path, std::io::Error::other(e));
     let properties = WriterProperties::builder()

@@ -8,20 +8,20 @@ use crate::trajectory::Trajectory;
 use crate::twin::Support;
 use crate::value::{Difference, Estimate, Kpi};
 
-/// Maximum number of points of a trend: two per pixel of a chart that is 300 pixels wide (guess).
+/// Maximum number of points of a trend: two per pixel of a chart with a width of 300 pixels (not tuned).
 const TREND_POINTS: usize = 600;
 
 fn finite(v: f64) -> Option<f64> {
     v.is_finite().then_some(v)
 }
 
-/// `values` for JSON, which has no NaN: an entry that is not finite becomes `None`.
+/// Prepares `values` for JSON, which has no NaN: entries that are not finite become `None`.
 pub fn finite_values(values: &[f64]) -> Vec<Option<f64>> {
     values.iter().copied().map(finite).collect()
 }
 
-/// The result of `kpi` from its `values` per particle, and their difference from the `baseline`. Particles of the same
-/// ensemble member share the error of that member; the twin has `members` members.
+/// Summarises the `values` of `kpi` over particles, and their difference from the `baseline`. The twin has `members`
+/// ensemble members, and particles of the same member share its error.
 pub fn kpi(plant: &Plant, kpi: &Kpi, values: &[f64], baseline: Option<&[f64]>, members: usize) -> KpiResult {
     KpiResult {
         name: kpi.name.clone(),
@@ -48,7 +48,7 @@ fn medians(t: &Trajectory, signal: usize) -> Vec<f64> {
     (0..t.steps).map(|k| Estimate::over(t.at(signal, k)).p50).collect()
 }
 
-/// The use of every control, compared with the baseline.
+/// Statistics of every control, compared with the baseline.
 pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
     let uses = t.schema.with_role(Role::Control).into_iter().map(|i| {
         let signal = &t.schema.signals[i];
@@ -70,7 +70,7 @@ pub fn controls(t: &Trajectory, baseline: &Trajectory) -> Vec<ControlUse> {
     uses.collect()
 }
 
-/// Every limit of a state, output, derived signal or control, and how often it is violated.
+/// Every limit of a state, output, derived signal or control, and how often the limit is violated.
 pub fn limits(t: &Trajectory) -> Vec<LimitUse> {
     let mut uses = Vec::new();
     for (i, signal) in t.schema.signals.iter().enumerate() {
@@ -117,13 +117,14 @@ fn limit_use(t: &Trajectory, i: usize, kind: LimitKind, range: Bounds) -> LimitU
     }
 }
 
-/// The share of steps with each label.
+/// The share of each label in `labels`.
 pub fn support(labels: &[Support]) -> SupportShare {
     let share = |label: Support| labels.iter().filter(|l| **l == label).count() as f64 / labels.len().max(1) as f64;
     SupportShare { inside: share(Support::Inside), edge: share(Support::Edge), outside: share(Support::Outside) }
 }
 
-/// Every signal as quantiles over particles. A long run is thinned to the extremes of successive intervals.
+/// Every signal as quantiles over particles. A long run is thinned: each of its intervals keeps only its lowest and
+/// highest value.
 pub fn trends(t: &Trajectory) -> Vec<Trend> {
     let hours = |k: usize| k as f64 * t.step_seconds() / 3600.0;
     let trends = t.schema.signals.iter().enumerate().map(|(i, signal)| {
@@ -144,7 +145,8 @@ pub fn trends(t: &Trajectory) -> Vec<Trend> {
     trends.filter(|t| t.p50.iter().chain(&t.p10).chain(&t.p90).all(|v| v.is_finite())).collect()
 }
 
-/// Steps to keep: all of a short run, else those of the lowest and the highest value of each interval, in order.
+/// Steps of a run to keep in a chart, in ascending order. A short run keeps all steps. A long run keeps, for each
+/// interval, the steps of the lowest and the highest value.
 fn thinned(path: &[f64]) -> Vec<usize> {
     if path.len() <= TREND_POINTS {
         return (0..path.len()).collect();

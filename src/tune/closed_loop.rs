@@ -1,4 +1,4 @@
-//! Closed-loop tests: MPC with one model drives a plant that is another model.
+//! Closed-loop tests, in which MPC plans with one model and controls a plant that is simulated by another model.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,30 +17,31 @@ use crate::stats::mean;
 use crate::trajectory::Trajectory;
 use crate::value::Kpi;
 
-/// Minimum number of steps of a run (guess).
+/// Minimum number of steps in a run (not tuned).
 const MINIMUM_STEPS: usize = 60;
-/// Minimum length of a run, in horizons (guess).
+/// Minimum length of a run, in multiples of the horizon (not tuned).
 const MINIMUM_HORIZONS: usize = 2;
-/// Number of segments per half for comparing settings, and as many for testing the chosen ones (guess).
+/// Maximum number of segments per half for comparing settings. The same number of segments is used to test the chosen
+/// settings (not tuned).
 const RUNS: usize = 3;
 
 /// A segment of the log on which MPC is simulated.
 struct TestSegment {
-    /// The logged signals, with `past` steps before the run.
+    /// Logged signals of the run, preceded by `past` steps of history.
     realised: Arc<Trajectory>,
     past: usize,
-    /// Half of the log to which it belongs.
+    /// Half of the log to which the segment belongs.
     half: usize,
-    /// Logged value of each KPI.
+    /// Value of each KPI over the logged segment.
     logged: Vec<f64>,
 }
 
-/// Which segments of the log a run uses.
+/// Selects the segments of the log on which runs are made.
 #[derive(Clone, Copy)]
 pub enum Segments {
-    /// Those for comparing settings.
+    /// Segments for comparing settings.
     Comparison,
-    /// Those for testing the chosen settings.
+    /// Segments for testing the chosen settings.
     Test,
 }
 
@@ -73,7 +74,7 @@ impl LoopResults {
 }
 
 impl<'a> ClosedLoopTests<'a> {
-    /// `None` if a half has no segment that is long enough.
+    /// Selects the segments. Returns `None` if a half of the log has too few segments of sufficient length.
     pub fn new(inputs: &'a TuningInputs<'a>, pool: &'a ModelPool, horizon: usize) -> Option<Self> {
         let steps = MINIMUM_STEPS.max(MINIMUM_HORIZONS * horizon);
         let mut segments = [Vec::new(), Vec::new()];
@@ -82,14 +83,15 @@ impl<'a> ClosedLoopTests<'a> {
             let found = starts(&deepest.twin.map, inputs.log, rows, steps, 2 * RUNS);
             let (mut end, mut number) = (0, 0);
             for s in found.iter().filter(|s| s.reach == steps) {
-                // Segments do not overlap, so that those for testing are independent of those for comparison.
+                // Segments do not overlap, so that the segments for testing are independent of the segments for
+                // comparison.
                 if s.row >= end {
                     segments[number % 2].push((number, test_segment(inputs, s.row, s.first, steps, half)));
                     (end, number) = (s.row + steps, number + 1);
                 }
             }
         }
-        // Alternate between the halves, so that the first runs use both.
+        // The order alternates between the halves of the log, so that the first runs use both halves.
         let [comparison, test] = segments.map(|mut list| {
             list.sort_by_key(|(number, _)| *number);
             list.into_iter().map(|(_, segment)| segment).collect::<Vec<TestSegment>>()
@@ -104,7 +106,7 @@ impl<'a> ClosedLoopTests<'a> {
         })
     }
 
-    /// Number of runs by which settings are compared.
+    /// Number of runs with which settings are compared.
     pub fn runs(&self) -> usize {
         self.comparison.len()
     }
@@ -116,18 +118,19 @@ impl<'a> ClosedLoopTests<'a> {
         }
     }
 
-    /// Makes the runs with the numbers `runs` of `setting`, with the plants of its own family.
+    /// Simulates MPC with `setting` in the runs with the indices `runs`, on the plants for the model family of
+    /// `setting`.
     ///
     /// # Errors
-    /// Errors of building the controller.
+    /// The errors of [`Mpc::build`].
     pub fn run(&self, setting: &MpcSettings, runs: Range<usize>, segments: Segments) -> Result<LoopResults> {
         self.run_for(&setting.model, setting, runs, segments)
     }
 
-    /// Like [`ClosedLoopTests::run`], but with the plants of `family`.
+    /// Same as [`ClosedLoopTests::run`], but on the plants for `family`.
     ///
     /// # Errors
-    /// Errors of building the controller.
+    /// The errors of [`Mpc::build`].
     pub fn run_for(
         &self,
         family: &str,
@@ -138,7 +141,7 @@ impl<'a> ClosedLoopTests<'a> {
         let mut results = LoopResults::default();
         let list = self.segments(segments).iter().enumerate();
         for (i, segment) in list.skip(runs.start).take(runs.len()) {
-            // The controller's model was fitted to the other half.
+            // The controller's model was fitted to the half that does not contain the segment.
             let half = 1 - segment.half;
             let controller_model = self.pool.get(&setting.model, setting.lags, half);
             let plant_model = self.pool.plant_model(family, half);
@@ -162,7 +165,7 @@ impl<'a> ClosedLoopTests<'a> {
         if value.is_finite() { value } else { f64::INFINITY }
     }
 
-    /// KPIs of one run; `None` if the simulation diverged.
+    /// Simulates one run and returns its KPIs, or `None` if the simulation diverged.
     fn run_once(
         &self,
         setting: &MpcSettings,
@@ -191,7 +194,7 @@ impl<'a> ClosedLoopTests<'a> {
             past: *past,
             steps: self.steps,
             particles: 1,
-            // All settings have the same noise (common random numbers).
+            // The noise of a run is the same for all settings (common random numbers).
             key: Key::new(model.seed.value).fold(0x7475_6E65).fold(number as u64),
             forecast: Forecast::new(spec, realised.clone(), *past, mpc.forecast),
         };
@@ -206,12 +209,12 @@ impl<'a> ClosedLoopTests<'a> {
         }
     }
 
-    /// Mean objective of the log over the segments.
+    /// Mean objective of the logged operation over the segments.
     pub fn logged(&self, segments: Segments) -> f64 {
         mean(&self.segments(segments).iter().map(|s| self.objective(&s.logged)).collect::<Vec<_>>())
     }
 
-    /// Mean of every KPI over the test segments: as logged, and in `results`.
+    /// Mean of every KPI over the test segments, as logged and in `results`.
     pub fn expected(&self, results: &LoopResults) -> Vec<ExpectedKpi> {
         let kpis = self.inputs.compiled.kpis.iter().enumerate();
         let expected = |(k, kpi): (usize, &Kpi)| ExpectedKpi {
@@ -223,7 +226,7 @@ impl<'a> ClosedLoopTests<'a> {
     }
 }
 
-/// The twin's `[mpc]` table with the values of `setting`.
+/// The settings in the twin's `[mpc]` table, overridden by the values of `setting`.
 fn with_settings(inputs: &TuningInputs, setting: &MpcSettings) -> ResolvedMpc {
     ResolvedMpc {
         horizon: Some(TimeSpan::from_steps(setting.horizon, inputs.log.step_ms)),

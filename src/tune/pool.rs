@@ -1,4 +1,4 @@
-//! The models of the closed-loop tests: every family, fitted to each half of the log.
+//! Models for the closed-loop tests: every model family is fitted to each half of the log.
 
 use std::ops::Range;
 
@@ -11,27 +11,28 @@ use crate::learn::{TrainingData, model};
 use crate::twin::{Provenance, Twin};
 use crate::value::TerminalCost;
 
-/// Numbers of lags that are tried (guess).
+/// Numbers of lags that are tried (not tuned).
 pub const LAGS: [usize; 4] = [1, 2, 4, 8];
-/// The family by which the difficulty of plant models is compared. It is always a candidate for the controller.
+/// Model family of the controller that measures how difficult plant models are to control. This family is always a
+/// candidate for the controller.
 pub const REFERENCE_FAMILY: &str = "linear";
-/// A family for plant models that is always fitted, even if the controller may not use it.
+/// Model family that is always fitted for use as plant model, even if the controller may not use it.
 const PLANT_FAMILY: &str = "gp";
 
-/// The rows of the older and of the newer half of the training rows.
+/// Row ranges of the older half and of the newer half of the training rows.
 pub type Halves = [Vec<Range<usize>>; 2];
 
 pub struct HalfModel {
     pub family: &'static str,
     pub lags: usize,
-    /// 0 is the older half, 1 the newer one.
+    /// Half to which the model was fitted: 0 is the older half, 1 is the newer half.
     pub half: usize,
     pub twin: Twin,
-    /// Open-loop error on the other half, relative to persistence.
+    /// Open-loop error on the other half, relative to the error of persistence.
     pub error: f64,
 }
 
-/// Every family with every number of lags, fitted to each half. Models that cannot be fitted are left out.
+/// Models of every family with every number of lags, fitted to each half. Models that cannot be fitted are left out.
 pub struct ModelPool {
     pub models: Vec<HalfModel>,
     pub halves: Halves,
@@ -75,7 +76,8 @@ impl ModelPool {
         for fit in fitted {
             match fit {
                 Ok(model) => models.push(model),
-                // Too few rows for this model, or a matrix that is not positive definite. Tune with the others.
+                // The half has too few rows for this model, or a matrix is not positive definite. Tuning continues with
+                // the other models.
                 Err(Error::Data(_)) => {}
                 Err(other) => return Err(other),
             }
@@ -90,17 +92,17 @@ impl ModelPool {
         self.models.iter().find(|p| p.family == family && p.lags == lags && p.half == half)
     }
 
-    /// The plant for a controller with a model of `family` that was fitted to `half`: of the models of other families that were
-    /// fitted to the other half, the one with the lowest open-loop error. The reference family is used only if there is no
-    /// other.
+    /// Returns the plant for a controller whose model is of `family` and was fitted to `half`. The plant is the model
+    /// with the lowest open-loop error among the models of other families that were fitted to the other half. A model
+    /// of the reference family is the plant only if there is no other model.
     pub fn plant_model(&self, family: &str, half: usize) -> Option<&HalfModel> {
         let others = || self.models.iter().filter(|p| p.family != family && p.half != half && p.error.is_finite());
         let by_error = |a: &&HalfModel, b: &&HalfModel| a.error.total_cmp(&b.error);
         others().filter(|p| p.family != REFERENCE_FAMILY).min_by(by_error).or_else(|| others().min_by(by_error))
     }
 
-    /// Whether the plants of `family` differ from those of the reference family, and none is of the reference family. The
-    /// reference can then be run on them.
+    /// Whether the plants for controllers of `family` differ from those for the reference family, and no plant is of
+    /// the reference family. A controller of the reference family can then be tested on the plants for `family`.
     pub fn has_other_plants(&self, family: &str) -> bool {
         let plants = |family: &str| [0, 1].map(|half| self.plant_model(family, half).map(|r| (r.family, r.lags)));
         let own = plants(family);
@@ -128,7 +130,7 @@ fn split_in_half(data: &TrainingData) -> Halves {
         let middle = r.start + (rows / 2).saturating_sub(counted).min(r.len());
         counted += r.len();
         older.push(r.start..middle);
-        // Only a segment that is divided needs a gap.
+        // A gap is needed only in the segment that is divided.
         let from = if middle > r.start { (middle + data.split.gap).min(r.end) } else { middle };
         newer.push(from..r.end);
     }

@@ -1,4 +1,4 @@
-//! The search over settings: the model and its lags first, then one setting after the other.
+//! Search for the best MPC settings. The model and its lags are chosen first, and then one setting after the other.
 
 use rayon::prelude::*;
 
@@ -10,37 +10,39 @@ use crate::control::mpc::{MpcSettings, ResolvedMpc, TunedMpc, TuningTrial};
 use crate::error::{Error, Result};
 use crate::stats::mean;
 
-/// Divisors of the horizon (guess).
+/// Divisors of the longest horizon that are tried (not tuned).
 const HORIZON_DIVISORS: [usize; 3] = [1, 2, 4];
-/// Numbers of free moves (guess).
+/// Numbers of free moves that are tried (not tuned).
 const MOVES: [usize; 3] = [12, 6, 3];
-/// Gains of the disturbance observer (guess).
+/// Gains of the disturbance observer that are tried (not tuned).
 const CORRECTIONS: [f64; 3] = [0.1, 0.0, 0.3];
-/// Replan intervals in steps (guess).
+/// Replan intervals, in steps, that are tried (not tuned).
 const REPLANS: [usize; 3] = [1, 2, 4];
 
-/// Number of runs after which the worse half of the models is dropped (guess).
+/// Number of runs after which the worse half of the models is dropped (not tuned).
 const FIRST_RUNS: usize = 2;
-/// Minimum number of models that make all runs (guess).
+/// Minimum number of models that are tested in all runs (not tuned).
 const FINALISTS: usize = 3;
-/// Two settings tie if their paired difference is within this many standard errors. On a tie the simpler model, or the current
-/// setting, is kept. (Breiman et al. 1984 use 1; 0.5 is a guess.)
+/// Two settings tie if the paired difference of their objectives is at most this many standard errors. If two settings
+/// tie, the simpler model, or the current setting, is kept. Breiman et al. (1984) use 1; the value 0.5 is not tuned.
 const TIE_STANDARD_ERRORS: f64 = 0.5;
-/// A new replan interval or correction must gain at least this share of the gain of MPC over the log (guess). Frequent
-/// plans and a correction compensate model errors, which are smaller between two models than between a model and the
-/// real plant.
+/// A new replan interval or correction is used only if its gain is at least this share of the gain of MPC over the log
+/// (not tuned). Frequent plans and the correction compensate for model errors. The closed-loop tests underestimate the
+/// benefit of such corrections, because two models differ less from each other than a model differs from the real
+/// plant.
 const MINIMUM_GAIN_SHARE: f64 = 0.01;
 
-/// Chooses the settings that `inputs` leave open. `None` if the log is too short for closed-loop tests on both halves.
-/// `progress` is called with the name of each stage.
+/// Chooses the settings that are not given in `inputs`. Returns `None` if the log is too short for closed-loop tests on
+/// both halves, or if all candidates fail. `progress` is called with the name of each stage.
 ///
 /// # Errors
-/// [`Error::Data`] if the file requires a terminal cost that cannot be learned; errors of building the controller.
+/// [`Error::Data`] if the twin's file requires a terminal cost that cannot be learned, and the errors of
+/// [`crate::control::Mpc::build`].
 pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<TunedMpc>> {
     let step = TimeSpan::from_ms(inputs.log.step_ms);
     progress("tuning MPC: fitting the models");
     let pool = match ModelPool::fit(inputs) {
-        // Half of a log may be too short even if the whole log is not.
+        // Each half of the log may be too short, even if the whole log is long enough.
         Err(Error::Data(_)) => return Ok(None),
         other => other?,
     };
@@ -48,8 +50,9 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
     let shortest_replan = replan.map_or(1, |r| r.steps(step, 1));
     let has_terminal_cost = pool.terminal_costs.iter().chain([&pool.full_terminal_cost]).all(Option::is_some);
     if cost_to_go == Some(true) && !has_terminal_cost {
-        let message = "a terminal cost would explain less than half of the variance, or the objective is not a sum over \
-                       steps; remove `cost_to_go`, and use `terminal` to price the state at the end of a plan";
+        let message = "no terminal cost can be used, because it would explain less than half of the variance, or the \
+                       objective is not a sum over steps; remove `cost_to_go`, and use `terminal` to price the state \
+                       at the end of a plan";
         return Err(Error::Data(message.into()));
     }
     let model_horizon = || inputs.model.horizon.steps(step, 1).max(shortest_replan);
@@ -73,7 +76,7 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
     let Some(mut best) = search.choose_model(pool.controller_families.iter().flat_map(with_all_lags).collect())? else {
         return Ok(None);
     };
-    // Totals apply to the whole horizon, so it must not change.
+    // The limits on totals apply to the whole horizon, so the horizon must not change.
     let divisors = if horizon.is_none() && inputs.mpc.totals.is_empty() { &HORIZON_DIVISORS[..] } else { &[1] };
     let terminal_costs = if cost_to_go.is_none() && has_terminal_cost { &[false, true][..] } else { &[false] };
     let horizons: Vec<(usize, bool)> =
@@ -103,18 +106,19 @@ pub fn tune(inputs: &TuningInputs, progress: &dyn Fn(&str)) -> Result<Option<Tun
     Ok(Some(TunedMpc { terminal_cost: pool.full_terminal_cost.clone(), ..search.into_result(best, setting, &test) }))
 }
 
-/// The candidates so far and their results.
+/// Candidates that have been tested so far, and their results.
 struct TuningSearch<'a> {
     loops: &'a ClosedLoopTests<'a>,
     candidates: Vec<(MpcSettings, LoopResults)>,
-    /// For each family whose plants differ from those of the reference family: objective of the reference on its own plants minus
-    /// that on the plants of the family, `[runs]`. The objectives of other families are not adjusted.
+    /// Adjustments, `[runs]`, for each family whose plants differ from those for the reference family: the objective of
+    /// the reference controller on its own plants, minus its objective on the plants for the family. The objectives of
+    /// all other families are not adjusted.
     adjustments: Vec<(&'static str, Vec<f64>)>,
 }
 
 impl TuningSearch<'_> {
-    /// Measures how difficult the plants of each of `families` are. `references` are settings of the reference family; the best
-    /// of them is run on all plants.
+    /// Measures how difficult the plants for each of `families` are to control. `references` are settings of the
+    /// reference family. The best of these settings is run on all plants.
     fn measure_difficulty(&mut self, references: Vec<MpcSettings>, families: Vec<&'static str>) -> Result<()> {
         let indices = self.run(references, self.loops.runs())?;
         let Some(best) = self.best(indices.into_iter()) else { return Ok(()) };
@@ -137,7 +141,8 @@ impl TuningSearch<'_> {
         results.objectives.iter().enumerate().map(|(run, v)| v + gap(run)).collect()
     }
 
-    /// Makes the missing runs among the first `runs` of each setting, in parallel. Returns the candidates' indices.
+    /// Simulates the first `runs` runs of each setting in parallel, except those that have already been simulated.
+    /// Returns the indices of the candidates.
     fn run(&mut self, settings: Vec<MpcSettings>, runs: usize) -> Result<Vec<usize>> {
         let mut indices = Vec::new();
         for setting in settings {
@@ -161,8 +166,8 @@ impl TuningSearch<'_> {
         Ok(indices)
     }
 
-    /// Makes a few runs of each of `settings`, which are ordered from simple to complex, and all runs of the better half. Returns
-    /// the first that ties with the best; `None` if all failed.
+    /// Tests each of `settings`, which are ordered from simple to complex, in a few runs, and the better half of them
+    /// in all runs. Returns the first candidate that ties with the best one, or `None` if all candidates failed.
     fn choose_model(&mut self, settings: Vec<MpcSettings>) -> Result<Option<usize>> {
         let mut indices = self.run(settings, FIRST_RUNS)?;
         let first_mean = |i: usize| mean(&self.objectives(i)[..FIRST_RUNS.min(self.loops.runs())]);
@@ -174,9 +179,9 @@ impl TuningSearch<'_> {
         Ok(indices.into_iter().find(|&i| self.ties(i, best)))
     }
 
-    /// Makes all runs of candidate `current` with one setting changed to each of `values`. Returns the best, or
-    /// `current` if it ties with the best, or if the gain of the best is less than `gain_share` of the gain of
-    /// `current` over the log.
+    /// Tests candidate `current` with one setting changed to each of `values`, in all runs. Returns the best candidate.
+    /// Returns `current` instead if it ties with the best candidate, or if the best candidate improves on `current` by
+    /// less than `gain_share` of the gain of `current` over the log.
     fn vary<T: Copy>(
         &mut self,
         current: usize,
@@ -192,13 +197,13 @@ impl TuningSearch<'_> {
         Ok(self.best(indices.into_iter()).filter(|&best| !is_kept(best)).unwrap_or(current))
     }
 
-    /// Whether `a` ties with the better `b`.
+    /// Whether candidate `a` ties with candidate `b`, which is the better of the two.
     fn ties(&self, a: usize, b: usize) -> bool {
         let gap = self.mean(a) - self.mean(b);
         gap.is_finite() && gap <= TIE_STANDARD_ERRORS * self.error(a, b)
     }
 
-    /// The candidate with the lowest mean objective; `None` if no mean is finite.
+    /// The candidate that has the lowest mean objective; `None` if no mean is finite.
     fn best(&self, indices: impl Iterator<Item = usize>) -> Option<usize> {
         let finite = indices.filter(|&i| self.mean(i).is_finite());
         finite.min_by(|&a, &b| self.mean(a).total_cmp(&self.mean(b)))
@@ -221,8 +226,9 @@ impl TuningSearch<'_> {
 
     fn into_result(self, best: usize, setting: MpcSettings, test: &LoopResults) -> TunedMpc {
         let reason = format!(
-            "simplest of {} MPC settings within half a standard error of the best, tested in closed loop against a plant model \
-             of a different family that was fitted to the other half of the log ({} runs of {} steps)",
+            "simplest of {} MPC settings whose objective is within half a standard error of the best; they were \
+             tested in closed loop on a plant model of a different family, fitted to the other half of the log \
+             ({} runs of {} steps)",
             self.candidates.len(),
             self.loops.runs(),
             self.loops.steps,

@@ -1,8 +1,9 @@
-//! Saves a twin to a file and loads it again, bit for bit.
+//! Saves twins to files and loads them; a loaded twin equals the saved one bit for bit.
 //!
-//! `model.bin` contains: signature (8 bytes), version (u32, little endian), length of the header (u32), BLAKE3 hash of
-//! the header (32 bytes), the header (JSON), the payload (postcard). The header contains the length and the BLAKE3 hash
-//! of the payload. The known equations are not stored. They are compiled from `twin.toml`, whose hash must match.
+//! The file `model.bin` consists of a signature (8 bytes), the format version (u32, little endian), the length of the
+//! header (u32), the BLAKE3 hash of the header (32 bytes), the header (JSON) and the payload (postcard). The header
+//! contains the length and the BLAKE3 hash of the payload. The known equations are not stored but compiled from
+//! `twin.toml`, whose hash must match the hash in the file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,17 +19,17 @@ use crate::error::{Error, Result};
 use crate::learn::{EpistemicThresholds, Equations, Layout, NoiseModel, StepMap, model};
 use crate::schema::{Bounds, Schema};
 
-/// Name of the file that contains a twin.
+/// Name of the file in which a twin is saved.
 pub const MODEL_FILE: &str = "model.bin";
 
 const MAGIC: [u8; 8] = *b"TWINOPT\n";
 const VERSION: u32 = 5;
-/// Bytes before the header.
+/// Number of bytes before the header.
 const PRELUDE: usize = 8 + 4 + 4 + 32;
-/// Maximum sizes in bytes, so that a damaged length cannot exhaust the memory (guesses).
+/// Maximum sizes of header and payload in bytes, so that a corrupt length cannot exhaust the memory (not tuned).
 const MAX_HEADER: usize = 1 << 20;
 const MAX_PAYLOAD: usize = 1 << 30;
-/// Maximum lag of an input, so that a damaged lag cannot exhaust the memory (guess).
+/// Maximum lag of an input, so that a corrupt lag cannot exhaust the memory (not tuned).
 const MAX_LAG: usize = 1 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -96,11 +97,11 @@ impl Twin {
         Ok(bytes)
     }
 
-    /// Restores a twin from the `bytes` that [`Twin::save`] returned. Errors name `file`. `equations` are those of
-    /// `spec`.
+    /// Restores a twin from the `bytes` that [`Twin::save`] returned. `equations` are the compiled equations of `spec`.
+    /// Errors name `file`.
     ///
     /// # Errors
-    /// [`Error::Data`] if the bytes are damaged, or if a part of `twin.toml` that the model depends on has changed.
+    /// [`Error::Data`] if the bytes are corrupt, or if a part of `twin.toml` on which the model depends has changed.
     pub fn load(
         bytes: &[u8],
         file: &Path,
@@ -133,12 +134,12 @@ impl Twin {
             && payload.envelope.is_valid(schema.len())
             && header.step_ms > 0;
         if !sound {
-            return Err(corrupt("its parts are inconsistent"));
+            return Err(corrupt("the parts of the file are inconsistent"));
         }
         let regressor =
             model::decode(&header.model, &payload.regressor, compute).map_err(|e| corrupt(&e.to_string()))?;
         if regressor.shape() != (header.layout.inputs.len(), targets) {
-            return Err(corrupt("the shape of its model does not match its layout"));
+            return Err(corrupt("the shape of the model does not match its layout"));
         }
         let map = StepMap { schema: schema.clone(), equations, layout: header.layout, regressor };
         Ok(Self {
@@ -155,7 +156,7 @@ impl Twin {
         })
     }
 
-    /// Reads the provenance from the bytes of a [`MODEL_FILE`]. Checks all hashes and does not need `twin.toml`.
+    /// Reads the provenance from the bytes of a [`MODEL_FILE`] and checks all hashes, without reading `twin.toml`.
     pub fn provenance(bytes: &[u8], file: &Path) -> Result<Provenance> {
         split(bytes).map(|(header, _)| header.provenance).map_err(|what| corrupt(file, &what))
     }
@@ -163,35 +164,36 @@ impl Twin {
 
 fn corrupt(file: &Path, what: &str) -> Error {
     Error::Data(format!(
-        "{}: the model file is damaged: {what}. Use another version (`twinopt models rollback`) or fit again (`twinopt fit`)",
+        "{}: the model file is damaged: {what}. Use another version (`twinopt models rollback`) or fit again \
+         (`twinopt fit`)",
         file.display()
     ))
 }
 
-/// Splits a file into header and payload, and checks lengths and hashes.
+/// Splits a file into header and payload, and checks their lengths and hashes.
 fn split(bytes: &[u8]) -> std::result::Result<(Header, &[u8]), String> {
-    let (prelude, rest) = bytes.split_at_checked(PRELUDE).ok_or("it is too short")?;
+    let (prelude, rest) = bytes.split_at_checked(PRELUDE).ok_or("the file is too short")?;
     if prelude[..8] != MAGIC {
-        return Err("it does not start with the signature of a model file".into());
+        return Err("the file does not start with the signature of a model file".into());
     }
     let number = |at: usize| u32::from_le_bytes([prelude[at], prelude[at + 1], prelude[at + 2], prelude[at + 3]]);
     if number(8) != VERSION {
-        return Err(format!("its format version is {}, but this program reads version {VERSION}", number(8)));
+        return Err(format!("the format version is {}, but this program reads version {VERSION}", number(8)));
     }
     let length = number(12) as usize;
     if length > MAX_HEADER {
-        return Err(format!("its header of {length} bytes is too long"));
+        return Err(format!("the header has {length} bytes, which is too long"));
     }
-    let (header, payload) = rest.split_at_checked(length).ok_or("it ends within its header")?;
+    let (header, payload) = rest.split_at_checked(length).ok_or("the file ends within its header")?;
     if blake3::hash(header).as_bytes() != &prelude[16..] {
-        return Err("the hash of its header does not match".into());
+        return Err("the hash of the header does not match".into());
     }
     let header: Header = serde_json::from_slice(header).map_err(|e| format!("header: {e}"))?;
     if header.payload != payload.len() || payload.len() > MAX_PAYLOAD {
-        return Err(format!("its payload has {} bytes instead of {}", payload.len(), header.payload));
+        return Err(format!("the payload has {} bytes instead of {}", payload.len(), header.payload));
     }
     if blake3::hash(payload).to_hex().as_str() != header.payload_hash {
-        return Err("the hash of its payload does not match".into());
+        return Err("the hash of the payload does not match".into());
     }
     Ok((header, payload))
 }

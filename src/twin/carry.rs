@@ -1,4 +1,4 @@
-//! Replaces missing states by predictions of the model, for a limited time.
+//! Replacement of missing states by predictions of the model, for a limited number of steps.
 
 use crate::config::TimeSpan;
 use crate::error::{Error, Result, plural};
@@ -9,7 +9,7 @@ use crate::trajectory::{Frame, Trajectory, Window};
 /// Replaces missing states in rows `first..=row` of `log` (1 particle) by one-step predictions of `map` from the
 /// previous rows. Returns for each signal the number of consecutive steps up to `row` that were replaced.
 ///
-/// A state stays missing if it has no value since `first`, or if its prediction needs another missing value.
+/// A state stays missing if it has had no value since `first`, or if its prediction needs another missing value.
 ///
 /// # Errors
 /// [`Error::Data`] if a state would have to be replaced for more than `max_steps` steps.
@@ -24,7 +24,7 @@ pub(super) fn carry(
     let states: Vec<usize> = log.schema.with_role(Role::State);
     let depth = map.depth().max(2);
     let missing = |log: &Trajectory, s: usize, t: usize| !log.at(s, t)[0].is_finite();
-    // Earlier rows cannot affect `row`.
+    // Rows before `from` cannot affect the result at `row`.
     let from = row.saturating_sub(max_steps + 2 * depth).max(first);
     let mut scratch = StepScratch::default();
     for t in from..=row {
@@ -49,8 +49,8 @@ pub(super) fn carry(
         let ever = (first..=row).any(|t| !missing(log, s, t));
         if ever && carried[s] > max_steps {
             return Err(Error::Data(format!(
-                "at {2}, state `{0}` has had no valid value for {1}, but predictions may replace it for at most {3}. Repair \
-                 the sensor, choose another start, or increase `carry` under `[model]` in twin.toml",
+                "at {2}, state `{0}` has had no valid value for {1}, but predictions may replace its values for at most \
+                 {3}. Repair the sensor, choose another start, or increase `carry` under `[model]` in twin.toml",
                 log.schema.signals[s].name,
                 plural(carried[s], "step", "steps"),
                 log.time(row),
@@ -58,7 +58,7 @@ pub(super) fn carry(
             )));
         }
         if missing(log, s, row) {
-            // The state could not be predicted.
+            // If the state could not be predicted, no steps count as replaced.
             carried[s] = 0;
         }
     }

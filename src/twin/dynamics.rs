@@ -1,4 +1,4 @@
-//! The interface through which controllers and simulations use a plant.
+//! The interface through which controllers and simulations access a plant.
 
 use std::sync::Arc;
 
@@ -11,16 +11,18 @@ use crate::rng::Key;
 use crate::schema::{Bounds, Schema};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// A batch of simulated rows: its window, its particles and their noise.
+/// A batch of rows that are simulated together, with their window, particles and noise.
 #[derive(Debug)]
 pub struct Batch {
     pub window: Window,
     pub particles: Vec<Particle>,
-    /// Random key of the noise; `None` for a simulation without noise.
+    /// Random key from which the noise is drawn; `None` for a simulation without noise.
     pub key: Option<Key>,
-    /// Noise of the last step, which is correlated in time: `[targets][particles]`.
+    /// Noise of the previous step, from which the next noise follows, because noise is correlated in time:
+    /// `[targets][particles]`.
     pub noise: Vec<Vec<f64>>,
-    /// Mean of the recent model errors, to which the noise decays: `[targets][particles]`. Zero if empty.
+    /// Mean of the recent model errors, towards which the noise decays: `[targets][particles]`. An empty list stands
+    /// for zero means.
     pub bias: Vec<Vec<f64>>,
     pub scratch: StepScratch,
 }
@@ -33,8 +35,8 @@ impl Batch {
         Self::new(window, particles, Some(key))
     }
 
-    /// A batch of candidate control sequences, each simulated with all particles: candidate `c` of particle `p` is row
-    /// `p * candidates + c`.
+    /// A batch of candidate control sequences, each of which is simulated with all particles. Candidate `c` of particle
+    /// `p` is in row `p * candidates + c`.
     pub fn candidates(window: Window, particles: usize, members: usize, key: Option<Key>) -> Self {
         let candidates = window.rows() / particles.max(1);
         let particles = (0..particles)
@@ -55,11 +57,11 @@ impl Batch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Support {
-    /// The distance is below the 95th percentile of the distances among the training data.
+    /// The distance to the training data is at most the 95th percentile of the distances among the training data.
     Inside,
-    /// The distance is between the 95th and the 99th percentile.
+    /// The distance to the training data is between the 95th and the 99th percentile.
     Edge,
-    /// The distance is above the 99th percentile.
+    /// The distance to the training data is above the 99th percentile.
     Outside,
 }
 
@@ -68,33 +70,33 @@ pub trait Dynamics: Send + Sync {
     fn schema(&self) -> &Arc<Schema>;
     /// Sample time, milliseconds.
     fn step_ms(&self) -> i64;
-    /// Number of frames that a step reads, including the current one.
+    /// Number of frames that a simulation step reads, including the current one.
     fn depth(&self) -> usize;
-    /// Number of ensemble members; 1 if there is only the mean model.
+    /// Number of ensemble members; 1 if the model is not an ensemble.
     fn members(&self) -> usize;
-    /// Initialises the noise of a batch whose window ends in known states, before its first step. Does nothing if the
-    /// plant has no noise.
+    /// Initialises the noise of a batch before its first step. The window of the batch must end with known states. Does
+    /// nothing if the plant has no noise.
     fn begin(&self, _batch: &mut Batch) {}
-    /// Fills the constants and the derived signals of the current frame that do not depend on controls.
+    /// Fills in the constants of the current frame, and the derived signals that do not depend on controls.
     fn observe(&self, batch: &mut Batch);
-    /// Completes the current frame from its states, controls and disturbances, advances the window, and writes the
-    /// next states. The caller writes the next disturbances and controls.
+    /// Completes the current frame from its states, controls and disturbances, advances the window, and writes the next
+    /// states. The caller must then write the disturbances and controls of the next step.
     fn step(&self, batch: &mut Batch);
     /// Support of every row of the current frame.
     fn support(&self, window: &Window) -> Vec<Support>;
-    /// Replaces missing states in rows `first..=row` of `log` (1 particle) by predictions. Returns for each signal how
-    /// many steps up to `row` were replaced: `[signals]`. Does nothing if the plant cannot predict.
+    /// Replaces missing states in rows `first..=row` of `log` (1 particle) by predictions. Returns, for each signal,
+    /// the number of steps up to `row` that were replaced: `[signals]`. Does nothing if the plant cannot predict.
     ///
     /// # Errors
     /// [`crate::error::Error::Data`] if a state has been missing for longer than predictions may replace it.
     fn carry(&self, log: &mut Trajectory, _first: usize, _row: usize) -> Result<Vec<usize>> {
         Ok(vec![0; log.schema.len()])
     }
-    /// The expression of a derived signal.
+    /// The expression of a derived signal; `None` for other signals.
     fn derived(&self, _signal: usize) -> Option<&Program> {
         None
     }
-    /// Whether a signal is predicted by a learned model and not computed from known equations.
+    /// Whether a signal is predicted by a learned model. Other signals are computed from known equations.
     fn is_learned(&self, _signal: usize) -> bool {
         false
     }
@@ -106,8 +108,8 @@ pub trait Dynamics: Send + Sync {
     fn is_linear(&self, _signals: &[usize]) -> bool {
         false
     }
-    /// Largest horizon, in steps, at which forecasts of a signal beat persistence on the hold-out. `None` if they beat
-    /// it at all scored horizons, or were not scored.
+    /// Largest horizon, in steps, at which forecasts of a signal beat persistence on the hold-out. `None` if the
+    /// forecasts beat persistence at all scored horizons, or if the signal was not scored.
     fn skill_horizon(&self, _signal: usize) -> Option<usize> {
         None
     }
@@ -117,7 +119,7 @@ pub trait Dynamics: Send + Sync {
     fn extremes(&self, signal: usize) -> Bounds {
         self.logged_range(signal)
     }
-    /// The range of [`Dynamics::extremes`], extended by 25 % of its width at both ends (guess).
+    /// The range of [`Dynamics::extremes`], extended at both ends by 25 % of its width (not tuned).
     fn widened_range(&self, signal: usize) -> Bounds {
         let Bounds { low, high } = self.extremes(signal);
         let more = 0.25 * (high - low);

@@ -1,23 +1,20 @@
-//! The envelope of support: whether a point is close to the training data in all signals jointly (SUP-1).
+//! The envelope of support, which determines whether a point is close to the training data in all signals jointly
+//! (SUP-1).
 //!
 //! Let z be the states, controls and disturbances that the model reads, at lag 0, standardised by their mean and
 //! standard deviation over the training rows. R is a set of at most 6,000 reference rows: the training data are divided
-//! into equal parts, and one row is drawn from each part. Then
+//! into equal parts, and one row is drawn from each part. The squared distance of z to the nearest reference row is
+//! D(z) = min { ‖z − r‖² : r ∈ R }.
 //!
-//! > D(z) = min { ‖z − r‖² : r ∈ R }
-//!
-//! is the squared distance to the nearest reference row. The thresholds are percentiles of D(q) over up to 3,000
-//! training rows q. These rows are not in R, unless R contains all training rows. D(q) ignores reference rows from the
-//! same period as q, because a plant is always close to its recent states. With these percentiles, a point is
-//!
-//! > inside if D(z) ≤ max(95th percentile, ½ resolution), at the edge if D(z) ≤ 99th percentile, otherwise outside,
-//!
-//! where the resolution is the smallest difference between two logged values of each signal. Without it, 20.5 would be
-//! outside if the log contained whole numbers only. A point is also outside if the value of any single signal is
-//! outside ([`MarginalSupport`]) or missing.
+//! The thresholds are percentiles of D(q) over up to 3,000 training rows q. These rows are not in R, unless R contains
+//! all training rows. D(q) ignores reference rows from the same period as q, because the state of a plant is always
+//! close to its recent states. A point is inside if D(z) ≤ max(95th percentile, ½ resolution), at the edge if D(z) ≤
+//! 99th percentile, and outside otherwise. The resolution is the smallest difference between two logged values of each
+//! signal. Without the resolution, the value 20.5 would be outside if the log contained only whole numbers. A point is
+//! also outside if the value of any single signal is outside ([`MarginalSupport`]) or missing.
 //!
 //! Fitting takes O(3,000 · 6,000 · d) operations for d signals, and labelling at most O(6,000 · d) per row. Most rows
-//! take far fewer, because R is sorted by its first signal and the search ends at the first close row.
+//! take far fewer operations, because R is sorted by its first signal and the search ends at the first close row.
 
 use std::ops::Range;
 
@@ -30,13 +27,13 @@ use crate::rng::Key;
 use crate::stats::{mean_and_population_sd, quantile_type_1};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// Maximum number of reference rows (guess; the time per label is proportional to it).
+/// Maximum number of reference rows (not tuned). The time per label is proportional to this number.
 const POINTS: usize = 6_000;
-/// Maximum number of rows q for the thresholds (guess).
+/// Maximum number of rows from which the thresholds are computed (not tuned).
 const QUERIES: usize = 3_000;
-/// Minimum number of rows per parallel task (guess).
+/// Minimum number of rows per parallel task (not tuned).
 const MIN_ROWS: usize = 64;
-/// Squared distances below this are rounding errors.
+/// Squared distances below this value are rounding errors.
 const ROUNDING: f32 = 1e-10;
 
 /// Standardised reference rows of the signals that a model reads, and thresholds on the distance to them.
@@ -47,7 +44,7 @@ pub struct Envelope {
     scale: Vec<f64>,
     /// `[signals]`.
     marginals: Vec<MarginalSupport>,
-    /// Standardised, sorted by the first signal: `[points][signals]`.
+    /// Standardised reference rows, sorted by the first signal: `[points][signals]`.
     points: Vec<f32>,
     /// Squared distance up to which a point is inside.
     inside: f32,
@@ -61,8 +58,8 @@ impl Envelope {
         Self::default()
     }
 
-    /// The envelope of `signals` over the training rows of `log` (1 particle). Rows with missing values are ignored.
-    /// Rows of the same period are at most `apart` rows from each other.
+    /// Fits the envelope of `signals` to the training rows of `log` (1 particle). Rows with missing values are ignored.
+    /// Two rows belong to the same period if they are at most `apart` rows apart.
     pub fn fit(log: &Trajectory, training: &[Range<usize>], signals: &[usize], apart: usize) -> Self {
         let complete = |t: &usize| signals.iter().all(|&s| log.columns[s][*t].is_finite());
         let rows: Vec<usize> = training.iter().cloned().flatten().filter(|t| *t < log.steps).filter(complete).collect();
@@ -100,7 +97,7 @@ impl Envelope {
         let mut distances: Vec<f32> = queries.par_iter().map(nearest).filter(|d| d.is_finite()).collect();
         distances.sort_by(f32::total_cmp);
         let (Some(p95), Some(p99)) = (quantile_type_1(&distances, 0.95), quantile_type_1(&distances, 0.99)) else {
-            // All rows belong to the same period, so there are no distances.
+            // All rows belong to the same period, so there are no distances to compute thresholds from.
             return Self::unlimited();
         };
         let halves = resolutions.iter().zip(&envelope.scale).map(|(resolution, scale)| 0.5 * resolution / scale);
@@ -131,7 +128,7 @@ impl Envelope {
         .collect()
     }
 
-    /// Whether the sizes match, for a schema of `signals` columns.
+    /// Whether the sizes of all parts agree with each other and with a schema of `signals` columns.
     pub(super) fn is_valid(&self, signals: usize) -> bool {
         let d = self.signals.len();
         self.signals.iter().all(|&s| s < signals)
@@ -146,7 +143,7 @@ impl Envelope {
         (0..self.signals.len()).map(value).collect()
     }
 
-    /// The label from the distance to the nearest reference row alone.
+    /// The label according to the distance to the nearest reference row, without the other criteria.
     fn label_by_distance(&self, point: &[f32]) -> Support {
         let d = point.len();
         let reach = self.edge.sqrt() * (1.0 + 1e-6);
@@ -161,7 +158,7 @@ impl Envelope {
         };
         let (from, at) = (first_at(point[0] - reach, false), first_at(point[0], false));
         let to = first_at(point[0] + reach, true).max(at);
-        // Searches outwards from the position of the point, until a row is close.
+        // Search outwards from the position of the point until a close row is found.
         let mut below = self.points[from.min(at) * d..at * d].rchunks_exact(d);
         let mut above = self.points[at * d..to * d].chunks_exact(d);
         let mut found = Support::Outside;
@@ -181,7 +178,7 @@ impl Envelope {
     }
 }
 
-/// Squared distance; `None` if it exceeds `limit`.
+/// Squared distance between `a` and `b`; `None` if it exceeds `limit`.
 #[inline]
 fn distance(a: &[f32], b: &[f32], limit: f32) -> Option<f32> {
     let mut sum = 0.0;
@@ -191,17 +188,18 @@ fn distance(a: &[f32], b: &[f32], limit: f32) -> Option<f32> {
             return None;
         }
     }
-    // The comparison above is false for NaN.
+    // The comparison in the loop is false for NaN, so compare once more.
     (sum <= limit).then_some(sum)
 }
 
-/// Mean and standard deviation. A constant signal gets a deviation so small that any other value is far away.
+/// Mean and standard deviation. A constant signal gets such a small standard deviation that any other value is far
+/// away.
 fn mean_and_scale(column: &[f64], rows: &[usize]) -> (f64, f64) {
     let (mean, deviation) = mean_and_population_sd(rows.iter().map(|&t| column[t]));
     (mean, deviation.max(1e-6 * mean.abs().max(1e-3)))
 }
 
-/// Smallest difference between two different values; zero if all values are equal.
+/// Smallest difference between two distinct values; zero if all values are equal.
 fn resolution(column: &[f64], rows: &[usize]) -> f64 {
     let mut values: Vec<f64> = rows.iter().map(|&t| column[t]).collect();
     values.sort_by(f64::total_cmp);
@@ -209,8 +207,8 @@ fn resolution(column: &[f64], rows: &[usize]) -> f64 {
     steps.min_by(f64::total_cmp).unwrap_or(0.0)
 }
 
-/// Divides `rows` into a sample of at most `n` rows and the other rows. The sample has one random row from each of `n`
-/// equal parts, because a fixed stride could select the same hour of each day.
+/// Divides `rows` into a sample of at most `n` rows and the remaining rows. The sample contains one random row from
+/// each of `n` equal parts. A fixed stride could select the same hour of every day.
 fn stratified(rows: &[usize], n: usize) -> (Vec<usize>, Vec<usize>) {
     if rows.len() <= n {
         return (rows.to_vec(), Vec::new());
@@ -282,7 +280,7 @@ mod tests {
     fn thresholds_of_a_short_log_come_from_leave_one_out_distances() {
         let log = random_log(1_000, 3);
         let envelope = Envelope::fit(&log, &[0..1_000], &[0, 1, 2], 0);
-        // Every row has distance zero to itself, but the thresholds come from the distances to other rows.
+        // Every row has distance zero to itself, but the thresholds are computed from the distances to other rows.
         assert_eq!(shares(&envelope.label(&window_of(&log, 0..1_000))), [1.0, 0.0, 0.0]);
         assert!(envelope.inside > 0.01 && envelope.edge > envelope.inside);
     }

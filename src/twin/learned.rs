@@ -17,7 +17,7 @@ use crate::schema::{Bounds, Role, Schema};
 use crate::stats::{quantile_higher, quantile_lower};
 use crate::trajectory::{Frame, Trajectory, Window};
 
-/// A plant with a learned model: a one-step map, its noise model, and the support in which it is reliable.
+/// A plant with a learned model: a one-step map, its noise model, and the support in which the map is reliable.
 #[derive(Debug, Clone)]
 pub struct Twin {
     pub map: StepMap,
@@ -39,7 +39,8 @@ pub struct Twin {
 }
 
 impl Twin {
-    /// A twin with unlimited support. `training`: the rows of `log` (1 particle) on which `map` was fitted.
+    /// Creates a twin with unlimited support. `training` contains the rows of `log` (1 particle) to which `map` was
+    /// fitted.
     pub fn new(
         map: StepMap,
         noise_model: NoiseModel,
@@ -62,16 +63,16 @@ impl Twin {
         }
     }
 
-    /// The twin with its support limited to the envelope of the training rows of `log`.
+    /// Returns the twin with its support limited to the envelope of the training rows of `log`.
     #[must_use]
     pub fn with_envelope(self, log: &Trajectory, training: &[Range<usize>]) -> Self {
-        // Rows whose forecasts overlap belong to the same period.
+        // Two rows belong to the same period if their forecasts overlap.
         let apart = self.map.depth() + self.noise_model.calibration.sd.first().map_or(0, Vec::len);
         Self { envelope: Envelope::fit(log, training, &input_signals(&self.map), apart), ..self }
     }
 
-    /// The twin with other known equations, for scenarios that change parameters or replace a constant by a time
-    /// series.
+    /// Returns the twin with other known equations, for scenarios that change parameters or replace a constant by a
+    /// time series.
     #[must_use]
     pub fn with_equations(&self, equations: Equations) -> Self {
         let mut twin = self.clone();
@@ -80,7 +81,7 @@ impl Twin {
     }
 }
 
-/// The states, controls and disturbances that the model reads, in schema order. Empty if nothing is learned.
+/// The states, controls and disturbances that the model reads, in schema order. Empty if no signal is learned.
 fn input_signals(map: &StepMap) -> Vec<usize> {
     let read = |s: &usize| {
         let role = map.schema.signals[*s].role;
@@ -89,7 +90,7 @@ fn input_signals(map: &StepMap) -> Vec<usize> {
     if map.layout.targets.is_empty() { Vec::new() } else { (0..map.schema.len()).filter(read).collect() }
 }
 
-/// The quantiles `share` and 1 − `share` of the training rows of a column.
+/// The range from the quantile `share` to the quantile 1 − `share` of the training rows of a column.
 fn quantile_range(column: &[f64], training: &[Range<usize>], share: f64) -> Bounds {
     let rows = training.iter().cloned().flatten();
     let mut values: Vec<f64> = rows.filter_map(|t| column.get(t).copied()).filter(|v| v.is_finite()).collect();
@@ -115,7 +116,7 @@ impl Dynamics for Twin {
         self.step_ms
     }
 
-    /// One frame more than the map reads, because [`Dynamics::begin`] predicts the last step again.
+    /// One frame more than the map reads, because [`Dynamics::begin`] repeats the prediction of the last step.
     fn depth(&self) -> usize {
         self.map.depth() + 1
     }
@@ -124,8 +125,8 @@ impl Dynamics for Twin {
         if self.map.layout.targets.is_empty() { 1 } else { self.map.regressor.members().max(1) }
     }
 
-    /// The noise of each particle starts at the error of the map in the step that led to the current states, or at zero
-    /// if the past of that step is unknown.
+    /// The noise of each particle starts with the error of the map in the step that led to the current states, or with
+    /// zero if the inputs of that step are unknown.
     fn begin(&self, batch: &mut Batch) {
         let Batch { window, particles, noise, .. } = batch;
         *noise = vec![vec![0.0; particles.len()]; self.map.layout.targets.len()];
@@ -148,7 +149,7 @@ impl Dynamics for Twin {
         self.map.observe(&mut past, &mut scratch);
         self.map.step(&mut past, &rows, None, &mut scratch);
         for (noise, target) in noise.iter_mut().zip(&self.map.layout.targets) {
-            // The last step gave the outputs of the previous frame and the states of the current one.
+            // The last step computed the outputs of the previous frame and the states of the current frame.
             let (signal, lag) = (target.signal(), usize::from(!target.is_next()));
             let (measured, predicted) = (window.column(signal, lag), past.column(signal, lag));
             for (i, e) in noise.iter_mut().enumerate() {
@@ -177,7 +178,8 @@ impl Dynamics for Twin {
         self.map.step(window, particles, Some(noise), scratch);
     }
 
-    /// The worse of two labels: by the distance to the training data, and by the epistemic uncertainty of the model.
+    /// Returns the worse of two labels: one from the distance to the training data, and one from the epistemic
+    /// uncertainty of the model.
     fn support(&self, window: &Window) -> Vec<Support> {
         let mut labels = self.envelope.label(window);
         for (label, level) in labels.iter_mut().zip(self.epistemic.levels(&self.map, window)) {

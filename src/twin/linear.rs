@@ -1,18 +1,18 @@
-//! Tests whether a plant is linear, so that one quadratic program gives the optimal plan.
+//! Tests whether a plant is linear. If it is, a single quadratic program gives the optimal plan.
 
 use crate::learn::{Derived, Equations, StepMap};
 use crate::schema::Role;
 
-/// Whether states, outputs and the given signals are affine functions of past states and controls for any disturbances:
-/// the learned model is linear, and all equations involved are affine.
+/// Whether states, outputs and the given signals are affine functions of past states and controls, whatever the
+/// disturbances. This requires a linear learned model and affine equations.
 pub(super) fn is_linear(map: &StepMap, signals: &[usize]) -> bool {
     let Equations { constants, early, late, next } = &map.equations;
     let roles = || map.schema.signals.iter().map(|s| s.role);
     let mut varies: Vec<bool> =
         roles().map(|r| matches!(r, Role::State | Role::Output | Role::Control | Role::Derived)).collect();
     constants.iter().for_each(|c| varies[c.signal] = false);
-    // The equations are in the order of evaluation. An equation that reads past values of a later one is treated as not
-    // affine.
+    // The equations are in the order of evaluation. An equation that reads past values of a later signal is treated as
+    // not affine.
     let mut affine: Vec<bool> = roles().map(|r| r != Role::Derived).collect();
     for Derived { signal, program } in early.iter().chain(late) {
         varies[*signal] = program.reads.iter().any(|r| varies[r.0]);

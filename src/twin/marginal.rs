@@ -1,25 +1,26 @@
-//! The values of a single signal that occur in the training data, and the gaps between them.
+//! The values that a single signal takes in the training data, and the gaps between these values.
 //!
-//! In many dimensions the training data are sparse, so a joint distance is coarse: it may accept a temperature range in
-//! which the plant never ran. The values of a single signal are dense, so that a gap is clearly visible.
+//! In many dimensions the training data are sparse, so a joint distance is a coarse measure. For example, a joint
+//! distance may accept a temperature range in which the plant never ran. The values of a single signal are dense, so a
+//! gap in them is easy to detect.
 //!
-//! The neighbourhood of a value is the range on one side of it that contains [`VISITS`] different values from
-//! [`VISITS`] different periods. There is a gap between two neighbouring values if their difference exceeds [`GAP`]
-//! times the larger adjacent neighbourhood, [`MIN_GAP`] standard deviations and the resolution of the signal. The
-//! gaps divide the values into ranges. A value in a range is inside, a value up to one neighbourhood beyond its ends is
-//! at the edge, and any other value is outside.
+//! The neighbourhood of a value is the smallest range on one side of the value that contains [`VISITS`] different
+//! values and rows from [`VISITS`] different periods. There is a gap between two neighbouring values if their
+//! difference exceeds [`GAP`] times the larger adjacent neighbourhood, [`MIN_GAP`] standard deviations and the
+//! resolution of the signal. The gaps divide the values into ranges. A value within a range is inside, a value up to
+//! one neighbourhood beyond either end of a range is at the edge, and any other value is outside.
 
 use serde::{Deserialize, Serialize};
 
 use super::dynamics::Support;
 
-/// Number of periods, and of different values, in a neighbourhood (guess).
+/// Number of different periods, and of different values, in a neighbourhood (not tuned).
 const VISITS: usize = 5;
-/// Minimum width of a gap, in neighbourhoods (guess).
+/// Minimum width of a gap, in neighbourhoods (not tuned).
 const GAP: f64 = 2.0;
-/// Minimum width of a gap, in standard deviations (guess).
+/// Minimum width of a gap, in standard deviations (not tuned).
 const MIN_GAP: f64 = 0.2;
-/// Minimum width of the edge, in standard deviations (guess).
+/// Minimum width of the edge, in standard deviations (not tuned).
 const MIN_MARGIN: f64 = 0.01;
 
 /// Ranges of values without gaps, in ascending order.
@@ -32,14 +33,14 @@ pub struct MarginalSupport {
 struct ValueRange {
     low: f64,
     high: f64,
-    /// Width of the edge below `low` and above `high`.
+    /// Widths of the edge below `low` and of the edge above `high`.
     margin: [f64; 2],
 }
 
 impl MarginalSupport {
-    /// Fits the ranges to pairs (value, row of the log). Rows of the same period are at most `apart` rows from each
-    /// other. `sd` is the standard deviation of the signal, and `resolution` the smallest difference between two of its
-    /// values.
+    /// Fits the ranges to `values`, which are pairs (value, row of the log). Two rows belong to the same period if they
+    /// are at most `apart` rows apart. `sd` is the standard deviation of the signal, and `resolution` is the smallest
+    /// difference between two of its values.
     pub fn fit(mut values: Vec<(f64, usize)>, apart: usize, sd: f64, resolution: f64) -> Self {
         values.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let Some(&(first, _)) = values.first() else { return Self::default() };
@@ -64,7 +65,7 @@ impl MarginalSupport {
         Self { ranges }
     }
 
-    /// Support of one value; NaN is outside.
+    /// Label of one value. NaN is outside.
     pub fn label(&self, value: f64) -> Support {
         let next = self.ranges.partition_point(|s| s.low <= value);
         let below = next.checked_sub(1).map(|i| self.ranges[i]);
@@ -87,7 +88,8 @@ impl MarginalSupport {
     }
 }
 
-/// Width of the neighbourhood of the first of `values`, which are pairs (value, row) in order of distance from it.
+/// Width of the neighbourhood of the first of `values`. The pairs (value, row) are sorted by their distance from the
+/// first value.
 fn neighbourhood<'a>(values: impl Iterator<Item = &'a (f64, usize)>, apart: usize) -> f64 {
     let mut visits: Vec<usize> = Vec::with_capacity(VISITS);
     let (mut different, mut first, mut last) = (0, None, f64::NAN);
@@ -104,7 +106,7 @@ fn neighbourhood<'a>(values: impl Iterator<Item = &'a (f64, usize)>, apart: usiz
             return (value - start).abs();
         }
     }
-    // With too few values, the neighbourhood contains all of them.
+    // If there are too few values, the neighbourhood contains all of them.
     first.map_or(0.0, |start| (last - start).abs())
 }
 

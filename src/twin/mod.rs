@@ -7,7 +7,7 @@
 //! | `envelope`, `marginal` | whether a point is close to the training data: jointly, and signal by signal |
 //! | `carry` | replacement of missing states by predictions |
 //! | `linear` | test whether a twin is linear |
-//! | `artefact`, `provenance` | the file of a twin, and the data and configuration that it was made from |
+//! | `artefact`, `provenance` | the file of a twin, and the data and configuration to which the twin was fitted |
 
 mod artefact;
 mod carry;

@@ -1,4 +1,4 @@
-//! The provenance of a model.
+//! The provenance of a model: data, configuration and program version.
 
 use std::ops::Range;
 
@@ -8,26 +8,26 @@ use crate::config::{SignalSpec, TwinSpec};
 use crate::error::{Error, Result};
 use crate::log::SourceFile;
 
-/// The data, the configuration and the program version that a model was made from.
+/// The data and the configuration to which a model was fitted, and the version of the program that fitted it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// Version of this program.
+    /// Version of the program that fitted the model.
     pub crate_version: String,
-    /// [`config_hash`] of the `twin.toml` that the model was fitted with.
+    /// The [`config_hash`] of the `twin.toml` with which the model was fitted.
     pub config_hash: String,
     pub seed: u64,
     /// Files of the log, with their numbers of rows and their hashes.
     pub sources: Vec<SourceFile>,
-    /// Grid rows that the model was fitted on.
+    /// Rows of the time grid to which the model was fitted.
     pub training: Vec<Range<usize>>,
-    /// Grid rows of the hold-out.
+    /// Rows of the time grid in the hold-out.
     pub holdout: Vec<Range<usize>>,
     /// End of the training data, as an RFC 3339 time stamp in UTC.
     pub trained_until: String,
 }
 
 impl Provenance {
-    /// Provenance of a new model, with the version of this program.
+    /// The provenance of a new model, with the version of the running program.
     pub fn new(
         spec: &TwinSpec,
         sources: Vec<SourceFile>,
@@ -49,8 +49,8 @@ impl Provenance {
 
 /// Hexadecimal BLAKE3 hash of the part of `twin.toml` that a model depends on: the sample time, the signals with their
 /// columns, units and equations, the names and units of the parameters, and `[model]`. If the residual of an equation
-/// is learned, the values of the parameters are included. Limits, prices, KPIs and forecasts can change without a new
-/// fit.
+/// is learned, the values of the parameters are included. Limits, prices, KPIs and forecasts are not included, so they
+/// can change without a new fit.
 pub fn config_hash(spec: &TwinSpec) -> Result<String> {
     #[derive(Serialize)]
     struct HashedPart<'a> {
@@ -80,7 +80,7 @@ pub fn config_hash(spec: &TwinSpec) -> Result<String> {
     Ok(blake3::hash(&text).to_hex().to_string())
 }
 
-/// The signal without the settings that no model depends on, such as limits and the value of a constant.
+/// Returns the signal without the settings on which no model depends, such as limits and the value of a constant.
 fn hashed_signal(s: &SignalSpec) -> SignalSpec {
     let mut s = s.clone();
     (s.soft, s.hard, s.max_move, s.multiple, s.forecast) = (None, None, None, None, None);

@@ -1,18 +1,19 @@
-//! Parsing and printing of units: `W/(m2*K)` ↔ [(W, 1), (m, −2), (K, −1)].
+//! Parsing and printing of units, e.g. `W/(m2*K)` ↔ [(W, 1), (m, −2), (K, −1)].
 
 use super::table;
 
 /// A symbol and its exponent.
 pub(super) type Factor = (String, i32);
 
-/// Longest text, in bytes (guess).
+/// Maximum length of the text of a unit in bytes (not tuned).
 const MAX_LENGTH: usize = 120;
-/// Deepest nesting of parentheses (guess).
+/// Maximum nesting depth of parentheses (not tuned).
 const MAX_DEPTH: usize = 8;
-/// Largest exponent (guess).
+/// Largest exponent (not tuned).
 const MAX_EXPONENT: i32 = 12;
 
-/// The factors of a unit in the order of the text. Equal symbols are merged, and may cancel.
+/// Parses the factors of a unit, in the order in which they occur in the text. Equal symbols are merged, so they may
+/// cancel.
 pub(super) fn factors(text: &str) -> Result<Vec<Factor>, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -27,7 +28,7 @@ pub(super) fn factors(text: &str) -> Result<Vec<Factor>, String> {
     if !parser.rest.is_empty() {
         return Err(parser.unexpected());
     }
-    merge(&out).ok_or_else(|| format!("an exponent of the unit `{text}` is out of range"))
+    merge(&out).ok_or_else(|| format!("an exponent in the unit `{text}` is out of range"))
 }
 
 /// Merges equal symbols; `None` if an exponent is out of range.
@@ -43,7 +44,7 @@ pub(super) fn merge(factors: &[Factor]) -> Option<Vec<Factor>> {
     out.iter().all(|f| f.1.abs() <= MAX_EXPONENT).then_some(out)
 }
 
-/// The text of factors, like `W*h/(m^2*K)`; `1` if there are none.
+/// The text of a product of factors, like `W*h/(m^2*K)`; `1` if there are no factors.
 pub(super) fn text(factors: &[Factor]) -> String {
     let side = |sign: i32| -> Vec<String> {
         let chosen = factors.iter().filter(|f| f.1.signum() == sign);
@@ -66,7 +67,7 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn product(&mut self, sign: i32, depth: usize, out: &mut Vec<Factor>) -> Result<(), String> {
         if depth > MAX_DEPTH {
-            return Err(format!("the unit `{}` nests too deeply", self.text));
+            return Err(format!("the parentheses in the unit `{}` are nested too deeply", self.text));
         }
         self.term(sign, depth, out)?;
         loop {
@@ -98,7 +99,7 @@ impl Parser<'_> {
             self.rest = self
                 .rest
                 .strip_prefix(')')
-                .ok_or_else(|| format!("a parenthesis of the unit `{}` is not closed", self.text))?;
+                .ok_or_else(|| format!("a parenthesis in the unit `{}` is not closed", self.text))?;
         } else if self.rest.starts_with('1') && !self.rest[1..].starts_with(|c: char| is_symbol(c) || c == '.') {
             self.rest = &self.rest[1..];
         } else {
@@ -118,13 +119,13 @@ impl Parser<'_> {
         if whole.is_empty() || whole.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(self.unexpected());
         }
-        // the digit is part of the symbol in `inH2O`, but an exponent in `m3`
+        // a digit is part of the symbol in `inH2O`, but an exponent in `m3`
         let bare =
             if table::find(whole).is_some() { whole } else { whole.trim_end_matches(|c: char| c.is_ascii_digit()) };
         if table::find(bare).is_none() {
             let help = match table::nearest(bare) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "examples of units are degC, kW, kWh, m3/h, bar, EUR/MWh, item, %, 1".to_owned(),
+                None => "examples of units are degC, kW, kWh, m3/h, bar, EUR/MWh, item, % and 1".to_owned(),
             };
             return Err(format!("`{bare}` is not a known unit; {help}"));
         }
@@ -133,7 +134,8 @@ impl Parser<'_> {
         Ok(bare)
     }
 
-    /// Parses an exponent: `^2`, `^-1`, `^(-1)`, `2`, `-1` or `²`. The default is 1.
+    /// Parses an exponent, which is written as `^2`, `^-1`, `^(-1)`, `2`, `-1` or `²`. If no exponent is given, the
+    /// result is 1.
     fn exponent(&mut self) -> Result<i32, String> {
         const RAISED: [(char, i32); 6] = [('¹', 1), ('²', 2), ('³', 3), ('⁴', 4), ('⁵', 5), ('⁶', 6)];
         let mut chars = self.rest.chars();
@@ -155,18 +157,18 @@ impl Parser<'_> {
         let n = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
         if n == 0 {
             return if caret {
-                Err(format!("an exponent of the unit `{}` is not a whole number", self.text))
+                Err(format!("an exponent in the unit `{}` is not a whole number", self.text))
             } else {
                 Ok(1)
             };
         }
         let e = digits[..n].parse::<i32>().ok().filter(|e| *e <= MAX_EXPONENT);
-        let e = e.ok_or_else(|| format!("an exponent of the unit `{}` is out of range", self.text))?;
+        let e = e.ok_or_else(|| format!("an exponent in the unit `{}` is out of range", self.text))?;
         rest = &digits[n..];
         if paren {
             rest = rest
                 .strip_prefix(')')
-                .ok_or_else(|| format!("a parenthesis of the unit `{}` is not closed", self.text))?;
+                .ok_or_else(|| format!("a parenthesis in the unit `{}` is not closed", self.text))?;
         }
         self.rest = rest;
         Ok(if minus { -e } else { e })
@@ -175,7 +177,7 @@ impl Parser<'_> {
     fn unexpected(&self) -> String {
         match self.rest.chars().next() {
             Some(c) => format!(
-                "`{c}` is not expected in the unit `{}`; write units like `m3/h`, `EUR/MWh`, `W/(m2*K)`",
+                "`{c}` is not expected in the unit `{}`; write a unit like `m3/h`, `EUR/MWh` or `W/(m2*K)`",
                 self.text
             ),
             None => format!("the unit `{}` is incomplete", self.text),

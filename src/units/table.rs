@@ -1,11 +1,11 @@
-//! The known unit symbols, and their values in SI.
+//! The known unit symbols, with their conversions to SI.
 
 use crate::error;
 
-/// Exponents of the base dimensions: kg, m, s, K, A, mol, money, item (a countable unit of goods).
+/// Exponents of the base dimensions: kg, m, s, K, A, mol, money and item (a countable unit of goods).
 pub type Dimension = [i8; 8];
 
-/// The definition of a symbol: `si = value * scale + offset`.
+/// The definition of a symbol. A value is converted to SI by `si = value * scale + offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Symbol {
     pub dimension: Dimension,
@@ -13,8 +13,8 @@ pub(super) struct Symbol {
     pub offset: f64,
 }
 
-/// The SI prefixes that a symbol accepts. Few symbols accept all prefixes, because `mt` (milli-tonne) or `ks` are
-/// probably typing errors.
+/// The SI prefixes that a symbol accepts. Few symbols accept all prefixes, because texts such as `mt` (milli-tonne) and
+/// `ks` are probably typing errors.
 #[derive(Clone, Copy, PartialEq)]
 enum Prefixes {
     None,
@@ -52,11 +52,11 @@ const AMOUNT: Dimension = [0, 0, 0, 0, 0, 1, 0, 0];
 pub(super) const MONEY: Dimension = [0, 0, 0, 0, 0, 0, 1, 0];
 const ITEM: Dimension = [0, 0, 0, 0, 0, 0, 0, 1];
 
-/// Zero of the Celsius scale and of the Fahrenheit scale (459.67 · 5/9), in K.
+/// Zero of the Celsius scale, and zero of the Fahrenheit scale (459.67 · 5/9), in K.
 const ZERO_C: f64 = 273.15;
 const ZERO_F: f64 = 459.67 / 1.8;
 
-/// Symbol, dimension, scale, offset, prefixes.
+/// Symbol, dimension, scale, offset and accepted prefixes.
 #[rustfmt::skip]
 const SYMBOLS: &[(&str, Dimension, f64, f64, Prefixes)] = &[
     ("%", ONE, 0.01, 0.0, Bare), ("‰", ONE, 1e-3, 0.0, Bare), ("ppm", ONE, 1e-6, 0.0, Bare), ("ppb", ONE, 1e-9, 0.0, Bare),
@@ -88,10 +88,10 @@ const SYMBOLS: &[(&str, Dimension, f64, f64, Prefixes)] = &[
     ("pcs", ITEM, 1.0, 0.0, Bare), ("pc", ITEM, 1.0, 0.0, Bare),
 ];
 
-/// Currencies for suggestions; any three capital letters are accepted as a currency.
+/// Currencies that are suggested for misspelt units. Any three capital letters are accepted as a currency.
 const CURRENCIES: [&str; 5] = ["EUR", "USD", "GBP", "CHF", "JPY"];
 
-/// Common wrong spellings and the right ones.
+/// Common wrong spellings, each with the correct one.
 const CORRECTIONS: &[(&str, &str)] = &[
     ("c", "degC"),
     ("celsius", "degC"),
@@ -132,7 +132,7 @@ const CORRECTIONS: &[(&str, &str)] = &[
     ("lpm", "l/min"),
 ];
 
-/// The definition of a symbol, which may have a prefix.
+/// Finds the definition of a symbol, which may have a prefix.
 pub(super) fn find(symbol: &str) -> Option<Symbol> {
     plain(symbol).or_else(|| currency(symbol).map(|(_, scale)| Symbol { dimension: MONEY, scale, offset: 0.0 }))
 }
@@ -152,8 +152,8 @@ fn plain(symbol: &str) -> Option<Symbol> {
     with(&BIG, &[Big, All]).or_else(|| with(&SMALL, &[Small, All])).or_else(|| with(&MID, &[All]))
 }
 
-/// Code and scale of a currency: three capital letters that are not a misspelt unit (`KWH`), also in thousands (`kEUR`) or
-/// millions (`MEUR`).
+/// Code and scale of a currency. A currency consists of three capital letters that are not a misspelt unit (`KWH`),
+/// with an optional prefix for thousands (`kEUR`) or millions (`MEUR`).
 pub(super) fn currency(symbol: &str) -> Option<(&str, f64)> {
     let is_code = |s: &str| s.len() == 3 && s.bytes().all(|b| b.is_ascii_uppercase());
     let (code, scale) = match symbol.strip_prefix('k') {
@@ -166,7 +166,7 @@ pub(super) fn currency(symbol: &str) -> Option<(&str, f64)> {
     (is_code(code) && plain(code).is_none() && same_but_for_case(code).is_none()).then_some((code, scale))
 }
 
-/// All symbols except currencies, the more common ones first.
+/// All symbols except currencies, starting with the most common.
 fn suggestions() -> impl Iterator<Item = String> {
     let prefixed = |prefixes: &'static [(&'static str, f64)], allowed: &'static [Prefixes]| {
         SYMBOLS
@@ -187,7 +187,7 @@ pub(super) fn nearest(symbol: &str) -> Option<String> {
     if let Some((_, meant)) = CORRECTIONS.iter().find(|m| m.0 == lower) {
         return Some((*meant).to_owned());
     }
-    // one or two letters are close to too many symbols, so only wrong case is corrected
+    // a text of one or two letters is similar to too many symbols, so only its case is corrected
     let by_case = suggestions().chain(CURRENCIES.map(str::to_owned)).find(|k| k.eq_ignore_ascii_case(symbol));
     if by_case.is_some() || symbol.chars().count() < 3 {
         return by_case;

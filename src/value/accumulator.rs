@@ -1,4 +1,4 @@
-//! Running sums of a KPI for all rows of a batch.
+//! Accumulation of a KPI over the steps of a run, for all rows of a batch.
 
 /// The running sums of one KPI for every row. [`super::Kpi::start`] creates an accumulator, [`super::Kpi::add`] adds a
 /// frame, and [`Accumulator::reset`] clears it for the next run.
@@ -7,13 +7,13 @@ pub struct Accumulator {
     pub(super) rows: usize,
     /// Frames added.
     pub(super) steps: usize,
-    /// Sum, count, numerator or last known value, depending on the KPI.
+    /// Sum, count, numerator or last known value, depending on the kind of KPI.
     pub(super) sum: Vec<f64>,
     /// Denominator of ratios.
     pub(super) denominator: Vec<f64>,
-    /// Known steps per row.
+    /// Number of steps with a known value, per row.
     pub(super) known: Vec<f64>,
-    /// Values of the expressions at the current step.
+    /// Values of the KPI's expressions at the current step.
     pub(super) x: Vec<f64>,
     pub(super) y: Vec<f64>,
     pub(super) peak: Option<Peak>,
@@ -47,7 +47,7 @@ impl Accumulator {
         }
     }
 
-    /// Marks a gap before the next frame: windows restart, sums continue.
+    /// Marks a gap before the next frame. Sliding windows restart after a gap, but sums continue.
     pub fn split(&mut self) {
         if let Some(peak) = &mut self.peak {
             peak.split();
@@ -58,19 +58,19 @@ impl Accumulator {
         self.rows
     }
 
-    /// Share of (row, step) pairs with a missing (not finite) value; 0 before the first frame.
+    /// Share of (row, step) pairs whose value is missing (not finite); 0 before the first frame.
     pub fn missing(&self) -> f64 {
         let all = (self.rows * self.steps) as f64;
         if all == 0.0 { 0.0 } else { 1.0 - self.known.iter().sum::<f64>() / all }
     }
 
-    /// Known steps per row: `[rows]`.
+    /// Number of steps with a known value, per row: `[rows]`.
     pub fn known(&self) -> &[f64] {
         &self.known
     }
 }
 
-/// Adds f(x) to `sum` and one to `known` if x is finite.
+/// For each row, adds f(x) to `sum` and one to `known` if x is finite.
 #[inline]
 pub(super) fn tally(x: &[f64], sum: &mut [f64], known: &mut [f64], f: impl Fn(f64) -> f64) {
     for ((x, sum), known) in x.iter().zip(sum).zip(known) {
@@ -80,7 +80,7 @@ pub(super) fn tally(x: &[f64], sum: &mut [f64], known: &mut [f64], f: impl Fn(f6
     }
 }
 
-/// Adds x and y to their sums if both are finite.
+/// For each row, adds x to `sum` and y to `denominator` if both are finite.
 #[inline]
 pub(super) fn tally_pair(x: &[f64], y: &[f64], sum: &mut [f64], denominator: &mut [f64], known: &mut [f64]) {
     for ((((x, y), sum), denominator), known) in x.iter().zip(y).zip(sum).zip(denominator).zip(known) {
@@ -91,25 +91,25 @@ pub(super) fn tally_pair(x: &[f64], y: &[f64], sum: &mut [f64], denominator: &mu
     }
 }
 
-/// Largest mean over a sliding window of steps.
+/// Largest mean of a signal over a sliding window of steps.
 ///
-/// A window counts if it is complete and at least half of its values are known. If no window is complete, the mean of a
-/// shorter segment is used.
+/// A window is used if it is complete and at least half of its values are known. If no window is complete, the mean of
+/// a shorter segment is used.
 #[derive(Debug, Clone)]
 pub(super) struct Peak {
     window: usize,
     rows: usize,
     /// `[window][rows]`; missing values are NaN.
     ring: Vec<f64>,
-    /// Slot of the next frame.
+    /// Index in the ring at which the next frame is stored.
     head: usize,
-    /// Frames since the last split.
+    /// Number of frames since the last call of `split`.
     run: usize,
     sum: Vec<f64>,
     count: Vec<f64>,
-    /// Largest mean of complete windows; −∞ before the first.
+    /// Largest mean of the complete windows; −∞ before the first complete window.
     best: Vec<f64>,
-    /// Largest mean of segments that are shorter than the window.
+    /// Largest mean of the segments that are shorter than the window.
     short: Vec<f64>,
 }
 
@@ -188,7 +188,7 @@ impl Peak {
         }
     }
 
-    /// Recomputes the sums from the ring, so that rounding errors do not accumulate over a year.
+    /// Recomputes the running sums from the ring, so that rounding errors do not accumulate over a year.
     fn resum(&mut self) {
         self.sum.fill(0.0);
         for slot in self.ring.chunks_exact(self.rows.max(1)) {

@@ -1,4 +1,4 @@
-//! Sums over the year: each scenario represents a number of days.
+//! KPIs over a year, in which each scenario represents a number of days.
 
 use super::kpi::{Aggregation, Figures};
 use crate::stats::sorted_finite;
@@ -22,13 +22,14 @@ impl WeightedScenario<'_> {
 
 /// One KPI over the year, per particle: `[particles]`.
 ///
-/// Totals are summed, and each scenario counts as often as it occurs in the year. Means and shares are weighted by days.
-/// Ratios divide the sum of the numerators by the sum of the denominators; if these are unknown, the ratios are weighted
-/// by days. Peaks are the maximum over the scenarios.
+/// Totals are summed, and each scenario counts as often as it occurs in the year. Means and shares are weighted by
+/// days. A ratio is the sum of the numerators divided by the sum of the denominators; if these sums are unknown, ratios
+/// are averaged with days as weights. A peak is the maximum over the scenarios.
 ///
-/// Particle `p` of the year is particle `p` of every scenario. It has the same ensemble member throughout, so the model
-/// error adds up over the year and does not cancel. Scenarios with fewer particles repeat them. A scenario of zero days
-/// is ignored. A particle that lacks a value in one scenario has no value in the year.
+/// Particle `p` of the year combines particle `p` of every scenario. These particles share an ensemble member, so the
+/// model error adds up over the year and does not cancel. If a scenario has fewer particles, its particles are
+/// repeated. A scenario that represents zero days is ignored. If a particle lacks a value in one scenario, its value
+/// over the year is NaN.
 pub fn annualise(aggregation: Aggregation, scenarios: &[WeightedScenario]) -> Vec<f64> {
     let scenarios: Vec<&WeightedScenario> =
         scenarios.iter().filter(|s| s.days > 0.0 && !s.figures.values.is_empty()).collect();

@@ -6,9 +6,9 @@ use super::json::number_or_nan;
 
 use crate::stats::{self, quantile_type_6, sorted_finite};
 
-/// Median and 80 % interval over particles.
+/// Mean, median and 80 % interval over particles.
 ///
-/// All four are NaN if no particle has a value; JSON has `null` for NaN.
+/// All four fields are NaN if no particle has a value. In JSON, NaN is `null`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     #[serde(deserialize_with = "number_or_nan")]
@@ -23,8 +23,8 @@ pub struct Estimate {
 
 /// A paired difference under common random numbers.
 ///
-/// The interval predicts the difference in one future. It is not a confidence interval of the mean: with more particles
-/// its ends become more precise, but it does not shrink to zero.
+/// The interval is a prediction interval for the difference in a single simulated future, not a confidence interval of
+/// the mean. With more particles its ends become more precise, but its width does not shrink to zero.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     #[serde(deserialize_with = "number_or_nan")]
@@ -34,15 +34,15 @@ pub struct Difference {
     pub low: f64,
     #[serde(deserialize_with = "number_or_nan")]
     pub high: f64,
-    /// False if the interval contains zero.
+    /// Whether the difference is measurable: false if the interval contains zero.
     pub measurable: bool,
 }
 
 impl Estimate {
     /// Summary of `values`, `[particles]`; values that are not finite are left out.
     ///
-    /// Quantiles are at rank p·(n + 1) (type 6 of Hyndman & Fan 1996). Other rules give intervals that are too narrow for
-    /// small samples.
+    /// Quantiles are at rank p·(n + 1) (type 6 of Hyndman & Fan 1996). Other quantile rules give intervals that are too
+    /// narrow for small samples.
     pub fn over(values: &[f64]) -> Self {
         let sorted = sorted_finite(values);
         Self {
@@ -53,7 +53,7 @@ impl Estimate {
         }
     }
 
-    /// The estimate multiplied by `share`, 0 to 1.
+    /// The estimate multiplied by `share`, which is between 0 and 1.
     #[must_use]
     pub fn scaled(self, share: f64) -> Self {
         Self { p10: share * self.p10, p50: share * self.p50, p90: share * self.p90, mean: share * self.mean }
@@ -61,7 +61,7 @@ impl Estimate {
 }
 
 impl Difference {
-    /// The difference multiplied by `share`, 0 to 1.
+    /// The difference multiplied by `share`, which is between 0 and 1.
     #[must_use]
     pub fn scaled(self, share: f64) -> Self {
         Self { mean: share * self.mean, low: share * self.low, high: share * self.high, ..self }
@@ -70,10 +70,11 @@ impl Difference {
     /// `case − baseline`, particle by particle: the same particle index means the same noise and the same ensemble
     /// member. A particle is left out if either value is missing.
     ///
-    /// The 90 % interval predicts one more draw of the difference. With 19 particles or more, its ends are the order
-    /// statistics at ranks 0.05·(n + 1) and 0.95·(n + 1), which cover 90 % for any distribution. With fewer particles
-    /// there are no such order statistics, and it is the t interval mean ± t₀.₉₅(n − 1)·s·√(1 + 1/n). One particle has
-    /// no interval and is never measurable. A difference below 1e-9 of the compared values counts as rounding.
+    /// The 90 % interval is a prediction interval for one further draw of the difference. With 19 particles or more,
+    /// its ends are the order statistics at ranks 0.05·(n + 1) and 0.95·(n + 1), which cover 90 % for any distribution.
+    /// With fewer particles there are no such order statistics, so the interval is the t prediction interval, mean ±
+    /// t₀.₉₅(n − 1)·s·√(1 + 1/n). With one particle there is no interval, and the difference is not measurable. A
+    /// difference smaller than 1e-9 times the compared values counts as a rounding error.
     pub fn paired(case: &[f64], baseline: &[f64]) -> Self {
         Self::paired_among(case, baseline, usize::MAX)
     }
@@ -87,7 +88,7 @@ impl Difference {
         Self::among(&differences, scale, members)
     }
 
-    /// Summary of paired differences, `[particles]`. `scale` is the size of the compared values.
+    /// Summary of the paired `differences`, `[particles]`. `scale` is the magnitude of the compared values.
     pub fn over(differences: &[f64], scale: f64) -> Self {
         Self::among(differences, scale, usize::MAX)
     }

@@ -1,8 +1,8 @@
 //! Economics over the lifetime of an investment: NPV, payback, IRR, SIR, AIRR and ROI.
 //!
-//! Capital is spent now (year 0). The benefit and the running cost of a year are paid at the end of that year. A
-//! fractional last year counts in proportion and is paid at its own end. The definitions are those of Ruegg & Marshall,
-//! and of NIST Handbook 135 for SIR and AIRR.
+//! Capital is spent now (year 0). The benefit and the running cost of a year are paid at the end of that year. If the
+//! lifetime ends within a year, the flows of that last part are reduced in proportion and paid at the end of the
+//! lifetime. The definitions are those of Ruegg & Marshall, and of NIST Handbook 135 for SIR and AIRR.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub struct Investment {
     pub lifetime_years: f64,
     /// Yearly rise of the prices that determine the benefit.
     pub escalation: f64,
-    /// Share of the saving that remains after each year.
+    /// Share of the saving that persists from one year to the next.
     pub persistence: f64,
 }
 
@@ -29,19 +29,19 @@ pub struct Investment {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Economics {
     pub currency: String,
-    /// Benefit in the first year (decrease of the benefit KPIs over the year), P10/P50/P90.
+    /// Benefit in the first year: the decrease of the benefit KPIs over the year, as P10, P50 and P90.
     pub benefit_per_year: Estimate,
     pub capex: f64,
     pub opex_per_year: f64,
     pub discount_rate: f64,
     pub lifetime_years: f64,
     pub npv: Estimate,
-    /// Years; `None` if the investment never pays back.
+    /// Payback time in years; `None` if the investment never pays for itself.
     pub payback: Option<f64>,
     pub discounted_payback: Option<f64>,
-    /// `None` if there is no IRR or if it is not unique.
+    /// Internal rate of return; `None` if there is none or if it is not uniquely determined.
     pub irr: Option<f64>,
-    /// The reason that there is no IRR.
+    /// The reason why there is no IRR.
     pub irr_note: Option<String>,
     pub roi: Option<f64>,
     /// The assumptions in words: price base, basis, escalation, persistence.
@@ -51,8 +51,9 @@ pub struct Economics {
 impl Economics {
     /// `benefit`: benefit in the first year per particle, `[particles]`, in the currency of `spec`.
     ///
-    /// Each particle keeps its benefit, and so its model error, over all years. Independent yearly errors would cancel
-    /// and make the result look too certain. Payback, IRR and ROI are those of the median benefit.
+    /// Each particle keeps its benefit, and therefore its model error, over all years. If the errors of different years
+    /// were independent, they would cancel, and the result would look too certain. Payback, IRR and ROI are computed
+    /// from the median benefit.
     pub fn new(spec: &EconomicsSpec, capex: f64, opex_per_year: f64, benefit: &[f64]) -> Self {
         let investment = Investment {
             capex,
@@ -70,7 +71,7 @@ impl Economics {
             Err(reason) => (
                 None,
                 Some(match investment.airr(benefit_per_year.p50) {
-                    Some(airr) => format!("{reason}; adjusted rate of return (AIRR) {:.1} % a year", 100.0 * airr),
+                    Some(r) => format!("{reason}; the adjusted rate of return (AIRR) is {:.1} % a year", 100.0 * r),
                     None => reason,
                 }),
             ),
@@ -103,13 +104,16 @@ fn assumptions(spec: &EconomicsSpec, investment: &Investment) -> Vec<String> {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
     vec![
-        format!("prices of {}, {basis}", spec.price_base.value),
-        format!("discount rate {} % a year, cash flows at the end of each year", percent(investment.discount_rate)),
-        format!("lifetime {} years, no residual value", short_number(investment.lifetime_years)),
-        format!("prices of the benefit rise by {} % a year", percent(investment.escalation)),
-        format!("{} % of the saving remains after each year", percent(investment.persistence)),
-        "each simulated future keeps its model error over all years".to_owned(),
-        "payback, IRR and ROI for the median benefit, after running cost".to_owned(),
+        format!("prices are those of {}, {basis}", spec.price_base.value),
+        format!(
+            "the discount rate is {} % a year, with cash flows at the end of each year",
+            percent(investment.discount_rate)
+        ),
+        format!("the lifetime is {} years, with no residual value", short_number(investment.lifetime_years)),
+        format!("the prices that determine the benefit rise by {} % a year", percent(investment.escalation)),
+        format!("{} % of the saving persists from one year to the next", percent(investment.persistence)),
+        "each simulated future has the same model error in all years".to_owned(),
+        "payback, IRR and ROI are computed from the median benefit minus the running cost".to_owned(),
     ]
 }
 
@@ -118,7 +122,7 @@ fn short_number(v: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A cash flow; `year` counts from now.
+/// A cash flow, `year` years from now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Flow {
     pub year: f64,
@@ -126,12 +130,13 @@ pub struct Flow {
 }
 
 impl Investment {
-    /// The capital, then one net flow per year; the last one covers the remaining fraction of a year.
+    /// The cash flows: the capital, followed by one net flow per year. The last flow covers the remaining fraction of a
+    /// year.
     pub fn flows(&self, benefit: f64) -> Vec<Flow> {
         let mut flows = vec![Flow { year: 0.0, amount: -self.capex }];
         let mut year = 0.0;
         let mut growth = 1.0;
-        // A remainder below a thousandth of a year is a rounding error of the lifetime.
+        // A remainder of less than a thousandth of a year is a rounding error in the lifetime.
         while self.lifetime_years - year > 1e-3 {
             let share = (self.lifetime_years - year).min(1.0);
             year += share;
@@ -151,8 +156,8 @@ impl Investment {
         (self.capex > 0.0).then(|| (self.npv(benefit) + self.capex) / self.capex)
     }
 
-    /// Adjusted internal rate of return: yearly net flows are reinvested at the discount rate. `None` without capital,
-    /// lifetime or saving.
+    /// Adjusted internal rate of return: yearly net flows are reinvested at the discount rate. `None` if there is no
+    /// capital, no lifetime or no saving.
     pub fn airr(&self, benefit: f64) -> Option<f64> {
         let sir = self.sir(benefit)?;
         (sir > 0.0 && self.lifetime_years > 0.0)
@@ -174,8 +179,8 @@ pub fn npv(flows: &[Flow], rate: f64) -> f64 {
 /// Years until the sum of the flows, discounted at `rate` (0: simple payback), first reaches zero; `None` if it never
 /// does.
 ///
-/// Within a year the flow arrives evenly and is discounted continuously, so that constant yearly flows give the annuity
-/// formula −ln(1 − r·C/A)/ln(1 + r).
+/// Within a year, the flow is spread evenly and discounted continuously. Constant yearly flows A and a capital C
+/// therefore give the annuity formula −ln(1 − r·C/A)/ln(1 + r).
 pub fn payback(flows: &[Flow], rate: f64) -> Option<f64> {
     let growth = (1.0 + rate).ln();
     let mut sum = 0.0;
@@ -198,19 +203,21 @@ pub fn payback(flows: &[Flow], rate: f64) -> Option<f64> {
     None
 }
 
-/// The rate at which the net present value of the flows is zero. It is unique only if the flows change their sign
-/// exactly once (rule of signs of Descartes); otherwise the error gives the reason.
+/// The rate at which the net present value of the flows is zero. This rate is certain to be unique only if the flows
+/// change sign exactly once (Descartes' rule of signs). If there is no such rate, or if it may not be unique, the error
+/// gives the reason.
 pub fn irr(flows: &[Flow]) -> Result<f64, String> {
     let signs: Vec<bool> = flows.iter().filter(|f| f.amount != 0.0).map(|f| f.amount > 0.0).collect();
     match signs.windows(2).filter(|w| w[0] != w[1]).count() {
-        0 => return Err("no IRR: the cash flow never changes its sign".into()),
+        0 => return Err("no IRR: the cash flow never changes sign".into()),
         1 => {}
-        n => return Err(format!("IRR not unique: the cash flow changes its sign {n} times")),
+        n => return Err(format!("IRR not uniquely determined: the cash flow changes sign {n} times")),
     }
     if flows.iter().any(|f| !f.amount.is_finite()) {
         return Err("no IRR: the cash flow is not finite".into());
     }
-    // Bisection in g = ln(1 + rate), from −99.99 % to far above the rate of any real project.
+    // The root is found by bisection in g = ln(1 + rate), for rates from −99.99 % to far above that of any real
+    // project.
     let value = |g: f64| flows.iter().map(|f| f.amount * (-g * f.year).exp()).sum::<f64>();
     let (mut low, mut high) = (1e-4f64.ln(), 1e6f64.ln());
     let rising = value(low) < 0.0;

@@ -1,13 +1,13 @@
-//! Numbers in JSON, which has no NaN: `null` is read as NaN.
+//! Reads numbers from JSON. JSON has no NaN, so `null` is read as NaN.
 
 use serde::{Deserialize, Deserializer};
 
-/// A number; NaN if it is `null`.
+/// Reads a number, or NaN from `null`.
 pub fn number_or_nan<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(d)?.unwrap_or(f64::NAN))
 }
 
-/// Numbers; NaN for each `null`.
+/// Reads an array of numbers, with NaN for each `null`.
 pub fn numbers_or_nan<'de, D: Deserializer<'de>, const N: usize>(d: D) -> Result<[f64; N], D::Error>
 where
     [Option<f64>; N]: Deserialize<'de>,

@@ -1,4 +1,4 @@
-//! Compiled KPIs and their computation, which is the same in reports and planners.
+//! Compiled KPIs and their computation, which reports and planners share.
 
 use std::ops::Range;
 
@@ -14,9 +14,9 @@ use crate::units::Unit;
 /// How the values of a KPI over several periods are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aggregation {
-    /// Sum over time: integrals, sums, counts.
+    /// Sum over time, for integrals, sums and counts.
     Total,
-    /// Mean weighted by time: means, shares, final values.
+    /// Mean weighted by time, for means, shares and final values.
     Mean,
     /// Maximum.
     Largest,
@@ -44,7 +44,7 @@ pub enum KpiKind {
 }
 
 impl KpiKind {
-    /// Whether values lie between 0 and 1 and are shown as percentages.
+    /// Whether the values lie between 0 and 1 and are printed as percentages.
     pub fn is_share(self) -> bool {
         matches!(self, Self::ExceedanceShare | Self::FillRate | Self::ServiceLevel)
     }
@@ -58,14 +58,14 @@ pub struct Kpi {
     /// The formula in words, for the report.
     pub formula: String,
     pub(super) kind: Kind,
-    /// Converts accumulated values to `unit`.
+    /// Factor that converts accumulated values to `unit`.
     pub(super) factor: f64,
 }
 
 /// The definition of a KPI with column indices and compiled expressions.
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
-    /// Σ over steps, times the factor.
+    /// Sum of the expression over the steps, times the factor.
     Sum(Program),
     Mean(Program),
     Peak(Program, usize),
@@ -73,32 +73,33 @@ pub(super) enum Kind {
     ExceedanceShare(usize, Bounds),
     Ratio(Program, Program),
     FillRate(Program, Program),
-    /// Column, and the smallest change that counts as a move (a change must also exceed 1e-9 of the value).
+    /// Column of the control, and the smallest change that counts as a move. A move must also exceed 1e-9 times the
+    /// value of the control.
     Moves(usize, f64),
     Travel(usize),
     Final(Program),
     ServiceLevel(Program),
     DegreeHours(Program, f64),
-    /// Estimated cost of the steps after the last one.
+    /// Estimated cost of the steps after the end of the run.
     Terminal(Box<TerminalTerms>),
 }
 
-/// A KPI as a sum over the steps of a run.
+/// The form of a KPI that is a sum over the steps of a run.
 pub enum PerStep<'a> {
     /// Sum of the expression over the steps, times the factor.
     Expression(&'a Program, f64),
     /// Sum of the amounts by which a signal exceeds its limits, times the factor.
     Excess(usize, Bounds, f64),
-    /// The KPI is not a sum over steps.
+    /// A KPI that is not a sum over steps.
     Other,
 }
 
-/// The values of one KPI over a trajectory.
+/// The values of one KPI over a trajectory, with additional figures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
     /// `[particles]`, in the KPI's unit; NaN if there is no value.
     pub values: Vec<f64>,
-    /// Numerators and denominators of ratios, `[particles]` each.
+    /// Numerators and denominators if the KPI is a ratio, `[particles]` each.
     pub ratio: Option<(Vec<f64>, Vec<f64>)>,
     /// Share of the values (particles × steps) that were missing and were left out.
     pub missing: f64,
@@ -128,7 +129,7 @@ impl Kpi {
         }
     }
 
-    /// Largest lag that the KPI reads.
+    /// Largest lag at which the KPI reads a signal.
     pub fn depth(&self) -> usize {
         match &self.kind {
             Kind::Sum(p)
@@ -156,12 +157,12 @@ impl Kpi {
             Kind::Ratio(p, q) | Kind::FillRate(p, q) => of(&[p, q]),
             Kind::Moves(signal, _) | Kind::Travel(signal) => vec![*signal],
             Kind::Exceedance(signal, _) | Kind::ExceedanceShare(signal, _) => vec![*signal],
-            // The signals of the terminal cost must not shorten the horizon.
+            // The terminal cost reports no signals here, because its inputs must not shorten the horizon of a plan.
             Kind::Terminal(_) => Vec::new(),
         }
     }
 
-    /// The KPI over `steps` steps as a sum over steps.
+    /// The form of the KPI as a sum over the steps of a run of `steps` steps.
     pub fn per_step(&self, steps: usize) -> PerStep<'_> {
         match &self.kind {
             Kind::Sum(p) => PerStep::Expression(p, self.factor),
@@ -185,14 +186,15 @@ impl Kpi {
         }
     }
 
-    /// An empty accumulator for a batch of `rows`.
+    /// An empty accumulator for a batch of `rows` rows.
     pub fn start(&self, rows: usize) -> Accumulator {
         let two = matches!(self.kind, Kind::Ratio(..) | Kind::FillRate(..));
         let window = if let Kind::Peak(_, window) = self.kind { Some(window) } else { None };
         Accumulator::new(rows, two, window)
     }
 
-    /// Adds one completed frame with as many rows as `acc`. Missing values, which are not finite, are left out and counted.
+    /// Adds one completed frame with as many rows as `acc`. Values that are not finite count as missing: they are left
+    /// out and counted.
     pub fn add<F: Frame + ?Sized>(&self, acc: &mut Accumulator, frame: &F, registers: &mut Registers) {
         acc.steps += 1;
         let Accumulator { sum, denominator, known, x, y, peak, .. } = acc;
@@ -249,8 +251,8 @@ impl Kpi {
         }
     }
 
-    /// Writes the current value of each row, `[rows]`, in the KPI's unit. It is NaN if no value is known yet or if the
-    /// denominator of a ratio is zero. The fill rate is 1 if the demand is zero.
+    /// Writes the current value of each row, `[rows]`, in the KPI's unit. A value is NaN if nothing is known yet, or if
+    /// the denominator of a ratio is zero. A fill rate without demand is 1.
     pub fn value(&self, acc: &Accumulator, out: &mut [f64]) {
         match &self.kind {
             Kind::Peak(..) => {
@@ -301,7 +303,7 @@ fn keep_latest(x: &[f64], latest: &mut [f64], known: &mut [f64]) {
     }
 }
 
-/// Absolute moves of `signal` since the last step.
+/// Absolute change of `signal` since the previous step, per row.
 fn moves<F: Frame + ?Sized>(frame: &F, signal: usize, out: &mut [f64]) {
     let (now, last) = (frame.column(signal, 0), frame.column(signal, 1));
     for ((out, now), last) in out.iter_mut().zip(now).zip(last) {
@@ -311,7 +313,8 @@ fn moves<F: Frame + ?Sized>(frame: &F, signal: usize, out: &mut [f64]) {
 
 /// Values of `kpis` over `periods` of `trajectory`: `[kpis][particles]`.
 ///
-/// Lags can read rows before a period, back to the start of its segment. Windows of `peak` do not extend across periods.
+/// Lags can read rows before a period, back to the start of its segment. The windows of a `peak` KPI do not extend
+/// across periods.
 pub fn evaluate(kpis: &[Kpi], trajectory: &Trajectory, periods: &[Range<usize>]) -> Vec<Vec<f64>> {
     figures(kpis, trajectory, periods).into_iter().map(|f| f.values).collect()
 }

@@ -1,4 +1,4 @@
-//! The compilation of KPIs from their definitions in `twin.toml`.
+//! Compilation of KPIs from their definitions in `twin.toml`.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::resolve::{Faults, Names, Wanted};
 use crate::schema::{Bounds, Role, Schema};
 use crate::units::Unit;
 
-/// A fault of a KPI: the byte range of the expression or name in `twin.toml`, and the fault within it.
+/// A fault in a KPI: the byte range of the expression or name in `twin.toml`, and the fault within that range.
 pub type KpiFault = (Range<usize>, ExprFault);
 
 impl Kpi {
@@ -38,7 +38,7 @@ impl Kpi {
         kpi.map_err(|(span, f)| faults.add(f.code, &span, format!("KPI `{name}`: {}", f.message), f.help)).ok()
     }
 
-    /// Compiles `spec` against the names of `scope` (its `dt` is the sample time) and the limits in `schema`.
+    /// Compiles `spec` with the names in `scope`, whose `dt` is the sample time, and the limits in `schema`.
     pub fn compile(name: &str, spec: &KpiSpec, scope: &Scope, schema: &Schema) -> Result<Self, KpiFault> {
         let program = |text: &At<String>| Program::compile(text, scope).map_err(|fault| (text.span.clone(), fault));
         let in_preferred = |text: &At<String>| program(text).map(in_preferred_unit);
@@ -66,7 +66,7 @@ impl Kpi {
                 let unit = p.unit.clone();
                 let step = TimeSpan::from_ms((scope.dt * 1e3).round() as i64);
                 let steps = window.steps(step, 1);
-                let formula = format!("largest mean of `{}` over any {}", of.value, window.value);
+                let formula = format!("largest mean of `{}` over any period of {}", of.value, window.value);
                 (Kind::Peak(p, steps), unit, 1.0, formula)
             }
             KpiSpec::Exceedance(of) => {
@@ -84,7 +84,7 @@ impl Kpi {
                 let (p, q) = (program(above)?, program(below)?);
                 let (unit, factor) = quotient(&p.unit, &q.unit)
                     .map_err(|message| (below.span.clone(), fault("unit-mismatch", below, message, HELP)))?;
-                let formula = format!("integral of `{}` over integral of `{}`", above.value, below.value);
+                let formula = format!("integral of `{}` divided by the integral of `{}`", above.value, below.value);
                 (Kind::Ratio(p, q), unit, factor, formula)
             }
             KpiSpec::FillRate([served, demanded]) => {
@@ -101,12 +101,12 @@ impl Kpi {
                 let hard = schema.signals[i].hard;
                 let width = hard.high - hard.low;
                 let scale = if width.is_finite() { width } else { 0.0 };
-                (Kind::Moves(i, 1e-9 * scale), Unit::one(), 1.0, format!("number of moves of `{}`", of.value))
+                (Kind::Moves(i, 1e-9 * scale), Unit::one(), 1.0, format!("number of changes of `{}`", of.value))
             }
             KpiSpec::Travel(of) => {
                 let i = control(of, schema)?;
                 let unit = schema.signals[i].unit.difference();
-                (Kind::Travel(i), unit, 1.0, format!("sum of the absolute moves of `{}`", of.value))
+                (Kind::Travel(i), unit, 1.0, format!("sum of the absolute changes of `{}`", of.value))
             }
             KpiSpec::Final(of) => {
                 let p = in_preferred(of)?;
@@ -136,9 +136,9 @@ impl Kpi {
     }
 }
 
-const HELP: &str = "check the units of the signals in the expression; parameters can have units as well";
+const HELP: &str = "check the units of the signals and of the parameters in the expression";
 
-/// The program with its result in the preferred unit.
+/// The program with its result converted to the preferred unit.
 fn in_preferred_unit(program: Program) -> Program {
     let preferred = program.unit.preferred();
     if preferred == program.unit {
@@ -147,8 +147,9 @@ fn in_preferred_unit(program: Program) -> Program {
     program.clone().in_unit(&preferred).unwrap_or(program)
 }
 
-/// Unit of the integral over time of values in `unit`, and the factor that converts the sum over steps of `dt` seconds to
-/// it. For steps of a day or more, the integral is in days instead of hours, unless the quantity has a preferred unit.
+/// Unit of the time integral of values in `unit`, and the factor that converts a sum over steps of `dt` seconds to that
+/// unit. If a step is one day or longer, time is integrated in days instead of hours, unless the quantity has a
+/// preferred unit.
 fn integral(unit: &Unit, dt: f64) -> Result<(Unit, f64), String> {
     let mut shown = unit.integral()?;
     if dt >= 86_400.0
@@ -160,7 +161,7 @@ fn integral(unit: &Unit, dt: f64) -> Result<(Unit, f64), String> {
     Ok((shown, factor * dt))
 }
 
-/// Unit of a quotient of sums, and the factor that converts the quotient to it.
+/// Unit of a quotient of two sums, and the factor that converts the quotient to that unit.
 fn quotient(above: &Unit, below: &Unit) -> Result<(Unit, f64), String> {
     let unit = above.per(below)?;
     let shown = unit.preferred();
@@ -168,7 +169,8 @@ fn quotient(above: &Unit, below: &Unit) -> Result<(Unit, f64), String> {
     Ok((shown, factor))
 }
 
-/// The signal that a KPI names with its permitted roles, and the expressions of the KPI with their suffixes in messages.
+/// The parts of a KPI: the signal that it names, with the permitted roles, and its expressions, each with a suffix for
+/// messages.
 type Parts<'s> = (Option<(&'s At<String>, &'static [Role])>, Vec<(&'s At<String>, &'static str)>);
 
 fn parts(spec: &KpiSpec) -> Parts<'_> {
@@ -188,7 +190,7 @@ fn parts(spec: &KpiSpec) -> Parts<'_> {
     }
 }
 
-/// Whether `signal` is the name of a signal with one of `roles`. Adds a fault if it is not.
+/// Whether `signal` is the name of a signal that has one of the `roles`. If not, adds a fault.
 fn is_signal(faults: &mut Faults<'_>, names: &Names<'_>, kpi: &str, signal: &At<String>, roles: &[Role]) -> bool {
     if signal.chars().any(|c| "+-*/^()<> ".contains(c)) && !names.signals.contains_key(signal.as_str()) {
         let message = format!("KPI `{kpi}` needs the name of a signal here, not an expression");

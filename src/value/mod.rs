@@ -1,7 +1,7 @@
 //! The value of a run: KPIs, the objective, paired differences and economics.
 //!
-//! The measured log, every simulated case and the planner use the same code: a [`Kpi`] reads one frame at a time, so
-//! that the planner and the report compute a KPI in the same way.
+//! The measured log, all simulated cases and the planner share one implementation of KPIs: a [`Kpi`] reads one frame at
+//! a time, whether the frame is logged, simulated or planned.
 
 pub mod accumulator;
 pub mod annual;

@@ -1,4 +1,4 @@
-//! The objective, which compares cases and is minimised by MPC.
+//! The objective, which is compared between cases and minimised by MPC.
 
 use indexmap::IndexMap;
 
@@ -9,17 +9,17 @@ use crate::resolve::{Faults, Names, suggest};
 /// Σ price · KPI, in the currency of the prices. Lower is better.
 #[derive(Debug, Clone)]
 pub struct Objective {
-    /// (KPI, price per unit of it).
+    /// The KPIs, each with its price per unit.
     pub terms: Vec<(Kpi, f64)>,
 }
 
 impl Objective {
-    /// The objective with `prices` of `kpis`: (index of the KPI, price).
+    /// Builds the objective from `kpis` and `prices`, which are pairs (index of the KPI, price).
     pub fn new(kpis: &[Kpi], prices: impl IntoIterator<Item = (usize, f64)>) -> Self {
         Self { terms: prices.into_iter().map(|(kpi, price)| (kpis[kpi].clone(), price)).collect() }
     }
 
-    /// Largest lag that the terms read.
+    /// Largest lag at which a term reads a signal.
     pub fn depth(&self) -> usize {
         self.terms.iter().map(|(kpi, _)| kpi.depth()).max().unwrap_or(0)
     }
@@ -48,7 +48,7 @@ impl Objective {
     }
 }
 
-/// Resolves prices of KPIs to (index of the KPI in the twin, price); `None` if one has a fault.
+/// Resolves the prices of KPIs to pairs (index of the KPI in the twin, price); `None` if one of them has a fault.
 pub fn resolve_prices(
     faults: &mut Faults<'_>,
     names: &Names<'_>,
@@ -62,7 +62,7 @@ pub fn resolve_prices(
             let place = key_place(faults.text(), name, &price.span);
             let known = suggest(name, kpis.keys().map(String::as_str));
             let help = format!("{known}, or add it under `[kpi]` of the twin");
-            faults.add("unknown-kpi", &place, format!("there is no KPI `{name}` to price"), help);
+            faults.add("unknown-kpi", &place, format!("there is no KPI `{name}`"), help);
         }
         if !price.is_finite() {
             let message = format!("the price of `{name}` must be a finite number");
@@ -76,7 +76,7 @@ pub fn resolve_prices(
     resolved
 }
 
-/// Adds price × value to `out`. With a price of zero, a NaN value has no effect.
+/// Adds `price` times the values in `column` to `out`. If the price is zero, NaN values have no effect.
 fn add_priced(price: f64, column: &[f64], out: &mut [f64]) {
     if price != 0.0 {
         for (o, v) in out.iter_mut().zip(column) {

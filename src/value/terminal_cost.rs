@@ -5,40 +5,41 @@ use serde::{Deserialize, Serialize};
 use crate::schema::Schema;
 use crate::trajectory::Frame;
 
-/// Above this number of inputs, the features include squares but no products (guess).
+/// Maximum number of inputs for which products of two inputs are features (not tuned). With more inputs, the features
+/// include only squares.
 const MAX_PAIRED: usize = 16;
 
-/// The objective over the `steps` steps after a row, V(z) = w₀ + Σ wⱼ zⱼ + Σ wⱼₖ zⱼ zₖ, where z are the states, set-points,
-/// controls and disturbances of the row minus their means. It is a Monte Carlo estimate of the value function of the
-/// controller that is recorded in the log (Sutton & Barto 2018, chapter 5), fitted by ridge regression.
+/// An estimate of the objective over the `steps` steps after a row: V(z) = w₀ + Σ wⱼ zⱼ + Σ wⱼₖ zⱼ zₖ, where z are the
+/// states, set-points, controls and disturbances of the row minus their means. V is a Monte Carlo estimate of the value
+/// function of the logged controller (Sutton & Barto 2018, chapter 5), fitted by ridge regression.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TerminalCost {
-    /// Number of steps that it covers after a row.
+    /// Number of steps after a row that the estimated cost covers.
     pub steps: usize,
-    /// Share of the variance of the validation rows that it explains.
+    /// Share of the variance of the validation rows that the estimate explains.
     pub skill: f64,
-    /// Hash of the objective for which it was learned.
+    /// Hash of the objective whose cost is estimated.
     pub(super) objective: String,
     /// Names of the inputs.
     pub(super) signals: Vec<String>,
     /// Means of the inputs.
     pub(super) mean: Vec<f64>,
-    /// One function for the terms of the objective that add up over time, and one for those that are means. In a plan of
-    /// n steps, the latter is divided by n.
+    /// One function for the terms of the objective that are sums over time, and one for the terms that are means. For a
+    /// plan of n steps, the second function is divided by n.
     pub(super) parts: [Quadratic; 2],
 }
 
-/// A quadratic function of the inputs, limited to the values in the log.
+/// A quadratic function of the inputs, clamped to the range of the costs in the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Quadratic {
-    /// Weights of the features, see [`features`].
+    /// Weights of the features, in the order of [`features`].
     pub(super) weights: Vec<f64>,
-    /// Smallest and largest value in the log.
+    /// Smallest and largest cost in the log.
     pub(super) least: f64,
     pub(super) most: f64,
 }
 
-/// A [`TerminalCost`] for plans of one length, by columns of the schema.
+/// A [`TerminalCost`] for plans of one length, with columns of the schema as inputs.
 #[derive(Debug, Clone)]
 pub(super) struct TerminalTerms {
     columns: Vec<usize>,
@@ -47,7 +48,7 @@ pub(super) struct TerminalTerms {
 }
 
 impl TerminalCost {
-    /// The terms for plans of `horizon` steps, whose inputs are the given columns.
+    /// The terminal cost for plans of `horizon` steps, whose inputs are the given columns.
     pub(super) fn terms(&self, horizon: usize, columns: Vec<usize>) -> TerminalTerms {
         let [sum, mean] = &self.parts;
         let share = (horizon.max(1) as f64).recip();
@@ -60,7 +61,7 @@ impl TerminalCost {
         TerminalTerms { columns, mean: self.mean.clone(), function }
     }
 
-    /// The terms for plans of `horizon` steps; `None` if `schema` lacks a signal.
+    /// The terminal cost for plans of `horizon` steps; `None` if `schema` lacks one of the input signals.
     pub(super) fn compile(&self, horizon: usize, schema: &Schema) -> Option<TerminalTerms> {
         let columns: Option<Vec<usize>> = self.signals.iter().map(|s| schema.find(s)).collect();
         let fits = self.mean.len() == self.signals.len()
@@ -85,7 +86,7 @@ impl TerminalTerms {
                 }
             }
         });
-        // The limits prevent extrapolation by the quadratic function.
+        // Clamping prevents the quadratic function from extrapolating.
         out.iter_mut().for_each(|o| *o = if o.is_nan() { *o } else { o.clamp(*least, *most) });
     }
 }
@@ -111,7 +112,7 @@ pub(super) fn width(inputs: usize) -> usize {
     1 + inputs + if inputs > MAX_PAIRED { inputs } else { inputs * (inputs + 1) / 2 }
 }
 
-/// The value of a feature: the product of up to two inputs.
+/// The value of a feature, which is the product of up to two inputs.
 pub(super) fn product(z: &[f64], (j, k): (Option<usize>, Option<usize>)) -> f64 {
     j.map_or(1.0, |j| z[j]) * k.map_or(1.0, |k| z[k])
 }

@@ -1,4 +1,4 @@
-//! The fit of a terminal cost to the log.
+//! Fits a terminal cost to the log.
 
 use std::ops::Range;
 
@@ -12,18 +12,19 @@ use crate::schema::Role;
 use crate::stats::{mean_and_population_sd, mean_or_zero};
 use crate::trajectory::{Frame, Trajectory};
 
-/// Maximum number of rows for the fit. More rows are thinned evenly (guess).
+/// Maximum number of rows in the fit (not tuned). A longer log is thinned evenly.
 const ROWS: usize = 6000;
-/// Share of the rows that are used for validation, which are the newest ones (guess).
+/// Share of the rows, the newest ones, that are used for validation (not tuned).
 const VALIDATION_SHARE: f64 = 0.25;
-/// Minimum share of the variance of the validation rows that the terminal cost must explain (guess).
+/// Minimum share of the variance of the validation rows that the terminal cost must explain (not tuned).
 const MIN_SKILL: f64 = 0.5;
-/// Ridge penalty per row, for inputs that are scaled to unit variance (guess).
+/// Ridge penalty per row, for inputs that are scaled to unit variance (not tuned).
 const RIDGE: f64 = 1e-3;
-/// Minimum length of the validation rows in horizons (guess).
+/// Minimum time that the validation rows must cover, in horizons (not tuned).
 const MIN_HORIZONS: usize = 3;
 impl TerminalCost {
-    /// Fits the terminal cost over `steps` steps to `rows` of `log`, which has one particle and complete derived signals.
+    /// Fits a terminal cost that covers `steps` steps to the `rows` of `log`, which has one particle and complete
+    /// derived signals.
     ///
     /// `None` if the objective is not a sum over steps, if there are too few rows, or if the fit explains too little of the
     /// variance.
@@ -40,10 +41,11 @@ impl TerminalCost {
         let old = ((1.0 - VALIDATION_SHARE) * sampled.len() as f64) as usize;
         let hash = fingerprint(objective);
         let fit = |rows: &[(usize, [f64; 2])]| Self::fit_rows(log, &inputs, rows, (steps, &hash));
-        // The steps after the rows of the fit must not overlap with the validation rows.
+        // The steps whose costs were used in the fit must not overlap with the validation rows.
         let from = sampled.get(old)?.0 + steps;
         let new = &sampled[sampled.partition_point(|(t, _)| *t < from)..];
-        // Neighbouring rows are nearly equal, so the time that the rows cover counts, not their number.
+        // Neighbouring rows are nearly equal, so the condition is on the time that the rows cover and not on their
+        // number.
         if new.last()?.0 < from + MIN_HORIZONS * steps {
             return None;
         }
@@ -52,12 +54,13 @@ impl TerminalCost {
         (skill >= MIN_SKILL).then_some(Self { skill, ..full })
     }
 
-    /// Whether it was learned for `objective`, with the same prices.
+    /// Whether the terminal cost was learned for this `objective`, with the same prices.
     pub fn is_for(&self, objective: &Objective) -> bool {
         self.objective == fingerprint(objective)
     }
 
-    /// Ridge regression on `rows`, each with the sums of its costs. The skill is left at zero.
+    /// Fits both functions by ridge regression to `rows`, each with the sums of the costs after the row. The skill of
+    /// the result is zero.
     fn fit_rows(
         log: &Trajectory,
         inputs: &[usize],
@@ -71,7 +74,7 @@ impl TerminalCost {
         let value = |s: usize, t: usize| log.columns[s][t];
         let (mean, scale): (Vec<f64>, Vec<f64>) =
             inputs.iter().map(|&s| mean_and_population_sd(rows.iter().map(|r| value(s, r.0)))).unzip();
-        // The standard deviation of a constant input is only a rounding error.
+        // If an input is constant, its computed standard deviation is only a rounding error.
         let inverse = |k: usize| if scale[k] > 1e-9 * mean[k].abs() { scale[k].recip() } else { 0.0 };
         let mut design = DMatrix::zeros(n, width);
         let mut z = vec![0.0; inputs.len()];
@@ -95,7 +98,7 @@ impl TerminalCost {
         Some(Self { steps, skill: 0.0, objective: hash.to_owned(), signals, mean, parts })
     }
 
-    /// Coefficient of determination (R²) on `rows`.
+    /// Coefficient of determination (R²) of the estimate on `rows`.
     fn r_squared(&self, log: &Trajectory, inputs: &[usize], rows: &[(usize, [f64; 2])]) -> f64 {
         let terms = self.terms(self.steps, inputs.to_vec());
         let mut estimates = vec![0.0; rows.len()];
@@ -116,7 +119,8 @@ fn is_input(log: &Trajectory, signal: usize) -> bool {
         && finite.any(|v| Some(v) != first)
 }
 
-/// Cost of every row, separately for terms that add up over time and for means. `None` if a term is not a sum over steps.
+/// Cost of every row, separately for the terms that are sums over time and the terms that are means. `None` if a term
+/// cannot be written as a sum over steps.
 fn per_step(log: &Trajectory, objective: &Objective) -> Option<[Vec<f64>; 2]> {
     let mut costs = [vec![0.0; log.steps], vec![0.0; log.steps]];
     let mut registers = Registers::default();
@@ -145,7 +149,7 @@ fn per_step(log: &Trajectory, objective: &Objective) -> Option<[Vec<f64>; 2]> {
     Some(costs)
 }
 
-/// Rows of `rows` that are followed by `steps` rows of the same segment.
+/// The elements of `rows` that are followed by at least `steps` rows of the same segment.
 fn rows_with_successors<'a>(
     log: &'a Trajectory,
     rows: &'a Range<usize>,
@@ -159,7 +163,7 @@ fn cost_after(costs: &[Vec<f64>; 2], t: usize, steps: usize) -> [f64; 2] {
     costs.each_ref().map(|c| c[t + 1..=t + steps].iter().sum())
 }
 
-/// Hash of the formulas, parameters and prices.
+/// Hash of the formulas, parameters and prices of the objective.
 fn fingerprint(objective: &Objective) -> String {
     blake3::hash(format!("{objective:?}").as_bytes()).to_hex().to_string()
 }

@@ -1,10 +1,11 @@
-//! Which file imports which: a reader of `use` declarations and paths, without a parser of the whole language.
+//! Finds which files import which, from their `use` declarations and paths. This module does not parse the whole Rust
+//! language.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All `.rs` files below `dir`, in order.
+/// All `.rs` files below `dir`, sorted by path.
 pub fn sources(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];
@@ -22,7 +23,7 @@ pub fn sources(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The code of a file: no comments, no contents of strings, no test module.
+/// The code of a file without comments, string literals and the test module.
 pub fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     let mut out = String::with_capacity(text.len());
@@ -43,7 +44,7 @@ pub fn code(text: &str) -> String {
     out
 }
 
-/// Bytes of the string literal at the start of `text`, quotes included.
+/// Length in bytes of the string literal at the start of `text`, including its quotes.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     for (i, c) in text.char_indices().skip(1) {
@@ -58,14 +59,14 @@ fn string_length(text: &str) -> usize {
 
 type ModulePath = Vec<String>;
 
-/// A module of a crate, as far as its imports go.
+/// The imports of one module in a crate.
 struct Module {
     file: PathBuf,
-    /// Imported or re-exported name → full path.
+    /// Full path of each imported or re-exported name.
     names: BTreeMap<String, ModulePath>,
-    /// Modules whose public items are all imported.
+    /// Modules from which everything is imported (`use module::*`).
     globs: Vec<ModulePath>,
-    /// Full paths that the code uses; re-exports (`pub use`) are not among them.
+    /// Full paths that the code uses, without re-exports (`pub use`).
     used: Vec<ModulePath>,
 }
 
@@ -93,7 +94,8 @@ impl Crate {
         Self { modules }
     }
 
-    /// The file that defines what `path` names, re-exports resolved; `None` for paths outside this crate.
+    /// The file that defines the item at `path`, after re-exports are resolved. `None` if the item is defined in
+    /// another crate.
     fn definition(&self, path: &[String], depth: usize) -> Option<&Path> {
         let mut here: ModulePath = Vec::new();
         for (i, part) in path.iter().enumerate() {
@@ -116,7 +118,7 @@ impl Crate {
         self.modules.get(&here).map(|m| m.file.as_path())
     }
 
-    /// File → the files that it imports.
+    /// The files that each file imports.
     pub fn imports(&self) -> BTreeMap<&Path, BTreeSet<&Path>> {
         let mut all = BTreeMap::new();
         for module in self.modules.values() {
@@ -192,7 +194,7 @@ impl Module {
     }
 }
 
-/// Where the next `use` declaration of `text` begins.
+/// Position of the next `use` declaration in `text`.
 fn next_use(text: &str) -> Option<usize> {
     text.match_indices("use ").map(|(at, _)| at).find(|&at| {
         let before = text[..at].chars().next_back();
@@ -200,7 +202,8 @@ fn next_use(text: &str) -> Option<usize> {
     })
 }
 
-/// `a::{b, c::d as e}` as `[a, b]` and `[a, c, d]` with its alias `e`.
+/// Splits a `use` tree into its paths: `a::{b, c::d as e}` becomes `[a, b]` and `[a, c, d]`, the latter with its alias
+/// `e`.
 fn expand(tree: &str) -> Vec<(Vec<String>, Option<String>)> {
     let tree = tree.trim();
     let Some(open) = tree.find('{') else {
@@ -232,7 +235,7 @@ fn expand(tree: &str) -> Vec<(Vec<String>, Option<String>)> {
         .collect()
 }
 
-/// Paths with `::` in `text`.
+/// All paths in `text` that contain `::`.
 fn paths(text: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let word = |c: char| c.is_alphanumeric() || c == '_';
@@ -256,7 +259,8 @@ fn paths(text: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// The path from the root of the crate; `None` if it begins with another crate or a local name.
+/// The path relative to the root of the crate. `None` if the path begins with the name of another crate or with a local
+/// name.
 fn absolute(here: &[String], parts: &[String], children: &BTreeSet<&str>) -> Option<ModulePath> {
     let mut base = match parts[0].as_str() {
         "crate" => Vec::new(),

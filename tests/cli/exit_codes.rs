@@ -1,4 +1,4 @@
-//! The exit code of each kind of error.
+//! Tests of the exit code of each kind of error.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -58,7 +58,7 @@ fn bad_data_exits_with_65() {
         }
         room.run(&["run", "scenarios/room"]).expect(65).says(&["room.parquet"]);
     }
-    // damaged in the middle
+    // the log is damaged in the middle of the file
     let mut damaged = intact.clone();
     let half = damaged.len() / 2;
     damaged[100..half].iter_mut().for_each(|b| *b ^= 0x5a);
@@ -111,7 +111,7 @@ fn a_plant_in_use_exits_with_75_at_once() {
 }
 
 #[test]
-fn faults_of_the_configuration_exit_with_78() {
+fn faults_in_the_configuration_exit_with_78() {
     let room = Room::new();
     room.edit("data/room/twin.toml", "max_move", "max_mov");
     for args in [["check", "data/room"], ["fit", "data/room"], ["retrain", "data/room"], ["run", "scenarios/room"]] {
@@ -141,7 +141,7 @@ fn check_finds_scenarios_with_the_same_name() {
     let room = Room::new();
     room.write("scenarios/room/more/winter.toml", &room.text("scenarios/room/winter.toml"));
     room.run(&["check"]).expect(78).says(&["winter.toml", "has the same name", "rename"]);
-    // a file that is given twice counts once
+    // a file that is given twice is used only once
     std::fs::remove_dir_all(room.path("scenarios/room/more")).unwrap();
     room.run(&["check", "scenarios/room", "./scenarios/room"]).expect(0);
     let dry = room.run(&["run", "scenarios/room", "./scenarios/room/cold.toml", "--dry-run"]).expect(0);

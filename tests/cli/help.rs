@@ -1,6 +1,6 @@
-//! The help texts and the rendering of a fault, compared with files in `tests/cli/snapshots`.
+//! Compares the help texts and a rendered fault with the files in `tests/cli/snapshots`.
 //!
-//! After an intended change, write the files again with `SNAPSHOTS=overwrite cargo test --test cli help`.
+//! After an intended change, rewrite the files with `SNAPSHOTS=overwrite cargo test --test cli help`.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn snapshot(name: &str) -> Data {
 }
 
 fn twinopt(args: &[&str]) -> Command {
-    // help is wrapped at 100 columns if there is no terminal
+    // without a terminal, help is wrapped at 100 columns
     Command::new(env!("CARGO_BIN_EXE_twinopt")).args(args).env_remove("COLUMNS").stdin("")
 }
 
@@ -37,7 +37,7 @@ fn version_is_that_of_the_package() {
 }
 
 #[test]
-fn a_fault_is_rendered_with_place_line_and_help() {
+fn a_fault_is_rendered_with_its_position_source_line_and_help() {
     let room = Room::new();
     room.edit("data/room/twin.toml", "max_move", "max_mov");
     let command = twinopt(&["check", "data/room"]).current_dir(&room.root);

@@ -1,4 +1,4 @@
-//! Tests of the built binary, by topic.
+//! Tests of the built binary, with one module per topic.
 
 mod environment;
 mod exit_codes;
@@ -11,7 +11,7 @@ mod run;
 
 use room::Room;
 
-/// Name and exit code of the scenarios in results.json.
+/// Names and exit codes of the scenarios in `results.json`.
 fn codes(room: &Room) -> Vec<(String, u64)> {
     let results = room.json("reports/room/results.json");
     let all = results["scenarios"].as_array().unwrap().iter();
@@ -23,7 +23,7 @@ fn champion(room: &Room) -> String {
     list["champion"].as_str().unwrap_or("none").to_owned()
 }
 
-/// Damages a file.
+/// Damages a file by flipping one bit in its middle.
 fn flip(room: &Room, file: &str) {
     let mut bytes = room.read(file);
     let at = bytes.len() / 2;

@@ -1,4 +1,4 @@
-//! `retrain`, `models`, `status` and `schedule`.
+//! Tests of the commands `retrain`, `models`, `status` and `schedule`.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ fn retrain_keeps_the_champion_unless_the_challenger_is_significantly_better() {
     assert!(first.stdout.contains("first model"), "{}", first.stdout);
     let one = champion(&room);
     room.run(&["status", "--json"]).expect(0).document();
-    // runs use the model of the last retraining
+    // `run` uses the model of the last retraining
     let run = room.run(&["run", "scenarios/room"]).expect(0);
     assert!(!run.stderr.contains("fitting") && !run.stderr.contains("no model"), "{}", run.stderr);
     assert_eq!(room.json("reports/room/provenance.json")["model_version"], one.as_str());
@@ -27,7 +27,7 @@ fn retrain_keeps_the_champion_unless_the_challenger_is_significantly_better() {
     );
     assert_eq!(champion(&room), one);
 
-    // the heater becomes weaker, and two more months are logged
+    // the log becomes twice as long, and the heater is weaker in its second half
     write_log(&room.log_file(), &log(2 * ROWS, ROWS, 0.25));
     let retrained = room.run(&["retrain", "data/room"]).expect(0);
     assert!(retrained.stdout.contains("challenger promoted"), "{}", retrained.stdout);
@@ -45,7 +45,7 @@ fn retrain_keeps_the_champion_unless_the_challenger_is_significantly_better() {
     room.run(&["models", "data/room", "verify"]).expect(0);
     flip(&room, &format!("models/room/versions/{one}/model.bin"));
     room.run(&["models", "data/room", "verify"]).expect(65).says(&[one.as_str(), "rollback"]);
-    // verify also fails if the version of the champion is missing
+    // `verify` also fails if the champion's version is missing
     let versions = room.path("models/room/versions");
     std::fs::remove_dir_all(&versions).unwrap();
     std::fs::create_dir(&versions).unwrap();
@@ -61,7 +61,7 @@ fn a_champion_that_cannot_be_read_is_never_replaced_without_the_gate() {
     let retrain = || room.run(&["retrain", "data/room"]);
     let run = || room.run(&["run", "scenarios/room/cold.toml"]);
 
-    // a missing file may be restored, so the champion stays
+    // the champion is kept if a file of its version is missing, because the file may be restored
     let file = room.path(&format!("models/room/versions/{two}/model.bin"));
     let away = room.path("away.bin");
     std::fs::rename(&file, &away).unwrap();
@@ -71,14 +71,14 @@ fn a_champion_that_cannot_be_read_is_never_replaced_without_the_gate() {
     assert_eq!(champion(&room), two);
     std::fs::rename(&away, &file).unwrap();
 
-    // the previous champion replaces a damaged one, but a run does not promote it
+    // if the champion is damaged, `run` uses the previous champion but does not promote it
     flip(&room, &format!("models/room/versions/{two}/model.bin"));
     run().expect(0).says(&["damaged", &one, "is used instead", "data/room rollback"]);
     assert_eq!(room.json("reports/room/cold/provenance.json")["model_version"], one.as_str());
     retrain().expect(3).says(&["champion kept", "compared with the earlier champion", &one]);
     assert_eq!(champion(&room), two);
 
-    // all versions are damaged
+    // all versions of the model are damaged
     flip(&room, &format!("models/room/versions/{one}/model.bin"));
     for ended in [retrain(), run()] {
         ended.expect(65).says(&["damaged", "champion unchanged", "twinopt fit"]);
@@ -87,7 +87,7 @@ fn a_champion_that_cannot_be_read_is_never_replaced_without_the_gate() {
     room.run(&["fit", "data/room", "--quiet"]).expect(0);
     retrain().expect(3).says(&["champion kept"]);
 
-    // a champion for another twin.toml cannot be compared
+    // a champion that was fitted with another `twin.toml` is replaced, because it cannot be compared with the new model
     room.edit("data/room/twin.toml", "lags    = 2", "lags    = 3");
     let retrained = room.run(&["retrain", "data/room", "--json"]).expect(0).document();
     assert_eq!(retrained["status"]["gate"], "replaced", "{retrained:#}");
@@ -100,7 +100,7 @@ fn a_damaged_version_is_detected_skipped_and_replaced() {
     let one = champion(&room);
     room.run(&["fit", "data/room", "--seed", "5", "--quiet"]).expect(0);
     let two = champion(&room);
-    assert_ne!(one, two, "another seed gives another version");
+    assert_ne!(one, two, "a model that is fitted with another seed must have another version");
     flip(&room, &format!("models/room/versions/{two}/card.json"));
     room.run(&["models", "data/room", "show"]).expect(65).says(&["card.json", "damaged"]);
     let verify = room.run(&["models", "data/room", "verify", "--json"]).expect(65);
@@ -108,13 +108,13 @@ fn a_damaged_version_is_detected_skipped_and_replaced() {
     let clock = Instant::now();
     let ended = room.run(&["models", "data/room", "rollback"]).expect(0);
     assert!(clock.elapsed() < Duration::from_secs(1));
-    assert!(!ended.stderr.contains("fitted with other"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("fitted with signals"), "{}", ended.stderr);
     assert_eq!(champion(&room), one);
     room.run(&["models", "data/room", "rollback"]).expect(2);
 }
 
 #[test]
-fn status_becomes_stale() {
+fn status_reports_missing_stale_and_damaged_models() {
     let room = Room::new();
     room.run(&["status"]).expect(3).says(&["room", "retrain"]);
     room.run(&["retrain", "data/room", "--quiet"]).expect(0);
@@ -129,7 +129,7 @@ fn status_becomes_stale() {
 }
 
 #[test]
-fn schedules_use_absolute_paths() {
+fn printed_schedules_use_absolute_paths() {
     let room = Room::new();
     let root = room.root.canonicalize().unwrap().to_str().unwrap().to_owned();
     let at = ["schedule", "data/room", "--at", "02:30", "--run", "scenarios/room"];
@@ -154,7 +154,7 @@ fn schedules_use_absolute_paths() {
     }
     let cron = print("--cron");
     assert!(cron.starts_with(&format!("30 2 * * * cd '{root}' && {{ ")) && cron.lines().count() == 1, "{cron}");
-    // a shell can run the command of the crontab line
+    // a shell can run the command in the crontab line
     let ended = Ended::of(Command::new("sh").args(["-c", cron.splitn(6, ' ').nth(5).unwrap()]).current_dir("/"));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.is_empty(), "cron would send the output as mail: {ended:?}");

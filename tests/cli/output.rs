@@ -1,9 +1,9 @@
-//! What verbs print and write.
+//! Tests of the text that commands print and of the files that they write.
 
 use crate::room::Room;
 
 #[test]
-fn json_of_every_verb_is_one_document_with_a_version() {
+fn json_output_of_every_command_is_one_document_with_a_version() {
     let room = Room::new();
     let export = room.log_file();
     let runs: [(&[&str], i32); 17] = [
@@ -50,14 +50,14 @@ fn quiet_runs_print_nothing() {
         let ended = room.run(&[args, &["--quiet"]].concat()).expect(0);
         assert!(ended.stdout.is_empty() && ended.stderr.is_empty(), "{args:?}: {ended:?}");
     }
-    // errors are still printed
+    // errors are printed even with `--quiet`
     room.edit("scenarios/room/cold.toml", "2024-02-22", "2025-02-22");
     let ended = room.run(&["run", "scenarios/room", "--quiet"]).expect(65).says(&["cold"]);
     assert!(ended.stdout.is_empty());
 }
 
 #[test]
-fn read_only_verbs_write_nothing() {
+fn read_only_commands_write_nothing() {
     let room = Room::fitted();
     room.run(&["run", "scenarios/room", "--quiet"]).expect(0);
     let before = room.everything();

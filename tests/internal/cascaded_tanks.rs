@@ -1,4 +1,4 @@
-//! The cascaded-tanks benchmark (Schoukens et al. 2016): a model fitted to one record simulates another one.
+//! The cascaded-tanks benchmark (Schoukens et al. 2016): a model is fitted to one record and simulates another record.
 
 use super::table;
 
@@ -15,7 +15,8 @@ use twinopt::schema::{Role, Schema, Signal};
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::units::Unit;
 
-/// Settings in the syntax of `[model]` in twin.toml, tuned on parts of the fitted record.
+/// Model settings in the syntax of the `[model]` table in `twin.toml`. The settings were tuned on parts of the record
+/// that is used for the fit.
 const SETTINGS: &str = r"
 lags         = 8
 rollout_loss = 60
@@ -30,7 +31,7 @@ fn record(level: &[f64], pump: &[f64]) -> Trajectory {
     log
 }
 
-/// Root mean square error of one open-loop run over the whole record, starting from its first measured values.
+/// Root-mean-square error of one open-loop simulation of the whole record, which starts at the first measured values.
 fn free_run(map: &StepMap, log: &Trajectory) -> f64 {
     let start = map.depth() - 1;
     let mut window = Window::from_trajectory(log, start, 0, map.depth(), 1);
@@ -45,7 +46,7 @@ fn free_run(map: &StepMap, log: &Trajectory) -> f64 {
     (squares / (log.steps - start - 1) as f64).sqrt()
 }
 
-/// Prints the errors and the times (`--nocapture`).
+/// With `--nocapture`, this test prints the errors and the durations of the fits.
 #[test]
 fn a_model_fitted_by_simulation_error_predicts_the_other_record() {
     let root = std::env::var_os("TWINOPT_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
@@ -83,7 +84,7 @@ fn a_model_fitted_by_simulation_error_predicts_the_other_record() {
         let map = StepMap { schema: fitted.schema.clone(), equations: equations.clone(), layout, regressor };
         errors.push(free_run(&map, &other));
         println!(
-            "{name}, rollout_loss {rollout_loss}: {:.3} V on the fitted record, {:.3} V on the other, {:.1} s",
+            "{name}, rollout_loss {rollout_loss}: {:.3} V on the fitted record, {:.3} V on the other record, {:.1} s",
             free_run(&map, &fitted),
             errors[errors.len() - 1],
             clock.elapsed().as_secs_f64()

@@ -1,4 +1,4 @@
-//! Expressions: comparison with a naive evaluator, units, and faults.
+//! Tests of expressions: comparison with a naive evaluator, units, and faults.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -13,7 +13,7 @@ fn unit(text: &str) -> Unit {
     Unit::parse(text).unwrap()
 }
 
-/// A small plant: column and unit of every signal.
+/// Names and units of the signals of a small plant.
 const SIGNALS: [(&str, &str); 14] = [
     ("a", "1"),
     ("b", "1"),
@@ -48,7 +48,7 @@ fn scope() -> Scope {
     Scope { signals, parameters, dt: 600.0 }
 }
 
-/// A window in which row r of signal s has the value `values[s] + r`, and 100 less for each step of lag.
+/// A window in which the value of signal s in row r is `values[s] + r`, minus 100 for each step of lag.
 fn window(values: &[f64], rows: usize) -> Window {
     let mut w = Window::new(values.len(), 4, rows, Timestamp::UNIX_EPOCH, 600_000);
     for lag in 0..4 {
@@ -73,7 +73,7 @@ fn first(program: &Program) -> f64 {
     out[0]
 }
 
-/// Value of row 0, and unit.
+/// The value of an expression in row 0, and its unit.
 fn value(text: &str) -> (f64, String) {
     let p = compiled(text);
     (first(&p), p.unit.text)
@@ -85,14 +85,14 @@ fn value_in(text: &str, to: &str) -> Result<f64, String> {
 
 fn code(text: &str) -> &'static str {
     match Program::compile(text, &scope()) {
-        Ok(p) => panic!("{text} compiled, in {}", p.unit),
+        Ok(p) => panic!("{text} must not compile, but has the unit {}", p.unit),
         Err(f) => f.code,
     }
 }
 
 #[track_caller]
 fn near(got: f64, expected: f64) {
-    assert!((got - expected).abs() <= 1e-9 * expected.abs().max(1.0), "{got} is not {expected}");
+    assert!((got - expected).abs() <= 1e-9 * expected.abs().max(1.0), "{got} is not close to {expected}");
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn units_of_results_are_correct() {
     near(value_in("outdoor_f", "degC").unwrap(), 20.0);
     assert!(value_in("hvac", "kWh").is_err());
     assert!(value_in("a > 1", "degC").is_err());
-    // one hour at 1 MW and 90 EUR/MWh, integrated like a KPI
+    // the integral of 1 MW at 90 EUR/MWh over one hour is 90 EUR
     let rate = compiled("1000000[W] * 90[EUR/MWh]");
     let shown = rate.unit.integral().unwrap();
     assert_eq!(shown.text, "EUR");
@@ -182,7 +182,7 @@ fn units_of_results_are_correct() {
 }
 
 #[test]
-fn operations_that_depend_on_the_zero_of_a_temperature_scale_are_faults() {
+fn operations_that_depend_on_the_zero_point_of_a_temperature_scale_are_faults() {
     for (text, expected, u) in [
         ("return_temp - supply", 6.0, "K"),
         ("supply + approach", 22.0, "degC"),
@@ -214,7 +214,7 @@ fn operations_that_depend_on_the_zero_of_a_temperature_scale_are_faults() {
         near(got, expected);
         assert_eq!(shown, u, "{text}");
     }
-    // `t - 2` is a temperature or a difference, as the context requires
+    // `supply - 2` is a temperature or a difference, depending on the unit that the context requires
     near(value_in("supply - 2", "degC").unwrap(), 16.0);
     near(value_in("supply - 2", "K").unwrap(), 16.0);
     near(value_in("supply - 2", "degF").unwrap(), 60.8);
@@ -222,12 +222,12 @@ fn operations_that_depend_on_the_zero_of_a_temperature_scale_are_faults() {
     near(value_in("clip(supply - 2, 15, 30)", "degC").unwrap(), 16.0);
     assert!(value_in("return_temp - supply", "degC").is_err());
     near(value_in("return_temp - supply", "delta_degF").unwrap(), 10.8);
-    // an outdoor reset curve
+    // a set-point that depends on the outdoor temperature (outdoor reset)
     near(value_in("18 + 0.2 * (supply - 8)", "degC").unwrap(), 20.0);
     near(value_in("clip(20 - 0.5 * (supply - return_temp), 15, 25)", "degC").unwrap(), 23.0);
     near(value_in("68 + 0.5 * (outdoor_f - 60)", "degC").unwrap(), 20.0 + 4.0 / 1.8);
     near(value_in("supply", "K").unwrap(), 291.15);
-    // 273.15 is never subtracted implicitly, because K may be a difference
+    // a value in K is never converted to degC implicitly, because it may be a difference
     assert!(value_in("kelvin", "degC").is_err() && value_in("18 + approach", "degC").unwrap_err().contains("18[degC]"));
     near(value_in("18[degC] + approach", "degC").unwrap(), 22.0);
     for text in [
@@ -254,7 +254,7 @@ fn operations_that_depend_on_the_zero_of_a_temperature_scale_are_faults() {
 }
 
 #[test]
-fn faults_have_the_right_place_and_help() {
+fn faults_have_the_right_position_and_help() {
     for (text, code, at, help) in [
         ("it_power + pricee", "unknown-name", "pricee", "`price`"),
         ("hvac + sqroot(a)", "unknown-function", "sqroot", "`sqrt`"),
@@ -311,7 +311,7 @@ fn faults_have_the_right_place_and_help() {
         assert_eq!(code(&deep), "too-deep");
     }
     assert_eq!(code(&"a + ".repeat(9000)), "too-long");
-    // a long sum without nesting is allowed
+    // a long sum is allowed if it is not nested
     let long = "a + ".repeat(4000) + "a";
     near(value(&long).0, 8002.0);
     assert!(Expression::parse(&long).unwrap().same(&Expression::parse(&long).unwrap()));
@@ -327,7 +327,7 @@ fn a_program_lists_the_signals_and_lags_that_it_reads() {
     assert!(constant.reads.is_empty() && signal.reads == [(3, 0)]);
     assert_eq!((constant.operations(), first(&constant)), (0, 7.0));
     assert_eq!(signal.operations(), 0);
-    // (a + b) is shared and 2 * 3 is folded
+    // the common term (a + b) is computed only once, and 2 * 3 is a constant
     assert_eq!(compiled("(a + b) * (a + b) + 2 * 3").operations(), 3);
     let e = Expression::parse("lag(b, lead) + x.y_2 * dt + b").unwrap();
     let names: Vec<_> = e.names().into_iter().map(|n| n.0).collect();
@@ -363,7 +363,7 @@ fn results_of_missing_values_are_missing() {
     assert!(out.iter().all(|v| *v == 3.0));
 }
 
-/// An expression over the dimensionless signals a, b and c, for the naive evaluator.
+/// A random expression of the dimensionless signals a, b and c, which the naive evaluator can compute.
 #[derive(Debug, Clone)]
 enum Tree {
     Number(f64),
@@ -434,7 +434,8 @@ impl Tree {
         }
     }
 
-    /// The value of row `row`; `None` if rounding errors of the operands would change it (at a jump, or at zero).
+    /// The value of the expression in row `row`. `None` if the value is sensitive to rounding errors of the operands,
+    /// for example at a jump or at zero.
     fn naive(&self, w: &Window, row: usize) -> Option<f64> {
         let from_bool = |c: bool| f64::from(u8::from(c));
         let is_true = |c: f64| c != 0.0 && !c.is_nan();
@@ -470,7 +471,7 @@ impl Tree {
             Self::Two(f, a, b) => {
                 let (a, b) = (a.naive(w, row)?, b.naive(w, row)?);
                 match *f {
-                    // cancellation leaves only rounding errors
+                    // if the operands nearly cancel, the result contains only rounding errors
                     "+" if a + b != 0.0 && !distinct(a, -b) => return None,
                     "-" if a - b != 0.0 && !distinct(a, b) => return None,
                     "+" => a + b,
@@ -595,7 +596,7 @@ proptest! {
 }
 
 #[test]
-fn sum_covers_the_steps_before_the_present_one() {
+fn a_sum_covers_the_steps_before_the_current_one() {
     use jiff::Timestamp;
     use twinopt::trajectory::Window;
     let mut scope = Scope { dt: 86_400.0, ..Scope::default() };

@@ -1,4 +1,4 @@
-//! Tests that states in a gap of the training data are outside the support of the twin (SUP-1).
+//! Tests that states in a gap of the training data are outside the support of the twin (requirement SUP-1).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use twinopt::ops::plant::{self, Source};
 use twinopt::trajectory::{Trajectory, Window};
 use twinopt::twin::{Dynamics, Support, Twin};
 
-/// Maximum number of rows for which the support is evaluated.
+/// Largest number of rows for which the support is evaluated.
 const ROWS: usize = 1500;
 
 fn source(dir: &Path) -> Source {
     let (mut spec, _) = check::load_twin(dir).unwrap();
-    // The support does not depend on the model, so the test uses the fastest one.
+    // The support does not depend on the kind of model, so the test fits the fastest one.
     spec.value.model.choose = vec!["linear".to_owned().into()];
     plant::read(spec, cpu(), &|_| ()).unwrap()
 }
 
-/// Shares of the rows inside, at the edge of and outside the support.
+/// Shares of the rows that are inside, at the edge of, and outside the support.
 fn shares(twin: &Twin, log: &Trajectory, rows: &[usize]) -> [f64; 3] {
     let rows: Vec<usize> = rows.iter().copied().step_by(rows.len().div_ceil(ROWS).max(1)).collect();
     assert!(rows.len() >= 200, "{} rows", rows.len());
@@ -36,12 +36,12 @@ fn shares(twin: &Twin, log: &Trajectory, rows: &[usize]) -> [f64; 3] {
         .map(|s| labels.iter().filter(|l| **l == s).count() as f64 / labels.len() as f64)
 }
 
-/// Fits the plant of `dir` to a log without the rows in which `signal` is in `region`. Nearly all of these rows must be
-/// outside the support, but only a few rows of the hold-out.
+/// Fits the twin in `dir` to its log without the rows in which `signal` is in `region`. Nearly all removed rows must be
+/// outside the support, but only a few hold-out rows may be outside.
 fn check_gap(dir: &Path, signal: &str, region: std::ops::Range<f64>) {
     let mut source = source(dir);
     let step = source.spec.value.step.value;
-    // The removed rows leave short segments, which need a short horizon.
+    // Without the removed rows, the segments are short, so they need a short horizon.
     source.spec.value.model.horizon = TimeSpan::from_ms(6 * step.ms()).into();
     let s = source.schema.find(signal).unwrap();
     let log = source.log.clone();
@@ -65,7 +65,7 @@ fn check_gap(dir: &Path, signal: &str, region: std::ops::Range<f64>) {
     let share = gap.len() as f64 / log.steps as f64;
     let (in_gap, in_holdout) = (shares(&fitted.twin, &log, &gap), shares(&fitted.twin, &log, &holdout));
     println!(
-        "{signal} without {region:?} ({:.0} % of the log): removed {in_gap:.3?}, hold-out {in_holdout:.3?}",
+        "{signal} without {region:?} ({:.0} % of the log): removed rows {in_gap:.3?}, hold-out rows {in_holdout:.3?}",
         100.0 * share
     );
     assert!(in_gap[2] >= 0.95, "{signal} in {region:?}: {in_gap:?}");
@@ -77,19 +77,19 @@ fn datacenter() -> PathBuf {
 }
 
 #[test]
-fn a_range_of_a_state_that_is_not_in_the_log_is_outside() {
+fn states_in_a_gap_of_the_log_are_outside_the_support() {
     check_gap(&datacenter(), "server_inlet_temp", 16.0..17.4);
     check_gap(&datacenter(), "zone_temp", 27.0..f64::INFINITY);
 }
 
 #[test]
-fn a_range_of_a_control_that_is_not_in_the_log_is_outside() {
+fn controls_in_a_gap_of_the_log_are_outside_the_support() {
     check_gap(&datacenter(), "supply_setpoint", 16.2..17.6);
     check_gap(&datacenter(), "zone_setpoint", 27.0..f64::INFINITY);
 }
 
 #[test]
-fn a_range_of_reactor_temperatures_that_is_not_in_the_log_is_outside() {
+fn reactor_temperatures_in_a_gap_of_the_log_are_outside_the_support() {
     let root = std::env::var_os("TWINOPT_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     let log = crate_dir.join(root).join("data/rollouts/cstr.parquet");

@@ -1,4 +1,4 @@
-//! Tests scores, calibration, the choice of the model and step responses on simulated plants and on real logs.
+//! Tests of scores, calibration, model selection and step responses, on simulated plants and on real logs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,17 +53,18 @@ fn row<'a>(learned: &'a Learned, model: &str, signal: usize, horizon: usize) -> 
     rows.find(|r| r.model == model && r.signal == signal && r.horizon == horizon).unwrap()
 }
 
-/// A control between −1 and 1 that moves every six hours.
+/// `n` hourly values of a control between −1 and 1 that changes every six hours.
 fn moves(key: Key, n: usize) -> Vec<f64> {
     (0..n).map(|t| 2.0 * key.uniform((t / 6) as u64) - 1.0).collect()
 }
 
-/// A known effect of the control of [`plant`].
+/// Declares that the control of [`plant`] has a known `effect` on `signal`.
 fn effect(signal: usize, effect: Effect) -> KnownEffect {
     KnownEffect { control: 2, signal, effect }
 }
 
-/// x(t+1) = 0.9 x + 0.2 u + 0.1 d + e, y = 5 − 3 x + 2 u + v, v an AR(1) process.
+/// A simulated plant: x(t+1) = 0.9 x + 0.2 u + 0.1 d + e and y = 5 − 3 x + 2 u + v, with white noise e and AR(1) noise
+/// v.
 fn plant(n: usize, noise: f64) -> Trajectory {
     let key = Key::new(11);
     let u = moves(key.fold(0), n);
@@ -90,7 +91,7 @@ fn a_perfect_model_has_no_error_at_any_horizon() {
         assert!(row(&learned, "linear", 0, h).rmse < 1e-4, "{:?}", row(&learned, "linear", 0, h));
         assert!(row(&learned, "linear", 1, h).rmse < 1e-3, "{:?}", row(&learned, "linear", 1, h));
     }
-    // Persistence predicts x(s) for a state and y(s − 1) for an output.
+    // From row s on, persistence predicts x(s) for the state and y(s − 1) for the output.
     let map = &learned.map;
     let block = 2600..2900;
     let run = rollouts(map, &log, starts(map, &log, &[block], 12, 7), 12, None);
@@ -117,7 +118,7 @@ fn gains_and_responses_are_recovered() {
     assert!((x.gain / 2.0 - 1.0).abs() < 0.02, "{}", x.gain);
     assert!((y.gain / -4.0 - 1.0).abs() < 0.02, "{}", y.gain);
     assert!(x.settled && y.settled && x.gain_low <= x.gain && x.gain <= x.gain_high);
-    // x responds after one step. y has an inverse response: it rises by 2 immediately and then falls.
+    // x responds to the control after one step. y has an inverse response: it rises by 2 immediately and then falls.
     assert!(x.mean[0] == 0.0 && (x.mean[1] - 0.2).abs() < 0.01);
     assert!((y.mean[0] - 2.0).abs() < 0.05 && (x.mean[7] - 2.0 * (1.0 - 0.9f64.powi(7))).abs() < 0.03);
     assert!(learned.refusal.is_none(), "{:?}", learned.refusal);
@@ -136,11 +137,11 @@ fn intervals_have_their_nominal_coverage() {
             assert!(r.crps < persistence.crps && r.bias.abs() < 0.2 * r.rmse);
         }
     }
-    // The noise process of the output is recovered, and simulations need no inflation.
+    // The fitted noise process of the output is close to the true one, and simulated noise needs no inflation.
     let noise = &learned.noise_model;
     assert!((noise.process.phi[1] - 0.8).abs() < 0.05, "{:?}", noise.process.phi);
     assert!(noise.inflation.iter().all(|i| (0.8..1.25).contains(i)), "{:?}", noise.inflation);
-    // The variance of the error grows with the horizon as in theory: σ² (1 − 0.9^2h) / (1 − 0.81).
+    // In theory, the variance of the error at horizon h is σ² (1 − 0.9^2h) / (1 − 0.81).
     for h in [1, 6, 12] {
         let theory = (0.09 * (1.0 - 0.81f64.powi(h as i32)) / 0.19).sqrt();
         assert!(
@@ -276,7 +277,7 @@ fn the_forest_is_chosen_for_a_nonlinear_plant() {
     assert!(row(&learned, "forest", 0, 6).skill_linear > 0.8 && learned.refusal.is_none());
 }
 
-// Tests on real logs.
+// The remaining tests use real logs.
 
 fn shared(file: &str) -> Option<PathBuf> {
     let root = std::env::var_os("TWINOPT_SHARED")
@@ -288,7 +289,8 @@ fn shared(file: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// Reads a wide log onto its grid without cleaning it. A change of `episode` or a missing row starts a new segment.
+/// Reads a log with one column per signal, without cleaning it. A new segment starts after a missing row and when
+/// `episode` changes.
 fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)]) -> Option<Trajectory> {
     let table = table::read(&shared(file)?);
     let time = table::millis(&table, "timestamp");
@@ -316,7 +318,7 @@ fn read(file: &str, step_ms: i64, episode: Option<&str>, signals: &[(&str, Role)
     Some(log)
 }
 
-/// Learns a model, prints the results, and returns the ratio of its RMSE at the horizon to that of persistence,
+/// Learns a model, prints the results, and returns the ratio of its RMSE to that of persistence at the longest horizon,
 /// averaged over targets.
 fn report(title: &str, log: &Trajectory, spec: &ModelSpec) -> (Learned, f64) {
     let clock = Instant::now();
@@ -354,9 +356,9 @@ fn report(title: &str, log: &Trajectory, spec: &ModelSpec) -> (Learned, f64) {
 
 const LIST: [&str; 2] = ["linear", "forest"];
 
-// This test fits only the linear model, because the forest would take ten seconds.
+// This test fits only the linear model, because fitting a forest takes ten seconds.
 #[test]
-fn datacenter_beats_persistence() {
+fn a_model_of_the_data_center_beats_persistence() {
     let signals = [
         ("zone_temp_c", Role::State),
         ("supply_temp_c", Role::State),
@@ -376,7 +378,7 @@ fn datacenter_beats_persistence() {
 }
 
 #[test]
-fn distillation_beats_persistence() {
+fn a_model_of_the_distillation_column_beats_persistence() {
     let signals = [
         ("distillate_purity", Role::State),
         ("bottoms_impurity", Role::State),
@@ -390,7 +392,7 @@ fn distillation_beats_persistence() {
 }
 
 #[test]
-fn gas_turbine_beats_persistence() {
+fn a_model_of_the_gas_turbine_beats_persistence() {
     let signals = [
         ("nox_mg_m3", Role::Output),
         ("co_mg_m3", Role::Output),
@@ -407,7 +409,7 @@ fn gas_turbine_beats_persistence() {
 }
 
 #[test]
-fn chiller_beats_persistence() {
+fn a_model_of_the_chiller_beats_persistence() {
     let signals = [
         ("chiller_energy_kwh", Role::Output),
         ("chilled_water_l_s", Role::Control),

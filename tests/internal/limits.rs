@@ -1,4 +1,4 @@
-//! Plans satisfy the limits of the plant: hard limits, soft limits by rank, and tightened limits.
+//! Tests that plans satisfy the limits of the plant: hard limits, soft limits with ranks, and tightened limits.
 
 use super::plant;
 
@@ -12,8 +12,8 @@ use twinopt::simulate::Simulated;
 use twinopt::trajectory::Trajectory;
 use twinopt::twin::Twin;
 
-/// A control with opposite effects on two states: `a` settles at u, `b` at 10 − u. Both should stay below 4. The
-/// objective alone would choose u = AIM.
+/// A plant whose control has opposite effects on two states: `a` settles at u and `b` at 10 − u. Both states should
+/// stay below 4, which is impossible. The objective, which ignores the limits, is minimal at u = AIM.
 const SEESAW: &str = r#"
 name = "seesaw"
 step = "1min"
@@ -29,7 +29,7 @@ money = { sum = "(u - AIM)^2" }
 money = PRICE
 "#;
 
-/// The value at which the control settles.
+/// Runs MPC in closed loop and returns the value at which the control settles.
 fn settles(least: &str, aim: &str, price: &str, mpc: &str, planner: &str) -> f64 {
     let plant = Plant::new(&SEESAW.replace("LEAST", least).replace("AIM", aim).replace("PRICE", price));
     let twin = plant.known();
@@ -46,7 +46,7 @@ fn settles(least: &str, aim: &str, price: &str, mpc: &str, planner: &str) -> f64
 #[test]
 fn limits_of_a_rank_have_strict_priority_over_later_ranks_and_the_objective() {
     let planners = ["gauss_newton = {}", "qp = {}", "icem = { population = 64, iterations = 6 }"];
-    // (hard lower limit of `a`, AIM, ranks, value at which the control settles)
+    // Each case is the hard lower limit of `a`, AIM, the ranks, and the value at which the control must settle.
     let cases = [
         ("-inf", "5", "", 5.0),
         ("-inf", "5", "ranks = { a = 1, b = 2 },", 4.0),
@@ -54,7 +54,7 @@ fn limits_of_a_rank_have_strict_priority_over_later_ranks_and_the_objective() {
         ("-inf", "5", "ranks = { a = 2, b = 1 },", 6.0),
         ("-inf", "1", "ranks = { a = 3, b = 1 },", 6.0),
         ("-inf", "9", "ranks = { a = 2 },", 4.0),
-        // The hard limit takes precedence: the limit of rank 1 is violated as little as the hard limit allows.
+        // The hard limit has priority over the soft limit of rank 1, which is violated as little as possible.
         ("5", "9", "ranks = { a = 1, b = 2 },", 5.0),
         ("7", "1", "ranks = { a = 1, b = 2 },", 7.0),
     ];
@@ -69,7 +69,8 @@ fn limits_of_a_rank_have_strict_priority_over_later_ranks_and_the_objective() {
     }
 }
 
-/// A first-order plant whose limit is below the target of the objective, with process noise of half a unit.
+/// A first-order plant whose limit is below the target of the objective. The process noise has a standard deviation of
+/// 0.5.
 const NOISY: &str = r#"
 name = "noisy"
 step = "1min"
@@ -95,7 +96,7 @@ fn noisy(limit: &str) -> (Plant, Twin, Arc<Trajectory>) {
     (plant, twin, Arc::new(log))
 }
 
-/// States of the noisy plant under MPC, after it has settled.
+/// States of the noisy plant under MPC, after the plant has settled.
 fn levels(limit: &str, mpc: &str) -> Vec<f64> {
     let (plant, twin, log) = noisy(limit);
     let text = format!("controller.mpc = {{ horizon = '6min', within_log = false, correction = 0.0, {mpc} }}");
@@ -120,7 +121,7 @@ fn limits_are_satisfied_with_the_requested_confidence() {
             let (plain, sure, surer) = (run(""), run("confidence = 0.95, "), run("confidence = 0.99, "));
             let [without, with, most] = [&plain, &sure, &surer].map(|v| share_above(v, 10.0));
             println!(
-                "{limit} {planner}: above it {:.2} % of {} steps, at 95 % {:.2} %, at 99 % {:.2} %; means {:.3} {:.3} {:.3}",
+                "{limit} {planner}: violated in {:.2} % of {} steps, at 95 % {:.2} %, at 99 % {:.2} %; {:.3} {:.3} {:.3}",
                 100.0 * without,
                 plain.len(),
                 100.0 * with,
@@ -129,11 +130,11 @@ fn limits_are_satisfied_with_the_requested_confidence() {
                 mean(&sure),
                 mean(&surer),
             );
-            // 3,840 independent steps: a standard deviation of 0.35 points around 5 %.
+            // With 3,840 independent steps, the standard deviation of a share of 5 % is 0.35 percentage points.
             assert!(with < 0.065 && most < 0.02, "{limit} {planner}: {with} {most}");
             if !planner.starts_with("icem") {
                 assert!(without > 0.3, "{limit} {planner}: {without}");
-                // Limits are not tightened more than necessary.
+                // Limits must not be tightened more than necessary.
                 assert!(with > 0.03 && most > 0.003, "{limit} {planner}: {with} {most}");
             }
         }
@@ -150,7 +151,8 @@ fn the_state_stays_in_the_middle_of_contradicting_tightened_limits() {
     }
 }
 
-/// Two tanks in series behind one valve. At the optimum without limits, the lower tank would be too full.
+/// Two tanks in series that are filled through one valve. At the optimum without limits, the level of the lower tank
+/// would exceed its limit.
 const TANKS: &str = r#"
 name = "tanks"
 step = "1min"
@@ -200,6 +202,6 @@ fn a_linear_twin_with_limits_is_planned_by_quadratic_programs() {
     let (exact, gauss_newton) = (run(""), run(", planner.gauss_newton = {}"));
     println!("qp {exact:.6}, gauss_newton {gauss_newton:.6}");
     assert_eq!(exact, run(", planner.qp = {}"));
-    // the best plans do not give exactly the best run
+    // a tolerance is needed, because a run with optimal plans is not exactly optimal
     assert!(exact <= gauss_newton * (1.0 + 1e-3), "{exact} against {gauss_newton}");
 }

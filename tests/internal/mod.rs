@@ -1,4 +1,4 @@
-//! Tests of behaviour that needs several modules, compiled into the unit tests of the library so that they reach its
+//! Tests that involve several modules. These tests are compiled as unit tests of the library, so that they can use its
 //! private items.
 
 mod cascaded_tanks;

@@ -1,4 +1,4 @@
-//! Tests requirements on all models, and the accuracy of the learned models on a real log.
+//! Tests of requirements that all models must satisfy, and of the accuracy of learned models on a real log.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use twinopt::units::Unit;
 
 use super::table;
 
-/// Fits a model on the CPU.
+/// Fits the model `name` on the CPU.
 fn fit(
     name: &str,
     data: &Dataset,
@@ -40,7 +40,8 @@ fn schema(signals: &[(&str, Role)]) -> Arc<Schema> {
 
 const HOUR: i64 = 3_600_000;
 
-/// x' = 0.9 x + 0.3 z + 0.5 u + 0.1 d + 2, z' = z − 0.2 (z − u(t−1)), y = 3 x − u + 7, with noise of `sd`.
+/// A simulated linear plant: x(t+1) = 0.9 x + 0.3 z + 0.5 u + 0.1 d + 2, z(t+1) = z − 0.2 (z − u(t−1)) and y = 3 x − u
+/// + 7, with noise of standard deviation `sd`.
 fn linear_plant(steps: usize, sd: f64) -> Trajectory {
     let roles =
         [("x", Role::State), ("z", Role::State), ("y", Role::Output), ("u", Role::Control), ("d", Role::Disturbance)];
@@ -86,7 +87,7 @@ fn mean_of_all(n: usize) -> [Particle; 1] {
     [Particle { member: None, rows: 0..n }]
 }
 
-/// 1 − squared error / variance of each target over `rows`.
+/// The coefficient of determination R² of each target over `rows`.
 fn r2(data: &Dataset, rows: &[usize], predicted: &[Vec<f64>]) -> Vec<f64> {
     (data.y.iter().zip(predicted))
         .map(|(y, f)| {
@@ -108,7 +109,7 @@ fn learned_models_recover_a_linear_plant() {
         let f = fitted(name, &log, &spec());
         let holdout = f.data.rows_in(&f.split.holdout);
         let r2 = r2(&f.data, &holdout, &predict(&*f.model, &f.data.x, f.data.len(), &mean_of_all(f.data.len())));
-        // The noise limits the explained variance.
+        // The lower bounds of R² are below 1 because of the noise.
         for (r2, least) in r2.iter().zip([0.99, 0.97, 0.999]) {
             assert!(r2 > &least, "{name}: {r2:?}");
         }
@@ -122,7 +123,8 @@ fn the_linear_model_recovers_the_coefficients_of_a_plant_without_noise() {
     let at = |j: usize, signal: usize, lag: usize| {
         c.weights[j][f.data.layout.inputs.iter().position(|i| *i == (signal, lag)).unwrap()]
     };
-    // Lagged states make the coefficients ambiguous. The predictions and the gains of current inputs are unique.
+    // With lagged states, the coefficients are not uniquely determined, but the predictions and the gains of current
+    // inputs are.
     let predicted = predict(&*f.model, &f.data.x, f.data.len(), &mean_of_all(f.data.len()));
     for (y, p) in f.data.y.iter().zip(&predicted) {
         let worst = y.iter().zip(p).map(|(y, p)| (y - p).abs()).fold(0.0, f64::max);
@@ -198,7 +200,7 @@ fn a_decoded_model_is_identical_and_damaged_bytes_do_not_panic() {
         assert_eq!(decode(name, &bytes[..bytes.len() - 1]).unwrap_err().exit_code(), 65);
         assert!(decode(name, &[]).is_err() && decode(name, &[0xff; 64]).is_err());
         assert!(decode(name, &[bytes.as_slice(), &[0]].concat()).is_err());
-        // Damaged bytes give an error or a valid model of the same shape, never a panic.
+        // Decoding damaged bytes gives an error or a valid model of the same shape, and never panics.
         let key = Key::new(9);
         for i in 0..300 {
             let mut damaged = bytes.clone();
@@ -237,7 +239,8 @@ fn members_differ_and_scatter_around_the_mean() {
 #[test]
 fn derivatives_agree_with_central_differences() {
     let log = linear_plant(1500, 0.1);
-    // Model, change of an input, tolerance relative to the largest derivative. Networks use single precision.
+    // Each case is a model, the change of an input for finite differences, and the tolerance relative to the largest
+    // derivative. Networks need a larger tolerance, because they use single precision.
     for (name, step, most) in [("linear", 1e-2, 1e-6), ("gp", 1e-4, 1e-3), ("ensemble", 2e-2, 3e-2)] {
         let f = fitted(name, &log, &spec());
         let ((p, q), n) = (f.model.shape(), 6);
@@ -248,7 +251,7 @@ fn derivatives_agree_with_central_differences() {
             let particles = [Particle { member, rows: 0..n }];
             let columns: Vec<&[f64]> = x.iter().map(Vec::as_slice).collect();
             let mut out = vec![vec![f64::NAN; n]; p];
-            assert!(f.model.is_differentiable(), "{name} has no derivatives");
+            assert!(f.model.is_differentiable(), "{name} must have derivatives");
             f.model.vjp(&columns, &particles, &cotangent, &mut out);
             let value = |k: usize, by: f64| -> Vec<f64> {
                 let mut x = x.clone();
@@ -261,7 +264,7 @@ fn derivatives_agree_with_central_differences() {
                 .collect();
             let largest = expected.iter().flatten().fold(0.0f64, |m, v| m.max(v.abs()));
             for (got, expected) in out.iter().flatten().zip(expected.iter().flatten()) {
-                assert!((got - expected).abs() <= most * largest, "{name} {member:?}: {got} for {expected}");
+                assert!((got - expected).abs() <= most * largest, "{name} {member:?}: {got} instead of {expected}");
             }
         }
     }
@@ -317,7 +320,7 @@ fn too_few_rows_and_unknown_names_are_errors() {
     assert!(e.to_string().contains("did you mean `forest`?"), "{e}");
 }
 
-/// Prints the one-step R² on the hold-out and the duration of the fit (`--nocapture`).
+/// With `--nocapture`, this test prints the one-step R² on the hold-out and the duration of the fit.
 #[test]
 fn learned_models_explain_a_real_log() {
     let root = std::env::var_os("TWINOPT_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
@@ -365,7 +368,7 @@ fn learned_models_explain_a_real_log() {
     }
 }
 
-/// A wrapper whose epistemic uncertainty is the default, the standard deviation over members.
+/// A wrapper of a model that uses the default epistemic uncertainty, which is the standard deviation over members.
 #[derive(Debug)]
 struct Members(Arc<dyn Regressor>);
 
@@ -390,7 +393,7 @@ impl Regressor for Members {
 #[test]
 fn a_custom_epistemic_uncertainty_equals_the_sd_over_members() {
     let log = linear_plant(1500, 0.3);
-    // Networks use single precision.
+    // The tolerance is larger for networks, because they use single precision.
     for (name, error) in [("forest", 1e-9), ("ensemble", 1e-5)] {
         let f = fitted(name, &log, &spec());
         let columns: Vec<&[f64]> = f.data.x.iter().map(Vec::as_slice).collect();

@@ -1,4 +1,4 @@
-//! MPC in closed loop: order-up-to levels, offset-free tracking, time budgets, terminal costs, limits.
+//! Tests of MPC in closed loop: order-up-to levels, offset-free tracking, time budgets, terminal costs and limits.
 
 use super::plant;
 
@@ -19,7 +19,8 @@ use twinopt::simulate::Simulated;
 use twinopt::trajectory::{Frame, Trajectory, Window};
 use twinopt::twin::{Batch, Dynamics, Support, Twin};
 
-/// An inventory with a lead time of two days. Demand is known when the day begins, and backlog is delivered later.
+/// An inventory with a lead time of two days. The demand of a day is known when the day begins. Unserved demand is
+/// delivered later.
 const STOCK: &str = r#"
 name = "stock"
 step = "1d"
@@ -38,7 +39,7 @@ kept = 1.0
 short = 9.0
 "#;
 
-/// Demand of 10 items a day, with a standard deviation of 4.
+/// The twin and the log of an inventory with a demand of 10 items a day and a standard deviation of 4.
 fn stock(plant: &Plant) -> (Twin, Arc<Trajectory>) {
     let mut log = plant.log(70);
     for (name, value) in [("on_hand", 20.0), ("demand", 10.0), ("ordered", 10.0), ("usual", 10.0)] {
@@ -65,7 +66,7 @@ fn planning_order_up_to_levels_is_no_worse_than_planning_orders() {
         (plant.value(&orders), plant.value(&levels))
     };
     let (daily, every_four_days) = (costs("1d"), costs("4d"));
-    // The best fixed level, which the plans do not know.
+    // Cost of a policy with a fixed order-up-to level. The lowest such cost is the reference.
     let fixed = |level: usize| {
         let loops = format!("{{ order = 'ordered', position = '{position}', level = '{level}' }}");
         plant.value(&run(&format!("controller.base_stock = [{loops}]")))
@@ -74,11 +75,12 @@ fn planning_order_up_to_levels_is_no_worse_than_planning_orders() {
     println!(
         "orders and levels: {daily:.2?} replanned daily, {every_four_days:.2?} every four days; best fixed level {best:.2}"
     );
-    // Between two plans only levels react to demand. With daily plans both methods react, and differ by sampling noise
-    // only.
+    // Between two plans, planned levels react to demand, but planned orders do not. With daily plans, both methods
+    // react to demand, and their costs differ only by sampling noise.
     assert!(every_four_days.1 < 0.95 * every_four_days.0, "{every_four_days:?}");
     assert!(daily.1 < 1.05 * daily.0, "{daily:?}");
-    // A few futures contain too few shortages to find the best level exactly.
+    // The costs of MPC are above the reference, because a few simulated futures contain too few shortages to find the
+    // best level exactly.
     assert!(every_four_days.1.max(daily.1) < 1.2 * best, "{daily:?}, {every_four_days:?} against {best}");
 }
 
@@ -97,12 +99,12 @@ fn plans_of_many_particles_do_not_depend_on_the_number_of_threads() {
         run.trajectory.columns.iter().map(|c| c.iter().map(|v| v.to_bits()).collect()).collect()
     };
     assert_eq!(bits(&one), bits(&two));
-    // The particles have different plans, so the threads do share work.
+    // The particles have different plans, so the work is distributed over the threads.
     let ordered = one.trajectory.at(plant.column("ordered"), 9);
     assert!(ordered.iter().any(|v| *v != ordered[0]), "{ordered:?}");
 }
 
-/// A tank that loses a tenth of its level every minute, and more through a leak that its model may not know.
+/// A tank that loses a tenth of its level every minute, plus a leak that the model may not include.
 const LEAKY: &str = r#"
 name = "tank"
 step = "1min"
@@ -119,7 +121,7 @@ tracking = { mean = "abs(level - level_sp)" }
 tracking = 1.0
 "#;
 
-/// level' = 0.9 level + 0.5 inflow − share · leak.
+/// A twin of the tank with level(t+1) = 0.9 level + 0.5 inflow − share · leak.
 fn tank(plant: &Plant, share: f64, log: &Trajectory) -> Twin {
     let regressor = Known { weights: vec![vec![-0.1, 0.5, -share]], members: 1 };
     plant.twin(&[(0, 0), (1, 0), (2, 0)], &[Target::Delta(0)], regressor, log)
@@ -147,13 +149,13 @@ fn a_biased_model_reaches_its_setpoint_only_with_correction() {
         last.iter().map(|l| (l - 2.0).abs()).fold(0.0, f64::max)
     };
     let [without, with] = [0.0, 0.3].map(ends);
-    println!("largest distance to the set-point at the end: {without:.4} without correction, {with:.6} with it");
-    // Without correction, the offset is the leak per step.
+    println!("largest distance to the set-point at the end: {without:.4} uncorrected, {with:.6} corrected");
+    // Without correction, the offset equals the leak per step.
     assert!((without - 0.1).abs() < 0.01, "{without}");
     assert!(with < 1e-3, "{with}");
 }
 
-/// A twin that counts the rows that it simulates.
+/// A twin that counts how many rows it simulates.
 struct Counted<'a> {
     twin: &'a Twin,
     rows: AtomicUsize,
@@ -197,7 +199,7 @@ impl Dynamics for Counted<'_> {
 }
 
 #[test]
-fn a_plan_that_runs_out_of_time_is_the_best_so_far() {
+fn a_planner_that_runs_out_of_time_returns_its_best_plan_so_far() {
     let plant = Plant::new(LEAKY);
     let log = tank_log(&plant);
     let twin = tank(&plant, 1.0, &log);
@@ -216,12 +218,13 @@ fn a_plan_that_runs_out_of_time_is_the_best_so_far() {
             (simulated, counted.rows.load(Ordering::Relaxed), asked.load(Ordering::Relaxed))
         };
         let (unlimited, all, _) = run("", None);
-        // A stopped clock changes nothing. Without a budget the clock is not read.
+        // With a stopped clock, a time budget does not change the result. Without a budget, the clock is not read.
         let (still, same, asked) = run(", budget = '200ms'", Some(0));
         assert_eq!((&still, same, asked > 0), (&unlimited, all, true), "{planner}");
-        // Each reading advances the clock by 150 ms, so the second one after the start is beyond the budget.
+        // Every reading advances the clock by 150 ms, so the time is up at the second reading after the start of a
+        // plan.
         let (late, few, asked) = run(", budget = '200ms'", Some(150));
-        assert!(few < all / 2, "{planner}: {few} of {all} rows");
+        assert!(few < all / 2, "{planner}: {few} of {all} rows were simulated");
         assert!(asked <= 3 * 120, "{planner}: {asked}");
         let (value, best) = (plant.value(&late), plant.value(&unlimited));
         println!(
@@ -233,7 +236,7 @@ fn a_plan_that_runs_out_of_time_is_the_best_so_far() {
 
 const HOLD: &str = "controller.hold = { inflow = 0.2 }";
 
-/// Holds a constant control.
+/// A controller that holds a constant control value.
 struct Held(f64);
 
 impl Controller for Held {
@@ -246,7 +249,7 @@ impl Controller for Held {
     }
 }
 
-/// Filling the tank costs money. Its final level has a price in plans only.
+/// A tank that costs money to fill. Only plans assign a value to the final level of the tank.
 const FILLED: &str = r#"
 name = "filled"
 step = "1min"
@@ -274,14 +277,14 @@ fn terminal_prices_apply_only_in_plans() {
         let mut controller = plant.controller(&twin, &text).unwrap();
         plant.value(&plant.run(&twin, &log, 10, 1, controller.as_mut()).unwrap())
     };
-    // The objective of the run is the cost only. The last inflow of a plan arrives after its end.
+    // The objective of a run contains only the cost. With a terminal price, MPC fills the tank in every step.
     assert_eq!([run(""), run(", terminal = { stored = -3.0 }")].map(|v| v.round()), [0.0, 40.0]);
     let unknown = plant.controller(&twin, "controller.mpc = { horizon = '4min', terminal = { sotred = -3.0 } }");
-    let Err(Error::Config(faults)) = unknown.map(|_| ()) else { panic!("an unknown KPI must be a fault") };
+    let Err(Error::Config(faults)) = unknown.map(|_| ()) else { panic!("an unknown KPI must be reported") };
     assert_eq!(faults[0].code, "unknown-kpi");
 }
 
-/// An MPC controller. Checks that its controls are within their limits before they are clamped.
+/// An MPC controller whose controls are checked against their limits before the simulation clamps them.
 struct Checked<'a>(Mpc<'a>, Signal);
 
 impl Controller for Checked<'_> {
@@ -301,7 +304,7 @@ impl Controller for Checked<'_> {
     }
 }
 
-/// A purchase pays off in later steps, beyond the horizon of a plan of one step.
+/// A battery in which a purchase also reduces the cost of later steps, which are beyond the horizon of a one-step plan.
 const CHARGE: &str = r#"
 name = "charge"
 step = "1h"
@@ -328,7 +331,7 @@ fn a_short_plan_with_a_terminal_cost_is_as_good_as_a_long_plan() {
     let mut level = 2.0;
     for t in 0..log.steps {
         let sp = 2.0 + (t as f64 / 60.0).sin();
-        // A log under a poor controller with a dither.
+        // The log is recorded under a poor controller with a dither signal.
         let u = (0.2 * sp + 0.3 * (sp - level) + 0.2 * key.normal(t as u64)).clamp(0.0, 2.0);
         log.at_mut(charge, t)[0] = level;
         log.at_mut(wanted, t)[0] = sp;
@@ -348,7 +351,7 @@ fn a_short_plan_with_a_terminal_cost_is_as_good_as_a_long_plan() {
     let long = cost(&plant, "horizon = '10h'");
     println!("one step {short:.1}, with a terminal cost {with_terminal_cost:.1}, ten steps {long:.1}");
     assert!(short > 5.0 * long && with_terminal_cost < 1.2 * long, "{short} {with_terminal_cost} {long}");
-    // A scenario cannot use a terminal cost that was not learned.
+    // It is an error if a scenario requests a terminal cost that was not learned.
     plant.terminal_cost = None;
     let error = plant.controller(&twin, "controller.mpc = { horizon = '1h', cost_to_go = true }").err().unwrap();
     assert!(error.to_string().contains("no terminal cost is available"), "{error}");
@@ -403,11 +406,11 @@ fn multiples_and_hard_limits_of_states_are_satisfied() {
     assert!(t.columns[SUPPLY].iter().all(|v| (v * 2.0 - (v * 2.0).round()).abs() < 1e-9));
     let hottest = t.columns[TEMP].iter().copied().fold(0.0, f64::max);
     assert!(hottest <= 25.5 + 1e-9, "{hottest}");
-    // Saving energy drives the temperature up to the limit.
+    // MPC lets the temperature rise to the limit, because this saves energy.
     assert!(hottest > 25.0, "{hottest}");
 }
 
-/// Requests a switch at every step.
+/// A controller that switches its control on or off at every step.
 struct Flip;
 
 impl Controller for Flip {
@@ -477,7 +480,7 @@ fn controls_are_held_if_every_candidate_diverges() {
         }
         fn observe(&self, _: &mut Batch) {}
         fn step(&self, batch: &mut Batch) {
-            // The plant diverges unless the control stays at its current value.
+            // The plant diverges unless the control keeps its initial value.
             let held: Vec<bool> = batch.window.column(SUPPLY, 0).iter().map(|u| *u == 18.0).collect();
             self.0.step(batch);
             for (v, held) in batch.window.column_mut(TEMP, 0).iter_mut().zip(held) {

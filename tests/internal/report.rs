@@ -1,4 +1,4 @@
-//! The rendered report: its contents, its verdict, and its safety against hostile names.
+//! Tests of the rendered report: its contents, its verdict, and its safety against hostile names.
 
 mod export;
 mod fixture;
@@ -12,7 +12,7 @@ use twinopt::report::{kpi_csv, render};
 use twinopt::scenario::results::{Note, NoteKind, Results};
 use verdict::front;
 
-/// Writes the page to the folder `TWINOPT_REPORT_DIR` if that is set, for inspection.
+/// Writes the page to the folder in the environment variable `TWINOPT_REPORT_DIR`, if it is set, for inspection.
 fn save_page(name: &str, html: &str) {
     if let Some(dir) = std::env::var_os("TWINOPT_REPORT_DIR") {
         std::fs::write(std::path::Path::new(&dir).join(name), html).unwrap();
@@ -38,7 +38,7 @@ fn a_signal_that_never_moved_does_not_limit_the_horizon() {
     assert_eq!(card.reach(&schema), [None]);
 }
 
-/// The visible text of some HTML.
+/// The text of some HTML that is visible in a browser.
 fn visible(html: &str) -> String {
     let mut out = String::new();
     let mut tag = false;
@@ -65,7 +65,7 @@ fn between<'a>(html: &'a str, from: &str, to: &str) -> &'a str {
     &html[at..at + end]
 }
 
-/// Value and text of all `<data value="v">text</data>` of a page.
+/// Values and texts of all elements `<data value="v">text</data>` of a page.
 fn printed(html: &str) -> Vec<(f64, String)> {
     html.split("<data value=\"")
         .skip(1)
@@ -77,7 +77,7 @@ fn printed(html: &str) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// Parses a printed number.
+/// Parses a number as printed in a report.
 fn read(text: &str) -> f64 {
     let clean: String =
         text.replace('\u{2212}', "-").chars().filter(|c| c.is_ascii_digit() || "-.".contains(*c)).collect();
@@ -99,10 +99,10 @@ fn the_report_is_one_self_contained_file() {
     {
         assert!(!html.contains(bad), "{bad}");
     }
-    // The only link element keeps browsers from asking for a favicon.
+    // The page has a single link element, which prevents browsers from requesting a favicon.
     assert_eq!(html.matches("<link").count(), 1);
     assert!(html.starts_with("<!doctype html>\n<html lang=\"en\">"));
-    assert_eq!(html, render(&results).unwrap(), "the same results give the same bytes");
+    assert_eq!(html, render(&results).unwrap(), "the same results must give the same bytes");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn page_one_is_short_and_in_order() {
     let html = render(&fixture::datacenter()).unwrap();
     let front = visible(between(&html, "<section class=\"front", "</section>"));
     println!("{}", front.split_whitespace().collect::<Vec<_>>().join(" "));
-    // The thin space between groups of digits does not separate words.
+    // Thin spaces between groups of digits are removed, because they do not separate words.
     let joined = front.replace('\u{202f}', "");
     let words = joined.split_whitespace().filter(|w| w.chars().any(char::is_alphanumeric)).count();
     println!("page one: {words} words");
@@ -162,11 +162,11 @@ fn page_one_is_short_and_in_order() {
     ];
     let mut at = 0;
     for part in order {
-        at += front[at..].find(part).unwrap_or_else(|| panic!("{part} after {}", &front[..at]));
+        at += front[at..].find(part).unwrap_or_else(|| panic!("{part} is missing after {}", &front[..at]));
     }
 }
 
-/// Results that fill page one.
+/// Results that produce more entries than fit on page one.
 fn crowded() -> Results {
     let mut results = fixture::datacenter();
     for c in results.scenarios.iter_mut().flat_map(|s| &mut s.cases) {
@@ -184,7 +184,7 @@ fn crowded() -> Results {
     results.model.responses[2].agrees = false;
     results.quality.incomplete = vec!["outdoor_temp".into()];
     results.scenarios.push(fixture::failed());
-    let never_moved = |i| format!("damper_{i}_position never moved: nothing can be learned about it.");
+    let never_moved = |i| format!("damper_{i}_position never moved, so its effect cannot be learned.");
     let note = |i| Note { kind: NoteKind::ConstantControl, text: never_moved(i) };
     results.model.notes.extend((0..4).map(note));
     results
@@ -205,7 +205,7 @@ fn a_crowded_page_one_is_shortened() {
     }
 }
 
-/// REP-2: a report on fifty scenarios is small enough for an e-mail.
+/// Requirement REP-2: a report on fifty scenarios is small enough for an e-mail.
 #[test]
 fn fifty_scenarios_fit_in_two_megabytes() {
     let mut results = fixture::datacenter();
@@ -220,7 +220,7 @@ fn fifty_scenarios_fit_in_two_megabytes() {
     assert!(html.len() < 2_000_000, "{}", html.len());
 }
 
-/// REP-5: printed numbers equal those in `results.json` after rounding.
+/// Requirement REP-5: printed numbers equal the rounded numbers in `results.json`.
 #[test]
 fn printed_kpis_equal_those_in_the_results() {
     let results = fixture::datacenter();
@@ -233,7 +233,7 @@ fn printed_kpis_equal_those_in_the_results() {
         }
         let shown = read(text);
         let digits = text.split_once('.').map_or(0, |(_, d)| d.chars().filter(char::is_ascii_digit).count());
-        // Trailing zeros of an integer can be due to rounding.
+        // The trailing zeros of an integer may be the result of rounding.
         let zeros = if digits == 0 {
             text.chars().rev().filter(char::is_ascii_digit).take_while(|c| *c == '0').count()
         } else {
@@ -284,7 +284,7 @@ fn the_report_names_missing_inputs() {
     assert!(text.contains("cost units in 28 simulated days"), "{text}");
 }
 
-/// A signal of a known equation has no forecast error, so its skill is undefined.
+/// A signal that is given by a known equation has no forecast error, so its skill is undefined.
 #[test]
 fn undefined_skills_survive_a_round_trip() {
     let mut results = fixture::datacenter();
@@ -318,7 +318,7 @@ fn a_failed_scenario_comes_first_and_does_not_affect_others() {
     assert!(at("</span> winter</h2>") < at("</span> summer</h2>"));
     assert!(html.contains("winter.toml:3"));
     assert!(html.contains("Did not run: winter."));
-    // Failed scenarios come first in every order of the overview.
+    // Failed scenarios must come first in the overview, regardless of the sort order.
     for order in html.split("<div class=\"scroll order ").skip(1) {
         let row = order.split("<tbody>").nth(1).unwrap();
         assert!(row.find("winter").unwrap() < row.find("summer").unwrap());

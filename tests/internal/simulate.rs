@@ -1,4 +1,4 @@
-//! Closed-loop simulations of a twin: controllers, limits, noise, support and the model file.
+//! Tests of closed-loop simulations of a twin: controllers, limits, noise, support and the model file.
 
 use super::plant;
 
@@ -41,7 +41,7 @@ fn tank_log(plant: &Plant, steps: usize, setpoint: f64) -> Arc<Trajectory> {
 }
 
 #[test]
-fn pid_brings_the_tank_to_its_setpoint() {
+fn a_pid_controller_brings_the_tank_to_its_setpoint() {
     let plant = Plant::new(TANK);
     let twin = plant.known();
     let log = tank_log(&plant, 400, 2.0);
@@ -51,24 +51,28 @@ fn pid_brings_the_tank_to_its_setpoint() {
     let (level, inflow) = (&out.trajectory.columns[0], &out.trajectory.columns[1]);
     assert!(level.iter().rev().take(100).all(|x| (x - 2.0).abs() < 1e-3), "ends at {:?}", level.last());
     assert!(level.iter().all(|x| *x < 2.3), "overshoots to {:?}", level.iter().copied().fold(0.0, f64::max));
-    // The steady inflow is k sqrt(level). The first move starts at the logged control.
+    // In steady state, the inflow is k sqrt(level). The first move starts at the logged value of the control.
     assert!((inflow[397] - 0.1 * 2f64.sqrt()).abs() < 1e-3);
     assert!((inflow[0] - 0.15).abs() < 1e-12, "{}", inflow[0]);
-    assert!(out.support.iter().all(|s| *s == Support::Inside), "known equations are valid everywhere");
+    assert!(
+        out.support.iter().all(|s| *s == Support::Inside),
+        "a twin with only known equations must be inside its support everywhere"
+    );
 }
 
 #[test]
-fn pid_does_not_wind_up() {
+fn a_pid_controller_does_not_wind_up() {
     let plant = Plant::new(TANK);
     let twin = plant.known();
-    // For 150 s the set-point cannot be reached, because that would need an inflow of 0.5. Then it falls to 2.
+    // In the first 150 steps, the set-point cannot be reached, because that would need an inflow of 0.5. Then the
+    // set-point falls to 2.
     let mut log = tank_log(&plant, 400, 25.0).as_ref().clone();
     log.columns[2][150..].fill(2.0);
     let log = Arc::new(log);
     let text = r#"controller.pid = [{ control = "inflow", measurement = "level", setpoint = "level_sp", kp = 0.2, ti = "20s" }]"#;
     let mut pid = plant.controller(&twin, text).unwrap();
     let out = plant.run(&twin, &log, 1, 1, pid.as_mut()).unwrap();
-    // When the set-point is 2 again, the integral must not keep the level higher.
+    // After the set-point has fallen to 2, the integral term must not hold the level above it.
     assert!((out.trajectory.columns[0][398] - 2.0).abs() < 0.05, "{}", out.trajectory.columns[0][398]);
     let reached = out.trajectory.columns[0].iter().skip(149).position(|x| *x < 2.05).unwrap();
     assert!(reached < 200, "{reached}");
@@ -116,16 +120,17 @@ fn base_stock_policies_keep_a_serial_supply_chain_stocked() {
     let [shop, depot, demand, order, buy, shipped] =
         ["shop", "depot", "demand", "order_shop", "order_depot", "shipped"].map(|n| &out.columns[plant.column(n)]);
     for t in 2..out.steps - 1 {
-        // At the start of a day, the shipments of the last two days have not arrived yet.
+        // The inventory position includes the shipments of the last two days, which have not arrived yet at the start
+        // of a day.
         let position = shop[t] + shipped[t - 1] + shipped[t - 2];
         assert_eq!(order[t], (50.0 - position).clamp(0.0, 50.0), "day {t}");
         let wanted = if depot[t] <= 40.0 { 60.0 - depot[t] } else { 0.0 };
         assert!((buy[t] - wanted).abs() <= 2.5 && buy[t] % 5.0 == 0.0, "day {t}: {} for {wanted}", buy[t]);
-        assert_eq!(shop[t + 1], shop[t] + shipped[t - 2] - demand[t], "the balance closes on day {t}");
+        assert_eq!(shop[t + 1], shop[t] + shipped[t - 2] - demand[t], "the stock balance is wrong on day {t}");
         assert_eq!(depot[t + 1], depot[t] + buy[t] - shipped[t]);
     }
-    assert!(shop.iter().skip(10).all(|x| *x > 0.0), "the shop is never out of stock");
-    assert!(buy.iter().filter(|b| **b == 0.0).count() > 50, "the reorder point combines orders into batches");
+    assert!(shop.iter().skip(10).all(|x| *x > 0.0), "the shop must never be out of stock");
+    assert!(buy.iter().filter(|b| **b == 0.0).count() > 50, "the reorder point must combine orders into batches");
 }
 
 const ROOM: &str = r#"
@@ -140,7 +145,7 @@ signals = [
 ]
 "#;
 
-/// temp' = temp − 0.1 temp + 0.1 outdoor − 2 cooling(lag 1); power = 5 cooling.
+/// A twin of the room with temp(t+1) = 0.9 temp + 0.1 outdoor − 2 cooling(t−1) and power = 5 cooling.
 fn room(log: &Trajectory, plant: &Plant, members: usize) -> Twin {
     let weights = vec![vec![-0.1, 0.0, -2.0, 0.1], vec![0.0, 5.0, 0.0, 0.0]];
     plant.twin(
@@ -151,8 +156,8 @@ fn room(log: &Trajectory, plant: &Plant, members: usize) -> Twin {
     )
 }
 
-/// A log simulated with the equations of the room, with changes of the control and a daily cycle of the outdoor
-/// temperature.
+/// A log that is simulated with the equations of the room. The control changes, and the outdoor temperature has a daily
+/// cycle.
 fn room_log(plant: &Plant, steps: usize) -> Trajectory {
     let mut log = plant.log(steps);
     let key = Key::new(11);
@@ -164,7 +169,7 @@ fn room_log(plant: &Plant, steps: usize) -> Trajectory {
     log.columns[0][0] = 22.0;
     for t in 1..steps {
         let c = |s: usize, lag: usize| log.columns[s][(t - 1usize).saturating_sub(lag)];
-        // The terms are in the order of the regressor's sum, so that the replay is exact to the last bit.
+        // The terms are added in the same order as in the regressor, so that a replay is exact to the last bit.
         log.columns[0][t] = (-0.1 * c(0, 0) + 0.0 * c(2, 0) + -2.0 * c(2, 1) + 0.1 * c(3, 0)) + c(0, 0);
     }
     log
@@ -217,9 +222,9 @@ fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
     }
     assert_eq!(bits(&one[0]), bits(&one[2]));
     let particles = one[0].trajectory.at(0, 100);
-    assert!(particles.iter().any(|v| (v - particles[0]).abs() > 0.05), "particles differ");
+    assert!(particles.iter().any(|v| (v - particles[0]).abs() > 0.05), "the particles must differ");
 
-    // Common random numbers: the difference between two cases of a linear plant contains no noise.
+    // All cases use common random numbers, so the difference between two cases of a linear plant contains no noise.
     let mut twin = room(&log, &plant, 1);
     twin.noise_model = noise(2, 0.6, 0.3);
     let run = |text: &str| {
@@ -237,7 +242,8 @@ fn the_same_key_gives_the_same_bytes_on_any_number_of_threads() {
 fn the_noise_of_the_mean_model_decays_from_the_last_error() {
     let plant = Plant::new(ROOM);
     let mut log = room_log(&plant, 60);
-    // At step 30 the room is 1 K warmer than predicted. The noise of the next steps is 0.8 K, 0.64 K …
+    // At step 30, the room is 1 K warmer than predicted. The mean of the noise in the next steps is 0.8 K, 0.64 K and
+    // so on.
     log.columns[0][30] += 1.0;
     let mut twin = room(&log, &plant, 1);
     twin.noise_model = noise(2, 0.8, 0.0);
@@ -251,14 +257,14 @@ fn the_noise_of_the_mean_model_decays_from_the_last_error() {
     twin.step(&mut batch);
     assert!((batch.window.column(0, 0)[0] - expected).abs() < 1e-9);
     assert!((batch.noise[0][0] - 0.8).abs() < 1e-9);
-    // If the known past starts at row 30, the error of the previous step is unknown, so the noise starts at zero.
+    // If the known past starts only at row 30, the error of the previous step is unknown, so the noise starts at zero.
     let window = twinopt::trajectory::Window::from_trajectory(&log, 30, 30, twin.depth(), 2);
     let mut batch = Batch::candidates(window, 1, 1, None);
     twin.begin(&mut batch);
     assert_eq!(batch.noise, [[0.0], [0.0]]);
 }
 
-/// Sets random control values.
+/// A controller that sets random control values.
 struct RandomController {
     signals: Vec<usize>,
     key: Key,
@@ -302,7 +308,13 @@ proptest! {
             for t in 0..out.steps {
                 let v = out.at(2, t)[p];
                 prop_assert!((low..=0.9).contains(&v));
-                prop_assert!((v - before).abs() <= max_move + 1e-9, "step {}: {} to {}", t, before, v);
+                prop_assert!(
+                    (v - before).abs() <= max_move + 1e-9,
+                    "the move from {} to {} at step {} is too large",
+                    before,
+                    v,
+                    t
+                );
                 prop_assert!(multiple == 0.0 || (v / 0.05 - (v / 0.05).round()).abs() < 1e-6);
                 before = v;
             }
@@ -310,7 +322,7 @@ proptest! {
     }
 }
 
-/// Records its observations and moves no control.
+/// A controller that records its observations and does not set any control.
 #[derive(Default)]
 struct RecordingController {
     power: Vec<f64>,
@@ -380,7 +392,7 @@ fn values_that_cannot_be_computed_are_reported() {
 }
 
 #[test]
-fn faults_of_a_controller_have_a_position_and_help() {
+fn faults_in_a_controller_have_a_position_and_help() {
     let plant = Plant::new(ROOM);
     let twin = room(&room_log(&plant, 60), &plant, 1);
     let fault = |text: &str| match plant.controller(&twin, text).map(|_| ()).unwrap_err() {
@@ -403,7 +415,7 @@ fn schedules_and_rules_set_the_expected_controls() {
     let plant = Plant::new(ROOM);
     let log = Arc::new(room_log(&plant, 24 * 8));
     let twin = room(&log, &plant, 1);
-    // In July, local time is UTC + 2. The log starts on a Monday.
+    // The log starts on a Monday in July, when local time is UTC + 2.
     let text = r#"[controller.schedule]
 cooling = [{ at = "06:00", days = "mon-fri", value = 0.7 }, { at = "18:00", value = 0.3 }]"#;
     let mut schedule = plant.controller(&twin, text).unwrap();
@@ -444,7 +456,7 @@ fn a_seasonal_and_a_perfect_forecast_have_the_expected_values() {
     assert_eq!(out[..], before[54..78]);
 }
 
-/// A twin with a fitted model, which can be saved.
+/// A plant and a twin with a fitted model, which can be saved.
 fn fitted() -> (Plant, Twin) {
     let plant = Plant::new(ROOM);
     let log = room_log(&plant, 900);
@@ -493,7 +505,7 @@ fn a_model_file_is_restored_exactly_or_rejected() {
     let run = |t: &Twin| plant.run(t, &log, 24, 5, &mut RecordingController::default()).unwrap();
     assert_eq!(run(&twin), run(&back));
 
-    // Damages each byte of the header, and a sample of the bytes of the payload.
+    // Each byte of the header and some bytes of the payload are damaged, one at a time.
     for at in (0..400.min(bytes.len())).chain((400..bytes.len()).step_by(61)) {
         let mut broken = bytes.clone();
         broken[at] ^= 0x10;
@@ -510,7 +522,7 @@ fn a_model_file_is_restored_exactly_or_rejected() {
     let e = load(&bytes, &changed.spec).unwrap_err();
     assert!(e.to_string().contains("Fit again"), "{e}");
     let softer = Plant::new(&ROOM.replace("unit = \"kW\"", "unit = \"kW\", soft = [0, 4]"));
-    assert!(load(&bytes, &softer.spec).is_ok(), "limits are not part of the model");
+    assert!(load(&bytes, &softer.spec).is_ok(), "limits are not part of the model file");
 }
 
 #[test]

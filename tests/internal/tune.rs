@@ -1,4 +1,4 @@
-//! MPC is tuned on a log alone and tested on the plant that generated the log.
+//! Tests that MPC settings tuned on a log also reduce the cost on the plant that generated the log.
 
 use super::plant;
 
@@ -19,7 +19,8 @@ use twinopt::trajectory::Trajectory;
 use twinopt::tune::{TuningInputs, tune};
 use twinopt::twin::{Provenance, Twin};
 
-/// A tank that empties by gravity and is filled by a pump. `law` is the equation of its level, if the twin knows it.
+/// The twin of a tank that is filled by a pump and drained by gravity. `law` is the equation of the tank level, or
+/// empty if the twin has to learn this equation.
 fn text(law: &str, more: &str) -> String {
     format!(
         r#"
@@ -49,7 +50,8 @@ fn text(law: &str, more: &str) -> String {
 
 const LAW: &str = r#", next = "level + 0.1 * pump - 0.15 * sqrt(level)""#;
 
-/// A log of the tank under a slow PI controller with a dither and a random set-point. The level has process noise.
+/// A log of the tank under a slow PI controller with a dither signal and a random set-point. The level has process
+/// noise.
 fn log(plant: &plant::Plant, steps: usize) -> Trajectory {
     let mut log = plant.log(steps);
     let (level, wanted, pump) = (plant.column("level"), plant.column("wanted"), plant.column("pump"));
@@ -109,7 +111,7 @@ impl Tank {
         tune(&inputs, &|_| ()).unwrap().unwrap()
     }
 
-    /// Mean tracking error of the tuned MPC on the true tank, over the hold-out.
+    /// Mean tracking error of the tuned MPC on the true tank, over the hold-out period.
     fn truth(&self, tuned: &TunedMpc) -> f64 {
         let s = &tuned.setting;
         let model =
@@ -156,21 +158,21 @@ impl Tank {
 }
 
 #[test]
-fn closed_loop_tests_on_the_log_predict_the_saving_on_the_plant() {
+fn the_saving_predicted_from_the_log_is_achieved_on_the_plant() {
     let tank = Tank::new("");
     let tuned = tank.tuned();
     println!("{tuned:#?}");
     let (setting, trials) = (&tuned.setting, &tuned.trials);
-    // A tank without dead time needs one lag; a second one adds little.
+    // A tank without dead time needs one lag, and a second lag hardly improves the model.
     assert!(setting.model == "gp" && setting.lags <= 2, "{trials:#?}");
     assert!(trials.iter().all(|t| t.objective.is_finite()));
     let chosen = trials.iter().find(|t| t.setting == *setting).unwrap();
     let complete = || trials.iter().filter(|t| t.runs == tuned.runs);
     assert!(
         complete().all(|t| chosen.objective <= t.objective + t.error),
-        "another candidate was clearly better: {trials:#?}"
+        "a rejected candidate is clearly better: {trials:#?}"
     );
-    assert!(complete().any(|t| chosen.objective < 0.9 * t.objective), "the settings make no difference: {trials:#?}");
+    assert!(complete().any(|t| chosen.objective < 0.9 * t.objective), "all candidates are nearly equal: {trials:#?}");
     let expected = &tuned.expected[0];
     assert!(expected.planned < 0.9 * expected.logged, "{expected:?}");
     let truth = tank.truth(&tuned);
@@ -180,7 +182,7 @@ fn closed_loop_tests_on_the_log_predict_the_saving_on_the_plant() {
 }
 
 #[test]
-fn settings_in_the_file_are_not_tuned() {
+fn settings_that_the_twin_file_contains_are_not_tuned() {
     let tank = Tank::new("horizon = \"40s\"\nreplan = \"20s\"\nmoves = 2\ncorrection = 0.05\ncost_to_go = false");
     let tuned = tank.tuned();
     let given = |t: &TuningTrial| {
@@ -189,5 +191,5 @@ fn settings_in_the_file_are_not_tuned() {
     };
     assert!(tuned.trials.iter().all(given) && tuned.trials.len() == 8, "{tuned:#?}");
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    assert_eq!(one.install(|| tank.tuned()), tuned, "the choice depends on the number of threads");
+    assert_eq!(one.install(|| tank.tuned()), tuned, "the choice must not depend on the number of threads");
 }

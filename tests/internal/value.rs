@@ -1,4 +1,5 @@
-//! KPIs over trajectories: reference values, units, missing values, and equality with those of the planner.
+//! Tests of KPIs over trajectories: reference values, units, missing values, and equality with the KPIs that planners
+//! compute.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ fn signal(name: &str, role: Role, unit: &str) -> Signal {
     Signal::open(name, role, Unit::parse(unit).unwrap())
 }
 
-/// inlet [degC, soft ≤ 27], total and it [kW], price [EUR/MWh], sp [degC, control], stock [1], flow [m^3/h].
+/// Signals of the tests: inlet [degC, soft limit 27], total and it [kW], price [EUR/MWh], sp [degC, control], stock
+/// [1], flow [m^3/h].
 fn schema() -> Arc<Schema> {
     let mut inlet = signal("inlet", Role::State, "degC");
     inlet.soft = Bounds { low: f64::NEG_INFINITY, high: 27.0 };
@@ -56,7 +58,7 @@ fn kpi_at(toml: &str, step_ms: i64) -> Kpi {
     Kpi::compile("k", &spec(toml), &scope(&schema, step_ms), &schema).unwrap_or_else(|(_, f)| panic!("{toml}: {f:?}"))
 }
 
-/// Steps of an hour, one particle; signals that are not given are zero.
+/// A trajectory with hourly steps and one particle. Signals that are not given are zero.
 fn trajectory(given: &[(&str, &[f64])]) -> Trajectory {
     let schema = schema();
     let steps = given[0].1.len();
@@ -77,7 +79,7 @@ fn one(toml: &str, given: &[(&str, &[f64])]) -> f64 {
 
 #[track_caller]
 fn near(a: f64, b: f64) {
-    assert!((a - b).abs() <= 1e-9 * b.abs().max(1.0), "{a} is not {b}");
+    assert!((a - b).abs() <= 1e-9 * b.abs().max(1.0), "{a} is not close to {b}");
 }
 
 #[test]
@@ -134,11 +136,14 @@ fn formulas_are_described_in_words() {
         kpi(r#"exceedance = "inlet""#).formula,
         "integral over time of the amount by which `inlet` is above 27 degC"
     );
-    assert_eq!(kpi(r#"peak = { of = "total", window = "15min" }"#).formula, "largest mean of `total` over any 15min");
+    assert_eq!(
+        kpi(r#"peak = { of = "total", window = "15min" }"#).formula,
+        "largest mean of `total` over any period of 15min"
+    );
 }
 
 #[test]
-fn faults_have_a_place_a_code_and_help() {
+fn faults_have_a_position_a_code_and_help() {
     let schema = schema();
     let text = "k = { exceedance = \"inlat\" }";
     #[derive(serde::Deserialize)]
@@ -182,7 +187,7 @@ fn windows_and_lags_stop_at_segments_but_lags_read_rows_before_a_period() {
     let both = evaluate(&kpis, &t, &t.segments.clone());
     near(both[0][0], 19.0 / 3.0);
     near(both[1][0], 2.0);
-    // Period 1..3 starts within a segment, so its first move is relative to step 0.
+    // The period 1..3 starts inside a segment, so its first move is the change from step 0.
     near(evaluate(&kpis, &t, std::slice::from_ref(&(1..3)))[1][0], 2.0);
 }
 
@@ -211,7 +216,7 @@ fn identical_cases_have_a_difference_of_zero() {
 }
 
 #[test]
-fn every_kind_has_its_aggregation() {
+fn every_kind_of_kpi_has_the_expected_aggregation() {
     for (toml, aggregation) in [
         (r#"integral = "total""#, Aggregation::Total),
         (r#"travel = "sp""#, Aggregation::Total),
@@ -224,7 +229,7 @@ fn every_kind_has_its_aggregation() {
     }
 }
 
-/// All kinds that read `total`, `it` or `sp`.
+/// Examples of KPIs of nine different kinds.
 fn kinds() -> Vec<Kpi> {
     [
         r#"integral = "total""#,
@@ -242,9 +247,9 @@ fn kinds() -> Vec<Kpi> {
 }
 
 proptest! {
-    /// A planner's window of frames, even if reused, and the trajectory of a report give exactly the same KPIs.
+    /// The KPIs that a planner computes from a reused window equal the KPIs that a report computes from a trajectory.
     #[test]
-    fn frames_of_windows_and_trajectories_give_the_same_kpis(values in prop::collection::vec(prop_oneof![9 => -9.0..9.0f64, 1 => Just(f64::NAN)], 7 * 12 * 2)) {
+    fn windows_and_trajectories_give_the_same_kpis(values in prop::collection::vec(prop_oneof![9 => -9.0..9.0f64, 1 => Just(f64::NAN)], 7 * 12 * 2)) {
         let schema = schema();
         let (steps, rows) = (12, 2);
         let mut t = Trajectory::empty(schema.clone(), Timestamp::UNIX_EPOCH, HOUR_MS, steps, rows);
@@ -277,9 +282,9 @@ proptest! {
         }
     }
 
-    /// Compares the peak over a sliding window with its definition.
+    /// Compares a peak with its definition as the largest mean over a sliding window.
     #[test]
-    fn peak_is_the_largest_window_mean(values in prop::collection::vec(-9.0..9.0f64, 1..40), window in 1usize..6) {
+    fn a_peak_is_the_largest_mean_over_its_window(values in prop::collection::vec(-9.0..9.0f64, 1..40), window in 1usize..6) {
         let peak = one(&format!(r#"peak = {{ of = "total", window = "{window}h" }}"#), &[("total", &values)]);
         let w = window.min(values.len());
         let naive = values.windows(w).map(|v| v.iter().sum::<f64>() / w as f64).fold(f64::NEG_INFINITY, f64::max);

@@ -1,5 +1,6 @@
-//! A small project in a temporary folder (a heated room with a log, a twin and three scenarios), and the built binary.
-#![allow(dead_code, reason = "each test crate uses only a part of this module")]
+//! A small test project in a temporary folder: a heated room with a log, a twin and three scenarios. Tests run the
+//! built binary in this project.
+#![allow(dead_code, reason = "each test crate uses only some functions of this module")]
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -90,7 +91,7 @@ controller.replay = {}
 controller.mpc  = { horizon = "6h", replan = "1h", particles = 2, planner.icem = { population = 16, iterations = 2 } }
 "#;
 
-/// Random numbers that are the same on every machine.
+/// A generator of random numbers that are the same on every machine.
 pub struct Noise(u64);
 
 impl Noise {
@@ -98,7 +99,7 @@ impl Noise {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// Uniform in [0, 1).
+    /// A number that is uniformly distributed in [0, 1).
     pub fn even(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -106,17 +107,17 @@ impl Noise {
         (self.0 >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Nearly normal, with mean 0 and standard deviation 1.
+    /// A nearly normal number with mean 0 and standard deviation 1.
     pub fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.even()).sum::<f64>() - 6.0
     }
 }
 
-/// Columns of a log.
+/// The columns of a log, each with its name.
 pub type Columns = Vec<(&'static str, Vec<f64>)>;
 
-/// The log of a heated room. Every hour it loses 8 % of the temperature difference to outdoors, and 1 kW warms it by 0.35 K,
-/// or by `later` K from row `changed` on.
+/// The log of a heated room. Per hour, the room loses 8 % of the temperature difference to the outdoors, and 1 kW of
+/// heat warms it by 0.35 K. From row `changed` on, 1 kW warms it by `later` K.
 pub fn log(rows: usize, changed: usize, later: f64) -> Columns {
     let mut noise = Noise::new(7);
     let (mut temp, mut heat, mut drift) = (20.0, 3.0, 0.0);
@@ -137,7 +138,7 @@ pub fn log(rows: usize, changed: usize, later: f64) -> Columns {
     ["room_temp_c", "power_kw", "heater_kw", "outdoor_temp_c"].into_iter().zip(columns).collect()
 }
 
-/// The log of a room in which temperature and power are noise.
+/// The log of a room whose temperature and power are white noise.
 pub fn white_noise() -> Columns {
     let mut noise = Noise::new(3);
     let mut columns = log(ROWS, ROWS, 0.35);
@@ -152,7 +153,7 @@ pub fn write_log(file: &Path, columns: &Columns) {
     let rows = columns[0].1.len() as i64;
     let times = TimestampMillisecondArray::from_iter_values((0..rows).map(|k| START_MS + k * HOUR_MS));
     let times: ArrayRef = Arc::new(times.with_timezone("UTC"));
-    // NaN is a missing sample
+    // NaN means that the sample is missing
     let column = |v: &Vec<f64>| -> ArrayRef {
         Arc::new(v.iter().map(|v| v.is_finite().then_some(*v)).collect::<Float64Array>())
     };
@@ -163,14 +164,14 @@ pub fn write_log(file: &Path, columns: &Columns) {
     writer.close().unwrap();
 }
 
-/// A project in a temporary folder, which is deleted on drop.
+/// A project in a temporary folder that is deleted when this value is dropped.
 pub struct Room {
     _dir: tempfile::TempDir,
     pub root: PathBuf,
 }
 
 impl Room {
-    /// A project with a log of [`ROWS`] hours and without a model.
+    /// A project with a log of [`ROWS`] hours and no model.
     pub fn new() -> Self {
         Self::with(&log(ROWS, ROWS, 0.35))
     }
@@ -224,14 +225,14 @@ impl Room {
         serde_json::from_slice(&self.read(file)).unwrap()
     }
 
-    /// Replaces `find` in a file.
+    /// Replaces the first `find` in a file by `write`.
     pub fn edit(&self, file: &str, find: &str, write: &str) {
         let text = self.text(file);
-        assert!(text.contains(find), "{file} has no `{find}`");
+        assert!(text.contains(find), "{file} does not contain `{find}`");
         self.write(file, &text.replacen(find, write, 1));
     }
 
-    /// A command of the binary, in the folder of the project.
+    /// A command that runs the binary in the project folder.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_twinopt"));
         command.current_dir(&self.root).args(args).stdin(Stdio::null());
@@ -242,14 +243,14 @@ impl Room {
         Ended::of(&mut self.command(args))
     }
 
-    /// Content of the files in the report folder by name, without hidden files.
+    /// Contents of the files in the report folder by file name. Hidden files are not included.
     pub fn outputs(&self) -> BTreeMap<String, Vec<u8>> {
         let entries = std::fs::read_dir(self.path("reports/room")).unwrap().flatten();
         let files = entries.filter(|e| e.path().is_file() && !e.file_name().to_string_lossy().starts_with('.'));
         files.map(|e| (e.file_name().to_string_lossy().into_owned(), std::fs::read(e.path()).unwrap())).collect()
     }
 
-    /// Content of all files of the project.
+    /// Contents of all files of the project by path.
     pub fn everything(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut all = BTreeMap::new();
         let mut open = vec![self.root.clone()];
@@ -281,7 +282,7 @@ impl Ended {
         Self::from(command.output().unwrap())
     }
 
-    /// Checks the exit code, and that there was no panic.
+    /// Checks that the exit code is `code` and that the binary did not panic.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
@@ -293,12 +294,12 @@ impl Ended {
     #[track_caller]
     pub fn says(self, words: &[&str]) -> Self {
         for word in words {
-            assert!(self.stderr.contains(word), "`{word}` is not in: {}", self.stderr);
+            assert!(self.stderr.contains(word), "`{word}` is not in the output: {}", self.stderr);
         }
         self
     }
 
-    /// Standard output as one JSON document of a known version.
+    /// Parses standard output as one JSON document and checks its schema version.
     #[track_caller]
     pub fn document(&self) -> Value {
         let document: Value =
@@ -311,7 +312,7 @@ impl Ended {
 impl From<Output> for Ended {
     fn from(out: Output) -> Self {
         Self {
-            // as in a shell: 128 plus the number of the signal that ended the process
+            // if a signal ended the process, the code is 128 plus the number of the signal, as in a shell
             code: out.status.code().or_else(|| Some(128 + out.status.signal()?)),
             stdout: String::from_utf8(out.stdout).unwrap(),
             stderr: String::from_utf8(out.stderr).unwrap(),

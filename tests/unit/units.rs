@@ -133,7 +133,7 @@ fn integrals_have_common_units() {
         assert_eq!(u.text, shown, "∫ {of}");
         assert!(unit(of).times(&Unit::second()).unwrap().same_dimension(&u), "{of}");
     }
-    // one hour at 1 MW and 90 EUR/MWh costs 90 EUR
+    // a power of 1 MW at 90 EUR/MWh costs 90 EUR in one hour
     let rate = unit("W").times(&unit("EUR/MWh")).unwrap();
     let spent = rate.times(&Unit::second()).unwrap();
     assert!(close(1e6 * 90.0 * 3600.0 * spent.factor(&rate.integral().unwrap()).unwrap(), 90.0));

@@ -1,4 +1,4 @@
-//! Choice of the device.
+//! Selects the device for computations.
 
 use std::sync::Arc;
 
@@ -7,29 +7,29 @@ use crate::cpu::Cpu;
 use crate::cuda::Cuda;
 use crate::error::Result;
 
-/// The device that a model computes on.
+/// The device on which a model is computed.
 pub type Compute = Arc<dyn Backend>;
 
-/// The processor.
+/// Returns the CPU as the device.
 pub fn cpu() -> Compute {
     Arc::new(Cpu)
 }
 
-/// Which device to compute on.
+/// The device on which to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
-    /// A GPU if one works, otherwise the processor.
+    /// A GPU if one is available, otherwise the CPU.
     #[default]
     Auto,
     Cpu,
     Cuda,
 }
 
-/// Opens a device. `Auto` falls back to the processor without a message.
+/// Opens a device. `Auto` falls back to the CPU without a message.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] if `Cuda` is requested and cannot be opened. The message says what is missing and how
-/// to get it.
+/// to install it.
 pub fn open(device: Device) -> Result<Compute> {
     match device {
         Device::Cpu => Ok(cpu()),

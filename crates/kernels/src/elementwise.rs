@@ -1,13 +1,15 @@
-//! Exponential, logistic and softplus function of whole slices, in single precision.
+//! Exponential, logistic and softplus functions of whole slices, in single precision.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// 1.5 · 2²³. Adding it rounds a number to an integer, stored in the lowest bits.
+/// The constant 1.5 · 2²³. Adding this constant to a number rounds the number to an integer, which can be read from the
+/// lowest bits of the sum.
 const ROUND: f32 = 12_582_912.0;
-/// Polynomial for (2^f − 1) / f on [−½, ½], interpolated at Chebyshev points of an interval 2 % wider. The relative error
-/// of 2^f is below 2e-7.
+/// Polynomial approximation of (2^f − 1) / f on [−½, ½], interpolated at the Chebyshev points of an interval that is 2
+/// % wider. The relative error of 2^f is below 2e-7.
 const EXP2: [f32; 5] = [6.931_472e-1, 2.402_232_4e-1, 5.550_378_6e-2, 9.668_321e-3, 1.338_323_5e-3];
-/// Polynomial for ln(1 + u) / u on [0, 1], interpolated at Chebyshev points. The relative error is below 2e-8.
+/// Polynomial approximation of ln(1 + u) / u on [0, 1], interpolated at Chebyshev points. The relative error of the
+/// approximation is below 2e-8.
 const LN1P: [f32; 10] = [
     1.0,
     -4.999_989_3e-1,
@@ -21,13 +23,13 @@ const LN1P: [f32; 10] = [
     -3.176_057e-3,
 ];
 
-/// 2^t with t clamped to ±126, so that the result neither overflows nor becomes subnormal.
+/// Computes 2^t with t clamped to ±126, so that the result neither overflows nor becomes subnormal.
 #[inline(always)]
 fn exp2<S: Simd>(s: S, t: S::f32s) -> S::f32s {
     let t = s.max_f32s(s.min_f32s(t, s.splat_f32s(126.0)), s.splat_f32s(-126.0));
     let shifted = s.add_f32s(t, s.splat_f32s(ROUND));
     let f = s.sub_f32s(t, s.sub_f32s(shifted, s.splat_f32s(ROUND)));
-    // Estrin's scheme: half the latency of Horner's.
+    // Estrin's scheme has half the latency of Horner's scheme.
     let c = EXP2;
     let square = s.mul_f32s(f, f);
     let low = s.mul_add_e_f32s(f, s.splat_f32s(c[0]), s.splat_f32s(1.0));
@@ -53,7 +55,7 @@ fn logistic<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     s.div_f32s(one, s.add_f32s(one, e))
 }
 
-/// Replaces `values` by their SiLU, x / (1 + e⁻ˣ), and writes its derivative.
+/// Replaces each value x in `values` by its SiLU, x / (1 + e⁻ˣ), and writes the derivative of the SiLU at x.
 pub struct Silu<'a> {
     pub values: &'a mut [f32],
     pub derivative: &'a mut [f32],
@@ -84,7 +86,7 @@ fn softplus<S: Simd>(s: S, x: S::f32s) -> S::f32s {
     s.mul_add_e_f32s(sum, u, s.max_f32s(x, s.splat_f32s(0.0)))
 }
 
-/// A function of one number that is applied to every element of a slice.
+/// A scalar function that is applied to each element of a slice.
 #[derive(Debug, Clone, Copy)]
 pub enum Elementwise {
     Exp,
@@ -102,7 +104,7 @@ impl Elementwise {
         }
     }
 
-    /// Replaces every element of `x`. Uses the widest vector instructions of the processor.
+    /// Replaces each element of `x` by its function value, with the widest vector instructions of the CPU.
     pub fn apply(self, x: &mut [f32]) {
         Arch::new().dispatch(Apply { function: self, x });
     }
@@ -113,7 +115,8 @@ struct Apply<'a> {
     x: &'a mut [f32],
 }
 
-// Uses no closures, because a closure that is not inlined is compiled for the oldest processor.
+// This implementation uses no closures, because a closure that is not inlined would be compiled for the baseline CPU,
+// without wide vector instructions.
 impl WithSimd for Apply<'_> {
     type Output = ();
 
@@ -143,7 +146,7 @@ mod tests {
             let error = |(x, y): (&f32, &f32)| (f64::from(*y) - f(f64::from(*x))).abs() / f(f64::from(*x));
             x.iter().zip(&y).map(error).fold(0.0, f64::max)
         };
-        // For large x the error of exp is that of rounding x · log₂e.
+        // For large x, the error of exp is caused by the rounding of x · log₂e.
         assert!(worst(Elementwise::Exp, &f64::exp) < 3e-6);
         assert!(worst(Elementwise::Logistic, &|x| 1.0 / (1.0 + (-x).exp())) < 3e-6);
         assert!(worst(Elementwise::Softplus, &|x| x.max(0.0) + (-x.abs()).exp().ln_1p()) < 3e-6);

@@ -1,9 +1,9 @@
 //! Errors of the kernels.
 
-/// Why an operation has no result.
+/// The reason why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The requested device is unavailable. The text says what is missing and how to get it.
+    /// The requested device is unavailable. The text says what is missing and how to install it.
     #[error("{0}")]
     Unavailable(String),
     /// A slice has the wrong size, or a device failed.

@@ -1,8 +1,8 @@
-//! Draws from a stationary GP prior: random Fourier features (Rahimi & Recht 2007).
+//! Samples from a stationary GP prior, computed with random Fourier features (Rahimi & Recht 2007).
 //!
-//! By Bochner's theorem a stationary kernel is the Fourier transform of its spectral density. With frequencies ω_i drawn
-//! from that density and random phases, f(x) = Σ_i a_i cos 2π(ω_i·x + b_i), i = 1 … F, has the covariance of the kernel
-//! on average over draws. Evaluation takes O(F d) operations per row.
+//! By Bochner's theorem, a stationary kernel is the Fourier transform of its spectral density. If the frequencies ω_i
+//! are drawn from the spectral density and the phases b_i are random, the covariance of f(x) = Σ_i a_i cos 2π(ω_i·x +
+//! b_i), i = 1 … F, over draws equals the kernel. Evaluating f takes O(F d) operations per row.
 
 use std::f64::consts::TAU;
 
@@ -14,28 +14,29 @@ use crate::kernel::{Family, Kernel, Points};
 use crate::rng::Key;
 use crate::series::cos_turns;
 
-/// Rows per tile (guess: fits in the first-level cache).
+/// Rows per tile, chosen so that a tile fits into the L1 cache (not tuned).
 const ROWS: usize = 64;
 
-/// One draw from the prior: f(x) = Σ_i a_i cos 2π(ω_i·x + b_i).
+/// One sample function from the prior, f(x) = Σ_i a_i cos 2π(ω_i·x + b_i).
 ///
-/// The spectral density is normal for the squared exponential, and a multivariate t with 5 degrees of freedom for
-/// Matérn-5/2. A sine and a cosine with independent normal weights equal one cosine with a Rayleigh amplitude and a
-/// uniform phase; this form gives f the variance of the kernel at every x.
+/// The spectral density is a normal distribution for the squared exponential kernel, and a multivariate t distribution
+/// with 5 degrees of freedom for the Matérn-5/2 kernel. A sine and a cosine with independent normal weights are
+/// equivalent to one cosine with a Rayleigh-distributed amplitude and a uniform phase. With Rayleigh-distributed
+/// amplitudes, f has the variance of the kernel at every x.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RandomFourierFeatures {
-    /// 1 / lengths: `[d]`.
+    /// The inverse length-scales, `[d]`.
     inverse: Vec<f64>,
-    /// In turns per length-scale: `[block][d]`.
+    /// Frequencies in turns per length-scale, `[block][d]`.
     frequencies: Vec<Lanes>,
-    /// In turns: `[block]`.
+    /// Phases in turns, `[block]`.
     phases: Vec<Lanes>,
-    /// `[block]`.
+    /// Amplitudes, `[block]`.
     amplitudes: Vec<Lanes>,
 }
 
 impl RandomFourierFeatures {
-    /// The draw of stream `key` with at least `features` cosines.
+    /// Draws a sample function with at least `features` cosines from the random stream `key`.
     pub fn new(kernel: &Kernel, features: usize, key: Key) -> Self {
         let (d, blocks) = (kernel.lengths.len(), features.div_ceil(LANES).max(1));
         let scale = (kernel.variance / (blocks * LANES) as f64).sqrt();
@@ -61,7 +62,7 @@ impl RandomFourierFeatures {
         draw
     }
 
-    /// `out[r] += f(x_r)`. A row's result does not depend on the other rows.
+    /// `out[r] += f(x_r)`. The result of a row does not depend on the other rows.
     pub fn add(&self, x: Points, out: &mut [f64]) {
         for (t, out) in out.chunks_mut(ROWS).enumerate() {
             let tile = Tile::new(x, &self.inverse, t * ROWS, out.len());
@@ -69,7 +70,7 @@ impl RandomFourierFeatures {
         }
     }
 
-    /// `out[k rows + r] += scale[r] · ∂f/∂x_k` at row r.
+    /// Computes `out[k rows + r] += scale[r] · ∂f/∂x_k` at each row r.
     pub fn add_derivatives(&self, x: Points, scale: &[f64], out: &mut [f64]) {
         for t in 0..x.n.div_ceil(ROWS) {
             let rows = t * ROWS..x.n.min((t + 1) * ROWS);
@@ -83,7 +84,7 @@ impl RandomFourierFeatures {
         }
     }
 
-    /// Arguments ω·x + b of a block of cosines at R rows, in turns.
+    /// Computes the arguments ω·x + b (in turns) of a block of cosines at R rows.
     #[inline(always)]
     fn turns<const R: usize>(&self, block: usize, x: &[[f64; R]]) -> [Lanes; R] {
         let mut turns = [self.phases[block]; R];
@@ -113,7 +114,7 @@ impl RandomFourierFeatures {
         }
     }
 
-    /// Appends the derivatives with respect to the scaled coordinates at R rows: `[R][d]`.
+    /// Appends the derivatives `[R][d]` with respect to the scaled coordinates at R rows.
     #[inline(always)]
     fn derivatives<const R: usize>(&self, x: &[[f64; R]], factors: &mut Vec<[Lanes; R]>, out: &mut Vec<f64>) {
         factors.clear();

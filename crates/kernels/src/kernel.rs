@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Points as the columns of a matrix: `[d][n]`, each coordinate contiguous over all points.
+/// Points stored as `[d][n]`, so that each coordinate is contiguous over all points.
 #[derive(Debug, Clone, Copy)]
 pub struct Points<'a> {
     pub values: &'a [f64],
@@ -17,7 +17,7 @@ impl Points<'_> {
     }
 }
 
-/// Covariance as a function g(r) of the scaled distance r (Rasmussen & Williams 2006, ch. 4).
+/// Family of covariance functions g(r), where r is the scaled distance (Rasmussen & Williams 2006, ch. 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Family {
     /// exp(−r²/2).
@@ -26,13 +26,13 @@ pub enum Family {
     Matern52,
 }
 
-/// Stationary covariance k(a, b) = variance · g(r) with r² = Σ_k ((a_k − b_k) / lengths_k)²: one length-scale per
-/// coordinate (automatic relevance determination).
+/// Stationary covariance k(a, b) = variance · g(r) with r² = Σ_k ((a_k − b_k) / lengths_k)². There is one length-scale
+/// per coordinate (automatic relevance determination).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Kernel {
     pub family: Family,
     pub variance: f64,
-    /// `[d]`, in the units of the coordinates.
+    /// Length-scales `[d]`, in the units of the coordinates.
     pub lengths: Vec<f64>,
 }
 
@@ -51,19 +51,20 @@ pub enum Solve {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
     pub value: f64,
-    /// With respect to ln lengths, ln variance and ln noise: `[d + 2]`.
+    /// Gradient `[d + 2]` with respect to ln lengths, ln variance and ln noise.
     pub gradient: Vec<f64>,
 }
 
-/// Linear combinations of kernels centred at `n` points: posterior means, pathwise corrections and the posterior variance.
+/// Functions computed from kernels centred at `n` points: linear combinations of these kernels (such as posterior means
+/// and pathwise corrections), and the posterior variance.
 #[derive(Debug, Clone, Copy)]
 pub struct GpFunctions<'a> {
     pub kernel: &'a Kernel,
     pub points: Points<'a>,
     /// `[columns][n]`.
     pub weights: &'a [f64],
-    /// P of the posterior variance k(x, x) − k(x, Z) P k(Z, x): `[n × n]`, symmetric. For an exact GP P = (K + σ²I)⁻¹, for
-    /// inducing points P = K_uu⁻¹ − Σ⁻¹ with Σ = K_uu + σ⁻² K_uf K_fu.
+    /// The symmetric `[n × n]` matrix P in the posterior variance k(x, x) − k(x, Z) P k(Z, x). For an exact GP, P = (K
+    /// + σ²I)⁻¹. For inducing points, P = K_uu⁻¹ − Σ⁻¹ with Σ = K_uu + σ⁻² K_uf K_fu.
     pub precision: Option<&'a [f64]>,
 }
 
@@ -72,13 +73,13 @@ pub struct GpFunctions<'a> {
 pub struct Inducing {
     /// The bound.
     pub value: f64,
-    /// With respect to ln lengths, ln variance and ln noise `[d + 2]`, then the inducing points `[d][m]`. Empty if no
-    /// gradient was requested.
+    /// Gradient with respect to ln lengths, ln variance and ln noise `[d + 2]`, followed by the inducing points
+    /// `[d][m]`. The gradient is empty if it was not requested.
     pub gradient: Vec<f64>,
-    /// Weights of the posterior mean: `[m]`.
+    /// Weights of the posterior mean, `[m]`.
     pub weights: Vec<f64>,
-    /// L with L Lᵀ = K_uu: `[m × m]`, lower.
+    /// The lower factor L of K_uu = L Lᵀ, `[m × m]`.
     pub prior: Vec<f64>,
-    /// M with M Mᵀ = I + σ⁻² L⁻¹ K_uf K_fu L⁻ᵀ: `[m × m]`, lower.
+    /// The lower factor M of I + σ⁻² L⁻¹ K_uf K_fu L⁻ᵀ = M Mᵀ, `[m × m]`.
     pub data: Vec<f64>,
 }

@@ -1,16 +1,18 @@
-//! The expensive operations of `twinopt`, behind one trait, [`Backend`], which each device implements in one module.
+//! The computationally expensive operations of `twinopt`, behind the trait [`Backend`], which one module per device
+//! implements.
 //!
 //! - Gaussian processes (Rasmussen & Williams 2006): kernel matrices, Cholesky factors, the log marginal likelihood and
-//!   its gradient, predictions and their derivatives. Exact GPs cost O(N³), those with M inducing points (Titsias 2009)
-//!   O(N M²).
-//! - Draws from a GP prior as [`RandomFourierFeatures`] (Rahimi & Recht 2007).
+//!   its gradient, predictions and their derivatives. Exact GPs cost O(N³), and GPs with M inducing points (Titsias
+//!   2009) cost O(N M²).
+//! - Samples from a GP prior by [`RandomFourierFeatures`] (Rahimi & Recht 2007).
 //! - Forward and backward passes of dense networks ([`Net`]), with all members of an ensemble in one batch.
-//! - Random numbers that depend on a key and a counter alone ([`rng::Key`]).
+//! - Random numbers that depend only on a key and a counter ([`rng::Key`]).
 //!
-//! Operations take and return host slices. Matrices are column-major: a column, which is a signal or a feature over all
-//! rows, is contiguous. [`Cpu`] is the reference; every other device agrees with it within a stated tolerance.
+//! All operations take and return slices in host memory. Matrices are column-major, so a column (one signal or feature
+//! over all rows) is contiguous. [`Cpu`] is the reference, and every other device agrees with it within a stated
+//! tolerance.
 
-// only allowed in `cuda`, which calls the driver
+// `unsafe` code is only allowed in `cuda`, which calls the driver.
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
 

@@ -1,17 +1,18 @@
-//! Dense networks of one shape, the members of an ensemble, in one batch.
+//! Dense networks of the same shape (the members of an ensemble), evaluated as one batch.
 //!
 //! A network with layers l = 1 … n maps a₀ = x to aₙ by z_l = W_l a_{l−1} + b_l, a_l = SiLU(z_l) for l < n and aₙ = zₙ,
-//! where SiLU(z) = z / (1 + e⁻ᶻ). The backward pass returns the gradients of a loss with respect to W, b and x, given its
-//! gradient with respect to aₙ. Both passes take O(rows × weights) operations.
+//! where SiLU(z) = z / (1 + e⁻ᶻ). The backward pass returns the gradients of a loss with respect to W, b and x, given
+//! the gradient of the loss with respect to aₙ. The forward and the backward pass each take O(rows × weights)
+//! operations.
 
-/// Networks of one shape: dense layers with SiLU between them and no activation after the last.
+/// Networks of the same shape: dense layers with SiLU activations between them and no activation after the last layer.
 #[derive(Debug, Clone, Copy)]
 pub struct Net<'a> {
     pub members: usize,
-    /// Number of inputs, hidden widths, number of outputs.
+    /// Number of inputs, widths of the hidden layers, and number of outputs.
     pub widths: &'a [usize],
-    /// Of each member, layer by layer: the matrix `[in × out]` (column-major: the weights of an output are contiguous) and
-    /// the biases `[out]`.
+    /// For each member and each layer, the matrix `[in × out]` (column-major, so the weights of an output are
+    /// contiguous) followed by the biases `[out]`.
     pub weights: &'a [f32],
 }
 
@@ -22,16 +23,16 @@ impl Net<'_> {
     }
 }
 
-/// Intermediate results of a forward pass for its backward pass. Grows to the batch and can be reused. The layout
-/// depends on the device.
+/// Intermediate results of a forward pass that its backward pass needs. A tape grows to the size of the batch and can
+/// be reused. The layout of a tape depends on the device.
 #[derive(Debug, Default)]
 pub struct Tape {
     /// Values before the activations.
     pub before: Vec<Vec<f32>>,
-    /// Inputs of the layers.
+    /// Inputs of each layer.
     pub after: Vec<Vec<f32>>,
     /// Buffers for gradients.
     pub grad: Vec<Vec<f32>>,
-    /// Weights in the order of the backward pass.
+    /// Weights, in the order in which the backward pass reads them.
     pub weights: Vec<Vec<f32>>,
 }

@@ -1,10 +1,10 @@
-//! Counter-based random numbers, the only source of randomness.
+//! Counter-based random numbers, which are the only source of randomness in `twinopt`.
 //!
-//! A [`Key`] identifies a stream. Number i of a stream is a function of (key, i) alone, so the same key gives the same
-//! numbers on any thread and in any order (as the keys of JAX do). [`Key::fold`] derives new streams; no stream has a
-//! state that advances.
+//! A [`Key`] identifies a stream. Number i of a stream depends only on (key, i), so a key gives the same numbers on any
+//! thread and in any order, like a key in JAX. [`Key::fold`] derives a new stream. Streams have no state that advances.
 
-/// A random stream: the finaliser of SplitMix64 (Steele, Lea & Flood 2014) applied to key and counter.
+/// A stream of random numbers, computed by applying the finaliser of SplitMix64 (Steele, Lea & Flood 2014) to the key
+/// and a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key(u64);
 
@@ -14,38 +14,38 @@ impl Key {
         Self(mix(seed ^ 0x9E37_79B9_7F4A_7C15))
     }
 
-    /// A new stream derived from `self` and `data`, e.g. the number of a step, a particle or a case.
+    /// Derives a new stream from `self` and `data`, such as the index of a step, a particle or a case.
     #[must_use]
     #[inline]
     pub fn fold(self, data: u64) -> Self {
         Self(mix(self.0 ^ mix(data.wrapping_add(0xD1B5_4A32_D192_ED03))))
     }
 
-    /// The 64 bits of number `i` of the stream.
+    /// The 64 random bits of number `i` of the stream.
     #[inline]
     pub fn bits(self, i: u64) -> u64 {
         mix(self.0.wrapping_add(i.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
     }
 
-    /// Number `i` of the stream, uniform in the open interval (0, 1).
+    /// Number `i` of the stream, uniformly distributed in the open interval (0, 1).
     #[inline]
     pub fn uniform(self, i: u64) -> f64 {
         ((self.bits(i) >> 11) as f64 + 0.5) * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// Number `i` of the stream as a standard normal: [`normal_quantile`] of [`Key::uniform`].
+    /// Number `i` of the stream as a standard normal variate, which is [`normal_quantile`] of [`Key::uniform`].
     #[inline]
     pub fn normal(self, i: u64) -> f64 {
         normal_quantile(self.uniform(i))
     }
 
-    /// Number `i` of the stream as an integer in `0..n`.
+    /// Number `i` of the stream, converted to an integer in `0..n`.
     #[inline]
     pub fn below(self, i: u64, n: usize) -> usize {
         ((u128::from(self.bits(i)) * n as u128) >> 64) as usize
     }
 
-    /// Fills `out` with standard normals `0..out.len()` of the stream.
+    /// Fills `out` with the standard normal variates `0..out.len()` of the stream.
     pub fn fill_normal(self, out: &mut [f64]) {
         for (i, o) in out.iter_mut().enumerate() {
             *o = self.normal(i as u64);

@@ -1,11 +1,12 @@
-//! exp and cos in double precision from Taylor series, without branches or tables, so that the compiler can vectorise
-//! the loops that call them.
+//! The functions exp and cos in double precision, computed from Taylor series without branches or tables, so that the
+//! compiler can vectorise loops that call them.
 
-/// 1.5 · 2⁵². Adding it to a number below 2⁵¹ in magnitude rounds that number to an integer, stored in the lowest bits.
+/// The constant 1.5 · 2⁵². Adding this constant to a number of magnitude below 2⁵¹ rounds the number to an integer,
+/// which can be read from the lowest bits of the sum.
 const ROUND: f64 = 6_755_399_441_055_744.0;
-/// exp is clamped below this argument; exp(−700) ≈ 1e-304.
+/// Arguments of exp below this value are replaced by this value; exp(−700) ≈ 1e-304.
 const MIN_ARGUMENT: f64 = -700.0;
-/// ln 2 as a sum of two numbers. Products of the first with integers below 2²⁰ are exact.
+/// The value ln 2 as the sum of two numbers. Products of the first number and integers below 2²⁰ are exact.
 const LN2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
 /// 1 / k! for k = 12, 11, …, 0.
 const EXP: [f64; 13] = [
@@ -38,9 +39,10 @@ const SIN: [f64; 11] = [
     1.0,
 ];
 
-/// eˣ for x ≤ 700, within 4 units in the last place. Arguments below −700 give e⁻⁷⁰⁰, and NaN gives NaN.
+/// Computes eˣ for x ≤ 700 to within 4 units in the last place. Arguments below −700 give e⁻⁷⁰⁰, and NaN gives NaN.
 ///
-/// With x = n ln 2 + r and |r| ≤ ½ ln 2: the Taylor series of eʳ, times 2ⁿ from its bit pattern.
+/// With x = n ln 2 + r and |r| ≤ ½ ln 2, the result is the Taylor series of eʳ times 2ⁿ, whose bit pattern is
+/// constructed directly.
 #[inline(always)]
 pub fn exp(x: f64) -> f64 {
     let x = if x < MIN_ARGUMENT { MIN_ARGUMENT } else { x };
@@ -54,10 +56,10 @@ pub fn exp(x: f64) -> f64 {
     p * f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52))
 }
 
-/// cos 2πu, where u counts turns. The absolute error is below 1e-15, apart from the rounding of u. Beyond 2⁵¹ turns the
-/// result is some number in −1..=1, and NaN gives NaN.
+/// Computes cos 2πu, where u is an angle in turns. The absolute error is below 1e-15, apart from the rounding of u.
+/// Beyond 2⁵¹ turns, the result is an arbitrary number in −1..=1. NaN gives NaN.
 ///
-/// For |u| ≤ ½, cos 2πu = sin 2π(¼ − |u|); the sine is its Taylor series.
+/// For |u| ≤ ½, cos 2πu = sin 2π(¼ − |u|), and the sine is computed from its Taylor series.
 #[inline(always)]
 pub fn cos_turns(u: f64) -> f64 {
     let off = (u - ((u + ROUND) - ROUND)).abs();

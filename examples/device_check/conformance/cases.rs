@@ -1,4 +1,4 @@
-//! Random inputs of any size for the operations.
+//! Random inputs for the operations, of any size.
 
 use twinopt::compute::{Family, GpFunctions, Kernel, Net, Points};
 use twinopt::rng::Key;
@@ -13,7 +13,7 @@ pub fn narrow(values: &[f64]) -> Vec<f32> {
     values.iter().map(|v| *v as f32).collect()
 }
 
-/// Points, and targets that are a smooth function of them plus noise.
+/// Random points, and targets that are a smooth function of the points plus noise.
 pub struct Gp {
     pub kernel: Kernel,
     pub n: usize,
@@ -40,7 +40,7 @@ impl Gp {
     }
 }
 
-/// Networks, their inputs and the gradients of their outputs.
+/// Random networks, their inputs, and gradients with respect to their outputs.
 pub struct Nets {
     pub members: usize,
     pub widths: Vec<usize>,

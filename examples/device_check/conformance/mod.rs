@@ -1,6 +1,6 @@
-//! Conformance of a device: compares every operation with plain loops in f64.
+//! Conformance checks of a device. The checks compare the results of every operation with plain loops in f64.
 //!
-//! Used by `tests/device.rs` and by `examples/device_check`.
+//! This module is used by `tests/device.rs` and by `examples/device_check`.
 
 pub mod cases;
 pub mod reference;
@@ -10,16 +10,18 @@ use twinopt::rng::Key;
 
 use cases::{Gp, Nets};
 
-/// f64: rounding errors of 1e-16, summed over up to some thousand terms and amplified by condition numbers of about 1e4.
+/// Tolerance of results in f64: rounding errors of 1e-16 are summed over up to several thousand terms and amplified by
+/// condition numbers of about 1e4.
 pub const DOUBLE: f64 = 1e-10;
-/// The gradient of the evidence is a difference of large sums.
+/// Tolerance of the evidence, whose gradient is a difference of large sums.
 pub const EVIDENCE: f64 = 1e-9;
-/// f32: rounding errors of 6e-8 through five layers of sums. TF32, with rounding errors of 5e-4, fails.
+/// Tolerance of results in f32: rounding errors of 6e-8 accumulate over five layers of sums. Results in TF32, which has
+/// rounding errors of 5e-4, do not pass.
 pub const SINGLE: f64 = 1e-5;
 
 type Run = Box<dyn Fn(&dyn Backend) -> Result<f64>>;
 
-/// One operation at one size.
+/// A check of one operation at one size.
 pub struct Check {
     pub operation: &'static str,
     pub size: String,
@@ -28,13 +30,14 @@ pub struct Check {
 }
 
 impl Check {
-    /// ‖out − reference‖ / ‖reference‖. Infinite if a second run gives other bytes, or if only one of the two has a result.
+    /// Relative error ‖out − reference‖ / ‖reference‖. Infinite if a second run gives a different result, or if only
+    /// the device or only the reference has a result.
     pub fn error(&self, device: &dyn Backend) -> Result<f64> {
         (self.run)(device)
     }
 }
 
-/// ‖out − reference‖ / ‖reference‖. Infinite if the lengths differ or a value is NaN.
+/// Relative distance ‖out − reference‖ / ‖reference‖. Infinite if the lengths differ or a value is not finite.
 pub fn distance<T: Copy + Into<f64>>(out: &[T], reference: &[f64]) -> f64 {
     let off: f64 = out.iter().zip(reference).map(|(o, r)| ((*o).into() - r).powi(2)).sum();
     let norm: f64 = reference.iter().map(|r| r * r).sum();
@@ -42,7 +45,7 @@ pub fn distance<T: Copy + Into<f64>>(out: &[T], reference: &[f64]) -> f64 {
     if out.len() == reference.len() && error.is_finite() { error } else { f64::INFINITY }
 }
 
-/// `distance` of the result of `run`, or infinity if a second run gives another result.
+/// The `distance` between the result of `run` and `reference`. Infinite if a second run gives a different result.
 fn measure<T: Copy + Into<f64> + PartialEq>(reference: &[f64], run: impl Fn() -> Result<Vec<T>>) -> Result<f64> {
     let out = run()?;
     Ok(if out == run()? { distance(&out, reference) } else { f64::INFINITY })
@@ -52,7 +55,8 @@ pub fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|v| f64::from(*v)).collect()
 }
 
-/// All checks. `large` adds sizes at which a device works in tiles; the reference takes seconds to compute them.
+/// All checks. If `large` is true, the checks include sizes at which a device works in tiles. At these sizes, the
+/// reference implementation takes seconds.
 pub fn checks(large: bool) -> Vec<Check> {
     let mut all = Vec::new();
     let mut kernel = |family, n, m, d| all.push(kernel_check(family, n, m, d));
@@ -109,7 +113,7 @@ fn kernel_check(family: Family, n: usize, m: usize, d: usize) -> Check {
     }
 }
 
-/// A kernel matrix with noise: positive definite, with a condition number of up to about 1e4.
+/// A kernel matrix with noise. The matrix is positive definite and has a condition number of up to about 1e4.
 fn matrix(n: usize) -> Vec<f64> {
     let gp = Gp::new(Family::Matern52, n, 3, 3);
     let mut a = reference::kernel(&gp.kernel, gp.points(), gp.points());
@@ -129,7 +133,7 @@ fn cholesky_check(n: usize) -> Check {
         run: Box::new(move |device| {
             measure(&factor(n), || {
                 let mut a = matrix(n);
-                // the elements above the diagonal are not read
+                // NaN above the diagonal checks that these elements are not read
                 (0..n).for_each(|j| a[j * n..j * n + j].fill(f64::NAN));
                 Ok(if device.cholesky(&mut a, n)? { a } else { Vec::new() })
             })
@@ -187,7 +191,7 @@ fn evidence_check(family: Family, n: usize, d: usize) -> Check {
                     Ok(found.get(part.clone()).map(<[f64]>::to_vec).unwrap_or_default())
                 })
             };
-            // compared separately, because the value is larger than the gradient
+            // the value and the gradient are compared separately, because the value is much larger
             Ok(run(0..1)?.max(run(1..d + 3)?))
         }),
     }
@@ -230,7 +234,8 @@ fn predict_check(n: usize, rows: usize, d: usize, columns: usize, spread: bool) 
                 Ok((out, variance))
             };
             let means_error = measure(&means, || run().map(|r| r.0))?;
-            // relative to the norm of all variances, because a single one can be a difference near zero
+            // the error is relative to the norm of all variances, because a single variance can be a difference close
+            // to zero
             let variances_error = if spread { distance(&run()?.1, &variances) } else { 0.0 };
             Ok(means_error.max(variances_error))
         }),
@@ -263,7 +268,7 @@ fn backward_check(members: usize, widths: &'static [usize], rows: usize) -> Chec
             let nets = Nets::new(members, widths, rows, 11);
             let (weights, x) = (wide(&nets.weights), wide(&nets.x));
             let expected = reference::backward(members, widths, &weights, &x, rows, &wide(&nets.grad));
-            // gradients of the weights, of the inputs, or of both
+            // the device computes the gradients of the weights, of the inputs, or of both
             let run = |with_weights: bool, with_x: bool| {
                 let (mut tape, mut out) = (Tape::default(), vec![f32::NAN; nets.outputs()]);
                 device.forward(&nets.net(), &nets.x, rows, &mut tape, &mut out)?;

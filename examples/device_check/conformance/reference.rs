@@ -25,7 +25,7 @@ pub fn kernel(kernel: &Kernel, a: Points, b: Points) -> Vec<f64> {
     (0..b.n).flat_map(|j| rows.iter().map(move |p| (p, j))).map(|(p, j)| covariance(kernel, p, &point(b, j))).collect()
 }
 
-/// Lower Cholesky factor with zeros above the diagonal. `None` if a pivot is not positive.
+/// Lower Cholesky factor with zeros above the diagonal. `None` if the matrix is not positive definite.
 pub fn cholesky(a: &[f64], n: usize) -> Option<Vec<f64>> {
     let mut l = vec![0.0; n * n];
     for j in 0..n {
@@ -102,7 +102,7 @@ pub fn evidence(k: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Vec<f64>
     Some(out)
 }
 
-/// Means `[columns][rows]` and, given a precision, variances `[rows]`.
+/// Predicted means `[columns][rows]` and, if `precision` is given, variances `[rows]`.
 pub fn predict(k: &Kernel, z: Points, weights: &[f64], precision: Option<&[f64]>, x: Points) -> (Vec<f64>, Vec<f64>) {
     let n = z.n;
     let (mut means, mut variances) = (vec![0.0; weights.len() / n * x.n], Vec::new());
@@ -125,7 +125,7 @@ fn silu(v: f64) -> f64 {
     v / (1.0 + (-v).exp())
 }
 
-/// Pre-activations of all layers of one member for one row.
+/// Values before the activation function in all layers of one ensemble member, for one row.
 fn layers(widths: &[usize], weights: &[f64], x: &[f64]) -> Vec<Vec<f64>> {
     let (mut at, mut input, mut all) = (0, x.to_vec(), Vec::new());
     for w in widths.windows(2) {
@@ -156,7 +156,7 @@ pub fn forward(members: usize, widths: &[usize], weights: &[f64], x: &[f64], row
     out
 }
 
-/// Gradients of the weights, followed by those of the inputs.
+/// Gradients with respect to the weights, followed by those with respect to the inputs.
 pub fn backward(members: usize, widths: &[usize], weights: &[f64], x: &[f64], rows: usize, grad: &[f64]) -> Vec<f64> {
     let (p, q, size) = (widths[0], widths[widths.len() - 1], weights.len() / members);
     let (mut of_weights, mut of_x) = (vec![0.0; weights.len()], vec![0.0; x.len()]);

@@ -1,4 +1,4 @@
-//! The faults of a file's structure, and what was left out of its value because of them.
+//! Structural faults of a file, and the parts of the file that are left out because of them.
 
 use std::ops::Range;
 use std::path::Path;
@@ -29,7 +29,8 @@ impl Findings<'_> {
         self.faults.push(Fault::new(code, self.file, self.text, Some(span), message, help));
     }
 
-    /// Reports that `value`, the value of `key`, is not `wanted`. `sample` is a valid value.
+    /// Reports that `value`, the value of `key`, does not match `wanted`, a description of the required value. `sample`
+    /// is an example of a valid value.
     pub(super) fn mismatch(
         &mut self,
         wanted: &str,
@@ -38,7 +39,7 @@ impl Findings<'_> {
         span: Range<usize>,
         value: &DeValue<'_>,
     ) {
-        // a placeholder of the parser, whose syntax error has been reported
+        // the parser put a placeholder here after a syntax error, which has already been reported
         if span.is_empty() {
             self.damage.any = true;
             return;
@@ -53,7 +54,8 @@ impl Findings<'_> {
         self.report("wrong-type", span, format!("`{key}` must be {wanted}, but it is {}", described(value)), help);
     }
 
-    /// Reports that `key`, with the given schema, is missing from `table`, which is called `noun`.
+    /// Reports that the required `key`, described by `schema`, is missing from `table`. `noun` is the name of the table
+    /// in messages.
     pub(super) fn missing(
         &mut self,
         file: FileSchema<'_>,
@@ -76,7 +78,7 @@ impl Findings<'_> {
         self.faults.push(Fault::new("missing-key", self.file, self.text, table, message, help));
     }
 
-    /// Records that something was left out of `table`.
+    /// Records that an entry was left out of `table`.
     pub(super) fn damaged(&mut self, table: &Range<usize>) {
         self.damage.tables.push(table.clone());
         self.damage.any = true;

@@ -1,4 +1,4 @@
-//! The kinds of values in a schema.
+//! Kinds of values that a JSON Schema can describe.
 
 use serde_json::Value;
 use toml::de::DeValue;
@@ -20,15 +20,15 @@ pub(super) enum Kind<'s> {
         exactly: Option<usize>,
     },
     Table(&'s Value),
-    /// A table with names chosen by the user.
+    /// A table whose keys are names chosen by the user.
     Map(&'s Value),
-    /// An enum: a word, or a table with one key.
+    /// An enum, each value of which is a word or a table with one key.
     Choice(Vec<(&'s str, Option<&'s Value>)>),
     /// Any of several schemas.
     Either(Vec<&'s Value>),
 }
 
-/// The JSON Schema of a file: `$ref`s in its parts refer to its definitions.
+/// The JSON Schema of a file, with the definitions that `$ref`s refer to.
 #[derive(Clone, Copy)]
 pub(super) struct FileSchema<'s> {
     pub root: &'s Value,
@@ -58,7 +58,7 @@ impl<'s> FileSchema<'s> {
         if let Some(variants) = schema["oneOf"].as_array() {
             let mut list: Vec<(&str, Option<&Value>)> = Vec::new();
             for choice in variants.iter().flat_map(choices) {
-                // a word alone is the same as its table without keys
+                // a word alone means the table of the same name without keys, so each name is listed once
                 if !list.iter().any(|(tag, _)| *tag == choice.0) {
                     list.push(choice);
                 }
@@ -91,7 +91,7 @@ impl<'s> FileSchema<'s> {
         }
     }
 
-    /// Whether the type of the value matches, without looking inside.
+    /// Whether `value` has the right type for `schema`. The contents of lists and tables are not checked.
     pub(super) fn accepts(self, schema: &'s Value, value: &DeValue<'_>) -> bool {
         match self.kind(schema) {
             Kind::Text | Kind::Span | Kind::TimeOfDay | Kind::Weekdays => value.is_str(),
@@ -116,7 +116,7 @@ pub(super) fn required(schema: &Value) -> impl Iterator<Item = &str> {
     schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// The words and tagged tables of one member of an enum's `oneOf`.
+/// Returns the words and the tagged tables that one member of an enum's `oneOf` allows.
 fn choices(variant: &Value) -> Vec<(&str, Option<&Value>)> {
     if let Some(word) = variant["const"].as_str() {
         return vec![(word, None)];

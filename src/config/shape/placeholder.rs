@@ -8,7 +8,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::kind::{FileSchema, Kind, required};
 
-/// A placeholder for a missing value that matches `schema`; its place is `0..0`.
+/// Returns a placeholder for a missing value. The placeholder matches `schema` and has the byte range `0..0`.
 pub(super) fn placeholder<'i>(file: FileSchema<'_>, schema: &Value) -> Spanned<DeValue<'i>> {
     let value = match file.kind(schema) {
         Kind::Span => DeValue::String(Cow::Borrowed("1h")),

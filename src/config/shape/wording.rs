@@ -1,4 +1,4 @@
-//! Words for the messages and helps of structural faults.
+//! Wording of the messages and help texts for structural faults.
 
 use serde_json::Value;
 use toml::de::DeValue;
@@ -8,7 +8,7 @@ use crate::config::span::TimeSpan;
 use crate::config::words::{example, noun};
 
 impl<'s> FileSchema<'s> {
-    /// An example of a value of `key` that matches `schema`.
+    /// An example value for `key` that matches `schema`.
     pub(super) fn sample(self, schema: &'s Value, key: &str) -> Option<String> {
         let numbers = |n: usize| (1..=n).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
         fitting(key, |value| self.accepts(schema, value)).or_else(|| match self.kind(schema) {
@@ -19,7 +19,7 @@ impl<'s> FileSchema<'s> {
         })
     }
 
-    /// The help for the unknown key `name`; `meant` is the key that was probably meant.
+    /// Help text for the unknown key `name`. `meant` is the key that the user probably meant.
     pub(super) fn help_for_unknown(
         self,
         known: &serde_json::Map<String, Value>,
@@ -30,10 +30,10 @@ impl<'s> FileSchema<'s> {
     ) -> String {
         match meant {
             Some(meant) if present.iter().any(|p| p == meant) => {
-                format!("did you mean `{meant}`? It is already present: remove this line")
+                format!("did you mean `{meant}`? That key is already present, so remove this line")
             }
             Some(meant) => format!("did you mean `{meant}`?"),
-            None if known.is_empty() => "remove it: the table must be empty".to_owned(),
+            None if known.is_empty() => "remove it, because this table must be empty".to_owned(),
             None => {
                 let elsewhere = self.home_of(name).filter(|_| movable);
                 let known = known.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
@@ -45,7 +45,7 @@ impl<'s> FileSchema<'s> {
         }
     }
 
-    /// What the schema requires, in words.
+    /// Describes the value that the schema requires.
     pub(super) fn wanted(self, schema: &'s Value) -> String {
         match self.kind(schema) {
             Kind::Text => "a string".into(),
@@ -73,7 +73,7 @@ impl<'s> FileSchema<'s> {
         }
     }
 
-    /// What a table under `key` is called.
+    /// Name of the table under `key` in messages.
     pub(super) fn noun_of<'a>(self, schema: &'s Value, key: &'a str) -> &'a str
     where
         's: 'a,
@@ -91,7 +91,7 @@ impl<'s> FileSchema<'s> {
         }
     }
 
-    /// The table elsewhere in the file that has a key `name`.
+    /// Name of the only table that can have the key `name`. `None` if no table or several tables can have the key.
     fn home_of(self, name: &str) -> Option<String> {
         let definitions = self.root["$defs"].as_object()?;
         let homes: Vec<&str> = definitions
@@ -106,7 +106,7 @@ impl<'s> FileSchema<'s> {
     }
 }
 
-/// Code, message and help for a value of `key` that is not a time span.
+/// Fault code, message and help text for a value of `key` that is not a time span.
 pub(super) fn no_span(key: &str, is: &DeValue<'_>) -> (&'static str, String, String) {
     let wanted = example(key).filter(|e| e.starts_with('"')).unwrap_or("\"10min\"");
     let DeValue::String(text) = is else {
@@ -127,7 +127,7 @@ pub(super) fn no_span(key: &str, is: &DeValue<'_>) -> (&'static str, String, Str
     ("wrong-value", format!("`{key}`: \"{text}\" is not a time span"), help)
 }
 
-/// Message and help for a value of `key` that is not a point in time.
+/// Message and help text for a value of `key` that is not a point in time.
 pub(super) fn no_time(key: &str, is: &DeValue<'_>) -> (String, String) {
     match is {
         DeValue::Datetime(t) if t.date.is_some() && t.time.is_some() && t.offset.is_some() => {
@@ -151,7 +151,7 @@ pub(super) fn no_time(key: &str, is: &DeValue<'_>) -> (String, String) {
     }
 }
 
-/// The type of a value, in words.
+/// Describes the type of a value.
 pub(super) fn described(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
@@ -170,7 +170,7 @@ pub(super) fn first_sentence(doc: &str) -> String {
     doc[..end].trim_end_matches('.').to_owned()
 }
 
-/// The time span that was probably meant: `10 minutes` is `10min`.
+/// Returns the time span that was probably meant, such as `10min` for `10 minutes`.
 fn corrected_span(text: &str) -> Option<TimeSpan> {
     let text = text.trim().to_lowercase();
     let cut = text.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
@@ -187,7 +187,8 @@ fn corrected_span(text: &str) -> Option<TimeSpan> {
     format!("{number}{unit}").parse().ok()
 }
 
-/// The example of `key`, if it has the right type: one key can have several.
+/// Returns the example value of `key` if it has the right type. The same key can have different types in different
+/// tables.
 pub(super) fn fitting(key: &str, fits: impl Fn(&DeValue<'_>) -> bool) -> Option<String> {
     let text = example(key)?;
     DeValue::parse(text).is_ok_and(|value| fits(value.get_ref())).then(|| text.to_owned())

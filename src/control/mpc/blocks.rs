@@ -1,16 +1,16 @@
-//! Move blocking: few free moves over a long horizon.
+//! Move blocking: a long horizon is divided into a few blocks, with one free move per block.
 
 /// Partition of the horizon into blocks. The target of a control is constant within a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Blocks {
-    /// First step of each block, followed by the horizon.
+    /// First step of each block, followed by the length of the horizon.
     starts: Vec<usize>,
 }
 
 impl Blocks {
-    /// With `moves` = horizon / replan, every block is one replan interval (the last one may be shorter). With fewer moves the
-    /// block lengths grow, starting from one replan interval, so that the block ends grow quadratically up to the horizon.
-    /// With more moves the horizon is divided evenly.
+    /// If `moves` = horizon / replan, every block is one replan interval long (the last one may be shorter). If `moves`
+    /// is smaller, the first block is one replan interval long, and the ends of the later blocks grow quadratically up
+    /// to the horizon. If `moves` is larger, the horizon is divided evenly.
     pub fn new(horizon: usize, replan: usize, moves: usize) -> Self {
         let (horizon, replan) = (horizon.max(1), replan.max(1));
         let n = moves.clamp(1, horizon);
@@ -40,27 +40,28 @@ impl Blocks {
         self.starts[self.count()]
     }
 
-    /// Length of the shortest block, from which the move limit per block follows. The last block may be cut short by the
-    /// horizon and does not count.
+    /// Length of the shortest block, which determines the move limit per block. The last block is ignored, because the
+    /// horizon may cut it short.
     pub fn shortest(&self) -> usize {
         let complete = (self.count() - 1).max(1);
         (0..complete).map(|k| self.starts[k + 1] - self.starts[k]).min().unwrap_or(1).max(1)
     }
 
-    /// Steps of each block.
+    /// Number of steps in each block.
     pub fn lengths(&self) -> impl Iterator<Item = usize> {
         self.starts.windows(2).map(|w| w[1] - w[0])
     }
 
-    /// The block of step `h`; beyond the horizon, the last block.
+    /// Index of the block that contains step `h`; beyond the horizon, the index of the last block.
     pub fn at(&self, h: usize) -> usize {
         self.starts.partition_point(|s| *s <= h).clamp(1, self.count()) - 1
     }
 
-    /// Shifts a sequence `[blocks * controls]` in time by `elapsed` steps.
+    /// Drops the first `elapsed` steps of a sequence, `[blocks * controls]`, and shifts the remaining steps to its
+    /// start.
     pub fn shift(&self, sequence: &mut [f64], controls: usize, elapsed: usize) {
         for k in 0..self.count() {
-            // `from` is never an earlier block, so the copy can run forwards in place.
+            // `from` is never before block `k`, so the sequence can be shifted in place from its start to its end.
             let from = self.at(self.starts[k] + elapsed);
             sequence.copy_within(from * controls..(from + 1) * controls, k * controls);
         }

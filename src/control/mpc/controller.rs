@@ -23,15 +23,17 @@ use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Kpi, Objective};
 
-/// One plan in this many is re-scored (SUP-5). With a Gaussian process, re-scoring costs ten times as much as planning.
+/// One in this many plans is re-scored (requirement SUP-5). With a Gaussian process, re-scoring takes ten times as long
+/// as planning.
 const RESCORED_ONE_IN: usize = 8;
 /// RNG stream that selects the plans to re-score.
 const RESCORING_STREAM: u64 = 3;
 
-const NO_TERMINAL_COST: &str = "no terminal cost is available: the log does not support one, `fit` did not tune MPC, or the \
-                                objective has changed since; remove `cost_to_go`, or run `fit` again";
+const NO_TERMINAL_COST: &str = "no terminal cost is available: none could be learned from the log, `fit` \
+                                did not tune MPC, or the objective has changed since `fit`; \
+                                remove `cost_to_go`, or run `fit` again";
 
-/// The MPC controller; the module's documentation states its optimisation problem.
+/// The MPC controller. The documentation of the module states the optimisation problem that it solves.
 pub struct Mpc<'a> {
     pub(super) setup: Setup<'a>,
     planner: Box<dyn Planner>,
@@ -39,13 +41,13 @@ pub struct Mpc<'a> {
     pub(super) particles: Vec<ParticlePlan>,
     /// Step at which the last plan was made.
     planned_at: Option<usize>,
-    /// (signal, forecast): `[horizon]` each.
+    /// Forecasts (signal, values), with `[horizon]` values for each signal.
     forecasts: Vec<(usize, Vec<f64>)>,
     /// Evaluators that are not in use.
     evaluators: Mutex<Vec<Evaluator>>,
     failures: usize,
     optimism_check: OptimismCheck,
-    /// Number of replanning steps so far.
+    /// Number of steps so far at which new plans were made.
     replans: usize,
     registers: Registers,
     position: Vec<f64>,
@@ -56,11 +58,11 @@ fn plan_key(key: Key, row: usize, step: usize) -> Key {
 }
 
 impl<'a> Mpc<'a> {
-    /// The controller with `settings`, which minimises the twin's objective.
+    /// Builds the MPC controller with `settings`, which minimises the objective of the twin.
     ///
     /// # Errors
-    /// [`Error::Data`] if there is no terminal cost for `cost_to_go`, or if the limits of a total cannot be satisfied within
-    /// the logged range of its control.
+    /// [`Error::Data`] if `cost_to_go` is set but there is no terminal cost, or if the limits of a total cannot be
+    /// satisfied within the bounds of its control.
     pub fn build(settings: &ResolvedMpc, context: &Context<'a>) -> Result<Self> {
         let dynamics = context.dynamics;
         let step = TimeSpan::from_ms(dynamics.step_ms());
@@ -82,7 +84,8 @@ impl<'a> Mpc<'a> {
             };
             objective.terms.push((kpi, 1.0));
         }
-        // The stream differs from that of the plant's noise, which a plan must not know.
+        // The random stream of the planner differs from that of the plant's noise, because a plan must not know this
+        // noise.
         let key = Key::new(context.seed).fold(0x6D70_6300);
         let mut mpc = Self::new(settings, dynamics, objective, key);
         mpc.setup.budget.clock = context.clock;
@@ -90,7 +93,7 @@ impl<'a> Mpc<'a> {
         Ok(mpc)
     }
 
-    /// `key` must not be that of the plant's noise.
+    /// Creates the controller. `key` must differ from the key of the plant's noise.
     pub fn new(settings: &ResolvedMpc, dynamics: &'a dyn Dynamics, objective: Objective, key: Key) -> Self {
         let planner = select_planner(settings, dynamics);
         let setup = Setup::new(settings, &planner, dynamics, objective);
@@ -110,7 +113,7 @@ impl<'a> Mpc<'a> {
         }
     }
 
-    /// Number of failed plans so far, over all particles.
+    /// Number of plans that have failed so far, summed over all particles.
     pub fn failures(&self) -> usize {
         self.failures
     }
@@ -131,12 +134,14 @@ impl<'a> Mpc<'a> {
         let (setup, planner, forecasts, evaluators, replans) =
             (&*setup, planner.as_ref(), &*forecasts, &*evaluators, *replans);
         let lock = || evaluators.lock().unwrap_or_else(PoisonError::into_inner);
-        // A plan depends on the particle's number and on the step only, so the result is the same for any number of threads.
+        // The random numbers of a plan depend only on the particle and the step, so the result is the same for any
+        // number of threads.
         particles.par_iter_mut().enumerate().for_each(|(row, particle)| {
             let mut evaluator = lock().pop().unwrap_or_default();
             let key = plan_key(*key, row, observation.step);
             let mut start = setup.start(observation, row, forecasts, particle.plan.as_ref(), &particle.bias, key);
-            // Random, because a fixed stride would alias with the time of day.
+            // The plans to re-score are selected at random, because plans at fixed intervals could all be at the same
+            // time of day.
             start.rescore =
                 setup.rescoring && (replans + row == 0 || key.fold(RESCORING_STREAM).below(0, RESCORED_ONE_IN) == 0);
             particle.plan(setup, planner, &start, elapsed, &mut evaluator);
@@ -207,8 +212,9 @@ impl Mpc<'_> {
         self.setup.horizon.steps()
     }
 
-    /// The controls that the last plan has for `ahead` steps after it was made: `[controls]`. They are within their limits if
-    /// the plan is followed. `None` beyond the plan, or if the plan has order-up-to levels.
+    /// The controls of the last plan, `[controls]`, `ahead` steps after the plan was made. Beyond the horizon, the
+    /// controls are those of the last block. The controls are within their limits if the plan is followed. `None` if
+    /// there is no plan, or if the plan has order-up-to levels.
     pub fn planned_controls(&self, ahead: usize) -> Option<&[f64]> {
         if self.setup.orders.iter().any(Option::is_some) {
             return None;
@@ -218,9 +224,9 @@ impl Mpc<'_> {
         plan.controls.get(block * n..(block + 1) * n)
     }
 
-    /// Replaces the next move of the current plan by each of `first`, `[controls]` each, and returns the index of the one with
-    /// the lowest cost of the whole plan. Totals and the time budget are not considered. `None` if there is no plan, if it
-    /// has order-up-to levels, or if no cost is finite.
+    /// Replaces the next move of the current plan by each of the moves in `first`, `[controls]`, and returns the index
+    /// of the move for which the cost of the whole plan is lowest. The limits on totals and the time budget are
+    /// ignored. Returns `None` if there is no plan, if the plan has order-up-to levels, or if no cost is finite.
     pub fn cheapest(&mut self, observation: &Observation, first: &[Vec<f64>]) -> Option<usize> {
         self.update_forecasts(observation.forecast, observation.step);
         let Self { setup, particles, forecasts, planned_at, key, .. } = self;
@@ -249,7 +255,7 @@ impl Mpc<'_> {
         self.planned_at
     }
 
-    /// Discards the plans, so that the next one does not start from them.
+    /// Discards all plans, so that the next plan has no warm start.
     pub fn forget(&mut self) {
         self.planned_at = None;
         self.particles.iter_mut().for_each(|f| f.plan = None);

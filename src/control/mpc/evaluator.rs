@@ -1,4 +1,4 @@
-//! The cost of candidates.
+//! Computation of the costs of candidate plans.
 
 use super::futures::Futures;
 use super::margins::Margins;
@@ -10,22 +10,22 @@ use super::violation::ConstraintViolation;
 use crate::expr::Registers;
 use crate::stats::{mean_and_sample_sd, quantile_type_6};
 
-/// Penalty on a scaled violation of one in the last rank, in units of the spread of the first candidates' objectives. It is so
-/// large that no saving outweighs a violation (guess).
+/// Penalty on a scaled violation of 1 in the last rank, in units of the spread of the first candidates' costs. The
+/// penalty is so large that no saving outweighs a violation (not tuned).
 const VIOLATION_PENALTY: f64 = 1e3;
 
-/// Computes the cost of candidates in simulated futures. Its memory is reused from plan to plan.
+/// Computes the costs of candidates in simulated futures. The buffers of the evaluator are reused for later plans.
 #[derive(Default)]
 pub(super) struct Evaluator {
     plan: PlanState,
-    /// One for each combination of a number of candidates and a kind of futures.
+    /// One rollout for each combination of a number of candidates and a set of futures.
     rollouts: Vec<Rollout>,
-    /// Rollout of many futures of one sequence.
+    /// Rollout that simulates one sequence in many futures.
     simulation: Option<Rollout>,
     violation: ConstraintViolation,
-    /// The pessimism in the cost of each candidate of the last batch.
+    /// The part of each candidate's cost that is due to pessimism, for the candidates of the last batch.
     uncertainty_costs: Vec<f64>,
-    /// Recorded during the last linearisation.
+    /// Residuals and limited signals that were recorded during the last linearisation.
     pub trace: Trace,
     scratch: Scratch,
 }
@@ -34,9 +34,9 @@ pub(super) struct Evaluator {
 struct PlanState {
     futures: Futures,
     margins: Margins,
-    /// Noise at the start of a rollout, `[targets][particles]`.
+    /// State of the noise at the start of a rollout, `[targets][particles]`.
     noise: Option<Vec<Vec<f64>>>,
-    /// Penalty on violations of limits, set by the first candidates of the plan.
+    /// Penalty on violations of limits, which is computed from the costs of the plan's first candidates.
     violation_penalty: Option<f64>,
 }
 
@@ -45,12 +45,12 @@ struct Scratch {
     /// Controls over the horizon: `[horizon][controls][candidates]`.
     path: Vec<f64>,
     registers: Registers,
-    /// Objectives of one candidate: `[futures]`.
+    /// Objective of one candidate in each future: `[futures]`.
     objectives: Vec<f64>,
 }
 
 impl Evaluator {
-    /// Forgets the last plan. From now on, candidates are evaluated in `futures`, with limits that are not tightened.
+    /// Starts a new plan, whose candidates are evaluated in `futures`. The limits of the new plan are not tightened.
     pub fn begin_plan(&mut self, futures: Futures) {
         self.plan = PlanState { futures, ..PlanState::default() };
     }
@@ -69,18 +69,19 @@ impl Evaluator {
         self.plan.margins = margins;
     }
 
-    /// The pessimism in the cost of each candidate of the last batch.
+    /// The part of each candidate's cost that is due to pessimism, for the candidates of the last batch.
     pub fn uncertainty_costs(&self) -> &[f64] {
         &self.uncertainty_costs
     }
 
-    /// The cost of each candidate, `[moves * controls]`: mean or risk quantile of the objective over futures, plus the
-    /// pessimism, plus the penalty on mean violations of limits. NaN if a future diverges.
+    /// Computes the cost of each candidate, `[moves * controls]`: the mean or the `risk` quantile of the objective over
+    /// futures, plus the pessimism, plus the penalty on the mean violation of limits. The cost is NaN if a future
+    /// diverges.
     pub fn evaluate(&mut self, setup: &Setup, start: &PlanStart, candidates: &[Vec<f64>], costs: &mut Vec<f64>) {
         self.evaluate_with(setup, start, candidates, costs, &mut |_, _, _| {});
     }
 
-    /// Like [`Evaluator::evaluate`]; `observer` is called with every completed frame.
+    /// Same as [`Evaluator::evaluate`], but also calls `observer` with every completed frame.
     pub fn evaluate_with(
         &mut self,
         setup: &Setup,
@@ -114,7 +115,7 @@ impl Evaluator {
         for c in 0..n {
             objectives.clear();
             objectives.extend(rollout.total.iter().skip(c).step_by(n));
-            // A candidate with a diverged future has no cost.
+            // A candidate that diverges in any future has no cost.
             let (cost, uncertainty) = if objectives.iter().all(|v| v.is_finite()) {
                 match setup.sampling.risk {
                     Some(risk) => {
@@ -138,7 +139,7 @@ impl Evaluator {
         }
     }
 
-    /// Saving of the first of two candidates against the second, mean over futures, without the penalty on violations.
+    /// Mean saving over futures of the first candidate compared with the second, without the penalty on violations.
     pub fn saving(&mut self, setup: &Setup, start: &PlanStart, pair: &[Vec<f64>; 2]) -> f64 {
         self.evaluate(setup, start, pair, &mut Vec::new());
         let Self { plan, rollouts, .. } = self;
@@ -147,8 +148,8 @@ impl Evaluator {
         differences.sum::<f64>() / plan.futures.count() as f64
     }
 
-    /// Simulates `futures` futures with noise of one sequence, `[moves * controls]`. Rows are futures; the first ones have the
-    /// members and the noise of the plan's futures.
+    /// Simulates one sequence, `[moves * controls]`, in `futures` futures with noise. Each row of the rollout is a
+    /// future. The first rows have the members and the noise of the plan's futures.
     pub fn simulate(
         &mut self,
         setup: &Setup,
@@ -167,8 +168,8 @@ impl Evaluator {
         rollout.run(setup, start, path, &mut None, registers, observer);
     }
 
-    /// Gradient of a term of the objective, mean over futures: differences between the other candidates of the last batch and
-    /// the first one, divided by `differences`. `None` if it is not finite.
+    /// Gradient of a term of the objective, averaged over futures. Element k is the difference between candidate k + 1
+    /// and candidate 0 of the last batch, divided by `differences[k]`. `None` if the gradient is not finite.
     pub fn term_gradient(&mut self, setup: &Setup, term: usize, differences: &[f64]) -> Option<Vec<f64>> {
         let n = differences.len() + 1;
         let Self { plan, rollouts, .. } = self;
@@ -176,7 +177,7 @@ impl Evaluator {
         let rollout = rollouts.iter_mut().find(|r| r.candidates == n && r.futures == plan.futures)?;
         let (kpi, price) = &setup.objective.terms[term];
         kpi.value(&rollout.terms[term], &mut rollout.value);
-        // As in the cost, a term without a value or without a price does not count.
+        // A term that has no value, or whose price is 0, is ignored, as in the cost.
         if *price == 0.0 || rollout.value.iter().all(|v| v.is_nan()) {
             return Some(vec![0.0; differences.len()]);
         }
@@ -187,7 +188,7 @@ impl Evaluator {
     }
 }
 
-/// The penalty from the spread of the first candidates' `costs`.
+/// Computes the penalty on violations from the spread of the first candidates' `costs`.
 fn violation_penalty(costs: &[f64]) -> f64 {
     let finite = || costs.iter().copied().filter(|c| c.is_finite());
     let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), c| (l.min(c), h.max(c)));

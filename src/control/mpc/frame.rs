@@ -1,11 +1,11 @@
-//! The frame that a simulated step completes.
+//! The completed frame of a simulated step.
 
 use jiff::Timestamp;
 
 use crate::trajectory::{Frame, Window};
 
-/// The frame before the current one of a window, read as if it were the current one. All its signals are known, and the
-/// window's current frame already has the next states.
+/// View of a window in which the previous frame is the current one. All signals of the previous frame are known,
+/// whereas the window's current frame already contains the next states.
 pub(super) struct CompletedFrame<'a> {
     pub window: &'a Window,
     pub step_ms: i64,

@@ -1,12 +1,13 @@
 //! The simulated futures in which candidates are evaluated.
 
-/// The members and the noise of a batch of futures. All candidates of a plan are evaluated in the same futures.
+/// Ensemble members and noise of a batch of simulated futures. All candidates of a plan are evaluated in the same
+/// futures.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Futures {
-    /// Ensemble member of each future; `None`: the mean of the ensemble.
+    /// Ensemble member of each future; `None` is the mean of the ensemble.
     pub members: Vec<Option<usize>>,
     pub noise: Noise,
-    /// Number of standard deviations of the cost over futures that are added to its mean.
+    /// Number of standard deviations of the cost over futures that are added to the mean cost.
     pub pessimism: f64,
 }
 
@@ -14,21 +15,21 @@ pub(super) struct Futures {
 pub(super) enum Noise {
     #[default]
     None,
-    /// The noise under which the plan is optimised.
+    /// The noise with which plans are optimised.
     Planned,
-    /// Independent noise for re-scoring.
+    /// Noise for re-scoring, independent of the noise with which plans are optimised.
     Independent,
 }
 
-/// Largest number of members on which a plan of the mean is re-scored (guess).
+/// Largest number of members on which a plan is re-scored if it was optimised on the mean of the ensemble (not tuned).
 const MOST_RESCORED: usize = 8;
-/// Largest number of members of a plan with pessimism. Each costs as much as planning on the mean, and a member of a
-/// Gaussian process ten times that.
+/// Largest number of members on which a pessimistic plan is optimised. Each member takes as much time as planning on
+/// the mean of the ensemble, or ten times as much if the model is a Gaussian process.
 const MOST_PESSIMISTIC: usize = 3;
 
 impl Futures {
-    /// The futures of a plan: `n` futures of the first half of the `members`, or the mean if `n` is one. The second half is
-    /// left for re-scoring.
+    /// The futures in which a plan is optimised: `n` futures with members of the first half of the ensemble, or its
+    /// mean if `n` is one. The second half of the ensemble is reserved for re-scoring.
     pub fn planned(n: usize, members: usize) -> Self {
         if n <= 1 {
             return Self { members: vec![None], noise: Noise::None, pessimism: 0.0 };
@@ -37,27 +38,29 @@ impl Futures {
         Self { members: (0..n).map(|p| Some(p % half)).collect(), noise: Noise::Planned, pessimism: 0.0 }
     }
 
-    /// `n` futures with noise, the first of which are these.
+    /// Returns `n` futures with noise, the first of which have the same members as `self`.
     pub fn extended(&self, n: usize, members: usize) -> Self {
         let member = |p: usize| self.members.get(p).copied().unwrap_or(Some(p % members.max(1)));
         Self { members: (0..n).map(member).collect(), noise: Noise::Planned, pessimism: 0.0 }
     }
 
-    /// The futures of a plan outside the support of the model: a few members of the first half without noise, so that the
-    /// cost varies by epistemic uncertainty only.
+    /// The futures of a plan that does not start inside the support of the model: a few members of the first half of
+    /// the ensemble, without noise. Without noise, the cost varies between futures only because of epistemic
+    /// uncertainty.
     pub fn pessimistic(members: usize, pessimism: f64) -> Self {
-        // A standard deviation needs two members.
+        // A standard deviation needs at least two members.
         let count = members.div_ceil(2).clamp(2.min(members.max(1)), MOST_PESSIMISTIC);
         Self { members: (0..count).map(Some).collect(), noise: Noise::None, pessimism }
     }
 
-    /// Futures with other members than these, for re-scoring (SUP-5): the second half of the `members`, or all of them one by
-    /// one for a plan of the mean. `None` if there are no others.
+    /// Futures for re-scoring a plan that was optimised in these futures (requirement SUP-5). The held-out futures have
+    /// members of the second half of the ensemble, or individual members if the plan was optimised on the mean. `None`
+    /// if there are no held-out members.
     pub fn held_out(&self, members: usize) -> Option<Self> {
         let half = members.div_ceil(2);
         let others: Vec<Option<usize>> = match (members, self.members.as_slice()) {
             (..=1, _) => return None,
-            // The plan uses members of both halves.
+            // The plan was optimised on members of both halves.
             (_, planned) if planned.iter().flatten().any(|m| *m >= half) => return None,
             (_, [None]) => (0..members.min(MOST_RESCORED)).map(Some).collect(),
             (_, planned) => (0..planned.len()).map(|p| Some(half + p % (members - half))).collect(),
@@ -88,7 +91,7 @@ mod tests {
             assert!(members(&planned).iter().all(|m| !members(&held_out).contains(m)), "{planned:?} {held_out:?}");
             assert!(members(&held_out).iter().all(|m| *m < count));
             let pessimistic = Futures::pessimistic(count, 1.0);
-            // With two members both are used to optimise.
+            // In an ensemble with two members, both members are used to optimise the plan.
             let Some(held_out) = pessimistic.held_out(count) else {
                 assert_eq!((count, members(&pessimistic)), (2, vec![0, 1]));
                 continue;

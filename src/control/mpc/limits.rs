@@ -1,4 +1,4 @@
-//! Limits: of the planned controls, of the plant, and of totals.
+//! Limits on the planned controls, on the plant's signals and on totals.
 
 use super::frame::CompletedFrame;
 use super::resolved::ResolvedMpc;
@@ -13,9 +13,9 @@ use crate::twin::Dynamics;
 pub(super) struct Limits {
     /// `[controls]`.
     pub controls: Vec<ControlLimit>,
-    /// Limits on states, outputs and derived signals: hard limits first, then soft limits by their rank.
+    /// Limits on states, outputs and derived signals: hard limits first, then soft limits in the order of their ranks.
     pub plant: Vec<PlantLimit>,
-    /// Probability with which the limits of the plant are satisfied at each step; `None`: limits are not tightened.
+    /// Probability with which the limits of the plant are satisfied at each step; `None` if limits are not tightened.
     pub confidence: Option<f64>,
     pub totals: Vec<TotalLimit>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Limits {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ControlLimit {
     pub hard: Bounds,
-    /// Constraints per step.
+    /// Constraints on the value at each step.
     pub constraints: ControlConstraints,
     /// Typical variation of the control.
     pub scale: f64,
@@ -33,10 +33,10 @@ pub(super) struct ControlLimit {
 pub(super) struct PlantLimit {
     pub signal: usize,
     pub bounds: Bounds,
-    /// Violations are divided by this.
+    /// Scale by which violations are divided.
     pub scale: f64,
-    /// Whether the limit applies to the value at the end of the step, as for states, or to the completed frame, as for
-    /// outputs.
+    /// Whether the limit applies to the value at the end of a step, as for states. If false, the limit applies to the
+    /// value during the step, as for outputs.
     pub ahead: bool,
     /// Rank of a soft limit; 0 is a hard limit.
     pub rank: u32,
@@ -45,13 +45,13 @@ pub(super) struct PlantLimit {
 }
 
 impl PlantLimit {
-    /// The values of a completed step to which the limit applies: `[rows]`.
+    /// Values in a completed frame to which the limit applies: `[rows]`.
     pub fn column<'f>(&self, frame: &'f CompletedFrame) -> &'f [f64] {
         frame.window.column(self.signal, usize::from(!self.ahead))
     }
 }
 
-/// The limit of a planned control's total over the horizon; `None` if the plan does not move the control.
+/// Limit on the total of a control over the horizon; `None` if the control is not planned.
 pub(super) fn total_limit(
     settings: &TotalSettings,
     controls: &[usize],
@@ -79,7 +79,7 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
     // A control may be switched off even if it is always on in the log.
     let bounds =
         if s.switching.least > 0.0 { Bounds { low: bounds.low.min(0.0).max(s.hard.low), ..bounds } } else { bounds };
-    // Moves between multiples are multiples themselves.
+    // A move between two multiples is itself a multiple, so move limits are rounded down to multiples.
     let whole = |size: f64| match s.multiple > 0.0 && size.is_finite() {
         true => (size / s.multiple + 1e-9).floor() * s.multiple,
         false => size,
@@ -89,12 +89,12 @@ pub(super) fn control_limit(dynamics: &dyn Dynamics, signal: usize, within_log: 
     ControlLimit { hard: s.hard, constraints, scale: 0.25 * width }
 }
 
-/// Factor between the weights of two ranks (guess).
+/// Factor between the weights of two consecutive ranks (not tuned).
 const RANK_FACTOR: f64 = 1e4;
-/// Largest factor between the first and the last rank, so that double precision resolves both.
+/// Largest factor between the weights of the first and the last rank, chosen so that double precision can resolve both.
 const LARGEST_RANK_FACTOR: f64 = 1e9;
 
-/// The limits of the plant: hard limits first, then soft limits by their rank.
+/// Limits on the plant's signals: hard limits first, then soft limits in the order of their ranks.
 pub(super) fn plant_limits(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> Vec<PlantLimit> {
     let schema = dynamics.schema();
     let within_log = settings.within_log();
@@ -116,8 +116,8 @@ pub(super) fn plant_limits(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> V
     limits
 }
 
-/// The hard limit of a signal. Learned states must also stay within their widened logged range. Otherwise an
-/// unreachable target would drive the plant out of the training data.
+/// The hard limit of a signal. Learned states must also stay within their widened logged range, because an unreachable
+/// target would otherwise drive the plant out of the training data.
 fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Option<PlantLimit> {
     let s = &dynamics.schema().signals[signal];
     let learned = within_log && s.role == Role::State && dynamics.is_learned(signal);
@@ -125,7 +125,7 @@ fn hard_limit(dynamics: &dyn Dynamics, signal: usize, within_log: bool) -> Optio
     plant_limit(dynamics, signal, Bounds { low: s.hard.low.max(range.low), high: s.hard.high.min(range.high) }, 0)
 }
 
-/// `None` if `bounds` are open, or if the signal is an input of the plant.
+/// Limit on a signal of the plant; `None` if both bounds are infinite, or if the signal is an input of the plant.
 fn plant_limit(dynamics: &dyn Dynamics, signal: usize, bounds: Bounds, rank: u32) -> Option<PlantLimit> {
     let role = dynamics.schema().signals[signal].role;
     let logged = dynamics.logged_range(signal);

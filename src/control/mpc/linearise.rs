@@ -1,4 +1,5 @@
-//! Derivatives of the cost and of the plant's limits along a plan, by forward differences of the whole rollout in one batch.
+//! Derivatives of the cost and of the limited signals with respect to a plan, by forward differences of the whole
+//! rollout in one batch.
 
 use super::evaluator::Evaluator;
 use super::residuals::{Residuals, SMALLEST, Trace};
@@ -6,13 +7,14 @@ use super::setup::Setup;
 use super::start::PlanStart;
 use crate::control::planner::{Linearisation, LinearisedLimit};
 
-/// Size of the differences, relative to the width of the control's bounds. At this size, both the rounding errors of
-/// single precision and the error due to curvature are small.
+/// Size of the finite differences, relative to the width of the control's bounds. With differences of this size, both
+/// the rounding errors of single precision and the error due to curvature are small.
 const DIFFERENCE: f64 = 1e-3;
-/// Limits with more slack than this, relative to their scale, cannot become active in one step (guess).
+/// Limits with more slack than this, relative to their scale, are assumed to remain inactive in one step (not tuned).
 const ACTIVE_SLACK: f64 = 0.5;
 
-/// The local model of the cost at `at`, `[moves * controls]`; `None` if the plant or the controls are not differentiable.
+/// Computes the local model of the cost around the sequence `at`, `[moves * controls]`. Returns `None` if the cost is
+/// not differentiable, or if a derivative is not finite.
 pub(super) fn linearise(
     evaluator: &mut Evaluator,
     setup: &Setup,
@@ -41,8 +43,8 @@ pub(super) fn linearise(
     let mut model = local_model(evaluator, setup, residuals, &trace, costs[0], &differences);
     evaluator.trace = trace;
     if let Some(model) = &mut model {
-        // The standard deviation over members is not a sum of squares over futures, so its gradient is computed
-        // separately, by finite differences.
+        // The standard deviation of the cost over members is not a sum of squares over futures, so its gradient is
+        // computed separately by finite differences.
         let uncertainty = evaluator.uncertainty_costs();
         for (k, g) in model.gradient.iter_mut().enumerate() {
             *g += (uncertainty[k + 1] - uncertainty[0]) / differences[k];
@@ -51,8 +53,8 @@ pub(super) fn linearise(
     model.filter(|l| l.cost.is_finite() && l.gradient.iter().all(|g| g.is_finite()))
 }
 
-/// The model from a traced batch: its first candidate is the point itself, and in the others one value each is changed,
-/// by `differences`.
+/// Computes the local model from a traced batch. The first candidate is the sequence itself. Each of the other
+/// candidates differs from this sequence in one value, by the corresponding entry of `differences`.
 fn local_model(
     evaluator: &mut Evaluator,
     setup: &Setup,
@@ -65,7 +67,7 @@ fn local_model(
     let base = |h: usize, p: usize| (h * futures + p) * (n + 1);
     let mut model =
         Linearisation { cost, gradient: vec![0.0; n], jacobian: vec![Vec::new(); n], ..Linearisation::default() };
-    // Gradient of the residuals of each term.
+    // Gradient of the squared residuals of each term of the objective.
     let mut residual_gradients = vec![vec![0.0; n]; setup.objective.terms.len()];
     let share = (futures as f64).recip();
     for (residual, (r, weight)) in residuals.list.iter().zip(&trace.residuals) {
@@ -74,7 +76,7 @@ fn local_model(
         let square: f64 = places.clone().map(|at| r[at] * r[at]).filter(|v| v.is_finite()).sum::<f64>() / count;
         let floor = if residual.is_kinked() { SMALLEST * square.sqrt() + f64::MIN_POSITIVE } else { 0.0 };
         for at in places {
-            // Weight of ½ r², as if |r| were at least the floor.
+            // The weight of ½ r² is computed as if |r| were at least `floor`.
             let size = r[at].abs();
             let w = share * weight[at] * if size < floor { size / floor } else { 1.0 };
             let derivative = |k: usize| (r[at + k + 1] - r[at]) / differences[k];
@@ -85,7 +87,8 @@ fn local_model(
                 *g += w * r[at] * derivative(k);
             }
             if w < 0.0 {
-                // A residual that is maximised contributes its gradient, but no square to minimise.
+                // A residual that is maximised contributes only to the gradient, because a square with a negative
+                // weight cannot be minimised.
                 model.gradient.iter_mut().enumerate().for_each(|(k, g)| *g += w * r[at] * derivative(k));
                 continue;
             }

@@ -2,20 +2,22 @@
 
 use crate::schema::Bounds;
 
-/// By how much each limit is tightened at each step of the horizon. Without entries, limits are not tightened.
+/// Margins by which limits are tightened at each step of the horizon. If the margins have no entries, limits are not
+/// tightened.
 #[derive(Default)]
 pub(super) struct Margins {
-    /// Number of futures of the plan.
+    /// Number of futures in which the plan is evaluated.
     pub futures: usize,
     /// `[limits][horizon]`.
     pub widths: Vec<Vec<f64>>,
-    /// Deviation of each future of the plan from the mean of all futures, `[limits][horizon][futures]`.
+    /// Deviation of the limited signal in each future of the plan from its mean over all futures,
+    /// `[limits][horizon][futures]`.
     pub deviations: Vec<Vec<f64>>,
 }
 
 impl Margins {
-    /// The tightened bounds of `limit` at `step` for the future `future` of the plan. If no room is left between them,
-    /// both are at the middle.
+    /// The tightened bounds of `limit` at `step`, shifted by the deviation of the plan's future `future`. If the
+    /// margins leave no range between the bounds, both bounds are set to the middle before they are shifted.
     pub fn tightened(&self, limit: usize, bounds: Bounds, step: usize, future: usize) -> Bounds {
         let Some(width) = self.widths.get(limit).map(|w| w[step]) else { return bounds };
         let deviation = self.deviations[limit][step * self.futures + future];

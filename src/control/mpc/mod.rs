@@ -1,11 +1,11 @@
 //! Model-predictive control (MPC).
 //!
-//! At every replan interval MPC simulates the twin, finds the moves that minimise a cost over the horizon, and applies the
-//! first of them. Each particle of a run has its own plan.
+//! At the start of every replan interval, MPC simulates the twin over the horizon, finds the moves with the lowest
+//! cost, and applies them until the next plan is made. Each particle of a run has its own plan.
 //!
 //! # The optimisation problem
 //!
-//! At step k, for one particle, MPC solves
+//! At step k, MPC solves the following problem for each particle:
 //!
 //! ```text
 //!   min  J(U) = ρₛ[ Cˢ ] + κ sdₛ[ Cˢ ] + λ Σₗ ωₗ meanₛ Σₕ v(eₗₕˢ)
@@ -39,32 +39,36 @@
 //! | ωₗ | weight of the limit's rank | limits |
 //! | λ | penalty: 1000 × the spread of the first candidates' costs | |
 //!
-//! **Limits of the plant.** Hard limits of states, outputs and derived signals have rank 0, soft limits with a rank follow.
-//! They are satisfied in lexicographic order: a violation of rank r is never increased to reduce one of rank r + 1, and no
-//! saving outweighs a violation. Planners that use derivatives solve this hierarchy exactly (`planner/step.rs`). For the
-//! samplers, the weights ωₗ differ by a factor of 10⁴ from rank to rank.
+//! **Limits of the plant.** Hard limits on states, outputs and derived signals have rank 0. Soft limits have the ranks
+//! that are given in the settings. Limits are satisfied in lexicographic order: a violation of rank r is never
+//! increased to reduce a violation of rank r + 1, and no saving outweighs a violation. Planners that use derivatives
+//! solve this hierarchy exactly (`planner/step.rs`). For the samplers, the weights ωₗ of consecutive ranks differ by a
+//! factor of at most 10⁴.
 //!
-//! **Constraint tightening.** With `confidence` = p, the limits of step h are tightened by Φ⁻¹(p) σₕ, where σₕ is the standard
-//! deviation of the signal over 64 simulated futures of the last plan ([`tighten`]).
+//! **Constraint tightening.** With `confidence` = p, the limits at step h are tightened by Φ⁻¹(p) σₕ, where σₕ is the
+//! standard deviation of the signal over 64 simulated futures of the last plan ([`tighten`]).
 //!
-//! **Pessimism.** While the current state is at the edge of the training data or outside, a plan is optimised in up to three
-//! members without noise, and κ standard deviations of their costs are added to the mean. Inside the support κ = 0.
+//! **Pessimism.** If the current state is at the edge of the training data or outside, a plan is optimised on up to
+//! three ensemble members without noise, and κ standard deviations of their costs are added to the mean cost. Inside
+//! the support, κ = 0.
 //!
-//! **Skill horizon.** N is at most the horizon up to which the model beats persistence on the hold-out, for every signal that
-//! the objective reads or that has a hard limit ([`SkillHorizon`]). Totals are reduced in proportion.
+//! **Skill horizon.** N is at most the horizon up to which the model beats persistence on the hold-out, for every
+//! signal that the objective reads or that has a hard limit ([`SkillHorizon`]). If the horizon is shortened, the limits
+//! on totals are reduced in proportion.
 //!
 //! **Disturbance observer.** After each step, b ← b + L (e − b), with the one-step prediction error e and the gain L =
-//! `correction`. It makes set-point tracking offset-free with a biased model.
+//! `correction`. The disturbance observer makes set-point tracking free of offset, even if the model is biased.
 //!
-//! **Order-up-to levels.** With `base_stock`, U is the level of an order, and the order in each future is the level minus the
-//! inventory position ([`order_up_to`]).
+//! **Order-up-to levels.** With `base_stock`, U contains the order-up-to level of an order. In each future, the order
+//! is this level minus the inventory position ([`order_up_to`]).
 //!
-//! **Fallback.** If no candidate has a finite cost, the rest of the last plan is followed; without one, the controls are held.
+//! **Fallback.** If no candidate has a finite cost, the remaining moves of the last plan are followed. If there is no
+//! last plan, the controls are held at their current values.
 //!
-//! **Optimism check.** The first plan and one in eight later plans, chosen at random, are re-scored in held-out futures
-//! ([`OptimismCheck`]).
+//! **Optimism check.** The first plan and a random selection of one in eight later plans are re-scored in held-out
+//! futures ([`OptimismCheck`]).
 //!
-//! The defaults are documented at the fields of [`crate::config::MpcSpec`]. The optimisers are in [`super::planner`].
+//! The defaults are documented on the fields of [`crate::config::MpcSpec`]. The optimisers are in [`super::planner`].
 
 mod blocks;
 mod budget;

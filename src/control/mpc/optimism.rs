@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Savings of plans against holding the controls, over their horizons, summed over plans (SUP-5). A plan is the best of
-/// many candidates in the futures under which it was optimised, and therefore profits from their errors (the
-/// optimiser's curse: Smith & Winkler 2006). Re-scoring in held-out futures shows by how much.
+/// Savings of plans over their horizons compared with holding the controls, summed over plans (requirement SUP-5). A
+/// plan is the best of many candidates in the futures for which it was optimised, so its predicted saving is too
+/// optimistic (the optimiser's curse: Smith & Winkler 2006). Re-scoring in held-out futures measures how optimistic the
+/// predicted saving is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct OptimismCheck {
     /// Number of re-scored plans.
     pub plans: usize,
-    /// Saving in the futures under which the plans were optimised, in the unit of the objective.
+    /// Saving in the futures for which the plans were optimised, in the unit of the objective.
     #[serde(alias = "promised")]
     pub predicted: f64,
     /// Saving of the same plans in held-out futures.
@@ -17,11 +18,11 @@ pub struct OptimismCheck {
     pub rescored: f64,
 }
 
-/// Savings are discounted if more than this share of the predicted saving is lost (guess).
+/// Savings are discounted if more than this share of the predicted saving is lost in held-out futures (not tuned).
 const OVER_OPTIMISTIC: f64 = 0.25;
 
 impl OptimismCheck {
-    /// Adds the plans of `other`, unless its savings are not finite.
+    /// Adds the plans of `other` if their savings are finite.
     pub fn add(&mut self, other: &Self) {
         if other.predicted.is_finite() && other.rescored.is_finite() {
             self.plans += other.plans;
@@ -35,7 +36,7 @@ impl OptimismCheck {
         (self.predicted > 0.0).then(|| (self.predicted - self.rescored) / self.predicted)
     }
 
-    /// Factor from 0 to 1 by which savings are discounted; 1 unless the plans are over-optimistic.
+    /// Factor between 0 and 1 by which savings are multiplied. The factor is 1 unless the plans are over-optimistic.
     pub fn share(&self) -> f64 {
         match self.gap() {
             Some(gap) if gap > OVER_OPTIMISTIC => (1.0 - gap).max(0.0),

@@ -1,15 +1,15 @@
 //! Orders that are planned through an order-up-to level.
 //!
-//! An open-loop plan of orders cannot react to demand that is not known when it is made, so it orders too early or too
-//! much. With a planned level, the order in every future is the level minus the inventory position. Such base-stock
-//! policies are optimal for serial supply chains (Clark & Scarf 1960).
+//! A plan of fixed orders cannot react to demand that is still unknown when the plan is made, so it orders too early or
+//! too much. If the plan sets order-up-to levels instead, the order in each future is the level minus the inventory
+//! position. Such base-stock policies are optimal for serial supply chains (Clark & Scarf 1960).
 
 use super::resolved::PlannedStockSettings;
 use crate::expr::{Program, Registers};
 use crate::schema::Bounds;
 use crate::trajectory::{Frame, Window};
 
-/// How the level of a planned control becomes an order.
+/// Converts the planned order-up-to level of a control to an order.
 pub(super) struct OrderUpTo {
     position: Program,
     /// Hard limits of the order.
@@ -18,12 +18,12 @@ pub(super) struct OrderUpTo {
 }
 
 impl OrderUpTo {
-    /// `hard` and `multiple` are those of the order.
+    /// `hard` and `multiple` are the hard limits and the multiple of the order.
     pub fn new(settings: &PlannedStockSettings, hard: Bounds, multiple: f64) -> Self {
         Self { position: settings.position.clone(), hard, multiple }
     }
 
-    /// Turns levels into orders at the current frame of `window`: `[rows]`.
+    /// Replaces `levels`, `[rows]`, by the orders that follow from them at the current frame of `window`.
     pub fn order(&self, window: &Window, registers: &mut Registers, position: &mut Vec<f64>, levels: &mut [f64]) {
         position.resize(window.rows(), 0.0);
         self.position.eval(window, registers, position);

@@ -1,4 +1,4 @@
-//! A plant with two equations, for the tests of this folder.
+//! A test plant with two equations: an oven with a heater and a fan.
 
 use std::sync::Arc;
 

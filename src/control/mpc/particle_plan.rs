@@ -16,9 +16,9 @@ pub(super) struct ParticlePlan {
     pub path: Vec<f64>,
     /// State of the disturbance observer: `[targets]`.
     pub bias: Vec<f64>,
-    /// Number of failed plans that were not counted yet.
+    /// Number of failed plans that have not been counted yet.
     pub failures: usize,
-    /// Check of the last plan.
+    /// Optimism check of the last plan.
     pub optimism_check: OptimismCheck,
 }
 
@@ -48,7 +48,8 @@ impl ParticlePlan {
         let mut problem = Problem {
             moves: blocks.count(),
             steps: blocks.lengths().collect(),
-            // Within a block a control can move in every step.
+            // A control can move at every step of a block, so its move limit is multiplied by the length of the
+            // shortest block.
             constraints: setup
                 .limits
                 .controls
@@ -80,13 +81,14 @@ impl ParticlePlan {
         }
         control_paths(setup, start, std::slice::from_ref(&plan.controls), &mut self.path);
         self.path.truncate(setup.horizon.replan * controls);
-        // The memory of a failed plan is useless, but its controls may be needed again if the next plan also fails.
+        // The memory of a failed plan is discarded, but its controls are kept, because they are needed if the next plan
+        // also fails.
         self.plan = Some(Plan { memory: if failed { Vec::new() } else { plan.memory }, ..plan });
     }
 }
 
-/// Saving of the first of two sequences against the second, in the plan's futures and in held-out futures. Empty if there are
-/// no held-out futures.
+/// Computes the saving of the first sequence compared with the second, both in the plan's futures and in held-out
+/// futures. The result is empty if there are no held-out futures.
 fn check_optimism(setup: &Setup, start: &PlanStart, evaluator: &mut Evaluator, pair: &[Vec<f64>; 2]) -> OptimismCheck {
     let Some(held_out) = evaluator.futures().held_out(setup.dynamics.members()) else {
         return OptimismCheck::default();

@@ -1,4 +1,4 @@
-//! The default planner of a plant.
+//! Choice of the default planner for a plant.
 
 use super::limits::plant_limits;
 use super::resolved::ResolvedMpc;
@@ -6,11 +6,11 @@ use crate::config::PlannerSpec;
 use crate::schema::Bounds;
 use crate::twin::Dynamics;
 
-/// A tree search suits controls with at most this many values (guess).
+/// Tree search is the default only if every control has at most this many values (not tuned).
 const MOST_TREE_VALUES: f64 = 8.0;
 
-/// The planner that `settings` name, or the default one for the plant and its planned controls. The default also replaces a
-/// planner that needs derivatives if there are none.
+/// Returns the planner given in `settings`, or the default planner for the plant and its planned controls. The default
+/// planner is also used if the given planner needs derivatives and the cost is not differentiable.
 pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> PlannerSpec {
     let differentiable = is_differentiable(settings, dynamics);
     if let Some(planner) = settings.planner.as_ref().filter(|p| !p.uses_derivatives() || differentiable) {
@@ -23,9 +23,9 @@ pub fn select_planner(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> Planne
         multiple > 0.0 && (hard.high - hard.low) / multiple < MOST_TREE_VALUES
     };
     if differentiable {
-        // If everything is linear, one quadratic program satisfies all limits exactly. Without such limits, it finds
-        // the same plan as Gauss-Newton at two to three times the cost. Logged ranges do not count, because they are
-        // rarely active.
+        // If the twin is linear, one quadratic program satisfies all hard and ranked limits exactly. Without hard or
+        // ranked limits, a quadratic program finds the same plan as Gauss-Newton, but takes two to three times as long.
+        // Limits that only keep a signal within its logged range are ignored here, because they are rarely active.
         let has_hard_limit = |s: &usize| signals[*s].hard != Bounds::OPEN;
         let limited: Vec<usize> = plant_limits(settings, dynamics)
             .iter()

@@ -1,7 +1,7 @@
-//! The objective as a sum of residuals, for Gauss-Newton.
+//! The objective as a weighted sum of squared residuals, for Gauss-Newton.
 //!
-//! A term of the objective that contains |r|, r² (also inside another function) or an exceedance has a residual r. Its
-//! weight is chosen so that ½ w r² has the derivative of the term with respect to |r|.
+//! A term of the objective has a residual r if it contains |r| or r², possibly inside another function, or if it is an
+//! exceedance r. The weight w is chosen so that ½ w r² has the same derivative with respect to |r| as the term.
 
 use super::frame::CompletedFrame;
 use super::limits::PlantLimit;
@@ -11,16 +11,16 @@ use crate::trajectory::Frame;
 use crate::twin::Dynamics;
 use crate::value::{Objective, PerStep};
 
-/// For its weight, a residual is taken as at least this share of its root mean square over the plan. Otherwise a step
-/// that happens to be on target would outweigh all others (guess).
+/// When the weight of a residual r is computed, |r| is taken to be at least this share of the root mean square of r
+/// over the plan. Without this lower bound, a step with a residual near zero would outweigh all others (not tuned).
 pub(super) const SMALLEST: f64 = 1e-3;
 
-/// A quantity whose size the objective minimises: |r|, r² or an exceedance.
+/// A quantity r that occurs in the objective as |r|, as r² or as an exceedance.
 pub(super) struct Residual {
     quantity: Quantity,
-    /// Index of its term in the objective.
+    /// Index of the term in the objective to which the residual belongs.
     pub term: usize,
-    /// Price per unit of its expression and step.
+    /// Price of one unit of the term's expression in one step.
     weight: f64,
 }
 
@@ -29,28 +29,28 @@ enum Quantity {
     Excess {
         signal: usize,
         bounds: Bounds,
-        /// Smaller violations get the weight of this one.
+        /// Violations that are smaller than this value get the weight of a violation of this size.
         smallest: f64,
     },
 }
 
-/// |r| or r² inside an expression.
+/// An expression that contains |r| or r².
 struct Size {
     r: Program,
     square: bool,
     expression: Program,
-    /// The expression with |r| or r² scaled by a small step, from which its derivative follows.
+    /// The expression with |r| or r² multiplied by 1 + `SCALE_STEP`, from which the derivative is computed.
     scaled: Program,
 }
 
 pub(super) struct Residuals {
     pub list: Vec<Residual>,
-    /// Terms whose gradient is not only that of their residuals.
+    /// Terms whose gradient is not fully determined by their residuals.
     pub other_terms: Vec<usize>,
 }
 
 impl Residuals {
-    /// The residuals of `objective` over `steps` steps. Derived signals are replaced by their expressions.
+    /// Finds the residuals of `objective` over `steps` steps. Derived signals are replaced by their expressions.
     pub fn new(objective: &Objective, steps: usize, dynamics: &dyn Dynamics) -> Self {
         let (mut list, mut other_terms) = (Vec::new(), Vec::new());
         for (term, (kpi, price)) in objective.terms.iter().enumerate() {
@@ -82,7 +82,7 @@ impl Residuals {
 }
 
 impl Residual {
-    /// Writes r of every row and the weight of ½ r².
+    /// Writes the residual r of every row to `r`, and the weight of ½ r² to `weight`.
     fn measure(
         &self,
         frame: &CompletedFrame,
@@ -102,7 +102,8 @@ impl Residual {
                 scaled.eval(frame, registers, high);
                 for (((w, r), low), high) in weight.iter_mut().zip(r.iter()).zip(low.iter()).zip(high.iter()) {
                     let rise = self.weight * (high - low) / SCALE_STEP;
-                    // With rise = derivative × size, the weight of ½ r² is derivative / |r| for |r| and 2 × derivative for r².
+                    // `rise` is the derivative of the expression with respect to |r| (or r²), multiplied by |r| (or
+                    // r²). The weight of ½ r² is derivative / |r| for |r|, and 2 × derivative for r².
                     *w = if *square { 2.0 } else { 1.0 } * rise / (r * r);
                 }
             }
@@ -116,16 +117,16 @@ impl Residual {
         }
     }
 
-    /// Whether the term is not differentiable at r = 0.
+    /// Whether the term has a kink at r = 0, where it is not differentiable.
     pub fn is_kinked(&self) -> bool {
         matches!(&self.quantity, Quantity::Size(size) if !size.square)
     }
 }
 
-/// Residuals and limited signals of a batch of rollouts: `[steps][rows]` each.
+/// Residuals and limited signals in a batch of rollouts, each with the layout `[steps][rows]`.
 #[derive(Default)]
 pub(super) struct Trace {
-    /// `[residuals]`: r, and the weight of ½ r².
+    /// Value r of each residual, and the weight of ½ r²: `[residuals]`.
     pub residuals: Vec<(Vec<f64>, Vec<f64>)>,
     /// `[limits]`.
     pub limits: Vec<Vec<f64>>,
@@ -133,7 +134,7 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// Resizes the trace to `size` = steps × rows values of each residual and limit.
+    /// Resizes the trace to `size` values per residual and per limit, where `size` is steps × rows.
     pub fn resize(&mut self, residuals: usize, limits: usize, size: usize) {
         self.residuals.resize_with(residuals, Default::default);
         self.limits.resize_with(limits, Default::default);

@@ -1,4 +1,4 @@
-//! Settings of MPC, resolved from the files.
+//! Settings of MPC, resolved from the twin and scenario files.
 
 use std::ops::Range;
 
@@ -10,14 +10,14 @@ use crate::resolve::{Faults, Names, Wanted, all};
 use crate::schema::{Bounds, Role};
 use crate::value::resolve_prices;
 
-/// Signals that can have ranked soft limits.
+/// Roles of the signals that can have ranked soft limits.
 const RANKED: [Role; 3] = [Role::State, Role::Output, Role::Derived];
 const LARGEST_RANK: u32 = 3;
 const MOST_PARTICLES: usize = 1000;
 const LARGEST_PESSIMISM: f64 = 100.0;
 
-/// The resolved settings of MPC. The fields are those of [`MpcSpec`]; absent settings have the defaults documented
-/// there.
+/// The resolved settings of MPC. The fields correspond to those of [`MpcSpec`], which documents the defaults of absent
+/// settings.
 #[derive(Debug, Clone, Default)]
 pub struct ResolvedMpc {
     /// Columns of the planned controls.
@@ -32,10 +32,10 @@ pub struct ResolvedMpc {
     pub base_stock: Vec<PlannedStockSettings>,
     pub within_log: Option<bool>,
     pub forecast: Option<ForecastSpec>,
-    /// (column, rank) of soft limits.
+    /// Ranked soft limits as (column, rank).
     pub ranks: Vec<(usize, u32)>,
     pub confidence: Option<f64>,
-    /// (number of the KPI in the twin, price).
+    /// Prices of terminal KPIs as (index of the KPI in the twin, price).
     pub terminal: Vec<(usize, f64)>,
     pub cost_to_go: Option<bool>,
     pub totals: Vec<TotalSettings>,
@@ -50,11 +50,11 @@ pub struct PlannedStockSettings {
     pub order: usize,
     /// Inventory position, in the unit of the order.
     pub position: Program,
-    /// Lowest and highest level.
+    /// Lowest and highest order-up-to level.
     pub level: Bounds,
 }
 
-/// The settings that name no signal and no KPI; the others are empty.
+/// Converts the settings that refer to no signal and no KPI. All other settings are left empty.
 impl From<&MpcSpec> for ResolvedMpc {
     fn from(spec: &MpcSpec) -> Self {
         fn value<T: Copy>(at: &Option<At<T>>) -> Option<T> {
@@ -86,7 +86,8 @@ impl ResolvedMpc {
         self.within_log.unwrap_or(true)
     }
 
-    /// Resolves the table at `place`; `owner` names it in messages. `None` if it names an invalid signal or KPI.
+    /// Resolves the MPC table at `place`. `owner` is the name of the table in messages. Returns `None` if the table
+    /// refers to an invalid signal or KPI.
     pub(in crate::control) fn resolve(
         faults: &mut Faults<'_>,
         names: &Names<'_>,
@@ -116,23 +117,23 @@ impl ResolvedMpc {
     }
 }
 
-/// Reports that the twin has no objective, which MPC needs.
+/// Reports a fault if the twin has no objective, which MPC needs.
 pub fn require_objective(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, place: &Range<usize>) {
     if names.spec().objective.is_empty() && !names.file.damage.any {
-        let message = format!("{owner}: MPC minimises the twin's `[objective]`, but the twin has none");
+        let message = format!("{owner}: MPC needs an objective to minimise, but the twin has no `[objective]`");
         let help = format!("add `[objective]` with the price of each KPI to {}", names.file.path.display());
         faults.add("no-objective", place, message, help);
     }
 }
 
-/// Spans against each other and against the sample time.
+/// Checks that time spans are consistent with each other and with the step of the twin.
 fn times(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec) {
     let (step, horizon) = (names.step(), spec.horizon.as_ref());
     if let (Some(step), Some(horizon)) = (step, horizon)
         && horizon.value < step
     {
         let message = format!("{owner}: the horizon {} is shorter than the step {step}", horizon.value);
-        faults.add("too-short", &horizon.span, message, "write several steps, like `horizon = \"4h\"`");
+        faults.add("too-short", &horizon.span, message, "use a horizon of several steps, such as `horizon = \"4h\"`");
     }
     if let Some(replan) = &spec.replan {
         let longest = horizon.unwrap_or(&names.spec().model.horizon).value;
@@ -163,7 +164,7 @@ fn times(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec
     }
 }
 
-/// Numbers that must be within a range.
+/// Checks that the numeric settings are within their ranges.
 fn numbers(faults: &mut Faults<'_>, owner: &str, spec: &MpcSpec) {
     let mut range = |key: &str, at: &At<f64>, valid: bool, range: &str, help: String| {
         if !valid {
@@ -172,7 +173,7 @@ fn numbers(faults: &mut Faults<'_>, owner: &str, spec: &MpcSpec) {
         }
     };
     if let Some(at) = &spec.risk {
-        let help = share(**at, 0.0, "risk", "it is a quantile: 0.5 is the median, 0.95 is cautious");
+        let help = share(**at, 0.0, "risk", "`risk` is a quantile: 0.5 is the median, and 0.95 is cautious");
         range("risk", at, at.value > 0.0 && at.value < 1.0, "between 0 and 1", help);
     }
     if let Some(at) = &spec.confidence {
@@ -181,19 +182,19 @@ fn numbers(faults: &mut Faults<'_>, owner: &str, spec: &MpcSpec) {
         range("confidence", at, (0.5..1.0).contains(&at.value), "at least 0.5 and below 1", help);
     }
     if let Some(at) = &spec.pessimism {
-        let help = "a typical value is 1; 0 trusts the model everywhere".to_owned();
+        let help = "a typical value is 1; with 0, plans ignore the uncertainty of the model".to_owned();
         let valid = (0.0..=LARGEST_PESSIMISM).contains(&at.value);
         range("pessimism", at, valid, &format!("between 0 and {LARGEST_PESSIMISM}"), help);
     }
     if let Some(at) = &spec.correction {
-        let typical = "a typical value is 0.1; 0 trusts the model, 1 assumes that its last error persists";
+        let typical = "a typical value is 0.1; 0 corrects no model error, and 1 assumes that the last error persists";
         let valid = (0.0..=1.0).contains(&at.value);
         range("correction", at, valid, "between 0 and 1", share(**at, 0.0, "correction", typical));
     }
     if let (Some(c), Some(false)) = (spec.cost_to_go.as_ref().filter(|c| c.value), spec.tune.as_ref().map(|t| t.value))
     {
-        let message = format!("{owner}: `cost_to_go` is learned while MPC is tuned, but `tune` is false");
-        faults.add("missing-value", &c.span, message, "remove one of the two");
+        let message = format!("{owner}: the terminal cost for `cost_to_go` is learned by tuning, but `tune` is false");
+        faults.add("missing-value", &c.span, message, "remove `cost_to_go`, or set `tune = true`");
     }
     if let Some(n) = spec.particles.as_ref().filter(|n| !(1..=MOST_PARTICLES).contains(&n.value)) {
         let message = format!("{owner}: `particles` must be between 1 and {MOST_PARTICLES}, but it is {}", n.value);
@@ -201,10 +202,11 @@ fn numbers(faults: &mut Faults<'_>, owner: &str, spec: &MpcSpec) {
     }
 }
 
-/// The help for a share of at least `low` that may have been written in per cent.
+/// Help text for a share that must be at least `low`. If the value may have been written in per cent, the text suggests
+/// the share.
 fn share(value: f64, low: f64, key: &str, otherwise: &str) -> String {
     if value > 1.0 && value < 100.0 && value / 100.0 >= low {
-        format!("write it as a share, not in per cent: `{key} = {}`", value / 100.0)
+        format!("write it as a fraction, not in per cent: `{key} = {}`", value / 100.0)
     } else {
         otherwise.to_owned()
     }
@@ -220,21 +222,21 @@ fn controls(
     let Some(list) = &spec.controls else {
         let controls = names.with_role(&[Role::Control]);
         if controls.is_empty() && !names.file.damage.any {
-            let message = format!("{owner}: the twin has no control to move");
-            let help = "give each signal that may be moved `role = \"control\"` in the twin";
+            let message = format!("{owner}: the twin has no control that MPC can move");
+            let help = "set `role = \"control\"` in the twin for each signal that MPC may move";
             faults.add("no-control", place, message, help);
         }
         return all(controls.into_iter().map(|name| names.column(name)));
     };
     if list.is_empty() {
         let message = format!("{owner}: `controls` is empty");
-        faults.add("missing-value", place, message, "name the controls, or remove `controls` to move all of them");
+        faults.add("missing-value", place, message, "list the controls to plan, or remove `controls` to plan all");
     }
     faults.require_distinct(list.iter(), "entries of `controls`");
     all(list.iter().map(|name| names.control(faults, name, &name.span)))
 }
 
-/// Whether the plan moves the control called `name`.
+/// Whether the control with the name `name` is planned.
 fn moves(spec: &MpcSpec, name: &str) -> bool {
     spec.controls.as_ref().is_none_or(|c| c.iter().any(|c| c.value == name))
 }
@@ -250,7 +252,7 @@ fn stocks(
         let PlannedStock { order: name, position, level } = &stock.value;
         let order = names.control(faults, name, &name.span);
         if is_control(names, name) && !moves(spec, name) {
-            let message = format!("{owner}: the plan does not move `{}`", name.value);
+            let message = format!("{owner}: `{}` is in `base_stock`, but this control is not planned", name.value);
             faults.add("unknown-signal", &name.span, message, "add it to `controls`");
         }
         let [low, high] = level.value;
@@ -271,25 +273,25 @@ fn stocks(
 }
 
 fn totals(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec) -> Option<Vec<TotalSettings>> {
-    // if absent, the horizon is tuned, up to that of the model
+    // If `horizon` is absent, it is tuned and is at most the horizon of the model.
     let horizon = spec.horizon.as_ref().unwrap_or(&names.spec().model.horizon).value;
     all(spec.totals.iter().map(|total| {
         let name = &total.control;
         if is_control(names, name) && !moves(spec, name) {
-            let message = format!("{owner}: `{}` has a limit on its total, but the plan does not move it", name.value);
+            let message = format!("{owner}: the total of `{}` is limited, but this control is not planned", name.value);
             faults.add("unknown-signal", &name.span, message, "add it to `controls`");
         } else if is_control(names, name) && spec.base_stock.iter().any(|s| s.order.value == name.value) {
             let message = format!(
                 "{owner}: the total of `{}` cannot be limited, because its order-up-to level is planned",
                 name.value
             );
-            faults.add("out-of-range", &name.span, message, "remove the total, or the entry of `base_stock`");
+            faults.add("out-of-range", &name.span, message, "remove the entry of `totals` or of `base_stock`");
         }
         TotalSettings::resolve(faults, names, owner, total, horizon)
     }))
 }
 
-/// Only states, outputs and derived signals with a soft limit can be ranked.
+/// Resolves the ranks. Only states, outputs and derived signals with a soft limit can have a rank.
 fn ranks(faults: &mut Faults<'_>, names: &Names<'_>, owner: &str, spec: &MpcSpec) -> Option<Vec<(usize, u32)>> {
     all(spec.ranks.iter().map(|(name, rank)| {
         if !(1..=LARGEST_RANK).contains(&rank.value) {

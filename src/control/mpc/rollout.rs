@@ -13,22 +13,23 @@ use crate::trajectory::{Frame, Window};
 use crate::twin::Batch;
 use crate::value::Accumulator;
 
-/// Called with every completed frame of a rollout and its step.
+/// Function that is called with the number and the completed frame of every step of a rollout.
 pub(super) type Observer<'a> = dyn FnMut(usize, &CompletedFrame, &mut Registers) + 'a;
 
-/// A batch of candidates × futures. Row `future * candidates + candidate`.
+/// A batch that simulates every candidate in every future. Row `future * candidates + candidate` is the simulation of
+/// one candidate in one future.
 pub(super) struct Rollout {
     pub candidates: usize,
     pub futures: Futures,
     batch: Batch,
-    /// `[terms of the objective]`.
+    /// Accumulated KPI of each term of the objective.
     pub terms: Vec<Accumulator>,
-    /// Scratch: one value per row.
+    /// Scratch space with one value per row.
     pub value: Vec<f64>,
     position: Vec<f64>,
-    /// Objective of each row.
+    /// Value of the objective in each row.
     pub total: Vec<f64>,
-    /// Number of finite steps of each row, summed over terms.
+    /// Number of steps with a finite value in each row, summed over the terms of the objective.
     known: Vec<f64>,
 }
 
@@ -51,8 +52,8 @@ impl Rollout {
         }
     }
 
-    /// Simulates the controls `path`, `[horizon][controls][candidates]`. `noise` is the initial noise state, which the first
-    /// rollout of a plan computes.
+    /// Simulates the controls `path`, `[horizon][controls][candidates]`. `noise` is the initial state of the noise,
+    /// which the first rollout of a plan computes.
     pub fn run(
         &mut self,
         setup: &Setup,
@@ -92,7 +93,7 @@ impl Rollout {
             let completed = CompletedFrame { window: &batch.window, step_ms: dynamics.step_ms() };
             let last = h + 1 == setup.horizon.steps();
             for ((kpi, _), acc) in setup.objective.terms.iter().zip(terms.iter_mut()) {
-                // A terminal cost counts at the last step only.
+                // A terminal cost is added at the last step only.
                 if last || !kpi.is_terminal() {
                     kpi.add(acc, &completed, registers);
                 }
@@ -101,7 +102,7 @@ impl Rollout {
         }
     }
 
-    /// Sets the batch to the start of the plan. All candidates share the noise of a future.
+    /// Resets the batch to the start of the plan. In each future, the noise is the same for all candidates.
     fn reset(&mut self, setup: &Setup, start: &PlanStart, noise: &mut Option<Vec<Vec<f64>>>) {
         let Self { futures, batch, terms, .. } = self;
         batch.window.broadcast_from(start.window, start.row);
@@ -125,8 +126,8 @@ impl Rollout {
         terms.iter_mut().for_each(Accumulator::reset);
     }
 
-    /// Computes the objective of each row. A row with fewer finite steps than the best row has diverged; its objective is NaN.
-    /// A term without a value in any row does not distinguish the candidates and is left out.
+    /// Computes the objective of each row. A row with fewer finite steps than another row has diverged, and its
+    /// objective is NaN. A term that has no value in any row does not distinguish the candidates and is left out.
     pub fn sum(&mut self, setup: &Setup) {
         let Self { terms, value, total, known, .. } = self;
         total.fill(0.0);
@@ -147,18 +148,18 @@ impl Rollout {
     }
 }
 
-/// Expands `candidates` to the controls of every step, `[horizon][controls][candidates]`: each control moves to the value of
-/// its block as fast as its move limit allows.
+/// Expands `candidates` to the controls at every step, `[horizon][controls][candidates]`. In each block, a control
+/// moves to its target as fast as its move limit allows.
 pub(super) fn control_paths(setup: &Setup, start: &PlanStart, candidates: &[Vec<f64>], path: &mut Vec<f64>) {
     let (n, controls, blocks) = (candidates.len(), setup.controls.len(), &setup.horizon.blocks);
-    // Per control and candidate.
+    // Number of steps on or off, for each control and candidate.
     let mut since: Vec<usize> = start.since.iter().flat_map(|s| std::iter::repeat_n(*s, n)).collect();
     path.resize(blocks.horizon() * controls * n, 0.0);
     for h in 0..blocks.horizon() {
         let block = blocks.at(h);
         let (done, rest) = path.split_at_mut(h * controls * n);
         for c in 0..controls {
-            // Candidates are within their bounds already.
+            // Candidates are already within their bounds.
             let constraints = ControlConstraints { bounds: Bounds::OPEN, ..setup.limits.controls[c].constraints };
             let since = &mut since[c * n..(c + 1) * n];
             let targets = candidates.iter().map(|s| s[block * controls + c]);

@@ -23,13 +23,13 @@ use crate::value::Objective;
 pub(in crate::control) struct Setup<'a> {
     pub dynamics: &'a dyn Dynamics,
     pub objective: Objective,
-    /// The objective as residuals; `None` if the plant or a control is not differentiable.
+    /// Residuals of the objective; `None` if the plant is not differentiable or a control is not continuous.
     pub residuals: Option<Residuals>,
-    /// Number of frames of the windows.
+    /// Number of frames in the window of a simulation.
     pub depth: usize,
     /// Schema columns of the planned controls.
     pub controls: Vec<usize>,
-    /// `[controls]`: `Some` if the plan moves an order-up-to level instead of the control itself.
+    /// `[controls]`: `Some` if the plan sets the order-up-to level of the control instead of the control itself.
     pub orders: Vec<Option<OrderUpTo>>,
     pub limits: Limits,
     pub horizon: Horizon,
@@ -45,26 +45,27 @@ pub(in crate::control) struct Setup<'a> {
 pub(super) struct Horizon {
     /// Move blocking over the horizon.
     pub blocks: Blocks,
-    /// Steps between plans.
+    /// Number of steps between plans.
     pub replan: usize,
-    /// `Some` if the horizon was shortened to the skill of the model.
+    /// `Some` if the horizon was shortened to the skill horizon of the model.
     pub skill: Option<SkillHorizon>,
 }
 
 impl Horizon {
-    /// Steps that a plan looks ahead.
+    /// Number of steps that a plan looks ahead.
     pub fn steps(&self) -> usize {
         self.blocks.horizon()
     }
 }
 
-/// How the cost of a candidate follows from its simulated futures.
+/// Settings that determine the cost of a candidate from its simulated futures.
 pub(super) struct Sampling {
     /// Number of futures per plan.
     pub particles: usize,
-    /// Quantile of the objective over futures that is minimised; `None`: the mean.
+    /// Quantile of the objective over futures that is minimised; `None` if the mean is minimised.
     pub risk: Option<f64>,
-    /// Number of standard deviations over members that are added to the mean outside the support.
+    /// Number of standard deviations of the cost over ensemble members that are added to the mean cost if the state is
+    /// not inside the support.
     pub pessimism: f64,
 }
 
@@ -84,7 +85,7 @@ impl<'a> Setup<'a> {
         let moves = settings.moves.unwrap_or(MpcSpec::MOST_MOVES.min(horizon.div_ceil(replan)));
         let within_log = settings.within_log();
         let signals = &dynamics.schema().signals;
-        // If the horizon is shortened, totals are reduced in proportion.
+        // If the horizon is shortened, the limits on totals are reduced in proportion.
         let share = horizon as f64 / requested as f64;
         let totals = settings.totals.iter().filter_map(|t| total_limit(t, &controls, requested, step));
         let totals = totals
@@ -110,7 +111,7 @@ impl<'a> Setup<'a> {
                 risk: settings.risk,
                 pessimism: pessimism(settings, dynamics),
             },
-            // A completed frame is read at lag 1, and its past from there on.
+            // A completed frame has lag 1 in the window, and its past has larger lags.
             depth: (dynamics.depth() + 1).max(objective.depth() + 2).max(switching + 2),
             budget: Budget { limit_ms: settings.budget.map(|b| b.ms().unsigned_abs()), clock: None },
             rescoring: false,
@@ -121,7 +122,7 @@ impl<'a> Setup<'a> {
         setup
     }
 
-    /// Makes the plan move the order-up-to levels of `settings` instead of the orders.
+    /// Makes plans set the order-up-to levels of the orders in `settings` instead of the orders themselves.
     fn plan_levels(&mut self, settings: &[PlannedStockSettings]) {
         for stock in settings {
             let Some(c) = self.controls.iter().position(|s| *s == stock.order) else { continue };
@@ -136,8 +137,9 @@ impl<'a> Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// Updates the estimate of the model's bias by the error of its last step: the steady-state Kalman filter of an
-    /// integrating disturbance (Pannocchia & Rawlings 2003). Does nothing until the past that a step reads is known.
+    /// Updates the estimate of the model's bias from the model's error at the last step. The update is that of the
+    /// steady-state Kalman filter for an integrating disturbance (Pannocchia & Rawlings 2003). The estimate is not
+    /// updated until all past steps that the model reads are known.
     pub fn update_bias(&self, observation: &Observation, row: usize, bias: &mut Vec<f64>) {
         let (dynamics, from) = (self.dynamics, observation.window);
         if self.correction <= 0.0 || from.known() < dynamics.depth() {
@@ -153,8 +155,8 @@ impl Setup<'_> {
         }
     }
 
-    /// The start of a plan for particle `row`, without re-scoring. `last` is the last plan and `bias` the state of the
-    /// disturbance observer.
+    /// The start of a plan for particle `row`, with `rescore` set to false. `last` is the last plan, and `bias` is the
+    /// state of the disturbance observer.
     pub fn start<'s>(
         &self,
         observation: &Observation<'s>,
@@ -168,7 +170,7 @@ impl Setup<'_> {
         let value = |signal: usize, lag: usize| window.column(signal, lag)[row];
         let previous = self.controls.iter().zip(&self.limits.controls).enumerate().map(|(i, (&c, limit))| {
             if self.orders[i].is_some() {
-                // The last level, or the middle of the bounds.
+                // Use the level of the last plan, or the middle of the bounds if there is no last plan.
                 let Bounds { low, high } = limit.hard;
                 let last = last.map_or(0.5 * (low + high), |p| p.controls[i]);
                 let multiple = limit.constraints.multiple;
@@ -192,7 +194,7 @@ impl Setup<'_> {
         PlanStart { window, row, forecasts, held_inputs, previous, since, bias, key, rescore: false, inside_support }
     }
 
-    /// Support of the current state with the current controls.
+    /// Support of the model at the current state with the current controls.
     fn support(&self, from: &Window, row: usize, previous: &[f64]) -> Support {
         let dynamics = self.dynamics;
         let mut window = Window::new(dynamics.schema().len(), self.depth, 1, from.time(), dynamics.step_ms());
@@ -216,8 +218,8 @@ impl Setup<'_> {
     }
 }
 
-/// The weight of pessimism. It is zero for a model with one member, and for plans that minimise a quantile, which is cautious
-/// by itself.
+/// The weight of pessimism. The weight is zero for a model with one member, and for plans that minimise a quantile,
+/// because the quantile already accounts for uncertainty.
 fn pessimism(settings: &ResolvedMpc, dynamics: &dyn Dynamics) -> f64 {
     if settings.risk.is_some() || dynamics.members() < 2 {
         return 0.0;

@@ -1,4 +1,5 @@
-//! The skill horizon: plans end where the model stops beating persistence (SUP-3).
+//! The skill horizon: a plan ends before the first step at which the model does not beat persistence (requirement
+//! SUP-3).
 
 use std::collections::BTreeSet;
 
@@ -7,20 +8,21 @@ use crate::schema::{Role, Schema};
 use crate::twin::Dynamics;
 use crate::value::Objective;
 
-/// A horizon that was shortened to the model's skill.
+/// A planning horizon that was shortened to the steps at which the model beats persistence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SkillHorizon {
-    /// The signal whose forecasts do not beat persistence beyond `reach` steps.
+    /// Signal whose forecasts do not beat persistence beyond `reach` steps.
     pub signal: usize,
-    /// Horizon of the plans, in steps.
+    /// Shortened horizon of the plans, in steps.
     pub reach: usize,
     /// Requested horizon, in steps.
     pub horizon: usize,
 }
 
 impl SkillHorizon {
-    /// `None` if the model has skill over `horizon` steps. The signals that count are those that the objective reads, directly
-    /// or through derived signals, and those with hard limits.
+    /// Returns `None` if the model beats persistence over all `horizon` steps for every relevant signal. A signal is
+    /// relevant if the objective reads it, directly or through derived signals, or if it has a hard limit and is not an
+    /// input.
     pub fn new(horizon: usize, dynamics: &dyn Dynamics, objective: &Objective) -> Option<Self> {
         let schema = dynamics.schema();
         let limited = schema.signals.iter().enumerate().filter(|(_, s)| {
@@ -42,14 +44,14 @@ impl SkillHorizon {
         (reach < horizon).then_some(Self { signal, reach, horizon })
     }
 
-    /// The message for the user, with the remedies.
+    /// Message to the user that explains why the horizon was shortened and what to do about it.
     pub fn text(&self, schema: &Schema, step: TimeSpan) -> String {
         let span = |steps: usize| TimeSpan::from_steps(steps, step.ms());
         let (reach, name) = (span(self.reach), &schema.signals[self.signal].name);
         format!(
-            "plans look {reach} ahead instead of {}, because beyond {reach} the model forecasts `{name}` no better than \
-             persistence does; give the twin what drives `{name}` (a disturbance, more `model.lags`, a longer log), or write \
-             `horizon = \"{reach}\"`",
+            "plans look {reach} ahead instead of {}, because beyond {reach} the model forecasts `{name}` no better \
+             than persistence; to improve the model, add disturbances that affect `{name}`, increase `model.lags` or \
+             use a longer log; to accept the shorter horizon, write `horizon = \"{reach}\"`",
             span(self.horizon)
         )
     }

@@ -3,20 +3,20 @@
 use crate::rng::Key;
 use crate::trajectory::Window;
 
-/// The state from which a plan starts, for one particle.
+/// The start of a plan for one particle.
 pub(super) struct PlanStart<'a> {
     pub window: &'a Window,
-    /// The particle's row of the window.
+    /// Row of the particle in the window.
     pub row: usize,
-    /// (signal, values at the next steps): `[signals][horizon]`.
+    /// Forecasts (signal, values at the next steps): `[signals][horizon]`.
     pub forecasts: &'a [(usize, Vec<f64>)],
-    /// (signal, value): inputs without a forecast, held constant.
+    /// Inputs without a forecast, with the values (signal, value) at which they are held.
     pub held_inputs: Vec<(usize, f64)>,
     /// Current values of the planned controls.
     pub previous: Vec<f64>,
-    /// Number of steps for which each planned control has been on, or off.
+    /// Number of steps since each planned control was switched on or off.
     pub since: Vec<usize>,
-    /// Estimate of the disturbance observer, `[targets]`; empty until there is one.
+    /// Estimate of the disturbance observer, `[targets]`; empty before the first estimate.
     pub bias: Vec<f64>,
     pub key: Key,
     /// Whether to re-score the plan in held-out futures.

@@ -1,8 +1,8 @@
-//! Constraint tightening: the margin by which a limit is satisfied with a given probability.
+//! Constraint tightening: each limit is tightened by a margin, so that it is satisfied with a given probability.
 //!
-//! A plan is evaluated in a few futures, often in their mean only. `FUTURES` simulated futures of the last plan give the
-//! standard deviation σ of each limited signal at each step. The limit is tightened by Φ⁻¹(confidence) σ (Mesbah 2016). For a
-//! linear twin σ does not depend on the plan.
+//! A plan is evaluated in a few futures only, or on the mean of the ensemble. The standard deviation σ of each limited
+//! signal at each step is therefore computed from `FUTURES` simulated futures of the last plan. The limit is tightened
+//! by Φ⁻¹(confidence) σ (Mesbah 2016). For a linear twin, σ does not depend on the plan.
 
 use super::evaluator::Evaluator;
 use super::futures::Noise;
@@ -12,15 +12,17 @@ use super::start::PlanStart;
 use crate::rng::normal_quantile;
 use crate::stats::mean_and_sample_sd;
 
-/// Number of simulated futures; σ is known to about 9 %.
+/// Number of simulated futures, from which σ can be estimated with a standard error of about 9 %.
 const FUTURES: usize = 64;
 
-/// Margins from simulated futures of `sequence`, `[moves * controls]`. Empty without a confidence or without limits.
+/// Computes the margins from simulated futures of `sequence`, `[moves * controls]`. The margins are empty if
+/// `confidence` is not set or if there are no limits.
 pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStart, sequence: &[f64]) -> Margins {
     let limits = &setup.limits.plant;
     let Some(confidence) = setup.limits.confidence.filter(|_| !limits.is_empty()) else { return Margins::default() };
     let (horizon, planned) = (setup.horizon.steps(), evaluator.futures().count());
-    // Without noise, a plan has only the mean future, or futures of members, whose deviations are not noise.
+    // A plan without noise has only the mean future, or one future per ensemble member, whose deviations are not due to
+    // noise.
     let noisy = evaluator.futures().noise != Noise::None;
     let mut margins = Margins {
         futures: planned,
@@ -29,7 +31,7 @@ pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStar
     };
     let Margins { widths, deviations, .. } = &mut margins;
     let quantile = normal_quantile(confidence);
-    // The first of these futures are those of the plan, with the same noise.
+    // The first of the simulated futures are the futures of the plan, with the same noise.
     evaluator.simulate(setup, start, sequence, FUTURES.max(planned), &mut |step, frame, _| {
         for (l, limit) in limits.iter().enumerate() {
             let values = limit.column(frame);
@@ -44,7 +46,7 @@ pub(super) fn tighten(evaluator: &mut Evaluator, setup: &Setup, start: &PlanStar
     margins
 }
 
-/// Mean and standard deviation of the finite values; zero if there are fewer than two.
+/// Mean and standard deviation of the finite values; both are zero if there are fewer than two finite values.
 fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     let finite = || values.iter().copied().filter(|v| v.is_finite());
     if finite().count() < 2 {

@@ -8,9 +8,9 @@ use crate::schema::{Bounds, Role};
 #[derive(Debug, Clone, PartialEq)]
 pub struct TotalSettings {
     pub control: usize,
-    /// Limits of the sum over `per`.
+    /// Limits on the sum over the time span `per`.
     pub bounds: Bounds,
-    /// `None`: over the horizon.
+    /// Time span to which the limits apply; `None` is the horizon.
     pub per: Option<TimeSpan>,
 }
 
@@ -41,7 +41,7 @@ impl TotalSettings {
                 return None;
             }
             (Some(least), Some(most)) if **least > **most => {
-                let message = format!("{owner}: `at_least` {} is above `at_most` {}", least.value, most.value);
+                let message = format!("{owner}: `at_least` {} is greater than `at_most` {}", least.value, most.value);
                 let help = format!("swap the two: `at_least = {}, at_most = {}`", most.value, least.value);
                 faults.add("out-of-range", &least.span, message, help);
                 return None;
@@ -66,15 +66,15 @@ impl TotalSettings {
         self.per.map_or(1.0, |p| horizon as f64 * step.seconds() / p.seconds())
     }
 
-    /// The limits over `horizon` steps.
+    /// Limits on the sum over `horizon` steps.
     pub fn over(&self, horizon: usize, step: TimeSpan) -> Bounds {
         let periods = self.periods(horizon, step);
         let end = |v: f64| if v.is_finite() { v * periods } else { v };
         Bounds { low: end(self.bounds.low), high: end(self.bounds.high) }
     }
 
-    /// Why no plan of `horizon` steps, each within `bounds`, can satisfy the limit, and what to do about it. `name` is the
-    /// name of the control.
+    /// If no plan of `horizon` steps, each within `bounds`, can satisfy the limits, returns a message with the reason
+    /// and a help text. `name` is the name of the control.
     pub fn infeasible(&self, name: &str, bounds: Bounds, horizon: usize, step: TimeSpan) -> Option<(String, String)> {
         let (wanted, steps, periods) = (self.over(horizon, step), horizon as f64, self.periods(horizon, step));
         let (least, most) = (bounds.low * steps, bounds.high * steps);

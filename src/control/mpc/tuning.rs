@@ -5,60 +5,60 @@ use serde::{Deserialize, Serialize};
 use crate::value::TerminalCost;
 use crate::value::json::number_or_nan;
 
-/// MPC settings chosen in closed-loop simulations, from the log alone. The controller's twin and the simulated plant
-/// are models of two different families, fitted to different halves of the training rows.
+/// MPC settings that were chosen in closed-loop simulations, which need only the log. The controller's twin and the
+/// simulated plant are models of two different families, fitted to different halves of the training rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TunedMpc {
     pub setting: MpcSettings,
-    /// Why these settings were chosen, in one sentence.
+    /// One sentence that explains why these settings were chosen.
     pub reason: String,
-    /// Number of runs of a complete trial.
+    /// Number of runs in a complete trial.
     pub runs: usize,
-    /// Steps of each run.
+    /// Number of steps in each run.
     pub steps: usize,
-    /// In the order in which they were tried.
+    /// All trials, in the order in which they were made.
     pub trials: Vec<TuningTrial>,
-    /// Mean objective of the chosen settings in test runs that were not used to choose them.
+    /// Mean objective of the chosen settings over test runs that were not used to choose them.
     #[serde(deserialize_with = "number_or_nan")]
     pub planned: f64,
-    /// Mean objective of the log over the same test runs.
+    /// Mean objective of the logged operation over the segments of the same test runs.
     #[serde(deserialize_with = "number_or_nan")]
     pub logged: f64,
-    /// The same comparison for each KPI.
+    /// Mean of each KPI over the test runs, as logged and with MPC.
     pub expected: Vec<ExpectedKpi>,
-    /// `None` if no terminal cost can be learned from the log.
+    /// Terminal cost learned from the log; `None` if none can be learned.
     #[serde(default, alias = "to_go", skip_serializing_if = "Option::is_none")]
     pub terminal_cost: Option<TerminalCost>,
 }
 
 impl TunedMpc {
-    /// A warning if MPC did worse than the logged controller.
+    /// Returns a warning if MPC performed worse than the logged controller in the test runs.
     pub fn warning(&self) -> Option<String> {
         let worse = self.planned > self.logged && self.logged.is_finite() || !self.planned.is_finite();
         worse.then(|| {
             format!(
-                "in closed-loop tests MPC does worse than the logged controller (objective per run: MPC {:.4}, log {:.4}); \
-                 check `[model]`, the objective and the horizon before you let MPC drive the plant, \
-                 and compare with `control --shadow`",
+                "in closed-loop tests, MPC performed worse than the logged controller (mean objective per run: {:.4} \
+                 with MPC, {:.4} in the log); check `[model]`, the objective and the horizon, and test MPC with \
+                 `control --shadow` before it controls the plant",
                 self.planned, self.logged
             )
         })
     }
 }
 
-/// The settings that tuning chooses: the model and how MPC plans on it.
+/// Settings that tuning chooses: the model, and how MPC plans with this model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MpcSettings {
     /// Model family.
     pub model: String,
     pub lags: usize,
-    /// Steps.
+    /// Horizon in steps.
     pub horizon: usize,
-    /// Free moves over the horizon.
+    /// Number of free moves over the horizon.
     pub moves: usize,
     /// Gain of the disturbance observer.
     pub correction: f64,
-    /// Steps between plans.
+    /// Number of steps between plans.
     #[serde(default = "each_step")]
     pub replan: usize,
     /// Whether plans have a terminal cost learned from the log.
@@ -70,22 +70,22 @@ fn each_step() -> usize {
     1
 }
 
-/// Closed-loop result of one candidate.
+/// Closed-loop results of one candidate setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TuningTrial {
     pub setting: MpcSettings,
-    /// Number of runs; candidates that were dropped early have fewer.
+    /// Number of runs of the candidate. Candidates that were dropped early have fewer runs than the others.
     pub runs: usize,
-    /// Mean objective per run, adjusted for the difficulty of the family's plant models; infinite (`null` in JSON) if a
-    /// run failed.
+    /// Mean objective per run, adjusted for the difficulty of the plant models with which the candidate's model family
+    /// is tested; infinite (`null` in JSON) if a run failed.
     #[serde(deserialize_with = "number_or_nan")]
     pub objective: f64,
-    /// Standard error of the paired difference to the chosen candidate.
+    /// Standard error of the paired difference between the objectives of this candidate and the chosen one.
     #[serde(deserialize_with = "number_or_nan")]
     pub error: f64,
 }
 
-/// Mean of a KPI over the test runs: as logged, and as simulated under MPC.
+/// Mean of a KPI over the test runs, as logged and as simulated with MPC.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExpectedKpi {
     pub kpi: String,

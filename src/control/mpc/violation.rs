@@ -1,4 +1,4 @@
-//! Violation of the plant's limits by candidates.
+//! Violation of the plant's limits by candidate plans.
 
 use super::frame::CompletedFrame;
 use super::limits::PlantLimit;
@@ -7,21 +7,22 @@ use super::margins::Margins;
 /// Weighted violation of all limits, summed over steps, for each row of a batch.
 #[derive(Default)]
 pub(super) struct ConstraintViolation {
-    /// Row `future * candidates + candidate`; NaN if a limited signal is NaN.
+    /// Violation in row `future * candidates + candidate`; NaN if a limited signal is NaN.
     rows: Vec<f64>,
 }
 
-/// Added to the scaled violation of every step, so that small violations are avoided as well (guess).
+/// Constant that is added to every scaled violation of a limit at a step, so that small violations are also penalised
+/// (not tuned).
 const PER_STEP: f64 = 0.1;
 
 impl ConstraintViolation {
-    /// Sets the violation of `rows` rows to zero.
+    /// Starts a batch with `rows` rows, whose violations are zero.
     pub fn reset(&mut self, rows: usize) {
         self.rows.clear();
         self.rows.resize(rows, 0.0);
     }
 
-    /// Adds the violation of a completed step.
+    /// Adds the violations of all limits at a completed step.
     pub fn add(
         &mut self,
         limits: &[PlantLimit],

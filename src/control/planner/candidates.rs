@@ -3,19 +3,20 @@
 use super::problem::{Plan, Problem};
 use super::project::project;
 
-/// Candidates whose costs are computed together. Every planner evaluates costs through it.
+/// Candidates whose costs are computed together. All planners use this type to evaluate candidates.
 pub(super) struct CandidateBatch {
     /// `[candidates][moves * controls]`.
     pub candidates: Vec<Vec<f64>>,
-    /// Infinite for a cost that is not finite.
+    /// Cost of each candidate. Costs that are not finite are replaced by infinity.
     pub costs: Vec<f64>,
-    /// Candidate indices by increasing cost.
+    /// Indices of the candidates in the order of increasing cost.
     order: Vec<usize>,
     best: Plan,
 }
 
 impl CandidateBatch {
-    /// An empty batch. At first, the best sequence holds the controls and has an infinite cost.
+    /// Creates an empty batch. Initially, the best sequence is the one that holds the controls, and its cost is
+    /// infinite.
     pub fn new(problem: &Problem) -> Self {
         let mut hold = hold_sequence(problem);
         project(problem, &mut hold);
@@ -23,21 +24,21 @@ impl CandidateBatch {
         Self { candidates: Vec::new(), costs: Vec::new(), order: Vec::new(), best }
     }
 
-    /// A batch of `candidates` with their costs.
+    /// Creates a batch of `candidates` and computes their costs.
     pub fn scored(problem: &mut Problem, candidates: Vec<Vec<f64>>) -> Self {
         let mut batch = Self { candidates, ..Self::new(problem) };
         batch.score(problem);
         batch
     }
 
-    /// A batch of all [`initial_candidates`] with their costs.
+    /// Creates a batch of all [`initial_candidates`] and computes their costs.
     pub fn with_initial(problem: &mut Problem, warm: Option<&Plan>) -> Self {
         let candidates = initial_candidates(problem, warm);
         Self::scored(problem, candidates)
     }
 
-    /// Projects the candidates, computes their costs, ranks them and updates the best sequence. Costs that are not finite
-    /// rank last; candidates with equal costs keep their order.
+    /// Projects the candidates, computes their costs, ranks them and updates the best sequence. Costs that are not
+    /// finite rank last; candidates with equal costs keep their order.
     pub fn score(&mut self, problem: &mut Problem) {
         for candidate in &mut self.candidates {
             project(problem, candidate);
@@ -61,17 +62,17 @@ impl CandidateBatch {
         }
     }
 
-    /// Index of the cheapest candidate of the last batch; `None` if no cost is finite.
+    /// Index of the candidate with the lowest cost in the last batch; `None` if no cost is finite.
     pub fn best_index(&self) -> Option<usize> {
         self.order.first().copied().filter(|i| self.costs[*i].is_finite())
     }
 
-    /// The cheapest `n` candidates of the last batch with a finite cost.
+    /// The `n` candidates of the last batch with the lowest costs, without those whose cost is not finite.
     pub fn elites(&self, n: usize) -> impl Iterator<Item = &Vec<f64>> + Clone {
         self.ranked(n).map(|i| &self.candidates[i])
     }
 
-    /// Indices of the [`CandidateBatch::elites`].
+    /// Indices of the candidates that [`CandidateBatch::elites`] returns.
     pub fn ranked(&self, n: usize) -> impl Iterator<Item = usize> + Clone {
         self.order.iter().copied().take(n).filter(|i| self.costs[*i].is_finite())
     }
@@ -91,8 +92,8 @@ pub(super) fn hold_sequence(problem: &Problem) -> Vec<f64> {
     problem.previous.repeat(problem.moves)
 }
 
-/// Starting points of a search, feasible and all different: `warm`, holding the controls, and constants at the low end, the
-/// middle and the high end of the bounds, for all controls together and for one control at a time.
+/// Feasible and distinct starting points of a search: the plan `warm`, holding the controls, and constant sequences at
+/// the lower bound, the middle and the upper bound, for all controls together and for one control at a time.
 fn initial_candidates(problem: &Problem, warm: Option<&Plan>) -> Vec<Vec<f64>> {
     let (n, controls) = (problem.len(), problem.controls());
     let held = hold_sequence(problem);

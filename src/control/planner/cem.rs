@@ -1,12 +1,15 @@
 //! The cross-entropy method (CEM) with truncated normals, as in PETS (Chua et al. 2018).
 //!
-//! Algorithm, `iterations` times (default 4, guess):
-//! 1. Draw `population` (default 64, guess) sequences from a diagonal normal N(μ, σ²), truncated at ±2σ and at the bounds.
-//!    The first iteration includes μ and holding.
-//! 2. Take the `elites` (default 10 %, guess) with the lowest cost.
-//! 3. μ ← α μ + (1 − α) mean of the elites, σ² likewise, with α = `smoothing` (default 0.1, PETS).
+//! The algorithm repeats the following steps `iterations` times (default 4; not tuned):
+//! 1. Draw `population` sequences (default 64; not tuned) from a normal distribution N(μ, σ²) with diagonal covariance,
+//!    truncated at ±2σ and at the bounds. In the first iteration, the candidates include μ and the sequence that holds
+//!    the controls.
+//! 2. Select the elites: the share `elites` of the candidates (default 10 %; not tuned) that has the lowest cost.
+//! 3. Set μ to α μ + (1 − α) × mean of the elites with α = `smoothing` (default 0.1, as in PETS). Update σ² in the same
+//!    way.
 //!
-//! μ starts from the last plan, σ from the typical variation of each control. The best sequence of all iterations is the plan.
+//! Initially, μ is the last plan and σ is the typical variation of each control. The plan is the best sequence of all
+//! iterations.
 
 use super::candidates::{empty_plan, hold_sequence};
 use super::problem::{Plan, Planner, Problem};
@@ -66,10 +69,11 @@ impl Planner for Cem {
     }
 }
 
-/// Draw `i` of `stream` from the normal distribution, truncated at two standard deviations and at `bounds`.
+/// Draws random number `i` of `stream` from a normal distribution that is truncated at two standard deviations and at
+/// `bounds`.
 ///
-/// PETS instead shrinks the deviation to half of the distance to the nearer bound. A mean on a bound then never leaves it,
-/// and means that start from the last plan are often on a bound.
+/// PETS instead reduces the standard deviation to half of the distance to the nearer bound. A mean that lies on a bound
+/// would then never leave this bound, and a mean that starts from the last plan is often on a bound.
 fn truncated(stream: Key, i: u64, mean: f64, deviation: f64, bounds: Bounds) -> f64 {
     if deviation <= 0.0 {
         return mean;

@@ -7,11 +7,11 @@ use crate::schema::{Bounds, MoveLimit, Switching};
 pub struct ControlConstraints {
     /// Hard limits, usually narrowed to the logged range.
     pub bounds: Bounds,
-    /// Largest change per move. The first move counts from the current value.
+    /// Largest change per move. The change of the first move is relative to the current value.
     pub max_move: MoveLimit,
-    /// Values are whole multiples of this (0: any value).
+    /// Values must be integer multiples of this number; 0 allows any value.
     pub multiple: f64,
-    /// Minimum value while on, and minimum on and off times in steps.
+    /// Minimum value while on, and minimum on-time and off-time in steps.
     pub switching: Switching,
 }
 
@@ -20,16 +20,18 @@ impl ControlConstraints {
     pub const UNCONSTRAINED: Self =
         Self { bounds: Bounds::OPEN, max_move: MoveLimit::NONE, multiple: 0.0, switching: Switching::NONE };
 
-    /// The constraints of moves that are `steps` steps long; `self` has those of one step.
+    /// The constraints of moves that are `steps` steps long. `self` has the constraints of moves that are one step
+    /// long.
     pub fn per_move(&self, steps: f64) -> Self {
         Self { max_move: self.max_move.times(steps), ..*self }
     }
 
-    /// The allowed value nearest to `target` in the move after `last`, which has been on or off for `since` steps.
+    /// Returns the allowed value nearest to `target` for a move from `last`. The control has been on or off for `since`
+    /// steps.
     ///
-    /// If the constraints contradict each other, the move limit takes precedence. A control that starts outside its bounds,
-    /// between two multiples, or between off and its minimum, returns as fast as the move limit allows. A target that is not
-    /// finite is replaced by `last`.
+    /// If the constraints contradict each other, the move limit takes precedence. A control that starts outside its
+    /// bounds, between two multiples, or between off and its minimum, moves to an allowed value as fast as the move
+    /// limit permits. A target that is not finite is replaced by `last`.
     pub fn nearest(&self, last: f64, since: usize, target: f64) -> f64 {
         let target = self.bounds.clamp(if target.is_finite() { target } else { last });
         let reach = self.max_move.reach(last);
@@ -46,13 +48,15 @@ impl ControlConstraints {
         }
     }
 
-    /// Number of steps for which the control will have been on, or off, after `steps` steps at `value` that follow `last`.
+    /// Number of steps for which the control has been on, or off, after it moves from `last` to `value` and stays there
+    /// for `steps` steps.
     pub fn since(&self, last: f64, since: usize, value: f64, steps: usize) -> usize {
         let switched = self.switching.is_on(value) != self.switching.is_on(last);
         if switched { steps } else { since.saturating_add(steps) }
     }
 
-    /// Zero or a value above the minimum, whichever is allowed and nearer to `target`.
+    /// Returns zero or a value of at least the minimum, whichever is allowed and nearer to `target`, or `None` if
+    /// neither is allowed.
     fn nearest_switched(&self, last: f64, since: usize, target: f64, both: Bounds) -> Option<f64> {
         let Switching { least, run, stop } = self.switching;
         let was_on = self.switching.is_on(last);
@@ -66,12 +70,13 @@ impl ControlConstraints {
         }
     }
 
-    /// The value in `range` nearest to `target`, rounded to a whole multiple if values must be multiples.
+    /// The value in `range` nearest to `target`, rounded to an integer multiple if values must be multiples; `None` if
+    /// there is no such value.
     fn nearest_multiple(&self, target: f64, range: Bounds) -> Option<f64> {
         if self.multiple <= 0.0 {
             return (range.low <= range.high).then(|| range.clamp(target));
         }
-        // A bound that is a whole multiple must not be excluded by rounding errors.
+        // Rounding errors must not exclude a bound that is itself a multiple.
         let slack = 1e-9;
         let (first, last) = ((range.low / self.multiple - slack).ceil(), (range.high / self.multiple + slack).floor());
         (first <= last).then(|| (target / self.multiple).round().max(first).min(last) * self.multiple)
@@ -97,7 +102,8 @@ mod tests {
         assert_eq!(control(10.0, 1.0, 0.0).nearest(5.0, 0, 9.0), 6.0);
         assert_eq!(control(10.0, 1.0, 0.0).nearest(20.0, 0, 9.0), 19.0);
         assert_eq!(control(10.0, inf, 0.0).nearest(20.0, 0, 12.0), 10.0);
-        // From 4 the multiple 3 is reachable. From 4.5 no multiple is, so the control moves on towards 9.
+        // From 4, the control can reach the multiple 3. From 4.5, the control cannot reach any multiple, so it moves
+        // towards 9.
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.0, 0, 9.0), 3.0);
         assert_eq!(control(10.0, 1.0, 3.0).nearest(4.5, 0, 9.0), 5.5);
         assert_eq!(control(10.0, 4.0, 3.0).nearest(0.0, 0, 4.6), 3.0);
@@ -116,7 +122,7 @@ mod tests {
     fn a_switched_control_is_off_or_above_its_minimum() {
         let machine =
             ControlConstraints { switching: Switching { least: 4.0, run: 3, stop: 2 }, ..control(10.0, 5.0, 3.0) };
-        // The multiples above the minimum are 6 and 9, which one move of at most 5 cannot reach from 0.
+        // The multiples above the minimum are 6 and 9, which cannot be reached from 0 by one move of at most 5.
         assert_eq!([0.0, 2.9, 4.5, 9.0].map(|t| machine.nearest(0.0, 9, t)), [0.0; 4]);
         let quick = ControlConstraints { max_move: MoveLimit { down: 6.0, up: 9.0 }, ..machine };
         assert_eq!([0.0, 2.9, 3.1, 9.0].map(|t| quick.nearest(0.0, 9, t)), [0.0, 0.0, 6.0, 9.0]);

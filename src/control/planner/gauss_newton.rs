@@ -1,16 +1,19 @@
 //! Damped Gauss-Newton (Levenberg 1944, Marquardt 1963) with constraints.
 //!
 //! Algorithm:
-//! 1. Evaluate the initial candidates (last plan, holding, constants) and keep the `starts` cheapest (default 2, guess).
-//! 2. For each start u, `iterations` times (default 5, guess), and only for the cheapest after the first iteration:
-//!    - linearise all residuals of the horizon in one batch: J, r, g;
-//!    - for four dampings λ, solve min ½ ‖r + Jδ‖² + gᵀδ + ½ λ δᵀDδ subject to bounds, move limits, totals and the plant's
-//!      limits in the order of their ranks (`quadratic.rs`);
-//!    - evaluate u + tδ for three step lengths t, all in one batch, and take the best. If none is better, multiply λ by 300
-//!      and try once more.
-//! 3. Stop if the relative gain is below 10⁻⁹ or the time is up.
+//! 1. Evaluate the initial candidates (the last plan, holding the controls, constants) and keep the `starts` candidates
+//!    with the lowest cost (default 2; not tuned).
+//! 2. Run `iterations` iterations (default 5; not tuned): the first for each start u, the others only for the best one.
+//!    In each iteration:
+//!    - compute the residuals r over the horizon, their Jacobian J and the gradient g of the rest of the cost in one
+//!      batch;
+//!    - for four dampings λ, solve min ½ ‖r + Jδ‖² + gᵀδ + ½ λ δᵀDδ subject to bounds, move limits, totals and the
+//!      plant's limits in the order of their ranks (`quadratic.rs`);
+//!    - evaluate u + tδ for all dampings and for three step lengths t in one batch, and take the best. If no step
+//!      lowers the cost, multiply λ by 300 and try once more.
+//! 3. Stop if the relative gain is below 10⁻⁹, or if the time budget is used up.
 //!
-//! Without derivatives, the best initial candidate is the plan.
+//! If there are no derivatives, the plan is the best initial candidate.
 
 use nalgebra::DVector;
 
@@ -23,26 +26,26 @@ use super::step::{control_rows, limit_rows, scales, solve_by_rank};
 /// Damped Gauss-Newton for objectives made of squares, absolute values and exceedances.
 #[derive(Debug, Clone, Copy)]
 pub struct GaussNewton {
-    /// Iterations of the best start.
+    /// Number of iterations of the best start.
     pub iterations: usize,
-    /// Number of starts that make the first iteration; the best of them continues.
+    /// Number of starts in the first iteration. Later iterations use only the best start.
     pub starts: usize,
 }
 
-/// Dampings that are tried in one batch, relative to the last one that succeeded (guess).
+/// Dampings that are tried in one batch, relative to the last damping that lowered the cost (not tuned).
 const DAMPINGS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
-/// Step lengths that are tried in one batch. If the cost is concave in the size of a residual (ln, |r|), the squares
-/// over-estimate it and the step is too short. Length 2 (over-relaxation) makes up for that.
+/// Step lengths that are tried in one batch. If the cost is concave in the size of a residual (ln, |r|), the quadratic
+/// model overestimates the cost, and the step is too short. A length of 2 (over-relaxation) compensates for this.
 const LENGTHS: [f64; 3] = [2.0, 1.0, 0.4];
-/// Damping of the first iteration (guess).
+/// Damping of the first iteration (not tuned).
 const FIRST_DAMPING: f64 = 0.01;
-/// Factor on the damping if no step was better (guess).
+/// Factor by which the damping is multiplied if no step lowers the cost (not tuned).
 const DAMPING_INCREASE: f64 = 300.0;
 /// Relative gain below which the search has converged.
 const MINIMUM_GAIN: f64 = 1e-9;
-/// Weight of the squared violation of a limit, relative to the largest curvature of the cost (guess).
+/// Weight of the squared violation of a limit, relative to the largest curvature of the cost (not tuned).
 const LIMIT_CURVATURE: f64 = 1e3;
-/// Iterations of the method of multipliers for violated limits (guess).
+/// Number of iterations of the method of multipliers for violated limits (not tuned).
 const MULTIPLIER_ITERATIONS: usize = 4;
 
 impl Planner for GaussNewton {
@@ -88,12 +91,12 @@ struct Iterate {
     at: Vec<f64>,
     cost: f64,
     damping: f64,
-    /// Whether the last step gained more than [`MINIMUM_GAIN`].
+    /// Whether the relative gain of the last step was larger than [`MINIMUM_GAIN`].
     improved: bool,
 }
 
 impl Iterate {
-    /// Takes the best of the candidate steps if it lowers the cost.
+    /// Takes the best candidate step if it lowers the cost.
     fn advance(&mut self, problem: &mut Problem, batch: &mut CandidateBatch) {
         self.improved = false;
         let Some(model) = problem.cost_function.linearise(&self.at).filter(|l| l.is_finite(self.at.len())) else {
@@ -129,12 +132,12 @@ impl Iterate {
 /// The quadratic program of one iteration, in units of `scale`.
 struct Subproblem {
     scale: Vec<f64>,
-    /// Bounds, move limits and totals.
+    /// Constraints from bounds, move limits and totals.
     rows: Vec<Row>,
-    /// Limits of the plant, with their ranks.
+    /// Constraints from the limits of the plant, as (rank, row).
     limits: Vec<(u32, Row)>,
     quadratic: Quadratic,
-    /// Diagonal matrix D that the damping multiplies.
+    /// Diagonal of the matrix D, which is multiplied by the damping.
     damping_diagonal: Vec<f64>,
 }
 
@@ -143,7 +146,8 @@ impl Subproblem {
         let scale = scales(problem);
         let quadratic = model.quadratic(&scale);
         let largest_curvature = quadratic.hessian.diagonal().max();
-        // Without squares, a damping of one gives a step of at most one unit of scale along the negative gradient.
+        // If the cost contains no squares, a damping of 1 gives a step of at most one unit of `scale` along the
+        // negative gradient.
         let slope = model.gradient.iter().zip(&scale).map(|(g, s)| (g * s).abs()).fold(0.0, f64::max);
         let floor = 1e-3 * largest_curvature + slope + f64::MIN_POSITIVE.sqrt();
         let damping_diagonal = quadratic.hessian.diagonal().iter().map(|h| h + floor).collect();
@@ -156,7 +160,7 @@ impl Subproblem {
         }
     }
 
-    /// The step `[moves * controls]` in the units of the controls.
+    /// Computes the step, `[moves * controls]`, in the units of the controls.
     fn solve(&self, damping: f64) -> Option<Vec<f64>> {
         let mut model = self.quadratic.clone();
         for (i, d) in self.damping_diagonal.iter().enumerate() {
@@ -169,8 +173,8 @@ impl Subproblem {
     }
 }
 
-/// The minimiser of `model` subject to `rows`. `violated` rows enter as one-sided quadratic penalties, with the method of
-/// multipliers (Hestenes 1969).
+/// Returns the minimiser of `model` subject to `rows`. The rows in `violated` become one-sided quadratic penalties in
+/// the method of multipliers (Hestenes 1969).
 fn solve_with_soft_limits(model: &Quadratic, rows: &[Row], violated: &[Row]) -> Option<DVector<f64>> {
     if violated.is_empty() {
         return model.minimise(rows);
@@ -190,7 +194,8 @@ fn solve_with_soft_limits(model: &Quadratic, rows: &[Row], violated: &[Row]) -> 
         let x = penalised.minimise(rows)?;
         for (row, shifted) in violated.iter().zip(&mut shifted) {
             let excess = row.dot(&x) - row.bound;
-            // The penalty leaves a small violation. Shifting the bound by it acts like updating the multiplier.
+            // A small violation remains despite the penalty. Shifting the bound by this violation has the same effect
+            // as updating the multiplier.
             *shifted = match *shifted {
                 Some(bound) if excess > 0.0 => Some(bound - excess),
                 Some(bound) if bound < row.bound => Some(bound),

@@ -1,13 +1,17 @@
 //! Projected quasi-Newton descent (L-BFGS: Nocedal 1980).
 //!
-//! Algorithm, from the best initial candidate, `iterations` times (default 8, guess):
-//! 1. Gradient g from the linearisation, or by forward differences in one batch.
-//! 2. Fix the values that lie on a bound and whose descent direction leaves it.
-//! 3. Direction −Hg from the two-loop recursion over the last `memory` pairs (default 6, guess), and −g.
-//! 4. Evaluate six step lengths along each direction in one batch, projected, and take the best.
-//! 5. If the relative gain is below 10⁻¹⁰, discard the pairs and try once more, then stop.
+//! The algorithm starts from the best initial candidate and repeats the following steps `iterations` times (default 8;
+//! not tuned):
+//! 1. Compute the gradient g from the linearisation, or by forward differences in one batch.
+//! 2. Fix the values that are on a bound and would leave their range along the negative gradient.
+//! 3. Compute the direction −Hg by the two-loop recursion over the last `memory` curvature pairs (default 6; not
+//!    tuned). The second direction is −g.
+//! 4. Project and evaluate the sequences at six step lengths along each direction in one batch, and take the best.
+//! 5. If the relative gain is below 10⁻¹⁰, discard the curvature pairs and try once more. If the gain is still too
+//!    small, stop.
 //!
-//! It suits objectives that are not sums of squares. With `polish = true` it also refines the plan of a sampler.
+//! This planner is suitable for objectives that are not sums of squares. With `polish = true`, this planner also
+//! refines the plan of a sampler.
 
 use std::collections::VecDeque;
 
@@ -23,8 +27,8 @@ pub struct Gradient {
     pub memory: usize,
 }
 
-/// Step lengths along the quasi-Newton direction, and along the negative gradient scaled to a largest change of one unit
-/// (guess).
+/// Step lengths along the quasi-Newton direction, and along the negative gradient, which is scaled to a largest element
+/// of 1 (not tuned).
 const LENGTHS: [f64; 6] = [2.0, 1.0, 0.5, 0.2, 0.05, 0.01];
 const STEEPEST: [f64; 6] = [3.0, 1.0, 0.3, 0.1, 0.03, 0.003];
 /// Size of forward differences, in units of the control's scale.
@@ -104,7 +108,8 @@ impl Gradient {
             ray(&downhill, &STEEPEST, most.recip());
             batch.score(problem);
             if cost - batch.best().cost <= MINIMUM_GAIN * cost.abs() {
-                // The failure may be due to the pairs. Without pairs, the search has converged.
+                // The small gain may be due to the curvature pairs. If there are no curvature pairs, the search has
+                // converged.
                 if pairs.is_empty() {
                     return;
                 }
@@ -125,7 +130,7 @@ fn gradient(problem: &mut Problem, at: &[f64], cost: f64, unit: &[f64]) -> Vec<f
         .map(|i| {
             let constraints = &problem.constraints[i % problem.controls()];
             let size = if constraints.multiple > 0.0 { constraints.multiple } else { DIFFERENCE * unit[i] };
-            // At the upper bound, take the difference downwards.
+            // At the upper bound, use a backward difference.
             let change = if at[i] + size <= constraints.bounds.high { size } else { -size };
             changes.push(change);
             let mut moved = at.to_vec();
@@ -140,7 +145,7 @@ fn gradient(problem: &mut Problem, at: &[f64], cost: f64, unit: &[f64]) -> Vec<f
     costs.iter().zip(&changes).zip(unit).map(derivative).collect()
 }
 
-/// Values that can move along the negative gradient without leaving their bounds.
+/// Marks the values that can move along the negative gradient without leaving their bounds.
 fn free_variables(problem: &Problem, at: &[f64], gradient: &[f64]) -> Vec<bool> {
     let controls = problem.controls();
     let blocked = |(i, (v, g)): (usize, (&f64, &f64))| {
@@ -150,7 +155,7 @@ fn free_variables(problem: &Problem, at: &[f64], gradient: &[f64]) -> Vec<bool> 
     at.iter().zip(gradient).enumerate().map(|pair| !blocked(pair)).collect()
 }
 
-/// The L-BFGS approximation of the inverse Hessian times `vector`.
+/// Multiplies `vector` by the L-BFGS approximation of the inverse Hessian.
 fn two_loop_recursion(pairs: &VecDeque<CurvaturePair>, vector: &[f64]) -> Vec<f64> {
     let mut q = vector.to_vec();
     let mut shares = Vec::with_capacity(pairs.len());

@@ -1,14 +1,16 @@
 //! The improved cross-entropy method (iCEM: Pinneri et al. 2020).
 //!
-//! Like CEM, with these changes:
-//! 1. The noise is coloured: its power spectral density is ∝ 1/f^β (`beta`, default 2.5, in the range of the paper), so that slow plants
-//!    are excited for long enough to respond.
-//! 2. A share `keep` (default 0.3, paper) of the elites survives from iteration to iteration and, shifted in time, from plan
-//!    to plan.
-//! 3. The population shrinks by `decay` (default 1.25, paper) per iteration, but stays at twice the number of elites or more.
-//! 4. The mean is a candidate of the first and of the last iteration.
+//! The method differs from CEM in the following points:
+//! 1. The noise is coloured: its power spectral density is proportional to 1/f^β (`beta`, default 2.5, in the range of
+//!    the paper). Slow plants are then excited long enough to respond.
+//! 2. The share `keep` of the elites (default 0.3, as in the paper) is reused in the next iteration and, shifted in
+//!    time, in the next plan.
+//! 3. The population is divided by `decay` (default 1.25, as in the paper) after each iteration, but is at least twice
+//!    the number of elites.
+//! 4. The mean is a candidate in the first and in the last iteration.
 //!
-//! Other defaults: population 64 and 4 iterations (guesses), elites 10 % and smoothing 0.1 (as CEM).
+//! The other defaults are a population of 64 and 4 iterations (not tuned), a share of elites of 10 % and a smoothing of
+//! 0.1 (as in CEM).
 
 use std::f64::consts::PI;
 
@@ -20,7 +22,7 @@ use crate::rng::Key;
 /// The improved cross-entropy method.
 #[derive(Debug, Clone, Copy)]
 pub struct Icem {
-    /// Candidates of the first iteration.
+    /// Number of candidates in the first iteration.
     pub population: usize,
     /// Share of the candidates to which the distribution is fitted.
     pub elites: f64,
@@ -29,7 +31,7 @@ pub struct Icem {
     pub smoothing: f64,
     /// Exponent β of the power spectral density 1/f^β of the noise.
     pub beta: f64,
-    /// The population shrinks by this factor each iteration.
+    /// Factor by which the population is divided after each iteration.
     pub decay: f64,
     /// Share of the elites that is reused in the next iteration and in the next plan.
     pub keep: f64,
@@ -90,7 +92,8 @@ impl Planner for Icem {
 }
 
 impl Icem {
-    /// Elites of the last plan, already shifted in time. Their last move is new and is drawn at random.
+    /// Returns elites of the last plan, which are already shifted in time. The last move of each elite is drawn at
+    /// random, because the last plan did not include this move.
     fn reuse_elites(&self, memory: &[Vec<f64>], reused: usize, sampler: &Sampler, problem: &Problem) -> Vec<Vec<f64>> {
         let key = problem.key.fold(u64::MAX);
         let controls = problem.controls();
@@ -110,8 +113,8 @@ impl Icem {
     }
 }
 
-/// Noise over the moves with a power spectral density ∝ 1/f^β and unit variance, as a sum of sinusoids with normal amplitudes
-/// (Timmer & König 1995). The constant part has the power of the lowest frequency.
+/// Noise over the moves with a power spectral density ∝ 1/f^β and unit variance, computed as a sum of sinusoids with
+/// normally distributed amplitudes (Timmer & König 1995). The constant term has the same power as the lowest frequency.
 struct ColouredNoise {
     moves: usize,
     /// `[moves][terms]`.
@@ -123,7 +126,8 @@ struct ColouredNoise {
 impl ColouredNoise {
     fn new(moves: usize, beta: f64) -> Self {
         let n = moves as f64;
-        // A constant, cosine and sine of each frequency below the Nyquist frequency, and its cosine if the length is even.
+        // The terms of the noise are a constant, a cosine and a sine for each frequency below the Nyquist frequency,
+        // and a cosine for the Nyquist frequency if the length is even.
         let mut terms: Vec<(f64, f64, f64)> = vec![(1.0, 0.0, 0.0)];
         for k in 1..=moves / 2 {
             let (weight, frequency) = ((k as f64).powf(-0.5 * beta), 2.0 * PI * k as f64 / n);
@@ -140,7 +144,7 @@ impl ColouredNoise {
         Self { moves, basis, terms: terms.len(), amplitudes: vec![0.0; terms.len()] }
     }
 
-    /// Writes deviation × noise, independent for each control.
+    /// Writes deviation × noise to `out`, with independent noise for each control.
     fn draw(&mut self, key: Key, controls: usize, deviation: &[f64], out: &mut [f64]) {
         for c in 0..controls {
             key.fold(c as u64).fill_normal(&mut self.amplitudes);
@@ -157,7 +161,7 @@ impl ColouredNoise {
 mod tests {
     use super::*;
 
-    /// Power at frequency `k` of draws of length `n`, and their variance.
+    /// Mean power at frequency `k`, and variance, of random sequences of length `n`.
     fn spectrum(n: usize, beta: f64, k: usize) -> (f64, f64) {
         let mut noise = ColouredNoise::new(n, beta);
         let (mut power, mut variance) = (0.0, 0.0);

@@ -4,7 +4,8 @@ use nalgebra::{DMatrix, DVector};
 
 use super::quadratic::Quadratic;
 
-/// Gauss-Newton model of the cost around a sequence, as a function of the change δ of its values, `[moves * controls]`:
+/// Gauss-Newton model of the cost around a sequence u, as a function of the change δ of its values, `[moves *
+/// controls]`:
 ///
 /// J(u + δ) ≈ cost + gradientᵀ δ + ½ ‖residuals + jacobian δ‖² − ½ ‖residuals‖²
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,22 +17,22 @@ pub struct Linearisation {
     pub residuals: Vec<f64>,
     /// `[moves * controls][residuals]`.
     pub jacobian: Vec<Vec<f64>>,
-    /// Limits on states and outputs.
+    /// Linearised limits on states, outputs and derived signals.
     pub limits: Vec<LinearisedLimit>,
 }
 
-/// A linearised limit: gradientᵀ δ ≤ slack. The sequence violates it if the slack is negative.
+/// A linearised limit: gradientᵀ δ ≤ slack. If the slack is negative, the sequence violates the limit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearisedLimit {
     /// `[moves * controls]`.
     pub gradient: Vec<f64>,
     pub slack: f64,
-    /// Limits of lower rank take precedence; 0 is a hard limit.
+    /// Rank of the limit, which is 0 for a hard limit. Limits of lower rank take precedence.
     pub rank: u32,
 }
 
 impl Linearisation {
-    /// Whether all sizes fit sequences of length `n` and all numbers are finite.
+    /// Whether all dimensions match sequences of length `n` and all numbers are finite.
     pub(super) fn is_finite(&self, n: usize) -> bool {
         let finite = |v: &[f64]| v.iter().all(|v| v.is_finite());
         self.gradient.len() == n
@@ -48,7 +49,8 @@ impl Linearisation {
         self.gradient.iter().zip(squares).map(|(g, s)| g + s).collect()
     }
 
-    /// The model without its constant, as a function of the change in units of `scale`, with the Hessian jacobianᵀ jacobian.
+    /// The model without its constant term, as a function of the change in units of `scale`. The Hessian is jacobianᵀ
+    /// jacobian.
     pub(super) fn quadratic(&self, scale: &[f64]) -> Quadratic {
         let n = scale.len();
         let mut hessian = DMatrix::zeros(n, n);

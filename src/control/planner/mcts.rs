@@ -1,14 +1,17 @@
 //! Monte-Carlo tree search over moves on a grid, for discrete or staged equipment.
 //!
-//! The tree has one level per move. Algorithm, until `population` sequences (default 256, guess) are evaluated:
-//! 1. Select a path from the root: a node gets a new child while it has fewer than 1.5 √visits (progressive widening: Coulom
-//!    2007), else the child with the largest pUCT bound is followed (constants of MuZero: Schrittwieser et al. 2020).
-//! 2. Complete the sequence, alternately by holding its last values and at random.
-//! 3. Evaluate the leaves in batches of 16, with a virtual loss so that the paths of a batch differ.
-//! 4. Back up the cost. The plant is deterministic here, so a node's value is that of the best sequence through it, scaled to
-//!    [0, 1] between its worst and best sibling.
+//! The tree has one level per move. The algorithm repeats the following steps until `population` sequences have been
+//! evaluated (default 256; not tuned):
+//! 1. Select a path from the root. A node gets a new child while it has fewer than 1.5 √visits children (progressive
+//!    widening: Coulom 2007). Otherwise, the path continues with the child that has the largest pUCT bound (with the
+//!    constants of MuZero: Schrittwieser et al. 2020).
+//! 2. Complete the sequence, either by holding its last values or with random values, in alternation.
+//! 3. Evaluate the sequences in batches of 16. A virtual loss makes the paths of a batch differ.
+//! 4. Back up the cost of each sequence to the nodes of its path. Costs are deterministic, so the value of a node is
+//!    that of the best sequence through the node. The value is scaled so that it is 0 for the worst and 1 for the best
+//!    of the sibling nodes.
 //!
-//! A control without multiples has `levels` values (default 5, guess) between its bounds.
+//! A control without multiples has `levels` values (default 5; not tuned), which are equally spaced between its bounds.
 
 use super::candidates::{CandidateBatch, empty_plan};
 use super::problem::{Plan, Planner, Problem};
@@ -19,27 +22,27 @@ use crate::rng::Key;
 pub struct Mcts {
     /// Number of sequences.
     pub population: usize,
-    /// Number of values of a control without multiples, from bound to bound.
+    /// Number of values of a control without multiples, including both bounds.
     pub levels: usize,
 }
 
-/// Leaves per batch (guess).
+/// Number of sequences per batch (not tuned).
 const BATCH: usize = 16;
-/// Constants of pUCT (MuZero).
+/// Constants of the pUCT bound, as in MuZero.
 const PUCT_C1: f64 = 1.25;
 const PUCT_C2: f64 = 19_652.0;
-/// A node may have this times √visits children (guess).
+/// Ratio of the maximum number of children of a node to √visits (not tuned).
 const WIDENING: f64 = 1.5;
-/// Maximum number of draws to find a new child (guess).
+/// Maximum number of random draws to find a new child (not tuned).
 const EXPANSION_DRAWS: u64 = 8;
 
 struct Node {
-    /// Control values of this move.
+    /// Values of the controls in this move.
     values: Vec<f64>,
     /// Number of steps for which each control has been on, or off, at the end of the move.
     since: Vec<usize>,
     visits: usize,
-    /// Visits in the current batch, whose costs are not known yet.
+    /// Number of visits in the current batch, whose costs are not known yet.
     pending: usize,
     /// Lowest cost of the sequences through this node.
     best: f64,
@@ -89,7 +92,8 @@ impl Planner for Mcts {
 }
 
 impl Mcts {
-    /// The moves of `path`, followed by its last values, or by levels drawn from `random`.
+    /// Completes the moves of `path` by repeating their last values or, if `random` is given, with levels that are
+    /// drawn at random.
     fn complete(&self, problem: &Problem, tree: &Tree, path: &[usize], random: Option<Key>) -> Vec<f64> {
         let controls = problem.controls();
         let mut sequence: Vec<f64> = path[1..].iter().flat_map(|&n| tree.nodes[n].values.iter().copied()).collect();
@@ -100,7 +104,7 @@ impl Mcts {
         sequence
     }
 
-    /// A level of `control`; `uniform` is in [0, 1).
+    /// Returns the level of `control` that corresponds to `uniform`, a number in [0, 1).
     fn level(&self, problem: &Problem, control: usize, uniform: f64) -> f64 {
         let bounds = problem.finite_bounds(control);
         let multiple = problem.constraints[control].multiple;
@@ -118,7 +122,7 @@ impl Tree {
         Self { nodes: vec![Node::new(problem.previous.clone(), problem.since.clone())] }
     }
 
-    /// The nodes of a complete sequence, from the root. Missing nodes are added.
+    /// Returns the nodes of a complete sequence, beginning with the root. Missing nodes are added.
     fn insert(&mut self, problem: &Problem, sequence: &[f64]) -> Vec<usize> {
         let mut path = vec![0];
         let mut at = 0;
@@ -133,7 +137,8 @@ impl Tree {
         path
     }
 
-    /// A path from the root to a new node or to the last move. Its visits are pending.
+    /// Selects a path from the root to a new node or to the last move. Marks the visits to the nodes of this path as
+    /// pending.
     fn select(&mut self, mcts: &Mcts, problem: &Problem, key: Key) -> Vec<usize> {
         let mut path = vec![0];
         let mut at = 0;
@@ -154,7 +159,8 @@ impl Tree {
         path
     }
 
-    /// Adds a child that `at` does not have yet, with one control or all controls changed. `None` if none was found.
+    /// Adds a new child to the node `at`, in which one control or all controls are changed. Returns `None` if no new
+    /// child was found.
     fn expand(&mut self, mcts: &Mcts, problem: &Problem, at: usize, depth: usize, key: Key) -> Option<usize> {
         let controls = problem.controls();
         for attempt in 0..EXPANSION_DRAWS {
@@ -174,7 +180,7 @@ impl Tree {
         None
     }
 
-    /// The child with the largest pUCT bound.
+    /// Returns the child with the largest pUCT bound.
     fn choose(&self, at: usize) -> Option<usize> {
         let node = &self.nodes[at];
         let costs = || node.children.iter().map(|&c| self.nodes[c].best).filter(|b| b.is_finite());
@@ -191,10 +197,10 @@ impl Tree {
             } else {
                 1.0
             };
-            // Virtual loss: pending visits count with value 0.
+            // Virtual loss: pending visits are counted as visits with value 0.
             value * visits as f64 / all_visits.max(1.0) + explore / (1.0 + all_visits)
         };
-        // On a tie, the first child wins.
+        // If several children have the same bound, the first of them is chosen.
         node.children.iter().map(|&c| (bound(c), c)).reduce(|a, b| if b.0 > a.0 { b } else { a }).map(|b| b.1)
     }
 
@@ -223,8 +229,8 @@ impl Node {
         Self { values, since, visits: 0, pending: 0, best: f64::INFINITY, children: Vec::new() }
     }
 
-    /// The allowed values of move `k` after this node that are nearest to `target`, and for how many steps they will have been
-    /// on or off.
+    /// Returns the allowed values nearest to `target` for move `k`, which follows this node, and the number of steps
+    /// for which each control has been on or off at the end of this move.
     fn next(&self, problem: &Problem, k: usize, target: &[f64]) -> (Vec<f64>, Vec<usize>) {
         let each = problem.constraints.iter().zip(target).enumerate().map(|(c, (constraints, target))| {
             let value = constraints.nearest(self.values[c], self.since[c], *target);

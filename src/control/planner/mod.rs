@@ -1,10 +1,10 @@
 //! Planners: the optimisers inside MPC.
 //!
-//! A planner minimises a [`CostFunction`] over sequences of moves. The samplers (random shooting, CEM, iCEM, MPPI, MCTS)
-//! use costs only. Gauss-Newton, QP and gradient descent also use derivatives ([`CostFunction::linearise`]).
+//! A planner minimises a [`CostFunction`] over sequences of moves. The samplers (random shooting, CEM, iCEM, MPPI,
+//! MCTS) use costs only. Gauss-Newton, QP and gradient descent also use derivatives ([`CostFunction::linearise`]).
 //!
-//! Every sequence is made feasible by [`project()`] before its cost is computed. The cost is therefore the cost of what the
-//! plant would do, and every plan satisfies the limits of its controls.
+//! Every sequence is made feasible by [`project()`] before its cost is computed. The cost is therefore that of a
+//! sequence that the plant can follow, and every plan satisfies the limits of its controls.
 
 mod candidates;
 mod cem;
@@ -40,7 +40,7 @@ pub use shooting::RandomShooting;
 
 use crate::config::PlannerSpec;
 
-/// The planner with the settings of `spec`.
+/// Builds the planner with the settings in `spec`.
 pub fn build(spec: &PlannerSpec) -> Box<dyn Planner> {
     match spec {
         PlannerSpec::RandomShooting { population, polish } => {
@@ -86,10 +86,10 @@ pub fn build(spec: &PlannerSpec) -> Box<dyn Planner> {
     }
 }
 
-/// Settings of the final descent with `polish = true` (guess).
+/// Settings of the final gradient descent with `polish = true` (not tuned).
 const POLISH: Gradient = Gradient { iterations: 4, memory: 4 };
 
-/// `planner`, with a final gradient descent if `polish`.
+/// Adds a final gradient descent to `planner` if `polish` is true.
 fn polished(polish: bool, planner: impl Planner + 'static) -> Box<dyn Planner> {
     if polish { Box::new(PolishedPlanner { planner: Box::new(planner), gradient: POLISH }) } else { Box::new(planner) }
 }

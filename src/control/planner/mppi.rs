@@ -1,14 +1,14 @@
 //! Model-predictive path integral control (MPPI: Williams et al. 2017).
 //!
-//! Algorithm, `iterations` times (default 4, guess):
-//! 1. Draw `population` (default 64, guess) sequences μ + σ ε. The noise is smoothed over the moves (Nagabandi et al.
-//!    2019): εₖ = (1 − s) εₖ₋₁ + √(1 − (1 − s)²) nₖ with s = `smoothing` (default 0.6, guess). μ and holding are
-//!    candidates as well.
-//! 2. μ ← weighted mean of all candidates, with weights exp(−(J − J_min) / λ) and λ = `temperature` (default 0.1, guess)
-//!    × (median J − J_min).
-//! 3. σ ← `decay` σ (default 0.8, guess).
+//! The algorithm repeats the following steps `iterations` times (default 4; not tuned):
+//! 1. Draw `population` sequences μ + σ ε (default 64; not tuned). The noise is smoothed over the moves (Nagabandi et
+//!    al. 2019): εₖ = (1 − s) εₖ₋₁ + √(1 − (1 − s)²) nₖ with s = `smoothing` (default 0.6; not tuned). The candidates
+//!    also include μ and the sequence that holds the controls.
+//! 2. Set μ to the weighted mean of all candidates, with weights exp(−(J − J_min) / λ) and λ = `temperature` × (median
+//!    J − J_min). The default of `temperature` is 0.1 (not tuned).
+//! 3. Multiply σ by `decay` (default 0.8; not tuned).
 //!
-//! The plan is the best of all sequences, including the last μ.
+//! The plan is the evaluated sequence with the lowest cost. The last μ is evaluated as well.
 
 use super::candidates::{empty_plan, hold_sequence};
 use super::problem::{Plan, Planner, Problem};
@@ -20,11 +20,11 @@ pub struct Mppi {
     /// Candidates per iteration.
     pub population: usize,
     pub iterations: usize,
-    /// λ relative to the spread of the iteration's costs (median − minimum).
+    /// λ, relative to the spread of the costs in an iteration (median − minimum).
     pub temperature: f64,
-    /// Share of new noise in each move; the rest comes from the previous move. 1 gives white noise.
+    /// Share of new noise in each move (1 for white noise). The rest of the noise comes from the previous move.
     pub smoothing: f64,
-    /// Factor on the standard deviation after each iteration.
+    /// Factor by which the standard deviation is multiplied after each iteration.
     pub decay: f64,
 }
 
@@ -70,7 +70,7 @@ impl Planner for Mppi {
 }
 
 impl Mppi {
-    /// Writes mean + deviation × noise. The noise has unit variance for every smoothing.
+    /// Writes mean + deviation × noise to `candidate`. The noise has unit variance for every value of `smoothing`.
     fn draw(
         &self,
         controls: usize,
@@ -82,7 +82,7 @@ impl Mppi {
         let new = self.smoothing.clamp(0.01, 1.0);
         let (old, new) = (1.0 - new, (1.0 - (1.0 - new).powi(2)).sqrt());
         for i in 0..candidate.len() {
-            // `candidate` first stores the noise.
+            // At first, `candidate` stores the noise.
             candidate[i] = if i < controls { normal(i) } else { old * candidate[i - controls] + new * normal(i) };
         }
         for ((v, m), d) in candidate.iter_mut().zip(mean).zip(deviation) {
@@ -90,7 +90,7 @@ impl Mppi {
         }
     }
 
-    /// Moves the mean to the weighted average. Returns false if no candidate has a finite cost.
+    /// Sets the mean to the weighted mean of the candidates. Returns false if no candidate has a finite cost.
     fn update_mean(&self, sampler: &mut Sampler) -> bool {
         let Sampler { mean, batch, .. } = sampler;
         let finite = batch.ranked(usize::MAX).count();

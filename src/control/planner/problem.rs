@@ -5,11 +5,14 @@ use super::linearisation::Linearisation;
 use crate::rng::Key;
 use crate::schema::Bounds;
 
-/// The cost that a planner minimises. Closures over candidates and costs implement it, but have no derivatives.
+/// The cost that a planner minimises. Closures with the arguments of `evaluate` implement this trait, but provide no
+/// derivatives.
 pub trait CostFunction {
-    /// Appends the cost of each candidate, `[moves * controls]` each. NaN marks a cost that cannot be computed; it ranks last.
+    /// Writes the cost of each candidate, `[moves * controls]`, to `costs`, which is empty before the call. A cost that
+    /// cannot be computed is NaN and ranks last.
     fn evaluate(&mut self, candidates: &[Vec<f64>], costs: &mut Vec<f64>);
-    /// Local model of the cost at the feasible sequence `at`; `None` if there are no derivatives, or if they are not finite.
+    /// Local model of the cost around the feasible sequence `at`; `None` if there are no derivatives, or if they are
+    /// not finite.
     fn linearise(&mut self, _at: &[f64]) -> Option<Linearisation> {
         None
     }
@@ -21,7 +24,7 @@ impl<F: FnMut(&[Vec<f64>], &mut Vec<f64>)> CostFunction for F {
     }
 }
 
-/// One optimisation. A candidate has `moves` × `controls` values, flattened move by move.
+/// An optimisation problem. A candidate has `moves` × `controls` values, which are stored move by move.
 pub struct Problem<'a> {
     pub moves: usize,
     /// Length of each move in steps.
@@ -33,17 +36,18 @@ pub struct Problem<'a> {
     pub previous: Vec<f64>,
     /// Number of steps for which each control has been on, or off.
     pub since: Vec<usize>,
-    /// Typical variation of each control in the log, from which the samplers take their first standard deviation. Zero or
-    /// infinite: a quarter of the width of the bounds.
+    /// Typical variation of each control in the log, which is the initial standard deviation of the samplers. If the
+    /// variation is zero or infinite, the samplers use a quarter of the width of the bounds instead.
     pub scale: Vec<f64>,
     pub cost_function: &'a mut dyn CostFunction,
     pub key: Key,
-    /// Whether the time budget is used up. Planners check it between batches, and then return the best plan found so
-    /// far.
+    /// Returns whether the time budget is used up. Planners call this function between batches. When this function
+    /// returns true, planners return the best plan found so far.
     pub out_of_time: &'a dyn Fn() -> bool,
 }
 
-/// Limits on the total of a control over the horizon: Σ value × steps of the move.
+/// Limits on the total of a control over the horizon. The total is the sum of value × length over all moves of the
+/// plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TotalLimit {
     pub control: usize,
@@ -71,7 +75,8 @@ impl Problem<'_> {
         self.len() == 0
     }
 
-    /// Bounds of a control. An open bound is replaced by four scales from the current value (guess).
+    /// Finite bounds of a control. A bound that is infinite is replaced by a value at a distance of four scales from
+    /// the current value (not tuned).
     pub(super) fn finite_bounds(&self, control: usize) -> Bounds {
         let Bounds { low, high } = self.constraints[control].bounds;
         let now = if self.previous[control].is_finite() { self.previous[control] } else { 0.0 };
@@ -81,7 +86,7 @@ impl Problem<'_> {
         Bounds { low, high }
     }
 
-    /// Standard deviation from which the samplers start; zero if the control cannot move.
+    /// Initial standard deviation of the samplers; zero if the control cannot move.
     pub(super) fn initial_deviation(&self, control: usize) -> f64 {
         let ControlConstraints { bounds, multiple, switching, .. } = self.constraints[control];
         let width = bounds.high - bounds.low;
@@ -99,19 +104,21 @@ impl Problem<'_> {
 /// The result of a planner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// `[moves * controls]`, feasible ([`super::project()`]).
+    /// Feasible sequence, `[moves * controls]` (see [`super::project()`]).
     pub controls: Vec<f64>,
-    /// Infinite if no candidate had a finite cost; the controls then stay at their current values.
+    /// Cost of the sequence. If no candidate had a finite cost, the cost of the plan is infinite, and the sequence
+    /// holds the controls at their current values.
     pub cost: f64,
-    /// Sequences from which the next plan may start, `[n][moves * controls]`. They have the layout of `controls` and are
-    /// shifted in time together with them. Only the planner that wrote them reads them.
+    /// Sequences from which the next plan may start, `[n][moves * controls]`. Each sequence has the layout of
+    /// `controls` and is shifted in time together with `controls`. Only the planner that stored the sequences uses
+    /// them.
     pub memory: Vec<Vec<f64>>,
 }
 
 /// An optimiser of move sequences.
 pub trait Planner: Send + Sync {
     fn name(&self) -> &'static str;
-    /// `warm`: the last plan, already shifted to the current step. The new plan is never worse than `warm`, and never worse
-    /// than holding the controls.
+    /// Computes a plan. `warm` is the last plan, already shifted to the current step. The cost of the new plan is never
+    /// higher than that of `warm` or of holding the controls.
     fn plan(&self, problem: &mut Problem, warm: Option<&Plan>) -> Plan;
 }

@@ -2,12 +2,13 @@
 
 use super::problem::{Problem, TotalLimit};
 
-/// Makes `sequence`, `[moves * controls]`, satisfy the constraints of each control ([`super::ControlConstraints`]) and the
-/// totals.
+/// Makes `sequence`, `[moves * controls]`, satisfy the constraints of each control ([`super::ControlConstraints`]) and
+/// the totals.
 ///
-/// First, each move in order is set to the allowed value nearest to its target. Then a control whose total is too large is
-/// shifted towards its low bound, and one whose total is too small towards its high bound, by the smallest share of the
-/// distance that satisfies the limit. If no share does, the control goes to the bound. The projection is idempotent.
+/// First, each move is set in turn to the allowed value nearest to its target. Then, a control whose total is too large
+/// is shifted towards its lower bound, and a control whose total is too small is shifted towards its upper bound. The
+/// shift is the smallest share of the distance to the bound that satisfies the limit. If no share satisfies the limit,
+/// the control is set to the bound. The projection is idempotent.
 pub fn project(problem: &Problem, sequence: &mut [f64]) {
     for c in 0..problem.controls() {
         project_control(problem, c, sequence, |v| v);
@@ -20,7 +21,7 @@ pub fn project(problem: &Problem, sequence: &mut [f64]) {
     }
 }
 
-/// Sets control `c` of each move to the allowed value nearest to `target` of the current value.
+/// Sets each value v of control `c` to the allowed value nearest to `target(v)`.
 fn project_control(problem: &Problem, c: usize, sequence: &mut [f64], target: impl Fn(f64) -> f64) {
     let (constraints, controls) = (&problem.constraints[c], problem.controls());
     let (mut last, mut since) = (problem.previous[c], problem.since[c]);
@@ -31,7 +32,8 @@ fn project_control(problem: &Problem, c: usize, sequence: &mut [f64], target: im
     }
 }
 
-/// Shifts a control towards the end of its bounds by the smallest share of the distance that satisfies the total.
+/// Shifts a control towards one of its bounds by the smallest share of the distance that satisfies the limit on its
+/// total.
 fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], sum: f64) {
     let bounds = problem.finite_bounds(total.control);
     let too_large = sum > total.bounds.high;
@@ -43,7 +45,7 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
         total.sum(problem, sequence)
     };
     let satisfied = |sum: f64| if too_large { sum <= total.bounds.high } else { sum >= total.bounds.low };
-    // Bisection to 2⁻³⁰ of the distance.
+    // The share is found by bisection to a precision of 2⁻³⁰.
     let (mut less, mut more) = (0.0, 1.0);
     for _ in 0..30 {
         let share = 0.5 * (less + more);
@@ -54,8 +56,8 @@ fn enforce_total(problem: &Problem, total: &TotalLimit, sequence: &mut [f64], su
     if multiple <= 0.0 || sum <= total.bounds.high {
         return;
     }
-    // The same share for all moves may lower several of them by a multiple. Restore those that fit, from the first move
-    // on.
+    // The share is the same for all moves, so more moves than necessary may be lowered by one multiple. Moves are
+    // raised again by one multiple, from the first to the last, while the total stays within its limit.
     for i in (total.control..sequence.len()).step_by(problem.controls()) {
         let before = sequence.to_vec();
         sequence[i] += multiple;
@@ -109,7 +111,7 @@ mod tests {
         assert!(sum(&u) <= 24.0 && sum(&u) > 18.0 && u.iter().all(|v| v % 3.0 == 0.0), "{u:?}");
         let u = projected(free, Bounds { low: 30.0, high: f64::INFINITY }, &[4.0, 0.0, 1.0]);
         assert!((sum(&u) - 30.0).abs() < 1e-6, "{u:?}");
-        // The limit cannot be satisfied: the control goes to its bound.
+        // The limit cannot be satisfied, so the control is set to its bound.
         assert_eq!(projected(free, Bounds { low: 90.0, high: 99.0 }, &[4.0, 0.0, 1.0]), [10.0; 3]);
         let slow = ControlConstraints { max_move: MoveLimit { down: 1.0, up: 3.0 }, ..free };
         assert_eq!(projected(slow, Bounds::OPEN, &[9.0, 9.0, 0.0]), [3.0, 6.0, 5.0]);

@@ -1,15 +1,19 @@
 //! Sequential quadratic programming with the interior-point solver Clarabel (Goulart & Chen 2024).
 //!
-//! Algorithm, `iterations` times (default 5, guess):
-//! 1. Linearise the plant along the best sequence u; H = JᵀJ and g from [`super::Linearisation`].
+//! The algorithm repeats the following steps `iterations` times (default 5; not tuned):
+//! 1. Linearise the plant along the best sequence u. The Hessian H = JᵀJ and the gradient g follow from
+//!    [`super::Linearisation`].
 //! 2. Solve min ½ δᵀHδ + gᵀδ subject to bounds, move limits, totals, the trust region |δᵢ| ≤ r, and the plant's limits.
-//!    Violated limits get a slack variable with a linear and a quadratic penalty, rank by rank.
-//! 3. Evaluate u + λδ for λ ∈ {1, 0.5, 0.2, 0.05} and keep the best.
-//! 4. Set r from the length that won; shrink it if none was better. Stop at a relative gain below 10⁻⁹.
+//!    Each violated limit gets a slack variable with a linear and a quadratic penalty. The limits are treated rank by
+//!    rank.
+//! 3. Evaluate u + λδ for λ ∈ {1, 0.5, 0.2, 0.05} and keep the best sequence.
+//! 4. Set r from the best step length, or reduce r if no step lowered the cost. Stop if the relative gain is below
+//!    10⁻⁹.
 //!
-//! Two QP solvers exist because the problems differ. This one has a slack variable per violated limit and may have a singular
-//! Hessian (a linear cost), which suits a sparse interior-point method. Gauss-Newton solves many small, strictly convex
-//! programs per plan, for which the active-set method of `quadratic.rs` is faster.
+//! The two planners that solve quadratic programs use different solvers. The programs of this planner have a slack
+//! variable per violated limit and may have a singular Hessian (if the cost is linear), so they are solved by a sparse
+//! interior-point method. Gauss-Newton solves many small, strictly convex programs per plan, for which the active-set
+//! method in `quadratic.rs` is faster.
 
 use clarabel::algebra::CscMatrix;
 use clarabel::solver::{DefaultSettings, DefaultSolver, IPSolver, NonnegativeConeT, SolverStatus};
@@ -20,17 +24,17 @@ use super::problem::{Plan, Planner, Problem};
 use super::quadratic::{Quadratic, Row};
 use super::step::{control_rows, limit_rows, scales, solve_by_rank};
 
-/// Sequential quadratic programming. One iteration is exact if the twin is linear and the cost is quadratic. A terminal cost
-/// enters with its gradient only. Violated limits of the plant become soft constraints with an exact penalty, so that
-/// there is always a plan.
+/// Sequential quadratic programming. One iteration gives the exact solution if the twin is linear and the cost is
+/// quadratic. A terminal cost contributes only its gradient, not its curvature. Violated limits of the plant become
+/// soft constraints with an exact penalty, so that there is always a feasible step.
 #[derive(Debug, Clone, Copy)]
 pub struct Qp {
     pub iterations: usize,
 }
 
-/// Step lengths that are evaluated in one batch (guess).
+/// Step lengths that are evaluated in one batch (not tuned).
 const LENGTHS: [f64; 4] = [1.0, 0.5, 0.2, 0.05];
-/// Penalty on the violation of a limit, relative to the largest derivative of the cost (guess).
+/// Penalty on the violation of a limit, relative to the largest derivative of the cost (not tuned).
 const LIMIT_PENALTY: f64 = 1e3;
 
 impl Planner for Qp {
@@ -78,12 +82,13 @@ impl Planner for Qp {
     }
 }
 
-/// The best step, in scaled units, that satisfies `rows` and violates `violated` least; `None` if the solver fails.
+/// Computes the step, in scaled units, that minimises `model` plus a penalty on violations of `violated`, subject to
+/// `rows`. Returns `None` if the solver fails.
 fn solve(model: &Quadratic, rows: &[Row], violated: &[Row]) -> Option<DVector<f64>> {
     let n = model.gradient.len();
     let mut rows = rows.to_vec();
     let mut variables = n;
-    // One slack variable per violated limit, in units of the control that affects it most.
+    // There is one slack variable per violated limit, in units of the control that affects the limit most.
     for row in violated {
         let mut coefficients = row.coefficients.clone();
         coefficients.push((variables, -1.0));
@@ -91,7 +96,7 @@ fn solve(model: &Quadratic, rows: &[Row], violated: &[Row]) -> Option<DVector<f6
         rows.push(Row { coefficients: vec![(variables, -1.0)], bound: 0.0 });
         variables += 1;
     }
-    // Scale the cost to order one, whatever the currency.
+    // Scale the cost to the order of 1, so that the solution does not depend on its unit.
     let size = model.gradient.amax().max(model.hessian.diagonal().amax());
     if size <= 0.0 || !size.is_finite() {
         return None;
@@ -108,7 +113,8 @@ fn solve(model: &Quadratic, rows: &[Row], violated: &[Row]) -> Option<DVector<f6
         for row in 0..column {
             set(row, column, model.hessian[(row, column)] / size);
         }
-        // Without curvature there are many minimisers; this picks the smallest step.
+        // If the cost has no curvature, there may be many minimisers, of which the added term selects the smallest
+        // step.
         set(column, column, model.hessian[(column, column)] / size + 1e-9);
     }
     (n..variables).for_each(|s| set(s, s, LIMIT_PENALTY));

@@ -1,21 +1,22 @@
-//! Small dense quadratic programs by the dual active-set method of Goldfarb & Idnani (1983).
+//! Solver for small dense quadratic programs with the dual active-set method of Goldfarb & Idnani (1983).
 //!
-//! Gauss-Newton solves many of them per plan: one for each damping and each rank of violated limits. With a few dozen
-//! variables and few active constraints the dual method takes a handful of iterations. It starts from the unconstrained
-//! minimum, so it needs no feasible point, and it leaves out constraints that contradict the active ones instead of failing.
-//! `qp.rs` uses Clarabel instead: it solves one larger sparse program per iteration, with slack variables and with a Hessian
-//! that may be singular, which this method does not accept.
+//! Gauss-Newton solves many quadratic programs per plan: one for each damping and each rank of violated limits. With a
+//! few dozen variables and few active constraints, the dual method needs only a few iterations. The dual method starts
+//! from the unconstrained minimum, so it needs no feasible starting point. Constraints that contradict the active
+//! constraints are left out and do not cause a failure. `qp.rs` uses Clarabel, because it solves one larger sparse
+//! program per iteration, with slack variables and possibly with a singular Hessian, which the dual method does not
+//! accept.
 
 use nalgebra::{Cholesky, DMatrix, DVector};
 
-/// ½ xᵀ H x + gᵀ x, with H symmetric and positive definite.
+/// The function ½ xᵀ H x + gᵀ x with a symmetric, positive definite H.
 #[derive(Debug, Clone)]
 pub(super) struct Quadratic {
     pub hessian: DMatrix<f64>,
     pub gradient: DVector<f64>,
 }
 
-/// Σ coefficient · x ≤ bound, over the variables listed.
+/// The constraint Σ coefficient · x ≤ bound, summed over the listed variables.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     pub coefficients: Vec<(usize, f64)>,
@@ -36,10 +37,10 @@ struct Active {
 }
 
 impl Quadratic {
-    /// The minimiser subject to `rows`; `None` if the Hessian is not positive definite or not finite.
+    /// Returns the minimiser subject to `rows`; `None` if the Hessian is not positive definite or not finite.
     ///
-    /// Starts from the unconstrained minimum and adds the most violated row until all rows are satisfied. Rows that
-    /// contradict the active ones are left violated.
+    /// The method starts from the unconstrained minimum and adds the most violated row until all rows are satisfied.
+    /// Rows that contradict the active rows remain violated.
     pub fn minimise(&self, rows: &[Row]) -> Option<DVector<f64>> {
         let factor = Cholesky::new(self.hessian.clone())?;
         let mut x = -factor.solve(&self.gradient);
@@ -68,8 +69,8 @@ fn most_violated(rows: &[Row], infeasible: &[bool], x: &DVector<f64>) -> Option<
     worst
 }
 
-/// Moves `x` until it satisfies row `new`, dropping active rows whose multiplier would become negative. Returns false if no
-/// point satisfies `new` and the active rows.
+/// Moves `x` until it satisfies row `new`, dropping active rows whose multiplier would become negative. Returns false
+/// if no point satisfies `new` and the active rows.
 fn add_constraint(
     factor: &Cholesky<f64, nalgebra::Dyn>,
     rows: &[Row],

@@ -4,20 +4,22 @@ use super::candidates::{CandidateBatch, hold_sequence};
 use super::problem::{Plan, Problem};
 use super::project::project;
 
-/// A normal distribution over sequences with a diagonal covariance, `[moves * controls]`, and the candidates drawn from it.
+/// A normal distribution over sequences with a diagonal covariance, `[moves * controls]`, and the candidates drawn from
+/// it.
 pub(super) struct Sampler {
     pub mean: Vec<f64>,
     /// Standard deviation.
     pub deviation: Vec<f64>,
     /// Standard deviation before the first iteration.
     pub initial_deviation: Vec<f64>,
-    /// Lower bound of the standard deviation: half a multiple, so that the next multiple stays likely.
+    /// Lower bound of the standard deviation: half of the control's `multiple`, so that the next multiple is still
+    /// drawn with a high probability.
     minimum_deviation: Vec<f64>,
     pub batch: CandidateBatch,
 }
 
 impl Sampler {
-    /// Centred on `warm`, or on holding the controls.
+    /// Creates a distribution that is centred on the plan `warm`, or on holding the controls if there is no such plan.
     pub fn new(problem: &Problem, warm: Option<&Plan>) -> Self {
         let controls = problem.controls();
         let mut mean = warm.map_or_else(Vec::new, |w| w.controls.clone());
@@ -31,12 +33,13 @@ impl Sampler {
         Self { mean, deviation: initial_deviation.clone(), initial_deviation, minimum_deviation, batch }
     }
 
-    /// Sets the number of candidates. Old candidates keep their values until they are overwritten.
+    /// Sets the number of candidates. Existing candidates keep their values until they are overwritten.
     pub fn resize(&mut self, n: usize) {
         self.batch.candidates.resize(n, self.mean.clone());
     }
 
-    /// Moves the mean and the variance to those of the `n` elites; `smoothing` is the weight of the old ones.
+    /// Moves the mean and the variance towards those of the `n` elites. `smoothing` is the weight of the old mean and
+    /// variance.
     pub fn fit_elites(&mut self, n: usize, smoothing: f64) {
         let Self { mean, deviation, minimum_deviation, batch, .. } = self;
         let elites = || batch.elites(n);
@@ -52,13 +55,13 @@ impl Sampler {
         }
     }
 
-    /// Whether every standard deviation has fallen to a millionth of its first value.
+    /// Whether every standard deviation has decreased to a millionth of its initial value or less.
     pub fn converged(&self) -> bool {
         self.deviation.iter().zip(&self.initial_deviation).all(|(d, f)| *d <= 1e-6 * f)
     }
 }
 
-/// Number of elites in a population: at least two, because one has no variance.
+/// Number of elites in a population. The minimum is two, because the variance of a single elite is zero.
 pub(super) fn elite_count(share: f64, population: usize) -> usize {
     ((share * population as f64).ceil() as usize).clamp(2, population.max(2))
 }

@@ -1,11 +1,11 @@
-//! Faults of planner settings.
+//! Checks of planner settings.
 
 use std::fmt::Display;
 
 use crate::config::{At, PlannerSpec};
 use crate::resolve::Faults;
 
-/// Reports every setting of `planner` that is out of its range; `owner` names the controller in messages.
+/// Reports every setting of `planner` that is out of range. `owner` is the name of the controller in messages.
 pub fn check_planner(faults: &mut Faults<'_>, owner: &str, planner: &PlannerSpec) {
     let mut ranges = Ranges { faults, owner };
     match planner {

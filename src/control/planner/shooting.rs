@@ -1,7 +1,7 @@
-//! Random shooting (as in Nagabandi et al. 2018): the baseline for every other planner.
+//! Random shooting (as in Nagabandi et al. 2018), which is the baseline for all other planners.
 //!
-//! Draws `population` (default 256, guess) sequences uniformly between the bounds, after the initial candidates, and returns
-//! the cheapest one.
+//! Evaluates `population` sequences (default 256; not tuned): the initial candidates, and sequences that are drawn
+//! uniformly between the bounds. Returns the sequence with the lowest cost.
 
 use super::candidates::{CandidateBatch, empty_plan};
 use super::problem::{Plan, Planner, Problem};

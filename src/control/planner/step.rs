@@ -7,11 +7,12 @@ use super::linearisation::{Linearisation, LinearisedLimit};
 use super::problem::Problem;
 use super::quadratic::Row;
 
-/// Share of the slack that a step leaves, because derivatives are not exact (guess).
+/// Share of the slack that a step leaves unused, because derivatives are not exact (not tuned).
 const SLACK_LEFT: f64 = 0.02;
 
-/// The limits of `model` as rows with their ranks, sorted by rank, for a change in units of `scale`. Each row is divided by its
-/// largest coefficient. Limits that no change of `at` within its bounds can reach are left out.
+/// Returns the limits of `model` as (rank, row), sorted by rank. The variables are changes of `at` in units of `scale`.
+/// Each row is divided by its largest coefficient. Limits that no change within the bounds of the controls can reach
+/// are left out.
 pub(super) fn limit_rows(model: &Linearisation, problem: &Problem, at: &[f64], scale: &[f64]) -> Vec<(u32, Row)> {
     let largest_change = |i: usize, coefficient: f64| {
         let bounds = problem.constraints[i % problem.controls()].bounds;
@@ -34,17 +35,18 @@ pub(super) fn limit_rows(model: &Linearisation, problem: &Problem, at: &[f64], s
     rows
 }
 
-/// Solves for the step by a hierarchy of quadratic programs (Kanoun, Lamiraux & Wieber 2011). The zero step satisfies `rows`.
-/// `limits` are sorted by rank. The limits of one rank are violated as little as those of lower rank allow, and limits of
-/// higher rank never increase that violation.
+/// Computes a step by solving a hierarchy of quadratic programs (Kanoun, Lamiraux & Wieber 2011). The zero step must
+/// satisfy `rows`, and `limits` must be sorted by rank. The limits of each rank are violated as little as the limits of
+/// lower ranks allow, and limits of higher ranks never increase this violation.
 ///
-/// `solve(rows, violated)` returns the cheapest step that satisfies `rows` and violates `violated` least.
+/// `solve(rows, violated)` must return the step that minimises the cost plus a penalty on violations of `violated`,
+/// subject to `rows`.
 pub(super) fn solve_by_rank(
     mut rows: Vec<Row>,
     limits: &[(u32, Row)],
     mut solve: impl FnMut(&[Row], &[Row]) -> Option<DVector<f64>>,
 ) -> Option<DVector<f64>> {
-    // The step that solves the ranks so far, and whether the last rank had violated limits.
+    // The solution for the ranks so far, and whether the last rank had violated limits.
     let (mut step, mut last_violated): (Option<DVector<f64>>, bool) = (None, false);
     for same in limits.chunk_by(|a, b| a.0 == b.0) {
         let is_violated = |row: &Row| step.as_ref().map_or(0.0, |x| row.dot(x)) > row.bound;
@@ -61,14 +63,15 @@ pub(super) fn solve_by_rank(
     if last_violated { step } else { solve(&rows, &[]) }
 }
 
-/// Unit of each value's change: the samplers' first standard deviation of its control, or one if the control is fixed.
+/// Unit in which the change of each value is expressed: the initial standard deviation of the samplers, or 1 if the
+/// control cannot move.
 pub(super) fn scales(problem: &Problem) -> Vec<f64> {
     let unit = |c: usize| Some(problem.initial_deviation(c)).filter(|s| *s > 0.0).unwrap_or(1.0);
     (0..problem.len()).map(|i| unit(i % problem.controls())).collect()
 }
 
-/// Bounds, move limits and totals as rows for a change of the feasible sequence `at`, in units of `scale`. The zero change
-/// satisfies them.
+/// Returns bounds, move limits and totals as rows. The variables are changes of the feasible sequence `at` in units of
+/// `scale`. The zero change satisfies all rows.
 pub(super) fn control_rows(problem: &Problem, at: &[f64], scale: &[f64]) -> Vec<Row> {
     let controls = problem.controls();
     let mut rows = Vec::with_capacity(4 * at.len());

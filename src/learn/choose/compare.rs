@@ -1,31 +1,32 @@
-//! Compares the candidates and chooses one.
+//! Compares the candidate models and chooses one.
 //!
 //! Let ℓ_mf be the loss of model m on fold f, and b the model with the lowest mean loss. The first candidate is the
-//! linear model, which is the simplest. With the paired differences d_f = ℓ_linear,f − ℓ_bf over F folds, b is chosen
-//! if
+//! linear model, which is the simplest. Let d_f = ℓ_linear,f − ℓ_bf be the paired differences over F folds. Model b is
+//! chosen if both of the following conditions are satisfied:
 //!
 //! ```text
 //! mean(d) > sd(d) / √F   and   mean(d) > 0.01 · mean(ℓ_linear)
 //! ```
 //!
-//! and the linear model otherwise. If the linear model contradicts a known effect and b does not, b is chosen without
-//! this test.
+//! Otherwise, the linear model is chosen. If the linear model contradicts a known effect and b does not, b is chosen
+//! without testing these conditions.
 
 use super::judge::Candidate;
 use crate::stats::mean_or_zero;
 
-/// Minimum relative gain over the linear model for which a more complex model is chosen (guess).
+/// A more complex model is chosen only if its loss is lower than that of the linear model by more than this fraction
+/// (not tuned).
 const MIN_GAIN: f64 = 0.01;
 
 /// The chosen model.
 pub(super) struct Choice {
     /// Index of the chosen candidate.
     pub index: usize,
-    /// Reason for the choice, worded so that it can follow the model's name.
+    /// Reason for the choice, phrased to follow the model's name in a sentence.
     pub reason: String,
 }
 
-/// Chooses among the `eligible` candidates. `horizon`: the control horizon as text.
+/// Chooses one of the `eligible` candidates. `horizon`: the control horizon as text.
 pub(super) fn choose(candidates: &[Candidate], eligible: &[usize], horizon: &str) -> Choice {
     let best = eligible.iter().copied().min_by(|&a, &b| candidates[a].loss().total_cmp(&candidates[b].loss()));
     let best = best.unwrap_or(0);

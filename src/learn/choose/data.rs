@@ -1,4 +1,4 @@
-//! The log, its split and the settings that are common to all models.
+//! The log, its split into training rows and hold-out, and the settings that all models share.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::learn::response::SignalMoments;
 use crate::learn::split::Split;
 use crate::trajectory::Trajectory;
 
-/// The data and settings with which every model is fitted and judged.
+/// The data and settings that are used to fit and judge every model.
 pub struct TrainingData<'a> {
     /// The log, with constants and derived signals filled in ([`Equations::fill`]).
     pub log: &'a Trajectory,

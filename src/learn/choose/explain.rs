@@ -1,8 +1,8 @@
 //! Explains a choice: remarks on the chosen model, and reasons to refuse it.
 //!
-//! A model is refused if it has no skill on the hold-out at the control horizon: its RMSE is at least [`NO_SKILL_RATIO`]
-//! times that of persistence or of the training mean, on average over targets. It is also refused if every model
-//! contradicts an effect in `twin.toml`.
+//! A model is refused if it has no skill on the hold-out at the control horizon. A model has no skill if the ratio of
+//! its RMSE to that of persistence or of the training mean, averaged over the targets, is at least [`NO_SKILL_RATIO`].
+//! The chosen model is also refused if every candidate contradicts at least one of the effects in `twin.toml`.
 
 use super::data::TrainingData;
 use super::judge::Candidate;
@@ -16,20 +16,22 @@ use crate::learn::score::{Baselines, INTERVAL_90, ScoreRow};
 use crate::schema::Role;
 use crate::stats::mean_or_zero;
 
-/// Steady-state changes by a step of a control are ignored below this number of standard deviations of the signal
-/// (guess).
+/// The sign of a step response is not checked if its steady-state change is less than this many standard deviations of
+/// the signal (not tuned).
 const NEGLIGIBLE: f64 = 0.05;
-/// Ratio of RMSEs from which a model has no skill: smaller gains over a baseline may be due to chance (guess).
+/// A model has no skill if the ratio of its RMSE to that of a baseline is at least this value, because a smaller gain
+/// may be due to chance (not tuned).
 const NO_SKILL_RATIO: f64 = 0.98;
-/// What to do if a model has no skill.
-const ADVICE: &str = "Run `inspect` to find signals that are constant or missing and controls that never moved. Add the \
-                      disturbance that drives the plant, change `model.lags` or `model.horizon`, or use a longer log";
+/// Advice to the user if a model has no skill.
+const ADVICE: &str = "Run `inspect` to find signals that are constant or missing and controls that never moved. Add \
+                      the disturbances that drive the plant, change `model.lags` or `model.horizon`, or use a longer \
+                      log";
 
-/// The step responses of each candidate, and the known effects that they contradict.
+/// The step responses of each candidate model, and the known effects that these responses contradict.
 pub(super) struct EffectCheck {
-    /// `[candidates]`; `None` if there are no known effects to check.
+    /// Step responses of each candidate: `[candidates]`; `None` if there are no known effects to check.
     pub responses: Vec<Option<Vec<Response>>>,
-    /// `[candidates]`: one sentence for each contradicted effect.
+    /// One sentence for each effect that a candidate contradicts: `[candidates]`.
     pub contradictions: Vec<Vec<String>>,
 }
 
@@ -53,7 +55,7 @@ impl EffectCheck {
         (0..self.contradictions.len()).filter(|&i| self.contradictions[i].is_empty()).collect()
     }
 
-    /// One remark for each contradicted effect.
+    /// Returns one remark for each contradicted effect.
     pub fn notes(&self, candidates: &[Candidate], chosen: usize) -> Vec<Note> {
         let mut notes = Vec::new();
         for (i, (c, found)) in candidates.iter().zip(&self.contradictions).enumerate() {
@@ -65,18 +67,21 @@ impl EffectCheck {
         notes
     }
 
-    /// The refusal if every model contradicts an effect. `best`: index of the best candidate, called `name`.
+    /// Message that refuses the best candidate because every candidate contradicts an effect. `best` is the index of
+    /// the best candidate, and `name` is its name.
     pub fn refusal(&self, best: usize, name: &str) -> String {
         format!(
-            "every model contradicts a known effect. The best of them is {name}: {}. In a log recorded under feedback, a \
-             control often follows the signal that it acts on. Use a period in which operators moved it independently, use \
-             fewer `model.lags`, or add the disturbance that drives both. If the sign is wrong, change `effects` in twin.toml",
+            "every model contradicts a known effect. The best model is {name}: {}. In a log recorded under feedback, \
+             a control often follows the signal that it acts on. Use a period in which operators moved the control \
+             independently, reduce `model.lags`, or add the disturbance that drives both signals. If the known sign is \
+             wrong, change `effects` in twin.toml",
             self.contradictions[best].join("; "),
         )
     }
 }
 
-/// Known effects whose sign is outside the 90 % range of the steady-state gain over the ensemble members.
+/// Describes the known effects that a model contradicts. A model contradicts an effect if the 90 % range of its
+/// steady-state gain over the ensemble members excludes the known sign.
 fn contradictions(data: &TrainingData, effects: &[KnownEffect], found: &[Response]) -> Vec<String> {
     let mut contradicted = Vec::new();
     for &KnownEffect { control, signal, effect } in effects {
@@ -92,7 +97,8 @@ fn contradictions(data: &TrainingData, effects: &[KnownEffect], found: &[Respons
         };
         if wrong {
             contradicted.push(format!(
-                "`{}` {known} `{}`, but the model's steady-state gain is {:.3} ({:.3} to {:.3} over its ensemble members)",
+                "according to twin.toml, `{}` {known} `{}`, but the steady-state gain of the model is {:.3} ({:.3} to \
+                 {:.3} over its ensemble members)",
                 data.name(control),
                 data.name(signal),
                 r.gain,
@@ -111,8 +117,8 @@ pub(super) fn constant_control_notes(data: &TrainingData) -> Vec<Note> {
         .filter(|c| !data.moments[*c].varies())
         .map(|c| {
             let text = format!(
-                "`{}` never moved in the training rows, so its effect cannot be learned. Do not trust results for other values \
-                 of it",
+                "`{}` never moved in the training rows, so its effect cannot be learned. Do not trust results for \
+                 other values of this control",
                 data.name(c)
             );
             Note::new(NoteKind::ConstantControl, text)
@@ -122,10 +128,10 @@ pub(super) fn constant_control_notes(data: &TrainingData) -> Vec<Note> {
 
 /// The error of a model on the hold-out at the control horizon, relative to the baselines.
 pub(super) struct HoldoutSkill {
-    /// Ratio of the RMSE to that of persistence, for each target; `None` if nothing was measured or persistence has no
-    /// error.
+    /// For each target, the ratio of the model's RMSE to that of persistence; `None` if there are no measurements or if
+    /// persistence has no error.
     over_persistence: Vec<Option<f64>>,
-    /// Ratio of the RMSE to that of the training mean.
+    /// For each target, the ratio of the model's RMSE to that of the training mean.
     over_mean: Vec<Option<f64>>,
 }
 
@@ -141,7 +147,7 @@ impl HoldoutSkill {
         Self { over_persistence: ratios(&baselines.persistence), over_mean: ratios(&baselines.mean) }
     }
 
-    /// Why the model called `name` must not be used, with advice. `horizon`: the control horizon as text.
+    /// Explains why the model called `name` must not be used, and gives advice. `horizon`: the control horizon as text.
     pub fn refusal(&self, name: &str, horizon: &str) -> Option<String> {
         if self.over_persistence.is_empty() {
             return None;
@@ -152,14 +158,14 @@ impl HoldoutSkill {
         let signals = plural(self.over_persistence.len(), "signal", "signals");
         if ratio >= NO_SKILL_RATIO {
             return Some(format!(
-                "{name} does not beat persistence {horizon} ahead on the hold-out: its error is {ratio:.2} times that of \
-                 persistence (mean over {signals}). {ADVICE}"
+                "{name} does not beat persistence {horizon} ahead on the hold-out: its error is {ratio:.2} times that \
+                 of persistence (mean over {signals}). {ADVICE}"
             ));
         }
         match mean_of_known(&self.over_mean) {
             Some(ratio) if ratio >= NO_SKILL_RATIO => Some(format!(
-                "{name} does not beat the training mean {horizon} ahead on the hold-out: its error is {ratio:.2} times that \
-                 of the training mean (mean over {signals}). {ADVICE}"
+                "{name} does not beat the training mean {horizon} ahead on the hold-out: its error is {ratio:.2} times \
+                 that of the training mean (mean over {signals}). {ADVICE}"
             )),
             _ => None,
         }
@@ -176,14 +182,15 @@ impl HoldoutSkill {
                 None => notes.push(Note::new(
                     NoteKind::Unscored,
                     format!(
-                        "`{name}` could not be scored {horizon} ahead, because it is not measured or never changes"
+                        "the forecast of `{name}` {horizon} ahead could not be scored, because the signal is not \
+                         measured or never changes"
                     ),
                 )),
                 Some(ratio) if *ratio >= 1.0 => notes.push(Note::new(
                     NoteKind::NoSkill,
                     format!(
                         "the model does not predict `{name}` better than persistence {horizon} ahead on the hold-out \
-                         ({ratio:.2} times its error): do not base decisions on this signal"
+                         (its error is {ratio:.2} times that of persistence). Do not base decisions on this signal"
                     ),
                 )),
                 Some(_) => {}
@@ -198,8 +205,8 @@ fn mean_of_known(ratios: &[Option<f64>]) -> Option<f64> {
     (!known.is_empty()).then(|| mean_or_zero(&known))
 }
 
-/// Remarks on the 90 % intervals of the model called `name` whose coverage of the hold-out is not acceptable (CAL-1),
-/// at the first step, half the horizon and the full horizon.
+/// Remarks on 90 % intervals of the model called `name` whose coverage on the hold-out is not acceptable (CAL-1). The
+/// coverage is checked at the first step, half the horizon and the full horizon.
 pub(super) fn coverage_notes(data: &TrainingData, scores: &[ScoreRow], name: &str) -> Vec<Note> {
     let horizons = [1, data.horizon.div_ceil(2), data.horizon];
     let mut notes = Vec::new();
@@ -208,7 +215,7 @@ pub(super) fn coverage_notes(data: &TrainingData, scores: &[ScoreRow], name: &st
         if !(low..=high).contains(&row.coverage[INTERVAL_90]) {
             let text = format!(
                 "the 90 % intervals of `{}` {} ahead cover {:.0} % of the hold-out instead of {:.0} to {:.0} % ({:.0} \
-                 independent forecasts): the hold-out differs from the training period",
+                 independent forecasts), so the hold-out differs from the training period",
                 data.name(row.signal),
                 TimeSpan::from_ms(row.horizon as i64 * data.log.step_ms),
                 100.0 * row.coverage[INTERVAL_90],

@@ -15,9 +15,9 @@ use crate::learn::regressor::Fit;
 /// A fitted model and its refits, each without one fold.
 pub(super) struct FittedModel {
     pub name: &'static str,
-    /// Fitted on all training rows.
+    /// Map with the model that was fitted on all training rows.
     pub map: StepMap,
-    /// Refits, each without one fold, oldest fold first.
+    /// Refits, each without one fold, in order of the folds, oldest first.
     pub refits: Vec<StepMap>,
 }
 
@@ -53,7 +53,7 @@ impl FittedModel {
     }
 }
 
-/// `ranges` without `fold` and without `gap` rows on both sides of it.
+/// Removes from `ranges` the rows of `fold` and `gap` rows on either side of it.
 fn without(ranges: &[Range<usize>], fold: &[Range<usize>], gap: usize) -> Vec<Range<usize>> {
     let mut left = ranges.to_vec();
     for f in fold {

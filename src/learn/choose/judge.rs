@@ -1,14 +1,14 @@
-//! Judges fitted models by open-loop forecasts of rows that they were not fitted on.
+//! Judges fitted models by their open-loop forecasts of rows to which they were not fitted.
 //!
-//! Each refit forecasts the fold that it was fitted without. These out-of-fold errors determine the noise model, the
-//! calibration, and the loss of model m on fold f:
+//! Each refit forecasts the fold that was left out of its training rows. These out-of-fold errors determine the noise
+//! model, the calibration, and the loss of model m on fold f:
 //!
 //! ```text
 //! ℓ_mf = mean over targets k of min(5, Σ_h Σ_s CRPS(m, k, h, s) / Σ_h Σ_s CRPS(persistence, k, h, s))
 //! ```
 //!
-//! with horizons h = 1 … H and starts s in the fold. Both forecasts are calibrated. The hold-out serves only to score
-//! the models that were fitted on all training rows.
+//! The sums are over the horizons h = 1 … H and the starts s in the fold. Both forecasts are calibrated. The hold-out
+//! is used only to score the models that were fitted on all training rows.
 
 use rayon::prelude::*;
 
@@ -25,26 +25,26 @@ use crate::learn::starts::{Start, scored_signals, starts};
 use crate::learn::tracking::Tracking;
 use crate::stats::mean_or_zero;
 
-/// Maximum number of starts on the hold-out (guess).
+/// Maximum number of starts on the hold-out (not tuned).
 const HOLDOUT_STARTS: usize = 600;
-/// Maximum number of starts over all folds (guess).
+/// Maximum number of starts over all folds (not tuned).
 const FOLD_STARTS: usize = 750;
-/// Maximum number of forecast steps of a model over the hold-out, or over all folds (guess). Long horizons get fewer
-/// starts, because their forecasts overlap more.
+/// Maximum total number of forecast steps of a model on the hold-out, and likewise on all folds (not tuned). A long
+/// horizon therefore gets fewer starts, which is acceptable because its forecasts overlap more.
 const FORECAST_STEPS: usize = 100_000;
-/// [`FORECAST_STEPS`] never reduces the number of starts below this (guess).
+/// Lower bound on the number of starts when [`FORECAST_STEPS`] limits it (not tuned).
 const MIN_STARTS: usize = 100;
-/// Maximum loss of one target (guess). Without this limit, a signal that persistence predicts almost exactly would
-/// dominate.
+/// Maximum loss of one target (not tuned). Without this limit, a signal that persistence predicts almost exactly would
+/// dominate the mean loss.
 const MAX_LOSS: f64 = 5.0;
 
 /// A fitted model with its noise model and its out-of-fold losses.
 pub(super) struct Candidate {
     pub name: &'static str,
     pub map: StepMap,
-    /// Refits, each without one fold, oldest fold first.
+    /// Refits, each without one fold, in order of the folds, oldest first.
     pub refits: Vec<StepMap>,
-    /// Open-loop forecasts of each fold by its refit.
+    /// Open-loop forecasts of each fold by the refit without that fold.
     pub runs: Vec<Rollouts>,
     pub noise_model: NoiseModel,
     /// Loss ℓ on each fold.
@@ -52,7 +52,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// The name for reports: `equations` if every state has a known equation, so that no model was needed.
+    /// Name of the model in reports; `equations` if every state has a known equation, so that no model is needed.
     pub fn label(&self) -> &'static str {
         if self.map.layout.targets.is_empty() { "equations" } else { self.name }
     }
@@ -63,13 +63,13 @@ impl Candidate {
     }
 }
 
-/// Judges all models with the same start rows and the same persistence forecast.
+/// Judges all models from the same start rows and against the same persistence forecast.
 pub(super) struct Judge<'a> {
     data: &'a TrainingData<'a>,
     /// Starts of each fold.
     pub fold_starts: Vec<Vec<Start>>,
     holdout_starts: Vec<Start>,
-    /// Computed together with the forecasts of the first model.
+    /// Persistence forecast, computed when the first model is judged.
     persistence: Option<PersistenceForecast>,
 }
 
@@ -89,7 +89,8 @@ pub(super) struct Holdout {
 }
 
 impl<'a> Judge<'a> {
-    /// Chooses the starts. They depend on the signals that `map` reads, which are the same for every model.
+    /// Chooses the start rows. The start rows depend on the signals that `map` reads, which are the same for every
+    /// model.
     ///
     /// # Errors
     /// [`Error::Data`] if no forecast can start in the hold-out.
@@ -99,8 +100,8 @@ impl<'a> Judge<'a> {
         let holdout_starts = starts(map, data.log, &data.split.holdout, data.horizon, limit(HOLDOUT_STARTS));
         if holdout_starts.is_empty() {
             return Err(Error::Data(format!(
-                "the models cannot be scored: no row of the hold-out ({}) has {} complete rows before it and known inputs \
-                 after it. Run `inspect` to find missing values, or make `model.holdout` longer in twin.toml",
+                "the models cannot be scored: no row in the hold-out ({}) is preceded by {} complete rows and followed \
+                 by known inputs. Run `inspect` to find missing values, or make `model.holdout` longer in twin.toml",
                 data.spec.holdout.value,
                 map.depth(),
             )));
@@ -110,7 +111,7 @@ impl<'a> Judge<'a> {
         Ok(Self { data, fold_starts, holdout_starts, persistence: None })
     }
 
-    /// Estimates the noise model of a fitted model, and its losses.
+    /// Estimates the noise model and the losses of a fitted model.
     pub fn judge(&mut self, fitted: FittedModel) -> Candidate {
         let FittedModel { name, map, refits } = fitted;
         let (log, horizon) = (self.data.log, self.data.horizon);
@@ -148,10 +149,10 @@ impl<'a> Judge<'a> {
         Candidate { name, map, refits, runs, noise_model, losses }
     }
 
-    /// Scores the candidates on the hold-out, and updates the tracking of their intervals with it.
+    /// Scores the candidates on the hold-out, and continues the tracking of their interval widths over it.
     ///
     /// # Errors
-    /// [`Error::Internal`] if no model was judged before.
+    /// [`Error::Internal`] if no model has been judged yet.
     pub fn score_holdout(&self, candidates: &mut [Candidate]) -> Result<Holdout> {
         let Self { data, holdout_starts, persistence: Some(persistence), .. } = self else {
             return Err(Error::Internal("no model was judged".into()));
@@ -168,8 +169,8 @@ impl<'a> Judge<'a> {
         let mut scores = score("persistence", &baselines.persistence, calibration, &widths, &baselines);
         for (c, run) in candidates.iter_mut().zip(&runs) {
             let NoiseModel { calibration, tracking, .. } = &mut c.noise_model;
-            // Each forecast is scored with the widths at its own start. Simulations use the widths after the last
-            // forecast.
+            // Each forecast is scored with the interval widths tracked up to its start. Simulations use the widths
+            // after the last forecast.
             let widths = tracking.update(calibration, run);
             scores.extend(score(c.label(), run, &c.noise_model.calibration, &widths, &baselines));
         }
@@ -177,8 +178,8 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Loss ℓ on one fold: mean over targets of the ratio of the CRPS of `model` to that of `reference`, each summed over
-/// horizons and starts. `None` if nothing was measured.
+/// Loss ℓ on one fold: the CRPS of `model` divided by that of `reference`, each summed over horizons and starts, and
+/// averaged over the targets; `None` if there are no measurements.
 fn relative_crps(
     model: (&Rollouts, &Calibration),
     reference: (&Rollouts, &Calibration),

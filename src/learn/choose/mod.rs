@@ -1,12 +1,15 @@
 //! Chooses the model of a plant.
 //!
-//! 1. `fit`: each model of the list is fitted on the training rows, and again without each fold.
-//! 2. `judge`: the refits forecast the folds that they were fitted without. That gives each model's noise model and loss.
-//! 3. `stacking`: if the list contains `stack`, a weighted mean of the models is one more candidate.
-//! 4. `compare`: the model with the lowest loss is chosen, or the linear model if the difference may be due to chance.
-//! 5. `explain`: the chosen model is refused if it has no skill on the hold-out or contradicts known effects.
+//! The model is chosen in these steps:
 //!
-//! The choice uses out-of-fold forecasts only. The hold-out serves only to report scores and to refuse a model.
+//! - `fit`: each model in the list is fitted on all training rows, and then refitted without each of the folds.
+//! - `judge`: each refit forecasts the fold that it was not fitted on. The errors of these forecasts determine the
+//!   noise model and the loss of the model.
+//! - `stacking`: if the list contains `stack`, a weighted mean of the models is added as a candidate.
+//! - `compare`: the model with the lowest loss is chosen, or the linear model if the difference may be due to chance.
+//! - `explain`: the chosen model is refused if it has no skill on the hold-out or contradicts known effects.
+//!
+//! The choice uses out-of-fold forecasts only. The hold-out is used only to report scores and to refuse a model.
 
 mod compare;
 mod data;
@@ -36,11 +39,11 @@ use super::starts::{Start, thin};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
-/// Simulated particles per start for estimating the spread of simulations (guess).
+/// Number of particles simulated from each start to estimate the spread of simulations (not tuned).
 const PARTICLES: usize = 32;
-/// Number of starts for estimating the spread of simulations (guess).
+/// Number of start rows used to estimate the spread of simulations (not tuned).
 const INFLATION_STARTS: usize = 24;
-/// Random stream of the simulations that estimate the spread.
+/// Identifier of the random stream for the simulations that estimate the spread.
 const INFLATION_STREAM: u64 = 0x7370_7265_6164;
 
 /// A fitted, scored and calibrated model.
@@ -48,8 +51,8 @@ const INFLATION_STREAM: u64 = 0x7370_7265_6164;
 pub struct Learned {
     pub map: StepMap,
     pub noise_model: NoiseModel,
-    /// The noise model with the interval widths from before the hold-out. A replay of the hold-out must use this one,
-    /// because the other widths are already adapted to the hold-out.
+    /// The noise model with the interval widths as they were before the hold-out. A replay of the hold-out must use
+    /// this noise model, because the widths in the final noise model are already adapted to the hold-out.
     pub noise_before_holdout: NoiseModel,
     /// Thresholds above which the epistemic uncertainty is high or extreme.
     pub epistemic: EpistemicThresholds,
@@ -59,20 +62,20 @@ pub struct Learned {
     pub responses: Vec<Response>,
     /// Name of the chosen model; `equations` if there was nothing to learn.
     pub chosen: String,
-    /// Reason for the choice, worded so that it can follow the model's name.
+    /// Reason for the choice, phrased to follow the model's name in a sentence.
     pub reason: String,
     /// Remarks that users of the model should read.
     pub notes: Vec<Note>,
     pub split: SplitSummary,
-    /// Why the model must not be used, with advice; `None` if it may be used.
+    /// Explanation of why the model must not be used, with advice; `None` if the model may be used.
     pub refusal: Option<String>,
 }
 
 /// Learns a model of the plant from `data`. `progress` is called with a short description of each step.
 ///
 /// # Errors
-/// [`Error::Data`] if the log is too short or too incomplete to fit or score a model, and errors of the models. A model
-/// without skill is not an error: see [`Learned::refusal`].
+/// [`Error::Data`] if the log is too short or too incomplete to fit or score a model, and any error from fitting a
+/// model. A model without skill is not an error; see [`Learned::refusal`].
 pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)) -> Result<Learned> {
     let (mut candidates, judge) = candidates(data, progress)?;
     progress("scoring on the hold-out");
@@ -127,8 +130,8 @@ pub fn learn(data: &TrainingData, selection: &Selection, progress: &dyn Fn(&str)
     })
 }
 
-/// Fits and judges every model of the list. The first is always `linear`, or `persistence` if there is nothing to
-/// learn.
+/// Fits and judges every model in the list. The first candidate is always `linear`, or `persistence` if there is
+/// nothing to learn.
 fn candidates<'a>(data: &'a TrainingData<'a>, progress: &dyn Fn(&str)) -> Result<(Vec<Candidate>, Judge<'a>)> {
     let targets = Layout::new(&data.log.schema, data.spec, data.equations).targets.len();
     let mut names = vec![if targets > 0 { "linear" } else { "persistence" }];
@@ -138,7 +141,7 @@ fn candidates<'a>(data: &'a TrainingData<'a>, progress: &dyn Fn(&str)) -> Result
             Some(known) if targets > 0 && *known != "persistence" && !names.contains(known) => names.push(known),
             Some(_) => {}
             None if name.value == model::STACK => stacked = targets > 0,
-            // `decode` reports an unknown name, with the nearest known one.
+            // `decode` returns the error for an unknown model name, which suggests the nearest known name.
             None => {
                 return Err(model::decode(&name.value, &[], data.compute)
                     .err()
@@ -166,7 +169,7 @@ fn candidates<'a>(data: &'a TrainingData<'a>, progress: &dyn Fn(&str)) -> Result
     Ok((candidates, judge))
 }
 
-/// The preselected model if it is `eligible`, otherwise the best of the comparison.
+/// Chooses the preselected model if it is `eligible`, and otherwise compares the candidates.
 fn choose(candidates: &[Candidate], eligible: &[usize], selection: &Selection, horizon: &str) -> Choice {
     let preselected = selection.preselected.and_then(|p| {
         let index = eligible.iter().copied().find(|&i| candidates[i].name == p.model)?;

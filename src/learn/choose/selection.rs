@@ -5,9 +5,9 @@ use crate::config::Effect;
 /// Restrictions on the choice of the model.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Selection<'a> {
-    /// Models that contradict one of these effects are not chosen.
+    /// Known effects. A model that contradicts a known effect is not chosen.
     pub effects: &'a [KnownEffect],
-    /// A model that is chosen without comparison.
+    /// A model that is chosen without a comparison with the other models.
     pub preselected: Option<Preselected<'a>>,
 }
 
@@ -21,12 +21,12 @@ pub struct KnownEffect {
     pub effect: Effect,
 }
 
-/// A model that was chosen before, e.g. in closed loop. If it contradicts a known effect, the models are compared
-/// instead.
+/// A model that was chosen earlier, e.g. by closed-loop tuning. A preselected model that contradicts a known effect is
+/// ignored, and the models are compared as usual.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preselected<'a> {
-    /// Name in the list of models.
+    /// Name of the model in the list of models.
     pub model: &'a str,
-    /// Reason for the choice, worded so that it can follow the model's name.
+    /// Reason for the choice, phrased to follow the model's name in a sentence.
     pub reason: &'a str,
 }

@@ -1,4 +1,5 @@
-//! The stack of the candidates: a weighted mean of models, with weights from held-out multi-step errors.
+//! Stacks the candidates: the stack is a weighted mean of models, with weights that minimise held-out multi-step
+//! errors.
 
 use std::sync::Arc;
 
@@ -10,15 +11,16 @@ use crate::learn::map::StepMap;
 use crate::learn::model::{STACK, Stack};
 use crate::learn::rollouts::Rollouts;
 
-/// Steps of the gradient descent (guess; the weights converge to three digits in far fewer).
+/// Number of gradient descent steps (not tuned; far fewer are enough for the weights to converge to three digits).
 const STEPS: usize = 400;
-/// Step size of the gradient descent (guess).
+/// Step size of the gradient descent (not tuned).
 const RATE: f64 = 0.5;
-/// Smaller weights become zero, because such a model takes time and changes little (guess).
+/// Weights below this value are set to zero, because a model with a small weight costs computing time but hardly
+/// changes the result (not tuned).
 const MIN_WEIGHT: f64 = 0.02;
 
-/// Stacks the candidates. The weights of the stack come from all folds, and those of a refit without a fold from the
-/// other folds.
+/// Stacks the candidates. The weights of the final stack are estimated on all folds. The weights of a refit without a
+/// fold are estimated on the other folds.
 pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<FittedModel> {
     let layout = &candidates[0].map.layout;
     let folds = 0..data.split.folds.len();
@@ -33,11 +35,12 @@ pub(super) fn stack(data: &TrainingData, candidates: &[Candidate]) -> Result<Fit
     Ok(FittedModel { name: STACK, map: stack(None)?, refits })
 }
 
-/// Weight of each candidate for each target, `[candidates][targets]`: non-negative weights of sum one that minimise the
-/// multi-step CRPS of the runs. `runs`: `[candidates][folds]`, from the same starts.
+/// Weight of each candidate for each target: `[candidates][targets]`. The weights of a target are non-negative, sum to
+/// one, and minimise the multi-step CRPS of the runs. `runs`: `[candidates][folds]`, all from the same starts.
 ///
-/// A calibrated normal forecast of standard deviation σ has the expected CRPS σ / √π. The weights therefore minimise
-/// the sum over horizons of the root mean squared error of the weighted mean, each relative to that of equal weights.
+/// The expected CRPS of a calibrated normal forecast with standard deviation σ is σ / √π. The weights therefore
+/// minimise the root mean squared error of the weighted mean, divided by its value for equal weights and summed over
+/// horizons.
 fn weights(runs: &[Vec<&Rollouts>], targets: usize) -> Vec<Vec<f64>> {
     let mut weights = vec![vec![0.0; targets]; runs.len()];
     for k in 0..targets {
@@ -48,7 +51,7 @@ fn weights(runs: &[Vec<&Rollouts>], targets: usize) -> Vec<Vec<f64>> {
     weights
 }
 
-/// Mean products of the errors of each pair of candidates in signal number `k`, for each horizon with data:
+/// For each horizon with data, the mean product of the errors of each pair of candidates for signal number `k`:
 /// `[candidates²]`.
 fn covariances(runs: &[Vec<&Rollouts>], k: usize) -> Vec<Vec<f64>> {
     let m = runs.len();

@@ -1,4 +1,4 @@
-//! Contiguous blocks of training rows. Resampling draws whole blocks, because neighbouring rows are correlated
+//! Contiguous blocks of training rows. The bootstrap draws whole blocks, because neighbouring rows are correlated
 //! (non-overlapping block bootstrap: Carlstein 1986).
 
 use std::ops::Range;
@@ -6,16 +6,17 @@ use std::ops::Range;
 use crate::learn::dataset::Dataset;
 use crate::rng::Key;
 
-/// Maximum number of blocks (guess; more would take memory without improving the bootstrap).
+/// Maximum number of blocks (not tuned; more blocks would use more memory without improving the bootstrap).
 const MAX_BLOCKS: usize = 250;
 const DAY_MS: i64 = 86_400_000;
 
-/// Training rows in blocks of about a day and at least 20 steps (guess). No block contains rows of two folds.
+/// The training rows, divided into blocks of about one day and at least 20 steps (not tuned). No block contains rows of
+/// more than one fold.
 #[derive(Debug)]
 pub struct Blocks {
-    /// Positions in the list of training rows.
+    /// Range of each block: positions in the list of training rows.
     pub ranges: Vec<Range<usize>>,
-    /// Fold of each block; `None` between folds.
+    /// Fold that contains each block; `None` for a block between two folds.
     pub folds: Vec<Option<usize>>,
 }
 
@@ -28,7 +29,7 @@ impl Blocks {
             }
         }
         let day = usize::try_from(DAY_MS / data.step_ms.max(1)).unwrap_or(1);
-        // At least ten blocks, even if the log is short.
+        // There are at least ten blocks, even if the log is short.
         let longest = day.max(20).min(rows.len().div_ceil(10)).max(rows.len().div_ceil(MAX_BLOCKS)).max(1);
         let mut blocks = Self { ranges: Vec::new(), folds: Vec::new() };
         let mut start = 0;
@@ -43,8 +44,8 @@ impl Blocks {
         blocks
     }
 
-    /// Number of times that the bootstrap sample of `key` contains each block. The blocks are drawn with replacement,
-    /// and the sample has as many blocks as the list.
+    /// Number of times that each block occurs in the bootstrap sample drawn with `key`. The number of draws with
+    /// replacement equals the number of blocks.
     pub fn bootstrap(&self, key: Key) -> Vec<u32> {
         let mut counts = vec![0; self.ranges.len()];
         for i in 0..counts.len() {

@@ -1,5 +1,5 @@
-//! Feedback in a simulation: the inputs that are earlier predictions, and the windows of the log in which a simulation
-//! can run.
+//! Feedback in a simulation: finds the inputs that are earlier predictions, and the windows of the log over which a
+//! simulation can run.
 
 use std::ops::Range;
 
@@ -7,17 +7,17 @@ use crate::learn::dataset::Dataset;
 use crate::learn::layout::{Layout, Target};
 use crate::rng::Key;
 
-/// The inputs of a layout that are fed back. In the simulations of a fit, states with known equations, controls and
-/// disturbances come from the log instead.
+/// The inputs of a layout to which predictions are fed back. During fitting, a simulation takes states with known
+/// equations, controls and disturbances from the log instead.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Feedback {
-    /// Inputs that are states whose increments are targets.
+    /// Inputs that read a state whose increment is a target.
     pub inputs: Vec<FeedbackInput>,
     /// Whether each target is an increment: `[targets]`.
     pub increments: Vec<bool>,
 }
 
-/// An input that is the state of a target, `lag` frames ago.
+/// An input that is the state predicted by a target, `lag` frames ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedbackInput {
     pub input: usize,
@@ -47,13 +47,13 @@ pub fn sequence_ends(data: &Dataset, rows: &[usize]) -> Vec<usize> {
     ends
 }
 
-/// Length of the longest possible window, at most `length`.
+/// Length of the longest window of consecutive transitions, limited to `length`.
 pub fn longest_window(ends: &[usize], length: usize) -> usize {
     ends.iter().enumerate().map(|(i, end)| end - i).max().unwrap_or(1).min(length).max(1)
 }
 
 /// Start positions of windows of `length` consecutive transitions, `stride` positions apart, that begin in `block`. The
-/// first position is random, or the start of the block if `key` is `None`.
+/// first position is random, or the start of the block if `key` is `None`. Windows may end outside the block.
 pub fn windows(
     block: Range<usize>,
     ends: &[usize],

@@ -2,9 +2,10 @@
 //!
 //! > y = b + w · x + mean over trees of f_t(x)
 //!
-//! Trees cannot extrapolate: outside the training data they add a constant to the linear model. The members are groups
-//! of trees. Each group is grown on a bootstrap sample of blocks of about a day ([`Blocks`]), and each split considers
-//! half of the inputs. Growing takes O(p n log n) per tree, a prediction O(depth) per row and tree.
+//! Trees cannot extrapolate, so outside the training data they add a constant to the linear model. The ensemble members
+//! are groups of trees. Each group is grown on a bootstrap sample of blocks of about one day ([`Blocks`]), and each
+//! split considers half of the inputs. Growing takes O(p n log n) per tree, and a prediction takes O(depth) per row and
+//! tree.
 
 use std::ops::Range;
 
@@ -21,32 +22,33 @@ use crate::learn::dataset::Scaling;
 use crate::learn::regressor::{Fit, Particle, Regressor};
 use crate::rng::Key;
 
-/// Number of ensemble members, each a group of trees (guess).
+/// Number of ensemble members, each a group of trees (not tuned).
 const GROUPS: usize = 6;
-/// Number of trees in a group (guess).
+/// Number of trees in a group (not tuned).
 const TREES: usize = 6;
-/// Maximum number of rows for growing trees (guess; more rows take longer and hardly improve the forest).
+/// Maximum number of rows used to grow trees (not tuned; more rows take longer and hardly improve the forest).
 const MAX_ROWS: usize = 20_000;
-/// Maximum number of rows in refits without a fold (guess).
+/// Maximum number of rows used in a refit without a fold (not tuned).
 const DRAFT_ROWS: usize = 8_000;
-/// Maximum number of levels. A residual with heavy tails needs deep trees, because each split separates few extreme
-/// rows. For a zone temperature, the error with 14 levels was more than twice that with 24 levels (measured).
+/// Maximum number of levels. A residual with heavy tails needs deep trees, because each split separates only a few
+/// extreme rows. For a zone temperature, the measured error with 14 levels was more than twice that with 24 levels.
 const LEVELS: u16 = 24;
-/// Minimum number of rows in a leaf (guess).
+/// Minimum number of rows in a leaf (not tuned).
 const LEAF: usize = 8;
-/// Residuals with a smaller standard deviation, relative to that of the target, are not learned (guess).
+/// A residual is not learned if its standard deviation, relative to that of the target, is below this value (not
+/// tuned).
 const MIN_RESIDUAL_SD: f64 = 1e-3;
-/// Size of a tile in single-precision numbers: 32 KiB, the size of a first-level cache.
+/// Size of a tile, in single-precision numbers. A tile occupies 32 KiB, the size of a first-level cache.
 const TILE_SIZE: usize = 8192;
 
-/// A linear model with one random forest per target. The mean model averages all trees.
+/// A linear model with one random forest per target. The mean model is the average of all trees.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Forest {
     linear: Linear,
     /// Mean and inverse standard deviation of each input. The trees read (x − mean) · inverse in single precision.
     mean: Vec<f64>,
     inverse: Vec<f64>,
-    /// `[targets][groups * trees]`; empty for a target that the linear model explains.
+    /// Trees of each target: `[targets][groups * trees]`; empty for a target that the linear model already explains.
     trees: Vec<Vec<Tree>>,
 }
 
@@ -57,7 +59,7 @@ impl Forest {
         let (p, q) = (data.x.len(), data.y.len());
         if p + 1 > TILE_SIZE {
             return Err(Error::Data(format!(
-                "the forest cannot have {p} inputs: use fewer `model.lags`, or list signals in `model.ignore`"
+                "the forest has too many inputs ({p}): reduce `model.lags`, or list signals in `model.ignore`"
             )));
         }
         let scaling = data.input_scaling(rows);
@@ -66,7 +68,8 @@ impl Forest {
             return Ok(Self { linear, mean, inverse, trees: vec![Vec::new(); q] });
         }
 
-        // The blocks are made from all rows, so that their duration does not depend on the stride of the selected rows.
+        // The blocks are formed before rows are selected, so that their duration does not depend on the stride of the
+        // selection.
         let blocks = Blocks::new(data, rows, &[]);
         let n = rows.len().min(if draft { DRAFT_ROWS } else { MAX_ROWS });
         let picked: Vec<usize> = (0..n).map(|i| i * rows.len() / n).collect();
@@ -136,7 +139,7 @@ impl Forest {
             return Err(artefact::corrupt("forest", "its parts are inconsistent"));
         }
         if model.mean.iter().chain(&model.inverse).any(|v| !v.is_finite()) {
-            return Err(artefact::corrupt("forest", "a scale is not a number"));
+            return Err(artefact::corrupt("forest", "a scale is not finite"));
         }
         if !model.trees.iter().flatten().all(|t| t.is_valid(p)) {
             return Err(artefact::corrupt("forest", "a tree is not valid"));
@@ -213,7 +216,7 @@ impl Regressor for Forest {
         let tile_rows = (TILE_SIZE / (x.len() + 1)).clamp(1, TILE);
         let mut tile = [0.0; TILE_SIZE];
         let mut rows = [0; TILE];
-        // Rows of the same member are evaluated together, because particles may have few rows each.
+        // Rows of the same member are evaluated together, because a particle may have only a few rows.
         for function in (0..=GROUPS).map(|g| g.checked_sub(1)) {
             let mut n = 0;
             for particle in particles.iter().filter(|p| p.member.map(|m| m % GROUPS) == function) {
@@ -237,7 +240,8 @@ impl Regressor for Forest {
         artefact::encode(self)
     }
 
-    /// The standard deviation over the groups of trees, to which the linear model does not contribute.
+    /// The standard deviation of the predictions over the groups of trees. The linear model does not contribute to this
+    /// standard deviation, because all groups share it.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         out.iter_mut().for_each(|o| o[..rows].fill(0.0));
         if self.trees.iter().all(Vec::is_empty) {

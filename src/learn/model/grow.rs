@@ -1,9 +1,9 @@
-//! Regression trees grown by smartcore.
+//! Grows regression trees with the crate smartcore.
 //!
-//! smartcore gives no access to the nodes of a tree and predicts row by row, which is slow. Its models can be
-//! serialised, however, so this file reads the serialised forest into structures of the same layout and flattens the
-//! trees. The layout is private to smartcore. `Cargo.toml` therefore pins the minor version, [`Tree::flatten`] checks
-//! every tree, and the test below compares all predictions.
+//! smartcore does not expose the nodes of a tree, and it predicts row by row, which is slow. The models of smartcore
+//! can be serialised, however, so this module reads the serialised forest into structures with the same layout and
+//! flattens the trees. The serialised layout is private to smartcore. For this reason, `Cargo.toml` pins the minor
+//! version, [`Tree::flatten`] checks every tree, and a test compares the predictions with those of smartcore.
 
 use serde::Deserialize;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
@@ -19,17 +19,17 @@ type SmartcoreRegressor = RandomForestRegressor<f32, f64, Features, Vec<f64>>;
 #[derive(Debug, Clone, Copy)]
 pub struct ForestSettings {
     pub trees: usize,
-    /// Maximum number of levels, including the root.
+    /// Maximum number of levels in a tree, including the root.
     pub depth: u16,
     pub min_leaf: usize,
     pub features_per_split: usize,
     pub seed: u64,
 }
 
-/// The matrix of features from a list of columns, `[features][rows]`.
+/// Creates the matrix of features from a list of columns: `[features][rows]`.
 ///
 /// # Errors
-/// [`Error::Internal`] if the list does not have features × rows values.
+/// [`Error::Internal`] if the number of values is not features × rows.
 pub fn features(values: Vec<f32>, rows: usize, features: usize) -> Result<Features> {
     DenseMatrix::new(rows, features, values, true).map_err(internal)
 }
@@ -73,11 +73,11 @@ fn flatten(fitted: &SmartcoreRegressor, features: usize) -> Result<Vec<Tree>> {
         .collect()
 }
 
-/// Reads the trees of a serialised forest. All bytes must be used.
+/// Reads the trees of a serialised forest. Unused bytes at the end are an error.
 fn read(bytes: &[u8]) -> Result<Vec<SmartcoreTree>> {
     match postcard::take_from_bytes::<SmartcoreModel>(bytes).map_err(internal)? {
         (SmartcoreModel { forest_regressor: Some(SmartcoreForest { trees: Some(trees), .. }) }, []) => Ok(trees),
-        _ => Err(internal("the model of smartcore does not have the expected layout")),
+        _ => Err(internal("the serialised smartcore model does not have the expected layout")),
     }
 }
 
@@ -85,7 +85,7 @@ fn internal(e: impl std::fmt::Display) -> Error {
     Error::Internal(format!("growing a forest failed: {e}"))
 }
 
-// The layout of the models of smartcore 0.7. Unused fields are declared so that their bytes are skipped.
+// Serialised layout of a forest in smartcore 0.7. Unused fields are declared so that their bytes are skipped.
 
 #[derive(Deserialize)]
 struct SmartcoreModel {
@@ -137,7 +137,8 @@ enum Splitter {
 }
 
 impl SmartcoreNode {
-    /// The node in the form that [`Tree::flatten`] reads. A node without children is a leaf, even if it has a split.
+    /// Converts the node to the form that [`Tree::flatten`] reads. A node without children is a leaf, even if it has a
+    /// split.
     fn grown(&self) -> GrownNode {
         match (self.split_value, self.true_child, self.false_child) {
             (Some(threshold), Some(low), Some(high)) => {
@@ -187,7 +188,7 @@ mod tests {
         let seconds = start.elapsed().as_secs_f64();
         println!("{:.0} rows/s, {:.1} times as fast as smartcore", n as f64 / seconds, their_seconds / seconds);
         let worst = ours.iter().zip(&theirs).map(|(a, b)| (a / trees.len() as f64 - b).abs()).fold(0.0, f64::max);
-        // Leaf values are rounded to single precision. A wrong leaf would give a much larger difference.
+        // Leaf values are rounded to single precision. A prediction from the wrong leaf would differ by much more.
         assert!(worst < 1e-6, "{worst}");
     }
 }

@@ -1,15 +1,16 @@
 //! Fits linear models to minimise the errors of simulations over several steps.
 //!
-//! One-step fits to noisy measurements underestimate the time constants of a plant (attenuation). This fit minimises
+//! One-step fits to noisy measurements underestimate the time constants of a plant (attenuation bias). This fit
+//! minimises
 //!
 //! > Σ_j c_j mean over windows and steps of d_j(t)² + Σ_j λ_j ‖w_j‖²
 //!
 //! where d is the deviation of a simulated target from its measurement, in standardised units. Let e be the error of
-//! one step, whose inputs include the earlier deviations of the states. Then d(t + 1) = d(t) + e(t) for increments of
-//! states, and d = e for other targets. The weight c_j is the ratio of the one-step error to the multi-step error at
-//! the start, so that the penalty λ_j keeps its relative weight. The minimiser is L-BFGS ([`super::lbfgs`]) with
-//! gradients by reverse-mode differentiation of the simulation. One evaluation takes O(windows · length · p) operations
-//! per target.
+//! one step, which is affected by earlier deviations of the states through the inputs. Then d(t + 1) = d(t) + e(t) for
+//! increments of states, and d = e for other targets. The weight c_j is the ratio of the one-step error to the
+//! multi-step error before the search, so that the penalty λ_j keeps its relative weight. The search uses L-BFGS
+//! ([`super::lbfgs`]), with gradients from reverse-mode differentiation of the simulation. One evaluation takes
+//! O(windows · length · p) operations per target.
 
 use std::ops::Range;
 
@@ -21,7 +22,7 @@ use super::feedback::{Feedback, FeedbackInput, longest_window, sequence_ends, wi
 use super::lbfgs::{self, minimise};
 use crate::learn::dataset::{Dataset, Scaling};
 
-/// Number of windows simulated together (guess).
+/// Number of windows that are simulated together (not tuned).
 const WINDOWS: usize = 64;
 
 /// Intercept and weights of each target, for standardised columns.
@@ -35,15 +36,16 @@ pub struct Horizon<'a> {
     y: &'a Scaling,
     inverse: [Vec<f64>; 2],
     feedback: Feedback,
-    /// Change of each fed-back input per unit of the deviation of its state, both standardised.
+    /// Change of each fed-back input per unit of deviation of its state, both in standardised units.
     gain: Vec<f64>,
     length: usize,
-    /// Pairs (first transition, block), one for each window.
+    /// Pair (first transition, block) of each window.
     windows: Vec<(usize, usize)>,
 }
 
 impl<'a> Horizon<'a> {
-    /// Uses windows of `length` transitions that overlap by half, or shorter windows if none has that length.
+    /// Uses windows of `length` transitions that overlap by half, or shorter windows if the log has no window of that
+    /// length.
     pub fn new(
         data: &'a Dataset,
         rows: &[usize],
@@ -72,9 +74,9 @@ impl<'a> Horizon<'a> {
         }
     }
 
-    /// Minimises the error of simulations, starting at `start`, in at most `iterations` iterations. `ridges`: λ of each
-    /// target. `counts`: number of times that the bootstrap sample contains each block. Returns `start` if nothing
-    /// better is found.
+    /// Minimises the errors of simulations, starting from `start`, in at most `iterations` iterations. `ridges`: λ of
+    /// each target. `counts`: number of times that each block occurs in the bootstrap sample. Returns `start` if the
+    /// search finds nothing better.
     pub fn improve(
         &self,
         start: &Solution,
@@ -94,7 +96,7 @@ impl<'a> Horizon<'a> {
         let one_step = Problem { length: 1, ..problem.clone() }.run(&from).squares;
         problem.weight = multi_step.iter().zip(&one_step).map(|(m, o)| if *m > 0.0 { o / m } else { 0.0 }).collect();
         let settings = lbfgs::Settings { iterations, evaluations: usize::MAX, relative_gain: None, scaled: false };
-        // If the search ended before its first iterate, the result is `start`.
+        // The result is `start` if the search ended before its first iterate.
         let minimum = minimise(&|p| Ok(Some(problem.value_and_gradient(p))), from.clone(), settings);
         let found = minimum.ok().flatten().and_then(|m| m.iterate).unwrap_or_else(|| from.clone());
         let cost = |p: &[f64]| problem.run(p).cost(&problem, p);
@@ -112,7 +114,8 @@ impl<'a> Horizon<'a> {
     }
 }
 
-/// The parameters as one list: the intercept and the weights of each target in turn.
+/// All parameters in one list: the intercept and the weights of the first target, then those of the second target, and
+/// so on.
 fn flat(solution: &Solution) -> Vec<f64> {
     solution.iter().flat_map(|(b, w)| std::iter::once(*b).chain(w.iter().copied())).collect()
 }
@@ -127,18 +130,18 @@ fn solution(flat: &[f64], targets: usize) -> Solution {
 struct Problem<'a> {
     horizon: &'a Horizon<'a>,
     length: usize,
-    /// Pairs (first transition, count), one for each window.
+    /// Pair (first transition, count) of each window.
     windows: &'a [(usize, f64)],
     ridges: &'a [f64],
     /// c: `[targets]`.
     weight: Vec<f64>,
 }
 
-/// The errors of some windows.
+/// Squared deviations of a set of simulated windows, with their gradient.
 struct WindowErrors {
     /// Mean squared deviation: `[targets]`.
     squares: Vec<f64>,
-    /// Gradient of their weighted sum.
+    /// Gradient of the weighted sum of the squared deviations.
     gradient: Vec<f64>,
 }
 
@@ -152,7 +155,7 @@ impl WindowErrors {
 }
 
 impl Problem<'_> {
-    /// The cost and its gradient.
+    /// The value of the objective function and its gradient.
     fn value_and_gradient(&self, parameters: &[f64]) -> (f64, Vec<f64>) {
         let errors = self.run(parameters);
         let cost = errors.cost(self, parameters);
@@ -180,7 +183,8 @@ impl Problem<'_> {
         sum
     }
 
-    /// Simulates some windows and differentiates them in reverse mode. Returns sums instead of means.
+    /// Simulates `windows` and differentiates the simulation in reverse mode. The results are sums over the windows,
+    /// not means.
     fn sums(&self, windows: &[(usize, f64)], parameters: &[f64]) -> WindowErrors {
         let Horizon { feedback, gain, .. } = self.horizon;
         let length = self.length;

@@ -1,8 +1,8 @@
-//! Minimisation of a smooth function by L-BFGS: an adapter to argmin for functions whose value and gradient come from
-//! one computation.
+//! Minimises a smooth function by L-BFGS. Adapts the crate argmin to functions whose value and gradient are computed
+//! together.
 //!
 //! The method is that of Liu & Nocedal (1989) with the line search of Moré & Thuente (1994). For n parameters, an
-//! iteration takes O(10 n) in addition to the function evaluations.
+//! iteration takes O(10 n) operations in addition to the function evaluations.
 
 use std::cell::{Cell, RefCell};
 
@@ -12,12 +12,13 @@ use argmin::solver::quasinewton::LBFGS;
 
 use crate::error::{Error, Result};
 
-/// Number of stored pairs of steps and gradient changes (guess; 3 to 20 are usual).
+/// Number of stored pairs of parameter and gradient changes (not tuned; 3 to 20 is usual).
 const MEMORY: usize = 10;
-/// Replaces an undefined value. It is larger than any value that a line search would accept (guess).
+/// Value that replaces an undefined function value. The replacement is larger than any value that a line search would
+/// accept (not tuned).
 const UNDEFINED: f64 = 1e10;
 
-/// Value and gradient at a point; `None` if the function is undefined there.
+/// Value and gradient of a function at a point; `None` if the function is undefined at that point.
 pub type Evaluation = Option<(f64, Vec<f64>)>;
 /// A function of several parameters.
 pub type Function<'a> = dyn Fn(&[f64]) -> Result<Evaluation> + 'a;
@@ -28,17 +29,17 @@ pub struct Settings {
     pub iterations: u64,
     /// Maximum number of evaluations of the function.
     pub evaluations: usize,
-    /// Stop after an iteration that improves by less than this, relative to 1 + |value at the start|. If `None`, the
-    /// default tolerances of argmin apply.
+    /// The search stops after an iteration that improves the value by less than this, relative to 1 + |value at the
+    /// start|. If `None`, the default tolerances of argmin apply.
     pub relative_gain: Option<f64>,
-    /// Whether to scale the function so that the first step has at most length one.
+    /// Whether the function is scaled so that the length of the first step is at most one.
     pub scaled: bool,
 }
 
 /// The result of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Minimum {
-    /// The best end point of a line search; `None` if the search ended before the first one.
+    /// The best end point of a line search; `None` if no line search was completed.
     pub iterate: Option<Vec<f64>>,
     /// The best of all evaluated points, including those within line searches.
     pub best: Vec<f64>,
@@ -47,10 +48,10 @@ pub struct Minimum {
     pub evaluations: usize,
 }
 
-/// Minimises `function`, starting at `start`. `None` if the function is undefined at `start`.
+/// Minimises `function`, starting from `start`. Returns `None` if the function is undefined at `start`.
 ///
 /// # Errors
-/// Those of the function.
+/// Any error of `function`.
 pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Result<Option<Minimum>> {
     let Some((value, gradient)) = function(&start)? else { return Ok(None) };
     let steepness = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
@@ -74,8 +75,8 @@ pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Res
         .configure(|state| state.param(start).max_iters(settings.iterations))
         .timer(false)
         .run();
-    // A failed line search, or the end of the evaluations, ends the search without an error. Errors of the function are
-    // in `failure`.
+    // The search ends without an error if a line search fails or if no evaluations remain. Errors of the function are
+    // stored in `failure`.
     let iterate = run.ok().and_then(|mut r| r.state.take_best_param());
     match problem.failure.into_inner() {
         Some(e) => Err(e),
@@ -83,13 +84,14 @@ pub fn minimise(function: &Function, start: Vec<f64>, settings: Settings) -> Res
     }
 }
 
-/// The function in the form of argmin, which requests value and gradient separately, so the last evaluation is stored.
+/// The function in the form that argmin expects. argmin requests the value and the gradient separately, so the last
+/// evaluation is stored.
 struct Problem<'a> {
     function: &'a Function<'a>,
     scale: f64,
     last: RefCell<(Vec<f64>, Evaluation)>,
     best: RefCell<Minimum>,
-    /// Remaining evaluations.
+    /// Number of remaining evaluations.
     remaining: Cell<usize>,
     failure: RefCell<Option<Error>>,
 }
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_search_turns_back_if_the_function_is_undefined() {
-        // x − ln x has its minimum 1 at 1.
+        // The minimum of x − ln x is 1, at x = 1.
         let f = |p: &[f64]| Ok((p[0] > 0.0).then(|| (p[0] - p[0].ln(), vec![1.0 - 1.0 / p[0]])));
         let found = minimise(&f, vec![0.01], SETTINGS).unwrap().unwrap();
         assert!((found.value - 1.0).abs() < 1e-9, "{found:?}");

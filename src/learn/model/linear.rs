@@ -2,11 +2,11 @@
 //!
 //! > y = b + w · x
 //!
-//! with b and w from [`super::ridge`]. If `rollout_loss` is more than one step, [`super::horizon`] refines them to
-//! minimise the errors of simulations over that many steps.
+//! The intercept b and the weights w are computed by [`super::ridge`]. If `rollout_loss` is more than one step,
+//! [`super::horizon`] refines b and w to minimise the errors of simulations over that many steps.
 //!
-//! The members are fitted to bootstrap samples of blocks of about a day ([`Blocks`]). A prediction takes O(p) per row
-//! and target.
+//! The ensemble members are fitted to bootstrap samples of blocks of about one day ([`Blocks`]). A prediction takes
+//! O(p) per row and target.
 
 use std::ops::Range;
 
@@ -22,13 +22,14 @@ use crate::learn::dataset::Scaling;
 use crate::learn::regressor::{Coefficients, Fit, Particle, Regressor};
 use crate::rng::Key;
 
-/// Number of ensemble members (guess).
+/// Number of ensemble members (not tuned).
 const MEMBERS: usize = 16;
-/// Maximum number of L-BFGS iterations for the mean model, and for each member, which starts near the mean model
-/// (guesses).
+/// Maximum number of L-BFGS iterations for the mean model, and for each member (not tuned). Members need fewer
+/// iterations, because their search starts near the mean model.
 const ITERATIONS: u64 = 200;
 const MEMBER_ITERATIONS: u64 = 20;
-/// Number of rows predicted at a time: with 27 input columns they fit the first-level cache.
+/// Number of rows that are predicted at a time. With 27 input columns, this number of rows fits into the first-level
+/// cache.
 const TILE: usize = 128;
 
 /// A linear model with ensemble members.
@@ -36,8 +37,8 @@ const TILE: usize = 128;
 pub struct Linear {
     inputs: usize,
     targets: usize,
-    /// Intercepts and weights in physical units, of the mean model and then of the members:
-    /// `[1 + members][targets][1 + inputs]`.
+    /// Intercepts and weights in physical units, first of the mean model and then of the members: `[1 +
+    /// members][targets][1 + inputs]`.
     weights: Vec<f64>,
 }
 
@@ -81,7 +82,8 @@ impl Linear {
             let counts = blocks.bootstrap(key.fold(m as u64));
             let mut member = solve(&sum(&|b| f64::from(counts[b])))?;
             if let (Some(horizon), Some(mean)) = (&horizon, &mean) {
-                // The start is the mean model plus the difference between the one-step solutions.
+                // The search starts from the mean model plus the difference between the one-step solutions of the
+                // member and the mean model.
                 for (((b, w), (b_1, w_1)), (b_k, w_k)) in member.iter_mut().zip(&one_step).zip(mean) {
                     *b += b_k - b_1;
                     *w += w_k - w_1;
@@ -100,7 +102,7 @@ impl Linear {
         Ok(model)
     }
 
-    /// Checks sizes and values of a model that was restored from bytes.
+    /// Checks the sizes and values of a model that was restored from bytes.
     pub(super) fn check(&self) -> Result<()> {
         let width = self.inputs.checked_add(1).and_then(|w| w.checked_mul(self.targets));
         let expected = width.and_then(|w| w.checked_mul(1 + MEMBERS));
@@ -108,12 +110,12 @@ impl Linear {
             return Err(artefact::corrupt("linear", "its parts are inconsistent"));
         }
         if self.weights.iter().any(|w| !w.is_finite()) {
-            return Err(artefact::corrupt("linear", "a weight is not a number"));
+            return Err(artefact::corrupt("linear", "a weight is not finite"));
         }
         Ok(())
     }
 
-    /// Writes the predictions of one member for `rows`.
+    /// Writes the predictions of one member, or of the mean model, for `rows`.
     pub(super) fn predict_rows(&self, x: &[&[f64]], rows: Range<usize>, member: Option<usize>, out: &mut [Vec<f64>]) {
         let mut start = rows.start;
         while start < rows.end {
@@ -125,7 +127,7 @@ impl Linear {
                 };
                 let out = &mut out[tile.clone()];
                 out.fill(intercept);
-                // Four columns at a time need fewer passes over `out`.
+                // Processing four columns at a time needs fewer passes over `out`.
                 let (fours, rest) = weights.as_chunks::<4>();
                 for (w, x) in fours.iter().zip(x.chunks_exact(4)) {
                     let [a, b, c, d] = [0, 1, 2, 3].map(|k| &x[k][tile.clone()]);
@@ -143,7 +145,8 @@ impl Linear {
         }
     }
 
-    /// Writes the vector-Jacobian product of one member for `rows`: `out[k] = Σ_j w_jk cotangent[j]`.
+    /// Writes the vector-Jacobian product `out[k] = Σ_j w_jk cotangent[j]` of one member, or of the mean model, for
+    /// `rows`.
     pub(super) fn vjp_rows(
         &self,
         rows: Range<usize>,
@@ -162,12 +165,12 @@ impl Linear {
         }
     }
 
-    /// Weight of an input in the mean model of a target.
+    /// Weight of an input in the mean model's prediction of a target.
     pub(super) fn weight(&self, target: usize, input: usize) -> f64 {
         self.row(None, target)[1 + input]
     }
 
-    /// Intercept and weights of a target: `[1 + inputs]`.
+    /// Intercept and then weights of a target: `[1 + inputs]`.
     pub(super) fn row(&self, member: Option<usize>, target: usize) -> &[f64] {
         let model = member.map_or(0, |m| 1 + m % MEMBERS);
         let at = (model * self.targets + target) * (1 + self.inputs);
@@ -175,7 +178,7 @@ impl Linear {
     }
 }
 
-/// Appends intercept and weights in physical units.
+/// Converts the intercept and the weights to physical units and appends them to `to`.
 fn push_physical(to: &mut Vec<f64>, intercept: f64, w: &DVector<f64>, j: usize, x: &Scaling, y: &Scaling) {
     let physical: Vec<f64> = w.iter().zip(x.inverse()).map(|(w, inverse)| w * inverse * y.sd[j]).collect();
     let shift: f64 = physical.iter().zip(&x.mean).map(|(w, m)| w * m).sum();

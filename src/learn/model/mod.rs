@@ -1,4 +1,4 @@
-//! The models from which the model of a plant is chosen.
+//! The types of model from which the model of a plant is chosen.
 //!
 //! | model | prediction of a target | fit |
 //! |---|---|---|
@@ -9,7 +9,8 @@
 //! | `ensemble` | linear + mean of neural networks | stochastic gradient descent, O(epochs · n · weights) |
 //! | `stack` | weighted mean of the others | weights that minimise the out-of-fold multi-step CRPS |
 //!
-//! n: rows, p: inputs. The learned models also have ensemble members, whose differences show the epistemic uncertainty.
+//! In the table, n is the number of rows and p the number of inputs. The learned models also have ensemble members,
+//! whose spread measures the epistemic uncertainty.
 
 mod artefact;
 mod blocks;
@@ -39,11 +40,11 @@ pub use linear::Linear;
 pub use persistence::Persistence;
 pub use stack::{STACK, Stack};
 
-/// Names of the models. A new model needs a file in this folder, a name here, and a line in [`fit`] and [`decode`]. The
-/// [`Stack`] is not in the list, because it is made from fitted models.
+/// Names of the models. A new model needs a file in this folder, an entry in this list, and a match arm in [`fit`] and
+/// in [`decode`]. [`Stack`] is not in the list, because it is built from fitted models.
 pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp", "ensemble"];
 
-/// Fits the model `name`. Outliers are left out ([`super::Dataset::inliers`]).
+/// Fits the model `name`. Outliers are excluded from the fit ([`super::Dataset::inliers`]).
 ///
 /// # Errors
 /// [`Error::Usage`] if the name is unknown, [`Error::Data`] if there are too few transitions.
@@ -59,9 +60,9 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     let needed = (2 * (data.x.len() + 1)).max(30);
     if inliers.rows.len() < needed && !data.y.is_empty() {
         return Err(Error::Data(format!(
-            "the log is too short to fit `{name}`: there are {} with measurements of all signals over {} in a row, and at \
-             least {needed} are needed for {}. Run `inspect` to find missing values, and use a longer log, fewer `model.lags`, or \
-             list unimportant signals in `model.ignore`",
+            "the log is too short to fit `{name}`: it contains {} with measurements of all signals over {} in a row, \
+             but at least {needed} are needed for {}. Run `inspect` to find missing values, use a longer log, reduce \
+             `model.lags`, or list unimportant signals in `model.ignore`",
             plural(inliers.rows.len(), "training row", "training rows"),
             plural(options.lags.value + 1, "step", "steps"),
             plural(data.x.len(), "input", "inputs"),
@@ -76,10 +77,11 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     })
 }
 
-/// Restores the model `name` from the bytes that [`Regressor::encode`] returned. `compute` runs its predictions.
+/// Restores the model `name` from the bytes that [`Regressor::encode`] returned. `compute` is the backend for the
+/// predictions of the model.
 ///
 /// # Errors
-/// [`Error::Usage`] if the name is unknown, [`Error::Data`] if the bytes are not such a model.
+/// [`Error::Usage`] if the name is unknown, [`Error::Data`] if the bytes do not contain a valid model of that name.
 pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Regressor>> {
     Ok(match name {
         "persistence" => Arc::new(Persistence::decode(bytes)?),

@@ -1,4 +1,5 @@
-//! The persistence model, which repeats the last values. It is the baseline for the other models.
+//! The persistence model, which predicts that every signal keeps its last value and is the baseline for the other
+//! models.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::learn::regressor::{Particle, Regressor};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Persistence {
     inputs: usize,
-    /// Input column that each target repeats; `None` predicts zero.
+    /// For each target, the input column whose value is the prediction; `None` if the prediction is zero.
     repeats: Vec<Option<usize>>,
 }
 
@@ -30,7 +31,7 @@ impl Persistence {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self> {
         let model: Self = artefact::decode("persistence", bytes)?;
         if model.repeats.iter().flatten().any(|&k| k >= model.inputs) {
-            return Err(artefact::corrupt("persistence", "a target repeats an input that does not exist"));
+            return Err(artefact::corrupt("persistence", "a target refers to an input that does not exist"));
         }
         Ok(model)
     }

@@ -2,9 +2,10 @@
 //!
 //! > w = argmin Σ_r (y_r − b − w · x_r)² / n + λ ‖w‖² = V (Λ + λ I)⁻¹ Vᵀ cov(x, y)
 //!
-//! with the eigendecomposition V Λ Vᵀ of the covariance of the standardised inputs. One pass over the data computes the
-//! Gram matrix of each block, in O(n p²). The Gram matrix of a fold or bootstrap sample is a sum over its blocks. Its
-//! decomposition takes O(p³), and then the solution for each penalty λ takes O(p²).
+//! where V Λ Vᵀ is the eigendecomposition of the covariance of the standardised inputs. A single pass over the data
+//! computes the Gram matrices of all blocks in O(n p²). The Gram matrix of a fold or of a bootstrap sample is the sum
+//! of the Gram matrices of its blocks. The eigendecomposition takes O(p³), and the solution for each penalty λ then
+//! takes O(p²).
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use rayon::prelude::*;
@@ -13,10 +14,10 @@ use super::blocks::Blocks;
 use crate::error::{Error, Result};
 use crate::learn::dataset::{Dataset, Scaling};
 
-/// Number of rows standardised at a time (guess; they fit the first-level cache).
+/// Number of rows that are standardised at a time (not tuned; they fit into the first-level cache).
 const TILE: usize = 128;
 
-/// Sums of products of the standardised columns (1, x, y) of a block of rows.
+/// Gram matrix: sums over a set of rows of the products of the standardised columns (1, x, y).
 #[derive(Debug, Clone)]
 pub struct Gram {
     inputs: usize,
@@ -75,12 +76,12 @@ impl Gram {
         gram
     }
 
-    /// The Gram matrix of every block, in order.
+    /// The Gram matrices of all blocks, in the order of the blocks.
     pub fn from_blocks(data: &Dataset, rows: &[usize], blocks: &Blocks, x: &Scaling, y: &Scaling) -> Vec<Self> {
         blocks.ranges.par_iter().map(|b| Self::from_rows(data, &rows[b.clone()], x, y)).collect()
     }
 
-    /// Sum of squared errors of a linear model of target `j` on the rows of this Gram matrix.
+    /// Sum of squared errors of a linear model of target `j`, over the rows from which this Gram matrix was computed.
     pub fn squared_error(&self, j: usize, intercept: f64, weights: &DVector<f64>) -> f64 {
         let t = 1 + self.inputs + j;
         let mut sum = self.at(t, t) - 2.0 * intercept * self.at(0, t) + intercept.powi(2) * self.rows();
@@ -92,7 +93,7 @@ impl Gram {
     }
 }
 
-/// Dot product. Eight partial sums in a fixed order let the compiler use vector instructions.
+/// Dot product of two slices. Eight partial sums in a fixed order allow the compiler to use vector instructions.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
@@ -116,7 +117,7 @@ pub struct Basis {
 
 impl Basis {
     /// # Errors
-    /// [`Error::Internal`] if the decomposition does not converge, which does not happen for finite data.
+    /// [`Error::Internal`] if the eigendecomposition does not converge, which does not happen for finite data.
     pub fn new(gram: &Gram) -> Result<Self> {
         let (p, q, n) = (gram.inputs, gram.targets, gram.rows().max(1.0));
         let x_mean = DVector::from_fn(p, |k, _| gram.at(0, 1 + k) / n);
@@ -134,7 +135,7 @@ impl Basis {
         Ok(Self { x_mean, y_mean, values: eigen.eigenvalues, vectors: eigen.eigenvectors, rotated })
     }
 
-    /// Intercept and weights of target `j` for the penalty λ = `ridge`. The intercept is not penalised.
+    /// Intercept and weights of target `j` for the penalty λ = `ridge`. The penalty does not apply to the intercept.
     pub fn solve(&self, j: usize, ridge: f64) -> (f64, DVector<f64>) {
         let shrunk =
             DVector::from_fn(self.values.len(), |k, _| self.rotated[(k, j)] / (self.values[k].max(0.0) + ridge));
@@ -143,11 +144,12 @@ impl Basis {
     }
 }
 
-/// Selects the penalty λ of each target by cross-validation: the value from 10⁻⁹ to 10, in half decades, with the
-/// smallest squared one-step error over the folds; 10⁻⁶ if there are fewer than two folds (guesses).
+/// Selects the penalty λ of each target by cross-validation. The candidates are 10⁻⁹ to 10 in steps of half a decade
+/// (not tuned), and the one with the smallest squared one-step error over the folds is selected. If there are fewer
+/// than two folds, λ is 10⁻⁶ (not tuned).
 ///
 /// # Errors
-/// Those of [`Basis::new`].
+/// The same errors as [`Basis::new`].
 pub fn select_penalties(folds: &[Gram], targets: usize) -> Result<Vec<f64>> {
     let used: Vec<&Gram> = folds.iter().filter(|g| g.rows() > 0.0).collect();
     if used.len() < 2 {

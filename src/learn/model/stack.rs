@@ -2,8 +2,9 @@
 //!
 //! > y_j = Σ_i w_ij y_ij with w_ij ≥ 0 and Σ_i w_ij = 1 for each target j
 //!
-//! (stacking: Wolpert 1992; constraints on the weights: Breiman 1996). The epistemic variance is that of a mixture,
-//! Σ_i w_ij (σ_ij² + (y_ij − y_j)²), where σ_ij is the epistemic standard deviation of part i.
+//! Stacking was introduced by Wolpert (1992), and the constraints on the weights by Breiman (1996). The epistemic
+//! variance is that of a mixture, Σ_i w_ij (σ_ij² + (y_ij − y_j)²), where σ_ij is the epistemic standard deviation of
+//! part i.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,10 +15,11 @@ use crate::compute::Compute;
 use crate::error::{Error, Result};
 use crate::learn::regressor::{Particle, Regressor};
 
-/// Name of the stack in the list of models.
+/// Name by which users select the stack in the list of models.
 pub const STACK: &str = "stack";
 
-/// A weighted mean of several models of the same layout. Its member m is the weighted mean of member m of each part.
+/// A weighted mean of several models (the parts) with the same layout. Ensemble member m of the stack is the weighted
+/// mean of the members m of the parts.
 #[derive(Debug)]
 pub struct Stack {
     parts: Vec<Arc<dyn Regressor>>,
@@ -27,19 +29,19 @@ pub struct Stack {
     buffers: Mutex<Vec<Vec<Vec<f64>>>>,
 }
 
-/// The serialised form.
+/// The serialised form of a stack.
 #[derive(Serialize, Deserialize)]
 struct StoredStack {
-    /// Pairs (name, bytes), one for each part.
+    /// Pair (name, bytes) of each part.
     parts: Vec<(String, Vec<u8>)>,
     weights: Vec<Vec<f64>>,
 }
 
 impl Stack {
-    /// Stacks `parts` with `weights` `[parts][targets]`. Parts without weight are left out.
+    /// Stacks `parts` with `weights` (`[parts][targets]`). Parts whose weights are all zero are left out.
     ///
     /// # Errors
-    /// [`Error::Internal`] if there are no parts, or if their shapes differ.
+    /// [`Error::Internal`] if there are no parts, or if the shapes of the parts differ.
     pub fn new(parts: Vec<Arc<dyn Regressor>>, weights: Vec<Vec<f64>>) -> Result<Self> {
         let shape = parts.first().map(|p| p.shape());
         let fits = parts.len() == weights.len()
@@ -55,7 +57,7 @@ impl Stack {
 
     pub(super) fn decode(bytes: &[u8], compute: &Compute) -> Result<Self> {
         let StoredStack { parts, weights } = artefact::decode(STACK, bytes)?;
-        // A stack must not contain another stack, because the nesting would have no limit.
+        // A stack must not contain another stack, because the depth of nesting would be unlimited.
         let known = |name: &str| super::NAMES.contains(&name);
         let part = |(name, bytes): &(String, Vec<u8>)| match known(name) {
             true => decode(name, bytes, compute),
@@ -69,7 +71,8 @@ impl Stack {
         }
     }
 
-    /// Sums the columns that `part(i, …)` writes, with weight `weight(i, j)` for part i and column j.
+    /// Computes the weighted sum of the columns that `part(i, …)` writes. The weight of part i in column j is
+    /// `weight(i, j)`.
     fn sum(
         &self,
         particles: &[Particle],
@@ -133,7 +136,7 @@ impl Regressor for Stack {
         self.sum(particles, out, part, |_, _| 1.0);
     }
 
-    /// The standard deviation of the mixture of the parts.
+    /// The epistemic standard deviation of the mixture of the parts.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let (q, all) = (self.shape().1, [Particle { member: None, rows: 0..rows }]);
         let mut mean = vec![vec![0.0; rows]; q];

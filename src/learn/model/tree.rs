@@ -1,18 +1,18 @@
-//! Regression trees as flat lists of eight-byte nodes, evaluated for many rows at once.
+//! Regression trees, stored as flat lists of eight-byte nodes and evaluated for many rows at once.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// Maximum number of rows evaluated at once (guess; see `forest` in `benches/ensemble.rs`).
+/// Maximum number of rows that are evaluated at once (not tuned; see `forest` in `benches/ensemble.rs`).
 pub const TILE: usize = 64;
 
-/// A branch or a leaf. At a branch, rows with `feature` > `value` go to node `child + 1`, and other rows, including
-/// NaN, to `child`.
+/// A branch or a leaf. At a branch, a row goes to node `child + 1` if its `feature` is greater than `value`, and
+/// otherwise to node `child`. A row whose `feature` is NaN goes to `child`.
 ///
-/// At a leaf, `value` is the prediction, `child` is the leaf itself, and `feature` is one past the last feature: a
-/// column of −∞, which keeps every row at the leaf. All rows can therefore take the same number of steps without a test
-/// for leaves.
+/// At a leaf, `value` is the prediction and `child` is the leaf itself. `feature` is one past the last feature and
+/// refers to a column of −∞, which keeps every row at the leaf. All rows can therefore take the same number of steps,
+/// and the loop needs no test for leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     value: f32,
@@ -20,11 +20,12 @@ pub struct Node {
     child: u16,
 }
 
-/// A node of a tree whose children can have any index.
+/// A node of a tree in which children can have any index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GrownNode {
     Leaf(f64),
-    /// Rows with `feature` ≤ `threshold` go to the first child, other rows to the second. `children` are indices.
+    /// Rows with `feature` ≤ `threshold` go to the first child, and other rows go to the second. `children` are node
+    /// indices.
     Branch {
         feature: usize,
         threshold: f64,
@@ -41,8 +42,8 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Flattens a tree over `features` single-precision features; node 0 is the root. `None` if the nodes are not a
-    /// tree, or if there are too many.
+    /// Flattens a tree over `features` single-precision features, with node 0 as the root. Returns `None` if the nodes
+    /// do not form a tree, or if there are too many nodes.
     pub fn flatten(grown: &[GrownNode], features: usize) -> Option<Self> {
         let leaf_feature = u16::try_from(features).ok()?;
         let mut nodes = vec![Node { value: 0.0, feature: leaf_feature, child: 0 }];
@@ -56,7 +57,7 @@ impl Tree {
                 }
                 GrownNode::Branch { feature, threshold, children } => {
                     let child = nodes.len();
-                    // If there are more nodes than in the input, the children form a cycle.
+                    // The children form a cycle if there are more nodes than in the input.
                     if child + 1 >= usize::from(u16::MAX) || child > grown.len() {
                         return None;
                     }
@@ -72,7 +73,7 @@ impl Tree {
         Some(Self { depth, nodes })
     }
 
-    /// Whether every path ends at a leaf with a finite value.
+    /// Whether every path from the root ends at a leaf, and all values are finite.
     pub fn is_valid(&self, features: usize) -> bool {
         let sound = |(i, n): (usize, &Node)| {
             let (feature, child) = (usize::from(n.feature), usize::from(n.child));
@@ -83,7 +84,7 @@ impl Tree {
                     feature < features && child > i && child + 1 < self.nodes.len()
                 }
         };
-        // Children come after their parents, so one pass computes all levels.
+        // Children come after their parents in the list, so one pass computes the levels of all nodes.
         let mut level = vec![0u16; self.nodes.len()];
         !self.nodes.is_empty()
             && self.nodes.len() <= usize::from(u16::MAX)
@@ -110,7 +111,7 @@ impl Tree {
         let at = &mut at[..sums.len()];
         let nodes = self.nodes.as_slice();
         for _ in 0..self.depth {
-            // Stop when all rows are at a leaf, which is usually long before the maximum depth.
+            // The loop stops when every row is at a leaf, which usually happens long before the maximum depth.
             let mut moved = false;
             for (i, at) in at.iter_mut().enumerate() {
                 let node = nodes[usize::from(*at)];
@@ -129,7 +130,8 @@ impl Tree {
     }
 }
 
-/// The largest single-precision number ≤ `v`. It splits single-precision features exactly as `v` does.
+/// The largest single-precision number that is at most `v`. As a threshold for single-precision features, it is
+/// equivalent to `v`.
 fn round_down(v: f64) -> f32 {
     let near = v as f32;
     if f64::from(near) > v { near.next_down() } else { near }

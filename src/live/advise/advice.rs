@@ -1,4 +1,4 @@
-//! Advice: the next set-points, and the evidence for them.
+//! Advice: the next values of the controls, and the evidence for them.
 
 use serde::Serialize;
 
@@ -7,26 +7,28 @@ use super::reason::ControlAdvice;
 use super::undo::Undo;
 use crate::twin::Support;
 
-/// The next set-points.
+/// The next values of the controls, and the evidence for them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Advice {
     pub plant: String,
     /// Version of the model.
     pub version: String,
-    /// Start of the newest row's step, and start of the advised step; UTC.
+    /// Start of the step of the newest row, in UTC.
     pub log_end: String,
+    /// Start of the advised step, in UTC.
     pub from: String,
     /// Horizon of the plan.
     pub horizon: String,
     pub controls: Vec<ControlAdvice>,
     pub support: Support,
-    /// Share of simulated futures in which the plan is better than unchanged controls.
+    /// Fraction of simulated futures in which the plan is better than unchanged controls.
     pub confidence: f64,
     /// Mean change of the objective over the horizon, compared with unchanged controls.
     pub objective_change: f64,
-    /// Changes over the horizon, the one with the largest price first.
+    /// Changes of the KPIs over the horizon, sorted by their effect on the objective, largest first.
     pub kpis: Vec<KpiChange>,
-    /// The move should be undone if a state lies outside these bounds one step later.
+    /// Bounds of the states one step after the advised move. The move should be undone if a state is outside its
+    /// bounds.
     pub undo: Vec<Undo>,
     /// Reasons to distrust the advice.
     pub warnings: Vec<String>,

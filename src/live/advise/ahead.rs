@@ -1,4 +1,4 @@
-//! The period after the log: the step after its newest row, and the horizon from there.
+//! The period after the end of the log: the step after the newest row, and the horizon that starts there.
 
 use std::sync::Arc;
 
@@ -15,12 +15,13 @@ use crate::simulate::{Run, Simulated, simulate};
 use crate::trajectory::Trajectory;
 use crate::twin::Dynamics;
 
-/// The step after the log's newest row, and the horizon from there.
+/// The step after the newest row of the log, and the horizon that starts there.
 pub struct Ahead<'a> {
     pub plant: &'a Plant,
-    /// The log, then the present step with predicted states, then forecasts. The controls stay as they are.
+    /// The log, followed by the current step with predicted states, and then by forecasts. The controls keep their last
+    /// values.
     pub realised: Arc<Trajectory>,
-    /// Row of the present step.
+    /// Row index of the current step.
     pub past: usize,
     forecast: Forecast,
     key: Key,
@@ -28,11 +29,11 @@ pub struct Ahead<'a> {
 
 impl<'a> Ahead<'a> {
     /// # Errors
-    /// [`Error::Data`] if the log has fewer than two rows, or a state has been missing for too long.
+    /// Returns [`Error::Data`] if the log has fewer than two rows, or if a state has been missing for too long.
     pub fn new(plant: &'a Plant, horizon: usize, seed: u64, forecasts: Option<ForecastSpec>) -> Result<Self> {
         let (twin, log) = (&plant.twin, &plant.log);
         if log.steps < 2 {
-            return Err(Error::Data("the log has fewer than two rows, so there is nothing to advise from".into()));
+            return Err(Error::Data("the log has fewer than two rows, which is too few for advice".into()));
         }
         let (row, mut known) = plant.slice(log.steps - 1, 1);
         let first = known.segments.iter().find(|s| s.contains(&row)).map_or(row, |s| s.start);
@@ -62,7 +63,7 @@ impl<'a> Ahead<'a> {
         Ok(Self { plant, realised, past: row + 1, forecast, key: Key::new(seed) })
     }
 
-    /// Simulates `steps` steps from the present one. All runs share their random numbers.
+    /// Simulates `steps` steps, starting with the current one. All runs use the same random numbers.
     pub fn run(&self, controller: &mut dyn Controller, steps: usize, particles: usize) -> Result<Simulated> {
         let run = Run {
             dynamics: &self.plant.twin,
@@ -76,7 +77,7 @@ impl<'a> Ahead<'a> {
         simulate(&run, controller, &|| false)
     }
 
-    /// The time `steps` steps after the present one.
+    /// The time that is `steps` steps after the current step.
     pub fn time(&self, steps: usize) -> Timestamp {
         self.realised.time(self.past + steps)
     }

@@ -1,4 +1,4 @@
-//! The effect of a plan on the KPIs, compared with unchanged controls.
+//! Computes the effect of a plan on the KPIs, compared with unchanged controls.
 
 use serde::Serialize;
 
@@ -12,23 +12,24 @@ pub struct KpiChange {
     pub name: String,
     pub unit: String,
     pub change: f64,
-    /// The change's share of the objective, if the KPI has a price.
+    /// The resulting change of the objective (price × change), if the KPI has a price.
     pub priced: Option<f64>,
 }
 
-/// The first KPI of `kpis` with a price, else the first KPI. `None` if it does not change.
+/// Returns the first KPI of `kpis` that has a price, or else the first KPI. Returns `None` if this KPI does not change.
 pub fn most_important(kpis: &[KpiChange]) -> Option<KpiChange> {
     kpis.iter().find(|k| k.priced.is_some()).or(kpis.first()).filter(|k| k.change != 0.0).cloned()
 }
 
-/// The objective of each future.
+/// Returns the objective of each simulated future.
 pub fn objectives(compiled: &Compiled, ahead: &Ahead, run: &Simulated) -> Vec<f64> {
     let figures = run_figures(&compiled.kpis, &run.trajectory, &ahead.realised, ahead.past);
     let values: Vec<Vec<f64>> = figures.into_iter().map(|f| f.values).collect();
     compiled.objective.value_of(&compiled.kpis, &values)
 }
 
-/// The changes from `kept` to `planned`, the one with the largest price first.
+/// Returns the KPI changes from the simulation `kept` to `planned`, sorted by their effect on the objective, largest
+/// first.
 pub fn changes(compiled: &Compiled, ahead: &Ahead, planned: &Simulated, kept: &Simulated) -> Vec<KpiChange> {
     let figures = |run: &Simulated| run_figures(&compiled.kpis, &run.trajectory, &ahead.realised, ahead.past);
     let (planned, kept) = (figures(planned), figures(kept));

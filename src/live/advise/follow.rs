@@ -3,16 +3,16 @@
 use crate::control::{Control, Controller, Observation};
 use crate::error::Result;
 
-/// Makes the advised move, and then the later moves of the plan, or the orders of a base-stock policy.
+/// A controller that makes the advised move first, and then follows the plan or a base-stock policy.
 pub struct Follow<'m> {
     pub signals: Vec<usize>,
     /// The first move, `[signals]`.
     pub advised: Vec<f64>,
-    /// The plan, `[steps][signals]`. After the end of the plan, its last move is kept.
+    /// The plan, `[steps][signals]`. After the end of the plan, the controls keep their last planned values.
     pub plan: Vec<Vec<f64>>,
-    /// A base-stock policy instead of `plan`, because each simulated future needs its own orders.
+    /// A base-stock policy that is used instead of `plan`, because the orders differ between simulated futures.
     pub base_stock: Option<&'m mut (dyn Controller + 'm)>,
-    /// A control (index among `signals`) that is kept at a fixed value.
+    /// A control that is kept at a fixed value, as (index in `signals`, value).
     pub fixed: Option<(usize, f64)>,
 }
 

@@ -1,12 +1,13 @@
-//! Whether the newest rows of the log are plausible.
+//! Checks whether the newest rows of the log are plausible.
 
 use crate::scenario::Plant;
 use crate::schema::Role;
 use crate::trajectory::Window;
 use crate::twin::{Dynamics, Support};
 
-/// Warnings about the rows at the log's end from which the twin starts: values outside the range of all earlier rows, missing
-/// values in the newest row, and a newest row outside the support. One sentence each.
+/// Returns warnings about the rows at the end of the log from which the twin starts, one sentence each. The warnings
+/// report values outside the range of all earlier rows, missing values in the newest row, and a newest row outside the
+/// training data.
 pub fn warnings(plant: &Plant) -> Vec<String> {
     let (log, twin) = (&plant.log, &plant.twin);
     let depth = twin.depth().max(1);
@@ -42,8 +43,8 @@ pub fn warnings(plant: &Plant) -> Vec<String> {
         let window = Window::from_trajectory(log, row, first, depth.max(2), 1);
         if twin.support(&window).first() == Some(&Support::Outside) {
             list.push(
-                "the newest row lies outside the model's training data, so predictions from there are unreliable; check the \
-                 sensors, or refit with such rows"
+                "the newest row is outside the model's training data, so predictions from it are unreliable; check the \
+                 sensors, or refit the model with a log that contains such rows"
                     .to_owned(),
             );
         }

@@ -8,9 +8,9 @@ use crate::scenario::Plant;
 use crate::schema::{Bounds, Signal};
 use crate::twin::Dynamics;
 
-/// Differences below this share of a control's range are rounding errors.
+/// Differences below this fraction of a control's range are considered rounding errors.
 const TOLERANCE: f64 = 1e-6;
-/// Upper bound of the range that [`TOLERANCE`] refers to, for controls without limits (guess).
+/// Upper bound of the range that [`TOLERANCE`] refers to, for controls without limits (not tuned).
 const MAX_RANGE: f64 = 1e12;
 
 /// The advice for one control.
@@ -21,22 +21,22 @@ pub struct ControlAdvice {
     pub now: f64,
     pub advised: f64,
     pub change: f64,
-    /// The allowed range at the next step, from the hard limits, the move limits and, if plans must stay within it, the
-    /// logged range. `null`: unbounded.
+    /// The allowed range at the next step; `null` means unbounded. The range follows from the hard limits, the move
+    /// limits and, if plans are restricted to it, the logged range.
     pub allowed: [Option<f64>; 2],
     pub reason: String,
-    /// The most important KPI change of moving this control, given the moves of the others.
+    /// The most important KPI change that this move causes if the other controls move as advised.
     pub alone: Option<KpiChange>,
 }
 
 /// The move of one control.
 #[derive(Debug, Clone, Copy)]
 pub struct Move {
-    /// Schema column.
+    /// Column of the control in the schema.
     pub control: usize,
     pub now: f64,
     pub advised: f64,
-    /// The model supports only a part of the move that the plan requested.
+    /// Whether the move is smaller than the planned one because the model supports only a part of it.
     pub reduced: bool,
 }
 
@@ -51,7 +51,7 @@ impl ControlAdvice {
             signal.hard
         };
         let allowed = allowed(signal, bounds, now);
-        let reduced = reduced.then(|| "reduced to the part of the plan that the model supports".to_owned());
+        let reduced = reduced.then(|| "reduced to the part of the planned move that the model supports".to_owned());
         let effect = alone.as_ref().map(|k| {
             let unit = if k.unit == "1" { String::new() } else { format!(" {}", k.unit) };
             format!("moving this control changes {} by {:+.4}{unit} over {horizon}", k.name, k.change)
@@ -71,7 +71,7 @@ impl ControlAdvice {
     }
 }
 
-/// The allowed range at the next step: the part of `bounds` that one move reaches from `now`.
+/// Returns the allowed range at the next step: the part of `bounds` that can be reached from `now` in one move.
 fn allowed(signal: &Signal, bounds: Bounds, now: f64) -> Bounds {
     let mut allowed =
         Bounds { low: bounds.low.max(now - signal.max_move.down), high: bounds.high.min(now + signal.max_move.up) };
@@ -84,7 +84,7 @@ fn allowed(signal: &Signal, bounds: Bounds, now: f64) -> Bounds {
     allowed
 }
 
-/// The limit that the advised value is at, if any.
+/// Names the limit that the advised value has reached, if any.
 fn binding(signal: &Signal, bounds: Bounds, now: f64, advised: f64) -> Option<String> {
     let width = if bounds.high - bounds.low > 0.0 { bounds.high - bounds.low } else { 1.0 };
     let same = |a: f64, b: f64| (a - b).abs() <= TOLERANCE * width.min(MAX_RANGE);

@@ -1,4 +1,4 @@
-//! When to undo advice: if a state is outside its bounds after the first step.
+//! Computes bounds for the states after the first step. If a state is outside its bounds, the advice should be undone.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::schema::Role;
 use crate::simulate::Simulated;
 use crate::stats::{quantile_type_6, sorted_finite};
 
-/// The 5 % and 95 % quantiles of a state over futures, at time `at`.
+/// The 5 % and 95 % quantiles of a state over simulated futures at the time `at`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Undo {
     pub tag: String,
@@ -19,7 +19,7 @@ pub struct Undo {
     pub at: String,
 }
 
-/// Bounds of the states after the first step of the plan.
+/// Returns the bounds of the states after the first step of the plan.
 pub fn undo(plant: &Plant, ahead: &Ahead, planned: &Simulated) -> Vec<Undo> {
     let step = 1.min(planned.trajectory.steps.saturating_sub(1));
     let states = plant.schema.with_role(Role::State).into_iter().filter(|_| step > 0);
@@ -30,6 +30,6 @@ pub fn undo(plant: &Plant, ahead: &Ahead, planned: &Simulated) -> Vec<Undo> {
         let at = ahead.time(step).to_string();
         Undo { tag: signal.name.clone(), unit: signal.unit.text.clone(), low, high, at }
     });
-    // A state that follows from known equations alone is certain and has no bounds.
+    // A state that is computed only from known equations is certain, so it has no bounds.
     bounds.filter(|u| u.low < u.high).collect()
 }

@@ -1,12 +1,12 @@
-//! The values of the lines of one step of the twin, until the step is complete.
+//! Collects the values of all lines that belong to one step of the twin.
 
 use super::super::protocol::tags::Tag;
 use crate::config::Resample;
 
-/// Sums over lines. A line without a value of a signal does not count towards its mean.
+/// Sums over lines. A line without a value for a signal does not count towards the mean of that signal.
 #[derive(Debug, Clone, Default)]
 pub struct Collected {
-    /// `[signals]` each.
+    /// Each vector has one element per signal.
     sum: Vec<f64>,
     count: Vec<f64>,
     last: Vec<f64>,
@@ -31,13 +31,13 @@ impl Collected {
         }
     }
 
-    /// The mean of a signal; NaN without a value.
+    /// Returns the mean of a signal, or NaN if it has no value.
     pub fn mean(&self, signal: usize) -> f64 {
         // A single value is returned unchanged.
         if self.count[signal] == 1.0 { self.last[signal] } else { self.sum[signal] / self.count[signal] }
     }
 
-    /// The value of the step, resampled as the log is; NaN without a value.
+    /// Returns the value of a tag for the step, resampled in the same way as the log. NaN if there is no value.
     pub fn resampled(&self, tag: &Tag) -> f64 {
         match tag.mapping.resample {
             Resample::Mean => self.mean(tag.signal),

@@ -1,4 +1,4 @@
-//! The past of a run on the twin's grid.
+//! The past of a run, with one row per step of the twin.
 
 use std::sync::Arc;
 
@@ -14,28 +14,28 @@ use crate::schema::{Role, Signal};
 use crate::trajectory::{Frame, Trajectory, Window};
 use crate::twin::{Batch, Dynamics};
 
-/// Number of rows to keep (guess: two weeks of one-minute rows). Up to twice as many are in memory.
+/// Number of past rows to keep: two weeks of one-minute rows (not tuned). Up to twice as many rows are in memory.
 const KEPT_ROWS: usize = 20_160;
 
 /// The rows of a run, preceded by the rows of the log that seasonal forecasts need.
 ///
-/// Rows are numbered from the start of the run. The newest one is the present.
+/// Rows are numbered from the start of the run. The newest row is the current step.
 pub struct Past {
     forecast: Forecast,
     /// Index of the run's first row in the trajectory.
     first: usize,
-    /// Index of the first row whose values later rows may use.
+    /// Index of the first row that later rows may use as past values.
     earliest: usize,
-    /// Rows of the run that were dropped at its beginning.
+    /// Number of rows at the beginning of the run that have been dropped from memory.
     dropped: usize,
-    /// Number of rows from `earliest` on in which every state was measured.
+    /// Number of rows, counted from `earliest`, in which every state was measured.
     measured: usize,
     registers: Registers,
 }
 
 impl Past {
-    /// A run without rows that begins at `start` (default: the end of the log). Before it, only signals with a seasonal
-    /// forecast have values, which come from the log.
+    /// Creates a run without rows that begins at `start`, or at the end of the log if `start` is `None`. Before the
+    /// start, only signals with a seasonal forecast have values, which are taken from the log.
     pub fn new(plant: &Plant, mpc: &ResolvedMpc, start: Option<Timestamp>) -> Self {
         let log = &plant.log;
         let start = start.unwrap_or_else(|| log.time(log.steps));
@@ -62,23 +62,23 @@ impl Past {
         &self.forecast
     }
 
-    /// Rows since the run began.
+    /// Number of rows since the run began.
     pub fn rows(&self) -> usize {
         self.forecast.realised.steps - self.first + self.dropped
     }
 
-    /// Number of rows in which every state was measured, among the newest row and the rows whose values it may use.
-    /// Rows with substituted values do not count.
+    /// Number of usable rows, including the newest one, in which every state was measured. Rows with substituted states
+    /// do not count.
     pub fn measured(&self) -> usize {
         self.measured
     }
 
-    /// Counts the newest row as measured in every state.
+    /// Counts the newest row as one in which every state was measured.
     pub fn count_measured(&mut self) {
         self.measured += 1;
     }
 
-    /// Rows of the run in memory.
+    /// Number of rows of the run that are in memory.
     fn in_memory(&self) -> usize {
         self.forecast.realised.steps - self.first
     }
@@ -87,25 +87,25 @@ impl Past {
         self.earliest.min(self.forecast.realised.steps.saturating_sub(1))
     }
 
-    /// When the run begins. Only valid until its first row is dropped.
+    /// Start of the run. The result is only valid until the first row is dropped from memory.
     pub fn begin(&self) -> Timestamp {
         self.forecast.realised.time(self.first)
     }
 
-    /// Ends the usable past: later rows do not use the newest row, which lacks a value.
+    /// Marks all rows so far as unusable for later rows, because the newest row lacks the value of a state.
     pub fn skip(&mut self) {
         self.earliest = self.forecast.realised.steps;
         self.measured = 0;
     }
 
-    /// Value of `signal`, `lag` rows ago; NaN before the run.
+    /// Value of `signal`, `lag` rows before the newest one. NaN before the start of the run.
     pub fn value(&self, signal: usize, lag: usize) -> f64 {
         let t = &self.forecast.realised;
         if lag < self.in_memory() { t.columns[signal][t.steps - 1 - lag] } else { f64::NAN }
     }
 
-    /// Number of steps before the present row for which the control `signal` in `column` has been on, or off. Before
-    /// the run, it is assumed to have been in that state long enough to switch.
+    /// Number of steps for which the control `signal` in `column` has been on, or has been off, before the newest row.
+    /// Before the run, the control is assumed to have been in the same state long enough to be switched.
     pub fn since(&self, signal: &Signal, column: usize) -> usize {
         let memory = signal.switching.memory();
         if memory == 0 || self.in_memory() == 0 {
@@ -124,8 +124,8 @@ impl Past {
         }
     }
 
-    /// Adds a new present row. Outputs and derived signals keep their last values, constants are set, and the others are
-    /// missing.
+    /// Adds a row for a new step. Outputs and derived signals keep their last values, constants are set, and all other
+    /// signals are missing.
     pub fn push(&mut self, equations: &Equations) {
         let has_last = self.in_memory() > 0;
         if self.forecast.realised.steps >= 2 * KEPT_ROWS {
@@ -156,7 +156,7 @@ impl Past {
         self.earliest = self.earliest.saturating_sub(KEPT_ROWS);
     }
 
-    /// Drops the newest rows so that `rows` are left.
+    /// Drops the newest rows so that `rows` rows of the run are left.
     pub fn truncate(&mut self, rows: usize) {
         let t = Arc::make_mut(&mut self.forecast.realised);
         let steps = (self.first + rows).saturating_sub(self.dropped).max(self.first).min(t.steps);
@@ -167,8 +167,8 @@ impl Past {
         self.measured = self.measured.min(steps - self.earliest);
     }
 
-    /// Evaluates the derived signals of the row `lag` rows ago: all of them, or those that depend on no control and no
-    /// output.
+    /// Evaluates the derived signals of the row that is `lag` rows before the newest one. If `all` is `false`, only
+    /// those that do not depend on controls or outputs are evaluated.
     pub fn derive(&mut self, equations: &Equations, lag: usize, all: bool) {
         if lag >= self.in_memory() {
             return;
@@ -182,21 +182,21 @@ impl Past {
         }
     }
 
-    /// The last `depth` rows. The first usable row replaces those before it.
+    /// Returns the last `depth` rows. Rows before the first usable row are replaced by copies of the first usable row.
     pub fn window(&self, depth: usize) -> Window {
         let t = &self.forecast.realised;
         Window::from_trajectory(t, t.steps.saturating_sub(1), self.earliest(), depth, 1)
     }
 
-    /// The twin's prediction from the present row, as [`predicted`].
+    /// Returns the twin's prediction from the newest row; see [`predicted`].
     pub fn predict(&self, dynamics: &dyn Dynamics) -> Vec<f64> {
         let t = &self.forecast.realised;
         predicted(dynamics, t, self.earliest(), t.steps.saturating_sub(1))
     }
 }
 
-/// The mean prediction from row `row` of `t` (1 particle), whose controls are set, with a past that begins at row `first`:
-/// `[signals]`, the states of the next step and all other signals of this one.
+/// Returns the mean prediction from row `row` of `t`, which has one particle and known controls. The usable past begins
+/// at row `first`. The result has one value per signal: states at the next step, and all other signals at this step.
 pub fn predicted(dynamics: &dyn Dynamics, t: &Trajectory, first: usize, row: usize) -> Vec<f64> {
     let window = Window::from_trajectory(t, row, first, dynamics.depth().max(2), 1);
     let mut batch = Batch::candidates(window, 1, dynamics.members(), None);

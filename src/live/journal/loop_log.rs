@@ -1,4 +1,4 @@
-//! The columns of the loop's log, and the values of each line in them.
+//! The log of a live loop: its columns, and the values that each line adds to them.
 
 use std::path::Path;
 
@@ -11,27 +11,28 @@ use crate::config::LogSpec;
 use crate::error::Result;
 use crate::schema::Role;
 
-/// The log of a loop: the columns of the twin's log, the plant's other KPIs, `planned_*` for each control and `predicted_*`
-/// for each state.
+/// The log of a live loop. The log has the columns of the twin's log, a column for each other KPI of the plant, a
+/// column `planned_*` for each control and a column `predicted_*` for each state.
 pub struct LoopLog {
     record: Record,
-    /// KPIs that are not signals, and their columns.
+    /// Names of KPIs that are not signals, with their column indices.
     kpis: Vec<(String, usize)>,
-    /// `[tags]`.
+    /// One element per tag.
     columns: Vec<TagColumns>,
 }
 
 /// The columns of one tag.
 struct TagColumns {
     measured: usize,
-    /// `planned_*` or `predicted_*`.
+    /// Index of the column `planned_*` or `predicted_*`, if the tag has one.
     expected: Option<usize>,
-    /// Index among the controls, if the tag is a control.
+    /// Index in the list of controls, if the tag is a control.
     control: Option<usize>,
 }
 
 impl LoopLog {
-    /// `controls`: schema columns of all controls. `kpis`: names that are not signals.
+    /// Creates an empty log. `controls` contains the schema columns of all controls, and `kpis` the names of KPIs that
+    /// are not signals.
     pub fn new(file: &Path, log: &LogSpec, tags: &Tags, controls: &[usize], kpis: &[String]) -> Self {
         let mut names: Vec<String> = Vec::new();
         let mut index = |name: String| match names.iter().position(|n| *n == name) {
@@ -59,13 +60,14 @@ impl LoopLog {
         Self { record: Record::new(file, &log.time, episode, names), kpis, columns }
     }
 
-    /// Drops the rows of `episode` from `line` on.
+    /// Drops the rows of `episode` from line `line` onwards.
     pub fn rewind(&mut self, episode: i64, line: i64) {
         self.record.rewind(episode, line);
     }
 
-    /// Completes the newest row, if it is line `line` of `episode`, with values that the following line reports: controls
-    /// that were in force (`[controls]`), outputs (`values`, by signal) and KPIs.
+    /// Completes the newest row with values that the following line reports, if the newest row is line `line` of
+    /// `episode`. The values are the controls that were in force (one value per control), the outputs (from `values`,
+    /// which has one element per signal) and the KPIs.
     pub fn complete_row(
         &mut self,
         (episode, line): (i64, i64),
@@ -94,7 +96,7 @@ impl LoopLog {
         }
     }
 
-    /// Adds a row. `values` and `predicted` are by signal.
+    /// Adds a row. `values` and `predicted` have one element per signal.
     pub fn push(&mut self, stamp: Stamp, tags: &Tags, values: &[f64], decision: &Decision, predicted: &[f64]) {
         self.record.push(stamp);
         for (tag, columns) in tags.list.iter().zip(&self.columns) {
@@ -115,10 +117,10 @@ impl LoopLog {
         }
     }
 
-    /// Writes the file if enough rows are new.
+    /// Writes the file if enough rows have been added since the last write.
     ///
     /// # Errors
-    /// As [`Record::write`].
+    /// Returns the errors of [`Record::write`].
     pub fn write_if_due(&mut self) -> Result<()> {
         self.record.write_if_due()
     }
@@ -126,7 +128,7 @@ impl LoopLog {
     /// Writes the whole file.
     ///
     /// # Errors
-    /// As [`Record::write`].
+    /// Returns the errors of [`Record::write`].
     pub fn write(&mut self) -> Result<()> {
         self.record.write()
     }

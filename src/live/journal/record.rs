@@ -14,10 +14,10 @@ use crate::disk::{try_new, write_file};
 use crate::error::{Error, Result};
 use crate::twin::Support;
 
-/// The file is rewritten after this number of new rows, or a tenth of its rows if that is more (guess).
+/// The file is rewritten after this number of new rows, or after a tenth of its rows if that is more (not tuned).
 const WRITE_INTERVAL: usize = 200;
 
-/// The rows, all in memory. Each write replaces the whole file.
+/// The rows of the log, which are all in memory. Each write replaces the whole file.
 pub struct Record {
     file: PathBuf,
     /// Names of the time and episode columns.
@@ -28,15 +28,15 @@ pub struct Record {
     /// Line number of each row within its run.
     lines: Vec<i64>,
     names: Vec<String>,
-    /// `[names][rows]`, NaN for missing values.
+    /// Values as `[names][rows]`, with NaN for missing values.
     columns: Vec<Vec<f64>>,
     decided_by: Vec<&'static str>,
     support: Vec<&'static str>,
-    /// Rows of the file on disk.
+    /// Number of rows in the file on disk.
     written: usize,
 }
 
-/// The part of a row that is not in a numeric column.
+/// The part of a row that is not stored in numeric columns.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp {
     /// Milliseconds since 1970, UTC.
@@ -48,23 +48,24 @@ pub struct Stamp {
     pub support: Support,
 }
 
-/// Checks that `file` does not exist, so that no earlier log is lost, and that it can be created. Called before the loop
-/// begins.
+/// Checks that `file` does not exist, so that no earlier log is overwritten, and that it can be created. This function
+/// is called before the loop begins.
 ///
 /// # Errors
 /// [`Error::Write`]
 pub fn require_new(file: &Path) -> Result<()> {
     let cause = |kind| match kind {
-        // Also a dangling link, which would be replaced.
-        ErrorKind::AlreadyExists => "the file exists, and `control` never replaces a log; name another file",
-        ErrorKind::NotFound => "its folder does not exist; create it, or name another file",
-        _ => "the file cannot be created; name another file",
+        // `AlreadyExists` also covers a dangling link, which would be replaced by the file.
+        ErrorKind::AlreadyExists => "the file exists, and `control` never overwrites a log; choose another file name",
+        ErrorKind::NotFound => "its folder does not exist; create the folder, or choose another file name",
+        _ => "the file cannot be created; choose another file name",
     };
     try_new(file).map_err(|e| Error::write(file, std::io::Error::new(e.kind(), cause(e.kind()))))
 }
 
 impl Record {
-    /// `time`, `episode`: names of these columns in the twin's log. `names`: the numeric columns, without duplicates.
+    /// Creates a record without rows. `time` and `episode` are the names of the time column and the episode column in
+    /// the twin's log. `names` are the names of the numeric columns, without duplicates.
     pub fn new(file: &Path, time: &str, episode: Option<&str>, names: Vec<String>) -> Self {
         Self {
             file: file.to_path_buf(),
@@ -85,7 +86,7 @@ impl Record {
         self.times.len()
     }
 
-    /// Adds a row without numbers.
+    /// Adds a row whose numeric values are all missing.
     pub fn push(&mut self, stamp: Stamp) {
         self.times.push(stamp.time_ms);
         self.episodes.push(stamp.episode);
@@ -95,19 +96,19 @@ impl Record {
         self.columns.iter_mut().for_each(|c| c.push(f64::NAN));
     }
 
-    /// Sets a number of the newest row.
+    /// Sets one numeric field of the newest row.
     pub fn set(&mut self, column: usize, value: f64) {
         if let Some(v) = self.columns[column].last_mut() {
             *v = value;
         }
     }
 
-    /// Line and episode of the newest row.
+    /// Returns the line number and the episode of the newest row.
     pub fn newest(&self) -> Option<(i64, i64)> {
         Some((*self.lines.last()?, *self.episodes.last()?))
     }
 
-    /// Drops the rows of `episode` from `line` on.
+    /// Drops the rows of `episode` from line `line` onwards.
     pub fn rewind(&mut self, episode: i64, line: i64) {
         while self.newest().is_some_and(|(l, e)| e == episode && l >= line) {
             self.times.pop();
@@ -119,10 +120,10 @@ impl Record {
         }
     }
 
-    /// Writes the file if enough rows are new.
+    /// Writes the file if enough rows have been added since the last write.
     ///
     /// # Errors
-    /// As [`Record::write`].
+    /// Returns the errors of [`Record::write`].
     pub fn write_if_due(&mut self) -> Result<()> {
         if self.rows() >= self.written + WRITE_INTERVAL.max(self.written / 10) { self.write() } else { Ok(()) }
     }

@@ -1,4 +1,4 @@
-//! Counts of what a live loop did.
+//! Counts the answers, decisions and flags of a live loop.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use super::super::protocol::answer::Answer;
 use crate::stats::{quantile_type_6, sorted_finite};
 use crate::twin::Support;
 
-/// Number of answers whose times are kept (guess: 18 hours with one answer per second).
+/// Number of answers whose computing times are kept: 18 hours with one answer per second (not tuned).
 const MAX_TIMES: usize = 65_536;
-/// Maximum number of KPIs that are averaged (guess).
+/// Maximum number of KPIs that are averaged (not tuned).
 const MAX_KPIS: usize = 64;
-/// A larger KPI is not a measurement (guess).
+/// Larger values of a KPI are considered implausible and are ignored (not tuned).
 const MAX_KPI: f64 = 1e15;
 
 /// Counts since the loop began.
@@ -22,9 +22,9 @@ pub struct Tally {
     decided_by: BTreeMap<&'static str, usize>,
     support: [usize; 3],
     flags: BTreeMap<&'static str, usize>,
-    /// Milliseconds per answer, as a ring buffer.
+    /// Computing time of each answer in milliseconds, as a ring buffer.
     ms: Vec<f64>,
-    /// Name → (sum, number of values).
+    /// KPI name → (sum, number of values).
     kpis: BTreeMap<String, (f64, usize)>,
 }
 
@@ -47,7 +47,7 @@ impl Tally {
         }
     }
 
-    /// Adds the KPIs that the plant reports for its last interval.
+    /// Adds the KPIs that the plant reports for the interval that has just ended.
     pub fn add_kpis(&mut self, kpis: &Map<String, Value>) {
         for (name, value) in kpis {
             let Some(v) = value.as_f64().filter(|v| v.abs() < MAX_KPI) else { continue };
@@ -72,7 +72,7 @@ impl Tally {
         self.support.map(|n| n as f64 / self.lines.max(1) as f64)
     }
 
-    /// Median and 99th percentile of the milliseconds per answer.
+    /// Median and 99th percentile of the computing time per answer, in milliseconds.
     pub fn ms(&self) -> (f64, f64) {
         let sorted = sorted_finite(&self.ms);
         (quantile_type_6(&sorted, 0.5), quantile_type_6(&sorted, 0.99))
@@ -90,7 +90,7 @@ impl Tally {
         })
     }
 
-    /// The summary as text.
+    /// Returns the summary as text.
     pub fn text(&self) -> String {
         let counts = |map: &BTreeMap<&'static str, usize>| {
             let list: Vec<String> = map.iter().map(|(name, n)| format!("{name} {n}")).collect();

@@ -6,7 +6,7 @@ use super::super::decision::FallbackLevel;
 use super::flag::Flag;
 use crate::twin::Support;
 
-/// One answer. Values are by column, in the unit of the column.
+/// One answer. Values are listed by column name, in the unit of the column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     pub controls: Vec<(String, f64)>,
@@ -17,11 +17,11 @@ pub struct Answer {
     pub flags: Vec<Flag>,
 }
 
-/// Maximum number of flags in one answer, so that a hostile line cannot cause a long answer (guess).
+/// Maximum number of flags in one answer, so that a hostile line cannot cause a long answer (not tuned).
 const MAX_FLAGS: usize = 16;
 
 impl Answer {
-    /// The JSON line, without its line ending. `ms`: the time that the answer took.
+    /// Returns the answer as a JSON line, without a line ending. `ms` is the computing time in milliseconds.
     pub fn line(&self, ms: f64) -> String {
         let table = |list: &[(String, f64)]| -> Map<String, Value> {
             list.iter().map(|(name, v)| (name.clone(), json!(v))).collect()

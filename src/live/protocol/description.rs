@@ -6,15 +6,15 @@ use crate::config::TimeSpan;
 use crate::error::{Error, Result};
 use crate::schema::Bounds;
 
-/// Maximum number of KPIs that are recorded (guess).
+/// Maximum number of KPIs that are recorded (not tuned).
 const MAX_KPIS: usize = 64;
 
-/// The usable part of a description.
+/// The usable part of a plant's description.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Description {
     /// Seconds between lines.
     pub dt_seconds: Option<f64>,
-    /// States, disturbances, set-points and controls.
+    /// Names of states, disturbances, set-points and controls.
     pub names: Vec<String>,
     pub kpis: Vec<String>,
     /// The range that the plant accepts for each control, in the unit of its column.
@@ -54,10 +54,10 @@ impl Description {
         }
     }
 
-    /// How many lines make up a step of `step_ms` milliseconds.
+    /// Returns how many lines make up one step of `step_ms` milliseconds.
     ///
     /// # Errors
-    /// [`Error::Data`] if the step is not a whole multiple of the sample time.
+    /// Returns [`Error::Data`] if the step is not a whole multiple of the plant's sample time.
     pub fn pace(&self, step_ms: i64) -> Result<Pace> {
         let Some(dt) = self.dt_seconds else { return Ok(Pace { dt_ms: step_ms, lines_per_step: 1 }) };
         let ms = (dt * 1e3).round();

@@ -1,6 +1,6 @@
-//! Flags: what is wrong with a line, or with one value in it.
+//! Flags, which report faults of a line or of a value in it.
 
-/// The kind of a flag. Its text is part of the protocol and stays stable.
+/// The kind of a flag. The text of a flag is part of the protocol and must not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FlagKind {
     /// The line is longer than [`super::line::MAX_LINE_BYTES`] and was not read.
@@ -13,38 +13,38 @@ pub enum FlagKind {
     Json,
     /// The line has no `obs` table.
     NoObs,
-    /// The line has no usable number `k`.
+    /// The line has no valid line number `k`.
     NoK,
     /// `time` is not an RFC 3339 time stamp.
     Time,
-    /// A line with this number has already been answered; the values are ignored.
+    /// A line with this number has already been answered, so the values of this line are ignored.
     OldK,
-    /// Lines are missing before this one.
+    /// Lines are missing before this line.
     Gap,
     /// A new run begins with this line.
     Restart,
-    /// A description in the middle of a run was ignored.
+    /// A description that arrived during a run was ignored.
     Describe,
-    /// `time` is not later than that of the previous line; the measurements are ignored.
+    /// `time` is not later than that of the previous line, so the measurements are ignored.
     Stale,
-    /// The line uses a name that belongs to no signal.
+    /// The line contains a name that does not belong to a signal.
     Unknown,
     /// A signal has no value.
     Missing,
-    /// A value is not a number, or a table is not a table.
+    /// A value is not a number, or a key that needs a table has another value.
     Type,
-    /// A value is far outside the logged range.
+    /// A value is implausibly far outside the logged range.
     Absurd,
-    /// A value lies outside `valid`.
+    /// A value is outside the range `valid` of its signal.
     Invalid,
-    /// A value has not changed for longer than `flat`.
+    /// A value has been constant for longer than the setting `flat` of its signal allows.
     Stuck,
-    /// An applied control lies outside the hard limits and cannot have been applied.
+    /// A control that is reported as applied is outside its hard limits, so it cannot have been applied.
     Applied,
 }
 
 impl FlagKind {
-    /// The text of the protocol.
+    /// Returns the text of the flag in the protocol.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TooLong => "too_long",
@@ -70,26 +70,26 @@ impl FlagKind {
     }
 }
 
-/// Something that is wrong with a line or with a value in it.
+/// A fault of a line or of a value in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flag {
     pub kind: FlagKind,
-    /// The signal or table, as the line names it. Empty for the line as a whole.
+    /// The signal or table that is at fault, as named in the line. Empty if the flag concerns the whole line.
     pub name: String,
 }
 
 impl Flag {
-    /// A flag of the line as a whole.
+    /// Creates a flag for the whole line.
     pub fn line(kind: FlagKind) -> Self {
         Self { kind, name: String::new() }
     }
 
-    /// A flag of the signal or table `name`.
+    /// Creates a flag for the signal or table `name`.
     pub fn value(kind: FlagKind, name: &str) -> Self {
         Self { kind, name: name.to_owned() }
     }
 
-    /// `kind` or `kind:name`.
+    /// Returns the text `kind` or `kind:name`.
     pub fn text(&self) -> String {
         let kind = self.kind.as_str();
         if self.name.is_empty() { kind.to_owned() } else { format!("{kind}:{}", self.name) }

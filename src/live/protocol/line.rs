@@ -1,11 +1,12 @@
-//! One line of the protocol, read leniently: everything that is wrong with it becomes a flag, and no line ends the loop.
+//! Parses one line of the protocol leniently: every fault of the line becomes a flag, and no faulty line ends the loop.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::flag::{Flag, FlagKind};
 
-/// Longest line that is read, in bytes; a longer line is answered but not read (guess).
+/// Length of the longest line that is read, in bytes (not tuned). A longer line is answered, but its content is
+/// ignored.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Largest line number. Above 2^53 ≈ 9e15 an `f64` cannot represent every integer.
 const MAX_LINE_NUMBER: f64 = 9e15;
@@ -20,30 +21,31 @@ pub enum Line {
     End,
 }
 
-/// The plant's values at one moment. A table that the line lacks is empty.
+/// The plant's values at one moment. A table that is missing from the line is empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
     pub k: Option<i64>,
     pub time: Option<Timestamp>,
-    /// Measured now.
+    /// Values measured at this moment.
     pub obs: Map<String, Value>,
-    /// Realised over the interval that has just ended.
+    /// KPIs of the interval that has just ended.
     pub kpi: Map<String, Value>,
-    /// What the plant's own controller would do.
+    /// The controls that the plant's own controller would apply now.
     pub baseline: Map<String, Value>,
     /// The controls that were in force over the interval that has just ended.
     pub applied: Map<String, Value>,
 }
 
 impl Sample {
-    /// Whether the line reports nothing about an earlier interval, as the first line of a run does.
+    /// Returns `true` if the line reports nothing about an earlier interval, as is the case for the first line of a
+    /// run.
     pub fn is_fresh(&self) -> bool {
         !self.obs.is_empty() && self.kpi.is_empty() && self.applied.is_empty()
     }
 }
 
 impl Line {
-    /// Parses `bytes`, which contain no newline, and adds everything that is wrong with them to `flags`.
+    /// Parses `bytes`, which contain no newline, and adds a flag for every fault to `flags`.
     pub fn parse(bytes: &[u8], flags: &mut Vec<Flag>) -> Self {
         let text = String::from_utf8_lossy(bytes);
         if matches!(text, std::borrow::Cow::Owned(_)) {
@@ -100,7 +102,7 @@ fn parse_object(text: &str) -> Option<Map<String, Value>> {
     parse(text).or_else(|| parse(&nan_to_null(text)))
 }
 
-/// Replaces `NaN` and `Infinity`, which Python writes but JSON does not allow, by `null`.
+/// Replaces `NaN` and `Infinity` by `null`. Python writes these words, but JSON does not allow them.
 fn nan_to_null(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut in_string, mut escaped, mut rest) = (false, false, text);
@@ -121,7 +123,7 @@ fn nan_to_null(text: &str) -> String {
     out
 }
 
-/// A non-negative integer up to [`MAX_LINE_NUMBER`].
+/// Returns `value` if it is a non-negative integer up to [`MAX_LINE_NUMBER`].
 fn line_number(value: &Value) -> Option<i64> {
     let v = value.as_f64().filter(|v| v.fract() == 0.0 && (0.0..=MAX_LINE_NUMBER).contains(v))?;
     Some(v as i64)

@@ -1,44 +1,45 @@
-//! The order of lines: which step of the plant a line belongs to if its number is missing, repeated or wrong.
+//! Finds the place of each line in its run, even if line numbers are missing, repeated or wrong.
 
-/// Unexpected numbers are accepted as a new count after this many in sequence, each one more than the last (guess).
+/// Unexpected line numbers are accepted as a new count after this many consecutive numbers (not tuned).
 const ACCEPT_AFTER: usize = 3;
-/// The same for numbers that start at 0 or at the run's first number (guess).
+/// Like [`ACCEPT_AFTER`], for unexpected line numbers that start at 0 or at the first number of the run (not tuned).
 const ACCEPT_AFTER_FROM_START: usize = 2;
 
 /// The place of a line in its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Line `n` of the run, counted from 0. Earlier lines that were assumed to be line `n` or later must be dropped.
+    /// The line is line `n` of the run, counted from 0. Previous lines that were assumed to be line `n` or later must
+    /// be dropped.
     Step {
         n: i64,
-        /// Lines are missing before this one.
+        /// Whether lines are missing before this line.
         gap: bool,
     },
-    /// A line that was placed before.
+    /// The line repeats a line that has already been placed.
     Old,
-    /// The first line of a new run.
+    /// The line is the first line of a new run.
     Start,
 }
 
-/// The numbers of the lines so far.
+/// Keeps track of the line numbers of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Order {
-    /// Number of the run's first line, and of its last one.
+    /// Numbers of the first and the last line of the run.
     span: Option<(i64, i64)>,
-    /// No line has had a number yet.
+    /// Whether no line of the run has had a number yet.
     unnumbered: bool,
-    /// Number of consecutive newest lines whose numbers were assumed.
+    /// Number of consecutive newest lines whose line numbers were assumed.
     assumed: i64,
-    /// The last unexpected number, and how many consecutive ones there were.
+    /// The last unexpected line number, and the number of consecutive unexpected numbers that end with it.
     unexpected: (i64, usize),
-    /// Last number of the count that has just been ended by a line that seemed to start a new one.
+    /// Last line number of the previous count, if the newest line seemed to start a new count.
     ended_at: Option<i64>,
 }
 
 impl Order {
-    /// Places a line with number `k`. A jump of more than `most` lines is not accepted at once, and at most `most`
-    /// assumed lines are taken back. `fresh`: the line reports nothing about an earlier interval, as the first line of
-    /// a run does.
+    /// Places a line with number `k`. A jump of more than `most` lines is not accepted immediately, and at most `most`
+    /// assumed lines are undone. `fresh` means that the line reports nothing about an earlier interval, as is the case
+    /// for the first line of a run.
     pub fn place(&mut self, k: Option<i64>, fresh: bool, most: i64) -> Place {
         let Some((first, last)) = self.span else {
             self.unnumbered = k.is_none();
@@ -51,12 +52,12 @@ impl Order {
         };
         let ended_at = self.ended_at.take();
         if std::mem::take(&mut self.unnumbered) {
-            // The lines before the first number do not belong to this count.
+            // Lines before the first numbered line do not belong to this count.
             return self.start(k);
         }
         if ended_at.is_some_and(|ended| k > ended && k - ended <= most) {
-            // The old count continues after all. The line that seemed to start a new count becomes the first line of
-            // the run.
+            // The previous count continues after all. The line that seemed to start a new count becomes the first line
+            // of the run.
             *self = Self { span: Some((k - 1, k)), ..Self::default() };
             return Place::Step { n: 1, gap: false };
         }
@@ -88,7 +89,8 @@ impl Order {
         Place::Start
     }
 
-    /// Places the line after the last one, whatever its number. `gap`: according to its number, lines are missing.
+    /// Places a line directly after the last line, whatever its number is. `gap` means that, according to the line's
+    /// number, lines are missing before it.
     fn assume_next(&mut self, first: i64, last: i64, gap: bool) -> Place {
         self.assumed += 1;
         self.span = Some((first, last + 1));

@@ -1,4 +1,4 @@
-//! The names and units of the plant on one side, and the signals of the twin on the other.
+//! Maps the names and units of the plant to the signals of the twin.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,21 +12,23 @@ use crate::scenario::Plant;
 use crate::schema::{Bounds, Role, Schema};
 use crate::twin::Dynamics;
 
-/// A value farther outside the logged range than this many widths of that range is not a measurement (guess: wide enough
-/// for any real excursion, narrow enough for a value in the wrong unit or an error code).
+/// A value is rejected as implausible if it is outside the logged range by more than this many widths of the range (not
+/// tuned). The bound is wide enough for real excursions, but narrow enough to reject error codes and values in the
+/// wrong unit.
 const PLAUSIBLE_WIDTHS: f64 = 10.0;
-/// The largest plausible absolute value of a signal that never moved in the log, and of controls and set-points (guess).
+/// The largest plausible absolute value of controls, of set-points, and of signals that are constant in the log (not
+/// tuned).
 const PLAUSIBLE_SIZE: f64 = 1e15;
-/// Number of unknown names to remember, so that each is reported once (guess; limits the memory that a hostile plant
-/// can use).
+/// Maximum number of unknown names that are remembered, so that each is reported only once (not tuned). The maximum
+/// limits the memory that a hostile plant can use.
 const MAX_UNKNOWN_NAMES: usize = 64;
 
-/// One signal with a column.
+/// A signal that has a column in the log.
 #[derive(Debug, Clone)]
 pub struct Tag {
     pub signal: usize,
     pub role: Role,
-    /// The same mapping as for the log.
+    /// Mapping between column and signal, which is the same as for the log.
     pub mapping: ColumnMapping,
     plausible: Bounds,
 }
@@ -37,25 +39,25 @@ impl Tag {
     }
 }
 
-/// All signals with a column, and the names that a line may use for them.
+/// All signals that have a column in the log, and the names that lines may use for them.
 #[derive(Debug, Clone)]
 pub struct Tags {
     pub list: Vec<Tag>,
-    /// Name → (index of the tag, whether its values are in the unit of the column).
+    /// Name → (index of the tag, whether values under this name are in the unit of the column).
     names: HashMap<String, (usize, bool)>,
-    /// Names that belong to no signal and have been reported.
+    /// Names that do not belong to a signal and have already been reported.
     unknown: BTreeSet<String>,
 }
 
 impl Tags {
     /// # Errors
-    /// [`crate::error::Error::Data`] for a column unit that cannot be converted.
+    /// Returns [`crate::error::Error::Data`] if the unit of a column cannot be converted.
     pub fn new(plant: &Plant) -> Result<Self> {
         let signals = plant.spec.value.signals.iter().map(|s| &s.value);
         Self::from_signals(signals, &plant.schema, |signal| plant.twin.logged_range(signal))
     }
 
-    /// `logged`: the logged range of a signal.
+    /// Creates the tags. The function `logged` returns the logged range of a signal.
     fn from_signals<'s>(
         signals: impl IntoIterator<Item = &'s SignalSpec>,
         schema: &Schema,
@@ -71,7 +73,7 @@ impl Tags {
                 tags.list.push(Tag { signal, role: own.role, mapping, plausible });
             }
         }
-        // The name of a column takes precedence over another signal of the same name.
+        // The name of a column takes precedence over the name of another signal.
         for (i, tag) in tags.list.iter().enumerate() {
             tags.names.insert(tag.column().to_owned(), (i, true));
         }
@@ -81,7 +83,7 @@ impl Tags {
         Ok(tags)
     }
 
-    /// Tags with `role`.
+    /// Returns the tags with the role `role`.
     pub fn with_role(&self, role: Role) -> impl Iterator<Item = &Tag> {
         self.list.iter().filter(move |t| t.role == role)
     }
@@ -90,8 +92,8 @@ impl Tags {
         self.list.iter().find(|t| t.signal == signal)
     }
 
-    /// Reads the signals of `map` whose role is `wanted` into `values`, by signal. An unusable value gives NaN and
-    /// a flag. Unknown names are ignored here.
+    /// Reads the signals of `map` whose role is `wanted` into `values`, which has one element per signal. For a value
+    /// that cannot be used, a flag is added and nothing is written. Unknown names are ignored.
     pub fn read(
         &self,
         map: &Map<String, Value>,
@@ -120,7 +122,7 @@ impl Tags {
         }
     }
 
-    /// The `names` that belong to no signal and have not been reported before.
+    /// Returns the `names` that do not belong to a signal and have not been reported before.
     pub fn new_unknown<'n>(&mut self, names: impl IntoIterator<Item = &'n String>) -> Vec<String> {
         let mut new = Vec::new();
         for name in names.into_iter().filter(|n| !self.names.contains_key(*n)) {
@@ -131,16 +133,16 @@ impl Tags {
         new
     }
 
-    /// Whether `name` is a name of a signal.
+    /// Whether `name` is the name of a signal or of its column.
     pub fn knows(&self, name: &str) -> bool {
         self.names.contains_key(name)
     }
 }
 
-/// The range outside which a value is not a measurement, from the `logged` range of the signal.
+/// Returns the range of plausible values, given the role and the `logged` range of a signal.
 fn plausible(role: Role, logged: Bounds) -> Bounds {
     let width = logged.high - logged.low;
-    // A controller may set values that the log does not contain.
+    // A controller may set values of controls and set-points that the log does not contain.
     let is_set = matches!(role, Role::Control | Role::Setpoint);
     if width.is_finite() && width > 0.0 && !is_set {
         Bounds { low: logged.low - PLAUSIBLE_WIDTHS * width, high: logged.high + PLAUSIBLE_WIDTHS * width }

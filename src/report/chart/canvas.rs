@@ -15,7 +15,7 @@ pub type Root<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub type Plot<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 pub type Drawn<T = ()> = std::result::Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
-/// The text of a chart for screen readers.
+/// Texts that describe a chart to screen readers.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
     /// Unique in the document.
@@ -24,7 +24,7 @@ pub struct Head<'a> {
     pub description: &'a str,
 }
 
-/// Draws a chart of `width` × `height` pixels. The element scales with its container.
+/// Draws a chart of `width` × `height` pixels. The SVG element scales with its container.
 pub fn draw(head: Head<'_>, width: f64, height: f64, marks: impl for<'a> FnOnce(&Root<'a>) -> Drawn) -> Result<String> {
     let (w, h) = (units(width), units(height));
     let mut raw = String::new();
@@ -42,7 +42,7 @@ pub fn draw(head: Head<'_>, width: f64, height: f64, marks: impl for<'a> FnOnce(
     ))
 }
 
-/// Converts pixels to whole units.
+/// Converts pixels to drawing units, rounded to an integer.
 pub fn units(pixels: f64) -> i32 {
     (pixels * UNITS_PER_PIXEL).round() as i32
 }
@@ -56,7 +56,7 @@ pub struct Margins {
     pub bottom: f64,
 }
 
-/// The plotting area with its coordinates.
+/// Creates the plotting area with linear axes `x` and `y`.
 pub fn plot<'a>(root: &Root<'a>, m: Margins, x: (f64, f64), y: (f64, f64)) -> Drawn<Plot<'a>> {
     let (x, y) = (widened(x), widened(y));
     ChartBuilder::on(root)
@@ -81,17 +81,17 @@ pub fn colour(ink: Ink) -> RGBColor {
     RGBColor(0, 0, ink.code())
 }
 
-/// A line through points in plot coordinates.
+/// Draws a line through points in plot coordinates.
 pub fn line(plot: &mut Plot<'_>, points: impl IntoIterator<Item = (f64, f64)>, ink: Ink) -> Drawn {
     plot.draw_series(LineSeries::new(points, colour(ink))).map(|_| ())
 }
 
-/// A filled polygon in plot coordinates.
+/// Draws a filled polygon in plot coordinates.
 pub fn area(plot: &mut Plot<'_>, points: Vec<(f64, f64)>, ink: Ink) -> Drawn {
     plot.draw_series([Polygon::new(points, colour(ink).filled())]).map(|_| ())
 }
 
-/// The anchor of a text relative to its point.
+/// Horizontal alignment of a text relative to the point at which it is drawn.
 #[derive(Debug, Clone, Copy)]
 pub enum Anchor {
     Start,
@@ -99,7 +99,7 @@ pub enum Anchor {
     End,
 }
 
-/// Text that is vertically centred at `at`, in units.
+/// Draws text that is vertically centred at `at`, in drawing units.
 pub fn text(root: &Root<'_>, at: (i32, i32), words: &str, ink: Ink, side: Anchor) -> Drawn {
     let h = match side {
         Anchor::Start => HPos::Left,
@@ -107,7 +107,7 @@ pub fn text(root: &Root<'_>, at: (i32, i32), words: &str, ink: Ink, side: Anchor
         Anchor::End => HPos::Right,
     };
     let style = ("sans-serif", 12).into_font().color(&colour(ink)).pos(Pos::new(h, VPos::Center));
-    // The font has 12 px. A shift by half the x-height centres the letters.
+    // The font size is 12 px. Shifting the text down by half the height of a letter centres the text vertically.
     root.draw(&Text::new(one_line(words), (at.0, at.1 + units(4.0)), style))
 }
 

@@ -1,4 +1,5 @@
-//! Coverage of the 90 % interval by hours ahead, with the range that is consistent with a correct interval.
+//! Chart of the coverage of the 90 % interval by hours ahead. A band shows the coverage expected of a calibrated
+//! interval.
 
 use super::Ink;
 use super::canvas::{self, Anchor, Head, Margins, units};
@@ -10,7 +11,7 @@ const WIDTH: f64 = 268.0;
 const HEIGHT: f64 = 168.0;
 const MARGINS: Margins = Margins { left: 40.0, top: 10.0, right: 76.0, bottom: 30.0 };
 
-/// (hours ahead, measured coverage, lower and upper end of the band).
+/// (hours ahead, measured coverage, lower end of the band, upper end of the band).
 pub type CoveragePoint = (f64, f64, f64, f64);
 
 /// The chart as SVG. A coverage below 50 % is drawn at 50 %.

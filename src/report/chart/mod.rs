@@ -3,10 +3,11 @@
 //! plotters computes the coordinates and writes SVG with a fixed colour in every element. The dark mode and the print
 //! layout of the page need CSS classes instead. Each mark is therefore drawn in three steps:
 //!
-//! 1. A chart (`trend`, `skill`, …) draws each mark with an [`Ink`] for its role: axis, grid, line of a case.
+//! 1. A chart (`trend`, `skill`, …) draws each mark with an [`Ink`] that names its role, such as axis, grid or line of
+//!    a case.
 //! 2. `canvas` passes the ink to plotters as a colour whose blue channel is [`Ink::code`], e.g. `#000012`.
-//! 3. `svg` reads the SVG of plotters, turns each of these colours back into an ink and writes a CSS class in its place.
-//!    It also shortens paths, which makes a report several times smaller.
+//! 3. `svg` reads the SVG that plotters wrote, and replaces each of these colours with the CSS class of the ink. `svg`
+//!    also simplifies the paths, which makes a report several times smaller.
 
 mod canvas;
 mod coverage;
@@ -25,7 +26,7 @@ pub use skill::{SkillLine, skill};
 pub use trend::{Band, Limit, TrendChart, far_limits, trend};
 pub use whisker::{Whisker, whiskers};
 
-/// The role of a mark. It becomes a CSS class; `templates/style.css` defines its colour and dash.
+/// The role of a mark in a chart. Each role becomes a CSS class, and `templates/style.css` defines its colour and dash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {
     Axis,
@@ -45,7 +46,7 @@ pub enum Ink {
     Dot(usize),
 }
 
-/// Number of colours for cases and models; 0 is the baseline.
+/// Number of palette entries for cases and models. Entry 0 is the baseline.
 pub const PALETTE: usize = 6;
 
 /// The palette entry of the `i`-th case. Only the baseline has entry 0.
@@ -54,7 +55,7 @@ pub fn colour(i: usize) -> usize {
 }
 
 impl Ink {
-    /// The code of the ink in a plotters colour.
+    /// The number that encodes the ink in a plotters colour.
     fn code(self) -> u8 {
         match self {
             Self::Axis => 1,
@@ -89,7 +90,7 @@ impl Ink {
     }
 }
 
-/// Round numbers from `low` to `high` in about `n` steps.
+/// Evenly spaced round numbers that divide the range from `low` to `high` into about `n` intervals.
 fn round_values(low: f64, high: f64, n: usize) -> Vec<f64> {
     let span = high - low;
     if span <= 0.0 || !span.is_finite() {

@@ -46,7 +46,7 @@ pub fn reliability(head: Head<'_>, lines: &[ReliabilityLine]) -> Result<String> 
                 })
                 .collect();
             canvas::line(&mut plot, std::iter::once((0.0, 0.0)).chain(points), Ink::Line(k + 1))?;
-            // There is space for the names below the diagonal.
+            // The names are placed below the diagonal, where the chart is empty.
             let (x, y) = plot.backend_coord(&(0.99, 0.30 - 0.12 * k as f64));
             canvas::text(root, (x, y), &format!("{} ahead", l.ahead), Ink::Name(k + 1), Anchor::End)?;
         }

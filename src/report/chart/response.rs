@@ -10,7 +10,7 @@ const WIDTH: f64 = 250.0;
 const HEIGHT: f64 = 104.0;
 const MARGINS: Margins = Margins { left: 6.0, top: 10.0, right: 62.0, bottom: 20.0 };
 
-/// The chart as SVG. All charts of a signal have the same `low` and `high`.
+/// The chart as SVG. All charts of a signal with the same unit share `low` and `high`.
 pub fn response(head: Head<'_>, r: &StepResponse, (low, high): (f64, f64)) -> Result<String> {
     let n = points_until_settled(r, high - low);
     let hours = r.hours[..n].last().copied().unwrap_or(1.0);
@@ -40,7 +40,7 @@ pub fn response(head: Head<'_>, r: &StepResponse, (low, high): (f64, f64)) -> Re
     })
 }
 
-/// Number of points to draw: twice the number until the response has settled to within 3 % of `range`.
+/// Number of points to draw: twice as many as the response needs to settle to within 3 % of `range`.
 fn points_until_settled(r: &StepResponse, range: f64) -> usize {
     let n = r.hours.len().min(r.mean.len()).min(r.low.len()).min(r.high.len());
     let end = r.gain;

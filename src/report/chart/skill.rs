@@ -10,7 +10,7 @@ const WIDTH: f64 = 268.0;
 const HEIGHT: f64 = 150.0;
 const MARGINS: Margins = Margins { left: 34.0, top: 10.0, right: 76.0, bottom: 30.0 };
 
-/// One model: (hours ahead, skill).
+/// The skill of one model as points (hours ahead, skill).
 #[derive(Debug, Clone)]
 pub struct SkillLine<'a> {
     pub model: &'a str,
@@ -41,7 +41,7 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
         for l in lines {
             let Some(last) = l.points.last() else { continue };
             let mut y = plot.backend_coord(&(0.0, last.1.max(FLOOR))).1;
-            // Move the name up to free space, or down if it would leave the chart.
+            // Move the name up until it overlaps no other name, or down if it would leave the chart.
             let free = |y: i32| occupied.iter().all(|t| (t - y).abs() >= units(12.0));
             let (start, mut step) = (y, -units(3.0));
             while !free(y) {
@@ -57,10 +57,10 @@ pub fn skill(head: Head<'_>, lines: &[SkillLine<'_>], hours: f64) -> Result<Stri
     })
 }
 
-/// Ticks and labels of hours ahead under a plot whose lowest value is `low`.
+/// Draws the axis of hours ahead below a plot whose lowest value is `low`.
 pub(super) fn hours_axis(root: &Root<'_>, plot: &Plot<'_>, hours: f64, low: f64) -> Drawn {
     let bottom = plot.backend_coord(&(0.0, low)).1;
-    // Long horizons are shown in days, short ones in minutes.
+    // Long horizons are labelled in days, short ones in minutes.
     let (unit, per) = match hours {
         h if h >= 48.0 => ("d", 24.0),
         h if h < 1.0 => ("min", 1.0 / 60.0),

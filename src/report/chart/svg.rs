@@ -1,7 +1,7 @@
-//! Converts the SVG of plotters to small elements with CSS classes (see the module [`super`]).
+//! Converts the SVG that plotters writes to compact elements with CSS classes (see the module [`super`]).
 //!
-//! Every mark becomes `<path class=…>` or `<text class=…>` with relative coordinates. Points within a third of a pixel of
-//! the line through their neighbours are dropped.
+//! Each mark becomes `<path class=…>` or `<text class=…>` with relative coordinates. Points within a third of a pixel
+//! of the line through their neighbours are dropped.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use super::Ink;
 /// Coordinates are in half pixels, because plotters rounds them to integers.
 pub const UNITS_PER_PIXEL: f64 = 2.0;
 
-/// Maximum distance of a dropped point from the simplified line, in units.
+/// Maximum distance of a dropped point from the simplified line, in drawing units.
 const TOLERANCE: f64 = 0.6;
 
-/// The marks of the plotters document `raw`, without its root element.
+/// Converts the marks in the plotters document `raw`. The root element is left out.
 pub fn compact(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len() / 3);
     let mut rest = raw;
@@ -68,7 +68,7 @@ pub fn compact(raw: &str) -> String {
 fn attribute(attributes: &str, key: &str) -> String {
     let find = || {
         let at = attributes.find(&format!("{key}=\""))?;
-        // `x="` must not match within `cx="`.
+        // A search for `x="` must not match inside `cx="`.
         let full_key = at == 0 || attributes.as_bytes()[at - 1] == b' ';
         let value = &attributes[at + key.len() + 2..];
         full_key.then(|| value[..value.find('"').unwrap_or(0)].to_owned())
@@ -109,7 +109,8 @@ fn path(out: &mut String, ink: &str, points: Vec<(i64, i64)>, close: bool) {
     out.push_str(if close { "z\"/>" } else { "\"/>" });
 }
 
-/// Ramer–Douglas–Peucker algorithm (1972): drops points that are within the tolerance of the simplified line.
+/// Ramer–Douglas–Peucker algorithm (1972): drops points whose distance from the simplified line is within the
+/// tolerance.
 fn simplify(points: &[(i64, i64)]) -> Vec<(i64, i64)> {
     if points.len() < 3 {
         return points.to_vec();

@@ -1,4 +1,4 @@
-//! One signal over a run: median lines and P10–P90 bands of all cases, and the limits of the signal.
+//! Trend chart of one signal over a run: median lines and P10–P90 bands of all cases, and the limits of the signal.
 
 use super::canvas::{self, Anchor, Drawn, Head, Margins, Plot, Root, units};
 use super::{Ink, round_values};
@@ -32,7 +32,7 @@ pub struct Limit {
 pub struct TrendChart<'a> {
     pub head: Head<'a>,
     pub hours: f64,
-    /// Ticks of the time axis: hours since the start, label.
+    /// Ticks of the time axis: (hours since the start, label).
     pub ticks: &'a [(f64, String)],
     /// The baseline first.
     pub bands: Vec<Band<'a>>,
@@ -70,7 +70,7 @@ pub fn far_limits<'c>(chart: &'c TrendChart<'_>) -> impl Iterator<Item = &'c Lim
     chart.limits.iter().filter(move |l| l.value < low || l.value > high)
 }
 
-/// Range of the value axis: all bands, and the limits near them.
+/// Range of the value axis, which contains all bands and the limits near them.
 fn extent(chart: &TrendChart<'_>) -> (f64, f64) {
     let values = chart.bands.iter().flat_map(|b| b.p10.iter().chain(b.p50).chain(b.p90)).filter(|v| v.is_finite());
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
@@ -107,7 +107,7 @@ fn axes(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, low: f64, high
     Ok(())
 }
 
-/// The names of cases and limits at the right ends of their lines, moved apart if they would overlap.
+/// Draws the names of cases and limits at the right ends of their lines, moved apart if they would overlap.
 fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, (low, high): (f64, f64)) -> Drawn {
     let x = plot.backend_coord(&(chart.hours, 0.0)).0 + units(8.0);
     let y = |v: f64| plot.backend_coord(&(0.0, v)).1;
@@ -142,7 +142,7 @@ fn names(root: &Root<'_>, plot: &Plot<'_>, chart: &TrendChart<'_>, (low, high): 
     Ok(())
 }
 
-/// The band as one polygon through the extremes of every 4 pixels.
+/// Draws the band as one polygon through the lowest and highest value of every 4 pixels.
 fn band(plot: &mut Plot<'_>, b: &Band<'_>) -> Drawn {
     let n = b.hours.len().min(b.p10.len()).min(b.p90.len());
     let visible = b.p10.iter().zip(b.p90).any(|(l, h)| h > l);
@@ -164,7 +164,7 @@ fn band(plot: &mut Plot<'_>, b: &Band<'_>) -> Drawn {
     canvas::area(plot, points, Ink::Fill(b.colour))
 }
 
-/// At most two points per pixel, the lowest and the highest value, in order of time.
+/// Reduces a line to at most two points per pixel, the lowest and the highest value, in order of time.
 fn thinned(hours: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
     let n = hours.len().min(values.len());
     let pixels = (WIDTH - MARGINS.left - MARGINS.right) as usize;

@@ -1,4 +1,4 @@
-//! Values with their intervals, one row each, on a common axis with a zero line.
+//! Chart of values and their intervals: one row per value, on a common axis with a zero line.
 
 use super::canvas::{self, Anchor, Head, Margins, units};
 use super::{Ink, round_values};
@@ -17,11 +17,11 @@ pub struct Whisker {
     pub value: f64,
     pub low: f64,
     pub high: f64,
-    /// Printed to the right of the axis.
+    /// Text to the right of the axis.
     pub note: String,
 }
 
-/// The chart as SVG; `unit` is printed next to the axis.
+/// The chart as SVG. The `unit` is printed next to the axis.
 pub fn whiskers(head: Head<'_>, rows: &[Whisker], unit: &str) -> Result<String> {
     let ends = rows.iter().flat_map(|r| [r.low, r.high, r.value]).filter(|v| v.is_finite());
     let (low, high) = ends.fold((0.0f64, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));

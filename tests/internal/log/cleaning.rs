@@ -1,4 +1,4 @@
-//! Cleaning: faults of values and times.
+//! Tests of data cleaning: faults in values and time stamps.
 
 use tempfile::TempDir;
 use twinopt::log::{self, Quality};
@@ -6,8 +6,8 @@ use twinopt::rng::Key;
 
 use super::fixture::{MIN, SYNTHETIC_TWIN, Synthetic, T0, count, data_error, read, same, shuffled, synthetic};
 
-/// DQ-1: each class of fault, injected at a random place with a random length, is found under its class in at least 95 % of
-/// the trials.
+/// Requirement DQ-1: a fault of each class is injected at a random position with a random length. In at least 95 % of
+/// the trials, the fault must be found and assigned to its class.
 #[test]
 fn injected_faults_are_found_under_their_class() {
     const TRIALS: u64 = 40;
@@ -60,7 +60,7 @@ fn injected_faults_are_found_under_their_class() {
             found += u64::from(is_found);
             if !is_found {
                 report.push_str(&format!(
-                    "  missed: trial {trial} at {at} + {len}: {:?}\n",
+                    "  missed: trial {trial}, {len} rows from {at} on: {:?}\n",
                     q.findings.iter().map(|f| &f.class).collect::<Vec<_>>()
                 ));
             }
@@ -71,7 +71,7 @@ fn injected_faults_are_found_under_their_class() {
     println!("{report}");
     assert!(worst >= 0.95, "{report}");
     let flags: usize = (0..10).map(|s| synthetic(4_320, 1_000 + s).read().1.findings.len()).sum();
-    assert!(flags <= 3, "{flags} false flags in 10 clean logs of a month with 3 signals");
+    assert!(flags <= 3, "{flags} false findings in 10 clean logs of one month with 3 signals");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn shuffled_rows_give_the_same_trajectory() {
     assert!(count(&qb, "out-of-order") > 1_000 && count(&qb, "clock-step") == 0);
 }
 
-/// DT-1: extreme values never make reading fail or give an infinite number.
+/// Requirement DT-1: extreme values must never make reading fail or lead to infinite numbers.
 #[test]
 fn extreme_values_never_cause_a_failure() {
     let extremes = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308, -1e308, 5e-324, -0.0, 0.0, 1e30, -1e300];
@@ -135,7 +135,7 @@ fn incomplete_signals_and_unmoved_controls_are_reported() {
     let e = q.require_complete().unwrap_err();
     assert!(
         e.exit_code() == 65
-            && e.to_string().contains("`power` has a value in 70 % of the steps, and 80 % are required"),
+            && e.to_string().contains("`power` has a value in 70 % of the steps, but 80 % are required"),
         "{e}"
     );
     let still = q.signals[2].excitation.as_ref().unwrap();

@@ -1,4 +1,4 @@
-//! Columns and times of every type, in one or several files.
+//! Tests of columns and time stamps of every type, in one or several files.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use twinopt::log::{self, ColumnKind};
 use super::fixture::{MIN, SYNTHETIC_TWIN, T0, count, read, same, save_long, spec, synthetic};
 use super::table::{Column, column, floats, integers, texts, times, write, write_as};
 
-/// DT-2: the same instants in every type of time column.
+/// Requirement DT-2: the same points in time are read from time columns of every type.
 #[test]
 fn time_columns_of_every_kind_read_the_same() {
     let m = synthetic(300, 5);
@@ -78,11 +78,11 @@ fn dates_are_time_stamps_of_whole_days() {
     assert!(same(&expected, &read(dir.path(), &text).unwrap().0));
 }
 
-/// Numbers of every type, next to columns without numbers.
+/// Columns of every numeric type are read, even if the file also contains columns that are not numeric.
 #[test]
 fn columns_of_every_type_read_the_same() {
     let mut m = synthetic(300, 5);
-    // Values that every type can represent.
+    // The values are rounded, so that every type can represent them.
     m.valve = m.valve.iter().map(|v| v.round()).collect();
     m.power = m.power.iter().map(|v| (4.0 * v).round() / 4.0).collect();
     let (expected, _) = m.read();
@@ -128,7 +128,7 @@ fn columns_of_every_type_read_the_same() {
     }
 }
 
-/// The codecs that historians' exports use.
+/// Files are read with all compression codecs that exports of plant historians use.
 #[test]
 fn files_of_every_codec_read_the_same() {
     let m = synthetic(300, 5);
@@ -157,7 +157,8 @@ fn files_with_different_columns_and_times_make_one_log() {
         }
         write(&dir.path().join(name), columns);
     };
-    // Overlapping exports in the wrong order of their names, and a separate file with the second half of the valve.
+    // Two exports overlap in time and are not in the order of their names. A third file contains the valve positions of
+    // the second half.
     part(480..1_000, "a.parquet", false);
     part(0..520, "b.parquet", true);
     write(&dir.path().join("c.parquet"), vec![times("timestamp", &m.time[480..]), floats("valve", &m.valve[480..])]);
@@ -169,7 +170,7 @@ fn files_with_different_columns_and_times_make_one_log() {
 
 #[test]
 fn local_time_with_summer_time_is_converted_to_utc() {
-    // Two months around the end of summer time, on the wall clock, every 10 min.
+    // Two months of rows every 10 min around the end of summer time, with time stamps in local time.
     let start = "2024-09-30T22:00:00Z".parse::<jiff::Timestamp>().unwrap().as_microsecond();
     let mut m = synthetic(6_000, 6);
     m.time = (0..6_000).map(|i| start + 10 * MIN * i).collect();
@@ -192,7 +193,7 @@ fn local_time_with_summer_time_is_converted_to_utc() {
     let (t, q) = read(dir.path(), &text).unwrap();
     assert_eq!((t.columns[0].clone(), count(&q, "dst-fold")), (m.temp.clone(), 12));
     assert_eq!(q.findings.len(), 1, "{:#?}", q.findings);
-    // Read as UTC, the same file has a clock that was set back.
+    // If the same file is read as UTC, its clock seems to have been set back.
     let (_, q) = read(dir.path(), SYNTHETIC_TWIN).unwrap();
     assert!(count(&q, "clock-step") > 0 && count(&q, "duplicate-conflict") > 0, "{:#?}", q.findings);
 }

@@ -1,4 +1,4 @@
-//! Logs that are refused.
+//! Tests of logs that are refused.
 
 use parquet::basic::Compression;
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ fn errors_name_the_file_the_column_and_the_help() {
 
     let m = synthetic(100, 1);
     m.save(&file);
-    // A file with damaged data and an intact footer.
+    // The file has damaged data and an intact footer.
     let bytes = std::fs::read(&file).unwrap();
     let mut holed = bytes.clone();
     holed[200..600].fill(0x5a);
@@ -74,10 +74,10 @@ fn errors_name_the_file_the_column_and_the_help() {
     assert_eq!(e, "log.parquet: there is no tag `temq`; did you mean `temp`?");
 }
 
-/// Every count in the headers of a file is made as large as possible. Reading must give a log or an error, and must never abort
-/// the process.
+/// Replaces each count in the headers of a file by the largest possible value. Reading must give a log or an error, and
+/// must never abort the process.
 #[test]
-fn absurd_counts_in_a_file_are_errors() {
+fn impossible_counts_in_a_file_never_abort_the_process() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("log.parquet");
     let mut m = synthetic(300, 5);
@@ -100,13 +100,13 @@ fn absurd_counts_in_a_file_are_errors() {
         let bytes = std::fs::read(&file).unwrap();
         let end = bytes.len() - 8;
         let footer = end - u32::from_le_bytes(*bytes[end..].first_chunk().unwrap()) as usize;
-        // The number of members of every list of structs.
+        // Replace the number of members of every list of structs.
         for at in (footer..end).filter(|at| bytes[*at] & 0x0f == 0x0c && bytes[*at] >= 0x10) {
             let longer = [&bytes[footer..at], &[0xfc], &many, &bytes[at + 1..end]].concat();
             let length = (longer.len() as u32).to_le_bytes();
             attempt(&[&bytes[..footer], &longer, &length, b"PAR1"].concat());
         }
-        // The number of values of every dictionary. The header grows, so the page after it shrinks.
+        // Replace the number of values of every dictionary. The header grows, so the page after it shrinks.
         for at in (4..footer).filter(|at| bytes[*at..].starts_with(&[0x4c, 0x15])) {
             let after = at + 2 + if bytes[at + 2] & 0x80 == 0 { 1 } else { 2 };
             let grown = at + 2 + many.len() - after;
@@ -118,7 +118,7 @@ fn absurd_counts_in_a_file_are_errors() {
 }
 
 #[test]
-fn episodes_that_restart_the_clock_are_refused_with_a_help() {
+fn episodes_that_restart_the_clock_are_refused_with_help() {
     let mut m = synthetic(400, 2);
     let again: Vec<i64> = m.time[..200].to_vec();
     m.time[200..].copy_from_slice(&again);
@@ -139,7 +139,7 @@ fn episodes_that_restart_the_clock_are_refused_with_a_help() {
         &SYNTHETIC_TWIN.replace("time = \"timestamp\"", "time = \"timestamp\", episode = \"run\""),
     );
     assert!(
-        e.contains("episodes of column `run` overlap in time")
+        e.contains("episodes in column `run` overlap in time")
             && e.contains("`0`")
             && e.contains("add the duration of all earlier episodes"),
         "{e}"

@@ -1,4 +1,4 @@
-//! A synthetic log, and helpers for these tests.
+//! A synthetic log, and helper functions for the tests of logs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use twinopt::units::Unit;
 
 use super::table::{Column, floats, texts, times, write, write_as};
 
-/// The folder of real and simulated logs, if it exists.
+/// The folder with real and simulated logs, if it exists.
 pub fn shared() -> Option<PathBuf> {
     let root = std::env::var_os("TWINOPT_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
@@ -49,22 +49,22 @@ pub fn schema(spec: &TwinSpec) -> Arc<Schema> {
     Arc::new(Schema::new(signals.collect()))
 }
 
-/// Reads the log of the twin file `text` in folder `dir`.
+/// Reads the log of the twin file with content `text` from the folder `dir`.
 pub fn read(dir: &Path, text: &str) -> Result<(Trajectory, Quality), Error> {
     let spec = spec(text);
     log::read(dir, &spec, &schema(&spec))
 }
 
-/// One minute, and 2024-01-01, in µs.
+/// One minute in µs, and the time stamp of 2024-01-01 in µs.
 pub const MIN: i64 = 60_000_000;
 pub const T0: i64 = 1_704_067_200_000_000;
 
-/// The number of faults of a class.
+/// The number of faults that were found in a class.
 pub fn count(q: &Quality, class: &str) -> usize {
     q.findings.iter().filter(|f| f.class.as_str() == class).map(|f| f.count).sum()
 }
 
-/// Whether all values are equal bit for bit.
+/// Whether all values of two trajectories are equal bit for bit.
 pub fn same(a: &Trajectory, b: &Trajectory) -> bool {
     let bits = |t: &Trajectory| t.columns.iter().flatten().map(|v| v.to_bits()).collect::<Vec<_>>();
     a.start == b.start && a.steps == b.steps && a.segments == b.segments && bits(a) == bits(b)
@@ -81,7 +81,7 @@ signals = [
 ]
 "#;
 
-/// A temperature, a power and a valve, every 10 min.
+/// A log of a temperature, a power and a valve position with one row every 10 min.
 pub struct Synthetic {
     pub time: Vec<i64>,
     pub temp: Vec<f64>,
@@ -89,7 +89,7 @@ pub struct Synthetic {
     pub valve: Vec<f64>,
 }
 
-/// `n` rows of the synthetic log.
+/// The synthetic log with `n` rows.
 pub fn synthetic(n: usize, seed: u64) -> Synthetic {
     let key = Key::new(seed);
     let (mut temp, mut power, mut valve) = (Vec::new(), Vec::new(), Vec::new());
@@ -136,7 +136,7 @@ impl Synthetic {
     }
 }
 
-/// A random order of `n` rows.
+/// A random permutation of `n` rows.
 pub fn shuffled(n: usize, seed: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
     for i in (1..n).rev() {
@@ -147,7 +147,7 @@ pub fn shuffled(n: usize, seed: u64) -> Vec<usize> {
 
 pub const LONG: &str = "long = { tag = \"tag\", value = \"value\", quality = \"quality\" }";
 
-/// Writes the log as rows of (time, tag, value, flag).
+/// Writes the log in long format, with one row of (time, tag, value, flag) per sample.
 pub fn save_long(m: &Synthetic, path: &Path, bad: impl Fn(usize, usize) -> bool) {
     let (mut t, mut tag, mut v, mut q) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for i in 0..m.time.len() {
@@ -163,7 +163,7 @@ pub fn save_long(m: &Synthetic, path: &Path, bad: impl Fn(usize, usize) -> bool)
         q.push("Good");
     }
     let columns = vec![times("timestamp", &t), texts("tag", &tag), floats("value", &v), texts("quality", &q)];
-    // Row groups that end between rows of the same time stamp.
+    // Some row groups end between rows that have the same time stamp.
     write_as(path, columns, |p| p.set_max_row_group_row_count(Some(1_001)));
 }
 

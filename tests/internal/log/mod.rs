@@ -1,4 +1,4 @@
-//! Reading logs, from Parquet files to trajectory and quality.
+//! Tests of reading logs, from Parquet files to the trajectory and the data quality report.
 
 mod cleaning;
 mod columns;

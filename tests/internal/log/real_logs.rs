@@ -1,4 +1,4 @@
-//! Real and simulated logs from `shared/`, and the logs of the plants in the repository.
+//! Tests with real and simulated logs from `shared/` and with the logs of the plants in this repository.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -140,7 +140,7 @@ fn real(data: &Path, r: &Real) -> (Trajectory, Quality) {
     (t, q)
 }
 
-/// Findings on faults of the data, per signal and month.
+/// Number of findings that report faults in the data, per signal and month.
 fn false_flags(t: &Trajectory, q: &Quality) -> f64 {
     let flags = q.findings.iter().filter(|f| !["episode", "gap"].contains(&f.class.as_str())).count();
     let months = (t.steps as f64 * t.step_seconds() / (30.0 * 86_400.0)).max(1.0);
@@ -204,9 +204,9 @@ fn the_gaps_and_the_five_stuck_days_of_the_chiller_are_found() {
     assert!(t.segments.len() > 10 && count(&q, "gap") > 0);
     let flat: Vec<_> =
         q.findings.iter().filter(|f| f.class == FindingClass::FlatLine).map(|f| f.signal.as_str()).collect();
-    assert_eq!(flat, ["building_load_rt"], "controls may stay the same, but the load may not");
+    assert_eq!(flat, ["building_load_rt"], "only the load has a stuck value, because controls may stay constant");
     assert!(q.require_complete().is_ok());
-    // No value outside of the segments, and every row of the file at its step.
+    // Every row of the file is at its step, and there are no values outside the segments.
     let rows: usize = t.columns[0].iter().filter(|v| !v.is_nan()).count();
     assert_eq!(rows, q.sources[0].rows);
 }
@@ -218,7 +218,7 @@ fn the_35_overlapping_experiments_of_the_water_loop_are_split() {
     let overlap = count(&q, "episode-overlap");
     assert!((500..2_000).contains(&overlap), "{overlap}");
     assert!(t.segments.len() >= 35, "{}", t.segments.len());
-    // Its clock sometimes skips a second. Those steps stay empty and count as missing.
+    // The clock of this log sometimes skips a second. The steps of the skipped seconds stay empty and count as missing.
     assert!(q.signals.iter().all(|s| s.coverage > 0.9 && s.missing > 0));
     q.require_complete().unwrap();
 }
@@ -232,11 +232,12 @@ fn coarser_steps_average_states_and_hold_controls() {
     for k in [0, 100, 4_000] {
         let mean = fine.columns[0][6 * k..6 * k + 6].iter().sum::<f64>() / 6.0;
         assert!((t.columns[0][k] - mean).abs() < 1e-12);
-        assert_eq!(t.columns[6][k], fine.columns[6][6 * k + 5], "a control has its last value");
+        assert_eq!(t.columns[6][k], fine.columns[6][6 * k + 5], "in a longer step, a control must have its last value");
     }
 }
 
-/// DQ-1 on simulated plants: stuck sensors and changes of unit in each state, at random places, are found with their extent.
+/// Requirement DQ-1 on simulated plants: stuck sensors and unit changes are injected at random positions in each state.
+/// The faults must be found with the right number of rows.
 #[test]
 fn faults_in_simulated_plants_are_found() {
     let Some(data) = shared() else { return };
@@ -288,12 +289,12 @@ fn faults_in_simulated_plants_are_found() {
                 tried += 1;
                 let found = q.findings.iter().find(|f| f.class.as_str() == class);
                 if found.is_none_or(|f| f.count + 2 < len || f.count > len + 2) {
-                    missed.push(format!("{name} {trial} {class} at {at} + {len}: {:?}", q.findings));
+                    missed.push(format!("{name} {trial} {class}, {len} rows from {at} on: {:?}", q.findings));
                 }
             }
         }
     }
-    println!("{} of {tried} found with their extent", tried - missed.len());
+    println!("{} of {tried} faults were found with the right number of rows", tried - missed.len());
     assert!(20 * missed.len() <= tried, "{missed:#?}");
 }
 
@@ -306,9 +307,9 @@ fn fahrenheit_columns_are_converted_to_celsius() {
     );
     let (t, q) = read(&data, &text).unwrap();
     let at = t.schema.find("outdoor_temp").unwrap();
-    // 82 degF in the first row of the file.
+    // The first row of the file contains 82 degF.
     assert!((t.columns[at][0] - 27.777_777_777_777_78).abs() < 1e-9, "{}", t.columns[at][0]);
     assert!((q.signals[at].min - 22.777_777_777_777_78).abs() < 1e-9 && q.signals[at].dropped == 0);
     let wrong = text.replace("column_unit = \"degF\"", "column_unit = \"kW\"");
-    assert!(data_error(&data, &wrong).contains("cannot be converted to its unit"));
+    assert!(data_error(&data, &wrong).contains("cannot be converted to the unit of the signal"));
 }

@@ -1,4 +1,4 @@
-//! Constraints: plant limits, multiples, switching, totals, bounds and move limits.
+//! Tests that plans satisfy their constraints: plant limits, multiples, switching, totals, bounds and move limits.
 
 use proptest::prelude::*;
 use twinopt::control::planner::{ControlConstraints, TotalLimit, project};
@@ -14,7 +14,7 @@ fn plant_limits_are_satisfied_or_violated_least() {
         let mut cost = Tracking { upper_limit: 3.0, ..Tracking::to(5.0) };
         let plan = planner(name).plan(&mut problem(4, 1, &mut cost), None);
         assert!(plan.controls.iter().all(|u| (2.9..=3.0001).contains(u)), "{name}: {:?}", plan.controls);
-        // No value within the bounds satisfies the limit, so the smallest violation is best.
+        // No value within the bounds satisfies the limit, so the plan with the smallest violation is best.
         let mut cost = Tracking { upper_limit: -12.0, ..Tracking::to(5.0) };
         let plan = planner(name).plan(&mut problem(4, 1, &mut cost), None);
         assert!(plan.controls.iter().all(|u| *u < -9.99), "{name}: {:?}", plan.controls);
@@ -29,7 +29,7 @@ fn the_best_multiples_are_found() {
         multiples.constraints[0].multiple = 2.0;
         multiples.scale = vec![0.0];
         let plan = planner.plan(&mut multiples, None);
-        // Uniform draws rarely find the best of 11⁴ sequences.
+        // The bound is looser for random shooting, which rarely finds the best of 11⁴ sequences.
         let most = if planner.name() == "random_shooting" { 28.0 } else { 4.0 * 0.36 + 1e-9 };
         assert!(plan.cost <= most, "{}: {:?}", planner.name(), plan.controls);
     }
@@ -47,7 +47,7 @@ fn switched_controls_are_off_or_above_their_minimum() {
         };
         let plan = planner.plan(&mut machine, None);
         assert!(plan.controls.iter().all(|u| *u == 0.0 || *u >= 4.0), "{}: {:?}", planner.name(), plan.controls);
-        // A move at 4 costs 1.96, a move at 0 costs 6.76.
+        // The cost of a move is 1.96 at a value of 4 and 6.76 at a value of 0.
         let worst = if planner.name() == "random_shooting" { 40.0 } else { 6.0 * 1.96 + 2.0 };
         assert!(plan.cost <= worst, "{}: {} {:?}", planner.name(), plan.cost, plan.controls);
     }
@@ -65,7 +65,8 @@ fn totals_are_within_their_limits() {
         let plan = planner.plan(&mut fuel, None);
         let sum: f64 = plan.controls.iter().zip([1.0, 1.0, 2.0, 4.0]).map(|(u, s)| u * s).sum();
         assert!(sum <= 24.0 + 1e-6, "{}: {sum}", planner.name());
-        // Least squares with Σ s u = 24: u = 6 − 24 s / 22, cost 24² / 22 = 26.2. Equal moves cost 36.
+        // The least-squares solution with Σ s u = 24 is u = 6 − 24 s / 22, whose cost is 24² / 22 = 26.2. The cost of
+        // equal moves is 36.
         let sampler = ["cem", "icem", "mppi"].contains(&planner.name());
         let most = if sampler { 45.0 } else { 36.0 + 1e-6 };
         assert!(plan.cost <= most, "{}: {} {:?}", planner.name(), plan.cost, plan.controls);
@@ -78,7 +79,7 @@ fn totals_are_within_their_limits() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// The start is any feasible value, and the target may be outside the bounds.
+    /// The control starts at any feasible value, and the target may be outside the bounds.
     #[test]
     fn plans_satisfy_the_limits_of_their_controls(
         moves in 1usize..8,
@@ -108,8 +109,11 @@ proptest! {
             for plan in std::iter::once(&plan.controls).chain(&plan.memory) {
                 let mut last = previous;
                 for u in plan {
-                    prop_assert!(*u >= bounds.low - 1e-9 && *u <= bounds.high + 1e-9, "{u} beyond {bounds:?}");
-                    prop_assert!(u - last <= up + 1e-9 && last - u <= down + 1e-9, "{last} to {u}");
+                    prop_assert!(*u >= bounds.low - 1e-9 && *u <= bounds.high + 1e-9, "{u} is outside {bounds:?}");
+                    prop_assert!(
+                        u - last <= up + 1e-9 && last - u <= down + 1e-9,
+                        "the move from {last} to {u} is too large"
+                    );
                     prop_assert!(is_multiple(*u), "{u} is not a multiple of {multiple}");
                     last = *u;
                 }
@@ -136,7 +140,7 @@ fn a_control_outside_its_bounds_returns_within_its_move_limit() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// The control starts in any state of its switch.
+    /// The control may be on or off at the start, for any time.
     #[test]
     fn plans_respect_minimum_on_and_off_times(
         run in 0usize..5,

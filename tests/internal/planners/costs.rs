@@ -1,4 +1,4 @@
-//! Cost functions with known minima, with and without derivatives.
+//! Cost functions with known minima for the tests of planners, with and without derivatives.
 
 use nalgebra::{DMatrix, DVector};
 use twinopt::control::planner::{CostFunction, Linearisation, LinearisedLimit, Plan, Planner};
@@ -7,7 +7,7 @@ use twinopt::schema::Bounds;
 
 use super::problem;
 
-/// Σ (u − target)² + slope Σ u for one control, with derivatives and a soft upper limit on every value.
+/// The cost Σ (u − target)² + slope Σ u of one control, with derivatives and a soft upper limit on all values.
 pub struct Tracking {
     pub target: f64,
     pub slope: f64,
@@ -45,7 +45,7 @@ impl CostFunction for Tracking {
     }
 }
 
-/// A [`Tracking`] cost whose residuals are NaN in the linearisation.
+/// A [`Tracking`] cost whose linearisation contains NaN residuals.
 pub struct NanResiduals(pub Tracking);
 
 impl CostFunction for NanResiduals {
@@ -58,7 +58,7 @@ impl CostFunction for NanResiduals {
     }
 }
 
-/// A [`Tracking`] cost that counts its batches.
+/// A [`Tracking`] cost that counts how many batches it evaluates.
 pub struct CountedBatches {
     pub cost: Tracking,
     pub batches: usize,
@@ -76,7 +76,7 @@ impl CostFunction for CountedBatches {
     }
 }
 
-/// −Σ u, with its gradient and without residuals.
+/// The cost −Σ u, which has a gradient but no residuals.
 pub struct LinearCost;
 
 impl CostFunction for LinearCost {
@@ -90,7 +90,8 @@ impl CostFunction for LinearCost {
     }
 }
 
-/// The LQR cost Σ x'Qx + u'Ru of x' = A x + B u over the horizon, with the terminal cost x'Qx. Q and R are diagonal.
+/// The LQR cost Σ (xᵀQx + uᵀRu) of the plant x(t+1) = A x + B u over the horizon, with the terminal cost xᵀQx. Q and R
+/// are diagonal.
 pub struct Lqr {
     pub a: DMatrix<f64>,
     pub b: DMatrix<f64>,
@@ -101,7 +102,7 @@ pub struct Lqr {
 }
 
 impl Lqr {
-    /// A weakly damped mass that a force moves, at rest at a distance of 1 m.
+    /// A weakly damped mass that is moved by a force. The mass starts at rest, 1 m from the origin.
     pub fn mass() -> Self {
         Self {
             a: DMatrix::from_row_slice(2, 2, &[1.0, 0.3, -0.1, 0.95]),
@@ -113,7 +114,7 @@ impl Lqr {
         }
     }
 
-    /// Residuals of which half of the sum of squares is the cost, from the state `start`.
+    /// Residuals for the initial state `start`. The cost is half the sum of squares of these residuals.
     fn residuals(&self, start: &DVector<f64>, u: &[f64]) -> Vec<f64> {
         let mut x = start.clone();
         let mut residuals = Vec::new();
@@ -134,7 +135,7 @@ impl Lqr {
         0.5 * self.residuals(&self.x, u).iter().map(|r| r * r).sum::<f64>()
     }
 
-    /// The minimum by the Riccati recursion.
+    /// The minimal cost, computed with the Riccati recursion.
     pub fn optimum(&self) -> f64 {
         let mut p = self.q.clone();
         for _ in 0..self.horizon {
@@ -149,7 +150,7 @@ impl Lqr {
         let (moves, controls) = (self.horizon, self.b.ncols());
         let mut problem = problem(moves, controls, self);
         problem.key = Key::new(seed);
-        // A little wider than the optimum.
+        // The bounds are slightly wider than the range of the optimal controls.
         problem.constraints[0].bounds = Bounds { low: -1.5, high: 1.5 };
         planner.plan(&mut problem, warm)
     }
@@ -173,7 +174,8 @@ impl CostFunction for Lqr {
     }
 }
 
-/// The concave cost Σ ln(1 + |r| / 0.01) of the residuals of [`Lqr`]: halving a residual always saves about the same.
+/// The concave cost Σ ln(1 + |r| / 0.01) of the residuals r of [`Lqr`]. Halving a residual always reduces this cost by
+/// about the same amount.
 pub struct LogResiduals(pub Lqr);
 
 impl CostFunction for LogResiduals {

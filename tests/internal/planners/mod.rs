@@ -1,4 +1,4 @@
-//! Every planner on problems with known solutions.
+//! Tests of every planner on problems with known solutions.
 
 mod constraints;
 mod costs;
@@ -12,20 +12,20 @@ use twinopt::control::planner::{ControlConstraints, CostFunction, Planner, Probl
 use twinopt::rng::Key;
 use twinopt::schema::{Bounds, MoveLimit};
 
-/// All planners by their names in scenario files.
+/// Names of all planners, as in scenario files.
 const NAMES: [&str; 8] = ["random_shooting", "cem", "icem", "mppi", "gauss_newton", "gradient", "qp", "mcts"];
 
 fn planner(text: &str) -> Box<dyn Planner> {
     build(&toml::from_str::<PlannerSpec>(text).unwrap())
 }
 
-/// Every planner with its default settings, and two with `polish`.
+/// Every planner with its default settings, and two planners with `polish`.
 fn defaults() -> Vec<Box<dyn Planner>> {
     let polished = ["icem = { polish = true }", "mppi = { polish = true }"].map(planner);
     NAMES.map(|name| planner(&format!("{name} = {{}}"))).into_iter().chain(polished).collect()
 }
 
-/// A problem with bounds of ±10 and no other constraints, whose controls start at zero.
+/// A planning problem with bounds of ±10 and no other constraints. The controls start at zero.
 fn problem<'a>(moves: usize, controls: usize, cost_function: &'a mut dyn CostFunction) -> Problem<'a> {
     let bounds = Bounds { low: -10.0, high: 10.0 };
     Problem {
@@ -56,7 +56,7 @@ fn gauss_newton_converges_in_few_iterations_on_concave_costs() {
     assert!(few < 1.02 * many, "{few} {many}");
 }
 
-/// (planner with enough iterations to converge, its largest allowed relative gap to the LQR optimum).
+/// Planners with enough iterations to converge, each with the largest relative gap to the LQR optimum that is allowed.
 const GAPS: [(&str, f64); 8] = [
     ("random_shooting = { population = 20000 }", 0.3),
     ("cem = { population = 200, iterations = 30 }", 0.01),
@@ -75,7 +75,7 @@ fn planners_reach_the_lqr_optimum() {
     for (text, most) in GAPS {
         for seed in 0..3 {
             let plan = plant.plan(planner(text).as_ref(), None, seed);
-            assert!(plan.cost >= best * (1.0 - 1e-9), "{text}: below the optimum");
+            assert!(plan.cost >= best * (1.0 - 1e-9), "{text}: the cost is below the optimum");
             let gap = plan.cost / best - 1.0;
             println!("{text} seed {seed}: {:.5} % above the optimum", 100.0 * gap);
             assert!(gap < most, "{text} seed {seed}: {:.5} % above the optimum", 100.0 * gap);
@@ -106,7 +106,7 @@ fn a_plan_is_never_worse_than_the_last_plan_or_holding() {
         assert!(plan.cost <= plant.cost(&[0.0; 12]), "{}", planner.name());
         for seed in 1..6 {
             let next = plant.plan(planner.as_ref(), Some(&plan), seed);
-            assert!(next.cost <= plan.cost, "{}: worse than the warm start", planner.name());
+            assert!(next.cost <= plan.cost, "{}: the plan is worse than the warm start", planner.name());
             plan = next;
         }
     }
@@ -121,7 +121,7 @@ fn the_same_key_gives_the_same_plan() {
         let plan = with(3);
         assert_eq!(plan, with(3), "{name}");
         let other = with(4);
-        // Planners without random numbers do not depend on the key.
+        // The plan does not depend on the key if the planner does not use random numbers.
         let draws = !["gauss_newton", "gradient", "qp"].contains(&name);
         assert!(!draws || other.controls != plan.controls || name == "mcts" || name == "random_shooting", "{name}");
     }
@@ -141,10 +141,11 @@ fn costs_that_are_not_finite_rank_last() {
         let mut finite_in_places = problem(3, 1, &mut cost);
         finite_in_places.scale = vec![0.0];
         let plan = planner.plan(&mut finite_in_places, None);
-        // Planners that need derivatives can only use the initial candidates, of which holding is the best with a cost of 14.
+        // Planners that need derivatives can only use the initial candidates. The best initial candidate holds the
+        // control, at a cost of 14.
         let most = match planner.name() {
             "gauss_newton" | "qp" => 14.0,
-            // The nearest level is 5.
+            // The control level that is nearest to the optimum is 5.
             "mcts" => 9.0,
             _ => 6.0,
         };
@@ -164,7 +165,7 @@ fn without_derivatives_the_best_initial_candidate_is_the_plan() {
 }
 
 #[test]
-fn a_cost_without_squares_is_minimised_along_its_gradient() {
+fn a_cost_without_residuals_is_minimised_along_its_gradient() {
     let mut cost = LinearCost;
     for name in ["gauss_newton = {}", "qp = {}", "gradient = {}"] {
         let mut problem = problem(3, 1, &mut cost);
@@ -176,7 +177,7 @@ fn a_cost_without_squares_is_minimised_along_its_gradient() {
 }
 
 #[test]
-fn problems_without_free_variables_have_a_plan() {
+fn problems_without_free_variables_are_solved() {
     for planner in defaults() {
         let mut cost = |candidates: &[Vec<f64>], costs: &mut Vec<f64>| {
             costs.extend(candidates.iter().map(|c| 1.0 + c.iter().sum::<f64>()));
@@ -199,7 +200,7 @@ fn a_planner_out_of_time_returns_the_best_plan_so_far() {
         let mut first = problem(4, 1, &mut cost);
         first.out_of_time = &always;
         let plan = planner.plan(&mut first, None);
-        assert!(plan.cost <= 36.0, "{}: worse than holding", planner.name());
+        assert!(plan.cost <= 36.0, "{}: the plan is worse than holding the control", planner.name());
         assert_eq!(cost.batches, 1, "{}", planner.name());
         let mut second = problem(4, 1, &mut cost);
         second.out_of_time = &after_one_call;
@@ -209,13 +210,13 @@ fn a_planner_out_of_time_returns_the_best_plan_so_far() {
 }
 
 #[test]
-fn a_search_leaves_the_bound_on_which_it_starts() {
+fn plans_leave_the_bound_at_which_the_control_starts() {
     for planner in defaults() {
         let mut cost = Tracking::to(2.0);
         let mut on_bound = problem(4, 1, &mut cost);
         on_bound.previous = vec![10.0];
         on_bound.scale = vec![0.0];
-        // Staying on the bound costs 256.
+        // The cost of staying on the bound is 256.
         let plan = planner.plan(&mut on_bound, None);
         assert!(plan.cost < 26.0, "{}: {}", planner.name(), plan.cost);
     }

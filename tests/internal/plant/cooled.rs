@@ -1,4 +1,4 @@
-//! A cooled room with known dynamics.
+//! A simulated plant for tests: a cooled room with known dynamics.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use twinopt::value::{Kpi, Objective, evaluate};
 
 pub const STEP_MS: i64 = 600_000;
 
-/// A room whose temperature relaxes to the supply temperature plus a contribution of the load. The chiller's power rises as
-/// the supply temperature falls. Members differ in their gain.
+/// A room whose temperature approaches the supply temperature plus a contribution of the load. The power of the chiller
+/// rises as the supply temperature falls. Ensemble members differ in their gain.
 pub struct Room {
     pub schema: Arc<Schema>,
     pub noise: f64,
     pub members: usize,
-    /// Logged range of the supply temperature.
+    /// Range of the supply temperature in the log.
     pub logged: Bounds,
 }
 
@@ -54,7 +54,7 @@ impl Room {
         Objective { terms: vec![(energy, 0.2), (heat, 20.0)] }
     }
 
-    /// A log with an oscillating load and a constant supply temperature of 18 °C; one particle.
+    /// A log with one particle, an oscillating load and a constant supply temperature of 18 °C.
     fn realised(&self, steps: usize) -> Arc<Trajectory> {
         let mut t = Trajectory::empty(self.schema.clone(), Timestamp::UNIX_EPOCH, STEP_MS, steps, 1);
         t.columns[TEMP].fill(24.0);

@@ -1,4 +1,5 @@
-//! A plant in memory, built from the text of a twin, with a learned part that the tests define.
+//! A plant for tests that exists only in memory. The plant is built from the text of a twin file and from a learned
+//! function that the test defines.
 
 pub mod cooled;
 
@@ -22,8 +23,8 @@ use twinopt::value::{Kpi, Objective, TerminalCost, evaluate, resolve_prices};
 
 pub const START: &str = "2024-07-01T00:00:00Z";
 
-/// A learned function that the tests define: each target is `weights · inputs`. The weights of the members differ by a
-/// thousandth.
+/// A learned function that the test defines: each target is `weights · inputs`. The weights of member m are larger by a
+/// factor of 1 + m / 1000.
 #[derive(Debug)]
 pub struct Known {
     pub weights: Vec<Vec<f64>>,
@@ -68,7 +69,7 @@ impl Regressor for Known {
     }
 }
 
-/// A plant with its objective.
+/// A plant built from the text of a twin file, with its objective.
 pub struct Plant {
     pub spec: TwinSpec,
     pub file: Loaded<TwinSpec>,
@@ -76,11 +77,11 @@ pub struct Plant {
     pub scope: Scope,
     kpis: Vec<Kpi>,
     objective: Objective,
-    /// `None` until it is learned.
+    /// The terminal cost, or `None` if it has not been learned.
     pub terminal_cost: Option<TerminalCost>,
 }
 
-/// A loaded file with the given path, text and value.
+/// Returns a configuration file with the given path, text and value, as if it had been loaded.
 pub fn loaded<T>(path: &str, text: &str, value: T) -> Loaded<T> {
     Loaded { path: path.into(), text: text.to_owned(), value, damage: Damage::default() }
 }
@@ -122,7 +123,7 @@ impl Plant {
         Self { spec, file, schema, scope, kpis, objective, terminal_cost: None }
     }
 
-    /// Learns a terminal cost over the next `steps` steps from `log`.
+    /// Learns from `log` a terminal cost that covers the next `steps` steps.
     pub fn learn_terminal_cost(&mut self, log: &Trajectory, steps: usize) {
         let rows = 0..log.steps;
         self.terminal_cost = TerminalCost::fit(log, std::slice::from_ref(&rows), &self.objective, steps);
@@ -132,7 +133,7 @@ impl Plant {
         Equations::compile(&self.spec, &self.schema, &self.scope).unwrap()
     }
 
-    /// A log whose values are all NaN.
+    /// A log of `steps` steps whose values are all NaN.
     pub fn log(&self, steps: usize) -> Trajectory {
         Trajectory::empty(self.schema.clone(), START.parse().unwrap(), self.spec.step.ms(), steps, 1)
     }
@@ -141,7 +142,7 @@ impl Plant {
         self.schema.find(name).unwrap()
     }
 
-    /// A twin with the learned part `regressor` over `inputs`, whose training data is all of `log`.
+    /// A twin with the learned function `regressor` of `inputs`. All rows of `log` are the training data of the twin.
     pub fn twin(&self, inputs: &[(usize, usize)], targets: &[Target], regressor: Known, log: &Trajectory) -> Twin {
         let layout = Layout { inputs: inputs.to_vec(), targets: targets.to_vec() };
         let map = StepMap {
@@ -155,7 +156,7 @@ impl Plant {
         Twin::new(map, noise(targets.len(), 0.0, 0.0), log, &training, provenance).with_envelope(log, &training)
     }
 
-    /// A twin with equations only.
+    /// A twin that has only known equations and no learned function.
     pub fn known(&self) -> Twin {
         self.twin(&[], &[], Known { weights: vec![], members: 1 }, &self.log(0))
     }
@@ -164,7 +165,7 @@ impl Plant {
         self.timed(dynamics, text, None)
     }
 
-    /// The controller, with `clock` for its time budget.
+    /// Builds the controller in `text`, which measures its time budget with `clock`.
     pub fn timed<'a>(
         &'a self,
         dynamics: &'a dyn Dynamics,
@@ -195,7 +196,7 @@ impl Plant {
         build(&settings.unwrap(), &context)
     }
 
-    /// The objective of a run, averaged over particles.
+    /// The value of the objective for a run, averaged over particles.
     pub fn value(&self, simulated: &Simulated) -> f64 {
         let kpis: Vec<Kpi> = self.objective.terms.iter().map(|t| t.0.clone()).collect();
         let t = &simulated.trajectory;
@@ -218,7 +219,7 @@ impl Plant {
     }
 }
 
-/// AR(1) noise that is the same for all targets.
+/// A noise model of AR(1) noise with the same parameters for all targets.
 pub fn noise(targets: usize, phi: f64, sd: f64) -> NoiseModel {
     let mut factor = vec![vec![0.0; targets]; targets];
     (0..targets).for_each(|i| factor[i][i] = sd);

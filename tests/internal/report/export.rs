@@ -1,17 +1,18 @@
-//! `kpi.csv`, and the difference of two reports.
+//! Tests of `kpi.csv` and of the difference between two reports.
 
 use twinopt::report::{diff, kpi_csv};
 
 use super::fixture;
 
 #[test]
-fn the_csv_escapes_formulas_and_has_exact_numbers() {
+fn the_csv_file_escapes_formulas_and_has_exact_numbers() {
     let mut results = fixture::datacenter();
     results.scenarios.push(fixture::failed());
     results.scenarios[0].name = "=HYPERLINK(\"x\")".into();
     let csv = kpi_csv(&results);
     let lines: Vec<&str> = csv.lines().collect();
-    // 4 scenarios × 3 cases × (5 KPIs + objective), 2 cases × (2 KPIs + objective), one failure, one header.
+    // The lines are 4 scenarios × 3 cases × (5 KPIs and the objective), 2 cases × (2 KPIs and the objective), one
+    // failed scenario, and one header.
     assert_eq!(lines.len(), 4 * 3 * 6 + 2 * 3 + 1 + 1);
     assert!(lines[1].starts_with("\"'=HYPERLINK(\"\"x\"\")\",baseline,energy_cost,EUR,"), "{}", lines[1]);
     let first = &results.scenarios[1].cases[2].kpis[0];
@@ -25,7 +26,7 @@ fn the_csv_escapes_formulas_and_has_exact_numbers() {
 }
 
 #[test]
-fn diff_lists_only_changed_kpis() {
+fn a_diff_lists_only_changed_kpis() {
     let a = fixture::datacenter();
     let mut b = a.clone();
     assert_eq!(diff(&a, &b).changes, []);
@@ -34,7 +35,7 @@ fn diff_lists_only_changed_kpis() {
     b.scenarios[3].name = "evening".into();
     b.provenance.model_version = "other".into();
     let d = diff(&a, &b);
-    // One KPI changed; the 18 KPIs of the renamed scenario are missing in one report and new in the other.
+    // One KPI has changed. The 18 KPIs of the renamed scenario are missing in one report and new in the other.
     assert_eq!(d.changes.len(), 1 + 2 * 18);
     assert_eq!(
         (d.changes[0].scenario.as_str(), d.changes[0].case.as_str(), d.changes[0].kpi.as_str()),

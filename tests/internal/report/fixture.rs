@@ -1,4 +1,5 @@
-//! Synthetic results of four scenarios of a data center. They are deterministic and use every part of the report.
+//! Synthetic results of four scenarios of a data center. The results are deterministic and cover every part of the
+//! report.
 
 use twinopt::scenario::results::*;
 use twinopt::schema::Role;
@@ -10,7 +11,7 @@ use model::{quality, responses, scores};
 
 const POINTS: usize = 600;
 
-/// A pseudo-random number from 0 to 1 that depends only on its arguments.
+/// A pseudo-random number between 0 and 1 that depends only on the arguments.
 fn noise(a: usize, b: usize) -> f64 {
     let mut z = (a as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (b as u64).wrapping_mul(0xD1B5_4A32_D192_ED03);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -27,7 +28,7 @@ fn difference(mean: f64, half: f64) -> Difference {
     Difference { mean, low, high, measurable: low > 0.0 || high < 0.0 }
 }
 
-/// The conditions of a scenario: temperature offset in K, load factor, price in EUR/MWh, days per year.
+/// Conditions of a scenario: temperature offset in K, load factor, price in EUR/MWh, and days per year.
 struct Weather {
     name: &'static str,
     question: &'static str,
@@ -83,7 +84,7 @@ const CASES: [(&str, &str); 3] = [
     ("mpc", "MPC (iCEM), horizon 4h, replanned every 30min"),
 ];
 
-/// Effect of each case: reduction of power in percent, and rise of temperature in K.
+/// Effect of each case: reduction in power in percent, and increase in temperature in K.
 const EFFECT: [(f64, f64); 3] = [(0.0, 0.0), (3.1, 1.3), (6.4, 0.9)];
 
 fn trend(signal: &str, unit: &str, role: Role, value: impl Fn(f64, usize) -> (f64, f64)) -> Trend {
@@ -196,7 +197,7 @@ fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
             "energy_cost",
             KpiKind::Sum,
             "EUR",
-            "integral of total_power * price",
+            "integral of total_power * price over time",
             Some(1.0),
             scale * n.energy,
             scale * b.energy,
@@ -218,7 +219,7 @@ fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
             "pue",
             KpiKind::Ratio,
             "1",
-            "integral of total_power over integral of it_power",
+            "integral of total_power divided by the integral of it_power",
             None,
             pue(n.energy),
             pue(b.energy),
@@ -229,14 +230,24 @@ fn kpis(w: &Weather, case: usize, scale: f64) -> Vec<KpiResult> {
             "peak_power",
             KpiKind::Peak,
             "kW",
-            "largest mean of total_power over 15min",
+            "largest mean of total_power over any period of 15min",
             None,
             peak(case),
             peak(0),
             0.01,
             1.4,
         ),
-        kpi("moves", KpiKind::Moves, "1", "number of moves of supply_setpoint", None, moves[case], moves[0], 0.0, 0.0),
+        kpi(
+            "moves",
+            KpiKind::Moves,
+            "1",
+            "number of changes of supply_setpoint",
+            None,
+            moves[case],
+            moves[0],
+            0.0,
+            0.0,
+        ),
     ]
 }
 
@@ -371,15 +382,15 @@ fn annual(k: usize) -> AnnualResult {
             irr_note: (capex == 0.0).then(|| "no investment".to_owned()),
             roi: (capex > 0.0).then(|| ((benefit - opex) * 10.0 * 0.9 - capex) / capex),
             assumptions: vec![
-                "Prices of 2024, real (without inflation).".into(),
+                "Prices are those of 2024, real (without inflation).".into(),
                 "Energy prices rise by 0 % a year.".into(),
-                "97 % of the saving remains after each year.".into(),
+                "97 % of the saving persists from one year to the next.".into(),
             ],
         }),
     }
 }
 
-/// Four scenarios with three cases each. The answer is "do".
+/// Results of four scenarios with three cases each. The verdict of a report on these results is “Do run”.
 pub fn datacenter() -> Results {
     Results {
         schema_version: SCHEMA_VERSION,
@@ -392,7 +403,7 @@ pub fn datacenter() -> Results {
         model: ModelCard {
             version: "9f3a6c1d2e4b".into(),
             model: "forest".into(),
-            reason: "lowest multi-step error on held-out blocks; 31 % less squared error than linear 4 h ahead.".into(),
+            reason: "it has the lowest multi-step error on held-out blocks; its squared error 4 h ahead is 31 % lower than that of linear.".into(),
             trained_until: "2024-10-14T13:20:00Z".into(),
             train_rows: 23_984,
             holdout_rows: 2_016,
@@ -439,7 +450,7 @@ pub fn datacenter() -> Results {
             notes: vec![Note {
                 kind: NoteKind::ConstantControl,
                 text:
-                    "fan_speed stayed between 52 and 88 % in the log, so advice beyond that is at the edge of the logged range."
+                    "fan_speed stayed between 52 and 88 % in the log, so advice outside this range is less reliable."
                         .into(),
             }],
         },

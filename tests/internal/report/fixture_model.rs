@@ -1,4 +1,4 @@
-//! The model and the log of the fixture.
+//! The model scores, step responses and data quality of the fixture.
 
 use twinopt::config::Effect;
 use twinopt::log::{Excitation, Finding, Quality, SignalQuality, SourceFile};
@@ -138,7 +138,7 @@ pub fn quality() -> Quality {
                 "2024-06-11T02:00:00Z",
                 "2024-08-30T09:10:00Z",
                 "split",
-                "Longer than 30min: the log continues in a new segment.",
+                "The gap is longer than 30min, so the log continues in a new segment.",
             ),
             finding(
                 "outdoor_temp",
@@ -147,7 +147,7 @@ pub fn quality() -> Quality {
                 "2024-06-20T00:10:00Z",
                 "2024-06-25T01:40:00Z",
                 "dropped",
-                "The same value for five days: a stuck sensor.",
+                "The sensor was stuck: its value did not change for five days.",
             ),
             finding(
                 "server_inlet_temp",
@@ -165,7 +165,7 @@ pub fn quality() -> Quality {
                 "2024-10-27T00:00:00Z",
                 "2024-10-27T00:50:00Z",
                 "dropped",
-                "Two values for one time stamp in the hour that daylight saving repeats.",
+                "Some time stamps have two values, because the hour repeats at the end of daylight saving time.",
             ),
         ],
         incomplete: Vec::new(),

@@ -1,4 +1,4 @@
-//! Hostile and very long names are printed as inert text.
+//! Tests that hostile and very long names are printed as inert text.
 
 use serde_json::Value;
 use twinopt::report::render;
@@ -18,21 +18,22 @@ const HOSTILE: [&str; 9] = [
     "=cmd|' /C calc'!A0",
 ];
 
-/// Fields of `results.json` that are enums.
+/// Keys of `results.json` whose values are enums.
 const ENUMS: [&str; 5] = ["kind", "role", "expected", "class", "action"];
 
-/// The results with every string replaced by `text` and a number, so that different names stay different.
+/// The results with every string replaced by `text` and a number that depends on the string, so that different names
+/// stay different.
 fn poisoned(results: &Results, text: &str) -> Results {
     fn walk(v: &mut Value, text: &str, n: &mut usize) {
         match v {
             Value::String(s) => {
-                // Trends, scores and cases are joined by name, so equal names must stay equal.
+                // Trends, scores and cases are matched by name, so equal names must stay equal.
                 let id = s.bytes().fold(7u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)));
                 *s = format!("{text}{id}");
                 *n += 1;
             }
             Value::Array(a) => a.iter_mut().for_each(|v| walk(v, text, n)),
-            // Enums cannot contain free text.
+            // Enums are left out, because they cannot contain free text.
             Value::Object(o) => {
                 o.iter_mut().filter(|(k, _)| !ENUMS.contains(&k.as_str())).for_each(|(_, v)| walk(v, text, n));
             }
@@ -46,7 +47,7 @@ fn poisoned(results: &Results, text: &str) -> Results {
     serde_json::from_value(value).unwrap()
 }
 
-/// Like [`poisoned`], but with the original times, which determine the structure of a page.
+/// Like [`poisoned`], but with the original start times, on which the structure of a page depends.
 fn half_poisoned(results: &Results, text: &str) -> Results {
     let mut out = poisoned(results, text);
     for (s, t) in out.scenarios.iter_mut().zip(&results.scenarios) {
@@ -80,12 +81,12 @@ fn hostile_text_is_inert() {
             ] {
                 assert!(!html.contains(needle), "{needle:?} of {text:?}");
             }
-            // No tag has an attribute that is not in the templates.
+            // No tag may contain an attribute that is not in the templates.
             for tag in html.split('<').skip(1).map(|t| t.split('>').next().unwrap()) {
                 let outside: String = tag.split('"').step_by(2).collect();
                 assert!(!outside.contains("onerror") && !outside.contains("onmouseover"), "{tag}");
             }
-            // The page has the same elements as with clean names.
+            // The page must have the same elements as with harmless names.
             if how == "half" {
                 for element in ["<section", "<h1", "<style", "<title>"] {
                     assert_eq!(html.matches(element).count(), clean.matches(element).count(), "{element} of {text:?}");

@@ -1,4 +1,4 @@
-//! The verdict on page one.
+//! Tests of the verdict on page one of a report.
 
 use twinopt::report::render;
 use twinopt::scenario::results::{LimitKind, OptimismCheck, Results};
@@ -23,12 +23,16 @@ fn the_verdict_depends_on_savings_limits_and_caveats() {
     trial.scenarios[0].cases[1].perfect_forecast = vec!["cpu_load".into()];
     assert!(headline(&trial).starts_with("Try “mpc”. It saves about"), "{}", headline(&trial));
 
-    // The saving is reduced by the optimism of the plans.
+    // The saving is reduced if the plans are too optimistic.
     let mut optimistic = good.clone();
     for s in optimistic.scenarios.iter_mut().filter(|s| s.cases.len() > 2) {
         s.cases[2].optimism_check = Some(OptimismCheck { plans: 10, predicted: 100.0, rescored: 90.0 });
     }
-    assert_eq!(headline(&optimistic), headline(&good), "a loss of 10 % does not count");
+    assert_eq!(
+        headline(&optimistic),
+        headline(&good),
+        "a saving that is 10 % lower than predicted must not change the verdict"
+    );
     let text = render(&optimistic).unwrap().replace('\u{a0}', " ");
     assert!(text.contains("save 10 % less than predicted"));
     for s in &mut optimistic.scenarios {
@@ -90,7 +94,7 @@ pub fn front(r: &Results) -> String {
 #[test]
 fn a_priced_kpi_that_is_not_reproduced_needs_attention() {
     let mut results = fixture::datacenter();
-    // The KPI of the third check has no price.
+    // The third replay check is about a KPI without a price, so it does not affect the verdict.
     (results.model.replay[2].inside, results.model.replay[2].within) = (false, 3);
     assert!(front(&results).contains("Do run “mpc”") && !front(&results).contains("replays"));
     (results.model.replay[0].inside, results.model.replay[0].within) = (false, 12);
@@ -134,11 +138,15 @@ fn a_case_that_does_not_pay_back_is_not_recommended() {
     results.annual.remove(0);
     results.scenarios.iter_mut().for_each(|s| drop(s.cases.remove(1)));
     let text = front(&results);
-    assert!(text.contains("Don’t buy “mpc”: the gain does not pay for the cost."), "{text}");
+    assert!(text.contains("Don’t buy “mpc”: its gain does not cover its cost."), "{text}");
     assert!(text.contains("Tested set-points") && text.contains("Tested") && !text.contains("Revert if"), "{text}");
     let e = results.annual[0].economics.as_mut().unwrap();
     (e.npv.p50, e.npv.p90) = (2_000.0, 9_000.0);
-    assert!(front(&results).contains("supervision, because it may not pay back"), "{}", front(&results));
+    assert!(
+        front(&results).contains("supervision, because the investment may not pay for itself"),
+        "{}",
+        front(&results)
+    );
 }
 
 #[test]
@@ -150,13 +158,13 @@ fn violations_of_a_soft_limit_count_over_all_scenarios() {
         (l.share_beyond, l.chance, l.worst) = (share, 0.5, 0.4);
     };
     let now = results.scenarios[2].cases[0].limits[0].share_beyond;
-    // The case is much better in the other scenarios and slightly worse in this one.
+    // The case violates the limit much less often in the other scenarios and slightly more often in this one.
     for s in [0, 1, 3] {
         results.scenarios[s].cases[0].limits[0].share_beyond = 0.2;
     }
     violate(&mut results, now + 0.005);
     assert!(
-        front(&results).contains("Try “mpc”") && front(&results).contains("it may violate a limit of"),
+        front(&results).contains("Try “mpc”") && front(&results).contains("the case may violate a limit of"),
         "{}",
         front(&results)
     );

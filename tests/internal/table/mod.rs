@@ -1,4 +1,4 @@
-//! Parquet files as tables, for tests that write or read logs.
+//! Functions that write and read Parquet files, for tests of logs.
 
 use std::fs::File;
 use std::path::Path;
@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
-/// A column with its name.
+/// A named column of a table.
 pub type Column = (String, ArrayRef);
 
 pub fn column(name: &str, array: impl Array + 'static) -> Column {
@@ -35,7 +35,7 @@ pub fn texts<S: AsRef<str>>(name: &str, v: &[S]) -> Column {
     column(name, StringArray::from_iter_values(v))
 }
 
-/// A time column in UTC; `us` is in microseconds since 1970.
+/// A time column in UTC. `us` are microseconds since 1970.
 pub fn times(name: &str, us: &[i64]) -> Column {
     column(name, TimestampMicrosecondArray::from(us.to_vec()).with_timezone("UTC"))
 }
@@ -44,7 +44,7 @@ pub fn write(path: &Path, columns: Vec<Column>) {
     write_as(path, columns, |p| p);
 }
 
-/// Writes with properties other than the default, which is zstd and one row group.
+/// Writes a file with changed properties. The defaults are zstd compression and one row group.
 pub fn write_as(path: &Path, columns: Vec<Column>, how: impl Fn(WriterPropertiesBuilder) -> WriterPropertiesBuilder) {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let zstd = Compression::ZSTD(ZstdLevel::default());
@@ -54,14 +54,14 @@ pub fn write_as(path: &Path, columns: Vec<Column>, how: impl Fn(WriterProperties
     writer.close().unwrap();
 }
 
-/// Reads the whole file.
+/// Reads the whole file into one batch.
 pub fn read(path: &Path) -> RecordBatch {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
     let rows = builder.metadata().file_metadata().num_rows() as usize;
     builder.with_batch_size(rows).build().unwrap().next().unwrap().unwrap()
 }
 
-/// A column as numbers; missing values are NaN.
+/// The values of a column as numbers. Missing values are NaN.
 pub fn numbers(table: &RecordBatch, name: &str) -> Vec<f64> {
     let array = table.column_by_name(name).unwrap();
     let known = |v: Option<f64>| v.unwrap_or(f64::NAN);
@@ -74,7 +74,7 @@ pub fn numbers(table: &RecordBatch, name: &str) -> Vec<f64> {
     }
 }
 
-/// A time column in milliseconds since 1970.
+/// The values of a time column in milliseconds since 1970.
 pub fn millis(table: &RecordBatch, name: &str) -> Vec<i64> {
     let array = table.column_by_name(name).unwrap();
     let (values, per_ms) = match array.data_type() {

@@ -12,7 +12,7 @@ use crate::schema::{Bounds, MoveLimit, Signal, Switching};
 use crate::trajectory::{Frame, Window};
 use crate::units::Unit;
 
-/// A tank with a level, an inflow, a pump, and a heater whose power is an output.
+/// The twin of a tank with a level, an inflow, a pump, and a heater whose power is an output.
 fn twin(signals: &str) -> (TwinSpec, Arc<Schema>, Scope) {
     let text = format!(
         "name = 'tank'\nstep = '1min'\nlog = {{ files = 'log/*.parquet', time = 'timestamp' }}\nsignals = [\n\
@@ -65,7 +65,7 @@ fn derived_signals_are_ordered_and_divided_into_early_and_late() {
 }
 
 #[test]
-fn cycles_and_wrong_units_are_faults_with_spans() {
+fn cycles_and_wrong_units_are_faults_with_positions() {
     let (spec, schema, scope) = twin(
         "{ name = 'round_trip', role = 'derived', expr = 'lag(b, 1)' },\n\
          { name = 'b', role = 'derived', expr = 'round_trip + 1' },\n\
@@ -94,7 +94,7 @@ fn derived_signals_do_not_read_other_segments() {
     let trend = &log.columns[column(&schema, "trend")];
     assert_eq!((&trend[..3], &trend[4..]), ([1.5, 1.5, 2.5].as_slice(), [5.5, 5.5].as_slice()));
     assert!(trend[3].is_nan());
-    // 2 MW at 90 EUR/MWh.
+    // A power of 2 MW at 90 EUR/MWh costs 180 EUR/h.
     assert!((log.columns[column(&schema, "spend")][0] - 180.0).abs() < 1e-9);
     assert_eq!(log.columns[column(&schema, "price")], vec![90.0; 6]);
 
@@ -102,12 +102,12 @@ fn derived_signals_do_not_read_other_segments() {
     assert_eq!(layout.targets, vec![Target::Residual(0), Target::Level(2)]);
     let data = Dataset::new(&log, &layout, &e);
     assert_eq!(data.row, vec![0, 1, 4]);
-    // The level is constant, so the residual is minus its known increment, 60 s · (0.5 − pump(t − 1)) / 2.
+    // The level is constant, so the residual is the negative of the known increment 60 s · (0.5 − pump(t − 1)) / 2.
     let expected = [15.0, 15.0, 135.0];
     assert!(data.y[0].iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{:?}", data.y[0]);
 }
 
-/// Always predicts a residual of 0.25 and a power of 7.
+/// A model that always predicts a residual of 0.25 and a power of 7.
 #[derive(Debug)]
 struct ConstantModel;
 
@@ -149,7 +149,7 @@ fn a_step_evaluates_equations_on_the_completed_frame() {
     map.step(&mut window, &[Particle { member: None, rows: 0..1 }], None, &mut scratch);
     let spend = window.column(column(&schema, "spend"), 1)[0];
     assert!((spend - 7.0 * 90.0 / 1e6).abs() < 1e-12, "{spend}");
-    // The equation reads the pump at the previous step, and the residual is added.
+    // The equation uses the pump value of the previous step, and the learned residual is added to its result.
     assert!((window.column(0, 0)[0] - 1.25).abs() < 1e-12);
     assert!((window.column(1, 0)[0] - 3.0).abs() < 1e-12);
 }

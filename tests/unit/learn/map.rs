@@ -7,7 +7,7 @@ use crate::config::ModelSpec;
 use crate::schema::{Role, Signal};
 use crate::units::Unit;
 
-/// Δx = −x(t−1) + u, y = 2 x + member.
+/// A known model: Δx = −x(t−1) + u and y = 2 x + m for ensemble member m.
 #[derive(Debug)]
 struct Known;
 

@@ -25,7 +25,7 @@ fn an_ar_process_is_recovered() {
     for (row, truth) in process.factor.iter().zip(l) {
         assert!(row.iter().zip(truth).all(|(a, b)| (a - b).abs() < 0.03), "{:?}", process.factor);
     }
-    // Simulated noise has the stationary covariance of the true process.
+    // Simulated noise must have the stationary covariance of the true process.
     let mut noise = vec![vec![0.0; 4000]; 2];
     for step in 0..40 {
         process.advance(&mut noise, Key::new(9), step);
@@ -57,7 +57,7 @@ fn a_particle_has_the_same_noise_in_every_batch() {
 
 #[test]
 fn simulated_noise_has_the_skew_of_the_residuals() {
-    // Exponential errors, shifted to mean zero.
+    // The errors have an exponential distribution, shifted to mean zero.
     let key = Key::new(8);
     let errors = vec![(0..20_000).map(|t| -key.uniform(t).ln() - 1.0).collect()];
     let process = NoiseProcess::estimate(&[Residuals { rows: (0..20_000).collect(), errors }], &[true], 12);

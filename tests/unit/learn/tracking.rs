@@ -6,7 +6,7 @@ use super::*;
 use crate::learn::starts::Start;
 use crate::rng::Key;
 
-/// A run from consecutive rows with one signal, whose predictions are all zero.
+/// Rollouts of one signal from consecutive rows. All predictions are zero, so the measured values are the errors.
 fn run(first: usize, starts: usize, horizon: usize, error: impl Fn(usize, usize) -> f64) -> Rollouts {
     let rows = first..first + starts;
     Rollouts {
@@ -42,7 +42,8 @@ fn coverage(h: usize, widths: &TrackedWidths, calibration: &Calibration, run: &R
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// The scale of the errors jumps and drifts, so the coverage of fixed intervals would be far from nominal.
+    /// The scale of the errors jumps once and then drifts. The coverage of intervals of fixed width would be far from
+    /// nominal.
     #[test]
     fn coverage_stays_nominal_if_the_scale_of_the_errors_changes(
         seed in 0u64..1000, jump in -0.7f64..0.7, drift in -0.6f64..0.6, period in 100.0f64..900.0,
@@ -59,7 +60,7 @@ proptest! {
         }
     }
 
-    /// The width at row t does not depend on measurements after t.
+    /// The width of an interval at row t must not depend on measurements after t.
     #[test]
     fn widths_do_not_depend_on_the_future(seed in 0u64..1000, at in 5usize..95, horizon in 1usize..9) {
         let (runs, calibration) = calibrated(seed, horizon);
@@ -71,7 +72,7 @@ proptest! {
         for h in 1..=horizon {
             prop_assert!((0..=at).all(|s| a.at(0, h, s) == b.at(0, h, s)));
         }
-        // One row later the first of these measurements is known.
+        // One row later, the first of the changed measurements is known and affects the width.
         prop_assert!(a.at(0, 1, at + 1) < b.at(0, 1, at + 1));
     }
 }

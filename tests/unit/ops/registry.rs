@@ -26,7 +26,7 @@ fn versions_are_immutable_and_the_champion_follows_the_events() {
 }
 
 #[test]
-fn a_second_rollback_goes_further_back() {
+fn a_second_rollback_returns_to_the_version_before() {
     let dir = tempfile::tempdir().unwrap();
     let r = Registry::open(dir.path());
     let publish = |bytes: &[u8]| r.publish(&[("model.bin", bytes)]).unwrap();
@@ -43,7 +43,7 @@ fn a_second_rollback_goes_further_back() {
     assert_eq!(r.rollback("now", "test").unwrap(), made[0]);
     assert_eq!(r.champion().unwrap().as_ref(), Some(&made[0]));
     assert_eq!(r.rollback("now", "test").unwrap_err().exit_code(), 2);
-    // a new champion follows the one that it replaced
+    // after a new promotion, the list of champions contains the replaced version followed by the new one
     let d = publish(b"d");
     r.record(&event(EventKind::Promoted, &d)).unwrap();
     assert_eq!(r.champions().unwrap(), [made[0].clone(), d]);

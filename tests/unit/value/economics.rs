@@ -12,13 +12,13 @@ const REFERENCE: Investment = Investment {
     persistence: 1.0,
 };
 
-/// Constant yearly payment that repays a loan of 1 in `years` years: r / (1 − (1 + r)^−n).
+/// The constant yearly payment that repays a loan of 1 in `years` years: r / (1 − (1 + r)^−n).
 fn capital_recovery_factor(rate: f64, years: f64) -> f64 {
     rate / (1.0 - (1.0 + rate).powf(-years))
 }
 
 fn near(a: f64, b: f64, tolerance: f64) {
-    assert!((a - b).abs() < tolerance, "{a} is not {b}");
+    assert!((a - b).abs() < tolerance, "{a} is not close to {b}");
 }
 
 fn flows(amounts: &[f64]) -> Vec<Flow> {
@@ -45,7 +45,7 @@ fn flows_that_change_their_sign_twice_have_no_unique_irr() {
     near(npv(&two, 0.25), 0.0, 1e-9);
     near(npv(&two, 4.0), 0.0, 1e-9);
     assert!(irr(&two).unwrap_err().contains("not unique"));
-    assert!(irr(&flows(&[-100.0, -5.0])).unwrap_err().contains("never changes its sign"));
+    assert!(irr(&flows(&[-100.0, -5.0])).unwrap_err().contains("never changes sign"));
     assert!(irr(&flows(&[100.0, 5.0])).is_err());
 }
 

@@ -1,4 +1,5 @@
-//! Covariance functions, vectorised over blocks of eight points (one or two vector registers) and a few rows at a time.
+//! Covariance functions that are vectorised over blocks of eight points (one or two vector registers) and evaluated at
+//! a few rows at a time.
 
 use std::marker::PhantomData;
 
@@ -10,18 +11,20 @@ use crate::series::exp;
 
 /// Points per block.
 pub const LANES: usize = 8;
-/// Rows that share the loads of a block. Their sums fill half of the sixteen vector registers.
+/// Number of rows for which a block of points is loaded once. The sums of these rows fill half of the sixteen vector
+/// registers.
 pub const GROUP: usize = 4;
-/// Upper bound of r². Every covariance is zero there, and products with it stay finite.
+/// Upper bound to which r² is clamped. At this bound, every covariance is practically zero, and products with r² are
+/// still finite.
 const FAR: f64 = 1e5;
-/// Columns of a kernel matrix per task.
+/// Number of kernel matrix columns per task.
 const COLUMNS: usize = 64;
 
 /// One number for each of eight points.
 pub type Lanes = [f64; LANES];
 
-/// Covariance g as a function of the squared scaled distance r², and h = −2 dg/dr². With Δ = a − b, the derivatives of g are
-/// ∂g/∂ln length_k = h (Δ_k / length_k)² and ∂g/∂a_k = −h Δ_k / length_k².
+/// A covariance g as a function of the squared scaled distance r², and h = −2 dg/dr². With Δ = a − b, the derivatives
+/// of g are ∂g/∂ln length_k = h (Δ_k / length_k)² and ∂g/∂a_k = −h Δ_k / length_k².
 pub trait Radial {
     /// g.
     fn value(r2: f64) -> f64;
@@ -60,14 +63,15 @@ impl Radial for Matern52 {
     }
 }
 
-/// A computation on covariances. Its loops become vector instructions only if everything is inlined: every function
-/// called between here and the loops is `inline(always)`, and none is a closure passed as an argument.
+/// A computation on covariances. The loops of the computation are compiled to wide vector instructions only if all code
+/// is inlined. Therefore, every function on the call path from `run` to the loops must be `inline(always)`, and none
+/// may be a closure that is passed as an argument.
 pub trait Work {
     type Output;
     fn run<K: Radial>(self) -> Self::Output;
 }
 
-/// Runs `work` for a family, compiled for the vector instructions of this processor.
+/// Runs `work` for a covariance family, in a version compiled for the vector instructions of this CPU.
 pub fn vectorised<W: Work>(family: Family, work: W) -> W::Output {
     match family {
         Family::SquaredExponential => Arch::new().dispatch(For(work, PhantomData::<SquaredExponential>)),
@@ -86,8 +90,8 @@ impl<W: Work, K: Radial> WithSimd for For<W, K> {
     }
 }
 
-/// Points divided by the length-scales, in blocks of eight: `[block][d][8]`, so that each block is contiguous. The last
-/// point fills the remaining lanes of the last block.
+/// Points divided by the length-scales, stored in contiguous blocks of eight points as `[block][d][8]`. The remaining
+/// lanes of the last block are filled with copies of the last point.
 #[derive(Debug)]
 pub struct Blocks {
     pub values: Vec<Lanes>,
@@ -116,14 +120,14 @@ impl Blocks {
     }
 }
 
-/// Writes R rows of `points` from `start` on, divided by the length-scales, coordinate by coordinate: `[d][R]`.
+/// Divides the R rows of `points` from `start` on by the length-scales, and writes them to `to` as `[d][R]`.
 pub fn gather<const R: usize>(points: Points, inverse: &[f64], start: usize, to: &mut Vec<[f64; R]>) {
     to.clear();
     let columns = points.values.chunks_exact(points.n.max(1));
     to.extend(columns.zip(inverse).map(|(column, inverse)| std::array::from_fn(|r| column[start + r] * inverse)));
 }
 
-/// Squared scaled distances of R rows to a block.
+/// Computes the squared scaled distances between R rows and the points of a block.
 #[inline(always)]
 pub fn squared<const R: usize>(block: &[Lanes], rows: &[[f64; R]]) -> [Lanes; R] {
     let mut r2 = [[0.0; LANES]; R];
@@ -143,7 +147,7 @@ pub fn squared<const R: usize>(block: &[Lanes], rows: &[[f64; R]]) -> [Lanes; R]
     r2
 }
 
-/// Sum of the lanes, added in pairs.
+/// Returns the sum of all lanes, which are added in pairs.
 #[inline(always)]
 pub fn total(lanes: &Lanes) -> f64 {
     let [a, b, c, d, e, f, g, h] = *lanes;
@@ -155,7 +159,7 @@ pub fn inverse_lengths(kernel: &Kernel) -> Vec<f64> {
     kernel.lengths.iter().map(|l| 1.0 / l).collect()
 }
 
-/// `out[i + j n] = k(a_i, b_j)`. With `upper`, only the blocks on or above the diagonal are written.
+/// `out[i + j n] = k(a_i, b_j)`. If `upper` is true, only the blocks on or above the diagonal are written.
 pub fn fill(kernel: &Kernel, a: Points, b: Points, upper: bool, out: &mut [f64]) {
     let n = a.n;
     if n == 0 {
@@ -170,7 +174,7 @@ pub fn fill(kernel: &Kernel, a: Points, b: Points, upper: bool, out: &mut [f64])
     });
 }
 
-/// Columns of a kernel matrix from `start` on.
+/// Computes the columns of a kernel matrix from `start` on.
 struct Columns<'a> {
     variance: f64,
     blocks: &'a Blocks,
@@ -204,7 +208,7 @@ impl Work for Columns<'_> {
     }
 }
 
-/// R columns of a kernel matrix, up to the block before row `end`.
+/// Computes R columns of a kernel matrix, down to the block that contains row `end - 1`.
 #[inline(always)]
 fn group<K: Radial, const R: usize>(
     variance: f64,

@@ -1,13 +1,14 @@
-//! Dense networks on the processor: forward and backward passes over tiles of rows.
+//! Dense networks on the CPU, with forward and backward passes over tiles of rows.
 //!
-//! A tile is a range of one member's rows that a thread carries through all layers. [`Tape`] has one entry of each kind
-//! per tile, `[members][tiles]`:
+//! A tile is a range of rows of one member that a thread propagates through all layers. A [`Tape`] has one entry of
+//! each of the following kinds per tile, `[members][tiles]`:
 //!
-//! - `before`: derivatives of the activations, `[hidden layers][panels][width][panel rows]`.
-//! - `after`: the inputs of each layer, transposed.
-//! - `grad`: inputs and outputs of the layers after the forward pass, and their gradients after the backward pass,
-//!   `[layers + 1][panels][width][panel rows]`.
-//! - `weights`, `[members][layers]`: the weights, packed for the backward pass.
+//! - `before` contains the derivatives of the activations, `[hidden layers][panels][width][panel rows]`.
+//! - `after` contains the transposed inputs of each layer.
+//! - `grad` contains the inputs and outputs of the layers after the forward pass, and their gradients after the
+//!   backward pass, `[layers + 1][panels][width][panel rows]`.
+//! - `weights`, which has one entry per member and layer (`[members][layers]`), contains the weights packed for the
+//!   backward pass.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -17,9 +18,9 @@ use crate::elementwise::Silu;
 use crate::error::{Error, Result};
 use crate::net::{Net, Tape};
 
-/// Rows per tile, rounded down to whole panels. Its intermediate results fit in the second-level cache.
+/// Rows per tile, rounded down to whole panels. The intermediate results of a tile fit into the L2 cache.
 const TILE: usize = 64;
-/// Outputs whose weight gradients are computed in one task.
+/// Number of outputs whose weight gradients are computed in one task.
 const OUTPUTS: usize = 100;
 
 /// Division of the rows into panels and tiles.
@@ -29,7 +30,7 @@ struct Tiling {
     rows: usize,
     /// Rows per panel.
     panel: usize,
-    /// Panels per tile; the last tile may have fewer.
+    /// Number of panels per tile (the last tile may have fewer).
     panels: usize,
 }
 
@@ -48,26 +49,26 @@ impl Tiling {
         tile * self.panel * self.panels
     }
 
-    /// Number of panels of a tile.
+    /// Number of panels in a tile.
     fn panels(self, tile: usize) -> usize {
         (self.rows - self.start(tile)).div_ceil(self.panel).min(self.panels)
     }
 }
 
-/// Number of values that layers of these widths have in a tile.
+/// Number of values in a tile of layers with these widths.
 fn tile_size(widths: &[usize], panels: usize, panel: usize) -> usize {
     widths.iter().map(|w| w * panels * panel).sum()
 }
 
-/// A width rounded up to whole panels.
+/// The width, rounded up to a multiple of the number of rows per panel.
 fn padded(width: usize, panel: usize) -> usize {
     width.next_multiple_of(panel)
 }
 
-/// Checks that the networks have layers, and that the number of `what` is `expected`.
+/// Checks that the networks have layers, and that the number `found` of the values named `what` equals `expected`.
 fn check(net: &Net, what: &str, found: usize, expected: usize) -> Result<()> {
     if net.widths.len() < 2 || net.widths.contains(&0) || net.members == 0 {
-        return Err(Error::Failed(format!("{} networks with widths {:?} have no layer", net.members, net.widths)));
+        return Err(Error::Failed(format!("{} networks with widths {:?} have no layers", net.members, net.widths)));
     }
     if found == expected {
         return Ok(());
@@ -144,11 +145,12 @@ pub fn backward(
     let with_inputs = x_grad.is_some();
     let layers = net.widths.len() - 1;
     tape.weights.resize_with(net.members * layers, Vec::new);
-    // empty slices if no gradients of weights are requested
+    // The slices are empty if no gradients of the weights are requested.
     let mut weight_grads: Vec<&mut [f32]> = weight_grad.chunks_exact_mut(size).collect();
     weight_grads.resize_with(net.members, Default::default);
     let tasks = tape.grad.par_chunks_mut(tiles).zip(tape.before.par_chunks(tiles)).zip(tape.after.par_chunks(tiles));
-    // Member by member, so that the results of its tiles are still in the caches for its weight gradients.
+    // The members are processed one by one, so that the results of a member's tiles are still in the cache when its
+    // weight gradients are computed.
     let packed = tape.weights.par_chunks_mut(layers).zip(net.weights.par_chunks_exact(size));
     tasks.zip(weight_grads).zip(packed).enumerate().for_each(
         |(member, ((((grad, before), after), weight_grad), (packed, mut weights)))| {
@@ -199,7 +201,7 @@ pub fn backward(
     Ok(())
 }
 
-/// Weight and bias gradients of a range of outputs of a layer, from `first` on.
+/// Weight and bias gradients for a range of outputs of a layer that starts at `first`.
 struct OutputRange<'a> {
     layer: usize,
     first: usize,
@@ -207,7 +209,7 @@ struct OutputRange<'a> {
     bias: &'a mut [f32],
 }
 
-/// Splits a member's gradients into ranges of outputs.
+/// Splits the weight gradients of a member into ranges of outputs.
 fn output_ranges<'a>(widths: &[usize], mut grad: &'a mut [f32]) -> Vec<OutputRange<'a>> {
     let mut ranges = Vec::new();
     for (layer, w) in widths.windows(2).enumerate() {
@@ -220,12 +222,13 @@ fn output_ranges<'a>(widths: &[usize], mut grad: &'a mut [f32]) -> Vec<OutputRan
     ranges
 }
 
-/// Number of inputs and outputs.
+/// Returns the number of inputs and the number of outputs.
 fn inputs_and_outputs(widths: &[usize]) -> (usize, usize) {
     (widths.first().copied().unwrap_or(0), widths.last().copied().unwrap_or(0))
 }
 
-/// Copies the columns `[columns][rows]` of a tile into panels `[panels][columns][panel rows]`; missing rows are zero.
+/// Copies the columns `[columns][rows]` of a tile into panels `[panels][columns][panel rows]`, with zeros for missing
+/// rows.
 fn to_panels(columns: &[f32], tiling: Tiling, tile: usize, width: usize, panels: &mut [f32]) {
     let n = tiling.panel;
     for (p, panel) in panels.chunks_exact_mut(width * n).enumerate().take(tiling.panels(tile)) {
@@ -296,7 +299,7 @@ impl WithSimd for Forward<'_> {
 
 struct Backward<'a> {
     widths: &'a [usize],
-    /// Weights of each layer after [`panel::pack_back`].
+    /// Weights of each layer, packed by [`panel::pack_back`].
     weights: &'a [Vec<f32>],
     panels: usize,
     before: &'a [f32],
@@ -334,7 +337,7 @@ impl WithSimd for Backward<'_> {
     }
 }
 
-/// Computes the weight gradients of a layer's outputs from `first` on.
+/// Computes the weight gradients of the outputs of a layer from `first` on.
 struct Weights<'a> {
     widths: &'a [usize],
     tiling: Tiling,
@@ -376,7 +379,7 @@ mod tests {
         (0..n).map(|i| (scale * Key::new(1).fold(key).normal(i as u64)) as f32).collect()
     }
 
-    /// Outputs `[members][outputs][rows]` from plain loops in double precision.
+    /// Computes the outputs `[members][outputs][rows]` with plain loops in double precision.
     fn naive(net: &Net, x: &[f32], rows: usize) -> Vec<f64> {
         let mut out = Vec::new();
         for (m, weights) in net.weights.chunks_exact(Net::size(net.widths)).enumerate() {
@@ -431,7 +434,7 @@ mod tests {
             let mut tape = Tape::default();
             let mut out = vec![0.0; cotangent.len()];
             let (mut weight_grad, mut x_grad) = (vec![f32::NAN; weights.len()], vec![f32::NAN; x.len()]);
-            // a tape can be reused after a batch of another size
+            // A tape can be reused after a batch of a different size.
             for rows in [50, rows] {
                 let x: Vec<f32> = x.iter().cycle().copied().take(members * widths[0] * rows).collect();
                 let mut out = vec![0.0; members * outputs * rows];
@@ -492,7 +495,7 @@ mod tests {
         assert!(Cpu.forward(&net, &[0.0; 3], 2, &mut tape, &mut [0.0; 2]).is_err());
         assert!(Cpu.forward(&net, &[0.0; 4], 2, &mut tape, &mut [0.0; 3]).is_err());
         assert!(Cpu.backward(&net, &[0.0; 4], 2, &mut tape, &[0.0; 2], &mut [0.0; 3], None).is_err());
-        // without rows all gradients are zero
+        // Without rows, all gradients are zero.
         let mut weight_grad = [f32::NAN; 3];
         Cpu.forward(&net, &[], 0, &mut tape, &mut []).unwrap();
         Cpu.backward(&net, &[], 0, &mut tape, &[], &mut weight_grad, None).unwrap();

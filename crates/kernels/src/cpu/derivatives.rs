@@ -1,7 +1,7 @@
-//! Sums over rows of weighted derivatives of the kernels between inducing points and rows, in one pass.
+//! Computes weighted sums over rows of the derivatives of the kernels between inducing points and rows, in one pass.
 //!
-//! With weights D `[m × rows]`, the kernel variance · g(r²), h = −2 dg/dr² and Δ = z − x, the sums are Σ D g,
-//! Σ D h (Δ_k / length_k)² and, for each inducing point, Σ D h Δ_k / length_k.
+//! The kernel is variance · g(r²), with h = −2 dg/dr² and Δ = z − x. Given the weights D `[m × rows]`, the sums are Σ D
+//! g, Σ D h (Δ_k / length_k)² and, for each inducing point, Σ D h Δ_k / length_k.
 
 use faer::MatRef;
 
@@ -9,13 +9,13 @@ use super::covariance::{Blocks, GROUP, LANES, Lanes, Radial, Work, squared, vect
 use super::tile::Tile;
 use crate::kernel::{Kernel, Points};
 
-/// The sums, not yet multiplied by the variance.
+/// The sums of weighted derivatives, before multiplication by the kernel variance.
 pub struct Derivatives {
     /// Σ D g.
     variance: Lanes,
     /// Σ D h (Δ_k / length_k)²: `[d]`.
     lengths: Vec<Lanes>,
-    /// Σ D h Δ_k / length_k of every inducing point: `[block][d]`.
+    /// Σ D h Δ_k / length_k for each inducing point, `[block][d]`.
     points: Vec<Lanes>,
 }
 
@@ -48,7 +48,7 @@ impl Derivatives {
     }
 }
 
-/// A pass over the kernels between inducing points and rows.
+/// The constant inputs of a pass over the kernels between inducing points and rows.
 pub struct Pass<'a> {
     pub kernel: &'a Kernel,
     /// The inducing points.
@@ -60,7 +60,7 @@ pub struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Adds the rows of `x` with weights `d` `[m × rows]`.
+    /// Adds the contributions of the rows of `x` with weights `d` `[m × rows]` to `sums`.
     pub fn add(&self, x: Points, d: MatRef<f64>, sums: &mut Derivatives) {
         let tile = Tile::new(x, self.scale, 0, x.n);
         vectorised(self.kernel.family, Add { pass: self, tile: &tile, d, sums });
@@ -94,7 +94,7 @@ impl Pass<'_> {
         }
         let points = &mut sums.points[b * self.scale.len()..(b + 1) * self.scale.len()];
         for (((z, x), points), lengths) in block.iter().zip(x).zip(points).zip(&mut sums.lengths) {
-            // local copies stay in registers
+            // Local copies of the sums stay in registers.
             let (mut point, mut length) = (*points, *lengths);
             for r in 0..R {
                 for l in 0..LANES {
@@ -109,7 +109,7 @@ impl Pass<'_> {
     }
 }
 
-/// Adds a tile of rows to the sums.
+/// Adds the contributions of a tile of rows to the sums.
 struct Add<'a> {
     pass: &'a Pass<'a>,
     tile: &'a Tile,

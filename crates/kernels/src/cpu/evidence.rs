@@ -1,4 +1,4 @@
-//! Log marginal likelihood of an exact GP and its gradient (Rasmussen & Williams 2006, eq. 5.8 and 5.9).
+//! Computes the log marginal likelihood of an exact GP and its gradient (Rasmussen & Williams 2006, eq. 5.8 and 5.9).
 //!
 //! With A = K + σ²I = L Lᵀ and α = A⁻¹ y, the log marginal likelihood is −½ yᵀα − Σ_i ln L_ii − n/2 ln 2π, and its
 //! derivative with respect to a hyperparameter θ is ½ tr((α αᵀ − A⁻¹) ∂A/∂θ).
@@ -18,11 +18,11 @@ use super::factor::{factor, invert, square, symmetrise};
 use super::triangular::solve_columns;
 use crate::kernel::{Evidence, Kernel, Points, Solve};
 
-/// Columns of the matrix per task of the gradient.
+/// Number of matrix columns per task when the gradient is computed.
 const COLUMNS: usize = 64;
 
-/// Value and gradient in n³ floating-point operations. The factor, its inverse and A⁻¹ use one buffer, one after the other.
-/// The pass over the gradient computes the distances again instead of storing them.
+/// Computes the value and the gradient in n³ floating-point operations. The Cholesky factor, its inverse and A⁻¹ use
+/// the same buffer, one after another. The distances are computed again for the gradient instead of being stored.
 pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Evidence> {
     let n = x.n;
     let mut a = vec![0.0; n * n];
@@ -47,15 +47,15 @@ pub fn evidence(kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Option<Evi
     finite.then_some(Evidence { value, gradient })
 }
 
-/// Sums over a range of columns.
+/// Sums for the gradient over a range of columns.
 struct Sums {
-    /// For the derivatives with respect to ln lengths: `[d]`.
+    /// Sums for the derivatives with respect to ln lengths, `[d]`.
     lengths: Vec<Lanes>,
-    /// For the derivative with respect to ln variance.
+    /// Sum for the derivative with respect to ln variance.
     variance: Lanes,
 }
 
-/// `inverse`: lower triangle of A⁻¹.
+/// Computes the gradient. `inverse` is the lower triangle of A⁻¹.
 fn gradient(kernel: &Kernel, noise: f64, x: Points, alpha: &[f64], inverse: MatRef<f64>) -> Vec<f64> {
     let n = x.n;
     let scale = inverse_lengths(kernel);
@@ -106,8 +106,8 @@ impl Work for ColumnRange<'_> {
     }
 }
 
-/// Adds the elements of columns j..j + R on and below the diagonal. Elements below count twice by symmetry, which cancels
-/// the factor ½ of the trace; diagonal elements have the weight ½.
+/// Adds the elements on and below the diagonal in the columns j..j + R. By symmetry, elements below the diagonal count
+/// twice, which cancels the factor ½ before the trace. Diagonal elements have the weight ½.
 #[inline(always)]
 fn group<K: Radial, const R: usize>(
     blocks: &Blocks,
@@ -130,7 +130,7 @@ fn group<K: Radial, const R: usize>(
                         w[l] = a[l].mul_add(alpha[j + r], -k[l]);
                     }
                 }
-                // the diagonal, and lanes beyond the last point
+                // This branch handles the diagonal and the lanes beyond the last point.
                 _ => {
                     *w = std::array::from_fn(|l| {
                         let weight = match (at + l).cmp(&(j + r)) {
@@ -152,7 +152,7 @@ fn group<K: Radial, const R: usize>(
             }
         }
         for ((z, x), sum) in block.iter().zip(rows).zip(&mut sums.lengths) {
-            // a local copy stays in registers
+            // A local copy of the sum stays in registers.
             let mut length = *sum;
             for r in 0..R {
                 for l in 0..LANES {

@@ -1,8 +1,9 @@
-//! Cholesky factors and inverses in place, by recursion into matrix products.
+//! Computes Cholesky factors and inverses in place, by recursion to matrix products.
 //!
-//! Every product is sequential and has a fixed shape, and tasks write disjoint blocks, so the result does not depend on
-//! the number of threads. Products are twice as fast if their right-hand matrix is read along its columns. For this reason
-//! the factor is computed as its transpose in the upper triangle, and inverted in the lower triangle.
+//! Each matrix product is sequential and has a fixed shape, and the tasks write disjoint blocks, so the result does not
+//! depend on the number of threads. Products are twice as fast if the matrix on the right is read along its columns,
+//! which is why the transpose of the factor is computed in the upper triangle, and the factor is inverted in the lower
+//! triangle.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
@@ -12,20 +13,20 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 
-/// Blocks up to this size end the recursion.
+/// The recursion ends at blocks of at most this size.
 const LEAF: usize = 32;
-/// Columns or rows of a product per task.
+/// Number of columns or rows of a matrix product that one task computes.
 const STRIP: usize = 512;
-/// Rows and columns of a tile that is transposed at once.
+/// Number of rows and columns of a tile that is transposed as a whole.
 const TILE: usize = 16;
 
-/// Where a matrix of size n is split: near the middle, at a multiple of [`LEAF`].
+/// Returns the index at which a matrix of size n is split, which is the multiple of [`LEAF`] at or above the middle.
 fn middle(n: usize) -> usize {
     (n / 2).next_multiple_of(LEAF)
 }
 
-/// Replaces the lower triangle by its lower Cholesky factor. The elements above the diagonal are undefined afterwards.
-/// Returns `false` if the matrix is not positive definite.
+/// Overwrites the lower triangle with the lower Cholesky factor. The elements above the diagonal are undefined
+/// afterwards. Returns `false` if the matrix is not positive definite.
 pub fn cholesky(a: MatMut<f64>) -> bool {
     let mut a = a;
     symmetrise(a.rb_mut().transpose_mut());
@@ -34,8 +35,8 @@ pub fn cholesky(a: MatMut<f64>) -> bool {
     definite
 }
 
-/// Replaces the upper triangle by U with Uᵀ U = A. Reads only the upper triangle; the elements below the diagonal are
-/// undefined afterwards. Returns `false` if the matrix is not positive definite.
+/// Overwrites the upper triangle of A with the factor U of A = Uᵀ U. Only the upper triangle is read. The elements
+/// below the diagonal are undefined afterwards. Returns `false` if the matrix is not positive definite.
 pub fn factor(a: MatMut<f64>) -> bool {
     let n = a.nrows();
     if n <= LEAF {
@@ -76,7 +77,7 @@ fn solve(u: MatRef<f64>, x: MatMut<f64>) {
     solve(u11, x1);
 }
 
-/// C −= Aᵀ A in the upper triangle of C.
+/// Subtracts Aᵀ A from C in the upper triangle of C.
 fn upper_minus_square(c: MatMut<f64>, a: MatRef<f64>) {
     let n = c.nrows();
     if n <= LEAF {
@@ -135,7 +136,7 @@ fn multiply_right(l: MatRef<f64>, x: MatMut<f64>) {
     multiply_right(l11, x1.rb_mut());
 }
 
-/// X := X U for an upper triangular matrix with zeros below its diagonal.
+/// Computes X := X U for an upper triangular matrix U with zeros below its diagonal.
 pub fn multiply_upper(u: MatRef<f64>, x: MatMut<f64>) {
     let (n, mut x) = (u.nrows(), x);
     if n <= LEAF {
@@ -150,7 +151,7 @@ pub fn multiply_upper(u: MatRef<f64>, x: MatMut<f64>) {
     multiply_upper(u00, x0.rb_mut());
 }
 
-/// Replaces a lower triangular matrix L by the lower triangle of Lᵀ L.
+/// Overwrites a lower triangular matrix L with the lower triangle of Lᵀ L.
 pub fn square(l: MatMut<f64>) {
     let n = l.nrows();
     if n <= LEAF {
@@ -182,7 +183,7 @@ fn multiply_transposed(l: MatRef<f64>, x: MatMut<f64>) {
     multiply_transposed(l11, x1.rb_mut());
 }
 
-/// C += Aᵀ A in the lower triangle of C.
+/// Adds Aᵀ A to C in the lower triangle of C.
 pub fn lower_plus_square(c: MatMut<f64>, a: MatRef<f64>) {
     let n = c.nrows();
     if n <= LEAF {
@@ -195,7 +196,7 @@ pub fn lower_plus_square(c: MatMut<f64>, a: MatRef<f64>) {
     both(n, below, || both(n, || lower_plus_square(c00, a0), || lower_plus_square(c11, a1)));
 }
 
-/// Runs two tasks, in parallel if they are large.
+/// Runs two tasks, in parallel if the matrix size n is large.
 fn both(n: usize, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     if n > STRIP {
         rayon::join(a, b);
@@ -205,7 +206,7 @@ fn both(n: usize, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     }
 }
 
-/// Runs a task on strips of columns, in parallel.
+/// Splits a matrix into strips of columns, and runs a task on each strip in parallel.
 fn columns(x: MatMut<f64>, task: &(impl Fn(MatMut<f64>) + Sync)) {
     let n = x.ncols();
     if n <= STRIP {
@@ -216,7 +217,7 @@ fn columns(x: MatMut<f64>, task: &(impl Fn(MatMut<f64>) + Sync)) {
     rayon::join(|| columns(a, task), || columns(b, task));
 }
 
-/// Runs a task on strips of rows, in parallel.
+/// Splits a matrix into strips of rows, and runs a task on each strip in parallel.
 fn rows(x: MatMut<f64>, task: &(impl Fn(MatMut<f64>) + Sync)) {
     let n = x.nrows();
     if n <= STRIP {
@@ -227,7 +228,7 @@ fn rows(x: MatMut<f64>, task: &(impl Fn(MatMut<f64>) + Sync)) {
     rayon::join(|| rows(a, task), || rows(b, task));
 }
 
-/// Runs a task on pairs of column strips of two matrices, in parallel.
+/// Splits two matrices into strips of columns, and runs a task on each pair of strips in parallel.
 fn columns_with(c: MatMut<f64>, a: MatRef<f64>, task: &(impl Fn(MatMut<f64>, MatRef<f64>) + Sync)) {
     let n = c.ncols();
     if n <= STRIP {
@@ -239,7 +240,8 @@ fn columns_with(c: MatMut<f64>, a: MatRef<f64>, task: &(impl Fn(MatMut<f64>, Mat
     rayon::join(|| columns_with(c0, a0, task), || columns_with(c1, a1, task));
 }
 
-/// Copies the upper triangle to the lower one, transposed. Given the transpose of a matrix, it copies lower to upper.
+/// Copies the transpose of the upper triangle to the lower triangle. If `a` is the transpose of a matrix, the lower
+/// triangle of that matrix is copied to its upper triangle.
 pub fn symmetrise(a: MatMut<f64>) {
     let (n, mut a) = (a.ncols(), a);
     for top in (0..n).step_by(TILE) {
@@ -253,14 +255,14 @@ pub fn symmetrise(a: MatMut<f64>) {
     }
 }
 
-/// A copy with zeros above the diagonal.
+/// Returns a copy of the lower triangle with zeros above the diagonal.
 pub fn lower_triangle(l: MatRef<f64>) -> Mat<f64> {
     let mut copy = Mat::zeros(l.nrows(), l.ncols());
     copy_lower(l, copy.as_mut());
     copy
 }
 
-/// The transpose of the upper triangle, with zeros above the diagonal.
+/// Returns the transpose of the upper triangle, with zeros above the diagonal.
 fn transposed(u: MatRef<f64>) -> Mat<f64> {
     let mut l = Mat::zeros(u.nrows(), u.ncols());
     for j in 0..u.ncols() {

@@ -1,13 +1,14 @@
-//! Sparse GP with m inducing points Z: the collapsed evidence lower bound (Titsias 2009), its gradient and the posterior.
+//! Computes the collapsed evidence lower bound (Titsias 2009) of a sparse GP with m inducing points Z, its gradient,
+//! and the posterior.
 //!
 //! With K_uu = K(Z, Z) = L Lᵀ, K_uf = K(Z, X), A = L⁻¹ K_uf / σ, B = I + A Aᵀ = M Mᵀ and c = M⁻¹ A y / σ, the bound on the
 //! log marginal likelihood of n rows under a kernel with variance s² is
 //!
 //!   −n/2 ln 2πσ² − Σ_i ln M_ii − yᵀy / 2σ² + ½ cᵀc − (n s² / σ² − tr A Aᵀ) / 2.
 //!
-//! The posterior mean at x is k(x, Z) w with w = L⁻ᵀ M⁻ᵀ c. With P = L⁻ᵀ (I − B⁻¹) L⁻¹ and α = (y − K_fu w) / σ², the
-//! derivative of the bound is w αᵀ + P K_uf / σ² with respect to K_uf, and −½ (w wᵀ + L⁻ᵀ (B − 2 I + B⁻¹) L⁻¹) with respect
-//! to K_uu (matrix calculus on Q = K_fu K_uu⁻¹ K_uf).
+//! The posterior mean at x is k(x, Z) w, where w = L⁻ᵀ M⁻ᵀ c. With P = L⁻ᵀ (I − B⁻¹) L⁻¹ and α = (y − K_fu w) / σ², the
+//! derivative of the bound is w αᵀ + P K_uf / σ² with respect to K_uf, and −½ (w wᵀ + L⁻ᵀ (B − 2 I + B⁻¹) L⁻¹) with
+//! respect to K_uu (matrix calculus on Q = K_fu K_uu⁻¹ K_uf).
 
 use std::f64::consts::PI;
 use std::ops::Range;
@@ -23,25 +24,27 @@ use super::factor::{cholesky, invert, lower_plus_square, lower_triangle, multipl
 use super::triangular::solve_columns;
 use crate::kernel::{Inducing, Kernel, Points, Solve};
 
-/// Rows whose kernels are computed together. Not a power of two, because its multiples would share the same cache lines.
+/// Number of rows whose kernels are computed together. The number is not a power of two, because columns at
+/// power-of-two distances would map to the same cache sets.
 const ROWS: usize = 248;
-/// Number of tasks. Each has a fixed range of rows, and their sums are added in order.
+/// Number of tasks. Each task processes a fixed range of rows, and the sums of the tasks are added in a fixed order.
 const TASKS: usize = 8;
 
-/// A model and its data.
+/// A sparse GP model and its data.
 #[derive(Clone, Copy)]
 pub struct Model<'a> {
     pub kernel: &'a Kernel,
     pub noise: f64,
-    /// Added to the diagonal of K_uu, relative to the variance.
+    /// Value added to the diagonal of K_uu, as a multiple of the variance.
     pub jitter: f64,
     pub x: Points<'a>,
     pub y: &'a [f64],
     pub z: Points<'a>,
 }
 
-/// The bound, the posterior and, if `gradient`, the gradient, in 4 n m² floating-point operations. `None` if K_uu or B is not
-/// positive definite. Two passes over the rows, a few hundred at a time; no matrix has n rows.
+/// Computes the bound, the posterior and, if `gradient` is true, the gradient in 4 n m² floating-point operations.
+/// Returns `None` if K_uu or B is not positive definite. The two passes over the data process a few hundred rows at a
+/// time, so that no matrix has n rows.
 pub fn inducing(model: &Model, gradient: bool) -> Option<Inducing> {
     let Model { kernel, noise, jitter, x, y, z } = *model;
     let (m, rows, sd) = (z.n, x.n as f64, noise.sqrt());
@@ -79,7 +82,7 @@ pub fn inducing(model: &Model, gradient: bool) -> Option<Inducing> {
     finite.then(|| Inducing { value, gradient, weights, prior: flat(&prior), data: flat(&data) })
 }
 
-/// Sums over the rows that the bound needs.
+/// Sums over the rows that are needed for the bound.
 struct Projected {
     /// I + A Aᵀ, both triangles.
     b: Mat<f64>,
@@ -87,19 +90,19 @@ struct Projected {
     ay: Vec<f64>,
 }
 
-/// The rows of task `i` of n rows.
+/// Returns the range of the n rows that task `i` processes.
 fn task_rows(n: usize, i: usize) -> Range<usize> {
     i * n / TASKS..(i + 1) * n / TASKS
 }
 
-/// Copies rows of `x` into `buffer` as separate points.
+/// Copies the rows `rows` of `x` into `buffer`, and returns them as points.
 fn copy_rows<'a>(x: Points, rows: Range<usize>, buffer: &'a mut Vec<f64>) -> Points<'a> {
     buffer.clear();
     x.values.chunks_exact(x.n).for_each(|column| buffer.extend_from_slice(&column[rows.clone()]));
     Points { values: buffer, n: rows.len() }
 }
 
-/// First pass over the rows. `prior`: L, with zeros above the diagonal.
+/// First pass over the rows, which computes the sums for the bound. `prior` is L with zeros above the diagonal.
 fn project(model: &Model, prior: MatRef<f64>) -> Projected {
     let Model { kernel, noise, x, y, z, .. } = *model;
     let (m, scale) = (z.n, 1.0 / noise.sqrt());
@@ -135,7 +138,8 @@ fn project(model: &Model, prior: MatRef<f64>) -> Projected {
     total
 }
 
-/// Second pass over the rows: the gradient with respect to ln lengths, ln variance, ln noise and the inducing points.
+/// Second pass over the rows, which computes the gradient with respect to ln lengths, ln variance, ln noise and the
+/// inducing points.
 fn gradient_of(model: &Model, prior: &Mat<f64>, b: &Mat<f64>, data: &Mat<f64>, weights: &[f64]) -> Vec<f64> {
     let Model { kernel, noise, jitter, x, y, z } = *model;
     let (m, d) = (z.n, kernel.lengths.len());
@@ -200,7 +204,7 @@ fn gradient_of(model: &Model, prior: &Mat<f64>, b: &Mat<f64>, data: &Mat<f64>, w
     let total = cross.variance() + within.variance() + jitter * diagonal;
     gradient.push(variance * total - 0.5 * rows * variance / noise);
     gradient.push(0.5 * (squares * noise - (rows - m as f64 + trace) + rows * variance / noise - explained));
-    // an inducing point determines one row of K_uf, and one row and one column of K_uu
+    // Each inducing point determines one row of K_uf, and one row and one column of K_uu.
     for (k, scale) in scale.iter().enumerate() {
         gradient.extend((0..m).map(|u| -variance * scale * (cross.point(u, k) + 2.0 * within.point(u, k))));
     }

@@ -1,4 +1,5 @@
-//! The processor: matrix products of faer, threads of rayon over members and tiles, SIMD instructions chosen at run time.
+//! Computes on the CPU with matrix products from faer, rayon threads over ensemble members and tiles of rows, and SIMD
+//! instructions chosen at run time.
 
 pub(crate) mod covariance;
 mod dense;
@@ -19,7 +20,7 @@ use crate::error::Result;
 use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 use crate::net::{Net, Tape};
 
-/// The reference device. It uses the threads of the rayon pool that it is called in.
+/// The CPU, which is the reference device. CPU operations use the threads of the rayon pool in which they are called.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cpu;
 

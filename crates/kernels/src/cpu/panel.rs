@@ -1,19 +1,20 @@
-//! Matrix products of dense networks, computed in blocks of registers.
+//! Matrix products of dense networks, whose sums are kept in blocks of registers.
 //!
-//! Rows are processed in panels of two registers: a panel of a matrix is `[columns][panel rows]`. A block of five output
-//! columns keeps ten sums in registers during the whole product. Each sum adds its terms in a fixed order that depends
-//! neither on the other rows nor on the width of the registers, so a row's result depends on that row alone.
+//! Rows are processed in panels, each of which spans two vector registers. A panel of a matrix is stored as
+//! `[columns][panel rows]`. A block of five output columns keeps ten sums in registers during the whole product. The
+//! terms of each sum are added in a fixed order that depends neither on the other rows nor on the width of the
+//! registers, so the result of a row depends only on that row.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Output columns per block. Two multiply-adds per cycle with a latency of four cycles need eight sums; ten leave some
-/// slack, and with twelve one is spilled to memory.
+/// Output columns per block, with two sums each. Two multiply-adds per cycle with a latency of four cycles require
+/// eight independent sums. Ten sums leave some slack, but with twelve sums, one is spilled to memory.
 const BLOCK: usize = 5;
 
-/// A column of a panel.
+/// A column of a panel, held in two vector registers.
 pub type Pair<S> = [<S as Simd>::f32s; 2];
 
-/// Rows per panel on this processor.
+/// Returns the number of rows per panel on this CPU.
 pub fn rows() -> usize {
     struct Rows;
     impl WithSimd for Rows {
@@ -26,22 +27,22 @@ pub fn rows() -> usize {
     Arch::new().dispatch(Rows)
 }
 
-/// A panel as pairs of registers, one pair per column.
+/// Views a panel as pairs of registers, with one pair per column.
 #[inline(always)]
 pub fn pairs<S: Simd>(panel: &[f32]) -> &[Pair<S>] {
     S::as_simd_f32s(panel).0.as_chunks().0
 }
 
-/// As [`pairs`], mutable.
+/// Mutable version of [`pairs`].
 #[inline(always)]
 pub fn pairs_mut<S: Simd>(panel: &mut [f32]) -> &mut [Pair<S>] {
     S::as_mut_simd_f32s(panel).0.as_chunks_mut().0
 }
 
-/// Receives the sums of a product. A trait instead of a closure, because a closure that is not inlined is compiled for
-/// the oldest processor.
+/// Receives the sums of a product. `Finish` is a trait and not a closure, because a closure that is not inlined would
+/// be compiled for the baseline CPU, without wide vector instructions.
 pub trait Finish<S: Simd> {
-    /// Takes the sums of column `at`.
+    /// Receives the sums of column `at`.
     fn take(&mut self, s: S, at: usize, sums: Pair<S>);
 }
 
@@ -55,7 +56,7 @@ impl<S: Simd> Finish<S> for Store<'_, S> {
     }
 }
 
-/// Stores the sums, multiplied by the derivative of the activation.
+/// Stores the sums after multiplication by the derivative of the activation.
 pub struct Multiply<'a, S: Simd> {
     pub to: &'a mut [Pair<S>],
     pub factor: &'a [Pair<S>],
@@ -94,8 +95,8 @@ fn step<S: Simd>(s: S, mut sums: [Pair<S>; BLOCK], a: Pair<S>, w: [f32; BLOCK]) 
     sums
 }
 
-/// Passes on the sums of the columns from `first` on, at most `left` of them. Without a loop, so that they stay in
-/// registers.
+/// Passes the sums of at most `left` columns from `first` on to `finish`. The code contains no loop, so that the sums
+/// stay in registers.
 #[inline(always)]
 fn finish_block<S: Simd>(s: S, finish: &mut impl Finish<S>, first: usize, left: usize, sums: [Pair<S>; BLOCK]) {
     let [a, b, c, d, e] = sums;
@@ -114,14 +115,14 @@ fn finish_block<S: Simd>(s: S, finish: &mut impl Finish<S>, first: usize, left: 
     }
 }
 
-/// Iterates over five columns at once.
+/// Iterates over the elements of five columns in lockstep.
 #[inline(always)]
 fn zip_columns(columns: [&[f32]; BLOCK]) -> impl Iterator<Item = [&f32; BLOCK]> {
     let [a, b, c, d, e] = columns;
     a.iter().zip(b).zip(c).zip(d).zip(e).map(|((((a, b), c), d), e)| [a, b, c, d, e])
 }
 
-/// Applies a dense layer to a panel `a`: passes bias + Σ input · weight of each output to `finish`. `weights`:
+/// Applies a dense layer to a panel `a`, and passes bias + Σ input · weight of each output to `finish`. `weights` is
 /// `[outputs][inputs]`.
 #[inline(always)]
 pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], mut finish: impl Finish<S>) {
@@ -141,8 +142,8 @@ pub fn forward<S: Simd>(s: S, a: &[Pair<S>], weights: &[f32], bias: &[f32], mut 
     }
 }
 
-/// Packs the weights of a layer, `[outputs][inputs]`, for the backward pass into blocks `[inputs / 5][outputs][5]`; missing
-/// inputs are zero. Unpacked, every step would read from another cache line.
+/// Packs the weights of a layer, `[outputs][inputs]`, into blocks `[inputs / 5][outputs][5]` for the backward pass,
+/// with zeros for missing inputs. Without packing, every step would read from a different cache line.
 pub fn pack_back(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
     let outputs = weights.len() / inputs;
     packed.clear();
@@ -158,8 +159,8 @@ pub fn pack_back(weights: &[f32], inputs: usize, packed: &mut Vec<f32>) {
     }
 }
 
-/// Applies the transpose of a layer to a panel of gradients `g`, `[outputs]`: passes Σ gradient · weight of each input to
-/// `finish`. `packed`: the weights after [`pack_back`].
+/// Applies the transpose of a layer to a panel of gradients `g`, `[outputs]`, and passes Σ gradient · weight of each
+/// input to `finish`. `packed` contains the weights packed by [`pack_back`].
 #[inline(always)]
 pub fn backward<S: Simd>(s: S, g: &[Pair<S>], packed: &[f32], inputs: usize, mut finish: impl Finish<S>) {
     for (first, weights) in (0..inputs).step_by(BLOCK).zip(packed.chunks_exact(g.len() * BLOCK)) {
@@ -169,7 +170,8 @@ pub fn backward<S: Simd>(s: S, g: &[Pair<S>], packed: &[f32], inputs: usize, mut
     }
 }
 
-/// Transposes a panel `[columns][rows]` into `[columns / panel rows][rows][panel rows]`; missing columns are zero.
+/// Transposes a panel `[columns][rows]` into `[columns / panel rows][rows][panel rows]`, with zeros for missing
+/// columns.
 #[inline(always)]
 pub fn transpose<S: Simd>(panel: &[f32], out: &mut [f32]) {
     let n = 2 * S::F32_LANES;
@@ -185,10 +187,10 @@ pub fn transpose<S: Simd>(panel: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Sums over rows: the weight gradients of the `bias.len()` outputs of a layer from `first` on.
+/// Computes the weight gradients of the `bias.len()` outputs of a layer from `first` on, which are sums over rows.
 ///
-/// `panels`: the transposed inputs ([`transpose`]) and the gradients `[outputs]` of each panel. Overwrites `matrix`
-/// `[outputs][inputs]` and `bias` `[outputs]`.
+/// `panels` contains the transposed inputs (see [`transpose`]) and the gradients `[outputs]` of each panel. The results
+/// overwrite `matrix` `[outputs][inputs]` and `bias` `[outputs]`.
 #[inline(always)]
 pub fn weight_gradient<S: Simd>(
     s: S,

@@ -1,5 +1,5 @@
-//! GP functions at rows: kernel sums, the posterior variance and derivatives with respect to the rows. Tiles of rows stay
-//! in the first-level cache.
+//! Evaluates GP functions at many rows: kernel sums, the posterior variance, and derivatives with respect to the rows.
+//! The rows are processed in tiles that stay in the L1 cache.
 
 use rayon::prelude::*;
 
@@ -9,17 +9,17 @@ use crate::kernel::{GpFunctions, Points};
 
 /// Rows per tile.
 const ROWS: usize = 64;
-/// Blocks of points that are processed on a tile together.
+/// Number of blocks of points that are processed together for one tile.
 const CHUNK: usize = 8;
-/// Number of kernel evaluations above which a call uses several threads (guess).
+/// Minimum number of kernel evaluations for which a call uses several threads (not tuned).
 const PARALLEL: usize = 1 << 18;
 
-/// The functions in the layout of the loops.
+/// The GP functions in the layout that the loops require.
 struct Prepared<'a> {
     gp: &'a GpFunctions<'a>,
     inverse: Vec<f64>,
     blocks: Blocks,
-    /// `[block][columns]`, zeros beyond the last point.
+    /// Weights `[block][columns]`, with zeros beyond the last point.
     weights: Vec<Lanes>,
     columns: usize,
 }
@@ -44,8 +44,8 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// Calls `task` with the number of each tile of rows, in parallel if the call is large, and then `collect` with each
-/// result in order.
+/// Calls `task` with the index of each tile of rows, in parallel if there are many kernel evaluations, and then passes
+/// the results to `collect` in order.
 fn tiles<T: Send>(
     rows: usize,
     points: usize,
@@ -61,7 +61,7 @@ fn tiles<T: Send>(
     done.into_iter().enumerate().for_each(|(t, part)| collect(t, part));
 }
 
-/// As [`crate::Backend::gp_predict`], for at least one point.
+/// Implements [`crate::Backend::gp_predict`] for at least one point.
 pub fn predict(gp: &GpFunctions, x: Points, out: &mut [f64], mut variance: Option<&mut [f64]>) {
     let prepared = Prepared::new(gp);
     let columns = prepared.columns;
@@ -85,7 +85,7 @@ pub fn predict(gp: &GpFunctions, x: Points, out: &mut [f64], mut variance: Optio
     });
 }
 
-/// Computes Σ_i k(x_r, z_i) w_ci `[rows][columns]` and, given P, k_rᵀ P k_r `[rows]`.
+/// Computes Σ_i k(x_r, z_i) w_ci `[rows][columns]` and, if P is given, k_rᵀ P k_r `[rows]`.
 struct Sums<'a> {
     prepared: &'a Prepared<'a>,
     tile: &'a Tile,
@@ -156,13 +156,13 @@ fn group<K: Radial, const R: usize>(
     }
 }
 
-/// k_rᵀ P k_r for kernels `[rows][count]`. Four columns of P at a time are applied to all rows.
+/// Computes k_rᵀ P k_r for the kernels `[rows][count]`. Four columns of P at a time are applied to all rows.
 #[inline(always)]
 fn quadratic(kernels: &[Lanes], count: usize, rows: usize, n: usize, precision: &[f64]) -> Vec<f64> {
     let mut sums = vec![[0.0; LANES]; rows];
     let blocks = n / LANES;
     for j in (0..n).step_by(GROUP) {
-        // the last column replaces missing ones, whose products are multiplied by zero below
+        // The last column stands in for missing columns, whose products are multiplied by zero below.
         let columns: [&[f64]; GROUP] = std::array::from_fn(|c| &precision[(j + c).min(n - 1) * n..][..n]);
         let [p0, p1, p2, p3] = columns.map(|c| &c.as_chunks::<LANES>().0[..blocks]);
         let ends: [Lanes; GROUP] =
@@ -190,7 +190,7 @@ fn quadratic(kernels: &[Lanes], count: usize, rows: usize, n: usize, precision: 
     sums.iter().map(total).collect()
 }
 
-/// As [`crate::Backend::gp_vjp`], for at least one point.
+/// Implements [`crate::Backend::gp_vjp`] for at least one point.
 pub fn vjp(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) {
     let prepared = Prepared::new(gp);
     let d = prepared.inverse.len();
@@ -211,7 +211,7 @@ pub fn vjp(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) {
     });
 }
 
-/// Computes the derivatives `[rows][d]`; `cotangents`: `[rows][columns]`.
+/// Computes the derivatives `[rows][d]` from the cotangents `[rows][columns]`.
 struct Derivatives<'a> {
     prepared: &'a Prepared<'a>,
     tile: &'a Tile,

@@ -1,4 +1,4 @@
-//! Tests of the GP operations against textbook code and central differences.
+//! Tests that compare the GP operations with textbook implementations and central differences.
 
 use std::f64::consts::PI;
 
@@ -47,7 +47,7 @@ fn matrix(kernel: &Kernel, a: &Cloud, b: &Cloud) -> Vec<Vec<f64>> {
     (0..a.n).map(|i| (0..b.n).map(|j| covariance(kernel, &a.row(i), &b.row(j))).collect()).collect()
 }
 
-/// The Cholesky factor L of a symmetric matrix, row by row.
+/// Computes the Cholesky factor L of a symmetric matrix row by row.
 fn factor(a: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let n = a.len();
     let mut l = vec![vec![0.0; n]; n];
@@ -88,7 +88,8 @@ fn close(a: f64, b: f64, tolerance: f64) {
     assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{a} {b}");
 }
 
-/// Central differences of `f` with respect to the logarithms of the hyperparameters and with respect to `others`.
+/// Computes central differences of `f` with respect to the logarithms of the hyperparameters and with respect to
+/// `others`.
 fn differences(kernel: &Kernel, noise: f64, others: &[f64], f: &dyn Fn(&Kernel, f64, &[f64]) -> f64) -> Vec<f64> {
     let d = kernel.lengths.len();
     let step = 1e-5;
@@ -144,7 +145,7 @@ fn factors_solve_and_failures_are_reported() {
         Cpu.kernel(&kernel, x.points(), x.points(), &mut a).unwrap();
         (0..n).for_each(|i| a[i * (n + 1)] += 0.1);
         let mut l = a.clone();
-        // the elements above the diagonal are not read
+        // The elements above the diagonal must not be read.
         (1..n).for_each(|j| l[j * n..j * n + j].fill(f64::NAN));
         assert!(Cpu.cholesky(&mut l, n).unwrap());
         for (at, v) in l.iter().enumerate().filter(|(at, _)| at % n < at / n) {
@@ -197,7 +198,7 @@ fn the_bound_and_its_gradient_agree_with_textbook_code() {
             let (kernel, x, y) = (kernel(family, d), Cloud::new(7, d, n), Cloud::new(8, 1, n).values);
             let z = Cloud::new(9, d, m);
             let (noise, jitter) = (0.3, 1e-6);
-            // ln N(y; 0, Q + σ²I) − tr(K − Q) / 2σ² with Q from a factor of K_uu
+            // The bound is ln N(y; 0, Q + σ²I) − tr(K − Q) / 2σ², with Q computed from a factor of K_uu.
             let exact = |kernel: &Kernel, noise: f64, z: &Cloud| {
                 let mut uu = matrix(kernel, z, z);
                 (0..m).for_each(|i| uu[i][i] += jitter * kernel.variance);
@@ -219,7 +220,7 @@ fn the_bound_and_its_gradient_agree_with_textbook_code() {
                     close(*g, e, 2e-6);
                 }
             }
-            // weights of the posterior mean: (K_uu + σ⁻² K_uf K_fu) w = σ⁻² K_uf y
+            // The weights w of the posterior mean satisfy (K_uu + σ⁻² K_uf K_fu) w = σ⁻² K_uf y.
             let (uf, mut s) = (matrix(&kernel, &z, &x), matrix(&kernel, &z, &z));
             for i in 0..m {
                 s[i][i] += jitter * kernel.variance;
@@ -284,7 +285,7 @@ fn predictions_and_their_derivatives_agree_with_textbook_code() {
                     close(derivatives[q * rows + r], (at(1e-5) - at(-1e-5)) / 2e-5, 1e-7);
                 }
             }
-            // a row alone gives the same bytes
+            // A row that is evaluated alone gives the same bytes as in a batch.
             for r in [0, rows / 2, rows - 1] {
                 let (row, mut alone, mut spread) = (x.row(r), vec![0.0; columns], [0.0]);
                 let row = Points { values: &row, n: 1 };

@@ -1,10 +1,11 @@
-//! Rows in the layout of the loops over blocks of points.
+//! Tiles of rows in the layout that the loops over blocks of points require.
 
 use super::covariance::{GROUP, gather};
 use crate::kernel::Points;
 
-/// Rows divided by the length-scales, in groups of four, and the remaining rows one by one. The arithmetic is the same
-/// for both, so its result does not depend on its position.
+/// Rows divided by the length-scales, stored in groups of four, with the remaining rows stored individually. The
+/// arithmetic is the same for grouped and individual rows, so the result of a row does not depend on its position in
+/// the tile.
 #[derive(Debug, Default)]
 pub struct Tile {
     /// `[group][d]`.
@@ -14,7 +15,7 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// Rows `start..start + rows` of `x`; `inverse` is 1 / lengths.
+    /// Creates the tile with the rows `start..start + rows` of `x`. `inverse` contains the inverse length-scales.
     pub fn new(x: Points, inverse: &[f64], start: usize, rows: usize) -> Self {
         let groups = rows / GROUP;
         let mut tile = Self { fours: vec![Vec::new(); groups], ones: vec![Vec::new(); rows - groups * GROUP] };

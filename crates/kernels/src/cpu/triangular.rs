@@ -1,4 +1,4 @@
-//! Solves with a triangular factor.
+//! Solves linear systems with a triangular factor.
 
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::prelude::ReborrowMut;
@@ -7,10 +7,11 @@ use rayon::prelude::*;
 
 use crate::kernel::Solve;
 
-/// Columns of right-hand sides per task. A task is a fixed range of columns, so the number of threads changes no result.
+/// Number of right-hand sides per task. Each task solves a fixed range of columns, so results do not depend on the
+/// number of threads.
 const COLUMNS: usize = 128;
 
-/// Solves with the lower triangle of `l`, in place of `b`.
+/// Solves linear systems with the lower triangle of `l`. The solutions overwrite the right-hand sides `b`.
 pub fn solve_columns(l: MatRef<f64>, b: MatMut<f64>, which: Solve) {
     b.par_col_chunks_mut(COLUMNS).for_each(|mut b| {
         if which != Solve::Backward {

@@ -5,40 +5,39 @@ use cudarc::{cublas, cusolver, nvrtc};
 
 use crate::error::Error;
 
-/// Oldest CUDA version that the driver must support: 12.0. Older drivers lack functions that the libraries call.
+/// Minimum CUDA version that the driver must support, 12.0. Older drivers lack functions that the CUDA libraries call.
 const MIN_DRIVER: i32 = 12_000;
 
-/// What is missing. The user must install or repair it.
+/// The component that is missing or does not work, which the user must install or repair.
 #[derive(Debug, thiserror::Error)]
 pub enum Absent {
-    #[error("no NVIDIA driver (libcuda) is installed: install one")]
+    #[error("no NVIDIA driver (libcuda) was found: install the driver")]
     Driver,
     #[error("{0} was not found: install the CUDA 13 or 12 runtime libraries and add their folder to LD_LIBRARY_PATH")]
     File(&'static str),
     #[error("the NVIDIA driver supports CUDA {}.{}, but 12.0 is required: install a newer driver", .0 / 1000, .0 % 1000 / 10)]
     OldDriver(i32),
-    #[error("the NVIDIA driver finds no GPU: check `nvidia-smi` and CUDA_VISIBLE_DEVICES")]
+    #[error("the NVIDIA driver found no GPU: check `nvidia-smi` and CUDA_VISIBLE_DEVICES")]
     Gpu,
-    #[error("the GPU does not start ({0}): check `nvidia-smi`")]
+    #[error("the GPU could not be started ({0}): check `nvidia-smi`")]
     Start(result::DriverError),
     #[error("the driver cannot load the kernels ({0}): install a driver that is as new as the CUDA libraries")]
     Load(result::DriverError),
-    #[error("{0} does not start ({1}): install a version that matches the driver and the GPU")]
+    #[error("{0} could not be started ({1}): install a version that matches the driver and the GPU")]
     Library(&'static str, String),
 }
 
 impl From<Absent> for Error {
     fn from(absent: Absent) -> Self {
-        Self::Unavailable(format!(
-            "cannot compute on a GPU: {absent}, or compute on the processor with `--device auto`"
-        ))
+        Self::Unavailable(format!("cannot compute on a GPU: {absent}, or use the CPU with `--device auto`"))
     }
 }
 
 impl Absent {
     /// Checks that every library can be found, because cudarc panics if it loads one that is missing.
     pub fn check() -> Result<(), Self> {
-        // SAFETY: loads and unloads each library; NVIDIA's libraries have no initialisers that other code depends on.
+        // SAFETY: the calls load and unload each library, and NVIDIA's libraries have no initialisers on which other
+        // code depends.
         let (driver, libraries) = unsafe {
             let driver = sys::is_culib_present();
             let libraries = [
@@ -52,7 +51,7 @@ impl Absent {
             return Err(Self::Driver);
         }
         let mut version = 0;
-        // SAFETY: this call does not require an initialised driver; it writes one int.
+        // SAFETY: this call does not require an initialised driver, and writes one int.
         unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(Self::Start)?;
         if version < MIN_DRIVER {
             return Err(Self::OldDriver(version));

@@ -1,4 +1,5 @@
-//! Batched networks on the GPU, in f32. The geometry and the bounds of each kernel are stated in net.cu.
+//! Batched networks on the GPU, in f32. The launch geometry and the array layouts of each kernel are documented in
+//! net.cu.
 
 use cudarc::driver::{CudaSlice, LaunchConfig};
 
@@ -7,9 +8,9 @@ use super::linear::{Matrices, MatricesMut, Transpose};
 use crate::Net;
 use crate::error::Result;
 
-/// The weights of the networks on the device, and their layout.
+/// The weights of the networks in device memory, and their layout.
 struct Layers {
-    /// As [`Net::weights`].
+    /// The weights in the layout of [`Net::weights`].
     weights: CudaSlice<f32>,
     members: usize,
     /// Number of weights of one member.
@@ -21,16 +22,16 @@ struct Layers {
 struct Layer {
     inputs: usize,
     outputs: usize,
-    /// Offsets of the matrix and the biases within a member's weights.
+    /// Offsets of the matrix and the biases within the weights of a member.
     matrix: usize,
     bias: usize,
 }
 
-/// Values of the layers, each `[members][width][rows]`.
+/// Values of all layers, each stored as `[members][width][rows]`.
 struct Values {
     /// Pre-activations of the hidden layers.
     before: Vec<CudaSlice<f32>>,
-    /// Their activations.
+    /// Activations of the hidden layers.
     after: Vec<CudaSlice<f32>>,
     out: CudaSlice<f32>,
 }
@@ -52,13 +53,13 @@ impl Layers {
     fn allocate(&self, device: &Device, rows: usize) -> Result<Values> {
         let members = self.members;
         let Some((last, hidden)) = self.layers.split_last() else {
-            return Err(failed("networks", "there is no layer"));
+            return Err(failed("networks", "the networks have no layers"));
         };
         let all = || hidden.iter().map(|l| device.allocate(members * l.outputs * rows)).collect::<Result<_>>();
         Ok(Values { before: all()?, after: all()?, out: device.allocate(members * last.outputs * rows)? })
     }
 
-    /// Queues the forward pass; `x` is `[members][inputs][rows]`.
+    /// Queues the forward pass for the inputs `x` `[members][inputs][rows]`.
     fn forward(&self, device: &Device, x: &CudaSlice<f32>, rows: usize, values: &mut Values) -> Result<()> {
         let (members, weights) = (self.members, &self.weights);
         let (size, many, length) = (self.size as u64, members as u64, rows as u64);
@@ -84,7 +85,7 @@ impl Layers {
                 Some(after) => {
                     launch!(device, activate, shape, &length, &width, &many, &size, &bias, &yes, weights, z, after)?;
                 }
-                // the last layer has no activation; its pointer is null
+                // The last layer has no activation, so its pointer is null.
                 None => launch!(device, activate, shape, &length, &width, &many, &size, &bias, &no, weights, z, &no)?,
             }
         }
@@ -105,7 +106,7 @@ pub fn forward(device: &Device, net: &Net, x: &[f32], rows: usize, out: &mut [f3
     device.finish("forward")
 }
 
-/// Repeats the forward pass for its activations.
+/// The backward pass repeats the forward pass to obtain the activations.
 pub fn backward(
     device: &Device,
     net: &Net,
@@ -162,7 +163,7 @@ pub fn backward(
     device.finish("backward")
 }
 
-/// One thread per value, at most 65,535 blocks. The kernel loops over the remaining values.
+/// Launch geometry with one thread per value and at most 65,535 blocks. The kernel loops over the remaining values.
 fn line(count: usize) -> Result<LaunchConfig> {
     columns(count.min(65_535 * 256), 1)
 }

@@ -1,7 +1,7 @@
-//! One GPU: its memory and its kernels.
+//! One GPU with its memory and its kernels.
 //!
-//! All work is queued on one stream in the order of the calls, and [`super::Cuda`] runs one operation at a time, so no
-//! operation needs events.
+//! All work is queued on one stream in the order of the calls, and [`super::Cuda`] runs one operation at a time.
+//! Therefore, no operation needs CUDA events for synchronisation.
 
 use std::ffi::CStr;
 use std::fmt::Display;
@@ -19,16 +19,17 @@ use cudarc::nvrtc;
 use super::absent::Absent;
 use crate::error::{Error, Result};
 
-/// Threads per block; must equal `THREADS` in gp.cu.
+/// Number of threads per block, which must equal `THREADS` in gp.cu.
 const THREADS: u32 = 256;
 
-/// Freed device memory that the driver keeps for the next operation instead of releasing it: 4 GiB (guess).
+/// Maximum amount of freed device memory that the driver keeps for the next operation instead of releasing it (4 GiB;
+/// not tuned).
 const KEPT_BYTES: u64 = 4 << 30;
 
-/// Source text of all kernels, compiled as one module.
+/// Source code of all kernels, which are compiled as one module.
 const SOURCE: &str = concat!(include_str!("gp.cu"), include_str!("net.cu"));
 
-/// Declares one field per kernel, loaded by its name.
+/// Declares one field per kernel. Each GPU kernel is loaded by its name.
 macro_rules! kernels {
     ($($name:ident),+ $(,)?) => {
         pub struct Kernels { $(pub $name: CudaFunction),+ }
@@ -55,14 +56,14 @@ kernels!(
     bias_sums,
 );
 
-/// Queues a kernel: `launch!(device, name, geometry, arguments…)`. Arguments are references to device memory, `u64`
-/// and `f64`, with the order and types of the kernel's declaration. The caller must have checked that the memory contains
-/// all elements that the kernel accesses.
+/// Queues a kernel: `launch!(device, name, geometry, arguments…)`. The arguments are references to device memory, to
+/// `u64` or to `f64`, in the order and with the types of the kernel's declaration. The caller must have checked that
+/// the memory contains all elements that the kernel accesses.
 macro_rules! launch {
     ($device:expr, $kernel:ident, $geometry:expr, $($argument:expr),+ $(,)?) => {{
         let mut call = $device.stream.launch_builder(&$device.kernels.$kernel);
         $(cudarc::driver::PushKernelArg::arg(&mut call, $crate::cuda::device::argument($argument));)+
-        // SAFETY: the contract of this macro, which every use satisfies.
+        // SAFETY: every use of this macro satisfies the contract stated above.
         unsafe { call.launch($geometry) }
             .map(|_| ())
             .map_err(|e| $crate::cuda::device::failed(stringify!($kernel), e))
@@ -70,7 +71,7 @@ macro_rules! launch {
 }
 pub(super) use launch;
 
-/// The argument types of the kernels. An integer of another size would shift the arguments that follow it.
+/// The types that kernel arguments may have. An integer of another size would shift the arguments that follow.
 pub trait Argument {}
 impl Argument for &u64 {}
 impl Argument for &f64 {}
@@ -92,7 +93,7 @@ pub fn failed(operation: &str, error: impl Display) -> Error {
 pub struct Device {
     pub stream: Arc<CudaStream>,
     pub kernels: Kernels,
-    // dropping these panics after a device failure: see Drop below
+    // Dropping these handles after a device failure would panic (see `Drop` below).
     pub blas: ManuallyDrop<CudaBlas>,
     pub lapack: ManuallyDrop<DnHandle>,
     context: Arc<CudaContext>,
@@ -101,7 +102,7 @@ pub struct Device {
 impl Drop for Device {
     fn drop(&mut self) {
         if self.context.synchronize().is_ok() {
-            // SAFETY: dropped here only, and not used afterwards.
+            // SAFETY: the handles are dropped only here, and are not used afterwards.
             unsafe {
                 ManuallyDrop::drop(&mut self.blas);
                 ManuallyDrop::drop(&mut self.lapack);
@@ -111,7 +112,7 @@ impl Drop for Device {
 }
 
 impl Device {
-    /// The first GPU, with the kernels compiled for it.
+    /// Opens the first GPU and compiles the kernels for it.
     pub fn open() -> std::result::Result<Self, Absent> {
         Absent::check()?;
         let context = CudaContext::new(0).map_err(Absent::Start)?;
@@ -123,7 +124,7 @@ impl Device {
         let module = context.load_module(nvrtc::Ptx::from_binary(code)).map_err(Absent::Load)?;
         let kernels = Kernels::load(&module).map_err(Absent::Load)?;
         let blas = CudaBlas::new(stream.clone()).map_err(|e| Absent::Library("cuBLAS", e.to_string()))?;
-        // f32 products are computed in f32 and not in TF32, which has a mantissa of 10 bits
+        // Products in f32 must not be computed in TF32, whose mantissa has only 10 bits.
         // SAFETY: the handle is valid.
         unsafe { blas::cublasSetMathMode(*blas.handle(), blas::cublasMath_t::CUBLAS_DEFAULT_MATH) }
             .result()
@@ -137,7 +138,7 @@ impl Device {
         self.context.name().unwrap_or_else(|_| "GPU".to_owned())
     }
 
-    /// Binds the GPU to the calling thread. The first call of every operation.
+    /// Binds the GPU to the calling thread. Every operation must call this function first.
     pub fn enter(&self) -> Result<()> {
         self.context.bind_to_thread().map_err(|e| failed("start", e))
     }
@@ -147,7 +148,7 @@ impl Device {
         self.stream.synchronize().map_err(|e| failed(operation, e))
     }
 
-    /// A copy of `host` on the device.
+    /// Copies `host` to the device.
     pub fn upload<T: DeviceRepr>(&self, host: &[T]) -> Result<CudaSlice<T>> {
         let mut memory = self.allocate(host.len())?;
         if host.is_empty() {
@@ -161,7 +162,7 @@ impl Device {
 
     /// Allocates `len` uninitialised values. The operation must write every value before it reads it.
     pub fn allocate<T: DeviceRepr>(&self, len: usize) -> Result<CudaSlice<T>> {
-        // the driver rejects empty allocations
+        // The driver rejects empty allocations, so at least one value is allocated.
         // SAFETY: any bit pattern is a valid number.
         unsafe { self.stream.alloc(len.max(1)) }
             .map_err(|e| failed(&format!("{} bytes of device memory", len.saturating_mul(std::mem::size_of::<T>())), e))
@@ -174,7 +175,7 @@ impl Device {
         Ok(memory)
     }
 
-    /// Copies the first `host.len()` values of `memory` to `host`, after all work queued before.
+    /// Copies the first `host.len()` values of `memory` to `host`, after all previously queued work.
     pub fn download<T: DeviceRepr>(&self, memory: &CudaSlice<T>, host: &mut [T]) -> Result<()> {
         if host.is_empty() {
             return Ok(());
@@ -186,35 +187,37 @@ impl Device {
     }
 }
 
-/// `count × times` blocks, for kernels that sum over a block.
+/// Launch geometry with `count × times` blocks, for kernels that compute one sum per block.
 pub fn blocks(count: usize, times: usize) -> Result<LaunchConfig> {
     let grid = (unsigned(count)?, unsigned(times)?, 1);
     Ok(LaunchConfig { grid_dim: grid, block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 })
 }
 
-/// One thread per row and column, up to the largest grid in the columns. Kernels loop over the remaining columns.
+/// Launch geometry with one thread per element of a matrix. If there are more columns than the largest grid allows, the
+/// kernels loop over the remaining columns.
 pub fn columns(rows: usize, columns: usize) -> Result<LaunchConfig> {
     let grid = (unsigned(rows.div_ceil(THREADS as usize))?, columns.clamp(1, 65_535) as u32, 1);
     Ok(LaunchConfig { grid_dim: grid, block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 })
 }
 
-/// Tiles of 32 rows and 8 columns, up to the largest grid in the columns. Kernels loop over the remaining columns.
+/// Launch geometry with tiles of 32 rows and 8 columns. If there are more columns than the largest grid allows, the
+/// kernels loop over the remaining columns.
 pub fn tiles(rows: usize, columns: usize) -> Result<LaunchConfig> {
     let grid = (unsigned(rows.div_ceil(32))?, columns.div_ceil(8).clamp(1, 65_535) as u32, 1);
     Ok(LaunchConfig { grid_dim: grid, block_dim: (32, 8, 1), shared_mem_bytes: 0 })
 }
 
-/// `n` in the integer type of cuBLAS and cuSOLVER.
+/// Converts `n` to the integer type of cuBLAS and cuSOLVER.
 pub fn int(n: usize) -> Result<i32> {
-    i32::try_from(n).map_err(|_| failed("sizes", format!("{n} exceeds the integer range of the libraries")))
+    i32::try_from(n).map_err(|_| failed("sizes", format!("{n} exceeds the integer range of the CUDA libraries")))
 }
 
 fn unsigned(n: usize) -> Result<u32> {
     int(n).map(i32::unsigned_abs)
 }
 
-/// Lets the driver keep freed memory, which makes the allocations of every operation cheap. If the driver refuses,
-/// operations are slower.
+/// Lets the driver keep freed memory, which makes the allocations of later operations cheap. If the driver cannot keep
+/// memory, operations are slower.
 fn keep_memory(context: &CudaContext) {
     let mut bytes = KEPT_BYTES;
     let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
@@ -226,14 +229,15 @@ fn keep_memory(context: &CudaContext) {
     }
 }
 
-/// Compiles the kernels to machine code for this GPU. Unlike PTX, machine code does not require a driver that is as new as
-/// the compiler.
+/// Compiles the kernels to machine code for this GPU. Unlike PTX code, machine code does not require a driver that is
+/// at least as new as the compiler.
 fn compile(context: &CudaContext) -> std::result::Result<Vec<u8>, Absent> {
     let (major, minor) = context.compute_capability().map_err(Absent::Start)?;
     let target = format!("--gpu-architecture=sm_{major}{minor}");
     let source = std::ffi::CString::new(SOURCE).map_err(|e| Absent::Library("NVRTC", e.to_string()))?;
     let program = nvrtc::result::create_program(&source, None).map_err(|e| Absent::Library("NVRTC", e.to_string()))?;
-    // SAFETY: the program was created above and is destroyed once, below; the buffer has the length that NVRTC requests.
+    // SAFETY: the program was created above and is destroyed once below, and the buffer has the length that NVRTC
+    // requests.
     unsafe {
         let compiled = nvrtc::result::compile_program(program, &[target.as_str()]).and_then(|()| {
             let mut size = 0;

@@ -1,4 +1,5 @@
-//! Gaussian processes on the GPU, in f64. The geometry and the bounds of each kernel are stated in gp.cu.
+//! Gaussian processes on the GPU, in f64. The launch geometry and the array layouts of each kernel are documented in
+//! gp.cu.
 
 use cudarc::driver::{CudaSlice, CudaView};
 
@@ -7,19 +8,19 @@ use super::linear::{Matrices, MatricesMut, Transpose};
 use crate::error::Result;
 use crate::kernel::{Evidence, Family, GpFunctions, Kernel, Points, Solve};
 
-/// Values per tile of a kernel matrix that is computed in tiles: 64 MB (guess).
+/// Number of values per tile of a kernel matrix that is computed in tiles (64 MB; not tuned).
 const TILE: usize = 1 << 23;
 
-/// A kernel's parameters on the device.
+/// The parameters of a covariance function on the device.
 struct Covariance {
     family: u64,
     variance: f64,
-    /// 1 / lengths: `[d]`.
+    /// The inverse length-scales, `[d]`.
     inverse: CudaSlice<f64>,
     dimensions: u64,
 }
 
-/// `n` points on the device, from the start of the view on: `[d][spacing]`.
+/// The first `n` points of a view of device memory with the layout `[d][spacing]`.
 struct DevicePoints<'a> {
     values: &'a CudaView<'a, f64>,
     spacing: usize,
@@ -43,7 +44,7 @@ impl Covariance {
         let (lda, ldb) = (a.spacing as u64, b.spacing as u64);
         let last = (self.dimensions as usize).saturating_sub(1);
         if out.len() < a.n * b.n || a.values.len() < last * a.spacing + a.n || b.values.len() < last * b.spacing + b.n {
-            return Err(failed("covariance", "the sizes of points and matrix differ"));
+            return Err(failed("covariance", "the sizes of the points and the matrix do not match"));
         }
         launch!(
             device,
@@ -64,7 +65,7 @@ impl Covariance {
     }
 }
 
-/// The points from `start` on.
+/// Returns a view of the points from `start` on.
 fn points_from<'a>(points: &'a CudaSlice<f64>, start: usize) -> Result<CudaView<'a, f64>> {
     points.try_slice(start..).ok_or_else(|| failed("points", "the allocation is too short"))
 }
@@ -94,7 +95,7 @@ pub fn cholesky(device: &Device, a: &mut [f64], n: usize) -> Result<bool> {
     launch!(device, zero_above, tiles(n, n)?, &order, &mut matrix)?;
     device.download(&matrix, a)?;
     device.finish("cholesky")?;
-    // the documentation of cuSOLVER does not say whether a NaN counts as a failing pivot
+    // The documentation of cuSOLVER does not state whether a NaN counts as a failing pivot.
     Ok(a.iter().step_by(n + 1).all(|pivot| pivot.is_finite() && *pivot > 0.0))
 }
 
@@ -106,7 +107,7 @@ pub fn solve(device: &Device, l: &[f64], n: usize, b: &mut [f64], which: Solve) 
     device.finish("solve")
 }
 
-/// All matrices stay on the device; only the value and the gradient are copied back.
+/// All matrices stay on the device, and only the value and the gradient are copied back.
 pub fn evidence(device: &Device, kernel: &Kernel, noise: f64, x: Points, y: &[f64]) -> Result<Option<Evidence>> {
     let (n, d) = (x.n, kernel.lengths.len());
     let covariance = Covariance::new(device, kernel)?;
@@ -169,11 +170,11 @@ pub fn evidence(device: &Device, kernel: &Kernel, noise: f64, x: Points, y: &[f6
     device.finish("evidence")?;
     let [fit, logs] = value;
     let value = -0.5 * fit - logs - 0.5 * n as f64 * (2.0 * std::f64::consts::PI).ln();
-    // a factor with a NaN, which cuSOLVER may not report
+    // The factor may contain a NaN that cuSOLVER does not report.
     if !value.is_finite() || sums.iter().any(|s| !s.is_finite()) {
         return Ok(None);
     }
-    // sums 0 and 1 belong to variance and noise, which are the last two entries of the gradient
+    // Sums 0 and 1 belong to the variance and the noise, which are the last two entries of the gradient.
     sums[1] *= noise;
     sums.rotate_left(2);
     Ok(Some(Evidence { value, gradient: sums }))
@@ -194,7 +195,7 @@ pub fn predict(
     let tile = (TILE / n).clamp(1, rows);
     let mut block = device.allocate::<f64>(n * tile)?;
     let mut means = device.allocate::<f64>(rows * columns)?;
-    // P, the products P k of a tile, and the variances
+    // This tuple contains P, the products P k of a tile, and the variances.
     let mut for_variance = match (gp.precision, &variance) {
         (Some(precision), Some(_)) => {
             Some((device.upload(precision)?, device.allocate(n * tile)?, device.allocate(rows)?))

@@ -1,4 +1,5 @@
-//! Linear algebra on the GPU: calls of cuBLAS and cuSOLVER. Each first checks that its matrices lie within their memory.
+//! Linear algebra on the GPU with cuBLAS and cuSOLVER. Each function first checks that its matrices lie within their
+//! allocations.
 
 use cudarc::cublas::sys as blas;
 use cudarc::cusolver::sys as lapack;
@@ -9,38 +10,40 @@ use crate::Solve;
 use crate::error::Result;
 
 impl Device {
-    /// Replaces the lower triangle of `a` by its Cholesky factor; the upper triangle is unchanged. Returns `false` if `a` is
-    /// not positive definite.
+    /// Overwrites the lower triangle of `a` with the Cholesky factor of `a`. The upper triangle is unchanged. Returns
+    /// `false` if `a` is not positive definite.
     pub fn factor(&self, a: &mut CudaSlice<f64>, n: usize) -> Result<bool> {
         within("potrf", a.len(), 0, n, n, n)?;
         let (order, lower, mut size) = (int(n)?, lapack::cublasFillMode_t::CUBLAS_FILL_MODE_LOWER, 0);
         let (a, _used) = a.device_ptr_mut(&self.stream);
-        // SAFETY: `a` contains n × n values, checked above; the call only returns a size.
+        // SAFETY: `a` contains n × n values, as checked above, and the call only returns a size.
         unsafe { lapack::cusolverDnDpotrf_bufferSize(self.lapack.cu(), lower, order, a as *mut f64, order, &mut size) }
             .result()
             .map_err(|e| failed("potrf", e))?;
         self.solver_call("potrf", size, |work, size, info| {
-            // SAFETY: as above; `work` contains `size` values, `info` one.
+            // SAFETY: `a` contains n × n values, `work` contains `size` values, and `info` contains one.
             unsafe { lapack::cusolverDnDpotrf(self.lapack.cu(), lower, order, a as *mut f64, order, work, size, info) }
         })
     }
 
-    /// Replaces the lower triangle of the factor L by that of (L Lᵀ)⁻¹. Returns `false` if L is singular.
+    /// Overwrites the lower triangle of the factor L with the lower triangle of (L Lᵀ)⁻¹. Returns `false` if L is
+    /// singular.
     pub fn invert(&self, factor: &mut CudaSlice<f64>, n: usize) -> Result<bool> {
         within("potri", factor.len(), 0, n, n, n)?;
         let (order, lower, mut size) = (int(n)?, lapack::cublasFillMode_t::CUBLAS_FILL_MODE_LOWER, 0);
         let (a, _used) = factor.device_ptr_mut(&self.stream);
-        // SAFETY: `a` contains n × n values, checked above; the call only returns a size.
+        // SAFETY: `a` contains n × n values, as checked above, and the call only returns a size.
         unsafe { lapack::cusolverDnDpotri_bufferSize(self.lapack.cu(), lower, order, a as *mut f64, order, &mut size) }
             .result()
             .map_err(|e| failed("potri", e))?;
         self.solver_call("potri", size, |work, size, info| {
-            // SAFETY: as above; `work` contains `size` values, `info` one.
+            // SAFETY: `a` contains n × n values, `work` contains `size` values, and `info` contains one.
             unsafe { lapack::cusolverDnDpotri(self.lapack.cu(), lower, order, a as *mut f64, order, work, size, info) }
         })
     }
 
-    /// Runs a call of cuSOLVER with a workspace and reads its status: 0 is success, a positive number is the failing pivot.
+    /// Calls cuSOLVER with a workspace and reads the status of the call, which is 0 on success, or the index of the
+    /// failing pivot.
     fn solver_call(
         &self,
         operation: &str,
@@ -57,12 +60,12 @@ impl Device {
         self.download(&info, &mut found)?;
         self.finish(operation)?;
         match found[0] {
-            argument @ ..0 => Err(failed(operation, format!("argument {} is not valid", -argument))),
+            argument @ ..0 => Err(failed(operation, format!("argument {} is invalid", -argument))),
             pivot => Ok(pivot == 0),
         }
     }
 
-    /// Solves with the lower factor `l` `[n × n]`, in place of `b` `[n × columns]`.
+    /// Solves a system with the lower factor `l` `[n × n]`. The solution overwrites `b` `[n × columns]`.
     pub fn solve(
         &self,
         l: &CudaSlice<f64>,
@@ -81,7 +84,8 @@ impl Device {
             return self
                 .solver_call("potrs", 0, |_, _, info| {
                     let (l, b) = (l as *const f64, b as *mut f64);
-                    // SAFETY: `l` and `b` contain n × n and n × columns values, checked above; `info` contains one.
+                    // SAFETY: `l` and `b` contain n × n and n × columns values, as checked above, and `info` contains
+                    // one.
                     unsafe {
                         lapack::cusolverDnDpotrs(self.lapack.cu(), lower, order, columns, l, order, b, order, info)
                     }
@@ -89,7 +93,8 @@ impl Device {
                 .map(|_| ());
         }
         let transposed = if which == Solve::Forward { Transpose::No } else { Transpose::Yes };
-        // SAFETY: as above; the factor 1 is on the host, from where a handle reads it by default.
+        // SAFETY: the sizes of `l` and `b` are checked above. The factor 1 is in host memory, from which cuBLAS reads
+        // it by default.
         unsafe {
             blas::cublasDtrsm_v2(
                 *self.blas.handle(),
@@ -110,7 +115,7 @@ impl Device {
         .map_err(|e| failed("trsm", e))
     }
 
-    /// `c = op(a) op(b)` in f64: `c` is `[m × n]`, and the sums have `k` terms.
+    /// Computes `c = op(a) op(b)` in f64, where `c` is `[m × n]` and each sum has `k` terms.
     pub fn product(
         &self,
         (m, n, k): (usize, usize, usize),
@@ -123,7 +128,7 @@ impl Device {
         within("dgemm", c.values.len(), c.start, c.rows, m, n)?;
         let (ldc, start) = (c.rows, c.start);
         let (to, _c) = c.values.device_ptr_mut(&self.stream);
-        // SAFETY: the three matrices lie within their memory, checked above.
+        // SAFETY: the three matrices lie within their allocations, as checked above.
         unsafe {
             blas::cublasDgemm_v2(
                 *self.blas.handle(),
@@ -146,7 +151,7 @@ impl Device {
         .map_err(|e| failed("dgemm", e))
     }
 
-    /// `c_e = op(a_e) op(b_e)` in f32 for e = 1 … batch: `c_e` is `[m × n]`, and the sums have `k` terms.
+    /// Computes `c_e = op(a_e) op(b_e)` in f32 for e = 1 … batch, where `c_e` is `[m × n]` and each sum has `k` terms.
     pub fn products(
         &self,
         batch: usize,
@@ -160,7 +165,7 @@ impl Device {
         within("sgemm", c.values.len(), c.start + (batch.max(1) - 1) * c.stride, c.rows, m, n)?;
         let (ldc, start, stride) = (c.rows, c.start, c.stride);
         let (to, _c) = c.values.device_ptr_mut(&self.stream);
-        // SAFETY: all matrices of the batch lie within their memory, checked above.
+        // SAFETY: all matrices of the batch lie within their allocations, as checked above.
         unsafe {
             blas::cublasSgemmStridedBatched(
                 *self.blas.handle(),
@@ -188,8 +193,8 @@ impl Device {
     }
 }
 
-/// Column-major matrices in device memory. The first begins at `start`, the others follow at distances of `stride` values;
-/// each has `rows` rows (the leading dimension).
+/// Column-major matrices in device memory. The first matrix begins at `start`, and each of the others begins `stride`
+/// values after the previous one. Each matrix has `rows` rows (the leading dimension).
 #[derive(Clone, Copy)]
 pub struct Matrices<'a, T> {
     pub values: &'a CudaSlice<T>,
@@ -209,7 +214,7 @@ impl<T> Matrices<'_, T> {
     }
 }
 
-/// As [`Matrices`], mutable.
+/// Mutable version of [`Matrices`].
 pub struct MatricesMut<'a, T> {
     pub values: &'a mut CudaSlice<T>,
     pub start: usize,
@@ -217,7 +222,7 @@ pub struct MatricesMut<'a, T> {
     pub stride: usize,
 }
 
-/// Whether a product reads a matrix transposed.
+/// Whether a matrix is transposed in a product.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Transpose {
     No,
@@ -232,7 +237,7 @@ impl Transpose {
         }
     }
 
-    /// Shape in memory of a matrix that is `[rows × columns]` in the product.
+    /// Shape in memory of a matrix that enters the product as `[rows × columns]`.
     fn shape(self, rows: usize, columns: usize) -> (usize, usize) {
         match self {
             Self::No => (rows, columns),
@@ -241,7 +246,8 @@ impl Transpose {
     }
 }
 
-/// Checks that `columns` columns of `rows` values, at distances of `ld` values from `start` on, lie within `len` values.
+/// Checks that a matrix with `columns` columns of `rows` values, which begins at `start` and has the leading dimension
+/// `ld`, lies within `len` values.
 fn within(operation: &str, len: usize, start: usize, ld: usize, rows: usize, columns: usize) -> Result<()> {
     let end = columns.checked_sub(1).and_then(|c| c.checked_mul(ld)).and_then(|e| e.checked_add(start + rows));
     if rows > 0 && rows <= ld && end.is_some_and(|e| e <= len) {

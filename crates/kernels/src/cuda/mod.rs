@@ -1,8 +1,8 @@
-//! NVIDIA GPUs: cuBLAS, cuSOLVER and a few custom kernels, all loaded at run time.
+//! Computes on NVIDIA GPUs with cuBLAS, cuSOLVER and a few custom kernels, which are all loaded at run time.
 //!
-//! This is the only module with `unsafe` code: calls of the driver and its libraries. The sizes of all arguments are
-//! checked before each call. No CUDA library is linked. If one is missing, the program still runs, and [`Cuda::open`]
-//! reports what is missing.
+//! This is the only module with `unsafe` code, which calls the driver and the CUDA libraries. The sizes of all
+//! arguments are checked before each call. No CUDA library is linked, so the program also runs if a library is missing,
+//! and [`Cuda::open`] reports what is missing.
 #![allow(unsafe_code)]
 
 mod absent;
@@ -21,35 +21,37 @@ use crate::kernel::{Evidence, GpFunctions, Inducing, Kernel, Points, Solve};
 use crate::net::{Net, Tape};
 use device::Device;
 
-/// Sizes below which the processor computes, because copying the data takes longer than the computation. In
-/// floating-point operations, unless stated otherwise. Guesses for a GPU on PCIe in a machine with 16 cores; not measured.
+/// Sizes below which the CPU is used, because copying the data to the GPU would take longer than the computation. The
+/// sizes are given in floating-point operations, unless stated otherwise. The values are estimates for a GPU on PCIe in
+/// a machine with 16 cores, and were not measured.
 mod threshold {
-    /// Elements of a kernel matrix, which is copied back to the host.
+    /// Number of elements of a kernel matrix, which must be copied back to the host.
     pub const KERNEL: f64 = 4e6;
     pub const CHOLESKY: f64 = 1e9;
     pub const SOLVE: f64 = 1e9;
-    /// Right-hand sides. With fewer, copying the factor takes longer than solving.
+    /// Number of right-hand sides. With fewer right-hand sides than this, copying the factor takes longer than solving
+    /// the system.
     pub const SOLVE_COLUMNS: usize = 64;
     pub const EVIDENCE: f64 = 2e8;
     pub const PREDICT: f64 = 1e8;
-    /// The same for forward and backward passes, because the device that fills a tape must also read it.
+    /// Forward and backward passes have the same threshold, because the device that fills a tape must also read it.
     pub const NETWORKS: f64 = 1e8;
 }
 
-/// Floating-point operations per covariance, in addition to two per coordinate (guess).
+/// Floating-point operations per covariance, in addition to two per coordinate (not tuned).
 const COVARIANCE: usize = 20;
 
-/// The first GPU. Work that is too small for it is computed by [`Cpu`]. Only one operation runs at a time; concurrent
-/// calls wait for each other. A [`Tape`] is not used: the backward pass repeats the forward pass, which takes less time
-/// than copying the tape to the host and back.
+/// The first GPU. [`Cpu`] computes operations that are too small for the GPU. Only one operation runs at a time, and
+/// concurrent calls wait for each other. The GPU does not use a [`Tape`]: its backward pass repeats the forward pass,
+/// which takes less time than copying a tape to the host and back.
 ///
-/// The same call gives the same bytes. Results agree with those of [`Cpu`] within rounding: the relative error of the norm
-/// is below 1e-9 in f64 and below 1e-5 in f32. The libraries choose algorithms by size, so the last bits of a row can
-/// depend on the number of rows.
+/// Repeated calls with the same arguments give identical bytes. Results agree with those of [`Cpu`] up to rounding: the
+/// relative error of the norm is below 1e-9 in f64 and below 1e-5 in f32. The CUDA libraries choose algorithms by size,
+/// so the last bits of a row can depend on the number of rows.
 pub struct Cuda {
     device: Mutex<Device>,
     name: String,
-    /// Whether to use the GPU for small work as well.
+    /// Whether to use the GPU for small operations as well.
     any_size: bool,
 }
 
@@ -60,29 +62,32 @@ impl fmt::Debug for Cuda {
 }
 
 impl Cuda {
-    /// Starts the first GPU and compiles the kernels for it (about a second).
+    /// Starts the first GPU and compiles the kernels for it, which takes about a second.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the driver, a library or a GPU is missing, or if the driver is too old. The message says which.
+    /// [`Error::Unavailable`] if the driver, a library or a GPU is missing, or if the driver is too old. The message
+    /// states the cause.
     pub fn open() -> Result<Self> {
         let device = Device::open()?;
         let name = format!("cuda ({})", device.name());
         Ok(Self { device: Mutex::new(device), name, any_size: false })
     }
 
-    /// Computes on the GPU regardless of size. For tests of the GPU.
+    /// Makes all operations run on the GPU regardless of their size, for tests of the GPU.
     #[must_use]
     pub fn at_any_size(self) -> Self {
         Self { any_size: true, ..self }
     }
 
-    /// Whether the GPU computes an operation on `values` values that takes `work`. It never computes empty operations.
+    /// Whether the GPU computes an operation on `values` values that requires `work` floating-point operations. The CPU
+    /// computes all operations on empty slices.
     fn takes(&self, values: usize, work: f64, min_work: f64) -> bool {
         values > 0 && (self.any_size || work >= min_work)
     }
 
     fn enter(&self) -> Result<MutexGuard<'_, Device>> {
-        // A poisoned lock means that an operation panicked. No operation reads state that another one left.
+        // A poisoned lock means that an operation panicked. The lock can still be used, because no operation reads
+        // state left by another.
         let device = self.device.lock().unwrap_or_else(PoisonError::into_inner);
         device.enter()?;
         Ok(device)
@@ -150,7 +155,7 @@ impl Backend for Cuda {
         gp::predict(&*self.enter()?, gp, x, out, variance)
     }
 
-    // the processor computes derivatives and sparse GPs
+    // The CPU computes derivatives and sparse GPs.
     fn gp_vjp(&self, gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
         Cpu.gp_vjp(gp, x, cotangent, out)
     }
@@ -202,21 +207,21 @@ impl Backend for Cuda {
     }
 }
 
-/// Floating-point operations of a forward pass.
+/// Number of floating-point operations of a forward pass.
 fn work(net: &Net, rows: usize) -> f64 {
     2.0 * net.weights.len() as f64 * rows as f64
 }
 
-/// Number of inputs and outputs, after a check that the networks have layers and all weights.
+/// Returns the number of inputs and outputs, after checking that the networks have layers and all their weights.
 fn inputs_and_outputs(net: &Net) -> Result<(usize, usize)> {
     length("weights", net.weights.len(), &[net.members, Net::size(net.widths)])?;
     match *net.widths {
         [inputs, .., outputs] if !net.widths.contains(&0) => Ok((inputs, outputs)),
-        _ => Err(Error::Failed(format!("networks with widths {:?} have no layer", net.widths))),
+        _ => Err(Error::Failed(format!("networks with widths {:?} have no layers", net.widths))),
     }
 }
 
-/// Checks the number of coordinates.
+/// Checks that the points have as many coordinates as the kernel has length-scales.
 fn points(what: &str, points: &Points, kernel: &Kernel) -> Result<()> {
     length(what, points.values.len(), &[kernel.lengths.len(), points.n])
 }

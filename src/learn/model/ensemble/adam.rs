@@ -3,14 +3,14 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-/// Decay rates of the moments (Kingma & Ba 2015).
+/// Exponential decay rates of the moment estimates β₁ and β₂ (Kingma & Ba 2015).
 const BETA: [f32; 2] = [0.9, 0.999];
-/// Added to the root of the second moment (Kingma & Ba 2015).
+/// Constant added to the square root of the second moment to avoid division by zero (Kingma & Ba 2015).
 const EPSILON: f32 = 1e-8;
-/// Number of parameters per parallel task (guess).
+/// Number of parameters per parallel task (not tuned).
 const CHUNK: usize = 16_384;
 
-/// The moments of one list of parameters.
+/// The moment estimates for a list of parameters.
 #[derive(Debug, Clone)]
 pub struct Adam {
     first: Vec<f32>,
@@ -23,7 +23,8 @@ impl Adam {
         Self { first: vec![0.0; parameters], second: vec![0.0; parameters], steps: 0 }
     }
 
-    /// Descends one step along `grad`. `decay` is the weight decay per unit of `rate`.
+    /// Makes one descent step with the gradient `grad` and the learning rate `rate`. The parameters decay by the
+    /// fraction `rate` · `decay`.
     pub fn step(&mut self, parameters: &mut [f32], grad: &[f32], rate: f32, decay: f32) {
         self.steps = self.steps.saturating_add(1);
         let [a, b] = BETA;

@@ -2,21 +2,21 @@
 //!
 //! > mean of (t − μ)² / σ² + ln σ², plus 0.01 · Σ_j (upper_j − lower_j)
 //!
-//! over members, targets and rows. The log-variance ln σ² is an output v of the network with the soft bounds lower and
-//! upper: l = upper − softplus(upper − v), ln σ² = lower + softplus(l − lower).
+//! The mean is over members, targets and rows. The log-variance ln σ² is computed from an output v of the network and
+//! the soft bounds lower and upper: l = upper − softplus(upper − v), ln σ² = lower + softplus(l − lower).
 
 use super::networks::Networks;
 use crate::compute::Elementwise;
 
-/// Weight of the distance between the bounds (Chua et al. 2018).
+/// Weight of the penalty on the distance between the log-variance bounds (Chua et al. 2018).
 const BOUNDS: f32 = 0.01;
 
-/// Gradients of the loss, and reusable buffers.
+/// Gradients of the loss, with reusable buffers.
 #[derive(Debug, Default)]
 pub struct Loss {
     /// Gradient with respect to the outputs of the networks: `[members][2 targets][rows]`.
     pub out_grad: Vec<f32>,
-    /// Gradient with respect to the bounds: `[lower, then upper][targets]`.
+    /// Gradient with respect to the bounds, first the lower and then the upper bounds: `[2][targets]`.
     pub bound_grad: Vec<f32>,
     above: Vec<f32>,
     below: Vec<f32>,
@@ -24,7 +24,7 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Applies the soft bounds: replaces outputs of the networks for one target by log-variances.
+    /// Applies the soft bounds of one target: replaces the outputs v of the networks in `out` by log-variances.
     pub fn bound(&mut self, out: &mut [f32], lower: f32, upper: f32) {
         for v in out.iter_mut() {
             *v = upper - *v;
@@ -39,8 +39,8 @@ impl Loss {
         }
     }
 
-    /// Returns the loss without the penalty on the bounds, and sets the gradients of the loss with that penalty, summed
-    /// over members. `out`: `[members][2 targets][rows]`; `t`: `[members][targets][rows]`.
+    /// Returns the loss without the penalty on the bounds. The gradients, which are summed over members, include the
+    /// penalty. `out`: `[members][2 targets][rows]`; `t`: `[members][targets][rows]`.
     pub fn evaluate(&mut self, networks: &Networks, out: &[f32], t: &[f32], rows: usize) -> f64 {
         let q = networks.targets();
         self.out_grad.resize(out.len(), 0.0);

@@ -2,10 +2,11 @@
 //!
 //! > y = b + w · x + μ_m(x) + σ_m(x) ε for member m
 //!
-//! By default the networks learn the residual of a linear model, because most plants are nearly linear. Outside the
-//! training data the networks are constant and the linear model extrapolates. Each member minimises the Gaussian
-//! negative log-likelihood (see `loss`) on a bootstrap sample of blocks of about a day, with early stopping on the
-//! blocks that are not in its sample. The mean model averages the members. Training takes O(epochs · n · weights).
+//! By default, the networks learn the residual of a linear model, because most plants are nearly linear. Outside the
+//! training data, the networks are constant and the linear model extrapolates. Each member minimises the Gaussian
+//! negative log-likelihood (see `loss`) on a bootstrap sample of blocks of about one day, with early stopping on the
+//! blocks that are not in its sample. The mean model is the average of the members. Training takes O(epochs · n ·
+//! weights).
 
 mod adam;
 mod loss;
@@ -37,7 +38,7 @@ use scales::Scales;
 use simulation::Simulation;
 use training::{Settings, train};
 
-/// Number of rows evaluated at a time (guess).
+/// Number of rows evaluated at a time (not tuned).
 const TILE: usize = 256;
 
 /// A linear model and an ensemble of networks.
@@ -45,24 +46,24 @@ const TILE: usize = 256;
 pub struct Ensemble {
     stored: StoredEnsemble,
     compute: Compute,
-    /// One set of buffers for each concurrent prediction.
+    /// Sets of buffers, one for each concurrent prediction.
     buffers: Mutex<Vec<Vec<Tile>>>,
 }
 
-/// The serialised part.
+/// The serialised part of the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct StoredEnsemble {
     linear: Option<Linear>,
     scales: Scales,
     networks: Networks,
-    /// Number of epochs of one-step training, followed by that of training on simulations if there was any.
+    /// Number of epochs of one-step training, followed by the number of epochs of training on simulations, if any.
     epochs: Vec<usize>,
 }
 
-/// A function that uses the outputs of the networks for a tile.
+/// A function that processes the outputs of the networks for one tile.
 type TileTask<'a> = dyn Fn(&mut Tile, Option<usize>, &mut [Vec<f64>]) -> Result<()> + 'a;
 
-/// Rows of one member, or of the mean of all members, with their buffers.
+/// Rows that are evaluated by one member or by the mean of all members, with the buffers for the evaluation.
 #[derive(Debug, Default)]
 struct Tile {
     function: Option<usize>,
@@ -81,8 +82,8 @@ impl Ensemble {
         let (p, q) = (data.x.len(), data.y.len());
         if p == 0 || q == 0 {
             return Err(Error::Data(
-                "the ensemble has no inputs: every signal is a constant, an output or listed in `model.ignore`. Remove a signal \
-                 from `model.ignore`, or remove `ensemble` from `model.choose`"
+                "the ensemble has no inputs: every signal is a constant, an output or listed in `model.ignore`. Remove \
+                 a signal from `model.ignore`, or remove `ensemble` from `model.choose`"
                     .into(),
             ));
         }
@@ -139,22 +140,24 @@ impl Ensemble {
         let stored: StoredEnsemble = artefact::decode("ensemble", bytes)?;
         let StoredEnsemble { linear, scales, networks, .. } = &stored;
         if !networks.is_valid() || !scales.is_valid(networks.inputs(), networks.targets()) {
-            return Err(artefact::corrupt("ensemble", "its parts are inconsistent, or contain NaN"));
+            return Err(artefact::corrupt("ensemble", "its parts are inconsistent or contain NaN"));
         }
         if let Some(linear) = linear {
             linear.check()?;
             if linear.shape() != (networks.inputs(), networks.targets()) {
-                return Err(artefact::corrupt("ensemble", "the shape of its linear part does not match its networks"));
+                return Err(artefact::corrupt("ensemble", "its linear part and its networks have different shapes"));
             }
         }
         Ok(Self::new(stored, compute))
     }
 
-    /// Evaluates the networks for all rows and calls `work` for each tile, whose `pass` contains the outputs
-    /// `[members or 1][2 targets][rows]`. If the device fails for some rows, the columns of `out` are NaN there.
+    /// Evaluates the networks for all rows and calls `work` for each tile. The field `pass` of a tile contains the
+    /// outputs: `[members or 1][2 targets][rows]`. If the device fails for some rows, these rows of `out` are set to
+    /// NaN.
     fn for_each_tile(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>], work: &TileTask) {
         let networks = &self.stored.networks;
-        // Several tiles per thread balance the load. With one thread, one tile stays in the cache.
+        // Several tiles per thread balance the load. With a single thread, a single tile is used so that it stays in
+        // the cache.
         let max_tiles = match rayon::current_num_threads() {
             1 => 1,
             threads => 4 * threads,
@@ -162,7 +165,7 @@ impl Ensemble {
         let pop = || self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut tiles = pop().unwrap_or_default();
         let mut filled = 0;
-        // Rows of the same member are evaluated together, because particles may have few rows each.
+        // Rows of the same member are evaluated together, because a particle may have only a few rows.
         for function in (0..=networks.members).map(|m| m.checked_sub(1)) {
             let uses_function = |p: &&Particle| p.member.map(|m| m % networks.members) == function;
             for row in particles.iter().filter(uses_function).flat_map(|p| p.rows.clone()) {
@@ -224,7 +227,7 @@ impl Ensemble {
         function.map_or_else(|| networks.net(), |m| networks.member(m))
     }
 
-    /// Writes the linear part of the prediction; zero if there is none.
+    /// Writes the linear part of the prediction, or zeros if the model has no linear part.
     fn linear(&self, x: &[&[f64]], rows: Range<usize>, out: &mut [Vec<f64>]) {
         match &self.stored.linear {
             Some(linear) => linear.predict_rows(x, rows, None, out),
@@ -335,7 +338,8 @@ impl Regressor for Ensemble {
         true
     }
 
-    /// The standard deviation over the members, to which the linear part does not contribute.
+    /// The standard deviation of the predictions over the members. The linear part does not contribute to this standard
+    /// deviation, because all members share it.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let StoredEnsemble { scales, networks, .. } = &self.stored;
         let (q, members) = (networks.targets(), networks.members as f64);

@@ -7,29 +7,29 @@ use crate::compute::{Net, Tape};
 use crate::error::Result;
 use crate::rng::{Key, normal_quantile};
 
-/// Initial soft bounds of the log-variances (Chua et al. 2018).
+/// Initial values of the soft lower and upper bounds on the log-variances (Chua et al. 2018).
 const LOWER: f32 = -10.0;
 const UPPER: f32 = 0.5;
 /// Φ(−2), the standard normal distribution function at −2.
 const TAIL: f64 = 0.022_750_131_948;
 
-/// The networks of the members, all of the same shape. The inputs are standardised; the outputs are the means and then
-/// the log-variances of the standardised targets.
+/// The networks of all members, which have the same shape. The inputs are standardised. The outputs are the means of
+/// the standardised targets, followed by their log-variances.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Networks {
     pub members: usize,
-    /// Widths of the layers: inputs, hidden layers, twice the targets.
+    /// Widths of the layers: the number of inputs, the widths of the hidden layers, and twice the number of targets.
     pub widths: Vec<usize>,
     /// Weights of all networks, in the order of [`Net::weights`].
     pub weights: Vec<f32>,
-    /// Soft bounds of the log-variances, shared by all members: `[targets]`.
+    /// Soft bounds on the log-variances, shared by all members: `[targets]`.
     pub lower: Vec<f32>,
     pub upper: Vec<f32>,
 }
 
 impl Networks {
-    /// Initial weights from a normal distribution with standard deviation 1 / (2 √inputs), truncated at two standard
-    /// deviations; biases are zero (Chua et al. 2018).
+    /// Draws the initial weights from a normal distribution with standard deviation 1 / (2 √inputs), truncated at two
+    /// standard deviations. The initial biases are zero (Chua et al. 2018).
     pub fn new(members: usize, inputs: usize, hidden: &[usize], targets: usize, key: Key) -> Self {
         let widths: Vec<usize> = [&[inputs], hidden, &[2 * targets]].concat();
         let mut weights = Vec::with_capacity(members * Net::size(&widths));
@@ -64,7 +64,7 @@ impl Networks {
         Net { members: 1, weights: &self.weights[member * size..(member + 1) * size], ..self.net() }
     }
 
-    /// Whether the sizes and values of networks restored from bytes are valid.
+    /// Whether networks that were restored from bytes have valid sizes and values.
     pub fn is_valid(&self) -> bool {
         let targets = self.lower.len();
         let numbers = |w: &[usize]| w[0].checked_add(1)?.checked_mul(w[1]);
@@ -90,17 +90,17 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Resizes the buffers for `rows` rows of `net`.
+    /// Resizes the buffers for a forward pass of `net` over `rows` rows.
     pub fn fit(&mut self, net: &Net, rows: usize) {
         let ends = [net.widths.first(), net.widths.last()].map(|w| net.members * w.copied().unwrap_or(0) * rows);
         self.x.resize(ends[0], 0.0);
         self.out.resize(ends[1], 0.0);
     }
 
-    /// Evaluates the networks, from `x` to `out`.
+    /// Evaluates the networks for the inputs `x` and writes the outputs to `out`.
     ///
     /// # Errors
-    /// Those of [`crate::compute::Backend::forward`].
+    /// Any error of [`crate::compute::Backend::forward`].
     pub fn forward(&mut self, net: &Net, rows: usize, compute: &Compute) -> Result<()> {
         Ok(compute.forward(net, &self.x, rows, &mut self.tape, &mut self.out)?)
     }

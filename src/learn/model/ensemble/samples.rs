@@ -6,7 +6,7 @@ use crate::learn::dataset::Dataset;
 use crate::learn::model::blocks::Blocks;
 use crate::rng::Key;
 
-/// Number of rows copied together: their values in a column fill one cache line.
+/// Number of rows that are copied together, so that their values in a column fill one cache line.
 const SIDE: usize = 16;
 
 /// Standardised training rows.
@@ -14,7 +14,8 @@ const SIDE: usize = 16;
 pub struct Samples {
     pub inputs: usize,
     pub targets: usize,
-    /// Values row by row, because rows are read in random order: `[rows][inputs, then targets]`.
+    /// Inputs and then targets of each row: `[rows][inputs + targets]`. Rows are contiguous, because they are read in
+    /// random order.
     values: Vec<f32>,
 }
 
@@ -40,8 +41,8 @@ impl Samples {
         &self.values[row * width..(row + 1) * width]
     }
 
-    /// Copies the same number of rows for each member into columns: inputs into `pass`, targets into `t`
-    /// `[members][targets][rows]`.
+    /// Copies rows into columns, the same number of rows for each member. Inputs are written to `pass`, and targets to
+    /// `t`: `[members][targets][rows]`.
     pub fn gather(&self, rows: &[Vec<usize>], pass: &mut Pass, t: &mut Vec<f32>) {
         let n = rows.first().map_or(0, Vec::len);
         t.resize(rows.len() * self.targets * n, 0.0);
@@ -69,7 +70,7 @@ impl Samples {
 /// For each member, a bootstrap sample of the blocks for training, and the other blocks for early stopping.
 #[derive(Debug)]
 pub struct Bags {
-    /// Blocks, repeated as often as they were drawn: `[members]`.
+    /// For each member, the drawn blocks. Each block is repeated as often as it was drawn.
     pub drawn: Vec<Vec<usize>>,
     pub left_out: Vec<Vec<usize>>,
 }
@@ -81,7 +82,7 @@ impl Bags {
             let counts = blocks.bootstrap(key.fold(m as u64));
             let drawn = counts.iter().enumerate().flat_map(|(b, &n)| std::iter::repeat_n(b, n as usize)).collect();
             let mut left_out: Vec<usize> = (0..counts.len()).filter(|&b| counts[b] == 0).collect();
-            // If all blocks were drawn, which happens only with few blocks, all serve for early stopping.
+            // If every block was drawn, which happens only with few blocks, all blocks are used for early stopping.
             if left_out.is_empty() {
                 left_out = (0..counts.len()).collect();
             }
@@ -92,7 +93,7 @@ impl Bags {
     }
 }
 
-/// Shuffles a list (Fisher & Yates; Durstenfeld 1964).
+/// Shuffles a list in place (Fisher & Yates; Durstenfeld 1964).
 pub fn shuffle<T>(list: &mut [T], key: Key) {
     for i in (1..list.len()).rev() {
         list.swap(i, key.below(i as u64, i + 1));

@@ -7,14 +7,16 @@ use crate::learn::dataset::{Dataset, Scaling};
 /// Standardisation of inputs and targets.
 ///
 /// A lagged input is replaced by its difference from the value one step later, because consecutive values are nearly
-/// equal and their small differences are informative about the next step.
+/// equal and their small differences contain information about the next step.
 ///
-/// Inputs are clamped to their range in the training data, because networks extrapolate badly.
+/// Inputs are clamped to their range in the training data, because neural networks extrapolate poorly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scales {
-    /// For each lagged input, the input one step later, from which it is subtracted: `[inputs]`.
+    /// For each lagged input, the index of the same signal's input one step later, from which it is subtracted:
+    /// `[inputs]`.
     pub later: Vec<Option<usize>>,
-    /// Statistics of the inputs or their differences: `[inputs]`. `low` and `high` bound the standardised values.
+    /// Statistics of the inputs or of their differences: `[inputs]`. `low` and `high` are the bounds on the
+    /// standardised values.
     pub mean: Vec<f64>,
     pub inverse: Vec<f64>,
     pub low: Vec<f32>,
@@ -54,18 +56,18 @@ impl Scales {
         scales
     }
 
-    /// Standardised input `k` of a row, not clamped. `x` returns the inputs of the row.
+    /// Standardised input `k` of a row without clamping. The closure `x` returns the inputs of the row by index.
     pub fn unclamped(&self, k: usize, x: impl Fn(usize) -> f64) -> f32 {
         let value = self.later[k].map_or(0.0, &x) - x(k);
         ((if self.later[k].is_some() { value } else { -value } - self.mean[k]) * self.inverse[k]) as f32
     }
 
-    /// Standardised input `k`, clamped; NaN stays NaN.
+    /// Standardised and clamped input `k`. NaN stays NaN.
     pub fn input(&self, k: usize, x: impl Fn(usize) -> f64) -> f32 {
         self.unclamped(k, x).clamp(self.low[k], self.high[k])
     }
 
-    /// Pairs (standardised input, its derivative with respect to input `k`).
+    /// Pairs of a standardised input's index and its derivative with respect to input `k`.
     pub fn slopes(&self, k: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         let own = if self.later[k].is_some() { -self.inverse[k] } else { self.inverse[k] };
         let earlier = self.later.iter().enumerate().filter(move |(_, l)| **l == Some(k));
@@ -77,7 +79,7 @@ impl Scales {
         if self.target_sd[j] > 0.0 { ((y - self.target_mean[j]) / self.target_sd[j]) as f32 } else { 0.0 }
     }
 
-    /// Whether the sizes and values of scales restored from bytes are valid.
+    /// Whether scales that were restored from bytes have valid sizes and values.
     pub fn is_valid(&self, inputs: usize, targets: usize) -> bool {
         let wide = [self.later.len(), self.mean.len(), self.inverse.len(), self.low.len(), self.high.len()];
         wide == [inputs; 5]

@@ -1,9 +1,9 @@
-//! Training on simulations: back-propagation through time over open-loop simulations of windows of the log.
+//! Trains the networks on open-loop simulations of windows of the log, with back-propagation through time.
 //!
-//! Let d(t) be the deviation of a simulated target from the log, in standard deviations of the network's target, and
-//! e(t) the error of one step: the mean of the network minus its target, plus the change of the linear part due to the
-//! deviations of its inputs. Then d(t + 1) = d(t) + e(t) for increments of states, and d = e for levels. The loss is
-//! the mean of d² over windows and steps, with weights that make all targets count equally.
+//! Let d(t) be the deviation of a simulated target from the log, in standard deviations of the network's target. Let
+//! e(t) be the error of one step: the predicted mean minus the target, plus the change of the linear part due to the
+//! deviations of its inputs. Then d(t + 1) = d(t) + e(t) for increments of states, and d = e for outputs. The loss is
+//! the mean of d² over windows and steps, with weights such that all targets contribute equally.
 
 use super::loss::Loss;
 use super::networks::{Networks, Pass};
@@ -17,38 +17,38 @@ use crate::learn::model::feedback::{Feedback, FeedbackInput, windows};
 use crate::learn::model::linear::Linear;
 use crate::rng::Key;
 
-/// Minimum number of windows per member in a batch (guess).
+/// Minimum number of windows per member in a batch (not tuned).
 const MIN_BATCH: usize = 16;
-/// Number of windows in an epoch that contain a given row (guess).
+/// Approximate number of windows per epoch that contain a given row (not tuned).
 const OVERLAP: usize = 4;
-/// Maximum number of windows per member for early stopping (guess).
+/// Maximum number of validation windows per member for early stopping (not tuned).
 const VALIDATION_WINDOWS: usize = 256;
 
-/// A simulation in standardised units, as deviations from the log.
+/// A simulation, represented by its deviations from the log in standardised units.
 #[derive(Debug)]
 pub struct Simulation<'a> {
     samples: &'a Samples,
     scales: &'a Scales,
     feedback: &'a Feedback,
     links: Vec<InputLink>,
-    /// Derivative of e, through the linear part, with respect to the deviation of each fed-back input:
-    /// `[targets][fed-back inputs]`.
+    /// Derivative of the linear part of e with respect to the deviation of each fed-back input: `[targets][fed-back
+    /// inputs]`.
     linear_slopes: Vec<Vec<f32>>,
-    /// Weight of each target in the loss, and its mean squared deviation in the last simulation.
+    /// Weight of each target in the loss (`weight`), and its mean squared deviation in the last simulation (`squares`).
     weight: Vec<f32>,
     squares: Vec<f64>,
     steps: Vec<Step>,
     bound_grad: Vec<f32>,
-    /// Standardised targets of the current step and of the first step.
+    /// Standardised targets at the current step (`t`) and at the first step (`first`).
     t: Vec<f32>,
     first: Vec<f32>,
     loss: Loss,
-    /// Gradients of the current step of the backward pass.
+    /// Gradients at the current step of the backward pass.
     weight_grad: Vec<f32>,
     x_grad: Vec<f32>,
 }
 
-/// A standardised input that depends on the deviation of a state.
+/// A standardised input that depends on the deviation of a simulated state.
 #[derive(Debug, Clone, Copy)]
 struct InputLink {
     input: usize,
@@ -57,17 +57,17 @@ struct InputLink {
     gain: f32,
 }
 
-/// Values of a forward step that the backward pass needs.
+/// Values of a forward step that are needed in the backward pass.
 #[derive(Debug, Default)]
 struct Step {
     pass: Pass,
-    /// Deviations of increments before the step: `[members][targets][windows]`.
+    /// Deviations of the simulated states before the step: `[members][targets][windows]`.
     before: Vec<f32>,
-    /// Deviations of increments after the step, and of levels at the step.
+    /// Deviations of the simulated states after the step, and of the outputs at the step.
     after: Vec<f32>,
     /// Inputs before clamping: `[members][inputs][windows]`.
     unclamped: Vec<f32>,
-    /// Gradients with respect to `before`.
+    /// Gradients of the loss with respect to `before`.
     adjoint: Vec<f32>,
 }
 
@@ -107,8 +107,8 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Simulates all windows. `starts`: first rows, the same number for each member. Returns the weighted mean squared
-    /// deviation, averaged over targets.
+    /// Simulates all windows. `starts`: first rows of the windows of each member; all members have the same number of
+    /// windows. Returns the weighted mean squared deviation, averaged over targets.
     fn forward(&mut self, networks: &Networks, starts: &[Vec<usize>], compute: &Compute) -> Result<f64> {
         let n = starts.first().map_or(0, Vec::len);
         let (q, members) = (networks.targets(), networks.members);
@@ -177,9 +177,9 @@ impl<'a> Simulation<'a> {
         Ok(self.squares.iter().zip(&self.weight).map(|(s, w)| s * f64::from(*w)).sum::<f64>() / q as f64)
     }
 
-    /// The backward pass of the last [`Simulation::forward`]: gradients of its loss, summed over members. The gradient
-    /// of the log-variances and their bounds is that of the likelihood of the first step, whose inputs are all
-    /// measured. Overwrites `weight_grad`.
+    /// The backward pass of the last [`Simulation::forward`]. Overwrites `weight_grad` with the gradients of the loss,
+    /// summed over members. The log-variances and their bounds have the gradient of the likelihood of the first step,
+    /// because all inputs of that step are measured.
     fn backward(&mut self, networks: &Networks, compute: &Compute, weight_grad: &mut [f32]) -> Result<()> {
         let (q, members, length) = (networks.targets(), networks.members, self.steps.len());
         let inputs = networks.inputs();
@@ -196,8 +196,8 @@ impl<'a> Simulation<'a> {
             let (earlier, here) = before.split_at_mut(at);
             let Some(step) = here.first_mut() else { break };
             if at == 0 {
-                // The gradient of the means comes from the simulation, and only that of the log-variances from the
-                // likelihood.
+                // Only the gradient of the log-variances is taken from the likelihood. The gradient of the means comes
+                // from the simulation.
                 self.loss.evaluate(networks, &step.pass.out, &self.first, n);
                 self.bound_grad.clone_from(&self.loss.bound_grad);
             } else {
@@ -256,13 +256,13 @@ impl<'a> Simulation<'a> {
     }
 }
 
-/// Trains networks on simulations, after one-step training. The windows of each member begin in its bag of blocks.
-/// `ends` comes from [`crate::learn::model::feedback::sequence_ends`], and the other parameters are those of
-/// [`super::training::train`]. Returns the number of epochs.
+/// Trains networks on simulations, after one-step training. The windows of a member start in the blocks of its
+/// bootstrap sample. `ends` comes from [`crate::learn::model::feedback::sequence_ends`], and the other parameters are
+/// those of [`super::training::train`]. Returns the number of epochs after which the networks were best.
 ///
 /// # Errors
-/// Those of [`crate::compute::Backend`].
-#[allow(clippy::too_many_arguments, reason = "networks, their data and how to train them")]
+/// Any error of [`crate::compute::Backend`].
+#[allow(clippy::too_many_arguments, reason = "the networks, their data and the training settings")]
 pub fn train(
     simulation: &mut Simulation,
     networks: &mut Networks,
@@ -285,7 +285,7 @@ pub fn train(
     let validation: Vec<Vec<usize>> = validation.iter().map(|h| (0..n).map(|i| h[i * h.len() / n]).collect()).collect();
     let per_step = (settings.batch / length).max(MIN_BATCH);
 
-    // At the start, all targets contribute equally to the loss.
+    // The weights are chosen so that, before training, all targets contribute equally to the loss.
     if n > 0 {
         simulation.forward(networks, &validation, compute)?;
         simulation.weight = simulation.squares.iter().map(|s| if *s > 0.0 { 1.0 / *s as f32 } else { 0.0 }).collect();

@@ -1,8 +1,8 @@
 //! One-step training with mini-batches and early stopping.
 //!
-//! All members are trained together, each on its own bootstrap sample. The learning rate decays along half a cosine
-//! (Loshchilov & Hutter 2017). After every epoch, the loss on the left-out blocks is evaluated. Training ends if this
-//! loss has not improved for `patience` epochs, and returns the best networks.
+//! All members are trained together, each on its own bootstrap sample. The learning rate follows a cosine decay
+//! (Loshchilov & Hutter 2017). After every epoch, the loss on the left-out blocks is evaluated. Training ends when this
+//! loss has not improved for `patience` epochs, and the best networks are returned.
 
 use super::adam::Adam;
 use super::loss::Loss;
@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::learn::model::blocks::Blocks;
 use crate::rng::Key;
 
-/// Maximum number of rows per member for early stopping (guess).
+/// Maximum number of validation rows per member for early stopping (not tuned).
 const VALIDATION_ROWS: usize = 2_000;
 
 /// Settings of the optimiser.
@@ -24,8 +24,8 @@ pub struct Settings {
     pub epochs: usize,
     /// Maximum number of epochs.
     pub limit: usize,
-    /// Number of epochs without improvement after which training ends. If `None`, training runs all epochs and returns
-    /// the last networks.
+    /// Number of epochs without improvement after which training ends. If `None`, training runs for all epochs and
+    /// returns the last networks.
     pub patience: Option<usize>,
     pub batch: usize,
     pub rate: f32,
@@ -46,7 +46,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// The settings with the learning rate of an epoch (1-based).
+    /// The settings for an epoch (1-based), with the learning rate of that epoch.
     pub fn at(&self, epoch: usize) -> Self {
         let done = (epoch - 1) as f32 / self.epochs as f32;
         Self { rate: self.rate * 0.5 * (1.0 + (std::f32::consts::PI * done).cos()), ..*self }
@@ -69,7 +69,8 @@ impl Optimisers {
         Self { weights: Adam::new(n), lower: bounds.clone(), upper: bounds, weight_grad: vec![0.0; n] }
     }
 
-    /// Makes one step with the gradients `weight_grad` of the weights and `bound_grad` of the bounds.
+    /// Updates the networks with the gradient `weight_grad` of the weights and the gradient `bound_grad` of the
+    /// log-variance bounds.
     pub fn step(&mut self, networks: &mut Networks, bound_grad: &[f32], settings: &Settings) {
         let q = networks.targets();
         self.weights.step(&mut networks.weights, &self.weight_grad, settings.rate, settings.decay);
@@ -91,8 +92,8 @@ impl BestNetworks {
         Self { networks: networks.clone(), epoch: 0, loss: f64::INFINITY }
     }
 
-    /// Keeps `networks` if they are better. Returns whether training must end, because there was no improvement for
-    /// `patience` epochs or the loss is NaN.
+    /// Keeps a copy of `networks` if they have the lowest loss so far. Returns `true` if training must end, either
+    /// because the loss has not improved for `patience` epochs or because it is not finite.
     pub fn update(&mut self, networks: &Networks, epoch: usize, loss: f64, patience: Option<usize>) -> bool {
         if loss < self.loss {
             self.networks.clone_from(networks);
@@ -102,16 +103,18 @@ impl BestNetworks {
     }
 }
 
-/// A loss that decreases with each epoch, so that the last networks are the best; NaN if a weight is not finite.
+/// A loss that decreases with every epoch, so that the last networks are considered the best; NaN if a weight is not
+/// finite.
 pub fn loss_without_validation(networks: &Networks, epoch: usize) -> f64 {
     if networks.weights.iter().all(|w| w.is_finite()) { -(epoch as f64) } else { f64::NAN }
 }
 
-/// Trains all members, each on its own bag of blocks. With patience, the result is the networks of the epoch with the
-/// lowest loss on the left-out blocks, averaged over members. Returns the number of that epoch.
+/// Trains all members, each on its own bootstrap sample of blocks. If `patience` is set, the result is the networks of
+/// the epoch with the lowest loss on the left-out blocks, averaged over members. Returns the number of the epoch whose
+/// networks are the result.
 ///
 /// # Errors
-/// Those of [`crate::compute::Backend`].
+/// Any error of [`crate::compute::Backend`].
 pub fn train(
     networks: &mut Networks,
     samples: &Samples,
@@ -139,7 +142,7 @@ pub fn train(
         }
         for start in (0..n).step_by(settings.batch) {
             let rows = settings.batch.min(n - start);
-            // Bags differ slightly in size, so the smaller ones repeat rows.
+            // Bootstrap samples differ slightly in size, so rows are repeated in the smaller ones.
             let picked: Vec<Vec<usize>> =
                 order.iter().map(|o| (start..start + rows).map(|i| o[i % o.len()]).collect()).collect();
             samples.gather(&picked, &mut pass, &mut t);

@@ -1,38 +1,39 @@
-//! The hyper-parameters of a process, and the maximisation of its marginal likelihood.
+//! The hyper-parameters of a Gaussian process, and the maximisation of its marginal likelihood.
 
 use super::search::{Effort, Optimum, maximise};
 use crate::compute::{Compute, Family, Kernel, Points};
 use crate::error::Result;
 
-/// Bounds of length-scales, variance and noise, for inputs and targets of unit variance (guesses).
+/// Bounds on the length-scales, the variance and the noise, for inputs and targets with unit variance (not tuned).
 const LENGTH: [f64; 2] = [1e-3, 1e3];
 const VARIANCE: [f64; 2] = [1e-3, 1e3];
 const NOISE: [f64; 2] = [1e-6, 10.0];
-/// Curvature of the penalty outside the bounds: 5 nats if a logarithm is 0.1 outside (guess).
+/// Curvature of the penalty outside the bounds: 5 nats if the logarithm of a hyper-parameter exceeds its bound by 0.1
+/// (not tuned).
 const PENALTY: f64 = 1e3;
-/// Added to the diagonal of K_uu, relative to the variance, for numerical stability (guess).
+/// Jitter that is added to the diagonal of K_uu for numerical stability, relative to the variance (not tuned).
 pub const JITTER: f64 = 1e-6;
 
-/// A kernel and the noise variance.
+/// A kernel and a noise variance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hyper {
     pub kernel: Kernel,
     pub noise: f64,
 }
 
-/// Observations of one target, in columns of unit variance.
+/// Observations of one target, in columns with unit variance.
 #[derive(Debug, Clone, Copy)]
 pub struct Observed<'a> {
     pub x: Points<'a>,
     pub y: &'a [f64],
 }
 
-/// Hyper-parameters with their log marginal likelihood, or its lower bound.
+/// Hyper-parameters with their log marginal likelihood, or with its lower bound for a sparse process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuned {
     pub hyper: Hyper,
     pub value: f64,
-    /// Number of evaluations of the likelihood or bound.
+    /// Number of evaluations of the likelihood or of its lower bound.
     pub evaluations: usize,
 }
 
@@ -43,7 +44,7 @@ impl Hyper {
         all.map(|v| v.ln()).collect()
     }
 
-    /// Hyper-parameters from the first d + 2 of `logarithms`.
+    /// Converts the first d + 2 values of `logarithms` to hyper-parameters.
     fn from_logarithms(family: Family, logarithms: &[f64], d: usize) -> Self {
         let lengths = logarithms[..d].iter().map(|v| v.exp()).collect();
         let (variance, noise) = (logarithms[d].exp(), logarithms[d + 1].exp());
@@ -51,8 +52,8 @@ impl Hyper {
     }
 }
 
-/// A quadratic penalty on logarithms outside the bounds, to be added to a log likelihood. Also adds its gradient to
-/// `gradient`.
+/// Returns a quadratic penalty for hyper-parameters outside the bounds, to be added to a log likelihood. Adds the
+/// gradient of the penalty to `gradient`.
 fn penalty(logarithms: &[f64], d: usize, gradient: &mut [f64]) -> f64 {
     let mut sum = 0.0;
     for (i, (v, g)) in logarithms.iter().zip(gradient).take(d + 2).enumerate() {
@@ -68,16 +69,16 @@ fn penalty(logarithms: &[f64], d: usize, gradient: &mut [f64]) -> f64 {
     sum
 }
 
-/// Whether the logarithms are in the range where the likelihood can be evaluated.
+/// Whether the logarithms of the hyper-parameters are in the range in which the likelihood can be evaluated.
 fn in_range(logarithms: &[f64], d: usize) -> bool {
     logarithms.iter().take(d + 2).all(|v| v.abs() < 20.0)
 }
 
-/// Maximises the log marginal likelihood of an exact process, starting at `start`. Returns `start` if nothing better is
-/// found.
+/// Maximises the log marginal likelihood of an exact process, starting from `start`. Returns `start` if the search
+/// finds nothing better.
 ///
 /// # Errors
-/// Those of the device; [`crate::error::Error::Data`] if the likelihood is undefined at the start.
+/// Any error of the compute device, or [`crate::error::Error::Data`] if the likelihood is undefined at `start`.
 pub fn tune(compute: &Compute, observed: Observed, start: &Hyper, effort: Effort) -> Result<Tuned> {
     let (family, d) = (start.kernel.family, start.kernel.lengths.len());
     let likelihood = |at: &[f64]| {
@@ -95,11 +96,11 @@ pub fn tune(compute: &Compute, observed: Observed, start: &Hyper, effort: Effort
     Ok(Tuned { hyper: Hyper::from_logarithms(family, &at, d), value, evaluations })
 }
 
-/// Maximises the lower bound of a process with inducing points over the hyper-parameters and over the points `z`
-/// `[d][m]`, which are overwritten.
+/// Maximises the lower bound on the log marginal likelihood of a sparse process over its hyper-parameters and its
+/// inducing points. The inducing points `z` (`[d][m]`) are overwritten.
 ///
 /// # Errors
-/// Those of [`tune`].
+/// The same errors as [`tune`].
 pub fn tune_inducing(
     compute: &Compute,
     observed: Observed,

@@ -4,17 +4,17 @@ use super::hyper::JITTER;
 use crate::compute::{Compute, Kernel, Points};
 use crate::error::Result;
 
-/// Selects up to `count` of the points, `[d][m]`. Each is the point with the largest variance given the previous ones,
-/// that is, a pivot of the Cholesky decomposition of the kernel matrix (Burt, Rasmussen & van der Wilk 2020). Takes O(n
-/// m²).
+/// Selects up to `count` of the points and returns them as `[d][m]`. Each selected point is the one with the largest
+/// variance given the points already selected, that is, a pivot of the Cholesky decomposition of the kernel matrix
+/// (Burt, Rasmussen & van der Wilk 2020). Takes O(n m²).
 ///
 /// # Errors
-/// Those of the device.
+/// Any error of the compute device.
 pub fn select_inducing_points(compute: &Compute, kernel: &Kernel, points: Points, count: usize) -> Result<Vec<f64>> {
     let n = points.n;
     let point = |i: usize| -> Vec<f64> { points.values.iter().skip(i).step_by(n).copied().collect() };
     let mut left = vec![kernel.variance; n];
-    // Columns of the Cholesky factor.
+    // Columns of the Cholesky factor computed so far.
     let mut factor: Vec<f64> = Vec::with_capacity(count.min(n) * n);
     let mut picked: Vec<usize> = Vec::with_capacity(count.min(n));
     let mut column = vec![0.0; n];
@@ -26,7 +26,7 @@ pub fn select_inducing_points(compute: &Compute, kernel: &Kernel, points: Points
         }
         let at = point(pivot);
         compute.kernel(kernel, points, Points { values: &at, n: 1 }, &mut column)?;
-        // Two columns at a time need fewer passes over `column`.
+        // Processing two columns at a time needs fewer passes over `column`.
         let (pairs, rest) = (factor.chunks_exact(2 * n), factor.chunks_exact(2 * n).remainder());
         for pair in pairs {
             let (a, b) = pair.split_at(n);

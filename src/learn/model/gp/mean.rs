@@ -1,4 +1,4 @@
-//! The mean function of the processes.
+//! The mean function of the Gaussian processes.
 
 use std::ops::Range;
 
@@ -39,7 +39,7 @@ impl Mean {
         }
     }
 
-    /// Checks sizes and values of a mean function that was restored from bytes.
+    /// Checks the sizes and values of a mean function that was restored from bytes.
     pub fn check(&self) -> Result<()> {
         match self {
             Self::Linear(linear) => linear.check(),
@@ -48,7 +48,7 @@ impl Mean {
         }
     }
 
-    /// Writes the predictions for `rows`.
+    /// Writes the values of the mean function at `rows` to `out`.
     pub fn predict_rows(&self, x: &[&[f64]], rows: Range<usize>, out: &mut [Vec<f64>]) {
         match self {
             Self::Linear(linear) => linear.predict_rows(x, rows, None, out),

@@ -2,11 +2,12 @@
 //!
 //! > y = m(x) + f(x) + ε, f ~ GP(0, k), ε ~ N(0, σ²)
 //!
-//! with one process per target and one length-scale per input. Outside the training data the prediction returns to the
-//! mean function m, which is linear or constant. Up to `model.gp.max_points` rows the posterior is exact: fitting takes
-//! O(n³), a prediction O(n). With more rows it uses m inducing points (Titsias 2009): fitting takes O(n m²), a
-//! prediction O(m). The hyper-parameters maximise the marginal likelihood or its lower bound. The members are functions
-//! drawn from the posterior by pathwise conditioning (Wilson et al. 2020).
+//! There is one process per target and one length-scale per input. Far from the training data, the prediction returns
+//! to the mean function m, which is linear or constant. For up to `model.gp.max_points` rows, the posterior is exact;
+//! fitting takes O(n³) and a prediction takes O(n). For more rows, the posterior uses m inducing points (Titsias 2009);
+//! fitting takes O(n m²) and a prediction takes O(m). The hyper-parameters maximise the marginal likelihood or its
+//! lower bound. The ensemble members are functions drawn from the posterior by pathwise conditioning (Wilson et al.
+//! 2020).
 
 mod hyper;
 mod inducing;
@@ -37,13 +38,15 @@ use mean::Mean;
 use process::{Process, ProcessFit};
 pub use search::Effort;
 
-/// Residuals with a smaller standard deviation, relative to that of the target, are not learned (guess).
+/// A residual is not learned if its standard deviation, relative to that of the target, is below this value (not
+/// tuned).
 const MIN_RESIDUAL_SD: f64 = 1e-3;
-/// Number of rows predicted at a time (guess).
+/// Number of rows that are predicted at a time (not tuned).
 const ROWS: usize = 1024;
-/// Up to this number of rows per function, one joint pass is faster than one pass per function (guess).
+/// Maximum number of rows per function for which all functions are evaluated in one joint pass, which is then faster
+/// than one pass per function (not tuned).
 const FEW: usize = 16;
-/// Maximum number of drawn functions (guess).
+/// Maximum number of functions drawn from the posterior (not tuned).
 const SAMPLES: usize = 1000;
 
 /// A mean function and one Gaussian process per target.
@@ -59,13 +62,13 @@ pub struct Gp {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct StoredGp {
     mean: Mean,
-    /// Mean and inverse standard deviation of each input. A process reads (x − mean) · inverse of the inputs whose
+    /// Mean and inverse standard deviation of each input. A process reads (x − mean) · inverse for each input whose
     /// inverse is not zero.
     x_mean: Vec<f64>,
     x_inverse: Vec<f64>,
     seed: u64,
     samples: usize,
-    /// `[targets]`; `None` for a target that the mean function explains.
+    /// The process of each target: `[targets]`; `None` for a target that the mean function already explains.
     processes: Vec<Option<Process>>,
 }
 
@@ -136,7 +139,7 @@ impl Gp {
             return Err(artefact::corrupt("gp", "its parts are inconsistent"));
         }
         if stored.x_mean.iter().chain(&stored.x_inverse).any(|v| !v.is_finite()) {
-            return Err(artefact::corrupt("gp", "a scale is not a number"));
+            return Err(artefact::corrupt("gp", "a scale is not finite"));
         }
         let active = active(&stored.x_inverse);
         let (seed, samples) = (stored.seed, stored.samples);
@@ -175,7 +178,7 @@ impl Gp {
         self.stored.processes.iter().enumerate().filter_map(|(j, p)| p.as_ref().map(|p| (j, p)))
     }
 
-    /// Adds the predictions of the processes to `out`; NaN if the device fails.
+    /// Adds the predictions of the processes to `out`, or NaN if the device fails.
     fn add(&self, x: &[&[f64]], groups: &[(Option<usize>, Vec<usize>)], out: &mut [Vec<f64>]) {
         let (mut tile, mut values) = (Vec::new(), Vec::new());
         for (function, rows) in groups {
@@ -196,7 +199,8 @@ impl Gp {
         }
     }
 
-    /// Does the same as [`Gp::add`] in one pass for all functions, which is faster for few rows of many functions.
+    /// Does the same as [`Gp::add`], but evaluates all functions in one pass, which is faster for many functions with
+    /// few rows each.
     fn add_jointly(&self, x: &[&[f64]], groups: &[(Option<usize>, Vec<usize>)], out: &mut [Vec<f64>]) {
         let rows: Vec<usize> = groups.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
         let (mut all, mut tile) = (Vec::new(), Vec::new());
@@ -316,8 +320,8 @@ impl Regressor for Gp {
         }
     }
 
-    /// For each target: the logarithms of the length-scale of each input, of the variance and of the noise, in physical
-    /// units. NaN if there is no process or the input is constant.
+    /// For each target, the logarithms of the length-scale of every input, of the variance and of the noise, in
+    /// physical units. The values are NaN for a target without a process and for a constant input.
     fn hyper(&self) -> Vec<f64> {
         let p = self.shape().0;
         let mut all = Vec::new();
@@ -359,7 +363,7 @@ struct EarlierFit<'a> {
 }
 
 impl EarlierFit<'_> {
-    /// The hyper-parameters of a target, in the units of this fit.
+    /// The hyper-parameters of a target, converted to the units of the current fit.
     fn hyper(&self, target: usize, scale: f64) -> Option<Hyper> {
         let own = self.numbers.chunks_exact(self.p + 2).nth(target)?;
         let unit = scale.powi(2);
@@ -372,7 +376,7 @@ impl EarlierFit<'_> {
     }
 }
 
-/// The rows of the particles as ranges, one for each sequence of adjacent particles.
+/// The rows of the particles as ranges. Particles with adjacent rows share one range.
 fn row_ranges(particles: &[Particle]) -> impl Iterator<Item = Range<usize>> {
     particles.chunk_by(|a, b| a.rows.end == b.rows.start).filter_map(|group| match group {
         [first, .., last] | [first @ last] => Some(first.rows.start..last.rows.end),

@@ -1,24 +1,25 @@
-//! The posterior of a process, represented by kernel weights.
+//! The posterior of a Gaussian process, represented by kernel weights.
 
 use super::hyper::{Hyper, JITTER, Observed};
 use crate::compute::{Compute, Inducing, Points, RandomFourierFeatures, Solve};
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
-/// Jitters to try on the diagonal of a kernel matrix, relative to the variance, until it has a Cholesky factor (guess).
+/// Jitters, relative to the variance, that are tried in turn on the diagonal of a kernel matrix until it has a Cholesky
+/// factor (not tuned).
 const JITTERS: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
 
-/// Mean of a posterior, and functions drawn from it.
+/// The mean of a posterior, and functions drawn from the posterior.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Posterior {
     /// Points at which the kernels are centred: `[d][m]`.
     pub points: Vec<f64>,
-    /// Weights of the mean, and of the correction of each draw: `[1 + draws][m]`.
+    /// Kernel weights of the mean, and of the correction for each draw: `[1 + draws][m]`.
     pub weights: Vec<f64>,
     /// Noise variance, including the jitter.
     pub noise: f64,
-    /// Lower triangle, column by column, of P in the posterior variance k(x, x) − k(x, Z) P k(Z, x). Empty for an exact
-    /// posterior, for which [`precision`] computes P.
+    /// Matrix P in the posterior variance k(x, x) − k(x, Z) P k(Z, x), stored as its lower triangle, column by column.
+    /// The list is empty for an exact posterior, for which [`precision`] computes P.
     pub precision: Vec<f64>,
 }
 
@@ -26,7 +27,7 @@ pub struct Posterior {
 /// prior_draws(X) − ε) (Matheron's rule; Wilson et al. 2020), with ε drawn from `key`.
 ///
 /// # Errors
-/// Those of the device; [`Error::Data`] if no jitter makes the kernel matrix positive definite.
+/// Any error of the compute device, or [`Error::Data`] if no jitter makes the kernel matrix positive definite.
 pub fn exact_posterior(
     compute: &Compute,
     observed: Observed,
@@ -53,11 +54,11 @@ pub fn exact_posterior(
     Err(not_definite())
 }
 
-/// The posterior with inducing points `z` `[d][m]`. Draw i is the prior function `prior_draws[i]` plus the correction
+/// The posterior with inducing points `z` (`[d][m]`). Draw i is the prior function `prior_draws[i]` plus the correction
 /// k(x, Z) K_uu⁻¹ (u − prior_draws(Z)), with u drawn from the optimal Gaussian over the inducing values (Titsias 2009).
 ///
 /// # Errors
-/// Those of [`exact_posterior`].
+/// The same errors as [`exact_posterior`].
 pub fn sparse_posterior(
     compute: &Compute,
     observed: Observed,
@@ -103,7 +104,7 @@ pub fn sparse_posterior(
 /// The full `[m × m]` matrix P of a posterior.
 ///
 /// # Errors
-/// Those of the device.
+/// Any error of the compute device.
 pub fn precision(compute: &Compute, hyper: &Hyper, points: Points, lower: &[f64]) -> Result<Vec<f64>> {
     let m = points.n;
     if lower.is_empty() {
@@ -121,7 +122,7 @@ pub fn precision(compute: &Compute, hyper: &Hyper, points: Points, lower: &[f64]
     Ok(p)
 }
 
-/// Cholesky factor L of K + noise · I.
+/// Cholesky factor L of K + noise · I, where K is the kernel matrix of the points `x`.
 fn factor(compute: &Compute, hyper: &Hyper, noise: f64, x: Points) -> Result<Option<Vec<f64>>> {
     let mut a = vec![0.0; x.n * x.n];
     compute.kernel(&hyper.kernel, x, x, &mut a)?;
@@ -141,9 +142,9 @@ fn transposed(a: &[f64], m: usize) -> Vec<f64> {
 
 fn not_definite() -> Error {
     Error::Data(
-        "the kernel matrix of `gp` is not positive definite, even with 1e-4 of its variance added to the diagonal. Training \
-         rows or inputs are duplicates: use fewer `model.lags`, list duplicate signals in `model.ignore`, or remove \
-         `gp` from `model.choose`"
+        "the kernel matrix of `gp` is not positive definite, even with 1e-4 of its variance added to the diagonal. \
+         Some training rows or inputs are duplicates. Reduce `model.lags`, list duplicate signals in `model.ignore`, \
+         or remove `gp` from `model.choose`"
             .into(),
     )
 }

@@ -13,33 +13,33 @@ use crate::config::GpSpec;
 use crate::error::{Error, Result};
 use crate::rng::Key;
 
-/// Number of rows in the first search, which compares several starts, and in the second, which continues from the best
-/// (guesses).
+/// Number of rows in the first hyper-parameter search, which compares several starting points, and in the second
+/// search, which continues from the best of them (not tuned).
 const FIRST_ROWS: usize = 400;
 const NEXT_ROWS: usize = 600;
-/// Number of starts (guess).
+/// Number of starting points in the first hyper-parameter search (not tuned).
 const STARTS: usize = 3;
-/// Effort of the first search (guess).
+/// Limits on the first hyper-parameter search (not tuned).
 const FIRST: Effort = Effort { iterations: 20, evaluations: 30, gain: 1e-5 };
-/// Maximum number of floating-point operations in the second search, and in a third search on all rows of an exact
-/// process (guesses).
+/// Maximum number of floating-point operations in the second hyper-parameter search, and in the third, which uses all
+/// rows of an exact process (not tuned).
 const WORK: [f64; 2] = [5e9, 3e10];
-/// Maximum number of evaluations in each of these two searches (guess).
+/// Maximum number of evaluations in the second and in the third hyper-parameter search (not tuned).
 const EVALUATIONS: usize = 60;
-/// Number of rows and effort of the search for inducing points (guesses).
+/// Number of rows and limits of the search that optimises the inducing points (not tuned).
 const BOUND_ROWS: usize = 4000;
 const BOUND: Effort = Effort { iterations: 20, evaluations: 20, gain: 1e-6 };
-/// Number of candidates for inducing points (guess).
+/// Maximum number of rows from which the initial inducing points are selected (not tuned).
 const CANDIDATES: usize = 4000;
-/// Number of cosines in a draw from the prior (guess).
+/// Number of random Fourier features in a function drawn from the prior (not tuned).
 const FEATURES: usize = 256;
-/// Maximum number of points of a stored process (guess).
+/// Maximum number of points in a stored process (not tuned).
 const MAX_POINTS: usize = 50_000;
 
-/// A Gaussian process over the standardised inputs that vary. Its target is in units of its own standard deviation.
+/// A Gaussian process over the standardised inputs that vary. The target is divided by its standard deviation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Process {
-    /// Standard deviation of the target, in its unit.
+    /// Standard deviation of the target, in the unit of the target.
     pub scale: f64,
     kernel: Kernel,
     noise: f64,
@@ -50,12 +50,12 @@ pub struct Process {
     precision: Vec<f64>,
     #[serde(skip)]
     prior_draws: Vec<RandomFourierFeatures>,
-    /// The full matrix P, computed on first use.
+    /// The full matrix P of the posterior variance, computed on first use.
     #[serde(skip)]
     full_precision: OnceLock<Vec<f64>>,
 }
 
-/// The data and the settings of a fit.
+/// The data and the settings for fitting a process.
 #[derive(Clone, Copy)]
 pub struct ProcessFit<'a> {
     pub compute: &'a Compute,
@@ -64,7 +64,7 @@ pub struct ProcessFit<'a> {
     pub spec: &'a GpSpec,
     pub family: Family,
     pub key: Key,
-    /// Hyper-parameters from an earlier fit, which are then not tuned.
+    /// Hyper-parameters of an earlier fit, which are used without a search; `None` to search for hyper-parameters.
     pub hyper: Option<&'a Hyper>,
 }
 
@@ -110,7 +110,7 @@ impl Process {
         Hyper { kernel: self.kernel.clone(), noise: self.noise }
     }
 
-    /// Number of kernels in a prediction.
+    /// Number of points at which the kernels of a prediction are centred.
     pub fn size(&self) -> usize {
         self.points.len() / self.kernel.lengths.len().max(1)
     }
@@ -120,7 +120,8 @@ impl Process {
         !self.precision.is_empty()
     }
 
-    /// Checks and completes a process that was restored from bytes. The error describes the invalid part.
+    /// Checks a process that was restored from bytes, and computes its fields that are not stored. The error describes
+    /// the invalid part.
     pub fn restore(&mut self, d: usize, samples: usize, key: Key) -> std::result::Result<(), &'static str> {
         let m = self.points.len().checked_div(d).unwrap_or(0);
         let positive = |v: &f64| v.is_finite() && *v > 0.0;
@@ -143,14 +144,14 @@ impl Process {
         Ok(())
     }
 
-    /// The weights of the mean, or of one draw.
+    /// The kernel sum for the posterior mean (`None`) or for one draw.
     fn function(&self, member: Option<usize>) -> GpFunctions<'_> {
         let (m, column) = (self.size(), member.map_or(0, |m| 1 + m));
         let weights = &self.weights[column * m..(column + 1) * m];
         GpFunctions { kernel: &self.kernel, points: Points { values: &self.points, n: m }, weights, precision: None }
     }
 
-    /// Values of one function at `x`, in multiples of `scale`.
+    /// Computes the values of the posterior mean or of one draw at `x`, in multiples of `scale`.
     pub fn predict(&self, compute: &Compute, member: Option<usize>, x: Points, out: &mut [f64]) -> Result<()> {
         compute.gp_predict(&self.function(member), x, out, None)?;
         if let Some(m) = member {
@@ -159,18 +160,18 @@ impl Process {
         Ok(())
     }
 
-    /// Kernel sums of all functions at `x`, `[1 + draws][rows]`, without the prior functions
-    /// ([`Process::add_prior_draw`]).
+    /// Computes the kernel sums of the mean and of all draws at `x`: `[1 + draws][rows]`. The prior functions are not
+    /// included; see [`Process::add_prior_draw`].
     pub fn sums(&self, compute: &Compute, x: Points, out: &mut [f64]) -> Result<()> {
         Ok(compute.gp_predict(&GpFunctions { weights: &self.weights, ..self.function(None) }, x, out, None)?)
     }
 
-    /// Adds the prior function of a draw.
+    /// Adds the values of a draw's prior function at `x` to `out`.
     pub fn add_prior_draw(&self, member: usize, x: Points, out: &mut [f64]) {
         self.prior_draws[member].add(x, out);
     }
 
-    /// Posterior standard deviation of the function at `x`, in multiples of `scale`.
+    /// Computes the posterior standard deviation at `x`, in multiples of `scale`.
     pub fn posterior_sd(&self, compute: &Compute, x: Points, out: &mut [f64]) -> Result<()> {
         let full = match self.full_precision.get() {
             Some(full) => full,
@@ -189,7 +190,8 @@ impl Process {
         Ok(())
     }
 
-    /// `out[k rows + r] = cotangent[r] · ∂f/∂x_k` of one function, in multiples of `scale`.
+    /// Computes `out[k rows + r] = cotangent[r] · ∂f/∂x_k`, where f is the posterior mean or one draw, in multiples of
+    /// `scale`.
     pub fn vjp(
         &self,
         compute: &Compute,
@@ -211,7 +213,8 @@ fn prior_draws(kernel: &Kernel, samples: usize, key: Key) -> Vec<RandomFourierFe
 }
 
 impl ProcessFit<'_> {
-    /// Maximum-likelihood hyper-parameters: searches from several starts on few rows, then from the best on more rows.
+    /// Finds the maximum-likelihood hyper-parameters. Searches from several starting points on a few rows, and then
+    /// continues from the best result on more rows.
     fn search(&self) -> Result<Hyper> {
         let few = Subsample::new(self.observed, FIRST_ROWS, self.key.fold(6));
         let mut best: Option<Tuned> = None;
@@ -221,9 +224,10 @@ impl ProcessFit<'_> {
                 best = Some(found);
             }
         }
-        let mut hyper = best.ok_or_else(|| Error::Internal("the hyper-parameter search has no start".into()))?.hyper;
+        let mut hyper =
+            best.ok_or_else(|| Error::Internal("the hyper-parameter search has no starting point".into()))?.hyper;
         let n = self.observed.x.n;
-        // For an exact process, a third search uses all rows.
+        // For an exact process, the third search uses all rows.
         let last = if n <= *self.spec.max_points { n } else { n.min(NEXT_ROWS) };
         for (rows, work) in [n.min(NEXT_ROWS), last].into_iter().zip(WORK) {
             let evaluations = ((work / (rows as f64).powi(3)) as usize).min(EVALUATIONS);
@@ -239,8 +243,8 @@ impl ProcessFit<'_> {
         Ok(hyper)
     }
 
-    /// Starts of the search: a smooth function with little noise, a smoother one with much noise, and a random one. The
-    /// typical distance between two standardised points is √(2 d).
+    /// Starting points of the search: a smooth function with little noise, a smoother function with much noise, and a
+    /// random one. For comparison, the typical distance between two standardised points in d dimensions is √(2 d).
     fn starts(&self) -> Vec<Hyper> {
         let d = self.observed.x.dimensions();
         let far = (d as f64).sqrt();
@@ -259,14 +263,14 @@ impl ProcessFit<'_> {
     }
 }
 
-/// A sample of the observations, one from each of several equal parts.
+/// A stratified sample of the observations, with one observation from each of several parts of equal size.
 struct Subsample {
     x: Vec<f64>,
     y: Vec<f64>,
 }
 
 impl Subsample {
-    /// Draws at most `max_rows` observations at random, because a fixed stride could select the same hour of each day.
+    /// Draws at most `max_rows` observations at random. A fixed stride could select the same hour of every day.
     fn new(observed: Observed, max_rows: usize, key: Key) -> Self {
         let n = observed.x.n;
         let count = n.min(max_rows);

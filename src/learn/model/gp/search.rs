@@ -3,17 +3,18 @@
 use crate::error::{Error, Result};
 use crate::learn::model::lbfgs::{Evaluation, Minimum, Settings, minimise};
 
-/// Limits of a search.
+/// Limits on a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Effort {
     pub iterations: u64,
     /// Maximum number of evaluations of the function.
     pub evaluations: usize,
-    /// Stop after an iteration that gains less than this, relative to 1 + |value at the start|.
+    /// The search stops after an iteration that improves the value by less than this, relative to 1 + |value at the
+    /// start|.
     pub gain: f64,
 }
 
-/// The best point that a search evaluated.
+/// The best of all points that a search evaluated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Optimum {
     pub at: Vec<f64>,
@@ -21,11 +22,11 @@ pub struct Optimum {
     pub evaluations: usize,
 }
 
-/// Maximises `function`, starting at `start`. The first step has at most length one, which suits logarithms of
-/// hyper-parameters.
+/// Maximises `function`, starting from `start`. The length of the first step is at most one, which is appropriate for
+/// logarithms of hyper-parameters.
 ///
 /// # Errors
-/// Those of the function; [`Error::Data`] if it is undefined at the start.
+/// Any error of `function`, or [`Error::Data`] if the function is undefined at `start`.
 pub fn maximise(
     function: &dyn Fn(&[f64]) -> Result<Evaluation>,
     start: Vec<f64>,
@@ -38,7 +39,7 @@ pub fn maximise(
     };
     match minimise(&negated, start, settings)? {
         Some(Minimum { best, value, evaluations, .. }) => Ok(Optimum { at: best, value: -value, evaluations }),
-        None => Err(Error::Data("the likelihood is undefined where the search for hyper-parameters starts".into())),
+        None => Err(Error::Data("the likelihood is undefined at the start of the hyper-parameter search".into())),
     }
 }
 
@@ -62,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_search_turns_back_if_the_function_is_undefined() {
-        // ln x − x has its maximum −1 at 1.
+        // The maximum of ln x − x is −1, at x = 1.
         let f = |p: &[f64]| Ok((p[0] > 0.0).then(|| (p[0].ln() - p[0], vec![1.0 / p[0] - 1.0])));
         let found = maximise(&f, vec![0.01], EFFORT).unwrap();
         assert!((found.value + 1.0).abs() < 1e-9, "{found:?}");

@@ -1,4 +1,4 @@
-//! Derivatives of the cost against differences of the cost itself.
+//! Tests that derivatives of the cost agree with finite differences of the cost.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::rng::Key;
 use crate::trajectory::{Trajectory, Window};
 use crate::twin::Support;
 
-/// Evaluates and linearises plans of 4 moves over 8 steps that start at 20 degrees.
+/// Evaluates and linearises plans of 4 moves over 8 steps. The temperature at the start is 20 degrees.
 struct Fixture<'a> {
     mpc: Mpc<'a>,
     window: Window,
@@ -71,7 +71,7 @@ fn mean(expression: &str) -> KpiSpec {
     KpiSpec::Mean(expression.to_owned().into())
 }
 
-/// 4 moves of both controls, inside their bounds.
+/// A plan of 4 random moves of both controls, within their bounds.
 fn sequence(seed: u64) -> Vec<f64> {
     (0..8).map(|i| 1.0 + Key::new(seed).below(i, 80) as f64 / 10.0).collect()
 }
@@ -79,14 +79,15 @@ fn sequence(seed: u64) -> Vec<f64> {
 #[test]
 fn the_gradient_equals_differences_of_the_cost() {
     let oven = Oven::new();
-    // (KPI, largest error relative to the largest derivative). Terms that are not residuals have one-sided differences.
+    // Each case is a KPI and the allowed error relative to the largest derivative. The derivatives of terms that are
+    // not residuals are one-sided differences, which are less accurate.
     let kpis = [
         (mean("abs(temp - 22.03)"), 1e-6),
         (mean("(temp - 22.03) ^ 2"), 1e-6),
         (mean("3 * (temp - 22.03) ^ 2 + abs(heat - 4.14)"), 1e-6),
         (mean("abs(temp - 22.03) + 0.1 * heat"), 1e-6),
         (mean("ln(1 + abs(temp - 22.03) / 0.1) / ln(101)"), 1e-2),
-        // A larger distance is better.
+        // In the next two KPIs, a larger distance gives a lower cost.
         (mean("1 - ln(1 + abs(temp - 22.03) / 0.1) / ln(101)"), 1e-2),
         (mean("-abs(temp - 22.03)"), 1e-6),
         (KpiSpec::Exceedance("temp".to_owned().into()), 1e-6),
@@ -126,11 +127,11 @@ fn a_squared_distance_is_exact_far_from_the_plan() {
     }
     let halves = 0.5 * (dot(&moved, &moved) - dot(&model.residuals, &model.residuals));
     let (predicted, cost) = (model.cost + dot(&model.gradient, &change) + halves, fixture.cost(&to));
-    assert!((cost - model.cost).abs() > 0.1, "the two plans cost the same");
-    assert!((predicted - cost).abs() < 1e-6 * cost, "{predicted} for {cost}");
+    assert!((cost - model.cost).abs() > 0.1, "the two plans must have different costs");
+    assert!((predicted - cost).abs() < 1e-6 * cost, "predicted {predicted}, actual cost {cost}");
 }
 
-/// Gradient by central differences of the cost.
+/// The gradient of the cost by central differences.
 fn differences(fixture: &mut Fixture, at: &[f64]) -> Vec<f64> {
     let moved = |k: usize, size: f64, fixture: &mut Fixture| {
         let mut moved = at.to_vec();
@@ -141,7 +142,7 @@ fn differences(fixture: &mut Fixture, at: &[f64]) -> Vec<f64> {
 }
 
 #[test]
-fn pessimism_adds_the_spread_between_members_and_its_gradient() {
+fn pessimism_adds_the_spread_over_members_and_its_gradient() {
     let oven = Oven { members: 6, ..Oven::new() };
     let mut fixture = Fixture::new(&oven, &mean("(temp - 22.03) ^ 2"));
     let at = sequence(3);
@@ -163,7 +164,7 @@ fn pessimism_adds_the_spread_between_members_and_its_gradient() {
     let expected = differences(&mut fixture, &at);
     let largest = expected.iter().fold(0.0f64, |m, s| m.max(s.abs()));
     for (derivative, expected) in gradient.iter().zip(&expected) {
-        // The spread has one-sided differences.
+        // The tolerance is large because the derivatives of the spread are one-sided differences.
         assert!((derivative - expected).abs() <= 5e-3 * largest, "{gradient:?} for {expected:?}");
     }
 }

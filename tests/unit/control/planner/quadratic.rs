@@ -15,7 +15,8 @@ fn bounds(n: usize, low: f64, high: f64) -> Vec<Row> {
 
 #[test]
 fn a_textbook_problem_is_solved() {
-    // Minimise (x − 1)² + (y − 2.5)² subject to x − 2y ≥ −2, x + 2y ≤ 6, x − 2y ≤ 2, x, y ≥ 0. Solution: (1.4, 1.7).
+    // Minimise (x − 1)² + (y − 2.5)² subject to x − 2y ≥ −2, x + 2y ≤ 6, x − 2y ≤ 2, x ≥ 0 and y ≥ 0. The solution is
+    // (1.4, 1.7).
     let q =
         Quadratic { hessian: DMatrix::from_diagonal_element(2, 2, 2.0), gradient: DVector::from_vec(vec![-2.0, -5.0]) };
     let row = |a: f64, b: f64, bound| Row { coefficients: vec![(0, a), (1, b)], bound };
@@ -27,7 +28,7 @@ fn a_textbook_problem_is_solved() {
 }
 
 proptest! {
-    /// Perturbations along single coordinates and pairs of neighbours give no better feasible point.
+    /// Feasible points that differ from the solution in one coordinate or in two neighbouring ones must not be better.
     #[test]
     fn no_feasible_point_nearby_is_better(
         seed in prop::collection::vec(-1.0..1.0f64, 36),

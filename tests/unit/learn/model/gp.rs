@@ -1,4 +1,4 @@
-//! Compares the model with textbook formulas of the posterior.
+//! Compares the Gaussian process model with textbook formulas of the posterior.
 
 use super::*;
 use crate::compute::cpu;
@@ -6,7 +6,7 @@ use crate::config::{GpSpec, MeanSpec, ModelSpec};
 use crate::learn::dataset::Dataset;
 use crate::learn::layout::{Layout, Target};
 
-/// y = 3 sin x₀ + x₁ / 2 with normal inputs and noise of standard deviation 0.3.
+/// Data of y = 3 sin x₀ + x₁ / 2 with normally distributed inputs and noise of standard deviation 0.3.
 fn data(n: usize) -> Dataset {
     let key = Key::new(4);
     let x: Vec<Vec<f64>> =
@@ -41,12 +41,12 @@ fn posterior_sd(model: &Gp, x: &[Vec<f64>]) -> Vec<f64> {
     out.remove(0)
 }
 
-/// Points inside the data, at their edge, and far away.
+/// Test points inside the range of the data, at its edge, and far away.
 fn test_points() -> Vec<Vec<f64>> {
     vec![vec![10.0, 11.5, 14.0, 30.0], vec![10.0, 8.0, 13.0, -20.0]]
 }
 
-/// Inverse (Gauss-Jordan) and logarithm of the determinant.
+/// The inverse of a matrix by Gauss-Jordan elimination, and the logarithm of its determinant.
 fn inverse(a: &[f64], n: usize) -> (Vec<f64>, f64) {
     let (mut a, mut b) = (a.to_vec(), vec![0.0; n * n]);
     (0..n).for_each(|i| b[i * n + i] = 1.0);
@@ -146,7 +146,7 @@ fn draws_with_inducing_points_match_the_posterior_sd() {
         let scatter = draws.iter().map(|d| (d[r] - mean[r]).powi(2)).sum::<f64>() / 1000.0;
         assert!((average - mean[r]).abs() < 4.0 * sd[r] / 1000f64.sqrt(), "{r}: {average} {}", mean[r]);
         assert!((scatter.sqrt() / sd[r] - 1.0).abs() < 0.1, "{r}: {} {}", scatter.sqrt(), sd[r]);
-        // The result is close to that of the exact process.
+        // The approximation is close to the exact posterior.
         assert!((mean[r] - exact_mean[r]).abs() < 0.2 + 0.3 * exact_sd[r], "{r}: {} {}", mean[r], exact_mean[r]);
         assert!((sd[r] / exact_sd[r] - 1.0).abs() < 0.5, "{r}: {} {}", sd[r], exact_sd[r]);
     }
@@ -180,7 +180,7 @@ fn derivatives_agree_with_central_differences() {
 }
 
 #[test]
-fn the_search_finds_the_optimum_of_a_coordinate_search() {
+fn tuning_finds_the_same_optimum_as_a_coordinate_search() {
     let data = data(80);
     let columns: Vec<f64> = data.x.iter().flat_map(|c| c.iter().map(|v| (v - 10.0) / 2.0)).collect();
     let y: Vec<f64> = data.y[0].iter().map(|y| y / 4.0).collect();
@@ -192,7 +192,7 @@ fn the_search_finds_the_optimum_of_a_coordinate_search() {
         let tuned = tune(&cpu(), observed, &start, effort).unwrap();
         let exact = textbook_likelihood(&tuned.hyper, &rows, &y);
         assert!((tuned.value - exact).abs() < 1e-6, "{} {exact}", tuned.value);
-        // A coordinate search over the logarithms, with decreasing steps.
+        // The reference is a coordinate search over the logarithms of the hyper-parameters, with decreasing step size.
         let mut logarithms = [0.5f64.ln(), 0.5f64.ln(), 0.0, 0.1f64.ln()];
         let at = |v: &[f64; 4]| {
             let lengths = vec![v[0].exp(), v[1].exp()];
@@ -221,7 +221,7 @@ fn the_search_finds_the_optimum_of_a_coordinate_search() {
 }
 
 #[test]
-fn a_draft_uses_the_hyper_parameters_of_the_full_fit() {
+fn a_draft_fit_uses_the_hyper_parameters_of_the_full_fit() {
     let data = data(300);
     let full = fitted(&data, GpSpec::default(), &[]);
     let hyper = Regressor::hyper(&full);
@@ -234,7 +234,7 @@ fn a_draft_uses_the_hyper_parameters_of_the_full_fit() {
     for (a, b) in predicted(&draft, &test_points, None).iter().zip(predicted(&full, &test_points, None)) {
         assert!((a - b).abs() < 1e-6, "{a} {b}");
     }
-    // Hyper-parameters of a different size are ignored.
+    // A vector of hyper-parameters with the wrong length is ignored.
     assert!(Regressor::hyper(&fitted(&data, GpSpec::default(), &[0.0])).iter().all(|h| h.is_finite()));
 }
 
@@ -271,7 +271,7 @@ fn damaged_bytes_give_an_error_or_a_valid_model() {
 }
 
 #[test]
-fn few_rows_of_many_functions_equal_separate_predictions() {
+fn predictions_of_few_rows_for_many_functions_equal_separate_predictions() {
     let data = data(200);
     let model = fitted(&data, GpSpec::default(), &[]);
     let x: Vec<&[f64]> = data.x.iter().map(Vec::as_slice).collect();

@@ -4,7 +4,7 @@ use super::*;
 use crate::learn::layout::{Layout, Target};
 use crate::rng::Key;
 
-/// x(t+1) = 0.95 x(t) + 0.2 u(t), measured with noise; y = x − 0.5 u.
+/// Data of x(t+1) = 0.95 x + 0.2 u and y = x − 0.5 u, where x is measured with noise.
 fn data(n: usize) -> Dataset {
     let z = |k: u64, t: usize| Key::new(k).normal(t as u64);
     let (mut x, mut truth) = (0.0, Vec::new());
@@ -60,7 +60,7 @@ fn the_pole_of_a_noisy_plant_is_recovered() {
     let basis = super::super::ridge::Basis::new(&gram).unwrap();
     let one_step: Solution = (0..2).map(|j| basis.solve(j, 1e-6)).collect();
     let simulated = horizon.improve(&one_step, &[1e-6; 2], &|_| 1.0, 100);
-    // Noise in an input reduces its weight (attenuation): the pole of the one-step fit is 0.7.
+    // Noise in an input reduces its fitted weight (attenuation), so the pole of the one-step fit is only about 0.7.
     assert!(
         pole(&one_step) < 0.85 && (pole(&simulated) - 0.95).abs() < 0.02,
         "{} {}",

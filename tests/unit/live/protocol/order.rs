@@ -20,22 +20,22 @@ fn numbered_lines_are_placed_by_their_number() {
 }
 
 #[test]
-fn a_later_number_takes_back_an_assumed_line() {
-    // the line without a number was line 1
+fn a_later_number_corrects_the_position_of_a_line_without_a_number() {
+    // line 2 follows, so the line without a number was line 1
     assert_eq!(places(&[Some(0), None, Some(2)])[1..], [step(1), step(2)]);
-    // the line without a number does not count, because line 1 comes after it
+    // line 1 follows, so the line without a number is not counted
     assert_eq!(places(&[Some(0), None, Some(1)])[1..], [step(1), step(1)]);
 }
 
 #[test]
-fn one_number_cannot_take_back_many_assumed_lines() {
+fn a_single_number_cannot_take_back_many_lines_without_numbers() {
     use Place::{Old, Start};
     let mut numbers = vec![Some(0)];
     numbers.resize(101, None);
     numbers.extend([Some(3), None, Some(98)]);
-    // number 3 would take back 98 lines; number 98 takes back the last four
+    // number 3 is ignored, because it would take back 98 lines; number 98 is accepted, because it takes back only four
     assert_eq!(places(&numbers)[100..], [step(100), Old, step(101), step(98)]);
-    // consecutive numbers from 3 on are a new count
+    // consecutive numbers from 3 on start a new run
     numbers.truncate(101);
     numbers.extend([Some(3), Some(4), Some(5), Some(6)]);
     assert_eq!(places(&numbers)[101..], [Old, Old, Start, step(1)]);

@@ -31,7 +31,7 @@ fn a_live_line_is_read_like_a_row_of_the_log() {
         Signal::open(&s.name, s.role.value, unit)
     };
     let schema = Arc::new(Schema::new(spec.signals.iter().map(|s| signal(&s.value)).collect()));
-    // One value per row. The last two rows have values outside `valid`.
+    // Each column has one value per row. In the last two rows, some values are outside their `valid` range.
     let columns: [(&str, [f64; 5]); 4] = [
         ("temp_f", [32.0, 71.3, -39.9, 130.0, 0.1]),
         ("power", [1234.5, 0.1, -7.0, 3e5, 1e-9]),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::rng::Key;
 
-/// The loss that `evaluate` differentiates, in double precision.
+/// The loss that `evaluate` differentiates, computed in double precision.
 fn total(networks: &Networks, out: &[f32], t: &[f32], rows: usize) -> f64 {
     let q = networks.targets();
     let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();

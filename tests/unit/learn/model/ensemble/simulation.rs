@@ -6,7 +6,7 @@ use crate::learn::dataset::Dataset;
 use crate::learn::layout::{Layout, Target};
 use crate::learn::model::feedback::sequence_ends;
 
-/// Data of a noisy plant: signal 0 is a state with two lags, signal 1 a control and signal 2 an output.
+/// Data of a noisy plant, in which signal 0 is a state with two lags, signal 1 is a control, and signal 2 is an output.
 fn data(n: usize) -> Dataset {
     let z = |k: u64, t: usize| Key::new(k).normal(t as u64);
     let mut state = vec![0.0, 0.1];
@@ -32,7 +32,7 @@ fn deviations_match_a_simulation_and_gradients_match_finite_differences() {
     let samples = Samples::new(&data, &data.y, &rows, &scales);
     let feedback = Feedback::new(&data.layout);
     let mut networks = Networks::new(2, 3, &[5, 4], 2, Key::new(5));
-    // With zero weights of the log-variances, all gradients are those of the simulation.
+    // The weights of the log-variances are set to zero, so that only the simulation contributes to the gradients.
     let size = Net::size(&networks.widths);
     for weights in networks.weights.chunks_exact_mut(size) {
         let last = weights.len() - 5 * 4;
@@ -46,7 +46,7 @@ fn deviations_match_a_simulation_and_gradients_match_finite_differences() {
     let mut grad = vec![0.0; networks.weights.len()];
     simulation.backward(&networks, &compute, &mut grad).unwrap();
 
-    // The same simulation in physical units.
+    // Repeats the simulation in physical units, without the tested code.
     let mut sum = 0.0;
     for (m, starts) in starts.iter().enumerate() {
         for &start in starts {
@@ -71,14 +71,15 @@ fn deviations_match_a_simulation_and_gradients_match_finite_differences() {
     assert!((value - mean).abs() < 1e-4 * mean, "{value} {mean}");
 
     let mut differ = 0.0f64;
-    #[allow(clippy::needless_range_loop, reason = "the index selects the weight to change")]
+    #[allow(clippy::needless_range_loop, reason = "the index selects the weight that is changed")]
     for i in 0..grad.len() {
         let mut moved = |by: f32| {
             let mut other = networks.clone();
             other.weights[i] += by;
             simulation.forward(&other, &starts, &compute).unwrap()
         };
-        // `backward` returns the gradient of the sum over the two members.
+        // The slope is doubled, because `backward` returns the gradient of the sum over two members and `forward`
+        // returns their mean.
         let slope = 2.0 * (moved(4e-3) - moved(-4e-3)) / 8e-3;
         let at = i % size;
         let variance = (size - 2..size).contains(&at) || (size - 20 + 8..size - 20 + 16).contains(&at);
