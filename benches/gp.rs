@@ -277,18 +277,16 @@ fn predict(compute: &Compute) {
         let points = Points { values: &z, n: m };
         let gp = GpFunctions { kernel: &kernel, points, weights: &w, precision: Some(&p) };
         let x = Points { values: &x, n: rows };
-        let (mut out, mut variance, mut derivatives) = (vec![0.0; rows], vec![0.0; rows], vec![0.0; rows * d]);
+        let (mut out, mut variance) = (vec![0.0; rows], vec![0.0; rows]);
         let mean = seconds(|| compute.gp_predict(&gp, x, &mut out, None).expect("a prediction"));
         let both = seconds(|| compute.gp_predict(&gp, x, &mut out, Some(&mut variance)).expect("a prediction"));
-        let vjp = seconds(|| compute.gp_vjp(&gp, x, &w[..1].repeat(rows), &mut derivatives).expect("derivatives"));
         let rate = |seconds: f64| rows as f64 / seconds;
         // a distance takes three operations per coordinate; the exponential function is not counted
         let share = 100.0 * rate(mean) * (3 * m * d) as f64 / 1e9 / peak;
         println!(
-            "{family:?}: mean {:.0} rows/s ({share:.0} % of peak in distances alone), with variance {:.0}, derivatives {:.0}",
+            "{family:?}: mean {:.0} rows/s ({share:.0} % of peak in distances alone), with variance {:.0}",
             rate(mean),
-            rate(both),
-            rate(vjp)
+            rate(both)
         );
     }
 }

@@ -34,14 +34,10 @@ pub trait Regressor: Send + Sync + Debug {
     fn coefficients(&self) -> Option<Coefficients> {
         None
     }
-    /// Whether [`Regressor::vjp`] is implemented.
+    /// Whether predictions are differentiable in the inputs. Gradient-based planners then use finite differences.
     fn is_differentiable(&self) -> bool {
         false
     }
-    /// Computes the vector-Jacobian product `out[k][r] = Σ_j cotangent[j][r] · ∂y_j/∂x_k` at every row r of a particle,
-    /// for the particle's ensemble member. `cotangent` has q columns. `out` has p columns and is overwritten at the
-    /// rows of the particles. Nothing is written if the model is not differentiable.
-    fn vjp(&self, _x: &[&[f64]], _particles: &[Particle], _cotangent: &[Vec<f64>], _out: &mut [Vec<f64>]) {}
     /// Computes the aleatoric standard deviation of each target at each row, for the ensemble member of each particle.
     /// `out` has the same layout as in [`Regressor::predict`]. Returns `false` and writes nothing if the model is
     /// homoscedastic.

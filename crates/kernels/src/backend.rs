@@ -37,10 +37,6 @@ pub trait Backend: Send + Sync + Debug {
     /// O(n (d + columns)) without the variance, and O(n²) with it.
     fn gp_predict(&self, gp: &GpFunctions, x: Points, out: &mut [f64], variance: Option<&mut [f64]>) -> Result<()>;
 
-    /// Computes the vector-Jacobian product of [`Backend::gp_predict`]: `out[k rows + r] = Σ_c cotangent[c rows + r] ·
-    /// ∂out_c/∂x_k` at row r. The cost per row is O(n (d + columns)).
-    fn gp_vjp(&self, gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()>;
-
     /// Computes the variational bound of [`Inducing`] for the rows `x`, `y` and the inducing points `z`. For numerical
     /// stability, `jitter` · variance is added to the diagonal of K_uu. Returns `None` if a matrix that must be
     /// factorised is not positive definite. O(n m²).

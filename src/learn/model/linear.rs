@@ -145,26 +145,6 @@ impl Linear {
         }
     }
 
-    /// Writes the vector-Jacobian product `out[k] = Σ_j w_jk cotangent[j]` of one member, or of the mean model, for
-    /// `rows`.
-    pub(super) fn vjp_rows(
-        &self,
-        rows: Range<usize>,
-        member: Option<usize>,
-        cotangent: &[Vec<f64>],
-        out: &mut [Vec<f64>],
-    ) {
-        for (k, out) in out.iter_mut().enumerate().take(self.inputs) {
-            out[rows.clone()].fill(0.0);
-            for (j, cotangent) in cotangent.iter().enumerate().take(self.targets) {
-                let w = self.row(member, j)[1 + k];
-                for (o, c) in out[rows.clone()].iter_mut().zip(&cotangent[rows.clone()]) {
-                    *o += w * c;
-                }
-            }
-        }
-    }
-
     /// Weight of an input in the mean model's prediction of a target.
     pub(super) fn weight(&self, target: usize, input: usize) -> f64 {
         self.row(None, target)[1 + input]
@@ -214,10 +194,6 @@ impl Regressor for Linear {
 
     fn is_differentiable(&self) -> bool {
         true
-    }
-
-    fn vjp(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
-        particles.iter().for_each(|p| self.vjp_rows(p.rows.clone(), p.member, cotangent, out));
     }
 
     fn coefficients(&self) -> Option<Coefficients> {

@@ -127,15 +127,6 @@ impl Regressor for Stack {
         self.parts.iter().all(|p| p.is_differentiable())
     }
 
-    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
-        let part = |i: usize, out: &mut [Vec<f64>]| {
-            let scaled: Vec<Vec<f64>> =
-                cotangent.iter().zip(&self.weights[i]).map(|(c, w)| c.iter().map(|v| w * v).collect()).collect();
-            self.parts[i].vjp(x, particles, &scaled, out);
-        };
-        self.sum(particles, out, part, |_, _| 1.0);
-    }
-
     /// The epistemic standard deviation of the mixture of the parts.
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         let (q, all) = (self.shape().1, [Particle { member: None, rows: 0..rows }]);

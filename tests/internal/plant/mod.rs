@@ -54,16 +54,6 @@ impl Regressor for Known {
     fn is_differentiable(&self) -> bool {
         true
     }
-    fn vjp(&self, _: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
-        for (k, out) in out.iter_mut().enumerate() {
-            for p in particles {
-                let factor = 1.0 + 1e-3 * p.member.unwrap_or(0) as f64;
-                for row in p.rows.clone() {
-                    out[row] = factor * self.weights.iter().zip(cotangent).map(|(w, c)| w[k] * c[row]).sum::<f64>();
-                }
-            }
-        }
-    }
     fn encode(&self) -> Vec<u8> {
         Vec::new()
     }

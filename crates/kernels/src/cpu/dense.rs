@@ -26,7 +26,6 @@ const OUTPUTS: usize = 100;
 /// Division of the rows into panels and tiles.
 #[derive(Debug, Clone, Copy)]
 struct Tiling {
-    /// Number of rows.
     rows: usize,
     /// Rows per panel.
     panel: usize,

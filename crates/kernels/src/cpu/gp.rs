@@ -62,21 +62,6 @@ pub fn predict(gp: &GpFunctions, x: Points, out: &mut [f64], variance: Option<&m
     Ok(())
 }
 
-pub fn vjp(gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
-    let n = gp.points.n;
-    let right = fits(gp.kernel, gp.points)
-        && fits(gp.kernel, x)
-        && n > 0
-        && out.len() == x.values.len()
-        && gp.weights.len() == n * cotangent.len().checked_div(x.n).unwrap_or(0);
-    if x.n == 0 {
-        return sizes("gp_vjp", out.is_empty());
-    }
-    sizes("gp_vjp", right)?;
-    functions::vjp(gp, x, cotangent, out);
-    Ok(())
-}
-
 pub fn inducing(
     kernel: &Kernel,
     noise: f64,

@@ -10,8 +10,6 @@ mod gp;
 mod inducing;
 mod panel;
 mod predict;
-#[cfg(test)]
-mod textbook;
 pub(crate) mod tile;
 mod triangular;
 
@@ -50,10 +48,6 @@ impl Backend for Cpu {
 
     fn gp_predict(&self, gp: &GpFunctions, x: Points, out: &mut [f64], variance: Option<&mut [f64]>) -> Result<()> {
         gp::predict(gp, x, out, variance)
-    }
-
-    fn gp_vjp(&self, gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
-        gp::vjp(gp, x, cotangent, out)
     }
 
     fn gp_inducing(

@@ -155,11 +155,6 @@ impl Backend for Cuda {
         gp::predict(&*self.enter()?, gp, x, out, variance)
     }
 
-    // The CPU computes derivatives and sparse GPs.
-    fn gp_vjp(&self, gp: &GpFunctions, x: Points, cotangent: &[f64], out: &mut [f64]) -> Result<()> {
-        Cpu.gp_vjp(gp, x, cotangent, out)
-    }
-
     fn gp_inducing(
         &self,
         kernel: &Kernel,

@@ -71,8 +71,6 @@ struct Tile {
     failed: bool,
     pass: Pass,
     loss: Loss,
-    out_grad: Vec<f32>,
-    x_grad: Vec<f32>,
 }
 
 impl Ensemble {
@@ -276,44 +274,6 @@ impl Regressor for Ensemble {
 
     fn is_differentiable(&self) -> bool {
         true
-    }
-
-    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
-        let StoredEnsemble { linear, scales, .. } = &self.stored;
-        let (p, q) = self.shape();
-        for rows in particles.iter().map(|p| p.rows.clone()) {
-            match linear {
-                Some(linear) => linear.vjp_rows(rows, None, cotangent, out),
-                None => out.iter_mut().take(p).for_each(|o| o[rows.clone()].fill(0.0)),
-            }
-        }
-        self.for_each_tile(x, particles, out, &|tile, function, out| {
-            let (net, n) = (self.net(function), tile.rows.len());
-            tile.out_grad.clear();
-            tile.out_grad.resize(tile.pass.out.len(), 0.0);
-            tile.x_grad.resize(tile.pass.x.len(), 0.0);
-            for member in tile.out_grad.chunks_exact_mut(2 * q * n) {
-                for (j, column) in member.chunks_exact_mut(n).enumerate().take(q) {
-                    for (g, &r) in column.iter_mut().zip(&tile.rows) {
-                        *g = (cotangent[j][r] * scales.target_sd[j] / net.members as f64) as f32;
-                    }
-                }
-            }
-            let Pass { x: z, tape, .. } = &mut tile.pass;
-            self.compute.backward(&net, z, n, tape, &tile.out_grad, &mut [], Some(&mut tile.x_grad))?;
-            for (i, &r) in tile.rows.iter().enumerate() {
-                for (k, out) in out.iter_mut().enumerate().take(p) {
-                    for (z, slope) in scales.slopes(k) {
-                        let value = scales.unclamped(z, |k| x[k][r]);
-                        if (scales.low[z]..=scales.high[z]).contains(&value) {
-                            let grads = tile.x_grad[z * n + i..].iter().step_by(p * n);
-                            out[r] += slope * grads.map(|g| f64::from(*g)).sum::<f64>();
-                        }
-                    }
-                }
-            }
-            Ok(())
-        });
     }
 
     fn aleatoric(&self, x: &[&[f64]], particles: &[Particle], out: &mut [Vec<f64>]) -> bool {

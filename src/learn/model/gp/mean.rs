@@ -59,12 +59,4 @@ impl Mean {
             }
         }
     }
-
-    /// ∂y_j/∂x_k for every k.
-    pub fn slopes(&self, target: usize) -> Option<&[f64]> {
-        match self {
-            Self::Linear(linear) => linear.row(None, target).get(1..),
-            Self::Constant { .. } => None,
-        }
-    }
 }

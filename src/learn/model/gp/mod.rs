@@ -263,42 +263,6 @@ impl Regressor for Gp {
         true
     }
 
-    fn vjp(&self, x: &[&[f64]], particles: &[Particle], cotangent: &[Vec<f64>], out: &mut [Vec<f64>]) {
-        for rows in row_ranges(particles) {
-            for (k, out) in out.iter_mut().enumerate() {
-                out[rows.clone()].fill(0.0);
-                for (j, cotangent) in cotangent.iter().enumerate() {
-                    if let Some(slopes) = self.stored.mean.slopes(j) {
-                        for (o, c) in out[rows.clone()].iter_mut().zip(&cotangent[rows.clone()]) {
-                            *o += c * slopes[k];
-                        }
-                    }
-                }
-            }
-        }
-        let (mut tile, mut pulls, mut slopes) = (Vec::new(), Vec::new(), Vec::new());
-        for (function, rows) in self.groups(particles) {
-            for rows in rows.chunks(ROWS) {
-                self.standardised(x, rows, &mut tile);
-                let points = Points { values: &tile, n: rows.len() };
-                for (j, process) in self.processes() {
-                    pulls.clear();
-                    pulls.extend(rows.iter().map(|&r| cotangent[j][r] * process.scale));
-                    slopes.clear();
-                    slopes.resize(tile.len(), 0.0);
-                    if process.vjp(&self.compute, function, points, &pulls, &mut slopes).is_err() {
-                        slopes.fill(f64::NAN);
-                    }
-                    for (&k, slopes) in self.active.iter().zip(slopes.chunks_exact(rows.len())) {
-                        for (&r, s) in rows.iter().zip(slopes) {
-                            out[k][r] += s * self.stored.x_inverse[k];
-                        }
-                    }
-                }
-            }
-        }
-    }
-
     fn epistemic(&self, x: &[&[f64]], rows: usize, out: &mut [Vec<f64>]) {
         for out in out.iter_mut() {
             out[..rows].fill(0.0);

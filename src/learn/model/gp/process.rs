@@ -189,23 +189,6 @@ impl Process {
         }
         Ok(())
     }
-
-    /// Computes `out[k rows + r] = cotangent[r] · ∂f/∂x_k`, where f is the posterior mean or one draw, in multiples of
-    /// `scale`.
-    pub fn vjp(
-        &self,
-        compute: &Compute,
-        member: Option<usize>,
-        x: Points,
-        cotangent: &[f64],
-        out: &mut [f64],
-    ) -> Result<()> {
-        compute.gp_vjp(&self.function(member), x, cotangent, out)?;
-        if let Some(m) = member {
-            self.prior_draws[m].add_derivatives(x, cotangent, out);
-        }
-        Ok(())
-    }
 }
 
 fn prior_draws(kernel: &Kernel, samples: usize, key: Key) -> Vec<RandomFourierFeatures> {

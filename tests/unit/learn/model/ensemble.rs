@@ -64,42 +64,6 @@ fn a_nonlinear_mean_and_its_noise_level_are_learned() {
 }
 
 #[test]
-fn vector_jacobian_products_agree_with_central_differences() {
-    let data = data(600);
-    for mean in [MeanSpec::Linear, MeanSpec::Constant] {
-        let model = fitted(&data, EnsembleSpec { mean: mean.into(), ..small() }, false, &[]);
-        let n = 40;
-        let particles = [
-            Particle { member: None, rows: 0..20 },
-            Particle { member: Some(1), rows: 20..33 },
-            Particle { member: Some(5), rows: 33..n },
-        ];
-        let x: Vec<Vec<f64>> = data.x.iter().map(|c| c[..n].to_vec()).collect();
-        let predict = |x: &[Vec<f64>]| {
-            let mut out = vec![vec![0.0; n]];
-            model.predict(&x.iter().map(Vec::as_slice).collect::<Vec<_>>(), &particles, &mut out);
-            out.remove(0)
-        };
-        let cotangent = vec![(0..n).map(|r| 1.0 + r as f64 / 10.0).collect::<Vec<f64>>()];
-        let mut grad = vec![vec![f64::NAN; n]; 3];
-        let columns: Vec<&[f64]> = x.iter().map(Vec::as_slice).collect();
-        model.vjp(&columns, &particles, &cotangent, &mut grad);
-        for k in 0..3 {
-            let moved = |by: f64| {
-                let mut x = x.clone();
-                x[k].iter_mut().for_each(|v| *v += by);
-                predict(&x)
-            };
-            let (up, down) = (moved(1e-2), moved(-1e-2));
-            for r in 0..n {
-                let slope = cotangent[0][r] * (up[r] - down[r]) / 2e-2;
-                assert!((slope - grad[k][r]).abs() < 0.03 * (1.0 + slope.abs()), "{k} {r}: {slope} {}", grad[k][r]);
-            }
-        }
-    }
-}
-
-#[test]
 fn a_draft_fit_uses_as_many_epochs_as_the_full_fit() {
     let data = data(600);
     let full = fitted(&data, small(), false, &[]);

@@ -153,33 +153,6 @@ fn draws_with_inducing_points_match_the_posterior_sd() {
 }
 
 #[test]
-fn derivatives_agree_with_central_differences() {
-    let data = data(150);
-    for mean in [MeanSpec::Linear, MeanSpec::Constant] {
-        let model = fitted(&data, GpSpec { mean, samples: 3.into(), ..GpSpec::default() }, &[]);
-        let test_points = test_points();
-        for member in [None, Some(0), Some(2), Some(4)] {
-            let x: Vec<&[f64]> = test_points.iter().map(Vec::as_slice).collect();
-            let cotangent = vec![vec![1.0, -2.0, 0.5, 3.0]];
-            let mut slopes = vec![vec![f64::NAN; 4]; 2];
-            model.vjp(&x, &[Particle { member, rows: 0..4 }], &cotangent, &mut slopes);
-            for k in 0..2 {
-                let at = |by: f64| {
-                    let mut test_points = test_points.clone();
-                    test_points[k].iter_mut().for_each(|v| *v += by);
-                    predicted(&model, &test_points, member)
-                };
-                let (above, below) = (at(1e-5), at(-1e-5));
-                for r in 0..4 {
-                    let exact = cotangent[0][r] * (above[r] - below[r]) / 2e-5;
-                    assert!((slopes[k][r] - exact).abs() < 1e-5 * (1.0 + exact.abs()), "{} {exact}", slopes[k][r]);
-                }
-            }
-        }
-    }
-}
-
-#[test]
 fn tuning_finds_the_same_optimum_as_a_coordinate_search() {
     let data = data(80);
     let columns: Vec<f64> = data.x.iter().flat_map(|c| c.iter().map(|v| (v - 10.0) / 2.0)).collect();

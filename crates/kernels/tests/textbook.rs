@@ -2,8 +2,8 @@
 
 use std::f64::consts::PI;
 
-use crate::rng::Key;
-use crate::{Backend, Cpu, Family, GpFunctions, Kernel, Points, Solve};
+use twinopt_kernels::rng::Key;
+use twinopt_kernels::{Backend, Cpu, Family, GpFunctions, Kernel, Points, Solve};
 
 const FAMILIES: [Family; 2] = [Family::SquaredExponential, Family::Matern52];
 
@@ -251,7 +251,7 @@ fn the_bound_equals_the_evidence_if_all_rows_are_inducing_points() {
 }
 
 #[test]
-fn predictions_and_their_derivatives_agree_with_textbook_code() {
+fn predictions_agree_with_textbook_code() {
     for family in FAMILIES {
         for (n, rows, d, columns) in [(1, 1, 1, 1), (37, 9, 3, 2), (200, 131, 5, 1)] {
             let (kernel, z, x) = (kernel(family, d), Cloud::new(12, d, n), Cloud::new(13, d, rows));
@@ -271,19 +271,6 @@ fn predictions_and_their_derivatives_agree_with_textbook_code() {
                 let explained: f64 =
                     (0..n).map(|j| k[r][j] * (0..n).map(|i| precision[i + j * n] * k[r][i]).sum::<f64>()).sum();
                 close(variance[r], kernel.variance - explained, 1e-11);
-            }
-            let cotangent = Cloud::new(16, columns, rows).values;
-            let mut derivatives = vec![f64::NAN; d * rows];
-            Cpu.gp_vjp(&gp, x.points(), &cotangent, &mut derivatives).unwrap();
-            for r in 0..rows {
-                for q in 0..d {
-                    let at = |by: f64| -> f64 {
-                        let mut x = x.row(r);
-                        x[q] += by;
-                        (0..columns).map(|c| cotangent[c * rows + r] * sum(&x, c)).sum()
-                    };
-                    close(derivatives[q * rows + r], (at(1e-5) - at(-1e-5)) / 2e-5, 1e-7);
-                }
             }
             // A row that is evaluated alone gives the same bytes as in a batch.
             for r in [0, rows / 2, rows - 1] {
