@@ -82,6 +82,7 @@ mod margins;
 mod optimism;
 mod order_up_to;
 #[cfg(test)]
+#[path = "../../../tests/unit/control/mpc/oven.rs"]
 mod oven;
 mod particle_plan;
 mod planner_choice;
