@@ -40,9 +40,49 @@ pub use linear::Linear;
 pub use persistence::Persistence;
 pub use stack::{STACK, Stack};
 
-/// Names of the models. A new model needs a file in this folder, an entry in this list, and a match arm in [`fit`] and
-/// in [`decode`]. [`Stack`] is not in the list, because it is built from fitted models.
-pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp", "ensemble"];
+/// A family of models. A new family needs a file in this folder, a variant with a name, and a match arm in [`fit`] and in
+/// [`decode`]. [`Stack`] is not a family, because it is built from fitted models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Persistence,
+    Linear,
+    Forest,
+    Gp,
+    Ensemble,
+}
+
+impl Family {
+    const ALL: [Self; 5] = [Self::Persistence, Self::Linear, Self::Forest, Self::Gp, Self::Ensemble];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Persistence => "persistence",
+            Self::Linear => "linear",
+            Self::Forest => "forest",
+            Self::Gp => "gp",
+            Self::Ensemble => "ensemble",
+        }
+    }
+
+    fn from_name(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|f| f.name() == name).ok_or_else(|| {
+            let hint =
+                nearest(name, NAMES.iter().copied()).map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
+            Error::Usage(format!("there is no model `{name}`; the models are {}{hint}", NAMES.join(", ")))
+        })
+    }
+}
+
+/// Names of the model families.
+pub const NAMES: &[&str] = &{
+    let mut names = [""; Family::ALL.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = Family::ALL[i].name();
+        i += 1;
+    }
+    names
+};
 
 /// Fits the model `name`. Outliers are excluded from the fit ([`super::Dataset::inliers`]).
 ///
@@ -50,10 +90,8 @@ pub const NAMES: &[&str] = &["persistence", "linear", "forest", "gp", "ensemble"
 /// [`Error::Usage`] if the name is unknown, [`Error::Data`] if there are too few transitions.
 pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
     let Fit { data, rows, options, .. } = *fit;
-    if !NAMES.contains(&name) {
-        return Err(unknown(name));
-    }
-    if name == "persistence" {
+    let family = Family::from_name(name)?;
+    if family == Family::Persistence {
         return Ok(Arc::new(Persistence::new(&data.layout)?));
     }
     let inliers = data.inliers(rows);
@@ -69,11 +107,12 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
         )));
     }
     let fit = Fit { rows: &inliers.rows, ..*fit };
-    Ok(match name {
-        "linear" => Arc::new(Linear::fit(&fit)?),
-        "gp" => Arc::new(Gp::fit(&fit)?),
-        "ensemble" => Arc::new(Ensemble::fit(&fit)?),
-        _ => Arc::new(Forest::fit(&fit)?),
+    Ok(match family {
+        Family::Persistence => Arc::new(Persistence::new(&data.layout)?),
+        Family::Linear => Arc::new(Linear::fit(&fit)?),
+        Family::Forest => Arc::new(Forest::fit(&fit)?),
+        Family::Gp => Arc::new(Gp::fit(&fit)?),
+        Family::Ensemble => Arc::new(Ensemble::fit(&fit)?),
     })
 }
 
@@ -83,18 +122,14 @@ pub fn fit(name: &str, fit: &Fit) -> Result<Arc<dyn Regressor>> {
 /// # Errors
 /// [`Error::Usage`] if the name is unknown, [`Error::Data`] if the bytes do not contain a valid model of that name.
 pub fn decode(name: &str, bytes: &[u8], compute: &Compute) -> Result<Arc<dyn Regressor>> {
-    Ok(match name {
-        "persistence" => Arc::new(Persistence::decode(bytes)?),
-        "linear" => Arc::new(Linear::decode(bytes)?),
-        "forest" => Arc::new(Forest::decode(bytes)?),
-        "gp" => Arc::new(Gp::decode(bytes, compute)?),
-        "ensemble" => Arc::new(Ensemble::decode(bytes, compute)?),
-        STACK => Arc::new(Stack::decode(bytes, compute)?),
-        _ => return Err(unknown(name)),
+    if name == STACK {
+        return Ok(Arc::new(Stack::decode(bytes, compute)?));
+    }
+    Ok(match Family::from_name(name)? {
+        Family::Persistence => Arc::new(Persistence::decode(bytes)?),
+        Family::Linear => Arc::new(Linear::decode(bytes)?),
+        Family::Forest => Arc::new(Forest::decode(bytes)?),
+        Family::Gp => Arc::new(Gp::decode(bytes, compute)?),
+        Family::Ensemble => Arc::new(Ensemble::decode(bytes, compute)?),
     })
-}
-
-fn unknown(name: &str) -> Error {
-    let hint = nearest(name, NAMES.iter().copied()).map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
-    Error::Usage(format!("there is no model `{name}`; the models are {}{hint}", NAMES.join(", ")))
 }
