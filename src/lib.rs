@@ -67,6 +67,7 @@ mod scenario;
 mod schema;
 mod simulate;
 mod stats;
+mod terminal;
 mod trajectory;
 mod tune;
 mod twin;

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::globals::Globals;
-use super::output::{self, note, plain};
+use super::output::{self, note};
 use super::plant::PlantFolder;
 use super::{clock, progress};
 use crate::config::TimeSpan;
 use crate::error::Result;
 use crate::live::{Advice, advise};
 use crate::ops::plant;
+use crate::terminal::printable;
 
 /// Recommend set-points, based on the newest rows of the log.
 ///
@@ -47,7 +48,7 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
         note(globals, &format!("the log ended {age} ago, at {end}; the advice is for that time, not for the present"));
     }
     advice.warnings.iter().for_each(|text| note(globals, text));
-    if globals.json { output::versioned(&advice) } else { output::print(&plain(&table(&advice))) }
+    if globals.json { output::versioned(&advice) } else { output::print(&printable(&table(&advice))) }
 }
 
 /// Rounds `ms` down to whole days, hours, minutes or seconds, using the largest of these units that fits into `ms` at

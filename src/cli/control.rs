@@ -6,12 +6,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::globals::Globals;
-use super::output::{SCHEMA_VERSION, note, plain};
+use super::output::{SCHEMA_VERSION, note};
 use super::plant::PlantFolder;
 use super::{clock, interrupt, progress};
 use crate::error::{Error, Result};
 use crate::live::{Flag, FlagKind, MAX_LINE_BYTES, Reply, Session, Settings, Tally};
 use crate::ops::plant;
+use crate::terminal::printable;
 
 /// Control a plant in closed loop, with JSON lines on standard input and output.
 ///
@@ -165,7 +166,7 @@ fn print_summary(tally: &Tally, globals: &Globals) {
     } else if globals.quiet {
         return;
     } else {
-        plain(&tally.text())
+        printable(&tally.text())
     };
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -7,11 +7,11 @@ use askama::Template;
 use jiff::Timestamp;
 
 use super::guess::{self, Guess};
-use super::output;
 use crate::config::{At, Files, LogSpec, TimeSpan};
 use crate::error::{Error, Result, plural};
 use crate::log::{self, ColumnKind, ColumnSummary};
 use crate::schema::Role;
+use crate::terminal::one_line;
 
 /// The guesses from which `twin.toml` and the first scenario are written.
 pub(super) struct Draft {
@@ -347,8 +347,4 @@ fn round_step(step: TimeSpan) -> TimeSpan {
 /// `text` as a TOML string.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
-}
-
-fn one_line(text: &str) -> String {
-    output::plain(&text.replace(['\n', '\r', '\t'], " "))
 }

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::json;
 
 use super::globals::Globals;
-use super::output::{SCHEMA_VERSION, plain};
+use super::output::SCHEMA_VERSION;
 use super::{interrupt, render};
 use crate::error::Error;
+use crate::terminal::printable;
 
 /// Prints `error`, as JSON with `--json`, and returns its exit code.
 pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
@@ -39,9 +40,9 @@ pub(super) fn report(error: &Error, globals: &Globals) -> ExitCode {
 pub(super) fn print(error: &Error) {
     let text = match error {
         Error::Config(faults) => render::text(faults, std::io::stderr().is_terminal()),
-        Error::Attention(text) => format!("attention: {}", plain(text)),
+        Error::Attention(text) => format!("attention: {}", printable(text)),
         Error::Interrupted => format!("interrupted{}", interrupt::message()),
-        other => format!("error: {}", plain(&other.to_string())),
+        other => format!("error: {}", printable(&other.to_string())),
     };
     let _ = writeln!(std::io::stderr().lock(), "{}", text.trim_end());
 }

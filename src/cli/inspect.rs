@@ -33,5 +33,9 @@ pub fn run(args: &Args, globals: &Globals) -> Result<()> {
     let read = log::read(&dir, &twin.value, &schema);
     spinner.finish_and_clear();
     let (_, quality) = read?;
-    if globals.json { output::versioned(&quality) } else { output::print(&output::plain(&log::render(&quality))) }
+    if globals.json {
+        output::versioned(&quality)
+    } else {
+        output::print(&crate::terminal::printable(&log::render(&quality)))
+    }
 }

@@ -138,4 +138,19 @@ mod tests {
             assert!(!about.is_empty() && about.len() < 90, "{}: {about}", verb.get_name());
         }
     }
+
+    #[test]
+    fn the_commands_in_the_readme_are_valid() {
+        let readme = include_str!("../../README.md");
+        let inline = readme.split('`').skip(1).step_by(2).filter_map(|code| code.strip_prefix("twinopt "));
+        let main = readme.lines().filter_map(|line| line.trim().strip_prefix("cargo run --release -- "));
+        let commands: Vec<&str> = inline.chain(main).filter(|c| !c.starts_with('-')).collect();
+        assert!(commands.len() > 12, "{commands:?}");
+        for command in commands {
+            let words = ["twinopt"].into_iter().chain(command.split_whitespace());
+            let fault = Cli::command().try_get_matches_from(words).err().map(|e| e.to_string());
+            // a verb alone may be mentioned in a sentence
+            assert!(fault.is_none() || !command.contains(' '), "`twinopt {command}`: {}", fault.unwrap_or_default());
+        }
+    }
 }

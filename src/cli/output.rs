@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::globals::Globals;
 use crate::error::{Error, Result};
-use crate::report::is_deceptive;
+use crate::terminal::printable;
 
 /// Version of the JSON format that commands print.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -53,18 +53,6 @@ pub(super) fn json_was_printed() -> bool {
 /// Prints a note to the user on standard error, unless `--quiet`.
 pub fn note(globals: &Globals, text: &str) {
     if !globals.quiet {
-        let _ = writeln!(std::io::stderr().lock(), "{}", plain(text));
+        let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
     }
-}
-
-/// `text` without control characters other than newlines and tabs, so that names from files cannot send commands to the
-/// terminal.
-pub fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            c if is_deceptive(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect()
 }

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use super::output::{SCHEMA_VERSION, plain};
+use super::output::SCHEMA_VERSION;
 use crate::error::{Fault, plural};
+use crate::terminal::{one_line, printable};
 
 /// The content of the files with faults. Each file is read only once.
 #[derive(Default)]
@@ -44,7 +45,7 @@ pub(super) fn text(faults: &[Fault], colour: bool) -> String {
 fn excerpt(fault: &Fault, source: Option<&str>, renderer: &Renderer) -> String {
     let level = if fault.warning { Level::WARNING } else { Level::ERROR };
     let title = level.primary_title(one_line(&fault.message)).id(fault.code);
-    let path = plain(&display_path(&fault.file));
+    let path = printable(&display_path(&fault.file));
     let group = match (source, &fault.span) {
         (Some(source), Some(span)) => {
             let place = AnnotationKind::Primary.span(first_line_of(span, source));
@@ -72,10 +73,6 @@ fn first_line_of(span: &Range<usize>, source: &str) -> Range<usize> {
 /// The path of a file without a leading `./`.
 fn display_path(file: &Path) -> String {
     file.strip_prefix(".").unwrap_or(file).display().to_string()
-}
-
-fn one_line(text: &str) -> String {
-    plain(&text.replace('\n', " "))
 }
 
 /// All faults as JSON.

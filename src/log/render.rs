@@ -3,6 +3,7 @@
 use super::quality::{Excitation, Quality};
 use super::text::percent;
 use crate::error::plural;
+use crate::terminal::one_line;
 
 /// A control with fewer moves than this is reported as rarely moving (not tuned).
 const FEW_MOVES: usize = 10;
@@ -60,8 +61,8 @@ pub fn render(q: &Quality) -> String {
     let mut table: Vec<Vec<String>> = vec![head.iter().map(|h| (*h).to_owned()).collect()];
     for s in &q.signals {
         table.push(vec![
-            plain(&s.signal),
-            plain(&s.unit),
+            one_line(&s.signal),
+            one_line(&s.unit),
             s.samples.to_string(),
             s.dropped.to_string(),
             s.held.to_string(),
@@ -86,14 +87,14 @@ pub fn render(q: &Quality) -> String {
                 (a, b) if a == b => a.to_owned(),
                 (a, b) => format!("{a} … {b}"),
             };
-            let signal = if f.signal.is_empty() { "(timeline)".into() } else { plain(&f.signal) };
+            let signal = if f.signal.is_empty() { "(timeline)".into() } else { one_line(&f.signal) };
             table.push(vec![
                 signal,
                 f.class.as_str().to_owned(),
                 f.count.to_string(),
                 f.action.as_str().to_owned(),
                 when,
-                plain(&f.note),
+                one_line(&f.note),
             ]);
         }
         table.insert(0, ["signal", "finding", "count", "action", "when", "note"].map(str::to_owned).to_vec());
@@ -103,7 +104,7 @@ pub fn render(q: &Quality) -> String {
         if s.excitation.as_ref().is_some_and(|e| !e.learnable) {
             out.push_str(&format!(
                 "\nThe control `{}` never moves in this log, so its effect cannot be learned. Vary the control in a plant test, or make it a parameter.\n",
-                plain(&s.signal)
+                one_line(&s.signal)
             ));
         }
     }
@@ -111,17 +112,10 @@ pub fn render(q: &Quality) -> String {
         out.push_str(&format!(
             "\nSignals that are too incomplete to learn from (values in less than {} of the steps): {}\n",
             percent(q.completeness),
-            q.incomplete.iter().map(|s| plain(s)).collect::<Vec<_>>().join(", ")
+            q.incomplete.iter().map(|s| one_line(s)).collect::<Vec<_>>().join(", ")
         ));
     }
     out
-}
-
-/// Replaces terminal control characters in names and notes, because these come from files.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '?' } else { c })
-        .collect()
 }
 
 /// Writes `table` with two spaces between columns. The columns in `left` are aligned left, and all others right.

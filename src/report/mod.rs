@@ -27,4 +27,3 @@ mod year;
 pub use csv::kpi_csv;
 pub use diff::diff;
 pub use page::render;
-pub use text::is_deceptive;

@@ -5,6 +5,8 @@ use std::fmt::{self, Write};
 
 use askama::filters::Escaper;
 
+use crate::terminal::is_deceptive;
+
 /// Maximum length of a printed text, in characters.
 const LONGEST: usize = 2_000;
 
@@ -37,28 +39,6 @@ impl Escaper for Plain {
         }
         dest.write_str(&text[from..])
     }
-}
-
-/// Whether `c` is a control character or a direction mark, which can hide or reorder the text next to it.
-pub fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// `text` on one line, without control characters and direction marks. Markup is not escaped here, because plotters
-/// escapes it.
-pub fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if matches!(c, '\n' | '\t') {
-                ' '
-            } else if is_deceptive(c) {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
 }
 
 /// At most `limit` characters of `text`, escaped for HTML and SVG.

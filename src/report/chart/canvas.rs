@@ -9,7 +9,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::Ink;
 use super::svg::{UNITS_PER_PIXEL, compact};
 use crate::error::{Error, Result};
-use crate::report::text::{escaped, one_line};
+use crate::report::text::escaped;
+use crate::terminal::one_line;
 
 pub type Root<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub type Plot<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
