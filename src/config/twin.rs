@@ -87,6 +87,18 @@ pub struct LogSpec {
     pub completeness: Option<At<f64>>,
 }
 
+impl LogSpec {
+    /// The value of `completeness`, or its default (not tuned).
+    pub fn completeness(&self) -> f64 {
+        self.completeness.as_ref().map_or(0.8, |c| c.value)
+    }
+
+    /// The value of `max_gap` in milliseconds, or its default (not tuned).
+    pub fn max_gap_ms(&self, step: TimeSpan) -> i64 {
+        self.max_gap.as_ref().map_or(step.ms().saturating_mul(3), |g| g.ms())
+    }
+}
+
 /// One file name pattern or several.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]

@@ -25,11 +25,6 @@ use crate::error::{Error, Result};
 use crate::schema::{Role, Schema};
 use crate::trajectory::Trajectory;
 
-/// Default of `log.completeness`: the share of steps in which a learned signal must have a value (not tuned).
-const COMPLETENESS: f64 = 0.8;
-/// Default of `log.max_gap`, in steps (not tuned).
-const MAX_GAP_STEPS: i64 = 3;
-
 /// Reads the log of the twin in folder `dir`, cleans and resamples it, and splits it into segments.
 ///
 /// The trajectory has one particle and one column per signal of `schema`, in the unit of the signal. Columns of derived
@@ -47,7 +42,7 @@ pub fn read(dir: &Path, spec: &TwinSpec, schema: &Arc<Schema>) -> Result<(Trajec
     if step <= 0 {
         return Err(Error::Data("`step` must be positive; set it to the sample time, such as `10min`".into()));
     }
-    let max_gap = spec.log.max_gap.as_ref().map_or(MAX_GAP_STEPS * step, |g| g.ms().saturating_mul(1_000)).max(step);
+    let max_gap = spec.log.max_gap_ms(spec.step.value).saturating_mul(1_000).max(step);
     let (mut inputs, columns) = inputs(spec, schema, max_gap)?;
     if inputs.is_empty() {
         return Err(Error::Data(
@@ -131,7 +126,7 @@ impl OnGrid {
             step: spec.step.to_string(),
             grid_steps: self.grid.steps,
             segments: self.segments.segments.len(),
-            completeness: spec.log.completeness.as_ref().map_or(COMPLETENESS, |c| c.value),
+            completeness: spec.log.completeness(),
             ..Quality::default()
         })
     }
