@@ -10,7 +10,7 @@ use files::Crate;
 
 /// Modules of the library, lowest layer first. A module may import only from lower layers and from itself.
 const LAYERS: &[&[&str]] = &[
-    &["error", "stats"],
+    &["error", "stats", "terminal"],
     &["disk", "units"],
     &["schema"],
     &["config", "trajectory"],
@@ -153,11 +153,11 @@ fn only_the_gpu_backend_contains_unsafe_code() {
 }
 
 #[test]
-fn no_file_is_longer_than_600_lines() {
+fn no_file_is_longer_than_500_lines() {
     let long: Vec<String> = all_sources()
         .iter()
         .map(|f| (fs::read_to_string(f).unwrap().lines().count(), f))
-        .filter(|(n, _)| *n > 600)
+        .filter(|(n, _)| *n > 500)
         .map(|(n, f)| format!("{n} {}", f.display()))
         .collect();
     assert!(long.is_empty(), "these files are too long: {long:#?}");

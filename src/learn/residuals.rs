@@ -176,7 +176,7 @@ fn shape(mut z: Vec<f64>) -> Vec<f64> {
 }
 
 /// Lower-triangular Cholesky factor L of a covariance matrix. A column is set to zero if its pivot is only rounding
-/// error, which happens for a target that is a linear function of other targets.
+/// error, which happens for a target that is a linear function of other targets. The factorisations in nalgebra and faer reject such a matrix.
 pub(super) fn cholesky(covariance: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let q = covariance.len();
     let mut l = vec![vec![0.0; q]; q];

@@ -65,6 +65,16 @@ pub enum Support {
     Outside,
 }
 
+impl Support {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inside => "inside",
+            Self::Edge => "edge",
+            Self::Outside => "outside",
+        }
+    }
+}
+
 /// A plant that can be simulated step by step: a learned twin, or known equations.
 pub trait Dynamics: Send + Sync {
     fn schema(&self) -> &Arc<Schema>;

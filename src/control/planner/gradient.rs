@@ -10,6 +10,9 @@
 //! 5. If the relative gain is below 10⁻¹⁰, discard the curvature pairs and try once more. If the gain is still too
 //!    small, stop.
 //!
+//! This file contains its own L-BFGS recursion, because the bounds change the curvature pairs, and because each line
+//! search is one batch of simulations. The solver in argmin evaluates one point at a time.
+//!
 //! This planner is suitable for objectives that are not sums of squares. With `polish = true`, this planner also
 //! refines the plan of a sampler.
 

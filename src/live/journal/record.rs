@@ -92,7 +92,7 @@ impl Record {
         self.episodes.push(stamp.episode);
         self.lines.push(stamp.line);
         self.decided_by.push(stamp.decided_by.as_str());
-        self.support.push(support_name(stamp.support));
+        self.support.push(Support::as_str(stamp.support));
         self.columns.iter_mut().for_each(|c| c.push(f64::NAN));
     }
 
@@ -160,13 +160,5 @@ impl Record {
         write_file(&self.file, &bytes)?;
         self.written = self.rows();
         Ok(())
-    }
-}
-
-fn support_name(support: Support) -> &'static str {
-    match support {
-        Support::Inside => "inside",
-        Support::Edge => "edge",
-        Support::Outside => "outside",
     }
 }
