@@ -2,10 +2,11 @@
 //! implements.
 //!
 //! - Gaussian processes (Rasmussen & Williams 2006): kernel matrices, Cholesky factors, the log marginal likelihood and
-//!   its gradient, predictions and their derivatives. Exact GPs cost O(N³), and GPs with M inducing points (Titsias
+//!   its gradient, predictions. Exact GPs cost O(N³), and GPs with M inducing points (Titsias
 //!   2009) cost O(N M²).
 //! - Samples from a GP prior by [`RandomFourierFeatures`] (Rahimi & Recht 2007).
 //! - Forward and backward passes of dense networks ([`Net`]), with all members of an ensemble in one batch.
+//! - Regression trees ([`forest`]).
 //! - Random numbers that depend only on a key and a counter ([`rng::Key`]).
 //!
 //! All operations take and return slices in host memory. Matrices are column-major, so a column (one signal or feature
@@ -16,6 +17,7 @@
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::todo))]
 
+pub mod forest;
 pub mod rng;
 
 mod backend;

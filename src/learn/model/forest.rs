@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::artefact;
 use super::blocks::Blocks;
-use super::grow::{ForestSettings, features, grow};
 use super::linear::Linear;
-use super::tree::{TILE, Tree};
+use crate::compute::forest::{ForestSettings, TILE, Tree, features, grow};
 use crate::error::{Error, Result};
 use crate::learn::dataset::Scaling;
 use crate::learn::regressor::{Fit, Particle, Regressor};
@@ -117,7 +116,7 @@ impl Forest {
                     features_per_split: p.div_ceil(2),
                     seed: key.fold(0x7365_6564).fold(j as u64).bits(g as u64),
                 };
-                grow(&x, &residuals[j], &weights[g], settings, p)
+                Ok(grow(&x, &residuals[j], &weights[g], settings, p)?)
             })
             .collect();
         let mut trees = vec![Vec::new(); q];

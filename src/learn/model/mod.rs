@@ -18,14 +18,12 @@ mod ensemble;
 mod feedback;
 mod forest;
 pub mod gp;
-mod grow;
 mod horizon;
 mod lbfgs;
 mod linear;
 mod persistence;
 mod ridge;
 mod stack;
-mod tree;
 
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ pub struct ForestSettings {
 /// Creates the matrix of features from a list of columns: `[features][rows]`.
 ///
 /// # Errors
-/// [`Error::Internal`] if the number of values is not features × rows.
+/// [`Error::Failed`] if the number of values is not features × rows.
 pub fn features(values: Vec<f32>, rows: usize, features: usize) -> Result<Features> {
     DenseMatrix::new(rows, features, values, true).map_err(internal)
 }
@@ -38,7 +38,7 @@ pub fn features(values: Vec<f32>, rows: usize, features: usize) -> Result<Featur
 /// `weights`.
 ///
 /// # Errors
-/// [`Error::Internal`] if smartcore rejects the data, or if its model does not have the expected layout.
+/// [`Error::Failed`] if smartcore rejects the data, or if its model does not have the expected layout.
 pub fn grow(
     x: &Features,
     y: &Vec<f64>,
@@ -68,7 +68,7 @@ fn flatten(fitted: &SmartcoreRegressor, features: usize) -> Result<Vec<Tree>> {
         .map(|tree| {
             let grown: Vec<GrownNode> = tree.nodes.iter().map(SmartcoreNode::grown).collect();
             Tree::flatten(&grown, features)
-                .ok_or_else(|| Error::Internal("the nodes of a grown tree do not form a tree".into()))
+                .ok_or_else(|| Error::Failed("the nodes of a grown tree do not form a tree".into()))
         })
         .collect()
 }
@@ -82,7 +82,7 @@ fn read(bytes: &[u8]) -> Result<Vec<SmartcoreTree>> {
 }
 
 fn internal(e: impl std::fmt::Display) -> Error {
-    Error::Internal(format!("growing a forest failed: {e}"))
+    Error::Failed(format!("growing a forest failed: {e}"))
 }
 
 // Serialised layout of a forest in smartcore 0.7. Unused fields are declared so that their bytes are skipped.
